@@ -1,0 +1,64 @@
+# Everything a newcomer or a pipeline runs. `make help` lists the targets.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-postgres lint format types bench clean
+
+help: ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/runtime: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@
+
+$(VENV)/development: requirements-dev.txt $(VENV)/runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	touch $@
+
+run: $(VENV)/runtime ## Set up, migrate and serve on port 8080 (Ctrl-C stops)
+	$(MANAGE) migrate --verbosity 0
+	exec $(MANAGE) serve
+
+demo: $(VENV)/runtime ## Run the quickstart's flow with a real server and real packs, and show what happened
+	$(BIN)/python examples/demo/run.py
+
+test: $(VENV)/development ## Run the whole suite, on SQLite and on a private PostgreSQL
+	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest
+
+test-unit: $(VENV)/development ## Tests of pure code
+	$(BIN)/python -m pytest -m unit
+
+test-integration: $(VENV)/development ## Tests of one room with the database
+	$(BIN)/python -m pytest -m integration
+
+test-database: $(VENV)/development ## What the databases must guarantee, on both of them
+	$(BIN)/python -m pytest -m database
+	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest -m database
+
+test-acceptance: $(VENV)/development ## Tests with real processes
+	$(BIN)/python -m pytest -m acceptance
+
+test-postgres: $(VENV)/development ## The whole suite on a private PostgreSQL alone
+	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest
+
+lint: $(VENV)/development ## Check style, types and migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(MANAGE) makemigrations --check --dry-run
+
+format: $(VENV)/development ## Put the code in its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/development ## Measure, side by side in one run
+	$(BIN)/python -m bench
+
+clean: ## Remove what was set up and built, but no data
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,174 @@
+"""Executions and events as the audit shows them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from flows.models import Event, Execution
+from flows.serializers import StepSchema
+from flyte_site.rest.fields import LinkSerializer
+from flyte_site.rest.links import Links
+from flyte_site.times import to_text
+from packs.models import Action
+
+
+class StateSchema(serializers.Serializer[Any]):
+    """A state and since when."""
+
+    value = serializers.ChoiceField(choices=["NEW", "PENDING", "SUCCESS", "FATAL"])
+    time = serializers.DateTimeField()
+
+
+class PackSeenSchema(serializers.Serializer[Any]):
+    """The pack that an event came from."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    labels = serializers.DictField(child=serializers.CharField(), required=False)
+
+
+class EventSchema(serializers.Serializer[Any]):
+    """An event: a trigger or a result."""
+
+    event = serializers.CharField()
+    pack = PackSeenSchema()
+    payload = serializers.JSONField(required=False, allow_null=True)
+    createdAt = serializers.DateTimeField()  # noqa: N815
+    receivedAt = serializers.DateTimeField()  # noqa: N815
+
+
+class ActionSchema(serializers.Serializer[Any]):
+    """An action: what was asked of which pack, why, and what came of it."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    packName = serializers.CharField()  # noqa: N815
+    packLabels = serializers.DictField(child=serializers.CharField(), required=False)  # noqa: N815
+    input = serializers.JSONField(required=False)
+    state = StateSchema()
+    states = StateSchema(many=True)
+    correlationId = serializers.CharField()  # noqa: N815
+    flowName = serializers.CharField()  # noqa: N815
+    flowUUID = serializers.CharField()  # noqa: N815
+    stepId = serializers.CharField()  # noqa: N815
+    context = serializers.DictField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
+    trigger = EventSchema()
+    result = EventSchema(required=False)
+
+
+class StepErrorSchema(serializers.Serializer[Any]):
+    """A step that could not be judged: what was wrong, and where in the flow and its template."""
+
+    stepId = serializers.CharField()  # noqa: N815
+    outcome = serializers.CharField()
+    message = serializers.CharField(required=False)
+    path = serializers.CharField(allow_blank=True)
+    line = serializers.IntegerField()
+    column = serializers.IntegerField()
+    event = serializers.CharField()
+    packName = serializers.CharField()  # noqa: N815
+    time = serializers.DateTimeField()
+
+
+class ExecutionSchema(serializers.Serializer[Any]):
+    """One run of a flow: the steps of the version it runs on, and its actions by step id."""
+
+    name = serializers.CharField()
+    description = serializers.CharField(required=False)
+    labels = serializers.DictField(child=serializers.CharField(), required=False)
+    uuid = serializers.CharField()
+    correlationId = serializers.CharField()  # noqa: N815
+    steps = StepSchema(many=True)
+    actions = serializers.DictField(child=ActionSchema())
+    errors = StepErrorSchema(many=True, required=False)  # type: ignore[assignment]
+    links = LinkSerializer(many=True)
+
+
+class ExecutionList(serializers.Serializer[Any]):
+    """A part of the executions."""
+
+    flows = ExecutionSchema(many=True)
+    links = LinkSerializer(many=True)
+
+
+class StepOutcomeSchema(serializers.Serializer[Any]):
+    """What came of one step: `fired`, or what stopped it – `labels`, `criteria`, `error` – and the reason."""
+
+    stepId = serializers.CharField(allow_blank=True)  # noqa: N815
+    outcome = serializers.ChoiceField(choices=["fired", "labels", "criteria", "error"])
+    message = serializers.CharField(required=False)
+    path = serializers.CharField(required=False, allow_blank=True)
+    line = serializers.IntegerField(required=False)
+    column = serializers.IntegerField(required=False)
+    wanted = serializers.DictField(child=serializers.CharField(), required=False)
+    had = serializers.DictField(child=serializers.CharField(), required=False)
+
+
+class FlowOutcomeSchema(serializers.Serializer[Any]):
+    """What one flow made of an event; the correlation id is there if an execution began or went on."""
+
+    flow = serializers.CharField()
+    uuid = serializers.CharField()
+    correlationId = serializers.CharField(required=False)  # noqa: N815
+    steps = StepOutcomeSchema(many=True)
+
+
+class EventOutcomesSchema(EventSchema):
+    """An event with what each flow that listened made of it."""
+
+    id = serializers.CharField()
+    correlationId = serializers.CharField(required=False)  # noqa: N815
+    outcomes = FlowOutcomeSchema(many=True)
+    links = LinkSerializer(many=True)
+
+
+class EventList(serializers.Serializer[Any]):
+    """A part of the events."""
+
+    events = EventOutcomesSchema(many=True)
+    links = LinkSerializer(many=True)
+
+
+def execution_detail(execution: Execution, actions: Sequence[Action], links: Links) -> dict[str, Any]:
+    """`ExecutionSchema` of an execution."""
+    document = execution.version.document
+    steps = [{"id": f"step-{place}", **step} for place, step in enumerate(document.get("steps", []), start=1)]
+    shown = {key: document[key] for key in ("name", "description", "labels") if key in document}
+    shown |= {"uuid": execution.version_id, "correlationId": execution.id, "steps": steps}
+    shown["actions"] = {action.step_id: action_detail(action) for action in actions}
+    if execution.errors:
+        shown["errors"] = execution.errors
+    return shown | {"links": [links.to("self", "v1", "audit", "flows", execution.id)]}
+
+
+def action_detail(action: Action) -> dict[str, Any]:
+    """`ActionSchema` of an action: what is empty is left out, as in the original."""
+    optional = {"packLabels": action.pack_labels, "context": action.context}
+    shown: dict[str, Any] = {"id": action.id, "name": action.name, "packName": action.pack_name}
+    shown |= {key: value for key, value in optional.items() if value}
+    if action.input is not None:
+        shown["input"] = action.input
+    shown |= {
+        "state": action.states[-1],
+        "states": action.states,
+        "correlationId": action.correlation_id,
+        "flowName": action.flow_name,
+        "flowUUID": action.flow_uuid,
+        "stepId": action.step_id,
+        "trigger": action.trigger,
+    }
+    return shown | ({"result": action.result} if action.result else {})
+
+
+def event_detail(event: Event, links: Links) -> dict[str, Any]:
+    """`EventOutcomesSchema` of an event."""
+    pack = {"id": event.pack_identity, "name": event.pack_name}
+    shown: dict[str, Any] = {"id": event.id, "event": event.name}
+    shown["pack"] = pack | ({"labels": event.pack_labels} if event.pack_labels else {})
+    if event.payload is not None:
+        shown["payload"] = event.payload
+    shown |= {"createdAt": to_text(event.created_at), "receivedAt": to_text(event.received_at)}
+    if event.correlation_id:
+        shown["correlationId"] = event.correlation_id
+    return shown | {"outcomes": event.outcomes, "links": [links.to("self", "v1", "audit", "events", event.id)]}

@@ -1,0 +1,49 @@
+"""Values for templates: `get_value(key)`."""
+
+from typing import Any
+
+from django.utils.http import parse_header_parameters
+
+from datastore.models import Item
+from flyte_site.rest.documents import DocumentError, parse_json
+
+
+def get_value(key: str) -> Any:
+    """The value under `key`: any JSON value where its content type is a JSON one, else text. One query.
+
+    Raises `LookupError` with a message for the flow's writer where there is no such key, or its value can't be read.
+    """
+    item = Item.objects.filter(key=key).only("value", "content_type").first()
+    if item is None:
+        raise LookupError(f"the datastore has no item {key!r}")
+    try:
+        return decode(bytes(item.value), item.content_type)
+    except ValueError as error:
+        raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
+
+
+def decode(value: bytes, content_type: str) -> Any:
+    """The JSON value or the text that these bytes are by their content type. Raises `ValueError`."""
+    media_type, parameters = parse_header_parameters(content_type)
+    try:
+        text = value.decode(_charset(parameters))
+    except (UnicodeDecodeError, LookupError):
+        raise ValueError(f"it is not text in {_charset(parameters)}") from None
+    if not is_json(media_type):
+        return text
+    try:
+        return parse_json(text.removeprefix("\ufeff"))
+    except DocumentError as error:
+        raise ValueError(error.message) from None
+
+
+def is_json(media_type: str) -> bool:
+    """Whether values of this media type are JSON: `application/json`, `text/json`, `application/geo+json`."""
+    subtype = media_type.lower().partition("/")[2]
+    return subtype == "json" or subtype.endswith("+json")
+
+
+def _charset(parameters: dict[str, str]) -> str:
+    # us-ascii is what the original notes where no content type was sent; what people upload then is UTF-8.
+    charset = parameters.get("charset", "utf-8").lower()
+    return "utf-8" if charset == "us-ascii" else charset

@@ -1,0 +1,40 @@
+"""Datastore items on the wire."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from datastore.models import Item
+from flyte_site.rest.fields import LinkSerializer
+from flyte_site.rest.links import Links
+
+
+class ItemInput(serializers.Serializer[Any]):
+    """A value as multipart form data: the part `value` is a file of any bytes."""
+
+    value = serializers.FileField()
+    description = serializers.CharField(required=False)
+
+
+class ItemSummary(serializers.Serializer[Any]):
+    """An item as the list shows it."""
+
+    key = serializers.CharField()
+    contentType = serializers.CharField()  # noqa: N815
+    description = serializers.CharField(required=False)
+    links = LinkSerializer(many=True)
+
+
+class ItemList(serializers.Serializer[Any]):
+    """A page of items; a `next` link where there are more."""
+
+    datastore = ItemSummary(many=True)
+    links = LinkSerializer(many=True)
+
+
+def summary(item: Item, links: Links) -> dict[str, Any]:
+    """`ItemSummary` of an item."""
+    shown = {"key": item.key, "contentType": item.content_type}
+    if item.description:
+        shown["description"] = item.description
+    return shown | {"links": [links.to("self", "v1", "datastore", item.key)]}

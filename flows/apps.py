@@ -1,0 +1,9 @@
+"""The app's place in Django."""
+
+from django.apps import AppConfig
+
+
+class FlowsConfig(AppConfig):
+    """The `flows` app."""
+
+    name = "flows"

@@ -1,0 +1,279 @@
+"""What drives flows: an event starts executions, a result continues one and may start others.
+
+Steps are judged by `flows.steps`, actions are written by `packs.queue`; this module says when, and in which
+transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from datastore.lookup import get_value
+from flows.document import FlowDocument, Step, parse
+from flows.models import Event as EventRow
+from flows.models import Execution, ExecutionState, Flow, FlowVersion
+from flows.steps import Event, Kind, Outcome, PackSeen, evaluate, listens
+from flyte_site.ids import new_id
+from flyte_site.times import from_text, to_text
+from packs import queue
+from packs.models import Action, Pack, State
+from packs.queue import Draft, Finish, Owner
+
+log = structlog.get_logger(__name__)
+
+COMPILED_FLOWS = 2048
+
+
+@dataclass
+class Attempt:
+    """What one flow makes of an event: the outcomes of its steps, and the execution they belong to, if any."""
+
+    flow_name: str
+    version_id: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    correlation_id: str = ""
+
+    @property
+    def drafts(self) -> list[Draft]:
+        return [outcome.draft for outcome in self.outcomes if outcome.draft]
+
+    def fail(self, error: Exception) -> None:
+        """Note a failure that no step could catch; nothing of this flow was kept."""
+        log.error("flow_failed", flow=self.flow_name, version=self.version_id, exc_info=error)
+        self.correlation_id = ""
+        self.outcomes = [Outcome("", Kind.ERROR, message=f"the server failed: {type(error).__name__}")]
+
+    def audit(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"flow": self.flow_name, "uuid": self.version_id}
+        if self.correlation_id:
+            shown["correlationId"] = self.correlation_id
+        return shown | {"steps": [outcome.audit() for outcome in self.outcomes]}
+
+
+@lru_cache(maxsize=COMPILED_FLOWS)
+def compiled(version_id: str) -> FlowDocument:
+    """The flow of a version, ready to run. A version never changes, so it is read once a process."""
+    return parse(FlowVersion.objects.only("document").get(id=version_id).document)
+
+
+def handle_event(event: Event) -> None:
+    """Start every flow that listens to the event. When this returns, all that it causes is committed."""
+    attempts = _try_triggers(event)
+    if attempts:
+        with transaction.atomic():
+            event_id = new_id()
+            for attempt in attempts:
+                _start(attempt, event, event_id)
+            _record(event_id, event, attempts)
+        _forget_old_events(event)
+    log.info("event_received", pack=event.pack.identity, event_name=event.name, flows=len(attempts))
+
+
+def complete(action_id: str, pack: Pack, event: Event) -> Finish | None:
+    """Take a result: finish its action, continue its execution, start the flows that listen to it – or nothing at all.
+
+    None where there is no such action. When this returns, all that the result causes is committed.
+    """
+    action = Action.objects.filter(id=action_id).only("correlation_id", "state").first()
+    if action is None:
+        return None
+    attempts = _try_triggers(event) if action.state == State.PENDING else []
+    with transaction.atomic():
+        execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
+        current = Action.objects.filter(id=action_id).first()
+        if execution is None or current is None:
+            return None
+        finish = queue.finish(current, pack, event.audit(), event.received_at)
+        if finish is Finish.COUNTED:
+            _after_finish(execution, current, event, attempts)
+    if finish is Finish.COUNTED:
+        _forget_old_events(event)
+    log.info("result_received", pack=pack.identity, action=action_id, event_name=event.name, outcome=finish.value)
+    return finish
+
+
+def _after_finish(execution: Execution, action: Action, event: Event, attempts: list[Attempt]) -> None:
+    """What a counted result causes; the execution is locked."""
+    event_id = new_id()
+    own = _continue(execution, action, event)
+    for attempt in attempts:
+        _start(attempt, event, event_id)
+    _record(event_id, event, [own, *attempts] if own.outcomes else attempts, execution.id)
+
+
+def _try_triggers(event: Event) -> list[Attempt]:
+    """Judge the trigger steps of the flows that listen to the event; found by an index, each flow apart from others."""
+    flows = Flow.objects.filter(
+        enabled=True, listeners__pack_name=event.pack.name, listeners__event_name=event.name
+    ).order_by("id")
+    attempts = [Attempt(name, version_id) for name, version_id in flows.values_list("name", "version_id")]
+    for attempt in attempts:
+        try:
+            steps = [step for step in compiled(attempt.version_id).triggers if listens(step, event)]
+            attempt.outcomes = [evaluate(step, event, {}, get_value) for step in steps]
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            attempt.fail(error)
+    return attempts
+
+
+def _start(attempt: Attempt, event: Event, event_id: str) -> None:
+    """Begin an execution with all trigger steps that fired; what fails is undone for this flow alone."""
+    if not attempt.drafts:
+        return
+    attempt.correlation_id = new_id()
+    try:
+        with transaction.atomic():
+            _create_execution(attempt, event, event_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        attempt.fail(error)
+
+
+def _create_execution(attempt: Attempt, event: Event, event_id: str) -> None:
+    owner = Owner(attempt.correlation_id, attempt.flow_name, attempt.version_id)
+    actions = queue.enqueue(owner, attempt.drafts, event.received_at)
+    errors = [_error(outcome, event) for outcome in attempt.outcomes if outcome.kind is Kind.ERROR]
+    Execution.objects.create(
+        id=attempt.correlation_id,
+        flow_name=attempt.flow_name,
+        version_id=attempt.version_id,
+        event_id=event_id,
+        errors=errors,
+        started_at=event.received_at,
+        latest_action_id=actions[-1].id,
+    )
+
+
+def _continue(execution: Execution, action: Action, event: Event) -> Attempt:
+    """Judge the steps of a running execution that this finish may fire, queue what fired, and settle its state."""
+    attempt = Attempt(execution.flow_name, execution.version_id, correlation_id=execution.id)
+    actions = list(Action.objects.filter(correlation_id=execution.id))
+    try:
+        attempt.outcomes = _judge_followers(compiled(execution.version_id), actions, action, event)
+        with transaction.atomic():
+            owner = Owner(execution.id, execution.flow_name, execution.version_id)
+            queued = queue.enqueue(owner, attempt.drafts, event.received_at)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        attempt.fail(error)
+        queued = []
+    _settle(execution, [*actions, *queued], attempt, event)
+    return attempt
+
+
+def _judge_followers(document: FlowDocument, actions: list[Action], action: Action, event: Event) -> list[Outcome]:
+    by_step = {known.step_id: known for known in actions}
+    outcomes = []
+    for step in document.steps:
+        if step.is_trigger or step.id in by_step:
+            continue
+        cause = _cause(step, by_step, action)
+        if cause is None:
+            continue
+        seen = event if cause.id == action.id else _event_of(cause)
+        outcome = evaluate(step, seen, _inherited(actions, cause), get_value)
+        if outcome.draft:
+            outcome = replace(outcome, draft=replace(outcome.draft, triggered_by=cause.id))
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _cause(step: Step, by_step: Mapping[str, Action], action: Action) -> Action | None:
+    """The finished action whose result the step is to be judged by now that `action` finished, if any."""
+    named = [by_step[step_id] for step_id in step.depends_on if step_id in by_step and by_step[step_id].finished]
+    if step.depends_on_mode == "any":
+        return action if named and _matches(step, action) else None
+    if action.step_id not in step.depends_on or len(named) < len(set(step.depends_on)):
+        return None
+    return max((one for one in named if _matches(step, one)), key=_finish_order, default=None)
+
+
+def _matches(step: Step, action: Action) -> bool:
+    result = action.result
+    return bool(step.event.pack_name == result["pack"]["name"] and step.event.name == result["event"])
+
+
+def _finish_order(action: Action) -> tuple[datetime, str]:
+    return action.finished_at or timezone.now(), action.id
+
+
+def _inherited(actions: Iterable[Action], cause: Action) -> dict[str, str]:
+    """The contexts of the finished actions in the order of finishing, that of the cause laid on last."""
+    merged: dict[str, str] = {}
+    for action in sorted((one for one in actions if one.finished and one.id != cause.id), key=_finish_order):
+        merged |= action.context
+    merged |= cause.context
+    return merged
+
+
+def _event_of(action: Action) -> Event:
+    """The event that an action's result was."""
+    result = action.result
+    pack = PackSeen(result["pack"]["id"], result["pack"]["name"], result["pack"].get("labels", {}))
+    times = (from_text(result["createdAt"]), from_text(result["receivedAt"]))
+    return Event(pack, result["event"], result.get("payload"), *times)
+
+
+def _settle(execution: Execution, actions: Sequence[Action], attempt: Attempt, event: Event) -> None:
+    """Bring the execution's own row in line with its actions."""
+    execution.errors = execution.errors + [
+        _error(outcome, event) for outcome in attempt.outcomes if outcome.kind is Kind.ERROR
+    ]
+    execution.latest_action_id = max(action.id for action in actions)
+    if all(action.finished for action in actions):
+        execution.state = _end_state(execution, actions)
+        execution.ended_at = event.received_at
+    execution.save(update_fields=["errors", "latest_action_id", "state", "ended_at"])
+
+
+def _end_state(execution: Execution, actions: Sequence[Action]) -> ExecutionState:
+    """Failed if a step could not be judged, or a FATAL result had no step that fired on it."""
+    answered = {action.triggered_by for action in actions}
+    unanswered = any(action.state == State.FATAL and action.id not in answered for action in actions)
+    return ExecutionState.FAILED if execution.errors or unanswered else ExecutionState.SUCCEEDED
+
+
+def _error(outcome: Outcome, event: Event) -> dict[str, Any]:
+    """An error as it stands in its execution."""
+    return outcome.audit() | {"event": event.name, "packName": event.pack.name, "time": to_text(event.received_at)}
+
+
+def _record(event_id: str, event: Event, attempts: Sequence[Attempt], correlation_id: str = "") -> None:
+    """Keep the event with what each flow made of it, where any listened."""
+    if not attempts:
+        return
+    EventRow.objects.create(
+        id=event_id,
+        name=event.name,
+        pack_identity=event.pack.identity,
+        pack_name=event.pack.name,
+        pack_labels=dict(event.pack.labels),
+        payload=event.payload,
+        created_at=event.created_at,
+        received_at=event.received_at,
+        correlation_id=correlation_id,
+        outcomes=[attempt.audit() for attempt in attempts],
+    )
+
+
+def _forget_old_events(event: Event) -> None:
+    """Keep the last few events of this pack and name. The event itself is committed: a failure here must not tell the
+    pack otherwise, and the next event does what this one left."""
+    kept = EventRow.objects.filter(pack_identity=event.pack.identity, name=event.name).order_by("-id")
+    try:
+        excess = kept.values_list("id", flat=True)[settings.FLYTE_EVENT_KEEP : settings.FLYTE_EVENT_KEEP + 1].first()
+        if excess:
+            kept.filter(id__lte=excess).delete()
+    except DatabaseError as error:
+        log.warning("old_events_kept", pack=event.pack.identity, event_name=event.name, error=str(error)[:200])

@@ -1,0 +1,124 @@
+"""Flows and their versions, the events they listened to, and their executions."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from flyte_site.fields import JSONText
+from flyte_site.ids import new_id
+
+
+class FlowVersion(models.Model):
+    """One saved state of a flow. Never changes and outlives the flow: executions stay on the one they began with."""
+
+    id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
+    flow_name = models.CharField(max_length=255)
+    document = JSONText()
+    source = models.TextField(blank=True, default="")
+    media_type = models.CharField(max_length=40, blank=True, default="")
+    saved_by = models.CharField(max_length=255, blank=True, default="")
+    saved_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [models.Index(fields=["flow_name", "id"], name="versions_of_flow")]
+
+    def __str__(self) -> str:
+        return f"{self.flow_name} {self.id}"
+
+
+class Flow(models.Model):
+    """What runs under a name now. Its identity is the name."""
+
+    name = models.CharField(max_length=255, unique=True)
+    description = models.TextField(blank=True, default="")
+    labels = JSONText(default=dict)
+    enabled = models.BooleanField(default=True)
+    version = models.OneToOneField(FlowVersion, on_delete=models.PROTECT, related_name="flow")
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Listener(models.Model):
+    """A flow has trigger steps for this event: what finds the flows of an event without reading them all."""
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="listeners")
+    pack_name = models.CharField(max_length=255)
+    event_name = models.CharField(max_length=255)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pack_name", "event_name", "flow"], name="one_listener_an_event")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.flow} on {self.pack_name}.{self.event_name}"
+
+
+class Event(models.Model):
+    """An event that some flow listened to, with what each flow made of it. The last few per pack and name are kept."""
+
+    id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
+    name = models.CharField(max_length=255)
+    pack_identity = models.CharField(max_length=512)
+    pack_name = models.CharField(max_length=255)
+    pack_labels = JSONText(default=dict)
+    payload: Any = JSONText(null=True)
+    created_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    correlation_id = models.CharField(max_length=24, blank=True, default="")
+    outcomes: Any = JSONText(default=list)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["pack_identity", "name", "id"], name="events_of_pack"),
+            models.Index(fields=["pack_name", "name", "id"], name="events_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pack_name}.{self.name} {self.id}"
+
+
+class ExecutionState(models.TextChoices):
+    """How a run of a flow stands."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Execution(models.Model):
+    """One run of a flow; its id is the correlation id of all its actions.
+
+    Whoever changes an execution or its actions locks this row first, so that of two racing results one always sees
+    what the other did.
+    """
+
+    id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
+    flow_name = models.CharField(max_length=255)
+    version = models.ForeignKey(FlowVersion, on_delete=models.PROTECT, related_name="executions")
+    event_id = models.CharField(max_length=24)
+    state = models.CharField(max_length=9, choices=ExecutionState, default=ExecutionState.RUNNING)
+    errors: Any = JSONText(default=list)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    latest_action_id = models.CharField(max_length=24)
+
+    class Meta:
+        ordering: ClassVar = ["-latest_action_id"]
+        indexes: ClassVar = [
+            models.Index(fields=["latest_action_id"], name="executions_by_activity"),
+            models.Index(fields=["flow_name", "latest_action_id"], name="executions_of_flow"),
+            models.Index(
+                fields=["latest_action_id"], condition=Q(state=ExecutionState.FAILED), name="executions_failed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.flow_name} {self.id}"

@@ -1,0 +1,67 @@
+"""Saving and deleting flows: a new version each time, and the listeners that lead events to it."""
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from flows.document import Finding, FlowDocument
+from flows.models import Flow, FlowVersion, Listener
+from packs.models import Pack
+
+
+@transaction.atomic
+def save(document: FlowDocument, *, source: str = "", media_type: str = "", saved_by: str = "") -> Flow:
+    """Make this document the current version of the flow of its name, now and for every event that comes.
+
+    `enabled` stays what it was where the document does not say it. `source` is the text as it was written.
+    """
+    version = FlowVersion.objects.create(
+        flow_name=document.name,
+        document=document.source,
+        source=source,
+        media_type=media_type,
+        saved_by=saved_by,
+    )
+    values = {"description": document.description, "labels": dict(document.labels), "version": version}
+    if document.enabled is not None:
+        values["enabled"] = document.enabled
+    flow, _ = Flow.objects.update_or_create(name=document.name, defaults=values)
+    _replace_listeners(flow, document)
+    return flow
+
+
+def _replace_listeners(flow: Flow, document: FlowDocument) -> None:
+    flow.listeners.all().delete()
+    events = dict.fromkeys((step.event.pack_name, step.event.name) for step in document.triggers)
+    Listener.objects.bulk_create(
+        Listener(flow=flow, pack_name=pack_name, event_name=event_name) for pack_name, event_name in events
+    )
+
+
+def delete(name: str) -> bool:
+    """Delete a flow: it starts nothing any more, its versions and running executions stay. False if there is none."""
+    deleted, _ = Flow.objects.filter(name=name).delete()
+    return deleted > 0
+
+
+def registry_warnings(document: FlowDocument) -> list[Finding]:
+    """Packs and commands that the flow names and that no pack has registered (yet)."""
+    names = {step.event.pack_name for step in document.steps} | {step.command.pack_name for step in document.steps}
+    commands = _commands_by_pack(Pack.objects.filter(name__in=names))
+    found = []
+    for index, step in enumerate(document.steps):
+        path = f"steps[{index}]"
+        if step.event.pack_name not in commands:
+            found.append(Finding(f"{path}.event.packName", f"no pack {step.event.pack_name!r} is registered"))
+        if step.command.pack_name not in commands:
+            found.append(Finding(f"{path}.command.packName", f"no pack {step.command.pack_name!r} is registered"))
+        elif step.command.name not in commands[step.command.pack_name]:
+            pack, command = step.command.pack_name, step.command.name
+            found.append(Finding(f"{path}.command.name", f"no pack {pack!r} has registered a command {command!r}"))
+    return found
+
+
+def _commands_by_pack(packs: QuerySet[Pack]) -> dict[str, set[str]]:
+    commands: dict[str, set[str]] = {}
+    for pack in packs.only("name", "commands"):
+        commands.setdefault(pack.name, set()).update(command["name"] for command in pack.commands)
+    return commands

@@ -1,0 +1,114 @@
+"""Flows and events on the wire."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from flows.models import Flow
+from flyte_site.rest.documents import TEXT
+from flyte_site.rest.fields import InputSerializer, LinkSerializer, Name
+from flyte_site.rest.links import Links
+from flyte_site.times import from_text
+
+EVENT_TEXT_PLACES: dict[str, Any] = {"event": TEXT, "createdat": TEXT}
+
+
+class Moment(serializers.Field[Any, Any, Any, Any]):
+    """A time as in RFC 3339."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            return from_text(data if isinstance(data, str) else "")
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class EventInput(InputSerializer):
+    """Something that happened: its name, and whatever the pack tells of it. Other keys are ignored."""
+
+    event = Name()
+    payload = serializers.JSONField(required=False, allow_null=True, default=None)
+    createdAt = Moment(required=False, allow_null=True, default=None)  # noqa: N815
+
+    def to_internal_value(self, data: Any) -> Any:
+        # DRF's JSONField would try every payload for being JSON-serialisable; it came from JSON.
+        values = {name: self.fields[name].run_validation(data.get(name)) for name in ("event", "createdAt")}
+        return {**values, "payload": data.get("payload")}
+
+
+class FlowSummary(serializers.Serializer[Any]):
+    """A flow as lists show it."""
+
+    name = serializers.CharField()
+    description = serializers.CharField(required=False)
+    links = LinkSerializer(many=True)
+
+
+class FlowList(serializers.Serializer[Any]):
+    """A page of flows; a `next` link where there are more."""
+
+    flows = FlowSummary(many=True)
+    links = LinkSerializer(many=True)
+
+
+class StepEventSchema(serializers.Serializer[Any]):
+    """The event a step waits for; label values are templates."""
+
+    name = serializers.CharField()
+    packName = serializers.CharField()  # noqa: N815
+    packLabels = serializers.DictField(child=serializers.CharField(), required=False)  # noqa: N815
+
+
+class StepCommandSchema(StepEventSchema):
+    """What a step gives to a pack; strings in the input, at any depth, are templates."""
+
+    input = serializers.JSONField(required=False, allow_null=True)
+    timeout = serializers.CharField(required=False)
+    retries = serializers.IntegerField(required=False)
+    backoff = serializers.FloatField(required=False)
+
+
+class StepSchema(serializers.Serializer[Any]):
+    """One step: event → criteria → command."""
+
+    id = serializers.CharField(required=False)
+    dependsOn = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
+    dependsOnMode = serializers.ChoiceField(choices=["any", "all"], required=False)  # noqa: N815
+    event = StepEventSchema()
+    context = serializers.DictField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
+    criteria = serializers.CharField(required=False)
+    command = StepCommandSchema()
+
+
+class FlowInput(serializers.Serializer[Any]):
+    """A flow document."""
+
+    name = serializers.CharField(max_length=255)
+    description = serializers.CharField(required=False)
+    labels = serializers.DictField(child=serializers.CharField(), required=False)
+    enabled = serializers.BooleanField(required=False)
+    steps = StepSchema(many=True)
+
+
+class FlowOutput(FlowInput):
+    """A flow document with its links."""
+
+    steps = StepSchema(many=True, required=False)
+    links = LinkSerializer(many=True)
+
+
+def summary(flow: Flow, links: Links) -> dict[str, Any]:
+    """`FlowSummary` of a flow."""
+    shown: dict[str, Any] = {"name": flow.name}
+    if flow.description:
+        shown["description"] = flow.description
+    return shown | {"links": [links.to("self", "v1", "flows", flow.name)]}
+
+
+def detail(flow: Flow, links: Links) -> dict[str, Any]:
+    """`FlowOutput` of a flow: its document as it was posted, without what is empty."""
+    document: Mapping[str, Any] = flow.version.document
+    own = [links.to("self", "v1", "flows", flow.name), links.to("up", "v1", "flows"), links.help("#/flow")]
+    return {**document, **({} if flow.enabled else {"enabled": False}), "links": own}

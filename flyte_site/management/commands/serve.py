@@ -1,0 +1,73 @@
+"""`manage.py serve`: the web processes."""
+
+import signal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+
+from flyte_site.wsgi import application
+
+GRACE_SECONDS = 30
+
+
+class Server(BaseApplication):
+    """gunicorn, set up from the settings instead of its own files."""
+
+    def load_config(self) -> None:
+        for name, value in options().items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return application
+
+    def run(self) -> None:
+        Master(self).run()
+
+
+class Master(Arbiter):
+    """Ctrl-C is a stop like any other: requests under way are finished."""
+
+    def handle_int(self) -> None:
+        self.handle_term()
+
+
+def leave_ctrl_c_to_the_master(worker: Any) -> None:
+    """A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def options() -> dict[str, Any]:
+    """gunicorn's settings: several processes, each with several threads; on a stop, what is under way is finished."""
+    found = {
+        "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
+        "workers": settings.FLYTE_WEB_WORKERS,
+        "worker_class": "gthread",
+        "threads": settings.FLYTE_WEB_THREADS,
+        "graceful_timeout": GRACE_SECONDS,
+        "timeout": 60,
+        "keepalive": 75,
+        "logconfig_dict": settings.LOGGING,
+        "accesslog": "-",
+        "proc_name": "flyte",
+        "post_worker_init": leave_ctrl_c_to_the_master,
+        "control_socket_disable": True,
+    }
+    if settings.FLYTE_TLS_CERT_PATH:
+        found |= {"certfile": settings.FLYTE_TLS_CERT_PATH, "keyfile": settings.FLYTE_TLS_KEY_PATH}
+    return found
+
+
+class Command(BaseCommand):
+    """Serves until it is told to stop."""
+
+    help = (
+        "Serve the API (settings: docs/reference/settings.md). SIGTERM or Ctrl-C finishes what is under way and stops."
+    )
+
+    def handle(self, *args: Any, **arguments: Any) -> None:
+        scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
+        self.stderr.write(f"flyte: serving on {scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}")
+        Server().run()

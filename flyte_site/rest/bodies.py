@@ -1,0 +1,81 @@
+"""Bodies of requests: how large they may be, and what is read from them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_header_parameters
+from rest_framework.request import Request
+
+from flyte_site.rest.documents import DocumentError, TextPlaces, parse_json, parse_yaml
+from flyte_site.rest.media import YAML_TYPES
+from flyte_site.rest.problems import InputError, Problem, bad_input
+
+# What multipart adds around a value: boundaries, part headers, a description.
+MULTIPART_ALLOWANCE = 64 * 1024
+# A caller that is still sending sees the answer only when it is done: this much more is read and thrown away.
+DRAIN_BYTES = 64 * 1024 * 1024
+
+
+class BodySizeMiddleware:
+    """Refuses with 413 what is larger than its path takes, before anything is read into memory."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        limit = body_limit(request.path)
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        if length <= limit:
+            return self.get_response(request)
+        drain(request, min(length, DRAIN_BYTES))
+        return Problem(413, f"the body has {length} bytes; {limit} are taken here").response()
+
+
+def body_limit(path: str) -> int:
+    """Bytes that a request to `path` may carry."""
+    if path.startswith("/v1/datastore/"):
+        return int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_ALLOWANCE
+    return int(settings.FLYTE_MAX_BODY_BYTES)
+
+
+def drain(request: HttpRequest, size: int) -> None:
+    while size > 0 and (chunk := request.read(min(size, 65536))):
+        size -= len(chunk)
+
+
+def media_type(request: Request) -> tuple[str, dict[str, str]]:
+    """The content type in lower case and its parameters; ('', {}) where none was sent."""
+    kind, parameters = parse_header_parameters(request.headers.get("Content-Type", ""))
+    return kind.lower(), parameters
+
+
+def read_document(request: Request, text_places: TextPlaces | None = None) -> Any:
+    """The value that the body holds: YAML where its content type says so, else JSON, as the original takes it.
+
+    `text_places` says where YAML means text (see `documents.TextPlaces`). Raises `Problem` 400.
+    """
+    text, is_yaml = read_text(request)
+    try:
+        return parse_yaml(text, text_places) if is_yaml else parse_json(text)
+    except DocumentError as error:
+        raise bad_input(located(error)) from None
+
+
+def read_text(request: Request) -> tuple[str, bool]:
+    """The body as text, and whether it is YAML."""
+    kind, parameters = media_type(request)
+    charset = parameters.get("charset", "utf-8")
+    try:
+        return request.body.decode(charset).removeprefix("\ufeff"), kind in YAML_TYPES
+    except (LookupError, UnicodeDecodeError):
+        raise Problem(400, f"the body is not text in {charset[:40]}") from None
+
+
+def located(error: DocumentError, path: str = "") -> InputError:
+    """A reading error in the shape of the API's errors."""
+    found: InputError = {"path": path, "message": error.message}
+    if error.line:
+        found |= {"line": error.line, "column": error.column}
+    return found

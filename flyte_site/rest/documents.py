@@ -1,0 +1,187 @@
+"""JSON and YAML texts into plain values, safely: bounded in depth and expansion, and never a Python object.
+
+YAML is read as the original does (YAML 1.1: `yes` is true, `010` is 8; dates stay text), with one difference: keys, and
+the names and label values that a reader declares, are the text that was written.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeAlias
+
+import yaml
+
+MAX_DEPTH = 100
+MAX_EXPANSION = 2 * 1024 * 1024
+
+TextPlaces: TypeAlias = Mapping[str, Any]
+"""Where text is meant: lower-case keys, `*` for any key or index, and TEXT at the leaves."""
+TEXT: TextPlaces = {}
+
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class DocumentError(ValueError):
+    """The text can't be read. `line` and `column` count from 1; 0 where the place isn't known."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.line, self.column = message, line, column
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. Raises `DocumentError`, also for numbers that JSON has but no computer can hold."""
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"not JSON: {error.msg}", error.lineno, error.colno) from None
+    except RecursionError:
+        raise DocumentError(f"nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise DocumentError(str(error)) from None
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    return _without_surrogates(value) if _LONE_SURROGATE.search(text) else value
+
+
+def parse_yaml(text: str, text_places: TextPlaces | None = None) -> Any:
+    """The value of the one YAML document in `text`; an empty text is None. Raises `DocumentError`."""
+    try:
+        _check_event_depth(text)
+        loader = yaml.CSafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            return None if node is None else _Conversion(loader, len(text)).value(node, text_places, 0)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise DocumentError(
+            f"not YAML: {error.problem or error.context}", mark.line + 1 if mark else 0, mark.column + 1 if mark else 0
+        ) from None
+    except yaml.YAMLError as error:
+        raise DocumentError(f"not YAML: {' '.join(str(error).split())}") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"not JSON: {text} is no JSON number")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return
+    raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _children(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Half a surrogate pair is no character and can't be sent or stored: it becomes U+FFFD, as in the original."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def _check_event_depth(text: str) -> None:
+    """The parser's events come one by one, while its node tree is built by recursion: look before it leaps."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+@dataclass
+class _Conversion:
+    """Turns one document's nodes into values, counting what its aliases expand to."""
+
+    loader: yaml.CSafeLoader
+    length: int
+    cost: int = field(default=0)
+
+    def value(self, node: yaml.Node, places: TextPlaces | None, depth: int) -> Any:
+        self.cost += 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        if self.cost > max(MAX_EXPANSION, 2 * self.length) or depth > MAX_DEPTH:
+            self.fail(node, "the document's aliases expand to too much")
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node, places)
+        if isinstance(node, yaml.MappingNode):
+            return self.mapping(node, places, depth + 1)
+        return [self.value(item, _place(places, "*"), depth + 1) for item in node.value]
+
+    def mapping(self, node: yaml.MappingNode, places: TextPlaces | None, depth: int) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key, item in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.fail(key, "a key must be text")
+            if key.tag == "tag:yaml.org,2002:merge":
+                for source in self.merge_sources(item, places, depth):
+                    merged = {**source, **merged}
+            else:
+                own[key.value] = self.value(item, _place(places, key.value), depth)
+        return {**merged, **own}
+
+    def merge_sources(self, node: yaml.Node, places: TextPlaces | None, depth: int) -> list[dict[str, Any]]:
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        sources = []
+        for source in nodes:
+            if not isinstance(source, yaml.MappingNode):
+                self.fail(source, "only a mapping, or a list of them, can be merged with <<")
+            sources.append(self.value(source, places, depth))
+        return sources
+
+    def scalar(self, node: yaml.ScalarNode, places: TextPlaces | None) -> Any:
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        if kind in ("str", "timestamp", "value"):
+            return node.value
+        if kind == "null":
+            return None
+        if kind not in ("bool", "int", "float"):
+            self.fail(node, f"the tag {node.tag} is not supported")
+        return node.value if places == TEXT else self.number_or_bool(node)
+
+    def number_or_bool(self, node: yaml.ScalarNode) -> Any:
+        if ":" in node.value:
+            return node.value  # `22:30` is a time of day to everyone but YAML 1.1, where it is 1350
+        try:
+            value = self.loader.construct_object(node)
+        except ValueError as error:
+            self.fail(node, str(error))
+        if isinstance(value, float) and not math.isfinite(value):
+            self.fail(node, f"{node.value[:40]} is no number that JSON has")
+        return value
+
+    def fail(self, node: yaml.Node, message: str) -> NoReturn:
+        raise DocumentError(message, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _place(places: TextPlaces | None, key: str) -> TextPlaces | None:
+    if not places:
+        return None
+    found: TextPlaces | None = places.get(key.lower(), places.get("*"))
+    return found

@@ -1,0 +1,110 @@
+"""What the API's input serializers share: JSON's own types, and keys as the original reads them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from flyte_site.rest.problems import InputError, bad_input
+
+MAX_NAME = 255
+
+
+def no_control_characters(value: str) -> None:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise serializers.ValidationError("must have no control characters")
+
+
+class Text(serializers.CharField):
+    """Text and nothing that could be turned into it. null counts as empty, as in the original."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("allow_blank", True)
+        options.setdefault("required", False)
+        options.setdefault("trim_whitespace", False)
+        super().__init__(**options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation("" if data is None else data)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("must be text")
+        return data
+
+
+class Name(Text):
+    """Text that is not empty, of at most 255 characters, none of them a control character."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_NAME, validators=[no_control_characters], **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        value = super().run_validation("" if data is serializers.empty else data)
+        if not value:
+            raise serializers.ValidationError("is required: text that is not empty")
+        return value
+
+
+class Labels(serializers.DictField):
+    """Label names and their values."""
+
+    child = Text(validators=[no_control_characters])
+
+
+class InputSerializer(serializers.Serializer[Any]):
+    """Reads a JSON object whose keys may be spelt in any case, as the original's decoder does."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(fold_keys(data, self.fields) if isinstance(data, Mapping) else data)
+
+    def valid(self, data: Any) -> dict[str, Any]:
+        """The validated values. Raises `Problem` 400 with every error and its path."""
+        if not isinstance(data, Mapping):
+            raise bad_input({"path": "", "message": "must be an object"})
+        self.initial_data = data
+        if not self.is_valid():
+            raise bad_input(*flat_errors(self.errors))
+        return dict(self.validated_data)
+
+
+def fold_keys(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The same object with its known keys in their own spelling; the last of several spellings counts."""
+    spelling = {name.lower(): name for name in known}
+    return {spelling.get(key.lower(), key): value for key, value in data.items()}
+
+
+def flat_errors(errors: Any, path: str = "") -> Iterator[InputError]:
+    """DRF's nested errors as a list with paths, e.g. `commands[0].name`."""
+    if isinstance(errors, Mapping):
+        for key, inner in errors.items():
+            place = (
+                path if key == "non_field_errors" else f"{path}[{key}]" if isinstance(key, int) else _join(path, key)
+            )
+            yield from flat_errors(inner, place)
+    elif isinstance(errors, list) and any(isinstance(inner, Mapping) for inner in errors):
+        for index, inner in enumerate(errors):
+            yield from flat_errors(inner, f"{path}[{index}]")
+    else:
+        for message in errors:
+            yield {"path": path, "message": str(message)}
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """The shape of every error answer (RFC 9457)."""
+
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = serializers.ListField(child=serializers.DictField(), required=False)  # type: ignore[assignment]
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    """One link."""
+
+    href = serializers.CharField()
+    rel = serializers.CharField()

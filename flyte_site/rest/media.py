@@ -1,0 +1,90 @@
+"""Media types of answers: JSON, or YAML where the caller asks for it."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+from django.http import HttpRequest, HttpResponse
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+JSON = "application/json"
+YAML_TYPES = ("application/x-yaml", "application/yaml", "text/yaml")
+
+_CHARSET = re.compile(r";\s*charset\s*=[^;,]*", re.IGNORECASE)
+
+
+class JSONRenderer(BaseRenderer):
+    """Compact JSON in UTF-8."""
+
+    media_type, format, charset = JSON, "json", "utf-8"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return b"" if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class YAMLRenderer(BaseRenderer):
+    """YAML in UTF-8, keys sorted as the original sorts them."""
+
+    media_type, format, charset = YAML_TYPES[0], "yaml", "utf-8"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return b"" if data is None else to_yaml(data).encode()
+
+
+class Negotiation(BaseContentNegotiation):
+    """JSON unless the caller prefers YAML; whatever else is asked for, the answer is JSON and never a 406."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        wanted = preferred_type(request.headers.get("Accept", "*/*"))
+        kind = YAMLRenderer if wanted in YAML_TYPES else JSONRenderer
+        renderer = next(renderer for renderer in renderers if isinstance(renderer, kind))
+        renderer.media_type = wanted
+        return renderer, wanted
+
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
+        return None  # bodies are read by flyte_site.rest.bodies
+
+
+def preferred_type(accept: str) -> str:
+    """The media type to answer in, by the rules of HTTP for an `Accept` header (RFC 9110, 12.5.1)."""
+    if accept in ("*/*", JSON):
+        return JSON
+    request = HttpRequest()
+    request.META["HTTP_ACCEPT"] = _CHARSET.sub("", accept)
+    return request.get_preferred_type([JSON, *YAML_TYPES]) or JSON
+
+
+class _Dumper(yaml.CSafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def to_yaml(data: Any) -> str:
+    """A YAML document with sorted keys, text of several lines as blocks."""
+    text: str = yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=True, default_flow_style=False)
+    return text
+
+
+def empty(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
+    """An answer without a body, and so without a content type."""
+    response = HttpResponse(status=status, headers=headers)
+    del response["Content-Type"]
+    return response

@@ -1,0 +1,84 @@
+"""The API's own pages: where its links begin, whether it is well, and its documentation."""
+
+from typing import Any
+
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import render
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flyte_site.rest.fields import LinkSerializer, ProblemSerializer
+from flyte_site.rest.media import empty, to_yaml
+from flyte_site.rest.problems import Problem
+from flyte_site.rest.views import APIView
+
+
+class LinksSchema(serializers.Serializer[Any]):
+    """Links alone."""
+
+    links = LinkSerializer(many=True)
+
+
+class IndexView(APIView):
+    """Where a client begins."""
+
+    @extend_schema(operation_id="index", tags=["info"], responses=LinksSchema)
+    def get(self, request: Request) -> Response:
+        """The link to the API's version 1."""
+        links = self.links
+        return Response({"links": [links.to("self"), links.help("#/info"), links.documented("#!/info/v1", "v1")]})
+
+
+class V1View(APIView):
+    """What version 1 has."""
+
+    @extend_schema(operation_id="v1", tags=["info"], responses=LinksSchema)
+    def get(self, request: Request) -> Response:
+        """Links to health, packs, flows, datastore, audit and documentation."""
+        links = self.links
+        found = [
+            links.to("self", "v1"),
+            links.to("up"),
+            links.help("#!/info/v1"),
+            links.documented("#!/info/health", "health"),
+            links.documented("#!/pack/listPacks", "v1", "packs"),
+            links.documented("#!/flow/listFlows", "v1", "flows"),
+            links.documented("#!/datastore/listDatastoreItems", "v1", "datastore"),
+            links.documented("#!/flowAudit/findFlows", "v1", "audit", "flows"),
+            links.documented("", "v1", "swagger"),
+        ]
+        return Response({"links": found})
+
+
+class HealthView(APIView):
+    """Whether the server can do its work."""
+
+    @extend_schema(operation_id="health", tags=["info"], responses={200: None, 500: ProblemSerializer})
+    def get(self, request: Request) -> HttpResponse:
+        """200 when the database answers, else 500."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except DatabaseError:
+            raise Problem(500, "the database does not answer") from None
+        return empty(200)
+
+
+def openapi(request: HttpRequest, media_type: str) -> HttpResponse:
+    """The OpenAPI 3 document of the API, made from its code."""
+    schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return HttpResponse(to_yaml(schema), content_type=f"{media_type}; charset=utf-8")
+
+
+def documentation(request: HttpRequest) -> HttpResponse:
+    """Swagger UI, its files from this server."""
+    return render(request, "swagger.html")
+
+
+def documentation_moved(request: HttpRequest) -> HttpResponse:
+    """Where the original's documentation was."""
+    return HttpResponsePermanentRedirect("/swagger")

@@ -1,0 +1,17 @@
+"""How names stand in paths."""
+
+from urllib.parse import quote
+
+from django.urls.converters import StringConverter
+
+from flyte_site.rest.links import SEGMENT_SAFE
+
+
+class NameConverter(StringConverter):
+    """One path segment: a name of any characters, with `/` sent as `%2F` (see `flyte_site.wsgi`)."""
+
+    def to_python(self, value: str) -> str:
+        return value.replace("%2F", "/").replace("%25", "%")
+
+    def to_url(self, value: str) -> str:
+        return quote(value, safe=SEGMENT_SAFE)

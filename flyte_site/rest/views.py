@@ -1,0 +1,79 @@
+"""What the API's views share."""
+
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.db import connection
+from django.db.models import F, Model, QuerySet
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Collate
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.views import APIView as FrameworkView
+
+from flyte_site.rest.links import Link, Links
+from flyte_site.rest.methods import allowed
+from flyte_site.rest.problems import Problem, bad_input
+
+PAGE = 1000
+M = TypeVar("M", bound=Model)
+
+
+class APIView(FrameworkView):
+    """A view whose 405 names the allowed methods as the original does, and that answers HEAD where it answers GET."""
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        raise Problem(405, f"method {request.method} is not allowed here", headers={"Allow": allowed(self.methods())})
+
+    def methods(self) -> list[str]:
+        names = [name.upper() for name in self.http_method_names if hasattr(self, name)]
+        return [*names, "HEAD"] if "GET" in names else names
+
+    def head(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        get = getattr(self, "get", None) or self.http_method_not_allowed
+        return get(request, *args, **kwargs)
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {"Vary": "Accept"}
+
+    @property
+    def links(self) -> Links:
+        return Links(self.request)
+
+
+def whole_number(request: Request, name: str, default: int, *, most: int) -> int:
+    """The query parameter `name`, from 0 to `most` (more counts as `most`). Raises `Problem` 400."""
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise bad_input({"path": name, "message": f"must be a whole number from 0, not {text[:40]!r}"})
+    return min(int(text), most)
+
+
+def byte_order(field: str) -> Combinable:
+    """A text column in the order of its characters' codes, whatever language the database sorts by."""
+    return Collate(field, "C") if connection.vendor == "postgresql" else F(field)
+
+
+def by_name(rows: QuerySet[M], field: str, request: Request) -> QuerySet[M]:
+    """Rows in the byte order of a text field, beginning behind the one that the query's `after` names."""
+    ordered: QuerySet[M] = rows.alias(page_key=byte_order(field)).order_by("page_key")  # type: ignore[assignment]
+    after = request.query_params.get("after", "").replace("\x00", "")
+    return ordered.filter(page_key__gt=after) if after else ordered
+
+
+def listing(
+    rows: QuerySet[M], cursor: str, links: Links, collection: str, help_anchor: str
+) -> tuple[list[M], list[Link]]:
+    """The first page of rows, and the links of that page.
+
+    Where more rows follow, a `next` link says so; its `after` is the `cursor` field of the page's last row.
+    """
+    page = list(rows[: PAGE + 1])
+    page_links = [links.to("self", "v1", collection), links.to("up", "v1"), links.help(help_anchor)]
+    if len(page) > PAGE:
+        query = urlencode({"after": getattr(page[PAGE - 1], cursor)})
+        page_links.append(links.to("next", "v1", collection, query=query))
+    return page[:PAGE], page_links

@@ -1,0 +1,165 @@
+"""Settings of the whole server, read from the environment (docs/reference/settings.md lists every variable)."""
+
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from flyte_site.environment import Environment
+from flyte_site.logs import logging_config
+from flyte_site.secret_key import kept_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DAY = 24 * 60 * 60
+YEARS = 100 * 365 * DAY
+
+FLYTE_ENVIRONMENT = env = Environment()
+
+# Where it listens. Loopback alone by default: the server gives commands to shells and asks nobody who they are yet.
+FLYTE_BIND = env.text("FLYTE_BIND", "127.0.0.1")
+FLYTE_TLS_CERT_PATH = env.readable_file("FLYTE_TLS_CERT_PATH", check_id="flyte.E002")
+FLYTE_TLS_KEY_PATH = env.readable_file("FLYTE_TLS_KEY_PATH", check_id="flyte.E003")
+if bool(env.text("FLYTE_TLS_CERT_PATH")) != bool(env.text("FLYTE_TLS_KEY_PATH")):
+    missing = "FLYTE_TLS_KEY_PATH" if env.text("FLYTE_TLS_CERT_PATH") else "FLYTE_TLS_CERT_PATH"
+    env.error("flyte.E004", missing, "must be set too: TLS needs both the certificate and its key")
+FLYTE_PORT = env.integer(
+    "FLYTE_PORT", 8443 if FLYTE_TLS_CERT_PATH else 8080, least=1, most=65535, check_id="flyte.E001"
+)
+FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, least=1, most=256, check_id="flyte.E005")
+FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 8, least=1, most=512, check_id="flyte.E006")
+
+# How much it takes in at once, in bytes.
+FLYTE_MAX_BODY_BYTES = env.integer("FLYTE_MAX_BODY_BYTES", 1024 * 1024, least=1024, most=1024**3, check_id="flyte.E007")
+FLYTE_MAX_DATASTORE_VALUE_BYTES = env.integer(
+    "FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * 1024 * 1024, least=1024, most=1024**3, check_id="flyte.E008"
+)
+
+# What it keeps, and for how long.
+FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, least=1, most=10_000, check_id="flyte.E009")
+FLYTE_TTL_IN_SECONDS = env.integer("FLYTE_TTL_IN_SECONDS", 31_557_600, least=1, most=YEARS, check_id="flyte.E010")
+FLYTE_SHOULD_DELETE_DEAD_PACKS = env.boolean("FLYTE_SHOULD_DELETE_DEAD_PACKS", False, check_id="flyte.E011")
+FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
+    "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM", time(23, 0), check_id="flyte.E012"
+)
+FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = env.integer(
+    "FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS", 7 * DAY, least=1, most=YEARS, check_id="flyte.E013"
+)
+
+# Who may call it. The policy is not enforced by this version: to start with it set would only look safe.
+FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")
+FLYTE_OIDC_ISSUER_CLIENT_ID = env.text("FLYTE_OIDC_ISSUER_CLIENT_ID")
+FLYTE_AUTH_POLICY_PATH = env.readable_file("FLYTE_AUTH_POLICY_PATH", check_id="flyte.E015")
+AUTH_VARIABLES = ("FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH")
+for variable in AUTH_VARIABLES:
+    if any(map(env.text, AUTH_VARIABLES)) and not env.text(variable):
+        env.error("flyte.E016", variable, f"must be set too: sign-on needs all of {', '.join(AUTH_VARIABLES)}")
+    elif env.text(variable):
+        env.error("flyte.E017", variable, "is set, but this version can't check tokens yet; unset it to start")
+
+# Where it keeps everything.
+FLYTE_DATABASE_URL = (
+    env.url("FLYTE_DATABASE_URL", ("sqlite", "postgresql", "postgres"), check_id="flyte.E018")
+    or f"sqlite:///{BASE_DIR / 'flyte.sqlite3'}"
+)
+FLYTE_REDIS_URL = env.url("FLYTE_REDIS_URL", ("redis", "rediss", "unix"), check_id="flyte.E019")
+if env.text("FLYTE_MGO_HOST"):
+    env.warning(
+        "flyte.W001",
+        "FLYTE_MGO_HOST",
+        "has no effect: there is no MongoDB here, FLYTE_DATABASE_URL says where the store is "
+        "(moving over: docs/how-to/move-from-the-go-server.md)",
+    )
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's settings for one store; what SQLite and PostgreSQL need to be safe with several processes."""
+    config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        # IMMEDIATE: a transaction that reads first and writes later would else fail where another wrote in between.
+        # FULL: what was answered with 202 survives a power cut, as it does with PostgreSQL.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+    else:
+        config["OPTIONS"] = {"connect_timeout": 3, "tcp_user_timeout": 10_000, **config.get("OPTIONS", {})}
+    return config
+
+
+DATABASES = {"default": database(FLYTE_DATABASE_URL)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Tests with several processes need a file; Django's default for tests is a database in memory.
+    DATABASES["default"]["TEST"] = {"NAME": env.text("FLYTE_TEST_SQLITE_PATH") or None}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+SECRET_KEY = env.text("FLYTE_SECRET_KEY")
+if not SECRET_KEY:
+    try:
+        SECRET_KEY = kept_secret_key(BASE_DIR / ".secret_key")
+    except OSError as failure:
+        env.error("flyte.E020", "FLYTE_SECRET_KEY", f"must be set, since none can be kept here ({failure.strerror})")
+        SECRET_KEY = "unused: the server does not start without a key"  # noqa: S105
+
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "flyte_site.urls"
+WSGI_APPLICATION = "flyte_site.wsgi.application"
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = FLYTE_MAX_DATASTORE_VALUE_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = FLYTE_MAX_DATASTORE_VALUE_BYTES
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "flyte_site",
+    "datastore",
+    "packs",
+    "flows",
+    "audit",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "flyte_site.rest.problems.ProblemMiddleware",
+    "flyte_site.rest.methods.MethodMiddleware",
+    "flyte_site.rest.bodies.BodySizeMiddleware",
+]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "templates"]}]
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["flyte_site.rest.media.JSONRenderer", "flyte_site.rest.media.YAMLRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "flyte_site.rest.media.Negotiation",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "flyte_site.rest.problems.answer",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Flyte API",
+    "DESCRIPTION": "Packs register, post events, take actions and post results; flows say what follows what.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/v1",
+    "DISABLE_ERRORS_AND_WARNINGS": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+LOGLEVEL = env.level("LOGLEVEL", "INFO", check_id="flyte.E021")
+LOGFILE = env.writable_file("LOGFILE", check_id="flyte.E022")
+LOGGING = logging_config(LOGLEVEL, LOGFILE)

@@ -1,0 +1,24 @@
+"""Times as they stand in the API: RFC 3339, UTC, milliseconds, e.g. `2026-11-21T05:30:28.849Z`."""
+
+import re
+from datetime import UTC, datetime
+
+_RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d{1,6})?\d*([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def to_text(moment: datetime) -> str:
+    """The API's form of a time that knows its zone."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_text(text: str) -> datetime:
+    """The time that an RFC 3339 text names; digits beyond microseconds are dropped. Raises `ValueError`."""
+    match = _RFC3339.fullmatch(text)
+    if not match:
+        raise ValueError("must be a time as in RFC 3339, such as 2026-11-21T05:30:28.849Z")
+    date, time, fraction, zone = match.groups()
+    moment = datetime.fromisoformat(f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{zone.upper()}")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is too far away in time") from None

@@ -1,0 +1,54 @@
+"""The WSGI application that gunicorn serves."""
+
+import io
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+from flyte_site.environment import refuse_bad_values
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
+refuse_bad_values(settings.FLYTE_ENVIRONMENT)
+
+
+def keep_escaped_slashes(environ: Environ) -> None:
+    """WSGI hands over a path with `%2F` already turned into `/`, so that a name with a slash looks like two segments.
+
+    Where the server tells the path as it was sent, `%2F` and `%25` stay escaped, and `NameConverter` unescapes them.
+    """
+    raw = environ.get("RAW_URI", "").split("?", 1)[0]
+    if "%2f" not in raw.lower():
+        return
+    kept = raw.replace("%25", "%2525").replace("%2F", "%252F").replace("%2f", "%252F")
+    environ["PATH_INFO"] = unquote_to_bytes(kept).decode("latin-1")
+
+
+def take_chunks_whole(environ: Environ) -> None:
+    """Django reads as many bytes as Content-Length says; a chunked body has none, so it is read here first.
+
+    One byte more than any path takes is enough for the size check to refuse it.
+    """
+    if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
+        limit = max(settings.FLYTE_MAX_BODY_BYTES, settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + 1024 * 1024
+        body = environ["wsgi.input"].read(limit)
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+
+
+def wrapped(inner: Application) -> Application:
+    def outer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        keep_escaped_slashes(environ)
+        take_chunks_whole(environ)
+        return inner(environ, start_response)
+
+    return outer
+
+
+application = wrapped(get_wsgi_application())

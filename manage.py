@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Flyte's command line: `manage.py help` lists what it can do."""
+
+import os
+import sys
+
+from django.conf import settings
+from django.core.management import execute_from_command_line
+
+from flyte_site.environment import refuse_bad_values
+
+# These tell about the settings, or need none: they run whatever the environment holds.
+WITHOUT_CHECK = {"check", "help", "version", "--help", "--version", "-h"}
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
+    if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_CHECK:
+        refuse_bad_values(settings.FLYTE_ENVIRONMENT)
+    execute_from_command_line(sys.argv)

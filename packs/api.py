@@ -1,0 +1,100 @@
+"""Packs over REST: register, list, look at, delete, take an action."""
+
+from typing import Any
+
+import structlog
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flyte_site.rest.bodies import media_type, read_document
+from flyte_site.rest.fields import ProblemSerializer
+from flyte_site.rest.media import empty
+from flyte_site.rest.problems import not_found
+from flyte_site.rest.views import APIView, by_name, listing
+from packs import queue, registry, serializers
+from packs.models import Pack
+
+log = structlog.get_logger(__name__)
+
+COMMAND_PARAMETERS = ("actionName", "commandName")
+
+
+class PackListView(APIView):
+    """All packs, and the door for new ones."""
+
+    @extend_schema(
+        operation_id="listPacks", tags=["pack"], parameters=[OpenApiParameter("after")], responses=serializers.PackList
+    )
+    def get(self, request: Request) -> Response:
+        """The packs in the order of their ids."""
+        page, links = listing(
+            by_name(Pack.objects.all(), "identity", request), "identity", self.links, "packs", "#/pack"
+        )
+        return Response({"links": links, "packs": [serializers.summary(pack, self.links) for pack in page]})
+
+    @extend_schema(
+        operation_id="registerPack",
+        tags=["pack"],
+        request=serializers.PackInput,
+        responses={201: serializers.PackOutput, 400: ProblemSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Register a pack; one of the same name and labels is replaced."""
+        values = serializers.PackInput().valid(read_document(request, serializers.TEXT_PLACES))
+        pack = registry.register(values)
+        # What was posted comes back as it was, a null list of events too; later it reads as an empty list.
+        pack.commands = values["commands"]
+        log.info("pack_registered", pack=pack.identity)
+        location = self.links.href("v1", "packs", pack.identity)
+        return Response(serializers.detail(pack, self.links), status=201, headers={"Location": location})
+
+
+class PackView(APIView):
+    """One pack."""
+
+    @extend_schema(
+        operation_id="getPack", tags=["pack"], responses={200: serializers.PackOutput, 404: ProblemSerializer}
+    )
+    def get(self, request: Request, pack_id: str) -> Response:
+        """The pack with all that it declared."""
+        return Response(serializers.detail(registry.find(pack_id), self.links))
+
+    @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, 404: ProblemSerializer})
+    def delete(self, request: Request, pack_id: str) -> Any:
+        """Forget the pack. Actions that wait for packs of its name go on waiting."""
+        deleted, _ = Pack.objects.filter(identity=pack_id).delete()
+        if not deleted:
+            raise not_found(f"pack {pack_id!r}")
+        log.info("pack_deleted", pack=pack_id)
+        return empty(204)
+
+
+class TakeView(APIView):
+    """Where packs poll for work."""
+
+    @extend_schema(
+        operation_id="takeAction",
+        tags=["action"],
+        request=None,
+        parameters=[
+            OpenApiParameter(name, description="Take actions of this command alone.") for name in COMMAND_PARAMETERS
+        ],
+        responses={200: serializers.TakenAction, 204: None, 404: ProblemSerializer},
+    )
+    def post(self, request: Request, pack_id: str) -> Any:
+        """Take the oldest action that waits for this pack; 204 when there is none."""
+        pack = registry.seen(pack_id)
+        action = queue.take(pack, _command_names(request))
+        if action is None:
+            return empty(204)
+        log.info("action_taken", pack=pack.identity, action=action.id, command=action.name)
+        return Response(serializers.taken(action, pack, self.links))
+
+
+def _command_names(request: Request) -> set[str]:
+    """Commands that the caller asks for, in the query or, as the original allows, in a form."""
+    given = [request.query_params.get(name, "") for name in COMMAND_PARAMETERS]
+    if media_type(request)[0] == "application/x-www-form-urlencoded":
+        given += [str(request._request.POST.get(name, "")) for name in COMMAND_PARAMETERS]
+    return {name for name in given if name}

@@ -1,0 +1,125 @@
+"""Packs, and the actions that wait for them, are with them, or are done."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from flyte_site.fields import JSONText
+from flyte_site.ids import new_id
+
+LIVE_SECONDS = 10 * 60
+WARNING_SECONDS = 24 * 60 * 60
+
+Labels = Mapping[str, str]
+
+
+def pack_id(name: str, labels: Labels) -> str:
+    """A pack's identity: its name and its labels in the order of their keys, e.g. `Slack.az.b.env.prod`."""
+    return ".".join([name, *(part for key in sorted(labels) for part in (key, labels[key]))])
+
+
+def label_key(labels: Labels) -> str:
+    """Labels as one text that is the same for equal labels, e.g. `{"az":"b","env":"prod"}`."""
+    return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"))
+
+
+class Pack(models.Model):
+    """A program that registered: what it is called, can do, and tells."""
+
+    identity = models.CharField(max_length=512, unique=True)
+    name = models.CharField(max_length=255, db_index=True)
+    labels = JSONText(default=dict)
+    commands = JSONText(default=list)
+    events = JSONText(default=list)
+    links = JSONText(default=list)
+    registered_at = models.DateTimeField(auto_now_add=True)
+    last_seen = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return self.identity
+
+    @property
+    def status(self) -> str:
+        """`live` when seen in the last 10 minutes, `warning` within 24 hours, else `critical`."""
+        silent = (timezone.now() - self.last_seen).total_seconds()
+        if silent <= LIVE_SECONDS:
+            return "live"
+        return "warning" if silent <= WARNING_SECONDS else "critical"
+
+    def has_labels(self, wanted: Labels) -> bool:
+        """Whether this pack has all of these labels (it may have more)."""
+        return bool(wanted.items() <= self.labels.items())
+
+    def can_take(self, action: "Action") -> bool:
+        """Whether the action is meant for a pack of this name, and asks for no label that this pack lacks."""
+        return self.name == action.pack_name and self.has_labels(action.pack_labels)
+
+
+class State(models.TextChoices):
+    """Where an action stands. The values are the original's."""
+
+    NEW = "NEW"
+    PENDING = "PENDING"
+    SUCCESS = "SUCCESS"
+    FATAL = "FATAL"
+
+
+FINISHED = (State.SUCCESS, State.FATAL)
+
+
+class Action(models.Model):
+    """One command for some pack: queued, taken, done. Knows nothing of flows but plain values."""
+
+    id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
+    correlation_id = models.CharField(max_length=24)
+    flow_name = models.CharField(max_length=255)
+    flow_uuid = models.CharField(max_length=24)
+    step_id = models.CharField(max_length=255)
+
+    pack_name = models.CharField(max_length=255)
+    pack_labels = JSONText(default=dict)
+    label_key = models.CharField(max_length=2000)
+    name = models.CharField(max_length=255)
+    input = JSONText(null=True)
+    context = JSONText(default=dict)
+    trigger = JSONText()
+    triggered_by = models.CharField(max_length=24, blank=True, default="")
+
+    state = models.CharField(max_length=9, choices=State, default=State.NEW)
+    waiting = models.BooleanField(default=True)
+    states: Any = JSONText(default=list)
+    holder = models.CharField(max_length=512, blank=True, default="")
+    result = JSONText(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["correlation_id", "step_id"], name="one_action_a_step"),
+            models.CheckConstraint(
+                condition=Q(waiting=True, state=State.NEW) | (Q(waiting=False) & ~Q(state=State.NEW)),
+                name="waiting_means_new",
+            ),
+        ]
+        indexes: ClassVar = [
+            # What waits, and nothing else: stays small however much is done. A boolean column stands in the condition
+            # because SQLite uses a partial index only where the query repeats its condition word by word.
+            models.Index(fields=["pack_name", "label_key", "id"], condition=Q(waiting=True), name="waiting_actions"),
+            models.Index(fields=["pack_name", "id"], name="actions_by_pack"),
+            models.Index(fields=["name", "id"], name="actions_by_command"),
+            models.Index(fields=["step_id", "id"], name="actions_by_step"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pack_name}.{self.name} {self.id}"
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED
