@@ -89,9 +89,6 @@ def database(url: str) -> dict[str, Any]:
 
 
 DATABASES = {"default": database(FLYTE_DATABASE_URL)}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Tests with several processes need a file; Django's default for tests is a database in memory.
-    DATABASES["default"]["TEST"] = {"NAME": env.text("FLYTE_TEST_SQLITE_PATH") or None}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SECRET_KEY = env.text("FLYTE_SECRET_KEY")

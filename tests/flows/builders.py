@@ -1,0 +1,81 @@
+"""What the tests of flows are built from: documents, packs, and a run by hand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from flows import engine, saving
+from flows.document import parse
+from flows.models import Execution, Flow
+from flows.steps import Event, PackSeen
+from packs import queue, registry
+from packs.models import Action, Pack
+from packs.queue import Finish
+
+
+def step(**changes: Any) -> dict[str, Any]:
+    """A step that fires on Src.Go and asks Wrk to Do."""
+    plain = {"event": {"packName": "Src", "name": "Go"}, "command": {"packName": "Wrk", "name": "Do"}}
+    return {**plain, **changes}
+
+
+def follower(after: str | list[str], event: str = "Done", pack: str = "Wrk", **changes: Any) -> dict[str, Any]:
+    """A step that fires on an event of an action of its execution."""
+    named = [after] if isinstance(after, str) else after
+    return step(event={"packName": pack, "name": event}, dependsOn=named, **changes)
+
+
+def document(*steps: dict[str, Any], name: str = "flow", **changes: Any) -> dict[str, Any]:
+    return {"name": name, "steps": list(steps), **changes}
+
+
+def save(*steps: dict[str, Any], name: str = "flow", **changes: Any) -> Flow:
+    return saving.save(parse(document(*steps, name=name, **changes)))
+
+
+def pack(name: str, **labels: str) -> Pack:
+    return registry.register({"name": name, "labels": labels, "commands": [], "events": [], "links": []})
+
+
+def event(sender: Pack, name: str, payload: Any = None) -> Event:
+    now = timezone.now()
+    return Event(PackSeen(sender.identity, sender.name, sender.labels), name, payload, now, now)
+
+
+def tell(sender: Pack, name: str = "Go", payload: Any = None) -> None:
+    """The pack posts an event."""
+    engine.handle_event(event(sender, name, payload))
+
+
+def take(taker: Pack) -> Action:
+    """The pack takes its next action; there must be one."""
+    action = queue.take(taker)
+    assert action is not None, f"nothing waits for {taker}"
+    return action
+
+
+def give(taker: Pack, action: Action, name: str = "Done", payload: Any = None) -> Finish | None:
+    """The pack posts a result."""
+    return engine.complete(action.id, taker, event(taker, name, payload))
+
+
+def work(taker: Pack, name: str = "Done", payload: Any = None) -> Action:
+    """The pack takes its next action and finishes it."""
+    action = take(taker)
+    assert give(taker, action, name, payload) is Finish.COUNTED
+    return Action.objects.get(id=action.id)
+
+
+def actions(execution: Execution) -> Mapping[str, Action]:
+    """The actions of an execution by step id."""
+    return {action.step_id: action for action in Action.objects.filter(correlation_id=execution.id)}
+
+
+def fired(execution: Execution) -> set[str]:
+    return set(actions(execution))
+
+
+def only_execution() -> Execution:
+    """The one execution there is, as the database has it."""
+    return Execution.objects.get()

@@ -1,0 +1,208 @@
+"""What is a flow document, and what is told about one that is none."""
+
+from typing import Any
+
+import pytest
+
+from flows.document import FlowError, parse
+from tests.flows import builders as b
+
+pytestmark = pytest.mark.unit
+
+
+def errors(value: Any) -> dict[str, str]:
+    with pytest.raises(FlowError) as caught:
+        parse(value)
+    return {error.path: error.message for error in caught.value.errors}
+
+
+def warnings(value: Any) -> dict[str, str]:
+    return {warning.path: warning.message for warning in parse(value).warnings}
+
+
+def one_step(**changes: Any) -> dict[str, Any]:
+    return b.document(b.step(**changes))
+
+
+def test_a_whole_document_becomes_typed_values() -> None:
+    command = {"packName": "Q", "name": "C", "timeout": "1h30m", "retries": 2, "backoff": 1.5, "input": {"a": 1}}
+    flow = parse(
+        b.document(
+            b.step(id="a", context={"X": "{{ Event.Payload }}"}, criteria="{{ true }}"),
+            b.step(dependsOn=["a"], dependsOnMode="all", command=command),
+            description="what for",
+            labels={"env": "dev"},
+            enabled=False,
+        )
+    )
+    first, second = flow.steps
+    assert (flow.name, flow.description, flow.labels, flow.enabled) == ("flow", "what for", {"env": "dev"}, False)
+    assert (first.id, first.is_trigger, first.event.pack_name, first.event.name) == ("a", True, "Src", "Go")
+    assert (second.id, second.depends_on, second.depends_on_mode) == ("step-2", ("a",), "all")
+    assert (second.command.timeout, second.command.retries, second.command.backoff) == (5400, 2, 1.5)
+
+
+def test_every_error_is_told_at_once_with_its_path() -> None:
+    found = errors(
+        {
+            "nme": "x",
+            "steps": [
+                {"event": {"packName": "P"}, "command": {"name": "C"}, "criteria": True, "dependsOn": "s"},
+                {"id": 5, "event": "E", "context": {"a": 1}},
+                {"event": {"packName": "P", "name": "E"}, "command": {"packName": "Q", "name": "{{", "input": ["{{"]}},
+            ],
+        }
+    )
+    assert set(found) == {
+        "nme",
+        "name",
+        "steps[0].event.name",
+        "steps[0].command.packName",
+        "steps[0].criteria",
+        "steps[0].dependsOn",
+        "steps[1].id",
+        "steps[1].event",
+        "steps[1].command",
+        "steps[1].context.a",
+        "steps[2].command.input[0]",
+    }
+    assert found["nme"] == "unknown key; did you mean name?"
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (None, ""),
+        ([], ""),
+        ("text", ""),
+        ({}, "name"),
+        ({"name": "x"}, "steps"),
+        ({"name": "x", "steps": None}, "steps"),
+        ({"name": "x", "steps": {}}, "steps"),
+        ({"name": "", "steps": []}, "name"),
+        ({"name": 5, "steps": []}, "name"),
+        ({"name": "a\nb", "steps": []}, "name"),
+        ({"name": "x" * 256, "steps": []}, "name"),
+        ({"name": "x", "steps": ["s"]}, "steps[0]"),
+        ({"name": "x", "steps": [], "enabled": "yes"}, "enabled"),
+        ({"name": "x", "steps": [], "labels": ["a"]}, "labels"),
+        ({"name": "x", "steps": [], "labels": {"a": 1}}, "labels.a"),
+        (one_step(context=[]), "steps[0].context"),
+        (one_step(dependsOn=[1]), "steps[0].dependsOn[0]"),
+        (one_step(dependsOnMode="some"), "steps[0].dependsOnMode"),
+        (one_step(junk=1), "steps[0].junk"),
+        (one_step(event={"packName": "P", "name": "E", "packLabels": {"a": 1}}), "steps[0].event.packLabels.a"),
+        (one_step(command={"packName": "P", "name": "C", "timeout": "soon"}), "steps[0].command.timeout"),
+        (one_step(command={"packName": "P", "name": "C", "timeout": 30}), "steps[0].command.timeout"),
+        (one_step(command={"packName": "P", "name": "C", "timeout": "0s"}), "steps[0].command.timeout"),
+        (one_step(command={"packName": "P", "name": "C", "retries": -1}), "steps[0].command.retries"),
+        (one_step(command={"packName": "P", "name": "C", "retries": 1.5}), "steps[0].command.retries"),
+        (one_step(command={"packName": "P", "name": "C", "retries": True}), "steps[0].command.retries"),
+        (one_step(command={"packName": "P", "name": "C", "backoff": "1"}), "steps[0].command.backoff"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_place(value: Any, path: str) -> None:
+    assert path in errors(value)
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "today"),
+    [
+        ("event", "pack-id", "packName"),
+        ("command", "pack-id", "packName"),
+        ("command", "command-name", "name"),
+        ("command", "arguments", "input"),
+    ],
+)
+def test_the_oldest_spellings_are_one_error_that_names_todays(place: str, key: str, today: str) -> None:
+    part = {"packName": "P", "name": "N"}
+    old = {key: part.pop(today, "x"), **part}
+    assert errors(one_step(**{place: old})) == {f"steps[0].{place}.{key}": f"unknown key; today it is called {today}"}
+
+
+@pytest.mark.parametrize(
+    ("key", "suggestion"), [("packlabels", "packLabels"), ("PackName", "packName"), ("packLabel", "packLabels")]
+)
+def test_a_misspelt_key_brings_a_suggestion(key: str, suggestion: str) -> None:
+    event = {"packName": "P", "name": "E", key: {}}
+    assert errors(one_step(event=event))[f"steps[0].event.{key}"] == f"unknown key; did you mean {suggestion}?"
+
+
+def test_labels_inside_an_event_or_command_count_as_pack_labels_with_a_warning() -> None:
+    value = one_step(event={"packName": "P", "name": "E", "labels": {"env": "x"}})
+    assert set(warnings(value)) == {"steps[0].event.labels"}
+    assert parse(value).source["steps"][0]["event"] == {"packName": "P", "name": "E", "packLabels": {"env": "x"}}
+
+
+def test_labels_beside_pack_labels_are_an_error() -> None:
+    both = {"packName": "P", "name": "E", "labels": {"a": "b"}, "packLabels": {"c": "d"}}
+    assert "steps[0].event.labels" in errors(one_step(event=both))
+
+
+def test_step_ids_are_unique_also_those_given_by_place() -> None:
+    assert set(errors(b.document(b.step(id="a"), b.step(id="a")))) == {"steps[1].id"}
+    assert set(errors(b.document(b.step(id="step-2"), b.step()))) == {"steps[1].id"}
+
+
+def test_depends_on_an_unknown_step_is_an_error_with_a_suggestion() -> None:
+    found = errors(b.document(b.step(id="build"), b.follower("biuld", id="b")))
+    assert found["steps[1].dependsOn[0]"] == "there is no step 'biuld'; did you mean build?"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [b.follower("a", id="a")],
+        [b.follower("b", id="a"), b.follower("a", id="b")],
+        [b.step(id="t"), b.follower(["t", "c"], id="b", dependsOnMode="all"), b.follower("b", id="c")],
+    ],
+)
+def test_a_step_that_can_never_fire_is_an_error(steps: list[dict[str, Any]]) -> None:
+    found = errors(b.document(*steps))
+    assert found
+    assert all("can never fire" in message for message in found.values())
+
+
+def test_a_circle_with_a_way_in_is_a_warning() -> None:
+    found = warnings(b.document(b.step(id="t"), b.follower(["t", "c"], id="b"), b.follower("b", id="c")))
+    assert set(found) == {"steps[1].dependsOn", "steps[2].dependsOn"}
+
+
+def test_a_template_that_does_not_compile_is_told_with_line_and_column() -> None:
+    with pytest.raises(FlowError) as caught:
+        parse(one_step(criteria="line one\n{{ 1 | nope }}"))
+    (error,) = caught.value.errors
+    assert (error.path, error.line) == ("steps[0].criteria", 2)
+    assert error.column > 1
+    assert "nope" in error.message
+
+
+def test_a_misspelt_variable_is_a_warning_with_its_path() -> None:
+    assert "steps[0].criteria" in warnings(one_step(criteria="{{ Evnt.Payload == 1 }}"))
+
+
+def test_the_stored_source_leaves_out_what_is_empty_but_always_shows_an_input() -> None:
+    value = b.document(
+        b.step(criteria="", context={}, dependsOn=[], event={"packName": "P", "name": "E", "packLabels": {}}),
+        description="",
+        labels={},
+    )
+    assert parse(value).source == {
+        "name": "flow",
+        "steps": [
+            {"event": {"packName": "P", "name": "E"}, "command": {"packName": "Wrk", "name": "Do", "input": None}}
+        ],
+    }
+
+
+@pytest.mark.parametrize("given", ["s", 5, True, None, [], {}, 0, False, ""])
+def test_an_input_of_any_kind_is_stored_as_it_is(given: Any) -> None:
+    command = parse(one_step(command={"packName": "P", "name": "C", "input": given})).source["steps"][0]["command"]
+    assert command["input"] == given
+    assert type(command["input"]) is type(given)
+
+
+def test_a_stored_source_reads_as_the_same_flow() -> None:
+    value = b.document(b.step(id="a"), b.follower("a", dependsOnMode="all"), labels={"x": "y"})
+    first = parse(value)
+    assert parse(first.source).source == first.source

@@ -1,0 +1,113 @@
+"""What must hold when two answers come at the same moment: real processes, whichever database the suite runs on."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.flows import builders as b
+from tests.server import Server
+
+pytestmark = [pytest.mark.database, pytest.mark.acceptance]
+
+ROUNDS = 150
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        yield client
+
+
+def at_once(*calls: Callable[[], httpx.Response]) -> list[httpx.Response]:
+    """Make the calls at the same moment, each on a connection of its own."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], httpx.Response]) -> httpx.Response:
+        barrier.wait(10)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def post(client: httpx.Client, path: str, body: Any) -> httpx.Response:
+    response = client.post(path, json=body)
+    assert response.status_code in (200, 201, 202, 204), response.text
+    return response
+
+
+def result_link(response: httpx.Response) -> str:
+    return str(response.json()["links"][0]["href"])
+
+
+@pytest.mark.parametrize("mode", ["any", "all"])
+def test_of_two_results_racing_for_one_step_the_step_runs_exactly_once(
+    client: httpx.Client, server: Server, mode: str
+) -> None:
+    join = b.follower(["a", "b"], id="c", dependsOnMode=mode, command={"packName": "Join", "name": "Do"})
+    flow = b.document(b.step(id="a"), b.step(id="b"), join, name=f"join-{mode}")
+    for name in ("Src", "Wrk", "Join"):
+        post(client, "/v1/packs", {"name": name})
+    post(client, "/v1/flows", flow)
+    with httpx.Client(base_url=server.url, timeout=30) as one, httpx.Client(base_url=server.url, timeout=30) as other:
+        for _ in range(ROUNDS):
+            post(client, "/v1/packs/Src/events", {"event": "Go"})
+            first, second = (result_link(post(client, "/v1/packs/Wrk/actions/take", None)) for _ in range(2))
+            answers = at_once(
+                lambda link=first: one.post(link, json={"event": "Done"}),  # type: ignore[misc]
+                lambda link=second: other.post(link, json={"event": "Done"}),  # type: ignore[misc]
+            )
+            assert [answer.status_code for answer in answers] == [202, 202]
+    client.delete(f"/v1/flows/join-{mode}")
+    runs = executions(client, flow["name"])
+    assert len(runs) == ROUNDS
+    assert Counter(tuple(sorted(run["actions"])) for run in runs) == {("a", "b", "c"): ROUNDS}
+    joins = [client.post("/v1/packs/Join/actions/take").status_code for _ in range(ROUNDS + 1)]
+    assert joins == [200] * ROUNDS + [204]
+
+
+def executions(client: httpx.Client, flow_name: str) -> list[dict[str, Any]]:
+    response = client.get("/v1/audit/flows", params={"flowName": flow_name, "limit": 500})
+    found: list[dict[str, Any]] = response.json()["flows"]
+    return found
+
+
+def test_of_two_equal_results_at_once_one_counts_and_both_are_taken(client: httpx.Client, server: Server) -> None:
+    for name in ("Src2", "Wrk2"):
+        post(client, "/v1/packs", {"name": name})
+    event, command = {"packName": "Src2", "name": "Go"}, {"packName": "Wrk2", "name": "Do"}
+    after = b.follower("a", id="b", pack="Wrk2", command=command)
+    post(client, "/v1/flows", b.document(b.step(id="a", event=event, command=command), after, name="twice"))
+    with httpx.Client(base_url=server.url, timeout=30) as one, httpx.Client(base_url=server.url, timeout=30) as other:
+        for _ in range(30):
+            post(client, "/v1/packs/Src2/events", {"event": "Go"})
+            link = result_link(post(client, "/v1/packs/Wrk2/actions/take", None))
+            answers = at_once(
+                lambda link=link: one.post(link, json={"event": "Done", "payload": 1}),  # type: ignore[misc]
+                lambda link=link: other.post(link, json={"event": "Done", "payload": 1}),  # type: ignore[misc]
+            )
+            assert [answer.status_code for answer in answers] == [202, 202]
+            post(client, "/v1/packs/Wrk2/actions/take", None)
+            assert client.post("/v1/packs/Wrk2/actions/take").status_code == 204
+
+
+def test_a_flow_posted_by_many_at_once_is_one_flow(client: httpx.Client, server: Server) -> None:
+    clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
+    flow = b.document(b.step(), name="contended")
+    for _ in range(10):
+        answers = at_once(*(lambda one=one: one.post("/v1/flows", json=flow) for one in clients))  # type: ignore[misc]
+        assert [answer.status_code for answer in answers] == [201] * 4
+    assert [one["name"] for one in client.get("/v1/flows").json()["flows"]].count("contended") == 1
+
+
+def test_a_pack_registering_in_many_processes_at_once_is_one_pack(client: httpx.Client, server: Server) -> None:
+    clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
+    for number in range(10):
+        body = {"name": f"Contended{number}"}
+        answers = at_once(*(lambda one=one: one.post("/v1/packs", json=body) for one in clients))  # type: ignore[misc]
+        assert [answer.status_code for answer in answers] == [201] * 4
