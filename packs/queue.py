@@ -95,17 +95,27 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     Each action is given to one caller: the UPDATE changes it only while it still waits, and a lost race goes on to the
     next.
     """
-    keys = _takeable_keys(pack)
-    if not keys:
-        return None
-    waiting = Action.objects.filter(waiting=True, pack_name=pack.name, label_key__in=keys).order_by("id")
-    if names := list(command_names):
-        waiting = waiting.filter(name__in=names)
-    while candidates := list(waiting[:CANDIDATES]):
-        for action in candidates:
-            if _claim(action, pack):
+    while ids := _oldest_waiting(pack, list(command_names)):
+        for action_id in ids:
+            action = Action.objects.filter(id=action_id).first()
+            if action and action.waiting and _claim(action, pack):
                 return action
     return None
+
+
+def _oldest_waiting(pack: Pack, command_names: list[str]) -> list[str]:
+    """Ids of the actions that the pack may take next, oldest first: a few, found by the index of what waits.
+
+    One look-up for each kind of labels: asked for several kinds at once, both databases would rather walk through all
+    that was ever done.
+    """
+    waiting = Action.objects.filter(waiting=True, pack_name=pack.name)
+    if command_names:
+        waiting = waiting.filter(name__in=command_names)
+    found: list[str] = []
+    for key in _takeable_keys(pack):
+        found += waiting.filter(label_key=key).order_by("id").values_list("id", flat=True)[:CANDIDATES]
+    return sorted(found)[:CANDIDATES]
 
 
 def _takeable_keys(pack: Pack) -> list[str]:
