@@ -25,17 +25,19 @@ class Moment(serializers.Field[Any, Any, Any, Any]):
             raise serializers.ValidationError(str(error)) from None
 
 
+class AnyValue(serializers.JSONField):
+    """Any JSON value. It was read from JSON or YAML, so that DRF need not try to write it as JSON."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
 class EventInput(InputSerializer):
     """Something that happened: its name, and whatever the pack tells of it. Other keys are ignored."""
 
     event = Name()
-    payload = serializers.JSONField(required=False, allow_null=True, default=None)
+    payload = AnyValue(required=False, allow_null=True, default=None)
     createdAt = Moment(required=False, allow_null=True, default=None)  # noqa: N815
-
-    def to_internal_value(self, data: Any) -> Any:
-        # DRF's JSONField would try every payload for being JSON-serialisable; it came from JSON.
-        values = {name: self.fields[name].run_validation(data.get(name)) for name in ("event", "createdAt")}
-        return {**values, "payload": data.get("payload")}
 
 
 class FlowSummary(serializers.Serializer[Any]):

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -59,8 +60,7 @@ def test_of_two_results_racing_for_one_step_the_step_runs_exactly_once(
             post(client, "/v1/packs/Src/events", {"event": "Go"})
             first, second = (result_link(post(client, "/v1/packs/Wrk/actions/take", None)) for _ in range(2))
             answers = at_once(
-                lambda link=first: one.post(link, json={"event": "Done"}),  # type: ignore[misc]
-                lambda link=second: other.post(link, json={"event": "Done"}),  # type: ignore[misc]
+                partial(one.post, first, json={"event": "Done"}), partial(other.post, second, json={"event": "Done"})
             )
             assert [answer.status_code for answer in answers] == [202, 202]
     client.delete(f"/v1/flows/join-{mode}")
@@ -88,8 +88,7 @@ def test_of_two_equal_results_at_once_one_counts_and_both_are_taken(client: http
             post(client, "/v1/packs/Src2/events", {"event": "Go"})
             link = result_link(post(client, "/v1/packs/Wrk2/actions/take", None))
             answers = at_once(
-                lambda link=link: one.post(link, json={"event": "Done", "payload": 1}),  # type: ignore[misc]
-                lambda link=link: other.post(link, json={"event": "Done", "payload": 1}),  # type: ignore[misc]
+                *(partial(each.post, link, json={"event": "Done", "payload": 1}) for each in (one, other))
             )
             assert [answer.status_code for answer in answers] == [202, 202]
             post(client, "/v1/packs/Wrk2/actions/take", None)
@@ -100,7 +99,7 @@ def test_a_flow_posted_by_many_at_once_is_one_flow(client: httpx.Client, server:
     clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
     flow = b.document(b.step(), name="contended")
     for _ in range(10):
-        answers = at_once(*(lambda one=one: one.post("/v1/flows", json=flow) for one in clients))  # type: ignore[misc]
+        answers = at_once(*(partial(one.post, "/v1/flows", json=flow) for one in clients))
         assert [answer.status_code for answer in answers] == [201] * 4
     assert [one["name"] for one in client.get("/v1/flows").json()["flows"]].count("contended") == 1
 
@@ -109,5 +108,5 @@ def test_a_pack_registering_in_many_processes_at_once_is_one_pack(client: httpx.
     clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
     for number in range(10):
         body = {"name": f"Contended{number}"}
-        answers = at_once(*(lambda one=one: one.post("/v1/packs", json=body) for one in clients))  # type: ignore[misc]
+        answers = at_once(*(partial(one.post, "/v1/packs", json=body) for one in clients))
         assert [answer.status_code for answer in answers] == [201] * 4

@@ -1,0 +1,219 @@
+"""Flows, events and results over REST."""
+
+import json
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from flows.models import Event, Execution, FlowVersion
+from packs.models import Action
+from tests.flows import builders as b
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+YAML = "application/x-yaml"
+
+
+def post(path: str, body: Any, content_type: str = "application/json", **headers: str) -> HttpResponse:
+    data = body if isinstance(body, str | bytes) else json.dumps(body)
+    return Client().post(path, data, content_type=content_type, headers=headers)  # type: ignore[return-value]
+
+
+def errors(response: HttpResponse) -> dict[str, dict[str, Any]]:
+    assert response["Content-Type"].startswith("application/problem+json")
+    return {error["path"]: error for error in json.loads(response.content)["errors"]}
+
+
+def test_a_flow_is_saved_and_given_back_as_it_was_posted() -> None:
+    flow = b.document(b.step(id="a", criteria="{{ true }}"), b.step(), description="what for", labels={"env": "dev"})
+    saved = post("/v1/flows", flow)
+    assert (saved.status_code, saved.content, saved["Location"]) == (201, b"", "http://testserver/v1/flows/flow")
+    found = Client().get("/v1/flows/flow").json()
+    del found["links"]
+    for step in flow["steps"]:
+        step["command"]["input"] = None
+    assert found == flow
+
+
+@pytest.mark.parametrize("kind", [YAML, "application/yaml", "text/yaml", "application/x-yaml; charset=utf-8"])
+def test_yaml_is_taken_under_each_of_its_names(kind: str) -> None:
+    text = "name: y\nsteps:\n- event: {name: E, packName: P}\n  command: {name: C, packName: Q}\n"
+    assert post("/v1/flows", text, kind).status_code == 201
+    assert FlowVersion.objects.get().source == text
+
+
+def test_names_and_labels_in_yaml_are_the_text_that_was_written() -> None:
+    text = """
+    name: yes
+    labels: {on: no, n: 010}
+    steps:
+    - id: 1
+      event: {name: off, packName: 5, packLabels: {y: 1.50}}
+      command: {name: null_, packName: Q, input: {n: 010, when: 2019-01-02, yes: no}}
+    - id: 2
+      dependsOn: [1]
+      event: {name: E, packName: Q}
+      command: {name: C, packName: Q}
+    """
+    assert post("/v1/flows", text, YAML).status_code == 201
+    document = FlowVersion.objects.get().document
+    first, second = document["steps"]
+    assert (document["name"], document["labels"]) == ("yes", {"on": "no", "n": "010"})
+    assert first["event"] == {"name": "off", "packName": "5", "packLabels": {"y": "1.50"}}
+    assert first["command"]["input"] == {"n": 8, "when": "2019-01-02", "yes": False}
+    assert (first["id"], second["dependsOn"]) == ("1", ["1"])
+
+
+def test_all_errors_come_at_once_with_places_inside_templates() -> None:
+    flow = b.document(b.step(criteria="x\n  {{ 1 +", junk=1), {"event": {"name": "E"}}, name="")
+    found = errors(post("/v1/flows", flow))
+    assert {"name", "steps[0].junk", "steps[0].criteria", "steps[1].event.packName", "steps[1].command"} <= set(found)
+    assert found["steps[0].criteria"]["line"] == 2
+    assert not FlowVersion.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line"), [('{"name":\n', "application/json", 2), ("name: x\nsteps: [", YAML, 2)]
+)
+def test_what_can_not_be_read_is_told_with_its_line(text: str, kind: str, line: int) -> None:
+    (error,) = errors(post("/v1/flows", text, kind)).values()
+    assert error["line"] >= line
+
+
+def test_warnings_stand_in_a_header_and_keep_nothing_from_being_saved() -> None:
+    b.pack("Src")
+    saved = post("/v1/flows", b.document(b.step(command={"packName": "Wörk", "name": "Do"})))
+    assert saved.status_code == 201
+    assert saved["X-Flyte-Warning"] == "steps[0].command.packName: no pack 'W\\u00f6rk' is registered"
+
+
+def test_a_flow_whose_packs_and_commands_are_registered_has_no_warnings() -> None:
+    post("/v1/packs", {"name": "Src"})
+    post("/v1/packs", {"name": "Wrk", "commands": [{"name": "Do"}]})
+    assert "X-Flyte-Warning" not in post("/v1/flows", b.document(b.step()))
+
+
+def test_every_saved_version_is_kept() -> None:
+    for description in ("first", "second", "second"):
+        post("/v1/flows", b.document(b.step(), description=description))
+    Client().delete("/v1/flows/flow")
+    assert [version.document["description"] for version in FlowVersion.objects.all()] == ["first", "second", "second"]
+
+
+def test_enabled_is_kept_where_a_new_version_does_not_say_it() -> None:
+    def enabled() -> Any:
+        return Client().get("/v1/flows/flow").json().get("enabled", True)
+
+    post("/v1/flows", b.document(b.step(), enabled=False))
+    post("/v1/flows", b.document(b.step()))
+    assert enabled() is False
+    post("/v1/flows", b.document(b.step(), enabled=True))
+    assert enabled() is True
+
+
+def test_the_list_goes_on_behind_a_next_link() -> None:
+    for number in range(1003):
+        b.save(b.step(), name=f"f{number:04}")
+    first = Client().get("/v1/flows").json()
+    following = [link["href"] for link in first["links"] if link["rel"] == "next"]
+    second = Client().get(following[0]).json()
+    names = [flow["name"] for flow in first["flows"] + second["flows"]]
+    assert names == [f"f{number:04}" for number in range(1003)]
+    assert not [link for link in second["links"] if link["rel"] == "next"]
+
+
+def test_an_event_runs_the_good_flow_and_the_audit_tells_of_the_bad_one() -> None:
+    post("/v1/packs", {"name": "Src"})
+    bad = {"packName": "Wrk", "name": "Do", "input": "{{ datastore('none') }}"}
+    post("/v1/flows", b.document(b.step(command=bad), name="bad"))
+    post("/v1/flows", b.document(b.step(), name="good"))
+    told = post("/v1/packs/Src/events", {"event": "Go", "payload": {"n": 1}})
+    assert (told.status_code, told.content) == (202, b"")
+    assert [run["name"] for run in Client().get("/v1/audit/flows").json()["flows"]] == ["good"]
+    (event,) = Client().get("/v1/audit/events").json()["events"]
+    outcomes = {outcome["flow"]: outcome["steps"][0] for outcome in event["outcomes"]}
+    assert outcomes["good"]["outcome"] == "fired"
+    assert (outcomes["bad"]["outcome"], outcomes["bad"]["path"]) == ("error", "steps[0].command.input")
+    assert "none" in outcomes["bad"]["message"]
+    assert Client().get(event["links"][0]["href"]).json() == event
+
+
+def test_who_sent_an_event_is_what_the_path_says() -> None:
+    post("/v1/packs", {"name": "Src"})
+    post("/v1/packs", {"name": "Oth"})
+    post("/v1/flows", b.document(b.step()))
+    spoofed = {"event": "Go", "pack": {"Name": "Src", "Id": "Src"}}
+    assert post("/v1/packs/Oth/events", spoofed).status_code == 202
+    assert not Execution.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({}, "event"),
+        ({"event": ""}, "event"),
+        ({"event": None}, "event"),
+        ({"event": 5}, "event"),
+        ({"event": "x" * 256}, "event"),
+        ({"event": "a\x00"}, "event"),
+        ({"event": "Go", "createdAt": "yesterday"}, "createdAt"),
+        ({"event": "Go", "createdAt": 5}, "createdAt"),
+        ([], ""),
+        (None, ""),
+        ("Go", ""),
+    ],
+)
+def test_what_is_no_event_is_refused_at_its_place(body: Any, path: str) -> None:
+    b.pack("Src")
+    assert path in errors(post("/v1/packs/Src/events", json.dumps(body)))
+
+
+def test_an_event_may_spell_its_keys_in_any_case_and_carry_others() -> None:
+    b.save(b.step())
+    b.pack("Src")
+    body = {"Event": "Go", "PAYLOAD": {"Event": "kept"}, "CreatedAt": "2020-01-02T03:04:05.5+02:00", "x": 1}
+    assert post("/v1/packs/Src/events", body).status_code == 202
+    event = Event.objects.get()
+    assert event.payload == {"Event": "kept"}
+    assert event.created_at.isoformat() == "2020-01-02T01:04:05.500000+00:00"
+
+
+def test_events_and_results_in_yaml_keep_their_names_as_text() -> None:
+    source = b.pack("Src")
+    b.save(b.step(event={"packName": "Src", "name": "on"}))
+    assert post(f"/v1/packs/{source}/events", "event: on\npayload: {b: yes}\n", YAML).status_code == 202
+    assert Event.objects.get().payload == {"b": True}
+
+
+def test_the_answers_to_results() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.pack("Oth")
+    b.save(b.step())
+    b.tell(source)
+    action = b.take(worker)
+    link = f"/v1/packs/Wrk/actions/{action.id}/result"
+    assert post("/v1/packs/Oth/actions/none/result", {"event": "Done"}).status_code == 404
+    assert post(f"/v1/packs/none/actions/{action.id}/result", {"event": "Done"}).status_code == 404
+    assert post(f"/v1/packs/Oth/actions/{action.id}/result", {"event": "Done"}).status_code == 409
+    assert post(link, {}).status_code == 400
+    assert post(link, {"event": "Done", "payload": {"r": 1}, "createdAt": "2020-01-01T00:00:00Z"}).status_code == 202
+    assert post(link, {"event": "Done", "payload": {"r": 1}}).status_code == 202, "times don't count"
+    assert post(link, {"event": "Done", "payload": {"r": 2}}).status_code == 409
+    assert Action.objects.get().result["createdAt"] == "2020-01-01T00:00:00.000Z"
+
+
+def test_a_pack_deleted_meanwhile_is_not_found_but_its_actions_wait() -> None:
+    source = b.pack("Src")
+    b.save(b.step())
+    b.tell(source)
+    b.pack("Wrk").delete()
+    assert Client().post("/v1/packs/Wrk/actions/take").status_code == 404
+    b.pack("Wrk")
+    assert Client().post("/v1/packs/Wrk/actions/take").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x" * 300])
+def test_a_name_that_can_not_be_stored_is_refused_not_failed_on(name: str) -> None:
+    assert "name" in errors(post("/v1/flows", b.document(b.step(), name=name)))
