@@ -1,0 +1,21 @@
+"""Write a pack in Python: register with a Flyte server, take actions, post events and results.
+
+    from flyte_client import Event, Pack
+
+    pack = Pack("Greeter")
+
+    @pack.command("Greet", events=["Greeted"])
+    def greet(name: object) -> Event:
+        return Event("Greeted", {"text": f"Hello {name}!"})
+
+    pack.run()
+
+The server's address comes from `FLYTE_API` (or `FLYTE_API_URL`); `flyte_client.settings` lists every variable.
+The library talks HTTP only and needs nothing of the server's code.
+"""
+
+from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, SettingsError
+from flyte_client.events import Event
+from flyte_client.pack import Pack
+
+__all__ = ["Event", "FlyteError", "Pack", "RefusedError", "ServerAwayError", "SettingsError"]

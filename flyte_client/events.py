@@ -1,0 +1,46 @@
+"""Events as packs give them, and the JSON that the server takes them in."""
+
+import json
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+FATAL = "FATAL"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: `name` is what flows listen to, `payload` any JSON value."""
+
+    name: str
+    payload: Any = None
+
+
+def fatal(message: str, trace: str = "") -> Event:
+    """The event that every command can end in: something went wrong that the pack's author did not foresee."""
+    return Event(FATAL, {"message": _sendable(message), "traceback": _sendable(trace)})
+
+
+def fatal_from(error: BaseException) -> Event:
+    """A `FATAL` event that carries the error's message and traceback."""
+    return fatal(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+
+
+def encoded(event: Event) -> bytes:
+    """The event as the server takes it, `createdAt` being now.
+
+    Done once and not at each attempt: whatever is tried again is then the same, byte by byte, and keeps the time at
+    which it happened. Raises `ValueError`, `TypeError` or `RecursionError` for a payload that JSON can't hold.
+    """
+    document = {"event": event.name, "payload": event.payload, "createdAt": _now()}
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _sendable(text: str) -> str:
+    # Half of a surrogate pair, as undecodable bytes give it, has no place in UTF-8.
+    return text.encode("utf-8", "replace").decode()

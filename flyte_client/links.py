@@ -1,0 +1,32 @@
+"""Links in the server's answers: the only way to an address, since no path is ever built here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+
+def find_link(document: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL | None:
+    """Where `document` links to under a rel that is `rel` or ends in `/` and `rel`; None where it has no such link.
+
+    Rels are addresses of their own (`http://host/swagger#!/action/takeAction`), so only their end is compared. A
+    relative href counts from `base`, the address that the document came from. The server's own links stand after those
+    that the pack registered with, so the last one wins.
+    """
+    found = None
+    links = document.get("links")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, Mapping) and _matches(link.get("rel"), rel) and isinstance(link.get("href"), str):
+            found = _joined(base, link["href"]) or found
+    return found
+
+
+def _matches(rel: object, wanted: str) -> bool:
+    return isinstance(rel, str) and (rel == wanted or rel.endswith(f"/{wanted}"))
+
+
+def _joined(base: httpx.URL, href: str) -> httpx.URL | None:
+    try:
+        return base.join(href)
+    except httpx.InvalidURL:
+        return None

@@ -1,0 +1,172 @@
+"""`Pack`: what a pack's author writes against."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from flyte_client import settings
+from flyte_client.api import Api
+from flyte_client.errors import RefusedError
+from flyte_client.events import Event, encoded
+from flyte_client.patience import Stopping
+from flyte_client.server import Server
+from flyte_client.worker import Handler, Worker
+
+logger = logging.getLogger(__name__)
+
+
+class Pack:
+    """A program that does something for flows, sends events, or both.
+
+    `labels` are laid under those of `FLYTE_LABELS`; a step that asks for labels is only given to packs that have them.
+    `help_url` is where people can read what the pack does. `api_url` and `poll_interval` (seconds) go before
+    `FLYTE_API` and `FLYTE_POLL_INTERVAL`. Up to `concurrency` handlers run at once, each in a thread of its own.
+    `stop_grace` is for how many seconds after the end was asked for undelivered results and events are still tried.
+
+    Commands and events are declared before `run` or the first `send`: the pack registers then, with all of them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        labels: Mapping[str, str] | None = None,
+        help_url: str | None = None,
+        api_url: str | None = None,
+        *,
+        poll_interval: float | None = None,
+        concurrency: int = 8,
+        stop_grace: float = 30.0,
+    ) -> None:
+        self.name = name
+        self._labels = dict(labels or {})
+        self._help_url = help_url
+        self._api_url = api_url
+        self._poll_interval = poll_interval
+        self._concurrency = concurrency
+        self._stop_grace = stop_grace
+        self._handlers: dict[str, Handler] = {}
+        self._command_events: dict[str, list[str]] = {}
+        self._events: list[str] = []
+        self._stopping = Stopping()
+        self._lock = threading.Lock()
+        self._server: Server | None = None
+
+    def command(self, name: str, events: Iterable[str] = ()) -> Callable[[Handler], Handler]:
+        """Declare the function below as the handler of command `name`, which ends in one of `events`.
+
+        The handler is called with the action's input, any JSON value, and returns an `Event`. Whatever it raises
+        becomes a `FATAL` event with `message` and `traceback`. Handlers of several actions run at the same time.
+        Raises `ValueError` for a name that has a handler already.
+        """
+        if name in self._handlers:
+            raise ValueError(f"command {name} has a handler already")
+
+        def declare(handler: Handler) -> Handler:
+            self._handlers[name] = handler
+            self._command_events[name] = list(events)
+            return handler
+
+        return declare
+
+    def event(self, name: str) -> None:
+        """Declare an event that the pack sends by itself, with `send`."""
+        self._events.append(name)
+
+    def definition(self) -> dict[str, Any]:
+        """What the pack registers with: every event that a command ends in is declared as the pack's event, too."""
+        events = [*self._events, *(event for names in self._command_events.values() for event in names)]
+        document: dict[str, Any] = {
+            "name": self.name,
+            "labels": self._labels | settings.labels(os.environ),
+            "commands": [{"name": name, "events": names} for name, names in self._command_events.items()],
+            "events": [{"name": name} for name in dict.fromkeys(events)],
+        }
+        if self._help_url:
+            document["links"] = [{"rel": "help", "href": self._help_url}]
+        return document
+
+    def send(self, name: str, payload: Any = None) -> None:
+        """Send an event; return when the server has accepted it. Works with and without `run`, from any thread.
+
+        While the server is away this waits and tries again. An answer that got lost on its way makes it try again,
+        too: then flows may see the event twice. Raises `ServerAwayError` when the pack was stopped meanwhile,
+        `RefusedError` when the server does not accept the event, `ValueError` or `TypeError` for a payload that is
+        no JSON, `SettingsError` as `run`.
+        """
+        body = encoded(Event(name, payload))
+        try:
+            self._connected().post_event(body)
+        except RefusedError as refusal:
+            logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(refusal))
+            raise
+        logger.info("event_sent pack=%s event=%s", self.name, name)
+
+    def server_is_healthy(self) -> bool:
+        """Whether the server answers and says that it is well; asks once and does not wait for it."""
+        return self._connected().healthy()
+
+    def run(self) -> None:
+        """Register, take actions, and post their results, until SIGTERM, SIGINT or `stop`.
+
+        Then nothing more is taken, and this returns when the actions held are done and their results posted. A second
+        signal ends the process at once. Signals are only heeded where this runs in the main thread. A pack runs once.
+
+        Raises `SettingsError` for what the environment holds, `RefusedError` when the server does not accept the pack.
+        """
+        worker = self._prepared()
+        # The work goes on in a thread of its own, because a signal handler must not wait for a lock that the thread it
+        # interrupts may hold: the main thread does nothing but wait here.
+        with self._stopped_by_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as thread:
+            try:
+                thread.submit(worker.run).result()
+            finally:
+                self.stop()
+
+    def stop(self, *, when_idle: bool = False) -> None:
+        """End `run`, as SIGTERM would; with `when_idle`, only after the actions that are waiting now are done, too."""
+        if when_idle:
+            self._stopping.ask_when_idle()
+        else:
+            self._stopping.ask()
+
+    def _connected(self) -> Server:
+        with self._lock:
+            if self._server is None:
+                root = settings.api_url(os.environ, self._api_url)
+                timeout = settings.seconds(os.environ, "FLYTE_API_TIMEOUT", settings.API_TIMEOUT)
+                api = Api(settings.jwt(os.environ), timeout)
+                self._server = Server(root, api, self.definition(), self._stopping, self._stop_grace)
+            return self._server
+
+    def _prepared(self) -> Worker:
+        interval = settings.seconds(os.environ, "FLYTE_POLL_INTERVAL", settings.POLL_INTERVAL)
+        return Worker(
+            self._connected(),
+            self._handlers,
+            self._stopping,
+            interval=self._poll_interval or interval,
+            concurrency=self._concurrency,
+        )
+
+    @contextmanager
+    def _stopped_by_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            self.stop()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

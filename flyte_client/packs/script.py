@@ -1,0 +1,109 @@
+"""Run a bash script within bounds of time and output."""
+
+import codecs
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO
+
+TIMED_OUT = 124  # as timeout(1) of the GNU coreutils
+KILLED = -1  # as the original, for a script that a signal ended
+CHUNK = 65536
+# What a process wrote before it was killed is in the pipe by then; one that left the group may hold the pipe open.
+LAST_WORDS = 1.0
+
+
+@dataclass
+class Captured:
+    """What came out of one pipe: the first `limit` bytes. The rest is read, so that the script goes on, and dropped."""
+
+    limit: int
+    data: bytearray = field(default_factory=bytearray)
+    cut: bool = False
+
+    def add(self, chunk: bytes) -> None:
+        space = self.limit - len(self.data)
+        self.data += chunk[:space]
+        self.cut = self.cut or len(chunk) > space
+
+    @property
+    def text(self) -> str:
+        """As UTF-8, undecodable bytes replaced; a character that the limit split is left out."""
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self.data), final=not self.cut)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`exit_code` is the script's own, `TIMED_OUT` or `KILLED`; `notes` are our words about a cut or a kill."""
+
+    stdout: str
+    stderr: str
+    exit_code: int
+    notes: tuple[str, ...] = ()
+
+
+def run_script(script: str, timeout: float, limit: int, environment: Mapping[str, str]) -> Outcome:
+    """Run `bash -c script`, at most `timeout` seconds, keeping at most `limit` bytes of each of its two outputs.
+
+    The script has ended when bash has and everything it started has closed its outputs; a process in the background
+    that keeps them open counts as part of it. When time is up its whole process group is killed. Raises `OSError` or
+    `ValueError` for a script that can't be started.
+    """
+    deadline = time.monotonic() + timeout
+    # A session of its own: one kill reaches all of it, and Ctrl-C at the pack's terminal none.
+    with subprocess.Popen(
+        ["bash", "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(environment),
+        start_new_session=True,
+    ) as process:
+        outputs = {pipe: Captured(limit) for pipe in (process.stdout, process.stderr) if pipe}
+        done = _read(outputs, deadline) and _ended(process, deadline)
+        if not done:
+            _kill_group(process)
+            _read(outputs, time.monotonic() + LAST_WORDS)
+        process.wait()
+        stdout, stderr = outputs.values()
+    notes = [f"{name} was cut after {limit} bytes" for name, out in (("stdout", stdout), ("stderr", stderr)) if out.cut]
+    if not done:
+        notes.append(f"killed after {timeout:g} seconds")
+        return Outcome(stdout.text, stderr.text, TIMED_OUT, tuple(notes))
+    return Outcome(stdout.text, stderr.text, max(process.returncode, KILLED), tuple(notes))
+
+
+def _read(outputs: Mapping[IO[bytes], Captured], deadline: float) -> bool:
+    """Read all outputs until each has ended; False when the deadline came first."""
+    with selectors.DefaultSelector() as selector:
+        for pipe, captured in outputs.items():
+            selector.register(pipe, selectors.EVENT_READ, captured)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            for key, _ in selector.select(left):
+                chunk = os.read(key.fd, CHUNK)
+                key.data.add(chunk)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+    return True
+
+
+def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    # bash may have ended while others of its group live on. Nobody has waited for it yet, so its id is still its own.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,138 @@
+"""The server as one pack sees it: register, take, post; re-registering where the server has forgotten the pack."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from flyte_client.api import Api, document, retry_after
+from flyte_client.errors import RefusedError, ServerAwayError
+from flyte_client.links import find_link
+from flyte_client.patience import Stopping, persist
+
+T = TypeVar("T")
+
+NOT_FOUND = 404
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What the server answered when the pack registered: its id there, and where its actions and events are."""
+
+    pack_id: str
+    take: httpx.URL
+    events: httpx.URL
+
+
+@dataclass(frozen=True)
+class Action:
+    """Work that was taken: the command's name, its input (any JSON value) and where its result goes."""
+
+    command: str
+    input: Any
+    result: httpx.URL
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No action was waiting; `retry_after` is when to ask again, in seconds, if the server said so."""
+
+    retry_after: float | None
+
+
+class Server:
+    """Every call outlasts a server that is away, until `stopping` is asked for.
+
+    Raises `ServerAwayError` when it gave up for that, and `RefusedError` for what the server does not accept.
+    `root` is the address to start from; every other comes from links.
+    """
+
+    def __init__(self, root: str, api: Api, definition: Mapping[str, Any], stopping: Stopping, grace: float) -> None:
+        self._root = httpx.URL(root)
+        self._api = api
+        self._definition = json.dumps(definition).encode()
+        self._stopping = stopping
+        self._grace = grace
+        self._registration: Registration | None = None
+        self._lock = threading.Lock()
+
+    def registration(self) -> Registration:
+        """The pack's registration, which is made on first use."""
+        return self._registered_after(None)
+
+    def take(self) -> Action | Nothing:
+        """The next action for this pack. A take has no grace: who is about to end takes nothing new."""
+        answer = self._registered(
+            lambda known: persist(lambda: self._api.post(known.take), "takeAction", self._stopping)
+        )
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            return Nothing(retry_after(answer))
+        return _action(answer)
+
+    def post_event(self, body: bytes) -> None:
+        self._registered(lambda known: self._deliver(known.events, body, "event"))
+
+    def post_result(self, action: Action, body: bytes) -> None:
+        self._deliver(action.result, body, "actionResult")
+
+    def healthy(self) -> bool:
+        """Whether the server says, now and at the first asking, that it is well."""
+        try:
+            self._api.get(self._linked("info/health"))
+        except (ServerAwayError, RefusedError):
+            return False
+        return True
+
+    def _deliver(self, url: httpx.URL, body: bytes, what: str) -> httpx.Response:
+        return persist(lambda: self._api.post(url, body), what, self._stopping, self._grace)
+
+    def _registered(self, call: Callable[[Registration], T]) -> T:
+        """Make the call; where the server no longer knows the pack, register again and make it once more."""
+        known = self.registration()
+        try:
+            return call(known)
+        except RefusedError as refusal:
+            if refusal.status != NOT_FOUND:
+                raise
+            return call(self._registered_after(known))
+
+    def _registered_after(self, outdated: Registration | None) -> Registration:
+        # Many threads may find the pack forgotten at once: the first registers it anew, the others use what it got.
+        with self._lock:
+            if self._registration is None or self._registration is outdated:
+                self._registration = persist(self._register, "listPacks", self._stopping)
+            return self._registration
+
+    def _register(self) -> Registration:
+        answer = self._api.post(self._linked("pack/listPacks"), self._definition)
+        pack = document(answer)
+        take = _needed(pack, "takeAction", answer.url)
+        registration = Registration(str(pack.get("id", "")), take, _needed(pack, "event", answer.url))
+        logger.info("pack_registered pack=%s", registration.pack_id)
+        return registration
+
+    def _linked(self, rel: str) -> httpx.URL:
+        """Where the API's first page links to, which is the root itself or one step behind it (`/` leads to `/v1`)."""
+        answer = self._api.get(self._root)
+        version = find_link(document(answer), "info/v1", answer.url)
+        if version and not find_link(document(answer), rel, answer.url):
+            answer = self._api.get(version)
+        return _needed(document(answer), rel, answer.url)
+
+
+def _needed(content: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL:
+    url = find_link(content, rel, base)
+    if url is None:
+        raise RefusedError(200, f"{base} has no link to {rel}: is that the address of a Flyte server?")
+    return url
+
+
+def _action(answer: httpx.Response) -> Action:
+    content = document(answer)
+    return Action(str(content.get("command", "")), content.get("input"), _needed(content, "actionResult", answer.url))

@@ -1,0 +1,85 @@
+"""What the operator sets, from the environment.
+
+| variable | default | meaning |
+|---|---|---|
+| `FLYTE_API`, else `FLYTE_API_URL` | – | the server's address, with or without `/v1` |
+| `FLYTE_JWT` | none | sent as `Authorization: Bearer` |
+| `FLYTE_LABELS` | none | `env=prod,az=b` or `env:prod`; laid over the labels in the pack's code |
+| `FLYTE_POLL_INTERVAL` | 5 | seconds between two polls when nothing is waiting |
+| `FLYTE_API_TIMEOUT` | 10 | seconds a single call may take |
+
+A variable that is set but empty counts as not set.
+"""
+
+import math
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from flyte_client.errors import SettingsError
+
+POLL_INTERVAL = 5.0
+API_TIMEOUT = 10.0
+
+
+def api_url(environment: Mapping[str, str], argument: str | None = None) -> str:
+    """The server's address without a slash at its end. Raises `SettingsError` where there is none."""
+    for name, value in (
+        ("api_url", argument),
+        ("FLYTE_API", environment.get("FLYTE_API")),
+        ("FLYTE_API_URL", environment.get("FLYTE_API_URL")),
+    ):
+        if value and value.strip():
+            return _http_url(name, value.strip())
+    raise SettingsError("FLYTE_API: is not set; it must hold the server's address, such as http://localhost:8080")
+
+
+def jwt(environment: Mapping[str, str]) -> str | None:
+    """The token to show the server, or None. Raises `SettingsError` for one that no HTTP header can carry."""
+    token = environment.get("FLYTE_JWT", "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise SettingsError("FLYTE_JWT: has characters that no token has")
+    return token or None
+
+
+def labels(environment: Mapping[str, str]) -> dict[str, str]:
+    """The labels in `FLYTE_LABELS`. Raises `SettingsError` for a part that is no `key=value` or `key:value`."""
+    parts = [part for part in environment.get("FLYTE_LABELS", "").split(",") if part.strip()]
+    return dict(_label(part) for part in parts)
+
+
+def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    """A number of seconds above zero. Raises `SettingsError` for anything else."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise SettingsError(f"{name}: is {text!r}, but must be a number of seconds above 0")
+    return value
+
+
+def _http_url(name: str, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        # A password in the address would end up in every log line that names the address.
+        usable = usable and "@" not in parts.netloc
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(
+            f"{name}: must be an address that starts with http:// or https://, without a user or password"
+        )
+    return value.rstrip("/")
+
+
+def _label(part: str) -> tuple[str, str]:
+    # The original clients know `=` only, and a key of theirs may hold a colon: so `=` decides where there is one.
+    separator = "=" if "=" in part else ":"
+    key, found, value = (piece.strip() for piece in part.partition(separator))
+    if not found or not key:
+        raise SettingsError(f"FLYTE_LABELS: {part.strip()!r} is neither key=value nor key:value")
+    return key, value

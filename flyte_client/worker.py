@@ -1,0 +1,133 @@
+"""The loop of a running pack: take an action, let its handler work on it, post the result."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from flyte_client.errors import RefusedError, ServerAwayError
+from flyte_client.events import FATAL, Event, encoded, fatal, fatal_from
+from flyte_client.patience import Stopping
+from flyte_client.server import Action, Nothing, Server
+
+Handler = Callable[[Any], Event]
+
+CONFLICT = 409
+# The result itself is at fault: not JSON as the server reads it, too large, or of a wrong form.
+UNFIT = frozenset({400, 413, 422})
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Works on up to `concurrency` actions at once, and takes none for which no thread is free.
+
+    `interval` is the pause in seconds after a poll that found nothing, where the server asks for no other.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        handlers: Mapping[str, Handler],
+        stopping: Stopping,
+        *,
+        interval: float,
+        concurrency: int,
+    ) -> None:
+        self._server = server
+        self._handlers = handlers
+        self._stopping = stopping
+        self._interval = interval
+        self._concurrency = concurrency
+        self._free = threading.Semaphore(concurrency)
+
+    def run(self) -> None:
+        """Register and work until the end is asked for; return when every action held is done and its result posted.
+
+        Raises `RefusedError` when the server does not accept the registration.
+        """
+        try:
+            known = self._server.registration()
+        except ServerAwayError:
+            return
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="command") as threads:
+            if self._handlers:
+                self._poll(threads)
+            else:
+                self._stopping.idle()
+        logger.info("pack_stopped pack=%s", known.pack_id)
+
+    def _poll(self, threads: ThreadPoolExecutor) -> None:
+        while not self._stopping.asked:
+            # To be stopped while no thread is free costs nothing: the pack has to wait for its handlers anyway.
+            self._free.acquire()
+            taken = None if self._stopping.asked else self._take()
+            if isinstance(taken, Action):
+                threads.submit(self._work, taken)
+                continue
+            self._free.release()
+            if isinstance(taken, Nothing):
+                if self._stopping.when_idle:
+                    return
+                self._stopping.idle(self._interval if taken.retry_after is None else taken.retry_after)
+
+    def _take(self) -> Action | Nothing | None:
+        """What the server has for this pack; None where it gave up on asking, because the pack is to end."""
+        try:
+            return self._server.take()
+        except RefusedError as refusal:
+            logger.error("take_refused status=%s reason=%r", refusal.status, refusal.detail)
+            return Nothing(retry_after=None)
+        except ServerAwayError:
+            return None
+
+    def _work(self, action: Action) -> None:
+        try:
+            logger.info("action_taken command=%s", action.command)
+            self._report(action, self._outcome(action))
+        except Exception:
+            logger.exception("action_lost command=%s", action.command)
+        finally:
+            self._free.release()
+
+    def _outcome(self, action: Action) -> Event:
+        handler = self._handlers.get(action.command)
+        if handler is None:
+            return fatal(f"this pack has no command {action.command!r}")
+        try:
+            event = handler(action.input)
+            if not isinstance(event, Event):
+                raise TypeError(f"the handler of {action.command} gave {type(event).__name__} instead of an Event")
+        except (Exception, SystemExit) as error:  # a handler that calls sys.exit ends its action, not the pack
+            logger.exception("handler_failed command=%s", action.command)
+            return fatal_from(error)
+        return event
+
+    def _report(self, action: Action, event: Event) -> None:
+        event, body = _encodable(event)
+        try:
+            self._server.post_result(action, body)
+            logger.info("action_done command=%s event=%s", action.command, event.name)
+        except RefusedError as refusal:
+            self._refused(action, event, refusal)
+        except ServerAwayError as away:
+            logger.error("result_lost command=%s event=%s reason=%r", action.command, event.name, str(away))
+
+    def _refused(self, action: Action, event: Event, refusal: RefusedError) -> None:
+        if refusal.status == CONFLICT:
+            logger.warning("result_already_decided command=%s event=%s", action.command, event.name)
+            return
+        logger.error("result_refused command=%s status=%s reason=%r", action.command, refusal.status, refusal.detail)
+        if refusal.status in UNFIT and event.name != FATAL:
+            # Flows should hear of it now, not only when the action's time is up.
+            self._report(action, fatal(f"the server refused the result {event.name} ({refusal})"))
+
+
+def _encodable(event: Event) -> tuple[Event, bytes]:
+    try:
+        return event, encoded(event)
+    except (ValueError, TypeError, RecursionError) as error:
+        logger.exception("result_unfit event=%s", event.name)
+        replacement = fatal_from(error)
+        return replacement, encoded(replacement)

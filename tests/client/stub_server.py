@@ -1,0 +1,196 @@
+"""A Flyte server of a few dozen lines: the original's answers as recorded, at addresses that only links lead to."""
+
+import json
+import re
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+# Generous: only a failing test ever waits this long.
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as it came in: which part of the API it meant, its headers and its JSON body."""
+
+    kind: str
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+class StubServer:
+    """Registers packs, hands out queued actions and remembers every call; `script` puts answers before its own."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.calls: list[Call] = []
+        self.packs: set[str] = set()
+        self._actions: deque[dict[str, Any]] = deque()
+        self._scripted: dict[str, deque[Answer]] = defaultdict(deque)
+        self._changed = threading.Condition()
+        self._http: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen, at the same port as before where it was stopped."""
+        self._http = ThreadingHTTPServer(("127.0.0.1", self.port), _handler_of(self))
+        self._http.daemon_threads = True
+        self.port = self._http.server_address[1]
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        if self._http:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http = None
+
+    def queue(self, command: str, given: Any = None, action: str = "a1") -> None:
+        with self._changed:
+            self._actions.append({"command": command, "input": given, "id": action})
+
+    def script(self, kind: str, *answers: Answer) -> None:
+        """Give `answers`, one a call, before the stub's own to calls of `kind` (root, v1, health, packs, take …)."""
+        with self._changed:
+            self._scripted[kind].extend(answers)
+
+    def forget_packs(self) -> None:
+        with self._changed:
+            self.packs.clear()
+
+    def of(self, kind: str) -> list[Call]:
+        with self._changed:
+            return [call for call in self.calls if call.kind == kind]
+
+    def wait_for(self, kind: str, count: int = 1, **body: Any) -> list[Call]:
+        """The calls of `kind` whose body has all of `body`, once there are `count`; fails if they don't come."""
+
+        def matching() -> list[Call]:
+            return [call for call in self.calls if call.kind == kind and _has(call.body, body)]
+
+        with self._changed:
+            came = self._changed.wait_for(lambda: len(matching()) >= count, PATIENCE)
+            seen = [(call.kind, call.body) for call in self.calls[-20:]]
+            assert came, f"{count} calls of {kind} with {body} did not come; the last were {seen}"
+            return matching()
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Answer:
+        kind, route = _route(method, path)
+        with self._changed:
+            self.calls.append(Call(kind, path, headers, body))
+            self._changed.notify_all()
+            scripted = self._scripted[kind]
+            return scripted.popleft() if scripted else route(self, path, body)
+
+    def link(self, path: str, rel: str) -> dict[str, str]:
+        return {"href": f"{self.url}{path}", "rel": f"{self.url}/swagger#{rel}"}
+
+    def _root(self, _path: str, _body: Any) -> Answer:
+        links = [{"href": self.url, "rel": "self"}, self.link("/current", "!/info/v1")]
+        return Answer(200, {"links": links})
+
+    def _version(self, _path: str, _body: Any) -> Answer:
+        links = [self.link("/well", "!/info/health"), self.link("/registry", "!/pack/listPacks")]
+        return Answer(200, {"links": [{"href": f"{self.url}/current", "rel": "self"}, *links]})
+
+    def _health(self, _path: str, _body: Any) -> Answer:
+        return Answer(200, {})
+
+    def _register(self, _path: str, body: Any) -> Answer:
+        labels = [f".{key}.{value}" for key, value in sorted((body.get("labels") or {}).items())]
+        pack_id = body["name"] + "".join(labels)
+        self.packs.add(pack_id)
+        own = [
+            {"href": f"{self.url}/p/{pack_id}", "rel": "self"},
+            self.link(f"/p/{pack_id}/work", "!/action/takeAction"),
+            self.link(f"/p/{pack_id}/news", "/event"),
+        ]
+        return Answer(201, {**body, "id": pack_id, "links": body.get("links", []) + own, "status": "live"})
+
+    def _take(self, path: str, _body: Any) -> Answer:
+        pack_id = path.split("/")[2]
+        if pack_id not in self.packs:
+            return Answer(404)
+        if not self._actions:
+            return Answer(204)
+        action = self._actions.popleft()
+        links = [self.link(f"/p/{pack_id}/work/{action.pop('id')}/done", "/actionResult")]
+        return Answer(200, {**action, "links": links})
+
+    def _event(self, path: str, _body: Any) -> Answer:
+        return Answer(202 if path.split("/")[2] in self.packs else 404)
+
+    def _result(self, _path: str, _body: Any) -> Answer:
+        return Answer(202)
+
+    def _unknown(self, path: str, _body: Any) -> Answer:
+        return Answer(404, {"title": "Not Found", "detail": f"nothing at {path}", "status": 404})
+
+
+Route = Callable[[StubServer, str, Any], Answer]
+
+ROUTES: list[tuple[str, str, str, Route]] = [
+    ("GET", r"/", "root", StubServer._root),
+    ("GET", r"/current", "v1", StubServer._version),
+    ("GET", r"/well", "health", StubServer._health),
+    ("POST", r"/registry", "packs", StubServer._register),
+    ("POST", r"/p/[^/]+/work", "take", StubServer._take),
+    ("POST", r"/p/[^/]+/news", "event", StubServer._event),
+    ("POST", r"/p/[^/]+/work/[^/]+/done", "result", StubServer._result),
+]
+
+
+def _route(method: str, path: str) -> tuple[str, Route]:
+    for known_method, pattern, kind, route in ROUTES:
+        if method == known_method and re.fullmatch(pattern, path):
+            return kind, route
+    return "unknown", StubServer._unknown
+
+
+def _has(body: Any, wanted: Mapping[str, Any]) -> bool:
+    return all(isinstance(body, dict) and key in body and body[key] == value for key, value in wanted.items())
+
+
+def _handler_of(stub: StubServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._respond()
+
+        def do_POST(self) -> None:
+            self._respond()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keep quiet: the calls are remembered."""
+
+        def _respond(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.loads(raw) if raw else None
+            answer = stub.answer(self.command, self.path, dict(self.headers.items()), body)
+            content = b"" if answer.body is None else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            # As the server's own workers do: no connection outlives its answer, so a stopped stub is away at once.
+            self.send_header("Connection", "close")
+            for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+                self.send_header(name, value)
+            if answer.status != 204:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    return Handler

@@ -1,0 +1,51 @@
+"""The demo's holidays against what gov.uk published for years without a royal proclamation."""
+
+import pytest
+
+from examples.demo.bank_holidays import bank_holidays, easter_sunday
+
+pytestmark = pytest.mark.unit
+
+PUBLISHED = {
+    2019: "01-01 04-19 04-22 05-06 05-27 08-26 12-25 12-26",
+    2021: "01-01 04-02 04-05 05-03 05-31 08-30 12-27* 12-28*",
+    2024: "01-01 03-29 04-01 05-06 05-27 08-26 12-25 12-26",
+    2025: "01-01 04-18 04-21 05-05 05-26 08-25 12-25 12-26",
+    2026: "01-01 04-03 04-06 05-04 05-25 08-31 12-25 12-28*",
+    2027: "01-01 03-26 03-29 05-03 05-31 08-30 12-27* 12-28*",
+}
+
+
+@pytest.mark.parametrize("year", PUBLISHED)
+def test_dates_and_substitute_days_are_those_that_were_published(year: int) -> None:
+    events = bank_holidays(range(year, year + 1))["events"]
+    shown = [event["date"][5:] + ("*" if event["notes"] == "Substitute day" else "") for event in events]
+    assert shown == PUBLISHED[year].split()
+
+
+@pytest.mark.parametrize(
+    ("year", "days"),
+    [
+        # New Year's Day on a Saturday, then on a Sunday; Christmas Day on a Sunday keeps Boxing Day on its Monday.
+        (2022, {"New Year’s Day": "2022-01-03", "Boxing Day": "2022-12-26", "Christmas Day": "2022-12-27"}),
+        (2023, {"New Year’s Day": "2023-01-02", "Christmas Day": "2023-12-25", "Boxing Day": "2023-12-26"}),
+    ],
+)
+def test_weekends_move_new_year_and_christmas(year: int, days: dict[str, str]) -> None:
+    events = bank_holidays(range(year, year + 1))["events"]
+    assert {event["title"]: event["date"] for event in events if event["title"] in days} == days
+    assert [event["date"] for event in events] == sorted(event["date"] for event in events)
+
+
+@pytest.mark.parametrize(
+    ("year", "day"), [(1961, "04-02"), (2000, "04-23"), (2008, "03-23"), (2038, "04-25"), (2049, "04-18")]
+)
+def test_easter_falls_where_it_fell(year: int, day: str) -> None:
+    assert easter_sunday(year).isoformat() == f"{year}-{day}"
+
+
+def test_the_document_has_the_form_of_the_real_one() -> None:
+    document = bank_holidays(range(2026, 2028))
+    assert document["division"] == "england-and-wales"
+    assert document["events"][1] == {"title": "Good Friday", "date": "2026-04-03", "notes": "", "bunting": False}
+    assert len(document["events"]) == 16

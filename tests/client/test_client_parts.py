@@ -1,0 +1,91 @@
+"""The small parts of the client library: links, pauses, what an answer asks for, declarations."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import islice
+
+import httpx
+import pytest
+
+from flyte_client import Event, Pack, ServerAwayError
+from flyte_client.api import LONGEST_RETRY_AFTER, retry_after
+from flyte_client.links import find_link
+from flyte_client.patience import LONGEST_PAUSE, Stopping, growing_pauses, persist
+
+pytestmark = pytest.mark.unit
+
+BASE = httpx.URL("http://h/v1/packs/Slack")
+
+
+@pytest.mark.parametrize(
+    ("rel", "wanted", "found"),
+    [
+        ("http://h/swagger#!/action/takeAction", "takeAction", True),
+        ("http://h/swagger#/event", "event", True),
+        ("event", "event", True),
+        ("http://h/swagger#!/pack/listPacks", "pack/listPacks", True),
+        ("http://h/swagger#/nonevent", "event", False),
+        ("help", "event", False),
+    ],
+)
+def test_a_link_is_known_by_the_end_of_its_rel(rel: str, wanted: str, found: bool) -> None:
+    link = find_link({"links": [{"href": "http://h/there", "rel": rel}]}, wanted, BASE)
+    assert link == (httpx.URL("http://h/there") if found else None)
+
+
+def test_a_relative_link_counts_from_its_document() -> None:
+    link = find_link({"links": [{"href": "/v1/packs/Slack/events", "rel": "/event"}]}, "event", BASE)
+    assert link == "http://h/v1/packs/Slack/events"
+
+
+def test_the_servers_link_goes_before_one_that_the_pack_registered() -> None:
+    links = [{"href": "http://mine", "rel": "event"}, {"href": "http://h/events", "rel": "http://h/swagger#/event"}]
+    assert find_link({"links": links}, "event", BASE) == "http://h/events"
+
+
+@pytest.mark.parametrize("links", [None, "links", [1, None], [{"rel": "event"}], [{"rel": 5, "href": "http://h"}]])
+def test_links_of_a_wrong_shape_are_no_links(links: object) -> None:
+    assert find_link({"links": links}, "event", BASE) is None
+
+
+def test_pauses_grow_to_a_bound_and_differ() -> None:
+    pauses = list(islice(growing_pauses(), 2000))
+    assert 0.25 <= pauses[0] <= 0.5
+    assert 2 <= pauses[3] <= 4
+    assert all(LONGEST_PAUSE / 2 <= pause <= LONGEST_PAUSE for pause in pauses[6:])
+    assert len(set(pauses)) > 1900
+
+
+def test_giving_up_raises_what_was_last_wrong() -> None:
+    stopping = Stopping()
+    stopping.ask()
+
+    def away() -> None:
+        raise ServerAwayError("nobody there")
+
+    with pytest.raises(ServerAwayError, match="nobody there"):
+        persist(away, "event", stopping)
+
+
+@pytest.mark.parametrize(
+    ("text", "pause"),
+    [("7", 7.0), ("0", 0.0), ("99999999", LONGEST_RETRY_AFTER), ("", None), ("soon", None), ("-3", None), ("²", None)],
+)
+def test_retry_after_in_seconds(text: str, pause: float | None) -> None:
+    assert retry_after(httpx.Response(503, headers=[(b"Retry-After", text.encode())])) == pause
+
+
+def test_retry_after_as_a_date() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True)
+    pause = retry_after(httpx.Response(503, headers={"Retry-After": later}))
+    assert pause is not None
+    assert 0 < pause <= 600
+    past = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
+    assert retry_after(httpx.Response(503, headers={"Retry-After": past})) == 0.0
+
+
+def test_a_command_has_one_handler() -> None:
+    pack = Pack("Twice")
+    pack.command("Do")(lambda given: Event("Done"))
+    with pytest.raises(ValueError, match="command Do has a handler already"):
+        pack.command("Do")

@@ -1,0 +1,52 @@
+"""The demo as a newcomer runs it: a real server, real packs, a real flow."""
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from examples.demo.bank_holidays import bank_holidays
+
+from .program import ROOT
+
+pytestmark = pytest.mark.acceptance
+
+DEMO = ROOT / "examples" / "demo" / "run.py"
+
+
+def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(DEMO)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_the_quickstart_runs_from_the_message_to_the_answer() -> None:
+    # Settings of the caller's own server must not get into the demo's.
+    done = run_demo(FLYTE_PORT="nonsense", FLYTE_DATABASE_URL="sqlite:////nowhere/at/all", FLYTE_LABELS="env=other")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    this_year = date.today().year
+    assert "[demo] Hey <@U0NEWCOMER>!" in lines
+    for event in bank_holidays(range(this_year, this_year + 1))["events"]:
+        assert f"[demo] {event['date']} - {event['title']}" in lines
+    assert "step receive_uk_bank_holiday_message_send_response" in lines
+    assert "step send_bank_holiday_response" in lines
+    assert sum("NEW " in line and "PENDING " in line and "SUCCESS " in line for line in lines) == 2
+
+
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    for name in ("bash", "curl"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    done = run_demo(PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr == "The demo needs jq: install that and try again.\n"
+    assert done.stdout == ""

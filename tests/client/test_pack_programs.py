@@ -1,0 +1,232 @@
+"""The packs as processes, as their operators run them, against the stub."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Start
+from .stub_server import Answer, StubServer
+
+pytestmark = pytest.mark.integration
+
+SHELL = ("-m", "flyte_client.packs.shell")
+CONSOLE = ("-m", "flyte_client.packs.console")
+
+
+def shell_output(stub: StubServer, start: Start, given: Any, **environment: str) -> Any:
+    stub.queue("Shell", given)
+    start(*SHELL, **environment)
+    return stub.wait_for("result", event="Output")[0].body["payload"]
+
+
+def test_shell_registers_its_command(stub: StubServer, start: Start) -> None:
+    start(*SHELL, FLYTE_LABELS="env=prod")
+    (call,) = stub.wait_for("packs")
+    assert call.body["name"] == "Shell"
+    assert call.body["labels"] == {"env": "prod"}
+    assert call.body["commands"] == [{"name": "Shell", "events": ["Output"]}]
+
+
+def test_shell_runs_a_script_and_tells_what_came_out(stub: StubServer, start: Start) -> None:
+    script = "echo oh; echo dear >&2; exit 4"
+    payload = shell_output(stub, start, script)
+    assert payload == {"command": script, "stdout": "oh\n", "stderr": "dear\n", "exit_code": 4}
+
+
+def test_shell_takes_a_timeout_with_the_script(stub: StubServer, start: Start) -> None:
+    payload = shell_output(stub, start, {"command": "printf oh >&2; sleep 600", "timeout": "0.3"})
+    assert payload["exit_code"] == 124
+    assert payload["stderr"] == "oh\n[killed after 0.3 seconds]\n"
+
+
+def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start) -> None:
+    payload = shell_output(stub, start, "yes", FLYTE_SHELL_TIMEOUT="0.3", FLYTE_SHELL_OUTPUT_LIMIT="4")
+    assert payload["stdout"] == "y\ny\n"
+    assert payload["stderr"] == "[stdout was cut after 4 bytes]\n[killed after 0.3 seconds]\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "no script"),
+        ("", "no script"),
+        ({"script": "echo"}, "no script"),
+        ({"command": "echo", "timeout": "soon"}, "timeout is 'soon'"),
+        ({"command": "echo", "timeout": True}, "timeout is True"),
+    ],
+)
+def test_shell_without_a_script_gives_exit_code_1(stub: StubServer, start: Start, given: Any, words: str) -> None:
+    payload = shell_output(stub, start, given)
+    assert payload["exit_code"] == 1
+    assert words in payload["stderr"]
+
+
+def test_shell_keeps_its_token_from_scripts(stub: StubServer, start: Start) -> None:
+    payload = shell_output(stub, start, "echo [$FLYTE_JWT]", FLYTE_JWT="a.b.c")
+    assert payload["stdout"] == "[]\n"
+
+
+def test_a_script_that_cannot_be_started_is_fatal(stub: StubServer, start: Start) -> None:
+    stub.queue("Shell", "echo \0")
+    start(*SHELL)
+    (call,) = stub.wait_for("result", event="FATAL")
+    assert "null byte" in call.body["payload"]["message"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_script_finish_and_its_result_out(
+    stub: StubServer, start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    gate = tmp_path / "gate"
+    stub.queue("Shell", f"until [ -e {gate} ]; do sleep 0.05; done; echo finished")
+    program = start(*SHELL)
+    program.wait_for_log("action_taken")
+    program.signal(number)
+    gate.touch()
+    assert program.exit_code() == 0
+    assert [call.body["payload"]["stdout"] for call in stub.of("result")] == ["finished\n"]
+
+
+def test_a_second_signal_ends_the_pack_at_once(stub: StubServer, start: Start) -> None:
+    stub.queue("Shell", "sleep 5")
+    program = start(*SHELL, FLYTE_POLL_INTERVAL="3600")
+    program.wait_for_log("action_taken")
+    program.signal()
+    # The first signal has been heard when the second one does not find its handler any more.
+    while program.running():
+        program.signal()
+    assert program.exit_code() == -signal.SIGTERM
+    assert stub.of("result") == []
+
+
+def test_a_pack_waits_for_its_server_and_stops_while_waiting(stub: StubServer, start: Start) -> None:
+    stub.stop()
+    program = start(*SHELL)
+    program.wait_for_log("server_away")
+    program.signal()
+    assert program.exit_code() == 0
+
+
+def test_a_pack_finds_its_server_when_it_comes_back(stub: StubServer, start: Start) -> None:
+    program = start(*SHELL)
+    stub.wait_for("take")
+    stub.stop()
+    program.wait_for_log("server_away")
+    stub.forget_packs()
+    stub.queue("Shell", "echo back")
+    stub.start()
+    (call,) = stub.wait_for("result")
+    assert call.body["payload"]["stdout"] == "back\n"
+    assert len(stub.of("packs")) == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"FLYTE_API": ""}, "Shell: FLYTE_API: is not set"),
+        ({"FLYTE_LABELS": "env"}, "Shell: FLYTE_LABELS: "),
+        ({"FLYTE_SHELL_TIMEOUT": "long"}, "Shell: FLYTE_SHELL_TIMEOUT: "),
+        ({"FLYTE_SHELL_OUTPUT_LIMIT": "-1"}, "Shell: FLYTE_SHELL_OUTPUT_LIMIT: "),
+        ({"LOGLEVEL": "LOUD"}, "Shell: LOGLEVEL: "),
+    ],
+)
+def test_a_bad_setting_ends_the_pack_with_one_line(start: Start, environment: dict[str, str], words: str) -> None:
+    program = start(*SHELL, **environment)
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert line.startswith(words)
+
+
+def test_a_refused_pack_ends_with_the_servers_words(stub: StubServer, start: Start) -> None:
+    stub.script("packs", Answer(401, {"title": "Unauthorized", "detail": "the token has expired"}))
+    program = start(*SHELL)
+    assert program.exit_code() == 1
+    assert program.log[-1] == "Shell: 401: Unauthorized; the token has expired\n"
+
+
+def test_console_sends_what_is_typed_as_the_slack_pack_would(stub: StubServer, start: Start) -> None:
+    program = start(*CONSOLE, "--name", "Slack", "--channel", "C1", "--user-id", "U1", "--user-name", "Ann Other")
+    program.type("flyte uk-bank-holidays\r\n\n  \nsecond é\n")
+    first, second = stub.wait_for("event", 2, event="ReceivedMessage")
+    assert first.path == "/p/Slack/news"
+    payload = first.body["payload"]
+    timestamp = payload["timestamp"]
+    assert payload == {
+        "channelId": "C1",
+        "user": {
+            "id": "U1",
+            "name": "Ann Other",
+            "email": "",
+            "title": "",
+            "firstName": "Ann",
+            "lastName": "Other",
+        },
+        "message": "flyte uk-bank-holidays",
+        "timestamp": timestamp,
+        "threadTimestamp": timestamp,
+        "replyCount": 0,
+        "replies": [],
+    }
+    assert second.body["payload"]["message"] == "second é"
+    assert float(second.body["payload"]["timestamp"]) > float(timestamp)
+
+
+def test_console_prints_what_it_is_told_to_send(stub: StubServer, start: Start) -> None:
+    message = {
+        "channelId": "C1",
+        "message": "Hey <@U1>!\n2026-01-01 - New Year’s Day\n\x1b[2J",
+        "threadTimestamp": "1.2",
+    }
+    stub.queue("SendMessage", message)
+    program = start(*CONSOLE, FLYTE_CONSOLE_CHANNEL="C1")
+    (call,) = stub.wait_for("result", event="MessageSent")
+    assert call.body["payload"] == message
+    program.wait_for_output("2J")
+    assert program.output == ["[C1] Hey <@U1>!\n", "[C1] 2026-01-01 - New Year’s Day\n", "[C1] \ufffd[2J\n"]
+
+
+@pytest.mark.parametrize(
+    ("given", "payload"),
+    [
+        ({"channelId": "C1"}, {"error": "missing: message", "channelId": "C1", "message": "", "threadTimestamp": ""}),
+        ("hello", {"error": "missing: message, channelId", "channelId": "", "message": "", "threadTimestamp": ""}),
+    ],
+)
+def test_console_tells_what_a_message_lacks(stub: StubServer, start: Start, given: Any, payload: Any) -> None:
+    stub.queue("SendMessage", given)
+    start(*CONSOLE)
+    (call,) = stub.wait_for("result", event="SendMessageFailed")
+    assert call.body["payload"] == payload
+
+
+def test_console_goes_on_after_the_end_of_its_input(stub: StubServer, start: Start) -> None:
+    program = start(*CONSOLE)
+    program.type("last words")
+    program.end_input()
+    stub.wait_for("event", event="ReceivedMessage")
+    stub.queue("SendMessage", {"channelId": "C1", "message": "heard"})
+    program.wait_for_output("[C1] heard")
+    program.signal()
+    assert program.exit_code() == 0
+
+
+def test_console_ends_with_its_input_when_asked_to(stub: StubServer, start: Start) -> None:
+    stub.queue("SendMessage", {"channelId": "C1", "message": "was waiting"})
+    program = start(*CONSOLE, "--exit-on-eof")
+    program.type("one\ntwo\n")
+    program.end_input()
+    assert program.exit_code() == 0
+    assert [call.body["payload"]["message"] for call in stub.of("event")] == ["one", "two"]
+    assert program.output == ["[C1] was waiting\n"]
+
+
+def test_console_sends_after_the_server_has_come_back(stub: StubServer, start: Start) -> None:
+    stub.stop()
+    program = start(*CONSOLE)
+    program.type("are you there\n")
+    program.wait_for_log("server_away")
+    stub.start()
+    (call,) = stub.wait_for("event")
+    assert call.body["payload"]["message"] == "are you there"

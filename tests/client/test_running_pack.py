@@ -1,0 +1,303 @@
+"""A pack against a server that answers as recorded: what it calls, and what it makes of each answer."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from flyte_client import Event, Pack, RefusedError
+
+from .conftest import Running
+from .stub_server import PATIENCE, Answer, StubServer
+
+pytestmark = pytest.mark.integration
+
+
+def echo_pack(stub: StubServer, **options: Any) -> Pack:
+    settings: dict[str, Any] = {"api_url": stub.url, "poll_interval": 0.02} | options
+    pack = Pack("Echo", **settings)
+
+    @pack.command("Say", events=["Said", "Failed"])
+    def say(given: Any) -> Event:
+        return Event("Said", {"said": given})
+
+    return pack
+
+
+def test_registers_with_all_that_it_declares(
+    stub: StubServer, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYTE_LABELS", "env=prod,az:b")
+    pack = echo_pack(stub, labels={"env": "dev", "team": "x"}, help_url="http://help.example.org/echo")
+    pack.event("Heard")
+    with running(pack):
+        (call,) = stub.wait_for("packs")
+    assert call.body == {
+        "name": "Echo",
+        "labels": {"env": "prod", "team": "x", "az": "b"},
+        "commands": [{"name": "Say", "events": ["Said", "Failed"]}],
+        "events": [{"name": "Heard"}, {"name": "Said"}, {"name": "Failed"}],
+        "links": [{"rel": "help", "href": "http://help.example.org/echo"}],
+    }
+
+
+def test_an_action_goes_to_its_handler_and_its_event_to_the_result_link(stub: StubServer, running: Running) -> None:
+    stub.queue("Say", {"text": "hello é"}, action="b7")
+    with running(echo_pack(stub)):
+        (call,) = stub.wait_for("result")
+    assert call.path == "/p/Echo/work/b7/done"
+    assert call.body["event"] == "Said"
+    assert call.body["payload"] == {"said": {"text": "hello é"}}
+    assert call.body["createdAt"].endswith("Z")
+
+
+def test_the_address_may_lead_straight_to_the_version(stub: StubServer, running: Running) -> None:
+    with running(echo_pack(stub, api_url=f"{stub.url}/current/")):
+        stub.wait_for("take")
+    assert stub.of("root") == []
+
+
+def test_every_call_carries_the_token(stub: StubServer, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYTE_JWT", "head.claims.signature")
+    stub.queue("Say")
+    with running(echo_pack(stub)):
+        stub.wait_for("result")
+    assert {call.headers.get("Authorization") for call in stub.calls} == {"Bearer head.claims.signature"}
+
+
+def test_polls_again_at_once_after_an_action(stub: StubServer, running: Running) -> None:
+    for number in range(3):
+        stub.queue("Say", number, action=f"a{number}")
+    # With an hour between polls the second action only comes in time when an action is followed by no pause.
+    with running(echo_pack(stub, poll_interval=3600.0)):
+        results = stub.wait_for("result", 3)
+    assert sorted(call.body["payload"]["said"] for call in results) == [0, 1, 2]
+
+
+def test_an_empty_answer_with_retry_after_is_waited_for_that_long(stub: StubServer, running: Running) -> None:
+    stub.script("take", Answer(204, headers={"Retry-After": "0"}), Answer(204, headers={"Retry-After": "3600"}))
+    with running(echo_pack(stub, poll_interval=3600.0)):
+        stub.wait_for("take", 2)
+    assert len(stub.of("take")) == 2
+
+
+def test_an_error_in_a_handler_is_a_fatal_event_with_message_and_traceback(stub: StubServer, running: Running) -> None:
+    pack = Pack("Broken", api_url=stub.url, poll_interval=0.02)
+
+    @pack.command("Divide", events=["Divided"])
+    def divide(given: Any) -> Event:
+        return Event("Divided", 1 / given)
+
+    stub.queue("Divide", 0)
+    with running(pack):
+        (call,) = stub.wait_for("result", event="FATAL")
+    assert call.body["payload"]["message"] == "ZeroDivisionError: division by zero"
+    assert 'return Event("Divided", 1 / given)' in call.body["payload"]["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (Event("Said", {1, 2}), "TypeError: Object of type set is not JSON serializable"),
+        (Event("Said", float("nan")), "ValueError: Out of range float values are not JSON compliant"),
+        (Event("Said", "\udcff"), "UnicodeEncodeError"),
+        (None, "TypeError: the handler of Say gave NoneType instead of an Event"),
+    ],
+)
+def test_a_result_that_is_no_event_in_json_is_fatal(
+    stub: StubServer, running: Running, result: Any, message: str
+) -> None:
+    pack = Pack("Odd", api_url=stub.url, poll_interval=0.02)
+    pack.command("Say", events=["Said"])(lambda given: result)
+    stub.queue("Say")
+    with running(pack):
+        (call,) = stub.wait_for("result", event="FATAL")
+    assert message in call.body["payload"]["message"]
+
+
+def test_a_command_that_the_pack_does_not_have_is_fatal(stub: StubServer, running: Running) -> None:
+    stub.queue("Sing")
+    with running(echo_pack(stub)):
+        (call,) = stub.wait_for("result", event="FATAL")
+    assert "no command 'Sing'" in call.body["payload"]["message"]
+
+
+def test_handlers_run_side_by_side_up_to_the_bound(stub: StubServer, running: Running) -> None:
+    pack = Pack("Wide", api_url=stub.url, poll_interval=0.02, concurrency=2)
+    meeting, leave = threading.Barrier(3), threading.Event()
+
+    @pack.command("Wait", events=["Waited"])
+    def wait(given: Any) -> Event:
+        if given != "last":
+            meeting.wait(PATIENCE)
+        leave.wait(PATIENCE)
+        return Event("Waited", given)
+
+    for number, given in enumerate(["first", "second", "last"]):
+        stub.queue("Wait", given, action=f"a{number}")
+    with running(pack):
+        meeting.wait(PATIENCE)
+        assert len(stub.of("take")) == 2, "an action was taken for which no thread was free"
+        leave.set()
+        stub.wait_for("result", 3)
+
+
+def test_a_server_that_is_away_is_waited_for(stub: StubServer, running: Running) -> None:
+    stub.stop()
+    with running(echo_pack(stub)):
+        stub.queue("Say", "after all")
+        stub.start()
+        (call,) = stub.wait_for("result")
+    assert call.body["payload"] == {"said": "after all"}
+
+
+@pytest.mark.parametrize("kind", ["root", "v1", "packs", "take", "result"])
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_each_call_is_tried_again_when_the_server_cannot_answer(
+    stub: StubServer, running: Running, kind: str, status: int
+) -> None:
+    stub.script(kind, Answer(status, headers={"Retry-After": "0"}), Answer(status, headers={"Retry-After": "0"}))
+    stub.queue("Say", "kept")
+    with running(echo_pack(stub)):
+        calls = stub.wait_for("result", 3 if kind == "result" else 1)
+    assert calls[-1].body["payload"] == {"said": "kept"}
+    assert len({str(call.body) for call in calls}) == 1, "a repeated result must be the same as the first"
+
+
+def test_a_forgotten_pack_registers_again(stub: StubServer, running: Running) -> None:
+    with running(echo_pack(stub)):
+        stub.wait_for("take")
+        stub.forget_packs()
+        stub.queue("Say", "again")
+        stub.wait_for("packs", 2)
+        (call,) = stub.wait_for("result")
+    assert call.body["payload"] == {"said": "again"}
+
+
+def test_an_event_of_a_forgotten_pack_is_sent_after_registering_again(stub: StubServer) -> None:
+    pack = Pack("News", api_url=stub.url)
+    pack.event("Told")
+    pack.send("Told", 1)
+    stub.forget_packs()
+    pack.send("Told", 2)
+    assert [call.body["payload"] for call in stub.of("event")] == [1, 2, 2]
+    assert len(stub.of("packs")) == 2
+
+
+def test_events_are_sent_without_running_and_tried_again(stub: StubServer) -> None:
+    stub.script("event", Answer(503, headers={"Retry-After": "0"}), Answer(500))
+    Pack("News", api_url=stub.url).send("Told", {"n": 1})
+    assert [call.body["payload"] for call in stub.of("event")] == [{"n": 1}] * 3
+
+
+def test_an_event_that_the_server_refuses_raises_with_its_words(stub: StubServer) -> None:
+    faults = [{"path": "event", "message": "is required"}]
+    stub.script("event", Answer(400, {"title": "Bad Request", "detail": "no event", "errors": faults}))
+    with pytest.raises(RefusedError, match="400: Bad Request; no event; event: is required"):
+        Pack("News", api_url=stub.url).send("")
+    assert len(stub.of("event")) == 1
+
+
+def test_a_result_that_was_already_decided_is_left_alone(stub: StubServer, running: Running) -> None:
+    stub.script("result", Answer(409, {"title": "Conflict"}))
+    stub.queue("Say", 1)
+    with running(echo_pack(stub)):
+        stub.wait_for("result")
+        stub.queue("Say", 2, action="a2")
+        stub.wait_for("result", payload={"said": 2})
+    assert [call.body["event"] for call in stub.of("result")] == ["Said", "Said"]
+
+
+def test_a_result_that_the_server_finds_unfit_becomes_fatal(stub: StubServer, running: Running) -> None:
+    stub.script("result", Answer(413, {"title": "Content Too Large", "detail": "1048576 bytes are taken here"}))
+    stub.queue("Say", "long")
+    with running(echo_pack(stub)):
+        (call,) = stub.wait_for("result", event="FATAL")
+    assert "413: Content Too Large; 1048576 bytes" in call.body["payload"]["message"]
+
+
+def test_a_poll_that_is_refused_is_no_end(stub: StubServer, running: Running) -> None:
+    stub.script("take", Answer(401), Answer(200, ["not", "an", "action"]), Answer(200, {"command": "Say", "links": []}))
+    stub.queue("Say", "still here")
+    with running(echo_pack(stub)):
+        stub.wait_for("result", payload={"said": "still here"})
+
+
+def test_a_registration_that_is_refused_ends_the_run(stub: StubServer) -> None:
+    stub.script("packs", Answer(401, {"title": "Unauthorized"}))
+    with pytest.raises(RefusedError, match="401: Unauthorized"):
+        echo_pack(stub).run()
+
+
+def test_an_address_that_is_no_flyte_server_is_told_as_such(stub: StubServer) -> None:
+    stub.script("root", Answer(200, {"links": []}))
+    with pytest.raises(RefusedError, match="no link to pack/listPacks: is that the address of a Flyte server"):
+        echo_pack(stub).run()
+
+
+def test_no_address_is_ever_made_up(stub: StubServer, running: Running) -> None:
+    stub.queue("Say")
+    pack = echo_pack(stub)
+    with running(pack):
+        stub.wait_for("result")
+        pack.send("Heard")
+        assert pack.server_is_healthy()
+    assert stub.of("unknown") == []
+
+
+def test_health_is_asked_once(stub: StubServer) -> None:
+    stub.script("health", Answer(500))
+    assert not echo_pack(stub).server_is_healthy()
+    stub.stop()
+    assert not echo_pack(stub).server_is_healthy()
+
+
+def test_stopping_finishes_what_is_held_and_posts_its_result(stub: StubServer, running: Running) -> None:
+    pack = Pack("Slow", api_url=stub.url, poll_interval=0.02, concurrency=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    @pack.command("Work", events=["Worked"])
+    def work(given: Any) -> Event:
+        begun.set()
+        go_on.wait(PATIENCE)
+        return Event("Worked", given)
+
+    stub.queue("Work", "held")
+    with running(pack) as thread:
+        assert begun.wait(PATIENCE)
+        pack.stop()
+        stub.queue("Work", "not taken")
+        go_on.set()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert [call.body["payload"] for call in stub.of("result")] == ["held"]
+
+
+def test_a_result_held_at_the_end_outlasts_a_short_absence_of_the_server(stub: StubServer, running: Running) -> None:
+    pack = echo_pack(stub)
+    stub.script("result", Answer(503, headers={"Retry-After": "3600"}))
+    stub.queue("Say", "late")
+    with running(pack) as thread:
+        stub.wait_for("result")
+        pack.stop()
+        thread.join(PATIENCE)
+    assert len(stub.of("result")) == 2
+
+
+def test_stopping_when_idle_first_does_what_is_waiting(stub: StubServer, running: Running) -> None:
+    for number in range(3):
+        stub.queue("Say", number, action=f"a{number}")
+    pack = echo_pack(stub)
+    pack.stop(when_idle=True)
+    with running(pack) as thread:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert len(stub.of("result")) == 3
+
+
+def test_a_pack_without_commands_does_not_poll(stub: StubServer, running: Running) -> None:
+    pack = Pack("News", api_url=stub.url, poll_interval=0.01)
+    pack.event("Told")
+    with running(pack):
+        pack.send("Told")
+    assert stub.of("take") == []

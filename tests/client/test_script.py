@@ -1,0 +1,74 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from flyte_client.packs.script import TIMED_OUT, Outcome, run_script
+
+pytestmark = pytest.mark.integration
+
+PATIENT = 30.0
+
+
+def run(script: str, timeout: float = PATIENT, limit: int = 10_000) -> Outcome:
+    return run_script(script, timeout, limit, os.environ)
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        ("echo hello", Outcome("hello\n", "", 0)),
+        ("printf 'a\\n\\n\\n'", Outcome("a\n\n\n", "", 0)),
+        ("echo oh; echo dear >&2; exit 3", Outcome("oh\n", "dear\n", 3)),
+        ("echo -e 'world\\nhello' | sort", Outcome("hello\nworld\n", "", 0)),
+        ("echo é", Outcome("é\n", "", 0)),
+        ("printf 'a\\xffb'", Outcome("a\ufffdb", "", 0)),
+        ("kill -9 $$", Outcome("", "", -1)),
+        ("cat", Outcome("", "", 0)),
+        ("exec >&- 2>&-; exit 5", Outcome("", "", 5)),
+    ],
+)
+def test_a_script_gives_what_it_printed_and_its_exit_code(script: str, outcome: Outcome) -> None:
+    assert run(script) == outcome
+
+
+def test_time_that_is_up_kills_all_processes_of_the_script(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"sleep 600 & echo $! >>{pids}; (sleep 600 & echo $! >>{pids}; wait) & echo before; wait"
+    outcome = run(script, timeout=2.0)
+    assert outcome == Outcome("before\n", "", TIMED_OUT, ("killed after 2 seconds",))
+    left = [pid for pid in pids.read_text().split() if _runs(int(pid))]
+    assert left == []
+
+
+def test_a_script_that_closed_its_outputs_is_killed_in_time_too() -> None:
+    assert run("exec >&- 2>&-; sleep 600", timeout=0.5).exit_code == TIMED_OUT
+
+
+def test_a_process_that_left_the_group_does_not_hold_the_pack_up() -> None:
+    outcome = run("setsid sleep 6 & echo started", timeout=1.0)
+    assert (outcome.stdout, outcome.exit_code) == ("started\n", TIMED_OUT)
+
+
+def test_output_is_cut_at_the_limit_while_the_script_goes_on() -> None:
+    outcome = run("head -c 5000000 /dev/zero | tr '\\0' x; echo end >&2", limit=1000)
+    assert outcome == Outcome("x" * 1000, "end\n", 0, ("stdout was cut after 1000 bytes",))
+
+
+def test_output_without_end_is_bounded_in_time_and_size() -> None:
+    outcome = run("yes", timeout=1.0, limit=1000)
+    assert outcome.stdout == "y\n" * 500
+    assert outcome.notes == ("stdout was cut after 1000 bytes", "killed after 1 seconds")
+
+
+def test_a_character_that_the_limit_splits_is_left_out() -> None:
+    assert run("printf 'aaé'", limit=3).stdout == "aa"
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process lives; one that was killed and not yet waited for by its new parent does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
