@@ -1,0 +1,1 @@
+"""What `make bench` measures: figures side by side in one run, printed as tables."""
