@@ -1,0 +1,62 @@
+"""Fixtures for the whole suite.
+
+`pytest` runs it on SQLite, `python -m tests.private_postgres pytest` on PostgreSQL; both make databases of their own.
+On SQLite Django's test database is a file, not one in memory, so that tests marked `django_db(transaction=True)` can
+use it from several threads and processes (`connection.settings_dict["NAME"]` says where it lies).
+"""
+
+import os
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from tests.private_postgres import URL_VARIABLE
+from tests.server import Server, StartServer, running_logs, running_server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps tests away from a database that somebody uses."""
+    url = os.environ.get("FLYTE_DATABASE_URL", "")
+    if url and not url.startswith("sqlite") and url != os.environ.get(URL_VARIABLE):
+        raise pytest.UsageError(
+            "FLYTE_DATABASE_URL is set, and tests create and drop databases: unset it, "
+            "or run `python -m tests.private_postgres pytest` for a PostgreSQL of their own"
+        )
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Puts Django's test database into a file where it would lie in memory."""
+    settings = connections["default"].settings_dict
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for the whole run: tests that share it use names of their own."""
+    with running_server(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts real servers, each with a fresh database, and stops them when the test is over."""
+    with ExitStack() as stack:
+
+        def start(environment: Mapping[str, str] | None = None) -> Server:
+            return stack.enter_context(running_server(tmp_path, environment))
+
+        yield start
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows what the servers wrote when a test failed."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"log of {url}", log) for url, log in running_logs()]
+    return report

@@ -1,0 +1,334 @@
+"""How our answers are made from the recorded ones: the verbs of the table in `differences`."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
+
+import yaml
+
+from tests.contract.comparison import JsonText
+from tests.contract.recording import PROBLEM, Answer, Exchange, recorded
+
+BASE = "http://H"
+# What a path segment keeps as it is; a query keeps none of it.
+SEGMENT_SAFE = "!$&'()*+,;=:@"
+SOME_TIME = "2026-11-21T05:30:28.849Z"
+JSON_TYPE = "application/json; charset=utf-8"
+YAML_TYPE = "application/x-yaml; charset=utf-8"
+
+
+@dataclass
+class World:
+    """What the conversation has brought about so far, here and in the recording; the changes look back on it."""
+
+    flows: list[Any] = field(default_factory=list)
+    payload: Any = None
+    only_there: set[str] = field(default_factory=set)
+    only_here: dict[str, dict[str, Any]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+    def learn(self, exchange: Exchange, expected: Answer) -> None:
+        """Takes in an exchange after its expected answer is known."""
+        document = exchange.document()
+        if exchange.path.endswith("/events") and isinstance(document, dict):
+            self.payload = document.get("payload")
+        if exchange.method in ("POST", "PUT"):
+            self._learn_creation(exchange, document, expected)
+
+    def _learn_creation(self, exchange: Exchange, document: Any, expected: Answer) -> None:
+        if exchange.path == "/v1/flows" and expected.status == 201:
+            self.flows.append(document)
+        if expected.status == 201 and exchange.path.startswith(COLLECTIONS):
+            entry = list_entry(exchange, document, expected)
+            here = entry["links"][0]["href"]
+            self.order.append(here)
+            self.only_there.discard(here)
+            if exchange.recorded.status != 201:
+                self.only_here[here] = entry
+        elif exchange.recorded.status == 201 and "Location" in exchange.recorded.headers:
+            self.only_there.add(exchange.recorded.headers["Location"])
+
+
+COLLECTIONS = ("/v1/packs", "/v1/flows", "/v1/datastore")
+
+Change: TypeAlias = Callable[[Exchange, Answer, World], None]
+"""Alters the answer in place, from what was recorded to what is expected here."""
+
+
+def refused(status: int) -> Change:
+    """An error, in the one error shape (the table's last row gives it that)."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        answer.status, answer.body = status, ""
+        answer.headers = {name: value for name, value in answer.headers.items() if name == "Allow"}
+
+    return change
+
+
+def empty(status: int) -> Change:
+    """An answer without a body."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        answer.status, answer.headers, answer.body = status, {}, ""
+
+    return change
+
+
+def header(name: str, value: str) -> Change:
+    """One header more, or another value of it."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        answer.headers[name] = value
+
+    return change
+
+
+def both(*changes: Change) -> Change:
+    """Several changes, one after the other."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        for part in changes:
+            part(exchange, answer, world)
+
+    return change
+
+
+def hosted_at(wrong: str, right: str) -> Change:
+    """Links that start with `right` where the recording's start with `wrong`."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        answer.body = json.loads(json.dumps(answer.body).replace(wrong, right))
+
+    return change
+
+
+def as_get(name: str) -> Change:
+    """HEAD: the status and headers of the recorded GET `name`."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        answer.status, answer.headers, answer.body = 200, recorded(name).headers, ""
+
+    return change
+
+
+def registered(exchange: Exchange, answer: Answer, world: World) -> None:
+    """A pack accepted: 201, its document and links."""
+    posted = yaml.load(exchange.request_body or "", yaml.BaseLoader)  # all of it is text as it was written
+    labels = posted.get("labels", {})
+    pack_id = ".".join([posted["name"], *(part for label in sorted(labels.items()) for part in label)])
+    answer.status = 201
+    answer.headers = {"Location": href("packs", pack_id), "Content-Type": JSON_TYPE}
+    answer.body = pack(pack_id, posted["name"], labels, posted.get("links", []))
+
+
+def answered_type(exchange: Exchange, answer: Answer, world: World) -> None:
+    """The content type that the caller asked for."""
+    if answer.status == 201:
+        answer.headers["Content-Type"] = (
+            YAML_TYPE if "yaml" in exchange.request_headers.get("Accept", "") else JSON_TYPE
+        )
+
+
+def found_pack(pack_id: str) -> Change:
+    """A pack without commands, events and labels that was found."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        answer.status, answer.headers, answer.body = 200, {"Content-Type": JSON_TYPE}, pack(pack_id, pack_id, {}, [])
+
+    return change
+
+
+def flow_saved(exchange: Exchange, answer: Answer, world: World) -> None:
+    """A flow accepted: 201, no body."""
+    answer.status, answer.headers, answer.body = 201, {"Location": href("flows", exchange.document()["name"])}, ""
+
+
+def found_flow(exchange: Exchange, answer: Answer, world: World) -> None:
+    """The flow posted last that the path names, as it was posted."""
+    own = BASE + exchange.path
+    flow = next(flow for flow in reversed(world.flows) if href("flows", flow["name"]) == own)
+    kept = {key: deepcopy(value) for key, value in flow.items() if value != []}
+    help_link = {"href": f"{BASE}/swagger#/flow", "rel": "help"}
+    links = [{"href": own, "rel": "self"}, link("up", "flows"), help_link]
+    answer.status, answer.headers, answer.body = 200, {"Content-Type": JSON_TYPE}, kept | {"links": links}
+
+
+def pack(pack_id: str, name: str, labels: dict[str, str], own_links: list[Any]) -> dict[str, Any]:
+    """A pack without commands and events, as it is answered."""
+    links = [
+        *own_links,
+        link("self", "packs", pack_id),
+        link("up", "packs"),
+        link(f"{BASE}/swagger#!/action/takeAction", "packs", pack_id, "actions", "take"),
+        link(f"{BASE}/swagger#/event", "packs", pack_id, "events"),
+    ]
+    body: dict[str, Any] = {"id": pack_id, "name": name, "lastSeen": SOME_TIME, "links": links, "status": "live"}
+    return body | ({"labels": labels} if labels else {})
+
+
+def href(*segments: str) -> str:
+    """The address of a path under `/v1`, given by its unescaped segments."""
+    return "/".join([BASE, "v1", *(quote(segment, safe=SEGMENT_SAFE) for segment in segments)])
+
+
+def link(rel: str, *segments: str) -> dict[str, str]:
+    """A link to a path under `/v1`."""
+    return {"href": href(*segments), "rel": rel}
+
+
+def list_entry(exchange: Exchange, document: Any, expected: Answer) -> dict[str, Any]:
+    """How what was created stands in the list of its kind."""
+    if exchange.path == "/v1/packs":
+        kept = {key: value for key, value in expected.body.items() if key not in ("links", "commands", "events")}
+        return kept | {"links": [link("self", "packs", expected.body["id"])]}
+    if exchange.path == "/v1/flows":
+        kept = {key: document[key] for key in ("name", "description") if key in document}
+        return kept | {"links": [link("self", "flows", document["name"])]}
+    key = unquote(exchange.path.removeprefix("/v1/datastore/"))
+    content_type = re.search(r"(?m)^Content-Type: ([^\r]*)", exchange.request_body or "")
+    return {
+        "key": key,
+        "contentType": content_type[1] if content_type else "text/plain",
+        "links": [link("self", "datastore", key)],
+    }
+
+
+def listed(exchange: Exchange, answer: Answer, world: World) -> None:
+    """A list shows what was created here: packs and flows sorted by their bytes, items in the order of creation."""
+    kind = exchange.path.rpartition("/")[2]
+    kept = [entry for entry in answer.body[kind] if entry["links"][0]["href"] not in world.only_there]
+    collection = f"{href(kind)}/"
+    extra = [entry for place, entry in world.only_here.items() if place.startswith(collection)]
+    known = {entry["links"][0]["href"] for entry in kept}
+    kept += [deepcopy(entry) for entry in extra if entry["links"][0]["href"] not in known]
+    if kind == "datastore":
+        kept.sort(key=lambda entry: world.order.index(entry["links"][0]["href"]))
+    else:
+        kept.sort(key=lambda entry: entry.get("id", entry["name"]).encode())
+    answer.body[kind] = kept
+
+
+def not_there(exchange: Exchange, answer: Answer, world: World) -> None:
+    """404 for what was created there and refused here."""
+    if f"{BASE}{exchange.path}" in world.only_there and exchange.path not in COLLECTIONS:
+        refused(404)(exchange, answer, world)
+
+
+def escaped(exchange: Exchange, answer: Answer, world: World) -> None:
+    """Names escaped in every href and in `Location`."""
+    for owner in objects(answer.body):
+        for name in (owner.get(key) for key in ("id", "name", "key")):
+            for own in owner.get("links", []):
+                own["href"] = _escaped(own["href"], name)
+    document = exchange.document()
+    named = answer.body.get("id") if isinstance(answer.body, dict) else (document or {}).get("name")
+    if "Location" in answer.headers:
+        answer.headers["Location"] = _escaped(answer.headers["Location"], named)
+
+
+def _escaped(address: str, name: Any) -> str:
+    if not isinstance(name, str) or "links" in name:
+        return address
+    before, mark, query = address.partition("?commandName=")
+    return before.replace(f"/{name}", f"/{quote(name, safe=SEGMENT_SAFE)}") + mark + quote(query, safe="")
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object in a value, itself among them."""
+    if isinstance(value, dict):
+        yield value
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for child in list(children):
+        yield from objects(child)
+
+
+def texts_replaced(value: Any, pattern: str, replacement: str) -> Any:
+    """The value with a regular expression replaced in all its texts, keys not among them."""
+    if isinstance(value, str):
+        return re.sub(pattern, replacement, value)
+    if isinstance(value, list):
+        return [texts_replaced(item, pattern, replacement) for item in value]
+    if isinstance(value, dict):
+        return {key: texts_replaced(item, pattern, replacement) for key, item in value.items()}
+    return value
+
+
+def keys_renamed(names: dict[str, str]) -> Change:
+    """Keys of a command's input, by another name."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        for owner in objects(answer.body):
+            if isinstance(owner.get("input"), dict):
+                owner["input"] = {names.get(key, key): value for key, value in owner["input"].items()}
+
+    return change
+
+
+def whole_numbers_print_as_such(exchange: Exchange, answer: Answer, world: World) -> None:
+    """`5.000000` is 5."""
+    answer.body = texts_replaced(answer.body, r"(\d)\.000000\b", r"\1")
+
+
+def numbers_exact(exchange: Exchange, answer: Answer, world: World) -> None:
+    """Numbers that a 64-bit float can't hold, and minus zero, as they were posted."""
+    posted = {"big": 9007199254740993, "neg": -0.0}
+    rounded = {9007199254740992: 9007199254740993, 12345678901234567000: 12345678901234567890}
+    for owner in objects(answer.body):
+        if owner.get("big") in rounded:
+            owner["big"] = rounded[owner["big"]]
+        if owner.get("neg") == 0:
+            owner["neg"] = posted["neg"]
+
+
+def maps_print_as_json(exchange: Exchange, answer: Answer, world: World) -> None:
+    """A map or list in a text is compact JSON; those in the recording are the event's payload and a datastore list."""
+    for owner in objects(answer.body):
+        given = owner.get("input")
+        if isinstance(given, dict):
+            payload = owner["trigger"].get("payload") if "trigger" in owner else world.payload
+            values = {"<map[string]interface {} Value>": payload, "<[]interface {} Value>": [1, 2]}
+            for key, text in given.items():
+                if isinstance(text, str) and text in values:
+                    given[key] = JsonText(values[text])
+
+
+def nulls_kept(exchange: Exchange, answer: Answer, world: World) -> None:
+    """A null in a command's input is in the action too."""
+    commands = [step["command"].get("input") for flow in world.flows for step in flow.get("steps") or []]
+    with_nulls = [given for given in commands if isinstance(given, dict) and _without_nulls(given) != given]
+    for owner in objects(answer.body):
+        if isinstance(owner.get("input"), dict):
+            for given in with_nulls:
+                if _keys(_without_nulls(given)) == _keys(owner["input"]):
+                    _add_nulls(owner["input"], given)
+
+
+def _without_nulls(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in given.items()
+        if value is not None
+    }
+
+
+def _keys(given: dict[str, Any]) -> Any:
+    return {key: _keys(value) if isinstance(value, dict) else None for key, value in given.items()}
+
+
+def _add_nulls(target: dict[str, Any], given: dict[str, Any]) -> None:
+    for key, value in given.items():
+        if value is None:
+            target[key] = None
+        elif isinstance(value, dict):
+            _add_nulls(target[key], value)
+
+
+def problem(exchange: Exchange, answer: Answer, world: World) -> None:
+    """The one error shape."""
+    if answer.status >= 400 and exchange.method != "HEAD":
+        answer.headers["Content-Type"] = "application/problem+json"
+        answer.body = PROBLEM

@@ -1,0 +1,55 @@
+"""Says the recorded requests to a live server, byte for byte, and compares what it answers."""
+
+import re
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+
+from tests.contract.comparison import Comparison
+from tests.contract.differences import Expectation
+from tests.contract.recording import Answer, Exchange, parsed
+from tests.server import Server
+
+ANSWER_SECONDS = 30.0
+
+
+@dataclass
+class Conversation:
+    """One conversation with one server: ids captured from its answers stand in later paths."""
+
+    server: Server
+    captured: dict[str, str] = field(default_factory=dict)
+
+    def say(self, exchange: Exchange) -> Answer:
+        """Sends the request as it was recorded, on a connection of its own."""
+        connection = HTTPConnection(self.server.host, timeout=ANSWER_SECONDS)
+        try:
+            path = re.sub(r"\{\{(\w+)\}\}", lambda name: self.captured[name[1]], exchange.path_template)
+            body = None if exchange.request_body is None else exchange.request_body.encode()
+            connection.request(exchange.method, path, body, dict(exchange.request_headers))
+            response = connection.getresponse()
+            text = response.read().decode()
+        finally:
+            connection.close()
+        self._capture(exchange, text)
+        headers = {name.title(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, parsed(exchange.path, headers.get("Content-Type", ""), text))
+
+    def _capture(self, exchange: Exchange, text: str) -> None:
+        for name, pattern in exchange.captures.items():
+            match = re.search(pattern, text)
+            if match:
+                self.captured[name] = match[1]
+
+
+def replay(server: Server, expectations: list[Expectation]) -> dict[str, list[str]]:
+    """Says all of it in order; gives for each exchange's name what was not as expected."""
+    conversation, comparison = Conversation(server), Comparison(server.host)
+    found = {}
+    for expectation in expectations:
+        try:
+            answer = conversation.say(expectation.exchange)
+        except (OSError, KeyError) as error:  # no answer; or no id to ask with, since an earlier answer was wrong
+            found[expectation.exchange.name] = [f"no answer: {error!r}"]
+            continue
+        found[expectation.exchange.name] = comparison.differences(expectation.answer, answer)
+    return found

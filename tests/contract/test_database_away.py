@@ -1,0 +1,88 @@
+"""What is answered when the database is gone: said quickly, with a time to come back, and not by hanging.
+
+With PostgreSQL the cluster is stopped under a running server. A file of SQLite stays readable to those who have it
+open, whatever becomes of its path; so there the path is taken away between two runs of the server.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.contract.conversation import replay
+from tests.contract.differences import DATABASE_AWAY, expectations
+from tests.contract.recording import read_exchanges
+from tests.private_postgres import URL_VARIABLE, private_postgres
+from tests.server import Server, running_server, start
+
+pytestmark = pytest.mark.acceptance
+
+EXCHANGES = [exchange for exchange in read_exchanges() if exchange.phase == DATABASE_AWAY]
+AN_EVENT = {"event": "Go"}
+
+# What an answer may take without the database; the original hung for 60 seconds.
+ANSWER_SECONDS = 15.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that worked until its database was taken away."""
+    folder = tmp_path_factory.mktemp("away")
+    take_away = without_cluster if os.environ.get(URL_VARIABLE) else without_file
+    yield from take_away(folder)
+
+
+def without_cluster(folder: Path) -> Iterator[Server]:
+    """A PostgreSQL of this test's own, stopped while the server runs."""
+    with private_postgres() as postgres:
+        server = start(folder, postgres.create_database("away"))
+        try:
+            check_that_it_works(server)
+            postgres.stop()
+            yield server
+        finally:
+            server.stop()
+
+
+def without_file(folder: Path) -> Iterator[Server]:
+    """SQLite's file moved away, and a folder where it was: nothing can be opened or made there."""
+    with running_server(folder) as before:
+        check_that_it_works(before)
+        before.stop()
+        path = Path(before.database_url.removeprefix("sqlite:///"))
+        path.rename(path.with_suffix(".away"))
+        path.mkdir()
+        after = before.start_again(ready="/v1")
+        try:
+            yield after
+        finally:
+            after.stop()
+
+
+def check_that_it_works(server: Server) -> None:
+    """With its database the server takes the event that it is going to refuse."""
+    registered = httpx.post(f"{server.url}/v1/packs", json={"name": "Src"})
+    accepted = httpx.post(f"{server.url}/v1/packs/Src/events", json=AN_EVENT)
+    assert (registered.status_code, accepted.status_code) == (201, 202)
+
+
+def test_the_recorded_requests_get_their_answers(server: Server) -> None:
+    assert len(EXCHANGES) == 3
+    found = replay(server, expectations(EXCHANGES))
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("path", ["/v1/packs", "/v1/flows", "/v1/datastore", "/v1/datastore/x", "/v1/audit/flows"])
+def test_what_needs_the_database_says_when_to_come_back(server: Server, path: str) -> None:
+    answer = httpx.get(server.url + path, timeout=ANSWER_SECONDS)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+
+
+def test_an_event_is_never_called_accepted(server: Server) -> None:
+    answer = httpx.post(f"{server.url}/v1/packs/Src/events", json=AN_EVENT, timeout=ANSWER_SECONDS)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0

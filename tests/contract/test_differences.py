@@ -1,0 +1,44 @@
+"""The table of differences says nothing that is not so, and leaves nothing out unsaid."""
+
+import pytest
+
+from tests.contract.differences import DATABASE_AWAY, DIFFERENCES, PHASES_LEFT_OUT, Difference, expectations
+from tests.contract.recording import Answer, Exchange, read_exchanges
+
+pytestmark = pytest.mark.unit
+
+EXPECTATIONS = expectations(exchange for exchange in read_exchanges() if exchange.phase not in PHASES_LEFT_OUT)
+
+
+def test_every_recorded_exchange_is_expected_or_left_out_with_a_reason() -> None:
+    left_out = [exchange for exchange in read_exchanges() if exchange.phase in PHASES_LEFT_OUT]
+    assert all(PHASES_LEFT_OUT.values())
+    assert len(EXPECTATIONS) + len(left_out) == len(read_exchanges()) == 488
+
+
+def test_exchanges_have_names_of_their_own() -> None:
+    names = [exchange.name for exchange in read_exchanges()]
+    assert len(set(names)) == len(names)
+
+
+def test_the_exchanges_without_database_stand_together_at_the_end() -> None:
+    phases = [expectation.exchange.phase for expectation in EXPECTATIONS]
+    assert phases.count(DATABASE_AWAY) == 3
+    assert set(phases[-3:]) == {DATABASE_AWAY}
+
+
+@pytest.mark.parametrize("row", DIFFERENCES, ids=lambda row: f"{DIFFERENCES.index(row)}: {row.reason[:60]}")
+def test_every_row_changes_what_it_names(row: Difference) -> None:
+    changed = {expectation.exchange.name for expectation in EXPECTATIONS if row in expectation.rows}
+    assert set(row.exchanges) <= changed
+    assert changed
+    assert row.reason
+
+
+def test_every_dropped_connection_has_its_row() -> None:
+    assert not [expectation.exchange.name for expectation in EXPECTATIONS if expectation.answer.status == 0]
+
+
+def test_a_row_that_changes_nothing_is_noticed() -> None:
+    exchange = Exchange("index", "info", "GET", "/", {}, None, {}, Answer(200))
+    assert expectations([exchange])[0].rows == ()

@@ -1,0 +1,197 @@
+"""The real server for tests: its own fresh database, `manage.py migrate`, `manage.py serve` on a free port."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.private_postgres import URL_VARIABLE, create_database, drop_database, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MIGRATE_SECONDS = 120.0
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+LOG_LINES = 80
+
+StartServer = Callable[..., "Server"]
+"""What the fixture `start_server` gives: called with environment variables, or none, it gives a running server."""
+
+
+class ServerNotStartedError(AssertionError):
+    """`manage.py migrate` or `serve` failed, or did not answer in time; the message holds what it wrote."""
+
+
+@dataclass
+class Server:
+    """A running server. `url` has no slash at its end; `environment` is the whole one that it runs with."""
+
+    url: str
+    database_url: str
+    environment: dict[str, str] = field(repr=False)
+    log_path: Path
+    process: "subprocess.Popen[bytes]" = field(repr=False)
+    guard: "subprocess.Popen[bytes]" = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """Host and port, as they stand in its links."""
+        return self.url.removeprefix("http://")
+
+    def logs(self) -> str:
+        """All that it has written to standard output and standard error."""
+        return self.log_path.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """Ends it and its workers: SIGTERM, then SIGKILL after a bound. May be called again."""
+        if running.pop(self.process.pid, None) is None:
+            return
+        try:
+            self.process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.guard.kill()
+            self.guard.communicate()
+
+    def start_again(self, *, ready: str = "/health") -> "Server":
+        """A new process on the same database and environment, as after a restart; this one has to be stopped."""
+        return _serve(self.database_url, self.environment, self.log_path, ready)
+
+
+# What a failed test shows the logs of, by process id.
+running: dict[int, Server] = {}
+
+
+def running_logs() -> Iterator[tuple[str, str]]:
+    """The last lines that each running server has written, with its URL."""
+    for server in running.values():
+        yield server.url, "\n".join(server.logs().splitlines()[-LOG_LINES:])
+
+
+@contextmanager
+def running_server(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server with a fresh database for as long as the block runs; its log, and SQLite's file, lie in `folder`."""
+    with fresh_database(folder) as database_url:
+        server = start(folder, database_url, environment)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def fresh_database(folder: Path) -> Iterator[str]:
+    """The URL of an empty database: a file in `folder`, or one in the tests' private PostgreSQL where that runs."""
+    cluster = os.environ.get(URL_VARIABLE)
+    if not cluster:
+        yield f"sqlite:///{folder / f'{_fresh_name()}.sqlite3'}"
+        return
+    name = _fresh_name()
+    url = create_database(cluster, name)
+    try:
+        yield url
+    finally:
+        drop_database(cluster, name)
+
+
+def _fresh_name() -> str:
+    return f"flyte_{secrets.token_hex(6)}"
+
+
+def start(folder: Path, database_url: str, environment: Mapping[str, str] | None = None) -> Server:
+    """Migrates the database and starts a server that its caller has to stop. Raises `ServerNotStartedError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log_path = folder / f"server-{secrets.token_hex(4)}.log"
+    complete = server_environment(database_url, environment)
+    _migrate(complete, log_path)
+    return _serve(database_url, complete, log_path, "/health")
+
+
+def server_environment(database_url: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without what configures a server, with what the test wants."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("FLYTE_") and name not in ("LOGFILE", "LOGLEVEL", "DJANGO_SETTINGS_MODULE")
+    }
+    own = {
+        "FLYTE_DATABASE_URL": database_url,
+        "FLYTE_SECRET_KEY": secrets.token_hex(32),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return inherited | own | dict(environment or {})
+
+
+def _migrate(environment: dict[str, str], log_path: Path) -> None:
+    with log_path.open("ab") as log:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            timeout=MIGRATE_SECONDS,
+            check=False,
+        )
+    if done.returncode:
+        raise ServerNotStartedError(f"manage.py migrate failed:\n{log_path.read_text(errors='replace')}")
+
+
+def _serve(database_url: str, environment: dict[str, str], log_path: Path, ready: str) -> Server:
+    for _ in range(3):  # somebody else may take the port between its choice and its use
+        port = free_port()
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"],
+                cwd=ROOT,
+                env={**environment, "FLYTE_PORT": str(port)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        server = Server(f"http://127.0.0.1:{port}", database_url, environment, log_path, process, _guard(process))
+        running[process.pid] = server
+        if _is_ready(server, ready):
+            return server
+        server.stop()
+        if "in use" not in server.logs():
+            break
+    raise ServerNotStartedError(f"manage.py serve did not answer {ready} with 200:\n{server.logs()}")
+
+
+def _is_ready(server: Server, path: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while server.process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(server.url + path, timeout=5, trust_env=False).status_code == 200:
+                return True
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    return False
+
+
+def _guard(process: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
+    """Kills the server with its workers when this process is gone, however it ended: that closes the guard's input."""
+    script = 'cat >/dev/null; kill -KILL "-$1"'
+    return subprocess.Popen(
+        ["sh", "-c", script, "guard", str(process.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
