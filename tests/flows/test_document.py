@@ -206,3 +206,11 @@ def test_a_stored_source_reads_as_the_same_flow() -> None:
     value = b.document(b.step(id="a"), b.follower("a", dependsOnMode="all"), labels={"x": "y"})
     first = parse(value)
     assert parse(first.source).source == first.source
+
+
+def test_criteria_may_run_over_several_lines_and_errors_in_them_keep_their_places() -> None:
+    assert parse(one_step(criteria="{{ 1 ==\n 1 }}\n")).steps[0].criteria is not None
+    with pytest.raises(FlowError) as caught:
+        parse(one_step(criteria="{{ 1 ==\n  nope(1)|nope }}"))
+    (error,) = caught.value.errors
+    assert (error.line, error.column > 2) == (2, True)
