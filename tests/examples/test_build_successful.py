@@ -1,0 +1,37 @@
+"""The manual's example of pack labels, with the packs that it lists."""
+
+import pytest
+
+from .world import World
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "build_successful.yaml"
+BUILT = {"build": "abc-1.2.0"}
+WANTED = {"env": "staging1", "network": "lab"}
+
+
+def test_a_pack_with_these_labels_and_more_triggers_it(world: World) -> None:
+    hipchat = world.pack("HipChat", {"SendMessage": ["MessageSent"]})
+    bamboo = world.pack("Bamboo", env="staging1", foo="bar", network="lab")
+    bamboo.tell("BuildSuccessful", BUILT)
+    message = "abc-1.2.0 was built by Bamboo in staging1"
+    assert hipchat.do("MessageSent") == ("SendMessage", {"roomId": "buildRoom", "message": message})
+    action = world.execution("build_successful")["actions"]["tell"]
+    assert action["trigger"]["pack"]["labels"] == {"env": "staging1", "foo": "bar", "network": "lab"}
+    assert action["state"]["value"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("labels", [{"env": "staging2", "network": "lab"}, {"env": "staging1", "x": "y"}])
+def test_a_pack_with_another_value_or_without_one_does_not(world: World, labels: dict[str, str]) -> None:
+    world.pack("Bamboo", **labels).tell("BuildSuccessful", BUILT)
+    outcome = world.outcomes("build_successful", "BuildSuccessful")["tell"]
+    assert (outcome["outcome"], outcome["wanted"], outcome["had"]) == ("labels", WANTED, labels)
+    assert world.executions("build_successful") == []
+
+
+def test_a_pack_of_another_name_does_not(world: World) -> None:
+    hipchat = world.pack("HipChat", {"SendMessage": ["MessageSent"]})
+    world.pack("NotBamboo", env="staging1", foo="bar", network="lab").tell("BuildSuccessful", BUILT)
+    assert hipchat.poll() is None
+    assert world.executions("build_successful") == []

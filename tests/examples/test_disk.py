@@ -1,0 +1,78 @@
+"""A chat message that becomes a shell command on one host, and JSON in what it wrote."""
+
+import json
+import subprocess
+
+import pytest
+
+from .world import ScriptedPack, World, states
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "disk.yaml"
+
+
+def packs(world: World) -> tuple[ScriptedPack, dict[str, ScriptedPack]]:
+    shells = {host: world.pack("Shell", {"Shell": ["Output"]}, host=host) for host in ("web1", "web2")}
+    return world.pack("Slack", {"SendMessage": ["MessageSent"]}), shells
+
+
+def said(message: str) -> dict[str, str]:
+    return {"channelId": "C1", "message": message, "threadTimestamp": "17.5"}
+
+
+def output(stdout: str = "", stderr: str = "", exit_code: int = 0) -> dict[str, object]:
+    return {"stdout": stdout, "stderr": stderr, "exit_code": exit_code}
+
+
+def test_the_host_that_was_named_is_asked_and_its_answer_told(world: World) -> None:
+    slack, shells = packs(world)
+    slack.tell("ReceivedMessage", said("disk host=web1,path=/var"))
+    assert shells["web2"].poll() is None
+    command, script = shells["web1"].do("Output", output('{"free": 25, "total": 200}\n'))
+    assert (command, script) == ("Shell", """stat --file-system --format '{"free": %a, "total": %b}' /var""")
+    answer = {"channelId": "C1", "threadTimestamp": "17.5", "message": "web1 has 12 % left at /var"}
+    assert slack.do("MessageSent") == ("SendMessage", answer)
+    execution = world.execution("disk")
+    assert states(execution) == {"asked": "SUCCESS", "answer": "SUCCESS"}
+    assert execution["actions"]["asked"]["packLabels"] == {"host": "web1"}
+
+
+def test_the_command_is_one_that_a_shell_can_run(world: World) -> None:
+    slack, shells = packs(world)
+    slack.tell("ReceivedMessage", said("disk host=web2,path=/"))
+    taken = shells["web2"].take()
+    done = subprocess.run(["bash", "-c", taken.input], capture_output=True, text=True, check=True, timeout=30)
+    disk = json.loads(done.stdout)
+    taken.give("Output", output(done.stdout))
+    left = disk["free"] * 100 // disk["total"]
+    assert slack.do("MessageSent")[1]["message"] == f"web2 has {left} % left at /"
+
+
+def test_a_command_that_fails_is_told_too(world: World) -> None:
+    slack, shells = packs(world)
+    slack.tell("ReceivedMessage", said("disk host=web1,path=/nowhere"))
+    shells["web1"].do("Output", output(stderr="No such file or directory", exit_code=1))
+    assert slack.do("MessageSent")[1]["message"] == "web1: No such file or directory"
+    assert states(world.execution("disk")) == {"asked": "SUCCESS", "no_answer": "SUCCESS"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["disk host=web1,path=/;reboot", "disk host=web1,path=$(reboot)", "disk host=web1,path=/\nreboot", "disk", "hi"],
+)
+def test_what_could_mean_something_to_a_shell_gets_nowhere(world: World, message: str) -> None:
+    slack, shells = packs(world)
+    slack.tell("ReceivedMessage", said(message))
+    assert [shell.poll() for shell in shells.values()] == [None, None]
+    assert world.outcomes("disk", "ReceivedMessage")["asked"]["outcome"] == "criteria"
+
+
+def test_output_that_is_no_json_stands_as_an_error_in_the_execution(world: World) -> None:
+    slack, shells = packs(world)
+    slack.tell("ReceivedMessage", said("disk host=web1,path=/var"))
+    shells["web1"].do("Output", output("not JSON"))
+    assert slack.poll() is None
+    (error,) = world.execution("disk")["errors"]
+    assert (error["stepId"], error["path"]) == ("answer", "steps[1].command.input.message")
+    assert len(world.executions("disk", state="failed")) == 1

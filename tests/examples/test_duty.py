@@ -1,0 +1,86 @@
+"""Cron, chance, base64, and a template out of the datastore."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from .world import ScriptedPack, World
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "duty.yaml"
+DATASTORE = {"duty": "duty.json"}
+
+MONDAY_AT_NINE = "2026-03-02T09:00:17Z"
+MESSAGE = re.compile(
+    r"Good morning! On 2026-03-02 (Ann|Bob|Cyd) is on duty, with the code ([A-Za-z]{8})\. "
+    r"(https://duty\.example\.com/taken\?state=[A-Za-z0-9_-]+)"
+)
+
+
+def slack(world: World) -> ScriptedPack:
+    return world.pack("Slack", {"SendMessage": ["MessageSent"]})
+
+
+def clock(world: World) -> ScriptedPack:
+    return world.pack("Clock")
+
+
+def chosen(message: str) -> tuple[str, str, str]:
+    """The name, the code and the link in the message."""
+    found = MESSAGE.fullmatch(message)
+    assert found, message
+    return found[1], found[2], found[3]
+
+
+def test_somebody_is_chosen_and_takes_the_duty_by_the_link(world: World) -> None:
+    chat, web = slack(world), world.pack("Web")
+    clock(world).tell("Tick", {"time": MONDAY_AT_NINE})
+    command, sent = chat.do("MessageSent")
+    assert (command, sent["channelId"]) == ("SendMessage", "C0DUTY")
+    name, code, link = chosen(sent["message"])
+    (first,) = world.executions("duty_of_the_day")
+    assert first["actions"]["choose"]["context"] == {"Name": name, "Code": code, "Day": "2026-03-02"}
+    address = urlsplit(link)
+    web.tell("LinkOpened", {"path": address.path, "state": parse_qs(address.query)["state"][0]})
+    answer = {"channelId": "C0DUTY", "message": f"{name} has taken the duty of 2026-03-02"}
+    assert chat.do("MessageSent") == ("SendMessage", answer)
+    assert [list(one["actions"]) for one in world.executions("duty_of_the_day")] == [["taken"], ["choose"]]
+
+
+def test_chance_chooses_and_every_code_is_another(world: World) -> None:
+    chat, ticking = slack(world), clock(world)
+    found = []
+    # That all 30 name the same person happens once in 3^29 runs.
+    for _ in range(30):
+        ticking.tell("Tick", {"time": MONDAY_AT_NINE})
+        found.append(chosen(chat.do("MessageSent")[1]["message"]))
+    assert len({name for name, _, _ in found}) > 1
+    assert len({code for _, code, _ in found}) == 30
+
+
+@pytest.mark.parametrize(
+    ("time", "fires"),
+    [
+        ("2026-03-06T09:00:59.5+01:00", True),
+        ("2026-03-02T09:01:00Z", False),
+        ("2026-03-02T10:00:00Z", False),
+        ("2026-02-28T09:00:00Z", False),  # a Saturday
+        ("2026-03-01T09:00:00Z", False),  # a Sunday
+    ],
+)
+def test_only_nine_on_weekdays_counts(world: World, time: str, fires: bool) -> None:
+    chat = slack(world)
+    clock(world).tell("Tick", {"time": time})
+    assert (chat.poll() is not None) is fires
+    outcome = world.outcomes("duty_of_the_day", "Tick")["choose"]["outcome"]
+    assert outcome == ("fired" if fires else "criteria")
+
+
+def test_a_link_that_nobody_sent_is_an_error_in_the_audit_and_starts_nothing(world: World) -> None:
+    chat = slack(world)
+    world.pack("Web").tell("LinkOpened", {"path": "/taken", "state": "%%%"})
+    assert chat.poll() is None
+    outcome = world.outcomes("duty_of_the_day", "LinkOpened")["taken"]
+    assert (outcome["outcome"], outcome["path"]) == ("error", "steps[1].context.Name")

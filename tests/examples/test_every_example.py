@@ -1,0 +1,69 @@
+"""What holds for all files of `examples/flows` together."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .world import FLOWS, World, flow_files, read
+
+pytestmark = pytest.mark.acceptance
+
+# The functions and filters that the manual documents, and `split`, which its example uses; `unmarshalJson` the original
+# has without telling.
+FUNCTIONS = ("randomInt", "randomAlpha", "base64Encode", "base64Decode", "datastore", "template", "unmarshalJson")
+FILTERS = ("kvp", "key", "index", "match", "matchesCron", "split")
+
+
+def constants(path: Path) -> dict[str, Any]:
+    """The constants at the top of a module."""
+    assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+    literals = [node for node in assigned if isinstance(node.value, ast.Constant | ast.Dict)]
+    return {
+        node.targets[0].id: ast.literal_eval(node.value) for node in literals if isinstance(node.targets[0], ast.Name)
+    }
+
+
+def files_with_tests() -> list[str]:
+    """The files that the modules beside this one load; each of them has tests."""
+    files = []
+    for path in Path(__file__).parent.glob("test_*.py"):
+        found = constants(path)
+        if "FLOW" in found and "\ndef test_" in path.read_text():
+            files += [found["FLOW"], *found.get("DATASTORE", {}).values()]
+    return files
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)
+
+
+def test_every_file_has_a_test() -> None:
+    assert sorted(files_with_tests()) == sorted(path.name for path in FLOWS.iterdir())
+
+
+def test_every_documented_function_and_filter_is_in_an_example() -> None:
+    templates = "\n".join(text for path in flow_files() for text in strings(read(path)) if "{{" in text or "{%" in text)
+    missing = [name for name in FUNCTIONS if not re.search(rf"\b{name}\(", templates)]
+    missing += [name for name in FILTERS if not re.search(rf"\|{name}\b", templates)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", flow_files(), ids=lambda path: path.name)
+def test_the_server_has_nothing_to_warn_of_once_the_packs_are_there(world: World, path: Path) -> None:
+    flow = read(path)
+    commands: dict[str, dict[str, list[str]]] = {}
+    for step in flow["steps"]:
+        commands.setdefault(step["event"]["packName"], {})
+        commands.setdefault(step["command"]["packName"], {})[step["command"]["name"]] = []
+    for name, declared in commands.items():
+        world.pack(name, declared)
+    assert world.load(path.name) == ""
+    assert [step["id"] for step in world.flow(flow["name"])["steps"]] == [step["id"] for step in flow["steps"]]
