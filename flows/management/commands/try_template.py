@@ -1,0 +1,57 @@
+"""`manage.py try_template`: what a template yields, without a flow around it."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from datastore.lookup import get_value
+from flows.cases import CaseError, answer, event_variables, read_cases, read_json, resolve, to_line, with_times
+from flows.lang import Evaluation, TemplateError
+
+
+class Command(BaseCommand):
+    """Tries one template, or a file of them."""
+
+    help = (
+        "Print what a template yields for an event and a context, with the items of this server's datastore; or, with "
+        '--cases, a line of JSON for each case of a file: {"ok": …} or {"error": …}.'
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("template", nargs="?", help="the template, e.g. '{{ Event.Payload.message|upper }}'")
+        parser.add_argument("--event", type=Path, help="a JSON file: an event as packs post it or the audit shows it")
+        parser.add_argument("--context", type=Path, help="a JSON file: the context, an object of texts")
+        parser.add_argument(
+            "--cases",
+            type=Path,
+            help="a file of JSON lines with template, context, datastore; the latter two may name entries of the "
+            "shared.json beside it",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if (options["template"] is None) == (options["cases"] is None):
+            raise CommandError("give a template, or --cases FILE")
+        try:
+            if options["cases"]:
+                self.try_cases(options["cases"])
+            else:
+                self.try_one(options["template"], options["event"], options["context"])
+        except (CaseError, OSError) as error:
+            raise CommandError(str(error)) from None
+
+    def try_cases(self, file: Path) -> None:
+        for case in read_cases(file):
+            self.stdout.write(to_line(answer(case)))
+
+    def try_one(self, template: str, event: Path | None, context: Path | None) -> None:
+        seen = event_variables(read_json(event)) if event else event_variables({})
+        variables = with_times({"Event": seen, "Context": read_json(context) if context else {}})
+        try:
+            value, warnings = resolve(template, Evaluation(variables, get_value))
+        except TemplateError as error:
+            raise CommandError(str(error)) from None
+        for warning in warnings:
+            self.stderr.write(f"warning: line {warning.line}, column {warning.column}: {warning.message}")
+        self.stdout.write(value)
