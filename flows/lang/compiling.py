@@ -1,0 +1,172 @@
+"""What the parsers share while one source is compiled: the place, the depth, the names, the warnings."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import NamedTuple
+
+from flows.lang.errors import SourceError, TemplateWarning, locate, nearest
+from flows.lang.evaluation import Scope
+from flows.lang.functions import Function
+from flows.lang.lexer import END, SYMBOL, Token
+from flows.lang.limits import MAX_DEPTH, MAX_TOKENS
+
+Run = Callable[[Scope], object]
+"""An expression, compiled: gives its value."""
+Write = Callable[[Scope], str]
+"""A piece of a template, compiled: gives its text."""
+
+LITERALS: dict[str, object] = {"True": True, "False": False, "None": None, "none": None, "nil": None}
+ROOTS = ("Event", "Context")
+MAX_WARNINGS = 50
+
+
+class Expression(NamedTuple):
+    """A compiled expression. safe: `|safe` was applied to all of it. constant: it is a literal, `value`."""
+
+    run: Run
+    offset: int
+    safe: bool = False
+    constant: bool = False
+    value: object = None
+
+
+class Compiling:
+    """The compilation of one source."""
+
+    def __init__(self, source: str, functions: Mapping[str, Function]) -> None:
+        self.source = source
+        self.functions = functions
+        self.declared: set[str] = set()
+        self._depth = 0
+        self._tokens = 0
+        self._roots: list[tuple[str, int]] = []
+        self._warnings: list[tuple[str, int]] = []
+
+    @contextmanager
+    def deeper(self, offset: int) -> Iterator[None]:
+        """One more level of parentheses, arguments or tags. Raises SourceError at `offset` when there are too many."""
+        self.enter(offset)
+        yield
+        self._depth -= 1
+
+    def enter(self, offset: int) -> None:
+        """As `deeper`, for callers in a hurry; `leave` ends the level."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise SourceError(f"nested too deep (more than {MAX_DEPTH} levels)", offset)
+
+    def leave(self) -> None:
+        """The level that was entered last ends."""
+        self._depth -= 1
+
+    def count(self, tokens: list[Token]) -> None:
+        """Counts what was read. Raises SourceError when the template is too long."""
+        self._tokens += len(tokens)
+        if self._tokens > MAX_TOKENS:
+            raise SourceError(f"the template is too long (more than {MAX_TOKENS:,} tokens)", tokens[0].offset)
+
+    @property
+    def weight(self) -> int:
+        """How many tokens were read so far: what running over them costs."""
+        return self._tokens
+
+    def declare(self, token: Token) -> str:
+        """A tag gives a value to the name. Raises SourceError for a literal's name."""
+        if token.value in LITERALS:
+            raise SourceError(f"'{token.value}' is a value and cannot be a name", token.offset)
+        self.declared.add(token.value)
+        return token.value
+
+    def use(self, name: str, offset: int) -> None:
+        """An expression begins with the name."""
+        self._roots.append((name, offset))
+
+    def warn(self, message: str, offset: int) -> None:
+        """Something at `offset` is probably not meant."""
+        self._warnings.append((message, offset))
+
+    def warnings(self) -> tuple[TemplateWarning, ...]:
+        """The first warnings, in the order of their places, one a name. Call it when everything is parsed."""
+        found = sorted([*self._warnings, *self._unknown_roots()], key=lambda each: each[1])
+        return tuple(TemplateWarning(message, *locate(self.source, offset)) for message, offset in found[:MAX_WARNINGS])
+
+    def _unknown_roots(self) -> Iterator[tuple[str, int]]:
+        known = {*ROOTS, *self.functions, *self.declared, "forloop"}
+        unknown: dict[str, int] = {}
+        for name, offset in self._roots:
+            if name not in known:
+                unknown.setdefault(name, offset)
+        for name, offset in islice(unknown.items(), MAX_WARNINGS):
+            meant = nearest(name, sorted(known))
+            hint = f": did you mean '{meant}'?" if meant else ""
+            yield f"nothing is called '{name}' here, so it is always empty{hint}", offset
+
+
+class Cursor:
+    """Walks over the tokens of one `{{ … }}` or `{% … %}`; the last is always END."""
+
+    __slots__ = ("index", "tokens")
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.index = 0
+
+    @property
+    def current(self) -> Token:
+        """The next token, not yet consumed."""
+        return self.tokens[self.index]
+
+    def take(self, kind: str) -> Token | None:
+        """The next token, consumed, if it is of the kind."""
+        token = self.tokens[self.index]
+        if token.kind != kind:
+            return None
+        if kind != END:
+            self.index += 1
+        return token
+
+    def take_symbol(self, *values: str) -> Token | None:
+        """The next token, consumed, if it is one of the symbols."""
+        token = self.tokens[self.index]
+        if token.kind == SYMBOL and token.value in values:
+            self.index += 1
+            return token
+        return None
+
+    def take_word(self, kind: str, *values: str) -> Token | None:
+        """The next token, consumed, if it is a name or keyword (`kind`) and one of the words."""
+        token = self.tokens[self.index]
+        if token.kind == kind and token.value in values:
+            self.index += 1
+            return token
+        return None
+
+    def expect(self, kind: str, what: str) -> Token:
+        """The next token, consumed, which must be of the kind. Raises SourceError saying that `what` is expected."""
+        token = self.take(kind)
+        if token is None:
+            raise self.unexpected(what)
+        return token
+
+    def expect_symbol(self, value: str, what: str) -> Token:
+        """The next token, consumed, which must be the symbol. Raises SourceError."""
+        token = self.take_symbol(value)
+        if token is None:
+            raise self.unexpected(what)
+        return token
+
+    def at_end(self) -> bool:
+        """Whether everything is consumed."""
+        return self.tokens[self.index].kind == END
+
+    def finish(self, what: str) -> None:
+        """Raises SourceError unless everything is consumed."""
+        if not self.at_end():
+            raise self.unexpected(what)
+
+    def unexpected(self, what: str) -> SourceError:
+        """The fault that the next token is not `what`."""
+        token = self.current
+        found = f"'{token.value}'"
+        return SourceError(f"{what} expected, not {found}", token.offset)

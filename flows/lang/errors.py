@@ -1,0 +1,122 @@
+"""What goes wrong in a template, and where: errors, warnings, and how a place in a source is shown."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+class SourceError(Exception):
+    """An error on its way up inside the language, before the template adds its source.
+
+    offset: index of the character it is about, in the source of the template being compiled or rendered.
+    """
+
+    def __init__(self, message: str, offset: int = 0, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.suggestion = suggestion
+
+
+class RefusedError(Exception):
+    """A filter or a function refuses its value or argument; whoever called it knows the place."""
+
+
+# What closures turn into an error at their place. A value that is nested too deep is refused as any other.
+REFUSALS = (RefusedError, RecursionError)
+
+
+def placed(refusal: Exception, offset: int) -> SourceError:
+    """The refusal as an error at `offset`."""
+    return SourceError("nested too deep" if isinstance(refusal, RecursionError) else str(refusal), offset)
+
+
+class TemplateError(Exception):
+    """A template that cannot be compiled or rendered. The only exception that leaves `flows.lang`.
+
+    message: what is wrong, without the place. line, column: where, from 1. excerpt: the source line and, under it, a
+    caret. suggestion: the name that was probably meant. path: where the template stands in its document
+    (`command.input.to[0]`), or ''.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        line: int = 1,
+        column: int = 1,
+        excerpt: str = "",
+        suggestion: str | None = None,
+        path: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.excerpt = excerpt
+        self.suggestion = suggestion
+        self.path = path
+
+    def __str__(self) -> str:
+        where = f"line {self.line}, column {self.column}"
+        hint = f" (did you mean '{self.suggestion}'?)" if self.suggestion else ""
+        text = f"{self.path + ': ' if self.path else ''}{self.message}{hint} at {where}"
+        return f"{text}\n{self.excerpt}" if self.excerpt else text
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateWarning:
+    """Something that compiles but is probably not meant. line, column: from 1; path as in TemplateError."""
+
+    message: str
+    line: int
+    column: int
+    path: str = ""
+
+    def at(self, path: str) -> "TemplateWarning":
+        """The same warning for the template at `path` of its document."""
+        return replace(self, path=path)
+
+    def __str__(self) -> str:
+        return f"{self.path + ': ' if self.path else ''}{self.message} at line {self.line}, column {self.column}"
+
+
+WIDTH_OF_EXCERPT = 120
+
+
+def locate(source: str, offset: int) -> tuple[int, int]:
+    """Line and column, both from 1, of the character at `offset`."""
+    offset = min(max(offset, 0), len(source))
+    return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
+
+
+def excerpt(source: str, offset: int) -> str:
+    """The source line around `offset`, and a line with a caret under it. Long lines are cut around the place."""
+    offset = min(max(offset, 0), len(source))
+    start = source.rfind("\n", 0, offset) + 1
+    end = source.find("\n", offset)
+    line = source[start : end if end >= 0 else len(source)]
+    column = offset - start
+    if len(line) > WIDTH_OF_EXCERPT:
+        first = max(0, column - WIDTH_OF_EXCERPT // 2)
+        line, column = line[first : first + WIDTH_OF_EXCERPT], column - first
+    line = line.replace("\t", " ").replace("\r", " ")
+    return f"{line}\n{' ' * column}^"
+
+
+def located(fault: SourceError, source: str) -> TemplateError:
+    """The fault as the error that callers see."""
+    line, column = locate(source, fault.offset)
+    return TemplateError(fault.message, line, column, excerpt(source, fault.offset), fault.suggestion)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant by `name`, or None."""
+    if len(name) > 60:
+        return None
+    names = list(known)
+    by_lower = {each.lower(): each for each in names}
+    same = by_lower.get(name.lower())
+    if same is not None and same != name:
+        return same
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return close[0] if close else None

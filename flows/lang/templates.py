@@ -1,0 +1,139 @@
+"""Templates: compiled once, rendered often."""
+
+from functools import lru_cache
+
+from flows.lang.compiling import Compiling, Write
+from flows.lang.errors import REFUSALS, SourceError, TemplateError, TemplateWarning, located, placed
+from flows.lang.evaluation import Evaluation, Scope
+from flows.lang.functions import FUNCTIONS, Function, context_of
+from flows.lang.limits import MAX_SOURCE
+from flows.lang.parsing import DocumentParser
+from flows.lang.tags_control import CONTROL_TAGS
+from flows.lang.tags_text import TEXT_TAGS
+from flows.lang.values import text
+
+TAGS = {**CONTROL_TAGS, **TEXT_TAGS}
+
+CACHED_TEMPLATES = 512
+# A longer source is compiled each time, so that the cache stays small.
+CACHED_SOURCE = 8_192
+
+# What a mistake of ours may raise on a strange value; never what the datastore raises about itself.
+_UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+
+
+class Template:
+    """A compiled template.
+
+    source: what it was compiled from. warnings: what in it is probably not meant.
+    """
+
+    __slots__ = ("_constant", "_weight", "_write", "source", "warnings")
+
+    def __init__(self, source: str, write: Write, weight: int, warnings: tuple[TemplateWarning, ...]) -> None:
+        self.source = source
+        self.warnings = warnings
+        self._write = write
+        self._weight = weight
+        self._constant = "{" not in source
+
+    def render(self, evaluation: Evaluation) -> str:
+        """The text for the evaluation's variables. Raises TemplateError."""
+        if self._constant:
+            return self.source
+        evaluation.start()
+        printed = 0
+        try:
+            result = self._write_in(Scope(evaluation, evaluation.variables))
+            printed = len(result)
+        finally:
+            evaluation.calls = 0
+            evaluation.stop(printed)
+        return result
+
+    def _write_in(self, scope: Scope) -> str:
+        evaluation = scope.evaluation
+        try:
+            evaluation.spend(self._weight, 0)
+            result = self._write(scope)
+            if len(result) > CACHED_SOURCE:
+                _check_size(len(result), evaluation)
+        except SourceError as fault:
+            raise located(fault, self.source) from None
+        except REFUSALS as refusal:
+            raise located(placed(refusal, 0), self.source) from None
+        except _UNFORESEEN as error:
+            raise located(SourceError(f"cannot be evaluated ({type(error).__name__})"), self.source) from error
+        return result
+
+    def render_in(self, scope: Scope) -> str:
+        """As `render`, called from another template, with the variables of `scope`."""
+        return self._write_in(scope)
+
+
+def _check_size(printed: int, evaluation: Evaluation) -> None:
+    limits = evaluation.limits
+    if printed > limits.text:
+        raise SourceError(f"the text gets too long (more than {limits.text:,} characters)")
+    if evaluation.output + printed > limits.output:
+        raise SourceError(f"the templates print too much (more than {limits.output:,} characters)")
+
+
+def _template(scope: Scope, source: object, context: object) -> str:
+    evaluation = scope.evaluation
+    given = context_of(context)
+    template = compile_template(text(source))
+    evaluation.spend(20 + (len(template.source) >> 2))
+    printed = template.render_in(Scope(evaluation, given))
+    evaluation.spend(len(printed) >> 6)
+    return printed
+
+
+_INNER = "in template(): "
+
+
+def _told_once(error: TemplateError) -> str:
+    if error.message.startswith(_INNER):
+        return error.message
+    return f"{_INNER}{error.message} (line {error.line}, column {error.column})"
+
+
+class _TemplateFunction(Function):
+    """template(source, context): renders a template with only the context's values and the functions."""
+
+    __slots__ = ()
+
+    def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
+        scope.evaluation.enter(offset)
+        try:
+            return super().apply(scope, arguments, offset)
+        except TemplateError as error:
+            raise SourceError(_told_once(error), offset, error.suggestion) from None
+        finally:
+            scope.evaluation.leave()
+
+
+ALL_FUNCTIONS = {**FUNCTIONS, "template": _TemplateFunction("template", 2, _template)}
+
+
+def compile_template(source: str) -> Template:
+    """The template, compiled; the last ones are kept. Raises TemplateError."""
+    return _compile(source) if len(source) > CACHED_SOURCE else _compile_and_keep(source)
+
+
+def _compile(source: str) -> Template:
+    try:
+        if len(source) > MAX_SOURCE:
+            raise SourceError(f"the template is too long (more than {MAX_SOURCE:,} characters)")
+        compiling = Compiling(source, ALL_FUNCTIONS)
+        block = DocumentParser(compiling, TAGS).document()
+    except SourceError as fault:
+        raise located(fault, source) from None
+    except REFUSALS as refusal:
+        raise located(placed(refusal, 0), source) from None
+    except _UNFORESEEN as error:
+        raise located(SourceError(f"cannot be compiled ({type(error).__name__})"), source) from error
+    return Template(source, block.write, block.weight, compiling.warnings())
+
+
+_compile_and_keep = lru_cache(maxsize=CACHED_TEMPLATES)(_compile)

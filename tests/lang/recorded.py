@@ -1,0 +1,96 @@
+"""What the original server's templates yielded, as recorded, and how to run such a case here."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flows.lang import Evaluation, TemplateError, compile_value
+
+DATA = Path(__file__).resolve().parent.parent / "data" / "templates"
+SHARED = json.loads((DATA / "shared.json").read_text())
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+ERROR = "<an error>"
+
+
+class Case(NamedTuple):
+    """template: any JSON value. original: what it yielded, or ERROR. shape_only: it varies between runs."""
+
+    number: int
+    template: Any
+    variables: dict[str, Any]
+    datastore: dict[str, Any]
+    original: Any
+    shape_only: bool
+
+    def ours(self, template: Any = None, **event: Any) -> Any:
+        """What the template, or another one in the same place, yields here; `event`: fields to set in the event."""
+        variables = {**self.variables, "Event": {**self.variables.get("Event", {}), **event}}
+        return resolve(self.template if template is None else template, variables, self.datastore)
+
+    @property
+    def text(self) -> str:
+        """The template where it is a string."""
+        return self.template if isinstance(self.template, str) else ""
+
+    def __str__(self) -> str:
+        return f"{self.number} {json.dumps(self.template, ensure_ascii=False)}"
+
+
+def resolve(template: Any, variables: dict[str, Any], datastore: dict[str, Any]) -> Any:
+    """The template's value, or ERROR."""
+    problems: list[TemplateError] = []
+    compiled = compile_value(template, "input", problems)
+    if problems:
+        return ERROR
+    try:
+        return compiled.resolve(Evaluation(variables, reader(datastore)))
+    except TemplateError:
+        return ERROR
+
+
+def reader(items: dict[str, Any]) -> Callable[[str], object]:
+    """A datastore of these items: a text or a JSON value, or `{contentType, value}`."""
+
+    def read(key: str) -> object:
+        if key not in items:
+            raise LookupError(f"datastore item '{key}' does not exist")
+        item = items[key]
+        if not isinstance(item, dict) or set(item) != {"contentType", "value"}:
+            return item
+        subtype = item["contentType"].partition(";")[0].strip().partition("/")[2]
+        if subtype != "json" and not subtype.endswith("+json"):
+            return item["value"]
+        try:
+            return json.loads(item["value"])
+        except ValueError:
+            raise LookupError(f"datastore item '{key}' is not valid JSON") from None
+
+    return read
+
+
+def _variables(context: Any) -> dict[str, Any]:
+    variables = SHARED["contexts"][context] if isinstance(context, str) else context or {}
+    event = variables.get("Event")
+    if not isinstance(event, dict):
+        return dict(variables)
+    # In the original an event always has its times; where the recording gave none, they are the zero time.
+    return {**variables, "Event": {"CreatedAt": NEVER, "ReceivedAt": NEVER, **event}}
+
+
+def _case(number: int, line: str) -> Case:
+    recorded = json.loads(line)
+    store, result = recorded.get("datastore"), recorded["result"]
+    return Case(
+        number,
+        recorded["template"],
+        _variables(recorded.get("context")),
+        SHARED["datastores"][store] if isinstance(store, str) else store or {},
+        ERROR if result.get("error") else result["ok"],
+        recorded.get("nondeterministic", False),
+    )
+
+
+CASES = [_case(number, line) for number, line in enumerate((DATA / "cases.jsonl").read_text().splitlines(), 1)]

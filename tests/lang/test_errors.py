@@ -1,0 +1,130 @@
+"""Where errors and warnings say that something is wrong, and what they suggest."""
+
+import pytest
+
+from flows.lang import Evaluation, TemplateError, compile_template
+from flows.lang.compiling import MAX_WARNINGS
+from flows.lang.errors import WIDTH_OF_EXCERPT, excerpt, locate, nearest
+from tests.lang.recorded import reader
+
+pytestmark = pytest.mark.unit
+
+
+def error_of(source: str) -> TemplateError:
+    with pytest.raises(TemplateError) as caught:
+        compile_template(source).render(Evaluation({"Event": {"Payload": {"s": "x"}}, "Context": {}}, reader({})))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "column"),
+    [
+        ("{{ 'a'|uper }}", 1, 8),
+        ("one\ntwo {{ 1 + }}", 2, 12),
+        ("{% if 1 %}\n{% fro %}{% endif %}", 2, 4),
+        ("{% if 1 %}\nx", 1, 4),
+        ("{{ 'a' }}\n{{ 'b", 2, 4),
+        ("{{ 1 }}\n\n{{ 1 / 0 }}", 3, 6),
+        ("{{ Event.Payload.s.x }}", 1, 20),
+        ("{{ -Event.Payload.s }}", 1, 4),
+        ("{{ datastore('x') }}", 1, 4),
+        ("{{ 1 + randomInt(0) }}", 1, 8),
+        ("{{ 'a'|match:'(' }}", 1, 14),
+        ("{{ 1|add:2|pluralize:'a,b,c' }}", 1, 12),
+        ("{% for x in 'ab' %}{{ x.y }}{% endfor %}", 1, 25),
+        ("{% macro m() %}{{ 1 / 0 }}{% endmacro %}\n{{ m() }}", 1, 21),
+        ("a\n{{ template('x {{ 1 / 0 }}', Context) }}", 2, 4),
+        ("{# a\n #}", 1, 1),
+        ("{{ é }}", 1, 4),
+        ("é {{ $ }}", 1, 6),
+    ],
+)
+def test_an_error_names_its_line_and_column(source: str, line: int, column: int) -> None:
+    error = error_of(source)
+
+    assert (error.line, error.column) == (line, column)
+    shown, caret = error.excerpt.split("\n")
+    assert shown == source.split("\n")[line - 1]
+    assert caret == " " * (column - 1) + "^"
+
+
+def test_an_error_reads_as_message_place_and_excerpt() -> None:
+    error = error_of("{{ 'a'|uper }}")
+
+    assert error.message == "there is no filter 'uper'"
+    assert error.suggestion == "upper"
+    assert error.path == ""
+    assert str(error) == (
+        "there is no filter 'uper' (did you mean 'upper'?) at line 1, column 8\n{{ 'a'|uper }}\n       ^"
+    )
+
+
+def test_an_error_inside_template_tells_the_place_in_there_too() -> None:
+    assert error_of("{{ template('ab {{ 1 / 0 }}', Context) }}").message == (
+        "in template(): division by zero (line 1, column 9)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "suggestion"),
+    [
+        ("{{ 'a'|Upper }}", "upper"),
+        ("{{ 'a'|extractmatch:'b' }}", "extractMatch"),
+        ("{{ 'a'|whatever }}", None),
+        ("{% fro x in y %}{% endfor %}", "for"),
+        ("{% iff x %}{% endif %}", "if"),
+    ],
+)
+def test_a_misspelt_name_gets_a_suggestion(source: str, suggestion: str | None) -> None:
+    assert error_of(source).suggestion == suggestion
+
+
+@pytest.mark.parametrize(
+    ("source", "warnings"),
+    [
+        ("{{ Event.Name }}{{ Context.a }}{{ datastore('x') }}", []),
+        ("{{ Evnt.Payload }}", ["nothing is called 'Evnt' here, so it is always empty: did you mean 'Event'?"]),
+        (
+            "{{ datastor('x') }}",
+            ["nothing is called 'datastor' here, so it is always empty: did you mean 'datastore'?"],
+        ),
+        ("{{ qqqq }}", ["nothing is called 'qqqq' here, so it is always empty"]),
+        ("{% set a = 1 %}{% for b, c in 'x' %}{{ a }}{{ b }}{{ c }}{{ forloop.first }}{% endfor %}", []),
+        ("{% macro m(a) %}{{ a }}{% endmacro %}{{ m(1) }}{% with z=1 %}{{ z }}{% endwith %}", []),
+        ("{% cycle 1 2 as c %}{{ c }}{% widthratio 1 2 3 as w %}{{ w }}", []),
+        ("{{ 1 and 2 or 3 }}", ["'and' and 'or' are mixed and group to the right: use parentheses"]),
+        ("{{ 1 || 2 && 3 || 4 }}", ["'||' and '&&' are mixed and group to the right: use parentheses"]),
+        ("{{ (1 and 2) or 3 }}{{ 1 and 2 && 3 }}", []),
+    ],
+)
+def test_what_is_probably_not_meant_gives_a_warning(source: str, warnings: list[str]) -> None:
+    assert [warning.message for warning in compile_template(source).warnings] == warnings
+
+
+def test_a_name_is_warned_of_once_and_not_endlessly() -> None:
+    assert len(compile_template("{{ a }}" * 1000).warnings) == 1
+    assert len(compile_template("".join(f"{{{{ a{number} }}}}" for number in range(500))).warnings) == MAX_WARNINGS
+
+
+def test_a_warning_names_its_line_and_column() -> None:
+    (warning,) = compile_template("a\n {{ Evnt.x }}").warnings
+
+    assert (warning.line, warning.column, warning.path) == (2, 5, "")
+    assert str(warning).endswith("at line 2, column 5")
+
+
+@pytest.mark.parametrize(("offset", "place"), [(0, (1, 1)), (2, (1, 3)), (3, (2, 1)), (4, (2, 2)), (99, (2, 3))])
+def test_an_offset_is_a_line_and_a_column(offset: int, place: tuple[int, int]) -> None:
+    assert locate("ab\ncd", offset) == place
+
+
+def test_a_long_line_is_cut_around_the_place() -> None:
+    line, caret = excerpt("x" * 5000 + "!" + "y" * 5000, 5000).split("\n")
+
+    assert len(line) == WIDTH_OF_EXCERPT
+    assert line[len(caret) - 1] == "!"
+
+
+def test_nothing_is_suggested_for_what_resembles_nothing() -> None:
+    assert nearest("zzz", ["upper", "lower"]) is None
+    assert nearest("u" * 10_000, ["upper"]) is None

@@ -1,0 +1,107 @@
+"""Source to tokens."""
+
+import pytest
+
+from flows.lang.errors import SourceError
+from flows.lang.lexer import end_of_comment, find_opening, read_code
+
+pytestmark = pytest.mark.unit
+
+
+def values(code: str) -> list[tuple[str, str]]:
+    return [(token.kind, token.value) for token in read_code(code, 0).tokens[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("code", "tokens"),
+    [
+        ("a.b-c }}", [("name", "a"), ("symbol", "."), ("name", "b"), ("symbol", "-"), ("name", "c")]),
+        ("5.25 }}", [("number", "5"), ("symbol", "."), ("number", "25")]),
+        ("2nd 0x1 }}", [("name", "2nd"), ("name", "0x1")]),
+        (
+            "a&&b||!c }}",
+            [("name", "a"), ("symbol", "&&"), ("name", "b"), ("symbol", "||"), ("symbol", "!"), ("name", "c")],
+        ),
+        ("a<>b<=c }}", [("name", "a"), ("symbol", "<>"), ("name", "b"), ("symbol", "<="), ("name", "c")]),
+        (
+            "in inside not notes true as }}",
+            [
+                ("keyword", "in"),
+                ("name", "inside"),
+                ("keyword", "not"),
+                ("name", "notes"),
+                ("keyword", "true"),
+                ("keyword", "as"),
+            ],
+        ),
+        ("True none }}", [("name", "True"), ("name", "none")]),
+        ("\t a\r}}", [("name", "a")]),
+    ],
+)
+def test_code_is_cut_into_tokens(code: str, tokens: list[tuple[str, str]]) -> None:
+    assert values(code) == tokens
+
+
+@pytest.mark.parametrize(
+    ("literal", "value"),
+    [
+        ("'a\"b'", 'a"b'),
+        ('"a\'b"', "a'b"),
+        (r"'a\'b'", "a'b"),
+        (r'"a\"b"', 'a"b'),
+        (r"'a\\b'", r"a\b"),
+        (r"'a\\'", "a\\"),
+        (r"'\d\\d\n'", r"\d\d\n"),
+        ("'}} %} {{'", "}} %} {{"),
+        ("'é☃'", "é☃"),
+        ("''", ""),
+    ],
+)
+def test_a_text_literal_is_unescaped(literal: str, value: str) -> None:
+    assert values(literal + " }}") == [("string", value)]
+
+
+@pytest.mark.parametrize(
+    ("code", "closing", "end"), [("a }} b", "}}", 4), ("a -}} b", "-}}", 5), ("a %}", "%}", 4), ("a-%}", "-%}", 4)]
+)
+def test_code_ends_at_its_closing_mark(code: str, closing: str, end: int) -> None:
+    read = read_code(code, 0)
+
+    assert (read.closing, read.end) == (closing, end)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "offset"),
+    [
+        ("a", "unexpected end of the template", 1),
+        ("a $ }}", "unexpected character '$'", 2),
+        ("é }}", "unexpected character 'é'", 0),
+        ("a\n}}", "a line break is not allowed", 1),
+        ("'a }}", "the string is not closed", 0),
+        ("'a\nb' }}", "the string is not closed", 0),
+        ("'a\\", "the string is not closed", 0),
+        ("[1] }}", "unexpected character '['", 0),
+        ("a } }", "unexpected character '}'", 2),
+    ],
+)
+def test_what_is_no_token_is_an_error_at_its_place(code: str, message: str, offset: int) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_code(code, 0)
+
+    assert message in caught.value.message
+    assert caught.value.offset == offset
+
+
+def test_opening_marks_are_found_in_their_order() -> None:
+    source = "a { b {# c #} {%- d {{ e"
+
+    assert find_opening(source, 0) == ("{#", 6)
+    assert find_opening(source, 8) == ("{%-", 14)
+    assert find_opening(source, 17) == ("{{", 20)
+    assert find_opening(source, 22) == ("", len(source))
+
+
+@pytest.mark.parametrize("source", ["{# a", "{# a\n #}"])
+def test_a_comment_must_end_on_its_line(source: str) -> None:
+    with pytest.raises(SourceError):
+        end_of_comment(source, 0)

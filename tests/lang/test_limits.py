@@ -1,0 +1,187 @@
+"""No template does more than it may. Measured in work, never in time."""
+
+import pytest
+
+from flows.lang import DEFAULT_LIMITS, Evaluation, Limits, TemplateError, compile_template
+from flows.lang.limits import MAX_DEPTH, MAX_SOURCE
+from flows.lang.templates import CACHED_SOURCE, CACHED_TEMPLATES, _compile_and_keep
+from tests.lang.recorded import reader
+
+pytestmark = pytest.mark.unit
+
+VARIABLES = {
+    "Event": {"Payload": {
+        "items": list(range(1000)), "long": "a" * 2_000_000, "tags": "<" * 300_000, "words": "ab," * 700_000,
+        "open": "<b>" * 100_000 + "</i>" * 100_000,
+    }},
+    "Context": {},
+}  # fmt: skip
+LOOP = "{% for x in Event.Payload.items %}"
+NESTED: list[object] = []
+for _ in range(900):
+    NESTED = [NESTED]
+
+
+def evaluation(**changed: int) -> Evaluation:
+    return Evaluation(VARIABLES, {"deep": NESTED}.__getitem__, Limits(**changed))
+
+
+def refusal(source: str, shared: Evaluation | None = None) -> str:
+    with pytest.raises(TemplateError) as caught:
+        compile_template(source).render(shared or evaluation())
+    assert "cannot be" not in caught.value.message
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ " + "(" * 10_000 + "1" + ")" * 10_000 + " }}",
+        "{{ " + "f(" * 10_000 + ")" * 10_000 + " }}",
+        "{{ " + " == not ".join(["1"] * 10_000) + " }}",
+        "{% if 1 %}" * 10_000,
+        "{{ 'a'|add:" + "('a'|add:" * 1_000 + "1" + ")" * 1_000 + " }}",
+    ],
+)
+def test_deep_nesting_is_an_error_with_a_place(source: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_template(source)
+
+    assert caught.value.message == f"nested too deep (more than {MAX_DEPTH} levels)"
+    assert caught.value.column > 1
+
+
+def test_as_many_levels_as_are_allowed_work() -> None:
+    source = "{{ " + "(" * MAX_DEPTH + "1" + ")" * MAX_DEPTH + " }}"
+
+    assert compile_template(source).render(evaluation()) == "1"
+
+
+@pytest.mark.parametrize("word", ["not ", "1 and ", "1 or ", "1 + ", "1 * ", "1 ^ ", "1 == "])
+def test_long_chains_of_operators_are_no_nesting(word: str) -> None:
+    assert compile_template("{{ " + word * 10_000 + "1 }}").render(evaluation())
+
+
+@pytest.mark.parametrize("link", ["|upper", ".a()"])
+def test_long_chains_of_filters_and_calls_are_an_error(link: str) -> None:
+    assert refusal("{{ a" + link * 10_000 + " }}").startswith("too many filters or calls")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (LOOP * 2 + "x" + "{% endfor %}" * 2, "too many turns of loops"),
+        ("{% set a = 'aaaaaaaaaa' %}" + LOOP + "{% set a = a + a %}{% endfor %}", "the text gets too long"),
+        ("{% set a = 'aaaaaaaaaa' %}" + LOOP + "{% set a = a|add:a %}{% endfor %}", "the text gets too long"),
+        ("{% set a = 3 %}" + LOOP + "{% set a = a * a %}{% endfor %}", "the number is too large"),
+        ("{{ 2 ^ 99999999 }}", "the number is too large"),
+        ("{{ 9 ^ 9 ^ 9 ^ 9 }}", "the number is too large"),
+        ("{{ 10.0 ^ 400 }}", "the number is too large"),
+        ("{{ " + "9" * 900 + " * 1.5 }}", "the number is too large"),
+        ("{{ " + "9" * 5_000 + " }}", "the number has too many digits"),
+        ("{{ 'a'|ljust:999999999 }}", "the text gets too long"),
+        ("{{ 'a'|rjust:999999999 }}", "the text gets too long"),
+        ("{{ 'a'|center:999999999 }}", "the text gets too long"),
+        ("{{ 1|stringformat:'%999999999d' }}", "stringformat gives at most"),
+        ("{{ 1.5|stringformat:'%.999999999f' }}", "stringformat gives at most"),
+        ("{{ 1.5|floatformat:99999 }}", "floatformat gives at most"),
+        ("{{ Event.Payload.items|join:Event.Payload.long }}", "the text gets too long"),
+        ("{{ randomAlpha(99999999) }}", "randomAlpha gives at most"),
+        ("{% lorem 99999999 w %}", "lorem gives at most"),
+        ("{% lorem 1000 %}" * 9_000, "the template does too much work"),
+        ("{{ Event.Payload.long }}" * 3, "the text gets too long"),
+        (LOOP + "{{ Event.Payload.long }}{% endfor %}", "the text gets too long"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macros and template() call each other too deep"),
+        ("{{ Event.Payload.long|match:'(a?){500}b' }}", "the template does too much work"),
+        (LOOP * 2 + "{{ Event.Payload.long|match:'b$' }}{% endfor %}{% endfor %}", "the template does too much work"),
+        (LOOP * 2 + "{{ 'a'|match:(x + 'z') }}{% endfor %}{% endfor %}", "the template does too much work"),
+        (LOOP + "{{ Event.Payload.tags|striptags|length }}{% endfor %}", "the template does too much work"),
+        (LOOP + "{{ Event.Payload.long|title|length }}{% endfor %}", "the template does too much work"),
+        ("{{ Event.Payload.long|urlize }}", "the template does too much work"),
+        ("{{ Event.Payload.long|removetags:Event.Payload.words }}", "the template does too much work"),
+        (LOOP + "{% set a = Event.Payload.words|split:',' %}{% endfor %}", "the template does too much work"),
+        (LOOP * 2 + "{{ 'z' in Event.Payload.long }}{% endfor %}{% endfor %}", "the template does too much work"),
+        (LOOP * 2 + "{{ 'z' in Event.Payload.items }}{% endfor %}{% endfor %}", "the template does too much work"),
+        ("{{ Event.Payload.open|truncatewords_html:5 }}", "too many HTML tags are open"),
+        ("{{ Event.CreatedAt.Year }}{{ '2019-05-06T07:08:09Z'|date:Event.Payload.long }}", "the layout is too long"),
+        ("{{ datastore('deep') == datastore('deep') }}", "nested too deep"),
+        ("{{ datastore('deep')|unordered_list }}", "nested too deep"),
+        ("{{ datastore('deep')|stringformat:'%v' }}", "nested too deep"),
+        ("{{ a }}" * 30_000, "the template is too long"),
+        ("x" * (MAX_SOURCE + 1), "the template is too long"),
+    ],
+)  # fmt: skip
+def test_what_costs_too_much_is_refused(source: str, message: str) -> None:
+    assert refusal(source).startswith(message)
+
+
+def test_template_cannot_call_itself_without_end() -> None:
+    context: dict[str, object] = {"source": "{{ template(source, self) }}"}
+    context["self"] = context
+    shared = Evaluation({"Context": context}, reader({}))
+
+    with pytest.raises(TemplateError, match="call each other too deep"):
+        compile_template("{{ template(Context.source, Context) }}").render(shared)
+
+
+def test_all_templates_of_a_step_share_one_budget_of_work() -> None:
+    template, shared = compile_template(LOOP + "{% endfor %}"), evaluation(work=10_000)
+
+    template.render(shared)
+    first = shared.work
+    while shared.work + first <= 10_000:
+        template.render(shared)
+    assert refusal(template.source, shared).startswith("the template does too much work (more than 10,000")
+
+
+def test_all_templates_of_a_step_share_one_budget_of_turns() -> None:
+    template, shared = compile_template(LOOP + "{% endfor %}"), evaluation(turns=1500)
+
+    template.render(shared)
+    assert refusal(template.source, shared) == "too many turns of loops (more than 1,500)"
+
+
+def test_all_templates_of_a_step_share_one_budget_of_output() -> None:
+    source, shared = "{{ Event.Payload.long }}", evaluation(output=5_000_000)
+
+    assert len(compile_template(source).render(shared)) == 2_000_000
+    assert len(compile_template(source).render(shared)) == 2_000_000
+    assert refusal(source, shared) == "the templates print too much (more than 5,000,000 characters)"
+
+
+def test_a_clock_stops_what_the_count_of_work_lets_through() -> None:
+    shared = evaluation(seconds=-1)
+
+    assert refusal(LOOP + "{{ x }}{% endfor %}" + LOOP + "{{ x }}{% endfor %}", shared).startswith(
+        "the template takes too long"
+    )
+
+
+@pytest.mark.parametrize("body", ["", "x", "{{ x }}", "{% if x > 5 %}{{ x|add:1 }}{% endif %}"])
+def test_work_grows_in_proportion_to_the_turns(body: str) -> None:
+    def work(turns: int) -> int:
+        shared = Evaluation({"Event": {"Payload": list(range(turns))}}, reader({}))
+        compile_template("{% for x in Event.Payload %}" + body + "{% endfor %}").render(shared)
+        return shared.work
+
+    assert 8 * work(1000) <= work(10_000) <= 12 * work(1000)
+
+
+def test_an_honest_template_costs_a_small_part_of_the_budget() -> None:
+    shared = evaluation()
+
+    compile_template(
+        "Hi {{ Context.who }} - {% if Event.Payload.items %}{{ Event.Payload.items|join:',' }}{% endif %}"
+    ).render(shared)
+
+    assert shared.work < DEFAULT_LIMITS.work / 1000
+
+
+def test_the_cache_of_compiled_templates_is_bounded() -> None:
+    for number in range(CACHED_TEMPLATES + 10):
+        compile_template(f"{{{{ {number} }}}}")
+    kept = _compile_and_keep.cache_info().currsize
+    compile_template("x" * (CACHED_SOURCE + 1))
+
+    assert _compile_and_keep.cache_info().currsize == kept == CACHED_TEMPLATES
+    assert compile_template("{{ 1 }}") is compile_template("{{ 1 }}")

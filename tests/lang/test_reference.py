@@ -1,0 +1,66 @@
+"""docs/reference/templates.md: its examples hold, and it leaves nothing out."""
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from flows.lang import DEFAULT_LIMITS, Evaluation, Limits, TemplateError, compile_template, limits
+from flows.lang.filters import FILTERS
+from flows.lang.templates import ALL_FUNCTIONS, TAGS
+from tests.lang.recorded import reader
+from tests.lang.rules import RULES
+
+pytestmark = pytest.mark.unit
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "templates.md").read_text()
+VARIABLES, DATASTORE = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+EXAMPLES = [
+    (number, line.partition(" →")[0], line.partition(" →")[2])
+    for number, line in enumerate(PAGE.splitlines(), 1)
+    if " →" in line and line.startswith(tuple("{[abcdefghijklmnopqrstuvwxyz"))
+]
+
+
+def outcomes(template: str) -> list[str]:
+    """What the page may say behind the arrow: what it prints, what it warns of, or its error."""
+    try:
+        compiled = compile_template(template)
+        printed = compiled.render(Evaluation(VARIABLES, reader(DATASTORE)))
+    except TemplateError as error:
+        return [f"error: {error.message}"]
+    return [printed.replace("\n", "⏎").rstrip(" "), *(f"warning: {warning.message}" for warning in compiled.warnings)]
+
+
+@pytest.mark.parametrize(("line", "template", "result"), EXAMPLES)
+def test_an_example_yields_what_stands_behind_its_arrow(line: int, template: str, result: str) -> None:
+    expected = result.removeprefix(" ")
+    found = outcomes(template)
+
+    if expected.startswith("error"):
+        assert found[0].startswith(expected)
+    else:
+        assert expected in found
+
+
+def test_every_tag_filter_and_function_has_an_example() -> None:
+    examples = "\n".join(template for _, template, _ in EXAMPLES)
+
+    assert [name for name in FILTERS if not re.search(rf"\|{name}\b", examples)] == []
+    assert [name for name in TAGS if not re.search(rf"{{% {name}\b", examples)] == []
+    assert [name for name in ALL_FUNCTIONS if f"{name}(" not in examples] == []
+
+
+def test_every_rule_stands_on_the_page() -> None:
+    numbers = {rule.__name__.partition("_")[0].upper() for rule in RULES if rule.__name__.startswith("r")}
+
+    assert set(re.findall(r"^\| (R\d+) ", PAGE, re.MULTILINE)) == numbers
+
+
+def test_every_limit_stands_on_the_page() -> None:
+    values: list[float] = [getattr(DEFAULT_LIMITS, field.name) for field in fields(Limits)]
+    values += [value for name, value in vars(limits).items() if name.startswith("MAX_") and isinstance(value, int)]
+
+    assert [value for value in values if f"{value:,g}" not in PAGE and f"{value:,}" not in PAGE] == []
