@@ -8,6 +8,7 @@ from typing import Any
 PYTHON = sys.executable
 ON_POSTGRES = [PYTHON, "-m", "tests.private_postgres", PYTHON]
 SECTIONS = {
+    "Templates of the manual, on one core": [[PYTHON, "-m", "bench.templates"]],
     "Flows: event to completion over HTTP, two steps, 4 senders and 4 workers": [
         [PYTHON, "-m", "bench.flows"],
         [*ON_POSTGRES, "-m", "bench.flows"],
