@@ -25,7 +25,8 @@ from packs.queue import Finish
 log = structlog.get_logger(__name__)
 
 WARNING_HEADER = "X-Flyte-Warning"
-MAX_WARNING_LENGTH = 4000
+# A proxy in front may take no more than 4 KiB for all headers of an answer.
+MAX_WARNING_LENGTH = 1500
 
 
 class FlowListView(APIView):
@@ -150,5 +151,10 @@ def warning_header(warnings: list[Finding]) -> dict[str, str]:
     """The warnings as one header in ASCII, e.g. `steps[0].event.packName: no pack 'Slack' is registered; …`."""
     if not warnings:
         return {}
-    text = "; ".join(f"{warning.path}: {warning.message}" for warning in warnings)
-    return {WARNING_HEADER: json.dumps(text)[1:-1].replace('\\"', '"')[:MAX_WARNING_LENGTH]}
+    told: list[str] = []
+    for warning in warnings:
+        text = json.dumps(f"{warning.path}: {warning.message}")[1:-1].replace('\\"', '"')[:MAX_WARNING_LENGTH]
+        if told and len("; ".join([*told, text])) > MAX_WARNING_LENGTH:
+            return {WARNING_HEADER: "; ".join([*told, f"and {len(warnings) - len(told)} more"])}
+        told.append(text)
+    return {WARNING_HEADER: "; ".join(told)}

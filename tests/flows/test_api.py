@@ -89,6 +89,14 @@ def test_warnings_stand_in_a_header_and_keep_nothing_from_being_saved() -> None:
     assert saved["X-Flyte-Warning"] == "steps[0].command.packName: no pack 'W\\u00f6rk' is registered"
 
 
+def test_many_warnings_end_with_how_many_more_there_are() -> None:
+    steps = [b.step(command={"packName": f"Pack{number}", "name": "Do"}) for number in range(100)]
+    warning = post("/v1/flows", b.document(*steps))["X-Flyte-Warning"]
+    assert len(warning) < 1600
+    told = warning.split("; ")
+    assert told[-1] == f"and {200 - len(told) + 1} more"
+
+
 def test_a_flow_whose_packs_and_commands_are_registered_has_no_warnings() -> None:
     post("/v1/packs", {"name": "Src"})
     post("/v1/packs", {"name": "Wrk", "commands": [{"name": "Do"}]})
