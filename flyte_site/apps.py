@@ -17,7 +17,9 @@ class FlyteSiteConfig(AppConfig):
 
 
 def check_environment(**_: Any) -> list[CheckMessage]:
-    """Every variable that can't be used, under its stable id."""
+    """Every variable that can't be used, under its stable id; and warnings, unless the start has told them already."""
     found = settings.FLYTE_ENVIRONMENT
     errors: list[CheckMessage] = [Error(str(one), hint=one.hint or None, id=one.check_id) for one in found.errors]
+    if found.told:
+        return errors
     return errors + [Warning(str(one), hint=one.hint or None, id=one.check_id) for one in found.warnings]

@@ -4,17 +4,22 @@ A bad value never raises here. It is recorded as a `Finding` and the default is 
 every bad variable at once; whatever serves or writes calls `refuse_bad_values` first and stops with one line.
 """
 
+import ipaddress
 import os
 import re
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 T = TypeVar("T")
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
 
 LEVELS = {
     "DEBUG": "DEBUG",
@@ -48,6 +53,8 @@ class Environment:
     values: Mapping[str, str] = field(default_factory=lambda: os.environ)
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
+    told: bool = False
+    """Whether the operator has been told the warnings; once is enough."""
 
     def text(self, variable: str, default: str = "") -> str:
         return self.values.get(variable, "").strip() or default
@@ -87,17 +94,39 @@ class Environment:
 
     def url(self, variable: str, schemes: tuple[str, ...], *, check_id: str) -> str:
         def parse(text: str) -> str:
-            try:
-                parts = urlsplit(text)
-                _ = parts.port
-            except ValueError:
-                raise ValueError("is not a URL") from None
-            if parts.scheme not in schemes or (not parts.netloc and not parts.path):
-                # The value may carry a password: name the form, never the value.
-                raise ValueError("must be a URL that starts with " + " or ".join(f"{s}://" for s in schemes))
+            check_url(text, schemes)
             return text
 
         return self._parsed(variable, "", parse, check_id)
+
+    def database_url(self, variable: str, *, check_id: str) -> str:
+        """`sqlite:////absolute/path` (three slashes: relative to where it is started) or `postgresql://host/name`."""
+
+        def parse(text: str) -> str:
+            parts = check_url(text, ("sqlite", "postgresql", "postgres"))
+            if parts.scheme == "sqlite" and (parts.netloc or len(parts.path) < 2):
+                raise ValueError("must name a file, as in sqlite:////var/lib/flyte/flyte.sqlite3")
+            if parts.scheme == "sqlite" and not Path(unquote(parts.path[1:])).parent.is_dir():
+                raise ValueError("names a file in a folder that does not exist")
+            if parts.scheme != "sqlite" and len(parts.path) < 2:
+                raise ValueError("must name a database, as in postgresql://user@host/flyte")
+            return text
+
+        return self._parsed(variable, "", parse, check_id)
+
+    def address(self, variable: str, default: str, *, check_id: str) -> str:
+        """A host name, or an IP address; one of version 6 comes out in brackets, as it stands before a port."""
+
+        def parse(text: str) -> str:
+            try:
+                address = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+            except ValueError:
+                if not _HOST_NAME.fullmatch(text) or _LOOKS_LIKE_IPV4.fullmatch(text):
+                    raise ValueError(f"is {text!r}, but must be a host name or an IP address, without a port") from None
+                return text
+            return f"[{address}]" if address.version == 6 else str(address)
+
+        return self._parsed(variable, default, parse, check_id)
 
     def readable_file(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
@@ -134,10 +163,41 @@ class Environment:
             return default
 
 
+def check_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    """The parts of a URL of one of these schemes. Raises `ValueError`.
+
+    A URL may carry a password: the message names the form that is wanted, never the value.
+    """
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL (special characters in a password are written as %40 and the like)") from None
+    if parts.scheme not in schemes or "://" not in text:
+        raise ValueError("must be a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes))
+    if parts.scheme in ("http", "https", "redis", "rediss") and not parts.hostname:
+        raise ValueError("has no host")
+    return parts
+
+
+def tls_fault(certificate_path: str, key_path: str) -> str:
+    """What keeps this certificate and key from being served with; '' if nothing does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without a password given here a key that is encrypted would ask the terminal for one.
+        context.load_cert_chain(certificate_path, key_path, password="")
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or str(error)
+        return f"and FLYTE_TLS_KEY_PATH hold no certificate in PEM with its own key, not encrypted ({reason})"
+    return ""
+
+
 def refuse_bad_values(environment: Environment) -> None:
-    """Stop the process with one line a bad variable, exit code 2; warnings are said and passed over."""
-    for finding in environment.warnings:
-        print(f"flyte: {finding}", file=sys.stderr)
+    """Stop the process with one line a bad variable, exit code 2; warnings are said once and passed over."""
+    if not environment.told:
+        environment.told = True
+        for finding in environment.warnings:
+            print(f"flyte: {finding}", file=sys.stderr)
     if environment.errors:
         print("\n".join(f"flyte: {finding}" for finding in environment.errors), file=sys.stderr)
         sys.exit(2)

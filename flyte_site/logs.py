@@ -50,5 +50,7 @@ def logging_config(level: str, file: str) -> dict[str, Any]:
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
             "gunicorn.access": {"handlers": [], "level": "INFO" if level == "DEBUG" else "WARNING", "propagate": True},
             "django.request": {"level": "ERROR"},
+            # Anybody can send a wrong `Host`; each would log a traceback.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
         },
     }

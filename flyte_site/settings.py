@@ -6,7 +6,7 @@ from typing import Any
 
 import dj_database_url
 
-from flyte_site.environment import Environment
+from flyte_site.environment import Environment, tls_fault
 from flyte_site.logs import logging_config
 from flyte_site.secret_key import kept_secret_key
 
@@ -17,12 +17,14 @@ YEARS = 100 * 365 * DAY
 FLYTE_ENVIRONMENT = env = Environment()
 
 # Where it listens. Loopback alone by default: the server gives commands to shells and asks nobody who they are yet.
-FLYTE_BIND = env.text("FLYTE_BIND", "127.0.0.1")
+FLYTE_BIND = env.address("FLYTE_BIND", "127.0.0.1", check_id="flyte.E023")
 FLYTE_TLS_CERT_PATH = env.readable_file("FLYTE_TLS_CERT_PATH", check_id="flyte.E002")
 FLYTE_TLS_KEY_PATH = env.readable_file("FLYTE_TLS_KEY_PATH", check_id="flyte.E003")
 if bool(env.text("FLYTE_TLS_CERT_PATH")) != bool(env.text("FLYTE_TLS_KEY_PATH")):
     missing = "FLYTE_TLS_KEY_PATH" if env.text("FLYTE_TLS_CERT_PATH") else "FLYTE_TLS_CERT_PATH"
     env.error("flyte.E004", missing, "must be set too: TLS needs both the certificate and its key")
+elif FLYTE_TLS_CERT_PATH and FLYTE_TLS_KEY_PATH and (fault := tls_fault(FLYTE_TLS_CERT_PATH, FLYTE_TLS_KEY_PATH)):
+    env.error("flyte.E024", "FLYTE_TLS_CERT_PATH", fault)
 FLYTE_PORT = env.integer(
     "FLYTE_PORT", 8443 if FLYTE_TLS_CERT_PATH else 8080, least=1, most=65535, check_id="flyte.E001"
 )
@@ -59,8 +61,7 @@ for variable in AUTH_VARIABLES:
 
 # Where it keeps everything.
 FLYTE_DATABASE_URL = (
-    env.url("FLYTE_DATABASE_URL", ("sqlite", "postgresql", "postgres"), check_id="flyte.E018")
-    or f"sqlite:///{BASE_DIR / 'flyte.sqlite3'}"
+    env.database_url("FLYTE_DATABASE_URL", check_id="flyte.E018") or f"sqlite:///{BASE_DIR / 'flyte.sqlite3'}"
 )
 FLYTE_REDIS_URL = env.url("FLYTE_REDIS_URL", ("redis", "rediss", "unix"), check_id="flyte.E019")
 if env.text("FLYTE_MGO_HOST"):
@@ -104,8 +105,7 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "flyte_site.urls"
 WSGI_APPLICATION = "flyte_site.wsgi.application"
 APPEND_SLASH = False
-DATA_UPLOAD_MAX_MEMORY_SIZE = FLYTE_MAX_DATASTORE_VALUE_BYTES
-FILE_UPLOAD_MAX_MEMORY_SIZE = FLYTE_MAX_DATASTORE_VALUE_BYTES
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.rest.bodies judges sizes, by path
 
 INSTALLED_APPS = [
     "django.contrib.auth",

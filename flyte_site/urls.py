@@ -8,13 +8,13 @@ from datastore import api as datastore
 from flows import api as flows
 from flyte_site.rest import pages
 from flyte_site.rest.paths import NameConverter
-from flyte_site.rest.problems import Problem
+from flyte_site.rest.problems import Problem, problem_of
 from packs import api as packs
 
 register_converter(NameConverter, "name")
 
 v1 = [
-    path("swagger", pages.openapi, {"media_type": "application/vnd.yaml"}),
+    path("swagger", pages.openapi, {"media_type": "application/vnd.yaml; charset=utf-8"}),
     path("packs", packs.PackListView.as_view()),
     path("packs/<name:pack_id>", packs.PackView.as_view()),
     path("packs/<name:pack_id>/events", flows.EventView.as_view()),
@@ -41,9 +41,21 @@ urlpatterns = [
 ]
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 for what Django refuses before any view, such as a `Host` header that names no host."""
+    return (problem_of(exception) or Problem(400)).response()
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404 for a path that no route has."""
     return Problem(404, "there is nothing at this path").response()
 
 
+def defect(request: HttpRequest) -> HttpResponse:
+    """500 for a defect outside the views; those inside are `ProblemMiddleware`'s."""
+    return Problem(500, "the server has a defect here; its log says more").response()
+
+
+handler400 = bad_request
 handler404 = not_found
+handler500 = defect

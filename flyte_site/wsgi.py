@@ -2,17 +2,23 @@
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
+from django.utils.http import parse_header_parameters
 
 from flyte_site.environment import refuse_bad_values
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+# Proxies may send the whole URL as the target (RFC 9112, 3.2.2).
+_AUTHORITY = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
 refuse_bad_values(settings.FLYTE_ENVIRONMENT)
@@ -23,8 +29,8 @@ def keep_escaped_slashes(environ: Environ) -> None:
 
     Where the server tells the path as it was sent, `%2F` and `%25` stay escaped, and `NameConverter` unescapes them.
     """
-    raw = environ.get("RAW_URI", "").split("?", 1)[0]
-    if "%2f" not in raw.lower():
+    raw = _AUTHORITY.sub("", environ.get("RAW_URI", "")).split("?", 1)[0]
+    if "%2f" not in raw.lower() and "%25" not in raw:
         return
     kept = raw.replace("%25", "%2525").replace("%2F", "%252F").replace("%2f", "%252F")
     environ["PATH_INFO"] = unquote_to_bytes(kept).decode("latin-1")
@@ -42,13 +48,40 @@ def take_chunks_whole(environ: Environ) -> None:
         environ["CONTENT_LENGTH"] = str(len(body))
 
 
+def drop_unreadable_content_type(environ: Environ) -> None:
+    """Django fails before any view where a parameter names a charset that there is not, as in `charset*=klingon''x`."""
+    try:
+        parse_header_parameters(environ.get("CONTENT_TYPE", ""))
+    except ValueError:
+        environ["CONTENT_TYPE"] = "application/octet-stream"
+
+
 def wrapped(inner: Application) -> Application:
     def outer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         keep_escaped_slashes(environ)
         take_chunks_whole(environ)
+        drop_unreadable_content_type(environ)
         return inner(environ, start_response)
 
     return outer
 
 
-application = wrapped(get_wsgi_application())
+class Request(WSGIRequest):
+    """Reads queries and forms as UTF-8.
+
+    Django would read them in the charset that the body is said to have, and fail before any view where that is
+    `rot13` or another of Python's codecs that is none for text.
+    """
+
+    @property
+    def encoding(self) -> None:
+        return None
+
+    @encoding.setter
+    def encoding(self, charset: str) -> None:
+        pass
+
+
+handler = get_wsgi_application()
+handler.request_class = Request
+application = wrapped(handler)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
 from rest_framework.request import Request
 
-from flyte_site.rest.documents import DocumentError, TextPlaces, parse_json, parse_yaml
+from flyte_site.rest.documents import DocumentError, TextPlaces, decode_text, parse_json, parse_yaml
 from flyte_site.rest.media import YAML_TYPES
 from flyte_site.rest.problems import InputError, Problem, bad_input
 
@@ -45,6 +45,14 @@ def drain(request: HttpRequest, size: int) -> None:
         size -= len(chunk)
 
 
+def whole_body(request: Request) -> bytes:
+    """The body's bytes. Raises `Problem` 400 where the caller went away in the middle: half of it may look whole."""
+    body: bytes = request.body
+    if len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
+        raise Problem(400, "the body ends before its end")
+    return body
+
+
 def media_type(request: Request) -> tuple[str, dict[str, str]]:
     """The content type in lower case and its parameters; ('', {}) where none was sent."""
     kind, parameters = parse_header_parameters(request.headers.get("Content-Type", ""))
@@ -66,11 +74,11 @@ def read_document(request: Request, text_places: TextPlaces | None = None) -> An
 def read_text(request: Request) -> tuple[str, bool]:
     """The body as text, and whether it is YAML."""
     kind, parameters = media_type(request)
-    charset = parameters.get("charset", "utf-8")
     try:
-        return request.body.decode(charset).removeprefix("\ufeff"), kind in YAML_TYPES
-    except (LookupError, UnicodeDecodeError):
-        raise Problem(400, f"the body is not text in {charset[:40]}") from None
+        text = decode_text(whole_body(request), parameters.get("charset", "utf-8"))
+    except DocumentError as error:
+        raise bad_input(located(error)) from None
+    return text.removeprefix("\ufeff"), kind in YAML_TYPES
 
 
 def located(error: DocumentError, path: str = "") -> InputError:

@@ -4,6 +4,7 @@ YAML is read as the original does (YAML 1.1: `yes` is true, `010` is 8; dates st
 the names and label values that a reader declares, are the text that was written.
 """
 
+import codecs
 import json
 import math
 import re
@@ -15,11 +16,23 @@ import yaml
 
 MAX_DEPTH = 100
 MAX_EXPANSION = 2 * 1024 * 1024
+MAX_DIGITS = 4300
+"""Digits of a whole number: what Python itself turns into text and back."""
+MAX_BITS = int(MAX_DIGITS * math.log2(10))
+
+# Python knows charsets that take for ever (punycode) or give what is no text (utf-7): these alone are read.
+_CHARSETS = re.compile(
+    r"utf-8(-sig)?|utf-16(-le|-be)?|ascii|iso8859-\d+|cp125\d|koi8-[ru]|big5|gb2312|gbk|gb18030|euc_jp|euc_kr|shift_jis"
+)
 
 TextPlaces: TypeAlias = Mapping[str, Any]
 """Where text is meant: lower-case keys, `*` for any key or index, and TEXT at the leaves."""
 TEXT: TextPlaces = {}
 
+_COLLECTION_TAGS: dict[type[yaml.Node], str] = {
+    yaml.MappingNode: "tag:yaml.org,2002:map",
+    yaml.SequenceNode: "tag:yaml.org,2002:seq",
+}
 _LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -31,10 +44,21 @@ class DocumentError(ValueError):
         self.message, self.line, self.column = message, line, column
 
 
+def decode_text(data: bytes, charset: str) -> str:
+    """The text that bytes are in a charset such as `utf-8`. Raises `DocumentError`."""
+    try:
+        name = codecs.lookup(charset).name if charset.isascii() and charset.isprintable() else ""
+        if _CHARSETS.fullmatch(name):
+            return data.decode(name)
+    except (LookupError, UnicodeDecodeError):
+        pass
+    raise DocumentError(f"not text in {charset[:40]}")
+
+
 def parse_json(text: str) -> Any:
     """The value of a JSON text. Raises `DocumentError`, also for numbers that JSON has but no computer can hold."""
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise DocumentError(f"not JSON: {error.msg}", error.lineno, error.colno) from None
     except RecursionError:
@@ -65,10 +89,16 @@ def parse_yaml(text: str, text_places: TextPlaces | None = None) -> Any:
         raise DocumentError(f"not YAML: {' '.join(str(error).split())}") from None
 
 
+def _whole(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"{text[:20]}… is too large a number")
+    return int(text)
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is too large a number")
+        raise ValueError(f"{text[:20]} is too large a number")
     return number
 
 
@@ -129,6 +159,8 @@ class _Conversion:
             self.fail(node, "the document's aliases expand to too much")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, places)
+        if node.tag != _COLLECTION_TAGS[type(node)]:
+            self.fail(node, f"the tag {node.tag} is not supported")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, places, depth + 1)
         return [self.value(item, _place(places, "*"), depth + 1) for item in node.value]
@@ -139,6 +171,7 @@ class _Conversion:
         for key, item in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self.fail(key, "a key must be text")
+            self.cost += len(key.value)
             if key.tag == "tag:yaml.org,2002:merge":
                 for source in self.merge_sources(item, places, depth):
                     merged = {**source, **merged}
@@ -168,12 +201,16 @@ class _Conversion:
     def number_or_bool(self, node: yaml.ScalarNode) -> Any:
         if ":" in node.value:
             return node.value  # `22:30` is a time of day to everyone but YAML 1.1, where it is 1350
+        if len(node.value) > MAX_DIGITS:
+            self.fail(node, f"{node.value[:20]}… is too large a number")
         try:
             value = self.loader.construct_object(node)
-        except ValueError as error:
-            self.fail(node, str(error))
+        except (ValueError, LookupError):
+            self.fail(node, f"{node.value[:40]!r} is no {node.tag.rpartition(':')[2]}")
         if isinstance(value, float) and not math.isfinite(value):
-            self.fail(node, f"{node.value[:40]} is no number that JSON has")
+            self.fail(node, f"{node.value[:20]} is no number that JSON has")
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            self.fail(node, f"{node.value[:20]}… is too large a number")
         return value
 
     def fail(self, node: yaml.Node, message: str) -> NoReturn:

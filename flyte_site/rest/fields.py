@@ -51,6 +51,11 @@ class Labels(serializers.DictField):
 
     child = Text(validators=[no_control_characters])
 
+    def run_child_validation(self, data: Mapping[str, Any]) -> Any:
+        for name in data:
+            no_control_characters(name)
+        return super().run_child_validation(data)
+
 
 class InputSerializer(serializers.Serializer[Any]):
     """Reads a JSON object whose keys may be spelt in any case, as the original's decoder does."""

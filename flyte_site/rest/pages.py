@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -63,22 +64,25 @@ class HealthView(APIView):
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-        except DatabaseError:
+        except Error:
             raise Problem(500, "the database does not answer") from None
         return empty(200)
 
 
+@require_safe
 def openapi(request: HttpRequest, media_type: str) -> HttpResponse:
     """The OpenAPI 3 document of the API, made from its code."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    return HttpResponse(to_yaml(schema), content_type=f"{media_type}; charset=utf-8")
+    return HttpResponse(to_yaml(schema), content_type=media_type)
 
 
+@require_safe
 def documentation(request: HttpRequest) -> HttpResponse:
     """Swagger UI, its files from this server."""
     return render(request, "swagger.html")
 
 
+@require_safe
 def documentation_moved(request: HttpRequest) -> HttpResponse:
     """Where the original's documentation was."""
     return HttpResponsePermanentRedirect("/swagger")

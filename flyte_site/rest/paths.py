@@ -11,6 +11,8 @@ class NameConverter(StringConverter):
     """One path segment: a name of any characters, with `/` sent as `%2F` (see `flyte_site.wsgi`)."""
 
     def to_python(self, value: str) -> str:
+        if "\x00" in value:
+            raise ValueError("no name has a NUL")  # Django answers 404; PostgreSQL would fail on it
         return value.replace("%2F", "/").replace("%25", "%")
 
     def to_url(self, value: str) -> str:

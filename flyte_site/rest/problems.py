@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, NotRequired, TypedDict
 
 import structlog
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, MethodNotAllowed
@@ -85,7 +85,7 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem(413)
     if isinstance(error, PermissionDenied):
         return Problem(403)
-    if isinstance(error, SuspiciousOperation):
+    if isinstance(error, BadRequest | SuspiciousOperation):
         return Problem(400, str(error))
     if isinstance(error, MethodNotAllowed):
         return Problem(405, str(error.detail))

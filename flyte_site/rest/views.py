@@ -1,5 +1,6 @@
 """What the API's views share."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -22,11 +23,16 @@ M = TypeVar("M", bound=Model)
 class APIView(FrameworkView):
     """A view whose 405 names the allowed methods as the original does, and that answers HEAD where it answers GET."""
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        for name, values in request.query_params.lists():
+            refuse_nul(name, values)
+
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         raise Problem(405, f"method {request.method} is not allowed here", headers={"Allow": allowed(self.methods())})
 
     def methods(self) -> list[str]:
-        names = [name.upper() for name in self.http_method_names if hasattr(self, name)]
+        names = [name.upper() for name in self.http_method_names if name != "head" and hasattr(self, name)]
         return [*names, "HEAD"] if "GET" in names else names
 
     def head(self, request: Request, *args: Any, **kwargs: Any) -> Any:
@@ -40,6 +46,12 @@ class APIView(FrameworkView):
     @property
     def links(self) -> Links:
         return Links(self.request)
+
+
+def refuse_nul(name: str, values: Iterable[str]) -> None:
+    """No text in the database has a NUL, and PostgreSQL fails where one is asked for. Raises `Problem` 400."""
+    if any("\x00" in value for value in values):
+        raise bad_input({"path": name, "message": "must have no NUL character"})
 
 
 def whole_number(request: Request, name: str, default: int, *, most: int) -> int:
@@ -60,7 +72,7 @@ def byte_order(field: str) -> Combinable:
 def by_name(rows: QuerySet[M], field: str, request: Request) -> QuerySet[M]:
     """Rows in the byte order of a text field, beginning behind the one that the query's `after` names."""
     ordered: QuerySet[M] = rows.alias(page_key=byte_order(field)).order_by("page_key")  # type: ignore[assignment]
-    after = request.query_params.get("after", "").replace("\x00", "")
+    after = request.query_params.get("after", "")
     return ordered.filter(page_key__gt=after) if after else ordered
 
 

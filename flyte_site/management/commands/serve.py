@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers.gthread import ThreadWorker
 
 from flyte_site.wsgi import application
 
@@ -34,6 +35,20 @@ class Master(Arbiter):
         self.handle_term()
 
 
+class Worker(ThreadWorker):
+    """Closes its listeners when it is told to stop.
+
+    gunicorn's own worker keeps them open, without accepting, as long as a request is under way: callers would connect,
+    wait, and be dropped at the end, instead of being refused and trying again at once.
+    """
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
+
 def leave_ctrl_c_to_the_master(worker: Any) -> None:
     """A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -44,7 +59,7 @@ def options() -> dict[str, Any]:
     found = {
         "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
         "workers": settings.FLYTE_WEB_WORKERS,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "threads": settings.FLYTE_WEB_THREADS,
         "graceful_timeout": GRACE_SECONDS,
         "timeout": 60,

@@ -1,0 +1,40 @@
+import runpy
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server import ROOT, server_environment
+
+Read = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
+    """Reads the settings with these variables and no others; what a project keeps in its folder goes to a fresh one."""
+    module = tmp_path / "project" / "flyte_site" / "settings.py"
+    module.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "flyte_site" / "settings.py", module)
+
+    def read_settings(**variables: str) -> dict[str, Any]:
+        kept = {k: v for k, v in server_environment("").items() if not k.startswith("FLYTE_")}
+        with monkeypatch.context() as patch:
+            patch.setattr("os.environ", kept | variables)
+            return runpy.run_path(str(module))
+
+    return read_settings
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", "-x509", *curve, *names, *files], check=True, capture_output=True)
+    return certificate, key

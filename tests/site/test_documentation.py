@@ -1,0 +1,73 @@
+"""The server's own description of its API, and the page that shows it."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from django.test import Client
+from drf_spectacular.validation import validate_schema
+
+from tests.site.shape import routes
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+PAGES = {"/swagger", "/swagger/index.html", "/swagger-config/v1.yml", "/v1/swagger"}
+
+
+@pytest.fixture
+def document(client: Client) -> dict[str, Any]:
+    response = client.get("/v1/swagger")
+    assert response.status_code == 200
+    found: dict[str, Any] = yaml.safe_load(response.content)
+    return found
+
+
+def test_the_description_is_valid_openapi_3(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.")
+    validate_schema(document)  # type: ignore[no-untyped-call]
+
+
+def test_every_route_is_described_and_no_other(document: dict[str, Any]) -> None:
+    described = {re.sub(r"\{\w+\}", "x", path) for path in document["paths"]}
+    assert described == set(routes()) - PAGES
+
+
+def test_every_operation_has_an_id_of_its_own_a_tag_and_words(document: dict[str, Any]) -> None:
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    for operation in operations:
+        assert operation["tags"], operation["operationId"]
+        assert operation["description"], operation["operationId"]
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    text = yaml.safe_dump(document)
+    for name in re.findall(r"#/components/schemas/(\w+)", text):
+        assert name in document["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/v1/swagger", "application/vnd.yaml; charset=utf-8"), ("/swagger-config/v1.yml", "application/x-yaml")],
+)
+def test_the_description_is_served_as_the_originals_type_of_yaml(client: Client, path: str, kind: str) -> None:
+    assert client.get(path).headers["Content-Type"] == kind
+
+
+def test_the_page_takes_everything_from_this_server(client: Client) -> None:
+    page = client.get("/swagger")
+    assert page.headers["Content-Type"].startswith("text/html")
+    html = page.content.decode()
+    assert not re.search(r"(https?:)?//", html)
+    assert 'data-document="/v1/swagger"' in html
+    files = re.findall(r'(?:src|href)="(/[^"]+)"', html)
+    assert len(files) >= 4
+    for file in files:
+        assert client.get(file).status_code == 200, file
+
+
+def test_where_the_originals_page_was_leads_to_it(client: Client) -> None:
+    response = client.get("/swagger/index.html")
+    assert (response.status_code, response.headers["Location"]) == (301, "/swagger")

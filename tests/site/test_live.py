@@ -1,0 +1,292 @@
+"""What only a real server over real sockets shows: escaped names, chunks, sizes, charsets, and how it stops."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from flyte_site.management.commands.serve import GRACE_SECONDS
+from tests.server import Server, StartServer
+from tests.site.processes import PATIENCE
+
+pytestmark = pytest.mark.acceptance
+
+MIB = 1024 * 1024
+
+
+@contextmanager
+def connection(server: Server) -> Iterator[socket.socket]:
+    port = int(server.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as opened:
+        yield opened
+
+
+def exchange(server: Server, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Sends bytes as they are; gives status, headers in lower case and body of the answer."""
+    with connection(server) as opened:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            opened.sendall(request)
+        return read_answer(opened)
+
+
+def read_answer(opened: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    data = b""
+    while chunk := opened.recv(65536):
+        data += chunk
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return (
+        int(status.split()[1]),
+        {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)},
+        body,
+    )
+
+
+def post(path: str, *headers: str, body: bytes = b"", method: str = "POST") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: test", "Connection: close", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def chunks(body: bytes, size: int = 100_000) -> bytes:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in parts) + b"0\r\n\r\n"
+
+
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, trust_env=False)
+
+
+NAMES = [
+    "a/b",
+    "a/../b",
+    "50%",
+    "a%2Fb",
+    "%252F",
+    "ä ö",
+    "日本",
+    "a b",
+    "a?b#c",
+    "a+b",
+    ".",
+    "..",
+    "a;b=c",
+    "'\"<>\\",
+    "~",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pack_of_any_name_is_found_again_by_its_links(server: Server, name: str) -> None:
+    created = httpx.post(f"{server.url}/v1/packs", json={"name": f"live {name}"}, trust_env=False)
+    assert created.status_code == 201
+    assert created.headers["Location"].isascii()
+    for href in (created.headers["Location"], *(link["href"] for link in created.json()["links"])):
+        if href.endswith(("/take", "/events", "/v1/packs")):
+            continue
+        assert get(href).json()["name"] == f"live {name}"
+    taken = next(link["href"] for link in created.json()["links"] if link["rel"].endswith("/takeAction"))
+    assert httpx.post(taken, trust_env=False).status_code == 204
+    assert httpx.delete(created.headers["Location"], trust_env=False).status_code == 204
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_datastore_item_of_any_key_is_found_again(server: Server, name: str) -> None:
+    url = f"{server.url}/v1/datastore/{quote(f'live {name}', safe='')}"
+    assert httpx.put(url, files={"value": ("v", b"x", "text/plain")}, trust_env=False).status_code == 201
+    listed = get(f"{server.url}/v1/datastore").json()["datastore"]
+    (item,) = [item for item in listed if item["key"] == f"live {name}"]
+    assert get(item["links"][0]["href"]).content == b"x"
+
+
+def test_a_slash_that_is_not_escaped_is_no_part_of_a_name(server: Server) -> None:
+    httpx.post(f"{server.url}/v1/packs", json={"name": "plain/slash"}, trust_env=False)
+    assert get(f"{server.url}/v1/packs/plain%2fslash").status_code == 200
+    assert exchange(server, post("/v1/packs/plain/slash", method="GET"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "target", ["/v1/packs/whole%2Furl%25", "http://flyte.example.org/v1/packs/whole%2Furl%25?x=%2F"]
+)
+def test_the_target_may_be_a_whole_url(server: Server, target: str) -> None:
+    httpx.post(f"{server.url}/v1/packs", json={"name": "whole/url%"}, trust_env=False)
+    status, _, body = exchange(server, post(target, method="GET"))
+    assert (status, json.loads(body)["id"]) == (200, "whole/url%")
+
+
+def test_many_at_once_may_register_one_pack_or_put_one_item(server: Server) -> None:
+    def register(number: int) -> int:
+        pack = {"name": "at once", "commands": [{"name": f"C{number}"}]}
+        return httpx.post(f"{server.url}/v1/packs", json=pack, trust_env=False, timeout=PATIENCE).status_code
+
+    def put(number: int) -> int:
+        files = {"value": ("v", str(number).encode() * 1000, "text/plain")}
+        url = f"{server.url}/v1/datastore/at-once"
+        return httpx.put(url, files=files, trust_env=False, timeout=PATIENCE).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        registered = list(pool.map(register, range(24)))
+        stored = list(pool.map(put, range(24)))
+    assert set(registered) == {201}
+    assert (stored.count(201), stored.count(204)) == (1, 23)
+    value = get(f"{server.url}/v1/datastore/at-once").text
+    assert value in {str(number) * 1000 for number in range(24)}
+
+
+@pytest.mark.parametrize("path", ["//v1", "//v1/packs", "/v1//packs", "/v1/packs%2F"])
+def test_a_path_is_taken_as_it_is(server: Server, path: str) -> None:
+    status, headers, _ = exchange(server, post(path, method="GET"))
+    assert (status, headers["content-type"]) == (404, "application/problem+json; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("method", "allow"),
+    [("TRACE", "GET, HEAD, PATCH, CONNECT, DELETE, POST, PUT"), ("BREW", ""), ("PUT", "GET, HEAD, POST")],
+)
+def test_methods_are_judged_over_the_wire_too(server: Server, method: str, allow: str) -> None:
+    status, headers, body = exchange(server, post("/v1/packs", method=method))
+    assert (status, headers.get("allow", ""), json.loads(body)["status"]) == (405, allow, 405)
+
+
+def test_head_has_the_length_that_get_has(server: Server) -> None:
+    for path in ("/v1", "/swagger", "/v1/nowhere"):
+        got, head = get(server.url + path), httpx.head(server.url + path, trust_env=False)
+        assert head.headers["Content-Length"] == got.headers["Content-Length"] == str(len(got.content))
+        assert (head.status_code, head.content) == (got.status_code, b"")
+
+
+@pytest.mark.parametrize("charset", ["rot13", "undefined", "punycode", "idna", "utf-7", "utf-16", "zlib", "klingon"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=e"])
+def test_the_charset_of_a_body_says_nothing_about_the_query(server: Server, charset: str, kind: str) -> None:
+    httpx.post(f"{server.url}/v1/packs", json={"name": "charset"}, trust_env=False)
+    given = (f"Content-Type: {kind}; charset={charset}", "Content-Length: 14")
+    path = "/v1/packs/charset/actions/take?actionName=%ff%C3%A9"
+    assert exchange(server, post(path, *given, body=b"actionName=%ff"))[0] == 204
+
+
+@pytest.mark.parametrize("parameter", ["charset*=klingon''x", "charset*=undefined''x", "a*0*=x''%ff"])
+def test_a_content_type_that_cannot_be_read_counts_as_none(server: Server, parameter: str) -> None:
+    body = b'{"name": "odd type"}'
+    given = (f"Content-Type: application/json; {parameter}", f"Content-Length: {len(body)}")
+    assert exchange(server, post("/v1/packs", *given, body=body))[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-yaml", b"name: half\nlabels: {a: b}\n"),
+        (
+            "multipart/form-data; boundary=e",
+            b'--e\r\nContent-Disposition: form-data; name="value"; filename="v"\r\n\r\nx',
+        ),
+    ],
+)
+@pytest.mark.parametrize("framing", ["Content-Length: 500", "Transfer-Encoding: chunked"])
+def test_a_body_whose_sender_goes_away_in_the_middle_is_not_taken(
+    server: Server, kind: str, body: bytes, framing: str
+) -> None:
+    name = f"half of {len(body)} {framing[0]}".replace(" ", "-")
+    is_put = kind.startswith("multipart")
+    body = body.replace(b"half", name.encode())
+    sent = chunks(body)[: -len(b"0\r\n\r\n")] if "chunked" in framing else body
+    path = f"/v1/datastore/{name}" if is_put else "/v1/packs"
+    with connection(server) as opened:
+        opened.sendall(post(path, framing, f"Content-Type: {kind}", method="PUT" if is_put else "POST", body=sent))
+        opened.shutdown(socket.SHUT_WR)
+        answer = opened.recv(65536)
+    assert answer == b"" or answer.split()[1] == b"400"
+    assert (
+        get(f"{server.url}/v1/{'datastore' if is_put else 'packs'}/{name}{'' if is_put else '.a.b'}").status_code == 404
+    )
+
+
+def test_a_chunked_body_is_taken(server: Server) -> None:
+    body = chunks(json.dumps({"name": "chunked", "labels": {"long": "x" * 200}}).encode(), size=7)
+    status, _, answer = exchange(server, post("/v1/packs", "Transfer-Encoding: chunked", body=body))
+    assert (status, json.loads(answer)["name"]) == (201, "chunked")
+
+
+def test_a_chunked_datastore_value_is_kept_whole(server: Server) -> None:
+    value = os.urandom(3 * MIB)
+    head = b'--8d0c1f6e2b7a\r\nContent-Disposition: form-data; name="value"; filename="v"\r\n\r\n'
+    part = head + value + b"\r\n--8d0c1f6e2b7a--\r\n"
+    given = ("Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=8d0c1f6e2b7a")
+    assert exchange(server, post("/v1/datastore/chunked", *given, method="PUT", body=chunks(part)))[0] == 201
+    assert get(f"{server.url}/v1/datastore/chunked").content == value
+
+
+LARGE = b'{"name":"' + b"x" * MIB + b'"}'
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        post("/v1/packs", f"Content-Length: {len(LARGE)}", body=LARGE),
+        post("/v1/packs", "Transfer-Encoding: chunked", body=chunks(LARGE)),
+        post("/v1/packs/x/events", "Transfer-Encoding: chunked", body=chunks(b"[" * (18 * MIB))),
+        post("/v1/flows", f"Content-Length: {20 * MIB}", body=b"x" * (20 * MIB)),
+        post("/v1/datastore/x", f"Content-Length: {17 * MIB}", body=b"x" * (17 * MIB), method="PUT"),
+        post("/v1/datastore/x", "Transfer-Encoding: chunked", body=chunks(b"x" * (17 * MIB)), method="PUT"),
+    ],
+    ids=["length", "chunks", "many chunks", "very long", "datastore", "datastore in chunks"],
+)
+def test_a_body_that_is_too_large_is_413(server: Server, request_bytes: bytes) -> None:
+    status, headers, body = exchange(server, request_bytes)
+    assert (status, headers["content-type"]) == (413, "application/problem+json; charset=utf-8")
+    assert json.loads(body)["status"] == 413
+
+
+def test_a_body_of_just_the_limit_is_taken(start_server: StartServer) -> None:
+    server = start_server({"FLYTE_MAX_BODY_BYTES": "2048", "FLYTE_WEB_WORKERS": "1"})
+    body = json.dumps({"name": "limit", "commands": []}).encode()
+    for size, status in ((2048, 201), (2049, 413)):
+        padded = body + b" " * (size - len(body))
+        assert exchange(server, post("/v1/packs", f"Content-Length: {size}", body=padded))[0] == status
+        assert exchange(server, post("/v1/packs", "Transfer-Encoding: chunked", body=chunks(padded)))[0] == status
+
+
+def terminate(server: Server) -> None:
+    server.process.send_signal(signal.SIGTERM)
+
+
+def interrupt_all(server: Server) -> None:
+    """As a terminal does at Ctrl-C: every process of the group gets it."""
+    os.killpg(server.process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [terminate, interrupt_all])
+def test_a_stop_finishes_what_is_under_way_and_takes_nothing_new(
+    start_server: StartServer, stop: Callable[[Server], None]
+) -> None:
+    server = start_server()
+    body = json.dumps({"name": "slow"}).encode()
+    with connection(server) as slow:
+        slow.sendall(post("/v1/packs", f"Content-Length: {len(body)}", "Expect: 100-continue"))
+        assert slow.recv(100).startswith(b"HTTP/1.1 100")  # a worker has it in hand
+        slow.sendall(body[:5])
+        stop(server)
+        wait_until_closed(server)
+        assert server.process.poll() is None
+        slow.sendall(body[5:])
+        status, _, answer = read_answer(slow)
+    assert (status, json.loads(answer)["id"]) == (201, "slow")
+    assert server.process.wait(PATIENCE) == 0
+
+
+def wait_until_closed(server: Server) -> None:
+    deadline = time.monotonic() + GRACE_SECONDS / 2
+    while time.monotonic() < deadline:
+        try:
+            with connection(server):
+                pass
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.02)
+    pytest.fail("the listener is still open")

@@ -1,0 +1,65 @@
+"""docs/reference/settings.md says what the code does."""
+
+import re
+from datetime import time
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.server import ROOT
+from tests.site.conftest import Read
+
+pytestmark = pytest.mark.unit
+
+SOURCE = (ROOT / "flyte_site/settings.py").read_text(encoding="utf-8")
+ROW = re.compile(r"\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
+READ = re.compile(r'env\.(\w+)\(\s*"(\w+)"')
+
+# What the page says in words of its own.
+SPECIAL = {
+    "FLYTE_PORT": "`8080`, with TLS `8443`",
+    "FLYTE_DATABASE_URL": "`sqlite:///…/flyte.sqlite3`",
+    "FLYTE_SECRET_KEY": "kept in `.secret_key`",
+    "FLYTE_MGO_HOST": "none",
+}
+
+
+class Row(NamedTuple):
+    default: str
+    values: str
+    effect: str
+
+
+def rows() -> dict[str, Row]:
+    """The page's tables, by variable."""
+    text = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    return {match[1]: Row(*(cell.strip() for cell in match.groups()[1:])) for match in ROW.finditer(text)}
+
+
+def printed(default: Any) -> str:
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, time):
+        return f"`{default:%H:%M}`"
+    return f"`{default}`" if default != "" else "none"
+
+
+def test_every_variable_that_is_read_stands_on_the_page_and_no_other() -> None:
+    assert set(rows()) == {variable for _, variable in READ.findall(SOURCE)}
+
+
+def test_the_defaults_on_the_page_are_those_of_the_code(read: Read) -> None:
+    settings = read()
+    for variable, row in rows().items():
+        assert row.default == (SPECIAL.get(variable) or printed(settings[variable])), variable
+
+
+def test_the_bounds_of_numbers_on_the_page_are_those_of_the_code(read: Read) -> None:
+    for variable in (variable for kind, variable in READ.findall(SOURCE) if kind == "integer"):
+        (error,) = read(**{variable: "x"})["FLYTE_ENVIRONMENT"].errors
+        assert error.message.endswith(f"whole number from {rows()[variable].values}"), variable
+
+
+def test_every_check_has_an_id_of_its_own() -> None:
+    ids = re.findall(r'"(flyte\.[EW]\d{3})"', SOURCE)
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,108 @@
+"""Starting as an operator does: what stops it, what does not, and TLS."""
+
+import ssl
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.private_postgres import free_port
+from tests.server import StartServer, fresh_database, server_environment
+from tests.site.processes import PATIENCE, manage, serving
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "variable"),
+    [
+        ("serve", {"FLYTE_PORT": "http"}, "FLYTE_PORT"),
+        ("migrate", {"LOGFILE": "/nowhere/flyte.log"}, "LOGFILE"),
+        ("migrate", {"FLYTE_DATABASE_URL": "mysql://u:hunter2@h/d"}, "FLYTE_DATABASE_URL"),
+    ],
+)
+def test_a_bad_value_stops_with_code_2_and_one_line_that_names_the_variable(
+    tmp_path: Path, command: str, environment: dict[str, str], variable: str
+) -> None:
+    done = manage(command, folder=tmp_path, environment=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"flyte: {variable}: ")
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_bad_values_are_told_at_once_each_in_its_line(tmp_path: Path) -> None:
+    bad = {"FLYTE_PORT": "0", "LOGLEVEL": "LOUD", "FLYTE_OIDC_ISSUER_CLIENT_ID": "flyte"}
+    done = manage("serve", folder=tmp_path, environment=bad)
+    named = [line.split(": ")[1] for line in done.stderr.splitlines()]
+    assert named == [
+        "FLYTE_PORT",
+        "FLYTE_OIDC_ISSUER_URL",
+        "FLYTE_OIDC_ISSUER_CLIENT_ID",
+        "FLYTE_AUTH_POLICY_PATH",
+        "LOGLEVEL",
+    ]
+    assert done.returncode == 2
+
+
+def test_manage_check_lists_all_bad_ones_with_their_ids(tmp_path: Path) -> None:
+    bad = {"FLYTE_PORT": "0", "FLYTE_EVENT_KEEP": "many", "LOGLEVEL": "LOUD", "FLYTE_MGO_HOST": "mongo"}
+    done = manage("check", folder=tmp_path, environment=bad)
+    assert done.returncode == 1
+    for line in (
+        "(flyte.E001) FLYTE_PORT",
+        "(flyte.E009) FLYTE_EVENT_KEEP",
+        "(flyte.E021) LOGLEVEL",
+        "(flyte.W001) FLYTE_MGO_HOST",
+    ):
+        assert line in done.stderr
+
+
+def test_the_originals_mongo_host_is_told_in_one_line_and_the_start_goes_on(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    done = manage("migrate", "--verbosity=0", folder=tmp_path, environment={"FLYTE_MGO_HOST": "mongo"})
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("flyte: FLYTE_MGO_HOST: ")
+    assert done.stderr.count("\n") == 1
+    served = start_server({"FLYTE_MGO_HOST": "mongo"})
+    assert served.logs().count("FLYTE_MGO_HOST") == 2  # once by migrate, once by serve
+
+
+def test_with_certificate_and_key_it_serves_https_alone(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    tls = {"FLYTE_TLS_CERT_PATH": str(certificate[0]), "FLYTE_TLS_KEY_PATH": str(certificate[1])}
+    port = free_port()
+    with fresh_database(tmp_path) as database_url:
+        environment = server_environment(database_url, {**tls, "FLYTE_PORT": str(port)})
+        assert manage("migrate", "--verbosity=0", folder=tmp_path, environment=environment).returncode == 0
+        with serving(tmp_path / "serve.log", environment):
+            answer = answer_when_up(f"https://127.0.0.1:{port}/", certificate[0])
+            assert answer.json()["links"][0]["href"] == f"https://127.0.0.1:{port}/"
+            with pytest.raises(httpx.TransportError):
+                httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
+
+
+def test_while_the_database_is_away_it_serves_and_says_so(tmp_path: Path) -> None:
+    port = free_port()
+    environment = server_environment(f"postgresql://flyte:hunter2@127.0.0.1:{free_port()}/flyte")
+    log = tmp_path / "serve.log"
+    with serving(log, {**environment, "FLYTE_PORT": str(port)}):
+        health = answer_when_up(f"http://127.0.0.1:{port}/health")
+        packs = httpx.get(f"http://127.0.0.1:{port}/v1/packs", trust_env=False, timeout=PATIENCE)
+    assert (health.status_code, health.json()["status"]) == (500, 500)
+    assert (packs.status_code, packs.json()["status"], packs.headers["Retry-After"]) == (503, 503, "5")
+    assert "hunter2" not in health.text + packs.text + log.read_text()
+
+
+def answer_when_up(url: str, authority: Path | None = None) -> httpx.Response:
+    """The first answer to a GET; `authority` is the certificate that https is checked by."""
+    context = ssl.create_default_context(cafile=str(authority)) if authority else True
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return httpx.get(url, verify=context, trust_env=False, timeout=PATIENCE)
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.05)
