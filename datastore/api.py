@@ -5,10 +5,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
-from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -16,9 +13,10 @@ from rest_framework.response import Response
 
 from datastore import serializers
 from datastore.models import Item
-from flyte_site.rest.bodies import media_type
+from flyte_site.rest.bodies import media_type, whole_body
 from flyte_site.rest.fields import ProblemSerializer
 from flyte_site.rest.media import empty
+from flyte_site.rest.multipart import MultipartError, Part, parse_multipart
 from flyte_site.rest.problems import Problem, bad_input, not_found
 from flyte_site.rest.views import APIView, listing, whole_number
 
@@ -79,12 +77,12 @@ class ItemView(APIView):
     )
     def put(self, request: Request, key: str) -> Any:
         """Put a value under the key: 201 for a new item, 204 for one that was there."""
-        if len(key) > MAX_KEY or any(ord(character) < 32 for character in key):
+        if len(key) > MAX_KEY or any(ord(character) < 32 or ord(character) == 127 for character in key):
             raise bad_input({"path": "key", "message": f"has more than {MAX_KEY} or control characters"})
         value, description = _uploaded(request)
         _, created = Item.objects.update_or_create(
             key=key,
-            defaults={"value": value.read(), "content_type": content_type(value), "description": description},
+            defaults={"value": value.data, "content_type": content_type(value), "description": description},
         )
         log.info("datastore_item_put", key=key, created=created)
         return empty(201 if created else 204)
@@ -101,33 +99,29 @@ class ItemView(APIView):
         return empty(204)
 
 
-def _uploaded(request: Request) -> "tuple[UploadedFile[bytes], str]":
+def _uploaded(request: Request) -> tuple[Part, str]:
     """The `value` file of a multipart body, and the description from the body or the query."""
-    if media_type(request)[0] != "multipart/form-data":
-        raise Problem(400, "send multipart form data with a file part named value")
-    inner = request._request
+    kind, parameters = media_type(request)
+    if kind != "multipart/form-data":
+        raise bad_input({"path": "value", "message": "must come as a file part of multipart form data"})
     try:
-        fields, files = MultiPartParser(inner.META, inner, inner.upload_handlers).parse()
-    except (MultiPartParserError, SuspiciousOperation) as error:
-        raise Problem(400, f"the multipart body can't be read: {error}") from None
-    values = files.getlist("value")
-    if not values or not values[0].size:
+        parts = parse_multipart(whole_body(request), parameters.get("boundary", ""))
+    except MultipartError as error:
+        raise bad_input({"path": "value", "message": f"the multipart body can't be read: {error}"}) from None
+    value = next((part for part in parts if part.name == "value" and part.filename), None)
+    if value is None or not value.data:
         raise bad_input({"path": "value", "message": "must be a file part with a file name, and not empty"})
-    if values[0].size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
-        raise Problem(
-            413, f"the value has {values[0].size} bytes; {settings.FLYTE_MAX_DATASTORE_VALUE_BYTES} are taken"
-        )
-    description = str(fields.get("description") or request.query_params.get("description", ""))
-    return values[0], description.replace("\x00", "")
+    if len(value.data) > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
+        most = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
+        raise Problem(413, f"the value has {len(value.data)} bytes; {most} are taken")
+    fields = [part.data.decode("utf-8", "replace") for part in parts if part.name == "description"]
+    description = next(filter(None, fields), "") or request.query_params.get("description", "")
+    return value, description.replace("\x00", "")
 
 
-def content_type(value: "UploadedFile[bytes]") -> str:
+def content_type(value: Part) -> str:
     """The content type of an uploaded part, parameters and all. Raises `Problem` 400 for what is none."""
-    if not value.content_type:
-        return DEFAULT_CONTENT_TYPE
-    extra = (value.content_type_extra or {}).items()
-    parameters = "".join(f"; {name}={text.decode() if isinstance(text, bytes) else text}" for name, text in extra)
-    whole = value.content_type + parameters
+    whole = value.content_type or DEFAULT_CONTENT_TYPE
     if len(whole) > 255 or not _MEDIA_TYPE.fullmatch(whole):
         raise bad_input({"path": "value", "message": f"has no usable content type: {whole[:80]!r}"})
     return whole

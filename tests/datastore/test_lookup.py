@@ -1,0 +1,112 @@
+"""What `datastore(key)` gives in templates."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from datastore.lookup import decode, get_value, is_json
+from datastore.models import Item
+
+JSON = "application/json"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("value", "content_type", "expected"),
+    [
+        (b"hello", "text/plain", "hello"),
+        (b"hello", "text/plain; charset=us-ascii", "hello"),
+        (b"\xc3\xa9", "text/plain; charset=us-ascii", "é"),
+        (b"\xc3\xa9", "text/plain", "é"),
+        (b"\xe9", "text/plain; charset=iso-8859-1", "é"),
+        (b"\xe9", 'text/plain; charset="ISO-8859-1"', "é"),
+        (b"", "text/plain", ""),
+        (b"a\0b", "text/plain", "a\0b"),
+        (b'{"a": 1}', "text/plain", '{"a": 1}'),
+        (b'{"a": 1}', "application/x-yaml", '{"a": 1}'),
+        (b'{"a": [1, 1.5, null]}', JSON, {"a": [1, 1.5, None]}),
+        (b'{"a": 1}', "Application/JSON; charset=utf-8", {"a": 1}),
+        (b"[1, 2]", JSON, [1, 2]),
+        (b'"text"', JSON, "text"),
+        (b"5", JSON, 5),
+        (b"true", JSON, True),
+        (b"null", JSON, None),
+        (b"\xef\xbb\xbf[1]", JSON, [1]),
+        (b'{"a": 1}', "application/vnd.api+json", {"a": 1}),
+        (b'{"a": 1}', "text/json", {"a": 1}),
+        ('"é"'.encode("utf-16"), "application/json; charset=utf-16", "é"),
+    ],
+)
+def test_bytes_become_json_or_text_by_their_content_type(value: bytes, content_type: str, expected: Any) -> None:
+    found = decode(value, content_type)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("value", "content_type"),
+    [
+        (b"not json", JSON),
+        (b"", JSON),
+        (b"NaN", JSON),
+        (b"1e999", JSON),
+        (b"[" * 100_000, JSON),
+        (b"\xff\xfe", "text/plain"),
+        (b"\xff", "application/octet-stream"),
+        (b"\xe9", "application/json"),
+        (b"x", "text/plain; charset=klingon"),
+        (b"x" * 100_000, "text/plain; charset=punycode"),
+        (b"+2AA-", "text/plain; charset=utf-7"),
+    ],
+)
+def test_what_cannot_be_read_raises_a_value_error(value: bytes, content_type: str) -> None:
+    with pytest.raises(ValueError, match=r"^not |too large|nested"):
+        decode(value, content_type)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        (JSON, True),
+        ("text/json", True),
+        ("application/geo+json", True),
+        ("APPLICATION/LD+JSON", True),
+        ("application/jsonx", False),
+        ("application/json-seq", False),
+        ("text/plain", False),
+        ("json", False),
+        ("", False),
+    ],
+)
+def test_which_media_types_are_json(media_type: str, expected: bool) -> None:
+    assert is_json(media_type) is expected
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_a_value_is_found_by_its_key_in_one_query() -> None:
+    Item.objects.create(key="teams", value=b'{"a": {"email": "x@y"}}', content_type=JSON)
+    with CaptureQueriesContext(connection) as queries:
+        assert get_value("teams") == {"a": {"email": "x@y"}}
+    assert len(queries) == 1
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", ["none", "", "Teams", "a\0b", "x" * 10_000])
+def test_a_key_that_there_is_not_is_named(key: str) -> None:
+    Item.objects.create(key="teams", value=b"x", content_type="text/plain")
+    with pytest.raises(LookupError, match="the datastore has no item"):
+        get_value(key)
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_a_value_that_cannot_be_read_is_named_with_the_reason() -> None:
+    Item.objects.create(key="bad", value=b"not json", content_type=JSON)
+    with pytest.raises(LookupError, match="the datastore's item 'bad' can't be read: not JSON"):
+        get_value("bad")
