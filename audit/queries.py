@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import StrIndex
 
 from flows.models import Event, Execution
 from packs.models import Action
@@ -46,8 +47,10 @@ def _matching_actions(filters: Mapping[str, str]) -> QuerySet[Action] | None:
     actions = Action.objects.filter(**wanted)
     for name, value in labels.items():
         pair = f"{json.dumps(name)}:{json.dumps(value)}"
-        # A pair stands behind "{" or ","; inside a text both would stand between escaped quotes.
-        actions = actions.filter(Q(label_key__contains="{" + pair) | Q(label_key__contains="," + pair))
+        # A pair stands behind "{" or ","; inside a text both would stand between escaped quotes. Not by `contains`:
+        # SQLite's LIKE does not tell capital letters from small ones.
+        first, later = (StrIndex("label_key", Value(before + pair)) for before in "{,")
+        actions = actions.alias(first=first, later=later).filter(Q(first__gt=0) | Q(later__gt=0))
     return actions
 
 

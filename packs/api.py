@@ -11,7 +11,7 @@ from flyte_site.rest.bodies import media_type, read_document
 from flyte_site.rest.fields import ProblemSerializer
 from flyte_site.rest.media import empty
 from flyte_site.rest.problems import not_found
-from flyte_site.rest.views import APIView, by_name, listing
+from flyte_site.rest.views import APIView, by_name, listing, refuse_nul
 from packs import queue, registry, serializers
 from packs.models import Pack
 
@@ -97,4 +97,5 @@ def _command_names(request: Request) -> set[str]:
     given = [request.query_params.get(name, "") for name in COMMAND_PARAMETERS]
     if media_type(request)[0] == "application/x-www-form-urlencoded":
         given += [str(request._request.POST.get(name, "")) for name in COMMAND_PARAMETERS]
+        refuse_nul("actionName", given)
     return {name for name in given if name}

@@ -1,0 +1,335 @@
+"""What the audit shows: executions and events, found by filters, a page at a time."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import yaml
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from flows.models import Execution, FlowVersion
+from flyte_site.ids import new_id
+from packs.models import Action, Pack
+from tests.flows import builders as b
+from tests.site.shape import paths_of_errors, problem
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+H = "http://testserver"
+FLOWS = "/v1/audit/flows"
+EVENTS = "/v1/audit/events"
+
+
+def get(client: Client, path: str, **query: Any) -> dict[str, Any]:
+    response = client.get(f"{path}?{urlencode(query)}")
+    assert response.status_code == 200, response.content
+    found: dict[str, Any] = json.loads(response.content)
+    return found
+
+
+def found_flows(client: Client, **query: Any) -> list[str]:
+    """The names of the flows whose executions are found, in their order."""
+    return [flow["name"] for flow in get(client, FLOWS, **query)["flows"]]
+
+
+def run(source: Pack, name: str, /, **command: Any) -> None:
+    """Saves a flow of one step and starts it."""
+    asked = {"packName": "Wrk", "name": "Do", **command}
+    b.save(b.step(id=f"{name}-step", command=asked), name=name)
+    b.tell(source)
+    b.save(b.step(event={"packName": "Nobody", "name": "Never"}), name=name)
+
+
+@pytest.fixture
+def source() -> Pack:
+    return b.pack("Src")
+
+
+def test_with_nothing_run_the_lists_are_empty(client: Client) -> None:
+    for path, key in ((FLOWS, "flows"), (EVENTS, "events")):
+        body = get(client, path)
+        assert body[key] == []
+        assert [(link["rel"], link["href"]) for link in body["links"]][:2] == [("self", H + path), ("up", f"{H}/v1")]
+
+
+def test_an_execution_shows_its_flow_and_every_action(client: Client, source: Pack) -> None:
+    worker = b.pack("Wrk", env="x")
+    command = {"packName": "Wrk", "name": "Do", "packLabels": {"env": "x"}, "input": {"n": "{{ Event.Payload.n }}"}}
+    flow = b.save(
+        b.step(id="one", context={"N": "{{ Event.Payload.n }}"}, command=command),
+        b.follower("one", id="two"),
+        description="what for",
+        labels={"team": "a"},
+    )
+    b.tell(source, payload={"n": 5})
+    b.work(worker, payload={"ok": True})
+    (shown,) = get(client, FLOWS)["flows"]
+    execution = b.only_execution()
+    assert (shown["name"], shown["description"], shown["labels"]) == ("flow", "what for", {"team": "a"})
+    assert (shown["uuid"], shown["correlationId"]) == (flow.version_id, execution.id)
+    assert [step["id"] for step in shown["steps"]] == ["one", "two"]
+    assert shown["links"] == [{"href": f"{H}{FLOWS}/{execution.id}", "rel": "self"}]
+    one, two = shown["actions"]["one"], shown["actions"]["two"]
+    assert (one["packName"], one["packLabels"], one["context"]) == ("Wrk", {"env": "x"}, {"N": "5"})
+    assert (one["input"], one["correlationId"], one["flowName"]) == ({"n": "5"}, execution.id, "flow")
+    assert [state["value"] for state in one["states"]] == ["NEW", "PENDING", "SUCCESS"]
+    assert one["state"] == one["states"][-1]
+    assert (one["trigger"]["event"], one["trigger"]["payload"]) == ("Go", {"n": 5})
+    assert (one["result"]["event"], one["result"]["payload"]) == ("Done", {"ok": True})
+    assert one["result"]["pack"] == {"id": "Wrk.env.x", "name": "Wrk", "labels": {"env": "x"}}
+    assert two["state"]["value"] == "NEW"
+    assert not {"result", "packLabels"} & set(two)
+    assert two["trigger"] == one["result"]
+
+
+def test_an_execution_is_found_by_its_id_and_looks_as_in_the_list(client: Client, source: Pack) -> None:
+    run(source, "flow")
+    (listed,) = get(client, FLOWS)["flows"]
+    assert get(client, f"{FLOWS}/{listed['correlationId']}") == listed
+    for unknown in ("0" * 24, "not-an-id"):
+        problem(client.get(f"{FLOWS}/{unknown}"), 404)
+
+
+def test_yaml_says_the_same(client: Client, source: Pack) -> None:
+    run(source, "flow", input={"text": "two\nlines", "number": 1.5})
+    answer = client.get(FLOWS, headers={"accept": "application/x-yaml"})
+    assert yaml.safe_load(answer.content) == get(client, FLOWS)
+
+
+def test_a_step_that_could_not_be_judged_stands_with_its_execution(client: Client, source: Pack) -> None:
+    b.pack("Wrk")
+    b.save(b.step(id="fine"), b.step(id="broken", criteria="{{ datastore('none') }}"))
+    b.tell(source)
+    (shown,) = get(client, FLOWS)["flows"]
+    (error,) = shown["errors"]
+    assert (error["stepId"], error["outcome"], error["path"]) == ("broken", "error", "steps[1].criteria")
+    assert "none" in error["message"]
+
+
+def test_those_that_were_active_last_come_first(client: Client, source: Pack) -> None:
+    worker = b.pack("Wrk")
+    for name in ("a", "b", "c"):
+        b.save(b.step(id="one"), b.follower("one"), name=name)
+    b.tell(source)
+    assert found_flows(client) == ["c", "b", "a"]
+    b.work(worker)
+    assert found_flows(client) == ["a", "c", "b"]
+
+
+@pytest.fixture
+def several(source: Pack) -> None:
+    """Executions that differ in what the filters look at; the newest last."""
+    run(source, "plain")
+    run(source, "named", name="Other Command")
+    run(source, "packed", packName="Else")
+    run(source, "labelled", packLabels={"env": "prod", "az": "b"})
+    run(source, "quoted", packLabels={'a"b': 'x,"env":"prod"', "env": 'prod","az":"b'})
+    run(source, "odd", packLabels={"a": "b:c", "k:1": "v,w", "é": "ü", "p%": "q_r", "back\\": "sl\\ash"})
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"flowName": "named"}, ["named"]),
+        ({"flowName": "none"}, []),
+        ({"flowName": "NAMED"}, []),
+        ({"flowName": ""}, ["odd", "quoted", "labelled", "packed", "named", "plain"]),
+        ({"stepId": "packed-step"}, ["packed"]),
+        ({"stepId": "packed"}, []),
+        ({"actionName": "Other Command"}, ["named"]),
+        ({"actionName": "other command"}, []),
+        ({"actionPackName": "Else"}, ["packed"]),
+        ({"actionPackName": "els"}, []),
+        ({"actionPackLabels": "env:prod"}, ["labelled"]),
+        ({"actionPackLabels": "env:prod,az:b"}, ["labelled"]),
+        ({"actionPackLabels": " az : b , env : prod "}, ["labelled"]),
+        ({"actionPackLabels": "env:prod,az:c"}, []),
+        ({"actionPackLabels": "env:PROD"}, []),
+        ({"actionPackLabels": "ENV:prod"}, []),
+        ({"actionPackLabels": "env:pro"}, []),
+        ({"actionPackLabels": "env:prod_"}, []),
+        ({"actionPackLabels": "env:%"}, []),
+        ({"actionPackLabels": "nv:prod"}, []),
+        ({"actionPackLabels": 'a"b:x'}, []),
+        ({"actionPackLabels": 'env:prod"'}, []),
+        ({"actionPackLabels": 'env":"prod'}, []),
+        ({"actionPackLabels": "a:b:c"}, ["odd"]),
+        ({"actionPackLabels": "a:b"}, []),
+        ({"actionPackLabels": "é:ü"}, ["odd"]),
+        ({"actionPackLabels": "p%:q_r"}, ["odd"]),
+        ({"actionPackLabels": "p_:q%r"}, []),
+        ({"actionPackLabels": "back\\:sl\\ash"}, ["odd"]),
+        ({"actionPackLabels": "back:slash"}, []),
+        ({"actionPackLabels": "env", "limit": 1}, ["odd"]),
+        ({"actionPackLabels": ",,", "limit": 1}, ["odd"]),
+        (
+            {"flowName": "labelled", "stepId": "labelled-step", "actionName": "Do", "actionPackName": "Wrk"},
+            ["labelled"],
+        ),
+        ({"flowName": "labelled", "actionName": "Other Command"}, []),
+        ({"unknown": "1", "limit": 2}, ["odd", "quoted"]),
+    ],
+)
+@pytest.mark.usefixtures("several")
+def test_filters_find_what_they_say_and_nothing_else(
+    client: Client, query: dict[str, Any], expected: list[str]
+) -> None:
+    assert found_flows(client, **query) == expected
+
+
+def test_filters_about_actions_must_hold_for_one_and_the_same_action(client: Client, source: Pack) -> None:
+    b.save(
+        b.step(id="one", command={"packName": "Wrk", "name": "A"}),
+        b.step(id="two", command={"packName": "Wrk", "name": "B", "packLabels": {"env": "x"}}),
+    )
+    b.tell(source)
+    assert found_flows(client, stepId="one", actionName="A") == ["flow"]
+    assert found_flows(client, stepId="one", actionName="B") == []
+    assert found_flows(client, actionName="A", actionPackLabels="env:x") == []
+    assert found_flows(client, actionName="B", actionPackLabels="env:x") == ["flow"]
+
+
+def test_executions_are_found_by_their_state(client: Client, source: Pack) -> None:
+    worker = b.pack("Wrk")
+    for name, result in (("good", "Done"), ("bad", "FATAL"), ("still", "")):
+        run(source, name)
+        if result:
+            b.work(worker, result)
+    for state, name in (("succeeded", "good"), ("failed", "bad"), ("running", "still")):
+        assert found_flows(client, state=state) == [name]
+    assert found_flows(client, state="dreaming") == []
+
+
+def test_no_filter_makes_a_defect(client: Client, source: Pack) -> None:
+    run(source, "flow")
+    for name in ("flowName", "state", "stepId", "actionName", "actionPackName", "actionPackLabels", "start", "limit"):
+        for value in ("\0", "a:\0", "'; --", "x" * 5000, "\ud83d".encode("utf-8", "surrogatepass"), "%", "[]"):
+            assert client.get(FLOWS, {name: value}).status_code in (200, 400), (name, value)
+    for name in ("packName", "event", "start", "limit"):
+        assert client.get(EVENTS, {name: "\0"}).status_code in (200, 400), name
+
+
+def bulk(count: int) -> list[str]:
+    """Executions of two actions each, without their flow; gives their ids, newest first."""
+    version = FlowVersion.objects.create(flow_name="bulk", document={"name": "bulk", "steps": []})
+    now, executions, actions = timezone.now(), [], []
+    for number in range(count):
+        execution = Execution(flow_name="bulk", version=version, event_id=new_id(), started_at=now)
+        for step in ("a", "b"):
+            values = {"correlation_id": execution.id, "step_id": step, "flow_name": "bulk", "flow_uuid": version.id}
+            state = {"states": [{"value": "NEW", "time": "2026-11-21T00:00:00.000Z"}], "trigger": {"event": "Go"}}
+            actions.append(Action(**values, **state, pack_name="Wrk", label_key="{}", name=f"Do {number % 3}"))
+        execution.latest_action_id = actions[-1].id
+        executions.append(execution)
+    Execution.objects.bulk_create(executions)
+    Action.objects.bulk_create(actions)
+    return [execution.id for execution in reversed(executions)]
+
+
+def ids(client: Client, **query: Any) -> list[str]:
+    return [flow["correlationId"] for flow in get(client, FLOWS, **query)["flows"]]
+
+
+def test_pages_are_cut_by_start_and_limit(client: Client) -> None:
+    newest_first = bulk(60)
+    assert ids(client) == newest_first[:50]
+    assert ids(client, limit=5) == newest_first[:5]
+    assert ids(client, start=10, limit=5) == newest_first[10:15]
+    assert ids(client, start=55) == newest_first[55:]
+    assert ids(client, start=60) == ids(client, start=10**11) == ids(client, limit=0) == []
+    assert ids(client, start="", limit="") == newest_first[:50]
+    assert ids(client, actionName="Do 0", start=2, limit=3) == newest_first[2::3][2:5]
+
+
+def test_a_page_has_at_most_500(client: Client) -> None:
+    newest_first = bulk(501)
+    assert ids(client, limit=500) == ids(client, limit=501) == ids(client, limit=10**9) == newest_first[:500]
+
+
+@pytest.mark.parametrize("path", [FLOWS, EVENTS])
+@pytest.mark.parametrize("parameter", ["start", "limit"])
+@pytest.mark.parametrize("value", ["-1", "abc", "1.5", "1e3", " 1", "+1", "0x1", "٣", "9" * 13])
+def test_start_and_limit_must_be_whole_numbers(client: Client, path: str, parameter: str, value: str) -> None:
+    assert paths_of_errors(client.get(path, {parameter: value})) == [parameter]
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("query", [{}, {"actionName": "Do 0"}, {"actionPackLabels": "a:b"}, {"flowName": "bulk"}])
+def test_a_list_takes_as_many_queries_for_fifty_executions_as_for_five(client: Client, query: dict[str, str]) -> None:
+    bulk(150)
+    counts = []
+    for limit in (5, 50):
+        with CaptureQueriesContext(connection) as queries:
+            get(client, FLOWS, limit=limit, **query)
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 2
+
+
+def test_an_event_shows_what_every_flow_made_of_it(client: Client) -> None:
+    source = b.pack("Src", env="x")
+    b.save(b.step(id="yes"), b.step(id="no", criteria="false"), name="fires")
+    b.save(b.step(id="other", event={"packName": "Src", "name": "Go", "packLabels": {"env": "y"}}), name="other labels")
+    b.save(b.step(id="bad", criteria="{{ datastore('none') }}"), name="breaks")
+    b.tell(source, payload={"n": [1, None]})
+    b.tell(source, "Unheard")
+    (shown,) = get(client, EVENTS)["events"]
+    assert (shown["event"], shown["payload"]) == ("Go", {"n": [1, None]})
+    assert shown["pack"] == {"id": "Src.env.x", "name": "Src", "labels": {"env": "x"}}
+    assert shown["links"] == [{"href": f"{H}{EVENTS}/{shown['id']}", "rel": "self"}]
+    outcomes = {one["flow"]: one for one in shown["outcomes"]}
+    assert {name: [step["outcome"] for step in one["steps"]] for name, one in outcomes.items()} == {
+        "fires": ["fired", "criteria"],
+        "other labels": ["labels"],
+        "breaks": ["error"],
+    }
+    execution = b.only_execution()
+    assert outcomes["fires"]["correlationId"] == execution.id
+    assert "correlationId" not in outcomes["breaks"]
+    (labels,) = outcomes["other labels"]["steps"]
+    assert (labels["wanted"], labels["had"]) == ({"env": "y"}, {"env": "x"})
+    (error,) = outcomes["breaks"]["steps"]
+    assert (error["path"], "none" in error["message"]) == ("steps[0].criteria", True)
+    assert get(client, f"{EVENTS}/{shown['id']}") == shown
+
+
+def test_an_unknown_event_is_404(client: Client) -> None:
+    for unknown in ("0" * 24, "x"):
+        problem(client.get(f"{EVENTS}/{unknown}"), 404)
+
+
+def test_events_are_found_by_pack_and_name_newest_first(client: Client) -> None:
+    packs = [b.pack(name) for name in ("P", "Q")]
+    names = [(pack, event) for event in ("E", "F") for pack in packs]
+    b.save(*(b.step(event={"packName": pack.name, "name": event}) for pack, event in names))
+    for pack, event in names:
+        b.tell(pack, event)
+
+    def found(**query: Any) -> list[tuple[str, str]]:
+        return [(one["pack"]["name"], one["event"]) for one in get(client, EVENTS, **query)["events"]]
+
+    assert found() == [("Q", "F"), ("P", "F"), ("Q", "E"), ("P", "E")]
+    assert found(packName="P") == [("P", "F"), ("P", "E")]
+    assert found(event="E") == [("Q", "E"), ("P", "E")]
+    assert found(packName="Q", event="E") == [("Q", "E")]
+    assert found(packName="q") == found(event="e") == found(packName="P", event="G") == []
+    assert found(start=1, limit=2) == [("P", "F"), ("Q", "E")]
+
+
+@pytest.mark.database
+def test_listing_events_takes_one_query(client: Client, source: Pack) -> None:
+    b.save(b.step())
+    for _ in range(10):
+        b.tell(source)
+    with CaptureQueriesContext(connection) as queries:
+        assert len(get(client, EVENTS)["events"]) == 10
+    assert len(queries) == 1
+
+
+def test_the_audit_only_reads(client: Client) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        for path in (FLOWS, EVENTS, f"{EVENTS}/x"):
+            problem(client.generic(method, path), 405)

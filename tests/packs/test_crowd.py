@@ -1,0 +1,69 @@
+"""Many processes that take from one queue of a real server."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.server import ROOT, Server, StartServer
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.database]
+
+PROCESSES = 8
+STEPS = 100
+EVENTS = 20
+PATIENCE = 120
+
+
+def fill(server: Server) -> None:
+    """Makes 2,000 actions wait: a flow of a hundred steps, and twenty events."""
+    step = {"event": {"packName": "Source", "name": "Go"}, "command": {"packName": "Crowd", "name": "Do"}}
+    flow = {"name": "crowd", "steps": [step] * STEPS}
+    with httpx.Client(base_url=server.url, timeout=PATIENCE, trust_env=False) as client:
+        for name in ("Source", "Crowd"):
+            assert client.post("/v1/packs", json={"name": name}).status_code == 201
+        assert client.post("/v1/flows", json=flow).status_code == 201
+        for _ in range(EVENTS):
+            assert client.post("/v1/packs/Source/events", json={"event": "Go"}).status_code == 202
+
+
+@contextmanager
+def takers(server: Server) -> Iterator[list["subprocess.Popen[str]"]]:
+    """The processes, each ready to begin."""
+    port = server.url.rpartition(":")[2]
+    command = [sys.executable, "-m", "tests.packs.taker", port]
+    pipe = subprocess.PIPE
+    started = [
+        subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(PROCESSES)
+    ]
+    try:
+        for process in started:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_eight_processes_take_every_action_once_and_see_no_error(start_server: StartServer) -> None:
+    server = start_server()
+    fill(server)
+    with takers(server) as started:
+        for process in started:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        outputs = [process.communicate(timeout=PATIENCE) for process in started]
+    assert [errors for _, errors in outputs] == [""] * PROCESSES
+    said = [line.split() for output, _ in outputs for line in output.splitlines()]
+    assert [word for kind, word in said if kind == "status"] == ["204"] * PROCESSES
+    taken = Counter(word for kind, word in said if kind == "took")
+    assert len(taken) == STEPS * EVENTS
+    assert set(taken.values()) == {1}
+    assert "level=error" not in server.logs()

@@ -1,0 +1,224 @@
+"""Who gets which action, and what the database holds to."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from packs import queue
+from packs.models import Action, State
+from packs.queue import Finish
+from tests.packs.actions import waiting
+from tests.site.shape import problem, register_pack
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def take(client: Client, pack: str, query: str = "") -> dict[str, Any] | None:
+    """The action that the pack gets; None for 204."""
+    response = client.post(f"/v1/packs/{pack}/actions/take{query}")
+    if response.status_code == 204:
+        assert response.content == b""
+        return None
+    assert response.status_code == 200
+    found: dict[str, Any] = json.loads(response.content)
+    return found
+
+
+def action_id(taken: dict[str, Any] | None) -> str:
+    assert taken
+    return str(taken["links"][0]["href"].split("/")[-2])
+
+
+def test_a_taken_action_has_its_command_its_input_and_where_its_result_goes(client: Client) -> None:
+    register_pack("Wrk", env="x/y")
+    action = waiting(name="Do it", input={"a": [1, 1.5, None, "é"], "b": 10**20})
+    taken = take(client, "Wrk.env.x%2Fy".replace("%2F", "%252F"))
+    assert taken == {
+        "command": "Do it",
+        "input": {"a": [1, 1.5, None, "é"], "b": 10**20},
+        "links": [
+            {
+                "href": f"http://testserver/v1/packs/Wrk.env.x%2Fy/actions/{action.id}/result",
+                "rel": "http://testserver/swagger#/actionResult",
+            }
+        ],
+    }
+    action.refresh_from_db()
+    assert (action.state, action.waiting, action.holder) == (State.PENDING, False, "Wrk.env.x/y")
+    assert [entry["value"] for entry in action.states] == ["NEW", "PENDING"]
+
+
+def test_the_oldest_is_given_first_each_to_one_taker_only(client: Client) -> None:
+    register_pack("Wrk")
+    actions = [waiting() for _ in range(45)]
+    assert [action_id(take(client, "Wrk")) for _ in actions] == [action.id for action in actions]
+    assert take(client, "Wrk") is None
+
+
+def test_a_pack_gets_what_asks_for_some_of_its_labels_and_for_none_it_lacks(client: Client) -> None:
+    register_pack("Wrk", env="prod", az="b")
+    wrong = [{"env": "dev"}, {"env": "prod", "az": "c"}, {"other": "x"}, {"env": ""}]
+    for labels in wrong:
+        waiting(labels=labels)
+    right: list[dict[str, str]] = [{"az": "b"}, {}, {"az": "b", "env": "prod"}, {"env": "prod"}]
+    expected = [waiting(labels=labels).id for labels in right]
+    assert [action_id(take(client, "Wrk.az.b.env.prod")) for _ in right] == expected
+    assert take(client, "Wrk.az.b.env.prod") is None
+    assert Action.objects.filter(waiting=True).count() == len(wrong)
+
+
+def test_labels_with_quotes_and_commas_are_told_apart(client: Client) -> None:
+    register_pack("Wrk", a='b","c":"d')
+    waiting(labels={"a": "b", "c": "d"})
+    right = waiting(labels={"a": 'b","c":"d'})
+    assert action_id(take(client, "Wrk.a.b%22,%22c%22:%22d")) == right.id
+    assert take(client, "Wrk.a.b%22,%22c%22:%22d") is None
+
+
+@pytest.mark.parametrize("other", ["wrk", "Wrk2", "Wr", "WRK", "W%rk", "W_k"])
+def test_a_pack_of_another_name_gets_nothing(client: Client, other: str) -> None:
+    register_pack(other)
+    waiting()
+    assert take(client, other.replace("%", "%25")) is None
+
+
+@pytest.mark.parametrize("parameter", ["actionName", "commandName"])
+def test_a_pack_may_ask_for_one_command(client: Client, parameter: str) -> None:
+    register_pack("Wrk")
+    first, wanted = waiting(name="Other"), waiting(name="This & that")
+    query = "?" + urlencode({parameter: "This & that"})
+    assert action_id(take(client, "Wrk", query)) == wanted.id
+    assert take(client, "Wrk", query) is None
+    assert take(client, "Wrk", f"?{parameter}=this") is None
+    assert action_id(take(client, "Wrk", f"?{parameter}=")) == first.id
+
+
+def test_both_parameters_together_ask_for_either_command(client: Client) -> None:
+    register_pack("Wrk")
+    waiting(name="C")
+    expected = [waiting(name="A").id, waiting(name="B").id]
+    query = "?actionName=A&commandName=B"
+    assert [action_id(take(client, "Wrk", query)) for _ in expected] == expected
+    assert take(client, "Wrk", query) is None
+
+
+def test_the_command_may_stand_in_a_form(client: Client) -> None:
+    register_pack("Wrk")
+    waiting(name="Other")
+    wanted = waiting(name="Dö")
+    response = client.post("/v1/packs/Wrk/actions/take", urlencode({"actionName": "Dö"}), content_type=FORM)
+    assert action_id(json.loads(response.content)) == wanted.id
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", FORM, "multipart/form-data; boundary=x"])
+def test_any_other_body_is_passed_over(client: Client, kind: str) -> None:
+    register_pack("Wrk")
+    waiting()
+    response = client.generic("POST", "/v1/packs/Wrk/actions/take", b"\xff{ nonsense", content_type=kind)
+    assert response.status_code == 200
+
+
+def test_a_command_name_with_a_nul_is_refused(client: Client) -> None:
+    register_pack("Wrk")
+    waiting()
+    problem(client.post("/v1/packs/Wrk/actions/take?commandName=a%00"), 400)
+    problem(client.post("/v1/packs/Wrk/actions/take", "actionName=a%00", content_type=FORM), 400)
+    assert Action.objects.get().waiting
+
+
+def test_a_pack_that_is_not_registered_takes_nothing(client: Client) -> None:
+    action = waiting(pack_name="Ghost")
+    problem(client.post("/v1/packs/Ghost/actions/take"), 404)
+    action.refresh_from_db()
+    assert action.waiting
+
+
+@pytest.mark.database
+def test_the_cost_of_a_take_does_not_grow_with_what_waits(client: Client) -> None:
+    register_pack("Wrk", env="prod")
+    counts = []
+    for _ in range(2):
+        for number in range(60):
+            waiting(labels={"env": "prod"} if number % 2 else {"env": "dev"})
+        with CaptureQueriesContext(connection) as queries:
+            assert take(client, "Wrk.env.prod")
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 5
+
+
+@pytest.mark.database
+def test_what_waits_for_others_costs_an_idle_pack_two_reads(client: Client) -> None:
+    register_pack("Wrk", env="prod")
+    for number in range(50):
+        waiting(labels={"env": f"dev{number % 5}"})
+    with CaptureQueriesContext(connection) as queries:
+        assert take(client, "Wrk.env.prod") is None
+    assert len(queries) == 2
+
+
+@pytest.mark.database
+def test_a_step_has_one_action_in_an_execution() -> None:
+    owner = queue.Owner(correlation_id="c" * 24, flow_name="f", flow_uuid="u" * 24)
+    draft = queue.Draft("s", "Wrk", {}, "Do", None, {}, {})
+    queue.enqueue(owner, [draft], timezone.now())
+    with pytest.raises(IntegrityError), transaction.atomic():
+        queue.enqueue(owner, [draft], timezone.now())
+    assert Action.objects.count() == 1
+
+
+@pytest.mark.database
+@pytest.mark.parametrize(("is_waiting", "state"), [(True, State.PENDING), (True, State.FATAL), (False, State.NEW)])
+def test_only_a_new_action_waits(is_waiting: bool, state: State) -> None:
+    action = waiting()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Action.objects.filter(id=action.id).update(waiting=is_waiting, state=state)
+
+
+def result(event: str, payload: Any = None) -> dict[str, Any]:
+    return {"event": event, "payload": payload}
+
+
+def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
+    pack, action = register_pack("Wrk"), waiting()
+    taken = queue.take(pack)
+    assert taken
+    assert taken.id == action.id
+    now = timezone.now()
+    assert queue.finish(taken, pack, result("Done", {"n": 1}), now) is Finish.COUNTED
+    for event, payload, outcome in (
+        ("Done", {"n": 1}, Finish.REPEATED),
+        ("Done", {"n": 2}, Finish.REFUSED),
+        ("FATAL", {"n": 1}, Finish.REFUSED),
+    ):
+        found = Action.objects.get(id=action.id)
+        assert queue.finish(found, pack, result(event, payload), now) is outcome
+    found = Action.objects.get(id=action.id)
+    assert (found.state, found.result) == (State.SUCCESS, result("Done", {"n": 1}))
+    assert [entry["value"] for entry in found.states] == ["NEW", "PENDING", "SUCCESS"]
+
+
+def test_a_fatal_result_makes_the_action_fatal() -> None:
+    pack = register_pack("Wrk")
+    waiting()
+    taken = queue.take(pack)
+    assert taken
+    queue.finish(taken, pack, result("FATAL", "why"), timezone.now())
+    assert Action.objects.get().state == State.FATAL
+
+
+def test_what_was_never_taken_and_what_is_for_others_cannot_be_finished() -> None:
+    pack, other, now = register_pack("Wrk"), register_pack("Other"), timezone.now()
+    action = waiting()
+    assert queue.finish(action, pack, result("Done"), now) is Finish.REFUSED
+    taken = queue.take(pack)
+    assert taken
+    assert queue.finish(taken, other, result("Done"), now) is Finish.REFUSED
+    assert Action.objects.get().state == State.PENDING

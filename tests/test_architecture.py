@@ -1,0 +1,246 @@
+"""The house's plan, held by reading the sources: who may import whom, and how long files and functions may be."""
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER = ("flyte_site", "audit", "flows", "packs", "datastore")
+MAX_FILE_LINES = 399
+MAX_FUNCTION_LINES = 80
+
+# The rooms from the cellar to the roof, and each room's line: a module imports only what stands before it. What stands
+# under one name (`flows.lang`) is one place, with an order of its own that has no circles.
+ROOMS = (
+    ("flyte_site", "ids times fields environment secret_key logs settings rest auth"),
+    ("datastore", "models lookup serializers api admin apps"),
+    ("packs", "models queue registry serializers api webapi tasks admin apps"),
+    ("flows", "lang cases document models saving steps engine serializers api tasks forms admin management apps"),
+    ("audit", "queries serializers api admin apps"),
+    ("flyte_site", "apps wsgi celery management urls"),
+)
+ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "manage"]
+
+# Nobody imports these: Django finds them by their names.
+APART = ("migrations", "apps")
+
+LANG_MAY_IMPORT = ("flows.lang", "django.template", "django.utils", "re2", "croniter")
+CLIENT_MAY_IMPORT = ("flyte_client", "httpx")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module's dotted name and its text."""
+
+    module: str
+    text: str
+    is_package: bool = False
+
+
+@dataclass(frozen=True)
+class Import:
+    """`module` is what is imported, as far as it is a module; `inside` the function that imports it, if any."""
+
+    module: str
+    line: int
+    inside: str = ""
+
+
+def read_sources(*folders: str) -> list[Source]:
+    """The sources in these folders of the project, and `manage.py`."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [_read(path) for path in [*paths, ROOT / "manage.py"]]
+
+
+def _read(path: Path) -> Source:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    is_package = parts[-1] == "__init__"
+    return Source(".".join(parts[:-1] if is_package else parts), path.read_text(encoding="utf-8"), is_package)
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def imports(source: Source, modules: set[str]) -> Iterator[Import]:
+    """What a source imports; `from packs import queue` imports `packs.queue` where that is one of `modules`."""
+    yield from _imports(source, parsed(source.text), modules, "")
+
+
+def _imports(source: Source, node: ast.AST, modules: set[str], inside: str) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(name.name, child.lineno, inside) for name in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = _base(source, child)
+            for name in child.names:
+                whole = f"{base}.{name.name}"
+                yield Import(whole if whole in modules else base, child.lineno, inside)
+        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        yield from _imports(source, child, modules, child.name if is_function else inside)  # type: ignore[attr-defined]
+
+
+def _base(source: Source, node: ast.ImportFrom) -> str:
+    """The absolute name of what stands behind `from`."""
+    parts = source.module.split(".")
+    up = node.level - (1 if source.is_package else 0)
+    above = parts[: len(parts) - up] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def within(module: str, packages: Iterable[str]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def place(module: str) -> int | None:
+    """Where a module stands in `ORDER`, by the longest name that it is under."""
+    found = [index for index, name in enumerate(ORDER) if within(module, [name])]
+    return max(found, key=lambda index: len(ORDER[index]), default=None)
+
+
+def violations(sources: list[Source], others: Iterable[str] = ()) -> list[str]:
+    """Every import that goes upward, sideways out of the order, or hides in a function. `others` are modules too."""
+    modules = {source.module for source in sources}.union(others)
+    return [
+        f"{source.module}:{one.line} {wrong}"
+        for source in sources
+        for one in imports(source, modules)
+        if (wrong := _wrong(source, one))
+    ]
+
+
+def _wrong(source: Source, one: Import) -> str:
+    own = within(one.module, (*SERVER, "flyte_client", "examples"))
+    if own and one.inside:
+        return f"imports {one.module} inside {one.inside}()"
+    if within(source.module, ["flyte_client"]):
+        return _not_among(one, CLIENT_MAY_IMPORT)
+    if within(source.module, ["flows.lang"]):
+        return _not_among(one, LANG_MAY_IMPORT)
+    return _not_below(source, one) if own and within(source.module, (*SERVER, "manage")) else ""
+
+
+def _not_among(one: Import, allowed: tuple[str, ...]) -> str:
+    standard = one.module.split(".")[0] in sys.stdlib_module_names
+    return "" if standard or within(one.module, allowed) else f"imports {one.module}"
+
+
+def _not_below(source: Source, one: Import) -> str:
+    if one.module.split(".")[-1] in APART or ".migrations." in one.module:
+        return f"imports {one.module}, which stands apart"
+    if ".migrations." in source.module:
+        return "" if within(one.module, ["flyte_site"]) else f"imports {one.module}: a migration stands by itself"
+    mine, theirs = place(source.module), place(one.module)
+    if mine is None or theirs is None:
+        return f"{source.module if mine is None else one.module} has no place in ORDER"
+    return "" if theirs <= mine else f"imports {one.module}, which stands above"
+
+
+def circles(sources: list[Source]) -> list[str]:
+    """Modules that import themselves by way of others."""
+    modules = {source.module for source in sources}
+    graph = {source.module: {one.module for one in imports(source, modules)} & modules for source in sources}
+    while leaves := {module for module, needs in graph.items() if not needs}:
+        graph = {module: needs - leaves for module, needs in graph.items() if module not in leaves}
+    return sorted(graph)
+
+
+def too_long(sources: list[Source]) -> list[str]:
+    """Files of 400 lines or more, functions of more than 80."""
+    found = []
+    for source in sources:
+        lines = source.text.count("\n")
+        if lines > MAX_FILE_LINES:
+            found.append(f"{source.module} has {lines} lines")
+        for node in ast.walk(parsed(source.text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    found.append(f"{source.module}:{node.lineno} {node.name}() has {length} lines")
+    return found
+
+
+def new_violations(source: Source) -> list[str]:
+    """What is wrong with a source that is put into the house."""
+    return violations([source], others=[one.module for one in read_sources(*SERVER)])
+
+
+def test_imports_run_only_downward() -> None:
+    assert violations(read_sources(*SERVER, "flyte_client", "examples")) == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert circles(read_sources(*SERVER, "flyte_client", "examples", "tests")) == []
+
+
+def test_files_and_functions_stay_short() -> None:
+    assert too_long(read_sources(*SERVER, "flyte_client", "examples", "tests")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "wrong"),
+    [
+        ("packs.queue", "from flows.models import Flow", "imports flows.models, which stands above"),
+        ("packs.queue", "import flows.models", "imports flows.models, which stands above"),
+        ("packs.queue", "from flows import models", "imports flows.models, which stands above"),
+        ("packs.queue", "from packs.api import TakeView", "imports packs.api, which stands above"),
+        ("packs.queue", "from . import api", "imports packs.api, which stands above"),
+        ("packs.queue", "if True:\n    from .api import TakeView", "imports packs.api, which stands above"),
+        ("packs.queue", "from packs.apps import PacksConfig", "imports packs.apps, which stands apart"),
+        ("packs.queue", "def take():\n    from packs import models", "imports packs.models inside take()"),
+        ("packs.queue", "async def take():\n    import packs.models", "imports packs.models inside take()"),
+        ("packs.things", "from packs import models", "packs.things has no place in ORDER"),
+        ("packs.api", "from packs.things import THING", "packs.things has no place in ORDER"),
+        ("flows.steps", "from flows.engine import compiled", "imports flows.engine, which stands above"),
+        ("flows.lang.values", "from flows.models import Flow", "imports flows.models"),
+        ("flows.lang.values", "from django.db import models", "imports django.db"),
+        ("flows.lang.values", "import yaml", "imports yaml"),
+        ("flows.lang.values", "from ..document import parse", "imports flows.document"),
+        ("flyte_site.rest.views", "from packs.models import Pack", "imports packs.models, which stands above"),
+        ("flyte_site.settings", "from flyte_site import urls", "imports flyte_site.urls, which stands above"),
+        ("flyte_client.pack", "from flyte_site.times import to_text", "imports flyte_site.times"),
+        ("flyte_client.pack", "import structlog", "imports structlog"),
+        ("packs.migrations.0002_x", "from packs.models import Pack", "imports packs.models: a migration stands by"),
+        ("manage", "from flyte_site.apps import FlyteSiteConfig", "imports flyte_site.apps, which stands apart"),
+    ],
+)
+def test_the_checker_catches_a_bad_import(module: str, text: str, wrong: str) -> None:
+    (found,) = new_violations(Source(module, text))
+    assert wrong in found
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("packs.api", "from packs import models, queue"),
+        ("packs.api", "def take():\n    import json"),
+        ("flows.engine", "from packs import queue\nfrom datastore.lookup import get_value"),
+        ("flows.lang.values", "import re2\nfrom django.utils.html import escape\nfrom flows.lang import errors"),
+        ("flyte_client.pack", "import httpx\nfrom flyte_client import errors\nfrom . import links"),
+    ],
+)
+def test_the_checker_lets_good_imports_pass(module: str, text: str) -> None:
+    assert new_violations(Source(module, text)) == []
+
+
+def test_the_checker_finds_circles() -> None:
+    sources = [Source("a", "import b"), Source("b", "import c"), Source("c", "from a import x"), Source("d", "")]
+    assert circles(sources) == ["a", "b", "c"]
+
+
+def test_the_checker_measures_files_and_functions() -> None:
+    body = "    pass\n"
+    fine = Source("fine", "def f():\n" + body * (MAX_FUNCTION_LINES - 1))
+    long = Source("long", "def f():\n" + body * MAX_FUNCTION_LINES)
+    assert too_long([fine, long, Source("file", "x = 1\n" * 400)]) == [
+        "long:1 f() has 81 lines",
+        "file has 400 lines",
+    ]
