@@ -1,6 +1,7 @@
 """The datastore over REST: values of any bytes and content type."""
 
 import re
+from io import BytesIO
 from typing import Any
 
 import structlog
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from multipart import MultipartError, MultipartParser, MultipartPart  # type: ignore[import-untyped]
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,7 +18,6 @@ from datastore.models import Item
 from flyte_site.rest.bodies import media_type, whole_body
 from flyte_site.rest.fields import ProblemSerializer
 from flyte_site.rest.media import empty
-from flyte_site.rest.multipart import MultipartError, Part, parse_multipart
 from flyte_site.rest.problems import Problem, bad_input, not_found
 from flyte_site.rest.views import APIView, listing, whole_number
 
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_CONTENT_TYPE = "text/plain; charset=us-ascii"
 MAX_KEY = 512
+# Bodies are bounded before they are parsed, so that parts may stay in memory.
+LIMITS: dict[str, Any] = {"part_limit": 100, "spool_limit": 2**31, "memory_limit": 2**31, "headersize_limit": 16384}
 MAX_ID = 2**53
 # Types that a browser runs or renders as a page: offered for download, so that a stored value can't act as this site.
 PASSIVE = re.compile(
@@ -79,10 +82,10 @@ class ItemView(APIView):
         """Put a value under the key: 201 for a new item, 204 for one that was there."""
         if len(key) > MAX_KEY or any(ord(character) < 32 or ord(character) == 127 for character in key):
             raise bad_input({"path": "key", "message": f"has more than {MAX_KEY} or control characters"})
-        value, description = _uploaded(request)
+        value, kind, description = _uploaded(request)
         _, created = Item.objects.update_or_create(
             key=key,
-            defaults={"value": value.data, "content_type": content_type(value), "description": description},
+            defaults={"value": value, "content_type": kind, "description": description},
         )
         log.info("datastore_item_put", key=key, created=created)
         return empty(201 if created else 204)
@@ -99,29 +102,29 @@ class ItemView(APIView):
         return empty(204)
 
 
-def _uploaded(request: Request) -> tuple[Part, str]:
-    """The `value` file of a multipart body, and the description from the body or the query."""
+def _uploaded(request: Request) -> tuple[bytes, str, str]:
+    """The `value` file of a multipart body, its content type, and the description from the body or the query."""
     kind, parameters = media_type(request)
     if kind != "multipart/form-data":
         raise bad_input({"path": "value", "message": "must come as a file part of multipart form data"})
     try:
-        parts = parse_multipart(whole_body(request), parameters.get("boundary", ""))
+        parts = MultipartParser(BytesIO(whole_body(request)), parameters.get("boundary", ""), **LIMITS).parts()
     except MultipartError as error:
         raise bad_input({"path": "value", "message": f"the multipart body can't be read: {error}"}) from None
     value = next((part for part in parts if part.name == "value" and part.filename), None)
-    if value is None or not value.data:
+    if value is None or not value.size:
         raise bad_input({"path": "value", "message": "must be a file part with a file name, and not empty"})
-    if len(value.data) > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
+    if value.size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
         most = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
-        raise Problem(413, f"the value has {len(value.data)} bytes; {most} are taken")
-    fields = [part.data.decode("utf-8", "replace") for part in parts if part.name == "description"]
+        raise Problem(413, f"the value has {value.size} bytes; {most} are taken")
+    fields = [part.raw.decode("utf-8", "replace") for part in parts if part.name == "description"]
     description = next(filter(None, fields), "") or request.query_params.get("description", "")
-    return value, description.replace("\x00", "")
+    return value.raw, content_type(value), description.replace("\x00", "")
 
 
-def content_type(value: Part) -> str:
+def content_type(value: MultipartPart) -> str:
     """The content type of an uploaded part, parameters and all. Raises `Problem` 400 for what is none."""
-    whole = value.content_type or DEFAULT_CONTENT_TYPE
+    whole = value.headers.get("Content-Type") or DEFAULT_CONTENT_TYPE
     if len(whole) > 255 or not _MEDIA_TYPE.fullmatch(whole):
         raise bad_input({"path": "value", "message": f"has no usable content type: {whole[:80]!r}"})
     return whole

@@ -1,11 +1,20 @@
 """Values for templates: `get_value(key)`."""
 
-from typing import Any
+import threading
+from typing import Any, NamedTuple
 
+from cachetools import LRUCache, cached
 from django.utils.http import parse_header_parameters
 
 from datastore.models import Item
 from flyte_site.rest.documents import decode_text, parse_json
+
+KEPT_BYTES = 16 * 1024 * 1024
+
+
+class _Decoded(NamedTuple):
+    value: Any
+    size: int
 
 
 def get_value(key: str) -> Any:
@@ -18,9 +27,19 @@ def get_value(key: str) -> Any:
     if item is None:
         raise LookupError(f"the datastore has no item {key!r}")
     try:
-        return decode(bytes(item.value), item.content_type)
+        return _decoded(bytes(item.value), item.content_type).value
     except ValueError as error:
         raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
+
+
+def _size(decoded: _Decoded) -> int:
+    return decoded.size
+
+
+@cached(LRUCache(maxsize=KEPT_BYTES, getsizeof=_size), lock=threading.Lock())
+def _decoded(value: bytes, content_type: str) -> _Decoded:
+    """What was read of a value is kept by the value itself, so that a new one is never taken for the old."""
+    return _Decoded(decode(value, content_type), len(value))
 
 
 def decode(value: bytes, content_type: str) -> Any:

@@ -37,7 +37,6 @@ def put_raw(client: Client, body: bytes, content_type: str = MULTIPART) -> Any:
         b"y--edge",
         b"x--edge--\r\ny",
         b"\n--edge--\n\r--edge\r",
-        b"\r\n--edgeX\r\n\r\n--edge-\r\n--edge---\r\n",
         b"-" * 1000,
         os.urandom(200_000),
     ],
@@ -47,6 +46,11 @@ def test_a_value_comes_back_byte_for_byte(client: Client, value: bytes) -> None:
     got = client.get("/v1/datastore/key")
     assert (got.status_code, got.content) == (200, value)
     assert (got.headers["Content-Type"], got.headers["Content-Length"]) == ("application/octet-stream", str(len(value)))
+
+
+def test_a_value_with_the_boundary_at_the_start_of_a_line_is_refused_and_never_cut(client: Client) -> None:
+    assert paths_of_errors(put_value(client, "key", b"begin\r\n--edgeX\r\nend")) == ["value"]
+    assert not Item.objects.exists()
 
 
 def test_a_new_item_is_201_and_one_that_was_there_204(client: Client) -> None:
@@ -166,6 +170,8 @@ def test_what_is_no_file_part_named_value_is_refused(client: Client, body: bytes
 def test_a_body_that_ends_too_early_is_refused(client: Client) -> None:
     for end in (len(WHOLE) - 3, WHOLE.index(b"\r\n--edge--"), WHOLE.index(b"lo\r\n"), WHOLE.index(b"hello")):
         assert paths_of_errors(put_raw(client, WHOLE[:end])) == ["value"]
+    unfinished = b'--edge\r\nContent-Disposition: form-data; name="description"\r\n\r\nwhat f'
+    assert paths_of_errors(put_raw(client, WHOLE.removesuffix(b"--edge--\r\n") + unfinished)) == ["value"]
     assert Item.objects.count() == 0
 
 

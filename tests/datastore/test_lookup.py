@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from datastore import lookup
 from datastore.lookup import decode, get_value, is_json
 from datastore.models import Item
 
@@ -110,3 +111,21 @@ def test_a_value_that_cannot_be_read_is_named_with_the_reason() -> None:
     Item.objects.create(key="bad", value=b"not json", content_type=JSON)
     with pytest.raises(LookupError, match="the datastore's item 'bad' can't be read: not JSON"):
         get_value("bad")
+
+
+@pytest.mark.django_db
+def test_a_value_is_read_once_a_version_and_a_new_one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    decode = lookup.decode
+
+    def counting(value: bytes, content_type: str) -> Any:
+        read.append(value)
+        return decode(value, content_type)
+
+    monkeypatch.setattr(lookup, "decode", counting)
+    item = Item.objects.create(key="counted", value=b'{"count": 1}', content_type="application/json")
+    assert [lookup.get_value("counted") for _ in range(3)] == [{"count": 1}] * 3
+    item.value = b'{"count": 2}'
+    item.save()
+    assert [lookup.get_value("counted") for _ in range(3)] == [{"count": 2}] * 3
+    assert read == [b'{"count": 1}', b'{"count": 2}']
