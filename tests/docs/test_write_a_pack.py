@@ -1,33 +1,27 @@
 """The page on writing a pack: its program runs, and its curl lines work."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.docs.pages import PATIENCE, at, blocks, wait_for
 from tests.server import ROOT, Server, StartServer
 
 pytestmark = pytest.mark.acceptance
 
-PAGE = (ROOT / "docs" / "how-to" / "write-a-pack.md").read_text()
-PATIENCE = 20.0
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+PAGE = ROOT / "docs" / "how-to" / "write-a-pack.md"
 
 
 @contextmanager
 def folder_pack(folder: Path, server: Server) -> Iterator[None]:
-    (folder / "folder_pack.py").write_text(blocks("python")[0])
+    (folder / "folder_pack.py").write_text(blocks(PAGE, "python")[0])
     environment = {**os.environ, "FLYTE_API": server.url, "FLYTE_POLL_INTERVAL": "0.1", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "folder_pack.py"], cwd=folder, env=environment)
     try:
@@ -37,13 +31,6 @@ def folder_pack(folder: Path, server: Server) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_pack_on_the_page_tells_of_files_and_writes_them(start_server: StartServer, tmp_path: Path) -> None:
@@ -71,6 +58,6 @@ def test_the_pack_on_the_page_tells_of_files_and_writes_them(start_server: Start
 
 def test_the_curl_lines_on_the_page_work(start_server: StartServer) -> None:
     server = start_server()
-    for line in (block for block in blocks("sh") if block.startswith("curl")):
-        command = line.replace("http://localhost:8080", server.url).replace("curl ", "curl --fail --silent ", 1)
+    for line in (block for block in blocks(PAGE, "sh") if block.startswith("curl")):
+        command = at(server, line).replace("curl ", "curl --fail --silent ", 1)
         assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 0, line

@@ -1,0 +1,33 @@
+"""The project's pages, and what in them can be run."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.server import ROOT, Server
+
+PATIENCE = 20.0
+
+
+def pages() -> list[Path]:
+    """Every page of the project."""
+    return [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def at(server: Server, command: str) -> str:
+    """A command as it is printed, but for the server's address."""
+    return command.replace("http://localhost:8080", server.url)
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Waits until it is so, but not for ever."""
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
