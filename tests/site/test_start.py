@@ -60,6 +60,11 @@ def test_manage_check_lists_all_bad_ones_with_their_ids(tmp_path: Path) -> None:
         assert line in done.stderr
 
 
+def test_manage_check_has_nothing_to_say_about_the_defaults(tmp_path: Path) -> None:
+    done = manage("check", folder=tmp_path, environment={})
+    assert (done.returncode, done.stderr, "no issues" in done.stdout) == (0, "", True)
+
+
 def test_the_originals_mongo_host_is_told_in_one_line_and_the_start_goes_on(
     tmp_path: Path, start_server: StartServer
 ) -> None:

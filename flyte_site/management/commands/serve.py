@@ -64,6 +64,8 @@ def options() -> dict[str, Any]:
         "graceful_timeout": GRACE_SECONDS,
         "timeout": 60,
         "keepalive": 75,
+        "forwarder_headers": "",  # a caller's SCRIPT_NAME would move the path
+        "limit_request_line": 8190,  # a pack's id of 512 characters, each of which may be escaped as twelve
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
         "proc_name": "flyte",

@@ -1,0 +1,102 @@
+"""Ids, times, and JSON kept as text."""
+
+import json
+import re
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from flyte_site.ids import new_id
+from flyte_site.times import from_text, to_text
+from packs.models import Action
+from tests.packs.actions import waiting
+
+
+@pytest.mark.unit
+def test_ids_are_24_hexadecimal_digits_that_begin_with_the_time() -> None:
+    before = datetime.now(UTC)
+    found = new_id()
+    assert re.fullmatch("[0-9a-f]{24}", found)
+    made = datetime.fromtimestamp(int(found[:12], 16) / 1000, UTC)
+    assert before - timedelta(milliseconds=2) <= made <= datetime.now(UTC) + timedelta(milliseconds=2)
+
+
+@pytest.mark.unit
+def test_ids_of_one_process_sort_in_the_order_in_which_they_were_made() -> None:
+    found = [new_id() for _ in range(10_000)]
+    assert found == sorted(set(found))
+
+
+@pytest.mark.unit
+def test_ids_made_by_several_threads_never_meet() -> None:
+    made: list[list[str]] = [[] for _ in range(8)]
+
+    def make(into: list[str]) -> None:
+        into += [new_id() for _ in range(2000)]
+
+    threads = [threading.Thread(target=make, args=(into,)) for into in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({one for into in made for one in into}) == 16_000
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-21T05:30:28.849Z", datetime(2026, 11, 21, 5, 30, 28, 849000, UTC)),
+        ("2026-11-21t05:30:28z", datetime(2026, 11, 21, 5, 30, 28, 0, UTC)),
+        ("2026-11-21T05:30:28.5+01:00", datetime(2026, 11, 21, 4, 30, 28, 500000, UTC)),
+        ("2026-11-21T05:30:28.123456789Z", datetime(2026, 11, 21, 5, 30, 28, 123456, UTC)),
+        ("2024-02-29T23:59:59-23:59", datetime(2024, 3, 1, 23, 58, 59, 0, UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_read_as_in_rfc_3339(text: str, moment: datetime) -> None:
+    assert from_text(text) == moment
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2026-11-21",
+        "2026-11-21T05:30:28",
+        "2026-11-21 05:30:28Z",
+        "2026-13-01T00:00:00Z",
+        "2023-02-29T00:00:00Z",
+        "2026-11-21T24:00:00Z",
+        "2026-11-21T05:30:28.Z",
+        "2026-11-21T05:30:28+25:00",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+        "٢٠٢٦-11-21T05:30:28Z",
+    ],
+)
+def test_what_is_no_such_time_raises_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        from_text(text)
+
+
+@pytest.mark.unit
+def test_a_time_is_written_in_utc_with_milliseconds() -> None:
+    moment = datetime(2026, 11, 21, 5, 30, 28, 849999, timezone(timedelta(hours=1)))
+    assert to_text(moment) == "2026-11-21T04:30:28.849Z"
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value",
+    [None, {}, [], "", 0, False, "a\0b", "日本😀", 1e21, 1.5, 10**400, -0.0, {"b": 1, "a": {"d": [None], "c": ""}}],
+)
+def test_json_comes_back_from_the_database_as_it_went_in(value: Any) -> None:
+    found = Action.objects.get(id=waiting(input=value).id).input
+    assert json.dumps(found) == json.dumps(value)
+    assert type(found) is type(value)
