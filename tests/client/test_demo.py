@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo.bank_holidays import bank_holidays
+from tests.programs import needs
 
 from .program import ROOT
 
@@ -30,6 +31,7 @@ def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_quickstart_runs_from_the_message_to_the_answer() -> None:
+    needs("curl", "jq")
     # Settings of the caller's own server must not get into the demo's.
     done = run_demo(FLYTE_PORT="nonsense", FLYTE_DATABASE_URL="sqlite:////nowhere/at/all", FLYTE_LABELS="env=other")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -44,6 +46,7 @@ def test_the_quickstart_runs_from_the_message_to_the_answer() -> None:
 
 
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    needs("curl")
     for name in ("bash", "curl"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     done = run_demo(PATH=str(tmp_path))

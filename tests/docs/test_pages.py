@@ -11,6 +11,7 @@ from typing import IO
 import pytest
 
 from tests.docs.pages import PATIENCE, at, blocks, pages, wait_for
+from tests.programs import needs
 from tests.server import ROOT, StartServer
 
 README = ROOT / "README.md"
@@ -55,6 +56,7 @@ def program(command: str, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]
 
 @pytest.mark.acceptance
 def test_the_readmes_first_flow_runs_as_it_is_printed(start_server: StartServer, tmp_path: Path) -> None:
+    needs("curl")
     server = start_server()
     lines = [at(server, block.strip()) for block in blocks(README, "sh")]
     shell, console = (line for line in lines if "flyte_client.packs" in line)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.docs.pages import PATIENCE, at, blocks, wait_for
+from tests.programs import needs
 from tests.server import ROOT, Server, StartServer
 
 pytestmark = pytest.mark.acceptance
@@ -57,6 +58,7 @@ def test_the_pack_on_the_page_tells_of_files_and_writes_them(start_server: Start
 
 
 def test_the_curl_lines_on_the_page_work(start_server: StartServer) -> None:
+    needs("curl")
     server = start_server()
     for line in (block for block in blocks(PAGE, "sh") if block.startswith("curl")):
         command = at(server, line).replace("curl ", "curl --fail --silent ", 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import needs
 from tests.server import ROOT, Server
 
 from .world import FLOWS, MEDIA_TYPES, World, flow_files, read, states
@@ -69,6 +70,7 @@ def test_each_flow_is_loaded_by_a_curl_line_with_its_media_type(path: Path) -> N
 def test_what_the_page_tells_to_type_runs_the_flow_to_its_end(
     world: World, examples_server: Server, path: Path
 ) -> None:
+    needs("curl")
     script = f"{STRICT_CURL}{introduction()}\n{section_of(path.name).commands}".replace(ADDRESS, examples_server.url)
     done = subprocess.run(
         ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False

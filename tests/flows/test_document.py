@@ -83,6 +83,7 @@ def test_every_error_is_told_at_once_with_its_path() -> None:
         ({"name": 5, "steps": []}, "name"),
         ({"name": "a\nb", "steps": []}, "name"),
         ({"name": "x" * 256, "steps": []}, "name"),
+        ({"name": "x", "steps": [], "description": "a\x00b"}, "description"),
         ({"name": "x", "steps": ["s"]}, "steps[0]"),
         ({"name": "x", "steps": [], "enabled": "yes"}, "enabled"),
         ({"name": "x", "steps": [], "labels": ["a"]}, "labels"),
