@@ -182,6 +182,8 @@ class Reader:
         if not isinstance(value, str):
             self.error(path, f"must be text, not {_kind(value)}{_quote_hint(value)}")
             return ""
+        if "\x00" in value:
+            self.error(path, "must have no NUL character, which PostgreSQL can't keep")
         return value
 
     def text_list(self, value: Any, path: str) -> tuple[str, ...]:
