@@ -43,7 +43,7 @@ class Reader:
         self.warnings.append(Finding(path, message))
 
     def flow(self, value: Any) -> FlowDocument:
-        data = self.mapping(value, "", FLOW_KEYS)
+        data = self.mapping(self.without_links(value), "", FLOW_KEYS)
         name = self.name(data, "name", "name")
         description = self.text(data, "description", "description")
         labels = self.labels(data.get("labels"), "labels")
@@ -68,6 +68,13 @@ class Reader:
         return FlowDocument(
             name, description, labels, enabled, steps, source, tuple(sorted(self.warnings, key=lambda w: w.path))
         )
+
+    def without_links(self, value: Any) -> Any:
+        """A flow as the server gave it brings its links along; they are not the flow's."""
+        if not isinstance(value, Mapping) or "links" not in value:
+            return value
+        self.warn("links", "are the server's, and not kept")
+        return {key: item for key, item in value.items() if key != "links"}
 
     def step(self, value: Any, index: int) -> Step:
         path = f"steps[{index}]"

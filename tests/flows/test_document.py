@@ -135,6 +135,12 @@ def test_labels_inside_an_event_or_command_count_as_pack_labels_with_a_warning()
     assert parse(value).source["steps"][0]["event"] == {"packName": "P", "name": "E", "packLabels": {"env": "x"}}
 
 
+def test_a_flow_as_the_server_gave_it_can_be_posted_with_its_links() -> None:
+    value = b.document(b.step(), links=[{"href": "http://h", "rel": "self"}])
+    assert set(warnings(value)) == {"links"}
+    assert "links" not in parse(value).source
+
+
 def test_labels_beside_pack_labels_are_an_error() -> None:
     both = {"packName": "P", "name": "E", "labels": {"a": "b"}, "packLabels": {"c": "d"}}
     assert "steps[0].event.labels" in errors(one_step(event=both))
