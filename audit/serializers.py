@@ -5,19 +5,20 @@ from typing import Any
 
 from rest_framework import serializers
 
-from flows.models import Event, Execution
+from flows.models import Event, Execution, ExecutionState
 from flows.serializers import StepSchema
 from flyte_site.rest.fields import LinkSerializer
 from flyte_site.rest.links import Links
 from flyte_site.times import to_text
-from packs.models import Action
+from packs.models import Action, State
 
 
 class StateSchema(serializers.Serializer[Any]):
-    """A state and since when."""
+    """A state and since when; what was cancelled is `FATAL`, with `cancelled` beside it."""
 
     value = serializers.ChoiceField(choices=["NEW", "PENDING", "SUCCESS", "FATAL"])
     time = serializers.DateTimeField()
+    cancelled = serializers.BooleanField(required=False)
 
 
 class PackSeenSchema(serializers.Serializer[Any]):
@@ -38,6 +39,17 @@ class EventSchema(serializers.Serializer[Any]):
     receivedAt = serializers.DateTimeField()  # noqa: N815
 
 
+class AttemptSchema(serializers.Serializer[Any]):
+    """What became of a take that did not end the action: it is tried again; or, with `late`, came too late."""
+
+    attempt = serializers.IntegerField()
+    packId = serializers.CharField(allow_blank=True)  # noqa: N815
+    time = serializers.DateTimeField()
+    late = serializers.BooleanField(required=False)
+    leaseEnded = serializers.BooleanField(required=False)  # noqa: N815
+    result = EventSchema()
+
+
 class ActionSchema(serializers.Serializer[Any]):
     """An action: what was asked of which pack, why, and what came of it."""
 
@@ -55,6 +67,7 @@ class ActionSchema(serializers.Serializer[Any]):
     context = serializers.DictField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
     trigger = EventSchema()
     result = EventSchema(required=False)
+    history = AttemptSchema(many=True, required=False)
 
 
 class StepErrorSchema(serializers.Serializer[Any]):
@@ -82,6 +95,8 @@ class ExecutionSchema(serializers.Serializer[Any]):
     steps = StepSchema(many=True)
     actions = serializers.DictField(child=ActionSchema())
     errors = StepErrorSchema(many=True, required=False)  # type: ignore[assignment]
+    cancelled = serializers.BooleanField(required=False)
+    replayOf = serializers.CharField(required=False)  # noqa: N815
     links = LinkSerializer(many=True)
 
 
@@ -139,19 +154,24 @@ def execution_detail(execution: Execution, actions: Sequence[Action], links: Lin
     shown["actions"] = {action.step_id: action_detail(action) for action in actions}
     if execution.errors:
         shown["errors"] = execution.errors
+    if execution.state == ExecutionState.CANCELLED:
+        shown["cancelled"] = True
+    if execution.replay_of:
+        shown["replayOf"] = execution.replay_of
     return shown | {"links": [links.to("self", "v1", "audit", "flows", execution.id)]}
 
 
 def action_detail(action: Action) -> dict[str, Any]:
     """`ActionSchema` of an action: what is empty is left out, as in the original."""
-    optional = {"packLabels": action.pack_labels, "context": action.context}
+    states = [_state(entry) for entry in action.states]
+    optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.history}
     shown: dict[str, Any] = {"id": action.id, "name": action.name, "packName": action.pack_name}
     shown |= {key: value for key, value in optional.items() if value}
     if action.input is not None:
         shown["input"] = action.input
     shown |= {
-        "state": action.states[-1],
-        "states": action.states,
+        "state": states[-1],
+        "states": states,
         "correlationId": action.correlation_id,
         "flowName": action.flow_name,
         "flowUUID": action.flow_uuid,
@@ -159,6 +179,13 @@ def action_detail(action: Action) -> dict[str, Any]:
         "trigger": action.trigger,
     }
     return shown | ({"result": action.result} if action.result else {})
+
+
+def _state(entry: dict[str, str]) -> dict[str, Any]:
+    """A state in the words that the original's readers know: what was cancelled is FATAL to them, and says more."""
+    if entry["value"] != State.CANCELLED:
+        return dict(entry)
+    return {"value": str(State.FATAL), "time": entry["time"], "cancelled": True}
 
 
 def event_detail(event: Event, links: Links) -> dict[str, Any]:

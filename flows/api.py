@@ -1,15 +1,19 @@
 """Flows over REST, and the two doors for what happens: events, and results of actions."""
 
+import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.http import HttpResponse
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flows import engine, saving, serializers
+from flows import control, engine, saving, serializers
 from flows.document import TEXT_PLACES, Finding, FlowError, parse
 from flows.models import Flow
 from flows.steps import Event, PackSeen
@@ -17,14 +21,19 @@ from flyte_site.rest.bodies import media_type, read_document, read_text
 from flyte_site.rest.fields import ProblemSerializer
 from flyte_site.rest.media import empty
 from flyte_site.rest.problems import InputError, Problem, bad_input, not_found
-from flyte_site.rest.views import APIView, by_name, listing
-from packs import registry
-from packs.models import Pack
+from flyte_site.rest.views import APIView, by_name, listing, whole_number
+from packs import queue, registry
+from packs.models import Action, Pack
 from packs.queue import Finish
 
 log = structlog.get_logger(__name__)
 
 WARNING_HEADER = "X-Flyte-Warning"
+KEY_HEADER = "Idempotency-Key"
+MAX_KEY = 255
+MAX_ATTEMPT = 30_000
+ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
+CONTROL_ANSWERS = {204: None, 404: ProblemSerializer, 409: ProblemSerializer}
 # A proxy in front may take no more than 4 KiB for all headers of an answer.
 MAX_WARNING_LENGTH = 1500
 
@@ -99,7 +108,11 @@ class EventView(APIView):
     def post(self, request: Request, pack_id: str) -> Any:
         """Take an event. 202 means that all it causes is kept."""
         pack = registry.seen(pack_id)
-        engine.handle_event(read_event(request, pack))
+        event = read_event(request, pack)
+        try:
+            engine.handle_event(event, idempotency(request))
+        except engine.OtherEventError:
+            raise Problem(422, f"the {KEY_HEADER} was sent with another event before") from None
         return empty(202)
 
 
@@ -110,20 +123,111 @@ class ResultView(APIView):
         operation_id="actionResult",
         tags=["action"],
         request=serializers.EventInput,
+        parameters=[ATTEMPT_PARAMETER],
         responses={202: None, 400: ProblemSerializer, 404: ProblemSerializer, 409: ProblemSerializer},
     )
     def post(self, request: Request, pack_id: str, action_id: str) -> Any:
         """Take a result, which is an event again: `FATAL` if the command failed beyond what its events can say.
 
-        The same result again is fine; another one for a finished action is refused with 409.
+        The same result again is fine; another one, or one of an attempt that is over, is refused with 409.
         """
         pack = registry.seen(pack_id)
-        finish = engine.complete(action_id, pack, read_event(request, pack))
+        finish = engine.complete(action_id, pack, read_event(request, pack), attempt_of(request))
         if finish is None:
             raise not_found(f"action {action_id!r}")
         if finish is Finish.REFUSED:
             raise Problem(409, "no result of this pack is expected: the action is not its to finish, or is finished")
         return empty(202)
+
+
+class HeartbeatView(APIView):
+    """Where packs say that they are still at it."""
+
+    @extend_schema(
+        operation_id="extendAction",
+        tags=["action"],
+        request=None,
+        parameters=[ATTEMPT_PARAMETER],
+        responses={204: None, 404: ProblemSerializer, 409: ProblemSerializer},
+    )
+    def post(self, request: Request, pack_id: str, action_id: str) -> Any:
+        """Begin the time for an action anew. 409 when it is no longer this pack's: then its work is for nothing."""
+        pack = registry.seen(pack_id)
+        if queue.extend(action_id, pack, attempt_of(request)):
+            return empty(204)
+        if not Action.objects.filter(id=action_id).exists():
+            raise not_found(f"action {action_id!r}")
+        raise Problem(409, "the action is no longer this pack's")
+
+
+class ControlView(APIView):
+    """What all views have that change what runs."""
+
+    def done(self, correlation_id: str, what: Callable[[], bool]) -> HttpResponse:
+        """204 when it is done, 404 and 409 when it can't be."""
+        try:
+            found = what()
+        except control.NotPossibleError as reason:
+            raise Problem(409, str(reason)) from None
+        if not found:
+            raise not_found(f"execution {correlation_id!r}, or no such step in it")
+        return empty(204)
+
+
+class CancelView(ControlView):
+    """Stops an execution."""
+
+    @extend_schema(operation_id="cancelExecution", tags=["flowAudit"], request=None, responses=CONTROL_ANSWERS)
+    def post(self, request: Request, correlation_id: str) -> Any:
+        """Cancel: what waits is not given to anybody any more, results of what is under way come too late."""
+        return self.done(correlation_id, lambda: control.cancel(correlation_id))
+
+
+class RetryView(ControlView):
+    """Runs a failed step again."""
+
+    @extend_schema(operation_id="retryStep", tags=["flowAudit"], request=None, responses=CONTROL_ANSWERS)
+    def post(self, request: Request, correlation_id: str, step_id: str) -> Any:
+        """Let a step's action that ended FATAL be taken again, with the same input."""
+        return self.done(correlation_id, lambda: control.retry(correlation_id, step_id))
+
+
+class ReplayView(APIView):
+    """Runs a flow again."""
+
+    @extend_schema(
+        operation_id="replayEvent",
+        tags=["flowAudit"],
+        request=None,
+        parameters=[OpenApiParameter("flows", enum=["own", "all"], description="Who hears of the event again.")],
+        responses={202: serializers.Replayed, 404: ProblemSerializer, 409: ProblemSerializer},
+    )
+    def post(self, request: Request, correlation_id: str) -> Response:
+        """Take the event that began an execution again, on the flow as it is now (`flows=all`: on every flow)."""
+        try:
+            begun = control.replay(correlation_id, every_flow=request.query_params.get("flows") == "all")
+        except control.NotPossibleError as reason:
+            raise Problem(409, str(reason)) from None
+        if begun is None:
+            raise not_found(f"execution {correlation_id!r}")
+        links = [self.links.to("execution", "v1", "audit", "flows", one) for one in begun]
+        return Response({"correlationIds": begun, "links": links}, status=202)
+
+
+def attempt_of(request: Request) -> int:
+    """The attempt that the caller speaks of; a link that names none means the first."""
+    return whole_number(request, "attempt", 1, most=MAX_ATTEMPT)
+
+
+def idempotency(request: Request) -> engine.Once | None:
+    """What tells this event from others, where its sender gave it a key. Raises `Problem` 400."""
+    key = request.headers.get(KEY_HEADER, "")
+    if not key:
+        return None
+    if len(key) > MAX_KEY or not key.isprintable():
+        raise bad_input({"path": KEY_HEADER, "message": f"must have at most {MAX_KEY} printable characters"})
+    kind = request.headers.get("Content-Type", "")
+    return engine.Once(key, hashlib.sha256(kind.encode() + b"\n" + request.body).hexdigest())
 
 
 def read_event(request: Request, pack: Pack) -> Event:

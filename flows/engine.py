@@ -6,19 +6,20 @@ transaction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from datastore.lookup import get_value
 from flows.document import FlowDocument, Step, parse
 from flows.models import Event as EventRow
-from flows.models import Execution, ExecutionState, Flow, FlowVersion
+from flows.models import Execution, ExecutionState, Flow, FlowVersion, ReceivedKey
 from flows.steps import Event, Kind, Outcome, PackSeen, evaluate, listens
 from flyte_site.ids import new_id
 from flyte_site.times import from_text, to_text
@@ -29,6 +30,7 @@ from packs.queue import Draft, Finish, Owner
 log = structlog.get_logger(__name__)
 
 COMPILED_FLOWS = 2048
+KEY_LIFE = timedelta(hours=24)
 
 
 @dataclass
@@ -63,40 +65,108 @@ def compiled(version_id: str) -> FlowDocument:
     return parse(FlowVersion.objects.only("document").get(id=version_id).document)
 
 
-def handle_event(event: Event) -> None:
-    """Start every flow that listens to the event. When this returns, all that it causes is committed."""
-    attempts = _try_triggers(event)
-    if attempts:
+class OtherEventError(Exception):
+    """The idempotency key was used for another event."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """What tells an event that is sent again from another one: the sender's key, and a digest of what was sent."""
+
+    key: str
+    digest: str
+
+
+def handle_event(event: Event, once: Once | None = None) -> None:
+    """Start every flow that listens to the event. When this returns, all that it causes is committed.
+
+    With `once`, an event that was taken already starts nothing again; raises `OtherEventError` where its key was used
+    for another.
+    """
+    attempts = try_triggers(event)
+    if attempts or once:
         with transaction.atomic():
-            event_id = new_id()
-            for attempt in attempts:
-                _start(attempt, event, event_id)
-            _record(event_id, event, attempts)
+            if once and not _first_time(event, once):
+                return
+            start_flows(event, attempts)
         _forget_old_events(event)
     log.info("event_received", pack=event.pack.identity, event_name=event.name, flows=len(attempts))
 
 
-def complete(action_id: str, pack: Pack, event: Event) -> Finish | None:
+def start_flows(event: Event, attempts: list[Attempt], replay_of: str = "") -> None:
+    """Begin the executions of an event, and keep the event; within a transaction."""
+    event_id = new_id()
+    for attempt in attempts:
+        _start(attempt, event, event_id, replay_of)
+    _record(event_id, event, attempts)
+
+
+def _first_time(event: Event, once: Once) -> bool:
+    """Note the key; False where the same event was taken with it. A key is forgotten after a day."""
+    own = ReceivedKey.objects.filter(pack_identity=event.pack.identity, key=once.key)
+    own.filter(received_at__lte=event.received_at - KEY_LIFE).delete()
+    noted = {"digest": once.digest, "received_at": event.received_at}
+    known, first = ReceivedKey.objects.get_or_create(pack_identity=event.pack.identity, key=once.key, defaults=noted)
+    if known.digest != once.digest:
+        raise OtherEventError(once.key)
+    return first
+
+
+def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Finish | None:
     """Take a result: finish its action, continue its execution, start the flows that listen to it – or nothing at all.
 
-    None where there is no such action. When this returns, all that the result causes is committed.
+    `attempt` says which take of the action it is the result of. None where there is no such action. When this returns,
+    all that the result causes is committed.
     """
     action = Action.objects.filter(id=action_id).only("correlation_id", "state").first()
     if action is None:
         return None
-    attempts = _try_triggers(event) if action.state == State.PENDING else []
+    attempts = try_triggers(event) if action.state == State.PENDING else []
     with transaction.atomic():
         execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
-        current = Action.objects.filter(id=action_id).first()
+        current = queue.locked(action_id)
         if execution is None or current is None:
             return None
-        finish = queue.finish(current, pack, event.audit(), event.received_at)
+        finish = queue.finish(current, pack, attempt, event.audit(), event.received_at)
         if finish is Finish.COUNTED:
             _after_finish(execution, current, event, attempts)
     if finish is Finish.COUNTED:
         _forget_old_events(event)
     log.info("result_received", pack=pack.identity, action=action_id, event_name=event.name, outcome=finish.value)
     return finish
+
+
+def end_lease(action_id: str) -> Finish | None:
+    """End the attempt of an action whose lease has ended, as a FATAL result would; None where it has none any more."""
+    action = Action.objects.filter(id=action_id).first()
+    if action is None:
+        return None
+    event = _lease_event(action)
+    attempts = try_triggers(event) if action.attempt > action.retries else []
+    with transaction.atomic():
+        execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
+        current = queue.locked(action_id)
+        if execution is None or current is None or not queue.lease_has_ended(current, event.received_at):
+            return None
+        finish = queue.end_lease(current, event.audit(), event.received_at)
+        if finish is Finish.COUNTED:
+            _after_finish(execution, current, event, attempts)
+    log.warning("lease_ended", pack=action.holder, action=action_id, attempt=action.attempt, outcome=finish.value)
+    return finish
+
+
+def _lease_event(action: Action) -> Event:
+    """The event that stands for a result that did not come."""
+    now = timezone.now()
+    holder = Pack.objects.filter(identity=action.holder).first()
+    pack = PackSeen(action.holder, action.pack_name, holder.labels if holder else action.pack_labels)
+    payload = {
+        "reason": "lease expired",
+        "command": action.name,
+        "packId": action.holder,
+        "attempt": action.attempt,
+    }
+    return Event(pack, queue.FATAL_EVENT, payload, now, now)
 
 
 def _after_finish(execution: Execution, action: Action, event: Event, attempts: list[Attempt]) -> None:
@@ -108,11 +178,13 @@ def _after_finish(execution: Execution, action: Action, event: Event, attempts: 
     _record(event_id, event, [own, *attempts] if own.outcomes else attempts, execution.id)
 
 
-def _try_triggers(event: Event) -> list[Attempt]:
+def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Attempt]:
     """Judge the trigger steps of the flows that listen to the event; found by an index, each flow apart from others."""
-    flows = Flow.objects.filter(
-        enabled=True, listeners__pack_name=event.pack.name, listeners__event_name=event.name
-    ).order_by("id")
+    flows = (
+        (Flow.objects.all() if among is None else among)
+        .filter(enabled=True, listeners__pack_name=event.pack.name, listeners__event_name=event.name)
+        .order_by("id")
+    )
     attempts = [Attempt(name, version_id) for name, version_id in flows.values_list("name", "version_id")]
     for attempt in attempts:
         try:
@@ -125,21 +197,21 @@ def _try_triggers(event: Event) -> list[Attempt]:
     return attempts
 
 
-def _start(attempt: Attempt, event: Event, event_id: str) -> None:
+def _start(attempt: Attempt, event: Event, event_id: str, replay_of: str = "") -> None:
     """Begin an execution with all trigger steps that fired; what fails is undone for this flow alone."""
     if not attempt.drafts:
         return
     attempt.correlation_id = new_id()
     try:
         with transaction.atomic():
-            _create_execution(attempt, event, event_id)
+            _create_execution(attempt, event, event_id, replay_of)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         attempt.fail(error)
 
 
-def _create_execution(attempt: Attempt, event: Event, event_id: str) -> None:
+def _create_execution(attempt: Attempt, event: Event, event_id: str, replay_of: str) -> None:
     owner = Owner(attempt.correlation_id, attempt.flow_name, attempt.version_id)
     actions = queue.enqueue(owner, attempt.drafts, event.received_at)
     errors = [_error(outcome, event) for outcome in attempt.outcomes if outcome.kind is Kind.ERROR]
@@ -150,6 +222,8 @@ def _create_execution(attempt: Attempt, event: Event, event_id: str) -> None:
         event_id=event_id,
         errors=errors,
         started_at=event.received_at,
+        changed_at=event.received_at,
+        replay_of=replay_of,
         latest_action_id=actions[-1].id,
     )
 
@@ -181,7 +255,7 @@ def _judge_followers(document: FlowDocument, actions: list[Action], action: Acti
         cause = _cause(step, by_step, action)
         if cause is None:
             continue
-        seen = event if cause.id == action.id else _event_of(cause)
+        seen = event if cause.id == action.id else event_of(cause.result)
         outcome = evaluate(step, seen, _inherited(actions, cause), get_value)
         if outcome.draft:
             outcome = replace(outcome, draft=replace(outcome.draft, triggered_by=cause.id))
@@ -217,9 +291,8 @@ def _inherited(actions: Iterable[Action], cause: Action) -> dict[str, str]:
     return merged
 
 
-def _event_of(action: Action) -> Event:
-    """The event that an action's result was."""
-    result = action.result
+def event_of(result: Mapping[str, Any]) -> Event:
+    """The event that the audit shows so."""
     pack = PackSeen(result["pack"]["id"], result["pack"]["name"], result["pack"].get("labels", {}))
     times = (from_text(result["createdAt"]), from_text(result["receivedAt"]))
     return Event(pack, result["event"], result.get("payload"), *times)
@@ -234,7 +307,8 @@ def _settle(execution: Execution, actions: Sequence[Action], attempt: Attempt, e
     if all(action.finished for action in actions):
         execution.state = _end_state(execution, actions)
         execution.ended_at = event.received_at
-    execution.save(update_fields=["errors", "latest_action_id", "state", "ended_at"])
+    execution.changed_at = event.received_at
+    execution.save(update_fields=["errors", "latest_action_id", "state", "ended_at", "changed_at"])
 
 
 def _end_state(execution: Execution, actions: Sequence[Action]) -> ExecutionState:

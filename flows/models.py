@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from flyte_site.fields import JSONText
 from flyte_site.ids import new_id
@@ -91,6 +92,7 @@ class ExecutionState(models.TextChoices):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Execution(models.Model):
@@ -108,6 +110,8 @@ class Execution(models.Model):
     errors: Any = JSONText(default=list)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(default=timezone.now, db_index=True)
+    replay_of = models.CharField(max_length=24, blank=True, default="")
     latest_action_id = models.CharField(max_length=24)
 
     class Meta:
@@ -122,3 +126,20 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.flow_name} {self.id}"
+
+
+class ReceivedKey(models.Model):
+    """The `Idempotency-Key` of an event that was taken, so that the same event is not taken twice."""
+
+    pack_identity = models.CharField(max_length=512)
+    key = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64)
+    received_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pack_identity", "key"], name="one_event_a_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pack_identity} {self.key}"

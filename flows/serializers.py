@@ -101,6 +101,13 @@ class FlowOutput(FlowInput):
     links = LinkSerializer(many=True)
 
 
+class Replayed(serializers.Serializer[Any]):
+    """The executions that a replayed event began."""
+
+    correlationIds = serializers.ListField(child=serializers.CharField())  # noqa: N815
+    links = LinkSerializer(many=True)
+
+
 def summary(flow: Flow, links: Links) -> dict[str, Any]:
     """`FlowSummary` of a flow."""
     shown: dict[str, Any] = {"name": flow.name}

@@ -137,6 +137,9 @@ def _evaluate(step: Step, event: Event, inherited: Mapping[str, str], evaluation
         input=step.command.input.resolve(evaluation),
         context=context,
         trigger=event.audit(),
+        timeout=step.command.timeout,
+        retries=step.command.retries,
+        backoff=step.command.backoff,
     )
     return Outcome(step.id, Kind.FIRED, draft=draft)
 

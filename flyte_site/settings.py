@@ -37,6 +37,12 @@ FLYTE_MAX_DATASTORE_VALUE_BYTES = env.integer(
     "FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * 1024 * 1024, least=1024, most=1024**3, check_id="flyte.E008"
 )
 
+# How long who took an action has it, where its step does not say, and how often ended leases are looked for.
+FLYTE_ACTION_LEASE_SECONDS = env.integer(
+    "FLYTE_ACTION_LEASE_SECONDS", 86_400, least=1, most=YEARS, check_id="flyte.E025"
+)
+FLYTE_LEASE_CHECK_SECONDS = env.integer("FLYTE_LEASE_CHECK_SECONDS", 15, least=1, most=DAY, check_id="flyte.E026")
+
 # What it keeps, and for how long.
 FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, least=1, most=10_000, check_id="flyte.E009")
 FLYTE_TTL_IN_SECONDS = env.integer("FLYTE_TTL_IN_SECONDS", 31_557_600, least=1, most=YEARS, check_id="flyte.E010")

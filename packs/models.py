@@ -69,13 +69,18 @@ class State(models.TextChoices):
     PENDING = "PENDING"
     SUCCESS = "SUCCESS"
     FATAL = "FATAL"
+    CANCELLED = "CANCELLED"
 
 
 FINISHED = (State.SUCCESS, State.FATAL)
 
 
 class Action(models.Model):
-    """One command for some pack: queued, taken, done. Knows nothing of flows but plain values."""
+    """One command for some pack: queued, taken, done. Knows nothing of flows but plain values.
+
+    `timeout` and `backoff` are in seconds. `attempt` counts the takes; `history` has what became of each that did not
+    end the action, and results that came too late.
+    """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
     correlation_id = models.CharField(max_length=24)
@@ -92,8 +97,16 @@ class Action(models.Model):
     trigger = JSONText()
     triggered_by = models.CharField(max_length=24, blank=True, default="")
 
+    timeout = models.PositiveIntegerField(null=True)
+    retries = models.PositiveSmallIntegerField(default=0)
+    backoff = models.FloatField(default=0)
+
     state = models.CharField(max_length=9, choices=State, default=State.NEW)
     waiting = models.BooleanField(default=True)
+    ready_at = models.DateTimeField(default=timezone.now)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lease_ends_at = models.DateTimeField(null=True)
+    history: Any = JSONText(default=list)
     states: Any = JSONText(default=list)
     holder = models.CharField(max_length=512, blank=True, default="")
     result = JSONText(null=True)
@@ -111,7 +124,10 @@ class Action(models.Model):
         indexes: ClassVar = [
             # What waits, and nothing else: stays small however much is done. A boolean column stands in the condition
             # because SQLite uses a partial index only where the query repeats its condition word by word.
-            models.Index(fields=["pack_name", "label_key", "id"], condition=Q(waiting=True), name="waiting_actions"),
+            models.Index(
+                fields=["pack_name", "label_key", "ready_at", "id"], condition=Q(waiting=True), name="waiting_actions"
+            ),
+            models.Index(fields=["lease_ends_at"], condition=Q(lease_ends_at__isnull=False), name="leased_actions"),
             models.Index(fields=["pack_name", "id"], name="actions_by_pack"),
             models.Index(fields=["name", "id"], name="actions_by_command"),
             models.Index(fields=["step_id", "id"], name="actions_by_step"),

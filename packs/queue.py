@@ -5,12 +5,14 @@ It knows packs and actions, not flows. Callers hold the lock of the execution th
 """
 
 import json
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -20,6 +22,10 @@ from packs.models import Action, Pack, State, label_key
 # Read at once, so that a taker that loses races need not ask again each time.
 CANDIDATES = 20
 FATAL_EVENT = "FATAL"
+MAX_DELAY_SECONDS = 24 * 60 * 60
+AT_ONCE = timedelta(0)
+# Results that come too late are kept, but nobody may fill the database with them.
+MAX_HISTORY = 200
 
 # The labels that waiting actions of one pack name ask for: as many index look-ups as there are different ones,
 # however many actions wait (a "loose index scan", which neither database does by itself).
@@ -47,6 +53,9 @@ class Draft:
     context: dict[str, str]
     trigger: dict[str, Any]
     triggered_by: str = ""
+    timeout: int | None = None
+    retries: int = 0
+    backoff: float = 0
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,11 @@ class Owner:
 
 
 class Finish(Enum):
-    """What became of a result: it counted, was an exact repeat, or came when none was expected."""
+    """What became of a result: it ended its action, was a FATAL that is tried again, was an exact repeat, or came when
+    none was expected."""
 
     COUNTED = "counted"
+    RETRIED = "retried"
     REPEATED = "repeated"
     REFUSED = "refused"
 
@@ -85,6 +96,10 @@ def _action(owner: Owner, draft: Draft, now: datetime) -> Action:
         context=draft.context,
         trigger=draft.trigger,
         triggered_by=draft.triggered_by,
+        timeout=draft.timeout,
+        retries=draft.retries,
+        backoff=draft.backoff,
+        ready_at=now,
         states=[_entry(State.NEW, now)],
     )
 
@@ -109,13 +124,13 @@ def _oldest_waiting(pack: Pack, command_names: list[str]) -> list[str]:
     One look-up for each kind of labels: asked for several kinds at once, both databases would rather walk through all
     that was ever done.
     """
-    waiting = Action.objects.filter(waiting=True, pack_name=pack.name)
+    waiting = Action.objects.filter(waiting=True, pack_name=pack.name, ready_at__lte=timezone.now())
     if command_names:
         waiting = waiting.filter(name__in=command_names)
-    found: list[str] = []
+    found: list[tuple[datetime, str]] = []
     for key in _takeable_keys(pack):
-        found += waiting.filter(label_key=key).order_by("id").values_list("id", flat=True)[:CANDIDATES]
-    return sorted(found)[:CANDIDATES]
+        found += waiting.filter(label_key=key).order_by("ready_at", "id").values_list("ready_at", "id")[:CANDIDATES]
+    return [action_id for _, action_id in sorted(found)[:CANDIDATES]]
 
 
 def _takeable_keys(pack: Pack) -> list[str]:
@@ -126,25 +141,136 @@ def _takeable_keys(pack: Pack) -> list[str]:
 
 
 def _claim(action: Action, pack: Pack) -> bool:
+    now = timezone.now()
     action.state, action.waiting, action.holder = State.PENDING, False, pack.identity
-    action.states = [*action.states, _entry(State.PENDING, timezone.now())]
+    action.states = [*action.states, _entry(State.PENDING, now)]
+    action.attempt += 1
+    action.lease_ends_at = _lease_end(action, now)
     changed = Action.objects.filter(id=action.id, waiting=True).update(
-        state=action.state, waiting=False, holder=action.holder, states=action.states
+        state=action.state,
+        waiting=False,
+        holder=action.holder,
+        states=action.states,
+        attempt=action.attempt,
+        lease_ends_at=action.lease_ends_at,
     )
     return changed == 1
 
 
-def finish(action: Action, pack: Pack, result: dict[str, Any], now: datetime) -> Finish:
-    """Note a result on an action whose execution is locked; `result` is the event as the audit shows it."""
-    if not pack.can_take(action) or action.waiting:
+def _lease_end(action: Action, now: datetime) -> datetime:
+    return now + timedelta(seconds=action.timeout or settings.FLYTE_ACTION_LEASE_SECONDS)
+
+
+def extend(action_id: str, pack: Pack, attempt: int) -> bool:
+    """Begin the holder's lease anew; False where it is no longer this pack's, or this attempt's."""
+    mine = Action.objects.filter(id=action_id, state=State.PENDING, holder=pack.identity, attempt=attempt)
+    action = mine.first()
+    return action is not None and mine.update(lease_ends_at=_lease_end(action, timezone.now())) == 1
+
+
+def leases_that_ended(now: datetime, limit: int) -> list[str]:
+    """Ids of taken actions whose lease has ended, the longest ago first."""
+    ended = Action.objects.filter(lease_ends_at__lte=now).order_by("lease_ends_at")
+    return list(ended.values_list("id", flat=True)[:limit])
+
+
+def locked(action_id: str) -> Action | None:
+    """The action, its row locked until the transaction ends; the execution is locked already."""
+    return Action.objects.select_for_update().filter(id=action_id).first()
+
+
+def lease_has_ended(action: Action, now: datetime) -> bool:
+    """Whether a locked action is still with someone whose time is up."""
+    return action.lease_ends_at is not None and action.lease_ends_at <= now
+
+
+def finish(action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime) -> Finish:
+    """Note a pack's result of an attempt on an action that is locked; `result` is the event as the audit shows it."""
+    if not pack.can_take(action):
         return Finish.REFUSED
-    if action.finished:
-        return Finish.REPEATED if _same(action.result, result) else Finish.REFUSED
-    action.state = State.FATAL if result["event"] == FATAL_EVENT else State.SUCCESS
+    if _is_repeat(action, attempt, result):
+        return Finish.REPEATED
+    if action.state != State.PENDING or attempt != action.attempt:
+        _note_late(action, pack, attempt, result, now)
+        return Finish.REFUSED
+    return _end_attempt(action, result, now)
+
+
+def end_lease(action: Action, result: dict[str, Any], now: datetime) -> Finish:
+    """End the attempt of a locked action whose lease has ended; `result` stands for the one that did not come."""
+    action.history = [*action.history, {**_attempt_entry(action, result, now), "leaseEnded": True}]
+    return _end_attempt(action, result, now)
+
+
+def _end_attempt(action: Action, result: dict[str, Any], now: datetime) -> Finish:
+    """End the current attempt with this result: a FATAL one is tried again while the step's retries allow it."""
+    fatal = result["event"] == FATAL_EVENT
+    if fatal and action.attempt <= action.retries:
+        requeue(action, result, now, delay(action))
+        return Finish.RETRIED
     action.result, action.finished_at = result, now
-    action.states = [*action.states, _entry(action.state, now)]
-    action.save(update_fields=["state", "result", "finished_at", "states"])
+    _enter(action, State.FATAL if fatal else State.SUCCESS, now)
     return Finish.COUNTED
+
+
+def delay(action: Action) -> timedelta:
+    """How long the next attempt waits: the step's backoff, doubled with each attempt, give or take a quarter."""
+    seconds = action.backoff * 2 ** min(action.attempt - 1, 30)
+    return timedelta(seconds=min(seconds, MAX_DELAY_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311
+
+
+def requeue(action: Action, result: dict[str, Any], now: datetime, wait: timedelta) -> None:
+    """Let a locked action be taken again; what its last attempt ended with goes into its history."""
+    if not _lease_ended(action, action.attempt):
+        action.history = [*action.history, _attempt_entry(action, result, now)]
+    action.result = action.finished_at = None
+    action.ready_at = now + wait
+    _enter(action, State.NEW, now)
+
+
+def cancel(action: Action, now: datetime) -> None:
+    """Take a locked action out of the queue, or from whoever has it; finished ones stay as they are."""
+    if action.state in (State.NEW, State.PENDING):
+        action.finished_at = now
+        _enter(action, State.CANCELLED, now)
+
+
+def _enter(action: Action, state: State, now: datetime) -> None:
+    action.state, action.waiting, action.lease_ends_at = state, state == State.NEW, None
+    action.states = [*action.states, _entry(state, now)]
+    action.save(
+        update_fields=[
+            "state", "waiting", "lease_ends_at", "states", "result", "finished_at", "ready_at", "history",
+        ]
+    )  # fmt: skip
+
+
+def _is_repeat(action: Action, attempt: int, result: dict[str, Any]) -> bool:
+    if action.finished and attempt == action.attempt:
+        return _same(action.result, result)
+    ended = (entry for entry in action.history if entry["attempt"] == attempt and not entry.get("late"))
+    return any(_same(entry["result"], result) for entry in ended)
+
+
+def _note_late(action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime) -> None:
+    """Keep what came too late: someone will ask what became of the work.
+
+    What contradicts the result that the attempt already gave is not late, but wrong, and not kept.
+    """
+    answered = action.finished and attempt == action.attempt and not _lease_ended(action, attempt)
+    if answered or not 0 < attempt <= action.attempt or len(action.history) >= MAX_HISTORY:
+        return
+    entry = {"attempt": attempt, "packId": pack.identity, "time": to_text(now), "late": True, "result": result}
+    action.history = [*action.history, entry]
+    action.save(update_fields=["history"])
+
+
+def _lease_ended(action: Action, attempt: int) -> bool:
+    return any(entry["attempt"] == attempt and entry.get("leaseEnded") for entry in action.history)
+
+
+def _attempt_entry(action: Action, result: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {"attempt": action.attempt, "packId": action.holder, "time": to_text(now), "result": result}
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -154,5 +154,7 @@ def _command(command: Mapping[str, Any], place: tuple[str, ...], links: Links) -
 
 def taken(action: Action, pack: Pack, links: Links) -> dict[str, Any]:
     """`TakenAction` of an action that `pack` has just taken."""
-    result = links.documented("#/actionResult", "v1", "packs", pack.identity, "actions", action.id, "result")
+    query = f"attempt={action.attempt}" if action.attempt > 1 else ""
+    place = ("v1", "packs", pack.identity, "actions", action.id, "result")
+    result = links.documented("#/actionResult", *place, query=query)
     return {"command": action.name, "input": action.input, "links": [result]}

@@ -22,7 +22,7 @@ ROOMS = (
     ("flyte_site", "ids times fields environment secret_key logs settings rest auth"),
     ("datastore", "models lookup serializers api admin apps"),
     ("packs", "models queue registry serializers api webapi tasks admin apps"),
-    ("flows", "lang cases document models saving steps engine serializers api tasks forms admin management apps"),
+    ("flows", "lang cases document models saving steps engine control serializers api tasks forms admin management apps"),
     ("audit", "queries serializers api admin apps"),
     ("flyte_site", "apps wsgi celery management urls"),
 )

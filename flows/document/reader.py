@@ -109,9 +109,6 @@ class Reader:
     def command(self, step: Mapping[str, Any], step_path: str) -> Command:
         path = f"{step_path}.command"
         data = self.part(step, "command", path, COMMAND_KEYS)
-        for option in ("timeout", "retries", "backoff"):
-            if data.get(option) is not None:
-                self.warn(f"{path}.{option}", "is kept, but this version of the server does not act on it yet")
         return Command(
             pack_name=self.name(data, "packName", f"{path}.packName"),
             name=self.name(data, "name", f"{path}.name"),

@@ -56,8 +56,8 @@ def take(taker: Pack) -> Action:
 
 
 def give(taker: Pack, action: Action, name: str = "Done", payload: Any = None) -> Finish | None:
-    """The pack posts a result."""
-    return engine.complete(action.id, taker, event(taker, name, payload))
+    """The pack posts the result of an attempt, as the action was when it was taken."""
+    return engine.complete(action.id, taker, event(taker, name, payload), action.attempt or 1)
 
 
 def work(taker: Pack, name: str = "Done", payload: Any = None) -> Action:

@@ -192,14 +192,14 @@ def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
     assert taken
     assert taken.id == action.id
     now = timezone.now()
-    assert queue.finish(taken, pack, result("Done", {"n": 1}), now) is Finish.COUNTED
+    assert queue.finish(taken, pack, 1, result("Done", {"n": 1}), now) is Finish.COUNTED
     for event, payload, outcome in (
         ("Done", {"n": 1}, Finish.REPEATED),
         ("Done", {"n": 2}, Finish.REFUSED),
         ("FATAL", {"n": 1}, Finish.REFUSED),
     ):
         found = Action.objects.get(id=action.id)
-        assert queue.finish(found, pack, result(event, payload), now) is outcome
+        assert queue.finish(found, pack, 1, result(event, payload), now) is outcome
     found = Action.objects.get(id=action.id)
     assert (found.state, found.result) == (State.SUCCESS, result("Done", {"n": 1}))
     assert [entry["value"] for entry in found.states] == ["NEW", "PENDING", "SUCCESS"]
@@ -210,15 +210,15 @@ def test_a_fatal_result_makes_the_action_fatal() -> None:
     waiting()
     taken = queue.take(pack)
     assert taken
-    queue.finish(taken, pack, result("FATAL", "why"), timezone.now())
+    queue.finish(taken, pack, 1, result("FATAL", "why"), timezone.now())
     assert Action.objects.get().state == State.FATAL
 
 
 def test_what_was_never_taken_and_what_is_for_others_cannot_be_finished() -> None:
     pack, other, now = register_pack("Wrk"), register_pack("Other"), timezone.now()
     action = waiting()
-    assert queue.finish(action, pack, result("Done"), now) is Finish.REFUSED
+    assert queue.finish(action, pack, 1, result("Done"), now) is Finish.REFUSED
     taken = queue.take(pack)
     assert taken
-    assert queue.finish(taken, other, result("Done"), now) is Finish.REFUSED
+    assert queue.finish(taken, other, 1, result("Done"), now) is Finish.REFUSED
     assert Action.objects.get().state == State.PENDING

@@ -1,0 +1,38 @@
+"""`manage.py execution`: cancel one, retry a step of it, replay its event."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from flows import control
+
+
+class Command(BaseCommand):
+    """Run control for scripts; the API has the same under `/v1/audit/flows/{id}/…`."""
+
+    help = "Cancel an execution, retry a step of it that ended FATAL, or replay the event that began it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("correlation_id")
+        parser.add_argument("what", choices=["cancel", "retry", "replay"])
+        parser.add_argument("step_id", nargs="?", help="for retry: the step")
+        parser.add_argument("--all-flows", action="store_true", help="for replay: every flow that listens hears of it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if (options["what"] == "retry") != bool(options["step_id"]):
+            raise CommandError("retry needs the id of a step, and only retry does")
+        try:
+            done = self.do(options)
+        except control.NotPossibleError as reason:
+            raise CommandError(str(reason)) from None
+        if done is None or done is False:
+            raise CommandError(f"there is no execution {options['correlation_id']!r}, or no such step in it")
+        self.stdout.write("\n".join(done) if isinstance(done, list) else f"{options['what']}: done")
+
+    def do(self, options: dict[str, Any]) -> bool | list[str] | None:
+        if options["what"] == "cancel":
+            return control.cancel(options["correlation_id"])
+        if options["what"] == "retry":
+            return control.retry(options["correlation_id"], options["step_id"])
+        return control.replay(options["correlation_id"], every_flow=options["all_flows"])

@@ -1,0 +1,160 @@
+"""Cancel, retry, replay."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.http import HttpResponse
+from django.test import Client
+
+from flows import control
+from flows.models import Execution, ExecutionState
+from packs.models import Action, State
+from packs.queue import Finish
+from tests.flows import builders as b
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def post(path: str, **query: str) -> HttpResponse:
+    return Client().post(path, query_params=query)  # type: ignore[return-value]
+
+
+def audit() -> Any:
+    return Client().get(f"/v1/audit/flows/{b.only_execution().id}").json()
+
+
+def test_a_cancelled_execution_gives_nothing_to_anybody_and_takes_no_results() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="c"))
+    b.tell(source)
+    taken = b.take(worker)
+    assert post(f"/v1/audit/flows/{b.only_execution().id}/cancel").status_code == 204
+    with pytest.raises(AssertionError, match="nothing waits"):
+        b.take(worker)
+    assert b.give(worker, taken, payload="late") is Finish.REFUSED
+    assert Action.objects.get(id=taken.id).history[0]["result"]["payload"] == "late"
+    assert b.fired(b.only_execution()) == {"a", "b"}
+    assert b.only_execution().state == ExecutionState.CANCELLED
+
+
+def test_the_originals_readers_see_a_cancelled_action_as_fatal() -> None:
+    source = b.pack("Src")
+    b.save(b.step(id="a"))
+    b.tell(source)
+    control.cancel(b.only_execution().id)
+    shown = audit()
+    state = shown["actions"]["a"]["state"]
+    assert (state["value"], state["cancelled"], shown["cancelled"]) == ("FATAL", True, True)
+
+
+def test_finished_actions_of_a_cancelled_execution_stay_as_they_are() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"), b.step(id="b"))
+    b.tell(source)
+    b.work(worker)
+    control.cancel(b.only_execution().id)
+    assert set(Action.objects.values_list("state", flat=True)) == {State.SUCCESS, State.CANCELLED}
+
+
+def test_what_has_ended_can_not_be_cancelled() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"))
+    b.tell(source)
+    b.work(worker)
+    answer = post(f"/v1/audit/flows/{b.only_execution().id}/cancel")
+    assert (answer.status_code, b.only_execution().state) == (409, ExecutionState.SUCCEEDED)
+    assert post("/v1/audit/flows/none/cancel").status_code == 404
+
+
+def test_a_retried_step_runs_again_and_followers_that_fired_do_not() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(
+        b.step(id="a", command={"packName": "Wrk", "name": "Do", "input": "same"}),
+        b.follower("a", id="alarm", event="FATAL"),
+        b.follower("a", id="next"),
+    )
+    b.tell(source)
+    b.work(worker, name="FATAL", payload="boom")
+    b.work(worker, name="Unheard")
+    execution = b.only_execution()
+    assert post(f"/v1/audit/flows/{execution.id}/steps/a/retry").status_code == 204
+    assert b.only_execution().state == ExecutionState.RUNNING
+    again = b.take(worker)
+    assert (again.step_id, again.input, again.attempt) == ("a", "same", 2)
+    assert b.give(worker, again) is Finish.COUNTED
+    assert b.fired(execution) == {"a", "alarm", "next"}
+    b.work(worker, name="Unheard")
+    assert b.only_execution().state == ExecutionState.SUCCEEDED
+    assert audit()["actions"]["a"]["history"][0]["result"]["payload"] == "boom"
+
+
+def test_only_a_step_that_ended_fatal_can_be_retried() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"))
+    b.tell(source)
+    path = f"/v1/audit/flows/{b.only_execution().id}/steps"
+    assert post(f"{path}/a/retry").status_code == 409, "it waits"
+    b.work(worker)
+    assert post(f"{path}/a/retry").status_code == 409, "it succeeded"
+    assert post(f"{path}/none/retry").status_code == 404
+    assert post("/v1/audit/flows/none/steps/a/retry").status_code == 404
+
+
+def test_a_replay_runs_the_flow_as_it_is_now_and_names_the_old_execution() -> None:
+    source = b.pack("Src")
+    b.save(b.step(id="old"))
+    b.tell(source, payload={"n": 1})
+    old = b.only_execution()
+    b.save(b.step(id="new"))
+    b.save(b.step(id="other"), name="other flow")
+    answer = post(f"/v1/audit/flows/{old.id}/replay")
+    assert answer.status_code == 202
+    (begun,) = answer.json()["correlationIds"]  # type: ignore[attr-defined]
+    execution = Execution.objects.get(id=begun)
+    assert (b.fired(execution), execution.replay_of, execution.flow_name) == ({"new"}, old.id, "flow")
+    assert Action.objects.get(step_id="new").trigger["payload"] == {"n": 1}
+    assert Client().get(f"/v1/audit/flows/{begun}").json()["replayOf"] == old.id
+    assert Execution.objects.count() == 2
+
+
+def test_a_replay_for_all_reaches_every_flow_that_listens() -> None:
+    source = b.pack("Src")
+    b.save(b.step())
+    b.tell(source)
+    old = b.only_execution()
+    b.save(b.step(), name="other flow")
+    assert post(f"/v1/audit/flows/{old.id}/replay", flows="all").status_code == 202
+    assert Execution.objects.filter(replay_of=old.id).count() == 2
+
+
+def test_a_replay_that_nothing_listens_to_is_refused() -> None:
+    source = b.pack("Src")
+    b.save(b.step())
+    b.tell(source)
+    old = b.only_execution()
+    b.save(b.step(), enabled=False)
+    assert post(f"/v1/audit/flows/{old.id}/replay").status_code == 409
+    assert post("/v1/audit/flows/none/replay").status_code == 404
+
+
+def test_scripts_cancel_retry_and_replay() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"))
+    b.tell(source)
+    first = b.only_execution()
+    b.work(worker, name="FATAL")
+    call_command("execution", first.id, "retry", "a")
+    assert Execution.objects.get(id=first.id).state == ExecutionState.RUNNING
+    call_command("execution", first.id, "cancel")
+    assert Execution.objects.get(id=first.id).state == ExecutionState.CANCELLED
+    out = StringIO()
+    call_command("execution", first.id, "replay", stdout=out)
+    assert Execution.objects.get(id=out.getvalue().strip()).replay_of == first.id
+
+
+@pytest.mark.parametrize("words", [("none", "cancel"), ("none", "retry"), ("none", "retry", "a"), ("none", "replay")])
+def test_what_a_script_can_not_do_is_told(words: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=r"none|needs"):
+        call_command("execution", *words)

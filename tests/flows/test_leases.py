@@ -1,0 +1,234 @@
+"""Leases, retries and late results: what becomes of work that nobody finishes, or that fails."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from flows import tasks
+from flows.models import ExecutionState
+from packs.models import Action, State
+from packs.queue import Finish
+from tests.flows import builders as b
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def command(**options: Any) -> dict[str, Any]:
+    return {"packName": "Wrk", "name": "Do", "input": "{{ Event.Payload }}", **options}
+
+
+def let_time_pass(**time: float) -> None:
+    """Move everything that waits for a time nearer."""
+    earlier = timedelta(**time)
+    Action.objects.update(ready_at=F("ready_at") - earlier)
+    Action.objects.filter(lease_ends_at__isnull=False).update(lease_ends_at=F("lease_ends_at") - earlier)
+
+
+def the_action(step_id: str = "a") -> Action:
+    return Action.objects.get(step_id=step_id)
+
+
+def test_a_lease_lasts_as_long_as_the_step_says_else_as_the_setting_says() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(timeout="10m")), b.step(id="b", command=command()))
+    b.tell(source)
+    with override_settings(FLYTE_ACTION_LEASE_SECONDS=60):
+        ends = [b.take(worker).lease_ends_at for _ in range(2)]
+    now = timezone.now()
+    left = [round((end - now).total_seconds(), -1) for end in ends if end]
+    assert left == [600, 60]
+
+
+def test_a_lease_that_has_not_ended_is_left_alone() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(timeout="10m")))
+    b.tell(source)
+    b.take(worker)
+    let_time_pass(minutes=9)
+    assert tasks.end_leases() == 0
+    assert the_action().state == State.PENDING
+
+
+def test_a_lease_that_ends_without_retries_is_fatal_and_flows_can_react() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk", env="x")
+    b.save(b.step(id="a", command=command(timeout="10m")), b.follower("a", id="alarm", event="FATAL"))
+    b.save(b.step(event={"packName": "Wrk", "name": "FATAL", "packLabels": {"env": "x"}}), name="watching")
+    b.tell(source)
+    b.take(worker)
+    let_time_pass(minutes=11)
+    assert tasks.end_leases(dry_run=True) == 1
+    assert the_action().state == State.PENDING
+    assert tasks.end_leases() == 1
+    action = the_action()
+    assert action.state == State.FATAL
+    assert action.result["payload"] == {
+        "reason": "lease expired",
+        "command": "Do",
+        "packId": "Wrk.env.x",
+        "attempt": 1,
+    }
+    assert the_action("alarm").trigger == action.result
+    assert Action.objects.filter(flow_name="watching").count() == 1
+    assert tasks.end_leases() == 0, "once"
+
+
+def test_a_lease_that_ends_is_tried_again_while_retries_allow_it() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(timeout="1m", retries=1)), b.follower("a", id="alarm", event="FATAL"))
+    b.tell(source)
+    b.take(worker)
+    let_time_pass(minutes=2)
+    assert tasks.end_leases() == 1
+    assert (the_action().state, the_action().waiting) == (State.NEW, True)
+    assert b.fired(b.only_execution()) == {"a"}, "a FATAL that is tried again emits nothing"
+    again = b.take(worker)
+    assert (again.attempt, again.input) == (2, "")
+    let_time_pass(minutes=2)
+    tasks.end_leases()
+    assert the_action().state == State.FATAL
+    assert b.fired(b.only_execution()) == {"a", "alarm"}
+    assert [(entry["attempt"], entry["result"]["payload"]["reason"]) for entry in the_action().history] == [
+        (1, "lease expired"),
+        (2, "lease expired"),
+    ]
+
+
+def test_a_fatal_result_is_tried_again_after_the_backoff_which_doubles() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=2, backoff=100)))
+    b.tell(source)
+    waits = []
+    for _ in range(2):
+        assert b.give(worker, b.take(worker), "FATAL", "boom") is Finish.RETRIED
+        waits.append((the_action().ready_at - timezone.now()).total_seconds())
+        with pytest.raises(AssertionError, match="nothing waits"):
+            b.take(worker)
+        let_time_pass(seconds=1000)
+    assert 70 < waits[0] < 130
+    assert 140 < waits[1] < 260
+    assert b.give(worker, b.take(worker), "FATAL", "boom") is Finish.COUNTED
+    assert the_action().state == State.FATAL
+
+
+def test_an_attempt_that_succeeds_ends_the_retries() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=5)), b.follower("a", id="b"))
+    b.tell(source)
+    b.give(worker, b.take(worker), "FATAL", "boom")
+    assert b.only_execution().state == ExecutionState.RUNNING
+    assert b.give(worker, b.take(worker)) is Finish.COUNTED
+    assert b.fired(b.only_execution()) == {"a", "b"}
+
+
+def test_only_the_current_attempts_result_counts_and_a_late_one_is_kept() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(timeout="1m", retries=1)))
+    b.tell(source)
+    first = b.take(worker)
+    let_time_pass(minutes=2)
+    tasks.end_leases()
+    assert b.give(worker, first, payload="too late") is Finish.REFUSED, "waiting for the next attempt"
+    second = b.take(worker)
+    assert b.give(worker, first, payload="far too late") is Finish.REFUSED
+    assert b.give(worker, second, payload="in time") is Finish.COUNTED
+    assert b.give(worker, first, payload="long after") is Finish.REFUSED
+    assert the_action().result["payload"] == "in time"
+    late = [entry["result"]["payload"] for entry in the_action().history if entry.get("late")]
+    assert late == ["too late", "far too late", "long after"]
+
+
+def test_a_result_that_comes_after_the_lease_ended_for_good_is_kept() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(timeout="1m")))
+    b.tell(source)
+    taken = b.take(worker)
+    let_time_pass(minutes=2)
+    tasks.end_leases()
+    assert b.give(worker, taken, payload="too late") is Finish.REFUSED
+    ended, late = the_action().history
+    assert (ended["leaseEnded"], late["late"], late["result"]["payload"]) == (True, True, "too late")
+
+
+def test_a_second_opinion_on_a_finished_action_is_not_kept() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"))
+    b.tell(source)
+    taken = b.take(worker)
+    b.give(worker, taken, payload=1)
+    assert b.give(worker, taken, payload=2) is Finish.REFUSED
+    assert the_action().history == []
+
+
+def test_the_repeat_of_a_fatal_result_that_is_tried_again_is_taken_and_does_nothing() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=1)))
+    b.tell(source)
+    first = b.take(worker)
+    assert b.give(worker, first, "FATAL", "boom") is Finish.RETRIED
+    assert b.give(worker, first, "FATAL", "boom") is Finish.REPEATED
+    second = b.take(worker)
+    assert b.give(worker, first, "FATAL", "boom") is Finish.REPEATED
+    assert (the_action().state, the_action().attempt) == (State.PENDING, second.attempt)
+
+
+def test_the_result_link_names_the_attempt_from_the_second_on() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=1)))
+    b.tell(source)
+    take = "/v1/packs/Wrk/actions/take"
+    first = Client().post(take).json()["links"][0]["href"]
+    assert first.endswith("/result")
+    body = {"event": "FATAL"}
+    assert Client().post(first, body, content_type="application/json").status_code == 202
+    second = Client().post(take).json()["links"][0]["href"]
+    assert second == f"{first}?attempt=2"
+    assert Client().post(first, {"event": "Done"}, content_type="application/json").status_code == 409
+    assert Client().post(second, {"event": "Done"}, content_type="application/json").status_code == 202
+    assert worker.identity == the_action().holder
+
+
+def test_a_heartbeat_begins_the_lease_anew_for_its_holder_alone() -> None:
+    source, worker, other = b.pack("Src"), b.pack("Wrk"), b.pack("Wrk", env="x")
+    b.save(b.step(id="a", command=command(timeout="10m", retries=1)))
+    b.tell(source)
+
+    def beat(pack: Any, query: str = "") -> int:
+        return Client().post(f"/v1/packs/{pack}/actions/{the_action().id}/heartbeat{query}").status_code
+
+    assert beat(worker) == 409, "nobody has taken it"
+    b.take(worker)
+    let_time_pass(minutes=9)
+    assert beat(other) == 409, "another pack has it"
+    assert beat(worker, "?attempt=2") == 409
+    assert beat(worker) == 204
+    let_time_pass(minutes=9)
+    assert tasks.end_leases() == 0
+    let_time_pass(minutes=2)
+    assert tasks.end_leases() == 1
+    assert beat(worker) == 409, "it is not its any more"
+    assert Client().post("/v1/packs/Wrk/actions/none/heartbeat").status_code == 404
+
+
+def test_an_action_that_waits_for_its_next_attempt_keeps_nobody_waiting() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=1, backoff=1000)))
+    b.tell(source)
+    b.give(worker, b.take(worker), "FATAL")
+    b.tell(source, payload="next")
+    assert b.take(worker).input == "next"
+
+
+def test_the_audit_shows_the_attempts() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=1)))
+    b.tell(source)
+    b.give(worker, b.take(worker), "FATAL", "boom")
+    b.give(worker, b.take(worker), "Done")
+    (run,) = Client().get("/v1/audit/flows").json()["flows"]
+    action = run["actions"]["a"]
+    assert [state["value"] for state in action["states"]] == ["NEW", "PENDING", "NEW", "PENDING", "SUCCESS"]
+    assert [(entry["attempt"], entry["result"]["payload"]) for entry in action["history"]] == [(1, "boom")]
