@@ -6,10 +6,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import queries, serializers
-from flows.models import Event
+from flows.models import Event, ExecutionState
 from flyte_site.rest.fields import ProblemSerializer
 from flyte_site.rest.links import Link, Links
-from flyte_site.rest.problems import not_found
+from flyte_site.rest.problems import bad_input, not_found
 from flyte_site.rest.views import APIView, whole_number
 
 LIMIT = 50
@@ -38,6 +38,7 @@ class ExecutionListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Executions, those that were active last first."""
+        _check_state(request)
         found = queries.executions(request.query_params, _page(request))
         actions = queries.actions_of(found)
         links = self.links
@@ -100,6 +101,13 @@ def _page(request: Request) -> queries.Page:
         start=whole_number(request, "start", 0, most=MAX_START),
         limit=whole_number(request, "limit", LIMIT, most=MAX_LIMIT),
     )
+
+
+def _check_state(request: Request) -> None:
+    state = request.query_params.get("state", "")
+    if state and state not in ExecutionState.values:
+        message = f"must be one of {', '.join(ExecutionState.values)}, not {state[:40]!r}"
+        raise bad_input({"path": "state", "message": message})
 
 
 def _list_links(links: Links, collection: str, help_anchor: str) -> list[Link]:

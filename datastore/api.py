@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_CONTENT_TYPE = "text/plain; charset=us-ascii"
 MAX_KEY = 512
+HOW_TO_SEND = "must come as a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' …"
 # Bodies are bounded before they are parsed, so that parts may stay in memory.
 LIMITS: dict[str, Any] = {"part_limit": 100, "spool_limit": 2**31, "memory_limit": 2**31, "headersize_limit": 16384}
 MAX_ID = 2**53
@@ -106,7 +107,12 @@ def _uploaded(request: Request) -> tuple[bytes, str, str]:
     """The `value` file of a multipart body, its content type, and the description from the body or the query."""
     kind, parameters = media_type(request)
     if kind != "multipart/form-data":
-        raise bad_input({"path": "value", "message": "must come as a file part of multipart form data"})
+        raise bad_input(
+            {
+                "path": "value",
+                "message": HOW_TO_SEND,
+            }
+        )
     try:
         parts = MultipartParser(BytesIO(whole_body(request)), parameters.get("boundary", ""), **LIMITS).parts()
     except MultipartError as error:

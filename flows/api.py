@@ -62,13 +62,16 @@ class FlowListView(APIView):
         Whatever is wrong with it is told at once, each error with its path. What may be a mistake, such as a pack that
         is not registered yet, does not keep it from being saved: it stands in the header `X-Flyte-Warning`.
         """
-        value = read_document(request, TEXT_PLACES)
+        value = read_document(request, TEXT_PLACES, unique_keys=True)
         try:
             document = parse(value)
         except FlowError as error:
             raise bad_input(*map(input_error, error.errors)) from None
         flow = saving.save(document, source=read_text(request)[0], media_type=media_type(request)[0][:40])
         warnings = [*document.warnings, *saving.registry_warnings(document)]
+        if not flow.enabled:
+            message = "the flow is disabled and starts nothing; post it with enabled: true to change that"
+            warnings.insert(0, Finding("enabled", message))
         log.info("flow_saved", flow=flow.name, version=flow.version_id, warnings=len(warnings))
         headers = {"Location": self.links.href("v1", "flows", flow.name)}
         return empty(201, headers | warning_header(warnings))
@@ -136,7 +139,7 @@ class ResultView(APIView):
         if finish is None:
             raise not_found(f"action {action_id!r}")
         if finish is Finish.REFUSED:
-            raise Problem(409, "no result of this pack is expected: the action is not its to finish, or is finished")
+            raise Problem(409, refusal(action_id, pack))
         return empty(202)
 
 
@@ -240,6 +243,18 @@ def read_event(request: Request, pack: Pack) -> Event:
         payload=values["payload"],
         created_at=values["createdAt"] or now,
         received_at=now,
+    )
+
+
+def refusal(action_id: str, pack: Pack) -> str:
+    """Why a result is not taken."""
+    action = Action.objects.filter(id=action_id).first()
+    if action is None or not pack.can_take(action):
+        return "the action is meant for packs of another name or with other labels"
+    if action.waiting:
+        return "the action waits to be taken; no result is expected of it"
+    return (
+        f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"
     )
 
 

@@ -105,8 +105,8 @@ def with_times(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 def event_variables(event: Any) -> dict[str, Any]:
     """`Event` as templates see it, of an event as packs post it or as the audit shows it. Raises `CaseError`."""
-    if not isinstance(event, Mapping):
-        raise CaseError("the event must be an object, such as one of /v1/audit/events")
+    if not isinstance(event, Mapping) or (event and "event" not in event):
+        raise CaseError('the event must be an object such as {"event": "Name", "payload": …}, or one of the audit\'s')
     given = event.get("pack")
     pack: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     shown = {

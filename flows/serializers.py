@@ -45,6 +45,7 @@ class FlowSummary(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     description = serializers.CharField(required=False)
+    enabled = serializers.BooleanField(required=False, help_text="Only there, and false, where the flow is disabled.")
     links = LinkSerializer(many=True)
 
 
@@ -113,6 +114,8 @@ def summary(flow: Flow, links: Links) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": flow.name}
     if flow.description:
         shown["description"] = flow.description
+    if not flow.enabled:
+        shown["enabled"] = False
     return shown | {"links": [links.to("self", "v1", "flows", flow.name)]}
 
 

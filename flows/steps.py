@@ -9,15 +9,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from flows.document import Step
+from flows.document import FALSE, TRUE, Step
 from flows.lang import Evaluation, Template, TemplateError
 from flyte_site.times import to_text
 from packs.models import label_key
 from packs.queue import Draft
 
 MAX_LABEL_KEY = 1000
-TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 Datastore = Callable[[str], object]
 

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVER = ("flyte_site", "audit", "flows", "packs", "datastore")
+SERVER = ("flyte_site", "audit", "flows", "packs", "datastore", "jobs")
 MAX_FILE_LINES = 399
 MAX_FUNCTION_LINES = 80
 
@@ -22,7 +22,8 @@ ROOMS = (
     ("flyte_site", "ids times fields environment secret_key logs settings rest auth"),
     ("datastore", "models lookup serializers api admin apps"),
     ("packs", "models queue registry serializers api webapi tasks admin apps"),
-    ("flows", "lang cases document models saving steps engine control serializers api tasks forms admin management apps"),
+    ("flows", "lang cases document models saving steps engine control serializers api tasks forms admin"),
+    ("flows", "management apps"),
     ("audit", "queries serializers api admin apps"),
     ("flyte_site", "apps wsgi celery management urls"),
 )

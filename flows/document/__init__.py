@@ -7,7 +7,9 @@ from typing import Any
 
 from flows.document.reader import Reader
 from flows.document.types import (
+    FALSE,
     TEXT_PLACES,
+    TRUE,
     Command,
     EventDefinition,
     Finding,
@@ -16,7 +18,18 @@ from flows.document.types import (
     Step,
 )
 
-__all__ = ["TEXT_PLACES", "Command", "EventDefinition", "Finding", "FlowDocument", "FlowError", "Step", "parse"]
+__all__ = [
+    "FALSE",
+    "TEXT_PLACES",
+    "TRUE",
+    "Command",
+    "EventDefinition",
+    "Finding",
+    "FlowDocument",
+    "FlowError",
+    "Step",
+    "parse",
+]
 
 
 def parse(value: Any) -> FlowDocument:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from flows.document.dependencies import ancestors, reachable
-from flows.document.types import Command, EventDefinition, Finding, FlowDocument, Step
+from flows.document.types import TRUE, Command, EventDefinition, Finding, FlowDocument, Step
 from flows.lang import CompiledValue, Template, TemplateError, compile_template, compile_value
 
 MAX_NAME = 255
@@ -54,6 +54,8 @@ class Reader:
         if not isinstance(raw_steps, list):
             self.error("steps", f"must be a list of steps{_but(data, 'steps')}")
             raw_steps = []
+        if raw_steps == [] and "steps" in data:
+            self.warn("steps", "is empty: the flow does nothing")
         steps = tuple(self.step(raw, index) for index, raw in enumerate(raw_steps))
         self.check_ids(steps)
         self.check_dependencies(steps)
@@ -130,6 +132,8 @@ class Reader:
             self.template_errors([error], path)
             return None
         self.warnings += [Finding(path, w.message, w.line, w.column) for w in template.warnings]
+        if "{{" not in text and "{%" not in text and text.strip("\r\n") not in TRUE:
+            self.warn(path, "has no {{ … }} and is always false")
         return template
 
     def templates(self, value: Any, path: str) -> CompiledValue:
@@ -305,7 +309,7 @@ def _suggestion(key: str, known: tuple[str, ...] | list[str]) -> str:
 
 
 def _listing(known: tuple[str, ...] | list[str]) -> str:
-    return f"; known are {', '.join(known)}" if 0 < len(known) <= 12 else ""
+    return f"; known are {', '.join(dict.fromkeys(known))}" if 0 < len(known) <= 12 else ""
 
 
 def _template_message(error: TemplateError) -> str:

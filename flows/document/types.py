@@ -6,6 +6,10 @@ from typing import Any, Literal
 
 from flows.lang import CompiledValue, Template
 
+# What criteria must give to hold; the original reads them with Go's ParseBool.
+TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
 # Where YAML's `yes` or `010` is a name or a label and means the text that was written (see rest.documents).
 TEXT: dict[str, Any] = {}
 _EVENT_TEXT = {"name": TEXT, "packname": TEXT, "packlabels": {"*": TEXT}, "labels": {"*": TEXT}}

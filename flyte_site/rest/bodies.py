@@ -59,16 +59,29 @@ def media_type(request: Request) -> tuple[str, dict[str, str]]:
     return kind.lower(), parameters
 
 
-def read_document(request: Request, text_places: TextPlaces | None = None) -> Any:
+def read_document(request: Request, text_places: TextPlaces | None = None, *, unique_keys: bool = False) -> Any:
     """The value that the body holds: YAML where its content type says so, else JSON, as the original takes it.
 
     `text_places` says where YAML means text (see `documents.TextPlaces`). Raises `Problem` 400.
     """
     text, is_yaml = read_text(request)
+    if not text.strip():
+        raise bad_input({"path": "", "message": "the body is empty"})
     try:
-        return parse_yaml(text, text_places) if is_yaml else parse_json(text)
+        if is_yaml:
+            return parse_yaml(text, text_places, unique_keys=unique_keys)
+        return parse_json(text, unique_keys=unique_keys)
     except DocumentError as error:
+        if not is_yaml:
+            error.message += _content_type_hint(media_type(request)[0])
         raise bad_input(located(error)) from None
+
+
+def _content_type_hint(kind: str) -> str:
+    """What to say to someone who sends YAML and has not said so: the most common slip with curl."""
+    if "json" in kind:
+        return ""
+    return f" (the content type is {kind[:60] or 'missing'}; for YAML send 'content-type: {YAML_TYPES[0]}')"
 
 
 def read_text(request: Request) -> tuple[str, bool]:

@@ -55,10 +55,22 @@ def decode_text(data: bytes, charset: str) -> str:
     raise DocumentError(f"not text in {charset[:40]}")
 
 
-def parse_json(text: str) -> Any:
-    """The value of a JSON text. Raises `DocumentError`, also for numbers that JSON has but no computer can hold."""
+def parse_json(text: str, *, unique_keys: bool = False) -> Any:
+    """The value of a JSON text. Raises `DocumentError`, also for numbers that JSON has but no computer can hold.
+
+    Of a key that stands twice the last counts; with `unique_keys` it is an error.
+    """
+    pairs = _unique if unique_keys else None
     try:
-        value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_refuse_constant)
+        value = json.loads(
+            text,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=pairs,
+        )
+    except DocumentError:
+        raise
     except json.JSONDecodeError as error:
         raise DocumentError(f"not JSON: {error.msg}", error.lineno, error.colno) from None
     except RecursionError:
@@ -70,14 +82,17 @@ def parse_json(text: str) -> Any:
     return _without_surrogates(value) if _LONE_SURROGATE.search(text) else value
 
 
-def parse_yaml(text: str, text_places: TextPlaces | None = None) -> Any:
-    """The value of the one YAML document in `text`; an empty text is None. Raises `DocumentError`."""
+def parse_yaml(text: str, text_places: TextPlaces | None = None, *, unique_keys: bool = False) -> Any:
+    """The value of the one YAML document in `text`; an empty text is None. Raises `DocumentError`.
+
+    Of a key that stands twice the last counts; with `unique_keys` it is an error.
+    """
     try:
         _check_event_depth(text)
         loader = yaml.CSafeLoader(text)
         try:
             node = loader.get_single_node()
-            return None if node is None else _Conversion(loader, len(text)).value(node, text_places, 0)
+            return None if node is None else _Conversion(loader, len(text), unique_keys).value(node, text_places, 0)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -87,6 +102,15 @@ def parse_yaml(text: str, text_places: TextPlaces | None = None) -> Any:
         ) from None
     except yaml.YAMLError as error:
         raise DocumentError(f"not YAML: {' '.join(str(error).split())}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DocumentError(f"the key {twice!r} stands twice in one object")
+    return found
 
 
 def _whole(text: str) -> int:
@@ -151,6 +175,7 @@ class _Conversion:
 
     loader: yaml.CSafeLoader
     length: int
+    unique_keys: bool
     cost: int = field(default=0)
 
     def value(self, node: yaml.Node, places: TextPlaces | None, depth: int) -> Any:
@@ -170,11 +195,13 @@ class _Conversion:
         own: dict[str, Any] = {}
         for key, item in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.fail(key, "a key must be text")
+                self.fail(key, "a key must be text; a template that begins with {{ must stand in quotes")
             self.cost += len(key.value)
             if key.tag == "tag:yaml.org,2002:merge":
                 for source in self.merge_sources(item, places, depth):
                     merged = {**source, **merged}
+            elif self.unique_keys and key.value in own:
+                self.fail(key, f"the key {key.value!r} stands twice in one mapping")
             else:
                 own[key.value] = self.value(item, _place(places, key.value), depth)
         return {**merged, **own}

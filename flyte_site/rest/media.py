@@ -29,7 +29,7 @@ class JSONRenderer(BaseRenderer):
 
 
 class YAMLRenderer(BaseRenderer):
-    """YAML in UTF-8, keys sorted as the original sorts them."""
+    """YAML in UTF-8, keys in the order that JSON has them in."""
 
     media_type, format, charset = YAML_TYPES[0], "yaml", "utf-8"
 
@@ -78,8 +78,8 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def to_yaml(data: Any) -> str:
-    """A YAML document with sorted keys, text of several lines as blocks."""
-    text: str = yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=True, default_flow_style=False)
+    """A YAML document, text of several lines as blocks."""
+    text: str = yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False)
     return text
 
 

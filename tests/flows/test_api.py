@@ -225,3 +225,75 @@ def test_a_pack_deleted_meanwhile_is_not_found_but_its_actions_wait() -> None:
 @pytest.mark.parametrize("name", ["a\nb", "x" * 300])
 def test_a_name_that_can_not_be_stored_is_refused_not_failed_on(name: str) -> None:
     assert "name" in errors(post("/v1/flows", b.document(b.step(), name=name)))
+
+
+def test_a_flow_that_stays_disabled_is_shown_as_such_and_warned_of() -> None:
+    post("/v1/flows", b.document(b.step(), enabled=False))
+    again = post("/v1/flows", b.document(b.step()))
+    assert again["X-Flyte-Warning"].startswith("enabled: the flow is disabled")
+    assert Client().get("/v1/flows/flow").json()["enabled"] is False
+    assert Client().get("/v1/flows").json()["flows"][0]["enabled"] is False
+    assert "enabled:" not in post("/v1/flows", b.document(b.step(), enabled=True))["X-Flyte-Warning"]
+    assert "enabled" not in Client().get("/v1/flows").json()["flows"][0]
+
+
+def test_yaml_under_a_wrong_content_type_is_told_what_to_send() -> None:
+    (error,) = errors(post("/v1/flows", "name: x\nsteps: []\n", "application/x-www-form-urlencoded")).values()
+    assert "for YAML send 'content-type: application/x-yaml'" in error["message"]
+    assert "content type" not in next(iter(errors(post("/v1/flows", "{")).values()))["message"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", YAML])
+def test_an_empty_body_is_called_one(kind: str) -> None:
+    assert errors(post("/v1/flows", " \n", kind))[""]["message"] == "the body is empty"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('{"name": "x", "name": "y", "steps": []}', "application/json"),
+        ("name: x\nsteps: []\nname: y\n", YAML),
+        ("name: x\nsteps:\n- {context: {}, context: {}}\n", YAML),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_flow_is_an_error(text: str, kind: str) -> None:
+    assert "stands twice" in errors(post("/v1/flows", text, kind))[""]["message"]
+
+
+def test_a_template_without_quotes_in_yaml_is_told_to_be_quoted() -> None:
+    text = "name: x\nsteps:\n- criteria: {{ true }}\n"
+    assert "in quotes" in errors(post("/v1/flows", text, YAML))[""]["message"]
+
+
+def test_an_event_that_no_pack_has_declared_is_a_warning_where_packs_declare_any() -> None:
+    post("/v1/packs", {"name": "Src", "events": [{"name": "Gone"}], "commands": [{"name": "C", "events": ["Ended"]}]})
+    post("/v1/packs", {"name": "Wrk", "commands": [{"name": "Do"}]})
+    warning = post("/v1/flows", b.document(b.step()))["X-Flyte-Warning"]
+    assert warning == "steps[0].event.name: no pack 'Src' has declared an event 'Go'"
+    for name in ("Gone", "Ended", "FATAL"):
+        flow = b.document(b.step(event={"packName": "Src", "name": name}))
+        assert "X-Flyte-Warning" not in post("/v1/flows", flow)
+
+
+def test_what_can_never_work_is_warned_of() -> None:
+    b.pack("Src")
+    bare = post("/v1/flows", b.document(b.step(criteria="Event.Payload.x")))["X-Flyte-Warning"]
+    assert "steps[0].criteria: has no {{" in bare.replace("\\u2026", "…")
+    assert post("/v1/flows", b.document())["X-Flyte-Warning"] == "steps: is empty: the flow does nothing"
+
+
+def test_a_refused_result_is_told_why() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.pack("Oth")
+    b.save(b.step())
+    b.tell(source)
+    action = Action.objects.get()
+
+    def refused(pack: str, payload: int = 1) -> str:
+        answer = post(f"/v1/packs/{pack}/actions/{action.id}/result", {"event": "Done", "payload": payload})
+        return str(json.loads(answer.content)["detail"])
+
+    assert "another name" in refused("Oth")
+    assert "waits to be taken" in refused("Wrk")
+    b.give(worker, b.take(worker))
+    assert "SUCCESS" in refused("Wrk", 2)

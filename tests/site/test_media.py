@@ -66,9 +66,9 @@ def test_yaml_says_what_json_says(client: Client) -> None:
         assert yaml.safe_load(in_yaml.content) == json.loads(in_json.content)
 
 
-def test_yaml_has_sorted_keys_and_no_aliases() -> None:
+def test_yaml_keeps_the_order_of_keys_and_has_no_aliases() -> None:
     same = [1]
-    assert to_yaml({"b": same, "a": same, "é": "x\ny\n"}) == "a:\n- 1\nb:\n- 1\né: |\n  x\n  y\n"
+    assert to_yaml({"b": same, "a": same, "é": "x\ny\n"}) == "b:\n- 1\na:\n- 1\né: |\n  x\n  y\n"
 
 
 @pytest.mark.parametrize(
