@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from audit import queries, serializers
 from flows.models import Event, ExecutionState
-from flyte_site.rest.fields import ProblemSerializer
+from flyte_site.rest.fields import problems
 from flyte_site.rest.links import Link, Links
 from flyte_site.rest.problems import bad_input, not_found
 from flyte_site.rest.views import APIView, whole_number
@@ -34,7 +34,7 @@ class ExecutionListView(APIView):
         operation_id="findFlows",
         tags=["flowAudit"],
         parameters=[*EXECUTION_FILTERS, *PAGE_PARAMETERS],
-        responses={200: serializers.ExecutionList, 400: ProblemSerializer},
+        responses={200: serializers.ExecutionList, **problems(400)},
     )
     def get(self, request: Request) -> Response:
         """Executions, those that were active last first."""
@@ -52,7 +52,7 @@ class ExecutionView(APIView):
     @extend_schema(
         operation_id="getFlowExecution",
         tags=["flowAudit"],
-        responses={200: serializers.ExecutionSchema, 404: ProblemSerializer},
+        responses={200: serializers.ExecutionSchema, **problems(404)},
     )
     def get(self, request: Request, correlation_id: str) -> Response:
         """The execution with its actions: their context, input, trigger and result."""
@@ -70,7 +70,7 @@ class EventListView(APIView):
         operation_id="findEvents",
         tags=["flowAudit"],
         parameters=[*EVENT_FILTERS, *PAGE_PARAMETERS],
-        responses={200: serializers.EventList, 400: ProblemSerializer},
+        responses={200: serializers.EventList, **problems(400)},
     )
     def get(self, request: Request) -> Response:
         """The last events, newest first, each with what every listening flow made of it and what stopped a step."""
@@ -86,7 +86,7 @@ class EventView(APIView):
     @extend_schema(
         operation_id="getEvent",
         tags=["flowAudit"],
-        responses={200: serializers.EventOutcomesSchema, 404: ProblemSerializer},
+        responses={200: serializers.EventOutcomesSchema, **problems(404)},
     )
     def get(self, request: Request, event_id: str) -> Response:
         """The event with what every listening flow made of it."""

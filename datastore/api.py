@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from datastore import serializers
 from datastore.models import Item
 from flyte_site.rest.bodies import media_type, whole_body
-from flyte_site.rest.fields import ProblemSerializer
+from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
 from flyte_site.rest.problems import Problem, bad_input, not_found
 from flyte_site.rest.views import APIView, listing, whole_number
@@ -61,7 +61,7 @@ class ItemView(APIView):
     @extend_schema(
         operation_id="getDatastoreItem",
         tags=["datastore"],
-        responses={(200, "*/*"): OpenApiTypes.BINARY, 404: ProblemSerializer},
+        responses={(200, "*/*"): OpenApiTypes.BINARY, **problems(404)},
     )
     def get(self, request: Request, key: str) -> HttpResponse:
         """The value, byte for byte, with the content type it was put with."""
@@ -77,7 +77,7 @@ class ItemView(APIView):
         operation_id="putDatastoreItem",
         tags=["datastore"],
         request={"multipart/form-data": serializers.ItemInput},
-        responses={201: None, 204: None, 400: ProblemSerializer},
+        responses={201: None, 204: None, **problems(400)},
     )
     def put(self, request: Request, key: str) -> Any:
         """Put a value under the key: 201 for a new item, 204 for one that was there."""
@@ -91,9 +91,7 @@ class ItemView(APIView):
         log.info("datastore_item_put", key=key, created=created)
         return empty(201 if created else 204)
 
-    @extend_schema(
-        operation_id="deleteDatastoreItem", tags=["datastore"], responses={204: None, 404: ProblemSerializer}
-    )
+    @extend_schema(operation_id="deleteDatastoreItem", tags=["datastore"], responses={204: None, **problems(404)})
     def delete(self, request: Request, key: str) -> Any:
         """Delete the item."""
         deleted, _ = Item.objects.filter(key=key).delete()

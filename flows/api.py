@@ -18,7 +18,7 @@ from flows.document import TEXT_PLACES, Finding, FlowError, parse
 from flows.models import Flow
 from flows.steps import Event, PackSeen
 from flyte_site.rest.bodies import media_type, read_document, read_text
-from flyte_site.rest.fields import ProblemSerializer
+from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
 from flyte_site.rest.problems import InputError, Problem, bad_input, not_found
 from flyte_site.rest.views import APIView, by_name, listing, whole_number
@@ -33,7 +33,7 @@ KEY_HEADER = "Idempotency-Key"
 MAX_KEY = 255
 MAX_ATTEMPT = 30_000
 ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
-CONTROL_ANSWERS = {204: None, 404: ProblemSerializer, 409: ProblemSerializer}
+CONTROL_ANSWERS: dict[Any, Any] = {204: None, **problems(404, 409)}
 # A proxy in front may take no more than 4 KiB for all headers of an answer.
 MAX_WARNING_LENGTH = 1500
 
@@ -54,7 +54,7 @@ class FlowListView(APIView):
         operation_id="addFlow",
         tags=["flow"],
         request=serializers.FlowInput,
-        responses={201: None, 400: ProblemSerializer},
+        responses={201: None, **problems(400)},
     )
     def post(self, request: Request) -> Any:
         """Save a flow under its name; the one before becomes an older version.
@@ -80,9 +80,7 @@ class FlowListView(APIView):
 class FlowView(APIView):
     """One flow."""
 
-    @extend_schema(
-        operation_id="getFlow", tags=["flow"], responses={200: serializers.FlowOutput, 404: ProblemSerializer}
-    )
+    @extend_schema(operation_id="getFlow", tags=["flow"], responses={200: serializers.FlowOutput, **problems(404)})
     def get(self, request: Request, name: str) -> Response:
         """The flow's document as it runs now."""
         flow = Flow.objects.select_related("version").filter(name=name).first()
@@ -90,7 +88,7 @@ class FlowView(APIView):
             raise not_found(f"flow {name!r}")
         return Response(serializers.detail(flow, self.links))
 
-    @extend_schema(operation_id="deleteFlow", tags=["flow"], responses={204: None, 404: ProblemSerializer})
+    @extend_schema(operation_id="deleteFlow", tags=["flow"], responses={204: None, **problems(404)})
     def delete(self, request: Request, name: str) -> Any:
         """Delete the flow: it starts nothing any more, and what runs goes on."""
         if not saving.delete(name):
@@ -106,7 +104,7 @@ class EventView(APIView):
         operation_id="event",
         tags=["event"],
         request=serializers.EventInput,
-        responses={202: None, 400: ProblemSerializer, 404: ProblemSerializer},
+        responses={202: None, **problems(400, 404)},
     )
     def post(self, request: Request, pack_id: str) -> Any:
         """Take an event. 202 means that all it causes is kept."""
@@ -127,7 +125,7 @@ class ResultView(APIView):
         tags=["action"],
         request=serializers.EventInput,
         parameters=[ATTEMPT_PARAMETER],
-        responses={202: None, 400: ProblemSerializer, 404: ProblemSerializer, 409: ProblemSerializer},
+        responses={202: None, **problems(400, 404, 409)},
     )
     def post(self, request: Request, pack_id: str, action_id: str) -> Any:
         """Take a result, which is an event again: `FATAL` if the command failed beyond what its events can say.
@@ -151,7 +149,7 @@ class HeartbeatView(APIView):
         tags=["action"],
         request=None,
         parameters=[ATTEMPT_PARAMETER],
-        responses={204: None, 404: ProblemSerializer, 409: ProblemSerializer},
+        responses={204: None, **problems(404, 409)},
     )
     def post(self, request: Request, pack_id: str, action_id: str) -> Any:
         """Begin the time for an action anew. 409 when it is no longer this pack's: then its work is for nothing."""
@@ -203,7 +201,7 @@ class ReplayView(APIView):
         tags=["flowAudit"],
         request=None,
         parameters=[OpenApiParameter("flows", enum=["own", "all"], description="Who hears of the event again.")],
-        responses={202: serializers.Replayed, 404: ProblemSerializer, 409: ProblemSerializer},
+        responses={202: serializers.Replayed, **problems(404, 409)},
     )
     def post(self, request: Request, correlation_id: str) -> Response:
         """Take the event that began an execution again, on the flow as it is now (`flows=all`: on every flow)."""
@@ -253,9 +251,7 @@ def refusal(action_id: str, pack: Pack) -> str:
         return "the action is meant for packs of another name or with other labels"
     if action.waiting:
         return "the action waits to be taken; no result is expected of it"
-    return (
-        f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"
-    )
+    return f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"
 
 
 def input_error(finding: Finding) -> InputError:

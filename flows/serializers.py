@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from flows.models import Flow
@@ -15,6 +17,7 @@ from flyte_site.times import from_text
 EVENT_TEXT_PLACES: dict[str, Any] = {"event": TEXT, "createdat": TEXT}
 
 
+@extend_schema_field(OpenApiTypes.DATETIME)
 class Moment(serializers.Field[Any, Any, Any, Any]):
     """A time as in RFC 3339."""
 

@@ -151,6 +151,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["flyte_site.rest.media.JSONRenderer", "flyte_site.rest.media.YAMLRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "flyte_site.rest.media.Negotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["flyte_site.rest.media.JSONBody", "flyte_site.rest.media.YAMLBody"],
+    "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "flyte_site.rest.problems.answer",
     "UNAUTHENTICATED_USER": None,
 }

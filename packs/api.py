@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.rest.bodies import media_type, read_document
-from flyte_site.rest.fields import ProblemSerializer
+from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
 from flyte_site.rest.problems import not_found
 from flyte_site.rest.views import APIView, by_name, listing, refuse_nul
@@ -37,7 +37,7 @@ class PackListView(APIView):
         operation_id="registerPack",
         tags=["pack"],
         request=serializers.PackInput,
-        responses={201: serializers.PackOutput, 400: ProblemSerializer},
+        responses={201: serializers.PackOutput, **problems(400)},
     )
     def post(self, request: Request) -> Response:
         """Register a pack; one of the same name and labels is replaced."""
@@ -53,14 +53,12 @@ class PackListView(APIView):
 class PackView(APIView):
     """One pack."""
 
-    @extend_schema(
-        operation_id="getPack", tags=["pack"], responses={200: serializers.PackOutput, 404: ProblemSerializer}
-    )
+    @extend_schema(operation_id="getPack", tags=["pack"], responses={200: serializers.PackOutput, **problems(404)})
     def get(self, request: Request, pack_id: str) -> Response:
         """The pack with all that it declared."""
         return Response(serializers.detail(registry.find(pack_id), self.links))
 
-    @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, 404: ProblemSerializer})
+    @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, **problems(404)})
     def delete(self, request: Request, pack_id: str) -> Any:
         """Forget the pack. Actions that wait for packs of its name go on waiting."""
         deleted, _ = Pack.objects.filter(identity=pack_id).delete()
@@ -80,7 +78,7 @@ class TakeView(APIView):
         parameters=[
             OpenApiParameter(name, description="Take actions of this command alone.") for name in COMMAND_PARAMETERS
         ],
-        responses={200: serializers.TakenAction, 204: None, 404: ProblemSerializer},
+        responses={200: serializers.TakenAction, 204: None, **problems(404)},
     )
     def post(self, request: Request, pack_id: str) -> Any:
         """Take the oldest action that waits for this pack; 204 when there is none."""

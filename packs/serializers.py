@@ -39,7 +39,7 @@ class CommandInput(InputSerializer):
     events = serializers.ListField(child=Name(), allow_null=True, default=None)
 
 
-class EventInput(InputSerializer):
+class DeclaredEventInput(InputSerializer):
     """An event that the pack may send."""
 
     name = Name()
@@ -52,7 +52,7 @@ class PackInput(InputSerializer):
     name = Name()
     labels = Labels(allow_null=True, default=dict)
     commands = serializers.ListField(child=CommandInput(), allow_null=True, default=list)
-    events = serializers.ListField(child=EventInput(), allow_null=True, default=list)
+    events = serializers.ListField(child=DeclaredEventInput(), allow_null=True, default=list)
     links = serializers.ListField(child=LinkInput(), allow_null=True, default=list)
 
     def validate_links(self, links: list[Mapping[str, str]] | None) -> list[Mapping[str, str]]:
@@ -89,7 +89,7 @@ class CommandOutput(serializers.Serializer[Any]):
     links = LinkSerializer(many=True)
 
 
-class EventOutput(serializers.Serializer[Any]):
+class DeclaredEvent(serializers.Serializer[Any]):
     """An event that a pack declared."""
 
     name = serializers.CharField()
@@ -100,7 +100,7 @@ class PackOutput(PackSummary):
     """A pack with all that it declared."""
 
     commands = CommandOutput(many=True, required=False)
-    events = EventOutput(many=True, required=False)
+    events = DeclaredEvent(many=True, required=False)
 
 
 class PackList(serializers.Serializer[Any]):

@@ -37,7 +37,9 @@ class Name(Text):
     """Text that is not empty, of at most 255 characters, none of them a control character."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=MAX_NAME, validators=[no_control_characters], **options)
+        messages = {"max_length": f"must have at most {MAX_NAME} characters"}
+        options.setdefault("required", True)
+        super().__init__(max_length=MAX_NAME, validators=[no_control_characters], error_messages=messages, **options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         value = super().run_validation("" if data is serializers.empty else data)
@@ -59,6 +61,8 @@ class Labels(serializers.DictField):
 
 class InputSerializer(serializers.Serializer[Any]):
     """Reads a JSON object whose keys may be spelt in any case, as the original's decoder does."""
+
+    default_error_messages = {"invalid": "must be an object"}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation(fold_keys(data, self.fields) if isinstance(data, Mapping) else data)
@@ -106,6 +110,14 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     errors = serializers.ListField(child=serializers.DictField(), required=False)  # type: ignore[assignment]
+
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], type[ProblemSerializer]]:
+    """Error answers for the API's documentation."""
+    return {(status, PROBLEM_TYPE): ProblemSerializer for status in (*statuses, 503)}
 
 
 class LinkSerializer(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from django.http import HttpRequest, HttpResponse
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -37,6 +38,18 @@ class YAMLRenderer(BaseRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
         return b"" if data is None else to_yaml(data).encode()
+
+
+class JSONBody(BaseParser):
+    """Tells the documentation that bodies may be JSON; `flyte_site.rest.bodies` reads them."""
+
+    media_type = JSON
+
+
+class YAMLBody(BaseParser):
+    """Tells the documentation that bodies may be YAML; `flyte_site.rest.bodies` reads them."""
+
+    media_type = YAML_TYPES[0]
 
 
 class Negotiation(BaseContentNegotiation):

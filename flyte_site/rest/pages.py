@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flyte_site.rest.fields import LinkSerializer, ProblemSerializer
+from flyte_site.rest.fields import LinkSerializer, problems
 from flyte_site.rest.media import empty, to_yaml
 from flyte_site.rest.problems import Problem
 from flyte_site.rest.views import APIView
@@ -58,7 +58,7 @@ class V1View(APIView):
 class HealthView(APIView):
     """Whether the server can do its work."""
 
-    @extend_schema(operation_id="health", tags=["info"], responses={200: None, 500: ProblemSerializer})
+    @extend_schema(operation_id="health", tags=["info"], responses={200: None, **problems(500)})
     def get(self, request: Request) -> HttpResponse:
         """200 when the database answers, else 500."""
         try:

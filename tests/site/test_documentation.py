@@ -1,10 +1,12 @@
 """The server's own description of its API, and the page that shows it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.validation import validate_schema
 
@@ -71,3 +73,17 @@ def test_the_page_takes_everything_from_this_server(client: Client) -> None:
 def test_where_the_originals_page_was_leads_to_it(client: Client) -> None:
     response = client.get("/swagger/index.html")
     assert (response.status_code, response.headers["Location"]) == (301, "/swagger")
+
+
+def test_making_the_description_warns_of_nothing(tmp_path: Path) -> None:
+    call_command("spectacular", file=str(tmp_path / "api.yaml"), validate=True, fail_on_warn=True)
+
+
+def test_bodies_and_errors_are_described_as_they_are(document: dict[str, Any]) -> None:
+    event = document["paths"]["/v1/packs/{pack_id}/events"]["post"]
+    assert set(event["requestBody"]["content"]) == {"application/json", "application/x-yaml"}
+    name = event["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema = document["components"]["schemas"][name]
+    assert set(schema["properties"]) == {"event", "payload", "createdAt"}
+    assert schema["required"] == ["event"]
+    assert set(event["responses"]["400"]["content"]) == {"application/problem+json"}
