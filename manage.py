@@ -6,6 +6,7 @@ import sys
 
 from django.conf import settings
 from django.core.management import execute_from_command_line
+from django.db import DatabaseError
 
 from flyte_site.environment import refuse_bad_values
 
@@ -16,4 +17,9 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
     if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_CHECK:
         refuse_bad_values(settings.FLYTE_ENVIRONMENT)
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except DatabaseError as error:
+        # Not a defect of the command: the store is not there, or is none. One line says it better than a traceback.
+        print(f"flyte: FLYTE_DATABASE_URL: the database can't be used: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

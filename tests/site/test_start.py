@@ -1,5 +1,6 @@
 """Starting as an operator does: what stops it, what does not, and TLS."""
 
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -111,3 +112,34 @@ def answer_when_up(url: str, authority: Path | None = None) -> httpx.Response:
         except httpx.ConnectError:
             assert time.monotonic() < deadline, "the server does not answer"
             time.sleep(0.05)
+
+
+def test_an_address_that_can_not_be_had_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    with fresh_database(tmp_path) as database_url, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        environment = server_environment(database_url)
+        assert manage("migrate", "--verbosity=0", folder=tmp_path, environment=environment).returncode == 0
+        for variables, named in (({"FLYTE_PORT": port}, "FLYTE_PORT"), ({"FLYTE_BIND": "203.0.113.1"}, "FLYTE_BIND")):
+            done = manage("serve", folder=tmp_path, environment={**environment, **variables})
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+            assert done.stderr.startswith(f"flyte: {named}: can't listen on ")
+
+
+def test_a_database_without_its_migrations_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    with fresh_database(tmp_path) as database_url:
+        environment = server_environment(database_url, {"FLYTE_PORT": str(free_port())})
+        done = manage("serve", folder=tmp_path, environment=environment)
+    assert done.returncode == 2
+    assert "run `manage.py migrate` first" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve"])
+def test_a_file_that_is_no_database_stops_the_start_with_one_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / "none.sqlite3").write_text("no database" * 100)
+    url = f"sqlite:///{tmp_path / 'none.sqlite3'}"
+    environment = server_environment(url, {"FLYTE_PORT": str(free_port())})
+    done = manage(command, folder=tmp_path, environment=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "FLYTE_DATABASE_URL" in done.stderr

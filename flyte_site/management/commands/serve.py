@@ -1,10 +1,15 @@
 """`manage.py serve`: the web processes."""
 
+import errno
 import signal
+import socket
+import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError, OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
@@ -77,6 +82,34 @@ def options() -> dict[str, Any]:
     return found
 
 
+def address_fault() -> str:
+    """What keeps the server from listening where it is told to; '' if nothing does. gunicorn would try for long."""
+    host = settings.FLYTE_BIND.strip("[]")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, settings.FLYTE_PORT, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        variable = "FLYTE_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "FLYTE_BIND"
+        return f"{variable}: can't listen on {settings.FLYTE_BIND}:{settings.FLYTE_PORT} ({error.strerror or error})"
+    return ""
+
+
+def migrations_fault() -> str:
+    """What the database lacks; '' if nothing, or if it does not answer now: it may be back soon."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError:
+        return ""
+    except DatabaseError as error:
+        return f"FLYTE_DATABASE_URL: is no database that can be used ({' '.join(str(error).split())[:200]})"
+    finally:
+        connection.close()
+    return f"FLYTE_DATABASE_URL: lacks {len(missing)} migrations: run `manage.py migrate` first" if missing else ""
+
+
 class Command(BaseCommand):
     """Serves until it is told to stop."""
 
@@ -85,6 +118,9 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **arguments: Any) -> None:
+        if fault := address_fault() or migrations_fault():
+            self.stderr.write(f"flyte: {fault}")
+            sys.exit(2)
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         self.stderr.write(f"flyte: serving on {scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}")
         Server().run()
