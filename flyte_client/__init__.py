@@ -1,6 +1,6 @@
 """Write a pack in Python: register with a Flyte server, take actions, post events and results.
 
-    from flyte_client import Event, Pack
+    from flyte_client import Event, Pack, run
 
     pack = Pack("Greeter")
 
@@ -8,14 +8,16 @@
     def greet(name: object) -> Event:
         return Event("Greeted", {"text": f"Hello {name}!"})
 
-    pack.run()
+    raise SystemExit(run(pack))
 
-The server's address comes from `FLYTE_API` (or `FLYTE_API_URL`); `flyte_client.settings` lists every variable.
+`run` logs and answers for the exit code, as a program does; `pack.run()` does neither. The server's address comes from
+`FLYTE_API` (or `FLYTE_API_URL`); `flyte_client.settings` lists every variable.
 The library talks HTTP only and needs nothing of the server's code.
 """
 
 from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, SettingsError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
+from flyte_client.program import run
 
-__all__ = ["Event", "FlyteError", "Pack", "RefusedError", "ServerAwayError", "SettingsError"]
+__all__ = ["Event", "FlyteError", "Pack", "RefusedError", "ServerAwayError", "SettingsError", "run"]

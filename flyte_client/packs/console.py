@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from flyte_client.errors import FlyteError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs import program
+from flyte_client.program import run
 
 CHUNK = 65536
 
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     listener = threading.Thread(target=listen, args=(pack, typed_lines(sys.stdin.fileno(), end), speaker, at_end))
     listener.start()
     try:
-        return program.run(pack)
+        return run(pack)
     finally:
         os.close(ending)
         listener.join()

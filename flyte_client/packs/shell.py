@@ -11,6 +11,7 @@ either stands at the end of `stderr`. Input that holds no script gives `exit_cod
 Scripts run with the rights of whoever runs this pack: whoever may change flows may do here what this user may do.
 """
 
+import argparse
 import math
 import os
 import sys
@@ -21,8 +22,8 @@ from flyte_client import settings
 from flyte_client.errors import SettingsError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs import program
 from flyte_client.packs.script import Outcome, run_script
+from flyte_client.program import run
 
 TIMEOUT = 60.0
 OUTPUT_LIMIT = 256 * 1024
@@ -51,13 +52,18 @@ def shell_pack(bounds: Bounds) -> Pack:
     return pack
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    argparse.ArgumentParser(
+        prog="python -m flyte_client.packs.shell",
+        description="Runs shell commands for flows, with the rights of whoever starts it. Set up by FLYTE_API, "
+        "FLYTE_SHELL_TIMEOUT (seconds) and FLYTE_SHELL_OUTPUT_LIMIT (bytes).",
+    ).parse_args(arguments)
     try:
         bounds = Bounds(settings.seconds(os.environ, "FLYTE_SHELL_TIMEOUT", TIMEOUT), _output_limit())
     except SettingsError as error:
         print(f"Shell: {error}", file=sys.stderr)
         return 2
-    return program.run(shell_pack(bounds))
+    return run(shell_pack(bounds))
 
 
 def _script(given: Any, timeout: float) -> tuple[str, float]:
