@@ -121,7 +121,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "flyte_site",
-    "jobs",
     "datastore",
     "packs",
     "flows",
