@@ -20,9 +20,8 @@ $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	touch $@
 
-run: $(VENV)/runtime ## Set up, migrate and serve on port 8080 (Ctrl-C stops)
-	$(MANAGE) migrate --verbosity 0
-	exec $(MANAGE) serve
+run: $(VENV)/runtime ## Set up, migrate, serve on port 8080 and do the periodic jobs (Ctrl-C stops)
+	exec $(MANAGE) run
 
 demo: $(VENV)/runtime ## Run the quickstart's flow with a real server and real packs, and show what happened
 	$(BIN)/python examples/demo/run.py

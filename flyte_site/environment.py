@@ -9,12 +9,16 @@ import os
 import re
 import ssl
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import UTC, time, tzinfo
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tzlocal import get_localzone
 
 T = TypeVar("T")
 
@@ -83,6 +87,17 @@ class Environment:
             return time(int(match[1]), int(match[2]))
 
         return self._parsed(variable, default, parse, check_id)
+
+    def time_zone(self, variable: str, *, check_id: str) -> tzinfo:
+        """A zone by its name, such as `Europe/Berlin`; the machine's own where none is named."""
+
+        def parse(text: str) -> tzinfo:
+            try:
+                return ZoneInfo(text.removeprefix(":"))
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError(f"is {text!r}, but must be the name of a time zone, such as Europe/Berlin") from None
+
+        return self._parsed(variable, machine_zone(), parse, check_id)
 
     def level(self, variable: str, default: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
@@ -161,6 +176,15 @@ class Environment:
         except ValueError as error:
             self.error(check_id, variable, str(error))
             return default
+
+
+def machine_zone() -> tzinfo:
+    """The zone that the machine is set to; UTC where that can't be told."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            return get_localzone()
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return UTC
 
 
 def check_url(text: str, schemes: tuple[str, ...]) -> SplitResult:

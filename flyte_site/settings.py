@@ -50,9 +50,13 @@ FLYTE_SHOULD_DELETE_DEAD_PACKS = env.boolean("FLYTE_SHOULD_DELETE_DEAD_PACKS", F
 FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
     "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM", time(23, 0), check_id="flyte.E012"
 )
+# In which zone that hour is. Django sets TZ to a zone of its own for this process; those it starts get what was set.
+TZ = env.text("TZ")
+FLYTE_ZONE = env.time_zone("TZ", check_id="flyte.E027")
 FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = env.integer(
     "FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS", 7 * DAY, least=1, most=YEARS, check_id="flyte.E013"
 )
+FLYTE_FLOW_VERSIONS_KEEP = env.integer("FLYTE_FLOW_VERSIONS_KEEP", 0, least=0, most=10_000, check_id="flyte.E028")
 
 # Who may call it. The policy is not enforced by this version: to start with it set would only look safe.
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")

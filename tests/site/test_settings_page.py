@@ -21,6 +21,7 @@ SPECIAL = {
     "FLYTE_DATABASE_URL": "`sqlite:///…/flyte.sqlite3`",
     "FLYTE_SECRET_KEY": "kept in `.secret_key`",
     "FLYTE_MGO_HOST": "none",
+    "TZ": "the machine's",
 }
 
 

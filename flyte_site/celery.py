@@ -1,0 +1,107 @@
+"""Celery: beat says when to look whether a job is due, workers look and do it. Redis carries the word alone.
+
+Which jobs there are is in `flyte_site.jobs`; that each is done once a tick is the database's doing
+(`flyte_site.periodic.claims`), so that any number of beats and workers may run, and messages may be lost or come twice.
+"""
+
+import logging
+import ssl
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from celery import Celery  # type: ignore[import-untyped]
+from celery.schedules import schedule  # type: ignore[import-untyped]
+from celery.signals import setup_logging  # type: ignore[import-untyped]
+from django.conf import settings
+from django.utils import timezone
+
+from flyte_site.jobs import scheduled_jobs
+from flyte_site.periodic.claims import run_if_due
+
+RUN_JOB = "flyte.run_job"
+CONNECT_SECONDS = 5
+
+
+def broker_url(url: str) -> str:
+    """The URL as Celery writes it: `unix:///run/redis.sock?db=1` is `redis+socket:///run/redis.sock?virtual_host=1`."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    number = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.netloc}{quote(parts.path)}?virtual_host={number}"
+
+
+def configuration() -> dict[str, Any]:
+    """Celery's settings, with everything stated that this depends on."""
+    url = settings.FLYTE_REDIS_URL
+    return {
+        "broker_url": broker_url(url),
+        "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.startswith("rediss:") else None,
+        # While Redis is away jobs wait, and nobody gives up.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_retry": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": CONNECT_SECONDS,
+        "broker_transport_options": {"socket_connect_timeout": CONNECT_SECONDS, "socket_keepalive": True},
+        "result_backend": None,
+        "task_ignore_result": True,
+        # JSON alone: a pickle from Redis could run anything.
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        # A message that is lost with its worker is made good by the next; one that is kept for later is out of date.
+        "task_acks_late": False,
+        "task_reject_on_worker_lost": False,
+        "task_track_started": False,
+        "task_publish_retry": False,
+        "task_default_queue": "flyte",
+        "task_create_missing_queues": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": 4,
+        "worker_pool": "threads",
+        # Nobody steers or watches the workers by way of Redis.
+        "worker_enable_remote_control": False,
+        "worker_send_task_events": False,
+        # Logs are Django's, set up from LOGLEVEL and LOGFILE.
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "enable_utc": True,
+        "timezone": "UTC",
+        # When a job last ran is in the database; beat's own file of that would be a pickle.
+        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_max_loop_interval": 5,
+        "beat_schedule": beat_schedule(),
+    }
+
+
+def beat_schedule() -> dict[str, Any]:
+    """Which job to look at how often. A message that no worker took before the next is forgotten."""
+    return {
+        job.name: {
+            "task": RUN_JOB,
+            "args": [job.name],
+            "schedule": schedule(job.timing.wake_seconds),
+            "options": {"expires": job.timing.wake_seconds},
+        }
+        for job in scheduled_jobs()
+    }
+
+
+app = Celery("flyte")
+app.config_from_object(configuration())
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def leave_logging_alone(**_: Any) -> None:
+    """Celery sets up its own logging where nobody listens to this signal. What it says of every message is too much."""
+    for name in ("celery.beat", "celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("celery.utils.functional").setLevel(logging.INFO)
+
+
+@app.task(name=RUN_JOB)  # type: ignore[untyped-decorator]
+def run_job(name: str) -> None:
+    """Do the job of this name if it is due."""
+    job = next(job for job in scheduled_jobs() if job.name == name)
+    run_if_due(job, timezone.now())

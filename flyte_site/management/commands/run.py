@@ -1,0 +1,41 @@
+"""`manage.py run`: everything that a server is made of, under one roof."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connections
+
+from flyte_site.migration import migrate
+from flyte_site.supervisor import Child, Supervisor
+
+
+class Command(BaseCommand):
+    """Migrates, then serves and does the periodic jobs until it is told to stop."""
+
+    help = (
+        "Bring the database up to date, serve the API and do the periodic jobs: by Celery's worker and beat where "
+        "FLYTE_REDIS_URL is set, else by a process of its own. SIGTERM or Ctrl-C finishes what is under way and stops."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["no_migrate"]:
+            migrate()
+        connections.close_all()
+        names = ["serve", "worker", "beat"] if settings.FLYTE_REDIS_URL else ["serve", "jobs"]
+        manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+        code = Supervisor([Child(name, [*manage, name]) for name in names], environment()).run()
+        if code:
+            sys.exit(code)
+
+
+def environment() -> dict[str, str]:
+    """What was set, without what Django made of TZ."""
+    inherited = {name: value for name, value in os.environ.items() if name != "TZ"}
+    return inherited | ({"TZ": settings.TZ} if settings.TZ else {})

@@ -1,0 +1,48 @@
+"""Bringing the database up to date, though several servers start at the same moment."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import connection
+
+# Any number that nothing else in this database locks.
+ADVISORY_LOCK = 0x466C797465
+
+
+def migrate() -> None:
+    """Apply what is missing; one process at a time, the others wait and find nothing left to do."""
+    with _lock():
+        call_command("migrate", verbosity=0, interactive=False)
+
+
+def _lock() -> AbstractContextManager[None]:
+    if connection.vendor == "postgresql":
+        return _advisory_lock()
+    return _folder_lock(Path(str(connection.settings_dict["NAME"])).absolute().parent)
+
+
+@contextmanager
+def _advisory_lock() -> Iterator[None]:
+    """Held by the connection, so that it ends with its process too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """On the folder that SQLite's file lies in: it is there before the file is, and nothing is left behind."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)

@@ -1,0 +1,69 @@
+"""Who does a job: of all processes that look whether it is due, one."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.db.models import F, Q
+
+from flyte_site.models import JobRun
+from flyte_site.periodic.timing import Timing
+
+log = structlog.get_logger(__name__)
+
+# A clock that was far ahead must not keep a job from running when it is set right. No tick is named as late as that.
+AHEAD = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Job:
+    """`run` is safe to be run twice at once, does a bounded round, and gives how much it did."""
+
+    name: str
+    timing: Timing
+    run: Callable[[], int]
+
+
+def note_jobs(jobs: Iterable[Job], now: datetime) -> None:
+    """Give each job that has none a row, as if it had just run: its first run is at its next tick."""
+    JobRun.objects.bulk_create(
+        [JobRun(name=job.name, tick=job.timing.tick(now)) for job in jobs], ignore_conflicts=True
+    )
+
+
+def run_if_due(job: Job, now: datetime) -> bool:
+    """Do the job if it has not been done in its current tick, by anybody; whether it was done here.
+
+    A job that fails is logged and tried again at the next look. One whose process dies waits for its next tick.
+    """
+    try:
+        known = JobRun.objects.filter(name=job.name).first()
+        if known is None:
+            note_jobs([job], now)
+        return known is not None and _run(job, known, now)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("job_store_away", job=job.name, error=type(error).__name__)
+        return False
+
+
+def _run(job: Job, known: JobRun, now: datetime) -> bool:
+    tick = job.timing.tick(now)
+    if known.tick == tick or not job.timing.open(now) or not claim(job.name, tick, now):
+        return False
+    log.debug("job_started", job=job.name, tick=tick.isoformat())
+    try:
+        done = job.run()
+    except Exception as error:
+        log.error("job_failed", job=job.name, exc_info=error)
+        JobRun.objects.filter(name=job.name, tick=tick).update(tick=known.tick)
+        return False
+    (log.info if done else log.debug)("job_done", job=job.name, count=done)
+    return True
+
+
+def claim(name: str, tick: datetime, now: datetime) -> bool:
+    """Take a job's tick; False where somebody has it already."""
+    earlier = JobRun.objects.filter(Q(tick__lt=tick) | Q(tick__gt=now + AHEAD), name=name)
+    return earlier.update(tick=tick, ran_at=now, runs=F("runs") + 1) == 1

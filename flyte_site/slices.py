@@ -1,0 +1,37 @@
+"""Deleting many rows without keeping others from their work."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+SLICE = 500
+SLICES_A_ROUND = 200
+
+
+def slices(doomed: "QuerySet[Any]", size: int = SLICE, most: int = SLICES_A_ROUND) -> Iterator[list[Any]]:
+    """Primary keys of `doomed`, in its order, `size` at a time, read anew for each slice; at most `most` slices.
+
+    Whoever takes a slice deletes it before the next is read; it ends where a slice could not be deleted.
+    """
+    last: list[Any] = []
+    for _ in range(most):
+        keys = list(doomed.values_list("pk", flat=True)[:size])
+        if not keys or keys == last:
+            return
+        yield keys
+        last = keys
+
+
+def delete_in_slices(doomed: "QuerySet[Any]", most: int = SLICES_A_ROUND) -> int:
+    """Delete a bounded number of the rows, each slice in a transaction of its own; the number of them.
+
+    A row that is doomed no more when its slice's turn comes stays.
+    """
+    return sum(_delete(doomed, keys) for keys in slices(doomed, most=most))
+
+
+def _delete(doomed: "QuerySet[Any]", keys: list[Any]) -> int:
+    with transaction.atomic():
+        return doomed.order_by().filter(pk__in=keys).delete()[0]

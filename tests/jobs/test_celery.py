@@ -1,0 +1,138 @@
+"""Beat and workers with a real Redis: each job once a tick however many run, and Redis may go away and come back."""
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from django.test import override_settings
+
+from flyte_site.celery import app, beat_schedule, broker_url, configuration
+from flyte_site.jobs import scheduled_jobs
+from tests.jobs.processes import Running, running, wait_for_health, wait_until
+from tests.private_postgres import free_port
+from tests.private_redis import PrivateRedis, private_redis
+from tests.server import fresh_database, server_environment
+from tests.site.processes import manage
+
+OLD_KEYS = 7
+SEED = f"""
+from datetime import timedelta
+from django.utils import timezone
+from flows.models import ReceivedKey
+from flyte_site.models import JobRun
+long_ago = timezone.now() - timedelta(days=30)
+JobRun.objects.create(name='forget_idempotency_keys', tick=long_ago)
+for number in range({OLD_KEYS}):
+    ReceivedKey.objects.create(pack_identity='P', key=number, digest='', received_at=long_ago)
+"""
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[PrivateRedis]:
+    with private_redis() as started:
+        yield started
+
+
+def migrated(folder: Path, environment: Mapping[str, str], seed: str = "") -> None:
+    for command in (["migrate", "--verbosity=0"], ["shell", "-c", seed]):
+        done = manage(*command, folder=folder, environment=environment)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.acceptance
+def test_two_beats_and_three_workers_do_each_job_once_a_tick(tmp_path: Path, redis: PrivateRedis) -> None:
+    with fresh_database(tmp_path) as url, ExitStack() as stack:
+        variables = {"FLYTE_REDIS_URL": redis.url, "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
+        environment = server_environment(url, variables)
+        migrated(tmp_path, environment, SEED)
+        workers = [stack.enter_context(worker_with_a_log_file(tmp_path, environment)) for _ in range(3)]
+        beats = [stack.enter_context(running(tmp_path, environment, "beat")) for _ in range(2)]
+        for worker in workers:
+            worker.wait_for("job_started job=end_leases")
+        forgotten = "job_done job=forget_idempotency_keys"
+        wait_until(lambda: any(worker.said(forgotten) for worker in workers), lambda: forgotten)
+        for process in (*beats, *workers):
+            assert process.stop() == 0
+        listed = manage("jobs", "--list", folder=tmp_path, environment=environment).stdout
+        logs = "".join(worker.log() for worker in workers)
+    assert re.findall(r"job=forget_idempotency_keys count=(\d+)", logs) == [str(OLD_KEYS)]
+    ticks = Counter(re.findall(r"job_started job=(\w+) tick=(\S+)", logs))
+    assert set(ticks.values()) == {1}
+    for name in ("end_leases", "forget_idempotency_keys"):
+        runs = re.search(rf"^{name}: .*runs: (\d+)$", listed, re.MULTILINE)
+        assert runs
+        assert int(runs[1]) == sum(1 for job, _ in ticks if job == name) > 0
+
+
+@contextmanager
+def worker_with_a_log_file(folder: Path, environment: Mapping[str, str]) -> Iterator[Running]:
+    """What it logs goes to LOGFILE, and to nowhere else."""
+    log_file = folder / f"worker-{secrets.token_hex(4)}.log"
+    log_file.touch()
+    with running(folder, {**environment, "LOGFILE": str(log_file)}, "worker") as started:
+        yield Running(started.process, log_file)
+    assert "level=" not in started.log()
+
+
+@pytest.mark.acceptance
+def test_redis_may_go_away_and_come_back(tmp_path: Path, redis: PrivateRedis) -> None:
+    port = free_port()
+    variables = {"FLYTE_REDIS_URL": redis.url, "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
+    with fresh_database(tmp_path) as url:
+        environment = server_environment(url, {**variables, "FLYTE_PORT": str(port)})
+        with running(tmp_path, environment, "run") as run:
+            wait_for_health(f"http://127.0.0.1:{port}", run)
+            run.wait_for("job_done job=end_leases")
+            redis.stop()
+            run.wait_for("consumer: Cannot connect")
+            run.wait_for("Couldn't apply scheduled task")
+            registered = httpx.post(f"http://127.0.0.1:{port}/v1/packs", json={"name": "P"}, trust_env=False)
+            assert registered.status_code == 201
+            done = len(run.said("job_done job=end_leases"))
+            redis.start_again()
+            run.wait_for("job_done job=end_leases", times=done + 2)
+            assert not run.said("process_ended")
+            assert run.stop() == 0
+            assert run.members() == []
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("command", ["worker", "beat"])
+def test_without_redis_worker_and_beat_say_what_to_use(tmp_path: Path, command: str) -> None:
+    done = manage(command, folder=tmp_path, environment={})
+    assert done.returncode == 1
+    assert "FLYTE_REDIS_URL is not set" in done.stderr
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("url", "celerys"),
+    [
+        ("redis://h:6379/1", "redis://h:6379/1"),
+        ("rediss://:pw@h/0", "rediss://:pw@h/0"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("unix://u:pw@/run/redis.sock?db=3", "redis+socket://u:pw@/run/redis.sock?virtual_host=3"),
+    ],
+)
+def test_celery_gets_the_broker_as_it_writes_it(url: str, celerys: str) -> None:
+    assert broker_url(url) == celerys
+
+
+@pytest.mark.unit
+def test_beat_looks_at_every_scheduled_job_with_messages_that_end_before_the_next() -> None:
+    schedule = beat_schedule()
+    assert list(schedule) == [job.name for job in scheduled_jobs()]
+    assert all(entry["options"]["expires"] == entry["schedule"].seconds for entry in schedule.values())
+    assert {entry["task"] for entry in schedule.values()} <= set(app.tasks)
+
+
+@pytest.mark.unit
+def test_nothing_but_json_is_read_and_certificates_are_checked() -> None:
+    with override_settings(FLYTE_REDIS_URL="rediss://h/0"):
+        found = configuration()
+    assert (found["accept_content"], found["broker_use_ssl"]["ssl_cert_reqs"].name) == (["json"], "CERT_REQUIRED")

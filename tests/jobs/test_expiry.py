@@ -1,0 +1,213 @@
+"""Executions end after their time with all that belongs to them; versions of flows that nobody needs are forgotten."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import F
+from django.test import override_settings
+from django.utils import timezone
+
+from flows.expiry import EXECUTIONS_A_SLICE, REPLACED_FOR, expire_executions, forget_flow_versions
+from flows.models import Execution, ExecutionState, Flow, FlowVersion
+from flyte_site.ids import new_id
+from packs.models import Action
+from tests.flows import builders as b
+from tests.jobs.statements import deletes
+from tests.packs.actions import waiting
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+TTL = timedelta(seconds=31_557_600)
+LATER = REPLACED_FOR + timedelta(seconds=1)
+
+
+def executions(count: int, age: timedelta, state: str = ExecutionState.SUCCEEDED, actions: int = 2) -> None:
+    """Executions that last changed so long ago, each with actions that wait."""
+    version = FlowVersion.objects.create(flow_name="flow", document={})
+    made = [
+        Execution(
+            flow_name="flow",
+            version=version,
+            event_id=new_id(),
+            state=state,
+            started_at=timezone.now() - 2 * age,
+            changed_at=timezone.now() - age,
+            latest_action_id=new_id(),
+        )
+        for _ in range(count)
+    ]
+    Execution.objects.bulk_create(made)
+    Action.objects.bulk_create(
+        [
+            Action(correlation_id=one.id, step_id=str(number), pack_name="Wrk", label_key="{}", name="Do", trigger={})
+            for one in made
+            for number in range(actions)
+        ]
+    )
+
+
+def aged_action(age: timedelta) -> Action:
+    """An action of no execution, as old as its id says."""
+    action = waiting()
+    milliseconds = int((timezone.now() - age).timestamp() * 1000)
+    Action.objects.filter(id=action.id).update(id=f"{milliseconds << 48:024x}")
+    return Action.objects.get(id=f"{milliseconds << 48:024x}")
+
+
+@pytest.mark.parametrize("state", ExecutionState.values)
+def test_an_execution_goes_with_its_actions_whatever_their_state(state: str) -> None:
+    executions(3, TTL + timedelta(minutes=1), state)
+    executions(2, TTL - timedelta(minutes=1), state)
+    assert expire_executions() == 3
+    assert (Execution.objects.count(), Action.objects.count()) == (2, 4)
+
+
+@override_settings(FLYTE_TTL_IN_SECONDS=60)
+def test_the_time_is_what_the_setting_says() -> None:
+    executions(1, timedelta(seconds=61))
+    assert expire_executions() == 1
+
+
+def test_what_changed_lately_stays_however_long_ago_it_began() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"), b.follower("a", id="b"))
+    b.tell(source)
+    Execution.objects.update(changed_at=F("changed_at") - 2 * TTL)
+    b.work(worker)
+    assert (expire_executions(), set(b.actions(b.only_execution()))) == (0, {"a", "b"})
+
+
+def test_old_actions_of_no_execution_go_too_and_young_ones_stay() -> None:
+    aged_action(TTL + timedelta(minutes=1))
+    young = aged_action(TTL - timedelta(minutes=1))
+    assert expire_executions() == 1
+    assert Action.objects.get() == young
+
+
+def test_an_old_action_of_an_execution_that_lives_stays() -> None:
+    old = aged_action(2 * TTL)
+    executions(1, timedelta(0), actions=0)
+    Action.objects.filter(id=old.id).update(correlation_id=Execution.objects.get().id)
+    assert (expire_executions(), Action.objects.count()) == (0, 1)
+
+
+def test_many_go_in_slices_each_in_its_own_transaction() -> None:
+    executions(2 * EXECUTIONS_A_SLICE + 1, 2 * TTL)
+    with deletes("flows_execution") as seen, deletes("packs_action") as actions:
+        assert expire_executions() == 2 * EXECUTIONS_A_SLICE + 1
+    assert seen == actions == [(EXECUTIONS_A_SLICE, True), (EXECUTIONS_A_SLICE, True), (1, True)]
+    assert (Execution.objects.count(), Action.objects.count()) == (0, 0)
+
+
+def test_a_dry_run_counts_and_changes_nothing() -> None:
+    executions(3, 2 * TTL)
+    aged_action(2 * TTL)
+    assert expire_executions(dry_run=True) == 4
+    assert (Execution.objects.count(), Action.objects.count()) == (3, 7)
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_delete_each_execution_once_and_neither_fails() -> None:
+    executions(3 * EXECUTIONS_A_SLICE, 2 * TTL)
+    expired: list[int] = []
+    start = threading.Barrier(2)
+
+    def run() -> None:
+        start.wait(30)
+        try:
+            expired.append(expire_executions())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(expired) == 2
+    left = Execution.objects.count()  # one may have passed over what the other had locked
+    assert sum(expired) + left == 3 * EXECUTIONS_A_SLICE
+    assert expire_executions() == left
+    assert Action.objects.count() == 0
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite locks no rows")
+def test_an_execution_that_somebody_is_changing_stays() -> None:
+    executions(2, 2 * TTL)
+    held = Execution.objects.order_by("id").first()
+    assert held
+    expired: list[int] = []
+
+    def run() -> None:
+        try:
+            expired.append(expire_executions())
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        Execution.objects.select_for_update().get(id=held.id)
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(60)
+        assert (expired, thread.is_alive()) == ([1], False)
+    assert Execution.objects.get() == held
+
+
+def versions(count: int, name: str = "flow") -> list[str]:
+    """Saves a flow so many times; the ids of its versions, the oldest first."""
+    for number in range(count):
+        b.save(b.step(id=f"step-{number}"), name=name)
+    return list(FlowVersion.objects.filter(flow_name=name).order_by("id").values_list("id", flat=True))
+
+
+def left() -> list[str]:
+    return list(FlowVersion.objects.order_by("id").values_list("id", flat=True))
+
+
+def test_all_versions_are_kept_by_default() -> None:
+    made = versions(5)
+    assert (forget_flow_versions(timezone.now() + LATER), left()) == (0, made)
+
+
+@override_settings(FLYTE_FLOW_VERSIONS_KEEP=2)
+def test_the_last_versions_of_each_flow_are_kept() -> None:
+    one, other = versions(5, "one"), versions(3, "other")
+    assert forget_flow_versions(timezone.now() + LATER) == 4
+    assert left() == sorted(one[-2:] + other[-2:])
+
+
+@override_settings(FLYTE_FLOW_VERSIONS_KEEP=1)
+def test_a_version_that_an_execution_is_on_is_kept() -> None:
+    source = b.pack("Src")
+    (first,) = versions(1)
+    b.tell(source)
+    made = versions(3)
+    assert forget_flow_versions(timezone.now() + LATER) == 2
+    assert left() == [first, made[-1]]
+
+
+@override_settings(FLYTE_FLOW_VERSIONS_KEEP=1)
+def test_the_version_that_a_flow_is_on_is_kept_even_where_it_is_not_the_newest() -> None:
+    made = versions(3)
+    Flow.objects.update(version=made[0])
+    assert forget_flow_versions(timezone.now() + LATER) == 1
+    assert left() == [made[0], made[2]]
+
+
+@override_settings(FLYTE_FLOW_VERSIONS_KEEP=1)
+def test_a_version_that_has_just_been_replaced_is_kept() -> None:
+    made = versions(3)
+    FlowVersion.objects.filter(id__in=made[:2]).update(saved_at=timezone.now() - 2 * LATER)
+    assert forget_flow_versions() == 1
+    assert left() == made[1:]
+
+
+@override_settings(FLYTE_FLOW_VERSIONS_KEEP=1)
+def test_a_dry_run_tells_how_many_versions_would_go() -> None:
+    made = versions(3)
+    assert (forget_flow_versions(timezone.now() + LATER, dry_run=True), left()) == (2, made)

@@ -1,0 +1,35 @@
+"""TZ: whose hour the daily job's hour is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from flyte_site.environment import Environment, machine_zone
+
+pytestmark = pytest.mark.unit
+
+SUMMER = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def zone_of(text: str) -> tuple[timedelta | None, list[str]]:
+    """The zone's distance from UTC in summer, and what is wrong with the variable."""
+    environment = Environment({"TZ": text})
+    zone = environment.time_zone("TZ", check_id="x")
+    return zone.utcoffset(SUMMER.replace(tzinfo=None)), [error.message for error in environment.errors]
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("Europe/Berlin", 2), (":Europe/Berlin", 2), ("UTC", 0), ("America/New_York", -4)]
+)
+def test_a_zone_is_known_by_its_name(text: str, hours: int) -> None:
+    assert zone_of(text) == (timedelta(hours=hours), [])
+
+
+@pytest.mark.parametrize("text", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "Europe", "CET-1CEST\0"])
+def test_what_is_no_zone_is_told_by_name(text: str) -> None:
+    _, errors = zone_of(text)
+    assert errors == [f"is {text!r}, but must be the name of a time zone, such as Europe/Berlin"]
+
+
+def test_without_it_the_machine_tells() -> None:
+    assert zone_of("") == (machine_zone().utcoffset(SUMMER.replace(tzinfo=None)), [])

