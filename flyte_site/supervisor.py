@@ -130,8 +130,10 @@ class Supervisor:
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
         earlier_fd = signal.set_wakeup_fd(writing)
-        # Under nohup the end of the terminal is not heard.
-        asked = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        # Under nohup the end of the terminal is not heard. Ctrl-C is, though a shell has its background jobs ignore it:
+        # the children would stop, and be started again.
+        nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        asked = [number for number in STOP_SIGNALS if number != signal.SIGHUP or not nohup]
         earlier = {number: signal.signal(number, self._note) for number in asked}
         earlier[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         try:
