@@ -304,5 +304,7 @@ def wait_until_closed(server: Server) -> None:
                 pass
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:
+            pass  # it came just as the listener was being closed
         time.sleep(0.02)
     pytest.fail("the listener is still open")
