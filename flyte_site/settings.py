@@ -30,6 +30,7 @@ FLYTE_PORT = env.integer(
 )
 FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, least=1, most=256, check_id="flyte.E005")
 FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 8, least=1, most=512, check_id="flyte.E006")
+FLYTE_LONG_POLL_SECONDS = env.integer("FLYTE_LONG_POLL_SECONDS", 30, least=0, most=30, check_id="flyte.E029")
 
 # How much it takes in at once, in bytes.
 FLYTE_MAX_BODY_BYTES = env.integer("FLYTE_MAX_BODY_BYTES", 1024 * 1024, least=1024, most=1024**3, check_id="flyte.E007")

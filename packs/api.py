@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,13 +12,14 @@ from flyte_site.rest.bodies import media_type, read_document
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
 from flyte_site.rest.problems import not_found
-from flyte_site.rest.views import APIView, by_name, listing, refuse_nul
-from packs import queue, registry, serializers
-from packs.models import Pack
+from flyte_site.rest.views import APIView, by_name, listing, refuse_nul, whole_number
+from packs import queue, registry, serializers, waiting
+from packs.models import Action, Pack
 
 log = structlog.get_logger(__name__)
 
 COMMAND_PARAMETERS = ("actionName", "commandName")
+LONGEST_WAIT = 30
 
 
 class PackListView(APIView):
@@ -47,7 +49,8 @@ class PackListView(APIView):
         pack.commands = values["commands"]
         log.info("pack_registered", pack=pack.identity)
         location = self.links.href("v1", "packs", pack.identity)
-        return Response(serializers.detail(pack, self.links), status=201, headers={"Location": location})
+        headers = {"Location": location, **long_poll()}
+        return Response(serializers.detail(pack, self.links), status=201, headers=headers)
 
 
 class PackView(APIView):
@@ -76,18 +79,42 @@ class TakeView(APIView):
         tags=["action"],
         request=None,
         parameters=[
-            OpenApiParameter(name, description="Take actions of this command alone.") for name in COMMAND_PARAMETERS
+            *(OpenApiParameter(name, description="Take actions of this command alone.") for name in COMMAND_PARAMETERS),
+            OpenApiParameter("wait", int, description=f"Seconds to wait for an action, up to {LONGEST_WAIT}."),
         ],
-        responses={200: serializers.TakenAction, 204: None, **problems(404)},
+        responses={200: serializers.TakenAction, 204: None, **problems(400, 404)},
     )
     def post(self, request: Request, pack_id: str) -> Any:
-        """Take the oldest action that waits for this pack; 204 when there is none."""
-        pack = registry.seen(pack_id)
-        action = queue.take(pack, _command_names(request))
+        """Take the oldest action that waits for this pack; 204 when there is none, or none comes within `wait`."""
+        seconds = min(whole_number(request, "wait", 0, most=LONGEST_WAIT), settings.FLYTE_LONG_POLL_SECONDS)
+        pack, names = registry.seen(pack_id), _command_names(request)
+        if not seconds:
+            return self._answer(pack, queue.take(pack, names), {})
+        watcher = waiting.watcher()
+        with watcher.place(pack, seconds, filtered=bool(names), caller=_connection(request)) as place:
+            action = queue.take(pack, names)
+            while action is None and place and place.wait():
+                action = queue.take(registry.seen(pack_id), names)
+        could_wait = place is not None and not watcher.stopped
+        return self._answer(pack, action, {} if could_wait else {"Retry-After": waiting.retry_after()})
+
+    def _answer(self, pack: Pack, action: Action | None, headers: dict[str, str]) -> Any:
         if action is None:
-            return empty(204)
+            return empty(204, long_poll() | headers)
         log.info("action_taken", pack=pack.identity, action=action.id, command=action.name)
-        return Response(serializers.taken(action, pack, self.links))
+        return Response(serializers.taken(action, pack, self.links), headers=long_poll())
+
+
+def long_poll() -> dict[str, str]:
+    """The header that tells packs for how long a take may wait, where it may."""
+    seconds = settings.FLYTE_LONG_POLL_SECONDS
+    return {"Flyte-Long-Poll": str(seconds)} if seconds else {}
+
+
+def _connection(request: Request) -> int | None:
+    """The file descriptor of the caller's connection, where the server tells it."""
+    connection = request.META.get("gunicorn.socket")
+    return connection.fileno() if connection else None
 
 
 def _command_names(request: Request) -> set[str]:

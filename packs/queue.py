@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from flyte_site.times import to_text
 from packs.models import Action, Pack, State, label_key
+from packs.waiting import announce
 
 # Read at once, so that a taker that loses races need not ask again each time.
 CANDIDATES = 20
@@ -79,7 +80,9 @@ class Finish(Enum):
 
 def enqueue(owner: Owner, drafts: Iterable[Draft], now: datetime) -> list[Action]:
     """Queue the drafts, oldest first in their order."""
-    return Action.objects.bulk_create([_action(owner, draft, now) for draft in drafts])
+    actions = Action.objects.bulk_create([_action(owner, draft, now) for draft in drafts])
+    announce(action.pack_name for action in actions)
+    return actions
 
 
 def _action(owner: Owner, draft: Draft, now: datetime) -> Action:
@@ -226,6 +229,7 @@ def requeue(action: Action, result: dict[str, Any], now: datetime, wait: timedel
     action.result = action.finished_at = None
     action.ready_at = now + wait
     _enter(action, State.NEW, now)
+    announce([action.pack_name])
 
 
 def cancel(action: Action, now: datetime) -> None:

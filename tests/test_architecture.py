@@ -21,7 +21,7 @@ MAX_FUNCTION_LINES = 80
 ROOMS = (
     ("flyte_site", "ids times fields slices environment secret_key logs settings models periodic rest auth"),
     ("datastore", "models lookup serializers api admin apps"),
-    ("packs", "models queue registry serializers api webapi tasks admin management apps"),
+    ("packs", "models wakeups waiting queue registry serializers api webapi tasks admin management apps"),
     ("flows", "lang cases document models saving steps engine control serializers api tasks expiry forms admin"),
     ("flows", "management apps"),
     ("audit", "queries serializers api admin apps"),

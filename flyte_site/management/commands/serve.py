@@ -15,6 +15,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
 from flyte_site.wsgi import application
+from packs.waiting import watcher
 
 GRACE_SECONDS = 30
 
@@ -41,7 +42,7 @@ class Master(Arbiter):
 
 
 class Worker(ThreadWorker):
-    """Closes its listeners when it is told to stop.
+    """Closes its listeners, and answers the polls that wait, when it is told to stop.
 
     gunicorn's own worker keeps them open, without accepting, as long as a request is under way: callers would connect,
     wait, and be dropped at the end, instead of being refused and trying again at once.
@@ -50,6 +51,7 @@ class Worker(ThreadWorker):
     def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled)
         if not self.alive:
+            watcher().stop()
             for listener in self.sockets:
                 listener.close()
 

@@ -1,0 +1,159 @@
+"""`take?wait=` over Django's test client, what a look reads, and when something is announced."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+
+from packs import queue, waiting
+from packs.models import Action, Pack
+from packs.waiting import Watcher
+from tests.packs.actions import waiting as queued
+from tests.site.shape import problem, register_pack
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture
+def watcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watcher]:
+    """The process's watcher, with one place, and looks that find nothing."""
+    made = Watcher(lambda names: [], most=1)
+    monkeypatch.setattr(waiting, "watcher", lambda: made)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "x", "30s", "1e1", "%20", "٣"])
+def test_a_wait_that_is_no_whole_number_is_refused(client: Client, watcher: Watcher, value: str) -> None:
+    register_pack("Wrk")
+    action = queued()
+    found = problem(client.post(f"/v1/packs/Wrk/actions/take?wait={value}"), 400)
+    assert [error["path"] for error in found["errors"]] == ["wait"]
+    action.refresh_from_db()
+    assert action.waiting
+
+
+@pytest.mark.parametrize("query", ["", "?wait=", "?wait=0", "?wait=1", "?wait=30", "?wait=31", "?wait=999999"])
+def test_what_is_there_is_given_at_once(client: Client, watcher: Watcher, query: str) -> None:
+    register_pack("Wrk")
+    queued()
+    response = client.post(f"/v1/packs/Wrk/actions/take{query}")
+    assert (response.status_code, response.headers["Flyte-Long-Poll"]) == (200, "30")
+    assert watcher.waiting == 0
+
+
+def test_an_unknown_pack_does_not_wait(client: Client, watcher: Watcher) -> None:
+    problem(client.post("/v1/packs/Ghost/actions/take?wait=30"), 404)
+
+
+def test_an_idle_wait_reads_once_and_writes_nothing(client: Client, watcher: Watcher) -> None:
+    register_pack("Wrk")
+    with CaptureQueriesContext(connection) as queries:
+        response = client.post("/v1/packs/Wrk/actions/take?wait=1")
+    assert (response.status_code, "Retry-After" in response.headers) == (204, False)
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "WITH"]
+
+
+def test_one_too_many_is_answered_at_once_and_told_when_to_come_again(client: Client, watcher: Watcher) -> None:
+    register_pack("Wrk")
+    with watcher.place(Pack(name="Other"), 0):
+        response = client.post("/v1/packs/Wrk/actions/take?wait=30")
+        assert response.status_code == 204
+        assert 3 <= int(response.headers["Retry-After"]) <= 7
+        queued()
+        assert client.post("/v1/packs/Wrk/actions/take?wait=30").status_code == 200
+
+
+def test_a_server_that_stops_lets_nobody_wait(client: Client, watcher: Watcher) -> None:
+    register_pack("Wrk")
+    watcher.stop()
+    response = client.post("/v1/packs/Wrk/actions/take?wait=30")
+    assert (response.status_code, "Retry-After" in response.headers) == (204, True)
+
+
+def test_registration_and_takes_tell_for_how_long_a_take_may_wait(client: Client, watcher: Watcher) -> None:
+    registered = client.post("/v1/packs", {"name": "Wrk"}, content_type="application/json")
+    taken = client.post("/v1/packs/Wrk/actions/take")
+    assert [one.headers["Flyte-Long-Poll"] for one in (registered, taken)] == ["30", "30"]
+    assert "Retry-After" not in taken.headers
+
+
+def test_waiting_can_be_turned_off(client: Client, watcher: Watcher, settings: Settings) -> None:
+    settings.FLYTE_LONG_POLL_SECONDS = 0
+    registered = client.post("/v1/packs", {"name": "Wrk"}, content_type="application/json")
+    taken = client.post("/v1/packs/Wrk/actions/take?wait=30")
+    assert taken.status_code == 204
+    assert not {"Flyte-Long-Poll", "Retry-After"} & {*registered.headers, *taken.headers}
+
+
+def test_a_look_finds_names_and_labels_of_what_can_be_taken_now() -> None:
+    for name, labels in (("A", {}), ("A", {"env": "x"}), ("A", {"env": "x"}), ("B", {"z": "1", "b": "2"})):
+        queued(name, labels=labels)
+    queued("C")
+    taken, later = queued("A", labels={"env": "taken"}), queued("A", labels={"env": "later"})
+    Action.objects.filter(id=taken.id).update(waiting=False, state="PENDING")
+    Action.objects.filter(id=later.id).update(ready_at=timezone.now() + timedelta(hours=1))
+    found = waiting.ready({"A", "B", "none"})
+    assert sorted(found) == [("A", '{"env":"x"}'), ("A", "{}"), ("B", '{"b":"2","z":"1"}')]
+
+
+@pytest.mark.database
+def test_a_look_is_one_query_and_goes_by_the_index_of_what_waits() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        waiting.ready({"A", "B"})
+    assert len(queries) == 1
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {queries[0]['sql']}")
+            plan = [str(row[-1]) for row in cursor.fetchall() if "packs_action" in str(row[-1])]
+        assert len(plan) == 3
+        assert all(step.startswith("SEARCH packs_action USING INDEX waiting_actions") for step in plan), plan
+
+
+def test_what_is_queued_is_announced_when_it_is_committed(
+    announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        queued("A")
+        assert announced == []
+    assert announced == ["A"]
+
+
+def test_what_is_undone_is_not_announced(
+    announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        with transaction.atomic():
+            queued("A")
+            transaction.set_rollback(True)
+        queued("B")
+    assert announced == ["B"]
+
+
+def test_what_is_to_be_tried_again_is_announced(
+    announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    action = queued("A")
+    with django_capture_on_commit_callbacks(execute=True):
+        queue.requeue(action, {"event": "FATAL"}, timezone.now(), queue.AT_ONCE)
+    assert announced == ["A"]
+
+
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of which the process's watcher is told."""
+    told: list[str] = []
+
+    class Listening(Watcher):
+        def wake(self, pack_names: Any) -> None:
+            told.extend(pack_names)
+
+    listening = Listening(lambda names: [], most=0)
+    monkeypatch.setattr(waiting, "watcher", lambda: listening)
+    return told

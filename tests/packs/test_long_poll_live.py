@@ -1,0 +1,254 @@
+"""Polls that wait at a real server of several processes."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from flyte_client import Event, Pack
+from tests.private_postgres import URL_VARIABLE
+from tests.private_redis import private_redis
+from tests.server import Server, StartServer, running_server
+
+pytestmark = pytest.mark.acceptance
+
+# Generous: only a failing test ever waits this long. More than the longest poll.
+PATIENCE = 60.0
+IDLE_PACKS = 50
+# Two processes of eight threads, of which half may be with polls that wait.
+PLACES = 8
+
+Polls = Callable[..., Future[httpx.Response]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests of this module: at DEBUG its log tells when a poll begins to wait."""
+    with running_server(tmp_path_factory.mktemp("server"), {"LOGLEVEL": "DEBUG"}) as started:
+        yield started
+
+
+@pytest.fixture
+def polls() -> Iterator[Polls]:
+    """Polls in a thread of its own, and returns when the poll waits at the server."""
+    with ThreadPoolExecutor(IDLE_PACKS) as threads:
+
+        def poll(server: Server, pack: str, query: str = "") -> Future[httpx.Response]:
+            before = waits(server, pack)
+            future = threads.submit(call, server, f"/v1/packs/{pack}/actions/take?wait=30{query}")
+            until(lambda: future.done() or waits(server, pack) > before, server)
+            return future
+
+        yield poll
+
+
+def call(server: Server, path: str, body: Any = None, method: str = "POST") -> httpx.Response:
+    """A call on a connection of its own, so that any of the server's processes may get it."""
+    return httpx.request(method, server.url + path, json=body, timeout=PATIENCE, trust_env=False)
+
+
+def waits(server: Server, pack: str) -> int:
+    """How many times a poll of the pack has begun to wait."""
+    return sum(line.endswith(f"event=poll_waits pack={pack}") for line in server.logs().splitlines())
+
+
+def until(condition: Callable[[], object], server: Server) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, server.logs()
+        time.sleep(0.01)
+
+
+def world(server: Server, name: str, **labels: str) -> None:
+    """Registers a pack, and a flow in which an event of it, `Go`, gives packs of that name an action."""
+    register(server, name, **labels)
+    register(server, f"{name}Source")
+    commands: list[dict[str, Any]] = [{"name": "A"}, {"name": "B"}, {"name": "A", "packLabels": {"env": "dev"}}]
+    for number, command in enumerate(commands):
+        event = {"packName": f"{name}Source", "name": f"Go{number}"}
+        step = {"event": event, "command": {"packName": name, **command}}
+        assert call(server, "/v1/flows", {"name": f"{name}{number}", "steps": [step]}).status_code == 201
+
+
+def register(server: Server, name: str, **labels: str) -> None:
+    assert call(server, "/v1/packs", {"name": name, "labels": labels}).status_code == 201
+
+
+def tell(server: Server, name: str, event: int = 0) -> None:
+    """An event that queues an action: 0 of command A, 1 of command B, 2 of A for packs with env=dev."""
+    assert call(server, f"/v1/packs/{name}Source/events", {"event": f"Go{event}"}).status_code == 202
+
+
+def test_an_action_that_comes_while_a_poll_waits_is_given_to_it(server: Server, polls: Polls) -> None:
+    world(server, "Wrk")
+    # Several times, so that poll and event meet in one process and in different ones.
+    for _ in range(8):
+        future = polls(server, "Wrk")
+        assert not future.done()
+        tell(server, "Wrk")
+        answer = future.result(PATIENCE)
+        assert (answer.status_code, answer.json()["command"]) == (200, "A")
+        assert answer.headers["Flyte-Long-Poll"] == "30"
+
+
+def test_of_two_that_wait_one_gets_the_action_and_the_other_waits_on(server: Server, polls: Polls) -> None:
+    world(server, "Two")
+    both = {polls(server, "Two"), polls(server, "Two")}
+    tell(server, "Two")
+    done, left = wait(both, PATIENCE, FIRST_COMPLETED)
+    assert [future.result().status_code for future in done] == [200]
+    tell(server, "Two")
+    (other,) = left
+    assert other.result(PATIENCE).status_code == 200
+    assert call(server, "/v1/packs/Two/actions/take").status_code == 204
+
+
+def test_a_poll_waits_on_past_what_is_for_other_labels_and_commands(server: Server, polls: Polls) -> None:
+    world(server, "Picky")
+    register(server, "Picky", env="dev")
+    only_b = polls(server, "Picky", "&commandName=B")
+    dev = polls(server, "Picky.env.dev", "&actionName=A")
+    tell(server, "Picky", 2)
+    assert dev.result(PATIENCE).json()["command"] == "A"
+    tell(server, "Picky", 0)
+    tell(server, "Picky", 1)
+    assert only_b.result(PATIENCE).json()["command"] == "B"
+    assert call(server, "/v1/packs/Picky/actions/take").json()["command"] == "A"
+
+
+def test_a_pack_that_is_deleted_while_it_waits_takes_nothing_more(server: Server, polls: Polls) -> None:
+    world(server, "Deleted")
+    future = polls(server, "Deleted")
+    assert call(server, "/v1/packs/Deleted", method="DELETE").status_code == 204
+    tell(server, "Deleted")
+    assert future.result(PATIENCE).status_code == 404
+    register(server, "Deleted")
+    assert call(server, "/v1/packs/Deleted/actions/take").status_code == 200
+
+
+def test_nothing_is_taken_for_a_caller_that_went_away_while_it_waited(server: Server) -> None:
+    world(server, "Gone")
+    with connection(server, "/v1/packs/Gone/actions/take?wait=30"):
+        until(lambda: waits(server, "Gone"), server)
+    tell(server, "Gone")
+    assert call(server, "/v1/packs/Gone/actions/take").status_code == 200
+
+
+def test_a_caller_that_closes_its_writing_end_is_answered_at_once(server: Server) -> None:
+    register(server, "Half")
+    with connection(server, "/v1/packs/Half/actions/take?wait=30") as opened:
+        until(lambda: waits(server, "Half"), server)
+        opened.shutdown(socket.SHUT_WR)
+        opened.settimeout(20)
+        assert opened.recv(4096).startswith(b"HTTP/1.1 204 ")
+
+
+@contextmanager
+def connection(server: Server, path: str) -> Iterator[socket.socket]:
+    """A connection on which a POST to the path was sent."""
+    host, port = server.host.split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as opened:
+        opened.sendall(f"POST {path} HTTP/1.1\r\nHost: {server.host}\r\nContent-Length: 0\r\n\r\n".encode())
+        yield opened
+
+
+def test_a_wait_ends_with_204_when_its_time_is_over(server: Server) -> None:
+    register(server, "Short")
+    answer = call(server, "/v1/packs/Short/actions/take?wait=1")
+    assert (answer.status_code, answer.content, "Retry-After" in answer.headers) == (204, b"", False)
+
+
+def test_a_pack_of_the_client_library_gets_its_actions_without_polling_again(server: Server) -> None:
+    world(server, "Lib")
+    done = threading.Event()
+    # With an hour between polls only one that waits gets anything in time.
+    pack = Pack("Lib", api_url=server.url, poll_interval=3600.0)
+
+    @pack.command("A")
+    def handle(given: Any) -> Event:
+        done.set()
+        return Event("Done")
+
+    runner = threading.Thread(target=pack.run)
+    runner.start()
+    try:
+        until(lambda: waits(server, "Lib"), server)
+        tell(server, "Lib")
+        assert done.wait(PATIENCE)
+        until(lambda: waits(server, "Lib") >= 2, server)
+    finally:
+        pack.stop()
+        # Less than what was left of the wait.
+        runner.join(20)
+    assert not runner.is_alive()
+    assert call(server, "/v1/packs/Lib/actions/take").status_code == 204
+
+
+def test_fifty_idle_packs_leave_room_for_others_and_a_stop_answers_them_all(start_server: StartServer) -> None:
+    server = start_server({"LOGLEVEL": "DEBUG"})
+    for number in range(IDLE_PACKS):
+        register(server, f"Idle{number}")
+    with ThreadPoolExecutor(IDLE_PACKS) as threads:
+        futures = [
+            threads.submit(call, server, f"/v1/packs/Idle{number}/actions/take?wait=30") for number in range(IDLE_PACKS)
+        ]
+        until(lambda: sum(future.done() for future in futures) + waiting(server) >= IDLE_PACKS, server)
+        assert PLACES / 2 <= waiting(server) <= PLACES
+        turned_away = [future.result() for future in futures if future.done()]
+        assert {answer.status_code for answer in turned_away} == {204}
+        assert all(3 <= int(answer.headers["Retry-After"]) <= 7 for answer in turned_away)
+        for path in ["/health", "/v1/packs", "/v1/packs/Idle1"] * 5:
+            assert call(server, path, method="GET").status_code == 200
+        assert call(server, "/v1/packs/Idle1/events", {"event": "Go"}).status_code == 202
+        assert sum(not future.done() for future in futures) == waiting(server), "nobody should have given up yet"
+        server.stop()
+        answers = [future.result() for future in as_completed(futures, PATIENCE)]
+    assert {answer.status_code for answer in answers} == {204}
+    assert all("Retry-After" in answer.headers for answer in answers)
+    assert "level=error" not in server.logs()
+
+
+def waiting(server: Server) -> int:
+    return server.logs().count("event=poll_waits")
+
+
+@pytest.mark.skipif(URL_VARIABLE not in os.environ, reason="PostgreSQL alone has few connections")
+def test_polls_that_wait_hold_no_connection_to_the_database(start_server: StartServer, polls: Polls) -> None:
+    server = start_server({"LOGLEVEL": "DEBUG", "FLYTE_WEB_WORKERS": "1", "FLYTE_WEB_THREADS": "12"})
+    register(server, "Wrk")
+    futures = [polls(server, "Wrk") for _ in range(6)]
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(server.database_url) as connected:
+        # One is the watcher's; one may be kept by the thread that registered the pack.
+        count = connected.execute(query).fetchone()
+    assert count
+    assert count[0] <= 2
+    assert not any(future.done() for future in futures)
+    server.stop()
+
+
+def test_redis_wakes_polls_in_other_processes_and_may_go_away_and_come_back(tmp_path: Path, polls: Polls) -> None:
+    with (
+        private_redis() as redis,
+        running_server(tmp_path, {"LOGLEVEL": "DEBUG", "FLYTE_REDIS_URL": redis.url}) as server,
+    ):
+        world(server, "Red")
+        changes: list[Callable[[], None]] = [redis.start_again, redis.stop, redis.start_again]
+        for change in changes:
+            change()
+            for _ in range(3):
+                future = polls(server, "Red")
+                tell(server, "Red")
+                assert future.result(PATIENCE).status_code == 200
+        until(lambda: "event=redis_back" in server.logs(), server)
+        assert "event=redis_away" in server.logs()
+        assert "level=error" not in server.logs()

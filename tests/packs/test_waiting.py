@@ -1,0 +1,215 @@
+"""The watcher: whom it wakes and when, how many may wait, and how the waiting ends."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from packs import waiting
+from packs.models import Pack
+from packs.waiting import Place, Ready, Watcher
+
+pytestmark = pytest.mark.unit
+
+# Generous: only a failing test ever waits this long.
+PATIENCE = 30.0
+
+
+class Board:
+    """What a look finds; counts the looks."""
+
+    def __init__(self) -> None:
+        self.ready: Ready = []
+        self.asked: list[set[str]] = []
+        self.failures: list[Exception] = []
+        self._looked = threading.Condition()
+
+    def look(self, names: set[str]) -> Ready:
+        with self._looked:
+            self.asked.append(names)
+            self._looked.notify_all()
+            if self.failures:
+                raise self.failures.pop()
+            return [found for found in self.ready if found[0] in names]
+
+    def wait_for_looks(self, more: int = 3) -> None:
+        """Until there were so many more."""
+        with self._looked:
+            wanted = len(self.asked) + more
+            assert self._looked.wait_for(lambda: len(self.asked) >= wanted, PATIENCE)
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+@pytest.fixture
+def watcher(board: Board) -> Iterator[Watcher]:
+    made = Watcher(board.look, most=10)
+    yield made
+    made.stop()
+
+
+Waits = Callable[..., Future[bool]]
+
+
+@pytest.fixture
+def waits(watcher: Watcher) -> Iterator[Waits]:
+    """Begins to wait in a thread of its own; the future has what `Place.wait` gave."""
+    with ExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(10))
+
+        def wait(pack: Pack, **options: Any) -> Future[bool]:
+            place = stack.enter_context(watcher.place(pack, PATIENCE, **options))
+            assert place
+            return threads.submit(place.wait)
+
+        yield wait
+        watcher.stop()
+
+
+def pack(name: str = "Wrk", **labels: str) -> Pack:
+    return Pack(identity=name, name=name, labels=labels)
+
+
+def test_a_poll_is_woken_by_what_a_look_finds_for_its_name_and_labels(board: Board, waits: Waits) -> None:
+    right = [waits(pack(env="prod", az="b")), waits(pack("Other"))]
+    wrong = [waits(pack(env="dev")), waits(pack("wrk", env="prod")), waits(pack())]
+    board.ready = [("Wrk", '{"env":"prod"}'), ("Other", "{}")]
+    assert [future.result(PATIENCE) for future in right] == [True, True]
+    board.wait_for_looks()
+    assert not any(future.done() for future in wrong)
+
+
+def test_one_look_serves_all_that_wait_and_asks_only_for_their_names(board: Board, waits: Waits) -> None:
+    for name in ("A", "B", "B"):
+        waits(pack(name))
+    board.wait_for_looks()
+    assert board.asked[-1] == {"A", "B"}
+    assert all(board.asked)
+
+
+def test_what_this_process_queues_wakes_the_polls_of_that_name_alone(
+    board: Board, watcher: Watcher, waits: Waits
+) -> None:
+    right, wrong = [waits(pack("A")), waits(pack("A", env="x"))], waits(pack("B"))
+    watcher.wake(["A"])
+    assert [future.result(PATIENCE) for future in right] == [True, True]
+    board.wait_for_looks()
+    assert not wrong.done()
+
+
+def test_what_comes_between_a_take_and_the_wait_is_not_missed(watcher: Watcher) -> None:
+    with watcher.place(pack(), 0) as place:
+        assert place
+        watcher.wake(["Wrk"])
+        assert place.wait()
+        assert not place.wait()
+
+
+class Noting(threading.Condition):
+    """Tells when somebody sleeps on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asleep.set()
+        return super().wait(timeout)
+
+
+def test_a_poll_that_comes_after_an_idle_time_is_looked_after_at_once(
+    board: Board, watcher: Watcher, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LINGER_SECONDS", 3600.0)
+    watcher._changed = idle = Noting()
+    with watcher.place(pack(), 0):
+        board.wait_for_looks(1)
+    assert idle.asleep.wait(PATIENCE)
+    board.ready = [("Wrk", "{}")]
+    assert waits(pack()).result(PATIENCE)
+
+
+def test_the_watcher_ends_when_nobody_waits_and_begins_again(
+    board: Board, watcher: Watcher, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LINGER_SECONDS", 0.01)
+    with watcher.place(pack(), 0):
+        board.wait_for_looks(1)
+        (thread,) = (one for one in threading.enumerate() if one is watcher._thread)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    board.ready = [("Wrk", "{}")]
+    assert waits(pack()).result(PATIENCE)
+
+
+def test_a_look_that_fails_ends_no_waiting(board: Board, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "SLOW_LOOK_SECONDS", 0.01)
+    board.failures = [OperationalError("the database is away")] * 3
+    board.ready = [("Wrk", "{}")]
+    assert waits(pack()).result(PATIENCE)
+    assert len(board.asked) >= 4
+
+
+def test_a_poll_for_some_commands_is_not_woken_again_and_again_by_what_is_for_others() -> None:
+    place = Place(pack(), 0, filtered=True, caller=None)
+    woken = []
+    for now in (0.0, 0.1, waiting.FILTERED_SECONDS - 0.1, waiting.FILTERED_SECONDS + 0.1):
+        place.look([("Wrk", "{}")], now)
+        woken.append(place.wait())
+    assert woken == [True, False, False, True]
+
+
+def test_no_more_polls_wait_than_there_are_places(board: Board) -> None:
+    watcher = Watcher(board.look, most=2)
+    with watcher.place(pack(), 0) as first, watcher.place(pack(), 0), watcher.place(pack(), 0) as third:
+        assert (first is not None, third, watcher.waiting) == (True, None, 2)
+    with watcher.place(pack(), 0) as later:
+        assert later
+    watcher.stop()
+
+
+@pytest.mark.parametrize(
+    ("threads", "most"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2), (8, 4), (9, 4), (64, 32), (512, 256)]
+)
+def test_half_of_the_threads_and_two_at_least_are_left_for_others(threads: int, most: int) -> None:
+    assert waiting.most_waiting(threads) == most
+
+
+def test_a_stop_ends_all_waiting_at_once_and_for_good(watcher: Watcher, waits: Waits) -> None:
+    futures = [waits(pack("A")), waits(pack("B"))]
+    watcher.stop()
+    assert [future.result(PATIENCE) for future in futures] == [False, False]
+    with watcher.place(pack(), PATIENCE) as place:
+        assert place is None
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["its writing end", "the connection"])
+def test_a_caller_that_closes_loses_its_place_and_takes_nothing(waits: Waits, watcher: Watcher, half: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        future = waits(pack(), caller=ours.fileno())
+        if half:
+            theirs.shutdown(socket.SHUT_WR)
+        else:
+            theirs.close()
+        assert future.result(PATIENCE) is False
+
+
+def test_a_caller_that_has_gone_is_seen_before_a_take_without_a_look() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"more")
+        place = Place(pack(), 0, filtered=False, caller=ours.fileno())
+        place.wake()
+        assert place.wait()
+        theirs.close()
+        place.wake()
+        assert not place.wait()

@@ -1,0 +1,145 @@
+"""Word by way of a real Redis: from process to process, across its absence, and never in anybody's way."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from packs import waiting, wakeups
+from packs.models import Pack
+from packs.waiting import Ready, Watcher
+from packs.wakeups import Channel
+from tests.private_postgres import free_port
+from tests.private_redis import PrivateRedis, private_redis
+
+pytestmark = pytest.mark.integration
+
+# Generous: only a failing test ever waits this long.
+PATIENCE = 30.0
+
+PACK = Pack(identity="Wrk", name="Wrk", labels={})
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[PrivateRedis]:
+    with private_redis() as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakeups, "PAUSE_SECONDS", (0.02, 0.05))
+
+
+class Ear:
+    """Remembers what a channel tells."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.heard: set[str] = set()
+        self._changed = threading.Condition()
+        channel.hear(self._note)
+
+    def _note(self, names: set[str]) -> None:
+        with self._changed:
+            self.heard |= names
+            self._changed.notify_all()
+
+    def wait_for(self, *names: str) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.heard >= set(names), PATIENCE), self.heard
+
+
+def listening(redis: PrivateRedis) -> tuple[Channel, Ear]:
+    """A channel that hears already, and what it heard."""
+    channel = Channel(redis.url)
+    ear = Ear(channel)
+    until_hearing(channel)
+    return channel, ear
+
+
+def until_hearing(channel: Channel, yes: bool = True) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while bool(channel.hearing) != yes:
+        assert time.monotonic() < deadline, f"hearing is still {channel.hearing}"
+        time.sleep(0.01)
+
+
+def test_what_one_process_tells_all_hear(redis: PrivateRedis) -> None:
+    (one, heard_by_one), (two, heard_by_two) = listening(redis), listening(redis)
+    one.tell(["Slack", "ü / \n"])
+    two.tell({"Jira"})
+    for ear in (heard_by_one, heard_by_two):
+        ear.wait_for("Slack", "ü / \n", "Jira")
+
+
+def test_a_redis_that_goes_away_and_comes_back_is_noticed_and_used_again(redis: PrivateRedis) -> None:
+    (channel, ear), teller = listening(redis), Channel(redis.url)
+    before = channel.hearing
+    teller.tell(["before"])
+    ear.wait_for("before")
+    redis.stop()
+    until_hearing(channel, False)
+    teller.tell(["meanwhile"])
+    redis.start_again()
+    until_hearing(channel)
+    assert channel.hearing != before
+    teller.tell(["after"])
+    ear.wait_for("after")
+
+
+def test_a_restart_between_two_words_loses_neither(redis: PrivateRedis) -> None:
+    (channel, ear), teller = listening(redis), Channel(redis.url)
+    teller.tell(["first"])
+    ear.wait_for("first")
+    redis.stop()
+    until_hearing(channel, False)
+    redis.start_again()
+    until_hearing(channel)
+    teller.tell(["second"])
+    ear.wait_for("second")
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:{}/0", "redis://127.0.0.1:{}/0?max_connections=none"])
+def test_a_redis_that_is_not_there_keeps_nobody_waiting(url: str) -> None:
+    channel = Channel(url.format(free_port()))
+    Ear(channel)
+    for number in range(1000):
+        channel.tell([f"name{number}"])
+    assert channel.hearing == 0
+
+
+def test_a_watcher_is_woken_by_the_channel_and_looks_itself_when_it_hears_nothing(redis: PrivateRedis) -> None:
+    found: Ready = []
+    channel, (teller, _) = Channel(redis.url), listening(redis)
+    watcher = Watcher(lambda names: found, most=1, channel=channel)
+    with watcher.place(PACK, PATIENCE) as place:
+        assert place
+        until_hearing(channel)
+        teller.tell(["Wrk"])
+        assert place.wait()
+        redis.stop()
+        found.append(("Wrk", "{}"))
+        assert place.wait()
+    watcher.stop()
+    redis.start_again()
+
+
+def test_while_the_channel_is_heard_looks_are_rare(redis: PrivateRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "SLOW_LOOK_SECONDS", 3600.0)
+    looks: list[set[str]] = []
+
+    def look(names: set[str]) -> Ready:
+        looks.append(names)
+        return []
+
+    channel, ear = listening(redis)
+    watcher = Watcher(look, most=1, channel=channel)
+    with watcher.place(PACK, PATIENCE) as place:
+        assert place
+        for number in range(20):
+            channel.tell([f"name{number}"])
+            ear.wait_for(f"name{number}")
+            time.sleep(waiting.TICK_SECONDS)
+    assert len(looks) <= 1
+    watcher.stop()
