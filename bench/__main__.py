@@ -13,6 +13,10 @@ SECTIONS = {
         [PYTHON, "-m", "bench.flows"],
         [*ON_POSTGRES, "-m", "bench.flows"],
     ],
+    "Long poll: an event to the take that waits for it": [
+        [PYTHON, "-m", "bench.longpoll"],
+        [*ON_POSTGRES, "-m", "bench.longpoll"],
+    ],
 }
 
 

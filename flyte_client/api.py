@@ -1,40 +1,59 @@
 """One HTTP call to the server, and what its answer means."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from flyte_client.errors import RefusedError, ServerAwayError
+from flyte_client.line import Line
+
+LONGEST_WAIT = 30
 
 # A wrong clock or a typing error at the other end must not put a pack to sleep for ever.
 LONGEST_RETRY_AFTER = 3600.0
 
 
 class Api:
-    """Calls with the pack's token and time limit. Safe to share between threads.
+    """Calls with the pack's token and time limit. Safe to share between threads, but for `poll`, which is one's alone.
 
-    `get` and `post` return answers in 2xx and raise `ServerAwayError` or `RefusedError` for all else.
+    `get`, `post` and `poll` return answers in 2xx and raise `ServerAwayError` or `RefusedError` for all else.
     """
 
     def __init__(self, token: str | None, timeout: float) -> None:
         headers = {"Accept": "application/json", "User-Agent": "flyte-client-python"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        self._http = httpx.Client(headers=headers, timeout=timeout)
+        trusted = httpx.create_ssl_context()
+        self._http = httpx.Client(headers=headers, timeout=timeout, verify=trusted)
+        # Polls that wait have a connection of their own: one that can be hung up without harm to other calls.
+        self._polls = httpx.Client(headers=headers, verify=trusted)
+        self._timeout = timeout
+        self._line = Line()
 
     def get(self, url: httpx.URL) -> httpx.Response:
-        return self._call("GET", url, None)
+        return self._call(lambda: self._http.get(url), url)
 
     def post(self, url: httpx.URL, body: bytes = b"") -> httpx.Response:
-        return self._call("POST", url, body)
+        headers = {"Content-Type": "application/json"}
+        return self._call(lambda: self._http.post(url, content=body, headers=headers), url)
 
-    def _call(self, method: str, url: httpx.URL, body: bytes | None) -> httpx.Response:
-        headers = {} if body is None else {"Content-Type": "application/json"}
+    def poll(self, url: httpx.URL, wait: int) -> httpx.Response:
+        """Post, and let the server wait with its answer for up to `wait` seconds."""
+        waiting = url.copy_merge_params({"wait": wait})
+        timeout = httpx.Timeout(self._timeout, read=self._timeout + wait)
+        extensions = {"trace": self._line.trace}
+        return self._call(lambda: self._polls.post(waiting, timeout=timeout, extensions=extensions), url)
+
+    def hang_up(self, *, at_once: bool = False) -> None:
+        """Have a `poll` in another thread answered now; `at_once` ends it without an answer."""
+        self._line.hang_up(at_once=at_once)
+
+    def _call(self, send: Callable[[], httpx.Response], url: httpx.URL) -> httpx.Response:
         try:
-            answer = self._http.request(method, url, content=body, headers=headers)
+            answer = send()
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise RefusedError(0, f"{url} can't be called: {error}") from error
         except httpx.RequestError as error:
@@ -63,6 +82,12 @@ def retry_after(answer: httpx.Response) -> float | None:
     except ValueError:
         return None
     return min(max(0.0, pause), LONGEST_RETRY_AFTER)
+
+
+def long_poll(answer: httpx.Response) -> int:
+    """For how many seconds the server lets a take wait; 0 where it does not offer that."""
+    text = answer.headers.get("Flyte-Long-Poll", "")
+    return min(int(text), LONGEST_WAIT) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:

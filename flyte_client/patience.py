@@ -55,6 +55,11 @@ class Stopping:
     def asked(self) -> bool:
         return self._asked.is_set()
 
+    @property
+    def soon(self) -> bool:
+        """Whether either end was asked for: from then on nothing is worth a long wait."""
+        return self._wake.is_set()
+
     def idle(self, seconds: float | None = None) -> None:
         """Sleep while there is nothing to do: for `seconds`, or until either end is asked for."""
         self._wake.wait(seconds)

@@ -3,13 +3,14 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
 
-from flyte_client.api import Api, document, retry_after
+from flyte_client.api import Api, document, long_poll, retry_after
 from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.links import find_link
 from flyte_client.patience import Stopping, persist
@@ -17,6 +18,8 @@ from flyte_client.patience import Stopping, persist
 T = TypeVar("T")
 
 NOT_FOUND = 404
+# How long a server that is told that no more calls come may take to answer the poll that waits.
+HANG_UP_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +44,13 @@ class Action:
 
 @dataclass(frozen=True)
 class Nothing:
-    """No action was waiting; `retry_after` is when to ask again, in seconds, if the server said so."""
+    """No action was waiting; `retry_after` is when to ask again, in seconds, if the server said so.
+
+    `hung_up` tells that the pack itself ended the wait, so that something may have come meanwhile.
+    """
 
     retry_after: float | None
+    hung_up: bool = False
 
 
 class Server:
@@ -60,6 +67,7 @@ class Server:
         self._stopping = stopping
         self._grace = grace
         self._registration: Registration | None = None
+        self._long_poll = 0
         self._lock = threading.Lock()
 
     def registration(self) -> Registration:
@@ -67,13 +75,33 @@ class Server:
         return self._registered_after(None)
 
     def take(self) -> Action | Nothing:
-        """The next action for this pack. A take has no grace: who is about to end takes nothing new."""
-        answer = self._registered(
-            lambda known: persist(lambda: self._api.post(known.take), "takeAction", self._stopping)
+        """The next action for this pack, which the server waits for if it can. One thread alone may call this.
+
+        A take has no grace: who is about to end takes nothing new.
+        """
+        return self._registered(
+            lambda known: persist(lambda: self._take_from(known.take), "takeAction", self._stopping)
         )
-        if answer.status_code == httpx.codes.NO_CONTENT:
-            return Nothing(retry_after(answer))
-        return _action(answer)
+
+    def _take_from(self, url: httpx.URL) -> Action | Nothing:
+        wait = 0 if self._stopping.soon else self._long_poll
+        began = time.monotonic()
+        answer = self._api.poll(url, wait) if wait else self._api.post(url)
+        self._long_poll = long_poll(answer)
+        if answer.status_code != httpx.codes.NO_CONTENT:
+            return _action(answer)
+        pause = retry_after(answer)
+        if pause is None and wait and time.monotonic() - began >= wait / 2:
+            pause = 0.0  # the server has done the waiting
+        return Nothing(pause, hung_up=wait > 0 and self._stopping.soon)
+
+    def hang_up_when_stopping(self, polled: threading.Event) -> None:
+        """Wait for either end to be asked for, and then see that no `take` goes on waiting; until `polled` is set."""
+        self._stopping.idle()
+        until = time.monotonic() + HANG_UP_SECONDS
+        while not polled.is_set():
+            self._api.hang_up(at_once=time.monotonic() >= until)
+            polled.wait(HANG_UP_SECONDS / 10)
 
     def post_event(self, body: bytes) -> None:
         self._registered(lambda known: self._deliver(known.events, body, "event"))
@@ -111,6 +139,7 @@ class Server:
 
     def _register(self) -> Registration:
         answer = self._api.post(self._linked("pack/listPacks"), self._definition)
+        self._long_poll = long_poll(answer)
         pack = document(answer)
         take = _needed(pack, "takeAction", answer.url)
         registration = Registration(str(pack.get("id", "")), take, _needed(pack, "event", answer.url))

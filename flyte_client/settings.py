@@ -5,8 +5,8 @@
 | `FLYTE_API`, else `FLYTE_API_URL` | – | the server's address, with or without `/v1` |
 | `FLYTE_JWT` | none | sent as `Authorization: Bearer` |
 | `FLYTE_LABELS` | none | `env=prod,az=b` or `env:prod`; laid over the labels in the pack's code |
-| `FLYTE_POLL_INTERVAL` | 5 | seconds between two polls when nothing is waiting |
-| `FLYTE_API_TIMEOUT` | 10 | seconds a single call may take |
+| `FLYTE_POLL_INTERVAL` | 5 | seconds between two polls at a server that does not let them wait |
+| `FLYTE_API_TIMEOUT` | 10 | seconds a single call may take, beside those that the server was asked to wait |
 
 A variable that is set but empty counts as not set.
 """

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Works on up to `concurrency` actions at once, and takes none for which no thread is free.
 
-    `interval` is the pause in seconds after a poll that found nothing, where the server asks for no other.
+    `interval` is the pause in seconds after a poll that found nothing, where the server has neither waited with its
+    answer nor asked for another pause.
     """
 
     def __init__(
@@ -59,6 +60,14 @@ class Worker:
         logger.info("pack_stopped pack=%s", known.pack_id)
 
     def _poll(self, threads: ThreadPoolExecutor) -> None:
+        polled = threading.Event()
+        threading.Thread(target=self._server.hang_up_when_stopping, args=(polled,), name="hang-up", daemon=True).start()
+        try:
+            self._poll_on(threads)
+        finally:
+            polled.set()
+
+    def _poll_on(self, threads: ThreadPoolExecutor) -> None:
         while not self._stopping.asked:
             # To be stopped while no thread is free costs nothing: the pack has to wait for its handlers anyway.
             self._free.acquire()
@@ -68,7 +77,7 @@ class Worker:
                 continue
             self._free.release()
             if isinstance(taken, Nothing):
-                if self._stopping.when_idle:
+                if self._stopping.when_idle and not taken.hung_up:
                     return
                 self._stopping.idle(self._interval if taken.retry_after is None else taken.retry_after)
 

@@ -2,9 +2,11 @@
 
 import json
 import re
+import socket
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -28,13 +30,22 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: Any
+    query: str = ""
 
 
 class StubServer:
-    """Registers packs, hands out queued actions and remembers every call; `script` puts answers before its own."""
+    """Registers packs, hands out queued actions and remembers every call; `script` puts answers before its own.
+
+    With `long_poll` it offers that takes wait, and lets those that ask for it wait until there is an action, or the
+    caller hangs up. `deaf` is a server, or a proxy before it, that does not hear that; `last_word` is queued then.
+    """
 
     def __init__(self) -> None:
         self.port = 0
+        self.long_poll = 0
+        self.deaf = False
+        self.last_word = ""
+        self.hung_up = 0
         self.calls: list[Call] = []
         self.packs: set[str] = set()
         self._actions: deque[dict[str, Any]] = deque()
@@ -88,13 +99,35 @@ class StubServer:
             assert came, f"{count} calls of {kind} with {body} did not come; the last were {seen}"
             return matching()
 
-    def answer(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Answer:
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: Any, connection: socket.socket
+    ) -> Answer:
+        path, _, query = target.partition("?")
         kind, route = _route(method, path)
         with self._changed:
-            self.calls.append(Call(kind, path, headers, body))
+            self.calls.append(Call(kind, path, headers, body, query))
             self._changed.notify_all()
             scripted = self._scripted[kind]
-            return scripted.popleft() if scripted else route(self, path, body)
+            if scripted:
+                return scripted.popleft()
+            if kind == "take" and "wait=" in query:
+                self._wait_for_action(connection)
+            return self._offering(route(self, path, body))
+
+    def _wait_for_action(self, connection: socket.socket) -> None:
+        while not self._actions:
+            if not self.deaf and _has_hung_up(connection):
+                self.hung_up += 1
+                if self.last_word:
+                    self._actions.append({"command": self.last_word, "input": None, "id": "last"})
+                return
+            if self._http is None or connection.fileno() == -1:
+                return
+            self._changed.wait(0.01)
+
+    def _offering(self, answer: Answer) -> Answer:
+        offer = {"Flyte-Long-Poll": str(self.long_poll)} if self.long_poll else {}
+        return Answer(answer.status, answer.body, {**offer, **answer.headers})
 
     def link(self, path: str, rel: str) -> dict[str, str]:
         return {"href": f"{self.url}{path}", "rel": f"{self.url}/swagger#{rel}"}
@@ -165,6 +198,15 @@ def _has(body: Any, wanted: Mapping[str, Any]) -> bool:
     return all(isinstance(body, dict) and key in body and body[key] == value for key, value in wanted.items())
 
 
+def _has_hung_up(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 def _handler_of(stub: StubServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -181,7 +223,7 @@ def _handler_of(stub: StubServer) -> type[BaseHTTPRequestHandler]:
         def _respond(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = json.loads(raw) if raw else None
-            answer = stub.answer(self.command, self.path, dict(self.headers.items()), body)
+            answer = stub.answer(self.command, self.path, dict(self.headers.items()), body, self.connection)
             content = b"" if answer.body is None else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             # As the server's own workers do: no connection outlives its answer, so a stopped stub is away at once.
@@ -190,7 +232,8 @@ def _handler_of(stub: StubServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             if answer.status != 204:
                 self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.end_headers()
+                self.wfile.write(content)
 
     return Handler

@@ -1,0 +1,85 @@
+"""From an event to the take of the action that it causes, while a pack's poll waits at the server.
+
+Each event comes on a connection of its own, so that it meets the waiting poll in one of the server's processes or in
+another. Beside it the time that the event alone takes until its 202: what is over that is the wake-up. `python -m
+bench.longpoll` measures on SQLite, under `python -m tests.private_postgres` on PostgreSQL, each with and without Redis.
+"""
+
+import json
+import os
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import httpx
+
+from tests.private_postgres import URL_VARIABLE
+from tests.private_redis import private_redis
+from tests.server import Server, running_server
+
+EVENTS = 150
+# Until the poll that follows a take is at the server again.
+BETWEEN_SECONDS = 0.05
+FLOW = {
+    "name": "bench",
+    "steps": [{"event": {"packName": "Source", "name": "Go"}, "command": {"packName": "Worker", "name": "Do"}}],
+}
+
+
+def prepare(server: Server) -> None:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for name in ("Source", "Worker"):
+            client.post("/v1/packs", json={"name": name}).raise_for_status()
+        client.post("/v1/flows", json=FLOW).raise_for_status()
+
+
+def take(url: str) -> float:
+    """When the answer with an action came."""
+    while httpx.post(f"{url}/v1/packs/Worker/actions/take?wait=30", timeout=60).status_code == 204:
+        pass
+    return time.perf_counter()
+
+
+def measured(server: Server) -> tuple[list[float], list[float]]:
+    """Milliseconds from the sending of each event to its 202, and to the take's answer."""
+    accepted, taken = [], []
+    with ThreadPoolExecutor(1) as poller:
+        for _ in range(EVENTS):
+            future = poller.submit(take, server.url)
+            time.sleep(BETWEEN_SECONDS)
+            with httpx.Client(base_url=server.url, timeout=60) as client:
+                began = time.perf_counter()
+                client.post("/v1/packs/Source/events", json={"event": "Go"}).raise_for_status()
+                accepted.append((time.perf_counter() - began) * 1000)
+            taken.append((future.result() - began) * 1000)
+    return accepted, taken
+
+
+def row(folder: Path, redis_url: str = "") -> dict[str, Any]:
+    with running_server(folder, {"LOGLEVEL": "ERROR", "FLYTE_REDIS_URL": redis_url}) as server:
+        prepare(server)
+        accepted, taken = measured(server)
+    return {
+        "database": "PostgreSQL" if URL_VARIABLE in os.environ else "SQLite",
+        "Redis": "yes" if redis_url else "no",
+        "event to 202, median ms": round(quantiles(accepted, n=100)[49], 1),
+        "event to taken, median ms, long poll": round(quantiles(taken, n=100)[49], 1),
+        "p99 ms": round(quantiles(taken, n=100)[98], 1),
+    }
+
+
+def main() -> None:
+    """Measure, and print a line of JSON without Redis and one with it."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        redis = stack.enter_context(private_redis())
+        for url in ("", redis.url):
+            print(json.dumps(row(folder, url)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Polls that wait at the server: asked for where the server offers it, and ended when the pack is to end."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from flyte_client import Event, Pack, server
+
+from .conftest import Running
+from .stub_server import PATIENCE, Answer, StubServer
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _long_poll(stub: StubServer) -> None:
+    stub.long_poll = 30
+
+
+def echo_pack(stub: StubServer, poll_interval: float = 3600.0) -> Pack:
+    """A pack that gets nothing in time by polling again: only a poll that waits brings it something."""
+    pack = Pack("Echo", api_url=stub.url, poll_interval=poll_interval)
+
+    @pack.command("Say", events=["Said"])
+    def say(given: Any) -> Event:
+        return Event("Said", given)
+
+    return pack
+
+
+def queries(stub: StubServer) -> list[str]:
+    return [call.query for call in stub.of("take")]
+
+
+def test_a_poll_waits_where_the_server_offers_it(stub: StubServer, running: Running) -> None:
+    with running(echo_pack(stub)):
+        stub.wait_for("take")
+        stub.queue("Say", 1)
+        stub.wait_for("result", payload=1)
+        stub.wait_for("take", 2)
+        stub.queue("Say", 2, action="a2")
+        stub.wait_for("result", payload=2)
+    assert set(queries(stub)) == {"wait=30"}
+
+
+@pytest.mark.parametrize(("offer", "query"), [("12", "wait=12"), ("600", "wait=30"), ("0", ""), ("-1", ""), ("x", "")])
+def test_it_waits_no_longer_than_the_server_and_it_want(
+    stub: StubServer, running: Running, offer: str, query: str
+) -> None:
+    stub.long_poll = offer  # type: ignore[assignment]
+    with running(echo_pack(stub)):
+        stub.wait_for("take")
+    assert queries(stub)[0] == query
+
+
+def test_a_server_that_no_longer_offers_it_is_polled_as_before(stub: StubServer, running: Running) -> None:
+    stub.script("take", Answer(204, headers={"Retry-After": "0"}))
+    with running(echo_pack(stub, poll_interval=0.02)):
+        stub.wait_for("take", 3)
+        stub.long_poll = 0
+    assert queries(stub)[:2] == ["wait=30", ""]
+
+
+def test_a_wait_that_was_not_granted_is_tried_again_when_the_server_says(stub: StubServer, running: Running) -> None:
+    offer = {"Flyte-Long-Poll": "30"}
+    stub.script(
+        "take", Answer(204, headers=offer | {"Retry-After": "0"}), Answer(204, headers=offer | {"Retry-After": "3600"})
+    )
+    with running(echo_pack(stub, poll_interval=0.02)):
+        stub.wait_for("take", 2)
+    assert queries(stub) == ["wait=30", "wait=30"]
+
+
+def test_an_empty_answer_that_comes_too_early_is_followed_by_the_usual_pause(
+    stub: StubServer, running: Running
+) -> None:
+    stub.script("take", Answer(204, headers={"Flyte-Long-Poll": "30"}))
+    with running(echo_pack(stub)):
+        stub.wait_for("take")
+    assert len(stub.of("take")) == 1
+
+
+def test_a_stop_ends_the_wait(stub: StubServer, running: Running) -> None:
+    pack = echo_pack(stub)
+    with running(pack) as thread:
+        stub.wait_for("take")
+        pack.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert (stub.hung_up, len(stub.of("take"))) == (1, 1)
+
+
+def test_an_action_that_the_server_gives_at_the_very_moment_of_a_stop_is_done(
+    stub: StubServer, running: Running
+) -> None:
+    stub.last_word = "Say"
+    pack = echo_pack(stub)
+    with running(pack) as thread:
+        stub.wait_for("take")
+        pack.stop()
+        thread.join(PATIENCE)
+    assert len(stub.of("result")) == 1
+
+
+def test_a_stop_ends_the_wait_at_a_server_that_does_not_hear_it(
+    stub: StubServer, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HANG_UP_SECONDS", 0.1)
+    stub.deaf = True
+    pack = echo_pack(stub)
+    with running(pack) as thread:
+        stub.wait_for("take")
+        pack.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert stub.hung_up == 0
+
+
+def test_stopping_when_idle_ends_the_wait_after_a_last_look(stub: StubServer, running: Running) -> None:
+    stub.last_word = "Say"
+    pack = echo_pack(stub)
+    with running(pack) as thread:
+        stub.wait_for("take")
+        pack.stop(when_idle=True)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert len(stub.of("result")) == 1
+    assert queries(stub)[0] == "wait=30"
+    assert queries(stub)[-1] == ""
+
+
+def test_a_stop_while_all_threads_work_waits_for_the_handlers_alone(stub: StubServer, running: Running) -> None:
+    pack = Pack("Slow", api_url=stub.url, concurrency=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    @pack.command("Work", events=["Worked"])
+    def work(given: Any) -> Event:
+        begun.set()
+        go_on.wait(PATIENCE)
+        return Event("Worked", given)
+
+    with running(pack) as thread:
+        stub.wait_for("take")
+        stub.queue("Work", "held")
+        assert begun.wait(PATIENCE)
+        pack.stop()
+        go_on.set()
+        thread.join(PATIENCE)
+    assert [call.body["payload"] for call in stub.of("result")] == ["held"]
