@@ -39,6 +39,7 @@ class Flow(models.Model):
     version = models.OneToOneField(FlowVersion, on_delete=models.PROTECT, related_name="flow")
 
     class Meta:
+        permissions: ClassVar = [("enable_flow", "Can enable and disable flows")]
         ordering: ClassVar = ["id"]
 
     def __str__(self) -> str:
@@ -115,6 +116,7 @@ class Execution(models.Model):
     latest_action_id = models.CharField(max_length=24)
 
     class Meta:
+        permissions: ClassVar = [("control_execution", "Can cancel, retry and replay executions")]
         ordering: ClassVar = ["-latest_action_id"]
         indexes: ClassVar = [
             models.Index(fields=["latest_action_id"], name="executions_by_activity"),

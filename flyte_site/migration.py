@@ -2,21 +2,44 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
+
+from flyte_site.console.accounts import FIRST_NAME, make_first_account
 
 # Any number that nothing else in this database locks.
 ADVISORY_LOCK = 0x466C797465
+
+_WELCOME = """
+  The console's first account. The password is shown this once, and changed at the first sign-on.
+
+      name:      {name}
+      password:  {password}
+"""
 
 
 def migrate() -> None:
     """Apply what is missing; one process at a time, the others wait and find nothing left to do."""
     with _lock():
         call_command("migrate", verbosity=0, interactive=False)
+
+
+def welcome() -> None:
+    """Make the first account where there is none, and tell its password on the terminal: once, and in no log.
+
+    While the database is away there is no telling; the next start will see.
+    """
+    try:
+        password = make_first_account()
+    except OperationalError:
+        return
+    if password:
+        print(_WELCOME.format(name=FIRST_NAME, password=password), file=sys.stderr, flush=True)
 
 
 def _lock() -> AbstractContextManager[None]:

@@ -1,6 +1,12 @@
-"""When each periodic job last ran."""
+"""What belongs to no app: when each periodic job last ran, who changed what, and passwords that must be changed."""
 
+from typing import Any, ClassVar
+
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
+
+from flyte_site.fields import JSONText
 
 
 class JobRun(models.Model):
@@ -16,3 +22,38 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Change(models.Model):
+    """Who did what to which thing, and when. `key` is what the thing is called where it is, such as a flow's name."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    actor = models.CharField(max_length=255)
+    via = models.CharField(max_length=10)
+    kind = models.CharField(max_length=40)
+    key = models.CharField(max_length=512)
+    what = models.CharField(max_length=40)
+    detail: Any = JSONText(default=dict)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        default_permissions: ClassVar = ["view"]
+        indexes: ClassVar = [
+            models.Index(fields=["kind", "key", "id"], name="changes_of_thing"),
+            models.Index(fields=["actor", "id"], name="changes_by_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.what} {self.kind} {self.key}"
+
+
+class OneTimePassword(models.Model):
+    """Says that a person's password was made for them, and must be changed at the first sign-on."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_password")
+
+    class Meta:
+        default_permissions: ClassVar = []
+
+    def __str__(self) -> str:
+        return str(self.user)

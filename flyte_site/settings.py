@@ -119,12 +119,18 @@ APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.rest.bodies judges sizes, by path
 
 INSTALLED_APPS = [
+    "flyte_site.console.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "csp",
+    "crispy_forms",
+    "django_htmx",
     "flyte_site",
     "datastore",
     "packs",
@@ -134,12 +140,63 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "flyte_site.console.middleware.ContentSecurityPolicy",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "flyte_site.rest.problems.ProblemMiddleware",
+    "flyte_site.console.errors.Problems",
     "flyte_site.rest.methods.MethodMiddleware",
     "flyte_site.rest.bodies.BodySizeMiddleware",
+    "flyte_site.console.middleware.Sessions",
+    "flyte_site.console.middleware.Csrf",
+    "flyte_site.console.middleware.Authentication",
+    "flyte_site.console.middleware.Messages",
 ]
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "templates"]}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "flyte"
+
+# What a page may load and run: this server's own files, and no script or style within a page.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "worker-src": ["'self'", "blob:"],
+        "manifest-src": ["'self'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+
+# Who is signed in at the console.
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_NAME = "flyte_session"
+CSRF_COOKIE_NAME = "flyte_csrf"
+SESSION_COOKIE_AGE = 14 * DAY
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(FLYTE_TLS_CERT_PATH)
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "flyte_site.console.errors.forged"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True

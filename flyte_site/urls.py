@@ -1,11 +1,14 @@
 """Every route of the server."""
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, register_converter
+from django.views.generic import RedirectView
 
 from audit import api as audit
 from datastore import api as datastore
 from flows import api as flows
+from flyte_site.console.errors import answer
 from flyte_site.rest import pages
 from flyte_site.rest.paths import NameConverter
 from flyte_site.rest.problems import Problem, problem_of
@@ -39,6 +42,8 @@ urlpatterns = [
     path("v1", pages.V1View.as_view()),
     path("v1/", include(v1)),
     path("health", pages.HealthView.as_view()),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
     path("swagger", pages.documentation),
     path("swagger/index.html", pages.documentation_moved),
     path("swagger-config/v1.yml", pages.openapi, {"media_type": "application/x-yaml"}),
@@ -47,19 +52,25 @@ urlpatterns = [
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400 for what Django refuses before any view, such as a `Host` header that names no host."""
-    return (problem_of(exception) or Problem(400)).response()
+    return answer(request, problem_of(exception) or Problem(400))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404 for a path that no route has."""
-    return Problem(404, "there is nothing at this path").response()
+    return answer(request, Problem(404, "there is nothing at this path"))
 
 
 def defect(request: HttpRequest) -> HttpResponse:
     """500 for a defect outside the views; those inside are `ProblemMiddleware`'s."""
-    return Problem(500, "the server has a defect here; its log says more").response()
+    return answer(request, Problem(500, "the server has a defect here; its log says more"))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403 for who is signed in and may not do this."""
+    return answer(request, Problem(403))
 
 
 handler400 = bad_request
+handler403 = forbidden
 handler404 = not_found
 handler500 = defect

@@ -35,7 +35,7 @@ class BodySizeMiddleware:
 
 def body_limit(path: str) -> int:
     """Bytes that a request to `path` may carry."""
-    if path.startswith("/v1/datastore/"):
+    if path.startswith(("/v1/datastore/", "/admin/datastore/")):
         return int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_ALLOWANCE
     return int(settings.FLYTE_MAX_BODY_BYTES)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import Error, connection
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
@@ -28,8 +28,10 @@ class IndexView(APIView):
     """Where a client begins."""
 
     @extend_schema(operation_id="index", tags=["info"], responses=LinksSchema)
-    def get(self, request: Request) -> Response:
-        """The link to the API's version 1."""
+    def get(self, request: Request) -> Any:
+        """The link to the API's version 1; who asks for HTML is sent to the console."""
+        if request._request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+            return HttpResponseRedirect("/admin/", headers={"Vary": "Accept"})
         links = self.links
         return Response({"links": [links.to("self"), links.help("#/info"), links.documented("#!/info/v1", "v1")]})
 

@@ -31,13 +31,15 @@ def paths_of_errors(response: Any, status: int = 400) -> list[str]:
 
 
 def routes(name: str = "x") -> list[str]:
-    """A path for every route of the server, with `name` where the route has a name."""
+    """A path for every route of the API, with `name` where the route has a name."""
     return ["/" + path.replace("<>", name) for path in _templates(get_resolver())]
 
 
 def _templates(resolver: URLResolver) -> list[str]:
     found = []
     for pattern in resolver.url_patterns:
+        if (isinstance(pattern, URLResolver) and pattern.app_name == "admin") or str(pattern.pattern) == "admin":
+            continue  # the console's
         if isinstance(pattern, URLResolver):
             found += [str(pattern.pattern) + inner for inner in _templates(pattern)]
         elif isinstance(pattern, URLPattern):

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from flyte_site.migration import migrate
+from flyte_site.migration import migrate, welcome
 from flyte_site.supervisor import Child, Supervisor
 
 
@@ -27,6 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["no_migrate"]:
             migrate()
+            welcome()
         connections.close_all()
         names = ["serve", "worker", "beat"] if settings.FLYTE_REDIS_URL else ["serve", "jobs"]
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]

@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
+from flyte_site.migration import welcome
 from flyte_site.wsgi import application
 from packs.waiting import watcher
 
@@ -123,6 +124,8 @@ class Command(BaseCommand):
         if fault := address_fault() or migrations_fault():
             self.stderr.write(f"flyte: {fault}")
             sys.exit(2)
+        welcome()
+        connection.close()
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         self.stderr.write(f"flyte: serving on {scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}")
         Server().run()

@@ -1,0 +1,60 @@
+"""Errors as people see them: a page that needs neither the database nor who is signed in."""
+
+from http import HTTPStatus
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from flyte_site.console.paths import is_console
+from flyte_site.rest.problems import Problem, ProblemMiddleware, problem_of
+
+log = structlog.get_logger(__name__)
+
+WORDS = {
+    403: "You may not do this. Somebody with the role admin can give you a role that may.",
+    404: "There is nothing here. It may have been deleted, or be too old to be kept.",
+    503: "The database does not answer. Try again in a moment.",
+}
+UNKNOWN = "The server has a defect here; its log says more."
+
+
+def error_page(problem: Problem) -> HttpResponse:
+    """A problem as a page."""
+    detail = WORDS.get(problem.status) or str(problem) or HTTPStatus(problem.status).phrase
+    body = render_to_string("console/error.html", {"title": HTTPStatus(problem.status).phrase, "detail": detail})
+    return HttpResponse(body, status=problem.status, headers=problem.headers)
+
+
+class Problems(ProblemMiddleware):
+    """The API's shape of errors; for the console's paths a page instead."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not is_console(request):
+            return super().__call__(request)
+        response = self.get_response(request)
+        if response.status_code >= 400 and response.headers.get("Content-Type", "").startswith("application/problem"):
+            return error_page(Problem(response.status_code))
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse:
+        if not is_console(request):
+            return super().process_exception(request, error)
+        problem = problem_of(error)
+        if problem is None:
+            log.exception("request_failed", method=request.method, path=request.path)
+            problem = Problem(500, UNKNOWN)
+        return error_page(problem)
+
+
+def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """A problem in the shape that fits its path."""
+    return error_page(problem) if is_console(request) else problem.response()
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that did not come from a page of this site, or from one that is too old."""
+    log.warning("form_refused", path=request.path, reason=reason)
+    words = "The form was too old, or not one of this site's pages. Load the page again, and try once more."
+    body = render_to_string("console/error.html", {"title": "Forbidden", "detail": words})
+    return HttpResponse(body, status=403)

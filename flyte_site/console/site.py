@@ -1,0 +1,93 @@
+"""The console's site: where its pages hang, what every page has around it, and who may come in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import NoReverseMatch, reverse
+
+from flyte_site.console.accounts import NewPasswordForm, must_change_password
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Place:
+    """An entry of the navigation, for those who have the permission."""
+
+    label: str
+    view: str
+    permission: str = ""
+
+
+NAVIGATION = (
+    Place("Home", "index"),
+    Place("Flows", "flows_flow_changelist", "flows.view_flow"),
+    Place("Executions", "flows_execution_changelist", "flows.view_execution"),
+    Place("Events", "flows_event_changelist", "flows.view_event"),
+    Place("Packs", "packs_pack_changelist", "packs.view_pack"),
+    Place("Datastore", "datastore_item_changelist", "datastore.view_item"),
+    Place("Changes", "flyte_site_change_changelist", "flyte_site.view_change"),
+    Place("People", "auth_user_changelist", "auth.view_user"),
+)
+
+
+class ConsoleSite(AdminSite):
+    """Django's admin site, as the console of this server. Whoever has an account may come in; roles say the rest."""
+
+    site_header = site_title = "Flyte"
+    index_title = "Home"
+    site_url = None
+    enable_nav_sidebar = False
+    empty_value_display = "–"
+    login_form = AuthenticationForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        around = {"navigation": navigation(request), "flyte_version": VERSION}
+        return {**super().each_context(request), **around, "available_apps": []}
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """As Django's; who has a password for one sign-on is sent to choose another before anything else."""
+        guarded = super().admin_view(view, cacheable)
+
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            change = reverse("admin:password_change")
+            if request.path not in (change, reverse("admin:logout")) and must_change_password(request.user):
+                return HttpResponseRedirect(change)
+            return guarded(request, *args, **kwargs)
+
+        page.__name__ = getattr(view, "__name__", "page")
+        return page
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        first = must_change_password(request.user)
+        around = {**self.each_context(request), "one_time_password": first, **(extra_context or {})}
+        view = PasswordChangeView.as_view(
+            form_class=NewPasswordForm,
+            success_url=reverse("admin:index" if first else "admin:password_change_done"),
+            extra_context=around,
+            template_name="registration/password_change_form.html",
+        )
+        return view(request)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The places that this person may see: `label`, `url`, and whether the page is `here`."""
+    home = reverse("admin:index")
+    shown = []
+    for place in NAVIGATION:
+        if place.permission and not request.user.has_perm(place.permission):
+            continue
+        try:
+            url = reverse(f"admin:{place.view}")
+        except NoReverseMatch:
+            continue
+        here = request.path == url if url == home else request.path.startswith(url)
+        shown.append({"label": place.label, "url": url, "here": here})
+    return shown

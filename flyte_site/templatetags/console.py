@@ -1,0 +1,101 @@
+"""What the console's pages show again and again: states, times, JSON, buttons that ask first."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+MAX_JSON = 200_000
+_TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|(-?\d[\d.eE+-]*)|\b(true|false|null)\b')
+_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@register.simple_tag
+def pill(state: str, label: str = "") -> SafeString:
+    """A state as a coloured word; its class is the state in small letters."""
+    kind = re.sub(r"[^a-z-]", "-", str(state).lower())
+    return format_html('<span class="pill {}">{}</span>', kind, label or state)
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString | str:
+    """How long ago a moment was, with the moment itself in UTC on hovering; – for none."""
+    if moment is None:
+        return "–"
+    exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    text = span(timezone.now() - moment)
+    return format_html('<time datetime="{0}" title="{0}">{1} ago</time>', exact, text)
+
+
+@register.filter
+def span(length: timedelta | float | None) -> str:
+    """A length of time in its largest two units: `2 d 4 h`, `3 min 20 s`, `1.2 s`, `45 ms`; – for none."""
+    if length is None:
+        return "–"
+    seconds = length.total_seconds() if isinstance(length, timedelta) else float(length)
+    if seconds < 1:
+        return f"{max(round(seconds * 1000), 0)} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return _two_units(round(seconds))
+
+
+def _two_units(seconds: int) -> str:
+    for place, (unit, size) in enumerate(_UNITS):
+        if seconds >= size:
+            count, rest = divmod(seconds, size)
+            if place + 1 == len(_UNITS):
+                return f"{count} {unit}"
+            smaller, smaller_size = _UNITS[place + 1]
+            more = rest // smaller_size
+            return f"{count} {unit} {more} {smaller}" if more else f"{count} {unit}"
+    return "0 s"
+
+
+@register.filter
+def as_json(value: Any) -> SafeString:
+    """A JSON value, indented and coloured, as a `<pre>`; a very long one is cut, and says so."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    cut = text[:MAX_JSON]
+    parts = format_html_join("", "{}", ((part,) for part in _coloured(cut)))
+    note = f"\n… and {len(text) - MAX_JSON} characters more" if len(text) > MAX_JSON else ""
+    return format_html('<pre class="json" tabindex="0">{}{}</pre>', parts, note)
+
+
+def _coloured(text: str) -> Any:
+    at = 0
+    for found in _TOKEN.finditer(text):
+        yield text[at : found.start()]
+        string, colon, number, word = found.groups()
+        kind = ("key" if colon else "string") if string else "number" if number else "word"
+        yield format_html('<span class="{}">{}</span>{}', kind, string or number or word, colon or "")
+        at = found.end()
+    yield text[at:]
+
+
+@register.inclusion_tag("console/folded.html")
+def folded(label: str, value: Any, opened: bool = False) -> dict[str, Any]:
+    """JSON behind a line that opens it."""
+    return {"label": label, "value": value, "opened": opened}
+
+
+@register.inclusion_tag("console/copyable.html")
+def copyable(name: str, text: str) -> dict[str, str]:
+    """Lines to copy, with a button; `name` is unique on the page."""
+    return {"name": name, "text": text}
+
+
+@register.inclusion_tag("console/confirmed.html", takes_context=True)
+def confirmed(
+    context: template.Context, name: str, url: str, label: str, question: str, *, danger: bool = False
+) -> dict[str, Any]:
+    """A button that asks before it posts to `url`; `name` is unique on the page."""
+    token = context.get("csrf_token")
+    return {"name": name, "url": url, "label": label, "question": question, "danger": danger, "csrf_token": token}

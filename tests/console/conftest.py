@@ -1,0 +1,24 @@
+"""People at the console, one for each role."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+SignedOn = Callable[[str], Client]
+
+
+@pytest.fixture
+def signed_on(db: None) -> SignedOn:
+    """A browser in which somebody with a role is signed on; '' is somebody with none."""
+
+    def sign_on(role: str) -> Client:
+        user = User.objects.create_user(role or "nobody", password="well kept")
+        if role:
+            user.groups.add(Group.objects.get(name=role))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_on

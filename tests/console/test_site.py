@@ -1,0 +1,118 @@
+"""The console's frame: who comes in, by which door, and what every page carries."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from flyte_site.changes import COMMAND_LINE, record
+from flyte_site.console.accounts import FIRST_NAME, make_first_account
+from flyte_site.models import Change, OneTimePassword
+from tests.console.conftest import SignedOn
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_a_browser_is_sent_from_the_front_door_to_the_console_and_a_client_gets_links(client: Client) -> None:
+    sent = client.get("/", headers={"Accept": BROWSER})
+    assert (sent.status_code, sent.headers["Location"], sent.headers["Vary"]) == (302, "/admin/", "Accept")
+    for accept in ("", "*/*", "application/json"):
+        assert "links" in client.get("/", headers={"Accept": accept}).json()
+
+
+def test_every_page_carries_a_policy_that_lets_only_this_servers_scripts_run(client: Client) -> None:
+    for path in ("/admin/login/", "/swagger", "/admin/nothing/"):
+        policy = client.get(path, follow=True).headers["Content-Security-Policy"]
+        directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+        assert directives["script-src"] == "'self'"
+        assert directives["style-src"] == "'self'"
+        assert directives["default-src"] == "'none'"
+        assert "unsafe" not in policy
+    assert "Content-Security-Policy" not in client.get("/v1").headers
+
+
+def test_nobody_comes_in_without_signing_on(client: Client) -> None:
+    for path in ("/admin/", "/admin/auth/user/", "/admin/flyte_site/change/"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/login/?next={path}")
+
+
+def test_the_first_account_is_made_once_and_must_choose_a_password_before_anything_else() -> None:
+    password = make_first_account()
+    assert password
+    assert make_first_account() is None
+    client = Client()
+    client.post("/admin/login/", {"username": FIRST_NAME, "password": password})
+    refused = client.get("/admin/auth/user/")
+    assert (refused.status_code, refused.headers["Location"]) == (302, "/admin/password_change/")
+    assert "good for this one time" in client.get("/admin/password_change/").content.decode()
+    chosen = {"old_password": password, "new_password1": "much better 1", "new_password2": "much better 1"}
+    assert client.post("/admin/password_change/", chosen).headers["Location"] == "/admin/"
+    assert client.get("/admin/auth/user/").status_code == 200
+    assert not OneTimePassword.objects.exists()
+
+
+def test_there_is_no_first_account_where_somebody_has_one() -> None:
+    User.objects.create_user("somebody")
+    assert make_first_account() is None
+
+
+@pytest.mark.parametrize(
+    ("role", "people", "changes"),
+    [("", 403, 403), ("viewer", 403, 200), ("editor", 403, 200), ("operator", 403, 200), ("admin", 200, 200)],
+)
+def test_a_role_opens_its_pages_and_no_others(signed_on: SignedOn, role: str, people: int, changes: int) -> None:
+    client = signed_on(role)
+    assert client.get("/admin/").status_code == 200
+    assert client.get("/admin/auth/user/").status_code == people
+    assert client.get("/admin/flyte_site/change/").status_code == changes
+
+
+def test_who_has_no_role_is_told_so(signed_on: SignedOn) -> None:
+    assert "You have no role yet" in signed_on("").get("/admin/").content.decode()
+
+
+def test_an_admin_can_neither_make_nor_change_who_may_do_everything(signed_on: SignedOn) -> None:
+    client = signed_on("admin")
+    root = User.objects.create_superuser("root", password="x")
+    other = User.objects.create_user("other", password="x")
+    assert client.post(f"/admin/auth/user/{root.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert client.post(f"/admin/auth/user/{root.pk}/password/", {"password1": "a", "password2": "a"}).status_code == 403
+    client.post(f"/admin/auth/user/{other.pk}/change/", {"username": "other", "is_active": "on", "is_superuser": "on"})
+    other.refresh_from_db()
+    assert not other.is_superuser
+
+
+def test_what_is_done_to_people_is_recorded(signed_on: SignedOn) -> None:
+    client = signed_on("admin")
+    other = User.objects.create_user("other", password="x")
+    client.post(f"/admin/auth/user/{other.pk}/change/", {"username": "other", "is_active": "on", "email": "o@x.org"})
+    change = Change.objects.get()
+    assert (change.actor, change.via, change.kind, change.key, change.what) == (
+        "admin",
+        "console",
+        "person",
+        "other",
+        "changed",
+    )
+
+
+def test_details_that_are_too_large_are_not_kept() -> None:
+    record(COMMAND_LINE, "saved", "flow", "Large", text="x" * 5000)
+    assert Change.objects.get().detail == {"note": "too large to be kept"}
+
+
+def test_errors_are_pages_for_people_and_problems_for_clients(signed_on: SignedOn) -> None:
+    client = signed_on("viewer")
+    page = client.get("/admin/nothing/")
+    assert page.status_code == 404
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "There is nothing here" in page.content.decode()
+    assert client.get("/v1/nothing").headers["Content-Type"].startswith("application/problem+json")
+
+
+def test_the_api_pays_for_no_session(client: Client) -> None:
+    answer = client.get("/v1")
+    assert "Cookie" not in answer.headers.get("Vary", "")
+    assert not answer.cookies
