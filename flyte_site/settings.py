@@ -59,6 +59,12 @@ FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = env.integer(
 )
 FLYTE_FLOW_VERSIONS_KEEP = env.integer("FLYTE_FLOW_VERSIONS_KEEP", 0, least=0, most=10_000, check_id="flyte.E028")
 
+# What nobody is shown in events and inputs: values under keys that have one of these in them.
+FLYTE_MASKED_KEYS = env.text(
+    "FLYTE_MASKED_KEYS",
+    "password,passwd,pwd,passphrase,secret,token,authorization,api_key,access_key,private_key,credential",
+)
+
 # Who may call it. The policy is not enforced by this version: to start with it set would only look safe.
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")
 FLYTE_OIDC_ISSUER_CLIENT_ID = env.text("FLYTE_OIDC_ISSUER_CLIENT_ID")

@@ -1,0 +1,57 @@
+"""What looks like a secret is masked."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from flyte_site.masking import MASK, is_secret, masked, masked_text
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    "key", ["password", "Password", "db_password", "X-API-Key", "apikey", "apiKey", "private key", "AccessToken", "pwd"]
+)
+def test_keys_that_name_a_secret_are_known_however_they_are_written(key: str) -> None:
+    assert is_secret(key)
+
+
+@pytest.mark.parametrize("key", ["message", "pass", "key", "author", "", "ключ"])
+def test_other_keys_are_not(key: str) -> None:
+    assert not is_secret(key)
+
+
+def test_values_under_such_keys_are_masked_at_any_depth_and_nothing_else() -> None:
+    value = {"a": [{"token": "x", "n": 1}], "secret": {"b": 2}, "password": None, "text": "password"}
+    assert masked(value) == {"a": [{"token": MASK, "n": 1}], "secret": MASK, "password": None, "text": "password"}
+    assert value["a"] == [{"token": "x", "n": 1}], "the value itself stays"
+
+
+@pytest.mark.parametrize(("setting", "secret"), [("pin", True), (" Pin , x", True), ("-", False), (",", False)])
+def test_the_names_are_set_by_the_operator(setting: str, secret: bool) -> None:
+    with override_settings(FLYTE_MASKED_KEYS=setting):
+        assert masked({"my-pin": 1}) == {"my-pin": MASK if secret else 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        ("a", '"a"'),
+        ("5", '"5"'),
+        (5, "5"),
+        (True, "true"),
+        ([], "[]"),
+        ({}, "{}"),
+        ({"é": [1, {"token": 2}]}, '{"é": [1, {"token": "••••••"}]}'),
+        (datetime(2026, 11, 21, tzinfo=UTC), '"2026-11-21T00:00:00.000Z"'),
+        ("x" * 500, '"' + "x" * 99 + "…"),
+        (["x"] * 500, json.dumps(["x"] * 500)[:100] + "…"),
+        (object(), '"<object>"'),
+    ],
+)
+def test_a_value_as_text_is_the_beginning_of_its_json(value: Any, text: str) -> None:
+    assert masked_text(value, 100) == text
