@@ -118,6 +118,11 @@ class StepOutcomeSchema(serializers.Serializer[Any]):
     column = serializers.IntegerField(required=False)
     wanted = serializers.DictField(child=serializers.CharField(), required=False)
     had = serializers.DictField(child=serializers.CharField(), required=False)
+    saw = serializers.DictField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="What false criteria looked up: by how the template says it, the value as JSON, cut and masked.",
+    )
 
 
 class FlowOutcomeSchema(serializers.Serializer[Any]):

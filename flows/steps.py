@@ -3,7 +3,9 @@
 The real run, the dry run and the tests share it.
 """
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,11 +13,13 @@ from typing import Any
 
 from flows.document import FALSE, TRUE, Step
 from flows.lang import Evaluation, Template, TemplateError
+from flyte_site.masking import MASK, is_secret, masked_text
 from flyte_site.times import to_text
 from packs.models import label_key
 from packs.queue import Draft
 
 MAX_LABEL_KEY = 1000
+MAX_SEEN_CHARACTERS = 200
 
 Datastore = Callable[[str], object]
 
@@ -98,41 +102,73 @@ def listens(step: Step, event: Event) -> bool:
     return step.event.pack_name == event.pack.name and step.event.name == event.name
 
 
-def evaluate(step: Step, event: Event, inherited: Mapping[str, str], datastore: Datastore) -> Outcome:
+@dataclass
+class Trace:
+    """What the parts of a step came to, as far as it was judged; None is what was not reached.
+
+    In `context` and `input` a text that could not be rendered is None, and `errors` say why, the first one first.
+    `saw` has what the criteria looked up, each value as JSON, cut and masked.
+    """
+
+    context: dict[str, Any] | None = None
+    wanted: dict[str, Any] | None = None
+    verdict: str | None = None
+    saw: dict[str, str] = field(default_factory=dict)
+    pack_labels: dict[str, Any] | None = None
+    input: Any = None
+    errors: list[TemplateError] = field(default_factory=list)
+
+
+def evaluate(
+    step: Step, event: Event, inherited: Mapping[str, str], datastore: Datastore, trace: Trace | None = None
+) -> Outcome:
     """Context, then labels, then criteria, then the command, each seeing what came before it.
 
-    `inherited` is the context that the execution has so far. `datastore(key)` raises `LookupError`.
+    `inherited` is the context that the execution has so far. `datastore(key)` raises `LookupError`. A `trace` is told
+    what each part came to; that takes longer, and changes nothing about the outcome.
     """
     evaluation = Evaluation({"Event": event.variables(), "Context": dict(inherited)}, datastore)
+    if trace:
+        evaluation.errors = trace.errors
     try:
-        return _evaluate(step, event, inherited, evaluation)
+        return _evaluate(step, event, inherited, evaluation, trace or Trace())
     except TemplateError as error:
+        if trace:
+            trace.saw = _seen(evaluation)
         return Outcome(
             step.id, Kind.ERROR, message=error.message, path=error.path, line=error.line, column=error.column
         )
 
 
-def _evaluate(step: Step, event: Event, inherited: Mapping[str, str], evaluation: Evaluation) -> Outcome:
-    context = {**inherited, **step.context.resolve(evaluation)}
+def _evaluate(step: Step, event: Event, inherited: Mapping[str, str], evaluation: Evaluation, trace: Trace) -> Outcome:
+    own = trace.context = step.context.resolve(evaluation)
+    _stop_at_errors(evaluation)
+    context = {**inherited, **own}
     evaluation.variables["Context"] = context
-    wanted = step.event.pack_labels.resolve(evaluation)
+    wanted = trace.wanted = step.event.pack_labels.resolve(evaluation)
+    _stop_at_errors(evaluation)
     if not wanted.items() <= event.pack.labels.items():
         details = {"wanted": wanted, "had": dict(event.pack.labels)}
         return Outcome(step.id, Kind.LABELS, message="the pack lacks labels that the step asks for", details=details)
     if step.criteria is not None:
-        verdict = _verdict(step.criteria, f"{step.path}.criteria", evaluation)
+        watching = evaluation.errors is not None
+        verdict = trace.verdict = _verdict(step.criteria, f"{step.path}.criteria", evaluation, watching)
+        trace.saw = _seen(evaluation)
         if verdict not in TRUE:
-            return _refused(step, verdict)
-    labels = step.command.pack_labels.resolve(evaluation)
+            return _refused(step, verdict, trace.saw if watching else _look_again(step.criteria, evaluation))
+    labels = trace.pack_labels = step.command.pack_labels.resolve(evaluation)
+    _stop_at_errors(evaluation)
     if len(label_key(labels)) > MAX_LABEL_KEY:
         message = f"the labels have more than {MAX_LABEL_KEY} characters"
         return Outcome(step.id, Kind.ERROR, message=message, path=f"{step.path}.command.packLabels")
+    given = trace.input = step.command.input.resolve(evaluation)
+    _stop_at_errors(evaluation)
     draft = Draft(
         step_id=step.id,
         pack_name=step.command.pack_name,
         pack_labels=labels,
         name=step.command.name,
-        input=step.command.input.resolve(evaluation),
+        input=given,
         context=context,
         trigger=event.audit(),
         timeout=step.command.timeout,
@@ -142,16 +178,41 @@ def _evaluate(step: Step, event: Event, inherited: Mapping[str, str], evaluation
     return Outcome(step.id, Kind.FIRED, draft=draft)
 
 
-def _verdict(criteria: Template, path: str, evaluation: Evaluation) -> str:
+def _stop_at_errors(evaluation: Evaluation) -> None:
+    """Where errors are only noted, stop where they would have stopped it."""
+    if evaluation.errors:
+        raise evaluation.errors[0]
+
+
+def _verdict(criteria: Template, path: str, evaluation: Evaluation, watching: bool) -> str:
     try:
-        return criteria.render(evaluation)
+        return (criteria.watched() if watching else criteria).render(evaluation)
     except TemplateError as error:
         error.path = error.path or path
+        if evaluation.errors is not None:
+            evaluation.errors.append(error)
         raise
 
 
-def _refused(step: Step, verdict: str) -> Outcome:
+def _look_again(criteria: Template, evaluation: Evaluation) -> dict[str, str]:
+    """What the criteria looked up: they are rendered once more, and this time watched."""
+    # The budget may end in the second round; what was seen until then is told.
+    with suppress(TemplateError):
+        criteria.watched().render(evaluation)
+    return _seen(evaluation)
+
+
+def _seen(evaluation: Evaluation) -> dict[str, str]:
+    return {
+        name[:MAX_SEEN_CHARACTERS]: json.dumps(MASK, ensure_ascii=False)
+        if value is not None and is_secret(name)
+        else masked_text(value, MAX_SEEN_CHARACTERS)
+        for name, value in evaluation.seen.items()
+    }
+
+
+def _refused(step: Step, verdict: str, saw: dict[str, str]) -> Outcome:
     message = "the criteria are false"
     if verdict not in FALSE:
         message = f"the criteria gave {verdict[:100]!r}, which is neither true nor false, and so counts as false"
-    return Outcome(step.id, Kind.CRITERIA, message=message)
+    return Outcome(step.id, Kind.CRITERIA, message=message, details={"saw": saw} if saw else {})

@@ -32,11 +32,12 @@ class Expression(NamedTuple):
 
 
 class Compiling:
-    """The compilation of one source."""
+    """The compilation of one source. watching: what it makes tells the evaluation what it looks up."""
 
-    def __init__(self, source: str, functions: Mapping[str, Function]) -> None:
+    def __init__(self, source: str, functions: Mapping[str, Function], watching: bool = False) -> None:
         self.source = source
         self.functions = functions
+        self.watching = watching
         self.declared: set[str] = set()
         self._depth = 0
         self._tokens = 0

@@ -26,7 +26,10 @@ class CompiledValue:
         self.warnings = warnings
 
     def resolve(self, evaluation: Evaluation) -> Json:
-        """The value with its strings rendered; a string stays a string, null stays null. Raises TemplateError."""
+        """The value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
+
+        Where the evaluation has a list for `errors`, they go there, and what has one is null.
+        """
         return self._resolve(evaluation)
 
 
@@ -80,7 +83,10 @@ def _rendered(template: Template, path: str) -> Resolve:
             return template.render(evaluation)
         except TemplateError as error:
             error.path = path
-            raise
+            if evaluation.errors is None:
+                raise
+            evaluation.errors.append(error)
+            return None
 
     return resolve
 

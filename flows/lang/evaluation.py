@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flows.lang.errors import RefusedError, SourceError
+from flows.lang.errors import RefusedError, SourceError, TemplateError
 from flows.lang.limits import DEFAULT_LIMITS, Limits
 from flows.lang.values import ForLoop, as_record
 
@@ -12,18 +12,21 @@ from flows.lang.values import ForLoop, as_record
 CHEAP = 256
 # Between two looks at the clock.
 WORK_PER_LOOK = 2_000
+MAX_SEEN = 20
 
 
 class Evaluation:
     """One evaluation of a step: pass the same object to every template of the step.
 
     variables: what templates see by name; a plain dict that may be changed between renders. datastore: called at most
-    once a key; raises LookupError(message) where the key is missing or cannot be read.
+    once a key; raises LookupError(message) where the key is missing or cannot be read. seen: what watched templates
+    looked up, and its value. errors: None, or a list that takes the errors of a value's texts, so that the others are
+    rendered all the same.
     """
 
     __slots__ = (
         "_checkpoint", "_datastore", "_event", "_missing", "_record", "_seconds", "_started", "_stored",
-        "calls", "limits", "output", "turns", "variables", "work",
+        "calls", "errors", "limits", "output", "seen", "turns", "variables", "work",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +43,8 @@ class Evaluation:
         self._started = 0.0
         self._event: object = None
         self._record: object = None
+        self.seen: dict[str, object] = {}
+        self.errors: list[TemplateError] | None = None
 
     def start(self) -> None:
         """The clock runs: a template is being rendered. The event may have been changed since the last one."""
@@ -98,6 +103,11 @@ class Evaluation:
                 self._missing[key] = str(error.args[0]) if error.args else f"datastore item '{key}' cannot be read"
                 raise LookupError(self._missing[key]) from None
         return self._stored[key]
+
+    def saw(self, source: str, value: object) -> None:
+        """A watched template looked something up; what it looks up first is kept."""
+        if len(self.seen) < MAX_SEEN:
+            self.seen.setdefault(source, value)
 
     def event(self) -> object:
         """The variable `Event` as a record."""

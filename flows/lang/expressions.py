@@ -25,6 +25,7 @@ from flows.lang.operands import (
     path,
     sign,
     variable,
+    watched,
 )
 from flows.lang.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, power
 
@@ -214,7 +215,8 @@ class ExpressionParser:
             cursor.index += 1
             if token.value in LITERALS:
                 return self._literal_name(token)
-            return self._variable(token)
+            found = self._variable(token)
+            return self._watched(found, token) if self.compiling.watching else found
         if token.kind == STRING:
             cursor.index += 1
             return constant(token.value, token.offset)
@@ -231,6 +233,13 @@ class ExpressionParser:
         if token.kind == SYMBOL and token.value in ("-", "+", "!"):
             raise SourceError(f"'{token.value}' may only begin an expression: use parentheses", token.offset)
         raise cursor.unexpected("a value")
+
+    def _watched(self, found: Expression, token: Token) -> Expression:
+        """The same, telling what was looked up, unless by a name that the template gave itself."""
+        if token.value in self.compiling.declared or token.value == "forloop":
+            return found
+        source = self.compiling.source[token.offset : self.cursor.current.offset].rstrip()
+        return found._replace(run=watched(found.run, source))
 
     def _literal_name(self, token: Token) -> Expression:
         value = LITERALS[token.value]

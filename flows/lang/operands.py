@@ -48,6 +48,17 @@ def path(name: str, keys: Sequence[Key]) -> Run:
     return run
 
 
+def watched(run: Run, source: str) -> Run:
+    """The same, telling the evaluation what was looked up; `source` is how the template says it."""
+
+    def look(scope: Scope) -> object:
+        value = run(scope)
+        scope.evaluation.saw(source, value)
+        return value
+
+    return look
+
+
 def continued(base: Run, keys: Sequence[Key], arguments: Sequence[Run] | None) -> Run:
     """`….key.key`, or `….key.key(arguments)`, behind something that is computed. Stops at what is missing."""
     steps = list(keys) if arguments is None else list(keys)[:-1]

@@ -66,6 +66,10 @@ class Template:
             raise located(SourceError(f"cannot be evaluated ({type(error).__name__})"), self.source) from error
         return result
 
+    def watched(self) -> "Template":
+        """The same template, noting in `Evaluation.seen` what it looks up. Slower: for telling, not for running."""
+        return _compile_watched(self.source)
+
     def render_in(self, scope: Scope) -> str:
         """As `render`, called from another template, with the variables of `scope`."""
         return self._write_in(scope)
@@ -121,11 +125,11 @@ def compile_template(source: str) -> Template:
     return _compile(source) if len(source) > CACHED_SOURCE else _compile_and_keep(source)
 
 
-def _compile(source: str) -> Template:
+def _compile(source: str, watching: bool = False) -> Template:
     try:
         if len(source) > MAX_SOURCE:
             raise SourceError(f"the template is too long (more than {MAX_SOURCE:,} characters)")
-        compiling = Compiling(source, ALL_FUNCTIONS)
+        compiling = Compiling(source, ALL_FUNCTIONS, watching)
         block = DocumentParser(compiling, TAGS).document()
     except SourceError as fault:
         raise located(fault, source) from None
@@ -137,3 +141,12 @@ def _compile(source: str) -> Template:
 
 
 _compile_and_keep = lru_cache(maxsize=CACHED_TEMPLATES)(_compile)
+
+
+@lru_cache(maxsize=CACHED_TEMPLATES)
+def _compile_watched_and_keep(source: str) -> Template:
+    return _compile(source, watching=True)
+
+
+def _compile_watched(source: str) -> Template:
+    return _compile(source, watching=True) if len(source) > CACHED_SOURCE else _compile_watched_and_keep(source)

@@ -1,8 +1,11 @@
 """What events and results cause."""
 
+import json
+
 import pytest
 from django.test import override_settings
 
+from datastore.models import Item
 from flows.models import Event, Execution, ExecutionState, Flow
 from packs.models import Action, State
 from packs.queue import Finish
@@ -212,9 +215,28 @@ def test_what_stopped_a_step_is_told_with_the_event() -> None:
     labels, false, neither = outcome["steps"]
     assert (labels["outcome"], labels["wanted"], labels["had"]) == ("labels", {"env": "prod"}, {"env": "dev"})
     assert (false["outcome"], false["message"]) == ("criteria", "the criteria are false")
+    assert "saw" not in false
     assert neither["outcome"] == "criteria"
     assert "'maybe'" in neither["message"]
     assert not Execution.objects.exists()
+
+
+def test_false_criteria_are_told_with_what_they_saw_cut_and_masked() -> None:
+    source = b.pack("Src")
+    Item.objects.create(key="limits", value=b'{"most": 3}', content_type="application/json")
+    criteria = "{{ Event.Payload.n < datastore('limits').most and Context.Who == 'ann' or Event.Payload.token == '' }}"
+    long = b.step(id="b", criteria="{{ Event.Payload.text == 'x' || Event.Payload == 'x' }}")
+    b.save(b.step(id="a", criteria=criteria, context={"Who": "bob"}), long)
+    b.tell(source, payload={"n": 2, "token": "abc", "text": "x" * 900})
+    short, cut = (step["saw"] for step in Event.objects.get().outcomes[0]["steps"])
+    assert short == {
+        "Event.Payload.n": "2",
+        "datastore('limits').most": "3",
+        "Context.Who": '"bob"',
+        "Event.Payload.token": '"••••••"',
+    }
+    assert [len(text) for text in cut.values()] == [201, 201]
+    assert "abc" not in json.dumps(Event.objects.get().outcomes)
 
 
 def test_an_event_that_no_flow_listens_to_leaves_nothing() -> None:

@@ -1,0 +1,70 @@
+"""What a watched template notes, and that it yields what the template yields."""
+
+from typing import Any
+
+import pytest
+
+from flows.lang import Evaluation, TemplateError, compile_template, compile_value
+from tests.lang import recorded
+
+pytestmark = pytest.mark.unit
+
+VARIABLES: dict[str, Any] = {
+    "Event": {"Payload": {"n": 5, "list": [{"a": 1}, {"a": 2}], "text": "Hi"}},
+    "Context": {"A": "yes"},
+}
+
+
+def seen(source: str) -> dict[str, object]:
+    evaluation = Evaluation(dict(VARIABLES), lambda key: {"x": key})
+    compile_template(source).watched().render(evaluation)
+    return evaluation.seen
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ Event.Payload.n == 5 }}", {"Event.Payload.n": 5}),
+        ("{{ Event.Payload.text|lower }}", {"Event.Payload.text": "Hi"}),
+        ("{{ Event.Payload.list.1.a }}", {"Event.Payload.list.1.a": 2}),
+        ("{{ Context.A == 'no' and Context.B == 'x' }}", {"Context.A": "yes"}),
+        ("{{ Context.B }}{{ Evnt.Name }}", {"Context.B": None, "Evnt.Name": None}),
+        ("{{ datastore('k').x }}", {"datastore('k').x": "k"}),
+        ("{{ datastore(Context.A).x }}", {"Context.A": "yes", "datastore(Context.A).x": "yes"}),
+        ("{% if Event.Payload.n > 1 %}y{% endif %}", {"Event.Payload.n": 5}),
+        ("{% set m = Context.A %}{{ m }}", {"Context.A": "yes"}),
+        ("{% for e in Event.Payload.list %}{{ e.a }}{% endfor %}", {"Event.Payload.list": [{"a": 1}, {"a": 2}]}),
+        ("plain", {}),
+        ("{{ 'a' == 'b' }}", {}),
+    ],
+)
+def test_it_notes_what_it_looks_up_in_the_templates_own_words(source: str, expected: dict[str, object]) -> None:
+    assert seen(source) == expected
+
+
+def test_it_notes_the_first_twenty() -> None:
+    assert len(seen("".join(f"{{{{ Context.A{number} }}}}" for number in range(30)))) == 20
+
+
+@pytest.mark.parametrize("case", recorded.CASES, ids=str)
+def test_it_yields_what_the_template_yields(case: Any) -> None:
+    if not isinstance(case.template, str) or case.shape_only:
+        return
+
+    def rendered(watching: bool) -> str:
+        evaluation = Evaluation(dict(case.variables), recorded.reader(case.datastore))
+        try:
+            template = compile_template(case.template)
+            return (template.watched() if watching else template).render(evaluation)
+        except TemplateError as error:
+            return str(error)
+
+    assert rendered(True) == rendered(False)
+
+
+def test_errors_of_a_value_may_be_collected_while_the_other_texts_are_rendered() -> None:
+    compiled = compile_value({"a": "{{ Context.A }}", "b": ["{{ Event.Payload.n.x }}", "{{ 1 }}"]}, "input", [])
+    evaluation = Evaluation(dict(VARIABLES), recorded.reader({}))
+    evaluation.errors = []
+    assert compiled.resolve(evaluation) == {"a": "yes", "b": [None, "1"]}
+    assert [error.path for error in evaluation.errors] == ["input.b[0]"]
