@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flows import control, engine, saving, serializers
+from flows import control, engine, saving, serializers, trying
 from flows.document import TEXT_PLACES, Finding, FlowError, parse
 from flows.models import Flow
 from flows.steps import Event, PackSeen
@@ -95,6 +95,31 @@ class FlowView(APIView):
             raise not_found(f"flow {name!r}")
         log.info("flow_deleted", flow=name)
         return empty(204)
+
+
+@extend_schema(methods=["GET", "DELETE"], exclude=True)
+class DryRunView(FlowView):
+    """Where a flow is tried. A flow may have the name `dry-run`: GET and DELETE are about that one."""
+
+    name = "dry-run"
+
+    def get(self, request: Request, name: str = name) -> Response:
+        """The flow of this name."""
+        return super().get(request, name)
+
+    def delete(self, request: Request, name: str = name) -> Any:
+        """Delete the flow of this name."""
+        return super().delete(request, name)
+
+    @extend_schema(
+        operation_id="tryFlow",
+        tags=["flow"],
+        request=trying.TryInput,
+        responses={200: serializers.DryRunSchema, **problems(400, 404)},
+    )
+    def post(self, request: Request) -> Response:
+        """What a flow would do with an event, and with pretended results: nothing is queued or written."""
+        return Response(trying.try_flow(read_document(request, trying.TRY_TEXT_PLACES, unique_keys=True)))
 
 
 class EventView(APIView):

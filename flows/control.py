@@ -5,6 +5,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from flows import engine
+from flows.judging import event_of
 from flows.models import Execution, ExecutionState, Flow
 from flows.steps import Event, PackSeen
 from packs import queue
@@ -88,6 +89,6 @@ def _first_event(execution: Execution) -> Event:
     first = Action.objects.filter(correlation_id=execution.id, triggered_by="").order_by("id").first()
     if first is None:
         raise NotPossibleError("none of its actions is kept")
-    told = engine.event_of(first.trigger)
+    told = event_of(first.trigger)
     pack = PackSeen(told.pack.identity, told.pack.name, told.pack.labels)
     return Event(pack, told.name, told.payload, told.created_at, timezone.now())

@@ -4,9 +4,9 @@ Steps are judged by `flows.steps`, actions are written by `packs.queue`; this mo
 transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -18,11 +18,12 @@ from django.utils import timezone
 
 from datastore.lookup import get_value
 from flows.document import FlowDocument, Step, parse
+from flows.judging import judge_followers, judge_triggers
 from flows.models import Event as EventRow
 from flows.models import Execution, ExecutionState, Flow, FlowVersion, ReceivedKey
-from flows.steps import Event, Kind, Outcome, PackSeen, evaluate, listens
+from flows.steps import Event, Kind, Outcome, PackSeen, evaluate
 from flyte_site.ids import new_id
-from flyte_site.times import from_text, to_text
+from flyte_site.times import to_text
 from packs import queue
 from packs.models import Action, Pack, State
 from packs.queue import Draft, Finish, Owner
@@ -57,6 +58,10 @@ class Attempt:
         if self.correlation_id:
             shown["correlationId"] = self.correlation_id
         return shown | {"steps": [outcome.audit() for outcome in self.outcomes]}
+
+
+def _judge(step: Step, event: Event, inherited: Mapping[str, str], cause: Action | None) -> Outcome:
+    return evaluate(step, event, inherited, get_value)
 
 
 @lru_cache(maxsize=COMPILED_FLOWS)
@@ -188,8 +193,7 @@ def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Atte
     attempts = [Attempt(name, version_id) for name, version_id in flows.values_list("name", "version_id")]
     for attempt in attempts:
         try:
-            steps = [step for step in compiled(attempt.version_id).triggers if listens(step, event)]
-            attempt.outcomes = [evaluate(step, event, {}, get_value) for step in steps]
+            attempt.outcomes = judge_triggers(compiled(attempt.version_id), event, _judge)
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
@@ -233,7 +237,7 @@ def _continue(execution: Execution, action: Action, event: Event) -> Attempt:
     attempt = Attempt(execution.flow_name, execution.version_id, correlation_id=execution.id)
     actions = list(Action.objects.filter(correlation_id=execution.id))
     try:
-        attempt.outcomes = _judge_followers(compiled(execution.version_id), actions, action, event)
+        attempt.outcomes = judge_followers(compiled(execution.version_id), actions, action, event, _judge)
         with transaction.atomic():
             owner = Owner(execution.id, execution.flow_name, execution.version_id)
             queued = queue.enqueue(owner, attempt.drafts, event.received_at)
@@ -244,58 +248,6 @@ def _continue(execution: Execution, action: Action, event: Event) -> Attempt:
         queued = []
     _settle(execution, [*actions, *queued], attempt, event)
     return attempt
-
-
-def _judge_followers(document: FlowDocument, actions: list[Action], action: Action, event: Event) -> list[Outcome]:
-    by_step = {known.step_id: known for known in actions}
-    outcomes = []
-    for step in document.steps:
-        if step.is_trigger or step.id in by_step:
-            continue
-        cause = _cause(step, by_step, action)
-        if cause is None:
-            continue
-        seen = event if cause.id == action.id else event_of(cause.result)
-        outcome = evaluate(step, seen, _inherited(actions, cause), get_value)
-        if outcome.draft:
-            outcome = replace(outcome, draft=replace(outcome.draft, triggered_by=cause.id))
-        outcomes.append(outcome)
-    return outcomes
-
-
-def _cause(step: Step, by_step: Mapping[str, Action], action: Action) -> Action | None:
-    """The finished action whose result the step is to be judged by now that `action` finished, if any."""
-    named = [by_step[step_id] for step_id in step.depends_on if step_id in by_step and by_step[step_id].finished]
-    if step.depends_on_mode == "any":
-        return action if named and _matches(step, action) else None
-    if action.step_id not in step.depends_on or len(named) < len(set(step.depends_on)):
-        return None
-    return max((one for one in named if _matches(step, one)), key=_finish_order, default=None)
-
-
-def _matches(step: Step, action: Action) -> bool:
-    result = action.result
-    return bool(step.event.pack_name == result["pack"]["name"] and step.event.name == result["event"])
-
-
-def _finish_order(action: Action) -> tuple[datetime, str]:
-    return action.finished_at or timezone.now(), action.id
-
-
-def _inherited(actions: Iterable[Action], cause: Action) -> dict[str, str]:
-    """The contexts of the finished actions in the order of finishing, that of the cause laid on last."""
-    merged: dict[str, str] = {}
-    for action in sorted((one for one in actions if one.finished and one.id != cause.id), key=_finish_order):
-        merged |= action.context
-    merged |= cause.context
-    return merged
-
-
-def event_of(result: Mapping[str, Any]) -> Event:
-    """The event that the audit shows so."""
-    pack = PackSeen(result["pack"]["id"], result["pack"]["name"], result["pack"].get("labels", {}))
-    times = (from_text(result["createdAt"]), from_text(result["receivedAt"]))
-    return Event(pack, result["event"], result.get("payload"), *times)
 
 
 def _settle(execution: Execution, actions: Sequence[Action], attempt: Attempt, event: Event) -> None:

@@ -105,6 +105,71 @@ class FlowOutput(FlowInput):
     links = LinkSerializer(many=True)
 
 
+class FindingSchema(serializers.Serializer[Any]):
+    """Something about one place of a flow or of what was given; line and column: inside a template."""
+
+    path = serializers.CharField(allow_blank=True)
+    message = serializers.CharField()
+    line = serializers.IntegerField(required=False)
+    column = serializers.IntegerField(required=False)
+
+
+class JudgedLabelsSchema(serializers.Serializer[Any]):
+    """The labels that a step asks of the event's pack, and those that it has."""
+
+    wanted = serializers.DictField(child=serializers.CharField())
+    had = serializers.DictField(child=serializers.CharField())
+    hold = serializers.BooleanField()
+
+
+class JudgedCriteriaSchema(serializers.Serializer[Any]):
+    """What a step's criteria gave, and what they looked up: by how the template says it, the value as JSON."""
+
+    template = serializers.CharField()
+    verdict = serializers.CharField(required=False)
+    holds = serializers.BooleanField(required=False)
+    saw = serializers.DictField(child=serializers.CharField())
+
+
+class JudgedSchema(serializers.Serializer[Any]):
+    """One look at a step, as far as it went. A text that could not be rendered is null, and stands under `errors`."""
+
+    outcome = serializers.CharField(help_text="fired, labels, criteria, error or notReached")
+    message = serializers.CharField(required=False)
+    cause = serializers.CharField(required=False, help_text="The step whose result this one was judged by.")
+    inherited = serializers.DictField(child=serializers.CharField(), required=False)
+    context = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.CharField(allow_null=True), required=False
+    )
+    labels = JudgedLabelsSchema(required=False)
+    criteria = JudgedCriteriaSchema(required=False)
+    command = StepCommandSchema(required=False)
+    errors = FindingSchema(many=True, required=False)  # type: ignore[assignment]
+
+
+class TriedStepSchema(JudgedSchema):
+    """What came of a step; `earlier` are the looks at it before the last one."""
+
+    stepId = serializers.CharField()  # noqa: N815
+    event = StepEventSchema()
+    dependsOn = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
+    dependsOnMode = serializers.ChoiceField(choices=["any", "all"], required=False)  # noqa: N815
+    result = serializers.JSONField(required=False)
+    earlier = JudgedSchema(many=True, required=False)
+
+
+class DryRunSchema(serializers.Serializer[Any]):
+    """What a flow would do. `starts`: whether an execution would begin. `eventMasked`: templates saw a masked event."""
+
+    flow = serializers.CharField()
+    event = serializers.JSONField()
+    eventMasked = serializers.BooleanField()  # noqa: N815
+    starts = serializers.BooleanField()
+    steps = TriedStepSchema(many=True)
+    notes = FindingSchema(many=True)
+    warnings = FindingSchema(many=True)
+
+
 class Replayed(serializers.Serializer[Any]):
     """The executions that a replayed event began."""
 

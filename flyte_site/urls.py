@@ -25,6 +25,7 @@ v1 = [
     path("packs/<name:pack_id>/actions/<name:action_id>/result", flows.ResultView.as_view()),
     path("packs/<name:pack_id>/actions/<name:action_id>/heartbeat", flows.HeartbeatView.as_view()),
     path("flows", flows.FlowListView.as_view()),
+    path("flows/dry-run", flows.DryRunView.as_view()),
     path("flows/<name:name>", flows.FlowView.as_view()),
     path("datastore", datastore.DatastoreView.as_view()),
     path("datastore/<name:key>", datastore.ItemView.as_view()),

@@ -80,12 +80,13 @@ class Finish(Enum):
 
 def enqueue(owner: Owner, drafts: Iterable[Draft], now: datetime) -> list[Action]:
     """Queue the drafts, oldest first in their order."""
-    actions = Action.objects.bulk_create([_action(owner, draft, now) for draft in drafts])
+    actions = Action.objects.bulk_create([drafted(owner, draft, now) for draft in drafts])
     announce(action.pack_name for action in actions)
     return actions
 
 
-def _action(owner: Owner, draft: Draft, now: datetime) -> Action:
+def drafted(owner: Owner, draft: Draft, now: datetime) -> Action:
+    """The action that a draft is to be, not queued and not saved."""
     return Action(
         correlation_id=owner.correlation_id,
         flow_name=owner.flow_name,

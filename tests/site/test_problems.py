@@ -28,6 +28,7 @@ ALLOWED = {
     "/v1/packs/x/actions/x/result": "POST",
     "/v1/packs/x/actions/x/heartbeat": "POST",
     "/v1/flows": "GET, HEAD, POST",
+    "/v1/flows/dry-run": "GET, HEAD, POST, DELETE",
     "/v1/flows/x": "GET, HEAD, DELETE",
     "/v1/datastore": "GET, HEAD",
     "/v1/datastore/x": "GET, HEAD, PUT, DELETE",
@@ -130,7 +131,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("route", JSON_ROUTES)
+@pytest.mark.parametrize("route", [*JSON_ROUTES, "/v1/flows/dry-run"])
 @pytest.mark.parametrize(("content_type", "body"), BROKEN)
 def test_a_body_that_cannot_be_read_is_400(client: Client, route: str, content_type: str, body: bytes) -> None:
     register_pack("x")

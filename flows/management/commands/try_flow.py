@@ -1,0 +1,117 @@
+"""`manage.py try_flow`: what a flow would do with an event, without doing it."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from flows.trying import TRY_TEXT_PLACES, try_flow
+from flyte_site.rest.documents import DocumentError, parse_yaml
+from flyte_site.rest.problems import InputError, Problem
+
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class Command(BaseCommand):
+    """The dry run for scripts; the API has the same at `POST /v1/flows/dry-run`."""
+
+    help = (
+        "Print what each step of a flow would do with an event, with the items of this server's datastore; nothing is "
+        "queued or written. Exit codes: 0 it would start and every step can be judged, 1 it would not, 2 bad input."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("flow", type=Path, help="the flow's file, YAML or JSON")
+        parser.add_argument("--event", required=True, help="a file: an event as packs post it; or a kept event's id")
+        parser.add_argument(
+            "--result",
+            action="append",
+            default=[],
+            metavar="STEP=FILE",
+            help="the event that the step's action is to end with; may be given several times, in their order",
+        )
+        parser.add_argument("--json", action="store_true", help="print all there is, as the API gives it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        asked: dict[str, Any] = {"flow": read_text(options["flow"]), "results": {}}
+        if Path(options["event"]).is_file() or not options["event"].isalnum():
+            asked["event"] = read_event(Path(options["event"]))
+        else:
+            asked["eventId"] = options["event"]
+        for result in options["result"]:
+            step_id, _, file = result.rpartition("=")
+            if not step_id:
+                raise CommandError(f"--result must be STEP=FILE, not {result!r}", returncode=2)
+            asked["results"][step_id] = read_event(Path(file))
+        try:
+            done = try_flow(asked)
+        except Problem as problem:
+            raise CommandError("\n".join(map(told, problem.errors or [])) or problem.detail, returncode=2) from None
+        self.stdout.write(json.dumps(done, indent=2, ensure_ascii=False) if options["json"] else "\n".join(lines(done)))
+        if not done["starts"] or any(step["outcome"] == "error" for step in done["steps"]):
+            raise SystemExit(1)
+
+
+def read_text(file: Path) -> str:
+    """A file's text. Raises `CommandError`."""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(MAX_BYTES)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file}: {error}", returncode=2) from None
+
+
+def read_event(file: Path) -> Any:
+    """The event in a YAML or JSON file. Raises `CommandError`."""
+    try:
+        return parse_yaml(read_text(file), TRY_TEXT_PLACES["event"])
+    except DocumentError as error:
+        place = f":{error.line}" if error.line else ""
+        raise CommandError(f"{file}{place}: {error.message}", returncode=2) from None
+
+
+def told(error: InputError) -> str:
+    """An error in the input as a line."""
+    place = f" (line {error['line']}, column {error['column']})" if "line" in error else ""
+    return f"{error['path']}: {error['message']}{place}"
+
+
+def lines(done: Mapping[str, Any]) -> Iterator[str]:
+    """A dry run as text to read."""
+    yield f"flow {done['flow']}: {'would start' if done['starts'] else 'would not start'}"
+    if done["eventMasked"]:
+        yield "the kept event has values that are masked; templates saw them masked"
+    for finding in [*done["warnings"], *done["notes"]]:
+        yield f"note: {finding['path']}: {finding['message']}"
+    for step in done["steps"]:
+        yield ""
+        yield f"{step['stepId']}: {step['outcome']}{' on the result of ' + step['cause'] if 'cause' in step else ''}"
+        yield from (f"  {line}" for line in _parts(step))
+
+
+def _parts(step: Mapping[str, Any]) -> Iterator[str]:
+    if "message" in step and "errors" not in step:
+        yield step["message"]
+    for name in ("inherited", "context"):
+        yield from (f"{name} {key} = {_json(value)}" for key, value in step.get(name, {}).items())
+    if "labels" in step and step["labels"]["wanted"]:
+        yield f"labels wanted {_json(step['labels']['wanted'])}, had {_json(step['labels']['had'])}"
+    if "criteria" in step:
+        yield f"criteria {step['criteria']['template']}"
+        yield from (f"  {name} is {value}" for name, value in step["criteria"]["saw"].items())
+        if "verdict" in step["criteria"]:
+            yield f"  gave {step['criteria']['verdict']!r}"
+    if "command" in step:
+        command = step["command"]
+        labels = f" {_json(command['packLabels'])}" if command["packLabels"] else ""
+        yield f"command {command['packName']}{labels} {command['name']} {_json(command['input'])}"
+    yield from (f"error at {told(error)}" for error in step.get("errors", []))
+    if "result" in step:
+        yield f"result {step['result']['event']} {_json(step['result'].get('payload'))}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,308 @@
+"""The dry run says what the real run does, and does nothing."""
+
+import random
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from django.test import override_settings
+
+from datastore.models import Item
+from flows import engine, saving
+from flows.document import parse
+from flows.dry_run import DryRun, Pretended, dry_run
+from flows.models import Event as EventRow
+from flows.models import Execution, Flow, FlowVersion
+from flows.steps import Event
+from flyte_site.rest.documents import parse_yaml
+from packs import queue
+from packs.models import Action, Pack
+from packs.queue import Finish
+from tests.flows import builders as b
+from tests.server import ROOT
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+Results = dict[str, Pretended]
+
+
+class Came(NamedTuple):
+    """What came of a step that fired: all that its action says, without ids and times."""
+
+    command: tuple[str, str]
+    labels: dict[str, str]
+    input: Any
+    context: dict[str, str]
+    cause: str
+    trigger: tuple[str, Any]
+    options: tuple[int | None, int, float]
+
+
+def came(action: Action, cause: str) -> Came:
+    trigger = (action.trigger["event"], action.trigger.get("payload"))
+    options = (action.timeout, action.retries, action.backoff)
+    command = (action.pack_name, action.name)
+    return Came(command, action.pack_labels, action.input, action.context, cause, trigger, options)
+
+
+def really(flow: Mapping[str, Any], event: Event, results: Results) -> tuple[dict[str, Came], list[dict[str, Any]]]:
+    """Runs the flow: what fired, and what every look at a step came to."""
+    saving.save(parse(flow))
+    before = set(EventRow.objects.values_list("id", flat=True))
+    engine.handle_event(event)
+    execution = Execution.objects.filter(flow_name=flow["name"]).order_by("-id").first()
+    waiting = dict(results)
+    while execution and (step_id := next((one for one in waiting if one in b.actions(execution)), None)):
+        give(b.actions(execution)[step_id], waiting.pop(step_id))
+    found = b.actions(execution) if execution else {}
+    by_id = {action.id: action.step_id for action in found.values()}
+    rows = EventRow.objects.exclude(id__in=before).order_by("id")
+    own = [one for row in rows for one in row.outcomes if not execution or one.get("correlationId") == execution.id]
+    looks = [step for one in own for step in one["steps"]]
+    return {step: came(action, by_id.get(action.triggered_by, "")) for step, action in found.items()}, looks
+
+
+def give(action: Action, result: Pretended) -> None:
+    pack = b.pack(action.pack_name, **action.pack_labels)
+    while queue.take(pack):
+        pass
+    assert engine.complete(action.id, pack, b.event(pack, result.name, result.payload), 1) is Finish.COUNTED
+
+
+def dryly(flow: Mapping[str, Any], event: Event, results: Results) -> tuple[dict[str, Came], list[dict[str, Any]]]:
+    done = dry_run(parse(flow), event, results)
+    by_id = {action.id: action.step_id for action in done.actions.values()}
+    found = {step: came(action, by_id.get(action.triggered_by, "")) for step, action in done.actions.items()}
+    return found, [one.outcome.audit() for one in done.judged]
+
+
+def same(flow: Mapping[str, Any], event: Event, results: Results) -> dict[str, Came]:
+    """What fired, in both alike."""
+    dry = dryly(flow, event, results)
+    assert not Flow.objects.filter(name=flow["name"]).exists()
+    real = really(flow, event, results)
+    assert dry[0] == real[0]
+    assert by_step(dry[1]) == by_step(real[1])
+    return dry[0]
+
+
+def by_step(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(looks, key=lambda look: str(look["stepId"]))
+
+
+def example(name: str) -> Any:
+    file = ROOT / "examples" / ("quickstart.yaml" if name == "date" else f"flows/{name}")
+    return parse_yaml(file.read_text(encoding="utf-8"))
+
+
+SAID = "ReceivedMessage"
+HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[str, Any]]]] = {
+    "date": (
+        ("Console", {}, SAID, {"message": "flyte date", "channelId": "c", "user": {"id": "ann"}}),
+        {"asked": ("Output", {"exit_code": 0, "stdout": "Monday"}), "answer": ("MessageSent", None)},
+    ),
+    "label_build.json": (
+        (
+            "HipChat",
+            {"env": "staging"},
+            "MessageReceived",
+            {"RoomId": "deployRoom", "User": "Karl", "Message": "add label staging to build 'abc-1.2.0'"},
+        ),
+        {"step-1": ("LabelAdded", None), "add_label": ("LabelAdded", None)},
+    ),
+    "deploy.yaml": (
+        ("HipChat", {"env": "dev"}, "MessageReceived", {"RoomId": "r", "User": "K", "Message": "deploy foo-app 1.2.0"}),
+        {"deploy": ("Deployed", None), "answer": ("MessageSent", None)},
+    ),
+    "deployment_failed.yaml": (
+        ("Deployer", {}, "DeploymentFailed", {"app": "a", "version": "1", "team": "devs", "reason": "full"}),
+        {"mail_the_team": ("EmailSent", None)},
+    ),
+    "disk.yaml": (
+        ("Slack", {}, SAID, {"message": "disk host=web1,path=/var", "channelId": "c", "threadTimestamp": ""}),
+        {"asked": ("Output", {"exit_code": 1, "stderr": "no such host"})},
+    ),
+    "duty.yaml": (("Clock", {}, "Tick", {"time": "2026-11-23T09:00:30+01:00"}), {"choose": ("MessageSent", None)}),
+    "release.yaml": (
+        ("HipChat", {}, "MessageReceived", {"Message": "release 1.2.0"}),
+        {
+            "build_backend": ("BuildSuccessful", {"plan": "backend", "build": "b-7"}),
+            "build_frontend": ("BuildSuccessful", {"plan": "frontend", "build": "f-9"}),
+            "label_frontend": ("LabelAdded", None),
+            "label_backend": ("LabelAdded", None),
+        },
+    ),
+    "build_successful.yaml": (("Bamboo", {"env": "staging1", "network": "lab"}, "BuildSuccessful", {}), {}),
+}
+
+
+@pytest.fixture
+def items() -> None:
+    for key in ("teams", "duty"):
+        value = (ROOT / f"examples/flows/{key}.json").read_bytes()
+        Item.objects.create(key=key, value=value, content_type="application/json")
+
+
+@pytest.mark.usefixtures("items")
+@pytest.mark.parametrize("name", HAPPENED)
+def test_the_examples_run_dry_as_they_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "randbelow", lambda limit: limit - 1)
+    monkeypatch.setattr(secrets, "choice", lambda letters: letters[0])
+    (pack, labels, told, payload), results = HAPPENED[name]
+    flow = example(name)
+    event = b.event(b.pack(pack, **labels), told, payload)
+    known = {step["id"] for step in flow["steps"]}
+    found = same(flow, event, {step: Pretended(*one) for step, one in results.items() if step in known})
+    assert set(found) >= {step for step in results if step in known}
+
+
+def test_the_table_has_every_example() -> None:
+    files = {path.name for path in (ROOT / "examples/flows").iterdir() if "steps" in parse_yaml(path.read_text())}
+    assert files | {"date"} == set(HAPPENED)
+
+
+TEMPLATES = [
+    "{{ Event.Payload.n }}",
+    "{{ Context.A }}{{ Context.B }}",
+    "{{ datastore('none') }}",
+    "{{ Event.Payload.n.x }}",
+    "{{ Event.Name }} of {{ Event.Pack.Name }}",
+    "plain",
+]
+CRITERIA = ["{{ Event.Payload.n > 1 }}", "true", "{{ Context.A == '1' }}", "maybe", "{{ Event.Payload.n|integer < 2 }}"]
+
+
+def random_flow(chance: random.Random) -> dict[str, Any]:
+    """Two to seven steps, that may wait for one another in any way, even in circles."""
+    ids = [f"s{number}" for number in range(chance.randint(2, 7))]
+    steps = []
+    for number, step_id in enumerate(ids):
+        step: dict[str, Any] = {"id": step_id, "event": {"packName": "Src", "name": "Go"}}
+        step["command"] = {"packName": "Wrk", "name": f"Do {number}", "input": [chance.choice(TEMPLATES)]}
+        if number and chance.random() < 0.7:
+            step["dependsOn"] = chance.sample(ids, chance.randint(1, min(3, len(ids))))
+            step["dependsOnMode"] = chance.choice(["any", "all"])
+            step["event"] = {"packName": "Wrk", "name": chance.choice(["Done", "Done", "Else", "FATAL"])}
+        if chance.random() < 0.6:
+            step["context"] = {chance.choice("AB"): chance.choice(TEMPLATES[:2] + TEMPLATES[4:])}
+        if chance.random() < 0.4:
+            step["criteria"] = chance.choice(CRITERIA)
+        if chance.random() < 0.2:
+            step["event"]["packLabels"] = {"env": chance.choice(["x", "y"])}
+        if chance.random() < 0.2:
+            step["command"]["packLabels"] = {"env": chance.choice(["x", "{{ Event.Pack.Labels.env }}"])}
+        steps.append(step)
+    return {"name": "random", "steps": steps}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_flows_of_any_shape_run_dry_as_they_run(seed: int) -> None:
+    chance = random.Random(seed)
+    flow: dict[str, Any] = {}
+    while not flow:
+        made = random_flow(chance)
+        try:
+            parse(made)
+            flow = made
+        except ValueError:
+            continue
+    ids = [step["id"] for step in flow["steps"]]
+    order = chance.sample(ids, chance.randint(0, len(ids)))
+    results = {one: Pretended(chance.choice(["Done", "Done", "FATAL"]), {"n": chance.randint(0, 3)}) for one in order}
+    same(flow, b.event(b.pack("Src", env="x"), "Go", {"n": chance.randint(0, 3)}), results)
+
+
+def step_of(done: DryRun, step_id: str) -> dict[str, Any]:
+    return next(step for step in done.shown()["steps"] if step["stepId"] == step_id)
+
+
+def try_steps(*steps: dict[str, Any], payload: Any = None, results: Results | None = None) -> DryRun:
+    return dry_run(parse(b.document(*steps)), b.event(b.pack("Src", env="x"), "Go", payload), results)
+
+
+def test_nothing_is_written() -> None:
+    try_steps(b.step(id="a"), b.follower("a", id="b"), results={"a": Pretended("Done")})
+    for model in (Flow, FlowVersion, EventRow, Execution, Action):
+        assert not model.objects.exists()
+    assert set(Pack.objects.values_list("name", flat=True)) == {"Src"}
+
+
+def test_every_text_of_the_context_that_fails_is_told_with_its_place_and_the_others_are_shown() -> None:
+    context = {"A": "fine", "B": "{{ datastore('none') }}", "C": "{{ Event.Payload.n.x }}"}
+    shown = step_of(try_steps(b.step(id="a", context=context), payload={"n": 5}), "a")
+    assert (shown["outcome"], shown["context"]) == ("error", {"A": "fine", "B": None, "C": None})
+    assert [(one["path"], one["line"], one["column"]) for one in shown["errors"]] == [
+        ("steps[0].context.B", 1, 4),
+        ("steps[0].context.C", 1, 20),
+    ]
+    assert "command" not in shown
+
+
+def test_an_input_is_shown_with_what_failed_in_it() -> None:
+    asked = {"packName": "Wrk", "name": "Do", "input": {"to": ["{{ 1 + 1 }}", "{{ datastore('none') }}"]}}
+    shown = step_of(try_steps(b.step(id="a", command=asked)), "a")
+    assert shown["command"]["input"] == {"to": ["2", None]}
+    assert [one["path"] for one in shown["errors"]] == ["steps[0].command.input.to[1]"]
+
+
+def test_criteria_show_what_they_gave_and_what_they_saw() -> None:
+    criteria = "{{ Event.Payload.n > 1 and Event.Payload.missing != 'x' and Context.A|upper == 'NO' }}"
+    shown = step_of(try_steps(b.step(id="a", context={"A": "yes"}, criteria=criteria), payload={"n": 5}), "a")
+    assert shown["outcome"] == "criteria"
+    assert (shown["criteria"]["verdict"], shown["criteria"]["holds"]) == ("False", False)
+    saw = {"Event.Payload.n": "5", "Event.Payload.missing": "null", "Context.A": '"yes"'}
+    assert shown["criteria"]["saw"] == saw
+
+
+def test_labels_show_what_was_wanted_and_had() -> None:
+    wants = {"packName": "Src", "name": "Go", "packLabels": {"env": "{{ Event.Payload }}"}}
+    shown = step_of(try_steps(b.step(id="a", event=wants), payload="y"), "a")
+    assert (shown["outcome"], shown["labels"]) == (
+        "labels",
+        {"wanted": {"env": "y"}, "had": {"env": "x"}, "hold": False},
+    )
+
+
+def test_a_step_that_is_not_reached_says_what_it_waits_for() -> None:
+    other = b.step(id="other", event={"packName": "Src", "name": "Else"})
+    join = b.follower(["a", "b"], id="join", dependsOnMode="all")
+    steps = [b.step(id="a"), b.follower("a", id="b"), b.follower("a", event="Else", id="c"), join, other]
+    done = try_steps(*steps, results={"a": Pretended("Done")})
+    messages = {step["stepId"]: step.get("message") for step in done.shown()["steps"]}
+    assert messages == {
+        "a": None,
+        "b": None,
+        "c": "it waits for Wrk.Else, and the results are Wrk.Done",
+        "join": "it waits for b (no result yet)",
+        "other": "it waits for Src.Else, and the event is Src.Go",
+    }
+    unanswered = step_of(try_steps(*steps), "join")
+    assert unanswered["message"] == "it waits for a (no result yet) and b (has not fired)"
+
+
+def test_a_result_that_cannot_be_used_is_told() -> None:
+    stranger = Pretended("Done", pack=b.event(b.pack("Oth"), "Done").pack)
+    done = try_steps(b.step(id="a"), b.follower("a", id="b"), results={"b": Pretended("Done"), "a": stranger})
+    assert [note.path for note in done.notes] == ["results.a", "results.b"]
+    assert "another name" in done.notes[0].message
+    assert step_of(done, "b")["outcome"] == "notReached"
+
+
+def test_a_step_that_was_looked_at_twice_shows_both() -> None:
+    twice = b.follower(["a", "b"], id="c", criteria="{{ Event.Payload == 2 }}")
+    results = {"a": Pretended("Done", 1), "b": Pretended("Done", 2)}
+    done = try_steps(b.step(id="a"), b.step(id="b"), twice, results=results)
+    shown = step_of(done, "c")
+    assert (shown["outcome"], shown["cause"]) == ("fired", "b")
+    assert [(one["outcome"], one["cause"]) for one in shown["earlier"]] == [("criteria", "a")]
+
+
+@override_settings(FLYTE_MASKED_KEYS="token")
+def test_what_looks_like_a_secret_is_masked_and_templates_see_it() -> None:
+    asked = {"packName": "Wrk", "name": "Do", "input": {"apiToken": "{{ Event.Payload.token }}"}}
+    criteria = "{{ Event.Payload.token == 'abc' }}"
+    done = try_steps(b.step(id="a", criteria=criteria, command=asked), payload={"token": "abc"})
+    assert done.actions["a"].input == {"apiToken": "abc"}
+    assert "abc" not in str(done.shown()).replace(criteria, "")
+    assert step_of(done, "a")["outcome"] == "fired"

@@ -1,0 +1,159 @@
+"""Trying a flow over the API and from the command line."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from flows.models import Event, Execution, Flow
+from packs.models import Action
+from tests.flows import builders as b
+from tests.site.shape import paths_of_errors, problem
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+PATH = "/v1/flows/dry-run"
+FLOW = b.document(b.step(id="a", criteria="{{ Event.Payload.n > 1 }}"), b.follower("a", id="b"))
+TEXT = """
+name: flow
+steps:
+  - id: a
+    event: {packName: Src, name: Go}
+    command: {packName: Wrk, name: Do, input: "{{ Event.Payload.n }}"}
+"""
+
+
+def post(client: Client, **body: Any) -> Any:
+    return client.post(PATH, json.dumps(body), content_type="application/json")
+
+
+def tried(client: Client, **body: Any) -> dict[str, Any]:
+    """What the server says of a flow that can be tried, by step id."""
+    response = post(client, **body)
+    assert response.status_code == 200, response.content
+    answer: dict[str, Any] = response.json()
+    return {**answer, "steps": {step["stepId"]: step for step in answer["steps"]}}
+
+
+def test_a_flow_is_tried_with_an_event_and_results_and_nothing_is_kept(client: Client) -> None:
+    answer = tried(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}}, results={"a": {"event": "Done"}})
+    assert (answer["flow"], answer["starts"], answer["event"]["pack"]["name"]) == ("flow", True, "Src")
+    assert {step: one["outcome"] for step, one in answer["steps"].items()} == {"a": "fired", "b": "fired"}
+    assert answer["warnings"][0]["path"] == "steps[0].event.packName"
+    for model in (Flow, Event, Execution, Action):
+        assert not model.objects.exists()
+
+
+def test_the_flow_may_be_a_text_and_the_body_yaml(client: Client) -> None:
+    told = {"event": "Go", "payload": {"n": 7}}
+    assert tried(client, flow=TEXT, event=told)["steps"]["a"]["command"]["input"] == "7"
+    assert tried(client, flow=json.dumps(FLOW), event=told)["starts"] is True
+    body = "flow:" + TEXT.replace("\n", "\n  ") + "\nevent: {event: yes, payload: {n: 8}, pack: {name: Src}}"
+    response = client.post(PATH, body, content_type="application/x-yaml")
+    assert response.json()["event"]["event"] == "yes", "a name is the text that was written"
+
+
+def test_the_pack_may_be_given_by_its_id_or_by_name_and_labels(client: Client) -> None:
+    b.pack("Src", env="x")
+    for given in ({"id": "Src.env.x"}, {"name": "Src", "labels": {"env": "x"}}):
+        answer = tried(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}, "pack": given})
+        assert answer["event"]["pack"] == {"id": "Src.env.x", "name": "Src", "labels": {"env": "x"}}
+    unknown = {"event": "Go", "pack": {"id": "None"}}
+    assert paths_of_errors(post(client, flow=FLOW, event=unknown)) == ["event.pack.id"]
+
+
+def test_a_kept_event_is_tried_masked_and_the_answer_says_so(client: Client) -> None:
+    source = b.pack("Src")
+    b.save(b.step())
+    for payload in ({"n": 2}, {"n": 2, "password": "abc"}):
+        b.tell(source, payload=payload)
+    plain, secret = Event.objects.order_by("id").values_list("id", flat=True)
+    assert tried(client, flow=FLOW, eventId=plain)["eventMasked"] is False
+    answer = tried(client, flow=FLOW, eventId=secret)
+    assert (answer["eventMasked"], answer["event"]["payload"]) == (True, {"n": 2, "password": "••••••"})
+    problem(post(client, flow=FLOW, eventId="0" * 24), 404)
+
+
+BAD_STEP = {**b.step(id="a"), "criteria": "{{ 1 ="}
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        ({}, ["flow"]),
+        ({"flow": FLOW}, ["event"]),
+        ({"flow": FLOW, "event": {"event": "Go"}, "eventId": "x"}, ["event"]),
+        ({"flow": FLOW, "event": {"payload": 1}}, ["event.event"]),
+        ({"flow": FLOW, "event": "Go"}, ["event"]),
+        ({"flow": FLOW, "event": {"event": "Go"}, "results": {"a": {}}}, ["results.a.event"]),
+        ({"flow": FLOW, "event": {"event": "Go"}, "results": {"z": {"event": "Done"}}}, ["results.z"]),
+        ({"flow": FLOW, "event": {"event": "Go"}, "results": []}, ["results"]),
+        ({"flow": {"name": "x"}, "event": {"event": "Go"}}, ["flow.steps"]),
+        ({"flow": 5, "event": {"event": "Go"}}, ["flow"]),
+        ({"flow": b.document(BAD_STEP), "event": {"event": "Go"}}, ["flow.steps[0].criteria"]),
+        ({"flow": "a: [", "event": {"event": "Go"}}, ["flow"]),
+    ],
+)
+def test_what_cannot_be_tried_is_told_with_its_place(client: Client, body: dict[str, Any], paths: list[str]) -> None:
+    assert set(paths_of_errors(post(client, **body))) == set(paths)
+
+
+def test_a_flow_that_does_not_read_is_told_with_line_and_column(client: Client) -> None:
+    for flow in ("name: x\nsteps: ]", b.document(BAD_STEP)):
+        (error,) = problem(post(client, flow=flow, event={"event": "Go"}), 400)["errors"]
+        assert (error["line"], error["column"] > 5) == ((2 if isinstance(flow, str) else 1), True)
+
+
+def test_a_flow_may_have_the_name_of_the_route(client: Client) -> None:
+    problem(client.get(PATH), 404)
+    b.save(b.step(), name="dry-run")
+    assert client.get(PATH).json()["name"] == "dry-run"
+    assert client.delete(PATH).status_code == 204
+    assert not Flow.objects.exists()
+
+
+def run(folder: Path, flow: Any, *arguments: str, **files: Any) -> tuple[int, str]:
+    """The command's exit code and what it prints; files are written first, and named without their suffix."""
+    for name, value in {"flow": flow, **files}.items():
+        (folder / f"{name}.json").write_text(value if isinstance(value, str) else json.dumps(value))
+    out = StringIO()
+    try:
+        call_command("try_flow", folder / "flow.json", *arguments, stdout=out)
+    except SystemExit as end:
+        return int(str(end.code)), out.getvalue()
+    except CommandError as error:
+        return error.returncode, str(error)
+    return 0, out.getvalue()
+
+
+def test_the_command_tells_what_each_step_would_do(tmp_path: Path) -> None:
+    event = f"--event={tmp_path}/event.json"
+    told = {"event": "Go", "payload": {"n": 2}}
+    code, out = run(tmp_path, FLOW, event, f"--result=a={tmp_path}/done.json", event=told, done={"event": "Done"})
+    assert code == 0
+    for line in (
+        "flow flow: would start",
+        "Event.Payload.n is 2",
+        "b: fired on the result of a",
+        "command Wrk Do null",
+    ):
+        assert line in out
+    code, out = run(tmp_path, FLOW, event, "--json", event={"event": "Go", "payload": {"n": 1}})
+    assert (code, json.loads(out)["starts"]) == (1, False)
+
+
+def test_the_command_ends_with_2_for_what_it_cannot_read(tmp_path: Path) -> None:
+    event = f"--event={tmp_path}/event.json"
+    for flow, arguments, words in (
+        ("name: x\nsteps: ]", [event], "flow: not YAML"),
+        ({"name": "x"}, [event], "flow.steps"),
+        (FLOW, ["--event=/none"], "/none"),
+        (FLOW, [event, "--result=x"], "STEP=FILE"),
+        (FLOW, ["--event=" + "0" * 24], "there is no event"),
+    ):
+        code, out = run(tmp_path, flow, *arguments, event={"event": "Go"})
+        assert (code, words in out) == (2, True), out
