@@ -14,9 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flows import control, engine, saving, serializers, trying
-from flows.document import TEXT_PLACES, Finding, FlowError, parse
-from flows.models import Flow
+from flows.document import TEXT_PLACES, Finding, FlowDocument, FlowError, parse
+from flows.models import MAX_NOTE, Flow
 from flows.steps import Event, PackSeen
+from flows.version_api import etag
 from flyte_site.rest.bodies import media_type, read_document, read_text
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -33,6 +34,7 @@ KEY_HEADER = "Idempotency-Key"
 MAX_KEY = 255
 MAX_ATTEMPT = 30_000
 ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
+IF_MATCH = OpenApiParameter("If-Match", location="header", description="The ETag that the flow was read with.")
 CONTROL_ANSWERS: dict[Any, Any] = {204: None, **problems(404, 409)}
 # A proxy in front may take no more than 4 KiB for all headers of an answer.
 MAX_WARNING_LENGTH = 1500
@@ -54,26 +56,28 @@ class FlowListView(APIView):
         operation_id="addFlow",
         tags=["flow"],
         request=serializers.FlowInput,
-        responses={201: None, **problems(400)},
+        parameters=[OpenApiParameter("note", description="What the change is for; stands with the version."), IF_MATCH],
+        responses={201: None, **problems(400, 412)},
     )
     def post(self, request: Request) -> Any:
         """Save a flow under its name; the one before becomes an older version.
 
         Whatever is wrong with it is told at once, each error with its path. What may be a mistake, such as a pack that
         is not registered yet, does not keep it from being saved: it stands in the header `X-Flyte-Warning`.
+        With `If-Match` and the `ETag` that the flow was read with, it is only saved if nobody has changed it since.
         """
         value = read_document(request, TEXT_PLACES, unique_keys=True)
         try:
             document = parse(value)
         except FlowError as error:
             raise bad_input(*map(input_error, error.errors)) from None
-        flow = saving.save(document, source=read_text(request)[0], media_type=media_type(request)[0][:40])
+        flow = save(request, document)
         warnings = [*document.warnings, *saving.registry_warnings(document)]
         if not flow.enabled:
             message = "the flow is disabled and starts nothing; post it with enabled: true to change that"
             warnings.insert(0, Finding("enabled", message))
         log.info("flow_saved", flow=flow.name, version=flow.version_id, warnings=len(warnings))
-        headers = {"Location": self.links.href("v1", "flows", flow.name)}
+        headers = {"Location": self.links.href("v1", "flows", flow.name), "ETag": etag(flow.version_id)}
         return empty(201, headers | warning_header(warnings))
 
 
@@ -86,7 +90,7 @@ class FlowView(APIView):
         flow = Flow.objects.select_related("version").filter(name=name).first()
         if flow is None:
             raise not_found(f"flow {name!r}")
-        return Response(serializers.detail(flow, self.links))
+        return Response(serializers.detail(flow, self.links), headers={"ETag": etag(flow.version_id)})
 
     @extend_schema(operation_id="deleteFlow", tags=["flow"], responses={204: None, **problems(404)})
     def delete(self, request: Request, name: str) -> Any:
@@ -238,6 +242,31 @@ class ReplayView(APIView):
             raise not_found(f"execution {correlation_id!r}")
         links = [self.links.to("execution", "v1", "audit", "flows", one) for one in begun]
         return Response({"correlationIds": begun, "links": links}, status=202)
+
+
+def save(request: Request, document: FlowDocument) -> Flow:
+    """Save the flow that the request posts. Raises `Problem` 412 where it is on another version than `If-Match` says."""
+    note = request.query_params.get("note", "")
+    if len(note) > MAX_NOTE:
+        raise bad_input({"path": "note", "message": f"must have at most {MAX_NOTE} characters"})
+    source, kind = read_text(request)[0], media_type(request)[0][:40]
+    try:
+        return saving.save(document, source=source, media_type=kind, note=note, expected=expected_version(request))
+    except saving.ConflictError as conflict:
+        headers = {"ETag": etag(conflict.current)} if conflict.current else {}
+        raise Problem(412, str(conflict), headers=headers) from None
+
+
+def expected_version(request: Request) -> str | None:
+    """The version that the caller thinks the flow is on: '' for none, None where it does not say. Raises `Problem`."""
+    match, none_match = (request.headers.get(name, "").strip() for name in ("If-Match", "If-None-Match"))
+    if none_match == "*":
+        return ""
+    if not match:
+        return None
+    if len(match) < 3 or match[0] != '"' or match[-1] != '"' or '"' in match[1:-1]:
+        raise bad_input({"path": "If-Match", "message": "must be one ETag of the flow, in its quotes"})
+    return match[1:-1]
 
 
 def attempt_of(request: Request) -> int:

@@ -9,6 +9,8 @@ from django.utils import timezone
 from flyte_site.fields import JSONText
 from flyte_site.ids import new_id
 
+MAX_NOTE = 500
+
 
 class FlowVersion(models.Model):
     """One saved state of a flow. Never changes and outlives the flow: executions stay on the one they began with."""
@@ -19,6 +21,7 @@ class FlowVersion(models.Model):
     source = models.TextField(blank=True, default="")
     media_type = models.CharField(max_length=40, blank=True, default="")
     saved_by = models.CharField(max_length=255, blank=True, default="")
+    note = models.CharField(max_length=MAX_NOTE, blank=True, default="")
     saved_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

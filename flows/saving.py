@@ -3,31 +3,80 @@
 from django.db import transaction
 from django.db.models import QuerySet
 
-from flows.document import Finding, FlowDocument
-from flows.models import Flow, FlowVersion, Listener
+from flows.document import Finding, FlowDocument, parse
+from flows.models import MAX_NOTE, Flow, FlowVersion, Listener
+from flyte_site.times import to_text
 from packs.models import Pack
 from packs.queue import FATAL_EVENT
 
 
+class ConflictError(Exception):
+    """The flow is not on the version that the caller knows; `current` is its version, '' where there is no flow."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__("the flow was changed meanwhile" if current else "there is no such flow any more")
+        self.current = current
+
+
 @transaction.atomic
-def save(document: FlowDocument, *, source: str = "", media_type: str = "", saved_by: str = "") -> Flow:
+def save(
+    document: FlowDocument,
+    *,
+    source: str = "",
+    media_type: str = "",
+    saved_by: str = "",
+    note: str = "",
+    expected: str | None = None,
+) -> Flow:
     """Make this document the current version of the flow of its name, now and for every event that comes.
 
-    `enabled` stays what it was where the document does not say it. `source` is the text as it was written.
+    `enabled` stays what it was where the document does not say it. `source` is the text as it was written. `note` says
+    what the change is for; it is cut after MAX_NOTE characters. With `expected`, the id of the version that the flow
+    must be on ('' for none), raises `ConflictError` where it is on another.
     """
+    current = Flow.objects.select_for_update().filter(name=document.name).first()
+    if expected is not None and expected != (current.version_id if current else ""):
+        raise ConflictError(current.version_id if current else "")
     version = FlowVersion.objects.create(
         flow_name=document.name,
         document=document.source,
         source=source,
         media_type=media_type,
         saved_by=saved_by,
+        note=note.replace("\x00", "")[:MAX_NOTE],
     )
     values = {"description": document.description, "labels": dict(document.labels), "version": version}
     if document.enabled is not None:
         values["enabled"] = document.enabled
-    flow, _ = Flow.objects.update_or_create(name=document.name, defaults=values)
+    flow, created = Flow.objects.update_or_create(name=document.name, defaults=values)
+    if expected == "" and not created:
+        raise ConflictError(flow.version_id)
     _replace_listeners(flow, document)
     return flow
+
+
+@transaction.atomic
+def restore(version_id: str, *, saved_by: str = "", note: str = "", expected: str | None = None) -> Flow | None:
+    """Save an older version anew, as the current one; None where there is no such version.
+
+    `enabled` stays what it is. Raises `FlowError` where today's rules refuse the document, `ConflictError` as `save`.
+    """
+    version = FlowVersion.objects.filter(id=version_id).first()
+    if version is None:
+        return None
+    return save(
+        parse(version.document),
+        source=version.source,
+        media_type=version.media_type,
+        saved_by=saved_by,
+        note=note or f"restored from {to_text(version.saved_at)}",
+        expected=expected,
+    )
+
+
+def set_enabled(name: str, on: bool) -> bool:
+    """Let the flow start executions, or not; its version stays. False where there is no such flow."""
+    return Flow.objects.filter(name=name).update(enabled=on) > 0
 
 
 def _replace_listeners(flow: Flow, document: FlowDocument) -> None:

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from audit import api as audit
 from datastore import api as datastore
 from flows import api as flows
+from flows import version_api as versions
 from flyte_site.console.errors import answer
 from flyte_site.rest import pages
 from flyte_site.rest.paths import NameConverter
@@ -27,6 +28,11 @@ v1 = [
     path("flows", flows.FlowListView.as_view()),
     path("flows/dry-run", flows.DryRunView.as_view()),
     path("flows/<name:name>", flows.FlowView.as_view()),
+    path("flows/<name:name>/enable", versions.EnableView.as_view()),
+    path("flows/<name:name>/disable", versions.DisableView.as_view()),
+    path("flows/<name:name>/versions", versions.VersionListView.as_view()),
+    path("flows/<name:name>/versions/<name:version_id>", versions.VersionView.as_view()),
+    path("flows/<name:name>/versions/<name:version_id>/restore", versions.RestoreView.as_view()),
     path("datastore", datastore.DatastoreView.as_view()),
     path("datastore/<name:key>", datastore.ItemView.as_view()),
     path("audit/flows", audit.ExecutionListView.as_view()),

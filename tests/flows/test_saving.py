@@ -1,0 +1,152 @@
+"""Saving flows: versions, notes, locks, and the switch."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from flows import saving
+from flows.document import FlowError, parse
+from flows.models import Execution, Flow, FlowVersion
+from tests.flows import builders as b
+from tests.site.shape import paths_of_errors, problem
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def post(client: Client, description: str = "", *, query: str = "", **headers: str) -> Any:
+    flow = b.document(b.step(), description=description)
+    return client.post(f"/v1/flows{query}", flow, content_type="application/json", headers=headers)
+
+
+def test_a_save_on_the_expected_version_is_taken_and_on_another_refused_with_the_current_one() -> None:
+    first = b.save(b.step()).version_id
+    second = saving.save(parse(b.document(b.step())), expected=first).version_id
+    with pytest.raises(saving.ConflictError) as caught:
+        saving.save(parse(b.document(b.step(), description="lost")), expected=first)
+    assert caught.value.current == second
+    assert Flow.objects.get().version_id == second
+    assert FlowVersion.objects.count() == 2, "nothing of what was refused is kept"
+
+
+def test_a_flow_that_must_not_be_there_or_is_gone_is_a_conflict() -> None:
+    document = parse(b.document(b.step()))
+    with pytest.raises(saving.ConflictError) as caught:
+        saving.save(document, expected="0" * 24)
+    assert caught.value.current == ""
+    version = saving.save(document, expected="").version_id
+    with pytest.raises(saving.ConflictError) as caught:
+        saving.save(document, expected="")
+    assert caught.value.current == version
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_of_several_who_save_on_one_version_one_is_taken() -> None:
+    first = b.save(b.step()).version_id
+    taken, refused = [], []
+    together = threading.Barrier(4)
+
+    def save(number: int) -> None:
+        together.wait(30)
+        try:
+            document = parse(b.document(b.step(), description=str(number)))
+            taken.append(saving.save(document, expected=first).version_id)
+        except saving.ConflictError as conflict:
+            refused.append(conflict.current)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=save, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert refused == taken * 3
+    assert Flow.objects.get().version_id == taken[0]
+
+
+def test_restoring_saves_the_old_document_anew_and_leaves_the_switch_alone() -> None:
+    source = b.pack("Src")
+    old = b.save(b.step(id="old")).version_id
+    b.save(b.step(id="new", event={"packName": "Src", "name": "Else"}), enabled=False)
+    restored = saving.restore(old)
+    assert restored is not None
+    assert restored.version_id not in (old, "")
+    assert restored.version.note.startswith("restored from 20")
+    assert not Flow.objects.get().enabled
+    saving.set_enabled("flow", True)
+    b.tell(source)
+    assert b.fired(b.only_execution()) == {"old"}
+    assert saving.restore("0" * 24) is None
+
+
+def test_a_version_that_todays_rules_refuse_is_not_restored() -> None:
+    version = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
+    with pytest.raises(FlowError):
+        saving.restore(version.id)
+
+
+def test_the_switch_makes_no_version() -> None:
+    source, version = b.pack("Src"), b.save(b.step()).version_id
+    assert saving.set_enabled("flow", False)
+    b.tell(source)
+    assert not Execution.objects.exists()
+    assert saving.set_enabled("flow", True)
+    b.tell(source)
+    assert Execution.objects.count() == 1
+    assert list(FlowVersion.objects.values_list("id", flat=True)) == [version]
+    assert not saving.set_enabled("none", True)
+
+
+def test_the_switch_over_the_api(client: Client) -> None:
+    b.save(b.step())
+    assert client.post("/v1/flows/flow/disable").status_code == 204
+    assert client.get("/v1/flows/flow").json()["enabled"] is False
+    assert client.post("/v1/flows/flow/enable").status_code == 204
+    assert "enabled" not in client.get("/v1/flows/flow").json()
+
+
+def test_a_post_with_the_etag_of_an_older_version_is_412(client: Client) -> None:
+    etag = post(client).headers["ETag"]
+    assert client.get("/v1/flows/flow").headers["ETag"] == etag
+    newer = post(client, "second", **{"if-match": etag}).headers["ETag"]
+    refused = post(client, "third", **{"if-match": etag})
+    problem(refused, 412)
+    assert refused.headers["ETag"] == newer
+    problem(post(client, "third", **{"if-none-match": "*"}), 412)
+    assert client.get("/v1/flows/flow").json()["description"] == "second"
+    for wrong in ("*", "x", '"', '""', '"a", "b"', 'W/"a"'):
+        assert paths_of_errors(post(client, **{"if-match": wrong})) == ["If-Match"], wrong
+
+
+def test_versions_are_listed_with_their_notes_and_can_be_restored(client: Client) -> None:
+    post(client, "first", query="?note=to%20begin")
+    post(client, "second")
+    newer, older = client.get("/v1/flows/flow/versions").json()["versions"]
+    assert (older["note"], "note" in newer) == ("to begin", False)
+    assert (newer["current"], "current" in older) == (True, False)
+    own = older["links"][0]["href"]
+    assert client.get(own).json()["document"]["description"] == "first"
+    assert client.post(f"{own}/restore").status_code == 201
+    assert client.get("/v1/flows/flow").json()["description"] == "first"
+    assert paths_of_errors(post(client, query="?note=" + "x" * 501)) == ["note"]
+
+
+def test_the_versions_of_a_deleted_flow_stay_and_other_names_have_none(client: Client) -> None:
+    post(client)
+    client.delete("/v1/flows/flow")
+    (version,) = client.get("/v1/flows/flow/versions").json()["versions"]
+    assert "current" not in version
+    problem(client.get(f"/v1/flows/other/versions/{version['uuid']}"), 404)
+    assert client.post(f"/v1/flows/flow/versions/{version['uuid']}/restore").status_code == 201
+    assert client.get("/v1/flows/flow").status_code == 200
+    assert client.get("/v1/flows/flow/versions?after=0").json()["versions"] == []
+
+
+def test_a_version_that_breaks_newer_rules_is_409_and_says_why(client: Client) -> None:
+    version = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
+    restored = client.post(f"/v1/flows/flow/versions/{version.id}/restore")
+    assert paths_of_errors(restored, 409) == ["steps"]
