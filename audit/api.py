@@ -64,7 +64,7 @@ class ExecutionView(APIView):
 
 
 class EventListView(APIView):
-    """Events that flows listened to."""
+    """Events that came."""
 
     @extend_schema(
         operation_id="findEvents",

@@ -74,7 +74,7 @@ def execution(correlation_id: str) -> Execution | None:
 
 
 def events(filters: Mapping[str, str], page: Page) -> list[Event]:
-    """Events that some flow listened to, newest first, by `packName` and `event`."""
+    """Events that are kept, newest first, by `packName` and `event`."""
     found = Event.objects.order_by("-id")
     if pack_name := filters.get("packName"):
         found = found.filter(pack_name=pack_name)

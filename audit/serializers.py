@@ -135,10 +135,13 @@ class FlowOutcomeSchema(serializers.Serializer[Any]):
 
 
 class EventOutcomesSchema(EventSchema):
-    """An event with what each flow that listened made of it."""
+    """An event with what each flow that listened made of it; without outcomes where none listened."""
 
     id = serializers.CharField()
     correlationId = serializers.CharField(required=False)  # noqa: N815
+    payloadBytes = serializers.IntegerField(  # noqa: N815
+        required=False, help_text="How large the payload was, where it was too large to be kept."
+    )
     outcomes = FlowOutcomeSchema(many=True)
     links = LinkSerializer(many=True)
 
@@ -200,6 +203,8 @@ def event_detail(event: Event, links: Links) -> dict[str, Any]:
     shown["pack"] = pack | ({"labels": event.pack_labels} if event.pack_labels else {})
     if event.payload is not None:
         shown["payload"] = event.payload
+    if event.payload_bytes:
+        shown["payloadBytes"] = event.payload_bytes
     shown |= {"createdAt": to_text(event.created_at), "receivedAt": to_text(event.received_at)}
     if event.correlation_id:
         shown["correlationId"] = event.correlation_id

@@ -245,7 +245,7 @@ class ReplayView(APIView):
 
 
 def save(request: Request, document: FlowDocument) -> Flow:
-    """Save the flow that the request posts. Raises `Problem` 412 where it is on another version than `If-Match` says."""
+    """Save the flow that the request posts. Raises `Problem` 412 where `If-Match` names another version."""
     note = request.query_params.get("note", "")
     if len(note) > MAX_NOTE:
         raise bad_input({"path": "note", "message": f"must have at most {MAX_NOTE} characters"})

@@ -11,15 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from datastore.lookup import get_value
+from flows import kept
 from flows.document import FlowDocument, Step, parse
 from flows.judging import judge_followers, judge_triggers
-from flows.models import Event as EventRow
 from flows.models import Execution, ExecutionState, Flow, FlowVersion, ReceivedKey
 from flows.steps import Event, Kind, Outcome, PackSeen, evaluate
 from flyte_site.ids import new_id
@@ -94,7 +93,10 @@ def handle_event(event: Event, once: Once | None = None) -> None:
             if once and not _first_time(event, once):
                 return
             start_flows(event, attempts)
-        _forget_old_events(event)
+    if attempts:
+        kept.forget_old(event)
+    else:
+        kept.sample(event)
     log.info("event_received", pack=event.pack.identity, event_name=event.name, flows=len(attempts))
 
 
@@ -104,6 +106,13 @@ def start_flows(event: Event, attempts: list[Attempt], replay_of: str = "") -> N
     for attempt in attempts:
         _start(attempt, event, event_id, replay_of)
     _record(event_id, event, attempts)
+
+
+def _record(event_id: str, event: Event, attempts: Sequence[Attempt], correlation_id: str = "") -> bool:
+    """Keep the event with what each flow made of it; False where none listened."""
+    if attempts:
+        kept.record(event_id, event, [attempt.audit() for attempt in attempts], correlation_id)
+    return bool(attempts)
 
 
 def _first_time(event: Event, once: Once) -> bool:
@@ -133,10 +142,11 @@ def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Fini
         if execution is None or current is None:
             return None
         finish = queue.finish(current, pack, attempt, event.audit(), event.received_at)
-        if finish is Finish.COUNTED:
-            _after_finish(execution, current, event, attempts)
-    if finish is Finish.COUNTED:
-        _forget_old_events(event)
+        heard = finish is Finish.COUNTED and _after_finish(execution, current, event, attempts)
+    if heard:
+        kept.forget_old(event)
+    elif finish is Finish.COUNTED:
+        kept.sample(event, execution.id)
     log.info("result_received", pack=pack.identity, action=action_id, event_name=event.name, outcome=finish.value)
     return finish
 
@@ -154,8 +164,9 @@ def end_lease(action_id: str) -> Finish | None:
         if execution is None or current is None or not queue.lease_has_ended(current, event.received_at):
             return None
         finish = queue.end_lease(current, event.audit(), event.received_at)
-        if finish is Finish.COUNTED:
-            _after_finish(execution, current, event, attempts)
+        heard = finish is Finish.COUNTED and _after_finish(execution, current, event, attempts)
+    if heard:
+        kept.forget_old(event)
     log.warning("lease_ended", pack=action.holder, action=action_id, attempt=action.attempt, outcome=finish.value)
     return finish
 
@@ -174,13 +185,13 @@ def _lease_event(action: Action) -> Event:
     return Event(pack, queue.FATAL_EVENT, payload, now, now)
 
 
-def _after_finish(execution: Execution, action: Action, event: Event, attempts: list[Attempt]) -> None:
-    """What a counted result causes; the execution is locked."""
+def _after_finish(execution: Execution, action: Action, event: Event, attempts: list[Attempt]) -> bool:
+    """What a counted result causes; the execution is locked. False where no step and no flow listened to it."""
     event_id = new_id()
     own = _continue(execution, action, event)
     for attempt in attempts:
         _start(attempt, event, event_id)
-    _record(event_id, event, [own, *attempts] if own.outcomes else attempts, execution.id)
+    return _record(event_id, event, [own, *attempts] if own.outcomes else attempts, execution.id)
 
 
 def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Attempt]:
@@ -273,33 +284,3 @@ def _end_state(execution: Execution, actions: Sequence[Action]) -> ExecutionStat
 def _error(outcome: Outcome, event: Event) -> dict[str, Any]:
     """An error as it stands in its execution."""
     return outcome.audit() | {"event": event.name, "packName": event.pack.name, "time": to_text(event.received_at)}
-
-
-def _record(event_id: str, event: Event, attempts: Sequence[Attempt], correlation_id: str = "") -> None:
-    """Keep the event with what each flow made of it, where any listened."""
-    if not attempts:
-        return
-    EventRow.objects.create(
-        id=event_id,
-        name=event.name,
-        pack_identity=event.pack.identity,
-        pack_name=event.pack.name,
-        pack_labels=dict(event.pack.labels),
-        payload=event.payload,
-        created_at=event.created_at,
-        received_at=event.received_at,
-        correlation_id=correlation_id,
-        outcomes=[attempt.audit() for attempt in attempts],
-    )
-
-
-def _forget_old_events(event: Event) -> None:
-    """Keep the last few events of this pack and name. The event itself is committed: a failure here must not tell the
-    pack otherwise, and the next event does what this one left."""
-    kept = EventRow.objects.filter(pack_identity=event.pack.identity, name=event.name).order_by("-id")
-    try:
-        excess = kept.values_list("id", flat=True)[settings.FLYTE_EVENT_KEEP : settings.FLYTE_EVENT_KEEP + 1].first()
-        if excess:
-            kept.filter(id__lte=excess).delete()
-    except DatabaseError as error:
-        log.warning("old_events_kept", pack=event.pack.identity, event_name=event.name, error=str(error)[:200])

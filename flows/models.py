@@ -66,7 +66,11 @@ class Listener(models.Model):
 
 
 class Event(models.Model):
-    """An event that some flow listened to, with what each flow made of it. The last few per pack and name are kept."""
+    """An event with what each flow that listened made of it. The last few per pack and name are kept.
+
+    `heard` is false for one that no flow listened to. `payload_bytes` is the size of a payload that was too large to be
+    kept, else 0.
+    """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
     name = models.CharField(max_length=255)
@@ -74,9 +78,11 @@ class Event(models.Model):
     pack_name = models.CharField(max_length=255)
     pack_labels = JSONText(default=dict)
     payload: Any = JSONText(null=True)
+    payload_bytes = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
     received_at = models.DateTimeField()
     correlation_id = models.CharField(max_length=24, blank=True, default="")
+    heard = models.BooleanField(default=True)
     outcomes: Any = JSONText(default=list)
 
     class Meta:
@@ -84,6 +90,7 @@ class Event(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["pack_identity", "name", "id"], name="events_of_pack"),
             models.Index(fields=["pack_name", "name", "id"], name="events_by_name"),
+            models.Index(fields=["id"], condition=Q(heard=False), name="unheard_events"),
         ]
 
     def __str__(self) -> str:

@@ -105,10 +105,13 @@ def _in_flow(path: str, message: str, line: int, column: int) -> InputError:
 
 
 def kept_event(event_id: str) -> tuple[Event, bool]:
-    """A kept event, masked, and whether that hid anything. Raises `Problem` 404."""
+    """A kept event, masked, and whether that hid anything. Raises `Problem`."""
     row = EventRow.objects.filter(id=event_id).first()
     if row is None:
         raise not_found(f"event {event_id!r}")
+    if row.payload_bytes:
+        message = f"its payload of {row.payload_bytes} bytes was too large to be kept; give the event itself"
+        raise bad_input({"path": "eventId", "message": message})
     payload = masked(row.payload)
     pack = PackSeen(row.pack_identity, row.pack_name, row.pack_labels)
     return Event(pack, row.name, payload, row.created_at, row.received_at), payload != row.payload

@@ -45,7 +45,9 @@ FLYTE_ACTION_LEASE_SECONDS = env.integer(
 FLYTE_LEASE_CHECK_SECONDS = env.integer("FLYTE_LEASE_CHECK_SECONDS", 15, least=1, most=DAY, check_id="flyte.E026")
 
 # What it keeps, and for how long.
-FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, least=1, most=10_000, check_id="flyte.E009")
+FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, least=0, most=10_000, check_id="flyte.E009")
+FLYTE_EVENT_SAMPLES = env.integer("FLYTE_EVENT_SAMPLES", 5, least=0, most=100, check_id="flyte.E040")
+FLYTE_EVENT_KEEP_BYTES = env.integer("FLYTE_EVENT_KEEP_BYTES", 65_536, least=0, most=1024**3, check_id="flyte.E041")
 FLYTE_TTL_IN_SECONDS = env.integer("FLYTE_TTL_IN_SECONDS", 31_557_600, least=1, most=YEARS, check_id="flyte.E010")
 FLYTE_SHOULD_DELETE_DEAD_PACKS = env.boolean("FLYTE_SHOULD_DELETE_DEAD_PACKS", False, check_id="flyte.E011")
 FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(

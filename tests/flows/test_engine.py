@@ -239,11 +239,6 @@ def test_false_criteria_are_told_with_what_they_saw_cut_and_masked() -> None:
     assert "abc" not in json.dumps(Event.objects.get().outcomes)
 
 
-def test_an_event_that_no_flow_listens_to_leaves_nothing() -> None:
-    b.tell(b.pack("Src"))
-    assert not Event.objects.exists()
-
-
 @override_settings(FLYTE_EVENT_KEEP=3)
 def test_the_last_few_events_of_each_pack_and_name_are_kept() -> None:
     source, other = b.pack("Src"), b.pack("Src", env="x")

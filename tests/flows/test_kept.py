@@ -1,0 +1,153 @@
+"""Which events are kept, and how much of them."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+
+from flows import kept
+from flows.models import Event, Execution
+from packs.models import Action
+from tests.flows import builders as b
+from tests.site.shape import paths_of_errors
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def nothing_sampled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "thinning", kept.Thinning())
+
+
+def payloads() -> list[Any]:
+    return [event.payload for event in Event.objects.order_by("id")]
+
+
+def test_the_first_event_that_no_flow_listens_to_is_kept_without_outcomes() -> None:
+    source = b.pack("Src", env="x")
+    for number in range(3):
+        b.tell(source, payload=number)
+    (event,) = Event.objects.all()
+    assert (event.payload, event.outcomes, event.heard, event.pack_labels) == (0, [], False, {"env": "x"})
+
+
+def test_each_pack_and_name_has_its_own() -> None:
+    for sender in (b.pack("Src"), b.pack("Src", env="x"), b.pack("Oth")):
+        for name in ("Go", "Went"):
+            b.tell(sender, name)
+    assert Event.objects.count() == 6
+
+
+def test_the_others_cost_no_query_more() -> None:
+    source = b.pack("Src")
+    b.tell(source)
+    with CaptureQueriesContext(connection) as queries:
+        b.tell(source)
+    assert len(queries) == 1, "which flows listen"
+
+
+def test_a_result_that_no_step_and_no_flow_listens_to_is_kept_with_its_execution() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step())
+    b.tell(source)
+    b.work(worker, payload={"r": 1})
+    result = Event.objects.get(name="Done")
+    assert (result.heard, result.payload, result.correlation_id) == (False, {"r": 1}, b.only_execution().id)
+
+
+def tell_thinned(count: int, every: float) -> int:
+    """How many of the events that come every so many seconds are kept."""
+    thinning, event = kept.Thinning(), b.event(b.pack("Src"), "Go")
+    return sum(thinning.lets_pass(event, number * every) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("count", "every", "passed"), [(1, 1, 1), (1000, 0.001, 1), (60, 1, 1), (61, 1, 2), (10, 60, 10)]
+)
+def test_of_a_flood_one_a_minute_is_kept(count: int, every: float, passed: int) -> None:
+    assert tell_thinned(count, every) == passed
+
+
+def test_a_flood_of_names_keeps_few_and_takes_little_memory() -> None:
+    thinning, source = kept.Thinning(), b.pack("Src")
+    passed = sum(thinning.lets_pass(b.event(source, f"E{number}"), number / 1000) for number in range(10_000))
+    assert passed == kept.MOST_BETWEEN
+    for minute in range(100):
+        for number in range(60):
+            thinning.lets_pass(b.event(source, f"{minute} {number}"), 100 + minute * 60)
+    assert len(thinning._kept) == kept.MOST_NAMES
+
+
+@override_settings(FLYTE_EVENT_SAMPLES=2)
+def test_the_last_few_stay_and_events_that_were_listened_to_are_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = b.pack("Src")
+    b.save(b.step(), name="deaf soon")
+    b.tell(source, payload="heard")
+    b.save(b.step(event={"packName": "Src", "name": "Else"}), name="deaf soon")
+    for number in range(4):
+        monkeypatch.setattr(kept, "thinning", kept.Thinning())
+        b.tell(source, payload=number)
+    assert payloads() == ["heard", 2, 3]
+
+
+def test_all_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "MOST_SAMPLES", 3)
+    source = b.pack("Src")
+    for number in range(5):
+        b.tell(source, f"E{number}")
+    assert sorted(Event.objects.values_list("name", flat=True)) == ["E2", "E3", "E4"]
+
+
+@pytest.mark.parametrize("settings", [{"FLYTE_EVENT_SAMPLES": 0}, {"FLYTE_EVENT_KEEP": 0}])
+def test_they_can_be_switched_off(settings: dict[str, int]) -> None:
+    with override_settings(**settings):
+        b.tell(b.pack("Src"))
+    assert not Event.objects.exists()
+
+
+def test_with_keep_0_nothing_is_kept_and_what_was_goes() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"), b.follower("a"))
+    b.tell(source)
+    assert Event.objects.count() == 1
+    with override_settings(FLYTE_EVENT_KEEP=0):
+        b.tell(source)
+        b.work(worker)
+    assert not Event.objects.exists()
+    assert (Execution.objects.count(), Action.objects.count()) == (2, 3)
+
+
+@override_settings(FLYTE_EVENT_KEEP_BYTES=20)
+def test_of_a_large_payload_only_the_size_is_kept_and_the_flow_sees_it_whole(client: Client) -> None:
+    source = b.pack("Src")
+    b.save(b.step(command={"packName": "Wrk", "name": "Do", "input": "{{ Event.Payload.text }}"}))
+    for size in (9, 10):
+        b.tell(source, payload={"text": "x" * size})
+    fits, large = Event.objects.order_by("id")
+    assert (fits.payload, fits.payload_bytes) == ({"text": "x" * 9}, 0)
+    assert (large.payload, large.payload_bytes) == (None, 21)
+    assert Action.objects.order_by("id").values_list("input", flat=True)[1] == "x" * 10
+    shown = client.get(f"/v1/audit/events/{large.id}").json()
+    assert ("payload" in shown, shown["payloadBytes"]) == (False, 21)
+    body = {"flow": b.document(b.step()), "eventId": large.id}
+    assert paths_of_errors(client.post("/v1/flows/dry-run", body, content_type="application/json")) == ["eventId"]
+
+
+def test_recent_events_are_found_newest_first_through_an_index() -> None:
+    one, other = b.pack("Src"), b.pack("Src", env="x")
+    b.save(b.step())
+    for number, sender in enumerate((one, other, one)):
+        b.tell(sender, payload=number)
+    b.tell(one, "Else")
+    assert [event.payload for event in kept.recent_events("Src", "Go")] == [2, 1, 0]
+    assert [event.payload for event in kept.recent_events("Src", "Go", 1)] == [2]
+    plan = Event.objects.filter(pack_name="Src", name="Go").order_by("-id")[:5].explain()
+    assert connection.vendor != "sqlite" or "events_by_name" in plan
+
+
+def test_the_audit_shows_them_too(client: Client) -> None:
+    b.tell(b.pack("Src"), payload=5)
+    (shown,) = client.get("/v1/audit/events", {"packName": "Src"}).json()["events"]
+    assert (shown["event"], shown["payload"], shown["outcomes"]) == ("Go", 5, [])
