@@ -24,7 +24,7 @@ EXECUTION_FILTERS = [
     OpenApiParameter(name)
     for name in ("flowName", "state", "stepId", "actionName", "actionPackName", "actionPackLabels")
 ]
-EVENT_FILTERS = [OpenApiParameter(name) for name in ("packName", "event")]
+EVENT_FILTERS = [OpenApiParameter(name) for name in ("packName", "event", "flow")]
 
 
 class ExecutionListView(APIView):

@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import StrIndex
 
 from flows.models import Event, Execution
+from flows.reasons import MOST_EVENTS, events_of_flow
 from packs.models import Action
 
 ACTION_FIELDS = {"stepId": "step_id", "actionName": "name", "actionPackName": "pack_name"}
@@ -74,10 +75,18 @@ def execution(correlation_id: str) -> Execution | None:
 
 
 def events(filters: Mapping[str, str], page: Page) -> list[Event]:
-    """Events that are kept, newest first, by `packName` and `event`."""
+    """Events that are kept, newest first, by `packName` and `event`, or those that `flow` has an outcome with."""
+    if flow := filters.get("flow"):
+        return _events_of_flow(flow, filters, page)
     found = Event.objects.order_by("-id")
     if pack_name := filters.get("packName"):
         found = found.filter(pack_name=pack_name)
     if name := filters.get("event"):
         found = found.filter(name=name)
     return list(found[page.start : page.start + page.limit])
+
+
+def _events_of_flow(flow: str, filters: Mapping[str, str], page: Page) -> list[Event]:
+    narrowed = {"pack_name": filters.get("packName", ""), "event_name": filters.get("event", "")}
+    ids = events_of_flow(flow, min(page.start + page.limit, MOST_EVENTS), **narrowed)
+    return list(Event.objects.filter(id__in=ids[page.start :]).order_by("-id"))

@@ -60,6 +60,7 @@ class Listener(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["pack_name", "event_name", "flow"], name="one_listener_an_event")
         ]
+        indexes: ClassVar = [models.Index(fields=["event_name"], name="listeners_by_event")]
 
     def __str__(self) -> str:
         return f"{self.flow} on {self.pack_name}.{self.event_name}"

@@ -1,0 +1,114 @@
+"""Why a flow did not run."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from flows import kept, saving
+from flows.models import Event, Flow, Listener
+from flows.reasons import MOST_HINTS, events_of_flow, why, why_flow
+from tests.flows import builders as b
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def nothing_sampled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "thinning", kept.Thinning())
+
+
+def listening(pack: str, event: str, **changes: Any) -> dict[str, Any]:
+    return b.step(event={"packName": pack, "name": event}, **changes)
+
+
+def hints() -> dict[str, str]:
+    """Of the newest event: by flow."""
+    return {hint.flow: hint.message for hint in why(Event.objects.order_by("-id")[0])}
+
+
+def test_flows_that_almost_listened_are_named_with_what_is_different() -> None:
+    b.save(listening("Src", "Go"), name="disabled", enabled=False)
+    b.save(listening("Oth", "Go"), name="other pack")
+    b.save(listening("src", "Go"), name="small pack")
+    b.save(listening("Src", "go"), name="small name")
+    b.save(listening("Src", "Went"), name="another event")
+    b.save(listening("Src", "Go", criteria="false"), name="heard it")
+    b.tell(b.pack("Src"))
+    assert hints() == {
+        "disabled": "listens to it, but is disabled",
+        "other pack": "listens to Go of Oth, not of Src",
+        "small pack": "listens to Go of src, not of Src: capital letters count",
+        "small name": "listens to go, not to Go: capital letters count",
+    }
+
+
+def test_a_flow_that_came_later_is_told_so() -> None:
+    b.tell(b.pack("Src"))
+    b.save(b.step(), name="late")
+    assert hints() == {"late": "listens to it now, but was saved or enabled after it came"}
+
+
+def test_hints_are_few_and_take_three_queries() -> None:
+    for number in range(MOST_HINTS + 10):
+        b.save(listening(f"P{number}", "Go"), name=f"flow {number}")
+    b.tell(b.pack("Src"))
+    event = Event.objects.get()
+    with CaptureQueriesContext(connection) as queries:
+        assert len(why(event)) == MOST_HINTS
+    assert len(queries) == 3
+
+
+def test_the_listeners_of_an_event_name_are_found_by_an_index() -> None:
+    plan = Listener.objects.filter(event_name="Go").explain()
+    assert connection.vendor != "sqlite" or "listeners_by_event" in plan
+
+
+def test_a_flow_tells_what_it_made_of_its_last_events_triggers_and_followers() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", criteria="{{ Event.Payload > 1 }}"), b.follower("a", id="b", criteria="false"))
+    b.save(b.step(), name="other")
+    for number in range(3):
+        b.tell(source, payload=number)
+    b.work(worker)
+    b.work(worker)
+    b.work(worker)
+    b.work(worker)
+    found = why_flow(Flow.objects.get(name="flow"))
+    told = [(one.event.name, [(step["stepId"], step["outcome"]) for step in one.outcome["steps"]]) for one in found]
+    assert told == [
+        ("Done", [("b", "criteria")]),
+        ("Go", [("a", "fired")]),
+        ("Go", [("a", "criteria")]),
+        ("Go", [("a", "criteria")]),
+    ]
+    assert [len(why_flow(Flow.objects.get(name="flow"), limit)) for limit in (0, 1, 2)] == [0, 1, 2]
+
+
+def test_events_of_a_flow_over_the_api(client: Client) -> None:
+    source = b.pack("Src")
+    b.save(b.step(criteria="false"), listening("Src", "Else"), name="mine")
+    b.save(b.step(), name="other's")
+    for name in ("Go", "Else", "Go"):
+        b.tell(source, name)
+    b.save(b.step(criteria="false"), listening("Src", "Else", id="x"), name="new")
+
+    def found(**query: Any) -> list[str]:
+        return [one["event"] for one in client.get("/v1/audit/events", query).json()["events"]]
+
+    assert found(flow="mine") == ["Go", "Else", "Go"]
+    assert found(flow="mine", event="Else") == ["Else"]
+    assert found(flow="mine", packName="Oth") == []
+    assert found(flow="mine", start=1, limit=1) == ["Else"]
+    assert found(flow="mine", start=3) == found(flow="mine", limit=0) == found(flow="new") == found(flow="none") == []
+    saving.delete("mine")
+    assert found(flow="mine") == ["Go", "Else", "Go"], "also of one that was deleted"
+
+
+def test_events_of_a_flow_are_found_by_the_index_of_their_names() -> None:
+    b.save(b.step(), b.follower("step-1"))
+    with CaptureQueriesContext(connection) as queries:
+        events_of_flow("flow", 20)
+    assert len(queries) == 3, "the version, and one for each event that a step waits for"
