@@ -3,6 +3,7 @@
 Steps are judged by the engine's own code (`judging`, `steps`), and the datastore is read for real.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +19,13 @@ from packs.models import Action, Pack, State, pack_id
 from packs.queue import Owner
 
 NOT_REACHED = "notReached"
+# Each step has a time limit of its own; this one is for all that a dry run asks of a server with other things to do.
+MOST_SECONDS = 10.0
 OWNER = Owner(correlation_id="", flow_name="", flow_uuid="")
+
+
+class TooLongError(Exception):
+    """Judging the flow's steps takes longer than a dry run may."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,7 @@ def _shown(one: Judged) -> dict[str, Any]:
 def dry_run(document: FlowDocument, event: Event, results: Mapping[str, Pretended] | None = None) -> DryRun:
     """Judge the flow's steps on the event as the engine would, then those that follow on the pretended results.
 
-    `results` are by step id. They come in their order, but each not before its step has fired.
+    `results` are by step id. They come in their order, but each not before its step has fired. Raises `TooLongError`.
     """
     run = _Run(DryRun(document, event))
     run.begin()
@@ -172,6 +179,7 @@ def dry_run(document: FlowDocument, event: Event, results: Mapping[str, Pretende
 class _Run:
     done: DryRun
     ended: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def begin(self) -> None:
         self._queue(judge_triggers(self.done.document, self.done.event, self._judge), self.done.event.received_at)
@@ -196,6 +204,8 @@ class _Run:
         self.done.notes.append(Finding(f"results.{step_id}", message))
 
     def _judge(self, step: Step, event: Event, inherited: Mapping[str, str], cause: Action | None) -> Outcome:
+        if time.monotonic() - self.began > MOST_SECONDS:
+            raise TooLongError(f"judging the steps takes too long (more than {MOST_SECONDS:g} seconds)")
         trace = Trace()
         outcome = evaluate(step, event, inherited, get_value, trace)
         self.done.judged.append(Judged(step, event, cause.step_id if cause else "", inherited, outcome, trace))

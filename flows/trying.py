@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from flows.document import TEXT_PLACES, FlowDocument, FlowError, parse
-from flows.dry_run import Pretended, dry_run
+from flows.dry_run import Pretended, TooLongError, dry_run
 from flows.models import Event as EventRow
 from flows.saving import registry_warnings
 from flows.serializers import AnyValue, EventInput, Moment
@@ -74,7 +74,10 @@ def try_flow(value: Any) -> dict[str, Any]:
         event, hidden = kept_event(asked["eventId"])
     else:
         event, hidden = given_event(asked["event"], document), False
-    done = dry_run(document, event, pretended(asked["results"], document))
+    try:
+        done = dry_run(document, event, pretended(asked["results"], document))
+    except TooLongError as error:
+        raise bad_input({"path": "flow", "message": str(error)}) from None
     warnings = [*document.warnings, *registry_warnings(document)]
     return {**done.shown(), "eventMasked": hidden, "warnings": [asdict(one) for one in warnings]}
 

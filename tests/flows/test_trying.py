@@ -108,6 +108,11 @@ def test_a_flow_that_does_not_read_is_told_with_line_and_column(client: Client) 
         assert (error["line"], error["column"] > 5) == ((2 if isinstance(flow, str) else 1), True)
 
 
+def test_a_flow_that_takes_too_long_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.dry_run.MOST_SECONDS", 0.0)
+    assert paths_of_errors(post(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}})) == ["flow"]
+
+
 def test_a_flow_may_have_the_name_of_the_route(client: Client) -> None:
     problem(client.get(PATH), 404)
     b.save(b.step(), name="dry-run")
