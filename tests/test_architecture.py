@@ -23,8 +23,8 @@ ROOMS = (
     ("flyte_site", "auth console templatetags admin"),
     ("datastore", "models lookup serializers api admin apps"),
     ("packs", "models wakeups waiting queue registry serializers api webapi tasks admin management apps"),
-    ("flows", "lang cases document models saving steps judging kept engine dry_run control reasons serializers trying"),
-    ("flows", "version_api api tasks expiry forms admin management apps"),
+    ("flows", "lang cases document drawing models saving steps judging kept engine dry_run control reasons"),
+    ("flows", "serializers trying version_api api tasks expiry forms admin management apps"),
     ("audit", "queries serializers api admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor management urls"),
 )

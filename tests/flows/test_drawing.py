@@ -1,0 +1,270 @@
+"""The drawing of a flow: well-formed, harmless, readable, and always the same."""
+
+import xml.etree.ElementTree as ET
+from itertools import combinations, pairwise
+from typing import Any
+
+import pytest
+import yaml
+from django.utils.html import escape
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.drawing import NOT_REACHED, anchor, draw
+from flows.drawing.layout import Layout, back_edges, lay_out, layer_numbers
+from flows.drawing.markup import WIDTH
+from tests.flows.builders import document, follower, step
+from tests.test_architecture import ROOT
+
+pytestmark = pytest.mark.unit
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = '"><script>alert(1)</script><a href="javascript:x" onload=\'y\'>&amp;\x00\x08\ud800\uffff]]>'
+ELEMENTS = {"figure", "div", "svg", "g", "path", "rect", "text", "title", "a"}
+WORDS = {"figcaption", "details", "summary", "ol", "li", "b", "p"}
+ATTRIBUTES = {"class", "role", "aria-label", "width", "height", "viewBox", "d", "x", "y", "rx", "href"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+FLOW_LIKE = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": JSON,
+        "steps": st.lists(
+            JSON
+            | st.fixed_dictionaries(
+                {},
+                optional={
+                    "id": st.sampled_from("abcd") | JSON,
+                    "dependsOn": st.lists(st.sampled_from("abcde") | JSON, max_size=4) | JSON,
+                    "dependsOnMode": JSON,
+                    "event": JSON | st.fixed_dictionaries({"packName": JSON, "name": JSON, "packLabels": JSON}),
+                    "command": JSON | st.fixed_dictionaries({"packName": JSON, "name": JSON}),
+                    "criteria": JSON,
+                },
+            ),
+            max_size=6,
+        ),
+    },
+)
+
+
+def parsed(document: object, *arguments: Any, **options: Any) -> ET.Element:
+    return ET.fromstring(draw(document, *arguments, **options))
+
+
+def all_text(tree: ET.Element) -> str:
+    return "".join(tree.itertext())
+
+
+def texts(tree: ET.Element, css_class: str) -> list[str]:
+    return [element.text or "" for element in tree.iter(f"{SVG}text") if element.get("class") == css_class]
+
+
+def having(tree: ET.Element, css_class: str) -> list[ET.Element]:
+    return [element for element in tree.iter() if css_class in (element.get("class") or "").split()]
+
+
+def test_a_flow_shows_its_event_its_steps_and_what_leads_where() -> None:
+    tree = parsed(document(step(id="one", criteria="{{ true }}"), follower("one", id="two")))
+    assert texts(tree, "flow-id") == ["one", "two"]
+    assert texts(tree, "flow-name") == ["on Src.Go", "do Wrk.Do", "on Wrk.Done", "do Wrk.Do", "Src.Go"]
+    assert len(having(tree, "flow-line")) == len(having(tree, "flow-arrowhead")) == 2
+    (criteria,) = having(tree, "flow-criteria")
+    assert criteria.findtext(f"{SVG}title") == "only if {{ true }}"
+    svg = next(tree.iter(f"{SVG}svg"))
+    assert (svg.get("role"), svg.get("aria-label")) == ("group", "Flow flow: 2 steps")
+
+
+def test_triggers_on_one_event_hang_on_one_box() -> None:
+    tree = parsed(document(step(id="a"), step(id="b"), step(id="c", event={"packName": "Src", "name": "Else"})))
+    assert len(having(tree, "flow-event")) == 2
+    assert len(having(tree, "flow-line")) == 3
+
+
+@pytest.mark.parametrize(("mode", "told"), [("any", "a or b has finished"), ("all", "a and b have finished")])
+def test_a_join_says_whether_it_waits_for_any_or_for_all(mode: str, told: str) -> None:
+    tree = parsed(document(step(id="a"), step(id="b"), follower(["a", "b"], id="c", dependsOnMode=mode)))
+    (mark,) = having(tree, "flow-mode")
+    assert mark.findtext(f"{SVG}text") == mode
+    assert told in all_text(tree)
+
+
+def test_a_step_that_waits_for_one_needs_no_such_mark() -> None:
+    assert having(parsed(document(step(id="a"), follower(["a", "a"], id="b"))), "flow-mode") == []
+
+
+def test_each_step_leads_to_its_place_on_the_page_in_the_picture_and_in_words() -> None:
+    tree = parsed(document(step(id="one")))
+    assert [link.get("href") for link in tree.iter() if link.tag.endswith("a") and link.get("href")] == [
+        "#step-one",
+        "#step-one",
+    ]
+
+
+def test_without_links_it_is_one_image() -> None:
+    tree = parsed(document(step(id="one")), links=False)
+    assert next(tree.iter(f"{SVG}svg")).get("role") == "img"
+    assert not [element for element in tree.iter() if element.get("href")]
+    assert "Step one waits for Src.Go, then gives Wrk.Do." in all_text(tree)
+
+
+def test_every_state_has_a_class_and_stands_there_in_words() -> None:
+    states = {"a": "NEW", "b": "PENDING", "c": "SUCCESS", "d": "FATAL", "e": "CANCELLED", "f": "error"}
+    tree = parsed(document(*(step(id=name) for name in "abcdefg")), states)
+    assert texts(tree, "flow-state") == [
+        "… NEW", "▶ PENDING", "✓ SUCCESS", "✕ FATAL", "⊘ CANCELLED", "! error", "– not reached",
+    ]  # fmt: skip
+    for css_class in ("new", "pending", "success", "fatal", "cancelled", "error", "unreached"):
+        assert len(having(tree, f"flow-step-{css_class}")) == 1
+    for state in (*states.values(), NOT_REACHED):
+        assert f"State: {state}." in all_text(tree)
+
+
+def test_a_drawing_without_states_tells_none() -> None:
+    assert "State" not in draw(document(step(id="a")))
+
+
+@given(document=FLOW_LIKE | JSON, states=st.none() | st.dictionaries(st.sampled_from("abcd"), st.text(max_size=5)))
+@settings(deadline=None)
+def test_documents_of_any_shape_are_drawn_and_well_formed(document: Any, states: dict[str, str] | None) -> None:
+    drawn = draw(document, states)
+    assert drawn == draw(document, states)
+    check_harmless(ET.fromstring(drawn))
+
+
+def check_harmless(tree: ET.Element) -> None:
+    for element in tree.iter():
+        assert element.tag.removeprefix(SVG) in ELEMENTS | WORDS
+        assert set(element.attrib) <= ATTRIBUTES
+        assert (element.get("href") or "#").startswith("#")
+
+
+def test_what_a_flow_says_is_text_and_nothing_else_wherever_it_stands() -> None:
+    part = {"packName": HOSTILE, "name": HOSTILE, "packLabels": {HOSTILE: HOSTILE}}
+    steps = [
+        {"id": HOSTILE, "event": part, "criteria": HOSTILE, "command": part},
+        {"id": "b", "dependsOn": [HOSTILE, f"no {HOSTILE}"], "dependsOnMode": HOSTILE, "event": part, "command": part},
+    ]
+    drawn = draw({"name": HOSTILE, "steps": steps}, {HOSTILE: HOSTILE, "b": HOSTILE})
+    drawn.encode()
+    check_harmless(ET.fromstring(drawn))
+    assert "<script" not in drawn
+    assert escape("<script>alert(1)</script>") in drawn
+
+
+def test_nothing_has_a_style_of_its_own() -> None:
+    drawn = draw(document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "NEW"})
+    assert "style" not in drawn
+
+
+def test_long_names_are_cut_and_told_whole_in_the_title() -> None:
+    long = "n" * 255
+    tree = parsed(document(step(id=long, command={"packName": "字" * 40, "name": "Do"})))
+    assert texts(tree, "flow-id") == ["n" * 23 + "…"]
+    assert texts(tree, "flow-name")[1] == f"do {'字' * 12}…"
+    assert long in (having(tree, "flow-step")[0].findtext(f"{SVG}title") or "")
+
+
+def test_a_step_that_there_is_not_is_shown_as_missing() -> None:
+    (missing,) = having(parsed(document(step(id="a"), follower(["a", "gone"], id="b"))), "flow-missing")
+    assert missing.findtext(f"{SVG}title") == "there is no step 'gone'"
+
+
+def test_steps_beyond_a_hundred_are_left_out_and_that_is_said() -> None:
+    tree = parsed(document(*(step(id=f"s{n}") for n in range(130))))
+    assert len(texts(tree, "flow-id")) == 100
+    assert "30 more steps are not drawn." in all_text(tree)
+    assert next(tree.iter(f"{SVG}svg")).get("aria-label") == "Flow flow: 130 steps"
+
+
+def test_a_flow_without_steps_says_so() -> None:
+    assert "The flow has no steps." in all_text(parsed({"name": "x"}))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_is_drawn(path: Any) -> None:
+    flow = yaml.safe_load(path.read_text())
+    assert len(texts(parsed(flow), "flow-id")) == len(flow["steps"])
+
+
+def test_anchors_tell_all_ids_apart_and_have_no_spaces() -> None:
+    ids = ["a b", "a.20b", "a-b", "a_b", "ä", "a%20b", "", "\ud800", "#", "A B"]
+    anchors = [anchor(one) for one in ids]
+    assert len(set(anchors)) == len(ids)
+    assert anchors[:3] == ["step-a.20b", "step-a.2e20b", "step-a-b"]
+
+
+# The layout
+
+
+def dense(count: int) -> list[tuple[int, int]]:
+    """Every node leads to every later one."""
+    return list(combinations(range(count), 2))
+
+
+def check_no_overlap(layout: Layout) -> None:
+    for layer in {spot.layer for spot in layout.spots}:
+        column = sorted((spot for spot in layout.spots if spot.layer == layer), key=lambda spot: spot.y)
+        for upper, lower in pairwise(column):
+            assert upper.y + upper.height / 2 < lower.y - lower.height / 2
+
+
+GRAPHS = st.integers(1, 14).flatmap(
+    lambda count: st.tuples(
+        st.just(count), st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=30)
+    )
+)
+
+
+@given(GRAPHS)
+@settings(deadline=None)
+def test_boxes_never_lie_on_each_other_and_lines_run_forward(graph: tuple[int, list[tuple[int, int]]]) -> None:
+    count, edges = graph
+    layout = lay_out([74.0] * count, edges)
+    check_no_overlap(layout)
+    assert len(layout.nodes) == count
+    assert all(other.layer == spot.layer + 1 for spot in layout.spots for other in spot.after)
+    assert min(spot.y - spot.height / 2 for spot in layout.spots) == pytest.approx(0)
+    for source, target in set(edges) - set(layout.back):
+        assert layout.nodes[source].layer < layout.nodes[target].layer
+
+
+def test_layers_count_the_longest_way() -> None:
+    assert layer_numbers(4, [(0, 1), (1, 2), (0, 3), (2, 3)]) == [0, 1, 2, 3]
+
+
+def test_circles_are_cut_where_they_close() -> None:
+    assert back_edges(4, [(0, 1), (1, 2), (2, 1), (3, 3)]) == [(2, 1), (3, 3)]
+
+
+def test_a_circle_is_drawn_with_a_line_that_runs_back() -> None:
+    tree = parsed(document(step(id="a"), follower(["a", "c"], id="b"), follower("b", id="c")))
+    assert len(having(tree, "flow-line-back")) == 1
+    assert len(having(tree, "flow-arrowhead")) == 4
+
+
+def test_lines_that_need_not_cross_don_t() -> None:
+    layout = lay_out([50.0] * 6, [(0, 5), (1, 4), (2, 3)])
+    assert sorted(range(3), key=lambda node: layout.nodes[node].y) == sorted(
+        range(3), key=lambda node: layout.nodes[5 - node].y
+    )
+
+
+def test_a_chain_is_straight() -> None:
+    assert {spot.y for spot in lay_out([50.0] * 6, list(pairwise(range(6)))).spots} == {25.0}
+
+
+def test_the_densest_flow_costs_little() -> None:
+    layout = lay_out([74.0] * 50, dense(50))
+    # One waypoint a source and layer, not one an edge and layer, of which there would be 19,600.
+    assert len(layout.spots) - 50 == sum(range(48 + 1))
+    check_no_overlap(layout)
+
+
+def test_no_text_is_wider_than_its_box() -> None:
+    # 12 px monospace is 7.2 px a column, wherever the font comes from.
+    tree = parsed(document(step(id="W" * 90, command={"packName": "W" * 90, "name": "x"})))
+    assert max(map(len, texts(tree, "flow-name"))) * 7.25 + 14 <= WIDTH
