@@ -20,6 +20,10 @@ log = structlog.get_logger(__name__)
 
 COMMAND_PARAMETERS = ("actionName", "commandName")
 LONGEST_WAIT = 30
+LEASE_HEADERS = (
+    OpenApiParameter("Flyte-Lease", int, "header", description="For how many seconds it is yours.", response=[200]),
+    OpenApiParameter("Link", str, "header", description='rel="heartbeat": where to extend that.', response=[200]),
+)
 
 
 class PackListView(APIView):
@@ -81,6 +85,7 @@ class TakeView(APIView):
         parameters=[
             *(OpenApiParameter(name, description="Take actions of this command alone.") for name in COMMAND_PARAMETERS),
             OpenApiParameter("wait", int, description=f"Seconds to wait for an action, up to {LONGEST_WAIT}."),
+            *LEASE_HEADERS,
         ],
         responses={200: serializers.TakenAction, 204: None, **problems(400, 404)},
     )
@@ -102,7 +107,8 @@ class TakeView(APIView):
         if action is None:
             return empty(204, long_poll() | headers)
         log.info("action_taken", pack=pack.identity, action=action.id, command=action.name)
-        return Response(serializers.taken(action, pack, self.links), headers=long_poll())
+        headers = long_poll() | serializers.lease(action, pack, self.links)
+        return Response(serializers.taken(action, pack, self.links), headers=headers)
 
 
 def long_poll() -> dict[str, str]:

@@ -161,8 +161,13 @@ def _claim(action: Action, pack: Pack) -> bool:
     return changed == 1
 
 
+def lease_seconds(action: Action) -> int:
+    """For how long whoever takes the action has it, if nobody extends that."""
+    return int(action.timeout or settings.FLYTE_ACTION_LEASE_SECONDS)
+
+
 def _lease_end(action: Action, now: datetime) -> datetime:
-    return now + timedelta(seconds=action.timeout or settings.FLYTE_ACTION_LEASE_SECONDS)
+    return now + timedelta(seconds=lease_seconds(action))
 
 
 def extend(action_id: str, pack: Pack, attempt: int) -> bool:

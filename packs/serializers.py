@@ -10,6 +10,7 @@ from flyte_site.rest.documents import TEXT
 from flyte_site.rest.fields import InputSerializer, Labels, LinkSerializer, Name, Text
 from flyte_site.rest.links import Links
 from flyte_site.times import to_text
+from packs import queue
 from packs.models import Action, Pack, pack_id
 
 MAX_IDENTITY = 512
@@ -154,7 +155,22 @@ def _command(command: Mapping[str, Any], place: tuple[str, ...], links: Links) -
 
 def taken(action: Action, pack: Pack, links: Links) -> dict[str, Any]:
     """`TakenAction` of an action that `pack` has just taken."""
-    query = f"attempt={action.attempt}" if action.attempt > 1 else ""
-    place = ("v1", "packs", pack.identity, "actions", action.id, "result")
-    result = links.documented("#/actionResult", *place, query=query)
+    result = links.documented("#/actionResult", *_place(action, pack, "result"), query=_attempt(action))
     return {"command": action.name, "input": action.input, "links": [result]}
+
+
+def lease(action: Action, pack: Pack, links: Links) -> dict[str, str]:
+    """Headers that tell how long a taken action is `pack`'s, and where it can extend that (a link as of RFC 8288).
+
+    Headers, because the body's form is the original's, and nothing is added to that.
+    """
+    href = links.href(*_place(action, pack, "heartbeat"), query=_attempt(action))
+    return {"Link": f'<{href}>; rel="heartbeat"', "Flyte-Lease": str(queue.lease_seconds(action))}
+
+
+def _place(action: Action, pack: Pack, door: str) -> tuple[str, ...]:
+    return ("v1", "packs", pack.identity, "actions", action.id, door)
+
+
+def _attempt(action: Action) -> str:
+    return f"attempt={action.attempt}" if action.attempt > 1 else ""

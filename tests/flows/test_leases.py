@@ -8,13 +8,15 @@ from django.db.models import F
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from flows import tasks
+from flows import control, tasks
 from flows.models import ExecutionState
 from packs.models import Action, State
 from packs.queue import Finish
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+H = "http://testserver/v1/packs/Wrk.env.a;b,%20c/actions"
 
 
 def command(**options: Any) -> dict[str, Any]:
@@ -232,3 +234,32 @@ def test_the_audit_shows_the_attempts() -> None:
     action = run["actions"]["a"]
     assert [state["value"] for state in action["states"]] == ["NEW", "PENDING", "NEW", "PENDING", "SUCCESS"]
     assert [(entry["attempt"], entry["result"]["payload"]) for entry in action["history"]] == [(1, "boom")]
+
+
+def test_a_take_tells_how_long_the_action_is_the_takers_and_where_to_extend_that() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk", env="a;b, c")
+    b.save(b.step(id="a", command=command(timeout="10m", retries=1)), b.step(id="b", command=command()))
+    b.tell(source)
+    first, second = (Client().post(f"/v1/packs/{worker.identity}/actions/take") for _ in range(2))
+    assert first.headers["Link"] == f'<{H}/{the_action().id}/heartbeat>; rel="heartbeat"'
+    assert (first.headers["Flyte-Lease"], second.headers["Flyte-Lease"]) == ("600", "86400")
+    let_time_pass(minutes=11)
+    tasks.end_leases()
+    again = Client().post(f"/v1/packs/{worker.identity}/actions/take")
+    assert again.headers["Link"] == f'<{H}/{the_action().id}/heartbeat?attempt=2>; rel="heartbeat"'
+    assert Client().post(again.headers["Link"].partition(">")[0][1:]).status_code == 204
+
+
+def test_an_empty_take_tells_of_no_lease() -> None:
+    b.pack("Wrk")
+    empty = Client().post("/v1/packs/Wrk/actions/take")
+    assert (empty.status_code, {"Link", "Flyte-Lease"} & {*empty.headers}) == (204, set())
+
+
+def test_an_action_whose_execution_was_cancelled_can_not_be_kept() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command()))
+    b.tell(source)
+    taken = Client().post(f"/v1/packs/{worker.identity}/actions/take")
+    control.cancel(the_action().correlation_id)
+    assert Client().post(taken.headers["Link"].partition(">")[0][1:]).status_code == 409
