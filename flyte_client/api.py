@@ -36,8 +36,9 @@ class Api:
     def get(self, url: httpx.URL) -> httpx.Response:
         return self._call(lambda: self._http.get(url), url)
 
-    def post(self, url: httpx.URL, body: bytes = b"") -> httpx.Response:
-        headers = {"Content-Type": "application/json"}
+    def post(self, url: httpx.URL, body: bytes = b"", *, key: str | None = None) -> httpx.Response:
+        """Post JSON. The same `key` says that this is the same event."""
+        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
         return self._call(lambda: self._http.post(url, content=body, headers=headers), url)
 
     def poll(self, url: httpx.URL, wait: int) -> httpx.Response:

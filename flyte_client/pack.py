@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -95,13 +96,13 @@ class Pack:
         """Send an event; return when the server has accepted it. Works with and without `run`, from any thread.
 
         While the server is away this waits and tries again. An answer that got lost on its way makes it try again,
-        too: then flows may see the event twice. Raises `ServerAwayError` when the pack was stopped meanwhile,
-        `RefusedError` when the server does not accept the event, `ValueError` or `TypeError` for a payload that is
-        no JSON, `SettingsError` as `run`.
+        too: the event counts once all the same (twice at an original Flyte server, which does not heed the key that
+        tells). Raises `ServerAwayError` when the pack was stopped meanwhile, `RefusedError` when the server does not
+        accept the event, `ValueError` or `TypeError` for a payload that is no JSON, `SettingsError` as `run`.
         """
         body = encoded(Event(name, payload))
         try:
-            self._connected().post_event(body)
+            self._connected().post_event(body, str(uuid.uuid4()))
         except RefusedError as refusal:
             logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(refusal))
             raise

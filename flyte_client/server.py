@@ -103,11 +103,13 @@ class Server:
             self._api.hang_up(at_once=time.monotonic() >= until)
             polled.wait(HANG_UP_SECONDS / 10)
 
-    def post_event(self, body: bytes) -> None:
-        self._registered(lambda known: self._deliver(known.events, body, "event"))
+    def post_event(self, body: bytes, key: str) -> None:
+        """Deliver an event, which counts once at a server that heeds the key: it stays the same with each attempt."""
+        self._registered(lambda known: self._deliver(known.events, body, "event", key))
 
     def post_result(self, action: Action, body: bytes) -> None:
-        self._deliver(action.result, body, "actionResult")
+        """Deliver a result. Nothing about it needs a key: an action has one result."""
+        self._registered(lambda _: self._deliver(action.result, body, "actionResult"))
 
     def healthy(self) -> bool:
         """Whether the server says, now and at the first asking, that it is well."""
@@ -117,8 +119,8 @@ class Server:
             return False
         return True
 
-    def _deliver(self, url: httpx.URL, body: bytes, what: str) -> httpx.Response:
-        return persist(lambda: self._api.post(url, body), what, self._stopping, self._grace)
+    def _deliver(self, url: httpx.URL, body: bytes, what: str, key: str | None = None) -> httpx.Response:
+        return persist(lambda: self._api.post(url, body, key=key), what, self._stopping, self._grace)
 
     def _registered(self, call: Callable[[Registration], T]) -> T:
         """Make the call; where the server no longer knows the pack, register again and make it once more."""

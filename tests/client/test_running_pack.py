@@ -190,12 +190,45 @@ def test_events_are_sent_without_running_and_tried_again(stub: StubServer) -> No
     assert [call.body["payload"] for call in stub.of("event")] == [{"n": 1}] * 3
 
 
+def test_an_event_keeps_its_key_and_bytes_through_all_attempts_and_no_other_has_it(stub: StubServer) -> None:
+    pack = Pack("News", api_url=stub.url)
+    pack.event("Told")
+    pack.send("Told", 1)
+    stub.forget_packs()
+    stub.script("event", Answer(503, headers={"Retry-After": "0"}))
+    pack.send("Told", 1)
+    first, *attempts = stub.of("event")
+    assert len(attempts) == 3
+    assert len({(call.headers["Idempotency-Key"], str(call.body)) for call in attempts}) == 1
+    assert first.headers["Idempotency-Key"] != attempts[0].headers["Idempotency-Key"]
+
+
 def test_an_event_that_the_server_refuses_raises_with_its_words(stub: StubServer) -> None:
     faults = [{"path": "event", "message": "is required"}]
     stub.script("event", Answer(400, {"title": "Bad Request", "detail": "no event", "errors": faults}))
     with pytest.raises(RefusedError, match="400: Bad Request; no event; event: is required"):
         Pack("News", api_url=stub.url).send("")
     assert len(stub.of("event")) == 1
+
+
+def test_a_result_of_a_forgotten_pack_is_posted_after_registering_again(stub: StubServer, running: Running) -> None:
+    stub.script("result", Answer(404))
+    stub.queue("Say", "kept")
+    with running(echo_pack(stub)):
+        calls = stub.wait_for("result", 2)
+    assert len(stub.of("packs")) == 2
+    assert len({str(call.body) for call in calls}) == 1
+    assert "Idempotency-Key" not in calls[0].headers, "what a result answers for is in its address"
+
+
+def test_a_result_of_an_action_that_is_gone_is_given_up(stub: StubServer, running: Running) -> None:
+    stub.script("result", Answer(404), Answer(404))
+    stub.queue("Say", 1)
+    with running(echo_pack(stub)):
+        stub.wait_for("result", 2)
+        stub.queue("Say", 2, action="a2")
+        stub.wait_for("result", payload={"said": 2})
+    assert [call.path.split("/")[4] for call in stub.of("result")] == ["a1", "a1", "a2"]
 
 
 def test_a_result_that_was_already_decided_is_left_alone(stub: StubServer, running: Running) -> None:
