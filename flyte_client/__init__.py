@@ -15,9 +15,20 @@
 The library talks HTTP only and needs nothing of the server's code.
 """
 
+from flyte_client.current import CurrentAction, current_action
 from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, SettingsError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
 from flyte_client.program import run
 
-__all__ = ["Event", "FlyteError", "Pack", "RefusedError", "ServerAwayError", "SettingsError", "run"]
+__all__ = [
+    "CurrentAction",
+    "Event",
+    "FlyteError",
+    "Pack",
+    "RefusedError",
+    "ServerAwayError",
+    "SettingsError",
+    "current_action",
+    "run",
+]

@@ -36,10 +36,13 @@ class Api:
     def get(self, url: httpx.URL) -> httpx.Response:
         return self._call(lambda: self._http.get(url), url)
 
-    def post(self, url: httpx.URL, body: bytes = b"", *, key: str | None = None) -> httpx.Response:
-        """Post JSON. The same `key` says that this is the same event."""
+    def post(
+        self, url: httpx.URL, body: bytes = b"", *, key: str | None = None, timeout: float | None = None
+    ) -> httpx.Response:
+        """Post JSON. The same `key` says that this is the same event; `timeout` can only shorten the pack's own."""
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
-        return self._call(lambda: self._http.post(url, content=body, headers=headers), url)
+        seconds = self._timeout if timeout is None else min(timeout, self._timeout)
+        return self._call(lambda: self._http.post(url, content=body, headers=headers, timeout=seconds), url)
 
     def poll(self, url: httpx.URL, wait: int) -> httpx.Response:
         """Post, and let the server wait with its answer for up to `wait` seconds."""
@@ -87,8 +90,17 @@ def retry_after(answer: httpx.Response) -> float | None:
 
 def long_poll(answer: httpx.Response) -> int:
     """For how many seconds the server lets a take wait; 0 where it does not offer that."""
-    text = answer.headers.get("Flyte-Long-Poll", "")
-    return min(int(text), LONGEST_WAIT) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return min(_seconds(answer, "Flyte-Long-Poll"), LONGEST_WAIT)
+
+
+def lease_seconds(answer: httpx.Response) -> int:
+    """For how many seconds the action in the answer is the pack's; 0 where the server gives actions for good."""
+    return _seconds(answer, "Flyte-Lease")
+
+
+def _seconds(answer: httpx.Response, header: str) -> int:
+    text = answer.headers.get(header, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:

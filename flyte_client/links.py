@@ -1,9 +1,14 @@
 """Links in the server's answers: the only way to an address, since no path is ever built here."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
+
+# A link in a header, as RFC 8288 has it: `<target>; name=value; name="quoted value"`. Both may hold commas.
+HEADER_LINK = re.compile(r'<([^>]*)>((?:[^",<]|"(?:[^"\\]|\\.)*")*)')
+HEADER_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 
 def find_link(document: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL | None:
@@ -19,6 +24,15 @@ def find_link(document: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.U
         if isinstance(link, Mapping) and _matches(link.get("rel"), rel) and isinstance(link.get("href"), str):
             found = _joined(base, link["href"]) or found
     return found
+
+
+def find_header_link(header: str, rel: str, base: httpx.URL) -> httpx.URL | None:
+    """Where a `Link` header leads under this rel, rels being compared as in `find_link`; None where nowhere."""
+    for target, parameters in HEADER_LINK.findall(header):
+        rels = HEADER_REL.search(parameters)
+        if rels and any(_matches(one, rel) for one in (rels[1] or rels[2] or "").split()):
+            return _joined(base, target)
+    return None
 
 
 def _matches(rel: object, wanted: str) -> bool:

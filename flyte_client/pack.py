@@ -63,6 +63,7 @@ class Pack:
 
         The handler is called with the action's input, any JSON value, and returns an `Event`. Whatever it raises
         becomes a `FATAL` event with `message` and `traceback`. Handlers of several actions run at the same time.
+        One that works for long can ask `current_action()` whether its work is still wanted.
         Raises `ValueError` for a name that has a handler already.
         """
         if name in self._handlers:

@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 
 import httpx
 
-from flyte_client.api import Api, document, long_poll, retry_after
+from flyte_client.api import Api, document, lease_seconds, long_poll, retry_after
 from flyte_client.errors import RefusedError, ServerAwayError
-from flyte_client.links import find_link
+from flyte_client.links import find_header_link, find_link
 from flyte_client.patience import Stopping, persist
 
 T = TypeVar("T")
 
 NOT_FOUND = 404
+CONFLICT = 409
 # How long a server that is told that no more calls come may take to answer the poll that waits.
 HANG_UP_SECONDS = 2.0
 
@@ -34,12 +35,24 @@ class Registration:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """For how many seconds an action is the pack's, and where the pack says that it still works on it."""
+
+    heartbeat: httpx.URL
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Action:
-    """Work that was taken: the command's name, its input (any JSON value) and where its result goes."""
+    """Work that was taken: the command's name, its input (any JSON value) and where its result goes.
+
+    `lease` is None where the server gives actions for good, as the original does.
+    """
 
     command: str
     input: Any
     result: httpx.URL
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,27 @@ class Server:
         """Deliver a result. Nothing about it needs a key: an action has one result."""
         self._registered(lambda _: self._deliver(action.result, body, "actionResult"))
 
+    def extend(self, lease: Lease, timeout: float) -> bool:
+        """Say once, in at most `timeout` seconds, that an action is still worked on; False when it is not the pack's.
+
+        A server that does not know the pack can't know whose the action is: only after registering again counts what
+        it says.
+        """
+        known = self.registration()
+        status = self._extended(lease, timeout)
+        if status == NOT_FOUND:
+            self._registered_after(known)
+            status = self._extended(lease, timeout)
+        return status not in (CONFLICT, NOT_FOUND)
+
+    def _extended(self, lease: Lease, timeout: float) -> int:
+        try:
+            return self._api.post(lease.heartbeat, timeout=timeout).status_code
+        except RefusedError as refusal:
+            if refusal.status in (CONFLICT, NOT_FOUND):
+                return refusal.status
+            raise
+
     def healthy(self) -> bool:
         """Whether the server says, now and at the first asking, that it is well."""
         try:
@@ -166,4 +200,11 @@ def _needed(content: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL:
 
 def _action(answer: httpx.Response) -> Action:
     content = document(answer)
-    return Action(str(content.get("command", "")), content.get("input"), _needed(content, "actionResult", answer.url))
+    result = _needed(content, "actionResult", answer.url)
+    return Action(str(content.get("command", "")), content.get("input"), result, _lease(answer))
+
+
+def _lease(answer: httpx.Response) -> Lease | None:
+    heartbeat = find_header_link(answer.headers.get("Link", ""), "heartbeat", answer.url)
+    seconds = lease_seconds(answer)
+    return Lease(heartbeat, seconds) if heartbeat and seconds else None

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from flyte_client.current import CurrentAction, working_on
 from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.events import FATAL, Event, encoded, fatal, fatal_from
+from flyte_client.heart import Heart
 from flyte_client.patience import Stopping
-from flyte_client.server import Action, Nothing, Server
+from flyte_client.server import CONFLICT, Action, Nothing, Server
 
 Handler = Callable[[Any], Event]
 
-CONFLICT = 409
 # The result itself is at fault: not JSON as the server reads it, too large, or of a wrong form.
 UNFIT = frozenset({400, 413, 422})
 
@@ -42,6 +43,7 @@ class Worker:
         self._interval = interval
         self._concurrency = concurrency
         self._free = threading.Semaphore(concurrency)
+        self._heart = Heart(server.extend)
 
     def run(self) -> None:
         """Register and work until the end is asked for; return when every action held is done and its result posted.
@@ -57,6 +59,7 @@ class Worker:
                 self._poll(threads)
             else:
                 self._stopping.idle()
+        self._heart.stop()
         logger.info("pack_stopped pack=%s", known.pack_id)
 
     def _poll(self, threads: ThreadPoolExecutor) -> None:
@@ -92,9 +95,13 @@ class Worker:
             return None
 
     def _work(self, action: Action) -> None:
+        current = CurrentAction(action.command)
         try:
             logger.info("action_taken command=%s", action.command)
-            self._report(action, self._outcome(action))
+            # The lease is kept up until the result has arrived: a server that is away for a while still expects it.
+            with self._heart.beating(action.lease, lambda: _cancel(current)), working_on(current):
+                # The result of a cancelled action, too: the server refuses it, but keeps it for people to see.
+                self._report(action, self._outcome(action))
         except Exception:
             logger.exception("action_lost command=%s", action.command)
         finally:
@@ -131,6 +138,11 @@ class Worker:
         if refusal.status in UNFIT and event.name != FATAL:
             # Flows should hear of it now, not only when the action's time is up.
             self._report(action, fatal(f"the server refused the result {event.name} ({refusal})"))
+
+
+def _cancel(current: CurrentAction) -> None:
+    logger.warning("action_cancelled command=%s", current.command)
+    current.cancelled.set()
 
 
 def _encodable(event: Event) -> tuple[Event, bytes]:

@@ -1,4 +1,4 @@
-"""Run a bash script within bounds of time and output."""
+"""Run a bash script within bounds of time and output, and only as long as it is wanted."""
 
 import codecs
 import contextlib
@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import IO
 
 TIMED_OUT = 124  # as timeout(1) of the GNU coreutils
 KILLED = -1  # as the original, for a script that a signal ended
+# How often a running script is looked at for whether it is still wanted.
+LOOK_SECONDS = 0.2
 CHUNK = 65536
 # What a process wrote before it was killed is in the pipe by then; one that left the group may hold the pipe open.
 LAST_WORDS = 1.0
@@ -38,6 +41,22 @@ class Captured:
 
 
 @dataclass(frozen=True)
+class Until:
+    """When a script's time is over: at `deadline`, by the monotonic clock, or as soon as `cancelled` is set."""
+
+    deadline: float
+    cancelled: threading.Event
+
+    @property
+    def over(self) -> bool:
+        return self.cancelled.is_set() or self.left <= 0
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+
+@dataclass(frozen=True)
 class Outcome:
     """`exit_code` is the script's own, `TIMED_OUT` or `KILLED`; `notes` are our words about a cut or a kill."""
 
@@ -47,14 +66,16 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def run_script(script: str, timeout: float, limit: int, environment: Mapping[str, str]) -> Outcome:
+def run_script(
+    script: str, timeout: float, limit: int, environment: Mapping[str, str], cancelled: threading.Event
+) -> Outcome:
     """Run `bash -c script`, at most `timeout` seconds, keeping at most `limit` bytes of each of its two outputs.
 
     The script has ended when bash has and everything it started has closed its outputs; a process in the background
-    that keeps them open counts as part of it. When time is up its whole process group is killed. Raises `OSError` or
-    `ValueError` for a script that can't be started.
+    that keeps them open counts as part of it. When time is up, or `cancelled` is set, its whole process group is
+    killed. Raises `OSError` or `ValueError` for a script that can't be started.
     """
-    deadline = time.monotonic() + timeout
+    until = Until(time.monotonic() + timeout, cancelled)
     # A session of its own: one kill reaches all of it, and Ctrl-C at the pack's terminal none.
     with subprocess.Popen(
         ["bash", "-c", script],
@@ -65,29 +86,29 @@ def run_script(script: str, timeout: float, limit: int, environment: Mapping[str
         start_new_session=True,
     ) as process:
         outputs = {pipe: Captured(limit) for pipe in (process.stdout, process.stderr) if pipe}
-        done = _read(outputs, deadline) and _ended(process, deadline)
+        done = _read(outputs, until) and _ended(process, until)
         if not done:
             _kill_group(process)
-            _read(outputs, time.monotonic() + LAST_WORDS)
+            _read(outputs, Until(time.monotonic() + LAST_WORDS, threading.Event()))
         process.wait()
         stdout, stderr = outputs.values()
     notes = [f"{name} was cut after {limit} bytes" for name, out in (("stdout", stdout), ("stderr", stderr)) if out.cut]
-    if not done:
-        notes.append(f"killed after {timeout:g} seconds")
-        return Outcome(stdout.text, stderr.text, TIMED_OUT, tuple(notes))
-    return Outcome(stdout.text, stderr.text, max(process.returncode, KILLED), tuple(notes))
+    if done:
+        return Outcome(stdout.text, stderr.text, max(process.returncode, KILLED), tuple(notes))
+    if cancelled.is_set():
+        return Outcome(stdout.text, stderr.text, KILLED, (*notes, "killed, as its action was cancelled"))
+    return Outcome(stdout.text, stderr.text, TIMED_OUT, (*notes, f"killed after {timeout:g} seconds"))
 
 
-def _read(outputs: Mapping[IO[bytes], Captured], deadline: float) -> bool:
-    """Read all outputs until each has ended; False when the deadline came first."""
+def _read(outputs: Mapping[IO[bytes], Captured], until: Until) -> bool:
+    """Read all outputs until each has ended; False when the time was over first."""
     with selectors.DefaultSelector() as selector:
         for pipe, captured in outputs.items():
             selector.register(pipe, selectors.EVENT_READ, captured)
         while selector.get_map():
-            left = deadline - time.monotonic()
-            if left <= 0:
+            if until.over:
                 return False
-            for key, _ in selector.select(left):
+            for key, _ in selector.select(min(until.left, LOOK_SECONDS)):
                 chunk = os.read(key.fd, CHUNK)
                 key.data.add(chunk)
                 if not chunk:
@@ -95,12 +116,12 @@ def _read(outputs: Mapping[IO[bytes], Captured], deadline: float) -> bool:
     return True
 
 
-def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:
-    try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _ended(process: subprocess.Popen[bytes], until: Until) -> bool:
+    while not until.over:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(min(until.left, LOOK_SECONDS))
+            return True
+    return process.poll() is not None
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,8 @@ Command `Shell` takes a script as a string, which `bash -c` runs, or `{"command"
 in the event `Output` with `command`, `stdout`, `stderr` and `exit_code`; both outputs are as they came, with the line
 break at their end. A script may take `FLYTE_SHELL_TIMEOUT` seconds (60), then all its processes are killed and
 `exit_code` is 124. Of each output `FLYTE_SHELL_OUTPUT_LIMIT` bytes (262144) are kept. What the pack has to say about
-either stands at the end of `stderr`. Input that holds no script gives `exit_code` 1, as the original pack does.
+either stands at the end of `stderr`. The script is killed, too, when its execution is cancelled or its action's lease
+has ended. Input that holds no script gives `exit_code` 1, as the original pack does.
 
 Scripts run with the rights of whoever runs this pack: whoever may change flows may do here what this user may do.
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_client import settings
+from flyte_client.current import current_action
 from flyte_client.errors import SettingsError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
@@ -47,7 +49,8 @@ def shell_pack(bounds: Bounds) -> Pack:
             script, timeout = _script(given, bounds.timeout)
         except ValueError as error:
             return _output("", Outcome("", str(error), NOT_A_SCRIPT))
-        return _output(script, run_script(script, timeout, bounds.output, _environment()))
+        cancelled = current_action().cancelled
+        return _output(script, run_script(script, timeout, bounds.output, _environment(), cancelled))
 
     return pack
 

@@ -38,11 +38,14 @@ class StubServer:
 
     With `long_poll` it offers that takes wait, and lets those that ask for it wait until there is an action, or the
     caller hangs up. `deaf` is a server, or a proxy before it, that does not hear that; `last_word` is queued then.
+    With `lease` its actions have one of so many seconds, but for the `cancelled` ones.
     """
 
     def __init__(self) -> None:
         self.port = 0
         self.long_poll = 0
+        self.lease = ""
+        self.cancelled: set[str] = set()
         self.deaf = False
         self.last_word = ""
         self.hung_up = 0
@@ -161,14 +164,19 @@ class StubServer:
         if not self._actions:
             return Answer(204)
         action = self._actions.popleft()
-        links = [self.link(f"/p/{pack_id}/work/{action.pop('id')}/done", "/actionResult")]
-        return Answer(200, {**action, "links": links})
+        place = f"/p/{pack_id}/work/{action.pop('id')}"
+        pulse = f'<{self.url}/else>; rel=other, <{place}/pulse?attempt=1>; rel="heartbeat"'
+        headers = {"Link": pulse, "Flyte-Lease": self.lease} if self.lease else {}
+        return Answer(200, {**action, "links": [self.link(f"{place}/done", "/actionResult")]}, headers)
 
     def _event(self, path: str, _body: Any) -> Answer:
         return Answer(202 if path.split("/")[2] in self.packs else 404)
 
     def _result(self, _path: str, _body: Any) -> Answer:
         return Answer(202)
+
+    def _heartbeat(self, path: str, _body: Any) -> Answer:
+        return Answer(409 if path.split("/")[4] in self.cancelled else 204)
 
     def _unknown(self, path: str, _body: Any) -> Answer:
         return Answer(404, {"title": "Not Found", "detail": f"nothing at {path}", "status": 404})
@@ -184,6 +192,7 @@ ROUTES: list[tuple[str, str, str, Route]] = [
     ("POST", r"/p/[^/]+/work", "take", StubServer._take),
     ("POST", r"/p/[^/]+/news", "event", StubServer._event),
     ("POST", r"/p/[^/]+/work/[^/]+/done", "result", StubServer._result),
+    ("POST", r"/p/[^/]+/work/[^/]+/pulse", "heartbeat", StubServer._heartbeat),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from flyte_client import Event, Pack, ServerAwayError
 from flyte_client.api import LONGEST_RETRY_AFTER, retry_after
-from flyte_client.links import find_link
+from flyte_client.links import find_header_link, find_link
 from flyte_client.patience import LONGEST_PAUSE, Stopping, growing_pauses, persist
 
 pytestmark = pytest.mark.unit
@@ -46,6 +46,25 @@ def test_the_servers_link_goes_before_one_that_the_pack_registered() -> None:
 @pytest.mark.parametrize("links", [None, "links", [1, None], [{"rel": "event"}], [{"rel": 5, "href": "http://h"}]])
 def test_links_of_a_wrong_shape_are_no_links(links: object) -> None:
     assert find_link({"links": links}, "event", BASE) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ('<http://h/pulse>; rel="heartbeat"', "http://h/pulse"),
+        ("<http://h/a;b,%20c/pulse?attempt=2>;rel=heartbeat", "http://h/a;b,%20c/pulse?attempt=2"),
+        ('<pulse>; title="a, <b>; \\"c"; REL = "up heartbeat"', "http://h/v1/packs/pulse"),
+        ('<http://h/other>; rel=next, <http://h/pulse>; rel="http://h/swagger#/heartbeat"', "http://h/pulse"),
+        ('<http://h/one>; rel=heartbeat, <http://h/two>; rel="heartbeat"', "http://h/one"),
+        ("<http://h/pulse>; rel=heartbeats", None),
+        ("<http://h/pulse>", None),
+        ("http://h/pulse; rel=heartbeat", None),
+        ('<http://h/pulse>; title="heartbeat', None),
+        ("", None),
+    ],
+)
+def test_a_link_in_a_header_is_known_by_its_rel(header: str, found: str | None) -> None:
+    assert find_header_link(header, "heartbeat", BASE) == (httpx.URL(found) if found else None)
 
 
 def test_pauses_grow_to_a_bound_and_differ() -> None:

@@ -63,6 +63,14 @@ def test_shell_without_a_script_gives_exit_code_1(stub: StubServer, start: Start
     assert words in payload["stderr"]
 
 
+def test_shell_kills_a_script_whose_action_was_cancelled(stub: StubServer, start: Start) -> None:
+    stub.lease = "3"
+    stub.cancelled.add("a1")
+    payload = shell_output(stub, start, "echo begun; sleep 600")
+    assert (payload["stdout"], payload["exit_code"]) == ("begun\n", -1)
+    assert payload["stderr"] == "[killed, as its action was cancelled]\n"
+
+
 def test_shell_keeps_its_token_from_scripts(stub: StubServer, start: Start) -> None:
     payload = shell_output(stub, start, "echo [$FLYTE_JWT]", FLYTE_JWT="a.b.c")
     assert payload["stdout"] == "[]\n"

@@ -1,10 +1,13 @@
 import os
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from flyte_client.packs.script import TIMED_OUT, Outcome, run_script
+from flyte_client.packs.script import KILLED, TIMED_OUT, Outcome, run_script
 
 pytestmark = pytest.mark.integration
 
@@ -12,7 +15,7 @@ PATIENT = 30.0
 
 
 def run(script: str, timeout: float = PATIENT, limit: int = 10_000) -> Outcome:
-    return run_script(script, timeout, limit, os.environ)
+    return run_script(script, timeout, limit, os.environ, threading.Event())
 
 
 @pytest.mark.parametrize(
@@ -39,14 +42,29 @@ def test_time_that_is_up_kills_all_processes_of_the_script(tmp_path: Path) -> No
     outcome = run(script, timeout=2.0)
     assert outcome == Outcome("before\n", "", TIMED_OUT, ("killed after 2 seconds",))
     # A process that is being killed closes its outputs a moment before it is gone.
-    deadline = time.monotonic() + PATIENT
-    while left := [pid for pid in pids.read_text().split() if _runs(int(pid))]:
-        assert time.monotonic() < deadline, f"{left} live on"
-        time.sleep(0.01)
+    wait_until(lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
 
 
 def test_a_script_that_closed_its_outputs_is_killed_in_time_too() -> None:
     assert run("exec >&- 2>&-; sleep 600", timeout=0.5).exit_code == TIMED_OUT
+
+
+def test_a_script_that_is_cancelled_is_killed_with_all_its_processes_and_keeps_what_it_printed(tmp_path: Path) -> None:
+    cancelled, pids = threading.Event(), tmp_path / "pids"
+    script = f"echo before; sleep 600 & echo $! >>{pids}; echo $$ >>{pids}; wait"
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(run_script, script, 600.0, 1000, os.environ, cancelled)
+        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        cancelled.set()
+        outcome = running.result(PATIENT)
+    assert outcome == Outcome("before\n", "", KILLED, ("killed, as its action was cancelled",))
+    wait_until(lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
+
+
+def test_a_script_that_closed_its_outputs_can_be_cancelled_too() -> None:
+    cancelled = threading.Event()
+    threading.Timer(0.3, cancelled.set).start()
+    assert run_script("exec >&- 2>&-; sleep 600", 600.0, 1000, os.environ, cancelled).exit_code == KILLED
 
 
 def test_a_process_that_left_the_group_does_not_hold_the_pack_up() -> None:
@@ -67,6 +85,13 @@ def test_output_without_end_is_bounded_in_time_and_size() -> None:
 
 def test_a_character_that_the_limit_splits_is_left_out() -> None:
     assert run("printf 'aaé'", limit=3).stdout == "aa"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def _runs(pid: int) -> bool:

@@ -1,0 +1,263 @@
+"""Heartbeats: for whom they beat, what stops them, and what a handler hears of that."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from flyte_client import CurrentAction, Event, Pack, current_action, heart
+from flyte_client.heart import Beat, Heart
+from flyte_client.server import Lease
+
+from .conftest import Running
+from .stub_server import PATIENCE, Answer, StubServer
+
+pytestmark = pytest.mark.integration
+
+AT_ONCE = {"Retry-After": "0"}
+
+
+@pytest.fixture(autouse=True)
+def _leases(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.lease = "600"
+    monkeypatch.setattr(heart, "LONGEST_REST", 0.02)
+
+
+@dataclass
+class Held:
+    """A pack whose handlers hold their actions until they are let go; `actions` has them by their input."""
+
+    pack: Pack
+    actions: dict[Any, CurrentAction] = field(default_factory=dict)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def held(stub: StubServer) -> Iterator[Held]:
+    found = Held(Pack("Slow", api_url=stub.url, poll_interval=0.02))
+
+    @found.pack.command("Work", events=["Worked"])
+    def work(given: Any) -> Event:
+        found.actions[given] = current_action()
+        found.let_go.wait(PATIENCE)
+        return Event("Worked", given)
+
+    yield found
+    found.let_go.set()
+
+
+def hearts() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "heart"]
+
+
+def beats(stub: StubServer, action: str = "a1") -> int:
+    return sum(call.path == f"/p/Slow/work/{action}/pulse" for call in stub.of("heartbeat"))
+
+
+def wait_for_more(stub: StubServer, count: int = 3) -> None:
+    """Until so many more heartbeats have come, whosever they are."""
+    stub.wait_for("heartbeat", len(stub.of("heartbeat")) + count)
+
+
+def test_an_action_in_hand_is_kept_at_the_address_that_the_take_told(
+    stub: StubServer, running: Running, held: Held
+) -> None:
+    stub.queue("Work", 1)
+    with running(held.pack):
+        calls = stub.wait_for("heartbeat", 3)
+        held.let_go.set()
+        stub.wait_for("result")
+    assert {(call.path, call.query) for call in calls} == {("/p/Slow/work/a1/pulse", "attempt=1")}
+    assert stub.of("unknown") == []
+
+
+def test_a_heart_stops_with_its_action(stub: StubServer, running: Running, held: Held) -> None:
+    stub.queue("Work", 1)
+    with running(held.pack):
+        stub.wait_for("heartbeat")
+        held.let_go.set()
+        stub.wait_for("result", 1)
+        held.let_go.clear()
+        stub.queue("Work", 2, action="a2")
+        stub.wait_for("take", len(stub.of("take")) + 1)
+        wait_for_more(stub)
+        before = beats(stub)
+        wait_for_more(stub, 5)
+        assert beats(stub) == before
+        held.let_go.set()
+    for thread in hearts():
+        thread.join(PATIENCE)
+    assert hearts() == []
+
+
+def test_one_thread_beats_for_all_actions(stub: StubServer, running: Running, held: Held) -> None:
+    for number in range(4):
+        stub.queue("Work", number, action=f"a{number}")
+    with running(held.pack):
+        while not all(beats(stub, f"a{number}") >= 3 for number in range(4)):
+            wait_for_more(stub, 1)
+        assert len(hearts()) == 1
+        held.let_go.set()
+
+
+@pytest.mark.parametrize("lease", ["", "0", "-5", "soon", "1.5", "²"])
+def test_without_a_lease_there_is_no_heartbeat_and_no_thread(
+    stub: StubServer, running: Running, held: Held, lease: str
+) -> None:
+    stub.lease = lease
+    stub.queue("Work", 1)
+    with running(held.pack):
+        stub.wait_for("take", 3)
+        assert list(held.actions) == [1]
+        assert hearts() == []
+        held.let_go.set()
+    assert stub.of("heartbeat") == []
+
+
+def test_a_server_that_cannot_answer_or_says_no_for_another_reason_stops_no_handler(
+    stub: StubServer, running: Running, held: Held
+) -> None:
+    stub.script("heartbeat", Answer(503, headers=AT_ONCE), Answer(500), Answer(429), Answer(401), Answer(400))
+    stub.queue("Work", 1)
+    with running(held.pack):
+        stub.wait_for("heartbeat", 7)
+        stub.stop()
+        stub.start()
+        wait_for_more(stub)
+        assert not held.actions[1].cancelled.is_set()
+        held.let_go.set()
+        stub.wait_for("result", event="Worked")
+
+
+def test_a_conflict_cancels_that_action_alone(stub: StubServer, running: Running, held: Held) -> None:
+    stub.queue("Work", 1, action="a1")
+    stub.queue("Work", 2, action="a2")
+    with running(held.pack):
+        while not (beats(stub, "a1") and beats(stub, "a2")):
+            wait_for_more(stub, 1)
+        stub.cancelled.add("a1")
+        assert held.actions[1].cancelled.wait(PATIENCE)
+        before = beats(stub)
+        wait_for_more(stub)
+        assert beats(stub) == before
+        assert not held.actions[2].cancelled.is_set()
+        held.let_go.set()
+
+
+def test_a_handler_that_heeds_it_ends_early_and_what_it_gives_is_posted_all_the_same(
+    stub: StubServer, running: Running
+) -> None:
+    pack = Pack("Slow", api_url=stub.url, poll_interval=0.02)
+
+    @pack.command("Work", events=["Worked"])
+    def work(given: Any) -> Event:
+        heard = current_action().cancelled.wait(PATIENCE)
+        return Event("Worked", {"heard": heard})
+
+    stub.script("heartbeat", Answer(204), Answer(409))
+    stub.script("result", Answer(409, {"title": "Conflict"}))
+    stub.queue("Work")
+    with running(pack):
+        (call,) = stub.wait_for("result")
+        stub.queue("Work", action="a2")
+        stub.script("heartbeat", Answer(409))
+        stub.wait_for("result", 2)
+    assert call.body["payload"] == {"heard": True}
+    assert [call.path.split("/")[4] for call in stub.of("result")] == ["a1", "a2"], "a refused result is not repeated"
+
+
+def test_a_forgotten_pack_registers_again_before_it_believes_that_an_action_is_gone(
+    stub: StubServer, running: Running, held: Held
+) -> None:
+    stub.queue("Work", 1)
+    with running(held.pack):
+        stub.wait_for("heartbeat")
+        stub.script("heartbeat", Answer(404))
+        wait_for_more(stub, 4)
+        assert not held.actions[1].cancelled.is_set()
+        assert len(stub.of("packs")) == 2
+        stub.script("root", Answer(404))
+        stub.script("heartbeat", Answer(404))
+        wait_for_more(stub, 4)
+        assert not held.actions[1].cancelled.is_set(), "something that is no Flyte server said so"
+        stub.script("heartbeat", Answer(404), Answer(404))
+        assert held.actions[1].cancelled.wait(PATIENCE)
+        held.let_go.set()
+
+
+def test_the_heart_beats_on_until_the_result_has_arrived_also_when_the_pack_is_to_end(
+    stub: StubServer, running: Running, held: Held
+) -> None:
+    stub.queue("Work", 1)
+    with running(held.pack):
+        stub.wait_for("heartbeat")
+        held.pack.stop()
+        wait_for_more(stub)
+        stub.script("result", *[Answer(503, headers={"Retry-After": "0"})] * 3)
+        held.let_go.set()
+        stub.wait_for("result")
+        wait_for_more(stub, 1)
+    assert len(stub.of("result")) == 4
+
+
+def test_whatever_goes_wrong_in_one_beat_the_next_one_comes() -> None:
+    came = threading.Semaphore(0)
+
+    def extend(lease: Lease, timeout: float) -> bool:
+        came.release()
+        raise RuntimeError("a defect")
+
+    with Heart(extend).beating(Lease(httpx.URL("http://h"), 30), lambda: None):
+        assert all(came.acquire(timeout=PATIENCE) for _ in range(3))
+
+
+def test_work_that_never_ends_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heart, "LONGEST_WORK", 0.2)
+    made: list[str] = []
+
+    def extend(lease: Lease, timeout: float) -> bool:
+        made.append(lease.heartbeat.host)
+        return True
+
+    beating = Heart(extend)
+    short, long = Lease(httpx.URL("http://short"), 0), Lease(httpx.URL("http://long"), 600)
+    with beating.beating(short, lambda: None), beating.beating(long, lambda: None):
+        deadline = time.monotonic() + PATIENCE
+        while made[-5:] != ["long"] * 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    beating.stop()
+    assert "short" in made
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "most"), [(1, 0.8, 1), (3, 0.8, 1), (30, 8, 10), (180, 48, 60), (86400, 48, 60)]
+)
+def test_it_beats_at_a_third_of_the_lease_within_bounds_and_never_all_at_once(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, least: float, most: float
+) -> None:
+    monkeypatch.setattr(heart, "LONGEST_REST", 60.0)
+    beat = Beat(Lease(httpx.URL("http://h"), seconds), lambda: None)
+    rests = [beat.rest for _ in range(500)]
+    assert all(least <= rest <= most for rest in rests)
+    assert len(set(rests)) > 400
+    assert all(beat.again_soon(wanted) <= most for wanted in (0.0, 5.0, 3600.0, None, None, None, None, None, None))
+    assert beat.again_soon(0.0) > 0
+
+
+def test_outside_of_a_handler_there_is_no_current_action(stub: StubServer, running: Running) -> None:
+    pack = Pack("Curious", api_url=stub.url, poll_interval=0.02)
+
+    @pack.command("Ask", events=["Asked"])
+    def ask(given: Any) -> Event:
+        return Event("Asked", current_action().command)
+
+    stub.queue("Ask")
+    with running(pack):
+        stub.wait_for("result", payload="Ask")
+    with pytest.raises(LookupError, match="no action is in hand here"):
+        current_action()
