@@ -6,7 +6,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -18,6 +18,9 @@ from flyte_client.events import Event, encoded
 from flyte_client.patience import Stopping
 from flyte_client.server import Server
 from flyte_client.worker import Handler, Worker
+
+# A signal that arrives in the moment before the main thread begins to wait does not wake it: it has to look up.
+LOOK_UP_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +129,7 @@ class Pack:
         # interrupts may hold: the main thread does nothing but wait here.
         with self._stopped_by_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as thread:
             try:
-                thread.submit(worker.run).result()
+                _outlast(thread.submit(worker.run))
             finally:
                 self.stop()
 
@@ -172,3 +175,10 @@ class Pack:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _outlast(work: "Future[None]") -> None:
+    """Wait for the end of the work, and heed signals meanwhile. Raises what the work raised."""
+    while not work.done():
+        wait([work], LOOK_UP_SECONDS)
+    work.result()
