@@ -1,6 +1,5 @@
 """The datastore over REST: values of any bytes and content type."""
 
-import re
 from io import BytesIO
 from typing import Any
 
@@ -13,8 +12,10 @@ from multipart import MultipartError, MultipartParser, MultipartPart  # type: ig
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from datastore import serializers
+from datastore import saving, serializers
+from datastore.content import as_stored, is_content_type
 from datastore.models import Item
+from flyte_site.changes import caller
 from flyte_site.rest.bodies import media_type, whole_body
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -24,18 +25,10 @@ from flyte_site.rest.views import APIView, listing, whole_number
 log = structlog.get_logger(__name__)
 
 DEFAULT_CONTENT_TYPE = "text/plain; charset=us-ascii"
-MAX_KEY = 512
 HOW_TO_SEND = "must come as a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' …"
 # Bodies are bounded before they are parsed, so that parts may stay in memory.
 LIMITS: dict[str, Any] = {"part_limit": 100, "spool_limit": 2**31, "memory_limit": 2**31, "headersize_limit": 16384}
 MAX_ID = 2**53
-# Types that a browser runs or renders as a page: offered for download, so that a stored value can't act as this site.
-PASSIVE = re.compile(
-    r"(application/(json|octet-stream|x-yaml|yaml)|text/(plain|csv|yaml|json)|image/(png|jpeg|gif|webp))"
-)
-_MEDIA_TYPE = re.compile(
-    r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;\s*[\w!#$&^.+-]+=(\"[^\"\\\x00-\x1f]*\"|[\w!#$&^.+-]*))*", re.ASCII
-)
 
 
 class DatastoreView(APIView):
@@ -68,10 +61,7 @@ class ItemView(APIView):
         item = Item.objects.filter(key=key).first()
         if item is None:
             raise not_found(f"datastore item {key!r}")
-        response = HttpResponse(bytes(item.value), content_type=item.content_type)
-        if not PASSIVE.fullmatch(item.content_type.partition(";")[0].strip().lower()):
-            response["Content-Disposition"] = "attachment"
-        return response
+        return as_stored(item)
 
     @extend_schema(
         operation_id="putDatastoreItem",
@@ -81,21 +71,16 @@ class ItemView(APIView):
     )
     def put(self, request: Request, key: str) -> Any:
         """Put a value under the key: 201 for a new item, 204 for one that was there."""
-        if len(key) > MAX_KEY or any(ord(character) < 32 or ord(character) == 127 for character in key):
-            raise bad_input({"path": "key", "message": f"has more than {MAX_KEY} or control characters"})
-        value, kind, description = _uploaded(request)
-        _, created = Item.objects.update_or_create(
-            key=key,
-            defaults={"value": value, "content_type": kind, "description": description},
-        )
+        if fault := saving.key_fault(key):
+            raise bad_input({"path": "key", "message": fault})
+        created = saving.put(caller(request._request), key, *_uploaded(request))
         log.info("datastore_item_put", key=key, created=created)
         return empty(201 if created else 204)
 
     @extend_schema(operation_id="deleteDatastoreItem", tags=["datastore"], responses={204: None, **problems(404)})
     def delete(self, request: Request, key: str) -> Any:
         """Delete the item."""
-        deleted, _ = Item.objects.filter(key=key).delete()
-        if not deleted:
+        if not saving.delete(caller(request._request), key):
             raise not_found(f"datastore item {key!r}")
         log.info("datastore_item_deleted", key=key)
         return empty(204)
@@ -129,6 +114,6 @@ def _uploaded(request: Request) -> tuple[bytes, str, str]:
 def content_type(value: MultipartPart) -> str:
     """The content type of an uploaded part, parameters and all. Raises `Problem` 400 for what is none."""
     whole = value.headers.get("Content-Type") or DEFAULT_CONTENT_TYPE
-    if len(whole) > 255 or not _MEDIA_TYPE.fullmatch(whole):
+    if not is_content_type(whole):
         raise bad_input({"path": "value", "message": f"has no usable content type: {whole[:80]!r}"})
     return whole

@@ -36,3 +36,8 @@ def record(actor: Actor, what: str, kind: str, key: str, **detail: Any) -> None:
 def person(request: HttpRequest) -> Actor:
     """Who is signed in at the console."""
     return Actor(request.user.get_username(), CONSOLE)
+
+
+def caller(request: HttpRequest) -> Actor:
+    """Who calls the API."""
+    return Actor("anonymous", API)

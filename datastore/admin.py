@@ -1,0 +1,106 @@
+"""The datastore's pages: values to look at, edit in place, put as files and download."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models.functions import Length
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from datastore import saving
+from datastore.content import as_stored
+from datastore.forms import ItemForm
+from datastore.models import Item
+from flyte_site.changes import person
+from flyte_site.console.admin import ConsoleAdmin
+
+
+@admin.register(Item)
+class ItemAdmin(ConsoleAdmin):
+    """Items. `datastore.saving` writes them, and notes who did."""
+
+    kind = "datastore item"
+    form = ItemForm
+    list_display = ("key", "content_type", "size", "description", "updated_at")
+    search_fields = ("key", "description")
+    ordering = ("key",)
+    list_per_page = 100
+    fieldsets = ((None, {"fields": ("key", "content_type", "description", "text", "file")}),)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(bytes=Length("value"))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        changes.result_list = changes.result_list.defer("value")
+        return changes
+
+    def get_urls(self) -> list[URLPattern]:
+        download = self.admin_site.admin_view(self.download)
+        return [path("<int:pk>/download/", download, name="datastore_item_download"), *super().get_urls()]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Item | None = None) -> tuple[str, ...]:
+        shown = ("key", "size", "download_link", "created_at", "updated_at")
+        if obj is not None and not self.has_change_permission(request, obj):
+            return ("key", "content_type", "description", "size", "download_link", "value_shown")
+        return shown if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> Any:
+        if obj is None:
+            return self.fieldsets
+        if not self.has_change_permission(request, obj):
+            names = ["key", "content_type", "description", "value_shown", "size", "download_link"]
+            return ((None, {"fields": names}),)
+        form = self.form(instance=obj)
+        editable = [name for name in ("content_type", "description", "text", "file") if name in form.fields]
+        return (
+            (None, {"fields": ["key", *editable]}),
+            ("Details", {"fields": ["size", "download_link", "created_at", "updated_at"]}),
+        )
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["fields"] = [name for name in ("key", "content_type", "description") if not (obj and name == "key")]
+        if obj is not None and not self.has_change_permission(request, obj):
+            kwargs["fields"] = []
+            kwargs["form"] = ModelForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    @admin.display(description="size", ordering="bytes")
+    def size(self, item: Item) -> str:
+        return filesizeformat(getattr(item, "bytes", 0))
+
+    @admin.display(description="as it is")
+    def download_link(self, item: Item) -> str:
+        return format_html('<a href="{}">Download</a>', reverse("admin:datastore_item_download", args=[item.pk]))
+
+    @admin.display(description="value")
+    def value_shown(self, item: Item) -> str:
+        text = self.form(instance=item).initial.get("text")
+        return format_html('<pre class="text">{}</pre>', text) if text is not None else "not text, or too long"
+
+    def download(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The value as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return as_stored(get_object_or_404(Item, pk=pk), download=True)
+
+    def save_model(self, request: HttpRequest, obj: Item, form: Any, change: bool) -> None:
+        value = form.cleaned_data["value"]
+        saving.put(person(request), obj.key, value, obj.content_type, obj.description)
+        obj.pk = Item.objects.only("pk").get(key=obj.key).pk
+
+    def delete_model(self, request: HttpRequest, obj: Item) -> None:
+        saving.delete(person(request), obj.key)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """`datastore.saving` has noted it."""
+
+    log_change = log_addition
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """`datastore.saving` has noted it."""

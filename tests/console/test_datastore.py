@@ -1,0 +1,120 @@
+"""The datastore's pages."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from datastore.lookup import get_value
+from datastore.models import Item
+from flyte_site.models import Change
+from tests.console.conftest import SignedOn
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST = "/admin/datastore/item/"
+
+
+def made(key: str = "teams", value: bytes = b'{"a": 1}', content_type: str = "application/json") -> Item:
+    return Item.objects.create(key=key, value=value, content_type=content_type)
+
+
+def fields(**changed: object) -> dict[str, object]:
+    return {"key": "teams", "content_type": "application/json", "description": "", "text": '{"a": 2}', **changed}
+
+
+def test_an_item_is_written_by_hand_and_flows_read_it(signed_on: SignedOn) -> None:
+    client = signed_on("editor")
+    assert client.post(f"{LIST}add/", fields(description="who")).headers["Location"] == LIST
+    assert get_value("teams") == {"a": 2}
+    change = Change.objects.get()
+    assert (change.actor, change.what, change.kind, change.key) == ("editor", "created", "datastore item", "teams")
+    assert "2" not in str(change.detail.get("value", ""))
+
+
+def test_an_item_is_edited_in_place(signed_on: SignedOn) -> None:
+    item, client = made(), signed_on("editor")
+    page = client.get(f"{LIST}{item.pk}/change/").content.decode()
+    assert "{&quot;a&quot;: 1}" in page
+    client.post(f"{LIST}{item.pk}/change/", fields(text='{"b":\r\n 3}'))
+    item.refresh_from_db()
+    assert (bytes(item.value), Item.objects.count()) == (b'{"b":\n 3}', 1)
+    assert [change.what for change in Change.objects.all()] == ["changed"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"text": "{"}, "can&#x27;t be read as application/json"),
+        ({"text": ""}, "must not be empty"),
+        ({"content_type": "json"}, "no content type"),
+        ({"key": "a\x01b"}, "control characters"),
+        ({"key": "x" * 513}, "at most 512"),
+    ],
+)
+def test_what_can_not_be_a_value_is_told_and_kept_in_the_form(
+    signed_on: SignedOn, changed: dict[str, str], told: str
+) -> None:
+    answer = signed_on("editor").post(f"{LIST}add/", fields(**changed))
+    assert answer.status_code == 200
+    assert told in answer.content.decode()
+    assert not Item.objects.exists()
+
+
+def test_a_file_is_kept_byte_for_byte_and_downloaded_so(signed_on: SignedOn) -> None:
+    client, picture = signed_on("editor"), bytes(range(256))
+    file = SimpleUploadedFile("a.png", picture)
+    client.post(f"{LIST}add/", fields(key="picture", content_type="image/png", text="", file=file))
+    item = Item.objects.get()
+    answer = client.get(f"{LIST}{item.pk}/download/")
+    assert (answer.content, answer.headers["Content-Type"]) == (picture, "image/png")
+    assert answer.headers["Content-Disposition"] == "attachment"
+    page = client.get(f"{LIST}{item.pk}/change/").content.decode()
+    assert 'name="text"' not in page
+    client.post(f"{LIST}{item.pk}/change/", {"content_type": "image/x-icon", "description": "no new bytes"})
+    item.refresh_from_db()
+    assert (bytes(item.value), item.content_type) == (picture, "image/x-icon")
+
+
+def test_a_viewer_sees_values_and_changes_none(signed_on: SignedOn) -> None:
+    item, client = made(value=b'{"seen": "<b>"}'), signed_on("viewer")
+    page = client.get(f"{LIST}{item.pk}/change/").content.decode()
+    assert "&lt;b&gt;" in page
+    assert 'name="_save"' not in page
+    assert client.get(f"{LIST}{item.pk}/download/").status_code == 200
+    assert client.post(f"{LIST}{item.pk}/change/", fields()).status_code == 403
+    assert client.post(f"{LIST}add/", fields(key="new")).status_code == 403
+    assert client.post(f"{LIST}{item.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert bytes(Item.objects.get().value) == b'{"seen": "<b>"}'
+
+
+def test_who_has_no_role_sees_no_value(signed_on: SignedOn) -> None:
+    item, client = made(), signed_on("")
+    for path in (LIST, f"{LIST}{item.pk}/change/", f"{LIST}{item.pk}/download/"):
+        assert client.get(path).status_code == 403
+
+
+def test_an_item_is_deleted_by_hand(signed_on: SignedOn) -> None:
+    item = made()
+    signed_on("editor").post(f"{LIST}{item.pk}/delete/", {"post": "yes"})
+    assert not Item.objects.exists()
+    assert [change.what for change in Change.objects.all()] == ["deleted"]
+
+
+def test_a_form_without_the_sites_token_is_refused(signed_on: SignedOn) -> None:
+    client = signed_on("editor")
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = client.cookies
+    assert strict.post(f"{LIST}add/", fields()).status_code == 403
+    assert not Item.objects.exists()
+
+
+def test_the_list_costs_the_same_however_many_there_are(
+    signed_on: SignedOn, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = signed_on("viewer")
+    Item.objects.bulk_create(Item(key=f"k{n}", value=b"x" * 1000, content_type="text/plain") for n in range(150))
+    with django_assert_num_queries(7) as queries:
+        page = client.get(LIST).content.decode()
+    assert "1000\xa0bytes" in page
+    assert not any('"datastore_item"."value",' in query["sql"] for query in queries)
