@@ -4,9 +4,11 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
+FAULTS_SECONDS ?= 120
+FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-postgres lint format types bench clean
+.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-faults test-postgres lint format types bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +44,10 @@ test-database: $(VENV)/development ## What the databases must guarantee, on both
 
 test-acceptance: $(VENV)/development ## Tests with real processes
 	$(BIN)/python -m pytest -m acceptance
+
+test-faults: $(VENV)/development ## Kill processes and stop databases for minutes, and check what is left (FAULTS_SECONDS, FAULTS_SEED)
+	$(BIN)/python -m tests.faults sqlite $(FAULTS)
+	$(BIN)/python -m tests.faults postgresql $(FAULTS)
 
 test-postgres: $(VENV)/development ## The whole suite on a private PostgreSQL alone
 	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +42,17 @@ STOP_SECONDS = 20.0
 OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 
 # Stops the server when standard input ends, which happens however its owner ends, even by SIGKILL. A server that was
-# stopped exits with 0 and leaves nothing behind; one that failed leaves its log to be read.
+# stopped so exits with 0 and leaves nothing behind; one that failed leaves its log to be read, and one that was only
+# interrupted its data.
 GUARD = """
 folder=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- & server=$!
-(cat <&3 >/dev/null; kill -INT $server 2>/dev/null) &
-wait $server && rm -rf "$folder"
+(cat <&3 >/dev/null; touch "$folder/over"; kill -INT $server 2>/dev/null) & owner=$!
+wait $server; code=$?
+kill $owner 2>/dev/null
+[ $code -eq 0 ] && [ -e "$folder/over" ] && rm -rf "$folder"
+exit $code
 """
 
 
@@ -56,13 +60,15 @@ class PostgresUnavailableError(RuntimeError):
     """No PostgreSQL could be found, installed or started; the message says what was tried."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class PrivatePostgres:
     """A running cluster. `url` is its first database, `flyte`; its one role is the superuser `postgres`."""
 
     url: str
     folder: Path
     process: "subprocess.Popen[bytes]"
+    programs: Path
+    options: Mapping[str, str]
 
     def create_database(self, name: str) -> str:
         """Makes an empty database in this cluster and gives its URL."""
@@ -77,6 +83,19 @@ class PrivatePostgres:
         """Stops the server, waits until it is gone, and removes its folder. May be called again."""
         self.end_process()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ends it for a while: SIGINT ends its connections, SIGQUIT is as good as a crash. Its data stay."""
+        os.kill(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]), number)
+        self.process.wait(STOP_SECONDS)
+        self.end_process()
+
+    def start_again(self) -> None:
+        """After an interruption, on the same port and data. Raises `PostgresUnavailableError`."""
+        port = urlsplit(self.url).port or 0
+        self.process = _spawn(self.programs, self.folder, _account(), port, self.options)
+        if not _answers(self, port):
+            raise PostgresUnavailableError(f"{self.programs}/postgres did not start again:\n{self.log()}")
 
     def end_process(self) -> None:
         """Stops the server, and keeps its folder where it failed."""
@@ -103,9 +122,9 @@ def drop_database(cluster_url: str, name: str) -> None:
 
 
 @contextmanager
-def private_postgres() -> Iterator[PrivatePostgres]:
-    """A fresh cluster for as long as the block runs. Raises `PostgresUnavailableError`."""
-    postgres = start()
+def private_postgres(options: Mapping[str, str] | None = None) -> Iterator[PrivatePostgres]:
+    """A fresh cluster while the block runs; `options` go before `OPTIONS`. Raises `PostgresUnavailableError`."""
+    postgres = start(OPTIONS | dict(options or {}))
     atexit.register(postgres.stop)
     try:
         yield postgres
@@ -114,7 +133,7 @@ def private_postgres() -> Iterator[PrivatePostgres]:
         atexit.unregister(postgres.stop)
 
 
-def start() -> PrivatePostgres:
+def start(options: Mapping[str, str] = OPTIONS) -> PrivatePostgres:
     """Starts a cluster that its caller has to stop. Raises `PostgresUnavailableError`."""
     folder = Path(tempfile.mkdtemp(prefix="flyte-pg-"))
     try:
@@ -123,7 +142,7 @@ def start() -> PrivatePostgres:
             os.chown(folder, account.pw_uid, account.pw_gid)
         programs = _programs(folder, account)
         _run_initdb(programs, folder, account)
-        return _start_server(programs, folder, account)
+        return _start_server(programs, folder, account, options)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -223,12 +242,14 @@ def _run_initdb(programs: Path, folder: Path, account: pwd.struct_passwd | None)
         raise PostgresUnavailableError(f"{programs}/initdb failed:\n{done.stdout}")
 
 
-def _start_server(programs: Path, folder: Path, account: pwd.struct_passwd | None) -> PrivatePostgres:
+def _start_server(
+    programs: Path, folder: Path, account: pwd.struct_passwd | None, options: Mapping[str, str]
+) -> PrivatePostgres:
     for _ in range(3):  # somebody else may take the port between its choice and its use
         port = free_port()
-        postgres = PrivatePostgres(
-            f"postgresql://postgres@127.0.0.1:{port}/flyte", folder, _spawn(programs, folder, account, port)
-        )
+        process = _spawn(programs, folder, account, port, options)
+        url = f"postgresql://postgres@127.0.0.1:{port}/flyte"
+        postgres = PrivatePostgres(url, folder, process, programs, options)
         if _answers(postgres, port):
             create_database(f"postgresql://postgres@127.0.0.1:{port}/postgres", "flyte")
             return postgres
@@ -236,8 +257,11 @@ def _start_server(programs: Path, folder: Path, account: pwd.struct_passwd | Non
     raise PostgresUnavailableError(f"{programs}/postgres did not start:\n{postgres.log()}")
 
 
-def _spawn(programs: Path, folder: Path, account: pwd.struct_passwd | None, port: int) -> "subprocess.Popen[bytes]":
-    settings = OPTIONS | {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
+def _spawn(
+    programs: Path, folder: Path, account: pwd.struct_passwd | None, port: int, options: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    place = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
+    settings = {**options, **place}
     server = [str(programs / "postgres"), "-D", str(folder / "data")]
     for name, value in settings.items():
         server += ["-c", f"{name}={value}"]

@@ -163,7 +163,7 @@ def _serve(database_url: str, environment: dict[str, str], log_path: Path, ready
                 stderr=log,
                 start_new_session=True,
             )
-        server = Server(f"http://127.0.0.1:{port}", database_url, environment, log_path, process, _guard(process))
+        server = Server(f"http://127.0.0.1:{port}", database_url, environment, log_path, process, guarded(process))
         running[process.pid] = server
         if _is_ready(server, ready):
             return server
@@ -185,8 +185,8 @@ def _is_ready(server: Server, path: str) -> bool:
     return False
 
 
-def _guard(process: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
-    """Kills the server with its workers when this process is gone, however it ended: that closes the guard's input."""
+def guarded(process: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
+    """Kills a process's whole group when this one is gone, however it ended: that closes the guard's input."""
     script = 'cat >/dev/null; kill -KILL "-$1"'
     return subprocess.Popen(
         ["sh", "-c", script, "guard", str(process.pid)],

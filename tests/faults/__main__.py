@@ -1,0 +1,67 @@
+"""One soak, `python -m tests.faults sqlite|postgresql`: figures, and exit code 1 with what is wrong if anything is."""
+
+import argparse
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from tests.faults.checks import failed_checks
+from tests.faults.report import defects_logged, table, told_by_logs
+from tests.faults.soak import NotSettledError, Settings, prepared
+from tests.faults.store import damage
+
+MOST_SHOWN = 20
+
+
+def main() -> int:
+    settings = read_arguments()
+    signal.signal(signal.SIGTERM, _leave)
+    folder = Path(tempfile.mkdtemp(prefix="flyte-faults-"))
+    name = "PostgreSQL" if settings.postgres else "SQLite"
+    print(f"soak on {name}: seed {settings.seed}, {settings.seconds:.0f} s, files in {folder}", flush=True)
+    wrong = soaked(settings, folder)
+    if not wrong:
+        shutil.rmtree(folder)
+        print(f"soak on {name}: all holds")
+        return 0
+    for check, lines in wrong.items():
+        print(f"FAILED {check}: {len(lines)}")
+        print("".join(f"    {line}\n" for line in lines[:MOST_SHOWN]), end="")
+    print(f"soak on {name} failed with seed {settings.seed}; journals, logs and database are in {folder}")
+    return 1
+
+
+def soaked(settings: Settings, folder: Path) -> dict[str, list[str]]:
+    """What went wrong, by what found it; prints the figures."""
+    with prepared(settings, folder) as soak:
+        try:
+            story = soak.run()
+        except NotSettledError as error:
+            return {"settled": [str(error)]}
+        print(table(story))
+        print(told_by_logs(soak.storm.programs))
+        others = {"logs": defects_logged(soak.storm.servers), "database": damage(soak.database_url)}
+    return failed_checks(story) | {name: lines for name, lines in others.items() if lines}
+
+
+def read_arguments() -> Settings:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("database", choices=["sqlite", "postgresql"])
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long the storm lasts")
+    parser.add_argument("--seed", type=int, help="of the plan of faults; without it one is drawn")
+    given = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
+    return Settings(seed, given.seconds, postgres=given.database == "postgresql")
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

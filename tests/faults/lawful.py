@@ -1,0 +1,36 @@
+"""Whether one action went through states that an action can go through."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tests.faults.story import Action
+
+# Queued, taken; queued and taken again as often as it was tried; then one end. Cancelled while queued or taken.
+LAWFUL = re.compile(r"(NEW PENDING )*(NEW PENDING (SUCCESS|FATAL)|NEW (PENDING )?CANCELLED)")
+
+
+def unlawful(action: Action) -> Iterator[str]:
+    """What is wrong with the states and attempts of an action."""
+    values = [entry["value"] for entry in action.states]
+    told = " ".join(values)
+    if not LAWFUL.fullmatch(told):
+        yield f"went through {told}"
+    if not values or values[-1] != action.state:
+        yield f"is {action.state}, and its last state is {values[-1:]}"
+    if values.count("PENDING") != action.attempt:
+        yield f"was taken {values.count('PENDING')} times in {action.attempt} attempts"
+    if action.attempt > 1 + action.retries:
+        yield f"was tried {action.attempt} times with {action.retries} retries"
+    if any(one["time"] > other["time"] for one, other in pairwise(action.states)):
+        yield f"went back in time: {[entry['time'] for entry in action.states]}"
+    if missing := attempts_unaccounted_for(action):
+        yield f"does not tell what became of attempts {missing}"
+    if action.finished != (action.result is not None):
+        yield f"is {action.state} and has {'a' if action.result else 'no'} result"
+
+
+def attempts_unaccounted_for(action: Action) -> list[int]:
+    """Earlier attempts of which the history has no end."""
+    ended = {entry["attempt"] for entry in action.history if not entry.get("late")}
+    return [attempt for attempt in range(1, action.attempt) if attempt not in ended]

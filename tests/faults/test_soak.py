@@ -1,0 +1,43 @@
+"""A short soak on the suite's database: a server, packs and a sender under faults, and every promise kept.
+
+`make test-faults` does the like for minutes, with several servers, Redis and Celery.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.faults.checks import failed_checks
+from tests.faults.report import defects_logged, table
+from tests.faults.soak import Settings, prepared
+from tests.faults.store import damage
+from tests.private_postgres import URL_VARIABLE
+
+pytestmark = pytest.mark.acceptance
+
+SHORT = Settings(
+    seed=4,
+    seconds=10,
+    postgres=URL_VARIABLE in os.environ,
+    redis=False,
+    servers=1,
+    senders=1,
+    between=1.2,
+    pace=0.25,
+    # Each of these costs seconds until there is a server again; one kind is enough.
+    spared=frozenset({"server stopped", "supervisor killed", "serve killed", "web_worker frozen"}),
+)
+LEAST_DONE = 5
+
+
+def test_what_was_answered_with_202_is_kept_whatever_is_killed(tmp_path: Path) -> None:
+    with prepared(SHORT, tmp_path) as soak:
+        story = soak.run()
+        print(table(story))
+        assert failed_checks(story) == {}
+        assert defects_logged(soak.storm.servers) == []
+        assert damage(soak.database_url) == []
+    accepted = {note["key"] for note in story.told("event_answered") if note["status"] == 202}
+    assert len(accepted) >= LEAST_DONE
+    assert len(list(story.told("fault"))) >= LEAST_DONE
