@@ -23,14 +23,15 @@ def cancel(correlation_id: str) -> bool:
 
     False where there is no such execution. Raises `NotPossibleError` where it has ended.
     """
-    now = timezone.now()
     with transaction.atomic():
         execution = _locked(correlation_id)
         if execution is None:
             return False
         if execution.state != ExecutionState.RUNNING:
             raise NotPossibleError(f"the execution has {execution.state}")
-        for action in Action.objects.select_for_update().filter(correlation_id=correlation_id).order_by("id"):
+        actions = list(Action.objects.select_for_update().filter(correlation_id=correlation_id).order_by("id"))
+        now = timezone.now()  # not before the locks: an action may be taken while they are waited for
+        for action in actions:
             queue.cancel(action, now)
         execution.state, execution.ended_at, execution.changed_at = ExecutionState.CANCELLED, now, now
         execution.save(update_fields=["state", "ended_at", "changed_at"])
@@ -44,7 +45,6 @@ def retry(correlation_id: str, step_id: str) -> bool:
     Followers that fired already don't fire again. False where there is no such execution or step in it. Raises
     `NotPossibleError` where the action did not end FATAL.
     """
-    now = timezone.now()
     with transaction.atomic():
         execution = _locked(correlation_id)
         found = Action.objects.filter(correlation_id=correlation_id, step_id=step_id).values_list("id", flat=True)
@@ -53,6 +53,7 @@ def retry(correlation_id: str, step_id: str) -> bool:
             return False
         if action.state != State.FATAL or execution.state == ExecutionState.CANCELLED:
             raise NotPossibleError(f"the step's action is {action.state} in an execution that is {execution.state}")
+        now = timezone.now()
         queue.requeue(action, action.result, now, queue.AT_ONCE)
         execution.state, execution.ended_at, execution.changed_at = ExecutionState.RUNNING, None, now
         execution.save(update_fields=["state", "ended_at", "changed_at"])

@@ -1,10 +1,14 @@
 """Cancel, retry, replay."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 
@@ -15,6 +19,10 @@ from packs.queue import Finish
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+PATIENCE = 30.0
+# What the cancel gets to be at its lock; where it takes longer, the test proves less, and does not fail.
+HEAD_START_SECONDS = 0.2
 
 
 def post(path: str, **query: str) -> HttpResponse:
@@ -37,6 +45,32 @@ def test_a_cancelled_execution_gives_nothing_to_anybody_and_takes_no_results() -
     assert Action.objects.get(id=taken.id).history[0]["result"]["payload"] == "late"
     assert b.fired(b.only_execution()) == {"a", "b"}
     assert b.only_execution().state == ExecutionState.CANCELLED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_times_of_states_go_on_where_an_action_is_taken_while_its_cancel_waits() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"))
+    b.tell(source)
+    execution = b.only_execution()
+    asked = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Execution.objects.select_for_update().get(id=execution.id)
+            cancelled = pool.submit(cancel_in_thread, execution.id, asked)
+            assert asked.wait(PATIENCE)
+            time.sleep(HEAD_START_SECONDS)
+            b.take(worker)
+        cancelled.result(PATIENCE)
+    states = Action.objects.get().states
+    assert [entry["value"] for entry in states] == ["NEW", "PENDING", "CANCELLED"]
+    assert [entry["time"] for entry in states] == sorted(entry["time"] for entry in states)
+
+
+def cancel_in_thread(correlation_id: str, asked: threading.Event) -> None:
+    asked.set()
+    control.cancel(correlation_id)
+    connection.close()
 
 
 def test_the_originals_readers_see_a_cancelled_action_as_fatal() -> None:
