@@ -9,7 +9,7 @@ from tests.faults.story import Story
 
 # A server that logs one of these has a defect.
 NEVER_LOGGED = ("event=request_failed", "event=flow_failed", "event=job_failed", "Internal Server Error")
-TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)$", re.MULTILINE)
+TRACEBACK = re.compile(r"\bTraceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)$", re.MULTILINE)
 
 
 def table(story: Story) -> str:
@@ -43,7 +43,8 @@ def _counted(things: Iterable[str]) -> str:
 
 def tracebacks(log: str) -> Counter[str]:
     """How often each exception ended a traceback in a log."""
-    return Counter(match[1][:160] for match in TRACEBACK.finditer(log))
+    lines = log.replace("\\n", "\n")  # a log line has its traceback escaped
+    return Counter(match[1][:160] for match in TRACEBACK.finditer(lines))
 
 
 def told_by_logs(programs: Sequence[Program]) -> str:

@@ -41,3 +41,10 @@ def test_journals_are_read_in_the_order_of_time_without_a_line_that_a_kill_cut_o
 def test_tracebacks_are_counted_by_what_ended_them() -> None:
     trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\nValueError: no\n'
     assert tracebacks(f"a line\n{trace}{trace}another: line\n") == {"ValueError: no": 2}
+
+
+def test_a_traceback_in_a_log_line_is_found_though_its_lines_are_escaped() -> None:
+    line = (
+        'level=error event="no:\\nTraceback (most recent call last):\\n  File \\"x.py\\"\\n    f()\\nValueError: no"\n'
+    )
+    assert tracebacks(line) == {'ValueError: no"': 1}
