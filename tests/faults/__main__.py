@@ -19,14 +19,15 @@ MOST_SHOWN = 20
 
 
 def main() -> int:
-    settings = read_arguments()
+    settings, keep = read_arguments()
     signal.signal(signal.SIGTERM, _leave)
     folder = Path(tempfile.mkdtemp(prefix="flyte-faults-"))
     name = "PostgreSQL" if settings.postgres else "SQLite"
     print(f"soak on {name}: seed {settings.seed}, {settings.seconds:.0f} s, files in {folder}", flush=True)
     wrong = soaked(settings, folder)
     if not wrong:
-        shutil.rmtree(folder)
+        if not keep:
+            shutil.rmtree(folder)
         print(f"soak on {name}: all holds")
         return 0
     for check, lines in wrong.items():
@@ -49,14 +50,16 @@ def soaked(settings: Settings, folder: Path) -> dict[str, list[str]]:
     return failed_checks(story) | {name: lines for name, lines in others.items() if lines}
 
 
-def read_arguments() -> Settings:
+def read_arguments() -> tuple[Settings, bool]:
+    """What is asked for, and whether the files are to be kept though all holds."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("database", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=120.0, help="how long the storm lasts")
     parser.add_argument("--seed", type=int, help="of the plan of faults; without it one is drawn")
+    parser.add_argument("--keep", action="store_true", help="keep all files, though all holds")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
-    return Settings(seed, given.seconds, postgres=given.database == "postgresql")
+    return Settings(seed, given.seconds, postgres=given.database == "postgresql"), given.keep
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:

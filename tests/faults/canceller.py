@@ -34,7 +34,7 @@ def main(between: float) -> None:
         try:
             cancel_one(http, journal, chance)
         except httpx.TransportError as error:
-            journal.note("no_answer", error=type(error).__name__)
+            journal.note("no_answer", error=type(error).__name__, to=str(error.request.url))
 
 
 if __name__ == "__main__":

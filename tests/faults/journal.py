@@ -15,7 +15,7 @@ PATH_VARIABLE = "FAULTS_JOURNAL"
 SEED_VARIABLE = "FAULTS_SEED"
 
 Note = Mapping[str, Any]
-"""One line: `kind`, `at` (seconds since 1970), and what belongs to that kind."""
+"""One line: `kind`, `at` (seconds since 1970), `who` (whose journal it is), and what belongs to that kind."""
 
 
 class Journal:
@@ -40,7 +40,7 @@ def read_journal(path: Path) -> Iterator[Note]:
     """The whole lines of a journal."""
     for line in path.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n"):
-            yield json.loads(line)
+            yield {"who": path.stem, **json.loads(line)}
 
 
 def read_journals(folder: Path) -> list[Note]:

@@ -74,7 +74,7 @@ class PlainPack:
         try:
             return self.http.post(url, json=body) if body is not None else self.http.post(url)
         except httpx.TransportError as error:
-            self.journal.note("no_answer", error=type(error).__name__)
+            self.journal.note("no_answer", error=type(error).__name__, to=str(error.request.url))
             return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 # How often each fault comes, beside the others; how long what was stopped stays away, in seconds.
 WEIGHTS: Mapping[str, int] = {
-    "web_worker killed": 6,
+    "web_worker killed": 10,
     "serve killed": 1,
     "worker killed": 2,
     "beat killed": 1,

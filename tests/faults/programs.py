@@ -38,6 +38,11 @@ class Program:
         return self.folder / f"{self.name}.log"
 
     @property
+    def journal_path(self) -> Path:
+        """The journal of its latest start."""
+        return self.folder / f"{self.name}-{self.starts}.jsonl"
+
+    @property
     def runs(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
@@ -48,7 +53,7 @@ class Program:
     def start(self) -> None:
         self.starts += 1
         own = {
-            PATH_VARIABLE: str(self.folder / f"{self.name}-{self.starts}.jsonl"),
+            PATH_VARIABLE: str(self.journal_path),
             SEED_VARIABLE: f"{self.environment[SEED_VARIABLE]} {self.name} {self.starts}",
         }
         with self.log_path.open("ab") as log:

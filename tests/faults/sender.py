@@ -63,7 +63,7 @@ class Sender:
         try:
             status = self.http.post(path, content=json.dumps(body), headers=headers).status_code
         except httpx.TransportError as error:
-            self.journal.note("no_answer", error=type(error).__name__)
+            self.journal.note("no_answer", error=type(error).__name__, to=str(error.request.url))
             return 0
         self.journal.note("answer", to=path.rpartition("/")[2], status=status)
         return status

@@ -15,6 +15,9 @@ from tests.private_postgres import PrivatePostgres
 from tests.private_redis import PrivateRedis
 
 TICK_SECONDS = 0.05
+# A kill waits so long for a moment at which a request is under way or has just been answered.
+BUSY_SECONDS = 1.0
+GLANCE_SECONDS = 0.001
 
 
 @dataclass
@@ -67,8 +70,22 @@ class Storm:
     def do(self, fault: Fault) -> None:
         """One fault, if there is somebody to do it to."""
         target, how = fault.kind.rsplit(" ", 1)
+        if fault.kind in AT_A_BUSY_MOMENT:
+            self.wait_for_a_busy_moment(fault)
         done = self.methods(fault)[target](how)
         self.journal.note("fault" if done else "fault_missed", what=fault.kind, choice=fault.choice)
+
+    def wait_for_a_busy_moment(self, fault: Fault) -> None:
+        """Until somebody who talks to the server that is meant has just noted something.
+
+        That is when a request was sent or its answer has come: what a server says too early would be lost then.
+        """
+        port = _chosen(self.servers, fault).environment["FLYTE_PORT"]
+        talking = [one for one in [*self.senders, *self.packs] if one.environment["FLYTE_API"].endswith(f":{port}")]
+        before = [_size(one) for one in talking]
+        deadline = time.monotonic() + BUSY_SECONDS
+        while before == [_size(one) for one in talking] and time.monotonic() < deadline:
+            time.sleep(GLANCE_SECONDS)
 
     def methods(self, fault: Fault) -> dict[str, Callable[[str], bool]]:
         server = _chosen(self.servers, fault)
@@ -145,6 +162,14 @@ class Storm:
 
     def in_time(self, seconds: float, what: Callable[[], None]) -> None:
         self.later.append((time.monotonic() + seconds, what))
+
+
+AT_A_BUSY_MOMENT = ("web_worker killed", "serve killed", "server killed", "PostgreSQL crashed")
+
+
+def _size(program: Program) -> int:
+    path = program.journal_path
+    return path.stat().st_size if path.exists() else 0
 
 
 def _chosen(programs: Sequence[Program], fault: Fault) -> Program:
