@@ -111,8 +111,8 @@ def drafted(owner: Owner, draft: Draft, now: datetime) -> Action:
 def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     """Give the oldest waiting action that `pack` may take, of these commands if any are named, or None.
 
-    Each action is given to one caller: the UPDATE changes it only while it still waits, and a lost race goes on to the
-    next.
+    Each attempt is given to one caller: the UPDATE changes the action only while it still waits for that attempt, and a
+    lost race goes on to the next.
     """
     while ids := _oldest_waiting(pack, list(command_names)):
         for action_id in ids:
@@ -145,12 +145,18 @@ def _takeable_keys(pack: Pack) -> list[str]:
 
 
 def _claim(action: Action, pack: Pack) -> bool:
+    """Whether the action is the pack's now.
+
+    That it waits is not enough: since it was read it may have been taken, ended FATAL, and be waiting for its next
+    attempt, which has a number and a time of its own.
+    """
     now = timezone.now()
+    unchanged = Action.objects.filter(id=action.id, waiting=True, attempt=action.attempt, ready_at__lte=now)
     action.state, action.waiting, action.holder = State.PENDING, False, pack.identity
     action.states = [*action.states, _entry(State.PENDING, now)]
     action.attempt += 1
     action.lease_ends_at = _lease_end(action, now)
-    changed = Action.objects.filter(id=action.id, waiting=True).update(
+    changed = unchanged.update(
         state=action.state,
         waiting=False,
         holder=action.holder,

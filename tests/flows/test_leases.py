@@ -1,16 +1,20 @@
 """Leases, retries and late results: what becomes of work that nobody finishes, or that fails."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.test import Client, override_settings
 from django.utils import timezone
 
 from flows import control, tasks
 from flows.models import ExecutionState
-from packs.models import Action, State
+from packs import queue
+from packs.models import Action, Pack, State
 from packs.queue import Finish
 from tests.flows import builders as b
 
@@ -114,6 +118,44 @@ def test_a_fatal_result_is_tried_again_after_the_backoff_which_doubles() -> None
     assert 140 < waits[1] < 260
     assert b.give(worker, b.take(worker), "FATAL", "boom") is Finish.COUNTED
     assert the_action().state == State.FATAL
+
+
+@contextmanager
+def meanwhile(what: Callable[[], None]) -> Iterator[None]:
+    """Does something in the moment before the first change of an action."""
+    left = [what]
+
+    def interpose(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith('UPDATE "packs_action"') and left:
+            left.pop()()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(interpose):
+        yield
+
+
+def test_a_take_that_another_packs_whole_attempt_overtakes_is_the_next_attempt() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=1)))
+    b.tell(source)
+    with meanwhile(lambda: fail_one_attempt(worker)):
+        second = b.take(worker)
+    kept = Action.objects.get()
+    assert (second.attempt, kept.attempt) == (2, 2)
+    assert [entry["value"] for entry in kept.states] == ["NEW", "PENDING", "NEW", "PENDING"]
+
+
+def test_a_take_that_is_overtaken_so_does_not_pass_over_the_backoff() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(retries=1, backoff=600)))
+    b.tell(source)
+    with meanwhile(lambda: fail_one_attempt(worker)):
+        assert queue.take(worker) is None
+    assert Action.objects.get().attempt == 1
+
+
+def fail_one_attempt(worker: Pack) -> None:
+    assert b.give(worker, b.take(worker), "FATAL") is Finish.RETRIED
 
 
 def test_an_attempt_that_succeeds_ends_the_retries() -> None:
