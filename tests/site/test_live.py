@@ -296,6 +296,19 @@ def test_a_stop_finishes_what_is_under_way_and_takes_nothing_new(
     assert server.process.wait(PATIENCE) == 0
 
 
+def test_workers_whose_master_was_killed_finish_what_is_under_way_and_leave_the_port(start_server: StartServer) -> None:
+    server = start_server()
+    body = json.dumps({"name": "slow"}).encode()
+    with connection(server) as slow:
+        slow.sendall(post("/v1/packs", f"Content-Length: {len(body)}", "Expect: 100-continue"))
+        assert slow.recv(100).startswith(b"HTTP/1.1 100")  # a worker has it in hand
+        server.process.kill()
+        wait_until_closed(server)
+        slow.sendall(body)
+        status, _, answer = read_answer(slow)
+    assert (status, json.loads(answer)["id"]) == (201, "slow")
+
+
 def wait_until_closed(server: Server) -> None:
     deadline = time.monotonic() + GRACE_SECONDS / 2
     while time.monotonic() < deadline:

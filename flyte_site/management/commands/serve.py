@@ -43,11 +43,16 @@ class Master(Arbiter):
 
 
 class Worker(ThreadWorker):
-    """Closes its listeners, and answers the polls that wait, when it is told to stop.
+    """Closes its listeners, and answers the polls that wait, when it is told to stop or its master is gone.
 
     gunicorn's own worker keeps them open, without accepting, as long as a request is under way: callers would connect,
-    wait, and be dropped at the end, instead of being refused and trying again at once.
+    wait, and be dropped at the end, instead of being refused and trying again at once. Nor could a new master listen.
     """
+
+    def is_parent_alive(self) -> bool:
+        if not super().is_parent_alive():
+            self.alive = False
+        return bool(self.alive)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled)
