@@ -27,10 +27,15 @@ class Job:
 
 
 def note_jobs(jobs: Iterable[Job], now: datetime) -> None:
-    """Give each job that has none a row, as if it had just run: its first run is at its next tick."""
-    JobRun.objects.bulk_create(
-        [JobRun(name=job.name, tick=job.timing.tick(now)) for job in jobs], ignore_conflicts=True
-    )
+    """Give each job that has none a row, as if it had just run: its first run is at its next tick.
+
+    While the database is away nothing is noted; whoever then looks whether a job is due notes it.
+    """
+    rows = [JobRun(name=job.name, tick=job.timing.tick(now)) for job in jobs]
+    try:
+        JobRun.objects.bulk_create(rows, ignore_conflicts=True)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("jobs_not_noted", error=type(error).__name__)
 
 
 def run_if_due(job: Job, now: datetime) -> bool:

@@ -100,6 +100,15 @@ def test_two_that_start_at_the_same_moment_migrate_once_both_serve_and_share_the
         assert set(ticks(one, other).values()) == {1}
 
 
+def test_the_jobs_begin_though_the_database_is_away(tmp_path: Path) -> None:
+    """It may be restarted in the very moment in which they start; an end of theirs would end the whole server."""
+    environment = server_environment(f"postgresql://nobody@127.0.0.1:{free_port()}/away")
+    with running(tmp_path, environment, "jobs") as jobs:
+        jobs.wait_for("event=jobs_not_noted")
+        jobs.wait_for("event=job_store_away job=end_leases")
+        assert jobs.stop() == 0
+
+
 def ticks(*runs: Run) -> Counter[str]:
     """How often a job was begun for each of its ticks."""
     return Counter(re.findall(r"job_started (job=\w+ tick=\S+)", "".join(run.log() for run in runs)))
