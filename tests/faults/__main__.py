@@ -46,7 +46,11 @@ def soaked(settings: Settings, folder: Path) -> dict[str, list[str]]:
             return {"settled": [str(error)]}
         print(table(story))
         print(told_by_logs(soak.storm.programs))
-        others = {"logs": defects_logged(soak.storm.servers), "database": damage(soak.database_url)}
+        others = {
+            "settled": soak.unsettled,
+            "logs": defects_logged(soak.storm.servers),
+            "database": damage(soak.database_url),
+        }
     return failed_checks(story) | {name: lines for name, lines in others.items() if lines}
 
 

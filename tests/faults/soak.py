@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.private_redis import private_redis
 from tests.server import server_environment
 
 START_SECONDS = 120.0
-SETTLE_SECONDS = 240.0
+SETTLE_SECONDS = 150.0
 PAGE = 500
 # A crash of PostgreSQL must lose nothing that it has called committed; the disk itself is not put to the test.
 POSTGRES_OPTIONS = {"synchronous_commit": "on"}
@@ -65,15 +65,20 @@ class Soak:
     storm: Storm
     database_url: str
     urls: Sequence[str]
+    unsettled: list[str] = field(default_factory=list)
 
     def run(self) -> Story:
-        """Start all, let the storm rage, wait until nothing is left to do. Raises `NotSettledError`."""
+        """Start all, let the storm rage, wait until nothing is left to do. `unsettled` has what did not come to that.
+
+        Raises `NotSettledError` where not even the servers start.
+        """
         settings = self.settings
         self.start()
         self.storm.rage(
             make_plan(settings.seed, settings.seconds, settings.kinds(), settings.between), settings.seconds
         )
         self.settle()
+        self.stop(self.storm.packs)
         audit = dict(read_audit(self.urls[0]))
         self.stop(self.storm.servers)
         executions, actions = read_executions(self.database_url), read_actions(self.database_url)
@@ -95,9 +100,11 @@ class Soak:
         for sender in self.storm.senders:
             sender.wanted = False
             sender.signal(signal.SIGTERM)
-        self.wait(lambda: not any(sender.runs for sender in self.storm.senders), "the senders end what they began")
-        self.wait(lambda: count_open(self.database_url) == 0, "no action and no execution is open")
-        self.stop(self.storm.packs)
+        try:
+            self.wait(lambda: not any(sender.runs for sender in self.storm.senders), "the senders end what they began")
+            self.wait(lambda: count_open(self.database_url) == 0, "no action and no execution is open")
+        except NotSettledError as error:
+            self.unsettled.append(str(error))
 
     def wait(self, condition: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS) -> None:
         deadline = time.monotonic() + seconds
@@ -107,12 +114,12 @@ class Soak:
             self.storm.tend(time.monotonic())
 
     def stop(self, programs: Sequence[Program]) -> None:
-        """As an operator does. Raises `NotSettledError` where one does not end well."""
+        """As an operator does; notes where one does not end well."""
         for program in programs:
             program.wanted = False
         for program in programs:
             if program.runs and (code := program.stop()) != 0:
-                raise NotSettledError(f"{program.name} ended with {code} when it was told to stop")
+                self.unsettled.append(f"{program.name} ended with {code} when it was told to stop")
 
 
 def want(programs: Sequence[Program]) -> None:

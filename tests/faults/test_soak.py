@@ -36,6 +36,7 @@ def test_what_was_answered_with_202_is_kept_whatever_is_killed(tmp_path: Path) -
         story = soak.run()
         print(table(story))
         assert failed_checks(story) == {}
+        assert soak.unsettled == []
         assert defects_logged(soak.storm.servers) == []
         assert damage(soak.database_url) == []
     accepted = {note["key"] for note in story.told("event_answered") if note["status"] == 202}
