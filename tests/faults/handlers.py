@@ -12,11 +12,12 @@ import httpx
 from tests.faults.flows import FATAL, RESULTS
 from tests.faults.journal import Journal
 
-# Shares of the runs: those that end in FATAL, and those that take longer than the lease of most steps.
+# Shares of the runs: those that end in FATAL, and those that take longer than the lease of most steps, so that another
+# attempt may be under way when their result comes.
 FATAL_SHARE = 0.08
-SLOW_SHARE = 0.03
-SLOW_SECONDS = 2.6
-USUAL_SECONDS = 0.12
+SLOW_SHARE = 0.05
+SLOW_SECONDS = (2.2, 4.5)
+USUAL_SECONDS = (0.0, 0.12)
 
 # Commands that always end well, so that most executions get past their first step.
 STEADY = ("start",)
@@ -28,9 +29,9 @@ def handle(journal: Journal, chance: random.Random, action_input: Any) -> tuple[
     """Run a command: gives the result's event name and payload; each run's payload is unique."""
     key, step, run = action_input["key"], action_input["step"], secrets.token_hex(6)
     journal.note("began", key=key, step=step, run=run)
-    slow = chance.random() < SLOW_SHARE
+    seconds = SLOW_SECONDS if chance.random() < SLOW_SHARE else USUAL_SECONDS
     fatal = chance.random() < FATAL_SHARE and step not in STEADY
-    time.sleep(SLOW_SECONDS if slow else chance.uniform(0, USUAL_SECONDS))
+    time.sleep(chance.uniform(*seconds))
     journal.note("ended", key=key, step=step, run=run)
     return FATAL if fatal else RESULTS[step], {"key": key, "step": step, "run": run}
 

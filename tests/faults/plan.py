@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 # How often each fault comes, beside the others; how long what was stopped stays away, in seconds.
 WEIGHTS: Mapping[str, int] = {
-    "web_worker killed": 10,
+    "web_worker killed": 5,
+    "web_workers killed": 8,
     "serve killed": 1,
     "worker killed": 2,
     "beat killed": 1,
@@ -14,7 +15,7 @@ WEIGHTS: Mapping[str, int] = {
     "supervisor killed": 1,
     "server killed": 2,
     "server stopped": 1,
-    "pack killed": 6,
+    "pack killed": 5,
     "pack frozen": 3,
     "sender killed": 2,
     "web_worker frozen": 2,

@@ -46,7 +46,7 @@ class Settings:
     redis: bool = True
     servers: int = 2
     senders: int = 2
-    between: float = 1.5
+    between: float = 1.8
     pace: float = 0.4
     spared: frozenset[str] = frozenset()
 

@@ -70,27 +70,17 @@ class Storm:
     def do(self, fault: Fault) -> None:
         """One fault, if there is somebody to do it to."""
         target, how = fault.kind.rsplit(" ", 1)
+        server = _chosen([one for one in self.servers if web_workers(one)] or self.servers, fault)
         if fault.kind in AT_A_BUSY_MOMENT:
-            self.wait_for_a_busy_moment(fault)
-        done = self.methods(fault)[target](how)
+            crowd = self.senders if target == "web_workers" else [*self.senders, *self.packs]
+            wait_for_a_busy_moment(server, crowd)
+        done = self.methods(server, fault)[target](how)
         self.journal.note("fault" if done else "fault_missed", what=fault.kind, choice=fault.choice)
 
-    def wait_for_a_busy_moment(self, fault: Fault) -> None:
-        """Until somebody who talks to the server that is meant has just noted something.
-
-        That is when a request was sent or its answer has come: what a server says too early would be lost then.
-        """
-        port = _chosen(self.servers, fault).environment["FLYTE_PORT"]
-        talking = [one for one in [*self.senders, *self.packs] if one.environment["FLYTE_API"].endswith(f":{port}")]
-        before = [_size(one) for one in talking]
-        deadline = time.monotonic() + BUSY_SECONDS
-        while before == [_size(one) for one in talking] and time.monotonic() < deadline:
-            time.sleep(GLANCE_SECONDS)
-
-    def methods(self, fault: Fault) -> dict[str, Callable[[str], bool]]:
-        server = _chosen(self.servers, fault)
+    def methods(self, server: Program, fault: Fault) -> dict[str, Callable[[str], bool]]:
         return {
             "web_worker": lambda how: self.hit_web_worker(server, fault, how),
+            "web_workers": lambda how: sum(map(_kill, web_workers(server))) > 0,
             "serve": lambda how: _kill_child(server, "serve"),
             "worker": lambda how: _kill_child(server, "worker"),
             "beat": lambda how: _kill_child(server, "beat"),
@@ -116,11 +106,10 @@ class Storm:
         return True
 
     def hit_web_worker(self, server: Program, fault: Fault, how: str) -> bool:
-        serve = child_running(server.pid, "manage.py serve") if server.runs else None
-        workers = children(serve) if serve else []
+        workers = web_workers(server)
         if not workers:
             return False
-        pid = workers[int(fault.choice * len(workers))]
+        pid = workers[int(fault.choice * 1000) % len(workers)]  # not always the first of the first server
         if how == "killed":
             return _kill(pid)
         with suppress(ProcessLookupError):
@@ -164,12 +153,30 @@ class Storm:
         self.later.append((time.monotonic() + seconds, what))
 
 
-AT_A_BUSY_MOMENT = ("web_worker killed", "serve killed", "server killed", "PostgreSQL crashed")
+AT_A_BUSY_MOMENT = ("web_worker killed", "web_workers killed", "serve killed", "server killed", "PostgreSQL crashed")
+
+
+def wait_for_a_busy_moment(server: Program, crowd: Sequence[Program]) -> None:
+    """Until one of the crowd who talks to this server has just noted something.
+
+    That is when a request was sent or its answer has come: what a server has said too early would be lost then.
+    """
+    port = server.environment["FLYTE_PORT"]
+    talking = [one for one in crowd if one.environment["FLYTE_API"].endswith(f":{port}")]
+    before = [_size(one) for one in talking]
+    deadline = time.monotonic() + BUSY_SECONDS
+    while before == [_size(one) for one in talking] and time.monotonic() < deadline:
+        time.sleep(GLANCE_SECONDS)
 
 
 def _size(program: Program) -> int:
     path = program.journal_path
     return path.stat().st_size if path.exists() else 0
+
+
+def web_workers(server: Program) -> list[int]:
+    serve = child_running(server.pid, "manage.py serve") if server.runs else None
+    return children(serve) if serve else []
 
 
 def _chosen(programs: Sequence[Program], fault: Fault) -> Program:
