@@ -12,12 +12,11 @@ import httpx
 from tests.faults.flows import FATAL, RESULTS
 from tests.faults.journal import Journal
 
-# Shares of the runs: those that end in FATAL, and those that take longer than the lease of most steps, so that another
-# attempt may be under way when their result comes.
 FATAL_SHARE = 0.08
-SLOW_SHARE = 0.05
-SLOW_SECONDS = (2.2, 4.5)
-USUAL_SECONDS = (0.0, 0.12)
+# How long runs take, at least and at most, and how often each: the last is longer than the lease of most steps, and the
+# one before long enough to be under way when the result of such an earlier attempt comes.
+TAKES_SECONDS = ((0.0, 0.1), (0.5, 1.9), (2.2, 4.5))
+SHARES = (88, 8, 4)
 
 # Commands that always end well, so that most executions get past their first step.
 STEADY = ("start",)
@@ -29,7 +28,7 @@ def handle(journal: Journal, chance: random.Random, action_input: Any) -> tuple[
     """Run a command: gives the result's event name and payload; each run's payload is unique."""
     key, step, run = action_input["key"], action_input["step"], secrets.token_hex(6)
     journal.note("began", key=key, step=step, run=run)
-    seconds = SLOW_SECONDS if chance.random() < SLOW_SHARE else USUAL_SECONDS
+    (seconds,) = chance.choices(TAKES_SECONDS, SHARES)
     fatal = chance.random() < FATAL_SHARE and step not in STEADY
     time.sleep(chance.uniform(*seconds))
     journal.note("ended", key=key, step=step, run=run)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 # How often each fault comes, beside the others; how long what was stopped stays away, in seconds.
 WEIGHTS: Mapping[str, int] = {
     "web_worker killed": 5,
-    "web_workers killed": 8,
+    "web_workers killed": 12,
     "serve killed": 1,
     "worker killed": 2,
     "beat killed": 1,
