@@ -70,7 +70,11 @@ class Storm:
     def do(self, fault: Fault) -> None:
         """One fault, if there is somebody to do it to."""
         target, how = fault.kind.rsplit(" ", 1)
-        server = _chosen([one for one in self.servers if web_workers(one)] or self.servers, fault)
+        serving = [one for one in self.servers if web_workers(one)]
+        if target in COSTLY and len(serving) < len(self.servers):
+            self.journal.note("fault_missed", what=fault.kind, choice=fault.choice)
+            return
+        server = _chosen(serving or self.servers, fault)
         if fault.kind in AT_A_BUSY_MOMENT:
             crowd = self.senders if target == "web_workers" else [*self.senders, *self.packs]
             wait_for_a_busy_moment(server, crowd)
@@ -153,6 +157,8 @@ class Storm:
         self.later.append((time.monotonic() + seconds, what))
 
 
+# After these a server needs seconds to start: while one does, the others are let work.
+COSTLY = ("serve", "supervisor", "server")
 AT_A_BUSY_MOMENT = ("web_worker killed", "web_workers killed", "serve killed", "server killed", "PostgreSQL crashed")
 
 
