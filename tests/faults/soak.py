@@ -37,7 +37,7 @@ class NotSettledError(AssertionError):
 class Settings:
     """`between` is the mean time from one fault to the next, `pace` that from one event of a sender to its next.
 
-    `spared` are kinds of faults that are not done.
+    `spared` are kinds of faults that are not done; `least` is how many events are sent though it takes longer.
     """
 
     seed: int
@@ -49,6 +49,7 @@ class Settings:
     between: float = 1.8
     pace: float = 0.4
     spared: frozenset[str] = frozenset()
+    least: int = 10
 
     def kinds(self) -> frozenset[str]:
         """The faults that can be done."""
@@ -94,15 +95,22 @@ class Soak:
 
     def settle(self) -> None:
         """Let what was begun come to its end, with nobody harming it."""
+        self.wait_or_note(
+            lambda: count_accepted(self.storm.folder) >= self.settings.least, "enough events are accepted"
+        )
         for other in self.storm.others:
             other.wanted = False
             other.kill()
         for sender in self.storm.senders:
             sender.wanted = False
             sender.signal(signal.SIGTERM)
+        senders = self.storm.senders
+        self.wait_or_note(lambda: not any(sender.runs for sender in senders), "the senders end what they began")
+        self.wait_or_note(lambda: count_open(self.database_url) == 0, "no action and no execution is open")
+
+    def wait_or_note(self, condition: Callable[[], bool], what: str) -> None:
         try:
-            self.wait(lambda: not any(sender.runs for sender in self.storm.senders), "the senders end what they began")
-            self.wait(lambda: count_open(self.database_url) == 0, "no action and no execution is open")
+            self.wait(condition, what)
         except NotSettledError as error:
             self.unsettled.append(str(error))
 
@@ -181,6 +189,12 @@ class Crowd:
             self.program("plain-1", "plain_pack", PLAIN),
             self.program("plain-2", "plain_pack", PLAIN),
         ]
+
+
+def count_accepted(folder: Path) -> int:
+    """How many events were answered with 202 so far."""
+    notes = (note for note in read_journals(folder) if note["kind"] == "event_answered")
+    return len({note["key"] for note in notes if note["status"] == 202})
 
 
 def healthy(url: str) -> bool:
