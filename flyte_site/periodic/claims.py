@@ -61,7 +61,11 @@ def _run(job: Job, known: JobRun, now: datetime) -> bool:
     try:
         done = job.run()
     except Exception as error:
-        log.error("job_failed", job=job.name, exc_info=error)
+        # That the database went away meanwhile is no defect of the job.
+        if isinstance(error, OperationalError | InterfaceError):
+            log.warning("job_broke_off", job=job.name, error=" ".join(str(error).split())[:200])
+        else:
+            log.error("job_failed", job=job.name, exc_info=error)
         JobRun.objects.filter(name=job.name, tick=tick).update(tick=known.tick)
         return False
     (log.info if done else log.debug)("job_done", job=job.name, count=done)

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 from django.db import OperationalError, connection
+from structlog.testing import capture_logs
 
 from flyte_site.models import JobRun
 from flyte_site.periodic import claims
@@ -130,6 +131,25 @@ def test_while_the_database_is_away_nothing_runs_and_nothing_ends() -> None:
     note_jobs([work.job(Every(60))], NOON)
     with store_away():
         assert not run_if_due(work.job(Every(60)), NOON + MINUTE)
+    assert run_if_due(work.job(Every(60)), NOON + MINUTE)
+
+
+class WorkBrokenOff(Work):
+    """The database does not answer in the middle of it, the first time."""
+
+    def __call__(self) -> int:
+        if not self.failures:
+            return super().__call__()
+        self.failures -= 1
+        raise OperationalError("server closed the connection")
+
+
+def test_a_job_that_the_database_breaks_off_is_tried_again_and_is_no_defect() -> None:
+    work = WorkBrokenOff(failures=1)
+    note_jobs([work.job(Every(60))], NOON)
+    with capture_logs() as logged:
+        assert not run_if_due(work.job(Every(60)), NOON + MINUTE)
+    assert [line["event"] for line in logged if line["log_level"] != "debug"] == ["job_broke_off"]
     assert run_if_due(work.job(Every(60)), NOON + MINUTE)
 
 
