@@ -41,8 +41,8 @@ class ExecutionListView(APIView):
         _check_state(request)
         found = queries.executions(request.query_params, _page(request))
         actions = queries.actions_of(found)
-        links = self.links
-        shown = [serializers.execution_detail(one, actions[one.id], links) for one in found]
+        orphans, links = queries.orphans(actions), self.links
+        shown = [serializers.execution_detail(one, actions[one.id], links, orphans) for one in found]
         return Response({"flows": shown, "links": _list_links(links, "flows", "#/flowExecs")})
 
 
@@ -59,8 +59,9 @@ class ExecutionView(APIView):
         execution = queries.execution(correlation_id)
         if execution is None:
             raise not_found(f"execution {correlation_id!r}")
-        actions = queries.actions_of([execution])[execution.id]
-        return Response(serializers.execution_detail(execution, actions, self.links))
+        actions = queries.actions_of([execution])
+        orphans = queries.orphans(actions)
+        return Response(serializers.execution_detail(execution, actions[execution.id], self.links, orphans))
 
 
 class EventListView(APIView):

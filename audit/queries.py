@@ -10,6 +10,7 @@ from django.db.models.functions import StrIndex
 from flows.models import Event, Execution
 from flows.reasons import MOST_EVENTS, events_of_flow
 from packs.models import Action
+from packs.orphans import orphaned_among
 
 ACTION_FIELDS = {"stepId": "step_id", "actionName": "name", "actionPackName": "pack_name"}
 
@@ -67,6 +68,13 @@ def actions_of(found: list[Execution]) -> dict[str, list[Action]]:
     for action in Action.objects.filter(correlation_id__in=list(by_id)).order_by("id"):
         by_id[action.correlation_id].append(action)
     return by_id
+
+
+def orphans(actions: Mapping[str, list[Action]]) -> set[str]:
+    """The ids of those that wait though no registered pack could take them. One query, none where nothing waits."""
+    waiting = [action for some in actions.values() for action in some if action.waiting]
+    lost = orphaned_among((action.pack_name, action.label_key) for action in waiting)
+    return {action.id for action in waiting if (action.pack_name, action.label_key) in lost}
 
 
 def execution(correlation_id: str) -> Execution | None:

@@ -1,6 +1,6 @@
 """Executions and events as the audit shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -50,6 +50,13 @@ class AttemptSchema(serializers.Serializer[Any]):
     result = EventSchema()
 
 
+class WaitsForSchema(serializers.Serializer[Any]):
+    """What an action waits for in vain: there is no registered pack of this name with its `packLabels`."""
+
+    pack = serializers.CharField()
+    orphaned = serializers.BooleanField()
+
+
 class ActionSchema(serializers.Serializer[Any]):
     """An action: what was asked of which pack, why, and what came of it."""
 
@@ -68,6 +75,7 @@ class ActionSchema(serializers.Serializer[Any]):
     trigger = EventSchema()
     result = EventSchema(required=False)
     history = AttemptSchema(many=True, required=False)
+    waitsFor = WaitsForSchema(required=False)  # noqa: N815
 
 
 class StepErrorSchema(serializers.Serializer[Any]):
@@ -153,13 +161,15 @@ class EventList(serializers.Serializer[Any]):
     links = LinkSerializer(many=True)
 
 
-def execution_detail(execution: Execution, actions: Sequence[Action], links: Links) -> dict[str, Any]:
-    """`ExecutionSchema` of an execution."""
+def execution_detail(
+    execution: Execution, actions: Sequence[Action], links: Links, orphans: Container[str] = ()
+) -> dict[str, Any]:
+    """`ExecutionSchema` of an execution; `orphans` are ids of actions that no registered pack could take."""
     document = execution.version.document
     steps = [{"id": f"step-{place}", **step} for place, step in enumerate(document.get("steps", []), start=1)]
     shown = {key: document[key] for key in ("name", "description", "labels") if key in document}
     shown |= {"uuid": execution.version_id, "correlationId": execution.id, "steps": steps}
-    shown["actions"] = {action.step_id: action_detail(action) for action in actions}
+    shown["actions"] = {action.step_id: action_detail(action, orphaned=action.id in orphans) for action in actions}
     if execution.errors:
         shown["errors"] = execution.errors
     if execution.state == ExecutionState.CANCELLED:
@@ -169,7 +179,7 @@ def execution_detail(execution: Execution, actions: Sequence[Action], links: Lin
     return shown | {"links": [links.to("self", "v1", "audit", "flows", execution.id)]}
 
 
-def action_detail(action: Action) -> dict[str, Any]:
+def action_detail(action: Action, *, orphaned: bool = False) -> dict[str, Any]:
     """`ActionSchema` of an action: what is empty is left out, as in the original."""
     states = [_state(entry) for entry in action.states]
     optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.history}
@@ -186,6 +196,8 @@ def action_detail(action: Action) -> dict[str, Any]:
         "stepId": action.step_id,
         "trigger": action.trigger,
     }
+    if orphaned:
+        shown["waitsFor"] = {"pack": action.pack_name, "orphaned": True}
     return shown | ({"result": action.result} if action.result else {})
 
 

@@ -22,7 +22,7 @@ ROOMS = (
     ("flyte_site", "ids times fields slices environment secret_key logs settings masking models changes periodic rest"),
     ("flyte_site", "auth console templatetags admin"),
     ("datastore", "models lookup content saving serializers api forms admin apps"),
-    ("packs", "models wakeups waiting queue registry serializers api webapi tasks admin management apps"),
+    ("packs", "models wakeups waiting queue orphans registry serializers api webapi tasks admin management apps"),
     ("flows", "lang cases document drawing models saving steps judging kept engine dry_run control reasons"),
     ("flows", "serializers trying version_api api tasks expiry forms admin management apps"),
     ("audit", "queries serializers api admin apps"),

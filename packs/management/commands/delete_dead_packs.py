@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from packs.tasks import delete_dead_packs
+from packs.tasks import delete_dead_packs, orphaned_without_dead_packs
 
 
 class Command(BaseCommand):
@@ -20,5 +20,11 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only tell how many there are")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        count = delete_dead_packs(dry_run=options["dry_run"])
-        self.stdout.write(f"{count} packs {'would be' if options['dry_run'] else 'were'} deleted")
+        dry_run = options["dry_run"]
+        count = delete_dead_packs(dry_run=dry_run)
+        self.stdout.write(f"{count} packs {'would be' if dry_run else 'were'} deleted")
+        left = orphaned_without_dead_packs()
+        if left.count:
+            least = "at least " if left.bounded else ""
+            verb = "would wait" if dry_run else "wait"
+            self.stdout.write(f"{least}{left.count} actions {verb} for packs that are not registered")

@@ -1,0 +1,122 @@
+"""What waits for packs that are not there: found group by group, bounded, and by the index of what waits."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from packs import orphans
+from packs.models import Action, Pack
+from packs.orphans import Orphans, orphaned, orphaned_among
+from tests.packs.actions import waiting
+from tests.site.shape import register_pack
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def found() -> list[tuple[str, dict[str, str], int]]:
+    return [(group.pack_name, dict(group.labels), group.count) for group in orphaned().groups]
+
+
+def test_where_nothing_waits_nothing_is_orphaned() -> None:
+    assert (orphaned().groups, orphaned().count, orphaned().bounded) == ([], 0, False)
+
+
+def test_what_no_registered_pack_could_take_is_found_by_name_and_labels() -> None:
+    register_pack("A", env="prod", az="b")
+    register_pack("B", env="dev")
+    for name, labels in (("A", {}), ("A", {"env": "prod"}), ("A", {"env": "dev"}), ("B", {"env": "prod"}), ("a", {})):
+        waiting(name, labels=labels)
+    waiting("B", labels={"env": "prod"})
+    assert found() == [("A", {"env": "dev"}, 1), ("B", {"env": "prod"}, 2), ("a", {}, 1)]
+
+
+def test_those_that_wait_longest_come_first_with_the_time_of_their_oldest() -> None:
+    for name, minutes in (("young", 1), ("old", 60), ("old", 3), ("middle", 30)):
+        action = waiting(name)
+        Action.objects.filter(id=action.id).update(ready_at=timezone.now() - timedelta(minutes=minutes))
+    groups = orphaned().groups
+    assert [group.pack_name for group in groups] == ["old", "middle", "young"]
+    oldest = Action.objects.filter(pack_name="old").order_by("ready_at").first()
+    assert oldest
+    assert groups[0] == Orphans("old", {}, 2, oldest.ready_at)
+
+
+def test_what_is_taken_or_done_is_not_orphaned_and_what_waits_for_a_retry_is() -> None:
+    later, taken = waiting("later"), waiting("taken")
+    Action.objects.filter(id=taken.id).update(waiting=False, state="PENDING")
+    Action.objects.filter(id=later.id).update(ready_at=timezone.now() + timedelta(hours=1))
+    assert found() == [("later", {}, 1)]
+
+
+def test_a_pack_that_comes_back_ends_it() -> None:
+    waiting("Wrk", labels={"env": "x"})
+    pack = register_pack("Wrk", env="x", more="y")
+    assert found() == []
+    pack.delete()
+    assert found() == [("Wrk", {"env": "x"}, 1)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "told"), [("MOST_COUNTED", 3, 5), ("MOST_TOLD", 1, 3), ("MOST_GROUPS", 2, 4)]
+)
+def test_beyond_its_bounds_it_says_that_there_may_be_more(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: int
+) -> None:
+    for name, env in (("A", "1"), ("A", "1"), ("A", "1"), ("B", "1"), ("B", "2")):
+        waiting(name, labels={"env": env})
+    assert (orphaned().count, orphaned().bounded) == (5, False)
+    monkeypatch.setattr(orphans, limit, value)
+    assert (orphaned().count, orphaned().bounded) == (told, True)
+
+
+def test_with_many_names_all_packs_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphans, "MOST_NAMES", 1)
+    register_pack("A")
+    register_pack("Other")
+    assert orphaned_among([("A", "{}"), ("B", "{}")]) == {("B", "{}")}
+
+
+@pytest.mark.database
+def test_it_takes_three_queries_however_much_waits() -> None:
+    for name in ("A", "B", "C"):
+        for label in ("x", "y"):
+            for _ in range(3):
+                waiting(name, labels={"env": label})
+    register_pack("A", env="x")
+    with CaptureQueriesContext(connection) as queries:
+        assert len(orphaned().groups) == 5
+    assert len(queries) == 3
+    with CaptureQueriesContext(connection) as queries:
+        assert orphaned_among([]) == set()
+    assert len(queries) == 0
+
+
+@pytest.mark.database
+def test_it_goes_by_the_index_of_what_waits() -> None:
+    waiting("A")
+    with CaptureQueriesContext(connection) as queries:
+        orphaned()
+    for query in (queries[0]["sql"], queries[2]["sql"]):
+        steps = [step for step in plan(query) if "packs_action" in step]
+        assert steps
+        assert all("waiting_actions" in step for step in steps), steps
+
+
+def plan(query: str) -> Iterator[str]:
+    """What the database would read, step by step; PostgreSQL is told that the table is large."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {'QUERY PLAN' if connection.vendor == 'sqlite' else ''} {query}")
+        yield from (str(row[-1]) for row in cursor.fetchall())
+
+
+def test_packs_may_be_left_out_of_account() -> None:
+    register_pack("A")
+    waiting("A")
+    assert orphaned().groups == []
+    assert orphaned(Pack.objects.exclude(name="A")).count == 1
