@@ -4,12 +4,11 @@ from django.utils import timezone
 
 from flows import engine
 from flows.models import ReceivedKey
+from flyte_site.slices import delete_in_slices
 from packs import queue
 
 # Bounded, so that one round can't take all day; the next goes on.
 LEASES_A_ROUND = 500
-KEYS_A_SLICE = 500
-SLICES_A_ROUND = 200
 
 
 def end_leases(*, dry_run: bool = False) -> int:
@@ -25,10 +24,4 @@ def forget_idempotency_keys(*, dry_run: bool = False) -> int:
     old = ReceivedKey.objects.filter(received_at__lte=timezone.now() - engine.KEY_LIFE).order_by("pk")
     if dry_run:
         return old.count()
-    forgotten = 0
-    for _ in range(SLICES_A_ROUND):
-        keys = list(old.values_list("pk", flat=True)[:KEYS_A_SLICE])
-        if not keys:
-            break
-        forgotten += ReceivedKey.objects.filter(pk__in=keys).delete()[0]
-    return forgotten
+    return delete_in_slices(old)

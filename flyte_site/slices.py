@@ -1,5 +1,6 @@
 """Deleting many rows without keeping others from their work."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,19 +9,24 @@ from django.db.models import QuerySet
 
 SLICE = 500
 SLICES_A_ROUND = 200
+MOST_PAUSE_SECONDS = 0.1
 
 
 def slices(doomed: "QuerySet[Any]", size: int = SLICE, most: int = SLICES_A_ROUND) -> Iterator[list[Any]]:
     """Primary keys of `doomed`, in its order, `size` at a time, read anew for each slice; at most `most` slices.
 
-    Whoever takes a slice deletes it before the next is read; it ends where a slice could not be deleted.
+    Whoever takes a slice deletes it before the next is read; it ends where a slice could not be deleted. Between two
+    slices is a pause about as long as the last one took: SQLite lets one write at a time, and those that wait only look
+    now and then whether it is their turn.
     """
     last: list[Any] = []
     for _ in range(most):
         keys = list(doomed.values_list("pk", flat=True)[:size])
         if not keys or keys == last:
             return
+        began = time.monotonic()
         yield keys
+        time.sleep(min(time.monotonic() - began, MOST_PAUSE_SECONDS))
         last = keys
 
 

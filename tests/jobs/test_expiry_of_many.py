@@ -1,0 +1,131 @@
+"""Two hundred thousand actions whose time is over go slice by slice, and the API answers in between."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, models
+from django.test import Client
+from django.utils import timezone
+
+from flows.expiry import EXECUTIONS_A_SLICE, expire_executions
+from flows.models import Execution, FlowVersion
+from flyte_site.slices import SLICE
+from packs.models import Action
+from tests.flows import builders as b
+from tests.jobs.statements import deleted_by_transaction
+from tests.packs.actions import waiting
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+EXECUTIONS = 18_000
+ACTIONS_OF_EACH = 10
+OWNERLESS = 20_000
+
+PATIENCE = 120.0
+# The callers are in the process that expires, and shall not be what keeps it busy.
+BETWEEN_SECONDS = 0.05
+
+
+def copies(row: models.Model, count: int, **changes: str) -> None:
+    """Adds copies of a row in one statement; `changes` are SQL for columns that differ, where `n` counts from 0."""
+    table = row._meta.db_table
+    names = [field.column for field in row._meta.concrete_fields]
+    values = ", ".join(changes.get(name, f'{table}."{name}"') for name in names)
+    quoted = ", ".join(f'"{name}"' for name in names)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({quoted}) "
+            "WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < %s) "
+            f"SELECT {values} FROM numbers, {table} WHERE {table}.id = %s",
+            [count, row.pk],
+        )
+
+
+def numbered(number: str, kind: int) -> str:
+    """SQL for an id of 24 digits, older than any that the server makes now."""
+    return f"'00000000{kind}' || CAST(100000000000000 + {number} AS text)"
+
+
+def an_old_world() -> None:
+    """What ended long ago: executions with their actions, and actions of none."""
+    long_ago = timezone.now() - timedelta(days=900)
+    version = FlowVersion.objects.create(flow_name="old", document={})
+    times = {"started_at": long_ago, "changed_at": long_ago}
+    execution = Execution.objects.create(
+        flow_name="old", version=version, event_id="0", latest_action_id="0", state="succeeded", **times
+    )
+    copies(execution, EXECUTIONS, id=numbered("n", 1))
+    action = waiting("Old")
+    Action.objects.filter(id=action.id).update(waiting=False, state="SUCCESS", finished_at=long_ago)
+    copies(
+        action,
+        EXECUTIONS * ACTIONS_OF_EACH,
+        id=numbered("n", 2),
+        correlation_id=numbered(f"n / {ACTIONS_OF_EACH}", 1),
+        step_id=f"CAST(n %% {ACTIONS_OF_EACH} AS text)",
+    )
+    copies(action, OWNERLESS, id=numbered("n", 3), correlation_id=numbered("n", 4))
+    Execution.objects.filter(id=execution.id).delete()
+    Action.objects.filter(id=action.id).delete()
+
+
+class Caller:
+    """Calls the API again and again in a thread of its own; notes after how many slices each answer came."""
+
+    def __init__(self, slices: Callable[[], int]) -> None:
+        self.slices = slices
+        self.answers: list[tuple[str, int, int]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            while not self._over.wait(BETWEEN_SECONDS):
+                self._call("event", "POST", "/v1/packs/Src/events", {"event": "Go"})
+                self._call("take", "POST", "/v1/packs/Wrk/actions/take")
+                self._call("audit", "GET", "/v1/audit/flows?limit=5")
+        finally:
+            connection.close()
+
+    def _call(self, name: str, method: str, path: str, body: Any = "") -> None:
+        response = Client(raise_request_exception=False).generic(
+            method, path, json.dumps(body) if body else "", "application/json"
+        )
+        self.answers.append((name, response.status_code, self.slices()))
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            self._thread.join(PATIENCE)
+
+
+def test_two_hundred_thousand_actions_go_in_slices_between_which_the_api_answers() -> None:
+    an_old_world()
+    assert Action.objects.count() == EXECUTIONS * ACTIONS_OF_EACH + OWNERLESS == 200_000
+    b.pack("Src")
+    b.pack("Wrk")
+    b.save(b.step())
+    with deleted_by_transaction() as transactions:
+        caller = Caller(lambda: len(transactions))
+        with caller.calling():
+            expired = expire_executions()
+    assert expired == EXECUTIONS + OWNERLESS
+    slice_of_executions = Counter(flows_execution=EXECUTIONS_A_SLICE, packs_action=EXECUTIONS_A_SLICE * ACTIONS_OF_EACH)
+    assert transactions == [slice_of_executions] * (EXECUTIONS // EXECUTIONS_A_SLICE) + [
+        Counter(packs_action=SLICE)
+    ] * (OWNERLESS // SLICE)
+    between = Counter(name for name, _, slices in caller.answers if 0 < slices < len(transactions))
+    # Without pauses between the slices few of them come through on SQLite.
+    assert min(between[name] for name in ("event", "take", "audit")) >= len(transactions) // 10
+    assert {(name, status) for name, status, _ in caller.answers} == {("event", 202), ("take", 200), ("audit", 200)}
+    assert not Action.objects.filter(flow_name="old").exists()
