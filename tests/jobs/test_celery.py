@@ -5,6 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -19,15 +20,32 @@ from tests.private_redis import PrivateRedis, private_redis
 from tests.server import fresh_database, server_environment
 from tests.site.processes import manage
 
-OLD_KEYS = 7
+# What is there for each job to do, once.
+DOABLE = {"end_leases": 3, "expire_executions": 4, "delete_dead_packs": 5, "forget_idempotency_keys": 7}
 SEED = f"""
 from datetime import timedelta
 from django.utils import timezone
-from flows.models import ReceivedKey
+from flows.models import Execution, ReceivedKey
 from flyte_site.models import JobRun
+from packs.models import Action, Pack
+from tests.flows import builders as b
 long_ago = timezone.now() - timedelta(days=30)
-JobRun.objects.create(name='forget_idempotency_keys', tick=long_ago)
-for number in range({OLD_KEYS}):
+doable = {DOABLE}
+for name in doable:
+    JobRun.objects.create(name=name, tick=long_ago)
+source, worker = b.pack('Src'), b.pack('Wrk')
+b.save(b.step())
+for number in range(doable['expire_executions']):
+    b.tell(source)
+Execution.objects.update(changed_at=long_ago)
+Action.objects.update(waiting=False, state='SUCCESS')
+for number in range(doable['end_leases']):
+    b.tell(source)
+    b.take(worker)
+Action.objects.filter(state='PENDING').update(lease_ends_at=long_ago)
+for number in range(doable['delete_dead_packs']):
+    Pack.objects.create(identity=number, name='Dead', last_seen=long_ago)
+for number in range(doable['forget_idempotency_keys']):
     ReceivedKey.objects.create(pack_identity='P', key=number, digest='', received_at=long_ago)
 """
 
@@ -47,26 +65,41 @@ def migrated(folder: Path, environment: Mapping[str, str], seed: str = "") -> No
 @pytest.mark.acceptance
 def test_two_beats_and_three_workers_do_each_job_once_a_tick(tmp_path: Path, redis: PrivateRedis) -> None:
     with fresh_database(tmp_path) as url, ExitStack() as stack:
-        variables = {"FLYTE_REDIS_URL": redis.url, "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
-        environment = server_environment(url, variables)
+        environment = server_environment(
+            url,
+            {
+                "FLYTE_REDIS_URL": redis.url,
+                "FLYTE_LEASE_CHECK_SECONDS": "1",
+                "FLYTE_TTL_IN_SECONDS": f"{7 * 24 * 3600}",
+                "FLYTE_SHOULD_DELETE_DEAD_PACKS": "true",
+                "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM": f"{datetime.now(UTC) - timedelta(minutes=1):%H:%M}",
+                "TZ": "UTC",
+                "LOGLEVEL": "DEBUG",
+            },
+        )
         migrated(tmp_path, environment, SEED)
         workers = [stack.enter_context(worker_with_a_log_file(tmp_path, environment)) for _ in range(3)]
         beats = [stack.enter_context(running(tmp_path, environment, "beat")) for _ in range(2)]
         for worker in workers:
             worker.wait_for("job_started job=end_leases")
-        forgotten = "job_done job=forget_idempotency_keys"
-        wait_until(lambda: any(worker.said(forgotten) for worker in workers), lambda: forgotten)
+        wait_until(lambda: {job for job, _ in effects(workers)} == set(DOABLE), lambda: f"all of {DOABLE}")
         for process in (*beats, *workers):
             assert process.stop() == 0
         listed = manage("jobs", "--list", folder=tmp_path, environment=environment).stdout
         logs = "".join(worker.log() for worker in workers)
-    assert re.findall(r"job=forget_idempotency_keys count=(\d+)", logs) == [str(OLD_KEYS)]
+    assert sorted(effects(workers)) == sorted(DOABLE.items())
     ticks = Counter(re.findall(r"job_started job=(\w+) tick=(\S+)", logs))
     assert set(ticks.values()) == {1}
-    for name in ("end_leases", "forget_idempotency_keys"):
+    for name in DOABLE:
         runs = re.search(rf"^{name}: .*runs: (\d+)$", listed, re.MULTILINE)
         assert runs
         assert int(runs[1]) == sum(1 for job, _ in ticks if job == name) > 0
+
+
+def effects(workers: list[Running]) -> list[tuple[str, int]]:
+    """Each time that a job found something to do, and how much."""
+    logs = "".join(worker.log() for worker in workers)
+    return [(job, int(count)) for job, count in re.findall(r"job_done job=(\w+) count=([1-9]\d*)", logs)]
 
 
 @contextmanager

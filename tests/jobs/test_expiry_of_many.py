@@ -35,7 +35,7 @@ BETWEEN_SECONDS = 0.05
 def copies(row: models.Model, count: int, **changes: str) -> None:
     """Adds copies of a row in one statement; `changes` are SQL for columns that differ, where `n` counts from 0."""
     table = row._meta.db_table
-    names = [field.column for field in row._meta.concrete_fields]
+    names = [str(field.column) for field in row._meta.concrete_fields]
     values = ", ".join(changes.get(name, f'{table}."{name}"') for name in names)
     quoted = ", ".join(f'"{name}"' for name in names)
     with connection.cursor() as cursor:
