@@ -2,11 +2,13 @@
 
 import re
 import secrets
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from django.test import override_settings
 
 from flyte_site.celery import app, beat_schedule, broker_url, configuration
 from flyte_site.jobs import scheduled_jobs
+from flyte_site.management.commands.beat import STOP_SIGNALS, JobBeat, JobScheduler
 from tests.jobs.processes import Running, running, wait_for_health, wait_until
 from tests.private_postgres import free_port
 from tests.private_redis import PrivateRedis, private_redis
@@ -123,15 +126,42 @@ def test_redis_may_go_away_and_come_back(tmp_path: Path, redis: PrivateRedis) ->
             run.wait_for("job_done job=end_leases")
             redis.stop()
             run.wait_for("consumer: Cannot connect")
-            run.wait_for("Couldn't apply scheduled task")
+            run.wait_for("event=redis_away task=beat")
             registered = httpx.post(f"http://127.0.0.1:{port}/v1/packs", json={"name": "P"}, trust_env=False)
             assert registered.status_code == 201
             done = len(run.said("job_done job=end_leases"))
             redis.start_again()
             run.wait_for("job_done job=end_leases", times=done + 2)
+            run.wait_for("event=redis_back task=beat")
+            assert len(run.said("event=redis_away task=beat")) == 1
+            assert not run.said("Message Error")
             assert not run.said("process_ended")
             assert run.stop() == 0
             assert run.members() == []
+
+
+class Deaf(JobScheduler):
+    """Loses what a signal raised, as Celery does where it comes in the middle of a read."""
+
+    ticks = 0
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        self.ticks += 1
+        assert self.ticks < 3, "beat goes on"
+        with suppress(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
+        return 0.0
+
+
+@pytest.mark.integration
+def test_beat_ends_though_what_the_signal_raised_got_lost() -> None:
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    beat = JobBeat(app=app, quiet=True, loglevel="INFO", scheduler_cls=Deaf)
+    try:
+        beat.start_scheduler()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.acceptance

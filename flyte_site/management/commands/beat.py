@@ -1,8 +1,11 @@
 """`manage.py beat`: Celery's beat, which calls for the periodic jobs."""
 
+import signal
 from typing import Any
 
+import structlog
 from celery.apps.beat import Beat  # type: ignore[import-untyped]
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError, Service  # type: ignore[import-untyped]
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -10,6 +13,47 @@ from django.utils import timezone
 from flyte_site.celery import app
 from flyte_site.jobs import scheduled_jobs
 from flyte_site.periodic.claims import note_jobs
+
+log = structlog.get_logger(__name__)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class JobScheduler(Scheduler):  # type: ignore[misc]
+    """Says once that Redis is away, and that it is back, instead of a traceback for each message."""
+
+    away = False
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            if not self.away:
+                log.warning("redis_away", task="beat", error=str(error)[:200])
+            self.away = True
+        else:
+            if self.away:
+                log.info("redis_back", task="beat")
+            self.away = False
+
+
+class JobBeat(Beat):  # type: ignore[misc]
+    """Ends when it is told to, in whatever moment.
+
+    Celery's own closes its connection in the signal handler and raises `SystemExit`. Where that comes while it reads
+    from Redis, the closed connection makes another exception of it, which beat takes for a message that could not be
+    sent: it would go on for ever.
+    """
+
+    def install_sync_handler(self, service: Service) -> None:
+        def stop(*_: object) -> None:
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            service.stop()
+            raise SystemExit
+
+        for number in STOP_SIGNALS:
+            signal.signal(number, stop)
 
 
 class Command(BaseCommand):
@@ -21,4 +65,4 @@ class Command(BaseCommand):
         if not settings.FLYTE_REDIS_URL:
             raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
         note_jobs(scheduled_jobs(), timezone.now())
-        Beat(app=app, quiet=True, loglevel=settings.LOGLEVEL).run()
+        JobBeat(app=app, quiet=True, loglevel=settings.LOGLEVEL, scheduler_cls=JobScheduler).run()
