@@ -3,31 +3,24 @@
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from flyte_client import Event, Pack
+from tests.packs.polling import PATIENCE, PLACES, Polls, call, register, tell, until, waits, world
 from tests.private_postgres import URL_VARIABLE
 from tests.private_redis import private_redis
 from tests.server import Server, StartServer, running_server
 
 pytestmark = pytest.mark.acceptance
 
-# Generous: only a failing test ever waits this long. More than the longest poll.
-PATIENCE = 60.0
 IDLE_PACKS = 50
-# Two processes of eight threads, of which half may be with polls that wait.
-PLACES = 8
-
-Polls = Callable[..., Future[httpx.Response]]
 
 
 @pytest.fixture(scope="module")
@@ -35,57 +28,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the tests of this module: at DEBUG its log tells when a poll begins to wait."""
     with running_server(tmp_path_factory.mktemp("server"), {"LOGLEVEL": "DEBUG"}) as started:
         yield started
-
-
-@pytest.fixture
-def polls() -> Iterator[Polls]:
-    """Polls in a thread of its own, and returns when the poll waits at the server."""
-    with ThreadPoolExecutor(IDLE_PACKS) as threads:
-
-        def poll(server: Server, pack: str, query: str = "") -> Future[httpx.Response]:
-            before = waits(server, pack)
-            future = threads.submit(call, server, f"/v1/packs/{pack}/actions/take?wait=30{query}")
-            until(lambda: future.done() or waits(server, pack) > before, server)
-            return future
-
-        yield poll
-
-
-def call(server: Server, path: str, body: Any = None, method: str = "POST") -> httpx.Response:
-    """A call on a connection of its own, so that any of the server's processes may get it."""
-    return httpx.request(method, server.url + path, json=body, timeout=PATIENCE, trust_env=False)
-
-
-def waits(server: Server, pack: str) -> int:
-    """How many times a poll of the pack has begun to wait."""
-    return sum(line.endswith(f"event=poll_waits pack={pack}") for line in server.logs().splitlines())
-
-
-def until(condition: Callable[[], object], server: Server) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, server.logs()
-        time.sleep(0.01)
-
-
-def world(server: Server, name: str, **labels: str) -> None:
-    """Registers a pack, and a flow in which an event of it, `Go`, gives packs of that name an action."""
-    register(server, name, **labels)
-    register(server, f"{name}Source")
-    commands: list[dict[str, Any]] = [{"name": "A"}, {"name": "B"}, {"name": "A", "packLabels": {"env": "dev"}}]
-    for number, command in enumerate(commands):
-        event = {"packName": f"{name}Source", "name": f"Go{number}"}
-        step = {"event": event, "command": {"packName": name, **command}}
-        assert call(server, "/v1/flows", {"name": f"{name}{number}", "steps": [step]}).status_code == 201
-
-
-def register(server: Server, name: str, **labels: str) -> None:
-    assert call(server, "/v1/packs", {"name": name, "labels": labels}).status_code == 201
-
-
-def tell(server: Server, name: str, event: int = 0) -> None:
-    """An event that queues an action: 0 of command A, 1 of command B, 2 of A for packs with env=dev."""
-    assert call(server, f"/v1/packs/{name}Source/events", {"event": f"Go{event}"}).status_code == 202
 
 
 def test_an_action_that_comes_while_a_poll_waits_is_given_to_it(server: Server, polls: Polls) -> None:

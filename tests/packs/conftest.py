@@ -1,0 +1,24 @@
+"""Fixtures of the tests of packs."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.packs.polling import MOST_POLLS, Polls, call, until, waits
+from tests.server import Server
+
+
+@pytest.fixture
+def polls() -> Iterator[Polls]:
+    """Polls in a thread of its own, and returns when the poll waits at the server."""
+    with ThreadPoolExecutor(MOST_POLLS) as threads:
+
+        def poll(server: Server, pack: str, query: str = "") -> Future[httpx.Response]:
+            before = waits(server, pack)
+            future = threads.submit(call, server, f"/v1/packs/{pack}/actions/take?wait=30{query}")
+            until(lambda: future.done() or waits(server, pack) > before, server)
+            return future
+
+        yield poll
