@@ -43,10 +43,14 @@ def executions(filters: Mapping[str, str], page: Page) -> list[Execution]:
 def _matching_actions(filters: Mapping[str, str]) -> QuerySet[Action] | None:
     """Actions that the filters ask for; None where no filter is about actions."""
     wanted = {field: filters[name] for name, field in ACTION_FIELDS.items() if filters.get(name)}
-    labels = _labels(filters.get("actionPackLabels", ""))
+    labels = labels_in(filters.get("actionPackLabels", ""))
     if not wanted and not labels:
         return None
-    actions = Action.objects.filter(**wanted)
+    return with_labels(Action.objects.filter(**wanted), labels)
+
+
+def with_labels(actions: QuerySet[Action], labels: Mapping[str, str]) -> QuerySet[Action]:
+    """Those of the actions that ask for packs with all of these labels."""
     for name, value in labels.items():
         pair = f"{json.dumps(name)}:{json.dumps(value)}"
         # A pair stands behind "{" or ","; inside a text both would stand between escaped quotes. Not by `contains`:
@@ -56,7 +60,7 @@ def _matching_actions(filters: Mapping[str, str]) -> QuerySet[Action] | None:
     return actions
 
 
-def _labels(text: str) -> dict[str, str]:
+def labels_in(text: str) -> dict[str, str]:
     """`env:staging,foo:bar` as a mapping; as in the original, what is no pair is passed over."""
     pairs = [part.split(":", 1) for part in text.split(",") if ":" in part]
     return {pair[0].strip(): pair[1].strip() for pair in pairs}

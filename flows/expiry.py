@@ -1,6 +1,6 @@
 """What is forgotten: executions that nothing happened in for long, and versions of flows that nobody needs."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from flows.models import Execution, Flow, FlowVersion
+from flyte_site.ids import least_id
 from flyte_site.slices import delete_in_slices, slices
 from packs.models import Action
 
@@ -49,14 +50,8 @@ def _ownerless(before: datetime) -> "QuerySet[Action]":
     return Action.objects.filter(
         ~Exists(Execution.objects.filter(id=OuterRef("correlation_id"))),
         Q(finished_at=None) | Q(finished_at__lte=before),
-        id__lt=_first_id_after(before),
+        id__lt=least_id(before + timedelta(milliseconds=1)),
     ).order_by("id")
-
-
-def _first_id_after(moment: datetime) -> str:
-    """The least id that can have been made after `moment`: see `flyte_site.ids`."""
-    milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    return f"{max(milliseconds + 1, 0) << 48:024x}"
 
 
 def forget_flow_versions(now: datetime | None = None, *, dry_run: bool = False) -> int:

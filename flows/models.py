@@ -132,8 +132,11 @@ class Execution(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["latest_action_id"], name="executions_by_activity"),
             models.Index(fields=["flow_name", "latest_action_id"], name="executions_of_flow"),
+            models.Index(fields=["state", "latest_action_id"], name="executions_by_state"),
+            models.Index(fields=["replay_of", "id"], name="replays_of_execution"),
+            # What the figures of the last day are counted from, without reading the rows.
             models.Index(
-                fields=["latest_action_id"], condition=Q(state=ExecutionState.FAILED), name="executions_failed"
+                fields=["ended_at", "state"], condition=Q(ended_at__isnull=False), name="executions_that_ended"
             ),
         ]
 

@@ -3,7 +3,10 @@
 import secrets
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _TAIL_BITS = 48
 
 
@@ -33,3 +36,13 @@ def new_id() -> str:
     from a random start. Ids made by one process sort in the order in which they were made; ids of several processes
     sort by time and don't meet."""
     return f"{_clock.next():024x}"
+
+
+def least_id(moment: datetime) -> str:
+    """The least id that can be made in the millisecond of `moment`: ids of earlier ones are less."""
+    return f"{max((moment - _EPOCH) // _MILLISECOND, 0) << _TAIL_BITS:024x}"
+
+
+def made_at(some_id: str) -> datetime:
+    """When an id was made, to the millisecond. Raises `ValueError` for what is no id."""
+    return _EPOCH + (int(some_id, 16) >> _TAIL_BITS) * _MILLISECOND

@@ -1,7 +1,7 @@
 """Times as they stand in the API: RFC 3339, UTC, milliseconds, e.g. `2026-11-21T05:30:28.849Z`."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d{1,6})?\d*([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
@@ -22,3 +22,17 @@ def from_text(text: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("is too far away in time") from None
+
+
+def in_words(length: timedelta) -> str:
+    """A length of time for people, in its two greatest units: `0.4 s`, `45 s`, `3 min 5 s`, `2 h 5 min`, `3 d 4 h`."""
+    seconds = max(length.total_seconds(), 0.0)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s" if seconds >= 0.05 else "0 s"
+    parts: list[str] = []
+    rest = round(seconds)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part)

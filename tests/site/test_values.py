@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flyte_site.ids import new_id
-from flyte_site.times import from_text, to_text
+from flyte_site.ids import least_id, made_at, new_id
+from flyte_site.times import from_text, in_words, to_text
 from packs.models import Action
 from tests.packs.actions import waiting
 
@@ -42,6 +42,39 @@ def test_ids_made_by_several_threads_never_meet() -> None:
     for thread in threads:
         thread.join()
     assert len({one for into in made for one in into}) == 16_000
+
+
+@pytest.mark.unit
+def test_an_id_tells_when_it_was_made_and_a_time_the_least_id_of_it() -> None:
+    moment = datetime(2026, 11, 20, 12, 30, 15, 250999, UTC)
+    assert made_at(least_id(moment)) == moment.replace(microsecond=250000)
+    made = new_id()
+    assert least_id(made_at(made)) <= made < least_id(made_at(made) + timedelta(milliseconds=1))
+    assert least_id(datetime(1960, 1, 1, tzinfo=UTC)) == "0" * 24
+    with pytest.raises(ValueError, match="invalid literal"):
+        made_at("no id")
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0 s"),
+        (0.04, "0 s"),
+        (0.05, "0.1 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (185, "3 min 5 s"),
+        (3_600, "1 h"),
+        (7_505, "2 h 5 min"),
+        (3_605, "1 h"),
+        (86_400 * 3 + 3_600 * 4 + 59, "3 d 4 h"),
+    ],
+)
+def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> None:
+    assert in_words(timedelta(seconds=seconds)) == words
 
 
 @pytest.mark.unit

@@ -1,0 +1,195 @@
+"""Executions and events for people: by many filters, a page at a time, each execution told in a line."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Value
+from django.db.models.functions import Lower, StrIndex
+
+from audit.paging import LOOK_AT, PAGE, Keys, Look, Place, aside, having, page
+from audit.queries import with_labels
+from audit.story import STORY_FIELDS, story
+from flows.models import Event, Execution, FlowVersion
+from packs.models import Action
+
+# A context may be long, and is read whole.
+LOOK_AT_TEXTS = 2_000
+TEXT_LOOKS_BACK = timedelta(hours=24)
+ACTION_INDEXES = (("step_id",), ("name",), ("pack_name",))
+EXECUTION_INDEXES = (("flow_name",), ("state",))
+EVENT_INDEXES = (("pack_name", "name"),)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What executions are asked for; empty is any.
+
+    Step, command, pack, `labels` that it must have, and `text` in the context (big and small letters alike) must hold
+    for one action. Times are when the newest action was queued; with such filters and no flow, the action found.
+    """
+
+    flow: str = ""
+    state: str = ""
+    step: str = ""
+    command: str = ""
+    pack: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def of_action(self) -> dict[str, str]:
+        given = {"step_id": self.step, "name": self.command, "pack_name": self.pack}
+        return {name: value for name, value in given.items() if value}
+
+    @property
+    def of_execution(self) -> dict[str, str]:
+        given = {"flow_name": self.flow, "state": self.state}
+        return {name: value for name, value in given.items() if value}
+
+    @property
+    def about_actions(self) -> bool:
+        return bool(self.of_action or self.labels or self.text)
+
+
+@dataclass(frozen=True)
+class WantedEvents:
+    """What events are asked for; empty is any. Times are those at which they came."""
+
+    pack: str = ""
+    name: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """An execution and its story in a line; `actions` have the fields of the story alone."""
+
+    execution: Execution
+    actions: list[Action]
+    story: str
+
+
+@dataclass(frozen=True)
+class Executions:
+    """A page of executions. `since` is the time that was looked from, where there was one."""
+
+    rows: list[Told]
+    place: Keys
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Events:
+    """A page of events."""
+
+    rows: list[Event]
+    place: Keys
+
+
+def executions(wanted: Wanted, place: Place, now: datetime, size: int = PAGE) -> Executions:
+    """A page of executions, those first whose newest action is the newest; with filters about actions and no flow,
+    those whose found action is. A text without a time is looked for in the last day.
+
+    At most nine queries, whatever there is.
+    """
+    since = wanted.since
+    if wanted.text and since is None:
+        since = (wanted.until or now) - TEXT_LOOKS_BACK
+    by_actions = wanted.about_actions and not wanted.flow
+    look = _look_at_actions(wanted, since) if by_actions else _look_at_executions(wanted, since)
+    keys = page(look, place, size)
+    found = _of_actions(keys.keys) if by_actions else _in_order(Execution.objects, "latest_action_id", keys.keys)
+    return Executions(_told(found, now), keys, since)
+
+
+def events(wanted: WantedEvents, place: Place, size: int = PAGE) -> Events:
+    """A page of events that some flow listened to, newest first. At most five queries."""
+    given = {"pack_name": wanted.pack, "name": wanted.name}
+    equal = {name: value for name, value in given.items() if value}
+    look = Look(Event.objects.all(), "id", equal, EVENT_INDEXES, since=wanted.since, until=wanted.until)
+    keys = page(look, place, size)
+    return Events(_in_order(Event.objects, "id", keys.keys), keys)
+
+
+def _look_at_executions(wanted: Wanted, since: datetime | None) -> Look:
+    def rest(rows: "QuerySet[Any]") -> "QuerySet[Any]":
+        return having(rows, _matching(wanted, OuterRef("id")))
+
+    return Look(
+        Execution.objects.all(),
+        "latest_action_id",
+        wanted.of_execution,
+        EXECUTION_INDEXES,
+        rest if wanted.about_actions else None,
+        since,
+        wanted.until,
+        _look_at(wanted),
+    )
+
+
+def _look_at_actions(wanted: Wanted, since: datetime | None) -> Look:
+    """Actions stand for their executions; where several match, the newest alone does."""
+
+    def rest(rows: "QuerySet[Any]") -> "QuerySet[Any]":
+        newer = _matching(wanted, OuterRef("correlation_id")).filter(id__gt=OuterRef("id"))
+        rows = having(_narrowed(rows, wanted), newer, some=False)
+        if not wanted.state:
+            return rows
+        return having(rows, Execution.objects.filter(id=OuterRef("correlation_id"), state=wanted.state))
+
+    return Look(
+        Action.objects.all(),
+        "id",
+        wanted.of_action,
+        ACTION_INDEXES,
+        rest,
+        since,
+        wanted.until,
+        _look_at(wanted),
+    )
+
+
+def _look_at(wanted: Wanted) -> int:
+    return LOOK_AT_TEXTS if wanted.text else LOOK_AT
+
+
+def _matching(wanted: Wanted, correlation_id: OuterRef) -> "QuerySet[Any]":
+    """Actions of one execution that match, found by the execution: it has few, whatever other index there is."""
+    return _narrowed(aside(Action.objects.filter(correlation_id=correlation_id), wanted.of_action), wanted)
+
+
+def _narrowed(actions: "QuerySet[Any]", wanted: Wanted) -> "QuerySet[Any]":
+    """Those with the labels and the text. A context is kept as JSON in ASCII, and so is looked through in that form."""
+    actions = with_labels(actions, wanted.labels)
+    if not wanted.text:
+        return actions
+    place = StrIndex(Lower("context"), Value(json.dumps(wanted.text)[1:-1].lower()))
+    return actions.alias(text_at=place).filter(text_at__gt=0)
+
+
+def _of_actions(keys: list[str]) -> list[Execution]:
+    owners = dict(Action.objects.filter(id__in=keys).values_list("id", "correlation_id"))
+    return _in_order(Execution.objects, "id", [owners[key] for key in keys if key in owners])
+
+
+def _in_order(rows: Any, name: str, keys: Iterable[str]) -> list[Any]:
+    wanted = list(keys)
+    by_key = {getattr(row, name): row for row in rows.filter(**{f"{name}__in": wanted})}
+    return [by_key[key] for key in wanted if key in by_key]
+
+
+def _told(found: list[Execution], now: datetime) -> list[Told]:
+    """With their versions and actions, one query each."""
+    actions: dict[str, list[Action]] = {execution.id: [] for execution in found}
+    for action in Action.objects.filter(correlation_id__in=list(actions)).only(*STORY_FIELDS).order_by("id"):
+        actions[action.correlation_id].append(action)
+    versions = FlowVersion.objects.only("flow_name", "document").in_bulk({one.version_id for one in found})
+    for execution in found:
+        execution.version = versions[execution.version_id]
+    return [Told(one, actions[one.id], story(one, actions[one.id], now)) for one in found]

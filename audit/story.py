@@ -1,0 +1,69 @@
+"""An execution told in a line: what began it, what each step asked of which pack, and where it stands. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from audit.timeline import Interval, Span, intervals, worked
+from flows.models import Execution
+from flyte_site.times import in_words
+from packs.models import Action, State
+
+MOST = 6
+ARROW = " → "
+
+
+def story(execution: Execution, actions: Sequence[Action], now: datetime) -> str:
+    """E.g. `Slack.ReceivedMessage → deploy (Shell.Shell, SUCCESS 2.1 s) → notify waiting for Slack for 3 min`.
+
+    Steps stand in the order of their queueing; of many, the first and the last are told. Needs the execution's version,
+    and of its actions no more than `STORY_FIELDS`.
+    """
+    told = [_told(action, now) for action in sorted(actions, key=lambda action: action.id)]
+    if len(told) > MOST:
+        told[MOST - 2 : -2] = [f"{len(told) - MOST} more steps" if len(told) > MOST + 1 else "one more step"]
+    errors = [f"{error.get('stepId') or 'the flow'} could not be judged" for error in execution.errors[:2]]
+    return ARROW.join([_beginning(execution, actions), *told, *errors])
+
+
+# What a story needs of an action; contexts, inputs and payloads may be long, and stay where they are.
+STORY_FIELDS = (
+    "correlation_id", "step_id", "pack_name", "name", "state", "states", "attempt", "holder", "ready_at",
+    "triggered_by",
+)  # fmt: skip
+
+
+def _beginning(execution: Execution, actions: Sequence[Action]) -> str:
+    """The event that began it: as the flow's version names it, since a trigger fires on no other."""
+    first = min((action for action in actions if not action.triggered_by), key=lambda action: action.id, default=None)
+    steps = execution.version.document.get("steps", [])
+    for place, step in enumerate(steps, start=1):
+        if first is not None and step.get("id", f"step-{place}") == first.step_id:
+            return f"{step['event']['packName']}.{step['event']['name']}"
+    return "an event"
+
+
+def _told(action: Action, now: datetime) -> str:
+    found = intervals(action)
+    command = f"{action.pack_name}.{action.name}"
+    if action.state == State.NEW:
+        return f"{action.step_id} {_waits(action, found, now)}"
+    if action.state == State.PENDING:
+        return f"{action.step_id} ({command}) with {action.holder} for {_length(found, now)}{_attempt(action)}"
+    if action.state == State.CANCELLED:
+        return f"{action.step_id} ({command}, cancelled)"
+    return f"{action.step_id} ({command}, {action.state} {in_words(worked(found, now))}{_attempt(action)})"
+
+
+def _waits(action: Action, found: Sequence[Interval], now: datetime) -> str:
+    if action.attempt and action.ready_at > now:
+        return f"tried again by {action.pack_name} in {in_words(action.ready_at - now)}"
+    again = f", attempt {action.attempt + 1}" if action.attempt else ""
+    return f"waiting for {action.pack_name} for {_length(found, now)}{again}"
+
+
+def _length(found: Sequence[Interval], now: datetime) -> str:
+    return in_words(found[-1].length(now)) if found and found[-1].span is not Span.ENDED else "0 s"
+
+
+def _attempt(action: Action) -> str:
+    return f", attempt {action.attempt}" if action.attempt > 1 else ""

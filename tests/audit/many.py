@@ -1,0 +1,159 @@
+"""A hundred thousand executions, written by the database itself in a few seconds; the same on both databases.
+
+Executions run a second apart up to `NEWEST`, number 0 the newest. Every one has an action of the step `work`; every
+fourth a second, `tell`. What each is follows from its number, so that tests know what there is to find.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from flows.models import Event, Execution, FlowVersion
+from packs.models import Action
+
+EXECUTIONS = 100_000
+EVENTS = 20_000
+NEWEST = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+VERSION = "0" * 24
+DOCUMENT = {
+    "name": "many",
+    "steps": [
+        {"id": "work", "event": {"packName": "Src", "name": "Go"}, "command": {"packName": "Wrk", "name": "Do"}},
+        {
+            "id": "tell",
+            "dependsOn": ["work"],
+            "event": {"packName": "Wrk", "name": "Done"},
+            "command": {"packName": "Slack", "name": "SendMessage"},
+        },
+    ],
+}
+# Of which numbers: one in so many, from the first on.
+FAILED_EVERY = 100
+RARE_EVERY = 9_000
+LONG_AGO = 95_000  # the one execution of the flow, the state, the step, the command and the pack "old"
+WAITING_EVERY = 50
+
+_NUMBERS = "WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n < {last})"
+
+
+@contextmanager
+def many(count: int = EXECUTIONS, newest: datetime = NEWEST) -> Iterator[None]:
+    """So many executions with their actions and events, committed, and gone again when the block ends."""
+    version = FlowVersion.objects.create(id=VERSION, flow_name="many", document=DOCUMENT)
+    try:
+        write(count, newest)
+        yield
+    finally:
+        for model in (Action, Execution, Event):
+            with connection.cursor() as cursor:
+                cursor.execute(f"DELETE FROM {model._meta.db_table}")
+        version.delete()
+
+
+def write(count: int, newest: datetime) -> None:
+    """The rows, by one statement a table, and what the database's planner wants to know of them."""
+    with connection.cursor() as cursor:
+        for statement in (_executions(count, newest), _actions(count, newest), _seconds(count, newest)):
+            cursor.execute(statement)
+        cursor.execute(_events(min(EVENTS, count), newest))
+        if connection.vendor == "postgresql":
+            for model in (Action, Execution, Event):
+                cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")
+
+
+def id_of(number: int, kind: int = 1, newest: datetime = NEWEST) -> str:
+    """The id of an execution (1), its actions (2, 3) or an event (4) of this number."""
+    return f"{int((newest - timedelta(seconds=number)).timestamp() * 1000):012x}{kind:02x}{number:010x}"
+
+
+def _id(newest: datetime, kind: int) -> str:
+    """`id_of` in SQL, of the number `n`."""
+    milliseconds = f"{int(newest.timestamp() * 1000)} - n * 1000"
+    if connection.vendor == "sqlite":
+        return f"printf('%012x{kind:02x}%010x', {milliseconds}, n)"
+    return f"lpad(to_hex({milliseconds}), 12, '0') || '{kind:02x}' || lpad(to_hex(n), 10, '0')"
+
+
+def _time(newest: datetime, seconds: float = 0) -> str:
+    """The time of the number `n`, and so many seconds after."""
+    after = newest + timedelta(seconds=seconds)
+    if connection.vendor == "sqlite":
+        return f"strftime('%Y-%m-%d %H:%M:%S', {int(after.timestamp())} - n, 'unixepoch')"
+    return f"to_timestamp({after.timestamp()} - n)"
+
+
+def _text(newest: datetime, seconds: float = 0) -> str:
+    """The time as the states of an action have it."""
+    after = newest + timedelta(seconds=seconds)
+    if connection.vendor == "sqlite":
+        return f"strftime('%Y-%m-%dT%H:%M:%S.000Z', {int(after.timestamp())} - n, 'unixepoch')"
+    return f"to_char(to_timestamp({after.timestamp()} - n) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\".000Z\"')"
+
+
+def _pick(old: str, rare: str, common: str) -> str:
+    return f"CASE WHEN n = {LONG_AGO} THEN '{old}' WHEN n % {RARE_EVERY} = 1 THEN '{rare}' ELSE '{common}' END"
+
+
+def _flag(condition: str) -> str:
+    """A condition as a value of the boolean columns."""
+    return f"({condition})" if connection.vendor == "postgresql" else f"CASE WHEN {condition} THEN 1 ELSE 0 END"
+
+
+def _executions(count: int, newest: datetime) -> str:
+    state = f"""CASE WHEN n = {LONG_AGO} THEN 'cancelled' WHEN n % {WAITING_EVERY} = 2 THEN 'running'
+        WHEN n % {FAILED_EVERY} = 0 THEN 'failed' ELSE 'succeeded' END"""
+    ended = f"CASE WHEN n % {WAITING_EVERY} = 2 THEN NULL ELSE {_time(newest, 10)} END"
+    latest = f"CASE WHEN n % 4 = 0 THEN {_id(newest, 3)} ELSE {_id(newest, 2)} END"
+    flow = _pick("old", "rare", "many")
+    return f"""INSERT INTO flows_execution (id, flow_name, version_id, event_id, state, errors, started_at, ended_at,
+            changed_at, replay_of, latest_action_id)
+        {_NUMBERS.format(last=count - 1)}
+        SELECT {_id(newest, 1)}, {flow}, '{VERSION}', {_id(newest, 4)}, {state}, '[]', {_time(newest)}, {ended},
+            {_time(newest, 10)}, '', {latest} FROM counted"""
+
+
+_ACTION = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
+    label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
+    history, states, holder, lease_ends_at) """
+
+
+def _trigger(pack_name: str, event_name: str) -> str:
+    return f'{{"event":"{event_name}","pack":{{"id":"{pack_name}","name":"{pack_name}"}}}}'
+
+
+def _actions(count: int, newest: datetime) -> str:
+    waits = f"n % {WAITING_EVERY} = 2"
+    states = f"""'[{{"value":"NEW","time":"' || {_text(newest)} || '"}}' || CASE WHEN {waits} THEN '' ELSE
+        ',{{"value":"PENDING","time":"' || {_text(newest, 1)} || '"}},{{"value":"SUCCESS","time":"' ||
+        {_text(newest, 3)} || '"}}' END || ']'"""
+    context = f"""'{{"Who":"user ' || n || '"' || CASE WHEN n % {RARE_EVERY} = 1 THEN ',"Word":"Needle"' ELSE '' END
+        || '}}'"""
+    labels = """CASE WHEN n % 1000 = 3 THEN '{"env":"prod"}' ELSE '{}' END"""
+    return f"""{_ACTION} {_NUMBERS.format(last=count - 1)}
+        SELECT {_id(newest, 2)}, {_id(newest, 1)}, {_pick("old", "rare", "many")}, '{VERSION}',
+            {_pick("old", "rare", "work")}, {_pick("old", "Rare", "Wrk")}, {labels}, {labels},
+            {_pick("old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
+            CASE WHEN {waits} THEN 'NEW' ELSE 'SUCCESS' END, {_flag(waits)}, {_time(newest)},
+            CASE WHEN {waits} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL FROM counted"""
+
+
+def _seconds(count: int, newest: datetime) -> str:
+    states = f"""'[{{"value":"NEW","time":"' || {_text(newest, 3)} || '"}},{{"value":"PENDING","time":"' ||
+        {_text(newest, 4)} || '"}}' || CASE WHEN n % 2000 = 0 THEN '' ELSE ',{{"value":"SUCCESS","time":"' ||
+        {_text(newest, 9)} || '"}}' END || ']'"""
+    held = "n % 2000 = 0"
+    return f"""{_ACTION} {_NUMBERS.format(last=count - 1)}
+        SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick("old", "rare", "many")}, '{VERSION}', 'tell', 'Slack', '{{}}',
+            '{{}}', 'SendMessage', 'null', '{{}}', '{_trigger("Wrk", "Done")}', {_id(newest, 2)}, 0, 0,
+            CASE WHEN {held} THEN 'PENDING' ELSE 'SUCCESS' END, {_flag("1 = 0")}, {_time(newest)}, 1, '[]', {states},
+            'Slack', CASE WHEN {held} THEN {_time(newest, 86_400)} ELSE NULL END FROM counted WHERE n % 4 = 0"""
+
+
+def _events(count: int, newest: datetime) -> str:
+    return f"""INSERT INTO flows_event (id, name, pack_identity, pack_name, pack_labels, payload, created_at,
+            received_at, correlation_id, outcomes, heard, payload_bytes)
+        {_NUMBERS.format(last=count - 1)}
+        SELECT {_id(newest, 4)}, {_pick("old", "Rare", "Go")}, 'Src', {_pick("old", "Rare", "Src")}, '{{}}', 'null',
+            {_time(newest)}, {_time(newest)}, '', '[]', {_flag("1 = 1")}, 0 FROM counted"""

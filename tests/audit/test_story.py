@@ -1,0 +1,159 @@
+"""What an execution tells of itself in a line, and how its time was spent."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from audit.story import story
+from audit.timeline import End, Span, intervals, worked
+from flows.models import Execution, FlowVersion
+from flyte_site.times import to_text
+from packs.models import Action
+from tests.flows.builders import document, follower, step
+
+pytestmark = pytest.mark.unit
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+FLOW = document(step(id="deploy"), follower("deploy", id="notify"))
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def action(*states: tuple[str, float], **fields: Any) -> Action:
+    """An action that entered these states so many seconds after the start."""
+    entries = [{"value": value, "time": to_text(at(seconds))} for value, seconds in states]
+    taken = [value for value, _ in states].count("PENDING")
+    plain = {"id": f"{len(states)}", "step_id": "deploy", "pack_name": "Shell", "name": "Run", "ready_at": START}
+    return Action(
+        **{**plain, "states": entries, "state": states[-1][0], "attempt": taken, "holder": "Shell.x", **fields}
+    )
+
+
+def ended(attempt: int, **more: Any) -> dict[str, Any]:
+    return {"attempt": attempt, "packId": "Shell.gone", "time": "", "result": {}, **more}
+
+
+def told(*actions: Action, now: float = 0, errors: list[Any] | None = None, flow: dict[str, Any] = FLOW) -> str:
+    version = FlowVersion(document=flow)
+    return story(Execution(version=version, errors=errors or []), actions, at(now))
+
+
+def spans(one: Action) -> list[tuple[str, int, str, float]]:
+    """Span, attempt, end and seconds of each interval, 100 seconds after the start."""
+    return [
+        (found.span.value, found.attempt, found.ended_with.value, found.length(at(100)).total_seconds())
+        for found in intervals(one)
+    ]
+
+
+def test_what_is_done_waited_and_was_held() -> None:
+    assert spans(action(("NEW", 0), ("PENDING", 2), ("SUCCESS", 5))) == [
+        ("waiting", 1, "taken", 2),
+        ("held", 1, "SUCCESS", 3),
+    ]
+
+
+def test_what_waits_still_waits_till_now() -> None:
+    (only,) = intervals(action(("NEW", 40)))
+    assert (only.span, only.end, only.ended_with, only.length(at(100))) == (
+        Span.WAITING, None, End.OPEN, timedelta(seconds=60),
+    )  # fmt: skip
+
+
+def test_what_is_held_is_held_till_now() -> None:
+    assert spans(action(("NEW", 0), ("PENDING", 10)))[-1] == ("held", 1, "", 90)
+
+
+def test_each_attempt_has_its_own_intervals_and_its_own_holder() -> None:
+    tried = action(
+        ("NEW", 0), ("PENDING", 1), ("NEW", 3), ("PENDING", 6), ("NEW", 10), ("PENDING", 15), ("FATAL", 21),
+        history=[ended(1), ended(2, leaseEnded=True), ended(3, late=True)],
+    )  # fmt: skip
+    assert spans(tried) == [
+        ("waiting", 1, "taken", 1),
+        ("held", 1, "tried again", 2),
+        ("waiting", 2, "taken", 3),
+        ("held", 2, "lease ended", 4),
+        ("waiting", 3, "taken", 5),
+        ("held", 3, "FATAL", 6),
+    ]
+    assert [one.holder for one in intervals(tried) if one.span is Span.HELD] == ["Shell.gone", "Shell.gone", "Shell.x"]
+    assert worked(intervals(tried), START) == timedelta(seconds=12)
+
+
+def test_a_step_that_somebody_retried_had_ended_in_between() -> None:
+    assert spans(action(("NEW", 0), ("PENDING", 1), ("FATAL", 2), ("NEW", 50)))[2:] == [
+        ("ended", 1, "tried again", 48),
+        ("waiting", 2, "", 50),
+    ]
+
+
+def test_what_was_cancelled_ended_there_waiting_or_held() -> None:
+    assert spans(action(("NEW", 0), ("CANCELLED", 4))) == [("waiting", 1, "CANCELLED", 4)]
+    assert spans(action(("NEW", 0), ("PENDING", 1), ("CANCELLED", 4)))[-1] == ("held", 1, "CANCELLED", 3)
+
+
+def test_a_clock_that_runs_behind_makes_no_time_negative() -> None:
+    assert spans(action(("NEW", 5), ("PENDING", 3), ("SUCCESS", 2))) == [
+        ("waiting", 1, "taken", 0),
+        ("held", 1, "SUCCESS", 0),
+    ]
+
+
+DONE = action(("NEW", 0), ("PENDING", 1), ("SUCCESS", 3.1))
+
+
+@pytest.mark.parametrize(
+    ("second", "now", "end"),
+    [
+        (action(("NEW", 4), step_id="notify", pack_name="Slack", id="9"), 184, "notify waiting for Slack for 3 min"),
+        (
+            action(("NEW", 4), ("PENDING", 5), step_id="notify", id="9"),
+            17,
+            "notify (Shell.Run) with Shell.x for 12 s",
+        ),
+        (
+            action(("NEW", 4), ("PENDING", 5), ("NEW", 6), step_id="notify", id="9", ready_at=at(30)),
+            10,
+            "notify tried again by Shell in 20 s",
+        ),
+        (
+            action(("NEW", 4), ("PENDING", 5), ("NEW", 6), step_id="notify", id="9", ready_at=at(7)),
+            16,
+            "notify waiting for Shell for 10 s, attempt 2",
+        ),
+        (action(("NEW", 4), ("CANCELLED", 5), step_id="notify", id="9"), 9, "notify (Shell.Run, cancelled)"),
+        (
+            action(("NEW", 4), ("PENDING", 5), ("NEW", 6), ("PENDING", 7), ("FATAL", 8), step_id="notify", id="9"),
+            9,
+            "notify (Shell.Run, FATAL 2.0 s, attempt 2)",
+        ),
+    ],
+)
+def test_an_execution_is_told_in_a_line(second: Action, now: float, end: str) -> None:
+    second.triggered_by = "3"
+    assert told(DONE, second, now=now) == f"Src.Go → deploy (Shell.Run, SUCCESS 2.1 s) → {end}"
+
+
+def test_of_many_steps_the_first_and_the_last_are_told() -> None:
+    many = [action(("NEW", 0), ("CANCELLED", 1), step_id=f"s{n}", id=f"{n:02}") for n in range(1, 31)]
+    shown = [f"s{n} (Shell.Run, cancelled)" for n in (1, 2, 3, 4, 29, 30)]
+    assert told(*many).split(" → ") == ["an event", *shown[:4], "24 more steps", *shown[4:]]
+
+
+def test_errors_end_the_story() -> None:
+    assert told(DONE, errors=[{"stepId": "notify"}, {"stepId": ""}]).endswith(
+        " → notify could not be judged → the flow could not be judged"
+    )
+
+
+def test_a_step_without_an_id_is_known_by_its_place() -> None:
+    unnamed = action(("NEW", 0), step_id="step-1")
+    assert told(unnamed, flow=document(step())) == "Src.Go → step-1 waiting for Shell for 0 s"
+
+
+def test_an_execution_whose_actions_are_gone_has_little_to_tell() -> None:
+    assert told() == "an event"
