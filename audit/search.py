@@ -74,6 +74,11 @@ class Told:
     actions: list[Action]
     story: str
 
+    @property
+    def took(self) -> timedelta | None:
+        """How long it ran; None while it does."""
+        return self.execution.ended_at - self.execution.started_at if self.execution.ended_at else None
+
 
 @dataclass(frozen=True)
 class Executions:

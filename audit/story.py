@@ -62,7 +62,7 @@ def _waits(action: Action, found: Sequence[Interval], now: datetime) -> str:
 
 
 def _length(found: Sequence[Interval], now: datetime) -> str:
-    return in_words(found[-1].length(now)) if found and found[-1].span is not Span.ENDED else "0 s"
+    return in_words(found[-1].length(now)) if found and found[-1].span is not Span.ENDED else "0 ms"
 
 
 def _attempt(action: Action) -> str:

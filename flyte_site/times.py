@@ -25,10 +25,12 @@ def from_text(text: str) -> datetime:
 
 
 def in_words(length: timedelta) -> str:
-    """A length of time for people, in its two greatest units: `0.4 s`, `45 s`, `3 min 5 s`, `2 h 5 min`, `3 d 4 h`."""
+    """A length of time for people, in its two greatest units: `45 ms`, `2.1 s`, `3 min 5 s`, `3 d 4 h`."""
     seconds = max(length.total_seconds(), 0.0)
+    if seconds < 0.9995:
+        return f"{round(seconds * 1000)} ms"
     if seconds < 9.95:
-        return f"{seconds:.1f} s" if seconds >= 0.05 else "0 s"
+        return f"{seconds:.1f} s"
     parts: list[str] = []
     rest = round(seconds)
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):

@@ -7,11 +7,22 @@
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = before; }, 1500);
   };
+  const placeOf = (details) => `${details.closest("[id]")?.id} ${details.querySelector("summary").textContent}`;
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy], [data-open], [data-close]");
     if (!button) return;
     if (button.dataset.copy) copy(button);
     if (button.dataset.open) document.getElementById(button.dataset.open).showModal();
     if (button.hasAttribute("data-close")) button.closest("dialog").close();
+  });
+  // What people have folded open stays so where a part of the page is replaced.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", () => {
+    opened = [...document.querySelectorAll("details[open]")].map(placeOf);
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    document.querySelectorAll("details:not([open])").forEach((details) => {
+      if (opened.includes(placeOf(details))) details.open = true;
+    });
   });
 })();

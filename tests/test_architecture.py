@@ -25,7 +25,11 @@ ROOMS = (
     ("packs", "models wakeups waiting queue orphans registry serializers api webapi tasks admin management apps"),
     ("flows", "lang cases document drawing models saving steps judging kept engine dry_run control reasons"),
     ("flows", "serializers trying version_api api tasks expiry forms admin management apps"),
-    ("audit", "queries paging timeline story search figures serializers api admin apps"),
+    (
+        "audit",
+        "queries paging timeline story search figures serializers api filters bars shown execution_pages event_pages",
+    ),
+    ("audit", "admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor management urls"),
 )
 ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "manage"]

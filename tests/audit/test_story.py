@@ -152,7 +152,7 @@ def test_errors_end_the_story() -> None:
 
 def test_a_step_without_an_id_is_known_by_its_place() -> None:
     unnamed = action(("NEW", 0), step_id="step-1")
-    assert told(unnamed, flow=document(step())) == "Src.Go → step-1 waiting for Shell for 0 s"
+    assert told(unnamed, flow=document(step())) == "Src.Go → step-1 waiting for Shell for 0 ms"
 
 
 def test_an_execution_whose_actions_are_gone_has_little_to_tell() -> None:

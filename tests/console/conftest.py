@@ -14,7 +14,7 @@ def signed_on(db: None) -> SignedOn:
     """A browser in which somebody with a role is signed on; '' is somebody with none."""
 
     def sign_on(role: str) -> Client:
-        user = User.objects.create_user(role or "nobody", password="well kept")
+        user = User.objects.create_user(role or "nobody")
         if role:
             user.groups.add(Group.objects.get(name=role))
         client = Client()

@@ -59,9 +59,10 @@ def test_an_id_tells_when_it_was_made_and_a_time_the_least_id_of_it() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (-1, "0 s"),
-        (0.04, "0 s"),
-        (0.05, "0.1 s"),
+        (-1, "0 ms"),
+        (0.0449, "45 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
         (9.94, "9.9 s"),
         (9.96, "10 s"),
         (59.4, "59 s"),

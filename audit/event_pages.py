@@ -1,0 +1,61 @@
+"""The console's pages of events: what came, and why it did or did not start something."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_GET
+
+from audit.execution_pages import address, around, is_id, must_have, page_links, place_in
+from audit.filters import EventFilters
+from audit.paging import LOOK_AT
+from audit.search import events
+from flows.models import Event
+from flows.reasons import why
+from flyte_site.masking import masked
+
+MAY_SEE = "flows.view_event"
+
+
+@require_GET
+def event_list(request: HttpRequest) -> HttpResponse:
+    """Events that flows listened to, each with what they made of it."""
+    must_have(request, MAY_SEE)
+    form = EventFilters(request.GET)
+    found = events(form.wanted(), place_in(request))
+    values = {
+        "title": "Events",
+        "form": form,
+        "filtered": bool(form.asked()),
+        "rows": [(event, [_summary(flow) for flow in event.outcomes]) for event in found.rows],
+        "links": page_links(request, found.place),
+        "looked_to": found.place.looked_to,
+        "looked_at": LOOK_AT,
+        "flows_url": address("flows_flow_changelist"),
+    }
+    return TemplateResponse(request, "console/events.html", around(request, **values))
+
+
+@require_GET
+def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
+    """One event."""
+    must_have(request, MAY_SEE)
+    event = Event.objects.filter(id=event_id).first() if is_id(event_id) else None
+    if event is None:
+        raise Http404
+    values = {
+        "title": f"{event.pack_name}.{event.name}",
+        "event": event,
+        "payload": masked(event.payload),
+        "flows": [{**flow, **_summary(flow)} for flow in event.outcomes],
+        "hints": why(event),
+    }
+    return TemplateResponse(request, "console/event.html", around(request, **values))
+
+
+def _summary(flow: dict[str, Any]) -> dict[str, Any]:
+    """What a flow made of an event, in a word: the outcome that says most, `fired` before all others."""
+    outcomes = [step["outcome"] for step in flow["steps"]]
+    said = next((one for one in ("fired", "error", "criteria", "labels") if one in outcomes), "nothing")
+    words = {"criteria": "criteria false", "labels": "other labels"}
+    return {"name": flow["flow"], "said": said, "words": words.get(said, said), "execution": flow.get("correlationId")}

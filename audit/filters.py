@@ -1,0 +1,83 @@
+"""What people ask for on the lists of executions and events: forms that are read from an address."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from audit.queries import labels_in
+from audit.search import Wanted, WantedEvents
+from flows.models import ExecutionState
+
+STATES = [("", "any"), *((str(state), str(state)) for state in ExecutionState)]
+LONGEST = 255
+
+
+class TimeField(forms.DateTimeField):
+    """A time in UTC, to the minute."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label=label, required=False)
+
+
+def _text(label: str, placeholder: str = "") -> forms.CharField:
+    attributes = {"placeholder": placeholder} if placeholder else {}
+    return forms.CharField(
+        label=label, required=False, max_length=LONGEST, widget=forms.TextInput(attrs={"size": "14", **attributes})
+    )
+
+
+class Filters(forms.Form):
+    """A filter form: every field may be empty, and a field that is wrong is told and counts as empty."""
+
+    use_required_attribute = False
+
+    def asked(self) -> dict[str, Any]:
+        """What was given and is right, by field."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        since, until = given.get("since"), given.get("until")
+        if since and until and until <= since:
+            self.add_error("until", ValidationError("must be after the time in From"))
+        return given
+
+
+class ExecutionFilters(Filters):
+    """Filters of executions."""
+
+    flow = _text("Flow")
+    state = forms.ChoiceField(label="State", required=False, choices=STATES)
+    pack = _text("Pack")
+    command = _text("Command")
+    step = _text("Step")
+    labels = _text("Pack labels", "env:prod, az:b")
+    text = _text("Text in context")
+    since = TimeField("From (UTC)")
+    until = TimeField("Until (UTC)")
+
+    def clean_labels(self) -> dict[str, str]:
+        given = self.cleaned_data["labels"]
+        found = labels_in(given)
+        if given.strip() and not found:
+            raise ValidationError("must be pairs such as env:prod, az:b")
+        return found
+
+    def wanted(self) -> Wanted:
+        return Wanted(**self.asked())
+
+
+class EventFilters(Filters):
+    """Filters of events."""
+
+    pack = _text("Pack")
+    name = _text("Event")
+    since = TimeField("From (UTC)")
+    until = TimeField("Until (UTC)")
+
+    def wanted(self) -> WantedEvents:
+        return WantedEvents(**self.asked())

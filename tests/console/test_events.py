@@ -1,0 +1,105 @@
+"""The console's pages of events: what came, and why it did or did not start something."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from flows.models import Event
+from packs.models import Pack
+from tests.console.conftest import SignedOn
+from tests.console.test_executions import text_of
+from tests.flows import builders as b
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST = "/admin/flows/event/"
+
+
+@pytest.fixture
+def viewer(signed_on: SignedOn) -> Client:
+    return signed_on("viewer")
+
+
+@pytest.fixture
+def source() -> Pack:
+    return b.pack("Src", env="x")
+
+
+def told(viewer: Client) -> str:
+    """The page of the newest event."""
+    newest = Event.objects.order_by("-id")[0]
+    return text_of(viewer.get(f"{LIST}{newest.id}/"))
+
+
+def test_with_no_event_the_list_says_what_would_be_there(viewer: Client) -> None:
+    assert "No event is kept yet" in text_of(viewer.get(LIST))
+    assert "No event matches" in text_of(viewer.get(f"{LIST}?pack=x"))
+
+
+def test_an_event_is_a_line_with_what_each_flow_made_of_it(viewer: Client, source: Pack) -> None:
+    b.save(b.step(), name="fires")
+    b.save(b.step(criteria="false"), name="refuses")
+    b.save(b.step(event={"packName": "Src", "name": "Go", "packLabels": {"env": "y"}}), name="elsewhere")
+    b.save(b.step(criteria="{{ datastore('none') }}"), name="breaks")
+    b.tell(source)
+    answer = viewer.get(LIST)
+    said = text_of(answer)
+    assert "fired fires" in said
+    assert "criteria false refuses" in said
+    assert "other labels elsewhere" in said
+    assert "error breaks" in said
+    assert f"/admin/flows/execution/{b.only_execution().id}/" in answer.content.decode()
+
+
+def test_an_event_says_what_stopped_each_step_and_what_it_saw(viewer: Client, source: Pack) -> None:
+    b.save(b.step(id="asked", criteria="{{ Event.Payload.message == 'deploy' }}"))
+    b.tell(source, payload={"message": "bye", "token": "xoxb"})
+    said = told(viewer)
+    assert 'asked criteria the criteria are false Event.Payload.message was "bye"' in said
+    assert "xoxb" not in said
+    assert "Its labels env: x" in said
+
+
+def test_an_event_that_nobody_heard_says_who_listens_to_something_like_it(viewer: Client, source: Pack) -> None:
+    b.save(b.step(event={"packName": "Src", "name": "go"}), name="small letters")
+    b.tell(source)
+    said = told(viewer)
+    assert "No flow listened" in said
+    assert "small letters listens to go, not to Go: capital letters count." in said
+
+
+def test_events_are_found_by_pack_and_name(viewer: Client, source: Pack) -> None:
+    other = b.pack("Other")
+    b.save(b.step(), b.step(event={"packName": "Other", "name": "Come"}))
+    b.tell(source)
+    b.tell(other, "Come")
+    assert [row.pack_name for row, _ in viewer.get(LIST).context["rows"]] == ["Other", "Src"]
+    assert [row.name for row, _ in viewer.get(f"{LIST}?pack=Src").context["rows"]] == ["Go"]
+    assert [row.name for row, _ in viewer.get(f"{LIST}?name=Come").context["rows"]] == ["Come"]
+
+
+def test_a_result_leads_to_its_execution(viewer: Client, source: Pack) -> None:
+    b.save(b.step(id="one"), b.follower("one"))
+    b.tell(source)
+    b.work(b.pack("Wrk"))
+    result = Event.objects.get(name="Done")
+    assert f"/admin/flows/execution/{b.only_execution().id}/" in viewer.get(f"{LIST}{result.id}/").content.decode()
+
+
+def test_an_unknown_event_is_a_404_page(viewer: Client) -> None:
+    for unknown in ("nothing", "0" * 24, "%00"):
+        assert "There is nothing here." in text_of(viewer.get(f"{LIST}{unknown}/"), 404)
+
+
+@pytest.mark.database
+def test_the_list_takes_as_many_queries_for_many_as_for_few(viewer: Client, source: Pack) -> None:
+    b.save(b.step())
+    counts = []
+    for number in (2, 20):
+        for _ in range(number):
+            b.tell(source)
+        with CaptureQueriesContext(connection) as captured:
+            viewer.get(LIST)
+        counts.append(len(captured))
+    assert counts[0] == counts[1] <= 7
