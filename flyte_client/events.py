@@ -27,13 +27,15 @@ def fatal_from(error: BaseException) -> Event:
     return fatal(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
-def encoded(event: Event) -> bytes:
-    """The event as the server takes it, `createdAt` being now.
+def encoded(event: Event, *, timed: bool = True) -> bytes:
+    """The event as the server takes it, `createdAt` being now, or where it is not `timed`, when the server gets it.
 
     Done once and not at each attempt: whatever is tried again is then the same, byte by byte, and keeps the time at
     which it happened. Raises `ValueError`, `TypeError` or `RecursionError` for a payload that JSON can't hold.
     """
-    document = {"event": event.name, "payload": event.payload, "createdAt": _now()}
+    document = {"event": event.name, "payload": event.payload}
+    if timed:
+        document["createdAt"] = _now()
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 

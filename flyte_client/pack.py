@@ -96,17 +96,22 @@ class Pack:
             document["links"] = [{"rel": "help", "href": self._help_url}]
         return document
 
-    def send(self, name: str, payload: Any = None) -> None:
+    def send(self, name: str, payload: Any = None, *, key: str | None = None, within: float | None = None) -> None:
         """Send an event; return when the server has accepted it. Works with and without `run`, from any thread.
 
         While the server is away this waits and tries again. An answer that got lost on its way makes it try again,
         too: the event counts once all the same (twice at an original Flyte server, which does not heed the key that
-        tells). Raises `ServerAwayError` when the pack was stopped meanwhile, `RefusedError` when the server does not
-        accept the event, `ValueError` or `TypeError` for a payload that is no JSON, `SettingsError` as `run`.
+        tells). With a `key` of the caller's own (at most 255 characters, the pack's own) that holds whoever of the
+        pack's instances sends it, and after a restart, too: for a day the server takes an event with the same key and
+        payload once, and refuses the key with another payload (422). Such an event's time is when the server gets it.
+
+        Raises `ServerAwayError` when the pack was stopped meanwhile or no attempt had succeeded `within` so many
+        seconds, `RefusedError` when the server does not accept the event, `ValueError` or `TypeError` for a payload
+        that is no JSON, `SettingsError` as `run`.
         """
-        body = encoded(Event(name, payload))
+        body = encoded(Event(name, payload), timed=key is None)
         try:
-            self._connected().post_event(body, str(uuid.uuid4()))
+            self._connected().post_event(body, key or str(uuid.uuid4()), within)
         except RefusedError as refusal:
             logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(refusal))
             raise

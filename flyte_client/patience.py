@@ -79,11 +79,11 @@ class Stopping:
         return left > 0
 
 
-def persist(call: Callable[[], T], what: str, stopping: Stopping, grace: float = 0.0) -> T:
+def persist(call: Callable[[], T], what: str, stopping: Stopping, grace: float = 0.0, until: float | None = None) -> T:
     """Make `call` until it no longer raises `ServerAwayError`; give up, and raise that, only when the pack is to end.
 
     A pause that the server asks for is kept instead of ours. `what` names the call in the log, `grace` is as
-    `Stopping.pause` has it.
+    `Stopping.pause` has it. From `until`, a time of `time.monotonic`, no further attempt is made, either.
     """
     for own_pause in growing_pauses():
         try:
@@ -91,6 +91,10 @@ def persist(call: Callable[[], T], what: str, stopping: Stopping, grace: float =
         except ServerAwayError as away:
             pause = own_pause if away.retry_after is None else max(away.retry_after, SHORTEST_PAUSE)
             logger.warning("server_away call=%s wait_s=%.1f reason=%r", what, pause, str(away))
-            if not stopping.pause(pause, grace):
+            if _too_late(pause, until) or not stopping.pause(pause, grace):
                 raise
     raise AssertionError("the pauses never end")
+
+
+def _too_late(pause: float, until: float | None) -> bool:
+    return until is not None and time.monotonic() + pause > until

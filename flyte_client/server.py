@@ -4,7 +4,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -116,9 +117,13 @@ class Server:
             self._api.hang_up(at_once=time.monotonic() >= until)
             polled.wait(HANG_UP_SECONDS / 10)
 
-    def post_event(self, body: bytes, key: str) -> None:
-        """Deliver an event, which counts once at a server that heeds the key: it stays the same with each attempt."""
-        self._registered(lambda known: self._deliver(known.events, body, "event", key))
+    def post_event(self, body: bytes, key: str, within: float | None = None) -> None:
+        """Deliver an event, which counts once at a server that heeds the key: it stays the same with each attempt.
+
+        No attempt begins later than `within` so many seconds.
+        """
+        until = None if within is None else time.monotonic() + within
+        self._registered(lambda known: self._deliver(known.events, body, "event", key, until), until)
 
     def post_result(self, action: Action, body: bytes) -> None:
         """Deliver a result. Nothing about it needs a key: an action has one result."""
@@ -153,25 +158,37 @@ class Server:
             return False
         return True
 
-    def _deliver(self, url: httpx.URL, body: bytes, what: str, key: str | None = None) -> httpx.Response:
-        return persist(lambda: self._api.post(url, body, key=key), what, self._stopping, self._grace)
+    def _deliver(
+        self, url: httpx.URL, body: bytes, what: str, key: str | None = None, until: float | None = None
+    ) -> httpx.Response:
+        return persist(lambda: self._api.post(url, body, key=key), what, self._stopping, self._grace, until)
 
-    def _registered(self, call: Callable[[Registration], T]) -> T:
+    def _registered(self, call: Callable[[Registration], T], until: float | None = None) -> T:
         """Make the call; where the server no longer knows the pack, register again and make it once more."""
-        known = self.registration()
+        known = self._registered_after(None, until)
         try:
             return call(known)
         except RefusedError as refusal:
             if refusal.status != NOT_FOUND:
                 raise
-            return call(self._registered_after(known))
+            return call(self._registered_after(known, until))
 
-    def _registered_after(self, outdated: Registration | None) -> Registration:
+    def _registered_after(self, outdated: Registration | None, until: float | None = None) -> Registration:
         # Many threads may find the pack forgotten at once: the first registers it anew, the others use what it got.
-        with self._lock:
+        with self._alone(until):
             if self._registration is None or self._registration is outdated:
-                self._registration = persist(self._register, "listPacks", self._stopping)
+                self._registration = persist(self._register, "listPacks", self._stopping, until=until)
             return self._registration
+
+    @contextmanager
+    def _alone(self, until: float | None) -> Iterator[None]:
+        """One thread at a time. Raises `ServerAwayError` where the one before, which may wait for long, is not done."""
+        if not self._lock.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic())):
+            raise ServerAwayError("the pack has not registered yet")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _register(self) -> Registration:
         answer = self._api.post(self._linked("pack/listPacks"), self._definition)

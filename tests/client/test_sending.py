@@ -1,0 +1,57 @@
+"""Events with a key of the sender's own, and events that are not tried for ever."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+
+from flyte_client import Pack, ServerAwayError
+
+from .stub_server import PATIENCE, Answer, StubServer
+
+pytestmark = pytest.mark.integration
+
+
+def test_an_event_with_a_key_is_the_same_whoever_sends_it_when(stub: StubServer) -> None:
+    for _ in range(2):
+        Pack("Echo", api_url=stub.url).send("Heard", {"n": 1}, key="heard/1")
+    first, second = stub.of("event")
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"] == "heard/1"
+    assert first.body == second.body == {"event": "Heard", "payload": {"n": 1}}
+
+
+def test_an_event_without_a_key_tells_its_time(stub: StubServer) -> None:
+    Pack("Echo", api_url=stub.url).send("Heard")
+    (call,) = stub.of("event")
+    assert call.body["createdAt"].endswith("Z")
+
+
+def test_the_key_stays_when_an_attempt_is_made_again(stub: StubServer) -> None:
+    stub.script("event", Answer(503, headers={"Retry-After": "0"}))
+    Pack("Echo", api_url=stub.url).send("Heard", key="heard/1")
+    assert [call.headers["Idempotency-Key"] for call in stub.of("event")] == ["heard/1", "heard/1"]
+
+
+def test_an_event_with_a_bound_is_given_up_when_the_server_stays_away(stub: StubServer) -> None:
+    pack = Pack("Echo", api_url=stub.url)
+    pack.send("Heard")
+    stub.stop()
+    with pytest.raises(ServerAwayError):
+        pack.send("Heard", within=0.2)
+
+
+def test_the_bound_holds_also_while_another_thread_tries_to_register(stub: StubServer) -> None:
+    stub.stop()
+    pack = Pack("Echo", api_url=stub.url, stop_grace=0.0)
+
+    def send() -> None:
+        with suppress(ServerAwayError):
+            pack.send("Heard")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(ServerAwayError):
+        pack.send("Heard", within=0.2)
+    pack.stop()
+    sender.join(PATIENCE)
+    assert not sender.is_alive()
