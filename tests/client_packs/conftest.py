@@ -1,0 +1,59 @@
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from tests.client.program import Program
+from tests.client.stub_server import StubServer
+from tests.examples.world import SECONDS, World
+from tests.server import Server, running_server
+
+StartPack = Callable[..., Program]
+"""Starts `python -m flyte_client.packs.NAME` with these variables, and the server's address unless they hold one."""
+
+
+@pytest.fixture(scope="session")
+def packs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all these packs: tests elsewhere use their names, too."""
+    with running_server(tmp_path_factory.mktemp("packs")) as server:
+        yield server
+
+
+@pytest.fixture
+def world(packs_server: Server) -> Iterator[World]:
+    """The server, with nothing of other tests to be seen."""
+    with httpx.Client(trust_env=False, timeout=SECONDS) as http:
+        made = World(http, packs_server.url)
+        yield made
+        made.clear()
+
+
+@pytest.fixture
+def stub() -> Iterator[StubServer]:
+    server = StubServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_pack() -> Iterator[StartPack]:
+    programs: list[Program] = []
+
+    def start(name: str, api: str, **environment: str) -> Program:
+        settings = {"FLYTE_API": api, "FLYTE_POLL_INTERVAL": "0.05"} | environment
+        programs.append(Program("-m", f"flyte_client.packs.{name}", environment=settings))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        with suppress(BrokenPipeError):
+            program.kill()
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("FLYTE_") and name != "FLYTE_DATABASE_URL"]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,91 @@
+"""When timers tick, over the days on which clocks change, too."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flyte_client.packs.timer.schedule import Cron, Interval, Schedule, ticks
+
+pytestmark = pytest.mark.unit
+
+BERLIN = ZoneInfo("Europe/Berlin")
+FORWARD = datetime(2026, 3, 29, tzinfo=UTC)
+BACK = datetime(2026, 10, 25, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def local(schedule: Schedule, after: datetime, until: datetime) -> list[str]:
+    return [tick.astimezone(BERLIN).strftime("%d %H:%M%z") for tick in ticks(schedule, after, until)]
+
+
+def test_an_interval_counts_from_1970_and_not_from_the_start() -> None:
+    start = datetime(2026, 11, 21, 10, 7, 3, 500, tzinfo=UTC)
+    found = list(ticks(Interval(300), start, start + timedelta(minutes=11)))
+    assert [tick.strftime("%H:%M:%S") for tick in found] == ["10:10:00", "10:15:00"]
+
+
+def test_a_tick_is_later_than_the_time_asked_for() -> None:
+    ten = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert Interval(3600).next(ten) == ten + timedelta(hours=1)
+    assert Cron("0 * * * *", BERLIN).next(ten) == ten + timedelta(hours=1)
+
+
+def test_a_cron_expression_counts_in_its_time_zone() -> None:
+    after = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
+    assert local(Cron("30 9 * * MON-FRI", BERLIN), after, after + 4 * DAY) == ["23 09:30+0100", "24 09:30+0100"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "day", "expected"),
+    [
+        ("30 2 * * *", FORWARD, ["29 03:00+0200"]),
+        ("15 * * * *", FORWARD, ["29 01:15+0100", "29 03:15+0200", "29 04:15+0200"]),
+        ("30 2 * * *", BACK, ["25 02:30+0200"]),
+        ("30 1-3 * * *", BACK, ["25 02:30+0200", "25 03:30+0100"]),
+        ("15 * * * *", BACK, ["25 02:15+0200", "25 02:15+0100", "25 03:15+0100"]),
+    ],
+)
+def test_days_on_which_clocks_change(expression: str, day: datetime, expected: list[str]) -> None:
+    after = day if day == FORWARD else day - timedelta(minutes=1)
+    assert local(Cron(expression, BERLIN), after, day + timedelta(hours=2, minutes=45)) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["30 2 * * *", "*/20 * * * *", "15 * * * *", "0 1-4 * * *", "59 2,3 * * SUN"]),
+    st.sampled_from([FORWARD, BACK, datetime(2026, 11, 21, tzinfo=UTC)]),
+    st.integers(min_value=-12 * 60, max_value=12 * 60),
+)
+def test_whoever_asks_whenever_gets_the_same_ticks(expression: str, day: datetime, minutes: int) -> None:
+    schedule = Cron(expression, BERLIN)
+    later, end = day + timedelta(minutes=minutes, seconds=7), day + DAY
+    whole = list(ticks(schedule, day - DAY, end))
+    assert list(ticks(schedule, later, end)) == [tick for tick in whole if tick > later]
+    assert whole == sorted(set(whole))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "* * * *",
+        "* * * * * *",
+        "61 * * * *",
+        "H * * * *",
+        "R * * * *",
+        "@daily",
+        "0 0 L * *",
+        "a b c d e",
+        "9" * 300,
+    ],
+)
+def test_what_is_no_expression_of_five_fields_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match="is not a cron expression"):
+        Cron(expression, BERLIN)
+
+
+def test_an_expression_that_never_comes_true_has_no_next_tick() -> None:
+    assert Cron("0 0 30 2 *", BERLIN).next(BACK) is None

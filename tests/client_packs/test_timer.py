@@ -1,0 +1,189 @@
+"""The Timer pack: what is sent, what is made up for, and that several processes send each tick once."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from flyte_client.packs.timer.schedule import Interval
+from flyte_client.packs.timer.settings import Timer
+from flyte_client.packs.timer.ticking import due, key, payload, start
+from tests.client.stub_server import Answer, StubServer
+from tests.examples.world import World
+from tests.server import Server
+
+from .conftest import StartPack
+from .watching import eventually, seen, watch
+
+NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
+
+
+def config(**timer: Any) -> str:
+    return json.dumps({"timers": [{"name": "t"} | timer]})
+
+
+def timer(seconds: int, catch_up: int = 0) -> Timer:
+    return Timer("t", Interval(seconds), ZoneInfo("Europe/Berlin"), "Tick", catch_up, {"a": 1})
+
+
+def minutes_ago(found: list[datetime]) -> list[float]:
+    return [round((NOW - tick).total_seconds() / 60, 1) for tick in found]
+
+
+@pytest.mark.unit
+def test_a_tick_is_the_same_for_all_who_send_it() -> None:
+    tick = datetime(2026, 7, 1, 7, 0, tzinfo=UTC)
+    assert payload(timer(60), tick) == {"timer": "t", "time": "2026-07-01T09:00:00+02:00", "data": {"a": 1}}
+    assert key(timer(60), tick) == "timer/t/2026-07-01T07:00:00+00:00"
+
+
+@pytest.mark.unit
+def test_missed_ticks_are_skipped_but_not_those_that_are_merely_late() -> None:
+    assert minutes_ago(due(timer(600), NOW - timedelta(hours=2), NOW)) == [0.5]
+    assert len(due(timer(1), NOW - timedelta(hours=2), NOW)) == 61
+
+
+@pytest.mark.unit
+def test_a_start_takes_the_newest_tick_along_where_that_is_merely_late() -> None:
+    assert minutes_ago(due(timer(10), start(timer(10), NOW), NOW)) == [0.0]
+    assert minutes_ago(due(timer(600), start(timer(600), NOW), NOW)) == [0.5]
+    assert due(timer(7200), start(timer(7200), NOW + timedelta(hours=1)), NOW + timedelta(hours=1)) == []
+    assert due(timer(600, 5), start(timer(600, 5), NOW), NOW) == []
+
+
+@pytest.mark.unit
+def test_the_newest_missed_ticks_are_made_up_for() -> None:
+    assert minutes_ago(due(timer(600, 3), NOW - timedelta(hours=2), NOW)) == [30.5, 20.5, 10.5, 0.5]
+    assert minutes_ago(due(timer(600, 3), NOW - timedelta(minutes=12), NOW)) == [10.5, 0.5]
+
+
+@pytest.mark.unit
+def test_a_tick_that_the_server_may_have_forgotten_is_not_made_up_for() -> None:
+    found = due(timer(3600, 100), NOW - timedelta(days=9), NOW)
+    assert len(found) == 23
+    assert NOW - found[0] < timedelta(hours=23)
+
+
+@pytest.mark.acceptance
+def test_two_processes_send_each_tick_once(world: World, packs_server: Server, start_pack: StartPack) -> None:
+    watch(world, "Timer", "Tick")
+    settings = {"FLYTE_TIMER_CONFIG": config(every="1s"), "FLYTE_TIMER_TIMEZONE": "Europe/Berlin"}
+    programs = [start_pack("timer", packs_server.url, **settings) for _ in range(2)]
+    for program in programs:
+        eventually(lambda log=program.log: sum("event_sent" in line for line in log) >= 4)  # type: ignore[misc]
+    for program in programs:
+        program.signal()
+        assert program.exit_code() == 0
+    times = [datetime.fromisoformat(tick["time"]) for tick in seen(world, "Timer", "Tick")]
+    sent = sum("event_sent" in line for program in programs for line in program.log)
+    assert len(times) >= 4
+    assert sent > len(times), "only one of them sent anything"
+    assert len(set(times)) == len(times)
+    gaps = {later - earlier for earlier, later in pairwise(sorted(times))}
+    assert gaps == {timedelta(seconds=1)}
+
+
+@pytest.mark.acceptance
+def test_a_restart_loses_and_doubles_no_tick(
+    world: World, packs_server: Server, start_pack: StartPack, tmp_path: Path
+) -> None:
+    watch(world, "Timer", "Tick")
+    settings = {"FLYTE_TIMER_CONFIG": config(every="1s", catchUp=100), "FLYTE_TIMER_STATE": str(tmp_path / "ticks")}
+    for number in (1, 2):
+        program = start_pack("timer", packs_server.url, **settings)
+        program.wait_for_log("event_sent")
+        if number == 1:
+            program.kill()
+            time.sleep(2.1)
+    before = len(seen(world, "Timer", "Tick"))
+    eventually(lambda: len(seen(world, "Timer", "Tick")) > before)
+    times = sorted(datetime.fromisoformat(tick["time"]) for tick in seen(world, "Timer", "Tick"))
+    assert {later - earlier for earlier, later in pairwise(times)} == {timedelta(seconds=1)}
+
+
+@pytest.mark.integration
+def test_what_was_missed_while_nobody_ran_is_made_up_for(
+    stub: StubServer, start_pack: StartPack, tmp_path: Path
+) -> None:
+    state = tmp_path / "new folder" / "ticks.json"
+    settings = {"FLYTE_TIMER_CONFIG": config(every="10m", catchUp=2), "FLYTE_TIMER_STATE": str(state)}
+    first = start_pack("timer", stub.url, **settings)
+    first.wait_for_log("pack_registered")
+    eventually(state.exists)
+    first.signal()
+    assert first.exit_code() == 0
+    began = datetime.fromisoformat(json.loads(state.read_text())["t"])
+    assert datetime.now(UTC) - began < timedelta(minutes=1)
+    calls = len(stub.of("event"))
+    state.write_text(json.dumps({"t": (datetime.now(UTC) - timedelta(hours=2)).isoformat()}))
+    start_pack("timer", stub.url, **settings)
+    stub.wait_for("event", calls + 2)
+    ages = [datetime.now(UTC) - datetime.fromisoformat(call.body["payload"]["time"]) for call in stub.of("event")]
+    assert all(age < timedelta(minutes=31) for age in ages)
+    eventually(lambda: datetime.fromisoformat(json.loads(state.read_text())["t"]) > began - timedelta(minutes=30))
+
+
+@pytest.mark.integration
+def test_ticks_outlast_a_short_absence_of_the_server(stub: StubServer, start_pack: StartPack) -> None:
+    program = start_pack("timer", stub.url, FLYTE_TIMER_CONFIG=config(every="1s"))
+    stub.wait_for("event", 1)
+    stub.stop()
+    program.wait_for_log("server_away")
+    stub.start()
+    stub.wait_for("event", len(stub.of("event")) + 3)
+    keys = list(dict.fromkeys(call.headers["Idempotency-Key"] for call in stub.of("event")))
+    times = [datetime.fromisoformat(key.removeprefix("timer/t/")) for key in keys]
+    assert {later - earlier for earlier, later in pairwise(times)} == {timedelta(seconds=1)}
+
+
+@pytest.mark.integration
+def test_a_tick_that_is_refused_does_not_hold_up_the_others(stub: StubServer, start_pack: StartPack) -> None:
+    stub.script("event", *[Answer(422)] * 3)
+    start_pack("timer", stub.url, FLYTE_TIMER_CONFIG=config(every="1s", event="Second"))
+    calls = stub.wait_for("event", 5, event="Second")
+    keys = [call.headers["Idempotency-Key"] for call in calls]
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "Timer: FLYTE_TIMER_FILE: set either it"),
+        ({"FLYTE_TIMER_FILE": "/nowhere"}, "Timer: FLYTE_TIMER_FILE: /nowhere can't be read (No such file"),
+        ({"FLYTE_TIMER_CONFIG": "a: ["}, "Timer: FLYTE_TIMER_CONFIG: is neither YAML nor JSON"),
+        ({"FLYTE_TIMER_CONFIG": "timers: []"}, "Timer: FLYTE_TIMER_CONFIG: must hold the list `timers`"),
+        ({"FLYTE_TIMER_CONFIG": config()}, "Timer: FLYTE_TIMER_CONFIG: timers[0].cron: either this or `every`"),
+        ({"FLYTE_TIMER_CONFIG": config(cron="9 9")}, "timers[0].cron: '9 9' is not a cron expression"),
+        ({"FLYTE_TIMER_CONFIG": config(every="1s", tz="x")}, "timers[0].tz: is not known here"),
+        ({"FLYTE_TIMER_CONFIG": config(every="0s")}, "timers[0].every: must be a duration"),
+        ({"FLYTE_TIMER_CONFIG": config(every="1s", timezone="Mars")}, "timers[0].timezone: 'Mars' is not a time zone"),
+        ({"FLYTE_TIMER_CONFIG": config(every="1s", catchUp=1)}, "timers[0].catchUp: needs FLYTE_TIMER_STATE"),
+        (
+            {"FLYTE_TIMER_CONFIG": config(every="1s"), "FLYTE_TIMER_STATE": "/proc/x"},
+            "FLYTE_TIMER_STATE: /proc/x can't",
+        ),
+    ],
+)
+def test_settings_that_can_not_be_used_are_told_in_one_line(
+    stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
+) -> None:
+    program = start_pack("timer", stub.url, **settings)
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert words in line
+
+
+@pytest.mark.integration
+def test_two_processes_do_not_share_a_file_of_state(stub: StubServer, start_pack: StartPack, tmp_path: Path) -> None:
+    settings = {"FLYTE_TIMER_CONFIG": config(every="1h"), "FLYTE_TIMER_STATE": str(tmp_path / "ticks.json")}
+    start_pack("timer", stub.url, **settings)
+    stub.wait_for("packs")
+    second = start_pack("timer", stub.url, **settings)
+    assert second.exit_code() == 2
+    assert "another process uses" in second.log[-1]

@@ -1,0 +1,39 @@
+"""Flows that hand every event of one kind to a pack of the test, and waiting for what comes."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tests.client.stub_server import PATIENCE
+from tests.examples.world import World, link
+
+T = TypeVar("T")
+
+
+def eventually(what: Callable[[], T], why: str = "it did not come to be") -> T:
+    """The first value of `what` that is true; fails when none is in time."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := what()):
+        assert time.monotonic() < deadline, why
+        time.sleep(0.05)
+    return value
+
+
+def watch(world: World, pack: str, event: str) -> None:
+    """Have every such event start an execution, whose action carries the event's payload."""
+    step = {
+        "event": {"packName": pack, "name": event},
+        "context": {"Payload": "{{ Event.Payload }}"},
+        "command": {"packName": "Nobody", "name": "Note", "input": "{{ Event.Payload }}"},
+    }
+    posted = world.http.post(
+        link(world.links, "/listFlows"), json={"name": f"{pack}-{event}", "steps": [step | {"id": "note"}]}
+    )
+    assert posted.status_code == 201, posted.text
+
+
+def seen(world: World, pack: str, event: str) -> list[Any]:
+    """The payloads of the events that have started an execution, oldest first."""
+    found = world.executions(f"{pack}-{event}")
+    actions = [world.get(link(one["links"], "self"))["actions"]["note"] for one in reversed(found)]
+    return [action["trigger"]["payload"] for action in actions]
