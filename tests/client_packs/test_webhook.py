@@ -1,0 +1,305 @@
+"""The Webhook pack as a process: who gets in, what becomes of a request, and what the sender is told."""
+
+import hashlib
+import hmac
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.client.program import Program
+from tests.client.stub_server import Answer, StubServer
+from tests.examples.world import World
+from tests.private_postgres import free_port
+from tests.server import Server
+
+from .conftest import StartPack
+from .watching import eventually, seen, watch
+
+pytestmark = pytest.mark.integration
+
+HOOKS = [
+    {"name": "github", "sender": "github", "secret": "GITHUB_SECRET", "event": "Pushed"},
+    {"name": "gitlab", "sender": "gitlab", "secret": "GITLAB_SECRET"},
+    {"name": "chat", "sender": "slack", "secret": "SLACK_SECRET"},
+    {"name": "open", "sender": "none", "headers": ["X-Topic"], "deliveryId": "X-Id", "methods": ["POST", "PUT"]},
+]
+SECRETS = {"GITHUB_SECRET": "g1", "GITLAB_SECRET": "g2", "SLACK_SECRET": "s3"}
+
+
+class Hooks:
+    """The pack's HTTP side."""
+
+    def __init__(self, http: httpx.Client, program: Program) -> None:
+        self.http = http
+        self.program = program
+
+    def post(self, name: str, body: bytes = b"{}", **headers: str) -> httpx.Response:
+        """Header names have underscores for dashes."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post(f"/hooks/{name}", content=body, headers={"content-type": "application/json"} | sent)
+
+    def github(self, body: bytes, delivery: str, secret: str = "g1") -> httpx.Response:
+        signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        return self.post(
+            "github",
+            body,
+            x_hub_signature_256=f"sha256={signature}",
+            x_github_delivery=delivery,
+            x_github_event="push",
+        )
+
+
+StartHooks = Callable[..., Hooks]
+
+
+@pytest.fixture
+def start_hooks(start_pack: StartPack) -> Iterator[StartHooks]:
+    clients: list[httpx.Client] = []
+
+    def start(api: str, **environment: str) -> Hooks:
+        port = free_port()
+        settings = {"FLYTE_WEBHOOK_PORT": str(port), "FLYTE_WEBHOOK_CONFIG": json.dumps({"hooks": HOOKS})}
+        program = start_pack("webhook", api, **settings, **SECRETS, **environment)
+        program.wait_for_log("hook_ready")
+        clients.append(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30))
+        return Hooks(clients[-1], program)
+
+    yield start
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def hooks(stub: StubServer, start_hooks: StartHooks) -> Hooks:
+    return start_hooks(stub.url)
+
+
+def payloads(stub: StubServer) -> list[Any]:
+    return [call.body["payload"] for call in stub.of("event")]
+
+
+@pytest.mark.acceptance
+def test_a_delivery_that_is_made_again_starts_its_flow_once(
+    world: World, packs_server: Server, start_hooks: StartHooks
+) -> None:
+    watch(world, "Webhook", "Pushed")
+    hooks = start_hooks(packs_server.url)
+    body = json.dumps({"ref": "refs/heads/main", "text": "é\u2028"}).encode()
+    assert [hooks.github(body, "d-1").status_code for _ in range(2)] == [202, 202]
+    assert hooks.github(body, "d-2").status_code == 202
+    assert hooks.github(b"{}", "d-1").status_code == 409
+    first, second = seen(world, "Webhook", "Pushed")
+    assert first == {
+        "hook": "github",
+        "method": "POST",
+        "path": "/hooks/github",
+        "query": {},
+        "headers": {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d-1"},
+        "body": {"ref": "refs/heads/main", "text": "é\u2028"},
+    }
+    assert second["headers"]["X-GitHub-Delivery"] == "d-2"
+    hooks.program.signal()
+    assert hooks.program.exit_code() == 0
+
+
+@pytest.mark.acceptance
+def test_202_is_only_said_when_flyte_has_the_event(world: World, packs_server: Server, start_hooks: StartHooks) -> None:
+    watch(world, "Webhook", "Received")
+    hooks = start_hooks(packs_server.url)
+    answer = hooks.post("open", b'{"n": 1}')
+    assert (answer.status_code, answer.text) == (202, "accepted\n")
+    assert [event["body"] for event in seen(world, "Webhook", "Received")] == [{"n": 1}]
+
+
+def test_a_wrong_signature_is_refused_and_tells_flyte_nothing(stub: StubServer, hooks: Hooks) -> None:
+    assert hooks.github(b"{}", "d", secret="other").status_code == 401
+    assert hooks.post("github").status_code == 401
+    assert hooks.post("gitlab", x_gitlab_token="g").status_code == 401
+    assert hooks.post("chat", x_slack_request_timestamp="1", x_slack_signature="v0=1").status_code == 401
+    assert stub.of("event") == []
+    assert "g1" not in "".join(hooks.program.log)
+
+
+def test_gitlab_gets_in_with_its_token_and_its_key_counts(stub: StubServer, hooks: Hooks) -> None:
+    answer = hooks.post("gitlab", x_gitlab_token="g2", idempotency_key="k-1", x_gitlab_event="Push Hook")
+    assert answer.status_code == 202
+    (call,) = stub.of("event")
+    assert call.headers["Idempotency-Key"] == "webhook/gitlab/k-1"
+    assert call.body["payload"]["headers"] == {"X-Gitlab-Event": "Push Hook"}
+
+
+def test_slack_gets_in_with_its_signature_and_its_word_repeated(stub: StubServer, hooks: Hooks) -> None:
+    def signed(body: bytes) -> dict[str, str]:
+        stamp = str(int(time.time()))
+        signature = hmac.new(b"s3", b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+        return {"x_slack_request_timestamp": stamp, "x_slack_signature": f"v0={signature}"}
+
+    form = b"command=%2Fflyte&text=a+b&user=1&user=2"
+    sent = signed(form) | {"content_type": "application/x-www-form-urlencoded"}
+    assert hooks.post("chat", form, **sent).status_code == 202
+    assert payloads(stub)[0]["body"] == {"command": "/flyte", "text": "a b", "user": ["1", "2"]}
+    asked = b'{"type": "url_verification", "challenge": "3eZb"}'
+    answer = hooks.post("chat", asked, **signed(asked))
+    assert (answer.status_code, answer.text.strip()) == (200, "3eZb")
+    assert len(stub.of("event")) == 1
+
+
+def test_only_listed_headers_go_on(stub: StubServer, hooks: Hooks) -> None:
+    answer = hooks.http.put(
+        "/hooks/open?a=1&b=&a=2",
+        content="hé".encode(),
+        headers={"X-Topic": "t", "Authorization": "Bearer x", "X-Id": "x" * 300},
+    )
+    assert answer.status_code == 202
+    assert payloads(stub) == [
+        {
+            "hook": "open",
+            "method": "PUT",
+            "path": "/hooks/open",
+            "query": {"a": ["1", "2"], "b": ""},
+            "headers": {"X-Topic": "t"},
+            "body": "hé",
+        }
+    ]
+    assert stub.of("event")[0].headers["Idempotency-Key"].startswith("webhook/open/")
+
+
+def test_without_an_id_every_delivery_is_one_of_its_own(stub: StubServer, hooks: Hooks) -> None:
+    assert [hooks.post("open").status_code for _ in range(2)] == [202, 202]
+    assert len({call.headers["Idempotency-Key"] for call in stub.of("event")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"", "application/json", 202),
+        (b"{", "application/json", 400),
+        (b"[NaN]", "application/json", 400),
+        (b"[" * 50_000, "application/json", 400),
+        (b"\xff", "text/plain", 415),
+        (b"--x", "multipart/form-data; boundary=x", 415),
+        (b"a=1&" * 2000, "application/x-www-form-urlencoded", 400),
+    ],
+)
+def test_a_body_that_can_not_be_read_is_refused(hooks: Hooks, body: bytes, kind: str, status: int) -> None:
+    assert hooks.post("open", body, content_type=kind).status_code == status
+
+
+def test_what_is_no_hook_or_no_method_of_it_is_refused(hooks: Hooks) -> None:
+    assert hooks.post("nothing").status_code == 404
+    assert hooks.http.post("/").status_code == 404
+    answer = hooks.http.get("/hooks/open")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, PUT")
+
+
+def test_a_body_that_is_too_large_is_refused(stub: StubServer, start_hooks: StartHooks) -> None:
+    hooks = start_hooks(stub.url, FLYTE_WEBHOOK_MAX_BYTES="1000")
+    assert hooks.post("open", b'"%s"' % (b"x" * 998)).status_code == 202
+    assert hooks.post("open", b'"%s"' % (b"x" * 999)).status_code == 413
+    pieces = (b"x" * 100 for _ in range(20))
+    assert hooks.http.post("/hooks/open", content=pieces).status_code == 413
+    assert hooks.http.post("/hooks/open", content=(b"x" for _ in range(20))).status_code == 202
+    assert len(stub.of("event")) == 2
+
+
+def test_a_body_that_breaks_off_is_no_event(stub: StubServer, hooks: Hooks) -> None:
+    with socket.create_connection((hooks.http.base_url.host, hooks.http.base_url.port or 0), timeout=30) as sender:
+        sender.sendall(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        sender.shutdown(socket.SHUT_WR)
+        assert b" 400 " in sender.recv(1000)
+    assert stub.of("event") == []
+
+
+def test_a_server_that_is_away_is_told_as_503_in_bounded_time(stub: StubServer, start_hooks: StartHooks) -> None:
+    hooks = start_hooks(stub.url, FLYTE_WEBHOOK_SEND_SECONDS="0.2")
+    assert hooks.post("open").status_code == 202
+    stub.stop()
+    answer = hooks.post("open", x_id="again")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    stub.start()
+    eventually(lambda: hooks.post("open", x_id="again").status_code == 202)
+    assert stub.of("event")[-1].headers["Idempotency-Key"] == "webhook/open/again"
+
+
+def test_a_pack_that_never_reached_its_server_says_503(stub: StubServer, start_hooks: StartHooks) -> None:
+    stub.stop()
+    hooks = start_hooks(stub.url, FLYTE_WEBHOOK_SEND_SECONDS="0.2")
+    assert hooks.post("open").status_code == 503
+    hooks.program.signal()
+    assert hooks.program.exit_code() == 0
+
+
+@pytest.mark.parametrize(("refusal", "status"), [(400, 400), (413, 413), (422, 409), (401, 503), (403, 503)])
+def test_what_flyte_refuses_is_told_to_who_can_help_it(
+    stub: StubServer, hooks: Hooks, refusal: int, status: int
+) -> None:
+    hooks.program.wait_for_log("pack_registered")
+    stub.script("event", Answer(refusal))
+    assert hooks.post("open").status_code == status
+
+
+def test_more_requests_than_may_wait_are_told_to_come_again(stub: StubServer, start_hooks: StartHooks) -> None:
+    hooks = start_hooks(stub.url, FLYTE_WEBHOOK_THREADS="1", FLYTE_WEBHOOK_WAITING="1", FLYTE_WEBHOOK_SEND_SECONDS="3")
+    hooks.program.wait_for_log("pack_registered")
+    stub.stop()
+    codes: list[int] = []
+
+    def post() -> None:
+        answer = httpx.post(hooks.http.base_url.join("/hooks/open"), content=b"", trust_env=False, timeout=30)
+        codes.append(answer.status_code)
+
+    threads = [threading.Thread(target=post) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert codes == [503] * 12
+    assert hooks.post("nothing").status_code == 404, "it serves on"
+
+
+def test_a_request_under_way_is_answered_before_the_pack_ends(stub: StubServer, start_hooks: StartHooks) -> None:
+    hooks = start_hooks(stub.url, FLYTE_WEBHOOK_SEND_SECONDS="20")
+    hooks.program.wait_for_log("pack_registered")
+    stub.script("event", Answer(503, headers={"Retry-After": "1"}))
+    codes: list[int] = []
+    sender = threading.Thread(target=lambda: codes.append(hooks.post("open").status_code))
+    sender.start()
+    hooks.program.wait_for_log("server_away")
+    hooks.program.signal()
+    sender.join(30)
+    assert codes == [202]
+    assert hooks.program.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"FLYTE_WEBHOOK_BIND": "example.org"}, "FLYTE_WEBHOOK_BIND: is 'example.org', but must be an IP address"),
+        ({"FLYTE_WEBHOOK_PORT": "70000"}, "FLYTE_WEBHOOK_PORT: is '70000', but must be a whole number from 0 to 65535"),
+        ({"FLYTE_WEBHOOK_BIND": "192.0.2.1"}, "FLYTE_WEBHOOK_PORT: 192.0.2.1:9000 can't be listened on"),
+        ({"GITHUB_SECRET": ""}, "hooks[0].secret: names the variable GITHUB_SECRET, which is not set"),
+        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a}]"}, "hooks[0].sender: is missing"),
+        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a/b, sender: none}]"}, "hooks[0].name: must be of letters"),
+        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: none, secret: B}]"}, "hooks[0].secret: is for senders"),
+        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: github}]"}, "hooks[0].secret: is missing"),
+        (
+            {"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: none}, {name: a, sender: none}]"},
+            "hooks[1].name: 'a' stands twice",
+        ),
+    ],
+)
+def test_settings_that_can_not_be_used_are_told_in_one_line(
+    stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
+) -> None:
+    given = {"FLYTE_WEBHOOK_CONFIG": json.dumps({"hooks": HOOKS})} | SECRETS | settings
+    program = start_pack("webhook", stub.url, **given)
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert line.startswith("Webhook: ")
+    assert words in line
