@@ -1,14 +1,20 @@
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from tests.client.program import Program
 from tests.client.stub_server import StubServer
 from tests.examples.world import SECONDS, World
+from tests.private_postgres import free_port
 from tests.server import Server, running_server
+
+from .mail_servers import HOST, Certificate, Imap, StartImap, StartSmtp, imap_servers, smtp_servers
 
 StartPack = Callable[..., Program]
 """Starts `python -m flyte_client.packs.NAME` with these variables, and the server's address unless they hold one."""
@@ -57,3 +63,31 @@ def start_pack() -> Iterator[StartPack]:
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("FLYTE_") and name != "FLYTE_DATABASE_URL"]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def start_smtp() -> Iterator[StartSmtp]:
+    with smtp_servers() as start:
+        yield start
+
+
+@pytest.fixture
+def start_imap() -> Iterator[StartImap]:
+    with imap_servers() as start:
+        yield start
+
+
+@pytest.fixture
+def imap(start_imap: StartImap) -> Imap:
+    return start_imap(free_port())
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued = authority.issue_cert(HOST)
+    issued.configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    return Certificate(tmp_path / "ca.pem", tmp_path / "server.pem", context)

@@ -1,0 +1,120 @@
+"""What becomes of the input of SendEmail, and what is refused."""
+
+import base64
+import re
+from email import message_from_bytes, policy
+from typing import Any
+
+import pytest
+
+from flyte_client.packs.email.composing import Mail, compose, one_address
+
+pytestmark = pytest.mark.unit
+
+PLAIN = {"to": "ann@example.com", "subject": "s", "text": "t"}
+SENDER = "Flyte <flyte@example.org>"
+
+
+def composed(given: Any, max_bytes: int = 1000) -> Mail:
+    return compose(given, SENDER, max_bytes)
+
+
+def parsed(mail: Mail) -> Any:
+    """The message as it goes over the wire, read again."""
+    return message_from_bytes(mail.message.as_bytes(policy=policy.SMTP), policy=policy.default)
+
+
+def test_recipients_come_from_texts_and_lists_and_blind_copies_stand_in_no_header() -> None:
+    mail = composed(PLAIN | {"to": "Ann Öther <ann@example.com>, bob@example.com", "cc": ["c@x.org"], "bcc": "d@x.org"})
+    assert mail.recipients == ("ann@example.com", "bob@example.com", "c@x.org", "d@x.org")
+    message = parsed(mail)
+    assert [address.display_name for address in message["To"].addresses] == ["Ann Öther", ""]
+    assert (str(message["Cc"]), message["Bcc"]) == ("c@x.org", None)
+    assert "d@x.org" not in message.as_string()
+
+
+def test_headers_say_who_when_and_that_a_machine_wrote_it() -> None:
+    message = parsed(composed(PLAIN | {"subject": "é " * 100, "replyTo": "r@x.org", "inReplyTo": "<1@x.org>"}))
+    assert str(message["From"]) == SENDER
+    assert str(message["Subject"]) == "é " * 100
+    assert message["Message-ID"].endswith("@example.org>")
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert (message["Reply-To"], message["In-Reply-To"], message["References"]) == ("r@x.org", "<1@x.org>", "<1@x.org>")
+    assert message["Date"].datetime.tzinfo is not None
+
+
+def test_text_html_and_attachments() -> None:
+    content = base64.b64encode(b"\x00\xff").decode()
+    given = PLAIN | {"text": "é\n", "html": "<p>é</p>", "attachments": [{"name": "ä.pdf", "content": content}]}
+    message = parsed(composed(given))
+    assert message.get_body(("plain",)).get_content() == "é\r\n"
+    assert message.get_body(("html",)).get_content() == "<p>é</p>\r\n"
+    (attachment,) = message.iter_attachments()
+    assert (attachment.get_filename(), attachment.get_content_type()) == ("ä.pdf", "application/pdf")
+    assert attachment.get_content() == b"\x00\xff"
+
+
+def test_html_alone_will_do() -> None:
+    message = parsed(composed({"to": "a@x.org", "html": "<p>"}))
+    assert (message.get_content_type(), str(message["Subject"])) == ("text/html", "")
+
+
+@pytest.mark.parametrize("field", ["to", "cc", "bcc", "replyTo", "subject", "inReplyTo"])
+@pytest.mark.parametrize(
+    "ending", ["\nBcc: evil@example.com", "\r\nBcc: evil@example.com", "\rX: y", "\u2028X: y", "\0"]
+)
+def test_no_field_can_bring_a_header_of_its_own(field: str, ending: str) -> None:
+    start = "<1@x.org>" if field == "inReplyTo" else "ann@example.com"
+    with pytest.raises(ValueError, match=field):
+        composed(PLAIN | {field: start + ending})
+
+
+def test_an_attachments_name_can_not_either() -> None:
+    with pytest.raises(ValueError, match=r"attachments\[0\].name must have no line breaks"):
+        composed(PLAIN | {"attachments": [{"name": "a\r\nX: y", "content": ""}]})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "must be an object"),
+        ("hello", "must be an object"),
+        ({}, "have 0 addresses"),
+        (PLAIN | {"to": ["a@x.org"] * 2 + [f"a{n}@x.org" for n in range(100)]}, "have 101 addresses"),
+        (PLAIN | {"to": "ann"}, "to: 'ann' is no address"),
+        (PLAIN | {"to": "ann@"}, "is no address"),
+        (PLAIN | {"to": "ann@example.com bob@example.com"}, "is no address"),
+        (PLAIN | {"to": "änn@example.com"}, "is no address"),
+        (PLAIN | {"to": "ann@exämple.com"}, "is no address"),
+        (PLAIN | {"to": '"a b"@example.com'}, "is no address"),
+        (PLAIN | {"to": 5}, "to must be an address or a list"),
+        (PLAIN | {"to": [{}]}, "to must be an address or a list"),
+        (PLAIN | {"subject": 5}, "subject must be a text"),
+        (PLAIN | {"subject": "x" * 901}, "at most 900 characters"),
+        (PLAIN | {"text": ""}, "neither text nor html"),
+        (PLAIN | {"text": []}, "text must be a text"),
+        (PLAIN | {"text": "x" * 1001}, "have 1001 bytes, but at most 1000"),
+        (PLAIN | {"sender": "x"}, "'sender' is not known"),
+        (PLAIN | {"attachments": "x"}, "attachments must be a list"),
+        (PLAIN | {"attachments": [{}] * 21}, "at most 20"),
+        (PLAIN | {"attachments": ["x"]}, "must be an object"),
+        (PLAIN | {"attachments": [{"content": ""}]}, "name is missing"),
+        (PLAIN | {"attachments": [{"name": "a", "content": "%"}]}, "content must be base64"),
+        (PLAIN | {"attachments": [{"name": "a", "content": 5}]}, "content must be base64"),
+        (
+            PLAIN | {"attachments": [{"name": "a", "type": "message/rfc822", "content": ""}]},
+            "type must be a media type",
+        ),
+        (PLAIN | {"attachments": [{"name": "a", "type": "a/b; x=y", "content": ""}]}, "type must be a media type"),
+        (PLAIN | {"inReplyTo": "1@x.org"}, "inReplyTo must be a message's id"),
+    ],
+)
+def test_input_that_makes_no_mail_is_told_as_such(given: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        composed(given)
+
+
+@pytest.mark.parametrize("sender", ["", "a@x.org, b@x.org", "Flyte", "a@x.org\nX: y"])
+def test_there_is_one_sender(sender: str) -> None:
+    with pytest.raises(ValueError, match=r"address|line breaks"):
+        one_address(sender)
