@@ -12,7 +12,9 @@ PATIENCE = 20.0
 
 def pages() -> list[Path]:
     """Every page of the project."""
-    return [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    folders = (ROOT / "docs", ROOT / "flyte_client")
+    found = [page for folder in folders for page in sorted(folder.rglob("*.md"))]
+    return [ROOT / "README.md", ROOT / "examples" / "README.md", *found]
 
 
 def blocks(page: Path, language: str) -> list[str]:

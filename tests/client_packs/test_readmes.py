@@ -1,0 +1,135 @@
+"""The packs' pages: they name all that there is, and what they print can be used."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_client.packs.email.settings import read_settings as read_email
+from flyte_client.packs.git.settings import read_settings as read_git
+from flyte_client.packs.timer.settings import read_settings as read_timer
+from flyte_client.packs.webhook.settings import read_settings as read_webhook
+from tests.client.stub_server import StubServer
+from tests.docs.pages import blocks
+from tests.server import ROOT
+
+from .conftest import StartPack
+
+pytestmark = pytest.mark.unit
+
+PACKS = ROOT / "flyte_client" / "packs"
+READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
+    "email": read_email,
+    "git": read_git,
+    "timer": read_timer,
+    "webhook": read_webhook,
+}
+SETTINGS = {
+    "email": {
+        "FLYTE_SMTP_HOST": "127.0.0.1",
+        "FLYTE_EMAIL_FROM": "a@example.com",
+        "FLYTE_IMAP_HOST": "127.0.0.1",
+        "FLYTE_IMAP_USER": "u",
+        "FLYTE_IMAP_PASSWORD": "p",
+    },
+    "webhook": {"GITHUB_WEBHOOK_SECRET": "s", "SLACK_SIGNING_SECRET": "s", "FLYTE_WEBHOOK_PORT": "0"},
+}
+# Of all packs, or of the server.
+OTHERS = {"FLYTE_API", "FLYTE_API_TIMEOUT", "FLYTE_MAX_BODY_BYTES"}
+
+
+def page(name: str) -> Path:
+    return PACKS / name / "README.md"
+
+
+def read_variables(name: str) -> set[str]:
+    """The variables that the pack's own reader of settings asks for."""
+
+    class Asked(dict[str, str]):
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.add(key)
+            return super().get(key, default)
+
+    asked: set[str] = set()
+    READERS[name](Asked(environment(name)))
+    return {variable for variable in asked if variable.startswith("FLYTE_")}
+
+
+def environment(name: str) -> dict[str, str]:
+    given = dict(SETTINGS.get(name, {}))
+    for document in blocks(page(name), "yaml"):
+        given[f"FLYTE_{name.upper()}_CONFIG"] = document
+    return given
+
+
+def apart(folder: Path) -> dict[str, str]:
+    """Keeps what the pages name from being written here, or called."""
+    nowhere = "http://127.0.0.1:9"
+    return {"FLYTE_GIT_FOLDER": str(folder / "git"), "https_proxy": nowhere, "GIT_SSH_COMMAND": "false"}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_page_names_each_variable_and_no_other(name: str) -> None:
+    assert set(re.findall(r"FLYTE_[A-Z_]+", page(name).read_text())) - OTHERS == read_variables(name)
+
+
+@pytest.mark.parametrize("name", ["git", "timer", "webhook"])
+def test_the_page_names_each_key_of_the_configuration(name: str) -> None:
+    source = (PACKS / name / "settings.py").read_text()
+    (known,) = re.findall(r"^KNOWN = \((.*)\)$", source, re.MULTILINE)
+    table = re.findall(r"^\| `(\w+)` \|", page(name).read_text(), re.MULTILINE)
+    assert set(re.findall(r'"(\w+)"', known)) == {key for key in table if key[0].islower()}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", READERS)
+def test_the_pack_registers_the_events_on_its_page(
+    name: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
+) -> None:
+    start_pack(name, stub.url, **environment(name), **apart(tmp_path))
+    (call,) = stub.wait_for("packs")
+    assert call.body["name"] == name.capitalize()
+    (section,) = re.findall(r"^## Events\n(.*?)^## ", page(name).read_text(), re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
+    renamed = {"timer": {"HealthCheckDue"}, "webhook": {"SlashCommand"}}.get(name, set())
+    assert {event["name"] for event in call.body["events"]} - renamed == named
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_page_links_to_an_example_and_stands_in_the_list(name: str) -> None:
+    assert re.search(r"\]\(\.\./\.\./\.\./examples/flows/\w+\.yaml\)", page(name).read_text())
+    assert f"({name}/README.md)" in (PACKS / "README.md").read_text()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", READERS)
+def test_help_says_what_the_pack_does(name: str) -> None:
+    command = [sys.executable, "-m", f"flyte_client.packs.{name}", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith(f"usage: python -m flyte_client.packs.{name}")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [
+        ("timer", "croniter", "croniter"),
+        ("webhook", "cheroot", "cheroot"),
+        ("git", "yaml", "PyYAML"),
+        ("email", "imapclient", "IMAPClient"),
+    ],
+)
+def test_a_package_that_is_missing_is_told_in_one_line(
+    name: str, module: str, package: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{module!r}] = None\n")
+    program = start_pack(name, stub.url, **environment(name), **apart(tmp_path), PYTHONPATH=str(tmp_path))
+    assert program.exit_code() == 2
+    assert (
+        program.log[-1] == f"{name.capitalize()}: {module} is missing, which this pack needs: pip install {package}\n"
+    )
+    assert not [line for line in program.log if "Traceback" in line]

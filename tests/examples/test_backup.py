@@ -1,0 +1,34 @@
+"""A backup every night, and a mail where it fails."""
+
+import pytest
+
+from .world import World, states
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "backup.yaml"
+TICK = {"timer": "backup", "time": "2026-11-21T02:30:00+01:00", "data": {"folder": "/srv/data"}}
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_mail_goes_out_only_if_the_backup_fails(world: World, exit_code: int) -> None:
+    timer, shell = world.pack("Timer"), world.pack("Shell", {"Shell": ["Output"]})
+    email = world.pack("Email", {"SendEmail": ["EmailSent"]})
+    timer.tell("Tick", TICK)
+    _, script = shell.do("Output", {"stdout": "", "stderr": "no space left", "exit_code": exit_code})
+    assert script == 'tar --create --gzip --file "/tmp/backup-2026-11-21.tar.gz" "/srv/data"'
+    if exit_code == 0:
+        assert email.poll() is None
+        return
+    _, mail = email.do("EmailSent")
+    assert mail == {
+        "to": "operations@example.com",
+        "subject": "The backup of 2026-11-21 has failed",
+        "text": "no space left",
+    }
+    assert states(world.execution("backup")) == {"make": "SUCCESS", "complain": "SUCCESS"}
+
+
+def test_other_timers_make_no_backup(world: World) -> None:
+    world.pack("Timer").tell("Tick", TICK | {"timer": "lunch"})
+    assert world.executions("backup") == []

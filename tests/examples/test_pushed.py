@@ -1,0 +1,44 @@
+"""The chat hears of pushes to main, and of a repository that is away."""
+
+from typing import Any
+
+import pytest
+
+from .world import World
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "pushed.yaml"
+
+
+def commit(message: str) -> dict[str, Any]:
+    return {"id": "1", "author": {"name": "Ann", "email": "ann@example.com"}, "title": message}
+
+
+def push(**fields: Any) -> dict[str, Any]:
+    return {"repository": "app", "branch": "main", "kind": "updated", "commits": [], "more": False} | fields
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (push(commits=[commit("Third"), commit("Second")]), "app: Third (Ann), Second (Ann)"),
+        (push(kind="forced", commits=[commit("New")], more=True), "app: history was rewritten! New (Ann) and more"),
+    ],
+)
+def test_a_push_is_told_with_its_commits(world: World, given: dict[str, Any], message: str) -> None:
+    slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
+    world.pack("Git").tell("BranchPushed", given)
+    assert slack.do("MessageSent")[1]["message"] == message
+
+
+def test_other_branches_are_not_told(world: World) -> None:
+    slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
+    world.pack("Git").tell("BranchPushed", push(branch="topic"))
+    assert slack.poll() is None
+
+
+def test_a_repository_that_is_away_is_told(world: World) -> None:
+    slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
+    world.pack("Git").tell("RepositoryUnreachable", {"repository": "app", "error": "no such host"})
+    assert slack.do("MessageSent")[1]["message"] == "app can't be reached: no such host"
