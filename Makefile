@@ -8,7 +8,7 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-faults test-postgres lint format types bench clean
+.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-browser test-faults test-postgres lint format types bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-faults: $(VENV)/development ## Kill processes and stop databases for minute
 	$(BIN)/python -m tests.faults sqlite $(FAULTS)
 	$(BIN)/python -m tests.faults postgresql $(FAULTS)
 
+test-browser: $(VENV)/development ## Tests of the console in a real Chromium; a picture of each page goes to screenshots/
+	$(BIN)/python -m pytest -m browser tests/browser
+
 test-postgres: $(VENV)/development ## The whole suite on a private PostgreSQL alone
 	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest
 
@@ -66,4 +69,4 @@ bench: $(VENV)/development ## Measure, side by side in one run
 	$(BIN)/python -m bench
 
 clean: ## Remove what was set up and built, but no data
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,31 @@
+"""Accounts for every role, made in a running server's database."""
+
+import json
+import subprocess
+import sys
+
+from tests.server import MIGRATE_SECONDS, ROOT, Server
+
+ROLES = ("viewer", "editor", "operator", "admin")
+PASSWORD = "as-good-as-any-other-7"
+
+_MAKE = """
+from django.contrib.auth.models import Group, User
+for role in {roles}:
+    user = User.objects.create_user("some-" + role if role else "nobody", password={password})
+    user.groups.set(Group.objects.filter(name=role))
+"""
+
+
+def make_people(server: Server) -> None:
+    """One person a role, such as `some-viewer`; `nobody` has none."""
+    script = _MAKE.format(roles=json.dumps(["", *ROLES]), password=json.dumps(PASSWORD))
+    subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", script],
+        cwd=ROOT,
+        env=server.environment,
+        stdin=subprocess.DEVNULL,
+        timeout=MIGRATE_SECONDS,
+        check=True,
+        capture_output=True,
+    )

@@ -1,0 +1,54 @@
+"""The first minutes with a fresh server: the password from the terminal, a password of one's own, the way in."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.browsing import look_at, sign_in, strict_context
+from tests.server import Server, StartServer
+
+pytestmark = pytest.mark.browser
+
+CHOSEN = "the-first-morning-9"
+
+
+def one_time_password(server: Server) -> str:
+    """The password that the server printed to its terminal when it made the first account."""
+    told = re.findall(r"^\s*password:\s+(\S+)$", server.logs(), re.MULTILINE)
+    assert len(told) == 1, "it is told once"
+    return str(told[0])
+
+
+def test_the_one_time_password_opens_nothing_but_the_choice_of_another(
+    chromium: Browser, start_server: StartServer
+) -> None:
+    server = start_server()
+    first = one_time_password(server)
+    with strict_context(chromium, server.url) as (context, _):
+        page = context.new_page()
+        page.goto("/")
+        expect(page).to_have_url(re.compile("/admin/login/"))
+        look_at(page, "login")
+        sign_in(page, "admin", "not-the-password")
+        expect(page.locator(".errornote")).to_contain_text("correct username and password")
+        look_at(page, "login-refused")
+        sign_in(page, "admin", first)
+        for path in ("/admin/", "/admin/auth/user/"):
+            page.goto(path)
+            expect(page).to_have_url(re.compile("/admin/password_change/"))
+        look_at(page, "password-one-time")
+        page.get_by_label("Old password").fill(first)
+        page.get_by_label("New password", exact=False).first.fill(CHOSEN)
+        page.locator("[name=new_password2]").fill(CHOSEN)
+        page.get_by_role("button", name="Change").click()
+        page.wait_for_load_state()
+        page.goto("/admin/auth/user/")
+        expect(page.locator("#result_list").get_by_role("link", name="admin")).to_be_visible()
+    with strict_context(chromium, server.url) as (context, _):
+        page = context.new_page()
+        sign_in(page, "admin", first)
+        expect(page.locator(".errornote")).to_be_visible()
+        sign_in(page, "admin", CHOSEN)
+        expect(page).to_have_url(re.compile("/admin/$"))
+    assert first not in server.start_again().logs().split("serving on")[-1]

@@ -1,0 +1,55 @@
+"""What stands around every page: keyboard, themes, errors, and pages beside the console."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.browsing import Faults, look_at
+from tests.browser.conftest import OpenAs
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_api_page_works_under_the_same_policy(open_as: OpenAs) -> None:
+    page = open_as("viewer")
+    page.goto("/swagger")
+    expect(page.get_by_text("/v1/flows", exact=True).first).to_be_visible()
+    page.get_by_text("/v1/flows", exact=True).first.click()
+    expect(page.get_by_role("button", name="Try it out").first).to_be_visible()
+
+
+def test_a_page_that_there_is_not_says_so_and_leads_back(open_as: OpenAs, faults: dict[Page, Faults]) -> None:
+    page = open_as("viewer")
+    faults[page].expected.add(404)
+    page.goto("/admin/nothing/")
+    look_at(page, "not-found")
+    page.get_by_role("link", name="Back").click()
+    expect(page).to_have_title("Home · Flyte")
+
+
+def test_the_toggle_changes_the_theme_and_it_stays(open_as: OpenAs) -> None:
+    page = open_as("viewer")
+    page.emulate_media(color_scheme="light")
+    toggle = page.locator(".theme-toggle").first
+    for theme in ("light", "dark", "auto"):
+        for _ in range(3):
+            if page.evaluate("document.documentElement.dataset.theme") == theme:
+                break
+            toggle.click()
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        page.reload()
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+
+
+def test_the_keyboard_reaches_the_content_first_and_the_navigation_next(open_as: OpenAs) -> None:
+    page = open_as("viewer")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content-start"
+
+
+def test_scripts_can_not_read_the_sessions_cookie(open_as: OpenAs) -> None:
+    page = open_as("viewer")
+    assert "session" not in page.evaluate("document.cookie")
+    session = next(one for one in page.context.cookies() if "session" in one.get("name", ""))
+    assert (session.get("httpOnly"), session.get("sameSite")) == (True, "Lax")

@@ -1,0 +1,58 @@
+"""What each role sees, and that what it doesn't see is refused by its URL too."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.browsing import Faults, look_at
+from tests.browser.conftest import OpenAs
+from tests.browser.people import ROLES
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_home_looks_right_for_every_role(open_as: OpenAs, role: str) -> None:
+    page = open_as(role)
+    expect(page.get_by_role("link", name="Home").first).to_be_visible()
+    look_at(page, f"home-{role}")
+
+
+def test_who_has_no_role_is_told_what_to_do(open_as: OpenAs) -> None:
+    page = open_as("")
+    expect(page.get_by_text("no role", exact=False).first).to_be_visible()
+    look_at(page, "home-nobody")
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", "operator"])
+def test_people_are_the_admins_business_alone(open_as: OpenAs, faults: dict[Page, Faults], role: str) -> None:
+    page = open_as(role)
+    expect(page.get_by_role("link", name="People")).to_have_count(0)
+    faults[page].expected.add(403)
+    for path in ("/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/user/1/change/", "/admin/auth/group/"):
+        answer = page.goto(path)
+        assert answer
+        assert answer.status == 403, path
+    expect(page.get_by_text("may not")).to_be_visible()
+    look_at(page, "refused")
+
+
+def test_an_admin_makes_a_person_with_a_role(open_as: OpenAs) -> None:
+    page = open_as("admin")
+    page.get_by_role("link", name="People").click()
+    look_at(page, "people")
+    page.goto("/admin/auth/user/add/")
+    look_at(page, "person-add")
+    page.get_by_label("Username").fill("newcomer")
+    page.locator("[name=password1]").fill("seven-small-boats-3")
+    page.locator("[name=password2]").fill("seven-small-boats-3")
+    page.locator("[name=_save]").click()
+    expect(page.locator(".messagelist")).to_contain_text("newcomer")
+    look_at(page, "person")
+
+
+def test_a_role_looks_right(open_as: OpenAs) -> None:
+    page = open_as("admin")
+    page.goto("/admin/auth/group/")
+    look_at(page, "roles")
+    page.get_by_role("link", name="editor").click()
+    look_at(page, "role")
