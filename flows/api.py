@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -18,6 +19,7 @@ from flows.document import TEXT_PLACES, Finding, FlowDocument, FlowError, parse
 from flows.models import MAX_NOTE, Flow
 from flows.steps import Event, PackSeen
 from flows.version_api import etag
+from flyte_site.changes import caller, record
 from flyte_site.rest.bodies import media_type, read_document, read_text
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -95,8 +97,10 @@ class FlowView(APIView):
     @extend_schema(operation_id="deleteFlow", tags=["flow"], responses={204: None, **problems(404)})
     def delete(self, request: Request, name: str) -> Any:
         """Delete the flow: it starts nothing any more, and what runs goes on."""
-        if not saving.delete(name):
-            raise not_found(f"flow {name!r}")
+        with transaction.atomic():
+            if not saving.delete(name):
+                raise not_found(f"flow {name!r}")
+            record(caller(request), "deleted", "flow", name)
         log.info("flow_deleted", flow=name)
         return empty(204)
 
@@ -193,14 +197,15 @@ class HeartbeatView(APIView):
 class ControlView(APIView):
     """What all views have that change what runs."""
 
-    def done(self, correlation_id: str, what: Callable[[], bool]) -> HttpResponse:
-        """204 when it is done, 404 and 409 when it can't be."""
+    def done(self, what: str, correlation_id: str, do: Callable[[], bool], **detail: Any) -> HttpResponse:
+        """204 when it is done, and recorded as `what`; 404 and 409 when it can't be."""
         try:
-            found = what()
+            with transaction.atomic():
+                if not do():
+                    raise not_found(f"execution {correlation_id!r}, or no such step in it")
+                record(caller(self.request), what, "execution", correlation_id, **detail)
         except control.NotPossibleError as reason:
             raise Problem(409, str(reason)) from None
-        if not found:
-            raise not_found(f"execution {correlation_id!r}, or no such step in it")
         return empty(204)
 
 
@@ -210,7 +215,7 @@ class CancelView(ControlView):
     @extend_schema(operation_id="cancelExecution", tags=["flowAudit"], request=None, responses=CONTROL_ANSWERS)
     def post(self, request: Request, correlation_id: str) -> Any:
         """Cancel: what waits is not given to anybody any more, results of what is under way come too late."""
-        return self.done(correlation_id, lambda: control.cancel(correlation_id))
+        return self.done("cancelled", correlation_id, lambda: control.cancel(correlation_id))
 
 
 class RetryView(ControlView):
@@ -219,7 +224,7 @@ class RetryView(ControlView):
     @extend_schema(operation_id="retryStep", tags=["flowAudit"], request=None, responses=CONTROL_ANSWERS)
     def post(self, request: Request, correlation_id: str, step_id: str) -> Any:
         """Let a step's action that ended FATAL be taken again, with the same input."""
-        return self.done(correlation_id, lambda: control.retry(correlation_id, step_id))
+        return self.done("retried", correlation_id, lambda: control.retry(correlation_id, step_id), step=step_id)
 
 
 class ReplayView(APIView):
@@ -240,6 +245,7 @@ class ReplayView(APIView):
             raise Problem(409, str(reason)) from None
         if begun is None:
             raise not_found(f"execution {correlation_id!r}")
+        record(caller(request), "replayed", "execution", correlation_id, started=begun)
         links = [self.links.to("execution", "v1", "audit", "flows", one) for one in begun]
         return Response({"correlationIds": begun, "links": links}, status=202)
 
@@ -251,7 +257,10 @@ def save(request: Request, document: FlowDocument) -> Flow:
         raise bad_input({"path": "note", "message": f"must have at most {MAX_NOTE} characters"})
     source, kind = read_text(request)[0], media_type(request)[0][:40]
     try:
-        return saving.save(document, source=source, media_type=kind, note=note, expected=expected_version(request))
+        with transaction.atomic():
+            flow = saving.save(document, source=source, media_type=kind, note=note, expected=expected_version(request))
+            record(caller(request), "saved", "flow", flow.name, version=flow.version_id, note=note)
+            return flow
     except saving.ConflictError as conflict:
         headers = {"ETag": etag(conflict.current)} if conflict.current else {}
         raise Problem(412, str(conflict), headers=headers) from None

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import structlog
+from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from flows import saving
 from flows.document import FlowError
 from flows.models import Flow, FlowVersion
+from flyte_site.changes import caller, record
 from flyte_site.rest.fields import LinkSerializer, problems
 from flyte_site.rest.links import Links
 from flyte_site.rest.media import empty
@@ -93,7 +95,10 @@ class RestoreView(APIView):
         """Save the version's document anew. Whether the flow is enabled stays as it is."""
         version = version_of(name, version_id)
         try:
-            flow = saving.restore(version.id)
+            with transaction.atomic():
+                flow = saving.restore(version.id)
+                if flow is not None:
+                    record(caller(request), "restored", "flow", name, version=flow.version_id, of=version_id)
         except FlowError as error:
             errors: list[InputError] = [{"path": one.path, "message": one.message} for one in error.errors]
             raise Problem(409, "the version breaks rules that came after it", errors=errors) from None
@@ -109,7 +114,7 @@ class EnableView(APIView):
     @extend_schema(operation_id="enableFlow", tags=["flow"], request=None, responses={204: None, **problems(404)})
     def post(self, request: Request, name: str) -> Any:
         """Let the flow start executions again; no new version."""
-        return switch(name, on=True)
+        return switch(request, name, on=True)
 
 
 class DisableView(APIView):
@@ -118,12 +123,14 @@ class DisableView(APIView):
     @extend_schema(operation_id="disableFlow", tags=["flow"], request=None, responses={204: None, **problems(404)})
     def post(self, request: Request, name: str) -> Any:
         """Let the flow start nothing; what runs goes on, and no new version is made."""
-        return switch(name, on=False)
+        return switch(request, name, on=False)
 
 
-def switch(name: str, *, on: bool) -> Any:
-    if not saving.set_enabled(name, on):
-        raise not_found(f"flow {name!r}")
+def switch(request: Request, name: str, *, on: bool) -> Any:
+    with transaction.atomic():
+        if not saving.set_enabled(name, on):
+            raise not_found(f"flow {name!r}")
+        record(caller(request), "enabled" if on else "disabled", "flow", name)
     log.info("flow_enabled" if on else "flow_disabled", flow=name)
     return empty(204)
 

@@ -127,6 +127,7 @@ APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.rest.bodies judges sizes, by path
 
 INSTALLED_APPS = [
+    "flyte_site",  # before those whose commands it extends
     "flyte_site.console.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -139,7 +140,6 @@ INSTALLED_APPS = [
     "csp",
     "crispy_forms",
     "django_htmx",
-    "flyte_site",
     "datastore",
     "packs",
     "flows",

@@ -4,10 +4,12 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flyte_site.changes import caller, record
 from flyte_site.rest.bodies import media_type, read_document
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -48,7 +50,7 @@ class PackListView(APIView):
     def post(self, request: Request) -> Response:
         """Register a pack; one of the same name and labels is replaced."""
         values = serializers.PackInput().valid(read_document(request, serializers.TEXT_PLACES))
-        pack = registry.register(values)
+        pack = registry.register(values, caller(request))
         # What was posted comes back as it was, a null list of events too; later it reads as an empty list.
         pack.commands = values["commands"]
         log.info("pack_registered", pack=pack.identity)
@@ -68,9 +70,11 @@ class PackView(APIView):
     @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, **problems(404)})
     def delete(self, request: Request, pack_id: str) -> Any:
         """Forget the pack. Actions that wait for packs of its name go on waiting."""
-        deleted, _ = Pack.objects.filter(identity=pack_id).delete()
-        if not deleted:
-            raise not_found(f"pack {pack_id!r}")
+        with transaction.atomic():
+            deleted, _ = Pack.objects.filter(identity=pack_id).delete()
+            if not deleted:
+                raise not_found(f"pack {pack_id!r}")
+            record(caller(request), "deleted", "pack", pack_id)
         log.info("pack_deleted", pack=pack_id)
         return empty(204)
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
+from flyte_site.changes import SERVER, Actor, record
 from flyte_site.rest.problems import not_found
 from packs.models import Pack, pack_id
 
@@ -13,17 +15,24 @@ from packs.models import Pack, pack_id
 SEEN_AGAIN = timedelta(seconds=10)
 
 
-def register(values: Mapping[str, Any]) -> Pack:
-    """Note a pack under its identity; one of the same name and labels is replaced. It counts as seen now."""
+def register(values: Mapping[str, Any], actor: Actor = SERVER) -> Pack:
+    """Note a pack under its identity; one of the same name and labels is replaced. It counts as seen now.
+
+    That `actor` did so is recorded where the pack is new or declares something else than before.
+    """
+    identity = pack_id(values["name"], values["labels"])
     stored = {
         "name": values["name"],
         "labels": values["labels"],
         "commands": [{**command, "events": command["events"] or []} for command in values["commands"]],
         "events": values["events"],
         "links": values["links"],
-        "last_seen": timezone.now(),
     }
-    pack, _ = Pack.objects.update_or_create(identity=pack_id(values["name"], values["labels"]), defaults=stored)
+    with transaction.atomic():
+        before = Pack.objects.filter(identity=identity).values(*stored).first()
+        pack, _ = Pack.objects.update_or_create(identity=identity, defaults={**stored, "last_seen": timezone.now()})
+        if before != stored:
+            record(actor, "changed" if before else "registered", "pack", identity)
     return pack
 
 

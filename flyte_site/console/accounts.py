@@ -1,11 +1,13 @@
 """The first account, and passwords that are good for one sign-on."""
 
 import secrets
+from typing import Any
 
 from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
 
+from flyte_site.changes import CONSOLE, SERVER, Actor, record
 from flyte_site.models import OneTimePassword
 
 FIRST_NAME = "admin"
@@ -23,6 +25,7 @@ def make_first_account() -> str | None:
         with transaction.atomic():
             user = User.objects.create_superuser(FIRST_NAME, password=password)
             OneTimePassword.objects.create(user=user)
+            record(SERVER, "created", "person", FIRST_NAME, superuser=True)
     except IntegrityError:
         return None
     return password
@@ -33,10 +36,23 @@ def must_change_password(user: AbstractBaseUser | AnonymousUser) -> bool:
     return user.is_authenticated and OneTimePassword.objects.filter(user_id=user.pk).exists()
 
 
+def end_one_time_password(name: str) -> None:
+    """This person's password is as good as any from now on."""
+    OneTimePassword.objects.filter(user__username=name).delete()
+
+
 class NewPasswordForm(AdminPasswordChangeForm):
     """Choosing a password ends what was good for one sign-on."""
 
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if "new_password1" in values and values["new_password1"] == values.get("old_password"):
+            self.add_error("new_password1", "The new password must be another than the old one.")
+        return values
+
+    @transaction.atomic
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit)
-        OneTimePassword.objects.filter(user=user).delete()
+        end_one_time_password(user.get_username())
+        record(Actor(user.get_username(), CONSOLE), "changed password", "person", user.get_username())
         return user

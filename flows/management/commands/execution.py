@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from flows import control
+from flyte_site.changes import COMMAND_LINE, record
 
 
 class Command(BaseCommand):
@@ -28,7 +29,14 @@ class Command(BaseCommand):
             raise CommandError(str(reason)) from None
         if done is None or done is False:
             raise CommandError(f"there is no execution {options['correlation_id']!r}, or no such step in it")
+        self.note(options, done)
         self.stdout.write("\n".join(done) if isinstance(done, list) else f"{options['what']}: done")
+
+    def note(self, options: dict[str, Any], done: bool | list[str]) -> None:
+        what = {"cancel": "cancelled", "retry": "retried", "replay": "replayed"}[options["what"]]
+        detail = {"step": options["step_id"], "started": done if isinstance(done, list) else None}
+        told = {name: value for name, value in detail.items() if value}
+        record(COMMAND_LINE, what, "execution", options["correlation_id"], **told)
 
     def do(self, options: dict[str, Any]) -> bool | list[str] | None:
         if options["what"] == "cancel":

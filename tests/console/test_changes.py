@@ -1,0 +1,138 @@
+"""Who changed what: the same record whichever door was taken, and no more of it than is needed."""
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from flows.models import Execution
+from flyte_site.changes import COMMAND_LINE, forget_changes, record
+from flyte_site.console.accounts import make_first_account
+from flyte_site.models import Change, OneTimePassword
+from packs.models import Pack
+from packs.tasks import delete_dead_packs
+from tests.flows import builders as b
+from tests.site.shape import put_value
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+API = ("anonymous", "api")
+PACK = {"name": "Src", "commands": [], "events": [{"name": "Go"}], "links": []}
+FLOW = b.document(b.step(id="a"), name="f")
+
+
+def told() -> list[tuple[str, str, str]]:
+    """What was recorded, the oldest first, and forgotten then."""
+    found = [(one.what, one.kind, one.key) for one in Change.objects.order_by("pk")]
+    Change.objects.all().delete()
+    return found
+
+
+def post(client: Client, path: str, body: Any = None) -> None:
+    answer = client.post(path, body or {}, content_type="application/json")
+    assert answer.status_code < 300, answer.content
+
+
+def test_what_the_api_does_to_flows_is_recorded(client: Client) -> None:
+    post(client, "/v1/flows?note=first", FLOW)
+    saved = Change.objects.get()
+    assert ((saved.actor, saved.via), saved.detail["note"]) == (API, "first")
+    assert told() == [("saved", "flow", "f")]
+    version = client.get("/v1/flows/f/versions").json()["versions"][0]["uuid"]
+    for word in ("disable", "enable", f"versions/{version}/restore"):
+        post(client, f"/v1/flows/f/{word}")
+    client.delete("/v1/flows/f")
+    assert [what for what, *_ in told()] == ["disabled", "enabled", "restored", "deleted"]
+
+
+def test_what_is_refused_is_not_recorded(client: Client) -> None:
+    client.post("/v1/flows", {"name": "f"}, content_type="application/json")
+    client.delete("/v1/flows/f")
+    client.delete("/v1/packs/f")
+    client.delete("/v1/datastore/f")
+    client.post("/v1/flows/f/enable")
+    client.post("/v1/audit/flows/x/cancel")
+    client.post("/v1/audit/flows/x/replay")
+    assert told() == []
+
+
+def test_what_the_api_does_to_the_datastore_is_recorded_without_the_value(client: Client) -> None:
+    put_value(client, "k", b"hunter2")
+    put_value(client, "k", b"hunter3")
+    client.delete("/v1/datastore/k")
+    assert "hunter" not in str(list(Change.objects.values()))
+    assert [(what, key) for what, _, key in told()] == [("created", "k"), ("changed", "k"), ("deleted", "k")]
+
+
+def test_a_pack_that_registers_again_as_it_was_is_no_change(client: Client) -> None:
+    post(client, "/v1/packs", PACK)
+    assert told() == [("registered", "pack", "Src")]
+    post(client, "/v1/packs", PACK)
+    client.post("/v1/packs/Src/actions/take")
+    assert told() == []
+    post(client, "/v1/packs", {**PACK, "events": []})
+    client.delete("/v1/packs/Src")
+    assert told() == [("changed", "pack", "Src"), ("deleted", "pack", "Src")]
+
+
+def test_a_pack_that_the_server_deletes_is_recorded_too() -> None:
+    b.pack("Src")
+    Pack.objects.update(last_seen=timezone.now() - timedelta(days=900))
+    told()
+    assert delete_dead_packs() == 1
+    assert told() == [("deleted", "pack", "Src")]
+
+
+def test_run_control_is_recorded_from_the_api_and_from_scripts(client: Client) -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"))
+    b.tell(source)
+    execution = Execution.objects.get().id
+    told()
+    b.give(worker, b.take(worker), name="FATAL")
+    post(client, f"/v1/audit/flows/{execution}/steps/a/retry")
+    post(client, f"/v1/audit/flows/{execution}/cancel")
+    call_command("execution", execution, "replay", stdout=StringIO())
+    assert set(Change.objects.values_list("via", flat=True)) == {"api", "command"}
+    assert told() == [(what, "execution", execution) for what in ("retried", "cancelled", "replayed")]
+
+
+def test_accounts_that_commands_make_and_change_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_first_account()
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "much better 1")
+    call_command("createsuperuser", "--noinput", username="root", email="", stdout=StringIO())
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": "much better 2")
+    call_command("changepassword", "admin", stdout=StringIO())
+    assert User.objects.get(username="admin").check_password("much better 2")
+    assert not OneTimePassword.objects.exists()
+    assert "better" not in str(list(Change.objects.values()))
+    assert [(what, key) for what, _, key in told()] == [
+        ("created", "admin"),
+        ("created", "root"),
+        ("changed password", "admin"),
+    ]
+
+
+def test_the_one_time_password_can_not_be_chosen_again(client: Client) -> None:
+    password = make_first_account()
+    client.post("/admin/login/", {"username": "admin", "password": password})
+    chosen = {"old_password": password, "new_password1": password, "new_password2": password}
+    assert "must be another" in client.post("/admin/password_change/", chosen).content.decode()
+    assert OneTimePassword.objects.exists()
+
+
+@override_settings(FLYTE_TTL_IN_SECONDS=3600)
+def test_changes_are_forgotten_with_what_they_are_about() -> None:
+    for age in (30, 90):
+        record(COMMAND_LINE, "saved", "flow", f"{age} minutes")
+        Change.objects.filter(key=f"{age} minutes").update(at=timezone.now() - timedelta(minutes=age))
+    assert forget_changes(dry_run=True) == 1
+    out = StringIO()
+    call_command("forget_changes", stdout=out)
+    assert "1 changes were forgotten" in out.getvalue()
+    assert Change.objects.get().key == "30 minutes"
