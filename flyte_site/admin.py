@@ -4,11 +4,17 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import AbstractUser, Group, User
+from django.contrib.auth.models import AbstractUser, Group, Permission, User
+from django.db.models import Q, QuerySet
+from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest
 
 from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.models import Change
+
+# Whose permissions a role may have; the others are Django's own bookkeeping.
+ROOMS = ("flows", "packs", "datastore", "auth", "flyte_site")
+ROLES_TOGETHER = "What somebody may do is what all of their roles together may do."
 
 admin.site.unregister([User, Group])
 
@@ -31,6 +37,16 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
     )
     filter_horizontal = ()
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": "People", **(extra_context or {})})
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Nobody gives a role that can do what they can't themselves."""
+        if db_field.name == "groups":
+            kwargs |= {"label": "Roles", "widget": CheckboxSelectMultiple(), "help_text": ROLES_TOGETHER}
+            kwargs["queryset"] = Group.objects.exclude(permissions__in=_beyond(request)).order_by("name")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
 
@@ -51,9 +67,24 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Group)
 class RoleAdmin(ConsoleAdmin, GroupAdmin):
-    """Roles: who has one has its permissions."""
+    """Roles: who has one has its permissions. Nobody makes one that can do what they can't themselves."""
 
     kind = "role"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": "Roles", **(extra_context or {})})
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        if db_field.name == "permissions" and request is not None:
+            within = Permission.objects.filter(content_type__app_label__in=ROOMS).exclude(pk__in=_beyond(request))
+            kwargs["queryset"] = within.select_related("content_type")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _reaches_role(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _reaches_role(request, obj)
 
 
 @admin.register(Change)
@@ -85,4 +116,18 @@ def _may_do_everything(request: HttpRequest) -> bool:
 
 
 def _reaches(request: HttpRequest, person: AbstractUser | None) -> bool:
-    return person is None or not person.is_superuser or _may_do_everything(request)
+    """Whether the person has no more rights than who asks: else they could be taken over by a new password."""
+    if person is None or _may_do_everything(request):
+        return True
+    return not person.is_superuser and person.get_all_permissions() <= request.user.get_all_permissions()
+
+
+def _reaches_role(request: HttpRequest, role: Group | None) -> bool:
+    return role is None or not role.permissions.filter(pk__in=_beyond(request)).exists()
+
+
+def _beyond(request: HttpRequest) -> QuerySet[Permission]:
+    """The permissions that who asks has not."""
+    if _may_do_everything(request):
+        return Permission.objects.none()
+    return Permission.objects.exclude(Q(group__user=request.user.pk) | Q(user=request.user.pk))

@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, reverse
 
 from flyte_site.console.accounts import NewPasswordForm, must_change_password
@@ -49,7 +50,9 @@ class ConsoleSite(AdminSite):
         return bool(request.user.is_active)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        around = {"navigation": navigation(request), "flyte_version": VERSION}
+        places = navigation(request)
+        here = next((place for place in reversed(places) if place["here"]), None)
+        around = {"navigation": places, "place": here, "flyte_version": VERSION}
         return {**super().each_context(request), **around, "available_apps": []}
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
@@ -59,11 +62,16 @@ class ConsoleSite(AdminSite):
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             change = reverse("admin:password_change")
             if request.path not in (change, reverse("admin:logout")) and must_change_password(request.user):
-                return HttpResponseRedirect(change)
-            return guarded(request, *args, **kwargs)
+                return sent_to(HttpResponseRedirect(change), request)
+            answer = guarded(request, *args, **kwargs)
+            return answer if request.user.is_authenticated else sent_to(answer, request)
 
         page.__name__ = getattr(view, "__name__", "page")
         return page
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """People know places, not Django's apps."""
+        return HttpResponseRedirect(reverse("admin:index"))
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         first = must_change_password(request.user)
@@ -75,6 +83,12 @@ class ConsoleSite(AdminSite):
             template_name="registration/password_change_form.html",
         )
         return view(request)
+
+
+def sent_to(elsewhere: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+    """A redirection of the whole page, also where only a part of it was asked for: that would show a login form."""
+    part = request.headers.get("HX-Request") == "true"
+    return HttpResponse(headers={"HX-Refresh": "true"}) if part else elsewhere
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
