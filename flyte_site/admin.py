@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.models import Change
 
-# Whose permissions a role may have; the others are Django's own bookkeeping.
-ROOMS = ("flows", "packs", "datastore", "auth", "flyte_site")
+# Bookkeeping that nobody sees, and no role is asked for.
+HIDDEN = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
 ROLES_TOGETHER = "What somebody may do is what all of their roles together may do."
 
 admin.site.unregister([User, Group])
@@ -70,14 +70,16 @@ class RoleAdmin(ConsoleAdmin, GroupAdmin):
     """Roles: who has one has its permissions. Nobody makes one that can do what they can't themselves."""
 
     kind = "role"
+    filter_horizontal = ()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {"title": "Roles", **(extra_context or {})})
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
         if db_field.name == "permissions" and request is not None:
-            within = Permission.objects.filter(content_type__app_label__in=ROOMS).exclude(pk__in=_beyond(request))
+            within = Permission.objects.exclude(content_type__model__in=HIDDEN).exclude(pk__in=_beyond(request))
             kwargs["queryset"] = within.select_related("content_type")
+            kwargs["widget"] = CheckboxSelectMultiple()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:

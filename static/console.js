@@ -8,6 +8,11 @@
     setTimeout(() => { button.textContent = before; }, 1500);
   };
   const placeOf = (details) => `${details.closest("[id]")?.id} ${details.querySelector("summary").textContent}`;
+  // What asks again and again (hx-trigger="every 2s") rests while nobody looks at the page.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const trigger = event.detail.elt.getAttribute("hx-trigger") || "";
+    if (document.hidden && trigger.includes("every ")) event.preventDefault();
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy], [data-open], [data-close]");
     if (!button) return;

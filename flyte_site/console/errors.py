@@ -1,12 +1,14 @@
 """Errors as people see them: a page that needs neither the database nor who is signed in."""
 
+import json
 from http import HTTPStatus
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 
-from flyte_site.console.paths import is_console
+from flyte_site.console.paths import wants_page
 from flyte_site.rest.problems import Problem, ProblemMiddleware, problem_of
 
 log = structlog.get_logger(__name__)
@@ -23,22 +25,29 @@ def error_page(problem: Problem) -> HttpResponse:
     """A problem as a page."""
     detail = WORDS.get(problem.status) or str(problem) or HTTPStatus(problem.status).phrase
     body = render_to_string("console/error.html", {"title": HTTPStatus(problem.status).phrase, "detail": detail})
-    return HttpResponse(body, status=problem.status, headers=problem.headers)
+    response = HttpResponse(body, status=problem.status, headers=problem.headers)
+    patch_vary_headers(response, ["Accept"])
+    return response
 
 
 class Problems(ProblemMiddleware):
-    """The API's shape of errors; for the console's paths a page instead."""
+    """The API's shape of errors; for people with browsers a page instead."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_console(request):
+        if not wants_page(request):
             return super().__call__(request)
         response = self.get_response(request)
-        if response.status_code >= 400 and response.headers.get("Content-Type", "").startswith("application/problem"):
-            return error_page(Problem(response.status_code))
-        return response
+        if response.status_code < 400 or response.streaming:
+            return response
+        shaped = response.headers.get("Content-Type", "").startswith("application/problem+json")
+        if response.content and not shaped:
+            return response
+        detail = json.loads(response.content)["detail"] if shaped else ""
+        headers = {name: value for name, value in response.items() if name not in ("Content-Type", "Content-Length")}
+        return error_page(Problem(response.status_code, detail, headers=headers))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse:
-        if not is_console(request):
+        if not wants_page(request):
             return super().process_exception(request, error)
         problem = problem_of(error)
         if problem is None:
@@ -49,7 +58,7 @@ class Problems(ProblemMiddleware):
 
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """A problem in the shape that fits its path."""
-    return error_page(problem) if is_console(request) else problem.response()
+    return error_page(problem) if wants_page(request) else problem.response()
 
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -13,6 +13,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 JSON = "application/json"
+HTML = "text/html"
 YAML_TYPES = ("application/x-yaml", "application/yaml", "text/yaml")
 
 _CHARSET = re.compile(r";\s*charset\s*=[^;,]*", re.IGNORECASE)
@@ -75,6 +76,11 @@ def preferred_type(accept: str) -> str:
     request = HttpRequest()
     request.META["HTTP_ACCEPT"] = _CHARSET.sub("", accept)
     return request.get_preferred_type([JSON, *YAML_TYPES]) or JSON
+
+
+def prefers_html(request: HttpRequest) -> bool:
+    """Whether a browser asks, as far as its `Accept` tells."""
+    return request.get_preferred_type([JSON, HTML]) == HTML
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.rest.fields import LinkSerializer, problems
-from flyte_site.rest.media import empty, to_yaml
+from flyte_site.rest.media import empty, prefers_html, to_yaml
 from flyte_site.rest.problems import Problem
 from flyte_site.rest.views import APIView
 
@@ -30,7 +30,7 @@ class IndexView(APIView):
     @extend_schema(operation_id="index", tags=["info"], responses=LinksSchema)
     def get(self, request: Request) -> Any:
         """The link to the API's version 1; who asks for HTML is sent to the console."""
-        if request._request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+        if prefers_html(request._request):
             return HttpResponseRedirect("/admin/", headers={"Vary": "Accept"})
         links = self.links
         return Response({"links": [links.to("self"), links.help("#/info"), links.documented("#!/info/v1", "v1")]})

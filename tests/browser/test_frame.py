@@ -1,5 +1,7 @@
 """What stands around every page: keyboard, themes, errors, and pages beside the console."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -53,3 +55,37 @@ def test_scripts_can_not_read_the_sessions_cookie(open_as: OpenAs) -> None:
     assert "session" not in page.evaluate("document.cookie")
     session = next(one for one in page.context.cookies() if "session" in one.get("name", ""))
     assert (session.get("httpOnly"), session.get("sameSite")) == (True, "Lax")
+
+
+LIVE_PART = """
+Object.defineProperty(document, "hidden", {get: () => window.away, configurable: true});
+window.away = true;
+window.asked = 0;
+document.addEventListener("htmx:beforeRequest", () => { document.body.dataset.asked = (window.asked += 1); });
+const part = document.createElement("div");
+part.id = "part";
+for (const [name, value] of [["get", "/admin/"], ["select", "#footer"], ["trigger", "every 100ms"]])
+  part.setAttribute(`hx-${name}`, value);
+document.getElementById("content").append(part);
+htmx.process(part);
+"""
+
+
+def test_a_live_part_rests_while_nobody_looks_and_goes_on_when_somebody_does(open_as: OpenAs) -> None:
+    page = open_as("viewer")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(LIVE_PART)
+    expect(page.locator("body")).to_have_attribute("data-asked", re.compile(r"[3-9]|\d\d+"))
+    assert not [url for url in asked if url.endswith("/admin/")]
+    with page.expect_response("**/admin/"):
+        page.evaluate("window.away = false")
+    expect(page.locator("#part")).to_contain_text("Flyte")
+
+
+def test_a_live_part_whose_session_is_over_shows_the_login(open_as: OpenAs) -> None:
+    page = open_as("viewer")
+    page.context.clear_cookies()
+    page.evaluate(LIVE_PART)
+    page.evaluate("window.away = false")
+    expect(page.get_by_label("Password")).to_be_visible()

@@ -1,7 +1,10 @@
 """The console's frame: who comes in, by which door, and what every page carries."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 
 from flyte_site.changes import COMMAND_LINE, record
@@ -11,6 +14,7 @@ from tests.console.conftest import SignedOn
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
+HTML = "text/html; charset=utf-8"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
@@ -110,6 +114,54 @@ def test_errors_are_pages_for_people_and_problems_for_clients(signed_on: SignedO
     assert page.headers["Content-Type"].startswith("text/html")
     assert "There is nothing here" in page.content.decode()
     assert client.get("/v1/nothing").headers["Content-Type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/flows"])
+def test_a_path_that_is_nothing_is_a_page_for_a_browser_and_a_problem_for_a_client(client: Client, path: str) -> None:
+    page = client.get(path, headers={"Accept": BROWSER})
+    assert (page.status_code, page.headers["Content-Type"]) == (404, HTML)
+    assert "Accept" in page.headers["Vary"]
+    assert client.get(path).headers["Content-Type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/flows/x", "/v1"])
+def test_the_api_answers_a_browser_as_anybody(client: Client, path: str) -> None:
+    answer = client.get(path, headers={"Accept": BROWSER})
+    assert "json" in answer.headers["Content-Type"]
+
+
+def test_a_method_that_a_page_lacks_and_a_body_too_large_are_pages_too(client: Client) -> None:
+    refused = client.post("/swagger", headers={"Accept": BROWSER})
+    assert (refused.status_code, refused.headers["Content-Type"]) == (405, HTML)
+    assert refused.headers["Allow"] == "GET, HEAD"
+    large = client.post("/admin/login/", b"x" * 2_000_000, content_type="application/x-www-form-urlencoded")
+    assert (large.status_code, large.headers["Content-Type"]) == (413, HTML)
+    assert "2000000 bytes" in large.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/login/"])
+def test_while_the_database_is_away_a_page_says_so(signed_on: SignedOn, path: str, monkeypatch: Any) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise OperationalError("server closed")
+
+    client = signed_on("viewer")
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", fail)
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["Content-Type"], answer.headers["Retry-After"]) == (503, HTML, "5")
+    assert "The database does not answer" in answer.content.decode()
+
+
+def test_a_host_that_is_none_is_a_page_in_the_console(client: Client) -> None:
+    answer = client.get("/admin/", headers={"host": "a/b"})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, HTML)
+
+
+def test_a_form_without_its_token_is_refused(signed_on: SignedOn) -> None:
+    client = signed_on("admin")
+    client.handler.enforce_csrf_checks = True
+    answer = client.post("/admin/auth/user/add/", {"username": "x"})
+    assert (answer.status_code, "Load the page again" in answer.content.decode()) == (403, True)
+    assert client.post("/v1/packs", {"name": "P"}, content_type="application/json").status_code == 201
 
 
 def test_the_api_pays_for_no_session(client: Client) -> None:
