@@ -1,11 +1,13 @@
 """What each role sees, and that what it doesn't see is refused by its URL too."""
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Faults, look_at
 from tests.browser.conftest import OpenAs
 from tests.browser.people import ROLES
+from tests.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -56,3 +58,15 @@ def test_a_role_looks_right(open_as: OpenAs) -> None:
     look_at(page, "roles")
     page.get_by_role("link", name="editor").click()
     look_at(page, "role")
+
+
+def test_everybody_with_a_role_sees_who_changed_what(open_as: OpenAs, console: Server) -> None:
+    step = {"event": {"packName": "Src", "name": "Go"}, "command": {"packName": "Wrk", "name": "Do"}}
+    flow = {"name": "seen-in-changes", "steps": [step]}
+    assert httpx.post(f"{console.url}/v1/flows", json=flow, trust_env=False).status_code == 201
+    page = open_as("viewer")
+    page.get_by_role("link", name="Changes").click()
+    row = page.locator("tr", has_text="seen-in-changes")
+    for word in ("anonymous", "api", "saved", "flow"):
+        expect(row).to_contain_text(word)
+    look_at(page, "changes")

@@ -16,6 +16,7 @@ from flyte_site.console.accounts import make_first_account
 from flyte_site.models import Change, OneTimePassword
 from packs.models import Pack
 from packs.tasks import delete_dead_packs
+from tests.console.conftest import SignedOn
 from tests.flows import builders as b
 from tests.site.shape import put_value
 
@@ -136,3 +137,37 @@ def test_changes_are_forgotten_with_what_they_are_about() -> None:
     call_command("forget_changes", stdout=out)
     assert "1 changes were forgotten" in out.getvalue()
     assert Change.objects.get().key == "30 minutes"
+
+
+def test_pages_of_changes_meet_and_none_is_lost(signed_on: SignedOn) -> None:
+    for number in range(120):
+        record(COMMAND_LINE, "saved", "flow", f"f{number}")
+    client, keys = signed_on("viewer"), []
+    query = "kind=flow"
+    while query:
+        answer = client.get(f"/admin/flyte_site/change/?{query}")
+        keys += [one.key for one in answer.context["changes"]]
+        query, newer = answer.context["older"], answer.context["newer"]
+    assert keys == [f"f{number}" for number in reversed(range(120))]
+    back = client.get(f"/admin/flyte_site/change/?{newer}")
+    assert [one.key for one in back.context["changes"]] == keys[50:100]
+
+
+@pytest.mark.parametrize(
+    "query", ["before=x", "after=" + "9" * 30, "before=-1", "kind=%00", "key=%F0%9F%98%80&actor=%ff"]
+)
+def test_no_query_for_changes_is_a_defect(signed_on: SignedOn, query: str) -> None:
+    assert signed_on("viewer").get(f"/admin/flyte_site/change/?{query}").status_code == 200
+
+
+def test_a_page_of_changes_costs_the_same_however_many_there_are(
+    signed_on: SignedOn, django_assert_max_num_queries: Any
+) -> None:
+    Change.objects.bulk_create(
+        Change(actor="a", via="api", kind="flow", key=f"<b>{n}", what="saved") for n in range(500)
+    )
+    client = signed_on("viewer")
+    with django_assert_max_num_queries(8):
+        page = client.get("/admin/flyte_site/change/").content.decode()
+    assert "&lt;b&gt;499" in page
+    assert "<b>" not in page
