@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
 from flyte_site.console.paths import is_console
+from flyte_site.rest.links import base_url
 
 
 class ForConsole:
@@ -31,7 +32,12 @@ class Sessions(ForConsole, SessionMiddleware):
 
 
 class Csrf(ForConsole, CsrfViewMiddleware):
-    """Forms are this site's own."""
+    """Forms are this site's own: from the scheme that the browser sees, which a proxy that ends TLS tells."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if is_console(request) and base_url(request).startswith("https:"):
+            request.META["wsgi.url_scheme"] = "https"
+        return super().__call__(request)
 
 
 class Authentication(ForConsole, AuthenticationMiddleware):

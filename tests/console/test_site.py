@@ -164,6 +164,17 @@ def test_a_form_without_its_token_is_refused(signed_on: SignedOn) -> None:
     assert client.post("/v1/packs", {"name": "P"}, content_type="application/json").status_code == 201
 
 
+@pytest.mark.parametrize(("scheme", "status"), [("https", 302), ("http", 403)])
+def test_a_form_is_this_sites_own_by_the_scheme_that_the_proxy_tells(db: None, scheme: str, status: int) -> None:
+    User.objects.create_user("p", password="well kept")
+    client = Client(enforce_csrf_checks=True)
+    around = {"Host": "flyte.example.org", "X-Forwarded-Proto": scheme}
+    client.get("/admin/login/", headers=around)
+    form = {"username": "p", "password": "well kept", "csrfmiddlewaretoken": client.cookies["flyte_csrf"].value}
+    answer = client.post("/admin/login/", form, headers={**around, "Origin": "https://flyte.example.org"})
+    assert answer.status_code == status
+
+
 def test_the_api_pays_for_no_session(client: Client) -> None:
     answer = client.get("/v1")
     assert "Cookie" not in answer.headers.get("Vary", "")
