@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from flyte_site.changes import SERVER, Actor, record
+from flyte_site.changes import Actor, record
 from flyte_site.rest.problems import not_found
 from packs.models import Pack, pack_id
 
@@ -15,10 +15,10 @@ from packs.models import Pack, pack_id
 SEEN_AGAIN = timedelta(seconds=10)
 
 
-def register(values: Mapping[str, Any], actor: Actor = SERVER) -> Pack:
+def register(values: Mapping[str, Any], actor: Actor | None = None) -> Pack:
     """Note a pack under its identity; one of the same name and labels is replaced. It counts as seen now.
 
-    That `actor` did so is recorded where the pack is new or declares something else than before.
+    Where an actor is named, it is recorded that a pack is new, or declares something else than before.
     """
     identity = pack_id(values["name"], values["labels"])
     stored = {
@@ -31,7 +31,7 @@ def register(values: Mapping[str, Any], actor: Actor = SERVER) -> Pack:
     with transaction.atomic():
         before = Pack.objects.filter(identity=identity).values(*stored).first()
         pack, _ = Pack.objects.update_or_create(identity=identity, defaults={**stored, "last_seen": timezone.now()})
-        if before != stored:
+        if actor and before != stored:
             record(actor, "changed" if before else "registered", "pack", identity)
     return pack
 

@@ -1,0 +1,53 @@
+"""Every page that the navigation leads to, empty and with something on it."""
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.browsing import look_at
+from tests.browser.conftest import OpenAs
+from tests.server import Server
+
+pytestmark = pytest.mark.browser
+
+PACK = {"commands": [{"name": "Do", "events": ["Done"]}], "events": [{"name": "Go"}], "links": []}
+STEP = {"id": "first", "event": {"packName": "Looked", "name": "Go"}, "command": {"packName": "Looked", "name": "Do"}}
+
+
+@pytest.fixture(scope="module")
+def something(console: Server) -> None:
+    """A pack, a flow, an execution that waits, and a datastore item."""
+    with httpx.Client(base_url=console.url, trust_env=False, timeout=60) as api:
+        for path, body in (
+            ("/v1/packs", {"name": "Looked", **PACK}),
+            ("/v1/flows", {"name": "looked-at", "steps": [STEP]}),
+            ("/v1/packs/Looked/events", {"event": "Go", "payload": {"text": "<script>alert(1)</script>"}}),
+        ):
+            assert api.post(path, json=body).is_success
+        assert api.put(
+            "/v1/datastore/looked-at", files={"value": ("v.json", b'{"a": 1}', "application/json")}
+        ).is_success
+
+
+@pytest.mark.usefixtures("something")
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+def test_every_place_of_the_navigation_looks_right(open_as: OpenAs, role: str) -> None:
+    page = open_as(role)
+    places = [link.get_attribute("href") or "" for link in page.locator("nav.places a").all()]
+    assert len(places) > 2
+    for place in places:
+        page.goto(place)
+        expect(page.locator("nav.places [aria-current=page]")).to_have_attribute("href", place)
+        look_at(page, f"place-{role}-{place.strip('/').replace('/', '-')}")
+
+
+@pytest.mark.usefixtures("something")
+def test_what_a_list_leads_to_looks_right(open_as: OpenAs) -> None:
+    page = open_as("admin")
+    for place in ("flows/execution", "flows/event", "datastore/item"):
+        page.goto(f"/admin/{place}/")
+        first = page.locator("#content table a, #result_list a").first
+        if first.count() == 0:
+            continue
+        page.goto(first.get_attribute("href") or "")
+        look_at(page, f"one-{place.replace('/', '-')}")
