@@ -1,0 +1,160 @@
+"""The path policy: reading the file, and what it asks of a request."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_site.auth.policy import MAX_BYTES, Policy, PolicyError, read_policy, read_policy_file, texts
+from flyte_site.auth.routes import rules_without_route
+from tests.contract.recording import DATA
+
+pytestmark = pytest.mark.unit
+
+# The manual's own example, with paths as they are here.
+MANUAL = """
+- path: /v1/packs/:pack
+  methods: [DELETE]
+  claims:
+    groups:
+    - admin
+    - 1
+    pack:
+    - :pack
+"""
+
+
+def allowed(policy: Policy, method: str, path: str, claims: dict[str, Any]) -> bool:
+    demand = policy.demand(method, path[1:].split("/"))
+    return demand is not None and (demand.is_open or bool(demand.met_by(claims)))
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"groups": "admin"}, True),
+        ({"groups": ["dev", "admin", "ops"]}, True),
+        ({"groups": "1"}, True),
+        ({"groups": 1}, True),
+        ({"groups": 1.0}, True),
+        ({"groups": ["dev", "1"]}, True),
+        ({"groups": ["dev", 1]}, True),
+        ({"pack": "foo-pack"}, True),
+        ({"pack": ":pack"}, False),
+        ({"pack": "bar-pack"}, False),
+        ({"groups": True}, False),
+        ({"groups": "Admin"}, False),
+        ({"groups": ["administrators", 11, None, {"admin": 1}, ["admin"]]}, False),
+        ({"groups": {"admin": True}}, False),
+        ({"groups": None}, False),
+        ({"admin": "groups"}, False),
+        ({}, False),
+    ],
+)
+def test_the_manuals_example(claims: dict[str, Any], expected: bool) -> None:
+    assert allowed(read_policy(MANUAL), "DELETE", "/v1/packs/foo-pack", claims) is expected
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/packs/foo"), ("DELETE", "/v1/packs"), ("DELETE", "/v1")])
+def test_what_no_rule_is_about_is_for_nobody(method: str, path: str) -> None:
+    assert read_policy(MANUAL).demand(method, path[1:].split("/")) is None
+
+
+def test_without_claims_everybody_may_and_without_methods_in_every_way() -> None:
+    policy = read_policy("- path: /health")
+    demand = policy.demand("BREW", ["health"])
+    assert demand is not None
+    assert demand.is_open
+
+
+def test_an_empty_list_of_values_is_met_by_nobody() -> None:
+    assert not allowed(read_policy("- path: /a\n  claims: {x: []}"), "GET", "/a", {"x": "", "": []})
+
+
+def test_a_name_stands_for_a_claims_name_too() -> None:
+    policy = read_policy("- path: /packs/:pack\n  claims: {':pack': [yes, true], Foo: [no]}")
+    assert allowed(policy, "GET", "/packs/Foo", {"Foo": "yes"})
+    assert allowed(policy, "GET", "/packs/Foo", {"Foo": True})
+    assert allowed(policy, "GET", "/packs/Foo", {"Foo": "no"})
+    assert not allowed(policy, "GET", "/packs/Foo", {"Bar": "yes"})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("a", ["a"]), (True, ["true"]), (3, ["3"]), (2.5, ["2.5"]), (1e300, [str(int(1e300))]), (["a", 1], ["a", "1"])],
+)
+def test_claims_are_compared_by_their_text(value: Any, expected: list[str]) -> None:
+    assert texts(value) == expected
+
+
+@pytest.mark.parametrize("value", [None, {}, {"a": 1}, [[]], [None]])
+def test_other_values_have_no_text(value: Any) -> None:
+    assert texts(value) == []
+
+
+@pytest.mark.parametrize("text", ["method: GET", "methods: get", "methods: [GET]", "method: [Get, POST]"])
+def test_methods_may_be_written_in_several_ways(text: str) -> None:
+    assert read_policy(f"- path: /a\n  {text}").rules[0].methods[0] == "GET"
+
+
+BROKEN = [
+    ("", 1, "no rules"),
+    ("# nothing\n", 1, "no rules"),
+    ("path: /a", 1, "must be a list"),
+    ("- path: /a\n- /b", 2, "a rule must be"),
+    ("- methods: [GET]", 1, "has no path"),
+    ("- path: /a\n  claim: {a: [b]}", 2, "'claim'"),
+    ("- path: /a\n  path: /b", 2, "'path' stands twice"),
+    ("- path: /a\n  methods: [GET]\n  method: GET", 3, "one of them is enough"),
+    ("- path: a", 1, "must start with /"),
+    ("- path: [a]", 1, "path must be text"),
+    ("-\n  path:", 2, "must start with /"),
+    ("- path: /a\n  methods: [FETCH]", 2, "no HTTP method"),
+    ("- path: /a\n  methods: {GET: 1}", 2, "must be a list"),
+    ("- path: /a\n  claims:", 2, "claims must be an object"),
+    ("- path: /a\n  claims: {}", 2, "claims is empty"),
+    ("- path: /a\n  claims: [a]", 2, "claims must be an object"),
+    ("- path: /a\n  claims:\n    a: {b: c}", 3, "'a' must be a list"),
+    ("- path: /a\n  claims:\n    a:\n    - ~", 4, "'a' must be a list"),
+    ("- path: /a\n  claims:\n    a: [':b']", 3, "no name in the path"),
+    ("- path: /:a\n  claims:\n    ':b': [x]", 3, "no name in the path"),
+    ("- path: /a\n- path: /b\n- path: /a", 3, "line 1 is about the same"),
+    ("- path: /:a/x\n  methods: [GET, PUT]\n- path: /:b/x\n  method: PUT", 3, "line 1 is about the same"),
+    ("- path: /a\n  claims: {a: [b}", 2, "is no YAML"),
+    ("- path: /a\n\tx", 2, "is no YAML"),
+    ("- &a [*a]", 1, "a rule must be"),
+    ("- path: *a", 1, "is no YAML"),
+    ("- path: /a\n---\n- path: /b", 2, "is no YAML"),
+    ("- !!python/object:os.system {}", 1, "has no path"),
+    ("[" * 5000, 1, "is no YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), BROKEN)
+def test_a_broken_policy_is_told_with_its_line(text: str, line: int, message: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        read_policy(text)
+    assert error.value.line == line, error.value
+    assert message in str(error.value)
+    assert str(error.value).startswith(f"line {line}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"), [(b"- path: /a\n- path: /\xff", 2), (b"#" * (MAX_BYTES + 1), 1)], ids=["bytes", "size"]
+)
+def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
+    (tmp_path / "policy.yml").write_bytes(content)
+    with pytest.raises(PolicyError) as error:
+        read_policy_file(str(tmp_path / "policy.yml"))
+    assert error.value.line == line
+
+
+def test_the_recorded_policy_is_read_and_all_of_its_paths_have_routes() -> None:
+    policy = read_policy_file(str(DATA / "policy.yml"))
+    assert [rule.line for rule in policy.rules] == [1, 3, 5, 6, 13, 17, 21]
+    assert rules_without_route(policy) == []
+
+
+@pytest.mark.parametrize("path", ["/packs", "/v1/pack", "/v1/flows/:f/x", "/admin/*", "/v1/datastore/a/b", "/static/x"])
+def test_a_rule_that_no_request_can_meet_is_found(path: str) -> None:
+    assert [rule.line for rule in rules_without_route(read_policy(f"- path: /*\n- path: {path}"))] == [2]
