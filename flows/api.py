@@ -141,7 +141,7 @@ class EventView(APIView):
     )
     def post(self, request: Request, pack_id: str) -> Any:
         """Take an event. 202 means that all it causes is kept."""
-        pack = registry.seen(pack_id)
+        pack = registry.acting(pack_id, request)
         event = read_event(request, pack)
         try:
             engine.handle_event(event, idempotency(request))
@@ -165,7 +165,7 @@ class ResultView(APIView):
 
         The same result again is fine; another one, or one of an attempt that is over, is refused with 409.
         """
-        pack = registry.seen(pack_id)
+        pack = registry.acting(pack_id, request)
         finish = engine.complete(action_id, pack, read_event(request, pack), attempt_of(request))
         if finish is None:
             raise not_found(f"action {action_id!r}")
@@ -186,7 +186,7 @@ class HeartbeatView(APIView):
     )
     def post(self, request: Request, pack_id: str, action_id: str) -> Any:
         """Begin the time for an action anew. 409 when it is no longer this pack's: then its work is for nothing."""
-        pack = registry.seen(pack_id)
+        pack = registry.acting(pack_id, request)
         if queue.extend(action_id, pack, attempt_of(request)):
             return empty(204)
         if not Action.objects.filter(id=action_id).exists():

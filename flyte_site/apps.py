@@ -6,6 +6,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from flyte_site.auth.routes import rules_without_route
+
 
 class FlyteSiteConfig(AppConfig):
     """Registers the checks of the environment."""
@@ -14,6 +16,7 @@ class FlyteSiteConfig(AppConfig):
 
     def ready(self) -> None:
         register(check_environment)
+        register(check_policy_routes)
 
 
 def check_environment(**_: Any) -> list[CheckMessage]:
@@ -23,3 +26,15 @@ def check_environment(**_: Any) -> list[CheckMessage]:
     if found.told:
         return errors
     return errors + [Warning(str(one), hint=one.hint or None, id=one.check_id) for one in found.warnings]
+
+
+def check_policy_routes(**_: Any) -> list[CheckMessage]:
+    """Rules of the path policy that no request can meet."""
+    return [
+        Warning(
+            f"FLYTE_AUTH_POLICY_PATH: line {rule.line}: no route of the API is under {rule.pattern.path}",
+            hint="paths are whole: /v1/packs, not /packs",
+            id="flyte.W011",
+        )
+        for rule in rules_without_route(settings.FLYTE_AUTH_POLICY)
+    ]

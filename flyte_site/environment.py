@@ -25,6 +25,8 @@ T = TypeVar("T")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 LEVELS = {
     "DEBUG": "DEBUG",
     "INFO": "INFO",
@@ -143,6 +145,40 @@ class Environment:
 
         return self._parsed(variable, default, parse, check_id)
 
+    def choice(self, variable: str, default: str, choices: tuple[str, ...], *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if text.lower() not in choices:
+                raise ValueError(f"is {text!r}, but must be one of {', '.join(choices)}")
+            return text.lower()
+
+        return self._parsed(variable, default, parse, check_id)
+
+    def hosts(self, variable: str, *, check_id: str) -> tuple[str, ...]:
+        """Host names without ports, between commas, in lower case; `.example.org` is all under it, `*` every one."""
+
+        def parse(text: str) -> tuple[str, ...]:
+            names = tuple(name.strip().lower() for name in text.split(","))
+            for name in names:
+                if name != "*" and not is_address(name) and not _HOST_NAME.fullmatch(name.removeprefix(".")):
+                    raise ValueError(f"has {name!r}, but must be host names without ports, between commas")
+            return names
+
+        return self._parsed(variable, (), parse, check_id)
+
+    def networks(self, variable: str, default: str, *, check_id: str) -> tuple[Network, ...]:
+        """IP addresses and networks between commas, or `none`."""
+
+        def parse(text: str) -> tuple[Network, ...]:
+            if text.lower() == "none":
+                return ()
+            try:
+                return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+            except ValueError:
+                message = f"is {text!r}, but must be IP addresses and networks such as 10.1.0.0/16, between commas"
+                raise ValueError(message) from None
+
+        return self._parsed(variable, parse(default), parse, check_id)
+
     def readable_file(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
             if not os.access(text, os.R_OK) or not Path(text).is_file():
@@ -176,6 +212,24 @@ class Environment:
         except ValueError as error:
             self.error(check_id, variable, str(error))
             return default
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an IP address; one of version 6 may stand in brackets."""
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address, of version 6 perhaps in brackets, never leaves the machine (RFC 6761, 6.3)."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    bare = name.removeprefix("[").removesuffix("]")
+    return is_address(bare) and ipaddress.ip_address(bare).is_loopback
 
 
 def machine_zone() -> tzinfo:

@@ -1,5 +1,6 @@
-"""What belongs to no app: when each periodic job last ran, who changed what, and passwords that must be changed."""
+"""What belongs to no app: when each job last ran, who changed what, passwords to be changed, and tokens."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -57,3 +58,31 @@ class OneTimePassword(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+
+class Token(models.Model):
+    """A token of this server. `digest` is the SHA-256 of its secret in hex, `shown` how the secret begins.
+
+    It may act as packs whose name `pack` stands for and that have at least these `labels`; `scopes` says what else.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    digest = models.CharField(max_length=64, unique=True)
+    shown = models.CharField(max_length=16)
+    pack = models.CharField(max_length=255, blank=True, default="")
+    labels: Any = JSONText(default=dict)
+    scopes: Any = JSONText(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions: ClassVar = []
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_usable(self, now: datetime) -> bool:
+        """Whether it counts at this time."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

@@ -3,10 +3,12 @@
 from datetime import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 
-from flyte_site.environment import Environment, tls_fault
+from flyte_site.auth.policy import PolicyError, read_policy_file
+from flyte_site.environment import Environment, is_loopback, tls_fault
 from flyte_site.logs import logging_config
 from flyte_site.secret_key import kept_secret_key
 
@@ -16,7 +18,7 @@ YEARS = 100 * 365 * DAY
 
 FLYTE_ENVIRONMENT = env = Environment()
 
-# Where it listens. Loopback alone by default: the server gives commands to shells and asks nobody who they are yet.
+# Where it listens. Loopback alone by default: the server gives commands to shells.
 FLYTE_BIND = env.address("FLYTE_BIND", "127.0.0.1", check_id="flyte.E023")
 FLYTE_TLS_CERT_PATH = env.readable_file("FLYTE_TLS_CERT_PATH", check_id="flyte.E002")
 FLYTE_TLS_KEY_PATH = env.readable_file("FLYTE_TLS_KEY_PATH", check_id="flyte.E003")
@@ -67,16 +69,41 @@ FLYTE_MASKED_KEYS = env.text(
     "password,passwd,pwd,passphrase,secret,token,authorization,api_key,access_key,private_key,credential",
 )
 
-# Who may call it. The policy is not enforced by this version: to start with it set would only look safe.
+# Who may call it: everybody, tokens of its own, or an identity provider's beside them (flyte_site.auth).
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")
 FLYTE_OIDC_ISSUER_CLIENT_ID = env.text("FLYTE_OIDC_ISSUER_CLIENT_ID")
 FLYTE_AUTH_POLICY_PATH = env.readable_file("FLYTE_AUTH_POLICY_PATH", check_id="flyte.E015")
-AUTH_VARIABLES = ("FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH")
-for variable in AUTH_VARIABLES:
-    if any(map(env.text, AUTH_VARIABLES)) and not env.text(variable):
-        env.error("flyte.E016", variable, f"must be set too: sign-on needs all of {', '.join(AUTH_VARIABLES)}")
-    elif env.text(variable):
-        env.error("flyte.E017", variable, "is set, but this version can't check tokens yet; unset it to start")
+OIDC_VARIABLES = ("FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH")
+oidc_given = [variable for variable in OIDC_VARIABLES if env.text(variable)]
+FLYTE_AUTH = env.choice(
+    "FLYTE_AUTH", "oidc" if oidc_given else "none", ("none", "tokens", "oidc"), check_id="flyte.E040"
+)
+if FLYTE_AUTH == "oidc":
+    for variable in OIDC_VARIABLES:
+        if variable not in oidc_given:
+            env.error("flyte.E016", variable, f"must be set too: sign-on needs all of {', '.join(OIDC_VARIABLES)}")
+elif oidc_given:
+    env.error("flyte.E041", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {oidc_given[0]} is set: leave out one of the two")
+if FLYTE_OIDC_ISSUER_URL.startswith("http://") and not is_loopback(urlsplit(FLYTE_OIDC_ISSUER_URL).hostname or ""):
+    env.warning("flyte.W010", "FLYTE_OIDC_ISSUER_URL", "is no https:// URL: who is in between can make up tokens")
+FLYTE_AUTH_POLICY = None
+if FLYTE_AUTH_POLICY_PATH:
+    try:
+        FLYTE_AUTH_POLICY = read_policy_file(FLYTE_AUTH_POLICY_PATH)
+    except PolicyError as policy_fault:
+        env.error("flyte.E042", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_fault}")
+
+# Without tokens: whom it lets near. On a network it must be said that everybody there may do everything.
+FLYTE_ALLOW_ANONYMOUS = env.boolean("FLYTE_ALLOW_ANONYMOUS", False, check_id="flyte.E043")
+if FLYTE_AUTH == "none" and not is_loopback(FLYTE_BIND) and not FLYTE_ALLOW_ANONYMOUS:
+    env.error(
+        "flyte.E044",
+        "FLYTE_BIND",
+        f"is {FLYTE_BIND}, where everybody could give commands to packs: set FLYTE_AUTH=tokens, "
+        "or FLYTE_ALLOW_ANONYMOUS=true if everybody may",
+    )
+FLYTE_ALLOWED_HOSTS = env.hosts("FLYTE_ALLOWED_HOSTS", check_id="flyte.E045")
+FLYTE_TRUSTED_PROXIES = env.networks("FLYTE_TRUSTED_PROXIES", "127.0.0.0/8, ::1", check_id="flyte.E046")
 
 # Where it keeps everything.
 FLYTE_DATABASE_URL = (
@@ -146,6 +173,7 @@ INSTALLED_APPS = [
     "audit",
 ]
 MIDDLEWARE = [
+    "flyte_site.rest.proxies.ProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "flyte_site.console.middleware.ContentSecurityPolicy",
@@ -153,6 +181,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "flyte_site.console.errors.Problems",
     "flyte_site.rest.methods.MethodMiddleware",
+    "flyte_site.auth.middleware.AuthMiddleware",
     "flyte_site.rest.bodies.BodySizeMiddleware",
     "flyte_site.console.middleware.Sessions",
     "flyte_site.console.middleware.Csrf",

@@ -28,17 +28,21 @@ MOST_SECONDS = 30.0
 # More than any of the processes takes to finish what is under way.
 STOP_SECONDS = 40.0
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _PARENT_DEATH_SIGNAL = 1
 
 
 @dataclass
 class Child:
-    """A process that is to run: `command` is started anew whenever it has ended. Times are `time.monotonic()`."""
+    """A process that is to run: `command` is started anew whenever it has ended. Times are `time.monotonic()`.
+
+    One that `reloads` is told of SIGHUP, the others would end by it.
+    """
 
     name: str
     command: Sequence[str]
+    reloads: bool = False
     process: "subprocess.Popen[bytes] | None" = None
     starts: int = 0
     quick_ends: int = 0
@@ -80,6 +84,7 @@ class Supervisor:
     environment: Mapping[str, str]
     stop_seconds: float = STOP_SECONDS
     signals: list[int] = field(default_factory=list)
+    hangups: list[int] = field(default_factory=list)
 
     def run(self) -> int:
         """Gives the exit code: 0 after a stop, a child's own if it could not run at all, 1 if one had to be killed."""
@@ -93,6 +98,7 @@ class Supervisor:
 
     def _look_after(self) -> int:
         """Starts what does not run and may be started; the exit code of one that never ran, else 0."""
+        self._pass_on_hangups()
         for child in self.children:
             code = child.ended()
             if code is not None and child.never_ran(code):
@@ -100,6 +106,13 @@ class Supervisor:
             if child.process is None and child.start_at <= time.monotonic() and not self.signals:
                 child.start(self.environment)
         return 0
+
+    def _pass_on_hangups(self) -> None:
+        if self.hangups:
+            self.hangups.clear()
+            for child in self.children:
+                if child.reloads and child.process and child.process.poll() is None:
+                    child.process.send_signal(signal.SIGHUP)
 
     def _seconds_to_next_start(self) -> float | None:
         waiting = [child.start_at - time.monotonic() for child in self.children if child.process is None]
@@ -130,11 +143,14 @@ class Supervisor:
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
         earlier_fd = signal.set_wakeup_fd(writing)
-        # Under nohup the end of the terminal is not heard. Ctrl-C is, though a shell has its background jobs ignore it:
-        # the children would stop, and be started again.
-        nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        asked = [number for number in STOP_SIGNALS if number != signal.SIGHUP or not nohup]
-        earlier = {number: signal.signal(number, self._note) for number in asked}
+        # Ctrl-C is heard, though a shell has its background jobs ignore it: the children would stop, and be started
+        # again. SIGHUP says that the terminal is gone, or, while it is there or there was none, that an operator asks
+        # to reload. Under nohup the end of the terminal is none of ours.
+        stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not has_terminal()
+        earlier = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
+        earlier[signal.SIGHUP] = signal.signal(
+            signal.SIGHUP, lambda number, _: (self.hangups if stays or has_terminal() else self.signals).append(number)
+        )
         earlier[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         try:
             yield reading
@@ -147,6 +163,15 @@ class Supervisor:
 
     def _note(self, number: int, _: object) -> None:
         self.signals.append(number)
+
+
+def has_terminal() -> bool:
+    """Whether there is a terminal that this process belongs to."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _kill(processes: Sequence["subprocess.Popen[bytes]"]) -> int:

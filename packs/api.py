@@ -50,6 +50,7 @@ class PackListView(APIView):
     def post(self, request: Request) -> Response:
         """Register a pack; one of the same name and labels is replaced."""
         values = serializers.PackInput().valid(read_document(request, serializers.TEXT_PLACES))
+        registry.refuse_to_register(request, values)
         pack = registry.register(values, caller(request))
         # What was posted comes back as it was, a null list of events too; later it reads as an empty list.
         pack.commands = values["commands"]
@@ -96,14 +97,14 @@ class TakeView(APIView):
     def post(self, request: Request, pack_id: str) -> Any:
         """Take the oldest action that waits for this pack; 204 when there is none, or none comes within `wait`."""
         seconds = min(whole_number(request, "wait", 0, most=LONGEST_WAIT), settings.FLYTE_LONG_POLL_SECONDS)
-        pack, names = registry.seen(pack_id), _command_names(request)
+        pack, names = registry.acting(pack_id, request), _command_names(request)
         if not seconds:
             return self._answer(pack, queue.take(pack, names), {})
         watcher = waiting.watcher()
         with watcher.place(pack, seconds, filtered=bool(names), caller=_connection(request)) as place:
             action = queue.take(pack, names)
             while action is None and place and place.wait():
-                action = queue.take(registry.seen(pack_id), names)
+                action = queue.take(registry.acting(pack_id, request), names)
         could_wait = place is not None and not watcher.stopped
         return self._answer(pack, action, {} if could_wait else {"Retry-After": waiting.retry_after()})
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from flyte_site.auth.callers import HasMeta, caller_of, refuse_other_packs
 from flyte_site.changes import Actor, record
 from flyte_site.rest.problems import not_found
 from packs.models import Pack, pack_id
@@ -36,9 +37,23 @@ def register(values: Mapping[str, Any], actor: Actor | None = None) -> Pack:
     return pack
 
 
-def seen(identity: str) -> Pack:
-    """The pack of this id, noted as seen. Raises `Problem` 404."""
+def refuse_to_register(request: HasMeta, values: Mapping[str, Any]) -> None:
+    """A token must be for the pack that is registered, and for the one that is replaced. Raises `Problem` 403.
+
+    The two may differ: `A.b.c` is the id of a pack A with a label, and of a pack A.b.c without one.
+    """
+    refuse_other_packs(request, values["name"], values["labels"])
+    if not caller_of(request).is_limited:
+        return
+    replaced = Pack.objects.filter(identity=pack_id(values["name"], values["labels"])).first()
+    if replaced is not None:
+        refuse_other_packs(request, replaced.name, replaced.labels)
+
+
+def acting(identity: str, request: HasMeta) -> Pack:
+    """The pack of this id, as which the request acts, noted as seen. Raises `Problem` 403, 404."""
     pack = find(identity)
+    refuse_other_packs(request, pack.name, pack.labels)
     now = timezone.now()
     if pack.last_seen < now - SEEN_AGAIN:
         Pack.objects.filter(pk=pack.pk).update(last_seen=now)

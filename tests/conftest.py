@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connections
+from django.test import override_settings
 
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server
@@ -33,6 +34,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_fa
     settings = connections["default"].settings_dict
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def django_test_client_knows_the_server_by_a_name_of_its_own() -> Iterator[None]:
+    """Without tokens the server answers to its own names alone; Django's test client calls it `testserver`."""
+    with override_settings(FLYTE_ALLOWED_HOSTS=("testserver",)):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,25 @@ def header(name: str, value: str) -> Change:
     return change
 
 
+def without(name: str) -> Change:
+    """One header less."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        answer.headers.pop(name, None)
+
+    return change
+
+
+def answered_as(name: str) -> Change:
+    """The recorded answer of another exchange."""
+
+    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+        other = recorded(name)
+        answer.status, answer.headers, answer.body = other.status, other.headers, other.body
+
+    return change
+
+
 def both(*changes: Change) -> Change:
     """Several changes, one after the other."""
 

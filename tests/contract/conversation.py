@@ -1,6 +1,7 @@
 """Says the recorded requests to a live server, byte for byte, and compares what it answers."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 
@@ -11,6 +12,9 @@ from tests.server import Server
 
 ANSWER_SECONDS = 30.0
 
+Authorization = Callable[[Exchange], Mapping[str, str]]
+"""What a request is sent with for the token that it was recorded with."""
+
 
 @dataclass
 class Conversation:
@@ -18,6 +22,7 @@ class Conversation:
 
     server: Server
     captured: dict[str, str] = field(default_factory=dict)
+    authorization: Authorization = field(default=lambda exchange: {})
 
     def say(self, exchange: Exchange) -> Answer:
         """Sends the request as it was recorded, on a connection of its own."""
@@ -25,7 +30,8 @@ class Conversation:
         try:
             path = re.sub(r"\{\{(\w+)\}\}", lambda name: self.captured[name[1]], exchange.path_template)
             body = None if exchange.request_body is None else exchange.request_body.encode()
-            connection.request(exchange.method, path, body, dict(exchange.request_headers))
+            headers = {**exchange.request_headers, **self.authorization(exchange)}
+            connection.request(exchange.method, path, body, headers)
             response = connection.getresponse()
             text = response.read().decode()
         finally:
@@ -41,9 +47,11 @@ class Conversation:
                 self.captured[name] = match[1]
 
 
-def replay(server: Server, expectations: list[Expectation]) -> dict[str, list[str]]:
+def replay(
+    server: Server, expectations: list[Expectation], authorization: Authorization = lambda exchange: {}
+) -> dict[str, list[str]]:
     """Says all of it in order; gives for each exchange's name what was not as expected."""
-    conversation, comparison = Conversation(server), Comparison(server.host)
+    conversation, comparison = Conversation(server, authorization=authorization), Comparison(server.host)
     found = {}
     for expectation in expectations:
         try:

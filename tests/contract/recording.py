@@ -48,7 +48,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One recorded request and its answer. `captures` names parts of this answer's text by regular expressions."""
+    """One recorded request and its answer. `captures` names parts of this answer's text by regular expressions.
+
+    `token` describes the token that was sent with it: `scheme`, `alg`, `kid` and `claims`.
+    """
 
     name: str
     phase: str
@@ -58,6 +61,7 @@ class Exchange:
     request_body: str | None
     captures: Mapping[str, str]
     recorded: Answer
+    token: Mapping[str, Any] | None = None
 
     @property
     def path(self) -> str:
@@ -97,6 +101,7 @@ def _exchange(line: dict[str, Any]) -> Exchange:
         request_body=request["body"],
         captures=line.get("capture", {}),
         recorded=_recorded(request, line["response"]),
+        token=request.get("token"),
     )
 
 

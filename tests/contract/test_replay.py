@@ -10,13 +10,13 @@ requests: what an event causes is done before its 202.
 import pytest
 
 from tests.contract.conversation import replay
-from tests.contract.differences import DATABASE_AWAY, PHASES_LEFT_OUT, expectations
+from tests.contract.differences import DATABASE_AWAY, UNDER_POLICY, expectations
 from tests.contract.recording import read_exchanges
 from tests.server import running_server
 
 pytestmark = pytest.mark.acceptance
 
-CONVERSATION = [one for one in read_exchanges() if one.phase not in (*PHASES_LEFT_OUT, DATABASE_AWAY)]
+CONVERSATION = [one for one in read_exchanges() if one.phase not in (UNDER_POLICY, DATABASE_AWAY)]
 
 
 @pytest.fixture(scope="module")

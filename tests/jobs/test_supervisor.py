@@ -20,6 +20,13 @@ print("deaf", flush=True)
 while True:
     signal.pause()
 """
+RELOADING = """
+import signal
+signal.signal(signal.SIGHUP, lambda *_: print("reloaded", flush=True))
+print("hears", flush=True)
+while True:
+    signal.pause()
+"""
 BROKEN = "raise SystemExit(7)"
 
 RUN = """
@@ -28,7 +35,9 @@ from flyte_site.logs import logging_config
 from logging.config import dictConfig
 from flyte_site.supervisor import Child, Supervisor
 dictConfig(logging_config("INFO", ""))
-children = [Child(f"child{n}", [sys.executable, "-c", code]) for n, code in enumerate(sys.argv[2:])]
+children = [
+    Child(f"child{n}", [sys.executable, "-c", code], reloads="SIGHUP" in code) for n, code in enumerate(sys.argv[2:])
+]
 sys.exit(Supervisor(children, {}, stop_seconds=float(sys.argv[1])).run())
 """
 
@@ -60,11 +69,41 @@ def test_a_child_that_is_killed_is_started_again_and_the_others_go_on(tmp_path: 
 
 
 @pytest.mark.acceptance
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_each_way_to_ask_stops_all_with_code_0(tmp_path: Path, number: signal.Signals) -> None:
     with supervised(tmp_path, STEADY, STEADY) as run:
         run.wait_for("process_started", times=2)
         assert (run.stop(number), run.members()) == (0, [])
+
+
+@pytest.mark.acceptance
+def test_a_hangup_without_a_terminal_is_passed_on_to_who_reloads(tmp_path: Path) -> None:
+    with supervised(tmp_path, STEADY, RELOADING) as run:
+        run.wait_for("process_started", times=2)
+        run.wait_for("hears")
+        children = run.child("child0"), run.child("child1")
+        for times in (1, 2):
+            run.process.send_signal(signal.SIGHUP)
+            run.wait_for("reloaded", times=times)
+        assert (run.child("child0"), run.child("child1")) == children
+        assert not run.said("process_ended")
+        assert (run.stop(), run.members()) == (0, [])
+
+
+@pytest.mark.acceptance
+def test_when_its_terminal_is_gone_it_stops(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
+    leader, end = os.forkpty()
+    if not leader:
+        with open(tmp_path / "log", "ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        os.execv(sys.executable, [sys.executable, "-c", RUN, "60", STEADY, RELOADING])
+    wait_until(lambda: "hears" in (tmp_path / "log").read_text(), lambda: (tmp_path / "log").read_text())
+    os.kill(leader, signal.SIGHUP)
+    wait_until(lambda: "reloaded" in (tmp_path / "log").read_text(), lambda: (tmp_path / "log").read_text())
+    os.close(end)
+    assert os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1]) == 0
 
 
 @pytest.mark.acceptance

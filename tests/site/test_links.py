@@ -23,7 +23,7 @@ def base(client: Client, **headers: str) -> str:
     ("headers", "expected"),
     [
         ({}, "http://testserver"),
-        ({"host": "flyte.example.org:1234"}, "http://flyte.example.org:1234"),
+        ({"host": "flyte.localhost:1234"}, "http://flyte.localhost:1234"),
         ({"host": "[::1]:8080"}, "http://[::1]:8080"),
         ({"x_forwarded_host": "api.example.org:8443"}, "http://api.example.org:8443"),
         ({"x_forwarded_host": "a.example.org, b.example.org"}, "http://a.example.org"),

@@ -51,7 +51,7 @@ def read_answer(opened: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 def post(path: str, *headers: str, body: bytes = b"", method: str = "POST") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: test", "Connection: close", *headers, "", ""]
+    lines = [f"{method} {path} HTTP/1.1", "Host: test.localhost", "Connection: close", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
@@ -157,7 +157,7 @@ def test_a_path_is_taken_as_it_is(server: Server, path: str) -> None:
 @pytest.mark.parametrize("header", ["SCRIPT_NAME: /v1", "SCRIPT_NAME: /x", "PATH_INFO: /health", "X_Flyte_Host: evil"])
 def test_no_header_moves_the_path_or_stands_for_another(server: Server, header: str) -> None:
     status, _, body = exchange(server, post("/v1/packs", header, method="GET"))
-    assert (status, json.loads(body)["links"][0]["href"]) == (200, "http://test/v1/packs")
+    assert (status, json.loads(body)["links"][0]["href"]) == (200, "http://test.localhost/v1/packs")
 
 
 @pytest.mark.parametrize(

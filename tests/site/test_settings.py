@@ -1,6 +1,7 @@
 """Every variable: what it gives, and what is said about a value that can't be used."""
 
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,19 @@ GOOD = [
     ("FLYTE_BIND", "flyte-1.example.org", "flyte-1.example.org"),
     ("FLYTE_BIND", "::1", "[::1]"),
     ("FLYTE_BIND", "[::]", "[::]"),
+    ("FLYTE_AUTH", "", "none"),
+    ("FLYTE_AUTH", "Tokens", "tokens"),
+    ("FLYTE_ALLOW_ANONYMOUS", "", False),
+    ("FLYTE_ALLOW_ANONYMOUS", "true", True),
+    ("FLYTE_ALLOWED_HOSTS", "", ()),
+    (
+        "FLYTE_ALLOWED_HOSTS",
+        "Flyte.example.org, .Inner.example.org,10.0.0.1,*",
+        ("flyte.example.org", ".inner.example.org", "10.0.0.1", "*"),
+    ),
+    ("FLYTE_TRUSTED_PROXIES", "", (ip_network("127.0.0.0/8"), ip_network("::1"))),
+    ("FLYTE_TRUSTED_PROXIES", "10.0.0.1, fd00::/8", (ip_network("10.0.0.1"), ip_network("fd00::/8"))),
+    ("FLYTE_TRUSTED_PROXIES", "none", ()),
     ("FLYTE_PORT", "", 8080),
     ("FLYTE_PORT", "1", 1),
     ("FLYTE_PORT", " 65535 ", 65535),
@@ -62,7 +76,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("variable", "value", "expected"), GOOD)
 def test_a_good_value_counts(read: Read, variable: str, value: str, expected: Any) -> None:
-    settings = read(**{variable: value})
+    settings = read(**{"FLYTE_ALLOW_ANONYMOUS": "true" if variable == "FLYTE_BIND" else "", variable: value})
     assert settings[variable] == expected
     assert type(settings[variable]) is type(expected)
     assert findings(settings) == []
@@ -89,6 +103,10 @@ BAD = [
     ("LOGLEVEL", "flyte.E021", ["LOUD", "10"]),
     ("LOGFILE", "flyte.E022", ["/nowhere/flyte.log", "/tmp"]),
     ("FLYTE_BIND", "flyte.E023", ["not a host", "999.1.1.1", "h:80", "/tmp/socket", "[h]", "127.0.0.1:80"]),
+    ("FLYTE_AUTH", "flyte.E040", ["yes", "basic"]),
+    ("FLYTE_ALLOW_ANONYMOUS", "flyte.E043", ["yes"]),
+    ("FLYTE_ALLOWED_HOSTS", "flyte.E045", ["https://h", "h:80", "a b", "a,,b", "*.example.org"]),
+    ("FLYTE_TRUSTED_PROXIES", "flyte.E046", ["proxy", "10.0.0.0/40", "10.0.0.1/8", "*"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["x", "mysql://h/d", "sqlite://", "sqlite:///", "sqlite:flyte.db"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["sqlite://h/flyte.db", "sqlite:////nowhere/flyte.db", "postgres:flyte"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["postgresql://h", "postgresql://h:x/d", "postgresql://[h/d"]),
@@ -132,10 +150,15 @@ def test_a_database_url_that_is_refused_never_shows_its_password(read: Read, url
 AUTH = {"FLYTE_OIDC_ISSUER_URL": "https://dex.example.org", "FLYTE_OIDC_ISSUER_CLIENT_ID": "flyte"}
 
 
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yml"
+    path.write_text("- path: /v1/packs\n  claims: {groups: [dev]}\n")
+    return path
+
+
 @pytest.mark.parametrize("absent", ["FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH"])
-def test_each_missing_auth_variable_is_named(read: Read, tmp_path: Path, absent: str) -> None:
-    policy = tmp_path / "policy.yml"
-    policy.touch()
+def test_each_missing_auth_variable_is_named(read: Read, policy: Path, absent: str) -> None:
     given = {name: value for name, value in {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}.items() if name != absent}
     assert [error.variable for error in findings(read(**given)) if error.check_id == "flyte.E016"] == [absent]
 
@@ -146,14 +169,53 @@ def test_one_auth_variable_alone_names_the_other_two(read: Read) -> None:
     assert missing == ["FLYTE_OIDC_ISSUER_URL", "FLYTE_AUTH_POLICY_PATH"]
 
 
-def test_every_auth_variable_that_is_set_stops_the_start_as_long_as_no_token_is_checked(
-    read: Read, tmp_path: Path
-) -> None:
-    policy = tmp_path / "policy.yml"
-    policy.touch()
-    errors = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy)))
-    assert {error.check_id for error in errors} == {"flyte.E017"}
-    assert {error.variable for error in errors} == {*AUTH, "FLYTE_AUTH_POLICY_PATH"}
+def test_oidc_without_its_variables_names_all_three(read: Read) -> None:
+    errors = findings(read(FLYTE_AUTH="oidc"))
+    assert [(error.check_id, error.variable) for error in errors] == [
+        ("flyte.E016", name) for name in (*AUTH, "FLYTE_AUTH_POLICY_PATH")
+    ]
+
+
+def test_the_three_variables_together_mean_oidc(read: Read, policy: Path) -> None:
+    settings = read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy))
+    assert (settings["FLYTE_AUTH"], findings(settings)) == ("oidc", [])
+    assert len(settings["FLYTE_AUTH_POLICY"].rules) == 1
+
+
+@pytest.mark.parametrize("mode", ["none", "tokens"])
+def test_another_mode_than_the_variables_mean_is_refused(read: Read, policy: Path, mode: str) -> None:
+    errors = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy), FLYTE_AUTH=mode))
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E041", "FLYTE_AUTH")]
+
+
+def test_a_broken_policy_is_refused_with_its_line(read: Read, policy: Path) -> None:
+    policy.write_text("- path: /v1\n- path: /health\n  clams: {a: [b]}\n")
+    (error,) = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy)))
+    assert (error.check_id, error.variable) == ("flyte.E042", "FLYTE_AUTH_POLICY_PATH")
+    assert f"{policy}, line 3: 'clams'" in str(error)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "flyte.example.org"])
+def test_a_network_without_tokens_must_be_asked_for(read: Read, policy: Path, address: str) -> None:
+    errors = findings(read(FLYTE_BIND=address))
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E044", "FLYTE_BIND")]
+    oidc = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}
+    for safe in ({"FLYTE_AUTH": "tokens"}, {"FLYTE_ALLOW_ANONYMOUS": "true"}, oidc):
+        assert findings(read(FLYTE_BIND=address, **safe)) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_needs_no_tokens(read: Read, address: str) -> None:
+    assert findings(read(FLYTE_BIND=address)) == []
+
+
+@pytest.mark.parametrize(
+    ("issuer", "warned"), [("http://dex", True), ("http://127.0.0.1:5556", False), ("https://dex", False)]
+)
+def test_an_issuer_without_tls_is_a_warning(read: Read, policy: Path, issuer: str, warned: bool) -> None:
+    given = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy), "FLYTE_OIDC_ISSUER_URL": issuer}
+    found = [one.check_id for one in read(**given)["FLYTE_ENVIRONMENT"].warnings]
+    assert found == (["flyte.W010"] if warned else [])
 
 
 def test_tls_needs_both_files(read: Read, certificate: tuple[Path, Path]) -> None:

@@ -22,6 +22,9 @@ SPECIAL = {
     "FLYTE_SECRET_KEY": "kept in `.secret_key`",
     "FLYTE_MGO_HOST": "none",
     "TZ": "the machine's",
+    "FLYTE_AUTH": "`none`, with the three below `oidc`",
+    "FLYTE_ALLOWED_HOSTS": "none",
+    "FLYTE_TRUSTED_PROXIES": "`127.0.0.0/8, ::1`",
 }
 
 

@@ -18,7 +18,8 @@ class Command(BaseCommand):
 
     help = (
         "Bring the database up to date, serve the API and do the periodic jobs: by Celery's worker and beat where "
-        "FLYTE_REDIS_URL is set, else by a process of its own. SIGTERM or Ctrl-C finishes what is under way and stops."
+        "FLYTE_REDIS_URL is set, else by a process of its own. SIGTERM or Ctrl-C finishes what is under way and stops; "
+        "SIGHUP reads the TLS certificate anew."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,7 +32,9 @@ class Command(BaseCommand):
         connections.close_all()
         names = ["serve", "worker", "beat"] if settings.FLYTE_REDIS_URL else ["serve", "jobs"]
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        code = Supervisor([Child(name, [*manage, name]) for name in names], environment()).run()
+        code = Supervisor(
+            [Child(name, [*manage, name], reloads=name == "serve") for name in names], environment()
+        ).run()
         if code:
             sys.exit(code)
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, OperationalError, connection
@@ -14,9 +15,15 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
+from flyte_site.auth.openness import openness
+from flyte_site.auth.routes import rules_without_route
+from flyte_site.environment import tls_fault
 from flyte_site.migration import welcome
+from flyte_site.tls import Certificate
 from flyte_site.wsgi import application
 from packs.waiting import watcher
+
+log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 30
 
@@ -36,10 +43,18 @@ class Server(BaseApplication):
 
 
 class Master(Arbiter):
-    """Ctrl-C is a stop like any other: requests under way are finished."""
+    """Ctrl-C is a stop like any other: requests under way are finished. SIGHUP renews the certificate."""
 
     def handle_int(self) -> None:
         self.handle_term()
+
+    def handle_hup(self) -> None:
+        if not settings.FLYTE_TLS_CERT_PATH:
+            log.info("nothing_to_reload")
+        elif fault := tls_fault(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH):
+            log.error("certificate_not_reloaded", error=f"FLYTE_TLS_CERT_PATH {fault}")
+        else:
+            self.kill_workers(signal.SIGHUP)
 
 
 class Worker(ThreadWorker):
@@ -62,13 +77,15 @@ class Worker(ThreadWorker):
                 listener.close()
 
 
-def leave_ctrl_c_to_the_master(worker: Any) -> None:
-    """A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def options() -> dict[str, Any]:
     """gunicorn's settings: several processes, each with several threads; on a stop, what is under way is finished."""
+    certificate = Certificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
+
+    def set_up_worker(worker: Any) -> None:
+        # A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, lambda *_: certificate.reload() if settings.FLYTE_TLS_CERT_PATH else None)
+
     found = {
         "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
         "workers": settings.FLYTE_WEB_WORKERS,
@@ -78,15 +95,20 @@ def options() -> dict[str, Any]:
         "timeout": 60,
         "keepalive": 75,
         "forwarder_headers": "",  # a caller's SCRIPT_NAME would move the path
+        "forwarded_allow_ips": "",  # flyte_site.rest.proxies judges what proxies say
         "limit_request_line": 8190,  # a pack's id of 512 characters, each of which may be escaped as twelve
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
         "proc_name": "flyte",
-        "post_worker_init": leave_ctrl_c_to_the_master,
+        "post_worker_init": set_up_worker,
         "control_socket_disable": True,
     }
     if settings.FLYTE_TLS_CERT_PATH:
-        found |= {"certfile": settings.FLYTE_TLS_CERT_PATH, "keyfile": settings.FLYTE_TLS_KEY_PATH}
+        found |= {
+            "certfile": settings.FLYTE_TLS_CERT_PATH,
+            "keyfile": settings.FLYTE_TLS_KEY_PATH,
+            "ssl_context": lambda config, default_factory: certificate.context,
+        }
     return found
 
 
@@ -122,7 +144,8 @@ class Command(BaseCommand):
     """Serves until it is told to stop."""
 
     help = (
-        "Serve the API (settings: docs/reference/settings.md). SIGTERM or Ctrl-C finishes what is under way and stops."
+        "Serve the API (settings: docs/reference/settings.md). SIGTERM or Ctrl-C finishes what is under way and stops; "
+        "SIGHUP reads the TLS certificate anew."
     )
 
     def handle(self, *args: Any, **arguments: Any) -> None:
@@ -131,6 +154,10 @@ class Command(BaseCommand):
             sys.exit(2)
         welcome()
         connection.close()
+        if notice := openness():
+            log.warning("open_to_everybody", notice=notice)
+        for rule in rules_without_route(settings.FLYTE_AUTH_POLICY):
+            log.warning("policy_without_route", path=rule.pattern.path, line=rule.line)
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         self.stderr.write(f"flyte: serving on {scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}")
         Server().run()

@@ -1,0 +1,65 @@
+"""What tokens of this server may be allowed to do, and which request needs what."""
+
+from collections.abc import Sequence
+
+from flyte_site.auth.patterns import PathTable, Pattern, Row
+
+OPEN = "open"
+AS_PACK = "as a pack"
+
+# Scopes by name, each with what it is for; tokens are made with some of them (docs/reference/access.md).
+SCOPES = {
+    "packs:read": "see the packs that registered, and what they can do",
+    "packs:write": "delete packs",
+    "flows:read": "see flows",
+    "flows:write": "save and delete flows",
+    "datastore:read": "read datastore items",
+    "datastore:write": "put and delete datastore items",
+    "audit:read": "see executions and events, with all that is in them",
+    "executions:write": "cancel executions, retry steps, replay events",
+}
+
+# Every request of the API: `open` is for everybody, `as a pack` for tokens of the pack that the path or body names.
+NEEDED = {
+    "GET /": OPEN,
+    "GET /v1": OPEN,
+    "GET /health": OPEN,
+    "GET /swagger": OPEN,
+    "GET /swagger/index.html": OPEN,
+    "GET /swagger-config/v1.yml": OPEN,
+    "GET /v1/swagger": OPEN,
+    "GET /v1/packs": "packs:read",
+    "POST /v1/packs": AS_PACK,
+    "GET /v1/packs/:pack": "packs:read",
+    "DELETE /v1/packs/:pack": "packs:write",
+    "POST /v1/packs/:pack/events": AS_PACK,
+    "POST /v1/packs/:pack/actions/take": AS_PACK,
+    "POST /v1/packs/:pack/actions/:action/result": AS_PACK,
+    "POST /v1/packs/:pack/actions/:action/heartbeat": AS_PACK,
+    "GET /v1/flows": "flows:read",
+    "POST /v1/flows": "flows:write",
+    "GET /v1/flows/:flow": "flows:read",
+    "DELETE /v1/flows/:flow": "flows:write",
+    "GET /v1/datastore": "datastore:read",
+    "GET /v1/datastore/:key": "datastore:read",
+    "PUT /v1/datastore/:key": "datastore:write",
+    "DELETE /v1/datastore/:key": "datastore:write",
+    "GET /v1/audit/flows": "audit:read",
+    "GET /v1/audit/flows/:execution": "audit:read",
+    "POST /v1/audit/flows/:execution/cancel": "executions:write",
+    "POST /v1/audit/flows/:execution/replay": "executions:write",
+    "POST /v1/audit/flows/:execution/steps/:step/retry": "executions:write",
+    "GET /v1/audit/events": "audit:read",
+    "GET /v1/audit/events/:event": "audit:read",
+}
+
+_TABLE = PathTable(
+    Row(Pattern.parse(path), method, needed)
+    for method, path, needed in ((*request.split(" ", 1), needed) for request, needed in NEEDED.items())
+)
+
+
+def needed_for(method: str, segments: Sequence[str]) -> str | None:
+    """`open`, `as a pack`, or the scope that this request needs; None if no token can allow it."""
+    found = _TABLE.find(method, segments)
+    return found[0] if found else None

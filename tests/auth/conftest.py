@@ -1,0 +1,35 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.conf import LazySettings
+
+from flyte_site.auth.oidc import keys_of
+from flyte_site.auth.policy import read_policy
+from tests.auth.provider import AUDIENCE, Provider, running_provider
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    """A provider with one RSA key `k1`, that nothing is known of yet."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    keys_of.cache_clear()
+    with running_provider() as running:
+        running.publish()
+        yield running
+    keys_of.cache_clear()
+
+
+SetPolicy = Callable[[str], None]
+
+
+@pytest.fixture
+def set_policy(settings: LazySettings, provider: Provider) -> SetPolicy:
+    """Turns OIDC on, with the provider and this policy."""
+
+    def set_up(text: str) -> None:
+        settings.FLYTE_AUTH = "oidc"
+        settings.FLYTE_OIDC_ISSUER_URL = provider.issuer
+        settings.FLYTE_OIDC_ISSUER_CLIENT_ID = AUDIENCE
+        settings.FLYTE_AUTH_POLICY = read_policy(text)
+
+    return set_up

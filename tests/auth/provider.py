@@ -1,0 +1,140 @@
+"""An identity provider of the test's own on loopback: discovery, keys that can be changed, and a count of who asked."""
+
+import base64
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+DISCOVERY, KEYS = "/dex/.well-known/openid-configuration", "/dex/keys"
+AUDIENCE = "example-app"
+
+
+@cache
+def private_key(kind: str, number: int = 0) -> Any:
+    """A key of this kind; another number is another key."""
+    if kind.startswith("RSA"):
+        return rsa.generate_private_key(65537, int(kind[3:] or 2048))
+    if kind == "Ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    curves: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+    return ec.generate_private_key(curves[kind])
+
+
+KIND_OF = {"RS": "RSA", "PS": "RSA", "Ed": "Ed25519", "ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+
+
+def kind_for(algorithm: str) -> str:
+    """The kind of key that this algorithm signs with."""
+    return KIND_OF.get(algorithm) or KIND_OF[algorithm[:2]]
+
+
+def public_jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
+    """The public half as a provider publishes it."""
+    maker: Any = jwt.algorithms.RSAAlgorithm
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        maker = jwt.algorithms.OKPAlgorithm
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        maker = jwt.algorithms.ECAlgorithm
+    found: dict[str, Any] = maker.to_jwk(key.public_key(), as_dict=True)
+    return {**found, "use": "sig", **({"kid": kid} if kid is not None else {}), **more}
+
+
+def public_pem(key: Any) -> bytes:
+    pem: bytes = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return pem
+
+
+def unsigned(claims: Mapping[str, Any], algorithm: str = "none", signature: bytes = b"", **header: Any) -> str:
+    """A token with any header, and this signature."""
+    parts = [json.dumps({"alg": algorithm, "typ": "JWT", **header}).encode(), json.dumps(dict(claims)).encode()]
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in [*parts, signature])
+
+
+@dataclass
+class Provider:
+    """`keys` is what it publishes; `status` what it answers with; `delay` how many seconds it takes for that."""
+
+    issuer: str = ""
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
+    status: int = 200
+    delay: float = 0.0
+    discovery: dict[str, Any] = field(default_factory=dict)
+    body: bytes = b""
+
+    def publish(self, kid: str | None = "k1", kind: str = "RSA", number: int = 0, **more: Any) -> None:
+        """Has one more key."""
+        self.keys.append(public_jwk(private_key(kind, number), kid, **more))
+
+    def claims(self, **claims: Any) -> dict[str, Any]:
+        """Claims that count for an hour; those that are None are left out."""
+        now = int(time.time())
+        all_claims = {"iss": self.issuer, "aud": AUDIENCE, "sub": "s", "iat": now, "exp": now + 3600, **claims}
+        return {name: value for name, value in all_claims.items() if value is not None}
+
+    def token(self, kid: str | None = "k1", algorithm: str = "RS256", number: int = 0, **claims: Any) -> str:
+        """A token that this provider made."""
+        headers = {"kid": kid} if kid is not None else {}
+        key = private_key(kind_for(algorithm), number)
+        return jwt.encode(self.claims(**claims), key, algorithm=algorithm, headers=headers)
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        self.asked[path] += 1
+        time.sleep(self.delay)
+        if self.status != 200:
+            return self.status, b""
+        if path == DISCOVERY:
+            found = {"issuer": self.issuer, "jwks_uri": self.issuer + "/keys", **self.discovery}
+            return 200, json.dumps(found).encode()
+        if path == KEYS:
+            return 200, self.body or json.dumps({"keys": self.keys}).encode()
+        return 404, b""
+
+
+@contextmanager
+def running_provider(port: int = 0, provider: Provider | None = None) -> Iterator[Provider]:
+    """A provider that answers for as long as the block runs."""
+    found = provider or Provider()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = found.answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            pass  # a caller that did not want to wait
+
+    server = Server(("127.0.0.1", port), Handler)
+    found.issuer = f"http://127.0.0.1:{server.server_port}/dex"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
