@@ -49,6 +49,8 @@ def logging_config(level: str, file: str) -> dict[str, Any]:
             # gunicorn installs its own handlers unless told otherwise; the access log is of use when looking closely.
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
             "gunicorn.access": {"handlers": [], "level": "INFO" if level == "DEBUG" else "WARNING", "propagate": True},
+            # One line for each request that is sent, with its URL.
+            "httpx": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},
             # Anybody can send a wrong `Host`; each would log a traceback.
             "django.security.DisallowedHost": {"level": "CRITICAL"},

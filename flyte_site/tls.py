@@ -13,29 +13,26 @@ LEAST_VERSION = ssl.TLSVersion.TLSv1_2
 
 @dataclass
 class Certificate:
-    """A certificate and its key, from files in PEM. Each process has one, read anew when it is told to."""
+    """A certificate and its key, from files in PEM. `context` is what new connections are made with."""
 
     certificate_path: str
     key_path: str
-    _context: ssl.SSLContext | None = None
+    context: ssl.SSLContext | None = None
 
-    @property
-    def context(self) -> ssl.SSLContext:
-        """What new connections are made with."""
-        if self._context is None:
-            self._context = self._read()
-        return self._context
+    def read(self) -> bool:
+        """Reads the files, again perhaps; connections that are there go on. False where they can't be used: nothing changes.
 
-    def reload(self) -> None:
-        """Reads the files again; what is under way goes on as it is. Where they can't be used nothing changes."""
+        Who forks reads them first, so that no child depends on how they are when it starts.
+        """
         try:
-            self._context = self._read()
+            self.context = self._made()
         except (OSError, ValueError) as error:  # an SSLError is an OSError
-            log.error("certificate_not_reloaded", error=str(error))
-            return
-        log.info("certificate_reloaded")
+            log.error("certificate_not_read", error=str(error))
+            return False
+        log.info("certificate_read")
+        return True
 
-    def _read(self) -> ssl.SSLContext:
+    def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = LEAST_VERSION
         # Without a password given here a key that is encrypted would ask the terminal for one.

@@ -17,13 +17,14 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from flyte_site.auth.openness import openness
 from flyte_site.auth.routes import rules_without_route
-from flyte_site.environment import tls_fault
 from flyte_site.migration import welcome
 from flyte_site.tls import Certificate
 from flyte_site.wsgi import application
 from packs.waiting import watcher
 
 log = structlog.get_logger(__name__)
+
+certificate = Certificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
 
 GRACE_SECONDS = 30
 
@@ -49,11 +50,7 @@ class Master(Arbiter):
         self.handle_term()
 
     def handle_hup(self) -> None:
-        if not settings.FLYTE_TLS_CERT_PATH:
-            log.info("nothing_to_reload")
-        elif fault := tls_fault(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH):
-            log.error("certificate_not_reloaded", error=f"FLYTE_TLS_CERT_PATH {fault}")
-        else:
+        if settings.FLYTE_TLS_CERT_PATH and certificate.read():
             self.kill_workers(signal.SIGHUP)
 
 
@@ -69,6 +66,12 @@ class Worker(ThreadWorker):
             self.alive = False
         return bool(self.alive)
 
+    def init_signals(self) -> None:
+        super().init_signals()
+        # A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, lambda *_: certificate.read() if settings.FLYTE_TLS_CERT_PATH else None)
+
     def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled)
         if not self.alive:
@@ -79,13 +82,6 @@ class Worker(ThreadWorker):
 
 def options() -> dict[str, Any]:
     """gunicorn's settings: several processes, each with several threads; on a stop, what is under way is finished."""
-    certificate = Certificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
-
-    def set_up_worker(worker: Any) -> None:
-        # A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, lambda *_: certificate.reload() if settings.FLYTE_TLS_CERT_PATH else None)
-
     found = {
         "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
         "workers": settings.FLYTE_WEB_WORKERS,
@@ -100,7 +96,6 @@ def options() -> dict[str, Any]:
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
         "proc_name": "flyte",
-        "post_worker_init": set_up_worker,
         "control_socket_disable": True,
     }
     if settings.FLYTE_TLS_CERT_PATH:
@@ -158,6 +153,8 @@ class Command(BaseCommand):
             log.warning("open_to_everybody", notice=notice)
         for rule in rules_without_route(settings.FLYTE_AUTH_POLICY):
             log.warning("policy_without_route", path=rule.pattern.path, line=rule.line)
+        if settings.FLYTE_TLS_CERT_PATH and not certificate.read():
+            sys.exit(2)
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         self.stderr.write(f"flyte: serving on {scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}")
         Server().run()

@@ -1,0 +1,80 @@
+"""`manage.py check_policy`, and what the start says about a policy."""
+
+from pathlib import Path
+
+import pytest
+
+from flyte_site.auth.policy import read_policy
+from flyte_site.management.commands.check_policy import explained
+from tests.contract.recording import DATA
+from tests.site.processes import manage
+
+POLICY = read_policy((DATA / "policy.yml").read_text())
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("method", "path", "claims", "passes", "reason"),
+    [
+        ("GET", "/v1", None, True, "everybody may"),
+        ("HEAD", "/v1?x=1", None, True, "line 3: path /v1, methods GET"),
+        ("OPTIONS", "/nope", None, True, "needs no token"),
+        ("GET", "/nope", {"groups": ["dev"]}, False, "no rule has this path"),
+        ("DELETE", "/v1/packs", {}, False, "line 6: path /v1/packs is the closest, and only for GET, POST"),
+        ("GET", "/v1/packs", None, False, "no token was given, one of these is needed: groups: dev or packwriter"),
+        ("GET", "/v1/packs", {"level": 1}, True, "'level' has one of the values"),
+        ("GET", "/v1/packs/A%2Fb", {"A/b": "yes"}, True, "line 13"),
+        (
+            "POST",
+            "/v1/packs/Foo/events",
+            {"pack": "Bar"},
+            False,
+            "the token has none, one of these is needed: pack: Foo",
+        ),
+    ],
+)
+def test_it_tells_what_a_request_would_get_and_why(
+    method: str, path: str, claims: dict[str, object] | None, passes: bool, reason: str
+) -> None:
+    found, reasons = explained(POLICY, method, path, claims)
+    assert found is passes
+    assert any(reason in line for line in reasons), reasons
+
+
+@pytest.mark.acceptance
+def test_on_the_command_line_the_exit_code_tells(tmp_path: Path) -> None:
+    environment = {
+        "FLYTE_AUTH_POLICY_PATH": str(DATA / "policy.yml"),
+        "FLYTE_OIDC_ISSUER_URL": "https://dex.example.org",
+        "FLYTE_OIDC_ISSUER_CLIENT_ID": "flyte",
+    }
+    for arguments, code, words in (
+        (["get", "/v1"], 0, "let through"),
+        (["GET", "/v1/packs", "--claims", '{"groups": "ops"}'], 1, "401"),
+        (["GET", "/v1/packs", "--claims", "[]"], 1, "must be a JSON object"),
+        (["GET", "/v1/packs", "--claims", "{"], 1, "no JSON"),
+        (["GET", "v1/packs"], 1, "starts with /"),
+    ):
+        done = manage("check_policy", *arguments, folder=tmp_path, environment=environment)
+        assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done
+    done = manage("check_policy", "GET", "/v1", folder=tmp_path, environment={})
+    assert (done.returncode, "not set" in done.stderr) == (1, True)
+
+
+@pytest.mark.acceptance
+def test_a_rule_without_a_route_is_a_warning_and_a_broken_policy_stops_the_start(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yml"
+    environment = {
+        "FLYTE_AUTH_POLICY_PATH": str(policy),
+        "FLYTE_OIDC_ISSUER_URL": "https://dex.example.org",
+        "FLYTE_OIDC_ISSUER_CLIENT_ID": "flyte",
+    }
+    policy.write_text("- path: /v1\n- path: /packs\n")
+    done = manage("check", folder=tmp_path, environment=environment)
+    assert done.returncode == 0
+    assert "(flyte.W011) FLYTE_AUTH_POLICY_PATH: line 2: no route of the API is under /packs" in done.stderr
+    policy.write_text("- path: /v1\n  claims:\n    a:\n")
+    done = manage("serve", folder=tmp_path, environment=environment)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"flyte: FLYTE_AUTH_POLICY_PATH: {policy}, line 3: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,380 @@
+"""Tokens of a provider: which count, and when the provider is asked for its keys."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import jwt
+import pytest
+from oidc_provider_mock import run_server_in_thread  # type: ignore[import-untyped]
+
+from flyte_site.auth import keys
+from flyte_site.auth.keys import ALGORITHMS, COOL_DOWN_SECONDS, FRESH_SECONDS, ProviderAwayError, read_key
+from flyte_site.auth.oidc import LEEWAY_SECONDS, InvalidTokenError, as_caller, claims_of
+from tests.auth.provider import (
+    AUDIENCE,
+    DISCOVERY,
+    KEYS,
+    Provider,
+    kind_for,
+    private_key,
+    public_jwk,
+    public_pem,
+    running_provider,
+    unsigned,
+)
+
+pytestmark = pytest.mark.integration
+
+
+class Clock:
+    """A clock for the age of keys that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(keys, "time", found)
+    return found
+
+
+def claims(provider: Provider, token: str) -> dict[str, Any]:
+    return claims_of(token, provider.issuer, AUDIENCE)
+
+
+def refused(provider: Provider, token: str) -> bool:
+    try:
+        claims(provider, token)
+    except InvalidTokenError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_with_a_public_key_counts(provider: Provider, algorithm: str) -> None:
+    provider.keys.clear()
+    provider.publish("k", kind_for(algorithm))
+    assert claims(provider, provider.token("k", algorithm, role="dev"))["role"] == "dev"
+    assert refused(provider, provider.token("k", algorithm, number=1))
+
+
+NOW = int(time.time())
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"exp": NOW - HOUR},
+        {"exp": NOW - LEEWAY_SECONDS - 1},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"exp": [NOW + HOUR]},
+        {"nbf": NOW + HOUR},
+        {"nbf": "now"},
+        {"aud": "other"},
+        {"aud": ["other"]},
+        {"aud": None},
+        {"aud": [AUDIENCE, 1]},
+        {"aud": {AUDIENCE: 1}},
+        {"iss": "http://evil/dex"},
+        {"iss": None},
+        {"sub": 5},
+    ],
+    ids=str,
+)
+def test_a_token_with_a_wrong_claim_does_not_count(provider: Provider, wrong: dict[str, Any]) -> None:
+    assert refused(provider, provider.token(**wrong))
+
+
+def test_the_issuer_is_compared_as_it_is_written(provider: Provider) -> None:
+    assert refused(provider, provider.token(iss=provider.issuer + "/"))
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"aud": ["other", AUDIENCE]},
+        {"iat": NOW + HOUR},
+        {"iat": None},
+        {"sub": None},
+        {"jti": 5},
+    ],
+    ids=str,
+)
+def test_what_is_no_condition_does_not_matter(provider: Provider, fine: dict[str, Any]) -> None:
+    assert claims(provider, provider.token(**fine))
+
+
+def test_small_differences_of_clocks_do_not_matter(provider: Provider) -> None:
+    now = time.time()
+    assert claims(provider, provider.token(exp=now - LEEWAY_SECONDS // 2, nbf=now + LEEWAY_SECONDS // 2))
+
+
+def test_a_secret_made_of_the_public_key_signs_nothing(provider: Provider) -> None:
+    key = private_key("RSA")
+    for secret in (public_pem(key), json.dumps(public_jwk(key, "k1")).encode()):
+        for algorithm in ("HS256", "HS384", "HS512"):
+            maker = jwt.algorithms.get_default_algorithms()[algorithm]
+            head = unsigned(provider.claims(), algorithm, kid="k1").rpartition(".")[0]
+            signature = maker.sign(head.encode(), secret)
+            token = unsigned(provider.claims(), algorithm, signature, kid="k1")
+            assert refused(provider, token)
+    assert not provider.asked
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", "HS256", "ES256K", "RS1", "dir", None, 5, ["RS256"]])
+def test_other_algorithms_do_not_count_and_ask_the_provider_nothing(provider: Provider, algorithm: Any) -> None:
+    for signature in (b"", b"x" * 256):
+        assert refused(provider, unsigned(provider.claims(), algorithm, signature, kid="k1"))
+    assert not provider.asked
+
+
+@pytest.mark.parametrize("header", [{"kid": 5}, {"crit": ["exp"]}, {"crit": ["x"], "x": 1}, {"b64": False}])
+def test_odd_headers_do_not_count(provider: Provider, header: dict[str, Any]) -> None:
+    key = private_key("RSA")
+    head = unsigned(provider.claims(), "RS256", **{"kid": "k1", **header}).rpartition(".")[0]
+    signature = jwt.algorithms.get_default_algorithms()["RS256"].sign(head.encode(), key)
+    assert refused(provider, unsigned(provider.claims(), "RS256", signature, **{"kid": "k1", **header}))
+
+
+@pytest.mark.parametrize("token", ["", "junk", "a.b", "a.b.c", "....", "é.é.é", "eyJhbGciOiJSUzI1NiJ9..", "x" * 8000])
+def test_junk_does_not_count(provider: Provider, token: str) -> None:
+    assert refused(provider, token)
+
+
+def test_a_signature_of_another_token_does_not_count(provider: Provider) -> None:
+    one, other = provider.token(role="dev"), provider.token(role="admin")
+    assert refused(provider, one.rpartition(".")[0] + "." + other.rpartition(".")[2])
+
+
+def test_a_key_checks_only_what_it_is_published_for(provider: Provider) -> None:
+    provider.keys.clear()
+    provider.publish("only", alg="RS256")
+    provider.publish("encrypts", number=1, use="enc")
+    provider.publish("signs", number=2, key_ops=["sign"])
+    assert claims(provider, provider.token("only"))
+    assert refused(provider, provider.token("only", "RS512"))
+    assert refused(provider, provider.token("encrypts", number=1))
+    assert refused(provider, provider.token("signs", number=2))
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        5,
+        {},
+        {"kty": "oct", "k": "c2VjcmV0", "kid": "k1"},
+        {"kty": "RSA", "n": "!", "e": "AQAB"},
+        {"kty": "RSA", "kid": "k1"},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
+        {"kty": "OKP", "crv": "Ed25519", "x": 5},
+        public_jwk(private_key("RSA1024"), "weak"),
+    ],
+    ids=str,
+)
+def test_a_published_key_that_is_weak_secret_or_broken_is_passed_over(provider: Provider, jwk: Any) -> None:
+    assert read_key(jwk) is None
+    provider.keys.insert(0, jwk)
+    assert claims(provider, provider.token())
+
+
+def test_a_token_without_a_key_id_is_tried_with_every_key(provider: Provider) -> None:
+    provider.publish("k2", number=1)
+    assert claims(provider, provider.token(None, number=1))
+    assert refused(provider, provider.token("k1", number=1))
+
+
+def test_keys_are_asked_for_once_and_used_many_times(provider: Provider) -> None:
+    assert not provider.asked
+    for _ in range(5):
+        claims(provider, provider.token())
+    assert provider.asked == {DISCOVERY: 1, KEYS: 1}
+
+
+def test_a_new_key_counts_as_soon_as_the_cool_down_is_over(provider: Provider, clock: Clock) -> None:
+    claims(provider, provider.token())
+    provider.publish("k2", number=1)
+    assert refused(provider, provider.token("k2", number=1))
+    clock.seconds += COOL_DOWN_SECONDS
+    assert claims(provider, provider.token("k2", number=1))
+    assert claims(provider, provider.token())
+
+
+def test_a_new_key_under_an_old_name_counts_too(provider: Provider, clock: Clock) -> None:
+    claims(provider, provider.token())
+    provider.keys.clear()
+    provider.publish("k1", number=1)
+    clock.seconds += COOL_DOWN_SECONDS
+    assert claims(provider, provider.token(number=1))
+    assert refused(provider, provider.token())
+
+
+def test_a_key_that_was_withdrawn_counts_no_longer_than_keys_are_kept(provider: Provider, clock: Clock) -> None:
+    claims(provider, provider.token())
+    provider.keys.clear()
+    provider.publish("k2", number=1)
+    assert claims(provider, provider.token())
+    clock.seconds += FRESH_SECONDS
+    assert refused(provider, provider.token())
+
+
+def test_a_flood_of_unknown_keys_makes_the_provider_answer_once_in_a_cool_down(
+    provider: Provider, clock: Clock
+) -> None:
+    claims(provider, provider.token())
+    for number in range(3):
+        clock.seconds += COOL_DOWN_SECONDS
+        with ThreadPoolExecutor(8) as pool:
+            tokens = [provider.token(f"made up {one}") for one in range(40)]
+            assert all(pool.map(lambda token: refused(provider, token), tokens))
+            assert claims(provider, provider.token())
+        assert provider.asked == {DISCOVERY: number + 2, KEYS: number + 2}
+
+
+def test_wrong_signatures_are_as_bounded_as_unknown_keys(provider: Provider, clock: Clock) -> None:
+    for _ in range(20):
+        assert refused(provider, provider.token(number=1))
+    clock.seconds += COOL_DOWN_SECONDS
+    for _ in range(20):
+        assert refused(provider, provider.token(number=1))
+    assert provider.asked[KEYS] == 2
+
+
+def test_many_that_come_at_once_at_the_start_make_one_fetch_and_all_get_its_keys(provider: Provider) -> None:
+    provider.delay = 0.2
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: claims(provider, provider.token()), range(16)))
+    assert len(found) == 16
+    assert provider.asked[KEYS] == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 500},
+        {"status": 302},
+        {"body": b"no json"},
+        {"body": b"[]"},
+        {"body": b'{"keys": {}}'},
+        {"body": b"[" * 100_000},
+        {"body": b'{"keys": [], "x": "' + b"x" * keys.MAX_ANSWER_BYTES + b'"}'},
+        {"discovery": {"issuer": "http://evil"}},
+        {"discovery": {"jwks_uri": "file:///etc/passwd"}},
+        {"discovery": {"jwks_uri": None}},
+        {"discovery": {"jwks_uri": "http://[bad"}},
+    ],
+    ids=lambda fault: str(fault)[:50],
+)
+def test_a_provider_that_gives_no_keys_is_away_and_known_keys_go_on_counting(
+    provider: Provider, clock: Clock, fault: dict[str, Any]
+) -> None:
+    good = provider.status, provider.body, provider.discovery
+    for name, value in fault.items():
+        setattr(provider, name, value)
+    with pytest.raises(ProviderAwayError):
+        claims(provider, provider.token())
+    provider.status, provider.body, provider.discovery = good
+    clock.seconds += COOL_DOWN_SECONDS
+    claims(provider, provider.token())
+    for name, value in fault.items():
+        setattr(provider, name, value)
+    clock.seconds += FRESH_SECONDS
+    assert claims(provider, provider.token())
+    with pytest.raises(ProviderAwayError):
+        claims(provider, provider.token("new", number=1))
+    assert refused(provider, provider.token(exp=NOW - HOUR))
+
+
+def test_a_provider_that_is_down_at_first_is_found_when_it_is_up(clock: Clock, provider: Provider) -> None:
+    with running_provider() as other:
+        other.publish()
+        port = int(other.issuer.rpartition(":")[2].split("/")[0])
+    with pytest.raises(ProviderAwayError):
+        claims(other, other.token())
+    with running_provider(port, other):
+        with pytest.raises(ProviderAwayError):
+            claims(other, other.token())
+        clock.seconds += COOL_DOWN_SECONDS
+        assert claims(other, other.token())
+
+
+def test_a_provider_that_dawdles_is_given_up_on(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "NETWORK_SECONDS", 0.05)
+    provider.delay = 1.0
+    with pytest.raises(ProviderAwayError):
+        claims(provider, provider.token())
+
+
+def test_nobody_waits_for_stale_keys_to_be_renewed_by_another(provider: Provider, clock: Clock) -> None:
+    claims(provider, provider.token())
+    clock.seconds += FRESH_SECONDS
+    entered, released, asked = threading.Event(), threading.Event(), provider.answer
+
+    def slow(path: str) -> tuple[int, bytes]:
+        entered.set()
+        released.wait(30)
+        return asked(path)
+
+    provider.answer = slow  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(claims, provider, provider.token())
+        assert entered.wait(30)
+        assert claims(provider, provider.token())
+        assert not first.done()
+        released.set()
+        assert first.result(30)
+
+
+@pytest.mark.parametrize(
+    ("found", "actor"),
+    [
+        ({"sub": "s"}, "oidc s"),
+        ({"sub": "s", "email": "ana@example.org", "name": "Ana"}, "oidc s (ana@example.org)"),
+        ({"sub": "s", "email": 5, "name": "Ana"}, "oidc s (Ana)"),
+        ({"sub": "s", "name": "line\nbreak"}, "oidc s"),
+        ({}, "oidc"),
+        ({"sub": "x" * 1000}, "oidc " + "x" * 250),
+    ],
+)
+def test_the_actor_is_the_subject_and_what_people_know_it_by(found: dict[str, Any], actor: str) -> None:
+    assert as_caller(found).actor == actor
+
+
+def test_a_provider_that_others_have_written_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+    with run_server_in_thread(port=0) as server:
+        base = f"http://localhost:{server.server_port}"
+        with httpx.Client(base_url=base, trust_env=False) as client:
+            issuer = client.get("/.well-known/openid-configuration").json()["issuer"]
+            token = signed_in(client, "ana@example.org")
+        found = claims_of(token, issuer, AUDIENCE)
+        assert (found["sub"], found["aud"]) == ("ana@example.org", [AUDIENCE])
+        with pytest.raises(InvalidTokenError):
+            claims_of(token, issuer, "another-app")
+
+
+def signed_in(client: httpx.Client, subject: str) -> str:
+    """The ID token that a provider gives somebody who signs in (OpenID Connect Core 1.0, 3.1)."""
+    back = "http://127.0.0.1/back"
+    asked = {"client_id": AUDIENCE, "redirect_uri": back, "response_type": "code", "scope": "openid", "state": "x"}
+    sent_back = client.post("/oauth2/authorize", params=asked, data={"sub": subject})
+    code = parse_qs(urlsplit(sent_back.headers["Location"]).query)["code"][0]
+    answer = client.post(
+        "/oauth2/token",
+        data={"grant_type": "authorization_code", "code": code, "redirect_uri": back},
+        auth=(AUDIENCE, "secret"),
+    )
+    token: str = answer.json()["id_token"]
+    return token

@@ -1,0 +1,150 @@
+"""Which names the server answers to, and whose pages may change something, where nobody is asked who they are."""
+
+from ipaddress import ip_network
+
+import pytest
+from django.conf import LazySettings
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+
+from flyte_site.auth.openness import openness
+from flyte_site.auth.origins import is_own
+from flyte_site.rest.links import base_url
+from flyte_site.rest.proxies import ProxyMiddleware
+from tests.site.shape import problem
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LOOPBACK = ["localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.9.8.7", "[::1]"]
+OF_THE_NETWORK = ["flyte", "10.0.0.1", "[fd00::1]", "flyte.local", "flyte.svc.cluster.local", "flyte.internal"]
+OF_OTHERS = ["evil.example.org", "localhost.evil.example.org", "127.0.0.1.evil.org", "flyte.local.evil.org", "0.evil"]
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, *OF_THE_NETWORK, *OF_OTHERS])
+def test_on_loopback_only_names_of_loopback_are_its_own(settings: LazySettings, host: str) -> None:
+    settings.FLYTE_ALLOWED_HOSTS = ()
+    assert is_own(host) == (host in LOOPBACK)
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, *OF_THE_NETWORK, *OF_OTHERS])
+def test_on_a_network_names_that_nobody_outside_can_own_are_its_own(settings: LazySettings, host: str) -> None:
+    settings.FLYTE_ALLOWED_HOSTS, settings.FLYTE_BIND = (), "0.0.0.0"
+    assert is_own(host) == (host not in OF_OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "expected"),
+    [
+        ("flyte.example.org", "flyte.example.org", True),
+        ("flyte.example.org", "Flyte.Example.org.", True),
+        ("flyte.example.org", "a.flyte.example.org", False),
+        (".example.org", "a.b.example.org", True),
+        (".example.org", "example.org", True),
+        (".example.org", "badexample.org", False),
+        ("10.0.0.1", "10.0.0.1", True),
+        ("fd00::1", "[fd00::1]", True),
+        ("*", "evil.example.org", True),
+    ],
+)
+def test_names_that_are_allowed_are_its_own_too(
+    settings: LazySettings, allowed: str, host: str, expected: bool
+) -> None:
+    settings.FLYTE_ALLOWED_HOSTS = (allowed,)
+    assert is_own(host) is expected
+
+
+def test_a_name_of_others_is_refused_whatever_a_page_claims_the_proxy_said(client: Client) -> None:
+    for headers in ({}, {"x-forwarded-host": "localhost"}, {"x-flyte-host": "localhost"}):
+        response = client.get("/v1/packs", headers={"host": "evil.example.org", **headers})
+        assert "FLYTE_ALLOWED_HOSTS" in problem(response, 403)["detail"]
+    assert client.get("/health", headers={"host": "evil.example.org"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({}, True),
+        ({"origin": "http://localhost:8080"}, True),
+        ({"origin": "http://localhost:8080", "sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "none"}, True),
+        ({"origin": "https://flyte.example.org", "x-forwarded-host": "flyte.example.org"}, True),
+        ({"origin": "http://localhost:3000"}, False),
+        ({"origin": "http://localhost:8080", "sec-fetch-site": "same-site"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "odd"}, False),
+        ({"origin": "null"}, False),
+        ({"origin": ""}, False),
+        ({"origin": "http://[bad"}, False),
+        ({"origin": "http://localhost:8080.evil.org"}, False),
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_changes_nothing(client: Client, headers: dict[str, str], passes: bool) -> None:
+    given = {"host": "localhost:8080", **headers}
+    for kind in ("application/json", "text/plain"):
+        response = client.post("/v1/packs", '{"name": "x"}', content_type=kind, headers=given)
+        assert response.status_code == (201 if passes else 403)
+    assert client.get("/v1/packs", headers=given).status_code == 200
+
+
+def test_the_server_says_when_everybody_may(settings: LazySettings) -> None:
+    assert openness() == ""
+    settings.FLYTE_BIND = "0.0.0.0"
+    assert "0.0.0.0:8080" in openness()
+    settings.FLYTE_AUTH = "tokens"
+    assert openness() == ""
+
+
+def forwarded(remote: str, **headers: str) -> HttpRequest:
+    """A request as it looks behind the middleware."""
+    seen = []
+
+    def note(request: HttpRequest) -> HttpResponse:
+        seen.append(request)
+        return HttpResponse()
+
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    ProxyMiddleware(note)(RequestFactory().get("/", headers=given, REMOTE_ADDR=remote))
+    return seen[0]
+
+
+FORGED = {"x_forwarded_proto": "https", "x_forwarded_host": "evil.org", "x_flyte_host": "evil.org"}
+
+
+@pytest.mark.parametrize("remote", ["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1", "not an address"])
+def test_strangers_can_not_forge_links_or_addresses(remote: str) -> None:
+    request = forwarded(remote, **FORGED, x_forwarded_for="1.2.3.4")
+    assert (base_url(request), request.META["REMOTE_ADDR"]) == ("http://testserver", remote)
+
+
+@pytest.mark.parametrize("remote", ["127.0.0.1", "127.5.5.5", "::1", "::ffff:127.0.0.1", ""])
+def test_proxies_that_are_trusted_are_believed(remote: str) -> None:
+    request = forwarded(
+        remote, x_forwarded_proto="https", x_forwarded_host="flyte.example.org", x_forwarded_for="1.2.3.4"
+    )
+    assert (base_url(request), request.META["REMOTE_ADDR"]) == ("https://flyte.example.org", "1.2.3.4")
+    assert request.is_secure()
+
+
+@pytest.mark.parametrize(
+    ("header", "address"),
+    [
+        ("1.2.3.4, 10.0.0.5", "1.2.3.4"),
+        ("6.6.6.6, 1.2.3.4, 10.0.0.5, 10.0.0.6", "1.2.3.4"),
+        ("6.6.6.6, junk, 10.0.0.5", "10.0.0.5"),
+        ("junk", "10.0.0.9"),
+        ("", "10.0.0.9"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:db8::1", "2001:db8::1"),
+    ],
+)
+def test_the_callers_address_is_the_last_that_no_trusted_proxy_has(
+    settings: LazySettings, header: str, address: str
+) -> None:
+    settings.FLYTE_TRUSTED_PROXIES = (ip_network("10.0.0.0/8"),)
+    assert forwarded("10.0.0.9", x_forwarded_for=header).META["REMOTE_ADDR"] == address
+
+
+def test_with_no_proxies_at_all_even_loopback_is_not_believed(settings: LazySettings) -> None:
+    settings.FLYTE_TRUSTED_PROXIES = ()
+    assert base_url(forwarded("127.0.0.1", **FORGED)) == "http://testserver"

@@ -1,0 +1,98 @@
+"""What the token of one pack can't do to another."""
+
+import json
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+
+from flyte_site.auth import tokens
+from flyte_site.auth.callers import ANONYMOUS, Caller, caller_of
+from packs.models import Action, Pack, State
+from tests.flows.builders import save, step
+from tests.site.shape import problem, register_pack
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def tokens_are_asked_for(settings: LazySettings) -> None:
+    settings.FLYTE_AUTH = "tokens"
+
+
+def send(client: Client, secret: str, path: str, body: Any = None) -> Any:
+    headers = {"authorization": f"Bearer {secret}"}
+    return client.post(path, json.dumps(body), content_type="application/json", headers=headers)
+
+
+def token(pack: str, **labels: str) -> str:
+    return tokens.create(f"{pack} {labels}", pack=pack, labels=labels)[1]
+
+
+@pytest.mark.parametrize(
+    ("pack", "labels", "name", "its_labels", "status"),
+    [
+        ("Slack", {}, "Slack", {}, 201),
+        ("Slack", {}, "Slack", {"env": "prod"}, 201),
+        ("Slack", {"env": "prod"}, "Slack", {"env": "prod", "az": "b"}, 201),
+        ("Sl*", {}, "Slack", {}, 201),
+        ("Slack", {}, "Jira", {}, 403),
+        ("Slack", {}, "slack", {}, 403),
+        ("Slack", {"env": "prod"}, "Slack", {}, 403),
+        ("Slack", {"env": "prod"}, "Slack", {"env": "dev"}, 403),
+    ],
+)
+def test_a_token_registers_only_the_packs_it_may_be(
+    client: Client, pack: str, labels: dict[str, str], name: str, its_labels: dict[str, str], status: int
+) -> None:
+    response = send(client, token(pack, **labels), "/v1/packs", {"name": name, "labels": its_labels})
+    assert response.status_code == status
+    assert Pack.objects.exists() == (status == 201)
+
+
+def test_a_pack_is_not_replaced_by_one_that_merely_has_its_id(client: Client) -> None:
+    register_pack("Slack", env="prod")
+    response = send(client, token("Slack.env.prod"), "/v1/packs", {"name": "Slack.env.prod"})
+    assert problem(response, 403)
+    assert Pack.objects.get().name == "Slack"
+
+
+def test_a_token_does_nothing_in_the_name_of_another_pack_and_leaves_no_trace(client: Client) -> None:
+    register_pack("Jira")
+    register_pack("Slack")
+    save(step(event={"packName": "Slack", "name": "Said"}, command={"packName": "Jira", "name": "Do"}))
+    slack, own = token("Slack"), token("Jira")
+    assert send(client, slack, "/v1/packs/Slack/events", {"event": "Said"}).status_code == 202
+    assert problem(send(client, slack, "/v1/packs/Jira/events", {"event": "Said"}), 403)
+    assert problem(send(client, slack, "/v1/packs/Jira/actions/take"), 403)
+    taken = send(client, own, "/v1/packs/Jira/actions/take")
+    assert taken.status_code == 200
+    action = Action.objects.get()
+    for verb in ("result", "heartbeat"):
+        assert problem(send(client, slack, f"/v1/packs/Jira/actions/{action.id}/{verb}", {"event": "Done"}), 403)
+    assert problem(send(client, slack, f"/v1/packs/Slack/actions/{action.id}/result", {"event": "Done"}), 409)
+    action.refresh_from_db()
+    assert action.state == State.PENDING
+    assert send(client, own, f"/v1/packs/Jira/actions/{action.id}/result", {"event": "Done"}).status_code == 202
+
+
+def test_being_refused_does_not_count_as_being_seen(client: Client) -> None:
+    register_pack("Jira")
+    Pack.objects.update(last_seen="2020-01-01T00:00Z")
+    send(client, token("Slack"), "/v1/packs/Jira/actions/take")
+    assert Pack.objects.get().last_seen.year == 2020
+
+
+def test_a_token_of_a_name_with_labels_does_not_act_for_the_pack_of_the_same_name_without(client: Client) -> None:
+    register_pack("Slack")
+    assert problem(send(client, token("Slack", env="dev"), "/v1/packs/Slack/actions/take"), 403)
+
+
+def test_a_request_tells_who_sent_it(rf: Any) -> None:
+    request = rf.get("/")
+    assert caller_of(request) is ANONYMOUS
+    request.META["flyte.caller"] = Caller("token", "slack-prod")
+    assert (caller_of(request).actor, ANONYMOUS.actor) == ("token slack-prod", "anonymous")
+    request = rf.get("/", headers={"flyte.caller": "token admin", "flyte-caller": "x"})
+    assert caller_of(request) is ANONYMOUS

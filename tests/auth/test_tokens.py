@@ -1,0 +1,176 @@
+"""Tokens of the server: made, found, ended, and what is kept of them."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from flyte_site.auth import tokens
+from flyte_site.auth.callers import Caller, stands_for
+from flyte_site.auth.tokens import USED_AGAIN, TokenError
+from flyte_site.management.commands.token import read_expiry
+from flyte_site.models import Token
+from tests.server import fresh_database, server_environment
+from tests.site.processes import manage
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def test_a_token_is_found_by_its_secret_of_which_only_a_digest_is_kept() -> None:
+    token, secret = tokens.create("slack", pack="Slack")
+    assert tokens.find(secret) == token
+    assert len(secret) >= len("flyte_") + 43
+    row = Token.objects.values_list().get()
+    assert secret not in str(row)
+    assert token.digest == hashlib.sha256(secret.encode()).hexdigest()
+    assert secret.startswith(token.shown)
+
+
+def test_no_two_tokens_have_one_secret() -> None:
+    assert len({tokens.create(f"t{number}", pack="P")[1] for number in range(50)}) == 50
+
+
+@pytest.mark.parametrize("secret", ["", "flyte_", "x", "flyte_" + "A" * 43, "\x00", "\udcff", "ä" * 5000])
+def test_what_is_no_token_finds_nothing(secret: str) -> None:
+    tokens.create("slack", pack="Slack")
+    assert tokens.find(secret) is None
+
+
+def test_a_revoked_token_and_one_that_has_expired_count_no_longer() -> None:
+    _, gone = tokens.create("gone", pack="P")
+    _, over = tokens.create("over", pack="P", expires_at=timezone.now() + timedelta(days=1))
+    assert tokens.find(gone)
+    assert tokens.find(over)
+    assert tokens.revoke("gone")
+    assert not tokens.revoke("gone")
+    assert not tokens.revoke("never")
+    Token.objects.filter(name="over").update(expires_at=timezone.now())
+    assert (tokens.find(gone), tokens.find(over)) == (None, None)
+    assert [token.name for token in tokens.listed()] == ["gone", "over"]
+
+
+def test_being_used_is_noted_once_in_a_while() -> None:
+    _, secret = tokens.create("slack", pack="Slack")
+    with CaptureQueriesContext(
+        connection,
+    ) as first:
+        tokens.find(secret)
+    with CaptureQueriesContext(connection) as second:
+        tokens.find(secret)
+    assert ([len(first), len(second)]) == [2, 1]
+    Token.objects.update(last_used_at=timezone.now() - USED_AGAIN)
+    noted = Token.objects.get().last_used_at
+    tokens.find(secret)
+    again = Token.objects.get().last_used_at
+    assert noted is not None
+    assert again is not None
+    assert again > noted
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 101, "pack": "P"}, "at most 100"),
+        ({"name": "a\nb", "pack": "P"}, "printable"),
+        ({"name": "t"}, "could do nothing"),
+        ({"name": "t", "scopes": ["flows:delete"]}, "no scope 'flows:delete'"),
+        ({"name": "t", "scopes": ["flows:read"], "labels": {"a": "b"}}, "name the packs"),
+        ({"name": "t", "pack": "P" * 256}, "at most 255"),
+        ({"name": "t", "pack": "P", "expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "expired already"),
+        ({"name": "taken", "pack": "P"}, "already"),
+    ],
+)
+def test_a_token_that_makes_no_sense_is_not_made(asked: dict[str, object], message: str) -> None:
+    tokens.create("taken", pack="P")
+    with pytest.raises(TokenError, match=message):
+        tokens.create(**asked)  # type: ignore[arg-type]
+    assert Token.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("Slack", "Slack", True),
+        ("Slack", "slack", False),
+        ("Slack", "Slack2", False),
+        ("Slack*", "Slack", True),
+        ("Slack*", "Slack-eu", True),
+        ("*", "", True),
+        ("*lack", "Slack", True),
+        ("a*a", "a", False),
+        ("a*b*c", "a-b-b-c", True),
+        ("a*b*b", "ab", False),
+        ("S?ack", "Slack", False),
+        ("[S]lack", "Slack", False),
+        ("S.ack", "Slack", False),
+        ("*a" * 40, "a" * 39 + "b", False),
+        ("", "Slack", False),
+    ],
+)
+def test_a_star_in_a_packs_name_is_any_text_and_nothing_else_is_special(
+    pattern: str, name: str, expected: bool
+) -> None:
+    assert stands_for(pattern, name) is expected
+
+
+def test_a_token_may_be_packs_that_have_its_labels_and_perhaps_more() -> None:
+    caller = Caller("token", "t", pack="Slack", labels={"env": "prod"})
+    assert caller.may_be("Slack", {"env": "prod", "az": "b"})
+    for name, labels in (("Slack", {}), ("Slack", {"env": "dev"}), ("Jira", {"env": "prod"})):
+        assert not caller.may_be(name, labels)
+    assert not Caller("token", "t").may_be("", {})
+    assert Caller("oidc", "s").may_be("Slack", {})
+
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90d", NOW + timedelta(days=90)),
+        ("12h", NOW + timedelta(hours=12)),
+        ("2w", NOW + timedelta(weeks=2)),
+        ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31T12:00Z", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+        ("2027-01-31T12:00", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+    ],
+)
+def test_an_expiry_is_a_span_or_a_time(text: str, expected: datetime) -> None:
+    assert read_expiry(text, NOW) == expected
+
+
+@pytest.mark.acceptance
+def test_tokens_are_made_listed_and_revoked_on_the_command_line(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("tokens")
+    with fresh_database(folder) as url:
+        environment = server_environment(url)
+
+        def run(*arguments: str) -> tuple[int, str, str]:
+            done = manage(*arguments, folder=folder, environment=environment)
+            return done.returncode, done.stdout, done.stderr
+
+        assert run("migrate", "--verbosity=0")[0] == 0
+        made = run("token", "create", "slack-prod", "--pack=Slack", "--label=env=prod", "--scope=datastore:read")
+        secret = made[1].strip()
+        assert made[0] == 0
+        assert secret.startswith("flyte_")
+        listed = run("token", "list")[1]
+        assert secret not in listed
+        assert "be pack Slack env=prod, datastore:read" in listed
+        assert "usable" in listed
+        assert run("token", "revoke", "slack-prod")[0] == 0
+        assert "revoked" in run("token", "list")[1]
+        for wrong in (
+            ("create", "slack-prod", "--pack=Slack"),
+            ("create", "t", "--scope=all"),
+            ("create", "t", "--pack=P", "--label=x"),
+            ("create", "t", "--pack=P", "--expires=soon"),
+            ("revoke", "nobody"),
+        ):
+            code, _, stderr = run("token", *wrong)
+            assert (code, stderr.count("\n")) == (1, 1), stderr

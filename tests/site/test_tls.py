@@ -1,0 +1,140 @@
+"""HTTPS: which versions there are, and a certificate that is renewed while the server serves."""
+
+import os
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.jobs.processes import PATIENCE, Running, running, wait_until
+from tests.private_postgres import free_port
+from tests.server import fresh_database, server_environment
+from tests.site.processes import manage
+
+pytestmark = pytest.mark.acceptance
+
+REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@dataclass
+class Secure:
+    """A server with TLS, the files of its certificate, and the authorities before and after."""
+
+    run: Running
+    port: int
+    certificate: Path
+    key: Path
+
+    def show(self, authority: trustme.CA) -> None:
+        """Puts a new certificate where the server's is, as a tool that renews it does: each file in one step."""
+        issued = authority.issue_cert("localhost")
+        issued.private_key_pem.write_to_path(str(self.key) + ".new")
+        issued.cert_chain_pems[0].write_to_path(str(self.certificate) + ".new")
+        os.replace(str(self.key) + ".new", self.key)
+        os.replace(str(self.certificate) + ".new", self.certificate)
+
+    def connect(self, authority: trustme.CA, **options: ssl.TLSVersion) -> ssl.SSLSocket:
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        for name, value in options.items():
+            setattr(context, name, value)
+        plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        return context.wrap_socket(plain, server_hostname="localhost")
+
+    def accepts(self, authority: trustme.CA) -> bool:
+        """Whether a connection made now is shown a certificate of this authority."""
+        try:
+            with self.connect(authority) as connection:
+                return asked(connection)
+        except ssl.SSLCertVerificationError:
+            return False
+
+
+def asked(connection: ssl.SSLSocket) -> bool:
+    connection.sendall(REQUEST)
+    return connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.fixture(scope="module")
+def first() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(params=["serve", "run"])
+def secure(request: pytest.FixtureRequest, tmp_path: Path, first: trustme.CA) -> Iterator[Secure]:
+    """A server that shows a certificate of the first authority."""
+    port, certificate, key = free_port(), tmp_path / "certificate.pem", tmp_path / "key.pem"
+    variables = {
+        "FLYTE_PORT": str(port),
+        "FLYTE_TLS_CERT_PATH": str(certificate),
+        "FLYTE_TLS_KEY_PATH": str(key),
+        "FLYTE_WEB_WORKERS": "2",
+    }
+    with fresh_database(tmp_path) as url:
+        environment = server_environment(url, variables)
+        waiting = Secure(None, port, certificate, key)  # type: ignore[arg-type]
+        waiting.show(first)
+        manage("migrate", "--verbosity=0", folder=tmp_path, environment=environment)
+        with running(tmp_path, environment, request.param) as started:
+            found = Secure(started, port, certificate, key)
+            wait_until(lambda: is_up(found, first), started.log)
+            yield found
+
+
+def is_up(secure: Secure, authority: trustme.CA) -> bool:
+    try:
+        return secure.accepts(authority)
+    except OSError:
+        return False
+
+
+def test_a_certificate_is_renewed_without_dropping_a_request(secure: Secure, first: trustme.CA) -> None:
+    second = trustme.CA()
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def go_on_asking() -> None:
+        while not stop.is_set():
+            try:
+                if not (secure.accepts(first) or secure.accepts(second)):
+                    failures.append(AssertionError("neither"))
+            except OSError as error:
+                failures.append(error)
+
+    with secure.connect(first) as kept:
+        assert asked(kept)
+        asker = threading.Thread(target=go_on_asking)
+        asker.start()
+        secure.show(second)
+        assert secure.accepts(first), "nothing changes before it is asked for"
+        secure.run.process.send_signal(signal.SIGHUP)
+        secure.run.wait_for("event=certificate_read", times=4)
+        assert [secure.accepts(second) for _ in range(10)] == [True] * 10
+        stop.set()
+        asker.join()
+        assert asked(kept), "a connection that was there goes on"
+    assert failures == []
+    assert not secure.run.said("process_ended")
+
+
+def test_files_that_can_not_be_used_change_nothing(secure: Secure, first: trustme.CA) -> None:
+    secure.key.write_text("junk")
+    secure.run.process.send_signal(signal.SIGHUP)
+    secure.run.wait_for("event=certificate_not_read")
+    assert secure.accepts(first)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_versions_before_1_2_are_refused(secure: Secure, first: trustme.CA) -> None:
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with secure.connect(first, minimum_version=version, maximum_version=version) as connection:
+            assert asked(connection)
+    for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            secure.connect(first, minimum_version=version, maximum_version=version)
