@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
+from flyte_site.auth.callers import HasMeta, caller_of
 from flyte_site.models import Change
 from flyte_site.slices import delete_in_slices
 
@@ -28,13 +29,6 @@ COMMAND_LINE = Actor("manage.py", COMMAND)
 SERVER = Actor("the server", JOB)
 
 
-class Asked(Protocol):
-    """What an API's caller sent: Django's request, or the framework's around it."""
-
-    @property
-    def headers(self) -> Any: ...
-
-
 def record(actor: Actor, what: str, kind: str, key: str, **detail: Any) -> None:
     """Note that the actor did `what` (such as `saved`) to the thing of this kind and key.
 
@@ -47,9 +41,9 @@ def record(actor: Actor, what: str, kind: str, key: str, **detail: Any) -> None:
     Change.objects.create(actor=actor.name[:255], via=actor.via, kind=kind, key=key[:512], what=what, detail=detail)
 
 
-def caller(request: Asked) -> Actor:
-    """Who calls the API. It asks nobody who they are yet: what a token says will be read here."""
-    return Actor("anonymous", API)
+def caller(request: HasMeta) -> Actor:
+    """Who calls the API."""
+    return Actor(caller_of(request).actor, API)
 
 
 def person(request: HttpRequest) -> Actor:

@@ -76,14 +76,14 @@ FLYTE_AUTH_POLICY_PATH = env.readable_file("FLYTE_AUTH_POLICY_PATH", check_id="f
 OIDC_VARIABLES = ("FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH")
 oidc_given = [variable for variable in OIDC_VARIABLES if env.text(variable)]
 FLYTE_AUTH = env.choice(
-    "FLYTE_AUTH", "oidc" if oidc_given else "none", ("none", "tokens", "oidc"), check_id="flyte.E040"
+    "FLYTE_AUTH", "oidc" if oidc_given else "none", ("none", "tokens", "oidc"), check_id="flyte.E060"
 )
 if FLYTE_AUTH == "oidc":
     for variable in OIDC_VARIABLES:
         if variable not in oidc_given:
             env.error("flyte.E016", variable, f"must be set too: sign-on needs all of {', '.join(OIDC_VARIABLES)}")
 elif oidc_given:
-    env.error("flyte.E041", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {oidc_given[0]} is set: leave out one of the two")
+    env.error("flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {oidc_given[0]} is set: leave out one of the two")
 if FLYTE_OIDC_ISSUER_URL.startswith("http://") and not is_loopback(urlsplit(FLYTE_OIDC_ISSUER_URL).hostname or ""):
     env.warning("flyte.W010", "FLYTE_OIDC_ISSUER_URL", "is no https:// URL: who is in between can make up tokens")
 FLYTE_AUTH_POLICY = None
@@ -91,19 +91,19 @@ if FLYTE_AUTH_POLICY_PATH:
     try:
         FLYTE_AUTH_POLICY = read_policy_file(FLYTE_AUTH_POLICY_PATH)
     except PolicyError as policy_fault:
-        env.error("flyte.E042", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_fault}")
+        env.error("flyte.E062", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_fault}")
 
 # Without tokens: whom it lets near. On a network it must be said that everybody there may do everything.
-FLYTE_ALLOW_ANONYMOUS = env.boolean("FLYTE_ALLOW_ANONYMOUS", False, check_id="flyte.E043")
+FLYTE_ALLOW_ANONYMOUS = env.boolean("FLYTE_ALLOW_ANONYMOUS", False, check_id="flyte.E063")
 if FLYTE_AUTH == "none" and not is_loopback(FLYTE_BIND) and not FLYTE_ALLOW_ANONYMOUS:
     env.error(
-        "flyte.E044",
+        "flyte.E064",
         "FLYTE_BIND",
         f"is {FLYTE_BIND}, where everybody could give commands to packs: set FLYTE_AUTH=tokens, "
         "or FLYTE_ALLOW_ANONYMOUS=true if everybody may",
     )
-FLYTE_ALLOWED_HOSTS = env.hosts("FLYTE_ALLOWED_HOSTS", check_id="flyte.E045")
-FLYTE_TRUSTED_PROXIES = env.networks("FLYTE_TRUSTED_PROXIES", "127.0.0.0/8, ::1", check_id="flyte.E046")
+FLYTE_ALLOWED_HOSTS = env.hosts("FLYTE_ALLOWED_HOSTS", check_id="flyte.E065")
+FLYTE_TRUSTED_PROXIES = env.networks("FLYTE_TRUSTED_PROXIES", "127.0.0.0/8, ::1", check_id="flyte.E066")
 
 # Where it keeps everything.
 FLYTE_DATABASE_URL = (

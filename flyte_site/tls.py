@@ -20,7 +20,7 @@ class Certificate:
     context: ssl.SSLContext | None = None
 
     def read(self) -> bool:
-        """Reads the files, again perhaps; connections that are there go on. False where they can't be used: nothing changes.
+        """Reads the files, again perhaps; connections that are there go on. False where they can't be used.
 
         Who forks reads them first, so that no child depends on how they are when it starts.
         """

@@ -7,9 +7,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from flyte_site.auth.callers import HasMeta, caller_of, refuse_other_packs
+from flyte_site.auth.callers import HasMeta, caller_of
 from flyte_site.changes import Actor, record
-from flyte_site.rest.problems import not_found
+from flyte_site.rest.problems import Problem, not_found
 from packs.models import Pack, pack_id
 
 # An idle poll writes nothing: being seen again within this time is not noted.
@@ -48,6 +48,12 @@ def refuse_to_register(request: HasMeta, values: Mapping[str, Any]) -> None:
     replaced = Pack.objects.filter(identity=pack_id(values["name"], values["labels"])).first()
     if replaced is not None:
         refuse_other_packs(request, replaced.name, replaced.labels)
+
+
+def refuse_other_packs(request: HasMeta, name: str, labels: Mapping[str, str]) -> None:
+    """A token of one pack is not to act as another. Raises `Problem` 403."""
+    if not caller_of(request).may_be(name, labels):
+        raise Problem(403, f"this token can't act as pack {name!r} with these labels")
 
 
 def acting(identity: str, request: HasMeta) -> Pack:

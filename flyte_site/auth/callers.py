@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from flyte_site.rest.problems import Problem
-
 META_KEY = "flyte.caller"
 MAX_ACTOR = 255
 
@@ -54,12 +52,6 @@ def caller_of(request: HasMeta) -> Caller:
     """Who sent this request. Who was not asked is anonymous."""
     found = request.META.get(META_KEY, ANONYMOUS)
     return found if isinstance(found, Caller) else ANONYMOUS
-
-
-def refuse_other_packs(request: HasMeta, name: str, labels: Mapping[str, str]) -> None:
-    """A token of one pack is not to act as another. Raises `Problem` 403."""
-    if not caller_of(request).may_be(name, labels):
-        raise Problem(403, f"this token can't act as pack {name!r} with these labels")
 
 
 def stands_for(pattern: str, name: str) -> bool:

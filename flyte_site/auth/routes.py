@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from flyte_site.auth.policy import Policy, Rule
-
-# These are the console's, which knows its users by their sessions.
-CONSOLE = ("/admin/", "/static/")
+from flyte_site.console.paths import PREFIX
 
 
 def is_console(path: str) -> bool:
-    """Whether this is none of the API's paths."""
-    return path.startswith(CONSOLE) or path == "/admin"
+    """Whether this is none of the API's paths: the console knows its users by their sessions, its files are for all."""
+    return path.startswith((PREFIX, settings.STATIC_URL)) or path == PREFIX.rstrip("/")
 
 
 def api_routes() -> list[list[str | None]]:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from flyte_site.auth.callers import Caller
 from flyte_site.auth.scopes import AS_PACK, OPEN, SCOPES
+from flyte_site.changes import Actor, record
 from flyte_site.models import Token
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ class TokenError(ValueError):
 
 
 def create(
+    actor: Actor,
     name: str,
     *,
     pack: str = "",
@@ -40,7 +42,7 @@ def create(
     scopes: Iterable[str] = (),
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
-    """Makes a token; gives it with its secret, which nothing can show again. Raises `TokenError`.
+    """Makes a token for whoever asks; gives it with its secret, which nothing can show again. Raises `TokenError`.
 
     `pack` lets it be packs of that name (`*` is any text) that have at least these labels.
     """
@@ -58,6 +60,7 @@ def create(
                 scopes=allowed,
                 expires_at=expires_at,
             )
+            record(actor, "created", "token", name, pack=pack, labels=token.labels, scopes=allowed)
     except IntegrityError:
         raise TokenError(f"there is a token {name!r} already, or was; names are never used again") from None
     log.info("token_created", token=name)
@@ -79,9 +82,12 @@ def _check(name: str, pack: str, labels: dict[str, str], scopes: list[str], expi
         raise TokenError("it would have expired already")
 
 
-def revoke(name: str) -> bool:
+def revoke(actor: Actor, name: str) -> bool:
     """Makes a token useless from now on. False where there is none of this name that could be used."""
-    changed = Token.objects.filter(name=name, revoked_at=None).update(revoked_at=timezone.now())
+    with transaction.atomic():
+        changed = Token.objects.filter(name=name, revoked_at=None).update(revoked_at=timezone.now())
+        if changed:
+            record(actor, "revoked", "token", name)
     if changed:
         log.info("token_revoked", token=name)
     return bool(changed)

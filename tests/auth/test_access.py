@@ -13,6 +13,7 @@ from django.test import Client
 from flyte_site.auth import tokens
 from flyte_site.auth.routes import api_routes
 from flyte_site.auth.scopes import AS_PACK, NEEDED, OPEN, SCOPES
+from flyte_site.changes import COMMAND_LINE
 from tests.auth.conftest import SetPolicy
 from tests.auth.provider import Provider
 from tests.server import ROOT
@@ -73,8 +74,12 @@ def secrets(settings: LazySettings) -> dict[str, str]:
     """A token for each scope alone, one that may be pack x, and one that may be another pack."""
     settings.FLYTE_AUTH = "tokens"
     register_pack("x")
-    made = {scope: tokens.create(scope, scopes=[scope])[1] for scope in SCOPES}
-    return {**made, AS_PACK: tokens.create("x", pack="x")[1], "other": tokens.create("other", pack="other")[1]}
+    made = {scope: tokens.create(COMMAND_LINE, scope, scopes=[scope])[1] for scope in SCOPES}
+    return {
+        **made,
+        AS_PACK: tokens.create(COMMAND_LINE, "x", pack="x")[1],
+        "other": tokens.create(COMMAND_LINE, "other", pack="other")[1],
+    }
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
@@ -201,7 +206,7 @@ def test_the_door_costs_no_read_without_tokens_and_one_with_them(
     client: Client, settings: LazySettings, mode: str, reads: int, django_assert_num_queries: Any
 ) -> None:
     settings.FLYTE_AUTH = mode
-    bearer = {"authorization": f"Bearer {tokens.create('reader', scopes=['flows:read'])[1]}"}
+    bearer = {"authorization": f"Bearer {tokens.create(COMMAND_LINE, 'reader', scopes=['flows:read'])[1]}"}
     client.get("/v1/flows", headers=bearer)
     with django_assert_num_queries(1 + reads):
         assert client.get("/v1/flows", headers=bearer).status_code == 200

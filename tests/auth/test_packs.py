@@ -9,6 +9,7 @@ from django.test import Client
 
 from flyte_site.auth import tokens
 from flyte_site.auth.callers import ANONYMOUS, Caller, caller_of
+from flyte_site.changes import COMMAND_LINE
 from packs.models import Action, Pack, State
 from tests.flows.builders import save, step
 from tests.site.shape import problem, register_pack
@@ -27,7 +28,7 @@ def send(client: Client, secret: str, path: str, body: Any = None) -> Any:
 
 
 def token(pack: str, **labels: str) -> str:
-    return tokens.create(f"{pack} {labels}", pack=pack, labels=labels)[1]
+    return tokens.create(COMMAND_LINE, f"{pack} {labels}", pack=pack, labels=labels)[1]
 
 
 @pytest.mark.parametrize(

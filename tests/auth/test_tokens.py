@@ -11,6 +11,7 @@ from django.utils import timezone
 from flyte_site.auth import tokens
 from flyte_site.auth.callers import Caller, stands_for
 from flyte_site.auth.tokens import USED_AGAIN, TokenError
+from flyte_site.changes import COMMAND_LINE
 from flyte_site.management.commands.token import read_expiry
 from flyte_site.models import Token
 from tests.server import fresh_database, server_environment
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 def test_a_token_is_found_by_its_secret_of_which_only_a_digest_is_kept() -> None:
-    token, secret = tokens.create("slack", pack="Slack")
+    token, secret = tokens.create(COMMAND_LINE, "slack", pack="Slack")
     assert tokens.find(secret) == token
     assert len(secret) >= len("flyte_") + 43
     row = Token.objects.values_list().get()
@@ -30,30 +31,30 @@ def test_a_token_is_found_by_its_secret_of_which_only_a_digest_is_kept() -> None
 
 
 def test_no_two_tokens_have_one_secret() -> None:
-    assert len({tokens.create(f"t{number}", pack="P")[1] for number in range(50)}) == 50
+    assert len({tokens.create(COMMAND_LINE, f"t{number}", pack="P")[1] for number in range(50)}) == 50
 
 
 @pytest.mark.parametrize("secret", ["", "flyte_", "x", "flyte_" + "A" * 43, "\x00", "\udcff", "ä" * 5000])
 def test_what_is_no_token_finds_nothing(secret: str) -> None:
-    tokens.create("slack", pack="Slack")
+    tokens.create(COMMAND_LINE, "slack", pack="Slack")
     assert tokens.find(secret) is None
 
 
 def test_a_revoked_token_and_one_that_has_expired_count_no_longer() -> None:
-    _, gone = tokens.create("gone", pack="P")
-    _, over = tokens.create("over", pack="P", expires_at=timezone.now() + timedelta(days=1))
+    _, gone = tokens.create(COMMAND_LINE, "gone", pack="P")
+    _, over = tokens.create(COMMAND_LINE, "over", pack="P", expires_at=timezone.now() + timedelta(days=1))
     assert tokens.find(gone)
     assert tokens.find(over)
-    assert tokens.revoke("gone")
-    assert not tokens.revoke("gone")
-    assert not tokens.revoke("never")
+    assert tokens.revoke(COMMAND_LINE, "gone")
+    assert not tokens.revoke(COMMAND_LINE, "gone")
+    assert not tokens.revoke(COMMAND_LINE, "never")
     Token.objects.filter(name="over").update(expires_at=timezone.now())
     assert (tokens.find(gone), tokens.find(over)) == (None, None)
     assert [token.name for token in tokens.listed()] == ["gone", "over"]
 
 
 def test_being_used_is_noted_once_in_a_while() -> None:
-    _, secret = tokens.create("slack", pack="Slack")
+    _, secret = tokens.create(COMMAND_LINE, "slack", pack="Slack")
     with CaptureQueriesContext(
         connection,
     ) as first:
@@ -85,9 +86,9 @@ def test_being_used_is_noted_once_in_a_while() -> None:
     ],
 )
 def test_a_token_that_makes_no_sense_is_not_made(asked: dict[str, object], message: str) -> None:
-    tokens.create("taken", pack="P")
+    tokens.create(COMMAND_LINE, "taken", pack="P")
     with pytest.raises(TokenError, match=message):
-        tokens.create(**asked)  # type: ignore[arg-type]
+        tokens.create(COMMAND_LINE, **asked)  # type: ignore[arg-type]
     assert Token.objects.count() == 1
 
 

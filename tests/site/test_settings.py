@@ -91,8 +91,8 @@ BAD = [
     ("FLYTE_MAX_BODY_BYTES", "flyte.E007", ["1023", "1M", str(1024**3 + 1)]),
     ("FLYTE_MAX_DATASTORE_VALUE_BYTES", "flyte.E008", ["0", "16MiB"]),
     ("FLYTE_EVENT_KEEP", "flyte.E009", ["-1", "10001"]),
-    ("FLYTE_EVENT_SAMPLES", "flyte.E040", ["-1", "101"]),
-    ("FLYTE_EVENT_KEEP_BYTES", "flyte.E041", ["-1", "64K"]),
+    ("FLYTE_EVENT_SAMPLES", "flyte.E060", ["-1", "101"]),
+    ("FLYTE_EVENT_KEEP_BYTES", "flyte.E061", ["-1", "64K"]),
     ("FLYTE_TTL_IN_SECONDS", "flyte.E010", ["0", "1e9", str(200 * 366 * 86400)]),
     ("FLYTE_SHOULD_DELETE_DEAD_PACKS", "flyte.E011", ["yes", "2", "on"]),
     ("FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM", "flyte.E012", ["24:00", "23:60", "23", "23:0", "11pm", "１１:００"]),
@@ -103,10 +103,10 @@ BAD = [
     ("LOGLEVEL", "flyte.E021", ["LOUD", "10"]),
     ("LOGFILE", "flyte.E022", ["/nowhere/flyte.log", "/tmp"]),
     ("FLYTE_BIND", "flyte.E023", ["not a host", "999.1.1.1", "h:80", "/tmp/socket", "[h]", "127.0.0.1:80"]),
-    ("FLYTE_AUTH", "flyte.E040", ["yes", "basic"]),
-    ("FLYTE_ALLOW_ANONYMOUS", "flyte.E043", ["yes"]),
-    ("FLYTE_ALLOWED_HOSTS", "flyte.E045", ["https://h", "h:80", "a b", "a,,b", "*.example.org"]),
-    ("FLYTE_TRUSTED_PROXIES", "flyte.E046", ["proxy", "10.0.0.0/40", "10.0.0.1/8", "*"]),
+    ("FLYTE_AUTH", "flyte.E060", ["yes", "basic"]),
+    ("FLYTE_ALLOW_ANONYMOUS", "flyte.E063", ["yes"]),
+    ("FLYTE_ALLOWED_HOSTS", "flyte.E065", ["https://h", "h:80", "a b", "a,,b", "*.example.org"]),
+    ("FLYTE_TRUSTED_PROXIES", "flyte.E066", ["proxy", "10.0.0.0/40", "10.0.0.1/8", "*"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["x", "mysql://h/d", "sqlite://", "sqlite:///", "sqlite:flyte.db"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["sqlite://h/flyte.db", "sqlite:////nowhere/flyte.db", "postgres:flyte"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["postgresql://h", "postgresql://h:x/d", "postgresql://[h/d"]),
@@ -185,20 +185,20 @@ def test_the_three_variables_together_mean_oidc(read: Read, policy: Path) -> Non
 @pytest.mark.parametrize("mode", ["none", "tokens"])
 def test_another_mode_than_the_variables_mean_is_refused(read: Read, policy: Path, mode: str) -> None:
     errors = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy), FLYTE_AUTH=mode))
-    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E041", "FLYTE_AUTH")]
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E061", "FLYTE_AUTH")]
 
 
 def test_a_broken_policy_is_refused_with_its_line(read: Read, policy: Path) -> None:
     policy.write_text("- path: /v1\n- path: /health\n  clams: {a: [b]}\n")
     (error,) = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy)))
-    assert (error.check_id, error.variable) == ("flyte.E042", "FLYTE_AUTH_POLICY_PATH")
+    assert (error.check_id, error.variable) == ("flyte.E062", "FLYTE_AUTH_POLICY_PATH")
     assert f"{policy}, line 3: 'clams'" in str(error)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "flyte.example.org"])
 def test_a_network_without_tokens_must_be_asked_for(read: Read, policy: Path, address: str) -> None:
     errors = findings(read(FLYTE_BIND=address))
-    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E044", "FLYTE_BIND")]
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E064", "FLYTE_BIND")]
     oidc = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}
     for safe in ({"FLYTE_AUTH": "tokens"}, {"FLYTE_ALLOW_ANONYMOUS": "true"}, oidc):
         assert findings(read(FLYTE_BIND=address, **safe)) == []

@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from flyte_site.auth import tokens
 from flyte_site.auth.scopes import SCOPES
+from flyte_site.changes import COMMAND_LINE
 from flyte_site.models import Token
 from flyte_site.times import to_text
 
@@ -46,6 +47,7 @@ class Command(BaseCommand):
     def create(self, options: dict[str, Any]) -> None:
         try:
             _, secret = tokens.create(
+                COMMAND_LINE,
                 options["name"],
                 pack=options["pack"],
                 labels=read_labels(options["label"]),
@@ -66,7 +68,7 @@ class Command(BaseCommand):
             self.stdout.write(line.rstrip())
 
     def revoke(self, options: dict[str, Any]) -> None:
-        if not tokens.revoke(options["name"]):
+        if not tokens.revoke(COMMAND_LINE, options["name"]):
             raise CommandError(f"there is no token {options['name']!r}, or it was revoked already")
         self.stdout.write(f"{options['name']} counts no longer")
 
