@@ -22,7 +22,7 @@ CONVERSATION = [one for one in read_exchanges() if one.phase not in (UNDER_POLIC
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What was not as expected in each exchange, after the whole conversation with one fresh server."""
-    with running_server(tmp_path_factory.mktemp("replay")) as server:
+    with running_server(tmp_path_factory.mktemp("replay"), {"FLYTE_ALLOWED_HOSTS": "other.example.org"}) as server:
         return replay(server, expectations(CONVERSATION))
 
 
