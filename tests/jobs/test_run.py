@@ -60,7 +60,8 @@ def test_it_serves_and_does_the_jobs_and_starts_again_what_was_killed(tmp_path: 
 
 def test_requests_under_way_are_finished_when_it_is_told_to_stop(tmp_path: Path) -> None:
     body = json.dumps({"name": "Slow"}).encode()
-    head = f"POST /v1/packs HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    lines = ["POST /v1/packs HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}", "", ""]
+    head = "\r\n".join(lines).encode()
     with fresh_database(tmp_path) as url, run_on(url, tmp_path) as run:
         wait_for_health(run.url, run)
         with socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE) as opened:
