@@ -133,6 +133,47 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
             "label_backend": ("LabelAdded", None),
         },
     ),
+    "backup.yaml": (
+        ("Timer", {}, "Tick", {"timer": "backup", "time": "2026-11-23T02:30:00+01:00", "data": {"folder": "/srv"}}),
+        {"make": ("Output", {"exit_code": 2, "stderr": "no such folder"}), "complain": ("EmailSent", None)},
+    ),
+    "support.yaml": (
+        (
+            "Email",
+            {},
+            "EmailReceived",
+            {"headers": {}, "from": {"address": "ann@example.com"}, "subject": "Help", "messageId": "<1@example.com>"},
+        ),
+        {"answer": ("EmailSent", None)},
+    ),
+    "pushed.yaml": (
+        (
+            "Git",
+            {},
+            "BranchPushed",
+            {
+                "repository": "app",
+                "branch": "main",
+                "kind": "forced",
+                "commits": [{"title": "Mend it", "author": {"name": "Ann"}}],
+                "more": False,
+            },
+        ),
+        {"tell": ("MessageSent", None)},
+    ),
+    "review.yaml": (
+        (
+            "Webhook",
+            {},
+            "Received",
+            {
+                "hook": "code",
+                "headers": {"X-GitHub-Event": "pull_request"},
+                "body": {"action": "opened", "pull_request": {"user": {"login": "ann"}, "title": "T", "html_url": "u"}},
+            },
+        ),
+        {"tell": ("MessageSent", None)},
+    ),
     "build_successful.yaml": (("Bamboo", {"env": "staging1", "network": "lab"}, "BuildSuccessful", {}), {}),
 }
 

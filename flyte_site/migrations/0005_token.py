@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('flyte_site', '0003_roles'),
+        ('flyte_site', '0004_admins_manage_roles'),
     ]
 
     operations = [
