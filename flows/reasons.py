@@ -100,3 +100,33 @@ def _with_outcome(name: str, pack_name: str, event_name: str, most: int) -> list
         if len(found) == most:
             break
     return found
+
+
+@dataclass(frozen=True)
+class Missed:
+    """An event that a flow almost listened to, the newest of its kind, and why it did not."""
+
+    event: Event
+    message: str
+
+
+def almost_heard(flow: Flow) -> list[Missed]:
+    """Events among the last MOST_EVENTS of all that differ from what the flow listens to in the pack alone, or in
+    capital letters."""
+    listened = set(flow.listeners.values_list("pack_name", "event_name"))
+    newest: dict[tuple[str, str], Event] = {}
+    for event in Event.objects.order_by("-id").defer("payload", "outcomes", "pack_labels")[:MOST_EVENTS]:
+        newest.setdefault((event.pack_name, event.name), event)
+    missed = [Missed(event, message) for event in newest.values() if (message := _missed(event, listened))]
+    return missed[:MOST_HINTS]
+
+
+def _missed(event: Event, listened: set[tuple[str, str]]) -> str:
+    """Why nobody heard the event, where somebody nearly did; '' where it was heard, or is about something else."""
+    if (event.pack_name, event.name) in listened:
+        return ""
+    folded = {(pack_name.casefold(), name.casefold()): (pack_name, name) for pack_name, name in listened}
+    if near := folded.get((event.pack_name.casefold(), event.name.casefold())):
+        return f"the flow listens to {near[0]}.{near[1]}: capital letters count"
+    packs = sorted(pack_name for pack_name, name in listened if name == event.name)
+    return f"the flow listens to {event.name} of {' and '.join(packs)}, not of {event.pack_name}" if packs else ""

@@ -166,6 +166,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "crispy_forms",
+    "django_ace",
     "django_htmx",
     "datastore",
     "packs",

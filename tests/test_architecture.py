@@ -24,7 +24,8 @@ ROOMS = (
     ("datastore", "models lookup content saving serializers api forms admin apps"),
     ("packs", "models wakeups waiting queue orphans registry serializers api webapi tasks admin management apps"),
     ("flows", "lang cases document drawing models saving steps judging kept engine dry_run control reasons"),
-    ("flows", "serializers trying version_api api tasks expiry forms admin management apps"),
+    ("flows", "serializers trying version_api api tasks expiry checking comparison completion"),
+    ("flows", "forms pages admin management apps"),
     (
         "audit",
         "queries paging timeline story search figures serializers api filters bars shown execution_pages event_pages",

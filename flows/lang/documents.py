@@ -56,7 +56,7 @@ class _Compiler:
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, dict):
-            fields = [(key, self.value(each, _under(path, key), depth + 1)) for key, each in value.items()]
+            fields = [(key, self.value(each, under(path, key), depth + 1)) for key, each in value.items()]
             return lambda evaluation: {key: resolve(evaluation) for key, resolve in fields}
         if isinstance(value, list):
             items = [self.value(each, f"{path}[{place}]", depth + 1) for place, each in enumerate(value)]
@@ -91,7 +91,8 @@ def _rendered(template: Template, path: str) -> Resolve:
     return resolve
 
 
-def _under(path: str, key: str) -> str:
+def under(path: str, key: str) -> str:
+    """The path of a key: `context.Room`, or `input["a b"]`."""
     if isinstance(key, str) and key.isidentifier() and key.isascii():
         return f"{path}.{key}" if path else key
     return f"{path}[{json.dumps(key, ensure_ascii=False, default=str)}]"

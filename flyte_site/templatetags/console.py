@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,6 +79,12 @@ def _coloured(text: str) -> Any:
         yield format_html('<span class="{}">{}</span>{}', kind, string or number or word, colon or "")
         at = found.end()
     yield text[at:]
+
+
+@register.filter
+def pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """A mapping's keys with their values. In a template, `.items` would be the value of a key of that name."""
+    return list(mapping.items()) if mapping else []
 
 
 @register.inclusion_tag("console/folded.html")
