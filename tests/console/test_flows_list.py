@@ -1,0 +1,131 @@
+"""The list of flows, and what is done to one as a whole."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from flows.models import Execution, Flow, FlowVersion
+from flyte_site.models import Change
+from tests.console.conftest import SignedOn
+from tests.flows.builders import pack, save, step, tell
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST = "/admin/flows/flow/"
+ROLES = ("", "viewer", "editor", "operator", "admin")
+
+
+def text(client: Client, path: str, **query: str) -> str:
+    answer = client.get(path, query)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_an_empty_list_says_how_to_begin_to_those_who_may(signed_on: SignedOn) -> None:
+    assert "/admin/flows/flow/add/" in text(signed_on("editor"), LIST)
+    page = text(signed_on("viewer"), LIST)
+    assert "Somebody with the role editor can write one" in page
+    assert "/admin/flows/flow/add/" not in page
+
+
+def test_the_list_shows_what_a_flow_is_and_what_it_did_last(signed_on: SignedOn) -> None:
+    save(step(), name="greeter", description="says hello", labels={"env": "prod", "items": "x"})
+    tell(pack("Src"))
+    page = text(signed_on("viewer"), LIST)
+    for shown in ("greeter", "says hello", "env: prod", "items: x", "Src.Go", "running", "enabled"):
+        assert shown in page
+    assert "Disable" not in page
+
+
+def test_flows_are_found_by_name_and_by_label(signed_on: SignedOn) -> None:
+    save(step(), name="one", labels={"env": "prod"})
+    save(step(), name="two", labels={"env": "dev", "städte": "Köln"})
+    client = signed_on("viewer")
+    for wanted, found in [
+        ("ONE", {"one"}),
+        ("env: pro", {"one"}),
+        ("dev", {"two"}),
+        ("Köln", {"two"}),
+        ("env", {"one", "two"}),
+    ]:
+        page = text(client, LIST, q=wanted)
+        assert {name for name in ("one", "two") if f">{name}</a>" in page} == found, wanted
+    assert "No flow is called that" in text(client, LIST, q="'%_\x00 nothing")
+
+
+def test_the_list_asks_the_same_number_of_questions_for_any_number_of_flows(
+    signed_on: SignedOn, django_assert_num_queries: Any
+) -> None:
+    client = signed_on("operator")
+    for number in range(3):
+        save(step(), name=f"flow-{number}")
+    tell(pack("Src"))
+    with django_assert_num_queries(9):
+        client.get(LIST)
+    for number in range(3, 60):
+        save(step(), name=f"flow-{number}")
+    tell(pack("Src"))
+    with django_assert_num_queries(9):
+        page = client.get(LIST).content.decode()
+    assert "Page 1 of 2" in page
+
+
+def test_hostile_names_are_text(signed_on: SignedOn) -> None:
+    flow = save(step(), name="<script>alert(1)</script>", labels={"<b>": "<i>"}, description="</textarea><img src=x>")
+    client = signed_on("admin")
+    for path in (LIST, f"{LIST}{flow.pk}/change/", f"{LIST}{flow.pk}/versions/", f"{LIST}{flow.pk}/why/"):
+        page = text(client, path)
+        assert "<script>alert" not in page
+        assert "<img src=x>" not in page
+        assert "<i>" not in page
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_who_may_enable_switches_a_flow(signed_on: SignedOn, role: str) -> None:
+    flow, client = save(step()), signed_on(role)
+    may = role in ("operator", "admin")
+    assert client.get(f"{LIST}{flow.pk}/disable/").status_code == 405
+    assert client.post(f"{LIST}{flow.pk}/disable/").status_code == (302 if may else 403)
+    flow.refresh_from_db()
+    assert flow.enabled is not may
+    if may:
+        assert client.post(f"{LIST}{flow.pk}/enable/?back=list").headers["Location"] == LIST
+        assert [change.what for change in Change.objects.order_by("id")] == ["disabled", "enabled"]
+        assert Change.objects.filter(actor=role, via="console", kind="flow", key="flow").count() == 2
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_who_may_delete_deletes_and_the_versions_stay(signed_on: SignedOn, role: str) -> None:
+    flow, client = save(step()), signed_on(role)
+    may = role in ("editor", "admin")
+    assert client.get(f"{LIST}{flow.pk}/delete/").status_code == 405
+    assert client.post(f"{LIST}{flow.pk}/delete/").status_code == (302 if may else 403)
+    assert Flow.objects.exists() is not may
+    assert FlowVersion.objects.count() == 1
+    assert [change.what for change in Change.objects.all()] == (["deleted"] if may else [])
+
+
+@pytest.mark.parametrize(
+    "path", ["1/disable/", "1/enable/", "1/delete/", "add/", "version/x/restore/", "check/", "try/"]
+)
+def test_a_form_of_another_site_changes_nothing(signed_on: SignedOn, path: str) -> None:
+    client = signed_on("admin")
+    client.handler.enforce_csrf_checks = True
+    assert client.post(LIST + path, {"text": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("pk", ["0", "999", "x", "9" * 30, "-1", "１"])
+def test_flows_that_are_not_there_are_not_found(signed_on: SignedOn, pk: str) -> None:
+    client = signed_on("admin")
+    for page in ("change", "versions", "why"):
+        assert client.get(f"{LIST}{pk}/{page}/").status_code == 404
+    for change in ("enable", "disable", "delete"):
+        assert client.post(f"{LIST}{pk}/{change}/").status_code == 404
+
+
+def test_a_running_execution_goes_on_when_its_flow_is_deleted(signed_on: SignedOn) -> None:
+    flow = save(step())
+    tell(pack("Src"))
+    signed_on("editor").post(f"{LIST}{flow.pk}/delete/")
+    assert Execution.objects.get().state == "running"

@@ -1,0 +1,185 @@
+"""What the editor asks while somebody writes: findings with lines, conversion, names to offer, kept events, a try."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from flows.models import Event, Execution, FlowVersion
+from flyte_site.models import Change
+from packs import registry
+from packs.models import Action
+from tests.console.conftest import SignedOn
+from tests.flows.builders import follower, pack, save, step, tell
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST = "/admin/flows/flow/"
+TEXT = """\
+name: greet
+steps:
+  - id: hello
+    event: {packName: Src, name: Go}
+    context:
+      Who: "{{ Event.Payload.user.name }}"
+    criteria: "{{ Event.Payload.word == 'go' }}"
+    command: {packName: Wrk, name: Do, input: {to: "{{ Context.Who }}"}}
+  - id: after
+    dependsOn: [hello]
+    event: {packName: Wrk, name: Done}
+    command: {packName: Wrk, name: Do}
+"""
+
+
+def ask(client: Client, what: str, value: Any, status: int = 200) -> Any:
+    answer = client.post(f"{LIST}{what}/", json.dumps(value), content_type="application/json")
+    assert answer.status_code == status, answer.content
+    return answer.json()
+
+
+@pytest.fixture
+def editor(signed_on: SignedOn) -> Client:
+    return signed_on("editor")
+
+
+def test_a_text_is_checked_and_drawn(editor: Client) -> None:
+    told = ask(editor, "check", {"text": TEXT})
+    assert (told["language"], told["name"]) == ("yaml", "greet")
+    assert "<svg" in told["drawing"]
+    assert [(one["id"], one["line"], one["context"], one["depends_on"]) for one in told["steps"]] == [
+        ("hello", 3, ["Who"], []),
+        ("after", 9, [], ["hello"]),
+    ]
+    assert {one["kind"] for one in told["findings"]} == {"warning"}
+
+
+def test_errors_stand_at_their_lines_in_yaml_and_json(editor: Client) -> None:
+    told = ask(editor, "check", {"text": TEXT.replace("== 'go'", "==")})
+    (error,) = [one for one in told["findings"] if one["kind"] == "error"]
+    assert (error["path"], error["line"]) == ("steps[0].criteria", 7)
+    value = {
+        "name": "x",
+        "steps": [{"event": {"packName": "A", "nam": "B"}, "command": {"packName": "A", "name": "B"}}],
+    }
+    told = ask(editor, "check", {"text": json.dumps(value, indent=2)})
+    assert told["language"] == "json"
+    assert [one["line"] for one in told["findings"] if one["path"] == "steps[0].event.nam"] == [7]
+    assert ask(editor, "check", {"text": '{"name": "x",\n  "a": 1 "b"}'})["findings"][0]["line"] == 2
+
+
+def test_a_text_that_is_no_flow_yet_is_drawn_as_far_as_it_goes(editor: Client) -> None:
+    told = ask(editor, "check", {"text": "steps:\n  - id: one\n  - 5\n  - id: [x]\n    event: 7\n    context: [1]"})
+    assert "one" in told["drawing"]
+    assert len(told["steps"]) == 3
+    assert ask(editor, "check", {"text": "just words"})["drawing"] is None
+
+
+@pytest.mark.parametrize("value", [{}, {"text": 5}, {"text": "x" * 500_001}, [], 7, {"text": None}])
+def test_bad_questions_are_answered_with_their_errors(editor: Client, value: Any) -> None:
+    for what in ("check", "convert"):
+        assert ask(editor, what, value, 400)["errors"][0]["message"]
+
+
+def test_a_body_that_is_no_json_is_refused(editor: Client) -> None:
+    for body in (b"{", b"\xff", b""):
+        answer = editor.post(f"{LIST}check/", body, content_type="application/json")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
+
+
+def test_checking_says_what_saving_does_to_the_flows_state(editor: Client) -> None:
+    flow = save(step(), name="greet")
+    told = ask(editor, "check", {"text": TEXT + "enabled: false\n", "flow": flow.pk})
+    assert "saving this disables it" in next(one for one in told["findings"] if one["path"] == "enabled")["message"]
+    for odd in (0, -1, 10**30, "1", None, True):
+        ask(editor, "check", {"text": TEXT, "flow": odd})
+
+
+def test_yaml_becomes_json_and_back(editor: Client) -> None:
+    written = ask(editor, "convert", {"text": TEXT, "to": "json"})["text"]
+    assert list(json.loads(written)) == ["name", "steps"]
+    back = ask(editor, "convert", {"text": written, "to": "yaml"})["text"]
+    assert ask(editor, "convert", {"text": back, "to": "json"})["text"] == written
+    assert ask(editor, "convert", {"text": TEXT, "to": "yaml"})["text"] == TEXT
+
+
+def test_comments_are_not_lost_without_a_word(editor: Client) -> None:
+    text = TEXT + "# the end\n"
+    assert ask(editor, "convert", {"text": text, "to": "json"}) == {"comments": True}
+    assert "the end" not in ask(editor, "convert", {"text": text, "to": "json", "anyway": True})["text"]
+    assert "(line " in ask(editor, "convert", {"text": "a: [", "to": "json"}, 400)["errors"][0]["message"]
+
+
+def test_names_come_from_the_registry_and_the_language(editor: Client) -> None:
+    command = {"name": "Send", "events": ["Sent"], "links": []}
+    registry.register({"name": "Slack", "labels": {}, "commands": [command], "events": [{"name": "Got"}], "links": []})
+    told = editor.get(f"{LIST}words/").json()
+    assert told["packs"] == {"Slack": {"events": ["Got", "Sent"], "commands": ["Send"]}}
+    assert "match" in told["filters"]
+    assert "datastore" in told["functions"]
+    assert "if" in told["tags"]
+
+
+def test_kept_events_are_offered_masked_with_the_paths_in_them(editor: Client) -> None:
+    save(step())
+    src = pack("Src", env="prod")
+    tell(src, "Go", {"user": {"name": "<b>ann</b>"}, "tags": [{"id": 1}], "password": "hush"})
+    told = ask(editor, "events", {"pairs": [["Src", "Go"], ["No", "Body"]]})
+    assert "hush" not in json.dumps(told)
+    assert "<b>" not in told["html"]
+    assert "None is kept yet" in told["html"]
+    assert {"Event.Payload.user.name", "Event.Payload.tags.0.id", "Event.Pack.Labels.env"} <= set(
+        told["paths"]["Src.Go"]
+    )
+    assert told["payloads"]["Src.Go"]["user"] == {"name": "<b>ann</b>"}
+    for odd in ([["a"]], [[1, 2]], ["ab"], [[["x"], "y"]]):
+        ask(editor, "events", {"pairs": odd}, 400)
+    assert ask(editor, "events", {"pairs": [["", ""], ["\x00", "x"]] * 50})["paths"] == {}
+
+
+def test_a_try_shows_each_step_and_writes_nothing(editor: Client) -> None:
+    event = {"event": "Go", "payload": {"word": "go", "user": {"name": "ann"}}}
+    told = ask(editor, "try", {"flow": TEXT, "event": event, "results": {"hello": {"event": "Done"}}})
+    assert not told["failed"]
+    for shown in ("An execution would begin", "ann", "Event.Payload.word", "Wrk.Do", "the result of hello"):
+        assert shown in told["html"], shown
+    told = ask(editor, "try", {"flow": TEXT, "event": {**event, "payload": {"word": "stop"}}})
+    assert "Nothing would begin" in told["html"]
+    assert "criteria false" in told["html"]
+    for model in (Execution, Action, Event, FlowVersion, Change):
+        assert not model.objects.exists()
+
+
+def test_a_try_on_a_kept_event(editor: Client) -> None:
+    save(step(), follower("step-1"))
+    tell(pack("Src"), "Go", {"word": "go", "user": {"name": "ann"}})
+    told = ask(editor, "try", {"flow": TEXT, "eventId": Event.objects.get().id})
+    assert "An execution would begin" in told["html"]
+
+
+def test_what_is_wrong_in_a_try_leads_to_its_line(editor: Client) -> None:
+    event = {"event": "Go", "payload": {"word": "go"}}
+    told = ask(editor, "try", {"flow": TEXT.replace("{{ Context.Who }}", "{{ datastore('none') }}"), "event": event})
+    assert 'data-line="8"' in told["html"]
+    assert "steps[0].command.input.to" in told["html"]
+    told = ask(editor, "try", {"flow": TEXT.replace("name: Go", "nam: Go"), "event": event})
+    assert told["failed"]
+    assert 'data-line="4"' in told["html"]
+    told = ask(editor, "try", {"flow": TEXT, "event": {"payload": 1}})
+    assert "event.event" in told["html"]
+    assert "there is no event" in ask(editor, "try", {"flow": TEXT, "eventId": "x"})["html"]
+
+
+def test_keys_of_payloads_and_labels_do_not_break_what_is_shown(editor: Client) -> None:
+    text = TEXT.replace(
+        "packName: Wrk, name: Do, input", "packName: Wrk, packLabels: {items: x, '<b>': y}, name: Do, input", 1
+    )
+    event = {
+        "event": "Go",
+        "payload": {"word": "go", "items": "<i>"},
+        "pack": {"name": "Src", "labels": {"items": "q"}},
+    }
+    told = ask(editor, "try", {"flow": text, "event": event})
+    assert "items: x" in told["html"]
+    assert "<i>" not in told["html"]
+    assert "<b>" not in told["html"]

@@ -1,0 +1,134 @@
+"""Versions of a flow, what two of them differ in, and why a flow did not run."""
+
+from typing import Any
+
+import pytest
+
+from flows import saving
+from flows.document import parse
+from flows.models import Flow, FlowVersion
+from flyte_site.models import Change
+from tests.console.conftest import SignedOn
+from tests.flows.builders import document, pack, save, step, tell
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST = "/admin/flows/flow/"
+ROLES = ("", "viewer", "editor", "operator", "admin")
+
+
+def two_versions() -> Flow:
+    for word in ("before", "after"):
+        flow = saving.save(parse(document(step(), description=word)), note=f"note {word}", saved_by="ann")
+    return flow
+
+
+def test_the_last_two_versions_are_compared_at_first(signed_on: SignedOn) -> None:
+    page = signed_on("viewer").get(f"{LIST}{two_versions().pk}/versions/").content.decode()
+    for shown in ("<del>before</del>", "<ins>after</ins>", "note before", "ann", "current"):
+        assert shown in page
+    assert "Restore" not in page
+
+
+def test_any_two_versions_are_compared_the_older_first(signed_on: SignedOn) -> None:
+    flow, client = two_versions(), signed_on("viewer")
+    old, new = FlowVersion.objects.order_by("id")
+    page = client.get(f"{LIST}{flow.pk}/versions/", {"from": new.id, "to": old.id}).content.decode()
+    assert "<del>before</del>" in page
+    assert (
+        "Both are the same" in client.get(f"{LIST}{flow.pk}/versions/", {"from": new.id, "to": new.id}).content.decode()
+    )
+    other = save(step(), name="other").version_id
+    for wrong in ({"from": other}, {"to": other}, {"to": "x"}, {"from": "\x00"}):
+        assert client.get(f"{LIST}{flow.pk}/versions/", wrong).status_code == 404
+
+
+def test_a_flow_of_one_version_has_nothing_to_compare(signed_on: SignedOn) -> None:
+    page = signed_on("viewer").get(f"{LIST}{save(step()).pk}/versions/").content.decode()
+    assert "nothing to compare it with" in page
+
+
+def test_the_versions_are_in_pages(signed_on: SignedOn, django_assert_num_queries: Any) -> None:
+    client = signed_on("editor")
+    for number in range(55):
+        flow = saving.save(parse(document(step(), description=str(number))))
+    with django_assert_num_queries(10):
+        page = client.get(f"{LIST}{flow.pk}/versions/").content.decode()
+    assert "Page 1 of 2" in page
+
+
+def test_an_execution_leads_to_its_version(signed_on: SignedOn) -> None:
+    flow, client = two_versions(), signed_on("viewer")
+    old = FlowVersion.objects.order_by("id")[0]
+    answer = client.get(f"{LIST}{flow.pk}/change/", {"version": old.id}, follow=True)
+    page = answer.content.decode()
+    assert "This is an older version" in page
+    assert "description: before" in page
+    assert "<svg" in page
+    assert client.get(f"{LIST}version/nothing/").status_code == 404
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_who_may_change_restores(signed_on: SignedOn, role: str) -> None:
+    flow, client = two_versions(), signed_on(role)
+    old = FlowVersion.objects.order_by("id")[0]
+    may = role in ("editor", "admin")
+    assert client.get(f"{LIST}version/{old.id}/restore/").status_code == 405
+    assert client.post(f"{LIST}version/{old.id}/restore/").status_code == (302 if may else 403)
+    flow.refresh_from_db()
+    assert flow.description == ("before" if may else "after")
+    if may:
+        assert flow.version.saved_by == role
+        noted = Change.objects.get()
+        assert (noted.what, noted.detail) == ("restored", {"version": flow.version_id, "of": old.id})
+
+
+def test_a_flow_that_was_deleted_comes_back_from_a_version(signed_on: SignedOn) -> None:
+    flow, client = two_versions(), signed_on("editor")
+    client.post(f"{LIST}{flow.pk}/delete/")
+    page = client.get(f"{LIST}version/{flow.version_id}/").content.decode()
+    assert "The flow was deleted" in page
+    assert client.post(f"{LIST}version/{flow.version_id}/restore/").status_code == 302
+    assert Flow.objects.get().description == "after"
+
+
+def test_a_version_that_breaks_todays_rules_is_not_restored(signed_on: SignedOn) -> None:
+    flow = two_versions()
+    bad = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
+    answer = signed_on("editor").post(f"{LIST}version/{bad.id}/restore/", follow=True)
+    assert "breaks rules that came after it" in answer.content.decode()
+    flow.refresh_from_db()
+    assert flow.description == "after"
+
+
+def test_why_a_flow_did_not_run(signed_on: SignedOn) -> None:
+    flow = save(step(criteria="{{ Event.Payload.word == 'go' }}"))
+    src = pack("Src")
+    tell(src, "Go", {"word": "stop"})
+    tell(src, "Go", {"word": "go"})
+    page = signed_on("viewer").get(f"{LIST}{flow.pk}/why/").content.decode()
+    for shown in (
+        "criteria false",
+        "Event.Payload.word",
+        "&quot;stop&quot;",
+        "fired",
+        "no pack &#x27;Wrk&#x27; is registered",
+    ):
+        assert shown in page
+
+
+def test_events_that_a_flow_almost_heard_are_told(signed_on: SignedOn) -> None:
+    flow = save(step())
+    tell(pack("Src"), "go")
+    tell(pack("Other"), "Go")
+    tell(pack("Far"), "Away")
+    page = signed_on("viewer").get(f"{LIST}{flow.pk}/why/").content.decode()
+    assert "the flow listens to Src.Go: capital letters count" in page
+    assert "the flow listens to Go of Src, not of Other" in page
+    assert "Away" not in page
+
+
+def test_a_disabled_flow_says_so_first(signed_on: SignedOn) -> None:
+    page = signed_on("viewer").get(f"{LIST}{save(step(), enabled=False).pk}/why/").content.decode()
+    assert "The flow is disabled" in page
+    assert "No event came" in page

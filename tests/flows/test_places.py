@@ -1,0 +1,98 @@
+"""Where the parts of a document stand in its text."""
+
+import json
+
+import pytest
+
+from flows.document.places import MOST_PARTS, Places
+
+pytestmark = pytest.mark.unit
+
+YAML = """\
+name: x
+steps:
+  - id: a
+    criteria: "{{ bad }}"
+    context: {"a b": '{{ c }}', plain: {{}: 1}
+    command:
+      input:
+        text: |
+          one
+          two
+        folded: >
+          three
+          four
+- odd
+"""
+FLOW = """\
+name: x
+steps:
+  - id: a
+    criteria: "{{ bad }}"
+    context: {"a b": '{{ c }}'}
+    command:
+      input:
+        text: |
+
+          one
+            two
+        folded: >
+          three
+          four
+  - id: b
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "inside", "place"),
+    [
+        ("name", (0, 0), (1, 1)),
+        ("steps[0]", (0, 0), (3, 5)),
+        ("steps[0].criteria", (0, 0), (4, 5)),
+        ("steps[0].criteria", (1, 4), (4, 19)),
+        ('steps[0].context["a b"]', (1, 1), (5, 23)),
+        ("steps[0].context.a b", (0, 0), (5, 15)),
+        ("steps[0].command.input.text", (2, 1), (10, 11)),
+        ("steps[0].command.input.text", (3, 3), (11, 13)),
+        ("steps[0].command.input.folded", (1, 3), (12, 19)),
+        ("steps[1].event.name", (0, 0), (15, 5)),
+        ("steps[7].event", (0, 0), (2, 1)),
+        ("nothing", (0, 0), (1, 1)),
+        ("", (0, 0), (1, 1)),
+    ],
+)
+def test_a_part_of_yaml_is_found(path: str, inside: tuple[int, int], place: tuple[int, int]) -> None:
+    assert Places(FLOW, is_json=False).find(path, *inside) == place
+
+
+@pytest.mark.parametrize("indent", [None, 1, 4])
+def test_a_part_of_json_is_found_at_its_key(indent: int | None) -> None:
+    value = {"name": 'a "b" \\', "a b": [1, {"c": [[], {}, "d"]}, "e"], "\u00e9": {"f": None}, "empty": {}}
+    text = json.dumps(value, indent=indent)
+    places, lines = Places(text, is_json=True), text.split("\n")
+    for path, begin in [
+        ("name", '"name"'),
+        ('["a b"]', '"a b"'),
+        ('["a b"][0]', "1"),
+        ('["a b"][1].c', '"c"'),
+        ('["a b"][1].c[2]', '"d"'),
+        ('["a b"][2]', '"e"'),
+        ('["\u00e9"].f', '"f"'),
+        ("empty", '"empty"'),
+    ]:
+        line, column = places.find(path)
+        assert lines[line - 1][column - 1 :].startswith(begin), path
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a"', '{"a":', "[", "]", '"', "{]", "a: [", "\x00", YAML])
+def test_text_that_can_not_be_read_has_no_places(text: str) -> None:
+    for is_json in (True, False):
+        assert Places(text, is_json=is_json).find("a.b[3]", 5, 5)[0] >= 1
+
+
+def test_aliases_do_not_make_it_endless() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    places = Places("\n".join(lines), is_json=False)
+    assert len(places._places) <= MOST_PARTS
+    assert places.find("a0[1]") == (1, 13)
