@@ -28,6 +28,8 @@ class FlowAdmin(ConsoleAdmin):
             self._page("events/", scripts.kept_events, "events"),
             self._page("try/", scripts.try_text, "try"),
             self._page("version/<str:version_id>/", versions.version, "version"),
+            # As Django's admin would call it: other rooms ask for it by that name.
+            self._page("version/<str:version_id>/", versions.version, "change", of="flowversion"),
             self._page("version/<str:version_id>/restore/", versions.restore, "restore"),
             self._page("<str:pk>/change/", editing.change, "change"),
             self._page("<str:pk>/versions/", versions.version_list, "versions"),
@@ -38,8 +40,8 @@ class FlowAdmin(ConsoleAdmin):
             self._page("<str:object_id>/history/", self._history, "history"),
         ]
 
-    def _page(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
-        return path(route, self.admin_site.admin_view(view), name=f"flows_flow_{name}")
+    def _page(self, route: str, view: Callable[..., HttpResponse], name: str, of: str = "flow") -> URLPattern:
+        return path(route, self.admin_site.admin_view(view), name=f"flows_{of}_{name}")
 
     def _history(self, request: HttpRequest, object_id: str) -> Any:
         return self.history_view(request, object_id)

@@ -35,7 +35,7 @@ def _switch(request: HttpRequest, pk: str, *, on: bool) -> HttpResponse:
             record(person(request), what, "flow", flow.name)
     log.info("flow_enabled" if on else "flow_disabled", flow=flow.name)
     told = "is enabled." if on else "is disabled: it starts nothing, and what runs goes on."
-    messages.success(request, f"{flow.name} {told}")
+    messages.success(request, f"The flow {flow.name} {told}")
     back = url("changelist") if request.GET.get("back") == "list" else url("change", pk)
     return HttpResponseRedirect(back)
 
@@ -50,5 +50,5 @@ def delete(request: HttpRequest, pk: str) -> HttpResponse:
             raise Http404
         record(person(request), "deleted", "flow", flow.name, version=flow.version_id)
     log.info("flow_deleted", flow=flow.name)
-    messages.success(request, f"{flow.name} is deleted. What runs goes on; its versions are kept.")
+    messages.success(request, f"The flow {flow.name} is deleted. What runs goes on; its versions are kept.")
     return HttpResponseRedirect(url("changelist"))

@@ -185,4 +185,4 @@ def _tell(request: HttpRequest, flow: Flow, checked: Checked) -> None:
     state = "It runs from now on." if flow.enabled else "It is disabled, and starts nothing."
     count = sum(1 for one in checked.findings if one.kind != ERROR)
     warned = f" There {'is one warning' if count == 1 else f'are {count} warnings'} below." if count else ""
-    messages.success(request, f"{flow.name} is saved. {state}{warned}")
+    messages.success(request, f"The flow {flow.name} is saved. {state}{warned}")

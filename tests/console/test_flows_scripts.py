@@ -65,7 +65,7 @@ def test_errors_stand_at_their_lines_in_yaml_and_json(editor: Client) -> None:
     told = ask(editor, "check", {"text": json.dumps(value, indent=2)})
     assert told["language"] == "json"
     assert [one["line"] for one in told["findings"] if one["path"] == "steps[0].event.nam"] == [7]
-    assert ask(editor, "check", {"text": '{"name": "x",\n  "a": 1 "b"}'})["findings"][0]["line"] == 2
+    assert ask(editor, "check", {"text": '{"name": "x",\n  "a": "b" "c"}'})["findings"][0]["line"] == 2
 
 
 def test_a_text_that_is_no_flow_yet_is_drawn_as_far_as_it_goes(editor: Client) -> None:
