@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 CONTEXT = 4
 MOST_LINES = 5000
 MOST_WORDS = 150
+# Of so many changed lines it is said what changed within them.
+MOST_PAIRS = 500
 # From here on lines that stand there very often are no anchors: else like lines would take quadratic time.
 MANY_LINES = 1000
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
@@ -63,21 +65,23 @@ def compare(left: str, right: str) -> Comparison:
 
 
 def _rows(before: list[str], after: list[str]) -> Iterator[Row]:
-    many = max(len(before), len(after)) > MANY_LINES
+    many, looked = max(len(before), len(after)) > MANY_LINES, 0
     for kind, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=many).get_opcodes():
         pairs = min(i2 - i1, j2 - j1)
         for place in range(pairs):
-            yield _pair(kind, (i1 + place + 1, before[i1 + place]), (j1 + place + 1, after[j1 + place]))
+            looked += kind != "equal"
+            left, right = (i1 + place + 1, before[i1 + place]), (j1 + place + 1, after[j1 + place])
+            yield _pair(kind, left, right, closely=looked <= MOST_PAIRS)
         for place in range(i1 + pairs, i2):
             yield Row("removed", Side(place + 1, ((before[place], False),)), NONE)
         for place in range(j1 + pairs, j2):
             yield Row("added", NONE, Side(place + 1, ((after[place], False),)))
 
 
-def _pair(kind: str, left: tuple[int, str], right: tuple[int, str]) -> Row:
+def _pair(kind: str, left: tuple[int, str], right: tuple[int, str], *, closely: bool) -> Row:
     if kind == "equal":
         return Row("same", Side(left[0], ((left[1], False),)), Side(right[0], ((right[1], False),)))
-    ours, theirs = _within(left[1], right[1])
+    ours, theirs = _within(left[1], right[1]) if closely else (((left[1], True),), ((right[1], True),))
     return Row("changed", Side(left[0], ours), Side(right[0], theirs))
 
 

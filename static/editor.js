@@ -50,7 +50,7 @@
     editor.focus();
     host.scrollIntoView({ block: "nearest" });
   };
-  let anchors = new Map();
+  let anchors = new Map(Object.entries(JSON.parse(at("lines")?.textContent || "{}")));
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-line]");
     if (button) jump(Number(button.dataset.line), Number(button.dataset.column || 1));

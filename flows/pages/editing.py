@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import urlencode
 
 from flows import saving
-from flows.checking import ERROR, MAX_TEXT, MEDIA_TYPES, Checked, Marked, check, text_of
+from flows.checking import ERROR, MEDIA_TYPES, Checked, Marked, check, steps_of, text_of
 from flows.comparison import Comparison, compare
 from flows.document import Finding, FlowDocument
 from flows.drawing import draw
@@ -93,7 +93,7 @@ def page(request: HttpRequest, editing: Editing) -> HttpResponse:
         "editable": request.user.has_perm(CHANGE if flow else ADD),
         "can_try": request.user.has_perm(CHANGE) and request.user.has_perm(VIEW_EVENT),
         "draft_key": f"flyte.draft.{request.user.pk}.{flow.pk if flow else 'new'}",
-        "max_text": MAX_TEXT,
+        "lines": {step.anchor: step.line for step in steps_of(checked)},
         "max_note": MAX_NOTE,
     }
     return show(request, "flow_editor", flow.name if flow else "New flow", context)

@@ -41,7 +41,7 @@ def version_list(request: HttpRequest, pk: str) -> HttpResponse:
 def _chosen(request: HttpRequest, flow: Flow) -> tuple[FlowVersion | None, FlowVersion | None]:
     """The two that are compared, the older one first; the one before where only one is asked for."""
     own = FlowVersion.objects.filter(flow_name=flow.name)
-    asked = [request.GET.get(name, "")[:24] for name in ("from", "to")]
+    asked = [_id(request.GET.get(name, "")) for name in ("from", "to")]
     new = own.filter(id=asked[1] or flow.version_id).first()
     if new is None:
         raise Http404
@@ -71,8 +71,15 @@ def version(request: HttpRequest, version_id: str) -> HttpResponse:
     return show(request, "flow_version", found.flow_name, context)
 
 
+def _id(text: str) -> str:
+    """What may be a version's id. Raises `Http404`."""
+    if text and not (text.isascii() and text.isalnum() and len(text) <= 24):
+        raise Http404
+    return text
+
+
 def _find(version_id: str) -> FlowVersion:
-    found = FlowVersion.objects.filter(id=version_id[:24]).first() if version_id.isalnum() else None
+    found = FlowVersion.objects.filter(id=_id(version_id)).first()
     if found is None:
         raise Http404
     return found

@@ -167,7 +167,8 @@ def test_what_is_wrong_in_a_try_leads_to_its_line(editor: Client) -> None:
     assert 'data-line="4"' in told["html"]
     told = ask(editor, "try", {"flow": TEXT, "event": {"payload": 1}})
     assert "event.event" in told["html"]
-    assert "there is no event" in ask(editor, "try", {"flow": TEXT, "eventId": "x"})["html"]
+    for odd in ("x", "\x00", "x" * 1000):
+        assert ask(editor, "try", {"flow": TEXT, "eventId": odd})["failed"]
 
 
 def test_keys_of_payloads_and_labels_do_not_break_what_is_shown(editor: Client) -> None:

@@ -54,3 +54,9 @@ def test_texts_that_are_too_long_are_not_compared() -> None:
 
 def test_thousands_of_like_lines_are_compared_in_time() -> None:
     assert not compare("\n" * MOST_LINES, "a\n" + "\n" * (MOST_LINES - 1)).too_long
+
+
+def test_thousands_of_changed_lines_are_compared_in_time() -> None:
+    left = "\n".join(f"{n} " + "a, " * 70 for n in range(MOST_LINES))
+    right = "\n".join(f"{n} " + "a, b, " * 35 for n in range(MOST_LINES))
+    assert compare(left, right).added == MOST_LINES
