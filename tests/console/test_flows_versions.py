@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 
 from flows import saving
 from flows.document import parse
@@ -81,6 +82,15 @@ def test_only_who_may_change_restores(signed_on: SignedOn, role: str) -> None:
         assert flow.version.saved_by == role
         noted = Change.objects.get()
         assert (noted.what, noted.detail) == ("restored", {"version": flow.version_id, "of": old.id})
+
+
+def test_who_may_only_add_flows_restores_deleted_ones_alone(signed_on: SignedOn) -> None:
+    flow, client = two_versions(), signed_on("")
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="add_flow"))
+    restore = f"{LIST}version/{flow.version_id}/restore/"
+    assert client.post(restore).status_code == 403
+    saving.delete(flow.name)
+    assert client.post(restore).status_code == 302
 
 
 def test_a_flow_that_was_deleted_comes_back_from_a_version(signed_on: SignedOn) -> None:
