@@ -136,6 +136,7 @@ def test_either_of_two_servers_may_be_killed_and_all_work_is_done_once(tmp_path:
     assert all(path.read_text() for path in notes)
     assert all(front.passed.values())
     assert_migrated_once(pair)
+    assert_one_first_account(pair)
     assert_each_job_done_once_a_tick(pair)
 
 
@@ -169,6 +170,12 @@ def assert_migrated_once(pair: Pair) -> None:
     migrations = pair.query("SELECT app, name FROM django_migrations")
     assert len(migrations) == len(set(migrations)) > 0
     assert not any("Traceback" in run.log() for run in pair.runs)
+
+
+def assert_one_first_account(pair: Pair) -> None:
+    assert pair.query("SELECT username FROM auth_user") == [("admin",)]
+    assert [run.log().count("password:") for run in pair.runs[:2]] in ([0, 1], [1, 0])
+    assert all("password:" not in run.log() for run in pair.runs[2:])
 
 
 def assert_each_job_done_once_a_tick(pair: Pair) -> None:
