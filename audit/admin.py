@@ -1,4 +1,4 @@
-"""The audit's place in the console: executions and events have pages of their own, and nobody edits them."""
+"""The audit's place in the console: executions, events and packs have pages of their own, and nobody edits them."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
-from audit import event_pages, execution_pages
+from audit import event_pages, execution_pages, pack_pages
 from flows.models import Event, Execution
 from flyte_site.console.admin import ConsoleAdmin
+from packs.models import Pack
 
 
 class ReadOnly(ConsoleAdmin):
-    """A model that the console shows, and that only the engine writes."""
+    """A model that the console shows, and in which nobody writes: the engine does, or packs themselves."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -58,4 +59,18 @@ class EventAdmin(ReadOnly):
         return [
             self.page("", event_pages.event_list, "changelist"),
             self.page("<str:event_id>/", event_pages.event_page, "change"),
+        ]
+
+
+@admin.register(Pack)
+class PackAdmin(ReadOnly):
+    """Packs. They stand here because their pages show flows and events too, of which the room `packs` knows nothing."""
+
+    kind = "pack"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.page("", pack_pages.pack_list, "changelist"),
+            self.page("<str:pk>/", pack_pages.pack_page, "change"),
+            self.page("<str:pk>/delete", pack_pages.delete, "delete"),
         ]

@@ -1,6 +1,7 @@
 """What people ask for on the lists of executions and events: forms that are read from an address."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -8,6 +9,7 @@ from django.core.exceptions import ValidationError
 from audit.queries import labels_in
 from audit.search import Wanted, WantedEvents
 from flows.models import ExecutionState
+from packs.models import STATUSES, Labels
 
 STATES = [("", "any"), *((str(state), str(state)) for state in ExecutionState)]
 LONGEST = 255
@@ -81,3 +83,21 @@ class EventFilters(Filters):
 
     def wanted(self) -> WantedEvents:
         return WantedEvents(**self.asked())
+
+
+class PackFilters(Filters):
+    """Filters of packs."""
+
+    text = _text("Name or label", "Slack, env:prod")
+    status = forms.ChoiceField(
+        label="Status", required=False, choices=[("", "any"), *((status, status) for status in STATUSES)]
+    )
+
+
+def executions_of(pack_name: str, labels: Labels | None = None) -> str:
+    """The query by which the list of executions finds what runs with packs of this name, asked for these labels."""
+    pairs = [f"{name}:{value}" for name, value in (labels or {}).items()]
+    # The filter parts labels at commas, and a name from its value at the first colon.
+    plain = not any("," in pair or pair.count(":") > 1 for pair in pairs)
+    asked = {"pack": pack_name, "state": str(ExecutionState.RUNNING), "labels": ", ".join(pairs) if plain else ""}
+    return urlencode({name: value for name, value in asked.items() if value})

@@ -4,12 +4,11 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flyte_site.changes import caller, record
+from flyte_site.changes import caller
 from flyte_site.rest.bodies import media_type, read_document
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -71,11 +70,8 @@ class PackView(APIView):
     @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, **problems(404)})
     def delete(self, request: Request, pack_id: str) -> Any:
         """Forget the pack. Actions that wait for packs of its name go on waiting."""
-        with transaction.atomic():
-            deleted, _ = Pack.objects.filter(identity=pack_id).delete()
-            if not deleted:
-                raise not_found(f"pack {pack_id!r}")
-            record(caller(request), "deleted", "pack", pack_id)
+        if not registry.forget(pack_id, caller(request)):
+            raise not_found(f"pack {pack_id!r}")
         log.info("pack_deleted", pack=pack_id)
         return empty(204)
 

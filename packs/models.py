@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
@@ -13,6 +14,7 @@ from flyte_site.ids import new_id
 
 LIVE_SECONDS = 10 * 60
 WARNING_SECONDS = 24 * 60 * 60
+STATUSES = ("live", "warning", "critical")
 
 Labels = Mapping[str, str]
 
@@ -25,6 +27,14 @@ def pack_id(name: str, labels: Labels) -> str:
 def label_key(labels: Labels) -> str:
     """Labels as one text that is the same for equal labels, e.g. `{"az":"b","env":"prod"}`."""
     return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"))
+
+
+def of_status(status: str, now: datetime) -> Q:
+    """The packs whose `status` is this one of STATUSES."""
+    live, warning = now - timedelta(seconds=LIVE_SECONDS), now - timedelta(seconds=WARNING_SECONDS)
+    if status == "live":
+        return Q(last_seen__gte=live)
+    return Q(last_seen__lt=live, last_seen__gte=warning) if status == "warning" else Q(last_seen__lt=warning)
 
 
 class Pack(models.Model):

@@ -72,3 +72,12 @@ def find(identity: str) -> Pack:
     if pack is None:
         raise not_found(f"pack {identity!r}")
     return pack
+
+
+def forget(identity: str, actor: Actor, **detail: Any) -> bool:
+    """Delete the pack of this id, and record that `actor` did; False where there is none. What waits for it stays."""
+    with transaction.atomic():
+        deleted, _ = Pack.objects.filter(identity=identity).delete()
+        if deleted:
+            record(actor, "deleted", "pack", identity, **detail)
+    return deleted > 0

@@ -30,7 +30,7 @@ ROOMS = (
         "audit",
         "queries paging timeline story search figures serializers api filters bars shown execution_pages event_pages",
     ),
-    ("audit", "admin apps"),
+    ("audit", "queued users_of hour_bars first_steps pack_list pack_shown home pack_pages admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor tls management urls"),
 )
 ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "manage"]

@@ -1,0 +1,354 @@
+"""The console's pages of packs: who is there, what waits for whom, and what people may do about it."""
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from flyte_site.models import Change
+from packs.models import STATUSES, Action, Pack, of_status
+from tests.console.conftest import SignedOn
+from tests.console.looking import person_with, seen_ago, text_of
+from tests.flows import builders as b
+from tests.packs.actions import waiting
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST = "/admin/packs/pack/"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def page(pack: Pack, more: str = "") -> str:
+    return f"{LIST}{pack.pk}/{more}"
+
+
+def names(response: Any) -> list[str]:
+    return [row.pack.identity for row in response.context["rows"]]
+
+
+def aged(action: Action, **ago: float) -> Action:
+    Action.objects.filter(id=action.id).update(ready_at=timezone.now() - timedelta(**ago))
+    return action
+
+
+@pytest.fixture
+def viewer(signed_on: SignedOn) -> Client:
+    return signed_on("viewer")
+
+
+@pytest.fixture
+def operator(signed_on: SignedOn) -> Client:
+    return signed_on("operator")
+
+
+# The list
+
+
+def test_without_packs_the_list_says_where_they_come_from(viewer: Client) -> None:
+    assert "No pack has registered yet" in text_of(viewer.get(LIST))
+    assert "No pack matches" in text_of(viewer.get(f"{LIST}?status=live"))
+
+
+def test_a_pack_is_a_line_with_its_status_and_what_it_declared(viewer: Client) -> None:
+    pack = seen_ago("Slack", hours=3)
+    declared = {"commands": [{"name": "SendMessage", "events": ["Sent"]}], "events": [{"name": "ReceivedMessage"}]}
+    Pack.objects.filter(pk=pack.pk).update(**declared)
+    answer = viewer.get(LIST)
+    assert "warning Slack – 3 h ago SendMessage ReceivedMessage 0 0" in text_of(answer)
+    assert f'href="{page(pack)}"' in answer.content.decode()
+
+
+def test_status_and_filter_are_of_one_mind() -> None:
+    for number, seconds in enumerate((0, 599, 601, 86_399, 86_401, 10**7)):
+        seen_ago(f"P{number}", seconds=seconds)
+    now = timezone.now()
+    for status in STATUSES:
+        found = Pack.objects.filter(of_status(status, now))
+        assert [pack.status for pack in found] == [status, status]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("status=live", ["Jira.env.prod", "Slack"]),
+        ("status=critical", ["Old"]),
+        ("status=warning", []),
+        ("status=gone", ["Jira.env.prod", "Old", "Slack"]),
+        ("text=sLa", ["Slack"]),
+        ("text=env", ["Jira.env.prod"]),
+        ("text=env:%20prod", ["Jira.env.prod"]),
+        ("text=%25", []),
+        ("text=Slack&status=critical", []),
+        ("after=Jira.env.prod", ["Old", "Slack"]),
+        ("before=Old", ["Jira.env.prod"]),
+        ("before=%00", ["Jira.env.prod", "Old", "Slack"]),
+        ("after=" + "z" * 3000, []),
+        ("before=A", []),
+    ],
+)
+def test_the_list_can_be_narrowed(viewer: Client, query: str, found: list[str]) -> None:
+    b.pack("Slack")
+    b.pack("Jira", env="prod")
+    seen_ago("Old", days=3)
+    assert names(viewer.get(f"{LIST}?{query}")) == found
+
+
+def test_pages_follow_each_other_with_the_filters_kept(viewer: Client) -> None:
+    for number in range(120):
+        b.pack(f"Pack {number:03}")
+    b.pack("Other")
+    first = viewer.get(f"{LIST}?text=pack&status=live")
+    assert names(first) == [f"Pack {number:03}" for number in range(50)]
+    assert set(first.context["links"]) == {"after"}
+    second = viewer.get(LIST + first.context["links"]["after"])
+    last = viewer.get(LIST + second.context["links"]["after"])
+    assert names(last) == [f"Pack {number:03}" for number in range(100, 120)]
+    assert set(last.context["links"]) == {"before"}
+    back = viewer.get(LIST + last.context["links"]["before"])
+    assert names(back) == names(second)
+    assert set(viewer.get(LIST + back.context["links"]["before"]).context["links"]) == {"after"}
+
+
+def test_what_waits_counts_for_each_pack_that_could_take_it(viewer: Client) -> None:
+    for labels in ({}, {"env": "prod"}, {"env": "prod", "az": "b"}):
+        b.pack("Slack", **labels)
+    aged(waiting("Slack", labels={"env": "prod"}), hours=2)
+    aged(waiting("Slack"), hours=1)
+    aged(waiting("slack"), hours=9)
+    rows = {row.pack.identity: row.waiting.count for row in viewer.get(LIST).context["rows"]}
+    assert rows == {"Slack": 1, "Slack.env.prod": 2, "Slack.az.b.env.prod": 2}
+    assert "2 oldest: 2 h ago" in text_of(viewer.get(LIST))
+
+
+def test_what_is_held_counts_for_its_holder_alone(viewer: Client) -> None:
+    first, _ = b.pack("Slack", env="a"), b.pack("Slack", env="b")
+    for _ in range(2):
+        waiting("Slack")
+    b.take(first)
+    rows = {row.pack.identity: (row.waiting.count, row.held.count) for row in viewer.get(LIST).context["rows"]}
+    assert rows == {"Slack.env.a": (1, 1), "Slack.env.b": (1, 0)}
+
+
+def test_what_waits_for_packs_that_are_not_there_stands_above_with_its_executions(viewer: Client) -> None:
+    b.pack("Slack")
+    b.save(b.step(command={"packName": "Slack", "name": "Send", "packLabels": {"env": "prod"}}))
+    b.tell(b.pack("Src"))
+    aged(Action.objects.get(), hours=5)
+    waiting("Slack")
+    answer = viewer.get(LIST)
+    assert "1 action for Slack with env: prod , the oldest 5 h ago" in text_of(answer)
+    (url,) = re.findall(r'href="(/admin/flows/execution/\?[^"]+)"', answer.content.decode())
+    found = viewer.get(html.unescape(url)).context["rows"]
+    assert [told.execution.id for told in found] == [Action.objects.exclude(label_key="{}").get().correlation_id]
+
+
+def test_many_orphaned_groups_are_told_in_a_number(viewer: Client) -> None:
+    for number in range(13):
+        waiting(f"Gone {number}")
+    assert "And 3 more such groups" in text_of(viewer.get(LIST))
+
+
+# One pack
+
+
+@pytest.fixture
+def slack() -> Pack:
+    pack = b.pack("Slack", env="prod", items="x")
+    links = [
+        {"rel": "help", "href": "https://example.org/slack"},
+        {"rel": "bad", "href": "javascript:alert(1)"},
+        {"rel": "odd", "href": "https://[broken"},
+    ]
+    Pack.objects.filter(pk=pack.pk).update(
+        commands=[{"name": "SendMessage", "events": ["Sent", "SendFailed"]}],
+        events=[{"name": "ReceivedMessage", "links": [{"rel": "about", "href": "data:text/html,x"}]}, {"name": "Bare"}],
+        links=links,
+    )
+    return Pack.objects.get(pk=pack.pk)
+
+
+def test_a_pack_shows_what_it_declared(viewer: Client, slack: Pack) -> None:
+    said = text_of(viewer.get(page(slack)))
+    for part in ("env: prod items: x", "SendMessage Sent, SendFailed", "ReceivedMessage data:text/html,x", "Bare –"):
+        assert part in said
+    assert "Nothing waits for it, and it has nothing in hand." in said
+
+
+def test_only_pages_of_http_become_links(viewer: Client, slack: Pack) -> None:
+    body = viewer.get(page(slack)).content.decode()
+    assert 'href="https://example.org/slack" rel="noreferrer noopener nofollow"' in body
+    for scheme in ("javascript:", "data:text", "https://[broken"):
+        assert f'href="{scheme}' not in body
+        assert scheme in body
+
+
+def test_the_oldest_that_waits_and_what_it_holds_lead_to_their_executions(viewer: Client, slack: Pack) -> None:
+    held = waiting("Slack")
+    b.take(slack)
+    old = aged(waiting("Slack", labels={"env": "prod"}), hours=4)
+    young = waiting("Slack", name="Young")
+    waiting("Slack", labels={"env": "dev"})
+    answer = viewer.get(page(slack))
+    links = re.findall(r'/admin/flows/execution/(\w{24})/">Execution<', answer.content.decode())
+    assert links == [old.correlation_id, young.correlation_id, held.correlation_id]
+    assert "2 actions wait that it could take, the oldest 4 h ago" in text_of(answer)
+    assert "1 action is in its hands" in text_of(answer)
+
+
+def test_of_very_many_that_wait_the_oldest_fifty_are_listed(viewer: Client, slack: Pack) -> None:
+    for number in range(40):
+        waiting("Slack", labels={"env": "prod"} if number % 2 else {})
+    for number in range(30):
+        aged(waiting("Slack", name="Old"), hours=number + 1)
+    found = viewer.get(page(slack)).context["queue"]
+    assert (found.waiting.count, len(found.oldest)) == (70, 50)
+    assert [action.name for action in found.oldest[:30]] == ["Old"] * 30
+
+
+def test_flows_that_use_it_are_named_with_what_they_use(viewer: Client, slack: Pack) -> None:
+    def of(pack_name: str, name: str, **labels: str) -> dict[str, Any]:
+        return {"packName": pack_name, "name": name, **({"packLabels": labels} if labels else {})}
+
+    b.save(b.step(event=of("Slack", "ReceivedMessage")), name="starts")
+    b.save(b.step(id="a"), b.follower("a", event="Sent", pack="Slack"), name="follows")
+    b.save(b.step(command=of("Slack", "SendMessage", env="prod")), name="commands", enabled=False)
+    b.save(b.step(command=of("Slack", "SendMessage", env="{{ Event.Payload.env }}")), name="perhaps")
+    b.save(b.step(command=of("Slack", "SendMessage", env="dev")), name="another label")
+    b.save(b.step(command={**of("Wrk", "Do"), "input": {"packName": "Slack"}}), name="only in its input")
+    found = viewer.get(page(slack)).context["uses"]
+    assert [row["use"].flow.name for row in found] == ["commands", "follows", "perhaps", "starts"]
+    assert [row["use"].triggers for row in found] == [False, False, False, True]
+    assert "commands disabled – SendMessage" in text_of(viewer.get(page(slack)))
+
+
+def test_its_own_last_events_are_shown_and_not_its_neighbours(viewer: Client, slack: Pack) -> None:
+    b.save(b.step(event={"packName": "Slack", "name": "Go"}))
+    for _ in range(25):
+        b.tell(slack)
+    b.tell(b.pack("Slack"))
+    found = viewer.get(page(slack)).context["events"]
+    assert len(found) == 20
+    assert {event.pack_identity for event in found} == {slack.identity}
+    assert [event.id for event in found] == sorted((event.id for event in found), reverse=True)
+
+
+@pytest.mark.parametrize("pk", ["0", "x", "9" * 18, "9" * 40, "²", "%00", "-1"])
+def test_a_pack_that_is_not_there_is_a_page_that_says_so(operator: Client, pk: str) -> None:
+    assert operator.get(f"{LIST}{pk}/").status_code == 404
+    assert operator.post(f"{LIST}{pk}/delete").status_code == 404
+
+
+def test_names_are_shown_as_they_are(viewer: Client) -> None:
+    pack = b.pack(HOSTILE, env=HOSTILE)
+    Pack.objects.update(
+        commands=[{"name": HOSTILE, "events": [HOSTILE]}],
+        events=[{"name": HOSTILE}],
+        links=[{"rel": HOSTILE, "href": f'https://x/"{HOSTILE}'}],
+    )
+    waiting(HOSTILE, name=HOSTILE, labels={HOSTILE: HOSTILE})
+    for path in (LIST, page(pack)):
+        body = viewer.get(path).content.decode()
+        assert HOSTILE not in body
+        assert html.escape(HOSTILE) in body
+
+
+# Deleting
+
+
+def test_deleting_says_first_what_would_be_orphaned_and_is_recorded(operator: Client, slack: Pack) -> None:
+    b.pack("Slack", env="dev")
+    waiting("Slack")
+    for _ in range(2):
+        waiting("Slack", labels={"env": "prod"})
+    question = text_of(operator.get(page(slack)))
+    assert "2 actions wait that no other pack could take: orphaned, until a pack of this name" in question
+    answer = operator.post(page(slack, "delete"), follow=True)
+    assert "is deleted. 2 actions wait for a pack that is not there." in text_of(answer)
+    assert list(Pack.objects.values_list("identity", flat=True)) == ["Slack.env.dev"]
+    change = Change.objects.get(what="deleted")
+    assert (change.actor, change.via, change.kind, change.key) == ("operator", "console", "pack", slack.identity)
+    assert change.detail == {"orphaned": 2}
+    assert "2 actions for Slack with env: prod" in text_of(operator.get(LIST))
+
+
+def test_deleting_says_what_becomes_of_that_which_it_holds(operator: Client, slack: Pack) -> None:
+    waiting("Slack")
+    b.take(slack)
+    said = text_of(operator.get(page(slack)))
+    assert "No action would be orphaned." in said
+    assert "1 action that it has in hand can give no result any more" in said
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("viewer", 403), ("editor", 403), ("operator", 302), ("admin", 302), ("", 403)]
+)
+def test_who_may_delete(signed_on: SignedOn, slack: Pack, role: str, status: int) -> None:
+    person = signed_on(role)
+    if role:
+        assert ("delete-pack" in person.get(page(slack)).content.decode()) == (status == 302)
+    assert person.post(page(slack, "delete")).status_code == status
+    assert Pack.objects.exists() == (status == 403)
+    assert Change.objects.filter(what="deleted").exists() == (status == 302)
+
+
+def test_a_pack_is_not_deleted_by_a_link_nor_by_a_form_of_another_site(operator: Client, slack: Pack) -> None:
+    assert operator.get(page(slack, "delete")).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = operator.cookies
+    assert strict.post(page(slack, "delete")).status_code == 403
+    assert Pack.objects.exists()
+
+
+@pytest.mark.parametrize("more", ["add/", "1/change/"])
+def test_nobody_adds_or_edits_a_pack(signed_on: SignedOn, more: str) -> None:
+    assert signed_on("admin").get(LIST + more).status_code == 404
+
+
+# Who sees what
+
+
+def test_who_has_no_role_sees_nothing(signed_on: SignedOn, slack: Pack) -> None:
+    nobody = signed_on("")
+    assert [nobody.get(path).status_code for path in (LIST, page(slack))] == [403, 403]
+
+
+def test_who_is_not_signed_on_is_asked_to(client: Client, slack: Pack) -> None:
+    for path in (LIST, page(slack)):
+        assert client.get(path).headers["Location"].startswith("/admin/login/")
+
+
+def test_queues_flows_and_events_ask_for_permissions_of_their_own(slack: Pack) -> None:
+    waiting("Slack")
+    waiting("Gone")
+    person = person_with("view_pack")
+    for path in (LIST, page(slack)):
+        said = text_of(person.get(path))
+        assert "Slack" in said
+        for hidden in ("Waiting", "What waits", "Flows that use it", "Its last events", "not there", "History"):
+            assert hidden not in said
+
+
+@pytest.mark.database
+def test_the_pages_take_as_many_queries_for_many_packs_as_for_few(viewer: Client) -> None:
+    counts: list[tuple[int, int]] = []
+    for number in (2, 48):
+        for each in range(number):
+            b.pack(f"Pack {number} {each}")
+            waiting(f"Pack {number} {each}")
+            b.save(b.step(event={"packName": f"Pack {number} 0", "name": "Go"}), name=f"flow {number} {each}")
+        pack = Pack.objects.get(name=f"Pack {number} 0")
+        b.tell(pack)
+        found = []
+        for path in (LIST, page(pack)):
+            with CaptureQueriesContext(connection) as captured:
+                assert viewer.get(path).status_code == 200
+            found.append(len(captured))
+        counts.append((found[0], found[1]))
+    assert counts[0] == counts[1]
+    assert counts[0] <= (12, 18)
