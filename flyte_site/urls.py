@@ -6,6 +6,7 @@ from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
 from audit import api as audit
+from audit import home
 from datastore import api as datastore
 from flows import api as flows
 from flows import version_api as versions
@@ -50,6 +51,8 @@ urlpatterns = [
     path("v1/", include(v1)),
     path("health", pages.HealthView.as_view()),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.admin_view(home.home)),
+    path("admin/now", admin.site.admin_view(home.home_now), name="home_now"),
     path("admin/", admin.site.urls),
     path("swagger", pages.documentation),
     path("swagger/index.html", pages.documentation_moved),

@@ -291,6 +291,8 @@ def _rows_of(node: dict[str, Any]) -> int:
 
 
 PAGES = {
+    "/admin/": 1,
+    "/admin/now": 1,
     "/admin/flows/execution/": 9,
     "/admin/flows/execution/?state=failed": 9,
     "/admin/flows/execution/?flow=many&pack=Slack": 10,

@@ -38,7 +38,7 @@ def routes(name: str = "x") -> list[str]:
 def _templates(resolver: URLResolver) -> list[str]:
     found = []
     for pattern in resolver.url_patterns:
-        if (isinstance(pattern, URLResolver) and pattern.app_name == "admin") or str(pattern.pattern) == "admin":
+        if str(pattern.pattern).split("/")[0] == "admin":
             continue  # the console's
         if isinstance(pattern, URLResolver):
             found += [str(pattern.pattern) + inner for inner in _templates(pattern)]

@@ -1,0 +1,241 @@
+"""The console's first page: how the server stands, each block for those who may see it, and the first steps."""
+
+import html
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audit.figures import Hour
+from audit.hour_bars import drawn, scale_top, told
+from flows.models import Execution, Flow
+from packs.models import Action, State
+from tests.console.conftest import SignedOn
+from tests.console.looking import person_with, seen_ago, text_of
+from tests.docs.pages import blocks
+from tests.flows import builders as b
+from tests.packs.actions import waiting
+from tests.server import ROOT
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+HOME, NOW = "/admin/", "/admin/now"
+HOSTILE = "<script>alert(1)</script>"
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def tiles(response: Any) -> dict[str, tuple[str, str]]:
+    """The number and the address of each tile, by its id; no address where it leads nowhere."""
+    assert response.status_code == 200
+    found = re.findall(r'<a class="tile[^"]*" id="tile-(\w+)" href="([^"]*)">(.*?)</a>', response.content.decode())
+    return {name: (re.sub(r"<[^>]+>", "", inner).split()[0], html.unescape(url)) for name, url, inner in found}
+
+
+@pytest.fixture
+def viewer(signed_on: SignedOn) -> Client:
+    return signed_on("viewer")
+
+
+def fail(name: str = "flow") -> Execution:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="one"), name=name)
+    b.tell(source)
+    b.work(worker, "FATAL", {"why": "boom"})
+    return Execution.objects.get(flow_name=name)
+
+
+def test_numbers_of_packs_and_flows_lead_to_their_lists(viewer: Client) -> None:
+    for name, seconds in (("A", 0), ("B", 590), ("C", 610), ("D", 86_390), ("E", 86_410), ("F", 900_000)):
+        seen_ago(name, seconds=seconds)
+    b.save(b.step(), name="on")
+    b.save(b.step(), name="off", enabled=False)
+    found = tiles(viewer.get(HOME))
+    assert [found[name][0] for name in ("live", "warning", "critical")] == ["2", "2", "2"]
+    assert found["critical"][1] == "/admin/packs/pack/?status=critical"
+    assert Flow.objects.filter(enabled=False).count() == 1
+    assert "1 flows enabled 1 flows disabled" in text_of(viewer.get(HOME))
+
+
+def test_what_waits_stands_by_pack_with_the_age_of_its_oldest_and_whether_it_is_orphaned(viewer: Client) -> None:
+    b.pack("Here")
+    for name, hours in (("Here", 1), ("Gone", 3), ("Gone", 2)):
+        Action.objects.filter(id=waiting(name).id).update(ready_at=timezone.now() - timedelta(hours=hours))
+    waiting("Here", labels={"env": "prod"})
+    said = text_of(viewer.get(HOME))
+    assert "Gone none registered 2 oldest: 3 h ago orphaned" in said
+    assert re.search(r"Here \d+ ms ago 2 oldest: 1 h ago 1 orphaned", said)
+    assert "/admin/flows/execution/?pack=Gone&amp;state=running" in viewer.get(HOME).content.decode()
+    found = tiles(viewer.get(HOME))
+    assert (found["waiting"][0], found["orphaned"][0]) == ("4", "3")
+
+
+def test_what_packs_have_in_hand_stands_with_since_when(viewer: Client) -> None:
+    waiting("Wrk")
+    b.take(b.pack("Wrk"))
+    assert re.search(r"Wrk \d+ ms ago 0 1 oldest: \d+ ms ago", text_of(viewer.get(HOME)))
+    assert tiles(viewer.get(HOME))["held"][0] == "1"
+
+
+def test_the_rows_of_what_waits_are_few_and_say_how_many_there_are_more(viewer: Client) -> None:
+    for number in range(18):
+        waiting(f"Pack {number}")
+    assert "3 more names have something waiting" in text_of(viewer.get(HOME))
+    assert len(viewer.get(HOME).context["queue"]["rows"]) == 15
+
+
+def test_failures_stand_with_their_stories(viewer: Client) -> None:
+    execution = fail()
+    answer = viewer.get(HOME)
+    assert "Src.Go → one (Wrk.Do, FATAL" in text_of(answer)
+    assert f'href="/admin/flows/execution/{execution.id}/"' in answer.content.decode()
+    assert "0 succeeded 1 failed 0 cancelled" in text_of(answer)
+    assert 'href="/admin/flows/execution/?state=failed"' in answer.content.decode()
+
+
+def test_the_hours_are_bars_and_a_table(viewer: Client) -> None:
+    fail()
+    body = viewer.get(HOME).content.decode()
+    assert body.count('<rect class="failed"') == 1
+    assert body.count('<rect class="hour"') == 24
+    assert f"<td>{timezone.now().strftime('%b')}" not in body
+    assert body.count('<td class="number">') == 3 * 24
+    assert " style=" not in body
+
+
+@pytest.mark.parametrize(
+    ("most", "top"), [(0, 1), (1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (50, 50), (51, 100), (50_000, 50_000)]
+)
+def test_the_scale_ends_at_a_round_number(most: int, top: int) -> None:
+    assert scale_top(most) == top
+
+
+def test_bars_stand_on_each_other_and_no_number_is_too_small_to_be_seen() -> None:
+    picture = drawn([Hour(NOON, succeeded=9_999, failed=1), Hour(NOON + timedelta(hours=1))])
+    good, bad = re.findall(r'<rect class="(?:succeeded|failed)" [^>]*y="([\d.]+)"[^>]*height="([\d.]+)"', picture)
+    assert float(bad[1]) == 2.0
+    assert float(bad[0]) + float(bad[1]) == pytest.approx(float(good[0]), abs=0.2)
+    assert "12:00 UTC: 9999 succeeded, 1 failed" in picture
+    assert told(Hour(NOON)) == "12:00 UTC: none ended"
+
+
+# Who sees what
+
+
+def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
+    fail()
+    nobody = signed_on("")
+    body = nobody.get(HOME).content.decode()
+    assert "You have no role yet" in body
+    assert "hx-get" not in body
+    for hidden in ("boom", "Src.Go", "tile", "flyte_client"):
+        assert hidden not in body
+        assert hidden not in nobody.get(NOW).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("codename", "shown"),
+    [
+        ("view_pack", ["packs live"]),
+        ("view_action", ["actions wait", "What waits"]),
+        ("view_flow", ["flows enabled"]),
+        ("view_execution", ["last 24 hours", "Latest failures"]),
+    ],
+)
+def test_each_block_asks_for_its_own_permission(codename: str, shown: list[str]) -> None:
+    fail()
+    person = person_with(codename)
+    blocks_there_are = ["packs live", "actions wait", "What waits", "flows enabled", "last 24 hours", "Latest failures"]
+    for path in (HOME, NOW):
+        said = text_of(person.get(path))
+        assert [block for block in blocks_there_are if block in said] == shown
+
+
+def test_a_role_without_figures_is_told_where_to_go() -> None:
+    assert "Your role shows you no figures" in text_of(person_with("view_item").get(HOME))
+
+
+def test_numbers_lead_nowhere_where_one_may_not_go() -> None:
+    waiting("Gone")
+    body = person_with("view_action").get(HOME).content.decode()
+    assert "Gone" in body
+    assert "/admin/flows/execution/" not in body
+    assert "/admin/packs/pack/" not in body
+
+
+@pytest.mark.parametrize("path", [HOME, NOW])
+def test_who_is_not_signed_on_is_asked_to(client: Client, path: str) -> None:
+    assert client.get(path).headers["Location"].startswith("/admin/login/")
+
+
+@pytest.mark.parametrize("path", [HOME, NOW])
+def test_nothing_is_done_by_post(viewer: Client, path: str) -> None:
+    assert viewer.post(path).status_code == 405
+
+
+def test_names_are_shown_as_they_are(viewer: Client) -> None:
+    waiting(HOSTILE)
+    fail(name=HOSTILE)
+    body = viewer.get(HOME).content.decode()
+    assert HOSTILE not in body
+    assert html.escape(HOSTILE) in body
+
+
+# Live, and the first steps
+
+
+def test_the_figures_follow_what_happens(viewer: Client) -> None:
+    assert 'hx-get="/admin/now?steps=1" hx-trigger="every 10s"' in viewer.get(HOME).content.decode()
+    fail()
+    assert 'hx-get="/admin/now" hx-trigger="every 10s"' in viewer.get(HOME).content.decode()
+    part = viewer.get(NOW).content.decode()
+    assert "<html" not in part
+    assert "Src.Go → one" in part
+
+
+def test_an_empty_server_shows_the_readmes_steps_with_its_own_address(viewer: Client) -> None:
+    answer = viewer.get(HOME, headers={"host": "flyte.example.org:8081", "X-Forwarded-Proto": "https"})
+    lines = [html.unescape(line) for line in re.findall(r'<pre class="text" id="line-[^"]*">(.*?)</pre>', text(answer))]
+    readme = [block.strip() for block in blocks(ROOT / "README.md", "sh")]
+    own = [line.replace("https://flyte.example.org:8081", "http://localhost:8080") for line in lines]
+    assert own[:3] == [one for one in readme if "flyte_client.packs" in one or "/v1/flows -H" in one]
+    assert lines[3] == "flyte date"
+    assert all("https://flyte.example.org:8081" in line for line in lines[:3])
+
+
+def text(answer: Any) -> str:
+    found: str = answer.content.decode()
+    return found
+
+
+def test_each_step_is_ticked_off_as_it_is_done(viewer: Client) -> None:
+    def ticked() -> list[bool]:
+        return [step.done for step in viewer.get(f"{NOW}?steps=1").context["steps"]]
+
+    assert ticked() == [False, False, False]
+    source = b.pack("Src")
+    assert ticked() == [True, False, False]
+    b.save(b.step())
+    assert ticked() == [True, True, False]
+    assert "Your first flow ran" not in text_of(viewer.get(f"{NOW}?steps=1"))
+    b.tell(source)
+    assert ticked() == [True, True, True]
+    assert "Your first flow ran" in text_of(viewer.get(f"{NOW}?steps=1"))
+    assert "three steps" not in text_of(viewer.get(HOME))
+
+
+def test_the_page_takes_as_many_queries_for_much_as_for_little(viewer: Client) -> None:
+    counts = []
+    for number in range(1, 4):
+        fail(f"flow {number}")
+        for name in range(number * 10):
+            waiting(f"Pack {number} {name}")
+        with CaptureQueriesContext(connection) as captured:
+            viewer.get(HOME)
+        counts.append(len(captured))
+    assert Action.objects.filter(state=State.FATAL).count() == 3
+    assert len(set(counts)) == 1, counts
