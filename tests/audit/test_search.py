@@ -11,10 +11,12 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from audit import figures, search
 from audit.paging import LOOK_AT, Place
 from audit.search import Wanted, WantedEvents
+from packs.models import Pack
 from tests.audit.many import EVENTS, EXECUTIONS, LONG_AGO, NEWEST, RARE_EVERY, id_of, many
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -291,8 +293,11 @@ def _rows_of(node: dict[str, Any]) -> int:
 
 
 PAGES = {
-    "/admin/": 1,
-    "/admin/now": 1,
+    "/admin/": 19,
+    "/admin/now": 19,
+    "/admin/packs/pack/": 10,
+    "/admin/packs/pack/?text=w&status=live": 10,
+    "/admin/packs/pack/77/": 14,
     "/admin/flows/execution/": 9,
     "/admin/flows/execution/?state=failed": 9,
     "/admin/flows/execution/?flow=many&pack=Slack": 10,
@@ -312,6 +317,7 @@ def test_a_page_of_the_console_takes_few_queries_and_none_of_them_is_dear(path: 
     person = User.objects.create_user("viewer")
     person.groups.add(Group.objects.get(name="viewer"))
     client.force_login(person)
+    Pack.objects.create(pk=77, identity="Wrk", name="Wrk", last_seen=timezone.now())
     with CaptureQueriesContext(connection) as captured:
         assert client.get(path).status_code in (200, 286)
     assert len(captured) == PAGES[path], [query["sql"][:200] for query in captured.captured_queries]
