@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -23,7 +24,7 @@ from flyte_site.rest.links import base_url
 from packs.models import STATUSES, Pack, of_status
 from packs.orphans import Orphaned, orphaned
 
-MOST_LOADS = 15
+MOST_LOADS = 10
 MOST_FAILURES = 8
 BLOCKS = {
     "packs": "packs.view_pack",
@@ -62,6 +63,7 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
         "sees": sees,
         "any_block": any(sees.values()),
         "steps": _steps(request, sees),
+        "asks_for_tokens": settings.FLYTE_AUTH != "none",
         "packs": _packs(now) if sees["packs"] else {},
         "queue": _queue() if sees["actions"] else {},
         "flows": _flows() if sees["flows"] else {},

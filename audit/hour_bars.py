@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 
 from audit.figures import Hour
 
-WIDTH, HEIGHT = 960, 190
+WIDTH, HEIGHT = 820, 180
 LEFT, TOP, BOTTOM = 46, 10, 24
 LEAST = 2.0
 GAP = 0.22

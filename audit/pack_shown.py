@@ -16,7 +16,7 @@ MOST_ACTIONS = 50
 # Kinds of labels whose oldest actions are listed, and declared names that are.
 MOST_KINDS = 20
 MOST_NAMES = 200
-MOST_EVENTS = 20
+MOST_EVENTS = 10
 
 # The names of a pack's kept events, one look-up each, and the newest events of a name.
 _EVENT_NAMES = """

@@ -233,7 +233,7 @@ def test_its_own_last_events_are_shown_and_not_its_neighbours(viewer: Client, sl
         b.tell(slack)
     b.tell(b.pack("Slack"))
     found = viewer.get(page(slack)).context["events"]
-    assert len(found) == 20
+    assert len(found) == 10
     assert {event.pack_identity for event in found} == {slack.identity}
     assert [event.id for event in found] == sorted((event.id for event in found), reverse=True)
 
