@@ -197,6 +197,20 @@ class Environment:
 
         return self._parsed(variable, "", parse, check_id)
 
+    def words(self, variable: str, default: str, needed: str, *, check_id: str) -> str:
+        """Words between spaces, `needed` among them."""
+
+        def parse(text: str) -> str:
+            if needed not in text.split():
+                raise ValueError(f"is {text!r}, but must have {needed} among its words")
+            return text
+
+        return self._parsed(variable, default, parse, check_id)
+
+    def parsed(self, variable: str, default: T, parse: Callable[[str], T], *, check_id: str) -> T:
+        """What `parse` makes of the text; it raises `ValueError` with a message that follows the variable's name."""
+        return self._parsed(variable, default, parse, check_id)
+
     def error(self, check_id: str, variable: str, message: str, hint: str = "") -> None:
         self.errors.append(Finding(check_id, variable, message, hint))
 

@@ -1,4 +1,4 @@
-"""What belongs to no app: when each job last ran, who changed what, passwords to be changed, and tokens."""
+"""What belongs to no app: when each job last ran, who changed what, passwords to be changed, identities, tokens."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -58,6 +58,21 @@ class OneTimePassword(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+
+class Identity(models.Model):
+    """Who a person is at the identity provider: an address or name may go to somebody else, the subject never does."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identity")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        default_permissions: ClassVar = []
+        constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "subject"], name="identity_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
 
 
 class Token(models.Model):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 
 from flyte_site.auth.policy import PolicyError, read_policy_file
+from flyte_site.auth.roles import NO_ROLES, read_roles
 from flyte_site.environment import Environment, is_loopback, tls_fault
 from flyte_site.logs import logging_config
 from flyte_site.secret_key import kept_secret_key
@@ -74,7 +75,11 @@ FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), chec
 FLYTE_OIDC_ISSUER_CLIENT_ID = env.text("FLYTE_OIDC_ISSUER_CLIENT_ID")
 FLYTE_AUTH_POLICY_PATH = env.readable_file("FLYTE_AUTH_POLICY_PATH", check_id="flyte.E015")
 OIDC_VARIABLES = ("FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH")
+CONSOLE_VARIABLES = ("FLYTE_CONSOLE_CLIENT_ID", "FLYTE_CONSOLE_CLIENT_SECRET", "FLYTE_CONSOLE_ROLES")
 oidc_given = [variable for variable in OIDC_VARIABLES if env.text(variable)]
+# With these the issuer may be the console's alone; that the API asks nobody, or for tokens, has to be said then.
+console_given = [variable for variable in CONSOLE_VARIABLES if env.text(variable)]
+oidc_for_api = [variable for variable in oidc_given if not console_given or variable == "FLYTE_AUTH_POLICY_PATH"]
 FLYTE_AUTH = env.choice(
     "FLYTE_AUTH", "oidc" if oidc_given else "none", ("none", "tokens", "oidc"), check_id="flyte.E060"
 )
@@ -82,8 +87,8 @@ if FLYTE_AUTH == "oidc":
     for variable in OIDC_VARIABLES:
         if variable not in oidc_given:
             env.error("flyte.E016", variable, f"must be set too: sign-on needs all of {', '.join(OIDC_VARIABLES)}")
-elif oidc_given:
-    env.error("flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {oidc_given[0]} is set: leave out one of the two")
+elif oidc_for_api:
+    env.error("flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {oidc_for_api[0]} is set: leave out one of the two")
 if FLYTE_OIDC_ISSUER_URL.startswith("http://") and not is_loopback(urlsplit(FLYTE_OIDC_ISSUER_URL).hostname or ""):
     env.warning("flyte.W010", "FLYTE_OIDC_ISSUER_URL", "is no https:// URL: who is in between can make up tokens")
 FLYTE_AUTH_POLICY = None
@@ -92,6 +97,19 @@ if FLYTE_AUTH_POLICY_PATH:
         FLYTE_AUTH_POLICY = read_policy_file(FLYTE_AUTH_POLICY_PATH)
     except PolicyError as policy_fault:
         env.error("flyte.E062", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_fault}")
+
+# Who signs on at the console: people with accounts here, and those whom the provider vouches for.
+FLYTE_CONSOLE_CLIENT_ID = env.text("FLYTE_CONSOLE_CLIENT_ID", FLYTE_OIDC_ISSUER_CLIENT_ID)
+FLYTE_CONSOLE_CLIENT_SECRET = env.text("FLYTE_CONSOLE_CLIENT_SECRET")
+FLYTE_CONSOLE_SCOPES = env.words("FLYTE_CONSOLE_SCOPES", "openid profile email", "openid", check_id="flyte.E072")
+FLYTE_CONSOLE_ROLES = env.parsed("FLYTE_CONSOLE_ROLES", NO_ROLES, read_roles, check_id="flyte.E071")
+FLYTE_CONSOLE_SIGN_ON = bool(console_given and FLYTE_OIDC_ISSUER_URL and FLYTE_CONSOLE_CLIENT_ID)
+if console_given and not FLYTE_CONSOLE_SIGN_ON:
+    missing = "FLYTE_CONSOLE_CLIENT_ID" if env.text("FLYTE_OIDC_ISSUER_URL") else "FLYTE_OIDC_ISSUER_URL"
+    env.error("flyte.E070", missing, f"must be set too, since {console_given[0]} is: the console's sign-on needs both")
+FLYTE_LOCAL_ACCOUNTS = env.boolean("FLYTE_LOCAL_ACCOUNTS", True, check_id="flyte.E073")
+if not FLYTE_LOCAL_ACCOUNTS and not FLYTE_CONSOLE_SIGN_ON:
+    env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false, but there is no FLYTE_CONSOLE_CLIENT_ID to sign on by")
 
 # Without tokens: whom it lets near. On a network it must be said that everybody there may do everything.
 FLYTE_ALLOW_ANONYMOUS = env.boolean("FLYTE_ALLOW_ANONYMOUS", False, check_id="flyte.E063")
@@ -225,6 +243,15 @@ X_FRAME_OPTIONS = "DENY"
 
 # Who is signed in at the console.
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+AUTHENTICATION_BACKENDS = [
+    *(["django.contrib.auth.backends.ModelBackend"] if FLYTE_LOCAL_ACCOUNTS else []),
+    *(["flyte_site.console.sign_on.Provider"] if FLYTE_CONSOLE_SIGN_ON else []),
+]
+OIDC_AUTHENTICATION_CALLBACK_URL = "admin:sign_on_return"
+OIDC_RP_SCOPES = FLYTE_CONSOLE_SCOPES
+OIDC_USE_PKCE = True
+OIDC_MAX_STATES = 10  # sign-ons that a browser may have under way
 SESSION_COOKIE_NAME = "flyte_session"
 CSRF_COOKIE_NAME = "flyte_csrf"
 SESSION_COOKIE_AGE = 14 * DAY

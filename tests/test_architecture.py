@@ -19,7 +19,8 @@ MAX_FUNCTION_LINES = 80
 # The rooms from the cellar to the roof, and each room's line: a module imports only what stands before it. What stands
 # under one name (`flows.lang`) is one place, with an order of its own that has no circles.
 ROOMS = (
-    ("flyte_site", "ids times fields slices environment secret_key logs auth.patterns auth.policy auth.callers"),
+    ("flyte_site", "ids times fields slices environment secret_key logs"),
+    ("flyte_site", "auth.patterns auth.policy auth.roles auth.callers"),
     ("flyte_site", "settings masking models changes periodic rest console.paths auth console templatetags admin"),
     ("datastore", "models lookup content saving serializers api forms admin apps"),
     ("packs", "models wakeups waiting queue orphans registry serializers api webapi tasks admin management apps"),

@@ -4,7 +4,6 @@ However many requests come with keys that nobody knows, a process asks the provi
 While the provider is away, the keys that are known go on counting.
 """
 
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -12,20 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import jwt
 import structlog
 from jwt.types import JWKDict
+
+from flyte_site.auth.fetching import FAILURES, Errand
 
 log = structlog.get_logger(__name__)
 
 # After this time the keys are asked for again, so that one the provider has withdrawn does not count for long.
 FRESH_SECONDS = 600.0
 COOL_DOWN_SECONDS = 10.0
-# One fetch, which is two requests, lasts no longer than this; one wait for the network no longer than that.
-FETCH_SECONDS = 5.0
-NETWORK_SECONDS = 3.0
-MAX_ANSWER_BYTES = 512 * 1024
 MAX_KEYS = 100
 LEAST_RSA_BITS = 2048
 
@@ -102,42 +98,20 @@ class Keys:
             self._keys = fetched_keys(self.issuer)
             self._fetched_at = now
             log.info("keys_fetched", issuer=self.issuer, keys=len(self._keys))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError) as error:
+        except FAILURES as error:
             log.error("keys_not_fetched", issuer=self.issuer, error=f"{type(error).__name__}: {error}"[:300])
 
 
 def fetched_keys(issuer: str) -> tuple[Key, ...]:
-    """The keys that the issuer publishes now (OpenID Connect Discovery 1.0, 4). Raises `ValueError`, `HTTPError`."""
-    deadline = time.monotonic() + FETCH_SECONDS
-    with httpx.Client(timeout=NETWORK_SECONDS, follow_redirects=False) as client:
-        document = _get(client, issuer.rstrip("/") + "/.well-known/openid-configuration", deadline)
-        if document.get("issuer") != issuer:
-            raise ValueError(f"the provider calls itself {str(document.get('issuer'))[:100]!r}")
-        address = document.get("jwks_uri")
+    """The keys that the issuer publishes now (OpenID Connect Discovery 1.0, 4). Raises one of `FAILURES`."""
+    with Errand() as errand:
+        address = errand.discovered(issuer).get("jwks_uri")
         if not isinstance(address, str) or urlsplit(address).scheme not in ("https", urlsplit(issuer).scheme):
             raise ValueError("the provider names no address of its keys that is as safe as its own")
-        found = _get(client, address, deadline).get("keys")
+        found = errand.json_object("GET", address).get("keys")
     if not isinstance(found, list):
         raise ValueError("the provider has no list of keys")
     return tuple(key for one in found[:MAX_KEYS] if (key := read_key(one)) is not None)
-
-
-def _get(client: httpx.Client, url: str, deadline: float) -> dict[str, Any]:
-    """A JSON object of bounded size, in bounded time."""
-    content = b""
-    with client.stream("GET", url, headers={"Accept": "application/json"}) as response:
-        if response.status_code != 200:
-            raise ValueError(f"{url} answers {response.status_code}")
-        for chunk in response.iter_bytes(16_384):
-            content += chunk
-            if len(content) > MAX_ANSWER_BYTES:
-                raise ValueError(f"{url} has more than {MAX_ANSWER_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise ValueError(f"{url} takes more than {FETCH_SECONDS} seconds")
-    value = json.loads(content)
-    if not isinstance(value, dict):
-        raise ValueError(f"{url} is no JSON object")
-    return value
 
 
 def read_key(jwk: Any) -> Key | None:

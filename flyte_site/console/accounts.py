@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
@@ -16,9 +17,9 @@ FIRST_NAME = "admin"
 def make_first_account() -> str | None:
     """Make the account `admin` where there is none at all; its password, which is told this once, or None.
 
-    Of several that call this at the same moment one makes the account.
+    Of several that call this at the same moment one makes it. None is made where FLYTE_LOCAL_ACCOUNTS is false.
     """
-    if User.objects.exists():
+    if not settings.FLYTE_LOCAL_ACCOUNTS or User.objects.exists():
         return None
     password = secrets.token_urlsafe(12)
     try:

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, path, reverse
 
 from flyte_site.console.accounts import NewPasswordForm, must_change_password
+from flyte_site.console.sign_on import Return, Start
 
 VERSION = "0.1.0"
 
@@ -54,6 +58,22 @@ class ConsoleSite(AdminSite):
         here = next((place for place in reversed(places) if place["here"]), None)
         around = {"navigation": places, "place": here, "flyte_version": VERSION}
         return {**super().each_context(request), **around, "available_apps": []}
+
+    def get_urls(self) -> list[Any]:
+        """As Django's, with the way to the identity provider and back."""
+        own = [
+            path("sign-on/", Start.as_view(), name="sign_on"),
+            path("sign-on/return/", Return.as_view(), name="sign_on_return"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """As Django's, with the provider's button, and without the form where there are no accounts of this server."""
+        if request.method == "POST" and not settings.FLYTE_LOCAL_ACCOUNTS:
+            raise PermissionDenied
+        there = urlsplit(settings.FLYTE_OIDC_ISSUER_URL).hostname if settings.FLYTE_CONSOLE_SIGN_ON else ""
+        ways = {"sign_on_at": there, "local_accounts": settings.FLYTE_LOCAL_ACCOUNTS}
+        return super().login(request, {**ways, **(extra_context or {})})
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """As Django's; who has a password for one sign-on is sent to choose another before anything else."""

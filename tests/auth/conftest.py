@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.conf import LazySettings
 
+from flyte_site.auth.endpoints import discovery_of
 from flyte_site.auth.oidc import keys_of
 from flyte_site.auth.policy import read_policy
 from tests.auth.provider import AUDIENCE, Provider, running_provider
@@ -13,10 +14,12 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     """A provider with one RSA key `k1`, that nothing is known of yet."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     keys_of.cache_clear()
+    discovery_of.cache_clear()
     with running_provider() as running:
         running.publish()
         yield running
     keys_of.cache_clear()
+    discovery_of.cache_clear()
 
 
 SetPolicy = Callable[[str], None]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -74,6 +75,10 @@ class Provider:
     delay: float = 0.0
     discovery: dict[str, Any] = field(default_factory=dict)
     body: bytes = b""
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What it answers at other paths, and `sent`, the form that it got there."""
+    sent: dict[str, dict[str, str]] = field(default_factory=dict)
+    signs_on: bool = False
 
     def publish(self, kid: str | None = "k1", kind: str = "RSA", number: int = 0, **more: Any) -> None:
         """Has one more key."""
@@ -91,17 +96,22 @@ class Provider:
         key = private_key(kind_for(algorithm), number)
         return jwt.encode(self.claims(**claims), key, algorithm=algorithm, headers=headers)
 
+    def _endpoints(self) -> dict[str, str]:
+        names = ("authorization", "token", "userinfo") if self.signs_on else ()
+        return {f"{name}_endpoint": f"{self.issuer}/{name}" for name in names}
+
     def answer(self, path: str) -> tuple[int, bytes]:
         self.asked[path] += 1
         time.sleep(self.delay)
         if self.status != 200:
             return self.status, b""
         if path == DISCOVERY:
-            found = {"issuer": self.issuer, "jwks_uri": self.issuer + "/keys", **self.discovery}
+            found = {"issuer": self.issuer, "jwks_uri": self.issuer + "/keys", **self._endpoints(), **self.discovery}
             return 200, json.dumps(found).encode()
         if path == KEYS:
             return 200, self.body or json.dumps({"keys": self.keys}).encode()
-        return 404, b""
+        more = self.answers.get(path)
+        return (404, b"") if more is None else (int(more.get("status", 200)), json.dumps(more).encode())
 
 
 @contextmanager
@@ -110,6 +120,12 @@ def running_provider(port: int = 0, provider: Provider | None = None) -> Iterato
     found = provider or Provider()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            sent = {name: values[0] for name, values in form.items()}
+            found.sent[self.path] = {**sent, "authorization": self.headers.get("Authorization", "")}
+            self.do_GET()
+
         def do_GET(self) -> None:
             status, body = found.answer(self.path)
             self.send_response(status)

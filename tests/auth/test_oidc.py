@@ -12,7 +12,7 @@ import jwt
 import pytest
 from oidc_provider_mock import run_server_in_thread  # type: ignore[import-untyped]
 
-from flyte_site.auth import keys
+from flyte_site.auth import fetching, keys
 from flyte_site.auth.keys import ALGORITHMS, COOL_DOWN_SECONDS, FRESH_SECONDS, ProviderAwayError, read_key
 from flyte_site.auth.oidc import LEEWAY_SECONDS, InvalidTokenError, as_caller, claims_of
 from tests.auth.provider import (
@@ -269,7 +269,7 @@ def test_many_that_come_at_once_at_the_start_make_one_fetch_and_all_get_its_keys
         {"body": b"[]"},
         {"body": b'{"keys": {}}'},
         {"body": b"[" * 100_000},
-        {"body": b'{"keys": [], "x": "' + b"x" * keys.MAX_ANSWER_BYTES + b'"}'},
+        {"body": b'{"keys": [], "x": "' + b"x" * fetching.MAX_ANSWER_BYTES + b'"}'},
         {"discovery": {"issuer": "http://evil"}},
         {"discovery": {"jwks_uri": "file:///etc/passwd"}},
         {"discovery": {"jwks_uri": None}},
@@ -311,7 +311,7 @@ def test_a_provider_that_is_down_at_first_is_found_when_it_is_up(clock: Clock, p
 
 
 def test_a_provider_that_dawdles_is_given_up_on(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "NETWORK_SECONDS", 0.05)
+    monkeypatch.setattr(fetching, "NETWORK_SECONDS", 0.05)
     provider.delay = 1.0
     with pytest.raises(ProviderAwayError):
         claims(provider, provider.token())

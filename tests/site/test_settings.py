@@ -107,6 +107,9 @@ BAD = [
     ("FLYTE_ALLOW_ANONYMOUS", "flyte.E063", ["yes"]),
     ("FLYTE_ALLOWED_HOSTS", "flyte.E065", ["https://h", "h:80", "a b", "a,,b", "*.example.org"]),
     ("FLYTE_TRUSTED_PROXIES", "flyte.E066", ["proxy", "10.0.0.0/40", "10.0.0.1/8", "*"]),
+    ("FLYTE_CONSOLE_ROLES", "flyte.E071", ["admin", "groups:a", "groups:=admin", "groups:a=admin,"]),
+    ("FLYTE_CONSOLE_SCOPES", "flyte.E072", ["profile email", "openids"]),
+    ("FLYTE_LOCAL_ACCOUNTS", "flyte.E073", ["no"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["x", "mysql://h/d", "sqlite://", "sqlite:///", "sqlite:flyte.db"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["sqlite://h/flyte.db", "sqlite:////nowhere/flyte.db", "postgres:flyte"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["postgresql://h", "postgresql://h:x/d", "postgresql://[h/d"]),
@@ -186,6 +189,33 @@ def test_the_three_variables_together_mean_oidc(read: Read, policy: Path) -> Non
 def test_another_mode_than_the_variables_mean_is_refused(read: Read, policy: Path, mode: str) -> None:
     errors = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy), FLYTE_AUTH=mode))
     assert [(error.check_id, error.variable) for error in errors] == [("flyte.E061", "FLYTE_AUTH")]
+
+
+@pytest.mark.parametrize("given", ["FLYTE_CONSOLE_CLIENT_ID", "FLYTE_CONSOLE_CLIENT_SECRET", "FLYTE_CONSOLE_ROLES"])
+def test_the_consoles_sign_on_needs_an_issuer_and_a_client(read: Read, given: str) -> None:
+    errors = findings(read(**{given: "groups:a=admin"}))
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E070", "FLYTE_OIDC_ISSUER_URL")]
+
+
+def test_the_consoles_sign_on_takes_the_apis_client_where_it_has_none_of_its_own(read: Read, policy: Path) -> None:
+    api = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}
+    assert not read(**api)["FLYTE_CONSOLE_SIGN_ON"]
+    settings = read(**api, FLYTE_CONSOLE_CLIENT_SECRET="s")
+    assert (settings["FLYTE_AUTH"], settings["FLYTE_CONSOLE_SIGN_ON"], findings(settings)) == ("oidc", True, [])
+    assert settings["FLYTE_CONSOLE_CLIENT_ID"] == AUTH["FLYTE_OIDC_ISSUER_CLIENT_ID"]
+
+
+@pytest.mark.parametrize("mode", ["none", "tokens"])
+def test_people_may_sign_on_by_a_provider_that_the_api_does_not_ask(read: Read, mode: str) -> None:
+    console = {"FLYTE_OIDC_ISSUER_URL": AUTH["FLYTE_OIDC_ISSUER_URL"], "FLYTE_CONSOLE_CLIENT_ID": "console"}
+    settings = read(**console, FLYTE_AUTH=mode)
+    assert (settings["FLYTE_AUTH"], settings["FLYTE_CONSOLE_SIGN_ON"], findings(settings)) == (mode, True, [])
+    assert "flyte.E016" in {error.check_id for error in findings(read(**console))}
+
+
+def test_somebody_must_be_able_to_sign_on(read: Read) -> None:
+    errors = findings(read(FLYTE_LOCAL_ACCOUNTS="false"))
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E074", "FLYTE_LOCAL_ACCOUNTS")]
 
 
 def test_a_broken_policy_is_refused_with_its_line(read: Read, policy: Path) -> None:

@@ -24,6 +24,8 @@ SPECIAL = {
     "TZ": "the machine's",
     "FLYTE_AUTH": "`none`, with the three below `oidc`",
     "FLYTE_ALLOWED_HOSTS": "none",
+    "FLYTE_CONSOLE_CLIENT_ID": "`FLYTE_OIDC_ISSUER_CLIENT_ID`",
+    "FLYTE_CONSOLE_ROLES": "none",
     "FLYTE_TRUSTED_PROXIES": "`127.0.0.0/8, ::1`",
 }
 

@@ -17,6 +17,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from flyte_site.auth.openness import openness
 from flyte_site.auth.routes import rules_without_route
+from flyte_site.console.people import missing_roles
 from flyte_site.migration import welcome
 from flyte_site.tls import Certificate
 from flyte_site.wsgi import application
@@ -135,6 +136,15 @@ def migrations_fault() -> str:
     return f"FLYTE_DATABASE_URL: lacks {len(missing)} migrations: run `manage.py migrate` first" if missing else ""
 
 
+def roles_fault() -> str:
+    """What FLYTE_CONSOLE_ROLES gives in vain; '' if nothing, or if the database does not answer now."""
+    try:
+        missing = missing_roles()
+    except OperationalError:
+        return ""
+    return f"FLYTE_CONSOLE_ROLES: there is no role {', '.join(missing)}" if missing else ""
+
+
 class Command(BaseCommand):
     """Serves until it is told to stop."""
 
@@ -148,6 +158,8 @@ class Command(BaseCommand):
             self.stderr.write(f"flyte: {fault}")
             sys.exit(2)
         welcome()
+        if unknown := roles_fault():
+            log.warning("roles_unknown", notice=unknown)
         connection.close()
         if notice := openness():
             log.warning("open_to_everybody", notice=notice)

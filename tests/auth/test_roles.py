@@ -1,0 +1,42 @@
+"""From a provider's claims to the console's roles."""
+
+from typing import Any
+
+import pytest
+
+from flyte_site.auth.roles import read_roles, roles_of
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("claims", "roles"),
+    [
+        ({"groups": ["flyte-admins"]}, {"admin"}),
+        ({"groups": ["x", "dev", "flyte-admins"]}, {"admin", "editor"}),
+        ({"groups": "dev"}, {"editor"}),
+        ({"groups": []}, set()),
+        ({"groups": None}, set()),
+        ({"groups": ["DEV", "de", "dev "]}, set()),
+        ({"groups": {"dev": True}}, set()),
+        ({"realm_access": {"roles": ["ops"]}}, {"operator"}),
+        ({"realm_access.roles": ["ops"]}, {"operator"}),
+        ({"realm_access": ["ops"]}, set()),
+        ({"https://example.org/teams": ["a=b,c"]}, {"viewer"}),
+        ({"staff": True}, {"viewer"}),
+        ({"staff": False}, set()),
+        ({}, set()),
+    ],
+)
+def test_roles_follow_the_claims(claims: dict[str, Any], roles: set[str]) -> None:
+    rules = read_roles(
+        "groups:flyte-admins=admin, groups:dev=editor,realm_access.roles:ops=operator, "
+        "https://example.org/teams:a%3Db%2Cc=viewer, staff:true=viewer"
+    )
+    assert roles_of(claims, rules) == roles
+
+
+@pytest.mark.parametrize("text", ["admin", "groups=admin", "groups:=admin", "groups:a=", ":a=b", "g:a=b,", "g:a=b=c"])
+def test_what_is_no_rule_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="claim:value=role"):
+        read_roles(text)
