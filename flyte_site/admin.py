@@ -17,6 +17,7 @@ from flyte_site.models import Change
 
 # Bookkeeping that nobody sees, and no role is asked for.
 HIDDEN = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
+HIDDEN_APPS = ("axes",)
 ROLES_TOGETHER = "What somebody may do is what all of their roles together may do."
 
 admin.site.unregister([User, Group])
@@ -95,7 +96,11 @@ class RoleAdmin(ConsoleAdmin, GroupAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
         if db_field.name == "permissions" and request is not None:
-            within = Permission.objects.exclude(content_type__model__in=HIDDEN).exclude(pk__in=_beyond(request))
+            within = (
+                Permission.objects.exclude(content_type__model__in=HIDDEN)
+                .exclude(content_type__app_label__in=HIDDEN_APPS)
+                .exclude(pk__in=_beyond(request))
+            )
             kwargs |= {"queryset": within.order_by("content_type__app_label", "name"), "form_class": Permissions}
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 

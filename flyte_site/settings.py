@@ -1,6 +1,6 @@
 """Settings of the whole server, read from the environment (docs/reference/settings.md lists every variable)."""
 
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -110,6 +110,10 @@ if console_given and not FLYTE_CONSOLE_SIGN_ON:
 FLYTE_LOCAL_ACCOUNTS = env.boolean("FLYTE_LOCAL_ACCOUNTS", True, check_id="flyte.E073")
 if not FLYTE_LOCAL_ACCOUNTS and not FLYTE_CONSOLE_SIGN_ON:
     env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false, but there is no FLYTE_CONSOLE_CLIENT_ID to sign on by")
+FLYTE_SESSION_SECONDS = env.integer("FLYTE_SESSION_SECONDS", 7 * DAY, least=60, most=YEARS, check_id="flyte.E075")
+FLYTE_SESSION_IDLE_SECONDS = env.integer(
+    "FLYTE_SESSION_IDLE_SECONDS", DAY // 2, least=60, most=YEARS, check_id="flyte.E076"
+)
 
 # Without tokens: whom it lets near. On a network it must be said that everybody there may do everything.
 FLYTE_ALLOW_ANONYMOUS = env.boolean("FLYTE_ALLOW_ANONYMOUS", False, check_id="flyte.E063")
@@ -182,6 +186,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
     "csp",
     "crispy_forms",
     "django_ace",
@@ -206,6 +211,8 @@ MIDDLEWARE = [
     "flyte_site.console.middleware.Csrf",
     "flyte_site.console.middleware.Authentication",
     "flyte_site.console.middleware.Messages",
+    "flyte_site.console.middleware.SessionLimits",
+    "flyte_site.console.middleware.Throttling",
 ]
 TEMPLATES = [
     {
@@ -245,6 +252,7 @@ X_FRAME_OPTIONS = "DENY"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # lets nobody in: it refuses before the others are asked
     *(["django.contrib.auth.backends.ModelBackend"] if FLYTE_LOCAL_ACCOUNTS else []),
     *(["flyte_site.console.sign_on.Provider"] if FLYTE_CONSOLE_SIGN_ON else []),
 ]
@@ -254,8 +262,34 @@ OIDC_USE_PKCE = True
 OIDC_MAX_STATES = 10  # sign-ons that a browser may have under way
 SESSION_COOKIE_NAME = "flyte_session"
 CSRF_COOKIE_NAME = "flyte_csrf"
-SESSION_COOKIE_AGE = 14 * DAY
+SESSION_COOKIE_AGE = FLYTE_SESSION_SECONDS
+# Behind a proxy that speaks HTTPS `flyte_site.console.middleware` says the same of each answer.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(FLYTE_TLS_CERT_PATH)
+# Only where TLS ends here: a proxy that ends it says so itself, for all that it has.
+SECURE_HSTS_SECONDS = 365 * DAY if FLYTE_TLS_CERT_PATH else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for subdomains, and
+    "security.W021",  # HSTS that is built into browsers: names under this one, and its domain, are others' business
+    "axes.W002",
+    "security.W003",  # both are there, for the console alone: flyte_site.console.middleware
+    "security.W008",  # a redirection to HTTPS: where TLS is on, nothing is served without
+]
+
+# Passwords are not tried for long: after so many failures a name gets no further try from the same address for a while.
+# Never a name from everywhere, nor an address for every name: anybody could keep people out by that.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "flyte_site.console.throttling.address"
+AXES_WHITELIST_CALLABLE = "flyte_site.console.throttling.is_no_password"
+AXES_LOCKOUT_CALLABLE = "flyte_site.console.throttling.refused"
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "flyte_site.console.errors.forged"
 AUTH_PASSWORD_VALIDATORS = [

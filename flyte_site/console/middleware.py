@@ -1,17 +1,25 @@
 """Django's middleware for people with browsers. The API has no sessions, and does not pay for them."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
+from axes.middleware import AxesMiddleware
 from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
 from flyte_site.console.paths import is_console
 from flyte_site.rest.links import base_url
+
+BEGAN, USED = "began", "used"
+NOTED_AGAIN_SECONDS = 60
 
 
 class ForConsole:
@@ -28,7 +36,14 @@ class ForConsole:
 
 
 class Sessions(ForConsole, SessionMiddleware):
-    """A session a browser."""
+    """A session a browser. Where the browser speaks HTTPS, here or to a proxy, its cookies are for HTTPS alone."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        answer = super().process_response(request, response)
+        if base_url(request).startswith("https:"):
+            for cookie in answer.cookies.values():
+                cookie["secure"] = True
+        return answer
 
 
 class Csrf(ForConsole, CsrfViewMiddleware):
@@ -46,6 +61,37 @@ class Authentication(ForConsole, AuthenticationMiddleware):
 
 class Messages(ForConsole, MessageMiddleware):
     """What the next page is to say."""
+
+
+class SessionLimits(ForConsole):
+    """Ends sessions that nobody used for FLYTE_SESSION_IDLE_SECONDS, and every one after FLYTE_SESSION_SECONDS.
+
+    A page that refreshes itself is no use. When it was last used is noted once a minute, so that few requests write.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = self.inner = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if is_console(request) and request.user.is_authenticated:
+            self.judge(request, time.time())
+        return self.inner(request)
+
+    def judge(self, request: HttpRequest, now: float) -> None:
+        """Ends the session, or notes that it is used."""
+        session = request.session
+        began, used = session.get(BEGAN), session.get(USED)
+        if began is None or used is None:
+            session.set_expiry(None)  # whatever it was while somebody was on the way
+            session[BEGAN] = session[USED] = now
+        elif now - began >= settings.FLYTE_SESSION_SECONDS or now - used >= settings.FLYTE_SESSION_IDLE_SECONDS:
+            logout(request)
+        elif now - used >= NOTED_AGAIN_SECONDS and request.headers.get("HX-Request") != "true":
+            session[USED] = now
+
+
+class Throttling(ForConsole, AxesMiddleware):  # type: ignore[misc]
+    """Says when there were too many wrong passwords."""
 
 
 class ContentSecurityPolicy(CSPMiddleware):

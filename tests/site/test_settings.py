@@ -110,6 +110,8 @@ BAD = [
     ("FLYTE_CONSOLE_ROLES", "flyte.E071", ["admin", "groups:a", "groups:=admin", "groups:a=admin,"]),
     ("FLYTE_CONSOLE_SCOPES", "flyte.E072", ["profile email", "openids"]),
     ("FLYTE_LOCAL_ACCOUNTS", "flyte.E073", ["no"]),
+    ("FLYTE_SESSION_SECONDS", "flyte.E075", ["0", "59", "7d"]),
+    ("FLYTE_SESSION_IDLE_SECONDS", "flyte.E076", ["0", "-1"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["x", "mysql://h/d", "sqlite://", "sqlite:///", "sqlite:flyte.db"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["sqlite://h/flyte.db", "sqlite:////nowhere/flyte.db", "postgres:flyte"]),
     ("FLYTE_DATABASE_URL", "flyte.E018", ["postgresql://h", "postgresql://h:x/d", "postgresql://[h/d"]),

@@ -1,0 +1,183 @@
+"""How long sessions last, how often passwords may be tried, and what browsers are told about HTTPS."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axes.models import AccessAttempt
+from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from flyte_site.console import middleware, throttling
+from flyte_site.console.throttling import forget_attempts, forget_sessions
+from tests.console.conftest import SignedOn
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+PASSWORD = "as good as any 3"
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(middleware, "time", found)
+    return found
+
+
+def signed_in(client: Client) -> bool:
+    return client.get("/admin/").status_code == 200
+
+
+def test_a_session_that_nobody_uses_ends(signed_on: SignedOn, clock: Clock, settings: LazySettings) -> None:
+    client = signed_on("viewer")
+    for _ in range(3):
+        assert signed_in(client)
+        clock.now += settings.FLYTE_SESSION_IDLE_SECONDS - 1
+    clock.now += 1
+    assert not signed_in(client)
+
+
+def test_a_page_that_refreshes_itself_is_no_use(signed_on: SignedOn, clock: Clock, settings: LazySettings) -> None:
+    client = signed_on("viewer")
+    assert signed_in(client)
+    clock.now += settings.FLYTE_SESSION_IDLE_SECONDS - 1
+    assert client.get("/admin/", headers={"HX-Request": "true"}).status_code == 200
+    clock.now += 1
+    refreshed = client.get("/admin/", headers={"HX-Request": "true"})
+    assert refreshed.headers["HX-Refresh"] == "true"
+
+
+def test_every_session_ends_however_much_it_is_used(signed_on: SignedOn, clock: Clock, settings: LazySettings) -> None:
+    client = signed_on("viewer")
+    settings.FLYTE_SESSION_SECONDS = 10 * settings.FLYTE_SESSION_IDLE_SECONDS // 2
+    for _ in range(10):
+        assert signed_in(client)
+        clock.now += settings.FLYTE_SESSION_IDLE_SECONDS // 2
+    assert not signed_in(client)
+
+
+def test_use_is_noted_once_a_minute(signed_on: SignedOn, clock: Clock) -> None:
+    client = signed_on("viewer")
+    assert signed_in(client)
+    before = client.session["used"]
+    clock.now += 59
+    assert signed_in(client)
+    assert client.session["used"] == before
+    clock.now += 1
+    assert signed_in(client)
+    assert client.session["used"] == before + 60
+
+
+def test_signing_on_gives_the_session_another_name(client: Client, db: None) -> None:
+    User.objects.create_user("ana", password=PASSWORD)
+    session = client.session
+    session["x"] = 1
+    session.save()
+    before = session.session_key
+    client.post("/admin/login/", {"username": "ana", "password": PASSWORD})
+    assert signed_in(client)
+    assert client.session.session_key != before
+
+
+def attempt(name: str, password: str = "wrong", address: str = "198.51.100.1") -> Any:
+    """A try from this address; another browser each time."""
+    form = {"username": name, "password": password}
+    return Client(REMOTE_ADDR=address).post("/admin/login/", form)
+
+
+@pytest.fixture
+def person(db: None) -> User:
+    return User.objects.create_user("ana", password=PASSWORD)
+
+
+def test_a_name_gets_no_more_tries_from_one_address_and_everybody_else_does(
+    person: User, settings: LazySettings
+) -> None:
+    User.objects.create_user("ben", password=PASSWORD)
+    answers = [attempt("ana").status_code for _ in range(settings.AXES_FAILURE_LIMIT + 2)]
+    assert answers[: settings.AXES_FAILURE_LIMIT - 1] == [200] * (settings.AXES_FAILURE_LIMIT - 1)
+    refused = attempt("ana", PASSWORD)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "900")
+    assert "Too many wrong passwords" in refused.content.decode()
+    assert attempt("ana", PASSWORD, address="198.51.100.2").status_code == 302
+    assert attempt("ben", PASSWORD).status_code == 302
+
+
+def test_a_name_gets_another_try_after_a_while(person: User, settings: LazySettings) -> None:
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        attempt("ana")
+    assert attempt("ana", PASSWORD).status_code == 429
+    AccessAttempt.objects.update(attempt_time=timezone.now() - settings.AXES_COOLOFF_TIME)
+    assert attempt("ana", PASSWORD).status_code == 302
+
+
+def test_the_address_is_the_one_that_a_trusted_proxy_tells_and_no_other(person: User, settings: LazySettings) -> None:
+    form = {"username": "ana", "password": "wrong"}
+    for number in range(settings.AXES_FAILURE_LIMIT + 1):
+        stranger = Client(REMOTE_ADDR="198.51.100.1", headers={"X-Forwarded-For": f"203.0.113.{number}"})
+        answer = stranger.post("/admin/login/", form)
+    assert answer.status_code == 429
+    proxied = Client(REMOTE_ADDR="127.0.0.1", headers={"X-Forwarded-For": "203.0.113.77"})
+    assert proxied.post("/admin/login/", {**form, "password": PASSWORD}).status_code == 302
+
+
+def test_failed_tries_keep_neither_passwords_nor_more_than_they_need(person: User) -> None:
+    for _ in range(20):
+        attempt("ana", "hunter-2-hunter")
+    kept = AccessAttempt.objects.get()
+    assert "hunter" not in f"{kept.post_data}{kept.get_data}"
+    assert len(kept.post_data) < 2000
+
+
+def test_attempts_are_forgotten_when_they_count_no_more_and_when_there_are_too_many(
+    db: None, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    for number in range(10):
+        at = now - (settings.AXES_COOLOFF_TIME if number < 3 else timedelta(0))
+        made = AccessAttempt.objects.create(
+            username=f"n{number}", ip_address="198.51.100.1", user_agent="", failures_since_start=1
+        )
+        AccessAttempt.objects.filter(pk=made.pk).update(attempt_time=at)
+    monkeypatch.setattr(throttling, "MOST_ATTEMPTS", 4)
+    assert forget_attempts(now) == 6
+    assert set(AccessAttempt.objects.values_list("username", flat=True)) == {"n6", "n7", "n8", "n9"}
+
+
+def test_sessions_that_are_over_are_forgotten(db: None) -> None:
+    now = timezone.now()
+    for name, at in (("old", now), ("new", now + timedelta(seconds=1))):
+        Session.objects.create(session_key=name, session_data="", expire_date=at)
+    assert forget_sessions(now) == 1
+    assert Session.objects.get().session_key == "new"
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_cookies_are_for_https_alone_where_a_trusted_proxy_speaks_it(person: User, scheme: str) -> None:
+    for address, secure in (("127.0.0.1", scheme == "https"), ("198.51.100.1", False)):
+        client = Client(REMOTE_ADDR=address, headers={"X-Forwarded-Proto": scheme})
+        client.get("/admin/login/")
+        client.post("/admin/login/", {"username": "ana", "password": PASSWORD})
+        for name in ("flyte_csrf", "flyte_session"):
+            assert bool(client.cookies[name]["secure"]) == secure
+        assert client.cookies["flyte_session"]["httponly"]
+        assert client.cookies["flyte_session"]["samesite"] == "Lax"
+
+
+def test_pages_are_not_guessed_at_nor_framed(client: Client, db: None) -> None:
+    headers = client.get("/admin/login/").headers
+    assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
+    assert "Strict-Transport-Security" not in headers
