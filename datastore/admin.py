@@ -18,6 +18,7 @@ from datastore.forms import ItemForm
 from datastore.models import Item
 from flyte_site.changes import person
 from flyte_site.console.admin import ConsoleAdmin
+from flyte_site.masking import MASK
 
 
 @admin.register(Item)
@@ -26,11 +27,11 @@ class ItemAdmin(ConsoleAdmin):
 
     kind = "datastore item"
     form = ItemForm
-    list_display = ("key", "content_type", "size", "description", "updated_at")
+    list_display = ("key", "content_type", "secret", "size", "description", "updated_at")
     search_fields = ("key", "description")
     ordering = ("key",)
     list_per_page = 100
-    fieldsets = ((None, {"fields": ("key", "content_type", "description", "text", "file")}),)
+    fieldsets = ((None, {"fields": ("key", "content_type", "description", "secret", "text", "file")}),)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(bytes=Length("value"))
@@ -47,24 +48,25 @@ class ItemAdmin(ConsoleAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Item | None = None) -> tuple[str, ...]:
         shown = ("key", "size", "download_link", "created_at", "updated_at")
         if obj is not None and not self.has_change_permission(request, obj):
-            return ("key", "content_type", "description", "size", "download_link", "value_shown")
+            return ("key", "content_type", "description", "secret", "size", "download_link", "value_shown")
         return shown if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> Any:
         if obj is None:
             return self.fieldsets
         if not self.has_change_permission(request, obj):
-            names = ["key", "content_type", "description", "value_shown", "size", "download_link"]
+            names = ["key", "content_type", "description", "secret", "value_shown", "size", "download_link"]
             return ((None, {"fields": names}),)
         form = self.form(instance=obj)
-        editable = [name for name in ("content_type", "description", "text", "file") if name in form.fields]
+        editable = [name for name in ("content_type", "description", "secret", "text", "file") if name in form.fields]
         return (
             (None, {"fields": ["key", *editable]}),
             ("Details", {"fields": ["size", "download_link", "created_at", "updated_at"]}),
         )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs["fields"] = [name for name in ("key", "content_type", "description") if not (obj and name == "key")]
+        names = ("key", "content_type", "description", "secret")
+        kwargs["fields"] = [name for name in names if not (obj and name == "key")]
         if obj is not None and not self.has_change_permission(request, obj):
             kwargs["fields"] = []
             kwargs["form"] = ModelForm
@@ -72,26 +74,37 @@ class ItemAdmin(ConsoleAdmin):
 
     @admin.display(description="size", ordering="bytes")
     def size(self, item: Item) -> str:
-        return filesizeformat(getattr(item, "bytes", 0))
+        return "" if item.secret else filesizeformat(getattr(item, "bytes", 0))
 
     @admin.display(description="as it is")
     def download_link(self, item: Item) -> str:
+        if item.secret:
+            return "a secret value is given to nobody"
         return format_html('<a href="{}">Download</a>', reverse("admin:datastore_item_download", args=[item.pk]))
 
     @admin.display(description="value")
     def value_shown(self, item: Item) -> str:
+        if item.secret:
+            return MASK
         text = self.form(instance=item).initial.get("text")
         return format_html('<pre class="text">{}</pre>', text) if text is not None else "not text, or too long"
 
     def download(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The value as a file."""
+        """The value as a file; of a secret item nothing."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return as_stored(get_object_or_404(Item, pk=pk), download=True)
+        item = get_object_or_404(Item, pk=pk)
+        if item.secret:
+            raise PermissionDenied
+        return as_stored(item, download=True)
 
     def save_model(self, request: HttpRequest, obj: Item, form: Any, change: bool) -> None:
         value = form.cleaned_data["value"]
-        saving.put(person(request), obj.key, value, obj.content_type, obj.description)
+        if value is None:
+            saving.describe(person(request), obj.key, obj.content_type, obj.description)
+            return
+        given = saving.Value(value, obj.content_type, obj.description, bool(form.cleaned_data.get("secret")))
+        saving.put(person(request), obj.key, given)
         obj.pk = Item.objects.only("pk").get(key=obj.key).pk
 
     def delete_model(self, request: HttpRequest, obj: Item) -> None:

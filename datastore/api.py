@@ -1,5 +1,6 @@
 """The datastore over REST: values of any bytes and content type."""
 
+from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +17,8 @@ from datastore import saving, serializers
 from datastore.content import as_stored, is_content_type
 from datastore.models import Item
 from flyte_site.changes import caller
+from flyte_site.encryption import NoKeysError
+from flyte_site.environment import FALSE, TRUE
 from flyte_site.rest.bodies import media_type, whole_body
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -54,26 +57,37 @@ class ItemView(APIView):
     @extend_schema(
         operation_id="getDatastoreItem",
         tags=["datastore"],
-        responses={(200, "*/*"): OpenApiTypes.BINARY, **problems(404)},
+        responses={(200, "*/*"): OpenApiTypes.BINARY, **problems(403, 404)},
     )
     def get(self, request: Request, key: str) -> HttpResponse:
-        """The value, byte for byte, with the content type it was put with."""
+        """The value, byte for byte, with the content type it was put with. A secret one is given to nobody: 403."""
         item = Item.objects.filter(key=key).first()
         if item is None:
             raise not_found(f"datastore item {key!r}")
+        if item.secret:
+            raise Problem(403, f"datastore item {key!r} is secret: templates read it, nobody else")
         return as_stored(item)
 
     @extend_schema(
         operation_id="putDatastoreItem",
         tags=["datastore"],
         request={"multipart/form-data": serializers.ItemInput},
+        parameters=[OpenApiParameter("secret", OpenApiTypes.BOOL, description="As the field of that name.")],
         responses={201: None, 204: None, **problems(400)},
     )
     def put(self, request: Request, key: str) -> Any:
-        """Put a value under the key: 201 for a new item, 204 for one that was there."""
+        """Put a value under the key: 201 for a new item, 204 for one that was there.
+
+        With `secret`, true, it is encrypted, and only templates can read it.
+        """
         if fault := saving.key_fault(key):
             raise bad_input({"path": "key", "message": fault})
-        created = saving.put(caller(request._request), key, *_uploaded(request))
+        try:
+            created = saving.put(caller(request._request), key, _uploaded(request))
+        except NoKeysError as error:
+            raise bad_input({"path": "secret", "message": f"a secret item {error}"}) from None
+        except saving.TooLongError as error:
+            raise Problem(413, str(error)) from None
         log.info("datastore_item_put", key=key, created=created)
         return empty(201 if created else 204)
 
@@ -86,8 +100,8 @@ class ItemView(APIView):
         return empty(204)
 
 
-def _uploaded(request: Request) -> tuple[bytes, str, str]:
-    """The `value` file of a multipart body, its content type, and the description from the body or the query."""
+def _uploaded(request: Request) -> saving.Value:
+    """The `value` file of a multipart body, its content type, and the rest from the body or the query."""
     kind, parameters = media_type(request)
     if kind != "multipart/form-data":
         raise bad_input(
@@ -106,9 +120,22 @@ def _uploaded(request: Request) -> tuple[bytes, str, str]:
     if value.size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
         most = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
         raise Problem(413, f"the value has {value.size} bytes; {most} are taken")
-    fields = [part.raw.decode("utf-8", "replace") for part in parts if part.name == "description"]
-    description = next(filter(None, fields), "") or request.query_params.get("description", "")
-    return value.raw, content_type(value), description.replace("\x00", "")
+    description = _field("description", parts, request).replace("\x00", "")
+    return saving.Value(value.raw, content_type(value), description, _flag("secret", parts, request))
+
+
+def _field(name: str, parts: Iterable[MultipartPart], request: Request) -> str:
+    """A field of the body, or where it has none a parameter of the query."""
+    fields = [part.raw.decode("utf-8", "replace") for part in parts if part.name == name]
+    return next(filter(None, fields), "") or request.query_params.get(name, "")
+
+
+def _flag(name: str, parts: Iterable[MultipartPart], request: Request) -> bool | None:
+    """As `_field`, true or false; None where nothing is said. Raises `Problem` 400."""
+    text = _field(name, parts, request).strip().lower()
+    if text and text not in TRUE | FALSE:
+        raise bad_input({"path": name, "message": f"must be true or false, not {text[:40]!r}"})
+    return text in TRUE if text else None
 
 
 def content_type(value: MultipartPart) -> str:

@@ -27,7 +27,10 @@ def media_type_of(item: Item) -> str:
 
 
 def as_stored(item: Item, *, download: bool = False) -> HttpResponse:
-    """The value, byte for byte, with the content type it was put with; what a browser would run, as a download."""
+    """The value of an item that is not secret, byte for byte, with the content type it was put with.
+
+    What a browser would run comes as a download.
+    """
     response = HttpResponse(bytes(item.value), content_type=item.content_type)
     if download or not PASSIVE.fullmatch(media_type_of(item)):
         response["Content-Disposition"] = "attachment"

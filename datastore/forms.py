@@ -8,7 +8,8 @@ from django.conf import settings
 from datastore.content import is_content_type
 from datastore.lookup import decode
 from datastore.models import Item
-from datastore.saving import key_fault
+from datastore.saving import MAX_SECRET_BYTES, key_fault
+from flyte_site.encryption import NoKeysError, has_keys
 
 # Longer ones are for files: a browser's text area is no place for them.
 MAX_TEXT = 256 * 1024
@@ -23,8 +24,18 @@ else:
     OfItem = forms.ModelForm
 
 
+class Unshown(forms.Textarea):
+    """A text area that never has a text in it when the page comes."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
 class ItemForm(OfItem):
-    """An item. A file, if there is one, is put in place of the text."""
+    """An item. A file, if there is one, is put in place of the text.
+
+    A secret item's value is never shown, and stays as it is where no other is given: then `value` is None.
+    """
 
     text = forms.CharField(
         label="Value",
@@ -37,7 +48,8 @@ class ItemForm(OfItem):
 
     class Meta:
         model = Item
-        fields = ("key", "content_type", "description")
+        fields = ("key", "content_type", "description", "secret")
+        help_texts = {"secret": "Encrypted, shown to nobody, here neither; only templates read it."}
         widgets = {"description": forms.Textarea(attrs={"rows": 2})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,9 +59,23 @@ class ItemForm(OfItem):
             del self.fields["text"]
         elif self.instance.pk:
             self.initial["text"] = text
+        if self.instance.secret:
+            self.fields["text"].help_text = "A new value in place of the secret one; leave it empty to keep that."
+        if self.instance.secret or self.data.get("secret"):
+            self._never_show_text()
         if "content_type" in self.fields:
             self.fields["content_type"].initial = JSON
             self.fields["content_type"].help_text = f"Such as {', '.join(SUGGESTED)}."
+
+    def _never_show_text(self) -> None:
+        if "text" in self.fields:
+            self.fields["text"].widget = Unshown(self.fields["text"].widget.attrs)
+
+    def clean_secret(self) -> bool:
+        secret: bool = self.cleaned_data["secret"]
+        if secret and not has_keys():
+            raise forms.ValidationError(f"A secret item {NoKeysError()}.")
+        return secret
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -69,16 +95,20 @@ class ItemForm(OfItem):
             cleaned["value"] = self._value(cleaned)
         return cleaned
 
-    def _value(self, cleaned: dict[str, Any]) -> bytes:
-        file = cleaned.get("file")
+    def _value(self, cleaned: dict[str, Any]) -> bytes | None:
+        file, secret = cleaned.get("file"), cleaned.get("secret", False)
+        if self.instance.secret and not file and not cleaned.get("text"):
+            if not secret:
+                self.add_error("text", "A value is needed where the item is to be secret no more.")
+            return None
         value: bytes = file.read() if file else self._typed(cleaned)
-        most = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
+        most = MAX_SECRET_BYTES if secret else settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
         if len(value) > most:
             self.add_error("file" if file else "text", f"It has {len(value)} bytes; {most} are taken.")
         elif not value:
             self.add_error("text" if "text" in self.fields else "file", "A value must not be empty.")
         elif not file and "text" in self.fields:
-            self._check(value, cleaned["content_type"])
+            self._check(value, cleaned["content_type"], secret)
         return value
 
     def _typed(self, cleaned: dict[str, Any]) -> bytes:
@@ -87,15 +117,17 @@ class ItemForm(OfItem):
         # Browsers send CRLF for each line break.
         return str(cleaned.get("text", "")).replace("\r\n", "\n").encode()
 
-    def _check(self, value: bytes, content_type: str) -> None:
+    def _check(self, value: bytes, content_type: str, secret: bool) -> None:
         try:
             decode(value, content_type)
         except ValueError as error:
-            self.add_error("text", f"It can't be read as {content_type}: {error}")
+            self.add_error("text", f"It can't be read as {content_type}{'' if secret else f': {error}'}")
 
 
 def text_of(item: Item) -> str | None:
-    """The item's value as text to edit; None where it is too long, or none."""
+    """The item's value as text to edit, empty where it is secret; None where it is too long, or no text."""
+    if item.secret:
+        return ""
     value = bytes(item.value)
     if len(value) > MAX_TEXT or b"\x00" in value:
         return None

@@ -1,4 +1,4 @@
-"""Values for templates: `get_value(key)`."""
+"""Values for templates: `find(key)`."""
 
 import threading
 from typing import Any, NamedTuple
@@ -7,6 +7,7 @@ from cachetools import LRUCache, cached
 from django.utils.http import parse_header_parameters
 
 from datastore.models import Item
+from flyte_site.encryption import UnreadableError
 from flyte_site.rest.documents import decode_text, parse_json
 
 KEPT_BYTES = 16 * 1024 * 1024
@@ -17,19 +18,42 @@ class _Decoded(NamedTuple):
     size: int
 
 
+class Found(NamedTuple):
+    """An item's value, and whether nobody may be shown it."""
+
+    value: Any
+    secret: bool
+
+
 def get_value(key: str) -> Any:
+    """As `find`, the value alone."""
+    return find(key).value
+
+
+def find(key: str) -> Found:
     """The value under `key`: any JSON value where its content type is a JSON one, else text. One query.
 
     Raises `LookupError` with a message for the flow's writer where there is no such key, or its value can't be read.
     """
     # PostgreSQL has no NUL in its texts, and fails where one is asked for.
-    item = None if "\x00" in key else Item.objects.filter(key=key).only("value", "content_type").first()
+    fields = ("key", "value", "content_type", "secret")
+    item = None if "\x00" in key else Item.objects.filter(key=key).only(*fields).first()
     if item is None:
         raise LookupError(f"the datastore has no item {key!r}")
     try:
-        return _decoded(bytes(item.value), item.content_type).value
-    except ValueError as error:
+        value = _secret(item) if item.secret else _decoded(bytes(item.value), item.content_type).value
+    except (UnreadableError, ValueError) as error:
         raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
+    return Found(value, item.secret)
+
+
+def _secret(item: Item) -> Any:
+    """A secret value, which is not kept in memory. Raises `UnreadableError`, and `ValueError` without a part of it."""
+    plain = item.plain()
+    try:
+        return decode(plain, item.content_type)
+    except ValueError:
+        raise ValueError(f"its value is no {item.content_type}") from None
 
 
 def _size(decoded: _Decoded) -> int:

@@ -1,21 +1,70 @@
 """Writing items, whichever door they come by, and noting who did."""
 
-from django.db import transaction
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from datastore.models import Item
+from django.db import transaction
+from django.utils import timezone
+
+from datastore.models import Item, sealed
 from flyte_site.changes import Actor, record
+from flyte_site.renewal import Renewed, renew_rows
 
 MAX_KEY = 512
+# A secret goes along with each action that it is drawn into, and results are searched for it.
+MAX_SECRET_BYTES = 64 * 1024
+
+
+class TooLongError(ValueError):
+    """The value is longer than a secret one may be."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the value has {size} bytes; of a secret item {MAX_SECRET_BYTES} are taken")
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is put under a key. `secret` None leaves it what it was; a new item is not secret then."""
+
+    value: bytes
+    content_type: str
+    description: str = ""
+    secret: bool | None = None
 
 
 @transaction.atomic
-def put(actor: Actor, key: str, value: bytes, content_type: str, description: str) -> bool:
-    """Keep the value under the key; whether the item is new."""
-    kept = {"value": value, "content_type": content_type, "description": description}
+def put(actor: Actor, key: str, given: Value) -> bool:
+    """Keep the value under the key; whether the item is new.
+
+    Raises `NoKeysError` and `TooLongError` where it is to be secret and can't be.
+    """
+    secret = given.secret
+    if secret is None:
+        secret = Item.objects.select_for_update().filter(key=key, secret=True).exists()
+    if secret and len(given.value) > MAX_SECRET_BYTES:
+        raise TooLongError(len(given.value))
+    kept = {
+        "value": sealed(key, given.value) if secret else given.value,
+        "content_type": given.content_type,
+        "description": given.description,
+        "secret": secret,
+    }
     _, created = Item.objects.update_or_create(key=key, defaults=kept)
-    what = "created" if created else "changed"
-    record(actor, what, "datastore item", key, contentType=content_type, bytes=len(value))
+    told = {"secret": True} if secret else {"bytes": len(given.value)}
+    record(actor, "created" if created else "changed", "datastore item", key, contentType=given.content_type, **told)
     return created
+
+
+@transaction.atomic
+def describe(actor: Actor, key: str, content_type: str, description: str) -> None:
+    """Change what is said about an item; its value stays as it is."""
+    Item.objects.filter(key=key).update(content_type=content_type, description=description, updated_at=timezone.now())
+    record(actor, "changed", "datastore item", key, contentType=content_type, value="unchanged")
+
+
+def renew(*, dry_run: bool) -> Iterator[Renewed]:
+    """Encrypt the values of secret items with the first key, where they are not. Raises `NoKeysError`."""
+    return renew_rows(Item.objects.filter(secret=True), "value", dry_run=dry_run)
 
 
 @transaction.atomic

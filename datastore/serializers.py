@@ -14,6 +14,9 @@ class ItemInput(serializers.Serializer[Any]):
 
     value = serializers.FileField()
     description = serializers.CharField(required=False)
+    secret = serializers.BooleanField(
+        required=False, help_text="Whether it is kept secret; left out, an item stays what it was."
+    )
 
 
 class ItemSummary(serializers.Serializer[Any]):
@@ -22,6 +25,7 @@ class ItemSummary(serializers.Serializer[Any]):
     key = serializers.CharField()
     contentType = serializers.CharField()  # noqa: N815
     description = serializers.CharField(required=False)
+    secret = serializers.BooleanField(required=False, help_text="Only there, and true, where the item is secret.")
     links = LinkSerializer(many=True)
 
 
@@ -34,7 +38,9 @@ class ItemList(serializers.Serializer[Any]):
 
 def summary(item: Item, links: Links) -> dict[str, Any]:
     """`ItemSummary` of an item."""
-    shown = {"key": item.key, "contentType": item.content_type}
+    shown: dict[str, Any] = {"key": item.key, "contentType": item.content_type}
     if item.description:
         shown["description"] = item.description
+    if item.secret:
+        shown["secret"] = True
     return shown | {"links": [links.to("self", "v1", "datastore", item.key)]}

@@ -9,6 +9,7 @@ import dj_database_url
 
 from flyte_site.auth.policy import PolicyError, read_policy_file
 from flyte_site.auth.roles import NO_ROLES, read_roles
+from flyte_site.encryption import read_keys
 from flyte_site.environment import Environment, is_loopback, tls_fault
 from flyte_site.logs import logging_config
 from flyte_site.secret_key import kept_secret_key
@@ -69,6 +70,14 @@ FLYTE_MASKED_KEYS = env.text(
     "FLYTE_MASKED_KEYS",
     "password,passwd,pwd,passphrase,secret,token,authorization,api_key,access_key,private_key,credential",
 )
+
+# What keeps secrets: the first key encrypts, any decrypts.
+FLYTE_ENCRYPTION_KEYS = env.text("FLYTE_ENCRYPTION_KEYS")
+try:
+    read_keys(FLYTE_ENCRYPTION_KEYS)
+except ValueError as wrong:
+    env.error("flyte.E050", "FLYTE_ENCRYPTION_KEYS", str(wrong))
+    FLYTE_ENCRYPTION_KEYS = ""
 
 # Who may call it: everybody, tokens of its own, or an identity provider's beside them (flyte_site.auth).
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")

@@ -1,14 +1,17 @@
 """The datastore's pages."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
+from django.test import Client, override_settings
 from pytest_django import DjangoAssertNumQueries
 
-from datastore.lookup import get_value
+from datastore.lookup import Found, find, get_value
 from datastore.models import Item
 from flyte_site.models import Change
 from tests.console.conftest import SignedOn
+from tests.secrets import FIRST, put_secret
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -118,3 +121,51 @@ def test_the_list_costs_the_same_however_many_there_are(
         page = client.get(LIST).content.decode()
     assert "1000\xa0bytes" in page
     assert not any('"datastore_item"."value",' in query["sql"] for query in queries)
+
+
+@pytest.fixture
+def keys() -> Iterator[None]:
+    with override_settings(FLYTE_ENCRYPTION_KEYS=FIRST):
+        yield
+
+
+def test_a_secret_item_is_written_by_hand_and_never_shown(signed_on: SignedOn, keys: None) -> None:
+    client = signed_on("editor")
+    client.post(f"{LIST}add/", fields(text='"canary-77"', secret="on"))
+    item = Item.objects.get()
+    assert (find("teams"), b"canary-77" in bytes(item.value)) == (Found("canary-77", True), False)
+    paths = [LIST, f"{LIST}{item.pk}/change/", f"{LIST}{item.pk}/download/", "/admin/flyte_site/change/"]
+    for who in (client, signed_on("viewer")):
+        for path in paths:
+            answer = who.get(path)
+            assert "canary-77" not in answer.content.decode(), path
+            assert answer.status_code == (403 if "download" in path else 200), path
+
+
+def test_a_secret_item_keeps_its_value_until_it_gets_another(signed_on: SignedOn, keys: None) -> None:
+    put_secret("teams", '"old"', "application/json")
+    item, client = Item.objects.get(), signed_on("editor")
+    page = f"{LIST}{item.pk}/change/"
+    assert client.post(page, fields(text="", secret="on", description="new words")).status_code == 302
+    item.refresh_from_db()
+    assert (find("teams").value, item.description) == ("old", "new words")
+    client.post(page, fields(text='"new"', secret="on"))
+    assert find("teams") == Found("new", True)
+    refused = client.post(page, fields(text=""))
+    assert "A value is needed" in refused.content.decode()
+    assert find("teams") == Found("new", True)
+    client.post(page, fields(text='"public"'))
+    assert find("teams") == Found("public", False)
+
+
+def test_what_is_typed_for_a_secret_does_not_come_back_with_an_error(signed_on: SignedOn, keys: None) -> None:
+    answer = signed_on("editor").post(f"{LIST}add/", fields(text="{canary-77", secret="on"))
+    assert answer.status_code == 200
+    assert "can&#x27;t be read as application/json" in answer.content.decode()
+    assert "canary-77" not in answer.content.decode()
+
+
+def test_without_keys_the_form_says_what_is_missing(signed_on: SignedOn) -> None:
+    answer = signed_on("editor").post(f"{LIST}add/", fields(secret="on"))
+    assert "FLYTE_ENCRYPTION_KEYS" in answer.content.decode()
+    assert not Item.objects.exists()

@@ -65,6 +65,8 @@ GOOD = [
     ("FLYTE_REDIS_URL", "redis://:secret@localhost:6379/0", "redis://:secret@localhost:6379/0"),
     ("FLYTE_REDIS_URL", "unix:///run/redis.sock", "unix:///run/redis.sock"),
     ("FLYTE_DATABASE_URL", "postgresql://u:p%40ss@h:5433/flyte", "postgresql://u:p%40ss@h:5433/flyte"),
+    ("FLYTE_ENCRYPTION_KEYS", "", ""),
+    ("FLYTE_ENCRYPTION_KEYS", f"{'A' * 43}=, {'b' * 43}=", f"{'A' * 43}=, {'b' * 43}="),
     ("LOGLEVEL", "", "INFO"),
     ("LOGLEVEL", "debug", "DEBUG"),
     ("LOGLEVEL", "warn", "WARNING"),
@@ -100,6 +102,8 @@ BAD = [
     ("FLYTE_OIDC_ISSUER_URL", "flyte.E014", ["dex", "ftp://dex", "https://", "https://[x", "https://h:99999"]),
     ("FLYTE_AUTH_POLICY_PATH", "flyte.E015", ["/nowhere/policy.yml"]),
     ("FLYTE_REDIS_URL", "flyte.E019", ["localhost:6379", "http://localhost", "redis://", "redis:h"]),
+    ("FLYTE_ENCRYPTION_KEYS", "flyte.E050", ["x", "A" * 43, ",", f"{'A' * 43}=,", f"{'A' * 43}=;{'b' * 43}="]),
+    ("FLYTE_ENCRYPTION_KEYS", "flyte.E050", [f"{'A' * 43}= {'b' * 43}=", "ключ", "A" * 64]),
     ("LOGLEVEL", "flyte.E021", ["LOUD", "10"]),
     ("LOGFILE", "flyte.E022", ["/nowhere/flyte.log", "/tmp"]),
     ("FLYTE_BIND", "flyte.E023", ["not a host", "999.1.1.1", "h:80", "/tmp/socket", "[h]", "127.0.0.1:80"]),
@@ -149,6 +153,12 @@ def test_sqlite_is_set_up_for_several_processes_and_postgresql_for_a_database_th
 @pytest.mark.parametrize("url", ["mysql://u:hunter2@h/d", "postgresql://u:hunter2#x@h/d", "postgresql://u:hunter2@h"])
 def test_a_database_url_that_is_refused_never_shows_its_password(read: Read, url: str) -> None:
     (error,) = findings(read(FLYTE_DATABASE_URL=url))
+    assert "hunter2" not in str(error)
+
+
+def test_a_key_that_is_refused_is_named_by_its_place_and_never_shown(read: Read) -> None:
+    (error,) = findings(read(FLYTE_ENCRYPTION_KEYS=f"{'A' * 43}=,hunter2"))
+    assert "key 2 of 2" in str(error)
     assert "hunter2" not in str(error)
 
 

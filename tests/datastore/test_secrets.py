@@ -1,0 +1,136 @@
+"""Secret items: encrypted where they lie, given to templates alone."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+
+from datastore.lookup import Found, find
+from datastore.models import Item
+from datastore.saving import MAX_SECRET_BYTES
+from flyte_site.models import Change
+from tests.secrets import FIRST, SECOND, put_secret
+from tests.site.shape import paths_of_errors, problem, put_value
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+CANARY = "canary-5f2c"
+
+
+@pytest.fixture(autouse=True)
+def keys() -> Iterator[None]:
+    with override_settings(FLYTE_ENCRYPTION_KEYS=FIRST):
+        yield
+
+
+def stored(key: str = "key") -> Item:
+    return Item.objects.get(key=key)
+
+
+def listed(client: Client) -> dict[str, Any]:
+    items = json.loads(client.get("/v1/datastore").content)["datastore"]
+    return {item["key"]: item for item in items}
+
+
+@pytest.mark.parametrize("value", [CANARY.encode(), b"\x00\xff", b"x" * MAX_SECRET_BYTES])
+def test_a_secret_item_is_encrypted_and_templates_read_it(client: Client, value: bytes) -> None:
+    answer = put_value(client, "key", value, "text/plain; charset=latin-1", secret="true")
+    assert (answer.status_code, answer.content) == (201, b"")
+    assert value not in bytes(stored().value)
+    assert stored().plain() == value
+    assert find("key") == Found(value.decode("latin-1"), True)
+
+
+def test_a_secret_json_item_is_read_as_json(client: Client) -> None:
+    put_value(client, "key", b'{"a": [1]}', "application/json", secret="1")
+    assert find("key") == Found({"a": [1]}, True)
+
+
+def test_nobody_gets_a_secret_value_back(client: Client) -> None:
+    put_secret("key", CANARY)
+    told = problem(client.get("/v1/datastore/key"), 403)["detail"]
+    assert "secret" in told
+    assert CANARY not in told
+
+
+def test_the_list_says_which_are_secret_and_nothing_about_the_others(client: Client) -> None:
+    put_secret("key", CANARY)
+    put_value(client, "plain", b"1")
+    found = listed(client)
+    assert found["key"]["secret"] is True
+    assert "secret" not in found["plain"]
+
+
+def test_the_query_may_say_it_too(client: Client) -> None:
+    assert put_value(client, "key?secret=true", b"1").status_code == 201
+    assert stored().secret
+
+
+@pytest.mark.parametrize("said", ["yes", "2", "\x00"])
+def test_what_is_neither_true_nor_false_is_refused(client: Client, said: str) -> None:
+    assert paths_of_errors(put_value(client, "key", b"1", secret=said)) == ["secret"]
+    assert not Item.objects.exists()
+
+
+def test_a_secret_item_stays_secret_until_it_is_said_otherwise(client: Client) -> None:
+    put_secret("key", "old")
+    assert put_value(client, "key", CANARY.encode()).status_code == 204
+    assert (stored().secret, find("key").value) == (True, CANARY)
+    assert put_value(client, "key", b"public", secret="false").status_code == 204
+    assert (stored().secret, bytes(stored().value)) == (False, b"public")
+    assert client.get("/v1/datastore/key").content == b"public"
+
+
+def test_a_plain_item_becomes_secret(client: Client) -> None:
+    put_value(client, "key", b"public")
+    put_value(client, "key", CANARY.encode(), secret="true")
+    assert stored().secret
+    assert find("key").value == CANARY
+
+
+def test_without_keys_a_secret_is_refused_with_what_is_missing(client: Client) -> None:
+    put_secret("key", "old")
+    with override_settings(FLYTE_ENCRYPTION_KEYS=""):
+        for fields in ({"secret": "true"}, {}):
+            answer = put_value(client, "key", b"new", **fields)
+            assert paths_of_errors(answer) == ["secret"]
+            assert "FLYTE_ENCRYPTION_KEYS" in answer.content.decode()
+        assert paths_of_errors(put_value(client, "other", b"new", secret="true")) == ["secret"]
+        assert put_value(client, "plain", b"1").status_code == 201
+    assert find("key").value == "old"
+
+
+def test_a_secret_has_a_bound_of_its_own(client: Client) -> None:
+    told = problem(put_value(client, "key", b"x" * (MAX_SECRET_BYTES + 1), secret="true"), 413)
+    assert str(MAX_SECRET_BYTES) in told["detail"]
+
+
+@pytest.mark.parametrize(("others", "told"), [("", "has no key"), (SECOND, "FLYTE_ENCRYPTION_KEYS lacks")])
+def test_a_key_that_is_missing_is_told_to_who_wrote_the_flow(others: str, told: str) -> None:
+    put_secret("key", CANARY)
+    with override_settings(FLYTE_ENCRYPTION_KEYS=others), pytest.raises(LookupError, match=told) as raised:
+        find("key")
+    assert "'key'" in str(raised.value)
+
+
+def test_one_items_value_can_not_be_laid_under_another() -> None:
+    put_secret("key", CANARY)
+    put_secret("other", "x")
+    Item.objects.filter(key="other").update(value=stored().value)
+    with pytest.raises(LookupError, match="as another item"):
+        find("other")
+
+
+def test_a_value_that_is_not_of_its_type_is_told_without_any_of_it() -> None:
+    put_secret("key", f"{{{CANARY}", "application/json")
+    with pytest.raises(LookupError, match="is no application/json") as raised:
+        find("key")
+    assert CANARY not in str(raised.value)
+
+
+def test_the_history_says_that_and_not_what(client: Client) -> None:
+    put_value(client, "key", CANARY.encode(), secret="true")
+    change = Change.objects.get()
+    assert (change.what, change.key, change.detail) == ("created", "key", {"contentType": "text/plain", "secret": True})

@@ -1,0 +1,66 @@
+"""The first key encrypts, any of them decrypts, and who has none is told."""
+
+import pytest
+from django.test import override_settings
+
+from flyte_site.encryption import NoKeysError, UnreadableError, decrypt, encrypt, has_keys, renewed
+from tests.secrets import FIRST, SECOND, THIRD
+
+pytestmark = pytest.mark.unit
+
+
+def with_keys(*keys: str) -> override_settings:
+    return override_settings(FLYTE_ENCRYPTION_KEYS=",".join(keys))
+
+
+def test_what_is_encrypted_comes_back_and_is_another_text_each_time() -> None:
+    with with_keys(FIRST):
+        tokens = {encrypt(b"\x00value") for _ in range(3)}
+        assert len(tokens) == 3
+        assert {decrypt(token) for token in tokens} == {b"\x00value"}
+        assert not any(b"value" in token for token in tokens)
+
+
+def test_the_first_key_encrypts_and_every_key_decrypts() -> None:
+    with with_keys(FIRST):
+        old = encrypt(b"value")
+    with with_keys(SECOND, FIRST):
+        new = encrypt(b"value")
+        assert (decrypt(old), decrypt(new)) == (b"value", b"value")
+    with with_keys(SECOND):
+        assert decrypt(new) == b"value"
+        with pytest.raises(UnreadableError, match="a key that FLYTE_ENCRYPTION_KEYS lacks"):
+            decrypt(old)
+
+
+def test_without_keys_nothing_is_encrypted_or_read() -> None:
+    with with_keys(FIRST):
+        token = encrypt(b"value")
+    with with_keys():
+        assert not has_keys()
+        with pytest.raises(NoKeysError):
+            encrypt(b"value")
+        with pytest.raises(UnreadableError, match="has no key"):
+            decrypt(token)
+
+
+def test_a_token_is_renewed_where_another_key_than_the_first_encrypted_it() -> None:
+    with with_keys(FIRST):
+        old = encrypt(b"value")
+        assert renewed(old) is None
+    with with_keys(SECOND, FIRST):
+        new = renewed(old)
+        assert new is not None
+        assert renewed(new) is None
+    with with_keys(SECOND):
+        assert decrypt(new) == b"value"
+    with with_keys(THIRD), pytest.raises(UnreadableError):
+        renewed(new)
+
+
+def test_a_token_that_was_changed_is_not_read() -> None:
+    with with_keys(FIRST):
+        token = bytearray(encrypt(b"value"))
+        token[20] ^= 1
+        with pytest.raises(UnreadableError, match="damaged"):
+            decrypt(bytes(token))
