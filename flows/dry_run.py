@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from datastore.lookup import get_value
 from flows.document import TRUE, Finding, FlowDocument, Step
 from flows.judging import judge_followers, judge_triggers
-from flows.steps import Event, Kind, Outcome, PackSeen, Trace, evaluate
+from flows.secrecy import read_datastore, without_echo
+from flows.steps import Context, Event, Kind, Outcome, PackSeen, Trace, evaluate, without_secrets
 from flyte_site.masking import masked
 from packs import queue
 from packs.models import Action, Pack, State, pack_id
@@ -48,7 +48,7 @@ class Judged:
     step: Step
     event: Event
     cause: str
-    inherited: Mapping[str, str]
+    inherited: Context
     outcome: Outcome
     trace: Trace
 
@@ -139,7 +139,7 @@ def _shown(one: Judged) -> dict[str, Any]:
     if outcome.message:
         shown["message"] = outcome.message
     if one.cause:
-        shown |= {"cause": one.cause, "inherited": masked(one.inherited)}
+        shown |= {"cause": one.cause, "inherited": masked(without_secrets(one.inherited))}
     if trace.context is not None:
         shown["context"] = masked(trace.context)
     if trace.wanted is not None:
@@ -194,7 +194,8 @@ class _Run:
             return
         self.ended += 1
         now = self.done.event.received_at + timedelta(milliseconds=self.ended)
-        event = Event(pack, pretended.name, pretended.payload, pretended.created_at or now, now)
+        told = Event(pack, pretended.name, pretended.payload, pretended.created_at or now, now)
+        event = without_echo(action, told)
         action.result, action.finished_at, action.waiting = event.audit(), now, False
         action.state = State.FATAL if pretended.name == queue.FATAL_EVENT else State.SUCCESS
         actions = list(self.done.actions.values())
@@ -203,11 +204,11 @@ class _Run:
     def note(self, step_id: str, message: str) -> None:
         self.done.notes.append(Finding(f"results.{step_id}", message))
 
-    def _judge(self, step: Step, event: Event, inherited: Mapping[str, str], cause: Action | None) -> Outcome:
+    def _judge(self, step: Step, event: Event, inherited: Context, cause: Action | None) -> Outcome:
         if time.monotonic() - self.began > MOST_SECONDS:
             raise TooLongError(f"judging the steps takes too long (more than {MOST_SECONDS:g} seconds)")
         trace = Trace()
-        outcome = evaluate(step, event, inherited, get_value, trace)
+        outcome = evaluate(step, event, inherited, read_datastore, trace)
         self.done.judged.append(Judged(step, event, cause.step_id if cause else "", inherited, outcome, trace))
         return outcome
 

@@ -4,7 +4,7 @@ Steps are judged by `flows.steps`, actions are written by `packs.queue`; this mo
 transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
@@ -15,17 +15,18 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from datastore.lookup import get_value
 from flows import kept
 from flows.document import FlowDocument, Step, parse
 from flows.judging import judge_followers, judge_triggers
 from flows.models import Execution, ExecutionState, Flow, FlowVersion, ReceivedKey
-from flows.steps import Event, Kind, Outcome, PackSeen, evaluate
+from flows.secrecy import read_datastore, without_echo
+from flows.steps import Context, Event, Kind, Outcome, PackSeen, evaluate
 from flyte_site.ids import new_id
 from flyte_site.times import to_text
 from packs import queue
 from packs.models import Action, Pack, State
 from packs.queue import Draft, Finish, Owner
+from packs.sealed import fault
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +60,8 @@ class Attempt:
         return shown | {"steps": [outcome.audit() for outcome in self.outcomes]}
 
 
-def _judge(step: Step, event: Event, inherited: Mapping[str, str], cause: Action | None) -> Outcome:
-    return evaluate(step, event, inherited, get_value)
+def _judge(step: Step, event: Event, inherited: Context, cause: Action | None) -> Outcome:
+    return evaluate(step, event, inherited, read_datastore)
 
 
 @lru_cache(maxsize=COMPILED_FLOWS)
@@ -130,11 +131,12 @@ def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Fini
     """Take a result: finish its action, continue its execution, start the flows that listen to it – or nothing at all.
 
     `attempt` says which take of the action it is the result of. None where there is no such action. When this returns,
-    all that the result causes is committed.
+    all that the result causes is committed. What the result repeats of the action's secrets is masked for everybody.
     """
-    action = Action.objects.filter(id=action_id).only("correlation_id", "state").first()
+    action = Action.objects.filter(id=action_id).only("correlation_id", "state", "secrets").first()
     if action is None:
         return None
+    event = without_echo(action, event)
     attempts = try_triggers(event) if action.state == State.PENDING else []
     with transaction.atomic():
         execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
@@ -176,8 +178,9 @@ def _lease_event(action: Action) -> Event:
     now = timezone.now()
     holder = Pack.objects.filter(identity=action.holder).first()
     pack = PackSeen(action.holder, action.pack_name, holder.labels if holder else action.pack_labels)
+    unreadable = fault(action)
     payload = {
-        "reason": "lease expired",
+        "reason": f"its secrets can't be read: {unreadable}" if unreadable else "lease expired",
         "command": action.name,
         "packId": action.holder,
         "attempt": action.attempt,

@@ -11,11 +11,14 @@ from typing import Any
 from django.utils import timezone
 
 from flows.document import FlowDocument, Step
-from flows.steps import Event, Outcome, PackSeen, listens
+from flows.lang import Secret
+from flows.secrecy import context_of
+from flows.steps import Context, Event, Kind, Outcome, PackSeen, listens
+from flyte_site.encryption import UnreadableError
 from flyte_site.times import from_text
 from packs.models import Action
 
-Judge = Callable[[Step, Event, Mapping[str, str], Action | None], Outcome]
+Judge = Callable[[Step, Event, Context, Action | None], Outcome]
 """What comes of a step for an event, with the context that it inherits, as `steps.evaluate` says. The action is the one
 whose result the event is; None for a trigger's event."""
 
@@ -38,7 +41,12 @@ def judge_followers(
         if cause is None:
             continue
         seen = event if cause.id == action.id else event_of(cause.result)
-        outcome = judge(step, seen, _inherited(actions, cause), cause)
+        try:
+            inherited = _inherited(actions, cause)
+        except UnreadableError as error:
+            outcomes.append(_unreadable(step, error))
+            continue
+        outcome = judge(step, seen, inherited, cause)
         if outcome.draft:
             outcome = replace(outcome, draft=replace(outcome.draft, triggered_by=cause.id))
         outcomes.append(outcome)
@@ -64,13 +72,21 @@ def _finish_order(action: Action) -> tuple[datetime, str]:
     return action.finished_at or timezone.now(), action.id
 
 
-def _inherited(actions: Iterable[Action], cause: Action) -> dict[str, str]:
-    """The contexts of the finished actions in the order of finishing, that of the cause laid on last."""
-    merged: dict[str, str] = {}
+def _inherited(actions: Iterable[Action], cause: Action) -> Context:
+    """The contexts of the finished actions in the order of finishing, that of the cause laid on last.
+
+    Raises `UnreadableError` where it has a secret that can't be read.
+    """
+    merged: dict[str, str | Secret] = {}
     for action in sorted((one for one in actions if one.finished and one.id != cause.id), key=_finish_order):
-        merged |= action.context
-    merged |= cause.context
+        merged |= context_of(action)
+    merged |= context_of(cause)
     return merged
+
+
+def _unreadable(step: Step, error: UnreadableError) -> Outcome:
+    message = f"a secret of the context that it inherits can't be read: {error}"
+    return Outcome(step.id, Kind.ERROR, message=message, path=f"{step.path}.context")
 
 
 def event_of(result: Mapping[str, Any]) -> Event:

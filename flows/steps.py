@@ -4,7 +4,7 @@ The real run, the dry run and the tests share it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,16 +12,18 @@ from enum import StrEnum
 from typing import Any
 
 from flows.document import FALSE, TRUE, Step
-from flows.lang import Evaluation, Template, TemplateError
+from flows.lang import HIDDEN, Evaluation, Secret, Template, TemplateError
 from flyte_site.masking import MASK, is_secret, masked_text
 from flyte_site.times import to_text
 from packs.models import label_key
 from packs.queue import Draft
+from packs.sealed import Place, Secrets
 
 MAX_LABEL_KEY = 1000
 MAX_SEEN_CHARACTERS = 200
 
 Datastore = Callable[[str], object]
+Context = Mapping[str, str | Secret]
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ def listens(step: Step, event: Event) -> bool:
 class Trace:
     """What the parts of a step came to, as far as it was judged; None is what was not reached.
 
-    In `context` and `input` a text that could not be rendered is None, and `errors` say why, the first one first.
-    `saw` has what the criteria looked up, each value as JSON, cut and masked.
+    In `context` and `input` a text that could not be rendered is None, and `errors` say why, the first one first; what
+    was drawn from a secret is masked. `saw` has what the criteria looked up, each value as JSON, cut and masked.
     """
 
     context: dict[str, Any] | None = None
@@ -119,15 +121,15 @@ class Trace:
     errors: list[TemplateError] = field(default_factory=list)
 
 
-def evaluate(
-    step: Step, event: Event, inherited: Mapping[str, str], datastore: Datastore, trace: Trace | None = None
-) -> Outcome:
+def evaluate(step: Step, event: Event, inherited: Context, datastore: Datastore, trace: Trace | None = None) -> Outcome:
     """Context, then labels, then criteria, then the command, each seeing what came before it.
 
-    `inherited` is the context that the execution has so far. `datastore(key)` raises `LookupError`. A `trace` is told
-    what each part came to; that takes longer, and changes nothing about the outcome.
+    `inherited` is the context that the execution has so far. `datastore(key)` raises `LookupError`, and gives a
+    `Secret` where nobody may be shown the value. A `trace` is told what each part came to; that takes longer, and
+    changes nothing about the outcome.
     """
-    evaluation = Evaluation({"Event": event.variables(), "Context": dict(inherited)}, datastore)
+    evaluation = Evaluation({"Event": event.variables()}, datastore)
+    evaluation.see_context(inherited)
     if trace:
         evaluation.errors = trace.errors
     try:
@@ -140,42 +142,102 @@ def evaluate(
         )
 
 
-def _evaluate(step: Step, event: Event, inherited: Mapping[str, str], evaluation: Evaluation, trace: Trace) -> Outcome:
-    own = trace.context = step.context.resolve(evaluation)
+def _evaluate(step: Step, event: Event, inherited: Context, evaluation: Evaluation, trace: Trace) -> Outcome:
+    own = step.context.resolve(evaluation)
+    trace.context = _shown(own, evaluation)
     _stop_at_errors(evaluation)
     context = {**inherited, **own}
-    evaluation.variables["Context"] = context
-    wanted = trace.wanted = step.event.pack_labels.resolve(evaluation)
+    evaluation.see_context(context)
+    wanted = step.event.pack_labels.resolve(evaluation)
+    trace.wanted = _shown(wanted, evaluation)
     _stop_at_errors(evaluation)
+    if name := _secret_label(wanted):
+        return _secret_in_labels(step, f"{step.path}.event.packLabels.{name}")
     if not wanted.items() <= event.pack.labels.items():
         details = {"wanted": wanted, "had": dict(event.pack.labels)}
         return Outcome(step.id, Kind.LABELS, message="the pack lacks labels that the step asks for", details=details)
     if step.criteria is not None:
         watching = evaluation.errors is not None
-        verdict = trace.verdict = _verdict(step.criteria, f"{step.path}.criteria", evaluation, watching)
+        verdict = _verdict(step.criteria, f"{step.path}.criteria", evaluation, watching)
+        if evaluation.drawn.any and verdict not in TRUE | FALSE:
+            verdict = MASK
+        trace.verdict = verdict
         trace.saw = _seen(evaluation)
         if verdict not in TRUE:
             return _refused(step, verdict, trace.saw if watching else _look_again(step.criteria, evaluation))
-    labels = trace.pack_labels = step.command.pack_labels.resolve(evaluation)
+    labels = step.command.pack_labels.resolve(evaluation)
+    trace.pack_labels = _shown(labels, evaluation)
     _stop_at_errors(evaluation)
+    if name := _secret_label(labels):
+        return _secret_in_labels(step, f"{step.path}.command.packLabels.{name}")
     if len(label_key(labels)) > MAX_LABEL_KEY:
         message = f"the labels have more than {MAX_LABEL_KEY} characters"
         return Outcome(step.id, Kind.ERROR, message=message, path=f"{step.path}.command.packLabels")
-    given = trace.input = step.command.input.resolve(evaluation)
+    given = step.command.input.resolve(evaluation)
+    trace.input = _shown(given, evaluation)
     _stop_at_errors(evaluation)
     draft = Draft(
         step_id=step.id,
         pack_name=step.command.pack_name,
         pack_labels=labels,
         name=step.command.name,
-        input=given,
-        context=context,
+        input=trace.input,
+        context=_shown(context, evaluation),
+        secrets=_secrets(given, context, evaluation),
         trigger=event.audit(),
         timeout=step.command.timeout,
         retries=step.command.retries,
         backoff=step.command.backoff,
     )
     return Outcome(step.id, Kind.FIRED, draft=draft)
+
+
+def _shown(value: Any, evaluation: Evaluation) -> Any:
+    """What templates gave, with a mask in place of each secret."""
+    return without_secrets(value) if evaluation.secrets or evaluation.drawn.ever else value
+
+
+def without_secrets(value: Any) -> Any:
+    """A JSON value with a mask in place of each `Secret`."""
+    if isinstance(value, Mapping):
+        return {key: without_secrets(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(each) for each in value]
+    return MASK if isinstance(value, Secret) else value
+
+
+def _secrets(given: Any, context: Context, evaluation: Evaluation) -> Secrets | None:
+    """The secrets of an action with this input and context; None where there are none."""
+    if not evaluation.secrets and not evaluation.drawn.ever:
+        return None
+    own = [*_places(given, [])]
+    named = {name: value for name, value in context.items() if isinstance(value, Secret)}
+    sources = dict.fromkeys(
+        source for secret in [*(secret for _, secret in own), *named.values()] for source in secret.sources
+    )
+    if not own and not named:
+        return None
+    texts = {name: str(secret.value) for name, secret in named.items()}
+    return Secrets([(place, str(secret.value)) for place, secret in own], texts, list(sources))
+
+
+def _places(value: Any, place: Place) -> Iterator[tuple[Place, Secret]]:
+    if isinstance(value, Secret):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _places(each, [*place, key])
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _places(each, [*place, index])
+
+
+def _secret_label(labels: Mapping[str, Any]) -> str:
+    return next((name for name, value in labels.items() if isinstance(value, Secret)), "")
+
+
+def _secret_in_labels(step: Step, path: str) -> Outcome:
+    return Outcome(step.id, Kind.ERROR, message="a label is shown to everybody, and must not read a secret", path=path)
 
 
 def _stop_at_errors(evaluation: Evaluation) -> None:
@@ -205,7 +267,7 @@ def _look_again(criteria: Template, evaluation: Evaluation) -> dict[str, str]:
 def _seen(evaluation: Evaluation) -> dict[str, str]:
     return {
         name[:MAX_SEEN_CHARACTERS]: json.dumps(MASK, ensure_ascii=False)
-        if value is not None and is_secret(name)
+        if value is HIDDEN or (value is not None and is_secret(name))
         else masked_text(value, MAX_SEEN_CHARACTERS)
         for name, value in evaluation.seen.items()
     }

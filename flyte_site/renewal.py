@@ -35,13 +35,14 @@ def renew_rows(rows: "QuerySet[Any]", field: str, *, dry_run: bool, size: int = 
         found = [(pk, bytes(token)) for pk, token in following.order_by("pk").values_list("pk", field)[:size]]
         if not found:
             return
-        yield sum((_renew(rows.filter(pk=pk), field, token, dry_run) for pk, token in found), Renewed())
+        yield sum((renew_row(rows.filter(pk=pk), field, token, dry_run=dry_run) for pk, token in found), Renewed())
         last = found[-1][0]
         # As long as it took others have their turn: SQLite lets one write at a time.
         time.sleep(min(time.monotonic() - began, MOST_PAUSE_SECONDS))
 
 
-def _renew(row: "QuerySet[Any]", field: str, token: bytes, dry_run: bool) -> Renewed:
+def renew_row(row: "QuerySet[Any]", field: str, token: bytes, *, dry_run: bool) -> Renewed:
+    """Encrypt the field of the one row anew, if it still holds the token."""
     try:
         fresh = renewed(token)
     except UnreadableError:

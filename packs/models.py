@@ -88,6 +88,7 @@ FINISHED = (State.SUCCESS, State.FATAL)
 class Action(models.Model):
     """One command for some pack: queued, taken, done. Knows nothing of flows but plain values.
 
+    `secrets` are the texts of input and context that only the taker may see, encrypted; in their places stands a mask.
     `timeout` and `backoff` are in seconds. `attempt` counts the takes; `history` has what became of each that did not
     end the action, and results that came too late.
     """
@@ -104,6 +105,7 @@ class Action(models.Model):
     name = models.CharField(max_length=255)
     input = JSONText(null=True)
     context = JSONText(default=dict)
+    secrets = models.BinaryField(null=True)
     trigger = JSONText()
     triggered_by = models.CharField(max_length=24, blank=True, default="")
 
@@ -138,6 +140,7 @@ class Action(models.Model):
                 fields=["pack_name", "label_key", "ready_at", "id"], condition=Q(waiting=True), name="waiting_actions"
             ),
             models.Index(fields=["lease_ends_at"], condition=Q(lease_ends_at__isnull=False), name="leased_actions"),
+            models.Index(fields=["id"], condition=Q(secrets__isnull=False), name="actions_with_secrets"),
             models.Index(fields=["pack_name", "id"], name="actions_by_pack"),
             models.Index(fields=["name", "id"], name="actions_by_command"),
             models.Index(fields=["step_id", "id"], name="actions_by_step"),

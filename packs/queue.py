@@ -6,19 +6,25 @@ It knows packs and actions, not flows. Callers hold the lock of the execution th
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from flyte_site.ids import new_id
+from flyte_site.renewal import Renewed, renew_rows
 from flyte_site.times import to_text
 from packs.models import Action, Pack, State, label_key
+from packs.sealed import Secrets, fault, seal
 from packs.waiting import announce
+
+log = structlog.get_logger(__name__)
 
 # Read at once, so that a taker that loses races need not ask again each time.
 CANDIDATES = 20
@@ -44,7 +50,7 @@ _WAITING_LABEL_KEYS = """
 
 @dataclass(frozen=True)
 class Draft:
-    """An action that a step asks for, not queued yet."""
+    """An action that a step asks for, not queued yet. In the places of `secrets` its input and context have a mask."""
 
     step_id: str
     pack_name: str
@@ -53,6 +59,7 @@ class Draft:
     input: Any
     context: dict[str, str]
     trigger: dict[str, Any]
+    secrets: Secrets | None = None
     triggered_by: str = ""
     timeout: int | None = None
     retries: int = 0
@@ -86,8 +93,10 @@ def enqueue(owner: Owner, drafts: Iterable[Draft], now: datetime) -> list[Action
 
 
 def drafted(owner: Owner, draft: Draft, now: datetime) -> Action:
-    """The action that a draft is to be, not queued and not saved."""
+    """The action that a draft is to be, not queued and not saved. Raises `NoKeysError` where it has secrets."""
+    action_id = new_id()
     return Action(
+        id=action_id,
         correlation_id=owner.correlation_id,
         flow_name=owner.flow_name,
         flow_uuid=owner.flow_uuid,
@@ -98,6 +107,7 @@ def drafted(owner: Owner, draft: Draft, now: datetime) -> Action:
         name=draft.name,
         input=draft.input,
         context=draft.context,
+        secrets=seal(action_id, draft.secrets) if draft.secrets else None,
         trigger=draft.trigger,
         triggered_by=draft.triggered_by,
         timeout=draft.timeout,
@@ -117,9 +127,19 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     while ids := _oldest_waiting(pack, list(command_names)):
         for action_id in ids:
             action = Action.objects.filter(id=action_id).first()
-            if action and action.waiting and _claim(action, pack):
+            if action and action.waiting and _claim(action, pack) and not _given_up(action):
                 return action
     return None
+
+
+def _given_up(action: Action) -> bool:
+    """Whether a claimed action's secrets can't be read: then its lease ends at once, and that ends its attempt."""
+    reason = fault(action)
+    if reason:
+        log.error("secrets_unreadable", action=action.id, reason=reason)
+        mine = Action.objects.filter(id=action.id, state=State.PENDING, attempt=action.attempt)
+        mine.update(lease_ends_at=timezone.now())
+    return bool(reason)
 
 
 def _oldest_waiting(pack: Pack, command_names: list[str]) -> list[str]:
@@ -249,6 +269,11 @@ def cancel(action: Action, now: datetime) -> None:
     if action.state in (State.NEW, State.PENDING):
         action.finished_at = now
         _enter(action, State.CANCELLED, now)
+
+
+def renew_secrets(*, dry_run: bool) -> Iterator[Renewed]:
+    """Encrypt actions' secrets with the first key, where they are not. Raises `NoKeysError`."""
+    return renew_rows(Action.objects.filter(secrets__isnull=False), "secrets", dry_run=dry_run)
 
 
 def _enter(action: Action, state: State, now: datetime) -> None:

@@ -12,6 +12,7 @@ from flyte_site.rest.links import Links
 from flyte_site.times import to_text
 from packs import queue
 from packs.models import Action, Pack, pack_id
+from packs.sealed import whole_input
 
 MAX_IDENTITY = 512
 RESERVED_RELS = ("self", "up")
@@ -154,9 +155,9 @@ def _command(command: Mapping[str, Any], place: tuple[str, ...], links: Links) -
 
 
 def taken(action: Action, pack: Pack, links: Links) -> dict[str, Any]:
-    """`TakenAction` of an action that `pack` has just taken."""
+    """`TakenAction` of an action that `pack` has just taken: the one place where its secrets are told."""
     result = links.documented("#/actionResult", *_place(action, pack, "result"), query=_attempt(action))
-    return {"command": action.name, "input": action.input, "links": [result]}
+    return {"command": action.name, "input": whole_input(action), "links": [result]}
 
 
 def lease(action: Action, pack: Pack, links: Links) -> dict[str, str]:

@@ -21,14 +21,14 @@ MAX_FUNCTION_LINES = 80
 ROOMS = (
     ("flyte_site", "ids times fields slices environment secret_key encryption logs"),
     ("flyte_site", "auth.patterns auth.policy auth.roles auth.callers"),
-    ("flyte_site", "settings renewal masking models changes periodic rest console.paths auth console templatetags"),
-    ("flyte_site", "admin"),
+    ("flyte_site", "settings renewal masking echoes models changes periodic rest console.paths auth console"),
+    ("flyte_site", "templatetags admin"),
     ("datastore", "models lookup content saving serializers api forms admin apps"),
     (
         "packs",
         "models wakeups waiting sealed queue orphans registry serializers api webapi tasks admin management apps",
     ),
-    ("flows", "lang cases document drawing models saving secrecy steps judging kept engine dry_run control reasons"),
+    ("flows", "lang cases document drawing models saving steps secrecy judging kept engine dry_run control reasons"),
     ("flows", "serializers trying version_api api tasks expiry checking comparison completion"),
     ("flows", "forms pages admin management apps"),
     (

@@ -14,18 +14,22 @@ The reference is docs/reference/templates.md.
 
 from flows.lang.documents import CompiledValue, compile_value
 from flows.lang.errors import TemplateError, TemplateWarning
-from flows.lang.evaluation import Evaluation
+from flows.lang.evaluation import HIDDEN, Evaluation
 from flows.lang.limits import DEFAULT_LIMITS, Limits
+from flows.lang.secrecy import Secret, secret_of
 from flows.lang.templates import Template, compile_template
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "HIDDEN",
     "CompiledValue",
     "Evaluation",
     "Limits",
+    "Secret",
     "Template",
     "TemplateError",
     "TemplateWarning",
     "compile_template",
     "compile_value",
+    "secret_of",
 ]

@@ -28,6 +28,8 @@ class CompiledValue:
     def resolve(self, evaluation: Evaluation) -> Json:
         """The value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
 
+        A string that has read a secret is a `Secret`.
+
         Where the evaluation has a list for `errors`, they go there, and what has one is null.
         """
         return self._resolve(evaluation)
@@ -80,7 +82,7 @@ class _Compiler:
 def _rendered(template: Template, path: str) -> Resolve:
     def resolve(evaluation: Evaluation) -> Json:
         try:
-            return template.render(evaluation)
+            return evaluation.drawn.kept(template.render(evaluation))
         except TemplateError as error:
             error.path = path
             if evaluation.errors is None:

@@ -56,6 +56,11 @@ class TemplateError(Exception):
         self.suggestion = suggestion
         self.path = path
 
+    def without_values(self) -> "TemplateError":
+        """The same error without what the template was working on: it has read a secret."""
+        message = "this fails, and has read a secret, so that what is wrong can't be told"
+        return TemplateError(message, self.line, self.column, self.excerpt, None, self.path)
+
     def __str__(self) -> str:
         where = f"line {self.line}, column {self.column}"
         hint = f" (did you mean '{self.suggestion}'?)" if self.suggestion else ""

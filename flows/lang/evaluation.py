@@ -1,11 +1,12 @@
 """What the templates of one step share while they are rendered: variables, the datastore, and one budget."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flows.lang.errors import RefusedError, SourceError, TemplateError
 from flows.lang.limits import DEFAULT_LIMITS, Limits
+from flows.lang.secrecy import Drawn, Secret
 from flows.lang.values import ForLoop, as_record
 
 # A text or list of less is not worth charging for.
@@ -13,20 +14,23 @@ CHEAP = 256
 # Between two looks at the clock.
 WORK_PER_LOOK = 2_000
 MAX_SEEN = 20
+# What stands for a value that was looked up after a secret.
+HIDDEN = Secret(None, ())
 
 
 class Evaluation:
     """One evaluation of a step: pass the same object to every template of the step.
 
     variables: what templates see by name; a plain dict that may be changed between renders. datastore: called at most
-    once a key; raises LookupError(message) where the key is missing or cannot be read. seen: what watched templates
-    looked up, and its value. errors: None, or a list that takes the errors of a value's texts, so that the others are
-    rendered all the same.
+    once a key; gives a Secret where nobody may be shown the value, raises LookupError(message) where the key is missing
+    or cannot be read. secrets: the context's values that are secret. drawn: what templates have read of secrets. seen:
+    what watched templates looked up, and its value, or HIDDEN. errors: None, or a list that takes the errors of a
+    value's texts, so that the others are rendered all the same.
     """
 
     __slots__ = (
         "_checkpoint", "_datastore", "_event", "_missing", "_record", "_seconds", "_started", "_stored",
-        "calls", "errors", "limits", "output", "seen", "turns", "variables", "work",
+        "calls", "drawn", "errors", "limits", "output", "secrets", "seen", "turns", "variables", "work",
     )  # fmt: skip
 
     def __init__(
@@ -45,10 +49,19 @@ class Evaluation:
         self._record: object = None
         self.seen: dict[str, object] = {}
         self.errors: list[TemplateError] | None = None
+        self.drawn = Drawn()
+        self.secrets: dict[str, Secret] = {}
+
+    def see_context(self, context: Mapping[str, str | Secret]) -> None:
+        """`Context` is this from now on."""
+        self.secrets = {name: value for name, value in context.items() if isinstance(value, Secret)}
+        plain = {name: value.value if isinstance(value, Secret) else value for name, value in context.items()}
+        self.variables["Context"] = plain
 
     def start(self) -> None:
         """The clock runs: a template is being rendered. The event may have been changed since the last one."""
         self._record = None
+        self.drawn.any = False
         self._started = time.monotonic()
 
     def stop(self, printed: int) -> None:
@@ -102,12 +115,27 @@ class Evaluation:
             except LookupError as error:
                 self._missing[key] = str(error.args[0]) if error.args else f"datastore item '{key}' cannot be read"
                 raise LookupError(self._missing[key]) from None
-        return self._stored[key]
+        found = self._stored[key]
+        if isinstance(found, Secret):
+            self.drawn.note(found)
+            return found.value
+        return found
+
+    def draw_context(self, name: str | int | None) -> None:
+        """A template reads the context's value of this name, or all of it."""
+        if name is None:
+            for secret in self.secrets.values():
+                self.drawn.note(secret)
+        elif isinstance(name, str) and name in self.secrets:
+            self.drawn.note(self.secrets[name])
 
     def saw(self, source: str, value: object) -> None:
-        """A watched template looked something up; what it looks up first is kept."""
+        """A watched template looked something up; what it looks up first is kept.
+
+        Once it has read a secret, whatever it looks up may have some of it.
+        """
         if len(self.seen) < MAX_SEEN:
-            self.seen.setdefault(source, value)
+            self.seen.setdefault(source, HIDDEN if self.drawn.any else value)
 
     def event(self) -> object:
         """The variable `Event` as a record."""

@@ -75,6 +75,8 @@ def root(name: str) -> Callable[[Scope], object]:
     """Reads the variable `name`: what a tag set comes first, then what the template was given."""
     if name == "Event":
         return _event
+    if name == "Context":
+        return _context(None)
 
     def read(scope: Scope) -> object:
         private = scope.private
@@ -93,9 +95,24 @@ def _event(scope: Scope) -> object:
     return evaluation.event() if scope.public is evaluation.variables else scope.public.get("Event")
 
 
+def _context(key: str | int | None) -> Callable[[Scope], object]:
+    """Reads `Context` on the way to its value under a key (None: for all of it), noting that if it is secret."""
+
+    def read(scope: Scope) -> object:
+        private = scope.private
+        if private and "Context" in private:
+            return private["Context"]
+        evaluation = scope.evaluation
+        if evaluation.secrets:
+            evaluation.draw_context(key)
+        return scope.public.get("Context")
+
+    return read
+
+
 def path_reader(name: str, keys: Sequence[str | int]) -> Callable[[Scope], object]:
     """Reads `name.key.key…`; the common case of only maps in between is the short one."""
-    read = root(name)
+    read = _context(keys[0]) if name == "Context" else root(name)
     if len(keys) == 1:
         only = keys[0]
 

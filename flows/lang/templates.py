@@ -38,14 +38,22 @@ class Template:
         self._constant = "{" not in source
 
     def render(self, evaluation: Evaluation) -> str:
-        """The text for the evaluation's variables. Raises TemplateError."""
+        """The text for the evaluation's variables. Raises TemplateError.
+
+        `evaluation.drawn.any` then says whether it has read a secret.
+        """
         if self._constant:
+            evaluation.drawn.any = False
             return self.source
         evaluation.start()
         printed = 0
         try:
             result = self._write_in(Scope(evaluation, evaluation.variables))
             printed = len(result)
+        except TemplateError as error:
+            if not evaluation.drawn.any:
+                raise
+            raise error.without_values() from None
         finally:
             evaluation.calls = 0
             evaluation.stop(printed)

@@ -6,16 +6,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from datastore.lookup import get_value
 from flows.cases import CaseError, answer, event_variables, read_cases, read_json, resolve, to_line, with_times
 from flows.lang import Evaluation, TemplateError
+from flows.secrecy import read_datastore
+from flows.steps import without_secrets
 
 
 class Command(BaseCommand):
     """Tries one template, or a file of them."""
 
     help = (
-        "Print what a template yields for an event and a context, with the items of this server's datastore; or, with "
+        "Print what a template yields for an event and a context, with the items of this server's datastore, masked "
+        "where it has read a secret one; or, with "
         '--cases, a line of JSON for each case of a file: {"ok": …} or {"error": …}.'
     )
 
@@ -49,9 +51,9 @@ class Command(BaseCommand):
         seen = event_variables(read_json(event)) if event else event_variables({})
         variables = with_times({"Event": seen, "Context": read_json(context) if context else {}})
         try:
-            value, warnings = resolve(template, Evaluation(variables, get_value))
+            value, warnings = resolve(template, Evaluation(variables, read_datastore))
         except TemplateError as error:
             raise CommandError(str(error)) from None
         for warning in warnings:
             self.stderr.write(f"warning: line {warning.line}, column {warning.column}: {warning.message}")
-        self.stdout.write(value)
+        self.stdout.write(without_secrets(value))

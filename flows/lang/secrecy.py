@@ -1,0 +1,59 @@
+"""What nobody is to be shown: values that the datastore keeps secret, and every text that is drawn from one."""
+
+from collections.abc import Iterator
+
+
+class Secret:
+    """A secret value. sources: texts that it is, has in it, or was drawn from; wherever they turn up, it leaks.
+
+    It is no text, and prints as nothing of itself, so that nobody shows it by mistake.
+    """
+
+    __slots__ = ("sources", "value")
+
+    def __init__(self, value: object, sources: tuple[str, ...]) -> None:
+        self.value = value
+        self.sources = sources
+
+    def __repr__(self) -> str:
+        return "Secret()"
+
+
+def secret_of(value: object) -> Secret:
+    """A JSON value of the datastore as a secret; its sources are the texts and numbers in it."""
+    return Secret(value, tuple(dict.fromkeys(_texts(value))))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+class Drawn:
+    """What the template that is being rendered has drawn from secrets: anything, and of which sources; and whether any
+    of the evaluation's ever did."""
+
+    __slots__ = ("any", "ever", "sources")
+
+    def __init__(self) -> None:
+        self.any = self.ever = False
+        self.sources: dict[str, None] = {}
+
+    def note(self, secret: Secret) -> None:
+        """The template reads the secret: whatever comes of it from now on may have some of it."""
+        if not self.any:
+            self.any = self.ever = True
+            self.sources = {}
+        self.sources.update(dict.fromkeys(secret.sources))
+
+    def kept(self, text: str) -> str | Secret:
+        """What the template has printed: a secret if it has read one."""
+        return Secret(text, tuple({**self.sources, text: None})) if self.any else text

@@ -1,0 +1,310 @@
+"""What templates draw from a secret reaches the pack that takes the action, and nobody else."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client, override_settings
+
+from datastore.models import Item
+from flows import control, tasks
+from flows.models import Event, ExecutionState
+from flyte_site.masking import MASK
+from flyte_site.renewal import Renewed, renew_row
+from packs.models import Action, State
+from packs.sealed import whole_input
+from tests.flows import builders as b
+from tests.secrets import FIRST, SECOND, put_secret
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+CANARY = "canary-60221"
+READ = "{{ datastore('token') }}"
+
+
+@pytest.fixture(autouse=True)
+def keys() -> Iterator[None]:
+    with override_settings(FLYTE_ENCRYPTION_KEYS=FIRST):
+        put_secret("token", CANARY)
+        yield
+
+
+def command(given: Any, **options: Any) -> dict[str, Any]:
+    return {"packName": "Wrk", "name": "Do", "input": given, **options}
+
+
+def taken(client: Client, pack: str = "Wrk") -> Any:
+    """The input of the next action, as the pack that takes it gets it."""
+    answer = client.post(f"/v1/packs/{pack}/actions/take")
+    assert answer.status_code == 200, answer.content
+    return json.loads(answer.content)["input"]
+
+
+def step_of(step_id: str) -> Action:
+    return Action.objects.get(step_id=step_id)
+
+
+def assert_nowhere(secret: str = CANARY) -> None:
+    """No column of any row has the text."""
+    for table in connection.introspection.table_names():
+        with connection.cursor() as cursor:
+            cursor.execute(f'SELECT * FROM "{table}"')
+            for row in cursor.fetchall():
+                for value in row:
+                    plain = bytes(value) if isinstance(value, memoryview | bytes) else str(value).encode()
+                    assert secret.encode() not in plain, (table, row)
+
+
+def test_a_text_that_reads_a_secret_is_masked_whole_and_the_taker_gets_it(client: Client) -> None:
+    source = b.pack("Src")
+    b.pack("Wrk")
+    given = {"auth": f"Bearer {READ}", "list": ["plain", READ, 5], "room": "{{ Event.Payload.room }}"}
+    b.save(b.step(id="a", command=command(given)))
+    b.tell(source, payload={"room": "ops"})
+    assert step_of("a").input == {"auth": MASK, "list": ["plain", MASK, 5], "room": "ops"}
+    assert_nowhere()
+    whole = {"auth": f"Bearer {CANARY}", "list": ["plain", CANARY, 5], "room": "ops"}
+    assert taken(client) == whole
+    assert step_of("a").input["auth"] == MASK
+
+
+def test_an_input_that_is_one_secret_text_is_masked_too(client: Client) -> None:
+    source = b.pack("Src")
+    b.pack("Wrk")
+    b.save(b.step(id="a", command=command(READ)))
+    b.tell(source)
+    assert step_of("a").input == MASK
+    assert taken(client) == CANARY
+
+
+def test_a_secret_goes_on_through_the_context_and_its_name_stays_secret(client: Client) -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(
+        b.step(id="a", context={"Auth": f"Bearer {READ}", "Room": "ops"}, command=command("{{ Context.Room }}")),
+        b.follower("a", id="b", context={"Both": "{{ Context.Auth }}!"}, command=command("{{ Context.Room }}")),
+        b.follower(
+            "b", id="c", context={"Auth": "open"}, command=command(["{{ Context.Both }}", "{{ Context.Auth }}"])
+        ),
+    )
+    b.tell(source)
+    assert b.work(worker).input == "ops"
+    assert step_of("a").context == {"Auth": MASK, "Room": "ops"}
+    assert step_of("b").context == {"Auth": MASK, "Room": "ops", "Both": MASK}
+    b.work(worker)
+    assert step_of("c").input == [MASK, "open"]
+    assert step_of("c").context == {"Auth": "open", "Room": "ops", "Both": MASK}
+    assert taken(client) == [f"Bearer {CANARY}!", "open"]
+    assert_nowhere()
+
+
+def test_a_result_that_repeats_the_secret_is_masked_before_anybody_hears_it() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(
+        b.step(id="a", command=command(f"Bearer {READ}")),
+        b.follower("a", id="b", command=command("{{ Event.Payload.out }}")),
+    )
+    b.save(b.step(event={"packName": "Wrk", "name": "Done"}, command=command("{{ Event.Payload.out }}")), name="other")
+    b.tell(source)
+    b.work(worker, payload={"out": f"curl -H '{CANARY}' failed"})
+    masked = f"curl -H '{MASK}' failed"
+    assert step_of("a").result["payload"] == {"out": masked}
+    assert (step_of("b").input, step_of("step-1").input) == (masked, masked)
+    assert Event.objects.filter(name="Done").get().payload == {"out": masked}
+    assert_nowhere()
+
+
+def test_a_result_sent_twice_is_the_same_though_it_was_masked() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(READ)))
+    b.tell(source)
+    action = b.take(worker)
+    finishes = [b.give(worker, action, payload=f"said {CANARY}") for _ in range(2)]
+    assert [finish.value for finish in finishes if finish] == ["counted", "repeated"]
+    assert_nowhere()
+
+
+def test_earlier_attempts_and_late_results_are_masked_and_a_retry_has_the_secret_again(client: Client) -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(READ, retries=1)))
+    b.tell(source)
+    action = b.take(worker)
+    b.give(worker, action, "FATAL", CANARY)
+    assert taken(client) == CANARY
+    b.give(worker, action, "Done", {"late": CANARY})
+    b.give(worker, step_of("a"), "FATAL", CANARY)
+    assert control.retry(b.only_execution().id, "a")
+    assert taken(client) == CANARY
+    assert len(step_of("a").history) >= 2
+    assert_nowhere()
+
+
+def test_a_replay_reads_the_secret_anew(client: Client) -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a", command=command(READ)))
+    b.tell(source)
+    b.work(worker)
+    put_secret("token", "another-secret")
+    control.replay(b.only_execution().id)
+    assert taken(client) == "another-secret"
+    assert_nowhere()
+
+
+@pytest.mark.parametrize("place", ["event", "command"])
+def test_labels_may_not_read_secrets(place: str) -> None:
+    source = b.pack("Src")
+    step = b.step(id="a")
+    step[place] = {**step[place], "packLabels": {"env": READ}}
+    b.save(step)
+    b.tell(source)
+    assert not Action.objects.exists()
+    outcome = Event.objects.get().outcomes[0]["steps"][0]
+    assert (outcome["outcome"], outcome["path"]) == ("error", f"steps[0].{place}.packLabels.env")
+    assert "must not read a secret" in outcome["message"]
+    assert_nowhere()
+
+
+@pytest.mark.parametrize(
+    ("criteria", "outcome"),
+    [
+        (f"{{{{ datastore('token') == '{CANARY[:3]}' }}}}", "criteria"),
+        (READ, "criteria"),
+        ("{{ unmarshalJson(datastore('token')) }}", "error"),
+        ("{{ datastore(datastore('token')) }}", "error"),
+        ("{{ datastore('token')|length > 3 }}", "fired"),
+    ],
+)
+def test_criteria_may_read_secrets_and_tell_nothing_but_their_verdict(criteria: str, outcome: str) -> None:
+    source = b.pack("Src")
+    b.save(b.step(criteria=criteria))
+    b.tell(source)
+    (told,) = Event.objects.get().outcomes[0]["steps"]
+    assert told["outcome"] == outcome
+    assert_nowhere()
+
+
+def test_a_flow_that_only_judges_by_a_secret_keeps_nothing_of_it() -> None:
+    source = b.pack("Src")
+    b.save(b.step(id="a", criteria="{{ datastore('token')|length > 3 }}", command=command("x")))
+    b.tell(source)
+    assert step_of("a").secrets is None
+
+
+def test_the_dry_run_shows_nothing_of_a_secret_and_judges_by_it(client: Client) -> None:
+    flow = b.document(
+        b.step(
+            id="a",
+            context={"T": READ},
+            criteria=f"{{{{ Context.T == '{CANARY}' }}}}",
+            command=command({"t": READ, "u": "{{ Event.Payload }}"}),
+        ),
+        b.follower("a", id="b", criteria="{{ Context.T }}", command=command("{{ Context.T }}")),
+        b.follower("a", id="c", command=command("{{ Context.T }} {{ Event.Payload }}")),
+    )
+    body = {"flow": flow, "event": {"event": "Go"}, "results": {"a": {"event": "Done", "payload": f"x {CANARY}"}}}
+    # The flow itself names the value here, as no flow should.
+    answer = client.post("/v1/flows/dry-run", json.dumps(body), content_type="application/json")
+    steps = {step["stepId"]: step for step in json.loads(answer.content)["steps"]}
+    assert steps["a"]["command"]["input"] == {"t": MASK, "u": ""}
+    assert (steps["a"]["context"], steps["a"]["criteria"]["holds"]) == ({"T": MASK}, True)
+    assert steps["a"]["result"]["payload"] == f"x {MASK}"
+    assert (steps["b"]["outcome"], steps["b"]["criteria"]["verdict"]) == ("criteria", MASK)
+    assert (steps["c"]["command"]["input"], steps["c"]["inherited"]) == (MASK, {"T": MASK})
+    assert answer.content.decode().count(CANARY) == json.dumps(flow["steps"][0]["criteria"]).count(CANARY)
+
+
+def test_a_template_that_is_tried_shows_nothing_of_a_secret() -> None:
+    out = StringIO()
+    call_command("try_template", f"Bearer {READ}", stdout=out)
+    assert out.getvalue() == f"{MASK}\n"
+
+
+@pytest.mark.parametrize(("others", "told"), [("", "has no key"), (SECOND, "FLYTE_ENCRYPTION_KEYS lacks")])
+class TestWithoutTheKey:
+    """The operator has lost a key, or forgotten it on one machine."""
+
+    def test_the_step_that_reads_the_secret_tells_so(self, others: str, told: str) -> None:
+        source = b.pack("Src")
+        b.save(b.step(id="a", command=command({"auth": READ})))
+        with override_settings(FLYTE_ENCRYPTION_KEYS=others):
+            b.tell(source)
+        outcome = Event.objects.get().outcomes[0]["steps"][0]
+        assert (outcome["outcome"], outcome["path"]) == ("error", "steps[0].command.input.auth")
+        assert told in outcome["message"]
+
+    def test_an_action_that_waits_with_a_secret_ends_fatal_and_says_why(
+        self, others: str, told: str, client: Client
+    ) -> None:
+        source = b.pack("Src")
+        b.pack("Wrk")
+        b.save(b.step(id="a", command=command(READ)), b.step(id="plain", command=command("plain")))
+        b.tell(source)
+        with override_settings(FLYTE_ENCRYPTION_KEYS=others):
+            assert taken(client) == "plain"
+            tasks.end_leases()
+        assert step_of("a").state == State.FATAL
+        assert told in step_of("a").result["payload"]["reason"]
+        assert control.retry(b.only_execution().id, "a")
+        assert taken(client) == CANARY
+
+    def test_a_step_that_would_inherit_the_secret_tells_so(self, others: str, told: str) -> None:
+        source, worker = b.pack("Src"), b.pack("Wrk")
+        b.save(b.step(id="a", context={"T": READ}, command=command("x")), b.follower("a", id="b"))
+        b.tell(source)
+        action = b.take(worker)
+        with override_settings(FLYTE_ENCRYPTION_KEYS=others):
+            b.give(worker, action, payload=f"x {CANARY}")
+        (error,) = b.only_execution().errors
+        assert (error["stepId"], error["path"]) == ("b", "steps[1].context")
+        assert told in error["message"]
+        assert step_of("a").result["payload"] == MASK
+        assert b.only_execution().state == ExecutionState.FAILED
+        assert_nowhere()
+
+
+class TestRotation:
+    """`manage.py rotate_encryption_keys`"""
+
+    def run(self, *arguments: str) -> str:
+        out = StringIO()
+        call_command("rotate_encryption_keys", *arguments, stdout=out)
+        return out.getvalue()
+
+    def test_what_an_old_key_encrypted_is_encrypted_with_the_new_one(self, client: Client) -> None:
+        source = b.pack("Src")
+        b.pack("Wrk")
+        b.save(b.step(id="a", command=command(READ)))
+        b.tell(source)
+        Item.objects.create(key="plain", value=b"1", content_type="text/plain")
+        updated = Item.objects.get(key="token").updated_at
+        with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
+            told = "1 of 1 datastore items would be encrypted anew\n1 of 1 actions would be encrypted anew\n"
+            assert self.run("--dry-run") == told
+            assert self.run() == told.replace("would be", "were")
+            assert self.run() == told.replace("would be", "were").replace("1 of", "0 of")
+        with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
+            assert whole_input(step_of("a")) == CANARY
+            assert taken(client) == CANARY
+        assert Item.objects.get(key="token").updated_at == updated
+
+    def test_it_goes_on_where_some_can_not_be_read_and_says_so(self) -> None:
+        with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
+            put_secret("other", "x")
+        out = StringIO()
+        with pytest.raises(Exception, match="some can't be read"):
+            call_command("rotate_encryption_keys", stdout=out)
+        assert "0 of 2 datastore items were encrypted anew, 1 can't be read" in out.getvalue()
+
+    def test_without_keys_it_says_so(self) -> None:
+        with override_settings(FLYTE_ENCRYPTION_KEYS=""), pytest.raises(Exception, match="needs FLYTE_ENCRYPTION_KEYS"):
+            self.run()
+
+    def test_a_value_that_is_put_after_the_old_one_was_read_stays(self) -> None:
+        rows, old = Item.objects.filter(key="token"), bytes(Item.objects.get(key="token").value)
+        with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
+            put_secret("token", "meanwhile")
+            assert renew_row(rows, "value", old, dry_run=False) == Renewed(seen=1)
+            assert Item.objects.get(key="token").plain() == b"meanwhile"

@@ -1,0 +1,160 @@
+"""Every text that has read a secret is one; nothing else is."""
+
+from typing import Any
+
+import pytest
+
+from flows.lang import HIDDEN, Evaluation, Secret, TemplateError, compile_template, compile_value, secret_of
+from tests.lang import recorded
+
+pytestmark = pytest.mark.unit
+
+CANARY = "canary-3141"
+ITEMS: dict[str, Any] = {
+    "secret": secret_of(CANARY),
+    "object": secret_of({"user": "u-12345", "pin": 987654, "on": True, "none": None, "list": ["l-1"]}),
+    "plain": "open",
+}
+
+
+def evaluation(**context: str | Secret) -> Evaluation:
+    def read(key: str) -> object:
+        if key not in ITEMS:
+            raise LookupError(f"the datastore has no item {key!r}")
+        return ITEMS[key]
+
+    found = Evaluation({"Event": {"Payload": {"a": "b"}}}, read)
+    found.see_context(context)
+    return found
+
+
+def resolved(source: Any, **context: str | Secret) -> Any:
+    return compile_value(source, "input", []).resolve(evaluation(**context))
+
+
+CONTEXT: dict[str, str | Secret] = {"token": Secret(CANARY, (CANARY,)), "room": "ops"}
+
+SECRET = [
+    "{{ datastore('secret') }}",
+    "Bearer {{ datastore('secret') }}",
+    "{{ datastore('secret')|length }}",
+    "{% if datastore('secret') == 'x' %}y{% else %}n{% endif %}",
+    "{% set x = datastore('secret') %}{{ 1 }}",
+    "{% for c in datastore('secret') %}{{ c }}{% endfor %}",
+    "{% macro m(x=datastore('secret')) %}{{ x }}{% endmacro %}{{ m() }}",
+    "{{ template('{{ datastore(k) }}', unmarshalJson('{\"k\": \"secret\"}')) }}",
+    "{{ datastore('object').user }}",
+    "{{ datastore('object').on }}",
+    "{{ Context.token }}",
+    "{{ Context.token|first }}",
+    "{{ Context|key:'token' }}",
+    "{{ Context }}",
+    "{% with c=Context %}{{ c.token }}{% endwith %}",
+    "{% for k, v in Context %}{{ v }}{% endfor %}",
+    "{{ template('{{ token }}', Context) }}",
+    "{{ template(Context.token, Event.Payload) }}",
+    "{% if 'token' in Context %}y{% endif %}",
+]
+
+
+@pytest.mark.parametrize("source", SECRET)
+def test_a_text_that_has_read_a_secret_is_one(source: str) -> None:
+    found = resolved(source, **CONTEXT)
+    assert isinstance(found, Secret)
+    assert CANARY not in repr(found) + str(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "plain",
+        "{{ datastore('plain') }}",
+        "{{ Context.room }}",
+        "{{ Event.Payload.a }}",
+        "{% if false %}{{ datastore('secret') }}{% endif %}",
+        "{{ Context.missing }}",
+    ],
+)
+def test_other_texts_are_not_though_their_neighbours_are(source: str) -> None:
+    found = resolved([source, SECRET[0], source, SECRET[10], source], **CONTEXT)
+    assert [isinstance(text, Secret) for text in found] == [False, True, False, True, False]
+    assert found[0] == found[2] == found[4]
+
+
+def test_a_secret_knows_what_it_was_drawn_from() -> None:
+    found = resolved(["Bearer {{ datastore('secret') }}", "{{ datastore('object').user }}"])
+    assert found[0].sources == (CANARY, f"Bearer {CANARY}")
+    assert found[1].sources == ("u-12345", "987654", "l-1")
+    later = resolved("{{ Context.auth }}!", auth=found[0])
+    assert later.sources == (CANARY, f"Bearer {CANARY}", f"Bearer {CANARY}!")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "datastore(datastore('secret'))",
+        "unmarshalJson(datastore('secret'))",
+        "template('{{ ' + datastore('secret') + '|nofilter }}', Context)",
+        "datastore('secret').field",
+        "randomInt(datastore('secret'))",
+        "'x'|match:('(' + datastore('secret'))",
+        "datastore('secret')|matchesCron:'* * * * *'",
+    ],
+)
+def test_an_error_behind_a_secret_tells_its_place_and_no_value(expression: str) -> None:
+    source = f"{{{{ {expression} }}}}"
+    with pytest.raises(TemplateError, match="has read a secret") as raised:
+        compile_template(source).render(evaluation())
+    assert raised.value.line == 1
+    assert CANARY not in str(raised.value)
+
+
+def test_an_error_before_a_secret_tells_all() -> None:
+    with pytest.raises(TemplateError, match="no item 'x'"):
+        compile_template("{{ datastore('x') }}{{ datastore('secret') }}").render(evaluation())
+
+
+def test_what_criteria_look_up_is_hidden_from_the_first_secret_on() -> None:
+    found = evaluation(**CONTEXT)
+    compile_template("{{ Event.Payload.a == 'b' and Context.token == Context.room }}").watched().render(found)
+    assert found.seen["Event.Payload.a"] == "b"
+    assert found.seen["Context.token"] is HIDDEN
+    assert found.seen["Context.room"] is HIDDEN
+
+
+@pytest.mark.parametrize("case", recorded.CASES, ids=str)
+def test_what_a_secret_can_change_is_secret(case: Any) -> None:
+    """Whoever sees all texts that are not secret learns nothing: they are the same for another value."""
+    if not isinstance(case.template, str) or case.shape_only or "random" in case.template:
+        return
+    context = case.variables.get("Context") or {}
+    read = recorded.reader(case.datastore)
+    plain = rendered(case, context, read)
+    for name in context:
+        if rendered(case, {**context, name: "other"}, read) != plain:
+            assert_hidden(rendered(case, {**context, name: secret_of(context[name])}, read), plain)
+    if rendered(case, context, lambda key: another(read(key))) != plain:
+        assert_hidden(rendered(case, context, lambda key: secret_of(read(key))), plain)
+
+
+def assert_hidden(found: object, plain: str) -> None:
+    if isinstance(found, str):
+        assert "has read a secret" in found
+    else:
+        assert isinstance(found, Secret)
+        assert found.value == plain
+
+
+def another(value: object) -> object:
+    return f"{value}x" if isinstance(value, str) else {"other": 1}
+
+
+def rendered(case: Any, context: dict[str, Any], read: Any) -> Any:
+    """The text, the secret, or an error's message as text."""
+    found = Evaluation(dict(case.variables), read)
+    if "Context" in case.variables:
+        found.see_context(context)
+    try:
+        return compile_value(case.template, "", []).resolve(found)
+    except TemplateError as error:
+        return error.message
