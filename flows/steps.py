@@ -13,6 +13,7 @@ from typing import Any
 
 from flows.document import FALSE, TRUE, Step
 from flows.lang import HIDDEN, Evaluation, Secret, Template, TemplateError
+from flyte_site.echoes import found_in
 from flyte_site.masking import MASK, is_secret, masked_text
 from flyte_site.times import to_text
 from packs.models import label_key
@@ -212,13 +213,16 @@ def _secrets(given: Any, context: Context, evaluation: Evaluation) -> Secrets | 
         return None
     own = [*_places(given, [])]
     named = {name: value for name, value in context.items() if isinstance(value, Secret)}
+    if not own and not named:
+        return None
+    given_texts = [(place, str(secret.value)) for place, secret in own]
+    context_texts = {name: str(secret.value) for name, secret in named.items()}
     sources = dict.fromkeys(
         source for secret in [*(secret for _, secret in own), *named.values()] for source in secret.sources
     )
-    if not own and not named:
-        return None
-    texts = {name: str(secret.value) for name, secret in named.items()}
-    return Secrets([(place, str(secret.value)) for place, secret in own], texts, list(sources))
+    # What the taker can't make out of the texts it is given it can't repeat.
+    known = found_in(sources, [*(text for _, text in given_texts), *context_texts.values()])
+    return Secrets(given_texts, context_texts, known)
 
 
 def _places(value: Any, place: Place) -> Iterator[tuple[Place, Secret]]:

@@ -27,6 +27,12 @@ def without(value: Any, secrets: Iterable[str]) -> Any:
     return _replaced(value, lambda text: _masked(text, forms, short)) if forms or short else value
 
 
+def found_in(secrets: Iterable[str], texts: Iterable[str]) -> list[str]:
+    """Those of the secrets that one of the texts has in it, in whatever form."""
+    whole = "\n".join(texts)
+    return [secret for secret in secrets if any(form in whole for form in _written(secret))]
+
+
 def _all_texts(value: Any) -> str:
     return "\n".join(_texts(value))
 

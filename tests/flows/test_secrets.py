@@ -117,6 +117,18 @@ def test_a_result_that_repeats_the_secret_is_masked_before_anybody_hears_it() ->
     assert_nowhere()
 
 
+def test_of_a_secret_only_what_the_taker_was_given_is_looked_for(client: Client) -> None:
+    account = {"user": "deploy", "password": CANARY, "url": "https://build.example.org"}
+    put_secret("account", json.dumps(account), "application/json")
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    basic = "{{ base64Encode(datastore('account').user + ':' + datastore('account').password) }}"
+    b.save(b.step(id="a", command=command(basic)))
+    b.tell(source)
+    action = b.take(worker)
+    b.give(worker, action, payload=f"deploy with {CANARY} from https://build.example.org")
+    assert step_of("a").result["payload"] == f"{MASK} with {MASK} from https://build.example.org"
+
+
 def test_a_result_sent_twice_is_the_same_though_it_was_masked() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(READ)))

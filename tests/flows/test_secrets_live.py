@@ -1,0 +1,249 @@
+"""A secret's way through a real server: only the pack that takes the action ever sees it."""
+
+import base64
+import json
+import re
+import secrets
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.secrets import FIRST, SECOND
+from tests.server import ROOT, Server, StartServer
+from tests.site.shape import routes
+
+pytestmark = pytest.mark.acceptance
+
+CANARY = f"canary+{secrets.token_hex(8)}/x"
+FORMS = {CANARY, CANARY.upper(), json.dumps(CANARY)[1:-1], base64.urlsafe_b64encode(CANARY.encode()).decode()[:20]}
+PASSWORD = "a long password for tests"
+MOST_PAGES = 250
+
+READ = "{{ datastore('token') }}"
+ENCODED = "{{ base64Encode(datastore('token')) }}"
+SOURCE = {"packName": "Src", "name": "Go"}
+FLOW = {
+    "name": "canary",
+    "steps": [
+        {
+            "id": "a",
+            "event": SOURCE,
+            "context": {"Auth": f"Bearer {READ}", "Room": "ops"},
+            "criteria": "{{ Context.Auth|length > 8 }}",
+            "command": {
+                "packName": "Wrk",
+                "name": "Do",
+                "retries": 1,
+                "input": {
+                    "h": ["{{ Context.Auth }}", "{{ base64Encode(datastore('token')) }}"],
+                    "up": f"{READ[:-3]}|upper }}}}",
+                },
+            },
+        },
+        {
+            "id": "waits",
+            "dependsOn": ["a"],
+            "event": {"packName": "Wrk", "name": "Done"},
+            "command": {"packName": "Nobody", "name": "Do", "input": "{{ Context.Auth }} {{ Event.Payload }}"},
+        },
+        {
+            "id": "refused",
+            "dependsOn": ["a"],
+            "event": {"packName": "Wrk", "name": "Done"},
+            "criteria": "{{ Context.Auth }}",
+            "command": {"packName": "Wrk", "name": "Do"},
+        },
+        {
+            "id": "fails",
+            "dependsOn": ["a"],
+            "event": {"packName": "Wrk", "name": "Done"},
+            "command": {"packName": "Wrk", "name": "Do", "input": "{{ datastore(Context.Auth) }}"},
+        },
+        {
+            "id": "labelled",
+            "dependsOn": ["a"],
+            "event": {"packName": "Wrk", "name": "Done", "packLabels": {"x": "{{ Context.Auth }}"}},
+            "command": {"packName": "Wrk", "name": "Do"},
+        },
+    ],
+}
+OTHER = {
+    "name": "hears the result",
+    "steps": [
+        {
+            "event": {"packName": "Wrk", "name": "Done"},
+            "command": {"packName": "Wrk", "name": "Other", "input": "{{ Event.Payload }}"},
+        }
+    ],
+}
+
+
+class Story:
+    """A server, and all that a flow with a secret does on it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.http = httpx.Client(base_url=server.url, timeout=60, trust_env=False, follow_redirects=False)
+        self.taken: list[Any] = []
+        self.answers: list[str] = []
+
+    def call(self, method: str, path: str, status: int, **body: Any) -> httpx.Response:
+        answer = self.http.request(method, path, **body)
+        assert answer.status_code == status, (method, path, answer.text)
+        self.answers.append(f"{answer.headers}\n{answer.text}")
+        return answer
+
+    def take(self, command: str) -> str:
+        """The next action's result link; its input, which may have the secret, is kept apart."""
+        answer = self.http.post(f"/v1/packs/Wrk/actions/take?commandName={command}")
+        assert answer.status_code == 200
+        action = answer.json()
+        self.taken.append(action["input"])
+        return str(action["links"][0]["href"])
+
+    def manage(self, *arguments: str, **environment: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**self.server.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        self.answers.append(done.stdout + done.stderr)
+
+    def tell(self) -> None:
+        value = {"value": ("value", CANARY.encode(), "text/plain")}
+        self.call("PUT", "/v1/datastore/token", 201, files=value, data={"secret": "true"})
+        self.call("GET", "/v1/datastore/token", 403)
+        for name in ("Src", "Wrk"):
+            self.call("POST", "/v1/packs", 201, json={"name": name})
+        for flow in (FLOW, OTHER):
+            self.call("POST", "/v1/flows", 201, json=flow)
+        self.call("POST", "/v1/packs/Src/events", 202, json={"event": "Go", "payload": {"n": 1}})
+        first = self.take("Do")
+        echo = {"out": f"used {self.taken[0]} and {CANARY}", CANARY: [CANARY.upper(), 1]}
+        self.call("POST", first, 202, json={"event": "FATAL", "payload": echo})
+        second = self.take("Do")
+        self.call("POST", first, 409, json={"event": "Done", "payload": [echo, "late"]})
+        for _ in range(2):
+            self.call("POST", second, 202, json={"event": "Done", "payload": echo})
+        self.take("Other")
+        execution = self.executions("canary")[0]
+        self.call("POST", f"/v1/audit/flows/{execution}/replay", 202)
+        self.call("POST", f"/v1/audit/flows/{self.executions('canary')[0]}/cancel", 204)
+        self.manage("execution", execution, "replay")
+        self.manage("try_template", f"{{{{ datastore('token') }}}} {READ}")
+        self.manage("rotate_encryption_keys", "--dry-run", FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}")
+        asked = {"flow": FLOW, "event": {"event": "Go"}, "results": {"a": {"event": "Done", "payload": echo}}}
+        self.call("POST", "/v1/flows/dry-run", 200, json=asked)
+
+    def executions(self, name: str) -> list[str]:
+        found = self.call("GET", f"/v1/audit/flows?flowName={name}", 200).json()["flows"]
+        return [one["correlationId"] for one in found]
+
+    def paths(self) -> Iterator[str]:
+        """Every address that GET knows, with what there is."""
+        events = [event["id"] for event in self.call("GET", "/v1/audit/events", 200).json()["events"]]
+        versions = self.call("GET", "/v1/flows/canary/versions", 200).json()["versions"]
+        names = {
+            "/v1/packs/<>": ["Wrk", "Src"],
+            "/v1/flows/<>": ["canary", "hears%20the%20result"],
+            "/v1/flows/<>/versions": ["canary"],
+            "/v1/flows/<>/versions/<>": [version["uuid"] for version in versions],
+            "/v1/datastore/<>": ["token"],
+            "/v1/audit/flows/<>": self.executions("canary") + self.executions("hears the result"),
+            "/v1/audit/events/<>": events,
+        }
+        for route in routes("<>"):
+            if "<>" not in route:
+                yield route
+            for name in names.get(route, []):
+                yield route.replace("<>", "canary", route.count("<>") - 1).replace("<>", name)
+
+    def sign_in(self) -> None:
+        account = ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.org"]
+        self.manage(*account, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+        page = self.http.get("/admin/login/").text
+        token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[0]
+        form = {"username": "root", "password": PASSWORD, "csrfmiddlewaretoken": token, "next": "/admin/"}
+        headers = {"Referer": f"{self.server.url}/admin/login/"}
+        assert self.http.post("/admin/login/", data=form, headers=headers).status_code == 302
+
+    def console(self) -> dict[str, str]:
+        """All pages of the console that links lead to, by address."""
+        found: dict[str, str] = {}
+        ahead = ["/admin/"]
+        while ahead and len(found) < MOST_PAGES:
+            path = ahead.pop(0)
+            answer = self.http.get(path)
+            assert answer.status_code < 500, path
+            found[path] = f"{answer.headers}\n{answer.text}"
+            for link in [*re.findall(r'(?:href|hx-get)="([^"]+)"', answer.text), answer.headers.get("Location", "")]:
+                link = str(httpx.URL(path).join(link.replace("&amp;", "&"))).partition("#")[0] if link else ""
+                if link.startswith("/admin/") and link not in found and link not in ahead and "logout" not in link:
+                    ahead.append(link)
+        return found
+
+
+def columns(server: Server) -> Iterator[bytes]:
+    """The bytes of SQLite's files, or all that is in the tables of PostgreSQL."""
+    if server.database_url.startswith("sqlite"):
+        path = Path(server.database_url.removeprefix("sqlite:///"))
+        for file in path.parent.glob(f"{path.name}*"):
+            yield file.read_bytes()
+        with closing(sqlite3.connect(path)) as opened:
+            opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        yield path.read_bytes()
+        return
+    parts = dj_database_url.parse(server.database_url)
+    with psycopg.connect(
+        host=parts["HOST"], port=parts["PORT"], user=parts["USER"], password=parts["PASSWORD"], dbname=parts["NAME"]
+    ) as opened_pg:
+        tables = opened_pg.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (table,) in tables:
+            for row in opened_pg.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))):
+                for value in row:
+                    yield bytes(value) if isinstance(value, memoryview | bytes) else str(value).encode()
+
+
+def leaks(text: str) -> list[str]:
+    return [form for form in FORMS if form in text]
+
+
+def test_only_the_pack_that_takes_the_action_sees_the_secret(start_server: StartServer) -> None:
+    story = Story(start_server({"FLYTE_ENCRYPTION_KEYS": FIRST, "LOGLEVEL": "DEBUG"}))
+    story.tell()
+
+    encoded = base64.urlsafe_b64encode(CANARY.encode()).decode().rstrip("=")
+    whole = {"h": [f"Bearer {CANARY}", encoded], "up": CANARY.upper()}
+    assert story.taken[:2] == [whole, whole]
+    assert leaks(json.dumps(story.taken[2])) == []
+
+    for path in story.paths():
+        for accept in ("application/json", "application/yaml"):
+            answer = story.http.get(path, headers={"Accept": accept})
+            assert answer.status_code < 500, path
+            assert leaks(f"{answer.headers}\n{answer.text}") == [], path
+    assert [answer for answer in story.answers if leaks(answer)] == []
+
+    story.sign_in()
+    pages = story.console()
+    assert len(pages) > 30
+    assert any("/flows/execution/" in path and "••••••" in page for path, page in pages.items())
+    assert [path for path, page in pages.items() if leaks(page)] == []
+
+    assert "datastore/token" in story.server.logs()
+    assert leaks(story.server.logs()) == []
+    assert [value[:200] for value in columns(story.server) if any(form.encode() in value for form in FORMS)] == []
