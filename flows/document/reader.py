@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from flows.document.dependencies import ancestors, reachable
+from flows.document.shells import shell_warnings
 from flows.document.types import TRUE, Command, EventDefinition, Finding, FlowDocument, Step
 from flows.lang import CompiledValue, Template, TemplateError, compile_template, compile_value
 
@@ -59,6 +60,7 @@ class Reader:
         steps = tuple(self.step(raw, index) for index, raw in enumerate(raw_steps))
         self.check_ids(steps)
         self.check_dependencies(steps)
+        self.warnings += shell_warnings(steps)
         source = _compact(
             {
                 "name": name,

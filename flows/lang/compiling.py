@@ -22,13 +22,25 @@ MAX_WARNINGS = 50
 
 
 class Expression(NamedTuple):
-    """A compiled expression. safe: `|safe` was applied to all of it. constant: it is a literal, `value`."""
+    """A compiled expression. safe: `|safe` was applied to all of it. constant: it is a literal, `value`.
+
+    harmless: whatever it is made of, its text means nothing to a shell, or what the template's writer wants.
+    """
 
     run: Run
     offset: int
     safe: bool = False
     constant: bool = False
     value: object = None
+    harmless: bool = False
+
+
+class Printed(NamedTuple):
+    """A `{{ … }}` that may print text as it came: what it reads, each the name and, if there is one, the first key."""
+
+    reads: tuple[tuple[str, str | int | None], ...]
+    line: int
+    column: int
 
 
 class Compiling:
@@ -42,6 +54,8 @@ class Compiling:
         self._depth = 0
         self._tokens = 0
         self._roots: list[tuple[str, int]] = []
+        self.reads: list[tuple[str, str | int | None]] = []
+        self.printed: list[Printed] = []
         self._warnings: list[tuple[str, int]] = []
 
     @contextmanager
@@ -82,6 +96,11 @@ class Compiling:
     def use(self, name: str, offset: int) -> None:
         """An expression begins with the name."""
         self._roots.append((name, offset))
+
+    def print(self, expression: Expression, reads: int) -> None:
+        """An expression is printed; `reads` of what is read stand before it."""
+        if not expression.harmless and len(self.reads) > reads:
+            self.printed.append(Printed(tuple(self.reads[reads:]), *locate(self.source, expression.offset)))
 
     def warn(self, message: str, offset: int) -> None:
         """Something at `offset` is probably not meant."""

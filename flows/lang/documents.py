@@ -17,13 +17,16 @@ MAX_NESTING = 100
 
 
 class CompiledValue:
-    """A JSON value, its strings compiled. Keys are not templates."""
+    """A JSON value, its strings compiled. Keys are not templates. texts: the strings that compile, by their paths."""
 
-    __slots__ = ("_resolve", "warnings")
+    __slots__ = ("_resolve", "texts", "warnings")
 
-    def __init__(self, resolve: Resolve, warnings: tuple[TemplateWarning, ...]) -> None:
+    def __init__(
+        self, resolve: Resolve, warnings: tuple[TemplateWarning, ...], texts: tuple[tuple[str, Template], ...]
+    ) -> None:
         self._resolve = resolve
         self.warnings = warnings
+        self.texts = texts
 
     def resolve(self, evaluation: Evaluation) -> Json:
         """The value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
@@ -41,7 +44,8 @@ def compile_value(value: Json, path: str, problems: list[TemplateError]) -> Comp
     Errors are appended to `problems`, each with its path; what has one resolves to itself.
     """
     compiler = _Compiler(problems)
-    return CompiledValue(compiler.value(value, path, 0), tuple(compiler.warnings))
+    resolve = compiler.value(value, path, 0)
+    return CompiledValue(resolve, tuple(compiler.warnings), tuple(compiler.texts))
 
 
 class _Compiler:
@@ -50,6 +54,7 @@ class _Compiler:
     def __init__(self, problems: list[TemplateError]) -> None:
         self.problems = problems
         self.warnings: list[TemplateWarning] = []
+        self.texts: list[tuple[str, Template]] = []
 
     def value(self, value: Json, path: str, depth: int) -> Resolve:
         """What resolves the value at `path`."""
@@ -71,6 +76,7 @@ class _Compiler:
         except TemplateError as error:
             return self._problem(error, source, path)
         self.warnings.extend(warning.at(path) for warning in template.warnings)
+        self.texts.append((path, template))
         return _rendered(template, path)
 
     def _problem(self, error: TemplateError, value: Json, path: str) -> Resolve:

@@ -29,6 +29,15 @@ from flows.lang.operands import (
 )
 from flows.lang.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, power
 
+# What comes out of these is a number, a boolean, one of the template's own words, or quoted.
+HARMLESS = frozenset(
+    (
+        "shellquote", "integer", "float", "length", "length_is", "wordcount", "divisibleby", "floatformat", "get_digit",
+        "match", "matchesCron", "slugify", "pluralize", "yesno",
+    )
+)  # fmt: skip
+# What comes out of these is the operator's own, or letters and digits, whatever goes in.
+_HARMLESS_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt"))
 _LOGIC = {"and": True, "&&": True, "or": False, "||": False}
 
 
@@ -55,7 +64,7 @@ class ExpressionParser:
             token = self.cursor.current
         self._warn_of_mixture(operators)
         run = chain_of_logic([each.run for each in operands], [_LOGIC[each.value] for each in operators])
-        return Expression(run, first.offset, all(each.safe for each in operands))
+        return Expression(run, first.offset, all(each.safe for each in operands), harmless=True)
 
     def _warn_of_mixture(self, operators: list[Token]) -> None:
         kinds = {_LOGIC[each.value] for each in operators}
@@ -73,7 +82,7 @@ class ExpressionParser:
         while self.cursor.take_word(KEYWORD, "not"):
             times += 1
         operand = self._comparison()
-        return Expression(negated(operand.run, times), token.offset, operand.safe)
+        return Expression(negated(operand.run, times), token.offset, operand.safe, harmless=True)
 
     def _comparison(self) -> Expression:
         first = self._sum()
@@ -91,7 +100,7 @@ class ExpressionParser:
             operands.append(self._sum())
             operator = None if word in ("in", "not in") else self._comparator()
         run = folded_right([each.run for each in operands], operations, offsets)
-        return Expression(run, first.offset, all(each.safe for each in operands))
+        return Expression(run, first.offset, all(each.safe for each in operands), harmless=True)
 
     def _at_not(self) -> bool:
         return self.cursor.current.kind == KEYWORD and self.cursor.current.value == "not"
@@ -130,7 +139,8 @@ class ExpressionParser:
         if not operations:
             return first
         run = folded_left([each.run for each in operands], operations, offsets)
-        return Expression(run, first.offset, all(each.safe for each in operands))
+        harmless = all(each.harmless for each in operands)
+        return Expression(run, first.offset, all(each.safe for each in operands), harmless=harmless)
 
     def _signed(self, token: Token) -> Expression:
         minus = False
@@ -152,7 +162,7 @@ class ExpressionParser:
             operations.append(MULTIPLICATIONS[operator.value])
             offsets.append(operator.offset)
         run = folded_left([each.run for each in operands], operations, offsets)
-        return Expression(run, first.offset, all(each.safe for each in operands))
+        return Expression(run, first.offset, all(each.safe for each in operands), harmless=True)
 
     def _power(self) -> Expression:
         first = self._filtered()
@@ -170,13 +180,13 @@ class ExpressionParser:
         token = self.cursor.current
         if token.kind != SYMBOL or token.value != "|":
             return operand
-        run, safe, length = operand.run, operand.safe, 0
+        run, safe, length, name = operand.run, operand.safe, 0, ""
         while bar := self.cursor.take_symbol("|"):
             run, name = self.filter_call(run)
             safe = safe or name == "safe"
             length += 1
             check_chain(length, bar.offset)
-        return Expression(run, operand.offset, safe)
+        return Expression(run, operand.offset, safe, harmless=name in HARMLESS)
 
     def filter_call(self, run: Run) -> tuple[Run, str]:
         """Reads `name` or `name:argument` behind a `|`, applied to `run`. Gives the result and the filter's name."""
@@ -272,6 +282,7 @@ class ExpressionParser:
     def _variable(self, token: Token) -> Expression:
         self.compiling.use(token.value, token.offset)
         keys = self._keys()
+        self.compiling.reads.append((token.value, keys[0][0] if keys else None))
         if self.cursor.current.kind == SYMBOL and self.cursor.current.value == "(":
             return self._call(token, keys)
         function = self.compiling.functions.get(token.value)
@@ -286,7 +297,10 @@ class ExpressionParser:
         return Expression(continued(run, keys, None) if keys else run, token.offset)
 
     def _call(self, token: Token, keys: list[tuple[str | int, int]]) -> Expression:
+        reads = len(self.compiling.reads)
         arguments = self._arguments()
+        if token.value in _HARMLESS_FUNCTIONS:
+            del self.compiling.reads[reads:]
         function = self.compiling.functions.get(token.value)
         if keys:
             base = call_of_function(function, [], token.offset) if function else variable(token.value, token.offset)

@@ -20,7 +20,7 @@ Key = tuple[str | int, int]
 
 def constant(value: object, offset: int) -> Expression:
     """A literal."""
-    return Expression(lambda scope: value, offset, constant=True, value=value)
+    return Expression(lambda scope: value, offset, constant=True, value=value, harmless=True)
 
 
 def variable(name: str, offset: int) -> Run:

@@ -98,9 +98,10 @@ class DocumentParser:
         self.position = end
 
     def _output(self, start: int, mark: int) -> Write:
-        cursor = self._read(start, mark, "}}")
+        cursor, reads = self._read(start, mark, "}}"), len(self.compiling.reads)
         expression = self.expressions(cursor).expression()
         cursor.finish("'}}'")
+        self.compiling.print(expression, reads)
         return output(expression)
 
     def _read(self, start: int, mark: int, closing: str) -> Cursor:

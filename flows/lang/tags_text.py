@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from flows.lang.compiling import Run, Write
 from flows.lang.errors import REFUSALS, RefusedError, SourceError, placed
 from flows.lang.evaluation import Scope
-from flows.lang.expressions import check_chain
+from flows.lang.expressions import HARMLESS, check_chain
 from flows.lang.lexer import KEYWORD, NAME, NUMBER, STRING
 from flows.lang.limits import MAX_LAYOUT, MAX_LOREM
 from flows.lang.lorem import PARAGRAPHS
@@ -70,11 +70,14 @@ def parse_filter(parser: DocumentParser, tag: Tag) -> Write:
     run: Run = lambda scope: scope.state[place]  # noqa: E731
     for length in itertools.count(1):
         check_chain(length, tag.token.offset)
-        run, _ = expressions.filter_call(run)
+        run, last = expressions.filter_call(run)
         if not tag.arguments.take_symbol("|"):
             break
     tag.arguments.finish("'%}'")
+    before = len(parser.compiling.printed)
     body, offset = parser.block(tag, "endfilter").write, tag.token.offset
+    if last in HARMLESS:
+        del parser.compiling.printed[before:]
 
     def write(scope: Scope) -> str:
         scope.state[place] = body(scope)
@@ -104,7 +107,9 @@ def parse_firstof(parser: DocumentParser, tag: Tag) -> Write:
     """`{% firstof a b 'c' %}`: the first that is true."""
     choices = []
     while not tag.arguments.at_end():
+        reads = len(parser.compiling.reads)
         choices.append(parser.expressions(tag.arguments).expression())
+        parser.compiling.print(choices[-1], reads)
 
     def write(scope: Scope) -> str:
         for choice in choices:

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from flows.lang.compiling import Compiling, Write
-from flows.lang.errors import REFUSALS, SourceError, TemplateError, TemplateWarning, located, placed
+from flows.lang.errors import REFUSALS, SourceError, TemplateError, located, placed
 from flows.lang.evaluation import Evaluation, Scope
 from flows.lang.functions import FUNCTIONS, Function, context_of
 from flows.lang.limits import MAX_SOURCE
@@ -25,14 +25,18 @@ _UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, Mem
 class Template:
     """A compiled template.
 
-    source: what it was compiled from. warnings: what in it is probably not meant.
+    source: what it was compiled from. warnings: what in it is probably not meant. printed: where it prints what it
+    reads as it came; reads: all that it reads, as in `Printed`; declared: names that its own tags give.
     """
 
-    __slots__ = ("_constant", "_weight", "_write", "source", "warnings")
+    __slots__ = ("_constant", "_weight", "_write", "declared", "printed", "reads", "source", "warnings")
 
-    def __init__(self, source: str, write: Write, weight: int, warnings: tuple[TemplateWarning, ...]) -> None:
+    def __init__(self, source: str, write: Write, weight: int, compiling: Compiling) -> None:
         self.source = source
-        self.warnings = warnings
+        self.warnings = compiling.warnings()
+        self.printed = tuple(compiling.printed)
+        self.reads = frozenset(compiling.reads)
+        self.declared = frozenset(compiling.declared)
         self._write = write
         self._weight = weight
         self._constant = "{" not in source
@@ -145,7 +149,7 @@ def _compile(source: str, watching: bool = False) -> Template:
         raise located(placed(refusal, 0), source) from None
     except _UNFORESEEN as error:
         raise located(SourceError(f"cannot be compiled ({type(error).__name__})"), source) from error
-    return Template(source, block.write, block.weight, compiling.warnings())
+    return Template(source, block.write, block.weight, compiling)
 
 
 _compile_and_keep = lru_cache(maxsize=CACHED_TEMPLATES)(_compile)

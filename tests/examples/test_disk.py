@@ -30,7 +30,7 @@ def test_the_host_that_was_named_is_asked_and_its_answer_told(world: World) -> N
     slack.tell("ReceivedMessage", said("disk host=web1,path=/var"))
     assert shells["web2"].poll() is None
     command, script = shells["web1"].do("Output", output('{"free": 25, "total": 200}\n'))
-    assert (command, script) == ("Shell", """stat --file-system --format '{"free": %a, "total": %b}' /var""")
+    assert (command, script) == ("Shell", """stat --file-system --format '{"free": %a, "total": %b}' '/var'""")
     answer = {"channelId": "C1", "threadTimestamp": "17.5", "message": "web1 has 12 % left at /var"}
     assert slack.do("MessageSent") == ("SendMessage", answer)
     execution = world.execution("disk")

@@ -1,4 +1,4 @@
-"""Filters that the original adds for flows: regular expressions, key=value texts, cron, and blanks."""
+"""Filters for flows: what the original adds – regular expressions, key=value texts, cron, blanks – and shell quotes."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,7 +9,7 @@ import re2  # type: ignore[import-untyped]
 from flows.lang.cron import Cron, matches_cron, read_cron
 from flows.lang.errors import RefusedError
 from flows.lang.evaluation import Evaluation
-from flows.lang.filters.base import Apply, Filter
+from flows.lang.filters.base import Apply, Filter, check_length
 from flows.lang.times import parse_rfc3339
 from flows.lang.values import text
 
@@ -109,6 +109,20 @@ def _safe_copy_paste(value: object, argument: object, evaluation: Evaluation) ->
     return text(value).replace("\u00a0", " ")
 
 
+def _shell_quote(value: object, argument: object, evaluation: Evaluation) -> object:
+    words = value if isinstance(value, list) else [value]
+    return " ".join(_quoted(text(word), evaluation) for word in words)
+
+
+def _quoted(word: str, evaluation: Evaluation) -> str:
+    """One word for a POSIX shell. Also where there is no need to: without quotes `if` and `PATH=x` mean something."""
+    if "\x00" in word:
+        raise RefusedError("shellquote can't quote a NUL, which no shell takes")
+    quotes = word.count("'")
+    check_length(len(word) + 4 * quotes + 2, evaluation)
+    return "'" + word.replace("'", "'\"'\"'") + "'"
+
+
 FLYTE_FILTERS = (
     Filter("match", _match, prepare=_match_with),
     Filter("extractMatch", _extract_match, prepare=_extract_with),
@@ -116,4 +130,5 @@ FLYTE_FILTERS = (
     Filter("matchesCron", _matches_cron, prepare=_matches_cron_of),
     Filter("removedupwhitespaces", _remove_blanks),
     Filter("safecopypaste", _safe_copy_paste),
+    Filter("shellquote", _shell_quote),
 )

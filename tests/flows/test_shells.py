@@ -1,0 +1,97 @@
+"""What is warned of: text of an event in a shell's command that is not quoted."""
+
+from typing import Any
+
+import pytest
+
+from flows.document import TEXT_PLACES, parse
+from flows.document.shells import MESSAGE
+from flyte_site.rest.documents import parse_yaml
+from tests.flows import builders as b
+from tests.server import ROOT
+
+pytestmark = pytest.mark.unit
+
+
+def shell(given: Any, **step: Any) -> dict[str, Any]:
+    return b.step(command={"packName": "Shell", "name": "Shell", "input": given}, **step)
+
+
+def warned(*steps: dict[str, Any]) -> list[tuple[str, int, int]]:
+    found = parse(b.document(*steps)).warnings
+    return [(one.path, one.line, one.column) for one in found if one.message == MESSAGE]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "ls {{ Event.Payload.path }}",
+        "ls '{{ Event.Payload.path }}'",
+        "{{ Event.Payload }}",
+        "{{ Event }}",
+        "{{ Event.Payload.path|upper }}",
+        "{{ Event.Payload.path|shellquote|upper }}",
+        "{{ 'ls ' + Event.Payload.path }}",
+        "{{ 'a'|default:Event.Payload.path }}",
+        "{% for f in Event.Payload.files %}{{ f }}{% endfor %}",
+        "{% set p = Event.Payload.path %}{{ p }}",
+        "{% with p=Event.Payload.path %}{{ p }}{% endwith %}",
+        "{% firstof Event.Payload.path 'x' %}",
+        "{% if Event.Payload.n %}{{ Event.Payload.path }}{% endif %}",
+        "{% filter upper %}{{ Event.Payload.path }}{% endfilter %}",
+        "{{ unmarshalJson(Event.Payload.json).a }}",
+        "{{ template(Event.Payload.script, Event.Payload) }}",
+        "{{ datastore('teams').a + Event.Payload.path }}",
+    ],
+)
+def test_text_of_the_event_is_warned_of(source: str) -> None:
+    assert [path for path, _, _ in warned(shell(source))] == ["steps[0].command.input"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "ls {{ Event.Payload.path|shellquote }}",
+        "ls {{ (Event.Payload.a + Event.Payload.b)|shellquote }}",
+        "{{ Event.Payload.files|shellquote }}",
+        "{% for f in Event.Payload.files %}{{ f|shellquote }} {% endfor %}",
+        "{% filter shellquote %}{{ Event.Payload.path }}{% endfilter %}",
+        "{{ Event.Payload.n|integer }} {{ Event.Payload.n|integer + 1 }} {{ Event.Payload.n * 2 }}",
+        "{{ Event.Payload.n == 5 }} {{ Event.Payload.text|match:'x' }} {{ Event.Payload.text|length }}",
+        "{% if Event.Payload.force %}--force{% endif %}",
+        "{{ Event.CreatedAt.Unix }} {{ Event.Name }} {{ Event.Pack.Labels.env }}",
+        "{{ datastore(Event.Payload.user).home }}",
+        "{{ base64Encode(Event.Payload.text) }}",
+        "{{ Context.Fixed }} {{ Context.Quoted }} {{ 'text' }}",
+        "date",
+    ],
+)
+def test_what_can_do_no_harm_is_not(source: str) -> None:
+    context = {"Fixed": "x", "Quoted": "{{ Event.Payload.path|shellquote }}"}
+    assert warned(shell(source, context=context)) == []
+
+
+def test_the_context_takes_it_along_from_step_to_step() -> None:
+    steps = [
+        b.step(id="a", context={"One": "{{ Event.Payload.path }}", "Room": "ops"}),
+        b.follower("a", id="b", context={"Two": "{{ Context.One }}.gz", "Three": "{{ Context.Room }}"}),
+        shell({"command": "ls\nls {{ Context.Two }} {{ Context.Three }}"}, dependsOn=["b"]),
+        shell("ls {{ Context|key:'One' }}", dependsOn=["b"]),
+    ]
+    assert warned(*steps) == [("steps[2].command.input.command", 2, 7), ("steps[3].command.input", 1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("pack", "command", "is_one"),
+    [("Shell", "Run", True), ("Remote", "shell", True), ("shell", "x", True), ("Slack", "SendMessage", False)],
+)
+def test_a_shell_is_a_pack_or_a_command_of_that_name(pack: str, command: str, is_one: bool) -> None:
+    step = b.step(command={"packName": pack, "name": command, "input": "{{ Event.Payload }}"})
+    assert bool(warned(step)) is is_one
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").rglob("*.yaml")), ids=lambda file: file.name)
+def test_no_example_does_it(file: Any) -> None:
+    flow = parse_yaml(file.read_text(), TEXT_PLACES)
+    if "steps" in flow:
+        assert [one for one in parse(flow).warnings if one.message == MESSAGE] == []
