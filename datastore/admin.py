@@ -27,7 +27,7 @@ class ItemAdmin(ConsoleAdmin):
 
     kind = "datastore item"
     form = ItemForm
-    list_display = ("key", "content_type", "secret", "size", "description", "updated_at")
+    list_display = ("key", "content_type", "is_secret", "size", "description", "updated_at")
     search_fields = ("key", "description")
     ordering = ("key",)
     list_per_page = 100
@@ -46,22 +46,22 @@ class ItemAdmin(ConsoleAdmin):
         return [path("<int:pk>/download/", download, name="datastore_item_download"), *super().get_urls()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Item | None = None) -> tuple[str, ...]:
-        shown = ("key", "size", "download_link", "created_at", "updated_at")
+        shown = ("key", "size", "download_link", "created_at", "updated_at", "is_secret")
         if obj is not None and not self.has_change_permission(request, obj):
-            return ("key", "content_type", "description", "secret", "size", "download_link", "value_shown")
+            return ("key", "content_type", "description", "is_secret", "size", "download_link", "value_shown")
         return shown if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> Any:
         if obj is None:
             return self.fieldsets
         if not self.has_change_permission(request, obj):
-            names = ["key", "content_type", "description", "secret", "value_shown", "size", "download_link"]
+            names = ["key", "content_type", "description", "is_secret", "value_shown", "size", "download_link"]
             return ((None, {"fields": names}),)
         form = self.form(instance=obj)
         editable = [name for name in ("content_type", "description", "secret", "text", "file") if name in form.fields]
         return (
             (None, {"fields": ["key", *editable]}),
-            ("Details", {"fields": ["size", "download_link", "created_at", "updated_at"]}),
+            ("Details", {"fields": [*(() if obj.secret else ("size", "download_link")), "created_at", "updated_at"]}),
         )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -71,6 +71,10 @@ class ItemAdmin(ConsoleAdmin):
             kwargs["fields"] = []
             kwargs["form"] = ModelForm
         return super().get_form(request, obj, change, **kwargs)
+
+    @admin.display(description="secret", ordering="secret")
+    def is_secret(self, item: Item) -> str:
+        return "yes" if item.secret else ""
 
     @admin.display(description="size", ordering="bytes")
     def size(self, item: Item) -> str:

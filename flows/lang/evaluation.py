@@ -54,9 +54,11 @@ class Evaluation:
 
     def see_context(self, context: Mapping[str, str | Secret]) -> None:
         """`Context` is this from now on."""
-        self.secrets = {name: value for name, value in context.items() if isinstance(value, Secret)}
-        plain = {name: value.value if isinstance(value, Secret) else value for name, value in context.items()}
-        self.variables["Context"] = plain
+        self.secrets = {}
+        self.variables["Context"] = dict(context)
+        if Secret in map(type, context.values()):
+            self.secrets = {name: value for name, value in context.items() if isinstance(value, Secret)}
+            self.variables["Context"] |= {name: secret.value for name, secret in self.secrets.items()}
 
     def start(self) -> None:
         """The clock runs: a template is being rendered. The event may have been changed since the last one."""

@@ -1,6 +1,6 @@
 """What nobody is to be shown: values that the datastore keeps secret, and every text that is drawn from one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 
 class Secret:
@@ -37,6 +37,9 @@ def _texts(value: object) -> Iterator[str]:
         yield str(value)
 
 
+NOTHING: Mapping[str, None] = {}
+
+
 class Drawn:
     """What the template that is being rendered has drawn from secrets: anything, and of which sources; and whether any
     of the evaluation's ever did."""
@@ -45,14 +48,14 @@ class Drawn:
 
     def __init__(self) -> None:
         self.any = self.ever = False
-        self.sources: dict[str, None] = {}
+        self.sources: Mapping[str, None] = NOTHING
 
     def note(self, secret: Secret) -> None:
         """The template reads the secret: whatever comes of it from now on may have some of it."""
         if not self.any:
             self.any = self.ever = True
-            self.sources = {}
-        self.sources.update(dict.fromkeys(secret.sources))
+            self.sources = NOTHING
+        self.sources = {**self.sources, **dict.fromkeys(secret.sources)}
 
     def kept(self, text: str) -> str | Secret:
         """What the template has printed: a secret if it has read one."""
