@@ -20,6 +20,7 @@ from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, Setti
 from flyte_client.events import Event
 from flyte_client.pack import Pack
 from flyte_client.program import run
+from flyte_client.version import __version__
 
 __all__ = [
     "CurrentAction",
@@ -29,6 +30,7 @@ __all__ = [
     "RefusedError",
     "ServerAwayError",
     "SettingsError",
+    "__version__",
     "current_action",
     "run",
 ]

@@ -9,6 +9,7 @@ import httpx
 
 from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.line import Line
+from flyte_client.version import __version__
 
 LONGEST_WAIT = 30
 
@@ -23,7 +24,7 @@ class Api:
     """
 
     def __init__(self, token: str | None, timeout: float) -> None:
-        headers = {"Accept": "application/json", "User-Agent": "flyte-client-python"}
+        headers = {"Accept": "application/json", "User-Agent": f"flyte-client-python/{__version__}"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         trusted = httpx.create_ssl_context()

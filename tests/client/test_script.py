@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flyte_client.packs.script import KILLED, TIMED_OUT, Outcome, run_script
+from flyte_client.packs.shell.script import KILLED, TIMED_OUT, Outcome, run_script
 
 pytestmark = pytest.mark.integration
 

@@ -1,15 +1,5 @@
-"""The Console pack: a chat in a terminal, in the shapes of the original's Slack pack.
+"""A chat in a terminal, in the shapes of the original's Slack pack."""
 
-    FLYTE_API=http://localhost:8080 python -m flyte_client.packs.console --name Slack
-
-Each line typed becomes a `ReceivedMessage` event: `channelId`, `user` (`id`, `name`, `email`, `title`, `firstName`,
-`lastName`), `message`, `timestamp`, `threadTimestamp`, `replyCount`, `replies`. Command `SendMessage` (`channelId`,
-`message`, `threadTimestamp`) prints the message and ends in `MessageSent`, or in `SendMessageFailed` with an `error`
-where something is missing. Under the name Slack it stands in for that pack in a flow. At the end of the input it
-goes on printing until it is stopped; with `--exit-on-eof` it ends when nothing more is waiting.
-"""
-
-import argparse
 import os
 import select
 import sys
@@ -22,7 +12,6 @@ from typing import Any, TextIO
 from flyte_client.errors import FlyteError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.program import run
 
 CHUNK = 65536
 
@@ -114,47 +103,6 @@ def listen(pack: Pack, lines: Iterator[str], speaker: Speaker, at_end: Callable[
     at_end()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = _options(arguments)
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # it is a TextIOWrapper in a program
-    pack = console_pack(options.name, sys.stdout)
-    speaker = Speaker(options.channel, options.user_id, options.user_name)
-    end, ending = os.pipe()
-    at_end = (lambda: pack.stop(when_idle=True)) if options.exit_on_eof else (lambda: None)
-    listener = threading.Thread(target=listen, args=(pack, typed_lines(sys.stdin.fileno(), end), speaker, at_end))
-    listener.start()
-    try:
-        return run(pack)
-    finally:
-        os.close(ending)
-        listener.join()
-
-
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m flyte_client.packs.console", description="A chat in a terminal.")
-    parser.add_argument("--name", default="Console", help="the pack's name (%(default)s)")
-    parser.add_argument(
-        "--channel",
-        default=environment("FLYTE_CONSOLE_CHANNEL") or "console",
-        help="id of the channel that is typed in; also FLYTE_CONSOLE_CHANNEL (%(default)s)",
-    )
-    parser.add_argument(
-        "--user-id",
-        default=environment("FLYTE_CONSOLE_USER_ID") or "U0CONSOLE",
-        help="id of who types; also FLYTE_CONSOLE_USER_ID (%(default)s)",
-    )
-    parser.add_argument(
-        "--user-name",
-        default=environment("FLYTE_CONSOLE_USER_NAME") or "Console User",
-        help="name of who types; also FLYTE_CONSOLE_USER_NAME (%(default)s)",
-    )
-    parser.add_argument(
-        "--exit-on-eof", action="store_true", help="end when the input has ended and nothing is waiting"
-    )
-    return parser.parse_args(arguments)
-
-
 def _printed(channel: str, message: str) -> str:
     """The message with its channel before each line, and nothing in it that could steer the terminal."""
     lines = message.removesuffix("\n").split("\n")
@@ -164,7 +112,3 @@ def _printed(channel: str, message: str) -> str:
 def _plain(text: str) -> str:
     shown = (character if character.isprintable() or character == "\t" else "\ufffd" for character in text)
     return "".join(shown)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

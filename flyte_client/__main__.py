@@ -1,0 +1,5 @@
+import sys
+
+from flyte_client.command import main
+
+sys.exit(main())

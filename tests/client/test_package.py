@@ -1,0 +1,99 @@
+"""The client library as a package of its own: it installs without the server, and its program knows the packs."""
+
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+import flyte_client
+from flyte_client import command
+from flyte_client.catalogue import catalogue
+
+from .conftest import Start
+from .installed import build_wheel, install, run
+from .program import ROOT
+from .stub_server import StubServer
+
+PROJECT = tomllib.loads((ROOT / "flyte_client" / "pyproject.toml").read_text())["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+PACKS = sorted(path.parent.name for path in (ROOT / "flyte_client" / "packs").glob("*/__main__.py"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.mark.integration
+def test_the_wheel_runs_where_nothing_of_the_server_is(wheel: Path, tmp_path: Path) -> None:
+    programs = install(wheel, tmp_path / "venv")
+    python, pack = str(programs / "python"), str(programs / "flyte-pack")
+    told = run([python, "-c", "import flyte_client; print(flyte_client.__version__, flyte_client.__file__)"], tmp_path)
+    assert told.split()[0] == flyte_client.__version__
+    assert told.split()[1].startswith(str(tmp_path))
+    look = "import importlib.util as u; print([n for n in ('django', 'flyte_site', 'yaml') if u.find_spec(n)])"
+    assert run([python, "-c", look], tmp_path) == "[]\n"
+    assert [line.split()[0] for line in run([pack, "list"], tmp_path).splitlines()] == PACKS
+    for name in PACKS:
+        assert run([pack, name, "--help"], tmp_path).startswith("usage: ")
+
+
+@pytest.mark.integration
+def test_the_wheel_has_every_module_and_says_that_it_is_typed(wheel: Path) -> None:
+    folder = ROOT / "flyte_client"
+    modules = {str(path.relative_to(ROOT)) for path in folder.rglob("*.py")} | {"flyte_client/py.typed"}
+    assert modules - set(ZipFile(wheel).namelist()) == set()
+    assert "flyte_client/pyproject.toml" not in ZipFile(wheel).namelist()
+
+
+@pytest.mark.unit
+def test_each_pack_has_an_extra_that_the_projects_own_versions_satisfy() -> None:
+    assert sorted(EXTRAS) == PACKS
+    for text in {*PROJECT["dependencies"], *(text for extra in EXTRAS.values() for text in extra)}:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(version(requirement.name)), text
+
+
+@pytest.mark.unit
+def test_each_pack_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=1)[0] for line in lines] == PACKS
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+@pytest.mark.unit
+def test_without_arguments_it_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([]) == 0
+    assert "flyte-pack list" in capsys.readouterr().out
+
+
+@pytest.mark.unit
+def test_a_name_that_is_no_pack_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["shall"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("flyte-pack: there is no pack 'shall', only console, ")
+
+
+@pytest.mark.unit
+def test_packs_of_other_packages_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "greeter-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: greeter\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[flyte_client.packs]\ngreeter = greeter_of_a_test:main\n")
+    (tmp_path / "greeter_of_a_test.py").write_text("def main(arguments):\n    return len(arguments)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert catalogue()["greeter"].summary == "from greeter"
+    assert command.main(["greeter", "one", "two", "three"]) == 3
+
+
+@pytest.mark.integration
+def test_it_runs_a_pack_in_the_projects_folder(stub: StubServer, start: Start) -> None:
+    stub.queue("Shell", "echo hello")
+    start("-m", "flyte_client", "shell")
+    (call,) = stub.wait_for("result", event="Output")
+    assert call.body["payload"]["stdout"] == "hello\n"
+    assert stub.of("packs")[0].headers["User-Agent"] == f"flyte-client-python/{flyte_client.__version__}"
