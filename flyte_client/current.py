@@ -1,7 +1,7 @@
 """What a handler can ask about the action that it works on."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -14,10 +14,33 @@ class CurrentAction:
     `cancelled` is set when the work on it has become pointless: its execution was cancelled, or its time ran out while
     the server could not be reached. A handler that works for long looks at it now and then, waits with
     `cancelled.wait(seconds)` instead of sleeping, and returns early. What it returns then changes nothing in its flow.
+    An async handler is cancelled at what it awaits, and need not look.
     """
 
     command: str
     cancelled: threading.Event = field(default_factory=threading.Event)
+    _hooks: list[Callable[[], object]] = field(default_factory=list, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def cancel(self) -> None:
+        """Set `cancelled`, and call whoever waits for that. It is the library that calls this."""
+        with self._lock:
+            self.cancelled.set()
+            for hook in self._hooks:
+                hook()
+
+    @contextmanager
+    def when_cancelled(self, hook: Callable[[], object]) -> Iterator[None]:
+        """Have `hook` called once, if the action is cancelled before the block ends; never after that."""
+        with self._lock:
+            self._hooks.append(hook)
+            if self.cancelled.is_set():
+                hook()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hooks.remove(hook)
 
 
 _current: ContextVar[CurrentAction] = ContextVar("current_action")

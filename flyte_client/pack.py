@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from flyte_client import settings
 from flyte_client.api import Api
 from flyte_client.errors import RefusedError
 from flyte_client.events import Event, encoded
+from flyte_client.handling import Commands, Handler
 from flyte_client.patience import Stopping
 from flyte_client.server import Server
-from flyte_client.worker import Handler, Worker
+from flyte_client.worker import Worker
+
+H = TypeVar("H", bound=Handler)
 
 # A signal that arrives in the moment before the main thread begins to wait does not wake it: it has to look up.
 LOOK_UP_SECONDS = 0.5
@@ -54,27 +57,27 @@ class Pack:
         self._poll_interval = poll_interval
         self._concurrency = concurrency
         self._stop_grace = stop_grace
-        self._handlers: dict[str, Handler] = {}
-        self._command_events: dict[str, list[str]] = {}
+        self._commands = Commands()
         self._events: list[str] = []
         self._stopping = Stopping()
         self._lock = threading.Lock()
         self._server: Server | None = None
 
-    def command(self, name: str, events: Iterable[str] = ()) -> Callable[[Handler], Handler]:
+    def command(self, name: str, events: Iterable[str] = (), *, bad_input: str | None = None) -> Callable[[H], H]:
         """Declare the function below as the handler of command `name`, which ends in one of `events`.
 
-        The handler is called with the action's input, any JSON value, and returns an `Event`. Whatever it raises
-        becomes a `FATAL` event with `message` and `traceback`. Handlers of several actions run at the same time.
-        One that works for long can ask `current_action()` whether its work is still wanted.
-        Raises `ValueError` for a name that has a handler already.
+        The handler is called with the action's input and returns an `Event`. Annotated with a dataclass or a pydantic
+        model, it gets one of these; an input that does not fit ends in the event `bad_input` with `error` and `errors`,
+        or in `FATAL` where none is named. Otherwise the input is any JSON value. Whatever the handler raises becomes a
+        `FATAL` event with `message` and `traceback`. Handlers of several actions run at the same time, each in a
+        thread, or where they are `async`, together in one event loop. One that works for long can ask
+        `current_action()` whether its work is still wanted; an async one is cancelled when it is not.
+        Raises `ValueError` for a name that has a handler already, `TypeError` for an annotation that no input fits.
         """
-        if name in self._handlers:
-            raise ValueError(f"command {name} has a handler already")
+        self._commands.check_new(name)
 
-        def declare(handler: Handler) -> Handler:
-            self._handlers[name] = handler
-            self._command_events[name] = list(events)
+        def declare(handler: H) -> H:
+            self._commands.declare(name, handler, events, bad_input)
             return handler
 
         return declare
@@ -85,11 +88,12 @@ class Pack:
 
     def definition(self) -> dict[str, Any]:
         """What the pack registers with: every event that a command ends in is declared as the pack's event, too."""
-        events = [*self._events, *(event for names in self._command_events.values() for event in names)]
+        commands = self._commands.events()
+        events = [*self._events, *(event for names in commands.values() for event in names)]
         document: dict[str, Any] = {
             "name": self.name,
             "labels": self._labels | settings.labels(os.environ),
-            "commands": [{"name": name, "events": names} for name, names in self._command_events.items()],
+            "commands": [{"name": name, "events": names} for name, names in commands.items()],
             "events": [{"name": name} for name in dict.fromkeys(events)],
         }
         if self._help_url:
@@ -158,7 +162,7 @@ class Pack:
         interval = settings.seconds(os.environ, "FLYTE_POLL_INTERVAL", settings.POLL_INTERVAL)
         return Worker(
             self._connected(),
-            self._handlers,
+            self._commands,
             self._stopping,
             interval=self._poll_interval or interval,
             concurrency=self._concurrency,

@@ -2,18 +2,15 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from flyte_client.current import CurrentAction, working_on
+from flyte_client.current import CurrentAction
 from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.events import FATAL, Event, encoded, fatal, fatal_from
+from flyte_client.handling import Commands
 from flyte_client.heart import Heart
 from flyte_client.patience import Stopping
 from flyte_client.server import CONFLICT, Action, Nothing, Server
-
-Handler = Callable[[Any], Event]
 
 # The result itself is at fault: not JSON as the server reads it, too large, or of a wrong form.
 UNFIT = frozenset({400, 413, 422})
@@ -31,14 +28,14 @@ class Worker:
     def __init__(
         self,
         server: Server,
-        handlers: Mapping[str, Handler],
+        commands: Commands,
         stopping: Stopping,
         *,
         interval: float,
         concurrency: int,
     ) -> None:
         self._server = server
-        self._handlers = handlers
+        self._commands = commands
         self._stopping = stopping
         self._interval = interval
         self._concurrency = concurrency
@@ -55,11 +52,12 @@ class Worker:
         except ServerAwayError:
             return
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="command") as threads:
-            if self._handlers:
+            if self._commands:
                 self._poll(threads)
             else:
                 self._stopping.idle()
         self._heart.stop()
+        self._commands.stop()
         logger.info("pack_stopped pack=%s", known.pack_id)
 
     def _poll(self, threads: ThreadPoolExecutor) -> None:
@@ -99,26 +97,13 @@ class Worker:
         try:
             logger.info("action_taken command=%s", action.command)
             # The lease is kept up until the result has arrived: a server that is away for a while still expects it.
-            with self._heart.beating(action.lease, lambda: _cancel(current)), working_on(current):
+            with self._heart.beating(action.lease, lambda: _cancel(current)):
                 # The result of a cancelled action, too: the server refuses it, but keeps it for people to see.
-                self._report(action, self._outcome(action))
+                self._report(action, self._commands.outcome(current, action.input))
         except Exception:
             logger.exception("action_lost command=%s", action.command)
         finally:
             self._free.release()
-
-    def _outcome(self, action: Action) -> Event:
-        handler = self._handlers.get(action.command)
-        if handler is None:
-            return fatal(f"this pack has no command {action.command!r}")
-        try:
-            event = handler(action.input)
-            if not isinstance(event, Event):
-                raise TypeError(f"the handler of {action.command} gave {type(event).__name__} instead of an Event")
-        except (Exception, SystemExit) as error:  # a handler that calls sys.exit ends its action, not the pack
-            logger.exception("handler_failed command=%s", action.command)
-            return fatal_from(error)
-        return event
 
     def _report(self, action: Action, event: Event) -> None:
         event, body = _encodable(event)
@@ -142,7 +127,7 @@ class Worker:
 
 def _cancel(current: CurrentAction) -> None:
     logger.warning("action_cancelled command=%s", current.command)
-    current.cancelled.set()
+    current.cancel()
 
 
 def _encodable(event: Event) -> tuple[Event, bytes]:

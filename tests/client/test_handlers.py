@@ -1,0 +1,175 @@
+"""Handlers in a running pack: typed ones, and async ones, which share a loop and are cancelled."""
+
+import asyncio
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from flyte_client import Event, Pack, current_action, heart
+
+from .conftest import Running
+from .stub_server import PATIENCE, StubServer
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass
+class Greeting:
+    name: str
+    times: int = 1
+
+
+@pytest.fixture
+def pack(stub: StubServer) -> Pack:
+    return Pack("Typed", api_url=stub.url, poll_interval=0.02)
+
+
+def test_a_typed_handler_gets_what_it_asks_for(stub: StubServer, running: Running, pack: Pack) -> None:
+    @pack.command("Greet", events=["Greeted"])
+    def greet(greeting: Greeting) -> Event:
+        return Event("Greeted", [greeting.name] * greeting.times)
+
+    stub.queue("Greet", {"name": "Ann", "times": "2"})
+    with running(pack):
+        stub.wait_for("result", payload=["Ann", "Ann"])
+
+
+def test_a_bad_input_is_fatal_and_the_handler_is_not_called(stub: StubServer, running: Running, pack: Pack) -> None:
+    @pack.command("Greet", events=["Greeted"])
+    def greet(greeting: Greeting) -> Event:
+        raise AssertionError
+
+    stub.queue("Greet", {"times": "often"})
+    with running(pack):
+        (call,) = stub.wait_for("result", event="FATAL")
+    assert call.body["payload"] == {
+        "message": "the input of Greet is unfit: input.name: is missing; input.times: must be a whole number, not text",
+        "traceback": "",
+    }
+
+
+def test_a_bad_input_ends_in_the_event_that_was_declared_for_it(stub: StubServer, running: Running, pack: Pack) -> None:
+    @pack.command("Greet", events=["Greeted"], bad_input="GreetFailed")
+    async def greet(greeting: Greeting) -> Event:
+        raise AssertionError
+
+    stub.queue("Greet", {})
+    with running(pack):
+        (call,) = stub.wait_for("result", event="GreetFailed")
+    fault = {"path": "input.name", "message": "is missing"}
+    assert call.body["payload"] == {"error": "input.name: is missing", "errors": [fault]}
+
+
+def test_async_handlers_run_together_in_one_thread_and_know_their_action(
+    stub: StubServer, running: Running, pack: Pack
+) -> None:
+    threads: set[str] = set()
+    meeting: list[str] = []
+    both = asyncio.Event()
+
+    async def meet(given: Any) -> Event:
+        threads.add(threading.current_thread().name)
+        meeting.append(given)
+        if len(meeting) == 2:
+            both.set()
+        await asyncio.wait_for(both.wait(), PATIENCE)
+        return Event("Met", current_action().command)
+
+    pack.command("One", events=["Met"])(meet)
+    pack.command("Two", events=["Met"])(meet)
+    stub.queue("One", 1, action="a1")
+    stub.queue("Two", 2, action="a2")
+    with running(pack):
+        calls = stub.wait_for("result", 2, event="Met")
+    assert threads == {"loop"}
+    assert sorted(call.body["payload"] for call in calls) == ["One", "Two"]
+    assert [thread for thread in threading.enumerate() if thread.name == "loop"] == []
+
+
+def test_sync_handlers_go_on_beside_an_async_one(stub: StubServer, running: Running, pack: Pack) -> None:
+    let_go = threading.Event()
+
+    @pack.command("Wait", events=["Waited"])
+    async def wait(given: Any) -> Event:
+        await asyncio.to_thread(let_go.wait, PATIENCE)
+        return Event("Waited")
+
+    @pack.command("Release", events=["Released"])
+    def release(given: Any) -> Event:
+        let_go.set()
+        return Event("Released")
+
+    stub.queue("Wait", action="a1")
+    stub.queue("Release", action="a2")
+    with running(pack):
+        stub.wait_for("result", event="Waited")
+
+
+@pytest.mark.parametrize("failure", [ValueError("of its own"), SystemExit(3), asyncio.CancelledError()])
+def test_an_async_handler_that_fails_is_fatal_and_the_others_go_on(
+    stub: StubServer, running: Running, pack: Pack, failure: BaseException
+) -> None:
+    @pack.command("Fail", events=[])
+    async def fail(given: Any) -> Event:
+        await asyncio.sleep(0)
+        if given == "exit":
+            sys.exit(3)
+        if given:
+            raise failure
+        return Event("Fine")
+
+    stub.queue("Fail", True, action="a1")
+    with running(pack):
+        stub.wait_for("result", event="FATAL")
+        stub.queue("Fail", False, action="a2")
+        stub.wait_for("result", event="Fine")
+
+
+def test_an_async_handler_is_cancelled_when_its_action_is(
+    stub: StubServer, running: Running, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heart, "LONGEST_REST", 0.02)
+    stub.lease = "600"
+    stub.cancelled.update({"a1", "a2"})
+
+    @pack.command("Hang", events=["Hung"])
+    async def hang(given: Any) -> Event:
+        await asyncio.sleep(PATIENCE * 20)
+        raise AssertionError
+
+    @pack.command("Tidy", events=["Tidied"])
+    async def tidy(given: Any) -> Event:
+        try:
+            await asyncio.sleep(PATIENCE * 20)
+        except asyncio.CancelledError:
+            return Event("Tidied", current_action().cancelled.is_set())
+        raise AssertionError
+
+    stub.queue("Hang", action="a1")
+    stub.queue("Tidy", action="a2")
+    stub.queue("Nobody", action="a3")
+    with running(pack):
+        stub.wait_for("result", 3)
+        by_action = {call.path.split("/")[4]: call.body for call in stub.of("result")}
+    assert by_action["a1"]["event"] == "FATAL"
+    assert by_action["a1"]["payload"]["message"] == "its handler was cancelled"
+    assert (by_action["a2"]["event"], by_action["a2"]["payload"]) == ("Tidied", True)
+
+
+def test_what_an_async_handler_leaves_running_ends_with_the_pack(
+    stub: StubServer, running: Running, pack: Pack
+) -> None:
+    left: list[asyncio.Task[None]] = []
+
+    @pack.command("Leave", events=["Left"])
+    async def leave(given: Any) -> Event:
+        left.append(asyncio.create_task(asyncio.sleep(PATIENCE * 20)))
+        return Event("Left")
+
+    stub.queue("Leave")
+    with running(pack):
+        stub.wait_for("result", event="Left")
+    assert left[0].cancelled()

@@ -1,0 +1,276 @@
+"""Typed inputs: what fits, what is made of it, and how a fault is told."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pydantic
+import pytest
+
+from flyte_client import Event, Pack
+from flyte_client.inputs import MOST_FAULTS, InputError, input_reader
+
+from .program import ROOT
+
+pytestmark = pytest.mark.unit
+
+
+class Colour(Enum):
+    RED = "red"
+    DEEP = 3
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+@dataclass
+class Tree:
+    name: str
+    children: "list[Tree]" = field(default_factory=list)
+
+
+@dataclass
+class Everything:
+    text: str = ""
+    count: int = 0
+    share: float = 0.0
+    wanted: bool = False
+    colour: Colour = Colour.RED
+    mode: Literal["any", "all", 2] = "any"
+    maybe: int | None = None
+    either: int | str = ""
+    when: datetime | None = None
+    day: date | None = None
+    points: list[Point] = field(default_factory=list)
+    by_name: dict[str, Point] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    pair: tuple[int, ...] = ()
+    several: Sequence[int] = ()
+    thread_timestamp: str = ""
+    anything: Any = None
+    raw: dict[str, Any] = field(default_factory=dict)
+    nothing: None = None
+
+
+class Model(pydantic.BaseModel):
+    name: str
+    size: int = pydantic.Field(default=1, ge=1)
+    points: list[Point] = []
+
+
+@dataclass
+class Checked:
+    name: str
+
+    def __post_init__(self) -> None:
+        if "/" in self.name:
+            raise ValueError("a name must have no slash")
+
+
+def reading(wanted: Any) -> Callable[[Any], Any]:
+    def handler(given: Any) -> Event:
+        return Event("Done")
+
+    handler.__annotations__["given"] = wanted
+    return input_reader(handler)
+
+
+def faults(wanted: Any, given: Any) -> list[tuple[str, str]]:
+    with pytest.raises(InputError) as caught:
+        reading(wanted)(given)
+    return [(fault.path, fault.message) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("text", "a", "a"),
+        ("count", 3, 3),
+        ("count", "3", 3),
+        ("count", " -3 ", -3),
+        ("count", 3.0, 3),
+        ("share", 3, 3.0),
+        ("share", "0.5", 0.5),
+        ("wanted", True, True),
+        ("wanted", "True", True),
+        ("wanted", "false", False),
+        ("colour", "red", Colour.RED),
+        ("colour", 3, Colour.DEEP),
+        ("colour", "3", Colour.DEEP),
+        ("mode", "all", "all"),
+        ("mode", "2", 2),
+        ("maybe", None, None),
+        ("maybe", "", None),
+        ("maybe", "5", 5),
+        ("either", 5, 5),
+        ("either", "5", "5"),
+        ("when", "2026-11-21T10:00:00Z", datetime(2026, 11, 21, 10, tzinfo=UTC)),
+        ("day", "2026-11-21", date(2026, 11, 21)),
+        ("points", [{"x": 1}, {"x": "2", "y": 3}], [Point(1), Point(2, 3)]),
+        ("points", '[{"x": 1}]', [Point(1)]),
+        ("by_name", {"a": {"x": 1}}, {"a": Point(1)}),
+        ("names", ["a", "b", "a"], frozenset("ab")),
+        ("pair", [1, "2"], (1, 2)),
+        ("several", [1], [1]),
+        ("anything", {"a": [None]}, {"a": [None]}),
+        ("raw", '{"a": [1]}', {"a": [1]}),
+        ("nothing", None, None),
+    ],
+)
+def test_a_value_becomes_what_its_field_asks_for(name: str, given: Any, value: Any) -> None:
+    read = getattr(reading(Everything)({name: given}), name)
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "path", "message"),
+    [
+        ("text", 5, ".text", "must be text, not a number"),
+        ("text", None, ".text", "must be text, not null"),
+        ("count", "many", ".count", "must be a whole number, not text"),
+        ("count", 1.5, ".count", "must be a whole number, not a number"),
+        ("count", True, ".count", "must be a whole number, not a truth value"),
+        ("count", float("inf"), ".count", "must be a whole number, not a number"),
+        ("count", "9" * 5000, ".count", "must be a whole number, not text"),
+        ("share", "nan", ".share", "must be a number, not text"),
+        ("share", [], ".share", "must be a number, not a list"),
+        ("wanted", "yes", ".wanted", "must be true or false, not text"),
+        ("wanted", 1, ".wanted", "must be true or false, not a number"),
+        ("colour", "blue", ".colour", "must be one of red, 3"),
+        ("mode", True, ".mode", "must be one of any, all, 2"),
+        ("maybe", "soon", ".maybe", "must be a whole number, not text"),
+        ("when", "soon", ".when", "must be a datetime as ISO 8601 has it, not text"),
+        ("day", 5, ".day", "must be a date as ISO 8601 has it, not a number"),
+        ("points", {"x": 1}, ".points", "must be a list, not an object"),
+        ("points", [{"x": 1}, {}], ".points[1].x", "is missing"),
+        ("points", "[1", ".points", "must be a list, not text"),
+        ("by_name", {"a": {"x": []}}, ".by_name.a.x", "must be a whole number, not a list"),
+        ("nothing", 0, ".nothing", "must be null, not a number"),
+        ("raw", "a", ".raw", "must be an object, not text"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_its_place(name: str, given: Any, path: str, message: str) -> None:
+    assert faults(Everything, {name: given}) == [(f"input{path}", message)]
+
+
+def test_all_faults_are_told_at_once_but_not_without_end() -> None:
+    assert faults(Point, {"y": "b"}) == [
+        ("input.x", "is missing"),
+        ("input.y", "must be a whole number, not text"),
+    ]
+    assert len(faults(list[Point], [{}] * 1000)) == MOST_FAULTS
+
+
+def test_names_may_be_spelt_as_packs_spell_them_and_unknown_ones_are_passed_over() -> None:
+    assert reading(Everything)({"threadTimestamp": "1.2", "other": 1}).thread_timestamp == "1.2"
+    both = {"threadTimestamp": "1.2", "thread_timestamp": "3.4"}
+    assert reading(Everything)(both).thread_timestamp == "3.4"
+
+
+def test_a_type_may_hold_itself() -> None:
+    given = {"name": "a", "children": [{"name": "b"}]}
+    assert reading(Tree)(given) == Tree("a", [Tree("b")])
+    assert faults(Tree, {"name": "a", "children": [{"children": []}]}) == [("input.children[0].name", "is missing")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "value"),
+    [
+        (Point, '{"x": 1}', Point(1)),
+        (Point | None, None, None),
+        (Point | None, {"x": 1}, Point(1)),
+        (list[Point], [{"x": 1}], [Point(1)]),
+        (Annotated[Point, "where"], {"x": 1}, Point(1)),
+        (Point | Tree, {"name": "a"}, Tree("a")),
+        (Model, {"name": "a", "size": "2", "points": [{"x": 1}]}, Model(name="a", size=2, points=[Point(1)])),
+        (Model, '{"name": "a"}', Model(name="a")),
+        (list[Model], [{"name": "a"}], [Model(name="a")]),
+    ],
+)
+def test_a_typed_value_may_stand_within_others(wanted: Any, given: Any, value: Any) -> None:
+    assert reading(wanted)(given) == value
+
+
+@pytest.mark.parametrize("given", [None, 5, "a", [], "[]"])
+def test_what_is_no_object_is_no_dataclass(given: Any) -> None:
+    ((path, message),) = faults(Point, given)
+    assert path == "input"
+    assert message.startswith("must be an object, not ")
+
+
+def test_faults_that_pydantic_finds_have_their_place_and_no_value() -> None:
+    assert faults(Model, {"size": "secret"}) == [
+        ("input.name", "Field required"),
+        ("input.size", "Input should be a valid integer, unable to parse string as an integer"),
+    ]
+    assert faults(list[Model], [{"name": "a", "size": 0}]) == [
+        ("input[0].size", "Input should be greater than or equal to 1")
+    ]
+
+
+def test_a_class_may_check_itself() -> None:
+    assert faults(Checked, {"name": "a/b"}) == [("input", "a name must have no slash")]
+
+
+@pytest.mark.parametrize("wanted", [Any, object, dict, dict[str, Any], list[int], str, int | None, "Any", float])
+def test_any_other_annotation_leaves_the_input_as_it_came(wanted: Any) -> None:
+    given: Any = {"a": [1, "2"]}
+    assert reading(wanted)(given) is given
+
+
+def test_without_an_annotation_the_input_is_as_it_came() -> None:
+    assert input_reader(lambda given: Event("Done"))("5") == "5"
+    assert input_reader(print)("5") == "5"
+
+
+@dataclass
+class Odd:
+    amount: complex
+
+
+@dataclass
+class Keys:
+    amounts: dict[int, str]
+
+
+@dataclass
+class Pair:
+    both: tuple[int, str]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (Odd, "can't be read as complex"),
+        (Keys, "whose keys are no text"),
+        (Pair, "a tuple of different types"),
+        (list[Callable[[], Point]], "can't be read as"),
+        ("Nowhere", "can't be resolved: name 'Nowhere'"),
+    ],
+)
+def test_what_no_input_can_fit_is_told_when_the_command_is_declared(wanted: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        reading(wanted)
+
+
+def test_the_event_for_a_bad_input_is_declared_with_its_command() -> None:
+    pack = Pack("Typed")
+
+    @pack.command("Draw", events=["Drawn"], bad_input="DrawFailed")
+    def draw(point: Point) -> Event:
+        return Event("Drawn")
+
+    assert pack.definition()["commands"] == [{"name": "Draw", "events": ["Drawn", "DrawFailed"]}]
+    assert {"name": "DrawFailed"} in pack.definition()["events"]
+
+
+def test_pydantic_is_not_imported_unless_the_pack_does() -> None:
+    code = "import sys, flyte_client; assert 'pydantic' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
