@@ -30,3 +30,7 @@ class RefusedError(FlyteError):
         super().__init__(f"{status}: {detail}" if detail else str(status))
         self.status = status
         self.detail = detail
+
+
+class RegistrationRefusedError(RefusedError):
+    """The server did not accept the pack itself, so that it has not judged anything that the pack wanted of it."""

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -16,8 +17,10 @@ from flyte_client.api import Api
 from flyte_client.errors import RefusedError
 from flyte_client.events import Event, encoded
 from flyte_client.handling import Commands, Handler
+from flyte_client.outbox import Outbox
 from flyte_client.patience import Stopping
 from flyte_client.server import Server
+from flyte_client.spool import Spool
 from flyte_client.worker import Worker
 
 H = TypeVar("H", bound=Handler)
@@ -26,6 +29,14 @@ H = TypeVar("H", bound=Handler)
 LOOK_UP_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The server, and the way to it of what the pack has to deliver."""
+
+    server: Server
+    outbox: Outbox
 
 
 class Pack:
@@ -61,7 +72,7 @@ class Pack:
         self._events: list[str] = []
         self._stopping = Stopping()
         self._lock = threading.Lock()
-        self._server: Server | None = None
+        self._connection: Connection | None = None
 
     def command(self, name: str, events: Iterable[str] = (), *, bad_input: str | None = None) -> Callable[[H], H]:
         """Declare the function below as the handler of command `name`, which ends in one of `events`.
@@ -108,6 +119,8 @@ class Pack:
         tells). With a `key` of the caller's own (at most 255 characters, the pack's own) that holds whoever of the
         pack's instances sends it, and after a restart, too: for a day the server takes an event with the same key and
         payload once, and refuses the key with another payload (422). Such an event's time is when the server gets it.
+        Where there is a spool, an event that this could not deliver before the pack was to end is kept for the next
+        start; not so with `within`: whoever gives that is told of the failure, and sends the event again.
 
         Raises `ServerAwayError` when the pack was stopped meanwhile or no attempt had succeeded `within` so many
         seconds, `RefusedError` when the server does not accept the event, `ValueError` or `TypeError` for a payload
@@ -115,7 +128,7 @@ class Pack:
         """
         body = encoded(Event(name, payload), timed=key is None)
         try:
-            self._connected().post_event(body, key or str(uuid.uuid4()), within)
+            self._connected().outbox.post_event(body, key or str(uuid.uuid4()), within)
         except RefusedError as refusal:
             logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(refusal))
             raise
@@ -123,7 +136,7 @@ class Pack:
 
     def server_is_healthy(self) -> bool:
         """Whether the server answers and says that it is well; asks once and does not wait for it."""
-        return self._connected().healthy()
+        return self._connected().server.healthy()
 
     def run(self) -> None:
         """Register, take actions, and post their results, until SIGTERM, SIGINT or `stop`.
@@ -133,7 +146,8 @@ class Pack:
 
         Raises `SettingsError` for what the environment holds, `RefusedError` when the server does not accept the pack.
         """
-        worker = self._prepared()
+        connection = self._connected()
+        worker = self._worker(connection)
         # The work goes on in a thread of its own, because a signal handler must not wait for a lock that the thread it
         # interrupts may hold: the main thread does nothing but wait here.
         with self._stopped_by_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as thread:
@@ -141,6 +155,7 @@ class Pack:
                 _outlast(thread.submit(worker.run))
             finally:
                 self.stop()
+                connection.outbox.close()
 
     def stop(self, *, when_idle: bool = False) -> None:
         """End `run`, as SIGTERM would; with `when_idle`, only after the actions that are waiting now are done, too."""
@@ -149,19 +164,25 @@ class Pack:
         else:
             self._stopping.ask()
 
-    def _connected(self) -> Server:
+    def _connected(self) -> Connection:
         with self._lock:
-            if self._server is None:
+            if self._connection is None:
                 root = settings.api_url(os.environ, self._api_url)
                 timeout = settings.seconds(os.environ, "FLYTE_API_TIMEOUT", settings.API_TIMEOUT)
                 api = Api(settings.jwt(os.environ), timeout)
-                self._server = Server(root, api, self.definition(), self._stopping, self._stop_grace)
-            return self._server
+                server = Server(root, api, self.definition(), self._stopping, self._stop_grace)
+                self._connection = Connection(server, Outbox(server, self._spool(), self._stopping))
+            return self._connection
 
-    def _prepared(self) -> Worker:
+    def _spool(self) -> Spool | None:
+        folder = settings.spool(os.environ)
+        return Spool(folder, self.name, self.definition()["labels"]) if folder else None
+
+    def _worker(self, connection: Connection) -> Worker:
         interval = settings.seconds(os.environ, "FLYTE_POLL_INTERVAL", settings.POLL_INTERVAL)
         return Worker(
-            self._connected(),
+            connection.server,
+            connection.outbox,
             self._commands,
             self._stopping,
             interval=self._poll_interval or interval,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from flyte_client.api import Api, document, lease_seconds, long_poll, retry_after
-from flyte_client.errors import RefusedError, ServerAwayError
+from flyte_client.errors import RefusedError, RegistrationRefusedError, ServerAwayError
 from flyte_client.links import find_header_link, find_link
 from flyte_client.patience import Stopping, persist
 
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 NOT_FOUND = 404
 CONFLICT = 409
+# What was sent is itself at fault: not JSON as the server reads it, too large, or of a wrong form.
+UNFIT = frozenset({400, 413, 422})
 # How long a server that is told that no more calls come may take to answer the poll that waits.
 HANG_UP_SECONDS = 2.0
 
@@ -125,9 +127,10 @@ class Server:
         until = None if within is None else time.monotonic() + within
         self._registered(lambda known: self._deliver(known.events, body, "event", key, until), until)
 
-    def post_result(self, action: Action, body: bytes) -> None:
-        """Deliver a result. Nothing about it needs a key: an action has one result."""
-        self._registered(lambda _: self._deliver(action.result, body, "actionResult"))
+    def post_result(self, url: httpx.URL, body: bytes, within: float | None = None) -> None:
+        """Deliver a result to its action's address. Nothing about it needs a key: an action has one result."""
+        until = None if within is None else time.monotonic() + within
+        self._registered(lambda _: self._deliver(url, body, "actionResult", until=until), until)
 
     def extend(self, lease: Lease, timeout: float) -> bool:
         """Say once, in at most `timeout` seconds, that an action is still worked on; False when it is not the pack's.
@@ -177,7 +180,10 @@ class Server:
         # Many threads may find the pack forgotten at once: the first registers it anew, the others use what it got.
         with self._alone(until):
             if self._registration is None or self._registration is outdated:
-                self._registration = persist(self._register, "listPacks", self._stopping, until=until)
+                try:
+                    self._registration = persist(self._register, "listPacks", self._stopping, until=until)
+                except RefusedError as refusal:
+                    raise RegistrationRefusedError(refusal.status, refusal.detail) from refusal
             return self._registration
 
     @contextmanager

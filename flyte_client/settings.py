@@ -6,6 +6,7 @@
 | `FLYTE_JWT` | none | sent as `Authorization: Bearer` |
 | `FLYTE_LABELS` | none | `env=prod,az=b` or `env:prod`; laid over the labels in the pack's code |
 | `FLYTE_POLL_INTERVAL` | 5 | seconds between two polls at a server that does not let them wait |
+| `FLYTE_SPOOL` | none | a folder that keeps what is to be delivered until it is, also over a restart |
 | `FLYTE_API_TIMEOUT` | 10 | seconds a single call may take, beside those that the server was asked to wait |
 
 A variable that is set but empty counts as not set.
@@ -13,6 +14,7 @@ A variable that is set but empty counts as not set.
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flyte_client.errors import SettingsError
@@ -45,6 +47,12 @@ def labels(environment: Mapping[str, str]) -> dict[str, str]:
     """The labels in `FLYTE_LABELS`. Raises `SettingsError` for a part that is no `key=value` or `key:value`."""
     parts = [part for part in environment.get("FLYTE_LABELS", "").split(",") if part.strip()]
     return dict(_label(part) for part in parts)
+
+
+def spool(environment: Mapping[str, str]) -> Path | None:
+    """The folder to keep undelivered results and events in, or None."""
+    text = environment.get("FLYTE_SPOOL", "").strip()
+    return Path(text).absolute() if text else None
 
 
 def seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -9,11 +9,9 @@ from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.events import FATAL, Event, encoded, fatal, fatal_from
 from flyte_client.handling import Commands
 from flyte_client.heart import Heart
+from flyte_client.outbox import Outbox
 from flyte_client.patience import Stopping
-from flyte_client.server import CONFLICT, Action, Nothing, Server
-
-# The result itself is at fault: not JSON as the server reads it, too large, or of a wrong form.
-UNFIT = frozenset({400, 413, 422})
+from flyte_client.server import CONFLICT, UNFIT, Action, Nothing, Server
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +26,7 @@ class Worker:
     def __init__(
         self,
         server: Server,
+        outbox: Outbox,
         commands: Commands,
         stopping: Stopping,
         *,
@@ -35,6 +34,7 @@ class Worker:
         concurrency: int,
     ) -> None:
         self._server = server
+        self._outbox = outbox
         self._commands = commands
         self._stopping = stopping
         self._interval = interval
@@ -49,8 +49,10 @@ class Worker:
         """
         try:
             known = self._server.registration()
+            self._outbox.deliver_left()
         except ServerAwayError:
             return
+        self._outbox.go_on()
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="command") as threads:
             if self._commands:
                 self._poll(threads)
@@ -108,7 +110,7 @@ class Worker:
     def _report(self, action: Action, event: Event) -> None:
         event, body = _encodable(event)
         try:
-            self._server.post_result(action, body)
+            self._outbox.post_result(action.result, body)
             logger.info("action_done command=%s event=%s", action.command, event.name)
         except RefusedError as refusal:
             self._refused(action, event, refusal)

@@ -82,6 +82,11 @@ class StubServer:
         with self._changed:
             self._scripted[kind].extend(answers)
 
+    def unscript(self, kind: str) -> None:
+        """Give the stub's own answers again."""
+        with self._changed:
+            self._scripted[kind].clear()
+
     def forget_packs(self) -> None:
         with self._changed:
             self.packs.clear()

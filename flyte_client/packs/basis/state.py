@@ -2,11 +2,11 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flyte_client import durable
 from flyte_client.errors import SettingsError
 
 
@@ -42,17 +42,7 @@ class StateFile:
         return document
 
     def write(self, document: Mapping[str, Any]) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.new")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.write(self._path, json.dumps(document, indent=1).encode())
 
     def close(self) -> None:
         """Let another process use the file."""

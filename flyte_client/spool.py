@@ -1,0 +1,89 @@
+"""The spool: a folder that holds what is to be delivered until it is, so that it outlasts the pack's own end."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from flyte_client import durable
+from flyte_client.errors import SettingsError
+
+LONGEST_NAME = 200
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A result goes to its action's address, `url`; an event, which has a `key`, to where the pack's events go."""
+
+    body: bytes
+    url: str = ""
+    key: str = ""
+
+
+class Spool:
+    """One process's folder in `root`: each pack has one, by its name and labels.
+
+    Raises `SettingsError` for a folder that can't be used, or that another process uses.
+    """
+
+    def __init__(self, root: Path, name: str, labels: Mapping[str, str]) -> None:
+        self._folder = root / _folder_name(name, labels)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = (self._folder / "lock").open("a")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for unfinished in self._folder.glob(f"*{durable.UNFINISHED}"):
+                unfinished.unlink()
+        except BlockingIOError:
+            raise SettingsError(f"FLYTE_SPOOL: another process uses {self._folder}; give each its own") from None
+        except OSError as error:
+            raise SettingsError(f"FLYTE_SPOOL: {self._folder} can't be used ({error.strerror})") from None
+
+    def keep(self, parcel: Parcel) -> Path | None:
+        """On the disk when this returns; None where the disk refuses it: then it is delivered without this."""
+        path = self._folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}.parcel"
+        head = asdict(parcel)
+        body = head.pop("body")
+        try:
+            durable.write(path, json.dumps(head).encode() + b"\n" + body)
+        except OSError as error:
+            logger.error("spool_failed folder=%s reason=%r", self._folder, str(error))
+            return None
+        return path
+
+    def remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # it is delivered again at the next start, and counts once
+            logger.error("spool_failed folder=%s reason=%r", self._folder, str(error))
+
+    def parcels(self) -> Iterator[tuple[Path, Parcel]]:
+        """What is there, oldest first. What can't be read is logged and stays where it is."""
+        for path in sorted(self._folder.glob("*.parcel")):
+            try:
+                head, _, body = path.read_bytes().partition(b"\n")
+                document = json.loads(head)
+                parcel = Parcel(body, str(document["url"]), str(document["key"]))
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                logger.error("spool_unreadable file=%s reason=%r", path, str(error))
+            else:
+                yield path, parcel
+
+    def close(self) -> None:
+        """Let another process use the folder."""
+        self._lock.close()
+
+
+def _folder_name(name: str, labels: Mapping[str, str]) -> str:
+    whole = quote(".".join([name, *(f"{key}={value}" for key, value in sorted(labels.items()))]), safe="=")
+    if len(whole) > LONGEST_NAME or whole.startswith("."):
+        return hashlib.sha256(whole.encode()).hexdigest()
+    return whole

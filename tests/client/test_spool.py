@@ -1,0 +1,243 @@
+"""The spool: what could not be delivered before the pack ended is delivered by the next one, as it was."""
+
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_client import Event, Pack, RefusedError, ServerAwayError, SettingsError
+from flyte_client.spool import Parcel, Spool
+from tests.private_postgres import free_port
+
+from .conftest import Running, Start
+from .program import Program
+from .stub_server import Answer, StubServer
+
+pytestmark = pytest.mark.integration
+
+AWAY = Answer(503, headers={"Retry-After": "0"})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FLYTE_SPOOL", str(tmp_path / "spool"))
+    return tmp_path / "spool" / "Echo"
+
+
+def echo_pack(stub: StubServer, name: str = "Echo") -> Pack:
+    pack = Pack(name, api_url=stub.url, poll_interval=0.02, stop_grace=0.0)
+
+    @pack.command("Say", events=["Said"])
+    def say(given: Any) -> Event:
+        return Event("Said", {"said": given})
+
+    return pack
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parcel"))
+
+
+def leave_result(stub: StubServer, running: Running, pack: Pack) -> None:
+    """Has the pack end with a result that the server did not take."""
+    stub.script("result", *[AWAY] * 10_000)
+    stub.queue("Say", "é")
+    with running(pack):
+        stub.wait_for("result")
+    stub.unscript("result")
+
+
+def test_a_result_is_delivered_at_the_next_start_as_it_was_and_before_anything_is_taken(
+    stub: StubServer, running: Running, folder: Path
+) -> None:
+    leave_result(stub, running, echo_pack(stub))
+    (file,) = files(folder)
+    first = stub.of("result")[0]
+    head, _, body = file.read_bytes().partition(b"\n")
+    assert json.loads(head) == {"url": stub.url + first.path, "key": ""}
+    assert json.loads(body) == first.body
+    before = len(stub.calls)
+    with running(echo_pack(stub)):
+        stub.wait_for("take", len(stub.of("take")) + 1)
+    kinds = [call.kind for call in stub.calls[before:]]
+    assert kinds.index("packs") < kinds.index("result") < kinds.index("take")
+    assert kinds.count("result") == 1
+    assert len({(call.path, str(call.body)) for call in stub.of("result")}) == 1
+    assert files(folder) == []
+
+
+def test_an_event_is_delivered_at_the_next_start_with_its_key_and_time(
+    stub: StubServer, running: Running, folder: Path
+) -> None:
+    pack = echo_pack(stub)
+    stub.script("event", *[AWAY] * 10_000)
+    with running(pack):
+        stub.wait_for("take")
+        pack.stop()
+        with pytest.raises(ServerAwayError):
+            pack.send("Heard", {"n": 1})
+    assert len(files(folder)) == 1
+    first = stub.of("event")[0]
+    stub.unscript("event")
+    echo_pack(stub).send("Heard", {"n": 2})
+    *_, again, new = stub.of("event")
+    assert (again.body, again.headers["Idempotency-Key"]) == (first.body, first.headers["Idempotency-Key"])
+    assert new.body["payload"] == {"n": 2}
+    assert files(folder) == []
+
+
+def test_what_was_delivered_is_not_kept(stub: StubServer, running: Running, folder: Path) -> None:
+    pack = echo_pack(stub)
+    stub.queue("Say", 1)
+    with running(pack):
+        stub.wait_for("result")
+        pack.send("Heard")
+    assert folder.is_dir()
+    assert files(folder) == []
+
+
+def test_it_can_be_read_by_its_owner_alone_while_it_waits(stub: StubServer, running: Running, folder: Path) -> None:
+    leave_result(stub, running, echo_pack(stub))
+    (file,) = files(folder)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("status", "kept"), [(400, 0), (404, 0), (409, 0), (413, 0), (422, 0), (401, 1), (403, 1)])
+def test_only_what_the_server_can_never_accept_is_given_up(
+    stub: StubServer, running: Running, folder: Path, status: int, kept: int
+) -> None:
+    leave_result(stub, running, echo_pack(stub))
+    for _ in range(2 if kept else 1):
+        stub.script("result", *[Answer(status)] * (2 if status == 404 else 1))
+        with running(echo_pack(stub)):
+            stub.wait_for("take", len(stub.of("take")) + 1)
+        assert len(files(folder)) == kept
+
+
+def test_a_server_that_does_not_accept_the_pack_has_not_judged_its_results(
+    stub: StubServer, running: Running, folder: Path
+) -> None:
+    leave_result(stub, running, echo_pack(stub))
+    for kind, status in (("root", 404), ("packs", 400)):
+        stub.script(kind, Answer(status))
+        with pytest.raises(RefusedError):
+            echo_pack(stub).run()
+        stub.script(kind, Answer(status))
+        with pytest.raises(RefusedError):
+            echo_pack(stub, "Other").send("Heard")
+    assert len(files(folder)) == 1
+    assert len(files(folder.parent / "Other")) == 2
+
+
+def test_an_event_with_a_bound_is_its_senders_to_send_again(stub: StubServer, folder: Path) -> None:
+    stub.script("event", AWAY)
+    with pytest.raises(ServerAwayError):
+        echo_pack(stub).send("Heard", key="heard/1", within=0)
+    assert files(folder) == []
+
+
+def test_an_event_that_is_refused_is_not_kept(stub: StubServer, folder: Path) -> None:
+    stub.script("event", Answer(400))
+    with pytest.raises(RefusedError):
+        echo_pack(stub).send("Heard")
+    assert files(folder) == []
+
+
+def test_one_that_cannot_be_delivered_holds_up_nothing_and_is_tried_on(
+    stub: StubServer, running: Running, folder: Path
+) -> None:
+    elsewhere = StubServer()
+    elsewhere.port = free_port()
+    with_spool(folder, lambda spool: spool.keep(Parcel(b'{"event": "Said"}', f"{elsewhere.url}/p/Echo/work/a9/done")))
+    leave_result(stub, running, echo_pack(stub))
+    assert len(files(folder)) == 2
+    try:
+        with running(echo_pack(stub)):
+            stub.queue("Say", "new", action="a2")
+            stub.wait_for("result", payload={"said": "new"})
+            elsewhere.start()
+            elsewhere.wait_for("result", event="Said")
+        assert files(folder) == []
+    finally:
+        elsewhere.stop()
+
+
+def test_what_cannot_be_read_stays_and_an_unfinished_file_goes(
+    stub: StubServer, running: Running, folder: Path
+) -> None:
+    leave_result(stub, running, echo_pack(stub))
+    (folder / "0-broken.parcel").write_text("{")
+    (folder / "1-unfinished.parcel.new").write_text("{")
+    with running(echo_pack(stub)):
+        stub.wait_for("take", len(stub.of("take")) + 1)
+    assert [file.name for file in folder.iterdir() if file.name != "lock"] == ["0-broken.parcel"]
+
+
+def test_a_disk_that_refuses_the_file_holds_up_no_result(stub: StubServer, running: Running, folder: Path) -> None:
+    pack = echo_pack(stub)
+    with running(pack):
+        stub.wait_for("take")
+        shutil.rmtree(folder)
+        stub.queue("Say", 1)
+        stub.wait_for("result")
+        pack.send("Heard")
+
+
+def test_a_folder_that_another_process_uses_is_told(stub: StubServer, folder: Path) -> None:
+    def send_beside(_: Spool) -> None:
+        with pytest.raises(SettingsError, match=r"^FLYTE_SPOOL: another process uses"):
+            echo_pack(stub).send("Heard")
+
+    with_spool(folder, send_beside)
+    echo_pack(stub).send("Heard")
+
+
+def test_a_folder_that_cannot_be_made_is_told(stub: StubServer, tmp_path: Path, start: Start) -> None:
+    (tmp_path / "file").write_text("")
+    program = start("-m", "flyte_client", "shell", FLYTE_SPOOL=str(tmp_path / "file"))
+    assert program.exit_code() == 2
+    assert program.log[-1].startswith("Shell: FLYTE_SPOOL: ")
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "é" * 200, "Echo"])
+def test_each_pack_has_a_folder_of_its_own(tmp_path: Path, name: str) -> None:
+    labelled = Spool(tmp_path, name, {"env": "prod"})
+    plain = Spool(tmp_path, name, {})
+    assert labelled.keep(Parcel(b"1"))
+    assert [parcel for _, parcel in plain.parcels()] == []
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+    labelled.close()
+    plain.close()
+
+
+def test_a_pack_that_is_killed_before_its_result_arrived_delivers_it_after_its_restart(
+    stub: StubServer, start: Start, tmp_path: Path
+) -> None:
+    def shell() -> Program:
+        return start("-m", "flyte_client", "shell", FLYTE_SPOOL=str(tmp_path))
+
+    stub.script("result", *[AWAY] * 10_000)
+    stub.queue("Shell", "echo once")
+    killed = shell()
+    stub.wait_for("result")
+    killed.kill()
+    stub.unscript("result")
+    before = len(stub.of("result"))
+    shell()
+    calls = stub.wait_for("result", before + 1)
+    assert calls[-1].body == calls[0].body
+    assert calls[0].body["payload"]["stdout"] == "once\n"
+
+
+def with_spool(folder: Path, use: Callable[[Spool], object]) -> None:
+    """Uses the folder as another process would."""
+    spool = Spool(folder.parent, folder.name, {})
+    try:
+        use(spool)
+    finally:
+        spool.close()
