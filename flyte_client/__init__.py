@@ -18,6 +18,7 @@ The library talks HTTP only and needs nothing of the server's code.
 from flyte_client.current import CurrentAction, current_action
 from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, SettingsError
 from flyte_client.events import Event
+from flyte_client.health import Health
 from flyte_client.pack import Pack
 from flyte_client.program import run
 from flyte_client.version import __version__
@@ -26,6 +27,7 @@ __all__ = [
     "CurrentAction",
     "Event",
     "FlyteError",
+    "Health",
     "Pack",
     "RefusedError",
     "ServerAwayError",

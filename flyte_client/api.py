@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -15,6 +16,14 @@ LONGEST_WAIT = 30
 
 # A wrong clock or a typing error at the other end must not put a pack to sleep for ever.
 LONGEST_RETRY_AFTER = 3600.0
+
+
+@dataclass(frozen=True)
+class Contact:
+    """The last call: when it ended, by the monotonic clock, and what was wrong, if anything."""
+
+    trouble: str = ""
+    at: float = field(default_factory=time.monotonic)
 
 
 class Api:
@@ -33,6 +42,7 @@ class Api:
         self._polls = httpx.Client(headers=headers, verify=trusted)
         self._timeout = timeout
         self._line = Line()
+        self.contact = Contact("nothing was asked yet")
 
     def get(self, url: httpx.URL) -> httpx.Response:
         return self._call(lambda: self._http.get(url), url)
@@ -58,12 +68,17 @@ class Api:
 
     def _call(self, send: Callable[[], httpx.Response], url: httpx.URL) -> httpx.Response:
         try:
-            answer = send()
+            answer = _accepted(send())
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise RefusedError(0, f"{url} can't be called: {error}") from error
         except httpx.RequestError as error:
+            self.contact = Contact(f"{type(error).__name__}: {error}")
             raise ServerAwayError(f"{type(error).__name__}: {error}") from error
-        return _accepted(answer)
+        except (ServerAwayError, RefusedError) as error:
+            self.contact = Contact(str(error))
+            raise
+        self.contact = Contact()
+        return answer
 
 
 def document(answer: httpx.Response) -> Mapping[str, Any]:

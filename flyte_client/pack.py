@@ -17,6 +17,7 @@ from flyte_client.api import Api
 from flyte_client.errors import RefusedError
 from flyte_client.events import Event, encoded
 from flyte_client.handling import Commands, Handler
+from flyte_client.health import Check, health_page
 from flyte_client.outbox import Outbox
 from flyte_client.patience import Stopping
 from flyte_client.server import Server
@@ -70,6 +71,7 @@ class Pack:
         self._stop_grace = stop_grace
         self._commands = Commands()
         self._events: list[str] = []
+        self._checks: dict[str, Check] = {}
         self._stopping = Stopping()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -96,6 +98,18 @@ class Pack:
     def event(self, name: str) -> None:
         """Declare an event that the pack sends by itself, with `send`."""
         self._events.append(name)
+
+    def health_check(self, name: str) -> Callable[[Check], Check]:
+        """Declare the function below as a check of the health page, which there is where `FLYTE_HEALTH_PORT` is set.
+
+        It returns `Health`, and should not take longer than a second. What it raises counts as unhealthy.
+        """
+
+        def declare(check: Check) -> Check:
+            self._checks[name] = check
+            return check
+
+        return declare
 
     def definition(self) -> dict[str, Any]:
         """What the pack registers with: every event that a command ends in is declared as the pack's event, too."""
@@ -148,9 +162,10 @@ class Pack:
         """
         connection = self._connected()
         worker = self._worker(connection)
+        health = health_page(settings.health_address(os.environ), {"Flyte": connection.server.contact, **self._checks})
         # The work goes on in a thread of its own, because a signal handler must not wait for a lock that the thread it
         # interrupts may hold: the main thread does nothing but wait here.
-        with self._stopped_by_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as thread:
+        with health, self._stopped_by_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as thread:
             try:
                 _outlast(thread.submit(worker.run))
             finally:

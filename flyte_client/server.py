@@ -13,6 +13,7 @@ import httpx
 
 from flyte_client.api import Api, document, lease_seconds, long_poll, retry_after
 from flyte_client.errors import RefusedError, RegistrationRefusedError, ServerAwayError
+from flyte_client.health import Health
 from flyte_client.links import find_header_link, find_link
 from flyte_client.patience import Stopping, persist
 
@@ -160,6 +161,12 @@ class Server:
         except (ServerAwayError, RefusedError):
             return False
         return True
+
+    def contact(self) -> Health:
+        """How the last call went. Never unhealthy: to start the pack anew makes no server come back."""
+        contact = self._api.contact
+        ago = f"{time.monotonic() - contact.at:.0f} s ago"
+        return Health(True, f"the last call failed {ago}: {contact.trouble}" if contact.trouble else f"answered {ago}")
 
     def _deliver(
         self, url: httpx.URL, body: bytes, what: str, key: str | None = None, until: float | None = None

@@ -7,6 +7,8 @@
 | `FLYTE_LABELS` | none | `env=prod,az=b` or `env:prod`; laid over the labels in the pack's code |
 | `FLYTE_POLL_INTERVAL` | 5 | seconds between two polls at a server that does not let them wait |
 | `FLYTE_SPOOL` | none | a folder that keeps what is to be delivered until it is, also over a restart |
+| `FLYTE_HEALTH_PORT` | none | a port to tell at whether the pack is well; the original's clients use 8090 |
+| `FLYTE_HEALTH_BIND` | 0.0.0.0 | the address for that |
 | `FLYTE_API_TIMEOUT` | 10 | seconds a single call may take, beside those that the server was asked to wait |
 
 A variable that is set but empty counts as not set.
@@ -21,6 +23,8 @@ from flyte_client.errors import SettingsError
 
 POLL_INTERVAL = 5.0
 API_TIMEOUT = 10.0
+# Whoever looks after a container looks from outside of it.
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - only for who has set a port
 
 
 def api_url(environment: Mapping[str, str], argument: str | None = None) -> str:
@@ -53,6 +57,16 @@ def spool(environment: Mapping[str, str]) -> Path | None:
     """The folder to keep undelivered results and events in, or None."""
     text = environment.get("FLYTE_SPOOL", "").strip()
     return Path(text).absolute() if text else None
+
+
+def health_address(environment: Mapping[str, str]) -> tuple[str, int] | None:
+    """Host and port of the health page, or None. Raises `SettingsError` for what is no port."""
+    text = environment.get("FLYTE_HEALTH_PORT", "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
+        raise SettingsError(f"FLYTE_HEALTH_PORT: is {text!r}, but must be a port from 1 to 65535")
+    return environment.get("FLYTE_HEALTH_BIND", "").strip() or ALL_ADDRESSES, int(text)
 
 
 def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
