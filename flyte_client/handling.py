@@ -8,7 +8,7 @@ from typing import Any
 
 from flyte_client.current import CurrentAction, working_on
 from flyte_client.event_loop import EventLoop
-from flyte_client.events import Event, fatal, fatal_from
+from flyte_client.events import Event, encoded, fatal, fatal_from
 from flyte_client.inputs import InputError, input_reader
 
 Handler = Callable[..., Event | Awaitable[Event]]
@@ -85,3 +85,13 @@ def _bad_input(command: Command, error: InputError) -> Event:
         return fatal(f"the input of {command.name} is unfit: {error}")
     faults = [{"path": fault.path, "message": fault.message} for fault in error.faults]
     return Event(command.bad_input, {"error": str(error), "errors": faults})
+
+
+def encodable(event: Event) -> tuple[Event, bytes]:
+    """The event as the server takes it; one that JSON can't hold becomes `FATAL`."""
+    try:
+        return event, encoded(event)
+    except (ValueError, TypeError, RecursionError) as error:
+        logger.exception("result_unfit event=%s", event.name)
+        replacement = fatal_from(error)
+        return replacement, encoded(replacement)

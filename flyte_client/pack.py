@@ -18,7 +18,7 @@ from flyte_client.errors import RefusedError
 from flyte_client.events import Event, encoded
 from flyte_client.handling import Commands, Handler
 from flyte_client.health import Check, health_page
-from flyte_client.outbox import Outbox
+from flyte_client.outbox import Events, Outbox
 from flyte_client.patience import Stopping
 from flyte_client.server import Server
 from flyte_client.spool import Spool
@@ -75,6 +75,7 @@ class Pack:
         self._stopping = Stopping()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._instead: Events | None = None
 
     def command(self, name: str, events: Iterable[str] = (), *, bad_input: str | None = None) -> Callable[[H], H]:
         """Declare the function below as the handler of command `name`, which ends in one of `events`.
@@ -142,7 +143,8 @@ class Pack:
         """
         body = encoded(Event(name, payload), timed=key is None)
         try:
-            self._connected().outbox.post_event(body, key or str(uuid.uuid4()), within)
+            events = self._instead or self._connected().outbox
+            events.post_event(body, key or str(uuid.uuid4()), within)
         except RefusedError as refusal:
             logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(refusal))
             raise
@@ -178,6 +180,11 @@ class Pack:
             self._stopping.ask_when_idle()
         else:
             self._stopping.ask()
+
+    def try_out(self, instead: Events) -> Commands:
+        """For `flyte_client.testing`: what the pack can be called for; `send` gives to `instead` from now on."""
+        self._instead = instead
+        return self._commands
 
     def _connected(self) -> Connection:
         with self._lock:

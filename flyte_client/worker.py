@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from flyte_client.current import CurrentAction
 from flyte_client.errors import RefusedError, ServerAwayError
-from flyte_client.events import FATAL, Event, encoded, fatal, fatal_from
-from flyte_client.handling import Commands
+from flyte_client.events import FATAL, Event, fatal
+from flyte_client.handling import Commands, encodable
 from flyte_client.heart import Heart
 from flyte_client.outbox import Outbox
 from flyte_client.patience import Stopping
@@ -108,7 +108,7 @@ class Worker:
             self._free.release()
 
     def _report(self, action: Action, event: Event) -> None:
-        event, body = _encodable(event)
+        event, body = encodable(event)
         try:
             self._outbox.post_result(action.result, body)
             logger.info("action_done command=%s event=%s", action.command, event.name)
@@ -130,12 +130,3 @@ class Worker:
 def _cancel(current: CurrentAction) -> None:
     logger.warning("action_cancelled command=%s", current.command)
     current.cancel()
-
-
-def _encodable(event: Event) -> tuple[Event, bytes]:
-    try:
-        return event, encoded(event)
-    except (ValueError, TypeError, RecursionError) as error:
-        logger.exception("result_unfit event=%s", event.name)
-        replacement = fatal_from(error)
-        return replacement, encoded(replacement)

@@ -1,0 +1,91 @@
+"""The tester: it gives what a running pack would, and says where a pack does what it has not declared."""
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from flyte_client import Event, Pack, current_action
+from flyte_client.testing import PackTester
+
+pytestmark = pytest.mark.unit
+
+
+@dataclass
+class Greeting:
+    name: str
+
+
+@pytest.fixture
+def pack() -> Pack:
+    pack = Pack("Greeter")
+    pack.event("Asked")
+
+    @pack.command("Greet", events=["Greeted"], bad_input="GreetFailed")
+    def greet(greeting: Greeting) -> Event:
+        return Event("Greeted", {"text": f"Hello {greeting.name}!"})
+
+    @pack.command("Later", events=["Greeted"])
+    async def later(given: Any) -> Event:
+        await asyncio.sleep(0)
+        return Event("Greeted", given)
+
+    @pack.command("Ask", events=["Greeted"])
+    def ask(given: Any) -> Event:
+        pack.send("Asked", (1, 2))
+        pack.send("Asked", None, key="asked/1", within=5)
+        return Event("Greeted", current_action().cancelled.is_set())
+
+    @pack.command("Break", events=[])
+    def break_(given: Any) -> Event:
+        raise ValueError("of its own")
+
+    pack.command("Stray", events=["Greeted"])(lambda given: Event("Greated"))
+    pack.command("Odd", events=["Greeted"])(lambda given: Event("Greeted", object()))
+    return pack
+
+
+def test_a_command_gives_its_event(pack: Pack) -> None:
+    assert PackTester(pack).command("Greet", {"name": "Ann"}) == Event("Greeted", {"text": "Hello Ann!"})
+
+
+def test_an_async_handler_is_run_to_its_end(pack: Pack) -> None:
+    assert PackTester(pack).command("Later", {"a": (1, 2)}) == Event("Greeted", {"a": [1, 2]})
+
+
+def test_a_bad_input_gives_its_event(pack: Pack) -> None:
+    event = PackTester(pack).command("Greet", {})
+    assert event.name == "GreetFailed"
+    assert event.payload["errors"] == [{"path": "input.name", "message": "is missing"}]
+
+
+@pytest.mark.parametrize(("name", "words"), [("Break", "ValueError: of its own"), ("Odd", "TypeError: ")])
+def test_what_fails_in_a_running_pack_is_fatal_here(pack: Pack, name: str, words: str) -> None:
+    event = PackTester(pack).command(name)
+    assert event.name == "FATAL"
+    assert event.payload["message"].startswith(words)
+
+
+def test_events_that_are_sent_are_kept_and_no_server_is_asked(pack: Pack) -> None:
+    tester = PackTester(pack)
+    assert tester.command("Ask") == Event("Greeted", False)
+    pack.send("Asked", "outside")
+    assert tester.sent == [Event("Asked", [1, 2]), Event("Asked"), Event("Asked", "outside")]
+
+
+def test_a_handler_can_be_cancelled(pack: Pack) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    assert PackTester(pack).command("Ask", cancelled=cancelled) == Event("Greeted", True)
+
+
+def test_an_event_that_is_not_declared_is_told(pack: Pack) -> None:
+    with pytest.raises(AssertionError, match="Stray ended in Greated, but declares Greeted"):
+        PackTester(pack).command("Stray")
+
+
+def test_a_command_that_is_not_there_is_told(pack: Pack) -> None:
+    with pytest.raises(LookupError, match="no command 'Grete', only Greet, Later"):
+        PackTester(pack).command("Grete")
