@@ -124,7 +124,7 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
         return answer
     # 429 asks for patience, as 503 does: giving up on it would lose events only because there were many.
     if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        raise ServerAwayError(f"{answer.status_code} from {answer.url}", retry_after(answer))
+        raise ServerAwayError(f"{answer.status_code} from {answer.url}", retry_after(answer), answer.status_code)
     raise RefusedError(answer.status_code, _reason(answer))
 
 

@@ -12,12 +12,14 @@ class SettingsError(FlyteError):
 class ServerAwayError(FlyteError):
     """The server can't be reached or can't answer now: trying again later makes sense.
 
-    `retry_after` is what the server asked for, in seconds, or None where it asked for nothing.
+    `retry_after` is what the server asked for, in seconds, or None where it asked for nothing. `status` is the HTTP
+    status, 0 where nothing answered.
     """
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str, retry_after: float | None = None, status: int = 0) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.status = status
 
 
 class RefusedError(FlyteError):

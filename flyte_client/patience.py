@@ -15,6 +15,8 @@ SHORTEST_PAUSE = 0.05
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 LAST_PAUSE = 1.0
+FAILED = 500
+LONGEST_FAILURE = 15 * 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -98,3 +100,21 @@ def persist(call: Callable[[], T], what: str, stopping: Stopping, grace: float =
 
 def _too_late(pause: float, until: float | None) -> bool:
     return until is not None and time.monotonic() + pause > until
+
+
+class Bearing:
+    """How long a server that says 500 to a result, and says nothing else, is borne.
+
+    The original answers so for ever to a result that it has already, as it does once when its answer to that got lost.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def bears(self, away: ServerAwayError) -> bool:
+        if away.status != FAILED:
+            self._since = None
+            return True
+        if self._since is None:
+            self._since = time.monotonic()
+        return time.monotonic() - self._since < LONGEST_FAILURE

@@ -11,7 +11,8 @@ from typing import Any
 
 Read = Callable[[Any], Any]
 
-WHOLE = re.compile(r"\s*[+-]?[0-9]{1,40}\s*\Z")
+# The original's templates print the number 5 as 5.000000.
+WHOLE = re.compile(r"\s*([+-]?[0-9]{1,40})(?:\.0{1,40})?\s*\Z")
 NAMES = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -60,8 +61,8 @@ def text(given: Any) -> str:
 
 
 def whole(given: Any) -> int:
-    if isinstance(given, str) and WHOLE.match(given):
-        return int(given)
+    if isinstance(given, str) and (found := WHOLE.match(given)):
+        return int(found[1])
     if isinstance(given, bool) or not (isinstance(given, int) or _is_whole(given)):
         raise unfit("must be a whole number", given)
     return int(given)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -15,7 +16,7 @@ from flyte_client.api import Api, document, lease_seconds, long_poll, retry_afte
 from flyte_client.errors import RefusedError, RegistrationRefusedError, ServerAwayError
 from flyte_client.health import Health
 from flyte_client.links import find_header_link, find_link
-from flyte_client.patience import Stopping, persist
+from flyte_client.patience import Bearing, Stopping, persist
 
 T = TypeVar("T")
 
@@ -126,12 +127,27 @@ class Server:
         No attempt begins later than `within` so many seconds.
         """
         until = None if within is None else time.monotonic() + within
-        self._registered(lambda known: self._deliver(known.events, body, "event", key, until), until)
+
+        def post(known: Registration) -> httpx.Response:
+            call = partial(self._api.post, known.events, body, key=key)
+            return persist(call, "event", self._stopping, self._grace, until)
+
+        self._registered(post, until)
 
     def post_result(self, url: httpx.URL, body: bytes, within: float | None = None) -> None:
         """Deliver a result to its action's address. Nothing about it needs a key: an action has one result."""
         until = None if within is None else time.monotonic() + within
-        self._registered(lambda _: self._deliver(url, body, "actionResult", until=until), until)
+        bearing = Bearing()
+
+        def post() -> httpx.Response:
+            try:
+                return self._api.post(url, body)
+            except ServerAwayError as away:
+                if bearing.bears(away):
+                    raise
+                raise RefusedError(away.status, "the server has said nothing else for too long") from away
+
+        self._registered(lambda _: persist(post, "actionResult", self._stopping, self._grace, until), until)
 
     def extend(self, lease: Lease, timeout: float) -> bool:
         """Say once, in at most `timeout` seconds, that an action is still worked on; False when it is not the pack's.
@@ -167,11 +183,6 @@ class Server:
         contact = self._api.contact
         ago = f"{time.monotonic() - contact.at:.0f} s ago"
         return Health(True, f"the last call failed {ago}: {contact.trouble}" if contact.trouble else f"answered {ago}")
-
-    def _deliver(
-        self, url: httpx.URL, body: bytes, what: str, key: str | None = None, until: float | None = None
-    ) -> httpx.Response:
-        return persist(lambda: self._api.post(url, body, key=key), what, self._stopping, self._grace, until)
 
     def _registered(self, call: Callable[[Registration], T], until: float | None = None) -> T:
         """Make the call; where the server no longer knows the pack, register again and make it once more."""

@@ -96,6 +96,7 @@ def faults(wanted: Any, given: Any) -> list[tuple[str, str]]:
         ("count", "3", 3),
         ("count", " -3 ", -3),
         ("count", 3.0, 3),
+        ("count", "3.000000", 3),
         ("share", 3, 3.0),
         ("share", "0.5", 0.5),
         ("wanted", True, True),
@@ -134,6 +135,7 @@ def test_a_value_becomes_what_its_field_asks_for(name: str, given: Any, value: A
     [
         ("text", 5, ".text", "must be text, not a number"),
         ("text", None, ".text", "must be text, not null"),
+        ("count", "3.5", ".count", "must be a whole number, not text"),
         ("count", "many", ".count", "must be a whole number, not text"),
         ("count", 1.5, ".count", "must be a whole number, not a number"),
         ("count", True, ".count", "must be a whole number, not a truth value"),

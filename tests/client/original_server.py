@@ -1,0 +1,87 @@
+"""The original server as far as a pack meets it, every answer being one that was recorded from it."""
+
+import json
+import re
+import socket
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from .program import ROOT
+from .stub_server import Answer, Call, StubServer
+
+EXCHANGES = ROOT / "tests" / "data" / "contract" / "exchanges.jsonl"
+PACK = "exec setup pack {'name': 'Wrk'}"
+TAKEN = "result ok (labelled pack may complete unlabelled action)"
+
+FIXED = {("GET", "/"): ("root", "index"), ("GET", "/v1"): ("v1", "v1"), ("GET", "/health"): ("health", "health")}
+
+
+@cache
+def recorded() -> dict[str, dict[str, Any]]:
+    exchanges = [json.loads(line) for line in EXCHANGES.read_text().splitlines()]
+    return {exchange["name"]: exchange["response"] for exchange in exchanges}
+
+
+class OriginalServer(StubServer):
+    """Knows the pack `Wrk` once it has registered, and has the recorded action `Do` as often as `waiting` says.
+
+    It heeds no header and no parameter, and gives none beside the recorded ones. A result that it has already it
+    answers with 500, as the original does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = 0
+        self.lose_answer = False
+        self._results: set[str] = set()
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: Any, connection: socket.socket
+    ) -> Answer:
+        path = target.partition("?")[0]
+        with self._changed:
+            kind, name = self._found(method, path)
+            self.calls.append(Call(kind, path, headers, body, target.partition("?")[2]))
+            self._changed.notify_all()
+            if kind == "result" and self.lose_answer:
+                self.lose_answer = False
+                connection.shutdown(socket.SHUT_RDWR)
+            return self._said(name)
+
+    def _found(self, method: str, path: str) -> tuple[str, str]:
+        """The kind of call, and which recorded exchange answers it."""
+        fixed = {
+            ("GET", "/"): ("root", "index"),
+            ("GET", "/v1"): ("v1", "v1"),
+            ("GET", "/health"): ("health", "health"),
+        }
+        if (method, path) in fixed:
+            return fixed[method, path]
+        if (method, path) == ("POST", "/v1/packs"):
+            self.packs.add("Wrk")
+            return "packs", PACK
+        if re.fullmatch("/v1/packs/Wrk/actions/[0-9a-f]+/result", path):
+            known = path in self._results
+            self._results.add(path)
+            return "result", "result unknown pack" if not self.packs else "result twice" if known else TAKEN
+        if path == "/v1/packs/Wrk/events":
+            return "event", "event criteria true" if self.packs else "event unknown pack"
+        if path == "/v1/packs/Wrk/actions/take":
+            return "take", self._take_name()
+        return "unknown", "unknown deep path"
+
+    def _take_name(self) -> str:
+        if not self.packs:
+            return "take unknown pack"
+        if not self.waiting:
+            return "take none"
+        self.waiting -= 1
+        return "take present"
+
+    def _said(self, name: str) -> Answer:
+        here = f"127.0.0.1:{self.port}"
+        answer = recorded()[name]
+        text = answer["body"].replace("//H/", f"//{here}/")
+        headers = {key: value.replace("//H/", f"//{here}/") for key, value in answer["headers"].items()}
+        return Answer(answer["status"], json.loads(text) if text.startswith("{") else None, headers)

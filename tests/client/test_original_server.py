@@ -1,0 +1,97 @@
+"""The library at the original server, whose answers are those that were recorded from it."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from flyte_client import Event, Pack, patience, settings
+
+from .conftest import Running
+from .original_server import OriginalServer
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass
+class Work:
+    """The recorded action's input, in which the original prints the number 5 as 5.000000."""
+
+    hi: str
+    n: int
+    raw: int
+    list: list[Any]
+
+
+@pytest.fixture
+def original() -> Iterator[OriginalServer]:
+    server = OriginalServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def pack(original: OriginalServer) -> Pack:
+    pack = Pack("Wrk", api_url=original.url, poll_interval=0.02)
+
+    @pack.command("Do", events=["Done"])
+    def do(work: Work) -> Event:
+        return Event("Done", {"hi": work.hi, "sum": work.n + work.raw})
+
+    return pack
+
+
+def test_an_action_is_taken_and_its_result_given(original: OriginalServer, running: Running, pack: Pack) -> None:
+    original.waiting = 1
+    with running(pack):
+        (call,) = original.wait_for("result")
+        pack.send("Asked", {"n": 1})
+        assert pack.server_is_healthy()
+    assert (call.body["event"], call.body["payload"]) == ("Done", {"hi": "hello ann", "sum": 12})
+    assert call.path.endswith("/actions/6b012c75686c8261d5a567bf/result")
+    assert original.of("unknown") == []
+
+
+def test_polls_ask_for_no_wait_and_actions_have_no_heartbeat(
+    original: OriginalServer, running: Running, pack: Pack
+) -> None:
+    original.waiting = 1
+    with running(pack):
+        original.wait_for("take", 5)
+        assert not [thread for thread in threading.enumerate() if thread.name == "heart"]
+    assert {call.query for call in original.of("take")} == {""}
+
+
+def test_it_is_asked_every_five_seconds_unless_told_otherwise() -> None:
+    assert settings.POLL_INTERVAL == 5.0
+
+
+def test_a_pack_that_it_has_forgotten_registers_again(original: OriginalServer, running: Running, pack: Pack) -> None:
+    with running(pack):
+        original.wait_for("take")
+        original.forget_packs()
+        original.waiting = 1
+        original.wait_for("result")
+        original.forget_packs()
+        pack.send("Asked")
+    assert len(original.of("packs")) == 3
+
+
+def test_a_result_that_it_has_although_its_answer_got_lost_is_given_up_some_day(
+    original: OriginalServer,
+    running: Running,
+    pack: Pack,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(patience, "LONGEST_FAILURE", 0.1)
+    original.waiting, original.lose_answer = 1, True
+    with running(pack) as thread:
+        original.wait_for("result", 3)
+        pack.stop()
+        thread.join()
+    assert [one for one in caplog.messages if one.startswith("result_refused command=Do status=500")]
+    assert len({str(call.body) for call in original.of("result")}) == 1
