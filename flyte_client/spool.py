@@ -15,6 +15,8 @@ from flyte_client import durable
 from flyte_client.errors import SettingsError
 
 LONGEST_NAME = 200
+# In seconds. Its action's time is long over by then; a server that has answered nothing else till then never will.
+OLDEST_RESULT = 7 * 24 * 60 * 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Spool:
             logger.error("spool_failed folder=%s reason=%r", self._folder, str(error))
 
     def parcels(self) -> Iterator[tuple[Path, Parcel]]:
-        """What is there, oldest first. What can't be read is logged and stays where it is."""
+        """What is there, oldest first, but for results too old to count. What can't be read is logged and stays."""
         for path in sorted(self._folder.glob("*.parcel")):
             try:
                 head, _, body = path.read_bytes().partition(b"\n")
@@ -75,11 +77,22 @@ class Spool:
             except (OSError, ValueError, LookupError, TypeError) as error:
                 logger.error("spool_unreadable file=%s reason=%r", path, str(error))
             else:
-                yield path, parcel
+                if parcel.url and _age(path) > OLDEST_RESULT:
+                    logger.error("spooled_result_too_old file=%s", path)
+                    self.remove(path)
+                else:
+                    yield path, parcel
 
     def close(self) -> None:
         """Let another process use the folder."""
         self._lock.close()
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - int(path.name.partition("-")[0]) / 1e9
+    except ValueError:
+        return 0.0
 
 
 def _folder_name(name: str, labels: Mapping[str, str]) -> str:

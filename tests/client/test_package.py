@@ -37,6 +37,7 @@ def test_the_wheel_runs_where_nothing_of_the_server_is(wheel: Path, tmp_path: Pa
     look = "import importlib.util as u; print([n for n in ('django', 'flyte_site', 'yaml') if u.find_spec(n)])"
     assert run([python, "-c", look], tmp_path) == "[]\n"
     assert [line.split()[0] for line in run([pack, "list"], tmp_path).splitlines()] == PACKS
+    assert run([pack, "new", "Greeter"], tmp_path).startswith("greeter/ is written")
     for name in PACKS:
         assert run([pack, name, "--help"], tmp_path).startswith("usage: ")
 

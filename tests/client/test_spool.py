@@ -3,6 +3,7 @@
 import json
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,16 @@ def test_what_cannot_be_read_stays_and_an_unfinished_file_goes(
     with running(echo_pack(stub)):
         stub.wait_for("take", len(stub.of("take")) + 1)
     assert [file.name for file in folder.iterdir() if file.name != "lock"] == ["0-broken.parcel"]
+
+
+def test_a_result_that_is_a_week_old_is_given_up_and_an_event_is_not(stub: StubServer, folder: Path) -> None:
+    with_spool(folder, lambda spool: [spool.keep(Parcel(b"{}", url=stub.url)), spool.keep(Parcel(b"{}", key="k"))])
+    for file in files(folder):
+        file.rename(folder / f"{time.time_ns() - 8 * 24 * 3600 * 10**9:020d}-{file.name}")
+    left: list[Parcel] = []
+    with_spool(folder, lambda spool: left.extend(parcel for _, parcel in spool.parcels()))
+    assert [parcel.key for parcel in left] == ["k"]
+    assert len(files(folder)) == 1
 
 
 def test_a_disk_that_refuses_the_file_holds_up_no_result(stub: StubServer, running: Running, folder: Path) -> None:

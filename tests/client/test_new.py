@@ -1,0 +1,108 @@
+"""`flyte-pack new`: what it writes is a pack whose own test passes, which installs, and which runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flyte_client import command
+from flyte_client.new import module_name
+
+from .conftest import Start
+from .program import ROOT
+from .stub_server import StubServer
+
+SECONDS = 120.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["new", "HelloWorld"]) == 0
+    assert capsys.readouterr().out.startswith("hello-world/ is written")
+    return tmp_path / "hello-world"
+
+
+def run(folder: Path, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.integration
+def test_its_own_test_passes(folder: Path) -> None:
+    assert "2 passed" in run(folder, "-m", "pytest", "-p", "no:django", "-p", "no:cacheprovider")
+
+
+@pytest.mark.integration
+def test_it_runs_as_its_readme_says(folder: Path, stub: StubServer, start: Start) -> None:
+    assert "python hello_world.py" in (folder / "README.md").read_text()
+    stub.queue("Greet", {"name": "Ann"})
+    start(str(folder / "hello_world.py"), PYTHONPATH=str(ROOT))
+    stub.wait_for("packs", name="HelloWorld")
+    stub.wait_for("result", event="Greeted", payload={"text": "Hello Ann!"})
+
+
+@pytest.mark.integration
+def test_it_makes_a_wheel_that_flyte_pack_knows(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--no-index"]
+    run(folder, *pip, "--no-build-isolation", "--target", str(target), ".")
+    code = f"import sys; sys.path.insert(0, {str(target)!r}); from flyte_client.command import main; main(['list'])"
+    assert "hello-world  from hello-world" in run(tmp_path, "-c", code)
+
+
+@pytest.mark.unit
+def test_all_that_a_pack_needs_is_written_and_named_after_it(folder: Path) -> None:
+    written = {file.name: file.read_text() for file in folder.iterdir()}
+    names = {"Dockerfile", "README.md", "hello_world.py", "pyproject.toml", "test_hello_world.py"}
+    assert set(written) == names
+    assert not [name for name, text in written.items() if "$" in text]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("Greeter", "greeter"),
+        ("JiraCloud", "jira_cloud"),
+        ("Jira Cloud", "jira_cloud"),
+        ("jira-cloud_2", "jira_cloud_2"),
+        ("AWS", "aws"),
+        ("Email", "email_pack"),
+        ("Class", "class_pack"),
+    ],
+)
+def test_the_module_is_named_as_modules_are_and_hides_no_other(name: str, module: str) -> None:
+    assert module_name(name) == module
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "usage: flyte-pack new NAME"),
+        (["--help"], "usage: flyte-pack new NAME"),
+        (["One", "Two"], "usage: flyte-pack new NAME"),
+        (["../up"], "flyte-pack: '../up' can't be a pack's name"),
+        (["Hello World"], "hello-world is there already"),
+        (["a" * 65], "can't be a pack's name"),
+    ],
+)
+def test_what_cannot_be_written_is_told_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert command.main(["new", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
