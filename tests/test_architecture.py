@@ -49,6 +49,8 @@ CLIENT_MAY_IMPORT = ("flyte_client", "httpx")
 PACKS_MAY_IMPORT = {
     "flyte_client.packs.basis.configuration": ("yaml",),
     "flyte_client.packs.email.mailbox": ("imapclient",),
+    "flyte_client.packs.slack.listening": ("slack_sdk",),
+    "flyte_client.packs.slack.web": ("slack_sdk",),
     "flyte_client.packs.timer.schedule": ("croniter",),
     "flyte_client.packs.webhook.serving": ("cheroot",),
 }

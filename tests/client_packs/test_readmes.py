@@ -11,6 +11,7 @@ import pytest
 
 from flyte_client.packs.email.settings import read_settings as read_email
 from flyte_client.packs.git.settings import read_settings as read_git
+from flyte_client.packs.slack.settings import read_settings as read_slack
 from flyte_client.packs.timer.settings import read_settings as read_timer
 from flyte_client.packs.webhook.settings import read_settings as read_webhook
 from tests.client.stub_server import StubServer
@@ -25,6 +26,7 @@ PACKS = ROOT / "flyte_client" / "packs"
 READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "email": read_email,
     "git": read_git,
+    "slack": read_slack,
     "timer": read_timer,
     "webhook": read_webhook,
 }
@@ -35,6 +37,11 @@ SETTINGS = {
         "FLYTE_IMAP_HOST": "127.0.0.1",
         "FLYTE_IMAP_USER": "u",
         "FLYTE_IMAP_PASSWORD": "p",
+    },
+    "slack": {
+        "FLYTE_SLACK_TOKEN": "xoxb-1",
+        "FLYTE_SLACK_APP_TOKEN": "xapp-1",
+        "FLYTE_SLACK_API_URL": "http://127.0.0.1:9",
     },
     "webhook": {"GITHUB_WEBHOOK_SECRET": "s", "SLACK_SIGNING_SECRET": "s", "FLYTE_WEBHOOK_PORT": "0"},
 }
@@ -121,6 +128,7 @@ def test_help_says_what_the_pack_does(name: str) -> None:
         ("webhook", "cheroot", "cheroot"),
         ("git", "yaml", "PyYAML"),
         ("email", "imapclient", "IMAPClient"),
+        ("slack", "slack_sdk", "slack-sdk"),
     ],
 )
 def test_a_package_that_is_missing_is_told_in_one_line(

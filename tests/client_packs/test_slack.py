@@ -1,0 +1,301 @@
+"""The Slack pack, against a Slack on this machine."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.client.stub_server import Answer, StubServer
+from tests.examples.world import World, states
+from tests.server import Server
+
+from .conftest import StartPack
+from .slack_server import TOLD_OF_ANN, Workspace, running_workspace
+from .watching import eventually
+
+pytestmark = pytest.mark.integration
+
+MESSAGE = {"type": "message", "user": "U1", "channel": "C1", "text": "hi there", "ts": "17.000001"}
+TOLD = {
+    "channelId": "C1",
+    "user": TOLD_OF_ANN,
+    "message": "hi there",
+    "timestamp": "17.000001",
+    "threadTimestamp": "17.000001",
+    "replyCount": 0,
+    "replies": [],
+}
+INPUT = {"message": "hello", "channelId": "C1", "threadTimestamp": "17.000001"}
+RICH = {"channel": "C1", "attachments": [{"title": "Deployment", "fields": [{"title": "App", "short": True}]}]}
+
+
+@pytest.fixture
+def slack() -> Iterator[Workspace]:
+    with running_workspace() as workspace:
+        yield workspace
+
+
+def received(stub: StubServer, count: int = 1, event: str = "ReceivedMessage") -> list[Any]:
+    return [call.body["payload"] for call in stub.wait_for("event", count, event=event)]
+
+
+def result(stub: StubServer, event: str) -> Any:
+    return stub.wait_for("result", event=event)[0].body["payload"]
+
+
+@pytest.mark.acceptance
+def test_a_message_is_answered_in_its_thread(
+    world: World, packs_server: Server, start_pack: StartPack, slack: Workspace
+) -> None:
+    world.load("echo.yaml")
+    program = start_pack("slack", packs_server.url, **slack.variables)
+    slack.wait_for_sockets()
+    slack.tell(MESSAGE | {"text": "echo one < two"})
+    eventually(lambda: world.executions("echo", state="succeeded"))
+    assert slack.posted() == [{"channel": "C1", "text": "<@U1>, you said: one < two", "thread_ts": "17.000001"}]
+    assert states(world.execution("echo")) == {"echo": "SUCCESS"}
+    slack.tell(MESSAGE | {"text": "echo one < two"}, envelope="e2", retry_attempt=1)
+    slack.wait_for_acknowledgement("e2")
+    assert len(world.executions("echo")) == 1, "an event that Slack told twice counted twice"
+    program.signal()
+    assert program.exit_code() == 0
+    assert "s3cret" not in "".join(program.log)
+    assert "t1cket" not in "".join(program.log)
+
+
+def test_a_message_is_told_with_who_wrote_it_who_is_asked_about_once(
+    stub: StubServer, start_pack: StartPack, slack: Workspace
+) -> None:
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+    slack.tell(MESSAGE)
+    slack.tell(MESSAGE | {"ts": "17.000002", "thread_ts": "17.000001"}, "Ev2", "e2")
+    assert received(stub, 2) == [TOLD, TOLD | {"timestamp": "17.000002"}]
+    slack.wait_for_acknowledgement("e2")
+    assert len(slack.web.of("/api/users.info")) == 1
+    assert [call.headers["Idempotency-Key"] for call in stub.of("event")] == ["slack/Ev1", "slack/Ev2"]
+
+
+def test_a_reaction_is_told_in_the_originals_shape(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+    item = {"type": "message", "channel": "C1", "ts": "17.000001"}
+    slack.tell(
+        {
+            "type": "reaction_added",
+            "user": "U1",
+            "reaction": "eyes",
+            "item_user": "U9",
+            "item": item,
+            "event_ts": "18.1",
+        }
+    )
+    nobody = dict.fromkeys(TOLD_OF_ANN, "")
+    assert received(stub, event="ReactionAdded") == [
+        {
+            "channelId": "C1",
+            "user": TOLD_OF_ANN,
+            "reaction": "eyes",
+            "eventTimestamp": "18.1",
+            "type": "message",
+            "itemTimestamp": "17.000001",
+            "itemUser": nobody | {"id": "U9"},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MESSAGE | {"user": "UBOT"},
+        MESSAGE | {"subtype": "message_changed"},
+        {"type": "message", "subtype": "bot_message", "channel": "C1", "text": "no user"},
+        {"type": "app_home_opened", "user": "U1"},
+        "no event at all",
+    ],
+)
+def test_what_is_no_concern_of_flows_is_acknowledged_only(
+    stub: StubServer, start_pack: StartPack, slack: Workspace, event: Any
+) -> None:
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+    slack.tell(event)
+    slack.wait_for_acknowledgement("e1")
+    slack.tell(MESSAGE, "Ev2", "e2")
+    assert received(stub) == [TOLD]
+
+
+def test_slack_is_told_that_an_event_was_taken_only_when_flyte_has_it(
+    stub: StubServer, start_pack: StartPack, slack: Workspace
+) -> None:
+    stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
+    program = start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+    slack.tell(MESSAGE)
+    program.wait_for_log("server_away")
+    assert slack.acknowledged == []
+    program.kill()
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets(2)
+    slack.tell(MESSAGE, envelope="e2", retry_attempt=1)
+    slack.wait_for_acknowledgement("e2")
+    first, second = stub.of("event")
+    assert first.body == second.body
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+@pytest.mark.parametrize(("status", "acknowledged"), [(422, True), (413, True), (401, False)])
+def test_an_event_that_flyte_refuses_does_not_hold_up_the_next(
+    stub: StubServer, start_pack: StartPack, slack: Workspace, status: int, acknowledged: bool
+) -> None:
+    stub.script("event", Answer(status))
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+    slack.tell(MESSAGE)
+    slack.tell(MESSAGE | {"text": "next"}, "Ev2", "e2")
+    slack.wait_for_acknowledgement("e2")
+    assert ("e1" in slack.acknowledged) == acknowledged
+
+
+def disconnect(slack: Workspace) -> None:
+    slack.send({"type": "disconnect", "reason": "refresh_requested"})
+
+
+@pytest.mark.parametrize("end", [disconnect, lambda slack: slack.sockets[-1].close()])
+def test_it_connects_again(stub: StubServer, start_pack: StartPack, slack: Workspace, end: Any) -> None:
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+    end(slack)
+    slack.wait_for_sockets(2)
+    slack.tell(MESSAGE)
+    slack.wait_for_acknowledgement("e1")
+    assert received(stub) == [TOLD]
+
+
+def test_it_comes_when_slack_is_away_at_first(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+    slack.web.script("/api/auth.test", None, Answer(503, b"<html>"))
+    slack.web.script("/api/apps.connections.open", Answer(429, {"ok": False}, {"Retry-After": "1"}))
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+
+
+def test_it_joins_the_channel_of_the_settings_and_hears_without_it(
+    stub: StubServer, start_pack: StartPack, slack: Workspace
+) -> None:
+    slack.web.script("/api/conversations.join", Answer(200, {"ok": False, "error": "method_not_supported"}))
+    program = start_pack("slack", stub.url, **slack.variables, FLYTE_SLACK_DEFAULT_JOIN_CHANNEL="C7")
+    (asked,) = slack.web.wait_for("/api/conversations.join")
+    assert asked.body == {"channel": "C7"}
+    slack.wait_for_sockets()
+    program.wait_for_log("channel_not_joined channel=C7")
+
+
+def test_a_message_is_sent(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+    stub.queue("SendMessage", INPUT)
+    start_pack("slack", stub.url, **slack.variables)
+    assert result(stub, "MessageSent") == INPUT | {"timestamp": "17.000100"}
+    assert slack.posted() == [{"channel": "C1", "text": "hello", "thread_ts": "17.000001"}]
+
+
+def test_a_rich_message_is_sent_as_it_is(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+    stub.queue("SendRichMessage", RICH)
+    start_pack("slack", stub.url, **slack.variables)
+    assert result(stub, "RichMessageSent") == RICH
+    assert slack.posted() == [RICH]
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"message": "x"}, "missing: channelId"),
+        ({}, "missing: message, channelId"),
+        ({"message": {"a": 1}, "channelId": "C1"}, "must be text: message"),
+    ],
+)
+def test_a_message_that_is_none_is_told(
+    stub: StubServer, start_pack: StartPack, slack: Workspace, given: Any, error: str
+) -> None:
+    stub.queue("SendMessage", given)
+    start_pack("slack", stub.url, **slack.variables)
+    told = result(stub, "SendMessageFailed")
+    assert (told["error"], told["temporary"]) == (error, False)
+    assert slack.web.of("/api/chat.postMessage") == []
+
+
+@pytest.mark.parametrize("given", ["text", {"channel": "C1"}, RICH | {"token": "xoxb-other"}])
+def test_a_rich_message_that_is_none_is_told(
+    stub: StubServer, start_pack: StartPack, slack: Workspace, given: Any
+) -> None:
+    stub.queue("SendRichMessage", given)
+    start_pack("slack", stub.url, **slack.variables)
+    told = result(stub, "SendRichMessageFailed")
+    assert (told["inputMessage"], told["temporary"]) == (given, False)
+    assert slack.web.of("/api/chat.postMessage") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "temporary"),
+    [
+        (Answer(200, {"ok": False, "error": "channel_not_found"}), "channel_not_found", False),
+        (
+            Answer(200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}),
+            "missing_scope (needs chat:write)",
+            False,
+        ),
+        (Answer(500, {"ok": False, "error": "internal_error"}), "internal_error", True),
+        (Answer(502, b"<html>"), "Received a response in a non-JSON format", True),
+        (None, "Slack can't be reached", True),
+        (Answer(429, {"ok": False}, {"Retry-After": "3600"}), "ratelimited: Slack wants a pause of 3600", True),
+    ],
+)
+def test_what_slack_refuses_is_told_and_not_tried_again(
+    stub: StubServer, start_pack: StartPack, slack: Workspace, answer: Answer | None, error: str, temporary: bool
+) -> None:
+    slack.web.script("/api/chat.postMessage", answer)
+    stub.queue("SendMessage", INPUT)
+    start_pack("slack", stub.url, **slack.variables)
+    told = result(stub, "SendMessageFailed")
+    assert told["error"].startswith(error)
+    assert told == INPUT | {"error": told["error"], "temporary": temporary}
+    assert len(slack.posted()) == 1
+
+
+def test_a_rate_limit_is_waited_out(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+    slack.web.script("/api/chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}))
+    stub.queue("SendMessage", INPUT)
+    program = start_pack("slack", stub.url, **slack.variables)
+    result(stub, "MessageSent")
+    assert len(slack.posted()) == 2
+    program.wait_for_log("rate_limited method=chat.postMessage wait_s=1")
+
+
+@pytest.mark.parametrize("name", ["FLYTE_SLACK_TOKEN", "FLYTE_SLACK_APP_TOKEN"])
+def test_a_token_that_slack_does_not_take_ends_it(
+    stub: StubServer, start_pack: StartPack, slack: Workspace, name: str
+) -> None:
+    wrong = slack.variables[name].replace("s3cret", "wr0ng")
+    program = start_pack("slack", stub.url, **(slack.variables | {name: wrong}))
+    assert program.exit_code() == 2
+    assert program.log[-1] == f"Slack: {name}: Slack does not take the token (invalid_auth)\n"
+    assert "wr0ng" not in "".join(program.log)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "FLYTE_SLACK_TOKEN: is not set"),
+        ({"FLYTE_SLACK_TOKEN": "xapp-1"}, "FLYTE_SLACK_TOKEN: holds the wrong kind of token"),
+        ({"FLYTE_SLACK_TOKEN": "xoxb-1", "FLYTE_SLACK_APP_TOKEN": "xoxb-1"}, "FLYTE_SLACK_APP_TOKEN: holds the wrong"),
+        (
+            {"FLYTE_SLACK_TOKEN": "xoxb-1", "FLYTE_SLACK_API_URL": "http://slack.example.com"},
+            "FLYTE_SLACK_API_URL: must start with https://",
+        ),
+    ],
+)
+def test_settings_that_can_not_be_used_are_told_in_one_line(
+    stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
+) -> None:
+    program = start_pack("slack", stub.url, **settings)
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert line.startswith(f"Slack: {words}")
