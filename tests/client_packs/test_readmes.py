@@ -11,6 +11,7 @@ import pytest
 
 from flyte_client.packs.email.settings import read_settings as read_email
 from flyte_client.packs.git.settings import read_settings as read_git
+from flyte_client.packs.jira.settings import read_settings as read_jira
 from flyte_client.packs.slack.settings import read_settings as read_slack
 from flyte_client.packs.timer.settings import read_settings as read_timer
 from flyte_client.packs.webhook.settings import read_settings as read_webhook
@@ -26,6 +27,7 @@ PACKS = ROOT / "flyte_client" / "packs"
 READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "email": read_email,
     "git": read_git,
+    "jira": read_jira,
     "slack": read_slack,
     "timer": read_timer,
     "webhook": read_webhook,
@@ -38,6 +40,7 @@ SETTINGS = {
         "FLYTE_IMAP_USER": "u",
         "FLYTE_IMAP_PASSWORD": "p",
     },
+    "jira": {"FLYTE_JIRA_URL": "http://127.0.0.1:9", "FLYTE_JIRA_TOKEN": "t"},
     "slack": {
         "FLYTE_SLACK_TOKEN": "xoxb-1",
         "FLYTE_SLACK_APP_TOKEN": "xapp-1",

@@ -1,0 +1,289 @@
+"""The Jira pack, against what answers like Jira on this machine."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flyte_client.packs.basis.rest import Access, Rest, RestError
+from flyte_client.packs.jira.inputs import new_issue, told_of
+from flyte_client.packs.jira.issues import Issues, key
+from tests.client.stub_server import Answer, StubServer
+from tests.examples.world import World, states
+from tests.server import Server
+
+from .conftest import StartPack
+from .http_counterpart import Asked, Counterpart, counterpart
+from .watching import eventually
+
+pytestmark = pytest.mark.integration
+
+API = "/rest/api/2"
+ISSUE = {
+    "key": "TEST-1",
+    "fields": {
+        "summary": "No ink",
+        "status": {"name": "Open"},
+        "description": "None at all",
+        "assignee": {"name": "ann", "emailAddress": "ann@example.com"},
+        "reporter": {"name": "bob"},
+        "priority": {"name": "Medium"},
+        "components": [{"name": "Printer"}],
+        "labels": ["office"],
+        "issuetype": {"name": "Task"},
+    },
+}
+TOLD = {
+    "id": "TEST-1",
+    "summary": "No ink",
+    "status": "Open",
+    "description": "None at all",
+    "assignee": "ann@example.com",
+    "reporter": "bob",
+    "priority": "Medium",
+    "components": ["Printer"],
+    "labels": ["office"],
+    "type": "Task",
+}
+TRANSITIONS = [
+    {"id": "11", "name": "Start work", "to": {"name": "In Progress"}},
+    {"id": "21", "name": "Finish", "to": {"name": "Done"}},
+    {"id": "31", "name": "Drop", "to": {"name": "Done"}},
+]
+REFUSAL = {"errorMessages": ["No such thing"], "errors": {"project": "project is required"}}
+FLAT = {"project": "HELP", "issuetype": "Task", "summary": "No ink"}
+BASIC = "Basic " + base64.b64encode(b"flyte:s3cret").decode()
+
+
+def routes(asked: Asked) -> Answer:
+    if asked.headers.get("Authorization") not in (BASIC, "Bearer t0ken"):
+        return Answer(401, b"<html>")
+    known: dict[tuple[str, str], Answer] = {
+        ("GET", "/issue/TEST-1"): Answer(200, ISSUE),
+        ("GET", "/issue/TEST-1/transitions"): Answer(200, {"transitions": TRANSITIONS}),
+        ("GET", "/search"): Answer(200, {"total": 85, "issues": [ISSUE]}),
+        ("POST", "/issue"): Answer(201, {"id": "10000", "key": "HELP-7"}),
+        ("POST", "/issue/TEST-1/comment"): Answer(201, {"id": "1"}),
+        ("POST", "/issue/TEST-1/transitions"): Answer(204),
+        ("PUT", "/issue/TEST-1/assignee"): Answer(204),
+    }
+    return known.get((asked.method, asked.path.removeprefix(API)), Answer(404, REFUSAL))
+
+
+@pytest.fixture
+def jira() -> Iterator[Counterpart]:
+    with counterpart(routes) as server:
+        yield server
+
+
+@pytest.fixture
+def issues(jira: Counterpart) -> Issues:
+    return Issues(Rest(Access(jira.url, timeout=5, patience=5, user="flyte", password="s3cret")), jira.url)
+
+
+def variables(jira: Counterpart) -> dict[str, str]:
+    return {"FLYTE_JIRA_URL": jira.url, "FLYTE_JIRA_TOKEN": "t0ken"}
+
+
+def result(stub: StubServer, event: str) -> Any:
+    return stub.wait_for("result", event=event)[0].body["payload"]
+
+
+@pytest.mark.acceptance
+def test_a_chat_message_becomes_an_issue(
+    world: World, packs_server: Server, start_pack: StartPack, jira: Counterpart
+) -> None:
+    slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
+    world.load("ticket.yaml")
+    program = start_pack("jira", packs_server.url, **variables(jira))
+    said = {"channelId": "C1", "user": {"name": "ann"}, "message": "ticket: No ink", "threadTimestamp": "17.5"}
+    slack.tell("ReceivedMessage", said)
+    taken = eventually(slack.poll)
+    assert taken is not None
+    assert taken.input["message"] == f"HELP-7: {jira.url}/browse/HELP-7"
+    taken.give("MessageSent")
+    assert states(world.execution("ticket")) == {"create": "SUCCESS", "tell": "SUCCESS"}
+    (asked,) = jira.of(f"{API}/issue")
+    assert asked.headers["Authorization"] == "Bearer t0ken"
+    assert asked.body["fields"]["summary"] == "No ink"
+    program.signal()
+    assert program.exit_code() == 0
+    assert "t0ken" not in "".join(program.log)
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "event", "told"),
+    [
+        ("IssueInfo", "TEST-1", "Info", TOLD),
+        ("IssueInfo", "<https://jira.example.com/browse/TEST-1>", "Info", TOLD),
+        (
+            "SearchIssues",
+            {"query": "project = TEST", "maxResults": "5"},
+            "SearchSuccess",
+            {"query": "project = TEST", "startIndex": 0, "maxResults": 5, "total": 85, "issues": [TOLD]},
+        ),
+        ("CommentIssue", {"id": "TEST-1", "comment": "Yes"}, "Comment", {"id": "TEST-1", "comment": "Yes"}),
+        (
+            "DoTransition",
+            {"issueId": "TEST-1", "transition": "in progress"},
+            "DoTransition",
+            {"issueId": "TEST-1", "transitionId": "11", "transition": "Start work", "status": "In Progress"},
+        ),
+        ("IssueAssign", {"issueId": "TEST-1", "username": "ann"}, "Assign", {"issueId": "TEST-1", "username": "ann"}),
+        (
+            "CreateIssue",
+            {"fields": {"project": {"key": "HELP"}, "issuetype": {"name": "Bug"}, "customfield_1": 5}},
+            "CreateIssue",
+            {"id": "HELP-7", "url": "URL/browse/HELP-7", "project": "HELP", "issuetype": "Bug"},
+        ),
+    ],
+)
+def test_what_came_of_a_command_is_told_in_the_originals_shape(
+    stub: StubServer, start_pack: StartPack, jira: Counterpart, command: str, given: Any, event: str, told: Any
+) -> None:
+    stub.queue(command, given)
+    start_pack("jira", stub.url, **variables(jira))
+    expected = {
+        name: value.replace("URL", jira.url) if isinstance(value, str) else value for name, value in told.items()
+    }
+    assert result(stub, event) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "event", "words"),
+    [
+        ("IssueInfo", "TEST-404", "InfoFailure", "Jira: status 404: No such thing; project: project is required"),
+        ("CommentIssue", {"id": "../../x", "comment": "a"}, "CommentFailure", "'../../x' is no issue"),
+        ("CreateIssue", {"project": "HELP"}, "CreateIssueFailure", "issuetype must be a text"),
+        ("SearchIssues", {"query": "x", "maxResults": 1000}, "SearchFailure", "maxResults must be a whole number"),
+        ("DoTransition", {"issueId": "TEST-1", "transition": "Done"}, "DoTransitionFailure", "there is no one"),
+        ("IssueAssign", {}, "AssignFailure", "'' is no issue"),
+    ],
+)
+def test_a_failure_is_told_with_what_was_given(
+    stub: StubServer, start_pack: StartPack, jira: Counterpart, command: str, given: Any, event: str, words: str
+) -> None:
+    stub.queue(command, given)
+    start_pack("jira", stub.url, **variables(jira))
+    told = result(stub, event)
+    assert told["error"].startswith(words)
+    assert told["temporary"] is False
+    assert [asked for asked in jira.asked if asked.method != "GET"] == []
+
+
+def test_requests_are_as_jira_wants_them(jira: Counterpart, issues: Issues) -> None:
+    issues.search('project = TEST AND text ~ "a&b"', 20, 5)
+    issues.comment("TEST-1", "Yes")
+    issues.assign("TEST-1", "")
+    issues.transition("TEST-1", "21")
+    search, comment, assign, _, transition = jira.asked
+    assert search.headers["Authorization"] == BASIC
+    assert (search.query["jql"], search.query["startAt"], search.query["maxResults"]) == (
+        'project = TEST AND text ~ "a&b"',
+        "20",
+        "5",
+    )
+    assert (comment.body, comment.headers["Content-Type"]) == ({"body": "Yes"}, "application/json")
+    assert (assign.method, assign.body) == ("PUT", {"name": None})
+    assert transition.body == {"transition": {"id": "21"}}
+
+
+@pytest.mark.parametrize("answer", [None, Answer(503), Answer(429, None, {"Retry-After": "0"})])
+def test_what_only_reads_is_tried_again(jira: Counterpart, issues: Issues, answer: Answer | None) -> None:
+    jira.script(f"{API}/issue/TEST-1", answer)
+    assert issues.info("TEST-1")["summary"] == "No ink"
+    assert len(jira.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [None, Answer(503, None, {"Retry-After": "0"}), Answer(500)])
+def test_what_changes_something_is_not(jira: Counterpart, issues: Issues, answer: Answer | None) -> None:
+    jira.script(f"{API}/issue/TEST-1/comment", answer)
+    with pytest.raises(RestError) as caught:
+        issues.comment("TEST-1", "Yes")
+    assert caught.value.temporary
+    assert len(jira.asked) == 1
+
+
+def test_but_after_a_pause_that_jira_wants(jira: Counterpart, issues: Issues) -> None:
+    jira.script(f"{API}/issue/TEST-1/comment", Answer(429, None, {"Retry-After": "1"}))
+    issues.comment("TEST-1", "Yes")
+    assert len(jira.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(200, b"<html>"), "the answer is no JSON: is that the address of the API?"),
+        (Answer(302, None, {"Location": "https://elsewhere.example.com"}), "status 302"),
+        (Answer(200, b"x" * (10 * 1024 * 1024 + 1)), "the answer is larger than"),
+        (Answer(200, b"[" * 100_000), "the answer is no JSON"),
+        (Answer(429, None, {"Retry-After": "3600"}), "status 429"),
+    ],
+)
+def test_what_is_no_answer_is_told(jira: Counterpart, issues: Issues, answer: Answer, words: str) -> None:
+    jira.script(f"{API}/issue/TEST-1", answer)
+    with pytest.raises(RestError, match=words.replace("?", r"\?")):
+        issues.info("TEST-1")
+    assert len(jira.asked) == 1
+
+
+def test_an_answer_without_the_fields_is_told_with_empty_ones(jira: Counterpart, issues: Issues) -> None:
+    jira.script(f"{API}/issue/TEST-1", Answer(200, {"key": "TEST-1", "fields": {"assignee": None, "labels": None}}))
+    assert issues.info("TEST-1") == {**dict.fromkeys(TOLD, ""), "id": "TEST-1", "components": [], "labels": []}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("TEST-1", "TEST-1"),
+        (" 10000 ", "10000"),
+        ("http://foo.bar/TEST-123", "TEST-123"),
+        ("<https://foo.bar/browse/A_B2-9|A_B2-9>", "A_B2-9"),
+        ("https://foo.bar/browse/T-1/?focus=2", "T-1"),
+    ],
+)
+def test_an_issue_is_named_in_several_ways(given: str, found: str) -> None:
+    assert key(given) == found
+
+
+@pytest.mark.parametrize("given", ["", "TEST", "../TEST-1/x", "TEST-1\nx", "T-1#x", None, 5, {}, "T-" + "1" * 99])
+def test_what_names_none_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="is no issue"):
+        key(given)
+
+
+def test_a_new_issue_is_made_of_plain_names() -> None:
+    given = FLAT | {"priority": "High", "labels": ["a"], "description": ""}
+    made = {"project": {"key": "HELP"}, "issuetype": {"name": "Task"}, "summary": "No ink", "labels": ["a"]}
+    assert new_issue(given) == made | {"priority": {"name": "High"}}
+    assert told_of(given) == FLAT | {"priority": "High"}
+
+
+@pytest.mark.parametrize("given", [None, [], {}, FLAT | {"color": "red"}, FLAT | {"project": {"key": "HELP"}}])
+def test_what_makes_none_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match=r"must be a text|is not known"):
+        new_issue(given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "FLYTE_JIRA_TOKEN: set either it, or FLYTE_JIRA_USER and FLYTE_JIRA_PASSWORD"),
+        ({"FLYTE_JIRA_TOKEN": "t"}, "FLYTE_JIRA_URL: is not set"),
+        ({"FLYTE_JIRA_USER": "u"}, "FLYTE_JIRA_USER: goes with FLYTE_JIRA_PASSWORD"),
+        (
+            {"FLYTE_JIRA_TOKEN": "t", "FLYTE_JIRA_URL": "http://jira.example.com"},
+            "FLYTE_JIRA_URL: must start with https",
+        ),
+        ({"FLYTE_JIRA_TOKEN": "t", "FLYTE_JIRA_URL": "https://u:p@x"}, "FLYTE_JIRA_URL: must hold no user or password"),
+        ({"FLYTE_JIRA_TOKEN": "t\nt"}, "FLYTE_JIRA_TOKEN: has characters that no password or token may have"),
+    ],
+)
+def test_settings_that_can_not_be_used_are_told_in_one_line(
+    stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
+) -> None:
+    program = start_pack("jira", stub.url, **settings)
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert line.startswith(f"Jira: {words}")
