@@ -12,6 +12,7 @@ import pytest
 from flyte_client.packs.email.settings import read_settings as read_email
 from flyte_client.packs.git.settings import read_settings as read_git
 from flyte_client.packs.jira.settings import read_settings as read_jira
+from flyte_client.packs.ldap.settings import read_settings as read_ldap
 from flyte_client.packs.slack.settings import read_settings as read_slack
 from flyte_client.packs.timer.settings import read_settings as read_timer
 from flyte_client.packs.webhook.settings import read_settings as read_webhook
@@ -28,6 +29,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "email": read_email,
     "git": read_git,
     "jira": read_jira,
+    "ldap": read_ldap,
     "slack": read_slack,
     "timer": read_timer,
     "webhook": read_webhook,
@@ -41,6 +43,7 @@ SETTINGS = {
         "FLYTE_IMAP_PASSWORD": "p",
     },
     "jira": {"FLYTE_JIRA_URL": "http://127.0.0.1:9", "FLYTE_JIRA_TOKEN": "t"},
+    "ldap": {"FLYTE_LDAP_URL": "ldap://127.0.0.1:9", "FLYTE_LDAP_BASE_DN": "dc=example"},
     "slack": {
         "FLYTE_SLACK_TOKEN": "xoxb-1",
         "FLYTE_SLACK_APP_TOKEN": "xapp-1",

@@ -1,0 +1,25 @@
+"""The Ldap pack as a program."""
+
+import argparse
+import os
+
+from flyte_client.pack import Pack
+from flyte_client.packs.basis.program import program, run_beside
+from flyte_client.packs.ldap.commands import declare_commands
+from flyte_client.packs.ldap.settings import read_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    argparse.ArgumentParser(
+        prog="python -m flyte_client.packs.ldap",
+        description="Looks people and groups up for flows, in the directory at FLYTE_LDAP_URL, under "
+        "FLYTE_LDAP_BASE_DN. README.md beside the pack lists all variables.",
+    ).parse_args(arguments)
+    return program("Ldap", _start)
+
+
+def _start() -> int:
+    settings = read_settings(os.environ)
+    pack = Pack("Ldap")
+    declare_commands(pack, settings)
+    return run_beside(pack)

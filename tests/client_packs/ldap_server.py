@@ -1,0 +1,126 @@
+"""What answers like a directory on this machine, and remembers how it was asked.
+
+It speaks the real protocol, TLS too, but searches nothing: it gives the answers that a test has put. That a real
+directory understands the pack, `make test-slapd` shows.
+"""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flyte_client.packs.ldap import ber
+from flyte_client.packs.ldap.directory import ANSWERED, BIND, BOUND, DONE, ENTRY, EXTENDED, SEARCH, UNBIND
+
+
+@dataclass
+class Directory:
+    """`code` is what a search ends with, `raw` goes before all answers, `silent` gives none."""
+
+    port: int
+    context: ssl.SSLContext | None = None
+    user: str = "cn=flyte"
+    password: str = "s3cret"
+    entries: list[tuple[str, dict[str, list[bytes]]]] = field(default_factory=list)
+    code: int = 0
+    raw: bytes = b""
+    silent: bool = False
+    asked: list[dict[str, object]] = field(default_factory=list)
+    security: str = "none"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        given = {
+            "URL": f"ldap://127.0.0.1:{self.port}",
+            "SECURITY": "none",
+            "BASE_DN": "dc=example,dc=com",
+            "BIND_USERNAME": self.user,
+            "BIND_PASSWORD": self.password,
+        }
+        return {f"FLYTE_LDAP_{name}": value for name, value in given.items()}
+
+    def serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        self.security = "none"
+        with suppress(OSError, EOFError, ssl.SSLError):
+            while not self.silent:
+                number, tag, content = _message(connection)
+                if tag == UNBIND:
+                    return
+                connection.sendall(self.raw)
+                for answer in self._answers(tag, content):
+                    connection.sendall(ber.element(ber.SEQUENCE, ber.number(number), answer))
+                if tag == EXTENDED and self.context:
+                    connection = self.context.wrap_socket(connection, server_side=True)
+                    self.security = "starttls"
+            threading.Event().wait(60)
+
+    def _answers(self, tag: int, content: bytes) -> list[bytes]:
+        parts = [value for _, value in ber.elements(content)]
+        if tag == EXTENDED:
+            return [_result(ANSWERED, 0 if self.context else 2)]
+        if tag == BIND:
+            fine = (parts[1].decode(), parts[2].decode()) == (self.user, self.password)
+            return [_result(BOUND, 0 if fine else 49)]
+        assert tag == SEARCH
+        self.asked.append(
+            {
+                "base": parts[0].decode(),
+                "scope": parts[1][0],
+                "limit": ber.integer(parts[3]),
+                "seconds": ber.integer(parts[4]),
+                "filter": parts[6],
+                "attributes": [value.decode() for _, value in ber.elements(parts[7])],
+                "security": self.security,
+            }
+        )
+        return [*(_entry(dn, attributes) for dn, attributes in self.entries), _result(DONE, self.code)]
+
+
+def _message(connection: socket.socket) -> tuple[int, int, bytes]:
+    data = b""
+    while (found := ber.header(data)) is None or len(data) < found[2]:
+        chunk = connection.recv(1 if found is None else found[2] - len(data))
+        if not chunk:
+            raise EOFError
+        data += chunk
+    (_, number), (tag, content), *_ = ber.elements(data[found[1] : found[2]])
+    return ber.integer(number), tag, content
+
+
+def _result(tag: int, code: int) -> bytes:
+    words = ber.octets("as the test says" if code else "")
+    return ber.element(tag, ber.number(code, ber.ENUMERATED), ber.octets(""), words)
+
+
+def _entry(dn: str, attributes: dict[str, list[bytes]]) -> bytes:
+    told = [
+        ber.element(ber.SEQUENCE, ber.octets(name), ber.element(ber.SET, *map(ber.octets, values)))
+        for name, values in attributes.items()
+    ]
+    return ber.element(ENTRY, ber.octets(dn), ber.element(ber.SEQUENCE, *told))
+
+
+@contextmanager
+def running_directory(certificate: Path | None = None) -> Iterator[Directory]:
+    """With a certificate it knows STARTTLS."""
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        directory = Directory(listener.getsockname()[1], context)
+        threading.Thread(target=directory.serve, args=(listener,), daemon=True).start()
+        yield directory
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)

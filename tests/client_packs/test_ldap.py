@@ -1,0 +1,224 @@
+"""The Ldap pack, against what answers like a directory on this machine."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flyte_client.packs.ldap import ber
+from flyte_client.packs.ldap.directory import DirectoryError, Search, search
+from flyte_client.packs.ldap.filters import encoded
+from flyte_client.packs.ldap.settings import Server, read_settings
+from tests.client.stub_server import StubServer
+from tests.examples.world import World, states
+from tests.private_postgres import free_port
+from tests.server import Server as FlyteServer
+
+from .conftest import StartPack
+from .ldap_server import Directory, running_directory
+from .mail_servers import Certificate, tls_before
+from .watching import eventually
+
+pytestmark = pytest.mark.integration
+
+GROUPS = [b"cn=admins,ou=groups,dc=example,dc=com", b"cn=staff,dc=example,dc=com", b"cn=staff,dc=other"]
+ANN = ("uid=ann,dc=example,dc=com", {"memberOf": GROUPS})
+WANTED = Search("dc=example,dc=com", "sub", encoded("(uid=ann)"), ("memberOf",), 5)
+
+
+@pytest.fixture
+def directory() -> Iterator[Directory]:
+    with running_directory() as running:
+        running.entries = [ANN]
+        yield running
+
+
+def server(directory: Directory, **changes: Any) -> Server:
+    return replace(read_settings(directory.variables).server, timeout=5.0, **changes)
+
+
+def result(stub: StubServer, event: str) -> Any:
+    return stub.wait_for("result", event=event)[0].body["payload"]
+
+
+@pytest.mark.acceptance
+def test_only_who_is_in_the_group_may_deploy(
+    world: World, packs_server: FlyteServer, start_pack: StartPack, directory: Directory
+) -> None:
+    slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
+    world.load("allowed.yaml")
+    program = start_pack("ldap", packs_server.url, **directory.variables)
+    said = {"channelId": "C1", "user": {"name": "ann"}, "message": "may I deploy", "threadTimestamp": "17.5"}
+    slack.tell("ReceivedMessage", said)
+    taken = eventually(slack.poll)
+    assert taken is not None
+    assert taken.input["message"] == "ann: no, you are not in deployers"
+    taken.give("MessageSent")
+    assert set(states(world.execution("allowed")).values()) == {"SUCCESS"}
+    program.signal()
+    assert program.exit_code() == 0
+    assert "s3cret" not in "".join(program.log)
+
+
+def test_a_users_groups_are_told(stub: StubServer, start_pack: StartPack, directory: Directory) -> None:
+    stub.queue("GetGroups", {"username": "ann"})
+    start_pack("ldap", stub.url, **directory.variables)
+    groups = {"usergroups": ["admins", "staff"]}
+    assert result(stub, "GroupsRetrieved") == {"commandName": "GetGroups", "username": "ann"} | groups
+    (asked,) = directory.asked
+    assert (asked["base"], asked["scope"], asked["limit"]) == ("dc=example,dc=com", 2, 2)
+    assert (asked["attributes"], asked["filter"]) == (["memberOf"], encoded("(uid=ann)")[2:])
+
+
+@pytest.mark.parametrize(
+    ("given", "entries", "error"),
+    [
+        ({"username": "eve"}, [], "nobody has this name"),
+        ({"username": "ann"}, [ANN, ANN], "several have this name"),
+        ({}, [ANN], "username must be a text"),
+        ({"username": "x" * 300}, [ANN], "username must be a text"),
+    ],
+)
+def test_who_is_not_one_is_told(
+    stub: StubServer, start_pack: StartPack, directory: Directory, given: Any, entries: Any, error: str
+) -> None:
+    directory.entries = entries
+    stub.queue("GetGroups", given)
+    start_pack("ldap", stub.url, **directory.variables)
+    told = result(stub, "GroupsRetrievalError")
+    assert told["error"].startswith(error)
+    assert (told["commandName"], told["username"]) == ("GetGroups", given.get("username"))
+
+
+def test_a_search_tells_entries_without_secrets(stub: StubServer, start_pack: StartPack, directory: Directory) -> None:
+    attributes = {"mail": [b"ann@example.com"], "jpegPhoto": [b"\xff\xd8"], "userPassword": [b"{SSHA}x"]}
+    directory.entries = [("uid=ann,dc=example,dc=com", attributes)]
+    directory.code = 4
+    given = {"filter": "(mail={mail})", "values": {"mail": "a*@example.com"}}
+    more = {"base": "OU=People,DC=example,DC=com", "scope": "one", "attributes": ["mail"], "limit": "7"}
+    stub.queue("Search", given | more)
+    start_pack("ldap", stub.url, **directory.variables)
+    told = {"mail": ["ann@example.com"], "jpegPhoto": ["/9g="]}
+    entries = [{"dn": "uid=ann,dc=example,dc=com", "attributes": told}]
+    assert result(stub, "SearchDone") == given | {"entries": entries, "complete": False}
+    (asked,) = directory.asked
+    assert (asked["base"], asked["scope"], asked["limit"]) == ("OU=People,DC=example,DC=com", 1, 7)
+    assert asked["filter"] == encoded(r"(mail=a\2a@example.com)")[2:]
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ("(a=b)", "the input must be an object"),
+        ({"filter": "(a=b)", "size": 1}, "the input must be an object"),
+        ({"filter": "a=b"}, "the filter can't be read from its character 1 on"),
+        ({"filter": "(a={b})"}, "the filter has {b}"),
+        ({"filter": "(a={b})", "values": {"b": ""}}, "values.b must be a text"),
+        ({"filter": "(a=b)", "base": "dc=other"}, "base must be dc=example,dc=com"),
+        ({"filter": "(a=b)", "base": "xdc=example,dc=com"}, "base must be dc=example,dc=com"),
+        ({"filter": "(a=b)", "scope": "all"}, "scope must be one of"),
+        ({"filter": "(a=b)", "limit": 101}, "limit must be a whole number from 1 to 100"),
+        ({"filter": "(a=b)", "attributes": []}, "attributes must be a list"),
+    ],
+)
+def test_a_search_that_is_none_is_told(
+    stub: StubServer, start_pack: StartPack, directory: Directory, given: Any, error: str
+) -> None:
+    stub.queue("Search", given)
+    start_pack("ldap", stub.url, **directory.variables)
+    told = result(stub, "SearchFailed")
+    assert told["error"].startswith(error)
+    assert told["temporary"] is False
+    assert directory.asked == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "temporary"),
+    [
+        ({"code": 32}, r"there is no such entry \(as the test says\)", False),
+        ({"code": 3}, "the time limit was reached", True),
+        ({"code": 51}, "the server is busy", True),
+        ({"code": 99}, "result code 99", False),
+        ({"password": "other"}, "the name or the password is wrong", False),
+        ({"raw": b"HTTP/1.1 400 Bad Request"}, "the answer is no LDAP", False),
+        ({"raw": ber.element(0x30, ber.number(0), ber.element(0x78))}, "the server has hung up", True),
+        ({"raw": b"\x30\x84\x7f\xff\xff\xff"}, "the answer is no LDAP: a message that is too large", False),
+        ({"entries": [ANN] * 9}, "", False),
+    ],
+)
+def test_what_the_directory_says_is_told(
+    directory: Directory, changes: dict[str, Any], words: str, temporary: bool
+) -> None:
+    asking = server(directory)
+    for name, value in changes.items():
+        setattr(directory, name, value)
+    if not words:
+        found = search(asking, WANTED)
+        assert (len(found.entries), found.complete) == (5, False)
+        return
+    with pytest.raises(DirectoryError, match=words) as caught:
+        search(asking, WANTED)
+    assert caught.value.temporary == temporary
+
+
+def test_a_directory_that_says_nothing_is_given_up(directory: Directory) -> None:
+    directory.silent = True
+    with pytest.raises(DirectoryError, match=r"can't be reached: .*(timed out|no answer)") as caught:
+        search(replace(server(directory), timeout=0.3), WANTED)
+    assert caught.value.temporary
+
+
+def test_one_that_is_not_there_is_told_as_temporary() -> None:
+    with pytest.raises(DirectoryError, match=r"127\.0\.0\.1 can't be reached") as caught:
+        search(Server("127.0.0.1", free_port(), "none", 5.0), WANTED)
+    assert caught.value.temporary
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_password_goes_over_tls_to_whom_somebody_vouches_for(
+    monkeypatch: pytest.MonkeyPatch, certificate: Certificate, security: str, trusted: bool
+) -> None:
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
+    with running_directory(certificate.file) as directory, tls_before(directory.port, certificate.context) as port:
+        directory.entries = [ANN]
+        asking = server(directory, security=security)
+        asking = replace(asking, port=port) if security == "tls" else asking
+        if trusted:
+            assert len(search(asking, WANTED).entries) == 1
+            assert directory.asked[0]["security"] == ("starttls" if security == "starttls" else "none")
+        else:
+            with pytest.raises(DirectoryError, match="CERTIFICATE_VERIFY_FAILED"):
+                search(asking, WANTED)
+            assert directory.asked == []
+
+
+def test_a_directory_without_starttls_gets_no_password(directory: Directory) -> None:
+    with pytest.raises(DirectoryError, match="result code 2"):
+        search(server(directory, security="starttls"), WANTED)
+    assert directory.asked == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"URL": ""}, "FLYTE_LDAP_URL: must be an address such as"),
+        ({"URL": "https://ldap.example.com"}, "FLYTE_LDAP_URL: must be an address such as"),
+        ({"BASE_DN": ""}, "FLYTE_LDAP_BASE_DN: is not set"),
+        ({"BIND_PASSWORD": ""}, "FLYTE_LDAP_BIND_USERNAME: goes with FLYTE_LDAP_BIND_PASSWORD"),
+        ({"URL": "ldap://ldap.example.com"}, "FLYTE_LDAP_SECURITY: is none, but a password is only sent over TLS"),
+        ({"SEARCH_FILTER": "(uid=ann)"}, "FLYTE_LDAP_SEARCH_FILTER: must have {username} in it"),
+        ({"SEARCH_FILTER": "uid={username}"}, "FLYTE_LDAP_SEARCH_FILTER: the filter can't be read"),
+        ({"MAX_ENTRIES": "5000"}, "FLYTE_LDAP_MAX_ENTRIES: is '5000', but must be a whole number from 1 to 1000"),
+    ],
+)
+def test_settings_that_can_not_be_used_are_told_in_one_line(
+    stub: StubServer, start_pack: StartPack, directory: Directory, settings: dict[str, str], words: str
+) -> None:
+    changed = {f"FLYTE_LDAP_{name}": value for name, value in settings.items()}
+    program = start_pack("ldap", stub.url, **(directory.variables | changed))
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert line.startswith(f"Ldap: {words}")

@@ -1,0 +1,146 @@
+"""The Ldap pack, against OpenLDAP's own server: `make test-slapd`."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flyte_client.packs.ldap import ber
+from flyte_client.packs.ldap.directory import BIND, DirectoryError, Search, search
+from flyte_client.packs.ldap.filters import encoded, filled
+from flyte_client.packs.ldap.settings import Server
+from tests.client.stub_server import PATIENCE, StubServer
+from tests.private_postgres import free_port
+
+from .conftest import StartPack
+from .mail_servers import Certificate, listens
+from .watching import eventually
+
+pytestmark = pytest.mark.slapd
+
+SLAPD = shutil.which("slapd", path="/usr/sbin:/usr/libexec:/usr/local/libexec") or ""
+BASE = "dc=example,dc=com"
+CONFIGURATION = """
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload memberof
+pidfile {folder}/pid
+TLSCertificateFile {certificate}
+TLSCertificateKeyFile {certificate}
+sizelimit 500
+database mdb
+suffix "dc=example,dc=com"
+rootdn "cn=flyte,dc=example,dc=com"
+rootpw s3cret
+directory {folder}/data
+access to attrs=userPassword by anonymous auth by * none
+access to * by users read by * none
+overlay memberof
+"""
+PEOPLE = {"ann": "Ann Lee", "bob": "Bob (the *)", "jürgen": "Jürgen"}
+
+
+def ldif() -> str:
+    entries = [f"dn: {BASE}\nobjectClass: domain\ndc: example\n"]
+    for uid, name in PEOPLE.items():
+        lines = f"objectClass: inetOrgPerson\nuid: {uid}\ncn: {name}\nsn: {name}\nmail: {uid}@example.com\n"
+        entries.append(f"dn: uid={uid},{BASE}\n{lines}userPassword: pw\n")
+    return "\n".join(entries)
+
+
+@pytest.fixture
+def slapd(tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    if not SLAPD:
+        pytest.fail("slapd is not on this machine: install it (Debian: apt-get install slapd)")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
+    (tmp_path / "data").mkdir()
+    configuration, data, port = tmp_path / "slapd.conf", tmp_path / "people.ldif", free_port()
+    configuration.write_text(CONFIGURATION.format(folder=tmp_path, certificate=certificate.file))
+    data.write_text(ldif())
+    adding = Path(SLAPD).with_name("slapadd")
+    subprocess.run([str(adding), "-f", str(configuration), "-l", str(data)], check=True, timeout=60)
+    command = [SLAPD, "-d", "0", "-f", str(configuration), "-h", f"ldap://127.0.0.1:{port}"]
+    process = subprocess.Popen(command)
+    try:
+        eventually(lambda: listens(port), "slapd did not start")
+        yield Server("127.0.0.1", port, "starttls", 10.0, f"cn=flyte,{BASE}", "s3cret")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def found(server: Server, template: str, limit: int = 10, **values: str) -> list[str]:
+    wanted = Search(BASE, "sub", encoded(filled(template, values)), ("uid",), limit)
+    return sorted(attributes["uid"][0].decode() for _, attributes in search(server, wanted).entries)
+
+
+def test_a_real_directory_understands_every_kind_of_filter(slapd: Server) -> None:
+    assert found(slapd, "(uid=ann)") == ["ann"]
+    assert found(slapd, "(uid=*)") == ["ann", "bob", "jürgen"]
+    assert found(slapd, "(cn=*n*e*)") == ["ann"]
+    assert found(slapd, "(&(mail=*@example.com)(!(|(uid=ann)(uid=bob))))") == ["jürgen"]
+    assert found(slapd, "(cn={name})", name="Bob (the *)") == ["bob"]
+    assert found(slapd, "(uid={name})", name="*") == []
+    assert found(slapd, "(uid={name})", name="jürgen") == ["jürgen"]
+    assert found(slapd, "(cn:caseExactMatch:=ann lee)") == []
+    assert found(slapd, "(cn:caseIgnoreMatch:=ann lee)") == ["ann"]
+
+
+def test_it_heeds_the_limit_and_says_so(slapd: Server) -> None:
+    wanted = Search(BASE, "sub", encoded("(uid=*)"), ("*",), 2)
+    answer = search(slapd, wanted)
+    assert (len(answer.entries), answer.complete) == (2, False)
+    assert search(slapd, replace(wanted, limit=3)).complete
+
+
+def test_it_lets_nobody_in_with_a_wrong_password_or_none(slapd: Server) -> None:
+    with pytest.raises(DirectoryError, match="the name or the password is wrong"):
+        found(replace(slapd, password="other"), "(uid=ann)")
+    with pytest.raises(DirectoryError, match="there is no such entry"):
+        found(replace(slapd, user="", password=""), "(uid=ann)")
+
+
+def test_its_certificate_is_checked(slapd: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(DirectoryError, match="CERTIFICATE_VERIFY_FAILED"):
+        found(slapd, "(uid=ann)")
+
+
+def test_the_pack_asks_it_for_groups(
+    slapd: Server, stub: StubServer, start_pack: StartPack, certificate: Certificate
+) -> None:
+    add_group(slapd, "deployers", "ann")
+    variables = {
+        "FLYTE_LDAP_URL": f"ldap://127.0.0.1:{slapd.port}",
+        "FLYTE_LDAP_BASE_DN": BASE,
+        "FLYTE_LDAP_BIND_USERNAME": slapd.user,
+        "FLYTE_LDAP_BIND_PASSWORD": slapd.password,
+        "SSL_CERT_FILE": str(certificate.authority),
+    }
+    stub.queue("GetGroups", {"username": "ann"})
+    start_pack("ldap", stub.url, **variables)
+    (call,) = stub.wait_for("result", event="GroupsRetrieved")
+    assert call.body["payload"]["usergroups"] == ["deployers"]
+
+
+def add_group(server: Server, name: str, member: str) -> None:
+    """By LDAP, since the overlay notes members only as they are added."""
+    given = {"objectClass": "groupOfNames", "cn": name, "member": f"uid={member},{BASE}"}
+    attributes = [
+        ber.element(ber.SEQUENCE, ber.octets(key), ber.element(ber.SET, ber.octets(value)))
+        for key, value in given.items()
+    ]
+    bind = ber.element(BIND, ber.number(3), ber.octets(server.user), ber.octets(server.password, 0x80))
+    add = ber.element(0x68, ber.octets(f"cn={name},{BASE}"), ber.element(ber.SEQUENCE, *attributes))
+    with socket.create_connection((server.host, server.port), timeout=PATIENCE) as connection:
+        for number, operation in enumerate((bind, add), 1):
+            connection.sendall(ber.element(ber.SEQUENCE, ber.number(number), operation))
+            answer = connection.recv(4096)
+            assert ber.number(0, ber.ENUMERATED) in answer

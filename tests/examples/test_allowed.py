@@ -1,0 +1,30 @@
+"""Who is in the group may, and nobody else."""
+
+from typing import Any
+
+import pytest
+
+from .world import World
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "allowed.yaml"
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "message"),
+    [
+        ("GroupsRetrieved", {"username": "ann", "usergroups": ["staff", "deployers"]}, "ann: yes"),
+        ("GroupsRetrieved", {"username": "ann", "usergroups": []}, "ann: no, you are not in deployers"),
+        ("GroupsRetrievalError", {"username": "ann", "error": "nobody has this name"}, "I can't tell: nobody has this"),
+    ],
+)
+def test_the_directory_decides(world: World, event: str, payload: Any, message: str) -> None:
+    slack = world.pack("Slack", {"SendMessage": ["MessageSent", "SendMessageFailed"]})
+    ldap = world.pack("Ldap", {"GetGroups": ["GroupsRetrieved", "GroupsRetrievalError"]})
+    said = {"channelId": "C1", "user": {"name": "ann"}, "message": "may I deploy?", "threadTimestamp": "17.5"}
+    slack.tell("ReceivedMessage", said)
+    assert ldap.do(event, payload) == ("GetGroups", {"username": "ann"})
+    command, told = slack.do("MessageSent")
+    assert command == "SendMessage"
+    assert told["message"].startswith(message)
