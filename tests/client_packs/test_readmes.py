@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flyte_client.packs.bamboo.settings import read_settings as read_bamboo
 from flyte_client.packs.email.settings import read_settings as read_email
 from flyte_client.packs.git.settings import read_settings as read_git
 from flyte_client.packs.jira.settings import read_settings as read_jira
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.unit
 
 PACKS = ROOT / "flyte_client" / "packs"
 READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
+    "bamboo": read_bamboo,
     "email": read_email,
     "git": read_git,
     "jira": read_jira,
@@ -42,6 +44,7 @@ SETTINGS = {
         "FLYTE_IMAP_USER": "u",
         "FLYTE_IMAP_PASSWORD": "p",
     },
+    "bamboo": {"FLYTE_BAMBOO_URL": "http://127.0.0.1:9", "FLYTE_BAMBOO_TOKEN": "t", "FLYTE_BAMBOO_PLANS": "A-B"},
     "jira": {"FLYTE_JIRA_URL": "http://127.0.0.1:9", "FLYTE_JIRA_TOKEN": "t"},
     "ldap": {"FLYTE_LDAP_URL": "ldap://127.0.0.1:9", "FLYTE_LDAP_BASE_DN": "dc=example"},
     "slack": {
@@ -82,7 +85,8 @@ def environment(name: str) -> dict[str, str]:
 def apart(folder: Path) -> dict[str, str]:
     """Keeps what the pages name from being written here, or called."""
     nowhere = "http://127.0.0.1:9"
-    return {"FLYTE_GIT_FOLDER": str(folder / "git"), "https_proxy": nowhere, "GIT_SSH_COMMAND": "false"}
+    folders = {f"FLYTE_{name}_FOLDER": str(folder / name.lower()) for name in ("BAMBOO", "GIT")}
+    return folders | {"https_proxy": nowhere, "GIT_SSH_COMMAND": "false"}
 
 
 @pytest.mark.parametrize("name", READERS)

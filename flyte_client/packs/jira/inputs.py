@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flyte_client.packs.jira.issues import LONGEST_TEXT, MOST_RESULTS
+from flyte_client.packs.basis.outcomes import text
+from flyte_client.packs.jira.issues import MOST_RESULTS
 
 # Jira's fields that are given by a name, and those that stand in the input as they are.
 NAMED = {"project": "key", "issuetype": "name", "priority": "name", "reporter": "name", "assignee": "name"}
@@ -13,13 +14,6 @@ CREATED = ("project", "issuetype", "summary", "description", "priority", "report
 
 def mapping(given: Any) -> Mapping[str, Any]:
     return given if isinstance(given, dict) else {}
-
-
-def text(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TEXT:
-        raise ValueError(f"{name} must be a text that is not empty, of at most {LONGEST_TEXT} characters")
-    return value
 
 
 def optional_text(given: Mapping[str, Any], name: str) -> str:

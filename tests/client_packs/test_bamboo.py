@@ -1,0 +1,238 @@
+"""The Bamboo pack, against what answers like Bamboo on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.stub_server import Answer, StubServer
+from tests.examples.world import World
+from tests.server import Server
+
+from .conftest import StartPack
+from .http_counterpart import Asked, Counterpart, counterpart
+from .watching import eventually
+
+pytestmark = pytest.mark.integration
+
+API = "/rest/api/latest"
+
+
+class Bamboo:
+    """The builds of one plan, newest first."""
+
+    def __init__(self) -> None:
+        self.builds: list[dict[str, Any]] = []
+        self.web: Counterpart
+
+    def end(self, number: int, state: str = "Successful", completed: str = "2026-11-21T10:00:00Z") -> None:
+        self.builds = [one for one in self.builds if one["buildNumber"] != number]
+        life = "Finished" if state != "Unknown" else "InProgress"
+        build = {"buildResultKey": f"WEB-MAIN-{number}", "buildNumber": number, "state": state, "lifeCycleState": life}
+        self.builds.insert(0, build | {"buildCompletedTime": completed, "buildDurationInSeconds": 95})
+
+    def routes(self, asked: Asked) -> Answer:
+        if asked.headers.get("Authorization") != "Bearer t0ken" or asked.headers["X-Atlassian-Token"] != "no-check":
+            return Answer(401, {"message": "You must be authenticated", "status-code": 401})
+        known = {
+            f"GET {API}/result/WEB-MAIN": Answer(200, {"results": {"result": self.builds}}),
+            f"POST {API}/queue/WEB-MAIN": Answer(200, {"buildResultKey": "WEB-MAIN-13", "buildNumber": 13}),
+            f"POST {API}/result/WEB-MAIN-12/label": Answer(204),
+            f"DELETE {API}/result/WEB-MAIN-12/label/a%2Fb": Answer(204),
+            f"POST {API}/result/WEB-MAIN-12/comment": Answer(204),
+        }
+        return known.get(
+            f"{asked.method} {asked.path}", Answer(404, {"message": "Plan not found.", "status-code": 404})
+        )
+
+
+@pytest.fixture
+def bamboo() -> Iterator[Bamboo]:
+    answering = Bamboo()
+    with counterpart(answering.routes) as web:
+        answering.web = web
+        yield answering
+
+
+def variables(bamboo: Bamboo, folder: Path, **more: str) -> dict[str, str]:
+    given = {"URL": bamboo.web.url, "TOKEN": "t0ken", "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
+    return {f"FLYTE_BAMBOO_{name}": value for name, value in (given | more).items()}
+
+
+def result(stub: StubServer, event: str) -> Any:
+    return stub.wait_for("result", event=event)[0].body["payload"]
+
+
+def looked(bamboo: Bamboo) -> None:
+    """Until the plan has been looked at, twice: then what the first look saw has been noted."""
+    bamboo.web.wait_for(f"{API}/result/WEB-MAIN", len(bamboo.web.of(f"{API}/result/WEB-MAIN")) + 2)
+
+
+@pytest.mark.acceptance
+def test_a_build_that_succeeds_gets_its_label(
+    world: World, packs_server: Server, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    world.load("built.yaml")
+    program = start_pack("bamboo", packs_server.url, **variables(bamboo, tmp_path, PLANS="WEB-MAIN"))
+    looked(bamboo)
+    bamboo.end(12)
+    eventually(lambda: world.executions("built", state="succeeded"))
+    (asked,) = bamboo.web.of(f"{API}/result/WEB-MAIN-12/label")
+    assert asked.body == {"name": "good"}
+    program.signal()
+    assert program.exit_code() == 0
+    assert "t0ken" not in "".join(program.log)
+
+
+def test_each_end_is_told_once_and_none_of_the_past(
+    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    bamboo.end(10)
+    settings = variables(bamboo, tmp_path, PLANS="WEB-MAIN")
+    program = start_pack("bamboo", stub.url, **settings)
+    looked(bamboo)
+    bamboo.end(11, "Failed")
+    bamboo.end(12)
+    bamboo.end(13, "Unknown")
+    first, second = stub.wait_for("event", 2)
+    assert (first.body["event"], second.body["event"]) == ("BuildFailed", "BuildSuccessful")
+    assert first.body["payload"] == {
+        "build": "WEB-MAIN-11",
+        "plan": "WEB-MAIN",
+        "number": 11,
+        "state": "Failed",
+        "reason": "",
+        "completed": "2026-11-21T10:00:00Z",
+        "seconds": 95,
+        "url": f"{bamboo.web.url}/browse/WEB-MAIN-11",
+    }
+    looked(bamboo)
+    program.kill()
+    bamboo.end(14)
+    start_pack("bamboo", stub.url, **settings)
+    stub.wait_for("event", 3)
+    bamboo.end(11, "Successful", "2026-11-21T11:00:00Z")
+    stub.wait_for("event", 4)
+    looked(bamboo)
+    builds = [call.body["payload"]["build"] for call in stub.of("event")]
+    assert builds == ["WEB-MAIN-11", "WEB-MAIN-12", "WEB-MAIN-14", "WEB-MAIN-11"]
+
+
+def test_what_was_under_way_in_a_crash_is_sent_again_with_its_key(
+    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    settings = variables(bamboo, tmp_path, PLANS="WEB-MAIN")
+    program = start_pack("bamboo", stub.url, **settings)
+    looked(bamboo)
+    stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
+    bamboo.end(12)
+    program.wait_for_log("server_away")
+    program.kill()
+    start_pack("bamboo", stub.url, **settings)
+    first, second = stub.wait_for("event", 2)
+    assert first.body == second.body
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+def test_an_expired_token_of_flytes_loses_no_build(
+    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path, PLANS="WEB-MAIN"))
+    looked(bamboo)
+    stub.script("event", Answer(401))
+    bamboo.end(12)
+    first, second = stub.wait_for("event", 2)
+    assert first.body == second.body
+
+
+def test_a_plan_that_can_not_be_read_is_told_once_and_holds_up_no_other(
+    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path, PLANS="NO-SUCH,WEB-MAIN"))
+    (call,) = stub.wait_for("event", event="BambooUnreachable")
+    assert call.body["payload"] == {"list": "NO-SUCH", "error": "status 404: Plan not found."}
+    looked(bamboo)
+    bamboo.end(12)
+    stub.wait_for("event", event="BuildSuccessful")
+    bamboo.web.script(f"{API}/result/NO-SUCH", Answer(200, {"results": {"result": []}}))
+    stub.wait_for("event", event="BambooReachable")
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "event", "more"),
+    [
+        ("TriggerPlan", {"plan": "WEB-MAIN"}, "PlanTriggered", {"build": "WEB-MAIN-13", "number": 13}),
+        ("AddLabel", {"build": "WEB-MAIN-12", "label": "good"}, "LabelAdded", {}),
+        ("AddComment", {"build": "WEB-MAIN-12", "comment": "Yes"}, "CommentAdded", {}),
+    ],
+)
+def test_what_was_done_is_told(
+    stub: StubServer,
+    start_pack: StartPack,
+    bamboo: Bamboo,
+    tmp_path: Path,
+    command: str,
+    given: Any,
+    event: str,
+    more: Any,
+) -> None:
+    stub.queue(command, given)
+    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
+    assert result(stub, event) == given | more
+
+
+def test_variables_go_along_with_a_plan(
+    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    stub.queue("TriggerPlan", {"plan": "WEB-MAIN", "vars": {"target": "a&b=c"}})
+    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
+    result(stub, "PlanTriggered")
+    (asked,) = bamboo.web.of(f"{API}/queue/WEB-MAIN")
+    assert asked.query == {"bamboo.variable.target": "a&b=c"}
+
+
+def test_a_labels_slash_stays_in_its_name(
+    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    stub.queue("DeleteLabel", {"build": "WEB-MAIN-12", "label": "a/b"})
+    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
+    assert result(stub, "LabelDeleted") == {"build": "WEB-MAIN-12", "label": "a/b"}
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "event", "words"),
+    [
+        ("TriggerPlan", {"plan": "NO-SUCH"}, "FailedToTriggerPlan", "Bamboo: status 404: Plan not found."),
+        ("TriggerPlan", {"plan": "../x"}, "FailedToTriggerPlan", "'../x' is no plan"),
+        ("TriggerPlan", {"plan": "WEB-MAIN", "vars": {"a": 1}}, "FailedToTriggerPlan", "vars.a must be a text"),
+        ("AddLabel", {"build": "WEB-MAIN-12", "label": ""}, "FailedToAddLabel", "label must be a text"),
+        ("AddLabel", {"build": "WEB-MAIN-12", "label": "a b"}, "FailedToAddLabel", "label must have no spaces"),
+        ("DeleteLabel", {"build": "WEB-MAIN-12", "label": ".."}, "FailedToDeleteLabel", "'..' is no name"),
+        ("AddComment", "text", "FailedToAddComment", "comment must be a text"),
+    ],
+)
+def test_what_was_not_done_is_told(
+    stub: StubServer,
+    start_pack: StartPack,
+    bamboo: Bamboo,
+    tmp_path: Path,
+    command: str,
+    given: Any,
+    event: str,
+    words: str,
+) -> None:
+    stub.queue(command, given)
+    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
+    told = result(stub, event)
+    assert told["error"].startswith(words)
+    assert told["temporary"] is False
+
+
+def test_plans_that_are_none_are_told_in_one_line(
+    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+) -> None:
+    program = start_pack("bamboo", stub.url, **variables(bamboo, tmp_path, PLANS="WEB-MAIN, web"))
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert line.startswith("Bamboo: FLYTE_BAMBOO_PLANS: must be up to 200 plans' keys")

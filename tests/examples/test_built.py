@@ -1,0 +1,23 @@
+"""Good builds get a label, bad ones are told."""
+
+import pytest
+
+from .world import World
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "built.yaml"
+BUILD = {"build": "WEB-MAIN-12", "seconds": 95, "url": "https://bamboo.example.com/browse/WEB-MAIN-12"}
+
+
+def test_a_good_build_gets_its_label(world: World) -> None:
+    bamboo = world.pack("Bamboo", {"AddLabel": ["LabelAdded", "FailedToAddLabel"]})
+    bamboo.tell("BuildSuccessful", BUILD)
+    assert bamboo.do("LabelAdded") == ("AddLabel", {"build": "WEB-MAIN-12", "label": "good"})
+
+
+def test_a_bad_one_is_told(world: World) -> None:
+    slack = world.pack("Slack", {"SendMessage": ["MessageSent", "SendMessageFailed"]})
+    world.pack("Bamboo", {"AddLabel": ["LabelAdded", "FailedToAddLabel"]}).tell("BuildFailed", BUILD)
+    message = "WEB-MAIN-12 has failed after 95 seconds: https://bamboo.example.com/browse/WEB-MAIN-12"
+    assert slack.do("MessageSent") == ("SendMessage", {"channelId": "builds", "message": message})
