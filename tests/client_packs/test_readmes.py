@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flyte_client.packs.bamboo.settings import read_settings as read_bamboo
+from flyte_client.packs.bitbucket.settings import read_settings as read_bitbucket
 from flyte_client.packs.email.settings import read_settings as read_email
 from flyte_client.packs.git.settings import read_settings as read_git
 from flyte_client.packs.jira.settings import read_settings as read_jira
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.unit
 PACKS = ROOT / "flyte_client" / "packs"
 READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "bamboo": read_bamboo,
+    "bitbucket": read_bitbucket,
     "email": read_email,
     "git": read_git,
     "jira": read_jira,
@@ -45,6 +47,11 @@ SETTINGS = {
         "FLYTE_IMAP_PASSWORD": "p",
     },
     "bamboo": {"FLYTE_BAMBOO_URL": "http://127.0.0.1:9", "FLYTE_BAMBOO_TOKEN": "t", "FLYTE_BAMBOO_PLANS": "A-B"},
+    "bitbucket": {
+        "FLYTE_BITBUCKET_URL": "http://127.0.0.1:9",
+        "FLYTE_BITBUCKET_TOKEN": "t",
+        "FLYTE_BITBUCKET_REPOSITORIES": "A/b",
+    },
     "jira": {"FLYTE_JIRA_URL": "http://127.0.0.1:9", "FLYTE_JIRA_TOKEN": "t"},
     "ldap": {"FLYTE_LDAP_URL": "ldap://127.0.0.1:9", "FLYTE_LDAP_BASE_DN": "dc=example"},
     "slack": {
@@ -85,7 +92,7 @@ def environment(name: str) -> dict[str, str]:
 def apart(folder: Path) -> dict[str, str]:
     """Keeps what the pages name from being written here, or called."""
     nowhere = "http://127.0.0.1:9"
-    folders = {f"FLYTE_{name}_FOLDER": str(folder / name.lower()) for name in ("BAMBOO", "GIT")}
+    folders = {f"FLYTE_{name}_FOLDER": str(folder / name.lower()) for name in ("BAMBOO", "BITBUCKET", "GIT")}
     return folders | {"https_proxy": nowhere, "GIT_SSH_COMMAND": "false"}
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class News:
     can't be read is an event, too (`<prefix>Unreachable`), and so is the first time that it can again.
     """
 
-    def __init__(self, pack: Pack, state: StateFile, lists: dict[str, Look], every: float) -> None:
+    def __init__(self, pack: Pack, state: StateFile, lists: Mapping[str, Look], every: float) -> None:
         self._pack = pack
         self._file = state
         self._lists = lists

@@ -1,0 +1,254 @@
+"""The Bitbucket pack, against what answers like Bitbucket on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.stub_server import Answer, StubServer
+from tests.examples.world import World
+from tests.server import Server
+
+from .conftest import StartPack
+from .http_counterpart import Asked, Counterpart, counterpart
+from .watching import eventually
+
+pytestmark = pytest.mark.integration
+
+SITE = "/rest/api/1.0/projects/WEB/repos/site"
+REQUESTS = f"{SITE}/pull-requests"
+WHERE = {"project": "WEB", "name": "site"}
+REFUSAL = {"errors": [{"message": "It has conflicts."}, {"message": "Ann has vetoed it."}]}
+
+
+def links(address: str) -> dict[str, Any]:
+    return {"links": {"self": [{"href": f"https://bitbucket.example.com/{address}"}]}}
+
+
+class Bitbucket:
+    """The pull requests of one repository, newest first."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.web: Counterpart
+
+    def put(self, number: int, state: str = "OPEN", **more: Any) -> None:
+        request = {
+            "id": number,
+            "state": state,
+            "version": 4,
+            "title": "Faster",
+            "author": {"user": {"name": "ann", "emailAddress": "ann@example.com", "displayName": "Ann Lee"}},
+            "fromRef": {"id": "refs/heads/faster", "displayId": "faster"},
+            "toRef": {"id": "refs/heads/main", "displayId": "main"},
+        }
+        others = [one for one in self.requests if one["id"] != number]
+        made = request | links(f"pr/{number}") | more
+        self.requests = sorted([*others, made], key=lambda one: -int(str(one["id"])))
+
+    def routes(self, asked: Asked) -> Answer:
+        if asked.headers.get("Authorization") != "Bearer t0ken":
+            return Answer(401, {"errors": [{"message": "Who are you?"}]})
+        known = {
+            f"GET {REQUESTS}": Answer(200, {"values": self.requests, "isLastPage": True}),
+            f"POST {REQUESTS}": Answer(201, {"id": 8} | links("pr/8")),
+            f"POST {REQUESTS}/7/comments": Answer(201, {"id": 1}),
+            f"GET {REQUESTS}/7": Answer(200, {"id": 7, "version": 4}),
+            f"POST {REQUESTS}/7/merge": Answer(200, {"state": "MERGED"} | links("pr/7")),
+            f"GET {REQUESTS}/9": Answer(200, {"id": 9, "version": 0}),
+            f"POST {REQUESTS}/9/merge": Answer(409, REFUSAL),
+            "POST /rest/api/1.0/projects/WEB/repos": Answer(201, links("projects/WEB/repos/site/browse")),
+        }
+        return known.get(f"{asked.method} {asked.path}", Answer(404, {"errors": [{"message": "Not there."}]}))
+
+
+@pytest.fixture
+def bitbucket() -> Iterator[Bitbucket]:
+    answering = Bitbucket()
+    with counterpart(answering.routes) as web:
+        answering.web = web
+        yield answering
+
+
+def variables(bitbucket: Bitbucket, folder: Path, **more: str) -> dict[str, str]:
+    given = {"URL": bitbucket.web.url, "TOKEN": "t0ken", "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
+    return {f"FLYTE_BITBUCKET_{name}": value for name, value in (given | more).items()}
+
+
+def result(stub: StubServer, event: str) -> Any:
+    return stub.wait_for("result", event=event)[0].body["payload"]
+
+
+def looked(bitbucket: Bitbucket) -> None:
+    """Until the repository has been looked at, twice: then what the first look saw has been noted."""
+    bitbucket.web.wait_for(REQUESTS, len(bitbucket.web.of(REQUESTS)) + 2)
+
+
+@pytest.mark.acceptance
+def test_a_merge_starts_a_build(
+    world: World, packs_server: Server, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
+) -> None:
+    bamboo = world.pack("Bamboo", {"TriggerPlan": ["PlanTriggered"]})
+    world.load("merged.yaml")
+    bitbucket.put(7)
+    program = start_pack("bitbucket", packs_server.url, **variables(bitbucket, tmp_path, REPOSITORIES="WEB/site"))
+    looked(bitbucket)
+    bitbucket.put(7, "MERGED", closedDate=1)
+    taken = eventually(bamboo.poll)
+    assert taken is not None
+    assert taken.input == {"plan": "WEB-MAIN"}
+    taken.give("PlanTriggered")
+    program.signal()
+    assert program.exit_code() == 0
+    assert "t0ken" not in "".join(program.log)
+
+
+def test_what_becomes_of_a_request_is_told_once(
+    stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
+) -> None:
+    bitbucket.put(6)
+    settings = variables(bitbucket, tmp_path, REPOSITORIES="WEB/site")
+    program = start_pack("bitbucket", stub.url, **settings)
+    looked(bitbucket)
+    bitbucket.put(7)
+    (opened,) = stub.wait_for("event", event="PullRequestOpened")
+    assert opened.body["payload"] == WHERE | {
+        "id": 7,
+        "title": "Faster",
+        "description": "",
+        "author": {"name": "ann", "email": "ann@example.com", "displayName": "Ann Lee"},
+        "from": "faster",
+        "to": "main",
+        "url": "https://bitbucket.example.com/pr/7",
+    }
+    looked(bitbucket)
+    program.kill()
+    bitbucket.put(6, "DECLINED", closedDate=1)
+    start_pack("bitbucket", stub.url, **settings)
+    stub.wait_for("event", event="PullRequestDeclined")
+    bitbucket.put(6)
+    looked(bitbucket)
+    bitbucket.put(6, "DECLINED", closedDate=2)
+    stub.wait_for("event", 2, event="PullRequestDeclined")
+    assert [call.body["payload"]["id"] for call in stub.of("event")] == [7, 6, 6]
+    assert bitbucket.web.of(REQUESTS)[0].query == {"state": "ALL", "order": "NEWEST", "limit": "100"}
+
+
+def test_a_repository_that_can_not_be_read_is_told(
+    stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
+) -> None:
+    start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path, REPOSITORIES="WEB/none"))
+    (call,) = stub.wait_for("event", event="BitbucketUnreachable")
+    assert call.body["payload"] == {"list": "WEB/none", "error": "status 404: Not there."}
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "event", "more", "path", "body"),
+    [
+        (
+            "createRepo",
+            WHERE,
+            "createRepo",
+            {"url": "https://bitbucket.example.com/projects/WEB/repos/site/browse"},
+            "/rest/api/1.0/projects/WEB/repos",
+            {"name": "site", "scmId": "git"},
+        ),
+        (
+            "CreatePullRequest",
+            WHERE | {"title": "Faster", "from": "faster", "to": "refs/heads/main"},
+            "CreatePullRequestDone",
+            {"id": 8, "url": "https://bitbucket.example.com/pr/8"},
+            REQUESTS,
+            {
+                "title": "Faster",
+                "description": "",
+                "fromRef": {"id": "refs/heads/faster", "repository": {"slug": "site", "project": {"key": "WEB"}}},
+                "toRef": {"id": "refs/heads/main", "repository": {"slug": "site", "project": {"key": "WEB"}}},
+            },
+        ),
+        (
+            "CommentPullRequest",
+            WHERE | {"id": "7", "comment": "Yes"},
+            "CommentPullRequestDone",
+            {},
+            f"{REQUESTS}/7/comments",
+            {"text": "Yes"},
+        ),
+        (
+            "MergePullRequest",
+            WHERE | {"id": 7},
+            "MergePullRequestDone",
+            {"state": "MERGED", "url": "https://bitbucket.example.com/pr/7"},
+            f"{REQUESTS}/7/merge",
+            None,
+        ),
+    ],
+)
+def test_what_was_done_is_told(
+    stub: StubServer,
+    start_pack: StartPack,
+    bitbucket: Bitbucket,
+    tmp_path: Path,
+    command: str,
+    given: Any,
+    event: str,
+    more: Any,
+    path: str,
+    body: Any,
+) -> None:
+    stub.queue(command, given)
+    start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path))
+    assert result(stub, event) == given | more
+    (asked,) = bitbucket.web.of(path, "POST")
+    assert asked.body == body
+    if command == "MergePullRequest":
+        assert asked.query == {"version": "4"}
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "event", "words"),
+    [
+        ("createRepo", {"project": "../x", "name": "site"}, "createRepoFailure", "'../x' is no project's key"),
+        ("createRepo", "text", "createRepoFailure", "project must be a text"),
+        ("CreatePullRequest", WHERE | {"title": "x"}, "CreatePullRequestFailed", "from must be a text"),
+        ("CommentPullRequest", WHERE | {"id": "x", "comment": "y"}, "CommentPullRequestFailed", "id must be a pull"),
+        (
+            "MergePullRequest",
+            {"project": "WEB", "name": "..", "id": 7},
+            "MergePullRequestFailed",
+            "'WEB' and '..' name",
+        ),
+        ("MergePullRequest", WHERE | {"id": 404}, "MergePullRequestFailed", "Bitbucket: status 404: Not there."),
+        (
+            "MergePullRequest",
+            WHERE | {"id": 9},
+            "MergePullRequestFailed",
+            "Bitbucket: status 409: It has conflicts.; Ann has vetoed it.",
+        ),
+    ],
+)
+def test_what_was_not_done_is_told(
+    stub: StubServer,
+    start_pack: StartPack,
+    bitbucket: Bitbucket,
+    tmp_path: Path,
+    command: str,
+    given: Any,
+    event: str,
+    words: str,
+) -> None:
+    stub.queue(command, given)
+    start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path))
+    told = result(stub, event)
+    assert told["error"].startswith(words)
+    assert told["temporary"] is False
+
+
+def test_repositories_that_are_none_are_told_in_one_line(
+    stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
+) -> None:
+    program = start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path, REPOSITORIES="WEB/site,site"))
+    assert program.exit_code() == 2
+    (line,) = program.log
+    assert line.startswith("Bitbucket: FLYTE_BITBUCKET_REPOSITORIES: must be up to 200 repositories")
