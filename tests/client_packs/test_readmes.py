@@ -27,6 +27,7 @@ from .conftest import StartPack
 pytestmark = pytest.mark.unit
 
 PACKS = ROOT / "flyte_client" / "packs"
+LIST = ROOT / "docs" / "reference" / "packs.md"
 READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "bamboo": read_bamboo,
     "bitbucket": read_bitbucket,
@@ -127,6 +128,24 @@ def test_the_pack_registers_the_events_on_its_page(
 def test_a_page_links_to_an_example_and_stands_in_the_list(name: str) -> None:
     assert re.search(r"\]\(\.\./\.\./\.\./examples/flows/\w+\.yaml\)", page(name).read_text())
     assert f"({name}/README.md)" in (PACKS / "README.md").read_text()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", READERS)
+def test_the_list_of_packs_names_its_commands_and_its_own_events(
+    name: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
+) -> None:
+    start_pack(name, stub.url, **environment(name), **apart(tmp_path))
+    (call,) = stub.wait_for("packs")
+    (row,) = [line for line in LIST.read_text().splitlines() if f"`flyte_client.packs.{name}` |" in line]
+    commands, events = (
+        {cell.strip() for cell in column.split(",")} - {"–"} for column in row.strip("| ").split(" | ")[2:]
+    )
+    declared = {command["name"]: set(command["events"]) for command in call.body["commands"]}
+    assert set(declared) == commands
+    if name not in ("timer", "webhook"):  # where the operator names them
+        own = {event["name"] for event in call.body["events"]} - set().union(*declared.values())
+        assert own == events
 
 
 @pytest.mark.integration
