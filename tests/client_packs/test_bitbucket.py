@@ -111,6 +111,7 @@ def test_what_becomes_of_a_request_is_told_once(
     settings = variables(bitbucket, tmp_path, REPOSITORIES="WEB/site")
     program = start_pack("bitbucket", stub.url, **settings)
     looked(bitbucket)
+    bitbucket.put(5, title="half \ud800 a pair")
     bitbucket.put(7)
     (opened,) = stub.wait_for("event", event="PullRequestOpened")
     assert opened.body["payload"] == WHERE | {

@@ -112,6 +112,7 @@ def test_a_reaction_is_told_in_the_originals_shape(stub: StubServer, start_pack:
         {"type": "message", "subtype": "bot_message", "channel": "C1", "text": "no user"},
         {"type": "app_home_opened", "user": "U1"},
         "no event at all",
+        MESSAGE | {"text": "half \ud800 a pair"},
     ],
 )
 def test_what_is_no_concern_of_flows_is_acknowledged_only(

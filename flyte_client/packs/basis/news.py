@@ -80,6 +80,8 @@ class News:
         except RefusedError as refusal:
             if refusal.status not in UNFIT:
                 raise
+        except ValueError as error:  # half of a surrogate pair, say, which no event can hold
+            logger.error("event_unfit event=%s id=%s reason=%r", item.event.name, item.id, str(error))
 
     def _note(self, name: str, told: list[str], found: Sequence[Item]) -> None:
         there = {item.id for item in found}

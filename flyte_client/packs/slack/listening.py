@@ -130,6 +130,8 @@ class Listener:
             self._pack.send(event.name, event.payload, key=f"slack/{event_id}" if event_id else None)
         except RefusedError as refusal:
             return refusal.status in UNFIT
+        except ValueError as error:  # half of a surrogate pair, say, which no event can hold
+            logger.error("event_unfit event=%s id=%s reason=%r", event.name, event_id, str(error))
         return True
 
     def _acknowledge(self, client: Any, envelope: Mapping[str, Any]) -> None:
