@@ -18,7 +18,10 @@ from flyte_client.packs.ldap.directory import ANSWERED, BIND, BOUND, DONE, ENTRY
 
 @dataclass
 class Directory:
-    """`code` is what a search ends with, `raw` goes before all answers, `silent` gives none."""
+    """`code` is what a search ends with, `raw` goes before all answers, `silent` gives none.
+
+    `slipped_in` goes out in the clear together with the answer that TLS begins after.
+    """
 
     port: int
     context: ssl.SSLContext | None = None
@@ -27,6 +30,7 @@ class Directory:
     entries: list[tuple[str, dict[str, list[bytes]]]] = field(default_factory=list)
     code: int = 0
     raw: bytes = b""
+    slipped_in: bytes = b""
     silent: bool = False
     asked: list[dict[str, object]] = field(default_factory=list)
     security: str = "none"
@@ -59,7 +63,8 @@ class Directory:
                     return
                 connection.sendall(self.raw)
                 for answer in self._answers(tag, content):
-                    connection.sendall(ber.element(ber.SEQUENCE, ber.number(number), answer))
+                    more = self.slipped_in if tag == EXTENDED else b""
+                    connection.sendall(ber.element(ber.SEQUENCE, ber.number(number), answer) + more)
                 if tag == EXTENDED and self.context:
                     connection = self.context.wrap_socket(connection, server_side=True)
                     self.security = "starttls"

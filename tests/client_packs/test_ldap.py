@@ -195,6 +195,17 @@ def test_the_password_goes_over_tls_to_whom_somebody_vouches_for(
             assert directory.asked == []
 
 
+def test_nothing_that_came_in_the_clear_counts_within_tls(
+    monkeypatch: pytest.MonkeyPatch, certificate: Certificate
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
+    with running_directory(certificate.file) as directory:
+        fine = ber.element(0x61, ber.number(0, ber.ENUMERATED), ber.octets(""), ber.octets(""))
+        directory.slipped_in = ber.element(ber.SEQUENCE, ber.number(2), fine)
+        with pytest.raises(DirectoryError, match="something came before TLS"):
+            search(server(directory, security="starttls"), WANTED)
+
+
 def test_a_directory_without_starttls_gets_no_password(directory: Directory) -> None:
     with pytest.raises(DirectoryError, match="result code 2"):
         search(server(directory, security="starttls"), WANTED)
