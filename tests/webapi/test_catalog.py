@@ -1,0 +1,96 @@
+"""Which plugins are hosted and which answers a command: the rules on ids and defaults."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from packs.webapi.catalog import Catalog, CatalogError, chosen, config_lines, configured
+from packs.webapi.interfaces import Plugin, PluginEntry, PluginSetupContext
+
+pytestmark = pytest.mark.unit
+
+
+def never(_: PluginSetupContext) -> Plugin:
+    raise AssertionError("loaded before it was needed")
+
+
+def entry(id: str, types: str = "", **changes: Any) -> PluginEntry:
+    return PluginEntry(id, tuple(types.split()), never, **changes)
+
+
+BY_PATH = entry("ByPath", "Go")
+NO_ENTRY = "text"
+
+
+def test_a_pack_s_own_plugin_comes_first() -> None:
+    catalog = Catalog([entry("A", "Run"), entry("B", "Run", default_for_task_types=("Run",))])
+    assert catalog.answering("A", "Run") is catalog.by_id["A"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "answers"),
+    [
+        ([entry("A"), entry("B", "Run")], "B"),
+        ([entry("A"), entry("B", "Run"), entry("C", "Run", default_for_task_types=("Run",))], "C"),
+        ([entry("A"), entry("B", "Run", default_for_task_types=("Run",)), entry("C", is_default=True)], "B"),
+        ([entry("A"), entry("B", "Other"), entry("C", is_default=True)], "C"),
+        ([entry("A"), entry("B", "Run"), entry("C", "Run"), entry("D", is_default=True)], "D"),
+        ([entry("A"), entry("B", "Run"), entry("C", "Run")], None),
+        ([entry("A"), entry("B", "Other")], None),
+    ],
+)
+def test_which_plugin_answers_a_command_that_the_pack_s_own_does_not_name(
+    entries: Sequence[PluginEntry], answers: str | None
+) -> None:
+    found = Catalog(entries).answering("A", "Run")
+    assert (found.id if found else None) == answers
+
+
+@pytest.mark.parametrize(
+    ("entries", "wrong"),
+    [
+        ([entry("A"), entry("A")], "two plugins are the id A"),
+        ([entry("A", is_default=True), entry("B", is_default=True)], "two plugins are the default plugin"),
+        (
+            [entry(one, "Run", default_for_task_types=("Run",)) for one in ("A", "B")],
+            "two plugins are the default for Run",
+        ),
+        ([entry("A", "Run", default_for_task_types=("Go",))], "A is the default for 'Go', which it does not support"),
+        ([entry("")], "can't have the id ''"),
+    ],
+)
+def test_rules_that_are_broken_are_said(entries: Sequence[PluginEntry], wrong: str) -> None:
+    with pytest.raises(CatalogError, match=wrong):
+        Catalog(entries)
+
+
+def test_plugins_are_named_by_id_or_by_dotted_path() -> None:
+    own = [entry("A"), entry("B")]
+    assert chosen(["B", "tests.webapi.test_catalog.BY_PATH"], own) == [own[1], BY_PATH]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("C", "there is no such plugin; the server's own are A, B"),
+        ("no.such.module", r"can't be imported \(ModuleNotFoundError"),
+        ("tests.webapi.test_catalog.NO_ENTRY", "is no PluginEntry"),
+        ("tests.webapi.test_catalog.NOTHING", r"can't be imported \(AttributeError"),
+    ],
+)
+def test_a_name_that_is_none_is_said(name: str, wrong: str) -> None:
+    with pytest.raises(CatalogError, match=wrong):
+        chosen([name], [entry("A"), entry("B")])
+
+
+def test_lines_configure_the_plugins_that_they_name() -> None:
+    lines = config_lines("# all\n\nwebapi.A.caching.workers=3\n  webapi.Known.caching.size = x\n")
+    a, b = configured([entry("A"), entry("B")], lines, known=["Known"])
+    assert (a.config.caching.workers, b.config.caching.workers) == (3, 10)
+
+
+@pytest.mark.parametrize("line", ["webapi.C.caching.size=1", "A.caching.size=1", "webapi.A=1", "webapi.A.caching.x=1"])
+def test_a_line_that_fits_nothing_is_said(line: str) -> None:
+    with pytest.raises(CatalogError, match=line.partition("=")[0]):
+        configured([entry("A")], [line], known=[])

@@ -1,0 +1,118 @@
+"""A plugin's configuration: the document's defaults, and any field set by its dotted JSON name."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from packs.webapi.config import CachingConfig, PluginConfig, RateLimiterConfig
+from packs.webapi.durations import parse_duration
+from packs.webapi.fields import laid_over, named_fields
+
+pytestmark = pytest.mark.unit
+
+
+@dataclass(frozen=True)
+class Part:
+    url: str = ""
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnConfig(PluginConfig):
+    be_quick: bool = False
+    parts: dict[str, Part] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def test_the_defaults_are_those_of_the_document() -> None:
+    config = PluginConfig()
+    assert config.caching == CachingConfig(
+        size=100_000, resync_interval=timedelta(seconds=30), workers=10, max_system_failures=5
+    )
+    assert config.read_rate_limiter == RateLimiterConfig(qps=30, burst=300)
+    assert config.write_rate_limiter == RateLimiterConfig(qps=20, burst=200)
+    assert config.resource_quotas == {}
+
+
+def test_every_field_has_a_dotted_json_name() -> None:
+    assert [one.name for one in named_fields(OwnConfig())] == [
+        "resourceQuotas.<name>",
+        "readRateLimiter.qps",
+        "readRateLimiter.burst",
+        "writeRateLimiter.qps",
+        "writeRateLimiter.burst",
+        "caching.size",
+        "caching.resyncInterval",
+        "caching.workers",
+        "caching.maxSystemFailures",
+        "callTimeout",
+        "beQuick",
+        "parts.<name>.url",
+        "parts.<name>.words",
+        "names.<name>",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("resourceQuotas.ci", "5", OwnConfig(resource_quotas={"ci": 5})),
+        ("readRateLimiter.qps", "7", OwnConfig(read_rate_limiter=RateLimiterConfig(7, 300))),
+        ("writeRateLimiter.burst", "1", OwnConfig(write_rate_limiter=RateLimiterConfig(20, 1))),
+        ("caching.size", "10", OwnConfig(caching=CachingConfig(size=10))),
+        ("caching.resyncInterval", "10s", OwnConfig(caching=CachingConfig(resync_interval=timedelta(seconds=10)))),
+        ("caching.workers", "0", OwnConfig(caching=CachingConfig(workers=0))),
+        ("caching.maxSystemFailures", "9", OwnConfig(caching=CachingConfig(max_system_failures=9))),
+        ("callTimeout", "1m", OwnConfig(call_timeout=timedelta(minutes=1))),
+        ("beQuick", "true", OwnConfig(be_quick=True)),
+        ("parts.a.url", "https://x=y", OwnConfig(parts={"a": Part(url="https://x=y")})),
+        ("parts.a.words", "one, two", OwnConfig(parts={"a": Part(words=("one", "two"))})),
+        ("names.a", "b", OwnConfig(names={"a": "b"})),
+    ],
+)
+def test_any_field_can_be_set_by_its_name(name: str, text: str, expected: OwnConfig) -> None:
+    assert laid_over(OwnConfig(), name.split("."), text) == expected
+
+
+def test_what_was_set_of_a_map_before_stays() -> None:
+    config = laid_over(OwnConfig(), ["parts", "a", "url"], "u")
+    config = laid_over(config, ["parts", "a", "words"], "w")
+    assert laid_over(config, ["parts", "b", "url"], "v").parts == {"a": Part("u", ("w",)), "b": Part("v")}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong"),
+    [
+        ("nothing", "1", "has no field 'nothing'"),
+        ("caching.nothing", "1", "has no field 'nothing'"),
+        ("resourceMeta", "1", "has no field"),
+        ("caching.size", "many", "whole number"),
+        ("caching.size", "-1", "whole number"),
+        ("caching.size", "0", "at least 1"),
+        ("caching.size.more", "1", "nothing inside"),
+        ("caching.resyncInterval", "soon", "no duration"),
+        ("caching.resyncInterval", "0", "resyncInterval must be"),
+        ("readRateLimiter.qps", "0", "qps must be at least 1"),
+        ("beQuick", "perhaps", "true or false"),
+        ("resourceQuotas", "5", "is a map"),
+        ("names.a.b", "x", "nothing inside"),
+    ],
+)
+def test_what_can_not_be_set_is_said(name: str, text: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        laid_over(OwnConfig(), name.split("."), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10s", 10), ("250ms", 0.25), ("1h30m", 5400), ("90", 90), ("1.5", 1.5), ("2d", 172_800), (" 3m ", 180)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "10x", "1h 2m", "1e3", "999999999d", "١s", "True"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no duration|longer than"):
+        parse_duration(text)
