@@ -4,6 +4,7 @@
 import os
 import sys
 
+import django
 from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
@@ -16,6 +17,8 @@ WITHOUT_CHECK = {"check", "help", "version", "--help", "--version", "-h"}
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
     if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_CHECK:
+        refuse_bad_values(settings.FLYTE_ENVIRONMENT)
+        django.setup()  # notes what is wrong with the settings of hosted packs
         refuse_bad_values(settings.FLYTE_ENVIRONMENT)
     try:
         execute_from_command_line(sys.argv)

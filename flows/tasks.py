@@ -1,11 +1,16 @@
-"""What is done from time to time: leases that ended, idempotency keys that nobody needs any more."""
+"""What is done from time to time: leases that ended, idempotency keys that nobody needs, the work of hosted packs."""
+
+from typing import Any
 
 from django.utils import timezone
 
 from flows import engine
 from flows.models import ReceivedKey
+from flows.steps import Event, PackSeen
 from flyte_site.slices import delete_in_slices
 from packs import queue
+from packs.models import HostedResource, Pack
+from packs.webapi.hosting import hosting
 
 # Bounded, so that one round can't take all day; the next goes on.
 LEASES_A_ROUND = 500
@@ -25,3 +30,29 @@ def forget_idempotency_keys(*, dry_run: bool = False) -> int:
     if dry_run:
         return old.count()
     return delete_in_slices(old)
+
+
+class HostedResults:
+    """Where the results of hosted packs go: into the engine, as those of other packs."""
+
+    def complete(self, row: HostedResource, event: str, payload: Any) -> None:
+        """Give the result of an attempt. One that came too late is refused, as any is."""
+        pack, told = _told(row, event, payload)
+        engine.complete(row.action_id, pack, told, row.attempt)
+
+    def progress(self, row: HostedResource, event: str, payload: Any) -> None:
+        """Tell flows of an event on the way, once for each version."""
+        _, told = _told(row, event, payload)
+        once = engine.Once(f"{row.token}-{row.version}", "progress")
+        engine.handle_event(told, once)
+
+
+def _told(row: HostedResource, event: str, payload: Any) -> tuple[Pack, Event]:
+    pack = Pack.objects.get(identity=row.pack_identity)
+    now = timezone.now()
+    return pack, Event(PackSeen(pack.identity, pack.name, pack.labels), event, payload, now, now)
+
+
+def work_hosted(plugin_id: str) -> int:
+    """A round of work for a hosted pack; how much was done. Any number of processes may do this at once."""
+    return hosting().work(plugin_id, HostedResults())

@@ -15,11 +15,13 @@ from celery.signals import setup_logging  # type: ignore[import-untyped]
 from django.conf import settings
 from django.utils import timezone
 
-from flyte_site.jobs import scheduled_jobs
+from flyte_site.jobs import hosted_jobs, scheduled_jobs
 from flyte_site.periodic.claims import run_if_due
 
 RUN_JOB = "flyte.run_job"
 CONNECT_SECONDS = 5
+# Beside one for each hosted pack, whose rounds may take seconds.
+WORKER_THREADS = 4
 
 
 def broker_url(url: str) -> str:
@@ -58,7 +60,7 @@ def configuration() -> dict[str, Any]:
         "task_default_queue": "flyte",
         "task_create_missing_queues": False,
         "worker_prefetch_multiplier": 1,
-        "worker_concurrency": 4,
+        "worker_concurrency": WORKER_THREADS + len(hosted_jobs()),
         "worker_pool": "threads",
         # Nobody steers or watches the workers by way of Redis.
         "worker_enable_remote_control": False,

@@ -187,6 +187,30 @@ class Environment:
 
         return self._parsed(variable, "", parse, check_id)
 
+    def lines(self, variable: str, *, check_id: str) -> str:
+        """Lines `name=value`: the variable's own, or those of the file that it names."""
+
+        def parse(text: str) -> str:
+            if "=" not in text:
+                try:
+                    text = Path(text).read_text(encoding="utf-8")
+                except (OSError, ValueError):
+                    raise ValueError(f"is {text!r}, which is neither name=value nor a file that can be read") from None
+            for number, line in enumerate(text.splitlines(), start=1):
+                if line.strip() and not line.strip().startswith("#") and "=" not in line:
+                    raise ValueError(f"has no name=value in line {number}: {line.strip()[:80]!r}")
+            return text
+
+        return self._parsed(variable, "", parse, check_id)
+
+    def folder(self, variable: str, *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if not Path(text).is_dir() or not os.access(text, os.R_OK | os.X_OK):
+                raise ValueError(f"is {text!r}, which is no folder that can be read")
+            return text
+
+        return self._parsed(variable, "", parse, check_id)
+
     def writable_file(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
             try:

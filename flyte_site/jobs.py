@@ -1,17 +1,22 @@
 """Everything that runs by itself, and when: one page for Celery's beat and for the one machine without Redis."""
 
+from functools import partial
+
 from django.conf import settings
 
 from flows.expiry import expire_executions, forget_flow_versions
-from flows.tasks import end_leases, forget_idempotency_keys
+from flows.tasks import end_leases, forget_idempotency_keys, work_hosted
 from flyte_site.changes import forget_changes
 from flyte_site.console.throttling import forget_attempts, forget_sessions
 from flyte_site.periodic.claims import Job
 from flyte_site.periodic.timing import Daily, Every
 from packs.tasks import delete_dead_packs
+from packs.webapi.hosting import hosting
 
 MINUTE = 60
 HOUR = 60 * MINUTE
+HOSTED_SECONDS = 2
+HOSTED_UPKEEP_SECONDS = 5
 
 
 def scheduled_jobs() -> list[Job]:
@@ -29,4 +34,11 @@ def scheduled_jobs() -> list[Job]:
     if settings.FLYTE_SHOULD_DELETE_DEAD_PACKS:
         at = Daily(settings.FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM, settings.FLYTE_ZONE)
         jobs.append(Job("delete_dead_packs", at, delete_dead_packs))
-    return jobs
+    return jobs + hosted_jobs()
+
+
+def hosted_jobs() -> list[Job]:
+    """The work for packs that the server hosts: any number of processes do it at once."""
+    hosted = hosting()
+    jobs = [Job(f"work_{one}", Every(HOSTED_SECONDS), partial(work_hosted, one), shared=True) for one in hosted.hosts]
+    return [*jobs, Job("look_after_hosted", Every(HOSTED_UPKEEP_SECONDS), hosted.upkeep, shared=True)]

@@ -79,6 +79,12 @@ except ValueError as wrong:
     env.error("flyte.E050", "FLYTE_ENCRYPTION_KEYS", str(wrong))
     FLYTE_ENCRYPTION_KEYS = ""
 
+# The packs that it hosts itself (packs.webapi), and whom they may call.
+FLYTE_WEBAPI_PLUGINS = env.text("FLYTE_WEBAPI_PLUGINS", "WaitUntil,Approval")
+FLYTE_WEBAPI_CONFIG = env.lines("FLYTE_WEBAPI_CONFIG", check_id="flyte.E070")
+FLYTE_WEBAPI_ALLOWED_HOSTS = env.text("FLYTE_WEBAPI_ALLOWED_HOSTS")
+FLYTE_WEBAPI_SECRETS_PATH = env.folder("FLYTE_WEBAPI_SECRETS_PATH", check_id="flyte.E071")
+
 # Who may call it: everybody, tokens of its own, or an identity provider's beside them (flyte_site.auth).
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")
 FLYTE_OIDC_ISSUER_CLIENT_ID = env.text("FLYTE_OIDC_ISSUER_CLIENT_ID")

@@ -38,7 +38,7 @@ def of_status(status: str, now: datetime) -> Q:
 
 
 class Pack(models.Model):
-    """A program that registered: what it is called, can do, and tells."""
+    """A program that registered: what it is called, can do, and tells. A `hosted` one runs in the server's workers."""
 
     identity = models.CharField(max_length=512, unique=True)
     name = models.CharField(max_length=255, db_index=True)
@@ -48,6 +48,7 @@ class Pack(models.Model):
     links = JSONText(default=list)
     registered_at = models.DateTimeField(auto_now_add=True)
     last_seen = models.DateTimeField(db_index=True)
+    hosted = models.BooleanField(default=False)
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -152,3 +153,131 @@ class Action(models.Model):
     @property
     def finished(self) -> bool:
         return self.state in FINISHED
+
+
+class HostedState(models.TextChoices):
+    """Where an action of a hosted pack stands: waiting for its namespace's quota; with the service not asked yet, or
+    asked without an answer; there; to be deleted."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    LIVE = "live"
+    DELETING = "deleting"
+
+
+HOLDING = (HostedState.READY, HostedState.LIVE, HostedState.DELETING)
+"""The states that count against a quota."""
+
+
+class HostedResource(models.Model):
+    """What a hosted pack has at its service for one attempt at an action. Gone when there is nothing left to do.
+
+    A worker that makes a call for it notes until when (`busy_until`) and counts `claim`, by which what it writes later
+    is told from what comes of a newer claim. `asked`: `create` was called, so that there may be something even while
+    `meta` is null. `per_flow`, `per_execution`: how many more the action's plugin allows of such.
+    """
+
+    action_id = models.CharField(max_length=24)
+    attempt = models.PositiveSmallIntegerField()
+    plugin = models.CharField(max_length=255)
+    pack_identity = models.CharField(max_length=512)
+    flow_name = models.CharField(max_length=255)
+    correlation_id = models.CharField(max_length=24)
+
+    namespace = models.CharField(max_length=255)
+    per_flow = models.PositiveIntegerField(null=True)
+    per_execution = models.PositiveIntegerField(null=True)
+    state = models.CharField(max_length=8, choices=HostedState, default=HostedState.WAITING)
+    asked = models.BooleanField(default=False)
+    meta: Any = JSONText(null=True)
+    phase = models.CharField(max_length=20, blank=True, default="")
+    reason = models.TextField(blank=True, default="")
+    version = models.IntegerField(default=0)
+    failures = models.PositiveSmallIntegerField(default=0)
+    delete_reason = models.TextField(blank=True, default="")
+
+    taken_at = models.DateTimeField()
+    next_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+    busy_until = models.DateTimeField(null=True)
+    claim = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["action_id", "attempt"], name="one_resource_an_attempt"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["plugin", "state", "next_at"], name="hosted_due"),
+            models.Index(fields=["plugin", "namespace", "state"], name="hosted_by_namespace"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plugin} {self.token}"
+
+    @property
+    def token(self) -> str:
+        """The idempotency token: names this attempt at this action, whoever works on it."""
+        return f"{self.action_id}-{self.attempt}"
+
+
+class HostedNamespace(models.Model):
+    """Locked by who counts the resources of a namespace and lets in more."""
+
+    plugin = models.CharField(max_length=255)
+    namespace = models.CharField(max_length=255)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["plugin", "namespace"], name="one_row_a_namespace"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plugin} {self.namespace}"
+
+
+class HostedCount(models.Model):
+    """How often something happened in a plugin, over all processes and restarts."""
+
+    plugin = models.CharField(max_length=255)
+    name = models.CharField(max_length=255)
+    value = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["plugin", "name"], name="one_count_a_name")]
+
+    def __str__(self) -> str:
+        return f"{self.plugin} {self.name}"
+
+
+class Approval(models.Model):
+    """A question to a person. `approved` is null as long as nobody has decided."""
+
+    action_id = models.CharField(max_length=24)
+    attempt = models.PositiveSmallIntegerField()
+    flow_name = models.CharField(max_length=255)
+    correlation_id = models.CharField(max_length=24)
+    question = models.TextField()
+    details: Any = JSONText(null=True)
+    asked_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    withdrawn = models.BooleanField(default=False)
+    approved = models.BooleanField(null=True)
+    decided_by = models.CharField(max_length=255, blank=True, default="")
+    comment = models.TextField(blank=True, default="")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        permissions: ClassVar = [("decide_approval", "Can approve and reject")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["action_id", "attempt"], name="one_approval_an_attempt"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["ends_at"], condition=Q(approved__isnull=True, withdrawn=False), name="open_approvals"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action_id} {self.question[:40]}"

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from flyte_site.ids import new_id
@@ -201,6 +202,12 @@ def extend(action_id: str, pack: Pack, attempt: int) -> bool:
     mine = Action.objects.filter(id=action_id, state=State.PENDING, holder=pack.identity, attempt=attempt)
     action = mine.first()
     return action is not None and mine.update(lease_ends_at=_lease_end(action, timezone.now())) == 1
+
+
+def hold(actions: "QuerySet[Action]", now: datetime, seconds: float) -> int:
+    """Extend the leases of actions that the server itself works on, where less than half of that time is left."""
+    ending = actions.filter(state=State.PENDING, lease_ends_at__lt=now + timedelta(seconds=seconds / 2))
+    return ending.update(lease_ends_at=now + timedelta(seconds=seconds))
 
 
 def leases_that_ended(now: datetime, limit: int) -> list[str]:

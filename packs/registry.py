@@ -16,18 +16,22 @@ from packs.models import Pack, pack_id
 SEEN_AGAIN = timedelta(seconds=10)
 
 
-def register(values: Mapping[str, Any], actor: Actor | None = None) -> Pack:
+def register(values: Mapping[str, Any], actor: Actor | None = None, *, hosted: bool = False) -> Pack:
     """Note a pack under its identity; one of the same name and labels is replaced. It counts as seen now.
 
-    Where an actor is named, it is recorded that a pack is new, or declares something else than before.
+    Where an actor is named, it is recorded that a pack is new, or declares something else than before. `hosted` says
+    that the server's own workers are the pack. Raises `Problem` 409 where they are, and somebody else comes.
     """
     identity = pack_id(values["name"], values["labels"])
+    if not hosted and Pack.objects.filter(identity=identity, hosted=True).exists():
+        raise is_hosted(identity)
     stored = {
         "name": values["name"],
         "labels": values["labels"],
         "commands": [{**command, "events": command["events"] or []} for command in values["commands"]],
         "events": values["events"],
         "links": values["links"],
+        "hosted": hosted,
     }
     with transaction.atomic():
         before = Pack.objects.filter(identity=identity).values(*stored).first()
@@ -57,9 +61,11 @@ def refuse_other_packs(request: HasMeta, name: str, labels: Mapping[str, str]) -
 
 
 def acting(identity: str, request: HasMeta) -> Pack:
-    """The pack of this id, as which the request acts, noted as seen. Raises `Problem` 403, 404."""
+    """The pack of this id, as which the request acts, noted as seen. Raises `Problem` 403, 404, 409."""
     pack = find(identity)
     refuse_other_packs(request, pack.name, pack.labels)
+    if pack.hosted:
+        raise is_hosted(identity)
     now = timezone.now()
     if pack.last_seen < now - SEEN_AGAIN:
         Pack.objects.filter(pk=pack.pk).update(last_seen=now)
@@ -81,3 +87,8 @@ def forget(identity: str, actor: Actor, **detail: Any) -> bool:
         if deleted:
             record(actor, "deleted", "pack", identity, **detail)
     return deleted > 0
+
+
+def is_hosted(identity: str) -> Problem:
+    """409: nobody else speaks for a pack that the server hosts."""
+    return Problem(409, f"the pack {identity!r} is hosted by the server; nobody else may speak for it")

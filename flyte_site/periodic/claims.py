@@ -19,11 +19,15 @@ AHEAD = timedelta(days=2)
 
 @dataclass(frozen=True)
 class Job:
-    """`run` is safe to be run twice at once, does a bounded round, and gives how much it did."""
+    """`run` is safe to be run twice at once, does a bounded round, and gives how much it did.
+
+    One that is `shared` is run by every process that looks, at every look: many may work on it, and nobody is noted.
+    """
 
     name: str
     timing: Timing
     run: Callable[[], int]
+    shared: bool = False
 
 
 def note_jobs(jobs: Iterable[Job], now: datetime) -> None:
@@ -31,7 +35,7 @@ def note_jobs(jobs: Iterable[Job], now: datetime) -> None:
 
     While the database is away nothing is noted; whoever then looks whether a job is due notes it.
     """
-    rows = [JobRun(name=job.name, tick=job.timing.tick(now)) for job in jobs]
+    rows = [JobRun(name=job.name, tick=job.timing.tick(now)) for job in jobs if not job.shared]
     try:
         JobRun.objects.bulk_create(rows, ignore_conflicts=True)
     except (OperationalError, InterfaceError) as error:
@@ -44,6 +48,8 @@ def run_if_due(job: Job, now: datetime) -> bool:
     A job that fails is logged and tried again at the next look. One whose process dies waits for its next tick.
     """
     try:
+        if job.shared:
+            return _work(job)
         known = JobRun.objects.filter(name=job.name).first()
         if known is None:
             note_jobs([job], now)
@@ -69,6 +75,19 @@ def _run(job: Job, known: JobRun, now: datetime) -> bool:
         JobRun.objects.filter(name=job.name, tick=tick).update(tick=known.tick)
         return False
     (log.info if done else log.debug)("job_done", job=job.name, count=done)
+    return True
+
+
+def _work(job: Job) -> bool:
+    """A round of a shared job."""
+    try:
+        done = job.run()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.error("job_failed", job=job.name, exc_info=error)
+        return False
+    log.debug("job_done", job=job.name, count=done)
     return True
 
 

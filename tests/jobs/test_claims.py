@@ -180,3 +180,24 @@ def test_of_many_that_look_at_the_same_moment_one_does_the_job() -> None:
             thread.join(60)
     assert done == [1]
     assert JobRun.objects.get(name="crowded").runs == 1
+
+
+def test_a_shared_job_is_done_at_every_look_by_everybody_and_noted_nowhere() -> None:
+    done: list[int] = []
+
+    def work() -> int:
+        done.append(1)
+        return len(done)
+
+    job = Job("shared", Every(300), work, shared=True)
+    note_jobs([job], NOON)
+    for _ in range(3):
+        assert run_if_due(job, NOON)
+    assert (len(done), JobRun.objects.count()) == (3, 0)
+
+
+def test_a_shared_job_that_fails_is_tried_again() -> None:
+    def fail() -> int:
+        raise ValueError("no")
+
+    assert not run_if_due(Job("shared", Every(300), fail, shared=True), NOON)

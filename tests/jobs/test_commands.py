@@ -65,7 +65,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(command: str, sai
 @override_settings(FLYTE_SHOULD_DELETE_DEAD_PACKS=True, FLYTE_FLOW_VERSIONS_KEEP=1)
 def test_every_scheduled_job_has_a_command_of_its_name() -> None:
     for job in scheduled_jobs():
-        assert run(job.name, "--dry-run")
+        assert job.shared or run(job.name, "--dry-run")
 
 
 def test_the_list_tells_when_each_job_last_ran() -> None:

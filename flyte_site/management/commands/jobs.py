@@ -45,6 +45,9 @@ class Command(BaseCommand):
     def tell(self, jobs: list[Job]) -> None:
         known = JobRun.objects.in_bulk([job.name for job in jobs])
         for job in jobs:
+            if job.shared:
+                self.stdout.write(f"{job.name}: {job.timing}, by every process that does jobs")
+                continue
             run = known.get(job.name)
             last = run.ran_at.isoformat(timespec="seconds") if run and run.ran_at else "never"
             self.stdout.write(f"{job.name}: {job.timing}; last ran: {last}; runs: {run.runs if run else 0}")

@@ -1,0 +1,220 @@
+"""One round of work for a hosted pack: take what waits, make the calls that are due, and note what they gave.
+
+Any number of processes may do rounds for one pack at once. A round ends when nothing is left to do, or soon after
+`ROUND_SECONDS`; the next goes on. All of it runs in one thread but for the calls themselves.
+"""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from packs import queue, waiting
+from packs.models import Action, HostedResource, HostedState, Pack, State
+from packs.webapi import resources
+from packs.webapi.calls import Answer, Kind, call, context_of
+from packs.webapi.endings import Endings
+from packs.webapi.errors import UserFailure
+from packs.webapi.hosts import Host
+from packs.webapi.interfaces import SyncPlugin
+
+log = structlog.get_logger(__name__)
+
+ROUND_SECONDS = 5.0
+# While calls are under way new work is looked for this often.
+LOOK_SECONDS = 0.25
+TAKE_AT_ONCE = 50
+WRITES = (HostedState.READY, HostedState.DELETING)
+# An action whose resource is there is its pack's for so long at least, though no worker should live.
+LEAST_LEASE_SECONDS = 600.0
+
+
+class Flows(Protocol):
+    """What happens next is not the packs' business: whoever has a round done is told."""
+
+    def complete(self, row: HostedResource, event: str, payload: Any) -> None:
+        """The action's result. Raises nothing for an action that is over."""
+
+    def progress(self, row: HostedResource, event: str, payload: Any) -> None:
+        """An event on the way; told twice with the same `row.token` and `row.version` it counts once."""
+
+
+class Hosting(Protocol):
+    """Finds the host that answers a command."""
+
+    def answering(self, pack_name: str, task_type: str) -> Host | None: ...
+
+
+@dataclass
+class Flight:
+    """A call that is under way."""
+
+    row: HostedResource
+    kind: Kind
+    ends: float
+
+
+@dataclass
+class Round:
+    """A round of `host`'s pack. Call `run` once."""
+
+    host: Host
+    pack: Pack
+    hosting: Hosting
+    flows: Flows
+    flying: "dict[Future[Answer], Flight]" = field(default_factory=dict)
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.endings = Endings(self.host, self.flows)
+
+    def run(self) -> int:
+        """How many actions were taken and calls made."""
+        ends = time.monotonic() + ROUND_SECONDS
+        while True:
+            begun = self._begin() if time.monotonic() < ends else 0
+            self.done += begun
+            if not self.flying:
+                if begun:
+                    continue
+                return self.done
+            wait(self.flying, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            self._land()
+
+    def _begin(self) -> int:
+        taken = self._take()
+        resources.admit(self.host.id, self.host.config.resource_quotas, timezone.now())
+        slots = self.host.capacity - len(self.flying)
+        reads = self._due((HostedState.LIVE,), max(slots // 2, 1) if slots > 0 else 0, write=False)
+        writes = self._due(WRITES, slots - len(reads), write=True)
+        reads += self._due((HostedState.LIVE,), slots - len(reads) - len(writes), write=False)
+        return taken + len(reads) + len(writes)
+
+    def _take(self) -> int:
+        """Take actions, each in one transaction with the row that remembers it."""
+        if not waiting.ready({self.pack.name}):
+            return 0
+        room = resources.room(self.host.id, self.host.config.caching.size)
+        for taken in range(min(TAKE_AT_ONCE, room)):
+            if not self._take_one():
+                return taken
+        return min(TAKE_AT_ONCE, room)
+
+    def _take_one(self) -> bool:
+        with transaction.atomic():
+            action = queue.take(self.pack)
+            if action is None:
+                return False
+            refusal = self._remember(action)
+        log.info("action_taken", pack=self.pack.identity, action=action.id, command=action.name)
+        if refusal:
+            row = HostedResource(action_id=action.id, attempt=action.attempt, pack_identity=self.pack.identity)
+            self.flows.complete(row, refusal.event, refusal.payload)
+        return True
+
+    def _remember(self, action: Action) -> UserFailure | None:
+        """Begin the action's resource; or why there will be none."""
+        now = timezone.now()
+        host = self.hosting.answering(self.pack.name, action.name)
+        if host is None:
+            return UserFailure(f"no plugin of the pack {self.pack.name} answers the command {action.name!r}")
+        try:
+            context = context_of(host, action, action.attempt, now)
+            requirements = host.plugin().resource_requirements(context)
+        except UserFailure as failure:
+            return failure
+        except Exception as error:
+            log.error("requirements_failed", plugin=host.id, action=action.id, exc_info=error)
+            return UserFailure(f"the plugin {host.id} failed: {type(error).__name__}")
+        resources.begin(resources.Wanted(action, self.pack, host.id, requirements), now)
+        queue.hold(Action.objects.filter(id=action.id), now, lease_seconds())
+        return None
+
+    def _due(self, states: Sequence[HostedState], slots: int, *, write: bool) -> list[HostedResource]:
+        """Begin calls for what is due in these states, as many as the rate allows."""
+        found = resources.due(self.host.id, states, timezone.now(), slots)
+        allowed = (self.host.writes if write else self.host.reads).take(len(found)) if found else 0
+        if not allowed:
+            return []
+        lasts = self.host.config.call_timeout + timedelta(seconds=5)
+        rows = resources.claim(found[:allowed], timezone.now(), lasts)
+        actions = resources.wanted(rows)
+        for row in rows:
+            self._launch(row, actions.get(row.pk))
+        return rows
+
+    def _launch(self, row: HostedResource, action: Action | None) -> None:
+        """Make the call that the row needs; or only note what it needs next."""
+        if row.state == HostedState.DELETING:
+            self._delete(row)
+        elif action is None:
+            self.endings.abandon(row, self._why(row))
+        elif row.ends_at and row.ends_at <= timezone.now():
+            self.endings.time_out(row, action)
+        elif row.state == HostedState.LIVE:
+            self._fly(row, Kind.GET, None)
+        else:
+            if not row.asked:
+                ends = timezone.now() + timedelta(seconds=action.timeout) if action.timeout else None
+                resources.note(row, asked=True, ends_at=ends)
+            self._fly(row, Kind.DO if self._is_sync() else Kind.CREATE, action)
+
+    def _delete(self, row: HostedResource) -> None:
+        if self._is_sync():
+            resources.end(row)
+        elif row.meta is not None:
+            self._fly(row, Kind.DELETE, None)
+        else:
+            self._fly(row, Kind.FIND, Action.objects.filter(id=row.action_id).first())
+
+    def _is_sync(self) -> bool:
+        try:
+            return isinstance(self.host.plugin(), SyncPlugin)
+        except Exception:  # the call itself will fail the same way, and be counted
+            return False
+
+    def _fly(self, row: HostedResource, kind: Kind, action: Action | None) -> None:
+        # An action that was retried meanwhile is at another attempt than the row.
+        context = context_of(self.host, action, row.attempt, row.taken_at) if action else None
+        future = self.host.submit(call(self.host, kind, row.meta, row.delete_reason, context))
+        self.host.counts.count(f"calls.{kind}")
+        self.flying[future] = Flight(row, kind, time.monotonic() + self.host.config.call_timeout.total_seconds())
+
+    def _land(self) -> None:
+        """Note what has come of the calls, and give up those that take too long."""
+        for future, flight in list(self.flying.items()):
+            if future.done():
+                del self.flying[future]
+                self._settle(flight, future)
+            elif time.monotonic() > flight.ends:
+                del self.flying[future]
+                future.cancel()
+                seconds = self.host.config.call_timeout.total_seconds()
+                self.endings.failed(flight.row, flight.kind, TimeoutError(f"no answer within {seconds:g} s"))
+
+    def _settle(self, flight: Flight, future: "Future[Answer]") -> None:
+        error = future.exception()
+        if error is not None:
+            self.endings.failed(flight.row, flight.kind, error)
+        else:
+            self.host.answered()
+            self.endings.answered(flight.row, flight.kind, future.result())
+
+    def _why(self, row: HostedResource) -> str:
+        """Why the row's attempt is over."""
+        action = Action.objects.filter(id=row.action_id).only("state", "attempt").first()
+        if action is None:
+            return "the execution is gone"
+        return "cancelled" if action.state == State.CANCELLED else "the attempt is over"
+
+
+def lease_seconds() -> float:
+    """For how long the lease of a hosted action is extended each time."""
+    return max(LEAST_LEASE_SECONDS, float(settings.FLYTE_ACTION_LEASE_SECONDS))

@@ -1,0 +1,167 @@
+"""A service in this process with a journal, a plugin for it, and rounds by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+
+from flows.tasks import HostedResults
+from packs.models import Action, HostedResource
+from packs.webapi.catalog import Catalog
+from packs.webapi.config import CachingConfig, PluginConfig, RateLimiterConfig
+from packs.webapi.hosting import Hosting
+from packs.webapi.hosts import Host
+from packs.webapi.interfaces import (
+    AsyncPlugin,
+    DeleteContext,
+    GetContext,
+    PluginEntry,
+    PluginSetupContext,
+    Requirements,
+    ResourceConstraints,
+    StatusContext,
+    TaskExecutionContextReader,
+)
+from packs.webapi.phases import Phase, failure, running, success
+from packs.webapi.secrets import SecretFiles
+from tests.flows import builders as b
+
+FAST = RateLimiterConfig(qps=1000, burst=100_000)
+INLINE = PluginConfig(
+    resource_quotas={},
+    read_rate_limiter=FAST,
+    write_rate_limiter=FAST,
+    caching=CachingConfig(workers=0, max_system_failures=3),
+)
+
+
+@dataclass
+class Service:
+    """Jobs by token. `answers` may raise or change what a call gives; `journal` has every call."""
+
+    jobs: dict[str, str] = field(default_factory=dict)
+    journal: list[str] = field(default_factory=list)
+    answers: dict[str, Callable[[], None]] = field(default_factory=dict)
+    at_once: bool = False
+    requirements: Requirements = field(default_factory=Requirements)
+
+    def called(self, call: str) -> None:
+        self.journal.append(call)
+        if answer := self.answers.get(call):
+            answer()
+
+    def count(self, call: str) -> int:
+        return self.journal.count(call)
+
+
+class Stub(AsyncPlugin):
+    """Deals with the service."""
+
+    def __init__(self, service: Service, setup: PluginSetupContext) -> None:
+        self.service = service
+        self.setup = setup
+
+    def get_config(self) -> PluginConfig:
+        config: PluginConfig = self.setup.config
+        return config
+
+    def resource_requirements(self, context: TaskExecutionContextReader) -> Requirements:
+        if isinstance(context.input, dict):
+            constraints = ResourceConstraints(context.input.get("perFlow"), context.input.get("perExecution"))
+            return Requirements(context.input.get("namespace", "default"), constraints)
+        return self.service.requirements
+
+    def create(self, context: TaskExecutionContextReader) -> tuple[Any, str | None]:
+        token = context.metadata.token
+        state = self.service.jobs.setdefault(token, "running")
+        self.service.called("create")
+        return {"id": token}, state if self.service.at_once else None
+
+    def get(self, context: GetContext) -> str:
+        self.service.called("get")
+        return self.service.jobs[context.resource_meta["id"]]
+
+    def delete(self, context: DeleteContext) -> None:
+        self.service.called("delete")
+        self.service.called(f"delete: {context.reason}")
+        self.service.jobs.pop(context.resource_meta["id"], None)
+
+    def status(self, context: StatusContext) -> Phase:
+        state = str(context.resource)
+        if state.startswith("done"):
+            return success("Done", state)
+        if state.startswith("broken"):
+            return failure(state, event="Broken")
+        if state.startswith("at "):
+            return running(state, version=int(state[3:]), event="Progress", payload=state)
+        return running(state)
+
+
+@dataclass
+class World:
+    """The service, and what the server hosts for it."""
+
+    service: Service
+    hosting: Hosting
+
+    def round(self) -> int:
+        return self.hosting.work("Stub", HostedResults())
+
+    def later(self, **time: float) -> int:
+        """A round after some time has passed for what is there."""
+        let_time_pass(**time)
+        return self.round()
+
+    def upkeep(self) -> int:
+        return self.hosting.upkeep()
+
+
+def world(config: PluginConfig = INLINE, service: Service | None = None, **changes: Any) -> World:
+    """A world of one plugin, `Stub`, with the command `Do`."""
+    service = service or Service()
+    config = replace(config, **changes)
+    entry = PluginEntry(
+        "Stub",
+        ("Do",),
+        lambda setup: Stub(service, setup),
+        config=config,
+        events={"Do": ("Done", "Broken")},
+        progress_events=("Progress",),
+    )
+    return World(service, hosting_of(entry))
+
+
+def hosting_of(*entries: PluginEntry, redis_url: str = "") -> Hosting:
+    catalog = Catalog(entries)
+    return Hosting(catalog, {entry.id: Host(entry, SecretFiles(""), redis_url) for entry in entries})
+
+
+def ask(count: int = 1, pack: str = "Stub", name: str = "Do", input: Any = None, **options: Any) -> None:
+    """Flows ask the pack to do something, so many times, each in an execution of its own."""
+    command = {"packName": pack, "name": name, "input": input, **options}
+    b.save(b.step(id="do", command=command), b.follower("do", event="FATAL", pack=pack, id="alarm"))
+    source = b.pack("Src")
+    for _ in range(count):
+        b.tell(source)
+
+
+def let_time_pass(**time: float) -> None:
+    """Move everything that waits for a time nearer."""
+    earlier = timedelta(**time)
+    Action.objects.update(ready_at=F("ready_at") - earlier)
+    Action.objects.filter(lease_ends_at__isnull=False).update(lease_ends_at=F("lease_ends_at") - earlier)
+    HostedResource.objects.update(next_at=F("next_at") - earlier)
+    for name in ("busy_until", "ends_at"):
+        HostedResource.objects.filter(**{f"{name}__isnull": False}).update(**{name: F(name) - earlier})
+
+
+def states() -> list[str]:
+    """The states of the actions that were asked for, oldest first."""
+    return list(Action.objects.filter(step_id="do").order_by("id").values_list("state", flat=True))
+
+
+def result() -> Any:
+    """The result of the only action."""
+    return Action.objects.get(step_id="do").result

@@ -1,0 +1,339 @@
+"""Rounds for a hosted pack: every way that a resource may go, with workers that crash at any point."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+
+from flows import control, tasks
+from flows.models import Execution
+from packs.models import Action, HostedCount, HostedResource, HostedState, Pack, State
+from packs.webapi.config import CachingConfig, RateLimiterConfig
+from packs.webapi.errors import Throttled, UserFailure
+from packs.webapi.interfaces import Requirements
+from tests.flows import builders as b
+from tests.webapi.stub import Service, ask, let_time_pass, result, states, world
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def raising(error: Exception) -> Any:
+    def answer() -> None:
+        raise error
+
+    return answer
+
+
+def test_an_action_becomes_a_resource_and_its_end_the_result() -> None:
+    w = world()
+    ask()
+    w.round()
+    row = HostedResource.objects.get()
+    assert (row.state, row.meta, states()) == (HostedState.LIVE, {"id": row.token}, [State.PENDING])
+    w.service.jobs[row.token] = "done well"
+    assert w.round() == 0
+    w.later(seconds=31)
+    assert (states(), result()["event"], result()["payload"]) == ([State.SUCCESS], "Done", "done well")
+    assert (HostedResource.objects.count(), w.service.journal) == (0, ["create", "get"])
+
+
+def test_the_pack_is_registered_with_its_commands_and_marked_as_hosted() -> None:
+    world().round()
+    pack = Pack.objects.get(identity="Stub")
+    assert pack.hosted
+    assert pack.commands == [{"name": "Do", "events": ["Done", "Broken"]}]
+    assert pack.events == [{"name": "Progress"}]
+
+
+def test_status_is_asked_at_once_when_create_brings_the_resource() -> None:
+    w = world(service=Service(at_once=True))
+    ask()
+    token = f"{Action.objects.get(step_id='do').id}-1"
+    w.service.jobs[token] = "done at once"
+    w.round()
+    assert (states(), w.service.journal) == ([State.SUCCESS], ["create"])
+
+
+def test_a_failure_with_an_event_of_its_own_ends_the_action_with_it() -> None:
+    w = world()
+    ask()
+    w.round()
+    w.service.jobs = dict.fromkeys(w.service.jobs, "broken: no disk")
+    w.later(seconds=31)
+    assert (result()["event"], result()["payload"]) == ("Broken", {"message": "broken: no disk"})
+    assert w.service.count("delete") == 0
+
+
+def test_what_the_user_did_wrong_is_an_event_and_not_tried_again() -> None:
+    w = world()
+    w.service.answers["create"] = raising(UserFailure("no such branch", event="Broken"))
+    ask()
+    w.round()
+    w.later(seconds=60)
+    assert (result()["event"], result()["payload"]) == ("Broken", {"message": "no such branch"})
+    assert (w.service.count("create"), HostedResource.objects.count()) == (1, 0)
+
+
+def test_create_is_tried_again_under_the_same_token() -> None:
+    w = world()
+    w.service.answers["create"] = raising(OSError("gone"))
+    ask()
+    w.round()
+    w.service.answers.clear()
+    w.later(seconds=10)
+    assert (w.service.count("create"), len(w.service.jobs)) == (2, 1)
+    assert HostedResource.objects.get().state == HostedState.LIVE
+
+
+def test_after_the_most_system_failures_the_action_fails_and_what_create_may_have_made_is_deleted() -> None:
+    w = world()
+    w.service.answers["create"] = raising(OSError("gone"))
+    ask()
+    for _ in range(3):
+        w.later(seconds=60)
+    assert states() == [State.FATAL]
+    assert result()["payload"] == {
+        "reason": "system failures",
+        "message": "OSError: gone",
+        "failures": 3,
+        "call": "create",
+    }
+    assert Action.objects.get(step_id="alarm")
+    w.service.answers.clear()
+    w.later(seconds=60)
+    assert (w.service.jobs, HostedResource.objects.count()) == ({}, 0)
+    assert "delete: system failures" in w.service.journal
+
+
+def test_failures_are_counted_in_a_row_only() -> None:
+    w = world()
+    ask()
+    w.round()
+    for _ in range(3):
+        w.service.answers["get"] = raising(OSError("gone"))
+        w.later(seconds=31)
+        w.later(seconds=31)
+        w.service.answers.clear()
+        w.later(seconds=31)
+    assert states() == [State.PENDING]
+    w.service.answers["get"] = raising(OSError("gone"))
+    for _ in range(3):
+        w.later(seconds=31)
+    w.round()
+    assert (states(), w.service.jobs) == ([State.FATAL], {})
+
+
+def test_a_throttling_is_no_failure_is_counted_and_makes_all_calls_of_its_kind_pause() -> None:
+    w = world()
+    w.service.answers["create"] = raising(Throttled(retry_after=30))
+    ask(3)
+    w.round()
+    assert w.service.count("create") <= 3
+    w.service.answers.clear()
+    let_time_pass(seconds=60)
+    before = w.service.count("create")
+    w.round()  # the bucket itself pauses, whatever is due
+    assert w.service.count("create") == before
+    assert HostedCount.objects.get(plugin="Stub", name="throttled").value == before
+    assert set(HostedResource.objects.values_list("failures", flat=True)) == {0}
+
+
+def test_a_cancelled_action_is_deleted_at_its_service() -> None:
+    w = world()
+    ask()
+    w.round()
+    assert control.cancel(Execution.objects.get().id)
+    assert w.upkeep() == 1
+    w.round()
+    assert (w.service.jobs, HostedResource.objects.count()) == ({}, 0)
+    assert w.service.journal == ["create", "delete", "delete: cancelled"]
+
+
+def test_an_action_that_is_cancelled_before_create_never_reaches_its_service() -> None:
+    w = world(resource_quotas={"default": 0})
+    ask()
+    w.round()
+    control.cancel(Execution.objects.get().id)
+    w.upkeep()
+    w.round()
+    assert (w.service.journal, HostedResource.objects.count()) == ([], 0)
+
+
+def test_when_the_lease_ends_the_resource_is_deleted_and_the_next_attempt_has_another_token() -> None:
+    w = world()
+    ask(retries=1)
+    w.round()
+    first = HostedResource.objects.get().token
+    let_time_pass(days=2)
+    assert tasks.end_leases() == 1
+    w.upkeep()
+    w.later(seconds=60)
+    w.round()
+    (second,) = w.service.jobs
+    assert (first[-2:], second[-2:], first in w.service.jobs) == ("-1", "-2", False)
+
+
+def test_the_step_s_timeout_ends_the_action_and_deletes_the_resource() -> None:
+    w = world()
+    ask(timeout="10s")
+    w.round()
+    w.later(seconds=11)
+    w.round()
+    assert (states(), result()["payload"]["reason"], w.service.jobs) == ([State.FATAL], "timeout", {})
+    assert "delete: timeout" in w.service.journal
+
+
+def test_leases_are_extended_as_long_as_the_resource_is_there() -> None:
+    w = world()
+    ask(timeout="20m")
+    w.round()
+    with override_settings(FLYTE_ACTION_LEASE_SECONDS=60):
+        let_time_pass(hours=23)
+        HostedResource.objects.update(ends_at=None)
+        Action.objects.filter(step_id="do").update(lease_ends_at=HostedResource.objects.get().next_at)
+        w.upkeep()
+    assert tasks.end_leases() == 0
+
+
+def test_a_delete_is_tried_until_it_works() -> None:
+    w = world()
+    ask()
+    w.round()
+    w.service.answers["delete"] = raising(OSError("gone"))
+    control.cancel(Execution.objects.get().id)
+    w.upkeep()
+    for _ in range(6):
+        w.later(minutes=11)
+    assert (HostedResource.objects.get().state, len(w.service.jobs)) == (HostedState.DELETING, 1)
+    w.service.answers.clear()
+    w.later(minutes=11)
+    assert (HostedResource.objects.count(), w.service.jobs) == (0, {})
+
+
+@pytest.mark.parametrize("call", ["create", "get", "delete"])
+def test_a_worker_that_dies_in_a_call_is_followed_by_another(call: str) -> None:
+    class Killed(BaseException):
+        """What no code here catches, as SIGKILL."""
+
+    w = world()
+    ask()
+    if call != "create":
+        w.round()
+    if call == "delete":
+        control.cancel(Execution.objects.get().id)
+        w.upkeep()
+    w.service.answers[call] = raising(Killed())  # type: ignore[arg-type]
+    with pytest.raises(Killed):
+        w.later(seconds=31)
+    w.service.answers.clear()
+    other = world(service=w.service)
+    assert other.round() == 0, "the claim still holds"
+    w.service.jobs = dict.fromkeys(w.service.jobs, "done")
+    other.later(seconds=60)
+    other.later(seconds=60)
+    assert HostedResource.objects.count() == 0
+    assert states() == ([State.CANCELLED] if call == "delete" else [State.SUCCESS])
+    assert len(set(w.service.jobs)) <= 1
+
+
+def test_a_quota_lets_so_many_in_oldest_first_and_says_so_of_the_others() -> None:
+    w = world(resource_quotas={"default": 2})
+    ask(5)
+    w.round()
+    rows = list(HostedResource.objects.order_by("id"))
+    assert [row.state for row in rows] == ["live", "live", "waiting", "waiting", "waiting"]
+    assert rows[-1].reason == "waits for the quota of namespace default: 2 of 2 in use"
+    assert len(w.service.jobs) == 2
+    w.service.jobs = dict.fromkeys(w.service.jobs, "done")
+    w.later(seconds=31)
+    assert (states()[:2], len(w.service.jobs)) == ([State.SUCCESS] * 2, 4)
+
+
+def test_quotas_are_by_namespace() -> None:
+    w = world(resource_quotas={"a": 1})
+    for name in ("a", "a", "b", "b"):
+        ask(input={"namespace": name})
+    w.round()
+    assert sorted(HostedResource.objects.filter(state="live").values_list("namespace", flat=True)) == ["a", "b", "b"]
+
+
+@pytest.mark.parametrize(("bound", "live"), [("perFlow", 1), ("perExecution", 3)])
+def test_constraints_bound_a_flow_or_an_execution(bound: str, live: int) -> None:
+    w = world()
+    ask(3, input={bound: 1})
+    w.round()
+    assert HostedResource.objects.filter(state="live").count() == live
+
+
+def test_what_is_being_deleted_still_counts_against_the_quota() -> None:
+    w = world(resource_quotas={"default": 1})
+    ask(2)
+    w.round()
+    w.service.answers["delete"] = raising(OSError("gone"))
+    control.cancel(Execution.objects.order_by("id")[0].id)
+    w.upkeep()
+    w.later(seconds=1)
+    assert HostedResource.objects.filter(state="waiting").count() == 1
+    w.service.answers.clear()
+    w.later(minutes=11)
+    w.round()
+    assert HostedResource.objects.get().state == "live"
+
+
+def test_no_more_are_taken_than_are_looked_after_at_most() -> None:
+    w = world(caching=CachingConfig(size=3, workers=0))
+    ask(5)
+    w.round()
+    assert (HostedResource.objects.count(), states().count(State.NEW)) == (3, 2)
+
+
+def test_progress_is_an_event_once_a_version() -> None:
+    w = world()
+    b.save(b.step(id="heard", event={"packName": "Stub", "name": "Progress"}), name="listener")
+    ask()
+    w.round()
+    for state in ("at 1", "at 1", "at 2", "at 2"):
+        w.service.jobs = dict.fromkeys(w.service.jobs, state)
+        w.later(seconds=31)
+    assert Action.objects.filter(step_id="heard").count() == 2
+
+
+def test_a_command_that_no_plugin_answers_is_fatal() -> None:
+    w = world()
+    ask(name="Dance")
+    w.round()
+    assert result()["payload"]["message"] == "no plugin of the pack Stub answers the command 'Dance'"
+
+
+def test_a_result_that_is_too_large_is_fatal() -> None:
+    w = world()
+    ask()
+    w.round()
+    w.service.jobs = dict.fromkeys(w.service.jobs, "done " + "x" * 3000)
+    with override_settings(FLYTE_MAX_BODY_BYTES=2000):
+        w.later(seconds=31)
+    assert (result()["event"], "may have 2000" in result()["payload"]["message"]) == ("FATAL", True)
+
+
+def test_calls_keep_to_the_rate_and_go_on_later() -> None:
+    w = world(write_rate_limiter=RateLimiterConfig(qps=1, burst=2))
+    ask(5)
+    w.round()
+    assert len(w.service.jobs) == 2
+
+
+def test_an_idle_round_writes_nothing() -> None:
+    w = world()
+    w.round()
+    with CaptureQueriesContext(connection) as queries:
+        assert w.round() == 0
+    assert [one["sql"] for one in queries if not one["sql"].startswith(("SELECT", "\n    WITH"))] == []
+
+
+def test_a_namespace_of_the_plugin_s_own_choice_is_kept() -> None:
+    w = world(service=Service(requirements=Requirements("gpu")))
+    ask()
+    w.round()
+    assert HostedResource.objects.get().namespace == "gpu"
