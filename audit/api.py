@@ -41,8 +41,8 @@ class ExecutionListView(APIView):
         _check_state(request)
         found = queries.executions(request.query_params, _page(request))
         actions = queries.actions_of(found)
-        orphans, links = queries.orphans(actions), self.links
-        shown = [serializers.execution_detail(one, actions[one.id], links, orphans) for one in found]
+        orphans, hosted, links = queries.orphans(actions), queries.hosted(actions), self.links
+        shown = [serializers.execution_detail(one, actions[one.id], links, orphans, hosted) for one in found]
         return Response({"flows": shown, "links": _list_links(links, "flows", "#/flowExecs")})
 
 
@@ -60,8 +60,9 @@ class ExecutionView(APIView):
         if execution is None:
             raise not_found(f"execution {correlation_id!r}")
         actions = queries.actions_of([execution])
-        orphans = queries.orphans(actions)
-        return Response(serializers.execution_detail(execution, actions[execution.id], self.links, orphans))
+        orphans, hosted = queries.orphans(actions), queries.hosted(actions)
+        shown = serializers.execution_detail(execution, actions[execution.id], self.links, orphans, hosted)
+        return Response(shown)
 
 
 class EventListView(APIView):

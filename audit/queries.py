@@ -9,8 +9,9 @@ from django.db.models.functions import StrIndex
 
 from flows.models import Event, Execution
 from flows.reasons import MOST_EVENTS, events_of_flow
-from packs.models import Action
+from packs.models import Action, HostedResource, State
 from packs.orphans import orphaned_among
+from packs.webapi.queries import of_actions
 
 ACTION_FIELDS = {"stepId": "step_id", "actionName": "name", "actionPackName": "pack_name"}
 
@@ -79,6 +80,11 @@ def orphans(actions: Mapping[str, list[Action]]) -> set[str]:
     waiting = [action for some in actions.values() for action in some if action.waiting]
     lost = orphaned_among((action.pack_name, action.label_key) for action in waiting)
     return {action.id for action in waiting if (action.pack_name, action.label_key) in lost}
+
+
+def hosted(actions: Mapping[str, list[Action]]) -> dict[str, HostedResource]:
+    """By id, what those that are under way have at the services of hosted packs. One query, none where none is."""
+    return of_actions(action.id for some in actions.values() for action in some if action.state == State.PENDING)
 
 
 def execution(correlation_id: str) -> Execution | None:

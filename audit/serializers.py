@@ -1,6 +1,6 @@
 """Executions and events as the audit shows them."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -10,7 +10,8 @@ from flows.serializers import StepSchema
 from flyte_site.rest.fields import LinkSerializer
 from flyte_site.rest.links import Links
 from flyte_site.times import to_text
-from packs.models import Action, State
+from packs.models import Action, HostedResource, State
+from packs.webapi.queries import phase_of
 
 
 class StateSchema(serializers.Serializer[Any]):
@@ -57,6 +58,14 @@ class WaitsForSchema(serializers.Serializer[Any]):
     orphaned = serializers.BooleanField()
 
 
+class HostedSchema(serializers.Serializer[Any]):
+    """How an action stands at the service of a pack that the server hosts."""
+
+    phase = serializers.CharField()
+    reason = serializers.CharField(required=False)
+    failures = serializers.IntegerField(required=False)
+
+
 class ActionSchema(serializers.Serializer[Any]):
     """An action: what was asked of which pack, why, and what came of it."""
 
@@ -75,6 +84,7 @@ class ActionSchema(serializers.Serializer[Any]):
     trigger = EventSchema()
     result = EventSchema(required=False)
     history = AttemptSchema(many=True, required=False)
+    hosted = HostedSchema(required=False)
     waitsFor = WaitsForSchema(required=False)  # noqa: N815
 
 
@@ -162,14 +172,23 @@ class EventList(serializers.Serializer[Any]):
 
 
 def execution_detail(
-    execution: Execution, actions: Sequence[Action], links: Links, orphans: Container[str] = ()
+    execution: Execution,
+    actions: Sequence[Action],
+    links: Links,
+    orphans: Container[str] = (),
+    hosted: Mapping[str, HostedResource] | None = None,
 ) -> dict[str, Any]:
-    """`ExecutionSchema` of an execution; `orphans` are ids of actions that no registered pack could take."""
+    """`ExecutionSchema` of an execution; `orphans` are ids of actions that no registered pack could take, `hosted` what
+    actions have at the services of hosted packs."""
     document = execution.version.document
     steps = [{"id": f"step-{place}", **step} for place, step in enumerate(document.get("steps", []), start=1)]
     shown = {key: document[key] for key in ("name", "description", "labels") if key in document}
     shown |= {"uuid": execution.version_id, "correlationId": execution.id, "steps": steps}
-    shown["actions"] = {action.step_id: action_detail(action, orphaned=action.id in orphans) for action in actions}
+    rows = hosted or {}
+    shown["actions"] = {
+        action.step_id: action_detail(action, orphaned=action.id in orphans, hosted=rows.get(action.id))
+        for action in actions
+    }
     if execution.errors:
         shown["errors"] = execution.errors
     if execution.state == ExecutionState.CANCELLED:
@@ -179,7 +198,7 @@ def execution_detail(
     return shown | {"links": [links.to("self", "v1", "audit", "flows", execution.id)]}
 
 
-def action_detail(action: Action, *, orphaned: bool = False) -> dict[str, Any]:
+def action_detail(action: Action, *, orphaned: bool = False, hosted: HostedResource | None = None) -> dict[str, Any]:
     """`ActionSchema` of an action: what is empty is left out, as in the original."""
     states = [_state(entry) for entry in action.states]
     optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.history}
@@ -198,6 +217,8 @@ def action_detail(action: Action, *, orphaned: bool = False) -> dict[str, Any]:
     }
     if orphaned:
         shown["waitsFor"] = {"pack": action.pack_name, "orphaned": True}
+    if hosted:
+        shown["hosted"] = phase_of(hosted)
     return shown | ({"result": action.result} if action.result else {})
 
 

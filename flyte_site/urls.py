@@ -15,6 +15,7 @@ from flyte_site.rest import pages
 from flyte_site.rest.paths import NameConverter
 from flyte_site.rest.problems import Problem, problem_of
 from packs import api as packs
+from packs.webapi import api as approvals
 
 register_converter(NameConverter, "name")
 
@@ -36,6 +37,8 @@ v1 = [
     path("flows/<name:name>/versions/<name:version_id>/restore", versions.RestoreView.as_view()),
     path("datastore", datastore.DatastoreView.as_view()),
     path("datastore/<name:key>", datastore.ItemView.as_view()),
+    path("approvals", approvals.ApprovalListView.as_view()),
+    path("approvals/<name:action_id>", approvals.ApprovalView.as_view()),
     path("audit/flows", audit.ExecutionListView.as_view()),
     path("audit/flows/<name:correlation_id>", audit.ExecutionView.as_view()),
     path("audit/flows/<name:correlation_id>/cancel", flows.CancelView.as_view()),

@@ -70,6 +70,8 @@ class PackView(APIView):
     @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, **problems(404)})
     def delete(self, request: Request, pack_id: str) -> Any:
         """Forget the pack. Actions that wait for packs of its name go on waiting."""
+        if registry.find(pack_id).hosted:
+            raise registry.is_hosted(pack_id)
         if not registry.forget(pack_id, caller(request)):
             raise not_found(f"pack {pack_id!r}")
         log.info("pack_deleted", pack=pack_id)

@@ -17,6 +17,7 @@ SCOPES = {
     "datastore:write": "put and delete datastore items",
     "audit:read": "see executions and events, with all that is in them",
     "executions:write": "cancel executions, retry steps, replay events",
+    "approvals:write": "see what waits for a person, approve and reject",
 }
 
 # Every request of the API: `open` is for everybody, `as a pack` for tokens of the pack that the path or body names.
@@ -52,6 +53,9 @@ NEEDED = {
     "GET /v1/datastore/:key": "datastore:read",
     "PUT /v1/datastore/:key": "datastore:write",
     "DELETE /v1/datastore/:key": "datastore:write",
+    "GET /v1/approvals": "approvals:write",
+    "GET /v1/approvals/:action": "approvals:write",
+    "POST /v1/approvals/:action": "approvals:write",
     "GET /v1/audit/flows": "audit:read",
     "GET /v1/audit/flows/:execution": "audit:read",
     "POST /v1/audit/flows/:execution/cancel": "executions:write",

@@ -23,6 +23,11 @@ LONGEST_WAIT_SECONDS = 600.0
 MAX_REASON = 500
 
 
+def plain(text: str) -> str:
+    """A text of a service or plugin as the database can keep it."""
+    return text.replace("\x00", "\ufffd")[:MAX_REASON]
+
+
 class Told(Protocol):
     """See `rounds.Flows`."""
 
@@ -60,7 +65,7 @@ class Endings:
         if phase.event and phase.version != row.version:
             row.version = phase.version
             self._flows.progress(row, phase.event, phase.payload)
-        changes = {"phase": str(phase.kind), "reason": phase.reason[:MAX_REASON], "version": phase.version}
+        changes = {"phase": str(phase.kind), "reason": plain(phase.reason), "version": phase.version}
         resources.release(row, self._next(row, phase.look_again_at), failures=0, **changes)
 
     def _next(self, row: HostedResource, asked_for: datetime | None) -> datetime:
@@ -109,7 +114,7 @@ class Endings:
     def _again(self, row: HostedResource, kind: Kind, error: BaseException, most: int) -> None:
         """A system failure: try it again, or give up after so many in a row."""
         failures = row.failures + 1
-        message = f"{type(error).__name__}: {error}"[:MAX_REASON]
+        message = plain(f"{type(error).__name__}: {error}")
         self._host.counts.count("systemFailures")
         told = {"call": str(kind), "token": row.token, "failures": failures, "error": message}
         log.warning("plugin_call_failed", plugin=self._host.id, **told)

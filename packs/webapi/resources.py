@@ -42,7 +42,7 @@ def begin(wanted: Wanted, now: datetime) -> HostedResource:
         pack_identity=wanted.pack.identity,
         flow_name=action.flow_name,
         correlation_id=action.correlation_id,
-        namespace=requirements.namespace[:255],
+        namespace=requirements.namespace.replace("\x00", "")[:255],
         per_flow=requirements.constraints.per_flow,
         per_execution=requirements.constraints.per_execution,
         taken_at=now,

@@ -37,6 +37,8 @@ ALLOWED = {
     "/v1/flows/x/versions/x/restore": "POST",
     "/v1/datastore": "GET, HEAD",
     "/v1/datastore/x": "GET, HEAD, PUT, DELETE",
+    "/v1/approvals": "GET, HEAD",
+    "/v1/approvals/x": "GET, HEAD, POST",
     "/v1/audit/flows": "GET, HEAD",
     "/v1/audit/flows/x": "GET, HEAD",
     "/v1/audit/flows/x/cancel": "POST",

@@ -1,0 +1,152 @@
+"""Approval: a person decides, by the API, once."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.test import Client
+
+from flows import control
+from flows.models import Execution
+from flows.tasks import HostedResults
+from flyte_site.models import Change
+from packs.models import Action, Approval, HostedResource, State
+from packs.webapi import approvals, queries
+from packs.webapi.hosting import Hosting
+from packs.webapi.plugins import approval
+from tests.site.shape import paths_of_errors, problem
+from tests.webapi.stub import ask, hosting_of, let_time_pass, result, states
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture
+def hosting() -> Hosting:
+    return hosting_of(approval.ENTRY)
+
+
+def work(hosting: Hosting, **time: float) -> None:
+    let_time_pass(**time)
+    hosting.work("Approval", HostedResults())
+
+
+def asked(hosting: Hosting, input: Any = "Deploy to prod?", **options: Any) -> str:
+    """The id of an action that asks."""
+    ask(pack="Approval", name="Ask", input=input, **options)
+    work(hosting)
+    return Action.objects.filter(step_id="do").order_by("-id")[0].id
+
+
+def decide(client: Client, action_id: str, **body: Any) -> Any:
+    return client.post(f"/v1/approvals/{action_id}", json.dumps(body), content_type="application/json")
+
+
+@pytest.mark.parametrize(("approved", "event"), [(True, "Approved"), (False, "Rejected")])
+def test_the_decision_is_the_result(hosting: Hosting, client: Client, approved: bool, event: str) -> None:
+    action_id = asked(hosting, {"question": "Deploy?", "details": {"version": "1.2"}})
+    answer = decide(client, action_id, approved=approved, comment="at noon", by="Ana").json()
+    assert (answer["approved"], answer["by"], answer["comment"]) == (approved, "anonymous (Ana)", "at noon")
+    work(hosting)
+    assert (states(), result()["event"]) == ([State.SUCCESS], event)
+    payload = result()["payload"]
+    assert (payload["by"], payload["details"]) == ("anonymous (Ana)", {"version": "1.2"})
+    assert HostedResource.objects.count() == 0
+
+
+def test_open_questions_are_listed_oldest_first(hosting: Hosting, client: Client) -> None:
+    first, second = asked(hosting), asked(hosting, "And to test?")
+    shown = client.get("/v1/approvals").json()
+    assert [one["id"] for one in shown["approvals"]] == [first, second]
+    assert set(shown["approvals"][0]) == {
+        "id", "question", "flowName", "correlationId", "askedAt", "endsAt", "links",
+    }  # fmt: skip
+    decide(client, first, approved=True)
+    assert [one["id"] for one in client.get("/v1/approvals").json()["approvals"]] == [second]
+    assert client.get(f"/v1/approvals/{first}").json()["approved"] is True
+
+
+def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: Hosting, client: Client) -> None:
+    action_id = asked(hosting)
+    assert decide(client, action_id, approved=True, by="Ana").status_code == 200
+    assert decide(client, action_id, approved=True, by="Ana").status_code == 200
+    body = problem(decide(client, action_id, approved=False, by="Bo"), 409)
+    assert body["detail"] == "it was approved by anonymous (Ana) already"
+    work(hosting)
+    assert problem(decide(client, action_id, approved=False, by="Bo"), 409)
+    assert Approval.objects.get().decided_by == "anonymous (Ana)"
+
+
+def test_who_decided_stands_in_the_history_of_changes(hosting: Hosting, client: Client) -> None:
+    action_id = asked(hosting)
+    decide(client, action_id, approved=False, by="Ana")
+    change = Change.objects.get(kind="approval")
+    assert (change.what, change.key, change.detail) == ("rejected", action_id, {"by": "anonymous (Ana)"})
+
+
+def test_nobody_decides_in_time(hosting: Hosting, client: Client) -> None:
+    action_id = asked(hosting, {"question": "Deploy?", "timeout": "1h"})
+    row = HostedResource.objects.get()
+    assert round((row.next_at - row.taken_at).total_seconds()) == 3600
+    Approval.objects.update(ends_at=F("ends_at") - timedelta(hours=1))
+    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the time for it is over"
+    assert client.get("/v1/approvals").json()["approvals"] == []
+    work(hosting, hours=1)
+    assert result()["event"] == "NotDecided"
+
+
+def test_a_cancelled_question_can_not_be_decided(hosting: Hosting, client: Client) -> None:
+    action_id = asked(hosting)
+    control.cancel(Execution.objects.get().id)
+    hosting.upkeep()
+    work(hosting)
+    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"
+    assert (queries.approvals(), HostedResource.objects.count()) == ([], 0)
+
+
+def test_an_action_that_is_tried_again_asks_again(hosting: Hosting, client: Client) -> None:
+    action_id = asked(hosting, timeout="10s", retries=1)
+    work(hosting, seconds=11)
+    work(hosting, seconds=1)
+    work(hosting)
+    assert list(Approval.objects.values_list("attempt", "withdrawn")) == [(1, True), (2, False)]
+    assert decide(client, action_id, approved=True).status_code == 200
+    work(hosting)
+    assert result()["event"] == "Approved"
+
+
+def test_a_decision_is_seen_at_the_next_round_whatever_the_resync_interval(hosting: Hosting) -> None:
+    action_id = asked(hosting)
+    hosting.work("Approval", HostedResults())
+    assert states() == [State.PENDING]
+    approvals.decide(action_id, "Ana", True)
+    hosting.work("Approval", HostedResults())
+    assert states() == [State.SUCCESS]
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({}, "approved"),
+        ({"approved": "yes"}, "approved"),
+        ({"approved": 1}, "approved"),
+        ({"approved": None}, "approved"),
+    ],
+)
+def test_a_decision_is_true_or_false(hosting: Hosting, client: Client, body: Any, path: str) -> None:
+    assert paths_of_errors(decide(client, asked(hosting), **body)) == [path]
+
+
+def test_what_nobody_asked_can_not_be_decided(client: Client) -> None:
+    problem(decide(client, "nothing", approved=True), 404)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "", {}, {"question": 5}, {"question": "x", "timeout": "soon"}, {"question": "x", "timeout": "400d"},
+     {"question": "x", "more": 1}, ["x"]],
+)  # fmt: skip
+def test_an_input_that_is_no_question_is_fatal(hosting: Hosting, given: Any) -> None:
+    asked(hosting, given)
+    assert (states(), Approval.objects.count()) == ([State.FATAL], 0)

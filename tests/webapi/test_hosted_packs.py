@@ -1,0 +1,110 @@
+"""What others see of hosted packs: at the API, in the audit, and what pages ask."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+
+from packs.models import Pack
+from packs.webapi import queries
+from packs.webapi.errors import Throttled
+from packs.webapi.hosting import hosting, plugin_names
+from tests.site.shape import problem
+from tests.webapi.stub import ask, hosting_of, world
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def post(client: Client, path: str, body: object) -> Any:
+    return client.post(path, json.dumps(body), content_type="application/json")
+
+
+def test_a_hosted_pack_is_listed_as_any_other(client: Client) -> None:
+    world().round()
+    (listed,) = client.get("/v1/packs").json()["packs"]
+    assert (listed["id"], listed["status"]) == ("Stub", "live")
+
+
+@pytest.mark.parametrize("path", ["events", "actions/take", "actions/x/result", "actions/x/heartbeat"])
+def test_nobody_else_speaks_for_a_hosted_pack(client: Client, path: str) -> None:
+    world().round()
+    body = problem(post(client, f"/v1/packs/Stub/{path}", {"event": "Done"}), 409)
+    assert body["detail"] == "the pack 'Stub' is hosted by the server; nobody else may speak for it"
+
+
+def test_nobody_else_registers_or_deletes_a_hosted_pack(client: Client) -> None:
+    world().round()
+    problem(post(client, "/v1/packs", {"name": "Stub"}), 409)
+    problem(client.delete("/v1/packs/Stub"), 409)
+    assert post(client, "/v1/packs", {"name": "Stub", "labels": {"env": "x"}}).status_code == 201
+
+
+def test_a_pack_that_is_hosted_no_more_is_like_any_other(client: Client) -> None:
+    world().round()
+    hosting_of().upkeep()
+    assert not Pack.objects.get().hosted
+    assert client.delete("/v1/packs/Stub").status_code == 204
+
+
+def test_a_hosted_pack_stays_live_by_the_upkeep() -> None:
+    w = world()
+    w.upkeep()
+    Pack.objects.update(last_seen="2026-01-01T00:00:00Z")
+    w.upkeep()
+    assert Pack.objects.get().status == "live"
+
+
+def test_the_audit_says_what_a_hosted_action_waits_for(client: Client) -> None:
+    w = world(resource_quotas={"default": 1})
+    ask(2)
+    w.round()
+    actions = [one["actions"]["do"] for one in client.get("/v1/audit/flows").json()["flows"]]
+    reason = "waits for the quota of namespace default: 1 of 1 in use"
+    assert [one["hosted"] for one in actions] == [{"phase": "waiting", "reason": reason}, {"phase": "live"}]
+    w.later(seconds=31)
+    (first,) = client.get("/v1/audit/flows?state=running&limit=1&start=1").json()["flows"]
+    shown = client.get(f"/v1/audit/flows/{first['correlationId']}").json()["actions"]["do"]
+    assert shown["hosted"] == {"phase": "running", "reason": "running"}
+    w.service.jobs = dict.fromkeys(w.service.jobs, "done")
+    w.later(seconds=31)
+    shown = client.get(f"/v1/audit/flows/{first['correlationId']}").json()["actions"]["do"]
+    assert "hosted" not in shown
+
+
+def test_pages_learn_of_resources_quotas_rates_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = world(resource_quotas={"default": 2, "other": 5})
+
+    def throttle() -> None:
+        raise Throttled
+
+    ask(3)
+    w.round()
+    w.service.answers["get"] = throttle
+    w.later(seconds=31)
+    monkeypatch.setattr(queries, "hosting", lambda: w.hosting)
+    (shown,) = queries.hosted_packs()
+    assert shown.resources == {"waiting": 1, "ready": 0, "live": 2, "deleting": 0}
+    assert shown.quotas == {"default": (2, 2), "other": (0, 5)}
+    assert (shown.reads.qps, shown.reads.left) == (1000, None)
+    assert shown.counts == {"calls.create": 2, "calls.get": 2, "throttled": 2}
+    first, second, third = queries.resources("Stub")
+    assert queries.resources(after=first.pk, limit=1) == [second]
+    assert queries.resources("Other") == []
+    assert third.state == "waiting"
+
+
+def test_by_default_the_two_that_need_no_network_are_hosted() -> None:
+    assert list(hosting().hosts) == ["WaitUntil", "Approval"]
+
+
+@override_settings(FLYTE_WEBAPI_PLUGINS="-")
+def test_a_dash_hosts_none() -> None:
+    assert (dict(hosting().hosts), plugin_names(" - ")) == ({}, [])
+
+
+@override_settings(FLYTE_WEBAPI_PLUGINS="WaitUntil", FLYTE_WEBAPI_CONFIG="webapi.WaitUntil.caching.resyncInterval=10s")
+def test_the_settings_configure_a_plugin() -> None:
+    host = hosting().hosts["WaitUntil"]
+    assert host.config.caching.resync_interval.total_seconds() == 10
+    assert host.plugin().get_config() is host.config
