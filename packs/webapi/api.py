@@ -105,14 +105,15 @@ class ApprovalView(APIView):
         """Approve or reject: the flow goes on with it. The first decision counts; the same again changes nothing."""
         asked = found(action_id)
         values = DecisionInput().valid(read_document(request))
-        who = who_decides(request, values["by"])
+        who, before = who_decides(request, values["by"]), asked.approved
         with transaction.atomic():
             try:
                 asked = approvals.decide(action_id, who, values["approved"], values["comment"]) or asked
             except approvals.NotOpenError as reason:
                 raise Problem(409, str(reason)) from None
             what = "approved" if values["approved"] else "rejected"
-            record(caller(request), what, "approval", action_id, by=who)
+            if before is None:
+                record(caller(request), what, "approval", action_id, by=who)
         return Response(shown(asked, self.links))
 
 

@@ -1,0 +1,108 @@
+"""A web service of the tests' own, in a thread: answers as it is told, and keeps what it was asked."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+from django.utils import timezone
+
+from packs.webapi.calls import Datastore
+from packs.webapi.interfaces import OutputWriter, TaskExecutionContext, TaskExecutionMetadata, TaskReader
+
+LOOPBACK = "127.0.0.0/8"
+
+
+class Asked(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class WebService:
+    """`answer` gives status, headers and body for a method and path."""
+
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    answer: Callable[[str, str], tuple[int, dict[str, str], bytes]] = lambda method, path: (200, {}, b"")
+
+    def answers(self, status: int, value: Any = None, **headers: str) -> None:
+        """From now on the same answer to all: JSON, or nothing."""
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        body = b"" if value is None else json.dumps(value).encode()
+        self.answer = lambda method, path: (status, {"content-type": "application/json", **named}, body)
+
+    def answers_by_path(self, answers: dict[str, Any]) -> None:
+        """From now on these JSON values by path, else 404."""
+
+        def answer(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+            found = answers.get(path)
+            return (404, {}, b"") if found is None else (200, {}, json.dumps(found).encode())
+
+        self.answer = answer
+
+
+@contextmanager
+def web_service() -> Iterator[WebService]:
+    service = WebService()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            service.asked.append(Asked(self.command, self.path, headers, body))
+            status, sent, content = service.answer(self.command, self.path)
+            self.send_response(status)
+            for name, value in {**sent, "content-length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _any  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Tests look at `asked`."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    service.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Secrets:
+    """Secrets in the code."""
+
+    def __init__(self, **known: str) -> None:
+        self._known = known
+
+    def get(self, name: str) -> str:
+        return self._known[name]
+
+
+class Metrics:
+    """Counts nothing."""
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Not looked at."""
+
+    def scope(self, name: str) -> "Metrics":
+        return self
+
+
+def context(input: Any, secrets: Secrets | None = None, token: str = "action-1") -> TaskExecutionContext:
+    """What a plugin is given for an action with this input."""
+    metadata = TaskExecutionMetadata(token, "action", 1, "correlation", "flow", "step", {}, timezone.now())
+    task = TaskReader("Do", "Pack", "Pack", None)
+    return TaskExecutionContext(
+        secrets or Secrets(), task, input, metadata, OutputWriter(1_000_000), Datastore("a test"), 1_000_000
+    )

@@ -1,0 +1,120 @@
+"""HttpRequest: one call, and what comes of each kind of answer."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flows.tasks import HostedResults
+from packs.webapi.errors import SystemFailure, Throttled, UserFailure
+from packs.webapi.interfaces import PluginSetupContext
+from packs.webapi.outbound import NotAllowedError
+from packs.webapi.phases import Phase
+from packs.webapi.plugins import http_request
+from packs.webapi.plugins.http_request import HttpRequestConfig, read
+from tests.webapi.services import LOOPBACK, Metrics, Secrets, WebService, context, web_service
+from tests.webapi.stub import ask, hosting_of, result
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[WebService]:
+    with web_service() as service:
+        yield service
+
+
+@pytest.fixture
+def service(running: WebService) -> WebService:
+    running.asked.clear()
+    running.answers(200, {"fine": True})
+    return running
+
+
+def do(input: Any, allowed: str = LOOPBACK, secrets: Secrets | None = None, **config: Any) -> Phase:
+    setup = PluginSetupContext(replace(HttpRequestConfig(), **config), Metrics(), secrets or Secrets())
+    plugin = http_request.entry(allowed).loader(setup)
+    assert isinstance(plugin, http_request.HttpRequest)
+    return plugin.do(context(input, secrets))
+
+
+def test_an_answer_is_an_event_with_its_json(service: WebService) -> None:
+    phase = do({"url": f"{service.url}/a?b=c"})
+    assert (phase.event, phase.payload["status"], phase.payload["body"]) == ("Answered", 200, {"fine": True})
+    (asked,) = service.asked
+    assert (asked.method, asked.path, asked.headers["idempotency-key"]) == ("GET", "/a?b=c", "action-1")
+
+
+def test_what_is_no_json_comes_as_text(service: WebService) -> None:
+    service.answer = lambda method, path: (200, {"content-type": "text/plain"}, b"a\x00b\xff")
+    assert do({"url": service.url}).payload["text"] == "a\ufffdb\ufffd"
+    service.answer = lambda method, path: (200, {"content-type": "application/json"}, b"{nan: NaN")
+    assert do({"url": service.url}).payload["text"] == "{nan: NaN"
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 500])
+def test_an_answer_that_refuses_is_an_event_of_its_own(service: WebService, status: int) -> None:
+    service.answers(status, {"error": "no"})
+    phase = do({"url": service.url})
+    assert (phase.event, phase.payload["status"], phase.payload["body"]) == ("Refused", status, {"error": "no"})
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_service_that_is_away_is_a_system_failure(service: WebService, status: int) -> None:
+    service.answers(status)
+    with pytest.raises(SystemFailure):
+        do({"url": service.url})
+
+
+def test_a_service_that_throttles_says_for_how_long(service: WebService) -> None:
+    service.answers(429, retry_after="12")
+    with pytest.raises(Throttled) as raised:
+        do({"url": service.url})
+    assert raised.value.retry_after == 12
+
+
+def test_a_body_is_sent_as_json_or_text(service: WebService) -> None:
+    do({"url": service.url, "body": {"a": ["ü"]}, "headers": {"X-Mine": "1"}})
+    do({"url": service.url, "text": "plain", "method": "put", "headers": {"Content-Type": "text/csv"}})
+    first, second = service.asked
+    assert (first.method, json.loads(first.body), first.headers["content-type"]) == (
+        "POST", {"a": ["ü"]}, "application/json",
+    )  # fmt: skip
+    assert (second.method, second.body, second.headers["content-type"]) == ("PUT", b"plain", "text/csv")
+    assert first.headers["x-mine"] == "1"
+
+
+def test_a_secret_goes_to_its_host_only(service: WebService) -> None:
+    secrets = Secrets(ci="Bearer s3cret")
+    do({"url": service.url}, secrets=secrets, authorization={"127.0.0.1": "ci"})
+    do({"url": service.url}, secrets=secrets, authorization={"ci.example.org": "ci"})
+    assert [asked.headers.get("authorization") for asked in service.asked] == ["Bearer s3cret", None]
+
+
+def test_a_host_that_is_not_allowed_is_not_called(service: WebService) -> None:
+    with pytest.raises(NotAllowedError):
+        do({"url": service.url}, allowed="*")
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "http://x/", {}, {"url": 5}, {"url": "http://x/", "method": "BREW"}, {"url": "http://x/", "headers": ["a"]},
+     {"url": "http://x/", "headers": {"Host": "y"}}, {"url": "http://x/", "headers": {"a": "b\r\nc: d"}},
+     {"url": "http://x/", "body": 1, "text": "1"}, {"url": "http://x/", "more": 1},
+     {"url": "http://x/", "headers": {"a": None}}],
+)  # fmt: skip
+def test_an_input_that_is_no_request_is_refused(given: Any) -> None:
+    with pytest.raises(UserFailure):
+        read(given)
+
+
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_a_flow_calls_a_service(service: WebService) -> None:
+    hosting = hosting_of(http_request.entry(LOOPBACK))
+    ask(pack="HttpRequest", name="Call", input={"url": service.url})
+    hosting.work("HttpRequest", HostedResults())
+    assert (result()["event"], result()["payload"]["body"]) == ("Answered", {"fine": True})
