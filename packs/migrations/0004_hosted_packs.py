@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('packs', '0002_leases'),
+        ('packs', '0003_action_secrets'),
     ]
 
     operations = [
