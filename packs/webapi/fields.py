@@ -74,16 +74,11 @@ def _changed(value: Any, hint: Any, rest: Sequence[str], text: str) -> Any:
         return read(hint, text)
     if not rest:
         raise ValueError("is a map: name the key behind another dot")
-    return {**value, rest[0]: _entry(value.get(rest[0]), inner, rest, text)}
-
-
-def _entry(known: Any, inner: Any, rest: Sequence[str], text: str) -> Any:
-    """The value under the key `rest[0]` of a map. The key of plain values is all of what is left, dots too."""
     if dataclasses.is_dataclass(inner) and isinstance(inner, type):
-        return laid_over(known if known is not None else inner(), rest[1:], text)
-    if len(rest) > 1:
-        raise ValueError(f"has nothing inside for {'.'.join(rest[1:])!r}")
-    return read(inner, text)
+        known = value.get(rest[0])
+        return {**value, rest[0]: laid_over(known if known is not None else inner(), rest[1:], text)}
+    # The key of a plain value is all of what is left: a host's name has dots.
+    return {**value, ".".join(rest): read(inner, text)}
 
 
 def read(hint: Any, text: str) -> Any:

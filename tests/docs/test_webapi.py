@@ -1,0 +1,144 @@
+"""The pages on hosted packs: the plugin that is printed works, and the tables say what the code does."""
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import control
+from flows.models import Execution
+from flows.tasks import HostedResults
+from packs.models import Action, HostedCount, State
+from packs.webapi.catalog import chosen, configured
+from packs.webapi.config import CachingConfig, PluginConfig
+from packs.webapi.fields import named_fields
+from packs.webapi.hosting import Hosting
+from packs.webapi.interfaces import PluginEntry
+from packs.webapi.plugins.http_job import Service
+from tests.docs.pages import blocks
+from tests.server import ROOT
+from tests.webapi.services import WebService, web_service
+from tests.webapi.stub import ask, hosting_of, let_time_pass, result, states
+
+HOW_TO = ROOT / "docs" / "how-to" / "write-a-plugin.md"
+REFERENCE = ROOT / "docs" / "reference" / "webapi.md"
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginEntry]:
+    """The page's plugin, found as the server finds it."""
+    folder = tmp_path_factory.mktemp("plugins")
+    (program,) = blocks(HOW_TO, "python")
+    (folder / "report_plugin.py").write_text(program)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    yield chosen(["report_plugin.ENTRY"], [])[0]
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture
+def service() -> Iterator[WebService]:
+    with web_service() as started:
+        yield started
+
+
+def hosted(entry: PluginEntry, service: WebService) -> Hosting:
+    (found,) = configured([entry], [f"webapi.Report.url={service.url}"], [])
+    return hosting_of(replace(found, config=replace(found.config, caching=CachingConfig(workers=2))))
+
+
+def work(hosting: Hosting) -> None:
+    let_time_pass(seconds=31)
+    hosting.work("Report", HostedResults())
+
+
+def reports(service: WebService, report: dict[str, Any]) -> None:
+    def answer(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, json.dumps({"id": 7} if method == "POST" else report).encode()
+
+    service.answer = answer
+
+
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_the_plugin_on_the_page_makes_reports(entry: PluginEntry, service: WebService) -> None:
+    hosting = hosted(entry, service)
+    ask(pack="Report", name="Make", input={"month": "2026-11"})
+    reports(service, {"state": "making", "percent": 40})
+    work(hosting)
+    work(hosting)
+    assert states() == [State.PENDING]
+    reports(service, {"state": "ready", "url": "https://x/7.pdf"})
+    work(hosting)
+    assert (result()["event"], result()["payload"]) == ("ReportReady", {"url": "https://x/7.pdf"})
+    token = f"{Action.objects.get(step_id='do').id}-1"
+    assert json.loads(service.asked[0].body) == {"key": token, "month": "2026-11"}
+    assert HostedCount.objects.get(plugin="Report", name="plugin.ordered").value == 1
+
+
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_the_plugin_on_the_page_cancels_and_slows_down(entry: PluginEntry, service: WebService) -> None:
+    hosting = hosted(entry, service)
+    ask(pack="Report", name="Make", input={"month": "2026-11"})
+    reports(service, {"state": "making", "percent": 40})
+    work(hosting)
+    service.answers(429, retry_after="1")
+    work(hosting)
+    assert HostedCount.objects.get(plugin="Report", name="throttled").value == 1
+    reports(service, {})
+    control.cancel(Execution.objects.get().id)
+    hosting.upkeep()
+    host = hosting.hosts["Report"]
+    hosting = hosting_of(host.entry)  # a worker of which the service has asked nothing
+    work(hosting)
+    work(hosting)
+    assert [asked.method for asked in service.asked] == ["POST", "GET", "DELETE"]
+
+
+def rows(heading: str) -> dict[str, str]:
+    """By what its first cell names in code, the second cell of each row of the section's table."""
+    text = REFERENCE.read_text()
+    section = re.split(r"^#+ ", text[text.index(f"# {heading}\n") :], flags=re.MULTILINE)[1]
+    found = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+            found[cells[0].strip("| ")] = cells[1]
+    return found
+
+
+def names_in(cells: Iterator[str] | list[str]) -> list[str]:
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+@pytest.mark.unit
+def test_every_field_of_the_configuration_stands_on_the_page_and_no_other() -> None:
+    assert names_in(list(rows("Configuration"))) == [one.name for one in named_fields(PluginConfig())]
+
+
+@pytest.mark.unit
+def test_every_field_of_a_service_stands_on_the_page_and_no_other() -> None:
+    named = {name.removesuffix(".<name>") for name in names_in(list(rows("HttpJob")))}
+    assert named == {one.name.removesuffix(".<name>") for one in named_fields(Service())}
+
+
+@pytest.mark.unit
+def test_the_default_states_on_the_page_are_those_of_the_code() -> None:
+    found = rows("HttpJob")
+    assert found["`succeeded`"] == f"`{','.join(Service().succeeded)}`"
+    assert found["`failed`"] == f"`{','.join(Service().failed)}`"
+
+
+@pytest.mark.unit
+def test_the_tests_that_the_table_names_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", REFERENCE.read_text()))
+    sources = "\n".join(path.read_text() for path in Path(ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 20
+    assert {name for name in named if f"def {name}(" not in sources} == set()
