@@ -8,7 +8,7 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-browser test-slapd test-faults test-postgres lint format types bench clean
+.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres lint format types bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ test-browser: $(VENV)/development ## Tests of the console in a real Chromium; a 
 
 test-slapd: $(VENV)/development ## Tests of the Ldap pack at OpenLDAP's own server, which must be on the machine
 	$(BIN)/python -m pytest -m slapd tests/client_packs/test_ldap_slapd.py
+
+test-schema: $(VENV)/development ## Ask every operation of the API's description at random, on both databases
+	$(BIN)/python -m pytest -m schema tests/schema
+	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest -m schema -k open_server tests/schema
 
 test-postgres: $(VENV)/development ## The whole suite on a private PostgreSQL alone
 	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest

@@ -57,7 +57,7 @@ class ItemView(APIView):
     @extend_schema(
         operation_id="getDatastoreItem",
         tags=["datastore"],
-        responses={(200, "*/*"): OpenApiTypes.BINARY, **problems(403, 404)},
+        responses={(200, "*/*"): OpenApiTypes.ANY, **problems(403, 404)},
     )
     def get(self, request: Request, key: str) -> HttpResponse:
         """The value, byte for byte, with the content type it was put with. A secret one is given to nobody: 403."""

@@ -36,7 +36,12 @@ KEY_HEADER = "Idempotency-Key"
 MAX_KEY = 255
 MAX_ATTEMPT = 30_000
 ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
+NOTE = OpenApiParameter("note", description="What the change is for; stands with the version.")
 IF_MATCH = OpenApiParameter("If-Match", location="header", description="The ETag that the flow was read with.")
+IF_NONE_MATCH = OpenApiParameter("If-None-Match", location="header", description="`*`: only if there is no such flow.")
+KEY_PARAMETER = OpenApiParameter(
+    KEY_HEADER, location="header", description=f"A name of the event's own, up to {MAX_KEY} characters: it counts once."
+)
 CONTROL_ANSWERS: dict[Any, Any] = {204: None, **problems(404, 409)}
 # A proxy in front may take no more than 4 KiB for all headers of an answer.
 MAX_WARNING_LENGTH = 1500
@@ -58,7 +63,7 @@ class FlowListView(APIView):
         operation_id="addFlow",
         tags=["flow"],
         request=serializers.FlowInput,
-        parameters=[OpenApiParameter("note", description="What the change is for; stands with the version."), IF_MATCH],
+        parameters=[NOTE, IF_MATCH, IF_NONE_MATCH],
         responses={201: None, **problems(400, 412)},
     )
     def post(self, request: Request) -> Any:
@@ -137,7 +142,8 @@ class EventView(APIView):
         operation_id="event",
         tags=["event"],
         request=serializers.EventInput,
-        responses={202: None, **problems(400, 404)},
+        parameters=[KEY_PARAMETER],
+        responses={202: None, **problems(400, 404, 422)},
     )
     def post(self, request: Request, pack_id: str) -> Any:
         """Take an event. 202 means that all it causes is kept."""

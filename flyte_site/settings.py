@@ -341,6 +341,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
     "SECURITY": [{"bearer": []}, {}],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "flyte_site.rest.openapi.shared_answers",
+    ],
 }
 
 LOGLEVEL = env.level("LOGLEVEL", "INFO", check_id="flyte.E021")

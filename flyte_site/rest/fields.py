@@ -116,8 +116,8 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], type[ProblemSerializer]]:
-    """Error answers for the API's documentation."""
-    return {(status, PROBLEM_TYPE): ProblemSerializer for status in (*statuses, 503)}
+    """Error answers of one operation for the API's documentation; those of all are `openapi.shared_answers`."""
+    return {(status, PROBLEM_TYPE): ProblemSerializer for status in statuses}
 
 
 class LinkSerializer(serializers.Serializer[Any]):

@@ -27,7 +27,7 @@ class LinksSchema(serializers.Serializer[Any]):
 class IndexView(APIView):
     """Where a client begins."""
 
-    @extend_schema(operation_id="index", tags=["info"], responses=LinksSchema)
+    @extend_schema(operation_id="index", tags=["info"], responses={200: LinksSchema, 302: None})
     def get(self, request: Request) -> Any:
         """The link to the API's version 1; who asks for HTML is sent to the console."""
         if prefers_html(request._request):

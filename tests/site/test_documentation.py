@@ -87,3 +87,11 @@ def test_bodies_and_errors_are_described_as_they_are(document: dict[str, Any]) -
     assert set(schema["properties"]) == {"event", "payload", "createdAt"}
     assert schema["required"] == ["event"]
     assert set(event["responses"]["400"]["content"]) == {"application/problem+json"}
+
+
+def test_every_operation_tells_of_the_errors_that_any_request_may_end_in(document: dict[str, Any]) -> None:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            answers = set(operation["responses"])
+            assert {"400", "401", "403", "503"} <= answers, operation["operationId"]
+            assert ("413" in answers) is ("requestBody" in operation), operation["operationId"]
