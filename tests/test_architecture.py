@@ -55,6 +55,11 @@ PACKS_MAY_IMPORT = {
     "flyte_client.packs.webhook.serving": ("cheroot",),
 }
 
+RUNS_TEXT = ("eval", "exec", "compile", "os.system", "os.popen")
+MAKES_OBJECTS = ("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle")
+SAFE_YAML = ("yaml.safe_load", "yaml.safe_load_all")
+SAFE_LOADERS = {"yaml.CSafeLoader", "yaml.SafeLoader", "yaml.BaseLoader"}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -189,6 +194,29 @@ def too_long(sources: list[Source]) -> list[str]:
     return found
 
 
+def dangerous(source: Source) -> list[str]:
+    """What runs text as a program, or makes any object of bytes: by its name, wherever it is called or imported."""
+    nodes = list(ast.walk(parsed(source.text)))
+    classes = [
+        (node.name, {ast.unparse(base) for base in node.bases}) for node in nodes if isinstance(node, ast.ClassDef)
+    ]
+    safe = SAFE_LOADERS | {name for name, bases in classes if bases and bases <= SAFE_LOADERS}
+    called = [node for node in nodes if isinstance(node, ast.Call)]
+    found = [(node.lineno, name) for node in called if _is_dangerous(name := ast.unparse(node.func), node, safe)]
+    found += [(one.line, one.module) for one in imports(source, set()) if within(one.module, MAKES_OBJECTS)]
+    return [f"{source.module}:{line} {name}" for line, name in sorted(found)]
+
+
+def _is_dangerous(name: str, call: ast.Call, safe_loaders: set[str]) -> bool:
+    if name in RUNS_TEXT or name.removeprefix("builtins.") in RUNS_TEXT:
+        return True
+    if name.startswith("yaml.") and "load" in name:
+        loaders = [ast.unparse(one.value) for one in call.keywords if one.arg == "Loader"]
+        loaders += [ast.unparse(argument) for argument in call.args[1:2]]
+        return name not in SAFE_YAML and not (loaders and set(loaders) <= safe_loaders)
+    return any(one.arg == "shell" and ast.unparse(one.value) != "False" for one in call.keywords)
+
+
 def new_violations(source: Source) -> list[str]:
     """What is wrong with a source that is put into the house."""
     return violations([source], others=[one.module for one in read_sources(*SERVER)])
@@ -204,6 +232,50 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_files_and_functions_stay_short() -> None:
     assert too_long(read_sources(*SERVER, "flyte_client", "examples", "tests")) == []
+
+
+def test_nothing_runs_text_as_a_program_or_makes_any_object_of_bytes() -> None:
+    everything = read_sources(*SERVER, "flyte_client", "examples", "bench", "tests")
+    assert [found for source in everything for found in dangerous(source)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eval('1')",
+        "x = builtins.exec(text)",
+        "code = compile(text, '', 'eval')",
+        "os.system('ls')",
+        "import pickle",
+        "from marshal import loads",
+        "def f():\n    import shelve",
+        "yaml.load(text)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "yaml.load(text, yaml.UnsafeLoader)",
+        "class Own(yaml.SafeLoader, yaml.Loader): ...\nyaml.load(text, Own)",
+        "yaml.unsafe_load(text)",
+        "yaml.full_load_all(text)",
+        "subprocess.run(line, shell=True)",
+    ],
+)
+def test_the_checker_finds_what_is_dangerous(text: str) -> None:
+    assert len(dangerous(Source("a", text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "re.compile('x')",
+        "yaml.safe_load(text)",
+        "yaml.load(text, Loader=yaml.CSafeLoader)",
+        "class Own(yaml.SafeLoader): ...\nyaml.load(text, Own)",
+        "model.eval()",
+        "subprocess.run(['ls'], shell=False)",
+        "import json",
+    ],
+)
+def test_the_checker_lets_pass_what_is_not(text: str) -> None:
+    assert dangerous(Source("a", text)) == []
 
 
 @pytest.mark.parametrize(
