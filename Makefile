@@ -8,18 +8,26 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres lint format types bench clean
+.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres lint format types lock audit bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/runtime: requirements.txt
+# The locks say the same as the lists beside them, with the hashes of every file of each release; `make lock` makes them.
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+$(VENV)/runtime: requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(PIP) --requirement requirements.lock
 	touch $@
 
-$(VENV)/development: requirements-dev.txt $(VENV)/runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+$(VENV)/development: requirements-dev.lock $(VENV)/runtime
+	$(PIP) --requirement requirements-dev.lock
+	touch $@
+
+$(VENV)/tools: requirements-tools.lock
+	$(PYTHON) -m venv --clear $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-tools.lock
 	touch $@
 
 run: $(VENV)/runtime ## Set up, migrate, serve on port 8080 and do the periodic jobs (Ctrl-C stops)
@@ -71,6 +79,17 @@ lint: $(VENV)/development ## Check style, types and migrations
 format: $(VENV)/development ## Put the code in its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: $(VENV)/tools ## Write the locks anew from the lists of requirements (needs the network)
+	for list in requirements requirements-dev requirements-tools; do \
+		$(VENV)/tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+			--custom-compile-command "make lock" $$list.txt --output-file $$list.lock || exit 1; \
+	done
+
+audit: $(VENV)/tools ## Ask whether what is locked has known vulnerabilities (needs the network)
+	for list in requirements requirements-dev requirements-tools; do \
+		$(VENV)/tools/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$list.lock || exit 1; \
+	done
 
 bench: $(VENV)/development ## Measure, side by side in one run
 	$(BIN)/python -m bench

@@ -12,9 +12,11 @@ from django.conf import settings
 from django.db import connection
 
 from datastore.lookup import get_value
-from datastore.saving import key_fault, put
+from datastore.saving import TooLongError, Value, key_fault, put
 from flyte_site.changes import JOB, Actor
+from flyte_site.encryption import NoKeysError
 from packs.models import Action
+from packs.sealed import whole_input
 from packs.webapi.errors import UserFailure
 from packs.webapi.hosts import Host
 from packs.webapi.interfaces import (
@@ -66,7 +68,10 @@ class Datastore:
             raise UserFailure(f"the key {key[:80]!r} {fault if key else 'is empty'}")
         if len(value) > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
             raise UserFailure(f"the value has {len(value)} bytes: more than the datastore takes")
-        put(Actor(self.actor, JOB), key, value, content_type[:255], "")
+        try:
+            put(Actor(self.actor, JOB), key, Value(value, content_type[:255]))
+        except (NoKeysError, TooLongError) as error:
+            raise UserFailure(f"the item {key!r} is secret, and can't be put: {error}") from None
 
 
 def context_of(host: Host, action: Action, attempt: int, taken_at: datetime) -> TaskExecutionContext:
@@ -85,7 +90,7 @@ def context_of(host: Host, action: Action, attempt: int, taken_at: datetime) -> 
     return TaskExecutionContext(
         secrets=host.secrets,
         task=TaskReader(action.name, action.pack_name, action.holder, action.timeout),
-        input=action.input,
+        input=whole_input(action),
         metadata=metadata,
         output=OutputWriter(most),
         datastore=Datastore(f"hosted pack {host.id}"),
