@@ -1,4 +1,4 @@
-"""How often passwords may be tried, and what is forgotten of it. django-axes counts in the database, for all processes."""
+"""How often passwords may be tried, and what is forgotten of it: django-axes counts in the database, for everybody."""
 
 from collections.abc import Mapping
 from datetime import datetime
