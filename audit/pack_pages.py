@@ -17,7 +17,7 @@ from audit.execution_pages import MAY_SEE as MAY_SEE_EXECUTIONS
 from audit.execution_pages import address, around, must_have
 from audit.filters import PackFilters, executions_of
 from audit.pack_list import Packs, packs
-from audit.pack_shown import Queue, commands, declared, helps, last_events, queue_of
+from audit.pack_shown import MOST_ACTIONS, Queue, commands, declared, helps, last_events, queue_of
 from audit.users_of import uses
 from flyte_site.changes import person
 from packs import registry
@@ -106,12 +106,12 @@ def _found(pk: str) -> Pack:
 def _deletion(queue: Queue) -> str:
     """What is told before somebody deletes a pack."""
     said = ["The server forgets it; a program that still runs is refused until it registers again."]
+    if held := len(queue.held):
+        said.append(f"{_actions(held, held == MOST_ACTIONS)} that it has in hand can give no result until then.")
     if queue.alone.count:
         said.append(_would_be(queue.alone.count, queue.alone.cut))
     else:
         said.append("No action would be orphaned.")
-    if held := len(queue.held):
-        said.append(f"{_actions(held, False)} that it has in hand can give no result any more, and will end as FATAL.")
     return " ".join(said)
 
 
@@ -126,7 +126,7 @@ def _left(count: int, cut: bool) -> str:
 
 
 def _actions(count: int, cut: bool) -> str:
-    return f"{'More than ' if cut else ''}{count} action{'' if count == 1 else 's'}"
+    return f"{'At least ' if cut else ''}{count} action{'' if count == 1 else 's'}"
 
 
 def _with_queries(groups: Iterable[Orphans]) -> list[dict[str, Any]]:

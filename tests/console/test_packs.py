@@ -163,6 +163,7 @@ def slack() -> Pack:
     links = [
         {"rel": "help", "href": "https://example.org/slack"},
         {"rel": "bad", "href": "javascript:alert(1)"},
+        {"rel": "worse", "href": "javascript://host/%0aalert(1)"},
         {"rel": "odd", "href": "https://[broken"},
     ]
     Pack.objects.filter(pk=pack.pk).update(
@@ -282,7 +283,7 @@ def test_deleting_says_what_becomes_of_that_which_it_holds(operator: Client, sla
     b.take(slack)
     said = text_of(operator.get(page(slack)))
     assert "No action would be orphaned." in said
-    assert "1 action that it has in hand can give no result any more" in said
+    assert "1 action that it has in hand can give no result until then" in said
 
 
 @pytest.mark.parametrize(
