@@ -2,18 +2,29 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.conf import settings
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import AbstractUser, Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
 
+from flyte_site.auth import tokens
+from flyte_site.changes import person
 from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.console.history import page_of_changes
-from flyte_site.models import Change
+from flyte_site.console.token_form import TokenForm
+from flyte_site.models import Change, Token
+
+TOKENS_A_PAGE = 100
 
 # Bookkeeping that nobody sees, and no role is asked for.
 HIDDEN = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
@@ -131,6 +142,54 @@ class ChangeAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Change | None = None) -> bool:
         return False
+
+
+@admin.register(Token)
+class TokenAdmin(ConsoleAdmin):
+    """Tokens of this server: a list, a form that makes one and shows it once, and a button that ends one."""
+
+    kind = "token"
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view
+        return [
+            path("", page(self.changelist_view), name="flyte_site_token_changelist"),
+            path("add/", page(self.add_view), name="flyte_site_token_add"),
+            path("<int:pk>/revoke/", page(require_POST(self.revoke)), name="flyte_site_token_revoke"),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        _only_with(request, "flyte_site.manage_token")
+        page = Paginator(tokens.listed(), TOKENS_A_PAGE).get_page(request.GET.get("page"))
+        now = timezone.now()
+        shown = [{"token": token, "over": not token.is_usable(now)} for token in page.object_list]
+        asked = settings.FLYTE_AUTH != "none"
+        around = {**self.admin_site.each_context(request), "title": "Tokens", "page": page, "shown": shown}
+        return TemplateResponse(
+            request, "console/tokens.html", {**around, "are_asked_for": asked, **(extra_context or {})}
+        )
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        _only_with(request, "flyte_site.manage_token")
+        form = TokenForm(request.POST if request.method == "POST" else None)
+        if form.is_bound and form.is_valid() and (secret := form.make(person(request))):
+            # In the answer itself: a redirection would have to keep the secret somewhere.
+            return self.changelist_view(request, {"secret": secret, "name": form.cleaned_data["name"]})
+        around = {**self.admin_site.each_context(request), "title": "New token"}
+        return TemplateResponse(request, "console/token_add.html", {**around, "form": form})
+
+    def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Makes a token useless from now on."""
+        _only_with(request, "flyte_site.manage_token")
+        token = get_object_or_404(Token, pk=pk)
+        if tokens.revoke(person(request), token.name):
+            messages.success(request, f"Token {token.name} counts no longer.")
+        return HttpResponseRedirect(reverse("admin:flyte_site_token_changelist"))
+
+
+def _only_with(request: HttpRequest, permission: str) -> None:
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
 
 
 def _may_do_everything(request: HttpRequest) -> bool:

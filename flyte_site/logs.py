@@ -51,6 +51,8 @@ def logging_config(level: str, file: str) -> dict[str, Any]:
             "gunicorn.access": {"handlers": [], "level": "INFO" if level == "DEBUG" else "WARNING", "propagate": True},
             # One line for each request that is sent, with its URL.
             "httpx": {"level": "WARNING"},
+            # From where somebody tried wrong passwords stands in its warnings; what it cleans up is nobody's concern.
+            "axes": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},
             # Anybody can send a wrong `Host`; each would log a traceback.
             "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -94,6 +94,7 @@ class Token(models.Model):
 
     class Meta:
         default_permissions: ClassVar = []
+        permissions: ClassVar = [("manage_token", "Can see, make and revoke tokens")]
 
     def __str__(self) -> str:
         return self.name

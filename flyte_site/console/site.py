@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, path, reverse
 
+from flyte_site.auth.openness import openness
 from flyte_site.console.accounts import NewPasswordForm, must_change_password
 from flyte_site.console.sign_on import Return, Start
 
@@ -36,6 +37,7 @@ NAVIGATION = (
     Place("Packs", "packs_pack_changelist", "packs.view_pack"),
     Place("Datastore", "datastore_item_changelist", "datastore.view_item"),
     Place("Changes", "flyte_site_change_changelist", "flyte_site.view_change"),
+    Place("Tokens", "flyte_site_token_changelist", "flyte_site.manage_token"),
     Place("People", "auth_user_changelist", "auth.view_user"),
 )
 
@@ -56,7 +58,7 @@ class ConsoleSite(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         places = navigation(request)
         here = next((place for place in reversed(places) if place["here"]), None)
-        around = {"navigation": places, "place": here, "flyte_version": VERSION}
+        around = {"navigation": places, "place": here, "flyte_version": VERSION, "openness": openness()}
         return {**super().each_context(request), **around, "available_apps": []}
 
     def get_urls(self) -> list[Any]:

@@ -1,0 +1,113 @@
+"""Tokens on the console: who may make them, what is shown and kept, and the banner where nobody needs one."""
+
+import re
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+
+from flyte_site.auth import tokens
+from flyte_site.changes import COMMAND_LINE
+from flyte_site.models import Change, Token
+from tests.console.conftest import SignedOn
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST, ADD = "/admin/flyte_site/token/", "/admin/flyte_site/token/add/"
+GIVEN = {
+    "name": "slack-prod",
+    "pack": "Slack*",
+    "labels": "env=prod\n zone=a ",
+    "expires": "30",
+    "scopes": ["flows:read"],
+}
+
+
+def made(name: str = "made") -> Token:
+    return tokens.create(COMMAND_LINE, name, scopes=["flows:read"])[0]
+
+
+def test_a_token_is_shown_once_and_can_do_what_was_said(signed_on: SignedOn, settings: LazySettings) -> None:
+    settings.FLYTE_AUTH = "tokens"
+    client = signed_on("admin")
+    answer = client.post(ADD, GIVEN)
+    (secret,) = set(re.findall(r"flyte_[\w-]{43}", answer.content.decode()))
+    assert "no-store" in answer.headers["Cache-Control"]
+    token = Token.objects.get()
+    assert (token.pack, token.labels, token.scopes) == ("Slack*", {"env": "prod", "zone": "a"}, ["flows:read"])
+    assert token.expires_at
+    assert 29 <= (token.expires_at - token.created_at).days <= 30
+    assert secret not in client.get(LIST).content.decode()
+    assert Client().get("/v1/flows", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    change = Change.objects.get(kind="token")
+    assert (change.actor, change.via, change.what, change.key) == ("admin", "console", "created", "slack-prod")
+    assert secret not in str(change.detail)
+
+
+def test_a_revoked_token_counts_no_longer(signed_on: SignedOn) -> None:
+    token, client = made(), signed_on("admin")
+    assert "Revoke" in client.get(LIST).content.decode()
+    answer = client.post(f"{LIST}{token.pk}/revoke/", follow=True)
+    page = answer.content.decode()
+    assert "Token made counts no longer" in page
+    assert f"{token.pk}/revoke/" not in page
+    token.refresh_from_db()
+    assert token.revoked_at
+    assert Change.objects.filter(kind="token", what="revoked", actor="admin").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": ""}, "required"),
+        ({"name": "made"}, "already"),
+        ({"pack": "", "labels": ""}, ""),
+        ({"pack": "", "labels": "", "scopes": []}, "could do nothing"),
+        ({"pack": ""}, "Labels are those of the packs"),
+        ({"labels": "env"}, "must be key=value"),
+        ({"scopes": ["everything"]}, "everything"),
+        ({"expires": "4000"}, "4000"),
+    ],
+)
+def test_what_makes_no_token_is_said_on_the_form(signed_on: SignedOn, wrong: dict[str, object], words: str) -> None:
+    made()
+    page = signed_on("admin").post(ADD, {**GIVEN, **wrong}).content.decode()
+    assert words in page
+    assert Token.objects.count() == (1 if words else 2)
+
+
+@pytest.mark.parametrize("role", ["", "viewer", "editor", "operator"])
+def test_tokens_are_the_admins_business(signed_on: SignedOn, role: str) -> None:
+    token, client = made(), signed_on(role)
+    revoke = f"{LIST}{token.pk}/revoke/"
+    assert [client.get(LIST).status_code, client.get(ADD).status_code] == [403, 403]
+    assert [client.post(ADD, GIVEN).status_code, client.post(revoke).status_code] == [403, 403]
+    token.refresh_from_db()
+    assert (Token.objects.count(), token.revoked_at) == (1, None)
+    assert "Tokens" not in client.get("/admin/").content.decode()
+
+
+def test_tokens_change_by_forms_of_this_site_alone(signed_on: SignedOn) -> None:
+    token, client = made(), signed_on("admin")
+    assert client.get(f"{LIST}{token.pk}/revoke/").status_code == 405
+    client.handler.enforce_csrf_checks = True
+    assert client.post(f"{LIST}{token.pk}/revoke/").status_code == 403
+    assert client.post(ADD, GIVEN).status_code == 403
+    for path in (f"{token.pk}/change/", f"{token.pk}/delete/", "999/revoke/"):
+        assert client.get(LIST + path).status_code in (404, 405)
+
+
+def test_many_tokens_are_several_pages(signed_on: SignedOn) -> None:
+    Token.objects.bulk_create(Token(name=f"t{number:03}", digest=str(number), shown="x") for number in range(150))
+    client = signed_on("admin")
+    assert "t149" not in client.get(LIST).content.decode()
+    assert "t149" in client.get(LIST, {"page": "2"}).content.decode()
+    assert client.get(LIST, {"page": "x"}).status_code == 200
+
+
+def test_every_page_tells_where_everybody_may_give_commands(signed_on: SignedOn, settings: LazySettings) -> None:
+    client = signed_on("admin")
+    for auth, bind, told in (("none", "0.0.0.0", True), ("none", "127.0.0.1", False), ("tokens", "0.0.0.0", False)):
+        settings.FLYTE_AUTH, settings.FLYTE_BIND = auth, bind
+        for path in ("/admin/", LIST, ADD, "/admin/auth/user/", "/admin/flyte_site/change/", "/admin/flows/execution/"):
+            assert ("The API is open" in client.get(path).content.decode()) == told, path
