@@ -11,15 +11,15 @@ from django.contrib.auth import logout
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
-from flyte_site.console.errors import answer
+from flyte_site.console.errors import error_page
 from flyte_site.console.paths import is_console
 from flyte_site.rest.links import base_url
-from flyte_site.rest.problems import Problem, problem_of
+from flyte_site.rest.problems import problem_of
 
 BEGAN, USED = "began", "used"
 NOTED_AGAIN_SECONDS = 60
@@ -76,17 +76,18 @@ class SessionLimits(ForConsole):
         self.get_response = self.inner = get_response
 
     def __call__(self, request: HttpRequest) -> Any:
-        if is_console(request):
-            try:
+        try:
+            if is_console(request) and request.user.is_authenticated:
                 self.judge(request, time.time())
-            except (OperationalError, InterfaceError) as away:
-                return answer(request, problem_of(away) or Problem(503))
+        except Error as error:  # no view is reached yet, so nobody else makes a page of it
+            problem = problem_of(error)
+            if problem is None:
+                raise
+            return error_page(problem)
         return self.inner(request)
 
     def judge(self, request: HttpRequest, now: float) -> None:
-        """Ends the session of who is signed on, or notes that it is used."""
-        if not request.user.is_authenticated:
-            return
+        """Ends the session, or notes that it is used."""
         session = request.session
         began, used = session.get(BEGAN), session.get(USED)
         if began is None or used is None:
