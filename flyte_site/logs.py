@@ -1,5 +1,7 @@
 """One way to log for every process: constant event names with fields, `event_received pack=Slack event=Said`."""
 
+import logging
+import re
 from typing import Any
 
 import structlog
@@ -11,6 +13,17 @@ SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+
+REFUSED = re.compile(r"(Invalid request from ip=\S*: .*?):? ?b?['\"].*", re.DOTALL)
+
+
+class Unquoted(logging.Filter):
+    """gunicorn quotes what is no HTTP, where a token may stand: the log gets what is wrong with it, and from where."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if refused := REFUSED.match(record.getMessage()):
+            record.msg, record.args = refused[1], ()
+        return True
 
 
 def logging_config(level: str, file: str) -> dict[str, Any]:
@@ -43,11 +56,12 @@ def logging_config(level: str, file: str) -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"unquoted": {"()": Unquoted}},
         "handlers": {"out": {**target, "formatter": "line"}},
         "root": {"handlers": ["out"], "level": level},
         "loggers": {
             # gunicorn installs its own handlers unless told otherwise; the access log is of use when looking closely.
-            "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
+            "gunicorn.error": {"handlers": [], "level": level, "propagate": True, "filters": ["unquoted"]},
             "gunicorn.access": {"handlers": [], "level": "INFO" if level == "DEBUG" else "WARNING", "propagate": True},
             # One line for each request that is sent, with its URL.
             "httpx": {"level": "WARNING"},

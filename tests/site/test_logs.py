@@ -1,12 +1,13 @@
 """LOGLEVEL and LOGFILE, in every process of the server."""
 
+import logging
 import re
 from pathlib import Path
 
 import httpx
 import pytest
 
-from flyte_site.logs import logging_config
+from flyte_site.logs import Unquoted, logging_config
 from tests.server import Server, StartServer
 from tests.site.processes import manage
 
@@ -83,3 +84,26 @@ def test_without_a_file_the_log_goes_to_standard_error() -> None:
     handler = logging_config("INFO", "")["handlers"]["out"]
     assert handler["class"] == "logging.StreamHandler"
     assert "stream" not in handler
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Invalid HTTP Header: 'Authorization Bearer x'", "Invalid HTTP Header"),
+        ('Invalid HTTP Header: "it\'s"', "Invalid HTTP Header"),
+        ("Invalid HTTP request line: b'x\n'", "Invalid HTTP request line"),
+        ("[SSL: HTTP_REQUEST] http request (_ssl.c:1006)", "[SSL: HTTP_REQUEST] http request (_ssl.c:1006)"),
+    ],
+)
+def test_what_is_no_http_is_not_quoted(said: str, kept: str) -> None:
+    record = logging.makeLogRecord({"msg": f"Invalid request from ip=::1: {said}"})
+    assert Unquoted().filter(record)
+    assert record.getMessage() == f"Invalid request from ip=::1: {kept}"
+
+
+@pytest.mark.unit
+def test_other_lines_stay_as_they_are() -> None:
+    record = logging.makeLogRecord({"msg": "Listening at: '%s'", "args": ("here",)})
+    assert Unquoted().filter(record)
+    assert record.getMessage() == "Listening at: 'here'"
