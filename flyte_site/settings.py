@@ -81,9 +81,9 @@ except ValueError as wrong:
 
 # The packs that it hosts itself (packs.webapi), and whom they may call.
 FLYTE_WEBAPI_PLUGINS = env.text("FLYTE_WEBAPI_PLUGINS", "WaitUntil,Approval")
-FLYTE_WEBAPI_CONFIG = env.lines("FLYTE_WEBAPI_CONFIG", check_id="flyte.E070")
+FLYTE_WEBAPI_CONFIG = env.lines("FLYTE_WEBAPI_CONFIG", check_id="flyte.E080")
 FLYTE_WEBAPI_ALLOWED_HOSTS = env.text("FLYTE_WEBAPI_ALLOWED_HOSTS")
-FLYTE_WEBAPI_SECRETS_PATH = env.folder("FLYTE_WEBAPI_SECRETS_PATH", check_id="flyte.E071")
+FLYTE_WEBAPI_SECRETS_PATH = env.folder("FLYTE_WEBAPI_SECRETS_PATH", check_id="flyte.E081")
 
 # Who may call it: everybody, tokens of its own, or an identity provider's beside them (flyte_site.auth).
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")

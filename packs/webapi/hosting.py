@@ -93,12 +93,12 @@ def read_catalog(plugins: str, config: str, allowed_hosts: str) -> Catalog:
 def note_faults() -> None:
     """Note what is wrong with the settings among the environment's errors: the start then stops with one line."""
     own = builtin_entries(settings.FLYTE_WEBAPI_ALLOWED_HOSTS)
-    variable, check_id = "FLYTE_WEBAPI_ALLOWED_HOSTS", "flyte.E063"
+    variable, check_id = "FLYTE_WEBAPI_ALLOWED_HOSTS", "flyte.E083"
     try:
         AllowedHosts.read(settings.FLYTE_WEBAPI_ALLOWED_HOSTS)
-        variable, check_id = "FLYTE_WEBAPI_PLUGINS", "flyte.E062"
+        variable, check_id = "FLYTE_WEBAPI_PLUGINS", "flyte.E082"
         entries = Catalog(chosen(plugin_names(settings.FLYTE_WEBAPI_PLUGINS), own)).entries
-        variable, check_id = "FLYTE_WEBAPI_CONFIG", "flyte.E064"
+        variable, check_id = "FLYTE_WEBAPI_CONFIG", "flyte.E084"
         configured(entries, config_lines(settings.FLYTE_WEBAPI_CONFIG), [entry.id for entry in own])
     except ValueError as error:
         settings.FLYTE_ENVIRONMENT.error(check_id, variable, str(error))

@@ -124,7 +124,7 @@ def claim(rows: Sequence[HostedResource], now: datetime, lasts: timedelta) -> li
     """Those of the rows that nobody else has claimed since they were read."""
     claimed = []
     with transaction.atomic():
-        for row in rows:
+        for row in sorted(rows, key=lambda one: one.pk):  # all lock in one order
             if _mine(row).update(claim=F("claim") + 1, busy_until=now + lasts):
                 row.claim, row.busy_until = row.claim + 1, now + lasts
                 claimed.append(row)

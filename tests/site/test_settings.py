@@ -73,6 +73,11 @@ GOOD = [
     ("LOGLEVEL", "Error", "ERROR"),
     ("LOGLEVEL", "FATAL", "CRITICAL"),
     ("LOGFILE", "", ""),
+    ("FLYTE_WEBAPI_PLUGINS", "", "WaitUntil,Approval"),
+    ("FLYTE_WEBAPI_PLUGINS", "-", "-"),
+    ("FLYTE_WEBAPI_CONFIG", "webapi.A.b=c", "webapi.A.b=c"),
+    ("FLYTE_WEBAPI_ALLOWED_HOSTS", "", ""),
+    ("FLYTE_WEBAPI_SECRETS_PATH", "/tmp", "/tmp"),
 ]
 
 
@@ -107,6 +112,8 @@ BAD = [
     ("LOGLEVEL", "flyte.E021", ["LOUD", "10"]),
     ("LOGFILE", "flyte.E022", ["/nowhere/flyte.log", "/tmp"]),
     ("FLYTE_BIND", "flyte.E023", ["not a host", "999.1.1.1", "h:80", "/tmp/socket", "[h]", "127.0.0.1:80"]),
+    ("FLYTE_WEBAPI_CONFIG", "flyte.E080", ["/nowhere/file", "webapi.A.b=1\nno line", "x"]),
+    ("FLYTE_WEBAPI_SECRETS_PATH", "flyte.E081", ["/nowhere", "/etc/passwd"]),
     ("FLYTE_AUTH", "flyte.E060", ["yes", "basic"]),
     ("FLYTE_ALLOW_ANONYMOUS", "flyte.E063", ["yes"]),
     ("FLYTE_ALLOWED_HOSTS", "flyte.E065", ["https://h", "h:80", "a b", "a,,b", "*.example.org"]),

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client, override_settings
 
+from flyte_site.environment import Environment
 from packs.models import Pack
 from packs.webapi import queries
 from packs.webapi.errors import Throttled
-from packs.webapi.hosting import hosting, plugin_names
+from packs.webapi.hosting import hosting, note_faults, plugin_names
 from tests.site.shape import problem
 from tests.webapi.stub import ask, hosting_of, world
 
@@ -101,6 +102,24 @@ def test_by_default_the_two_that_need_no_network_are_hosted() -> None:
 @override_settings(FLYTE_WEBAPI_PLUGINS="-")
 def test_a_dash_hosts_none() -> None:
     assert (dict(hosting().hosts), plugin_names(" - ")) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "check_id", "said"),
+    [
+        ("FLYTE_WEBAPI_PLUGINS", "WaitUntil,Nope", "flyte.E082", "Nope: there is no such plugin"),
+        ("FLYTE_WEBAPI_PLUGINS", "Approval,Approval", "flyte.E082", "two plugins are the id Approval"),
+        ("FLYTE_WEBAPI_ALLOWED_HOSTS", "a b", "flyte.E083", "is no host name"),
+        ("FLYTE_WEBAPI_CONFIG", "webapi.Nope.x=1", "flyte.E084", "there is no plugin of this name"),
+        ("FLYTE_WEBAPI_CONFIG", "webapi.WaitUntil.caching.size=0", "flyte.E084", "must be at least 1"),
+    ],
+)
+def test_a_bad_setting_stops_the_start(variable: str, value: str, check_id: str, said: str) -> None:
+    environment = Environment({})
+    with override_settings(**{variable: value, "FLYTE_ENVIRONMENT": environment}):
+        note_faults()
+    (finding,) = environment.errors
+    assert (finding.check_id, finding.variable, said in finding.message) == (check_id, variable, True)
 
 
 @override_settings(FLYTE_WEBAPI_PLUGINS="WaitUntil", FLYTE_WEBAPI_CONFIG="webapi.WaitUntil.caching.resyncInterval=10s")

@@ -1,20 +1,23 @@
 """Rounds for a hosted pack: every way that a resource may go, with workers that crash at any point."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from flows import control, tasks
 from flows.models import Execution
 from packs.models import Action, HostedCount, HostedResource, HostedState, Pack, State
+from packs.webapi import resources
 from packs.webapi.config import CachingConfig, RateLimiterConfig
 from packs.webapi.errors import Throttled, UserFailure
 from packs.webapi.interfaces import Requirements
 from tests.flows import builders as b
-from tests.webapi.stub import Service, ask, let_time_pass, result, states, world
+from tests.webapi.stub import Service, World, ask, let_time_pass, result, states, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -337,3 +340,31 @@ def test_a_namespace_of_the_plugin_s_own_choice_is_kept() -> None:
     ask()
     w.round()
     assert HostedResource.objects.get().namespace == "gpu"
+
+
+def test_a_look_that_is_asked_for_during_a_call_is_not_forgotten() -> None:
+    w = world()
+    ask()
+    w.round()
+    row = HostedResource.objects.get()
+    w.service.answers["get"] = lambda: wake_once(w, row.action_id)
+    w.later(seconds=31)
+    assert w.service.count("get") == 2
+
+
+def wake_once(w: World, action_id: str) -> None:
+    """Somebody wants a look just now, while the service is asked."""
+    w.service.answers.clear()
+    resources.wake(action_id, timezone.now() - timedelta(seconds=1))
+
+
+def test_an_action_that_waits_for_a_quota_does_not_lose_its_lease_to_a_short_timeout() -> None:
+    w = world(resource_quotas={"default": 0})
+    ask(timeout="5s")
+    w.round()
+    action = Action.objects.get(step_id="do")
+    assert action.lease_ends_at
+    assert (action.lease_ends_at - timezone.now()).total_seconds() > 500
+    let_time_pass(minutes=9)
+    w.round()
+    assert (tasks.end_leases(), states()) == (0, [State.PENDING])
