@@ -96,8 +96,8 @@ class Outbox:
                     logger.error("spooled_refused file=%s reason=%r", path, str(refusal))
                     self._settled(path, refusal)
                 else:
-                    logger.info("spooled_delivered file=%s", path)
                     self._settled(path)
+                    logger.info("spooled_delivered file=%s", path)
                 self._left.remove(one)
 
     def _deliver(self, parcel: Parcel) -> None:

@@ -1,16 +1,18 @@
 """The page on writing a pack: its program runs, and its curl lines work."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from flyte_client import settings
 from tests.docs.pages import PATIENCE, at, blocks, wait_for
 from tests.programs import needs
 from tests.server import ROOT, Server, StartServer
@@ -20,19 +22,33 @@ pytestmark = pytest.mark.acceptance
 PAGE = ROOT / "docs" / "how-to" / "write-a-pack.md"
 
 
+def block(language: str, words: str) -> str:
+    """The page's one block of the language with these words in it."""
+    (found,) = (text for text in blocks(PAGE, language) if words in text)
+    return found
+
+
 @contextmanager
-def program(number: int, folder: Path, server: Server) -> Iterator[None]:
+def program(words: str, folder: Path, server: Server) -> Iterator[None]:
     """Runs a program of the page in `folder`, where it also looks for other programs first."""
-    (folder / "pack.py").write_text(blocks(PAGE, "python")[number])
+    (folder / "pack.py").write_text(block("python", words))
     path = f"{folder}:{os.environ['PATH']}"
     environment = {**os.environ, "FLYTE_API": server.url, "PYTHONPATH": str(ROOT), "PATH": path}
-    process = subprocess.Popen([sys.executable, "pack.py"], cwd=folder, env=environment)
-    try:
+    with running([sys.executable, "pack.py"], folder, environment) as process:
         yield
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
+
+
+@contextmanager
+def running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Runs a program, and all that it starts, for as long as the block runs."""
+    process = subprocess.Popen(command, cwd=folder, env=dict(environment), start_new_session=True)
+    try:
+        yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -52,7 +68,7 @@ def test_the_pack_on_the_page_tells_of_files_and_writes_them(start_server: Start
             }
         ],
     }
-    with httpx.Client(base_url=server.url) as client, program(0, tmp_path, server):
+    with httpx.Client(base_url=server.url) as client, program('Pack("Folder")', tmp_path, server):
         wait_for(lambda: bool(client.get("/v1/packs").json()["packs"]))
         assert client.post("/v1/flows", json=flow).headers.get("X-Flyte-Warning") is None
         (tmp_path / "inbox" / "a").write_text("")
@@ -65,7 +81,7 @@ def test_the_long_work_on_the_page_stops_when_it_is_cancelled(start_server: Star
     (tmp_path / "tar").chmod(0o755)
     command = {"packName": "Backup", "name": "Backup", "input": {"folders": ["a", "b"]}}
     flow = {"name": "nightly", "steps": [{"event": {"packName": "Src", "name": "Go"}, "command": command}]}
-    with httpx.Client(base_url=server.url) as client, program(1, tmp_path, server):
+    with httpx.Client(base_url=server.url) as client, program('Pack("Backup")', tmp_path, server):
         assert client.post("/v1/packs", json={"name": "Src"}).status_code == 201
         assert client.post("/v1/flows", json=flow).status_code == 201
         assert client.post("/v1/packs/Src/events", json={"event": "Go"}).status_code == 202
@@ -81,6 +97,53 @@ def test_the_long_work_on_the_page_stops_when_it_is_cancelled(start_server: Star
 def test_the_curl_lines_on_the_page_work(start_server: StartServer) -> None:
     needs("curl")
     server = start_server()
-    for line in (block for block in blocks(PAGE, "sh") if block.startswith("curl")):
-        command = at(server, line).replace("curl ", "curl --fail --silent ", 1)
-        assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 0, line
+    for text in (text for text in blocks(PAGE, "sh") if text.startswith("curl")):
+        command = at(server, text).replace("curl ", "curl --fail --silent ")
+        done = subprocess.run(["bash", "-ec", command], capture_output=True, check=False)
+        assert done.returncode == 0, text
+
+
+def test_the_first_pack_is_written_tested_and_greets(start_server: StartServer, tmp_path: Path) -> None:
+    needs("curl")
+    server = start_server()
+    first, second = block("sh", "flyte_client new"), block("sh", '"name": "greet"')
+    here = first.replace("$PWD/.venv/bin", str(Path(sys.executable).parent)).replace("cd /tmp", f"cd {tmp_path}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "DJANGO"))}
+    with (
+        httpx.Client(base_url=server.url) as client,
+        running(["bash", "-ec", at(server, here)], ROOT, environment),
+    ):
+        wait_for(lambda: bool(client.get("/v1/packs").json()["packs"]))
+        assert (tmp_path / "greeter" / "Dockerfile").exists()
+        subprocess.run(["bash", "-ec", at(server, second)], check=True, capture_output=True, timeout=PATIENCE)
+        wait_for(lambda: '"Hello Ann!"' in client.get("/v1/audit/flows?flowName=greet").text)
+
+
+def test_the_test_on_the_page_passes(tmp_path: Path) -> None:
+    (tmp_path / "folder_pack.py").write_text(block("python", 'Pack("Folder")'))
+    (tmp_path / "test_folder_pack.py").write_text(block("python", "PackTester"))
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    pytest_command = [sys.executable, "-m", "pytest", "-p", "no:django", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(pytest_command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_the_pack_in_shell_works(start_server: StartServer, tmp_path: Path) -> None:
+    needs("curl", "jq")
+    server = start_server()
+    command = {"packName": "Shouter", "name": "Shout", "input": "{{ Event.Payload }}"}
+    flow = {"name": "shout", "steps": [{"event": {"packName": "Src", "name": "Go"}, "command": command}]}
+    with (
+        httpx.Client(base_url=server.url) as client,
+        running(["bash", "-c", at(server, block("bash", "Shouter"))], tmp_path, os.environ),
+    ):
+        assert client.post("/v1/packs", json={"name": "Src"}).status_code == 201
+        assert client.post("/v1/flows", json=flow).status_code == 201
+        assert client.post("/v1/packs/Src/events", json={"event": "Go", "payload": "hello"}).status_code == 202
+        wait_for(lambda: '"HELLO"' in client.get("/v1/audit/flows?flowName=shout").text)
+
+
+def test_the_page_names_each_variable_of_the_library() -> None:
+    named = set(re.findall(r"FLYTE_[A-Z_]+", PAGE.read_text()))
+    assert set(re.findall(r"FLYTE_[A-Z_]+", str(settings.__doc__))) - named == set()
