@@ -3,18 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import structlog
-
 from datastore.lookup import find
 from flows.lang import Secret, secret_of
 from flows.steps import Event
-from flyte_site.echoes import without
-from flyte_site.encryption import UnreadableError
-from flyte_site.masking import MASK
+from packs import sealed
 from packs.models import Action
-from packs.sealed import secret_context, unsealed
-
-log = structlog.get_logger(__name__)
 
 
 def read_datastore(key: str) -> object:
@@ -27,7 +20,7 @@ def context_of(action: Action) -> Mapping[str, str | Secret]:
     """The context that an action's templates saw, with its secrets as such. Raises `UnreadableError`."""
     if action.secrets is None:
         return action.context  # type: ignore[no-any-return]
-    texts, sources = secret_context(action)
+    texts, sources = sealed.secret_context(action)
     return {**action.context, **{name: Secret(text, sources) for name, text in texts.items()}}
 
 
@@ -36,12 +29,4 @@ def without_echo(action: Action, event: Event) -> Event:
 
     Where they can't be read, nothing of the payload is kept.
     """
-    if action.secrets is None:
-        return event
-    try:
-        secrets = unsealed(action)
-        payload = without(event.payload, secrets.sources) if secrets else event.payload
-    except UnreadableError as error:
-        log.error("secrets_unreadable", action=action.id, reason=str(error))
-        payload = None if event.payload is None else MASK
-    return replace(event, payload=payload)
+    return event if action.secrets is None else replace(event, payload=sealed.without_echo(action, event.payload))

@@ -10,6 +10,7 @@ from flows.steps import Event, PackSeen
 from flyte_site.slices import delete_in_slices
 from packs import queue
 from packs.models import HostedResource, Pack
+from packs.sealed import without_echo_of
 from packs.webapi.hosting import hosting
 
 # Bounded, so that one round can't take all day; the next goes on.
@@ -42,7 +43,7 @@ class HostedResults:
 
     def progress(self, row: HostedResource, event: str, payload: Any) -> None:
         """Tell flows of an event on the way, once for each version."""
-        _, told = _told(row, event, payload)
+        _, told = _told(row, event, without_echo_of(row.action_id, payload))
         once = engine.Once(f"{row.token}-{row.version}", "progress")
         engine.handle_event(told, once)
 

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
+
+from flyte_site.echoes import without
 from flyte_site.encryption import UnreadableError, decrypt, encrypt
+from flyte_site.masking import MASK
 from packs.models import Action
+
+log = structlog.get_logger(__name__)
 
 Place = list[str | int]
 """The keys and indexes that lead to a text in an input."""
@@ -65,6 +71,27 @@ def with_texts(value: Any, texts: list[tuple[Place, str]]) -> Any:
             inner = inner[key]
         inner[last] = text
     return whole[""]
+
+
+def without_echo(action: Action, value: Any) -> Any:
+    """A JSON value that came back from an action's pack, with a mask where it repeats some of the action's secrets.
+
+    Where these can't be read, all of it is masked.
+    """
+    if action.secrets is None:
+        return value
+    try:
+        secrets = unsealed(action)
+        return without(value, secrets.sources) if secrets else value
+    except UnreadableError as error:
+        log.error("secrets_unreadable", action=action.id, reason=str(error))
+        return None if value is None else MASK
+
+
+def without_echo_of(action_id: str, value: Any) -> Any:
+    """As `without_echo`, for an action that is not read yet. One query."""
+    action = Action.objects.filter(id=action_id, secrets__isnull=False).only("id", "secrets").first()
+    return without_echo(action, value) if action else value
 
 
 def secret_context(action: Action) -> tuple[Mapping[str, str], tuple[str, ...]]:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from packs.models import Approval
+from packs.sealed import without_echo_of
 from packs.webapi import resources
 
 log = structlog.get_logger(__name__)
@@ -32,8 +33,9 @@ def find(action_id: str) -> Approval | None:
 
 
 def ask(**values: Any) -> None:
-    """Ask, once an attempt."""
+    """Ask, once an attempt. Secrets in what is asked are masked: whoever may look at questions would see them."""
     key = {name: values.pop(name) for name in ("action_id", "attempt")}
+    values |= without_echo_of(key["action_id"], {name: values[name] for name in ("question", "details")})
     Approval.objects.get_or_create(**key, defaults=values)
 
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from packs.models import Action, HostedResource, HostedState
+from packs.sealed import without_echo_of
 from packs.webapi import resources
 from packs.webapi.calls import Answer, Kind
 from packs.webapi.errors import Throttled, UserFailure
@@ -65,7 +66,8 @@ class Endings:
         if phase.event and phase.version != row.version:
             row.version = phase.version
             self._flows.progress(row, phase.event, phase.payload)
-        changes = {"phase": str(phase.kind), "reason": plain(phase.reason), "version": phase.version}
+        reason = plain(without_echo_of(row.action_id, phase.reason)) if phase.reason else ""
+        changes = {"phase": str(phase.kind), "reason": reason, "version": phase.version}
         resources.release(row, self._next(row, phase.look_again_at), failures=0, **changes)
 
     def _next(self, row: HostedResource, asked_for: datetime | None) -> datetime:
@@ -114,7 +116,7 @@ class Endings:
     def _again(self, row: HostedResource, kind: Kind, error: BaseException, most: int) -> None:
         """A system failure: try it again, or give up after so many in a row."""
         failures = row.failures + 1
-        message = plain(f"{type(error).__name__}: {error}")
+        message = plain(without_echo_of(row.action_id, f"{type(error).__name__}: {error}"))
         self._host.counts.count("systemFailures")
         told = {"call": str(kind), "token": row.token, "failures": failures, "error": message}
         log.warning("plugin_call_failed", plugin=self._host.id, **told)

@@ -131,7 +131,9 @@ class Round:
         except UserFailure as failure:
             return failure
         except Exception as error:
-            log.error("requirements_failed", plugin=host.id, action=action.id, exc_info=error)
+            # The message of an exception may have some of an input's secrets.
+            told = {"exc_info": error} if action.secrets is None else {"error": type(error).__name__}
+            log.error("requirements_failed", plugin=host.id, action=action.id, **told)
             return UserFailure(f"the plugin {host.id} failed: {type(error).__name__}")
         resources.begin(resources.Wanted(action, self.pack, host.id, requirements), now)
         queue.hold(Action.objects.filter(id=action.id), now, lease_seconds())

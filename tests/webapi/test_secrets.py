@@ -1,0 +1,67 @@
+"""What a hosted pack is given of a secret stays with it: no question, reason, event or log line has it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+
+from flows.models import Event
+from flows.tasks import HostedResults
+from flyte_site.masking import MASK
+from packs.models import Action, HostedResource
+from packs.webapi.plugins import approval
+from tests.flows import builders as b
+from tests.flows.test_secrets import assert_nowhere
+from tests.secrets import FIRST, put_secret
+from tests.webapi.stub import Service, ask, hosting_of, world
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+CANARY = "canary-60221"
+READ = "{{ datastore('token') }}"
+
+
+@pytest.fixture(autouse=True)
+def keys() -> Iterator[None]:
+    with override_settings(FLYTE_ENCRYPTION_KEYS=FIRST):
+        put_secret("token", CANARY)
+        yield
+
+
+def test_a_question_has_a_mask_where_a_secret_stands(client: Client) -> None:
+    ask(pack="Approval", name="Ask", input={"question": f"Deploy with {READ}?", "details": {"t": READ, "v": "1.2"}})
+    hosting_of(approval.ENTRY).work("Approval", HostedResults())
+    shown = client.get("/v1/approvals").json()
+    assert CANARY not in json.dumps(shown)
+    assert MASK in json.dumps(shown, ensure_ascii=False)
+    assert_nowhere(CANARY)
+
+
+def test_a_failure_that_names_the_secret_is_told_without_it(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> Any:
+        raise RuntimeError(f"401 for Bearer {CANARY}")
+
+    w = world(service=Service(answers={"create": fail}))
+    ask(input={"auth": f"Bearer {READ}"})
+    w.round()
+    assert HostedResource.objects.get().reason == f"RuntimeError: 401 for {MASK}"
+    for _ in range(3):
+        w.later(seconds=60)
+    assert MASK in Action.objects.get(step_id="do").result["payload"]["message"]
+    assert CANARY not in caplog.text
+    assert "plugin_call_failed" in caplog.text
+    assert_nowhere(CANARY)
+    assert not any(CANARY in json.dumps(event.payload) for event in Event.objects.all())
+
+
+def test_an_event_on_the_way_that_repeats_the_secret_is_masked() -> None:
+    w = world()
+    b.save(b.step(id="heard", event={"packName": "Stub", "name": "Progress"}), name="listener")
+    ask(input={"auth": f"Bearer {READ}"})
+    w.round()
+    (row,) = HostedResource.objects.all()
+    HostedResults().progress(row, "Progress", {"said": f"used {CANARY}"})
+    assert Event.objects.get(name="Progress").payload == {"said": f"used {MASK}"}
+    assert_nowhere(CANARY)
