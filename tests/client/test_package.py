@@ -76,7 +76,7 @@ def test_without_arguments_it_says_what_it_takes(capsys: pytest.CaptureFixture[s
 def test_a_name_that_is_no_pack_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["shall"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("flyte-pack: there is no pack 'shall', only console, ")
+    assert line == f"flyte-pack: there is no pack 'shall', only {', '.join(PACKS)}"
 
 
 @pytest.mark.unit
