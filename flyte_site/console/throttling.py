@@ -7,6 +7,7 @@ from typing import Any
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -35,14 +36,15 @@ def refused(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
     return error_page(Problem(429, words, headers={"Retry-After": str(seconds)}))
 
 
-def forget_attempts(now: datetime | None = None) -> int:
+def forget_attempts(now: datetime | None = None, *, dry_run: bool = False) -> int:
     """Delete the attempts that count no longer, and the oldest where there are too many; the number of them."""
     attempts = AccessAttempt.objects.order_by("attempt_time")
-    gone = delete_in_slices(attempts.filter(attempt_time__lte=(now or timezone.now()) - settings.AXES_COOLOFF_TIME))
     last = AccessAttempt.objects.order_by("-pk").values_list("pk", flat=True)[MOST_ATTEMPTS : MOST_ATTEMPTS + 1].first()
-    return gone + (delete_in_slices(attempts.filter(pk__lte=last)) if last else 0)
+    over = Q(attempt_time__lte=(now or timezone.now()) - settings.AXES_COOLOFF_TIME) | Q(pk__lte=last or 0)
+    return attempts.filter(over).count() if dry_run else delete_in_slices(attempts.filter(over))
 
 
-def forget_sessions(now: datetime | None = None) -> int:
+def forget_sessions(now: datetime | None = None, *, dry_run: bool = False) -> int:
     """Delete the sessions that are over; the number of them."""
-    return delete_in_slices(Session.objects.filter(expire_date__lte=now or timezone.now()).order_by("expire_date"))
+    over = Session.objects.filter(expire_date__lte=now or timezone.now()).order_by("expire_date")
+    return over.count() if dry_run else delete_in_slices(over)
