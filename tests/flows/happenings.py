@@ -1,0 +1,115 @@
+"""What happens to each example flow: the event that starts it, and what its steps' actions end with."""
+
+from typing import Any
+
+SAID = "ReceivedMessage"
+
+HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[str, Any]]]] = {
+    "date": (
+        ("Console", {}, SAID, {"message": "flyte date", "channelId": "c", "user": {"id": "ann"}}),
+        {"asked": ("Output", {"exit_code": 0, "stdout": "Monday"}), "answer": ("MessageSent", None)},
+    ),
+    "label_build.json": (
+        (
+            "HipChat",
+            {"env": "staging"},
+            "MessageReceived",
+            {"RoomId": "deployRoom", "User": "Karl", "Message": "add label staging to build 'abc-1.2.0'"},
+        ),
+        {"step-1": ("LabelAdded", None), "add_label": ("LabelAdded", None)},
+    ),
+    "deploy.yaml": (
+        ("HipChat", {"env": "dev"}, "MessageReceived", {"RoomId": "r", "User": "K", "Message": "deploy foo-app 1.2.0"}),
+        {"deploy": ("Deployed", None), "answer": ("MessageSent", None)},
+    ),
+    "deployment_failed.yaml": (
+        ("Deployer", {}, "DeploymentFailed", {"app": "a", "version": "1", "team": "devs", "reason": "full"}),
+        {"mail_the_team": ("EmailSent", None)},
+    ),
+    "disk.yaml": (
+        ("Slack", {}, SAID, {"message": "disk host=web1,path=/var", "channelId": "c", "threadTimestamp": ""}),
+        {"asked": ("Output", {"exit_code": 1, "stderr": "no such host"})},
+    ),
+    "duty.yaml": (("Clock", {}, "Tick", {"time": "2026-11-23T09:00:30+01:00"}), {"choose": ("MessageSent", None)}),
+    "release.yaml": (
+        ("HipChat", {}, "MessageReceived", {"Message": "release 1.2.0"}),
+        {
+            "build_backend": ("BuildSuccessful", {"plan": "backend", "build": "b-7"}),
+            "build_frontend": ("BuildSuccessful", {"plan": "frontend", "build": "f-9"}),
+            "label_frontend": ("LabelAdded", None),
+            "label_backend": ("LabelAdded", None),
+        },
+    ),
+    "backup.yaml": (
+        ("Timer", {}, "Tick", {"timer": "backup", "time": "2026-11-23T02:30:00+01:00", "data": {"folder": "/srv"}}),
+        {"make": ("Output", {"exit_code": 2, "stderr": "no such folder"}), "complain": ("EmailSent", None)},
+    ),
+    "support.yaml": (
+        (
+            "Email",
+            {},
+            "EmailReceived",
+            {"headers": {}, "from": {"address": "ann@example.com"}, "subject": "Help", "messageId": "<1@example.com>"},
+        ),
+        {"answer": ("EmailSent", None)},
+    ),
+    "pushed.yaml": (
+        (
+            "Git",
+            {},
+            "BranchPushed",
+            {
+                "repository": "app",
+                "branch": "main",
+                "kind": "forced",
+                "commits": [{"title": "Mend it", "author": {"name": "Ann"}}],
+                "more": False,
+            },
+        ),
+        {"tell": ("MessageSent", None)},
+    ),
+    "review.yaml": (
+        (
+            "Webhook",
+            {},
+            "Received",
+            {
+                "hook": "code",
+                "headers": {"X-GitHub-Event": "pull_request"},
+                "body": {"action": "opened", "pull_request": {"user": {"login": "ann"}, "title": "T", "html_url": "u"}},
+            },
+        ),
+        {"tell": ("MessageSent", None)},
+    ),
+    "build_successful.yaml": (("Bamboo", {"env": "staging1", "network": "lab"}, "BuildSuccessful", {}), {}),
+    "echo.yaml": (
+        ("Slack", {}, SAID, {"message": "echo hello", "channelId": "c", "threadTimestamp": "", "user": {"id": "U1"}}),
+        {"echo": ("MessageSent", None)},
+    ),
+    "ticket.yaml": (
+        (
+            "Slack",
+            {},
+            SAID,
+            {"message": "ticket: no paper", "channelId": "c", "threadTimestamp": "1.0", "user": {"name": "ann"}},
+        ),
+        {"create": ("CreateIssue", {"id": "HELP-1", "url": "https://jira/HELP-1"}), "tell": ("MessageSent", None)},
+    ),
+    "allowed.yaml": (
+        (
+            "Slack",
+            {},
+            SAID,
+            {"message": "may I deploy", "channelId": "c", "threadTimestamp": "1.0", "user": {"name": "ann"}},
+        ),
+        {
+            "ask": ("GroupsRetrieved", {"username": "ann", "usergroups": ["deployers"]}),
+            "answer": ("MessageSent", None),
+        },
+    ),
+    "built.yaml": (
+        ("Bamboo", {}, "BuildFailed", {"build": "WEB-MAIN-7", "seconds": 12, "url": "https://bamboo/WEB-MAIN-7"}),
+        {"tell": ("MessageSent", None)},
+    ),
+    "merged.yaml": (("Bitbucket", {}, "PullRequestMerged", {"to": "main"}), {"build": ("PlanTriggered", None)}),
+}
