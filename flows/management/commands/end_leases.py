@@ -1,21 +1,13 @@
 """`manage.py end_leases`: one round of looking for leases that ended."""
 
-from argparse import ArgumentParser
-from typing import Any
-
-from django.core.management.base import BaseCommand
-
 from flows.tasks import end_leases
+from flyte_site.periodic.by_hand import JobCommand
 
 
-class Command(BaseCommand):
+class Command(JobCommand):
     """What the server does by itself every FLYTE_LEASE_CHECK_SECONDS."""
 
     help = "End attempts whose lease has ended: they are tried again while their step's retries allow it, else FATAL."
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only tell how many there are")
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        count = end_leases(dry_run=options["dry_run"])
-        self.stdout.write(f"{count} leases {'have' if options['dry_run'] else 'had'} ended")
+    job = staticmethod(end_leases)
+    told = "{count} leases {were} ended"
+    would, did = "have", "had"
