@@ -11,11 +11,12 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from flyte_site.times import in_words
+
 register = template.Library()
 
 MAX_JSON = 200_000
 _TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|(-?\d[\d.eE+-]*)|\b(true|false|null)\b')
-_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 @register.simple_tag
@@ -36,28 +37,9 @@ def ago(moment: datetime | None) -> SafeString | str:
 
 
 @register.filter
-def span(length: timedelta | float | None) -> str:
+def span(length: timedelta | None) -> str:
     """A length of time in its largest two units: `2 d 4 h`, `3 min 20 s`, `1.2 s`, `45 ms`; – for none."""
-    if length is None:
-        return "–"
-    seconds = length.total_seconds() if isinstance(length, timedelta) else float(length)
-    if seconds < 1:
-        return f"{max(round(seconds * 1000), 0)} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return _two_units(round(seconds))
-
-
-def _two_units(seconds: int) -> str:
-    for place, (unit, size) in enumerate(_UNITS):
-        if seconds >= size:
-            count, rest = divmod(seconds, size)
-            if place + 1 == len(_UNITS):
-                return f"{count} {unit}"
-            smaller, smaller_size = _UNITS[place + 1]
-            more = rest // smaller_size
-            return f"{count} {unit} {more} {smaller}" if more else f"{count} {unit}"
-    return "0 s"
+    return "–" if length is None else in_words(length)
 
 
 @register.filter
