@@ -59,13 +59,14 @@ def test_redis_may_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls,
         waiting = fill(server, polls, "Red")
         until(lambda: processes_that_hear(broker) == PROCESSES, server)
         broker.stop()
-        register(server, "Other")
+        world(server, "Other")
         for path in ("/v1/packs", "/v1/audit/flows", "/health"):
             assert call(server, path, method="GET").status_code == 200
         assert len(still_waiting(waiting)) == PLACES
         serve_all(server, "Red", waiting)
         broker.start_again()
         until(lambda: processes_that_hear(broker) == PROCESSES, server)
+        until(lambda: all_that_was_untold_is_told(server), server)
         assert_a_word_wakes_all(server, polls, broker)
         assert server.logs().count("event=redis_away task=hear") == PROCESSES
         assert "level=error" not in server.logs()
@@ -74,6 +75,16 @@ def test_redis_may_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls,
 def processes_that_hear(broker: PrivateRedis) -> int:
     with redis.Redis.from_url(broker.url) as client:
         return int(client.pubsub_numsub(CHANNEL)[0][1])
+
+
+def all_that_was_untold_is_told(server: Server) -> bool:
+    """Give the processes something to tell, and see whether each that could not tell before has done so since.
+
+    Its late word would wake polls, too.
+    """
+    tell(server, "Other")
+    logs = server.logs()
+    return logs.count("event=redis_back task=tell") == logs.count("event=redis_away task=tell")
 
 
 def assert_a_word_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) -> None:
