@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from packs.wakeups import CHANNEL
-from tests.packs.polling import PATIENCE, PLACES, Polls, call, register, tell, until, waits, world
+from tests.packs.polling import PATIENCE, PLACES, Polls, call, tell, until, waits, world
 from tests.private_redis import PrivateRedis, private_redis
 from tests.server import Server, StartServer, running_server
 
