@@ -8,7 +8,7 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres lint format types lock audit bench clean
+.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres lint format types lock audit bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ run: $(VENV)/runtime ## Set up, migrate, serve on port 8080 and do the periodic 
 	exec $(MANAGE) run
 
 demo: $(VENV)/runtime ## Run the quickstart's flow with a real server and real packs, and show what happened
-	$(BIN)/python examples/demo/run.py
+	$(BIN)/python -m examples.demo.run
+
+demo-packs: $(VENV)/runtime ## Run a flow that joins the packs Webhook, Shell, Slack and Email, and show every hop
+	$(BIN)/python -m examples.demo.packs
 
 test: $(VENV)/development ## Run the whole suite, on SQLite and on a private PostgreSQL
 	$(BIN)/python -m pytest

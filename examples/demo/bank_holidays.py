@@ -1,6 +1,6 @@
 """A stand-in for https://www.gov.uk/bank-holidays/england-and-wales.json, so that the demo needs no internet.
 
-    python examples/demo/bank_holidays.py
+    python -m examples.demo.bank_holidays
 
 prints the address at which it answers, and answers until it is stopped. The document has the real service's form, for
 this year and the next. It follows the Banking and Financial Dealings Act 1971 as it is used today; days that are moved
@@ -9,13 +9,12 @@ or added by royal proclamation (a jubilee, a coronation) are not in it.
 
 import calendar
 import json
-import signal
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
 from typing import Any
+
+from examples.demo.counterpart import HOST, serve
 
 PATH = "/bank-holidays/england-and-wales.json"
 DIVISION = "england-and-wales"
@@ -96,14 +95,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    print(f"http://127.0.0.1:{server.server_address[1]}{PATH}", flush=True)
-    server.serve_forever()
+    serve(ThreadingHTTPServer((HOST, 0), Handler), f"http://{HOST}:{{port}}{PATH}")
 
 
 if __name__ == "__main__":

@@ -5,188 +5,54 @@ posts the quickstart's flow, types `flyte uk-bank-holidays`, and shows the answe
 left behind. Exit code 0 when all went well, 1 (with the logs of all processes) when not, 2 when a program is missing.
 """
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import textwrap
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from datetime import date
 
 import httpx
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+from examples.demo.stage import (
+    HERE,
+    ROOT,
+    Demo,
+    DemoError,
+    Program,
+    finished_run,
+    heading,
+    perform,
+    post_flow,
+    registered,
+    say,
+    show_run,
+    start_server,
+)
+
 FLOW = HERE / "next_uk_bank_holidays.yaml"
 FLOW_NAME = "next_uk_bank_holidays"
 URL_PLACEHOLDER = "BANK_HOLIDAYS_URL"
 CHANNEL, USER = "demo", "U0NEWCOMER"
 MESSAGE = "flyte uk-bank-holidays"
-PROGRAMS = ("jq", "curl", "bash")
-PATIENCE = 60.0
-LOG_LINES = 40
-
-
-class DemoError(Exception):
-    """Something did not happen in time, or happened otherwise than it should."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """A process of the demo; what it prints goes to `output`, its log to `log`."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    output: Path
-    log: Path
-
-    def printed(self) -> str:
-        return self.output.read_text(encoding="utf-8", errors="replace")
-
-    def type(self, line: str) -> None:
-        assert self.process.stdin  # noqa: S101 - every program has one
-        self.process.stdin.write(f"{line}\n".encode())
-        self.process.stdin.flush()
-
-    def stop(self) -> int:
-        """Ask it to end; kill it, and whatever it started, when it does not."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            return self.process.wait(PATIENCE / 2)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            return self.process.wait()
-
-
-class Demo:
-    """All that runs, in one temporary folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.address, timeout=10, trust_env=False)
-        self.programs: list[Program] = []
-
-    def environment(self) -> dict[str, str]:
-        """The caller's, without what would make this another server than the one described here."""
-        others = {name: value for name, value in os.environ.items() if not name.startswith(("FLYTE_", "LOG"))}
-        return others | {
-            "FLYTE_PORT": str(self.port),
-            "FLYTE_DATABASE_URL": f"sqlite:///{self.folder / 'demo.sqlite3'}",
-            "FLYTE_API": self.address,
-            "FLYTE_POLL_INTERVAL": "1",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-            "PYTHONUNBUFFERED": "1",
-        }
-
-    def start(self, name: str, *arguments: str) -> Program:
-        output, log = self.folder / f"{name}.out", self.folder / f"{name}.log"
-        with output.open("wb") as stdout, log.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=ROOT,
-                env=self.environment(),
-                stdin=subprocess.PIPE,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,  # Ctrl-C is for this script, which then stops the others in order
-            )
-        self.programs.append(Program(name, process, output, log))
-        return self.programs[-1]
-
-    def wait_for(self, what: str, condition: Callable[[], Any]) -> Any:
-        """What `condition` gives once that is true. Raises `DemoError` when it isn't in time or a process has died."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            for program in self.programs:
-                if program.process.poll() is not None:
-                    raise DemoError(f"{program.name} has ended with exit code {program.process.returncode}")
-            try:
-                if found := condition():
-                    return found
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        raise DemoError(f"waited {PATIENCE:g} seconds for {what}")
-
-    def stop(self) -> None:
-        """Stop the last first, so that the packs take leave of a server that is still there."""
-        codes = {program.name: program.stop() for program in reversed(self.programs)}
-        if failed := {name: code for name, code in codes.items() if code != 0}:
-            raise DemoError(f"did not stop cleanly (exit codes): {failed}")
-
-    def logs(self) -> str:
-        tails = []
-        for path in sorted([*self.folder.glob("*.log"), *self.folder.glob("*.out")]):
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-            tails += [f"--- {path.name}", *lines]
-        return "\n".join(tails)
-
-
-def main() -> int:
-    if missing := [name for name in PROGRAMS if not shutil.which(name)]:
-        print(f"The demo needs {', '.join(missing)}: install that and try again.", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, interrupted)
-    with tempfile.TemporaryDirectory(prefix="flyte-demo-") as folder:
-        demo = Demo(Path(folder))
-        try:
-            play(demo)
-            demo.stop()
-        except (DemoError, httpx.HTTPError, subprocess.TimeoutExpired) as error:
-            print(f"\nThe demo failed: {error}\n{demo.logs()}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\nInterrupted.", file=sys.stderr)
-            return 130
-        finally:
-            for program in reversed(demo.programs):
-                program.stop()
-    say("All processes are stopped, and their folder is gone.")
-    return 0
 
 
 def play(demo: Demo) -> None:
     start_server(demo)
     holidays = start_file_server(demo)
     slack = start_packs(demo)
-    post_flow(demo, holidays)
+    heading("3", f"The flow, {FLOW.relative_to(ROOT)}")
+    say(f"{URL_PLACEHOLDER} in it becomes {holidays}.")
+    post_flow(demo, FLOW.read_text(encoding="utf-8").replace(f"curl -s {URL_PLACEHOLDER}", f"curl -s {holidays}"))
     heading("4", f"Someone types into the channel: {MESSAGE}")
     slack.type(MESSAGE)
-    run = demo.wait_for("the flow to run to its end", lambda: finished_run(demo))
+    run = demo.wait_for("the flow to run to its end", lambda: finished_run(demo, FLOW_NAME))
     show_answer(slack, holidays)
+    heading("6", f"What happened, from GET /v1/audit/flows?flowName={FLOW_NAME}")
     show_run(run)
     heading("7", "The end")
 
 
-def start_server(demo: Demo) -> None:
-    heading("1", "The server")
-    with (demo.folder / "migrate.log").open("wb") as log:
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        done = subprocess.run(
-            migrate, cwd=ROOT, env=demo.environment(), stdout=log, stderr=log, timeout=PATIENCE, check=False
-        )
-    if done.returncode != 0:
-        raise DemoError("manage.py migrate failed")
-    demo.start("server", "manage.py", "serve")
-    demo.wait_for("the server to be well", lambda: demo.http.get("/health").is_success)
-    say(f"It serves at {demo.address}, with a fresh SQLite database in {demo.folder}.")
-
-
 def start_file_server(demo: Demo) -> str:
     """Start the stand-in for gov.uk and return the address of its bank holidays."""
-    files = demo.start("files", "examples/demo/bank_holidays.py")
+    files = demo.start("files", "-m", "examples.demo.bank_holidays")
     return str(demo.wait_for("the file server's address", lambda: files.printed().strip()))
 
 
@@ -202,16 +68,6 @@ def start_packs(demo: Demo) -> Program:
     return slack
 
 
-def post_flow(demo: Demo, holidays: str) -> None:
-    heading("3", f"The flow, {FLOW.relative_to(ROOT)}")
-    say(f"{URL_PLACEHOLDER} in it becomes {holidays}.")
-    flow = FLOW.read_text(encoding="utf-8").replace(f"curl -s {URL_PLACEHOLDER}", f"curl -s {holidays}")
-    answer = demo.http.post("/v1/flows", content=flow.encode(), headers={"Content-Type": "application/x-yaml"})
-    if answer.status_code != 201:
-        raise DemoError(f"the flow was answered with {answer.status_code}: {answer.text}")
-    say(f"POST /v1/flows answered {answer.status_code} {answer.reason_phrase}.")
-
-
 def show_answer(slack: Program, holidays: str) -> None:
     heading("5", "The answer in the channel")
     printed = slack.printed()
@@ -223,68 +79,5 @@ def show_answer(slack: Program, holidays: str) -> None:
         raise DemoError(f"the answer lacks {missing}")
 
 
-def show_run(run: Mapping[str, Any]) -> None:
-    heading("6", f"What happened, from GET /v1/audit/flows?flowName={FLOW_NAME}")
-    say(f"Run {run['correlationId']} of the flow {run['name']}:")
-    for step in run["steps"]:
-        action = run["actions"][step["id"]]
-        trigger, result = action["trigger"], action["result"]
-        print(f"\n   step {step['id']}")
-        print(f"     because of   {trigger['pack']['name']}/{trigger['event']}")
-        print(f"     did          {action['packName']}/{action['name']}")
-        print(f"     input        {shown(action['input'])}")
-        print(f"     states       {'  '.join(state_at(state) for state in action['states'])}")
-        print(f"     result       {result['pack']['name']}/{result['event']}")
-        print(f"                  {shown(result.get('payload'))}")
-
-
-def registered(demo: Demo, *names: str) -> list[Any]:
-    packs = [pack for pack in demo.http.get("/v1/packs").raise_for_status().json()["packs"] if pack["name"] in names]
-    return packs if len(packs) == len(names) else []
-
-
-def finished_run(demo: Demo) -> Any:
-    """The flow's only run, once each of its steps has succeeded. Raises `DemoError` when one has failed."""
-    answer = demo.http.get("/v1/audit/flows", params={"flowName": FLOW_NAME}).raise_for_status()
-    for run in answer.json()["flows"]:
-        states = [action["state"]["value"] for action in run["actions"].values()]
-        if "FATAL" in states:
-            raise DemoError(f"a step has failed: {run['actions']}")
-        if states == ["SUCCESS"] * len(run["steps"]):
-            return run
-    return None
-
-
-def state_at(state: Mapping[str, str]) -> str:
-    when = datetime.fromisoformat(state["time"])
-    return f"{state['value']} {when:%H:%M:%S}.{when.microsecond // 1000:03d}"
-
-
-def shown(value: object) -> str:
-    """A value for reading: an object line by line, and nothing longer than a line."""
-    if not isinstance(value, dict):
-        return textwrap.shorten(str(value), width=90, placeholder=" …")
-    lines = [f"{name}: {textwrap.shorten(str(part), width=70, placeholder=' …')}" for name, part in value.items()]
-    return f"\n{' ' * 18}".join(lines)
-
-
-def heading(number: str, text: str) -> None:
-    print(f"\n{number}. {text}", flush=True)
-
-
-def say(text: str) -> None:
-    print(f"   {text}", flush=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def interrupted(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform(play, ("jq", "curl", "bash")))

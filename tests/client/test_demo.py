@@ -16,12 +16,11 @@ from .program import ROOT
 
 pytestmark = pytest.mark.acceptance
 
-DEMO = ROOT / "examples" / "demo" / "run.py"
 
-
-def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
+def run_demo(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(DEMO)],
+        [sys.executable, "-m", f"examples.demo.{name}"],
+        cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -33,7 +32,9 @@ def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
 def test_the_quickstart_runs_from_the_message_to_the_answer() -> None:
     needs("curl", "jq")
     # Settings of the caller's own server must not get into the demo's.
-    done = run_demo(FLYTE_PORT="nonsense", FLYTE_DATABASE_URL="sqlite:////nowhere/at/all", FLYTE_LABELS="env=other")
+    done = run_demo(
+        "run", FLYTE_PORT="nonsense", FLYTE_DATABASE_URL="sqlite:////nowhere/at/all", FLYTE_LABELS="env=other"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
     this_year = date.today().year
@@ -45,11 +46,32 @@ def test_the_quickstart_runs_from_the_message_to_the_answer() -> None:
     assert sum("NEW " in line and "PENDING " in line and "SUCCESS " in line for line in lines) == 2
 
 
+def test_an_event_goes_through_four_packs_and_the_audit_shows_every_hop() -> None:
+    done = run_demo("packs", FLYTE_WEBHOOK_FILE="/nowhere/at/all", FLYTE_SLACK_APP_TOKEN="nonsense")
+    assert done.returncode == 0, done.stdout + done.stderr
+    audit = [line.split() for line in done.stdout.partition("from GET /v1/audit")[2].splitlines()]
+    hops = [(words[0], words[-1]) for words in audit if words[:1] in (["because"], ["did"], ["result"])]
+    assert hops == [
+        ("because", "Webhook/Received"),
+        ("did", "Shell/Shell"),
+        ("result", "Shell/Output"),
+        ("because", "Shell/Output"),
+        ("did", "Slack/SendMessage"),
+        ("result", "Slack/MessageSent"),
+        ("because", "Slack/MessageSent"),
+        ("did", "Email/SendEmail"),
+        ("result", "Email/EmailSent"),
+    ]
+    assert "[C0TEAM] ann pushed to demo/site: 5f2c1b0 was checked at" in done.stdout
+    assert "To: ann@example.com" in done.stdout
+    assert "Subject: demo/site was checked" in done.stdout
+
+
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     needs("curl")
     for name in ("bash", "curl"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
-    done = run_demo(PATH=str(tmp_path))
+    done = run_demo("run", PATH=str(tmp_path))
     assert done.returncode == 2
     assert done.stderr == "The demo needs jq: install that and try again.\n"
     assert done.stdout == ""

@@ -1,0 +1,125 @@
+"""Four packs joined by a flow, as one command: `make demo-packs`.
+
+Starts a server with a database of its own, the packs Webhook, Shell, Slack and Email, and what stands on this machine
+for Slack and for a mail server, each as a process; posts the flow, sends a push as GitHub signs it, and shows the
+message, the mail and the audit of the run. Nothing is left behind. The exit codes are those of `make demo`.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+import sys
+import textwrap
+
+import httpx
+
+from examples.demo.stage import (
+    HERE,
+    ROOT,
+    Demo,
+    DemoError,
+    Program,
+    finished_run,
+    free_port,
+    heading,
+    perform,
+    post_flow,
+    registered,
+    say,
+    show_run,
+    start_server,
+)
+
+FLOW = HERE / "pushed_and_checked.yaml"
+FLOW_NAME = "pushed_and_checked"
+PACKS = ("Webhook", "Shell", "Slack", "Email")
+HOOKS = {"hooks": [{"name": "code", "sender": "github", "secret": "GITHUB_WEBHOOK_SECRET"}]}
+REVISION = "5f2c1b0e9d8a7f6e5d4c3b2a190817263544f3e2"
+PUSH = {
+    "ref": "refs/heads/main",
+    "after": REVISION,
+    "repository": {"full_name": "demo/site"},
+    "pusher": {"name": "ann", "email": "ann@example.com"},
+}
+
+
+def play(demo: Demo) -> None:
+    start_server(demo)
+    slack, mail = start_counterparts(demo)
+    secret, hook = secrets.token_hex(16), f"http://127.0.0.1:{free_port()}/hooks/code"
+    start_packs(demo, slack, mail, {"address": hook, "secret": secret})
+    heading("4", f"The flow, {FLOW.relative_to(ROOT)}")
+    post_flow(demo, FLOW.read_text(encoding="utf-8"))
+    heading("5", "Somebody pushes: a request as GitHub makes and signs it")
+    push(hook, secret)
+    run = demo.wait_for("the flow to run to its end", lambda: finished_run(demo, FLOW_NAME))
+    heading("6", "What came out at the other end")
+    show_printed("in the channel", slack)
+    show_printed("in the mailbox", mail)
+    heading("7", f"What happened, from GET /v1/audit/flows?flowName={FLOW_NAME}")
+    show_run(run)
+    heading("8", "The end")
+
+
+def start_counterparts(demo: Demo) -> tuple[Program, Program]:
+    """Start the stand-ins for Slack and for a mail server. Each prints first where it answers."""
+    heading("2", "Stand-ins on this machine for the world outside")
+    slack = demo.start("slack-service", "-m", "examples.demo.slack_channel")
+    mail = demo.start("mail-service", "-m", "examples.demo.mail_server")
+    say(f"What speaks as Slack does is at {demo.wait_for('its address', lambda: first_line(slack))},")
+    say(f"and a mail server at port {demo.wait_for('its port', lambda: first_line(mail))}.")
+    return slack, mail
+
+
+def start_packs(demo: Demo, slack: Program, mail: Program, hook: dict[str, str]) -> None:
+    heading("3", "The packs, each a process that talks to the server over HTTP")
+    settings: dict[str, dict[str, str]] = {
+        "webhook": {
+            "FLYTE_WEBHOOK_CONFIG": json.dumps(HOOKS),
+            "FLYTE_WEBHOOK_PORT": str(httpx.URL(hook["address"]).port),
+            "GITHUB_WEBHOOK_SECRET": hook["secret"],
+        },
+        "shell": {},
+        "slack": {"FLYTE_SLACK_TOKEN": "xoxb-demo", "FLYTE_SLACK_API_URL": first_line(slack)},
+        "email": {
+            "FLYTE_SMTP_HOST": "127.0.0.1",
+            "FLYTE_SMTP_PORT": first_line(mail),
+            "FLYTE_SMTP_SECURITY": "none",
+            "FLYTE_EMAIL_FROM": "Flyte <flyte@example.com>",
+        },
+    }
+    for name, variables in settings.items():
+        demo.start(name, "-m", f"flyte_client.packs.{name}", **variables)
+    for pack in demo.wait_for("the packs to register", lambda: registered(demo, *PACKS)):
+        say(f"{pack['name']} has registered and is {pack['status']}.")
+
+
+def push(address: str, secret: str) -> None:
+    content = json.dumps(PUSH).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": secrets.token_hex(16),
+        "X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest(),
+    }
+    answer = httpx.post(address, content=content, headers=headers, timeout=30, trust_env=False)
+    if answer.status_code != 202:
+        raise DemoError(f"the push was answered with {answer.status_code}: {answer.text}")
+    say(f"POST {address} answered {answer.status_code} {answer.reason_phrase}: Flyte has it.")
+
+
+def show_printed(where: str, program: Program) -> None:
+    printed = program.printed().partition("\n")[2].strip()
+    if REVISION[:7] not in printed:
+        raise DemoError(f"nothing of the push came out {where}: {printed!r}")
+    print(f"\n   {where}:\n{textwrap.indent(printed, '     ')}", flush=True)
+
+
+def first_line(program: Program) -> str:
+    line, ended, _ = program.printed().partition("\n")
+    return line if ended else ""
+
+
+if __name__ == "__main__":
+    sys.exit(perform(play, ("bash",)))
