@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 
 from flows.models import Event as EventRow
 from flows.steps import Event
+from flyte_site.failures import database_message
 from flyte_site.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -97,7 +98,7 @@ def forget_old(event: Event) -> None:
     try:
         _leave(EventRow.objects.filter(pack_identity=event.pack.identity, name=event.name), settings.FLYTE_EVENT_KEEP)
     except DatabaseError as error:
-        log.warning("old_events_kept", pack=event.pack.identity, event_name=event.name, error=str(error)[:200])
+        log.warning("old_events_kept", pack=event.pack.identity, event_name=event.name, error=database_message(error))
 
 
 def sample(event: Event, correlation_id: str = "") -> None:
@@ -114,7 +115,7 @@ def sample(event: Event, correlation_id: str = "") -> None:
             _leave(own, settings.FLYTE_EVENT_SAMPLES)
             _leave(unheard, MOST_SAMPLES)
     except DatabaseError as error:
-        log.warning("no_sample_kept", pack=event.pack.identity, event_name=event.name, error=str(error)[:200])
+        log.warning("no_sample_kept", pack=event.pack.identity, event_name=event.name, error=database_message(error))
 
 
 def _leave(rows: QuerySet[EventRow], count: int) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import structlog
 
+from flyte_site.failures import without_values
+
 SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
 ]
 
 REFUSED = re.compile(r"(Invalid request from ip=\S*: .*?):? ?b?['\"].*", re.DOTALL)
@@ -29,10 +30,11 @@ class Unquoted(logging.Filter):
 def logging_config(level: str, file: str) -> dict[str, Any]:
     """The `logging.dictConfig` dictionary: to `file` where one is named (appended, reopened after rotation), else to
     standard error. Loggers of structlog and of the standard library come out in the same form."""
+    shared = [*SHARED, structlog.processors.format_exc_info if level == "DEBUG" else without_values]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *SHARED,
+            *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -47,7 +49,7 @@ def logging_config(level: str, file: str) -> dict[str, Any]:
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": [*SHARED, structlog.stdlib.ExtraAdder(allow=())],
+                "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder(allow=())],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.LogfmtRenderer(

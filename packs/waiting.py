@@ -20,6 +20,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.utils import timezone
 
+from flyte_site.failures import database_message
 from packs.models import Pack
 from packs.wakeups import Channel
 
@@ -204,7 +205,7 @@ class Watcher:
         try:
             ready = self._look({place.pack.name for place in places})
         except DatabaseError as error:
-            log.warning("look_failed", error=" ".join(str(error).split())[:200])
+            log.warning("look_failed", error=database_message(error))
             connection.close()
             return began + SLOW_LOOK_SECONDS
         now = time.monotonic()

@@ -19,7 +19,7 @@ MAX_FUNCTION_LINES = 80
 # The rooms from the cellar to the roof, and each room's line: a module imports only what stands before it. What stands
 # under one name (`flows.lang`) is one place, with an order of its own that has no circles.
 ROOMS = (
-    ("flyte_site", "ids times fields slices environment secret_key encryption logs"),
+    ("flyte_site", "ids times fields slices environment secret_key encryption failures logs"),
     ("flyte_site", "auth.patterns auth.policy auth.roles auth.callers"),
     ("flyte_site", "settings renewal masking echoes models changes periodic rest console.paths auth console"),
     ("flyte_site", "templatetags admin"),

@@ -8,6 +8,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q
 
+from flyte_site.failures import database_message
 from flyte_site.models import JobRun
 from flyte_site.periodic.timing import Timing
 
@@ -69,7 +70,7 @@ def _run(job: Job, known: JobRun, now: datetime) -> bool:
     except Exception as error:
         # That the database went away meanwhile is no defect of the job.
         if isinstance(error, OperationalError | InterfaceError):
-            log.warning("job_broke_off", job=job.name, error=" ".join(str(error).split())[:200])
+            log.warning("job_broke_off", job=job.name, error=database_message(error))
         else:
             log.error("job_failed", job=job.name, exc_info=error)
         JobRun.objects.filter(name=job.name, tick=tick).update(tick=known.tick)

@@ -1,6 +1,5 @@
 """One shape for every error: RFC 9457 `application/problem+json`."""
 
-import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NotRequired, TypedDict
@@ -10,6 +9,8 @@ from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooB
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, MethodNotAllowed
+
+from flyte_site.failures import database_message
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,7 @@ def problem_of(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
     if isinstance(error, OperationalError | InterfaceError):
-        log.error("database_away", error=re.sub(r"\s+", " ", str(error))[:200])
+        log.error("database_away", error=database_message(error))
         return Problem(503, "the database does not answer", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, Http404):
         return Problem(404, "there is nothing at this path")

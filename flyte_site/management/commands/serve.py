@@ -18,6 +18,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from flyte_site.auth.openness import openness
 from flyte_site.auth.routes import rules_without_route
 from flyte_site.console.people import missing_roles
+from flyte_site.failures import database_message
 from flyte_site.migration import welcome
 from flyte_site.tls import Certificate
 from flyte_site.wsgi import application
@@ -130,7 +131,7 @@ def migrations_fault() -> str:
     except OperationalError:
         return ""
     except DatabaseError as error:
-        return f"FLYTE_DATABASE_URL: is no database that can be used ({' '.join(str(error).split())[:200]})"
+        return f"FLYTE_DATABASE_URL: is no database that can be used ({database_message(error)})"
     finally:
         connection.close()
     return f"FLYTE_DATABASE_URL: lacks {len(missing)} migrations: run `manage.py migrate` first" if missing else ""
