@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from flows import control, engine, saving, serializers, trying
 from flows.document import TEXT_PLACES, Finding, FlowDocument, FlowError, parse
 from flows.models import MAX_NOTE, Flow
+from flows.registered import registry_warnings
 from flows.steps import Event, PackSeen
 from flows.version_api import etag
 from flyte_site.changes import caller, record
@@ -79,7 +80,7 @@ class FlowListView(APIView):
         except FlowError as error:
             raise bad_input(*map(input_error, error.errors)) from None
         flow = save(request, document)
-        warnings = [*document.warnings, *saving.registry_warnings(document)]
+        warnings = [*document.warnings, *registry_warnings(document)]
         if not flow.enabled:
             message = "the flow is disabled and starts nothing; post it with enabled: true to change that"
             warnings.insert(0, Finding("enabled", message))

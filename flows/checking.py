@@ -10,7 +10,7 @@ from flows.document import TEXT_PLACES, Finding, FlowDocument, FlowError, parse
 from flows.document.places import Places
 from flows.drawing import anchor
 from flows.models import Flow, FlowVersion
-from flows.saving import registry_warnings
+from flows.registered import registry_warnings
 from flyte_site.rest.documents import DocumentError, parse_json, parse_yaml
 from flyte_site.rest.media import to_yaml
 
@@ -82,10 +82,15 @@ def check(text: str, flow: Flow | None = None) -> Checked:
         found.document = parse(found.value)
     except FlowError as error:
         found.mark(ERROR, error.errors[:MAX_FINDINGS])
+        found.mark(WARNING, _warnings(error.document))
         return found
-    found.mark(WARNING, [*found.document.warnings, *registry_warnings(found.document)][:MAX_FINDINGS])
+    found.mark(WARNING, _warnings(found.document))
     found.mark(WARNING, _about_state(found.document, flow))
     return found
+
+
+def _warnings(document: FlowDocument) -> list[Finding]:
+    return [*document.warnings, *registry_warnings(document)][:MAX_FINDINGS]
 
 
 def _read(found: Checked) -> None:

@@ -1,13 +1,10 @@
 """Saving and deleting flows: a new version each time, and the listeners that lead events to it."""
 
 from django.db import transaction
-from django.db.models import QuerySet
 
-from flows.document import Finding, FlowDocument, parse
+from flows.document import FlowDocument, parse
 from flows.models import MAX_NOTE, Flow, FlowVersion, Listener
 from flyte_site.times import to_text
-from packs.models import Pack
-from packs.queue import FATAL_EVENT
 
 
 class ConflictError(Exception):
@@ -91,41 +88,3 @@ def delete(name: str) -> bool:
     """Delete a flow: it starts nothing any more, its versions and running executions stay. False if there is none."""
     deleted, _ = Flow.objects.filter(name=name).delete()
     return deleted > 0
-
-
-def registry_warnings(document: FlowDocument) -> list[Finding]:
-    """Packs, commands and events that the flow names and that no pack has registered (yet)."""
-    names = {step.event.pack_name for step in document.steps} | {step.command.pack_name for step in document.steps}
-    packs = Pack.objects.filter(name__in=names).only("name", "commands", "events")
-    commands, events = _commands_by_pack(packs), _events_by_pack(packs)
-    found = []
-    for step in document.steps:
-        path = step.path
-        if step.event.pack_name not in commands:
-            found.append(Finding(f"{path}.event.packName", f"no pack {step.event.pack_name!r} is registered"))
-        elif events[step.event.pack_name] and step.event.name not in events[step.event.pack_name] | {FATAL_EVENT}:
-            pack, event = step.event.pack_name, step.event.name
-            found.append(Finding(f"{path}.event.name", f"no pack {pack!r} has declared an event {event!r}"))
-        if step.command.pack_name not in commands:
-            found.append(Finding(f"{path}.command.packName", f"no pack {step.command.pack_name!r} is registered"))
-        elif step.command.name not in commands[step.command.pack_name]:
-            pack, command = step.command.pack_name, step.command.name
-            found.append(Finding(f"{path}.command.name", f"no pack {pack!r} has registered a command {command!r}"))
-    return found
-
-
-def _commands_by_pack(packs: QuerySet[Pack]) -> dict[str, set[str]]:
-    commands: dict[str, set[str]] = {}
-    for pack in packs:
-        commands.setdefault(pack.name, set()).update(command["name"] for command in pack.commands)
-    return commands
-
-
-def _events_by_pack(packs: QuerySet[Pack]) -> dict[str, set[str]]:
-    """What the packs of a name say they may send; nothing where they declare no events at all."""
-    events: dict[str, set[str]] = {}
-    for pack in packs:
-        declared = events.setdefault(pack.name, set())
-        declared.update(event["name"] for event in pack.events)
-        declared.update(event for command in pack.commands for event in command["events"])
-    return events

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from flows.document import TEXT_PLACES, FlowDocument, FlowError, parse
 from flows.dry_run import Pretended, TooLongError, dry_run
 from flows.models import Event as EventRow
-from flows.saving import registry_warnings
+from flows.registered import registry_warnings
 from flows.serializers import AnyValue, EventInput, Moment
 from flows.steps import Event, PackSeen
 from flyte_site.masking import masked

@@ -119,7 +119,8 @@
   const verdict = (findings) => {
     const errors = findings.filter((one) => one.kind === "error").length;
     const warnings = findings.length - errors;
-    at("verdict").textContent = errors ? count(errors, "error") : warnings ? `fine, with ${count(warnings, "warning")}` : "no errors";
+    const warned = warnings ? count(warnings, "warning") : "";
+    at("verdict").textContent = errors ? [count(errors, "error"), warned].filter(Boolean).join(", ") : warned ? `fine, with ${warned}` : "no errors";
   };
   let underway = null;
   const check = async () => {

@@ -28,8 +28,8 @@ ROOMS = (
         "packs",
         "models wakeups waiting sealed queue orphans registry serializers api webapi tasks admin management apps",
     ),
-    ("flows", "lang cases document drawing models saving steps secrecy judging kept engine dry_run control reasons"),
-    ("flows", "serializers trying version_api api tasks expiry checking comparison completion"),
+    ("flows", "lang cases document drawing models saving registered steps secrecy judging kept engine dry_run control"),
+    ("flows", "reasons serializers trying version_api api tasks expiry checking comparison completion"),
     ("flows", "forms pages admin management apps"),
     (
         "audit",

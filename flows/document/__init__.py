@@ -10,6 +10,7 @@ from flows.document.types import (
     FALSE,
     TEXT_PLACES,
     TRUE,
+    UNREAD,
     Command,
     EventDefinition,
     Finding,
@@ -22,6 +23,7 @@ __all__ = [
     "FALSE",
     "TEXT_PLACES",
     "TRUE",
+    "UNREAD",
     "Command",
     "EventDefinition",
     "Finding",
@@ -37,5 +39,5 @@ def parse(value: Any) -> FlowDocument:
     reader = Reader()
     document = reader.flow(value)
     if reader.errors:
-        raise FlowError(reader.errors)
+        raise FlowError(reader.errors, document)
     return document

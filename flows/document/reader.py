@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from flows.document.contexts import context_warnings
 from flows.document.dependencies import ancestors, reachable
 from flows.document.shells import shell_warnings
-from flows.document.types import TRUE, Command, EventDefinition, Finding, FlowDocument, Step
+from flows.document.types import TRUE, UNREAD, Command, EventDefinition, Finding, FlowDocument, Step
 from flows.lang import CompiledValue, Template, TemplateError, compile_template, compile_value
 
 MAX_NAME = 255
@@ -60,7 +61,7 @@ class Reader:
         steps = tuple(self.step(raw, index) for index, raw in enumerate(raw_steps))
         self.check_ids(steps)
         self.check_dependencies(steps)
-        self.warnings += shell_warnings(steps)
+        self.warnings += [*shell_warnings(steps), *context_warnings(steps)]
         source = _compact(
             {
                 "name": name,
@@ -92,6 +93,7 @@ class Reader:
             path=path,
             event=self.event(data, path),
             context=self.templates(data.get("context"), f"{path}.context"),
+            context_names=_keys(data.get("context")),
             criteria=self.criteria(data, path),
             command=self.command(data, path),
             depends_on=depends_on,
@@ -156,7 +158,7 @@ class Reader:
         """The `event` or `command` of a step; `labels` in it counts as `packLabels`, as in the original's examples."""
         if not isinstance(step.get(key), Mapping):
             self.error(path, f"must be a mapping with a name and a packName{_but(step, key)}")
-            return {"name": "?", "packName": "?"}
+            return {"name": UNREAD, "packName": UNREAD}
         raw = dict(step[key])
         if "labels" in raw:
             self.warn(f"{path}.labels", "is taken as packLabels, which is its name")
@@ -168,7 +170,7 @@ class Reader:
     def mapping(self, value: Any, path: str, known: tuple[str, ...]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             self.error(path, f"must be a mapping, not {_kind(value)}")
-            return {"name": "?", "steps": [], "event": {}, "command": {}} if not path else {}
+            return {"name": UNREAD, "steps": [], "event": {}, "command": {}} if not path else {}
         for key in value:
             if key not in known:
                 self.error(f"{path}.{key}" if path else key, f"unknown key{_suggestion(key, known)}")
@@ -180,7 +182,7 @@ class Reader:
         value = data.get(key)
         if not isinstance(value, str) or not value:
             self.error(path, f"must be text that is not empty{_but(data, key)}")
-            return "?"
+            return UNREAD
         if len(value) > MAX_NAME or _CONTROL.search(value):
             self.error(path, f"must have at most {MAX_NAME} characters and no control characters")
         return value
@@ -321,6 +323,10 @@ def _template_message(error: TemplateError) -> str:
 def _kind(value: Any) -> str:
     names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping"}
     return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def _keys(value: Any) -> frozenset[str]:
+    return frozenset(map(str, value)) if isinstance(value, Mapping) else frozenset()
 
 
 def _but(data: Mapping[str, Any], key: str) -> str:

@@ -29,6 +29,9 @@ TEXT_PLACES: dict[str, Any] = {
 }
 
 
+UNREAD = "?"
+
+
 @dataclass(frozen=True)
 class Finding:
     """An error or a warning: `path` as in `steps[0].event.name`; line and column: inside a template, else 0."""
@@ -40,11 +43,15 @@ class Finding:
 
 
 class FlowError(ValueError):
-    """The document is no flow; `errors` are all that were found."""
+    """The document is no flow; `errors` are all that were found, `document` is what could be read of it.
 
-    def __init__(self, errors: list[Finding]) -> None:
+    A name that could not be read is UNREAD there.
+    """
+
+    def __init__(self, errors: list[Finding], document: "FlowDocument") -> None:
         super().__init__("; ".join(f"{error.path}: {error.message}" for error in errors))
         self.errors = errors
+        self.document = document
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Command:
 class Step:
     """Event → criteria → command. Without `depends_on` it is a trigger: it starts executions.
 
-    `path` is its place in the document, e.g. `steps[0]`.
+    `path` is its place in the document, e.g. `steps[0]`; `context_names` are those that its context gives values to.
     """
 
     id: str
@@ -82,6 +89,7 @@ class Step:
     context: CompiledValue
     criteria: Template | None
     command: Command
+    context_names: frozenset[str] = frozenset()
     depends_on: tuple[str, ...] = ()
     depends_on_mode: Literal["any", "all"] = "any"
 

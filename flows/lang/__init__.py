@@ -13,7 +13,7 @@ The reference is docs/reference/templates.md.
 """
 
 from flows.lang.documents import CompiledValue, compile_value
-from flows.lang.errors import TemplateError, TemplateWarning
+from flows.lang.errors import TemplateError, TemplateWarning, nearest
 from flows.lang.evaluation import HIDDEN, Evaluation
 from flows.lang.limits import DEFAULT_LIMITS, Limits
 from flows.lang.secrecy import Secret, secret_of
@@ -31,5 +31,6 @@ __all__ = [
     "TemplateWarning",
     "compile_template",
     "compile_value",
+    "nearest",
     "secret_of",
 ]

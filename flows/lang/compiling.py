@@ -56,6 +56,7 @@ class Compiling:
         self._roots: list[tuple[str, int]] = []
         self.reads: list[tuple[str, str | int | None]] = []
         self.printed: list[Printed] = []
+        self._context_names: dict[str, int] = {}
         self._warnings: list[tuple[str, int]] = []
 
     @contextmanager
@@ -96,6 +97,19 @@ class Compiling:
     def use(self, name: str, offset: int) -> None:
         """An expression begins with the name."""
         self._roots.append((name, offset))
+
+    def read(self, name: str, key: str | int | None, offset: int) -> None:
+        """An expression reads what the name, and its first key if there is one, stand for."""
+        self.reads.append((name, key))
+        if name == "Context" and isinstance(key, str):
+            self._context_names.setdefault(key, offset)
+
+    def context_names(self) -> tuple[tuple[str, int, int], ...]:
+        """The context's names that are read, each with the line and the column where it is read first."""
+        if "Context" in self.declared:
+            return ()
+        named = islice(self._context_names.items(), MAX_WARNINGS)
+        return tuple((name, *locate(self.source, offset)) for name, offset in named)
 
     def print(self, expression: Expression, reads: int) -> None:
         """An expression is printed; `reads` of what is read stand before it."""

@@ -282,7 +282,7 @@ class ExpressionParser:
     def _variable(self, token: Token) -> Expression:
         self.compiling.use(token.value, token.offset)
         keys = self._keys()
-        self.compiling.reads.append((token.value, keys[0][0] if keys else None))
+        self.compiling.read(token.value, keys[0][0] if keys else None, token.offset)
         if self.cursor.current.kind == SYMBOL and self.cursor.current.value == "(":
             return self._call(token, keys)
         function = self.compiling.functions.get(token.value)

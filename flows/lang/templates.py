@@ -27,9 +27,20 @@ class Template:
 
     source: what it was compiled from. warnings: what in it is probably not meant. printed: where it prints what it
     reads as it came; reads: all that it reads, as in `Printed`; declared: names that its own tags give.
+    context_names: the context's names that it reads, each with line and column, from 1.
     """
 
-    __slots__ = ("_constant", "_weight", "_write", "declared", "printed", "reads", "source", "warnings")
+    __slots__ = (
+        "_constant",
+        "_weight",
+        "_write",
+        "context_names",
+        "declared",
+        "printed",
+        "reads",
+        "source",
+        "warnings",
+    )
 
     def __init__(self, source: str, write: Write, weight: int, compiling: Compiling) -> None:
         self.source = source
@@ -37,6 +48,7 @@ class Template:
         self.printed = tuple(compiling.printed)
         self.reads = frozenset(compiling.reads)
         self.declared = frozenset(compiling.declared)
+        self.context_names = compiling.context_names()
         self._write = write
         self._weight = weight
         self._constant = "{" not in source

@@ -9,7 +9,7 @@ from flows.document import FlowError, parse
 from flows.models import Flow
 from flows.pages.frame import VIEW, VIEW_EVENT, around_flow, find, need, show
 from flows.reasons import almost_heard, why_flow
-from flows.saving import registry_warnings
+from flows.registered import registry_warnings
 
 MOST_EVENTS = 20
 

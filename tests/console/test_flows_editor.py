@@ -208,5 +208,5 @@ def test_the_editor_asks_a_bounded_number_of_questions(signed_on: SignedOn, djan
     client = signed_on("editor")
     steps = [step(id=f"s{number}", event={"packName": f"P{number}", "name": "Go"}) for number in range(50)]
     flow = save_flow(*steps)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         assert client.get(change(flow)).status_code == 200

@@ -269,7 +269,7 @@ def test_an_event_that_no_pack_has_declared_is_a_warning_where_packs_declare_any
     post("/v1/packs", {"name": "Src", "events": [{"name": "Gone"}], "commands": [{"name": "C", "events": ["Ended"]}]})
     post("/v1/packs", {"name": "Wrk", "commands": [{"name": "Do"}]})
     warning = post("/v1/flows", b.document(b.step()))["X-Flyte-Warning"]
-    assert warning == "steps[0].event.name: no pack 'Src' has declared an event 'Go'"
+    assert warning == "steps[0].event.name: no pack 'Src' has declared an event 'Go'; did you mean 'Gone'?"
     for name in ("Gone", "Ended", "FATAL"):
         flow = b.document(b.step(event={"packName": "Src", "name": name}))
         assert "X-Flyte-Warning" not in post("/v1/flows", flow)

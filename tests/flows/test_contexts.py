@@ -1,0 +1,77 @@
+"""What is warned of: names of the context that nothing gives a value to."""
+
+from typing import Any
+
+import pytest
+
+from flows.document import FlowError, parse
+from tests.flows import builders as b
+
+pytestmark = pytest.mark.unit
+
+
+def warned(*steps: dict[str, Any]) -> list[tuple[str, str, int, int]]:
+    found = parse(b.document(*steps)).warnings
+    return [(one.path, one.message, one.line, one.column) for one in found if "Context" in one.message]
+
+
+def command(text: str) -> dict[str, Any]:
+    return {"packName": "Wrk", "name": "Do", "input": {"to": text}}
+
+
+def test_a_name_that_no_step_sets_is_told_with_its_place_and_the_one_that_was_meant() -> None:
+    asked = b.step(id="asked", context={"Channel": "{{ Event.Payload.channel }}"})
+    told = b.follower("asked", command=command("so,\n{{ Context.Chanel }}{{ Context.Chanel }}"))
+    message = "Context.Chanel is always empty here: no step's context sets it; did you mean Channel?"
+    assert warned(asked, told) == [("steps[1].command.input.to", message, 2, 4)]
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        {"criteria": "{{ Context.No == 1 }}"},
+        {"criteria": "{% if Context.No %}true{% endif %}"},
+        {"context": {"A": "{{ Context.No.inner|default:'x' }}"}},
+        {"event": {"packName": "Src", "name": "Go", "packLabels": {"env": "{{ Context.No }}"}}},
+        {"command": {"packName": "Wrk", "name": "Do", "packLabels": {"env": "{{ Context.No }}"}}},
+        {"command": command("{{ Context.No|shellquote }}")},
+        {"command": command("{% for one in Context.No %}{{ one }}{% endfor %}")},
+    ],
+)
+def test_every_template_of_a_step_is_looked_at(reads: dict[str, Any]) -> None:
+    ((_, message, line, _),) = warned(b.step(id="a", context={"Far": "x"}), b.step(dependsOn=["a"], **reads))
+    assert message.startswith("Context.No is always empty here")
+    assert line == 1
+
+
+def test_what_a_step_sets_itself_or_any_other_step_may_have_set_before_is_there() -> None:
+    asked = b.step(
+        id="asked", context={"A": "x"}, criteria="{{ Context.A == 'x' }}", command=command("{{ Context.A }}")
+    )
+    aside = b.step(id="aside", context={"B": "y"})
+    told = b.follower("asked", context={"C": "{{ Context.A }}"}, command=command("{{ Context.B }}{{ Context.C }}"))
+    assert warned(asked, aside, told) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ Context }}", "{% set Context = Event.Payload %}{{ Context.A }}", "{{ Event.No }}"]
+)
+def test_what_can_not_be_known_is_not_warned_of(text: str) -> None:
+    assert warned(b.step(command=command(text))) == []
+
+
+def test_a_trigger_inherits_nothing_and_no_context_is_there_for_itself() -> None:
+    first = b.step(id="first", context={"Mine": "{{ Context.Mine }}"}, command=command("{{ Context.Later }}"))
+    later = b.follower("first", context={"Later": "x"})
+    reason = "is always empty here: no step that comes before sets it"
+    assert [message for _, message, _, _ in warned(first, later)] == [
+        f"Context.Later {reason}",
+        f"Context.Mine {reason}",
+    ]
+
+
+def test_warnings_are_there_while_something_else_is_an_error() -> None:
+    with pytest.raises(FlowError) as caught:
+        parse(b.document(b.step(command=command("{{ Context.No }}"), context={"N": 5}), b.step(dependsOn=["nobody"])))
+    assert {one.path for one in caught.value.errors} == {"steps[0].context.N", "steps[1].dependsOn[0]"}
+    assert [one.path for one in caught.value.document.warnings] == ["steps[0].command.input.to"]
