@@ -45,6 +45,25 @@ def masked_at(key: str, value: Any) -> Any:
     return MASK if value is not None and is_secret(key) else masked(value)
 
 
+def shows(value: Any, text: str) -> bool:
+    """Whether the text stands in one of the keys or texts of the JSON value as it may be shown; big and small letters
+    are alike."""
+    wanted = text.casefold()
+    return any(wanted in one.casefold() for one in _texts(masked(value)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    else:
+        yield value if isinstance(value, str) else json.dumps(value, default=_other)
+
+
 def masked_text(value: Any, most: int) -> str:
     """The value, masked, as the beginning of its JSON: at most `most` characters and `…`. Reads no more than that."""
     text = ""

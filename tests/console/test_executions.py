@@ -143,6 +143,23 @@ def test_a_text_without_a_time_says_how_far_back_it_was_looked_for(viewer: Clien
     assert "in the last 24 hours" not in text_of(viewer.get(f"{LIST}?text=x&since=2026-01-01T00:00"))
 
 
+def test_a_secret_can_t_be_spelt_out_by_looking_for_its_letters(viewer: Client, source: Pack) -> None:
+    b.save(b.step(id="one", context={"password": "{{ Event.Payload.pw }}", "Name": "{{ Event.Payload.who }}"}))
+    for _ in range(30):  # more than a page: neither may a link to the next page tell
+        b.tell(source, payload={"pw": "hunter2", "who": "Ana"})
+
+    def said(text: str, more: str) -> tuple[int, dict[str, str], str]:
+        answer = viewer.get(f"{LIST}?text={text}{more}")
+        return len(answer.context["rows"]), answer.context["links"], text_of(answer)
+
+    for more in ("", "&flow=flow", "&pack=Wrk", "&flow=flow&step=one"):
+        wrong = said("zzz", more)
+        assert wrong[:2] == (0, {})
+        for right in ("hunter2", "hun", "h", "2"):
+            assert said(right, more) == wrong
+        assert said("Ana", more)[0] == said("password", more)[0] == 25
+
+
 # One execution
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from flyte_site.masking import MASK, is_secret, masked, masked_text
+from flyte_site.masking import MASK, is_secret, masked, masked_text, shows
 
 pytestmark = pytest.mark.unit
 
@@ -55,3 +55,24 @@ def test_the_names_are_set_by_the_operator(setting: str, secret: bool) -> None:
 )
 def test_a_value_as_text_is_the_beginning_of_its_json(value: Any, text: str) -> None:
     assert masked_text(value, 100) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "found"),
+    [
+        ({"Who": "Ana"}, "ana", True),
+        ({"Who": "Ana"}, "who", True),
+        ({"Who": "Ana"}, "Who: Ana", False),
+        ({"a": [{"b": "Straße"}, 5, None]}, "STRASSE", True),
+        ({"a": [{"b": "x"}, 51, True]}, "51", True),
+        ({"password": "hunter2"}, "password", True),
+        ({"password": "hunter2"}, "h", False),
+        ({"a": [{"apiKey": {"deep": "hunter2"}}]}, "hunter", False),
+        ({"apiKey": {"deep": "hunter2"}}, "deep", False),
+        ({"password": "hunter2", "Who": "hunter2"}, "hunter2", True),
+        ("plain", "LAI", True),
+        ({}, "x", False),
+    ],
+)
+def test_a_text_is_found_in_what_is_shown_and_not_in_what_is_masked(value: Any, text: str, found: bool) -> None:
+    assert shows(value, text) is found
