@@ -1,12 +1,18 @@
 """What ran, and why: the reading side of `/v1/audit`."""
 
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import queries, serializers
-from flows.models import Event, ExecutionState
+from audit.paging import Keys, Place
+from audit.search import Wanted, WantedEvents, events, events_with, find
+from flows.models import Event, Execution, ExecutionState
+from flyte_site.ids import is_id
 from flyte_site.rest.fields import problems
 from flyte_site.rest.links import Link, Links
 from flyte_site.rest.problems import bad_input, not_found
@@ -14,11 +20,15 @@ from flyte_site.rest.views import APIView, whole_number
 
 LIMIT = 50
 MAX_LIMIT = 500
-MAX_START = 10**9
+# Rows that are passed over are read; whoever wants more of them goes on by the `next` link.
+MAX_START = 10_000
 
 PAGE_PARAMETERS = [
-    OpenApiParameter("start", OpenApiTypes.INT, description="Rows to pass over; 0 is the newest."),
+    OpenApiParameter(
+        "start", OpenApiTypes.INT, description=f"Rows to pass over, {MAX_START} at most; 0 is the newest."
+    ),
     OpenApiParameter("limit", OpenApiTypes.INT, description=f"Rows to show: {LIMIT} by default, {MAX_LIMIT} at most."),
+    OpenApiParameter("olderThan", description="Where the page begins: the header `Link` of the page before names it."),
 ]
 EXECUTION_FILTERS = [
     OpenApiParameter(name)
@@ -39,11 +49,13 @@ class ExecutionListView(APIView):
     def get(self, request: Request) -> Response:
         """Executions, those that were active last first."""
         _check_state(request)
-        found = queries.executions(request.query_params, _page(request))
+        page = _page(request)
+        found, keys = _executions(request, page)
         actions = queries.actions_of(found)
         orphans, hosted, links = queries.orphans(actions), queries.hosted(actions), self.links
         shown = [serializers.execution_detail(one, actions[one.id], links, orphans, hosted) for one in found]
-        return Response({"flows": shown, "links": _list_links(links, "flows", "#/flowExecs")})
+        body = {"flows": shown, "links": _list_links(links, "flows", "#/flowExecs")}
+        return Response(body, headers=_next(request, "flows", keys, page))
 
 
 class ExecutionView(APIView):
@@ -76,10 +88,12 @@ class EventListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The last events, newest first, each with what every listening flow made of it and what stopped a step."""
-        found = queries.events(request.query_params, _page(request))
+        page = _page(request)
+        found, keys = _events(request, page)
         links = self.links
         shown = [serializers.event_detail(event, links) for event in found]
-        return Response({"events": shown, "links": _list_links(links, "events", "#/flowAudit")})
+        body = {"events": shown, "links": _list_links(links, "events", "#/flowAudit")}
+        return Response(body, headers=_next(request, "events", keys, page))
 
 
 class EventView(APIView):
@@ -98,11 +112,61 @@ class EventView(APIView):
         return Response(serializers.event_detail(event, self.links))
 
 
-def _page(request: Request) -> queries.Page:
-    return queries.Page(
-        start=whole_number(request, "start", 0, most=MAX_START),
-        limit=whole_number(request, "limit", LIMIT, most=MAX_LIMIT),
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list: `limit` rows, after `start` rows from its newest, or from `place`."""
+
+    start: int
+    limit: int
+    place: Place
+
+
+def _page(request: Request) -> Page:
+    start = whole_number(request, "start", 0, most=MAX_START + 1)
+    if start > MAX_START:
+        message = f"must be at most {MAX_START}; the rel `next` in the header `Link` of an answer leads further back"
+        raise bad_input({"path": "start", "message": message})
+    older_than = request.query_params.get("olderThan", "")
+    if older_than and not is_id(older_than):
+        raise bad_input({"path": "olderThan", "message": "must be as the rel `next` in the header `Link` has it"})
+    return Page(start, whole_number(request, "limit", LIMIT, most=MAX_LIMIT), Place(older_than))
+
+
+def _executions(request: Request, page: Page) -> tuple[list[Execution], Keys]:
+    if not page.limit:
+        return [], Keys([])
+    asked = request.query_params.get
+    wanted = Wanted(
+        flow=asked("flowName", ""),
+        state=asked("state", ""),
+        step=asked("stepId", ""),
+        command=asked("actionName", ""),
+        pack=asked("actionPackName", ""),
+        labels=queries.labels_in(asked("actionPackLabels", "")),
     )
+    found = find(wanted, page.place, page.limit, page.start)
+    return found.executions, found.place
+
+
+def _events(request: Request, page: Page) -> tuple[list[Event], Keys]:
+    if not page.limit:
+        return [], Keys([])
+    wanted = WantedEvents(request.query_params.get("packName", ""), request.query_params.get("event", ""))
+    if flow := request.query_params.get("flow", ""):
+        return events_with(flow, wanted, page.limit, page.start), Keys([])
+    found = events(wanted, page.place, page.limit, page.start)
+    return found.rows, found.place
+
+
+def _next(request: Request, collection: str, keys: Keys, page: Page) -> dict[str, str]:
+    """The header by which older ones are found, where there may be any. In the body the original has no such link."""
+    if keys.older is None:
+        return {}
+    kept = {name: value for name, value in request.query_params.items() if name not in ("start", "olderThan")}
+    still = page.start - len(keys.keys)  # to be passed over
+    here = {"start": still} if still > 0 else {}
+    query = urlencode({**kept, **here, "limit": page.limit, "olderThan": keys.older.older_than})
+    return {"Link": f'<{Links(request._request).href("v1", "audit", collection, query=query)}>; rel="next"'}
 
 
 def _check_state(request: Request) -> None:

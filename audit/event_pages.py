@@ -6,12 +6,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_GET
 
-from audit.execution_pages import address, around, is_id, must_have, page_links, place_in
+from audit.execution_pages import address, around, must_have, page_links, place_in
 from audit.filters import EventFilters
 from audit.paging import LOOK_AT
 from audit.search import events
 from flows.models import Event
 from flows.reasons import why
+from flyte_site.ids import is_id
 from flyte_site.masking import masked
 
 MAY_SEE = "flows.view_event"

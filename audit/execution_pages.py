@@ -1,6 +1,5 @@
 """The console's pages of executions: the list, one execution while it runs and after, and what people do with it."""
 
-import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +18,7 @@ from audit.shown import Shown, shown
 from flows import control
 from flows.models import Flow
 from flyte_site.changes import person, record
+from flyte_site.ids import is_id
 
 LIST = "admin:flows_execution_changelist"
 PAGE = "admin:flows_execution_change"
@@ -26,18 +26,12 @@ MAY_SEE = "flows.view_execution"
 MAY_CONTROL = "flows.control_execution"
 # What htmx takes as: this is the last answer, ask no more.
 STOP_POLLING = 286
-_ID = re.compile("[0-9a-f]{24}")
 
 
 def place_in(request: HttpRequest) -> Place:
     """The place in a list that the address names."""
     older_than, newer_than = (request.GET.get(name, "") for name in ("older_than", "newer_than"))
     return Place(older_than if is_id(older_than) else "", newer_than if is_id(newer_than) else "")
-
-
-def is_id(text: str) -> bool:
-    """Whether an id may be so; what is not need not be looked for."""
-    return bool(_ID.fullmatch(text))
 
 
 def page_links(request: HttpRequest, keys: Keys) -> dict[str, str]:

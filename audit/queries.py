@@ -1,53 +1,15 @@
-"""What the audit finds, newest first, through indexes."""
+"""What the audit reads beside the rows of a list."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import StrIndex
 
-from flows.models import Event, Execution
-from flows.reasons import MOST_EVENTS, events_of_flow
+from flows.models import Execution
 from packs.models import Action, HostedResource, State
 from packs.orphans import orphaned_among
 from packs.webapi.queries import of_actions
-
-ACTION_FIELDS = {"stepId": "step_id", "actionName": "name", "actionPackName": "pack_name"}
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which part of a list: `limit` rows from row `start` (0 is the newest)."""
-
-    start: int
-    limit: int
-
-
-def executions(filters: Mapping[str, str], page: Page) -> list[Execution]:
-    """Executions with their versions, those that were active last first. Unknown filters are ignored.
-
-    `flowName` and `state` are the execution's; `stepId`, `actionName`, `actionPackName` and `actionPackLabels`
-    (`env:staging,foo:bar`) must hold together for one of its actions.
-    """
-    found = Execution.objects.select_related("version").order_by("-latest_action_id")
-    if name := filters.get("flowName"):
-        found = found.filter(flow_name=name)
-    if state := filters.get("state"):
-        found = found.filter(state=state)
-    actions = _matching_actions(filters)
-    if actions is not None:
-        found = found.filter(Exists(actions.filter(correlation_id=OuterRef("id"))))
-    return list(found[page.start : page.start + page.limit])
-
-
-def _matching_actions(filters: Mapping[str, str]) -> QuerySet[Action] | None:
-    """Actions that the filters ask for; None where no filter is about actions."""
-    wanted = {field: filters[name] for name, field in ACTION_FIELDS.items() if filters.get(name)}
-    labels = labels_in(filters.get("actionPackLabels", ""))
-    if not wanted and not labels:
-        return None
-    return with_labels(Action.objects.filter(**wanted), labels)
 
 
 def with_labels(actions: QuerySet[Action], labels: Mapping[str, str]) -> QuerySet[Action]:
@@ -90,21 +52,3 @@ def hosted(actions: Mapping[str, list[Action]]) -> dict[str, HostedResource]:
 def execution(correlation_id: str) -> Execution | None:
     """The execution of this id, with its version."""
     return Execution.objects.select_related("version").filter(id=correlation_id).first()
-
-
-def events(filters: Mapping[str, str], page: Page) -> list[Event]:
-    """Events that are kept, newest first, by `packName` and `event`, or those that `flow` has an outcome with."""
-    if flow := filters.get("flow"):
-        return _events_of_flow(flow, filters, page)
-    found = Event.objects.order_by("-id")
-    if pack_name := filters.get("packName"):
-        found = found.filter(pack_name=pack_name)
-    if name := filters.get("event"):
-        found = found.filter(name=name)
-    return list(found[page.start : page.start + page.limit])
-
-
-def _events_of_flow(flow: str, filters: Mapping[str, str], page: Page) -> list[Event]:
-    narrowed = {"pack_name": filters.get("packName", ""), "event_name": filters.get("event", "")}
-    ids = events_of_flow(flow, min(page.start + page.limit, MOST_EVENTS), **narrowed)
-    return list(Event.objects.filter(id__in=ids[page.start :]).order_by("-id"))

@@ -1,7 +1,7 @@
 """Executions and events for people: by many filters, a page at a time, each execution told in a line."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from audit.paging import LOOK_AT, PAGE, Check, Keys, Look, Place, aside, having,
 from audit.queries import with_labels
 from audit.story import STORY_FIELDS, story
 from flows.models import Event, Execution, FlowVersion
+from flows.reasons import MOST_EVENTS, events_of_flow
 from flyte_site.masking import shows
 from packs.models import Action
 
@@ -97,32 +98,58 @@ class Events:
     place: Keys
 
 
-def executions(wanted: Wanted, place: Place, now: datetime, size: int = PAGE) -> Executions:
-    """A page of executions, those first whose newest action is the newest; with filters about actions and no flow,
-    those whose found action is. A text without a time is looked for in the last day.
+@dataclass(frozen=True)
+class Found:
+    """Executions with their versions, and the places of the pages beside them."""
 
-    At most fourteen queries, whatever there is, and mostly six.
+    executions: list[Execution]
+    place: Keys
+
+
+def find(wanted: Wanted, place: Place, size: int, skip: int = 0) -> Found:
+    """Executions, those first whose newest action is the newest; with filters about actions and no flow, those whose
+    found action is. The first `skip` of them are passed over, at a cost that grows with their number.
+
+    At most thirteen queries, whatever there is, and mostly four.
     """
-    since = wanted.since
-    if wanted.text and since is None:
-        since = (wanted.until or now) - TEXT_LOOKS_BACK
     by_actions = wanted.about_actions and not wanted.flow
-    look = _look_at_actions(wanted, since) if by_actions else _look_at_executions(wanted, since)
-    keys = page(look, place, size)
-    found = _of_actions(keys.keys) if by_actions else _in_order(Execution.objects, "latest_action_id", keys.keys)
-    return Executions(_told(found, now), keys, since)
+    look = _look_at_actions(wanted) if by_actions else _look_at_executions(wanted)
+    keys = page(look, place, skip + size)
+    shown = keys.keys[skip:]
+    found = _of_actions(shown) if by_actions else _in_order(Execution.objects, "latest_action_id", shown)
+    versions = FlowVersion.objects.defer("source").in_bulk({one.version_id for one in found})
+    for execution in found:
+        execution.version = versions[execution.version_id]
+    return Found(found, keys)
 
 
-def events(wanted: WantedEvents, place: Place, size: int = PAGE) -> Events:
-    """A page of events that some flow listened to, newest first. At most five queries."""
+def executions(wanted: Wanted, place: Place, now: datetime, size: int = PAGE) -> Executions:
+    """A page of executions as `find` finds them. A text without a time is looked for in the last day.
+
+    One query more than `find`.
+    """
+    if wanted.text and wanted.since is None:
+        wanted = replace(wanted, since=(wanted.until or now) - TEXT_LOOKS_BACK)
+    found = find(wanted, place, size)
+    return Executions(_told(found.executions, now), found.place, wanted.since)
+
+
+def events(wanted: WantedEvents, place: Place, size: int = PAGE, skip: int = 0) -> Events:
+    """A page of the kept events, newest first, without the first `skip`. At most five queries."""
     given = {"pack_name": wanted.pack, "name": wanted.name}
     equal = {name: value for name, value in given.items() if value}
     look = Look(Event.objects.all(), "id", equal, EVENT_INDEXES, since=wanted.since, until=wanted.until)
-    keys = page(look, place, size)
-    return Events(_in_order(Event.objects, "id", keys.keys), keys)
+    keys = page(look, place, skip + size)
+    return Events(_in_order(Event.objects, "id", keys.keys[skip:]), keys)
 
 
-def _look_at_executions(wanted: Wanted, since: datetime | None) -> Look:
+def events_with(flow: str, wanted: WantedEvents, size: int, skip: int = 0) -> list[Event]:
+    """The last events that a flow has outcomes with, newest first, among those that `events_of_flow` looks at."""
+    ids = events_of_flow(flow, min(skip + size, MOST_EVENTS), pack_name=wanted.pack, event_name=wanted.name)
+    return list(Event.objects.filter(id__in=ids[skip:]).order_by("-id"))
+
+
+def _look_at_executions(wanted: Wanted) -> Look:
     def rest(rows: "QuerySet[Any]") -> "QuerySet[Any]":
         return having(rows, _matching(wanted, OuterRef("id")))
 
@@ -132,14 +159,14 @@ def _look_at_executions(wanted: Wanted, since: datetime | None) -> Look:
         wanted.of_execution,
         EXECUTION_INDEXES,
         rest if wanted.about_actions else None,
-        since,
+        wanted.since,
         wanted.until,
         _look_at(wanted),
         _check(wanted, "id"),
     )
 
 
-def _look_at_actions(wanted: Wanted, since: datetime | None) -> Look:
+def _look_at_actions(wanted: Wanted) -> Look:
     """Actions stand for their executions; where several match, the newest alone does."""
 
     def rest(rows: "QuerySet[Any]") -> "QuerySet[Any]":
@@ -155,7 +182,7 @@ def _look_at_actions(wanted: Wanted, since: datetime | None) -> Look:
         wanted.of_action,
         ACTION_INDEXES,
         rest,
-        since,
+        wanted.since,
         wanted.until,
         _look_at(wanted),
         _check(wanted, "correlation_id"),
@@ -198,11 +225,8 @@ def _in_order(rows: Any, name: str, keys: Iterable[str]) -> list[Any]:
 
 
 def _told(found: list[Execution], now: datetime) -> list[Told]:
-    """With their versions and actions, one query each."""
+    """With their actions, by one query."""
     actions: dict[str, list[Action]] = {execution.id: [] for execution in found}
     for action in Action.objects.filter(correlation_id__in=list(actions)).only(*STORY_FIELDS).order_by("id"):
         actions[action.correlation_id].append(action)
-    versions = FlowVersion.objects.only("flow_name", "document").in_bulk({one.version_id for one in found})
-    for execution in found:
-        execution.version = versions[execution.version_id]
     return [Told(one, actions[one.id], story(one, actions[one.id], now)) for one in found]

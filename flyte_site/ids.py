@@ -1,5 +1,6 @@
 """Ids of what happens: events, executions, actions, flow versions."""
 
+import re
 import secrets
 import threading
 import time
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _TAIL_BITS = 48
+_ID = re.compile("[0-9a-f]{24}")
 
 
 class _Clock:
@@ -36,6 +38,11 @@ def new_id() -> str:
     from a random start. Ids made by one process sort in the order in which they were made; ids of several processes
     sort by time and don't meet."""
     return f"{_clock.next():024x}"
+
+
+def is_id(text: str) -> bool:
+    """Whether an id may be so; what is not need not be looked for."""
+    return bool(_ID.fullmatch(text))
 
 
 def least_id(moment: datetime) -> str:

@@ -309,6 +309,13 @@ PAGES = {
     "/admin/flows/event/": 7,
     "/admin/flows/event/?pack=Src": 8,
     f"/admin/flows/event/{id_of(40, 4)}/": 9,
+    "/v1/audit/flows": 6,
+    "/v1/audit/flows?start=10000&limit=500": 6,
+    "/v1/audit/flows?flowName=rare&state=succeeded": 5,
+    "/v1/audit/flows?actionPackName=Rare&state=succeeded": 6,
+    "/v1/audit/flows?actionPackLabels=env:no": 2,
+    "/v1/audit/events?event=no": 2,
+    "/v1/audit/events?packName=Src&event=Go": 2,
 }
 
 
@@ -324,6 +331,17 @@ def test_a_page_of_the_console_takes_few_queries_and_none_of_them_is_dear(path: 
     assert len(captured) == PAGES[path], [query["sql"][:200] for query in captured.captured_queries]
     for query in captured.captured_queries:
         check_cost(query["sql"], hours=False)
+
+
+def test_by_the_api_what_is_rare_is_found_however_long_ago_it_was(client: Client) -> None:
+    path, seen = "/v1/audit/flows?actionPackLabels=env:prod&limit=30", []
+    for _ in range(30):
+        answer = client.get(path)
+        seen += [int(one["correlationId"][-10:], 16) for one in answer.json()["flows"]]
+        if "Link" not in answer.headers:
+            break
+        path = answer.headers["Link"].partition(">")[0].removeprefix("<")
+    assert seen == list(range(3, EXECUTIONS, 1000))
 
 
 def test_as_many_queries_for_few_as_for_many() -> None:

@@ -207,9 +207,8 @@ def healthy(url: str) -> bool:
 def read_audit(url: str) -> Iterator[tuple[str, Any]]:
     """All executions as the audit shows them, by id."""
     with httpx.Client(base_url=url, timeout=START_SECONDS, trust_env=False) as http:
-        for start in range(0, 10**6, PAGE):
-            answer = http.get("/v1/audit/flows", params={"start": start, "limit": PAGE}).raise_for_status()
-            page = answer.json()["flows"]
-            yield from ((shown["correlationId"], shown) for shown in page)
-            if len(page) < PAGE:
-                return
+        path = f"/v1/audit/flows?limit={PAGE}"
+        while path:
+            answer = http.get(path).raise_for_status()
+            yield from ((shown["correlationId"], shown) for shown in answer.json()["flows"])
+            path = answer.links.get("next", {}).get("url", "")
