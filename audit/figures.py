@@ -100,9 +100,12 @@ def _hour_parameters(starts: Iterable[datetime]) -> list[Any]:
     return found
 
 
-def loads() -> list[Load]:
-    """What waits and what is held, by pack name; what waits longest first. Four queries at most."""
-    waiting = _waiting()
+def loads(most: int = MOST_WAITING) -> list[Load]:
+    """What waits and what is held, by pack name; what waits longest first. Four queries at most.
+
+    Of what waits for packs of one name `most` actions are counted.
+    """
+    waiting = _waiting(most)
     held = _held()
     names = sorted(waiting.keys() | held.keys())
     seen, nothing = _last_seen(names), (0, None)
@@ -110,12 +113,12 @@ def loads() -> list[Load]:
     return sorted(found, key=_longest_waiting)
 
 
-def _waiting() -> dict[str, tuple[int, datetime | None]]:
+def _waiting(most: int) -> dict[str, tuple[int, datetime | None]]:
     """How many actions wait for packs of a name, and since when the first of them could be taken."""
     names = [name for (name,) in _rows(_AWAITED, [MOST_PACKS])]
     if not names:
         return {}
-    parameters = [value for name in names for value in (name, name, MOST_WAITING)]
+    parameters = [value for name in names for value in (name, name, most)]
     counted = _rows(" UNION ALL ".join([_WAITING] * len(names)), parameters)
     return {name: (count, _moment(since)) for name, count, since in counted if count}
 

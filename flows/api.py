@@ -21,6 +21,7 @@ from flows.registered import registry_warnings
 from flows.steps import Event, PackSeen
 from flows.version_api import etag
 from flyte_site.changes import caller, record
+from flyte_site.meters import timed_intake
 from flyte_site.rest.bodies import media_type, read_document, read_text
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -151,7 +152,8 @@ class EventView(APIView):
         pack = registry.acting(pack_id, request)
         event = read_event(request, pack)
         try:
-            engine.handle_event(event, idempotency(request))
+            with timed_intake("event"):
+                engine.handle_event(event, idempotency(request))
         except engine.OtherEventError:
             raise Problem(422, f"the {KEY_HEADER} was sent with another event before") from None
         return empty(202)
@@ -173,7 +175,9 @@ class ResultView(APIView):
         The same result again is fine; another one, or one of an attempt that is over, is refused with 409.
         """
         pack = registry.acting(pack_id, request)
-        finish = engine.complete(action_id, pack, read_event(request, pack), attempt_of(request))
+        event, attempt = read_event(request, pack), attempt_of(request)
+        with timed_intake("result"):
+            finish = engine.complete(action_id, pack, event, attempt)
         if finish is None:
             raise not_found(f"action {action_id!r}")
         if finish is Finish.REFUSED:

@@ -8,6 +8,7 @@ from flows import engine
 from flows.judging import event_of
 from flows.models import Execution, ExecutionState, Flow
 from flows.steps import Event, PackSeen
+from flyte_site import meters
 from packs import queue
 from packs.models import Action, State
 
@@ -35,6 +36,7 @@ def cancel(correlation_id: str) -> bool:
             queue.cancel(action, now)
         execution.state, execution.ended_at, execution.changed_at = ExecutionState.CANCELLED, now, now
         execution.save(update_fields=["state", "ended_at", "changed_at"])
+    meters.count_execution(execution.flow_name, execution.state)
     log.info("execution_cancelled", execution=correlation_id)
     return True
 
@@ -77,6 +79,7 @@ def replay(correlation_id: str, *, every_flow: bool = False) -> list[str] | None
         raise NotPossibleError("no enabled flow listens to its event any more")
     with transaction.atomic():
         engine.start_flows(event, attempts, replay_of=correlation_id)
+    engine.count_flows(attempts)
     log.info("event_replayed", execution=correlation_id, flows=len(attempts))
     return [attempt.correlation_id for attempt in attempts if attempt.correlation_id]
 

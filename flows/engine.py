@@ -21,6 +21,7 @@ from flows.judging import judge_followers, judge_triggers
 from flows.models import Execution, ExecutionState, Flow, FlowVersion, ReceivedKey
 from flows.secrecy import read_datastore, without_echo
 from flows.steps import Context, Event, Kind, Outcome, PackSeen, evaluate
+from flyte_site import meters
 from flyte_site.ids import new_id
 from flyte_site.times import to_text
 from packs import queue
@@ -92,12 +93,14 @@ def handle_event(event: Event, once: Once | None = None) -> None:
     if attempts or once:
         with transaction.atomic():
             if once and not _first_time(event, once):
+                meters.count_event(event.pack.name, "repeated")
                 return
             start_flows(event, attempts)
     if attempts:
         kept.forget_old(event)
     else:
         kept.sample(event)
+    meters.count_event(event.pack.name, count_flows(attempts))
     log.info("event_received", pack=event.pack.identity, event_name=event.name, flows=len(attempts))
 
 
@@ -109,11 +112,30 @@ def start_flows(event: Event, attempts: list[Attempt], replay_of: str = "") -> N
     _record(event_id, event, attempts)
 
 
-def _record(event_id: str, event: Event, attempts: Sequence[Attempt], correlation_id: str = "") -> bool:
-    """Keep the event with what each flow made of it; False where none listened."""
+def _record(event_id: str, event: Event, attempts: Sequence[Attempt], correlation_id: str = "") -> None:
+    """Keep the event with what each flow made of it, where any listened."""
     if attempts:
         kept.record(event_id, event, [attempt.audit() for attempt in attempts], correlation_id)
-    return bool(attempts)
+
+
+def count_flows(attempts: Sequence[Attempt], own: str = "") -> str:
+    """Count what flows made of an event, and say it in a word. `own` is the execution that the event belongs to."""
+    errors = 0
+    for attempt in attempts:
+        found = sum(outcome.kind is Kind.ERROR for outcome in attempt.outcomes)
+        meters.count_flow(attempt.flow_name, fired=attempt.correlation_id not in ("", own), errors=found)
+        errors += found
+    if any(attempt.correlation_id for attempt in attempts):
+        return "fired"
+    return "error" if errors else "unmet" if attempts else "unheard"
+
+
+def _count_finish(execution: Execution, action: Action, finish: Finish, heard: Sequence[Attempt]) -> None:
+    """Count a result, and what it caused."""
+    meters.count_result(action.pack_name, finish.value)
+    count_flows(heard, execution.id)
+    if finish is Finish.COUNTED and execution.ended_at:
+        meters.count_execution(execution.flow_name, execution.state)
 
 
 def _first_time(event: Event, once: Once) -> bool:
@@ -144,7 +166,8 @@ def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Fini
         if execution is None or current is None:
             return None
         finish = queue.finish(current, pack, attempt, event.audit(), event.received_at)
-        heard = finish is Finish.COUNTED and _after_finish(execution, current, event, attempts)
+        heard = _after_finish(execution, current, event, attempts) if finish is Finish.COUNTED else []
+    _count_finish(execution, current, finish, heard)
     if heard:
         kept.forget_old(event)
     elif finish is Finish.COUNTED:
@@ -166,7 +189,8 @@ def end_lease(action_id: str) -> Finish | None:
         if execution is None or current is None or not queue.lease_has_ended(current, event.received_at):
             return None
         finish = queue.end_lease(current, event.audit(), event.received_at)
-        heard = finish is Finish.COUNTED and _after_finish(execution, current, event, attempts)
+        heard = _after_finish(execution, current, event, attempts) if finish is Finish.COUNTED else []
+    _count_finish(execution, current, finish, heard)
     if heard:
         kept.forget_old(event)
     log.warning("lease_ended", pack=action.holder, action=action_id, attempt=action.attempt, outcome=finish.value)
@@ -188,13 +212,16 @@ def _lease_event(action: Action) -> Event:
     return Event(pack, queue.FATAL_EVENT, payload, now, now)
 
 
-def _after_finish(execution: Execution, action: Action, event: Event, attempts: list[Attempt]) -> bool:
-    """What a counted result causes; the execution is locked. False where no step and no flow listened to it."""
+def _after_finish(execution: Execution, action: Action, event: Event, attempts: list[Attempt]) -> list[Attempt]:
+    """What a counted result causes, in its own execution and in others; the execution is locked. None where no step and
+    no flow listened to it."""
     event_id = new_id()
     own = _continue(execution, action, event)
     for attempt in attempts:
         _start(attempt, event, event_id)
-    return _record(event_id, event, [own, *attempts] if own.outcomes else attempts, execution.id)
+    heard = [own, *attempts] if own.outcomes else attempts
+    _record(event_id, event, heard, execution.id)
+    return heard
 
 
 def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Attempt]:

@@ -211,6 +211,14 @@ class Environment:
 
         return self._parsed(variable, "", parse, check_id)
 
+    def writable_folder(self, variable: str, *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if not Path(text).is_dir() or not os.access(text, os.R_OK | os.W_OK | os.X_OK):
+                raise ValueError(f"is {text!r}, which is no folder that can be written to")
+            return text
+
+        return self._parsed(variable, "", parse, check_id)
+
     def writable_file(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
             try:

@@ -349,4 +349,7 @@ SPECTACULAR_SETTINGS = {
 
 LOGLEVEL = env.level("LOGLEVEL", "INFO", check_id="flyte.E021")
 LOGFILE = env.writable_file("LOGFILE", check_id="flyte.E022")
+# Where the processes of a machine count what happens, for /metrics; a folder of their own where none is named.
+FLYTE_METRICS_PATH = env.writable_folder("FLYTE_METRICS_PATH", check_id="flyte.E090")
+
 LOGGING = logging_config(LOGLEVEL, LOGFILE)

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from audit import api as audit
 from audit import home
+from audit.metrics import MetricsView
 from datastore import api as datastore
 from flows import api as flows
 from flows import version_api as versions
@@ -53,6 +54,7 @@ urlpatterns = [
     path("v1", pages.V1View.as_view()),
     path("v1/", include(v1)),
     path("health", pages.HealthView.as_view()),
+    path("metrics", MetricsView.as_view()),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.admin_view(home.home)),
     path("admin/now", admin.site.admin_view(home.home_now), name="home_now"),

@@ -1,5 +1,6 @@
 """Packs over REST: register, list, look at, delete, take an action."""
 
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.changes import caller
+from flyte_site.meters import observe_take
 from flyte_site.rest.bodies import media_type, read_document
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
@@ -97,12 +99,12 @@ class TakeView(APIView):
         seconds = min(whole_number(request, "wait", 0, most=LONGEST_WAIT), settings.FLYTE_LONG_POLL_SECONDS)
         pack, names = registry.acting(pack_id, request), _command_names(request)
         if not seconds:
-            return self._answer(pack, queue.take(pack, names), {})
+            return self._answer(pack, take(pack, names), {})
         watcher = waiting.watcher()
         with watcher.place(pack, seconds, filtered=bool(names), caller=_connection(request)) as place:
-            action = queue.take(pack, names)
+            action = take(pack, names)
             while action is None and place and place.wait():
-                action = queue.take(registry.acting(pack_id, request), names)
+                action = take(registry.acting(pack_id, request), names)
         could_wait = place is not None and not watcher.stopped
         return self._answer(pack, action, {} if could_wait else {"Retry-After": waiting.retry_after()})
 
@@ -112,6 +114,14 @@ class TakeView(APIView):
         log.info("action_taken", pack=pack.identity, action=action.id, command=action.name)
         headers = long_poll() | serializers.lease(action, pack, self.links)
         return Response(serializers.taken(action, pack, self.links), headers=headers)
+
+
+def take(pack: Pack, command_names: set[str]) -> Action | None:
+    """As `queue.take`, timed."""
+    began = perf_counter()
+    action = queue.take(pack, command_names)
+    observe_take(perf_counter() - began, found=action is not None)
+    return action
 
 
 def long_poll() -> dict[str, str]:

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from flyte_site.ids import new_id
+from flyte_site.meters import count_actions
 from flyte_site.renewal import Renewed, renew_rows
 from flyte_site.times import to_text
 from packs.models import Action, Pack, State, label_key
@@ -90,6 +92,7 @@ def enqueue(owner: Owner, drafts: Iterable[Draft], now: datetime) -> list[Action
     """Queue the drafts, oldest first in their order."""
     actions = Action.objects.bulk_create([drafted(owner, draft, now) for draft in drafts])
     announce(action.pack_name for action in actions)
+    _count([action.pack_name for action in actions], State.NEW)
     return actions
 
 
@@ -185,6 +188,8 @@ def _claim(action: Action, pack: Pack) -> bool:
         attempt=action.attempt,
         lease_ends_at=action.lease_ends_at,
     )
+    if changed == 1:
+        _count([action.pack_name], State.PENDING)
     return changed == 1
 
 
@@ -291,6 +296,12 @@ def _enter(action: Action, state: State, now: datetime) -> None:
             "state", "waiting", "lease_ends_at", "states", "result", "finished_at", "ready_at", "history",
         ]
     )  # fmt: skip
+    _count([action.pack_name], state)
+
+
+def _count(pack_names: list[str], state: State) -> None:
+    """Count actions that came into a state, once that is committed."""
+    transaction.on_commit(partial(count_actions, pack_names, str(state)), robust=True)
 
 
 def _is_repeat(action: Action, attempt: int, result: dict[str, Any]) -> bool:

@@ -19,7 +19,7 @@ MAX_FUNCTION_LINES = 80
 # The rooms from the cellar to the roof, and each room's line: a module imports only what stands before it. What stands
 # under one name (`flows.lang`) is one place, with an order of its own that has no circles.
 ROOMS = (
-    ("flyte_site", "ids times fields slices environment secret_key encryption failures logs"),
+    ("flyte_site", "ids times fields slices environment secret_key encryption failures logs meters"),
     ("flyte_site", "auth.patterns auth.policy auth.roles auth.callers"),
     ("flyte_site", "settings renewal masking echoes models changes periodic rest console.paths auth console"),
     ("flyte_site", "templatetags admin"),
@@ -33,9 +33,9 @@ ROOMS = (
     ("flows", "forms pages admin management apps"),
     (
         "audit",
-        "queries paging timeline story search figures serializers api filters bars shown execution_pages event_pages",
+        "queries paging timeline story search figures metrics serializers api filters bars shown execution_pages",
     ),
-    ("audit", "queued users_of hour_bars first_steps pack_list pack_shown home pack_pages admin apps"),
+    ("audit", "event_pages queued users_of hour_bars first_steps pack_list pack_shown home pack_pages admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor tls management urls"),
 )
 ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "manage"]

@@ -18,6 +18,7 @@ SCOPES = {
     "audit:read": "see executions and events, with all that is in them",
     "executions:write": "cancel executions, retry steps, replay events",
     "approvals:write": "see what waits for a person, approve and reject",
+    "metrics:read": "read the metrics",
 }
 
 # Every request of the API: `open` is for everybody, `as a pack` for tokens of the pack that the path or body names.
@@ -25,6 +26,7 @@ NEEDED = {
     "GET /": OPEN,
     "GET /v1": OPEN,
     "GET /health": OPEN,
+    "GET /metrics": "metrics:read",
     "GET /swagger": OPEN,
     "GET /swagger/index.html": OPEN,
     "GET /swagger-config/v1.yml": OPEN,

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import perf_counter
 
 import structlog
 from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q
 
 from flyte_site.failures import database_message
+from flyte_site.meters import observe_job
 from flyte_site.models import JobRun
 from flyte_site.periodic.timing import Timing
 
@@ -66,7 +68,7 @@ def _run(job: Job, known: JobRun, now: datetime) -> bool:
         return False
     log.debug("job_started", job=job.name, tick=tick.isoformat())
     try:
-        done = job.run()
+        done = _timed(job)
     except Exception as error:
         # That the database went away meanwhile is no defect of the job.
         if isinstance(error, OperationalError | InterfaceError):
@@ -82,7 +84,7 @@ def _run(job: Job, known: JobRun, now: datetime) -> bool:
 def _work(job: Job) -> bool:
     """A round of a shared job."""
     try:
-        done = job.run()
+        done = _timed(job)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -90,6 +92,17 @@ def _work(job: Job) -> bool:
         return False
     log.debug("job_done", job=job.name, count=done)
     return True
+
+
+def _timed(job: Job) -> int:
+    """How much the job did; how long it took is counted, however it ended."""
+    began, failed = perf_counter(), True
+    try:
+        done = job.run()
+        failed = False
+        return done
+    finally:
+        observe_job(job.name, perf_counter() - began, failed=failed)
 
 
 def claim(name: str, tick: datetime, now: datetime) -> bool:

@@ -21,6 +21,7 @@ ALLOWED = {
     "/": "GET, HEAD",
     "/v1": "GET, HEAD",
     "/health": "GET, HEAD",
+    "/metrics": "GET, HEAD",
     "/v1/packs": "GET, HEAD, POST",
     "/v1/packs/x": "GET, HEAD, DELETE",
     "/v1/packs/x/events": "POST",

@@ -5,11 +5,13 @@ import threading
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 from django.utils import timezone
 
 from flyte_site.jobs import scheduled_jobs
+from flyte_site.meters import share
 from flyte_site.models import JobRun
 from flyte_site.periodic.claims import Job, note_jobs, run_if_due
 
@@ -31,6 +33,8 @@ class Command(BaseCommand):
         if options["list"]:
             self.tell(jobs)
             return
+        if settings.FLYTE_METRICS_PATH:
+            share(settings.FLYTE_METRICS_PATH)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # here and in the threads, for `sigwait`
         note_jobs(jobs, timezone.now())
         stopping = threading.Event()

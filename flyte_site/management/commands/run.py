@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
+from flyte_site.meters import shared_folder
 from flyte_site.migration import migrate, welcome
 from flyte_site.supervisor import Child, Supervisor
 
@@ -32,9 +33,9 @@ class Command(BaseCommand):
         connections.close_all()
         names = ["serve", "worker", "beat"] if settings.FLYTE_REDIS_URL else ["serve", "jobs"]
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        code = Supervisor(
-            [Child(name, [*manage, name], reloads=name == "serve") for name in names], environment()
-        ).run()
+        children = [Child(name, [*manage, name], reloads=name == "serve") for name in names]
+        with shared_folder(settings.FLYTE_METRICS_PATH) as folder:
+            code = Supervisor(children, environment() | {"FLYTE_METRICS_PATH": folder}).run()
         if code:
             sys.exit(code)
 

@@ -19,6 +19,7 @@ from flyte_site.auth.openness import openness
 from flyte_site.auth.routes import rules_without_route
 from flyte_site.console.people import missing_roles
 from flyte_site.failures import database_message
+from flyte_site.meters import share, shared_folder
 from flyte_site.migration import welcome
 from flyte_site.tls import Certificate
 from flyte_site.wsgi import application
@@ -170,4 +171,6 @@ class Command(BaseCommand):
             sys.exit(2)
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         self.stderr.write(f"flyte: serving on {scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}")
-        Server().run()
+        with shared_folder(settings.FLYTE_METRICS_PATH) as folder:
+            share(folder)
+            Server().run()

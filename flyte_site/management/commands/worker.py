@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from flyte_site.celery import app
+from flyte_site.meters import share
 
 
 class JobWorker(Worker):  # type: ignore[misc]
@@ -30,6 +31,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
             raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
+        if settings.FLYTE_METRICS_PATH:
+            share(settings.FLYTE_METRICS_PATH)
         # To root it says that messages could be pickles, which are refused here.
         warnings.simplefilter("ignore", SecurityWarning)
         warnings.simplefilter("ignore", CPendingDeprecationWarning)

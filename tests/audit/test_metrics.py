@@ -1,0 +1,287 @@
+"""`/metrics`: Prometheus' own parser reads it, it adds up, and dashboard, alerts and page name what there is."""
+
+import json
+import os
+import re
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import promql_parser
+import pytest
+import yaml
+from django.conf import LazySettings
+from django.db import OperationalError
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from audit.metrics import FACTS
+from flyte_site.auth import tokens
+from flyte_site.changes import COMMAND_LINE
+from flyte_site.jobs import scheduled_jobs
+from flyte_site.meters import REGISTRY
+from flyte_site.models import JobRun
+from flyte_site.periodic.claims import note_jobs
+from packs import registry
+from packs.models import HostedCount, Pack
+from tests.flows.builders import follower, pack, save, step, take, tell, work
+from tests.jobs.processes import wait_until
+from tests.server import ROOT, Server, StartServer
+from tests.site.shape import problem
+
+MONITORING = ROOT / "examples/monitoring"
+PAGE = ROOT / "docs/reference/metrics.md"
+GRAFANAS = {"$__rate_interval": "5m"}
+Labels = tuple[tuple[str, str], ...]
+
+
+def parsed(text: str) -> dict[tuple[str, Labels], float]:
+    """Every sample by its name and labels, as Prometheus' own parser reads them; none stands twice."""
+    found = [
+        ((sample.name, tuple(sorted(sample.labels.items()))), sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    ]
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+def total(samples: dict[tuple[str, Labels], float], name: str, /, **labels: str) -> float:
+    return sum(value for (one, own), value in samples.items() if one == name and labels.items() <= dict(own).items())
+
+
+def read(client: Client) -> dict[tuple[str, Labels], float]:
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return parsed(response.content.decode())
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_what_the_database_knows_is_told(client: Client) -> None:
+    source, worker = pack("Src"), pack("Wrk")
+    save(step(id="a"), follower("a", id="b"))
+    note_jobs(scheduled_jobs(), Pack.objects.get(pk=source.pk).last_seen)
+    JobRun.objects.filter(name="end_leases").update(runs=7)
+    HostedCount.objects.create(plugin="WaitUntil", name="plugin.done", value=3)
+    for _ in range(3):
+        tell(source)
+    take(worker)
+    samples = read(client)
+    assert total(samples, "flyte_database_up") == 1
+    assert total(samples, "flyte_actions_waiting", pack="Wrk") == 2
+    assert total(samples, "flyte_actions_held", pack="Wrk") == 1
+    assert total(samples, "flyte_actions_waiting_oldest_seconds", pack="Wrk") >= 0
+    assert total(samples, "flyte_packs", status="live") == 2
+    assert total(samples, "flyte_executions_running") == 3
+    assert total(samples, "flyte_actions_orphaned") == 0
+    assert total(samples, "flyte_job_runs_total", task="end_leases") == 7
+    assert total(samples, "flyte_hosted_total", plugin="WaitUntil", name="plugin.done") == 3
+    registry.forget(worker.identity, COMMAND_LINE)
+    assert total(read(client), "flyte_actions_orphaned") == 2
+
+
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_what_happens_is_counted_by_how_it_went(client: Client) -> None:
+    source, worker = pack("Src"), pack("Wrk")
+    save(step(id="a", criteria="{{ Event.Payload.n == 1 }}"), follower("a", id="b"), name="counted")
+    save(
+        step(id="a", criteria="{{ datastore('none') }}", event={"packName": "Src", "name": "Bad"}),
+        name="b",
+    )
+    before = read(client)
+    for payload in ({"n": 1}, {"n": 2}):
+        tell(source, payload=payload)
+    tell(source, "Bad", {"n": "no number"})
+    tell(source, "Nothing")
+    work(worker)
+    work(worker)
+    after = read(client)
+
+    def grown(name: str, **labels: str) -> float:
+        return total(after, name, **labels) - total(before, name, **labels)
+
+    outcomes = ("fired", "unmet", "error", "unheard")
+    assert [grown("flyte_events_total", pack="Src", outcome=outcome) for outcome in outcomes] == [1, 1, 1, 1]
+    assert grown("flyte_flows_fired_total", flow="counted") == 1
+    assert grown("flyte_template_errors_total", flow="b") == 1
+    states = ("NEW", "PENDING", "SUCCESS", "FATAL")
+    assert [grown("flyte_actions_total", pack="Wrk", state=state) for state in states] == [2, 2, 2, 0]
+    assert grown("flyte_results_total", pack="Wrk", outcome="counted") == 2
+    assert grown("flyte_executions_ended_total", flow="counted", state="succeeded") == 1
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_while_the_database_is_away_the_processes_still_tell(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("server closed")
+
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", away)
+    samples = read(client)
+    assert total(samples, "flyte_database_up") == 0
+    assert not any(name == "flyte_executions_running" for name, _ in samples)
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_a_page_costs_a_few_queries(client: Client, django_assert_max_num_queries: Any) -> None:
+    for number in range(20):
+        pack(f"P{number}")
+    with django_assert_max_num_queries(13):
+        read(client)
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_strangers_are_refused(client: Client, settings: LazySettings) -> None:
+    settings.FLYTE_AUTH = "tokens"
+    problem(client.get("/metrics"), 401)
+    for scope, status in (("audit:read", 403), ("metrics:read", 200)):
+        secret = tokens.create(COMMAND_LINE, scope, scopes=[scope])[1]
+        assert client.get("/metrics", headers={"authorization": f"Bearer {secret}"}).status_code == status
+
+
+@pytest.mark.acceptance
+def test_after_a_soak_on_two_processes_one_of_which_was_killed_it_adds_up(start_server: StartServer) -> None:
+    server = start_server({"FLYTE_WEB_WORKERS": "2", "LOGLEVEL": "ERROR"})
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+        for name in ("Src", "Wrk"):
+            assert http.post("/v1/packs", json={"name": name}).status_code == 201
+        flow = {"name": "f", "steps": [step(id="a", criteria="{{ Event.Payload.n % 2 == 0 }}")]}
+        assert http.post("/v1/flows", json=flow).status_code == 201
+    sent = soak(server, rounds=10)
+    kill_a_worker(server)
+    sent += soak(server, rounds=5)
+    samples = scraped(server)
+    fired = total(samples, "flyte_events_total", pack="Src", outcome="fired")
+    assert total(samples, "flyte_events_total", pack="Src") == sent
+    assert fired == sent / 2 == total(samples, "flyte_flows_fired_total", flow="f")
+    assert total(samples, "flyte_intake_seconds_count", kind="event") == sent
+    assert total(samples, "flyte_actions_total", state="NEW") == fired
+    done = total(samples, "flyte_actions_total", state="SUCCESS")
+    assert done == total(samples, "flyte_results_total", outcome="counted")
+    assert done == total(samples, "flyte_take_seconds_count", outcome="action")
+    assert done + total(samples, "flyte_actions_waiting", pack="Wrk") == fired
+    assert done == total(samples, "flyte_executions_ended_total", state="succeeded") > 0
+
+
+def soak(server: Server, rounds: int) -> int:
+    """Four callers at once, each with a connection of its own a round; how many events they posted."""
+    threads = [threading.Thread(target=call, args=(server, rounds)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return 4 * 4 * rounds
+
+
+def call(server: Server, rounds: int) -> None:
+    for _ in range(rounds):
+        with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+            for number in range(4):
+                answer = http.post("/v1/packs/Src/events", json={"event": "Go", "payload": {"n": number}})
+                assert answer.status_code == 202
+            taken = http.post("/v1/packs/Wrk/actions/take")
+            if taken.status_code == 200:
+                (result,) = (one["href"] for one in taken.json()["links"] if one["rel"].endswith("actionResult"))
+                assert http.post(result, json={"event": "Done"}).status_code == 202
+
+
+def kill_a_worker(server: Server) -> None:
+    """Ends one of the web processes by force, and waits till another has taken its place."""
+    before = workers(server)
+    assert len(before) == 2
+    os.kill(before[-1], signal.SIGKILL)
+    wait_until(lambda: len(workers(server)) == 2 and workers(server) != before, lambda: server.logs())
+
+
+def workers(server: Server) -> list[int]:
+    """The processes that the server has started."""
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def scraped(server: Server) -> dict[tuple[str, Labels], float]:
+    answer = httpx.get(f"{server.url}/metrics", trust_env=False, timeout=60)
+    assert answer.status_code == 200
+    return parsed(answer.text)
+
+
+def facts() -> list[Any]:
+    """What the database tells, without labels too."""
+    return [one for fact in FACTS for one in fact()]
+
+
+@pytest.fixture
+def names(db: None) -> set[str]:
+    """The names of all samples that there can be, without what a histogram adds."""
+    found = [*REGISTRY.collect(), *facts()]
+    return {f"{one.name}_total" if one.type == "counter" else one.name for one in found} | {"flyte_database_up"}
+
+
+@pytest.mark.integration
+def test_the_page_lists_every_metric_and_no_other(names: set[str]) -> None:
+    rows = re.findall(r"^\| `(flyte_\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(names)
+
+
+@pytest.mark.unit
+def test_every_metric_that_processes_count_has_a_label() -> None:
+    # Without one it would begin to count where it is imported, before the processes share a folder.
+    assert all(metric._labelnames for metric in REGISTRY._collector_to_names)  # type: ignore[attr-defined]
+
+
+def expressions() -> list[str]:
+    """All that dashboard and alert rules ask Prometheus."""
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    rules = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
+    found = [*asked, *(rule["expr"] for rule in rules)]
+    for name, value in GRAFANAS.items():
+        found = [expression.replace(name, value) for expression in found]
+    return found
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("expression", expressions())
+def test_prometheus_would_take_the_expression(expression: str) -> None:
+    promql_parser.parse(expression)
+
+
+@pytest.mark.integration
+def test_dashboard_and_alerts_name_metrics_and_labels_that_there_are(names: set[str]) -> None:
+    asked = "\n".join(expressions())
+    used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bflyte_\w+", asked)}
+    assert used <= names
+    assert names - used == {"flyte_figures_cut", "flyte_job_runs_total"}, "what there is should be shown"
+    by = {label for labels in re.findall(r"\bby \(([^)]*)\)", asked) for label in labels.split(", ")}
+    assert by - {"le"} <= {label for one in [*REGISTRY._collector_to_names, *facts()] for label in one._labelnames}
+
+
+@pytest.mark.unit
+def test_alert_rules_have_what_prometheus_wants_of_them() -> None:
+    (group,) = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
+    assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"])
+    for rule in group["rules"]:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert re.fullmatch(r"\d+m", rule.get("for", "1m"))
+        assert set(rule["annotations"]) == {"summary"}
+        assert rule["labels"]["severity"] in ("page", "ticket")
+
+
+@pytest.mark.unit
+def test_the_dashboards_panels_lie_beside_each_other() -> None:
+    panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
+    cells = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in panels
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert len({panel["id"] for panel in panels}) == len(panels)

@@ -1,0 +1,87 @@
+"""Numbers of several processes: each counts by itself, and nothing is lost when one ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from flyte_site.meters import OTHER, Names, shared_folder
+from tests.server import ROOT
+
+pytestmark = pytest.mark.unit
+
+COUNT = """
+import os, sys
+from flyte_site import meters
+meters.share(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    meters.count_event("Slack", "fired")
+children = [os.fork() for _ in sys.argv[3:]]
+if children == [0]:
+    meters.count_event("Slack", "unheard")
+    meters.observe_take(0.002, found=True)
+    os._exit(0)
+for child in children:
+    os.waitpid(child, 0)
+meters.count_event("Slack", "fired")
+print("counted", flush=True)
+sys.stdin.read()
+os.kill(os.getpid(), 9)
+"""
+
+
+def counting(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """A process that has counted, and waits to be killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", COUNT, str(folder), *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "counted\n"
+    return process
+
+
+def numbers(folder: Path) -> dict[tuple[str, str], float]:
+    found = MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
+    return {
+        (sample.name, sample.labels.get("outcome", "")): sample.value
+        for metric in found
+        for sample in metric.samples
+        if not sample.name.endswith("_bucket")
+    }
+
+
+def test_processes_at_once_count_apart_and_are_added_up(tmp_path: Path) -> None:
+    processes = [counting(tmp_path, "3"), counting(tmp_path, "4", "fork")]
+    assert numbers(tmp_path)[("flyte_events_total", "fired")] == 3 + 1 + 4 + 1
+    assert numbers(tmp_path)[("flyte_events_total", "unheard")] == 1
+    assert numbers(tmp_path)[("flyte_take_seconds_count", "action")] == 1
+    for process in processes:
+        process.communicate("")
+
+
+def test_who_comes_after_a_process_that_was_killed_counts_on_in_its_files(tmp_path: Path) -> None:
+    for _ in range(3):
+        counting(tmp_path, "9").communicate("")
+    assert numbers(tmp_path) == {("flyte_events_total", "fired"): 30.0}
+    assert {path.name for path in tmp_path.iterdir()} == {"0.lock", "counter_0.db"}
+
+
+def test_names_beyond_a_bound_are_counted_together() -> None:
+    names = Names(2)
+    assert [names.bounded(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
+
+
+def test_a_folder_that_nobody_chose_is_gone_afterwards(tmp_path: Path) -> None:
+    with shared_folder("") as folder:
+        assert Path(folder).is_dir()
+        assert Path(folder).stat().st_mode & 0o777 == 0o700
+    assert not Path(folder).exists()
+    with shared_folder(str(tmp_path)) as chosen:
+        assert chosen == str(tmp_path)
+    assert tmp_path.exists()
