@@ -76,6 +76,16 @@ def test_shell_keeps_its_token_from_scripts(stub: StubServer, start: Start) -> N
     assert payload["stdout"] == "[]\n"
 
 
+def test_shell_shows_scripts_only_the_variables_that_are_named(stub: StubServer, start: Start) -> None:
+    named = {"FLYTE_SHELL_ENV": "PATH, MINE,MISSING", "MINE": "1", "SECRET": "s3cret"}
+    payload = shell_output(stub, start, "env | cut -d= -f1 | sort | tr '\\n' ' '", **named)
+    assert set(payload["stdout"].split()) - {"PWD", "SHLVL", "_"} == {"MINE", "PATH"}
+
+
+def test_shell_starts_scripts_in_its_folder(stub: StubServer, start: Start, tmp_path: Path) -> None:
+    assert shell_output(stub, start, "pwd -P", FLYTE_SHELL_FOLDER=str(tmp_path))["stdout"] == f"{tmp_path.resolve()}\n"
+
+
 def test_a_script_that_cannot_be_started_is_fatal(stub: StubServer, start: Start) -> None:
     stub.queue("Shell", "echo \0")
     start(*SHELL)
@@ -137,6 +147,9 @@ def test_a_pack_finds_its_server_when_it_comes_back(stub: StubServer, start: Sta
         ({"FLYTE_LABELS": "env"}, "Shell: FLYTE_LABELS: "),
         ({"FLYTE_SHELL_TIMEOUT": "long"}, "Shell: FLYTE_SHELL_TIMEOUT: "),
         ({"FLYTE_SHELL_OUTPUT_LIMIT": "-1"}, "Shell: FLYTE_SHELL_OUTPUT_LIMIT: "),
+        ({"FLYTE_SHELL_FOLDER": "/nowhere"}, "Shell: FLYTE_SHELL_FOLDER: /nowhere is no folder"),
+        ({"FLYTE_SHELL_ENV": "PATH,FLYTE_JWT"}, "Shell: FLYTE_SHELL_ENV: must be names"),
+        ({"FLYTE_SHELL_ENV": "PATH HOME"}, "Shell: FLYTE_SHELL_ENV: must be names"),
         ({"LOGLEVEL": "LOUD"}, "Shell: LOGLEVEL: "),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flyte_client.packs.shell.script import KILLED, TIMED_OUT, Outcome, run_script
+from flyte_client.packs.shell.settings import Bounds
 
 pytestmark = pytest.mark.integration
 
@@ -15,7 +16,11 @@ PATIENT = 30.0
 
 
 def run(script: str, timeout: float = PATIENT, limit: int = 10_000) -> Outcome:
-    return run_script(script, timeout, limit, os.environ, threading.Event())
+    return run_script(script, bounds(timeout, limit), threading.Event())
+
+
+def bounds(timeout: float, limit: int = 1000) -> Bounds:
+    return Bounds(timeout, limit, Path.cwd(), os.environ)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +58,7 @@ def test_a_script_that_is_cancelled_is_killed_with_all_its_processes_and_keeps_w
     cancelled, pids = threading.Event(), tmp_path / "pids"
     script = f"echo before; sleep 600 & echo $! >>{pids}; echo $$ >>{pids}; wait"
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(run_script, script, 600.0, 1000, os.environ, cancelled)
+        running = thread.submit(run_script, script, bounds(600.0), cancelled)
         wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
         cancelled.set()
         outcome = running.result(PATIENT)
@@ -64,7 +69,7 @@ def test_a_script_that_is_cancelled_is_killed_with_all_its_processes_and_keeps_w
 def test_a_script_that_closed_its_outputs_can_be_cancelled_too() -> None:
     cancelled = threading.Event()
     threading.Timer(0.3, cancelled.set).start()
-    assert run_script("exec >&- 2>&-; sleep 600", 600.0, 1000, os.environ, cancelled).exit_code == KILLED
+    assert run_script("exec >&- 2>&-; sleep 600", bounds(600.0), cancelled).exit_code == KILLED
 
 
 def test_a_process_that_left_the_group_does_not_hold_the_pack_up() -> None:

@@ -1,7 +1,7 @@
 """The command `Shell`: what it takes, and the event that it ends in."""
 
 import math
-import os
+from dataclasses import replace
 from typing import Any
 
 from flyte_client.current import current_action
@@ -23,7 +23,7 @@ def shell_pack(bounds: Bounds) -> Pack:
         except ValueError as error:
             return _output("", Outcome("", str(error), NOT_A_SCRIPT))
         cancelled = current_action().cancelled
-        return _output(script, run_script(script, timeout, bounds.output, _environment(), cancelled))
+        return _output(script, run_script(script, replace(bounds, timeout=timeout), cancelled))
 
     return pack
 
@@ -56,8 +56,3 @@ def _output(script: str, outcome: Outcome) -> Event:
         stderr += f"{'' if not stderr or stderr.endswith(chr(10)) else chr(10)}[{note}]\n"
     payload = {"command": script, "stdout": outcome.stdout, "stderr": stderr, "exit_code": outcome.exit_code}
     return Event("Output", payload)
-
-
-def _environment() -> dict[str, str]:
-    # The pack's own token is not for scripts: what they print ends up in the audit.
-    return {name: value for name, value in os.environ.items() if name != "FLYTE_JWT"}

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
+from flyte_client.packs.shell.settings import Bounds
+
 TIMED_OUT = 124  # as timeout(1) of the GNU coreutils
 KILLED = -1  # as the original, for a script that a signal ended
 # How often a running script is looked at for whether it is still wanted.
@@ -66,38 +68,38 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def run_script(
-    script: str, timeout: float, limit: int, environment: Mapping[str, str], cancelled: threading.Event
-) -> Outcome:
-    """Run `bash -c script`, at most `timeout` seconds, keeping at most `limit` bytes of each of its two outputs.
+def run_script(script: str, bounds: Bounds, cancelled: threading.Event) -> Outcome:
+    """Run `bash -c script` within the bounds.
 
     The script has ended when bash has and everything it started has closed its outputs; a process in the background
     that keeps them open counts as part of it. When time is up, or `cancelled` is set, its whole process group is
     killed. Raises `OSError` or `ValueError` for a script that can't be started.
     """
-    until = Until(time.monotonic() + timeout, cancelled)
+    until = Until(time.monotonic() + bounds.timeout, cancelled)
     # A session of its own: one kill reaches all of it, and Ctrl-C at the pack's terminal none.
     with subprocess.Popen(
         ["bash", "-c", script],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=dict(environment),
+        env=dict(bounds.environment),
+        cwd=bounds.folder,
         start_new_session=True,
     ) as process:
-        outputs = {pipe: Captured(limit) for pipe in (process.stdout, process.stderr) if pipe}
+        outputs = {pipe: Captured(bounds.output) for pipe in (process.stdout, process.stderr) if pipe}
         done = _read(outputs, until) and _ended(process, until)
         if not done:
             _kill_group(process)
             _read(outputs, Until(time.monotonic() + LAST_WORDS, threading.Event()))
         process.wait()
         stdout, stderr = outputs.values()
-    notes = [f"{name} was cut after {limit} bytes" for name, out in (("stdout", stdout), ("stderr", stderr)) if out.cut]
+    cut = [name for name, out in (("stdout", stdout), ("stderr", stderr)) if out.cut]
+    notes = [f"{name} was cut after {bounds.output} bytes" for name in cut]
     if done:
         return Outcome(stdout.text, stderr.text, max(process.returncode, KILLED), tuple(notes))
     if cancelled.is_set():
         return Outcome(stdout.text, stderr.text, KILLED, (*notes, "killed, as its action was cancelled"))
-    return Outcome(stdout.text, stderr.text, TIMED_OUT, (*notes, f"killed after {timeout:g} seconds"))
+    return Outcome(stdout.text, stderr.text, TIMED_OUT, (*notes, f"killed after {bounds.timeout:g} seconds"))
 
 
 def _read(outputs: Mapping[IO[bytes], Captured], until: Until) -> bool:
