@@ -22,17 +22,20 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, folder: Path) -> Path:
-    """A new virtual environment with the wheel and what it requires, and nothing else; its folder of programs."""
+def install(wheel: Path, folder: Path, *packages: str) -> Path:
+    """A new virtual environment with the wheel and these packages, and nothing else; its folder of programs.
+
+    They are linked from this program's own environment, with all that they require.
+    """
     venv.create(folder, with_pip=False)
     programs = folder / "bin"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(programs / "python")]
     run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)])
-    (packages,) = folder.glob("lib/python*/site-packages")
-    for name in required("httpx"):
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in set().union(*map(required, packages)):
         for top in {file.parts[0] for file in distribution(name).files or ()} - {".."}:
-            if not (packages / top).exists():
-                (packages / top).symlink_to(str(distribution(name).locate_file(top)))
+            if not (site / top).exists():
+                (site / top).symlink_to(str(distribution(name).locate_file(top)))
     return programs
 
 

@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.integration
 def test_the_wheel_runs_where_nothing_of_the_server_is(wheel: Path, tmp_path: Path) -> None:
-    programs = install(wheel, tmp_path / "venv")
+    programs = install(wheel, tmp_path / "venv", "httpx")
     python, pack = str(programs / "python"), str(programs / "flyte-pack")
     told = run([python, "-c", "import flyte_client; print(flyte_client.__version__, flyte_client.__file__)"], tmp_path)
     assert told.split()[0] == flyte_client.__version__

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from flyte_client import settings
+from tests.client.installed import build_wheel, install
 from tests.docs.pages import PATIENCE, at, blocks, wait_for
 from tests.programs import needs
 from tests.server import ROOT, Server, StartServer
@@ -106,17 +107,22 @@ def test_the_curl_lines_on_the_page_work(start_server: StartServer) -> None:
 def test_the_first_pack_is_written_tested_and_greets(start_server: StartServer, tmp_path: Path) -> None:
     needs("curl")
     server = start_server()
-    first, second = block("sh", "flyte_client new"), block("sh", '"name": "greet"')
-    here = first.replace("$PWD/.venv/bin", str(Path(sys.executable).parent)).replace("cd /tmp", f"cd {tmp_path}")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "DJANGO"))}
+    install(build_wheel(tmp_path / "wheel"), tmp_path / "venv", "httpx", "pytest")
+    for setting_up in ("python3.11 -m venv venv\n", "pip install /path/to/flyte/flyte_client pytest\n"):
+        assert setting_up in block("sh", "flyte-pack new")  # what the line above has done without the network
+    written = re.sub(r"(python3.11|pip) .*\n", "", block("sh", "flyte-pack new"))
+    asked = "".join(block("sh", words) for words in ('"name": "greet"', '"who": "Ann"'))
+    left_out = ("PYTEST", "DJANGO", "PYTHON", "FLYTE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     with (
         httpx.Client(base_url=server.url) as client,
-        running(["bash", "-ec", at(server, here)], ROOT, environment),
+        running(["bash", "-ec", at(server, written)], tmp_path, environment),
     ):
         wait_for(lambda: bool(client.get("/v1/packs").json()["packs"]))
         assert (tmp_path / "greeter" / "Dockerfile").exists()
-        subprocess.run(["bash", "-ec", at(server, second)], check=True, capture_output=True, timeout=PATIENCE)
-        wait_for(lambda: '"Hello Ann!"' in client.get("/v1/audit/flows?flowName=greet").text)
+        subprocess.run(["bash", "-ec", at(server, asked)], check=True, capture_output=True, timeout=PATIENCE)
+        shown = ["bash", "-ec", at(server, block("sh", "flowName=greet"))]
+        wait_for(lambda: "text: Hello Ann!" in subprocess.run(shown, capture_output=True, text=True, check=True).stdout)
 
 
 def test_the_test_on_the_page_passes(tmp_path: Path) -> None:
