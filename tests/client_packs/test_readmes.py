@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from flyte_client.packs.bamboo.settings import read_settings as read_bamboo
 from flyte_client.packs.bitbucket.settings import read_settings as read_bitbucket
@@ -15,6 +17,7 @@ from flyte_client.packs.email.settings import read_settings as read_email
 from flyte_client.packs.git.settings import read_settings as read_git
 from flyte_client.packs.jira.settings import read_settings as read_jira
 from flyte_client.packs.ldap.settings import read_settings as read_ldap
+from flyte_client.packs.shell.settings import read_settings as read_shell
 from flyte_client.packs.slack.settings import read_settings as read_slack
 from flyte_client.packs.timer.settings import read_settings as read_timer
 from flyte_client.packs.webhook.settings import read_settings as read_webhook
@@ -27,6 +30,9 @@ from .conftest import StartPack
 pytestmark = pytest.mark.unit
 
 PACKS = ROOT / "flyte_client" / "packs"
+EXTRAS: dict[str, list[str]] = tomllib.loads((PACKS.parent / "pyproject.toml").read_text())["project"][
+    "optional-dependencies"
+]
 LIST = ROOT / "docs" / "reference" / "packs.md"
 READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "bamboo": read_bamboo,
@@ -35,6 +41,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "git": read_git,
     "jira": read_jira,
     "ldap": read_ldap,
+    "shell": read_shell,
     "slack": read_slack,
     "timer": read_timer,
     "webhook": read_webhook,
@@ -130,6 +137,15 @@ def test_a_page_links_to_an_example_and_stands_in_the_list(name: str) -> None:
     assert f"({name}/README.md)" in (PACKS / "README.md").read_text()
 
 
+@pytest.mark.parametrize("name", EXTRAS)
+def test_the_page_installs_the_packs_own_extra_and_names_what_that_brings(name: str) -> None:
+    (told,) = re.findall(r"After `pip install (.*?) does\sthe\ssame\.", page(name).read_text(), re.DOTALL)
+    install, *brought, program = re.findall(r"[^`]+(?=`)", told.replace("\n", " "))[::2]
+    assert (install, program) == (f"'./flyte_client[{name}]'", f"flyte-pack {name}")
+    assert brought == [Requirement(text).name for text in EXTRAS[name]]
+    assert "pip install" not in page(name).read_text().replace(f"pip install {install}", "")
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("name", READERS)
 def test_the_list_of_packs_names_its_commands_and_its_own_events(
@@ -158,22 +174,20 @@ def test_help_says_what_the_pack_does(name: str) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    ("name", "module", "package"),
+    ("name", "module"),
     [
-        ("timer", "croniter", "croniter"),
-        ("webhook", "cheroot", "cheroot"),
-        ("git", "yaml", "PyYAML"),
-        ("email", "imapclient", "IMAPClient"),
-        ("slack", "slack_sdk", "slack-sdk"),
+        ("timer", "croniter"),
+        ("webhook", "cheroot"),
+        ("git", "yaml"),
+        ("email", "imapclient"),
+        ("slack", "slack_sdk"),
     ],
 )
 def test_a_package_that_is_missing_is_told_in_one_line(
-    name: str, module: str, package: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
+    name: str, module: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{module!r}] = None\n")
     program = start_pack(name, stub.url, **environment(name), **apart(tmp_path), PYTHONPATH=str(tmp_path))
     assert program.exit_code() == 2
-    assert (
-        program.log[-1] == f"{name.capitalize()}: {module} is missing, which this pack needs: pip install {package}\n"
-    )
+    assert program.log[-1] == f"{name.capitalize()}: {module} is missing; flyte-client's extra {name!r} brings it\n"
     assert not [line for line in program.log if "Traceback" in line]

@@ -122,8 +122,8 @@ def _document(environment: Mapping[str, str], prefix: str) -> tuple[str, Any]:
     if bool(file) == bool(inline):
         raise SettingsError(f"{prefix}_FILE: set either it, to a file of YAML or JSON, or {prefix}_CONFIG, to its text")
     if inline:
-        return f"{prefix}_CONFIG", _parsed(f"{prefix}_CONFIG", inline)
-    return f"{prefix}_FILE", _parsed(f"{prefix}_FILE", _read(f"{prefix}_FILE", Path(file)))
+        return f"{prefix}_CONFIG", _parsed(prefix, f"{prefix}_CONFIG", inline)
+    return f"{prefix}_FILE", _parsed(prefix, f"{prefix}_FILE", _read(f"{prefix}_FILE", Path(file)))
 
 
 def _read(variable: str, path: Path) -> str:
@@ -138,13 +138,13 @@ def _read(variable: str, path: Path) -> str:
         raise SettingsError(f"{variable}: {path} can't be read ({reason})") from None
 
 
-def _parsed(source: str, text: str) -> Any:
+def _parsed(prefix: str, source: str, text: str) -> Any:
     if text.lstrip().startswith("{"):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             pass  # YAML has a form with braces, too
-    with needed("PyYAML"):
+    with needed(prefix.removeprefix("FLYTE_").lower()):
         import yaml
     try:
         return yaml.safe_load(text)

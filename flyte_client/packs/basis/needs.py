@@ -7,9 +7,9 @@ from flyte_client.errors import SettingsError
 
 
 @contextmanager
-def needed(package: str) -> Iterator[None]:
-    """Around an import: where that fails, `SettingsError` says what to install."""
+def needed(extra: str) -> Iterator[None]:
+    """Around an import: where that fails, `SettingsError` names the extra that brings what is missing."""
     try:
         yield
     except ModuleNotFoundError as missing:
-        raise SettingsError(f"{missing.name} is missing, which this pack needs: pip install {package}") from None
+        raise SettingsError(f"{missing.name} is missing; flyte-client's extra {extra!r} brings it") from None

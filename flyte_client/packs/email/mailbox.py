@@ -71,7 +71,7 @@ class Mailbox:
 @contextmanager
 def opened(incoming: Incoming) -> Iterator[Mailbox]:
     """The folder, until the block ends. Raises as `Mailbox` does."""
-    with needed("IMAPClient"):
+    with needed("email"):
         from imapclient import IMAPClient  # type: ignore[import-untyped]
     account = incoming.account
     context = ssl.create_default_context()

@@ -1,6 +1,7 @@
 """A directory that is searched: LDAP, version 3 (RFC 4511), as far as a search needs it.
 
-The libraries that are kept up are built against OpenLDAP's own, with a compiler; this needs nothing.
+The libraries that are kept up (python-ldap, bonsai) come as sources, for a compiler and OpenLDAP's headers; of those
+that need neither, ldap3 and ldaptor had their last release in 2021. So the pack speaks what a search needs by itself.
 """
 
 import math

@@ -31,7 +31,7 @@ class Listener:
     """Takes what comes in the order in which it came, and tells Slack that it was taken when Flyte has it."""
 
     def __init__(self, pack: Pack, slack: Slack, settings: Settings) -> None:
-        with needed("slack-sdk"):
+        with needed("slack"):
             from slack_sdk.socket_mode import SocketModeClient
         self._pack = pack
         self._slack = slack

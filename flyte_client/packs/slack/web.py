@@ -38,7 +38,7 @@ class Slack:
     """
 
     def __init__(self, settings: Settings) -> None:
-        with needed("slack-sdk"):
+        with needed("slack"):
             from slack_sdk import WebClient
             from slack_sdk.errors import SlackApiError, SlackClientError
         self._refused: type[Any] = SlackApiError

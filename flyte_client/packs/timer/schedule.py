@@ -45,7 +45,7 @@ class Cron:
     zone: ZoneInfo
 
     def __post_init__(self) -> None:
-        with needed("croniter"):
+        with needed("timer"):
             from croniter import croniter  # type: ignore[import-untyped]
         fields = self.expression.upper().split()
         fine = len(self.expression) <= LONGEST_EXPRESSION and len(fields) == 5 and all(map(FIELD.match, fields))

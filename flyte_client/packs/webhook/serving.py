@@ -24,7 +24,7 @@ def prepared(receiver: Receiver, settings: Settings) -> Callable[[threading.Even
 
     Raises `SettingsError` for an address that can't be listened on.
     """
-    with needed("cheroot"):
+    with needed("webhook"):
         from cheroot import wsgi
     server = wsgi.Server(
         (settings.host, settings.port),
