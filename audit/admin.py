@@ -7,10 +7,10 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
-from audit import event_pages, execution_pages, pack_pages
+from audit import approval_pages, event_pages, execution_pages, pack_pages
 from flows.models import Event, Execution
 from flyte_site.console.admin import ConsoleAdmin
-from packs.models import Pack
+from packs.models import Approval, Pack
 
 
 class ReadOnly(ConsoleAdmin):
@@ -73,4 +73,19 @@ class PackAdmin(ReadOnly):
             self.page("", pack_pages.pack_list, "changelist"),
             self.page("<str:pk>/", pack_pages.pack_page, "change"),
             self.page("<str:pk>/delete", pack_pages.delete, "delete"),
+            self.page("<str:pk>/resources", pack_pages.pack_resources, "resources"),
+        ]
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnly):
+    """Questions that wait for a person, and what was decided."""
+
+    kind = "approval"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.page("", approval_pages.approval_list, "changelist"),
+            self.page("<str:action_id>/", approval_pages.approval_page, "change"),
+            self.page("<str:action_id>/decide", approval_pages.decide, "decide"),
         ]

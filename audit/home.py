@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from audit import hour_bars
+from audit.approval_pages import deciding
+from audit.approvals_shown import waiting
 from audit.execution_pages import LIST, address, around
 from audit.figures import Load, hours, loads
 from audit.filters import executions_of
@@ -26,11 +28,13 @@ from packs.orphans import Orphaned, orphaned
 
 MOST_LOADS = 10
 MOST_FAILURES = 8
+MOST_QUESTIONS = 5
 BLOCKS = {
     "packs": "packs.view_pack",
     "actions": "packs.view_action",
     "flows": "flows.view_flow",
     "executions": "flows.view_execution",
+    "approvals": "packs.view_approval",
 }
 
 
@@ -68,16 +72,26 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
         "queue": _queue() if sees["actions"] else {},
         "flows": _flows() if sees["flows"] else {},
         **(_ended(now) if sees["executions"] else {}),
+        **({"questions": waiting(now, most=MOST_QUESTIONS), **deciding(request)} if sees["approvals"] else {}),
         "urls": _urls(request),
     }
 
 
 def _urls(request: HttpRequest) -> dict[str, str]:
     """Where the numbers lead; empty where this person may not go."""
-    places = {"packs": "packs_pack_changelist", "flows": "flows_flow_changelist"}
+    places = {
+        "packs": "packs_pack_changelist",
+        "flows": "flows_flow_changelist",
+        "approvals": "packs_approval_changelist",
+    }
     found = {name: address(view) if request.user.has_perm(BLOCKS[name]) else "" for name, view in places.items()}
     executions_url = address(LIST.removeprefix("admin:")) if request.user.has_perm(BLOCKS["executions"]) else ""
-    return {**found, "executions": executions_url, "add_flow": _where_to_add(request)}
+    return {
+        **found,
+        "executions": executions_url,
+        "approvals": address("packs_approval_changelist"),
+        "add_flow": _where_to_add(request),
+    }
 
 
 def _where_to_add(request: HttpRequest) -> str:

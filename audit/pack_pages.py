@@ -12,16 +12,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from audit.approvals_shown import number_in
 from audit.event_pages import MAY_SEE as MAY_SEE_EVENTS
 from audit.execution_pages import MAY_SEE as MAY_SEE_EXECUTIONS
 from audit.execution_pages import address, around, must_have
 from audit.filters import PackFilters, executions_of
+from audit.hosted_shown import STATE_WORDS, resource_page, shown_hosted
 from audit.pack_list import Packs, packs
 from audit.pack_shown import MOST_ACTIONS, Queue, commands, declared, helps, last_events, queue_of
 from audit.users_of import uses
 from flyte_site.changes import person
 from packs import registry
-from packs.models import Pack
+from packs.models import HostedState, Pack
 from packs.orphans import Orphans, orphaned
 
 log = structlog.get_logger(__name__)
@@ -32,6 +34,7 @@ MAY_SEE_ACTIONS = "packs.view_action"
 MAY_DELETE = "packs.delete_pack"
 MAY_SEE_FLOWS = "flows.view_flow"
 MOST_ORPHANS = 10
+MOST_RESOURCES = 10
 
 
 @require_GET
@@ -77,7 +80,8 @@ def pack_page(request: HttpRequest, pk: str) -> HttpResponse:
         **(_flows_of(pack) if request.user.has_perm(MAY_SEE_FLOWS) else {}),
         "sees_events": request.user.has_perm(MAY_SEE_EVENTS),
         "events": last_events(pack) if request.user.has_perm(MAY_SEE_EVENTS) else [],
-        "deletion": _deletion(queue) if queue and request.user.has_perm(MAY_DELETE) else "",
+        "deletion": _deletion(queue) if queue and request.user.has_perm(MAY_DELETE) and not pack.hosted else "",
+        **(_hosted(pack, sees_actions) if pack.hosted else {}),
         "history": _history(request, pack),
     }
     return TemplateResponse(request, "console/pack.html", around(request, **values))
@@ -88,12 +92,41 @@ def delete(request: HttpRequest, pk: str) -> HttpResponse:
     """Forget a pack."""
     must_have(request, MAY_DELETE)
     pack = _found(pk)
+    if pack.hosted:
+        messages.error(request, f"Not deleted: this server hosts {pack.identity}, as FLYTE_WEBAPI_PLUGINS says.")
+        return HttpResponseRedirect(reverse("admin:packs_pack_change", args=[pk]))
     alone = queue_of(pack).alone
     if not registry.forget(pack.identity, person(request), orphaned=alone.count):
         raise Http404
     log.info("pack_deleted", pack=pack.identity)
     messages.success(request, f"The pack {pack.identity} is deleted. {_left(alone.count, alone.cut)}".strip())
     return HttpResponseRedirect(reverse(LIST) if request.user.has_perm(MAY_SEE) else reverse("admin:index"))
+
+
+@require_GET
+def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
+    """All that a hosted pack has at its service, a page at a time."""
+    must_have(request, MAY_SEE)
+    must_have(request, MAY_SEE_ACTIONS)
+    pack = _found(pk)
+    state, after = request.GET.get("state", ""), number_in(request.GET, "after")
+    found = resource_page(pack.identity, state, after)
+    values = {
+        "title": f"{pack.identity}: resources",
+        "pack": pack,
+        "state": state if state in HostedState.values else "",
+        "states": STATE_WORDS.items(),
+        "resources": found,
+        "behind_others": after > 0,
+        "executions_url": _executions_url(request),
+    }
+    return TemplateResponse(request, "console/pack_resources.html", around(request, **values))
+
+
+def _hosted(pack: Pack, sees_actions: bool) -> dict[str, Any]:
+    """Of a pack that this server hosts, what it has at its service and what bounds it."""
+    found = resource_page(pack.identity, most=MOST_RESOURCES) if sees_actions else None
+    return {"hosted": shown_hosted(pack.identity), "resources": found}
 
 
 def _found(pk: str) -> Pack:

@@ -8,12 +8,13 @@ from typing import Any
 from django.db.models import Q
 from django.utils.safestring import SafeString
 
-from audit import bars
+from audit import bars, queries
+from audit.hosted_shown import ShownResource, marks, shown_resource
 from audit.story import story
 from flows.drawing import NOT_REACHED, anchor, draw
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.masking import masked
-from packs.models import Action, Pack, State
+from packs.models import Action, HostedResource, Pack, State
 
 MOST_REPLAYS = 20
 MOST_RESULTS = 20
@@ -44,6 +45,7 @@ class ShownStep:
     judgement: Judgement | None = None
     may_retry: bool = False
     takers: Sequence[Pack] = ()
+    hosted: ShownResource | None = None
 
     @property
     def dialog(self) -> str:
@@ -53,7 +55,7 @@ class ShownStep:
 
 @dataclass(frozen=True)
 class Shown:
-    """An execution as its page shows it."""
+    """An execution as its page shows it. `hosted` marks how what hosted packs do for it stands."""
 
     execution: Execution
     story: str
@@ -63,6 +65,7 @@ class Shown:
     replays: list[Execution]
     event: Event | None
     now: datetime
+    hosted: str = ""
 
     @property
     def runs(self) -> bool:
@@ -77,7 +80,7 @@ class Shown:
     def mark(self) -> str:
         """Another one whenever anything but the time has changed."""
         states = "".join(f"{len(row.action.states)}.{len(row.action.history)}." for row in self.timeline)
-        return f"{self.execution.state}-{len(self.execution.errors)}-{states}"
+        return f"{self.execution.state}-{len(self.execution.errors)}-{states}{self.hosted}"
 
     @property
     def flow_errors(self) -> list[Any]:
@@ -100,16 +103,18 @@ class _Known:
     actions: Mapping[str, Action]
     judged: Mapping[str, Judgement]
     packs: Sequence[Pack]
+    hosted: Mapping[str, HostedResource]
 
 
 def shown(execution_id: str, now: datetime) -> Shown | None:
-    """The execution with all that its page tells. Six queries at most; None where there is none of this id."""
+    """The execution with all that its page tells. Seven queries at most; None where there is none of this id."""
     execution = Execution.objects.select_related("version").filter(id=execution_id).first()
     if execution is None:
         return None
     actions = list(Action.objects.filter(correlation_id=execution_id).order_by("id"))
     judged = _judgements(execution, actions)
-    known = _Known({action.step_id: action for action in actions}, judged, _packs_awaited(actions))
+    hosted = queries.hosted({execution_id: actions})
+    known = _Known({action.step_id: action for action in actions}, judged, _packs_awaited(actions), hosted)
     steps = [_step(execution, name, step, known) for name, step in _named_steps(execution)]
     return Shown(
         execution=execution,
@@ -120,6 +125,7 @@ def shown(execution_id: str, now: datetime) -> Shown | None:
         replays=list(Execution.objects.filter(replay_of=execution_id).order_by("-id")[:MOST_REPLAYS]),
         event=Event.objects.filter(id=execution.event_id).only("id", "name", "pack_name").first(),
         now=now,
+        hosted=marks(hosted),
     )
 
 
@@ -143,6 +149,7 @@ def _step(execution: Execution, name: str, step: Mapping[str, Any], known: _Know
         errors=errors,
         judgement=None if action or errors else known.judged.get(name),
         may_retry=bool(action and action.state == State.FATAL and execution.state != ExecutionState.CANCELLED),
+        hosted=shown_resource(known.hosted[action.id]) if action and action.id in known.hosted else None,
         takers=[pack for pack in known.packs if action and pack.can_take(action)],
     )
 

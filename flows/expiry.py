@@ -10,7 +10,7 @@ from django.utils import timezone
 from flows.models import Execution, Flow, FlowVersion
 from flyte_site.ids import least_id
 from flyte_site.slices import delete_in_slices, slices
-from packs.models import Action
+from packs.models import Action, Approval
 
 # An execution goes in one transaction with all its actions, so that fewer make a slice.
 EXECUTIONS_A_SLICE = 100
@@ -19,8 +19,9 @@ REPLACED_FOR = timedelta(hours=1)
 
 
 def expire_executions(now: datetime | None = None, *, dry_run: bool = False) -> int:
-    """Delete executions with their actions, whatever their state, FLYTE_TTL_IN_SECONDS after their last change, and
-    actions as old that belong to no execution. The number of executions and such actions. Safe to run twice at once.
+    """Delete executions with their actions and what these asked of people, whatever their state, FLYTE_TTL_IN_SECONDS
+    after their last change, and actions as old that belong to no execution. The number of executions and such actions.
+    Safe to run twice at once.
     """
     before = (now or timezone.now()) - timedelta(seconds=settings.FLYTE_TTL_IN_SECONDS)
     old, ownerless = _old(before), _ownerless(before)
@@ -40,7 +41,9 @@ def _expire(old: "QuerySet[Execution]", keys: list[str]) -> int:
     with transaction.atomic():
         locked = old.order_by("id").select_for_update(skip_locked=True).filter(id__in=keys)
         ids = list(locked.values_list("id", flat=True))
-        Action.objects.filter(correlation_id__in=ids).delete()
+        actions = Action.objects.filter(correlation_id__in=ids)
+        Approval.objects.filter(action_id__in=actions.order_by().values("id")).delete()
+        actions.delete()
         Execution.objects.filter(id__in=ids).delete()
     return len(ids)
 

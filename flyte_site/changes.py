@@ -32,9 +32,9 @@ SERVER = Actor("the server", JOB)
 def record(actor: Actor, what: str, kind: str, key: str, **detail: Any) -> None:
     """Note that the actor did `what` (such as `saved`) to the thing of this kind and key.
 
-    Kinds and their keys: `flow` (name), `execution` (correlation id), `pack` (id), `datastore item` (key), `person` and
-    `role` (name). Called in the transaction that makes the change, where there is one.
-    `detail` is small JSON, never a secret value; what is too large is left out, and said so.
+    Kinds and their keys: `flow` (name), `execution` (correlation id), `pack` (id), `approval` (id of the action that
+    asks), `datastore item` (key), `person` and `role` (name). Called in the transaction that makes the change, where
+    there is one. `detail` is small JSON, never a secret value; what is too large is left out, and said so.
     """
     if len(json.dumps(detail, default=str)) > MAX_DETAIL:
         detail = {"note": "too large to be kept"}

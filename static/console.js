@@ -9,9 +9,12 @@
   };
   const placeOf = (details) => `${details.closest("[id]")?.id} ${details.querySelector("summary").textContent}`;
   // What asks again and again (hx-trigger="every 2s") rests while nobody looks at the page.
+  // So does what holds an open dialog: somebody may be writing in it.
+  const isAsking = (part) => part.querySelector("dialog[open]") !== null;
   document.addEventListener("htmx:beforeRequest", (event) => {
-    const trigger = event.detail.elt.getAttribute("hx-trigger") || "";
-    if (document.hidden && trigger.includes("every ")) event.preventDefault();
+    const part = event.detail.elt;
+    const trigger = part.getAttribute("hx-trigger") || "";
+    if ((document.hidden || isAsking(part)) && trigger.includes("every ")) event.preventDefault();
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy], [data-open], [data-close]");
@@ -22,7 +25,8 @@
   });
   // What people have folded open stays so where a part of the page is replaced.
   let opened = [];
-  document.addEventListener("htmx:beforeSwap", () => {
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (isAsking(event.detail.target)) event.detail.shouldSwap = false;
     opened = [...document.querySelectorAll("details[open]")].map(placeOf);
   });
   document.addEventListener("htmx:afterSettle", () => {

@@ -33,9 +33,10 @@ ROOMS = (
     ("flows", "forms pages admin management apps"),
     (
         "audit",
-        "queries paging timeline story search figures metrics serializers api filters bars shown execution_pages",
+        "queries paging timeline story search figures metrics serializers api filters bars hosted_shown shown",
     ),
-    ("audit", "event_pages queued users_of hour_bars first_steps pack_list pack_shown home pack_pages admin apps"),
+    ("audit", "execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars first_steps"),
+    ("audit", "pack_list pack_shown home pack_pages admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor tls management urls"),
 )
 ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "manage"]

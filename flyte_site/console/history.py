@@ -8,7 +8,7 @@ from django.http import QueryDict
 from flyte_site.models import Change
 
 PAGE = 50
-KINDS = ("flow", "execution", "pack", "datastore item", "person", "role", "token")
+KINDS = ("flow", "execution", "pack", "approval", "datastore item", "person", "role", "token")
 FILTERS = ("kind", "key", "actor")
 MAX_ID = 2**53
 

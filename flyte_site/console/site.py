@@ -33,6 +33,7 @@ NAVIGATION = (
     Place("Home", "index"),
     Place("Flows", "flows_flow_changelist", "flows.view_flow"),
     Place("Executions", "flows_execution_changelist", "flows.view_execution"),
+    Place("Approvals", "packs_approval_changelist", "packs.view_approval"),
     Place("Events", "flows_event_changelist", "flows.view_event"),
     Place("Packs", "packs_pack_changelist", "packs.view_pack"),
     Place("Datastore", "datastore_item_changelist", "datastore.view_item"),

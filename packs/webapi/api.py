@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -10,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.auth.callers import caller_of
-from flyte_site.changes import caller, record
+from flyte_site.changes import caller
 from flyte_site.rest.bodies import read_document
 from flyte_site.rest.fields import InputSerializer, LinkSerializer, Text, no_control_characters, problems
 from flyte_site.rest.links import Links
@@ -105,15 +104,11 @@ class ApprovalView(APIView):
         """Approve or reject: the flow goes on with it. The first decision counts; the same again changes nothing."""
         asked = found(action_id)
         values = DecisionInput().valid(read_document(request))
-        who, before = who_decides(request, values["by"]), asked.approved
-        with transaction.atomic():
-            try:
-                asked = approvals.decide(action_id, who, values["approved"], values["comment"]) or asked
-            except approvals.NotOpenError as reason:
-                raise Problem(409, str(reason)) from None
-            what = "approved" if values["approved"] else "rejected"
-            if before is None:
-                record(caller(request), what, "approval", action_id, by=who)
+        who = who_decides(request, values["by"])
+        try:
+            asked = approvals.decide(action_id, caller(request), values["approved"], values["comment"], who) or asked
+        except approvals.NotOpenError as reason:
+            raise Problem(409, str(reason)) from None
         return Response(shown(asked, self.links))
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flyte_site.changes import Actor, record
 from packs.models import Approval
 from packs.sealed import without_echo_of
 from packs.webapi import resources
@@ -44,25 +45,36 @@ def withdraw(action_id: str, attempt: int) -> None:
     Approval.objects.filter(action_id=action_id, attempt=attempt, approved__isnull=True).update(withdrawn=True)
 
 
-def decide(action_id: str, who: str, approved: bool, comment: str = "") -> Approval | None:
-    """Decide the question of an action; the flow goes on within about a second.
+def decide(action_id: str, actor: Actor, approved: bool, comment: str = "", who: str = "") -> Approval | None:
+    """Decide the question of an action; the flow goes on within about a second. `who` stands in the result, if it is
+    not the actor's name; the actor in the history of changes.
 
     Of several that decide at once the first counts. The same decision by the same person again changes nothing. None
     where there is no such question; raises `NotOpenError` where it was decided otherwise, withdrawn, or too late.
     """
-    now = timezone.now()
+    now, who = timezone.now(), (who or actor.name)[:MAX_WHO]
     with transaction.atomic():
         asked = find(action_id)
         if asked is None:
             return None
-        values = {"approved": approved, "decided_by": who[:MAX_WHO], "comment": comment[:MAX_COMMENT]}
+        values = {"approved": approved, "decided_by": who, "comment": comment[:MAX_COMMENT]}
         changed = open_approvals(now).filter(pk=asked.pk).update(**values, decided_at=now)
         asked.refresh_from_db()
-        if not changed and (asked.approved, asked.decided_by) != (approved, who[:MAX_WHO]):
+        if changed:
+            what = "approved" if approved else "rejected"
+            record(actor, what, "approval", action_id, by=who, flow=asked.flow_name, question=asked.question[:100])
+        elif (asked.approved, asked.decided_by) != (approved, who):
             raise NotOpenError(why_closed(asked, now))
         resources.wake(action_id, now)
     log.info("approval_decided", action=action_id, approved=approved, changed=bool(changed))
     return asked
+
+
+def standing(asked: Approval, now: datetime) -> str:
+    """How a question stands: `open`, `approved`, `rejected`, `withdrawn` or `not decided`."""
+    if asked.approved is not None:
+        return "approved" if asked.approved else "rejected"
+    return "withdrawn" if asked.withdrawn else "open" if asked.ends_at > now else "not decided"
 
 
 def why_closed(asked: Approval, now: datetime) -> str:

@@ -40,7 +40,16 @@ class HostedPack:
 
 def hosted_packs() -> list[HostedPack]:
     """What this server hosts, in the order of the setting. Three queries."""
-    hosts = hosting().hosts
+    return _hosted_packs(hosting().hosts)
+
+
+def hosted_pack(plugin: str) -> HostedPack | None:
+    """The hosted plugin of this id; None where this server hosts none such. Three queries."""
+    host = hosting().hosts.get(plugin)
+    return _hosted_packs({plugin: host})[0] if host else None
+
+
+def _hosted_packs(hosts: Mapping[str, Host]) -> list[HostedPack]:
     states = _states(hosts)
     used = _used(hosts)
     counts: dict[str, dict[str, int]] = {one: {} for one in hosts}
@@ -79,10 +88,11 @@ def _rate(config: RateLimiterConfig, bucket: Bucket) -> Rate:
     return Rate(config.qps, config.burst, bucket.left() if shared else None)
 
 
-def resources(plugin: str = "", after: int = 0, limit: int = 100) -> list[HostedResource]:
+def resources(plugin: str = "", after: int = 0, limit: int = 100, state: str = "") -> list[HostedResource]:
     """What is there or waits to be, oldest first, behind the row of the id `after`."""
-    rows = HostedResource.objects.filter(id__gt=after).order_by("id")
-    return list((rows.filter(plugin=plugin) if plugin else rows)[: min(limit, MOST)])
+    wanted = {name: value for name, value in (("plugin", plugin), ("state", state)) if value}
+    rows = HostedResource.objects.filter(id__gt=after, **wanted).order_by("id")
+    return list(rows[: min(limit, MOST + 1)])
 
 
 def of_actions(action_ids: Iterable[str]) -> dict[str, HostedResource]:

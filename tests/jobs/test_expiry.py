@@ -12,7 +12,8 @@ from django.utils import timezone
 from flows.expiry import EXECUTIONS_A_SLICE, REPLACED_FOR, expire_executions, forget_flow_versions
 from flows.models import Execution, ExecutionState, Flow, FlowVersion
 from flyte_site.ids import new_id
-from packs.models import Action
+from packs.models import Action, Approval
+from packs.webapi import approvals
 from tests.flows import builders as b
 from tests.jobs.statements import deletes
 from tests.packs.actions import waiting
@@ -62,6 +63,25 @@ def test_an_execution_goes_with_its_actions_whatever_their_state(state: str) -> 
     executions(2, TTL - timedelta(minutes=1), state)
     assert expire_executions() == 3
     assert (Execution.objects.count(), Action.objects.count()) == (2, 4)
+
+
+def test_what_an_execution_asked_of_people_goes_with_it() -> None:
+    executions(2, TTL + timedelta(minutes=1))
+    young = waiting()
+    for action in Action.objects.all():
+        ends_at = timezone.now() + timedelta(days=1)
+        approvals.ask(
+            action_id=action.id,
+            attempt=1,
+            flow_name="flow",
+            correlation_id=action.correlation_id,
+            question="Deploy?",
+            details=None,
+            asked_at=timezone.now(),
+            ends_at=ends_at,
+        )
+    expire_executions()
+    assert [one.action_id for one in Approval.objects.all()] == [young.id]
 
 
 @override_settings(FLYTE_TTL_IN_SECONDS=60)

@@ -11,6 +11,7 @@ from django.test import Client
 from flows import control
 from flows.models import Execution
 from flows.tasks import HostedResults
+from flyte_site.changes import CONSOLE, Actor
 from flyte_site.models import Change
 from packs.models import Action, Approval, HostedResource, State
 from packs.webapi import approvals, queries
@@ -78,11 +79,13 @@ def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: Hosting,
     assert Approval.objects.get().decided_by == "anonymous (Ana)"
 
 
-def test_who_decided_stands_in_the_history_of_changes(hosting: Hosting, client: Client) -> None:
+def test_who_decided_stands_in_the_history_of_changes_once(hosting: Hosting, client: Client) -> None:
     action_id = asked(hosting)
-    decide(client, action_id, approved=False, by="Ana")
+    for _ in range(2):
+        decide(client, action_id, approved=False, by="Ana")
     change = Change.objects.get(kind="approval")
-    assert (change.what, change.key, change.detail) == ("rejected", action_id, {"by": "anonymous (Ana)"})
+    assert (change.what, change.key, change.actor) == ("rejected", action_id, "anonymous")
+    assert change.detail == {"by": "anonymous (Ana)", "flow": "flow", "question": "Deploy to prod?"}
 
 
 def test_nobody_decides_in_time(hosting: Hosting, client: Client) -> None:
@@ -120,7 +123,7 @@ def test_a_decision_is_seen_at_the_next_round_whatever_the_resync_interval(hosti
     action_id = asked(hosting)
     hosting.work("Approval", HostedResults())
     assert states() == [State.PENDING]
-    approvals.decide(action_id, "Ana", True)
+    approvals.decide(action_id, Actor("Ana", CONSOLE), True)
     hosting.work("Approval", HostedResults())
     assert states() == [State.SUCCESS]
 

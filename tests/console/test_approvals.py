@@ -1,0 +1,243 @@
+"""The console's approvals: on the home page and on pages of their own; who may decide, and what is told of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.db.models import F
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from audit.approvals_shown import PAGE
+from flows import control
+from flows.models import Execution
+from flows.tasks import HostedResults
+from flyte_site.models import Change
+from packs.models import Action, Approval
+from packs.webapi.hosting import Hosting
+from packs.webapi.plugins import approval
+from tests.console.conftest import SignedOn
+from tests.console.looking import person_with, text_of
+from tests.webapi.stub import ask, hosting_of, let_time_pass
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+LIST = "/admin/packs/approval/"
+HOSTILE = "<script>alert(1)</script>"
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def hosting() -> Hosting:
+    return hosting_of(approval.ENTRY)
+
+
+@pytest.fixture
+def asked(hosting: Hosting) -> Ask:
+    """Has a flow ask; gives the id of the action that does."""
+
+    def asking(input: Any = "Deploy to prod?", **options: Any) -> str:
+        ask(pack="Approval", name="Ask", input=input, **options)
+        let_time_pass()
+        hosting.work("Approval", HostedResults())
+        return Action.objects.filter(step_id="do").order_by("-id")[0].id
+
+    return asking
+
+
+def decide(client: Client, action_id: str, approved: str = "true", **more: str) -> Any:
+    return client.post(f"{LIST}{action_id}/decide", {"approved": approved, "back": "home", **more}, follow=True)
+
+
+def many(count: int) -> None:
+    moment = Action.objects.get().ready_at
+    rows = (
+        Approval(
+            action_id=f"{number:024x}",
+            attempt=1,
+            flow_name="many",
+            correlation_id=f"{number:024x}",
+            question=f"Question {number}?",
+            asked_at=moment,
+            ends_at=moment + timedelta(days=9),
+        )
+        for number in range(1, count + 1)
+    )
+    Approval.objects.bulk_create(rows)
+
+
+def test_home_has_what_waits_for_a_decision_with_buttons_for_those_who_may(signed_on: SignedOn, asked: Ask) -> None:
+    action_id = asked({"question": "Deploy to prod?", "details": {"version": "1.2", "password": "geheim"}})
+    operator, viewer = signed_on("operator"), signed_on("viewer")
+    for path in ("/admin/", "/admin/now", LIST, f"{LIST}{action_id}/"):
+        for client, decides in ((operator, True), (viewer, False)):
+            answer = client.get(path)
+            assert "Deploy to prod?" in text_of(answer), path
+            assert (f"{LIST}{action_id}/decide" in answer.content.decode()) is decides
+            assert "geheim" not in answer.content.decode()
+    assert "Waits for your decision" in text_of(operator.get("/admin/"))
+    assert "Waits for a decision" in text_of(viewer.get("/admin/"))
+    assert "Operators and admins decide." in text_of(viewer.get(f"{LIST}{action_id}/"))
+
+
+def test_home_says_nothing_of_approvals_where_none_waits_or_one_may_not_see_them(asked: Ask) -> None:
+    stranger = person_with("view_pack")
+    assert "decision" not in text_of(stranger.get("/admin/"))
+    asked()
+    assert "Deploy to prod?" not in text_of(stranger.get("/admin/"))
+    assert stranger.get(LIST).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("approved", "told", "event"), [("true", "Approved", "Approved"), ("false", "Rejected", "Rejected")]
+)
+def test_who_decides_and_why_stands_in_the_result_and_in_the_changes(
+    signed_on: SignedOn, asked: Ask, hosting: Hosting, approved: str, told: str, event: str
+) -> None:
+    action_id = asked()
+    operator = signed_on("operator")
+    answer = decide(operator, action_id, approved, comment="at noon\x00 ")
+    assert answer.redirect_chain == [("/admin/", 302)]
+    assert f"{told}, and the flow goes on. Deploy to prod?" in text_of(answer)
+    hosting.work("Approval", HostedResults())
+    result = Action.objects.get(id=action_id).result
+    assert result["event"] == event
+    assert (result["payload"]["by"], result["payload"]["comment"]) == ("operator", "at noon")
+    change = Change.objects.get(kind="approval")
+    assert (change.actor, change.via, change.what, change.key) == ("operator", "console", told.lower(), action_id)
+    shown = text_of(operator.get(f"{LIST}{action_id}/"))
+    assert f"{told} by operator" in shown
+    assert "at noon" in shown
+    assert "decide" not in operator.get(f"{LIST}{action_id}/").content.decode().split("Could wait until")[1]
+
+
+def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked: Ask) -> None:
+    action_id = asked()
+    operator, admin = signed_on("operator"), signed_on("admin")
+    decide(operator, action_id, "true")
+    for decision in ("true", "false"):
+        answer = text_of(decide(admin, action_id, decision))
+        assert "Not decided: it was approved by operator already. Deploy to prod?" in answer
+    assert "Approved, and the flow goes on" in text_of(decide(operator, action_id, "true"))
+    assert (Approval.objects.get().decided_by, Change.objects.filter(kind="approval").count()) == ("operator", 1)
+
+
+def test_what_was_cancelled_or_is_over_can_not_be_decided(signed_on: SignedOn, asked: Ask, hosting: Hosting) -> None:
+    operator = signed_on("operator")
+    late = asked()
+    Approval.objects.update(ends_at=F("asked_at"))
+    assert "Not decided: the time for it is over." in text_of(decide(operator, late))
+    assert "Nobody decided in time." in text_of(operator.get(f"{LIST}{late}/"))
+    cancelled = asked()
+    control.cancel(Action.objects.get(id=cancelled).correlation_id)
+    hosting.upkeep()
+    hosting.work("Approval", HostedResults())
+    assert "Not decided: its action was cancelled or timed out." in text_of(decide(operator, cancelled))
+    assert "withdrawn" in text_of(operator.get(f"{LIST}{cancelled}/"))
+
+
+def test_deciding_needs_its_permission_a_token_against_forgery_and_a_decision(signed_on: SignedOn, asked: Ask) -> None:
+    action_id = asked()
+    for role in ("viewer", "editor", ""):
+        assert decide(signed_on(role), action_id).status_code == 403
+    operator = signed_on("operator")
+    assert operator.get(f"{LIST}{action_id}/decide").status_code == 405
+    assert decide(operator, action_id, "perhaps").status_code == 400
+    assert decide(operator, "0" * 24).status_code == 404
+    assert decide(operator, "nothing").status_code == 404
+    assert operator.get(f"{LIST}nothing/").status_code == 404
+    assert "Not decided: a comment may have" in text_of(decide(operator, action_id, comment="x" * 10_001))
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get(username="operator"))
+    assert decide(strict, action_id).status_code == 403
+    assert Approval.objects.get().approved is None
+
+
+def test_one_comes_back_to_where_one_decided(signed_on: SignedOn, asked: Ask) -> None:
+    operator = signed_on("operator")
+    for back, place in (("home", "/admin/"), ("list", LIST), ("question", None), ("https://example.org/", None)):
+        action_id = asked()
+        answer = decide(operator, action_id, back=back)
+        assert answer.redirect_chain == [(place or f"{LIST}{action_id}/", 302)]
+    only = person_with("decide_approval")
+    assert decide(only, asked(), back="list").redirect_chain == [("/admin/", 302)]
+
+
+def test_empty_lists_say_how_a_flow_asks(signed_on: SignedOn) -> None:
+    viewer = signed_on("viewer")
+    assert "Nothing waits for a decision" in text_of(viewer.get(LIST))
+    assert "Nothing was ever asked" in text_of(viewer.get(f"{LIST}?show=all"))
+    assert "No more of them" in text_of(viewer.get(f"{LIST}?show=open&after=999"))
+
+
+def test_many_questions_come_a_page_at_a_time_at_the_same_cost(signed_on: SignedOn, asked: Ask) -> None:
+    asked()
+    viewer = signed_on("viewer")
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        viewer.get(LIST)
+    many(PAGE + 10)
+    with CaptureQueriesContext(connection) as more:
+        first = viewer.get(LIST)
+    assert len(more) == len(few)
+    assert len(first.context["rows"]) == PAGE
+    second = viewer.get(LIST + first.context["onward"])
+    assert [row.asked.question for row in second.context["rows"]][-1] == f"Question {PAGE + 10}?"
+    assert (len(second.context["rows"]), second.context["onward"]) == (11, "")
+    newest = viewer.get(f"{LIST}?show=all")
+    assert newest.context["rows"][0].asked.question == f"Question {PAGE + 10}?"
+    oldest = viewer.get(LIST + newest.context["onward"])
+    assert oldest.context["rows"][-1].asked.question == "Deploy to prod?"
+    home = text_of(viewer.get("/admin/"))
+    assert "Question 4?" in home
+    assert "Question 5?" not in home
+    assert "All that wait: there are more" in home
+
+
+@pytest.mark.parametrize(
+    "query", ["after=x", "after=-1", "after=" + "9" * 30, "before=%00", "show=%3Cscript%3E", "after=٣"]
+)
+def test_an_address_that_is_none_is_the_first_page(signed_on: SignedOn, asked: Ask, query: str) -> None:
+    asked()
+    assert "Deploy to prod?" in text_of(signed_on("viewer").get(f"{LIST}?{query}"))
+
+
+def test_history_tells_how_each_ended(signed_on: SignedOn, asked: Ask) -> None:
+    operator = signed_on("operator")
+    decide(operator, asked("One?"), "false", comment="not on a Friday")
+    asked("Two?")
+    shown = text_of(operator.get(f"{LIST}?show=all"))
+    assert shown.index("Two?") < shown.index("One?")
+    assert "rejected operator," in shown
+    assert "not on a Friday" in shown
+    assert "One?" not in text_of(operator.get(LIST))
+
+
+def test_what_is_asked_and_said_is_text(signed_on: SignedOn, asked: Ask) -> None:
+    operator = signed_on("operator")
+    action_id = asked({"question": HOSTILE, "details": HOSTILE})
+    pages = [operator.get(path) for path in ("/admin/", LIST, f"{LIST}{action_id}/")]
+    decide(operator, action_id, comment=HOSTILE)
+    pages += [operator.get(path) for path in (f"{LIST}?show=all", f"{LIST}{action_id}/")]
+    assert [HOSTILE in page.content.decode() for page in pages] == [False] * 5
+
+
+def test_the_execution_leads_to_the_question(signed_on: SignedOn, asked: Ask) -> None:
+    action_id = asked()
+    place = f"/admin/flows/execution/{Execution.objects.get().id}/"
+    for role, word in (("operator", "Decide"), ("viewer", "The question")):
+        answer = signed_on(role).get(place)
+        assert f"queued waits for a person to decide. {word}" in text_of(answer)
+        assert f'href="{LIST}{action_id}/"' in answer.content.decode()
+
+
+def test_every_role_sees_approvals_and_operators_and_admins_decide() -> None:
+    def roles(codename: str) -> set[str]:
+        return set(Group.objects.filter(permissions__codename=codename).values_list("name", flat=True))
+
+    assert roles("view_approval") == {"viewer", "editor", "operator", "admin"}
+    assert roles("decide_approval") == {"operator", "admin"}

@@ -1,0 +1,131 @@
+"""Packs that the server hosts, on the console: marked, with what they have at their services and what bounds them."""
+
+import pytest
+from django.test import Client
+
+from audit import hosted_shown
+from flows.models import Execution
+from packs.models import HostedResource, Pack
+from packs.webapi import queries
+from packs.webapi.errors import Throttled
+from packs.webapi.queries import Rate
+from tests.console.conftest import SignedOn
+from tests.console.looking import person_with, text_of
+from tests.flows import builders as b
+from tests.webapi.stub import World, ask, world
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+PACKS = "/admin/packs/pack/"
+
+
+@pytest.fixture
+def viewer(signed_on: SignedOn) -> Client:
+    return signed_on("viewer")
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A hosted pack with a quota of two, of which three actions want something."""
+    made = world(resource_quotas={"default": 2, "other": 5})
+    monkeypatch.setattr(queries, "hosting", lambda: made.hosting)
+    ask(3)
+    made.round()
+    return made
+
+
+def page(more: str = "") -> str:
+    return f"{PACKS}{Pack.objects.get(name='Stub').pk}/{more}"
+
+
+def test_hosted_packs_are_marked_among_others(viewer: Client, stub: World) -> None:
+    assert "live Stub hosted" in text_of(viewer.get(PACKS))
+    assert "Src hosted" not in text_of(viewer.get(PACKS))
+    assert "Stub live hosted by this server" in text_of(viewer.get(page()))
+
+
+def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: World) -> None:
+    def throttle() -> None:
+        raise Throttled
+
+    stub.service.answers["get"] = throttle
+    stub.later(seconds=31)
+    shown = text_of(viewer.get(page()))
+    assert "wait for a quota 1 about to be begun 0 under way 2 being deleted 0" in shown
+    assert "default 2 full 2 other 0 5" in shown
+    assert "get 1000 100000 each process counts for itself: there is no Redis" in shown
+    assert "calls.create 2 calls.get 2 throttled 2" in shown
+    assert "waiting flow default waits for the quota of namespace default: 2 of 2 in use" in shown
+    assert "the service asks to be called less often" in shown
+
+
+def test_who_may_not_see_actions_sees_figures_alone(stub: World) -> None:
+    stranger = person_with("view_pack")
+    answer = stranger.get(page())
+    assert "under way 2" in text_of(answer)
+    assert "waits for the quota" not in text_of(answer)
+    assert stranger.get(page("resources")).status_code == 403
+
+
+def test_resources_come_a_page_at_a_time_by_their_state(
+    viewer: Client, stub: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = text_of(viewer.get(page("resources?state=waiting")))
+    assert "waits for the quota" in waiting
+    assert len(viewer.get(page("resources?state=live")).context["resources"].rows) == 2
+    assert "None stands so" in text_of(viewer.get(page("resources?state=deleting")))
+    assert len(viewer.get(page("resources?state=nonsense")).context["resources"].rows) == 3
+    monkeypatch.setattr(hosted_shown.resource_page, "__defaults__", ("", 0, 2))
+    first = viewer.get(page("resources"))
+    rest = viewer.get(page(f"resources?after={first.context['resources'].after}"))
+    assert [len(one.context["resources"].rows) for one in (first, rest)] == [2, 1]
+    assert "No more of them" in text_of(viewer.get(page("resources?after=99999999")))
+    HostedResource.objects.all().delete()
+    assert "It has nothing at its service" in text_of(viewer.get(page("resources")))
+
+
+def test_a_hosted_pack_is_not_deleted(signed_on: SignedOn, stub: World) -> None:
+    operator = signed_on("operator")
+    assert "delete-pack" not in operator.get(page()).content.decode()
+    answer = operator.post(page("delete"), follow=True)
+    assert "Not deleted: this server hosts Stub" in text_of(answer)
+    assert Pack.objects.filter(name="Stub").exists()
+
+
+def test_where_this_process_hosts_it_not_that_is_said(viewer: Client) -> None:
+    b.pack("Elsewhere")
+    Pack.objects.update(hosted=True)
+    assert "This process does not host it" in text_of(viewer.get(f"{PACKS}{Pack.objects.get().pk}/"))
+
+
+def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: Client, stub: World) -> None:
+    first, *_, last = Execution.objects.order_by("id")
+    place = f"/admin/flows/execution/{last.id}/"
+    waiting = viewer.get(place)
+    assert "has not begun it yet: waits for the quota of namespace default: 2 of 2 in use" in text_of(waiting)
+    assert "At Stub, which the server hosts: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
+    mark = waiting.context["one"].mark
+    assert viewer.get(f"{place}now?mark={mark}").context["changed"] is False
+    stub.service.jobs = dict.fromkeys(stub.service.jobs, "done")
+    stub.later(seconds=31)
+    stub.later()
+    assert viewer.get(f"{place}now?mark={mark}").context["changed"] is True
+    assert "At Stub, which the server hosts: live" in text_of(viewer.get(place))
+
+
+def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub: World) -> None:
+    def fail() -> None:
+        raise OSError("the service is away")
+
+    stub.service.answers["get"] = fail
+    stub.later(seconds=31)
+    shown = text_of(viewer.get(f"/admin/flows/execution/{Execution.objects.order_by('id')[0].id}/"))
+    assert "1 call of Stub in a row failed; it is tried again. OSError: the service is away" in shown
+
+
+@pytest.mark.parametrize(
+    ("left", "use"),
+    [(None, "each process counts"), (300.0, "0 of 300"), (250.6, "50 of 300"), (-60.0, "pauses for 2.0 s more")],
+)
+def test_how_much_of_a_rate_is_in_use(left: float | None, use: str) -> None:
+    assert use in hosted_shown.shown_rate("get", Rate(30, 300, left)).use
