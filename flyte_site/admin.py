@@ -8,17 +8,20 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import AbstractUser, Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from flyte_site.auth import tokens
-from flyte_site.changes import person
+from flyte_site.changes import person, record
+from flyte_site.console.accounts import NewPersonForm, give_one_time_password, must_change_password
 from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.console.history import page_of_changes
 from flyte_site.console.token_form import TokenForm
@@ -57,14 +60,14 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
     list_display = ("username", "first_name", "last_name", "email", "roles", "is_active", "last_login")
     list_filter = ("is_active", "groups")
     fieldsets = (
-        (None, {"fields": ("username", "password")}),
+        (None, {"fields": ("username", "password_state")}),
         ("Who it is", {"fields": ("first_name", "last_name", "email")}),
         ("What they may do", {"fields": ("is_active", "groups", "is_superuser")}),
         ("When", {"fields": ("last_login", "date_joined")}),
     )
-    add_fieldsets = (
-        (None, {"classes": ("wide",), "fields": ("username", "usable_password", "password1", "password2", "groups")}),
-    )
+    add_form = NewPersonForm
+    add_form_template = None
+    add_fieldsets = ((None, {"fields": NewPersonForm.Meta.fields}),)
     filter_horizontal = ()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -86,7 +89,49 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
         return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none"
 
     def get_readonly_fields(self, request: HttpRequest, obj: AbstractUser | None = None) -> Any:
-        return ("last_login", "date_joined") + (() if _may_do_everything(request) else ("is_superuser",))
+        names = ("password_state", "last_login", "date_joined")
+        return names + (() if _may_do_everything(request) else ("is_superuser",))
+
+    @admin.display(description="password")
+    def password_state(self, user: User) -> str:
+        state = "chosen by themselves" if user.has_usable_password() else "none"
+        if must_change_password(user):
+            state = "made for one sign-on, not used yet"
+        if not settings.FLYTE_LOCAL_ACCOUNTS:
+            return state
+        return format_html('{} · <a href="../password/">Give a one-time password</a>', state)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if not change:
+            obj.set_unusable_password()
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
+        if not settings.FLYTE_LOCAL_ACCOUNTS:
+            return super().response_add(request, obj, post_url_continue)
+        # In the answer itself: a redirection would have to keep the password somewhere.
+        return self._password_page(request, obj, give_one_time_password(obj))
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Asks, and then makes a one-time password for somebody else; one's own is changed where everybody's is."""
+        user = self.get_object(request, id)
+        if user is None:
+            raise Http404
+        if not settings.FLYTE_LOCAL_ACCOUNTS or not self.has_change_permission(request, user):
+            raise PermissionDenied
+        if user == request.user:
+            return HttpResponseRedirect(reverse("admin:password_change"))
+        if request.method != "POST":
+            return self._password_page(request, user, "")
+        with transaction.atomic():
+            password = give_one_time_password(user)
+            record(person(request), "gave one-time password", self.kind, user.username)
+        return self._password_page(request, user, password)
+
+    def _password_page(self, request: HttpRequest, user: User, password: str) -> HttpResponse:
+        title = "One-time password" if password else "Give a one-time password"
+        around = {**self.admin_site.each_context(request), "title": title, "somebody": user, "password": password}
+        return TemplateResponse(request, "console/one_time_password.html", around)
 
     def has_change_permission(self, request: HttpRequest, obj: AbstractUser | None = None) -> bool:
         return super().has_change_permission(request, obj) and _reaches(request, obj)

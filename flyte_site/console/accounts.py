@@ -1,10 +1,12 @@
-"""The first account, and passwords that are good for one sign-on."""
+"""Accounts, and passwords that are made for somebody and are good for one sign-on."""
 
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.conf import settings
 from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
 
@@ -21,14 +23,25 @@ def make_first_account() -> str | None:
     """
     if not settings.FLYTE_LOCAL_ACCOUNTS or User.objects.exists():
         return None
-    password = secrets.token_urlsafe(12)
     try:
         with transaction.atomic():
-            user = User.objects.create_superuser(FIRST_NAME, password=password)
-            OneTimePassword.objects.create(user=user)
+            user = User.objects.create_superuser(FIRST_NAME)
             record(SERVER, "created", "person", FIRST_NAME, superuser=True)
+            return give_one_time_password(user)
     except IntegrityError:
         return None
+
+
+@transaction.atomic
+def give_one_time_password(user: User) -> str:
+    """Make a password for somebody, in place of theirs: it opens nothing but the choice of another.
+
+    Whoever is signed on with the one before is so no longer. The password is told this once.
+    """
+    password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    OneTimePassword.objects.get_or_create(user=user)
     return password
 
 
@@ -40,6 +53,27 @@ def must_change_password(user: AbstractBaseUser | AnonymousUser) -> bool:
 def end_one_time_password(name: str) -> None:
     """This person's password is as good as any from now on."""
     OneTimePassword.objects.filter(user__username=name).delete()
+
+
+if TYPE_CHECKING:
+    OfPerson = forms.ModelForm[User]
+else:
+    OfPerson = forms.ModelForm
+
+
+class NewPersonForm(OfPerson):
+    """Who gets an account. No password is asked for: one is made, or none where people sign on elsewhere."""
+
+    class Meta:
+        model = User
+        fields = ("username", "first_name", "last_name", "email", "groups")
+        field_classes: ClassVar = {"username": UsernameField}
+
+    def clean_username(self) -> str:
+        name: str = self.cleaned_data["username"]
+        if User.objects.filter(username__iexact=name).exists():
+            raise forms.ValidationError("There is somebody of this name already.")
+        return name
 
 
 class NewPasswordForm(AdminPasswordChangeForm):

@@ -1,10 +1,12 @@
 """What each role sees, and that what it doesn't see is refused by its URL too."""
 
+import re
+
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.browsing import Faults, look_at
+from tests.browser.browsing import Faults, look_at, sign_in, strict_context
 from tests.browser.conftest import OpenAs
 from tests.browser.people import ROLES
 from tests.server import Server
@@ -38,18 +40,29 @@ def test_people_are_the_admins_business_alone(open_as: OpenAs, faults: dict[Page
     look_at(page, "refused")
 
 
-def test_an_admin_makes_a_person_with_a_role(open_as: OpenAs) -> None:
+def test_an_admin_makes_a_person_with_a_role(open_as: OpenAs, chromium: Browser, console: Server) -> None:
     page = open_as("admin")
     page.get_by_role("link", name="People").click()
     look_at(page, "people")
     page.goto("/admin/auth/user/add/")
     look_at(page, "person-add")
     page.get_by_label("Username").fill("newcomer")
-    page.locator("[name=password1]").fill("seven-small-boats-3")
-    page.locator("[name=password2]").fill("seven-small-boats-3")
+    page.get_by_label("viewer").check()
     page.locator("[name=_save]").click()
-    expect(page.locator(".messagelist")).to_contain_text("newcomer")
+    password = page.locator("#one-time-password").inner_text()
+    look_at(page, "person-password")
+    page.get_by_role("link", name="To newcomer").click()
+    expect(page.locator("#content")).to_contain_text("made for one sign-on, not used yet")
     look_at(page, "person")
+    page.get_by_role("link", name="Give a one-time password").click()
+    look_at(page, "person-password-ask")
+    page.get_by_role("button", name="Make the password").click()
+    expect(page.locator("#one-time-password")).not_to_have_text(password)
+    second = page.locator("#one-time-password").inner_text()
+    with strict_context(chromium, console.url) as (context, _):
+        other = context.new_page()
+        sign_in(other, "newcomer", second)
+        expect(other).to_have_url(re.compile("/admin/password_change/"))
 
 
 def test_a_role_looks_right(open_as: OpenAs) -> None:

@@ -1,17 +1,18 @@
 """People and roles: nobody gives, or takes over, more than they have."""
 
+import re
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
-from django.test import Client
+from django.test import Client, override_settings
 
 from flyte_site.models import Change
 from tests.console.conftest import SignedOn
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
-PASSWORDS = {"password1": "seven-small-boats", "password2": "seven-small-boats"}
+CHOSEN = "seven-small-boats"
 
 
 def helpdesk(*permissions: str) -> Client:
@@ -49,7 +50,7 @@ def test_a_role_has_what_it_is_for(role: str) -> None:
 def test_who_may_change_people_can_not_take_over_somebody_who_may_more() -> None:
     client, stronger = helpdesk(), somebody("admin")
     for path in ("change", "password", "delete"):
-        answer = client.post(f"/admin/auth/user/{stronger.pk}/{path}/", {"post": "yes", **PASSWORDS})
+        answer = client.post(f"/admin/auth/user/{stronger.pk}/{path}/", {"post": "yes"})
         assert answer.status_code == 403, path
     stronger.refresh_from_db()
     assert stronger.check_password("x")
@@ -79,8 +80,7 @@ def test_an_admin_makes_people_and_roles(signed_on: SignedOn) -> None:
     view_flow = Permission.objects.get(codename="view_flow").pk
     client.post("/admin/auth/group/add/", {"name": "readers", "permissions": [view_flow]})
     readers = Group.objects.get(name="readers")
-    form = {"username": "new", "usable_password": "true", "groups": [readers.pk], **PASSWORDS}
-    client.post("/admin/auth/user/add/", form)
+    client.post("/admin/auth/user/add/", {"username": "new", "groups": [readers.pk]})
     assert User.objects.get(username="new").has_perm("flows.view_flow")
     assert list(Change.objects.order_by("pk").values_list("what", "kind", "key")) == [
         ("created", "role", "readers"),
@@ -90,11 +90,73 @@ def test_an_admin_makes_people_and_roles(signed_on: SignedOn) -> None:
 
 def test_the_history_of_a_person_is_the_list_of_their_changes(signed_on: SignedOn) -> None:
     client, other = signed_on("admin"), somebody("viewer")
-    client.post(f"/admin/auth/user/{other.pk}/password/", {"usable_password": "true", **PASSWORDS})
+    password = given(client.post(f"/admin/auth/user/{other.pk}/password/"))
     answer = client.get(f"/admin/auth/user/{other.pk}/history/", follow=True)
     assert answer.redirect_chain[-1][0].startswith("/admin/flyte_site/change/?kind=person&key=some-viewer")
-    assert [one.what for one in answer.context["changes"]] == ["changed"]
-    assert "boats" not in answer.content.decode()
+    assert [one.what for one in answer.context["changes"]] == ["gave one-time password"]
+    assert password not in answer.content.decode()
+
+
+def given(answer: Any) -> str:
+    """The password that a page tells this once."""
+    (password,) = re.findall(r'<pre class="text" id="one-time-password">([\w-]{16})</pre>', answer.content.decode())
+    assert "no-store" in answer.headers["Cache-Control"]
+    return str(password)
+
+
+def sign_on(name: str, password: str) -> Client:
+    client = Client()
+    assert client.post("/admin/login/", {"username": name, "password": password}).status_code == 302
+    return client
+
+
+def choose(client: Client, password: str) -> None:
+    assert client.get("/admin/").headers["Location"] == "/admin/password_change/"
+    chosen = {"old_password": password, "new_password1": CHOSEN, "new_password2": CHOSEN}
+    assert client.post("/admin/password_change/", chosen).headers["Location"] == "/admin/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -> None:
+    client = signed_on("admin")
+    password = given(client.post("/admin/auth/user/add/", {"username": "new"}))
+    user = User.objects.get(username="new")
+    assert "made for one sign-on" in page(client, f"/admin/auth/user/{user.pk}/change/")
+    choose(sign_on("new", password), password)
+    assert "chosen by themselves" in page(client, f"/admin/auth/user/{user.pk}/change/")
+
+
+def test_a_password_that_an_admin_gives_ends_what_was_signed_on_with_the_one_before(signed_on: SignedOn) -> None:
+    client, other = signed_on("admin"), somebody("viewer")
+    theirs = sign_on("some-viewer", "x")
+    address = f"/admin/auth/user/{other.pk}/password/"
+    assert "Make the password" in page(client, address)
+    assert theirs.get("/admin/").status_code == 200, "nothing is done before it is asked for"
+    password = given(client.post(address))
+    assert theirs.get("/admin/").headers["Location"].startswith("/admin/login/")
+    choose(sign_on("some-viewer", password), password)
+
+
+def test_ones_own_password_is_changed_where_everybodys_is(signed_on: SignedOn) -> None:
+    client = signed_on("admin")
+    own = User.objects.get(username="admin")
+    assert client.post(f"/admin/auth/user/{own.pk}/password/").headers["Location"] == "/admin/password_change/"
+    assert client.get("/admin/auth/user/99999/password/").status_code == 404
+
+
+def test_nobody_gets_a_name_that_differs_in_capitals_alone(signed_on: SignedOn) -> None:
+    answer = signed_on("admin").post("/admin/auth/user/add/", {"username": "ADMIN"})
+    assert "somebody of this name already" in answer.content.decode()
+
+
+def test_where_there_are_no_passwords_of_this_server_none_is_made(signed_on: SignedOn) -> None:
+    client = signed_on("admin")
+    with override_settings(FLYTE_LOCAL_ACCOUNTS=False):
+        client.post("/admin/auth/user/add/", {"username": "new"})
+        user = User.objects.get(username="new")
+        assert client.post(f"/admin/auth/user/{user.pk}/password/").status_code == 403
+        assert "one-time" not in page(client, f"/admin/auth/user/{user.pk}/change/")
+    assert not user.has_usable_password()
 
 
 def test_a_part_of_a_page_whose_session_is_over_has_the_whole_page_loaded_again(client: Client) -> None:
