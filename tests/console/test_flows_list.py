@@ -51,7 +51,36 @@ def test_flows_are_found_by_name_and_by_label(signed_on: SignedOn) -> None:
     ]:
         page = text(client, LIST, q=wanted)
         assert {name for name in ("one", "two") if f">{name}</a>" in page} == found, wanted
-    assert "No flow is called that" in text(client, LIST, q="'%_\x00 nothing")
+    assert "No flow fits" in text(client, LIST, q="'%_\x00 nothing")
+
+
+def test_flows_are_found_by_what_they_say_and_start_on_and_by_their_state(signed_on: SignedOn) -> None:
+    save(step(event={"packName": "Slack", "name": "Said"}), name="one", description="for the night shift")
+    save(step(event={"packName": "Jira", "name": "Opened"}), step(id="b"), name="two", enabled=False)
+    client = signed_on("viewer")
+    for asked, found in [
+        ({"q": "night"}, {"one"}),
+        ({"q": "slac"}, {"one"}),
+        ({"q": "Jira.Open"}, {"two"}),
+        ({"q": "opened"}, {"two"}),
+        ({"state": "enabled"}, {"one"}),
+        ({"state": "disabled"}, {"two"}),
+        ({"state": "disabled", "q": "slack"}, set()),
+        ({"state": "neither"}, {"one", "two"}),
+    ]:
+        page = text(client, LIST, **asked)
+        assert {name for name in ("one", "two") if f">{name}</a>" in page} == found, asked
+
+
+def test_the_next_page_asks_the_same(signed_on: SignedOn) -> None:
+    for number in range(51):
+        save(step(), name=f"flow-{number:02}")
+    client = signed_on("viewer")
+    page = text(client, LIST, q="flow&-", state="enabled")
+    assert "No enabled flow has" in page
+    page = text(client, LIST, q="flow-", state="enabled")
+    assert "?page=2&amp;q=flow-&amp;state=enabled" in page
+    assert "flow-50" in text(client, LIST, q="flow-", state="enabled", page="2")
 
 
 def test_the_list_asks_the_same_number_of_questions_for_any_number_of_flows(
