@@ -81,7 +81,7 @@
 
   // Errors as somebody types
 
-  const state = { steps: [], paths: {}, payloads: {}, words: { packs: {}, filters: [], functions: [], tags: [] } };
+  const state = { checked: null, steps: [], triggers: [], paths: {}, payloads: {}, words: { packs: {}, filters: [], functions: [], tags: [] } };
   let marks = [];
   const mark = (findings) => {
     session.setAnnotations(findings.map((one) => ({
@@ -128,7 +128,10 @@
     underway = new AbortController();
     at("verdict").textContent = "checking…";
     try {
-      const told = await ask(data.check, { text: session.getValue(), flow: data.flow ? Number(data.flow) : null }, underway.signal);
+      const text = session.getValue();
+      const told = await ask(data.check, { text, flow: data.flow ? Number(data.flow) : null }, underway.signal);
+      state.checked = { text, error: told.findings.find((one) => one.kind === "error") };
+      if (!state.checked.error) at("not-saved").hidden = true;
       mark(told.findings);
       listFindings(told.findings);
       verdict(told.findings);
@@ -194,7 +197,18 @@
     if (at("draft").hidden) keepDraft();
     event.preventDefault();
   });
-  form.addEventListener("submit", () => {
+  // What the server is known to refuse is not sent: the page stays as it is, with the cursor at the first error.
+  const refused = () => {
+    const error = state.checked?.text === session.getValue() ? state.checked.error : null;
+    at("not-saved").hidden = !error;
+    if (!error) return false;
+    at("not-saved-why").textContent = `Line ${error.line}${error.path ? `, ${error.path}` : ""}: ${error.message}`;
+    jump(error.line, error.column);
+    at("not-saved").scrollIntoView({ block: "nearest" });
+    return true;
+  };
+  form.addEventListener("submit", (event) => {
+    if (refused()) return event.preventDefault();
     area.value = session.getValue();
     if (changed()) {
       at("draft").hidden = true;
@@ -307,6 +321,42 @@
 
   // Trying
 
+  // Which event is tried: the kept one that is marked, or one's own. What the script wrote follows the flow's triggers;
+  // what somebody wrote stays, and is told of where the flow does not start on it.
+  let written = "";
+  let decided = false;
+  const chosenEvent = () => form.querySelector("[name=try-event-id]:checked");
+  const chooseEvent = (id) => {
+    const kept = [...form.querySelectorAll("#try-events [name=try-event-id]:enabled")];
+    const same = kept.find((one) => one.value === id);
+    const own = at("try-own");
+    const shown = same || (decided && id === "" ? own : kept[0] || own);
+    shown.checked = true;
+  };
+  const writeEvent = () => {
+    const [pack, name] = state.triggers[0] || [];
+    written = pack ? JSON.stringify({ event: name, pack: { name: pack, labels: {} }, payload: state.payloads[`${pack}.${name}`] ?? {} }, null, 2) : "";
+    at("try-event").value = written;
+  };
+  const nameOfOwn = () => {
+    try {
+      const own = JSON.parse(at("try-event").value);
+      const pack = own?.pack?.name ?? state.triggers.find(([, name]) => name === own?.event)?.[0];
+      return typeof own?.event === "string" ? [pack ?? "?", own.event].join(".") : "";
+    } catch { return ""; }
+  };
+  const tellEvent = () => {
+    const kept = chosenEvent()?.value ? chosenEvent() : null;
+    const own = nameOfOwn();
+    const triggers = (state.triggers || []).map((pair) => pair.join("."));
+    const other = !kept && own && triggers.length && !triggers.includes(own);
+    at("try-own-event").hidden = Boolean(kept);
+    at("try-other").hidden = !other;
+    if (other) at("try-other-told").textContent = `This is ${own}; the flow starts on ${triggers.join(", ")}.`;
+    at("try-with").textContent = kept
+      ? `with the kept event ${kept.dataset.name} of ${kept.closest("label").querySelector("time").textContent}`
+      : own ? `with your own event ${own}` : "with your own event";
+  };
   let looked = "";
   async function lookForEvents(again) {
     if (!at("try")) return;
@@ -319,17 +369,16 @@
     try {
       const triggers = pairs.filter((step) => !step.depends_on.length).map((step) => [step.pack, step.event]);
       const told = await ask(data.events, { pairs: triggers });
-      const chosen = form.querySelector("[name=try-event-id]:checked")?.value;
+      const chosen = chosenEvent()?.value;
       at("try-events").innerHTML = told.html;
-      if (chosen) form.querySelector(`[name=try-event-id][value="${CSS.escape(chosen)}"]`)?.click();
+      chooseEvent(chosen);
       const others = pairs.filter((step) => step.depends_on.length).map((step) => [step.pack, step.event]);
       const later = others.length ? await ask(data.events, { pairs: others }) : { paths: {}, payloads: {} };
       state.paths = { ...later.paths, ...told.paths };
       state.payloads = { ...later.payloads, ...told.payloads };
-      if (!at("try-event").value && triggers.length) {
-        const [pack, name] = triggers[0];
-        at("try-event").value = JSON.stringify({ event: name, pack: { name: pack, labels: {} }, payload: state.payloads[`${pack}.${name}`] ?? {} }, null, 2);
-      }
+      state.triggers = triggers;
+      if ([written, ""].includes(at("try-event").value)) writeEvent();
+      tellEvent();
     } catch (error) {
       at("try-told").textContent = error.message;
     }
@@ -348,23 +397,28 @@
     if (!text) return undefined;
     try { return JSON.parse(text); } catch (error) { throw new Error(`${what}: ${error.message}`); }
   };
+  const tellOld = () => {
+    at("try-old").hidden = !at("try-outcome").childElementCount || session.getValue() === state.tried;
+  };
   const tryIt = async () => {
     const button = at("try-run");
     button.disabled = true;
     at("try-told").textContent = "trying…";
     try {
       const asked = { flow: session.getValue() };
-      const chosen = form.querySelector("[name=try-event-id]:checked");
-      if (chosen && !at("try-own").open) asked.eventId = chosen.value;
+      if (chosenEvent()?.value) asked.eventId = chosenEvent().value;
       else asked.event = readJson("try-event", "the event");
       if (!asked.eventId && !asked.event) throw new Error("choose an event, or type one");
       const results = at("try-later").open ? readJson("try-results", "the results") : undefined;
       if (results) asked.results = results;
       at("try-outcome").innerHTML = (await ask(data.try, asked)).html;
+      state.tried = asked.flow;
+      tellOld();
       at("try-told").textContent = "";
     } catch (error) {
       at("try-told").textContent = error.message;
       at("try-outcome").replaceChildren();
+      tellOld();
     } finally {
       button.disabled = false;
     }
@@ -374,7 +428,17 @@
     at("try-refresh").addEventListener("click", () => lookForEvents(true));
     at("try-skeleton").addEventListener("click", fillIn);
     at("try-later").addEventListener("toggle", () => { if (at("try-later").open && !at("try-results").value) fillIn(); });
-    at("try-events").addEventListener("change", () => { at("try-own").open = false; });
+    at("try").addEventListener("change", (event) => {
+      if (event.target.name !== "try-event-id") return;
+      decided = true;
+      tellEvent();
+    });
+    at("try-event").addEventListener("input", tellEvent);
+    at("try-anew").addEventListener("click", () => {
+      writeEvent();
+      tellEvent();
+    });
+    session.on("change", tellOld);
   }
   check();
 })();

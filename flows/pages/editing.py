@@ -84,10 +84,13 @@ def page(request: HttpRequest, editing: Editing) -> HttpResponse:
     flow = editing.flow
     checked = check(editing.text, flow)
     around = around_flow(request, flow, "editor") if flow else {}
+    findings = [*editing.findings, *checked.findings]
+    errors = [one for one in findings if one.kind == ERROR]
     context = {
         **around,
         "editing": editing,
-        "findings": [*editing.findings, *checked.findings],
+        "findings": findings,
+        "not_saved": errors[0] if errors and request.method == "POST" else None,
         "language": checked.language,
         "drawing": draw(checked.value) if isinstance(checked.value, dict) else "",
         "editable": request.user.has_perm(CHANGE if flow else ADD),

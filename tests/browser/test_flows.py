@@ -66,7 +66,7 @@ def test_a_flow_is_written_mended_tried_saved_compared_restored_and_disabled(ope
     write(page, FLOW)
     expect(page.locator("#findings li.error")).to_have_count(0)
     expect(page.locator("#drawing svg")).to_contain_text("greet")
-    page.get_by_text("Or an event of your own").click()
+    page.get_by_label("An event of your own").check()
     page.locator("#try-event").fill('{"event": "Go", "payload": {"word": "go"}}')
     page.locator("#try-run").click()
     expect(page.locator("#try-outcome")).to_contain_text("An execution would begin")
