@@ -10,13 +10,14 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flows import control, engine, saving, serializers, trying
 from flows.document import TEXT_PLACES, Finding, FlowDocument, FlowError, parse
 from flows.models import MAX_NOTE, Flow
+from flows.proposal import as_file, propose
 from flows.registered import registry_warnings
 from flows.steps import Event, PackSeen
 from flows.version_api import etag
@@ -38,6 +39,13 @@ KEY_HEADER = "Idempotency-Key"
 MAX_KEY = 255
 MAX_ATTEMPT = 30_000
 ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
+TRIED = PolymorphicProxySerializer(
+    component_name="Tried",
+    serializers=[serializers.DryRunSchema, serializers.ProposalSchema],
+    resource_type_field_name=None,
+)
+CHECK = OpenApiParameter("check", enum=["true"], description="The body is a flow; what saving it would change.")
+AS_TEXT = OpenApiParameter("text", enum=["true"], description="The flow as it was written, as text, without links.")
 NOTE = OpenApiParameter("note", description="What the change is for; stands with the version.")
 IF_MATCH = OpenApiParameter("If-Match", location="header", description="The ETag that the flow was read with.")
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", location="header", description="`*`: only if there is no such flow.")
@@ -93,12 +101,20 @@ class FlowListView(APIView):
 class FlowView(APIView):
     """One flow."""
 
-    @extend_schema(operation_id="getFlow", tags=["flow"], responses={200: serializers.FlowOutput, **problems(404)})
-    def get(self, request: Request, name: str) -> Response:
-        """The flow's document as it runs now."""
+    @extend_schema(
+        operation_id="getFlow",
+        tags=["flow"],
+        parameters=[AS_TEXT],
+        responses={200: serializers.FlowOutput, (200, "text/plain"): OpenApiTypes.STR, **problems(404)},
+    )
+    def get(self, request: Request, name: str) -> Any:
+        """The flow's document as it runs now; with `text=true` as a text to keep in a file, comments and all."""
         flow = Flow.objects.select_related("version").filter(name=name).first()
         if flow is None:
             raise not_found(f"flow {name!r}")
+        if request.query_params.get("text") == "true":
+            headers = {"ETag": etag(flow.version_id)}
+            return HttpResponse(as_file(flow), content_type="text/plain; charset=utf-8", headers=headers)
         return Response(serializers.detail(flow, self.links), headers={"ETag": etag(flow.version_id)})
 
     @extend_schema(operation_id="deleteFlow", tags=["flow"], responses={204: None, **problems(404)})
@@ -118,7 +134,7 @@ class DryRunView(FlowView):
 
     name = "dry-run"
 
-    def get(self, request: Request, name: str = name) -> Response:
+    def get(self, request: Request, name: str = name) -> Any:
         """The flow of this name."""
         return super().get(request, name)
 
@@ -130,10 +146,17 @@ class DryRunView(FlowView):
         operation_id="tryFlow",
         tags=["flow"],
         request=trying.TryInput,
-        responses={200: serializers.DryRunSchema, **problems(400, 404)},
+        parameters=[CHECK],
+        responses={200: TRIED, **problems(400, 404)},
     )
     def post(self, request: Request) -> Response:
-        """What a flow would do with an event, and with pretended results: nothing is queued or written."""
+        """What a flow would do with an event, and with pretended results: nothing is queued or written.
+
+        With `check=true` the body is the flow itself, and the answer what saving it would change, as a diff, and all
+        warnings; each finding has its line and column in the text that was sent.
+        """
+        if request.query_params.get("check") == "true":
+            return checked(read_text(request)[0])
         return Response(trying.try_flow(read_document(request, trying.TRY_TEXT_PLACES, unique_keys=True)))
 
 
@@ -259,6 +282,14 @@ class ReplayView(APIView):
         record(caller(request), "replayed", "execution", correlation_id, started=begun)
         links = [self.links.to("execution", "v1", "audit", "flows", one) for one in begun]
         return Response({"correlationIds": begun, "links": links}, status=202)
+
+
+def checked(text: str) -> Response:
+    """What saving this text would change. Raises `Problem` 400 with every error and its place in the text."""
+    proposal = propose(text)
+    if errors := proposal.checked.errors:
+        raise bad_input(*(input_error(Finding(one.path, one.message, one.line, one.column)) for one in errors))
+    return Response(serializers.proposed(proposal))
 
 
 def save(request: Request, document: FlowDocument) -> Flow:

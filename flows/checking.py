@@ -85,7 +85,7 @@ def check(text: str, flow: Flow | None = None) -> Checked:
         found.mark(WARNING, _warnings(error.document))
         return found
     found.mark(WARNING, _warnings(found.document))
-    found.mark(WARNING, _about_state(found.document, flow))
+    found.mark(WARNING, about_state(found.document, flow))
     return found
 
 
@@ -119,7 +119,8 @@ def _is_yaml(found: Checked) -> bool:
     return True
 
 
-def _about_state(document: FlowDocument, flow: Flow | None) -> list[Finding]:
+def about_state(document: FlowDocument, flow: Flow | None) -> list[Finding]:
+    """What the document would switch."""
     if flow is None or flow.name != document.name or document.enabled in (None, flow.enabled):
         return []
     now, then = ("enabled", "disables") if flow.enabled else ("disabled", "enables")

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from flows.models import Flow
+from flows.proposal import Proposal
 from flyte_site.rest.documents import TEXT
 from flyte_site.rest.fields import InputSerializer, LinkSerializer, Name
 from flyte_site.rest.links import Links
@@ -114,6 +115,16 @@ class FindingSchema(serializers.Serializer[Any]):
     column = serializers.IntegerField(required=False)
 
 
+class ProposalSchema(serializers.Serializer[Any]):
+    """What saving a flow would change: `version` is the one that it is on now, `diff` unified, of YAML documents."""
+
+    name = serializers.CharField()
+    change = serializers.ChoiceField(choices=["new", "changed", "same"])
+    version = serializers.CharField(required=False)
+    diff = serializers.CharField(required=False)
+    warnings = FindingSchema(many=True)
+
+
 class JudgedLabelsSchema(serializers.Serializer[Any]):
     """The labels that a step asks of the event's pack, and those that it has."""
 
@@ -175,6 +186,17 @@ class Replayed(serializers.Serializer[Any]):
 
     correlationIds = serializers.ListField(child=serializers.CharField())  # noqa: N815
     links = LinkSerializer(many=True)
+
+
+def proposed(proposal: Proposal) -> dict[str, Any]:
+    """`ProposalSchema` of a text without errors."""
+    checked = proposal.checked
+    shown = {"name": checked.document.name if checked.document else "", "change": proposal.change}
+    shown |= {key: text for key, text in (("version", proposal.version), ("diff", proposal.diff)) if text}
+    warnings = [
+        {"path": one.path, "message": one.message, "line": one.line, "column": one.column} for one in checked.findings
+    ]
+    return {**shown, "warnings": warnings}
 
 
 def summary(flow: Flow, links: Links) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Api:
 
     def _call(self, send: Callable[[], httpx.Response], url: httpx.URL) -> httpx.Response:
         try:
-            answer = _accepted(send())
+            answer = accepted(send())
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise RefusedError(0, f"{url} can't be called: {error}") from error
         except httpx.RequestError as error:
@@ -119,24 +119,31 @@ def _seconds(answer: httpx.Response, header: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
 
 
-def _accepted(answer: httpx.Response) -> httpx.Response:
+def accepted(answer: httpx.Response) -> httpx.Response:
+    """The answer, if it is one of success. Raises `ServerAwayError` and `RefusedError` for others."""
     if answer.is_success:
         return answer
     # 429 asks for patience, as 503 does: giving up on it would lose events only because there were many.
     if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         raise ServerAwayError(f"{answer.status_code} from {answer.url}", retry_after(answer), answer.status_code)
-    raise RefusedError(answer.status_code, _reason(answer))
+    problem = _problem(answer)
+    faults = problem.get("errors") if problem else None
+    errors = [fault for fault in faults or [] if isinstance(fault, dict)] if isinstance(faults, list) else []
+    raise RefusedError(answer.status_code, _reason(answer, problem, errors), errors)
 
 
-def _reason(answer: httpx.Response) -> str:
-    """The server's own words: title, detail and faults of a problem document (RFC 9457), else the start of the text."""
+def _problem(answer: httpx.Response) -> dict[str, Any] | None:
     try:
         problem = answer.json()
     except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
+        return None
+    return problem if isinstance(problem, dict) else None
+
+
+def _reason(answer: httpx.Response, problem: dict[str, Any] | None, errors: list[dict[str, Any]]) -> str:
+    """The server's own words: title, detail and faults of a problem document (RFC 9457), else the start of the text."""
+    if problem is None:
         return answer.text.strip()[:200] or answer.reason_phrase
-    faults = problem.get("errors")
     parts = [problem.get("title"), problem.get("detail")]
-    parts += [f"{fault.get('path')}: {fault.get('message')}" for fault in faults or [] if isinstance(fault, dict)]
+    parts += [f"{fault.get('path')}: {fault.get('message')}" for fault in errors]
     return "; ".join(str(part) for part in parts if part)

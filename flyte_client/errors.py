@@ -1,5 +1,8 @@
 """What can go wrong between a pack and the server; whoever catches `FlyteError` catches all of it."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class FlyteError(Exception):
     """Anything that this library raises on its own account."""
@@ -25,13 +28,15 @@ class ServerAwayError(FlyteError):
 class RefusedError(FlyteError):
     """The server answered and said no (a 4xx, or something that is no Flyte answer): trying again changes nothing.
 
-    `status` is the HTTP status, `detail` the server's own words where it gave any.
+    `status` is the HTTP status, `detail` the server's own words where it gave any; `errors` are the places of the input
+    that it found at fault, as the server tells them: `path`, `message`, and often `line` and `column`.
     """
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(f"{status}: {detail}" if detail else str(status))
         self.status = status
         self.detail = detail
+        self.errors = errors
 
 
 class RegistrationRefusedError(RefusedError):

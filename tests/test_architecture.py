@@ -19,6 +19,8 @@ MAX_FUNCTION_LINES = 80
 # The rooms from the cellar to the roof, and each room's line: a module imports only what stands before it. What stands
 # under one name (`flows.lang`) is one place, with an order of its own that has no circles.
 ROOMS = (
+    # What the client's programs and `manage.py` share of flows as files: plain code that knows neither side.
+    ("flyte_client", "errors flow_files flow_sync flow_command tried"),
     ("flyte_site", "ids times fields slices environment secret_key encryption failures logs meters"),
     ("flyte_site", "auth.patterns auth.policy auth.roles auth.callers"),
     ("flyte_site", "settings renewal masking echoes models changes periodic rest console.paths auth console"),
@@ -29,7 +31,7 @@ ROOMS = (
         "models wakeups waiting sealed queue orphans registry serializers api webapi tasks admin management apps",
     ),
     ("flows", "lang cases document drawing models saving registered steps secrecy judging kept engine dry_run control"),
-    ("flows", "reasons serializers trying version_api api tasks expiry checking comparison completion"),
+    ("flows", "reasons checking proposal serializers trying version_api api tasks expiry shelf comparison completion"),
     ("flows", "forms pages admin management apps"),
     (
         "audit",
@@ -48,6 +50,7 @@ LANG_MAY_IMPORT = ("flows.lang", "django.template", "django.utils", "re2", "cron
 CLIENT_MAY_IMPORT = ("flyte_client", "httpx")
 # What one pack alone needs: whoever does not run it need not have it, so these stand inside functions.
 PACKS_MAY_IMPORT = {
+    "flyte_client.cli.program": ("shtab",),
     "flyte_client.packs.basis.configuration": ("yaml",),
     "flyte_client.packs.email.mailbox": ("imapclient",),
     "flyte_client.packs.slack.listening": ("slack_sdk",),

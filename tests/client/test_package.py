@@ -52,7 +52,7 @@ def test_the_wheel_has_every_module_and_says_that_it_is_typed(wheel: Path) -> No
 
 @pytest.mark.unit
 def test_each_pack_has_an_extra_that_the_projects_own_versions_satisfy() -> None:
-    assert sorted(EXTRAS) == PACKS
+    assert sorted(EXTRAS) == sorted([*PACKS, "completion"])
     for text in {*PROJECT["dependencies"], *(text for extra in EXTRAS.values() for text in extra)}:
         requirement = Requirement(text)
         assert requirement.specifier.contains(version(requirement.name)), text

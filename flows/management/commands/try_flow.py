@@ -2,15 +2,15 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from flows.trying import TRY_TEXT_PLACES, try_flow
+from flyte_client.tried import lines, told
 from flyte_site.rest.documents import DocumentError, parse_yaml
-from flyte_site.rest.problems import InputError, Problem
+from flyte_site.rest.problems import Problem
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -71,47 +71,3 @@ def read_event(file: Path) -> Any:
     except DocumentError as error:
         place = f":{error.line}" if error.line else ""
         raise CommandError(f"{file}{place}: {error.message}", returncode=2) from None
-
-
-def told(error: InputError) -> str:
-    """An error in the input as a line."""
-    place = f" (line {error['line']}, column {error['column']})" if "line" in error else ""
-    return f"{error['path']}: {error['message']}{place}"
-
-
-def lines(done: Mapping[str, Any]) -> Iterator[str]:
-    """A dry run as text to read."""
-    yield f"flow {done['flow']}: {'would start' if done['starts'] else 'would not start'}"
-    if done["eventMasked"]:
-        yield "the kept event has values that are masked; templates saw them masked"
-    for finding in [*done["warnings"], *done["notes"]]:
-        yield f"note: {finding['path']}: {finding['message']}"
-    for step in done["steps"]:
-        yield ""
-        yield f"{step['stepId']}: {step['outcome']}{' on the result of ' + step['cause'] if 'cause' in step else ''}"
-        yield from (f"  {line}" for line in _parts(step))
-
-
-def _parts(step: Mapping[str, Any]) -> Iterator[str]:
-    if "message" in step and "errors" not in step:
-        yield step["message"]
-    for name in ("inherited", "context"):
-        yield from (f"{name} {key} = {_json(value)}" for key, value in step.get(name, {}).items())
-    if "labels" in step and step["labels"]["wanted"]:
-        yield f"labels wanted {_json(step['labels']['wanted'])}, had {_json(step['labels']['had'])}"
-    if "criteria" in step:
-        yield f"criteria {step['criteria']['template']}"
-        yield from (f"  {name} is {value}" for name, value in step["criteria"]["saw"].items())
-        if "verdict" in step["criteria"]:
-            yield f"  gave {step['criteria']['verdict']!r}"
-    if "command" in step:
-        command = step["command"]
-        labels = f" {_json(command['packLabels'])}" if command["packLabels"] else ""
-        yield f"command {command['packName']}{labels} {command['name']} {_json(command['input'])}"
-    yield from (f"error at {told(error)}" for error in step.get("errors", []))
-    if "result" in step:
-        yield f"result {step['result']['event']} {_json(step['result'].get('payload'))}"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,145 @@
+"""Flows as files: what is read out of a folder, and what is made of it. The shelf is one in memory."""
+
+from pathlib import Path
+
+import pytest
+
+from flyte_client.flow_files import FilesError, file_name, read_flows, split, write_flow
+from flyte_client.flow_sync import Checked, Finding, apply, export, findings_told, plan, summary
+
+pytestmark = pytest.mark.unit
+
+
+class Shelf:
+    """Flows that are texts of two lines: a name and a value."""
+
+    def __init__(self, **kept: str) -> None:
+        self.kept = kept
+        self.notes: list[str] = []
+
+    def check(self, text: str) -> Checked:
+        lines = text.split()
+        if len(lines) != 2:
+            return Checked(findings=[Finding("error", "steps", "must be a list", 2, 3)])
+        name, value = lines
+        if name not in self.kept:
+            return Checked(name, "new")
+        return Checked(name, "same" if self.kept[name] == value else "changed", version=self.kept[name])
+
+    def names(self) -> list[str]:
+        return sorted(self.kept)
+
+    def text(self, name: str) -> str:
+        return f"{name}\n{self.kept[name]}\n"
+
+    def save(self, text: str, checked: Checked, note: str) -> None:
+        self.kept[checked.name] = text.split()[1]
+        self.notes.append(note)
+
+    def delete(self, name: str) -> None:
+        del self.kept[name]
+
+
+def put(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "documents"),
+    [
+        ("a: 1\n", [(1, "a: 1\n")]),
+        ("---\na: 1\n---\nb: 2\n", [(2, "a: 1\n"), (4, "b: 2\n")]),
+        ("# both\n---\na: 1\n...\n# no more\n---\n\n", [(2 + 1, "a: 1\n")]),
+        ("a: |\n  --- inside\n--- {b: 2}\n", [(1, "a: |\n  --- inside\n"), (3, "    {b: 2}\n")]),
+        ("%YAML 1.1\n--- # one\na: 1\n", [(3, "a: 1\n")]),
+        ("a: ---b\n----\n", [(1, "a: ---b\n----\n")]),
+        ("a: 1\r\n---\r\nb: 2\r\n", [(1, "a: 1\r\n"), (3, "b: 2\r\n")]),
+        ("", []),
+        ("# nothing\n", []),
+    ],
+)
+def test_a_file_may_hold_several_documents_each_with_the_line_it_begins_at(
+    text: str, documents: list[tuple[int, str]]
+) -> None:
+    assert split(text) == documents
+
+
+def test_a_folder_is_read_with_those_below_it_but_not_what_is_hidden_or_something_else(tmp_path: Path) -> None:
+    for name in ("b/two.yml", "a.json", "b/.hidden/x.yaml", ".git/y.yaml", "notes.md", "c.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"a": "---"}' if name == "a.json" else f"name: {name}\n---\nname: more\n")
+    found = read_flows(tmp_path)
+    assert [str(one.path.relative_to(tmp_path)) for one in found] == ["a.json", "b/two.yml", "b/two.yml"] + [
+        "c.yaml"
+    ] * 2
+    assert found[2].at(1, 7) == f"{tmp_path}/b/two.yml:3:7"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"# only a comment\n"])
+def test_what_can_not_be_read_is_told_in_one_line(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "a.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(FilesError) as raised:
+        read_flows(file)
+    assert str(file) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_empty_folder_is_a_mistake_so_that_pruning_can_not_delete_everything(tmp_path: Path) -> None:
+    with pytest.raises(FilesError, match="no flows are there"):
+        plan(Shelf(one="1"), tmp_path)
+
+
+def test_what_differs_is_saved_and_the_rest_is_let_alone(tmp_path: Path) -> None:
+    shelf, told = Shelf(one="1", two="1", three="1"), list[str]()
+    made = plan(shelf, put(tmp_path, a="one\n1\n---\ntwo\n2\n", b="four\n1\n"))
+    assert summary(made) == "1 new, 1 changed, 1 the same, 1 in no file"
+    apply(shelf, made, prune=False, note="why", tell=told.append)
+    assert shelf.kept == {"one": "1", "two": "2", "three": "1", "four": "1"}
+    assert (told, shelf.notes) == (["changed  two", "new  four"], ["why", "why"])
+    again = plan(shelf, tmp_path)
+    assert (again.changes, again.others) == ([], ["three"])
+
+
+def test_pruning_deletes_what_no_file_has(tmp_path: Path) -> None:
+    shelf, told = Shelf(one="1", two="1"), list[str]()
+    apply(shelf, plan(shelf, put(tmp_path, a="one\n1\n")), prune=True, note="", tell=told.append)
+    assert (shelf.kept, told) == ({"one": "1"}, ["deleted  two"])
+
+
+def test_a_name_that_stands_twice_is_an_error_at_the_second_place(tmp_path: Path) -> None:
+    made = plan(Shelf(), put(tmp_path, a="one\n1\n", b="two\n1\n---\none\n2\n"))
+    assert made.bad
+    assert list(findings_told(made)) == [
+        f"{tmp_path}/b.yaml:4:1: error: name: 'one' is the name of the flow at {tmp_path}/a.yaml:1:1 already"
+    ]
+
+
+def test_an_error_is_told_with_its_line_in_the_file(tmp_path: Path) -> None:
+    made = plan(Shelf(), put(tmp_path, a="one\n1\n---\ntoo\nmany\nlines\n"))
+    assert list(findings_told(made)) == [f"{tmp_path}/a.yaml:5:3: error: steps: must be a list"]
+
+
+def test_flows_are_exported_to_files_of_their_names_and_only_what_differs_is_written(tmp_path: Path) -> None:
+    shelf = Shelf(**{"a/b": "1", "two": "1"})
+    assert [changed for _, _, changed in export(shelf, tmp_path / "new")] == [True, True]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a%2Fb.yaml", "two.yaml"]
+    shelf.kept["two"] = "2"
+    assert [name for name, _, changed in export(shelf, tmp_path / "new") if changed] == ["two"]
+    assert not plan(shelf, tmp_path / "new").changes
+
+
+def test_names_that_some_file_systems_take_for_one_are_not_written_over_each_other(tmp_path: Path) -> None:
+    with pytest.raises(FilesError, match="both"):
+        list(export(Shelf(One="1", one="1"), tmp_path))
+
+
+@pytest.mark.parametrize("name", ["..", "../../etc/passwd", "/etc/passwd", ".hidden", "a\x00b", "é" * 200])
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    assert write_flow(tmp_path, name, "text")
+    (written,) = tmp_path.iterdir()
+    assert written.name == file_name(name, "text")

@@ -1,0 +1,191 @@
+"""`manage.py flows`, and what the API tells of a flow's text before it is saved."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from flows.models import Flow, FlowVersion
+from flows.shelf import Shelf, undivided
+from flyte_client import flow_command
+from flyte_client.errors import FlyteError
+from flyte_client.flow_sync import Checked
+from flyte_site.models import Change
+from packs import registry
+from tests.flows import builders as b
+from tests.site.shape import problem
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+TEXT = """# what it is for
+name: one
+steps:
+  - id: a
+    event: {packName: Src, name: Go}
+    command: {packName: Wrk, name: Do}  # and done
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    b.pack("Src")
+    commands: list[dict[str, Any]] = [{"name": name, "events": []} for name in ("Do", "Redo")]
+    registry.register({"name": "Wrk", "labels": {}, "commands": commands, "events": [], "links": []})
+    (tmp_path / "one.yaml").write_text(TEXT)
+    return tmp_path
+
+
+def run(*arguments: object) -> int:
+    """The exit code of `manage.py flows`."""
+    try:
+        call_command("flows", *map(str, arguments))
+    except SystemExit as end:
+        return int(str(end.code))
+    except CommandError as error:
+        return error.returncode
+    return 0
+
+
+def kept() -> dict[str, str]:
+    return dict(Flow.objects.values_list("name", "version_id"))
+
+
+def test_flows_are_saved_once_and_then_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("diff", folder) == 1
+    assert not kept()
+    assert run("apply", folder, "--note", "first") == 0
+    first = kept()
+    version = FlowVersion.objects.get()
+    assert (version.source, version.saved_by, version.note) == (TEXT, "manage.py", "first")
+    assert [(change.what, change.key) for change in Change.objects.filter(kind="flow")] == [("saved", "one")]
+    assert run("apply", folder) == run("diff", folder) == run("diff", folder, "--prune") == 0
+    assert kept() == first
+    assert "0 new, 0 changed, 1 the same" in capsys.readouterr().out
+
+
+def test_a_comment_alone_makes_no_version_and_a_step_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("apply", folder)
+    first = kept()
+    (folder / "one.yaml").write_text(TEXT.replace("what it is for", "other words"))
+    assert run("apply", folder) == 0
+    assert kept() == first
+    (folder / "one.yaml").write_text(TEXT.replace("name: Do", "name: Redo"))
+    capsys.readouterr()
+    assert run("diff", folder) == 1
+    assert "-    name: Do\n+    name: Redo\n" in capsys.readouterr().out
+    assert run("apply", folder) == 0
+    assert kept() != first
+
+
+def test_nothing_is_changed_where_one_file_has_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "two.yaml").write_text(TEXT.replace("one", "two") + "---\n" + TEXT.replace("Go}", "Go, nmae: x}"))
+    for what in ("validate", "diff", "apply"):
+        assert run(what, folder) == 2
+    assert not kept()
+    assert f"{folder}/two.yaml:12:38: error: steps[0].event.nmae: unknown key" in capsys.readouterr().err
+
+
+class Interrupted(Shelf):
+    """A shelf on which somebody changes the second flow after it was checked."""
+
+    def save(self, text: str, checked: Checked, note: str) -> None:
+        if checked.name == "two":
+            b.save(b.step(), name="two")
+        super().save(text, checked, note)
+
+
+def test_all_is_saved_or_nothing(folder: Path) -> None:
+    (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
+    asked = Namespace(what="apply", place=folder, strict=False, json=False, prune=False, dry_run=False, note="")
+    with pytest.raises(FlyteError, match="two: the flow was changed meanwhile"):
+        flow_command.run(Interrupted(), asked, undivided)
+    assert not kept()
+
+
+def test_a_dry_run_says_what_would_be_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    b.save(b.step(), name="old")
+    assert run("apply", folder, "--dry-run", "--prune") == 0
+    assert list(kept()) == ["old"]
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        "new  one",
+        "to delete  old",
+        "1 new, 0 changed, 0 the same, 1 to delete; nothing was changed",
+    ]
+    assert run("apply", folder, "--prune") == 0
+    assert list(kept()) == ["one"]
+
+
+def test_warnings_are_those_of_the_console_and_strict_stops_at_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "one.yaml").write_text(TEXT.replace("Wrk", "Nobody"))
+    assert run("validate", folder) == 0
+    warning = f"{folder}/one.yaml:6:15: warning: steps[0].command.packName: no pack 'Nobody' is registered"
+    assert warning in capsys.readouterr().err
+    assert run("apply", folder, "--strict") == 1
+    assert not kept()
+
+
+def test_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("apply", folder, "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["applied"] is True
+    assert [(flow["name"], flow["change"], flow["findings"]) for flow in told["flows"]] == [("one", "new", [])]
+
+
+def test_what_is_exported_is_what_was_written_and_makes_no_difference(folder: Path, tmp_path: Path) -> None:
+    b.save(b.step(), name="posted by a program", enabled=False)
+    run("apply", folder)
+    Flow.objects.filter(name="one").update(enabled=False)
+    out = tmp_path / "out"
+    assert run("export", out) == 0
+    assert (out / "one.yaml").read_text() == f"enabled: false\n{TEXT}"
+    assert "enabled: false" in (out / "posted by a program.yaml").read_text()
+    assert run("diff", out, "--prune") == 0
+    Flow.objects.all().delete()
+    assert run("apply", out) == 0
+    assert not Flow.objects.filter(enabled=True).exists()
+
+
+@pytest.mark.parametrize("arguments", [["apply", "/nowhere"], ["export", "/tmp", "no such flow"]])
+def test_what_is_not_there_is_one_line_and_code_2(arguments: list[str]) -> None:
+    with pytest.raises(CommandError) as raised:
+        call_command("flows", *arguments)
+    assert raised.value.returncode == 2
+    assert "\n" not in str(raised.value)
+
+
+def check(client: Client, text: str) -> Any:
+    return client.post("/v1/flows/dry-run?check=true", text, content_type="application/x-yaml")
+
+
+def test_the_api_tells_what_saving_a_text_would_change(folder: Path, client: Client) -> None:
+    told = check(client, TEXT).json()
+    assert (told["name"], told["change"], told["warnings"]) == ("one", "new", [])
+    assert not kept()
+    run("apply", folder)
+    assert check(client, TEXT).json() == {
+        "name": "one", "change": "same", "version": kept()["one"], "warnings": []
+    }  # fmt: skip
+    changed = check(client, TEXT.replace("name: Go", "name: Gone") + "enabled: false").json()
+    assert (changed["change"], changed["warnings"][0]["line"]) == ("changed", 7)
+    assert "+enabled: false\n" in changed["diff"]
+
+
+def test_the_api_tells_each_error_with_its_place_in_the_text(client: Client) -> None:
+    (error,) = problem(check(client, "name: one\nsteps: 5\n"), 400)["errors"]
+    assert (error["path"], error["line"], error["column"]) == ("steps", 2, 1)
+    assert problem(check(client, ""), 400)["errors"][0]["message"].startswith("is empty")
+
+
+def test_the_api_gives_a_flow_as_it_was_written(folder: Path, client: Client) -> None:
+    run("apply", folder)
+    answer = client.get("/v1/flows/one?text=true")
+    assert (answer.content.decode(), answer.headers["Content-Type"]) == (TEXT, "text/plain; charset=utf-8")
+    assert answer.headers["ETag"] == f'"{kept()["one"]}"'
+    problem(client.get("/v1/flows/none?text=true"), 404)
