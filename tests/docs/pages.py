@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.server import ROOT, Server
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def pages() -> list[Path]:

@@ -5,8 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,7 @@ import pytest
 from flyte_client import settings
 from tests.client.installed import build_wheel, install
 from tests.docs.pages import PATIENCE, at, blocks, wait_for
+from tests.docs.running import running
 from tests.programs import needs
 from tests.server import ROOT, Server, StartServer
 
@@ -39,18 +40,6 @@ def program(words: str, folder: Path, server: Server) -> Iterator[None]:
         yield
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
-
-
-@contextmanager
-def running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Runs a program, and all that it starts, for as long as the block runs."""
-    process = subprocess.Popen(command, cwd=folder, env=dict(environment), start_new_session=True)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def test_the_pack_on_the_page_tells_of_files_and_writes_them(start_server: StartServer, tmp_path: Path) -> None:
@@ -95,15 +84,6 @@ def test_the_long_work_on_the_page_stops_when_it_is_cancelled(start_server: Star
     assert (late["result"]["event"], late["result"]["payload"]) == ("BackupStopped", {"at": "a"})
 
 
-def test_the_curl_lines_on_the_page_work(start_server: StartServer) -> None:
-    needs("curl")
-    server = start_server()
-    for text in (text for text in blocks(PAGE, "sh") if text.startswith("curl")):
-        command = at(server, text).replace("curl ", "curl --fail --silent ")
-        done = subprocess.run(["bash", "-ec", command], capture_output=True, check=False)
-        assert done.returncode == 0, text
-
-
 def test_the_first_pack_is_written_tested_and_greets(start_server: StartServer, tmp_path: Path) -> None:
     needs("curl")
     server = start_server()
@@ -133,21 +113,6 @@ def test_the_test_on_the_page_passes(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(pytest_command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout, done.stdout
-
-
-def test_the_pack_in_shell_works(start_server: StartServer, tmp_path: Path) -> None:
-    needs("curl", "jq")
-    server = start_server()
-    command = {"packName": "Shouter", "name": "Shout", "input": "{{ Event.Payload }}"}
-    flow = {"name": "shout", "steps": [{"event": {"packName": "Src", "name": "Go"}, "command": command}]}
-    with (
-        httpx.Client(base_url=server.url) as client,
-        running(["bash", "-c", at(server, block("bash", "Shouter"))], tmp_path, os.environ),
-    ):
-        assert client.post("/v1/packs", json={"name": "Src"}).status_code == 201
-        assert client.post("/v1/flows", json=flow).status_code == 201
-        assert client.post("/v1/packs/Src/events", json={"event": "Go", "payload": "hello"}).status_code == 202
-        wait_for(lambda: '"HELLO"' in client.get("/v1/audit/flows?flowName=shout").text)
 
 
 def test_the_page_names_each_variable_of_the_library() -> None:
