@@ -94,8 +94,8 @@ audit: $(VENV)/tools ## Ask whether what is locked has known vulnerabilities (ne
 		$(VENV)/tools/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$list.lock || exit 1; \
 	done
 
-bench: $(VENV)/development ## Measure, side by side in one run
-	$(BIN)/python -m bench
+bench: $(VENV)/development ## Measure, side by side in one run; BENCH="flows audit" chooses (then bench.json has it)
+	$(BIN)/python -m bench $(BENCH)
 
 clean: ## Remove what was set up and built, but no data
 	rm -rf $(VENV) screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,32 +1,30 @@
-"""Flows from event to completion over HTTP, beside the floor that the database sets.
+"""Flows from event to completion over HTTP, beside the floor that the database sets (`bench.floor`).
 
-The floor makes the same writes – an execution, an action, a take, a result, the event – in the same number of commits
-and with the same number of connections, with no HTTP, no templates and no ORM. `python -m bench.flows` measures on
-SQLite, under `python -m tests.private_postgres` on PostgreSQL; both print one line of JSON.
+*steady*: each of eight callers sends an event, takes two actions and posts their results, again and again. *burst*:
+first all events, so that they wait, then all takes and results. `python -m bench.flows sqlite` or `postgresql`.
 """
 
 import json
-import os
-import sqlite3
-import tempfile
-import threading
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-import httpx
-import psycopg
+from bench import floor
+from bench.driver import Connection
+from bench.processes import cpu_seconds
+from bench.stores import Store, store
+from tests.server import Server, fresh_database, migrate, running_server, server_environment
 
-from tests.private_postgres import URL_VARIABLE, create_database
-from tests.server import Server, running_server
-
-FLOWS = 400
-CLIENTS = 4
+# A second number on the command line, for a quick look, stands in the place of both.
+STEADY, BURST = map(int, sys.argv[2:3] * 2 or (1000, 5000))
+CALLERS = 8
 ACTIONS_A_FLOW = 2
+# Before the next look for work where there was none.
+PAUSE_SECONDS = 0.002
+RESULT = json.dumps({"event": "Done", "payload": {"n": 1}}).encode()
 DOCUMENT = {
     "name": "bench",
     "steps": [
@@ -35,7 +33,11 @@ DOCUMENT = {
             "event": {"packName": "Source", "name": "Go"},
             "context": {"Who": "{{ Event.Payload.who }}"},
             "criteria": "{{ Event.Payload.who|match:'^a' }}",
-            "command": {"packName": "Worker", "name": "Do", "input": {"to": "{{ Context.Who }}"}},
+            "command": {
+                "packName": "Worker",
+                "name": "Do",
+                "input": {"to": "{{ Context.Who }}", "at": "{{ Event.Payload.at }}"},
+            },
         },
         {
             "id": "two",
@@ -45,135 +47,118 @@ DOCUMENT = {
         },
     ],
 }
-TEXT = json.dumps(DOCUMENT)
 
 
-def through_http(server: Server) -> tuple[float, list[float]]:
-    """Seconds for all flows, and the seconds of each take that gave an action."""
-    with httpx.Client(base_url=server.url, timeout=60) as client:
-        for name in ("Source", "Worker"):
-            client.post("/v1/packs", json={"name": name}).raise_for_status()
-        client.post("/v1/flows", json=DOCUMENT).raise_for_status()
-    takes: list[float] = []
-    left = Countdown(FLOWS * ACTIONS_A_FLOW)
-    began = time.perf_counter()
-    with ThreadPoolExecutor(2 * CLIENTS) as pool:
-        jobs = [pool.submit(send, server.url, FLOWS // CLIENTS) for _ in range(CLIENTS)]
-        jobs += [pool.submit(work, server.url, left, takes) for _ in range(CLIENTS)]
-        for job in jobs:
-            job.result()
-    return time.perf_counter() - began, takes
+class Caller:
+    """One connection: sends events, takes and finishes actions, and notes how long what took, in seconds."""
+
+    def __init__(self, host: str) -> None:
+        self.connection = Connection(host)
+        self.takes: list[float] = []
+        self.to_taken: list[float] = []
+
+    def send(self) -> None:
+        body = b'{"event":"Go","payload":{"who":"ann","at":"%d"}}' % time.perf_counter_ns()
+        self.connection.post("/v1/packs/Source/events", body)
+
+    def finish_one(self) -> None:
+        """Take what comes next, and post its result."""
+        while not (body := self._taken()):
+            time.sleep(PAUSE_SECONDS)
+        link = body.partition(b'"href":"http://')[2].partition(b'"')[0]
+        self.connection.post(f"/{link.partition(b'/')[2].decode()}", RESULT)
+
+    def _taken(self) -> bytes:
+        began = time.perf_counter_ns()
+        body = self.connection.post("/v1/packs/Worker/actions/take").body
+        if body:
+            ended = time.perf_counter_ns()
+            self.takes.append((ended - began) / 1e9)
+            if at := body.partition(b'"at":"')[2].partition(b'"')[0]:
+                self.to_taken.append((ended - int(at)) / 1e9)
+        return body
 
 
-class Countdown:
-    """How many actions are still to be finished, among all workers."""
-
-    def __init__(self, count: int) -> None:
-        self.count, self.lock = count, threading.Lock()
-
-    def done(self) -> None:
-        with self.lock:
-            self.count -= 1
+def prepare(server: Server) -> None:
+    connection = Connection(server.host)
+    for name in ("Source", "Worker"):
+        connection.post_json("/v1/packs", {"name": name})
+    connection.post_json("/v1/flows", DOCUMENT)
+    connection.close()
 
 
-def send(url: str, events: int) -> None:
-    with httpx.Client(base_url=url, timeout=60) as client:
-        for _ in range(events):
-            client.post("/v1/packs/Source/events", json={"event": "Go", "payload": {"who": "ann"}}).raise_for_status()
+def steady(caller: Caller, flows: int) -> None:
+    for _ in range(flows):
+        caller.send()
+        for _ in range(ACTIONS_A_FLOW):
+            caller.finish_one()
 
 
-def work(url: str, left: Countdown, takes: list[float]) -> None:
-    with httpx.Client(base_url=url, timeout=60) as client:
-        while left.count > 0:
-            began = time.perf_counter()
-            answer = client.post("/v1/packs/Worker/actions/take").raise_for_status()
-            if answer.status_code == 204:
-                time.sleep(0.005)
-                continue
-            takes.append(time.perf_counter() - began)
-            link = answer.json()["links"][0]["href"]
-            client.post(link, json={"event": "Done", "payload": {"n": 1}}).raise_for_status()
-            left.done()
+def sends(caller: Caller, flows: int) -> None:
+    for _ in range(flows):
+        caller.send()
 
 
-TABLES = (
-    "CREATE TABLE event (id text PRIMARY KEY, body text)",
-    "CREATE TABLE execution (id text PRIMARY KEY, body text)",
-    "CREATE TABLE action (id text PRIMARY KEY, execution text, state text, body text, result text)",
-)
+def finishes(caller: Caller, flows: int) -> None:
+    for _ in range(flows * ACTIONS_A_FLOW):
+        caller.finish_one()
 
 
-def floor_round(number: str, execute: Callable[[str, tuple[Any, ...]], Any], commit: Callable[[], None]) -> None:
-    """The writes of one flow: its event; each action taken; each result, which brings an event and maybe an action."""
-    execute("INSERT INTO event VALUES (?, ?)", (f"{number}-0", TEXT))
-    execute("INSERT INTO execution VALUES (?, ?)", (number, TEXT))
-    execute("INSERT INTO action VALUES (?, ?, 'NEW', ?, NULL)", (f"{number}-1", number, TEXT))
-    commit()
-    for place in range(1, ACTIONS_A_FLOW + 1):
-        action = f"{number}-{place}"
-        execute("UPDATE action SET state = 'PENDING' WHERE id = ? AND state = 'NEW'", (action,))
-        commit()
-        execute("UPDATE action SET state = 'SUCCESS', result = ? WHERE id = ?", (TEXT, action))
-        execute("UPDATE execution SET body = ? WHERE id = ?", (TEXT, number))
-        execute("INSERT INTO event VALUES (?, ?)", (action, TEXT))
-        if place < ACTIONS_A_FLOW:
-            execute("INSERT INTO action VALUES (?, ?, 'NEW', ?, NULL)", (f"{number}-{place + 1}", number, TEXT))
-        commit()
+class Cost:
+    """Seconds of the clock, and of the processor by server, database and driver, since it was made."""
+
+    def __init__(self, server: Server, database: Store) -> None:
+        self._roots = {"server": server.process.pid, "database": database.process}
+        self._began = self._read()
+
+    def _read(self) -> dict[str, float]:
+        used = {name: cpu_seconds(root) for name, root in self._roots.items()}
+        return {"clock": time.perf_counter(), **used, "driver": time.process_time()}
+
+    def spent(self) -> dict[str, float]:
+        return {name: value - self._began[name] for name, value in self._read().items()}
 
 
-def floor(connect: Callable[[], Any], placeholder: str) -> float:
-    """Seconds that the bare database takes for the same flows."""
-    with closing(connect()) as first:
-        for table in TABLES:
-            first.execute(table)
-        first.commit()
-
-    def run(client: int) -> None:
-        with closing(connect()) as connection:
-
-            def execute(sql: str, values: tuple[Any, ...]) -> None:
-                if placeholder == "?" and not connection.in_transaction:
-                    connection.execute("BEGIN IMMEDIATE")
-                connection.execute(sql.replace("?", placeholder), values)
-
-            for number in range(FLOWS // CLIENTS):
-                floor_round(f"{client}-{number}", execute, connection.commit)
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(run, range(CLIENTS)))
-    return time.perf_counter() - began
+def measured(server: Server, database: Store, flows: int, *phases: Callable[[Caller, int], None]) -> dict[str, Any]:
+    """What so many flows took, all callers going through one phase after the other."""
+    callers = [Caller(server.host) for _ in range(CALLERS)]
+    cost = Cost(server, database)
+    with ThreadPoolExecutor(CALLERS) as pool:
+        for phase in phases:
+            list(pool.map(phase, callers, [flows // CALLERS] * CALLERS))
+    spent = cost.spent()
+    takes = quantiles([seconds for caller in callers for seconds in caller.takes], n=100)
+    to_taken = quantiles([seconds for caller in callers for seconds in caller.to_taken], n=100)
+    return {
+        "flows/s": round(flows / spent["clock"], 1),
+        "take p50 ms": round(takes[49] * 1000, 1),
+        "take p99 ms": round(takes[98] * 1000, 1),
+        "to taken p50 ms": round(to_taken[49] * 1000, 1),
+        "to taken p99 ms": round(to_taken[98] * 1000, 1),
+        **{f"{name} CPU ms/flow": round(spent[name] / flows * 1000, 2) for name in ("server", "database", "driver")},
+    }
 
 
-def sqlite_connection(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    return connection
+def least(database: Store) -> float:
+    """Flows a second that the bare database does."""
+    with fresh_database(database.folder) as url:
+        migrate(server_environment(url), database.folder / "floor.log")
+        return BURST / floor.seconds(url, BURST, CALLERS)
 
 
 def main() -> None:
-    """Measure, and print one line of JSON."""
-    cluster = os.environ.get(URL_VARIABLE)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with running_server(folder, {"LOGLEVEL": "ERROR"}) as server:
-            seconds, takes = through_http(server)
-        if cluster:
-            url = create_database(cluster, "bench_floor")
-            least = floor(lambda: psycopg.connect(url), "%s")
-        else:
-            least = floor(lambda: sqlite_connection(folder / "floor.sqlite3"), "?")
-    cuts = quantiles(takes, n=100)
-    row = {
-        "database": "PostgreSQL" if cluster else "SQLite",
-        "flows/s": round(FLOWS / seconds, 1),
-        "floor flows/s": round(FLOWS / least, 1),
-        "ratio": round(least / seconds, 3),
-        "take p50 ms": round(cuts[49] * 1000, 1),
-        "take p99 ms": round(cuts[98] * 1000, 1),
-    }
-    print(json.dumps(row))
+    """Measure, and print a line of JSON for each way."""
+    with store() as database:
+        most = least(database)
+        for load, flows, phases in (("steady", STEADY, [steady]), ("burst", BURST, [sends, finishes])):
+            with running_server(database.folder, {"LOGLEVEL": "ERROR"}) as server:
+                prepare(server)
+                measured(server, database, CALLERS * 10, steady)
+                found = measured(server, database, flows, *phases)
+            ratio = {"floor flows/s": round(most, 1), "ratio": round(found["flows/s"] / most, 3)}
+            print(
+                json.dumps({"database": database.name, "load": load, "flows/s": found.pop("flows/s"), **ratio, **found})
+            )
 
 
 if __name__ == "__main__":

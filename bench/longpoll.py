@@ -2,12 +2,11 @@
 
 Each event comes on a connection of its own, so that it meets the waiting poll in one of the server's processes or in
 another. Beside it the time that the event alone takes until its 202: what is over that is the wake-up. `python -m
-bench.longpoll` measures on SQLite, under `python -m tests.private_postgres` on PostgreSQL, each with and without Redis.
+bench.longpoll sqlite` or `postgresql` measures each with and without Redis.
 """
 
 import json
 import os
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from bench.stores import store
 from tests.private_postgres import URL_VARIABLE
 from tests.private_redis import private_redis
 from tests.server import Server, running_server
@@ -75,7 +75,7 @@ def row(folder: Path, redis_url: str = "") -> dict[str, Any]:
 def main() -> None:
     """Measure, and print a line of JSON without Redis and one with it."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = stack.enter_context(store()).folder
         redis = stack.enter_context(private_redis())
         for url in ("", redis.url):
             print(json.dumps(row(folder, url)), flush=True)

@@ -115,7 +115,7 @@ def start(folder: Path, database_url: str, environment: Mapping[str, str] | None
     folder.mkdir(parents=True, exist_ok=True)
     log_path = folder / f"server-{secrets.token_hex(4)}.log"
     complete = server_environment(database_url, environment)
-    _migrate(complete, log_path)
+    migrate(complete, log_path)
     return _serve(database_url, complete, log_path, "/health")
 
 
@@ -134,7 +134,8 @@ def server_environment(database_url: str, environment: Mapping[str, str] | None 
     return inherited | own | dict(environment or {})
 
 
-def _migrate(environment: dict[str, str], log_path: Path) -> None:
+def migrate(environment: dict[str, str], log_path: Path) -> None:
+    """Brings the database of that environment up to date. Raises `ServerNotStartedError`."""
     with log_path.open("ab") as log:
         done = subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],

@@ -1,0 +1,136 @@
+"""The floor under the flows' figures: the same rows written into the same tables by the bare database.
+
+Each flow costs what it costs the server: its event, execution and action in one commit; two takes; two results, the
+first with an event and the second action. As many connections as the server has callers, in as many processes as it
+has; no HTTP, no templates, no ORM, nothing read.
+"""
+
+import json
+import multiprocessing
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import psycopg
+
+PROCESSES = 2
+WAIT_SECONDS = 60
+NOW = "2026-11-21 12:00:00.123456+00:00"
+VERSION = "0" * 24
+STATE = '{"value":"NEW","time":"2026-11-21T12:00:00.123Z"}'
+STATES = tuple(f"[{','.join([STATE] * count)}]" for count in (1, 2, 3))
+TRIGGER = json.dumps(
+    {
+        "event": "Go",
+        "pack": {"id": "Source", "name": "Source"},
+        "payload": {"who": "ann", "at": 1234567.123456},
+        "createdAt": "2026-11-21T12:00:00.123Z",
+        "receivedAt": "2026-11-21T12:00:00.123Z",
+    }
+)
+OUTCOMES = json.dumps(
+    [{"flow": "bench", "uuid": VERSION, "correlationId": VERSION, "steps": [{"stepId": "one", "outcome": "fired"}]}]
+)
+
+EVENT = """INSERT INTO flows_event (id, name, pack_identity, pack_name, pack_labels, payload, payload_bytes, created_at,
+    received_at, correlation_id, heard, outcomes) VALUES (?, 'Go', 'Source', 'Source', '{}', '{"who":"ann"}', 0, ?, ?,
+    ?, ?, ?)"""
+EXECUTION = """INSERT INTO flows_execution (id, flow_name, version_id, event_id, state, errors, started_at, ended_at,
+    changed_at, replay_of, latest_action_id) VALUES (?, 'bench', ?, ?, 'running', '[]', ?, NULL, ?, '', ?)"""
+ACTION = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
+    label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
+    history, states, holder) VALUES (?, ?, 'bench', ?, ?, 'Worker', '{}', '{}', 'Do', '{"to":"ann"}',
+    '{"Who":"ann"}', ?, '', 0, 0, 'NEW', ?, ?, 0, '[]', ?, '')"""
+TAKE = """UPDATE packs_action SET state = 'PENDING', waiting = ?, holder = 'Worker', states = ?, attempt = 1,
+    lease_ends_at = ? WHERE id = ? AND waiting"""
+FINISH = """UPDATE packs_action SET state = 'SUCCESS', states = ?, result = ?, finished_at = ?, lease_ends_at = NULL
+    WHERE id = ?"""
+SETTLE = "UPDATE flows_execution SET latest_action_id = ?, state = ?, ended_at = ?, changed_at = ? WHERE id = ?"
+FLOW_VERSION = """INSERT INTO flows_flowversion (id, flow_name, document, source, media_type, saved_by, note, saved_at)
+    VALUES (?, 'bench', '{}', '', '', '', '', ?)"""
+
+Execute = Callable[[str, tuple[Any, ...]], Any]
+
+
+class Bare:
+    """One connection. `url` is a database that has the server's tables."""
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite:///")
+        self.connection: Any
+        if self.is_sqlite:
+            path = url.removeprefix("sqlite:///")
+            self.connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=FULL")
+        else:
+            self.connection = psycopg.connect(url)
+
+    def execute(self, sql: str, values: tuple[Any, ...]) -> None:
+        if self.is_sqlite and not self.connection.in_transaction:
+            self.connection.execute("BEGIN IMMEDIATE")
+        self.connection.execute(sql if self.is_sqlite else sql.replace("?", "%s"), values)
+
+    def commit(self) -> None:
+        self.connection.commit()
+
+
+def write_flow(bare: Bare, number: str) -> None:
+    """All writes of one flow; `number` has 22 characters."""
+    first, second = f"{number}01", f"{number}02"
+    bare.execute(EVENT, (first, NOW, NOW, "", True, OUTCOMES))
+    bare.execute(EXECUTION, (first, VERSION, first, NOW, NOW, first))
+    bare.execute(ACTION, (first, first, VERSION, "one", TRIGGER, True, NOW, STATES[0]))
+    bare.commit()
+    take(bare, first)
+    bare.execute(FINISH, (STATES[2], TRIGGER, NOW, first))
+    bare.execute(ACTION, (second, first, VERSION, "two", TRIGGER, True, NOW, STATES[0]))
+    bare.execute(SETTLE, (second, "running", None, NOW, first))
+    bare.execute(EVENT, (second, NOW, NOW, first, True, OUTCOMES))
+    bare.commit()
+    take(bare, second)
+    bare.execute(FINISH, (STATES[2], TRIGGER, NOW, second))
+    bare.execute(SETTLE, (second, "succeeded", NOW, NOW, first))
+    bare.commit()
+
+
+def take(bare: Bare, action: str) -> None:
+    bare.execute(TAKE, (False, STATES[1], NOW, action))
+    bare.commit()
+
+
+def seconds(url: str, flows: int, connections: int) -> float:
+    """How long so many flows take by so many connections; `url` is a migrated database that nobody else uses."""
+    bare = Bare(url)
+    bare.execute(FLOW_VERSION, (VERSION, NOW))
+    bare.commit()
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(PROCESSES + 1)
+    share = (url, flows // connections, connections // PROCESSES, ready)
+    processes = [context.Process(target=work, args=(place, *share)) for place in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    ready.wait(WAIT_SECONDS)
+    began = time.perf_counter()
+    for process in processes:
+        process.join()
+    return time.perf_counter() - began
+
+
+def work(place: int, url: str, flows: int, connections: int, ready: Barrier) -> None:
+    """One process's share: so many connections, each with so many flows."""
+
+    def run(client: int) -> None:
+        bare = Bare(url)
+        for number in range(flows):
+            write_flow(bare, f"{client:04x}{number:018x}")
+
+    threads = [threading.Thread(target=run, args=(place * connections + client,)) for client in range(connections)]
+    ready.wait(WAIT_SECONDS)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
