@@ -120,12 +120,12 @@ def replay(request: HttpRequest, execution_id: str) -> HttpResponse:
     """Take the event that began an execution again, and lead to what it started."""
     must_have(request, MAY_CONTROL)
     try:
-        started = control.replay(execution_id) if is_id(execution_id) else None
+        started = control.replay(_id_of(execution_id))
+    except control.UnknownError:
+        raise Http404 from None
     except control.NotPossibleError as error:
         messages.error(request, f"Not replayed: {error}.")
         return _back(execution_id)
-    if started is None:
-        raise Http404
     record(person(request), "replayed", "execution", execution_id, started=started)
     if not started:
         messages.warning(request, "The event was taken again, but no trigger of the flow fired on it this time.")
@@ -137,14 +137,25 @@ def replay(request: HttpRequest, execution_id: str) -> HttpResponse:
 def _do(request: HttpRequest, execution_id: str, what: str, act: Any, told: str, **detail: str) -> HttpResponse:
     must_have(request, MAY_CONTROL)
     try:
-        if not is_id(execution_id) or "\x00" in detail.get("step", "") or not act():
+        _id_of(execution_id)
+        if "\x00" in detail.get("step", ""):
             raise Http404
+        act()
+    except control.UnknownError:
+        raise Http404 from None
     except control.NotPossibleError as error:
         messages.error(request, f"Not {what}: {error}.")
     else:
         record(person(request), what, "execution", execution_id, **detail)
         messages.success(request, told)
     return _back(execution_id)
+
+
+def _id_of(text: str) -> str:
+    """The text, where it may be an id. Raises `Http404`."""
+    if not is_id(text):
+        raise Http404
+    return text
 
 
 def _back(execution_id: str) -> HttpResponse:

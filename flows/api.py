@@ -231,13 +231,14 @@ class HeartbeatView(APIView):
 class ControlView(APIView):
     """What all views have that change what runs."""
 
-    def done(self, what: str, correlation_id: str, do: Callable[[], bool], **detail: Any) -> HttpResponse:
+    def done(self, what: str, correlation_id: str, do: Callable[[], None], **detail: Any) -> HttpResponse:
         """204 when it is done, and recorded as `what`; 404 and 409 when it can't be."""
         try:
             with transaction.atomic():
-                if not do():
-                    raise not_found(f"execution {correlation_id!r}, or no such step in it")
+                do()
                 record(caller(self.request), what, "execution", correlation_id, **detail)
+        except control.UnknownError as unknown:
+            raise not_found(str(unknown)) from None
         except control.NotPossibleError as reason:
             raise Problem(409, str(reason)) from None
         return empty(204)
@@ -275,10 +276,10 @@ class ReplayView(APIView):
         """Take the event that began an execution again, on the flow as it is now (`flows=all`: on every flow)."""
         try:
             begun = control.replay(correlation_id, every_flow=request.query_params.get("flows") == "all")
+        except control.UnknownError as unknown:
+            raise not_found(str(unknown)) from None
         except control.NotPossibleError as reason:
             raise Problem(409, str(reason)) from None
-        if begun is None:
-            raise not_found(f"execution {correlation_id!r}")
         record(caller(request), "replayed", "execution", correlation_id, started=begun)
         links = [self.links.to("execution", "v1", "audit", "flows", one) for one in begun]
         return Response({"correlationIds": begun, "links": links}, status=202)

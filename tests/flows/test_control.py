@@ -132,8 +132,34 @@ def test_only_a_step_that_ended_fatal_can_be_retried() -> None:
     assert post(f"{path}/a/retry").status_code == 409, "it waits"
     b.work(worker)
     assert post(f"{path}/a/retry").status_code == 409, "it succeeded"
-    assert post(f"{path}/none/retry").status_code == 404
-    assert post("/v1/audit/flows/none/steps/a/retry").status_code == 404
+    assert detail(f"{path}/none/retry", 404) == f"there is no step 'none' in execution '{b.only_execution().id}'"
+    assert detail("/v1/audit/flows/none/steps/a/retry", 404) == "there is no execution 'none'"
+
+
+def test_what_can_not_be_done_is_told_in_plain_words() -> None:
+    source, worker = b.pack("Src"), b.pack("Wrk")
+    b.save(b.step(id="a"), b.follower("a", id="later", event="Other"))
+    b.tell(source)
+    path = f"/v1/audit/flows/{b.only_execution().id}"
+    assert detail(f"{path}/steps/a/retry", 409) == "the step waits for a pack already"
+    assert detail(f"{path}/steps/later/retry", 409) == "the step was not reached, so that there is nothing to retry"
+    b.take(worker)
+    assert detail(f"{path}/steps/a/retry", 409) == "a pack has the step in hand"
+    control.cancel(b.only_execution().id)
+    assert detail(f"{path}/cancel", 409) == "the execution was cancelled already"
+    cancelled = "the execution was cancelled, so that none of its steps can be retried"
+    assert detail(f"{path}/steps/a/retry", 409) == cancelled
+    b.save(b.step(), enabled=False)
+    assert detail(f"{path}/replay", 409).startswith("its flow is gone or disabled, or no longer listens")
+    assert detail(f"{path}/replay?flows=all", 409).startswith("no flow that is enabled listens")
+    assert detail("/v1/audit/flows/none/replay", 404) == detail("/v1/audit/flows/none/cancel", 404)
+
+
+def detail(path: str, status: int) -> str:
+    """What a refusal says."""
+    answer = Client().post(path)
+    assert answer.status_code == status
+    return str(answer.json()["detail"])
 
 
 def test_a_replay_runs_the_flow_as_it_is_now_and_names_the_old_execution() -> None:

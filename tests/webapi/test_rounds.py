@@ -147,7 +147,7 @@ def test_a_cancelled_action_is_deleted_at_its_service() -> None:
     w = world()
     ask()
     w.round()
-    assert control.cancel(Execution.objects.get().id)
+    control.cancel(Execution.objects.get().id)
     assert w.upkeep() == 1
     w.round()
     assert (w.service.jobs, HostedResource.objects.count()) == ({}, 0)

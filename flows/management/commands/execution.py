@@ -25,22 +25,25 @@ class Command(BaseCommand):
             raise CommandError("retry needs the id of a step, and only retry does")
         try:
             done = self.do(options)
+        except control.UnknownError as unknown:
+            raise CommandError(f"there is no {unknown}") from None
         except control.NotPossibleError as reason:
             raise CommandError(str(reason)) from None
-        if done is None or done is False:
-            raise CommandError(f"there is no execution {options['correlation_id']!r}, or no such step in it")
         self.note(options, done)
-        self.stdout.write("\n".join(done) if isinstance(done, list) else f"{options['what']}: done")
+        self.stdout.write("\n".join(done) if options["what"] == "replay" else f"{options['what']}: done")
 
-    def note(self, options: dict[str, Any], done: bool | list[str]) -> None:
+    def note(self, options: dict[str, Any], done: list[str]) -> None:
         what = {"cancel": "cancelled", "retry": "retried", "replay": "replayed"}[options["what"]]
-        detail = {"step": options["step_id"], "started": done if isinstance(done, list) else None}
+        detail = {"step": options["step_id"], "started": done}
         told = {name: value for name, value in detail.items() if value}
         record(COMMAND_LINE, what, "execution", options["correlation_id"], **told)
 
-    def do(self, options: dict[str, Any]) -> bool | list[str] | None:
+    def do(self, options: dict[str, Any]) -> list[str]:
+        """The ids of executions that a replay began."""
         if options["what"] == "cancel":
-            return control.cancel(options["correlation_id"])
+            control.cancel(options["correlation_id"])
+            return []
         if options["what"] == "retry":
-            return control.retry(options["correlation_id"], options["step_id"])
+            control.retry(options["correlation_id"], options["step_id"])
+            return []
         return control.replay(options["correlation_id"], every_flow=options["all_flows"])
