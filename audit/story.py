@@ -1,7 +1,8 @@
 """An execution told in a line: what began it, what each step asked of which pack, and where it stands. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from audit.timeline import Interval, Span, intervals, worked
 from flows.models import Execution
@@ -13,16 +14,49 @@ ARROW = " → "
 
 
 def story(execution: Execution, actions: Sequence[Action], now: datetime) -> str:
-    """E.g. `Slack.ReceivedMessage → deploy (Shell.Shell, SUCCESS 2.1 s) → notify waiting for Slack for 3 min`.
+    """E.g. `Slack.ReceivedMessage → deploy (Shell.Shell, SUCCESS 2.1 s) → notify waiting for Slack for 3 min`; where
+    several steps followed one, `Timer.Fired → [a (…) → c (…) | b (…)]`.
 
     Steps stand in the order of their queueing; of many, the first and the last are told. Needs the execution's version,
     and of its actions no more than `STORY_FIELDS`.
     """
-    told = [_told(action, now) for action in sorted(actions, key=lambda action: action.id)]
-    if len(told) > MOST:
-        told[MOST - 2 : -2] = [f"{len(told) - MOST} more steps" if len(told) > MOST + 1 else "one more step"]
+    ordered = sorted(actions, key=lambda action: action.id)
+    told = _chain(ordered, now) if _is_chain(ordered) else [_tree(ordered, now)]
     errors = [f"{error.get('stepId') or 'the flow'} could not be judged" for error in execution.errors[:2]]
     return ARROW.join([_beginning(execution, actions), *told, *errors])
+
+
+def _is_chain(ordered: Sequence[Action]) -> bool:
+    """Whether each step followed the one before it."""
+    return all(one.id == other.triggered_by for one, other in pairwise(ordered))
+
+
+def _chain(ordered: Sequence[Action], now: datetime) -> list[str]:
+    told = [_told(action, now) for action in ordered]
+    if len(told) > MOST:
+        told[MOST - 2 : -2] = [f"{len(told) - MOST} more steps" if len(told) > MOST + 1 else "one more step"]
+    return told
+
+
+def _tree(ordered: Sequence[Action], now: datetime) -> str:
+    """The steps with what followed each; of many, the first, and the one that was queued last."""
+    shown = ordered if len(ordered) <= MOST else ordered[: MOST - 1]
+    known = {action.id for action in shown}
+    followers: dict[str, list[Action]] = {}
+    for action in shown:
+        followers.setdefault(action.triggered_by if action.triggered_by in known else "", []).append(action)
+    told = _branches(followers, "", now)
+    left = len(ordered) - len(shown)
+    return f"{told}; then {left} more steps, the last {_told(ordered[-1], now)}" if left else told
+
+
+def _branches(followers: Mapping[str, Sequence[Action]], cause: str, now: datetime) -> str:
+    """What followed the action of this id, and what followed that; '' where nothing did."""
+    told = []
+    for action in followers.get(cause, ()):
+        later = _branches(followers, action.id, now)
+        told.append(_told(action, now) + (f"{ARROW}{later}" if later else ""))
+    return told[0] if len(told) == 1 else f"[{' | '.join(told)}]" if told else ""
 
 
 # What a story needs of an action; contexts, inputs and payloads may be long, and stay where they are.

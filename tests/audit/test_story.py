@@ -139,9 +139,32 @@ def test_an_execution_is_told_in_a_line(second: Action, now: float, end: str) ->
 
 
 def test_of_many_steps_the_first_and_the_last_are_told() -> None:
-    many = [action(("NEW", 0), ("CANCELLED", 1), step_id=f"s{n}", id=f"{n:02}") for n in range(1, 31)]
+    many = [
+        action(("NEW", 0), ("CANCELLED", 1), step_id=f"s{n}", id=f"{n:02}", triggered_by=f"{n - 1:02}" * (n > 1))
+        for n in range(1, 31)
+    ]
     shown = [f"s{n} (Shell.Run, cancelled)" for n in (1, 2, 3, 4, 29, 30)]
     assert told(*many).split(" → ") == ["an event", *shown[:4], "24 more steps", *shown[4:]]
+
+
+@pytest.mark.parametrize(
+    ("causes", "end"),
+    [
+        ({"a": "", "b": ""}, "[a | b]"),
+        ({"a": "", "b": "a", "c": "a"}, "a → [b | c]"),
+        ({"a": "", "b": "a", "c": "a", "d": "b"}, "a → [b → d | c]"),
+        ({"a": "", "b": "", "c": "b", "d": "c", "e": "c"}, "[a | b → c → [d | e]]"),
+        ({"a": "", "b": "a", "d": "gone", "e": "d"}, "[a → b | d → e]"),
+        (dict.fromkeys("abcdef", ""), "[a | b | c | d | e | f]"),
+        (dict.fromkeys("abcdefghi", ""), "[a | b | c | d | e]; then 4 more steps, the last i"),
+    ],
+)
+def test_branches_are_told_as_such(causes: dict[str, str], end: str) -> None:
+    actions = [
+        action(("NEW", 0), ("CANCELLED", 1), id=name, step_id=name, triggered_by=cause)
+        for name, cause in causes.items()
+    ]
+    assert told(*actions).replace(" (Shell.Run, cancelled)", "") == f"an event → {end}"
 
 
 def test_errors_end_the_story() -> None:
