@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flyte_site.times import in_words
+from flyte_site.times import in_words, to_text
 
 register = template.Library()
 
@@ -28,12 +28,23 @@ def pill(state: str, label: str = "") -> SafeString:
 
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
-    """How long ago a moment was, with the moment itself in UTC on hovering; – for none."""
+    """How long ago a moment was, or in how long it will be, with the moment itself in UTC on hovering; – for none."""
     if moment is None:
         return "–"
-    exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    text = span(timezone.now() - moment)
-    return format_html('<time datetime="{0}" title="{0}">{1} ago</time>', exact, text)
+    exact, passed = to_text(moment), timezone.now() - moment
+    text = f"in {in_words(-passed)}" if passed < timedelta(0) else f"{in_words(passed)} ago"
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', exact, text)
+
+
+# What their pills say already.
+_SAID = ("the criteria are false", "the pack lacks labels that the step asks for")
+
+
+@register.filter
+def reason(outcome: Mapping[str, Any]) -> str:
+    """What is to be said of a step's outcome beside its pill; '' where the pill says it."""
+    message = str(outcome.get("message", ""))
+    return "" if message in _SAID else message
 
 
 @register.filter

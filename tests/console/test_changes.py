@@ -1,5 +1,6 @@
 """Who changed what: the same record whichever door was taken, and no more of it than is needed."""
 
+import ast
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -13,12 +14,14 @@ from django.utils import timezone
 from flows.models import Execution
 from flyte_site.changes import COMMAND_LINE, forget_changes, record
 from flyte_site.console.accounts import make_first_account
+from flyte_site.console.history import KINDS
 from flyte_site.models import Change, OneTimePassword
 from packs.models import Pack
 from packs.tasks import delete_dead_packs
 from tests.console.conftest import SignedOn
 from tests.flows import builders as b
 from tests.site.shape import put_value
+from tests.test_architecture import ROOT, SERVER
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -49,6 +52,14 @@ def test_what_the_api_does_to_flows_is_recorded(client: Client) -> None:
         post(client, f"/v1/flows/f/{word}")
     client.delete("/v1/flows/f")
     assert [what for what, *_ in told()] == ["disabled", "enabled", "restored", "deleted"]
+
+
+def test_the_filter_has_every_kind_that_is_recorded() -> None:
+    trees = [ast.parse(path.read_text()) for room in SERVER for path in (ROOT / room).rglob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    told = [call.args[2] for call in calls if getattr(call.func, "id", "") == "record" and len(call.args) == 4]
+    found = {node.value for node in told if isinstance(node, ast.Constant)} | {"role"}  # of people's forms: `kind`
+    assert found == set(KINDS)
 
 
 def test_what_is_refused_is_not_recorded(client: Client) -> None:

@@ -1,0 +1,41 @@
+"""How the console tells a time: how long ago it was or how soon it will be, and exactly on hovering."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from flyte_site.templatetags.console import ago
+
+pytestmark = pytest.mark.unit
+
+# The hours of the table below the chart, and what tells versions apart for who hears the page.
+BY_THE_CLOCK = {"home_hours.html", "flow_versions.html"}
+
+
+@pytest.mark.parametrize(
+    ("passed", "told"),
+    [
+        (timedelta(days=2, hours=3, seconds=1), "2 d 3 h ago"),
+        (timedelta(minutes=-5, seconds=-30), "in 5 min 30 s"),
+        (timedelta(hours=-1, seconds=-30), "in 1 h"),
+    ],
+)
+def test_a_time_is_told_by_its_distance(passed: timedelta, told: str) -> None:
+    text = re.sub("<[^>]+>", "", ago(timezone.now() - passed))
+    assert text.startswith(told[:6])
+    assert text.endswith(" ago") == told.endswith(" ago")
+
+
+def test_the_exact_time_stands_behind_it_in_utc() -> None:
+    exact = "2026-11-20T12:30:00.000Z"
+    assert f'<time datetime="{exact}" title="{exact}">' in ago(datetime(2026, 11, 20, 12, 30, tzinfo=UTC))
+    assert ago(None) == "–"
+
+
+def test_no_page_tells_times_in_a_way_of_its_own() -> None:
+    pages = (Path(settings.BASE_DIR) / "templates" / "console").glob("*.html")
+    assert {page.name for page in pages if "|date" in page.read_text()} == BY_THE_CLOCK
