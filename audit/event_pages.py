@@ -1,5 +1,7 @@
 """The console's pages of events: what came, and why it did or did not start something."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -8,14 +10,29 @@ from django.views.decorators.http import require_GET
 
 from audit.execution_pages import address, around, must_have, page_links, place_in
 from audit.filters import EventFilters
+from audit.followers import followers
 from audit.paging import LOOK_AT
 from audit.search import events
 from flows.models import Event
-from flows.reasons import why
+from flows.reasons import criteria_of, why
 from flyte_site.ids import is_id
-from flyte_site.masking import masked
+from flyte_site.masking import masked, masked_text
 
 MAY_SEE = "flows.view_event"
+PAYLOAD_BEGINS = 160
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An event in the list, and a word on what each flow made of it."""
+
+    event: Event
+    flows: list[dict[str, Any]]
+
+    @property
+    def payload(self) -> str:
+        """Its beginning, masked; '' where there is none."""
+        return "" if self.event.payload is None else masked_text(self.event.payload, PAYLOAD_BEGINS)
 
 
 @require_GET
@@ -28,7 +45,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
         "title": "Events",
         "form": form,
         "filtered": bool(form.asked()),
-        "rows": [(event, [_summary(flow) for flow in event.outcomes]) for event in found.rows],
+        "rows": [_Row(event, [_summary(flow) for flow in event.outcomes]) for event in found.rows],
         "links": page_links(request, found.place),
         "looked_to": found.place.looked_to,
         "looked_at": LOOK_AT,
@@ -44,14 +61,25 @@ def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
     event = Event.objects.filter(id=event_id).first() if is_id(event_id) else None
     if event is None:
         raise Http404
+    criteria = criteria_of(event.outcomes)
     values = {
         "title": f"{event.pack_name}.{event.name}",
         "event": event,
         "payload": masked(event.payload),
-        "flows": [{**flow, **_summary(flow)} for flow in event.outcomes],
+        "flows": [{**flow, **_summary(flow), "steps": _steps(flow, criteria)} for flow in event.outcomes],
+        "followers": followers(event) if event.correlation_id and not _own_outcome(event) else [],
         "hints": why(event),
     }
     return TemplateResponse(request, "console/event.html", around(request, **values))
+
+
+def _steps(flow: Mapping[str, Any], criteria: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
+    return [{**step, "criteria": criteria.get((flow["uuid"], step["stepId"]), "")} for step in flow["steps"]]
+
+
+def _own_outcome(event: Event) -> bool:
+    """Whether the execution that the event is a result in has an outcome with it."""
+    return any(flow.get("correlationId") == event.correlation_id for flow in event.outcomes)
 
 
 def _summary(flow: dict[str, Any]) -> dict[str, Any]:

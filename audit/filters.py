@@ -1,5 +1,6 @@
 """What people ask for on the lists of executions and events: forms that are read from an address."""
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from packs.models import STATUSES, Labels
 
 STATES = [("", "any"), *((str(state), str(state)) for state in ExecutionState)]
 LONGEST = 255
+WHOLE = "the whole name"
 
 
 class TimeField(forms.DateTimeField):
@@ -24,11 +26,10 @@ class TimeField(forms.DateTimeField):
         super().__init__(label=label, required=False)
 
 
-def _text(label: str, placeholder: str = "") -> forms.CharField:
+def _text(label: str, help_text: str, placeholder: str = "") -> forms.CharField:
     attributes = {"placeholder": placeholder} if placeholder else {}
-    return forms.CharField(
-        label=label, required=False, max_length=LONGEST, widget=forms.TextInput(attrs={"size": "14", **attributes})
-    )
+    widget = forms.TextInput(attrs={"size": "14", **attributes})
+    return forms.CharField(label=label, required=False, max_length=LONGEST, widget=widget, help_text=help_text)
 
 
 class Filters(forms.Form):
@@ -52,22 +53,23 @@ class Filters(forms.Form):
 class ExecutionFilters(Filters):
     """Filters of executions."""
 
-    flow = _text("Flow")
+    flow = _text("Flow", WHOLE)
     state = forms.ChoiceField(label="State", required=False, choices=STATES)
-    pack = _text("Pack")
-    command = _text("Command")
-    step = _text("Step")
-    labels = _text("Pack labels", "env:prod, az:b")
-    text = _text("Text in context")
+    pack = _text("Pack", WHOLE)
+    command = _text("Command", WHOLE)
+    step = _text("Step", WHOLE)
+    labels = _text("Pack labels", "all of them", "env:prod, az:b")
+    text = _text("Text in context", "24 hours back, or since From")
     since = TimeField("From (UTC)")
     until = TimeField("Until (UTC)")
 
     def clean_labels(self) -> dict[str, str]:
-        given = self.cleaned_data["labels"]
-        found = labels_in(given)
-        if given.strip() and not found:
-            raise ValidationError("must be pairs such as env:prod, az:b")
-        return found
+        parts = [part.strip() for part in self.cleaned_data["labels"].split(",")]
+        for part in parts:
+            name, _, value = (one.strip() for one in part.partition(":"))
+            if part and not (name and value):
+                raise ValidationError(f"must be pairs such as env:prod, az:b; {part[:40]!r} is none")
+        return labels_in(",".join(parts))
 
     def wanted(self) -> Wanted:
         return Wanted(**self.asked())
@@ -76,8 +78,8 @@ class ExecutionFilters(Filters):
 class EventFilters(Filters):
     """Filters of events."""
 
-    pack = _text("Pack")
-    name = _text("Event")
+    pack = _text("Pack", WHOLE)
+    name = _text("Event", WHOLE)
     since = TimeField("From (UTC)")
     until = TimeField("Until (UTC)")
 
@@ -88,7 +90,7 @@ class EventFilters(Filters):
 class PackFilters(Filters):
     """Filters of packs."""
 
-    text = _text("Name or label", "Slack, env:prod")
+    text = _text("Name or label", "a part of it", "Slack, env:prod")
     status = forms.ChoiceField(
         label="Status", required=False, choices=[("", "any"), *((status, status) for status in STATUSES)]
     )
@@ -97,7 +99,7 @@ class PackFilters(Filters):
 def executions_of(pack_name: str, labels: Labels | None = None) -> str:
     """The query by which the list of executions finds what runs with packs of this name, asked for these labels."""
     pairs = [f"{name}:{value}" for name, value in (labels or {}).items()]
-    # The filter parts labels at commas, and a name from its value at the first colon.
-    plain = not any("," in pair or pair.count(":") > 1 for pair in pairs)
+    # The filter parts labels at commas, and a name from its value at the first colon; it wants both.
+    plain = not any("," in pair or not re.fullmatch(r"\s*[^:\s][^:]*:[^:]*[^:\s]\s*", pair) for pair in pairs)
     asked = {"pack": pack_name, "state": str(ExecutionState.RUNNING), "labels": ", ".join(pairs) if plain else ""}
     return urlencode({name: value for name, value in asked.items() if value})

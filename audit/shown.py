@@ -43,6 +43,7 @@ class ShownStep:
     parts: Mapping[str, Any] = field(default_factory=dict)
     errors: Sequence[Mapping[str, Any]] = ()
     judgement: Judgement | None = None
+    criteria: str = ""
     may_retry: bool = False
     takers: Sequence[Pack] = ()
     hosted: ShownResource | None = None
@@ -92,8 +93,13 @@ class Shown:
         return [step for step in self.steps if step.action]
 
     @property
+    def not_judged(self) -> list[ShownStep]:
+        """Steps that failed with an error before they could ask anything of a pack."""
+        return [step for step in self.steps if step.errors and not step.action]
+
+    @property
     def not_reached(self) -> list[ShownStep]:
-        return [step for step in self.steps if not step.action]
+        return [step for step in self.steps if not step.action and not step.errors]
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,7 @@ def _step(execution: Execution, name: str, step: Mapping[str, Any], known: _Know
         parts=_parts(action) if action else {},
         errors=errors,
         judgement=None if action or errors else known.judged.get(name),
+        criteria=step.get("criteria", ""),
         may_retry=bool(action and action.state == State.FATAL and execution.state != ExecutionState.CANCELLED),
         hosted=shown_resource(known.hosted[action.id]) if action and action.id in known.hosted else None,
         takers=[pack for pack in known.packs if action and pack.can_take(action)],
@@ -166,10 +173,17 @@ def _parts(action: Action) -> dict[str, Any]:
         "Trigger": action.trigger,
         "Context": action.context,
         "Input": action.input,
-        "Earlier attempts": action.history,
+        "Earlier attempts": _earlier(action),
         "Result": action.result,
+        "Results that came too late": [entry for entry in action.history if entry.get("late")],
     }
     return {name: masked(value) for name, value in parts.items() if value or name == "Input"}
+
+
+def _earlier(action: Action) -> list[Any]:
+    """What became of the attempts before the one that counts; that one is in the history too where its lease ended."""
+    last = action.attempt - 1 if action.finished else action.attempt
+    return [entry for entry in action.history if entry["attempt"] <= last and not entry.get("late")]
 
 
 def _judgements(execution: Execution, actions: Sequence[Action]) -> dict[str, Judgement]:

@@ -1,6 +1,6 @@
 """Why a flow did not run: what flows made of events, and flows that almost listened to one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,26 @@ def _with_outcome(name: str, pack_name: str, event_name: str, most: int) -> list
         if len(found) == most:
             break
     return found
+
+
+def criteria_of(outcomes: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """The text of the criteria that were false in outcomes of flows, by the flow's version and the step. One query, and
+    none where none were; the versions of MOST_HINTS flows at most."""
+    asked = [
+        (one["uuid"], step["stepId"]) for one in outcomes for step in one["steps"] if step["outcome"] == "criteria"
+    ]
+    wanted = list(dict.fromkeys(version_id for version_id, _ in asked))[:MOST_HINTS]
+    versions = FlowVersion.objects.only("document").in_bulk(wanted) if wanted else {}
+    return {
+        (version_id, step_id): str(_step_of(versions[version_id], step_id).get("criteria", ""))
+        for version_id, step_id in asked
+        if version_id in versions
+    }
+
+
+def _step_of(version: FlowVersion, step_id: str) -> Mapping[str, Any]:
+    steps = enumerate(version.document.get("steps", []), start=1)
+    return next((step for place, step in steps if step.get("id", f"step-{place}") == step_id), {})
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ ROOMS = (
         "audit",
         "queries paging timeline story search figures metrics serializers api filters bars hosted_shown shown",
     ),
-    ("audit", "execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars first_steps"),
+    ("audit", "followers execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars first_steps"),
     ("audit", "pack_list pack_shown home pack_pages admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor tls management urls"),
 )

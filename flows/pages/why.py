@@ -1,6 +1,6 @@
 """Why a flow did not run: its last events with what stopped each step, and events that it almost listened to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from flows.document import FlowError, parse
 from flows.models import Flow
 from flows.pages.frame import VIEW, VIEW_EVENT, around_flow, find, need, show
-from flows.reasons import almost_heard, why_flow
+from flows.reasons import almost_heard, criteria_of, why_flow
 from flows.registered import registry_warnings
 
 MOST_EVENTS = 20
@@ -20,9 +20,18 @@ def why(request: HttpRequest, pk: str) -> HttpResponse:
     need(request, VIEW_EVENT)
     flow = find(pk)
     outcomes = why_flow(flow, MOST_EVENTS)
+    criteria = criteria_of(one.outcome for one in outcomes)
     context = {
         **around_flow(request, flow, "why"),
-        "outcomes": [{"event": one.event, "outcome": one.outcome, "steps": _steps(one.outcome)} for one in outcomes],
+        "outcomes": [
+            {
+                "event": one.event,
+                "outcome": one.outcome,
+                "steps": _steps(one.outcome, criteria),
+                "older": one.outcome["uuid"] != flow.version_id,
+            }
+            for one in outcomes
+        ],
         "missed": almost_heard(flow),
         "warnings": list(_warnings(flow)),
         "listeners": list(flow.listeners.order_by("pack_name", "event_name")),
@@ -30,9 +39,16 @@ def why(request: HttpRequest, pk: str) -> HttpResponse:
     return show(request, "flow_why", flow.name, context)
 
 
-def _steps(outcome: Any) -> list[dict[str, Any]]:
-    """The steps' outcomes, with what criteria saw as pairs."""
-    return [{**step, "looked_up": list(step.get("saw", {}).items())} for step in outcome["steps"]]
+def _steps(outcome: Any, criteria: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
+    """The steps' outcomes, with the text of criteria that were false, and what they saw as pairs."""
+    return [
+        {
+            **step,
+            "criteria": criteria.get((outcome["uuid"], step["stepId"]), ""),
+            "looked_up": list(step.get("saw", {}).items()),
+        }
+        for step in outcome["steps"]
+    ]
 
 
 def _warnings(flow: Flow) -> Iterator[str]:

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from flows import kept
 from flows.models import Event
 from packs.models import Pack
 from tests.console.conftest import SignedOn
@@ -24,6 +25,12 @@ def viewer(signed_on: SignedOn) -> Client:
 @pytest.fixture
 def source() -> Pack:
     return b.pack("Src", env="x")
+
+
+@pytest.fixture
+def every_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a server that has kept no event yet that nobody heard."""
+    monkeypatch.setattr(kept, "thinning", kept.Thinning())
 
 
 def told(viewer: Client) -> str:
@@ -56,7 +63,8 @@ def test_an_event_says_what_stopped_each_step_and_what_it_saw(viewer: Client, so
     b.save(b.step(id="asked", criteria="{{ Event.Payload.message == 'deploy' }}"))
     b.tell(source, payload={"message": "bye", "token": "xoxb"})
     said = told(viewer)
-    assert 'asked criteria the criteria are false Event.Payload.message was "bye"' in said
+    assert "asked criteria false {{ Event.Payload.message == 'deploy' }} Event.Payload.message was \"bye\"" in said
+    assert "the criteria are false" not in said
     assert "xoxb" not in said
     assert "Its labels env: x" in said
 
@@ -74,9 +82,9 @@ def test_events_are_found_by_pack_and_name(viewer: Client, source: Pack) -> None
     b.save(b.step(), b.step(event={"packName": "Other", "name": "Come"}))
     b.tell(source)
     b.tell(other, "Come")
-    assert [row.pack_name for row, _ in viewer.get(LIST).context["rows"]] == ["Other", "Src"]
-    assert [row.name for row, _ in viewer.get(f"{LIST}?pack=Src").context["rows"]] == ["Go"]
-    assert [row.name for row, _ in viewer.get(f"{LIST}?name=Come").context["rows"]] == ["Come"]
+    assert [row.event.pack_name for row in viewer.get(LIST).context["rows"]] == ["Other", "Src"]
+    assert [row.event.name for row in viewer.get(f"{LIST}?pack=Src").context["rows"]] == ["Go"]
+    assert [row.event.name for row in viewer.get(f"{LIST}?name=Come").context["rows"]] == ["Come"]
 
 
 def test_a_result_leads_to_its_execution(viewer: Client, source: Pack) -> None:
@@ -85,6 +93,54 @@ def test_a_result_leads_to_its_execution(viewer: Client, source: Pack) -> None:
     b.work(b.pack("Wrk"))
     result = Event.objects.get(name="Done")
     assert f"/admin/flows/execution/{b.only_execution().id}/" in viewer.get(f"{LIST}{result.id}/").content.decode()
+
+
+def test_an_event_in_the_list_begins_to_say_what_it_was_about_without_its_secrets(viewer: Client, source: Pack) -> None:
+    b.save(b.step())
+    for payload in ({"message": "deploy one", "token": "xoxb"}, {"message": "x" * 5000}, None):
+        b.tell(source, payload=payload)
+    answer = viewer.get(LIST)
+    nothing, long, first = (row.payload for row in answer.context["rows"])
+    assert (nothing, first) == ("", '{"message": "deploy one", "token": "••••••"}')
+    assert long.startswith('{"message": "xxx')
+    assert len(long) == 161
+    assert "deploy one" in text_of(answer)
+
+
+@pytest.mark.usefixtures("every_sample")
+def test_a_result_on_which_no_step_was_looked_at_says_which_steps_wait_for_it(viewer: Client, source: Pack) -> None:
+    worker = b.pack("Wrk")
+    b.save(
+        b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="join", dependsOnMode="all"), b.follower("a", id="x")
+    )
+    b.tell(source)
+    b.work(worker)  # a: x fires
+    b.work(worker)  # b: join fires
+    b.work(worker)  # x: join and x have fired
+    result = Event.objects.filter(outcomes=[]).latest("id")
+    said = text_of(viewer.get(f"{LIST}{result.id}/"))
+    assert "No flow listened" not in said
+    assert "join a and b fired" in said
+    assert "x a fired" in said
+
+
+@pytest.mark.usefixtures("every_sample")
+def test_a_result_that_came_before_a_join_was_ready_says_that_the_join_waits(viewer: Client, source: Pack) -> None:
+    b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="join", dependsOnMode="all"))
+    b.tell(source)
+    b.work(b.pack("Wrk"))
+    result = Event.objects.get(name="Done")
+    assert "join a and b not fired" in text_of(viewer.get(f"{LIST}{result.id}/"))
+    assert "a result in an execution" in text_of(viewer.get(LIST))
+
+
+@pytest.mark.usefixtures("every_sample")
+def test_a_result_for_which_nothing_waits_says_so(viewer: Client, source: Pack) -> None:
+    b.save(b.step(id="a"))
+    b.tell(source)
+    b.work(b.pack("Wrk"))
+    said = text_of(viewer.get(f"{LIST}{Event.objects.get(name='Done').id}/"))
+    assert "Nothing followed It is a result in an execution , in which no step waits for it" in said
 
 
 def test_an_unknown_event_is_a_404_page(viewer: Client) -> None:

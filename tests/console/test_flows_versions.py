@@ -1,5 +1,6 @@
 """Versions of a flow, what two of them differ in, and why a flow did not run."""
 
+import html
 from typing import Any
 
 import pytest
@@ -125,6 +126,20 @@ def test_why_a_flow_did_not_run(signed_on: SignedOn) -> None:
         "no pack &#x27;Wrk&#x27; is registered",
     ):
         assert shown in page
+
+
+def test_why_tells_the_criteria_once_and_which_outcomes_are_of_an_older_version(signed_on: SignedOn) -> None:
+    flow, src = save(step(criteria="{{ Event.Payload.word == 'go' }}")), pack("Src")
+    tell(src, "Go", {"word": "stop"})
+    old = flow.version_id
+    flow = save(step(criteria="{{ Event.Payload.word == 'walk' }}"))
+    tell(src, "Go", {"word": "stop"})
+    answer = signed_on("viewer").get(f"{LIST}{flow.pk}/why/")
+    assert [one["older"] for one in answer.context["outcomes"]] == [False, True]
+    page = html.unescape(answer.content.decode())
+    assert page.index("{{ Event.Payload.word == 'walk' }}") < page.index("{{ Event.Payload.word == 'go' }}")
+    assert f'<a href="{LIST}version/{old}/">an older version</a> of the flow' in page
+    assert "the criteria are false" not in page
 
 
 def test_events_that_a_flow_almost_heard_are_told(signed_on: SignedOn) -> None:
