@@ -23,15 +23,29 @@
     if (button.dataset.open) document.getElementById(button.dataset.open).showModal();
     if (button.hasAttribute("data-close")) button.closest("dialog").close();
   });
-  // What people have folded open stays so where a part of the page is replaced.
+  // A drawing that is higher than its place begins at what began the execution, or the flow, not on blank paper.
+  const toTheStart = (canvas) => {
+    const reached = canvas.querySelector(".flow-step:not(.flow-step-unreached)");
+    const start = reached || canvas.querySelector(".flow-event");
+    if (!start) return;
+    const [box, around] = [start.getBoundingClientRect(), canvas.getBoundingClientRect()];
+    canvas.scrollTop += box.top + box.height / 2 - around.top - canvas.clientHeight / 2;
+  };
+  document.querySelectorAll(".flow-canvas").forEach(toTheStart);
+  // What people have folded open stays so where a part of the page is replaced, and a drawing stays where it was moved.
   let opened = [];
+  let moved = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (isAsking(event.detail.target)) event.detail.shouldSwap = false;
     opened = [...document.querySelectorAll("details[open]")].map(placeOf);
+    const canvas = document.querySelector(".flow-canvas");
+    moved = canvas && [canvas.scrollLeft, canvas.scrollTop];
   });
   document.addEventListener("htmx:afterSettle", () => {
     document.querySelectorAll("details:not([open])").forEach((details) => {
       if (opened.includes(placeOf(details))) details.open = true;
     });
+    const canvas = document.querySelector(".flow-canvas");
+    if (canvas && moved) canvas.scrollTo(...moved);
   });
 })();

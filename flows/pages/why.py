@@ -1,6 +1,6 @@
 """Why a flow did not run: its last events with what stopped each step, and events that it almost listened to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -39,12 +39,13 @@ def why(request: HttpRequest, pk: str) -> HttpResponse:
     return show(request, "flow_why", flow.name, context)
 
 
-def _steps(outcome: Any, criteria: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
-    """The steps' outcomes, with the text of criteria that were false, and what they saw as pairs."""
+def _steps(outcome: Any, criteria: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
+    """The steps' outcomes, with what criteria saw as pairs, and with their text where they are the first of `criteria`
+    that were false: what is told is taken out of it."""
     return [
         {
             **step,
-            "criteria": criteria.get((outcome["uuid"], step["stepId"]), ""),
+            "criteria": criteria.pop((outcome["uuid"], step["stepId"]), "") if step["outcome"] == "criteria" else "",
             "looked_up": list(step.get("saw", {}).items()),
         }
         for step in outcome["steps"]

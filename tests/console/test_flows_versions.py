@@ -133,12 +133,14 @@ def test_why_tells_the_criteria_once_and_which_outcomes_are_of_an_older_version(
     tell(src, "Go", {"word": "stop"})
     old = flow.version_id
     flow = save(step(criteria="{{ Event.Payload.word == 'walk' }}"))
-    tell(src, "Go", {"word": "stop"})
+    for word in ("stop", "stop", "walk"):
+        tell(src, "Go", {"word": word})
     answer = signed_on("viewer").get(f"{LIST}{flow.pk}/why/")
-    assert [one["older"] for one in answer.context["outcomes"]] == [False, True]
+    assert [one["older"] for one in answer.context["outcomes"]] == [False, False, False, True]
     page = html.unescape(answer.content.decode())
     assert page.index("{{ Event.Payload.word == 'walk' }}") < page.index("{{ Event.Payload.word == 'go' }}")
     assert f'<a href="{LIST}version/{old}/">an older version</a> of the flow' in page
+    assert page.count("{{ Event.Payload.word == 'walk' }}") == 1
     assert "the criteria are false" not in page
 
 
