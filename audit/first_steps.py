@@ -38,7 +38,7 @@ def first_steps(base: str) -> list[Step]:
         Step(
             "Start two packs",
             "Each in a terminal of its own, in the project’s folder. Packs tell what happens, and do what flows ask.",
-            Pack.objects.exists(),
+            Pack.objects.filter(hosted=False).exists(),
             [_pack(base, "shell", "runs shell commands"), _pack(base, "console", "stands for a chat")],
         ),
         Step(

@@ -1,6 +1,8 @@
 """The steps of an execution that wait for a result in it: what there is to say where none was judged on the result."""
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flows.models import Event, Execution
 from packs.models import Action
@@ -16,19 +18,26 @@ class Follower:
 
 
 def followers(event: Event) -> list[Follower]:
-    """The steps that wait for a result of this name in the execution that the event is a result in, if it is one.
-
-    Two queries at most.
+    """The steps that wait for this result in its execution, if it is one: those that come after the step that ended
+    with it. Two queries at most.
     """
     execution = Execution.objects.select_related("version").filter(id=event.correlation_id).first()
     if execution is None:
         return []
-    steps = execution.version.document.get("steps", [])
-    named = [(step.get("id", f"step-{place}"), step) for place, step in enumerate(steps, start=1)]
-    waiting = {
-        name: (" and " if step.get("dependsOnMode") == "all" else " or ").join(step["dependsOn"])
-        for name, step in named
-        if step.get("dependsOn") and (step["event"]["packName"], step["event"]["name"]) == (event.pack_name, event.name)
-    }
-    fired = set(Action.objects.filter(correlation_id=execution.id).values_list("step_id", flat=True)) if waiting else ()
-    return [Follower(name, after, name in fired) for name, after in waiting.items()]
+    actions = dict(Action.objects.filter(correlation_id=execution.id).values_list("step_id", "finished_at"))
+    ended = {step_id for step_id, finished_at in actions.items() if finished_at == event.received_at}
+    steps = enumerate(execution.version.document.get("steps", []), start=1)
+    return [
+        _follower(step.get("id", f"step-{place}"), step, actions)
+        for place, step in steps
+        if ended.intersection(step.get("dependsOn", ())) and _listens(step, event)
+    ]
+
+
+def _listens(step: Mapping[str, Any], event: Event) -> bool:
+    return (step["event"]["packName"], step["event"]["name"]) == (event.pack_name, event.name)
+
+
+def _follower(name: str, step: Mapping[str, Any], fired: Container[str]) -> Follower:
+    joined = " and " if step.get("dependsOnMode") == "all" else " or "
+    return Follower(name, joined.join(step["dependsOn"]), name in fired)

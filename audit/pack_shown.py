@@ -13,6 +13,7 @@ from packs.models import Action, Pack
 from packs.orphans import orphaned_among
 
 MOST_ACTIONS = 50
+MOST_OLDEST = 10
 # Kinds of labels whose oldest actions are listed, and declared names that are.
 MOST_KINDS = 20
 MOST_NAMES = 200
@@ -63,7 +64,7 @@ def queue_of(pack: Pack) -> Queue:
 
 
 def _oldest(found: Collection[Group]) -> list[Action]:
-    return oldest(list(found)[:MOST_KINDS], MOST_ACTIONS)
+    return oldest(list(found)[:MOST_KINDS], MOST_OLDEST)
 
 
 def commands(pack: Pack) -> list[tuple[str, list[str]]]:

@@ -37,8 +37,11 @@ ROOMS = (
         "audit",
         "queries paging timeline story search figures metrics serializers api filters bars hosted_shown shown",
     ),
-    ("audit", "followers execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars first_steps"),
-    ("audit", "pack_list pack_shown home pack_pages admin apps"),
+    (
+        "audit",
+        "followers execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars first_steps",
+    ),
+    ("audit", "first_steps pack_list pack_shown home pack_pages admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor tls management urls"),
 )
 ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "manage"]
