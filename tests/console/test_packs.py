@@ -202,14 +202,14 @@ def test_the_oldest_that_waits_and_what_it_holds_lead_to_their_executions(viewer
     assert "1 action is in its hands" in text_of(answer)
 
 
-def test_of_very_many_that_wait_the_oldest_fifty_are_listed(viewer: Client, slack: Pack) -> None:
+def test_of_very_many_that_wait_the_oldest_ten_are_listed(viewer: Client, slack: Pack) -> None:
     for number in range(40):
         waiting("Slack", labels={"env": "prod"} if number % 2 else {})
     for number in range(30):
         aged(waiting("Slack", name="Old"), hours=number + 1)
     found = viewer.get(page(slack)).context["queue"]
     assert (found.waiting.count, len(found.oldest)) == (70, 10)
-    assert [action.name for action in found.oldest[:30]] == ["Old"] * 30
+    assert [action.name for action in found.oldest] == ["Old"] * 10
 
 
 def test_flows_that_use_it_are_named_with_what_they_use(viewer: Client, slack: Pack) -> None:
