@@ -14,6 +14,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
+from tests import discretion
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server
 
@@ -68,3 +69,19 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.failed:
         report.sections += [(f"log of {url}", log) for url, log in running_logs()]
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Reads what the tests in this process have logged."""
+    discretion.read(report.capstderr, report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run whose logs tell a secret has failed, whatever its tests say."""
+    if discretion.found and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for one in dict.fromkeys(discretion.found):
+        terminalreporter.line(f"a log tells a secret, {one}", red=True)

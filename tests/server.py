@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from tests import discretion
 from tests.private_postgres import URL_VARIABLE, create_database, drop_database, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +65,7 @@ class Server:
             self.process.wait()
             self.guard.kill()
             self.guard.communicate()
+            discretion.read(self.logs(), self.url, self.environment)
 
     def start_again(self, *, ready: str = "/health") -> "Server":
         """A new process on the same database and environment, as after a restart; this one has to be stopped."""

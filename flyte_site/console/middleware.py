@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
 from flyte_site.console.errors import error_page
-from flyte_site.console.paths import is_console
+from flyte_site.console.paths import API, is_console
 from flyte_site.rest.links import base_url
 from flyte_site.rest.problems import problem_of
 
@@ -103,11 +103,17 @@ class Throttling(ForConsole, AxesMiddleware):  # type: ignore[misc]
     """Says when there were too many wrong passwords."""
 
 
+# For what is no page of ours: stored values too, should a browser ever show one.
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
 class ContentSecurityPolicy(CSPMiddleware):
-    """What a page may load and run. Only pages need to say so; and no cache keeps what was made for one person."""
+    """What a page may load and run; what is no page, nothing. No cache keeps what was made for one person."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if not response.headers.get("Content-Type", "").startswith("text/html"):
+        is_html = response.headers.get("Content-Type", "").startswith("text/html")
+        if not is_html or API.match(request.path):
+            response.headers.setdefault("Content-Security-Policy", NOTHING)
             return response
         if is_console(request):
             response.headers.setdefault("Cache-Control", "no-store")

@@ -24,6 +24,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 CHUNK = 65_536
 MAX_HEADERS = 100
 PORTS = {"http": 80, "https": 443}
+# IPv6 addresses that lead into somebody's own network, though they are not listed as private: IPv4 in the old form
+# (RFC 4291, 2.5.5.1), translation within a site (RFC 8215), site-local (RFC 3879).
+NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48", "fec0::/10")))
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,12 @@ class AllowedHosts:
         """Whether this address may be connected to; `named` where its host's name is in the list."""
         plain = _unmapped(address)
         listed = any(plain in network for network in self.networks if network.version == plain.version)
-        return listed or (named and plain.is_global and not plain.is_multicast)
+        return listed or (named and _is_public(plain))
+
+
+def _is_public(address: Address) -> bool:
+    inner = any(address in network for network in NOT_PUBLIC if network.version == address.version)
+    return address.is_global and not address.is_multicast and not inner
 
 
 def _network(text: str) -> Network | None:

@@ -11,6 +11,7 @@ from flyte_site.changes import COMMAND_LINE, record
 from flyte_site.console.accounts import FIRST_NAME, make_first_account
 from flyte_site.models import Change, OneTimePassword
 from tests.console.conftest import SignedOn
+from tests.site.shape import put_value
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -33,7 +34,15 @@ def test_every_page_carries_a_policy_that_lets_only_this_servers_scripts_run(cli
         assert directives["style-src"] == "'self'"
         assert directives["default-src"] == "'none'"
         assert "unsafe" not in policy
-    assert "Content-Security-Policy" not in client.get("/v1").headers
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/flows", "/health", "/nope", "/v1/datastore/page", "/v1/swagger"])
+def test_what_is_no_page_may_load_and_run_nothing(client: Client, db: None, path: str) -> None:
+    put_value(client, "page", b"<script>1</script>", "text/html")
+    headers = client.get(path).headers
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "'self'" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_nobody_comes_in_without_signing_on(client: Client) -> None:

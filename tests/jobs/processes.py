@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from tests import discretion
 from tests.server import ROOT
 
 PATIENCE = 60.0
@@ -87,6 +88,7 @@ def program(folder: Path, environment: Mapping[str, str], command: Sequence[str]
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        discretion.read(started.log(), str(log_path), environment)
 
 
 def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import discretion
 from tests.server import ROOT, server_environment
 
 PATIENCE = 60.0
@@ -41,3 +42,4 @@ def serving(log_path: Path, environment: Mapping[str, str]) -> Iterator["subproc
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        discretion.read(log_path.read_text(errors="replace"), str(log_path), environment)

@@ -1,0 +1,103 @@
+"""Whatever packs, flows, events and items are called, no page takes it for its own markup or follows it elsewhere."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from flows.models import Event, Execution, Flow
+from packs import registry
+from packs.models import Pack
+from tests.console.conftest import SignedOn
+from tests.flows import builders as b
+from tests.site.shape import put_value
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+NAME = """"><img src=x onerror=alert(1)>'</script><script>alert(1)</script>{{ 7 }}"""
+LINKS = ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:x", "//evil.example.org"]
+MOST_PAGES = 120
+
+
+class Page(HTMLParser):
+    """What of a page would run, or lead elsewhere; and where its links lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attributes}
+        handlers = [name for name in given if name.startswith("on")]
+        inline = tag == "script" and "src" not in given and given.get("type") != "application/json"
+        if handlers or inline or given.get("src") == "x":
+            self.wrong.append(self.get_starttag_text() or tag)
+        for name in ("href", "src", "action", "formaction"):
+            if (
+                (to := given.get(name)) and not to.startswith(("/", "?", "#", "../", "http://", "https://"))
+            ) or to in LINKS:
+                self.wrong.append(f"{name}={to}")
+        if tag == "a":
+            self.links.append(given.get("href", ""))
+
+
+@pytest.fixture
+def hostile(client: Client) -> None:
+    """Everything that can be called something is called `NAME`."""
+    links = [{"href": to, "rel": "help"} for to in LINKS]
+    sender = registry.register(
+        {
+            "name": NAME,
+            "labels": {NAME: NAME},
+            "commands": [{"name": NAME, "events": [NAME], "links": links}],
+            "events": [{"name": NAME, "links": links}],
+            "links": links,
+        }
+    )
+    command = {"packName": "Gone", "name": NAME, "packLabels": {NAME: NAME}, "input": {NAME: "{{ Event.Payload.x }}"}}
+    heard = {"packName": NAME, "name": NAME}
+    b.save(
+        {"id": "a", "event": heard, "command": command, "context": {"C": "{{ Event.Payload.x }}"}},
+        {"id": "b", "event": heard, "command": {**command, "packName": NAME, "packLabels": {}, "name": "Do"}},
+        name=NAME,
+        description=NAME,
+        labels={NAME: NAME},
+    )
+    b.tell(sender, NAME, {"x": NAME, NAME: [NAME]})
+    b.work(sender, NAME, {NAME: NAME})
+    put_value(client, quote(NAME, safe=""), b"<script>alert(1)</script>", "text/html", description=NAME)
+
+
+def pages(client: Client) -> Iterator[tuple[str, Page]]:
+    """Every page that can be reached from the home page and those of what is there."""
+    to_do = [reverse(f"admin:{place}_changelist") for place in ("flows_flow", "flows_event", "datastore_item")]
+    to_do += [
+        "/admin/",
+        f"/admin/packs/pack/{Pack.objects.get().pk}/",
+        f"/admin/flows/event/{Event.objects.latest('id').id}/",
+    ]
+    to_do += [f"/admin/flows/execution/{Execution.objects.latest('id').id}/{part}" for part in ("", "now")]
+    to_do += [f"/admin/flows/flow/{Flow.objects.get().pk}/{part}/" for part in ("change", "versions", "why")]
+    seen: set[str] = set()
+    while to_do and len(seen) < MOST_PAGES:
+        path = to_do.pop(0).partition("#")[0]
+        if path in seen or not path.startswith("/admin/"):
+            continue
+        seen.add(path)
+        answer = client.get(path, follow=True)
+        assert answer.status_code in (200, 286), path
+        if answer.headers["Content-Type"].startswith("text/html") and not answer.has_header("Content-Disposition"):
+            page = Page()
+            page.feed(answer.content.decode())
+            to_do += page.links
+            yield path, page
+
+
+def test_no_name_becomes_markup_or_a_link_that_runs(hostile: None, signed_on: SignedOn) -> None:
+    found = dict(pages(signed_on("admin")))
+    assert len(found) > 25
+    assert {path: page.wrong for path, page in found.items() if page.wrong} == {}

@@ -1,0 +1,58 @@
+"""That a run of the suite fails where a log tells a secret."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jwt
+import pytest
+
+from flyte_site.auth.tokens import PREFIX
+from tests import discretion
+from tests.server import ROOT
+
+pytestmark = pytest.mark.unit
+
+START = "timestamp=2026-01-01T00:00:00Z level=info logger=x event="
+TOKEN = PREFIX + "A" * 43
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (f"refused token={TOKEN}", ["a token"]),
+        (f"refused header='Bearer {TOKEN}'", ["a token", "an authorization"]),
+        ("sent to=postgres://flyte:hunter2@db/flyte", ["a password in an address"]),
+        ("sent to=redis://:hunter2@cache:6379", ["a password in an address"]),
+        ("started key=Kx7-very-own", ["FLYTE_SECRET_KEY"]),
+        (f"token_made shown={TOKEN[:12]} at=http://127.0.0.1:8080/v1/packs/a@b", []),
+    ],
+)
+def test_a_secret_is_known_by_its_shape_or_by_what_the_server_was_given(line: str, what: list[str]) -> None:
+    told = discretion.told(f"first\n{START}{line}\nlast", {"FLYTE_SECRET_KEY": "Kx7-very-own"})
+    assert [one.partition(":")[0] for one in told] == what
+
+
+def test_lines_at_debug_and_what_is_no_log_do_not_count() -> None:
+    assert not list(discretion.told(f"password: {TOKEN}\n{START.replace('info', 'debug')}x token={TOKEN}"))
+
+
+def test_tokens_of_a_provider_are_known() -> None:
+    token = jwt.encode({"sub": "ana"}, "k" * 32, "HS256")
+    assert len(list(discretion.told(f"{START}x {token}"))) == 1
+
+
+def test_a_run_whose_log_tells_a_token_fails(tmp_path: Path) -> None:
+    file = tmp_path / "test_loose.py"
+    file.write_text(
+        f"import structlog\ndef test_loose():\n    structlog.get_logger('loose').warning('refused', token='{TOKEN}')\n",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "--rootdir", str(ROOT),
+         "-c", "pyproject.toml", str(file)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "a log tells a secret" in done.stdout
+    assert "test_loose: a token" in done.stdout
