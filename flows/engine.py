@@ -287,6 +287,8 @@ def _continue(execution: Execution, action: Action, event: Event) -> Attempt:
     except Exception as error:
         attempt.fail(error)
         queued = []
+    if queued:
+        execution.latest_action_id = max(execution.latest_action_id, queued[-1].id)
     _settle(execution, [*actions, *queued], attempt, event)
     return attempt
 
@@ -296,7 +298,6 @@ def _settle(execution: Execution, actions: Sequence[Action], attempt: Attempt, e
     execution.errors = execution.errors + [
         _error(outcome, event) for outcome in attempt.outcomes if outcome.kind is Kind.ERROR
     ]
-    execution.latest_action_id = max(action.id for action in actions)
     if all(action.finished for action in actions):
         execution.state = _end_state(execution, actions)
         execution.ended_at = event.received_at

@@ -1,5 +1,7 @@
 """Saving and deleting flows: a new version each time, and the listeners that lead events to it."""
 
+from typing import Any
+
 from django.db import transaction
 
 from flows.document import FlowDocument, parse
@@ -42,14 +44,22 @@ def save(
         saved_by=saved_by,
         note=note.replace("\x00", "")[:MAX_NOTE],
     )
-    values = {"description": document.description, "labels": dict(document.labels), "version": version}
+    flow, created = run_on(document, version.id)
+    if expected == "" and not created:
+        raise ConflictError(flow.version_id)
+    return flow
+
+
+@transaction.atomic
+def run_on(document: FlowDocument, version_id: str) -> tuple[Flow, bool]:
+    """Let the flow of the document's name run on a version that has this document; whether the flow is new."""
+    values: dict[str, Any] = {"description": document.description, "labels": dict(document.labels)}
+    values["version_id"] = version_id
     if document.enabled is not None:
         values["enabled"] = document.enabled
     flow, created = Flow.objects.update_or_create(name=document.name, defaults=values)
-    if expected == "" and not created:
-        raise ConflictError(flow.version_id)
     _replace_listeners(flow, document)
-    return flow
+    return flow, created
 
 
 @transaction.atomic

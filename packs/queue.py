@@ -276,6 +276,16 @@ def requeue(action: Action, result: dict[str, Any], now: datetime, wait: timedel
     announce([action.pack_name])
 
 
+def adopt(correlation_id: str, actions: Iterable[Action]) -> None:
+    """Keep the actions of an execution that came from another server, in the states that they were in there.
+
+    What was here of the execution is replaced. Within a transaction, the execution locked.
+    """
+    Action.objects.filter(correlation_id=correlation_id).delete()
+    kept = Action.objects.bulk_create(actions)
+    announce(action.pack_name for action in kept if action.waiting)
+
+
 def cancel(action: Action, now: datetime) -> None:
     """Take a locked action out of the queue, or from whoever has it; finished ones stay as they are."""
     if action.state in (State.NEW, State.PENDING):

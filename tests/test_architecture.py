@@ -31,8 +31,11 @@ ROOMS = (
         "models wakeups waiting sealed queue orphans registry serializers api webapi tasks admin management apps",
     ),
     ("flows", "lang cases document drawing models saving registered steps secrecy judging kept engine dry_run control"),
-    ("flows", "reasons checking proposal serializers trying version_api api tasks expiry shelf comparison completion"),
-    ("flows", "forms pages admin management apps"),
+    (
+        "flows",
+        "reasons checking proposal serializers trying version_api api tasks expiry shelf moving comparison",
+    ),
+    ("flows", "completion forms pages admin management apps"),
     (
         "audit",
         "queries paging timeline story search figures metrics serializers api filters bars hosted_shown shown",

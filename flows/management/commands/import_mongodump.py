@@ -1,0 +1,70 @@
+"""`manage.py import_mongodump`: what the original server kept in MongoDB becomes this server's."""
+
+from argparse import ArgumentParser
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from flows.moving.carrying import BAD, KINDS, Carrier, Report
+from flows.moving.reading import Dump, Running, Source, SourceError
+
+EVERY = 1000
+
+
+class Command(BaseCommand):
+    """May be run again: what is here already, and has not changed there since, is left alone."""
+
+    help = (
+        "Carry packs, datastore, flows with their versions, and executions over from the original server's MongoDB. "
+        "Executions that wait there go on here. Exit codes: 0 all was carried over, 1 something could not be, and is "
+        "told, 2 there is nothing that can be read."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", nargs="?", type=Path, help="what mongodump wrote: .bson or .bson.gz files")
+        parser.add_argument("--uri", help="a MongoDB that runs, such as mongodb://localhost:27017/flyte")
+        parser.add_argument("--dry-run", action="store_true", help="write nothing; tell what would be carried over")
+        parser.add_argument(
+            "--overwrite", action="store_true", help="take the original's flows and datastore items where ours differ"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if (options["folder"] is None) == (options["uri"] is None):
+            raise CommandError("give a folder, or --uri", returncode=2)
+        try:
+            source: Source = Running(options["uri"]) if options["uri"] else Dump(options["folder"])
+            carrier = Carrier(source, dry_run=options["dry_run"], overwrite=options["overwrite"])
+            report = carrier.carry(self.progress)
+        except SourceError as error:
+            raise CommandError(str(error), returncode=2) from None
+        except DatabaseError as error:
+            told = " ".join(str(error).split())[:200]
+            raise CommandError(f"the database does not answer as it should: {told}", returncode=2) from None
+        self.tell(report, dry_run=options["dry_run"])
+        if report.errors:
+            raise SystemExit(1)
+
+    def progress(self, count: int) -> None:
+        if count % EVERY == 0:
+            self.stderr.write(f"{count} executions …")
+
+    def tell(self, report: Report, *, dry_run: bool) -> None:
+        for told in report.warnings:
+            self.stderr.write(f"warning: {told}")
+        for told in report.errors:
+            self.stderr.write(f"error: {told}")
+        for kind in KINDS:
+            self.stdout.write(f"{kind:18} {outcomes(report.counts[kind])}")
+        if report.waiting:
+            self.stdout.write(f"{report.waiting} executions wait, and go on here")
+        if dry_run:
+            self.stdout.write("nothing was written")
+
+
+def outcomes(count: Counter[str]) -> str:
+    """`3 new, 1 not carried over`; what could not be carried over stands last."""
+    shown = sorted(((name, number) for name, number in count.items() if number), key=lambda one: one[0] == BAD)
+    return ", ".join(f"{number} {name}" for name, number in shown) or "none"

@@ -1,0 +1,297 @@
+"""Moving over from the original server: a dump of its database is imported, and what waited there ends here."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Int64, ObjectId
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+
+from datastore.models import Item
+from flows import engine
+from flows.models import Execution, ExecutionState, Flow, FlowVersion
+from flows.moving.values import moved_id, plain
+from flyte_site.ids import least_id, new_id
+from packs import queue
+from packs.models import Action, Pack, State
+from tests.flows import builders as b
+from tests.flows import original as o
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+FLOW = o.flow("ex", o.step("one"), o.step("two", ["one"], context={"R": "{{ Event.Payload.n }}"}))
+DONE, FAILED, TAKEN, WAITING = ("5ab24a266f42ed00054733d" + end for end in "1234")
+
+
+def dump(folder: Path, **changes: list[dict[str, Any]]) -> Path:
+    """Two packs, a flow with an older version, and executions of each kind."""
+    first = o.action(FLOW, DONE, "one", "NEW", "PENDING", "SUCCESS")
+    second = o.action(FLOW, DONE, "two", "NEW", "PENDING", "SUCCESS", trigger=first["result"])
+    old = o.flow("ex", o.step("one"), _id=ObjectId(o.new_id(-600)), uuid=o.new_id(-600))
+    collections = {
+        "pack": [o.pack("Src"), o.pack("Wrk", {"env": "prod"})],
+        "flow": [FLOW],
+        "flowHistory": [old, FLOW],
+        "action": [
+            second,
+            first,
+            o.action(FLOW, FAILED, "one", "NEW", "PENDING", "FATAL"),
+            o.action(FLOW, TAKEN, "one", "NEW", "PENDING"),
+            o.action(old, WAITING, "one", "NEW", packLabels={"env": "prod"}),
+        ],
+        "datastore": [o.item("teams", b'{"a": "a@example.org"}')],
+    }
+    return o.write(folder, {**collections, **changes})
+
+
+def run(*arguments: object) -> int:
+    """The exit code of the command."""
+    try:
+        call_command("import_mongodump", *map(str, arguments))
+    except SystemExit as end:
+        return int(str(end.code))
+    except CommandError as error:
+        return error.returncode
+    return 0
+
+
+def counts() -> list[int]:
+    return [model.objects.count() for model in (Pack, Item, FlowVersion, Flow, Execution, Action)]
+
+
+@pytest.fixture
+def carried(tmp_path: Path) -> Path:
+    folder = dump(tmp_path / "dump")
+    assert run(folder) == 0
+    return folder
+
+
+def test_everything_is_carried_over(carried: Path) -> None:
+    assert counts() == [2, 1, 2, 1, 4, 5]
+    wrk = Pack.objects.get(identity="Wrk.env.prod")
+    assert (wrk.labels, wrk.last_seen, wrk.commands) == (
+        {"env": "prod"}, o.BEGAN, [{"name": "Do", "events": ["Done"]}]
+    )  # fmt: skip
+    assert wrk.links == [{"href": "http://docs", "rel": "help"}]
+    assert bytes(Item.objects.get(key="teams").value) == b'{"a": "a@example.org"}'
+    flow = Flow.objects.select_related("version").get()
+    assert (flow.name, flow.enabled, len(flow.version.document["steps"])) == ("ex", True, 2)
+    assert [(one.pack_name, one.event_name) for one in flow.listeners.all()] == [("Src", "Go")]
+    states = dict(Execution.objects.values_list("id", "state"))
+    assert states == {DONE: "succeeded", FAILED: "failed", TAKEN: "running", WAITING: "running"}
+
+
+def test_the_audit_shows_it(carried: Path, client: Client) -> None:
+    shown = client.get(f"/v1/audit/flows/{DONE}").json()
+    assert [step["id"] for step in shown["steps"]] == ["one", "two"]
+    one = shown["actions"]["one"]
+    assert [state["value"] for state in one["states"]] == ["NEW", "PENDING", "SUCCESS"]
+    assert one["states"][0]["time"] == "2026-11-20T05:30:29.463Z"
+    assert (one["input"], one["context"]) == ({"n": 5, "list": [1.5, None]}, {"Who": "ann"})
+    assert one["trigger"] == {
+        "event": "Go", "pack": {"id": "Src", "name": "Src"}, "payload": {"n": 5},
+        "createdAt": "2026-11-20T05:30:28.463Z", "receivedAt": "2026-11-20T05:30:29.463Z",
+    }  # fmt: skip
+    assert one["result"]["event"] == "Done"
+    assert "result" not in client.get(f"/v1/audit/flows/{TAKEN}").json()["actions"]["one"]
+    assert (
+        Action.objects.get(correlation_id=DONE, step_id="two").triggered_by
+        == Action.objects.get(correlation_id=DONE, step_id="one").id
+    )
+
+
+def test_the_console_shows_it(carried: Path, admin_client: Client) -> None:
+    for correlation_id in (DONE, FAILED, TAKEN, WAITING):
+        page = admin_client.get(f"/admin/flows/execution/{correlation_id}/", follow=True)
+        assert (page.status_code, correlation_id in page.content.decode()) == (200, True)
+    for path in ("/admin/", "/admin/flows/flow/", "/admin/flows/execution/", "/admin/packs/pack/"):
+        assert admin_client.get(path).status_code == 200
+
+
+def test_an_execution_that_waited_there_ends_here(carried: Path) -> None:
+    wrk = Pack.objects.get(identity="Wrk.env.prod")
+    action = b.take(wrk)
+    assert (action.correlation_id, action.input, action.context) == (
+        WAITING,
+        {"n": 5, "list": [1.5, None]},
+        {"Who": "ann"},
+    )
+    b.give(wrk, action)
+    assert Execution.objects.get(id=WAITING).state == ExecutionState.SUCCEEDED
+
+
+def test_who_had_taken_an_action_there_gives_its_result_here_and_the_flow_goes_on(
+    carried: Path, client: Client
+) -> None:
+    taken = Action.objects.get(correlation_id=TAKEN)
+    path = f"/v1/packs/Wrk.env.prod/actions/{taken.id}/result"
+    answer = client.post(path, {"event": "Done", "payload": {"n": 7}}, content_type="application/json")
+    assert answer.status_code == 202
+    following = Action.objects.get(correlation_id=TAKEN, step_id="two")
+    assert (following.context, following.input, following.state) == ({"Who": "ann", "R": "7"}, "7", State.NEW)
+    assert Execution.objects.get(id=TAKEN).latest_action_id == following.id
+
+
+def test_who_never_gives_a_result_loses_the_action_when_its_time_is_up(carried: Path) -> None:
+    taken = Action.objects.get(correlation_id=TAKEN)
+    assert taken.lease_ends_at is not None
+    assert taken.lease_ends_at > timezone.now()
+    Action.objects.filter(id=taken.id).update(lease_ends_at=timezone.now())
+    assert queue.leases_that_ended(timezone.now(), 10) == [taken.id]
+    engine.end_lease(taken.id)
+    assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
+
+
+def test_what_comes_later_stands_before_what_was_carried_over(carried: Path) -> None:
+    b.tell(Pack.objects.get(identity="Src"), payload={"n": 1})
+    newest = Execution.objects.order_by("-latest_action_id").first()
+    assert newest is not None
+    assert newest.id not in (DONE, FAILED, TAKEN, WAITING)
+    b.save(o.step("one"), name="ex")
+    assert FlowVersion.objects.filter(flow_name="ex").order_by("-id")[0] == Flow.objects.get().version
+
+
+def test_again_it_changes_nothing(carried: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = counts(), list(Action.objects.order_by("id").values("id", "state", "states"))
+    capsys.readouterr()
+    assert run(carried) == 0
+    assert (counts(), list(Action.objects.order_by("id").values("id", "state", "states"))) == before
+    assert "executions         4 the same" in capsys.readouterr().out
+
+
+def test_a_later_dump_brings_up_to_date_what_has_rested_here(carried: Path, tmp_path: Path) -> None:
+    taken = Action.objects.get(correlation_id=TAKEN)
+    wrk = Pack.objects.get(identity="Wrk.env.prod")
+    b.give(wrk, b.take(wrk))
+    later = dump(
+        tmp_path / "later",
+        action=[
+            o.action(FLOW, TAKEN, "one", "NEW", "PENDING", "FATAL", _id=taken.id),
+            o.action(FLOW, WAITING, "one", "NEW", "PENDING"),
+        ],
+    )
+    assert run(later) == 0
+    assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
+    assert Action.objects.get(correlation_id=TAKEN).state == State.FATAL
+    assert Execution.objects.get(id=WAITING).state == ExecutionState.SUCCEEDED, "what went on here is not undone"
+
+
+def test_a_dry_run_writes_nothing_and_tells_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = dump(tmp_path)
+    assert run(folder, "--dry-run") == 0
+    assert counts() == [0] * 6
+    dry = capsys.readouterr().out
+    run(folder)
+    assert dry == capsys.readouterr().out + "nothing was written\n"
+    assert "executions         4 new\nactions            5 new\n2 executions wait, and go on here\n" in dry
+
+
+def test_what_is_another_here_is_kept_unless_it_is_to_be_overwritten(
+    carried: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    b.save(b.step(), name="ex")
+    Item.objects.update(value=b"mine")
+    assert run(carried) == 0
+    told = capsys.readouterr().err
+    assert "flow 'ex' is another one here, which is kept" in told
+    assert "datastore item 'teams' has another value here" in told
+    assert run(carried, "--overwrite") == 0
+    assert len(Flow.objects.get().version.document["steps"]) == 2
+    assert bytes(Item.objects.get().value) != b"mine"
+
+
+def test_a_flow_that_is_none_here_is_told_and_the_rest_carried_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = o.flow("bad", o.step("one"), o.step("one", ["nobody"]))
+    odd = o.flow("odd", o.step("one", criteria="true or false"))
+    folder = dump(tmp_path, flow=[FLOW, bad, odd], flowHistory=[FLOW, bad, odd])
+    (waits,) = [o.action(bad, WAITING, "one", "NEW")]
+    o.write(folder, {"action": [waits]})
+    assert run(folder) == 1
+    told = capsys.readouterr().err
+    assert "error: flow 'bad': steps[1].id: 'one' is the id of steps[0] already" in told
+    assert "warning: flow 'odd': steps[0].criteria: has no {{ … }} and is always false" in told
+    assert f"warning: execution '{WAITING}' of flow 'bad' ends with what waits now" in told
+    assert sorted(Flow.objects.values_list("name", flat=True)) == ["ex", "odd"]
+    wrk = Pack.objects.get(identity="Wrk.env.prod")
+    b.give(wrk, b.take(wrk))
+    assert not Action.objects.filter(waiting=True).exists()
+
+
+def test_steps_without_an_id_get_theirs_and_their_actions_find_them(tmp_path: Path, client: Client) -> None:
+    other = {"name": "Then", "packName": "Wrk", "input": None}
+    flow = o.flow("nameless", o.step("x"), o.step(""), o.step("", ["x"], command=other))
+    actions = [o.action(flow, DONE, "x", "NEW"), o.action(flow, DONE, "", "NEW", name="Then")]
+    dump(tmp_path, flow=[flow], flowHistory=[flow], action=actions)
+    assert run(tmp_path) == 0
+    shown = client.get(f"/v1/audit/flows/{DONE}").json()
+    assert [step["id"] for step in shown["steps"]] == ["x", "step-2", "step-3"]
+    assert sorted(shown["actions"]) == ["step-3", "x"]
+
+
+def test_what_can_not_be_kept_is_told_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    actions = [
+        o.action(FLOW, DONE, "one", "NEW"),
+        o.action(FLOW, DONE, "one", "NEW"),
+        o.action(FLOW, FAILED, "one", "BROKEN"),
+        o.action({"name": "gone", "uuid": o.new_id()}, TAKEN, "one", "NEW"),
+        {"_id": "no execution"},
+    ]
+    assert run(dump(tmp_path, action=actions)) == 1
+    told = capsys.readouterr().err
+    for fault in ("step 'one' has another", "its state is 'BROKEN'", "its flow is in no history"):
+        assert fault in told
+    assert list(Execution.objects.values_list("id", flat=True)) == [DONE]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_folder_may_be_the_databases_or_the_one_above_and_its_files_zipped(tmp_path: Path, zipped: bool) -> None:
+    o.write(tmp_path / "flyte", {"datastore": [o.item("k", b"v", "text/plain")]}, zipped=zipped)
+    assert run(tmp_path) == 0
+    assert Item.objects.get().content_type == "text/plain"
+
+
+def test_an_older_database_has_its_actions_in_a_second_collection_too(tmp_path: Path) -> None:
+    gone = o.action(FLOW, DONE, "one", "NEW", "PENDING", "SUCCESS")
+    now = o.action(FLOW, TAKEN, "one", "NEW", "PENDING")
+    for one in (gone, now):
+        del one["states"], one["trigger"]["createdAt"], one["trigger"]["receivedAt"]
+    dump(tmp_path, audit=[gone, {**now, "state": {"value": "NEW", "time": o.at(0)}}], action=[now])
+    assert run(tmp_path) == 0
+    states = dict(Action.objects.values_list("correlation_id", "state"))
+    assert states == {DONE: "SUCCESS", TAKEN: "PENDING"}
+
+
+@pytest.mark.parametrize("what", ["nothing", "cut", "noise", "file", "both"])
+def test_what_is_no_dump_is_told_in_one_line(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    dump(tmp_path / "dump")
+    cut = tmp_path / "dump" / "pack.bson"
+    cut.write_bytes(cut.read_bytes()[:-3] if what == "cut" else b"noise" * 9)
+    given = {"nothing": f"{tmp_path}", "file": f"{cut}", "both": f"{tmp_path} --uri mongodb://x"}
+    with pytest.raises(CommandError) as raised:
+        call_command("import_mongodump", *given.get(what, f"{cut.parent}").split())
+    assert raised.value.returncode == 2
+    assert "\n" not in str(raised.value)
+
+
+def test_a_mongodb_that_is_none_is_told_in_one_line() -> None:
+    with pytest.raises(CommandError) as raised:
+        call_command("import_mongodump", "--uri", "mongodb://")
+    assert (raised.value.returncode, "\n" in str(raised.value)) == (2, False)
+
+
+def test_ids_are_the_same_each_time_and_in_the_order_of_time() -> None:
+    old = "5ab24a266f42ed00054733d9"
+    assert moved_id(old, o.BEGAN) == moved_id(old, timezone.now())
+    assert least_id(o.BEGAN) > moved_id(old, o.BEGAN)
+    assert moved_id(o.new_id(), o.BEGAN) < moved_id(o.new_id(5), o.BEGAN) < new_id()
+    assert len(moved_id("odd", o.BEGAN)) == 24
+
+
+def test_values_of_bson_become_values_of_json() -> None:
+    given = {"a": Int64(5), "b": o.BEGAN, "c": [float("nan"), True, None], 1: ObjectId("5" * 24)}
+    assert plain(given) == {"a": 5, "b": "2026-11-20T05:30:29.463Z", "c": [None, True, None], "1": "5" * 24}
+    assert type(plain(Int64(5))) is int
