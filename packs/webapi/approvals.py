@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flyte_site.changes import Actor, record
-from packs.models import Approval
+from packs.models import Action, Approval, State
 from packs.sealed import without_echo_of
 from packs.webapi import resources
 
@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 MAX_WHO = 255
 MAX_COMMENT = 10_000
+OVER = "its action was cancelled or timed out"
 
 
 class NotOpenError(Exception):
@@ -57,6 +58,8 @@ def decide(action_id: str, actor: Actor, approved: bool, comment: str = "", who:
         asked = find(action_id)
         if asked is None:
             return None
+        if asked.approved is None and not is_waited_for(asked):
+            raise NotOpenError(OVER)
         values = {"approved": approved, "decided_by": who, "comment": comment[:MAX_COMMENT]}
         changed = open_approvals(now).filter(pk=asked.pk).update(**values, decided_at=now)
         asked.refresh_from_db()
@@ -70,6 +73,11 @@ def decide(action_id: str, actor: Actor, approved: bool, comment: str = "", who:
     return asked
 
 
+def is_waited_for(asked: Approval) -> bool:
+    """Whether the attempt that asks is still under way: a question is withdrawn some seconds after a cancellation."""
+    return Action.objects.filter(id=asked.action_id, state=State.PENDING, attempt=asked.attempt).exists()
+
+
 def standing(asked: Approval, now: datetime) -> str:
     """How a question stands: `open`, `approved`, `rejected`, `withdrawn` or `not decided`."""
     if asked.approved is not None:
@@ -81,4 +89,4 @@ def why_closed(asked: Approval, now: datetime) -> str:
     """Why a question is not open."""
     if asked.approved is not None:
         return f"it was {'approved' if asked.approved else 'rejected'} by {asked.decided_by} already"
-    return "its action was cancelled or timed out" if asked.withdrawn else "the time for it is over"
+    return OVER if asked.withdrawn else "the time for it is over"

@@ -72,8 +72,7 @@ class Endings:
 
     def _next(self, row: HostedResource, asked_for: datetime | None) -> datetime:
         """When to look again: at the resync interval or when the plugin says, but not after the action's time is up."""
-        at = asked_for or timezone.now() + self._host.config.caching.resync_interval
-        return min(at, row.ends_at) if row.ends_at else at
+        return in_time(row, asked_for or timezone.now() + self._host.config.caching.resync_interval)
 
     def finish(self, row: HostedResource, event: str, payload: Any, *, delete: str = "") -> None:
         """Give the action's result; then delete the resource for the reason `delete`, or forget it."""
@@ -105,7 +104,9 @@ class Endings:
         if isinstance(error, Throttled):
             write = kind is not Kind.GET
             pause = timedelta(seconds=self._host.throttled(write, error.retry_after))
-            resources.release(row, timezone.now() + pause, reason="the service asks to be called less often")
+            resources.release(
+                row, in_time(row, timezone.now() + pause), reason="the service asks to be called less often"
+            )
         elif kind in (Kind.DELETE, Kind.FIND):
             self._again(row, kind, error, MOST_DELETES)
         elif isinstance(error, UserFailure):
@@ -133,4 +134,9 @@ class Endings:
     def _retry_at(self, row: HostedResource, kind: Kind, failures: int) -> datetime:
         if kind is Kind.GET:
             return self._next(row, None)
-        return timezone.now() + timedelta(seconds=min(2.0 ** (failures - 1), LONGEST_WAIT_SECONDS))
+        return in_time(row, timezone.now() + timedelta(seconds=min(2.0 ** (failures - 1), LONGEST_WAIT_SECONDS)))
+
+
+def in_time(row: HostedResource, at: datetime) -> datetime:
+    """Then, or when the action's time is up, if that is earlier."""
+    return at if row.ends_at is None or row.state == HostedState.DELETING else min(at, row.ends_at)

@@ -56,7 +56,9 @@ def _settable(config: Any) -> list["dataclasses.Field[Any]"]:
 def laid_over(config: C, path: Sequence[str], text: str) -> C:
     """The configuration with the field of this path set to what `text` says. Raises `ValueError`."""
     known = {json_name(one.name): one.name for one in _settable(config)}
-    if not path or path[0] not in known:
+    if not path:
+        raise ValueError(f"has fields: name one of {', '.join(known)} behind another dot")
+    if path[0] not in known:
         raise ValueError(f"has no field {'.'.join(path)!r}; there are {', '.join(known)}")
     name, rest = known[path[0]], path[1:]
     hint = get_type_hints(type(config))[name]

@@ -54,11 +54,13 @@ class Hosting(Protocol):
 
 @dataclass
 class Flight:
-    """A call that is under way."""
+    """A call that is under way. `late` is the action, where its time was up when the call was made: what ended in time
+    still counts, and else it times out."""
 
     row: HostedResource
     kind: Kind
     ends: float
+    late: Action | None = None
 
 
 @dataclass
@@ -143,25 +145,27 @@ class Round:
         """Begin calls for what is due in these states, as many as the rate allows."""
         found = resources.due(self.host.id, states, timezone.now(), slots)
         allowed = (self.host.writes if write else self.host.reads).take(len(found)) if found else 0
-        if not allowed:
+        let_in = {row.pk for row in found[:allowed]}
+        # However slow the service wants us to be, an action's time is up when it is.
+        chosen = [row for row in found if row.pk in let_in or _is_late(row)]
+        if not chosen:
             return []
-        lasts = self.host.config.call_timeout + timedelta(seconds=5)
-        rows = resources.claim(found[:allowed], timezone.now(), lasts)
+        rows = resources.claim(chosen, timezone.now(), self.host.config.call_timeout + timedelta(seconds=5))
         actions = resources.wanted(rows)
         for row in rows:
-            self._launch(row, actions.get(row.pk))
+            self._launch(row, actions.get(row.pk), row.pk in let_in)
         return rows
 
-    def _launch(self, row: HostedResource, action: Action | None) -> None:
+    def _launch(self, row: HostedResource, action: Action | None, may_call: bool) -> None:
         """Make the call that the row needs; or only note what it needs next."""
         if row.state == HostedState.DELETING:
             self._delete(row)
         elif action is None:
             self.endings.abandon(row, self._why(row))
-        elif row.ends_at and row.ends_at <= timezone.now():
+        elif _is_late(row) and (row.state != HostedState.LIVE or not may_call):
             self.endings.time_out(row, action)
         elif row.state == HostedState.LIVE:
-            self._fly(row, Kind.GET, None)
+            self._fly(row, Kind.GET, None, late=action if _is_late(row) else None)
         else:
             if not row.asked:
                 ends = timezone.now() + timedelta(seconds=action.timeout) if action.timeout else None
@@ -182,12 +186,13 @@ class Round:
         except Exception:  # the call itself will fail the same way, and be counted
             return False
 
-    def _fly(self, row: HostedResource, kind: Kind, action: Action | None) -> None:
+    def _fly(self, row: HostedResource, kind: Kind, action: Action | None, late: Action | None = None) -> None:
         # An action that was retried meanwhile is at another attempt than the row.
         context = context_of(self.host, action, row.attempt, row.taken_at) if action else None
         future = self.host.submit(call(self.host, kind, row.meta, row.delete_reason, context))
         self.host.counts.count(f"calls.{kind}")
-        self.flying[future] = Flight(row, kind, time.monotonic() + self.host.config.call_timeout.total_seconds())
+        ends = time.monotonic() + self.host.config.call_timeout.total_seconds()
+        self.flying[future] = Flight(row, kind, ends, late)
 
     def _land(self) -> None:
         """Note what has come of the calls, and give up those that take too long."""
@@ -199,15 +204,26 @@ class Round:
                 del self.flying[future]
                 future.cancel()
                 seconds = self.host.config.call_timeout.total_seconds()
-                self.endings.failed(flight.row, flight.kind, TimeoutError(f"no answer within {seconds:g} s"))
+                self._failed(flight, TimeoutError(f"no answer within {seconds:g} s"))
 
     def _settle(self, flight: Flight, future: "Future[Answer]") -> None:
         error = future.exception()
         if error is not None:
-            self.endings.failed(flight.row, flight.kind, error)
+            self._failed(flight, error)
+            return
+        self.host.answered()
+        answer = future.result()
+        if flight.late and not (answer.phase and answer.phase.ends):
+            self.endings.time_out(flight.row, flight.late)
         else:
-            self.host.answered()
-            self.endings.answered(flight.row, flight.kind, future.result())
+            self.endings.answered(flight.row, flight.kind, answer)
+
+    def _failed(self, flight: Flight, error: BaseException) -> None:
+        if flight.late:
+            log.warning("last_look_failed", plugin=self.host.id, token=flight.row.token, error=type(error).__name__)
+            self.endings.time_out(flight.row, flight.late)
+        else:
+            self.endings.failed(flight.row, flight.kind, error)
 
     def _why(self, row: HostedResource) -> str:
         """Why the row's attempt is over."""
@@ -215,6 +231,11 @@ class Round:
         if action is None:
             return "the execution is gone"
         return "cancelled" if action.state == State.CANCELLED else "the attempt is over"
+
+
+def _is_late(row: HostedResource) -> bool:
+    """Whether the time that the step gives the action is up."""
+    return row.ends_at is not None and row.ends_at <= timezone.now() and row.state != HostedState.DELETING
 
 
 def lease_seconds() -> float:

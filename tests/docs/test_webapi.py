@@ -28,6 +28,18 @@ from tests.webapi.stub import ask, hosting_of, let_time_pass, result, states
 
 HOW_TO = ROOT / "docs" / "how-to" / "write-a-plugin.md"
 REFERENCE = ROOT / "docs" / "reference" / "webapi.md"
+# The types, fields and methods of Flyte's package documentation.
+DOCUMENT = re.findall(
+    r"\w+",
+    """
+    AsyncPlugin GetConfig ResourceRequirements Create Get Delete Status SyncPlugin Do PluginConfig ResourceQuotas
+    ReadRateLimiter WriteRateLimiter Caching ResourceMeta CachingConfig Size ResyncInterval Workers MaxSystemFailures
+    RateLimiterConfig QPS Burst GetPFlagSet PluginEntry ID SupportedTaskTypes PluginLoader IsDefault
+    DefaultForTaskTypes PluginSetupContext MetricsScope GetContext DeleteContext Reason StatusContext Resource
+    ResourceNamespace ResourceConstraintsSpec TaskExecutionContext DataStore MaxDatasetSizeBytes
+    TaskExecutionContextReader SecretManager TaskReader InputReader TaskExecutionMetadata OutputWriter PhaseInfo
+    """,
+)
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +154,17 @@ def test_the_tests_that_the_table_names_are_there() -> None:
     sources = "\n".join(path.read_text() for path in Path(ROOT / "tests").rglob("test_*.py"))
     assert len(named) > 20
     assert {name for name in named if f"def {name}(" not in sources} == set()
+
+
+@pytest.mark.unit
+def test_every_row_of_the_table_names_the_test_that_shows_it() -> None:
+    section = REFERENCE.read_text().partition("## How it maps")[2]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(lines) > 30
+    assert [line for line in lines if not re.search(r"`test_\w+` \|$", line)] == []
+
+
+@pytest.mark.unit
+def test_the_table_has_everything_that_the_document_names() -> None:
+    section = REFERENCE.read_text().partition("## How it maps")[2]
+    assert [name for name in DOCUMENT if not re.search(rf"\b{name}\b", section)] == []

@@ -157,6 +157,15 @@ def let_time_pass(**time: float) -> None:
         HostedResource.objects.filter(**{f"{name}__isnull": False}).update(**{name: F(name) - earlier})
 
 
+def raising(error: Exception) -> Any:
+    """An answer of the service that fails so."""
+
+    def answer() -> None:
+        raise error
+
+    return answer
+
+
 def states() -> list[str]:
     """The states of the actions that were asked for, oldest first."""
     return list(Action.objects.filter(step_id="do").order_by("id").values_list("state", flat=True))

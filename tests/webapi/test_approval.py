@@ -102,6 +102,7 @@ def test_nobody_decides_in_time(hosting: Hosting, client: Client) -> None:
 def test_a_cancelled_question_can_not_be_decided(hosting: Hosting, client: Client) -> None:
     action_id = asked(hosting)
     control.cancel(Execution.objects.get().id)
+    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"
     hosting.upkeep()
     work(hosting)
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"

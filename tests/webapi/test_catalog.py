@@ -1,6 +1,7 @@
 """Which plugins are hosted and which answers a command: the rules on ids and defaults."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,17 @@ def test_rules_that_are_broken_are_said(entries: Sequence[PluginEntry], wrong: s
 def test_plugins_are_named_by_id_or_by_dotted_path() -> None:
     own = [entry("A"), entry("B")]
     assert chosen(["B", "tests.webapi.test_catalog.BY_PATH"], own) == [own[1], BY_PATH]
+
+
+def test_an_installed_package_offers_its_plugin_by_an_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "offered-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[flyte.webapi]\nOffered = tests.webapi.test_catalog:BY_PATH\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert chosen(["Offered"], [entry("A")]) == [BY_PATH]
 
 
 @pytest.mark.parametrize(

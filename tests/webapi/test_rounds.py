@@ -1,7 +1,7 @@
 """Rounds for a hosted pack: every way that a resource may go, with workers that crash at any point."""
 
+import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,16 +17,9 @@ from packs.webapi.config import CachingConfig, RateLimiterConfig
 from packs.webapi.errors import Throttled, UserFailure
 from packs.webapi.interfaces import Requirements
 from tests.flows import builders as b
-from tests.webapi.stub import Service, World, ask, let_time_pass, result, states, world
+from tests.webapi.stub import Service, World, ask, let_time_pass, raising, result, states, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
-
-
-def raising(error: Exception) -> Any:
-    def answer() -> None:
-        raise error
-
-    return answer
 
 
 def test_an_action_becomes_a_resource_and_its_end_the_result() -> None:
@@ -178,14 +171,13 @@ def test_when_the_lease_ends_the_resource_is_deleted_and_the_next_attempt_has_an
     assert (first[-2:], second[-2:], first in w.service.jobs) == ("-1", "-2", False)
 
 
-def test_the_step_s_timeout_ends_the_action_and_deletes_the_resource() -> None:
-    w = world()
-    ask(timeout="10s")
+def test_what_blocks_in_a_call_holds_up_no_other_as_far_as_there_are_workers() -> None:
+    w = world(caching=CachingConfig(workers=3), call_timeout=timedelta(seconds=30))
+    meeting = threading.Barrier(3, timeout=30)
+    w.service.answers["create"] = lambda: print(meeting.wait())
+    ask(3)
     w.round()
-    w.later(seconds=11)
-    w.round()
-    assert (states(), result()["payload"]["reason"], w.service.jobs) == ([State.FATAL], "timeout", {})
-    assert "delete: timeout" in w.service.journal
+    assert [row.state for row in HostedResource.objects.all()] == ["live"] * 3
 
 
 def test_leases_are_extended_as_long_as_the_resource_is_there() -> None:

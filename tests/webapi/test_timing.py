@@ -1,0 +1,64 @@
+"""When a hosted action is looked at, and when its time is up."""
+
+from datetime import timedelta
+
+import pytest
+
+from packs.models import State
+from packs.webapi.config import CachingConfig
+from packs.webapi.errors import Throttled
+from tests.webapi.stub import ask, raising, result, states, world
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def test_the_step_s_timeout_ends_the_action_and_deletes_the_resource() -> None:
+    w = world()
+    ask(timeout="10s")
+    w.round()
+    w.later(seconds=11)
+    w.round()
+    assert (states(), result()["payload"]["reason"], w.service.jobs) == ([State.FATAL], "timeout", {})
+    assert "delete: timeout" in w.service.journal
+
+
+def test_what_ended_in_time_counts_however_long_before_it_was_looked_at_last() -> None:
+    w = world()
+    ask(timeout="40s")
+    w.round()
+    w.service.jobs = dict.fromkeys(w.service.jobs, "done well")
+    w.later(seconds=41)
+    assert (states(), result()["event"], w.service.journal) == ([State.SUCCESS], "Done", ["create", "get"])
+
+
+@pytest.mark.parametrize("error", [OSError("away"), Throttled()])
+def test_a_last_look_that_fails_is_none(error: Exception) -> None:
+    w = world()
+    ask(timeout="10s")
+    w.round()
+    w.service.answers["get"] = raising(error)
+    w.later(seconds=11)
+    assert (states(), result()["payload"]["reason"]) == ([State.FATAL], "timeout")
+
+
+@pytest.mark.parametrize("call", ["create", "get"])
+def test_a_service_that_wants_to_be_left_alone_for_long_does_not_outlast_the_timeout(call: str) -> None:
+    w = world()
+    ask(timeout="2m")
+    w.service.answers[call] = raising(Throttled(retry_after=3000))
+    w.later(seconds=1)
+    w.later(seconds=31)
+    w.later(seconds=90)
+    assert (states(), result()["payload"]["reason"]) == ([State.FATAL], "timeout")
+    assert w.service.count(call) == 1
+
+
+def test_each_is_asked_for_at_the_resync_interval_and_not_before() -> None:
+    w = world(caching=CachingConfig(resync_interval=timedelta(seconds=60), workers=0))
+    ask(2)
+    w.round()
+    w.later(seconds=55)
+    assert w.service.count("get") == 0
+    w.later(seconds=6)
+    w.round()
+    assert w.service.count("get") == 2
