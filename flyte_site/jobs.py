@@ -37,6 +37,16 @@ def scheduled_jobs() -> list[Job]:
     return jobs + hosted_jobs()
 
 
+def switched_off() -> dict[str, str]:
+    """The jobs that the settings don't ask for, by name: what to set for each."""
+    asked = {job.name for job in scheduled_jobs()}
+    off = {
+        "forget_flow_versions": "FLYTE_FLOW_VERSIONS_KEEP is 0, which keeps all of them",
+        "delete_dead_packs": "FLYTE_SHOULD_DELETE_DEAD_PACKS is false",
+    }
+    return {name: why for name, why in off.items() if name not in asked}
+
+
 def hosted_jobs() -> list[Job]:
     """The work for packs that the server hosts: any number of processes do it at once."""
     hosted = hosting()

@@ -78,4 +78,14 @@ def test_the_list_tells_when_each_job_last_ran() -> None:
     told = run("jobs", "--list").splitlines()
     last = (now + timedelta(seconds=15)).isoformat(timespec="seconds")
     assert told[0] == f"{first.name}: every 15 s; last ran: {last}; runs: 1"
-    assert len(told) == len(jobs)
+    assert len(told) == len(jobs) + 2
+
+
+def test_the_list_tells_of_the_jobs_that_are_switched_off_and_why() -> None:
+    off = {line.split(":")[0]: line for line in run("jobs", "--list").splitlines() if ": off" in line}
+    assert off.keys() == {"delete_dead_packs", "forget_flow_versions"}
+    assert off["delete_dead_packs"].endswith("off, since FLYTE_SHOULD_DELETE_DEAD_PACKS is false")
+    with override_settings(FLYTE_SHOULD_DELETE_DEAD_PACKS=True, FLYTE_FLOW_VERSIONS_KEEP=5):
+        told = run("jobs", "--list")
+    assert ": off" not in told
+    assert "delete_dead_packs: daily at" in told

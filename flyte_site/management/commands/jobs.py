@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 from django.utils import timezone
 
-from flyte_site.jobs import scheduled_jobs
+from flyte_site.jobs import scheduled_jobs, switched_off
 from flyte_site.meters import share
 from flyte_site.models import JobRun
 from flyte_site.periodic.claims import Job, note_jobs, run_if_due
@@ -55,6 +55,8 @@ class Command(BaseCommand):
             run = known.get(job.name)
             last = run.ran_at.isoformat(timespec="seconds") if run and run.ran_at else "never"
             self.stdout.write(f"{job.name}: {job.timing}; last ran: {last}; runs: {run.runs if run else 0}")
+        for name, why in switched_off().items():
+            self.stdout.write(f"{name}: off, since {why}")
 
 
 def look_after(job: Job, stopping: threading.Event) -> None:
