@@ -1,14 +1,19 @@
-"""Errors as people see them: a page that needs neither the database nor who is signed in."""
+"""Errors as people see them: within what stands around every page, where that can be had.
+
+Else on a page that needs neither the database nor who is signed in.
+"""
 
 import json
 from http import HTTPStatus
 
 import structlog
+from django.contrib.admin import site
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
-from flyte_site.console.paths import wants_page
+from flyte_site.console.paths import is_console, wants_page
 from flyte_site.rest.problems import Problem, ProblemMiddleware, problem_of
 
 log = structlog.get_logger(__name__)
@@ -16,18 +21,33 @@ log = structlog.get_logger(__name__)
 WORDS = {
     403: "You may not do this. Somebody with the role admin can give you a role that may.",
     404: "There is nothing here. It may have been deleted, or be too old to be kept.",
+    405: "A page can't be asked for in this way. What changes something is done with the page's own buttons.",
     503: "The database does not answer. Try again in a moment.",
 }
 UNKNOWN = "The server has a defect here; its log says more."
 
 
-def error_page(problem: Problem) -> HttpResponse:
-    """A problem as a page."""
-    detail = WORDS.get(problem.status) or str(problem) or HTTPStatus(problem.status).phrase
-    body = render_to_string("console/error.html", {"title": HTTPStatus(problem.status).phrase, "detail": detail})
-    response = HttpResponse(body, status=problem.status, headers=problem.headers)
+def error_page(problem: Problem, request: HttpRequest | None = None) -> HttpResponse:
+    """A problem as a page; with `request`, and somebody signed in, it has the console's navigation."""
+    words = WORDS.get(problem.status) or str(problem)
+    response = HttpResponse(_page(problem.status, words, request), status=problem.status, headers=problem.headers)
     patch_vary_headers(response, ["Accept"])
     return response
+
+
+def _page(status: int, words: str, request: HttpRequest | None) -> str:
+    told = {"title": HTTPStatus(status).phrase, "detail": words}
+    try:
+        if status < 500 and request is not None and _is_signed_in(request):
+            return render_to_string("console/error_inside.html", {**site.each_context(request), **told}, request)
+    except Error as error:
+        log.warning("error_page_bare", error=type(error).__name__)
+    return render_to_string("console/error.html", told)
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    """Whether who asks is known: an error may come before that is looked at, and outside the console it never is."""
+    return is_console(request) and hasattr(request, "user") and request.user.is_authenticated
 
 
 class Problems(ProblemMiddleware):
@@ -44,7 +64,7 @@ class Problems(ProblemMiddleware):
             return response
         detail = json.loads(response.content)["detail"] if shaped else ""
         headers = {name: value for name, value in response.items() if name not in ("Content-Type", "Content-Length")}
-        return error_page(Problem(response.status_code, detail, headers=headers))
+        return error_page(Problem(response.status_code, detail, headers=headers), request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse:
         if not wants_page(request):
@@ -53,17 +73,16 @@ class Problems(ProblemMiddleware):
         if problem is None:
             log.exception("request_failed", method=request.method, path=request.path)
             problem = Problem(500, UNKNOWN)
-        return error_page(problem)
+        return error_page(problem, request)
 
 
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """A problem in the shape that fits its path."""
-    return error_page(problem) if wants_page(request) else problem.response()
+    return error_page(problem, request) if wants_page(request) else problem.response()
 
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form that did not come from a page of this site, or from one that is too old."""
     log.warning("form_refused", path=request.path, reason=reason)
     words = "The form was too old, or not one of this site's pages. Load the page again, and try once more."
-    body = render_to_string("console/error.html", {"title": "Forbidden", "detail": words})
-    return HttpResponse(body, status=403)
+    return HttpResponse(_page(403, words, request), status=403)

@@ -125,6 +125,34 @@ def test_errors_are_pages_for_people_and_problems_for_clients(signed_on: SignedO
     assert client.get("/v1/nothing").headers["Content-Type"].startswith("application/problem+json")
 
 
+def test_an_error_has_the_navigation_of_who_is_signed_in_and_says_nothing_twice(signed_on: SignedOn) -> None:
+    client = signed_on("viewer")
+    for answer, status in (
+        (client.get("/admin/nothing/"), 404),
+        (client.get("/admin/auth/user/"), 403),
+        (client.get("/admin/flows/flow/check/"), 405),
+    ):
+        page = answer.content.decode()
+        assert answer.status_code == status
+        assert 'aria-label="Main"' in page
+        assert "<p>Method Not Allowed" not in page, "that is the heading already"
+        assert 'href="/admin/flows/flow/"' in page
+    bare = Client().get("/nowhere", headers={"Accept": BROWSER}).content.decode()
+    assert 'aria-label="Main"' not in bare
+
+
+def test_a_defect_is_told_on_a_page_that_needs_nothing(signed_on: SignedOn, monkeypatch: Any) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    client = signed_on("viewer")
+    client.raise_request_exception = False
+    monkeypatch.setattr("flyte_site.admin.page_of_changes", fail)
+    answer = client.get("/admin/flyte_site/change/")
+    assert (answer.status_code, "its log says more" in answer.content.decode()) == (500, True)
+    assert "RuntimeError" not in answer.content.decode()
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/flows"])
 def test_a_path_that_is_nothing_is_a_page_for_a_browser_and_a_problem_for_a_client(client: Client, path: str) -> None:
     page = client.get(path, headers={"Accept": BROWSER})
