@@ -19,6 +19,7 @@ from datastore.models import Item
 from flyte_site.changes import person
 from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.masking import MASK
+from flyte_site.templatetags.console import ago
 
 
 @admin.register(Item)
@@ -27,11 +28,16 @@ class ItemAdmin(ConsoleAdmin):
 
     kind = "datastore item"
     form = ItemForm
-    list_display = ("key", "content_type", "is_secret", "size", "description", "updated_at")
+    list_display = ("key", "content_type", "is_secret", "size", "description", "changed")
     search_fields = ("key", "description")
+    search_help_text = "Key or description"
+    empty_words = "Templates read items by datastore('key'): what flows share, such as who is on duty, or a token."
     ordering = ("key",)
     list_per_page = 100
     fieldsets = ((None, {"fields": ("key", "content_type", "description", "secret", "text", "file")}),)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": "Datastore", **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(bytes=Length("value"))
@@ -79,6 +85,10 @@ class ItemAdmin(ConsoleAdmin):
     @admin.display(description="size", ordering="bytes")
     def size(self, item: Item) -> str:
         return "" if item.secret else filesizeformat(getattr(item, "bytes", 0))
+
+    @admin.display(description="changed", ordering="updated_at")
+    def changed(self, item: Item) -> str:
+        return ago(item.updated_at)
 
     @admin.display(description="as it is")
     def download_link(self, item: Item) -> str:

@@ -26,6 +26,7 @@ from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.console.history import page_of_changes
 from flyte_site.console.token_form import TokenForm
 from flyte_site.models import Change, Token
+from flyte_site.templatetags.console import ago
 
 TOKENS_A_PAGE = 100
 
@@ -52,13 +53,23 @@ class Permissions(_Choice):
         return str(obj.name) if isinstance(obj, Permission) else str(obj)
 
 
+class RoleFilter(admin.RelatedFieldListFilter):
+    """People by a role of theirs."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.title = "role"
+
+
 @admin.register(User)
 class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
     """Accounts. Only who may do everything can give that to others, or change those who have it."""
 
     kind = "person"
-    list_display = ("username", "first_name", "last_name", "email", "roles", "is_active", "last_login")
-    list_filter = ("is_active", "groups")
+    search_help_text = "Name or email"
+    list_display = ("username", "first_name", "last_name", "email", "roles", "is_active", "last_here")
+    list_filter = ("is_active", ("groups", RoleFilter))
+    search_fields = ("username", "first_name", "last_name", "email")
     fieldsets = (
         (None, {"fields": ("username", "password_state")}),
         ("Who it is", {"fields": ("first_name", "last_name", "email")}),
@@ -82,6 +93,10 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="last signed on", ordering="last_login")
+    def last_here(self, user: User) -> str:
+        return ago(user.last_login)
 
     @admin.display(description="roles")
     def roles(self, user: User) -> str:
@@ -145,6 +160,7 @@ class RoleAdmin(ConsoleAdmin, GroupAdmin):
     """Roles: who has one has its permissions. Nobody makes one that can do what they can't themselves."""
 
     kind = "role"
+    search_help_text = "Name"
     filter_horizontal = ()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ModelAdmin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -17,11 +18,22 @@ else:
 
 
 class ConsoleAdmin(Pages):
-    """A model's pages. What is done on them is recorded under `kind` and what `key_of` gives."""
+    """A model's pages. What is done on them is recorded under `kind` and what `key_of` gives.
+
+    `empty_words` stand in a list where there is nothing yet.
+    """
 
     kind = ""
+    empty_words = ""
     show_full_result_count = False
     actions = None
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """As Django's, without its buttons for things in windows of their own."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def key_of(self, thing: Model) -> str:
         return str(thing)
