@@ -36,15 +36,15 @@ def test_shell_runs_a_script_and_tells_what_came_out(stub: StubServer, start: St
 
 
 def test_shell_takes_a_timeout_with_the_script(stub: StubServer, start: Start) -> None:
-    payload = shell_output(stub, start, {"command": "printf oh >&2; sleep 600", "timeout": "0.3"})
+    payload = shell_output(stub, start, {"command": "printf oh >&2; sleep 600", "timeout": "4"})
     assert payload["exit_code"] == 124
-    assert payload["stderr"] == "oh\n[killed after 0.3 seconds]\n"
+    assert payload["stderr"] == "oh\n[killed after 4 seconds]\n"
 
 
 def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start) -> None:
-    payload = shell_output(stub, start, "yes", FLYTE_SHELL_TIMEOUT="0.3", FLYTE_SHELL_OUTPUT_LIMIT="4")
+    payload = shell_output(stub, start, "yes", FLYTE_SHELL_TIMEOUT="4", FLYTE_SHELL_OUTPUT_LIMIT="4")
     assert payload["stdout"] == "y\ny\n"
-    assert payload["stderr"] == "[stdout was cut after 4 bytes]\n[killed after 0.3 seconds]\n"
+    assert payload["stderr"] == "[stdout was cut after 4 bytes]\n[killed after 4 seconds]\n"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_signal_lets_the_script_finish_and_its_result_out(
 
 
 def test_a_second_signal_ends_the_pack_at_once(stub: StubServer, start: Start) -> None:
-    stub.queue("Shell", "sleep 5")
+    stub.queue("Shell", "sleep 30")
     program = start(*SHELL, FLYTE_POLL_INTERVAL="3600")
     program.wait_for_log("action_taken")
     program.signal()

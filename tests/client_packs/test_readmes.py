@@ -119,7 +119,7 @@ def test_the_page_names_each_key_of_the_configuration(name: str) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("name", READERS)
-def test_the_pack_registers_the_events_on_its_page(
+def test_the_pack_registers_the_commands_and_the_events_on_its_page(
     name: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
 ) -> None:
     start_pack(name, stub.url, **environment(name), **apart(tmp_path))
@@ -129,6 +129,8 @@ def test_the_pack_registers_the_events_on_its_page(
     named = set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
     renamed = {"timer": {"HealthCheckDue"}, "webhook": {"SlashCommand"}}.get(name, set())
     assert {event["name"] for event in call.body["events"]} - renamed == named
+    commands = page(name).read_text().partition("## Commands")[2].partition("\n## ")[0]
+    assert {command["name"] for command in call.body["commands"]} <= set(re.findall(r"`(\w+)`", commands))
 
 
 @pytest.mark.parametrize("name", READERS)

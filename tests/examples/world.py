@@ -11,7 +11,7 @@ from tests.server import ROOT
 
 FLOWS = ROOT / "examples" / "flows"
 MEDIA_TYPES = {".json": "application/json", ".yaml": "application/x-yaml"}
-SECONDS = 30.0
+SECONDS = 60.0
 
 Links = list[dict[str, str]]
 Commands = Mapping[str, list[str]]
