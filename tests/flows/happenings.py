@@ -112,4 +112,22 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
         {"tell": ("MessageSent", None)},
     ),
     "merged.yaml": (("Bitbucket", {}, "PullRequestMerged", {"to": "main"}), {"build": ("PlanTriggered", None)}),
+    "inventory.yaml": (
+        (
+            "Slack",
+            {},
+            SAID,
+            {"message": "take 3 blue-chair", "channelId": "c", "threadTimestamp": "1.0", "user": {"name": "ann"}},
+        ),
+        {"take": ("Taken", {"left": 9}), "taken": ("MessageSent", None)},
+    ),
+    "hosts.yaml": (
+        (
+            "Slack",
+            {},
+            SAID,
+            {"message": "restart nginx on web1", "channelId": "c", "threadTimestamp": "1.0", "user": {"id": "U1"}},
+        ),
+        {"restart": ("Output", {"exit_code": 0, "stderr": ""}), "restarted": ("MessageSent", None)},
+    ),
 }

@@ -1,0 +1,57 @@
+"""Chat-ops for a warehouse: two messages, one flow."""
+
+from typing import Any
+
+import pytest
+
+from .world import ScriptedPack, World, states
+
+pytestmark = pytest.mark.acceptance
+
+FLOW = "inventory.yaml"
+
+
+def packs(world: World) -> tuple[ScriptedPack, ScriptedPack]:
+    inventory = world.pack("Inventory", {"Count": ["Counted"], "Take": ["Taken", "TooFew"]})
+    return world.pack("Slack", {"SendMessage": ["MessageSent"]}), inventory
+
+
+def said(message: str) -> dict[str, Any]:
+    return {"channelId": "C1", "message": message, "threadTimestamp": "17.5", "user": {"name": "ann"}}
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [(12, "12 of blue-chair are left"), (3, "3 of blue-chair are left, which is too few: order some")],
+)
+def test_who_asks_is_told_what_is_in_stock(world: World, left: int, told: str) -> None:
+    slack, inventory = packs(world)
+    slack.tell("ReceivedMessage", said("stock blue-chair"))
+    assert inventory.do("Counted", {"left": left, "least": 5}) == ("Count", {"item": "blue-chair"})
+    assert slack.do("MessageSent")[1] == {"channelId": "C1", "threadTimestamp": "17.5", "message": told}
+    assert states(world.execution("inventory")) == {"ask": "SUCCESS", "told": "SUCCESS"}
+
+
+def test_some_are_taken_out(world: World) -> None:
+    slack, inventory = packs(world)
+    slack.tell("ReceivedMessage", said("take 3 blue-chair"))
+    taken = {"item": "blue-chair", "number": "3", "for": "ann"}
+    assert inventory.do("Taken", {"left": 9}) == ("Take", taken)
+    assert slack.do("MessageSent")[1]["message"] == "ann has 3 of blue-chair, 9 are left"
+
+
+def test_more_than_there_are_can_not_be_taken(world: World) -> None:
+    slack, inventory = packs(world)
+    slack.tell("ReceivedMessage", said("take 30 blue-chair"))
+    inventory.do("TooFew", {"left": 9})
+    assert slack.do("MessageSent")[1]["message"] == "30 of blue-chair are more than the 9 that are left"
+    assert states(world.execution("inventory")) == {"take": "SUCCESS", "too_few": "SUCCESS"}
+
+
+@pytest.mark.parametrize("message", ["stock", "stock blue chair", "take 0 blue-chair", "take -1 x", "take some x"])
+def test_what_is_no_such_message_starts_nothing(world: World, message: str) -> None:
+    slack, inventory = packs(world)
+    slack.tell("ReceivedMessage", said(message))
+    assert inventory.poll() is None
+    outcomes = world.outcomes("inventory", "ReceivedMessage")
+    assert {outcome["outcome"] for outcome in outcomes.values()} == {"criteria"}

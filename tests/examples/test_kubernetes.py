@@ -1,0 +1,117 @@
+"""The example that deploys into a Kubernetes cluster, for which an HTTP service of the tests' stands in."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.jobs.processes import running
+from tests.server import ROOT, running_server
+from tests.webapi.services import WebService, web_service
+
+from .world import SECONDS, ScriptedPack, World, link, states
+
+pytestmark = pytest.mark.acceptance
+
+FOLDER = ROOT / "examples" / "hosted"
+CLUSTER = "https://kubernetes.example.org"
+PATIENCE = 60.0
+
+
+class Cluster:
+    """Deployments by path. A patched one has new replicas at once, as far as `ready` says."""
+
+    def __init__(self, web: WebService) -> None:
+        self.web = web
+        self.ready = 2
+        web.answer = self._answer
+
+    def _answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        kind = {"content-type": "application/json"}
+        if not path.endswith("/foo-app"):
+            name = path.rpartition("/")[2]
+            problem = {"kind": "Status", "code": 404, "message": f'deployments.apps "{name}" not found'}
+            return 404, kind, json.dumps(problem).encode()
+        status = {"replicas": 2, "updatedReplicas": self.ready, "availableReplicas": self.ready}
+        return 200, kind, json.dumps({"kind": "Deployment", "spec": {"replicas": 2}, "status": status}).encode()
+
+
+@pytest.fixture(scope="module")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cluster, ScriptedPack]]:
+    folder = tmp_path_factory.mktemp("kubernetes")
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "kubernetes").write_text("Bearer of-the-service-account")
+    with ExitStack() as stack:
+        web = stack.enter_context(web_service())
+        configuration = (FOLDER / "kubernetes.conf").read_text().replace("kubernetes.example.org", "127.0.0.1")
+        (folder / "webapi.conf").write_text(configuration)
+        variables = {
+            "FLYTE_WEBAPI_PLUGINS": "WaitUntil,HttpRequest",
+            "FLYTE_WEBAPI_ALLOWED_HOSTS": "127.0.0.0/8",
+            "FLYTE_WEBAPI_CONFIG": str(folder / "webapi.conf"),
+            "FLYTE_WEBAPI_SECRETS_PATH": str(folder / "secrets"),
+        }
+        server = stack.enter_context(running_server(folder, variables))
+        stack.enter_context(running(folder, server.environment, "jobs"))
+        http = stack.enter_context(httpx.Client(trust_env=False, timeout=SECONDS))
+        world = World(http, server.url)
+        where = (FOLDER / "cluster.json").read_text().replace(CLUSTER, web.url)
+        item = {"value": ("cluster.json", where, "application/json")}
+        http.put(f"{server.url}/v1/datastore/cluster", files=item).raise_for_status()
+        wait_for(lambda: len(world.get(f"{server.url}/v1/packs")["packs"]) == 2)
+        chat = world.pack("Chat", {"SendMessage": ["MessageSent"]})
+        flow, kind = (FOLDER / "kubernetes.yaml").read_bytes(), {"content-type": "application/x-yaml"}
+        http.post(link(world.links, "/listFlows"), content=flow, headers=kind).raise_for_status()
+        yield world, Cluster(web), chat
+
+
+def wait_for(what: Any) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def told(chat: ScriptedPack, message: str) -> Any:
+    """What the chat is told of a message."""
+    chat.tell("ReceivedMessage", {"message": message})
+    taken = wait_for(chat.poll)
+    taken.give("MessageSent")
+    return taken.input
+
+
+def test_a_version_comes_into_the_cluster(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+    world, cluster, chat = kubernetes
+    cluster.ready = 2
+    cluster.web.asked.clear()
+    assert told(chat, "kubernetes foo-app 1.2.0") == "foo-app 1.2.0 runs"
+    patch, look = cluster.web.asked
+    path = "/apis/apps/v1/namespaces/default/deployments/foo-app"
+    assert (patch.method, patch.path, look.method, look.path) == ("PATCH", path, "GET", path)
+    assert patch.headers["content-type"] == "application/strategic-merge-patch+json"
+    assert patch.headers["authorization"] == look.headers["authorization"] == "Bearer of-the-service-account"
+    image = {"name": "foo-app", "image": "registry.example.org/foo-app:1.2.0"}
+    assert json.loads(patch.body) == {"spec": {"template": {"spec": {"containers": [image]}}}}
+    execution = world.executions("kubernetes")[0]
+    assert states(execution) == dict.fromkeys(("deploy", "wait", "look", "tell_running"), "SUCCESS")
+    assert "of-the-service-account" not in json.dumps(execution)
+
+
+def test_what_is_not_ready_is_told(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+    _, cluster, chat = kubernetes
+    cluster.ready = 1
+    assert told(chat, "kubernetes foo-app 1.3.0") == "foo-app 1.3.0 is not there yet: 1 of 2 are new"
+
+
+def test_what_the_cluster_refuses_is_told_in_its_words(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+    _, _, chat = kubernetes
+    assert told(chat, "kubernetes bar-app 1.0") == 'the cluster refuses bar-app: deployments.apps "bar-app" not found'
+
+
+def test_the_page_names_the_example() -> None:
+    assert "hosted/kubernetes.yaml" in (ROOT / "examples" / "README.md").read_text()
