@@ -8,7 +8,7 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres lint format types lock audit bench clean
+.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing lint format types lock audit bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ $(VENV)/tools: requirements-tools.lock
 
 run: $(VENV)/runtime ## Set up, migrate, serve on port 8080 and do the periodic jobs (Ctrl-C stops)
 	exec $(MANAGE) run
+
+tracing: $(VENV)/runtime ## Set up what a server needs to send traces to OpenTelemetry
+	$(PIP) --requirement requirements-tracing.lock
 
 demo: $(VENV)/runtime ## Run the quickstart's flow with a real server and real packs, and show what happened
 	$(BIN)/python -m examples.demo.run
@@ -84,13 +87,13 @@ format: $(VENV)/development ## Put the code in its form
 	$(BIN)/ruff format .
 
 lock: $(VENV)/tools ## Write the locks anew from the lists of requirements (needs the network)
-	for list in requirements requirements-dev requirements-tools; do \
+	for list in requirements requirements-tracing requirements-dev requirements-tools; do \
 		$(VENV)/tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--custom-compile-command "make lock" $$list.txt --output-file $$list.lock || exit 1; \
 	done
 
 audit: $(VENV)/tools ## Ask whether what is locked has known vulnerabilities (needs the network)
-	for list in requirements requirements-dev requirements-tools; do \
+	for list in requirements requirements-tracing requirements-dev requirements-tools; do \
 		$(VENV)/tools/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$list.lock || exit 1; \
 	done
 

@@ -21,7 +21,7 @@ from flows.judging import judge_followers, judge_triggers
 from flows.models import Execution, ExecutionState, Flow, FlowVersion, ReceivedKey
 from flows.secrecy import read_datastore, without_echo
 from flows.steps import Context, Event, Kind, Outcome, PackSeen, evaluate
-from flyte_site import meters
+from flyte_site import correlation, meters, tracing
 from flyte_site.ids import new_id
 from flyte_site.times import to_text
 from packs import queue
@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 COMPILED_FLOWS = 2048
 KEY_LIFE = timedelta(hours=24)
+NEEDED_OF_RESULT = ("correlation_id", "state", "secrets", "request_id", "traceparent")
 
 
 @dataclass
@@ -89,6 +90,11 @@ def handle_event(event: Event, once: Once | None = None) -> None:
     With `once`, an event that was taken already starts nothing again; raises `OtherEventError` where its key was used
     for another.
     """
+    with tracing.span("event", pack=event.pack.identity, event=event.name, request_id=correlation.current()):
+        _handle_event(event, once)
+
+
+def _handle_event(event: Event, once: Once | None) -> None:
     attempts = try_triggers(event)
     if attempts or once:
         with transaction.atomic():
@@ -101,7 +107,9 @@ def handle_event(event: Event, once: Once | None = None) -> None:
     else:
         kept.sample(event)
     meters.count_event(event.pack.name, count_flows(attempts))
-    log.info("event_received", pack=event.pack.identity, event_name=event.name, flows=len(attempts))
+    begun = " ".join(attempt.correlation_id for attempt in attempts if attempt.correlation_id)
+    told = {"pack": event.pack.identity, "event_name": event.name, "flows": len(attempts)}
+    log.info("event_received", **told, **({"executions": begun} if begun else {}))
 
 
 def start_flows(event: Event, attempts: list[Attempt], replay_of: str = "") -> None:
@@ -155,14 +163,20 @@ def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Fini
     `attempt` says which take of the action it is the result of. None where there is no such action. When this returns,
     all that the result causes is committed. What the result repeats of the action's secrets is masked for everybody.
     """
-    action = Action.objects.filter(id=action_id).only("correlation_id", "state", "secrets").first()
+    action = Action.objects.filter(id=action_id).only(*NEEDED_OF_RESULT).first()
     if action is None:
         return None
-    event = without_echo(action, event)
+    correlation.adopt(action.request_id)
+    told = {"pack": pack.identity, "event": event.name, "action": action_id, "execution": action.correlation_id}
+    with tracing.span("result", action.traceparent, request_id=action.request_id, **told):
+        return _complete(action, pack, without_echo(action, event), attempt)
+
+
+def _complete(action: Action, pack: Pack, event: Event, attempt: int) -> Finish | None:
     attempts = try_triggers(event) if action.state == State.PENDING else []
     with transaction.atomic():
         execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
-        current = queue.locked(action_id)
+        current = queue.locked(action.id)
         if execution is None or current is None:
             return None
         finish = queue.finish(current, pack, attempt, event.audit(), event.received_at)
@@ -172,7 +186,8 @@ def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Fini
         kept.forget_old(event)
     elif finish is Finish.COUNTED:
         kept.sample(event, execution.id)
-    log.info("result_received", pack=pack.identity, action=action_id, event_name=event.name, outcome=finish.value)
+    told = {"action": action.id, "execution": execution.id, "event_name": event.name, "outcome": finish.value}
+    log.info("result_received", pack=pack.identity, **told)
     return finish
 
 
@@ -181,11 +196,17 @@ def end_lease(action_id: str) -> Finish | None:
     action = Action.objects.filter(id=action_id).first()
     if action is None:
         return None
+    correlation.adopt(action.request_id)
+    with tracing.span("lease ended", action.traceparent, action=action_id, execution=action.correlation_id):
+        return _end_lease(action)
+
+
+def _end_lease(action: Action) -> Finish | None:
     event = _lease_event(action)
     attempts = try_triggers(event) if action.attempt > action.retries else []
     with transaction.atomic():
         execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
-        current = queue.locked(action_id)
+        current = queue.locked(action.id)
         if execution is None or current is None or not queue.lease_has_ended(current, event.received_at):
             return None
         finish = queue.end_lease(current, event.audit(), event.received_at)
@@ -193,7 +214,8 @@ def end_lease(action_id: str) -> Finish | None:
     _count_finish(execution, current, finish, heard)
     if heard:
         kept.forget_old(event)
-    log.warning("lease_ended", pack=action.holder, action=action_id, attempt=action.attempt, outcome=finish.value)
+    told = {"action": action.id, "execution": execution.id, "attempt": action.attempt, "outcome": finish.value}
+    log.warning("lease_ended", pack=action.holder, **told)
     return finish
 
 

@@ -15,6 +15,7 @@
 The library talks HTTP only and needs nothing of the server's code.
 """
 
+from flyte_client.carrying import carried_headers
 from flyte_client.current import CurrentAction, current_action
 from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, SettingsError
 from flyte_client.events import Event
@@ -33,6 +34,7 @@ __all__ = [
     "ServerAwayError",
     "SettingsError",
     "__version__",
+    "carried_headers",
     "current_action",
     "run",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from flyte_client.carrying import carried_headers
 from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.line import Line
 from flyte_client.version import __version__
@@ -51,7 +52,9 @@ class Api:
         self, url: httpx.URL, body: bytes = b"", *, key: str | None = None, timeout: float | None = None
     ) -> httpx.Response:
         """Post JSON. The same `key` says that this is the same event; `timeout` can only shorten the pack's own."""
-        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        headers = {"Content-Type": "application/json", **carried_headers()}
+        if key:
+            headers["Idempotency-Key"] = key
         seconds = self._timeout if timeout is None else min(timeout, self._timeout)
         return self._call(lambda: self._http.post(url, content=body, headers=headers, timeout=seconds), url)
 

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 import httpx
 
 from flyte_client.api import Api, document, lease_seconds, long_poll, retry_after
+from flyte_client.carrying import carried_by
 from flyte_client.errors import RefusedError, RegistrationRefusedError, ServerAwayError
 from flyte_client.health import Health
 from flyte_client.links import find_header_link, find_link
@@ -51,13 +52,15 @@ class Lease:
 class Action:
     """Work that was taken: the command's name, its input (any JSON value) and where its result goes.
 
-    `lease` is None where the server gives actions for good, as the original does.
+    `lease` is None where the server gives actions for good, as the original does. `carried` are headers that calls
+    about the action take along (`carrying`).
     """
 
     command: str
     input: Any
     result: httpx.URL
     lease: Lease | None = None
+    carried: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,7 @@ def _needed(content: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL:
 def _action(answer: httpx.Response) -> Action:
     content = document(answer)
     result = _needed(content, "actionResult", answer.url)
-    return Action(str(content.get("command", "")), content.get("input"), result, _lease(answer))
+    return Action(str(content.get("command", "")), content.get("input"), result, _lease(answer), carried_by(answer))
 
 
 def _lease(answer: httpx.Response) -> Lease | None:

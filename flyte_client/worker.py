@@ -4,6 +4,7 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from flyte_client.carrying import carrying
 from flyte_client.current import CurrentAction
 from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.events import FATAL, Event, fatal
@@ -99,7 +100,7 @@ class Worker:
         try:
             logger.info("action_taken command=%s", action.command)
             # The lease is kept up until the result has arrived: a server that is away for a while still expects it.
-            with self._heart.beating(action.lease, lambda: _cancel(current)):
+            with carrying(action.carried), self._heart.beating(action.lease, lambda: _cancel(current)):
                 # The result of a cancelled action, too: the server refuses it, but keeps it for people to see.
                 self._report(action, self._commands.outcome(current, action.input))
         except Exception:

@@ -18,6 +18,13 @@ SHARED: list[Any] = [
 REFUSED = re.compile(r"(Invalid request from ip=\S*: .*?):? ?b?['\"].*", re.DOTALL)
 
 
+def renderer(form: str) -> Any:
+    """What makes a line of an event's fields."""
+    if form == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
+
+
 class Unquoted(logging.Filter):
     """gunicorn quotes what is no HTTP, where a token may stand: the log gets what is wrong with it, and from where."""
 
@@ -27,9 +34,10 @@ class Unquoted(logging.Filter):
         return True
 
 
-def logging_config(level: str, file: str) -> dict[str, Any]:
+def logging_config(level: str, file: str, form: str = "text") -> dict[str, Any]:
     """The `logging.dictConfig` dictionary: to `file` where one is named (appended, reopened after rotation), else to
-    standard error. Loggers of structlog and of the standard library come out in the same form."""
+    standard error. Loggers of structlog and of the standard library come out in the same form: `text`, a line
+    of `field=value`, or `json`, a line that is a JSON object."""
     shared = [*SHARED, structlog.processors.format_exc_info if level == "DEBUG" else without_values]
     structlog.configure(
         processors=[
@@ -52,9 +60,7 @@ def logging_config(level: str, file: str) -> dict[str, Any]:
                 "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder(allow=())],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.LogfmtRenderer(
-                        key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False
-                    ),
+                    renderer(form),
                 ],
             }
         },

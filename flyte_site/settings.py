@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 
+from flyte_site import tracing
 from flyte_site.auth.policy import PolicyError, read_policy_file
 from flyte_site.auth.roles import NO_ROLES, read_roles
 from flyte_site.encryption import read_keys
@@ -212,6 +213,7 @@ INSTALLED_APPS = [
     "audit",
 ]
 MIDDLEWARE = [
+    "flyte_site.rest.request_ids.RequestIdMiddleware",
     "flyte_site.rest.proxies.ProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -349,7 +351,13 @@ SPECTACULAR_SETTINGS = {
 
 LOGLEVEL = env.level("LOGLEVEL", "INFO", check_id="flyte.E021")
 LOGFILE = env.writable_file("LOGFILE", check_id="flyte.E022")
+FLYTE_LOG_FORMAT = env.choice("FLYTE_LOG_FORMAT", "text", ("text", "json"), check_id="flyte.E091")
+
+# Whether it sends traces: OpenTelemetry's own variables say so, and where to.
+FLYTE_TRACES = tracing.wanted(env.values)
+if tracing_fault := tracing.fault(env.values):
+    env.error("flyte.E092", *tracing_fault)
 # Where the processes of a machine count what happens, for /metrics; a folder of their own where none is named.
 FLYTE_METRICS_PATH = env.writable_folder("FLYTE_METRICS_PATH", check_id="flyte.E090")
 
-LOGGING = logging_config(LOGLEVEL, LOGFILE)
+LOGGING = logging_config(LOGLEVEL, LOGFILE, FLYTE_LOG_FORMAT)

@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flyte_site import tracing
 from flyte_site.changes import caller
 from flyte_site.meters import observe_take
 from flyte_site.rest.bodies import media_type, read_document
@@ -111,8 +112,11 @@ class TakeView(APIView):
     def _answer(self, pack: Pack, action: Action | None, headers: dict[str, str]) -> Any:
         if action is None:
             return empty(204, long_poll() | headers)
-        log.info("action_taken", pack=pack.identity, action=action.id, command=action.name)
+        taken = {"action": action.id, "execution": action.correlation_id, "command": action.name}
+        log.info("action_taken", pack=pack.identity, **taken)
         headers = long_poll() | serializers.lease(action, pack, self.links)
+        if action.traceparent:
+            headers[tracing.HEADER] = action.traceparent
         return Response(serializers.taken(action, pack, self.links), headers=headers)
 
 

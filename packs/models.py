@@ -9,8 +9,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from flyte_site.correlation import MAX_REQUEST_ID
 from flyte_site.fields import JSONText
 from flyte_site.ids import new_id
+from flyte_site.tracing import MAX_TRACEPARENT
 
 LIVE_SECONDS = 10 * 60
 WARNING_SECONDS = 24 * 60 * 60
@@ -91,7 +93,7 @@ class Action(models.Model):
 
     `secrets` are the texts of input and context that only the taker may see, encrypted; in their places stands a mask.
     `timeout` and `backoff` are in seconds. `attempt` counts the takes; `history` has what became of each that did not
-    end the action, and results that came too late.
+    end the action, and results that came too late. `request_id` and `traceparent` are those of what caused it.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
@@ -123,6 +125,8 @@ class Action(models.Model):
     states: Any = JSONText(default=list)
     holder = models.CharField(max_length=512, blank=True, default="")
     result = JSONText(null=True)
+    request_id = models.CharField(max_length=MAX_REQUEST_ID, blank=True, default="")
+    traceparent = models.CharField(max_length=MAX_TRACEPARENT, blank=True, default="")
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flyte_site import correlation, tracing
 from flyte_site.ids import new_id
 from flyte_site.meters import count_actions
 from flyte_site.renewal import Renewed, renew_rows
@@ -119,6 +120,8 @@ def drafted(owner: Owner, draft: Draft, now: datetime) -> Action:
         backoff=draft.backoff,
         ready_at=now,
         states=[_entry(State.NEW, now)],
+        request_id=correlation.current(),
+        traceparent=tracing.traceparent(),
     )
 
 
@@ -132,8 +135,17 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
         for action_id in ids:
             action = Action.objects.filter(id=action_id).first()
             if action and action.waiting and _claim(action, pack) and not _given_up(action):
+                _hand_over(action)
                 return action
     return None
+
+
+def _hand_over(action: Action) -> None:
+    """Go on under the id and in the trace of what caused the action; the taker's work is part of its take."""
+    correlation.adopt(action.request_id)
+    told = {"pack": action.holder, "command": action.name, "action": action.id, "execution": action.correlation_id}
+    with tracing.span("take", action.traceparent, **told):
+        action.traceparent = tracing.traceparent()
 
 
 def _given_up(action: Action) -> bool:

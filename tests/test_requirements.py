@@ -9,7 +9,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parent.parent
 # What stands in these lists is all there is to install; of the tools only the first row is named.
-WHOLE = ("requirements", "requirements-dev")
+WHOLE = ("requirements", "requirements-tracing", "requirements-dev")
 LISTS = (*WHOLE, "requirements-tools")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 ADVICE = "run `make lock`"

@@ -9,6 +9,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q
 
+from flyte_site import correlation
 from flyte_site.failures import database_message
 from flyte_site.meters import observe_job
 from flyte_site.models import JobRun
@@ -52,11 +53,13 @@ def run_if_due(job: Job, now: datetime) -> bool:
     """
     try:
         if job.shared:
-            return _work(job)
+            with correlation.within(job=job.name):
+                return _work(job)
         known = JobRun.objects.filter(name=job.name).first()
         if known is None:
             note_jobs([job], now)
-        return known is not None and _run(job, known, now)
+        with correlation.within(job=job.name):
+            return known is not None and _run(job, known, now)
     except (OperationalError, InterfaceError) as error:
         log.warning("job_store_away", job=job.name, error=type(error).__name__)
         return False

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import structlog
@@ -67,7 +68,7 @@ class Host:
             return done
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.config.caching.workers, thread_name_prefix=f"webapi-{self.id}")
-        return self._pool.submit(work)
+        return self._pool.submit(copy_context().run, work)
 
     def throttled(self, write: bool, retry_after: float) -> float:
         """Call less often for a while, all of us; for how many seconds not at all.

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from flyte_site import correlation
 from packs import queue, waiting
 from packs.models import Action, HostedResource, HostedState, Pack, State
 from packs.webapi import resources
@@ -115,7 +116,8 @@ class Round:
             if action is None:
                 return False
             refusal = self._remember(action)
-        log.info("action_taken", pack=self.pack.identity, action=action.id, command=action.name)
+        taken = {"action": action.id, "execution": action.correlation_id, "command": action.name}
+        log.info("action_taken", pack=self.pack.identity, **taken)
         if refusal:
             row = HostedResource(action_id=action.id, attempt=action.attempt, pack_identity=self.pack.identity)
             self.flows.complete(row, refusal.event, refusal.payload)
@@ -158,6 +160,8 @@ class Round:
 
     def _launch(self, row: HostedResource, action: Action | None, may_call: bool) -> None:
         """Make the call that the row needs; or only note what it needs next."""
+        if action:
+            correlation.adopt(action.request_id)
         if row.state == HostedState.DELETING:
             self._delete(row)
         elif action is None:

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 certificate = Certificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
 
 GRACE_SECONDS = 30
+ACCESS_LINE = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
 
 class Server(BaseApplication):
@@ -98,6 +99,7 @@ def options() -> dict[str, Any]:
         "limit_request_line": 8190,  # a pack's id of 512 characters, each of which may be escaped as twelve
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
+        "access_log_format": ACCESS_LINE,
         "proc_name": "flyte",
         "control_socket_disable": True,
     }
@@ -170,7 +172,11 @@ class Command(BaseCommand):
         if settings.FLYTE_TLS_CERT_PATH and not certificate.read():
             sys.exit(2)
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
-        self.stderr.write(f"flyte: serving on {scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}")
+        address = f"{scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"
+        if settings.FLYTE_LOG_FORMAT == "json":
+            log.info("serving", address=address)
+        else:
+            self.stderr.write(f"flyte: serving on {address}")
         with shared_folder(settings.FLYTE_METRICS_PATH) as folder:
             share(folder)
             Server().run()

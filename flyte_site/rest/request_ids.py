@@ -1,0 +1,28 @@
+"""Each request gets an id, which its log lines and its answer have; and goes on with the trace of its sender."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from flyte_site import correlation, tracing
+from flyte_site.rest.proxies import is_trusted
+
+HEADER = "X-Request-ID"
+
+
+class RequestIdMiddleware:
+    """Takes the id that a trusted proxy sends, if it is sane, else makes one; the answer says which.
+
+    It stands before `ProxyMiddleware`, which puts the caller's address in the place of the proxy's.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get(HEADER, "")
+        known = given if correlation.is_sane(given) and is_trusted(request.META.get("REMOTE_ADDR", "")) else ""
+        with correlation.within(known), tracing.continued(request.headers.get(tracing.HEADER, "")):
+            response = self.get_response(request)
+            response.headers[HEADER] = correlation.current()
+        return response

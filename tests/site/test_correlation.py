@@ -1,0 +1,131 @@
+"""One id leads through the log, from the request that brought an event to the last action that came of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+from django.utils import timezone
+
+from flows import engine
+from flyte_site import correlation
+from flyte_site.periodic.claims import Job, run_if_due
+from flyte_site.periodic.timing import Every
+from packs.models import Action
+from tests.flows.builders import follower, pack, save, step, take, tell
+from tests.server import StartServer
+from tests.site.shape import register_pack
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("text", ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "Root.1:2_3", "x" * 64])
+def test_what_can_stand_in_a_header_and_a_log_line_is_sane(text: str) -> None:
+    assert correlation.is_sane(text)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("text", ["", "-a", "a b", "a\nb", "a=b", 'a"', "ä", "x" * 65, "a\x00"])
+def test_what_cannot_is_not(text: str) -> None:
+    assert not correlation.is_sane(text)
+
+
+@pytest.mark.unit
+def test_an_id_ends_with_its_block_whatever_was_adopted_in_it() -> None:
+    with correlation.within("outer"):
+        with correlation.within(job="j"):
+            assert correlation.current() not in ("", "outer")
+            correlation.adopt("adopted")
+            correlation.adopt("")
+            assert correlation.current() == "adopted"
+        assert correlation.current() == "outer"
+    assert correlation.current() == ""
+    correlation.adopt("nowhere")
+    assert correlation.current() == ""
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_every_answer_has_an_id_of_its_own(client: Client, settings: LazySettings) -> None:
+    paths = ("/v1", "/v1/nothing", "/v1/packs/x", "/admin/", "/static/none", "/metrics")
+    ids = {client.get(path).headers["X-Request-ID"] for path in paths}
+    settings.FLYTE_AUTH = "tokens"
+    ids.add(client.get("/v1/packs").headers["X-Request-ID"])
+    assert len(ids) == len(paths) + 1
+    assert all(correlation.is_sane(one) for one in ids)
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "sender", "taken"),
+    [("from-the-proxy", "127.0.0.1", True), ("from-the-proxy", "192.0.2.1", False), ("a b", "127.0.0.1", False)],
+)
+def test_a_sane_id_is_taken_from_a_trusted_proxy_alone(client: Client, given: str, sender: str, taken: bool) -> None:
+    answer = client.get("/v1", headers={"x-request-id": given}, REMOTE_ADDR=sender)
+    assert (answer.headers["X-Request-ID"] == given) is taken
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_a_lease_that_ends_is_logged_under_the_id_of_the_event(caplog: pytest.LogCaptureFixture) -> None:
+    source, worker = pack("Src"), pack("Wrk")
+    save(step(id="a"))
+    with correlation.within("asked-for-it"):
+        tell(source)
+    action = take(worker)
+    Action.objects.filter(id=action.id).update(lease_ends_at=timezone.now())
+    caplog.set_level("INFO")
+    job = Job("end", Every(1), lambda: int(engine.end_lease(action.id) is not None), shared=True)
+    assert run_if_due(job, timezone.now())
+    (line,) = said(caplog, "lease_ended")
+    assert line.items() >= {"request_id": "asked-for-it", "job": "end", "execution": action.correlation_id}.items()
+
+
+def said(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [line for line in lines if line["event"] == event]
+
+
+@pytest.mark.integration
+@pytest.mark.django_db
+def test_a_hosted_packs_work_goes_on_under_the_id_of_the_event(client: Client) -> None:
+    register_pack("Src")
+    save(step(id="a", command={"packName": "Wrk", "name": "Do"}))
+    answer = client.post("/v1/packs/Src/events", {"event": "Go"}, content_type="application/json")
+    assert Action.objects.get().request_id == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.acceptance
+def test_one_id_leads_from_the_event_to_the_last_action(tmp_path: Path, start_server: StartServer) -> None:
+    file = tmp_path / "flyte.log"
+    server = start_server({"FLYTE_LOG_FORMAT": "json", "LOGFILE": str(file)})
+    flow = {"name": "f", "steps": [step(id="a"), follower("a", id="b")]}
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+        for name in ("Src", "Wrk"):
+            assert http.post("/v1/packs", json={"name": name}).status_code == 201
+        assert http.post("/v1/flows", json=flow).status_code == 201
+        ids = ["order-1", "order-2"]
+        for one in ids:
+            posted = http.post("/v1/packs/Src/events", json={"event": "Go"}, headers={"X-Request-ID": one})
+            assert posted.headers["X-Request-ID"] == one
+        assert [done(server.url) for _ in range(4)] == [*ids, *ids]
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert all(line.keys() >= {"timestamp", "level", "logger", "event"} for line in lines)
+    for one in ids:
+        own = [line for line in lines if line.get("request_id") == one]
+        taken_and_done = ["action_taken", "result_received"]
+        assert [line["event"] for line in own] == ["event_received", *taken_and_done, *taken_and_done]
+        assert {line["execution"] for line in own[1:]} == {own[0]["executions"]}
+
+
+def done(url: str) -> str:
+    """Takes an action and gives its result, each over a connection of its own; the id that both answers say."""
+    taken = httpx.post(f"{url}/v1/packs/Wrk/actions/take", trust_env=False, timeout=60)
+    (result,) = (link["href"] for link in taken.json()["links"] if link["rel"].endswith("actionResult"))
+    given = httpx.post(result, json={"event": "Done"}, trust_env=False, timeout=60)
+    assert given.status_code == 202
+    assert given.headers["X-Request-ID"] == taken.headers["X-Request-ID"]
+    return str(taken.headers["X-Request-ID"])

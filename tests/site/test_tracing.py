@@ -1,0 +1,145 @@
+"""Traces: not even loaded unless OpenTelemetry's variables say so; if they do, one from an event to the last action."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flyte_client import Event, Pack, carried_headers
+from flyte_site import tracing
+from tests.flows.builders import follower, step
+from tests.jobs.processes import wait_until
+from tests.server import ROOT, Server, StartServer, server_environment
+from tests.site.collector import Span, collector
+
+TRACE, SENDER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({}, False),
+        ({OTLP: "http://c"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c"}, True),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({OTLP: "http://c", "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({OTLP: "http://c", "OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({OTLP: " "}, False),
+    ],
+)
+def test_opentelemetrys_own_variables_turn_them_on(environment: dict[str, str], wanted: bool) -> None:
+    assert tracing.wanted(environment) is wanted
+    assert tracing.fault(environment) is None
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("environment", "variable"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER"),
+        ({OTLP: "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL"),
+    ],
+)
+def test_what_is_not_to_be_had_is_named(environment: dict[str, str], variable: str) -> None:
+    found = tracing.fault(environment)
+    assert found
+    assert found[0] == variable
+
+
+@pytest.mark.unit
+def test_without_its_packages_the_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flyte_site.tracing.find_spec", lambda name: None)
+    assert tracing.fault({}) is None
+    assert tracing.fault({OTLP: "http://c"}) == (OTLP, tracing.MISSING)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("exporter", "loaded"), [("none", "False"), ("otlp", "True")])
+def test_its_code_is_loaded_only_where_it_is_wanted(tmp_path: Path, exporter: str, loaded: str) -> None:
+    script = (
+        "import django, sys; django.setup(); import flyte_site.urls, flyte_site.tracing as tracing\n"
+        "parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'\n"
+        "with tracing.continued(parent), tracing.span('x'): tracing.traceparent()\n"
+        "print(any(name.startswith('opentelemetry.exporter') for name in sys.modules))"
+    )
+    environment = server_environment(f"sqlite:///{tmp_path}/x.sqlite3", {"OTEL_TRACES_EXPORTER": exporter})
+    environment["OTEL_TRACES_SAMPLER"] = "always_off"
+    environment["DJANGO_SETTINGS_MODULE"] = "flyte_site.settings"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == loaded, done.stderr
+
+
+@pytest.mark.acceptance
+def test_a_trace_leads_from_the_event_through_a_pack_to_the_last_action(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collector() as collected:
+        server = start_server({OTLP: collected.url, "OTEL_BSP_SCHEDULE_DELAY": "100", "FLYTE_WEB_WORKERS": "2"})
+        monkeypatch.setenv("FLYTE_API", server.url)
+        monkeypatch.setenv("FLYTE_POLL_INTERVAL", "0.1")
+        seen: list[dict[str, str]] = []
+        prepare(server)
+        tell(server)
+        work(seen)
+        spans = collected.wait_for(6)
+    assert {span.trace for span in spans} == {TRACE}
+    assert {span.service for span in spans} == {"flyte"}
+    told, news = (event_span(spans, name) for name in ("Go", "News"))
+    assert told.parent == SENDER
+    first, second = ordered(spans, "take")
+    ended_first, ended_second = ordered(spans, "result")
+    assert first.parent == told.id
+    assert ended_first.parent == news.parent == first.id
+    assert second.parent == ended_first.id
+    assert ended_second.parent == second.id
+    assert seen[0]["traceparent"].split("-")[1:3] == [TRACE, first.id]
+    assert first.attributes["flyte.execution"] == second.attributes["flyte.execution"]
+
+
+def prepare(server: Server) -> None:
+    flow = {"name": "f", "steps": [step(id="a"), follower("a", id="b")]}
+    for path, body in (("packs", {"name": "Src"}), ("packs", {"name": "Wrk"}), ("flows", flow)):
+        assert httpx.post(f"{server.url}/v1/{path}", json=body, trust_env=False, timeout=60).status_code == 201
+
+
+def tell(server: Server) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{SENDER}-01"}
+    url = f"{server.url}/v1/packs/Src/events"
+    assert httpx.post(url, json={"event": "Go"}, headers=headers, trust_env=False, timeout=60).status_code == 202
+
+
+def work(seen: list[dict[str, str]]) -> None:
+    """A pack of the client library that does two actions, and tells of the first while it is at it."""
+    pack = Pack("Wrk")
+
+    @pack.command("Do", events=["Done"])
+    def do(given: object) -> Event:
+        seen.append(carried_headers())
+        if len(seen) == 1:
+            pack.send("News")
+        return Event("Done")
+
+    thread = threading.Thread(target=pack.run, daemon=True)
+    thread.start()
+    wait_until(lambda: len(seen) == 2, lambda: f"only {seen}")
+    pack.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert carried_headers() == {}
+
+
+def event_span(spans: list[Span], name: str) -> Span:
+    (found,) = (span for span in spans if span.name == "event" and span.attributes["flyte.event"] == name)
+    return found
+
+
+def ordered(spans: list[Span], name: str) -> list[Span]:
+    """The two spans of this name in the order of their actions' ids."""
+    found = sorted((span for span in spans if span.name == name), key=lambda span: span.attributes["flyte.action"])
+    assert len(found) == 2
+    return found
