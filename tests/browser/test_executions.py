@@ -18,7 +18,7 @@ LIST = "/admin/flows/execution/"
 class World:
     """A source, a worker and their flow of three steps, of names that no other test uses."""
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: Server, name: str, branches: int = 1) -> None:
         self.api = httpx.Client(base_url=server.url, timeout=60)
         self.name, self.source, self.worker = name, f"{name}Source", f"{name}Worker"
         for pack in (self.source, self.worker):
@@ -27,7 +27,10 @@ class World:
         command = {"packName": self.worker, "name": "Do", "input": {"who": "{{ Event.Payload }}"}}
         steps = [
             {"id": "asked", "event": {"packName": self.source, "name": "Go"}, "command": command},
-            {"id": "answer", "dependsOn": ["asked"], "event": done, "command": command},
+            *(
+                {"id": f"answer{number or ''}", "dependsOn": ["asked"], "event": done, "command": command}
+                for number in range(branches)
+            ),
             {"id": "never", "dependsOn": ["asked"], "event": done, "criteria": "{{ 1 == 2 }}", "command": command},
         ]
         self._post("/v1/flows", {"name": name, "steps": steps})
@@ -109,6 +112,24 @@ def test_an_operator_retries_cancels_and_replays(open_as: OpenAs, console: Serve
     page.get_by_role("dialog").get_by_role("button", name="Replay").click()
     expect(page.get_by_text("this is what it started")).to_be_visible()
     assert execution not in page.url
+
+
+def test_a_large_drawing_begins_at_what_began_the_execution_and_stays_where_it_is_moved(
+    open_as: OpenAs, console: Server
+) -> None:
+    world = World(console, "Large", branches=14)
+    execution = world.start()
+    page = open_as("viewer")
+    page.goto(f"{LIST}{execution}/")
+    canvas, asked = page.locator("#steps .flow-canvas"), page.locator('.flow-canvas a[href="#step-asked"]')
+    canvas.scroll_into_view_if_needed()
+    expect(asked).to_be_in_viewport()
+    assert canvas.evaluate("one => one.scrollTop") > 100
+    look_at(page, "execution-large")
+    canvas.evaluate("one => { one.scrollTop = 40; }")
+    world.work()
+    expect(page.locator("#step-asked h2 .pill")).to_have_text("SUCCESS")
+    assert canvas.evaluate("one => one.scrollTop") == 40
 
 
 def test_lists_lead_to_what_they_list(open_as: OpenAs, console: Server) -> None:
