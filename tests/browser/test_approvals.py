@@ -155,6 +155,15 @@ def test_who_comes_second_is_told_who_decided(world: World) -> None:
     second.goto("/admin/")
     look_at(second, "home-approvals-many")
     expect(second.get_by_label("Approvals").get_by_role("button", name="Decide")).to_have_count(5)
+    second.goto("/admin/packs/pack/")
+    second.get_by_role("link", name="Approval", exact=True).click()
+    look_at(second, "pack-hosted-busy")
+    second.get_by_role("link", name="under way").click()
+    expect(second.get_by_text("waits for a person to decide").first).to_be_visible()
+    look_at(second, "pack-resources")
+    second.get_by_role("link", name="Execution", exact=True).first.click()
+    expect(second.get_by_role("link", name="Decide")).to_be_visible()
+    look_at(second, "execution-approval")
 
 
 def test_a_viewer_sees_the_question_without_buttons_and_is_refused_by_its_address(world: World) -> None:

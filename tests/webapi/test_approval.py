@@ -1,10 +1,12 @@
 """Approval: a person decides, by the API, once."""
 
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.test import Client
 
@@ -77,6 +79,32 @@ def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: Hosting,
     work(hosting)
     assert problem(decide(client, action_id, approved=False, by="Bo"), 409)
     assert Approval.objects.get().decided_by == "anonymous (Ana)"
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_decide_at_the_same_moment_one_counts_and_the_others_are_told(hosting: Hosting) -> None:
+    action_id = asked(hosting)
+    start, told = threading.Barrier(6, timeout=60), []
+
+    def person(number: int) -> None:
+        start.wait()
+        try:
+            approvals.decide(action_id, Actor(f"Person {number}", CONSOLE), number % 2 == 0)
+        except approvals.NotOpenError as reason:
+            told.append(str(reason))
+        finally:
+            connection.close()
+
+    people = [threading.Thread(target=person, args=(number,)) for number in range(6)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join(timeout=60)
+    (change,) = Change.objects.filter(kind="approval")
+    decided = Approval.objects.get()
+    assert decided.decided_by == change.actor
+    assert told == [f"it was {change.what} by {change.actor} already"] * 5
 
 
 def test_who_decided_stands_in_the_history_of_changes_once(hosting: Hosting, client: Client) -> None:
