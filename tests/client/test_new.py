@@ -72,6 +72,14 @@ def test_all_that_a_pack_needs_is_written_and_named_after_it(folder: Path) -> No
 
 
 @pytest.mark.unit
+def test_the_image_has_a_user_of_its_own_who_may_write_where_its_readme_puts_the_spool(folder: Path) -> None:
+    image, readme = (folder / "Dockerfile").read_text(), (folder / "README.md").read_text()
+    assert "--env FLYTE_SPOOL=/spool --volume hello-world-spool:/spool" in readme
+    assert "useradd --uid 10001 pack && install --directory --owner pack /spool" in image
+    assert "\nUSER 10001\n" in image
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize(
     ("name", "module"),
     [
