@@ -32,7 +32,8 @@ def ago(moment: datetime | None) -> SafeString | str:
     if moment is None:
         return "–"
     exact, passed = to_text(moment), timezone.now() - moment
-    text = f"in {in_words(-passed)}" if passed < timedelta(0) else f"{in_words(passed)} ago"
+    # A moment of just now may lie ahead by another server's clock.
+    text = f"in {in_words(-passed)}" if passed < -timedelta(seconds=1) else f"{in_words(passed)} ago"
     return format_html('<time datetime="{0}" title="{0}">{1}</time>', exact, text)
 
 

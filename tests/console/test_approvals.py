@@ -111,7 +111,7 @@ def test_who_decides_and_why_stands_in_the_result_and_in_the_changes(
     shown = text_of(operator.get(f"{LIST}{action_id}/"))
     assert f"{told} by operator" in shown
     assert "at noon" in shown
-    assert "decide" not in operator.get(f"{LIST}{action_id}/").content.decode().split("Could wait until")[1]
+    assert "decide" not in operator.get(f"{LIST}{action_id}/").content.decode().split("Its time ends")[1]
 
 
 def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked: Ask) -> None:
