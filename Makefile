@@ -8,7 +8,7 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing lint format types lock audit bench clean
+.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing docker-run lint format types lock audit bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,13 @@ run: $(VENV)/runtime ## Set up, migrate, serve on port 8080 and do the periodic 
 
 tracing: $(VENV)/runtime ## Set up what a server needs to send traces to OpenTelemetry
 	$(PIP) --requirement requirements-tracing.lock
+
+docker-run: .env ## Build the image, and start PostgreSQL, Redis, a server and the Shell pack in containers (needs Docker with compose)
+	docker compose up --build --detach --wait
+
+.env: # The passwords that compose.yaml asks for, made once
+	umask 077; for name in POSTGRES_PASSWORD FLYTE_SECRET_KEY; do \
+		printf '%s=%s\n' $$name "$$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')"; done > $@
 
 demo: $(VENV)/runtime ## Run the quickstart's flow with a real server and real packs, and show what happened
 	$(BIN)/python -m examples.demo.run

@@ -177,9 +177,10 @@ DATABASES = {"default": database(FLYTE_DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SECRET_KEY = env.text("FLYTE_SECRET_KEY")
+FLYTE_SECRET_KEY_PATH = env.text("FLYTE_SECRET_KEY_PATH")
 if not SECRET_KEY:
     try:
-        SECRET_KEY = kept_secret_key(BASE_DIR / ".secret_key")
+        SECRET_KEY = kept_secret_key(Path(FLYTE_SECRET_KEY_PATH or BASE_DIR / ".secret_key"))
     except OSError as failure:
         env.error("flyte.E020", "FLYTE_SECRET_KEY", f"must be set, since none can be kept here ({failure.strerror})")
         SECRET_KEY = "unused: the server does not start without a key"  # noqa: S105
