@@ -178,7 +178,8 @@ class HostedResource(models.Model):
 
     A worker that makes a call for it notes until when (`busy_until`) and counts `claim`, by which what it writes later
     is told from what comes of a newer claim. `asked`: `create` was called, so that there may be something even while
-    `meta` is null. `per_flow`, `per_execution`: how many more the action's plugin allows of such.
+    `meta` is null. Where the server has keys `sealed` holds it, encrypted, and `meta` nothing: a plugin may have
+    drawn it from a secret. `per_flow`, `per_execution`: how many more the action's plugin allows of such.
     """
 
     action_id = models.CharField(max_length=24)
@@ -194,6 +195,7 @@ class HostedResource(models.Model):
     state = models.CharField(max_length=8, choices=HostedState, default=HostedState.WAITING)
     asked = models.BooleanField(default=False)
     meta: Any = JSONText(null=True)
+    sealed = models.BinaryField(null=True)
     phase = models.CharField(max_length=20, blank=True, default="")
     reason = models.TextField(blank=True, default="")
     version = models.IntegerField(default=0)

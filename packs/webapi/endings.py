@@ -50,8 +50,10 @@ class Endings:
         if kind is Kind.DELETE or (kind is Kind.FIND and answer.meta is None):
             resources.end(row)
         elif kind is Kind.FIND:
-            resources.release(row, now, meta=answer.meta, failures=0)
-        elif kind is Kind.CREATE and not resources.note(row, state=HostedState.LIVE, meta=answer.meta):
+            resources.release(row, now, failures=0, **resources.kept(row, answer.meta))
+        elif kind is Kind.CREATE and not resources.note(
+            row, state=HostedState.LIVE, **resources.kept(row, answer.meta)
+        ):
             resources.keep_meta(row, answer.meta)
         elif answer.phase is None:
             resources.release(row, self._next(row, None), failures=0)
@@ -125,7 +127,7 @@ class Endings:
             resources.release(row, self._retry_at(row, kind, failures), failures=failures, reason=message)
         elif kind in (Kind.DELETE, Kind.FIND):
             self._host.counts.count("leftBehind")
-            log.error("resource_left_behind", plugin=self._host.id, token=row.token, meta=row.meta)
+            log.error("resource_left_behind", plugin=self._host.id, token=row.token, action=row.action_id)
             resources.end(row)
         else:
             payload = {"reason": "system failures", "message": message, "failures": failures, "call": str(kind)}

@@ -4,8 +4,9 @@ Rows are claimed by conditional UPDATEs, as actions are taken: any worker may go
 writes that has lost its claim changes nothing.
 """
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from flyte_site.encryption import UnreadableError, decrypt, encrypt, has_keys
+from flyte_site.renewal import Renewed, renew_rows
 from packs.models import HOLDING, Action, HostedNamespace, HostedResource, HostedState, Pack, State
 from packs.webapi.interfaces import Requirements
 
@@ -30,6 +33,28 @@ class Wanted:
     pack: Pack
     plugin: str
     requirements: Requirements
+
+
+def kept(row: HostedResource, meta: Any) -> dict[str, Any]:
+    """The fields that keep what a plugin wants to remember of a resource: encrypted where there are keys."""
+    if meta is None or not has_keys():
+        return {"meta": meta, "sealed": None}
+    return {"meta": None, "sealed": encrypt(json.dumps({"of": row.token, "meta": meta}).encode())}
+
+
+def meta_of(row: HostedResource) -> Any:
+    """What the plugin wanted to be remembered; None where there is nothing. Raises `UnreadableError`."""
+    if row.sealed is None:
+        return row.meta
+    found = json.loads(decrypt(bytes(row.sealed)))
+    if found["of"] != row.token:
+        raise UnreadableError("it was encrypted for another resource")
+    return found["meta"]
+
+
+def renew_meta(*, dry_run: bool) -> Iterator[Renewed]:
+    """Encrypt with the first key what plugins remember, where another one did it. Raises `NoKeysError`."""
+    return renew_rows(HostedResource.objects.filter(sealed__isnull=False), "sealed", dry_run=dry_run)
 
 
 def begin(wanted: Wanted, now: datetime) -> HostedResource:
@@ -152,7 +177,8 @@ def release(row: HostedResource, next_at: datetime, **changes: Any) -> bool:
 
 def keep_meta(row: HostedResource, meta: Any) -> None:
     """Keep what `create` gave although the claim is lost: whoever has it now may need it to delete."""
-    HostedResource.objects.filter(pk=row.pk, meta__isnull=True).update(meta=meta, asked=True)
+    nothing = HostedResource.objects.filter(pk=row.pk, meta__isnull=True, sealed__isnull=True)
+    nothing.update(asked=True, **kept(row, meta))
 
 
 def end(row: HostedResource) -> None:

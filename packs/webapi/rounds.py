@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from flyte_site import correlation
+from flyte_site.encryption import UnreadableError
 from packs import queue, waiting
 from packs.models import Action, HostedResource, HostedState, Pack, State
 from packs.webapi import resources
@@ -179,7 +180,7 @@ class Round:
     def _delete(self, row: HostedResource) -> None:
         if self._is_sync():
             resources.end(row)
-        elif row.meta is not None:
+        elif row.meta is not None or row.sealed is not None:
             self._fly(row, Kind.DELETE, None)
         else:
             self._fly(row, Kind.FIND, Action.objects.filter(id=row.action_id).first())
@@ -193,7 +194,12 @@ class Round:
     def _fly(self, row: HostedResource, kind: Kind, action: Action | None, late: Action | None = None) -> None:
         # An action that was retried meanwhile is at another attempt than the row.
         context = context_of(self.host, action, row.attempt, row.taken_at) if action else None
-        future = self.host.submit(call(self.host, kind, row.meta, row.delete_reason, context))
+        try:
+            meta = resources.meta_of(row)
+        except UnreadableError as error:
+            self.endings.failed(row, kind, error)
+            return
+        future = self.host.submit(call(self.host, kind, meta, row.delete_reason, context))
         self.host.counts.count(f"calls.{kind}")
         ends = time.monotonic() + self.host.config.call_timeout.total_seconds()
         self.flying[future] = Flight(row, kind, ends, late)

@@ -294,6 +294,7 @@ class TestRotation:
         updated = Item.objects.get(key="token").updated_at
         with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
             told = "1 of 1 datastore items would be encrypted anew\n1 of 1 actions would be encrypted anew\n"
+            told += "0 of 0 resources of hosted packs would be encrypted anew\n"
             assert self.run("--dry-run") == told
             assert self.run() == told.replace("would be", "were")
             assert self.run() == told.replace("would be", "were").replace("1 of", "0 of")

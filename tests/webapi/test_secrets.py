@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client, override_settings
 
 from flows.models import Event
 from flows.tasks import HostedResults
+from flyte_site.encryption import UnreadableError
 from flyte_site.masking import MASK
 from packs.models import Action, HostedResource
+from packs.webapi import resources
 from packs.webapi.plugins import approval
 from tests.flows import builders as b
 from tests.flows.test_secrets import assert_nowhere
-from tests.secrets import FIRST, put_secret
+from tests.secrets import FIRST, SECOND, put_secret
 from tests.webapi.stub import Service, ask, hosting_of, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -65,3 +68,51 @@ def test_an_event_on_the_way_that_repeats_the_secret_is_masked() -> None:
     HostedResults().progress(row, "Progress", {"said": f"used {CANARY}"})
     assert Event.objects.get(name="Progress").payload == {"said": f"used {MASK}"}
     assert_nowhere(CANARY)
+
+
+def test_what_a_plugin_remembers_is_encrypted_where_there_are_keys_and_comes_back_to_it() -> None:
+    w = world()
+    ask(input={"auth": f"Bearer {READ}"})
+    w.round()
+    row = HostedResource.objects.get()
+    assert row.meta is None
+    assert row.token.encode() not in bytes(row.sealed or b"")
+    assert resources.meta_of(row) == {"id": row.token}
+    w.service.jobs[row.token] = "done"
+    w.later(seconds=31)
+    assert Action.objects.get(step_id="do").result["event"] == "Done"
+
+
+def test_what_a_plugin_remembers_is_no_other_resources() -> None:
+    ask()
+    world().round()
+    row = HostedResource.objects.get()
+    row.attempt += 1
+    with pytest.raises(UnreadableError, match="another resource"):
+        resources.meta_of(row)
+
+
+def test_with_new_keys_what_plugins_remember_is_encrypted_anew() -> None:
+    w = world()
+    ask()
+    w.round()
+    with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
+        call_command("rotate_encryption_keys")
+    with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
+        row = HostedResource.objects.get()
+        assert resources.meta_of(row) == {"id": row.token}
+        w.service.jobs[row.token] = "done"
+        w.later(seconds=31)
+        assert Action.objects.get(step_id="do").result["event"] == "Done"
+
+
+def test_where_no_key_opens_what_a_plugin_remembers_the_action_ends_with_words() -> None:
+    w = world()
+    ask()
+    w.round()
+    with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
+        for _ in range(6):
+            w.later(seconds=61)
+    result = Action.objects.get(step_id="do").result
+    assert result["event"] == "FATAL"
+    assert "FLYTE_ENCRYPTION_KEYS lacks" in result["payload"]["message"]

@@ -10,14 +10,16 @@ from datastore import saving
 from flyte_site.encryption import NoKeysError
 from flyte_site.renewal import Renewed
 from packs import queue
+from packs.webapi import resources
 
 
 class Command(BaseCommand):
     """When it has run without a word of what can't be read, only the first of FLYTE_ENCRYPTION_KEYS is needed."""
 
     help = (
-        "Encrypt secret items and actions' secrets with the first of FLYTE_ENCRYPTION_KEYS, where another one did it. "
-        "The server may run meanwhile, if it has the same keys. Exit codes: 0 done, 1 some can't be read, 2 no keys."
+        "Encrypt secret items, actions' secrets and what hosted packs remember with the first of "
+        "FLYTE_ENCRYPTION_KEYS, where another one did it. The server may run meanwhile, if it has the same keys. "
+        "Exit codes: 0 done, 1 some can't be read, 2 no keys."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,6 +31,7 @@ class Command(BaseCommand):
             done = [
                 self.told("datastore items", saving.renew(dry_run=dry_run), dry_run),
                 self.told("actions", queue.renew_secrets(dry_run=dry_run), dry_run),
+                self.told("resources of hosted packs", resources.renew_meta(dry_run=dry_run), dry_run),
             ]
         except NoKeysError as error:
             raise CommandError(f"this {error}", returncode=2) from None
