@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from datastore.models import Item
 from flows.models import Event, Execution
 from flyte_site.auth import tokens
 from flyte_site.changes import COMMAND_LINE
 from flyte_site.models import Change
+from packs.models import Approval
 from tests.flows import builders as b
 from tests.server import ROOT
 from tests.site.shape import put_value
@@ -91,7 +94,17 @@ def things(client: Client) -> dict[str, Any]:
         "flows/execution": Execution.objects.get().id,
         "flows/event": Event.objects.get().id,
         "packs/pack": source.pk,
+        "packs/approval": asked_for("a" * 24).action_id,
     }
+
+
+def asked_for(action_id: str) -> Approval:
+    """A question to a person."""
+    now = timezone.now()
+    return Approval.objects.create(
+        action_id=action_id, attempt=1, flow_name="f", correlation_id="b" * 24, question="?", asked_at=now,
+        ends_at=now + timedelta(hours=1),
+    )  # fmt: skip
 
 
 @pytest.fixture
