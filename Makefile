@@ -8,7 +8,7 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing docker-run lint format types lock audit bench clean
+.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing docker-run lint format types lock docs audit bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ lock: $(VENV)/tools ## Write the locks anew from the lists of requirements (need
 			--custom-compile-command "make lock" $$list.txt --output-file $$list.lock || exit 1; \
 	done
 
+docs: $(VENV)/tools ## Make the pages into a site in docs/site/built, and check every link between them
+	$(VENV)/tools/bin/sphinx-build --fail-on-warning --nitpicky --keep-going --quiet --conf-dir docs/site . docs/site/built
+
 audit: $(VENV)/tools ## Ask whether what is locked has known vulnerabilities (needs the network)
 	for list in requirements requirements-tracing requirements-dev requirements-tools; do \
 		$(VENV)/tools/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$list.lock || exit 1; \
@@ -108,4 +111,4 @@ bench: $(VENV)/development ## Measure, side by side in one run; BENCH="flows aud
 	$(BIN)/python -m bench $(BENCH)
 
 clean: ## Remove what was set up and built, but no data
-	rm -rf $(VENV) screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) docs/site/built screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -14,7 +14,8 @@ def pages() -> list[Path]:
     """Every page of the project."""
     folders = (ROOT / "docs", ROOT / "flyte_client")
     found = [page for folder in folders for page in sorted(folder.rglob("*.md"))]
-    return [ROOT / "README.md", ROOT / "examples" / "README.md", *found]
+    own = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
+    return [*own, ROOT / "examples" / "README.md", *found]
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -1,0 +1,65 @@
+"""The pages on flows in files and on moving over: their commands, run as they are printed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import blocks
+from tests.flows import original as o
+from tests.server import ROOT, Server, StartServer
+
+pytestmark = pytest.mark.acceptance
+
+FILES = ROOT / "docs" / "how-to" / "keep-flows-in-files.md"
+MOVING = ROOT / "docs" / "how-to" / "move-from-the-go-server.md"
+SECONDS = 120
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of the page that a person types."""
+    return [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def run(line: str, folder: Path, server: Server) -> "subprocess.CompletedProcess[str]":
+    """Runs a printed line in a folder of its own, at this server."""
+    python = f"{sys.executable} {ROOT}/manage.py"
+    text = line.replace(".venv/bin/python manage.py", python)
+    text = re.sub(r"^flyte ", f"{sys.executable} -m flyte_client.cli ", text)
+    environment = {**server.environment, "FLYTE_API": server.url, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    return subprocess.run(
+        ["bash", "-c", text], cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
+    )
+
+
+def test_flows_in_files_come_to_the_server_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server()
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "date.yaml").write_bytes((ROOT / "examples" / "quickstart.yaml").read_bytes())
+    lines = [line for line in commands(FILES) if not line.startswith("export ")]
+    codes = {line: run(line, tmp_path, server).returncode for line in lines}
+    assert {line for line, code in codes.items() if code} == {".venv/bin/python manage.py flows diff flows"}, codes
+    assert "flyte flows apply flows --prune" in codes
+
+
+def test_a_dump_is_carried_over_and_templates_are_tried_as_the_page_says(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server()
+    o.write(tmp_path / "dump" / "flyte", {"datastore": [o.item("k", b"1")], "pack": [o.pack("Src")]}, zipped=True)
+    (tmp_path / "cases.jsonl").write_text("".join(blocks(MOVING, "json")))
+    (tmp_path / "event.json").write_text('{"event": "E", "payload": {"message": "hi"}}')
+    dump, *lines = commands(MOVING)
+    assert dump.startswith("mongodump ")
+    tried = [line for block in blocks(MOVING, "sh") for line in block.splitlines() if "try_template" in line]
+    told = []
+    for line in [*lines, *tried]:
+        done = run(line, tmp_path, server)
+        assert done.returncode == 0, (line, done.stderr)
+        told.append(done.stdout)
+    assert "nothing was written" in told[0]
+    assert "1 new" in told[1]
+    assert told[2:] == ["HI\n", '{"ok": "6"}\n']
