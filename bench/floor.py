@@ -42,8 +42,8 @@ EXECUTION = """INSERT INTO flows_execution (id, flow_name, version_id, event_id,
     changed_at, replay_of, latest_action_id) VALUES (?, 'bench', ?, ?, 'running', '[]', ?, NULL, ?, '', ?)"""
 ACTION = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
     label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
-    history, states, holder) VALUES (?, ?, 'bench', ?, ?, 'Worker', '{}', '{}', 'Do', '{"to":"ann"}',
-    '{"Who":"ann"}', ?, '', 0, 0, 'NEW', ?, ?, 0, '[]', ?, '')"""
+    history, states, holder, request_id, traceparent) VALUES (?, ?, 'bench', ?, ?, 'Worker', '{}', '{}', 'Do',
+    '{"to":"ann"}', '{"Who":"ann"}', ?, '', 0, 0, 'NEW', ?, ?, 0, '[]', ?, '', '', '')"""
 TAKE = """UPDATE packs_action SET state = 'PENDING', waiting = ?, holder = 'Worker', states = ?, attempt = 1,
     lease_ends_at = ? WHERE id = ? AND waiting"""
 FINISH = """UPDATE packs_action SET state = 'SUCCESS', states = ?, result = ?, finished_at = ?, lease_ends_at = NULL

@@ -116,7 +116,7 @@ def _executions(count: int, newest: datetime) -> str:
 
 _ACTION = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
     label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
-    history, states, holder, lease_ends_at) """
+    history, states, holder, lease_ends_at, request_id, traceparent) """
 
 
 def _trigger(pack_name: str, event_name: str) -> str:
@@ -136,7 +136,7 @@ def _actions(count: int, newest: datetime) -> str:
             {_pick("old", "rare", "work")}, {_pick("old", "Rare", "Wrk")}, {labels}, {labels},
             {_pick("old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
             CASE WHEN {waits} THEN 'NEW' ELSE 'SUCCESS' END, {_flag(waits)}, {_time(newest)},
-            CASE WHEN {waits} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL FROM counted"""
+            CASE WHEN {waits} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL, '', '' FROM counted"""
 
 
 def _seconds(count: int, newest: datetime) -> str:
@@ -148,7 +148,8 @@ def _seconds(count: int, newest: datetime) -> str:
         SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick("old", "rare", "many")}, '{VERSION}', 'tell', 'Slack', '{{}}',
             '{{}}', 'SendMessage', 'null', '{{}}', '{_trigger("Wrk", "Done")}', {_id(newest, 2)}, 0, 0,
             CASE WHEN {held} THEN 'PENDING' ELSE 'SUCCESS' END, {_flag("1 = 0")}, {_time(newest)}, 1, '[]', {states},
-            'Slack', CASE WHEN {held} THEN {_time(newest, 86_400)} ELSE NULL END FROM counted WHERE n % 4 = 0"""
+            'Slack', CASE WHEN {held} THEN {_time(newest, 86_400)} ELSE NULL END, '', ''
+        FROM counted WHERE n % 4 = 0"""
 
 
 def _events(count: int, newest: datetime) -> str:
