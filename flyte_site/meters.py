@@ -12,8 +12,10 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.metrics_core import Metric
@@ -101,36 +103,43 @@ class Names:
 
 
 _packs, _flows = Names(MOST_PACKS), Names(MOST_FLOWS)
+Metered = TypeVar("Metered", Counter, Histogram)
+
+
+@lru_cache(maxsize=4096)
+def _of(metric: Metered, *labels: str) -> Metered:
+    """The metric for these labels; the library's own look-up takes several times as long."""
+    return metric.labels(*labels)
 
 
 def count_event(pack_name: str, outcome: str) -> None:
     """A pack posted an event."""
-    EVENTS.labels(_packs.bounded(pack_name), outcome).inc()
+    _of(EVENTS, _packs.bounded(pack_name), outcome).inc()
 
 
 def count_result(pack_name: str, outcome: str) -> None:
     """A result came, or a lease ended."""
-    RESULTS.labels(_packs.bounded(pack_name), outcome).inc()
+    _of(RESULTS, _packs.bounded(pack_name), outcome).inc()
 
 
 def count_actions(pack_names: Iterable[str], state: str) -> None:
     """Actions for packs of these names, one each, came into a state."""
     for name in pack_names:
-        ACTIONS.labels(_packs.bounded(name), state).inc()
+        _of(ACTIONS, _packs.bounded(name), state).inc()
 
 
 def count_flow(flow_name: str, *, fired: bool, errors: int) -> None:
     """A flow was judged: whether that started an execution, and how many of its steps could not be judged."""
     name = _flows.bounded(flow_name)
     if fired:
-        FLOWS_FIRED.labels(name).inc()
+        _of(FLOWS_FIRED, name).inc()
     if errors:
-        TEMPLATE_ERRORS.labels(name).inc(errors)
+        _of(TEMPLATE_ERRORS, name).inc(errors)
 
 
 def count_execution(flow_name: str, state: str) -> None:
     """An execution of a flow ended."""
-    EXECUTIONS_ENDED.labels(_flows.bounded(flow_name), state).inc()
+    _of(EXECUTIONS_ENDED, _flows.bounded(flow_name), state).inc()
 
 
 @contextmanager
@@ -138,17 +147,17 @@ def timed_intake(kind: str) -> Iterator[None]:
     """Times the block as the intake of an `event` or a `result`."""
     began = perf_counter()
     yield
-    INTAKE_SECONDS.labels(kind).observe(perf_counter() - began)
+    _of(INTAKE_SECONDS, kind).observe(perf_counter() - began)
 
 
 def observe_take(seconds: float, *, found: bool) -> None:
     """A look for an action took so long."""
-    TAKE_SECONDS.labels("action" if found else "nothing").observe(seconds)
+    _of(TAKE_SECONDS, "action" if found else "nothing").observe(seconds)
 
 
 def observe_job(name: str, seconds: float, *, failed: bool) -> None:
     """A periodic job ran for so long. The label is `task`: `job` is what Prometheus calls the server."""
-    JOB_SECONDS.labels(name, "failed" if failed else "done").observe(seconds)
+    _of(JOB_SECONDS, name, "failed" if failed else "done").observe(seconds)
 
 
 class Slot:
@@ -187,6 +196,7 @@ class Slot:
 
 def share(folder: str) -> None:
     """Count into this folder from now on, together with the other processes that do. Before anything is counted."""
+    _of.cache_clear()
     os.environ[FOLDER_VARIABLE] = folder
     values.ValueClass = values.MultiProcessValue(Slot(Path(folder)))  # type: ignore[no-untyped-call]
 

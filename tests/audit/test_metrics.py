@@ -275,6 +275,13 @@ def test_alert_rules_have_what_prometheus_wants_of_them() -> None:
 
 
 @pytest.mark.unit
+def test_the_configuration_reads_the_rules_beside_it_and_scrapes_what_the_alerts_call_flyte() -> None:
+    configuration = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())
+    assert all((MONITORING / name).exists() for name in configuration["rule_files"])
+    assert [one["job_name"] for one in configuration["scrape_configs"]] == ["flyte"]
+
+
+@pytest.mark.unit
 def test_the_dashboards_panels_lie_beside_each_other() -> None:
     panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
     cells = [

@@ -68,6 +68,11 @@ def test_the_images_command_serves_is_healthy_and_has_a_shell_pack(image: Path, 
         file = next(path for path in sorted((image / "static").rglob("*")) if path.is_file()).relative_to(image)
         assert httpx.get(f"http://127.0.0.1:{port}/{file}", trust_env=False, timeout=60).status_code == 200
         assert httpx.get(f"http://127.0.0.1:{port}/admin/login/", trust_env=False, timeout=60).status_code == 200
+        metrics = f"http://127.0.0.1:{port}/metrics"
+        # The process that does the jobs counts into the folder of those that serve.
+        wait_until(
+            lambda: "flyte_job_seconds_count" in httpx.get(metrics, trust_env=False, timeout=60).text, server.log
+        )
         shell = {**variables, "FLYTE_API_URL": f"http://127.0.0.1:{port}", "FLYTE_HEALTH_PORT": str(free_port())}
         with program(tmp_path, shell, within(image, *shell_command())) as pack:
             wait_until(lambda: "Shell" in packs(port), pack.log)
@@ -85,6 +90,10 @@ def within(folder: Path, *words: str) -> list[str]:
 def packs(port: str) -> list[str]:
     answer = httpx.get(f"http://127.0.0.1:{port}/v1/packs", trust_env=False, timeout=60)
     return [pack["name"] for pack in answer.json()["packs"]]
+
+
+def text_of(url: str) -> str:
+    return httpx.get(url, trust_env=False, timeout=60).text
 
 
 def stopped(server: Running) -> None:
