@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from bson import ObjectId
@@ -28,6 +30,8 @@ from packs.serializers import PackInput
 NEW, SAME, KEPT, BAD = "new", "the same", "kept as it is here", "not carried over"
 KINDS = ("packs", "datastore items", "flows", "versions of flows", "executions", "actions")
 MAX_TOLD = 1000
+# Executions that are written in one transaction: each costs its database a wait for the disk.
+BATCH = 200
 NOTE = "carried over from the original server"
 
 
@@ -75,9 +79,13 @@ class Carrier:
         ):
             for document in self.source.documents(collection):
                 self.report.count(kind, one_of(document))
-        for number, documents in enumerate(by_execution(self.source), start=1):
-            self.execution(documents)
-            progress(number)
+        executions, done = by_execution(self.source), 0
+        while batch := list(islice(executions, BATCH)):
+            with nullcontext() if self.dry_run else transaction.atomic():
+                for documents in batch:
+                    self.execution(documents)
+            done += len(batch)
+            progress(done)
         return self.report
 
     def pack(self, document: Document) -> str:

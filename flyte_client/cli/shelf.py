@@ -18,6 +18,7 @@ class RemoteShelf:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
         self._flows: httpx.URL | None = None
+        self._links: dict[str, httpx.URL] = {}
 
     @property
     def flows(self) -> httpx.URL:
@@ -47,7 +48,9 @@ class RemoteShelf:
 
     def names(self) -> list[str]:
         """The names of all flows."""
-        return [str(row.get("name")) for row in self._remote.rows(self.flows, "flows")]
+        rows = self._remote.rows(self.flows, "flows")
+        self._links = {str(row.get("name")): self._remote.link(row, "self", self.flows) for row in rows}
+        return list(self._links)
 
     def text(self, name: str) -> str:
         """A flow as a text that can be saved again."""
@@ -78,11 +81,10 @@ class RemoteShelf:
                 raise
 
     def _own(self, name: str) -> httpx.URL:
-        """Where one flow is: as the list links to it."""
-        for row in self._remote.rows(self.flows, "flows"):
-            if row.get("name") == name:
-                return self._remote.link(row, "self", self.flows)
-        raise RefusedError(NOT_FOUND, f"there is no flow {name!r}")
+        """Where one flow is: as the list links to it, which is read once."""
+        if name not in self._links and name not in self.names():
+            raise RefusedError(NOT_FOUND, f"there is no flow {name!r}")
+        return self._links[name]
 
 
 def _content_type(text: str) -> dict[str, str]:
