@@ -8,6 +8,7 @@ from flyte_site import correlation, tracing
 from flyte_site.rest.proxies import is_trusted
 
 HEADER = "X-Request-ID"
+GIVEN, TRACE = f"HTTP_{HEADER.upper().replace('-', '_')}", f"HTTP_{tracing.HEADER.upper()}"
 
 
 class RequestIdMiddleware:
@@ -20,9 +21,11 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get(HEADER, "")
-        known = given if correlation.is_sane(given) and is_trusted(request.META.get("REMOTE_ADDR", "")) else ""
-        with correlation.within(known), tracing.continued(request.headers.get(tracing.HEADER, "")):
+        # Not `request.headers`, which would keep for all that follow what `ProxyMiddleware` is going to drop.
+        meta = request.META
+        given = meta.get(GIVEN, "")
+        known = given if correlation.is_sane(given) and is_trusted(meta.get("REMOTE_ADDR", "")) else ""
+        with correlation.within(known), tracing.continued(meta.get(TRACE, "")):
             response = self.get_response(request)
             response.headers[HEADER] = correlation.current()
         return response
