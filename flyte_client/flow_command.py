@@ -116,7 +116,8 @@ def _export(shelf: Shelf, asked: Namespace) -> int:
     if asked.json:
         print(json.dumps({"flows": found}, ensure_ascii=False))
     else:
-        print(f"{len(found)} flows, {sum(1 for one in found if one['changed'])} files changed")
+        changes = sum(1 for one in found if one["changed"])
+        print(f"{len(found)} {'flow' if len(found) == 1 else 'flows'}, {changes} written")
     return DONE
 
 

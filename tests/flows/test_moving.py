@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 FLOW = o.flow("ex", o.step("one"), o.step("two", ["one"], context={"R": "{{ Event.Payload.n }}"}))
 DONE, FAILED, TAKEN, WAITING = ("5ab24a266f42ed00054733d" + end for end in "1234")
 
+HELD = "5ab24a266f42ed00054744a1"
+
 
 def dump(folder: Path, **changes: list[dict[str, Any]]) -> Path:
     """Two packs, a flow with an older version, and executions of each kind."""
@@ -38,7 +40,7 @@ def dump(folder: Path, **changes: list[dict[str, Any]]) -> Path:
             second,
             first,
             o.action(FLOW, FAILED, "one", "NEW", "PENDING", "FATAL"),
-            o.action(FLOW, TAKEN, "one", "NEW", "PENDING"),
+            o.action(FLOW, TAKEN, "one", "NEW", "PENDING", _id=HELD),
             o.action(old, WAITING, "one", "NEW", packLabels={"env": "prod"}),
         ],
         "datastore": [o.item("teams", b'{"a": "a@example.org"}')],
@@ -125,8 +127,7 @@ def test_an_execution_that_waited_there_ends_here(carried: Path) -> None:
 def test_who_had_taken_an_action_there_gives_its_result_here_and_the_flow_goes_on(
     carried: Path, client: Client
 ) -> None:
-    taken = Action.objects.get(correlation_id=TAKEN)
-    path = f"/v1/packs/Wrk.env.prod/actions/{taken.id}/result"
+    path = f"/v1/packs/Wrk.env.prod/actions/{HELD}/result"
     answer = client.post(path, {"event": "Done", "payload": {"n": 7}}, content_type="application/json")
     assert answer.status_code == 202
     following = Action.objects.get(correlation_id=TAKEN, step_id="two")
