@@ -4,14 +4,15 @@ Steps are judged by `flows.steps`, actions are written by `packs.queue`; this mo
 transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from flows.secrecy import read_datastore, without_echo
 from flows.steps import Context, Event, Kind, Outcome, PackSeen, evaluate
 from flyte_site import correlation, meters, tracing
 from flyte_site.ids import new_id
+from flyte_site.rows import Rows
 from flyte_site.times import to_text
 from packs import queue
 from packs.models import Action, Pack, State
@@ -31,9 +33,16 @@ from packs.sealed import fault
 
 log = structlog.get_logger(__name__)
 
+EXECUTIONS = Rows(Execution)
 COMPILED_FLOWS = 2048
 KEY_LIFE = timedelta(hours=24)
-NEEDED_OF_RESULT = ("correlation_id", "state", "secrets", "request_id", "traceparent")
+
+
+_LISTENING = """SELECT flow.name, flow.version_id FROM flows_listener listener
+    JOIN flows_flow flow ON flow.id = listener.flow_id
+    WHERE listener.pack_name = %s AND listener.event_name = %s AND flow.enabled ORDER BY flow.id"""
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -96,12 +105,16 @@ def handle_event(event: Event, once: Once | None = None) -> None:
 
 def _handle_event(event: Event, once: Once | None) -> None:
     attempts = try_triggers(event)
-    if attempts or once:
-        with transaction.atomic():
-            if once and not _first_time(event, once):
-                meters.count_event(event.pack.name, "repeated")
-                return
-            start_flows(event, attempts)
+
+    def write(apart: bool) -> bool:
+        if once and not _first_time(event, once):
+            return False
+        start_flows(event, attempts, apart=apart)
+        return True
+
+    if (attempts or once) and not written(write):
+        meters.count_event(event.pack.name, "repeated")
+        return
     if attempts:
         kept.forget_old(event)
     else:
@@ -112,11 +125,28 @@ def _handle_event(event: Event, once: Once | None) -> None:
     log.info("event_received", **told, **({"executions": begun} if begun else {}))
 
 
-def start_flows(event: Event, attempts: list[Attempt], replay_of: str = "") -> None:
+def written(write: Callable[[bool], T]) -> T:
+    """What `write` gives, in a transaction.
+
+    Flows are alone with their failures by savepoints, and these cost as much as what they guard. So all is written
+    without them; if anything fails, all of it is undone and written again with each flow `apart`.
+    """
+    try:
+        with transaction.atomic():
+            return write(False)
+    except (OperationalError, InterfaceError, OtherEventError):
+        raise
+    except Exception as error:
+        log.warning("written_apart", error=type(error).__name__)
+        with transaction.atomic():
+            return write(True)
+
+
+def start_flows(event: Event, attempts: list[Attempt], replay_of: str = "", *, apart: bool = True) -> None:
     """Begin the executions of an event, and keep the event; within a transaction."""
     event_id = new_id()
     for attempt in attempts:
-        _start(attempt, event, event_id, replay_of)
+        _start(attempt, event, event_id, replay_of, apart=apart)
     _record(event_id, event, attempts)
 
 
@@ -138,12 +168,22 @@ def count_flows(attempts: Sequence[Attempt], own: str = "") -> str:
     return "error" if errors else "unmet" if attempts else "unheard"
 
 
-def _count_finish(execution: Execution, action: Action, finish: Finish, heard: Sequence[Attempt]) -> None:
+@dataclass
+class Finished:
+    """What became of a result: the execution and the action as they are now, and who heard of it."""
+
+    execution: Execution
+    action: Action
+    finish: Finish
+    heard: list[Attempt] = field(default_factory=list)
+
+
+def _count_finish(done: Finished) -> None:
     """Count a result, and what it caused."""
-    meters.count_result(action.pack_name, finish.value)
-    count_flows(heard, execution.id)
-    if finish is Finish.COUNTED and execution.ended_at:
-        meters.count_execution(execution.flow_name, execution.state)
+    meters.count_result(done.action.pack_name, done.finish.value)
+    count_flows(done.heard, done.execution.id)
+    if done.finish is Finish.COUNTED and done.execution.ended_at:
+        meters.count_execution(done.execution.flow_name, done.execution.state)
 
 
 def _first_time(event: Event, once: Once) -> bool:
@@ -163,7 +203,7 @@ def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Fini
     `attempt` says which take of the action it is the result of. None where there is no such action. When this returns,
     all that the result causes is committed. What the result repeats of the action's secrets is masked for everybody.
     """
-    action = Action.objects.filter(id=action_id).only(*NEEDED_OF_RESULT).first()
+    action = queue.find(action_id)
     if action is None:
         return None
     correlation.adopt(action.request_id)
@@ -174,21 +214,30 @@ def complete(action_id: str, pack: Pack, event: Event, attempt: int = 1) -> Fini
 
 def _complete(action: Action, pack: Pack, event: Event, attempt: int) -> Finish | None:
     attempts = try_triggers(event) if action.state == State.PENDING else []
-    with transaction.atomic():
-        execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
-        current = queue.locked(action.id)
+
+    def write(apart: bool) -> Finished | None:
+        execution = _locked(action.correlation_id)
+        actions = queue.of_execution(action.correlation_id)
+        current = next((one for one in actions if one.id == action.id), None)
         if execution is None or current is None:
             return None
         finish = queue.finish(current, pack, attempt, event.audit(), event.received_at)
-        heard = _after_finish(execution, current, event, attempts) if finish is Finish.COUNTED else []
-    _count_finish(execution, current, finish, heard)
-    if heard:
+        done = Finished(execution, current, finish)
+        if finish is Finish.COUNTED:
+            done.heard = _after_finish(execution, current, actions, event, attempts, apart=apart)
+        return done
+
+    done = written(write)
+    if done is None:
+        return None
+    _count_finish(done)
+    if done.heard:
         kept.forget_old(event)
-    elif finish is Finish.COUNTED:
-        kept.sample(event, execution.id)
-    told = {"action": action.id, "execution": execution.id, "event_name": event.name, "outcome": finish.value}
-    log.info("result_received", pack=pack.identity, **told)
-    return finish
+    elif done.finish is Finish.COUNTED:
+        kept.sample(event, done.execution.id)
+    told = {"action": action.id, "execution": done.execution.id, "event_name": event.name}
+    log.info("result_received", pack=pack.identity, **told, outcome=done.finish.value)
+    return done.finish
 
 
 def end_lease(action_id: str) -> Finish | None:
@@ -205,18 +254,24 @@ def _end_lease(action: Action) -> Finish | None:
     event = _lease_event(action)
     attempts = try_triggers(event) if action.attempt > action.retries else []
     with transaction.atomic():
-        execution = Execution.objects.select_for_update().filter(id=action.correlation_id).first()
+        execution = _locked(action.correlation_id)
         current = queue.locked(action.id)
         if execution is None or current is None or not queue.lease_has_ended(current, event.received_at):
             return None
-        finish = queue.end_lease(current, event.audit(), event.received_at)
-        heard = _after_finish(execution, current, event, attempts) if finish is Finish.COUNTED else []
-    _count_finish(execution, current, finish, heard)
-    if heard:
+        done = Finished(execution, current, queue.end_lease(current, event.audit(), event.received_at))
+        if done.finish is Finish.COUNTED:
+            actions = [current if one.id == action.id else one for one in queue.of_execution(execution.id)]
+            done.heard = _after_finish(execution, current, actions, event, attempts, apart=True)
+    _count_finish(done)
+    if done.heard:
         kept.forget_old(event)
-    told = {"action": action.id, "execution": execution.id, "attempt": action.attempt, "outcome": finish.value}
-    log.warning("lease_ended", pack=action.holder, **told)
-    return finish
+    told = {"action": action.id, "execution": done.execution.id, "attempt": action.attempt}
+    log.warning("lease_ended", pack=action.holder, **told, outcome=done.finish.value)
+    return done.finish
+
+
+def _locked(correlation_id: str) -> Execution | None:
+    return EXECUTIONS.first("id = %s", correlation_id, lock=True)
 
 
 def _lease_event(action: Action) -> Event:
@@ -234,13 +289,15 @@ def _lease_event(action: Action) -> Event:
     return Event(pack, queue.FATAL_EVENT, payload, now, now)
 
 
-def _after_finish(execution: Execution, action: Action, event: Event, attempts: list[Attempt]) -> list[Attempt]:
-    """What a counted result causes, in its own execution and in others; the execution is locked. None where no step and
-    no flow listened to it."""
+def _after_finish(
+    execution: Execution, action: Action, actions: list[Action], event: Event, attempts: list[Attempt], *, apart: bool
+) -> list[Attempt]:
+    """What a counted result causes, in its own execution, whose actions are these, and in others; the execution is
+    locked. None where no step and no flow listened to it."""
     event_id = new_id()
-    own = _continue(execution, action, event)
+    own = _continue(execution, action, actions, event, apart=apart)
     for attempt in attempts:
-        _start(attempt, event, event_id)
+        _start(attempt, event, event_id, apart=apart)
     heard = [own, *attempts] if own.outcomes else attempts
     _record(event_id, event, heard, execution.id)
     return heard
@@ -248,12 +305,7 @@ def _after_finish(execution: Execution, action: Action, event: Event, attempts: 
 
 def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Attempt]:
     """Judge the trigger steps of the flows that listen to the event; found by an index, each flow apart from others."""
-    flows = (
-        (Flow.objects.all() if among is None else among)
-        .filter(enabled=True, listeners__pack_name=event.pack.name, listeners__event_name=event.name)
-        .order_by("id")
-    )
-    attempts = [Attempt(name, version_id) for name, version_id in flows.values_list("name", "version_id")]
+    attempts = [Attempt(name, version_id) for name, version_id in _listening(event, among)]
     for attempt in attempts:
         try:
             attempt.outcomes = judge_triggers(compiled(attempt.version_id), event, _judge)
@@ -264,25 +316,44 @@ def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Atte
     return attempts
 
 
-def _start(attempt: Attempt, event: Event, event_id: str, replay_of: str = "") -> None:
-    """Begin an execution with all trigger steps that fired; what fails is undone for this flow alone."""
+def _listening(event: Event, among: QuerySet[Flow] | None) -> list[tuple[str, str]]:
+    """The flows that listen to the event, by name and version."""
+    if among is None:
+        with connection.cursor() as cursor:
+            cursor.execute(_LISTENING, [event.pack.name, event.name])
+            found: list[tuple[str, str]] = cursor.fetchall()
+            return found
+    flows = among.filter(enabled=True, listeners__pack_name=event.pack.name, listeners__event_name=event.name)
+    return list(flows.order_by("id").values_list("name", "version_id"))
+
+
+def _start(attempt: Attempt, event: Event, event_id: str, replay_of: str = "", *, apart: bool) -> None:
+    """Begin an execution with all trigger steps that fired; if this flow is `apart`, what fails is undone for it
+    alone."""
     if not attempt.drafts:
         return
     attempt.correlation_id = new_id()
     try:
-        with transaction.atomic():
+        with savepoint(apart):
             _create_execution(attempt, event, event_id, replay_of)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
+        if not apart:
+            raise
         attempt.fail(error)
+
+
+def savepoint(apart: bool) -> AbstractContextManager[Any]:
+    """What is written in it is undone alone when it fails, if it is to be `apart`."""
+    return transaction.atomic() if apart else nullcontext()
 
 
 def _create_execution(attempt: Attempt, event: Event, event_id: str, replay_of: str) -> None:
     owner = Owner(attempt.correlation_id, attempt.flow_name, attempt.version_id)
     actions = queue.enqueue(owner, attempt.drafts, event.received_at)
     errors = [_error(outcome, event) for outcome in attempt.outcomes if outcome.kind is Kind.ERROR]
-    Execution.objects.create(
+    execution = Execution(
         id=attempt.correlation_id,
         flow_name=attempt.flow_name,
         version_id=attempt.version_id,
@@ -293,20 +364,22 @@ def _create_execution(attempt: Attempt, event: Event, event_id: str, replay_of: 
         replay_of=replay_of,
         latest_action_id=actions[-1].id,
     )
+    EXECUTIONS.insert([execution])
 
 
-def _continue(execution: Execution, action: Action, event: Event) -> Attempt:
+def _continue(execution: Execution, action: Action, actions: list[Action], event: Event, *, apart: bool) -> Attempt:
     """Judge the steps of a running execution that this finish may fire, queue what fired, and settle its state."""
     attempt = Attempt(execution.flow_name, execution.version_id, correlation_id=execution.id)
-    actions = list(Action.objects.filter(correlation_id=execution.id))
     try:
         attempt.outcomes = judge_followers(compiled(execution.version_id), actions, action, event, _judge)
-        with transaction.atomic():
+        with savepoint(apart):
             owner = Owner(execution.id, execution.flow_name, execution.version_id)
             queued = queue.enqueue(owner, attempt.drafts, event.received_at)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
+        if not apart:
+            raise
         attempt.fail(error)
         queued = []
     if queued:
@@ -324,7 +397,7 @@ def _settle(execution: Execution, actions: Sequence[Action], attempt: Attempt, e
         execution.state = _end_state(execution, actions)
         execution.ended_at = event.received_at
     execution.changed_at = event.received_at
-    execution.save(update_fields=["errors", "latest_action_id", "state", "ended_at", "changed_at"])
+    EXECUTIONS.update(execution, "errors", "latest_action_id", "state", "ended_at", "changed_at")
 
 
 def _end_state(execution: Execution, actions: Sequence[Action]) -> ExecutionState:

@@ -12,15 +12,20 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 
 from flows.models import Event as EventRow
 from flows.steps import Event
 from flyte_site.failures import database_message
 from flyte_site.ids import new_id
+from flyte_site.rows import Rows
 
 log = structlog.get_logger(__name__)
+
+EVENTS = Rows(EventRow)
+_FORGET = """DELETE FROM flows_event WHERE pack_identity = %s AND name = %s AND id <= (
+    SELECT id FROM flows_event WHERE pack_identity = %s AND name = %s ORDER BY id DESC LIMIT 1 OFFSET %s)"""
 
 # Between two samples of one pack and event name, and how many there may be in that time of all together, so that a
 # flood of events that nobody listens to, be it under ever new names, costs next to nothing. Both are of one process.
@@ -61,6 +66,26 @@ class Thinning:
 thinning = Thinning()
 
 
+class Forgetting:
+    """Says when old events are forgotten: with the first of a name, then with one in so many that a fifth more than are
+    kept may be there; doing it each time would cost a commit for every event."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def is_due(self, event: Event, keep: int) -> bool:
+        key = (event.pack.identity, event.name)
+        with self._lock:
+            if len(self._counts) >= MOST_NAMES:
+                self._counts.clear()
+            count = self._counts[key] = self._counts.get(key, -1) + 1
+        return count % max(1, keep // 5) == 0
+
+
+forgetting = Forgetting()
+
+
 def record(event_id: str, event: Event, outcomes: Sequence[dict[str, Any]], correlation_id: str = "") -> None:
     """Keep an event with what each flow made of it, in the caller's transaction; `forget_old` goes with it."""
     if settings.FLYTE_EVENT_KEEP:
@@ -69,7 +94,7 @@ def record(event_id: str, event: Event, outcomes: Sequence[dict[str, Any]], corr
 
 def _create(event_id: str, event: Event, correlation_id: str, **values: Any) -> None:
     payload, size = _within_bounds(event.payload)
-    EventRow.objects.create(
+    row = EventRow(
         id=event_id,
         name=event.name,
         pack_identity=event.pack.identity,
@@ -82,6 +107,7 @@ def _create(event_id: str, event: Event, correlation_id: str, **values: Any) -> 
         correlation_id=correlation_id,
         **values,
     )
+    EVENTS.insert([row])
 
 
 def _within_bounds(payload: Any) -> tuple[Any, int]:
@@ -93,10 +119,15 @@ def _within_bounds(payload: Any) -> tuple[Any, int]:
 
 
 def forget_old(event: Event) -> None:
-    """Leave the last few events of this pack and name. The event itself is committed: a failure here must not tell the
-    pack otherwise, and the next event does what this one left."""
+    """Leave the last few events of this pack and name, from time to time. The event itself is committed: a failure here
+    must not tell the pack otherwise, and the next event does what this one left."""
+    keep = settings.FLYTE_EVENT_KEEP
+    if not forgetting.is_due(event, keep):
+        return
     try:
-        _leave(EventRow.objects.filter(pack_identity=event.pack.identity, name=event.name), settings.FLYTE_EVENT_KEEP)
+        with connection.cursor() as cursor:
+            own = [event.pack.identity, event.name]
+            cursor.execute(_FORGET, [*own, *own, keep])
     except DatabaseError as error:
         log.warning("old_events_kept", pack=event.pack.identity, event_name=event.name, error=database_message(error))
 

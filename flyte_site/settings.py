@@ -34,7 +34,7 @@ FLYTE_PORT = env.integer(
     "FLYTE_PORT", 8443 if FLYTE_TLS_CERT_PATH else 8080, least=1, most=65535, check_id="flyte.E001"
 )
 FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, least=1, most=256, check_id="flyte.E005")
-FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 8, least=1, most=512, check_id="flyte.E006")
+FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 320, least=1, most=512, check_id="flyte.E006")
 FLYTE_LONG_POLL_SECONDS = env.integer("FLYTE_LONG_POLL_SECONDS", 30, least=0, most=30, check_id="flyte.E029")
 
 # How much it takes in at once, in bytes.
@@ -169,7 +169,11 @@ def database(url: str) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     else:
-        config["OPTIONS"] = {"connect_timeout": 3, "tcp_user_timeout": 10_000, **config.get("OPTIONS", {})}
+        config["ENGINE"] = "flyte_site.postgresql"
+        # Prepared statements spare the database the planning of what is asked again and again.
+        prepared = {"server_side_binding": True, "prepare_threshold": 5}
+        timeouts = {"connect_timeout": 3, "tcp_user_timeout": 10_000}
+        config["OPTIONS"] = prepared | timeouts | config.get("OPTIONS", {})
     return config
 
 

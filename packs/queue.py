@@ -23,33 +23,33 @@ from flyte_site import correlation, tracing
 from flyte_site.ids import new_id
 from flyte_site.meters import count_actions
 from flyte_site.renewal import Renewed, renew_rows
+from flyte_site.rows import Rows
 from flyte_site.times import to_text
 from packs.models import Action, Pack, State, label_key
+from packs.oldest import oldest, passed
 from packs.sealed import Secrets, fault, seal
 from packs.waiting import announce
 
 log = structlog.get_logger(__name__)
 
-# Read at once, so that a taker that loses races need not ask again each time.
-CANDIDATES = 20
+ACTIONS = Rows(Action)
+# Read at once of each kind of labels, so that a taker that loses races need not ask again each time.
+CANDIDATES = 3
 FATAL_EVENT = "FATAL"
 MAX_DELAY_SECONDS = 24 * 60 * 60
 AT_ONCE = timedelta(0)
 # Results that come too late are kept, but nobody may fill the database with them.
 MAX_HISTORY = 200
 
-# The labels that waiting actions of one pack name ask for: as many index look-ups as there are different ones,
-# however many actions wait (a "loose index scan", which neither database does by itself).
-_WAITING_LABEL_KEYS = """
-    WITH RECURSIVE found(label_key) AS (
-        SELECT min(label_key) FROM packs_action WHERE waiting AND pack_name = %s
-        UNION ALL
-        SELECT (SELECT min(label_key) FROM packs_action
-                WHERE waiting AND pack_name = %s AND label_key > found.label_key)
-        FROM found WHERE found.label_key IS NOT NULL
-    )
-    SELECT label_key FROM found WHERE label_key IS NOT NULL
-"""
+# One statement on PostgreSQL: what another taker has locked is passed over, and what is found is claimed at once.
+# Where nothing waits it writes nothing.
+_TAKE = """WITH found AS MATERIALIZED (
+        SELECT id AS found_id FROM packs_action WHERE waiting AND ready_at <= %s AND id IN ({oldest})
+        ORDER BY ready_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    UPDATE packs_action SET state = %s, waiting = false, holder = %s, attempt = attempt + 1,
+        states = left(states, -1) || %s, lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
+    FROM found WHERE id = found_id
+    RETURNING {columns}"""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class Finish(Enum):
 
 def enqueue(owner: Owner, drafts: Iterable[Draft], now: datetime) -> list[Action]:
     """Queue the drafts, oldest first in their order."""
-    actions = Action.objects.bulk_create([drafted(owner, draft, now) for draft in drafts])
+    actions = [drafted(owner, draft, now) for draft in drafts]
+    ACTIONS.insert(actions)
     announce(action.pack_name for action in actions)
     _count([action.pack_name for action in actions], State.NEW)
     return actions
@@ -128,15 +129,46 @@ def drafted(owner: Owner, draft: Draft, now: datetime) -> Action:
 def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     """Give the oldest waiting action that `pack` may take, of these commands if any are named, or None.
 
-    Each attempt is given to one caller: the UPDATE changes the action only while it still waits for that attempt, and a
-    lost race goes on to the next.
+    Each attempt is given to one caller.
     """
-    while ids := _oldest_waiting(pack, list(command_names)):
-        for action_id in ids:
-            action = Action.objects.filter(id=action_id).first()
-            if action and action.waiting and _claim(action, pack) and not _given_up(action):
-                _hand_over(action)
+    names = sorted(set(command_names))
+    claim = _claim_at_once if connection.features.has_select_for_update_skip_locked else _claim_one_of_a_few
+    passes_over = connection.vendor == "postgresql" and not names
+    while action := claim(pack, names):
+        if passes_over:
+            passed.note(action)
+        if not _given_up(action):
+            _hand_over(action)
+            return action
+    if passes_over:
+        passed.note_none(pack, timezone.now())
+    return None
+
+
+def _claim_at_once(pack: Pack, command_names: list[str]) -> Action | None:
+    """Find and claim in one statement."""
+    now = timezone.now()
+    found = oldest(pack, command_names, now, CANDIDATES)
+    if found is None:
+        return None
+    sql, values = found
+    entry = "," + json.dumps(_entry(State.PENDING, now), separators=(",", ":")) + "]"
+    claim = [State.PENDING.value, pack.identity, entry, now, settings.FLYTE_ACTION_LEASE_SECONDS]
+    statement = _TAKE.format(oldest=sql, columns=ACTIONS.columns)
+    return next(iter(ACTIONS.read(statement, [now, *values, *claim])), None)
+
+
+def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
+    """Find some, and claim the first that nobody else has claimed meanwhile: the UPDATE changes an action only while it
+    still waits for the attempt that was read."""
+    while found := oldest(pack, command_names, timezone.now(), CANDIDATES):
+        sql, values = found
+        actions = ACTIONS.find(f"waiting AND id IN ({sql}) ORDER BY ready_at, id", *values)
+        for action in actions:
+            if _claim(action, pack):
                 return action
+        if not actions:
+            return None
     return None
 
 
@@ -158,51 +190,19 @@ def _given_up(action: Action) -> bool:
     return bool(reason)
 
 
-def _oldest_waiting(pack: Pack, command_names: list[str]) -> list[str]:
-    """Ids of the actions that the pack may take next, oldest first: a few, found by the index of what waits.
-
-    One look-up for each kind of labels: asked for several kinds at once, both databases would rather walk through all
-    that was ever done.
-    """
-    waiting = Action.objects.filter(waiting=True, pack_name=pack.name, ready_at__lte=timezone.now())
-    if command_names:
-        waiting = waiting.filter(name__in=command_names)
-    found: list[tuple[datetime, str]] = []
-    for key in _takeable_keys(pack):
-        found += waiting.filter(label_key=key).order_by("ready_at", "id").values_list("ready_at", "id")[:CANDIDATES]
-    return [action_id for _, action_id in sorted(found)[:CANDIDATES]]
-
-
-def _takeable_keys(pack: Pack) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(_WAITING_LABEL_KEYS, [pack.name, pack.name])
-        keys = [str(row[0]) for row in cursor.fetchall()]
-    return [key for key in keys if pack.has_labels(json.loads(key))]
-
-
 def _claim(action: Action, pack: Pack) -> bool:
     """Whether the action is the pack's now.
 
     That it waits is not enough: since it was read it may have been taken, ended FATAL, and be waiting for its next
     attempt, which has a number and a time of its own.
     """
-    now = timezone.now()
-    unchanged = Action.objects.filter(id=action.id, waiting=True, attempt=action.attempt, ready_at__lte=now)
+    now, attempt = timezone.now(), action.attempt
     action.state, action.waiting, action.holder = State.PENDING, False, pack.identity
     action.states = [*action.states, _entry(State.PENDING, now)]
     action.attempt += 1
     action.lease_ends_at = _lease_end(action, now)
-    changed = unchanged.update(
-        state=action.state,
-        waiting=False,
-        holder=action.holder,
-        states=action.states,
-        attempt=action.attempt,
-        lease_ends_at=action.lease_ends_at,
-    )
-    if changed == 1:
-        _count([action.pack_name], State.PENDING)
-    return changed == 1
+    names = ("state", "waiting", "holder", "states", "attempt", "lease_ends_at")
+    return ACTIONS.update(action, *names, where=("waiting AND attempt = %s AND ready_at <= %s", attempt, now)) == 1
 
 
 def lease_seconds(action: Action) -> int:
@@ -233,9 +233,19 @@ def leases_that_ended(now: datetime, limit: int) -> list[str]:
     return list(ended.values_list("id", flat=True)[:limit])
 
 
+def find(action_id: str) -> Action | None:
+    """The action, as it is at the moment."""
+    return ACTIONS.first("id = %s", action_id)
+
+
+def of_execution(correlation_id: str) -> list[Action]:
+    """All actions of an execution; who changes them has its lock. A take may give out one that is NEW meanwhile."""
+    return ACTIONS.find("correlation_id = %s ORDER BY id", correlation_id)
+
+
 def locked(action_id: str) -> Action | None:
     """The action, its row locked until the transaction ends; the execution is locked already."""
-    return Action.objects.select_for_update().filter(id=action_id).first()
+    return ACTIONS.first("id = %s", action_id, lock=True)
 
 
 def lease_has_ended(action: Action, now: datetime) -> bool:
@@ -313,11 +323,9 @@ def renew_secrets(*, dry_run: bool) -> Iterator[Renewed]:
 def _enter(action: Action, state: State, now: datetime) -> None:
     action.state, action.waiting, action.lease_ends_at = state, state == State.NEW, None
     action.states = [*action.states, _entry(state, now)]
-    action.save(
-        update_fields=[
-            "state", "waiting", "lease_ends_at", "states", "result", "finished_at", "ready_at", "history",
-        ]
-    )  # fmt: skip
+    ACTIONS.update(
+        action, "state", "waiting", "lease_ends_at", "states", "result", "finished_at", "ready_at", "history"
+    )
     _count([action.pack_name], state)
 
 

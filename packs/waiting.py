@@ -30,11 +30,12 @@ TICK_SECONDS = 0.025
 # Between looks while Redis tells what is new; and after a look that failed.
 SLOW_LOOK_SECONDS = 2.0
 # Looks that take long, two at least, are followed by pauses this many times as long.
-LOOK_SHARE = 20
+LOOK_SHARE = 40
 # How often a poll for some commands alone is woken by the same look: what is there may be for other commands.
 FILTERED_SECONDS = 1.0
 # How long the watcher, and its database connection, outlives the last poll that waited.
 LINGER_SECONDS = 5.0
+MOST_AT_WORK = 32
 RETRY_AFTER_SECONDS = (3, 7)
 
 # A peer that has closed its end. Where a system does not know POLLRDHUP (it is Linux's), only broken ones are seen.
@@ -51,7 +52,7 @@ class Place:
         self.pack = pack
         self._ends_at = ends_at
         self._filtered = filtered
-        self._caller = caller
+        self.caller = caller
         self._woken = threading.Event()
         self._over = False
         self._next_look = 0.0
@@ -79,10 +80,10 @@ class Place:
 
     def caller_is_gone(self) -> bool:
         """Whether the caller has closed the connection, so that it would lose what is taken for it now."""
-        if self._caller is None:
+        if self.caller is None:
             return False
         poll = select.poll()
-        poll.register(self._caller, _CLOSED)
+        poll.register(self.caller, _CLOSED)
         return bool(poll.poll(0))
 
     def look(self, ready: Ready, now: float) -> None:
@@ -189,11 +190,14 @@ class Watcher:
             return True
 
     def _let_go(self) -> None:
-        """End the polls whose callers have gone: others may need the place."""
+        """End the polls whose callers have gone: others may need the place. All are looked at in one call."""
+        poll = select.poll()
         with self._changed:
-            for place in self._places:
-                if place.caller_is_gone():
-                    place.end()
+            by_caller = {place.caller: place for place in self._places if place.caller is not None}
+            for caller in by_caller:
+                poll.register(caller, _CLOSED)
+            for caller, _ in poll.poll(0):
+                by_caller[caller].end()
 
     def _look_around(self, hearing: int) -> float:
         """Wake those for whom something is there; gives when to look again."""
@@ -252,8 +256,9 @@ def ready(pack_names: set[str]) -> Ready:
 
 
 def most_waiting(threads: int) -> int:
-    """How many of a process's threads may be with polls that wait: half, so that at least two are left for others."""
-    return max(threads - max(threads - threads // 2, 2), 0)
+    """How many of a process's threads may be with polls that wait: half; of many all but as many as have work to do at
+    once, so that at least two are left for others."""
+    return max(threads - max(min(threads - threads // 2, MOST_AT_WORK), 2), 0)
 
 
 @cache

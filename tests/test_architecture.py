@@ -21,18 +21,14 @@ MAX_FUNCTION_LINES = 80
 ROOMS = (
     # What the client's programs and `manage.py` share of flows as files: plain code that knows neither side.
     ("flyte_client", "errors flow_files flow_sync flow_command tried"),
-    (
-        "flyte_site",
-        "ids times fields slices environment secret_key encryption failures logs meters correlation tracing",
-    ),
+    ("flyte_site", "ids times fields rows postgresql slices environment secret_key encryption failures logs meters"),
+    ("flyte_site", "correlation tracing"),
     ("flyte_site", "auth.patterns auth.policy auth.roles auth.callers"),
     ("flyte_site", "settings renewal masking echoes models changes periodic rest console.paths auth console"),
     ("flyte_site", "templatetags admin"),
     ("datastore", "models lookup content saving serializers api forms admin apps"),
-    (
-        "packs",
-        "models wakeups waiting sealed queue orphans registry serializers api webapi tasks admin management apps",
-    ),
+    ("packs", "models wakeups waiting oldest sealed queue orphans registry serializers api webapi tasks"),
+    ("packs", "admin management apps"),
     ("flows", "lang cases document drawing models saving registered steps secrecy judging kept engine dry_run control"),
     (
         "flows",

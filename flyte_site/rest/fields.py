@@ -71,10 +71,10 @@ class InputSerializer(serializers.Serializer[Any]):
         """The validated values. Raises `Problem` 400 with every error and its path."""
         if not isinstance(data, Mapping):
             raise bad_input({"path": "", "message": "must be an object"})
-        self.initial_data = data
-        if not self.is_valid():
-            raise bad_input(*flat_errors(self.errors))
-        return dict(self.validated_data)
+        try:
+            return dict(self.run_validation(data))
+        except serializers.ValidationError as error:
+            raise bad_input(*flat_errors(error.detail)) from None
 
 
 def fold_keys(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

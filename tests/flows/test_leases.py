@@ -126,7 +126,7 @@ def meanwhile(what: Callable[[], None]) -> Iterator[None]:
     left = [what]
 
     def interpose(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith('UPDATE "packs_action"') and left:
+        if "UPDATE packs_action" in sql and left:
             left.pop()()
         return execute(sql, params, many, context)
 
@@ -139,7 +139,8 @@ def test_a_take_that_another_packs_whole_attempt_overtakes_is_the_next_attempt()
     b.save(b.step(id="a", command=command(retries=1)))
     b.tell(source)
     with meanwhile(lambda: fail_one_attempt(worker)):
-        second = b.take(worker)
+        # PostgreSQL's one statement looks for what could be taken when it began, and that attempt could not.
+        second = queue.take(worker) or b.take(worker)
     kept = Action.objects.get()
     assert (second.attempt, kept.attempt) == (2, 2)
     assert [entry["value"] for entry in kept.states] == ["NEW", "PENDING", "NEW", "PENDING"]

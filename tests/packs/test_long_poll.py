@@ -57,7 +57,7 @@ def test_an_idle_wait_reads_once_and_writes_nothing(client: Client, watcher: Wat
     with CaptureQueriesContext(connection) as queries:
         response = client.post("/v1/packs/Wrk/actions/take?wait=1")
     assert (response.status_code, "Retry-After" in response.headers) == (204, False)
-    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "WITH"]
+    assert [query["sql"].split()[0] for query in queries] in (["SELECT", "SELECT"], ["SELECT", "WITH"])
 
 
 def test_one_too_many_is_answered_at_once_and_told_when_to_come_again(client: Client, watcher: Watcher) -> None:

@@ -43,7 +43,7 @@ GOOD = [
     ("FLYTE_PORT", " 65535 ", 65535),
     ("FLYTE_WEB_WORKERS", "", 2),
     ("FLYTE_WEB_WORKERS", "256", 256),
-    ("FLYTE_WEB_THREADS", "", 8),
+    ("FLYTE_WEB_THREADS", "", 320),
     ("FLYTE_WEB_THREADS", "1", 1),
     ("FLYTE_MAX_BODY_BYTES", "", 1024 * 1024),
     ("FLYTE_MAX_BODY_BYTES", "1024", 1024),
@@ -154,7 +154,9 @@ def test_sqlite_is_set_up_for_several_processes_and_postgresql_for_a_database_th
     assert sqlite["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert "journal_mode=WAL" in sqlite["OPTIONS"]["init_command"]
     postgres = read(FLYTE_DATABASE_URL="postgresql://u:p@h/d?sslmode=require")["DATABASES"]["default"]
-    assert postgres["OPTIONS"] == {"connect_timeout": 3, "tcp_user_timeout": 10_000, "sslmode": "require"}
+    prepared = {"server_side_binding": True, "prepare_threshold": 5}
+    timeouts = {"connect_timeout": 3, "tcp_user_timeout": 10_000}
+    assert postgres["OPTIONS"] == {**prepared, **timeouts, "sslmode": "require"}
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hunter2@h/d", "postgresql://u:hunter2#x@h/d", "postgresql://u:hunter2@h"])

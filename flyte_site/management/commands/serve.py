@@ -1,9 +1,12 @@
 """`manage.py serve`: the web processes."""
 
 import errno
+import logging
+import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -13,6 +16,7 @@ from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from flyte_site.auth.openness import openness
@@ -21,6 +25,7 @@ from flyte_site.console.people import missing_roles
 from flyte_site.failures import database_message
 from flyte_site.meters import share, shared_folder
 from flyte_site.migration import welcome
+from flyte_site.postgresql.base import share_connections
 from flyte_site.tls import Certificate
 from flyte_site.wsgi import application
 from packs.waiting import watcher
@@ -47,6 +52,14 @@ class Server(BaseApplication):
         Master(self).run()
 
 
+class Log(Logger):
+    """Makes up the line of the access log only where somebody will read it."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self._access_log_enabled = self.access_log.isEnabledFor(logging.INFO)
+
+
 class Master(Arbiter):
     """Ctrl-C is a stop like any other: requests under way are finished. SIGHUP renews the certificate."""
 
@@ -64,6 +77,11 @@ class Worker(ThreadWorker):
     gunicorn's own worker keeps them open, without accepting, as long as a request is under way: callers would connect,
     wait, and be dropped at the end, instead of being refused and trying again at once. Nor could a new master listen.
     """
+
+    def init_process(self) -> None:
+        if connection.vendor == "postgresql":
+            share_connections()
+        super().init_process()
 
     def is_parent_alive(self) -> bool:
         if not super().is_parent_alive():
@@ -100,6 +118,7 @@ def options() -> dict[str, Any]:
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
         "access_log_format": ACCESS_LINE,
+        "logger_class": Log,
         "proc_name": "flyte",
         "control_socket_disable": True,
     }
@@ -110,6 +129,13 @@ def options() -> dict[str, Any]:
             "ssl_context": lambda config, default_factory: certificate.context,
         }
     return found
+
+
+def allow_open_files() -> None:
+    """As many as the system lets this process have: each thread may have a connection and files of its own."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def address_fault() -> str:
@@ -171,6 +197,7 @@ class Command(BaseCommand):
             log.warning("policy_without_route", path=rule.pattern.path, line=rule.line)
         if settings.FLYTE_TLS_CERT_PATH and not certificate.read():
             sys.exit(2)
+        allow_open_files()
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         address = f"{scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"
         if settings.FLYTE_LOG_FORMAT == "json":

@@ -1,0 +1,102 @@
+"""What each request that packs make all day asks of the database, so that no change makes it dearer unseen.
+
+Within a test a transaction is a savepoint, whose two statements count as those of a transaction.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from packs.models import Action
+from tests.flows import builders as b
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+AT_ONCE = connection.features.has_select_for_update_skip_locked
+TAKE = 2 if AT_ONCE else 3
+
+
+@contextmanager
+def statements(count: int) -> Iterator[None]:
+    with CaptureQueriesContext(connection) as queries:
+        yield
+    told = [query["sql"][:80] for query in queries]
+    assert len(told) == count, told
+
+
+def post(client: Client, path: str, body: Any = None) -> Any:
+    response = client.post(f"/v1/packs/{path}", json.dumps(body), content_type="application/json")
+    assert response.status_code < 300
+    return response
+
+
+@pytest.fixture
+def packs(client: Client) -> None:
+    """A flow of two steps that has run once: what is done once a process, or once a minute, has been done."""
+    b.pack("Src")
+    b.pack("Wrk")
+    b.save(b.step(id="one"), b.follower("one", id="two"))
+    post(client, "Src/events", {"event": "Go"})
+    for _ in range(2):
+        post(client, f"Wrk/actions/{taken(client)}/result", {"event": "Done"})
+
+
+def taken(client: Client) -> str:
+    post(client, "Wrk/actions/take")
+    return Action.objects.get(state="PENDING").id
+
+
+@pytest.mark.usefixtures("packs")
+def test_an_event_costs_two_reads_and_three_writes_in_one_transaction(client: Client) -> None:
+    with statements(7):
+        post(client, "Src/events", {"event": "Go"})
+
+
+@pytest.mark.usefixtures("packs")
+def test_an_event_that_nobody_listens_to_costs_two_reads(client: Client) -> None:
+    post(client, "Src/events", {"event": "Other"})
+    with statements(2):
+        post(client, "Src/events", {"event": "Other"})
+
+
+@pytest.mark.usefixtures("packs")
+def test_a_take_costs_the_read_of_the_pack_and_the_claim(client: Client) -> None:
+    post(client, "Src/events", {"event": "Go"})
+    with statements(TAKE):
+        assert post(client, "Wrk/actions/take").status_code == 200
+    with statements(2):
+        assert post(client, "Wrk/actions/take").status_code == 204
+
+
+def test_a_take_costs_the_same_for_a_pack_of_several_labels(client: Client) -> None:
+    b.pack("Wrk", az="b", env="prod", zone="1")
+    b.pack("Src")
+    b.save(b.step(command={"packName": "Wrk", "name": "Do", "packLabels": {"env": "prod"}}))
+    post(client, "Src/events", {"event": "Go"})
+    with statements(TAKE):
+        assert post(client, "Wrk.az.b.env.prod.zone.1/actions/take").status_code == 200
+
+
+@pytest.mark.usefixtures("packs")
+def test_a_result_costs_five_reads_and_what_it_changes_in_one_transaction(client: Client) -> None:
+    post(client, "Src/events", {"event": "Go"})
+    first = taken(client)
+    with statements(11):
+        post(client, f"Wrk/actions/{first}/result", {"event": "Done"})
+    last = taken(client)
+    with statements(9):
+        post(client, f"Wrk/actions/{last}/result", {"event": "Done"})
+
+
+@pytest.mark.usefixtures("packs")
+def test_a_heartbeat_costs_two_reads_and_a_write(client: Client) -> None:
+    post(client, "Src/events", {"event": "Go"})
+    action = taken(client)
+    with statements(3):
+        post(client, f"Wrk/actions/{action}/heartbeat")
