@@ -22,7 +22,7 @@ ROWS = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, st
         history, states, holder, request_id, traceparent)
     WITH RECURSIVE counted(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM counted WHERE n < {last})
     SELECT {id}, {id}, 'bench', '0', 'one', {pack}, {labels}, {labels}, 'Do', '"x"', '{{}}', '{{}}', '', 0, 0, 'NEW',
-        {true}, {ready}, 0, '[]', '[{{"value":"NEW","time":"2026-01-01T00:00:00.000Z"}}]', '', '', '', '', '' FROM counted"""
+        {true}, {ready}, 0, '[]', '[{{"value":"NEW","time":"2026-01-01T00:00:00.000Z"}}]', '', '', '' FROM counted"""
 TAKEN = """UPDATE packs_action SET state = 'PENDING', waiting = %s, attempt = 1, lease_ends_at = %s WHERE id IN (
     SELECT id FROM packs_action WHERE waiting AND pack_name = %s AND label_key = %s ORDER BY ready_at, id LIMIT 1000)"""
 LONG_AGO, LATER = 1_700_000_000, 10_000_000

@@ -5,6 +5,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from flows import engine
+from flows.attempts import try_triggers
 from flows.judging import event_of
 from flows.models import Execution, ExecutionState, Flow
 from flows.steps import Event, PackSeen
@@ -96,7 +97,7 @@ def replay(correlation_id: str, *, every_flow: bool = False) -> list[str]:
         raise UnknownError(f"execution {correlation_id!r}")
     event = _first_event(execution)
     flows = Flow.objects.all() if every_flow else Flow.objects.filter(name=execution.flow_name)
-    attempts = engine.try_triggers(event, flows)
+    attempts = try_triggers(event, flows)
     if not attempts:
         whose = "no flow that is enabled" if every_flow else "its flow is gone or disabled, or no longer"
         raise NotPossibleError(f"{whose} listens to the event that began the execution")

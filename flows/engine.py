@@ -8,77 +8,34 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from flows import kept
-from flows.document import FlowDocument, Step, parse
-from flows.judging import judge_followers, judge_triggers
-from flows.models import Execution, ExecutionState, Flow, FlowVersion, ReceivedKey
-from flows.secrecy import read_datastore, without_echo
-from flows.steps import Context, Event, Kind, Outcome, PackSeen, evaluate
+from flows.attempts import Attempt, compiled, judge, try_triggers
+from flows.judging import judge_followers
+from flows.models import Execution, ExecutionState, ReceivedKey
+from flows.secrecy import without_echo
+from flows.steps import Event, Kind, Outcome, PackSeen
 from flyte_site import correlation, meters, tracing
 from flyte_site.ids import new_id
 from flyte_site.rows import Rows
 from flyte_site.times import to_text
 from packs import queue
 from packs.models import Action, Pack, State
-from packs.queue import Draft, Finish, Owner
+from packs.queue import Finish, Owner
 from packs.sealed import fault
 
 log = structlog.get_logger(__name__)
 
 EXECUTIONS = Rows(Execution)
-COMPILED_FLOWS = 2048
 KEY_LIFE = timedelta(hours=24)
 
 
-_LISTENING = """SELECT flow.name, flow.version_id FROM flows_listener listener
-    JOIN flows_flow flow ON flow.id = listener.flow_id
-    WHERE listener.pack_name = %s AND listener.event_name = %s AND flow.enabled ORDER BY flow.id"""
-
 T = TypeVar("T")
-
-
-@dataclass
-class Attempt:
-    """What one flow makes of an event: the outcomes of its steps, and the execution they belong to, if any."""
-
-    flow_name: str
-    version_id: str
-    outcomes: list[Outcome] = field(default_factory=list)
-    correlation_id: str = ""
-
-    @property
-    def drafts(self) -> list[Draft]:
-        return [outcome.draft for outcome in self.outcomes if outcome.draft]
-
-    def fail(self, error: Exception) -> None:
-        """Note a failure that no step could catch; nothing of this flow was kept."""
-        log.error("flow_failed", flow=self.flow_name, version=self.version_id, exc_info=error)
-        self.correlation_id = ""
-        self.outcomes = [Outcome("", Kind.ERROR, message=f"the server failed: {type(error).__name__}")]
-
-    def audit(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"flow": self.flow_name, "uuid": self.version_id}
-        if self.correlation_id:
-            shown["correlationId"] = self.correlation_id
-        return shown | {"steps": [outcome.audit() for outcome in self.outcomes]}
-
-
-def _judge(step: Step, event: Event, inherited: Context, cause: Action | None) -> Outcome:
-    return evaluate(step, event, inherited, read_datastore)
-
-
-@lru_cache(maxsize=COMPILED_FLOWS)
-def compiled(version_id: str) -> FlowDocument:
-    """The flow of a version, ready to run. A version never changes, so it is read once a process."""
-    return parse(FlowVersion.objects.only("document").get(id=version_id).document)
 
 
 class OtherEventError(Exception):
@@ -303,30 +260,6 @@ def _after_finish(
     return heard
 
 
-def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Attempt]:
-    """Judge the trigger steps of the flows that listen to the event; found by an index, each flow apart from others."""
-    attempts = [Attempt(name, version_id) for name, version_id in _listening(event, among)]
-    for attempt in attempts:
-        try:
-            attempt.outcomes = judge_triggers(compiled(attempt.version_id), event, _judge)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:
-            attempt.fail(error)
-    return attempts
-
-
-def _listening(event: Event, among: QuerySet[Flow] | None) -> list[tuple[str, str]]:
-    """The flows that listen to the event, by name and version."""
-    if among is None:
-        with connection.cursor() as cursor:
-            cursor.execute(_LISTENING, [event.pack.name, event.name])
-            found: list[tuple[str, str]] = cursor.fetchall()
-            return found
-    flows = among.filter(enabled=True, listeners__pack_name=event.pack.name, listeners__event_name=event.name)
-    return list(flows.order_by("id").values_list("name", "version_id"))
-
-
 def _start(attempt: Attempt, event: Event, event_id: str, replay_of: str = "", *, apart: bool) -> None:
     """Begin an execution with all trigger steps that fired; if this flow is `apart`, what fails is undone for it
     alone."""
@@ -371,7 +304,7 @@ def _continue(execution: Execution, action: Action, actions: list[Action], event
     """Judge the steps of a running execution that this finish may fire, queue what fired, and settle its state."""
     attempt = Attempt(execution.flow_name, execution.version_id, correlation_id=execution.id)
     try:
-        attempt.outcomes = judge_followers(compiled(execution.version_id), actions, action, event, _judge)
+        attempt.outcomes = judge_followers(compiled(execution.version_id), actions, action, event, judge)
         with savepoint(apart):
             owner = Owner(execution.id, execution.flow_name, execution.version_id)
             queued = queue.enqueue(owner, attempt.drafts, event.received_at)

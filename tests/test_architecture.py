@@ -29,11 +29,9 @@ ROOMS = (
     ("datastore", "models lookup content saving serializers api forms admin apps"),
     ("packs", "models wakeups waiting oldest sealed queue orphans registry serializers api webapi tasks"),
     ("packs", "admin management apps"),
-    ("flows", "lang cases document drawing models saving registered steps secrecy judging kept engine dry_run control"),
-    (
-        "flows",
-        "reasons checking proposal serializers trying version_api api tasks expiry shelf moving comparison",
-    ),
+    ("flows", "lang cases document drawing models saving registered steps secrecy judging attempts kept engine"),
+    ("flows", "dry_run control reasons checking proposal serializers trying version_api api tasks expiry shelf"),
+    ("flows", "moving comparison"),
     ("flows", "completion forms pages admin management apps"),
     (
         "audit",
