@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,9 +123,13 @@ def following(server: Server, teller: str, tmp_path: Path) -> Iterator["subproce
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        # Whoever waits for its next line waits no longer than this.
+        bound = threading.Timer(PATIENCE, process.kill)
+        bound.start()
         try:
             yield process
         finally:
+            bound.cancel()
             process.kill()
 
 
