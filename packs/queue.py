@@ -135,6 +135,7 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     claim = _claim_at_once if connection.features.has_select_for_update_skip_locked else _claim_one_of_a_few
     passes_over = connection.vendor == "postgresql" and not names
     while action := claim(pack, names):
+        _count([action.pack_name], State.PENDING)
         if passes_over:
             passed.note(action)
         if not _given_up(action):
