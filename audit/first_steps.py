@@ -55,7 +55,7 @@ def first_steps(base: str) -> list[Step]:
         ),
         Step(
             "Send an event",
-            "Type this into the terminal of the pack that stands for a chat. The answer comes within ten seconds.",
+            "Type this into the terminal of the pack that stands for a chat. The answer comes at once.",
             Execution.objects.exists(),
             [Line("line-event", "the message", TYPED)],
         ),
