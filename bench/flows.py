@@ -19,8 +19,9 @@ from bench.stores import Store, store
 from tests.server import Server, fresh_database, migrate, running_server, server_environment
 
 # A second number on the command line, for a quick look, stands in the place of both.
-STEADY, BURST = map(int, sys.argv[2:3] * 2 or (1000, 5000))
+STEADY, BURST = map(int, sys.argv[2:3] * 2 or (600, 5000))
 CALLERS = 8
+FLOOR = 2000
 ACTIONS_A_FLOW = 2
 # Before the next look for work where there was none.
 PAUSE_SECONDS = 0.002
@@ -143,7 +144,7 @@ def least(database: Store) -> float:
     """Flows a second that the bare database does."""
     with fresh_database(database.folder) as url:
         migrate(server_environment(url), database.folder / "floor.log")
-        return BURST / floor.seconds(url, BURST, CALLERS)
+        return FLOOR / floor.seconds(url, FLOOR, CALLERS)
 
 
 def main() -> None:

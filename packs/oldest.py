@@ -93,6 +93,10 @@ class Passed:
                 if front and front.takes >= TAKES_THAT_MATTER:
                     front.pass_over(now)
 
+    def forget(self) -> None:
+        """Know nothing, as a new process."""
+        self._fronts.clear()
+
 
 passed = Passed()
 

@@ -15,7 +15,7 @@ from packs.models import Pack, pack_id
 
 PACKS = Rows(Pack)
 # An idle poll writes nothing: being seen again within this time is not noted.
-SEEN_AGAIN = timedelta(seconds=10)
+SEEN_AGAIN = timedelta(minutes=1)
 
 
 def register(values: Mapping[str, Any], actor: Actor | None = None, *, hosted: bool = False) -> Pack:

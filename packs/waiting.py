@@ -30,7 +30,8 @@ TICK_SECONDS = 0.025
 # Between looks while Redis tells what is new; and after a look that failed.
 SLOW_LOOK_SECONDS = 2.0
 # Looks that take long, two at least, are followed by pauses this many times as long.
-LOOK_SHARE = 40
+LOOK_SHARE = 100
+LET_GO_SECONDS = 0.25
 # How often a poll for some commands alone is woken by the same look: what is there may be for other commands.
 FILTERED_SECONDS = 1.0
 # How long the watcher, and its database connection, outlives the last poll that waited.
@@ -169,9 +170,11 @@ class Watcher:
     def _watch(self) -> None:
         """Look after the places until there have been none for a while."""
         try:
-            heard, look_at = 0, 0.0
+            heard, look_at, let_go_at = 0, 0.0, 0.0
             while self._is_needed():
-                self._let_go()
+                if time.monotonic() >= let_go_at:
+                    self._let_go()
+                    let_go_at = time.monotonic() + LET_GO_SECONDS
                 hearing = self._channel.hearing if self._channel else 0
                 # After an interruption the channel may have missed something.
                 if hearing != heard or time.monotonic() >= look_at:

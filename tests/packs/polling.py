@@ -27,7 +27,7 @@ def call(server: Server, path: str, body: Any = None, method: str = "POST") -> h
 
 def waits(server: Server, pack: str) -> int:
     """How many times a poll of the pack has begun to wait."""
-    return sum(line.endswith(f"event=poll_waits pack={pack}") for line in server.logs().splitlines())
+    return sum(f"event=poll_waits pack={pack} " in f"{line} " for line in server.logs().splitlines())
 
 
 def until(condition: Callable[[], object], server: Server) -> None:

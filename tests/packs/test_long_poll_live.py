@@ -136,7 +136,7 @@ def test_a_pack_of_the_client_library_gets_its_actions_without_polling_again(ser
 
 
 def test_fifty_idle_packs_leave_room_for_others_and_a_stop_answers_them_all(start_server: StartServer) -> None:
-    server = start_server({"LOGLEVEL": "DEBUG"})
+    server = start_server({"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8"})
     for number in range(IDLE_PACKS):
         register(server, f"Idle{number}")
     with ThreadPoolExecutor(IDLE_PACKS) as threads:

@@ -54,7 +54,9 @@ def serve_all(server: Server, pack: str, waiting: list[Future[httpx.Response]]) 
 
 
 def test_redis_may_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls, broker: PrivateRedis) -> None:
-    with running_server(tmp_path, {"LOGLEVEL": "DEBUG", "FLYTE_REDIS_URL": broker.url}) as server:
+    with running_server(
+        tmp_path, {"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8", "FLYTE_REDIS_URL": broker.url}
+    ) as server:
         world(server, "Red")
         waiting = fill(server, polls, "Red")
         until(lambda: processes_that_hear(broker) == PROCESSES, server)
@@ -98,7 +100,7 @@ def assert_a_word_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) 
 
 
 def test_a_web_process_that_is_killed_takes_only_its_own_polls_along(start_server: StartServer, polls: Polls) -> None:
-    server = start_server({"LOGLEVEL": "DEBUG"})
+    server = start_server({"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8"})
     world(server, "Shot")
     waiting = fill(server, polls, "Shot")
     killed, _ = workers(server)
