@@ -177,7 +177,7 @@ def test_no_more_polls_wait_than_there_are_places(board: Board) -> None:
 
 
 @pytest.mark.parametrize(
-    ("threads", "most"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2), (8, 4), (9, 4), (64, 32), (64, 32), (320, 288), (512, 480)]
+    ("threads", "most"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2), (8, 4), (9, 4), (64, 32), (320, 288), (512, 480)]
 )
 def test_half_of_the_threads_two_at_least_and_32_at_most_are_left_for_others(threads: int, most: int) -> None:
     assert waiting.most_waiting(threads) == most
