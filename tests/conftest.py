@@ -6,6 +6,7 @@ use it from several threads and processes (`connection.settings_dict["NAME"]` sa
 """
 
 import os
+import signal
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +29,9 @@ def pytest_configure(config: pytest.Config) -> None:
             "FLYTE_DATABASE_URL is set, and tests create and drop databases: unset it, "
             "or run `python -m tests.private_postgres pytest` for a PostgreSQL of their own"
         )
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that starts the suite in the background says so; the programs that tests stop by Ctrl-C must hear it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
