@@ -75,8 +75,9 @@ class Api:
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise RefusedError(0, f"{url} can't be called: {error}") from error
         except httpx.RequestError as error:
-            self.contact = Contact(f"{type(error).__name__}: {error}")
-            raise ServerAwayError(f"{type(error).__name__}: {error}") from error
+            told = f"{type(error).__name__} at {url.scheme}://{url.netloc.decode()}: {error}"
+            self.contact = Contact(told)
+            raise ServerAwayError(told) from error
         except (ServerAwayError, RefusedError) as error:
             self.contact = Contact(str(error))
             raise

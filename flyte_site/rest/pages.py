@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.shortcuts import render
@@ -12,10 +13,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flyte_site.failures import database_message
 from flyte_site.rest.fields import LinkSerializer, problems
 from flyte_site.rest.media import empty, prefers_html, to_yaml
 from flyte_site.rest.problems import Problem
 from flyte_site.rest.views import APIView
+
+log = structlog.get_logger(__name__)
 
 
 class LinksSchema(serializers.Serializer[Any]):
@@ -66,7 +70,8 @@ class HealthView(APIView):
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-        except Error:
+        except Error as error:
+            log.error("database_away", error=database_message(error))
             raise Problem(500, "the database does not answer") from None
         return empty(200)
 

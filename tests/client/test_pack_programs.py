@@ -122,7 +122,7 @@ def test_a_second_signal_ends_the_pack_at_once(stub: StubServer, start: Start) -
 def test_a_pack_waits_for_its_server_and_stops_while_waiting(stub: StubServer, start: Start) -> None:
     stub.stop()
     program = start(*SHELL)
-    program.wait_for_log("server_away")
+    program.wait_for_log(f"ConnectError at {stub.url}: ")
     program.signal()
     assert program.exit_code() == 0
 

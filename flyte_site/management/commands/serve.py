@@ -157,7 +157,8 @@ def migrations_fault() -> str:
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except OperationalError:
+    except OperationalError as error:
+        log.error("database_away", error=database_message(error))
         return ""
     except DatabaseError as error:
         return f"FLYTE_DATABASE_URL: is no database that can be used ({database_message(error)})"
