@@ -8,7 +8,7 @@ FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing docker-run lint format types lock docs audit bench clean
+.PHONY: help install run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing docker-run lint format types lock docs audit bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,8 @@ $(VENV)/tools: requirements-tools.lock
 	$(PYTHON) -m venv --clear $@
 	$@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-tools.lock
 	touch $@
+
+install: $(VENV)/runtime ## Set up what a server and its packs need, and start nothing
 
 run: $(VENV)/runtime ## Set up, migrate, serve on port 8080 and do the periodic jobs (Ctrl-C stops)
 	exec $(MANAGE) run
