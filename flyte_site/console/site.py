@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import PasswordChangeView
+from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from flyte_site.auth.openness import openness
 from flyte_site.console.accounts import NewPasswordForm, must_change_password
@@ -87,7 +88,10 @@ class ConsoleSite(AdminSite):
             if request.path not in (change, reverse("admin:logout")) and must_change_password(request.user):
                 return sent_to(HttpResponseRedirect(change), request)
             answer = guarded(request, *args, **kwargs)
-            return answer if request.user.is_authenticated else sent_to(answer, request)
+            if request.user.is_authenticated:
+                return answer
+            acted = request.method == "POST" and request.path != reverse("admin:logout")
+            return sent_to(sign_in_again(request) if acted else answer, request)
 
         page.__name__ = getattr(view, "__name__", "page")
         return page
@@ -106,6 +110,14 @@ class ConsoleSite(AdminSite):
             template_name="registration/password_change_form.html",
         )
         return view(request)
+
+
+def sign_in_again(request: HttpRequest) -> HttpResponseRedirect:
+    """To the login, and from there to the page whose form was sent: what only acts is no page to come back to."""
+    page = request.headers.get("Referer", "")
+    own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    back = urlsplit(page)._replace(scheme="", netloc="").geturl() if own else reverse("admin:index")
+    return redirect_to_login(back, reverse("admin:login"))
 
 
 def sent_to(elsewhere: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:

@@ -51,6 +51,23 @@ def test_nobody_comes_in_without_signing_on(client: Client) -> None:
         assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/login/?next={path}")
 
 
+@pytest.mark.parametrize(
+    ("sent_from", "next_page"),
+    [
+        ("http://testserver/admin/flows/flow/?q=a", "/admin/flows/flow/%3Fq%3Da"),
+        ("http://elsewhere.example/admin/people/", "/admin/"),
+        ("https://[", "/admin/"),
+        ("", "/admin/"),
+    ],
+)
+def test_who_acts_after_the_session_ended_comes_back_to_the_page_of_the_button(
+    client: Client, sent_from: str, next_page: str
+) -> None:
+    answer = client.post("/admin/flows/flow/1/disable/", headers={"Referer": sent_from})
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/login/?next={next_page}")
+    assert client.post("/admin/logout/").headers["Location"] == "/admin/"
+
+
 def test_the_first_account_is_made_once_and_must_choose_a_password_before_anything_else() -> None:
     password = make_first_account()
     assert password
