@@ -13,7 +13,7 @@ from audit.filters import EventFilters
 from audit.followers import followers
 from audit.paging import LOOK_AT
 from audit.search import events
-from flows.models import Event
+from flows.models import Event, Flow
 from flows.reasons import criteria_of, why
 from flyte_site.ids import is_id
 from flyte_site.masking import masked, masked_text
@@ -62,15 +62,28 @@ def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
     if event is None:
         raise Http404
     criteria = criteria_of(event.outcomes)
+    hints = why(event)
+    urls = _flow_urls(request, [flow["flow"] for flow in event.outcomes] + [hint.flow for hint in hints])
     values = {
         "title": f"{event.pack_name}.{event.name}",
         "event": event,
         "payload": masked(event.payload),
-        "flows": [{**flow, **_summary(flow), "steps": _steps(flow, criteria)} for flow in event.outcomes],
+        "flows": [
+            {**flow, **_summary(flow), "url": urls.get(flow["flow"], ""), "steps": _steps(flow, criteria)}
+            for flow in event.outcomes
+        ],
         "followers": followers(event) if event.correlation_id and not _own_outcome(event) else [],
-        "hints": why(event),
+        "hints": [(hint, urls.get(hint.flow, "")) for hint in hints],
     }
     return TemplateResponse(request, "console/event.html", around(request, **values))
+
+
+def _flow_urls(request: HttpRequest, names: list[str]) -> dict[str, str]:
+    """The flows' pages by name, of those that are there still; none for somebody who may not see flows."""
+    if not request.user.has_perm("flows.view_flow"):
+        return {}
+    found = Flow.objects.filter(name__in=names).values_list("name", "pk")
+    return {name: address("flows_flow_change", str(pk)) for name, pk in found}
 
 
 def _steps(flow: Mapping[str, Any], criteria: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from flows import kept
 from flows.models import Event
 from packs.models import Pack
 from tests.console.conftest import SignedOn
+from tests.console.looking import person_with
 from tests.console.test_executions import text_of
 from tests.flows import builders as b
 
@@ -75,6 +76,20 @@ def test_an_event_that_nobody_heard_says_who_listens_to_something_like_it(viewer
     said = told(viewer)
     assert "No flow listened" in said
     assert "small letters listens to go, not to Go: capital letters count." in said
+
+
+def test_an_event_leads_to_the_flows_that_it_tells_of(viewer: Client, source: Pack) -> None:
+    stopped = b.save(b.step(criteria="false"), name="stopped")
+    deaf = b.save(b.step(event={"packName": "Src", "name": "go"}), name="deaf")
+    gone = b.save(b.step(criteria="false"), name="gone")
+    b.tell(source)
+    gone.delete()
+    page = f"{LIST}{Event.objects.order_by('-id')[0].id}/"
+    body = viewer.get(page).content.decode()
+    for flow in (stopped, deaf):
+        assert f'<a href="/admin/flows/flow/{flow.pk}/change/">{flow.name}</a>' in body
+    assert ">gone<" not in body and "gone" in body
+    assert "/admin/flows/flow/" not in person_with("view_event").get(page).content.decode()
 
 
 def test_events_are_found_by_pack_and_name(viewer: Client, source: Pack) -> None:
