@@ -33,7 +33,7 @@ TOKENS_A_PAGE = 100
 # Bookkeeping that nobody sees, and no role is asked for.
 HIDDEN = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
 HIDDEN_APPS = ("axes",)
-ROLES_TOGETHER = "What somebody may do is what all of their roles together may do."
+ROLES_TOGETHER = "What somebody may do is what all of their roles together may do. Without a role they see nothing."
 
 admin.site.unregister([User, Group])
 
@@ -160,6 +160,7 @@ class RoleAdmin(ConsoleAdmin, GroupAdmin):
     """Roles: who has one has its permissions. Nobody makes one that can do what they can't themselves."""
 
     kind = "role"
+    list_display = ("name",)
     search_help_text = "Name"
     filter_horizontal = ()
 

@@ -89,3 +89,14 @@ def test_a_live_part_whose_session_is_over_shows_the_login(open_as: OpenAs) -> N
     page.evaluate(LIVE_PART)
     page.evaluate("window.away = false")
     expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_words_without_end_make_no_page_wider_than_its_window(open_as: OpenAs) -> None:
+    page = open_as("admin")
+    page.goto("/admin/flows/flow/?q=" + "a" * 3000)
+    look_at(page, "flows-long-search")
+    page.goto("/admin/auth/user/add/")
+    page.get_by_label("Username").fill("x" * 150)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#one-time-password")).to_be_visible()
+    look_at(page, "one-time-password-long-name")

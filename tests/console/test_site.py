@@ -99,6 +99,12 @@ def test_a_role_opens_its_pages_and_no_others(signed_on: SignedOn, role: str, pe
     assert client.get("/admin/flyte_site/change/").status_code == changes
 
 
+def test_who_signs_out_is_told_so(signed_on: SignedOn) -> None:
+    said = signed_on("viewer").post("/admin/logout/").content.decode()
+    assert "You are signed out in this browser." in said
+    assert "quality time" not in said
+
+
 def test_who_has_no_role_is_told_so(signed_on: SignedOn) -> None:
     assert "You have no role yet" in signed_on("").get("/admin/").content.decode()
 
