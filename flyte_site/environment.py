@@ -4,6 +4,7 @@ A bad value never raises here. It is recorded as a `Finding` and the default is 
 every bad variable at once; whatever serves or writes calls `refuse_bad_values` first and stops with one line.
 """
 
+import difflib
 import ipaddress
 import os
 import re
@@ -36,6 +37,9 @@ LEVELS = {
     "FATAL": "CRITICAL",
     "CRITICAL": "CRITICAL",
 }
+PREFIX = "FLYTE_"
+# Packs have variables with the same beginning: what is less alike than this may well be one of theirs.
+ALIKE = 0.9
 TRUE, FALSE = {"1", "t", "true"}, {"0", "f", "false"}
 
 
@@ -62,7 +66,11 @@ class Environment:
     told: bool = False
     """Whether the operator has been told the warnings; once is enough."""
 
+    asked: set[str] = field(default_factory=set)
+    """The variables that were read, whether they are set or not."""
+
     def text(self, variable: str, default: str = "") -> str:
+        self.asked.add(variable)
         return self.values.get(variable, "").strip() or default
 
     def integer(self, variable: str, default: int, *, least: int, most: int, check_id: str) -> int:
@@ -248,6 +256,19 @@ class Environment:
 
     def warning(self, check_id: str, variable: str, message: str, hint: str = "") -> None:
         self.warnings.append(Finding(check_id, variable, message, hint))
+
+    def warn_of_misspelt(self, check_id: str) -> None:
+        """Warn of each variable that nothing has read, but whose name is much like one that was; called last."""
+        for variable in sorted(self.values):
+            if variable.startswith(PREFIX) and variable not in self.asked and (meant := self._meant(variable)):
+                self.warning(check_id, variable, f"is no setting and has no effect; did you mean {meant}?")
+
+    def _meant(self, variable: str) -> str:
+        if variable.removeprefix(PREFIX) in self.asked:
+            return variable.removeprefix(PREFIX)
+        longer = [name for name in sorted(self.asked) if name.startswith(f"{variable}_")]
+        alike = difflib.get_close_matches(variable, sorted(self.asked), n=1, cutoff=ALIKE)
+        return (alike or (longer if len(longer) == 1 else []) or [""])[0]
 
     def _parsed(self, variable: str, default: T, parse: Callable[[str], T], check_id: str) -> T:
         text = self.text(variable)

@@ -365,4 +365,6 @@ if tracing_fault := tracing.fault(env.values):
 # Where the processes of a machine count what happens, for /metrics; a folder of their own where none is named.
 FLYTE_METRICS_PATH = env.writable_folder("FLYTE_METRICS_PATH", check_id="flyte.E090")
 
+env.warn_of_misspelt("flyte.W002")
+
 LOGGING = logging_config(LOGLEVEL, LOGFILE, FLYTE_LOG_FORMAT)

@@ -1,5 +1,6 @@
 """Every variable: what it gives, and what is said about a value that can't be used."""
 
+import re
 from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from flyte_site.environment import Finding
+from tests.server import ROOT
 from tests.site.conftest import Read
 
 pytestmark = pytest.mark.unit
@@ -302,6 +304,31 @@ def test_the_originals_mongo_host_is_a_warning_and_no_error(read: Read) -> None:
     (warning,) = environment.warnings
     assert (warning.check_id, environment.errors) == ("flyte.W001", [])
     assert "FLYTE_DATABASE_URL" in str(warning)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("FLYTE_LOGFORMAT", "FLYTE_LOG_FORMAT"),
+        ("FLYTE_PROT", "FLYTE_PORT"),
+        ("FLYTE_ENCRYPTION_KEY", "FLYTE_ENCRYPTION_KEYS"),
+        ("FLYTE_REDIS", "FLYTE_REDIS_URL"),
+        ("FLYTE_LOGLEVEL", "LOGLEVEL"),
+    ],
+)
+def test_a_name_that_is_nearly_a_settings_is_warned_of(read: Read, given: str, meant: str) -> None:
+    environment = read(**{given: "x"})["FLYTE_ENVIRONMENT"]
+    (warning,) = environment.warnings
+    assert (warning.check_id, warning.variable, environment.errors) == ("flyte.W002", given, [])
+    assert str(warning).endswith(f"did you mean {meant}?")
+
+
+def test_no_setting_and_no_packs_variable_is_taken_for_a_misspelt_one(read: Read) -> None:
+    pages = [ROOT / "docs/reference/settings.md", *(ROOT / "flyte_client").rglob("*.md")]
+    names = {name for page in pages for name in re.findall(r"`(FLYTE_[A-Z0-9_]*[A-Z0-9])[`=]", page.read_text())}
+    assert {"FLYTE_LOG_FORMAT", "FLYTE_SECRET_KEY_PATH", "FLYTE_WEBHOOK_THREADS"} < names
+    warnings = read(**dict.fromkeys(names, "x"))["FLYTE_ENVIRONMENT"].warnings
+    assert [str(warning) for warning in warnings if warning.check_id == "flyte.W002"] == []
 
 
 def test_a_secret_key_that_is_set_is_used_and_none_is_kept(read: Read, tmp_path: Path) -> None:
