@@ -114,7 +114,7 @@ def test_a_value_that_fits_no_column_is_not_quoted() -> None:
         pytest.skip("SQLite takes any value")
     refused = [
         broken("SELECT CAST(%s AS integer)", MARK),
-        broken("SELECT CAST(%s AS jsonb)", '{"a": ' + MARK),
+        broken("SELECT CAST(%s AS jsonb)", '{"a": "' + MARK),
         broken("INSERT INTO packs_pack (name) VALUES (%s)", MARK),
     ]
     assert [MARK in str(error) for error in refused] == [True] * 3
