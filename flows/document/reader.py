@@ -176,7 +176,10 @@ class Reader:
                 self.error(f"{path}.{key}" if path else key, f"unknown key{_suggestion(key, known)}")
         # An old spelling is one error, not a second one for the missing key.
         renamed = {OLD_SPELLINGS[key]: value[key] for key in value if OLD_SPELLINGS.get(key) in known}
-        return renamed | {key: value[key] for key in value if key in known}
+        # So is a misspelt key of a part: the first error, to which people are led, is then the mistake itself.
+        unknown = {key: item for key, item in value.items() if key not in known and isinstance(item, Mapping)}
+        meant = {_meant(key, known): item for key, item in unknown.items() if _meant(key, known)}
+        return meant | renamed | {key: value[key] for key in value if key in known}
 
     def name(self, data: Mapping[str, Any], key: str, path: str) -> str:
         value = data.get(key)
@@ -307,9 +310,15 @@ def _compact(data: dict[str, Any]) -> dict[str, Any]:
 def _suggestion(key: str, known: tuple[str, ...] | list[str]) -> str:
     if key in OLD_SPELLINGS and OLD_SPELLINGS[key] in known:
         return f"; today it is called {OLD_SPELLINGS[key]}"
+    meant = _meant(key, known)
+    return f"; did you mean {meant}?" if meant else _listing(known)
+
+
+def _meant(key: str, known: tuple[str, ...] | list[str]) -> str:
+    """The known key that is spelt most like this one; empty where none is near."""
     folded = {name.lower(): name for name in known}
     close = get_close_matches(str(key).lower(), folded, n=1, cutoff=0.6)
-    return f"; did you mean {folded[close[0]]}?" if close else _listing(known)
+    return folded[close[0]] if close else ""
 
 
 def _listing(known: tuple[str, ...] | list[str]) -> str:

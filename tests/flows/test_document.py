@@ -129,6 +129,18 @@ def test_a_misspelt_key_brings_a_suggestion(key: str, suggestion: str) -> None:
     assert errors(one_step(event=event))[f"steps[0].event.{key}"] == f"unknown key; did you mean {suggestion}?"
 
 
+@pytest.mark.parametrize(("place", "key"), [("command", "comand"), ("event", "evnt")])
+def test_a_misspelt_part_of_a_step_is_one_error_and_not_a_second_one_for_what_is_missing(place: str, key: str) -> None:
+    value = one_step(**{key: {"packName": "P", "name": "N"}})
+    del value["steps"][0][place]
+    assert errors(value) == {f"steps[0].{key}": f"unknown key; did you mean {place}?"}
+
+
+def test_a_part_that_stands_beside_a_misspelt_one_is_the_one_that_is_read() -> None:
+    value = one_step(comand={"packName": "P"})
+    assert errors(value) == {"steps[0].comand": "unknown key; did you mean command?"}
+
+
 def test_labels_inside_an_event_or_command_count_as_pack_labels_with_a_warning() -> None:
     value = one_step(event={"packName": "P", "name": "E", "labels": {"env": "x"}})
     assert set(warnings(value)) == {"steps[0].event.labels"}
