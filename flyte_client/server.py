@@ -53,7 +53,8 @@ class Action:
     """Work that was taken: the command's name, its input (any JSON value) and where its result goes.
 
     `lease` is None where the server gives actions for good, as the original does. `carried` are headers that calls
-    about the action take along (`carrying`).
+    about the action take along (`carrying`). `request_id` is what the server's log calls all that one event caused; ''
+    where the server does not say.
     """
 
     command: str
@@ -61,6 +62,11 @@ class Action:
     result: httpx.URL
     lease: Lease | None = None
     carried: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+    def __str__(self) -> str:
+        """How the log names it."""
+        return f"command={self.command} request_id={self.request_id}" if self.request_id else f"command={self.command}"
 
 
 @dataclass(frozen=True)
@@ -245,7 +251,8 @@ def _needed(content: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL:
 def _action(answer: httpx.Response) -> Action:
     content = document(answer)
     result = _needed(content, "actionResult", answer.url)
-    return Action(str(content.get("command", "")), content.get("input"), result, _lease(answer), carried_by(answer))
+    command, request_id = str(content.get("command", "")), answer.headers.get("X-Request-ID", "")
+    return Action(command, content.get("input"), result, _lease(answer), carried_by(answer), request_id)
 
 
 def _lease(answer: httpx.Response) -> Lease | None:

@@ -98,13 +98,13 @@ class Worker:
     def _work(self, action: Action) -> None:
         current = CurrentAction(action.command)
         try:
-            logger.info("action_taken command=%s", action.command)
+            logger.info("action_taken %s", action)
             # The lease is kept up until the result has arrived: a server that is away for a while still expects it.
             with carrying(action.carried), self._heart.beating(action.lease, lambda: _cancel(current)):
                 # The result of a cancelled action, too: the server refuses it, but keeps it for people to see.
                 self._report(action, self._commands.outcome(current, action.input))
         except Exception:
-            logger.exception("action_lost command=%s", action.command)
+            logger.exception("action_lost %s", action)
         finally:
             self._free.release()
 
@@ -112,17 +112,17 @@ class Worker:
         event, body = encodable(event)
         try:
             self._outbox.post_result(action.result, body)
-            logger.info("action_done command=%s event=%s", action.command, event.name)
+            logger.info("action_done %s event=%s", action, event.name)
         except RefusedError as refusal:
             self._refused(action, event, refusal)
         except ServerAwayError as away:
-            logger.error("result_lost command=%s event=%s reason=%r", action.command, event.name, str(away))
+            logger.error("result_lost %s event=%s reason=%r", action, event.name, str(away))
 
     def _refused(self, action: Action, event: Event, refusal: RefusedError) -> None:
         if refusal.status == CONFLICT:
-            logger.warning("result_already_decided command=%s event=%s", action.command, event.name)
+            logger.warning("result_already_decided %s event=%s", action, event.name)
             return
-        logger.error("result_refused command=%s status=%s reason=%r", action.command, refusal.status, refusal.detail)
+        logger.error("result_refused %s status=%s reason=%r", action, refusal.status, refusal.detail)
         if refusal.status in UNFIT and event.name != FATAL:
             # Flows should hear of it now, not only when the action's time is up.
             self._report(action, fatal(f"the server refused the result {event.name} ({refusal})"))

@@ -14,7 +14,7 @@ SHAPES = {
     "a token": re.compile(r"flyte_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
     "a JSON Web Token": re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"),
     "an authorization": re.compile(r"\b(?:[Bb]earer|[Bb]asic) [\w.~+/=-]{16,}"),
-    "a password in an address": re.compile(r"\b[a-z]+://[^/\s:@\"]*:[^/\s@\"]+@"),
+    "a password in an address": re.compile(r"\b[a-z]+://[^/\s:@\"]*:(?!\*+@)[^/\s@\"]+@"),
 }
 SECRET_VARIABLES = ("FLYTE_SECRET_KEY", "FLYTE_ENCRYPTION_KEYS", "FLYTE_CONSOLE_CLIENT_SECRET")
 found: list[str] = []

@@ -171,7 +171,7 @@ class StubServer:
         action = self._actions.popleft()
         place = f"/p/{pack_id}/work/{action.pop('id')}"
         pulse = f'<{self.url}/else>; rel=other, <{place}/pulse?attempt=1>; rel="heartbeat"'
-        headers = {"Link": pulse, "Flyte-Lease": self.lease} if self.lease else {}
+        headers = {"Link": pulse, "Flyte-Lease": self.lease, "X-Request-ID": "of-the-event"} if self.lease else {}
         return Answer(200, {**action, "links": [self.link(f"{place}/done", "/actionResult")]}, headers)
 
     def _event(self, path: str, _body: Any) -> Answer:

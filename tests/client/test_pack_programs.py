@@ -63,6 +63,16 @@ def test_shell_without_a_script_gives_exit_code_1(stub: StubServer, start: Start
     assert words in payload["stderr"]
 
 
+def test_the_log_names_the_request_that_brought_an_action_where_the_server_says_it(
+    stub: StubServer, start: Start
+) -> None:
+    stub.lease = "600"
+    stub.queue("Shell", "echo traced")
+    program = start(*SHELL)
+    program.wait_for_log("action_taken command=Shell request_id=of-the-event\n")
+    program.wait_for_log("action_done command=Shell request_id=of-the-event event=Output\n")
+
+
 def test_shell_kills_a_script_whose_action_was_cancelled(stub: StubServer, start: Start) -> None:
     stub.lease = "3"
     stub.cancelled.add("a1")

@@ -135,6 +135,7 @@ def test_redis_may_go_away_and_come_back(tmp_path: Path, redis: PrivateRedis) ->
             run.wait_for("event=redis_back task=beat")
             assert len(run.said("event=redis_away task=beat")) == 1
             assert not run.said("Message Error")
+            assert not run.said("CPendingDeprecationWarning")
             assert not run.said("process_ended")
             assert run.stop() == 0
             assert run.members() == []

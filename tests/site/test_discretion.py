@@ -24,6 +24,7 @@ TOKEN = PREFIX + "A" * 43
         (f"refused header='Bearer {TOKEN}'", ["a token", "an authorization"]),
         ("sent to=postgres://flyte:hunter2@db/flyte", ["a password in an address"]),
         ("sent to=redis://:hunter2@cache:6379", ["a password in an address"]),
+        ("connected to=redis://:**@cache:6379", []),
         ("started key=Kx7-very-own", ["FLYTE_SECRET_KEY"]),
         (f"token_made shown={TOKEN[:12]} at=http://127.0.0.1:8080/v1/packs/a@b", []),
     ],

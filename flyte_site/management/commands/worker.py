@@ -35,7 +35,6 @@ class Command(BaseCommand):
             share(settings.FLYTE_METRICS_PATH)
         # To root it says that messages could be pickles, which are refused here.
         warnings.simplefilter("ignore", SecurityWarning)
-        warnings.simplefilter("ignore", CPendingDeprecationWarning)
         worker = JobWorker(
             app=app,
             quiet=True,
@@ -44,5 +43,7 @@ class Command(BaseCommand):
             without_mingle=True,
             without_heartbeat=True,
         )
+        # Now alone: Celery turns them on as it sets up. They are for who writes programs, at each loss of Redis.
+        warnings.simplefilter("ignore", CPendingDeprecationWarning)
         worker.start()
         sys.exit(worker.exitcode)
