@@ -19,7 +19,8 @@ TAKEN = {*sys.stdlib_module_names, *keyword.kwlist, "flyte_client", "httpx", "py
 def new_pack(name: str, parent: Path) -> Path:
     """Write the pack `name` in a folder of its own in `parent`; that folder. Raises `SettingsError` if it can't be."""
     if not NAME.match(name) or len(name) > LONGEST_NAME:
-        raise SettingsError(f"{name!r} can't be a pack's name here: use letters and digits, words parted by one space")
+        rule = f"letters from A to Z and digits, a letter first, words parted by one space, {LONGEST_NAME} in all"
+        raise SettingsError(f"{name!r} can't be a pack's name here: {rule}")
     module = module_name(name)
     package = module.replace("_", "-")
     words = {"name": name, "module": module, "package": package, "version": ".".join(__version__.split(".")[:2])}

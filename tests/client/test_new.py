@@ -103,6 +103,7 @@ def test_the_module_is_named_as_modules_are_and_hides_no_other(name: str, module
         ([], "usage: flyte-pack new NAME"),
         (["--help"], "usage: flyte-pack new NAME"),
         (["One", "Two"], "usage: flyte-pack new NAME"),
+        (["1st"], "flyte-pack: '1st' can't be a pack's name here: letters from A to Z and digits, a letter first"),
         (["../up"], "flyte-pack: '../up' can't be a pack's name"),
         (["Hello World"], "hello-world is there already"),
         (["a" * 65], "can't be a pack's name"),
