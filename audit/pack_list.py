@@ -24,6 +24,12 @@ class Row:
     waiting: Amount
     held: Amount
 
+    @property
+    def events(self) -> list[str]:
+        """The names of all events that the pack tells of: those it declared, then those that its commands end in."""
+        ends = [name for command in self.pack.commands for name in command.get("events") or ()]
+        return list(dict.fromkeys([*(event["name"] for event in self.pack.events), *ends]))
+
 
 @dataclass(frozen=True)
 class Packs:

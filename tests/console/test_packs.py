@@ -57,10 +57,11 @@ def test_without_packs_the_list_says_where_they_come_from(viewer: Client) -> Non
 
 def test_a_pack_is_a_line_with_its_status_and_what_it_declared(viewer: Client) -> None:
     pack = seen_ago("Slack", hours=3)
-    declared = {"commands": [{"name": "SendMessage", "events": ["Sent"]}], "events": [{"name": "ReceivedMessage"}]}
+    commands = [{"name": "SendMessage", "events": ["Sent", "ReceivedMessage"]}, {"name": "Leave"}]
+    declared = {"commands": commands, "events": [{"name": "ReceivedMessage"}]}
     Pack.objects.filter(pk=pack.pk).update(**declared)
     answer = viewer.get(LIST)
-    assert "warning Slack – 3 h ago SendMessage ReceivedMessage 0 0" in text_of(answer)
+    assert "warning Slack – 3 h ago SendMessage , Leave ReceivedMessage , Sent 0 0" in text_of(answer)
     assert f'href="{page(pack)}"' in answer.content.decode()
 
 
