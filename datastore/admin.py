@@ -8,7 +8,7 @@ from django.db.models.functions import Length
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.defaultfilters import filesizeformat
+from django.template.defaultfilters import filesizeformat, truncatechars
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
@@ -21,6 +21,9 @@ from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.masking import MASK
 from flyte_site.templatetags.console import ago
 
+LONGEST_IN_LIST = 160
+"""As many characters of a description stand in the list; its form has all."""
+
 
 @admin.register(Item)
 class ItemAdmin(ConsoleAdmin):
@@ -28,7 +31,7 @@ class ItemAdmin(ConsoleAdmin):
 
     kind = "datastore item"
     form = ItemForm
-    list_display = ("key", "content_type", "is_secret", "size", "description", "changed")
+    list_display = ("key", "content_type", "is_secret", "size", "about", "changed")
     search_fields = ("key", "description")
     search_help_text = "Key or description"
     empty_words = "Templates read items by datastore('key'): what flows share, such as who is on duty, or a token."
@@ -85,6 +88,10 @@ class ItemAdmin(ConsoleAdmin):
     @admin.display(description="size", ordering="bytes")
     def size(self, item: Item) -> str:
         return "" if item.secret else filesizeformat(getattr(item, "bytes", 0))
+
+    @admin.display(description="description", ordering="description")
+    def about(self, item: Item) -> str:
+        return truncatechars(item.description, LONGEST_IN_LIST)
 
     @admin.display(description="changed", ordering="updated_at")
     def changed(self, item: Item) -> str:

@@ -35,6 +35,15 @@ def test_an_item_is_written_by_hand_and_flows_read_it(signed_on: SignedOn) -> No
     assert "2" not in str(change.detail.get("value", ""))
 
 
+def test_the_list_has_the_beginning_of_a_long_description(signed_on: SignedOn) -> None:
+    client = signed_on("editor")
+    client.post(f"{LIST}add/", fields(description="who is on duty " + "and when " * 300 + "the end"))
+    page = client.get(LIST).content.decode()
+    assert "who is on duty and when" in page
+    assert "the end" not in page
+    assert "the end" in client.get(f"{LIST}{Item.objects.get().pk}/change/").content.decode()
+
+
 def test_an_item_is_edited_in_place(signed_on: SignedOn) -> None:
     item, client = made(), signed_on("editor")
     page = client.get(f"{LIST}{item.pk}/change/").content.decode()
