@@ -32,8 +32,10 @@ def ago(moment: datetime | None) -> SafeString | str:
     if moment is None:
         return "–"
     exact, passed = to_text(moment), timezone.now() - moment
-    # A moment of just now may lie ahead by another server's clock.
-    text = f"in {in_words(-passed)}" if passed < -timedelta(seconds=1) else f"{in_words(passed)} ago"
+    text = f"in {in_words(-passed)}" if passed < timedelta() else f"{in_words(passed)} ago"
+    # By another server's clock it may lie ahead; and nobody reads a page within milliseconds.
+    if abs(passed) <= timedelta(seconds=1):
+        text = "just now"
     return format_html('<time datetime="{0}" title="{0}">{1}</time>', exact, text)
 
 

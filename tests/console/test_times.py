@@ -22,7 +22,8 @@ BY_THE_CLOCK = {"home_hours.html", "flow_versions.html"}
         (timedelta(days=2, hours=3, seconds=1), "2 d 3 h ago"),
         (timedelta(minutes=-5, seconds=-30), "in 5 min 30 s"),
         (timedelta(hours=-1, seconds=-30), "in 1 h"),
-        (timedelta(milliseconds=-500), "0 ms ago"),
+        (timedelta(milliseconds=-500), "just now"),
+        (timedelta(milliseconds=5), "just now"),
     ],
 )
 def test_a_time_is_told_by_its_distance(passed: timedelta, told: str) -> None:
