@@ -14,7 +14,7 @@ from flows.drawing import NOT_REACHED, anchor, draw
 from flows.drawing.layout import Layout, back_edges, lay_out, layer_numbers
 from flows.drawing.markup import WIDTH
 from tests.flows.builders import document, follower, step
-from tests.test_architecture import ROOT
+from tests.flows.example_flows import EXAMPLE_FLOWS
 
 pytestmark = pytest.mark.unit
 
@@ -184,7 +184,7 @@ def test_a_flow_without_steps_says_so() -> None:
     assert "The flow has no steps." in all_text(parsed({"name": "x"}))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLE_FLOWS, ids=lambda path: path.stem)
 def test_every_example_is_drawn(path: Any) -> None:
     flow = yaml.safe_load(path.read_text())
     assert len(texts(parsed(flow), "flow-id")) == len(flow["steps"])

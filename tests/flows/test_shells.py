@@ -8,7 +8,7 @@ from flows.document import TEXT_PLACES, parse
 from flows.document.shells import MESSAGE
 from flyte_site.rest.documents import parse_yaml
 from tests.flows import builders as b
-from tests.server import ROOT
+from tests.flows.example_flows import EXAMPLE_FLOWS
 
 pytestmark = pytest.mark.unit
 
@@ -90,8 +90,7 @@ def test_a_shell_is_a_pack_or_a_command_of_that_name(pack: str, command: str, is
     assert bool(warned(step)) is is_one
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "examples").rglob("*.yaml")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", EXAMPLE_FLOWS, ids=lambda file: file.name)
 def test_no_example_does_it(file: Any) -> None:
-    flow = parse_yaml(file.read_text(), TEXT_PLACES)
-    if "steps" in flow:
-        assert [one for one in parse(flow).warnings if one.message == MESSAGE] == []
+    flow = parse(parse_yaml(file.read_text(), TEXT_PLACES))
+    assert [one for one in flow.warnings if one.message == MESSAGE] == []
