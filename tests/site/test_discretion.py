@@ -44,13 +44,13 @@ def test_tokens_of_a_provider_are_known() -> None:
 
 
 def test_a_run_whose_log_tells_a_token_fails(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     file = tmp_path / "test_loose.py"
     file.write_text(
         f"import structlog\ndef test_loose():\n    structlog.get_logger('loose').warning('refused', token='{TOKEN}')\n",
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "--rootdir", str(ROOT),
-         "-c", "pyproject.toml", str(file)],
+        [sys.executable, "-m", "pytest", "-q", "--rootdir", str(ROOT), "-c", "pyproject.toml", str(file)],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
