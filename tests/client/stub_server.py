@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import socket
 import threading
 from collections import defaultdict, deque
@@ -214,10 +215,10 @@ def _has(body: Any, wanted: Mapping[str, Any]) -> bool:
 
 def _has_hung_up(connection: socket.socket) -> bool:
     try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
+        # A socket may have a timeout, and then waits for it whatever the flags say.
+        readable, _, _ = select.select([connection], [], [], 0)
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except (OSError, ValueError):
         return True
 
 

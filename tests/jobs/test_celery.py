@@ -157,7 +157,7 @@ class Deaf(JobScheduler):
 @pytest.mark.integration
 def test_beat_ends_though_what_the_signal_raised_got_lost() -> None:
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    beat = JobBeat(app=app, quiet=True, loglevel="INFO", scheduler_cls=Deaf)
+    beat = JobBeat(app=app, quiet=True, loglevel="INFO", scheduler_cls=Deaf, socket_timeout=0)
     try:
         beat.start_scheduler()
     finally:
