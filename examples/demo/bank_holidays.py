@@ -8,13 +8,12 @@ or added by royal proclamation (a jubilee, a coronation) are not in it.
 """
 
 import calendar
-import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from examples.demo.counterpart import HOST, serve
+from examples.demo.counterpart import HOST, answer_json, serve
 
 PATH = "/bank-holidays/england-and-wales.json"
 DIVISION = "england-and-wales"
@@ -82,16 +81,11 @@ def _date(event: dict[str, Any]) -> str:
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        this_year = date.today().year
-        content = json.dumps(bank_holidays(range(this_year, this_year + 2)), ensure_ascii=False).encode()
         if self.path != PATH:
             self.send_error(404)
             return
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        this_year = date.today().year
+        answer_json(self, bank_holidays(range(this_year, this_year + 2)))
 
 
 def main() -> None:

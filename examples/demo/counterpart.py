@@ -1,9 +1,12 @@
 """What the demos' stand-ins for services of the outside share: each is a program that serves until it is stopped."""
 
+import json
 import signal
 import socketserver
 import sys
+from http.server import BaseHTTPRequestHandler
 from types import FrameType
+from typing import Any
 
 HOST = "127.0.0.1"
 
@@ -17,3 +20,13 @@ def serve(server: socketserver.TCPServer, address: str) -> None:
     signal.signal(signal.SIGTERM, stop)
     print(address.format(port=server.server_address[1]), flush=True)
     server.serve_forever()
+
+
+def answer_json(handler: BaseHTTPRequestHandler, value: Any) -> None:
+    """Answer a request with 200 and a JSON value."""
+    content = json.dumps(value, ensure_ascii=False).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json; charset=utf-8")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)

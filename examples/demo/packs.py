@@ -25,10 +25,10 @@ from examples.demo.stage import (
     heading,
     perform,
     post_flow,
-    registered,
     say,
     show_run,
     start_server,
+    wait_for_packs,
 )
 
 FLOW = HERE / "pushed_and_checked.yaml"
@@ -91,8 +91,7 @@ def start_packs(demo: Demo, slack: Program, mail: Program, hook: dict[str, str])
     }
     for name, variables in settings.items():
         demo.start(name, "-m", f"flyte_client.packs.{name}", **variables)
-    for pack in demo.wait_for("the packs to register", lambda: registered(demo, *PACKS)):
-        say(f"{pack['name']} has registered and is {pack['status']}.")
+    wait_for_packs(demo, *PACKS)
 
 
 def push(address: str, secret: str) -> None:

@@ -21,10 +21,10 @@ from examples.demo.stage import (
     heading,
     perform,
     post_flow,
-    registered,
     say,
     show_run,
     start_server,
+    wait_for_packs,
 )
 
 FLOW = HERE / "next_uk_bank_holidays.yaml"
@@ -61,9 +61,7 @@ def start_packs(demo: Demo) -> Program:
     demo.start("shell", "-m", "flyte_client.packs.shell")
     options = ("--name", "Slack", "--channel", CHANNEL, "--user-id", USER)
     slack = demo.start("slack", "-m", "flyte_client.packs.console", *options)
-    packs = demo.wait_for("both packs to register", lambda: registered(demo, "Shell", "Slack"))
-    for pack in packs:
-        say(f"{pack['name']} has registered and is {pack['status']}.")
+    wait_for_packs(demo, "Shell", "Slack")
     say("(Slack is the Console pack under that name: its channel is a terminal.)")
     return slack
 

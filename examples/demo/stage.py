@@ -186,7 +186,12 @@ def show_run(run: Mapping[str, Any]) -> None:
         print(f"                  {shown(result.get('payload'))}")
 
 
-def registered(demo: Demo, *names: str) -> list[Any]:
+def wait_for_packs(demo: Demo, *names: str) -> None:
+    for pack in demo.wait_for("the packs to register", lambda: _registered(demo, *names)):
+        say(f"{pack['name']} has registered and is {pack['status']}.")
+
+
+def _registered(demo: Demo, *names: str) -> list[Any]:
     packs = [pack for pack in demo.http.get("/v1/packs").raise_for_status().json()["packs"] if pack["name"] in names]
     return packs if len(packs) == len(names) else []
 
