@@ -250,7 +250,7 @@ def _after_finish(
     execution: Execution, action: Action, actions: list[Action], event: Event, attempts: list[Attempt], *, apart: bool
 ) -> list[Attempt]:
     """What a counted result causes, in its own execution, whose actions are these, and in others; the execution is
-    locked. None where no step and no flow listened to it."""
+    locked. Gives what listened to it."""
     event_id = new_id()
     own = _continue(execution, action, actions, event, apart=apart)
     for attempt in attempts:
