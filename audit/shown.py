@@ -73,6 +73,11 @@ class Shown:
         return self.execution.state == ExecutionState.RUNNING
 
     @property
+    def request_id(self) -> str:
+        """What the log calls all that the beginning event caused; '' where that is not known."""
+        return next((row.action.request_id for row in self.timeline if row.action.request_id), "")
+
+    @property
     def took(self) -> timedelta | None:
         """How long it ran; None while it does."""
         return self.execution.ended_at - self.execution.started_at if self.execution.ended_at else None
