@@ -94,7 +94,7 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
 
-    @admin.display(description="last signed on", ordering="last_login")
+    @admin.display(description="last signed in", ordering="last_login")
     def last_here(self, user: User) -> str:
         return ago(user.last_login)
 
@@ -111,7 +111,7 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
     def password_state(self, user: User) -> str:
         state = "chosen by themselves" if user.has_usable_password() else "none"
         if must_change_password(user):
-            state = "made for one sign-on, not used yet"
+            state = "made for one sign-in, not used yet"
         if not settings.FLYTE_LOCAL_ACCOUNTS:
             return state
         return format_html('{} · <a href="../password/">Give a one-time password</a>', state)

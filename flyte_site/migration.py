@@ -16,7 +16,7 @@ from flyte_site.console.accounts import FIRST_NAME, make_first_account
 ADVISORY_LOCK = 0x466C797465
 
 _WELCOME = """
-  The console's first account. The password is shown this once, and changed at the first sign-on.
+  The console's first account. The password is shown this once, and changed at the first sign-in.
 
       name:      {name}
       password:  {password}

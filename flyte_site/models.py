@@ -49,7 +49,7 @@ class Change(models.Model):
 
 
 class OneTimePassword(models.Model):
-    """Says that a person's password was made for them, and must be changed at the first sign-on."""
+    """Says that a person's password was made for them, and must be changed at the first sign-in."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_password")
 

@@ -102,7 +102,7 @@ FLYTE_AUTH = env.choice(
 if FLYTE_AUTH == "oidc":
     for variable in OIDC_VARIABLES:
         if variable not in oidc_given:
-            env.error("flyte.E016", variable, f"must be set too: sign-on needs all of {', '.join(OIDC_VARIABLES)}")
+            env.error("flyte.E016", variable, f"must be set too: sign-in needs all of {', '.join(OIDC_VARIABLES)}")
 elif oidc_for_api:
     env.error("flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {oidc_for_api[0]} is set: leave out one of the two")
 if FLYTE_OIDC_ISSUER_URL.startswith("http://") and not is_loopback(urlsplit(FLYTE_OIDC_ISSUER_URL).hostname or ""):
@@ -114,7 +114,7 @@ if FLYTE_AUTH_POLICY_PATH:
     except PolicyError as policy_fault:
         env.error("flyte.E062", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_fault}")
 
-# Who signs on at the console: people with accounts here, and those whom the provider vouches for.
+# Who signs in at the console: people with accounts here, and those whom the provider vouches for.
 FLYTE_CONSOLE_CLIENT_ID = env.text("FLYTE_CONSOLE_CLIENT_ID", FLYTE_OIDC_ISSUER_CLIENT_ID)
 FLYTE_CONSOLE_CLIENT_SECRET = env.text("FLYTE_CONSOLE_CLIENT_SECRET")
 FLYTE_CONSOLE_SCOPES = env.words("FLYTE_CONSOLE_SCOPES", "openid profile email", "openid", check_id="flyte.E072")
@@ -122,10 +122,10 @@ FLYTE_CONSOLE_ROLES = env.parsed("FLYTE_CONSOLE_ROLES", NO_ROLES, read_roles, ch
 FLYTE_CONSOLE_SIGN_ON = bool(console_given and FLYTE_OIDC_ISSUER_URL and FLYTE_CONSOLE_CLIENT_ID)
 if console_given and not FLYTE_CONSOLE_SIGN_ON:
     missing = "FLYTE_CONSOLE_CLIENT_ID" if env.text("FLYTE_OIDC_ISSUER_URL") else "FLYTE_OIDC_ISSUER_URL"
-    env.error("flyte.E070", missing, f"must be set too, since {console_given[0]} is: the console's sign-on needs both")
+    env.error("flyte.E070", missing, f"must be set too, since {console_given[0]} is: the console's sign-in needs both")
 FLYTE_LOCAL_ACCOUNTS = env.boolean("FLYTE_LOCAL_ACCOUNTS", True, check_id="flyte.E073")
 if not FLYTE_LOCAL_ACCOUNTS and not FLYTE_CONSOLE_SIGN_ON:
-    env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false, but there is no FLYTE_CONSOLE_CLIENT_ID to sign on by")
+    env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false, but there is no FLYTE_CONSOLE_CLIENT_ID to sign in by")
 FLYTE_SESSION_SECONDS = env.integer("FLYTE_SESSION_SECONDS", 7 * DAY, least=60, most=YEARS, check_id="flyte.E075")
 FLYTE_SESSION_IDLE_SECONDS = env.integer(
     "FLYTE_SESSION_IDLE_SECONDS", DAY // 2, least=60, most=YEARS, check_id="flyte.E076"

@@ -1,4 +1,4 @@
-"""Accounts, and passwords that are made for somebody and are good for one sign-on."""
+"""Accounts, and passwords that are made for somebody and are good for one sign-in."""
 
 import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib.admin.forms import AdminPasswordChangeForm
-from django.contrib.auth.forms import UsernameField
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
 
@@ -36,7 +36,7 @@ def make_first_account() -> str | None:
 def give_one_time_password(user: User) -> str:
     """Make a password for somebody, in place of theirs: it opens nothing but the choice of another.
 
-    Whoever is signed on with the one before is so no longer. The password is told this once.
+    Whoever is signed in with the one before is so no longer. The password is told this once.
     """
     password = secrets.token_urlsafe(12)
     user.set_password(password)
@@ -61,8 +61,17 @@ else:
     OfPerson = forms.ModelForm
 
 
+class SignInForm(AuthenticationForm):
+    """A name and a password."""
+
+    error_messages = {
+        "invalid_login": "There is nobody with this name and this password. Capital and small letters count.",
+        "inactive": "This account is switched off. Ask somebody with the role admin.",
+    }
+
+
 class NewPersonForm(OfPerson):
-    """Who gets an account. No password is asked for: one is made, or none where people sign on elsewhere."""
+    """Who gets an account. No password is asked for: one is made, or none where people sign in elsewhere."""
 
     class Meta:
         model = User
@@ -77,7 +86,7 @@ class NewPersonForm(OfPerson):
 
 
 class NewPasswordForm(AdminPasswordChangeForm):
-    """Choosing a password ends what was good for one sign-on."""
+    """Choosing a password ends what was good for one sign-in."""
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data

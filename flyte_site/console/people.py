@@ -63,7 +63,7 @@ def _known(issuer: str, subject: str) -> User | None:
 
 
 def _made(issuer: str, subject: str, claims: Mapping[str, Any]) -> User:
-    """A new account; of two that sign on as the same person at the same moment one makes it."""
+    """A new account; of two that sign in as the same person at the same moment one makes it."""
     name = _free_name(issuer, subject, claims)
     try:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Sign-on at the console by the identity provider: OpenID Connect's authorization code flow, with PKCE.
+"""Sign-in at the console by the identity provider: OpenID Connect's authorization code flow, with PKCE.
 
 The library keeps state, nonce and verifier in the session and asks for them again; which tokens count is judged by
 `flyte_site.auth.oidc`, as for the API, and who may come in by `flyte_site.console.people`.
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 # Who does not come back from the provider within this time begins again.
 UNDER_WAY_SECONDS = 15 * 60
 AWAY = "The identity provider does not answer. Try again in a moment."
-AGAIN = "The sign-on did not work, or took too long. Try again."
+AGAIN = "The sign-in did not work, or took too long. Try again."
 
 
 def endpoints() -> Endpoints:
@@ -55,7 +55,7 @@ def turned_away(request: HttpRequest, words: str) -> HttpResponse:
 
 
 class Provider(OIDCAuthenticationBackend):  # type: ignore[misc]
-    """Who has signed on at the provider, by the code that they bring back."""
+    """Who has signed in at the provider, by the code that they bring back."""
 
     def __init__(self) -> None:
         # Not the library's, which would want every endpoint set: every check of a permission makes one of these.
@@ -74,7 +74,7 @@ class Provider(OIDCAuthenticationBackend):  # type: ignore[misc]
         return fetched("POST", found.token, data=form, **options)
 
     def verify_token(self, token: Any, **expected: Any) -> dict[str, Any]:
-        """The claims of an ID token that was made for this sign-on. Raises as `oidc.claims_of` does."""
+        """The claims of an ID token that was made for this sign-in. Raises as `oidc.claims_of` does."""
         if not isinstance(token, str):
             raise InvalidTokenError("the provider gave no ID token")
         claims = claims_of(token, settings.FLYTE_OIDC_ISSUER_URL, self.OIDC_RP_CLIENT_ID)

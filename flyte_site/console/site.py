@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,7 +14,7 @@ from django.urls import NoReverseMatch, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from flyte_site.auth.openness import openness
-from flyte_site.console.accounts import NewPasswordForm, must_change_password
+from flyte_site.console.accounts import NewPasswordForm, SignInForm, must_change_password
 from flyte_site.console.sign_on import Return, Start
 
 VERSION = "0.1.0"
@@ -52,7 +51,7 @@ class ConsoleSite(AdminSite):
     site_url = None
     enable_nav_sidebar = False
     empty_value_display = "–"
-    login_form = AuthenticationForm
+    login_form = SignInForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active)
@@ -64,7 +63,7 @@ class ConsoleSite(AdminSite):
         return {**super().each_context(request), **around, "available_apps": []}
 
     def get_urls(self) -> list[Any]:
-        """As Django's, with the way to the identity provider and back."""
+        """As Django's, with the way to the identity provider and back: providers know these paths."""
         own = [
             path("sign-on/", Start.as_view(), name="sign_on"),
             path("sign-on/return/", Return.as_view(), name="sign_on_return"),
@@ -76,11 +75,15 @@ class ConsoleSite(AdminSite):
         if request.method == "POST" and not settings.FLYTE_LOCAL_ACCOUNTS:
             raise PermissionDenied
         there = urlsplit(settings.FLYTE_OIDC_ISSUER_URL).hostname if settings.FLYTE_CONSOLE_SIGN_ON else ""
-        ways = {"sign_on_at": there, "local_accounts": settings.FLYTE_LOCAL_ACCOUNTS}
+        ways = {"title": "Sign in", "sign_on_at": there, "local_accounts": settings.FLYTE_LOCAL_ACCOUNTS}
         return super().login(request, {**ways, **(extra_context or {})})
 
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """As Django's, in the console's words."""
+        return super().logout(request, {"title": "Signed out", **(extra_context or {})})
+
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """As Django's; who has a password for one sign-on is sent to choose another before anything else."""
+        """As Django's; who has a password for one sign-in is sent to choose another before anything else."""
         guarded = super().admin_view(view, cacheable)
 
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -113,7 +116,7 @@ class ConsoleSite(AdminSite):
 
 
 def sign_in_again(request: HttpRequest) -> HttpResponseRedirect:
-    """To the login, and from there to the page whose form was sent: what only acts is no page to come back to."""
+    """To the sign-in, and from there to the page whose form was sent: what only acts is no page to come back to."""
     page = request.headers.get("Referer", "")
     own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
     back = urlsplit(page)._replace(scheme="", netloc="").geturl() if own else reverse("admin:index")
@@ -121,7 +124,7 @@ def sign_in_again(request: HttpRequest) -> HttpResponseRedirect:
 
 
 def sent_to(elsewhere: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
-    """A redirection of the whole page, also where only a part of it was asked for: that would show a login form."""
+    """A redirection of the whole page, also where only a part of it was asked for: that would show a sign-in form."""
     part = request.headers.get("HX-Request") == "true"
     return HttpResponse(headers={"HX-Refresh": "true"}) if part else elsewhere
 

@@ -29,12 +29,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 PAGE = ROOT / "docs/reference/access.md"
 ROLES = ("viewer", "editor", "operator", "admin")
-STRANGER, NO_ROLE = "who is not signed on", "somebody without a role"
+STRANGER, NO_ROLE = "who is not signed in", "somebody without a role"
 EVERYBODY = (STRANGER, NO_ROLE, *ROLES)
 WORDS = {
     (): "–",
     ROLES: "every role",
-    (NO_ROLE, *ROLES): "who is signed on",
+    (NO_ROLE, *ROLES): "who is signed in",
     EVERYBODY: "everybody",
 }
 ROW = re.compile(r"^\| `(/admin\S*)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
@@ -179,7 +179,7 @@ def test_the_page_says_who_may_open_each_page_of_the_console_and_who_may_act_the
     assert measured(client, things, sessions) == rows
 
 
-def test_who_is_not_signed_on_is_asked_to_whatever_the_path(client: Client, db: None) -> None:
+def test_who_is_not_signed_in_is_asked_to_whatever_the_path(client: Client, db: None) -> None:
     for path in ("/admin/", "/admin/nope", "/admin/flows/flow/1/change/", "/admin/flows/flow/1/delete/"):
         for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
             assert asked(client, method, path, "").leads_to.startswith("/admin/login/"), (method, path)

@@ -1,4 +1,4 @@
-"""Sign-on at the console by a provider: who comes in, as whom, with which roles, and what is refused."""
+"""Sign-in at the console by a provider: who comes in, as whom, with which roles, and what is refused."""
 
 import base64
 from collections.abc import Callable
@@ -306,7 +306,7 @@ def test_without_local_accounts_there_is_the_provider_alone(browser: Browser, se
     User.objects.create_superuser("root", password="well kept")
     settings.FLYTE_LOCAL_ACCOUNTS = False
     page = browser.client.get("/admin/login/").content.decode()
-    assert "Sign on with 127.0.0.1" in page
+    assert "Sign in with 127.0.0.1" in page
     assert "password" not in page
     form = {"username": "root", "password": "well kept"}
     assert browser.client.post("/admin/login/", form).status_code == 403
@@ -315,7 +315,7 @@ def test_without_local_accounts_there_is_the_provider_alone(browser: Browser, se
 
 
 def test_without_a_provider_there_is_no_way_to_it(client: Client) -> None:
-    assert "Sign on with" not in client.get("/admin/login/").content.decode()
+    assert "Sign in with" not in client.get("/admin/login/").content.decode()
     assert client.get(START).status_code == client.get(BACK).status_code == 404
 
 

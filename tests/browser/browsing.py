@@ -79,12 +79,12 @@ def strict_context(browser: Browser, origin: str, **options: Any) -> Iterator[tu
 
 
 def sign_in(page: Page, name: str, password: str) -> None:
-    """Fill in the login form of the page that is open, or of the front door where none is."""
+    """Fill in the sign-in form of the page that is open, or of the front door where none is."""
     if page.url == "about:blank":
         page.goto("/admin/")
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     page.wait_for_load_state()
 
 

@@ -52,7 +52,7 @@ def test_an_admin_makes_a_person_with_a_role(open_as: OpenAs, chromium: Browser,
     password = page.locator("#one-time-password").inner_text()
     look_at(page, "person-password")
     page.get_by_role("link", name="To newcomer").click()
-    expect(page.locator("#content")).to_contain_text("made for one sign-on, not used yet")
+    expect(page.locator("#content")).to_contain_text("made for one sign-in, not used yet")
     look_at(page, "person")
     page.get_by_role("link", name="Give a one-time password").click()
     look_at(page, "person-password-ask")

@@ -1,4 +1,4 @@
-"""Somebody signs on by a provider, in a real browser, and by a provider that others have written."""
+"""Somebody signs in by a provider, in a real browser, and by a provider that others have written."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def issuer() -> Iterator[str]:
 
 @pytest.fixture
 def server_with_provider(start_server: StartServer, issuer: str) -> Server:
-    """A server whose people sign on by the provider alone."""
+    """A server whose people sign in by the provider alone."""
     found: Server = start_server(
         {
             "FLYTE_AUTH": "tokens",
@@ -53,7 +53,7 @@ def page(chromium: Browser, server_with_provider: Server) -> Iterator[Page]:
 
 
 def sign_on(page: Page, name: str) -> None:
-    page.get_by_role("link", name="Sign on with localhost").click()
+    page.get_by_role("link", name="Sign in with localhost").click()
     page.locator("[name=sub]").first.fill(name)
     page.locator("form").filter(has=page.locator("input[name=sub]:not([type=hidden])")).get_by_role(
         "button"
@@ -67,12 +67,12 @@ def test_the_provider_signs_people_on_with_the_roles_of_their_groups(page: Page,
     sign_on(page, "lea")
     expect(page).to_have_url(f"{server_with_provider.url}/admin/flyte_site/change/")
     expect(page.get_by_role("link", name="People")).to_be_visible()
-    page.get_by_role("button", name=re.compile("log out", re.IGNORECASE)).click()
+    page.get_by_role("button", name=re.compile("sign out", re.IGNORECASE)).click()
     page.goto("/admin/")
     sign_on(page, "dev")
     expect(page.get_by_role("link", name="Datastore")).to_be_visible()
     expect(page.get_by_role("link", name="People")).to_have_count(0)
-    page.get_by_role("button", name=re.compile("log out", re.IGNORECASE)).click()
+    page.get_by_role("button", name=re.compile("sign out", re.IGNORECASE)).click()
     page.goto("/admin/")
     sign_on(page, "guest")
     expect(page.get_by_text("gives you no role here")).to_be_visible()

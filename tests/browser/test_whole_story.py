@@ -1,4 +1,4 @@
-"""One person's first day: signed on, a flow written, mended, tried and saved, run by real packs, changed, taken back.
+"""One person's first day: signed in, a flow written, mended, tried and saved, run by real packs, changed, taken back.
 
 And another's, who may only look.
 """
@@ -81,7 +81,7 @@ def say(chat: "subprocess.Popen[bytes]", line: str) -> None:
 
 
 def come_in(page: Page, name: str, password: str) -> None:
-    """Sign on for the first time, and choose a password."""
+    """Sign in for the first time, and choose a password."""
     sign_in(page, name, password)
     expect(page).to_have_url(re.compile("/admin/password_change/"))
     page.get_by_label("Old password").fill(password)

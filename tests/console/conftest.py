@@ -11,7 +11,7 @@ SignedOn = Callable[[str], Client]
 
 @pytest.fixture
 def signed_on(db: None) -> SignedOn:
-    """A browser in which somebody with a role is signed on; '' is somebody with none."""
+    """A browser in which somebody with a role is signed in; '' is somebody with none."""
 
     def sign_on(role: str) -> Client:
         user = User.objects.create_user(role or "nobody")

@@ -383,7 +383,7 @@ def test_who_has_no_role_sees_nothing(signed_on: SignedOn, source: Pack) -> None
         assert nobody.get(path).status_code == 403
 
 
-def test_who_is_not_signed_on_is_asked_to(client: Client, source: Pack) -> None:
+def test_who_is_not_signed_in_is_asked_to(client: Client, source: Pack) -> None:
     execution = fail(source)
     assert client.get(page(execution)).headers["Location"].startswith("/admin/login/")
 

@@ -168,7 +168,7 @@ def test_numbers_lead_nowhere_where_one_may_not_go() -> None:
 
 
 @pytest.mark.parametrize("path", [HOME, NOW])
-def test_who_is_not_signed_on_is_asked_to(client: Client, path: str) -> None:
+def test_who_is_not_signed_in_is_asked_to(client: Client, path: str) -> None:
     assert client.get(path).headers["Location"].startswith("/admin/login/")
 
 

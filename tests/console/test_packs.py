@@ -320,7 +320,7 @@ def test_who_has_no_role_sees_nothing(signed_on: SignedOn, slack: Pack) -> None:
     assert [nobody.get(path).status_code for path in (LIST, page(slack))] == [403, 403]
 
 
-def test_who_is_not_signed_on_is_asked_to(client: Client, slack: Pack) -> None:
+def test_who_is_not_signed_in_is_asked_to(client: Client, slack: Pack) -> None:
     for path in (LIST, page(slack)):
         assert client.get(path).headers["Location"].startswith("/admin/login/")
 

@@ -121,7 +121,7 @@ def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -
     client = signed_on("admin")
     password = given(client.post("/admin/auth/user/add/", {"username": "new"}))
     user = User.objects.get(username="new")
-    assert "made for one sign-on" in page(client, f"/admin/auth/user/{user.pk}/change/")
+    assert "made for one sign-in" in page(client, f"/admin/auth/user/{user.pk}/change/")
     choose(sign_on("new", password), password)
     assert "chosen by themselves" in page(client, f"/admin/auth/user/{user.pk}/change/")
 

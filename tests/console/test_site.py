@@ -1,5 +1,6 @@
 """The console's frame: who comes in, by which door, and what every page carries."""
 
+import re
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_what_is_no_page_may_load_and_run_nothing(client: Client, db: None, path
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_nobody_comes_in_without_signing_on(client: Client) -> None:
+def test_nobody_comes_in_without_signing_in(client: Client) -> None:
     for path in ("/admin/", "/admin/auth/user/", "/admin/flyte_site/change/"):
         answer = client.get(path)
         assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/login/?next={path}")
@@ -103,6 +104,23 @@ def test_who_signs_out_is_told_so(signed_on: SignedOn) -> None:
     said = signed_on("viewer").post("/admin/logout/").content.decode()
     assert "You are signed out in this browser." in said
     assert "quality time" not in said
+
+
+def test_the_console_says_sign_in_and_sign_out_and_nowhere_log_in(signed_on: SignedOn) -> None:
+    stranger, viewer = Client(), signed_on("viewer")
+    wrong = stranger.post("/admin/login/", {"username": "ana", "password": "wrong"}).content.decode()
+    assert "nobody with this name and this password" in wrong
+    pages = [
+        stranger.get("/admin/login/").content.decode(),
+        wrong,
+        viewer.get("/admin/").content.decode(),
+        viewer.get("/admin/password_change/").content.decode(),
+        viewer.get("/admin/password_change/done/").content.decode(),
+        viewer.post("/admin/logout/").content.decode(),
+    ]
+    for page in pages:
+        assert not re.search(r"\blog(ged)?[ -]?(in|out|on)\b", re.sub("<[^>]+>", " ", page), re.IGNORECASE)
+        assert re.search(r"\bsign(ed)?[ -](in|out)\b", page, re.IGNORECASE)
 
 
 def test_who_has_no_role_is_told_so(signed_on: SignedOn) -> None:

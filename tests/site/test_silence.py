@@ -152,7 +152,7 @@ def bad_requests(client: httpx.Client, marks: Marks) -> None:
 
 
 def console(server: Server, marks: Marks) -> None:
-    """Signing on with a wrong password and the right one, changing it, and forms without their token."""
+    """Signing in with a wrong password and the right one, changing it, and forms without their token."""
     first = re.search(r"password:\s+(\S+)", server.logs())
     assert first, server.logs()
     own = marks.keep("secret first password", first[1])

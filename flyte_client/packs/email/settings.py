@@ -16,7 +16,7 @@ LARGEST = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Account:
-    """A mail server, and who logs in there; `user` is empty where nobody does. `timeout` is in seconds."""
+    """A mail server, and who signs in there; `user` is empty where nobody does. `timeout` is in seconds."""
 
     host: str
     port: int

@@ -69,7 +69,7 @@ class Found:
 
 
 def search(server: Server, wanted: Search) -> Found:
-    """Connect, log in, search; all of it within the server's timeout. Raises `DirectoryError`."""
+    """Connect, sign in, search; all of it within the server's timeout. Raises `DirectoryError`."""
     connection = _Connection(server)
     try:
         connection.open()

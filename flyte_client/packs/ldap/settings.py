@@ -18,7 +18,7 @@ SECURITIES = ["starttls", "none"]
 class Server:
     """`security` is `tls`, `starttls` or `none`; `timeout`, in seconds, is for a whole search.
 
-    Where `user` is empty, nobody logs in.
+    Where `user` is empty, nobody signs in.
     """
 
     host: str
