@@ -7,9 +7,11 @@ from django.test.utils import CaptureQueriesContext
 
 from flows import kept
 from flows.models import Event
-from packs.models import Pack
+from flyte_site import correlation
+from packs.models import Action, Pack
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with
+from tests.console.test_executions import page as execution_page
 from tests.console.test_executions import text_of
 from tests.flows import builders as b
 
@@ -175,3 +177,25 @@ def test_the_list_takes_as_many_queries_for_many_as_for_few(viewer: Client, sour
             viewer.get(LIST)
         counts.append(len(captured))
     assert counts[0] == counts[1] <= 7
+
+
+def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client, source: Pack) -> None:
+    b.save(b.step())
+    with correlation.within("asked-for-it"):
+        b.tell(source)
+    assert "In the log request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
+    Action.objects.update(request_id="")
+    assert "In the log" not in text_of(viewer.get(execution_page(b.only_execution())))
+
+
+def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: Pack) -> None:
+    b.save(b.step(id="one"), b.follower("one", criteria="{{ false }}"))
+    b.tell(source)
+    b.work(b.pack("Wrk"))
+    somebody = person_with("view_execution")
+    said = somebody.get(execution_page(b.only_execution()))
+    assert LIST not in said.content.decode()
+    assert "Began with Src.Go" in text_of(said)
+    assert "When Wrk.Done came" in text_of(said)
+    Event.objects.all().delete()
+    assert "Began with an event that is no longer kept" in text_of(somebody.get(execution_page(b.only_execution())))

@@ -13,13 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from flows import control
-from flows.models import Event, Execution, ExecutionState
-from flyte_site import correlation
+from flows.models import Execution, ExecutionState
 from flyte_site.ids import least_id
 from flyte_site.models import Change
 from packs.models import Action, Pack, State
 from tests.console.conftest import SignedOn
-from tests.console.looking import person_with
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -177,29 +175,6 @@ def test_an_execution_shows_its_flow_its_times_and_every_action(viewer: Client, 
     assert "hunter2" not in body
     assert [row.action.step_id for row in answer.context["one"].timeline] == ["one", "two"]
     assert reverse("admin:flows_event_change", args=[execution.event_id]) in body
-
-
-def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client, source: Pack) -> None:
-    b.save(b.step())
-    with correlation.within("asked-for-it"):
-        b.tell(source)
-    assert "In the log request_id=asked-for-it" in text_of(viewer.get(page(b.only_execution())))
-    Action.objects.update(request_id="")
-    assert "In the log" not in text_of(viewer.get(page(b.only_execution())))
-
-
-def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: Pack) -> None:
-    b.save(b.step(id="one"), b.follower("one", criteria="{{ false }}"))
-    b.tell(source)
-    b.work(b.pack("Wrk"))
-    events = reverse("admin:flows_event_changelist")
-    somebody = person_with("view_execution")
-    said = somebody.get(page(b.only_execution()))
-    assert events not in said.content.decode()
-    assert "Began with Src.Go" in text_of(said)
-    assert "When Wrk.Done came" in text_of(said)
-    Event.objects.all().delete()
-    assert "Began with an event that is no longer kept" in text_of(somebody.get(page(b.only_execution())))
 
 
 def test_a_step_that_waits_says_so_where_no_pack_could_take_it(viewer: Client, source: Pack) -> None:
