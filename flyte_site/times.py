@@ -38,3 +38,11 @@ def in_words(length: timedelta) -> str:
         if count or parts:
             parts.append(f"{count} {unit}" if count else "")
     return " ".join(part for part in parts[:2] if part)
+
+
+def distance_in_words(passed: timedelta) -> str:
+    """How far off a moment is that this time has passed since; less than nothing is still to pass."""
+    # By another server's clock it may lie ahead; and nobody reads a page within milliseconds.
+    if abs(passed) <= timedelta(seconds=1):
+        return "just now"
+    return f"in {in_words(-passed)}" if passed < timedelta() else f"{in_words(passed)} ago"

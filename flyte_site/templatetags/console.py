@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flyte_site.times import in_words, to_text
+from flyte_site.times import distance_in_words, in_words, to_text
 
 register = template.Library()
 
@@ -28,15 +28,20 @@ def pill(state: str, label: str = "") -> SafeString:
 
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
-    """How long ago a moment was, or in how long it will be, with the moment itself in UTC on hovering; – for none."""
+    """How long ago a moment was, or in how long it will be, with the moment itself in UTC on hovering; – for none.
+
+    `static/times.js` tells it anew while the page stays open.
+    """
     if moment is None:
         return "–"
     exact, passed = to_text(moment), timezone.now() - moment
-    text = f"in {in_words(-passed)}" if passed < timedelta() else f"{in_words(passed)} ago"
-    # By another server's clock it may lie ahead; and nobody reads a page within milliseconds.
-    if abs(passed) <= timedelta(seconds=1):
-        text = "just now"
-    return format_html('<time datetime="{0}" title="{0}">{1}</time>', exact, text)
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', exact, distance_in_words(passed))
+
+
+@register.simple_tag
+def server_time() -> str:
+    """When the page is made, by this server's clock: `static/times.js` reckons from it."""
+    return to_text(timezone.now())
 
 
 # What their pills say already.

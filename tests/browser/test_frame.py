@@ -1,10 +1,12 @@
 """What stands around every page: keyboard, themes, errors, and pages beside the console."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from flyte_site.times import distance_in_words, from_text, to_text
 from tests.browser.browsing import Faults, look_at
 from tests.browser.conftest import OpenAs
 
@@ -81,6 +83,31 @@ def test_a_live_part_rests_while_nobody_looks_and_goes_on_when_somebody_does(ope
     with page.expect_response("**/admin/"):
         page.evaluate("window.away = false")
     expect(page.locator("#part")).to_contain_text("Flyte")
+
+
+LENGTHS = (
+    *(timedelta(milliseconds=ms) for ms in (-999, 0, 1000, 1049, 1051, 9949, 9951, 10_499, 59_499, 59_501, -20_000)),
+    *(timedelta(seconds=s) for s in (60, 61, 119, 3599, 3600, 3605, 3660, 86_399, 86_400, 86_430, 90_000, -90_061)),
+    timedelta(days=400, hours=5, minutes=3),
+)
+ADD_TIMES = """(all) => all.forEach((one) => {
+  const time = document.createElement("time");
+  time.dateTime = one;
+  document.getElementById("content").append(time);
+})"""
+
+
+def test_times_go_on_in_the_servers_words_while_a_page_stays_open(open_as: OpenAs) -> None:
+    page = open_as("viewer")
+    page.clock.set_fixed_time(0)  # a browser's clock may go wrong by any amount
+    page.goto("/admin/")
+    made = from_text(str(page.locator("meta[name=server-time]").get_attribute("content")))
+    page.clock.set_fixed_time(3)
+    now = made + timedelta(seconds=3)
+    page.evaluate(ADD_TIMES, [to_text(now - length) for length in LENGTHS])
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    shown = page.locator("#content > time").all_inner_texts()
+    assert shown == [distance_in_words(length) for length in LENGTHS]
 
 
 def test_a_live_part_whose_session_is_over_shows_the_login(open_as: OpenAs) -> None:
