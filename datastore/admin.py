@@ -55,7 +55,7 @@ class ItemAdmin(ConsoleAdmin):
         return [path("<int:pk>/download/", download, name="datastore_item_download"), *super().get_urls()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Item | None = None) -> tuple[str, ...]:
-        shown = ("key", "size", "download_link", "created_at", "updated_at", "is_secret")
+        shown = ("key", "size", "download_link", "created", "changed", "is_secret")
         if obj is not None and not self.has_change_permission(request, obj):
             return ("key", "content_type", "description", "is_secret", "size", "download_link", "value_shown")
         return shown if obj else ()
@@ -70,7 +70,7 @@ class ItemAdmin(ConsoleAdmin):
         editable = [name for name in ("content_type", "description", "secret", "text", "file") if name in form.fields]
         return (
             (None, {"fields": ["key", *editable]}),
-            ("Details", {"fields": [*(() if obj.secret else ("size", "download_link")), "created_at", "updated_at"]}),
+            ("Details", {"fields": [*(() if obj.secret else ("size", "download_link")), "created", "changed"]}),
         )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -96,6 +96,10 @@ class ItemAdmin(ConsoleAdmin):
     @admin.display(description="changed", ordering="updated_at")
     def changed(self, item: Item) -> str:
         return ago(item.updated_at)
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, item: Item) -> str:
+        return ago(item.created_at)
 
     @admin.display(description="as it is")
     def download_link(self, item: Item) -> str:

@@ -15,6 +15,7 @@ from flyte_site.encryption import NoKeysError, has_keys
 MAX_TEXT = 256 * 1024
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+NO_KEYS = "Not to be had here: a secret value is encrypted, and FLYTE_ENCRYPTION_KEYS is not set on the server."
 SUGGESTED = (JSON, TEXT, "application/octet-stream")
 
 
@@ -63,6 +64,9 @@ class ItemForm(OfItem):
             self.fields["text"].help_text = "A new value in place of the secret one; leave it empty to keep that."
         if self.instance.secret or self.data.get("secret"):
             self._never_show_text()
+        if "secret" in self.fields and not self.instance.secret and not has_keys():
+            self.fields["secret"].disabled = True
+            self.fields["secret"].help_text = NO_KEYS
         if "content_type" in self.fields:
             self.fields["content_type"].initial = JSON
             self.fields["content_type"].help_text = f"Such as {', '.join(SUGGESTED)}."
@@ -72,10 +76,12 @@ class ItemForm(OfItem):
             self.fields["text"].widget = Unshown(self.fields["text"].widget.attrs)
 
     def clean_secret(self) -> bool:
-        secret: bool = self.cleaned_data["secret"]
-        if secret and not has_keys():
+        field = self.fields["secret"]
+        # Of a disabled field Django takes no value; who asks for a secret nonetheless must not get an open item.
+        asked: bool = field.widget.value_from_datadict(self.data, self.files, self.add_prefix("secret"))
+        if asked and not has_keys():
             raise forms.ValidationError(f"A secret item {NoKeysError()}.")
-        return secret
+        return asked
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]

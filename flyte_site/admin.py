@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 
 from flyte_site.auth import tokens
 from flyte_site.changes import person, record
-from flyte_site.console.accounts import NewPersonForm, give_one_time_password, must_change_password
+from flyte_site.console.accounts import NewPersonForm, PersonForm, give_one_time_password, must_change_password
 from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.console.history import page_of_changes
 from flyte_site.console.token_form import TokenForm
@@ -74,8 +74,9 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("username", "password_state")}),
         ("Who it is", {"fields": ("first_name", "last_name", "email")}),
         ("What they may do", {"fields": ("is_active", "groups", "is_superuser")}),
-        ("When", {"fields": ("last_login", "date_joined")}),
+        ("When", {"fields": ("last_here", "account_made")}),
     )
+    form = PersonForm
     add_form = NewPersonForm
     add_form_template = None
     add_fieldsets = ((None, {"fields": NewPersonForm.Meta.fields}),)
@@ -96,7 +97,11 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="last signed in", ordering="last_login")
     def last_here(self, user: User) -> str:
-        return ago(user.last_login)
+        return ago(user.last_login) if user.last_login else "never"
+
+    @admin.display(description="account made", ordering="date_joined")
+    def account_made(self, user: User) -> str:
+        return ago(user.date_joined)
 
     @admin.display(description="roles")
     def roles(self, user: User) -> str:
@@ -104,7 +109,7 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
         return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none"
 
     def get_readonly_fields(self, request: HttpRequest, obj: AbstractUser | None = None) -> Any:
-        names = ("password_state", "last_login", "date_joined")
+        names = ("password_state", "last_here", "account_made")
         return names + (() if _may_do_everything(request) else ("is_superuser",))
 
     @admin.display(description="password")

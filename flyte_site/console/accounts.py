@@ -70,13 +70,32 @@ class SignInForm(AuthenticationForm):
     }
 
 
+class AboutPerson:
+    """What forms say of a person, in the console's words instead of Django's."""
+
+    model = User
+    field_classes: ClassVar = {"username": UsernameField}
+    labels: ClassVar = {"is_superuser": "May do everything"}
+    help_texts: ClassVar = {
+        "username": "What they sign in with: at most 150 letters, digits and @ . + - _",
+        "is_active": "Without it the account is switched off: it stays, with its history, but nobody signs in with it.",
+        "is_superuser": "Whatever their roles are. Only somebody who may do everything gives this, or takes it.",
+    }
+    error_messages: ClassVar = {"username": {"unique": "There is somebody of this name already."}}
+
+
+class PersonForm(OfPerson):
+    """What is known of somebody."""
+
+    class Meta(AboutPerson):
+        fields = ("username", "first_name", "last_name", "email", "is_active", "groups", "is_superuser")
+
+
 class NewPersonForm(OfPerson):
     """Who gets an account. No password is asked for: one is made, or none where people sign in elsewhere."""
 
-    class Meta:
-        model = User
+    class Meta(AboutPerson):
         fields = ("username", "first_name", "last_name", "email", "groups")
-        field_classes: ClassVar = {"username": UsernameField}
 
     def clean_username(self) -> str:
         name: str = self.cleaned_data["username"]

@@ -1,5 +1,6 @@
 """The datastore's pages."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -174,7 +175,25 @@ def test_what_is_typed_for_a_secret_does_not_come_back_with_an_error(signed_on: 
     assert "canary-77" not in answer.content.decode()
 
 
-def test_without_keys_the_form_says_what_is_missing(signed_on: SignedOn) -> None:
-    answer = signed_on("editor").post(f"{LIST}add/", fields(secret="on"))
-    assert "FLYTE_ENCRYPTION_KEYS" in answer.content.decode()
-    assert not Item.objects.exists()
+def test_without_keys_nothing_can_be_made_secret_and_the_form_says_what_is_missing(signed_on: SignedOn) -> None:
+    client = signed_on("editor")
+    for path in (f"{LIST}add/", f"{LIST}{made('old').pk}/change/"):
+        page = client.get(path).content.decode()
+        assert re.search('<input type="checkbox" name="secret"[^>]* disabled', page)
+        assert "FLYTE_ENCRYPTION_KEYS is not set" in page
+        answer = client.post(path, fields(secret="on"))
+        assert "needs FLYTE_ENCRYPTION_KEYS" in answer.content.decode()
+    assert [item.key for item in Item.objects.all()] == ["old"]
+
+
+def test_with_keys_a_value_can_be_made_secret(signed_on: SignedOn, keys: None) -> None:
+    page = signed_on("editor").get(f"{LIST}add/").content.decode()
+    assert not re.search('name="secret"[^>]* disabled', page)
+    assert "shown to nobody" in page
+
+
+def test_an_items_form_tells_times_as_every_page_does(signed_on: SignedOn) -> None:
+    page = signed_on("editor").get(f"{LIST}{made().pk}/change/").content.decode()
+    assert page.count("<time datetime=") == 2
+    assert "p.m." not in page
+    assert "a.m." not in page

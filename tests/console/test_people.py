@@ -149,6 +149,23 @@ def test_nobody_gets_a_name_that_differs_in_capitals_alone(signed_on: SignedOn) 
     assert "somebody of this name already" in answer.content.decode()
 
 
+def test_forms_of_people_speak_the_consoles_words(signed_on: SignedOn) -> None:
+    root = Client()
+    root.force_login(User.objects.create_superuser("root"))
+    for client in (root, signed_on("admin")):
+        for path in ("add/", f"{somebody_new()}/change/"):
+            said = page(client, f"/admin/auth/user/{path}")
+            assert not re.search("Designates|Required\\.|[ap]\\.m\\.|[Ss]uperuser status|[Ss]taff", said), path
+            assert "at most 150 letters" in said
+    assert "May do everything" in said
+    assert re.search("Account made.*<time datetime=", said, re.DOTALL)
+    assert re.search("Last signed in.*never", said, re.DOTALL)
+
+
+def somebody_new() -> int:
+    return User.objects.create_user(f"new-{User.objects.count()}").pk
+
+
 def test_where_there_are_no_passwords_of_this_server_none_is_made(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     with override_settings(FLYTE_LOCAL_ACCOUNTS=False):
