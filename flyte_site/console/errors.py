@@ -4,12 +4,14 @@ Else on a page that needs neither the database nor who is signed in.
 """
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import structlog
 from django.contrib.admin import site
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
@@ -24,6 +26,18 @@ WORDS = {
     405: "A page can't be asked for in this way. What changes something is done with the page's own buttons.",
     503: "The database does not answer. Try again in a moment.",
 }
+TOO_OLD = "The form was too old, or not one of this site's pages. Nothing was done with it."
+WAYS_ON = (
+    "Go back, copy what you typed, load the page again, and send the form once more.",
+    "If that does not help, sign in again. Whoever signs in, be it in another tab, makes older forms useless.",
+)
+NEEDS_COOKIES = "Allow this server's cookies in your browser: it sent none, and without them no form is taken."
+# How Django's reasons begin where the browser names another host or scheme than the request does.
+OTHER_ADDRESS = ("Origin checking failed", "Referer checking failed")
+TELL_THE_ADDRESS = (
+    "If it never works, tell who runs this server: a proxy before it may not pass on the address that your browser "
+    "has. The log has the reason in its line form_refused."
+)
 UNKNOWN = "The server has a defect here; its log says more."
 
 
@@ -35,8 +49,8 @@ def error_page(problem: Problem, request: HttpRequest | None = None) -> HttpResp
     return response
 
 
-def _page(status: int, words: str, request: HttpRequest | None) -> str:
-    told = {"title": HTTPStatus(status).phrase, "detail": words}
+def _page(status: int, words: str, request: HttpRequest | None, advice: Sequence[str] = ()) -> str:
+    told = {"title": HTTPStatus(status).phrase, "detail": words, "advice": advice}
     try:
         if status < 500 and request is not None and _is_signed_in(request):
             return render_to_string("console/error_inside.html", {**site.each_context(request), **told}, request)
@@ -82,7 +96,11 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form that did not come from a page of this site, or from one that is too old."""
+    """403 for a form that did not come from a page of this site, or from one that is too old; it says what to do."""
     log.warning("form_refused", path=request.path, reason=reason)
-    words = "The form was too old, or not one of this site's pages. Load the page again, and try once more."
-    return HttpResponse(_page(403, words, request), status=403)
+    advice = WAYS_ON
+    if reason == REASON_NO_CSRF_COOKIE:
+        advice = (NEEDS_COOKIES, *WAYS_ON)
+    elif reason.startswith(OTHER_ADDRESS):
+        advice = (*WAYS_ON, TELL_THE_ADDRESS)
+    return HttpResponse(_page(403, TOO_OLD, request, advice), status=403)

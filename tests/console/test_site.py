@@ -237,9 +237,17 @@ def test_a_host_that_is_none_is_a_page_in_the_console(client: Client) -> None:
 def test_a_form_without_its_token_is_refused(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     client.handler.enforce_csrf_checks = True
+    client.get("/admin/auth/user/add/")
     answer = client.post("/admin/auth/user/add/", {"username": "x"})
-    assert (answer.status_code, "Load the page again" in answer.content.decode()) == (403, True)
+    said = answer.content.decode()
+    assert (answer.status_code, "load the page again" in said, "sign in again" in said) == (403, True, True)
+    assert "cookies" not in said
     assert client.post("/v1/packs", {"name": "P"}, content_type="application/json").status_code == 201
+
+
+def test_who_keeps_no_cookies_is_told_that_forms_need_them() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "x", "password": "y"})
+    assert (answer.status_code, "Allow this server&#x27;s cookies" in answer.content.decode()) == (403, True)
 
 
 @pytest.mark.parametrize(("scheme", "status"), [("https", 302), ("http", 403)])
@@ -251,6 +259,7 @@ def test_a_form_is_this_sites_own_by_the_scheme_that_the_proxy_tells(db: None, s
     form = {"username": "p", "password": "well kept", "csrfmiddlewaretoken": client.cookies["flyte_csrf"].value}
     answer = client.post("/admin/login/", form, headers={**around, "Origin": "https://flyte.example.org"})
     assert answer.status_code == status
+    assert ("a proxy before it" in answer.content.decode()) == (status == 403)
 
 
 def test_the_api_pays_for_no_session(client: Client) -> None:
