@@ -176,8 +176,8 @@ class Reader:
                 self.error(f"{path}.{key}" if path else key, f"unknown key{_suggestion(key, known)}")
         # An old spelling is one error, not a second one for the missing key.
         renamed = {OLD_SPELLINGS[key]: value[key] for key in value if OLD_SPELLINGS.get(key) in known}
-        # So is a misspelt key of a part: the first error, to which people are led, is then the mistake itself.
-        unknown = {key: item for key, item in value.items() if key not in known and isinstance(item, Mapping)}
+        # So is a misspelt one: the first error, to which people are led, is then the mistake itself.
+        unknown = {key: item for key, item in value.items() if key not in known}
         meant = {_meant(key, known): item for key, item in unknown.items() if _meant(key, known)}
         return meant | renamed | {key: value[key] for key in value if key in known}
 

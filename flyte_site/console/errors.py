@@ -31,7 +31,7 @@ WAYS_ON = (
     "Go back, copy what you typed, load the page again, and send the form once more.",
     "If that does not help, sign in again. Whoever signs in, be it in another tab, makes older forms useless.",
 )
-NEEDS_COOKIES = "Allow this server's cookies in your browser: it sent none, and without them no form is taken."
+NEEDS_COOKIES = "Allow this server's cookies: your browser sent none, and without them no form is taken."
 # How Django's reasons begin where the browser names another host or scheme than the request does.
 OTHER_ADDRESS = ("Origin checking failed", "Referer checking failed")
 TELL_THE_ADDRESS = (

@@ -55,7 +55,6 @@ def test_every_error_is_told_at_once_with_its_path() -> None:
     )
     assert set(found) == {
         "nme",
-        "name",
         "steps[0].event.name",
         "steps[0].command.packName",
         "steps[0].criteria",
@@ -134,6 +133,32 @@ def test_a_misspelt_part_of_a_step_is_one_error_and_not_a_second_one_for_what_is
     value = one_step(**{key: {"packName": "P", "name": "N"}})
     del value["steps"][0][place]
     assert errors(value) == {f"steps[0].{key}": f"unknown key; did you mean {place}?"}
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "meant"),
+    [
+        ("", "nme", "name"),
+        ("", "step", "steps"),
+        ("steps[0].event", "nam", "name"),
+        ("steps[0].event", "packname", "packName"),
+        ("steps[0].command", "pack_name", "packName"),
+    ],
+)
+def test_a_misspelt_key_is_one_error_and_not_a_second_one_for_what_is_missing(path: str, key: str, meant: str) -> None:
+    value = one_step()
+    part = value["steps"][0][path.split(".")[-1]] if path else value
+    part[key] = part.pop(meant)
+    assert errors(value) == {f"{path}.{key}".lstrip("."): f"unknown key; did you mean {meant}?"}
+
+
+def test_what_is_wrong_under_a_misspelt_key_is_told_too() -> None:
+    value = {**one_step(), "nme": 5}
+    del value["name"]
+    assert errors(value) == {
+        "nme": "unknown key; did you mean name?",
+        "name": "must be text that is not empty, not a number",
+    }
 
 
 def test_a_part_that_stands_beside_a_misspelt_one_is_the_one_that_is_read() -> None:
