@@ -1,5 +1,6 @@
 """People and their roles, and the list of what they changed."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from django.views.decorators.http import require_POST
 
 from flyte_site.auth import tokens
 from flyte_site.changes import person, record
-from flyte_site.console.accounts import NewPersonForm, PersonForm, give_one_time_password, must_change_password
+from flyte_site.console.accounts import NewPersonForm, PersonForm, give_one_time_password, one_time_password
 from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.console.history import page_of_changes
 from flyte_site.console.token_form import TokenForm
@@ -115,8 +116,9 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
     @admin.display(description="password")
     def password_state(self, user: User) -> str:
         state = "chosen by themselves" if user.has_usable_password() else "none"
-        if must_change_password(user):
-            state = "made for one sign-in, not used yet"
+        if given := one_time_password(user):
+            used = "not used in time: it ended" if given.is_over(timezone.now()) else "not used yet: it ends"
+            state = format_html("made for one sign-in, {} {}", used, ago(given.ends_at))
         if not settings.FLYTE_LOCAL_ACCOUNTS:
             return state
         return format_html('{} · <a href="../password/">Give a one-time password</a>', state)
@@ -150,7 +152,9 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
 
     def _password_page(self, request: HttpRequest, user: User, password: str) -> HttpResponse:
         title = "One-time password" if password else "Give a one-time password"
-        around = {**self.admin_site.each_context(request), "title": title, "somebody": user, "password": password}
+        length = timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
+        about = {"title": title, "somebody": user, "password": password, "good_for": length}
+        around = {**self.admin_site.each_context(request), **about}
         return TemplateResponse(request, "console/one_time_password.html", around)
 
     def has_change_permission(self, request: HttpRequest, obj: AbstractUser | None = None) -> bool:

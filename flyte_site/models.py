@@ -1,6 +1,6 @@
 """What belongs to no app: when each job last ran, who changed what, passwords to be changed, identities, tokens."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -49,15 +49,24 @@ class Change(models.Model):
 
 
 class OneTimePassword(models.Model):
-    """Says that a person's password was made for them, and must be changed at the first sign-in."""
+    """Says that a person's password was made for them, must be changed at the first sign-in, and ends soon."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_password")
+    made_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions: ClassVar = []
 
     def __str__(self) -> str:
         return str(self.user)
+
+    @property
+    def ends_at(self) -> datetime:
+        """Until when it opens anything."""
+        return self.made_at + timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
+
+    def is_over(self, now: datetime) -> bool:
+        return now >= self.ends_at
 
 
 class Identity(models.Model):

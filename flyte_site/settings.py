@@ -130,6 +130,9 @@ FLYTE_SESSION_SECONDS = env.integer("FLYTE_SESSION_SECONDS", 7 * DAY, least=60, 
 FLYTE_SESSION_IDLE_SECONDS = env.integer(
     "FLYTE_SESSION_IDLE_SECONDS", DAY // 2, least=60, most=YEARS, check_id="flyte.E076"
 )
+FLYTE_ONE_TIME_PASSWORD_SECONDS = env.integer(
+    "FLYTE_ONE_TIME_PASSWORD_SECONDS", 3 * DAY, least=60, most=YEARS, check_id="flyte.E077"
+)
 
 # Without tokens: whom it lets near. On a network it must be said that everybody there may do everything.
 FLYTE_ALLOW_ANONYMOUS = env.boolean("FLYTE_ALLOW_ANONYMOUS", False, check_id="flyte.E063")

@@ -9,20 +9,28 @@ from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from flyte_site.changes import CONSOLE, SERVER, Actor, record
 from flyte_site.models import OneTimePassword
 
 FIRST_NAME = "admin"
+OVER = (
+    "This one-time password was not used in time, and is good no more. Somebody with the role admin can give you "
+    "another."
+)
 
 
 def make_first_account() -> str | None:
     """Make the account `admin` where there is none at all; its password, which is told this once, or None.
 
-    Of several that call this at the same moment one makes it. None is made where FLYTE_LOCAL_ACCOUNTS is false.
+    Where it is still the only one, and its password was not used in time, it gets another. Of several that call this
+    at the same moment one does it. Nothing is done where FLYTE_LOCAL_ACCOUNTS is false.
     """
-    if not settings.FLYTE_LOCAL_ACCOUNTS or User.objects.exists():
+    if not settings.FLYTE_LOCAL_ACCOUNTS:
         return None
+    if User.objects.exists():
+        return _renewed_first_password()
     try:
         with transaction.atomic():
             user = User.objects.create_superuser(FIRST_NAME)
@@ -33,21 +41,34 @@ def make_first_account() -> str | None:
 
 
 @transaction.atomic
+def _renewed_first_password() -> str | None:
+    """Another password for the first account, where nobody has used the one that it has, and nobody can any more."""
+    one = OneTimePassword.objects.select_related("user").filter(user__username=FIRST_NAME).first()
+    now = timezone.now()
+    if one is None or not one.is_over(now) or User.objects.count() > 1:
+        return None
+    if not OneTimePassword.objects.filter(pk=one.pk, made_at=one.made_at).update(made_at=now):
+        return None
+    record(SERVER, "gave one-time password", "person", FIRST_NAME)
+    return give_one_time_password(one.user)
+
+
+@transaction.atomic
 def give_one_time_password(user: User) -> str:
-    """Make a password for somebody, in place of theirs: it opens nothing but the choice of another.
+    """Make a password for somebody, in place of theirs: it opens nothing but the choice of another, and not for long.
 
     Whoever is signed in with the one before is so no longer. The password is told this once.
     """
     password = secrets.token_urlsafe(12)
     user.set_password(password)
     user.save(update_fields=["password"])
-    OneTimePassword.objects.get_or_create(user=user)
+    OneTimePassword.objects.update_or_create(user=user, defaults={"made_at": timezone.now()})
     return password
 
 
-def must_change_password(user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Whether the person may do nothing before choosing a password."""
-    return user.is_authenticated and OneTimePassword.objects.filter(user_id=user.pk).exists()
+def one_time_password(user: AbstractBaseUser | AnonymousUser) -> OneTimePassword | None:
+    """What the person has, and must change before doing anything else; None for who has chosen a password."""
+    return OneTimePassword.objects.filter(user_id=user.pk).first() if user.is_authenticated else None
 
 
 def end_one_time_password(name: str) -> None:
@@ -68,6 +89,12 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "There is nobody with this name and this password. Capital and small letters count.",
         "inactive": "This account is switched off. Ask somebody with the role admin.",
     }
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        given = one_time_password(user)
+        if given is not None and given.is_over(timezone.now()):
+            raise forms.ValidationError(OVER, code="one_time_password_over")
 
 
 class AboutPerson:

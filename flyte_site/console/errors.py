@@ -27,7 +27,7 @@ WORDS = {
     503: "The database does not answer. Try again in a moment.",
 }
 TOO_OLD = "The form was too old, or not one of this site's pages. Nothing was done with it."
-WAYS_ON = (
+WAYS_ON: tuple[str, ...] = (
     "Go back, copy what you typed, load the page again, and send the form once more.",
     "If that does not help, sign in again. Whoever signs in, be it in another tab, makes older forms useless.",
 )

@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, path, reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from flyte_site.auth.openness import openness
-from flyte_site.console.accounts import NewPasswordForm, SignInForm, must_change_password
+from flyte_site.console.accounts import OVER, NewPasswordForm, SignInForm, one_time_password
 from flyte_site.console.sign_on import Return, Start
 
 VERSION = "0.1.0"
@@ -87,9 +90,8 @@ class ConsoleSite(AdminSite):
         guarded = super().admin_view(view, cacheable)
 
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            change = reverse("admin:password_change")
-            if request.path not in (change, reverse("admin:logout")) and must_change_password(request.user):
-                return sent_to(HttpResponseRedirect(change), request)
+            if elsewhere := password_first(request):
+                return sent_to(elsewhere, request)
             answer = guarded(request, *args, **kwargs)
             if request.user.is_authenticated:
                 return answer
@@ -104,15 +106,41 @@ class ConsoleSite(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        first = must_change_password(request.user)
+        first = one_time_password(request.user) is not None
         around = {**self.each_context(request), "one_time_password": first, **(extra_context or {})}
         view = PasswordChangeView.as_view(
             form_class=NewPasswordForm,
-            success_url=reverse("admin:index" if first else "admin:password_change_done"),
+            success_url=page_after(request) if first else reverse("admin:password_change_done"),
             extra_context=around,
             template_name="registration/password_change_form.html",
         )
         return view(request)
+
+
+def password_first(request: HttpRequest) -> HttpResponseRedirect | None:
+    """Where somebody goes who has a password for one sign-in: to choose another, and from there to the page that they
+    asked for; to the front door where that one is over. None for everybody else, and for who is there already."""
+    change = reverse("admin:password_change")
+    given = None if request.path == reverse("admin:logout") else one_time_password(request.user)
+    if given is None:
+        return None
+    if given.is_over(timezone.now()):
+        logout(request)
+        messages.error(request, OVER)
+        return HttpResponseRedirect(reverse("admin:login"))
+    if request.path == change:
+        return None
+    wanted = request.get_full_path() if request.method == "GET" else ""
+    if wanted in ("", reverse("admin:index")):
+        return HttpResponseRedirect(change)
+    return HttpResponseRedirect(f"{change}?{urlencode({REDIRECT_FIELD_NAME: wanted})}")
+
+
+def page_after(request: HttpRequest) -> str:
+    """The page that somebody wanted before they were sent to choose a password; home where that is none of ours."""
+    wanted = request.GET.get(REDIRECT_FIELD_NAME, "")
+    own = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if own else reverse("admin:index")
 
 
 def sign_in_again(request: HttpRequest) -> HttpResponseRedirect:

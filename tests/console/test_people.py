@@ -1,13 +1,16 @@
 """People and roles: nobody gives, or takes over, more than they have."""
 
 import re
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, override_settings
+from django.utils import timezone
 
-from flyte_site.models import Change
+from flyte_site.models import Change, OneTimePassword
 from tests.console.conftest import SignedOn
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -112,9 +115,12 @@ def sign_on(name: str, password: str) -> Client:
 
 def choose(client: Client, password: str) -> None:
     assert client.get("/admin/").headers["Location"] == "/admin/password_change/"
-    chosen = {"old_password": password, "new_password1": CHOSEN, "new_password2": CHOSEN}
-    assert client.post("/admin/password_change/", chosen).headers["Location"] == "/admin/"
+    assert client.post("/admin/password_change/", chosen(password)).headers["Location"] == "/admin/"
     assert client.get("/admin/").status_code == 200
+
+
+def chosen(password: str) -> dict[str, str]:
+    return {"old_password": password, "new_password1": CHOSEN, "new_password2": CHOSEN}
 
 
 def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -> None:
@@ -135,6 +141,61 @@ def test_a_password_that_an_admin_gives_ends_what_was_signed_on_with_the_one_bef
     password = given(client.post(address))
     assert theirs.get("/admin/").headers["Location"].startswith("/admin/login/")
     choose(sign_on("some-viewer", password), password)
+
+
+def test_who_chose_a_password_goes_on_to_the_page_that_they_wanted(signed_on: SignedOn) -> None:
+    password = given(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
+    client, wanted = Client(), "/admin/flows/flow/?q=a&b=c"
+    sent = client.get(wanted).headers["Location"]
+    sent = client.post(sent, {"username": "new", "password": password, "next": wanted}).headers["Location"]
+    assert sent == wanted
+    sent = client.get(wanted).headers["Location"]
+    assert sent == "/admin/password_change/?next=%2Fadmin%2Fflows%2Fflow%2F%3Fq%3Da%26b%3Dc"
+    assert client.post(sent, chosen(password)).headers["Location"] == wanted
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "", "/\\evil"]
+)
+def test_who_chose_a_password_is_sent_to_no_page_that_is_another_s(signed_on: SignedOn, elsewhere: str) -> None:
+    password = given(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
+    client = sign_on("new", password)
+    path = "/admin/password_change/?" + urlencode({"next": elsewhere})
+    assert client.post(path, chosen(password)).headers["Location"] == "/admin/"
+
+
+def test_who_sent_a_form_first_goes_home_after_choosing_a_password(signed_on: SignedOn) -> None:
+    password = given(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
+    assert (
+        sign_on("new", password).post("/admin/flows/flow/1/disable/").headers["Location"] == "/admin/password_change/"
+    )
+
+
+def test_a_one_time_password_that_was_not_used_in_time_opens_nothing(signed_on: SignedOn) -> None:
+    admin = signed_on("admin")
+    password = given(admin.post("/admin/auth/user/add/", {"username": "new"}))
+    user, early = User.objects.get(username="new"), sign_on("new", password)
+    theirs = f"/admin/auth/user/{user.pk}/change/"
+    assert "not used yet: it ends <time" in page(admin, theirs)
+    OneTimePassword.objects.update(made_at=timezone.now() - timedelta(hours=73))
+    assert "not used in time: it ended <time" in page(admin, theirs)
+    refused = Client().post("/admin/login/", {"username": "new", "password": password}).content.decode()
+    assert "was not used in time" in refused
+    wrong = Client().post("/admin/login/", {"username": "new", "password": "wrong"}).content.decode()
+    assert "was not used in time" not in wrong
+    assert early.post("/admin/password_change/", chosen(password)).headers["Location"] == "/admin/login/"
+    assert "was not used in time" in page(early, "/admin/login/")
+    assert not User.objects.get(username="new").check_password(CHOSEN)
+    another = given(admin.post(f"/admin/auth/user/{user.pk}/password/"))
+    choose(sign_on("new", another), another)
+
+
+@override_settings(FLYTE_ONE_TIME_PASSWORD_SECONDS=7 * 24 * 3600)
+def test_the_setting_says_how_long_a_one_time_password_is_good_for(signed_on: SignedOn) -> None:
+    told = signed_on("admin").post("/admin/auth/user/add/", {"username": "new"})
+    assert "within 7 d" in told.content.decode()
+    OneTimePassword.objects.update(made_at=timezone.now() - timedelta(hours=73))
+    choose(sign_on("new", given(told)), given(told))
 
 
 def test_ones_own_password_is_changed_where_everybodys_is(signed_on: SignedOn) -> None:
