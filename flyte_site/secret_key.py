@@ -3,6 +3,18 @@
 import secrets
 from pathlib import Path
 
+LEAST_CHARACTERS = 32
+LEAST_DIFFERENT = 5
+
+
+def weakness(key: str) -> str:
+    """What makes a key easy to guess, so that anybody could sign a session of their own; '' where nothing does."""
+    if len(key) < LEAST_CHARACTERS:
+        return f"has only {len(key)} characters"
+    if len(set(key)) < LEAST_DIFFERENT:
+        return f"has only {len(set(key))} different characters"
+    return ""
+
 
 def kept_secret_key(path: Path) -> str:
     """The key in the file at `path`, made on first use and readable by its owner alone.

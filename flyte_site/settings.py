@@ -13,7 +13,7 @@ from flyte_site.auth.roles import NO_ROLES, read_roles
 from flyte_site.encryption import read_keys
 from flyte_site.environment import Environment, is_loopback, tls_fault
 from flyte_site.logs import logging_config
-from flyte_site.secret_key import kept_secret_key
+from flyte_site.secret_key import LEAST_CHARACTERS, kept_secret_key, weakness
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 24 * 60 * 60
@@ -185,6 +185,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SECRET_KEY = env.text("FLYTE_SECRET_KEY")
 FLYTE_SECRET_KEY_PATH = env.text("FLYTE_SECRET_KEY_PATH")
+if SECRET_KEY and (weak := weakness(SECRET_KEY)):
+    env.warning(
+        "flyte.W003",
+        "FLYTE_SECRET_KEY",
+        f"{weak}: who guesses it can sign in as anybody; set at least {LEAST_CHARACTERS} random ones, "
+        "or leave it out on a single machine, and one is made",
+    )
 if not SECRET_KEY:
     try:
         SECRET_KEY = kept_secret_key(Path(FLYTE_SECRET_KEY_PATH or BASE_DIR / ".secret_key"))

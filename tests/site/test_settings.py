@@ -331,6 +331,24 @@ def test_no_setting_and_no_packs_variable_is_taken_for_a_misspelt_one(read: Read
     assert [str(warning) for warning in warnings if warning.check_id == "flyte.W002"] == []
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("short", "has only 5 characters"),
+        ("0123456789abcdef0123456789abcde", "has only 31 characters"),
+        ("abcd" * 20, "has only 4 different characters"),
+        ("0123456789abcdef0123456789abcdef", ""),
+        ("abcde" * 7, ""),
+    ],
+)
+def test_a_secret_key_that_can_be_guessed_is_warned_of_and_not_shown(read: Read, key: str, told: str) -> None:
+    environment = read(FLYTE_SECRET_KEY=key)["FLYTE_ENVIRONMENT"]
+    found = [(one.check_id, one.variable, str(one)) for one in environment.warnings]
+    assert [one[:2] for one in found] == ([("flyte.W003", "FLYTE_SECRET_KEY")] if told else [])
+    assert all(told in text and key not in text for _, _, text in found)
+    assert environment.errors == []
+
+
 def test_a_secret_key_that_is_set_is_used_and_none_is_kept(read: Read, tmp_path: Path) -> None:
     assert read(FLYTE_SECRET_KEY="the operator's own")["SECRET_KEY"] == "the operator's own"
     assert not (tmp_path / "project" / ".secret_key").exists()
