@@ -6,11 +6,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
+import structlog
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from flyte_site.console.accounts import FIRST_NAME, make_first_account
+from flyte_site.failures import database_message
+
+log = structlog.get_logger(__name__)
 
 # Any number that nothing else in this database locks.
 ADVISORY_LOCK = 0x466C797465
@@ -27,6 +33,30 @@ def migrate() -> None:
     """Apply what is missing; one process at a time, the others wait and find nothing left to do."""
     with _lock():
         call_command("migrate", verbosity=0, interactive=False)
+
+
+def refuse_without_tables() -> None:
+    """Stop the process with one line, exit code 2, where the database lacks migrations or can't be used at all.
+
+    One that does not answer now may be back soon: that is logged, and no reason to stop.
+    """
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError as error:
+        log.error("database_away", error=database_message(error))
+        return
+    except DatabaseError as error:
+        _refuse(f"is no database that can be used ({database_message(error)})")
+    finally:
+        connection.close()
+    if missing:
+        _refuse(f"lacks {len(missing)} migrations: run `manage.py migrate` first")
+
+
+def _refuse(fault: str) -> NoReturn:
+    print(f"flyte: FLYTE_DATABASE_URL: {fault}", file=sys.stderr)
+    sys.exit(2)
 
 
 def welcome() -> None:

@@ -128,15 +128,17 @@ def test_an_address_that_can_not_be_had_stops_the_start_with_one_line(tmp_path: 
             assert done.stderr.startswith(f"flyte: {named}: can't listen on ")
 
 
-def test_a_database_without_its_migrations_stops_the_start_with_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["serve", "jobs", "worker", "beat"])
+def test_a_database_without_its_migrations_stops_the_start_with_one_line(tmp_path: Path, command: str) -> None:
+    variables = {"FLYTE_PORT": str(free_port()), "FLYTE_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
     with fresh_database(tmp_path) as database_url:
-        environment = server_environment(database_url, {"FLYTE_PORT": str(free_port())})
-        done = manage("serve", folder=tmp_path, environment=environment)
-    assert done.returncode == 2
+        done = manage(command, folder=tmp_path, environment=server_environment(database_url, variables))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("flyte: FLYTE_DATABASE_URL: lacks ")
     assert "run `manage.py migrate` first" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["migrate", "serve"])
+@pytest.mark.parametrize("command", ["migrate", "serve", "jobs"])
 def test_a_file_that_is_no_database_stops_the_start_with_one_line(tmp_path: Path, command: str) -> None:
     (tmp_path / "none.sqlite3").write_text("no database" * 100)
     url = f"sqlite:///{tmp_path / 'none.sqlite3'}"

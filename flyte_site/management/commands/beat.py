@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from flyte_site.celery import app
 from flyte_site.jobs import scheduled_jobs
+from flyte_site.migration import refuse_without_tables
 from flyte_site.periodic.claims import note_jobs
 
 log = structlog.get_logger(__name__)
@@ -64,5 +65,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
             raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
+        refuse_without_tables()
         note_jobs(scheduled_jobs(), timezone.now())
         JobBeat(app=app, quiet=True, loglevel=settings.LOGLEVEL, scheduler_cls=JobScheduler).run()

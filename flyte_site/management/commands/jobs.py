@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from flyte_site.jobs import scheduled_jobs, switched_off
 from flyte_site.meters import share
+from flyte_site.migration import refuse_without_tables
 from flyte_site.models import JobRun
 from flyte_site.periodic.claims import Job, note_jobs, run_if_due
 
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         if options["list"]:
             self.tell(jobs)
             return
+        refuse_without_tables()
         if settings.FLYTE_METRICS_PATH:
             share(settings.FLYTE_METRICS_PATH)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # here and in the threads, for `sigwait`

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from flyte_site.celery import app
 from flyte_site.meters import share
+from flyte_site.migration import refuse_without_tables
 
 
 class JobWorker(Worker):  # type: ignore[misc]
@@ -31,6 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
             raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
+        refuse_without_tables()
         if settings.FLYTE_METRICS_PATH:
             share(settings.FLYTE_METRICS_PATH)
         # To root it says that messages could be pickles, which are refused here.
