@@ -64,9 +64,13 @@ class Action:
     carried: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def log_fields(self) -> dict[str, str]:
         """How the log names it."""
-        return f"command={self.command} request_id={self.request_id}" if self.request_id else f"command={self.command}"
+        return {"command": self.command} | ({"request_id": self.request_id} if self.request_id else {})
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.log_fields.items())
 
 
 @dataclass(frozen=True)

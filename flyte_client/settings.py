@@ -10,6 +10,7 @@
 | `FLYTE_HEALTH_PORT` | none | a port to tell at whether the pack is well; the original's clients use 8090 |
 | `FLYTE_HEALTH_BIND` | 0.0.0.0 | the address for that |
 | `FLYTE_API_TIMEOUT` | 10 | seconds a single call may take, beside those that the server was asked to wait |
+| `LOGLEVEL`, `LOGFILE`, `FLYTE_LOG_FORMAT` | INFO, standard error, text | what a program logs: `logs` reads them |
 
 A variable that is set but empty counts as not set.
 """

@@ -1,5 +1,6 @@
 """The packs as processes, as their operators run them, against the stub."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,20 @@ def test_the_log_names_the_request_that_brought_an_action_where_the_server_says_
     program = start(*SHELL)
     program.wait_for_log("action_taken command=Shell request_id=of-the-event\n")
     program.wait_for_log("action_done command=Shell request_id=of-the-event event=Output\n")
+
+
+def test_the_log_is_json_where_it_is_asked_for(stub: StubServer, start: Start) -> None:
+    stub.lease = "600"
+    stub.queue("Shell", "echo traced")
+    program = start(*SHELL, FLYTE_LOG_FORMAT="JSON")
+    program.wait_for_log("action_done")
+    program.signal()
+    assert program.exit_code() == 0
+    lines = [json.loads(line) for line in program.log]
+    (done,) = (line for line in lines if line["event"] == "action_done")
+    wanted = {"command": "Shell", "request_id": "of-the-event", "event_name": "Output", "level": "info"}
+    assert done.items() >= wanted.items()
+    assert all(line.keys() >= {"event", "level", "logger", "timestamp"} for line in lines)
 
 
 def test_shell_kills_a_script_whose_action_was_cancelled(stub: StubServer, start: Start) -> None:
@@ -161,6 +176,7 @@ def test_a_pack_finds_its_server_when_it_comes_back(stub: StubServer, start: Sta
         ({"FLYTE_SHELL_ENV": "PATH,FLYTE_JWT"}, "Shell: FLYTE_SHELL_ENV: must be names"),
         ({"FLYTE_SHELL_ENV": "PATH HOME"}, "Shell: FLYTE_SHELL_ENV: must be names"),
         ({"LOGLEVEL": "LOUD"}, "Shell: LOGLEVEL: "),
+        ({"FLYTE_LOG_FORMAT": "xml"}, "Shell: FLYTE_LOG_FORMAT: "),
     ],
 )
 def test_a_bad_setting_ends_the_pack_with_one_line(start: Start, environment: dict[str, str], words: str) -> None:
