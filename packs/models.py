@@ -149,6 +149,8 @@ class Action(models.Model):
             models.Index(fields=["pack_name", "id"], name="actions_by_pack"),
             models.Index(fields=["name", "id"], name="actions_by_command"),
             models.Index(fields=["step_id", "id"], name="actions_by_step"),
+            # Most actions ask for no labels, and are not in it.
+            models.Index(fields=["label_key", "id"], condition=~Q(label_key="{}"), name="actions_by_labels"),
         ]
 
     def __str__(self) -> str:

@@ -35,11 +35,11 @@ ROOMS = (
     ("flows", "completion forms pages admin management apps"),
     (
         "audit",
-        "queries paging timeline story search figures metrics serializers api filters bars hosted_shown shown",
+        "queries ranges paging sets timeline story search figures metrics serializers api filters bars hosted_shown",
     ),
     (
         "audit",
-        "followers execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars first_steps",
+        "shown followers execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars",
     ),
     ("audit", "first_steps pack_list pack_shown home pack_pages admin apps"),
     ("flyte_site", "apps wsgi jobs celery migration supervisor tls management urls"),
