@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from audit.filters import ExecutionFilters
+from audit.hosted_shown import with_turns
 from audit.paging import LOOK_AT, Keys, Place
 from audit.search import LOOK_AT_TEXTS, executions
 from audit.shown import Shown, shown
@@ -70,12 +71,13 @@ def execution_list(request: HttpRequest) -> HttpResponse:
     must_have(request, MAY_SEE)
     form = ExecutionFilters(request.GET)
     wanted = form.wanted()
-    found = executions(wanted, place_in(request), timezone.now())
+    now = timezone.now()
+    found = executions(wanted, place_in(request), now)
     values = {
         "title": "Executions",
         "form": form,
         "filtered": bool(form.asked()),
-        "rows": found.rows,
+        "rows": with_turns(found.rows, now),
         "links": page_links(request, found.place),
         "looked_to": found.place.looked_to,
         "looked_at": LOOK_AT_TEXTS if wanted.text else LOOK_AT,

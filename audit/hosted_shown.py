@@ -1,9 +1,14 @@
 """A pack that the server hosts as its page shows it: what it has at its service, and what bounds it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from zlib import crc32
 
+from audit import queries
+from audit.search import Told
+from audit.story import story
+from flows.models import ExecutionState
 from packs.models import HostedResource, HostedState
 from packs.webapi.queries import HostedPack, Rate, hosted_pack, phase_of, resources
 
@@ -90,6 +95,20 @@ def shown_resource(row: HostedResource) -> ShownResource:
     """The resource with its phase in one word."""
     told = phase_of(row)
     return ShownResource(row, told["phase"], told.get("reason", ""))
+
+
+def waiting_for_a_turn(rows: Mapping[str, HostedResource]) -> set[str]:
+    """The ids of the actions that wait for a quota."""
+    return {action_id for action_id, row in rows.items() if row.state == HostedState.WAITING}
+
+
+def with_turns(rows: Sequence[Told], now: datetime) -> list[Told]:
+    """The executions, with stories that say which actions wait for a quota. One query, none where no pack holds any."""
+    running = [row for row in rows if row.execution.state == ExecutionState.RUNNING]
+    held = queries.hosted({row.execution.id: row.actions for row in running})
+    if not (queued := waiting_for_a_turn(held)):
+        return list(rows)
+    return [replace(row, story=story(row.execution, row.actions, now, queued)) for row in rows]
 
 
 def marks(rows: Mapping[str, HostedResource]) -> str:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.safestring import SafeString
 
 from audit import bars, queries
-from audit.hosted_shown import ShownResource, marks, shown_resource
+from audit.hosted_shown import ShownResource, marks, shown_resource, waiting_for_a_turn
 from audit.story import story
 from flows.drawing import NOT_REACHED, anchor, draw
 from flows.models import Event, Execution, ExecutionState
@@ -129,7 +129,7 @@ def shown(execution_id: str, now: datetime) -> Shown | None:
     steps = [_step(execution, name, step, known) for name, step in _named_steps(execution)]
     return Shown(
         execution=execution,
-        story=story(execution, actions, now),
+        story=story(execution, actions, now, waiting_for_a_turn(hosted)),
         steps=steps,
         drawing=draw(execution.version.document, {step.id: step.state for step in steps}),
         timeline=bars.rows(actions, now),

@@ -1,6 +1,7 @@
 """An execution told in a line: what began it, what each step asked of which pack, and where it stands. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -13,15 +14,24 @@ MOST = 6
 ARROW = " → "
 
 
-def story(execution: Execution, actions: Sequence[Action], now: datetime) -> str:
+@dataclass(frozen=True)
+class _Sight:
+    """What a story is told by, beside the actions: the time, and the ids of those that wait for a quota."""
+
+    now: datetime
+    queued: Container[str]
+
+
+def story(execution: Execution, actions: Sequence[Action], now: datetime, queued: Container[str] = ()) -> str:
     """E.g. `Slack.ReceivedMessage → deploy (Shell.Shell, SUCCESS 2.1 s) → notify waiting for Slack for 3 min`; where
     several steps followed one, `Timer.Fired → [a (…) → c (…) | b (…)]`.
 
     Steps stand in the order of their queueing; of many, the first and the last are told. Needs the execution's version,
-    and of its actions no more than `STORY_FIELDS`.
+    and of its actions no more than `STORY_FIELDS`. `queued` are those that a hosted pack holds, but can't begin yet.
     """
     ordered = sorted(actions, key=lambda action: action.id)
-    told = _chain(ordered, now) if _is_chain(ordered) else [_tree(ordered, now)]
+    sight = _Sight(now, queued)
+    told = _chain(ordered, sight) if _is_chain(ordered) else [_tree(ordered, sight)]
     errors = [f"{error.get('stepId') or 'the flow'} could not be judged" for error in execution.errors[:2]]
     return ARROW.join([_beginning(execution, actions), *told, *errors])
 
@@ -31,31 +41,31 @@ def _is_chain(ordered: Sequence[Action]) -> bool:
     return all(one.id == other.triggered_by for one, other in pairwise(ordered))
 
 
-def _chain(ordered: Sequence[Action], now: datetime) -> list[str]:
-    told = [_told(action, now) for action in ordered]
+def _chain(ordered: Sequence[Action], sight: _Sight) -> list[str]:
+    told = [_told(action, sight) for action in ordered]
     if len(told) > MOST:
         told[MOST - 2 : -2] = [f"{len(told) - MOST} more steps" if len(told) > MOST + 1 else "one more step"]
     return told
 
 
-def _tree(ordered: Sequence[Action], now: datetime) -> str:
+def _tree(ordered: Sequence[Action], sight: _Sight) -> str:
     """The steps with what followed each; of many, the first, and the one that was queued last."""
     shown = ordered if len(ordered) <= MOST else ordered[: MOST - 1]
     known = {action.id for action in shown}
     followers: dict[str, list[Action]] = {}
     for action in shown:
         followers.setdefault(action.triggered_by if action.triggered_by in known else "", []).append(action)
-    told = _branches(followers, "", now)
+    told = _branches(followers, "", sight)
     left = len(ordered) - len(shown)
-    return f"{told}; then {left} more steps, the last {_told(ordered[-1], now)}" if left else told
+    return f"{told}; then {left} more steps, the last {_told(ordered[-1], sight)}" if left else told
 
 
-def _branches(followers: Mapping[str, Sequence[Action]], cause: str, now: datetime) -> str:
+def _branches(followers: Mapping[str, Sequence[Action]], cause: str, sight: _Sight) -> str:
     """What followed the action of this id, and what followed that; '' where nothing did."""
     told = []
     for action in followers.get(cause, ()):
-        later = _branches(followers, action.id, now)
-        told.append(_told(action, now) + (f"{ARROW}{later}" if later else ""))
+        later = _branches(followers, action.id, sight)
+        told.append(_told(action, sight) + (f"{ARROW}{later}" if later else ""))
     return told[0] if len(told) == 1 else f"[{' | '.join(told)}]" if told else ""
 
 
@@ -76,13 +86,14 @@ def _beginning(execution: Execution, actions: Sequence[Action]) -> str:
     return "an event"
 
 
-def _told(action: Action, now: datetime) -> str:
-    found = intervals(action)
+def _told(action: Action, sight: _Sight) -> str:
+    found, now = intervals(action), sight.now
     command = f"{action.pack_name}.{action.name}"
     if action.state == State.NEW:
         return f"{action.step_id} {_waits(action, found, now)}"
     if action.state == State.PENDING:
-        return f"{action.step_id} ({command}) with {action.holder} for {_length(found, now)}{_attempt(action)}"
+        place = "waiting for its turn at" if action.id in sight.queued else "with"
+        return f"{action.step_id} ({command}) {place} {action.holder} for {_length(found, now)}{_attempt(action)}"
     if action.state == State.CANCELLED:
         return f"{action.step_id} ({command}, cancelled)"
     return f"{action.step_id} ({command}, {action.state} {in_words(worked(found, now))}{_attempt(action)})"

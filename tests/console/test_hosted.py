@@ -1,7 +1,9 @@
 """Packs that the server hosts, on the console: marked, with what they have at their services and what bounds them."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from audit import hosted_shown
 from flows.models import Execution
@@ -104,6 +106,7 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     waiting = viewer.get(place)
     assert "has not begun it yet: waits for the quota of namespace default: 2 of 2 in use" in text_of(waiting)
     assert "At Stub, which the server hosts: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
+    assert "(Stub.Do) waiting for its turn at Stub for" in text_of(waiting)
     mark = waiting.context["one"].mark
     assert viewer.get(f"{place}now?mark={mark}").context["changed"] is False
     stub.service.jobs = dict.fromkeys(stub.service.jobs, "done")
@@ -111,6 +114,14 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     stub.later()
     assert viewer.get(f"{place}now?mark={mark}").context["changed"] is True
     assert "At Stub, which the server hosts: live" in text_of(viewer.get(place))
+
+
+def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(viewer: Client, stub: World) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        stories = [row.story for row in viewer.get("/admin/flows/execution/").context["rows"]]
+    assert ["waiting for its turn at Stub for" in story for story in stories] == [True, False, False]
+    assert [" with Stub for" in story for story in stories] == [False, True, True]
+    assert sum('FROM "packs_hostedresource"' in query["sql"] for query in captured.captured_queries) == 1
 
 
 def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub: World) -> None:
