@@ -1,9 +1,7 @@
 """Who may do what at the console: every page with everybody, and the page of the docs that says so."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,18 +10,9 @@ from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils import timezone
 
-from datastore.models import Item
-from flows.models import Event, Execution
-from flyte_site.auth import tokens
-from flyte_site.changes import COMMAND_LINE
-from flyte_site.models import Change
-from packs.models import Approval
-from tests.flows import builders as b
+from tests.console.routes import console_routes, one_of_each, path_of
 from tests.server import ROOT
-from tests.site.shape import put_value
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -60,51 +49,9 @@ class Answer:
         return not self.is_refused and not (self.leads_to.startswith("/admin/") and not self.wrote)
 
 
-def console_routes() -> list[str]:
-    """Every route of the console, but for the one that catches what has none."""
-    found = {f"/{route}" for route in _routes(get_resolver(), "") if re.match("admin(/|$)", route)}
-    return sorted(route for route in found if "(?P<" not in route)
-
-
-def _routes(resolver: URLResolver, before: str) -> Iterator[str]:
-    for pattern in resolver.url_patterns:
-        route = before + str(pattern.pattern)
-        if isinstance(pattern, URLResolver):
-            yield from _routes(pattern, route)
-        elif isinstance(pattern, URLPattern):
-            yield route
-
-
 @pytest.fixture
-def things(client: Client) -> dict[str, Any]:
-    """One of each, by where its pages are."""
-    source, _ = b.pack("Src"), b.pack("Wrk")
-    flow = b.save(b.step(id="a"))
-    b.tell(source)
-    put_value(client, "k", b"v")
-    token, _ = tokens.create(COMMAND_LINE, "t", scopes=["flows:read"])
-    return {
-        "auth/user": User.objects.create_user("other").pk,
-        "auth/group": Group.objects.create(name="g").pk,
-        "flyte_site/token": token.pk,
-        "flyte_site/change": Change.objects.latest("pk").pk,
-        "datastore/item": Item.objects.get().pk,
-        "flows/flow": flow.pk,
-        "flows/flow/version": flow.version_id,
-        "flows/execution": Execution.objects.get().id,
-        "flows/event": Event.objects.get().id,
-        "packs/pack": source.pk,
-        "packs/approval": asked_for("a" * 24).action_id,
-    }
-
-
-def asked_for(action_id: str) -> Approval:
-    """A question to a person."""
-    now = timezone.now()
-    return Approval.objects.create(
-        action_id=action_id, attempt=1, flow_name="f", correlation_id="b" * 24, question="?", asked_at=now,
-        ends_at=now + timedelta(hours=1),
-    )  # fmt: skip
+def things(db: None) -> dict[str, Any]:
+    return one_of_each()
 
 
 @pytest.fixture
@@ -120,16 +67,6 @@ def signed_on(who: str) -> str:
     client = Client()
     client.force_login(user)
     return client.cookies[settings.SESSION_COOKIE_NAME].value
-
-
-def path_of(route: str, things: dict[str, Any]) -> str:
-    """A path of this route, to something that is there."""
-    if "<" not in route:
-        return route
-    places = [place for place in things if route.startswith(f"/admin/{place}/")]
-    assert places or route.startswith("/admin/r/"), f"{route} is about what this test has none of: add one to `things`"
-    one = things[max(places, key=len)] if places else "1"
-    return re.sub("<[^>]+>", str(one), route.replace("<path:step_id>", "a"))
 
 
 def asked(client: Client, method: str, path: str, session: str) -> Answer:
