@@ -3,6 +3,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ from tests.examples.world import SECONDS, World
 from tests.private_postgres import free_port
 from tests.server import Server, running_server
 
+from .asking import Ask, result, variables
+from .http_counterpart import Counterpart
 from .mail_servers import HOST, Certificate, Imap, StartImap, StartSmtp, imap_servers, smtp_servers
 
 StartPack = Callable[..., Program]
@@ -57,6 +60,16 @@ def start_pack() -> Iterator[StartPack]:
     for program in programs:
         with suppress(BrokenPipeError):
             program.kill()
+
+
+@pytest.fixture
+def ask(stub: StubServer, start_pack: StartPack, tmp_path: Path) -> Ask:
+    def asked(name: str, web: Counterpart, command: str, given: Any, event: str) -> Any:
+        stub.queue(command, given)
+        start_pack(name, stub.url, **variables(name, web, tmp_path))
+        return result(stub, event)
+
+    return asked
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from tests.client.stub_server import Answer, StubServer
 from tests.examples.world import World
 from tests.server import Server
 
+from .asking import Ask, assert_refused, variables
 from .conftest import StartPack
 from .http_counterpart import Asked, Counterpart, counterpart
 from .watching import eventually
@@ -55,15 +56,6 @@ def bamboo() -> Iterator[Bamboo]:
         yield answering
 
 
-def variables(bamboo: Bamboo, folder: Path, **more: str) -> dict[str, str]:
-    given = {"URL": bamboo.web.url, "TOKEN": "t0ken", "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
-    return {f"FLYTE_BAMBOO_{name}": value for name, value in (given | more).items()}
-
-
-def result(stub: StubServer, event: str) -> Any:
-    return stub.wait_for("result", event=event)[0].body["payload"]
-
-
 def looked(bamboo: Bamboo) -> None:
     """Until the plan has been looked at, twice: then what the first look saw has been noted."""
     bamboo.web.wait_for(f"{API}/result/WEB-MAIN", len(bamboo.web.of(f"{API}/result/WEB-MAIN")) + 2)
@@ -74,7 +66,7 @@ def test_a_build_that_succeeds_gets_its_label(
     world: World, packs_server: Server, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     world.load("built.yaml")
-    program = start_pack("bamboo", packs_server.url, **variables(bamboo, tmp_path, PLANS="WEB-MAIN"))
+    program = start_pack("bamboo", packs_server.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN"))
     looked(bamboo)
     bamboo.end(12)
     eventually(lambda: world.executions("built", state="succeeded"))
@@ -89,7 +81,7 @@ def test_each_end_is_told_once_and_none_of_the_past(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     bamboo.end(10)
-    settings = variables(bamboo, tmp_path, PLANS="WEB-MAIN")
+    settings = variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN")
     program = start_pack("bamboo", stub.url, **settings)
     looked(bamboo)
     bamboo.end(11, "Failed")
@@ -122,7 +114,7 @@ def test_each_end_is_told_once_and_none_of_the_past(
 def test_what_was_under_way_in_a_crash_is_sent_again_with_its_key(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
-    settings = variables(bamboo, tmp_path, PLANS="WEB-MAIN")
+    settings = variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN")
     program = start_pack("bamboo", stub.url, **settings)
     looked(bamboo)
     stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
@@ -138,7 +130,7 @@ def test_what_was_under_way_in_a_crash_is_sent_again_with_its_key(
 def test_an_expired_token_of_flytes_loses_no_build(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
-    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path, PLANS="WEB-MAIN"))
+    start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN"))
     looked(bamboo)
     stub.script("event", Answer(401))
     bamboo.end(12)
@@ -149,7 +141,7 @@ def test_an_expired_token_of_flytes_loses_no_build(
 def test_a_plan_that_can_not_be_read_is_told_once_and_holds_up_no_other(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
-    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path, PLANS="NO-SUCH,WEB-MAIN"))
+    start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="NO-SUCH,WEB-MAIN"))
     (call,) = stub.wait_for("event", event="BambooUnreachable")
     assert call.body["payload"] == {"list": "NO-SUCH", "error": "status 404: Plan not found."}
     looked(bamboo)
@@ -168,36 +160,26 @@ def test_a_plan_that_can_not_be_read_is_told_once_and_holds_up_no_other(
     ],
 )
 def test_what_was_done_is_told(
-    stub: StubServer,
-    start_pack: StartPack,
+    ask: Ask,
     bamboo: Bamboo,
-    tmp_path: Path,
     command: str,
     given: Any,
     event: str,
     more: Any,
 ) -> None:
-    stub.queue(command, given)
-    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
-    assert result(stub, event) == given | more
+    assert ask("bamboo", bamboo.web, command, given, event) == given | more
 
 
-def test_variables_go_along_with_a_plan(
-    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
-) -> None:
-    stub.queue("TriggerPlan", {"plan": "WEB-MAIN", "vars": {"target": "a&b=c"}})
-    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
-    result(stub, "PlanTriggered")
+def test_variables_go_along_with_a_plan(ask: Ask, bamboo: Bamboo) -> None:
+    given = {"plan": "WEB-MAIN", "vars": {"target": "a&b=c"}}
+    ask("bamboo", bamboo.web, "TriggerPlan", given, "PlanTriggered")
     (asked,) = bamboo.web.of(f"{API}/queue/WEB-MAIN")
     assert asked.query == {"bamboo.variable.target": "a&b=c"}
 
 
-def test_a_labels_slash_stays_in_its_name(
-    stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
-) -> None:
-    stub.queue("DeleteLabel", {"build": "WEB-MAIN-12", "label": "a/b"})
-    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
-    assert result(stub, "LabelDeleted") == {"build": "WEB-MAIN-12", "label": "a/b"}
+def test_a_labels_slash_stays_in_its_name(ask: Ask, bamboo: Bamboo) -> None:
+    given = {"build": "WEB-MAIN-12", "label": "a/b"}
+    assert ask("bamboo", bamboo.web, "DeleteLabel", given, "LabelDeleted") == given
 
 
 @pytest.mark.parametrize(
@@ -213,26 +195,20 @@ def test_a_labels_slash_stays_in_its_name(
     ],
 )
 def test_what_was_not_done_is_told(
-    stub: StubServer,
-    start_pack: StartPack,
+    ask: Ask,
     bamboo: Bamboo,
-    tmp_path: Path,
     command: str,
     given: Any,
     event: str,
     words: str,
 ) -> None:
-    stub.queue(command, given)
-    start_pack("bamboo", stub.url, **variables(bamboo, tmp_path))
-    told = result(stub, event)
-    assert told["error"].startswith(words)
-    assert told["temporary"] is False
+    assert_refused(ask("bamboo", bamboo.web, command, given, event), words)
 
 
 def test_plans_that_are_none_are_told_in_one_line(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
-    program = start_pack("bamboo", stub.url, **variables(bamboo, tmp_path, PLANS="WEB-MAIN, web"))
+    program = start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN, web"))
     assert program.exit_code() == 2
     (line,) = program.log
     assert line.startswith("Bamboo: FLYTE_BAMBOO_PLANS: must be up to 200 plans' keys")

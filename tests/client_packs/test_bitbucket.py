@@ -10,6 +10,7 @@ from tests.client.stub_server import Answer, StubServer
 from tests.examples.world import World
 from tests.server import Server
 
+from .asking import Ask, assert_refused, variables
 from .conftest import StartPack
 from .http_counterpart import Asked, Counterpart, counterpart
 from .watching import eventually
@@ -71,15 +72,6 @@ def bitbucket() -> Iterator[Bitbucket]:
         yield answering
 
 
-def variables(bitbucket: Bitbucket, folder: Path, **more: str) -> dict[str, str]:
-    given = {"URL": bitbucket.web.url, "TOKEN": "t0ken", "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
-    return {f"FLYTE_BITBUCKET_{name}": value for name, value in (given | more).items()}
-
-
-def result(stub: StubServer, event: str) -> Any:
-    return stub.wait_for("result", event=event)[0].body["payload"]
-
-
 def looked(bitbucket: Bitbucket) -> None:
     """Until the repository has been looked at, twice: then what the first look saw has been noted."""
     bitbucket.web.wait_for(REQUESTS, len(bitbucket.web.of(REQUESTS)) + 2)
@@ -92,7 +84,9 @@ def test_a_merge_starts_a_build(
     bamboo = world.pack("Bamboo", {"TriggerPlan": ["PlanTriggered"]})
     world.load("merged.yaml")
     bitbucket.put(7)
-    program = start_pack("bitbucket", packs_server.url, **variables(bitbucket, tmp_path, REPOSITORIES="WEB/site"))
+    program = start_pack(
+        "bitbucket", packs_server.url, **variables("bitbucket", bitbucket.web, tmp_path, REPOSITORIES="WEB/site")
+    )
     looked(bitbucket)
     bitbucket.put(7, "MERGED", closedDate=1)
     taken = eventually(bamboo.poll)
@@ -108,7 +102,7 @@ def test_what_becomes_of_a_request_is_told_once(
     stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
 ) -> None:
     bitbucket.put(6)
-    settings = variables(bitbucket, tmp_path, REPOSITORIES="WEB/site")
+    settings = variables("bitbucket", bitbucket.web, tmp_path, REPOSITORIES="WEB/site")
     program = start_pack("bitbucket", stub.url, **settings)
     looked(bitbucket)
     bitbucket.put(5, title="half \ud800 a pair")
@@ -139,7 +133,7 @@ def test_what_becomes_of_a_request_is_told_once(
 def test_a_repository_that_can_not_be_read_is_told(
     stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
 ) -> None:
-    start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path, REPOSITORIES="WEB/none"))
+    start_pack("bitbucket", stub.url, **variables("bitbucket", bitbucket.web, tmp_path, REPOSITORIES="WEB/none"))
     (call,) = stub.wait_for("event", event="BitbucketUnreachable")
     assert call.body["payload"] == {"list": "WEB/none", "error": "status 404: Not there."}
 
@@ -187,10 +181,8 @@ def test_a_repository_that_can_not_be_read_is_told(
     ],
 )
 def test_what_was_done_is_told(
-    stub: StubServer,
-    start_pack: StartPack,
+    ask: Ask,
     bitbucket: Bitbucket,
-    tmp_path: Path,
     command: str,
     given: Any,
     event: str,
@@ -198,9 +190,7 @@ def test_what_was_done_is_told(
     path: str,
     body: Any,
 ) -> None:
-    stub.queue(command, given)
-    start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path))
-    assert result(stub, event) == given | more
+    assert ask("bitbucket", bitbucket.web, command, given, event) == given | more
     (asked,) = bitbucket.web.of(path, "POST")
     assert asked.body == body
     if command == "MergePullRequest":
@@ -230,26 +220,22 @@ def test_what_was_done_is_told(
     ],
 )
 def test_what_was_not_done_is_told(
-    stub: StubServer,
-    start_pack: StartPack,
+    ask: Ask,
     bitbucket: Bitbucket,
-    tmp_path: Path,
     command: str,
     given: Any,
     event: str,
     words: str,
 ) -> None:
-    stub.queue(command, given)
-    start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path))
-    told = result(stub, event)
-    assert told["error"].startswith(words)
-    assert told["temporary"] is False
+    assert_refused(ask("bitbucket", bitbucket.web, command, given, event), words)
 
 
 def test_repositories_that_are_none_are_told_in_one_line(
     stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
 ) -> None:
-    program = start_pack("bitbucket", stub.url, **variables(bitbucket, tmp_path, REPOSITORIES="WEB/site,site"))
+    program = start_pack(
+        "bitbucket", stub.url, **variables("bitbucket", bitbucket.web, tmp_path, REPOSITORIES="WEB/site,site")
+    )
     assert program.exit_code() == 2
     (line,) = program.log
     assert line.startswith("Bitbucket: FLYTE_BITBUCKET_REPOSITORIES: must be up to 200 repositories")

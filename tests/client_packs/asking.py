@@ -1,0 +1,32 @@
+"""Commands to a pack that speaks to a counterpart on this machine, and what it answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.client.stub_server import StubServer
+
+from .http_counterpart import Counterpart
+
+TOKEN = "t0ken"
+
+Ask = Callable[[str, Counterpart, str, Any, str], Any]
+"""Starts a pack by its name, beside its counterpart, gives it a command with an input, and waits for an event of this
+name; the event's payload."""
+
+
+def variables(name: str, web: Counterpart, folder: Path, **more: str) -> dict[str, str]:
+    """What such a pack is started with."""
+    given = {"URL": web.url, "TOKEN": TOKEN, "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
+    return {f"FLYTE_{name.upper()}_{key}": value for key, value in (given | more).items()}
+
+
+def result(stub: StubServer, event: str) -> Any:
+    """The payload of the first result of this name."""
+    return stub.wait_for("result", event=event)[0].body["payload"]
+
+
+def assert_refused(payload: Any, words: str) -> None:
+    """It says what was wrong, and that trying again would not help."""
+    assert payload["error"].startswith(words)
+    assert payload["temporary"] is False
