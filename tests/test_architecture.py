@@ -42,7 +42,7 @@ ROOMS = (
         "shown followers execution_pages event_pages approvals_shown approval_pages queued users_of hour_bars",
     ),
     ("audit", "first_steps pack_list pack_shown home pack_pages admin apps"),
-    ("flyte_site", "apps wsgi jobs celery migration supervisor tls management urls"),
+    ("flyte_site", "apps wsgi jobs celery migration supervisor tls crowds management urls"),
 )
 ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "manage"]
 

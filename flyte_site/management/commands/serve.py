@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from flyte_site.auth.openness import openness
 from flyte_site.auth.routes import rules_without_route
 from flyte_site.console.people import missing_roles
+from flyte_site.crowds import Crowd, Crowds
 from flyte_site.failures import database_message
 from flyte_site.meters import share, shared_folder
 from flyte_site.migration import welcome
@@ -35,6 +37,8 @@ log = structlog.get_logger(__name__)
 certificate = Certificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
 
 GRACE_SECONDS = 30
+# For how long a worker leaves what came to another; the system counts no less.
+REST_SECONDS = 0.001
 ACCESS_LINE = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
 
@@ -63,6 +67,12 @@ class Log(Logger):
 class Master(Arbiter):
     """Ctrl-C is a stop like any other: requests under way are finished. SIGHUP renews the certificate."""
 
+    def __init__(self, app: Any) -> None:
+        super().__init__(app)
+        crowds = Crowds()
+        self.cfg.set("pre_fork", lambda _, worker: setattr(worker, "crowd", crowds.crowd()))
+        self.cfg.set("child_exit", lambda _, worker: crowds.free(worker.crowd))
+
     def handle_int(self) -> None:
         self.handle_term()
 
@@ -76,7 +86,11 @@ class Worker(ThreadWorker):
 
     gunicorn's own worker keeps them open, without accepting, as long as a request is under way: callers would connect,
     wait, and be dropped at the end, instead of being refused and trying again at once. Nor could a new master listen.
+    It leaves a connection to another worker that has fewer.
     """
+
+    crowd: Crowd
+    _rests_until = 0.0
 
     def init_process(self) -> None:
         if connection.vendor == "postgresql":
@@ -94,9 +108,24 @@ class Worker(ThreadWorker):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, lambda *_: certificate.read() if settings.FLYTE_TLS_CERT_PATH else None)
 
+    def accept(self, listener: Any) -> None:
+        if self.crowd.leaves_it():
+            self._rests_until = time.monotonic() + REST_SECONDS
+            super().set_accept_enabled(False)
+        else:
+            super().accept(listener)
+            self.crowd.note(self.nr_conns)
+
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        if self.alive:
+            self.crowd.note(self.nr_conns)
+        rest = self._rests_until - time.monotonic()
+        super().wait_for_and_dispatch_events(rest if rest > 0 else timeout)
+
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        super().set_accept_enabled(enabled)
+        super().set_accept_enabled(enabled and time.monotonic() >= self._rests_until)
         if not self.alive:
+            self.crowd.leave()
             watcher().stop()
             for listener in self.sockets:
                 listener.close()
