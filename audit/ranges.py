@@ -15,7 +15,7 @@ from django.db.models import BooleanField, F, Func, QuerySet, TextField, Value
 from flyte_site.ids import least_id
 
 # Less and more than any id, which is of 24 hexadecimal digits.
-LEAST, BEYOND = "", "g"
+LEAST, GREATEST = "", "g"
 # How many different values of a column are looked up, and how many ranges are read side by side, at most.
 MOST_VALUES = 1_000
 MOST_RANGES = 100
@@ -39,23 +39,28 @@ _VALUES = """
 
 @dataclass(frozen=True)
 class Ids:
-    """The ids from `least` on that are less than `beyond`, the greatest first or, `ascending`, the least."""
+    """The ids from `least` to `greatest`, the greatest first or, `ascending`, the least."""
 
     least: str = LEAST
-    beyond: str = BEYOND
+    greatest: str = GREATEST
     ascending: bool = False
 
     def since(self, moment: datetime) -> "Ids":
         return replace(self, least=max(self.least, least_id(moment)))
 
     def until(self, moment: datetime) -> "Ids":
-        return replace(self, beyond=min(self.beyond, least_id(moment)))
+        return replace(self, greatest=min(self.greatest, _beside(least_id(moment), -1)))
 
     def behind(self, some_id: str) -> "Ids":
         """Those that come after this one."""
         if self.ascending:
-            return replace(self, least=max(self.least, f"{some_id}0"))
-        return replace(self, beyond=min(self.beyond, some_id))
+            return replace(self, least=max(self.least, _beside(some_id, 1)))
+        return replace(self, greatest=min(self.greatest, _beside(some_id, -1)))
+
+
+def _beside(some_id: str, distance: int) -> str:
+    """The id before or after this one, whether there is one or not."""
+    return f"{max(int(some_id, 16) + distance, 0):024x}"
 
 
 class _Columns(Func):
@@ -72,10 +77,11 @@ def in_range(rows: "QuerySet[Any]", equal: Mapping[str, str], key: str, ids: Ids
     """The rows whose fields equal these, in the order of the key, an id, by the index of these fields and the key."""
     sign = "" if ids.ascending else "-"
     if not equal:
-        return rows.filter(**{f"{key}__gte": ids.least, f"{key}__lt": ids.beyond}).order_by(f"{sign}{key}")
+        return rows.filter(**{f"{key}__gte": ids.least, f"{key}__lte": ids.greatest}).order_by(f"{sign}{key}")
     columns = _Columns(*map(F, equal), F(key))
-    least, beyond = (_Columns(*map(Value, equal.values()), Value(end)) for end in (ids.least, ids.beyond))
-    found = rows.filter(_Compared(columns, least, arg_joiner=" >= "), _Compared(columns, beyond, arg_joiner=" < "))
+    least, greatest = (_Columns(*map(Value, equal.values()), Value(end)) for end in (ids.least, ids.greatest))
+    # With "<" PostgreSQL would think that there is next to nothing: it judges by the first column alone.
+    found = rows.filter(_Compared(columns, least, arg_joiner=" >= "), _Compared(columns, greatest, arg_joiner=" <= "))
     return found.order_by(*(f"{sign}{name}" for name in (*equal, key)))
 
 

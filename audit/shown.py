@@ -10,15 +10,19 @@ from django.utils.safestring import SafeString
 
 from audit import bars, queries
 from audit.hosted_shown import ShownResource, marks, shown_resource, waiting_for_a_turn
+from audit.ranges import Ids, in_range
 from audit.story import story
 from flows.drawing import NOT_REACHED, anchor, draw
 from flows.models import Event, Execution, ExecutionState
+from flyte_site.ids import least_id
 from flyte_site.masking import masked
 from packs.models import Action, HostedResource, Pack, State
 
 MOST_REPLAYS = 20
 MOST_RESULTS = 20
 MOST_EVENTS = 200
+# A result's event gets its id when it is written, soon after it came.
+CLOSE = timedelta(minutes=1)
 MOST_PACKS = 50
 
 
@@ -133,7 +137,7 @@ def shown(execution_id: str, now: datetime) -> Shown | None:
         steps=steps,
         drawing=draw(execution.version.document, {step.id: step.state for step in steps}),
         timeline=bars.rows(actions, now),
-        replays=list(Execution.objects.filter(replay_of=execution_id).order_by("-id")[:MOST_REPLAYS]),
+        replays=list(in_range(Execution.objects.all(), {"replay_of": execution_id}, "id", Ids())[:MOST_REPLAYS]),
         event=Event.objects.filter(id=execution.event_id).only("id", "name", "pack_name").first(),
         now=now,
         hosted=marks(hosted),
@@ -192,14 +196,16 @@ def _earlier(action: Action) -> list[Any]:
 
 
 def _judgements(execution: Execution, actions: Sequence[Action]) -> dict[str, Judgement]:
-    """What the last kept event of this execution made of each step. Of a pack and event name few events are kept."""
-    heard = {(action.result["pack"]["name"], action.result["event"]) for action in actions if action.result}
-    heard |= {
-        (action.trigger["pack"]["name"], action.trigger["event"]) for action in actions if not action.triggered_by
-    }
+    """What the last kept event of this execution made of each step. Its results are looked for at the times at which
+    they came, since many packs of a name keep many events."""
     any_of = Q(id=execution.event_id)
-    for pack_name, name in sorted(heard)[:MOST_RESULTS]:
-        any_of |= Q(pack_name=pack_name, name=name, correlation_id=execution.id)
+    ended = sorted(
+        (action.finished_at, action.id, action) for action in actions if action.result and action.finished_at
+    )
+    for finished_at, _, action in ended[-MOST_RESULTS:]:
+        ids = {"id__gte": least_id(finished_at - CLOSE), "id__lt": least_id(finished_at + CLOSE)}
+        pack_name, name = action.result["pack"]["name"], action.result["event"]
+        any_of |= Q(pack_name=pack_name, name=name, correlation_id=execution.id, **ids)
     events = Event.objects.filter(any_of).defer("payload").order_by("-id")[:MOST_EVENTS]
     found: dict[str, Judgement] = {}
     for event in events:

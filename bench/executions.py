@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from django.test import Client, override_settings
 
 from bench.inside import read, tell, timed
-from flows.models import FlowVersion
-from tests.audit.many import DOCUMENT, VERSION, write
+from tests.audit.many import OWN_LABELS, Kind, id_of, many
 
 SIZE = 1_000_000
+# Each of which asks for a label of its own.
+HOSTS = 100_000
 TIMES = 20
 FILTERS = {
     "first page": "",
@@ -22,25 +23,51 @@ FILTERS = {
     "flowName, one of long ago": "flowName=old",
     "stepId, rare": "stepId=rare",
     "stepId, every execution": "stepId=work",
+    "stepId, none": "stepId=none",
+    "actionName, every execution": "actionName=Do",
     "actionName, one of long ago": "actionName=old",
+    "actionPackName, every execution": "actionPackName=Wrk",
     "actionPackName, one of long ago": "actionPackName=old",
-    "actionPackLabels": "actionPackLabels=env:prod",
+    "actionPackLabels, one in a thousand": "actionPackLabels=env:prod",
+    "actionPackLabels, none": "actionPackLabels=env:none",
+    "two filters that leave none": "actionPackName=Wrk&state=cancelled",
+    "first page of 500": "limit=500",
+}
+DEEP = {
+    "deep page (olderThan, 9 in 10 are newer)": "olderThan={deep}",
+    "deep page of a pack": "actionPackName=Wrk&olderThan={deep}",
+    "deep page of labels": "actionPackLabels=env:prod&olderThan={deep}",
+    "the 10,000 newest passed over (start)": "start=10000",
+}
+OWN = {
+    "own labels, of the newest": "host:h-1",
+    "own labels, of long ago": "host:h-{old}",
+    "own labels, none": "host:no",
 }
 
 
 def main(database: str, arguments: Sequence[str]) -> None:
-    """Measure, and print a line of JSON for each filter."""
+    """Measure, and print a line of JSON for each filter; before that, where each execution asks for its own label."""
     size = int(arguments[0]) if arguments else SIZE
-    FlowVersion.objects.create(id=VERSION, flow_name="many", document=DOCUMENT)
-    write(size, datetime.now(UTC))
+    newest = datetime.now(UTC)
     with override_settings(FLYTE_ALLOWED_HOSTS=("testserver",)):
-        for name, query in FILTERS.items():
-            measure(database, size, name, query)
-        deep = last_of_page(50)
-        measure(database, size, "deep page (the 51st)", deep)
+        hosts, old = min(size, HOSTS), long_ago(min(size, HOSTS))
+        with many(hosts, Kind(newest, old, OWN_LABELS)):
+            for name, labels in OWN.items():
+                measure(database, hosts, name, f"actionPackLabels={labels.format(old=old)}")
+        with many(size, Kind(newest, long_ago(size))):
+            deep = id_of(size - size // 10, 2, newest)
+            for name, query in (FILTERS | DEEP).items():
+                measure(database, size, name, query.format(deep=deep))
+
+
+def long_ago(size: int) -> int:
+    """The number of the execution that alone is of the flow, the state, the step and the pack `old`."""
+    return size - size // 20
 
 
 def measure(database: str, size: int, name: str, query: str) -> None:
+    """Print what a page costs."""
     client = Client()
 
     def call() -> None:
@@ -48,10 +75,6 @@ def measure(database: str, size: int, name: str, query: str) -> None:
         if answer.status_code != 200:
             raise ValueError(f"{query} was answered {answer.status_code}")
 
-    call()
+    for _ in range(6):  # PostgreSQL plans a statement anew until it has come so often
+        call()
     tell(database=database, executions=size, page=name, **timed(call, TIMES), **read(call, 3))
-
-
-def last_of_page(pages: int) -> str:
-    """The query of a page that comes after so many."""
-    return f"start={pages * 50}"

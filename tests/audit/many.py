@@ -6,6 +6,7 @@ fourth a second, `tell`. What each is follows from its number, so that tests kno
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
@@ -38,12 +39,26 @@ WAITING_EVERY = 50
 _NUMBERS = "WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n < {last})"
 
 
+# A label in each thousandth execution.
+FEW_LABELS = """CASE WHEN n % 1000 = 3 THEN '{"env":"prod"}' ELSE '{}' END"""
+OWN_LABELS = """'{"host":"h-' || n || '"}'"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is written: `long_ago` is the one of long ago, `labels` what actions ask for, in SQL, by the number `n`."""
+
+    newest: datetime = NEWEST
+    long_ago: int = LONG_AGO
+    labels: str = FEW_LABELS
+
+
 @contextmanager
-def many(count: int = EXECUTIONS, newest: datetime = NEWEST) -> Iterator[None]:
+def many(count: int = EXECUTIONS, kind: Kind = Kind(), *, analyzed: bool = True) -> Iterator[None]:
     """So many executions with their actions and events, committed, and gone again when the block ends."""
     version = FlowVersion.objects.create(id=VERSION, flow_name="many", document=DOCUMENT)
     try:
-        write(count, newest)
+        write(count, kind, analyzed=analyzed)
         yield
     finally:
         for model in (Action, Execution, Event):
@@ -52,13 +67,13 @@ def many(count: int = EXECUTIONS, newest: datetime = NEWEST) -> Iterator[None]:
         version.delete()
 
 
-def write(count: int, newest: datetime) -> None:
+def write(count: int, kind: Kind = Kind(), *, analyzed: bool = True) -> None:
     """The rows, by one statement a table, and what the database's planner wants to know of them."""
     with connection.cursor() as cursor:
-        for statement in (_executions(count, newest), _actions(count, newest), _seconds(count, newest)):
+        for statement in (_executions(count, kind), _actions(count, kind), _seconds(count, kind)):
             cursor.execute(statement)
-        cursor.execute(_events(min(EVENTS, count), newest))
-        if connection.vendor == "postgresql":
+        cursor.execute(_events(min(EVENTS, count), kind))
+        if connection.vendor == "postgresql" and analyzed:
             for model in (Action, Execution, Event):
                 cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")
 
@@ -92,8 +107,8 @@ def _text(newest: datetime, seconds: float = 0) -> str:
     return f"to_char(to_timestamp({after.timestamp()} - n) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\".000Z\"')"
 
 
-def _pick(old: str, rare: str, common: str) -> str:
-    return f"CASE WHEN n = {LONG_AGO} THEN '{old}' WHEN n % {RARE_EVERY} = 1 THEN '{rare}' ELSE '{common}' END"
+def _pick(kind: Kind, old: str, rare: str, common: str) -> str:
+    return f"CASE WHEN n = {kind.long_ago} THEN '{old}' WHEN n % {RARE_EVERY} = 1 THEN '{rare}' ELSE '{common}' END"
 
 
 def _flag(condition: str) -> str:
@@ -101,12 +116,13 @@ def _flag(condition: str) -> str:
     return f"({condition})" if connection.vendor == "postgresql" else f"CASE WHEN {condition} THEN 1 ELSE 0 END"
 
 
-def _executions(count: int, newest: datetime) -> str:
-    state = f"""CASE WHEN n = {LONG_AGO} THEN 'cancelled' WHEN n % {WAITING_EVERY} = 2 THEN 'running'
+def _executions(count: int, kind: Kind) -> str:
+    newest = kind.newest
+    state = f"""CASE WHEN n = {kind.long_ago} THEN 'cancelled' WHEN n % {WAITING_EVERY} = 2 THEN 'running'
         WHEN n % {FAILED_EVERY} = 0 THEN 'failed' ELSE 'succeeded' END"""
     ended = f"CASE WHEN n % {WAITING_EVERY} = 2 THEN NULL ELSE {_time(newest, 10)} END"
     latest = f"CASE WHEN n % 4 = 0 THEN {_id(newest, 3)} ELSE {_id(newest, 2)} END"
-    flow = _pick("old", "rare", "many")
+    flow = _pick(kind, "old", "rare", "many")
     return f"""INSERT INTO flows_execution (id, flow_name, version_id, event_id, state, errors, started_at, ended_at,
             changed_at, replay_of, latest_action_id)
         {_NUMBERS.format(last=count - 1)}
@@ -123,38 +139,40 @@ def _trigger(pack_name: str, event_name: str) -> str:
     return f'{{"event":"{event_name}","pack":{{"id":"{pack_name}","name":"{pack_name}"}}}}'
 
 
-def _actions(count: int, newest: datetime) -> str:
+def _actions(count: int, kind: Kind) -> str:
+    newest = kind.newest
     waits = f"n % {WAITING_EVERY} = 2"
     states = f"""'[{{"value":"NEW","time":"' || {_text(newest)} || '"}}' || CASE WHEN {waits} THEN '' ELSE
         ',{{"value":"PENDING","time":"' || {_text(newest, 1)} || '"}},{{"value":"SUCCESS","time":"' ||
         {_text(newest, 3)} || '"}}' END || ']'"""
     context = f"""'{{"Who":"user ' || n || '"' || CASE WHEN n % {RARE_EVERY} = 1 THEN ',"Word":"Needle"' ELSE '' END
         || '}}'"""
-    labels = """CASE WHEN n % 1000 = 3 THEN '{"env":"prod"}' ELSE '{}' END"""
     return f"""{_ACTION} {_NUMBERS.format(last=count - 1)}
-        SELECT {_id(newest, 2)}, {_id(newest, 1)}, {_pick("old", "rare", "many")}, '{VERSION}',
-            {_pick("old", "rare", "work")}, {_pick("old", "Rare", "Wrk")}, {labels}, {labels},
-            {_pick("old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
+        SELECT {_id(newest, 2)}, {_id(newest, 1)}, {_pick(kind, "old", "rare", "many")}, '{VERSION}',
+            {_pick(kind, "old", "rare", "work")}, {_pick(kind, "old", "Rare", "Wrk")}, {kind.labels}, {kind.labels},
+            {_pick(kind, "old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
             CASE WHEN {waits} THEN 'NEW' ELSE 'SUCCESS' END, {_flag(waits)}, {_time(newest)},
             CASE WHEN {waits} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL, '', '' FROM counted"""
 
 
-def _seconds(count: int, newest: datetime) -> str:
+def _seconds(count: int, kind: Kind) -> str:
+    newest = kind.newest
     states = f"""'[{{"value":"NEW","time":"' || {_text(newest, 3)} || '"}},{{"value":"PENDING","time":"' ||
         {_text(newest, 4)} || '"}}' || CASE WHEN n % 2000 = 0 THEN '' ELSE ',{{"value":"SUCCESS","time":"' ||
         {_text(newest, 9)} || '"}}' END || ']'"""
     held = "n % 2000 = 0"
     return f"""{_ACTION} {_NUMBERS.format(last=count - 1)}
-        SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick("old", "rare", "many")}, '{VERSION}', 'tell', 'Slack', '{{}}',
-            '{{}}', 'SendMessage', 'null', '{{}}', '{_trigger("Wrk", "Done")}', {_id(newest, 2)}, 0, 0,
+        SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick(kind, "old", "rare", "many")}, '{VERSION}', 'tell', 'Slack',
+            '{{}}', '{{}}', 'SendMessage', 'null', '{{}}', '{_trigger("Wrk", "Done")}', {_id(newest, 2)}, 0, 0,
             CASE WHEN {held} THEN 'PENDING' ELSE 'SUCCESS' END, {_flag("1 = 0")}, {_time(newest)}, 1, '[]', {states},
             'Slack', CASE WHEN {held} THEN {_time(newest, 86_400)} ELSE NULL END, '', ''
         FROM counted WHERE n % 4 = 0"""
 
 
-def _events(count: int, newest: datetime) -> str:
+def _events(count: int, kind: Kind) -> str:
+    newest = kind.newest
     return f"""INSERT INTO flows_event (id, name, pack_identity, pack_name, pack_labels, payload, created_at,
             received_at, correlation_id, outcomes, heard, payload_bytes)
         {_NUMBERS.format(last=count - 1)}
-        SELECT {_id(newest, 4)}, {_pick("old", "Rare", "Go")}, 'Src', {_pick("old", "Rare", "Src")}, '{{}}', 'null',
-            {_time(newest)}, {_time(newest)}, '', '[]', {_flag("1 = 1")}, 0 FROM counted"""
+        SELECT {_id(newest, 4)}, {_pick(kind, "old", "Rare", "Go")}, 'Src', {_pick(kind, "old", "Rare", "Src")}, '{{}}',
+            'null', {_time(newest)}, {_time(newest)}, '', '[]', {_flag("1 = 1")}, 0 FROM counted"""

@@ -1,0 +1,134 @@
+"""What the audit's lists read does not grow with what there is: the same for ten times as many executions.
+
+Not the time is measured but what the database read: rows of tables and indexes in PostgreSQL, the steps of its machine
+in SQLite. PostgreSQL plans a statement that comes again and again once for all values, and sometimes without knowing
+what is in its tables: its plans must be as good then.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.test import Client
+
+from audit.paging import LOOK_AT
+from tests.audit.many import OWN_LABELS, Kind, id_of, many
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+FEW, MANY = 2_000, 20_000
+# What the home page counts are the executions of the last day.
+NEWEST = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
+ON_SQLITE = connection.vendor == "sqlite"
+# Beside half as much again: less than a walk through what there is more of.
+MORE = 10_000 if ON_SQLITE else 1_000
+PLANS = ["fresh"] if ON_SQLITE else ["fresh", "generic", "generic, nothing known"]
+
+FLOWS = "/v1/audit/flows?limit=25&"
+LISTS = {
+    "first page": FLOWS,
+    "deep page": f"{FLOWS}olderThan={{deep}}",
+    "rows passed over": f"{FLOWS}start=1000",
+    **{f"state {state}": f"{FLOWS}state={state}" for state in ("running", "succeeded", "failed", "cancelled")},
+    **{f"flow {flow}": f"{FLOWS}flowName={flow}" for flow in ("many", "rare", "old", "no")},
+    **{f"step {step}": f"{FLOWS}stepId={step}" for step in ("work", "tell", "rare", "old", "no")},
+    **{f"command {name}": f"{FLOWS}actionName={name}" for name in ("Do", "SendMessage", "Rare", "old", "no")},
+    **{f"pack {name}": f"{FLOWS}actionPackName={name}" for name in ("Wrk", "Slack", "Rare", "old", "no")},
+    **{f"labels {value}": f"{FLOWS}actionPackLabels=env:{value}" for value in ("prod", "no")},
+    "deep page of a pack": f"{FLOWS}actionPackName=Wrk&olderThan={{deep}}",
+    "deep page of labels": f"{FLOWS}actionPackLabels=env:prod&olderThan={{deep}}",
+    "events": "/v1/audit/events",
+    **{f"events of pack {name}": f"/v1/audit/events?packName={name}" for name in ("Src", "Rare", "old", "no")},
+    **{f"events {name}": f"/v1/audit/events?event={name}" for name in ("Go", "Rare", "old", "no")},
+    "events of both": "/v1/audit/events?packName=Src&event=Go",
+    "events of a flow": "/v1/audit/events?flow=many",
+    "console's home": "/admin/",
+    "console's list": "/admin/flows/execution/",
+    "console's list before": "/admin/flows/execution/?newer_than={deep}",
+    "console's list of a pack": "/admin/flows/execution/?pack=old",
+    "console's list of labels": "/admin/flows/execution/?labels=env:prod",
+    "console's list of a time": "/admin/flows/execution/?until={hour}",
+    "console's list of a pack and time": "/admin/flows/execution/?pack=Wrk&until={hour}",
+    "console's execution": "/admin/flows/execution/{one}/",
+    "console's events": "/admin/flows/event/?pack=old",
+}
+
+Cost = dict[str, int]
+
+
+def rows_read() -> int:
+    """Rows of tables read through, and rows of indexes, in this transaction of PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class WHERE relkind IN ('r', 'i')"
+            " AND relnamespace = 'public'::regnamespace"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def cost(call: Callable[[], Any]) -> int:
+    """What the database reads for a call."""
+    if not ON_SQLITE:
+        before = rows_read()
+        call()
+        return rows_read() - before
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection.connection.set_progress_handler(step, 1)
+    try:
+        call()
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+    return steps
+
+
+def costs(count: int, plan: str, paths: dict[str, str], **kind: Any) -> Cost:
+    """What each page costs at so many executions."""
+    given = Kind(NEWEST, long_ago=count - 10, **kind)
+    with many(count, given, analyzed=plan != "generic, nothing known"), transaction.atomic():
+        client = Client()
+        client.force_login(User.objects.create_superuser("admin"))
+        client.get("/admin/password_change/")  # a session is noted as used at its first page, and then now and again
+        if plan != "fresh":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        places = {
+            "deep": id_of(count * 3 // 4, 2, NEWEST),
+            "one": id_of(count - 20, 1, NEWEST),
+            "hour": f"{NEWEST - timedelta(seconds=count * 3 // 4):%Y-%m-%dT%H:%M}",
+        }
+        found = {name: cost(lambda path=path: get(client, path.format(**places))) for name, path in paths.items()}  # type: ignore[misc]
+        transaction.set_rollback(True)
+    return found
+
+
+def get(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.content[:500]
+
+
+@pytest.fixture(scope="module", params=PLANS)
+def measured(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> tuple[Cost, Cost, Cost]:
+    """What pages cost for few and for many, and for many that ask for a label each."""
+    hosts = {value: f"{FLOWS}actionPackLabels=host:{value}" for value in ("h-3", f"h-{MANY - 3}", "no")}
+    with django_db_blocker.unblock():
+        own = costs(MANY, request.param, hosts, labels=OWN_LABELS)
+        return costs(FEW, request.param, LISTS), costs(MANY, request.param, LISTS), own
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_page_reads_no_more_where_there_is_ten_times_as_much(name: str, measured: tuple[Cost, Cost, Cost]) -> None:
+    few, many_more, _ = measured
+    assert many_more[name] <= 1.5 * few[name] + MORE
+
+
+def test_of_as_many_labels_as_actions_a_bounded_number_is_looked_at(measured: tuple[Cost, Cost, Cost]) -> None:
+    assert max(measured[2].values()) <= LOOK_AT * (40 if ON_SQLITE else 3)
