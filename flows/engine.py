@@ -22,7 +22,7 @@ from flows.secrecy import without_echo
 from flows.steps import Event, Kind, Outcome, PackSeen
 from flyte_site import correlation, meters, tracing
 from flyte_site.ids import new_id
-from flyte_site.rows import Rows
+from flyte_site.rows import Rows, read_both, together
 from flyte_site.times import to_text
 from packs import queue
 from packs.models import Action, Pack, State
@@ -69,7 +69,8 @@ def _handle_event(event: Event, once: Once | None) -> None:
         start_flows(event, attempts, apart=apart)
         return True
 
-    if (attempts or once) and not written(write):
+    # What starts flows is whole by itself; together with the key it needs a transaction.
+    if (attempts or once) and not written(write, transaction.atomic if once else nullcontext):
         meters.count_event(event.pack.name, "repeated")
         return
     if attempts:
@@ -82,14 +83,14 @@ def _handle_event(event: Event, once: Once | None) -> None:
     log.info("event_received", **told, **({"executions": begun} if begun else {}))
 
 
-def written(write: Callable[[bool], T]) -> T:
-    """What `write` gives, in a transaction.
+def written(write: Callable[[bool], T], whole: Callable[[], AbstractContextManager[Any]] = transaction.atomic) -> T:
+    """What `write` gives, as a `whole`.
 
     Flows are alone with their failures by savepoints, and these cost as much as what they guard. So all is written
     without them; if anything fails, all of it is undone and written again with each flow `apart`.
     """
     try:
-        with transaction.atomic():
+        with whole():
             return write(False)
     except (OperationalError, InterfaceError, OtherEventError):
         raise
@@ -100,11 +101,12 @@ def written(write: Callable[[bool], T]) -> T:
 
 
 def start_flows(event: Event, attempts: list[Attempt], replay_of: str = "", *, apart: bool = True) -> None:
-    """Begin the executions of an event, and keep the event; within a transaction."""
+    """Begin the executions of an event, and keep the event; `apart` within a transaction, else as a whole."""
     event_id = new_id()
-    for attempt in attempts:
-        _start(attempt, event, event_id, replay_of, apart=apart)
-    _record(event_id, event, attempts)
+    with nullcontext() if apart else together():
+        for attempt in attempts:
+            _start(attempt, event, event_id, replay_of, apart=apart)
+        _record(event_id, event, attempts)
 
 
 def _record(event_id: str, event: Event, attempts: Sequence[Attempt], correlation_id: str = "") -> None:
@@ -173,15 +175,15 @@ def _complete(action: Action, pack: Pack, event: Event, attempt: int) -> Finish 
     attempts = try_triggers(event) if action.state == State.PENDING else []
 
     def write(apart: bool) -> Finished | None:
-        execution = _locked(action.correlation_id)
-        actions = queue.of_execution(action.correlation_id)
+        execution, actions = _locked_whole(action.correlation_id)
         current = next((one for one in actions if one.id == action.id), None)
         if execution is None or current is None:
             return None
-        finish = queue.finish(current, pack, attempt, event.audit(), event.received_at)
-        done = Finished(execution, current, finish)
-        if finish is Finish.COUNTED:
-            done.heard = _after_finish(execution, current, actions, event, attempts, apart=apart)
+        with nullcontext() if apart else together():
+            finish = queue.finish(current, pack, attempt, event.audit(), event.received_at)
+            done = Finished(execution, current, finish)
+            if finish is Finish.COUNTED:
+                done.heard = _after_finish(execution, current, actions, event, attempts, apart=apart)
         return done
 
     done = written(write)
@@ -229,6 +231,13 @@ def _end_lease(action: Action) -> Finish | None:
 
 def _locked(correlation_id: str) -> Execution | None:
     return EXECUTIONS.first("id = %s", correlation_id, lock=True)
+
+
+def _locked_whole(correlation_id: str) -> tuple[Execution | None, list[Action]]:
+    """The execution, its row locked, and its actions as they are from then on."""
+    execution = EXECUTIONS.query("id = %s", correlation_id, lock=True)
+    found, actions = read_both(EXECUTIONS, execution, queue.FINISHED, queue.of_execution_query(correlation_id))
+    return next(iter(found), None), actions
 
 
 def _lease_event(action: Action) -> Event:
@@ -323,14 +332,14 @@ def _continue(execution: Execution, action: Action, actions: list[Action], event
 
 def _settle(execution: Execution, actions: Sequence[Action], attempt: Attempt, event: Event) -> None:
     """Bring the execution's own row in line with its actions."""
-    execution.errors = execution.errors + [
-        _error(outcome, event) for outcome in attempt.outcomes if outcome.kind is Kind.ERROR
-    ]
+    errors = [_error(outcome, event) for outcome in attempt.outcomes if outcome.kind is Kind.ERROR]
+    execution.errors = execution.errors + errors
     if all(action.finished for action in actions):
         execution.state = _end_state(execution, actions)
         execution.ended_at = event.received_at
     execution.changed_at = event.received_at
-    EXECUTIONS.update(execution, "errors", "latest_action_id", "state", "ended_at", "changed_at")
+    own = ["errors"] if errors else []
+    EXECUTIONS.update(execution, *own, "latest_action_id", "state", "ended_at", "changed_at")
 
 
 def _end_state(execution: Execution, actions: Sequence[Action]) -> ExecutionState:

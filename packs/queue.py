@@ -6,7 +6,7 @@ It knows packs and actions, not flows. Callers hold the lock of the execution th
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -23,7 +23,7 @@ from flyte_site import correlation, tracing
 from flyte_site.ids import new_id
 from flyte_site.meters import count_actions
 from flyte_site.renewal import Renewed, renew_rows
-from flyte_site.rows import Rows
+from flyte_site.rows import Rows, after_commit
 from flyte_site.times import to_text
 from packs.models import Action, Pack, State, label_key
 from packs.oldest import oldest, passed
@@ -33,6 +33,10 @@ from packs.waiting import announce
 log = structlog.get_logger(__name__)
 
 ACTIONS = Rows(Action)
+# Their great texts are left out where nobody looks at them: of one that is taken what it came of, of one that is
+# finished what it was given.
+TAKEN = Rows(Action, without=("context", "trigger", "history", "result"))
+FINISHED = Rows(Action, without=("input", "trigger"))
 # Read at once of each kind of labels, so that a taker that loses races need not ask again each time.
 CANDIDATES = 3
 FATAL_EVENT = "FATAL"
@@ -155,8 +159,8 @@ def _claim_at_once(pack: Pack, command_names: list[str]) -> Action | None:
     sql, values = found
     entry = "," + json.dumps(_entry(State.PENDING, now), separators=(",", ":")) + "]"
     claim = [State.PENDING.value, pack.identity, entry, now, settings.FLYTE_ACTION_LEASE_SECONDS]
-    statement = _TAKE.format(oldest=sql, columns=ACTIONS.columns)
-    return next(iter(ACTIONS.read(statement, [now, *values, *claim])), None)
+    statement = _TAKE.format(oldest=sql, columns=TAKEN.columns)
+    return next(iter(TAKEN.read(statement, [now, *values, *claim])), None)
 
 
 def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
@@ -164,7 +168,7 @@ def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
     still waits for the attempt that was read."""
     while found := oldest(pack, command_names, timezone.now(), CANDIDATES):
         sql, values = found
-        actions = ACTIONS.find(f"waiting AND id IN ({sql}) ORDER BY ready_at, id", *values)
+        actions = TAKEN.find(f"waiting AND id IN ({sql}) ORDER BY ready_at, id", *values)
         for action in actions:
             if _claim(action, pack):
                 return action
@@ -203,7 +207,7 @@ def _claim(action: Action, pack: Pack) -> bool:
     action.attempt += 1
     action.lease_ends_at = _lease_end(action, now)
     names = ("state", "waiting", "holder", "states", "attempt", "lease_ends_at")
-    return ACTIONS.update(action, *names, where=("waiting AND attempt = %s AND ready_at <= %s", attempt, now)) == 1
+    return ACTIONS.update_if("waiting AND attempt = %s AND ready_at <= %s", (attempt, now), action, *names)
 
 
 def lease_seconds(action: Action) -> int:
@@ -236,12 +240,17 @@ def leases_that_ended(now: datetime, limit: int) -> list[str]:
 
 def find(action_id: str) -> Action | None:
     """The action, as it is at the moment."""
-    return ACTIONS.first("id = %s", action_id)
+    return FINISHED.first("id = %s", action_id)
 
 
 def of_execution(correlation_id: str) -> list[Action]:
     """All actions of an execution; who changes them has its lock. A take may give out one that is NEW meanwhile."""
-    return ACTIONS.find("correlation_id = %s ORDER BY id", correlation_id)
+    return FINISHED.read(*of_execution_query(correlation_id))
+
+
+def of_execution_query(correlation_id: str) -> tuple[str, Sequence[Any]]:
+    """What `of_execution` asks, as `FINISHED` reads it."""
+    return FINISHED.query("correlation_id = %s ORDER BY id", correlation_id)
 
 
 def locked(action_id: str) -> Action | None:
@@ -279,7 +288,7 @@ def _end_attempt(action: Action, result: dict[str, Any], now: datetime) -> Finis
         requeue(action, result, now, delay(action))
         return Finish.RETRIED
     action.result, action.finished_at = result, now
-    _enter(action, State.FATAL if fatal else State.SUCCESS, now)
+    _enter(action, State.FATAL if fatal else State.SUCCESS, now, "result", *(["history"] if action.history else []))
     return Finish.COUNTED
 
 
@@ -295,7 +304,7 @@ def requeue(action: Action, result: dict[str, Any], now: datetime, wait: timedel
         action.history = [*action.history, _attempt_entry(action, result, now)]
     action.result = action.finished_at = None
     action.ready_at = now + wait
-    _enter(action, State.NEW, now)
+    _enter(action, State.NEW, now, "result", "ready_at", "history")
     announce([action.pack_name])
 
 
@@ -321,18 +330,17 @@ def renew_secrets(*, dry_run: bool) -> Iterator[Renewed]:
     return renew_rows(Action.objects.filter(secrets__isnull=False), "secrets", dry_run=dry_run)
 
 
-def _enter(action: Action, state: State, now: datetime) -> None:
+def _enter(action: Action, state: State, now: datetime, *changed: str) -> None:
+    """Bring an action into a state, and write that with what else of it has `changed`."""
     action.state, action.waiting, action.lease_ends_at = state, state == State.NEW, None
     action.states = [*action.states, _entry(state, now)]
-    ACTIONS.update(
-        action, "state", "waiting", "lease_ends_at", "states", "result", "finished_at", "ready_at", "history"
-    )
+    ACTIONS.update(action, "state", "waiting", "lease_ends_at", "states", "finished_at", *changed)
     _count([action.pack_name], state)
 
 
 def _count(pack_names: list[str], state: State) -> None:
     """Count actions that came into a state, once that is committed."""
-    transaction.on_commit(partial(count_actions, pack_names, str(state)), robust=True)
+    after_commit(partial(count_actions, pack_names, str(state)))
 
 
 def _is_repeat(action: Action, attempt: int, result: dict[str, Any]) -> bool:

@@ -13,6 +13,8 @@ from flyte_site.rest.problems import Problem, not_found
 from flyte_site.rows import Rows
 from packs.models import Pack, pack_id
 
+# What is needed to act as a pack; what it declares is read when somebody looks at it.
+ACTING = Rows(Pack, without=("commands", "events", "links", "registered_at"))
 PACKS = Rows(Pack)
 # An idle poll writes nothing: being seen again within this time is not noted.
 SEEN_AGAIN = timedelta(minutes=1)
@@ -64,7 +66,7 @@ def refuse_other_packs(request: HasMeta, name: str, labels: Mapping[str, str]) -
 
 def acting(identity: str, request: HasMeta) -> Pack:
     """The pack of this id, as which the request acts, noted as seen. Raises `Problem` 403, 404, 409."""
-    pack = find(identity)
+    pack = _found(ACTING, identity)
     refuse_other_packs(request, pack.name, pack.labels)
     if pack.hosted:
         raise is_hosted(identity)
@@ -76,7 +78,11 @@ def acting(identity: str, request: HasMeta) -> Pack:
 
 def find(identity: str) -> Pack:
     """The pack of this id. Raises `Problem` 404."""
-    pack = PACKS.first("identity = %s", identity)
+    return _found(PACKS, identity)
+
+
+def _found(rows: Rows[Pack], identity: str) -> Pack:
+    pack = rows.first("identity = %s", identity)
     if pack is None:
         raise not_found(f"pack {identity!r}")
     return pack

@@ -17,10 +17,11 @@ from functools import cache
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from flyte_site.failures import database_message
+from flyte_site.rows import after_commit
 from packs.models import Pack
 from packs.wakeups import Channel
 
@@ -279,7 +280,7 @@ def watcher() -> Watcher:
 def announce(pack_names: Iterable[str]) -> None:
     """Wake the polls for packs of these names, in this and other processes, once the transaction is committed."""
     if names := set(pack_names):
-        transaction.on_commit(lambda: _tell(names), robust=True)
+        after_commit(lambda: _tell(names))
 
 
 def _tell(names: set[str]) -> None:
