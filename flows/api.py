@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
@@ -27,7 +27,7 @@ from flyte_site.rest.bodies import media_type, read_document, read_text
 from flyte_site.rest.fields import problems
 from flyte_site.rest.media import empty
 from flyte_site.rest.problems import InputError, Problem, bad_input, not_found
-from flyte_site.rest.views import APIView, by_name, listing, whole_number
+from flyte_site.rest.views import APIView, PlainView, by_name, listing, whole_number
 from packs import queue, registry
 from packs.models import Action, Pack
 from packs.queue import Finish
@@ -35,7 +35,7 @@ from packs.queue import Finish
 log = structlog.get_logger(__name__)
 
 WARNING_HEADER = "X-Flyte-Warning"
-KEY_HEADER = "Idempotency-Key"
+KEY_HEADER, KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 MAX_KEY = 255
 MAX_ATTEMPT = 30_000
 ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
@@ -162,7 +162,7 @@ class DryRunView(FlowView):
         return Response(trying.try_flow(read_document(request, trying.TRY_TEXT_PLACES, unique_keys=True)))
 
 
-class EventView(APIView):
+class EventView(PlainView):
     """Where packs tell what happened."""
 
     @extend_schema(
@@ -172,7 +172,7 @@ class EventView(APIView):
         parameters=[KEY_PARAMETER],
         responses={202: None, **problems(400, 404, 422)},
     )
-    def post(self, request: Request, pack_id: str) -> Any:
+    def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
         """Take an event. 202 means that all it causes is kept."""
         pack = registry.acting(pack_id, request)
         event = read_event(request, pack)
@@ -184,7 +184,7 @@ class EventView(APIView):
         return empty(202)
 
 
-class ResultView(APIView):
+class ResultView(PlainView):
     """Where packs give the result of an action they took."""
 
     @extend_schema(
@@ -194,7 +194,7 @@ class ResultView(APIView):
         parameters=[ATTEMPT_PARAMETER],
         responses={202: None, **problems(400, 404, 409)},
     )
-    def post(self, request: Request, pack_id: str, action_id: str) -> Any:
+    def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
         """Take a result, which is an event again: `FATAL` if the command failed beyond what its events can say.
 
         The same result again is fine; another one, or one of an attempt that is over, is refused with 409.
@@ -210,7 +210,7 @@ class ResultView(APIView):
         return empty(202)
 
 
-class HeartbeatView(APIView):
+class HeartbeatView(PlainView):
     """Where packs say that they are still at it."""
 
     @extend_schema(
@@ -220,7 +220,7 @@ class HeartbeatView(APIView):
         parameters=[ATTEMPT_PARAMETER],
         responses={204: None, **problems(404, 409)},
     )
-    def post(self, request: Request, pack_id: str, action_id: str) -> Any:
+    def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
         """Begin the time for an action anew. 409 when it is no longer this pack's: then its work is for nothing."""
         pack = registry.acting(pack_id, request)
         if queue.extend(action_id, pack, attempt_of(request)):
@@ -323,31 +323,32 @@ def expected_version(request: Request) -> str | None:
     return match[1:-1]
 
 
-def attempt_of(request: Request) -> int:
+def attempt_of(request: HttpRequest) -> int:
     """The attempt that the caller speaks of; a link that names none means the first."""
     return whole_number(request, "attempt", 1, most=MAX_ATTEMPT)
 
 
-def idempotency(request: Request) -> engine.Once | None:
+def idempotency(request: HttpRequest) -> engine.Once | None:
     """What tells this event from others, where its sender gave it a key. Raises `Problem` 400."""
-    key = request.headers.get(KEY_HEADER, "")
+    key = request.META.get(KEY_META, "")
     if not key:
         return None
     if len(key) > MAX_KEY or not key.isprintable():
         raise bad_input({"path": KEY_HEADER, "message": f"must have at most {MAX_KEY} printable characters"})
-    kind = request.headers.get("Content-Type", "")
+    kind = request.META.get("CONTENT_TYPE", "")
     return engine.Once(key, hashlib.sha256(kind.encode() + b"\n" + request.body).hexdigest())
 
 
-def read_event(request: Request, pack: Pack) -> Event:
+def read_event(request: HttpRequest, pack: Pack) -> Event:
     """The event in the body, as of this pack: who sent it is what the path says, never the body."""
     now = timezone.now()
-    values = EVENT_INPUT.valid(read_document(request, serializers.EVENT_TEXT_PLACES))
+    document = read_document(request, serializers.EVENT_TEXT_PLACES)
+    values = document if serializers.is_plain_event(document) else EVENT_INPUT.valid(document)
     return Event(
         pack=PackSeen(pack.identity, pack.name, pack.labels),
         name=values["event"],
-        payload=values["payload"],
-        created_at=values["createdAt"] or now,
+        payload=values.get("payload"),
+        created_at=values.get("createdAt") or now,
         received_at=now,
     )
 

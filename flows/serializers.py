@@ -11,7 +11,7 @@ from rest_framework import serializers
 from flows.models import Flow
 from flows.proposal import Proposal
 from flyte_site.rest.documents import TEXT
-from flyte_site.rest.fields import InputSerializer, LinkSerializer, Name
+from flyte_site.rest.fields import MAX_NAME, InputSerializer, LinkSerializer, Name
 from flyte_site.rest.links import Links
 from flyte_site.times import from_text
 
@@ -42,6 +42,15 @@ class EventInput(InputSerializer):
     event = Name()
     payload = AnyValue(required=False, allow_null=True, default=None)
     createdAt = Moment(required=False, allow_null=True, default=None)  # noqa: N815
+
+
+def is_plain_event(document: Any) -> bool:
+    """Whether this is an event as most packs send it, which `EventInput` would give back as it is: a name of printable
+    characters, perhaps a payload, and nothing else."""
+    if type(document) is not dict or not document.keys() <= {"event", "payload"}:
+        return False
+    name = document.get("event")
+    return type(name) is str and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 class FlowSummary(serializers.Serializer[Any]):

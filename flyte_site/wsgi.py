@@ -50,6 +50,8 @@ def take_chunks_whole(environ: Environ) -> None:
 
 def drop_unreadable_content_type(environ: Environ) -> None:
     """Django fails before any view where a parameter names a charset that there is not, as in `charset*=klingon''x`."""
+    if ";" not in environ.get("CONTENT_TYPE", ""):
+        return
     try:
         parse_header_parameters(environ.get("CONTENT_TYPE", ""))
     except ValueError:

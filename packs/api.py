@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,9 +15,9 @@ from flyte_site.changes import caller
 from flyte_site.meters import observe_take
 from flyte_site.rest.bodies import media_type, read_document
 from flyte_site.rest.fields import problems
-from flyte_site.rest.media import empty
+from flyte_site.rest.media import empty, rendered
 from flyte_site.rest.problems import not_found
-from flyte_site.rest.views import APIView, by_name, listing, refuse_nul, whole_number
+from flyte_site.rest.views import APIView, PlainView, by_name, listing, refuse_nul, whole_number
 from packs import queue, registry, serializers, waiting
 from packs.models import Action, Pack
 
@@ -81,7 +82,7 @@ class PackView(APIView):
         return empty(204)
 
 
-class TakeView(APIView):
+class TakeView(PlainView):
     """Where packs poll for work."""
 
     @extend_schema(
@@ -95,7 +96,7 @@ class TakeView(APIView):
         ],
         responses={200: serializers.TakenAction, 204: None, **problems(400, 404)},
     )
-    def post(self, request: Request, pack_id: str) -> Any:
+    def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
         """Take the oldest action that waits for this pack; 204 when there is none, or none comes within `wait`."""
         seconds = min(whole_number(request, "wait", 0, most=LONGEST_WAIT), settings.FLYTE_LONG_POLL_SECONDS)
         pack, names = registry.acting(pack_id, request), _command_names(request)
@@ -109,7 +110,7 @@ class TakeView(APIView):
         could_wait = place is not None and not watcher.stopped
         return self._answer(pack, action, {} if could_wait else {"Retry-After": waiting.retry_after()})
 
-    def _answer(self, pack: Pack, action: Action | None, headers: dict[str, str]) -> Any:
+    def _answer(self, pack: Pack, action: Action | None, headers: dict[str, str]) -> HttpResponse:
         if action is None:
             return empty(204, long_poll() | headers)
         taken = {"action": action.id, "execution": action.correlation_id, "command": action.name}
@@ -117,7 +118,7 @@ class TakeView(APIView):
         headers = long_poll() | serializers.lease(action, pack, self.links)
         if action.traceparent:
             headers[tracing.HEADER] = action.traceparent
-        return Response(serializers.taken(action, pack, self.links), headers=headers)
+        return rendered(self.request, serializers.taken(action, pack, self.links), headers)
 
 
 def take(pack: Pack, command_names: set[str]) -> Action | None:
@@ -134,16 +135,16 @@ def long_poll() -> dict[str, str]:
     return {"Flyte-Long-Poll": str(seconds)} if seconds else {}
 
 
-def _connection(request: Request) -> int | None:
+def _connection(request: HttpRequest) -> int | None:
     """The file descriptor of the caller's connection, where the server tells it."""
     connection = request.META.get("gunicorn.socket")
     return connection.fileno() if connection else None
 
 
-def _command_names(request: Request) -> set[str]:
+def _command_names(request: HttpRequest) -> set[str]:
     """Commands that the caller asks for, in the query or, as the original allows, in a form."""
-    given = [request.query_params.get(name, "") for name in COMMAND_PARAMETERS]
+    given = [request.GET.get(name, "") for name in COMMAND_PARAMETERS] if request.META.get("QUERY_STRING") else []
     if media_type(request)[0] == "application/x-www-form-urlencoded":
-        given += [str(request._request.POST.get(name, "")) for name in COMMAND_PARAMETERS]
+        given += [str(request.POST.get(name, "")) for name in COMMAND_PARAMETERS]
         refuse_nul("actionName", given)
     return {name for name in given if name}

@@ -4,6 +4,7 @@ Who may call without a token may be made to by any page that somebody looks at: 
 name of the page's own that is made to point here (DNS rebinding), so that the page may read the answers too.
 """
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -37,12 +38,17 @@ def is_own(host: str) -> bool:
     Loopback always is. On a network that everybody in may use it from, whatever an outsider can't own is: addresses,
     names without a dot, names under `.local` and the like.
     """
+    return _is_own(host, settings.FLYTE_BIND, tuple(settings.FLYTE_ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=256)
+def _is_own(host: str, bind: str, names: tuple[str, ...]) -> bool:
     name = host.lower().removesuffix(".")
-    if is_loopback(name) or any(_covers(allowed, name) for allowed in settings.FLYTE_ALLOWED_HOSTS):
+    if is_loopback(name) or any(_covers(allowed, name) for allowed in names):
         return True
-    if is_loopback(settings.FLYTE_BIND):
+    if is_loopback(bind):
         return False
-    return is_address(name) or "." not in name or name.endswith(PRIVATE) or name == settings.FLYTE_BIND.lower()
+    return is_address(name) or "." not in name or name.endswith(PRIVATE) or name == bind.lower()
 
 
 def _covers(allowed: str, name: str) -> bool:
@@ -61,8 +67,8 @@ def refuse_foreign_pages(request: HttpRequest) -> None:
     """
     if request.method in SAFE_METHODS:
         return
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    origin = request.headers.get("Origin")
+    site = request.META.get("HTTP_SEC_FETCH_SITE", "none")
+    origin = request.META.get("HTTP_ORIGIN")
     if site not in ("same-origin", "none") or (origin is not None and not _is_same(origin, request)):
         raise Problem(403, "a page of another site sent this; without a token only this server's own pages may")
 

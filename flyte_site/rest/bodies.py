@@ -6,10 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
-from rest_framework.request import Request
 
 from flyte_site.rest.documents import DocumentError, TextPlaces, decode_text, parse_json, parse_yaml
-from flyte_site.rest.media import YAML_TYPES
+from flyte_site.rest.media import JSON, YAML_TYPES
 from flyte_site.rest.problems import InputError, Problem, bad_input
 
 # What multipart adds around a value: boundaries, part headers, a description.
@@ -45,7 +44,7 @@ def drain(request: HttpRequest, size: int) -> None:
         size -= len(chunk)
 
 
-def whole_body(request: Request) -> bytes:
+def whole_body(request: HttpRequest) -> bytes:
     """The body's bytes. Raises `Problem` 400 where the caller went away in the middle: half of it may look whole."""
     body: bytes = request.body
     if len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
@@ -53,13 +52,16 @@ def whole_body(request: Request) -> bytes:
     return body
 
 
-def media_type(request: Request) -> tuple[str, dict[str, str]]:
+def media_type(request: HttpRequest) -> tuple[str, dict[str, str]]:
     """The content type in lower case and its parameters; ('', {}) where none was sent."""
-    kind, parameters = parse_header_parameters(request.headers.get("Content-Type", ""))
+    sent = request.META.get("CONTENT_TYPE", "")
+    if sent == JSON:
+        return JSON, {}
+    kind, parameters = parse_header_parameters(sent)
     return kind.lower(), parameters
 
 
-def read_document(request: Request, text_places: TextPlaces | None = None, *, unique_keys: bool = False) -> Any:
+def read_document(request: HttpRequest, text_places: TextPlaces | None = None, *, unique_keys: bool = False) -> Any:
     """The value that the body holds: YAML where its content type says so, else JSON, as the original takes it.
 
     `text_places` says where YAML means text (see `documents.TextPlaces`). Raises `Problem` 400.
@@ -84,7 +86,7 @@ def _content_type_hint(kind: str) -> str:
     return f" (the content type is {kind[:60] or 'missing'}; for YAML send 'content-type: {YAML_TYPES[0]}')"
 
 
-def read_text(request: Request) -> tuple[str, bool]:
+def read_text(request: HttpRequest) -> tuple[str, bool]:
     """The body as text, and whether it is YAML."""
     kind, parameters = media_type(request)
     try:

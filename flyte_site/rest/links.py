@@ -32,14 +32,14 @@ def base_url(request: HttpRequest) -> str:
 
 
 def _scheme(request: HttpRequest) -> str:
-    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
+    forwarded = request.META.get("HTTP_X_FORWARDED_PROTO", "").split(",")[0].strip().lower()
     return forwarded if forwarded in ("http", "https") else str(request.scheme)
 
 
 def _host(request: HttpRequest) -> str:
-    for header in ("X-Flyte-Host", "X-Forwarded-Host"):
-        host = request.headers.get(header, "").split(",")[0].strip()
-        if HOST.fullmatch(host):
+    for header in ("HTTP_X_FLYTE_HOST", "HTTP_X_FORWARDED_HOST"):
+        host = str(request.META.get(header, "")).split(",")[0].strip()
+        if host and HOST.fullmatch(host):
             return host
     return request.get_host()
 

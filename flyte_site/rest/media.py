@@ -102,6 +102,14 @@ def to_yaml(data: Any) -> str:
     return text
 
 
+def rendered(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
+    """An answer with a body in the type that the caller prefers."""
+    wanted = preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
+    renderer = YAMLRenderer if wanted in YAML_TYPES else JSONRenderer
+    content_type = f"{wanted}; charset={renderer.charset}"
+    return HttpResponse(renderer().render(data), content_type=content_type, headers=headers)
+
+
 def empty(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
     """An answer without a body, and so without a content type."""
     response = HttpResponse(status=status, headers=headers)

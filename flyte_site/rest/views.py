@@ -8,13 +8,14 @@ from django.db import connection
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Collate
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
 from rest_framework.views import APIView as FrameworkView
 
 from flyte_site.rest.links import Link, Links
 from flyte_site.rest.methods import allowed
-from flyte_site.rest.problems import Problem, bad_input
+from flyte_site.rest.problems import Problem, bad_input, problem_of
 
 PAGE = 1000
 M = TypeVar("M", bound=Model)
@@ -25,8 +26,7 @@ class APIView(FrameworkView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        for name, values in request.query_params.lists():
-            refuse_nul(name, values)
+        refuse_nul_in_query(request)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         raise Problem(405, f"method {request.method} is not allowed here", headers={"Allow": allowed(self.methods())})
@@ -48,15 +48,46 @@ class APIView(FrameworkView):
         return Links(self.request)
 
 
+class PlainView(APIView):
+    """A view for what packs do all day, without what of the framework's work around each request is of no use here.
+
+    Its methods get Django's own request, and give what `flyte_site.rest.media` makes of an answer.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.request = request  # type: ignore[assignment]
+        try:
+            refuse_nul_in_query(request)
+            handler = getattr(self, str(request.method).lower(), self.http_method_not_allowed)
+            response: HttpResponse = handler(request, *args, **kwargs)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                raise
+            response = problem.response()
+        if "Vary" in response.headers:
+            patch_vary_headers(response, ["Accept"])
+        else:
+            response.headers["Vary"] = "Accept"
+        return response
+
+
+def refuse_nul_in_query(request: HttpRequest) -> None:
+    """Raises `Problem` 400."""
+    if "%00" in request.META.get("QUERY_STRING", ""):
+        for name, values in request.GET.lists():
+            refuse_nul(name, values)
+
+
 def refuse_nul(name: str, values: Iterable[str]) -> None:
     """No text in the database has a NUL, and PostgreSQL fails where one is asked for. Raises `Problem` 400."""
     if any("\x00" in value for value in values):
         raise bad_input({"path": name, "message": "must have no NUL character"})
 
 
-def whole_number(request: Request, name: str, default: int, *, most: int) -> int:
+def whole_number(request: HttpRequest, name: str, default: int, *, most: int) -> int:
     """The query parameter `name`, from 0 to `most` (more counts as `most`). Raises `Problem` 400."""
-    text = request.query_params.get(name, "")
+    text = request.GET.get(name, "") if request.META.get("QUERY_STRING") else ""
     if not text:
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 12:
