@@ -227,7 +227,7 @@ def test_false_criteria_are_told_with_what_they_saw_cut_and_masked() -> None:
     criteria = "{{ Event.Payload.n < datastore('limits').most and Context.Who == 'ann' or Event.Payload.token == '' }}"
     long = b.step(id="b", criteria="{{ Event.Payload.text == 'x' || Event.Payload == 'x' }}")
     b.save(b.step(id="a", criteria=criteria, context={"Who": "bob"}), long)
-    b.tell(source, payload={"n": 2, "token": "abc", "text": "x" * 900})
+    b.tell(source, payload={"n": 2, "token": "xyz", "text": "x" * 900})
     short, cut = (step["saw"] for step in Event.objects.get().outcomes[0]["steps"])
     assert short == {
         "Event.Payload.n": "2",
@@ -236,7 +236,7 @@ def test_false_criteria_are_told_with_what_they_saw_cut_and_masked() -> None:
         "Event.Payload.token": '"••••••"',
     }
     assert [len(text) for text in cut.values()] == [201, 201]
-    assert "abc" not in json.dumps(Event.objects.get().outcomes)
+    assert "xyz" not in json.dumps(Event.objects.get().outcomes)
 
 
 @override_settings(FLYTE_EVENT_KEEP=3)
