@@ -164,6 +164,7 @@ def database(url: str) -> dict[str, Any]:
     """Django's settings for one store; what SQLite and PostgreSQL need to be safe with several processes."""
     config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
     if config["ENGINE"] == "django.db.backends.sqlite3":
+        config["ENGINE"] = "flyte_site.sqlite"
         # IMMEDIATE: a transaction that reads first and writes later would else fail where another wrote in between.
         # FULL: what was answered with 202 survives a power cut, as it does with PostgreSQL.
         config["OPTIONS"] = {

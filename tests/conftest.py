@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Puts Django's test database into a file where it would lie in memory."""
     settings = connections["default"].settings_dict
-    if settings["ENGINE"] == "django.db.backends.sqlite3":
+    if settings["ENGINE"] == "flyte_site.sqlite":
         settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 

@@ -21,7 +21,10 @@ MAX_FUNCTION_LINES = 80
 ROOMS = (
     # What the client's programs and `manage.py` share of flows as files: plain code that knows neither side.
     ("flyte_client", "errors flow_files flow_sync flow_command tried"),
-    ("flyte_site", "ids times fields rows postgresql slices environment secret_key encryption failures logs meters"),
+    (
+        "flyte_site",
+        "ids times fields rows postgresql sqlite slices environment secret_key encryption failures logs meters",
+    ),
     ("flyte_site", "correlation tracing"),
     ("flyte_site", "auth.patterns auth.policy auth.roles auth.callers"),
     ("flyte_site", "settings renewal masking echoes models changes periodic rest console.paths auth console"),

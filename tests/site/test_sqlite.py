@@ -1,0 +1,172 @@
+"""How threads, and other programs, wait for each other to write into SQLite's file."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+
+import pytest
+from django.db import IntegrityError, OperationalError, connection, transaction
+
+from datastore.models import Item
+from flyte_site.sqlite.base import _turns
+
+pytestmark = [
+    pytest.mark.database,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has locks of rows"),
+]
+
+SECONDS = 60.0
+TIMEOUT = "PRAGMA busy_timeout"
+
+
+def put(name: str) -> None:
+    """A statement that writes, without a transaction."""
+    Item.objects.create(key=name, value=b"1")
+
+
+def put_in_transaction(name: str) -> None:
+    with transaction.atomic(), transaction.atomic():
+        put(name)
+
+
+def names() -> set[str]:
+    return set(Item.objects.values_list("key", flat=True))
+
+
+def in_thread(call: Callable[[], None]) -> None:
+    try:
+        call()
+    finally:
+        connection.close()
+
+
+@contextmanager
+def meanwhile(*calls: Callable[[], None]) -> "Iterator[list[Future[None]]]":
+    """Begins the calls in threads of their own, and waits for them at the end of the block."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        futures = [pool.submit(in_thread, call) for call in calls]
+        yield futures
+        for future in futures:
+            future.result(SECONDS)
+
+
+@contextmanager
+def somebody_writes() -> Iterator[None]:
+    """Another program has the file's lock: it knows nothing of turns."""
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def is_free() -> bool:
+    return not _turns[str(connection.settings_dict["NAME"])].locked()
+
+
+@pytest.mark.parametrize("write", [put, put_in_transaction])
+def test_a_thread_waits_until_another_has_written(write: Callable[[str], None]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            put("first")
+            other = pool.submit(in_thread, partial(write, "second"))
+            assert not is_free()
+            assert not other.done()
+        other.result(SECONDS)
+    assert names() == {"first", "second"}
+    assert is_free()
+
+
+@pytest.mark.parametrize("write", [put, put_in_transaction])
+def test_what_another_program_holds_is_waited_for(write: Callable[[str], None]) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        with somebody_writes():
+            waiting = [pool.submit(in_thread, partial(write, name)) for name in ("one", "two")]
+            assert not any(future.done() for future in waiting)
+        for future in waiting:
+            future.result(SECONDS)
+    assert names() == {"one", "two"}
+
+
+@pytest.mark.parametrize("write", [put, put_in_transaction])
+def test_who_waited_in_vain_is_told_so_and_holds_up_nobody(
+    write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+    with somebody_writes(), pytest.raises(OperationalError, match="database is locked"):
+        write("one")
+    assert is_free()
+    write("two")
+    assert names() == {"two"}
+
+
+def test_many_who_wait_in_vain_wait_no_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+    told = []
+
+    def write() -> None:
+        with suppress(OperationalError):
+            put("vain")
+        told.append(threading.get_ident())
+
+    with somebody_writes(), meanwhile(*[write] * 8):
+        pass
+    assert len(told) == 8
+    assert is_free()
+    assert names() == set()
+
+
+def test_whatever_goes_wrong_the_next_one_has_the_turn() -> None:
+    put("one")
+    with pytest.raises(IntegrityError):
+        put("one")
+    assert is_free()
+    with suppress(ZeroDivisionError), transaction.atomic():
+        put("two")
+        raise ZeroDivisionError
+    assert is_free()
+    with suppress(Exception), transaction.atomic():
+        put("three")
+        connection.close()
+    assert is_free()
+    with meanwhile(partial(put, "four")):
+        pass
+    assert names() == {"one", "four"}
+
+
+def test_the_turn_is_kept_until_the_outermost_transaction_ends() -> None:
+    with transaction.atomic():
+        put_in_transaction("one")
+        with suppress(IntegrityError), transaction.atomic():
+            put("one")
+        assert not is_free()
+    assert is_free()
+
+
+def test_reading_waits_for_nobody() -> None:
+    with transaction.atomic():
+        put("one")
+        seen: list[set[str]] = []
+        with meanwhile(lambda: seen.append(names())):
+            pass
+        assert seen == [set()]
+
+
+def test_after_waiting_the_connection_waits_as_long_as_before() -> None:
+    with connection.cursor() as cursor:
+        before = cursor.execute(TIMEOUT).fetchone()
+        put("one")
+        assert cursor.execute(TIMEOUT).fetchone() == before == (20_000,)
+
+
+def test_a_process_that_was_forked_while_a_thread_writes_has_turns_of_its_own() -> None:
+    with transaction.atomic():
+        put("one")
+        child = os.fork()
+        if not child:
+            os._exit(len(_turns))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
