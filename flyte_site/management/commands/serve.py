@@ -1,6 +1,7 @@
 """`manage.py serve`: the web processes."""
 
 import errno
+import gc
 import logging
 import resource
 import signal
@@ -236,4 +237,8 @@ class Command(BaseCommand):
             self.stderr.write(f"flyte: serving on {address}")
         with shared_folder(settings.FLYTE_METRICS_PATH) as folder:
             share(folder)
+            # What is there now is there to stay: no worker looks through it for garbage, which would hold up all that
+            # it has under way, nor copies it by that.
+            gc.collect()
+            gc.freeze()
             Server().run()
