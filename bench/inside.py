@@ -25,15 +25,25 @@ _READ = """SELECT
     (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)"""
 
 
-def timed(call: Callable[[], Any], times: int) -> dict[str, float]:
-    """Milliseconds that a call takes."""
+def spent(call: Callable[[], Any], times: int) -> list[float]:
+    """Seconds that each call takes."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
         call()
-        taken.append((time.perf_counter() - began) * 1000)
-    cuts = quantiles(taken, n=100)
-    return {"p50 ms": round(cuts[49], 2), "p99 ms": round(cuts[98], 2)}
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """As milliseconds."""
+    cuts = quantiles(seconds, n=100)
+    return {"p50 ms": round(cuts[49] * 1000, 2), "p99 ms": round(cuts[98] * 1000, 2)}
+
+
+def timed(call: Callable[[], Any], times: int) -> dict[str, float]:
+    """Milliseconds that a call takes."""
+    return percentiles(spent(call, times))
 
 
 def read(call: Callable[[], Any], times: int) -> dict[str, float]:
