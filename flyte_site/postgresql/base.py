@@ -86,14 +86,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if _shared is None or self.alias != DEFAULT_DB_ALIAS:
-            return super().get_new_connection(conn_params)
+            return self._connect(conn_params)
         self._lender = _shared
         found = self._lender.get()
         try:
-            return found or super().get_new_connection(conn_params)
+            return found or self._connect(conn_params)
         except BaseException:
             self._lender.free()
             raise
+
+    def _connect(self, conn_params: dict[str, Any]) -> Any:
+        """A new connection.
+
+        To compile a statement takes PostgreSQL many times as long as any of ours runs, which it does not know where a
+        table has no statistics yet. Said here, since poolers refuse it among a connection's parameters.
+        """
+        connection = super().get_new_connection(conn_params)
+        connection.autocommit = True
+        connection.execute("SET jit = off")
+        return connection
 
     def _close(self) -> None:
         if self._lender is None or self.connection is None:

@@ -1,0 +1,16 @@
+"""What the server asks of PostgreSQL's connections."""
+
+import pytest
+from django.db import connection
+
+pytestmark = [
+    pytest.mark.database,
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="it is about PostgreSQL's connections"),
+]
+
+
+def test_no_statement_is_compiled() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
