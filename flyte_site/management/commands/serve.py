@@ -14,8 +14,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import OperationalError, connection
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
@@ -25,9 +24,8 @@ from flyte_site.auth.openness import openness
 from flyte_site.auth.routes import rules_without_route
 from flyte_site.console.people import missing_roles
 from flyte_site.crowds import Crowd, Crowds
-from flyte_site.failures import database_message
 from flyte_site.meters import share, shared_folder
-from flyte_site.migration import welcome
+from flyte_site.migration import refuse_without_tables, welcome
 from flyte_site.postgresql.base import share_connections
 from flyte_site.tls import Certificate
 from flyte_site.wsgi import application
@@ -182,21 +180,6 @@ def address_fault() -> str:
     return ""
 
 
-def migrations_fault() -> str:
-    """What the database lacks; '' if nothing, or if it does not answer now: it may be back soon."""
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except OperationalError as error:
-        log.error("database_away", error=database_message(error))
-        return ""
-    except DatabaseError as error:
-        return f"FLYTE_DATABASE_URL: is no database that can be used ({database_message(error)})"
-    finally:
-        connection.close()
-    return f"FLYTE_DATABASE_URL: lacks {len(missing)} migrations: run `manage.py migrate` first" if missing else ""
-
-
 def roles_fault() -> str:
     """What FLYTE_CONSOLE_ROLES gives in vain; '' if nothing, or if the database does not answer now."""
     try:
@@ -215,9 +198,10 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **arguments: Any) -> None:
-        if fault := address_fault() or migrations_fault():
+        if fault := address_fault():
             self.stderr.write(f"flyte: {fault}")
             sys.exit(2)
+        refuse_without_tables()
         welcome()
         if unknown := roles_fault():
             log.warning("roles_unknown", notice=unknown)
