@@ -116,6 +116,20 @@ def oldest(pack: Pack, command_names: Sequence[str], now: datetime, limit: int) 
     return kinds, [*chain.from_iterable(values)]
 
 
+def waits(pack: Pack, command_names: Sequence[str], now: datetime) -> bool:
+    """Whether there is something that the pack may take."""
+    found = oldest(pack, command_names, now, 1)
+    if found is None:
+        return False
+    sql, values = found
+    adapted = (
+        connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value for value in values
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS ({sql})", list(adapted))
+        return bool(cursor.fetchone()[0])
+
+
 def serves(pack: Pack) -> list[str]:
     """The label keys of the actions that the pack may take: all that can be, or those that wait."""
     if len(pack.labels) > MOST_LABELS:

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -26,7 +26,7 @@ from flyte_site.renewal import Renewed, renew_rows
 from flyte_site.rows import Rows, after_commit
 from flyte_site.times import to_text
 from packs.models import Action, Pack, State, label_key
-from packs.oldest import oldest, passed
+from packs.oldest import oldest, passed, waits
 from packs.sealed import Secrets, fault, seal
 from packs.waiting import announce
 
@@ -164,16 +164,21 @@ def _claim_at_once(pack: Pack, command_names: list[str]) -> Action | None:
 
 
 def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
-    """Find some, and claim the first that nobody else has claimed meanwhile: the UPDATE changes an action only while it
-    still waits for the attempt that was read."""
-    while found := oldest(pack, command_names, timezone.now(), CANDIDATES):
-        sql, values = found
-        actions = TAKEN.find(f"waiting AND id IN ({sql}) ORDER BY ready_at, id", *values)
-        for action in actions:
-            if _claim(action, pack):
-                return action
-        if not actions:
-            return None
+    """Find and claim in one transaction, where there is something: on SQLite nobody else writes meanwhile.
+
+    What was found before one's turn to write has come would often be another's by then.
+    """
+    if not waits(pack, command_names, timezone.now()):
+        return None
+    with transaction.atomic():
+        while found := oldest(pack, command_names, timezone.now(), CANDIDATES):
+            sql, values = found
+            actions = TAKEN.find(f"waiting AND id IN ({sql}) ORDER BY ready_at, id", *values)
+            for action in actions:
+                if _claim(action, pack):
+                    return action
+            if not actions:
+                return None
     return None
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 # PostgreSQL finds and claims in one statement, and makes all writes of an event or a result by one.
 AT_ONCE = connection.vendor == "postgresql"
-TAKE = 2 if AT_ONCE else 3
+TAKE = 2 if AT_ONCE else 6
 
 
 @contextmanager
