@@ -102,8 +102,10 @@ passed = Passed()
 
 
 def oldest(pack: Pack, command_names: Sequence[str], now: datetime, limit: int) -> tuple[str, list[Any]] | None:
-    """SQL, and its values, for the ids of a few actions that the pack may take, of each kind the oldest; None where
-    there can be none."""
+    """SQL, and its values, for `id` and `ready_at` of a few actions that the pack may take, of each kind the oldest.
+
+    None where there can be none.
+    """
     names = f" AND name IN ({', '.join(['%s'] * len(command_names))})" if command_names else ""
     one = _OF_ONE_KIND.format(names=names, limit=limit)
     keys = serves(pack)
@@ -111,8 +113,8 @@ def oldest(pack: Pack, command_names: Sequence[str], now: datetime, limit: int) 
     if not keys:
         return None
     if len(keys) == 1:
-        return f"SELECT id FROM ({one}) AS kind", values[0]  # noqa: S608 - no text of others' is in it
-    kinds = " UNION ALL ".join(f"SELECT id FROM ({one}) AS kind{place}" for place in range(len(keys)))  # noqa: S608
+        return one, values[0]
+    kinds = " UNION ALL ".join(f"SELECT * FROM ({one}) AS kind{place}" for place in range(len(keys)))  # noqa: S608
     return kinds, [*chain.from_iterable(values)]
 
 

@@ -46,10 +46,14 @@ AT_ONCE = timedelta(0)
 MAX_HISTORY = 200
 
 # One statement on PostgreSQL: what another taker has locked is passed over, and what is found is claimed at once.
-# Where nothing waits it writes nothing.
-_TAKE = """WITH found AS MATERIALIZED (
-        SELECT id AS found_id FROM packs_action WHERE waiting AND ready_at <= %s AND id IN ({oldest})
-        ORDER BY ready_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+# Where nothing waits it writes nothing. Each candidate is looked up by itself: as a join PostgreSQL may read the whole
+# table for it, where it plans for any value, or knows nothing of what is in the table.
+_TAKE = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kinds ORDER BY ready_at, id),
+    found AS MATERIALIZED (
+        SELECT own.id AS found_id FROM candidate CROSS JOIN LATERAL (
+            SELECT action.id FROM packs_action AS action
+            WHERE action.id = candidate.id AND action.waiting AND action.ready_at <= %s FOR UPDATE SKIP LOCKED) AS own
+        LIMIT 1)
     UPDATE packs_action SET state = %s, waiting = false, holder = %s, attempt = attempt + 1,
         states = left(states, -1) || %s, lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
     FROM found WHERE id = found_id
@@ -160,7 +164,7 @@ def _claim_at_once(pack: Pack, command_names: list[str]) -> Action | None:
     entry = "," + json.dumps(_entry(State.PENDING, now), separators=(",", ":")) + "]"
     claim = [State.PENDING.value, pack.identity, entry, now, settings.FLYTE_ACTION_LEASE_SECONDS]
     statement = _TAKE.format(oldest=sql, columns=TAKEN.columns)
-    return next(iter(TAKEN.read(statement, [now, *values, *claim])), None)
+    return next(iter(TAKEN.read(statement, [*values, now, *claim])), None)
 
 
 def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
@@ -173,7 +177,8 @@ def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
     with transaction.atomic():
         while found := oldest(pack, command_names, timezone.now(), CANDIDATES):
             sql, values = found
-            actions = TAKEN.find(f"waiting AND id IN ({sql}) ORDER BY ready_at, id", *values)
+            among = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - no text of others' is in it
+            actions = TAKEN.find(f"waiting AND id IN ({among}) ORDER BY ready_at, id", *values)
             for action in actions:
                 if _claim(action, pack):
                     return action

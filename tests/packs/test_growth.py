@@ -1,0 +1,73 @@
+"""What a take reads does not grow with what waits, whatever PostgreSQL knows of its table: rows, or SQLite's steps."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from flyte_site.ids import new_id
+from packs import queue
+from packs.models import Action, Pack, label_key, pack_id
+from packs.oldest import passed
+from tests.audit.test_growth import ON_SQLITE, cost
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+FEW, MANY = 2_000, 20_000
+TAKES = 10
+# A plan that was made when there were few is kept until somebody looks again at what is in the table.
+AS_OF_FEW = "made when there were few"
+PLANS = ["fresh"] if ON_SQLITE else ["fresh", AS_OF_FEW]
+CASES: dict[str, dict[str, str]] = {"all that waits is for it": {"env": "prod"}, "what is older is for others": {}}
+
+
+def fill(name: str, count: int, bare: int = 100) -> None:
+    """So many that wait; one in a hundred, or in another number, asks for no label, and is younger than all that do."""
+    now = timezone.now() - timedelta(hours=1)
+    rows = []
+    for number in range(count):
+        labels = {} if number % bare == 0 else {"env": "prod"}
+        rows.append(
+            Action(
+                correlation_id=new_id(),
+                flow_name="flow",
+                flow_uuid="0",
+                step_id="one",
+                pack_name=name,
+                pack_labels=labels,
+                label_key=label_key(labels),
+                name="Do",
+                trigger={},
+                states=[{"value": "NEW", "time": "2026-01-01T00:00:00.000Z"}],
+                ready_at=now + timedelta(milliseconds=number, minutes=0 if labels else 30),
+            )
+        )
+    Action.objects.bulk_create(rows, batch_size=1000)
+
+
+def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
+    """What several takes read where so many wait for packs of this name."""
+    pack = Pack.objects.create(identity=pack_id(name, labels), name=name, labels=labels, last_seen=timezone.now())
+    passed.forget()
+    if plan == AS_OF_FEW:
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE packs_action CASCADE")  # what other tests have left makes the table large
+            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        fill(name, 4 * TAKES, bare=2)
+        for _ in range(TAKES):
+            assert queue.take(pack)
+    fill(name, count)
+    if plan == "fresh":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+    for _ in range(TAKES):
+        assert queue.take(pack)
+    return sum(cost(lambda: queue.take(pack)) for _ in range(TAKES))
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("case", CASES)
+def test_a_take_reads_no_more_where_ten_times_as_much_waits(case: str, plan: str) -> None:
+    few, many_more = (taken(f"Wrk{count}", count, plan, CASES[case]) for count in (FEW, MANY))
+    assert many_more <= 1.5 * few + 20 * TAKES
