@@ -36,6 +36,8 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "flows": Measure("Flows of two steps over HTTP, event to completion, eight callers", ("bench.flows",)),
+    "parts": Measure("Where the time of a flow goes, without HTTP", ("bench.inside", "parts")),
+    "http": Measure("HTTP alone, with an application that does nothing", ("bench.nothing",), ("",)),
     "backlog": Measure("A take while very many actions wait", ("bench.inside", "backlog")),
     "intake": Measure("Events while very many flows are saved, of which few listen", ("bench.intake",)),
     "audit": Measure("The audit's list of executions", ("bench.inside", "executions")),

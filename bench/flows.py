@@ -18,8 +18,7 @@ from bench.processes import cpu_seconds
 from bench.stores import Store, store
 from tests.server import Server, fresh_database, migrate, running_server, server_environment
 
-# A second number on the command line, for a quick look, stands in the place of both.
-STEADY, BURST = map(int, sys.argv[2:3] * 2 or (600, 5000))
+STEADY, BURST = 600, 5000
 CALLERS = 8
 FLOOR = 2000
 ACTIONS_A_FLOW = 2
@@ -148,10 +147,11 @@ def least(database: Store) -> float:
 
 
 def main() -> None:
-    """Measure, and print a line of JSON for each way."""
+    """Measure, and print a line of JSON for each way. A number on the command line stands in the place of both."""
+    few, many = map(int, sys.argv[2:3] * 2 or (STEADY, BURST))
     with store() as database:
         most = least(database)
-        for load, flows, phases in (("steady", STEADY, [steady]), ("burst", BURST, [sends, finishes])):
+        for load, flows, phases in (("steady", few, [steady]), ("burst", many, [sends, finishes])):
             with running_server(database.folder, {"LOGLEVEL": "ERROR"}) as server:
                 prepare(server)
                 measured(server, database, CALLERS * 10, steady)
