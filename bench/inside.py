@@ -4,6 +4,7 @@
 there: nothing of the server can be imported before.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -100,7 +101,11 @@ def main() -> None:
         django.setup()
         call_command("migrate", verbosity=0)
         try:
-            importlib.import_module(f"bench.{sys.argv[2]}").main(database.name, sys.argv[3:])
+            measure = importlib.import_module(f"bench.{sys.argv[2]}")
+            # As the server does before its workers start.
+            gc.collect()
+            gc.freeze()
+            measure.main(database.name, sys.argv[3:])
         finally:
             connection.close()
 
