@@ -58,7 +58,7 @@ def test_a_flow_is_written_mended_tried_saved_compared_restored_and_disabled(ope
     write(page, FLOW.replace("packName: Wrk", "pakName: Wrk"))
     finding = page.locator("#findings li.error", has_text="did you mean packName?")
     expect(finding).to_contain_text("line 9")
-    expect(page.locator(".ace_gutter-cell.ace_error")).to_have_count(2)
+    expect(page.locator(".ace_gutter-cell.ace_error")).to_have_count(1)
     look_at(page, "flow-error")
     finding.get_by_role("button").click()
     assert page.evaluate("ace.edit('ace').getCursorPosition().row") == 8
