@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import quantiles
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from bench.stores import store
+from tests.reading import steps
 from tests.server import fresh_database
 
 _READ = """SELECT
@@ -50,14 +52,14 @@ def timed(call: Callable[[], Any], times: int) -> dict[str, float]:
 def read(call: Callable[[], Any], times: int) -> dict[str, float]:
     """What the database reads for one call: pages and rows of PostgreSQL, rows by scans and indexes alike; for SQLite,
     which counts neither, the steps of its machine, of which each row takes a few."""
-    counted = _steps(call, times) if connection.vendor == "sqlite" else _rows(call, times)
+    many = partial(spent, call, times)
+    counted = {"steps": float(steps(many))} if connection.vendor == "sqlite" else _rows(many)
     return {name: round(value / times, 1) for name, value in counted.items()}
 
 
-def _rows(call: Callable[[], Any], times: int) -> dict[str, float]:
+def _rows(call: Callable[[], Any]) -> dict[str, float]:
     before = _statistics()
-    for _ in range(times):
-        call()
+    call()
     pages, rows = (float(after - then) for after, then in zip(_statistics(), before, strict=True))
     return {"pages": pages, "rows": rows}
 
@@ -69,24 +71,6 @@ def _statistics() -> tuple[Any, Any]:
         cursor.execute(_READ)
         pages, rows = cursor.fetchone()
         return pages, rows
-
-
-def _steps(call: Callable[[], Any], times: int) -> dict[str, float]:
-    count = 0
-
-    def step() -> int:
-        nonlocal count
-        count += 1
-        return 0
-
-    connection.ensure_connection()
-    connection.connection.set_progress_handler(step, 1)
-    try:
-        for _ in range(times):
-            call()
-    finally:
-        connection.connection.set_progress_handler(None, 0)
-    return {"steps": count}
 
 
 def tell(**row: Any) -> None:

@@ -55,7 +55,7 @@ class Rows(Generic[M]):
         """The rows that a statement gives, with all columns in the order of `columns`."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
-            cursor.execute(sql, _parameters(values, database))
+            cursor.execute(sql, parameters(values, database))
             return self.made_of(cursor.fetchall(), database)
 
     def made_of(self, found: Sequence[Sequence[Any]], database: BaseDatabaseWrapper) -> list[M]:
@@ -84,17 +84,14 @@ class Rows(Generic[M]):
     def update(self, row: M, *names: str) -> None:
         """Write these fields of a row."""
         database = connections[DEFAULT_DB_ALIAS]
-        sql, fields = self._update(names)
-        values = [_stored(field, getattr(row, field.attname), database) for field in fields]
-        _write(sql, [*values, row.pk], database)
+        _write(*self._update(row, names, database), database)
 
     def update_if(self, condition: str, further: Sequence[Any], row: M, *names: str) -> bool:
         """Write these fields of a row if it is there and meets the condition; gives whether it was and did."""
         database = connections[DEFAULT_DB_ALIAS]
-        sql, fields = self._update(names)
-        values = [_stored(field, getattr(row, field.attname), database) for field in fields]
+        sql, values = self._update(row, names, database)
         with database.cursor() as cursor:
-            cursor.execute(f"{sql} AND {condition}", [*values, row.pk, *_parameters(further, database)])
+            cursor.execute(f"{sql} AND {condition}", [*values, *parameters(further, database)])
             return bool(cursor.rowcount == 1)
 
     def _insertion(self, fields: Sequence[Any], count: int) -> str:
@@ -110,14 +107,15 @@ class Rows(Generic[M]):
                 self._insertions[key] = found
         return found
 
-    def _update(self, names: tuple[str, ...]) -> tuple[str, list[Any]]:
-        """The statement that writes these fields, and the fields."""
+    def _update(self, row: M, names: tuple[str, ...], database: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        """The statement that writes these fields of a row, and its values."""
         found = self._updates.get(names)
         if found is None:
             fields: list[Any] = [self.model._meta.get_field(name) for name in names]
             places = ", ".join(f"{field.column} = %s" for field in fields)
             found = self._updates[names] = (f"UPDATE {self.table} SET {places} WHERE id = %s", fields)  # noqa: S608
-        return found
+        sql, fields = found
+        return sql, [*(_stored(field, getattr(row, field.attname), database) for field in fields), row.pk]
 
     def _make_readers(self, database: BaseDatabaseWrapper) -> list[tuple[int, Read]]:
         """What turns columns into values, by their places."""
@@ -146,8 +144,8 @@ def read_both(
         return one.read(*first), other.read(*second)
     database.ensure_connection()
     with database.connection.pipeline(), database.cursor() as leading, database.cursor() as following:
-        leading.execute(first[0], _parameters(first[1], database))
-        following.execute(second[0], _parameters(second[1], database))
+        leading.execute(first[0], parameters(first[1], database))
+        following.execute(second[0], parameters(second[1], database))
         return one.made_of(leading.fetchall(), database), other.made_of(following.fetchall(), database)
 
 
@@ -223,7 +221,7 @@ def _stored(field: Any, value: Any, database: BaseDatabaseWrapper) -> Any:
     return database.ops.adapt_datetimefield_value(value) if hasattr(value, "tzinfo") else value
 
 
-def _parameters(values: Sequence[Any], database: BaseDatabaseWrapper) -> list[Any]:
+def parameters(values: Sequence[Any], database: BaseDatabaseWrapper) -> list[Any]:
     """Values as a statement's parameters: of those that are used here, times alone differ between databases."""
     adapted = database.ops.adapt_datetimefield_value
     return [adapted(value) if hasattr(value, "tzinfo") else value for value in values]

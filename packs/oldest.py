@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection
 
+from flyte_site.rows import parameters
 from packs.models import Action, Pack, label_key
 
 # A pack of more labels could serve too many kinds; then those that wait are looked up.
@@ -124,11 +125,8 @@ def waits(pack: Pack, command_names: Sequence[str], now: datetime) -> bool:
     if found is None:
         return False
     sql, values = found
-    adapted = (
-        connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value for value in values
-    )
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT EXISTS ({sql})", list(adapted))
+        cursor.execute(f"SELECT EXISTS ({sql})", parameters(values, connection))
         return bool(cursor.fetchone()[0])
 
 

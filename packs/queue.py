@@ -37,7 +37,7 @@ ACTIONS = Rows(Action)
 # finished what it was given.
 TAKEN = Rows(Action, without=("context", "trigger", "history", "result"))
 FINISHED = Rows(Action, without=("input", "trigger"))
-# Read at once of each kind of labels, so that a taker that loses races need not ask again each time.
+# Of each kind of labels, so that there is another one where some are locked by other takers.
 CANDIDATES = 3
 FATAL_EVENT = "FATAL"
 MAX_DELAY_SECONDS = 24 * 60 * 60
@@ -140,7 +140,7 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     Each attempt is given to one caller.
     """
     names = sorted(set(command_names))
-    claim = _claim_at_once if connection.features.has_select_for_update_skip_locked else _claim_one_of_a_few
+    claim = _claim_at_once if connection.features.has_select_for_update_skip_locked else _claim_in_turn
     passes_over = connection.vendor == "postgresql" and not names
     while action := claim(pack, names):
         _count([action.pack_name], State.PENDING)
@@ -167,7 +167,7 @@ def _claim_at_once(pack: Pack, command_names: list[str]) -> Action | None:
     return next(iter(TAKEN.read(statement, [*values, now, *claim])), None)
 
 
-def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
+def _claim_in_turn(pack: Pack, command_names: list[str]) -> Action | None:
     """Find and claim in one transaction, where there is something: on SQLite nobody else writes meanwhile.
 
     What was found before one's turn to write has come would often be another's by then.
@@ -175,15 +175,12 @@ def _claim_one_of_a_few(pack: Pack, command_names: list[str]) -> Action | None:
     if not waits(pack, command_names, timezone.now()):
         return None
     with transaction.atomic():
-        while found := oldest(pack, command_names, timezone.now(), CANDIDATES):
+        while found := oldest(pack, command_names, timezone.now(), 1):
             sql, values = found
             among = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - no text of others' is in it
-            actions = TAKEN.find(f"waiting AND id IN ({among}) ORDER BY ready_at, id", *values)
-            for action in actions:
-                if _claim(action, pack):
-                    return action
-            if not actions:
-                return None
+            action = TAKEN.first(f"waiting AND id IN ({among}) ORDER BY ready_at, id LIMIT 1", *values)
+            if action is None or _claim(action, pack):
+                return action
     return None
 
 

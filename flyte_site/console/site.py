@@ -139,14 +139,18 @@ def password_first(request: HttpRequest) -> HttpResponseRedirect | None:
 def page_after(request: HttpRequest) -> str:
     """The page that somebody wanted before they were sent to choose a password; home where that is none of ours."""
     wanted = request.GET.get(REDIRECT_FIELD_NAME, "")
-    own = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return wanted if own else reverse("admin:index")
+    return wanted if is_ours(wanted, request) else reverse("admin:index")
+
+
+def is_ours(url: str, request: HttpRequest) -> bool:
+    """Whether a URL that the browser sent leads nowhere but to this server."""
+    return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
 
 
 def sign_in_again(request: HttpRequest) -> HttpResponseRedirect:
     """To the sign-in, and from there to the page whose form was sent: what only acts is no page to come back to."""
     page = request.headers.get("Referer", "")
-    own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    own = is_ours(page, request)
     back = urlsplit(page)._replace(scheme="", netloc="").geturl() if own else reverse("admin:index")
     return redirect_to_login(back, reverse("admin:login"))
 

@@ -39,7 +39,7 @@ def _scheme(request: HttpRequest) -> str:
 def _host(request: HttpRequest) -> str:
     for header in ("HTTP_X_FLYTE_HOST", "HTTP_X_FORWARDED_HOST"):
         host = str(request.META.get(header, "")).split(",")[0].strip()
-        if host and HOST.fullmatch(host):
+        if HOST.fullmatch(host):
             return host
     return request.get_host()
 

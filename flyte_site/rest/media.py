@@ -60,7 +60,7 @@ class Negotiation(BaseContentNegotiation):
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         wanted = preferred_type(request.headers.get("Accept", "*/*"))
-        kind = YAMLRenderer if wanted in YAML_TYPES else JSONRenderer
+        kind = renderer_of(wanted)
         renderer = next(renderer for renderer in renderers if isinstance(renderer, kind))
         renderer.media_type = wanted
         return renderer, wanted
@@ -76,6 +76,11 @@ def preferred_type(accept: str) -> str:
     request = HttpRequest()
     request.META["HTTP_ACCEPT"] = _CHARSET.sub("", accept)
     return request.get_preferred_type([JSON, *YAML_TYPES]) or JSON
+
+
+def renderer_of(media_type: str) -> type[JSONRenderer] | type[YAMLRenderer]:
+    """What writes a media type that `preferred_type` gives."""
+    return YAMLRenderer if media_type in YAML_TYPES else JSONRenderer
 
 
 def prefers_html(request: HttpRequest) -> bool:
@@ -105,7 +110,7 @@ def to_yaml(data: Any) -> str:
 def rendered(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
     """An answer with a body in the type that the caller prefers."""
     wanted = preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
-    renderer = YAMLRenderer if wanted in YAML_TYPES else JSONRenderer
+    renderer = renderer_of(wanted)
     content_type = f"{wanted}; charset={renderer.charset}"
     return HttpResponse(renderer().render(data), content_type=content_type, headers=headers)
 

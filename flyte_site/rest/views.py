@@ -74,7 +74,8 @@ class PlainView(APIView):
 
 def refuse_nul_in_query(request: HttpRequest) -> None:
     """Raises `Problem` 400."""
-    if "%00" in request.META.get("QUERY_STRING", ""):
+    query = request.META.get("QUERY_STRING", "")
+    if "%00" in query or "\x00" in query:
         for name, values in request.GET.lists():
             refuse_nul(name, values)
 

@@ -5,7 +5,6 @@ in SQLite. PostgreSQL plans a statement that comes again and again once for all 
 what is in its tables: its plans must be as good then.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from django.test import Client
 
 from audit.paging import LOOK_AT
 from tests.audit.many import OWN_LABELS, Kind, id_of, many
+from tests.reading import cost
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -57,37 +57,6 @@ LISTS = {
 }
 
 Cost = dict[str, int]
-
-
-def rows_read() -> int:
-    """Rows of tables read through, and rows of indexes, in this transaction of PostgreSQL."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class WHERE relkind IN ('r', 'i')"
-            " AND relnamespace = 'public'::regnamespace"
-        )
-        return int(cursor.fetchone()[0])
-
-
-def cost(call: Callable[[], Any]) -> int:
-    """What the database reads for a call."""
-    if not ON_SQLITE:
-        before = rows_read()
-        call()
-        return rows_read() - before
-    steps = 0
-
-    def step() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    connection.connection.set_progress_handler(step, 1)
-    try:
-        call()
-    finally:
-        connection.connection.set_progress_handler(None, 0)
-    return steps
 
 
 def costs(count: int, plan: str, paths: dict[str, str], **kind: Any) -> Cost:

@@ -10,10 +10,11 @@ from flyte_site.ids import new_id
 from packs import queue
 from packs.models import Action, Pack, label_key, pack_id
 from packs.oldest import passed
-from tests.audit.test_growth import ON_SQLITE, cost
+from tests.reading import cost
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
+ON_SQLITE = connection.vendor == "sqlite"
 FEW, MANY = 2_000, 20_000
 TAKES = 10
 # A plan that was made when there were few is kept until somebody looks again at what is in the table.
