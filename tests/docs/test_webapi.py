@@ -158,7 +158,7 @@ def test_the_tests_that_the_table_names_are_there() -> None:
 
 @pytest.mark.unit
 def test_every_row_of_the_table_names_the_test_that_shows_it() -> None:
-    section = REFERENCE.read_text().partition("## How it maps")[2]
+    section = REFERENCE.read_text().partition("## Mapping to Flyte's web API plugins")[2]
     lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert len(lines) > 30
     assert [line for line in lines if not re.search(r"`test_\w+` \|$", line)] == []
@@ -166,5 +166,5 @@ def test_every_row_of_the_table_names_the_test_that_shows_it() -> None:
 
 @pytest.mark.unit
 def test_the_table_has_everything_that_the_document_names() -> None:
-    section = REFERENCE.read_text().partition("## How it maps")[2]
+    section = REFERENCE.read_text().partition("## Mapping to Flyte's web API plugins")[2]
     assert [name for name in DOCUMENT if not re.search(rf"\b{name}\b", section)] == []
