@@ -20,6 +20,8 @@ from tests import discretion
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server
 
+QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keeps tests away from a database that somebody uses."""
@@ -46,6 +48,17 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_fa
 def django_test_client_knows_the_server_by_a_name_of_its_own() -> Iterator[None]:
     """Without tokens the server answers to its own names alone; Django's test client calls it `testserver`."""
     with override_settings(FLYTE_ALLOWED_HOSTS=("testserver",)):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_settings() -> Iterator[None]:
+    """Save what makes Django's test client slow and what no test in this process is about.
+
+    Without autorefresh WhiteNoise lists all static files for each `Client`. A slow hash is what a password needs on a
+    server; tests/site/test_settings.py checks that servers keep Django's own hashers.
+    """
+    with override_settings(WHITENOISE_AUTOREFRESH=True, PASSWORD_HASHERS=[QUICK_HASHER]):
         yield
 
 

@@ -368,3 +368,7 @@ def test_where_no_secret_key_can_be_kept_one_must_be_set(read: Read, tmp_path: P
 def test_a_variable_that_is_set_but_empty_counts_as_not_set(read: Read) -> None:
     blank = read(**{variable: " " for variable, *_ in BAD})
     assert findings(blank) == []
+
+
+def test_passwords_are_hashed_by_the_hashers_that_django_prefers(read: Read) -> None:
+    assert "PASSWORD_HASHERS" not in read()
