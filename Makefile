@@ -7,6 +7,10 @@ MANAGE := $(BIN)/python manage.py
 FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
+# Tests run in so many processes; `make test TEST_PROCESSES=1` is quieter on a machine with other work.
+TEST_PROCESSES ?= 3
+PARALLEL = -n $(TEST_PROCESSES) --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help install run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing docker-run lint format types lock docs audit bench clean
 
@@ -52,8 +56,8 @@ demo-packs: $(VENV)/runtime ## Run a flow that joins the packs Webhook, Shell, S
 	$(BIN)/python -m examples.demo.packs
 
 test: $(VENV)/development ## Run the whole suite, on SQLite and on a private PostgreSQL
-	$(BIN)/python -m pytest
-	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest $(PARALLEL)
 
 test-unit: $(VENV)/development ## Tests of pure code
 	$(BIN)/python -m pytest -m unit
@@ -83,7 +87,7 @@ test-schema: $(VENV)/development ## Ask every operation of the API's description
 	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest -m schema -k open_server tests/schema
 
 test-postgres: $(VENV)/development ## The whole suite on a private PostgreSQL alone
-	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest
+	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest $(PARALLEL)
 
 lint: $(VENV)/development ## Check style, types and migrations
 	$(BIN)/ruff check .

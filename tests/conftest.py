@@ -21,6 +21,7 @@ from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
+SECRETS_IN_LOGS = "secrets_in_logs"  # the key of what workers of pytest-xdist report
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -101,9 +102,22 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A run whose logs tell a secret has failed, whatever its tests say."""
-    if discretion.found and session.exitstatus == pytest.ExitCode.OK:
+    """Fail a run whose logs tell a secret; a worker of pytest-xdist leaves that to its controller."""
+    if is_worker(session.config):
+        session.config.workeroutput[SECRETS_IN_LOGS] = discretion.found  # type: ignore[attr-defined]
+    elif discretion.found and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Take over what a worker of pytest-xdist has read in the logs of its servers."""
+    discretion.found.extend(getattr(node, "workeroutput", {}).get(SECRETS_IN_LOGS, []))
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Return True in a worker process of pytest-xdist."""
+    return hasattr(config, "workerinput")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -75,12 +75,12 @@ HOUR = 3600
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"exp": NOW - HOUR},
-        {"exp": NOW - LEEWAY_SECONDS - 1},
+        pytest.param({"exp": NOW - HOUR}, id="expired"),
+        pytest.param({"exp": NOW - LEEWAY_SECONDS - 1}, id="expired just before the leeway"),
         {"exp": None},
         {"exp": "tomorrow"},
-        {"exp": [NOW + HOUR]},
-        {"nbf": NOW + HOUR},
+        pytest.param({"exp": [NOW + HOUR]}, id="a list as expiry"),
+        pytest.param({"nbf": NOW + HOUR}, id="not valid yet"),
         {"nbf": "now"},
         {"aud": "other"},
         {"aud": ["other"]},
@@ -105,7 +105,7 @@ def test_the_issuer_is_compared_as_it_is_written(provider: Provider) -> None:
     "fine",
     [
         {"aud": ["other", AUDIENCE]},
-        {"iat": NOW + HOUR},
+        pytest.param({"iat": NOW + HOUR}, id="issued in an hour"),
         {"iat": None},
         {"sub": None},
         {"jti": 5},
@@ -183,7 +183,7 @@ def test_a_key_checks_only_what_it_is_published_for(provider: Provider) -> None:
         {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
         {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
         {"kty": "OKP", "crv": "Ed25519", "x": 5},
-        public_jwk(private_key("RSA1024"), "weak"),
+        pytest.param(public_jwk(private_key("RSA1024"), "weak"), id="a weak RSA key"),
     ],
     ids=str,
 )

@@ -11,12 +11,11 @@ from flyte_site.auth.tokens import PREFIX
 from tests import discretion
 from tests.server import ROOT
 
-pytestmark = pytest.mark.unit
-
 START = "timestamp=2026-01-01T00:00:00Z level=info logger=x event="
 TOKEN = PREFIX + "A" * 43
 
 
+@pytest.mark.unit
 @pytest.mark.parametrize(
     ("line", "what"),
     [
@@ -34,26 +33,46 @@ def test_a_secret_is_known_by_its_shape_or_by_what_the_server_was_given(line: st
     assert [one.partition(":")[0] for one in told] == what
 
 
+@pytest.mark.unit
 def test_lines_at_debug_and_what_is_no_log_do_not_count() -> None:
     assert not list(discretion.told(f"password: {TOKEN}\n{START.replace('info', 'debug')}x token={TOKEN}"))
 
 
+@pytest.mark.unit
 def test_tokens_of_a_provider_are_known() -> None:
     token = jwt.encode({"sub": "ana"}, "k" * 32, "HS256")
     assert len(list(discretion.told(f"{START}x {token}"))) == 1
 
 
-def test_a_run_whose_log_tells_a_token_fails(tmp_path: Path) -> None:
+TESTS_THAT_TELL = f"""
+import pytest
+import structlog
+from tests import discretion
+
+
+@pytest.fixture(scope="session")
+def server():
+    yield
+    discretion.read("{START}refused token={TOKEN}", "http://loose")
+
+
+def test_loose(server):
+    structlog.get_logger("loose").warning("refused", token="{TOKEN}")
+"""
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("processes", [[], ["-n1"]], ids=["one process", "a worker"])
+def test_a_run_fails_if_a_log_of_a_test_or_of_a_server_tells_a_token(tmp_path: Path, processes: list[str]) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     file = tmp_path / "test_loose.py"
-    file.write_text(
-        f"import structlog\ndef test_loose():\n    structlog.get_logger('loose').warning('refused', token='{TOKEN}')\n",
-    )
+    file.write_text(TESTS_THAT_TELL)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--rootdir", str(ROOT), "-c", "pyproject.toml", str(file)],
+        [sys.executable, "-m", "pytest", "-q", *processes, "--rootdir", str(ROOT), "-c", "pyproject.toml", str(file)],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 passed" in done.stdout
     assert "a log tells a secret" in done.stdout
     assert "test_loose: a token" in done.stdout
+    assert "http://loose: a token" in done.stdout
