@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 PAGE = ROOT / "docs/reference/access.md"
 ROLES = ("viewer", "editor", "operator", "admin")
-STRANGER, NO_ROLE = "who is not signed in", "somebody without a role"
+STRANGER, NO_ROLE = "signed-out visitors", "users without a role"
 EVERYBODY = (STRANGER, NO_ROLE, *ROLES)
 WORDS = {
     (): "–",
     ROLES: "every role",
-    (NO_ROLE, *ROLES): "who is signed in",
-    EVERYBODY: "everybody",
+    (NO_ROLE, *ROLES): "signed-in users",
+    EVERYBODY: "everyone",
 }
 ROW = re.compile(r"^\| `(/admin\S*)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 # What a session or the throttle notes of every request.
