@@ -141,11 +141,11 @@ def test_a_page_links_to_an_example_and_stands_in_the_list(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in PACKS.glob("*/README.md")))
 def test_the_page_installs_the_packs_own_extra_and_names_what_that_brings(name: str) -> None:
-    (told,) = re.findall(r"After `pip install (.*?) does\sthe\ssame\.", page(name).read_text(), re.DOTALL)
-    install, *brought, program = re.findall(r"[^`]+(?=`)", told.replace("\n", " "))[::2]
-    assert (install, program) == (f"'./flyte_client[{name}]'", f"flyte-pack {name}")
+    (paragraph,) = re.findall(r"To start the pack with .*?(?=\n\n)", page(name).read_text(), re.DOTALL)
+    program, install, *brought = re.findall(r"`(.*?)`", paragraph)
+    assert (program, install) == (f"flyte-pack {name}", f"pip install './flyte_client[{name}]'")
     assert brought == [Requirement(text).name for text in EXTRAS[name]]
-    assert "pip install" not in page(name).read_text().replace(f"pip install {install}", "")
+    assert "pip install" not in page(name).read_text().replace(install, "")
 
 
 @pytest.mark.integration
