@@ -98,6 +98,12 @@ def file_name(name: str, text: str) -> str:
     return f"{safe[:200]}{'.json' if text.lstrip().startswith('{') else '.yaml'}"
 
 
+def check_target(folder: Path) -> None:
+    """Raise `FilesError` if the folder is a Python package: exported flows do not belong among its modules."""
+    if (folder / "__init__.py").exists():
+        raise FilesError(f"{folder}: is a Python package (it contains __init__.py); choose a different folder")
+
+
 def write_flow(folder: Path, name: str, text: str) -> bool:
     """Write a flow into the folder; False where it stands there already as it is. Raises `FilesError`."""
     path = folder / file_name(name, text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from flyte_client.flow_files import FilesError, Written, file_name, read_flows, write_flow
+from flyte_client.flow_files import FilesError, Written, check_target, file_name, read_flows, write_flow
 
 NEW, CHANGED, SAME = "new", "changed", "same"
 DONE, DIFFERS, AT_FAULT, FAILED = 0, 1, 2, 3
@@ -140,6 +140,7 @@ def apply(shelf: Shelf, made: Plan, *, prune: bool, note: str, tell: Callable[[s
 
 def export(shelf: Shelf, folder: Path, names: Sequence[str] = ()) -> Iterator[tuple[str, Path, bool]]:
     """Write flows into a folder: name, file, and whether that changed the file. Raises `FilesError`."""
+    check_target(folder)
     taken: dict[str, str] = {}
     for name in names or shelf.names():
         text = shelf.text(name)

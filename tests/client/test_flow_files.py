@@ -138,6 +138,14 @@ def test_names_that_some_file_systems_take_for_one_are_not_written_over_each_oth
         list(export(Shelf(One="1", one="1"), tmp_path))
 
 
+def test_export_refuses_a_python_package_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    with pytest.raises(FilesError, match="is a Python package") as raised:
+        list(export(Shelf(one="1"), tmp_path))
+    assert str(raised.value).startswith(f"{tmp_path}: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["__init__.py"]
+
+
 @pytest.mark.parametrize("name", ["..", "../../etc/passwd", "/etc/passwd", ".hidden", "a\x00b", "é" * 200])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     assert write_flow(tmp_path, name, "text")
