@@ -37,12 +37,30 @@ def run(line: str, folder: Path, server: Server) -> "subprocess.CompletedProcess
 
 def test_flows_in_files_come_to_the_server_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
-    (tmp_path / "flows").mkdir()
-    (tmp_path / "flows" / "date.yaml").write_bytes((ROOT / "examples" / "quickstart.yaml").read_bytes())
+    (tmp_path / "my-flows").mkdir()
+    (tmp_path / "my-flows" / "date.yaml").write_bytes((ROOT / "examples" / "quickstart.yaml").read_bytes())
     lines = [line for line in commands(FILES) if not line.startswith("export ")]
-    codes = {line: run(line, tmp_path, server).returncode for line in lines}
-    assert {line for line, code in codes.items() if code} == {".venv/bin/python manage.py flows diff flows"}, codes
-    assert "flyte flows apply flows --prune" in codes
+    advised = re.findall(r"`(flyte flows \w+ my-flows[^`]*)`", FILES.read_text())
+    codes = {line: run(line, tmp_path, server).returncode for line in [*lines, *advised]}
+    # The quickstart's packs are not registered, which is a warning.
+    expected = {
+        ".venv/bin/python manage.py flows diff my-flows": 1,
+        "flyte flows validate my-flows --strict": 1,
+    }
+    assert {line: code for line, code in codes.items() if code} == expected, codes
+    assert len(codes) == len(lines) + len(advised)
+    assert len(advised) == 3
+    assert not (ROOT / "my-flows").exists()
+
+
+def test_export_refuses_to_write_among_the_servers_modules(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server()
+    before = sorted((ROOT / "flows").iterdir())
+    for program in (".venv/bin/python manage.py", "flyte"):
+        done = run(f"{program} flows export {ROOT}/flows", tmp_path, server)
+        assert done.returncode == 2
+        assert "is a Python package" in done.stderr
+    assert sorted((ROOT / "flows").iterdir()) == before
 
 
 def test_a_dump_is_carried_over_and_templates_are_tried_as_the_page_says(
