@@ -42,8 +42,10 @@ def add_commands(parser: ArgumentParser) -> None:
         description=f"Write the server's flows into files of their names, as they were written where that says all. "
         f"Other files are left alone. {CODES}",
     )
-    command.add_argument("place", metavar="DIR", type=Path, help="output directory (created if missing); not a Python package")
-    command.add_argument("names", metavar="FLOW", nargs="*", help="these alone")
+    command.add_argument(
+        "place", metavar="DIR", type=Path, help="output directory (created if missing); not a Python package"
+    )
+    command.add_argument("names", metavar="FLOW", nargs="*", help="only these flows")
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
