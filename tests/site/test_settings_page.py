@@ -19,10 +19,10 @@ READ = re.compile(r'env\.(\w+)\(\s*"(\w+)"')
 SPECIAL = {
     "FLYTE_PORT": "`8080`, with TLS `8443`",
     "FLYTE_DATABASE_URL": "`sqlite:///…/flyte.sqlite3`",
-    "FLYTE_SECRET_KEY": "kept in `.secret_key`",
+    "FLYTE_SECRET_KEY": "generated, in `.secret_key`",
     "FLYTE_MGO_HOST": "none",
-    "TZ": "the machine's",
-    "FLYTE_AUTH": "`none`, with the three below `oidc`",
+    "TZ": "system time zone",
+    "FLYTE_AUTH": "`none`, or `oidc` with the next three",
     "FLYTE_ALLOWED_HOSTS": "none",
     "FLYTE_CONSOLE_CLIENT_ID": "`FLYTE_OIDC_ISSUER_CLIENT_ID`",
     "FLYTE_CONSOLE_ROLES": "none",
