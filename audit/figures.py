@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Max
 
 from flows.models import ExecutionState
+from flyte_site.postgresql.plans import index_order
 from flyte_site.times import from_text
 from packs.models import Action, Pack
 
@@ -37,8 +38,9 @@ _AWAITED = """
     SELECT pack FROM found WHERE pack IS NOT NULL LIMIT %s
 """
 _WAITING = """
-    SELECT %s AS pack, count(*), min(ready_at) FROM
-        (SELECT ready_at FROM packs_action WHERE waiting AND pack_name = %s LIMIT %s) AS part
+    SELECT %s AS pack, count(*), min(ready_at) FROM (
+        SELECT ready_at FROM packs_action WHERE waiting AND pack_name = %s ORDER BY label_key, ready_at LIMIT %s
+    ) AS part
 """
 
 
@@ -119,7 +121,8 @@ def _waiting(most: int) -> dict[str, tuple[int, datetime | None]]:
     if not names:
         return {}
     parameters = [value for name in names for value in (name, name, most)]
-    counted = _rows(" UNION ALL ".join([_WAITING] * len(names)), parameters)
+    with index_order():
+        counted = _rows(" UNION ALL ".join([_WAITING] * len(names)), parameters)
     return {name: (count, _moment(since)) for name, count, since in counted if count}
 
 

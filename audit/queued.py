@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
+from flyte_site.postgresql.plans import index_order
 from flyte_site.times import from_text
 from packs.models import Action, Labels, Pack
 
@@ -30,7 +31,8 @@ _GROUPS = """
     )
     SELECT pack, labels,
         (SELECT count(*) FROM (
-            SELECT 1 FROM packs_action WHERE waiting AND pack_name = found.pack AND label_key = found.labels LIMIT %s
+            SELECT 1 FROM packs_action WHERE waiting AND pack_name = found.pack AND label_key = found.labels
+            ORDER BY ready_at LIMIT %s
         ) AS counted),
         (SELECT min(ready_at) FROM packs_action WHERE waiting AND pack_name = found.pack AND label_key = found.labels)
     FROM found WHERE labels IS NOT NULL
@@ -65,7 +67,7 @@ def groups(names: Collection[str]) -> list[Group]:
     if not names:
         return []
     unique = sorted(set(names))
-    with connection.cursor() as cursor:
+    with index_order(), connection.cursor() as cursor:
         statement = _GROUPS.format(names=", ".join(["(%s)"] * len(unique)))
         cursor.execute(statement, [*unique, MOST_KINDS, MOST_COUNTED])
         rows = cursor.fetchall()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from django.db import connection
 from django.db.models import QuerySet
 
+from flyte_site.postgresql.plans import index_order
 from packs.models import Labels, Pack
 
 # How many groups are looked at, how many are told of, and how many actions of each are counted, at most.
@@ -46,7 +47,8 @@ _COUNTS = """
     WITH asked(pack, labels) AS (VALUES {groups})
     SELECT pack, labels,
         (SELECT count(*) FROM (
-            SELECT 1 FROM packs_action WHERE waiting AND pack_name = asked.pack AND label_key = asked.labels LIMIT %s
+            SELECT 1 FROM packs_action WHERE waiting AND pack_name = asked.pack AND label_key = asked.labels
+            ORDER BY ready_at LIMIT %s
         ) AS counted),
         (SELECT min(ready_at) FROM packs_action WHERE waiting AND pack_name = asked.pack AND label_key = asked.labels)
     FROM asked
@@ -121,7 +123,7 @@ def _counted(groups: list[Group]) -> list[Orphans]:
     if not groups:
         return []
     values = ", ".join(["(%s, %s)"] * len(groups))
-    with connection.cursor() as cursor:
+    with index_order(), connection.cursor() as cursor:
         cursor.execute(_COUNTS.format(groups=values), [*(part for group in groups for part in group), MOST_COUNTED])
         rows = cursor.fetchall()
     found = [Orphans(name, json.loads(key), count, _moment(since)) for name, key, count, since in rows if count]

@@ -1,6 +1,6 @@
 """What a database reads for a call, which says more than the time that it takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import connection
@@ -23,6 +23,16 @@ def rows_read() -> int:
             " AND relnamespace = 'public'::regnamespace"
         )
         return int(cursor.fetchone()[0])
+
+
+def statements(queries: Iterable[Mapping[str, str]]) -> list[str]:
+    """The captured statements, without those that control transactions."""
+    return [" ".join(query["sql"].split()) for query in queries if not controls_transaction(query["sql"])]
+
+
+def controls_transaction(sql: str) -> bool:
+    """Return whether a statement begins or ends a transaction or a savepoint, or sets something for a transaction."""
+    return sql.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SET LOCAL"))
 
 
 def steps(call: Callable[[], Any]) -> int:

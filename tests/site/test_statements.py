@@ -1,5 +1,5 @@
 """How many statements each page and each list costs the database, and that it is as many for more: what packs ask all
-day is in `tests/flows/test_cost.py`. What begins and ends transactions is not counted.
+day is in `tests/flows/test_cost.py`. What begins, sets up and ends transactions is not counted.
 """
 
 import json
@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from flows.models import Event, Execution
 from tests.flows import builders as b
+from tests.reading import statements
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -78,8 +79,7 @@ def counted(call: Callable[[], Any]) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         answer = call()
     assert answer.status_code < 300, answer.content[:500]
-    told = [" ".join(query["sql"].split())[:100] for query in queries]
-    return [sql for sql in told if not sql.startswith(("SAVEPOINT", "RELEASE"))]
+    return [sql[:100] for sql in statements(queries)]
 
 
 def reading(client: Client, path: str) -> list[str]:
