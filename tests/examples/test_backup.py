@@ -23,10 +23,10 @@ def test_a_mail_goes_out_only_if_the_backup_fails(world: World, exit_code: int) 
     _, mail = email.do("EmailSent")
     assert mail == {
         "to": "operations@example.com",
-        "subject": "The backup of 2026-11-21 has failed",
+        "subject": "The backup of 2026-11-21 failed",
         "text": "no space left",
     }
-    assert states(world.execution("backup")) == {"make": "SUCCESS", "complain": "SUCCESS"}
+    assert states(world.execution("backup")) == {"back_up": "SUCCESS", "report_failure": "SUCCESS"}
 
 
 def test_other_timers_make_no_backup(world: World) -> None:

@@ -17,7 +17,7 @@ def test_a_pack_with_these_labels_and_more_triggers_it(world: World) -> None:
     bamboo.tell("BuildSuccessful", BUILT)
     message = "abc-1.2.0 was built by Bamboo in staging1"
     assert hipchat.do("MessageSent") == ("SendMessage", {"roomId": "buildRoom", "message": message})
-    action = world.execution("build_successful")["actions"]["tell"]
+    action = world.execution("build_successful")["actions"]["announce"]
     assert action["trigger"]["pack"]["labels"] == {"env": "staging1", "foo": "bar", "network": "lab"}
     assert action["state"]["value"] == "SUCCESS"
 
@@ -25,7 +25,7 @@ def test_a_pack_with_these_labels_and_more_triggers_it(world: World) -> None:
 @pytest.mark.parametrize("labels", [{"env": "staging2", "network": "lab"}, {"env": "staging1", "x": "y"}])
 def test_a_pack_with_another_value_or_without_one_does_not(world: World, labels: dict[str, str]) -> None:
     world.pack("Bamboo", **labels).tell("BuildSuccessful", BUILT)
-    outcome = world.outcomes("build_successful", "BuildSuccessful")["tell"]
+    outcome = world.outcomes("build_successful", "BuildSuccessful")["announce"]
     assert (outcome["outcome"], outcome["wanted"], outcome["had"]) == ("labels", WANTED, labels)
     assert world.executions("build_successful") == []
 

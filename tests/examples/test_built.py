@@ -19,5 +19,5 @@ def test_a_good_build_gets_its_label(world: World) -> None:
 def test_a_bad_one_is_told(world: World) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent", "SendMessageFailed"]})
     world.pack("Bamboo", {"AddLabel": ["LabelAdded", "FailedToAddLabel"]}).tell("BuildFailed", BUILD)
-    message = "WEB-MAIN-12 has failed after 95 seconds: https://bamboo.example.com/browse/WEB-MAIN-12"
+    message = "WEB-MAIN-12 failed after 95 seconds: https://bamboo.example.com/browse/WEB-MAIN-12"
     assert slack.do("MessageSent") == ("SendMessage", {"channelId": "builds", "message": message})

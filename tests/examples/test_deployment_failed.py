@@ -9,7 +9,7 @@ pytestmark = pytest.mark.acceptance
 FLOW = "deployment_failed.yaml"
 DATASTORE = {"teams": "teams.json"}
 
-STEP = "mail_the_team"
+STEP = "email_team"
 
 
 def failure(team: str) -> dict[str, str]:
@@ -33,7 +33,7 @@ def test_the_team_gets_an_email_and_its_room_a_message(world: World, team: str, 
         {
             "to": [f"{team}@example.com"],
             "subject": "Deployment of foo-app 1.2.0 failed",
-            "body": 'The deployment of foo-app 1.2.0 has failed:\npod "foo" isn\'t ready <5 min>',
+            "body": 'The deployment of foo-app 1.2.0 failed:\npod "foo" isn\'t ready <5 min>',
         },
     )
     command, message = hipchat.do("MessageSent")
@@ -41,9 +41,9 @@ def test_the_team_gets_an_email_and_its_room_a_message(world: World, team: str, 
     assert message["message"].startswith("Deployment of foo-app 1.2.0 failed")
     assert message["message"].endswith("please contact devinf@example.com")
     execution = world.execution("deployment_failed")
-    assert states(execution) == {STEP: "SUCCESS", "tell_the_room": "SUCCESS"}
+    assert states(execution) == {STEP: "SUCCESS", "notify_room": "SUCCESS"}
     context = {"App": "foo-app 1.2.0", "Email": f"{team}@example.com", "Room": room}
-    assert execution["actions"]["tell_the_room"]["context"] == context
+    assert execution["actions"]["notify_room"]["context"] == context
 
 
 def test_a_team_that_is_not_in_the_datastore_gets_nothing_and_the_audit_says_so(world: World) -> None:

@@ -54,7 +54,7 @@ def test_a_command_that_fails_is_told_too(world: World) -> None:
     slack.tell("ReceivedMessage", said("disk host=web1,path=/nowhere"))
     shells["web1"].do("Output", output(stderr="No such file or directory", exit_code=1))
     assert slack.do("MessageSent")[1]["message"] == "web1: No such file or directory"
-    assert states(world.execution("disk")) == {"asked": "SUCCESS", "no_answer": "SUCCESS"}
+    assert states(world.execution("disk")) == {"asked": "SUCCESS", "report_error": "SUCCESS"}
 
 
 @pytest.mark.parametrize(

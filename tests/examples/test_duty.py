@@ -44,7 +44,7 @@ def test_somebody_is_chosen_and_takes_the_duty_by_the_link(world: World) -> None
     assert first["actions"]["choose"]["context"] == {"Name": name, "Code": code, "Day": "2026-03-02"}
     address = urlsplit(link)
     web.tell("LinkOpened", {"path": address.path, "state": parse_qs(address.query)["state"][0]})
-    answer = {"channelId": "C0DUTY", "message": f"{name} has taken the duty of 2026-03-02"}
+    answer = {"channelId": "C0DUTY", "message": f"{name} has accepted the duty of 2026-03-02"}
     assert chat.do("MessageSent") == ("SendMessage", answer)
     assert [list(one["actions"]) for one in world.executions("duty_of_the_day")] == [["taken"], ["choose"]]
 

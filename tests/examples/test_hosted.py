@@ -101,7 +101,7 @@ def test_what_is_approved_is_deployed(hosted: tuple[World, Services]) -> None:
     told.give("MessageSent")
     assert services.deployed() == [{"version": "1.2.0", "approvedBy": "anonymous (Ana)"}]
     assert states(world.executions("promote")[0]) == dict.fromkeys(
-        ("build", "ask", "breathe", "deploy", "tell"), "SUCCESS"
+        ("build", "ask", "grace_period", "deploy", "announce"), "SUCCESS"
     )
 
 

@@ -32,7 +32,7 @@ def test_the_service_is_restarted_on_the_host_that_was_named(world: World) -> No
     command, script = shells["web2"].do("Output", output(0))
     assert (command, script) == ("Shell", "systemctl restart 'nginx' && systemctl is-active 'nginx'")
     assert slack.do("MessageSent")[1]["message"] == "Ann, nginx runs on web2 again"
-    assert states(world.execution("hosts")) == {"restart": "SUCCESS", "restarted": "SUCCESS"}
+    assert states(world.execution("hosts")) == {"restart": "SUCCESS", "report_success": "SUCCESS"}
 
 
 def test_what_does_not_start_is_told_with_the_reason(world: World) -> None:
@@ -47,7 +47,7 @@ def test_a_host_that_breaks_down_on_it_is_told(world: World) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said("restart nginx on web1"))
     shells["web1"].do("FATAL", "no more memory")
-    assert slack.do("MessageSent")[1]["message"] == "Ann, web1 does not answer: look at it yourself"
+    assert slack.do("MessageSent")[1]["message"] == "Ann, web1 does not respond: please check it"
     assert len(world.executions("hosts", state="succeeded")) == 1
 
 

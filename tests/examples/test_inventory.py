@@ -22,14 +22,14 @@ def said(message: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("left", "told"),
-    [(12, "12 of blue-chair are left"), (3, "3 of blue-chair are left, which is too few: order some")],
+    [(12, "12 of blue-chair left"), (3, "3 of blue-chair left: please reorder")],
 )
 def test_who_asks_is_told_what_is_in_stock(world: World, left: int, told: str) -> None:
     slack, inventory = packs(world)
     slack.tell("ReceivedMessage", said("stock blue-chair"))
     assert inventory.do("Counted", {"left": left, "least": 5}) == ("Count", {"item": "blue-chair"})
     assert slack.do("MessageSent")[1] == {"channelId": "C1", "threadTimestamp": "17.5", "message": told}
-    assert states(world.execution("inventory")) == {"ask": "SUCCESS", "told": "SUCCESS"}
+    assert states(world.execution("inventory")) == {"count": "SUCCESS", "report_stock": "SUCCESS"}
 
 
 def test_some_are_taken_out(world: World) -> None:
@@ -37,15 +37,15 @@ def test_some_are_taken_out(world: World) -> None:
     slack.tell("ReceivedMessage", said("take 3 blue-chair"))
     taken = {"item": "blue-chair", "number": "3", "for": "ann"}
     assert inventory.do("Taken", {"left": 9}) == ("Take", taken)
-    assert slack.do("MessageSent")[1]["message"] == "ann has 3 of blue-chair, 9 are left"
+    assert slack.do("MessageSent")[1]["message"] == "ann took 3 of blue-chair, 9 left"
 
 
 def test_more_than_there_are_can_not_be_taken(world: World) -> None:
     slack, inventory = packs(world)
     slack.tell("ReceivedMessage", said("take 30 blue-chair"))
     inventory.do("TooFew", {"left": 9})
-    assert slack.do("MessageSent")[1]["message"] == "30 of blue-chair are more than the 9 that are left"
-    assert states(world.execution("inventory")) == {"take": "SUCCESS", "too_few": "SUCCESS"}
+    assert slack.do("MessageSent")[1]["message"] == "not enough blue-chair: 30 requested, 9 left"
+    assert states(world.execution("inventory")) == {"take": "SUCCESS", "report_too_few": "SUCCESS"}
 
 
 @pytest.mark.parametrize("message", ["stock", "stock blue chair", "take 0 blue-chair", "take -1 x", "take some x"])

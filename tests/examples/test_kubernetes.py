@@ -98,7 +98,7 @@ def test_a_version_comes_into_the_cluster(kubernetes: tuple[World, Cluster, Scri
     image = {"name": "foo-app", "image": "registry.example.org/foo-app:1.2.0"}
     assert json.loads(patch.body) == {"spec": {"template": {"spec": {"containers": [image]}}}}
     execution = world.executions("kubernetes")[0]
-    assert states(execution) == dict.fromkeys(("deploy", "wait", "look", "tell_running"), "SUCCESS")
+    assert states(execution) == dict.fromkeys(("deploy", "wait", "check", "report_running"), "SUCCESS")
     assert "of-the-service-account" not in json.dumps(execution)
 
 

@@ -61,7 +61,7 @@ def test_a_command_that_breaks_down_gives_an_alarm_and_no_announcement(world: Wo
     hipchat, bamboo = packs(world)
     builds = asked_for(hipchat, bamboo)
     builds["frontend"].give("FATAL", "disk full")
-    alarm = {"roomId": "alarms", "message": "Release 1.2.0 broke down: disk full"}
+    alarm = {"roomId": "alerts", "message": "Release 1.2.0 failed: disk full"}
     assert hipchat.do("MessageSent") == ("SendMessage", alarm)
     built(builds, "backend")
     bamboo.do("LabelAdded")
@@ -69,11 +69,11 @@ def test_a_command_that_breaks_down_gives_an_alarm_and_no_announcement(world: Wo
     execution = world.execution("release")
     assert states(execution) == {
         "build_frontend": "FATAL",
-        "alarm": "SUCCESS",
+        "alert": "SUCCESS",
         "build_backend": "SUCCESS",
         "label_backend": "SUCCESS",
     }
-    assert execution["actions"]["alarm"]["trigger"]["event"] == "FATAL"
+    assert execution["actions"]["alert"]["trigger"]["event"] == "FATAL"
     # The FATAL was answered: a step fired on it.
     assert len(world.executions("release", state="succeeded")) == 1
 

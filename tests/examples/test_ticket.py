@@ -19,16 +19,16 @@ def asked(world: World) -> tuple[ScriptedPack, ScriptedPack]:
 
 def test_the_issue_is_told_in_the_thread(world: World) -> None:
     slack, jira = asked(world)
-    description = "Asked for by ann in the chat."
+    description = "Requested by ann in the chat."
     made = {"project": "HELP", "issuetype": "Task", "summary": "No ink", "description": description}
     assert jira.do("CreateIssue", {"id": "HELP-1", "url": "https://jira/browse/HELP-1"}) == ("CreateIssue", made)
     _, message = slack.do("MessageSent")
     assert message == {"channelId": "C1", "threadTimestamp": "17.5", "message": "HELP-1: https://jira/browse/HELP-1"}
-    assert states(world.execution("ticket")) == {"create": "SUCCESS", "tell": "SUCCESS"}
+    assert states(world.execution("ticket")) == {"create": "SUCCESS", "reply": "SUCCESS"}
 
 
 def test_so_is_a_failure(world: World) -> None:
     slack, jira = asked(world)
     jira.do("CreateIssueFailure", {"error": "Jira: status 400: project is required"})
-    assert slack.do("MessageSent")[1]["message"] == "There is no ticket: Jira: status 400: project is required"
-    assert states(world.execution("ticket")) == {"create": "SUCCESS", "apologise": "SUCCESS"}
+    assert slack.do("MessageSent")[1]["message"] == "Creating the ticket failed: Jira: status 400: project is required"
+    assert states(world.execution("ticket")) == {"create": "SUCCESS", "report_error": "SUCCESS"}

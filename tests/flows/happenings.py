@@ -24,7 +24,7 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
     ),
     "deployment_failed.yaml": (
         ("Deployer", {}, "DeploymentFailed", {"app": "a", "version": "1", "team": "devs", "reason": "full"}),
-        {"mail_the_team": ("EmailSent", None)},
+        {"email_team": ("EmailSent", None)},
     ),
     "disk.yaml": (
         ("Slack", {}, SAID, {"message": "disk host=web1,path=/var", "channelId": "c", "threadTimestamp": ""}),
@@ -42,7 +42,7 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
     ),
     "backup.yaml": (
         ("Timer", {}, "Tick", {"timer": "backup", "time": "2026-11-23T02:30:00+01:00", "data": {"folder": "/srv"}}),
-        {"make": ("Output", {"exit_code": 2, "stderr": "no such folder"}), "complain": ("EmailSent", None)},
+        {"back_up": ("Output", {"exit_code": 2, "stderr": "no such folder"}), "report_failure": ("EmailSent", None)},
     ),
     "support.yaml": (
         (
@@ -66,7 +66,7 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
                 "more": False,
             },
         ),
-        {"tell": ("MessageSent", None)},
+        {"announce": ("MessageSent", None)},
     ),
     "review.yaml": (
         (
@@ -79,7 +79,7 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
                 "body": {"action": "opened", "pull_request": {"user": {"login": "ann"}, "title": "T", "html_url": "u"}},
             },
         ),
-        {"tell": ("MessageSent", None)},
+        {"announce": ("MessageSent", None)},
     ),
     "build_successful.yaml": (("Bamboo", {"env": "staging1", "network": "lab"}, "BuildSuccessful", {}), {}),
     "echo.yaml": (
@@ -93,7 +93,7 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
             SAID,
             {"message": "ticket: no paper", "channelId": "c", "threadTimestamp": "1.0", "user": {"name": "ann"}},
         ),
-        {"create": ("CreateIssue", {"id": "HELP-1", "url": "https://jira/HELP-1"}), "tell": ("MessageSent", None)},
+        {"create": ("CreateIssue", {"id": "HELP-1", "url": "https://jira/HELP-1"}), "reply": ("MessageSent", None)},
     ),
     "allowed.yaml": (
         (
@@ -103,13 +103,13 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
             {"message": "may I deploy", "channelId": "c", "threadTimestamp": "1.0", "user": {"name": "ann"}},
         ),
         {
-            "ask": ("GroupsRetrieved", {"username": "ann", "usergroups": ["deployers"]}),
+            "look_up": ("GroupsRetrieved", {"username": "ann", "usergroups": ["deployers"]}),
             "answer": ("MessageSent", None),
         },
     ),
     "built.yaml": (
         ("Bamboo", {}, "BuildFailed", {"build": "WEB-MAIN-7", "seconds": 12, "url": "https://bamboo/WEB-MAIN-7"}),
-        {"tell": ("MessageSent", None)},
+        {"report_failure": ("MessageSent", None)},
     ),
     "merged.yaml": (("Bitbucket", {}, "PullRequestMerged", {"to": "main"}), {"build": ("PlanTriggered", None)}),
     "inventory.yaml": (
@@ -119,7 +119,7 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
             SAID,
             {"message": "take 3 blue-chair", "channelId": "c", "threadTimestamp": "1.0", "user": {"name": "ann"}},
         ),
-        {"take": ("Taken", {"left": 9}), "taken": ("MessageSent", None)},
+        {"take": ("Taken", {"left": 9}), "report_taken": ("MessageSent", None)},
     ),
     "hosts.yaml": (
         (
@@ -128,6 +128,6 @@ HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[
             SAID,
             {"message": "restart nginx on web1", "channelId": "c", "threadTimestamp": "1.0", "user": {"id": "U1"}},
         ),
-        {"restart": ("Output", {"exit_code": 0, "stderr": ""}), "restarted": ("MessageSent", None)},
+        {"restart": ("Output", {"exit_code": 0, "stderr": ""}), "report_success": ("MessageSent", None)},
     ),
 }
