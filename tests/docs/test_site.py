@@ -1,7 +1,8 @@
-"""The pages as a site: `make docs` checks the links; here is that the menu leads to every page."""
+"""The documentation site: its menu and llms.txt contain every page. `make docs` checks the links."""
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -25,12 +26,31 @@ def configuration() -> ModuleType:
     return module
 
 
-def test_the_menu_leads_to_every_page_once() -> None:
-    listed = [line[1:] for line in configuration().menu().splitlines() if line.startswith("/")]
+def page_names() -> set[str]:
+    return {str(page.relative_to(ROOT))[: -len(".md")] for page in pages()}
+
+
+def test_the_menu_contains_every_page_once() -> None:
+    listed = [line[1:] for line in configuration().build_menu().splitlines() if line.startswith("/")]
     assert len(listed) == len(set(listed))
-    shown = {str(page.relative_to(ROOT))[: -len(".md")] for page in pages()} - {"README"}
-    assert shown - set(listed) == set()
+    assert page_names() - {"README"} - set(listed) == set()
     assert all((ROOT / f"{page}.md").is_file() for page in listed)
+
+
+def test_every_page_has_a_description_of_one_line() -> None:
+    descriptions = configuration().DESCRIPTIONS
+    assert set(descriptions) == page_names()
+    for description in descriptions.values():
+        assert re.fullmatch(r"[A-Z][^\n]{10,120}\.", description), description
+
+
+def test_llms_txt_lists_every_page_with_its_title_and_description() -> None:
+    title, _, summary, *rest = configuration().build_llms_txt().splitlines()
+    assert (title, summary[:2]) == ("# Flyte", "> ")
+    links = [re.fullmatch(r"- \[([^\]]+)\]\((\S+)\.html\): (.+)", line) for line in rest if line.startswith("- ")]
+    assert {link[2] for link in links if link} == page_names() - {"README"}
+    assert all(links)
+    assert "- [Guarantees](docs/explanation/guarantees.html): Guarantees for events" in "\n".join(rest)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
