@@ -18,7 +18,7 @@ from django.test import override_settings
 from packs.oldest import passed
 from tests import discretion
 from tests.private_postgres import URL_VARIABLE
-from tests.server import Server, StartServer, running_logs, running_server
+from tests.server import Server, StartServer, running_logs, running_server, templates
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 SECRETS_IN_LOGS = "secrets_in_logs"  # the key of what workers of pytest-xdist report
@@ -67,6 +67,14 @@ def quick_settings() -> Iterator[None]:
 def every_take_looks_at_all_that_waits() -> None:
     """What a process remembers of earlier takes would be wrong where a test's rows are undone or put into the past."""
     passed.forget()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated_template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let all processes of this run copy one migrated database."""
+    folder = tmp_path_factory.getbasetemp()
+    templates.folder = (folder.parent if is_worker(request.config) else folder) / "template"
+    templates.folder.mkdir(exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -108,11 +108,22 @@ class PrivatePostgres:
             self.process.wait()
 
 
-def create_database(cluster_url: str, name: str) -> str:
-    """Makes the empty database `name` in the cluster that `cluster_url` points into; gives its URL."""
+def create_database(cluster_url: str, name: str, template: str = "") -> str:
+    """Create the database `name` in that cluster, empty or a copy of `template`; return its URL."""
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
     with psycopg.connect(cluster_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(statement)
     return urlunsplit(urlsplit(cluster_url)._replace(path=f"/{quote(name)}"))
+
+
+def rename_database(cluster_url: str, name: str, new_name: str) -> None:
+    """Rename the database `name` of that cluster; drop what had the new name."""
+    drop_database(cluster_url, new_name)
+    names = sql.Identifier(name), sql.Identifier(new_name)
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*names))
 
 
 def drop_database(cluster_url: str, name: str) -> None:

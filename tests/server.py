@@ -1,20 +1,25 @@
-"""The real server for tests: its own fresh database, `manage.py migrate`, `manage.py serve` on a free port."""
+"""The real server for tests: a copy of a migrated database, and `manage.py serve` on a free port."""
 
+import fcntl
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from tests import discretion
-from tests.private_postgres import URL_VARIABLE, create_database, drop_database, free_port
+from tests.private_postgres import URL_VARIABLE, create_database, drop_database, free_port, rename_database
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,8 +89,8 @@ def running_logs() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def running_server(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server with a fresh database for as long as the block runs; its log, and SQLite's file, lie in `folder`."""
-    with fresh_database(folder) as database_url:
+    """A server with a database of its own while the block runs; its log, and SQLite's file, lie in `folder`."""
+    with migrated_database(folder) as database_url:
         server = start(folder, database_url, environment)
         try:
             yield server
@@ -97,27 +102,88 @@ def running_server(folder: Path, environment: Mapping[str, str] | None = None) -
 def fresh_database(folder: Path) -> Iterator[str]:
     """The URL of an empty database: a file in `folder`, or one in the tests' private PostgreSQL where that runs."""
     cluster = os.environ.get(URL_VARIABLE)
-    if not cluster:
-        yield f"sqlite:///{folder / f'{_fresh_name()}.sqlite3'}"
-        return
+    if cluster:
+        with _database_in(cluster) as url:
+            yield url
+    else:
+        yield _file_in(folder)
+
+
+@contextmanager
+def migrated_database(folder: Path) -> Iterator[str]:
+    """The URL of a database with every table and no rows but those of migrations: a copy of the run's template."""
+    cluster = os.environ.get(URL_VARIABLE)
+    template = _template(cluster or "")
+    if cluster:
+        with _database_in(cluster, template) as url:
+            yield url
+    else:
+        url = _file_in(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(template, url.removeprefix("sqlite:///"))
+        yield url
+
+
+@contextmanager
+def _database_in(cluster: str, template: str = "") -> Iterator[str]:
     name = _fresh_name()
-    url = create_database(cluster, name)
+    url = create_database(cluster, name, template)
     try:
         yield url
     finally:
         drop_database(cluster, name)
 
 
+def _file_in(folder: Path) -> str:
+    return f"sqlite:///{folder / f'{_fresh_name()}.sqlite3'}"
+
+
 def _fresh_name() -> str:
     return f"flyte_{secrets.token_hex(6)}"
 
 
+class _Templates:
+    """The folder where the processes of one run make a template once; where none is set, this process has its own."""
+
+    folder: Path | None = None
+    own: "tempfile.TemporaryDirectory[str] | None" = None
+
+    def path(self) -> Path:
+        if self.folder is None:
+            self.own = tempfile.TemporaryDirectory(prefix="flyte-template-")
+            self.folder = Path(self.own.name)
+        return self.folder
+
+
+templates = _Templates()
+
+
+@cache
+def _template(cluster: str) -> str:
+    """The migrated database to copy: the path of a file, or with a cluster a name in it. Made by the first who asks."""
+    folder = templates.path()
+    made, name = folder / "migrated", "migrated_template"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if cluster and not made.exists():
+            _make(create_database(cluster, unfinished := _fresh_name()), folder)
+            rename_database(cluster, unfinished, name)
+            made.touch()
+        elif not made.exists():
+            _make(f"sqlite:///{folder / 'unfinished'}", folder)
+            (folder / "unfinished").rename(made)
+    return name if cluster else str(made)
+
+
+def _make(database_url: str, folder: Path) -> None:
+    migrate(server_environment(database_url), folder / "migrate.log")
+
+
 def start(folder: Path, database_url: str, environment: Mapping[str, str] | None = None) -> Server:
-    """Migrates the database and starts a server that its caller has to stop. Raises `ServerNotStartedError`."""
+    """Start a server on a migrated database; its caller has to stop it. Raises `ServerNotStartedError`."""
     folder.mkdir(parents=True, exist_ok=True)
     log_path = folder / f"server-{secrets.token_hex(4)}.log"
     complete = server_environment(database_url, environment)
-    migrate(complete, log_path)
     return _serve(database_url, complete, log_path, "/health")
 
 
@@ -188,7 +254,7 @@ def _is_ready(server: Server, path: str) -> bool:
     return False
 
 
-def guarded(process: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
+def guarded(process: "subprocess.Popen[Any]") -> "subprocess.Popen[bytes]":
     """Kills a process's whole group when this one is gone, however it ended: that closes the guard's input."""
     script = 'cat >/dev/null; kill -KILL "-$1"'
     return subprocess.Popen(

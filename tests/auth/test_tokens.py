@@ -14,7 +14,7 @@ from flyte_site.auth.tokens import USED_AGAIN, TokenError
 from flyte_site.changes import COMMAND_LINE
 from flyte_site.management.commands.token import read_expiry
 from flyte_site.models import Token
-from tests.server import fresh_database, server_environment
+from tests.server import migrated_database, server_environment
 from tests.site.processes import manage
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -148,14 +148,13 @@ def test_an_expiry_is_a_span_or_a_time(text: str, expected: datetime) -> None:
 @pytest.mark.acceptance
 def test_tokens_are_made_listed_and_revoked_on_the_command_line(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("tokens")
-    with fresh_database(folder) as url:
+    with migrated_database(folder) as url:
         environment = server_environment(url)
 
         def run(*arguments: str) -> tuple[int, str, str]:
             done = manage(*arguments, folder=folder, environment=environment)
             return done.returncode, done.stdout, done.stderr
 
-        assert run("migrate", "--verbosity=0")[0] == 0
         made = run("token", "create", "slack-prod", "--pack=Slack", "--label=env=prod", "--scope=datastore:read")
         secret = made[1].strip()
         assert made[0] == 0

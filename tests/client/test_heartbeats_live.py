@@ -10,7 +10,7 @@ import pytest
 
 from tests.jobs.processes import running, wait_for_health, wait_until
 from tests.private_postgres import free_port
-from tests.server import fresh_database, server_environment
+from tests.server import migrated_database, server_environment
 
 from .program import Program
 from .stub_server import PATIENCE
@@ -25,7 +25,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A server that looks every second for leases that ended, with a Shell pack at it."""
     folder, url = tmp_path_factory.mktemp("leases"), f"http://127.0.0.1:{(port := free_port())}"
     settings = {"FLYTE_PORT": str(port), "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
-    with fresh_database(folder) as database, running(folder, server_environment(database, settings), "run") as server:
+    with (
+        migrated_database(folder) as database,
+        running(folder, server_environment(database, settings), "run") as server,
+    ):
         wait_for_health(url, server)
         with Api(base_url=url, timeout=PATIENCE, trust_env=False) as client, shell_pack(url) as pack:
             pack.wait_for_log("pack_registered")

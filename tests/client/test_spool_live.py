@@ -13,7 +13,7 @@ import pytest
 
 from tests.jobs.processes import Running, running, wait_for_health, wait_until
 from tests.private_postgres import free_port
-from tests.server import fresh_database, server_environment
+from tests.server import migrated_database, server_environment
 
 from .program import Program
 from .stub_server import PATIENCE
@@ -89,7 +89,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    with fresh_database(tmp_path) as database:
+    with migrated_database(tmp_path) as database:
         yield Site(tmp_path, database, free_port())
 
 

@@ -15,7 +15,7 @@ from tests.contract.conversation import replay
 from tests.contract.differences import DATABASE_AWAY, expectations
 from tests.contract.recording import read_exchanges
 from tests.private_postgres import URL_VARIABLE, private_postgres
-from tests.server import Server, running_server, start
+from tests.server import Server, migrate, running_server, server_environment, start
 
 pytestmark = pytest.mark.acceptance
 
@@ -37,7 +37,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def without_cluster(folder: Path) -> Iterator[Server]:
     """A PostgreSQL of this test's own, stopped while the server runs."""
     with private_postgres() as postgres:
-        server = start(folder, postgres.create_database("away"))
+        url = postgres.create_database("away")
+        migrate(server_environment(url), folder / "migrate.log")
+        server = start(folder, url)
         try:
             check_that_it_works(server)
             postgres.stop()

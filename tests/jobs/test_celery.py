@@ -20,7 +20,7 @@ from flyte_site.management.commands.beat import STOP_SIGNALS, JobBeat, JobSchedu
 from tests.jobs.processes import Running, running, wait_for_health, wait_until
 from tests.private_postgres import free_port
 from tests.private_redis import PrivateRedis, private_redis
-from tests.server import fresh_database, server_environment
+from tests.server import migrated_database, server_environment
 from tests.site.processes import manage
 
 # What is there for each job to do, once.
@@ -59,15 +59,9 @@ def redis() -> Iterator[PrivateRedis]:
         yield started
 
 
-def migrated(folder: Path, environment: Mapping[str, str], seed: str = "") -> None:
-    for command in (["migrate", "--verbosity=0"], ["shell", "-c", seed]):
-        done = manage(*command, folder=folder, environment=environment)
-        assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.acceptance
 def test_two_beats_and_three_workers_do_each_job_once_a_tick(tmp_path: Path, redis: PrivateRedis) -> None:
-    with fresh_database(tmp_path) as url, ExitStack() as stack:
+    with migrated_database(tmp_path) as url, ExitStack() as stack:
         environment = server_environment(
             url,
             {
@@ -80,7 +74,8 @@ def test_two_beats_and_three_workers_do_each_job_once_a_tick(tmp_path: Path, red
                 "LOGLEVEL": "DEBUG",
             },
         )
-        migrated(tmp_path, environment, SEED)
+        seeded = manage("shell", "-c", SEED, folder=tmp_path, environment=environment)
+        assert seeded.returncode == 0, seeded.stderr
         workers = [stack.enter_context(worker_with_a_log_file(tmp_path, environment)) for _ in range(3)]
         beats = [stack.enter_context(running(tmp_path, environment, "beat")) for _ in range(2)]
         for worker in workers:
@@ -119,7 +114,7 @@ def worker_with_a_log_file(folder: Path, environment: Mapping[str, str]) -> Iter
 def test_redis_may_go_away_and_come_back(tmp_path: Path, redis: PrivateRedis) -> None:
     port = free_port()
     variables = {"FLYTE_REDIS_URL": redis.url, "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
-    with fresh_database(tmp_path) as url:
+    with migrated_database(tmp_path) as url:
         environment = server_environment(url, {**variables, "FLYTE_PORT": str(port)})
         with running(tmp_path, environment, "run") as run:
             wait_for_health(f"http://127.0.0.1:{port}", run)

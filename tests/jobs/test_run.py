@@ -17,7 +17,7 @@ import pytest
 
 from tests.jobs.processes import PATIENCE, Running, running, wait_for_health, wait_until
 from tests.private_postgres import free_port
-from tests.server import fresh_database, server_environment
+from tests.server import fresh_database, migrated_database, server_environment
 from tests.site.processes import manage
 
 pytestmark = pytest.mark.acceptance
@@ -62,7 +62,7 @@ def test_requests_under_way_are_finished_when_it_is_told_to_stop(tmp_path: Path)
     body = json.dumps({"name": "Slow"}).encode()
     lines = ["POST /v1/packs HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}", "", ""]
     head = "\r\n".join(lines).encode()
-    with fresh_database(tmp_path) as url, run_on(url, tmp_path) as run:
+    with migrated_database(tmp_path) as url, run_on(url, tmp_path) as run:
         wait_for_health(run.url, run)
         with socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE) as opened:
             opened.sendall(head + body[:5])
@@ -124,9 +124,8 @@ def test_the_processes_have_the_time_zone_that_was_set(tmp_path: Path) -> None:
         "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM": f"{hour:%H:%M}",
         "FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS": "1",
     }
-    with fresh_database(tmp_path) as url:
+    with migrated_database(tmp_path) as url:
         environment = server_environment(url, settings)
-        assert manage("migrate", "--verbosity=0", folder=tmp_path, environment=environment).returncode == 0
         last_tick = f"{hour - timedelta(days=1):%Y-%m-%d}T00:00Z"
         seed = f"from flyte_site.models import *; JobRun.objects.create(name='delete_dead_packs', tick='{last_tick}')"
         assert manage("shell", "-c", seed, folder=tmp_path, environment=environment).returncode == 0

@@ -21,7 +21,7 @@ import pytest
 from tests.jobs.processes import PATIENCE, Running, program, running, wait_for_health, wait_until
 from tests.private_postgres import free_port
 from tests.proxy import Proxy, proxy
-from tests.server import fresh_database, server_environment
+from tests.server import migrated_database, server_environment
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.database]
 
@@ -81,7 +81,7 @@ class Pair:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    with fresh_database(tmp_path) as url, ExitStack() as stack:
+    with migrated_database(tmp_path) as url, ExitStack() as stack:
         yield Pair(stack, tmp_path, url)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.private_postgres import free_port
-from tests.server import StartServer, fresh_database, server_environment
+from tests.server import StartServer, fresh_database, migrated_database, server_environment
 from tests.site.processes import PATIENCE, manage, serving
 
 pytestmark = pytest.mark.acceptance
@@ -73,15 +73,14 @@ def test_the_originals_mongo_host_is_told_in_one_line_and_the_start_goes_on(
     assert done.stderr.startswith("flyte: FLYTE_MGO_HOST: ")
     assert done.stderr.count("\n") == 1
     served = start_server({"FLYTE_MGO_HOST": "mongo"})
-    assert served.logs().count("FLYTE_MGO_HOST") == 2  # once by migrate, once by serve
+    assert served.logs().count("FLYTE_MGO_HOST") == 1
 
 
 def test_with_certificate_and_key_it_serves_https_alone(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     tls = {"FLYTE_TLS_CERT_PATH": str(certificate[0]), "FLYTE_TLS_KEY_PATH": str(certificate[1])}
     port = free_port()
-    with fresh_database(tmp_path) as database_url:
+    with migrated_database(tmp_path) as database_url:
         environment = server_environment(database_url, {**tls, "FLYTE_PORT": str(port)})
-        assert manage("migrate", "--verbosity=0", folder=tmp_path, environment=environment).returncode == 0
         with serving(tmp_path / "serve.log", environment):
             answer = answer_when_up(f"https://127.0.0.1:{port}/", certificate[0])
             assert answer.json()["links"][0]["href"] == f"https://127.0.0.1:{port}/"
@@ -115,12 +114,11 @@ def answer_when_up(url: str, authority: Path | None = None) -> httpx.Response:
 
 
 def test_an_address_that_can_not_be_had_stops_the_start_with_one_line(tmp_path: Path) -> None:
-    with fresh_database(tmp_path) as database_url, socket.socket() as taken:
+    with migrated_database(tmp_path) as database_url, socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         environment = server_environment(database_url)
-        assert manage("migrate", "--verbosity=0", folder=tmp_path, environment=environment).returncode == 0
         away = {"FLYTE_BIND": "203.0.113.1", "FLYTE_ALLOW_ANONYMOUS": "true"}
         for variables, named in (({"FLYTE_PORT": port}, "FLYTE_PORT"), (away, "FLYTE_BIND")):
             done = manage("serve", folder=tmp_path, environment={**environment, **variables})

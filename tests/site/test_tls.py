@@ -14,8 +14,7 @@ import trustme
 
 from tests.jobs.processes import PATIENCE, Running, running, wait_until
 from tests.private_postgres import free_port
-from tests.server import fresh_database, server_environment
-from tests.site.processes import manage
+from tests.server import migrated_database, server_environment
 
 pytestmark = pytest.mark.acceptance
 
@@ -76,11 +75,10 @@ def secure(request: pytest.FixtureRequest, tmp_path: Path, first: trustme.CA) ->
         "FLYTE_TLS_KEY_PATH": str(key),
         "FLYTE_WEB_WORKERS": "2",
     }
-    with fresh_database(tmp_path) as url:
+    with migrated_database(tmp_path) as url:
         environment = server_environment(url, variables)
         waiting = Secure(None, port, certificate, key)  # type: ignore[arg-type]
         waiting.show(first)
-        manage("migrate", "--verbosity=0", folder=tmp_path, environment=environment)
         with running(tmp_path, environment, request.param) as started:
             found = Secure(started, port, certificate, key)
             wait_until(lambda: is_up(found, first), started.log)
