@@ -7,7 +7,7 @@ MANAGE := $(BIN)/python manage.py
 FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
-# Tests run in so many processes; `make test TEST_PROCESSES=1` is quieter on a machine with other work.
+# `make test TESTS=tests/packs` runs a part; TEST_PROCESSES is the number of processes that run tests on SQLite.
 TEST_PROCESSES ?= 3
 PARALLEL = -n $(TEST_PROCESSES) --dist worksteal
 
@@ -55,9 +55,8 @@ demo: $(VENV)/runtime ## Run the quickstart's flow with a real server and real p
 demo-packs: $(VENV)/runtime ## Run a flow that joins the packs Webhook, Shell, Slack and Email, and show every hop
 	$(BIN)/python -m examples.demo.packs
 
-test: $(VENV)/development ## Run the whole suite, on SQLite and on a private PostgreSQL
-	$(BIN)/python -m pytest $(PARALLEL)
-	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest $(PARALLEL)
+test: $(VENV)/development ## Run the whole suite on SQLite, and what a database can change on a private PostgreSQL
+	exec $(BIN)/python -m tests.suite --processes $(TEST_PROCESSES) $(TESTS)
 
 test-unit: $(VENV)/development ## Tests of pure code
 	$(BIN)/python -m pytest -m unit

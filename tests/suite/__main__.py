@@ -1,0 +1,166 @@
+"""Run the suite on both databases at the same time, print one summary, and exit with 0 if both passed.
+
+    python -m tests.suite [--processes N] [PYTEST ARGUMENT …]
+
+On PostgreSQL only what `tests.suite.selection` keeps runs. Each run has N processes (3) on SQLite and one less on
+PostgreSQL. Ctrl-C, or SIGTERM, stops both.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from tests.server import ROOT, guarded
+from tests.suite.balance import on_one_database, unused_reasons
+from tests.suite.report import Report, read_report
+
+STOP_SECONDS = 60.0
+INTERRUPTED = 130
+NO_TESTS = 5  # pytest's exit code where all that was asked for is deselected
+PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist=worksteal", "-p", "tests.suite.report"]
+
+
+@dataclass
+class Run:
+    """One database's run of pytest. Its lines are printed with its name in front."""
+
+    name: str
+    command: Sequence[str]
+    report_path: Path
+    process: "subprocess.Popen[str]" = field(init=False)
+    printer: threading.Thread = field(init=False)
+    guard: "subprocess.Popen[bytes]" = field(init=False)
+    started: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self.guard = guarded(self.process)
+        self.printer = threading.Thread(target=self._print_lines, daemon=True)
+        self.printer.start()
+
+    def _print_lines(self) -> None:
+        for line in self.process.stdout or ():
+            print(f"{self.name:<10} | {line.rstrip()}", flush=True)
+        self.seconds = time.monotonic() - self.started
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Wait for the end, and for its last line; return its exit code. Raises `subprocess.TimeoutExpired`."""
+        code = self.process.wait(seconds)
+        self.printer.join(STOP_SECONDS)
+        return code
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the run and its workers, as a terminal does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def stop(self) -> None:
+        """Wait until it has ended, a bounded time, and kill what is left of it."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(STOP_SECONDS)
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        self.guard.kill()
+        self.guard.communicate()
+
+    def report(self) -> Report:
+        return read_report(self.report_path) or Report()
+
+    def summary(self) -> str:
+        outcomes = self.report().outcomes
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing ran"
+        return f"{self.name:<10} | {counts} in {self.seconds:.0f} s (exit code {self.process.returncode})"
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.suite", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--processes", type=int, default=3, help="of the run on SQLite (3)")
+    options, given = parser.parse_known_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = both(Path(folder), options.processes, given)
+        try:
+            run_to_the_end(runs)
+        except KeyboardInterrupt:
+            print("interrupted: both runs are stopped", flush=True)
+            return INTERRUPTED
+        faults = [*faults_of(runs, whole=not given)]
+        print("\n".join(["", *skips_of(runs), *(run.summary() for run in runs), *faults]))
+    print("FAILED" if faults else "passed on both databases")
+    return 1 if faults else 0
+
+
+def run_to_the_end(runs: Sequence[Run]) -> None:
+    """Start the runs and wait for all of them; none goes on when this returns or raises."""
+    with ExitStack() as stack:
+        for run in runs:
+            run.start()
+            stack.callback(run.stop)
+        try:
+            for run in runs:
+                run.wait()
+        except KeyboardInterrupt:
+            for run in runs:
+                run.signal(signal.SIGINT)
+            raise
+
+
+def both(folder: Path, processes: int, given: Sequence[str]) -> list[Run]:
+    sqlite, postgresql = folder / "sqlite.json", folder / "postgresql.json"
+    private = [sys.executable, "-m", "tests.private_postgres"]
+    select = ["-p", "tests.suite.selection"]
+    fewer = max(1, processes - 1)
+    return [
+        Run("SQLite", [*PYTEST, f"-n{processes}", f"--report-to={sqlite}", *given], sqlite),
+        Run("PostgreSQL", [*private, *PYTEST, *select, f"-n{fewer}", f"--report-to={postgresql}", *given], postgresql),
+    ]
+
+
+def faults_of(runs: Sequence[Run], *, whole: bool) -> list[str]:
+    """Return what makes the suite fail, a line for each."""
+    one, other = (run.report().database for run in runs)
+    failures = [f"{run.name:<10} | failed: {test}" for run in runs for test in dict.fromkeys(run.report().failures)]
+    fine = {0} if whole else {0, NO_TESTS}
+    codes = [
+        f"{run.name} failed with exit code {run.process.returncode}"
+        for run in runs
+        if run.process.returncode not in fine
+    ]
+    lone = [f"marked `database`, but ran on one database only: {test}" for test in on_one_database(one, other)]
+    unused = [f"a reason in tests/suite/balance.py that no test needs: {start}" for start in unused_reasons(one, other)]
+    return failures + codes + lone + (unused if whole else [])
+
+
+def skips_of(runs: Sequence[Run]) -> list[str]:
+    return [f"{run.name:<10} | skipped: {test}: {why}" for run in runs for test, why in run.report().skips.items()]
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""A check that every test marked `database` has run on both databases, but for those with a reason."""
+
+from collections.abc import Collection
+
+ON_ONE_DATABASE = {
+    "tests/jobs/test_expiry.py::test_an_execution_that_somebody_is_changing_stays": "SQLite locks no rows",
+    "tests/jobs/test_two_servers.py": "SQLite's file belongs to one machine",
+    "tests/packs/test_take.py::test_takers_who_come_at_once_never_try_to_claim_what_another_has": (
+        "PostgreSQL passes over what another claims"
+    ),
+    "tests/site/test_failures.py::test_a_value_that_fits_no_column_is_not_quoted": "SQLite takes any value",
+    "tests/site/test_postgresql.py": "it is about PostgreSQL's connections",
+    "tests/site/test_sqlite.py": "PostgreSQL has locks of rows",
+}
+
+
+def on_one_database(one: Collection[str], other: Collection[str]) -> list[str]:
+    """Return the node ids that only one of two runs has, without those that have a reason above."""
+    return sorted(test for test in set(one) ^ set(other) if not test.startswith(tuple(ON_ONE_DATABASE)))
+
+
+def unused_reasons(one: Collection[str], other: Collection[str]) -> list[str]:
+    """Return the reasons above that no test of two whole runs needs any more."""
+    lone = set(one) ^ set(other)
+    return [start for start in ON_ONE_DATABASE if not any(test.startswith(start) for test in lone)]

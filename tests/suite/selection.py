@@ -1,0 +1,40 @@
+"""A plugin that deselects what no database can change: `pytest -p tests.suite.selection`.
+
+Unit tests, and integration tests without access to a database (pytest-django refuses it to them), have the same
+outcome on SQLite and on PostgreSQL. So have the paths below. A test marked `database` always runs on both.
+"""
+
+import pytest
+
+STORE_INDEPENDENT = {
+    "tests/client/": "programs that know the server by HTTP alone",
+    "tests/client_packs/": "programs that know the server by HTTP alone",
+    "tests/containers/": "the files of an image",
+    "tests/docs/": "commands and examples of the documentation",
+    "tests/examples/": "flows with packs, over HTTP",
+    "tests/lang/": "the template language",
+    "tests/site/test_correlation.py": "request ids in logs",
+    "tests/site/test_deploy.py": "what a reverse proxy is configured with",
+    "tests/site/test_discretion.py": "the tests' own check of logs",
+    "tests/site/test_logs.py": "where logs are written",
+    "tests/site/test_tls.py": "certificates",
+    "tests/site/test_tracing.py": "traces",
+    "tests/suite/": "the tests' own program",
+}
+FIXTURES_WITH_A_DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
+
+
+def depends_on_store(item: pytest.Item) -> bool:
+    """Return True if the outcome of a test can depend on the database that it runs on."""
+    markers = {marker.name for marker in item.iter_markers()}
+    if "database" in markers:
+        return True
+    if item.nodeid.startswith(tuple(STORE_INDEPENDENT)):
+        return False
+    has_database = "django_db" in markers or not FIXTURES_WITH_A_DATABASE.isdisjoint(getattr(item, "fixturenames", ()))
+    return has_database or markers.isdisjoint({"unit", "integration"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.hook.pytest_deselected(items=[item for item in items if not depends_on_store(item)])
+    items[:] = [item for item in items if depends_on_store(item)]
