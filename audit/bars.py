@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from audit.timeline import Interval, Span, intervals, worked
-from flows.drawing.text import safe
+from flows.drawing.text import escape_xml
 from flyte_site.times import in_words
 from packs.models import Action, State
 
@@ -68,7 +68,7 @@ def _part(one: Interval, start: datetime, scale: float, now: datetime) -> tuple[
     x = min(max((one.start - start).total_seconds(), 0.0) * scale, WIDTH - LEAST)
     thin = one.span is not Span.HELD
     place = (f"{x:.1f}", 5 if thin else 1, f"{min(width, WIDTH - x):.1f}", 4 if thin else 12)
-    return (_kind(one), *place, safe(_told(one, now)))
+    return (_kind(one), *place, escape_xml(_told(one, now)))
 
 
 def _kind(one: Interval) -> str:

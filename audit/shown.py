@@ -12,7 +12,7 @@ from audit import bars, queries
 from audit.hosted_shown import ShownResource, marks, shown_resource, waiting_for_a_turn
 from audit.ranges import Ids, in_range
 from audit.story import story
-from flows.drawing import NOT_REACHED, anchor, draw
+from flows.drawing import NOT_REACHED, make_step_anchor, render_diagram
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.ids import least_id
 from flyte_site.masking import masked
@@ -135,7 +135,7 @@ def shown(execution_id: str, now: datetime) -> Shown | None:
         execution=execution,
         story=story(execution, actions, now, waiting_for_a_turn(hosted)),
         steps=steps,
-        drawing=draw(execution.version.document, {step.id: step.state for step in steps}),
+        drawing=render_diagram(execution.version.document, {step.id: step.state for step in steps}),
         timeline=bars.rows(actions, now),
         replays=list(in_range(Execution.objects.all(), {"replay_of": execution_id}, "id", Ids())[:MOST_REPLAYS]),
         event=Event.objects.filter(id=execution.event_id).only("id", "name", "pack_name").first(),
@@ -155,7 +155,7 @@ def _step(execution: Execution, name: str, step: Mapping[str, Any], known: _Know
     joined = " and " if step.get("dependsOnMode") == "all" else " or "
     return ShownStep(
         id=name,
-        anchor=anchor(name),
+        anchor=make_step_anchor(name),
         state=action.state if action else "error" if errors else NOT_REACHED,
         waits_for=f"{step['event']['packName']}.{step['event']['name']}",
         after=joined.join(step.get("dependsOn", ())),

@@ -20,7 +20,7 @@ from django.utils import timezone
 from bench.flows import DOCUMENT, RESULT
 from bench.inside import tell
 from flows import engine, saving
-from flows.document import parse
+from flows.document import parse_flow
 from flows.steps import Event, PackSeen
 from flyte_site.meters import share
 from flyte_site.wsgi import application
@@ -108,7 +108,7 @@ def main(database: str, arguments: Sequence[str]) -> None:
         share(folder)
         for name in ("Source", "Worker"):
             registry.register({"name": name, "labels": {}, "commands": [], "events": [], "links": []})
-        saving.save(parse(DOCUMENT), source="", media_type="", note="", expected=None)
+        saving.save(parse_flow(DOCUMENT), source="", media_type="", note="", expected=None)
         whole, inner = Clock(), Clock()
         for _ in range(WARM + TIMES):
             whole_flow(whole)

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.template import Context, Engine, Library, Template
 from jinja2.sandbox import SandboxedEnvironment
 
-from flows.lang import Evaluation, compile_template
+from flows.lang import RenderContext, compile_template
 from flows.lang import templates as language
 
 SECONDS = 1.5
@@ -132,7 +132,7 @@ def jinja_environment() -> SandboxedEnvironment:
 
 def ours(said: Said) -> Render:
     template = compile_template(said.ours)
-    return lambda: template.render(Evaluation(dict(VARIABLES), stored))
+    return lambda: template.render(RenderContext(dict(VARIABLES), stored))
 
 
 def in_django(engine: Engine) -> Callable[[Said], Render]:

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from datastore import saving
-from datastore.content import as_stored
+from datastore.content import make_value_response
 from datastore.forms import ItemForm
 from datastore.models import Item
 from flyte_site.changes import person
@@ -21,7 +21,7 @@ from flyte_site.console.admin import ConsoleAdmin
 from flyte_site.masking import MASK
 from flyte_site.templatetags.console import ago
 
-LONGEST_IN_LIST = 160
+MAX_DESCRIPTION_IN_LIST = 160
 """As many characters of a description stand in the list; its form has all."""
 
 
@@ -31,7 +31,7 @@ class ItemAdmin(ConsoleAdmin):
 
     kind = "datastore item"
     form = ItemForm
-    list_display = ("key", "content_type", "is_secret", "size", "about", "changed")
+    list_display = ("key", "content_type", "is_secret", "size", "description_preview", "updated")
     search_fields = ("key", "description")
     search_help_text = "Key or description"
     empty_words = "Templates read items by datastore('key'): what flows share, such as who is on duty, or a token."
@@ -46,31 +46,31 @@ class ItemAdmin(ConsoleAdmin):
         return super().get_queryset(request).annotate(bytes=Length("value"))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changes = super().get_changelist_instance(request)
-        changes.result_list = changes.result_list.defer("value")
-        return changes
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = changelist.result_list.defer("value")
+        return changelist
 
     def get_urls(self) -> list[URLPattern]:
         download = self.admin_site.admin_view(self.download)
         return [path("<int:pk>/download/", download, name="datastore_item_download"), *super().get_urls()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Item | None = None) -> tuple[str, ...]:
-        shown = ("key", "size", "download_link", "created", "changed", "is_secret")
+        names = ("key", "size", "download_link", "created", "updated", "is_secret")
         if obj is not None and not self.has_change_permission(request, obj):
-            return ("key", "content_type", "description", "is_secret", "size", "download_link", "value_shown")
-        return shown if obj else ()
+            return ("key", "content_type", "description", "is_secret", "size", "download_link", "value_preview")
+        return names if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> Any:
         if obj is None:
             return self.fieldsets
         if not self.has_change_permission(request, obj):
-            names = ["key", "content_type", "description", "is_secret", "value_shown", "size", "download_link"]
+            names = ["key", "content_type", "description", "is_secret", "value_preview", "size", "download_link"]
             return ((None, {"fields": names}),)
         form = self.form(instance=obj)
         editable = [name for name in ("content_type", "description", "secret", "text", "file") if name in form.fields]
         return (
             (None, {"fields": ["key", *editable]}),
-            ("Details", {"fields": [*(() if obj.secret else ("size", "download_link")), "created", "changed"]}),
+            ("Details", {"fields": [*(() if obj.secret else ("size", "download_link")), "created", "updated"]}),
         )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -90,11 +90,11 @@ class ItemAdmin(ConsoleAdmin):
         return "" if item.secret else filesizeformat(getattr(item, "bytes", 0))
 
     @admin.display(description="description", ordering="description")
-    def about(self, item: Item) -> str:
-        return truncatechars(item.description, LONGEST_IN_LIST)
+    def description_preview(self, item: Item) -> str:
+        return truncatechars(item.description, MAX_DESCRIPTION_IN_LIST)
 
     @admin.display(description="changed", ordering="updated_at")
-    def changed(self, item: Item) -> str:
+    def updated(self, item: Item) -> str:
         return ago(item.updated_at)
 
     @admin.display(description="created", ordering="created_at")
@@ -108,7 +108,7 @@ class ItemAdmin(ConsoleAdmin):
         return format_html('<a href="{}">Download</a>', reverse("admin:datastore_item_download", args=[item.pk]))
 
     @admin.display(description="value")
-    def value_shown(self, item: Item) -> str:
+    def value_preview(self, item: Item) -> str:
         if item.secret:
             return MASK
         text = self.form(instance=item).initial.get("text")
@@ -121,19 +121,19 @@ class ItemAdmin(ConsoleAdmin):
         item = get_object_or_404(Item, pk=pk)
         if item.secret:
             raise PermissionDenied
-        return as_stored(item, download=True)
+        return make_value_response(item, as_attachment=True)
 
     def save_model(self, request: HttpRequest, obj: Item, form: Any, change: bool) -> None:
         value = form.cleaned_data["value"]
         if value is None:
-            saving.describe(person(request), obj.key, obj.content_type, obj.description)
+            saving.update_metadata(person(request), obj.key, obj.content_type, obj.description)
             return
-        given = saving.Value(value, obj.content_type, obj.description, bool(form.cleaned_data.get("secret")))
-        saving.put(person(request), obj.key, given)
+        update = saving.ItemUpdate(value, obj.content_type, obj.description, bool(form.cleaned_data.get("secret")))
+        saving.put_item(person(request), obj.key, update)
         obj.pk = Item.objects.only("pk").get(key=obj.key).pk
 
     def delete_model(self, request: HttpRequest, obj: Item) -> None:
-        saving.delete(person(request), obj.key)
+        saving.delete_item(person(request), obj.key)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """`datastore.saving` has noted it."""

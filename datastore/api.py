@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from datastore import saving, serializers
-from datastore.content import as_stored, is_content_type
+from datastore.content import is_valid_content_type, make_value_response
 from datastore.models import Item
 from flyte_site.changes import caller
 from flyte_site.encryption import NoKeysError
@@ -28,13 +28,20 @@ from flyte_site.rest.views import APIView, listing, whole_number
 log = structlog.get_logger(__name__)
 
 DEFAULT_CONTENT_TYPE = "text/plain; charset=us-ascii"
-HOW_TO_SEND = "must come as a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' …"
+MULTIPART_REQUIRED = (
+    "must come as a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' …"
+)
 # Bodies are bounded before they are parsed, so that parts may stay in memory.
-LIMITS: dict[str, Any] = {"part_limit": 100, "spool_limit": 2**31, "memory_limit": 2**31, "headersize_limit": 16384}
+MULTIPART_LIMITS: dict[str, Any] = {
+    "part_limit": 100,
+    "spool_limit": 2**31,
+    "memory_limit": 2**31,
+    "headersize_limit": 16384,
+}
 MAX_ID = 2**53
 
 
-class DatastoreView(APIView):
+class ItemListView(APIView):
     """All items."""
 
     @extend_schema(
@@ -48,7 +55,9 @@ class DatastoreView(APIView):
         after = whole_number(request, "after", 0, most=MAX_ID)
         items = Item.objects.defer("value").filter(id__gt=after).order_by("id")
         page, links = listing(items, "id", self.links, "datastore", "#/datastore")
-        return Response({"links": links, "datastore": [serializers.summary(item, self.links) for item in page]})
+        return Response(
+            {"links": links, "datastore": [serializers.serialize_summary(item, self.links) for item in page]}
+        )
 
 
 class ItemView(APIView):
@@ -66,7 +75,7 @@ class ItemView(APIView):
             raise not_found(f"datastore item {key!r}")
         if item.secret:
             raise Problem(403, f"datastore item {key!r} is secret: templates read it, nobody else")
-        return as_stored(item)
+        return make_value_response(item)
 
     @extend_schema(
         operation_id="putDatastoreItem",
@@ -80,13 +89,13 @@ class ItemView(APIView):
 
         With `secret`, true, it is encrypted, and only templates can read it.
         """
-        if fault := saving.key_fault(key):
-            raise bad_input({"path": "key", "message": fault})
+        if key_error := saving.get_key_error(key):
+            raise bad_input({"path": "key", "message": key_error})
         try:
-            created = saving.put(caller(request._request), key, _uploaded(request))
+            created = saving.put_item(caller(request._request), key, _parse_upload(request))
         except NoKeysError as error:
             raise bad_input({"path": "secret", "message": f"a secret item {error}"}) from None
-        except saving.TooLongError as error:
+        except saving.SecretTooLargeError as error:
             raise Problem(413, str(error)) from None
         log.info("datastore_item_put", key=key, created=created)
         return empty(201 if created else 204)
@@ -94,53 +103,57 @@ class ItemView(APIView):
     @extend_schema(operation_id="deleteDatastoreItem", tags=["datastore"], responses={204: None, **problems(404)})
     def delete(self, request: Request, key: str) -> Any:
         """Delete the item."""
-        if not saving.delete(caller(request._request), key):
+        if not saving.delete_item(caller(request._request), key):
             raise not_found(f"datastore item {key!r}")
         log.info("datastore_item_deleted", key=key)
         return empty(204)
 
 
-def _uploaded(request: Request) -> saving.Value:
+def _parse_upload(request: Request) -> saving.ItemUpdate:
     """The `value` file of a multipart body, its content type, and the rest from the body or the query."""
-    kind, parameters = media_type(request)
-    if kind != "multipart/form-data":
+    body_type, parameters = media_type(request)
+    if body_type != "multipart/form-data":
         raise bad_input(
             {
                 "path": "value",
-                "message": HOW_TO_SEND,
+                "message": MULTIPART_REQUIRED,
             }
         )
     try:
-        parts = MultipartParser(BytesIO(whole_body(request)), parameters.get("boundary", ""), **LIMITS).parts()
+        parts = MultipartParser(
+            BytesIO(whole_body(request)), parameters.get("boundary", ""), **MULTIPART_LIMITS
+        ).parts()
     except MultipartError as error:
         raise bad_input({"path": "value", "message": f"the multipart body can't be read: {error}"}) from None
-    value = next((part for part in parts if part.name == "value" and part.filename), None)
-    if value is None or not value.size:
+    value_part = next((part for part in parts if part.name == "value" and part.filename), None)
+    if value_part is None or not value_part.size:
         raise bad_input({"path": "value", "message": "must be a file part with a file name, and not empty"})
-    if value.size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
-        most = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
-        raise Problem(413, f"the value has {value.size} bytes; {most} are taken")
-    description = _field("description", parts, request).replace("\x00", "")
-    return saving.Value(value.raw, content_type(value), description, _flag("secret", parts, request))
+    if value_part.size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
+        max_bytes = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
+        raise Problem(413, f"the value has {value_part.size} bytes; {max_bytes} are taken")
+    description = _get_field("description", parts, request).replace("\x00", "")
+    return saving.ItemUpdate(
+        value_part.raw, get_part_content_type(value_part), description, _parse_flag("secret", parts, request)
+    )
 
 
-def _field(name: str, parts: Iterable[MultipartPart], request: Request) -> str:
+def _get_field(name: str, parts: Iterable[MultipartPart], request: Request) -> str:
     """A field of the body, or where it has none a parameter of the query."""
     fields = [part.raw.decode("utf-8", "replace") for part in parts if part.name == name]
     return next(filter(None, fields), "") or request.query_params.get(name, "")
 
 
-def _flag(name: str, parts: Iterable[MultipartPart], request: Request) -> bool | None:
+def _parse_flag(name: str, parts: Iterable[MultipartPart], request: Request) -> bool | None:
     """As `_field`, true or false; None where nothing is said. Raises `Problem` 400."""
-    text = _field(name, parts, request).strip().lower()
+    text = _get_field(name, parts, request).strip().lower()
     if text and text not in TRUE | FALSE:
         raise bad_input({"path": name, "message": f"must be true or false, not {text[:40]!r}"})
     return text in TRUE if text else None
 
 
-def content_type(value: MultipartPart) -> str:
+def get_part_content_type(value: MultipartPart) -> str:
     """The content type of an uploaded part, parameters and all. Raises `Problem` 400 for what is none."""
-    whole = value.headers.get("Content-Type") or DEFAULT_CONTENT_TYPE
-    if not is_content_type(whole):
-        raise bad_input({"path": "value", "message": f"has no usable content type: {whole[:80]!r}"})
-    return whole
+    part_type = value.headers.get("Content-Type") or DEFAULT_CONTENT_TYPE
+    if not is_valid_content_type(part_type):
+        raise bad_input({"path": "value", "message": f"has no usable content type: {part_type[:80]!r}"})
+    return part_type

@@ -10,27 +10,27 @@ from datastore.models import Item
 from flyte_site.encryption import UnreadableError
 from flyte_site.rest.documents import decode_text, parse_json
 
-KEPT_BYTES = 16 * 1024 * 1024
+MAX_CACHED_BYTES = 16 * 1024 * 1024
 
 
-class _Decoded(NamedTuple):
+class _CachedValue(NamedTuple):
     value: Any
     size: int
 
 
-class Found(NamedTuple):
+class DatastoreValue(NamedTuple):
     """An item's value, and whether nobody may be shown it."""
 
     value: Any
-    secret: bool
+    is_secret: bool
 
 
 def get_value(key: str) -> Any:
     """As `find`, the value alone."""
-    return find(key).value
+    return find_value(key).value
 
 
-def find(key: str) -> Found:
+def find_value(key: str) -> DatastoreValue:
     """The value under `key`: any JSON value where its content type is a JSON one, else text. One query.
 
     Raises `LookupError` with a message for the flow's writer where there is no such key, or its value can't be read.
@@ -41,45 +41,45 @@ def find(key: str) -> Found:
     if item is None:
         raise LookupError(f"the datastore has no item {key!r}")
     try:
-        value = _secret(item) if item.secret else _decoded(bytes(item.value), item.content_type).value
+        value = _decode_secret(item) if item.secret else _decode_cached(bytes(item.value), item.content_type).value
     except (UnreadableError, ValueError) as error:
         raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
-    return Found(value, item.secret)
+    return DatastoreValue(value, item.secret)
 
 
-def _secret(item: Item) -> Any:
+def _decode_secret(item: Item) -> Any:
     """A secret value, which is not kept in memory. Raises `UnreadableError`, and `ValueError` without a part of it."""
-    plain = item.plain()
+    plaintext = item.get_plaintext()
     try:
-        return decode(plain, item.content_type)
+        return decode_value(plaintext, item.content_type)
     except ValueError:
         raise ValueError(f"its value is no {item.content_type}") from None
 
 
-def _size(decoded: _Decoded) -> int:
-    return decoded.size
+def _get_size(cached_value: _CachedValue) -> int:
+    return cached_value.size
 
 
-@cached(LRUCache(maxsize=KEPT_BYTES, getsizeof=_size), lock=threading.Lock())
-def _decoded(value: bytes, content_type: str) -> _Decoded:
+@cached(LRUCache(maxsize=MAX_CACHED_BYTES, getsizeof=_get_size), lock=threading.Lock())
+def _decode_cached(value: bytes, content_type: str) -> _CachedValue:
     """What was read of a value is kept by the value itself, so that a new one is never taken for the old."""
-    return _Decoded(decode(value, content_type), len(value))
+    return _CachedValue(decode_value(value, content_type), len(value))
 
 
-def decode(value: bytes, content_type: str) -> Any:
+def decode_value(value: bytes, content_type: str) -> Any:
     """The JSON value or the text that these bytes are by their content type. Raises `ValueError`."""
     media_type, parameters = parse_header_parameters(content_type)
-    text = decode_text(value, _charset(parameters))
-    return parse_json(text.removeprefix("\ufeff")) if is_json(media_type) else text
+    text = decode_text(value, _get_charset(parameters))
+    return parse_json(text.removeprefix("\ufeff")) if is_json_media_type(media_type) else text
 
 
-def is_json(media_type: str) -> bool:
+def is_json_media_type(media_type: str) -> bool:
     """Whether values of this media type are JSON: `application/json`, `text/json`, `application/geo+json`."""
     subtype = media_type.lower().partition("/")[2]
     return subtype == "json" or subtype.endswith("+json")
 
 
-def _charset(parameters: dict[str, str]) -> str:
+def _get_charset(parameters: dict[str, str]) -> str:
     # us-ascii is what the original notes where no content type was sent; what people upload then is UTF-8.
     charset = parameters.get("charset", "utf-8").lower()
     return "utf-8" if charset == "us-ascii" else charset

@@ -29,7 +29,7 @@ class Item(models.Model):
     def __str__(self) -> str:
         return self.key
 
-    def plain(self) -> bytes:
+    def get_plaintext(self) -> bytes:
         """The value as it was put. Raises `UnreadableError` where it is secret, and no key opens it."""
         if not self.secret:
             return bytes(self.value)
@@ -39,6 +39,6 @@ class Item(models.Model):
         return value
 
 
-def sealed(key: str, value: bytes) -> bytes:
+def encrypt_value(key: str, value: bytes) -> bytes:
     """A value as a secret item keeps it. Raises `NoKeysError`."""
     return encrypt(key.encode() + b"\x00" + value)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from datastore.models import Item, sealed
+from datastore.models import Item, encrypt_value
 from flyte_site.changes import Actor, record
 from flyte_site.renewal import Renewed, renew_rows
 
-MAX_KEY = 512
+MAX_KEY_LENGTH = 512
 # A secret goes along with each action that it is drawn into, and results are searched for it.
 MAX_SECRET_BYTES = 64 * 1024
 
 
-class TooLongError(ValueError):
+class SecretTooLargeError(ValueError):
     """The value is longer than a secret one may be."""
 
     def __init__(self, size: int) -> None:
@@ -23,7 +23,7 @@ class TooLongError(ValueError):
 
 
 @dataclass(frozen=True)
-class Value:
+class ItemUpdate:
     """What is put under a key. `secret` None leaves it what it was; a new item is not secret then."""
 
     value: bytes
@@ -33,42 +33,44 @@ class Value:
 
 
 @transaction.atomic
-def put(actor: Actor, key: str, given: Value) -> bool:
+def put_item(actor: Actor, key: str, update: ItemUpdate) -> bool:
     """Keep the value under the key; whether the item is new.
 
     Raises `NoKeysError` and `TooLongError` where it is to be secret and can't be.
     """
-    secret = given.secret
-    if secret is None:
-        secret = Item.objects.select_for_update().filter(key=key, secret=True).exists()
-    if secret and len(given.value) > MAX_SECRET_BYTES:
-        raise TooLongError(len(given.value))
-    kept = {
-        "value": sealed(key, given.value) if secret else given.value,
-        "content_type": given.content_type,
-        "description": given.description,
-        "secret": secret,
+    is_secret = update.secret
+    if is_secret is None:
+        is_secret = Item.objects.select_for_update().filter(key=key, secret=True).exists()
+    if is_secret and len(update.value) > MAX_SECRET_BYTES:
+        raise SecretTooLargeError(len(update.value))
+    fields = {
+        "value": encrypt_value(key, update.value) if is_secret else update.value,
+        "content_type": update.content_type,
+        "description": update.description,
+        "secret": is_secret,
     }
-    _, created = Item.objects.update_or_create(key=key, defaults=kept)
-    told = {"secret": True} if secret else {"bytes": len(given.value)}
-    record(actor, "created" if created else "changed", "datastore item", key, contentType=given.content_type, **told)
+    _, created = Item.objects.update_or_create(key=key, defaults=fields)
+    log_fields = {"secret": True} if is_secret else {"bytes": len(update.value)}
+    record(
+        actor, "created" if created else "changed", "datastore item", key, contentType=update.content_type, **log_fields
+    )
     return created
 
 
 @transaction.atomic
-def describe(actor: Actor, key: str, content_type: str, description: str) -> None:
+def update_metadata(actor: Actor, key: str, content_type: str, description: str) -> None:
     """Change what is said about an item; its value stays as it is."""
     Item.objects.filter(key=key).update(content_type=content_type, description=description, updated_at=timezone.now())
     record(actor, "changed", "datastore item", key, contentType=content_type, value="unchanged")
 
 
-def renew(*, dry_run: bool) -> Iterator[Renewed]:
+def reencrypt_items(*, dry_run: bool) -> Iterator[Renewed]:
     """Encrypt the values of secret items with the first key, where they are not. Raises `NoKeysError`."""
     return renew_rows(Item.objects.filter(secret=True), "value", dry_run=dry_run)
 
 
 @transaction.atomic
-def delete(actor: Actor, key: str) -> bool:
+def delete_item(actor: Actor, key: str) -> bool:
     """Delete the item; False where there is none."""
     deleted, _ = Item.objects.filter(key=key).delete()
     if deleted:
@@ -76,8 +78,8 @@ def delete(actor: Actor, key: str) -> bool:
     return deleted > 0
 
 
-def key_fault(key: str) -> str:
+def get_key_error(key: str) -> str:
     """What keeps a text from being a key; '' if nothing."""
-    if len(key) > MAX_KEY or any(ord(character) < 32 or ord(character) == 127 for character in key):
-        return f"has more than {MAX_KEY} or control characters"
+    if len(key) > MAX_KEY_LENGTH or any(ord(character) < 32 or ord(character) == 127 for character in key):
+        return f"has more than {MAX_KEY_LENGTH} or control characters"
     return ""

@@ -36,11 +36,11 @@ class ItemList(serializers.Serializer[Any]):
     links = LinkSerializer(many=True)
 
 
-def summary(item: Item, links: Links) -> dict[str, Any]:
+def serialize_summary(item: Item, links: Links) -> dict[str, Any]:
     """`ItemSummary` of an item."""
-    shown: dict[str, Any] = {"key": item.key, "contentType": item.content_type}
+    data: dict[str, Any] = {"key": item.key, "contentType": item.content_type}
     if item.description:
-        shown["description"] = item.description
+        data["description"] = item.description
     if item.secret:
-        shown["secret"] = True
-    return shown | {"links": [links.to("self", "v1", "datastore", item.key)]}
+        data["secret"] = True
+    return data | {"links": [links.to("self", "v1", "datastore", item.key)]}

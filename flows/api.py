@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flows import control, engine, saving, serializers, trying
-from flows.document import TEXT_PLACES, Finding, FlowDocument, FlowError, parse
+from flows.document import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow
 from flows.models import MAX_NOTE, Flow
 from flows.proposal import as_file, propose
 from flows.registered import registry_warnings
@@ -85,16 +85,16 @@ class FlowListView(APIView):
         is not registered yet, does not keep it from being saved: it stands in the header `X-Flyte-Warning`.
         With `If-Match` and the `ETag` that the flow was read with, it is only saved if nobody has changed it since.
         """
-        value = read_document(request, TEXT_PLACES, unique_keys=True)
+        value = read_document(request, FLOW_TEXT_FIELDS, unique_keys=True)
         try:
-            document = parse(value)
-        except FlowError as error:
+            document = parse_flow(value)
+        except FlowValidationError as error:
             raise bad_input(*map(input_error, error.errors)) from None
         flow = save(request, document)
         warnings = [*document.warnings, *registry_warnings(document)]
         if not flow.enabled:
             message = "the flow is disabled and starts nothing; post it with enabled: true to change that"
-            warnings.insert(0, Finding("enabled", message))
+            warnings.insert(0, FlowIssue("enabled", message))
         log.info("flow_saved", flow=flow.name, version=flow.version_id, warnings=len(warnings))
         headers = {"Location": self.links.href("v1", "flows", flow.name), "ETag": etag(flow.version_id)}
         return empty(201, headers | warning_header(warnings))
@@ -291,11 +291,11 @@ def checked(text: str) -> Response:
     """What saving this text would change. Raises `Problem` 400 with every error and its place in the text."""
     proposal = propose(text)
     if errors := proposal.checked.errors:
-        raise bad_input(*(input_error(Finding(one.path, one.message, one.line, one.column)) for one in errors))
+        raise bad_input(*(input_error(FlowIssue(one.path, one.message, one.line, one.column)) for one in errors))
     return Response(serializers.proposed(proposal))
 
 
-def save(request: Request, document: FlowDocument) -> Flow:
+def save(request: Request, document: FlowDefinition) -> Flow:
     """Save the flow that the request posts. Raises `Problem` 412 where `If-Match` names another version."""
     note = request.query_params.get("note", "")
     if len(note) > MAX_NOTE:
@@ -363,7 +363,7 @@ def refusal(action_id: str, pack: Pack) -> str:
     return f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"
 
 
-def input_error(finding: Finding) -> InputError:
+def input_error(finding: FlowIssue) -> InputError:
     """An error in a flow document in the shape of the API's errors."""
     error: InputError = {"path": finding.path, "message": finding.message}
     if finding.line:
@@ -371,7 +371,7 @@ def input_error(finding: Finding) -> InputError:
     return error
 
 
-def warning_header(warnings: list[Finding]) -> dict[str, str]:
+def warning_header(warnings: list[FlowIssue]) -> dict[str, str]:
     """The warnings as one header in ASCII, e.g. `steps[0].event.packName: no pack 'Slack' is registered; …`."""
     if not warnings:
         return {}

@@ -8,7 +8,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import QuerySet
 
-from flows.document import FlowDocument, Step, parse
+from flows.document import FlowDefinition, StepDefinition, parse_flow
 from flows.judging import judge_triggers
 from flows.models import Flow, FlowVersion
 from flows.secrecy import read_datastore
@@ -51,14 +51,14 @@ class Attempt:
         return shown | {"steps": [outcome.audit() for outcome in self.outcomes]}
 
 
-def judge(step: Step, event: Event, inherited: Context, cause: Action | None) -> Outcome:
+def judge(step: StepDefinition, event: Event, inherited: Context, cause: Action | None) -> Outcome:
     return evaluate(step, event, inherited, read_datastore)
 
 
 @lru_cache(maxsize=COMPILED_FLOWS)
-def compiled(version_id: str) -> FlowDocument:
+def compiled(version_id: str) -> FlowDefinition:
     """The flow of a version, ready to run. A version never changes, so it is read once a process."""
-    return parse(FlowVersion.objects.only("document").get(id=version_id).document)
+    return parse_flow(FlowVersion.objects.only("document").get(id=version_id).document)
 
 
 def try_triggers(event: Event, among: QuerySet[Flow] | None = None) -> list[Attempt]:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from datastore.lookup import decode
-from flows.lang import Evaluation, TemplateError, TemplateWarning, compile_value
+from datastore.lookup import decode_value
+from flows.lang import RenderContext, TemplateError, TemplateWarning, compile_value
 from flyte_site.rest.documents import parse_json
 
 # In the original an event always has its times; where none are given they are Go's zero time.
@@ -38,24 +38,24 @@ class Case:
         if not isinstance(item, Mapping) or set(item) != {"contentType", "value"}:
             return item
         try:
-            return decode(str(item["value"]).encode(), str(item["contentType"]))
+            return decode_value(str(item["value"]).encode(), str(item["contentType"]))
         except ValueError as error:
             raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
 
 
-def resolve(template: Any, evaluation: Evaluation) -> tuple[Any, tuple[TemplateWarning, ...]]:
+def resolve(template: Any, evaluation: RenderContext) -> tuple[Any, tuple[TemplateWarning, ...]]:
     """What a template yields, and what about it may not be meant. Raises the first `TemplateError`."""
     problems: list[TemplateError] = []
     compiled = compile_value(template, "", problems)
     if problems:
         raise problems[0]
-    return compiled.resolve(evaluation), compiled.warnings
+    return compiled.render(evaluation), compiled.warnings
 
 
 def answer(case: Case) -> dict[str, Any]:
     """What a case yields: `{"ok": value}`, or `{"error": text with line and column}`."""
     try:
-        value, _ = resolve(case.template, Evaluation(dict(case.variables), case.item))
+        value, _ = resolve(case.template, RenderContext(dict(case.variables), case.item))
     except TemplateError as error:
         return {"error": str(error)}
     return {"ok": value}

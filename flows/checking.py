@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.document import TEXT_PLACES, Finding, FlowDocument, FlowError, parse
-from flows.document.places import Places
-from flows.drawing import anchor
+from flows.document import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow
+from flows.document.places import SourceMap
+from flows.drawing import make_step_anchor
 from flows.models import Flow, FlowVersion
 from flows.registered import registry_warnings
 from flyte_site.rest.documents import DocumentError, parse_json, parse_yaml
@@ -38,15 +38,15 @@ class Checked:
     text: str
     language: str
     value: Any = None
-    document: FlowDocument | None = None
+    document: FlowDefinition | None = None
     findings: list[Marked] = field(default_factory=list)
-    places: Places | None = None
+    places: SourceMap | None = None
 
     @property
     def errors(self) -> list[Marked]:
         return [one for one in self.findings if one.kind == ERROR]
 
-    def mark(self, kind: str, findings: Iterable[Finding]) -> None:
+    def mark(self, kind: str, findings: Iterable[FlowIssue]) -> None:
         """Add findings, each at its place in the text."""
         for one in findings:
             line, column = self.find(one.path, one.line, one.column)
@@ -55,7 +55,7 @@ class Checked:
 
     def find(self, path: str, line: int = 0, column: int = 0) -> tuple[int, int]:
         """Line and column in the text of a path, and of a line and column in the template that stands there."""
-        return self.places.find(path, line, column) if self.places else (1, 1)
+        return self.places.locate(path, line, column) if self.places else (1, 1)
 
 
 def language_of(text: str) -> str:
@@ -77,19 +77,19 @@ def check(text: str, flow: Flow | None = None) -> Checked:
     _read(found)
     if found.findings:
         return found
-    found.places = Places(text, is_json=found.language == "json")
+    found.places = SourceMap(text, is_json=found.language == "json")
     try:
-        found.document = parse(found.value)
-    except FlowError as error:
+        found.document = parse_flow(found.value)
+    except FlowValidationError as error:
         found.mark(ERROR, error.errors[:MAX_FINDINGS])
-        found.mark(WARNING, _warnings(error.document))
+        found.mark(WARNING, _warnings(error.definition))
         return found
     found.mark(WARNING, _warnings(found.document))
     found.mark(WARNING, about_state(found.document, flow))
     return found
 
 
-def _warnings(document: FlowDocument) -> list[Finding]:
+def _warnings(document: FlowDefinition) -> list[FlowIssue]:
     return [*document.warnings, *registry_warnings(document)][:MAX_FINDINGS]
 
 
@@ -107,7 +107,7 @@ def _read(found: Checked) -> None:
 
 
 def _yaml(text: str) -> Any:
-    return parse_yaml(text, TEXT_PLACES, unique_keys=True)
+    return parse_yaml(text, FLOW_TEXT_FIELDS, unique_keys=True)
 
 
 def _is_yaml(found: Checked) -> bool:
@@ -119,12 +119,12 @@ def _is_yaml(found: Checked) -> bool:
     return True
 
 
-def about_state(document: FlowDocument, flow: Flow | None) -> list[Finding]:
+def about_state(document: FlowDefinition, flow: Flow | None) -> list[FlowIssue]:
     """What the document would switch."""
     if flow is None or flow.name != document.name or document.enabled in (None, flow.enabled):
         return []
     now, then = ("enabled", "disables") if flow.enabled else ("disabled", "enables")
-    return [Finding("enabled", f"the flow is {now}, and saving this {then} it; without this line it stays as it is")]
+    return [FlowIssue("enabled", f"the flow is {now}, and saving this {then} it; without this line it stays as it is")]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _step(found: Checked, place: int, raw: dict[str, Any]) -> StepLine:
     context = raw.get("context")
     return StepLine(
         id=step_id,
-        anchor=anchor(step_id),
+        anchor=make_step_anchor(step_id),
         line=line,
         pack=_text(listened.get("packName")),
         event=_text(listened.get("name")),

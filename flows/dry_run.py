@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows.document import TRUE, Finding, FlowDocument, Step
+from flows.document import TRUE_VALUES, FlowDefinition, FlowIssue, StepDefinition
 from flows.judging import judge_followers, judge_triggers
 from flows.secrecy import read_datastore, without_echo
 from flows.steps import Context, Event, Kind, Outcome, PackSeen, Trace, evaluate, without_secrets
@@ -45,7 +45,7 @@ class Judged:
     `cause` is the id of the step whose result the event is; '' for a trigger.
     """
 
-    step: Step
+    step: StepDefinition
     event: Event
     cause: str
     inherited: Context
@@ -53,11 +53,11 @@ class Judged:
     trace: Trace
 
     @property
-    def errors(self) -> list[Finding]:
+    def errors(self) -> list[FlowIssue]:
         """What could not be rendered, each with its place in the document."""
-        found = [Finding(error.path, error.message, error.line, error.column) for error in self.trace.errors]
+        found = [FlowIssue(error.path, error.message, error.line, error.column) for error in self.trace.errors]
         if not found and self.outcome.kind is Kind.ERROR:
-            found = [Finding(self.outcome.path, self.outcome.message, self.outcome.line, self.outcome.column)]
+            found = [FlowIssue(self.outcome.path, self.outcome.message, self.outcome.line, self.outcome.column)]
         return found
 
 
@@ -68,11 +68,11 @@ class DryRun:
     The actions are not saved; those of steps with a pretended result have it. `notes` are about what was given.
     """
 
-    document: FlowDocument
+    document: FlowDefinition
     event: Event
     judged: list[Judged] = field(default_factory=list)
     actions: dict[str, Action] = field(default_factory=dict)
-    notes: list[Finding] = field(default_factory=list)
+    notes: list[FlowIssue] = field(default_factory=list)
 
     @property
     def starts(self) -> bool:
@@ -94,7 +94,7 @@ class DryRun:
             "notes": [{"path": note.path, "message": note.message} for note in self.notes],
         }
 
-    def _shown_step(self, step: Step) -> dict[str, Any]:
+    def _shown_step(self, step: StepDefinition) -> dict[str, Any]:
         looks = [one for one in self.judged if one.step.id == step.id]
         shown: dict[str, Any] = {"stepId": step.id}
         shown |= _shown(looks[-1]) if looks else {"outcome": NOT_REACHED, "message": self._why_not_reached(step)}
@@ -108,7 +108,7 @@ class DryRun:
             shown["result"] = masked(action.result)
         return shown
 
-    def _why_not_reached(self, step: Step) -> str:
+    def _why_not_reached(self, step: StepDefinition) -> str:
         if step.is_trigger:
             return f"it waits for {_listened(step)}, and the event is {self.event.pack.name}.{self.event.name}"
         missing = [self._missing(step_id) for step_id in step.depends_on if not self._finished(step_id)]
@@ -124,7 +124,7 @@ class DryRun:
         return f"{step_id} ({'no result yet' if step_id in self.actions else 'has not fired'})"
 
 
-def _listened(step: Step) -> str:
+def _listened(step: StepDefinition) -> str:
     return f"{step.event.pack_name}.{step.event.name}"
 
 
@@ -148,7 +148,7 @@ def _shown(one: Judged) -> dict[str, Any]:
     if step.criteria is not None and (trace.verdict is not None or trace.saw):
         shown["criteria"] = {"template": step.criteria.source, "saw": trace.saw}
         if trace.verdict is not None:
-            shown["criteria"] |= {"verdict": trace.verdict, "holds": trace.verdict in TRUE}
+            shown["criteria"] |= {"verdict": trace.verdict, "holds": trace.verdict in TRUE_VALUES}
     if trace.pack_labels is not None:
         command = {"packName": step.command.pack_name, "packLabels": trace.pack_labels, "name": step.command.name}
         shown["command"] = command | {"input": masked(trace.input)}
@@ -160,7 +160,7 @@ def _shown(one: Judged) -> dict[str, Any]:
     return shown
 
 
-def dry_run(document: FlowDocument, event: Event, results: Mapping[str, Pretended] | None = None) -> DryRun:
+def dry_run(document: FlowDefinition, event: Event, results: Mapping[str, Pretended] | None = None) -> DryRun:
     """Judge the flow's steps on the event as the engine would, then those that follow on the pretended results.
 
     `results` are by step id. They come in their order, but each not before its step has fired. Raises `TooLongError`.
@@ -202,9 +202,9 @@ class _Run:
         self._queue(judge_followers(self.done.document, actions, action, event, self._judge), now)
 
     def note(self, step_id: str, message: str) -> None:
-        self.done.notes.append(Finding(f"results.{step_id}", message))
+        self.done.notes.append(FlowIssue(f"results.{step_id}", message))
 
-    def _judge(self, step: Step, event: Event, inherited: Context, cause: Action | None) -> Outcome:
+    def _judge(self, step: StepDefinition, event: Event, inherited: Context, cause: Action | None) -> Outcome:
         if time.monotonic() - self.began > MOST_SECONDS:
             raise TooLongError(f"judging the steps takes too long (more than {MOST_SECONDS:g} seconds)")
         trace = Trace()

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from flows.document import FlowDocument, Step
+from flows.document import FlowDefinition, StepDefinition
 from flows.lang import Secret
 from flows.secrecy import context_of
 from flows.steps import Context, Event, Kind, Outcome, PackSeen, listens
@@ -18,18 +18,18 @@ from flyte_site.encryption import UnreadableError
 from flyte_site.times import from_text
 from packs.models import Action
 
-Judge = Callable[[Step, Event, Context, Action | None], Outcome]
+Judge = Callable[[StepDefinition, Event, Context, Action | None], Outcome]
 """What comes of a step for an event, with the context that it inherits, as `steps.evaluate` says. The action is the one
 whose result the event is; None for a trigger's event."""
 
 
-def judge_triggers(document: FlowDocument, event: Event, judge: Judge) -> list[Outcome]:
+def judge_triggers(document: FlowDefinition, event: Event, judge: Judge) -> list[Outcome]:
     """The steps that may begin an execution on this event."""
     return [judge(step, event, {}, None) for step in document.triggers if listens(step, event)]
 
 
 def judge_followers(
-    document: FlowDocument, actions: list[Action], action: Action, event: Event, judge: Judge
+    document: FlowDefinition, actions: list[Action], action: Action, event: Event, judge: Judge
 ) -> list[Outcome]:
     """The steps that may fire now that `action` has finished with `event`; `actions` are all of the execution."""
     by_step = {known.step_id: known for known in actions}
@@ -53,7 +53,7 @@ def judge_followers(
     return outcomes
 
 
-def _cause(step: Step, by_step: Mapping[str, Action], action: Action) -> Action | None:
+def _cause(step: StepDefinition, by_step: Mapping[str, Action], action: Action) -> Action | None:
     """The finished action whose result the step is to be judged by now that `action` finished, if any."""
     named = [by_step[step_id] for step_id in step.depends_on if step_id in by_step and by_step[step_id].finished]
     if step.depends_on_mode == "any":
@@ -63,7 +63,7 @@ def _cause(step: Step, by_step: Mapping[str, Action], action: Action) -> Action 
     return max((one for one in named if _matches(step, one)), key=_finish_order, default=None)
 
 
-def _matches(step: Step, action: Action) -> bool:
+def _matches(step: StepDefinition, action: Action) -> bool:
     result = action.result
     return bool(step.event.pack_name == result["pack"]["name"] and step.event.name == result["event"])
 
@@ -84,7 +84,7 @@ def _inherited(actions: Iterable[Action], cause: Action) -> Context:
     return merged
 
 
-def _unreadable(step: Step, error: UnreadableError) -> Outcome:
+def _unreadable(step: StepDefinition, error: UnreadableError) -> Outcome:
     message = f"a secret of the context that it inherits can't be read: {error}"
     return Outcome(step.id, Kind.ERROR, message=message, path=f"{step.path}.context")
 

@@ -6,7 +6,7 @@ from difflib import unified_diff
 from typing import Any
 
 from flows.checking import WARNING, Checked, about_state, check, text_of
-from flows.document import FlowDocument
+from flows.document import FlowDefinition
 from flows.models import Flow
 from flyte_site.rest.media import to_yaml
 
@@ -34,10 +34,10 @@ def propose(text: str) -> Proposal:
         return Proposal(checked)
     flow = Flow.objects.select_related("version").filter(name=document.name).first()
     if flow is None:
-        return Proposal(checked, NEW, diff=_diff(document.name, {}, _shown(document.source, document.enabled)))
+        return Proposal(checked, NEW, diff=_diff(document.name, {}, _shown(document.document, document.enabled)))
     checked.mark(WARNING, about_state(document, flow))
     now = _shown(flow.version.document, flow.enabled)
-    then = _shown(document.source, flow.enabled if document.enabled is None else document.enabled)
+    then = _shown(document.document, flow.enabled if document.enabled is None else document.enabled)
     if now == then:
         return Proposal(checked, SAME, flow.version_id)
     return Proposal(checked, CHANGED, flow.version_id, _diff(document.name, now, then))
@@ -71,5 +71,5 @@ def _document(flow: Flow) -> dict[str, Any]:
 
 def _says(text: str, flow: Flow) -> bool:
     """Whether this text, saved where there is no such flow, makes this one."""
-    document: FlowDocument | None = check(text).document
-    return document is not None and _shown(document.source, document.enabled) == _document(flow)
+    document: FlowDefinition | None = check(text).document
+    return document is not None and _shown(document.document, document.enabled) == _document(flow)

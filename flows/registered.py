@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from flows.document import UNREAD, Finding, FlowDocument, Step
-from flows.lang import nearest
+from flows.document import UNPARSED_NAME, FlowDefinition, FlowIssue, StepDefinition
+from flows.lang import find_closest_name
 from packs.models import Pack
 from packs.queue import FATAL_EVENT
 
@@ -20,17 +20,17 @@ class _Known:
     events: set[str] = field(default_factory=set)
 
 
-def registry_warnings(document: FlowDocument) -> list[Finding]:
+def registry_warnings(document: FlowDefinition) -> list[FlowIssue]:
     """Packs, commands and events that the flow names and that no pack has registered (yet)."""
     names = {step.event.pack_name for step in document.steps} | {step.command.pack_name for step in document.steps}
     known = _known(names)
-    missing = names - known.keys() - {UNREAD}
+    missing = names - known.keys() - {UNPARSED_NAME}
     others = _other_packs(known) if missing else []
     hints = {name: _meant(name, others) for name in missing}
     return [finding for step in document.steps for finding in _in_step(step, known, hints)]
 
 
-def _in_step(step: Step, known: dict[str, _Known], hints: dict[str, str]) -> Iterator[Finding]:
+def _in_step(step: StepDefinition, known: dict[str, _Known], hints: dict[str, str]) -> Iterator[FlowIssue]:
     event, command = step.event, step.command
     if event.pack_name in hints:
         yield _no_pack(f"{step.path}.event.packName", event.pack_name, hints)
@@ -44,17 +44,17 @@ def _in_step(step: Step, known: dict[str, _Known], hints: dict[str, str]) -> Ite
         yield from _unless_unread(f"{step.path}.command.name", command.name, told, found.commands)
 
 
-def _no_pack(path: str, name: str, hints: dict[str, str]) -> Finding:
-    return Finding(path, f"no pack {name!r} is registered{hints[name]}")
+def _no_pack(path: str, name: str, hints: dict[str, str]) -> FlowIssue:
+    return FlowIssue(path, f"no pack {name!r} is registered{hints[name]}")
 
 
-def _unless_unread(path: str, name: str, told: str, names: Collection[str]) -> Iterator[Finding]:
-    if name != UNREAD:
-        yield Finding(path, f"{told}{_meant(name, names)}")
+def _unless_unread(path: str, name: str, told: str, names: Collection[str]) -> Iterator[FlowIssue]:
+    if name != UNPARSED_NAME:
+        yield FlowIssue(path, f"{told}{_meant(name, names)}")
 
 
 def _meant(name: str, names: Collection[str]) -> str:
-    meant = nearest(name, sorted(names))
+    meant = find_closest_name(name, sorted(names))
     return f"; did you mean {meant!r}?" if meant else ""
 
 

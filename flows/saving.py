@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import transaction
 
-from flows.document import FlowDocument, parse
+from flows.document import FlowDefinition, parse_flow
 from flows.models import MAX_NOTE, Flow, FlowVersion, Listener
 from flyte_site.times import to_text
 
@@ -19,7 +19,7 @@ class ConflictError(Exception):
 
 @transaction.atomic
 def save(
-    document: FlowDocument,
+    document: FlowDefinition,
     *,
     source: str = "",
     media_type: str = "",
@@ -38,7 +38,7 @@ def save(
         raise ConflictError(current.version_id if current else "")
     version = FlowVersion.objects.create(
         flow_name=document.name,
-        document=document.source,
+        document=document.document,
         source=source,
         media_type=media_type,
         saved_by=saved_by,
@@ -51,7 +51,7 @@ def save(
 
 
 @transaction.atomic
-def run_on(document: FlowDocument, version_id: str) -> tuple[Flow, bool]:
+def run_on(document: FlowDefinition, version_id: str) -> tuple[Flow, bool]:
     """Let the flow of the document's name run on a version that has this document; whether the flow is new."""
     values: dict[str, Any] = {"description": document.description, "labels": dict(document.labels)}
     values["version_id"] = version_id
@@ -72,7 +72,7 @@ def restore(version_id: str, *, saved_by: str = "", note: str = "", expected: st
     if version is None:
         return None
     return save(
-        parse(version.document),
+        parse_flow(version.document),
         source=version.source,
         media_type=version.media_type,
         saved_by=saved_by,
@@ -86,7 +86,7 @@ def set_enabled(name: str, on: bool) -> bool:
     return Flow.objects.filter(name=name).update(enabled=on) > 0
 
 
-def _replace_listeners(flow: Flow, document: FlowDocument) -> None:
+def _replace_listeners(flow: Flow, document: FlowDefinition) -> None:
     flow.listeners.all().delete()
     events = dict.fromkeys((step.event.pack_name, step.event.name) for step in document.triggers)
     Listener.objects.bulk_create(

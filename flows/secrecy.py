@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from datastore.lookup import find
-from flows.lang import Secret, secret_of
+from datastore.lookup import find_value
+from flows.lang import Secret, make_secret
 from flows.steps import Event
 from packs import sealed
 from packs.models import Action
@@ -12,8 +12,8 @@ from packs.models import Action
 
 def read_datastore(key: str) -> object:
     """The datastore for templates. Raises `LookupError`."""
-    found = find(key)
-    return secret_of(found.value) if found.secret else found.value
+    found = find_value(key)
+    return make_secret(found.value) if found.is_secret else found.value
 
 
 def context_of(action: Action) -> Mapping[str, str | Secret]:

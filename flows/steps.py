@@ -11,8 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from flows.document import FALSE, TRUE, Step
-from flows.lang import HIDDEN, Evaluation, Secret, Template, TemplateError
+from flows.document import FALSE_VALUES, TRUE_VALUES, StepDefinition
+from flows.lang import REDACTED, RenderContext, Secret, Template, TemplateError
 from flyte_site.echoes import found_in
 from flyte_site.masking import MASK, is_secret, masked_text
 from flyte_site.times import to_text
@@ -100,7 +100,7 @@ class Outcome:
         return shown | dict(self.details)
 
 
-def listens(step: Step, event: Event) -> bool:
+def listens(step: StepDefinition, event: Event) -> bool:
     """Whether the step waits for events of this pack and name; labels and criteria are `evaluate`'s to judge."""
     return step.event.pack_name == event.pack.name and step.event.name == event.name
 
@@ -122,17 +122,19 @@ class Trace:
     errors: list[TemplateError] = field(default_factory=list)
 
 
-def evaluate(step: Step, event: Event, inherited: Context, datastore: Datastore, trace: Trace | None = None) -> Outcome:
+def evaluate(
+    step: StepDefinition, event: Event, inherited: Context, datastore: Datastore, trace: Trace | None = None
+) -> Outcome:
     """Context, then labels, then criteria, then the command, each seeing what came before it.
 
     `inherited` is the context that the execution has so far. `datastore(key)` raises `LookupError`, and gives a
     `Secret` where nobody may be shown the value. A `trace` is told what each part came to; that takes longer, and
     changes nothing about the outcome.
     """
-    evaluation = Evaluation({"Event": event.variables()}, datastore)
-    evaluation.see_context(inherited)
+    evaluation = RenderContext({"Event": event.variables()}, datastore)
+    evaluation.set_step_context(inherited)
     if trace:
-        evaluation.errors = trace.errors
+        evaluation.collected_errors = trace.errors
     try:
         return _evaluate(step, event, inherited, evaluation, trace or Trace())
     except TemplateError as error:
@@ -143,13 +145,15 @@ def evaluate(step: Step, event: Event, inherited: Context, datastore: Datastore,
         )
 
 
-def _evaluate(step: Step, event: Event, inherited: Context, evaluation: Evaluation, trace: Trace) -> Outcome:
-    own = step.context.resolve(evaluation)
+def _evaluate(
+    step: StepDefinition, event: Event, inherited: Context, evaluation: RenderContext, trace: Trace
+) -> Outcome:
+    own = step.context.render(evaluation)
     trace.context = _shown(own, evaluation)
     _stop_at_errors(evaluation)
     context = {**inherited, **own}
-    evaluation.see_context(context)
-    wanted = step.event.pack_labels.resolve(evaluation)
+    evaluation.set_step_context(context)
+    wanted = step.event.pack_labels.render(evaluation)
     trace.wanted = _shown(wanted, evaluation)
     _stop_at_errors(evaluation)
     if name := _secret_label(wanted):
@@ -158,15 +162,15 @@ def _evaluate(step: Step, event: Event, inherited: Context, evaluation: Evaluati
         details = {"wanted": wanted, "had": dict(event.pack.labels)}
         return Outcome(step.id, Kind.LABELS, message="the pack lacks labels that the step asks for", details=details)
     if step.criteria is not None:
-        watching = evaluation.errors is not None
+        watching = evaluation.collected_errors is not None
         verdict = _verdict(step.criteria, f"{step.path}.criteria", evaluation, watching)
-        if evaluation.drawn.any and verdict not in TRUE | FALSE:
+        if evaluation.taint.is_tainted and verdict not in TRUE_VALUES | FALSE_VALUES:
             verdict = MASK
         trace.verdict = verdict
         trace.saw = _seen(evaluation)
-        if verdict not in TRUE:
+        if verdict not in TRUE_VALUES:
             return _refused(step, verdict, trace.saw if watching else _look_again(step.criteria, evaluation))
-    labels = step.command.pack_labels.resolve(evaluation)
+    labels = step.command.pack_labels.render(evaluation)
     trace.pack_labels = _shown(labels, evaluation)
     _stop_at_errors(evaluation)
     if name := _secret_label(labels):
@@ -174,7 +178,7 @@ def _evaluate(step: Step, event: Event, inherited: Context, evaluation: Evaluati
     if len(label_key(labels)) > MAX_LABEL_KEY:
         message = f"the labels have more than {MAX_LABEL_KEY} characters"
         return Outcome(step.id, Kind.ERROR, message=message, path=f"{step.path}.command.packLabels")
-    given = step.command.input.resolve(evaluation)
+    given = step.command.input.render(evaluation)
     trace.input = _shown(given, evaluation)
     _stop_at_errors(evaluation)
     draft = Draft(
@@ -193,9 +197,9 @@ def _evaluate(step: Step, event: Event, inherited: Context, evaluation: Evaluati
     return Outcome(step.id, Kind.FIRED, draft=draft)
 
 
-def _shown(value: Any, evaluation: Evaluation) -> Any:
+def _shown(value: Any, evaluation: RenderContext) -> Any:
     """What templates gave, with a mask in place of each secret."""
-    return without_secrets(value) if evaluation.secrets or evaluation.drawn.ever else value
+    return without_secrets(value) if evaluation.context_secrets or evaluation.taint.was_ever_tainted else value
 
 
 def without_secrets(value: Any) -> Any:
@@ -207,9 +211,9 @@ def without_secrets(value: Any) -> Any:
     return MASK if isinstance(value, Secret) else value
 
 
-def _secrets(given: Any, context: Context, evaluation: Evaluation) -> Secrets | None:
+def _secrets(given: Any, context: Context, evaluation: RenderContext) -> Secrets | None:
     """The secrets of an action with this input and context; None where there are none."""
-    if not evaluation.secrets and not evaluation.drawn.ever:
+    if not evaluation.context_secrets and not evaluation.taint.was_ever_tainted:
         return None
     own = [*_places(given, [])]
     named = {name: value for name, value in context.items() if isinstance(value, Secret)}
@@ -240,45 +244,45 @@ def _secret_label(labels: Mapping[str, Any]) -> str:
     return next((name for name, value in labels.items() if isinstance(value, Secret)), "")
 
 
-def _secret_in_labels(step: Step, path: str) -> Outcome:
+def _secret_in_labels(step: StepDefinition, path: str) -> Outcome:
     return Outcome(step.id, Kind.ERROR, message="a label is shown to everybody, and must not read a secret", path=path)
 
 
-def _stop_at_errors(evaluation: Evaluation) -> None:
+def _stop_at_errors(evaluation: RenderContext) -> None:
     """Where errors are only noted, stop where they would have stopped it."""
-    if evaluation.errors:
-        raise evaluation.errors[0]
+    if evaluation.collected_errors:
+        raise evaluation.collected_errors[0]
 
 
-def _verdict(criteria: Template, path: str, evaluation: Evaluation, watching: bool) -> str:
+def _verdict(criteria: Template, path: str, evaluation: RenderContext, watching: bool) -> str:
     try:
-        return (criteria.watched() if watching else criteria).render(evaluation)
+        return (criteria.with_read_tracking() if watching else criteria).render(evaluation)
     except TemplateError as error:
         error.path = error.path or path
-        if evaluation.errors is not None:
-            evaluation.errors.append(error)
+        if evaluation.collected_errors is not None:
+            evaluation.collected_errors.append(error)
         raise
 
 
-def _look_again(criteria: Template, evaluation: Evaluation) -> dict[str, str]:
+def _look_again(criteria: Template, evaluation: RenderContext) -> dict[str, str]:
     """What the criteria looked up: they are rendered once more, and this time watched."""
     # The budget may end in the second round; what was seen until then is told.
     with suppress(TemplateError):
-        criteria.watched().render(evaluation)
+        criteria.with_read_tracking().render(evaluation)
     return _seen(evaluation)
 
 
-def _seen(evaluation: Evaluation) -> dict[str, str]:
+def _seen(evaluation: RenderContext) -> dict[str, str]:
     return {
         name[:MAX_SEEN_CHARACTERS]: json.dumps(MASK, ensure_ascii=False)
-        if value is HIDDEN or (value is not None and is_secret(name))
+        if value is REDACTED or (value is not None and is_secret(name))
         else masked_text(value, MAX_SEEN_CHARACTERS)
-        for name, value in evaluation.seen.items()
+        for name, value in evaluation.tracked_reads.items()
     }
 
 
-def _refused(step: Step, verdict: str, saw: dict[str, str]) -> Outcome:
+def _refused(step: StepDefinition, verdict: str, saw: dict[str, str]) -> Outcome:
     message = "the criteria are false"
-    if verdict not in FALSE:
+    if verdict not in FALSE_VALUES:
         message = f"the criteria gave {verdict[:100]!r}, which is neither true nor false, and so counts as false"
     return Outcome(step.id, Kind.CRITERIA, message=message, details={"saw": saw} if saw else {})

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from flows.document import TEXT_PLACES, FlowDocument, FlowError, parse
+from flows.document import FLOW_TEXT_FIELDS, FlowDefinition, FlowValidationError, parse_flow
 from flows.dry_run import Pretended, TooLongError, dry_run
 from flows.models import Event as EventRow
 from flows.registered import registry_warnings
@@ -27,7 +27,7 @@ _EVENT_TEXT: dict[str, Any] = {
     "pack": {"id": TEXT, "name": TEXT, "labels": {"*": TEXT}},
 }
 TRY_TEXT_PLACES: dict[str, Any] = {
-    "flow": TEXT_PLACES,
+    "flow": FLOW_TEXT_FIELDS,
     "event": _EVENT_TEXT,
     "eventid": TEXT,
     "results": {"*": _EVENT_TEXT},
@@ -82,13 +82,13 @@ def try_flow(value: Any) -> dict[str, Any]:
     return {**done.shown(), "eventMasked": hidden, "warnings": [asdict(one) for one in warnings]}
 
 
-def read_flow(value: Any) -> FlowDocument:
+def read_flow(value: Any) -> FlowDefinition:
     """The flow in a document, or in its text. Raises `Problem` 400 with every error and its place."""
     try:
-        return parse(read_text(value) if isinstance(value, str) else value)
+        return parse_flow(read_text(value) if isinstance(value, str) else value)
     except DocumentError as error:
         raise bad_input(located(error, "flow")) from None
-    except FlowError as error:
+    except FlowValidationError as error:
         raise bad_input(*(_in_flow(one.path, one.message, one.line, one.column) for one in error.errors)) from None
 
 
@@ -97,7 +97,7 @@ def read_text(text: str) -> Any:
     if text.lstrip().startswith("{"):
         with suppress(DocumentError):
             return parse_json(text, unique_keys=True)
-    return parse_yaml(text, TEXT_PLACES, unique_keys=True)
+    return parse_yaml(text, FLOW_TEXT_FIELDS, unique_keys=True)
 
 
 def _in_flow(path: str, message: str, line: int, column: int) -> InputError:
@@ -120,7 +120,7 @@ def kept_event(event_id: str) -> tuple[Event, bool]:
     return Event(pack, row.name, payload, row.created_at, row.received_at), payload != row.payload
 
 
-def given_event(given: Mapping[str, Any], document: FlowDocument) -> Event:
+def given_event(given: Mapping[str, Any], document: FlowDefinition) -> Event:
     """The event of the input; where it names no pack, the one that the flow listens to."""
     now = timezone.now()
     name = _listened_pack(document, given["event"])
@@ -128,7 +128,7 @@ def given_event(given: Mapping[str, Any], document: FlowDocument) -> Event:
     return Event(pack, given["event"], given["payload"], given["createdAt"] or now, now)
 
 
-def _listened_pack(document: FlowDocument, event_name: str) -> str:
+def _listened_pack(document: FlowDefinition, event_name: str) -> str:
     triggers = sorted(document.triggers, key=lambda step: step.event.name != event_name)
     return triggers[0].event.pack_name if triggers else ""
 
@@ -147,7 +147,7 @@ def read_pack(given: Mapping[str, Any] | None, path: str) -> PackSeen | None:
     return PackSeen(pack.identity, pack.name, pack.labels)
 
 
-def pretended(results: Mapping[str, Mapping[str, Any]], document: FlowDocument) -> dict[str, Pretended]:
+def pretended(results: Mapping[str, Mapping[str, Any]], document: FlowDefinition) -> dict[str, Pretended]:
     """The pretended results of the input. Raises `Problem` 400."""
     known = {step.id for step in document.steps}
     unknown: list[InputError] = [

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flows import saving
-from flows.document import FlowError
+from flows.document import FlowValidationError
 from flows.models import Flow, FlowVersion
 from flyte_site.changes import caller, record
 from flyte_site.rest.fields import LinkSerializer, problems
@@ -99,7 +99,7 @@ class RestoreView(APIView):
                 flow = saving.restore(version.id)
                 if flow is not None:
                     record(caller(request), "restored", "flow", name, version=flow.version_id, of=version_id)
-        except FlowError as error:
+        except FlowValidationError as error:
             errors: list[InputError] = [{"path": one.path, "message": one.message} for one in error.errors]
             raise Problem(409, "the version breaks rules that came after it", errors=errors) from None
         log.info("flow_restored", flow=name, version=version_id)

@@ -36,7 +36,7 @@ v1 = [
     path("flows/<name:name>/versions", versions.VersionListView.as_view()),
     path("flows/<name:name>/versions/<name:version_id>", versions.VersionView.as_view()),
     path("flows/<name:name>/versions/<name:version_id>/restore", versions.RestoreView.as_view()),
-    path("datastore", datastore.DatastoreView.as_view()),
+    path("datastore", datastore.ItemListView.as_view()),
     path("datastore/<name:key>", datastore.ItemView.as_view()),
     path("approvals", approvals.ApprovalListView.as_view()),
     path("approvals/<name:action_id>", approvals.ApprovalView.as_view()),

@@ -8,4 +8,4 @@ FIRST, SECOND, THIRD = (f"{letter * 43}=" for letter in "ABC")
 
 def put_secret(key: str, value: str, content_type: str = "text/plain") -> None:
     """A secret item; the test has keys."""
-    saving.put(COMMAND_LINE, key, saving.Value(value.encode(), content_type, secret=True))
+    saving.put_item(COMMAND_LINE, key, saving.ItemUpdate(value.encode(), content_type, secret=True))

@@ -5,39 +5,39 @@ Nothing here looks at the database: whether packs and commands are registered is
 
 from typing import Any
 
-from flows.document.reader import Reader
+from flows.document.reader import FlowParser
 from flows.document.types import (
-    FALSE,
-    TEXT_PLACES,
-    TRUE,
-    UNREAD,
-    Command,
+    FALSE_VALUES,
+    FLOW_TEXT_FIELDS,
+    TRUE_VALUES,
+    UNPARSED_NAME,
+    CommandDefinition,
     EventDefinition,
-    Finding,
-    FlowDocument,
-    FlowError,
-    Step,
+    FlowDefinition,
+    FlowIssue,
+    FlowValidationError,
+    StepDefinition,
 )
 
 __all__ = [
-    "FALSE",
-    "TEXT_PLACES",
-    "TRUE",
-    "UNREAD",
-    "Command",
+    "FALSE_VALUES",
+    "FLOW_TEXT_FIELDS",
+    "TRUE_VALUES",
+    "UNPARSED_NAME",
+    "CommandDefinition",
     "EventDefinition",
-    "Finding",
-    "FlowDocument",
-    "FlowError",
-    "Step",
-    "parse",
+    "FlowDefinition",
+    "FlowIssue",
+    "FlowValidationError",
+    "StepDefinition",
+    "parse_flow",
 ]
 
 
-def parse(value: Any) -> FlowDocument:
+def parse_flow(value: Any) -> FlowDefinition:
     """The flow that a JSON value describes. Raises `FlowError` with every error at once."""
-    reader = Reader()
-    document = reader.flow(value)
-    if reader.errors:
-        raise FlowError(reader.errors, document)
-    return document
+    parser = FlowParser()
+    definition = parser.parse_flow(value)
+    if parser.errors:
+        raise FlowValidationError(parser.errors, definition)
+    return definition

@@ -1,33 +1,33 @@
 """Which steps of a flow can ever fire, and which depend on themselves."""
 
-from flows.document.types import Step
+from flows.document.types import StepDefinition
 
 
-def reachable(steps: tuple[Step, ...]) -> set[str]:
+def find_reachable_steps(steps: tuple[StepDefinition, ...]) -> set[str]:
     """Ids of the steps that some chain of events can fire."""
     reached: set[str] = set()
     while True:
-        more = {step.id for step in steps if step.id not in reached and _can_fire(step, reached)}
-        if not more:
+        newly_reached = {step.id for step in steps if step.id not in reached and _can_fire(step, reached)}
+        if not newly_reached:
             return reached
-        reached |= more
+        reached |= newly_reached
 
 
-def _can_fire(step: Step, reached: set[str]) -> bool:
+def _can_fire(step: StepDefinition, reached: set[str]) -> bool:
     if step.is_trigger:
         return True
-    holds = all if step.depends_on_mode == "all" else any
-    return holds(named in reached for named in step.depends_on)
+    is_satisfied = all if step.depends_on_mode == "all" else any
+    return is_satisfied(dependency in reached for dependency in step.depends_on)
 
 
-def ancestors(step_id: str, steps: tuple[Step, ...]) -> set[str]:
+def find_ancestors(step_id: str, steps: tuple[StepDefinition, ...]) -> set[str]:
     """All that a step depends on, directly or by way of others."""
     by_id = {step.id: step for step in steps}
-    found: set[str] = set()
-    open_ids = list(by_id[step_id].depends_on)
-    while open_ids:
-        named = open_ids.pop()
-        if named not in found and named in by_id:
-            found.add(named)
-            open_ids += by_id[named].depends_on
-    return found
+    ancestor_ids: set[str] = set()
+    pending_ids = list(by_id[step_id].depends_on)
+    while pending_ids:
+        dependency = pending_ids.pop()
+        if dependency not in ancestor_ids and dependency in by_id:
+            ancestor_ids.add(dependency)
+            pending_ids += by_id[dependency].depends_on
+    return ancestor_ids

@@ -2,55 +2,70 @@
 
 from collections.abc import Iterator, Sequence
 
-from flows.document.types import Command, Finding, Step
+from flows.document.types import CommandDefinition, FlowIssue, StepDefinition
 from flows.lang import CompiledValue, Template
 
-SHELL = "shell"
-MESSAGE = "gives text of an event to a shell as it came, where it may mean anything: write {{ …|shellquote }}"
+SHELL_NAME = "shell"
+SHELL_INJECTION_WARNING = (
+    "gives text of an event to a shell as it came, where it may mean anything: write {{ …|shellquote }}"
+)
 
 
-def shell_warnings(steps: Sequence[Step]) -> Iterator[Finding]:
+def find_shell_injections(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
     """A warning for each `{{ … }}` in a shell's command that prints of an event what is not quoted.
 
     Seen is what stands in the flow: the payload, names that a tag or a step's context takes from it, and no more.
     """
-    names = _names_from_events(steps)
+    tainted_names = _find_tainted_context_names(steps)
     for step in steps:
-        if _is_shell(step.command):
-            yield from _unquoted(step.command.input, names)
+        if _is_shell_command(step.command):
+            yield from _find_unquoted_outputs(step.command.input, tainted_names)
 
 
-def _is_shell(command: Command) -> bool:
-    return SHELL in (command.pack_name.lower(), command.name.lower())
+def _is_shell_command(command: CommandDefinition) -> bool:
+    return SHELL_NAME in (command.pack_name.lower(), command.name.lower())
 
 
-def _names_from_events(steps: Sequence[Step]) -> set[str]:
+def _find_tainted_context_names(steps: Sequence[StepDefinition]) -> set[str]:
     """The context's names that some step gives text of an event to, be it by way of another name."""
-    texts = [(path.rpartition(".")[2], template) for step in steps for path, template in step.context.texts]
-    names: set[str] = set()
-    while found := {name for name, template in texts if name not in names and _prints(template, names)}:
-        names |= found
-    return names
+    named_templates = [
+        (path.rpartition(".")[2], template) for step in steps for path, template in step.context.templates
+    ]
+    tainted_names: set[str] = set()
+    while newly_tainted := {
+        name
+        for name, template in named_templates
+        if name not in tainted_names and _find_event_outputs(template, tainted_names)
+    }:
+        tainted_names |= newly_tainted
+    return tainted_names
 
 
-def _unquoted(value: CompiledValue, names: set[str]) -> Iterator[Finding]:
-    for path, template in value.texts:
-        for line, column in _prints(template, names):
-            yield Finding(path, MESSAGE, line, column)
+def _find_unquoted_outputs(compiled_value: CompiledValue, tainted_names: set[str]) -> Iterator[FlowIssue]:
+    for path, template in compiled_value.templates:
+        for line, column in _find_event_outputs(template, tainted_names):
+            yield FlowIssue(path, SHELL_INJECTION_WARNING, line, column)
 
 
-def _prints(template: Template, names: set[str]) -> list[tuple[int, int]]:
+def _find_event_outputs(template: Template, tainted_names: set[str]) -> list[tuple[int, int]]:
     """Where the template prints text of an event as it came."""
-    own = template.declared if any(_is_event(read, names) for read in template.reads) else frozenset()
+    tainted_local_names = (
+        template.declared_names
+        if any(_reads_event_text(reference, tainted_names) for reference in template.references)
+        else frozenset()
+    )
     return [
-        (printed.line, printed.column)
-        for printed in template.printed
-        if any(_is_event(read, names) or read[0] in own for read in printed.reads)
+        (output.line, output.column)
+        for output in template.raw_outputs
+        if any(
+            _reads_event_text(reference, tainted_names) or reference[0] in tainted_local_names
+            for reference in output.references
+        )
     ]
 
 
-def _is_event(read: tuple[str, str | int | None], names: set[str]) -> bool:
-    name, key = read
+def _reads_event_text(reference: tuple[str, str | int | None], tainted_names: set[str]) -> bool:
+    name, key = reference
     if name == "Event":
         return key in ("Payload", None)
-    return name == "Context" and (key in names or (key is None and bool(names)))
+    return name == "Context" and (key in tainted_names or (key is None and bool(tainted_names)))

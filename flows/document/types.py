@@ -7,33 +7,38 @@ from typing import Any, Literal
 from flows.lang import CompiledValue, Template
 
 # What criteria must give to hold; the original reads them with Go's ParseBool.
-TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+TRUE_VALUES = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+FALSE_VALUES = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 # Where YAML's `yes` or `010` is a name or a label and means the text that was written (see rest.documents).
-TEXT: dict[str, Any] = {}
-_EVENT_TEXT = {"name": TEXT, "packname": TEXT, "packlabels": {"*": TEXT}, "labels": {"*": TEXT}}
-TEXT_PLACES: dict[str, Any] = {
-    "name": TEXT,
-    "description": TEXT,
-    "labels": {"*": TEXT},
+TEXT_FIELD: dict[str, Any] = {}
+_EVENT_TEXT_FIELDS = {
+    "name": TEXT_FIELD,
+    "packname": TEXT_FIELD,
+    "packlabels": {"*": TEXT_FIELD},
+    "labels": {"*": TEXT_FIELD},
+}
+FLOW_TEXT_FIELDS: dict[str, Any] = {
+    "name": TEXT_FIELD,
+    "description": TEXT_FIELD,
+    "labels": {"*": TEXT_FIELD},
     "steps": {
         "*": {
-            "id": TEXT,
-            "dependson": {"*": TEXT},
-            "dependsonmode": TEXT,
-            "event": _EVENT_TEXT,
-            "command": {**_EVENT_TEXT, "timeout": TEXT},
+            "id": TEXT_FIELD,
+            "dependson": {"*": TEXT_FIELD},
+            "dependsonmode": TEXT_FIELD,
+            "event": _EVENT_TEXT_FIELDS,
+            "command": {**_EVENT_TEXT_FIELDS, "timeout": TEXT_FIELD},
         }
     },
 }
 
 
-UNREAD = "?"
+UNPARSED_NAME = "?"
 
 
 @dataclass(frozen=True)
-class Finding:
+class FlowIssue:
     """An error or a warning: `path` as in `steps[0].event.name`; line and column: inside a template, else 0."""
 
     path: str
@@ -42,16 +47,16 @@ class Finding:
     column: int = 0
 
 
-class FlowError(ValueError):
+class FlowValidationError(ValueError):
     """The document is no flow; `errors` are all that were found, `document` is what could be read of it.
 
     A name that could not be read is UNREAD there.
     """
 
-    def __init__(self, errors: list[Finding], document: "FlowDocument") -> None:
+    def __init__(self, errors: list[FlowIssue], definition: "FlowDefinition") -> None:
         super().__init__("; ".join(f"{error.path}: {error.message}" for error in errors))
         self.errors = errors
-        self.document = document
+        self.definition = definition
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class EventDefinition:
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandDefinition:
     """What a step gives to some pack. Times are in seconds; `timeout` None leaves the server's default."""
 
     pack_name: str
@@ -77,7 +82,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepDefinition:
     """Event → criteria → command. Without `depends_on` it is a trigger: it starts executions.
 
     `path` is its place in the document, e.g. `steps[0]`; `context_names` are those that its context gives values to.
@@ -88,7 +93,7 @@ class Step:
     event: EventDefinition
     context: CompiledValue
     criteria: Template | None
-    command: Command
+    command: CommandDefinition
     context_names: frozenset[str] = frozenset()
     depends_on: tuple[str, ...] = ()
     depends_on_mode: Literal["any", "all"] = "any"
@@ -99,17 +104,17 @@ class Step:
 
 
 @dataclass(frozen=True)
-class FlowDocument:
+class FlowDefinition:
     """A flow as it runs. `source` is the document as it is stored and given back."""
 
     name: str
     description: str
     labels: Mapping[str, str]
     enabled: bool | None
-    steps: tuple[Step, ...]
-    source: Mapping[str, Any]
-    warnings: tuple[Finding, ...] = ()
+    steps: tuple[StepDefinition, ...]
+    document: Mapping[str, Any]
+    warnings: tuple[FlowIssue, ...] = ()
 
     @property
-    def triggers(self) -> list[Step]:
+    def triggers(self) -> list[StepDefinition]:
         return [step for step in self.steps if step.is_trigger]

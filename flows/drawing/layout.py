@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-SWEEPS = 8
+MAX_SWEEPS = 8
 BOX_GAP = 26.0
 WAYPOINT_GAP = 16.0
 
@@ -18,15 +18,15 @@ Edge = tuple[int, int]
 
 
 @dataclass
-class Spot:
+class Vertex:
     """A place in a layer: a node's, or a waypoint of the edges that leave `node` for a later layer."""
 
     node: int
     layer: int
     height: float
     y: float = 0.0
-    before: list["Spot"] = field(default_factory=list)
-    after: list["Spot"] = field(default_factory=list)
+    predecessors: list["Vertex"] = field(default_factory=list)
+    successors: list["Vertex"] = field(default_factory=list)
 
     @property
     def is_waypoint(self) -> bool:
@@ -40,180 +40,196 @@ class Layout:
     `y` of a spot is its middle; 0 is the upper edge of the highest box.
     """
 
-    nodes: list[Spot]
-    spots: list[Spot]
-    back: list[Edge]
-    layers: int
+    nodes: list[Vertex]
+    vertices: list[Vertex]
+    back_edges: list[Edge]
+    layer_count: int
     height: float
 
 
-def lay_out(heights: Sequence[float], edges: Iterable[Edge]) -> Layout:
+def compute_layout(heights: Sequence[float], edges: Iterable[Edge]) -> Layout:
     """Lay out nodes of these heights; edges are pairs of their numbers. Circles are cut open where they close."""
-    known = sorted(set(edges))
-    back = back_edges(len(heights), known)
-    forward = [edge for edge in known if edge not in set(back)]
-    depths = layer_numbers(len(heights), forward)
-    nodes = [Spot(number, depths[number], height) for number, height in enumerate(heights)]
-    spots = [*nodes, *_connect(nodes, forward)]
-    layers = _by_layer(spots)
-    _order(layers)
-    _place(layers)
-    top = min((spot.y - spot.height / 2 for spot in spots), default=0.0)
-    for spot in spots:
-        spot.y -= top
-    return Layout(nodes, spots, back, len(layers), max((spot.y + spot.height / 2 for spot in spots), default=0.0))
+    unique_edges = sorted(set(edges))
+    backward_edges = find_back_edges(len(heights), unique_edges)
+    forward_edges = [edge for edge in unique_edges if edge not in set(backward_edges)]
+    layer_indexes = assign_layers(len(heights), forward_edges)
+    nodes = [Vertex(number, layer_indexes[number], height) for number, height in enumerate(heights)]
+    vertices = [*nodes, *_insert_waypoints(nodes, forward_edges)]
+    layers = _group_by_layer(vertices)
+    _reduce_crossings(layers)
+    _assign_coordinates(layers)
+    top = min((vertex.y - vertex.height / 2 for vertex in vertices), default=0.0)
+    for vertex in vertices:
+        vertex.y -= top
+    return Layout(
+        nodes,
+        vertices,
+        backward_edges,
+        len(layers),
+        max((vertex.y + vertex.height / 2 for vertex in vertices), default=0.0),
+    )
 
 
-def back_edges(count: int, edges: Sequence[Edge]) -> list[Edge]:
+def find_back_edges(count: int, edges: Sequence[Edge]) -> list[Edge]:
     """Edges that close a circle, walking from nodes that nothing leads to, and then from those left over."""
-    targets = _grouped(edges)
-    led_to = {target for _, target in edges}
-    starts = sorted(range(count), key=lambda node: (node in led_to, node))
-    found: list[Edge] = []
-    done: set[int] = set()
-    for start in starts:
-        _walk(start, targets, done, found)
-    return sorted(found)
+    targets = _group_by_source(edges)
+    reachable_nodes = {target for _, target in edges}
+    start_order = sorted(range(count), key=lambda node: (node in reachable_nodes, node))
+    result: list[Edge] = []
+    visited: set[int] = set()
+    for start in start_order:
+        _collect_back_edges(start, targets, visited, result)
+    return sorted(result)
 
 
-def _walk(start: int, targets: Mapping[int, list[int]], done: set[int], found: list[Edge]) -> None:
+def _collect_back_edges(
+    start: int, targets: Mapping[int, list[int]], visited: set[int], back_edges: list[Edge]
+) -> None:
     """Go depth first from `start`, noting edges that lead back onto the way one came."""
-    if start in done:
+    if start in visited:
         return
-    way = {start}
+    path = {start}
     stack = [(start, iter(targets.get(start, [])))]
     while stack:
-        node, rest = stack[-1]
-        target = next(rest, None)
+        node, remaining_targets = stack[-1]
+        target = next(remaining_targets, None)
         if target is None:
             stack.pop()
-            way.discard(node)
-            done.add(node)
-        elif target in way:
-            found.append((node, target))
-        elif target not in done:
-            way.add(target)
+            path.discard(node)
+            visited.add(node)
+        elif target in path:
+            back_edges.append((node, target))
+        elif target not in visited:
+            path.add(target)
             stack.append((target, iter(targets.get(target, []))))
 
 
-def layer_numbers(count: int, edges: Sequence[Edge]) -> list[int]:
+def assign_layers(count: int, edges: Sequence[Edge]) -> list[int]:
     """The length of the longest way to each node; `edges` have no circle."""
     depths = [0] * count
-    open_edges = [0] * count
+    unresolved_counts = [0] * count
     for _, target in edges:
-        open_edges[target] += 1
-    targets = _grouped(edges)
-    ready = [node for node in range(count) if not open_edges[node]]
+        unresolved_counts[target] += 1
+    targets = _group_by_source(edges)
+    ready = [node for node in range(count) if not unresolved_counts[node]]
     for node in ready:
         for target in targets.get(node, []):
             depths[target] = max(depths[target], depths[node] + 1)
-            open_edges[target] -= 1
-            if not open_edges[target]:
+            unresolved_counts[target] -= 1
+            if not unresolved_counts[target]:
                 ready.append(target)
     return depths
 
 
-def _grouped(edges: Iterable[Edge]) -> dict[int, list[int]]:
+def _group_by_source(edges: Iterable[Edge]) -> dict[int, list[int]]:
     targets: dict[int, list[int]] = {}
     for source, target in edges:
         targets.setdefault(source, []).append(target)
     return targets
 
 
-def _connect(nodes: list[Spot], edges: Sequence[Edge]) -> list[Spot]:
+def _insert_waypoints(nodes: list[Vertex], edges: Sequence[Edge]) -> list[Vertex]:
     """Link the spots of each edge; edges of one source share waypoints, so that their number stays small."""
-    waypoints: dict[tuple[int, int], Spot] = {}
+    waypoints: dict[tuple[int, int], Vertex] = {}
     for source, target in edges:
-        spot = nodes[source]
+        vertex = nodes[source]
         for layer in range(nodes[source].layer + 1, nodes[target].layer):
-            following = waypoints.get((source, layer))
-            if following is None:
-                following = waypoints[source, layer] = Spot(source, layer, 0)
-                _link(spot, following)
-            spot = following
-        _link(spot, nodes[target])
+            waypoint = waypoints.get((source, layer))
+            if waypoint is None:
+                waypoint = waypoints[source, layer] = Vertex(source, layer, 0)
+                _link_vertices(vertex, waypoint)
+            vertex = waypoint
+        _link_vertices(vertex, nodes[target])
     return list(waypoints.values())
 
 
-def _link(one: Spot, other: Spot) -> None:
-    one.after.append(other)
-    other.before.append(one)
+def _link_vertices(source: Vertex, target: Vertex) -> None:
+    source.successors.append(target)
+    target.predecessors.append(source)
 
 
-def _by_layer(spots: list[Spot]) -> list[list[Spot]]:
-    layers: list[list[Spot]] = [[] for _ in range(1 + max((spot.layer for spot in spots), default=-1))]
-    for spot in spots:
-        layers[spot.layer].append(spot)
+def _group_by_layer(vertices: list[Vertex]) -> list[list[Vertex]]:
+    layers: list[list[Vertex]] = [[] for _ in range(1 + max((vertex.layer for vertex in vertices), default=-1))]
+    for vertex in vertices:
+        layers[vertex.layer].append(vertex)
     return layers
 
 
-def _order(layers: list[list[Spot]]) -> None:
+def _reduce_crossings(layers: list[list[Vertex]]) -> None:
     """Sort each layer by the barycenters of its neighbours, to and fro, and keep the order with fewest crossings."""
-    best, fewest = [list(layer) for layer in layers], _crossings(layers)
-    for sweep in range(SWEEPS):
-        if not fewest:
+    best_order, fewest_crossings = [list(layer) for layer in layers], _count_crossings(layers)
+    for sweep in range(MAX_SWEEPS):
+        if not fewest_crossings:
             break
-        forward = sweep % 2 == 0
-        for layer in layers[1:] if forward else layers[-2::-1]:
-            _sort(layer, layers[layer[0].layer + (-1 if forward else 1)], forward)
-        crossings = _crossings(layers)
-        if crossings < fewest:
-            best, fewest = [list(layer) for layer in layers], crossings
-    layers[:] = best
+        is_forward = sweep % 2 == 0
+        for layer in layers[1:] if is_forward else layers[-2::-1]:
+            _sort_by_barycenter(layer, layers[layer[0].layer + (-1 if is_forward else 1)], is_forward)
+        crossing_count = _count_crossings(layers)
+        if crossing_count < fewest_crossings:
+            best_order, fewest_crossings = [list(layer) for layer in layers], crossing_count
+    layers[:] = best_order
 
 
-def _sort(layer: list[Spot], fixed: list[Spot], forward: bool) -> None:
-    places = {id(spot): float(place) for place, spot in enumerate(fixed)}
-    own = {id(spot): float(place) for place, spot in enumerate(layer)}
+def _sort_by_barycenter(layer: list[Vertex], fixed_layer: list[Vertex], is_forward: bool) -> None:
+    fixed_indexes = {id(vertex): float(index) for index, vertex in enumerate(fixed_layer)}
+    current_indexes = {id(vertex): float(index) for index, vertex in enumerate(layer)}
 
-    def barycenter(spot: Spot) -> float:
-        neighbours = spot.before if forward else spot.after
-        return _mean([places[id(one)] for one in neighbours]) if neighbours else own[id(spot)]
+    def barycenter(vertex: Vertex) -> float:
+        neighbors = vertex.predecessors if is_forward else vertex.successors
+        return (
+            _compute_mean([fixed_indexes[id(neighbor)] for neighbor in neighbors])
+            if neighbors
+            else current_indexes[id(vertex)]
+        )
 
     layer.sort(key=barycenter)
 
 
-def _crossings(layers: list[list[Spot]]) -> int:
+def _count_crossings(layers: list[list[Vertex]]) -> int:
     """How often lines between neighbouring layers cross: as often as their ends stand the other way round."""
     total = 0
-    for layer, following in pairwise(layers):
-        places = {id(spot): place for place, spot in enumerate(following)}
-        seen: list[int] = []
-        for spot in layer:
-            ends = sorted(places[id(one)] for one in spot.after)
-            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
-            for end in ends:
-                insort(seen, end)
+    for layer, next_layer in pairwise(layers):
+        indexes = {id(vertex): index for index, vertex in enumerate(next_layer)}
+        previous_targets: list[int] = []
+        for vertex in layer:
+            targets = sorted(indexes[id(successor)] for successor in vertex.successors)
+            total += sum(len(previous_targets) - bisect_right(previous_targets, target) for target in targets)
+            for target in targets:
+                insort(previous_targets, target)
     return total
 
 
-def _place(layers: list[list[Spot]]) -> None:
+def _assign_coordinates(layers: list[list[Vertex]]) -> None:
     for layer in layers:
-        _settle(layer, [0.0] * len(layer))
-    for _ in range(SWEEPS):
+        _place_layer(layer, [0.0] * len(layer))
+    for _ in range(MAX_SWEEPS):
         for layer in layers[1:]:
-            _settle(layer, [_mean([one.y for one in spot.before], spot.y) for spot in layer])
+            _place_layer(
+                layer, [_compute_mean([neighbor.y for neighbor in vertex.predecessors], vertex.y) for vertex in layer]
+            )
         for layer in layers[-2::-1]:
-            _settle(layer, [_mean([one.y for one in spot.after], spot.y) for spot in layer])
+            _place_layer(
+                layer, [_compute_mean([neighbor.y for neighbor in vertex.successors], vertex.y) for vertex in layer]
+            )
 
 
-def _settle(layer: list[Spot], wanted: list[float]) -> None:
+def _place_layer(layer: list[Vertex], desired_positions: list[float]) -> None:
     """Move the spots as near to where they want to be, by least squares, as their order and gaps allow."""
     offsets = [0.0]
     for upper, lower in pairwise(layer):
         gap = WAYPOINT_GAP if upper.is_waypoint and lower.is_waypoint else BOX_GAP
         offsets.append(offsets[-1] + (upper.height + lower.height) / 2 + gap)
     blocks: list[tuple[float, int]] = []
-    for want, offset in zip(wanted, offsets, strict=True):
-        total, count = want - offset, 1
+    for desired, offset in zip(desired_positions, offsets, strict=True):
+        total, count = desired - offset, 1
         while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            earlier = blocks.pop()
-            total, count = total + earlier[0], count + earlier[1]
+            previous_block = blocks.pop()
+            total, count = total + previous_block[0], count + previous_block[1]
         blocks.append((total, count))
-    levels = [total / count for total, count in blocks for _ in range(count)]
-    for spot, level, offset in zip(layer, levels, offsets, strict=True):
-        spot.y = level + offset
+    positions = [total / count for total, count in blocks for _ in range(count)]
+    for vertex, position, offset in zip(layer, positions, offsets, strict=True):
+        vertex.y = position + offset
 
 
-def _mean(values: Sequence[float], otherwise: float = 0.0) -> float:
-    return sum(values) / len(values) if values else otherwise
+def _compute_mean(values: Sequence[float], default: float = 0.0) -> float:
+    return sum(values) / len(values) if values else default

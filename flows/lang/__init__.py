@@ -13,24 +13,24 @@ The reference is docs/reference/templates.md.
 """
 
 from flows.lang.documents import CompiledValue, compile_value
-from flows.lang.errors import TemplateError, TemplateWarning, nearest
-from flows.lang.evaluation import HIDDEN, Evaluation
-from flows.lang.limits import DEFAULT_LIMITS, Limits
-from flows.lang.secrecy import Secret, secret_of
+from flows.lang.errors import TemplateError, TemplateWarning, find_closest_name
+from flows.lang.evaluation import REDACTED, RenderContext
+from flows.lang.limits import DEFAULT_LIMITS, RenderLimits
+from flows.lang.secrecy import Secret, make_secret
 from flows.lang.templates import Template, compile_template
 
 __all__ = [
     "DEFAULT_LIMITS",
-    "HIDDEN",
+    "REDACTED",
     "CompiledValue",
-    "Evaluation",
-    "Limits",
+    "RenderContext",
+    "RenderLimits",
     "Secret",
     "Template",
     "TemplateError",
     "TemplateWarning",
     "compile_template",
     "compile_value",
-    "nearest",
-    "secret_of",
+    "find_closest_name",
+    "make_secret",
 ]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from croniter import CroniterError, croniter  # type: ignore[import-untyped]
 
-from flows.lang.errors import RefusedError
+from flows.lang.errors import OperationError
 
 _ALIASES = {
     "@yearly": "0 0 1 1 *",
@@ -25,12 +25,14 @@ _ALIASES = {
     "@hourly": "0 * * * *",
 }
 # What croniter reads beyond cron (random and hashed fields) would make an answer depend on more than the time.
-_FIELD = re.compile(r"(?:[0-9*,/#?-]|L|SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)+\Z")
-_LAST_WEEKDAY = re.compile(r"(?<![0-9A-Z])([0-7])L")
-MAX_EXPRESSION = 500
+_FIELD_PATTERN = re.compile(
+    r"(?:[0-9*,/#?-]|L|SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)+\Z"
+)
+_LAST_WEEKDAY_PATTERN = re.compile(r"(?<![0-9A-Z])([0-7])L")
+MAX_EXPRESSION_LENGTH = 500
 
 
-class Cron(NamedTuple):
+class CronExpression(NamedTuple):
     """The values that each field allows; '*' and 'l' (the last day) stand as they are. nth: weekday to its numbers."""
 
     second: Collection[int | str] | None
@@ -44,52 +46,56 @@ class Cron(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def read_cron(expression: str) -> Cron:
+def parse_cron(expression: str) -> CronExpression:
     """The expression, read. Raises RefusedError when it is none."""
-    fields = _ALIASES.get(expression.strip().lower(), expression[: MAX_EXPRESSION + 1]).upper().split()
-    if len(expression) > MAX_EXPRESSION or not 5 <= len(fields) <= 7 or not all(map(_FIELD.match, fields)):
-        raise RefusedError(f"'{expression[:60]}' is not a cron expression")
+    fields = _ALIASES.get(expression.strip().lower(), expression[: MAX_EXPRESSION_LENGTH + 1]).upper().split()
+    if (
+        len(expression) > MAX_EXPRESSION_LENGTH
+        or not 5 <= len(fields) <= 7
+        or not all(map(_FIELD_PATTERN.match, fields))
+    ):
+        raise OperationError(f"'{expression[:60]}' is not a cron expression")
     second = fields.pop(0) if len(fields) == 7 else None
     year = fields.pop() if len(fields) == 6 else "*"
-    fields[4] = _LAST_WEEKDAY.sub(r"L\1", fields[4])
+    fields[4] = _LAST_WEEKDAY_PATTERN.sub(r"L\1", fields[4])
     try:
         expanded, nth = croniter.expand(" ".join([*fields, second or "0", year]))
     except (CroniterError, ValueError, KeyError, IndexError) as error:
-        raise RefusedError(f"'{expression[:60]}' is not a cron expression: {error}") from None
+        raise OperationError(f"'{expression[:60]}' is not a cron expression: {error}") from None
     minute, hour, day, month, weekday, seconds, years = expanded
-    return Cron(seconds if second else None, minute, hour, day, month, weekday, nth, years)
+    return CronExpression(seconds if second else None, minute, hour, day, month, weekday, nth, years)
 
 
-def _allows(values: Collection[int | str], value: int) -> bool:
-    return "*" in values or value in values
+def _field_matches(allowed_values: Collection[int | str], value: int) -> bool:
+    return "*" in allowed_values or value in allowed_values
 
 
-def _allows_weekday(cron: Cron, time: datetime, last: int) -> bool:
-    weekday = time.isoweekday() % 7
-    if weekday not in cron.weekday:
+def _weekday_matches(expression: CronExpression, moment: datetime, last_day: int) -> bool:
+    weekday = moment.isoweekday() % 7
+    if weekday not in expression.weekday:
         return False
-    numbers = cron.nth.get(weekday)
-    if not numbers:
+    occurrences = expression.nth.get(weekday)
+    if not occurrences:
         return True
-    return (time.day - 1) // 7 + 1 in numbers or ("l" in numbers and time.day > last - 7)
+    return (moment.day - 1) // 7 + 1 in occurrences or ("l" in occurrences and moment.day > last_day - 7)
 
 
-def _allows_day(cron: Cron, time: datetime) -> bool:
-    last = monthrange(time.year, time.month)[1]
-    by_day = time.day in cron.day or ("l" in cron.day and time.day == last)
-    by_weekday = _allows_weekday(cron, time, last)
-    if "*" in cron.day:
-        return "*" in cron.weekday or by_weekday
-    return by_day if "*" in cron.weekday else by_day or by_weekday
+def _day_matches(expression: CronExpression, moment: datetime) -> bool:
+    last_day = monthrange(moment.year, moment.month)[1]
+    matches_day = moment.day in expression.day or ("l" in expression.day and moment.day == last_day)
+    matches_weekday = _weekday_matches(expression, moment, last_day)
+    if "*" in expression.day:
+        return "*" in expression.weekday or matches_weekday
+    return matches_day if "*" in expression.weekday else matches_day or matches_weekday
 
 
-def matches_cron(cron: Cron, time: datetime) -> bool:
+def matches_cron(expression: CronExpression, moment: datetime) -> bool:
     """Whether the time, as its own clock shows it, is one that the expression names."""
     return (
-        (cron.second is None or _allows(cron.second, time.second))
-        and _allows(cron.minute, time.minute)
-        and _allows(cron.hour, time.hour)
-        and _allows(cron.month, time.month)
-        and _allows(cron.year, time.year)
-        and _allows_day(cron, time)
+        (expression.second is None or _field_matches(expression.second, moment.second))
+        and _field_matches(expression.minute, moment.minute)
+        and _field_matches(expression.hour, moment.hour)
+        and _field_matches(expression.month, moment.month)
+        and _field_matches(expression.year, moment.year)
+        and _day_matches(expression, moment)
     )

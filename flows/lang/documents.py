@@ -5,101 +5,103 @@ from collections.abc import Callable
 from typing import Any
 
 from flows.lang.errors import TemplateError, TemplateWarning
-from flows.lang.evaluation import Evaluation
+from flows.lang.evaluation import RenderContext
 from flows.lang.templates import Template, compile_template
 
-Json = Any
+JSONValue = Any
 """None, bool, int, float, str, list or dict of such, with text as keys."""
 
-Resolve = Callable[[Evaluation], Json]
+ResolveFunc = Callable[[RenderContext], JSONValue]
 
-MAX_NESTING = 100
+MAX_VALUE_DEPTH = 100
 
 
 class CompiledValue:
     """A JSON value, its strings compiled. Keys are not templates. texts: the strings that compile, by their paths."""
 
-    __slots__ = ("_resolve", "texts", "warnings")
+    __slots__ = ("_render", "templates", "warnings")
 
     def __init__(
-        self, resolve: Resolve, warnings: tuple[TemplateWarning, ...], texts: tuple[tuple[str, Template], ...]
+        self, render: ResolveFunc, warnings: tuple[TemplateWarning, ...], templates: tuple[tuple[str, Template], ...]
     ) -> None:
-        self._resolve = resolve
+        self._render = render
         self.warnings = warnings
-        self.texts = texts
+        self.templates = templates
 
-    def resolve(self, evaluation: Evaluation) -> Json:
+    def render(self, render_context: RenderContext) -> JSONValue:
         """The value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
 
         A string that has read a secret is a `Secret`.
 
         Where the evaluation has a list for `errors`, they go there, and what has one is null.
         """
-        return self._resolve(evaluation)
+        return self._render(render_context)
 
 
-def compile_value(value: Json, path: str, problems: list[TemplateError]) -> CompiledValue:
+def compile_value(value: JSONValue, path: str, errors: list[TemplateError]) -> CompiledValue:
     """Compiles every string of `value`, which stands at `path` of its document.
 
     Errors are appended to `problems`, each with its path; what has one resolves to itself.
     """
-    compiler = _Compiler(problems)
-    resolve = compiler.value(value, path, 0)
-    return CompiledValue(resolve, tuple(compiler.warnings), tuple(compiler.texts))
+    compiler = _ValueCompiler(errors)
+    render = compiler.compile(value, path, 0)
+    return CompiledValue(render, tuple(compiler.warnings), tuple(compiler.templates))
 
 
-class _Compiler:
+class _ValueCompiler:
     """Walks a value once."""
 
-    def __init__(self, problems: list[TemplateError]) -> None:
-        self.problems = problems
+    def __init__(self, errors: list[TemplateError]) -> None:
+        self.errors = errors
         self.warnings: list[TemplateWarning] = []
-        self.texts: list[tuple[str, Template]] = []
+        self.templates: list[tuple[str, Template]] = []
 
-    def value(self, value: Json, path: str, depth: int) -> Resolve:
+    def compile(self, value: JSONValue, path: str, depth: int) -> ResolveFunc:
         """What resolves the value at `path`."""
-        if depth > MAX_NESTING:
-            return self._problem(TemplateError(f"nested too deep (more than {MAX_NESTING} levels)"), value, path)
+        if depth > MAX_VALUE_DEPTH:
+            return self._add_error(TemplateError(f"nested too deep (more than {MAX_VALUE_DEPTH} levels)"), value, path)
         if isinstance(value, str):
-            return self._text(value, path)
+            return self._compile_string(value, path)
         if isinstance(value, dict):
-            fields = [(key, self.value(each, under(path, key), depth + 1)) for key, each in value.items()]
-            return lambda evaluation: {key: resolve(evaluation) for key, resolve in fields}
+            field_renderers = [
+                (key, self.compile(item, join_path(path, key), depth + 1)) for key, item in value.items()
+            ]
+            return lambda render_context: {key: render(render_context) for key, render in field_renderers}
         if isinstance(value, list):
-            items = [self.value(each, f"{path}[{place}]", depth + 1) for place, each in enumerate(value)]
-            return lambda evaluation: [resolve(evaluation) for resolve in items]
-        return lambda evaluation: value
+            item_renderers = [self.compile(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+            return lambda render_context: [render(render_context) for render in item_renderers]
+        return lambda render_context: value
 
-    def _text(self, source: str, path: str) -> Resolve:
+    def _compile_string(self, source: str, path: str) -> ResolveFunc:
         try:
             template = compile_template(source)
         except TemplateError as error:
-            return self._problem(error, source, path)
-        self.warnings.extend(warning.at(path) for warning in template.warnings)
-        self.texts.append((path, template))
-        return _rendered(template, path)
+            return self._add_error(error, source, path)
+        self.warnings.extend(warning.with_path(path) for warning in template.warnings)
+        self.templates.append((path, template))
+        return _make_renderer(template, path)
 
-    def _problem(self, error: TemplateError, value: Json, path: str) -> Resolve:
+    def _add_error(self, error: TemplateError, value: JSONValue, path: str) -> ResolveFunc:
         error.path = path
-        self.problems.append(error)
-        return lambda evaluation: value
+        self.errors.append(error)
+        return lambda render_context: value
 
 
-def _rendered(template: Template, path: str) -> Resolve:
-    def resolve(evaluation: Evaluation) -> Json:
+def _make_renderer(template: Template, path: str) -> ResolveFunc:
+    def render(render_context: RenderContext) -> JSONValue:
         try:
-            return evaluation.drawn.kept(template.render(evaluation))
+            return render_context.taint.wrap(template.render(render_context))
         except TemplateError as error:
             error.path = path
-            if evaluation.errors is None:
+            if render_context.collected_errors is None:
                 raise
-            evaluation.errors.append(error)
+            render_context.collected_errors.append(error)
             return None
 
-    return resolve
+    return render
 
 
-def under(path: str, key: str) -> str:
+def join_path(path: str, key: str) -> str:
     """The path of a key: `context.Room`, or `input["a b"]`."""
     if isinstance(key, str) and key.isidentifier() and key.isascii():
         return f"{path}.{key}" if path else key

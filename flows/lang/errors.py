@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 
-class SourceError(Exception):
+class LocatedError(Exception):
     """An error on its way up inside the language, before the template adds its source.
 
     offset: index of the character it is about, in the source of the template being compiled or rendered.
@@ -18,17 +18,17 @@ class SourceError(Exception):
         self.suggestion = suggestion
 
 
-class RefusedError(Exception):
+class OperationError(Exception):
     """A filter or a function refuses its value or argument; whoever called it knows the place."""
 
 
 # What closures turn into an error at their place. A value that is nested too deep is refused as any other.
-REFUSALS = (RefusedError, RecursionError)
+OPERATION_ERRORS = (OperationError, RecursionError)
 
 
-def placed(refusal: Exception, offset: int) -> SourceError:
+def locate_error(error: Exception, offset: int) -> LocatedError:
     """The refusal as an error at `offset`."""
-    return SourceError("nested too deep" if isinstance(refusal, RecursionError) else str(refusal), offset)
+    return LocatedError("nested too deep" if isinstance(error, RecursionError) else str(error), offset)
 
 
 class TemplateError(Exception):
@@ -56,15 +56,15 @@ class TemplateError(Exception):
         self.suggestion = suggestion
         self.path = path
 
-    def without_values(self) -> "TemplateError":
+    def redact_message(self) -> "TemplateError":
         """The same error without what the template was working on: it has read a secret."""
         message = "this fails, and has read a secret, so that what is wrong can't be told"
         return TemplateError(message, self.line, self.column, self.excerpt, None, self.path)
 
     def __str__(self) -> str:
-        where = f"line {self.line}, column {self.column}"
+        position = f"line {self.line}, column {self.column}"
         hint = f" (did you mean '{self.suggestion}'?)" if self.suggestion else ""
-        text = f"{self.path + ': ' if self.path else ''}{self.message}{hint} at {where}"
+        text = f"{self.path + ': ' if self.path else ''}{self.message}{hint} at {position}"
         return f"{text}\n{self.excerpt}" if self.excerpt else text
 
 
@@ -77,7 +77,7 @@ class TemplateWarning:
     column: int
     path: str = ""
 
-    def at(self, path: str) -> "TemplateWarning":
+    def with_path(self, path: str) -> "TemplateWarning":
         """The same warning for the template at `path` of its document."""
         return replace(self, path=path)
 
@@ -85,43 +85,43 @@ class TemplateWarning:
         return f"{self.path + ': ' if self.path else ''}{self.message} at line {self.line}, column {self.column}"
 
 
-WIDTH_OF_EXCERPT = 120
+MAX_EXCERPT_WIDTH = 120
 
 
-def locate(source: str, offset: int) -> tuple[int, int]:
+def get_line_and_column(source: str, offset: int) -> tuple[int, int]:
     """Line and column, both from 1, of the character at `offset`."""
     offset = min(max(offset, 0), len(source))
     return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
 
 
-def excerpt(source: str, offset: int) -> str:
+def format_excerpt(source: str, offset: int) -> str:
     """The source line around `offset`, and a line with a caret under it. Long lines are cut around the place."""
     offset = min(max(offset, 0), len(source))
-    start = source.rfind("\n", 0, offset) + 1
-    end = source.find("\n", offset)
-    line = source[start : end if end >= 0 else len(source)]
-    column = offset - start
-    if len(line) > WIDTH_OF_EXCERPT:
-        first = max(0, column - WIDTH_OF_EXCERPT // 2)
-        line, column = line[first : first + WIDTH_OF_EXCERPT], column - first
+    line_start = source.rfind("\n", 0, offset) + 1
+    line_end = source.find("\n", offset)
+    line = source[line_start : line_end if line_end >= 0 else len(source)]
+    column = offset - line_start
+    if len(line) > MAX_EXCERPT_WIDTH:
+        excerpt_start = max(0, column - MAX_EXCERPT_WIDTH // 2)
+        line, column = line[excerpt_start : excerpt_start + MAX_EXCERPT_WIDTH], column - excerpt_start
     line = line.replace("\t", " ").replace("\r", " ")
     return f"{line}\n{' ' * column}^"
 
 
-def located(fault: SourceError, source: str) -> TemplateError:
+def make_template_error(error: LocatedError, source: str) -> TemplateError:
     """The fault as the error that callers see."""
-    line, column = locate(source, fault.offset)
-    return TemplateError(fault.message, line, column, excerpt(source, fault.offset), fault.suggestion)
+    line, column = get_line_and_column(source, error.offset)
+    return TemplateError(error.message, line, column, format_excerpt(source, error.offset), error.suggestion)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def find_closest_name(name: str, known_names: Iterable[str]) -> str | None:
     """The known name that was probably meant by `name`, or None."""
     if len(name) > 60:
         return None
-    names = list(known)
-    by_lower = {each.lower(): each for each in names}
-    same = by_lower.get(name.lower())
-    if same is not None and same != name:
-        return same
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return close[0] if close else None
+    names = list(known_names)
+    by_lower = {candidate.lower(): candidate for candidate in names}
+    case_insensitive_match = by_lower.get(name.lower())
+    if case_insensitive_match is not None and case_insensitive_match != name:
+        return case_insensitive_match
+    close_matches = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return close_matches[0] if close_matches else None

@@ -4,21 +4,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.lang.errors import RefusedError, SourceError, TemplateError
-from flows.lang.limits import DEFAULT_LIMITS, Limits
-from flows.lang.secrecy import Drawn, Secret
-from flows.lang.values import ForLoop, as_record
+from flows.lang.errors import LocatedError, OperationError, TemplateError
+from flows.lang.limits import DEFAULT_LIMITS, RenderLimits
+from flows.lang.secrecy import Secret, Taint
+from flows.lang.values import ForLoop, to_record
 
 # A text or list of less is not worth charging for.
-CHEAP = 256
+MAX_UNCHARGED_SIZE = 256
 # Between two looks at the clock.
-WORK_PER_LOOK = 2_000
-MAX_SEEN = 20
+WORK_BETWEEN_CHECKS = 2_000
+MAX_TRACKED_READS = 20
 # What stands for a value that was looked up after a secret.
-HIDDEN = Secret(None, ())
+REDACTED = Secret(None, ())
 
 
-class Evaluation:
+class RenderContext:
     """One evaluation of a step: pass the same object to every template of the step.
 
     variables: what templates see by name; a plain dict that may be changed between renders. datastore: called at most
@@ -29,122 +29,142 @@ class Evaluation:
     """
 
     __slots__ = (
-        "_checkpoint", "_datastore", "_event", "_missing", "_record", "_seconds", "_started", "_stored",
-        "calls", "drawn", "errors", "limits", "output", "secrets", "seen", "turns", "variables", "work",
-    )  # fmt: skip
+        "_datastore",
+        "_datastore_errors",
+        "_datastore_values",
+        "_elapsed_seconds",
+        "_event",
+        "_event_record",
+        "_next_check",
+        "_started_at",
+        "call_depth",
+        "collected_errors",
+        "context_secrets",
+        "iterations",
+        "limits",
+        "output_length",
+        "taint",
+        "tracked_reads",
+        "variables",
+        "work",
+    )
 
     def __init__(
-        self, variables: dict[str, Any], datastore: Callable[[str], object], limits: Limits = DEFAULT_LIMITS
+        self, variables: dict[str, Any], datastore: Callable[[str], object], limits: RenderLimits = DEFAULT_LIMITS
     ) -> None:
         self.variables = variables
         self.limits = limits
-        self.work = self.turns = self.output = self.calls = 0
+        self.work = self.iterations = self.output_length = self.call_depth = 0
         self._datastore = datastore
-        self._stored: dict[str, object] = {}
-        self._missing: dict[str, str] = {}
-        self._checkpoint = min(WORK_PER_LOOK, limits.work)
-        self._seconds = 0.0
-        self._started = 0.0
+        self._datastore_values: dict[str, object] = {}
+        self._datastore_errors: dict[str, str] = {}
+        self._next_check = min(WORK_BETWEEN_CHECKS, limits.work)
+        self._elapsed_seconds = 0.0
+        self._started_at = 0.0
         self._event: object = None
-        self._record: object = None
-        self.seen: dict[str, object] = {}
-        self.errors: list[TemplateError] | None = None
-        self.drawn = Drawn()
-        self.secrets: dict[str, Secret] = {}
+        self._event_record: object = None
+        self.tracked_reads: dict[str, object] = {}
+        self.collected_errors: list[TemplateError] | None = None
+        self.taint = Taint()
+        self.context_secrets: dict[str, Secret] = {}
 
-    def see_context(self, context: Mapping[str, str | Secret]) -> None:
+    def set_step_context(self, context: Mapping[str, str | Secret]) -> None:
         """`Context` is this from now on."""
-        self.secrets = {}
+        self.context_secrets = {}
         self.variables["Context"] = dict(context)
         if Secret in map(type, context.values()):
-            self.secrets = {name: value for name, value in context.items() if isinstance(value, Secret)}
-            self.variables["Context"] |= {name: secret.value for name, secret in self.secrets.items()}
+            self.context_secrets = {name: value for name, value in context.items() if isinstance(value, Secret)}
+            self.variables["Context"] |= {name: secret.value for name, secret in self.context_secrets.items()}
 
-    def start(self) -> None:
+    def start_clock(self) -> None:
         """The clock runs: a template is being rendered. The event may have been changed since the last one."""
-        self._record = None
-        self.drawn.any = False
-        self._started = time.monotonic()
+        self._event_record = None
+        self.taint.is_tainted = False
+        self._started_at = time.monotonic()
 
-    def stop(self, printed: int) -> None:
+    def stop_clock(self, output_length: int) -> None:
         """The clock stands; `printed` characters were printed."""
-        self._seconds += time.monotonic() - self._started
-        self.output += printed
+        self._elapsed_seconds += time.monotonic() - self._started_at
+        self.output_length += output_length
 
-    def spend(self, units: int, offset: int | None = None) -> None:
+    def charge(self, units: int, offset: int | None = None) -> None:
         """Takes `units` of work from the budget.
 
         Raises SourceError at `offset` when it is used up; RefusedError where the caller does not know the place.
         """
         self.work += units
-        if self.work >= self._checkpoint:
-            self._look(offset)
+        if self.work >= self._next_check:
+            self._check_limits(offset)
 
-    def _look(self, offset: int | None) -> None:
+    def _check_limits(self, offset: int | None) -> None:
         message = ""
         if self.work > self.limits.work:
             message = f"the template does too much work (more than {self.limits.work:,} operations)"
-        elif self._seconds + time.monotonic() - self._started > self.limits.seconds:
+        elif self._elapsed_seconds + time.monotonic() - self._started_at > self.limits.seconds:
             message = f"the template takes too long (more than {self.limits.seconds:g} seconds)"
         if message:
-            raise RefusedError(message) if offset is None else SourceError(message, offset)
-        self._checkpoint = min(self.work + WORK_PER_LOOK, self.limits.work + 1)
+            raise OperationError(message) if offset is None else LocatedError(message, offset)
+        self._next_check = min(self.work + WORK_BETWEEN_CHECKS, self.limits.work + 1)
 
-    def take_turns(self, count: int, weight: int, offset: int) -> None:
+    def charge_iterations(self, iterations: int, iteration_cost: int, offset: int) -> None:
         """A loop whose body costs `weight` is about to make `count` turns."""
-        self.turns += count
-        if self.turns > self.limits.turns:
-            raise SourceError(f"too many turns of loops (more than {self.limits.turns:,})", offset)
-        self.spend(count * weight, offset)
+        self.iterations += iterations
+        if self.iterations > self.limits.iterations:
+            raise LocatedError(f"too many turns of loops (more than {self.limits.iterations:,})", offset)
+        self.charge(iterations * iteration_cost, offset)
 
-    def enter(self, offset: int) -> None:
+    def enter_call(self, offset: int) -> None:
         """A macro or `template()` is called. Raises SourceError when calls are nested too deep."""
-        self.calls += 1
-        if self.calls > self.limits.calls:
-            raise SourceError(f"macros and template() call each other too deep (more than {self.limits.calls})", offset)
+        self.call_depth += 1
+        if self.call_depth > self.limits.call_depth:
+            raise LocatedError(
+                f"macros and template() call each other too deep (more than {self.limits.call_depth})", offset
+            )
 
-    def leave(self) -> None:
+    def leave_call(self) -> None:
         """The call that was entered last is over."""
-        self.calls -= 1
+        self.call_depth -= 1
 
-    def stored(self, key: str) -> object:
+    def get_datastore_value(self, key: str) -> object:
         """The datastore's value for `key`. Raises LookupError as the datastore did."""
-        if key in self._missing:
-            raise LookupError(self._missing[key])
-        if key not in self._stored:
+        if key in self._datastore_errors:
+            raise LookupError(self._datastore_errors[key])
+        if key not in self._datastore_values:
             try:
-                self._stored[key] = self._datastore(key)
+                self._datastore_values[key] = self._datastore(key)
             except LookupError as error:
-                self._missing[key] = str(error.args[0]) if error.args else f"datastore item '{key}' cannot be read"
-                raise LookupError(self._missing[key]) from None
-        found = self._stored[key]
-        if isinstance(found, Secret):
-            self.drawn.note(found)
-            return found.value
-        return found
+                self._datastore_errors[key] = (
+                    str(error.args[0]) if error.args else f"datastore item '{key}' cannot be read"
+                )
+                raise LookupError(self._datastore_errors[key]) from None
+        value = self._datastore_values[key]
+        if isinstance(value, Secret):
+            self.taint.add(value)
+            return value.value
+        return value
 
-    def draw_context(self, name: str | int | None) -> None:
+    def taint_from_context(self, name: str | int | None) -> None:
         """A template reads the context's value of this name, or all of it."""
         if name is None:
-            for secret in self.secrets.values():
-                self.drawn.note(secret)
-        elif isinstance(name, str) and name in self.secrets:
-            self.drawn.note(self.secrets[name])
+            for secret in self.context_secrets.values():
+                self.taint.add(secret)
+        elif isinstance(name, str) and name in self.context_secrets:
+            self.taint.add(self.context_secrets[name])
 
-    def saw(self, source: str, value: object) -> None:
+    def track_read(self, source: str, value: object) -> None:
         """A watched template looked something up; what it looks up first is kept.
 
         Once it has read a secret, whatever it looks up may have some of it.
         """
-        if len(self.seen) < MAX_SEEN:
-            self.seen.setdefault(source, HIDDEN if self.drawn.any else value)
+        if len(self.tracked_reads) < MAX_TRACKED_READS:
+            self.tracked_reads.setdefault(source, REDACTED if self.taint.is_tainted else value)
 
-    def event(self) -> object:
+    def get_event_record(self) -> object:
         """The variable `Event` as a record."""
         event = self.variables.get("Event")
-        if event is not self._event or self._record is None:
-            self._event, self._record = event, as_record(event)
-        return self._record
+        if event is not self._event or self._event_record is None:
+            self._event, self._event_record = event, to_record(event)
+        return self._event_record
 
 
 class Scope:
@@ -154,27 +174,27 @@ class Scope:
     know, by tag; one for a whole rendering.
     """
 
-    __slots__ = ("autoescape", "evaluation", "private", "public", "state")
+    __slots__ = ("autoescape", "local_variables", "render_context", "tag_state", "variables")
 
-    def __init__(self, evaluation: Evaluation, public: dict[str, Any]) -> None:
-        self.evaluation = evaluation
-        self.public = public
-        self.private: dict[str, Any] = {}
-        self.state: dict[object, Any] = {}
+    def __init__(self, render_context: RenderContext, variables: dict[str, Any]) -> None:
+        self.render_context = render_context
+        self.variables = variables
+        self.local_variables: dict[str, Any] = {}
+        self.tag_state: dict[object, Any] = {}
         self.autoescape = False
 
-    def child(self, offset: int) -> "Scope":
+    def make_child(self, offset: int) -> "Scope":
         """A scope that sees all of this one and whose own names end with it."""
-        self.evaluation.spend(1 + (len(self.private) >> 2), offset)
+        self.render_context.charge(1 + (len(self.local_variables) >> 2), offset)
         child = Scope.__new__(Scope)
-        child.evaluation = self.evaluation
-        child.public = self.public
-        child.private = self.private.copy()
-        child.state = self.state
+        child.render_context = self.render_context
+        child.variables = self.variables
+        child.local_variables = self.local_variables.copy()
+        child.tag_state = self.tag_state
         child.autoescape = self.autoescape
         return child
 
-    def loop(self) -> ForLoop | None:
+    def get_enclosing_loop(self) -> ForLoop | None:
         """The loop around this place."""
-        loop = self.private.get("forloop")
+        loop = self.local_variables.get("forloop")
         return loop if isinstance(loop, ForLoop) else None

@@ -9,112 +9,114 @@ import string
 from collections.abc import Callable
 from typing import NoReturn
 
-from flows.lang.errors import RefusedError
+from flows.lang.errors import OperationError
 from flows.lang.evaluation import Scope
-from flows.lang.lookups import kind_name
-from flows.lang.values import text
+from flows.lang.lookups import get_type_name
+from flows.lang.values import to_text
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_]+\Z")
+_IDENTIFIER_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
 _LETTERS = string.ascii_letters
 
 
 class Function:
     """A function: what it is called, how many arguments it takes, and what it does."""
 
-    __slots__ = ("call", "name", "parameters")
+    __slots__ = ("call", "name", "parameter_count")
 
-    def __init__(self, name: str, parameters: int, call: Callable[..., object]) -> None:
+    def __init__(self, name: str, parameter_count: int, call: Callable[..., object]) -> None:
         self.name = name
-        self.parameters = parameters
+        self.parameter_count = parameter_count
         self.call = call
 
     def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
         """The function's value. Raises RefusedError for wrong arguments."""
-        if len(arguments) != self.parameters:
-            takes = {1: "one argument", 2: "two arguments"}[self.parameters]
-            raise RefusedError(f"{self.name} takes {takes}, not {len(arguments)}")
-        scope.evaluation.spend(1 + sum(len(each) >> 6 for each in arguments if isinstance(each, str)))
+        if len(arguments) != self.parameter_count:
+            expected = {1: "one argument", 2: "two arguments"}[self.parameter_count]
+            raise OperationError(f"{self.name} takes {expected}, not {len(arguments)}")
+        scope.render_context.charge(1 + sum(len(argument) >> 6 for argument in arguments if isinstance(argument, str)))
         return self.call(scope, *arguments)
 
 
-def _whole_argument(function: str, value: object) -> int:
+def _require_int(function_name: str, value: object) -> int:
     if type(value) is int:
         return value
     if type(value) is float and value.is_integer():
         return int(value)
-    raise RefusedError(f"{function} needs a whole number, not {kind_name(value)}")
+    raise OperationError(f"{function_name} needs a whole number, not {get_type_name(value)}")
 
 
-def _text_argument(function: str, value: object) -> str:
+def _require_text(function_name: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    raise RefusedError(f"{function} needs a text, not {kind_name(value)}")
+    raise OperationError(f"{function_name} needs a text, not {get_type_name(value)}")
 
 
 def _random_int(scope: Scope, bound: object) -> int:
-    limit = _whole_argument("randomInt", bound)
-    if limit <= 0:
-        raise RefusedError("randomInt needs a number above 0")
-    return secrets.randbelow(limit)
+    upper_bound = _require_int("randomInt", bound)
+    if upper_bound <= 0:
+        raise OperationError("randomInt needs a number above 0")
+    return secrets.randbelow(upper_bound)
 
 
 def _random_alpha(scope: Scope, size: object) -> str:
-    count, limit = _whole_argument("randomAlpha", size), scope.evaluation.limits.random_letters
+    count, max_count = _require_int("randomAlpha", size), scope.render_context.limits.random_letters
     if count < 0:
-        raise RefusedError("randomAlpha needs a length that is not negative")
-    if count > limit:
-        raise RefusedError(f"randomAlpha gives at most {limit:,} letters")
-    scope.evaluation.spend(count)
+        raise OperationError("randomAlpha needs a length that is not negative")
+    if count > max_count:
+        raise OperationError(f"randomAlpha gives at most {max_count:,} letters")
+    scope.render_context.charge(count)
     return "".join(secrets.choice(_LETTERS) for _ in range(count))
 
 
 def _base64_encode(scope: Scope, value: object) -> str:
-    data = _text_argument("base64Encode", value).encode(errors="replace")
+    data = _require_text("base64Encode", value).encode(errors="replace")
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _base64_decode(scope: Scope, value: object) -> str:
-    data = _text_argument("base64Decode", value).replace("\r", "").replace("\n", "")
+    data = _require_text("base64Decode", value).replace("\r", "").replace("\n", "")
     try:
         if not re.fullmatch(r"[A-Za-z0-9_-]*", data):
             raise ValueError
         return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode(errors="replace")
     except (binascii.Error, ValueError):
-        raise RefusedError("base64Decode needs base64 of the URL-safe kind, without padding") from None
+        raise OperationError("base64Decode needs base64 of the URL-safe kind, without padding") from None
 
 
 def _datastore(scope: Scope, key: object) -> object:
     try:
-        return scope.evaluation.stored(_text_argument("datastore", key))
+        return scope.render_context.get_datastore_value(_require_text("datastore", key))
     except LookupError as error:
-        raise RefusedError(str(error.args[0])) from None
+        raise OperationError(str(error.args[0])) from None
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
 def _unmarshal_json(scope: Scope, value: object) -> object:
-    source = _text_argument("unmarshalJson", value)
-    scope.evaluation.spend(len(source) >> 2)
+    source = _require_text("unmarshalJson", value)
+    scope.render_context.charge(len(source) >> 2)
     try:
-        found = json.loads(source, parse_constant=_no_constant)
+        parsed = json.loads(source, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise RefusedError("unmarshalJson needs valid JSON") from None
-    if found is None:
+        raise OperationError("unmarshalJson needs valid JSON") from None
+    if parsed is None:
         return {}
-    if not isinstance(found, dict):
-        raise RefusedError(f"unmarshalJson needs a JSON object, not {kind_name(found)}")
-    return found
+    if not isinstance(parsed, dict):
+        raise OperationError(f"unmarshalJson needs a JSON object, not {get_type_name(parsed)}")
+    return parsed
 
 
-def context_of(value: object) -> dict[str, object]:
+def check_template_context(value: object) -> dict[str, object]:
     """The second argument of template(): a map whose keys can be names. Raises RefusedError."""
     if type(value) is not dict:
-        raise RefusedError(f"template needs a map as its second argument, not {kind_name(value)}")
+        raise OperationError(f"template needs a map as its second argument, not {get_type_name(value)}")
     for key in value:
-        if not isinstance(key, str) or not _IDENTIFIER.match(key):
-            raise RefusedError(f"template cannot use the key {text(key)!r}: only letters, digits and _ make a name")
+        if not isinstance(key, str) or not _IDENTIFIER_PATTERN.match(key):
+            raise OperationError(
+                f"template cannot use the key {to_text(key)!r}: only letters, digits and _ make a name"
+            )
     return value
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RenderLimits:
     """The bounds of one evaluation: all templates of one step that share an `Evaluation`.
 
     Sizes are in characters, `work` in units of about one small operation, `seconds` is the time inside `render`.
@@ -12,25 +12,25 @@ class Limits:
 
     work: int = 2_000_000
     seconds: float = 5.0
-    turns: int = 100_000
+    iterations: int = 100_000
     """Turns of all loops together."""
-    text: int = 4_000_000
+    text_length: int = 4_000_000
     """The length of any one text, whether printed or only held in between."""
-    output: int = 16_000_000
+    output_length: int = 16_000_000
     """What all the templates print together."""
-    calls: int = 12
+    call_depth: int = 12
     """How deep `template()` and macros may call into each other."""
     integer_bits: int = 4_096
     random_letters: int = 10_000
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = RenderLimits()
 
 # Of the compiler: they hold for every template, before there is an evaluation.
-MAX_SOURCE = 1_000_000
+MAX_SOURCE_LENGTH = 1_000_000
 MAX_TOKENS = 50_000
-MAX_DEPTH = 50
-MAX_CHAIN = 50
-MAX_LOREM = 1_000
+MAX_NESTING_DEPTH = 50
+MAX_CHAIN_LENGTH = 50
+MAX_LOREM_COUNT = 1_000
 MAX_DIGITS = 1_000
-MAX_LAYOUT = 1_000
+MAX_LAYOUT_LENGTH = 1_000

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from flows.lang.errors import SourceError
+from flows.lang.errors import LocatedError
 from flows.lang.evaluation import Scope
-from flows.lang.values import Safe
+from flows.lang.values import SafeText
 
 
-class Parameter(NamedTuple):
+class MacroParameter(NamedTuple):
     """A macro's parameter; default: its value where the call gives none."""
 
     name: str
@@ -18,37 +18,37 @@ class Parameter(NamedTuple):
 class Macro:
     """A macro as a value: what `{% macro %}` leaves under its name."""
 
-    __slots__ = ("body", "name", "parameters", "scope", "weight")
+    __slots__ = ("body", "cost", "name", "parameters", "scope")
 
     def __init__(
         self,
         name: str,
-        parameters: Sequence[Parameter],
+        parameters: Sequence[MacroParameter],
         body: Callable[[Scope], str],
-        weight: int,
+        cost: int,
         scope: Scope,
     ) -> None:
         self.name = name
         self.parameters = parameters
         self.body = body
-        self.weight = weight
+        self.cost = cost
         self.scope = scope
 
-    def call(self, arguments: Sequence[object], offset: int) -> Safe:
+    def call(self, arguments: Sequence[object], offset: int) -> SafeText:
         """What the body prints for the arguments; `offset`: the place of the call."""
         if len(arguments) > len(self.parameters):
-            raise SourceError(
+            raise LocatedError(
                 f"the macro '{self.name}' takes {len(self.parameters)} arguments, not {len(arguments)}", offset
             )
-        evaluation = self.scope.evaluation
-        evaluation.enter(offset)
-        evaluation.spend(self.weight, offset)
-        inner = self.scope.child(offset)
+        render_context = self.scope.render_context
+        render_context.enter_call(offset)
+        render_context.charge(self.cost, offset)
+        child_scope = self.scope.make_child(offset)
         for parameter in self.parameters:
-            inner.private[parameter.name] = parameter.default(self.scope) if parameter.default else None
+            child_scope.local_variables[parameter.name] = parameter.default(self.scope) if parameter.default else None
         for parameter, value in zip(self.parameters, arguments, strict=False):
-            inner.private[parameter.name] = value
-        printed = Safe(self.body(inner))
-        evaluation.spend(len(printed) >> 6, offset)
-        evaluation.leave()
-        return printed
+            child_scope.local_variables[parameter.name] = value
+        output = SafeText(self.body(child_scope))
+        render_context.charge(len(output) >> 6, offset)
+        render_context.leave_call()
+        return output

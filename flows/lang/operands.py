@@ -5,207 +5,217 @@ Each takes the scope and gives a value, or raises SourceError at its place.
 
 from collections.abc import Sequence
 
-from flows.lang.compiling import Expression, Run
-from flows.lang.errors import REFUSALS, SourceError, placed
-from flows.lang.evaluation import CHEAP, Evaluation, Scope
+from flows.lang.compiling import Expression, ExpressionFunc
+from flows.lang.errors import OPERATION_ERRORS, LocatedError, locate_error
+from flows.lang.evaluation import MAX_UNCHARGED_SIZE, RenderContext, Scope
 from flows.lang.filters.base import Filter
 from flows.lang.functions import Function
-from flows.lang.lookups import call_field, path_reader, root, step
+from flows.lang.lookups import call_method, make_path_reader, make_variable_reader, resolve_key
 from flows.lang.macros import Macro
-from flows.lang.operators import Operation, negative
-from flows.lang.values import truth
+from flows.lang.operators import OperatorFunc, negate
+from flows.lang.values import is_truthy
 
-Key = tuple[str | int, int]
+KeyWithOffset = tuple[str | int, int]
 
 
-def constant(value: object, offset: int) -> Expression:
+def make_constant(value: object, offset: int) -> Expression:
     """A literal."""
-    return Expression(lambda scope: value, offset, constant=True, value=value, harmless=True)
+    return Expression(lambda scope: value, offset, is_constant=True, value=value, is_shell_safe=True)
 
 
-def variable(name: str, offset: int) -> Run:
+def compile_variable(name: str, offset: int) -> ExpressionFunc:
     """A name alone; a macro's name calls it."""
-    read = root(name)
+    read_variable = make_variable_reader(name)
 
-    def run(scope: Scope) -> object:
-        value = read(scope)
+    def evaluate(scope: Scope) -> object:
+        value = read_variable(scope)
         return value.call([], offset) if type(value) is Macro else value
 
-    return run
+    return evaluate
 
 
-def path(name: str, keys: Sequence[Key]) -> Run:
+def compile_path(name: str, keys: Sequence[KeyWithOffset]) -> ExpressionFunc:
     """`name.key.key`, where nothing is called."""
-    read = path_reader(name, [key for key, _ in keys])
-    place = keys[-1][1]
+    read_path = make_path_reader(name, [key for key, _ in keys])
+    last_offset = keys[-1][1]
 
-    def run(scope: Scope) -> object:
+    def evaluate(scope: Scope) -> object:
         try:
-            return read(scope)
-        except REFUSALS as refusal:
-            raise placed(refusal, place) from None
+            return read_path(scope)
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, last_offset) from None
 
-    return run
+    return evaluate
 
 
-def watched(run: Run, source: str) -> Run:
+def track_reads(evaluate: ExpressionFunc, source: str) -> ExpressionFunc:
     """The same, telling the evaluation what was looked up; `source` is how the template says it."""
 
-    def look(scope: Scope) -> object:
-        value = run(scope)
-        scope.evaluation.saw(source, value)
+    def evaluate_and_track(scope: Scope) -> object:
+        value = evaluate(scope)
+        scope.render_context.track_read(source, value)
         return value
 
-    return look
+    return evaluate_and_track
 
 
-def continued(base: Run, keys: Sequence[Key], arguments: Sequence[Run] | None) -> Run:
+def compile_lookups(
+    evaluate_base: ExpressionFunc, keys: Sequence[KeyWithOffset], arguments: Sequence[ExpressionFunc] | None
+) -> ExpressionFunc:
     """`….key.key`, or `….key.key(arguments)`, behind something that is computed. Stops at what is missing."""
-    steps = list(keys) if arguments is None else list(keys)[:-1]
-    last, last_offset = keys[-1]
+    intermediate_keys = list(keys) if arguments is None else list(keys)[:-1]
+    last_key, last_offset = keys[-1]
 
-    def run(scope: Scope) -> object:
-        value = base(scope)
-        for key, place in steps:
+    def evaluate(scope: Scope) -> object:
+        value = evaluate_base(scope)
+        for key, key_offset in intermediate_keys:
             if value is None:
                 return None
             try:
-                value = step(value, key)
-            except REFUSALS as refusal:
-                raise placed(refusal, place) from None
+                value = resolve_key(value, key)
+            except OPERATION_ERRORS as error:
+                raise locate_error(error, key_offset) from None
         if arguments is None or value is None:
             return value
-        given = [argument(scope) for argument in arguments]
+        argument_values = [evaluate_argument(scope) for evaluate_argument in arguments]
         try:
-            return call_field(value, last, given)
-        except REFUSALS as refusal:
-            raise placed(refusal, last_offset) from None
+            return call_method(value, last_key, argument_values)
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, last_offset) from None
 
-    return run
+    return evaluate
 
 
-def call_of_function(function: Function, arguments: Sequence[Run], offset: int) -> Run:
+def compile_function_call(function: Function, arguments: Sequence[ExpressionFunc], offset: int) -> ExpressionFunc:
     """`randomInt(5)`. A name that a tag has set hides the function."""
-    name, by_name = function.name, call_of_name(function.name, arguments, offset)
+    name, call_by_name = function.name, compile_name_call(function.name, arguments, offset)
 
-    def run(scope: Scope) -> object:
-        if name in scope.private:
-            return scope.private[name] if not arguments else by_name(scope)
-        given = [argument(scope) for argument in arguments]
+    def evaluate(scope: Scope) -> object:
+        if name in scope.local_variables:
+            return scope.local_variables[name] if not arguments else call_by_name(scope)
+        argument_values = [evaluate_argument(scope) for evaluate_argument in arguments]
         try:
-            return function.apply(scope, given, offset)
-        except REFUSALS as refusal:
-            raise placed(refusal, offset) from None
+            return function.apply(scope, argument_values, offset)
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, offset) from None
 
-    return run
+    return evaluate
 
 
-def call_of_name(name: str, arguments: Sequence[Run], offset: int) -> Run:
+def compile_name_call(name: str, arguments: Sequence[ExpressionFunc], offset: int) -> ExpressionFunc:
     """`name(…)`: a macro, or nothing at all; '' where nothing has the name."""
-    read = root(name)
+    read_variable = make_variable_reader(name)
 
-    def run(scope: Scope) -> object:
-        value = read(scope)
+    def evaluate(scope: Scope) -> object:
+        value = read_variable(scope)
         if value is None:
             return None
         if type(value) is not Macro:
-            raise SourceError(f"'{name}' is not a function", offset)
-        return value.call([argument(scope) for argument in arguments], offset)
+            raise LocatedError(f"'{name}' is not a function", offset)
+        return value.call([evaluate_argument(scope) for evaluate_argument in arguments], offset)
 
-    return run
+    return evaluate
 
 
-def filtered(found: Filter, base: Run, argument: Run | None, offset: int) -> Run:
+def compile_filter(
+    template_filter: Filter, evaluate_base: ExpressionFunc, evaluate_argument: ExpressionFunc | None, offset: int
+) -> ExpressionFunc:
     """`…|filter:argument`, charged by the size of what it works on."""
-    apply, slow = found.apply, found.slow
+    apply, is_per_character = template_filter.apply, template_filter.is_per_character
 
-    def run(scope: Scope) -> object:
-        value = base(scope)
-        given = argument(scope) if argument is not None else None
-        evaluation = scope.evaluation
-        if isinstance(value, str | list | dict) and len(value) > CHEAP:
-            evaluation.spend(len(value) if slow else len(value) >> 6, offset)
+    def evaluate(scope: Scope) -> object:
+        value = evaluate_base(scope)
+        argument_value = evaluate_argument(scope) if evaluate_argument is not None else None
+        render_context = scope.render_context
+        if isinstance(value, str | list | dict) and len(value) > MAX_UNCHARGED_SIZE:
+            render_context.charge(len(value) if is_per_character else len(value) >> 6, offset)
         try:
-            result = apply(value, given, evaluation)
-        except REFUSALS as refusal:
-            raise placed(refusal, offset) from None
-        if isinstance(result, str | list) and len(result) > CHEAP:
-            _charge(result, evaluation, offset)
+            result = apply(value, argument_value, render_context)
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, offset) from None
+        if isinstance(result, str | list) and len(result) > MAX_UNCHARGED_SIZE:
+            _charge_result(result, render_context, offset)
         return result
 
-    return run
+    return evaluate
 
 
-def _charge(result: str | list[object], evaluation: Evaluation, offset: int) -> None:
-    evaluation.spend(len(result) >> 6 if isinstance(result, str) else len(result), offset)
-    if isinstance(result, str) and len(result) > evaluation.limits.text:
-        raise SourceError(f"the text gets too long (more than {evaluation.limits.text:,} characters)", offset)
+def _charge_result(result: str | list[object], render_context: RenderContext, offset: int) -> None:
+    render_context.charge(len(result) >> 6 if isinstance(result, str) else len(result), offset)
+    if isinstance(result, str) and len(result) > render_context.limits.text_length:
+        raise LocatedError(
+            f"the text gets too long (more than {render_context.limits.text_length:,} characters)", offset
+        )
 
 
-def chain_of_logic(operands: Sequence[Run], conjunctions: Sequence[bool]) -> Run:
+def compile_logical_chain(operands: Sequence[ExpressionFunc], conjunctions: Sequence[bool]) -> ExpressionFunc:
     """`a and b or c`, grouped to the right; stops as soon as the answer is known. conjunctions: True for `and`."""
-    pairs = list(zip(operands[:-1], conjunctions, strict=True))
-    last = operands[-1]
+    operand_pairs = list(zip(operands[:-1], conjunctions, strict=True))
+    evaluate_last = operands[-1]
 
-    def run(scope: Scope) -> object:
-        for operand, conjunction in pairs:
-            if truth(operand(scope)) is not conjunction:
+    def evaluate(scope: Scope) -> object:
+        for evaluate_operand, conjunction in operand_pairs:
+            if is_truthy(evaluate_operand(scope)) is not conjunction:
                 return not conjunction
-        return truth(last(scope))
+        return is_truthy(evaluate_last(scope))
 
-    return run
+    return evaluate
 
 
-def negated(operand: Run, times: int) -> Run:
+def compile_not(evaluate_operand: ExpressionFunc, count: int) -> ExpressionFunc:
     """`not …`, `times` over."""
-    keep = times % 2 == 0
-    return lambda scope: truth(operand(scope)) is keep
+    expected = count % 2 == 0
+    return lambda scope: is_truthy(evaluate_operand(scope)) is expected
 
 
-def sign(operand: Run, offset: int) -> Run:
+def compile_negation(evaluate_operand: ExpressionFunc, offset: int) -> ExpressionFunc:
     """`-…`."""
 
-    def run(scope: Scope) -> object:
+    def evaluate(scope: Scope) -> object:
         try:
-            return negative(operand(scope))
-        except REFUSALS as refusal:
-            raise placed(refusal, offset) from None
+            return negate(evaluate_operand(scope))
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, offset) from None
 
-    return run
+    return evaluate
 
 
-def folded_left(operands: Sequence[Run], operations: Sequence[Operation], offsets: Sequence[int]) -> Run:
+def fold_left(
+    operands: Sequence[ExpressionFunc], operations: Sequence[OperatorFunc], offsets: Sequence[int]
+) -> ExpressionFunc:
     """`a - b - c` as `(a - b) - c`."""
-    first = operands[0]
-    rest = list(zip(operations, operands[1:], offsets, strict=True))
+    evaluate_first = operands[0]
+    remaining = list(zip(operations, operands[1:], offsets, strict=True))
 
-    def run(scope: Scope) -> object:
-        value = first(scope)
-        for operation, operand, offset in rest:
-            other = operand(scope)
+    def evaluate(scope: Scope) -> object:
+        left = evaluate_first(scope)
+        for apply, evaluate_operand, offset in remaining:
+            right = evaluate_operand(scope)
             try:
-                value = operation(value, other, scope.evaluation)
-            except REFUSALS as refusal:
-                raise placed(refusal, offset) from None
-        return value
+                left = apply(left, right, scope.render_context)
+            except OPERATION_ERRORS as error:
+                raise locate_error(error, offset) from None
+        return left
 
-    return run
+    return evaluate
 
 
-def folded_right(operands: Sequence[Run], operations: Sequence[Operation], offsets: Sequence[int]) -> Run:
+def fold_right(
+    operands: Sequence[ExpressionFunc], operations: Sequence[OperatorFunc], offsets: Sequence[int]
+) -> ExpressionFunc:
     """`a ^ b ^ c` as `a ^ (b ^ c)`. The operands are evaluated from the left."""
     if len(operations) == 1:
-        return folded_left(operands, operations, offsets)
-    backwards = list(zip(reversed(operations), reversed(offsets), strict=True))
+        return fold_left(operands, operations, offsets)
+    reversed_operations = list(zip(reversed(operations), reversed(offsets), strict=True))
 
-    def run(scope: Scope) -> object:
-        values = [operand(scope) for operand in operands]
+    def evaluate(scope: Scope) -> object:
+        values = [evaluate_operand(scope) for evaluate_operand in operands]
         value = values.pop()
-        for operation, offset in backwards:
+        for apply, offset in reversed_operations:
             try:
-                value = operation(values.pop(), value, scope.evaluation)
-            except REFUSALS as refusal:
-                raise placed(refusal, offset) from None
+                value = apply(values.pop(), value, scope.render_context)
+            except OPERATION_ERRORS as error:
+                raise locate_error(error, offset) from None
         return value
 
-    return run
+    return evaluate

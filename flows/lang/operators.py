@@ -3,164 +3,166 @@
 import operator
 from collections.abc import Callable
 
-from flows.lang.errors import RefusedError
-from flows.lang.evaluation import CHEAP, Evaluation
-from flows.lang.values import contains, equal, is_number, number, read_number, text, whole
+from flows.lang.errors import OperationError
+from flows.lang.evaluation import MAX_UNCHARGED_SIZE, RenderContext
+from flows.lang.values import contains, is_equal, is_number, parse_number, to_int, to_number, to_text
 
 _SCALARS = frozenset({int, float, str, type(None)})
 
 
-def bounded(value: int | float, evaluation: Evaluation) -> int | float:
+def check_number_size(value: int | float, render_context: RenderContext) -> int | float:
     """The result of a calculation. Raises RefusedError when it is too large."""
     if type(value) is int:
-        if value.bit_length() > evaluation.limits.integer_bits:
-            raise RefusedError(f"the number is too large (more than {evaluation.limits.integer_bits:,} bits)")
+        if value.bit_length() > render_context.limits.integer_bits:
+            raise OperationError(f"the number is too large (more than {render_context.limits.integer_bits:,} bits)")
     elif value != value or value in (float("inf"), float("-inf")):
-        raise RefusedError("the number is too large for a decimal number")
+        raise OperationError("the number is too large for a decimal number")
     return value
 
 
 def _calculate(
-    apply: Callable[[int | float, int | float], int | float], left: object, right: object, evaluation: Evaluation
+    apply: Callable[[int | float, int | float], int | float], left: object, right: object, render_context: RenderContext
 ) -> int | float:
     try:
-        return bounded(apply(number(left), number(right)), evaluation)
+        return check_number_size(apply(to_number(left), to_number(right)), render_context)
     except OverflowError:
-        raise RefusedError("the number is too large for a decimal number") from None
+        raise OperationError("the number is too large for a decimal number") from None
 
 
-def both_numbers(left: object, right: object) -> tuple[int | float, int | float] | None:
+def to_number_pair(left: object, right: object) -> tuple[int | float, int | float] | None:
     """The two as numbers, or None where one of them is a text that is none, or stands beside no number."""
     numbers = []
     for value in (left, right):
-        found = read_number(value) if isinstance(value, str) else value
-        if type(found) is not int and type(found) is not float:
+        parsed = parse_number(value) if isinstance(value, str) else value
+        if type(parsed) is not int and type(parsed) is not float:
             return None
-        numbers.append(found)
+        numbers.append(parsed)
     return numbers[0], numbers[1]
 
 
-def add(left: object, right: object, evaluation: Evaluation) -> object:
+def add(left: object, right: object, render_context: RenderContext) -> object:
     """Numbers are added; a text with anything that is not a number is joined to it (R6)."""
-    if (isinstance(left, str) or isinstance(right, str)) and both_numbers(left, right) is None:
-        return concatenate(left, right, evaluation)
-    return _calculate(operator.add, left, right, evaluation)
+    if (isinstance(left, str) or isinstance(right, str)) and to_number_pair(left, right) is None:
+        return concatenate(left, right, render_context)
+    return _calculate(operator.add, left, right, render_context)
 
 
-def concatenate(left: object, right: object, evaluation: Evaluation) -> str:
+def concatenate(left: object, right: object, render_context: RenderContext) -> str:
     """The two texts in one. Raises RefusedError when it is too long."""
-    first, second = text(left), text(right)
-    size = len(first) + len(second)
-    if size > evaluation.limits.text:
-        raise RefusedError(f"the text gets too long (more than {evaluation.limits.text:,} characters)")
-    evaluation.spend(size >> 6)
+    first, second = to_text(left), to_text(right)
+    length = len(first) + len(second)
+    if length > render_context.limits.text_length:
+        raise OperationError(f"the text gets too long (more than {render_context.limits.text_length:,} characters)")
+    render_context.charge(length >> 6)
     return first + second
 
 
-def order(left: object, right: object) -> int:
+def compare_for_sorting(left: object, right: object) -> int:
     """For sorting: numbers by size and before all else, the rest by its text. Below 0 where `left` comes first."""
-    numbers = (is_number(left), is_number(right))
-    if numbers == (True, True):
-        return (number(left) > number(right)) - (number(left) < number(right))
-    if True in numbers:
-        return -1 if numbers[0] else 1
-    first, second = text(left), text(right)
+    are_numbers = (is_number(left), is_number(right))
+    if are_numbers == (True, True):
+        return (to_number(left) > to_number(right)) - (to_number(left) < to_number(right))
+    if True in are_numbers:
+        return -1 if are_numbers[0] else 1
+    first, second = to_text(left), to_text(right)
     return (first > second) - (first < second)
 
 
-def subtract(left: object, right: object, evaluation: Evaluation) -> object:
+def subtract(left: object, right: object, render_context: RenderContext) -> object:
     """A difference of numbers; what is no number is 0."""
-    return _calculate(operator.sub, left, right, evaluation)
+    return _calculate(operator.sub, left, right, render_context)
 
 
-def multiply(left: object, right: object, evaluation: Evaluation) -> object:
+def multiply(left: object, right: object, render_context: RenderContext) -> object:
     """A product of numbers; what is no number is 0."""
-    return _calculate(operator.mul, left, right, evaluation)
+    return _calculate(operator.mul, left, right, render_context)
 
 
-def divide(left: object, right: object, evaluation: Evaluation) -> object:
+def divide(left: object, right: object, render_context: RenderContext) -> object:
     """The exact quotient: a whole number where whole numbers divide, else a decimal one (R2)."""
-    dividend, divisor = number(left), number(right)
+    dividend, divisor = to_number(left), to_number(right)
     if divisor == 0:
-        raise RefusedError("division by zero")
+        raise OperationError("division by zero")
     if type(dividend) is int and type(divisor) is int and dividend % divisor == 0:
         return dividend // divisor
-    return _calculate(operator.truediv, dividend, divisor, evaluation)
+    return _calculate(operator.truediv, dividend, divisor, render_context)
 
 
-def remainder(left: object, right: object, evaluation: Evaluation) -> object:
+def modulo(left: object, right: object, render_context: RenderContext) -> object:
     """The remainder of whole numbers, with the sign of the dividend, as in Go."""
-    dividend, divisor = whole(left), whole(right)
+    dividend, divisor = to_int(left), to_int(right)
     if divisor == 0:
-        raise RefusedError("division by zero")
+        raise OperationError("division by zero")
     rest = abs(dividend) % abs(divisor)
     return -rest if dividend < 0 else rest
 
 
-def power(left: object, right: object, evaluation: Evaluation) -> object:
+def raise_to_power(left: object, right: object, render_context: RenderContext) -> object:
     """A power; of whole numbers exact, so its size is checked before it is computed."""
-    base, exponent = number(left), number(right)
+    base, exponent = to_number(left), to_number(right)
     if base == 0 and exponent < 0:
-        raise RefusedError("division by zero")
+        raise OperationError("division by zero")
     if type(base) is int and type(exponent) is int and exponent >= 0:
-        if abs(base) > 1 and (base.bit_length() - 1) * exponent > evaluation.limits.integer_bits:
-            raise RefusedError(f"the number is too large (more than {evaluation.limits.integer_bits:,} bits)")
-        return bounded(base**exponent if abs(base) > 1 or exponent < 2 else base ** (exponent % 2 + 2), evaluation)
+        if abs(base) > 1 and (base.bit_length() - 1) * exponent > render_context.limits.integer_bits:
+            raise OperationError(f"the number is too large (more than {render_context.limits.integer_bits:,} bits)")
+        return check_number_size(
+            base**exponent if abs(base) > 1 or exponent < 2 else base ** (exponent % 2 + 2), render_context
+        )
     if base < 0 and exponent != int(exponent):
-        raise RefusedError("a negative number has no such power")
-    return _calculate(operator.pow, float(base), float(exponent), evaluation)
+        raise OperationError("a negative number has no such power")
+    return _calculate(operator.pow, float(base), float(exponent), render_context)
 
 
-def _same(left: object, right: object, evaluation: Evaluation) -> bool:
+def _equal(left: object, right: object, render_context: RenderContext) -> bool:
     if type(left) in _SCALARS and type(right) in _SCALARS:
-        if type(left) is str and len(left) > CHEAP:
-            evaluation.spend(len(left) >> 10)
+        if type(left) is str and len(left) > MAX_UNCHARGED_SIZE:
+            render_context.charge(len(left) >> 10)
         return left == right
-    return equal(left, right, evaluation.spend)
+    return is_equal(left, right, render_context.charge)
 
 
-def _differ(left: object, right: object, evaluation: Evaluation) -> bool:
-    return not _same(left, right, evaluation)
+def _not_equal(left: object, right: object, render_context: RenderContext) -> bool:
+    return not _equal(left, right, render_context)
 
 
-def _inside(left: object, right: object, evaluation: Evaluation) -> bool:
-    return contains(right, left, evaluation.spend)
+def _in(left: object, right: object, render_context: RenderContext) -> bool:
+    return contains(right, left, render_context.charge)
 
 
-def _outside(left: object, right: object, evaluation: Evaluation) -> bool:
-    return not contains(right, left, evaluation.spend)
+def _not_in(left: object, right: object, render_context: RenderContext) -> bool:
+    return not contains(right, left, render_context.charge)
 
 
-def _order(
+def _make_comparison(
     compare: Callable[..., bool],
-) -> Callable[[object, object, Evaluation], bool]:
-    def ordered(left: object, right: object, evaluation: Evaluation) -> bool:
-        if (isinstance(left, str) or isinstance(right, str)) and both_numbers(left, right) is None:
-            return compare(text(left), text(right))
-        return compare(number(left), number(right))
+) -> Callable[[object, object, RenderContext], bool]:
+    def compare_values(left: object, right: object, render_context: RenderContext) -> bool:
+        if (isinstance(left, str) or isinstance(right, str)) and to_number_pair(left, right) is None:
+            return compare(to_text(left), to_text(right))
+        return compare(to_number(left), to_number(right))
 
-    return ordered
+    return compare_values
 
 
-Operation = Callable[[object, object, Evaluation], object]
+OperatorFunc = Callable[[object, object, RenderContext], object]
 
-COMPARISONS: dict[str, Operation] = {
-    "==": _same,
-    "!=": _differ,
-    "<>": _differ,
-    "<": _order(operator.lt),
-    "<=": _order(operator.le),
-    ">": _order(operator.gt),
-    ">=": _order(operator.ge),
-    "in": _inside,
-    "not in": _outside,
+COMPARISONS: dict[str, OperatorFunc] = {
+    "==": _equal,
+    "!=": _not_equal,
+    "<>": _not_equal,
+    "<": _make_comparison(operator.lt),
+    "<=": _make_comparison(operator.le),
+    ">": _make_comparison(operator.gt),
+    ">=": _make_comparison(operator.ge),
+    "in": _in,
+    "not in": _not_in,
 }
-ADDITIONS: dict[str, Operation] = {"+": add, "-": subtract}
-MULTIPLICATIONS: dict[str, Operation] = {"*": multiply, "/": divide, "%": remainder}
+ADDITIONS: dict[str, OperatorFunc] = {"+": add, "-": subtract}
+MULTIPLICATIONS: dict[str, OperatorFunc] = {"*": multiply, "/": divide, "%": modulo}
 
 
-def negative(value: object) -> object:
+def negate(value: object) -> object:
     """The number with the other sign. Raises RefusedError for anything else."""
     if type(value) is int or type(value) is float:
         return -value
-    raise RefusedError("only a number can be negative")
+    raise OperationError("only a number can be negative")

@@ -19,44 +19,44 @@ class Secret:
         return "Secret()"
 
 
-def secret_of(value: object) -> Secret:
+def make_secret(value: object) -> Secret:
     """A JSON value of the datastore as a secret; its sources are the texts and numbers in it."""
-    return Secret(value, tuple(dict.fromkeys(_texts(value))))
+    return Secret(value, tuple(dict.fromkeys(_iter_texts(value))))
 
 
-def _texts(value: object) -> Iterator[str]:
+def _iter_texts(value: object) -> Iterator[str]:
     if isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
+        for item in value.values():
+            yield from _iter_texts(item)
     elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
+        for item in value:
+            yield from _iter_texts(item)
     elif isinstance(value, str):
         yield value
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
 
 
-NOTHING: Mapping[str, None] = {}
+NO_SOURCES: Mapping[str, None] = {}
 
 
-class Drawn:
+class Taint:
     """What the template that is being rendered has drawn from secrets: anything, and of which sources; and whether any
     of the evaluation's ever did."""
 
-    __slots__ = ("any", "ever", "sources")
+    __slots__ = ("is_tainted", "sources", "was_ever_tainted")
 
     def __init__(self) -> None:
-        self.any = self.ever = False
-        self.sources: Mapping[str, None] = NOTHING
+        self.is_tainted = self.was_ever_tainted = False
+        self.sources: Mapping[str, None] = NO_SOURCES
 
-    def note(self, secret: Secret) -> None:
+    def add(self, secret: Secret) -> None:
         """The template reads the secret: whatever comes of it from now on may have some of it."""
-        if not self.any:
-            self.any = self.ever = True
-            self.sources = NOTHING
+        if not self.is_tainted:
+            self.is_tainted = self.was_ever_tainted = True
+            self.sources = NO_SOURCES
         self.sources = {**self.sources, **dict.fromkeys(secret.sources)}
 
-    def kept(self, text: str) -> str | Secret:
+    def wrap(self, text: str) -> str | Secret:
         """What the template has printed: a secret if it has read one."""
-        return Secret(text, tuple({**self.sources, text: None})) if self.any else text
+        return Secret(text, tuple({**self.sources, text: None})) if self.is_tainted else text

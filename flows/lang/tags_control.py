@@ -4,275 +4,290 @@ from collections.abc import Callable
 from functools import cmp_to_key, partial
 from typing import Any
 
-from flows.lang.compiling import Cursor, Run, Write
-from flows.lang.errors import REFUSALS, SourceError, placed
+from flows.lang.compiling import ExpressionFunc, RenderFunc, TokenStream
+from flows.lang.errors import OPERATION_ERRORS, LocatedError, locate_error
 from flows.lang.evaluation import Scope
 from flows.lang.lexer import KEYWORD, NAME
-from flows.lang.macros import Macro, Parameter
-from flows.lang.operands import folded_left
-from flows.lang.operators import COMPARISONS, order
-from flows.lang.parsing import Block, DocumentParser, Tag, TagParser
-from flows.lang.values import ForLoop, Record, equal, truth
+from flows.lang.macros import Macro, MacroParameter
+from flows.lang.operands import fold_left
+from flows.lang.operators import COMPARISONS, compare_for_sorting
+from flows.lang.parsing import Block, Tag, TagParser, TemplateParser
+from flows.lang.values import ForLoop, Record, is_equal, is_truthy
 
 
-def nothing(scope: Scope) -> str:
+def render_nothing(scope: Scope) -> str:
     """Writes nothing."""
     return ""
 
 
-def finish_end(block: Block) -> Block:
+def check_end_tag(block: Block) -> Block:
     """The block, whose end tag must stand alone. Raises SourceError."""
-    block.arguments.finish("'%}'")
+    block.arguments.expect_end("'%}'")
     return block
 
 
-def parse_if(parser: DocumentParser, tag: Tag) -> Write:
+def parse_if(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% if a %}…{% elif b %}…{% else %}…{% endif %}`"""
-    branches: list[tuple[Run, Write]] = []
-    otherwise: Write = nothing
-    condition = _condition(parser, tag.arguments)
+    branches: list[tuple[ExpressionFunc, RenderFunc]] = []
+    render_else: RenderFunc = render_nothing
+    condition = _parse_condition(parser, tag.arguments)
     while True:
-        block = parser.block(tag, "elif", "else", "endif")
-        branches.append((condition, block.write))
-        if block.end.value == "elif":
-            condition = _condition(parser, block.arguments)
+        block = parser.parse_block(tag, "elif", "else", "endif")
+        branches.append((condition, block.render))
+        if block.end_token.value == "elif":
+            condition = _parse_condition(parser, block.arguments)
             continue
-        finish_end(block)
-        if block.end.value == "else":
-            otherwise = finish_end(parser.block(tag, "endif")).write
-        return _branches(branches, otherwise)
+        check_end_tag(block)
+        if block.end_token.value == "else":
+            render_else = check_end_tag(parser.parse_block(tag, "endif")).render
+        return _compile_branches(branches, render_else)
 
 
-def _condition(parser: DocumentParser, cursor: Cursor) -> Run:
-    condition = parser.expressions(cursor).expression()
-    cursor.finish("'%}'")
-    return condition.run
+def _parse_condition(parser: TemplateParser, stream: TokenStream) -> ExpressionFunc:
+    condition = parser.make_expression_parser(stream).parse_expression()
+    stream.expect_end("'%}'")
+    return condition.evaluate
 
 
-def _branches(branches: list[tuple[Run, Write]], otherwise: Write) -> Write:
+def _compile_branches(branches: list[tuple[ExpressionFunc, RenderFunc]], render_else: RenderFunc) -> RenderFunc:
     if len(branches) == 1:
-        condition, then = branches[0]
-        return lambda scope: then(scope) if truth(condition(scope)) else otherwise(scope)
+        condition, render_then = branches[0]
+        return lambda scope: render_then(scope) if is_truthy(condition(scope)) else render_else(scope)
 
-    def write(scope: Scope) -> str:
-        for condition, then in branches:
-            if truth(condition(scope)):
-                return then(scope)
-        return otherwise(scope)
+    def render(scope: Scope) -> str:
+        for condition, render_then in branches:
+            if is_truthy(condition(scope)):
+                return render_then(scope)
+        return render_else(scope)
 
-    return write
+    return render
 
 
-def parse_if_equal(wanted: bool, parser: DocumentParser, tag: Tag) -> Write:
+def parse_if_equal(expected: bool, parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% ifequal a b %}…{% else %}…{% endifequal %}`, and `ifnotequal`."""
-    expressions = parser.expressions(tag.arguments)
-    operands = [expressions.expression().run, expressions.expression().run]
-    tag.arguments.finish("'%}'")
-    then, otherwise = _then_else(parser, tag)
-    same = folded_left(operands, [COMPARISONS["=="]], [tag.token.offset])
-    return lambda scope: then(scope) if same(scope) is wanted else otherwise(scope)
+    expressions = parser.make_expression_parser(tag.arguments)
+    operands = [expressions.parse_expression().evaluate, expressions.parse_expression().evaluate]
+    tag.arguments.expect_end("'%}'")
+    render_then, render_else = _parse_then_else(parser, tag)
+    is_equal = fold_left(operands, [COMPARISONS["=="]], [tag.token.offset])
+    return lambda scope: render_then(scope) if is_equal(scope) is expected else render_else(scope)
 
 
-def _then_else(parser: DocumentParser, tag: Tag) -> tuple[Write, Write]:
-    end = "end" + tag.token.value
-    block = finish_end(parser.block(tag, "else", end))
-    if block.end.value == "else":
-        return block.write, finish_end(parser.block(tag, end)).write
-    return block.write, nothing
+def _parse_then_else(parser: TemplateParser, tag: Tag) -> tuple[RenderFunc, RenderFunc]:
+    end_tag = "end" + tag.token.value
+    block = check_end_tag(parser.parse_block(tag, "else", end_tag))
+    if block.end_token.value == "else":
+        return block.render, check_end_tag(parser.parse_block(tag, end_tag)).render
+    return block.render, render_nothing
 
 
-def parse_for(parser: DocumentParser, tag: Tag) -> Write:
+def parse_for(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% for x in list reversed sorted %}…{% empty %}…{% endfor %}`; `for key, value in map`."""
-    cursor = tag.arguments
-    key = parser.compiling.declare(cursor.expect(NAME, "a name"))
-    value = ""
-    if cursor.take_symbol(","):
-        value = parser.compiling.declare(cursor.expect(NAME, "a name"))
-    if not cursor.take_word(KEYWORD, "in"):
-        raise cursor.unexpected("'in'")
-    items = parser.expressions(cursor).expression().run
-    backwards = cursor.take_word(NAME, "reversed") is not None
-    ordered = cursor.take_word(NAME, "sorted") is not None
-    cursor.finish("'%}'")
-    block = finish_end(parser.block(tag, "empty", "endfor"))
-    otherwise: Write = nothing
-    if block.end.value == "empty":
-        otherwise = finish_end(parser.block(tag, "endfor")).write
-    return _loop(key, value, partial(_items, items, backwards, ordered, tag.token.offset), block, otherwise, tag)
+    stream = tag.arguments
+    key_name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
+    value_name = ""
+    if stream.accept_symbol(","):
+        value_name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
+    if not stream.accept_word(KEYWORD, "in"):
+        raise stream.make_unexpected_token_error("'in'")
+    evaluate_items = parser.make_expression_parser(stream).parse_expression().evaluate
+    is_reversed = stream.accept_word(NAME, "reversed") is not None
+    is_sorted = stream.accept_word(NAME, "sorted") is not None
+    stream.expect_end("'%}'")
+    block = check_end_tag(parser.parse_block(tag, "empty", "endfor"))
+    render_empty: RenderFunc = render_nothing
+    if block.end_token.value == "empty":
+        render_empty = check_end_tag(parser.parse_block(tag, "endfor")).render
+    return _compile_loop(
+        key_name,
+        value_name,
+        partial(_get_items, evaluate_items, is_reversed, is_sorted, tag.token.offset),
+        block,
+        render_empty,
+        tag,
+    )
 
 
-def _items(items: Run, backwards: bool, ordered: bool, offset: int, scope: Scope) -> list[tuple[object, ...]]:
-    value = items(scope)
+def _get_items(
+    evaluate_items: ExpressionFunc, is_reversed: bool, is_sorted: bool, offset: int, scope: Scope
+) -> list[tuple[object, ...]]:
+    value = evaluate_items(scope)
     if isinstance(value, Record) or not isinstance(value, list | dict | str):
         return []
-    scope.evaluation.spend(len(value) >> 2, offset)
+    scope.render_context.charge(len(value) >> 2, offset)
     if isinstance(value, dict):
-        keys = sorted(value, reverse=backwards) if ordered else list(value)
+        keys = sorted(value, reverse=is_reversed) if is_sorted else list(value)
         return [(key, value[key]) for key in keys]
-    if isinstance(value, str) and ordered:
-        raise SourceError("'sorted' needs a list or a map, not a text", offset)
-    found: list[Any] = list(value)
-    if ordered:
-        scope.evaluation.spend(len(found), offset)
-        found = _ordered(found, backwards, offset)
-    elif backwards:
-        found.reverse()
-    return [(each,) for each in found]
+    if isinstance(value, str) and is_sorted:
+        raise LocatedError("'sorted' needs a list or a map, not a text", offset)
+    sequence: list[Any] = list(value)
+    if is_sorted:
+        scope.render_context.charge(len(sequence), offset)
+        sequence = _sort_items(sequence, is_reversed, offset)
+    elif is_reversed:
+        sequence.reverse()
+    return [(item,) for item in sequence]
 
 
-def _ordered(items: list[Any], backwards: bool, offset: int) -> list[Any]:
+def _sort_items(items: list[Any], is_reversed: bool, offset: int) -> list[Any]:
     try:
-        return sorted(items, key=cmp_to_key(order), reverse=backwards)
-    except REFUSALS as refusal:
-        raise placed(refusal, offset) from None
+        return sorted(items, key=cmp_to_key(compare_for_sorting), reverse=is_reversed)
+    except OPERATION_ERRORS as error:
+        raise locate_error(error, offset) from None
 
 
-def _loop(
-    key: str,
-    value: str,
-    items: Callable[[Scope], list[tuple[object, ...]]],
+def _compile_loop(
+    key_name: str,
+    value_name: str,
+    get_items: Callable[[Scope], list[tuple[object, ...]]],
     block: Block,
-    otherwise: Write,
+    render_empty: RenderFunc,
     tag: Tag,
-) -> Write:
-    body, weight, offset = block.write, block.weight, tag.token.offset
+) -> RenderFunc:
+    render_body, cost, offset = block.render, block.cost, tag.token.offset
 
-    def write(scope: Scope) -> str:
-        inner = scope.child(offset)
-        loop = ForLoop(scope.loop())
-        private = inner.private
-        private["forloop"] = loop
-        found = items(inner)
-        if not found:
-            return otherwise(inner)
-        evaluation = scope.evaluation
-        room = evaluation.limits.text
-        loop.count = len(found)
-        evaluation.take_turns(loop.count, weight, offset)
-        out: list[str] = []
-        for loop.index, item in enumerate(found):
-            private[key] = item[0]
-            if value and len(item) == 2:
-                private[value] = item[1]
-            out.append(body(inner))
-            room -= len(out[-1])
-            if room < 0:
-                raise SourceError(f"the text gets too long (more than {evaluation.limits.text:,} characters)", offset)
-        return "".join(out)
+    def render(scope: Scope) -> str:
+        child_scope = scope.make_child(offset)
+        loop = ForLoop(scope.get_enclosing_loop())
+        local_variables = child_scope.local_variables
+        local_variables["forloop"] = loop
+        loop_items = get_items(child_scope)
+        if not loop_items:
+            return render_empty(child_scope)
+        render_context = scope.render_context
+        remaining_length = render_context.limits.text_length
+        loop.count = len(loop_items)
+        render_context.charge_iterations(loop.count, cost, offset)
+        output: list[str] = []
+        for loop.index, item in enumerate(loop_items):
+            local_variables[key_name] = item[0]
+            if value_name and len(item) == 2:
+                local_variables[value_name] = item[1]
+            output.append(render_body(child_scope))
+            remaining_length -= len(output[-1])
+            if remaining_length < 0:
+                raise LocatedError(
+                    f"the text gets too long (more than {render_context.limits.text_length:,} characters)", offset
+                )
+        return "".join(output)
 
-    return write
+    return render
 
 
-def parse_set(parser: DocumentParser, tag: Tag) -> Write:
+def parse_set(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% set name = value %}`"""
     token = tag.arguments.expect(NAME, "a name")
     tag.arguments.expect_symbol("=", "'='")
-    run = parser.expressions(tag.arguments).expression().run
-    tag.arguments.finish("'%}'")
-    name = parser.compiling.declare(token)
+    evaluate = parser.make_expression_parser(tag.arguments).parse_expression().evaluate
+    tag.arguments.expect_end("'%}'")
+    name = parser.compilation.declare_name(token)
 
-    def write(scope: Scope) -> str:
-        scope.private[name] = run(scope)
+    def render(scope: Scope) -> str:
+        scope.local_variables[name] = evaluate(scope)
         return ""
 
-    return write
+    return render
 
 
-def parse_with(parser: DocumentParser, tag: Tag) -> Write:
+def parse_with(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% with a=1 b=2 %}…{% endwith %}`, or `{% with 1 as a 2 as b %}`"""
-    cursor = tag.arguments
-    if cursor.at_end():
-        raise cursor.unexpected("a name")
-    old = any(token.kind == KEYWORD and token.value == "as" for token in cursor.tokens)
-    read = _value_as_name if old else _name_is_value
-    pairs = []
-    while not cursor.at_end():
-        pairs.append(read(parser, cursor))
-    body = finish_end(parser.block(tag, "endwith")).write
+    stream = tag.arguments
+    if stream.is_at_end():
+        raise stream.make_unexpected_token_error("a name")
+    uses_as = any(token.kind == KEYWORD and token.value == "as" for token in stream.tokens)
+    parse_pair = _parse_value_as_name if uses_as else _parse_assignment
+    assignments = []
+    while not stream.is_at_end():
+        assignments.append(parse_pair(parser, stream))
+    render_body = check_end_tag(parser.parse_block(tag, "endwith")).render
 
-    def write(scope: Scope) -> str:
-        inner = scope.child(tag.token.offset)
-        for name, run in pairs:
-            inner.private[name] = run(scope)
-        return body(inner)
+    def render(scope: Scope) -> str:
+        child_scope = scope.make_child(tag.token.offset)
+        for name, evaluate in assignments:
+            child_scope.local_variables[name] = evaluate(scope)
+        return render_body(child_scope)
 
-    return write
-
-
-def _name_is_value(parser: DocumentParser, cursor: Cursor) -> tuple[str, Run]:
-    name = parser.compiling.declare(cursor.expect(NAME, "a name"))
-    cursor.expect_symbol("=", "'='")
-    return name, parser.expressions(cursor).expression().run
+    return render
 
 
-def _value_as_name(parser: DocumentParser, cursor: Cursor) -> tuple[str, Run]:
-    run = parser.expressions(cursor).expression().run
-    if not cursor.take_word(KEYWORD, "as"):
-        raise cursor.unexpected("'as'")
-    return parser.compiling.declare(cursor.expect(NAME, "a name")), run
+def _parse_assignment(parser: TemplateParser, stream: TokenStream) -> tuple[str, ExpressionFunc]:
+    name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
+    stream.expect_symbol("=", "'='")
+    return name, parser.make_expression_parser(stream).parse_expression().evaluate
 
 
-def parse_macro(parser: DocumentParser, tag: Tag) -> Write:
+def _parse_value_as_name(parser: TemplateParser, stream: TokenStream) -> tuple[str, ExpressionFunc]:
+    evaluate = parser.make_expression_parser(stream).parse_expression().evaluate
+    if not stream.accept_word(KEYWORD, "as"):
+        raise stream.make_unexpected_token_error("'as'")
+    return parser.compilation.declare_name(stream.expect(NAME, "a name")), evaluate
+
+
+def parse_macro(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% macro name(a, b=1) %}…{% endmacro %}`, called as `{{ name(2) }}`."""
-    cursor = tag.arguments
-    name = parser.compiling.declare(cursor.expect(NAME, "a name"))
-    parameters = _parameters(parser, cursor)
-    cursor.take_word(KEYWORD, "export")
-    cursor.finish("'%}'")
-    block = finish_end(parser.block(tag, "endmacro"))
+    stream = tag.arguments
+    name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
+    parameters = _parse_parameters(parser, stream)
+    stream.accept_word(KEYWORD, "export")
+    stream.expect_end("'%}'")
+    block = check_end_tag(parser.parse_block(tag, "endmacro"))
 
-    def write(scope: Scope) -> str:
-        scope.private[name] = Macro(name, parameters, block.write, block.weight, scope)
+    def render(scope: Scope) -> str:
+        scope.local_variables[name] = Macro(name, parameters, block.render, block.cost, scope)
         return ""
 
-    return write
+    return render
 
 
-def _parameters(parser: DocumentParser, cursor: Cursor) -> list[Parameter]:
-    cursor.expect_symbol("(", "'('")
-    parameters: list[Parameter] = []
-    while not cursor.take_symbol(")"):
-        name = parser.compiling.declare(cursor.expect(NAME, "a name"))
-        default = parser.expressions(cursor).expression().run if cursor.take_symbol("=") else None
-        parameters.append(Parameter(name, default))
-        if cursor.take_symbol(")"):
+def _parse_parameters(parser: TemplateParser, stream: TokenStream) -> list[MacroParameter]:
+    stream.expect_symbol("(", "'('")
+    parameters: list[MacroParameter] = []
+    while not stream.accept_symbol(")"):
+        name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
+        default = (
+            parser.make_expression_parser(stream).parse_expression().evaluate if stream.accept_symbol("=") else None
+        )
+        parameters.append(MacroParameter(name, default))
+        if stream.accept_symbol(")"):
             break
-        cursor.expect_symbol(",", "',' or ')'")
+        stream.expect_symbol(",", "',' or ')'")
     return parameters
 
 
-def parse_if_changed(parser: DocumentParser, tag: Tag) -> Write:
+def parse_if_changed(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% ifchanged %}…{% endifchanged %}`: only if it prints something new; `ifchanged a b`: if a or b is new."""
-    watched: list[Run] = []
-    while not tag.arguments.at_end():
-        watched.append(parser.expressions(tag.arguments).expression().run)
-    then, otherwise = _then_else(parser, tag)
-    place = object()
-    if not watched:
-        return _if_text_changed(place, then)
+    expressions: list[ExpressionFunc] = []
+    while not tag.arguments.is_at_end():
+        expressions.append(parser.make_expression_parser(tag.arguments).parse_expression().evaluate)
+    render_then, render_else = _parse_then_else(parser, tag)
+    state_key = object()
+    if not expressions:
+        return _compile_if_output_changed(state_key, render_then)
 
-    def write(scope: Scope) -> str:
-        values = [run(scope) for run in watched]
-        before = scope.state.get(place)
-        scope.state[place] = values
+    def render(scope: Scope) -> str:
+        values = [evaluate(scope) for evaluate in expressions]
+        previous_values = scope.tag_state.get(state_key)
+        scope.tag_state[state_key] = values
         try:
-            same = before is not None and equal(before, values, scope.evaluation.spend)
-        except REFUSALS as refusal:
-            raise placed(refusal, tag.token.offset) from None
-        return otherwise(scope) if same else then(scope)
+            is_unchanged = previous_values is not None and is_equal(
+                previous_values, values, scope.render_context.charge
+            )
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, tag.token.offset) from None
+        return render_else(scope) if is_unchanged else render_then(scope)
 
-    return write
+    return render
 
 
-def _if_text_changed(place: object, then: Write) -> Write:
-    def write(scope: Scope) -> str:
-        printed = then(scope)
-        if scope.state.get(place) == printed:
+def _compile_if_output_changed(state_key: object, render_then: RenderFunc) -> RenderFunc:
+    def render(scope: Scope) -> str:
+        output = render_then(scope)
+        if scope.tag_state.get(state_key) == output:
             return ""
-        scope.state[place] = printed
-        return printed
+        scope.tag_state[state_key] = output
+        return output
 
-    return write
+    return render
 
 
 CONTROL_TAGS: dict[str, TagParser] = {

@@ -6,19 +6,19 @@ import re
 import secrets
 from datetime import UTC, datetime
 
-from flows.lang.compiling import Run, Write
-from flows.lang.errors import REFUSALS, RefusedError, SourceError, placed
+from flows.lang.compiling import ExpressionFunc, RenderFunc
+from flows.lang.errors import OPERATION_ERRORS, LocatedError, OperationError, locate_error
 from flows.lang.evaluation import Scope
-from flows.lang.expressions import HARMLESS, check_chain
+from flows.lang.expressions import SHELL_SAFE_FILTERS, check_chain_length
 from flows.lang.lexer import KEYWORD, NAME, NUMBER, STRING
-from flows.lang.limits import MAX_LAYOUT, MAX_LOREM
+from flows.lang.limits import MAX_LAYOUT_LENGTH, MAX_LOREM_COUNT
 from flows.lang.lorem import PARAGRAPHS
-from flows.lang.parsing import DocumentParser, Tag, TagParser, printed
+from flows.lang.parsing import Tag, TagParser, TemplateParser, render_value
 from flows.lang.times import format_go
-from flows.lang.values import CycleValue, real, text, truth
+from flows.lang.values import CycleValue, is_truthy, to_float, to_text
 
-_BETWEEN_TAGS = re.compile(r"(?<=>)[\t\n\v\f\r ]+(?=<)")
-_MARKS = {
+_SPACE_BETWEEN_TAGS = re.compile(r"(?<=>)[\t\n\v\f\r ]+(?=<)")
+_DELIMITERS_BY_NAME = {
     "openblock": "{%",
     "closeblock": "%}",
     "openvariable": "{{",
@@ -31,207 +31,207 @@ _MARKS = {
 _FAKE_NOW = datetime(2014, 2, 5, 18, 31, 45, tzinfo=UTC)
 
 
-def parse_autoescape(parser: DocumentParser, tag: Tag) -> Write:
+def parse_autoescape(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% autoescape on %}…{% endautoescape %}`"""
-    mode = tag.arguments.take_word(NAME, "on", "off")
+    mode = tag.arguments.accept_word(NAME, "on", "off")
     if mode is None:
-        raise tag.arguments.unexpected("'on' or 'off'")
-    tag.arguments.finish("'%}'")
-    on, body = mode.value == "on", parser.block(tag, "endautoescape").write
+        raise tag.arguments.make_unexpected_token_error("'on' or 'off'")
+    tag.arguments.expect_end("'%}'")
+    is_on, render_body = mode.value == "on", parser.parse_block(tag, "endautoescape").render
 
-    def write(scope: Scope) -> str:
-        before = scope.autoescape
-        scope.autoescape = on
-        written = body(scope)
-        scope.autoescape = before
-        return written
+    def render(scope: Scope) -> str:
+        previous_autoescape = scope.autoescape
+        scope.autoescape = is_on
+        output = render_body(scope)
+        scope.autoescape = previous_autoescape
+        return output
 
-    return write
+    return render
 
 
-def parse_comment(parser: DocumentParser, tag: Tag) -> Write:
+def parse_comment(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% comment %}…{% endcomment %}`: nothing in it is looked at."""
-    tag.arguments.finish("'%}'")
-    parser.raw_until(tag, "endcomment")
+    tag.arguments.expect_end("'%}'")
+    parser.read_raw_until(tag, "endcomment")
     return lambda scope: ""
 
 
-def parse_verbatim(parser: DocumentParser, tag: Tag) -> Write:
+def parse_verbatim(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% verbatim %}…{% endverbatim %}`: written as it stands."""
-    tag.arguments.finish("'%}'")
-    body = parser.raw_until(tag, "endverbatim")
+    tag.arguments.expect_end("'%}'")
+    body = parser.read_raw_until(tag, "endverbatim")
     return lambda scope: body
 
 
-def parse_filter(parser: DocumentParser, tag: Tag) -> Write:
+def parse_filter(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% filter upper|cut:'a' %}…{% endfilter %}`"""
-    place = object()
-    expressions = parser.expressions(tag.arguments)
-    run: Run = lambda scope: scope.state[place]  # noqa: E731
-    for length in itertools.count(1):
-        check_chain(length, tag.token.offset)
-        run, last = expressions.filter_call(run)
-        if not tag.arguments.take_symbol("|"):
+    state_key = object()
+    expressions = parser.make_expression_parser(tag.arguments)
+    evaluate: ExpressionFunc = lambda scope: scope.tag_state[state_key]  # noqa: E731
+    for chain_length in itertools.count(1):
+        check_chain_length(chain_length, tag.token.offset)
+        evaluate, filter_name = expressions.parse_filter_call(evaluate)
+        if not tag.arguments.accept_symbol("|"):
             break
-    tag.arguments.finish("'%}'")
-    before = len(parser.compiling.printed)
-    body, offset = parser.block(tag, "endfilter").write, tag.token.offset
-    if last in HARMLESS:
-        del parser.compiling.printed[before:]
+    tag.arguments.expect_end("'%}'")
+    first_output = len(parser.compilation.raw_outputs)
+    render_body, offset = parser.parse_block(tag, "endfilter").render, tag.token.offset
+    if filter_name in SHELL_SAFE_FILTERS:
+        del parser.compilation.raw_outputs[first_output:]
 
-    def write(scope: Scope) -> str:
-        scope.state[place] = body(scope)
-        return printed(run(scope), scope, offset, True)
+    def render(scope: Scope) -> str:
+        scope.tag_state[state_key] = render_body(scope)
+        return render_value(evaluate(scope), scope, offset, True)
 
-    return write
+    return render
 
 
-def parse_spaceless(parser: DocumentParser, tag: Tag) -> Write:
+def parse_spaceless(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% spaceless %}<a> <b>{% endspaceless %}`: no white space between HTML tags."""
-    tag.arguments.finish("'%}'")
-    body = parser.block(tag, "endspaceless").write
-    return lambda scope: _BETWEEN_TAGS.sub("", body(scope))
+    tag.arguments.expect_end("'%}'")
+    render_body = parser.parse_block(tag, "endspaceless").render
+    return lambda scope: _SPACE_BETWEEN_TAGS.sub("", render_body(scope))
 
 
-def parse_templatetag(parser: DocumentParser, tag: Tag) -> Write:
+def parse_templatetag(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% templatetag openblock %}`: writes the marks of the language."""
     token = tag.arguments.expect(NAME, "a name")
-    tag.arguments.finish("'%}'")
-    mark = _MARKS.get(token.value)
-    if mark is None:
-        raise SourceError(f"templatetag knows {', '.join(_MARKS)}, not '{token.value}'", token.offset)
-    return lambda scope: mark
+    tag.arguments.expect_end("'%}'")
+    delimiter = _DELIMITERS_BY_NAME.get(token.value)
+    if delimiter is None:
+        raise LocatedError(f"templatetag knows {', '.join(_DELIMITERS_BY_NAME)}, not '{token.value}'", token.offset)
+    return lambda scope: delimiter
 
 
-def parse_firstof(parser: DocumentParser, tag: Tag) -> Write:
+def parse_firstof(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% firstof a b 'c' %}`: the first that is true."""
     choices = []
-    while not tag.arguments.at_end():
-        reads = len(parser.compiling.reads)
-        choices.append(parser.expressions(tag.arguments).expression())
-        parser.compiling.print(choices[-1], reads)
+    while not tag.arguments.is_at_end():
+        first_reference = len(parser.compilation.references)
+        choices.append(parser.make_expression_parser(tag.arguments).parse_expression())
+        parser.compilation.record_output(choices[-1], first_reference)
 
-    def write(scope: Scope) -> str:
+    def render(scope: Scope) -> str:
         for choice in choices:
-            value = choice.run(scope)
-            if truth(value):
-                return printed(value, scope, choice.offset, choice.safe)
+            value = choice.evaluate(scope)
+            if is_truthy(value):
+                return render_value(value, scope, choice.offset, choice.is_safe)
         return ""
 
-    return write
+    return render
 
 
-def parse_cycle(parser: DocumentParser, tag: Tag) -> Write:
+def parse_cycle(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% cycle 'a' 'b' %}`, `{% cycle 'a' 'b' as name silent %}`, then `{% cycle name %}`."""
-    cursor = tag.arguments
-    choices: list[Run] = []
-    name, silent = "", False
-    while not cursor.at_end():
-        choices.append(parser.expressions(cursor).expression().run)
-        if cursor.take_word(KEYWORD, "as"):
-            name = parser.compiling.declare(cursor.expect(NAME, "a name"))
-            silent = cursor.take_word(NAME, "silent") is not None
+    stream = tag.arguments
+    choices: list[ExpressionFunc] = []
+    name, is_silent = "", False
+    while not stream.is_at_end():
+        choices.append(parser.make_expression_parser(stream).parse_expression().evaluate)
+        if stream.accept_word(KEYWORD, "as"):
+            name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
+            is_silent = stream.accept_word(NAME, "silent") is not None
             break
-    cursor.finish("'%}'")
+    stream.expect_end("'%}'")
     if not choices:
-        raise cursor.unexpected("a value")
-    return _Cycle(choices, name, silent, tag.token.offset).write
+        raise stream.make_unexpected_token_error("a value")
+    return _CycleTag(choices, name, is_silent, tag.token.offset).render
 
 
-class _Cycle:
+class _CycleTag:
     """A cycle tag. How far it is, a rendering remembers in its state."""
 
-    def __init__(self, choices: list[Run], name: str, silent: bool, offset: int) -> None:
+    def __init__(self, choices: list[ExpressionFunc], name: str, is_silent: bool, offset: int) -> None:
         self.choices = choices
         self.name = name
-        self.silent = silent
+        self.is_silent = is_silent
         self.offset = offset
 
-    def next(self, scope: Scope) -> object:
+    def advance(self, scope: Scope) -> object:
         """The next value."""
-        turn = scope.state.get(self, 0)
-        scope.state[self] = turn + 1
-        return self.choices[turn % len(self.choices)](scope)
+        index = scope.tag_state.get(self, 0)
+        scope.tag_state[self] = index + 1
+        return self.choices[index % len(self.choices)](scope)
 
-    def write(self, scope: Scope) -> str:
+    def render(self, scope: Scope) -> str:
         """The tag's text."""
-        value = self.next(scope)
-        silent = self.silent
-        if isinstance(value, CycleValue) and isinstance(value.cycle, _Cycle):
-            silent = value.cycle.silent
-            value.value = value.cycle.next(scope)
+        value = self.advance(scope)
+        is_silent = self.is_silent
+        if isinstance(value, CycleValue) and isinstance(value.cycle, _CycleTag):
+            is_silent = value.cycle.is_silent
+            value.value = value.cycle.advance(scope)
             value = value.value
         elif self.name:
-            scope.private[self.name] = CycleValue(self, value)
+            scope.local_variables[self.name] = CycleValue(self, value)
         try:
-            return "" if silent else text(value)
-        except REFUSALS as refusal:
-            raise placed(refusal, self.offset) from None
+            return "" if is_silent else to_text(value)
+        except OPERATION_ERRORS as error:
+            raise locate_error(error, self.offset) from None
 
 
-def parse_now(parser: DocumentParser, tag: Tag) -> Write:
+def parse_now(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% now '2006-01-02' %}`: the time in a Go layout; with `fake` behind it, always the same one."""
     layout = tag.arguments.expect(STRING, "a layout in quotes")
-    fake = tag.arguments.take_word(NAME, "fake") is not None
-    tag.arguments.finish("'%}'")
-    if len(layout.value) > MAX_LAYOUT:
-        raise SourceError(f"the layout is too long (more than {MAX_LAYOUT:,} characters)", layout.offset)
-    return lambda scope: format_go(_FAKE_NOW if fake else datetime.now(UTC), layout.value)
+    is_fake = tag.arguments.accept_word(NAME, "fake") is not None
+    tag.arguments.expect_end("'%}'")
+    if len(layout.value) > MAX_LAYOUT_LENGTH:
+        raise LocatedError(f"the layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)", layout.offset)
+    return lambda scope: format_go(_FAKE_NOW if is_fake else datetime.now(UTC), layout.value)
 
 
-def parse_widthratio(parser: DocumentParser, tag: Tag) -> Write:
+def parse_widthratio(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% widthratio value maximum width %}`, `… as name`: value of maximum, scaled to width, rounded up."""
-    expressions = parser.expressions(tag.arguments)
-    parts = [expressions.expression().run for _ in range(3)]
+    expressions = parser.make_expression_parser(tag.arguments)
+    operands = [expressions.parse_expression().evaluate for _ in range(3)]
     name = ""
-    if tag.arguments.take_word(KEYWORD, "as"):
-        name = parser.compiling.declare(tag.arguments.expect(NAME, "a name"))
-    tag.arguments.finish("'%}'")
+    if tag.arguments.accept_word(KEYWORD, "as"):
+        name = parser.compilation.declare_name(tag.arguments.expect(NAME, "a name"))
+    tag.arguments.expect_end("'%}'")
 
-    def write(scope: Scope) -> str:
-        ratio = _ratio([part(scope) for part in parts], tag.token.offset)
+    def render(scope: Scope) -> str:
+        ratio = _compute_ratio([evaluate(scope) for evaluate in operands], tag.token.offset)
         if not name:
             return str(ratio)
-        scope.private[name] = ratio
+        scope.local_variables[name] = ratio
         return ""
 
-    return write
+    return render
 
 
-def _ratio(values: list[object], offset: int) -> int:
+def _compute_ratio(values: list[object], offset: int) -> int:
     try:
-        value, maximum, width = (real(each) for each in values)
+        value, maximum, width = (to_float(item) for item in values)
         return math.ceil(value / maximum * width + 0.5)
     except ZeroDivisionError:
-        raise SourceError("division by zero", offset) from None
-    except (RefusedError, OverflowError, ValueError):
-        raise SourceError("the number is too large", offset) from None
+        raise LocatedError("division by zero", offset) from None
+    except (OperationError, OverflowError, ValueError):
+        raise LocatedError("the number is too large", offset) from None
 
 
-def parse_lorem(parser: DocumentParser, tag: Tag) -> Write:
+def parse_lorem(parser: TemplateParser, tag: Tag) -> RenderFunc:
     """`{% lorem 3 w %}`: text to fill a page; words (w), HTML paragraphs (p) or paragraphs (b); `random` mixes them."""
-    cursor = tag.arguments
-    count = cursor.take(NUMBER)
-    number = int(count.value[:9]) if count else 1
-    if count and number > MAX_LOREM:
-        raise SourceError(f"lorem gives at most {MAX_LOREM:,}", count.offset)
-    method = cursor.take(NAME)
-    if method is not None and method.value not in ("w", "p", "b"):
-        raise SourceError(f"lorem knows w, p and b, not '{method.value}'", method.offset)
-    mixed = cursor.take_word(NAME, "random") is not None
-    cursor.finish("'%}'")
-    kind = method.value if method else "b"
-    pool = " ".join(PARAGRAPHS).split() if kind == "w" else list(PARAGRAPHS)
-    pool = [f"<p>{each}</p>" for each in pool] if kind == "p" else pool
-    between = " " if kind == "w" else "\n"
+    stream = tag.arguments
+    count = stream.accept(NUMBER)
+    count_value = int(count.value[:9]) if count else 1
+    if count and count_value > MAX_LOREM_COUNT:
+        raise LocatedError(f"lorem gives at most {MAX_LOREM_COUNT:,}", count.offset)
+    unit_token = stream.accept(NAME)
+    if unit_token is not None and unit_token.value not in ("w", "p", "b"):
+        raise LocatedError(f"lorem knows w, p and b, not '{unit_token.value}'", unit_token.offset)
+    is_random = stream.accept_word(NAME, "random") is not None
+    stream.expect_end("'%}'")
+    unit = unit_token.value if unit_token else "b"
+    pool = " ".join(PARAGRAPHS).split() if unit == "w" else list(PARAGRAPHS)
+    pool = [f"<p>{paragraph}</p>" for paragraph in pool] if unit == "p" else pool
+    separator = " " if unit == "w" else "\n"
 
-    def write(scope: Scope) -> str:
-        chosen = [secrets.choice(pool) if mixed else pool[place % len(pool)] for place in range(number)]
-        written = between.join(chosen)
-        scope.evaluation.spend(number + (len(written) >> 6), tag.token.offset)
-        return written
+    def render(scope: Scope) -> str:
+        chosen = [secrets.choice(pool) if is_random else pool[index % len(pool)] for index in range(count_value)]
+        output = separator.join(chosen)
+        scope.render_context.charge(count_value + (len(output) >> 6), tag.token.offset)
+        return output
 
-    return write
+    return render
 
 
 TEXT_TAGS: dict[str, TagParser] = {

@@ -2,24 +2,24 @@
 
 from functools import lru_cache
 
-from flows.lang.compiling import Compiling, Write
-from flows.lang.errors import REFUSALS, SourceError, TemplateError, located, placed
-from flows.lang.evaluation import Evaluation, Scope
-from flows.lang.functions import FUNCTIONS, Function, context_of
-from flows.lang.limits import MAX_SOURCE
-from flows.lang.parsing import DocumentParser
+from flows.lang.compiling import CompilationState, RenderFunc
+from flows.lang.errors import OPERATION_ERRORS, LocatedError, TemplateError, locate_error, make_template_error
+from flows.lang.evaluation import RenderContext, Scope
+from flows.lang.functions import FUNCTIONS, Function, check_template_context
+from flows.lang.limits import MAX_SOURCE_LENGTH
+from flows.lang.parsing import TemplateParser
 from flows.lang.tags_control import CONTROL_TAGS
 from flows.lang.tags_text import TEXT_TAGS
-from flows.lang.values import text
+from flows.lang.values import to_text
 
 TAGS = {**CONTROL_TAGS, **TEXT_TAGS}
 
-CACHED_TEMPLATES = 512
+MAX_CACHED_TEMPLATES = 512
 # A longer source is compiled each time, so that the cache stays small.
-CACHED_SOURCE = 8_192
+MAX_CACHED_SOURCE_LENGTH = 8_192
 
 # What a mistake of ours may raise on a strange value; never what the datastore raises about itself.
-_UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+_UNEXPECTED_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
 
 class Template:
@@ -31,99 +31,101 @@ class Template:
     """
 
     __slots__ = (
-        "_constant",
-        "_weight",
-        "_write",
+        "_cost",
+        "_is_constant",
+        "_render",
         "context_names",
-        "declared",
-        "printed",
-        "reads",
+        "declared_names",
+        "raw_outputs",
+        "references",
         "source",
         "warnings",
     )
 
-    def __init__(self, source: str, write: Write, weight: int, compiling: Compiling) -> None:
+    def __init__(self, source: str, render: RenderFunc, cost: int, compilation: CompilationState) -> None:
         self.source = source
-        self.warnings = compiling.warnings()
-        self.printed = tuple(compiling.printed)
-        self.reads = frozenset(compiling.reads)
-        self.declared = frozenset(compiling.declared)
-        self.context_names = compiling.context_names()
-        self._write = write
-        self._weight = weight
-        self._constant = "{" not in source
+        self.warnings = compilation.get_warnings()
+        self.raw_outputs = tuple(compilation.raw_outputs)
+        self.references = frozenset(compilation.references)
+        self.declared_names = frozenset(compilation.declared_names)
+        self.context_names = compilation.get_context_names()
+        self._render = render
+        self._cost = cost
+        self._is_constant = "{" not in source
 
-    def render(self, evaluation: Evaluation) -> str:
+    def render(self, render_context: RenderContext) -> str:
         """The text for the evaluation's variables. Raises TemplateError.
 
         `evaluation.drawn.any` then says whether it has read a secret.
         """
-        if self._constant:
-            evaluation.drawn.any = False
+        if self._is_constant:
+            render_context.taint.is_tainted = False
             return self.source
-        evaluation.start()
-        printed = 0
+        render_context.start_clock()
+        output_length = 0
         try:
-            result = self._write_in(Scope(evaluation, evaluation.variables))
-            printed = len(result)
+            result = self._render_checked(Scope(render_context, render_context.variables))
+            output_length = len(result)
         except TemplateError as error:
-            if not evaluation.drawn.any:
+            if not render_context.taint.is_tainted:
                 raise
-            raise error.without_values() from None
+            raise error.redact_message() from None
         finally:
-            evaluation.calls = 0
-            evaluation.stop(printed)
+            render_context.call_depth = 0
+            render_context.stop_clock(output_length)
         return result
 
-    def _write_in(self, scope: Scope) -> str:
-        evaluation = scope.evaluation
+    def _render_checked(self, scope: Scope) -> str:
+        render_context = scope.render_context
         try:
-            evaluation.spend(self._weight, 0)
-            result = self._write(scope)
-            if len(result) > CACHED_SOURCE:
-                _check_size(len(result), evaluation)
-        except SourceError as fault:
-            raise located(fault, self.source) from None
-        except REFUSALS as refusal:
-            raise located(placed(refusal, 0), self.source) from None
-        except _UNFORESEEN as error:
-            raise located(SourceError(f"cannot be evaluated ({type(error).__name__})"), self.source) from error
+            render_context.charge(self._cost, 0)
+            result = self._render(scope)
+            if len(result) > MAX_CACHED_SOURCE_LENGTH:
+                _check_output_length(len(result), render_context)
+        except LocatedError as located_error:
+            raise make_template_error(located_error, self.source) from None
+        except OPERATION_ERRORS as operation_error:
+            raise make_template_error(locate_error(operation_error, 0), self.source) from None
+        except _UNEXPECTED_ERRORS as error:
+            raise make_template_error(
+                LocatedError(f"cannot be evaluated ({type(error).__name__})"), self.source
+            ) from error
         return result
 
-    def watched(self) -> "Template":
+    def with_read_tracking(self) -> "Template":
         """The same template, noting in `Evaluation.seen` what it looks up. Slower: for telling, not for running."""
-        return _compile_watched(self.source)
+        return _compile_tracking_reads(self.source)
 
-    def render_in(self, scope: Scope) -> str:
+    def render_in_scope(self, scope: Scope) -> str:
         """As `render`, called from another template, with the variables of `scope`."""
-        return self._write_in(scope)
+        return self._render_checked(scope)
 
 
-def _check_size(printed: int, evaluation: Evaluation) -> None:
-    limits = evaluation.limits
-    if printed > limits.text:
-        raise SourceError(f"the text gets too long (more than {limits.text:,} characters)")
-    if evaluation.output + printed > limits.output:
-        raise SourceError(f"the templates print too much (more than {limits.output:,} characters)")
+def _check_output_length(output_length: int, render_context: RenderContext) -> None:
+    limits = render_context.limits
+    if output_length > limits.text_length:
+        raise LocatedError(f"the text gets too long (more than {limits.text_length:,} characters)")
+    if render_context.output_length + output_length > limits.output_length:
+        raise LocatedError(f"the templates print too much (more than {limits.output_length:,} characters)")
 
 
-def _template(scope: Scope, source: object, context: object) -> str:
-    evaluation = scope.evaluation
-    given = context_of(context)
-    template = compile_template(text(source))
-    evaluation.spend(20 + (len(template.source) >> 2))
-    printed = template.render_in(Scope(evaluation, given))
-    evaluation.spend(len(printed) >> 6)
-    return printed
+def _render_template_function(scope: Scope, source: object, context: object) -> str:
+    render_context = scope.render_context
+    variables = check_template_context(context)
+    template = compile_template(to_text(source))
+    render_context.charge(20 + (len(template.source) >> 2))
+    output = template.render_in_scope(Scope(render_context, variables))
+    render_context.charge(len(output) >> 6)
+    return output
 
 
-_INNER = "in template(): "
+_NESTED_ERROR_PREFIX = "in template(): "
 
 
-def _told_once(error: TemplateError) -> str:
-    if error.message.startswith(_INNER):
+def _format_nested_error(error: TemplateError) -> str:
+    if error.message.startswith(_NESTED_ERROR_PREFIX):
         return error.message
-    return f"{_INNER}{error.message} (line {error.line}, column {error.column})"
+    return f"{_NESTED_ERROR_PREFIX}{error.message} (line {error.line}, column {error.column})"
 
 
 class _TemplateFunction(Function):
@@ -132,45 +134,49 @@ class _TemplateFunction(Function):
     __slots__ = ()
 
     def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
-        scope.evaluation.enter(offset)
+        scope.render_context.enter_call(offset)
         try:
             return super().apply(scope, arguments, offset)
         except TemplateError as error:
-            raise SourceError(_told_once(error), offset, error.suggestion) from None
+            raise LocatedError(_format_nested_error(error), offset, error.suggestion) from None
         finally:
-            scope.evaluation.leave()
+            scope.render_context.leave_call()
 
 
-ALL_FUNCTIONS = {**FUNCTIONS, "template": _TemplateFunction("template", 2, _template)}
+ALL_FUNCTIONS = {**FUNCTIONS, "template": _TemplateFunction("template", 2, _render_template_function)}
 
 
 def compile_template(source: str) -> Template:
     """The template, compiled; the last ones are kept. Raises TemplateError."""
-    return _compile(source) if len(source) > CACHED_SOURCE else _compile_and_keep(source)
+    return _compile(source) if len(source) > MAX_CACHED_SOURCE_LENGTH else _compile_cached(source)
 
 
-def _compile(source: str, watching: bool = False) -> Template:
+def _compile(source: str, tracks_reads: bool = False) -> Template:
     try:
-        if len(source) > MAX_SOURCE:
-            raise SourceError(f"the template is too long (more than {MAX_SOURCE:,} characters)")
-        compiling = Compiling(source, ALL_FUNCTIONS, watching)
-        block = DocumentParser(compiling, TAGS).document()
-    except SourceError as fault:
-        raise located(fault, source) from None
-    except REFUSALS as refusal:
-        raise located(placed(refusal, 0), source) from None
-    except _UNFORESEEN as error:
-        raise located(SourceError(f"cannot be compiled ({type(error).__name__})"), source) from error
-    return Template(source, block.write, block.weight, compiling)
+        if len(source) > MAX_SOURCE_LENGTH:
+            raise LocatedError(f"the template is too long (more than {MAX_SOURCE_LENGTH:,} characters)")
+        compilation = CompilationState(source, ALL_FUNCTIONS, tracks_reads)
+        block = TemplateParser(compilation, TAGS).parse_template()
+    except LocatedError as located_error:
+        raise make_template_error(located_error, source) from None
+    except OPERATION_ERRORS as operation_error:
+        raise make_template_error(locate_error(operation_error, 0), source) from None
+    except _UNEXPECTED_ERRORS as error:
+        raise make_template_error(LocatedError(f"cannot be compiled ({type(error).__name__})"), source) from error
+    return Template(source, block.render, block.cost, compilation)
 
 
-_compile_and_keep = lru_cache(maxsize=CACHED_TEMPLATES)(_compile)
+_compile_cached = lru_cache(maxsize=MAX_CACHED_TEMPLATES)(_compile)
 
 
-@lru_cache(maxsize=CACHED_TEMPLATES)
-def _compile_watched_and_keep(source: str) -> Template:
-    return _compile(source, watching=True)
+@lru_cache(maxsize=MAX_CACHED_TEMPLATES)
+def _compile_tracking_reads_cached(source: str) -> Template:
+    return _compile(source, tracks_reads=True)
 
 
-def _compile_watched(source: str) -> Template:
-    return _compile(source, watching=True) if len(source) > CACHED_SOURCE else _compile_watched_and_keep(source)
+def _compile_tracking_reads(source: str) -> Template:
+    return (
+        _compile(source, tracks_reads=True)
+        if len(source) > MAX_CACHED_SOURCE_LENGTH
+        else _compile_tracking_reads_cached(source)
+    )

@@ -10,10 +10,10 @@ from functools import lru_cache
 
 from django.utils import dateformat
 
-from flows.lang.errors import RefusedError
-from flows.lang.limits import MAX_LAYOUT
+from flows.lang.errors import OperationError
+from flows.lang.limits import MAX_LAYOUT_LENGTH
 
-_RFC3339 = re.compile(
+_RFC3339_PATTERN = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:(Z)|([+-])(\d\d):(\d\d))\Z", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,76 +26,82 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 def parse_rfc3339(text: str) -> datetime | None:
     """The time that `text` names, or None. Digits behind the microseconds are dropped."""
-    match = _RFC3339.match(text) if len(text) < 64 else None
+    match = _RFC3339_PATTERN.match(text) if len(text) < 64 else None
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     microsecond = int((match[7] or "0")[:6].ljust(6, "0"))
-    zone = UTC
+    timezone_info = UTC
     if match[8] is None:
         hours, minutes = int(match[10]), int(match[11])
         if hours > 23 or minutes > 59:
             return None
         offset = timedelta(hours=hours, minutes=minutes)
-        zone = timezone(-offset if match[9] == "-" else offset) if offset else UTC
+        timezone_info = timezone(-offset if match[9] == "-" else offset) if offset else UTC
     try:
-        return datetime(year, month, day, hour, minute, second, microsecond, zone)
+        return datetime(year, month, day, hour, minute, second, microsecond, timezone_info)
     except ValueError:
         return None
 
 
-def aware(time: datetime) -> datetime:
+def make_aware(moment: datetime) -> datetime:
     """A time without a zone is taken as UTC."""
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def rfc3339(time: datetime) -> str:
+def format_rfc3339(moment: datetime) -> str:
     """As JSON shows a time: `2019-05-06T07:08:09.5Z`."""
-    return format_go(time, "2006-01-02T15:04:05.999999999Z07:00")
+    return format_go(moment, "2006-01-02T15:04:05.999999999Z07:00")
 
 
-def printed(time: datetime) -> str:
+def format_go_default(moment: datetime) -> str:
     """As the original prints a time: `2019-05-06 07:08:09.5 +0000 UTC`."""
-    return format_go(time, "2006-01-02 15:04:05.999999999 -0700 MST")
+    return format_go(moment, "2006-01-02 15:04:05.999999999 -0700 MST")
 
 
-def _offset(time: datetime, colon: str, seconds: bool = False, minutes: bool = True) -> str:
-    total = int((time.utcoffset() or timedelta()).total_seconds())
+def _format_offset(moment: datetime, separator: str, with_seconds: bool = False, with_minutes: bool = True) -> str:
+    total = int((moment.utcoffset() or timedelta()).total_seconds())
     sign, total = ("-", -total) if total < 0 else ("+", total)
     text = f"{sign}{total // 3600:02d}"
-    if minutes:
-        text += f"{colon}{total // 60 % 60:02d}"
-    return f"{text}{colon}{total % 60:02d}" if seconds else text
+    if with_minutes:
+        text += f"{separator}{total // 60 % 60:02d}"
+    return f"{text}{separator}{total % 60:02d}" if with_seconds else text
 
 
-def _zone_name(time: datetime) -> str:
-    if not time.utcoffset():
-        return "UTC" if isinstance(time.tzinfo, timezone) else time.tzname() or "UTC"
-    return _offset(time, "") if isinstance(time.tzinfo, timezone) else time.tzname() or _offset(time, "")
+def _get_zone_name(moment: datetime) -> str:
+    if not moment.utcoffset():
+        return "UTC" if isinstance(moment.tzinfo, timezone) else moment.tzname() or "UTC"
+    return (
+        _format_offset(moment, "")
+        if isinstance(moment.tzinfo, timezone)
+        else moment.tzname() or _format_offset(moment, "")
+    )
 
 
-def _iso_z(colon: str, seconds: bool = False, minutes: bool = True) -> Callable[[datetime], str]:
-    return lambda t: _offset(t, colon, seconds, minutes) if t.utcoffset() else "Z"
+def _make_z_formatter(
+    separator: str, with_seconds: bool = False, with_minutes: bool = True
+) -> Callable[[datetime], str]:
+    return lambda t: _format_offset(t, separator, with_seconds, with_minutes) if t.utcoffset() else "Z"
 
 
-def _fraction(element: str) -> Callable[[datetime], str]:
-    mark, digits = element[0], len(element) - 1
+def _make_fraction_formatter(element: str) -> Callable[[datetime], str]:
+    separator, digits = element[0], len(element) - 1
     if element[1] == "0":
-        return lambda t: mark + f"{t.microsecond:06d}"[:digits].ljust(digits, "0")
+        return lambda t: separator + f"{t.microsecond:06d}"[:digits].ljust(digits, "0")
 
-    def shortened(time: datetime) -> str:
-        text = f"{time.microsecond:06d}"[:digits].rstrip("0")
-        return mark + text if text else ""
+    def format_trimmed(moment: datetime) -> str:
+        text = f"{moment.microsecond:06d}"[:digits].rstrip("0")
+        return separator + text if text else ""
 
-    return shortened
+    return format_trimmed
 
 
-_ELEMENTS: dict[str, Callable[[datetime], str]] = {
+_ELEMENT_FORMATTERS: dict[str, Callable[[datetime], str]] = {
     "January": lambda t: _MONTHS[t.month - 1],
     "Jan": lambda t: _MONTHS[t.month - 1][:3],
     "Monday": lambda t: _DAYS[t.weekday()],
     "Mon": lambda t: _DAYS[t.weekday()][:3],
-    "MST": _zone_name,
+    "MST": _get_zone_name,
     "01": lambda t: f"{t.month:02d}",
     "02": lambda t: f"{t.day:02d}",
     "03": lambda t: f"{(t.hour - 1) % 12 + 1:02d}",
@@ -115,18 +121,18 @@ _ELEMENTS: dict[str, Callable[[datetime], str]] = {
     "5": lambda t: str(t.second),
     "PM": lambda t: "PM" if t.hour >= 12 else "AM",
     "pm": lambda t: "pm" if t.hour >= 12 else "am",
-    "-0700": lambda t: _offset(t, ""),
-    "-07:00": lambda t: _offset(t, ":"),
-    "-07": lambda t: _offset(t, "", minutes=False),
-    "-070000": lambda t: _offset(t, "", seconds=True),
-    "-07:00:00": lambda t: _offset(t, ":", seconds=True),
-    "Z0700": _iso_z(""),
-    "Z07:00": _iso_z(":"),
-    "Z07": _iso_z("", minutes=False),
-    "Z070000": _iso_z("", seconds=True),
-    "Z07:00:00": _iso_z(":", seconds=True),
+    "-0700": lambda t: _format_offset(t, ""),
+    "-07:00": lambda t: _format_offset(t, ":"),
+    "-07": lambda t: _format_offset(t, "", with_minutes=False),
+    "-070000": lambda t: _format_offset(t, "", with_seconds=True),
+    "-07:00:00": lambda t: _format_offset(t, ":", with_seconds=True),
+    "Z0700": _make_z_formatter(""),
+    "Z07:00": _make_z_formatter(":"),
+    "Z07": _make_z_formatter("", with_minutes=False),
+    "Z070000": _make_z_formatter("", with_seconds=True),
+    "Z07:00:00": _make_z_formatter(":", with_seconds=True),
 }
-_ELEMENT = re.compile(
+_ELEMENT_PATTERN = re.compile(
     r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|002|0[1-6]|15|1|__2|_2006|_2|2006|2|3|4|5|PM|pm"
     r"|-07:00:00|-070000|-07:00|-0700|-07|Z07:00:00|Z070000|Z07:00|Z0700|Z07"
     r"|[.,]0+(?![0-9])|[.,]9+(?![0-9])"
@@ -134,47 +140,49 @@ _ELEMENT = re.compile(
 
 
 def _check_layout(layout: str) -> None:
-    if len(layout) > MAX_LAYOUT:
-        raise RefusedError(f"the layout is too long (more than {MAX_LAYOUT:,} characters)")
+    if len(layout) > MAX_LAYOUT_LENGTH:
+        raise OperationError(f"the layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)")
 
 
 @lru_cache(maxsize=256)
-def _go_parts(layout: str) -> tuple[tuple[str, Callable[[datetime], str] | None], ...]:
+def _parse_go_layout(layout: str) -> tuple[tuple[str, Callable[[datetime], str] | None], ...]:
     parts: list[tuple[str, Callable[[datetime], str] | None]] = []
     position = 0
-    for match in _ELEMENT.finditer(layout):
+    for match in _ELEMENT_PATTERN.finditer(layout):
         parts.append((layout[position : match.start()], None))
         element = match.group()
-        parts.append((element, _ELEMENTS.get(element) or _fraction(element)))
+        parts.append((element, _ELEMENT_FORMATTERS.get(element) or _make_fraction_formatter(element)))
         position = match.end()
     parts.append((layout[position:], None))
     return tuple(part for part in parts if part[0])
 
 
-def format_go(time: datetime, layout: str) -> str:
+def format_go(moment: datetime, layout: str) -> str:
     """The time in a Go layout such as `2006-01-02 15:04`. Raises RefusedError for an endless layout."""
     _check_layout(layout)
-    time = aware(time)
-    return "".join(text if write is None else write(time) for text, write in _go_parts(layout))
+    moment = make_aware(moment)
+    return "".join(
+        text if format_element is None else format_element(moment) for text, format_element in _parse_go_layout(layout)
+    )
 
 
-def format_any(time: datetime, layout: str) -> str:
+def format_go_or_django(moment: datetime, layout: str) -> str:
     """The time in a Go layout or, where the layout holds no element of one, in Django's format letters."""
     _check_layout(layout)
-    if any(write is not None for _, write in _go_parts(layout)):
-        return format_go(time, layout)
-    return str(dateformat.format(aware(time), layout))
+    if any(format_element is not None for _, format_element in _parse_go_layout(layout)):
+        return format_go(moment, layout)
+    return str(dateformat.format(make_aware(moment), layout))
 
 
-def unix(time: datetime) -> int:
+def to_unix_seconds(moment: datetime) -> int:
     """Whole seconds since 1970."""
-    return (aware(time) - _EPOCH) // timedelta(seconds=1)
+    return (make_aware(moment) - _EPOCH) // timedelta(seconds=1)
 
 
 # What a template may ask of a time, `Event.CreatedAt.Unix`; all but Format take no argument.
 TIME_ATTRIBUTES: dict[str, Callable[[datetime], object]] = {
-    "Unix": unix,
-    "UnixNano": lambda t: (aware(t) - _EPOCH) // timedelta(microseconds=1) * 1000,
+    "Unix": to_unix_seconds,
+    "UnixNano": lambda t: (make_aware(t) - _EPOCH) // timedelta(microseconds=1) * 1000,
     "Year": lambda t: t.year,
     "Month": lambda t: t.month,
     "Day": lambda t: t.day,
@@ -184,7 +192,7 @@ TIME_ATTRIBUTES: dict[str, Callable[[datetime], object]] = {
     "Nanosecond": lambda t: t.microsecond * 1000,
     "Weekday": lambda t: t.isoweekday() % 7,
     "YearDay": lambda t: t.timetuple().tm_yday,
-    "UTC": lambda t: aware(t).astimezone(UTC),
-    "IsZero": lambda t: aware(t) == datetime(1, 1, 1, tzinfo=UTC),
-    "String": printed,
+    "UTC": lambda t: make_aware(t).astimezone(UTC),
+    "IsZero": lambda t: make_aware(t) == datetime(1, 1, 1, tzinfo=UTC),
+    "String": format_go_default,
 }

@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from flows.lang.errors import RefusedError
+from flows.lang.errors import OperationError
 from flows.lang.limits import MAX_DIGITS
-from flows.lang.times import parse_rfc3339, printed, rfc3339
+from flows.lang.times import format_go_default, format_rfc3339, parse_rfc3339
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?\Z")
+_NUMBER_PATTERN = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?\Z")
 
 
-class Safe(str):
+class SafeText(str):
     """Text that `autoescape on` leaves as it is: what a macro gives, and what filters that write HTML give."""
 
     __slots__ = ()
@@ -41,17 +41,21 @@ class ForLoop:
         self.index = 0
         self.count = 0
 
-    def field(self, name: str) -> object:
+    def get_field(self, name: str) -> object:
         """Counter, First, …; also spelled in lower case (R8)."""
-        read = _LOOP_FIELDS.get(name)
-        return read(self) if read else None
+        read_field = _LOOP_FIELD_READERS.get(name)
+        return read_field(self) if read_field else None
 
-    def as_json(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Its fields, without the loop around it."""
-        return {name: read(self) for name, read in _LOOP_FIELDS.items() if name.istitle() and name != "Parentloop"}
+        return {
+            name: read_field(self)
+            for name, read_field in _LOOP_FIELD_READERS.items()
+            if name.istitle() and name != "Parentloop"
+        }
 
 
-_LOOP_FIELDS: dict[str, Callable[[ForLoop], object]] = {
+_LOOP_FIELD_READERS: dict[str, Callable[[ForLoop], object]] = {
     "Counter": lambda loop: loop.index + 1,
     "Counter0": lambda loop: loop.index,
     "Revcounter": lambda loop: loop.count - loop.index,
@@ -60,7 +64,7 @@ _LOOP_FIELDS: dict[str, Callable[[ForLoop], object]] = {
     "Last": lambda loop: loop.index + 1 == loop.count,
     "Parentloop": lambda loop: loop.parent,
 }
-_LOOP_FIELDS |= {name.lower(): read for name, read in _LOOP_FIELDS.items()}
+_LOOP_FIELD_READERS |= {name.lower(): read for name, read in _LOOP_FIELD_READERS.items()}
 
 
 class CycleValue:
@@ -73,22 +77,24 @@ class CycleValue:
         self.value = value
 
 
-def text(value: object) -> str:
+def to_text(value: object) -> str:
     """How a value prints: numbers shortest, True/False, None as '', lists and maps as compact JSON, times as Go's."""
-    kind = type(value)
-    if kind is str:
+    value_type = type(value)
+    if value_type is str:
         return value  # type: ignore[return-value]
-    write = _PRINTERS.get(kind) or next((each for base, each in _PRINTERS.items() if isinstance(value, base)), None)
-    if write is None:
-        raise RefusedError(f"a value of type {kind.__name__} has no place in a template")
-    return write(value)
+    format_value = _FORMATTERS.get(value_type) or next(
+        (formatter for base_type, formatter in _FORMATTERS.items() if isinstance(value, base_type)), None
+    )
+    if format_value is None:
+        raise OperationError(f"a value of type {value_type.__name__} has no place in a template")
+    return format_value(value)
 
 
-def _print_integer(value: object) -> str:
+def _format_integer(value: object) -> str:
     try:
         return str(value)
     except ValueError:  # Python refuses beyond 4,300 digits
-        raise RefusedError("the number is too large to print") from None
+        raise OperationError("the number is too large to print") from None
 
 
 def to_json(value: object) -> str:
@@ -96,35 +102,35 @@ def to_json(value: object) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_json_default)
     except (RecursionError, ValueError):
-        raise RefusedError("the value is too deep or too large to print") from None
+        raise OperationError("the value is too deep or too large to print") from None
 
 
 def _json_default(value: object) -> object:
     if isinstance(value, datetime):
-        return rfc3339(value)
+        return format_rfc3339(value)
     if isinstance(value, ForLoop):
-        return value.as_json()
+        return value.to_dict()
     if isinstance(value, CycleValue):
-        return text(value)
-    raise RefusedError(f"a value of type {type(value).__name__} has no place in a template")
+        return to_text(value)
+    raise OperationError(f"a value of type {type(value).__name__} has no place in a template")
 
 
-_PRINTERS: dict[type, Callable[[object], str]] = {
+_FORMATTERS: dict[type, Callable[[object], str]] = {
     type(None): lambda value: "",
     bool: lambda value: "True" if value else "False",
-    int: _print_integer,
+    int: _format_integer,
     float: repr,
     str: lambda value: str.__str__(value),
     list: to_json,
     dict: to_json,
     Record: to_json,
     ForLoop: to_json,
-    datetime: lambda value: printed(value),  # type: ignore[arg-type]
-    CycleValue: lambda value: text(value.value),  # type: ignore[attr-defined]
+    datetime: lambda value: format_go_default(value),  # type: ignore[arg-type]
+    CycleValue: lambda value: to_text(value.value),  # type: ignore[attr-defined]
 }
 
 
-def truth(value: object) -> bool:
+def is_truthy(value: object) -> bool:
     """False for none, false, 0, '' and empty lists and maps."""
     return True if isinstance(value, Record) else bool(value)
 
@@ -134,9 +140,9 @@ def is_number(value: object) -> bool:
     return type(value) is int or type(value) is float
 
 
-def read_number(value: str) -> int | float | None:
+def parse_number(value: str) -> int | float | None:
     """The number that a whole text spells (`42`, `-1.5`, `1e3`), or None."""
-    match = _NUMBER.match(value) if len(value) <= MAX_DIGITS else None
+    match = _NUMBER_PATTERN.match(value) if len(value) <= MAX_DIGITS else None
     if match is None:
         return None
     if match[1] is None and match[2] is None and match[3] is None:
@@ -145,79 +151,81 @@ def read_number(value: str) -> int | float | None:
     return number if math.isfinite(number) else None
 
 
-def number(value: object) -> int | float:
+def to_number(value: object) -> int | float:
     """The value as a number; 0 where it is none."""
-    kind = type(value)
-    if kind is int or kind is float:
+    value_type = type(value)
+    if value_type is int or value_type is float:
         return value  # type: ignore[return-value]
     if isinstance(value, str):
-        return read_number(value) or 0
+        return parse_number(value) or 0
     return 0
 
 
-def whole(value: object) -> int:
+def to_int(value: object) -> int:
     """The value as a whole number, cut towards zero; 0 where it is none."""
-    found = number(value)
-    if type(found) is int:
-        return found
-    if not math.isfinite(found):
-        raise RefusedError("the number is not finite")
-    return int(found)
+    number_value = to_number(value)
+    if type(number_value) is int:
+        return number_value
+    if not math.isfinite(number_value):
+        raise OperationError("the number is not finite")
+    return int(number_value)
 
 
-def real(value: object) -> float:
+def to_float(value: object) -> float:
     """The value as a float; 0.0 where it is none."""
     try:
-        return float(number(value))
+        return float(to_number(value))
     except OverflowError:
-        raise RefusedError("the number is too large for a decimal number") from None
+        raise OperationError("the number is too large for a decimal number") from None
 
 
-def length(value: object) -> int:
+def get_length(value: object) -> int:
     """Characters of a text, items of a list or map; 0 for all else."""
     return len(value) if isinstance(value, str | list | dict) and not isinstance(value, Record) else 0
 
 
-def can_slice(value: object) -> bool:
+def is_sliceable(value: object) -> bool:
     """Whether the value is a list or a text."""
     return isinstance(value, list | str)
 
 
-def equal(left: object, right: object, spend: Callable[[int], None]) -> bool:
+def is_equal(left: object, right: object, charge: Callable[[int], None]) -> bool:
     """By value: numbers of any kind, lists and maps item by item; true is not 1 and 5 is not '5'.
 
     spend: told how many items are about to be compared.
     """
-    kind, other = type(left), type(right)
-    if kind is bool or other is bool:
+    left_type, right_type = type(left), type(right)
+    if left_type is bool or right_type is bool:
         return left is right
     if isinstance(left, list) and isinstance(right, list):
-        spend(len(left))
-        return len(left) == len(right) and all(equal(a, b, spend) for a, b in zip(left, right, strict=True))
+        charge(len(left))
+        return len(left) == len(right) and all(
+            is_equal(left_item, right_item, charge) for left_item, right_item in zip(left, right, strict=True)
+        )
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        spend(len(left))
-        return left.keys() == right.keys() and all(equal(value, right[key], spend) for key, value in left.items())
+        charge(len(left))
+        return left.keys() == right.keys() and all(is_equal(value, right[key], charge) for key, value in left.items())
     return left == right
 
 
-def contains(container: object, item: object, spend: Callable[[int], None]) -> bool:
+def contains(container: object, item: object, charge: Callable[[int], None]) -> bool:
     """The operator `in`: a part of a text, an item of a list, a key of a map, a field of a record."""
     if isinstance(container, str):
-        spend(len(container) >> 8)
-        return text(item) in container
+        charge(len(container) >> 8)
+        return to_text(item) in container
     if isinstance(container, list):
-        spend(len(container))
-        return any(equal(each, item, spend) for each in container)
+        charge(len(container))
+        return any(is_equal(candidate, item, charge) for candidate in container)
     if isinstance(container, Record):
-        return text(item) in container
+        return to_text(item) in container
     if isinstance(container, dict):
         if type(item) is int:
-            raise RefusedError("the keys of a map are text, so a number cannot be one of them")
+            raise OperationError("the keys of a map are text, so a number cannot be one of them")
         return isinstance(item, str) and item in container
     return False
 
 
-def as_record(value: object) -> object:
+def to_record(value: object) -> object:
     """The event, or its pack, as a record; its times, which may come as RFC 3339 text, as times."""
     if not isinstance(value, dict) or isinstance(value, Record):
         return value
@@ -226,5 +234,5 @@ def as_record(value: object) -> object:
         if isinstance(moment := record.get(name), str):
             record[name] = parse_rfc3339(moment) or moment
     if "Pack" in record:
-        record["Pack"] = as_record(record["Pack"])
+        record["Pack"] = to_record(record["Pack"])
     return record

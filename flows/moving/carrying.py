@@ -16,7 +16,7 @@ from django.utils import timezone
 from datastore import saving as datastore
 from datastore.models import Item
 from flows import saving
-from flows.document import FlowError, parse
+from flows.document import FlowValidationError, parse_flow
 from flows.models import Execution, Flow, FlowVersion
 from flows.moving.executions import Moved, moved
 from flows.moving.reading import Document, Source, by_execution, text
@@ -115,10 +115,10 @@ class Carrier:
     def item(self, document: Document) -> str:
         """Put a datastore item that is not here."""
         key, value = text(document, "_id"), bytes(document.get("value") or b"")
-        if not key or (fault := datastore.key_fault(key)):
+        if not key or (fault := datastore.get_key_error(key)):
             self.report.error(f"datastore item {key!r}: its key {fault if key else 'is empty'}")
             return BAD
-        given = datastore.Value(value, text(document, "contentType")[:255], text(document, "description"))
+        given = datastore.ItemUpdate(value, text(document, "contentType")[:255], text(document, "description"))
         known = Item.objects.filter(key=key).first()
         if known is not None:
             if known.secret or bytes(known.value) == value:
@@ -127,7 +127,7 @@ class Carrier:
                 self.report.warn(f"datastore item {key!r} has another value here, which is kept")
                 return KEPT
         if not self.dry_run:
-            datastore.put(COMMAND_LINE, key, given)
+            datastore.put_item(COMMAND_LINE, key, given)
         return NEW if known is None else "overwritten"
 
     def version(self, document: Document) -> str:
@@ -140,8 +140,8 @@ class Carrier:
         source = _source(document)
         self.steps[uuid] = [step for step in source.get("steps") or [] if isinstance(step, dict)]
         try:
-            source = dict(parse(source).source)
-        except FlowError:
+            source = dict(parse_flow(source).document)
+        except FlowValidationError:
             self.broken.add(uuid)
         if FlowVersion.objects.filter(id=self.version_of[uuid]).exists():
             return SAME
@@ -155,8 +155,8 @@ class Carrier:
         """Let a flow run that is not here, on the version that it ran on there."""
         name, uuid = text(document, "name"), text(document, "uuid")
         try:
-            read = parse(_source(document))
-        except FlowError as error:
+            read = parse_flow(_source(document))
+        except FlowValidationError as error:
             for one in error.errors:
                 self.report.error(f"flow {name!r}: {one.path}: {one.message}")
             return BAD
@@ -167,7 +167,7 @@ class Carrier:
         if uuid not in self.version_of:
             return BAD
         known = Flow.objects.select_related("version").filter(name=name).first()
-        if known is not None and known.version.document == dict(read.source):
+        if known is not None and known.version.document == dict(read.document):
             return SAME
         if known is not None and not self.overwrite:
             self.report.warn(f"flow {name!r} is another one here, which is kept")

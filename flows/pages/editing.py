@@ -11,8 +11,8 @@ from django.utils.http import urlencode
 from flows import saving
 from flows.checking import ERROR, MEDIA_TYPES, Checked, Marked, check, steps_of, text_of
 from flows.comparison import Comparison, compare
-from flows.document import Finding, FlowDocument
-from flows.drawing import draw
+from flows.document import FlowDefinition, FlowIssue
+from flows.drawing import render_diagram
 from flows.forms import FlowForm
 from flows.models import MAX_NOTE, Flow, FlowVersion
 from flows.pages.frame import ADD, CHANGE, ENABLE, VIEW, VIEW_EVENT, around_flow, find, need, show, url
@@ -92,7 +92,7 @@ def page(request: HttpRequest, editing: Editing) -> HttpResponse:
         "findings": findings,
         "not_saved": errors[0] if errors and request.method == "POST" else None,
         "language": checked.language,
-        "drawing": draw(checked.value) if isinstance(checked.value, dict) else "",
+        "drawing": render_diagram(checked.value) if isinstance(checked.value, dict) else "",
         "editable": request.user.has_perm(CHANGE if flow else ADD),
         "can_try": request.user.has_perm(CHANGE) and request.user.has_perm(VIEW_EVENT),
         "draft_key": f"flyte.draft.{request.user.pk}.{flow.pk if flow else 'new'}",
@@ -118,7 +118,7 @@ def save(request: HttpRequest, flow: Flow | None) -> HttpResponse:
 
 
 def _save(
-    request: HttpRequest, editing: Editing, form: FlowForm, checked: Checked, document: FlowDocument
+    request: HttpRequest, editing: Editing, form: FlowForm, checked: Checked, document: FlowDefinition
 ) -> HttpResponse:
     flow = editing.flow
     renamed = flow is not None and document.name != flow.name
@@ -130,7 +130,7 @@ def _save(
     if target and _switches(target, document) and not request.user.has_perm(ENABLE):
         state = "enabled" if target.enabled else "disabled"
         message = f"the flow is {state}, and you may not change that; leave this line out"
-        checked.mark(ERROR, [Finding("enabled", message)])
+        checked.mark(ERROR, [FlowIssue("enabled", message)])
         editing.findings = checked.errors
         return page(request, editing)
     if target and editing.text == text_of(target.version) and not _switches(target, document):
@@ -146,13 +146,13 @@ def _save(
     return HttpResponseRedirect(f"{url('change', saved.pk)}?{query}")
 
 
-def _switches(target: Flow, document: FlowDocument) -> bool:
+def _switches(target: Flow, document: FlowDefinition) -> bool:
     """Whether saving the document enables or disables the flow."""
     return document.enabled is not None and document.enabled != target.enabled
 
 
 def _write(
-    request: HttpRequest, document: FlowDocument, checked: Checked, note: str, expected: str, before: Flow | None
+    request: HttpRequest, document: FlowDefinition, checked: Checked, note: str, expected: str, before: Flow | None
 ) -> Flow:
     who = person(request)
     with transaction.atomic():
@@ -171,7 +171,7 @@ def _write(
     return flow
 
 
-def _in_conflict(editing: Editing, document: FlowDocument, current: str, *, renamed: bool) -> Editing:
+def _in_conflict(editing: Editing, document: FlowDefinition, current: str, *, renamed: bool) -> Editing:
     """What was to be saved, now upon the version that came between; nothing of either is lost."""
     editing.conflict = True
     editing.theirs = FlowVersion.objects.filter(id=current).first() if current else None

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from flows.checking import MAX_TEXT, Checked, check, converted, has_comments, plain_text, steps_of
 from flows.completion import event_paths, words
-from flows.drawing import draw
+from flows.drawing import render_diagram
 from flows.kept import recent_events
 from flows.models import Event, Flow
 from flows.pages.frame import ADD, CHANGE, VIEW_EVENT, answered, need
@@ -36,7 +36,7 @@ def _checked(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         "language": found.language,
         "findings": [asdict(one) for one in found.findings],
-        "drawing": draw(found.value) if is_mapping else None,
+        "drawing": render_diagram(found.value) if is_mapping else None,
         "steps": [asdict(step) for step in steps_of(found)],
         "name": found.document.name if found.document else "",
     }

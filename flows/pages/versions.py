@@ -10,8 +10,8 @@ from django.views.decorators.http import require_POST
 from flows import saving
 from flows.checking import language_of, text_of
 from flows.comparison import compare
-from flows.document import FlowError
-from flows.drawing import draw
+from flows.document import FlowValidationError
+from flows.drawing import render_diagram
 from flows.models import Flow, FlowVersion
 from flows.pages.frame import ADD, CHANGE, VIEW, around_flow, find, need, show, url
 from flyte_site.changes import person, record
@@ -64,7 +64,7 @@ def version(request: HttpRequest, version_id: str) -> HttpResponse:
         "version": found,
         "text": text,
         "language": language_of(text),
-        "drawing": draw(found.document, links=False),
+        "drawing": render_diagram(found.document, links=False),
         "is_current": flow is not None and flow.version_id == found.id,
         "can_restore": request.user.has_perm(CHANGE if flow else ADD),
     }
@@ -98,7 +98,7 @@ def restore(request: HttpRequest, version_id: str) -> HttpResponse:
             if flow is None:
                 raise Http404
             record(who, "restored", "flow", flow.name, version=flow.version_id, of=found.id)
-    except FlowError as error:
+    except FlowValidationError as error:
         first = error.errors[0]
         messages.error(request, f"It breaks rules that came after it: {first.path}: {first.message}")
         return HttpResponseRedirect(url("version", found.id))

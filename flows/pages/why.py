@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from flows.document import FlowError, parse
+from flows.document import FlowValidationError, parse_flow
 from flows.models import Flow
 from flows.pages.frame import VIEW, VIEW_EVENT, around_flow, find, need, show
 from flows.reasons import almost_heard, criteria_of, why_flow
@@ -54,8 +54,8 @@ def _steps(outcome: Any, criteria: dict[tuple[str, str], str]) -> list[dict[str,
 
 def _warnings(flow: Flow) -> Iterator[str]:
     try:
-        document = parse(flow.version.document)
-    except FlowError as error:
+        document = parse_flow(flow.version.document)
+    except FlowValidationError as error:
         yield f"its document breaks rules that came later: {error}"
         return
     yield from dict.fromkeys(one.message for one in registry_warnings(document))

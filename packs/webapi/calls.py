@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from datastore.lookup import get_value
-from datastore.saving import TooLongError, Value, key_fault, put
+from datastore.saving import ItemUpdate, SecretTooLargeError, get_key_error, put_item
 from flyte_site.changes import JOB, Actor
 from flyte_site.encryption import NoKeysError
 from packs.models import Action
@@ -64,13 +64,13 @@ class Datastore:
 
     def put(self, key: str, value: bytes, content_type: str) -> None:
         """Keep a value under the key."""
-        if not key or (fault := key_fault(key)):
+        if not key or (fault := get_key_error(key)):
             raise UserFailure(f"the key {key[:80]!r} {fault if key else 'is empty'}")
         if len(value) > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
             raise UserFailure(f"the value has {len(value)} bytes: more than the datastore takes")
         try:
-            put(Actor(self.actor, JOB), key, Value(value, content_type[:255]))
-        except (NoKeysError, TooLongError) as error:
+            put_item(Actor(self.actor, JOB), key, ItemUpdate(value, content_type[:255]))
+        except (NoKeysError, SecretTooLargeError) as error:
             raise UserFailure(f"the item {key!r} is secret, and can't be put: {error}") from None
 
 

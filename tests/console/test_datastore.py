@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, override_settings
 from pytest_django import DjangoAssertNumQueries
 
-from datastore.lookup import Found, find, get_value
+from datastore.lookup import DatastoreValue, find_value, get_value
 from datastore.models import Item
 from flyte_site.models import Change
 from tests.console.conftest import SignedOn
@@ -143,7 +143,7 @@ def test_a_secret_item_is_written_by_hand_and_never_shown(signed_on: SignedOn, k
     client = signed_on("editor")
     client.post(f"{LIST}add/", fields(text='"canary-77"', secret="on"))
     item = Item.objects.get()
-    assert (find("teams"), b"canary-77" in bytes(item.value)) == (Found("canary-77", True), False)
+    assert (find_value("teams"), b"canary-77" in bytes(item.value)) == (DatastoreValue("canary-77", True), False)
     paths = [LIST, f"{LIST}{item.pk}/change/", f"{LIST}{item.pk}/download/", "/admin/flyte_site/change/"]
     for who in (client, signed_on("viewer")):
         for path in paths:
@@ -158,14 +158,14 @@ def test_a_secret_item_keeps_its_value_until_it_gets_another(signed_on: SignedOn
     page = f"{LIST}{item.pk}/change/"
     assert client.post(page, fields(text="", secret="on", description="new words")).status_code == 302
     item.refresh_from_db()
-    assert (find("teams").value, item.description) == ("old", "new words")
+    assert (find_value("teams").value, item.description) == ("old", "new words")
     client.post(page, fields(text='"new"', secret="on"))
-    assert find("teams") == Found("new", True)
+    assert find_value("teams") == DatastoreValue("new", True)
     refused = client.post(page, fields(text=""))
     assert "A value is needed" in refused.content.decode()
-    assert find("teams") == Found("new", True)
+    assert find_value("teams") == DatastoreValue("new", True)
     client.post(page, fields(text='"public"'))
-    assert find("teams") == Found("public", False)
+    assert find_value("teams") == DatastoreValue("public", False)
 
 
 def test_what_is_typed_for_a_secret_does_not_come_back_with_an_error(signed_on: SignedOn, keys: None) -> None:

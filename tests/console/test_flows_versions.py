@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 
 from flows import saving
-from flows.document import parse
+from flows.document import parse_flow
 from flows.models import Flow, FlowVersion
 from flyte_site.models import Change
 from tests.console.conftest import SignedOn
@@ -21,7 +21,7 @@ ROLES = ("", "viewer", "editor", "operator", "admin")
 
 def two_versions() -> Flow:
     for word in ("before", "after"):
-        flow = saving.save(parse(document(step(), description=word)), note=f"note {word}", saved_by="ann")
+        flow = saving.save(parse_flow(document(step(), description=word)), note=f"note {word}", saved_by="ann")
     return flow
 
 
@@ -53,7 +53,7 @@ def test_a_flow_of_one_version_has_nothing_to_compare(signed_on: SignedOn) -> No
 def test_the_versions_are_in_pages(signed_on: SignedOn, django_assert_num_queries: Any) -> None:
     client = signed_on("editor")
     for number in range(55):
-        flow = saving.save(parse(document(step(), description=str(number))))
+        flow = saving.save(parse_flow(document(step(), description=str(number))))
     with django_assert_num_queries(10):
         page = client.get(f"{LIST}{flow.pk}/versions/").content.decode()
     assert "Page 1 of 2" in page

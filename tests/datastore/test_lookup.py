@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from datastore import lookup
-from datastore.lookup import decode, get_value, is_json
+from datastore.lookup import decode_value, get_value, is_json_media_type
 from datastore.models import Item
 
 JSON = "application/json"
@@ -41,7 +41,7 @@ JSON = "application/json"
     ],
 )
 def test_bytes_become_json_or_text_by_their_content_type(value: bytes, content_type: str, expected: Any) -> None:
-    found = decode(value, content_type)
+    found = decode_value(value, content_type)
     assert found == expected
     assert type(found) is type(expected)
 
@@ -65,7 +65,7 @@ def test_bytes_become_json_or_text_by_their_content_type(value: bytes, content_t
 )
 def test_what_cannot_be_read_raises_a_value_error(value: bytes, content_type: str) -> None:
     with pytest.raises(ValueError, match=r"^not |too large|nested"):
-        decode(value, content_type)
+        decode_value(value, content_type)
 
 
 @pytest.mark.unit
@@ -84,7 +84,7 @@ def test_what_cannot_be_read_raises_a_value_error(value: bytes, content_type: st
     ],
 )
 def test_which_media_types_are_json(media_type: str, expected: bool) -> None:
-    assert is_json(media_type) is expected
+    assert is_json_media_type(media_type) is expected
 
 
 @pytest.mark.integration
@@ -116,13 +116,13 @@ def test_a_value_that_cannot_be_read_is_named_with_the_reason() -> None:
 @pytest.mark.django_db
 def test_a_value_is_read_once_a_version_and_a_new_one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[bytes] = []
-    decode = lookup.decode
+    decode = lookup.decode_value
 
     def counting(value: bytes, content_type: str) -> Any:
         read.append(value)
         return decode(value, content_type)
 
-    monkeypatch.setattr(lookup, "decode", counting)
+    monkeypatch.setattr(lookup, "decode_value", counting)
     item = Item.objects.create(key="counted", value=b'{"count": 1}', content_type="application/json")
     assert [lookup.get_value("counted") for _ in range(3)] == [{"count": 1}] * 3
     item.value = b'{"count": 2}'

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client, override_settings
 
-from datastore.lookup import Found, find
+from datastore.lookup import DatastoreValue, find_value
 from datastore.models import Item
 from datastore.saving import MAX_SECRET_BYTES
 from flyte_site.models import Change
@@ -39,13 +39,13 @@ def test_a_secret_item_is_encrypted_and_templates_read_it(client: Client, value:
     answer = put_value(client, "key", value, "text/plain; charset=latin-1", secret="true")
     assert (answer.status_code, answer.content) == (201, b"")
     assert value not in bytes(stored().value)
-    assert stored().plain() == value
-    assert find("key") == Found(value.decode("latin-1"), True)
+    assert stored().get_plaintext() == value
+    assert find_value("key") == DatastoreValue(value.decode("latin-1"), True)
 
 
 def test_a_secret_json_item_is_read_as_json(client: Client) -> None:
     put_value(client, "key", b'{"a": [1]}', "application/json", secret="1")
-    assert find("key") == Found({"a": [1]}, True)
+    assert find_value("key") == DatastoreValue({"a": [1]}, True)
 
 
 def test_nobody_gets_a_secret_value_back(client: Client) -> None:
@@ -77,7 +77,7 @@ def test_what_is_neither_true_nor_false_is_refused(client: Client, said: str) ->
 def test_a_secret_item_stays_secret_until_it_is_said_otherwise(client: Client) -> None:
     put_secret("key", "old")
     assert put_value(client, "key", CANARY.encode()).status_code == 204
-    assert (stored().secret, find("key").value) == (True, CANARY)
+    assert (stored().secret, find_value("key").value) == (True, CANARY)
     assert put_value(client, "key", b"public", secret="false").status_code == 204
     assert (stored().secret, bytes(stored().value)) == (False, b"public")
     assert client.get("/v1/datastore/key").content == b"public"
@@ -87,7 +87,7 @@ def test_a_plain_item_becomes_secret(client: Client) -> None:
     put_value(client, "key", b"public")
     put_value(client, "key", CANARY.encode(), secret="true")
     assert stored().secret
-    assert find("key").value == CANARY
+    assert find_value("key").value == CANARY
 
 
 def test_without_keys_a_secret_is_refused_with_what_is_missing(client: Client) -> None:
@@ -99,7 +99,7 @@ def test_without_keys_a_secret_is_refused_with_what_is_missing(client: Client) -
             assert "FLYTE_ENCRYPTION_KEYS" in answer.content.decode()
         assert paths_of_errors(put_value(client, "other", b"new", secret="true")) == ["secret"]
         assert put_value(client, "plain", b"1").status_code == 201
-    assert find("key").value == "old"
+    assert find_value("key").value == "old"
 
 
 def test_a_secret_has_a_bound_of_its_own(client: Client) -> None:
@@ -111,7 +111,7 @@ def test_a_secret_has_a_bound_of_its_own(client: Client) -> None:
 def test_a_key_that_is_missing_is_told_to_who_wrote_the_flow(others: str, told: str) -> None:
     put_secret("key", CANARY)
     with override_settings(FLYTE_ENCRYPTION_KEYS=others), pytest.raises(LookupError, match=told) as raised:
-        find("key")
+        find_value("key")
     assert "'key'" in str(raised.value)
 
 
@@ -120,13 +120,13 @@ def test_one_items_value_can_not_be_laid_under_another() -> None:
     put_secret("other", "x")
     Item.objects.filter(key="other").update(value=stored().value)
     with pytest.raises(LookupError, match="as another item"):
-        find("other")
+        find_value("other")
 
 
 def test_a_value_that_is_not_of_its_type_is_told_without_any_of_it() -> None:
     put_secret("key", f"{{{CANARY}", "application/json")
     with pytest.raises(LookupError, match="is no application/json") as raised:
-        find("key")
+        find_value("key")
     assert CANARY not in str(raised.value)
 
 

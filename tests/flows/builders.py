@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from flows import engine, saving
-from flows.document import parse
+from flows.document import parse_flow
 from flows.models import Execution, Flow
 from flows.steps import Event, PackSeen
 from packs import queue, registry
@@ -31,7 +31,7 @@ def document(*steps: dict[str, Any], name: str = "flow", **changes: Any) -> dict
 
 
 def save(*steps: dict[str, Any], name: str = "flow", **changes: Any) -> Flow:
-    return saving.save(parse(document(*steps, name=name, **changes)))
+    return saving.save(parse_flow(document(*steps, name=name, **changes)))
 
 
 def pack(name: str, **labels: str) -> Pack:

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from flows.document import FlowError, parse
+from flows.document import FlowValidationError, parse_flow
 from tests.flows import builders as b
 
 pytestmark = pytest.mark.unit
 
 
 def warned(*steps: dict[str, Any]) -> list[tuple[str, str, int, int]]:
-    found = parse(b.document(*steps)).warnings
+    found = parse_flow(b.document(*steps)).warnings
     return [(one.path, one.message, one.line, one.column) for one in found if "Context" in one.message]
 
 
@@ -71,7 +71,9 @@ def test_a_trigger_inherits_nothing_and_no_context_is_there_for_itself() -> None
 
 
 def test_warnings_are_there_while_something_else_is_an_error() -> None:
-    with pytest.raises(FlowError) as caught:
-        parse(b.document(b.step(command=command("{{ Context.No }}"), context={"N": 5}), b.step(dependsOn=["nobody"])))
+    with pytest.raises(FlowValidationError) as caught:
+        parse_flow(
+            b.document(b.step(command=command("{{ Context.No }}"), context={"N": 5}), b.step(dependsOn=["nobody"]))
+        )
     assert {one.path for one in caught.value.errors} == {"steps[0].context.N", "steps[1].dependsOn[0]"}
-    assert [one.path for one in caught.value.document.warnings] == ["steps[0].command.input.to"]
+    assert [one.path for one in caught.value.definition.warnings] == ["steps[0].command.input.to"]

@@ -4,20 +4,20 @@ from typing import Any
 
 import pytest
 
-from flows.document import FlowError, parse
+from flows.document import FlowValidationError, parse_flow
 from tests.flows import builders as b
 
 pytestmark = pytest.mark.unit
 
 
 def errors(value: Any) -> dict[str, str]:
-    with pytest.raises(FlowError) as caught:
-        parse(value)
+    with pytest.raises(FlowValidationError) as caught:
+        parse_flow(value)
     return {error.path: error.message for error in caught.value.errors}
 
 
 def warnings(value: Any) -> dict[str, str]:
-    return {warning.path: warning.message for warning in parse(value).warnings}
+    return {warning.path: warning.message for warning in parse_flow(value).warnings}
 
 
 def one_step(**changes: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def one_step(**changes: Any) -> dict[str, Any]:
 
 def test_a_whole_document_becomes_typed_values() -> None:
     command = {"packName": "Q", "name": "C", "timeout": "1h30m", "retries": 2, "backoff": 1.5, "input": {"a": 1}}
-    flow = parse(
+    flow = parse_flow(
         b.document(
             b.step(id="a", context={"X": "{{ Event.Payload }}"}, criteria="{{ true }}"),
             b.step(dependsOn=["a"], dependsOnMode="all", command=command),
@@ -169,13 +169,13 @@ def test_a_part_that_stands_beside_a_misspelt_one_is_the_one_that_is_read() -> N
 def test_labels_inside_an_event_or_command_count_as_pack_labels_with_a_warning() -> None:
     value = one_step(event={"packName": "P", "name": "E", "labels": {"env": "x"}})
     assert set(warnings(value)) == {"steps[0].event.labels"}
-    assert parse(value).source["steps"][0]["event"] == {"packName": "P", "name": "E", "packLabels": {"env": "x"}}
+    assert parse_flow(value).document["steps"][0]["event"] == {"packName": "P", "name": "E", "packLabels": {"env": "x"}}
 
 
 def test_a_flow_as_the_server_gave_it_can_be_posted_with_its_links() -> None:
     value = b.document(b.step(), links=[{"href": "http://h", "rel": "self"}])
     assert set(warnings(value)) == {"links"}
-    assert "links" not in parse(value).source
+    assert "links" not in parse_flow(value).document
 
 
 def test_labels_beside_pack_labels_are_an_error() -> None:
@@ -213,8 +213,8 @@ def test_a_circle_with_a_way_in_is_a_warning() -> None:
 
 
 def test_a_template_that_does_not_compile_is_told_with_line_and_column() -> None:
-    with pytest.raises(FlowError) as caught:
-        parse(one_step(criteria="line one\n{{ 1 | nope }}"))
+    with pytest.raises(FlowValidationError) as caught:
+        parse_flow(one_step(criteria="line one\n{{ 1 | nope }}"))
     (error,) = caught.value.errors
     assert (error.path, error.line) == ("steps[0].criteria", 2)
     assert error.column > 1
@@ -231,7 +231,7 @@ def test_the_stored_source_leaves_out_what_is_empty_but_always_shows_an_input() 
         description="",
         labels={},
     )
-    assert parse(value).source == {
+    assert parse_flow(value).document == {
         "name": "flow",
         "steps": [
             {"event": {"packName": "P", "name": "E"}, "command": {"packName": "Wrk", "name": "Do", "input": None}}
@@ -241,20 +241,22 @@ def test_the_stored_source_leaves_out_what_is_empty_but_always_shows_an_input() 
 
 @pytest.mark.parametrize("given", ["s", 5, True, None, [], {}, 0, False, ""])
 def test_an_input_of_any_kind_is_stored_as_it_is(given: Any) -> None:
-    command = parse(one_step(command={"packName": "P", "name": "C", "input": given})).source["steps"][0]["command"]
+    command = parse_flow(one_step(command={"packName": "P", "name": "C", "input": given})).document["steps"][0][
+        "command"
+    ]
     assert command["input"] == given
     assert type(command["input"]) is type(given)
 
 
 def test_a_stored_source_reads_as_the_same_flow() -> None:
     value = b.document(b.step(id="a"), b.follower("a", dependsOnMode="all"), labels={"x": "y"})
-    first = parse(value)
-    assert parse(first.source).source == first.source
+    first = parse_flow(value)
+    assert parse_flow(first.document).document == first.document
 
 
 def test_criteria_may_run_over_several_lines_and_errors_in_them_keep_their_places() -> None:
-    assert parse(one_step(criteria="{{ 1 ==\n 1 }}\n")).steps[0].criteria is not None
-    with pytest.raises(FlowError) as caught:
-        parse(one_step(criteria="{{ 1 ==\n  nope(1)|nope }}"))
+    assert parse_flow(one_step(criteria="{{ 1 ==\n 1 }}\n")).steps[0].criteria is not None
+    with pytest.raises(FlowValidationError) as caught:
+        parse_flow(one_step(criteria="{{ 1 ==\n  nope(1)|nope }}"))
     (error,) = caught.value.errors
     assert (error.line, error.column > 2) == (2, True)

@@ -10,9 +10,9 @@ from django.utils.html import escape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.drawing import NOT_REACHED, anchor, draw
-from flows.drawing.layout import Layout, back_edges, lay_out, layer_numbers
-from flows.drawing.markup import WIDTH
+from flows.drawing import NOT_REACHED, make_step_anchor, render_diagram
+from flows.drawing.layout import Layout, assign_layers, compute_layout, find_back_edges
+from flows.drawing.markup import BOX_WIDTH
 from tests.flows.builders import document, follower, step
 from tests.flows.example_flows import EXAMPLE_FLOWS
 
@@ -52,7 +52,7 @@ FLOW_LIKE = st.fixed_dictionaries(
 
 
 def parsed(document: object, *arguments: Any, **options: Any) -> ET.Element:
-    return ET.fromstring(draw(document, *arguments, **options))
+    return ET.fromstring(render_diagram(document, *arguments, **options))
 
 
 def all_text(tree: ET.Element) -> str:
@@ -124,14 +124,14 @@ def test_every_state_has_a_class_and_stands_there_in_words() -> None:
 
 
 def test_a_drawing_without_states_tells_none() -> None:
-    assert "State" not in draw(document(step(id="a")))
+    assert "State" not in render_diagram(document(step(id="a")))
 
 
 @given(document=FLOW_LIKE | JSON, states=st.none() | st.dictionaries(st.sampled_from("abcd"), st.text(max_size=5)))
 @settings(deadline=None)
 def test_documents_of_any_shape_are_drawn_and_well_formed(document: Any, states: dict[str, str] | None) -> None:
-    drawn = draw(document, states)
-    assert drawn == draw(document, states)
+    drawn = render_diagram(document, states)
+    assert drawn == render_diagram(document, states)
     check_harmless(ET.fromstring(drawn))
 
 
@@ -148,7 +148,7 @@ def test_what_a_flow_says_is_text_and_nothing_else_wherever_it_stands() -> None:
         {"id": HOSTILE, "event": part, "criteria": HOSTILE, "command": part},
         {"id": "b", "dependsOn": [HOSTILE, f"no {HOSTILE}"], "dependsOnMode": HOSTILE, "event": part, "command": part},
     ]
-    drawn = draw({"name": HOSTILE, "steps": steps}, {HOSTILE: HOSTILE, "b": HOSTILE})
+    drawn = render_diagram({"name": HOSTILE, "steps": steps}, {HOSTILE: HOSTILE, "b": HOSTILE})
     drawn.encode()
     check_harmless(ET.fromstring(drawn))
     assert "<script" not in drawn
@@ -156,7 +156,7 @@ def test_what_a_flow_says_is_text_and_nothing_else_wherever_it_stands() -> None:
 
 
 def test_nothing_has_a_style_of_its_own() -> None:
-    drawn = draw(document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "NEW"})
+    drawn = render_diagram(document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "NEW"})
     assert "style" not in drawn
 
 
@@ -192,7 +192,7 @@ def test_every_example_is_drawn(path: Any) -> None:
 
 def test_anchors_tell_all_ids_apart_and_have_no_spaces() -> None:
     ids = ["a b", "a.20b", "a-b", "a_b", "ä", "a%20b", "", "\ud800", "#", "A B"]
-    anchors = [anchor(one) for one in ids]
+    anchors = [make_step_anchor(one) for one in ids]
     assert len(set(anchors)) == len(ids)
     assert anchors[:3] == ["step-a.20b", "step-a.2e20b", "step-a-b"]
 
@@ -206,8 +206,8 @@ def dense(count: int) -> list[tuple[int, int]]:
 
 
 def check_no_overlap(layout: Layout) -> None:
-    for layer in {spot.layer for spot in layout.spots}:
-        column = sorted((spot for spot in layout.spots if spot.layer == layer), key=lambda spot: spot.y)
+    for layer in {spot.layer for spot in layout.vertices}:
+        column = sorted((spot for spot in layout.vertices if spot.layer == layer), key=lambda spot: spot.y)
         for upper, lower in pairwise(column):
             assert upper.y + upper.height / 2 < lower.y - lower.height / 2
 
@@ -223,21 +223,21 @@ GRAPHS = st.integers(1, 14).flatmap(
 @settings(deadline=None)
 def test_boxes_never_lie_on_each_other_and_lines_run_forward(graph: tuple[int, list[tuple[int, int]]]) -> None:
     count, edges = graph
-    layout = lay_out([74.0] * count, edges)
+    layout = compute_layout([74.0] * count, edges)
     check_no_overlap(layout)
     assert len(layout.nodes) == count
-    assert all(other.layer == spot.layer + 1 for spot in layout.spots for other in spot.after)
-    assert min(spot.y - spot.height / 2 for spot in layout.spots) == pytest.approx(0)
-    for source, target in set(edges) - set(layout.back):
+    assert all(other.layer == spot.layer + 1 for spot in layout.vertices for other in spot.successors)
+    assert min(spot.y - spot.height / 2 for spot in layout.vertices) == pytest.approx(0)
+    for source, target in set(edges) - set(layout.back_edges):
         assert layout.nodes[source].layer < layout.nodes[target].layer
 
 
 def test_layers_count_the_longest_way() -> None:
-    assert layer_numbers(4, [(0, 1), (1, 2), (0, 3), (2, 3)]) == [0, 1, 2, 3]
+    assert assign_layers(4, [(0, 1), (1, 2), (0, 3), (2, 3)]) == [0, 1, 2, 3]
 
 
 def test_circles_are_cut_where_they_close() -> None:
-    assert back_edges(4, [(0, 1), (1, 2), (2, 1), (3, 3)]) == [(2, 1), (3, 3)]
+    assert find_back_edges(4, [(0, 1), (1, 2), (2, 1), (3, 3)]) == [(2, 1), (3, 3)]
 
 
 def test_a_circle_is_drawn_with_a_line_that_runs_back() -> None:
@@ -247,24 +247,24 @@ def test_a_circle_is_drawn_with_a_line_that_runs_back() -> None:
 
 
 def test_lines_that_need_not_cross_don_t() -> None:
-    layout = lay_out([50.0] * 6, [(0, 5), (1, 4), (2, 3)])
+    layout = compute_layout([50.0] * 6, [(0, 5), (1, 4), (2, 3)])
     assert sorted(range(3), key=lambda node: layout.nodes[node].y) == sorted(
         range(3), key=lambda node: layout.nodes[5 - node].y
     )
 
 
 def test_a_chain_is_straight() -> None:
-    assert {spot.y for spot in lay_out([50.0] * 6, list(pairwise(range(6)))).spots} == {25.0}
+    assert {spot.y for spot in compute_layout([50.0] * 6, list(pairwise(range(6)))).vertices} == {25.0}
 
 
 def test_the_densest_flow_costs_little() -> None:
-    layout = lay_out([74.0] * 50, dense(50))
+    layout = compute_layout([74.0] * 50, dense(50))
     # One waypoint a source and layer, not one an edge and layer, of which there would be 19,600.
-    assert len(layout.spots) - 50 == sum(range(48 + 1))
+    assert len(layout.vertices) - 50 == sum(range(48 + 1))
     check_no_overlap(layout)
 
 
 def test_no_text_is_wider_than_its_box() -> None:
     # 12 px monospace is 7.2 px a column, wherever the font comes from.
     tree = parsed(document(step(id="W" * 90, command={"packName": "W" * 90, "name": "x"})))
-    assert max(map(len, texts(tree, "flow-name"))) * 7.25 + 14 <= WIDTH
+    assert max(map(len, texts(tree, "flow-name"))) * 7.25 + 14 <= BOX_WIDTH

@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from datastore.models import Item
 from flows import engine, saving
-from flows.document import parse
+from flows.document import parse_flow
 from flows.dry_run import DryRun, Pretended, dry_run
 from flows.models import Event as EventRow
 from flows.models import Execution, Flow, FlowVersion
@@ -49,7 +49,7 @@ def came(action: Action, cause: str) -> Came:
 
 def really(flow: Mapping[str, Any], event: Event, results: Results) -> tuple[dict[str, Came], list[dict[str, Any]]]:
     """Runs the flow: what fired, and what every look at a step came to."""
-    saving.save(parse(flow))
+    saving.save(parse_flow(flow))
     before = set(EventRow.objects.values_list("id", flat=True))
     engine.handle_event(event)
     execution = Execution.objects.filter(flow_name=flow["name"]).order_by("-id").first()
@@ -72,7 +72,7 @@ def give(action: Action, result: Pretended) -> None:
 
 
 def dryly(flow: Mapping[str, Any], event: Event, results: Results) -> tuple[dict[str, Came], list[dict[str, Any]]]:
-    done = dry_run(parse(flow), event, results)
+    done = dry_run(parse_flow(flow), event, results)
     by_id = {action.id: action.step_id for action in done.actions.values()}
     found = {step: came(action, by_id.get(action.triggered_by, "")) for step, action in done.actions.items()}
     return found, [one.outcome.audit() for one in done.judged]
@@ -163,7 +163,7 @@ def test_flows_of_any_shape_run_dry_as_they_run(seed: int) -> None:
     while not flow:
         made = random_flow(chance)
         try:
-            parse(made)
+            parse_flow(made)
             flow = made
         except ValueError:
             continue
@@ -178,7 +178,7 @@ def step_of(done: DryRun, step_id: str) -> dict[str, Any]:
 
 
 def try_steps(*steps: dict[str, Any], payload: Any = None, results: Results | None = None) -> DryRun:
-    return dry_run(parse(b.document(*steps)), b.event(b.pack("Src", env="x"), "Go", payload), results)
+    return dry_run(parse_flow(b.document(*steps)), b.event(b.pack("Src", env="x"), "Go", payload), results)
 
 
 def test_nothing_is_written() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.document.places import MOST_PARTS, Places
+from flows.document.places import MAX_LOCATIONS, SourceMap
 
 pytestmark = pytest.mark.unit
 
@@ -62,14 +62,14 @@ steps:
     ],
 )
 def test_a_part_of_yaml_is_found(path: str, inside: tuple[int, int], place: tuple[int, int]) -> None:
-    assert Places(FLOW, is_json=False).find(path, *inside) == place
+    assert SourceMap(FLOW, is_json=False).locate(path, *inside) == place
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4])
 def test_a_part_of_json_is_found_at_its_key(indent: int | None) -> None:
     value = {"name": 'a "b" \\', "a b": [1, {"c": [[], {}, "d"]}, "e"], "\u00e9": {"f": None}, "empty": {}}
     text = json.dumps(value, indent=indent)
-    places, lines = Places(text, is_json=True), text.split("\n")
+    places, lines = SourceMap(text, is_json=True), text.split("\n")
     for path, begin in [
         ("name", '"name"'),
         ('["a b"]', '"a b"'),
@@ -80,19 +80,19 @@ def test_a_part_of_json_is_found_at_its_key(indent: int | None) -> None:
         ('["\u00e9"].f', '"f"'),
         ("empty", '"empty"'),
     ]:
-        line, column = places.find(path)
+        line, column = places.locate(path)
         assert lines[line - 1][column - 1 :].startswith(begin), path
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a"', '{"a":', "[", "]", '"', "{]", "a: [", "\x00", YAML])
 def test_text_that_can_not_be_read_has_no_places(text: str) -> None:
     for is_json in (True, False):
-        assert Places(text, is_json=is_json).find("a.b[3]", 5, 5)[0] >= 1
+        assert SourceMap(text, is_json=is_json).locate("a.b[3]", 5, 5)[0] >= 1
 
 
 def test_aliases_do_not_make_it_endless() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    places = Places("\n".join(lines), is_json=False)
-    assert len(places._places) <= MOST_PARTS
-    assert places.find("a0[1]") == (1, 13)
+    places = SourceMap("\n".join(lines), is_json=False)
+    assert len(places._locations) <= MAX_LOCATIONS
+    assert places.locate("a0[1]") == (1, 13)

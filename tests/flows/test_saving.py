@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 
 from flows import saving
-from flows.document import FlowError, parse
+from flows.document import FlowValidationError, parse_flow
 from flows.models import Execution, Flow, FlowVersion
 from tests.flows import builders as b
 from tests.site.shape import paths_of_errors, problem
@@ -23,16 +23,16 @@ def post(client: Client, description: str = "", *, query: str = "", **headers: s
 
 def test_a_save_on_the_expected_version_is_taken_and_on_another_refused_with_the_current_one() -> None:
     first = b.save(b.step()).version_id
-    second = saving.save(parse(b.document(b.step())), expected=first).version_id
+    second = saving.save(parse_flow(b.document(b.step())), expected=first).version_id
     with pytest.raises(saving.ConflictError) as caught:
-        saving.save(parse(b.document(b.step(), description="lost")), expected=first)
+        saving.save(parse_flow(b.document(b.step(), description="lost")), expected=first)
     assert caught.value.current == second
     assert Flow.objects.get().version_id == second
     assert FlowVersion.objects.count() == 2, "nothing of what was refused is kept"
 
 
 def test_a_flow_that_must_not_be_there_or_is_gone_is_a_conflict() -> None:
-    document = parse(b.document(b.step()))
+    document = parse_flow(b.document(b.step()))
     with pytest.raises(saving.ConflictError) as caught:
         saving.save(document, expected="0" * 24)
     assert caught.value.current == ""
@@ -52,7 +52,7 @@ def test_of_several_who_save_on_one_version_one_is_taken() -> None:
     def save(number: int) -> None:
         together.wait(30)
         try:
-            document = parse(b.document(b.step(), description=str(number)))
+            document = parse_flow(b.document(b.step(), description=str(number)))
             taken.append(saving.save(document, expected=first).version_id)
         except saving.ConflictError as conflict:
             refused.append(conflict.current)
@@ -85,7 +85,7 @@ def test_restoring_saves_the_old_document_anew_and_leaves_the_switch_alone() -> 
 
 def test_a_version_that_todays_rules_refuse_is_not_restored() -> None:
     version = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
-    with pytest.raises(FlowError):
+    with pytest.raises(FlowValidationError):
         saving.restore(version.id)
 
 

@@ -320,4 +320,4 @@ class TestRotation:
         with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
             put_secret("token", "meanwhile")
             assert renew_row(rows, "value", old, dry_run=False) == Renewed(seen=1)
-            assert Item.objects.get(key="token").plain() == b"meanwhile"
+            assert Item.objects.get(key="token").get_plaintext() == b"meanwhile"

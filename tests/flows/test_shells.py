@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flows.document import TEXT_PLACES, parse
-from flows.document.shells import MESSAGE
+from flows.document import FLOW_TEXT_FIELDS, parse_flow
+from flows.document.shells import SHELL_INJECTION_WARNING
 from flyte_site.rest.documents import parse_yaml
 from tests.flows import builders as b
 from tests.flows.example_flows import EXAMPLE_FLOWS
@@ -18,8 +18,8 @@ def shell(given: Any, **step: Any) -> dict[str, Any]:
 
 
 def warned(*steps: dict[str, Any]) -> list[tuple[str, int, int]]:
-    found = parse(b.document(*steps)).warnings
-    return [(one.path, one.line, one.column) for one in found if one.message == MESSAGE]
+    found = parse_flow(b.document(*steps)).warnings
+    return [(one.path, one.line, one.column) for one in found if one.message == SHELL_INJECTION_WARNING]
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_a_shell_is_a_pack_or_a_command_of_that_name(pack: str, command: str, is
 
 @pytest.mark.parametrize("file", EXAMPLE_FLOWS, ids=lambda file: file.name)
 def test_no_example_does_it(file: Any) -> None:
-    flow = parse(parse_yaml(file.read_text(), TEXT_PLACES))
-    assert [one for one in flow.warnings if one.message == MESSAGE] == []
+    flow = parse_flow(parse_yaml(file.read_text(), FLOW_TEXT_FIELDS))
+    assert [one for one in flow.warnings if one.message == SHELL_INJECTION_WARNING] == []

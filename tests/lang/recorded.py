@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flows.lang import Evaluation, TemplateError, compile_value
+from flows.lang import RenderContext, TemplateError, compile_value
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "templates"
 SHARED = json.loads((DATA / "shared.json").read_text())
@@ -46,7 +46,7 @@ def resolve(template: Any, variables: dict[str, Any], datastore: dict[str, Any])
     if problems:
         return ERROR
     try:
-        return compiled.resolve(Evaluation(variables, reader(datastore)))
+        return compiled.render(RenderContext(variables, reader(datastore)))
     except TemplateError:
         return ERROR
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.lang.cron import MAX_EXPRESSION, matches_cron, read_cron
-from flows.lang.errors import RefusedError
+from flows.lang.cron import MAX_EXPRESSION_LENGTH, matches_cron, parse_cron
+from flows.lang.errors import OperationError
 from flows.lang.times import parse_rfc3339
 
 pytestmark = pytest.mark.unit
@@ -59,7 +59,7 @@ def test_a_time_matches_what_its_own_clock_and_calendar_show(expression: str, ti
     moment = parse_rfc3339(time)
 
     assert moment is not None
-    assert matches_cron(read_cron(expression), moment) is holds
+    assert matches_cron(parse_cron(expression), moment) is holds
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_a_time_matches_what_its_own_clock_and_calendar_show(expression: str, ti
         "@nightly",
         "@reboot",
         "* * * * 1#6",
-        "* * * * *" + " " * MAX_EXPRESSION,
+        "* * * * *" + " " * MAX_EXPRESSION_LENGTH,
     ],
 )
 def test_what_is_no_cron_expression_is_refused(expression: str) -> None:
-    with pytest.raises(RefusedError):
-        read_cron(expression)
+    with pytest.raises(OperationError):
+        parse_cron(expression)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from flows.lang import CompiledValue, Evaluation, TemplateError, compile_value
+from flows.lang import CompiledValue, RenderContext, TemplateError, compile_value
 from tests.lang.recorded import reader
 
 pytestmark = pytest.mark.unit
 
 
-def evaluation(**context: str) -> Evaluation:
-    return Evaluation({"Event": {"Name": "N"}, "Context": context}, reader({}))
+def evaluation(**context: str) -> RenderContext:
+    return RenderContext({"Event": {"Name": "N"}, "Context": context}, reader({}))
 
 
 def compiled(value: object, path: str = "command.input") -> tuple[CompiledValue, list[TemplateError]]:
@@ -23,7 +23,7 @@ def test_strings_are_rendered_and_all_else_stays() -> None:
     )
 
     assert problems == []
-    assert value.resolve(evaluation()) == {
+    assert value.render(evaluation()) == {
         "a": "N",
         "{{ Event.Name }}": ["5", 5, 1.5, None, True, {}, []],
         "plain": "x",
@@ -32,7 +32,7 @@ def test_strings_are_rendered_and_all_else_stays() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, 1.5, True, "x", [], {}])
 def test_any_json_value_can_be_a_document(value: object) -> None:
-    assert compiled(value)[0].resolve(evaluation()) == value
+    assert compiled(value)[0].render(evaluation()) == value
 
 
 def test_every_error_is_found_and_has_its_path() -> None:
@@ -60,7 +60,7 @@ def test_an_error_of_an_event_has_its_path_too() -> None:
 
     assert problems == []
     with pytest.raises(TemplateError) as caught:
-        value.resolve(evaluation())
+        value.render(evaluation())
     assert caught.value.path == "steps[1].command.input.to[1]"
 
 
@@ -75,8 +75,8 @@ def test_resolving_changes_nothing_in_the_document() -> None:
     document = {"a": ["{{ Context.x }}"]}
     value, _ = compiled(document)
 
-    assert value.resolve(evaluation(x="1")) == {"a": ["1"]}
-    assert value.resolve(evaluation(x="2")) == {"a": ["2"]}
+    assert value.render(evaluation(x="1")) == {"a": ["1"]}
+    assert value.render(evaluation(x="2")) == {"a": ["2"]}
     assert document == {"a": ["{{ Context.x }}"]}
 
 

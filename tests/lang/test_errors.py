@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.lang import Evaluation, TemplateError, compile_template
+from flows.lang import RenderContext, TemplateError, compile_template
 from flows.lang.compiling import MAX_WARNINGS
-from flows.lang.errors import WIDTH_OF_EXCERPT, excerpt, locate, nearest
+from flows.lang.errors import MAX_EXCERPT_WIDTH, find_closest_name, format_excerpt, get_line_and_column
 from tests.lang.recorded import reader
 
 pytestmark = pytest.mark.unit
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 def error_of(source: str) -> TemplateError:
     with pytest.raises(TemplateError) as caught:
-        compile_template(source).render(Evaluation({"Event": {"Payload": {"s": "x"}}, "Context": {}}, reader({})))
+        compile_template(source).render(RenderContext({"Event": {"Payload": {"s": "x"}}, "Context": {}}, reader({})))
     return caught.value
 
 
@@ -115,16 +115,16 @@ def test_a_warning_names_its_line_and_column() -> None:
 
 @pytest.mark.parametrize(("offset", "place"), [(0, (1, 1)), (2, (1, 3)), (3, (2, 1)), (4, (2, 2)), (99, (2, 3))])
 def test_an_offset_is_a_line_and_a_column(offset: int, place: tuple[int, int]) -> None:
-    assert locate("ab\ncd", offset) == place
+    assert get_line_and_column("ab\ncd", offset) == place
 
 
 def test_a_long_line_is_cut_around_the_place() -> None:
-    line, caret = excerpt("x" * 5000 + "!" + "y" * 5000, 5000).split("\n")
+    line, caret = format_excerpt("x" * 5000 + "!" + "y" * 5000, 5000).split("\n")
 
-    assert len(line) == WIDTH_OF_EXCERPT
+    assert len(line) == MAX_EXCERPT_WIDTH
     assert line[len(caret) - 1] == "!"
 
 
 def test_nothing_is_suggested_for_what_resembles_nothing() -> None:
-    assert nearest("zzz", ["upper", "lower"]) is None
-    assert nearest("u" * 10_000, ["upper"]) is None
+    assert find_closest_name("zzz", ["upper", "lower"]) is None
+    assert find_closest_name("u" * 10_000, ["upper"]) is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.lang import Evaluation, TemplateError, compile_template
+from flows.lang import RenderContext, TemplateError, compile_template
 
 pytestmark = pytest.mark.unit
 
@@ -24,17 +24,17 @@ class Datastore:
         return self.items[key]
 
 
-def render(source: str, evaluation: Evaluation) -> str:
+def render(source: str, evaluation: RenderContext) -> str:
     return compile_template(source).render(evaluation)
 
 
-def with_event(**event: Any) -> Evaluation:
-    return Evaluation({"Event": event, "Context": {}}, Datastore({}))
+def with_event(**event: Any) -> RenderContext:
+    return RenderContext({"Event": event, "Context": {}}, Datastore({}))
 
 
 def test_each_datastore_key_is_read_at_most_once_in_a_step() -> None:
     store = Datastore({"a": {"b": "c"}})
-    evaluation = Evaluation({"Context": {}}, store)
+    evaluation = RenderContext({"Context": {}}, store)
 
     assert render("{{ datastore('a').b }}{{ datastore('a').b }}", evaluation) == "cc"
     assert render("{{ template(\"{{ datastore('a').b }}\", Context) }}", evaluation) == "c"
@@ -43,7 +43,7 @@ def test_each_datastore_key_is_read_at_most_once_in_a_step() -> None:
 
 def test_a_missing_datastore_key_is_an_error_with_the_datastores_words_and_is_asked_for_once() -> None:
     store = Datastore({})
-    evaluation = Evaluation({}, store)
+    evaluation = RenderContext({}, store)
 
     for _ in range(2):
         with pytest.raises(TemplateError) as caught:
@@ -57,11 +57,11 @@ def test_what_breaks_the_datastore_itself_is_not_taken_for_an_error_of_the_templ
         raise ConnectionError("the database is away")
 
     with pytest.raises(ConnectionError):
-        render("{{ datastore('x') }}", Evaluation({}, broken))
+        render("{{ datastore('x') }}", RenderContext({}, broken))
 
 
 def test_variables_may_be_changed_between_renders() -> None:
-    evaluation = Evaluation({"Context": {"a": "1"}}, Datastore({}))
+    evaluation = RenderContext({"Context": {"a": "1"}}, Datastore({}))
     assert render("{{ Context.a }}{{ Event.Name }}", evaluation) == "1"
 
     evaluation.variables["Context"] = {"a": "2"}
@@ -74,7 +74,7 @@ def test_variables_may_be_changed_between_renders() -> None:
 
 def test_templates_change_no_variable() -> None:
     event = {"Payload": {"l": [2, 1]}, "CreatedAt": "2019-05-06T07:08:09Z"}
-    evaluation = Evaluation({"Event": event}, Datastore({}))
+    evaluation = RenderContext({"Event": event}, Datastore({}))
 
     render("{% set Event = 1 %}{{ Event }}{% set other = 2 %}", evaluation)
     render("{% for x in Event.Payload.l reversed sorted %}{{ x }}{% endfor %}", evaluation)
@@ -112,11 +112,11 @@ def test_the_event_prints_as_json_with_its_times() -> None:
 
 @pytest.mark.parametrize("event", [None, 5, "text", [1]])
 def test_an_event_that_is_no_map_is_just_a_value(event: object) -> None:
-    assert render("{{ Event }}", Evaluation({"Event": event}, Datastore({}))) in ("", "5", "text", "[1]")
+    assert render("{{ Event }}", RenderContext({"Event": event}, Datastore({}))) in ("", "5", "text", "[1]")
 
 
 def test_template_sees_only_what_it_is_given() -> None:
-    evaluation = Evaluation({"Event": {"Payload": {"Event": {"Name": "inner"}}}, "Context": {}}, Datastore({}))
+    evaluation = RenderContext({"Event": {"Payload": {"Event": {"Name": "inner"}}}, "Context": {}}, Datastore({}))
 
     assert render("{% set a = 1 %}{{ template('{{ a }}{{ Event.Name }}', Event.Payload) }}", evaluation) == "inner"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.lang import Evaluation, TemplateError, compile_template
+from flows.lang import RenderContext, TemplateError, compile_template
 from tests.lang.recorded import ERROR, resolve
 
 pytestmark = pytest.mark.unit
@@ -182,7 +182,7 @@ def test_a_pattern_that_is_a_literal_is_looked_at_when_the_template_is_compiled(
 
 
 def test_a_value_of_no_kind_of_json_is_refused_and_not_looked_into() -> None:
-    evaluation = Evaluation({"Event": {"Payload": {"o": object(), "l": [object()]}}}, str)
+    evaluation = RenderContext({"Event": {"Payload": {"o": object(), "l": [object()]}}}, str)
 
     for template in ("{{ Event.Payload.o }}", "{{ Event.Payload.o.x }}", "{{ Event.Payload.l }}"):
         with pytest.raises(TemplateError):

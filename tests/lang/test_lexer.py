@@ -2,14 +2,14 @@
 
 import pytest
 
-from flows.lang.errors import SourceError
-from flows.lang.lexer import end_of_comment, find_opening, read_code
+from flows.lang.errors import LocatedError
+from flows.lang.lexer import find_comment_end, find_opening_delimiter, tokenize_code
 
 pytestmark = pytest.mark.unit
 
 
 def values(code: str) -> list[tuple[str, str]]:
-    return [(token.kind, token.value) for token in read_code(code, 0).tokens[:-1]]
+    return [(token.kind, token.value) for token in tokenize_code(code, 0).tokens[:-1]]
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_a_text_literal_is_unescaped(literal: str, value: str) -> None:
     ("code", "closing", "end"), [("a }} b", "}}", 4), ("a -}} b", "-}}", 5), ("a %}", "%}", 4), ("a-%}", "-%}", 4)]
 )
 def test_code_ends_at_its_closing_mark(code: str, closing: str, end: int) -> None:
-    read = read_code(code, 0)
+    read = tokenize_code(code, 0)
 
-    assert (read.closing, read.end) == (closing, end)
+    assert (read.closing_delimiter, read.end) == (closing, end)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_code_ends_at_its_closing_mark(code: str, closing: str, end: int) -> Non
     ],
 )
 def test_what_is_no_token_is_an_error_at_its_place(code: str, message: str, offset: int) -> None:
-    with pytest.raises(SourceError) as caught:
-        read_code(code, 0)
+    with pytest.raises(LocatedError) as caught:
+        tokenize_code(code, 0)
 
     assert message in caught.value.message
     assert caught.value.offset == offset
@@ -95,13 +95,13 @@ def test_what_is_no_token_is_an_error_at_its_place(code: str, message: str, offs
 def test_opening_marks_are_found_in_their_order() -> None:
     source = "a { b {# c #} {%- d {{ e"
 
-    assert find_opening(source, 0) == ("{#", 6)
-    assert find_opening(source, 8) == ("{%-", 14)
-    assert find_opening(source, 17) == ("{{", 20)
-    assert find_opening(source, 22) == ("", len(source))
+    assert find_opening_delimiter(source, 0) == ("{#", 6)
+    assert find_opening_delimiter(source, 8) == ("{%-", 14)
+    assert find_opening_delimiter(source, 17) == ("{{", 20)
+    assert find_opening_delimiter(source, 22) == ("", len(source))
 
 
 @pytest.mark.parametrize("source", ["{# a", "{# a\n #}"])
 def test_a_comment_must_end_on_its_line(source: str) -> None:
-    with pytest.raises(SourceError):
-        end_of_comment(source, 0)
+    with pytest.raises(LocatedError):
+        find_comment_end(source, 0)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.lang import DEFAULT_LIMITS, Evaluation, Limits, TemplateError, compile_template
-from flows.lang.limits import MAX_DEPTH, MAX_SOURCE
-from flows.lang.templates import CACHED_SOURCE, CACHED_TEMPLATES, _compile_and_keep
+from flows.lang import DEFAULT_LIMITS, RenderContext, RenderLimits, TemplateError, compile_template
+from flows.lang.limits import MAX_NESTING_DEPTH, MAX_SOURCE_LENGTH
+from flows.lang.templates import MAX_CACHED_SOURCE_LENGTH, MAX_CACHED_TEMPLATES, _compile_cached
 from tests.lang.recorded import reader
 
 pytestmark = pytest.mark.unit
@@ -22,11 +22,11 @@ for _ in range(900):
     NESTED = [NESTED]
 
 
-def evaluation(**changed: int) -> Evaluation:
-    return Evaluation(VARIABLES, {"deep": NESTED}.__getitem__, Limits(**changed))
+def evaluation(**changed: int) -> RenderContext:
+    return RenderContext(VARIABLES, {"deep": NESTED}.__getitem__, RenderLimits(**changed))
 
 
-def refusal(source: str, shared: Evaluation | None = None) -> str:
+def refusal(source: str, shared: RenderContext | None = None) -> str:
     with pytest.raises(TemplateError) as caught:
         compile_template(source).render(shared or evaluation())
     assert "cannot be" not in caught.value.message
@@ -47,12 +47,12 @@ def test_deep_nesting_is_an_error_with_a_place(source: str) -> None:
     with pytest.raises(TemplateError) as caught:
         compile_template(source)
 
-    assert caught.value.message == f"nested too deep (more than {MAX_DEPTH} levels)"
+    assert caught.value.message == f"nested too deep (more than {MAX_NESTING_DEPTH} levels)"
     assert caught.value.column > 1
 
 
 def test_as_many_levels_as_are_allowed_work() -> None:
-    source = "{{ " + "(" * MAX_DEPTH + "1" + ")" * MAX_DEPTH + " }}"
+    source = "{{ " + "(" * MAX_NESTING_DEPTH + "1" + ")" * MAX_NESTING_DEPTH + " }}"
 
     assert compile_template(source).render(evaluation()) == "1"
 
@@ -108,7 +108,7 @@ def test_long_chains_of_filters_and_calls_are_an_error(link: str) -> None:
         ("{{ datastore('deep')|unordered_list }}", "nested too deep"),
         ("{{ datastore('deep')|stringformat:'%v' }}", "nested too deep"),
         ("{{ a }}" * 30_000, "the template is too long"),
-        ("x" * (MAX_SOURCE + 1), "the template is too long"),
+        ("x" * (MAX_SOURCE_LENGTH + 1), "the template is too long"),
     ],
 )  # fmt: skip
 def test_what_costs_too_much_is_refused(source: str, message: str) -> None:
@@ -118,7 +118,7 @@ def test_what_costs_too_much_is_refused(source: str, message: str) -> None:
 def test_template_cannot_call_itself_without_end() -> None:
     context: dict[str, object] = {"source": "{{ template(source, self) }}"}
     context["self"] = context
-    shared = Evaluation({"Context": context}, reader({}))
+    shared = RenderContext({"Context": context}, reader({}))
 
     with pytest.raises(TemplateError, match="call each other too deep"):
         compile_template("{{ template(Context.source, Context) }}").render(shared)
@@ -135,14 +135,14 @@ def test_all_templates_of_a_step_share_one_budget_of_work() -> None:
 
 
 def test_all_templates_of_a_step_share_one_budget_of_turns() -> None:
-    template, shared = compile_template(LOOP + "{% endfor %}"), evaluation(turns=1500)
+    template, shared = compile_template(LOOP + "{% endfor %}"), evaluation(iterations=1500)
 
     template.render(shared)
     assert refusal(template.source, shared) == "too many turns of loops (more than 1,500)"
 
 
 def test_all_templates_of_a_step_share_one_budget_of_output() -> None:
-    source, shared = "{{ Event.Payload.long }}", evaluation(output=5_000_000)
+    source, shared = "{{ Event.Payload.long }}", evaluation(output_length=5_000_000)
 
     assert len(compile_template(source).render(shared)) == 2_000_000
     assert len(compile_template(source).render(shared)) == 2_000_000
@@ -160,7 +160,7 @@ def test_a_clock_stops_what_the_count_of_work_lets_through() -> None:
 @pytest.mark.parametrize("body", ["", "x", "{{ x }}", "{% if x > 5 %}{{ x|add:1 }}{% endif %}"])
 def test_work_grows_in_proportion_to_the_turns(body: str) -> None:
     def work(turns: int) -> int:
-        shared = Evaluation({"Event": {"Payload": list(range(turns))}}, reader({}))
+        shared = RenderContext({"Event": {"Payload": list(range(turns))}}, reader({}))
         compile_template("{% for x in Event.Payload %}" + body + "{% endfor %}").render(shared)
         return shared.work
 
@@ -178,10 +178,10 @@ def test_an_honest_template_costs_a_small_part_of_the_budget() -> None:
 
 
 def test_the_cache_of_compiled_templates_is_bounded() -> None:
-    for number in range(CACHED_TEMPLATES + 10):
+    for number in range(MAX_CACHED_TEMPLATES + 10):
         compile_template(f"{{{{ {number} }}}}")
-    kept = _compile_and_keep.cache_info().currsize
-    compile_template("x" * (CACHED_SOURCE + 1))
+    kept = _compile_cached.cache_info().currsize
+    compile_template("x" * (MAX_CACHED_SOURCE_LENGTH + 1))
 
-    assert _compile_and_keep.cache_info().currsize == kept == CACHED_TEMPLATES
+    assert _compile_cached.cache_info().currsize == kept == MAX_CACHED_TEMPLATES
     assert compile_template("{{ 1 }}") is compile_template("{{ 1 }}")

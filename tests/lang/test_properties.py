@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.lang import Evaluation, Limits, TemplateError, compile_template, compile_value
+from flows.lang import RenderContext, RenderLimits, TemplateError, compile_template, compile_value
 from flows.lang.filters import FILTERS
 from flows.lang.templates import ALL_FUNCTIONS, TAGS
 from tests.lang.recorded import CASES
@@ -125,11 +125,13 @@ templates = st.recursive(
 )
 
 
-def evaluation() -> Evaluation:
+def evaluation() -> RenderContext:
     payload = Guarded(l=[1, "b", None, {"k": 2}], s="text <b>", n=None, f=1.5, t=True, d="2019-05-06T07:08:09Z")
     event = Guarded(Name="N", Payload=payload, CreatedAt="2019-05-06T07:08:09Z", Pack={"Labels": {"a": "b"}})
-    limits = Limits(work=20_000, turns=2_000, text=100_000, output=200_000, random_letters=1_000)
-    return Evaluation({"Event": event, "Context": Guarded(A="a")}, {"a": "stored"}.__getitem__, limits)
+    limits = RenderLimits(
+        work=20_000, iterations=2_000, text_length=100_000, output_length=200_000, random_letters=1_000
+    )
+    return RenderContext({"Event": event, "Context": Guarded(A="a")}, {"a": "stored"}.__getitem__, limits)
 
 
 def render(source: str) -> str | None:
@@ -141,7 +143,7 @@ def render(source: str) -> str | None:
         check_error(error, source)
         return None
     assert type(text) is str
-    assert len(text) <= shared.limits.text
+    assert len(text) <= shared.limits.text_length
     assert shared.work <= shared.limits.work
     return text
 
@@ -204,13 +206,13 @@ def test_any_json_value_can_be_compiled_and_keeps_its_shape(value: object) -> No
     compiled = compile_value(value, "input", problems)
 
     if not problems and "{" not in json.dumps(value):
-        assert compiled.resolve(evaluation()) == value
+        assert compiled.render(evaluation()) == value
 
 
 @given(json_values)
 @quick
 def test_any_payload_prints_and_maps_and_lists_print_as_their_json(payload: object) -> None:
-    text = compile_template("{{ Event.Payload }}").render(Evaluation({"Event": {"Payload": payload}}, str))
+    text = compile_template("{{ Event.Payload }}").render(RenderContext({"Event": {"Payload": payload}}, str))
 
     if isinstance(payload, list | dict):
         assert json.loads(text) == payload
@@ -221,7 +223,7 @@ def test_any_payload_prints_and_maps_and_lists_print_as_their_json(payload: obje
 @given(st.integers(-(10**30), 10**30), st.integers(-(10**30), 10**30))
 @quick
 def test_whole_numbers_are_exact(left: int, right: int) -> None:
-    shared = Evaluation({"Event": {"Payload": {"a": left, "b": right}}}, str)
+    shared = RenderContext({"Event": {"Payload": {"a": left, "b": right}}}, str)
     source = "{% with Event.Payload.a as a Event.Payload.b as b %}{{ a + b }} {{ a - b }} {{ a * b }}{% endwith %}"
 
     assert compile_template(source).render(shared) == f"{left + right} {left - right} {left * right}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.lang import DEFAULT_LIMITS, Evaluation, Limits, TemplateError, compile_template, limits
+from flows.lang import DEFAULT_LIMITS, RenderContext, RenderLimits, TemplateError, compile_template, limits
 from flows.lang.filters import FILTERS
 from flows.lang.templates import ALL_FUNCTIONS, TAGS
 from tests.lang.recorded import reader
@@ -28,7 +28,7 @@ def outcomes(template: str) -> list[str]:
     """What the page may say behind the arrow: what it prints, what it warns of, or its error."""
     try:
         compiled = compile_template(template)
-        printed = compiled.render(Evaluation(VARIABLES, reader(DATASTORE)))
+        printed = compiled.render(RenderContext(VARIABLES, reader(DATASTORE)))
     except TemplateError as error:
         return [f"error: {error.message}"]
     return [printed.replace("\n", "⏎").rstrip(" "), *(f"warning: {warning.message}" for warning in compiled.warnings)]
@@ -60,7 +60,7 @@ def test_every_rule_stands_on_the_page() -> None:
 
 
 def test_every_limit_stands_on_the_page() -> None:
-    values: list[float] = [getattr(DEFAULT_LIMITS, field.name) for field in fields(Limits)]
+    values: list[float] = [getattr(DEFAULT_LIMITS, field.name) for field in fields(RenderLimits)]
     values += [value for name, value in vars(limits).items() if name.startswith("MAX_") and isinstance(value, int)]
 
     assert [value for value in values if f"{value:,g}" not in PAGE and f"{value:,}" not in PAGE] == []

@@ -4,32 +4,32 @@ from typing import Any
 
 import pytest
 
-from flows.lang import HIDDEN, Evaluation, Secret, TemplateError, compile_template, compile_value, secret_of
+from flows.lang import REDACTED, RenderContext, Secret, TemplateError, compile_template, compile_value, make_secret
 from tests.lang import recorded
 
 pytestmark = pytest.mark.unit
 
 CANARY = "canary-3141"
 ITEMS: dict[str, Any] = {
-    "secret": secret_of(CANARY),
-    "object": secret_of({"user": "u-12345", "pin": 987654, "on": True, "none": None, "list": ["l-1"]}),
+    "secret": make_secret(CANARY),
+    "object": make_secret({"user": "u-12345", "pin": 987654, "on": True, "none": None, "list": ["l-1"]}),
     "plain": "open",
 }
 
 
-def evaluation(**context: str | Secret) -> Evaluation:
+def evaluation(**context: str | Secret) -> RenderContext:
     def read(key: str) -> object:
         if key not in ITEMS:
             raise LookupError(f"the datastore has no item {key!r}")
         return ITEMS[key]
 
-    found = Evaluation({"Event": {"Payload": {"a": "b"}}}, read)
-    found.see_context(context)
+    found = RenderContext({"Event": {"Payload": {"a": "b"}}}, read)
+    found.set_step_context(context)
     return found
 
 
 def resolved(source: Any, **context: str | Secret) -> Any:
-    return compile_value(source, "input", []).resolve(evaluation(**context))
+    return compile_value(source, "input", []).render(evaluation(**context))
 
 
 CONTEXT: dict[str, str | Secret] = {"token": Secret(CANARY, (CANARY,)), "room": "ops"}
@@ -116,10 +116,12 @@ def test_an_error_before_a_secret_tells_all() -> None:
 
 def test_what_criteria_look_up_is_hidden_from_the_first_secret_on() -> None:
     found = evaluation(**CONTEXT)
-    compile_template("{{ Event.Payload.a == 'b' and Context.token == Context.room }}").watched().render(found)
-    assert found.seen["Event.Payload.a"] == "b"
-    assert found.seen["Context.token"] is HIDDEN
-    assert found.seen["Context.room"] is HIDDEN
+    compile_template("{{ Event.Payload.a == 'b' and Context.token == Context.room }}").with_read_tracking().render(
+        found
+    )
+    assert found.tracked_reads["Event.Payload.a"] == "b"
+    assert found.tracked_reads["Context.token"] is REDACTED
+    assert found.tracked_reads["Context.room"] is REDACTED
 
 
 @pytest.mark.parametrize("case", recorded.CASES, ids=str)
@@ -132,9 +134,9 @@ def test_what_a_secret_can_change_is_secret(case: Any) -> None:
     plain = rendered(case, context, read)
     for name in context:
         if rendered(case, {**context, name: "other"}, read) != plain:
-            assert_hidden(rendered(case, {**context, name: secret_of(context[name])}, read), plain)
+            assert_hidden(rendered(case, {**context, name: make_secret(context[name])}, read), plain)
     if rendered(case, context, lambda key: another(read(key))) != plain:
-        assert_hidden(rendered(case, context, lambda key: secret_of(read(key))), plain)
+        assert_hidden(rendered(case, context, lambda key: make_secret(read(key))), plain)
 
 
 def assert_hidden(found: object, plain: str) -> None:
@@ -151,10 +153,10 @@ def another(value: object) -> object:
 
 def rendered(case: Any, context: dict[str, Any], read: Any) -> Any:
     """The text, the secret, or an error's message as text."""
-    found = Evaluation(dict(case.variables), read)
+    found = RenderContext(dict(case.variables), read)
     if "Context" in case.variables:
-        found.see_context(context)
+        found.set_step_context(context)
     try:
-        return compile_value(case.template, "", []).resolve(found)
+        return compile_value(case.template, "", []).render(found)
     except TemplateError as error:
         return error.message

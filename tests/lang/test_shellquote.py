@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.lang import Evaluation, TemplateError, compile_template
+from flows.lang import RenderContext, TemplateError, compile_template
 
 SHELLS = [name for name in ("sh", "bash", "dash", "busybox") if shutil.which(name)]
 WORDS = ["", " ", "a b", "it's", "''", '"', "$HOME", "$(id)", "`id`", "a;b", "a\nb", "*", "~", "-n", "if", "A=b"]
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 
 def quoted(value: Any) -> str:
-    return compile_template("{{ Event.Payload|shellquote }}").render(Evaluation({"Event": {"Payload": value}}, str))
+    return compile_template("{{ Event.Payload|shellquote }}").render(RenderContext({"Event": {"Payload": value}}, str))
 
 
 def words_of(shell: str, script: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.lang.errors import RefusedError
+from flows.lang.errors import OperationError
 from flows.lang.stringformat import format_value
 
 pytestmark = pytest.mark.unit
@@ -59,5 +59,5 @@ def test_a_value_is_written_as_go_writes_it(layout: str, value: object, text: st
 
 @pytest.mark.parametrize("layout", ["%1001d", "%99999999999999999999d", "%.1001f", "x%999d"])
 def test_nothing_longer_than_allowed_is_built(layout: str) -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(OperationError):
         format_value(layout * 2, 5, 1000)

@@ -5,7 +5,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.lang.times import format_any, format_go, parse_rfc3339, printed, rfc3339, unix
+from flows.lang.times import (
+    format_go,
+    format_go_default,
+    format_go_or_django,
+    format_rfc3339,
+    parse_rfc3339,
+    to_unix_seconds,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -98,11 +105,11 @@ def test_midnight_and_noon_are_twelve_on_a_clock_with_two_halves() -> None:
     [("Y-m-d H:i", "2019-05-06 15:08"), ("D j F", "Mon 6 May"), ("2006", "2019"), ("", ""), ("-", "-")],
 )
 def test_a_layout_without_any_part_of_gos_time_is_django(layout: str, text: str) -> None:
-    assert format_any(TIME, layout) == text
+    assert format_go_or_django(TIME, layout) == text
 
 
 def test_times_print_and_go_into_json() -> None:
-    assert printed(TIME) == "2019-05-06 15:08:09.12 +0000 UTC"
-    assert printed(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01 00:00:00 +0000 UTC"
-    assert rfc3339(TIME) == "2019-05-06T15:08:09.12Z"
-    assert unix(datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)) == -1
+    assert format_go_default(TIME) == "2019-05-06 15:08:09.12 +0000 UTC"
+    assert format_go_default(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01 00:00:00 +0000 UTC"
+    assert format_rfc3339(TIME) == "2019-05-06T15:08:09.12Z"
+    assert to_unix_seconds(datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)) == -1

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.lang import Evaluation, TemplateError, compile_template, compile_value
+from flows.lang import RenderContext, TemplateError, compile_template, compile_value
 from tests.lang import recorded
 
 pytestmark = pytest.mark.unit
@@ -16,9 +16,9 @@ VARIABLES: dict[str, Any] = {
 
 
 def seen(source: str) -> dict[str, object]:
-    evaluation = Evaluation(dict(VARIABLES), lambda key: {"x": key})
-    compile_template(source).watched().render(evaluation)
-    return evaluation.seen
+    evaluation = RenderContext(dict(VARIABLES), lambda key: {"x": key})
+    compile_template(source).with_read_tracking().render(evaluation)
+    return evaluation.tracked_reads
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_it_yields_what_the_template_yields(case: Any) -> None:
         return
 
     def rendered(watching: bool) -> str:
-        evaluation = Evaluation(dict(case.variables), recorded.reader(case.datastore))
+        evaluation = RenderContext(dict(case.variables), recorded.reader(case.datastore))
         try:
             template = compile_template(case.template)
-            return (template.watched() if watching else template).render(evaluation)
+            return (template.with_read_tracking() if watching else template).render(evaluation)
         except TemplateError as error:
             return str(error)
 
@@ -64,7 +64,7 @@ def test_it_yields_what_the_template_yields(case: Any) -> None:
 
 def test_errors_of_a_value_may_be_collected_while_the_other_texts_are_rendered() -> None:
     compiled = compile_value({"a": "{{ Context.A }}", "b": ["{{ Event.Payload.n.x }}", "{{ 1 }}"]}, "input", [])
-    evaluation = Evaluation(dict(VARIABLES), recorded.reader({}))
-    evaluation.errors = []
-    assert compiled.resolve(evaluation) == {"a": "yes", "b": [None, "1"]}
-    assert [error.path for error in evaluation.errors] == ["input.b[0]"]
+    evaluation = RenderContext(dict(VARIABLES), recorded.reader({}))
+    evaluation.collected_errors = []
+    assert compiled.render(evaluation) == {"a": "yes", "b": [None, "1"]}
+    assert [error.path for error in evaluation.collected_errors] == ["input.b[0]"]

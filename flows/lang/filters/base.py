@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from flows.lang.errors import RefusedError
-from flows.lang.evaluation import Evaluation
+from flows.lang.errors import OperationError
+from flows.lang.evaluation import RenderContext
 
-Apply = Callable[[object, object, Evaluation], object]
+FilterFunc = Callable[[object, object, RenderContext], object]
 """(value, argument or None, evaluation) -> value; raises RefusedError."""
 
 
@@ -18,12 +18,12 @@ class Filter(NamedTuple):
     """
 
     name: str
-    apply: Apply
-    slow: bool = False
-    prepare: Callable[[object], Apply] | None = None
+    apply: FilterFunc
+    is_per_character: bool = False
+    bind_argument: Callable[[object], FilterFunc] | None = None
 
 
-def check_length(size: int, evaluation: Evaluation) -> None:
+def check_text_length(length: int, render_context: RenderContext) -> None:
     """Raises RefusedError when a text of `size` characters must not be built."""
-    if size > evaluation.limits.text:
-        raise RefusedError(f"the text gets too long (more than {evaluation.limits.text:,} characters)")
+    if length > render_context.limits.text_length:
+        raise OperationError(f"the text gets too long (more than {render_context.limits.text_length:,} characters)")

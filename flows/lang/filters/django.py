@@ -6,77 +6,77 @@ from functools import cmp_to_key
 from django.template.defaultfilters import filesizeformat, slugify, unordered_list
 from django.utils.timesince import timesince, timeuntil
 
-from flows.lang.errors import RefusedError
-from flows.lang.evaluation import Evaluation
+from flows.lang.errors import OperationError
+from flows.lang.evaluation import RenderContext
 from flows.lang.filters.base import Filter
-from flows.lang.lookups import kind_name, step
-from flows.lang.operators import order
-from flows.lang.times import aware, parse_rfc3339
-from flows.lang.values import real, text
+from flows.lang.lookups import get_type_name, resolve_key
+from flows.lang.operators import compare_for_sorting
+from flows.lang.times import make_aware, parse_rfc3339
+from flows.lang.values import to_float, to_text
 
 
-def _plain(value: str) -> str:
+def _strip_safe_mark(value: str) -> str:
     """Without Django's mark that the text is safe HTML, which `str` would keep."""
     return str.__str__(value)
 
 
-def _slugify(value: object, argument: object, evaluation: Evaluation) -> object:
-    return _plain(slugify(text(value)))
+def _slugify(value: object, argument: object, render_context: RenderContext) -> object:
+    return _strip_safe_mark(slugify(to_text(value)))
 
 
-def _filesizeformat(value: object, argument: object, evaluation: Evaluation) -> object:
-    return _plain(filesizeformat(real(value)))
+def _filesizeformat(value: object, argument: object, render_context: RenderContext) -> object:
+    return _strip_safe_mark(filesizeformat(to_float(value)))
 
 
-def _time(name: str, value: object) -> datetime:
-    time = parse_rfc3339(value) if isinstance(value, str) else value
-    if not isinstance(time, datetime):
-        raise RefusedError(f"{name} needs a time, not {kind_name(value)}")
-    return aware(time)
+def _to_time(filter_name: str, value: object) -> datetime:
+    moment = parse_rfc3339(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        raise OperationError(f"{filter_name} needs a time, not {get_type_name(value)}")
+    return make_aware(moment)
 
 
-def _timesince(value: object, argument: object, evaluation: Evaluation) -> object:
-    other = datetime.now(UTC) if argument is None else _time("timesince", argument)
-    return _plain(timesince(_time("timesince", value), other))
+def _timesince(value: object, argument: object, render_context: RenderContext) -> object:
+    reference = datetime.now(UTC) if argument is None else _to_time("timesince", argument)
+    return _strip_safe_mark(timesince(_to_time("timesince", value), reference))
 
 
-def _timeuntil(value: object, argument: object, evaluation: Evaluation) -> object:
-    other = datetime.now(UTC) if argument is None else _time("timeuntil", argument)
-    return _plain(timeuntil(_time("timeuntil", value), other))
+def _timeuntil(value: object, argument: object, render_context: RenderContext) -> object:
+    reference = datetime.now(UTC) if argument is None else _to_time("timeuntil", argument)
+    return _strip_safe_mark(timeuntil(_to_time("timeuntil", value), reference))
 
 
-def _sort_key(item: object, keys: list[str]) -> object:
+def _get_sort_key(item: object, keys: list[str]) -> object:
     for key in keys:
-        item = step(item, int(key) if key.isascii() and key.isdigit() and isinstance(item, list) else key)
+        item = resolve_key(item, int(key) if key.isascii() and key.isdigit() and isinstance(item, list) else key)
     return item
 
 
-def _sorted(value: object, argument: object, backwards: bool, evaluation: Evaluation) -> object:
+def _sort_by_key(value: object, argument: object, descending: bool, render_context: RenderContext) -> object:
     if not isinstance(value, list):
-        raise RefusedError(f"dictsort needs a list of maps, not {kind_name(value)}")
-    evaluation.spend(len(value))
-    keys = text(argument).split(".")
-    by_key = cmp_to_key(order)
-    return sorted(value, key=lambda item: by_key(_sort_key(item, keys)), reverse=backwards)
+        raise OperationError(f"dictsort needs a list of maps, not {get_type_name(value)}")
+    render_context.charge(len(value))
+    keys = to_text(argument).split(".")
+    compare_key = cmp_to_key(compare_for_sorting)
+    return sorted(value, key=lambda item: compare_key(_get_sort_key(item, keys)), reverse=descending)
 
 
-def _dictsort(value: object, argument: object, evaluation: Evaluation) -> object:
-    return _sorted(value, argument, False, evaluation)
+def _dictsort(value: object, argument: object, render_context: RenderContext) -> object:
+    return _sort_by_key(value, argument, False, render_context)
 
 
-def _dictsortreversed(value: object, argument: object, evaluation: Evaluation) -> object:
-    return _sorted(value, argument, True, evaluation)
+def _dictsortreversed(value: object, argument: object, render_context: RenderContext) -> object:
+    return _sort_by_key(value, argument, True, render_context)
 
 
-def _texts(items: list[object], evaluation: Evaluation) -> list[object]:
-    evaluation.spend(len(items))
-    return [_texts(item, evaluation) if isinstance(item, list) else text(item) for item in items]
+def _to_texts(items: list[object], render_context: RenderContext) -> list[object]:
+    render_context.charge(len(items))
+    return [_to_texts(item, render_context) if isinstance(item, list) else to_text(item) for item in items]
 
 
-def _unordered_list(value: object, argument: object, evaluation: Evaluation) -> object:
+def _unordered_list(value: object, argument: object, render_context: RenderContext) -> object:
     if not isinstance(value, list):
-        raise RefusedError(f"unordered_list needs a list, not {kind_name(value)}")
-    return _plain(unordered_list(_texts(value, evaluation), autoescape=False))
+        raise OperationError(f"unordered_list needs a list, not {get_type_name(value)}")
+    return _strip_safe_mark(unordered_list(_to_texts(value, render_context), autoescape=False))
 
 
 DJANGO_FILTERS = (

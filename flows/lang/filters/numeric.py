@@ -2,82 +2,82 @@
 
 from datetime import datetime
 
-from flows.lang.errors import RefusedError
-from flows.lang.evaluation import Evaluation
+from flows.lang.errors import OperationError
+from flows.lang.evaluation import RenderContext
 from flows.lang.filters.base import Filter
-from flows.lang.lookups import kind_name
-from flows.lang.operators import bounded, concatenate
+from flows.lang.lookups import get_type_name
+from flows.lang.operators import check_number_size, concatenate
 from flows.lang.stringformat import format_value
-from flows.lang.times import format_any, parse_rfc3339
-from flows.lang.values import is_number, number, real, text, whole
+from flows.lang.times import format_go_or_django, parse_rfc3339
+from flows.lang.values import is_number, to_float, to_int, to_number, to_text
 
 MAX_DECIMALS = 100
 
 
-def _add(value: object, argument: object, evaluation: Evaluation) -> object:
+def _add(value: object, argument: object, render_context: RenderContext) -> object:
     if is_number(value) and is_number(argument):
         try:
-            return bounded(number(value) + number(argument), evaluation)
+            return check_number_size(to_number(value) + to_number(argument), render_context)
         except OverflowError:
-            raise RefusedError("the number is too large for a decimal number") from None
-    return concatenate(value, argument, evaluation)
+            raise OperationError("the number is too large for a decimal number") from None
+    return concatenate(value, argument, render_context)
 
 
-def _integer(value: object, argument: object, evaluation: Evaluation) -> object:
-    return bounded(whole(value), evaluation)
+def _integer(value: object, argument: object, render_context: RenderContext) -> object:
+    return check_number_size(to_int(value), render_context)
 
 
-def _float(value: object, argument: object, evaluation: Evaluation) -> object:
-    return real(value)
+def _float(value: object, argument: object, render_context: RenderContext) -> object:
+    return to_float(value)
 
 
-def _divisibleby(value: object, argument: object, evaluation: Evaluation) -> object:
-    divisor = whole(argument)
-    return divisor != 0 and whole(value) % divisor == 0
+def _divisibleby(value: object, argument: object, render_context: RenderContext) -> object:
+    divisor = to_int(argument)
+    return divisor != 0 and to_int(value) % divisor == 0
 
 
-def _get_digit(value: object, argument: object, evaluation: Evaluation) -> object:
-    digits, place = text(value), whole(argument)
-    if not 0 < place <= len(digits):
+def _get_digit(value: object, argument: object, render_context: RenderContext) -> object:
+    digits, position = to_text(value), to_int(argument)
+    if not 0 < position <= len(digits):
         return value
-    char = digits[-place]
+    char = digits[-position]
     return int(char) if char in "0123456789" else (ord(char) - 48) % 256
 
 
-def _floatformat(value: object, argument: object, evaluation: Evaluation) -> object:
-    decimals = whole(argument) if argument is not None else -1
-    trim = not is_number(argument) or decimals <= 0
+def _floatformat(value: object, argument: object, render_context: RenderContext) -> object:
+    decimals = to_int(argument) if argument is not None else -1
+    trims_zeros = not is_number(argument) or decimals <= 0
     if abs(decimals) > MAX_DECIMALS:
-        raise RefusedError(f"floatformat gives at most {MAX_DECIMALS} decimals")
-    found = number(value)
-    if trim and found == whole(found):
-        return whole(found)
-    return f"{real(found):.{abs(decimals)}f}"
+        raise OperationError(f"floatformat gives at most {MAX_DECIMALS} decimals")
+    number_value = to_number(value)
+    if trims_zeros and number_value == to_int(number_value):
+        return to_int(number_value)
+    return f"{to_float(number_value):.{abs(decimals)}f}"
 
 
-def _date(name: str) -> Filter:
-    def apply(value: object, argument: object, evaluation: Evaluation) -> object:
-        time = parse_rfc3339(value) if isinstance(value, str) else value
-        if not isinstance(time, datetime):
-            given = "this text" if isinstance(value, str) else kind_name(value)
-            raise RefusedError(f"{name} needs a time, not {given}")
-        return format_any(time, text(argument))
+def _make_date_filter(name: str) -> Filter:
+    def format_date(value: object, argument: object, render_context: RenderContext) -> object:
+        moment = parse_rfc3339(value) if isinstance(value, str) else value
+        if not isinstance(moment, datetime):
+            described = "this text" if isinstance(value, str) else get_type_name(value)
+            raise OperationError(f"{name} needs a time, not {described}")
+        return format_go_or_django(moment, to_text(argument))
 
-    return Filter(name, apply)
-
-
-def _stringformat(value: object, argument: object, evaluation: Evaluation) -> object:
-    return format_value(text(argument), value, evaluation.limits.text)
+    return Filter(name, format_date)
 
 
-NUMBER_FILTERS = (
+def _stringformat(value: object, argument: object, render_context: RenderContext) -> object:
+    return format_value(to_text(argument), value, render_context.limits.text_length)
+
+
+NUMERIC_FILTERS = (
     Filter("add", _add),
     Filter("integer", _integer),
     Filter("float", _float),
     Filter("divisibleby", _divisibleby),
     Filter("get_digit", _get_digit),
     Filter("floatformat", _floatformat),
-    _date("date"),
-    _date("time"),
+    _make_date_filter("date"),
+    _make_date_filter("time"),
     Filter("stringformat", _stringformat),
 )

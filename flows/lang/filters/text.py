@@ -2,124 +2,124 @@
 
 from django.template.defaultfilters import addslashes as django_addslashes
 
-from flows.lang.errors import RefusedError
-from flows.lang.evaluation import Evaluation
-from flows.lang.filters.base import Filter, check_length
-from flows.lang.values import length, text, whole
+from flows.lang.errors import OperationError
+from flows.lang.evaluation import RenderContext
+from flows.lang.filters.base import Filter, check_text_length
+from flows.lang.values import get_length, to_int, to_text
 
-_PHONE = str.maketrans("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999" * 2)
-
-
-def _upper(value: object, argument: object, evaluation: Evaluation) -> object:
-    return text(value).upper()
+_PHONE_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999" * 2)
 
 
-def _lower(value: object, argument: object, evaluation: Evaluation) -> object:
-    return text(value).lower()
+def _upper(value: object, argument: object, render_context: RenderContext) -> object:
+    return to_text(value).upper()
 
 
-def _capfirst(value: object, argument: object, evaluation: Evaluation) -> object:
-    if length(value) == 0:
+def _lower(value: object, argument: object, render_context: RenderContext) -> object:
+    return to_text(value).lower()
+
+
+def _capfirst(value: object, argument: object, render_context: RenderContext) -> object:
+    if get_length(value) == 0:
         return ""
-    words = text(value)
-    return words[:1].upper() + words[1:]
+    source = to_text(value)
+    return source[:1].upper() + source[1:]
 
 
-def _separates(char: str) -> bool:
+def _is_word_separator(char: str) -> bool:
     if char < "\x80":
         return not (char.isalnum() or char == "_")
     return char.isspace()
 
 
-def _title(value: object, argument: object, evaluation: Evaluation) -> object:
+def _title(value: object, argument: object, render_context: RenderContext) -> object:
     if not isinstance(value, str):
         return ""
-    previous, out = " ", []
+    previous, output = " ", []
     for char in value.lower():
-        out.append(char.title() if _separates(previous) else char)
+        output.append(char.title() if _is_word_separator(previous) else char)
         previous = char
-    return "".join(out)
+    return "".join(output)
 
 
-def _length(value: object, argument: object, evaluation: Evaluation) -> object:
-    return length(value)
+def _length(value: object, argument: object, render_context: RenderContext) -> object:
+    return get_length(value)
 
 
-def _length_is(value: object, argument: object, evaluation: Evaluation) -> object:
-    return length(value) == whole(argument)
+def _length_is(value: object, argument: object, render_context: RenderContext) -> object:
+    return get_length(value) == to_int(argument)
 
 
-def _ljust(value: object, argument: object, evaluation: Evaluation) -> object:
-    spaces = whole(argument) - length(value)
-    check_length(spaces, evaluation)
-    return text(value) + " " * spaces
+def _ljust(value: object, argument: object, render_context: RenderContext) -> object:
+    spaces = to_int(argument) - get_length(value)
+    check_text_length(spaces, render_context)
+    return to_text(value) + " " * spaces
 
 
-def _rjust(value: object, argument: object, evaluation: Evaluation) -> object:
-    width = whole(argument)
-    check_length(abs(width), evaluation)
-    return text(value).rjust(width) if width >= 0 else text(value).ljust(-width)
+def _rjust(value: object, argument: object, render_context: RenderContext) -> object:
+    width = to_int(argument)
+    check_text_length(abs(width), render_context)
+    return to_text(value).rjust(width) if width >= 0 else to_text(value).ljust(-width)
 
 
-def _center(value: object, argument: object, evaluation: Evaluation) -> object:
-    spaces = whole(argument) - length(value)
-    check_length(spaces, evaluation)
+def _center(value: object, argument: object, render_context: RenderContext) -> object:
+    spaces = to_int(argument) - get_length(value)
+    check_text_length(spaces, render_context)
     if spaces <= 0:
         return value
     right = spaces // 2
-    return " " * (spaces - right) + text(value) + " " * right
+    return " " * (spaces - right) + to_text(value) + " " * right
 
 
-def _cut(value: object, argument: object, evaluation: Evaluation) -> object:
-    part = text(argument)
-    return text(value).replace(part, "") if part else text(value)
+def _cut(value: object, argument: object, render_context: RenderContext) -> object:
+    part = to_text(argument)
+    return to_text(value).replace(part, "") if part else to_text(value)
 
 
-def _addslashes(value: object, argument: object, evaluation: Evaluation) -> object:
-    return django_addslashes(text(value))
+def _addslashes(value: object, argument: object, render_context: RenderContext) -> object:
+    return django_addslashes(to_text(value))
 
 
-def _truncatechars(value: object, argument: object, evaluation: Evaluation) -> object:
-    words, size = text(value), whole(argument)
-    if size < 0:
-        raise RefusedError("truncatechars needs a number that is not negative")
-    if size >= len(words):
-        return words
-    return words[: size - 3] + "..." if size >= 3 else words[:size]
+def _truncatechars(value: object, argument: object, render_context: RenderContext) -> object:
+    source, max_length = to_text(value), to_int(argument)
+    if max_length < 0:
+        raise OperationError("truncatechars needs a number that is not negative")
+    if max_length >= len(source):
+        return source
+    return source[: max_length - 3] + "..." if max_length >= 3 else source[:max_length]
 
 
-def _truncatewords(value: object, argument: object, evaluation: Evaluation) -> object:
-    words, count = text(value).split(), whole(argument)
+def _truncatewords(value: object, argument: object, render_context: RenderContext) -> object:
+    words, count = to_text(value).split(), to_int(argument)
     if count <= 0:
         return ""
     return " ".join([*words[:count], "..."] if count < len(words) else words)
 
 
-def _wordcount(value: object, argument: object, evaluation: Evaluation) -> object:
-    return len(text(value).split())
+def _wordcount(value: object, argument: object, render_context: RenderContext) -> object:
+    return len(to_text(value).split())
 
 
-def _wordwrap(value: object, argument: object, evaluation: Evaluation) -> object:
-    count = whole(argument)
+def _wordwrap(value: object, argument: object, render_context: RenderContext) -> object:
+    count = to_int(argument)
     if count <= 0:
         return value
-    words = text(value).split()
+    words = to_text(value).split()
     return "\n".join(" ".join(words[start : start + count]) for start in range(0, len(words), count))
 
 
-def _linenumbers(value: object, argument: object, evaluation: Evaluation) -> object:
-    return "\n".join(f"{number}. {line}" for number, line in enumerate(text(value).split("\n"), 1))
+def _linenumbers(value: object, argument: object, render_context: RenderContext) -> object:
+    return "\n".join(f"{number}. {line}" for number, line in enumerate(to_text(value).split("\n"), 1))
 
 
-def _phone2numeric(value: object, argument: object, evaluation: Evaluation) -> object:
-    return text(value).translate(_PHONE)
+def _phone2numeric(value: object, argument: object, render_context: RenderContext) -> object:
+    return to_text(value).translate(_PHONE_DIGITS)
 
 
 TEXT_FILTERS = (
     Filter("upper", _upper),
     Filter("lower", _lower),
     Filter("capfirst", _capfirst),
-    Filter("title", _title, slow=True),
+    Filter("title", _title, is_per_character=True),
     Filter("length", _length),
     Filter("length_is", _length_is),
     Filter("ljust", _ljust),
@@ -130,7 +130,7 @@ TEXT_FILTERS = (
     Filter("truncatechars", _truncatechars),
     Filter("truncatewords", _truncatewords),
     Filter("wordcount", _wordcount),
-    Filter("wordwrap", _wordwrap, slow=True),
-    Filter("linenumbers", _linenumbers, slow=True),
+    Filter("wordwrap", _wordwrap, is_per_character=True),
+    Filter("linenumbers", _linenumbers, is_per_character=True),
     Filter("phone2numeric", _phone2numeric),
 )

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from flows.cases import CaseError, answer, event_variables, read_cases, read_json, resolve, to_line, with_times
-from flows.lang import Evaluation, TemplateError
+from flows.lang import RenderContext, TemplateError
 from flows.secrecy import read_datastore
 from flows.steps import without_secrets
 
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         seen = event_variables(read_json(event)) if event else event_variables({})
         variables = with_times({"Event": seen, "Context": read_json(context) if context else {}})
         try:
-            value, warnings = resolve(template, Evaluation(variables, read_datastore))
+            value, warnings = resolve(template, RenderContext(variables, read_datastore))
         except TemplateError as error:
             raise CommandError(str(error)) from None
         for warning in warnings:

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         dry_run: bool = options["dry_run"]
         try:
             done = [
-                self.told("datastore items", saving.renew(dry_run=dry_run), dry_run),
+                self.told("datastore items", saving.reencrypt_items(dry_run=dry_run), dry_run),
                 self.told("actions", queue.renew_secrets(dry_run=dry_run), dry_run),
                 self.told("resources of hosted packs", resources.renew_meta(dry_run=dry_run), dry_run),
             ]
