@@ -8,12 +8,13 @@ COPY manage.py ./
 COPY audit audit
 COPY datastore datastore
 COPY flows flows
+COPY flow_files flow_files
 COPY flyte_client flyte_client
 COPY flyte_site flyte_site
 COPY packs packs
 COPY static static
 COPY templates templates
-RUN .venv/bin/python -m compileall -q audit datastore flows flyte_client flyte_site packs
+RUN .venv/bin/python -m compileall -q audit datastore flow_files flows flyte_client flyte_site packs
 
 FROM python:3.11-slim-bookworm
 # What flows have the Shell pack run, and the Git pack runs; tini reaps what they leave. The base image says which versions.

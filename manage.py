@@ -9,17 +9,17 @@ from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
-from flyte_site.environment import refuse_bad_values
+from flyte_site.core.environment import exit_on_errors
 
 # These tell about the settings, or need none: they run whatever the environment holds.
-WITHOUT_CHECK = {"check", "help", "version", "--help", "--version", "-h"}
+COMMANDS_WITHOUT_CHECK = {"check", "help", "version", "--help", "--version", "-h"}
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
-    if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_CHECK:
-        refuse_bad_values(settings.FLYTE_ENVIRONMENT)
+    if len(sys.argv) > 1 and sys.argv[1] not in COMMANDS_WITHOUT_CHECK:
+        exit_on_errors(settings.FLYTE_ENVIRONMENT)
         django.setup()  # notes what is wrong with the settings of hosted packs
-        refuse_bad_values(settings.FLYTE_ENVIRONMENT)
+        exit_on_errors(settings.FLYTE_ENVIRONMENT)
     try:
         execute_from_command_line(sys.argv)
     except DatabaseError as error:

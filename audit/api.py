@@ -8,17 +8,17 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit import queries, serializers
-from audit.paging import Keys, Place
-from audit.search import Wanted, WantedEvents, events, events_with, find
+from audit import lookups, serializers
+from audit.search.executions import EventQuery, ExecutionQuery, find_events, find_events_with_outcome, find_executions
+from audit.search.keyset_page import KeysetCursor, KeysetPage
 from flows.models import Event, Execution, ExecutionState
-from flyte_site.ids import is_id
-from flyte_site.rest.fields import problems
-from flyte_site.rest.links import Link, Links
-from flyte_site.rest.problems import bad_input, not_found
-from flyte_site.rest.views import APIView, whole_number
+from flyte_site.core.ids import is_id
+from flyte_site.http.fields import problem_responses
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.problems import invalid_input, not_found
+from flyte_site.http.views import APIView, get_integer_parameter
 
-LIMIT = 50
+DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 # Rows that are passed over are read; whoever wants more of them goes on by the `next` link.
 MAX_START = 10_000
@@ -27,7 +27,9 @@ PAGE_PARAMETERS = [
     OpenApiParameter(
         "start", OpenApiTypes.INT, description=f"Rows to pass over, {MAX_START} at most; 0 is the newest."
     ),
-    OpenApiParameter("limit", OpenApiTypes.INT, description=f"Rows to show: {LIMIT} by default, {MAX_LIMIT} at most."),
+    OpenApiParameter(
+        "limit", OpenApiTypes.INT, description=f"Rows to show: {DEFAULT_LIMIT} by default, {MAX_LIMIT} at most."
+    ),
     OpenApiParameter("olderThan", description="Where the page begins: the header `Link` of the page before names it."),
 ]
 EXECUTION_FILTERS = [
@@ -44,37 +46,39 @@ class ExecutionListView(APIView):
         operation_id="findFlows",
         tags=["flowAudit"],
         parameters=[*EXECUTION_FILTERS, *PAGE_PARAMETERS],
-        responses={200: serializers.ExecutionList, **problems(400)},
+        responses={200: serializers.ExecutionList, **problem_responses(400)},
     )
     def get(self, request: Request) -> Response:
         """Executions, those that were active last first."""
         _check_state(request)
-        page = _page(request)
-        found, keys = _executions(request, page)
-        actions = queries.actions_of(found)
-        orphans, hosted, links = queries.orphans(actions), queries.hosted(actions), self.links
-        shown = [serializers.execution_detail(one, actions[one.id], links, orphans, hosted) for one in found]
-        body = {"flows": shown, "links": _list_links(links, "flows", "#/flowExecs")}
-        return Response(body, headers=_next(request, "flows", keys, page))
+        parameters = _parse_page_parameters(request)
+        found_executions, page = _find_executions(request, parameters)
+        actions = lookups.find_actions_by_execution(found_executions)
+        orphan_ids, hosted, links = lookups.find_orphan_ids(actions), lookups.find_hosted_resources(actions), self.links
+        body_rows = [
+            serializers.serialize_execution(row, actions[row.id], links, orphan_ids, hosted) for row in found_executions
+        ]
+        body = {"flows": body_rows, "links": _list_links(links, "flows", "#/flowExecs")}
+        return Response(body, headers=_next_link_header(request, "flows", page, parameters))
 
 
-class ExecutionView(APIView):
+class ExecutionDetailView(APIView):
     """One run of a flow."""
 
     @extend_schema(
         operation_id="getFlowExecution",
         tags=["flowAudit"],
-        responses={200: serializers.ExecutionSchema, **problems(404)},
+        responses={200: serializers.ExecutionSchema, **problem_responses(404)},
     )
     def get(self, request: Request, correlation_id: str) -> Response:
         """The execution with its actions: their context, input, trigger and result."""
-        execution = queries.execution(correlation_id)
+        execution = lookups.find_execution(correlation_id)
         if execution is None:
             raise not_found(f"execution {correlation_id!r}")
-        actions = queries.actions_of([execution])
-        orphans, hosted = queries.orphans(actions), queries.hosted(actions)
-        shown = serializers.execution_detail(execution, actions[execution.id], self.links, orphans, hosted)
-        return Response(shown)
+        actions = lookups.find_actions_by_execution([execution])
+        orphan_ids, hosted = lookups.find_orphan_ids(actions), lookups.find_hosted_resources(actions)
+        body = serializers.serialize_execution(execution, actions[execution.id], self.links, orphan_ids, hosted)
+        return Response(body)
 
 
 class EventListView(APIView):
@@ -84,98 +88,106 @@ class EventListView(APIView):
         operation_id="findEvents",
         tags=["flowAudit"],
         parameters=[*EVENT_FILTERS, *PAGE_PARAMETERS],
-        responses={200: serializers.EventList, **problems(400)},
+        responses={200: serializers.EventList, **problem_responses(400)},
     )
     def get(self, request: Request) -> Response:
         """The last events, newest first, each with what every listening flow made of it and what stopped a step."""
-        page = _page(request)
-        found, keys = _events(request, page)
+        parameters = _parse_page_parameters(request)
+        found_events, page = _find_events(request, parameters)
         links = self.links
-        shown = [serializers.event_detail(event, links) for event in found]
-        body = {"events": shown, "links": _list_links(links, "events", "#/flowAudit")}
-        return Response(body, headers=_next(request, "events", keys, page))
+        body_rows = [serializers.serialize_event(event, links) for event in found_events]
+        body = {"events": body_rows, "links": _list_links(links, "events", "#/flowAudit")}
+        return Response(body, headers=_next_link_header(request, "events", page, parameters))
 
 
-class EventView(APIView):
+class EventDetailView(APIView):
     """One event."""
 
     @extend_schema(
         operation_id="getEvent",
         tags=["flowAudit"],
-        responses={200: serializers.EventOutcomesSchema, **problems(404)},
+        responses={200: serializers.EventOutcomesSchema, **problem_responses(404)},
     )
     def get(self, request: Request, event_id: str) -> Response:
         """The event with what every listening flow made of it."""
         event = Event.objects.filter(id=event_id).first()
         if event is None:
             raise not_found(f"event {event_id!r}")
-        return Response(serializers.event_detail(event, self.links))
+        return Response(serializers.serialize_event(event, self.links))
 
 
 @dataclass(frozen=True)
-class Page:
+class PageParameters:
     """Which part of a list: `limit` rows, after `start` rows from its newest, or from `place`."""
 
     start: int
     limit: int
-    place: Place
+    cursor: KeysetCursor
 
 
-def _page(request: Request) -> Page:
-    start = whole_number(request, "start", 0, most=MAX_START + 1)
+def _parse_page_parameters(request: Request) -> PageParameters:
+    start = get_integer_parameter(request, "start", 0, maximum=MAX_START + 1)
     if start > MAX_START:
         message = f"must be at most {MAX_START}; the rel `next` in the header `Link` of an answer leads further back"
-        raise bad_input({"path": "start", "message": message})
+        raise invalid_input({"path": "start", "message": message})
     older_than = request.query_params.get("olderThan", "")
     if older_than and not is_id(older_than):
-        raise bad_input({"path": "olderThan", "message": "must be as the rel `next` in the header `Link` has it"})
-    return Page(start, whole_number(request, "limit", LIMIT, most=MAX_LIMIT), Place(older_than))
-
-
-def _executions(request: Request, page: Page) -> tuple[list[Execution], Keys]:
-    if not page.limit:
-        return [], Keys([])
-    asked = request.query_params.get
-    wanted = Wanted(
-        flow=asked("flowName", ""),
-        state=asked("state", ""),
-        step=asked("stepId", ""),
-        command=asked("actionName", ""),
-        pack=asked("actionPackName", ""),
-        labels=queries.labels_in(asked("actionPackLabels", "")),
+        raise invalid_input({"path": "olderThan", "message": "must be as the rel `next` in the header `Link` has it"})
+    return PageParameters(
+        start, get_integer_parameter(request, "limit", DEFAULT_LIMIT, maximum=MAX_LIMIT), KeysetCursor(older_than)
     )
-    found = find(wanted, page.place, page.limit, page.start)
-    return found.executions, found.place
 
 
-def _events(request: Request, page: Page) -> tuple[list[Event], Keys]:
-    if not page.limit:
-        return [], Keys([])
-    wanted = WantedEvents(request.query_params.get("packName", ""), request.query_params.get("event", ""))
+def _find_executions(request: Request, parameters: PageParameters) -> tuple[list[Execution], KeysetPage]:
+    if not parameters.limit:
+        return [], KeysetPage([])
+    get_parameter = request.query_params.get
+    query = ExecutionQuery(
+        flow=get_parameter("flowName", ""),
+        state=get_parameter("state", ""),
+        step=get_parameter("stepId", ""),
+        command=get_parameter("actionName", ""),
+        pack=get_parameter("actionPackName", ""),
+        labels=lookups.parse_labels(get_parameter("actionPackLabels", "")),
+    )
+    matches = find_executions(query, parameters.cursor, parameters.limit, parameters.start)
+    return matches.executions, matches.keyset_page
+
+
+def _find_events(request: Request, parameters: PageParameters) -> tuple[list[Event], KeysetPage]:
+    if not parameters.limit:
+        return [], KeysetPage([])
+    query = EventQuery(request.query_params.get("packName", ""), request.query_params.get("event", ""))
     if flow := request.query_params.get("flow", ""):
-        return events_with(flow, wanted, page.limit, page.start), Keys([])
-    found = events(wanted, page.place, page.limit, page.start)
-    return found.rows, found.place
+        return find_events_with_outcome(flow, query, parameters.limit, parameters.start), KeysetPage([])
+    events_page = find_events(query, parameters.cursor, parameters.limit, parameters.start)
+    return events_page.rows, events_page.keyset_page
 
 
-def _next(request: Request, collection: str, keys: Keys, page: Page) -> dict[str, str]:
+def _next_link_header(
+    request: Request, collection: str, keyset_page: KeysetPage, parameters: PageParameters
+) -> dict[str, str]:
     """The header by which older ones are found, where there may be any. In the body the original has no such link."""
-    if keys.older is None:
+    if keyset_page.older is None:
         return {}
-    kept = {name: value for name, value in request.query_params.items() if name not in ("start", "olderThan")}
-    still = page.start - len(keys.keys)  # to be passed over
-    here = {"start": still} if still > 0 else {}
-    query = urlencode({**kept, **here, "limit": page.limit, "olderThan": keys.older.older_than})
-    return {"Link": f'<{Links(request._request).href("v1", "audit", collection, query=query)}>; rel="next"'}
+    kept_parameters = {
+        name: value for name, value in request.query_params.items() if name not in ("start", "olderThan")
+    }
+    rows_to_skip = parameters.start - len(keyset_page.keys)  # to be passed over
+    start_parameter = {"start": rows_to_skip} if rows_to_skip > 0 else {}
+    query = urlencode(
+        {**kept_parameters, **start_parameter, "limit": parameters.limit, "olderThan": keyset_page.older.older_than}
+    )
+    return {"Link": f'<{LinkBuilder(request._request).href("v1", "audit", collection, query=query)}>; rel="next"'}
 
 
 def _check_state(request: Request) -> None:
     state = request.query_params.get("state", "")
     if state and state not in ExecutionState.values:
         message = f"must be one of {', '.join(ExecutionState.values)}, not {state[:40]!r}"
-        raise bad_input({"path": "state", "message": message})
+        raise invalid_input({"path": "state", "message": message})
 
 
-def _list_links(links: Links, collection: str, help_anchor: str) -> list[Link]:
-    own = links.to("self", "v1", "audit", collection)
-    return [own, links.to("up", "v1"), links.help(help_anchor)]
+def _list_links(links: LinkBuilder, collection: str, help_anchor: str) -> list[Link]:
+    self_link = links.to("self", "v1", "audit", collection)
+    return [self_link, links.to("up", "v1"), links.help(help_anchor)]

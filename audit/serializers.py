@@ -5,13 +5,13 @@ from typing import Any
 
 from rest_framework import serializers
 
+from flows.api.serializers import StepSchema
 from flows.models import Event, Execution, ExecutionState
-from flows.serializers import StepSchema
-from flyte_site.rest.fields import LinkSerializer
-from flyte_site.rest.links import Links
-from flyte_site.times import to_text
-from packs.models import Action, HostedResource, State
-from packs.webapi.queries import phase_of
+from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.http.fields import LinkSerializer
+from flyte_site.http.links import LinkBuilder
+from packs.hosted_status import serialize_phase
+from packs.models import Action, ActionState, HostedResource
 
 
 class StateSchema(serializers.Serializer[Any]):
@@ -171,42 +171,44 @@ class EventList(serializers.Serializer[Any]):
     links = LinkSerializer(many=True)
 
 
-def execution_detail(
+def serialize_execution(
     execution: Execution,
     actions: Sequence[Action],
-    links: Links,
-    orphans: Container[str] = (),
+    links: LinkBuilder,
+    orphan_ids: Container[str] = (),
     hosted: Mapping[str, HostedResource] | None = None,
 ) -> dict[str, Any]:
     """`ExecutionSchema` of an execution; `orphans` are ids of actions that no registered pack could take, `hosted` what
     actions have at the services of hosted packs."""
     document = execution.version.document
-    steps = [{"id": f"step-{place}", **step} for place, step in enumerate(document.get("steps", []), start=1)]
-    shown = {key: document[key] for key in ("name", "description", "labels") if key in document}
-    shown |= {"uuid": execution.version_id, "correlationId": execution.id, "steps": steps}
+    steps = [{"id": f"step-{position}", **step} for position, step in enumerate(document.get("steps", []), start=1)]
+    body = {key: document[key] for key in ("name", "description", "labels") if key in document}
+    body |= {"uuid": execution.version_id, "correlationId": execution.id, "steps": steps}
     rows = hosted or {}
-    shown["actions"] = {
-        action.step_id: action_detail(action, orphaned=action.id in orphans, hosted=rows.get(action.id))
+    body["actions"] = {
+        action.step_id: serialize_action(action, is_orphaned=action.id in orphan_ids, hosted=rows.get(action.id))
         for action in actions
     }
     if execution.errors:
-        shown["errors"] = execution.errors
+        body["errors"] = execution.errors
     if execution.state == ExecutionState.CANCELLED:
-        shown["cancelled"] = True
+        body["cancelled"] = True
     if execution.replay_of:
-        shown["replayOf"] = execution.replay_of
-    return shown | {"links": [links.to("self", "v1", "audit", "flows", execution.id)]}
+        body["replayOf"] = execution.replay_of
+    return body | {"links": [links.to("self", "v1", "audit", "flows", execution.id)]}
 
 
-def action_detail(action: Action, *, orphaned: bool = False, hosted: HostedResource | None = None) -> dict[str, Any]:
+def serialize_action(
+    action: Action, *, is_orphaned: bool = False, hosted: HostedResource | None = None
+) -> dict[str, Any]:
     """`ActionSchema` of an action: what is empty is left out, as in the original."""
-    states = [_state(entry) for entry in action.states]
+    states = [_serialize_state(entry) for entry in action.states]
     optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.history}
-    shown: dict[str, Any] = {"id": action.id, "name": action.name, "packName": action.pack_name}
-    shown |= {key: value for key, value in optional.items() if value}
+    body: dict[str, Any] = {"id": action.id, "name": action.name, "packName": action.pack_name}
+    body |= {key: value for key, value in optional.items() if value}
     if action.input is not None:
-        shown["input"] = action.input
-    shown |= {
+        body["input"] = action.input
+    body |= {
         "state": states[-1],
         "states": states,
         "correlationId": action.correlation_id,
@@ -215,30 +217,30 @@ def action_detail(action: Action, *, orphaned: bool = False, hosted: HostedResou
         "stepId": action.step_id,
         "trigger": action.trigger,
     }
-    if orphaned:
-        shown["waitsFor"] = {"pack": action.pack_name, "orphaned": True}
+    if is_orphaned:
+        body["waitsFor"] = {"pack": action.pack_name, "orphaned": True}
     if hosted:
-        shown["hosted"] = phase_of(hosted)
-    return shown | ({"result": action.result} if action.result else {})
+        body["hosted"] = serialize_phase(hosted)
+    return body | ({"result": action.result} if action.result else {})
 
 
-def _state(entry: dict[str, str]) -> dict[str, Any]:
+def _serialize_state(entry: dict[str, str]) -> dict[str, Any]:
     """A state in the words that the original's readers know: what was cancelled is FATAL to them, and says more."""
-    if entry["value"] != State.CANCELLED:
+    if entry["value"] != ActionState.CANCELLED:
         return dict(entry)
-    return {"value": str(State.FATAL), "time": entry["time"], "cancelled": True}
+    return {"value": str(ActionState.FATAL), "time": entry["time"], "cancelled": True}
 
 
-def event_detail(event: Event, links: Links) -> dict[str, Any]:
+def serialize_event(event: Event, links: LinkBuilder) -> dict[str, Any]:
     """`EventOutcomesSchema` of an event."""
     pack = {"id": event.pack_identity, "name": event.pack_name}
-    shown: dict[str, Any] = {"id": event.id, "event": event.name}
-    shown["pack"] = pack | ({"labels": event.pack_labels} if event.pack_labels else {})
+    body: dict[str, Any] = {"id": event.id, "event": event.name}
+    body["pack"] = pack | ({"labels": event.pack_labels} if event.pack_labels else {})
     if event.payload is not None:
-        shown["payload"] = event.payload
+        body["payload"] = event.payload
     if event.payload_bytes:
-        shown["payloadBytes"] = event.payload_bytes
-    shown |= {"createdAt": to_text(event.created_at), "receivedAt": to_text(event.received_at)}
+        body["payloadBytes"] = event.payload_bytes
+    body |= {"createdAt": format_rfc3339(event.created_at), "receivedAt": format_rfc3339(event.received_at)}
     if event.correlation_id:
-        shown["correlationId"] = event.correlation_id
-    return shown | {"outcomes": event.outcomes, "links": [links.to("self", "v1", "audit", "events", event.id)]}
+        body["correlationId"] = event.correlation_id
+    return body | {"outcomes": event.outcomes, "links": [links.to("self", "v1", "audit", "events", event.id)]}

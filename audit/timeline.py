@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from flyte_site.times import from_text
-from packs.models import Action, State
+from flyte_site.core.timestamps import parse_rfc3339
+from packs.models import Action, ActionState
 
 
-class Span(StrEnum):
+class IntervalKind(StrEnum):
     """What an action did in an interval: it waited for a pack, was held by one, or had ended (till it was retried)."""
 
-    WAITING = "waiting"
-    HELD = "held"
+    QUEUED = "waiting"
+    CLAIMED = "held"
     ENDED = "ended"
 
 
-class End(StrEnum):
+class IntervalEnd(StrEnum):
     """What an interval ended with; of an action that goes on, the last has none."""
 
     OPEN = ""
@@ -25,72 +25,84 @@ class End(StrEnum):
     SUCCESS = "SUCCESS"
     FATAL = "FATAL"
     CANCELLED = "CANCELLED"
-    TRIED_AGAIN = "tried again"
-    LEASE_ENDED = "lease ended"
+    RETRIED = "tried again"
+    LEASE_EXPIRED = "lease ended"
 
 
 @dataclass(frozen=True)
-class Interval:
+class ActionInterval:
     """One stretch of an action's time: `end` is None while it lasts, `attempt` counts from 1, `holder` is a pack."""
 
-    span: Span
+    kind: IntervalKind
     attempt: int
     start: datetime
     end: datetime | None
-    ended_with: End
-    holder: str = ""
+    ended_with: IntervalEnd
+    claimed_by: str = ""
 
-    def length(self, now: datetime) -> timedelta:
+    def duration(self, now: datetime) -> timedelta:
         """How long it lasted, or has lasted by now; never less than nothing, whatever the clocks of servers say."""
         return max((self.end or now) - self.start, timedelta(0))
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _StateEntry:
     value: str
     time: datetime
 
 
-def intervals(action: Action) -> list[Interval]:
+def build_intervals(action: Action) -> list[ActionInterval]:
     """The action's time from when it was queued, in order and without gaps. What is done has an end and nothing after.
 
     Needs `states`; holders of earlier attempts and leases that ended are told where `history` is loaded too.
     """
-    entries = [_Entry(entry["value"], from_text(entry["time"])) for entry in action.states]
-    past = _past_attempts(action)
-    found: list[Interval] = []
+    entries = [_StateEntry(entry["value"], parse_rfc3339(entry["time"])) for entry in action.states]
+    past_attempts = _read_past_attempts(action)
+    action_intervals: list[ActionInterval] = []
     attempt = 0
-    for place, entry in enumerate(entries):
-        following = entries[place + 1] if place + 1 < len(entries) else None
-        attempt += entry.value == State.PENDING
-        if following or entry.value in (State.NEW, State.PENDING):
-            found.append(_interval(entry, following, attempt, action, past))
-    return found
+    for index, entry in enumerate(entries):
+        following = entries[index + 1] if index + 1 < len(entries) else None
+        attempt += entry.value == ActionState.PENDING
+        if following or entry.value in (ActionState.NEW, ActionState.PENDING):
+            action_intervals.append(_build_interval(entry, following, attempt, action, past_attempts))
+    return action_intervals
 
 
-def _interval(
-    entry: _Entry, following: _Entry | None, attempt: int, action: Action, past: dict[int, tuple[str, bool]]
-) -> Interval:
+def _build_interval(
+    entry: _StateEntry,
+    following: _StateEntry | None,
+    attempt: int,
+    action: Action,
+    past_attempts: dict[int, tuple[str, bool]],
+) -> ActionInterval:
     end = following.time if following else None
-    if entry.value == State.NEW:
-        ended = End.OPEN if following is None else End.CANCELLED if following.value == State.CANCELLED else End.TAKEN
-        return Interval(Span.WAITING, attempt + 1, entry.time, end, ended)
-    if entry.value != State.PENDING:
-        return Interval(Span.ENDED, attempt, entry.time, end, End.TRIED_AGAIN)
-    holder, lease_ended = past.get(attempt, ("", False))
-    ended = _end_of_hold(following, lease_ended)
-    return Interval(Span.HELD, attempt, entry.time, end, ended, holder or _last_holder(action, attempt))
+    if entry.value == ActionState.NEW:
+        ended_with = (
+            IntervalEnd.OPEN
+            if following is None
+            else IntervalEnd.CANCELLED
+            if following.value == ActionState.CANCELLED
+            else IntervalEnd.TAKEN
+        )
+        return ActionInterval(IntervalKind.QUEUED, attempt + 1, entry.time, end, ended_with)
+    if entry.value != ActionState.PENDING:
+        return ActionInterval(IntervalKind.ENDED, attempt, entry.time, end, IntervalEnd.RETRIED)
+    claimed_by, is_lease_expired = past_attempts.get(attempt, ("", False))
+    ended_with = _find_claim_end(following, is_lease_expired)
+    return ActionInterval(
+        IntervalKind.CLAIMED, attempt, entry.time, end, ended_with, claimed_by or _find_claimer(action, attempt)
+    )
 
 
-def _end_of_hold(following: _Entry | None, lease_ended: bool) -> End:
+def _find_claim_end(following: _StateEntry | None, is_lease_expired: bool) -> IntervalEnd:
     if following is None:
-        return End.OPEN
-    if lease_ended and following.value != State.CANCELLED:
-        return End.LEASE_ENDED
-    return End.TRIED_AGAIN if following.value == State.NEW else End(following.value)
+        return IntervalEnd.OPEN
+    if is_lease_expired and following.value != ActionState.CANCELLED:
+        return IntervalEnd.LEASE_EXPIRED
+    return IntervalEnd.RETRIED if following.value == ActionState.NEW else IntervalEnd(following.value)
 
 
-def _past_attempts(action: Action) -> dict[int, tuple[str, bool]]:
+def _read_past_attempts(action: Action) -> dict[int, tuple[str, bool]]:
     """Of attempts that did not end the action: who had it, and whether the lease ended. Late results tell neither."""
     if "history" in action.get_deferred_fields():
         return {}
@@ -101,10 +113,12 @@ def _past_attempts(action: Action) -> dict[int, tuple[str, bool]]:
     }
 
 
-def _last_holder(action: Action, attempt: int) -> str:
+def _find_claimer(action: Action, attempt: int) -> str:
     return action.holder if attempt == action.attempt else ""
 
 
-def worked(found: Sequence[Interval], now: datetime) -> timedelta:
+def total_run_time(action_intervals: Sequence[ActionInterval], now: datetime) -> timedelta:
     """How long packs had the action, all attempts together."""
-    return sum((one.length(now) for one in found if one.span is Span.HELD), timedelta(0))
+    return sum(
+        (interval.duration(now) for interval in action_intervals if interval.kind is IntervalKind.CLAIMED), timedelta(0)
+    )

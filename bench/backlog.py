@@ -2,7 +2,7 @@
 
 Of the actions 99 in 100, and the oldest, ask for a label. *all match* is taken by a pack that has it, *1 % match* by
 one that lacks it, so that all those stand before it. *a label each*: every one of them asks for a label of its own.
-`python -m bench.inside sqlite backlog` or `postgresql`, and sizes other than the usual.
+`python -m bench.in_process sqlite backlog` or `postgresql`, and sizes other than the usual.
 """
 
 from collections.abc import Sequence
@@ -10,86 +10,86 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.utils import timezone
 
-from bench.inside import percentiles, read, spent, tell
-from packs import queue
-from packs.models import Pack, pack_id
+from bench.in_process import count_reads, percentiles, print_row, time_calls
+from packs.models import Pack, build_pack_id
+from packs.queue import action_queue
 
 SIZES = (100, 10_000, 1_000_000)
 # A hundred at a time: what was undone is cleared away in between, so that a measure does not find its own traces.
-TAKES, AT_A_TIME = 1000, 100
-TAKES_LEFT_DEAD = 100_000
-ROWS = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
+TAKE_COUNT, TAKES_PER_BATCH = 1000, 100
+MAX_DEAD_ROWS = 100_000
+INSERT_ACTIONS = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
         label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
         history, states, holder, request_id, traceparent)
     WITH RECURSIVE counted(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM counted WHERE n < {last})
     SELECT {id}, {id}, 'bench', '0', 'one', {pack}, {labels}, {labels}, 'Do', '"x"', '{{}}', '{{}}', '', 0, 0, 'NEW',
         {true}, {ready}, 0, '[]', '[{{"value":"NEW","time":"2026-01-01T00:00:00.000Z"}}]', '', '', '' FROM counted"""
-TAKEN = """UPDATE packs_action SET state = 'PENDING', waiting = %s, attempt = 1, lease_ends_at = %s WHERE id IN (
+MARK_TAKEN = """UPDATE packs_action SET state = 'PENDING', waiting = %s, attempt = 1, lease_ends_at = %s WHERE id IN (
     SELECT id FROM packs_action WHERE waiting AND pack_name = %s AND label_key = %s ORDER BY ready_at, id LIMIT 1000)"""
 LONG_AGO, LATER = 1_700_000_000, 10_000_000
 LABEL = """'{"env":"prod"}'"""
-LABEL_EACH = """'{"host":"' || n || '"}'"""
+DISTINCT_LABEL = """'{"host":"' || n || '"}'"""
 
 
-def fill(first: int, last: int, pack: str, label: str) -> None:
+def insert_actions(first: int, last: int, pack_name: str, label: str) -> None:
     """Rows of these numbers; one in a hundred has no label, and is younger than all that have one."""
-    sqlite = connection.vendor == "sqlite"
-    bare = "n % 100 = 0"
-    seconds = f"{LONG_AGO} + n + CASE WHEN {bare} THEN {LATER} ELSE 0 END"
+    is_sqlite = connection.vendor == "sqlite"
+    is_unlabeled = "n % 100 = 0"
+    seconds = f"{LONG_AGO} + n + CASE WHEN {is_unlabeled} THEN {LATER} ELSE 0 END"
     values = {
-        "id": f"printf('{pack[0]}%023d', n)" if sqlite else f"'{pack[0]}' || lpad(n::text, 23, '0')",
-        "pack": f"'{pack}'",
-        "labels": f"CASE WHEN {bare} THEN '{{}}' ELSE {label} END",
-        "ready": f"strftime('%Y-%m-%d %H:%M:%S', {seconds}, 'unixepoch')" if sqlite else f"to_timestamp({seconds})",
-        "true": "1" if sqlite else "true",
+        "id": f"printf('{pack_name[0]}%023d', n)" if is_sqlite else f"'{pack_name[0]}' || lpad(n::text, 23, '0')",
+        "pack": f"'{pack_name}'",
+        "labels": f"CASE WHEN {is_unlabeled} THEN '{{}}' ELSE {label} END",
+        "ready": f"strftime('%Y-%m-%d %H:%M:%S', {seconds}, 'unixepoch')" if is_sqlite else f"to_timestamp({seconds})",
+        "true": "1" if is_sqlite else "true",
     }
     with connection.cursor() as cursor:
-        cursor.execute(ROWS.format(first=first, last=last - 1, **values))
-        if not sqlite:
+        cursor.execute(INSERT_ACTIONS.format(first=first, last=last - 1, **values))
+        if not is_sqlite:
             cursor.execute("VACUUM ANALYZE packs_action")
             cursor.execute("CHECKPOINT")  # else PostgreSQL still writes this while takes are timed
 
 
-def pack(name: str, **labels: str) -> Pack:
-    return Pack.objects.create(identity=pack_id(name, labels), name=name, labels=labels, last_seen=timezone.now())
+def create_pack(name: str, **labels: str) -> Pack:
+    return Pack.objects.create(identity=build_pack_id(name, labels), name=name, labels=labels, last_seen=timezone.now())
 
 
-def take_and_undo(taker: Pack) -> None:
+def take_and_roll_back(taker: Pack) -> None:
     with transaction.atomic():
-        if queue.take(taker) is None:
+        if action_queue.take(taker) is None:
             raise ValueError(f"there is nothing for {taker}")
         transaction.set_rollback(True)
 
 
 def measure(database: str, waiting: int, case: str, taker: Pack) -> None:
     def call() -> None:
-        take_and_undo(taker)
+        take_and_roll_back(taker)
 
-    spent(call, AT_A_TIME)
-    clear_away()
+    time_calls(call, TAKES_PER_BATCH)
+    vacuum()
     seconds: list[float] = []
-    for _ in range(TAKES // AT_A_TIME):
-        seconds += spent(call, AT_A_TIME)
-        clear_away()
-    tell(database=database, waiting=waiting, case=case, **percentiles(seconds), **read(call, 20))
+    for _ in range(TAKE_COUNT // TAKES_PER_BATCH):
+        seconds += time_calls(call, TAKES_PER_BATCH)
+        vacuum()
+    print_row(database=database, waiting=waiting, case=case, **percentiles(seconds), **count_reads(call, 20))
 
 
-def measure_after(database: str, waiting: int, takes: int, taker: Pack) -> None:
+def measure_after_takes(database: str, waiting: int, takes: int, taker: Pack) -> None:
     """Real takes, while what was taken before still lies there."""
 
     def call() -> None:
-        queue.take(taker)
+        action_queue.take(taker)
 
-    tell(
+    print_row(
         database=database,
         waiting=waiting,
         case=f"after {takes} takes",
-        **percentiles(spent(call, TAKES)),
-        **read(call, 20),
+        **percentiles(time_calls(call, TAKE_COUNT)),
+        **count_reads(call, 20),
     )
 
 
-def clear_away() -> None:
+def vacuum() -> None:
     """Let PostgreSQL forget the rows that were undone, as it does by itself sooner or later."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -99,28 +99,28 @@ def clear_away() -> None:
 def main(database: str, arguments: Sequence[str]) -> None:
     """Measure, and print a line of JSON for each size and case."""
     sizes = [int(size) for size in arguments] or SIZES
-    has, lacks, each = pack("Mixed", env="prod"), pack("Mixed"), pack("Each")
-    filled = 0
+    matching, unlabeled, distinct = create_pack("Mixed", env="prod"), create_pack("Mixed"), create_pack("Each")
+    inserted = 0
     for size in sizes:
-        fill(filled, size, "Mixed", LABEL)
-        filled = size
-        measure(database, size, "all match", has)
-        measure(database, size, "1 % match", lacks)
+        insert_actions(inserted, size, "Mixed", LABEL)
+        inserted = size
+        measure(database, size, "all match", matching)
+        measure(database, size, "1 % match", unlabeled)
     # As many labels as actions is beyond reason: a tenth of the greatest size.
-    fill(0, filled // 10, "Each", LABEL_EACH)
-    measure(database, filled // 10, "a label each", each)
-    takes = min(TAKES_LEFT_DEAD, filled // 2)
-    leave_dead_rows(has, takes)
-    measure_after(database, filled - takes, takes, has)
+    insert_actions(0, inserted // 10, "Each", DISTINCT_LABEL)
+    measure(database, inserted // 10, "a label each", distinct)
+    takes = min(MAX_DEAD_ROWS, inserted // 2)
+    create_dead_rows(matching, takes)
+    measure_after_takes(database, inserted - takes, takes, matching)
 
 
-def leave_dead_rows(taker: Pack, takes: int) -> None:
+def create_dead_rows(taker: Pack, takes: int) -> None:
     """As after so many takes, oldest first, with nothing cleaned up behind them."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("ALTER TABLE packs_action SET (autovacuum_enabled = false)")
         for _ in range(takes // 1000 - 1):
-            cursor.execute(TAKEN, [False, timezone.now(), taker.name, '{"env":"prod"}'])
+            cursor.execute(MARK_TAKEN, [False, timezone.now(), taker.name, '{"env":"prod"}'])
     # The last thousand by this process itself, so that it knows what every process that takes comes to know.
     for _ in range(1000):
-        queue.take(taker)
+        action_queue.take(taker)

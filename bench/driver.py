@@ -7,57 +7,57 @@ import json
 import socket
 from typing import Any, NamedTuple
 
-SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
-class Answer(NamedTuple):
+class RawResponse(NamedTuple):
     """A status, the headers in small letters, and a body."""
 
     status: int
     body: bytes
-    head: bytes = b""
+    headers: bytes = b""
 
 
-class Connection:
+class KeepAliveConnection:
     """One connection that is kept. `host` is a name or address with a port."""
 
     def __init__(self, host: str) -> None:
         name, _, port = host.rpartition(":")
-        self.head = f"host: {host}\r\n".encode()
-        self.socket = socket.create_connection((name, int(port)), SECONDS)
+        self.host_header = f"host: {host}\r\n".encode()
+        self.socket = socket.create_connection((name, int(port)), TIMEOUT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def post(self, path: str, body: bytes = b"") -> Answer:
+    def post(self, path: str, body: bytes = b"") -> RawResponse:
         """Post, and wait for the answer. Raises `ValueError` where it is no success."""
         self.send(path, body)
-        answer = self.receive()
-        if answer.status >= 300:
-            raise ValueError(f"POST {path} was answered {answer}")
-        return answer
+        response = self.receive()
+        if response.status >= 300:
+            raise ValueError(f"POST {path} was answered {response}")
+        return response
 
-    def post_json(self, path: str, value: Any) -> Answer:
+    def post_json(self, path: str, value: Any) -> RawResponse:
         return self.post(path, json.dumps(value).encode())
 
     def send(self, path: str, body: bytes = b"") -> None:
         """Post, and come back for the answer later."""
         length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-        self.socket.sendall(b"POST " + path.encode() + b" HTTP/1.1\r\n" + self.head + length + body)
+        self.socket.sendall(b"POST " + path.encode() + b" HTTP/1.1\r\n" + self.host_header + length + body)
 
-    def receive(self) -> Answer:
+    def receive(self) -> RawResponse:
         """The answer to what was sent."""
-        text = b""
-        while (end := text.find(b"\r\n\r\n")) < 0:
-            text += self._more()
-        status = int(text[9:12])
-        _, found, after = text[:end].lower().partition(b"content-length:")
-        length = int(after.split(b"\r\n", 1)[0]) if found else 0
-        while len(text) < end + 4 + length:
-            text += self._more()
-        return Answer(status, text[end + 4 :], text[:end].lower())
+        data = b""
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            data += self._receive_more()
+        status = int(data[9:12])
+        _, has_length, rest = data[:end].lower().partition(b"content-length:")
+        length = int(rest.split(b"\r\n", 1)[0]) if has_length else 0
+        while len(data) < end + 4 + length:
+            data += self._receive_more()
+        return RawResponse(status, data[end + 4 :], data[:end].lower())
 
-    def _more(self) -> bytes:
-        if some := self.socket.recv(65536):
-            return some
+    def _receive_more(self) -> bytes:
+        if chunk := self.socket.recv(65536):
+            return chunk
         raise ConnectionError("the server closed the connection")
 
     def close(self) -> None:

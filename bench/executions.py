@@ -1,6 +1,6 @@
 """The audit's list at very many executions, as the API gives it: time, and what the database reads for a page.
 
-`python -m bench.inside sqlite executions` or `postgresql`, and a size other than the usual.
+`python -m bench.in_process sqlite executions` or `postgresql`, and a size other than the usual.
 """
 
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from django.test import Client, override_settings
 
-from bench.inside import read, tell, timed
+from bench.in_process import count_reads, print_row, time_percentiles
 from tests.audit.many import OWN_LABELS, Kind, id_of, many
 
 SIZE = 1_000_000
 # Each of which asks for a label of its own.
 HOSTS = 100_000
-TIMES = 20
+REPEATS = 20
 FILTERS = {
     "first page": "",
     "state=failed": "state=failed",
@@ -33,13 +33,13 @@ FILTERS = {
     "two filters that leave none": "actionPackName=Wrk&state=cancelled",
     "first page of 500": "limit=500",
 }
-DEEP = {
+DEEP_PAGES = {
     "deep page (olderThan, 9 in 10 are newer)": "olderThan={deep}",
     "deep page of a pack": "actionPackName=Wrk&olderThan={deep}",
     "deep page of labels": "actionPackLabels=env:prod&olderThan={deep}",
     "the 10,000 newest passed over (start)": "start=10000",
 }
-OWN = {
+DISTINCT_LABELS = {
     "own labels, of the newest": "host:h-1",
     "own labels, of long ago": "host:h-{old}",
     "own labels, none": "host:no",
@@ -51,17 +51,17 @@ def main(database: str, arguments: Sequence[str]) -> None:
     size = int(arguments[0]) if arguments else SIZE
     newest = datetime.now(UTC)
     with override_settings(FLYTE_ALLOWED_HOSTS=("testserver",)):
-        hosts, old = min(size, HOSTS), long_ago(min(size, HOSTS))
+        hosts, old = min(size, HOSTS), old_number(min(size, HOSTS))
         with many(hosts, Kind(newest, old, OWN_LABELS)):
-            for name, labels in OWN.items():
+            for name, labels in DISTINCT_LABELS.items():
                 measure(database, hosts, name, f"actionPackLabels={labels.format(old=old)}")
-        with many(size, Kind(newest, long_ago(size))):
+        with many(size, Kind(newest, old_number(size))):
             deep = id_of(size - size // 10, 2, newest)
-            for name, query in (FILTERS | DEEP).items():
+            for name, query in (FILTERS | DEEP_PAGES).items():
                 measure(database, size, name, query.format(deep=deep))
 
 
-def long_ago(size: int) -> int:
+def old_number(size: int) -> int:
     """The number of the execution that alone is of the flow, the state, the step and the pack `old`."""
     return size - size // 20
 
@@ -71,10 +71,10 @@ def measure(database: str, size: int, name: str, query: str) -> None:
     client = Client()
 
     def call() -> None:
-        answer = client.get(f"/v1/audit/flows?{query}")
-        if answer.status_code != 200:
-            raise ValueError(f"{query} was answered {answer.status_code}")
+        response = client.get(f"/v1/audit/flows?{query}")
+        if response.status_code != 200:
+            raise ValueError(f"{query} was answered {response.status_code}")
 
     for _ in range(6):  # PostgreSQL plans a statement anew until it has come so often
         call()
-    tell(database=database, executions=size, page=name, **timed(call, TIMES), **read(call, 3))
+    print_row(database=database, executions=size, page=name, **time_percentiles(call, REPEATS), **count_reads(call, 3))

@@ -21,7 +21,7 @@ WAIT_SECONDS = 60
 NOW = "2026-11-21 12:00:00.123456+00:00"
 VERSION = "0" * 24
 STATE = '{"value":"NEW","time":"2026-11-21T12:00:00.123Z"}'
-STATES = tuple(f"[{','.join([STATE] * count)}]" for count in (1, 2, 3))
+STATE_LOGS = tuple(f"[{','.join([STATE] * count)}]" for count in (1, 2, 3))
 TRIGGER = json.dumps(
     {
         "event": "Go",
@@ -48,14 +48,16 @@ TAKE = """UPDATE packs_action SET state = 'PENDING', waiting = ?, holder = 'Work
     lease_ends_at = ? WHERE id = ? AND waiting"""
 FINISH = """UPDATE packs_action SET state = 'SUCCESS', states = ?, result = ?, finished_at = ?, lease_ends_at = NULL
     WHERE id = ?"""
-SETTLE = "UPDATE flows_execution SET latest_action_id = ?, state = ?, ended_at = ?, changed_at = ? WHERE id = ?"
+UPDATE_EXECUTION = (
+    "UPDATE flows_execution SET latest_action_id = ?, state = ?, ended_at = ?, changed_at = ? WHERE id = ?"
+)
 FLOW_VERSION = """INSERT INTO flows_flowversion (id, flow_name, document, source, media_type, saved_by, note, saved_at)
     VALUES (?, 'bench', '{}', '', '', '', '', ?)"""
 
 Execute = Callable[[str, tuple[Any, ...]], Any]
 
 
-class Bare:
+class BareConnection:
     """One connection. `url` is a database that has the server's tables."""
 
     def __init__(self, url: str) -> None:
@@ -78,57 +80,61 @@ class Bare:
         self.connection.commit()
 
 
-def write_flow(bare: Bare, number: str) -> None:
+def write_flow(connection: BareConnection, number: str) -> None:
     """All writes of one flow; `number` has 22 characters."""
     first, second = f"{number}01", f"{number}02"
-    bare.execute(EVENT, (first, NOW, NOW, "", True, OUTCOMES))
-    bare.execute(EXECUTION, (first, VERSION, first, NOW, NOW, first))
-    bare.execute(ACTION, (first, first, VERSION, "one", TRIGGER, True, NOW, STATES[0]))
-    bare.commit()
-    take(bare, first)
-    bare.execute(FINISH, (STATES[2], TRIGGER, NOW, first))
-    bare.execute(ACTION, (second, first, VERSION, "two", TRIGGER, True, NOW, STATES[0]))
-    bare.execute(SETTLE, (second, "running", None, NOW, first))
-    bare.execute(EVENT, (second, NOW, NOW, first, True, OUTCOMES))
-    bare.commit()
-    take(bare, second)
-    bare.execute(FINISH, (STATES[2], TRIGGER, NOW, second))
-    bare.execute(SETTLE, (second, "succeeded", NOW, NOW, first))
-    bare.commit()
+    connection.execute(EVENT, (first, NOW, NOW, "", True, OUTCOMES))
+    connection.execute(EXECUTION, (first, VERSION, first, NOW, NOW, first))
+    connection.execute(ACTION, (first, first, VERSION, "one", TRIGGER, True, NOW, STATE_LOGS[0]))
+    connection.commit()
+    take_action(connection, first)
+    connection.execute(FINISH, (STATE_LOGS[2], TRIGGER, NOW, first))
+    connection.execute(ACTION, (second, first, VERSION, "two", TRIGGER, True, NOW, STATE_LOGS[0]))
+    connection.execute(UPDATE_EXECUTION, (second, "running", None, NOW, first))
+    connection.execute(EVENT, (second, NOW, NOW, first, True, OUTCOMES))
+    connection.commit()
+    take_action(connection, second)
+    connection.execute(FINISH, (STATE_LOGS[2], TRIGGER, NOW, second))
+    connection.execute(UPDATE_EXECUTION, (second, "succeeded", NOW, NOW, first))
+    connection.commit()
 
 
-def take(bare: Bare, action: str) -> None:
-    bare.execute(TAKE, (False, STATES[1], NOW, action))
-    bare.commit()
+def take_action(connection: BareConnection, action: str) -> None:
+    connection.execute(TAKE, (False, STATE_LOGS[1], NOW, action))
+    connection.commit()
 
 
-def seconds(url: str, flows: int, connections: int) -> float:
+def measure_seconds(url: str, flows: int, connections: int) -> float:
     """How long so many flows take by so many connections; `url` is a migrated database that nobody else uses."""
-    bare = Bare(url)
-    bare.execute(FLOW_VERSION, (VERSION, NOW))
-    bare.commit()
+    connection = BareConnection(url)
+    connection.execute(FLOW_VERSION, (VERSION, NOW))
+    connection.commit()
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(PROCESSES + 1)
-    share = (url, flows // connections, connections // PROCESSES, ready)
-    processes = [context.Process(target=work, args=(place, *share)) for place in range(PROCESSES)]
+    arguments = (url, flows // connections, connections // PROCESSES, ready)
+    processes = [
+        context.Process(target=run_process, args=(process_number, *arguments)) for process_number in range(PROCESSES)
+    ]
     for process in processes:
         process.start()
     ready.wait(WAIT_SECONDS)
-    began = time.perf_counter()
+    start = time.perf_counter()
     for process in processes:
         process.join()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
-def work(place: int, url: str, flows: int, connections: int, ready: Barrier) -> None:
+def run_process(process_number: int, url: str, flows: int, connections: int, ready: Barrier) -> None:
     """One process's share: so many connections, each with so many flows."""
 
     def run(client: int) -> None:
-        bare = Bare(url)
+        connection = BareConnection(url)
         for number in range(flows):
-            write_flow(bare, f"{client:04x}{number:018x}")
+            write_flow(connection, f"{client:04x}{number:018x}")
 
-    threads = [threading.Thread(target=run, args=(place * connections + client,)) for client in range(connections)]
+    threads = [
+        threading.Thread(target=run, args=(process_number * connections + client,)) for client in range(connections)
+    ]
     ready.wait(WAIT_SECONDS)
     for thread in threads:
         thread.start()

@@ -13,19 +13,19 @@ from statistics import quantiles
 from typing import Any
 
 from bench import floor
-from bench.driver import Connection
+from bench.databases import BenchDatabase, open_database
+from bench.driver import KeepAliveConnection
 from bench.processes import cpu_seconds
-from bench.stores import Store, store
 from tests.server import Server, fresh_database, migrate, running_server, server_environment
 
-STEADY, BURST = 600, 5000
+STEADY_FLOWS, BURST_FLOWS = 600, 5000
 CALLERS = 8
-FLOOR = 2000
-ACTIONS_A_FLOW = 2
+FLOOR_FLOWS = 2000
+ACTIONS_PER_FLOW = 2
 # Before the next look for work where there was none.
 PAUSE_SECONDS = 0.002
-RESULT = json.dumps({"event": "Done", "payload": {"n": 1}}).encode()
-DOCUMENT = {
+RESULT_BODY = json.dumps({"event": "Done", "payload": {"n": 1}}).encode()
+FLOW_DOCUMENT = {
     "name": "bench",
     "steps": [
         {
@@ -49,116 +49,123 @@ DOCUMENT = {
 }
 
 
-class Caller:
+class LoadClient:
     """One connection: sends events, takes and finishes actions, and notes how long what took, in seconds."""
 
     def __init__(self, host: str) -> None:
-        self.connection = Connection(host)
+        self.connection = KeepAliveConnection(host)
         self.takes: list[float] = []
-        self.to_taken: list[float] = []
+        self.event_to_take: list[float] = []
 
-    def send(self) -> None:
+    def send_event(self) -> None:
         body = b'{"event":"Go","payload":{"who":"ann","at":"%d"}}' % time.perf_counter_ns()
         self.connection.post("/v1/packs/Source/events", body)
 
-    def finish_one(self) -> None:
+    def complete_action(self) -> None:
         """Take what comes next, and post its result."""
-        while not (body := self._taken()):
+        while not (body := self._take()):
             time.sleep(PAUSE_SECONDS)
         link = body.partition(b'"href":"http://')[2].partition(b'"')[0]
-        self.connection.post(f"/{link.partition(b'/')[2].decode()}", RESULT)
+        self.connection.post(f"/{link.partition(b'/')[2].decode()}", RESULT_BODY)
 
-    def _taken(self) -> bytes:
-        began = time.perf_counter_ns()
+    def _take(self) -> bytes:
+        start = time.perf_counter_ns()
         body = self.connection.post("/v1/packs/Worker/actions/take").body
         if body:
-            ended = time.perf_counter_ns()
-            self.takes.append((ended - began) / 1e9)
-            if at := body.partition(b'"at":"')[2].partition(b'"')[0]:
-                self.to_taken.append((ended - int(at)) / 1e9)
+            end = time.perf_counter_ns()
+            self.takes.append((end - start) / 1e9)
+            if sent_at := body.partition(b'"at":"')[2].partition(b'"')[0]:
+                self.event_to_take.append((end - int(sent_at)) / 1e9)
         return body
 
 
 def prepare(server: Server) -> None:
-    connection = Connection(server.host)
+    connection = KeepAliveConnection(server.host)
     for name in ("Source", "Worker"):
         connection.post_json("/v1/packs", {"name": name})
-    connection.post_json("/v1/flows", DOCUMENT)
+    connection.post_json("/v1/flows", FLOW_DOCUMENT)
     connection.close()
 
 
-def steady(caller: Caller, flows: int) -> None:
+def run_steadily(caller: LoadClient, flows: int) -> None:
     for _ in range(flows):
-        caller.send()
-        for _ in range(ACTIONS_A_FLOW):
-            caller.finish_one()
+        caller.send_event()
+        for _ in range(ACTIONS_PER_FLOW):
+            caller.complete_action()
 
 
-def sends(caller: Caller, flows: int) -> None:
+def send_events(caller: LoadClient, flows: int) -> None:
     for _ in range(flows):
-        caller.send()
+        caller.send_event()
 
 
-def finishes(caller: Caller, flows: int) -> None:
-    for _ in range(flows * ACTIONS_A_FLOW):
-        caller.finish_one()
+def complete_actions(caller: LoadClient, flows: int) -> None:
+    for _ in range(flows * ACTIONS_PER_FLOW):
+        caller.complete_action()
 
 
-class Cost:
+class ResourceUsage:
     """Seconds of the clock, and of the processor by server, database and driver, since it was made."""
 
-    def __init__(self, server: Server, database: Store) -> None:
+    def __init__(self, server: Server, database: BenchDatabase) -> None:
         self._roots = {"server": server.process.pid, "database": database.process}
-        self._began = self._read()
+        self._start = self._read()
 
     def _read(self) -> dict[str, float]:
         used = {name: cpu_seconds(root) for name, root in self._roots.items()}
         return {"clock": time.perf_counter(), **used, "driver": time.process_time()}
 
-    def spent(self) -> dict[str, float]:
-        return {name: value - self._began[name] for name, value in self._read().items()}
+    def since_start(self) -> dict[str, float]:
+        return {name: value - self._start[name] for name, value in self._read().items()}
 
 
-def measured(server: Server, database: Store, flows: int, *phases: Callable[[Caller, int], None]) -> dict[str, Any]:
+def measure(
+    server: Server, database: BenchDatabase, flows: int, *phases: Callable[[LoadClient, int], None]
+) -> dict[str, Any]:
     """What so many flows took, all callers going through one phase after the other."""
-    callers = [Caller(server.host) for _ in range(CALLERS)]
-    cost = Cost(server, database)
+    callers = [LoadClient(server.host) for _ in range(CALLERS)]
+    usage = ResourceUsage(server, database)
     with ThreadPoolExecutor(CALLERS) as pool:
         for phase in phases:
             list(pool.map(phase, callers, [flows // CALLERS] * CALLERS))
-    spent = cost.spent()
+    spent = usage.since_start()
     takes = quantiles([seconds for caller in callers for seconds in caller.takes], n=100)
-    to_taken = quantiles([seconds for caller in callers for seconds in caller.to_taken], n=100)
+    event_to_take = quantiles([seconds for caller in callers for seconds in caller.event_to_take], n=100)
     return {
         "flows/s": round(flows / spent["clock"], 1),
         "take p50 ms": round(takes[49] * 1000, 1),
         "take p99 ms": round(takes[98] * 1000, 1),
-        "to taken p50 ms": round(to_taken[49] * 1000, 1),
-        "to taken p99 ms": round(to_taken[98] * 1000, 1),
+        "to taken p50 ms": round(event_to_take[49] * 1000, 1),
+        "to taken p99 ms": round(event_to_take[98] * 1000, 1),
         **{f"{name} CPU ms/flow": round(spent[name] / flows * 1000, 2) for name in ("server", "database", "driver")},
     }
 
 
-def least(database: Store) -> float:
+def measure_floor(database: BenchDatabase) -> float:
     """Flows a second that the bare database does."""
     with fresh_database(database.folder) as url:
         migrate(server_environment(url), database.folder / "floor.log")
-        return FLOOR / floor.seconds(url, FLOOR, CALLERS)
+        return FLOOR_FLOWS / floor.measure_seconds(url, FLOOR_FLOWS, CALLERS)
 
 
 def main() -> None:
     """Measure, and print a line of JSON for each way. A number on the command line stands in the place of both."""
-    few, many = map(int, sys.argv[2:3] * 2 or (STEADY, BURST))
-    with store() as database:
-        most = least(database)
-        for load, flows, phases in (("steady", few, [steady]), ("burst", many, [sends, finishes])):
+    steady_flows, burst_flows = map(int, sys.argv[2:3] * 2 or (STEADY_FLOWS, BURST_FLOWS))
+    with open_database() as database:
+        floor_rate = measure_floor(database)
+        for load, flows, phases in (
+            ("steady", steady_flows, [run_steadily]),
+            ("burst", burst_flows, [send_events, complete_actions]),
+        ):
             with running_server(database.folder, {"LOGLEVEL": "ERROR"}) as server:
                 prepare(server)
-                measured(server, database, CALLERS * 10, steady)
-                found = measured(server, database, flows, *phases)
-            ratio = {"floor flows/s": round(most, 1), "ratio": round(found["flows/s"] / most, 3)}
+                measure(server, database, CALLERS * 10, run_steadily)
+                figures = measure(server, database, flows, *phases)
+            ratio = {"floor flows/s": round(floor_rate, 1), "ratio": round(figures["flows/s"] / floor_rate, 3)}
             print(
-                json.dumps({"database": database.name, "load": load, "flows/s": found.pop("flows/s"), **ratio, **found})
+                json.dumps(
+                    {"database": database.name, "load": load, "flows/s": figures.pop("flows/s"), **ratio, **figures}
+                )
             )
 
 

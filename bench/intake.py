@@ -16,14 +16,14 @@ from typing import Any
 
 import psycopg
 
-from bench.driver import Connection
-from bench.stores import store
+from bench.databases import open_database
+from bench.driver import KeepAliveConnection
 from tests.server import Server, running_server
 
-SIZES = (10, 1_000, 10_000)
-LISTENING = (1, 100)
+FLOW_COUNTS = (10, 1_000, 10_000)
+LISTENER_COUNTS = (1, 100)
 # By how many listen: how many events a round has.
-EVENTS = {1: 400, 100: 24}
+EVENTS_PER_ROUND = {1: 400, 100: 24}
 ROUNDS = 11
 CALLERS = 4
 FIRST_ID = 1_000_000
@@ -31,29 +31,29 @@ EMPTY_VERSION = {"source": "", "media_type": "", "saved_by": "", "note": "", "sa
 EMPTY_FLOW = {"description": "", "labels": "{}", "enabled": True}
 
 
-def document(name: str, event: str) -> dict[str, Any]:
+def build_document(name: str, event: str) -> dict[str, Any]:
     command = {"packName": "Worker", "name": "Do", "input": "{{ Event.Payload.who }}"}
     return {"name": name, "steps": [{"event": {"packName": "Source", "name": event}, "command": command}]}
 
 
-def save_many(url: str, first: int, last: int) -> None:
+def insert_flows(url: str, first: int, last: int) -> None:
     """Flows that listen to other events of the pack, written as the server writes them."""
-    sqlite = url.startswith("sqlite:///")
-    connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60) if sqlite else psycopg.connect(url)
-    mark = "?" if sqlite else "%s"
+    is_sqlite = url.startswith("sqlite:///")
+    connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60) if is_sqlite else psycopg.connect(url)
+    placeholder = "?" if is_sqlite else "%s"
     with closing(connection):
         for number in range(first, last):
-            for table, row in rows_of(number).items():
-                marks = ", ".join([mark] * len(row))
-                sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"  # noqa: S608
+            for table, row in build_rows(number).items():
+                placeholders = ", ".join([placeholder] * len(row))
+                sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({placeholders})"  # noqa: S608
                 connection.execute(sql, tuple(row.values()))
         connection.commit()
 
 
-def rows_of(number: int) -> dict[str, dict[str, Any]]:
+def build_rows(number: int) -> dict[str, dict[str, Any]]:
     """The rows of one such flow by their tables."""
     name, version, flow, event = f"other {number}", f"{number:024x}", FIRST_ID + number, f"Other{number}"
-    text = json.dumps(document(name, event))
+    text = json.dumps(build_document(name, event))
     return {
         "flows_flowversion": {"id": version, "flow_name": name, "document": text} | EMPTY_VERSION,
         "flows_flow": {"id": flow, "name": name, "version_id": version} | EMPTY_FLOW,
@@ -61,51 +61,53 @@ def rows_of(number: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def send(server: Server, event: str, events: int) -> None:
-    with closing(Connection(server.host)) as connection:
+def send_events(server: Server, event: str, events: int) -> None:
+    with closing(KeepAliveConnection(server.host)) as connection:
         for _ in range(events):
             connection.post_json("/v1/packs/Source/events", {"event": event, "payload": {"who": "ann"}})
 
 
-def rate(server: Server, event: str, events: int) -> float:
-    began = time.perf_counter()
+def measure_rate(server: Server, event: str, events: int) -> float:
+    start = time.perf_counter()
     with ThreadPoolExecutor(CALLERS) as pool:
-        list(pool.map(lambda _: send(server, event, events // CALLERS), range(CALLERS)))
-    return events / (time.perf_counter() - began)
+        list(pool.map(lambda _: send_events(server, event, events // CALLERS), range(CALLERS)))
+    return events / (time.perf_counter() - start)
 
 
 def prepare(server: Server, size: int) -> None:
     """Save so many flows, and send the first events: flows are compiled, and connections made, with those."""
-    with closing(Connection(server.host)) as connection:
+    with closing(KeepAliveConnection(server.host)) as connection:
         for name in ("Source", "Worker"):
             connection.post_json("/v1/packs", {"name": name})
-        for listening in LISTENING:
+        for listening in LISTENER_COUNTS:
             for number in range(listening):
-                connection.post_json("/v1/flows", document(f"{listening} {number}", f"Go{listening}"))
-    save_many(server.database_url, 0, size)
-    for listening in LISTENING:
-        rate(server, f"Go{listening}", EVENTS[listening])
+                connection.post_json("/v1/flows", build_document(f"{listening} {number}", f"Go{listening}"))
+    insert_flows(server.database_url, 0, size)
+    for listening in LISTENER_COUNTS:
+        measure_rate(server, f"Go{listening}", EVENTS_PER_ROUND[listening])
 
 
-def rates(servers: dict[int, Server]) -> dict[tuple[int, int], list[float]]:
+def measure_rates(servers: dict[int, Server]) -> dict[tuple[int, int], list[float]]:
     """Events a second in each round, by the number of flows and of those that listen."""
-    found: dict[tuple[int, int], list[float]] = {(size, number): [] for size in servers for number in LISTENING}
+    figures: dict[tuple[int, int], list[float]] = {(size, number): [] for size in servers for number in LISTENER_COUNTS}
     for _ in range(ROUNDS):
-        for (size, listening), row in random.sample(list(found.items()), len(found)):
-            row.append(rate(servers[size], f"Go{listening}", EVENTS[listening]))
-    return found
+        for (size, listening), values in random.sample(list(figures.items()), len(figures)):
+            values.append(measure_rate(servers[size], f"Go{listening}", EVENTS_PER_ROUND[listening]))
+    return figures
 
 
 def main() -> None:
     """Measure, and print a line of JSON for each number of flows."""
-    with store() as database, ExitStack() as stack:
+    with open_database() as database, ExitStack() as stack:
         servers = {}
-        for size in SIZES:
+        for size in FLOW_COUNTS:
             servers[size] = stack.enter_context(running_server(database.folder, {"LOGLEVEL": "ERROR"}))
             prepare(servers[size], size)
-        found = rates(servers)
-        for size in SIZES:
-            medians = {f"events/s, {number} listen": round(median(found[size, number]), 1) for number in LISTENING}
+        figures = measure_rates(servers)
+        for size in FLOW_COUNTS:
+            medians = {
+                f"events/s, {number} listen": round(median(figures[size, number]), 1) for number in LISTENER_COUNTS
+            }
             print(json.dumps({"database": database.name, "flows": size} | medians), flush=True)
 
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import httpx
 
-from bench.stores import store
+from bench.databases import open_database
 from tests.private_postgres import URL_VARIABLE
 from tests.private_redis import private_redis
 from tests.server import Server, running_server
 
 EVENTS = 150
 # Until the poll that follows a take is at the server again.
-BETWEEN_SECONDS = 0.05
+PAUSE_SECONDS = 0.05
 FLOW = {
     "name": "bench",
     "steps": [{"event": {"packName": "Source", "name": "Go"}, "command": {"packName": "Worker", "name": "Do"}}],
@@ -37,32 +37,32 @@ def prepare(server: Server) -> None:
         client.post("/v1/flows", json=FLOW).raise_for_status()
 
 
-def take(url: str) -> float:
+def wait_for_action(url: str) -> float:
     """When the answer with an action came."""
     while httpx.post(f"{url}/v1/packs/Worker/actions/take?wait=30", timeout=60).status_code == 204:
         pass
     return time.perf_counter()
 
 
-def measured(server: Server) -> tuple[list[float], list[float]]:
+def measure(server: Server) -> tuple[list[float], list[float]]:
     """Milliseconds from the sending of each event to its 202, and to the take's answer."""
     accepted, taken = [], []
     with ThreadPoolExecutor(1) as poller:
         for _ in range(EVENTS):
-            future = poller.submit(take, server.url)
-            time.sleep(BETWEEN_SECONDS)
+            future = poller.submit(wait_for_action, server.url)
+            time.sleep(PAUSE_SECONDS)
             with httpx.Client(base_url=server.url, timeout=60) as client:
-                began = time.perf_counter()
+                start = time.perf_counter()
                 client.post("/v1/packs/Source/events", json={"event": "Go"}).raise_for_status()
-                accepted.append((time.perf_counter() - began) * 1000)
-            taken.append((future.result() - began) * 1000)
+                accepted.append((time.perf_counter() - start) * 1000)
+            taken.append((future.result() - start) * 1000)
     return accepted, taken
 
 
-def row(folder: Path, redis_url: str = "") -> dict[str, Any]:
+def measure_row(folder: Path, redis_url: str = "") -> dict[str, Any]:
     with running_server(folder, {"LOGLEVEL": "ERROR", "FLYTE_REDIS_URL": redis_url}) as server:
         prepare(server)
-        accepted, taken = measured(server)
+        accepted, taken = measure(server)
     return {
         "database": "PostgreSQL" if URL_VARIABLE in os.environ else "SQLite",
         "Redis": "yes" if redis_url else "no",
@@ -75,10 +75,10 @@ def row(folder: Path, redis_url: str = "") -> dict[str, Any]:
 def main() -> None:
     """Measure, and print a line of JSON without Redis and one with it."""
     with ExitStack() as stack:
-        folder = stack.enter_context(store()).folder
+        folder = stack.enter_context(open_database()).folder
         redis = stack.enter_context(private_redis())
         for url in ("", redis.url):
-            print(json.dumps(row(folder, url)), flush=True)
+            print(json.dumps(measure_row(folder, url)), flush=True)
 
 
 if __name__ == "__main__":

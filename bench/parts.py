@@ -2,7 +2,7 @@
 
 *request*: the whole WSGI application. *pack*: looking up who calls. *engine*: what `flows.engine` and `packs.queue` do
 with it, the database's client in it. What is neither is the framework's, and reading and writing HTTP's own texts.
-`python -m bench.inside sqlite parts` or `postgresql`.
+`python -m bench.in_process sqlite parts` or `postgresql`.
 """
 
 import io
@@ -17,39 +17,40 @@ from typing import Any
 from django.test import RequestFactory
 from django.utils import timezone
 
-from bench.flows import DOCUMENT, RESULT
-from bench.inside import tell
-from flows import engine, saving
-from flows.document import parse_flow
-from flows.steps import Event, PackSeen
-from flyte_site.meters import share
+from bench.flows import FLOW_DOCUMENT, RESULT_BODY
+from bench.in_process import print_row
+from flows.definition import parse_flow, store
+from flows.engine import handle_event
+from flows.engine.step import EventSource, IncomingEvent
+from flyte_site.core.metrics import use_shared_directory
 from flyte_site.wsgi import application
-from packs import queue, registry
+from packs import registry
 from packs.models import Pack
+from packs.queue import action_queue
 
-WARM, TIMES = 100, 600
-EVENT = b'{"event":"Go","payload":{"who":"ann","at":"1"}}'
+WARMUP_FLOWS, MEASURED_FLOWS = 100, 600
+EVENT_BODY = b'{"event":"Go","payload":{"who":"ann","at":"1"}}'
 REQUESTS = ("event", "first take", "first result", "second take", "second result", "take of nothing")
-NOBODY = RequestFactory().post("/")
+ANONYMOUS_REQUEST = RequestFactory().post("/")
 
 
-class Clock:
+class CPUClock:
     """Seconds of the processor that this thread spent on parts, by their names."""
 
     def __init__(self) -> None:
-        self.spent: dict[str, list[float]] = defaultdict(list)
+        self.seconds: dict[str, list[float]] = defaultdict(list)
 
     def time(self, name: str, call: Callable[..., Any], *arguments: Any) -> Any:
-        began = time.thread_time()
+        start = time.thread_time()
         result = call(*arguments)
-        self.spent[name].append(time.thread_time() - began)
+        self.seconds[name].append(time.thread_time() - start)
         return result
 
     def microseconds(self, name: str) -> int:
-        return round(median(self.spent[name][WARM:]) * 1e6)
+        return round(median(self.seconds[name][WARMUP_FLOWS:]) * 1e6)
 
 
-def ask(path: str, body: bytes = b"") -> bytes:
+def send_request(path: str, body: bytes = b"") -> bytes:
     """A request as gunicorn would hand it over; its answer's body."""
     environ = {
         "REQUEST_METHOD": "POST",
@@ -68,51 +69,53 @@ def ask(path: str, body: bytes = b"") -> bytes:
         "wsgi.url_scheme": "http",
     }
     status: list[str] = []
-    answer: Any = application(environ, lambda line, headers, error=None: status.append(line))
-    whole = b"".join(answer)
-    answer.close()
+    response: Any = application(environ, lambda line, headers, error=None: status.append(line))
+    response_body = b"".join(response)
+    response.close()
     if status[0][0] != "2":
-        raise ValueError(f"{path} was answered {status[0]} {whole!r}")
-    return whole
+        raise ValueError(f"{path} was answered {status[0]} {response_body!r}")
+    return response_body
 
 
-def whole_flow(clock: Clock) -> None:
+def run_over_wsgi(clock: CPUClock) -> None:
     """A flow by its requests, and a take that finds nothing."""
-    clock.time("event", ask, "/v1/packs/Source/events", EVENT)
+    clock.time("event", send_request, "/v1/packs/Source/events", EVENT_BODY)
     for name in ("first", "second"):
-        taken = clock.time(f"{name} take", ask, "/v1/packs/Worker/actions/take")
+        taken = clock.time(f"{name} take", send_request, "/v1/packs/Worker/actions/take")
         link = taken.partition(b'"href":"http://')[2].partition(b'"')[0].decode()
-        clock.time(f"{name} result", ask, f"/{link.partition('/')[2]}", RESULT)
-    clock.time("take of nothing", ask, "/v1/packs/Worker/actions/take")
+        clock.time(f"{name} result", send_request, f"/{link.partition('/')[2]}", RESULT_BODY)
+    clock.time("take of nothing", send_request, "/v1/packs/Worker/actions/take")
 
 
-def inner_flow(clock: Clock) -> None:
+def run_engine(clock: CPUClock) -> None:
     """The same by what the views call."""
-    source = clock.time("pack", registry.acting, "Source", NOBODY)
-    clock.time("event", engine.handle_event, event_of(source, "Go", {"who": "ann", "at": "1"}))
-    worker = registry.acting("Worker", NOBODY)
+    source = clock.time("pack", registry.authenticate_pack, "Source", ANONYMOUS_REQUEST)
+    clock.time("event", handle_event.handle_event, build_event(source, "Go", {"who": "ann", "at": "1"}))
+    worker = registry.authenticate_pack("Worker", ANONYMOUS_REQUEST)
     for name in ("first", "second"):
-        action = clock.time(f"{name} take", queue.take, worker)
-        clock.time(f"{name} result", engine.complete, action.id, worker, event_of(worker, "Done", {"n": 1}))
-    clock.time("take of nothing", queue.take, worker)
+        action = clock.time(f"{name} take", action_queue.take, worker)
+        clock.time(
+            f"{name} result", handle_event.complete_action, action.id, worker, build_event(worker, "Done", {"n": 1})
+        )
+    clock.time("take of nothing", action_queue.take, worker)
 
 
-def event_of(pack: Pack, name: str, payload: Any) -> Event:
+def build_event(pack: Pack, name: str, payload: Any) -> IncomingEvent:
     now = timezone.now()
-    return Event(PackSeen(pack.identity, pack.name, pack.labels), name, payload, now, now)
+    return IncomingEvent(EventSource(pack.identity, pack.name, pack.labels), name, payload, now, now)
 
 
 def main(database: str, arguments: Sequence[str]) -> None:
     """Measure, and print a line of JSON for each request."""
     with tempfile.TemporaryDirectory(prefix="flyte-bench-") as folder:
-        share(folder)
+        use_shared_directory(folder)
         for name in ("Source", "Worker"):
             registry.register({"name": name, "labels": {}, "commands": [], "events": [], "links": []})
-        saving.save(parse_flow(DOCUMENT), source="", media_type="", note="", expected=None)
-        whole, inner = Clock(), Clock()
-        for _ in range(WARM + TIMES):
-            whole_flow(whole)
-            inner_flow(inner)
+        store.save_flow(parse_flow(FLOW_DOCUMENT), source="", media_type="", note="", expected_version_id=None)
+        wsgi_clock, engine_clock = CPUClock(), CPUClock()
+        for _ in range(WARMUP_FLOWS + MEASURED_FLOWS):
+            run_over_wsgi(wsgi_clock)
+            run_engine(engine_clock)
         for name in REQUESTS:
-            shares = {"request µs": whole.microseconds(name), "pack µs": inner.microseconds("pack")}
-            tell(database=database, request=name, **shares, **{"engine µs": inner.microseconds(name)})
+            figures = {"request µs": wsgi_clock.microseconds(name), "pack µs": engine_clock.microseconds("pack")}
+            print_row(database=database, request=name, **figures, **{"engine µs": engine_clock.microseconds(name)})

@@ -15,11 +15,11 @@ from django.conf import settings
 from django.template import Context, Engine, Library, Template
 from jinja2.sandbox import SandboxedEnvironment
 
-from flows.lang import RenderContext, compile_template
-from flows.lang import templates as language
+from flows.template import RenderContext, compile_template
+from flows.template import compiler as language
 
-SECONDS = 1.5
-STORED = {"teams": {"devinf": {"email": "devinf@example.com"}}}
+MEASURED_SECONDS = 1.5
+DATASTORE = {"teams": {"devinf": {"email": "devinf@example.com"}}}
 VARIABLES: dict[str, Any] = {
     "Event": {
         "Name": "ReceivedMessage",
@@ -41,15 +41,15 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-class Said(NamedTuple):
+class BenchTemplate(NamedTuple):
     """One template in each language."""
 
-    ours: str
+    flyte: str
     django: str
     jinja: str
 
 
-SAME = [
+SHARED_TEMPLATES = [
     "{{ Event.Payload.User }}",
     "{{ Event.Payload.user.id }}",
     "{{ Event.Pack.Labels.env }}",
@@ -59,30 +59,30 @@ SAME = [
     "{% if Event.Payload.threadTimestamp != '' %}{{ Event.Payload.threadTimestamp }}{% else %}"
     "{{ Event.Payload.timestamp }}{% endif %}",
 ]
-TEMPLATES = [
-    *(Said(text, text, text) for text in SAME),
-    Said(
+CASES = [
+    *(BenchTemplate(text, text, text) for text in SHARED_TEMPLATES),
+    BenchTemplate(
         "{{ Event.Payload.Message|split:' '|index:3 }}",
         "{{ Event.Payload.Message|split:' '|index:3 }}",
         "{{ Event.Payload.Message|split(' ')|index(3) }}",
     ),
-    Said(
+    BenchTemplate(
         "{{ Event.Payload.message|match:'^flyte(\\\\s+)uk-bank-holidays$' }}",
         "{{ Event.Payload.message|match:'^flyte(\\\\s+)uk-bank-holidays$' }}",
         "{{ Event.Payload.message|match('^flyte(\\\\s+)uk-bank-holidays$') }}",
     ),
-    Said(
+    BenchTemplate(
         "{{ Event.Payload.RoomId == 'deployRoom' && Event.Payload.Message|match:'^add label' }}",
         "{% if Event.Payload.RoomId == 'deployRoom' and Event.Payload.Message|match:'^add label' %}True{% else %}"
         "False{% endif %}",
         "{{ Event.Payload.RoomId == 'deployRoom' and Event.Payload.Message|match('^add label') }}",
     ),
-    Said(
+    BenchTemplate(
         "{{ Event.Payload.exit_code|integer == 0 }}",
         "{% if Event.Payload.exit_code|integer == 0 %}True{% else %}False{% endif %}",
         "{{ Event.Payload.exit_code|int == 0 }}",
     ),
-    Said(
+    BenchTemplate(
         "contact {{ datastore('teams').devinf.email }}",
         "{% datastore 'teams' as found %}contact {{ found.devinf.email }}",
         "contact {{ datastore('teams').devinf.email }}",
@@ -96,70 +96,70 @@ def match(value: str, pattern: str) -> bool:
     return re2.search(pattern, value) is not None
 
 
-def split(value: str, mark: str) -> list[str]:
-    return value.split(mark)
+def split(value: str, separator: str) -> list[str]:
+    return value.split(separator)
 
 
-def index(value: list[str], place: int) -> str:
-    return value[place] if place < len(value) else ""
+def index(value: list[str], position: int) -> str:
+    return value[position] if position < len(value) else ""
 
 
-def stored(key: str) -> Any:
-    return STORED[key]
+def get_datastore_value(key: str) -> Any:
+    return DATASTORE[key]
 
 
 def integer(value: Any) -> int:
     return int(value)
 
 
-def django_engine() -> Engine:
+def build_django_engine() -> Engine:
     """Django's engine without escaping, as our language has none unless asked for."""
     library = Library()
     functions: dict[str, Callable[..., Any]] = {"match": match, "split": split, "index": index, "integer": integer}
     library.filters.update(functions)
-    library.simple_tag(stored, name="datastore")
+    library.simple_tag(get_datastore_value, name="datastore")
     engine = Engine(autoescape=False)
     engine.template_builtins.append(library)
     return engine
 
 
-def jinja_environment() -> SandboxedEnvironment:
-    found = SandboxedEnvironment(autoescape=False, cache_size=0)
-    found.filters.update({"match": match, "split": split, "index": index})
-    found.globals["datastore"] = stored
-    return found
+def build_jinja_environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(autoescape=False, cache_size=0)
+    environment.filters.update({"match": match, "split": split, "index": index})
+    environment.globals["datastore"] = get_datastore_value
+    return environment
 
 
-def ours(said: Said) -> Render:
-    template = compile_template(said.ours)
-    return lambda: template.render(RenderContext(dict(VARIABLES), stored))
+def prepare_flyte(case: BenchTemplate) -> Render:
+    template = compile_template(case.flyte)
+    return lambda: template.render(RenderContext(dict(VARIABLES), get_datastore_value))
 
 
-def in_django(engine: Engine) -> Callable[[Said], Render]:
-    def render(said: Said) -> Render:
-        template = Template(said.django, engine=engine)
+def build_django_renderer(engine: Engine) -> Callable[[BenchTemplate], Render]:
+    def render(case: BenchTemplate) -> Render:
+        template = Template(case.django, engine=engine)
         return lambda: template.render(Context(VARIABLES, autoescape=False))
 
     return render
 
 
-def in_jinja(environment: SandboxedEnvironment) -> Callable[[Said], Render]:
-    def render(said: Said) -> Render:
-        template = environment.from_string(said.jinja)
+def build_jinja_renderer(environment: SandboxedEnvironment) -> Callable[[BenchTemplate], Render]:
+    def render(case: BenchTemplate) -> Render:
+        template = environment.from_string(case.jinja)
         return lambda: template.render(VARIABLES)
 
     return render
 
 
-def rate(calls: list[Callable[[], Any]]) -> float:
+def measure_rate(calls: list[Callable[[], Any]]) -> float:
     """Calls a second, over whole rounds of all of them."""
-    done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < MEASURED_SECONDS:
         for _ in range(20):
             for call in calls:
                 call()
-        done += 20 * len(calls)
-    return done / (time.perf_counter() - began)
+        count += 20 * len(calls)
+    return count / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -167,30 +167,30 @@ def main() -> None:
     if not settings.configured:
         settings.configure()
         django.setup()
-    engine, environment = django_engine(), jinja_environment()
-    renders: dict[str, Callable[[Said], Render]] = {
-        "Flyte": ours,
-        "Django": in_django(engine),
-        "Jinja2 sandboxed": in_jinja(environment),
+    engine, environment = build_django_engine(), build_jinja_environment()
+    renders: dict[str, Callable[[BenchTemplate], Render]] = {
+        "Flyte": prepare_flyte,
+        "Django": build_django_renderer(engine),
+        "Jinja2 sandboxed": build_jinja_renderer(environment),
     }
-    compiles: dict[str, Callable[[Said], Any]] = {
-        "Flyte": lambda said: language._compile(said.ours),
-        "Django": lambda said: Template(said.django, engine=engine),
-        "Jinja2 sandboxed": lambda said: environment.from_string(said.jinja),
+    compiles: dict[str, Callable[[BenchTemplate], Any]] = {
+        "Flyte": lambda case: language._compile(case.flyte),
+        "Django": lambda case: Template(case.django, engine=engine),
+        "Jinja2 sandboxed": lambda case: environment.from_string(case.jinja),
     }
-    check_that_all_yield_the_same(renders)
+    check_equal_output(renders)
     for name, render in renders.items():
-        warm = rate([render(said) for said in TEMPLATES])
-        cold = rate([lambda said=said, name=name: compiles[name](said) for said in TEMPLATES])  # type: ignore[misc]
-        print(json.dumps({"language": name, "renders/s": round(warm), "compiles/s": round(cold)}))
+        render_rate = measure_rate([render(case) for case in CASES])
+        compile_rate = measure_rate([lambda case=case, name=name: compiles[name](case) for case in CASES])  # type: ignore[misc]
+        print(json.dumps({"language": name, "renders/s": round(render_rate), "compiles/s": round(compile_rate)}))
 
 
-def check_that_all_yield_the_same(renders: dict[str, Callable[[Said], Render]]) -> None:
+def check_equal_output(renders: dict[str, Callable[[BenchTemplate], Render]]) -> None:
     """What yields something else must not be compared in speed."""
-    for said in TEMPLATES:
-        texts = {name: render(said)() for name, render in renders.items()}
+    for case in CASES:
+        texts = {name: render(case)() for name, render in renders.items()}
         if len(set(texts.values())) != 1:
-            raise ValueError(f"{said.ours} yields {texts}")
+            raise ValueError(f"{case.flyte} yields {texts}")
 
 
 if __name__ == "__main__":

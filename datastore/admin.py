@@ -12,13 +12,13 @@ from django.template.defaultfilters import filesizeformat, truncatechars
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from datastore import saving
-from datastore.content import make_value_response
+from datastore import service
+from datastore.content_types import make_value_response
 from datastore.forms import ItemForm
 from datastore.models import Item
-from flyte_site.changes import person
-from flyte_site.console.admin import ConsoleAdmin
-from flyte_site.masking import MASK
+from flyte_site.auth.activity_log import actor_of_user
+from flyte_site.console.model_admin import ConsoleModelAdmin
+from flyte_site.core.redaction.keys import MASK
 from flyte_site.templatetags.console import ago
 
 MAX_DESCRIPTION_IN_LIST = 160
@@ -26,8 +26,8 @@ MAX_DESCRIPTION_IN_LIST = 160
 
 
 @admin.register(Item)
-class ItemAdmin(ConsoleAdmin):
-    """Items. `datastore.saving` writes them, and notes who did."""
+class ItemAdmin(ConsoleModelAdmin):
+    """Items. `datastore.service` writes them, and notes who did."""
 
     kind = "datastore item"
     form = ItemForm
@@ -126,19 +126,19 @@ class ItemAdmin(ConsoleAdmin):
     def save_model(self, request: HttpRequest, obj: Item, form: Any, change: bool) -> None:
         value = form.cleaned_data["value"]
         if value is None:
-            saving.update_metadata(person(request), obj.key, obj.content_type, obj.description)
+            service.update_metadata(actor_of_user(request), obj.key, obj.content_type, obj.description)
             return
-        update = saving.ItemUpdate(value, obj.content_type, obj.description, bool(form.cleaned_data.get("secret")))
-        saving.put_item(person(request), obj.key, update)
+        update = service.ItemUpdate(value, obj.content_type, obj.description, bool(form.cleaned_data.get("secret")))
+        service.put_item(actor_of_user(request), obj.key, update)
         obj.pk = Item.objects.only("pk").get(key=obj.key).pk
 
     def delete_model(self, request: HttpRequest, obj: Item) -> None:
-        saving.delete_item(person(request), obj.key)
+        service.delete_item(actor_of_user(request), obj.key)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """`datastore.saving` has noted it."""
+        """`datastore.service` has noted it."""
 
     log_change = log_addition
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """`datastore.saving` has noted it."""
+        """`datastore.service` has noted it."""

@@ -13,17 +13,17 @@ from multipart import MultipartError, MultipartParser, MultipartPart  # type: ig
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from datastore import saving, serializers
-from datastore.content import is_valid_content_type, make_value_response
+from datastore import serializers, service
+from datastore.content_types import is_valid_content_type, make_value_response
 from datastore.models import Item
-from flyte_site.changes import caller
-from flyte_site.encryption import NoKeysError
-from flyte_site.environment import FALSE, TRUE
-from flyte_site.rest.bodies import media_type, whole_body
-from flyte_site.rest.fields import problems
-from flyte_site.rest.media import empty
-from flyte_site.rest.problems import Problem, bad_input, not_found
-from flyte_site.rest.views import APIView, listing, whole_number
+from flyte_site.auth.activity_log import actor_of_caller
+from flyte_site.core.encryption import NoEncryptionKeysError
+from flyte_site.core.environment import FALSE_WORDS, TRUE_WORDS
+from flyte_site.http.content_types import empty_response
+from flyte_site.http.fields import problem_responses
+from flyte_site.http.problems import Problem, invalid_input, not_found
+from flyte_site.http.request_body import parse_content_type, read_body
+from flyte_site.http.views import APIView, get_integer_parameter, name_page
 
 log = structlog.get_logger(__name__)
 
@@ -52,9 +52,9 @@ class ItemListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The items, without their values, in the order in which they were first put."""
-        after = whole_number(request, "after", 0, most=MAX_ID)
+        after = get_integer_parameter(request, "after", 0, maximum=MAX_ID)
         items = Item.objects.defer("value").filter(id__gt=after).order_by("id")
-        page, links = listing(items, "id", self.links, "datastore", "#/datastore")
+        page, links = name_page(items, "id", self.links, "datastore", "#/datastore")
         return Response(
             {"links": links, "datastore": [serializers.serialize_summary(item, self.links) for item in page]}
         )
@@ -66,7 +66,7 @@ class ItemView(APIView):
     @extend_schema(
         operation_id="getDatastoreItem",
         tags=["datastore"],
-        responses={(200, "*/*"): OpenApiTypes.ANY, **problems(403, 404)},
+        responses={(200, "*/*"): OpenApiTypes.ANY, **problem_responses(403, 404)},
     )
     def get(self, request: Request, key: str) -> HttpResponse:
         """The value, byte for byte, with the content type it was put with. A secret one is given to nobody: 403."""
@@ -82,57 +82,57 @@ class ItemView(APIView):
         tags=["datastore"],
         request={"multipart/form-data": serializers.ItemInput},
         parameters=[OpenApiParameter("secret", OpenApiTypes.BOOL, description="As the field of that name.")],
-        responses={201: None, 204: None, **problems(400)},
+        responses={201: None, 204: None, **problem_responses(400)},
     )
     def put(self, request: Request, key: str) -> Any:
         """Put a value under the key: 201 for a new item, 204 for one that was there.
 
         With `secret`, true, it is encrypted, and only templates can read it.
         """
-        if key_error := saving.get_key_error(key):
-            raise bad_input({"path": "key", "message": key_error})
+        if key_error := service.get_key_error(key):
+            raise invalid_input({"path": "key", "message": key_error})
         try:
-            created = saving.put_item(caller(request._request), key, _parse_upload(request))
-        except NoKeysError as error:
-            raise bad_input({"path": "secret", "message": f"a secret item {error}"}) from None
-        except saving.SecretTooLargeError as error:
+            created = service.put_item(actor_of_caller(request._request), key, _parse_upload(request))
+        except NoEncryptionKeysError as error:
+            raise invalid_input({"path": "secret", "message": f"a secret item {error}"}) from None
+        except service.SecretTooLargeError as error:
             raise Problem(413, str(error)) from None
         log.info("datastore_item_put", key=key, created=created)
-        return empty(201 if created else 204)
+        return empty_response(201 if created else 204)
 
-    @extend_schema(operation_id="deleteDatastoreItem", tags=["datastore"], responses={204: None, **problems(404)})
+    @extend_schema(
+        operation_id="deleteDatastoreItem", tags=["datastore"], responses={204: None, **problem_responses(404)}
+    )
     def delete(self, request: Request, key: str) -> Any:
         """Delete the item."""
-        if not saving.delete_item(caller(request._request), key):
+        if not service.delete_item(actor_of_caller(request._request), key):
             raise not_found(f"datastore item {key!r}")
         log.info("datastore_item_deleted", key=key)
-        return empty(204)
+        return empty_response(204)
 
 
-def _parse_upload(request: Request) -> saving.ItemUpdate:
+def _parse_upload(request: Request) -> service.ItemUpdate:
     """The `value` file of a multipart body, its content type, and the rest from the body or the query."""
-    body_type, parameters = media_type(request)
+    body_type, parameters = parse_content_type(request)
     if body_type != "multipart/form-data":
-        raise bad_input(
+        raise invalid_input(
             {
                 "path": "value",
                 "message": MULTIPART_REQUIRED,
             }
         )
     try:
-        parts = MultipartParser(
-            BytesIO(whole_body(request)), parameters.get("boundary", ""), **MULTIPART_LIMITS
-        ).parts()
+        parts = MultipartParser(BytesIO(read_body(request)), parameters.get("boundary", ""), **MULTIPART_LIMITS).parts()
     except MultipartError as error:
-        raise bad_input({"path": "value", "message": f"the multipart body can't be read: {error}"}) from None
+        raise invalid_input({"path": "value", "message": f"the multipart body can't be read: {error}"}) from None
     value_part = next((part for part in parts if part.name == "value" and part.filename), None)
     if value_part is None or not value_part.size:
-        raise bad_input({"path": "value", "message": "must be a file part with a file name, and not empty"})
+        raise invalid_input({"path": "value", "message": "must be a file part with a file name, and not empty"})
     if value_part.size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
         max_bytes = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
         raise Problem(413, f"the value has {value_part.size} bytes; {max_bytes} are taken")
     description = _get_field("description", parts, request).replace("\x00", "")
-    return saving.ItemUpdate(
+    return service.ItemUpdate(
         value_part.raw, get_part_content_type(value_part), description, _parse_flag("secret", parts, request)
     )
 
@@ -146,14 +146,14 @@ def _get_field(name: str, parts: Iterable[MultipartPart], request: Request) -> s
 def _parse_flag(name: str, parts: Iterable[MultipartPart], request: Request) -> bool | None:
     """As `_field`, true or false; None where nothing is said. Raises `Problem` 400."""
     text = _get_field(name, parts, request).strip().lower()
-    if text and text not in TRUE | FALSE:
-        raise bad_input({"path": name, "message": f"must be true or false, not {text[:40]!r}"})
-    return text in TRUE if text else None
+    if text and text not in TRUE_WORDS | FALSE_WORDS:
+        raise invalid_input({"path": name, "message": f"must be true or false, not {text[:40]!r}"})
+    return text in TRUE_WORDS if text else None
 
 
 def get_part_content_type(value: MultipartPart) -> str:
     """The content type of an uploaded part, parameters and all. Raises `Problem` 400 for what is none."""
     part_type = value.headers.get("Content-Type") or DEFAULT_CONTENT_TYPE
     if not is_valid_content_type(part_type):
-        raise bad_input({"path": "value", "message": f"has no usable content type: {part_type[:80]!r}"})
+        raise invalid_input({"path": "value", "message": f"has no usable content type: {part_type[:80]!r}"})
     return part_type

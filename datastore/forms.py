@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.conf import settings
 
-from datastore.content import is_valid_content_type
+from datastore.content_types import is_valid_content_type
 from datastore.lookup import decode_value
 from datastore.models import Item
-from datastore.saving import MAX_SECRET_BYTES, get_key_error
-from flyte_site.encryption import NoKeysError, has_keys
+from datastore.service import MAX_SECRET_BYTES, get_key_error
+from flyte_site.core.encryption import NoEncryptionKeysError, has_keys
 
 # Longer ones are for files: a browser's text area is no place for them.
 MAX_EDITABLE_BYTES = 256 * 1024
@@ -82,7 +82,7 @@ class ItemForm(ItemModelForm):
         # Of a disabled field Django takes no value; who asks for a secret nonetheless must not get an open item.
         is_secret: bool = field.widget.value_from_datadict(self.data, self.files, self.add_prefix("secret"))
         if is_secret and not has_keys():
-            raise forms.ValidationError(f"A secret item {NoKeysError()}.")
+            raise forms.ValidationError(f"A secret item {NoEncryptionKeysError()}.")
         return is_secret
 
     def clean_key(self) -> str:

@@ -7,8 +7,8 @@ from cachetools import LRUCache, cached
 from django.utils.http import parse_header_parameters
 
 from datastore.models import Item
-from flyte_site.encryption import UnreadableError
-from flyte_site.rest.documents import decode_text, parse_json
+from flyte_site.core.encryption import DecryptionError
+from flyte_site.http.parsing import decode_text, parse_json
 
 MAX_CACHED_BYTES = 16 * 1024 * 1024
 
@@ -42,7 +42,7 @@ def find_value(key: str) -> DatastoreValue:
         raise LookupError(f"the datastore has no item {key!r}")
     try:
         value = _decode_secret(item) if item.secret else _decode_cached(bytes(item.value), item.content_type).value
-    except (UnreadableError, ValueError) as error:
+    except (DecryptionError, ValueError) as error:
         raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
     return DatastoreValue(value, item.secret)
 

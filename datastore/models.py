@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from flyte_site.encryption import UnreadableError, decrypt, encrypt
+from flyte_site.core.encryption import DecryptionError, decrypt, encrypt
 
 
 class Item(models.Model):
@@ -35,7 +35,7 @@ class Item(models.Model):
             return bytes(self.value)
         key, _, value = decrypt(bytes(self.value)).partition(b"\x00")
         if key != self.key.encode():
-            raise UnreadableError("it was encrypted as another item")
+            raise DecryptionError("it was encrypted as another item")
         return value
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from datastore.models import Item
-from flyte_site.rest.fields import LinkSerializer
-from flyte_site.rest.links import Links
+from flyte_site.http.fields import LinkSerializer
+from flyte_site.http.links import LinkBuilder
 
 
 class ItemInput(serializers.Serializer[Any]):
@@ -36,7 +36,7 @@ class ItemList(serializers.Serializer[Any]):
     links = LinkSerializer(many=True)
 
 
-def serialize_summary(item: Item, links: Links) -> dict[str, Any]:
+def serialize_summary(item: Item, links: LinkBuilder) -> dict[str, Any]:
     """`ItemSummary` of an item."""
     data: dict[str, Any] = {"key": item.key, "contentType": item.content_type}
     if item.description:

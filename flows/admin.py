@@ -7,41 +7,43 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
+from flows.console import actions, diagnostics, editor, editor_api, flow_list, versions
 from flows.models import Flow
-from flows.pages import changing, editing, listing, scripts, versions, why
-from flyte_site.console.admin import ConsoleAdmin
+from flyte_site.console.model_admin import ConsoleModelAdmin
 
 
 @admin.register(Flow)
-class FlowAdmin(ConsoleAdmin):
+class FlowAdmin(ConsoleModelAdmin):
     """Flows: what is written, tried, saved, and switched on and off."""
 
     kind = "flow"
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            self._page("", listing.flow_list, "changelist"),
-            self._page("add/", editing.add, "add"),
-            self._page("check/", scripts.check_text, "check"),
-            self._page("convert/", scripts.convert, "convert"),
-            self._page("words/", scripts.known_words, "words"),
-            self._page("events/", scripts.kept_events, "events"),
-            self._page("try/", scripts.try_text, "try"),
-            self._page("version/<str:version_id>/", versions.version, "version"),
+            self._url_pattern("", flow_list.list_flows, "changelist"),
+            self._url_pattern("add/", editor.add, "add"),
+            self._url_pattern("check/", editor_api.check_text, "check"),
+            self._url_pattern("convert/", editor_api.convert, "convert"),
+            self._url_pattern("words/", editor_api.list_words, "words"),
+            self._url_pattern("events/", editor_api.list_recent_events, "events"),
+            self._url_pattern("try/", editor_api.dry_run_text, "try"),
+            self._url_pattern("version/<str:version_id>/", versions.show_version, "version"),
             # As Django's admin would call it: other rooms ask for it by that name.
-            self._page("version/<str:version_id>/", versions.version, "change", of="flowversion"),
-            self._page("version/<str:version_id>/restore/", versions.restore, "restore"),
-            self._page("<str:pk>/change/", editing.change, "change"),
-            self._page("<str:pk>/versions/", versions.version_list, "versions"),
-            self._page("<str:pk>/why/", why.why, "why"),
-            self._page("<str:pk>/enable/", changing.enable, "enable"),
-            self._page("<str:pk>/disable/", changing.disable, "disable"),
-            self._page("<str:pk>/delete/", changing.delete, "delete"),
-            self._page("<str:object_id>/history/", self._history, "history"),
+            self._url_pattern("version/<str:version_id>/", versions.show_version, "change", model_name="flowversion"),
+            self._url_pattern("version/<str:version_id>/restore/", versions.restore_version, "restore"),
+            self._url_pattern("<str:pk>/change/", editor.change, "change"),
+            self._url_pattern("<str:pk>/versions/", versions.version_list, "versions"),
+            self._url_pattern("<str:pk>/why/", diagnostics.diagnose_flow, "why"),
+            self._url_pattern("<str:pk>/enable/", actions.enable, "enable"),
+            self._url_pattern("<str:pk>/disable/", actions.disable, "disable"),
+            self._url_pattern("<str:pk>/delete/", actions.delete, "delete"),
+            self._url_pattern("<str:object_id>/history/", self._history, "history"),
         ]
 
-    def _page(self, route: str, view: Callable[..., HttpResponse], name: str, of: str = "flow") -> URLPattern:
-        return path(route, self.admin_site.admin_view(view), name=f"flows_{of}_{name}")
+    def _url_pattern(
+        self, route: str, view: Callable[..., HttpResponse], name: str, model_name: str = "flow"
+    ) -> URLPattern:
+        return path(route, self.admin_site.admin_view(view), name=f"flows_{model_name}_{name}")
 
     def _history(self, request: HttpRequest, object_id: str) -> Any:
         return self.history_view(request, object_id)

@@ -6,10 +6,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from flyte_site.fields import JSONText
-from flyte_site.ids import new_id
+from flyte_site.core.ids import new_id
+from flyte_site.db.fields import TextJSONField
 
-MAX_NOTE = 500
+MAX_NOTE_LENGTH = 500
 
 
 class FlowVersion(models.Model):
@@ -17,11 +17,11 @@ class FlowVersion(models.Model):
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
     flow_name = models.CharField(max_length=255)
-    document = JSONText()
+    document = TextJSONField()
     source = models.TextField(blank=True, default="")
     media_type = models.CharField(max_length=40, blank=True, default="")
     saved_by = models.CharField(max_length=255, blank=True, default="")
-    note = models.CharField(max_length=MAX_NOTE, blank=True, default="")
+    note = models.CharField(max_length=MAX_NOTE_LENGTH, blank=True, default="")
     saved_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -37,7 +37,7 @@ class Flow(models.Model):
 
     name = models.CharField(max_length=255, unique=True)
     description = models.TextField(blank=True, default="")
-    labels = JSONText(default=dict)
+    labels = TextJSONField(default=dict)
     enabled = models.BooleanField(default=True)
     version = models.OneToOneField(FlowVersion, on_delete=models.PROTECT, related_name="flow")
 
@@ -49,14 +49,15 @@ class Flow(models.Model):
         return self.name
 
 
-class Listener(models.Model):
+class EventSubscription(models.Model):
     """A flow has trigger steps for this event: what finds the flows of an event without reading them all."""
 
-    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="listeners")
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="subscriptions")
     pack_name = models.CharField(max_length=255)
     event_name = models.CharField(max_length=255)
 
     class Meta:
+        db_table = "flows_listener"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["pack_name", "event_name", "flow"], name="one_listener_an_event")
         ]
@@ -77,14 +78,14 @@ class Event(models.Model):
     name = models.CharField(max_length=255)
     pack_identity = models.CharField(max_length=512)
     pack_name = models.CharField(max_length=255)
-    pack_labels = JSONText(default=dict)
-    payload: Any = JSONText(null=True)
+    pack_labels = TextJSONField(default=dict)
+    payload: Any = TextJSONField(null=True)
     payload_bytes = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
     received_at = models.DateTimeField()
     correlation_id = models.CharField(max_length=24, blank=True, default="")
     heard = models.BooleanField(default=True)
-    outcomes: Any = JSONText(default=list)
+    outcomes: Any = TextJSONField(default=list)
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -119,7 +120,7 @@ class Execution(models.Model):
     version = models.ForeignKey(FlowVersion, on_delete=models.PROTECT, related_name="executions")
     event_id = models.CharField(max_length=24)
     state = models.CharField(max_length=9, choices=ExecutionState, default=ExecutionState.RUNNING)
-    errors: Any = JSONText(default=list)
+    errors: Any = TextJSONField(default=list)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(default=timezone.now, db_index=True)

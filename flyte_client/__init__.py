@@ -15,13 +15,13 @@
 The library talks HTTP only and needs nothing of the server's code.
 """
 
-from flyte_client.carrying import carried_headers
-from flyte_client.current import CurrentAction, current_action
 from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, SettingsError
 from flyte_client.events import Event
+from flyte_client.handlers.action_context import CurrentAction, current_action
 from flyte_client.health import Health
 from flyte_client.pack import Pack
 from flyte_client.program import run
+from flyte_client.transport.trace_context import carried_headers
 from flyte_client.version import __version__
 
 __all__ = [

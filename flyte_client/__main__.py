@@ -1,5 +1,5 @@
 import sys
 
-from flyte_client.command import main
+from flyte_client.cli.flyte_pack import main
 
 sys.exit(main())

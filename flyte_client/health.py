@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 # One caller at a time: whoever does not say what he wants is not waited for longer.
-CALLER_SECONDS = 3.0
-LOOK_UP_SECONDS = 0.2
+REQUEST_TIMEOUT = 3.0
+STOP_POLL_SECONDS = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -25,38 +25,38 @@ class Health:
     status: Any = ""
 
 
-Check = Callable[[], Health]
+HealthCheck = Callable[[], Health]
 
 
 @contextmanager
-def health_page(address: tuple[str, int] | None, checks: Mapping[str, Check]) -> Iterator[None]:
+def serve_health_page(address: tuple[str, int] | None, checks: Mapping[str, HealthCheck]) -> Iterator[None]:
     """Answer at host and port for as long as the block runs; where they are taken, log that and do without.
 
     GET of any path gives `{name: {"healthy", "status"}}`, with 200 if all are healthy, else 500.
     """
-    server = _listening(*address, checks) if address else None
+    server = _open_server(*address, checks) if address else None
     if server is None:
         yield
         return
-    ended = threading.Event()
-    thread = threading.Thread(target=_serve, args=(server, ended), name="health", daemon=True)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_serve_until, args=(server, stopped), name="health", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
-        thread.join(2 * LOOK_UP_SECONDS)  # a check that hangs must not keep the pack from ending
+        stopped.set()
+        thread.join(2 * STOP_POLL_SECONDS)  # a check that hangs must not keep the pack from ending
         server.server_close()
 
 
-def look(checks: Mapping[str, Check]) -> tuple[bool, dict[str, Any]]:
+def run_checks(checks: Mapping[str, HealthCheck]) -> tuple[bool, dict[str, Any]]:
     """Whether all are healthy, and what they say. One that fails is not."""
-    found = {name: _looked(name, check) for name, check in checks.items()}
-    document = {name: {"healthy": health.healthy, "status": health.status} for name, health in found.items()}
-    return all(health.healthy for health in found.values()), document
+    results = {name: _run_check(name, check) for name, check in checks.items()}
+    document = {name: {"healthy": health.healthy, "status": health.status} for name, health in results.items()}
+    return all(health.healthy for health in results.values()), document
 
 
-def _looked(name: str, check: Check) -> Health:
+def _run_check(name: str, check: HealthCheck) -> Health:
     try:
         health = check()
         json.dumps(health.status, allow_nan=False)
@@ -66,16 +66,16 @@ def _looked(name: str, check: Check) -> Health:
     return health
 
 
-def _listening(host: str, port: int, checks: Mapping[str, Check]) -> HTTPServer | None:
-    class Server(HTTPServer):
+def _open_server(host: str, port: int, checks: Mapping[str, HealthCheck]) -> HTTPServer | None:
+    class HealthServer(HTTPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        timeout = LOOK_UP_SECONDS
+        timeout = STOP_POLL_SECONDS
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             logger.debug("health_caller_lost address=%s", client_address)
 
     try:
-        server = Server((host, port), _handler_of(checks))
+        server = HealthServer((host, port), _build_handler(checks))
     except OSError as error:
         logger.warning("health_page_missing address=%s:%s reason=%r", host, port, str(error))
         return None
@@ -83,20 +83,20 @@ def _listening(host: str, port: int, checks: Mapping[str, Check]) -> HTTPServer 
     return server
 
 
-def _serve(server: HTTPServer, ended: threading.Event) -> None:
-    while not ended.is_set():
+def _serve_until(server: HTTPServer, stopped: threading.Event) -> None:
+    while not stopped.is_set():
         server.handle_request()
 
 
-def _handler_of(checks: Mapping[str, Check]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = CALLER_SECONDS
+def _build_handler(checks: Mapping[str, HealthCheck]) -> type[BaseHTTPRequestHandler]:
+    class HealthRequestHandler(BaseHTTPRequestHandler):
+        timeout = REQUEST_TIMEOUT
 
         def do_HEAD(self) -> None:
             self.do_GET()
 
         def do_GET(self) -> None:
-            healthy, document = look(checks)
+            healthy, document = run_checks(checks)
             content = json.dumps(document).encode()
             self.send_response(200 if healthy else 500)
             self.send_header("Content-Type", "application/json; charset=utf-8")
@@ -108,4 +108,4 @@ def _handler_of(checks: Mapping[str, Check]) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: Any) -> None:
             """Not a line for each look."""
 
-    return Handler
+    return HealthRequestHandler

@@ -13,30 +13,30 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from flyte_client import settings
-from flyte_client.api import Api
 from flyte_client.errors import RefusedError
-from flyte_client.events import Event, encoded
-from flyte_client.handling import Commands, Handler
-from flyte_client.health import Check, health_page
-from flyte_client.outbox import Events, Outbox
-from flyte_client.patience import Stopping
-from flyte_client.server import Server
-from flyte_client.spool import Spool
-from flyte_client.worker import Worker
+from flyte_client.events import Event, encode_event
+from flyte_client.handlers.commands import CommandHandler, CommandRegistry
+from flyte_client.health import HealthCheck, serve_health_page
+from flyte_client.transport.api_client import ApiClient
+from flyte_client.transport.outbox import EventSink, Outbox
+from flyte_client.transport.retry import Shutdown
+from flyte_client.transport.server import ServerClient
+from flyte_client.transport.spool import Spool
+from flyte_client.worker import ActionWorker
 
-H = TypeVar("H", bound=Handler)
+HandlerT = TypeVar("HandlerT", bound=CommandHandler)
 
 # A signal that arrives in the moment before the main thread begins to wait does not wake it: it has to look up.
-LOOK_UP_SECONDS = 0.5
+SIGNAL_POLL_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Connection:
+class PackConnection:
     """The server, and the way to it of what the pack has to deliver."""
 
-    server: Server
+    server: ServerClient
     outbox: Outbox
 
 
@@ -69,15 +69,17 @@ class Pack:
         self._poll_interval = poll_interval
         self._concurrency = concurrency
         self._stop_grace = stop_grace
-        self._commands = Commands()
+        self._commands = CommandRegistry()
         self._events: list[str] = []
-        self._checks: dict[str, Check] = {}
-        self._stopping = Stopping()
+        self._health_checks: dict[str, HealthCheck] = {}
+        self._shutdown = Shutdown()
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._instead: Events | None = None
+        self._connection: PackConnection | None = None
+        self._test_transport: EventSink | None = None
 
-    def command(self, name: str, events: Iterable[str] = (), *, bad_input: str | None = None) -> Callable[[H], H]:
+    def command(
+        self, name: str, events: Iterable[str] = (), *, bad_input: str | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Declare the function below as the handler of command `name`, which ends in one of `events`.
 
         The handler is called with the action's input and returns an `Event`. Annotated with a dataclass or a pydantic
@@ -88,9 +90,9 @@ class Pack:
         `current_action()` whether its work is still wanted; an async one is cancelled when it is not.
         Raises `ValueError` for a name that has a handler already, `TypeError` for an annotation that no input fits.
         """
-        self._commands.check_new(name)
+        self._commands.check_unused_name(name)
 
-        def declare(handler: H) -> H:
+        def declare(handler: HandlerT) -> HandlerT:
             self._commands.declare(name, handler, events, bad_input)
             return handler
 
@@ -100,25 +102,25 @@ class Pack:
         """Declare an event that the pack sends by itself, with `send`."""
         self._events.append(name)
 
-    def health_check(self, name: str) -> Callable[[Check], Check]:
+    def health_check(self, name: str) -> Callable[[HealthCheck], HealthCheck]:
         """Declare the function below as a check of the health page, which there is where `FLYTE_HEALTH_PORT` is set.
 
         It returns `Health`, and should not take longer than a second. What it raises counts as unhealthy.
         """
 
-        def declare(check: Check) -> Check:
-            self._checks[name] = check
+        def declare(check: HealthCheck) -> HealthCheck:
+            self._health_checks[name] = check
             return check
 
         return declare
 
     def definition(self) -> dict[str, Any]:
         """What the pack registers with: every event that a command ends in is declared as the pack's event, too."""
-        commands = self._commands.events()
+        commands = self._commands.list_events()
         events = [*self._events, *(event for names in commands.values() for event in names)]
         document: dict[str, Any] = {
             "name": self.name,
-            "labels": self._labels | settings.labels(os.environ),
+            "labels": self._labels | settings.read_labels(os.environ),
             "commands": [{"name": name, "events": names} for name, names in commands.items()],
             "events": [{"name": name} for name in dict.fromkeys(events)],
         }
@@ -141,18 +143,18 @@ class Pack:
         seconds, `RefusedError` when the server does not accept the event, `ValueError` or `TypeError` for a payload
         that is no JSON, `SettingsError` as `run`.
         """
-        body = encoded(Event(name, payload), timed=key is None)
+        body = encode_event(Event(name, payload), with_time=key is None)
         try:
-            events = self._instead or self._connected().outbox
-            events.post_event(body, key or str(uuid.uuid4()), within)
-        except RefusedError as refusal:
-            logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(refusal))
+            sink = self._test_transport or self._connect().outbox
+            sink.post_event(body, key or str(uuid.uuid4()), within)
+        except RefusedError as error:
+            logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(error))
             raise
         logger.info("event_sent pack=%s event=%s", self.name, name)
 
     def server_is_healthy(self) -> bool:
         """Whether the server answers and says that it is well; asks once and does not wait for it."""
-        return self._connected().server.healthy()
+        return self._connect().server.is_healthy()
 
     def run(self) -> None:
         """Register, take actions, and post their results, until SIGTERM, SIGINT or `stop`.
@@ -162,14 +164,17 @@ class Pack:
 
         Raises `SettingsError` for what the environment holds, `RefusedError` when the server does not accept the pack.
         """
-        connection = self._connected()
-        worker = self._worker(connection)
-        health = health_page(settings.health_address(os.environ), {"Flyte": connection.server.contact, **self._checks})
+        connection = self._connect()
+        worker = self._build_worker(connection)
+        page = serve_health_page(
+            settings.read_health_address(os.environ),
+            {"Flyte": connection.server.report_last_call, **self._health_checks},
+        )
         # The work goes on in a thread of its own, because a signal handler must not wait for a lock that the thread it
         # interrupts may hold: the main thread does nothing but wait here.
-        with health, self._stopped_by_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as thread:
+        with page, self._stop_on_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as executor:
             try:
-                _outlast(thread.submit(worker.run))
+                _wait_for_result(executor.submit(worker.run))
             finally:
                 self.stop()
                 connection.outbox.close()
@@ -177,42 +182,42 @@ class Pack:
     def stop(self, *, when_idle: bool = False) -> None:
         """End `run`, as SIGTERM would; with `when_idle`, only after the actions that are waiting now are done, too."""
         if when_idle:
-            self._stopping.ask_when_idle()
+            self._shutdown.request_when_idle()
         else:
-            self._stopping.ask()
+            self._shutdown.request()
 
-    def try_out(self, instead: Events) -> Commands:
+    def use_test_transport(self, transport: EventSink) -> CommandRegistry:
         """For `flyte_client.testing`: what the pack can be called for; `send` gives to `instead` from now on."""
-        self._instead = instead
+        self._test_transport = transport
         return self._commands
 
-    def _connected(self) -> Connection:
+    def _connect(self) -> PackConnection:
         with self._lock:
             if self._connection is None:
-                root = settings.api_url(os.environ, self._api_url)
-                timeout = settings.seconds(os.environ, "FLYTE_API_TIMEOUT", settings.API_TIMEOUT)
-                api = Api(settings.jwt(os.environ), timeout)
-                server = Server(root, api, self.definition(), self._stopping, self._stop_grace)
-                self._connection = Connection(server, Outbox(server, self._spool(), self._stopping))
+                root = settings.read_api_url(os.environ, self._api_url)
+                timeout = settings.read_seconds(os.environ, "FLYTE_API_TIMEOUT", settings.DEFAULT_API_TIMEOUT)
+                api = ApiClient(settings.read_token(os.environ), timeout)
+                server = ServerClient(root, api, self.definition(), self._shutdown, self._stop_grace)
+                self._connection = PackConnection(server, Outbox(server, self._open_spool(), self._shutdown))
             return self._connection
 
-    def _spool(self) -> Spool | None:
-        folder = settings.spool(os.environ)
+    def _open_spool(self) -> Spool | None:
+        folder = settings.read_spool_folder(os.environ)
         return Spool(folder, self.name, self.definition()["labels"]) if folder else None
 
-    def _worker(self, connection: Connection) -> Worker:
-        interval = settings.seconds(os.environ, "FLYTE_POLL_INTERVAL", settings.POLL_INTERVAL)
-        return Worker(
+    def _build_worker(self, connection: PackConnection) -> ActionWorker:
+        interval = settings.read_seconds(os.environ, "FLYTE_POLL_INTERVAL", settings.DEFAULT_POLL_INTERVAL)
+        return ActionWorker(
             connection.server,
             connection.outbox,
             self._commands,
-            self._stopping,
+            self._shutdown,
             interval=self._poll_interval or interval,
             concurrency=self._concurrency,
         )
 
     @contextmanager
-    def _stopped_by_signals(self) -> Iterator[None]:
+    def _stop_on_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -221,16 +226,16 @@ class Pack:
             signal.signal(number, signal.SIG_DFL)
             self.stop()
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        previous_handlers = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous_handlers.items():
                 signal.signal(number, handler)
 
 
-def _outlast(work: "Future[None]") -> None:
+def _wait_for_result(future: "Future[None]") -> None:
     """Wait for the end of the work, and heed signals meanwhile. Raises what the work raised."""
-    while not work.done():
-        wait([work], LOOK_UP_SECONDS)
-    work.result()
+    while not future.done():
+        wait([future], SIGNAL_POLL_SECONDS)
+    future.result()

@@ -4,13 +4,13 @@ import os
 import sys
 
 from flyte_client.errors import FlyteError, SettingsError
-from flyte_client.logs import log_to
+from flyte_client.logs import configure_logging
 from flyte_client.pack import Pack
 
 
 def start_logging() -> None:
     """Log as the environment says. Raises `SettingsError` where it can't be done."""
-    log_to(os.environ)
+    configure_logging(os.environ)
 
 
 def run(pack: Pack) -> int:

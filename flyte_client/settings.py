@@ -22,25 +22,25 @@ from urllib.parse import urlsplit
 
 from flyte_client.errors import SettingsError
 
-POLL_INTERVAL = 5.0
-API_TIMEOUT = 10.0
+DEFAULT_POLL_INTERVAL = 5.0
+DEFAULT_API_TIMEOUT = 10.0
 # Whoever looks after a container looks from outside of it.
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - only for who has set a port
 
 
-def api_url(environment: Mapping[str, str], argument: str | None = None) -> str:
+def read_api_url(environment: Mapping[str, str], override: str | None = None) -> str:
     """The server's address without a slash at its end. Raises `SettingsError` where there is none."""
     for name, value in (
-        ("api_url", argument),
+        ("api_url", override),
         ("FLYTE_API", environment.get("FLYTE_API")),
         ("FLYTE_API_URL", environment.get("FLYTE_API_URL")),
     ):
         if value and value.strip():
-            return _http_url(name, value.strip())
+            return _check_http_url(name, value.strip())
     raise SettingsError("FLYTE_API: is not set; it must hold the server's address, such as http://localhost:8080")
 
 
-def jwt(environment: Mapping[str, str]) -> str | None:
+def read_token(environment: Mapping[str, str]) -> str | None:
     """The token to show the server, or None. Raises `SettingsError` for one that no HTTP header can carry."""
     token = environment.get("FLYTE_JWT", "").strip()
     if not (token.isascii() and token.isprintable()):
@@ -48,19 +48,19 @@ def jwt(environment: Mapping[str, str]) -> str | None:
     return token or None
 
 
-def labels(environment: Mapping[str, str]) -> dict[str, str]:
+def read_labels(environment: Mapping[str, str]) -> dict[str, str]:
     """The labels in `FLYTE_LABELS`. Raises `SettingsError` for a part that is no `key=value` or `key:value`."""
     parts = [part for part in environment.get("FLYTE_LABELS", "").split(",") if part.strip()]
-    return dict(_label(part) for part in parts)
+    return dict(_parse_label(part) for part in parts)
 
 
-def spool(environment: Mapping[str, str]) -> Path | None:
+def read_spool_folder(environment: Mapping[str, str]) -> Path | None:
     """The folder to keep undelivered results and events in, or None."""
     text = environment.get("FLYTE_SPOOL", "").strip()
     return Path(text).absolute() if text else None
 
 
-def health_address(environment: Mapping[str, str]) -> tuple[str, int] | None:
+def read_health_address(environment: Mapping[str, str]) -> tuple[str, int] | None:
     """Host and port of the health page, or None. Raises `SettingsError` for what is no port."""
     text = environment.get("FLYTE_HEALTH_PORT", "").strip()
     if not text:
@@ -70,7 +70,7 @@ def health_address(environment: Mapping[str, str]) -> tuple[str, int] | None:
     return environment.get("FLYTE_HEALTH_BIND", "").strip() or ALL_ADDRESSES, int(text)
 
 
-def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+def read_seconds(environment: Mapping[str, str], name: str, default: float) -> float:
     """A number of seconds above zero. Raises `SettingsError` for anything else."""
     text = environment.get(name, "").strip()
     if not text:
@@ -84,25 +84,27 @@ def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
-def _http_url(name: str, value: str) -> str:
+def _check_http_url(name: str, value: str) -> str:
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        is_usable = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        )
         # A password in the address would end up in every log line that names the address.
-        usable = usable and "@" not in parts.netloc
+        is_usable = is_usable and "@" not in parts.netloc
     except ValueError:
-        usable = False
-    if not usable:
+        is_usable = False
+    if not is_usable:
         raise SettingsError(
             f"{name}: must be an address that starts with http:// or https://, without a user or password"
         )
     return value.rstrip("/")
 
 
-def _label(part: str) -> tuple[str, str]:
+def _parse_label(part: str) -> tuple[str, str]:
     # The original clients know `=` only, and a key of theirs may hold a colon: so `=` decides where there is one.
     separator = "=" if "=" in part else ":"
-    key, found, value = (piece.strip() for piece in part.partition(separator))
-    if not found or not key:
+    key, matched, value = (piece.strip() for piece in part.partition(separator))
+    if not matched or not key:
         raise SettingsError(f"FLYTE_LABELS: {part.strip()!r} is neither key=value nor key:value")
     return key, value

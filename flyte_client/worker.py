@@ -4,20 +4,20 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from flyte_client.carrying import carrying
-from flyte_client.current import CurrentAction
 from flyte_client.errors import RefusedError, ServerAwayError
-from flyte_client.events import FATAL, Event, fatal
-from flyte_client.handling import Commands, encodable
-from flyte_client.heart import Heart
-from flyte_client.outbox import Outbox
-from flyte_client.patience import Stopping
-from flyte_client.server import CONFLICT, UNFIT, Action, Nothing, Server
+from flyte_client.events import FATAL, Event, fatal_event
+from flyte_client.handlers.action_context import CurrentAction
+from flyte_client.handlers.commands import CommandRegistry, encode_or_fatal
+from flyte_client.transport.heartbeats import HeartbeatSender
+from flyte_client.transport.outbox import Outbox
+from flyte_client.transport.retry import Shutdown
+from flyte_client.transport.server import CONFLICT, PERMANENT_ERRORS, ClaimedAction, NoAction, ServerClient
+from flyte_client.transport.trace_context import propagate_headers
 
 logger = logging.getLogger(__name__)
 
 
-class Worker:
+class ActionWorker:
     """Works on up to `concurrency` actions at once, and takes none for which no thread is free.
 
     `interval` is the pause in seconds after a poll that found nothing, where the server has neither waited with its
@@ -26,10 +26,10 @@ class Worker:
 
     def __init__(
         self,
-        server: Server,
+        server: ServerClient,
         outbox: Outbox,
-        commands: Commands,
-        stopping: Stopping,
+        commands: CommandRegistry,
+        shutdown: Shutdown,
         *,
         interval: float,
         concurrency: int,
@@ -37,11 +37,11 @@ class Worker:
         self._server = server
         self._outbox = outbox
         self._commands = commands
-        self._stopping = stopping
+        self._shutdown = shutdown
         self._interval = interval
         self._concurrency = concurrency
-        self._free = threading.Semaphore(concurrency)
-        self._heart = Heart(server.extend)
+        self._free_slots = threading.Semaphore(concurrency)
+        self._heartbeats = HeartbeatSender(server.extend_lease)
 
     def run(self) -> None:
         """Register and work until the end is asked for; return when every action held is done and its result posted.
@@ -49,85 +49,90 @@ class Worker:
         Raises `RefusedError` when the server does not accept the registration.
         """
         try:
-            known = self._server.registration()
-            self._outbox.deliver_left()
+            registration = self._server.ensure_registered()
+            self._outbox.deliver_pending()
         except ServerAwayError:
             return
-        self._outbox.go_on()
-        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="command") as threads:
+        self._outbox.start_redelivery()
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="command") as executor:
             if self._commands:
-                self._poll(threads)
+                self._poll_until_shutdown(executor)
             else:
-                self._stopping.idle()
-        self._heart.stop()
+                self._shutdown.wait_idle()
+        self._heartbeats.stop()
         self._commands.stop()
-        logger.info("pack_stopped pack=%s", known.pack_id)
+        logger.info("pack_stopped pack=%s", registration.pack_id)
 
-    def _poll(self, threads: ThreadPoolExecutor) -> None:
-        polled = threading.Event()
-        threading.Thread(target=self._server.hang_up_when_stopping, args=(polled,), name="hang-up", daemon=True).start()
+    def _poll_until_shutdown(self, executor: ThreadPoolExecutor) -> None:
+        polling_done = threading.Event()
+        threading.Thread(
+            target=self._server.abort_poll_on_shutdown, args=(polling_done,), name="hang-up", daemon=True
+        ).start()
         try:
-            self._poll_on(threads)
+            self._poll_loop(executor)
         finally:
-            polled.set()
+            polling_done.set()
 
-    def _poll_on(self, threads: ThreadPoolExecutor) -> None:
-        while not self._stopping.asked:
+    def _poll_loop(self, executor: ThreadPoolExecutor) -> None:
+        while not self._shutdown.is_requested:
             # To be stopped while no thread is free costs nothing: the pack has to wait for its handlers anyway.
-            self._free.acquire()
-            taken = None if self._stopping.asked else self._take()
-            if isinstance(taken, Action):
-                threads.submit(self._work, taken)
+            self._free_slots.acquire()
+            taken = None if self._shutdown.is_requested else self._take()
+            if isinstance(taken, ClaimedAction):
+                executor.submit(self._execute, taken)
                 continue
-            self._free.release()
-            if isinstance(taken, Nothing):
-                if self._stopping.when_idle and not taken.hung_up:
+            self._free_slots.release()
+            if isinstance(taken, NoAction):
+                if self._shutdown.is_requested_when_idle and not taken.is_aborted:
                     return
-                self._stopping.idle(self._interval if taken.retry_after is None else taken.retry_after)
+                self._shutdown.wait_idle(self._interval if taken.retry_after is None else taken.retry_after)
 
-    def _take(self) -> Action | Nothing | None:
+    def _take(self) -> ClaimedAction | NoAction | None:
         """What the server has for this pack; None where it gave up on asking, because the pack is to end."""
         try:
             return self._server.take()
-        except RefusedError as refusal:
-            logger.error("take_refused status=%s reason=%r", refusal.status, refusal.detail)
-            return Nothing(retry_after=None)
+        except RefusedError as error:
+            logger.error("take_refused status=%s reason=%r", error.status, error.detail)
+            return NoAction(retry_after=None)
         except ServerAwayError:
             return None
 
-    def _work(self, action: Action) -> None:
+    def _execute(self, action: ClaimedAction) -> None:
         current = CurrentAction(action.command)
         try:
             logger.info("action_taken %s", action)
             # The lease is kept up until the result has arrived: a server that is away for a while still expects it.
-            with carrying(action.carried), self._heart.beating(action.lease, lambda: _cancel(current)):
+            with (
+                propagate_headers(action.trace_headers),
+                self._heartbeats.keep_alive(action.lease, lambda: _cancel_action(current)),
+            ):
                 # The result of a cancelled action, too: the server refuses it, but keeps it for people to see.
-                self._report(action, self._commands.outcome(current, action.input))
+                self._post_result(action, self._commands.execute(current, action.input))
         except Exception:
             logger.exception("action_lost %s", action)
         finally:
-            self._free.release()
+            self._free_slots.release()
 
-    def _report(self, action: Action, event: Event) -> None:
-        event, body = encodable(event)
+    def _post_result(self, action: ClaimedAction, event: Event) -> None:
+        event, body = encode_or_fatal(event)
         try:
-            self._outbox.post_result(action.result, body)
+            self._outbox.post_result(action.result_url, body)
             logger.info("action_done %s event=%s", action, event.name)
-        except RefusedError as refusal:
-            self._refused(action, event, refusal)
-        except ServerAwayError as away:
-            logger.error("result_lost %s event=%s reason=%r", action, event.name, str(away))
+        except RefusedError as error:
+            self._handle_refusal(action, event, error)
+        except ServerAwayError as error:
+            logger.error("result_lost %s event=%s reason=%r", action, event.name, str(error))
 
-    def _refused(self, action: Action, event: Event, refusal: RefusedError) -> None:
-        if refusal.status == CONFLICT:
+    def _handle_refusal(self, action: ClaimedAction, event: Event, error: RefusedError) -> None:
+        if error.status == CONFLICT:
             logger.warning("result_already_decided %s event=%s", action, event.name)
             return
-        logger.error("result_refused %s status=%s reason=%r", action, refusal.status, refusal.detail)
-        if refusal.status in UNFIT and event.name != FATAL:
+        logger.error("result_refused %s status=%s reason=%r", action, error.status, error.detail)
+        if error.status in PERMANENT_ERRORS and event.name != FATAL:
             # Flows should hear of it now, not only when the action's time is up.
-            self._report(action, fatal(f"the server refused the result {event.name} ({refusal})"))
+            self._post_result(action, fatal_event(f"the server refused the result {event.name} ({error})"))
 
 
-def _cancel(current: CurrentAction) -> None:
+def _cancel_action(current: CurrentAction) -> None:
     logger.warning("action_cancelled command=%s", current.command)
     current.cancel()

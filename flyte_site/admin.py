@@ -21,31 +21,31 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from flyte_site.auth import tokens
-from flyte_site.changes import person, record
-from flyte_site.console.accounts import NewPersonForm, PersonForm, give_one_time_password, one_time_password
-from flyte_site.console.admin import ConsoleAdmin
-from flyte_site.console.history import page_of_changes
+from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.console.accounts import NewUserForm, UserForm, get_one_time_password, set_one_time_password
+from flyte_site.console.activity_list import get_activity_page
+from flyte_site.console.model_admin import ConsoleModelAdmin
 from flyte_site.console.token_form import TokenForm
 from flyte_site.models import Change, Token
 from flyte_site.templatetags.console import ago
 
-TOKENS_A_PAGE = 100
+TOKENS_PER_PAGE = 100
 
 # Bookkeeping that nobody sees, and no role is asked for.
-HIDDEN = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
+HIDDEN_MODELS = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
 HIDDEN_APPS = ("axes",)
-ROLES_TOGETHER = "What somebody may do is what all of their roles together may do. Without a role they see nothing."
+ROLES_HELP_TEXT = "What somebody may do is what all of their roles together may do. Without a role they see nothing."
 
 admin.site.unregister([User, Group])
 
 
 if TYPE_CHECKING:
-    _Choice = ModelMultipleChoiceField[Permission]
+    _PermissionChoiceBase = ModelMultipleChoiceField[Permission]
 else:
-    _Choice = ModelMultipleChoiceField
+    _PermissionChoiceBase = ModelMultipleChoiceField
 
 
-class Permissions(_Choice):
+class PermissionChoiceField(_PermissionChoiceBase):
     """Permissions to choose from, told without the names of apps."""
 
     widget = CheckboxSelectMultiple
@@ -57,30 +57,30 @@ class Permissions(_Choice):
 class RoleFilter(admin.RelatedFieldListFilter):
     """People by a role of theirs."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.title = "role"
 
 
 @admin.register(User)
-class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
+class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     """Accounts. Only who may do everything can give that to others, or change those who have it."""
 
     kind = "person"
     search_help_text = "Name or email"
-    list_display = ("username", "first_name", "last_name", "email", "roles", "is_active", "last_here")
+    list_display = ("username", "first_name", "last_name", "email", "roles", "is_active", "last_signed_in")
     list_filter = ("is_active", ("groups", RoleFilter))
     search_fields = ("username", "first_name", "last_name", "email")
     fieldsets = (
         (None, {"fields": ("username", "password_state")}),
         ("Who it is", {"fields": ("first_name", "last_name", "email")}),
         ("What they may do", {"fields": ("is_active", "groups", "is_superuser")}),
-        ("When", {"fields": ("last_here", "account_made")}),
+        ("When", {"fields": ("last_signed_in", "account_created")}),
     )
-    form = PersonForm
-    add_form = NewPersonForm
+    form = UserForm
+    add_form = NewUserForm
     add_form_template = None
-    add_fieldsets = ((None, {"fields": NewPersonForm.Meta.fields}),)
+    add_fieldsets = ((None, {"fields": NewUserForm.Meta.fields}),)
     filter_horizontal = ()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -89,19 +89,19 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Nobody gives a role that can do what they can't themselves."""
         if db_field.name == "groups":
-            kwargs |= {"label": "Roles", "widget": CheckboxSelectMultiple(), "help_text": ROLES_TOGETHER}
-            kwargs["queryset"] = Group.objects.exclude(permissions__in=_beyond(request)).order_by("name")
+            kwargs |= {"label": "Roles", "widget": CheckboxSelectMultiple(), "help_text": ROLES_HELP_TEXT}
+            kwargs["queryset"] = Group.objects.exclude(permissions__in=_missing_permissions(request)).order_by("name")
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
 
     @admin.display(description="last signed in", ordering="last_login")
-    def last_here(self, user: User) -> str:
+    def last_signed_in(self, user: User) -> str:
         return ago(user.last_login) if user.last_login else "never"
 
     @admin.display(description="account made", ordering="date_joined")
-    def account_made(self, user: User) -> str:
+    def account_created(self, user: User) -> str:
         return ago(user.date_joined)
 
     @admin.display(description="roles")
@@ -110,15 +110,19 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
         return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none"
 
     def get_readonly_fields(self, request: HttpRequest, obj: AbstractUser | None = None) -> Any:
-        names = ("password_state", "last_here", "account_made")
-        return names + (() if _may_do_everything(request) else ("is_superuser",))
+        names = ("password_state", "last_signed_in", "account_created")
+        return names + (() if _is_superuser(request) else ("is_superuser",))
 
     @admin.display(description="password")
     def password_state(self, user: User) -> str:
         state = "chosen by themselves" if user.has_usable_password() else "none"
-        if given := one_time_password(user):
-            used = "not used in time: it ended" if given.is_over(timezone.now()) else "not used yet: it ends"
-            state = format_html("made for one sign-in, {} {}", used, ago(given.ends_at))
+        if one_time_password := get_one_time_password(user):
+            usage_note = (
+                "not used in time: it ended"
+                if one_time_password.is_expired(timezone.now())
+                else "not used yet: it ends"
+            )
+            state = format_html("made for one sign-in, {} {}", usage_note, ago(one_time_password.expires_at))
         if not settings.FLYTE_LOCAL_ACCOUNTS:
             return state
         return format_html('{} · <a href="../password/">Give a one-time password</a>', state)
@@ -132,7 +136,7 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
         if not settings.FLYTE_LOCAL_ACCOUNTS:
             return super().response_add(request, obj, post_url_continue)
         # In the answer itself: a redirection would have to keep the password somewhere.
-        return self._password_page(request, obj, give_one_time_password(obj))
+        return self._render_password_page(request, obj, set_one_time_password(obj))
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """Asks, and then makes a one-time password for somebody else; one's own is changed where everybody's is."""
@@ -144,28 +148,28 @@ class PersonAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]
         if user == request.user:
             return HttpResponseRedirect(reverse("admin:password_change"))
         if request.method != "POST":
-            return self._password_page(request, user, "")
+            return self._render_password_page(request, user, "")
         with transaction.atomic():
-            password = give_one_time_password(user)
-            record(person(request), "gave one-time password", self.kind, user.username)
-        return self._password_page(request, user, password)
+            password = set_one_time_password(user)
+            log_activity(actor_of_user(request), "gave one-time password", self.kind, user.username)
+        return self._render_password_page(request, user, password)
 
-    def _password_page(self, request: HttpRequest, user: User, password: str) -> HttpResponse:
+    def _render_password_page(self, request: HttpRequest, user: User, password: str) -> HttpResponse:
         title = "One-time password" if password else "Give a one-time password"
-        length = timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
-        about = {"title": title, "somebody": user, "password": password, "good_for": length}
-        around = {**self.admin_site.each_context(request), **about}
-        return TemplateResponse(request, "console/one_time_password.html", around)
+        lifetime = timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
+        page_context = {"title": title, "somebody": user, "password": password, "good_for": lifetime}
+        context = {**self.admin_site.each_context(request), **page_context}
+        return TemplateResponse(request, "console/one_time_password.html", context)
 
     def has_change_permission(self, request: HttpRequest, obj: AbstractUser | None = None) -> bool:
-        return super().has_change_permission(request, obj) and _reaches(request, obj)
+        return super().has_change_permission(request, obj) and _can_manage_user(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: AbstractUser | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and _reaches(request, obj)
+        return super().has_delete_permission(request, obj) and _can_manage_user(request, obj)
 
 
 @admin.register(Group)
-class RoleAdmin(ConsoleAdmin, GroupAdmin):
+class RoleAdmin(ConsoleModelAdmin, GroupAdmin):
     """Roles: who has one has its permissions. Nobody makes one that can do what they can't themselves."""
 
     kind = "role"
@@ -178,23 +182,26 @@ class RoleAdmin(ConsoleAdmin, GroupAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
         if db_field.name == "permissions" and request is not None:
-            within = (
-                Permission.objects.exclude(content_type__model__in=HIDDEN)
+            permissions = (
+                Permission.objects.exclude(content_type__model__in=HIDDEN_MODELS)
                 .exclude(content_type__app_label__in=HIDDEN_APPS)
-                .exclude(pk__in=_beyond(request))
+                .exclude(pk__in=_missing_permissions(request))
             )
-            kwargs |= {"queryset": within.order_by("content_type__app_label", "name"), "form_class": Permissions}
+            kwargs |= {
+                "queryset": permissions.order_by("content_type__app_label", "name"),
+                "form_class": PermissionChoiceField,
+            }
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return super().has_change_permission(request, obj) and _reaches_role(request, obj)
+        return super().has_change_permission(request, obj) and _can_manage_role(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and _reaches_role(request, obj)
+        return super().has_delete_permission(request, obj) and _can_manage_role(request, obj)
 
 
 @admin.register(Change)
-class ChangeAdmin(ConsoleAdmin):
+class ActivityLogAdmin(ConsoleModelAdmin):
     """Who changed what. Nobody changes that."""
 
     kind = "change"
@@ -202,8 +209,8 @@ class ChangeAdmin(ConsoleAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        around = {**self.admin_site.each_context(request), "title": "Changes"}
-        return TemplateResponse(request, "console/changes.html", {**around, **page_of_changes(request.GET)})
+        context = {**self.admin_site.each_context(request), "title": "Changes"}
+        return TemplateResponse(request, "console/changes.html", {**context, **get_activity_page(request.GET)})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -216,70 +223,70 @@ class ChangeAdmin(ConsoleAdmin):
 
 
 @admin.register(Token)
-class TokenAdmin(ConsoleAdmin):
+class TokenAdmin(ConsoleModelAdmin):
     """Tokens of this server: a list, a form that makes one and shows it once, and a button that ends one."""
 
     kind = "token"
 
     def get_urls(self) -> list[URLPattern]:
-        page = self.admin_site.admin_view
+        wrap = self.admin_site.admin_view
         return [
-            path("", page(self.changelist_view), name="flyte_site_token_changelist"),
-            path("add/", page(self.add_view), name="flyte_site_token_add"),
-            path("<int:pk>/revoke/", page(require_POST(self.revoke)), name="flyte_site_token_revoke"),
+            path("", wrap(self.changelist_view), name="flyte_site_token_changelist"),
+            path("add/", wrap(self.add_view), name="flyte_site_token_add"),
+            path("<int:pk>/revoke/", wrap(require_POST(self.revoke)), name="flyte_site_token_revoke"),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        _only_with(request, "flyte_site.manage_token")
-        page = Paginator(tokens.listed(), TOKENS_A_PAGE).get_page(request.GET.get("page"))
+        _require_permission(request, "flyte_site.manage_token")
+        page = Paginator(tokens.list_tokens(), TOKENS_PER_PAGE).get_page(request.GET.get("page"))
         now = timezone.now()
-        shown = [{"token": token, "over": not token.is_usable(now)} for token in page.object_list]
-        asked = settings.FLYTE_AUTH != "none"
-        around = {**self.admin_site.each_context(request), "title": "Tokens", "page": page, "shown": shown}
+        rows = [{"token": token, "over": not token.is_usable(now)} for token in page.object_list]
+        tokens_required = settings.FLYTE_AUTH != "none"
+        context = {**self.admin_site.each_context(request), "title": "Tokens", "page": page, "shown": rows}
         return TemplateResponse(
-            request, "console/tokens.html", {**around, "are_asked_for": asked, **(extra_context or {})}
+            request, "console/tokens.html", {**context, "are_asked_for": tokens_required, **(extra_context or {})}
         )
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
-        _only_with(request, "flyte_site.manage_token")
+        _require_permission(request, "flyte_site.manage_token")
         form = TokenForm(request.POST if request.method == "POST" else None)
-        if form.is_bound and form.is_valid() and (secret := form.make(person(request))):
+        if form.is_bound and form.is_valid() and (secret := form.create_token(actor_of_user(request))):
             # In the answer itself: a redirection would have to keep the secret somewhere.
             return self.changelist_view(request, {"secret": secret, "name": form.cleaned_data["name"]})
-        around = {**self.admin_site.each_context(request), "title": "New token"}
-        return TemplateResponse(request, "console/token_add.html", {**around, "form": form})
+        context = {**self.admin_site.each_context(request), "title": "New token"}
+        return TemplateResponse(request, "console/token_add.html", {**context, "form": form})
 
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Makes a token useless from now on."""
-        _only_with(request, "flyte_site.manage_token")
+        _require_permission(request, "flyte_site.manage_token")
         token = get_object_or_404(Token, pk=pk)
-        if tokens.revoke(person(request), token.name):
+        if tokens.revoke_token(actor_of_user(request), token.name):
             messages.success(request, f"Token {token.name} counts no longer.")
         return HttpResponseRedirect(reverse("admin:flyte_site_token_changelist"))
 
 
-def _only_with(request: HttpRequest, permission: str) -> None:
+def _require_permission(request: HttpRequest, permission: str) -> None:
     if not request.user.has_perm(permission):
         raise PermissionDenied
 
 
-def _may_do_everything(request: HttpRequest) -> bool:
+def _is_superuser(request: HttpRequest) -> bool:
     return isinstance(request.user, AbstractUser) and request.user.is_superuser
 
 
-def _reaches(request: HttpRequest, person: AbstractUser | None) -> bool:
+def _can_manage_user(request: HttpRequest, user: AbstractUser | None) -> bool:
     """Whether the person has no more rights than who asks: else they could be taken over by a new password."""
-    if person is None or _may_do_everything(request):
+    if user is None or _is_superuser(request):
         return True
-    return not person.is_superuser and person.get_all_permissions() <= request.user.get_all_permissions()
+    return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
 
 
-def _reaches_role(request: HttpRequest, role: Group | None) -> bool:
-    return role is None or not role.permissions.filter(pk__in=_beyond(request)).exists()
+def _can_manage_role(request: HttpRequest, role: Group | None) -> bool:
+    return role is None or not role.permissions.filter(pk__in=_missing_permissions(request)).exists()
 
 
-def _beyond(request: HttpRequest) -> QuerySet[Permission]:
+def _missing_permissions(request: HttpRequest) -> QuerySet[Permission]:
     """The permissions that who asks has not."""
-    if _may_do_everything(request):
+    if _is_superuser(request):
         return Permission.objects.none()
     return Permission.objects.exclude(Q(group__user=request.user.pk) | Q(user=request.user.pk))

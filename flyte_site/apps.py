@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from flyte_site.auth.routes import rules_without_route
+from flyte_site.auth.routes import find_unreachable_rules
 
 
 class FlyteSiteConfig(AppConfig):
@@ -21,11 +21,15 @@ class FlyteSiteConfig(AppConfig):
 
 def check_environment(**_: Any) -> list[CheckMessage]:
     """Every variable that can't be used, under its stable id; and warnings, unless the start has told them already."""
-    found = settings.FLYTE_ENVIRONMENT
-    errors: list[CheckMessage] = [Error(str(one), hint=one.hint or None, id=one.check_id) for one in found.errors]
-    if found.told:
+    environment = settings.FLYTE_ENVIRONMENT
+    errors: list[CheckMessage] = [
+        Error(str(finding), hint=finding.hint or None, id=finding.check_id) for finding in environment.errors
+    ]
+    if environment.warnings_printed:
         return errors
-    return errors + [Warning(str(one), hint=one.hint or None, id=one.check_id) for one in found.warnings]
+    return errors + [
+        Warning(str(finding), hint=finding.hint or None, id=finding.check_id) for finding in environment.warnings
+    ]
 
 
 def check_policy_routes(**_: Any) -> list[CheckMessage]:
@@ -36,5 +40,5 @@ def check_policy_routes(**_: Any) -> list[CheckMessage]:
             hint="paths are whole: /v1/packs, not /packs",
             id="flyte.W011",
         )
-        for rule in rules_without_route(settings.FLYTE_AUTH_POLICY)
+        for rule in find_unreachable_rules(settings.FLYTE_AUTH_POLICY)
     ]

@@ -1,7 +1,7 @@
 """Celery: beat says when to look whether a job is due, workers look and do it. Redis carries the word alone.
 
 Which jobs there are is in `flyte_site.jobs`; that each is done once a tick is the database's doing
-(`flyte_site.periodic.claims`), so that any number of beats and workers may run, and messages may be lost or come twice.
+(see `flyte_site.scheduler`), so that any number of beats and workers may run, and messages may be lost or come twice.
 """
 
 import logging
@@ -15,29 +15,29 @@ from celery.signals import setup_logging  # type: ignore[import-untyped]
 from django.conf import settings
 from django.utils import timezone
 
-from flyte_site.jobs import hosted_jobs, scheduled_jobs
-from flyte_site.periodic.claims import run_if_due
+from flyte_site.jobs import get_hosted_jobs, get_scheduled_jobs
+from flyte_site.scheduler.runner import run_if_due
 
-RUN_JOB = "flyte.run_job"
+RUN_JOB_TASK = "flyte.run_job"
 CONNECT_SECONDS = 5
 # Beside one for each hosted pack, whose rounds may take seconds.
 WORKER_THREADS = 4
 
 
-def broker_url(url: str) -> str:
+def to_broker_url(url: str) -> str:
     """The URL as Celery writes it: `unix:///run/redis.sock?db=1` is `redis+socket:///run/redis.sock?virtual_host=1`."""
     parts = urlsplit(url)
     if parts.scheme != "unix":
         return url
-    number = parse_qs(parts.query).get("db", ["0"])[0]
-    return f"redis+socket://{parts.netloc}{quote(parts.path)}?virtual_host={number}"
+    db_number = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.netloc}{quote(parts.path)}?virtual_host={db_number}"
 
 
-def configuration() -> dict[str, Any]:
+def build_config() -> dict[str, Any]:
     """Celery's settings, with everything stated that this depends on."""
     url = settings.FLYTE_REDIS_URL
     return {
-        "broker_url": broker_url(url),
+        "broker_url": to_broker_url(url),
         "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.startswith("rediss:") else None,
         # While Redis is away jobs wait, and nobody gives up.
         "broker_connection_retry_on_startup": True,
@@ -60,7 +60,7 @@ def configuration() -> dict[str, Any]:
         "task_default_queue": "flyte",
         "task_create_missing_queues": False,
         "worker_prefetch_multiplier": 1,
-        "worker_concurrency": WORKER_THREADS + len(hosted_jobs()),
+        "worker_concurrency": WORKER_THREADS + len(get_hosted_jobs()),
         "worker_pool": "threads",
         # Nobody steers or watches the workers by way of Redis.
         "worker_enable_remote_control": False,
@@ -73,37 +73,37 @@ def configuration() -> dict[str, Any]:
         # When a job last ran is in the database; beat's own file of that would be a pickle.
         "beat_scheduler": "celery.beat:Scheduler",
         "beat_max_loop_interval": 5,
-        "beat_schedule": beat_schedule(),
+        "beat_schedule": build_beat_schedule(),
     }
 
 
-def beat_schedule() -> dict[str, Any]:
+def build_beat_schedule() -> dict[str, Any]:
     """Which job to look at how often. A message that no worker took before the next is forgotten."""
     return {
         job.name: {
-            "task": RUN_JOB,
+            "task": RUN_JOB_TASK,
             "args": [job.name],
-            "schedule": schedule(job.timing.wake_seconds),
-            "options": {"expires": job.timing.wake_seconds},
+            "schedule": schedule(job.schedule.poll_interval),
+            "options": {"expires": job.schedule.poll_interval},
         }
-        for job in scheduled_jobs()
+        for job in get_scheduled_jobs()
     }
 
 
 app = Celery("flyte")
-app.config_from_object(configuration())
+app.config_from_object(build_config())
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
-def leave_logging_alone(**_: Any) -> None:
+def keep_django_logging(**_: Any) -> None:
     """Celery sets up its own logging where nobody listens to this signal. What it says of every message is too much."""
     for name in ("celery.beat", "celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("celery.utils.functional").setLevel(logging.INFO)
 
 
-@app.task(name=RUN_JOB)  # type: ignore[untyped-decorator]
+@app.task(name=RUN_JOB_TASK)  # type: ignore[untyped-decorator]
 def run_job(name: str) -> None:
     """Do the job of this name if it is due."""
-    job = next(job for job in scheduled_jobs() if job.name == name)
+    job = next(job for job in get_scheduled_jobs() if job.name == name)
     run_if_due(job, timezone.now())

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from flyte_site.fields import JSONText
+from flyte_site.db.fields import TextJSONField
 
 
 class JobRun(models.Model):
@@ -34,7 +34,7 @@ class Change(models.Model):
     kind = models.CharField(max_length=40)
     key = models.CharField(max_length=512)
     what = models.CharField(max_length=40)
-    detail: Any = JSONText(default=dict)
+    detail: Any = TextJSONField(default=dict)
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -61,12 +61,12 @@ class OneTimePassword(models.Model):
         return str(self.user)
 
     @property
-    def ends_at(self) -> datetime:
+    def expires_at(self) -> datetime:
         """Until when it opens anything."""
         return self.made_at + timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
 
-    def is_over(self, now: datetime) -> bool:
-        return now >= self.ends_at
+    def is_expired(self, now: datetime) -> bool:
+        return now >= self.expires_at
 
 
 class Identity(models.Model):
@@ -94,8 +94,8 @@ class Token(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     shown = models.CharField(max_length=16)
     pack = models.CharField(max_length=255, blank=True, default="")
-    labels: Any = JSONText(default=dict)
-    scopes: Any = JSONText(default=list)
+    labels: Any = TextJSONField(default=dict)
+    scopes: Any = TextJSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)

@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 
-from flyte_site import tracing
+from flyte_site.auth.oidc.role_mapping import NO_ROLE_RULES, parse_role_rules
 from flyte_site.auth.policy import PolicyError, read_policy_file
-from flyte_site.auth.roles import NO_ROLES, read_roles
-from flyte_site.encryption import read_keys
-from flyte_site.environment import Environment, is_loopback, tls_fault
-from flyte_site.logs import logging_config
-from flyte_site.secret_key import LEAST_CHARACTERS, kept_secret_key, weakness
+from flyte_site.core import tracing
+from flyte_site.core.encryption import parse_keys
+from flyte_site.core.environment import Environment, find_certificate_error, is_loopback
+from flyte_site.core.logging_config import build_logging_config
+from flyte_site.core.secret_key import MIN_KEY_LENGTH, find_weakness, load_or_create_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 24 * 60 * 60
-YEARS = 100 * 365 * DAY
+HUNDRED_YEARS = 100 * 365 * DAY
 
 FLYTE_ENVIRONMENT = env = Environment()
 
@@ -28,32 +28,42 @@ FLYTE_TLS_KEY_PATH = env.readable_file("FLYTE_TLS_KEY_PATH", check_id="flyte.E00
 if bool(env.text("FLYTE_TLS_CERT_PATH")) != bool(env.text("FLYTE_TLS_KEY_PATH")):
     missing = "FLYTE_TLS_KEY_PATH" if env.text("FLYTE_TLS_CERT_PATH") else "FLYTE_TLS_CERT_PATH"
     env.error("flyte.E004", missing, "must be set too: TLS needs both the certificate and its key")
-elif FLYTE_TLS_CERT_PATH and FLYTE_TLS_KEY_PATH and (fault := tls_fault(FLYTE_TLS_CERT_PATH, FLYTE_TLS_KEY_PATH)):
-    env.error("flyte.E024", "FLYTE_TLS_CERT_PATH", fault)
+elif (
+    FLYTE_TLS_CERT_PATH
+    and FLYTE_TLS_KEY_PATH
+    and (certificate_error := find_certificate_error(FLYTE_TLS_CERT_PATH, FLYTE_TLS_KEY_PATH))
+):
+    env.error("flyte.E024", "FLYTE_TLS_CERT_PATH", certificate_error)
 FLYTE_PORT = env.integer(
-    "FLYTE_PORT", 8443 if FLYTE_TLS_CERT_PATH else 8080, least=1, most=65535, check_id="flyte.E001"
+    "FLYTE_PORT", 8443 if FLYTE_TLS_CERT_PATH else 8080, minimum=1, maximum=65535, check_id="flyte.E001"
 )
-FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, least=1, most=256, check_id="flyte.E005")
-FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 320, least=1, most=512, check_id="flyte.E006")
-FLYTE_LONG_POLL_SECONDS = env.integer("FLYTE_LONG_POLL_SECONDS", 30, least=0, most=30, check_id="flyte.E029")
+FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, minimum=1, maximum=256, check_id="flyte.E005")
+FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 320, minimum=1, maximum=512, check_id="flyte.E006")
+FLYTE_LONG_POLL_SECONDS = env.integer("FLYTE_LONG_POLL_SECONDS", 30, minimum=0, maximum=30, check_id="flyte.E029")
 
 # How much it takes in at once, in bytes.
-FLYTE_MAX_BODY_BYTES = env.integer("FLYTE_MAX_BODY_BYTES", 1024 * 1024, least=1024, most=1024**3, check_id="flyte.E007")
+FLYTE_MAX_BODY_BYTES = env.integer(
+    "FLYTE_MAX_BODY_BYTES", 1024 * 1024, minimum=1024, maximum=1024**3, check_id="flyte.E007"
+)
 FLYTE_MAX_DATASTORE_VALUE_BYTES = env.integer(
-    "FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * 1024 * 1024, least=1024, most=1024**3, check_id="flyte.E008"
+    "FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * 1024 * 1024, minimum=1024, maximum=1024**3, check_id="flyte.E008"
 )
 
 # How long who took an action has it, where its step does not say, and how often ended leases are looked for.
 FLYTE_ACTION_LEASE_SECONDS = env.integer(
-    "FLYTE_ACTION_LEASE_SECONDS", 86_400, least=1, most=YEARS, check_id="flyte.E025"
+    "FLYTE_ACTION_LEASE_SECONDS", 86_400, minimum=1, maximum=HUNDRED_YEARS, check_id="flyte.E025"
 )
-FLYTE_LEASE_CHECK_SECONDS = env.integer("FLYTE_LEASE_CHECK_SECONDS", 15, least=1, most=DAY, check_id="flyte.E026")
+FLYTE_LEASE_CHECK_SECONDS = env.integer("FLYTE_LEASE_CHECK_SECONDS", 15, minimum=1, maximum=DAY, check_id="flyte.E026")
 
 # What it keeps, and for how long.
-FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, least=0, most=10_000, check_id="flyte.E009")
-FLYTE_EVENT_SAMPLES = env.integer("FLYTE_EVENT_SAMPLES", 5, least=0, most=100, check_id="flyte.E040")
-FLYTE_EVENT_KEEP_BYTES = env.integer("FLYTE_EVENT_KEEP_BYTES", 65_536, least=0, most=1024**3, check_id="flyte.E041")
-FLYTE_TTL_IN_SECONDS = env.integer("FLYTE_TTL_IN_SECONDS", 31_557_600, least=1, most=YEARS, check_id="flyte.E010")
+FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, minimum=0, maximum=10_000, check_id="flyte.E009")
+FLYTE_EVENT_SAMPLES = env.integer("FLYTE_EVENT_SAMPLES", 5, minimum=0, maximum=100, check_id="flyte.E040")
+FLYTE_EVENT_KEEP_BYTES = env.integer(
+    "FLYTE_EVENT_KEEP_BYTES", 65_536, minimum=0, maximum=1024**3, check_id="flyte.E041"
+)
+FLYTE_TTL_IN_SECONDS = env.integer(
+    "FLYTE_TTL_IN_SECONDS", 31_557_600, minimum=1, maximum=HUNDRED_YEARS, check_id="flyte.E010"
+)
 FLYTE_SHOULD_DELETE_DEAD_PACKS = env.boolean("FLYTE_SHOULD_DELETE_DEAD_PACKS", False, check_id="flyte.E011")
 FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
     "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM", time(23, 0), check_id="flyte.E012"
@@ -62,9 +72,13 @@ FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
 TZ = env.text("TZ")
 FLYTE_ZONE = env.time_zone("TZ", check_id="flyte.E027")
 FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = env.integer(
-    "FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS", 7 * DAY, least=1, most=YEARS, check_id="flyte.E013"
+    "FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS",
+    7 * DAY,
+    minimum=1,
+    maximum=HUNDRED_YEARS,
+    check_id="flyte.E013",
 )
-FLYTE_FLOW_VERSIONS_KEEP = env.integer("FLYTE_FLOW_VERSIONS_KEEP", 0, least=0, most=10_000, check_id="flyte.E028")
+FLYTE_FLOW_VERSIONS_KEEP = env.integer("FLYTE_FLOW_VERSIONS_KEEP", 0, minimum=0, maximum=10_000, check_id="flyte.E028")
 
 # What nobody is shown in events and inputs: values under keys that have one of these in them.
 FLYTE_MASKED_KEYS = env.text(
@@ -75,16 +89,16 @@ FLYTE_MASKED_KEYS = env.text(
 # What keeps secrets: the first key encrypts, any decrypts.
 FLYTE_ENCRYPTION_KEYS = env.text("FLYTE_ENCRYPTION_KEYS")
 try:
-    read_keys(FLYTE_ENCRYPTION_KEYS)
-except ValueError as wrong:
-    env.error("flyte.E050", "FLYTE_ENCRYPTION_KEYS", str(wrong))
+    parse_keys(FLYTE_ENCRYPTION_KEYS)
+except ValueError as keys_error:
+    env.error("flyte.E050", "FLYTE_ENCRYPTION_KEYS", str(keys_error))
     FLYTE_ENCRYPTION_KEYS = ""
 
-# The packs that it hosts itself (packs.webapi), and whom they may call.
+# The packs that it hosts itself (packs.hosted), and whom they may call.
 FLYTE_WEBAPI_PLUGINS = env.text("FLYTE_WEBAPI_PLUGINS", "WaitUntil,Approval")
-FLYTE_WEBAPI_CONFIG = env.lines("FLYTE_WEBAPI_CONFIG", check_id="flyte.E080")
+FLYTE_WEBAPI_CONFIG = env.assignment_lines("FLYTE_WEBAPI_CONFIG", check_id="flyte.E080")
 FLYTE_WEBAPI_ALLOWED_HOSTS = env.text("FLYTE_WEBAPI_ALLOWED_HOSTS")
-FLYTE_WEBAPI_SECRETS_PATH = env.folder("FLYTE_WEBAPI_SECRETS_PATH", check_id="flyte.E081")
+FLYTE_WEBAPI_SECRETS_PATH = env.readable_folder("FLYTE_WEBAPI_SECRETS_PATH", check_id="flyte.E081")
 
 # Who may call it: everybody, tokens of its own, or an identity provider's beside them (flyte_site.auth).
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")
@@ -92,46 +106,54 @@ FLYTE_OIDC_ISSUER_CLIENT_ID = env.text("FLYTE_OIDC_ISSUER_CLIENT_ID")
 FLYTE_AUTH_POLICY_PATH = env.readable_file("FLYTE_AUTH_POLICY_PATH", check_id="flyte.E015")
 OIDC_VARIABLES = ("FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH")
 CONSOLE_VARIABLES = ("FLYTE_CONSOLE_CLIENT_ID", "FLYTE_CONSOLE_CLIENT_SECRET", "FLYTE_CONSOLE_ROLES")
-oidc_given = [variable for variable in OIDC_VARIABLES if env.text(variable)]
+set_oidc_variables = [variable for variable in OIDC_VARIABLES if env.text(variable)]
 # With these the issuer may be the console's alone; that the API asks nobody, or for tokens, has to be said then.
-console_given = [variable for variable in CONSOLE_VARIABLES if env.text(variable)]
-oidc_for_api = [variable for variable in oidc_given if not console_given or variable == "FLYTE_AUTH_POLICY_PATH"]
+set_console_variables = [variable for variable in CONSOLE_VARIABLES if env.text(variable)]
+set_api_oidc_variables = [
+    variable for variable in set_oidc_variables if not set_console_variables or variable == "FLYTE_AUTH_POLICY_PATH"
+]
 FLYTE_AUTH = env.choice(
-    "FLYTE_AUTH", "oidc" if oidc_given else "none", ("none", "tokens", "oidc"), check_id="flyte.E060"
+    "FLYTE_AUTH", "oidc" if set_oidc_variables else "none", ("none", "tokens", "oidc"), check_id="flyte.E060"
 )
 if FLYTE_AUTH == "oidc":
     for variable in OIDC_VARIABLES:
-        if variable not in oidc_given:
+        if variable not in set_oidc_variables:
             env.error("flyte.E016", variable, f"must be set too: sign-in needs all of {', '.join(OIDC_VARIABLES)}")
-elif oidc_for_api:
-    env.error("flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {oidc_for_api[0]} is set: leave out one of the two")
+elif set_api_oidc_variables:
+    env.error(
+        "flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {set_api_oidc_variables[0]} is set: leave out one of the two"
+    )
 if FLYTE_OIDC_ISSUER_URL.startswith("http://") and not is_loopback(urlsplit(FLYTE_OIDC_ISSUER_URL).hostname or ""):
     env.warning("flyte.W010", "FLYTE_OIDC_ISSUER_URL", "is no https:// URL: who is in between can make up tokens")
 FLYTE_AUTH_POLICY = None
 if FLYTE_AUTH_POLICY_PATH:
     try:
         FLYTE_AUTH_POLICY = read_policy_file(FLYTE_AUTH_POLICY_PATH)
-    except PolicyError as policy_fault:
-        env.error("flyte.E062", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_fault}")
+    except PolicyError as policy_error:
+        env.error("flyte.E062", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_error}")
 
 # Who signs in at the console: people with accounts here, and those whom the provider vouches for.
 FLYTE_CONSOLE_CLIENT_ID = env.text("FLYTE_CONSOLE_CLIENT_ID", FLYTE_OIDC_ISSUER_CLIENT_ID)
 FLYTE_CONSOLE_CLIENT_SECRET = env.text("FLYTE_CONSOLE_CLIENT_SECRET")
 FLYTE_CONSOLE_SCOPES = env.words("FLYTE_CONSOLE_SCOPES", "openid profile email", "openid", check_id="flyte.E072")
-FLYTE_CONSOLE_ROLES = env.parsed("FLYTE_CONSOLE_ROLES", NO_ROLES, read_roles, check_id="flyte.E071")
-FLYTE_CONSOLE_SIGN_ON = bool(console_given and FLYTE_OIDC_ISSUER_URL and FLYTE_CONSOLE_CLIENT_ID)
-if console_given and not FLYTE_CONSOLE_SIGN_ON:
+FLYTE_CONSOLE_ROLES = env.parsed("FLYTE_CONSOLE_ROLES", NO_ROLE_RULES, parse_role_rules, check_id="flyte.E071")
+FLYTE_CONSOLE_SIGN_ON = bool(set_console_variables and FLYTE_OIDC_ISSUER_URL and FLYTE_CONSOLE_CLIENT_ID)
+if set_console_variables and not FLYTE_CONSOLE_SIGN_ON:
     missing = "FLYTE_CONSOLE_CLIENT_ID" if env.text("FLYTE_OIDC_ISSUER_URL") else "FLYTE_OIDC_ISSUER_URL"
-    env.error("flyte.E070", missing, f"must be set too, since {console_given[0]} is: the console's sign-in needs both")
+    env.error(
+        "flyte.E070", missing, f"must be set too, since {set_console_variables[0]} is: the console's sign-in needs both"
+    )
 FLYTE_LOCAL_ACCOUNTS = env.boolean("FLYTE_LOCAL_ACCOUNTS", True, check_id="flyte.E073")
 if not FLYTE_LOCAL_ACCOUNTS and not FLYTE_CONSOLE_SIGN_ON:
     env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false, but there is no FLYTE_CONSOLE_CLIENT_ID to sign in by")
-FLYTE_SESSION_SECONDS = env.integer("FLYTE_SESSION_SECONDS", 7 * DAY, least=60, most=YEARS, check_id="flyte.E075")
+FLYTE_SESSION_SECONDS = env.integer(
+    "FLYTE_SESSION_SECONDS", 7 * DAY, minimum=60, maximum=HUNDRED_YEARS, check_id="flyte.E075"
+)
 FLYTE_SESSION_IDLE_SECONDS = env.integer(
-    "FLYTE_SESSION_IDLE_SECONDS", DAY // 2, least=60, most=YEARS, check_id="flyte.E076"
+    "FLYTE_SESSION_IDLE_SECONDS", DAY // 2, minimum=60, maximum=HUNDRED_YEARS, check_id="flyte.E076"
 )
 FLYTE_ONE_TIME_PASSWORD_SECONDS = env.integer(
-    "FLYTE_ONE_TIME_PASSWORD_SECONDS", 3 * DAY, least=60, most=YEARS, check_id="flyte.E077"
+    "FLYTE_ONE_TIME_PASSWORD_SECONDS", 3 * DAY, minimum=60, maximum=HUNDRED_YEARS, check_id="flyte.E077"
 )
 
 # Without tokens: whom it lets near. On a network it must be said that everybody there may do everything.
@@ -160,11 +182,11 @@ if env.text("FLYTE_MGO_HOST"):
     )
 
 
-def database(url: str) -> dict[str, Any]:
+def build_database_settings(url: str) -> dict[str, Any]:
     """Django's settings for one store; what SQLite and PostgreSQL need to be safe with several processes."""
     config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
     if config["ENGINE"] == "django.db.backends.sqlite3":
-        config["ENGINE"] = "flyte_site.sqlite"
+        config["ENGINE"] = "flyte_site.db.sqlite"
         # IMMEDIATE: a transaction that reads first and writes later would else fail where another wrote in between.
         # FULL: what was answered with 202 survives a power cut, as it does with PostgreSQL.
         config["OPTIONS"] = {
@@ -173,7 +195,7 @@ def database(url: str) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     else:
-        config["ENGINE"] = "flyte_site.postgresql"
+        config["ENGINE"] = "flyte_site.db.postgresql"
         # Prepared statements spare the database the planning of what is asked again and again.
         prepared = {"server_side_binding": True, "prepare_threshold": 5}
         timeouts = {"connect_timeout": 3, "tcp_user_timeout": 10_000}
@@ -181,23 +203,25 @@ def database(url: str) -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": database(FLYTE_DATABASE_URL)}
+DATABASES = {"default": build_database_settings(FLYTE_DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SECRET_KEY = env.text("FLYTE_SECRET_KEY")
 FLYTE_SECRET_KEY_PATH = env.text("FLYTE_SECRET_KEY_PATH")
-if SECRET_KEY and (weak := weakness(SECRET_KEY)):
+if SECRET_KEY and (key_weakness := find_weakness(SECRET_KEY)):
     env.warning(
         "flyte.W003",
         "FLYTE_SECRET_KEY",
-        f"{weak}: who guesses it can sign in as anybody; set at least {LEAST_CHARACTERS} random ones, "
+        f"{key_weakness}: who guesses it can sign in as anybody; set at least {MIN_KEY_LENGTH} random ones, "
         "or leave it out on a single machine, and one is made",
     )
 if not SECRET_KEY:
     try:
-        SECRET_KEY = kept_secret_key(Path(FLYTE_SECRET_KEY_PATH or BASE_DIR / ".secret_key"))
-    except OSError as failure:
-        env.error("flyte.E020", "FLYTE_SECRET_KEY", f"must be set, since none can be kept here ({failure.strerror})")
+        SECRET_KEY = load_or_create_secret_key(Path(FLYTE_SECRET_KEY_PATH or BASE_DIR / ".secret_key"))
+    except OSError as key_file_error:
+        env.error(
+            "flyte.E020", "FLYTE_SECRET_KEY", f"must be set, since none can be kept here ({key_file_error.strerror})"
+        )
         SECRET_KEY = "unused: the server does not start without a key"  # noqa: S105
 
 DEBUG = False
@@ -205,7 +229,7 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "flyte_site.urls"
 WSGI_APPLICATION = "flyte_site.wsgi.application"
 APPEND_SLASH = False
-DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.rest.bodies judges sizes, by path
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.http.request_body judges sizes, by path
 
 INSTALLED_APPS = [
     "flyte_site",  # before those whose commands it extends
@@ -229,23 +253,23 @@ INSTALLED_APPS = [
     "audit",
 ]
 MIDDLEWARE = [
-    "flyte_site.rest.request_ids.RequestIdMiddleware",
-    "flyte_site.rest.proxies.ProxyMiddleware",
+    "flyte_site.http.middleware.request_id.RequestIdMiddleware",
+    "flyte_site.http.middleware.trusted_proxies.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "flyte_site.console.middleware.ContentSecurityPolicy",
+    "flyte_site.console.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "flyte_site.console.errors.Problems",
-    "flyte_site.rest.methods.MethodMiddleware",
+    "flyte_site.console.error_pages.ErrorPageMiddleware",
+    "flyte_site.http.middleware.methods.MethodMiddleware",
     "flyte_site.auth.middleware.AuthMiddleware",
-    "flyte_site.rest.bodies.BodySizeMiddleware",
-    "flyte_site.console.middleware.Sessions",
-    "flyte_site.console.middleware.Csrf",
-    "flyte_site.console.middleware.Authentication",
-    "flyte_site.console.middleware.Messages",
-    "flyte_site.console.middleware.SessionLimits",
-    "flyte_site.console.middleware.Throttling",
+    "flyte_site.http.request_body.BodySizeMiddleware",
+    "flyte_site.console.middleware.ConsoleSessionMiddleware",
+    "flyte_site.console.middleware.ConsoleCsrfMiddleware",
+    "flyte_site.console.middleware.ConsoleAuthenticationMiddleware",
+    "flyte_site.console.middleware.ConsoleMessageMiddleware",
+    "flyte_site.console.middleware.SessionLimitMiddleware",
+    "flyte_site.console.middleware.LoginThrottlingMiddleware",
 ]
 TEMPLATES = [
     {
@@ -287,7 +311,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # lets nobody in: it refuses before the others are asked
     *(["django.contrib.auth.backends.ModelBackend"] if FLYTE_LOCAL_ACCOUNTS else []),
-    *(["flyte_site.console.sign_on.Provider"] if FLYTE_CONSOLE_SIGN_ON else []),
+    *(["flyte_site.console.oidc_login.ConsoleOIDCBackend"] if FLYTE_CONSOLE_SIGN_ON else []),
 ]
 OIDC_AUTHENTICATION_CALLBACK_URL = "admin:sign_on_return"
 OIDC_RP_SCOPES = FLYTE_CONSOLE_SCOPES
@@ -316,15 +340,15 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "flyte_site.console.throttling.address"
-AXES_WHITELIST_CALLABLE = "flyte_site.console.throttling.is_no_password"
-AXES_LOCKOUT_CALLABLE = "flyte_site.console.throttling.refused"
+AXES_CLIENT_IP_CALLABLE = "flyte_site.console.login_throttling.get_client_address"
+AXES_WHITELIST_CALLABLE = "flyte_site.console.login_throttling.is_oidc_login"
+AXES_LOCKOUT_CALLABLE = "flyte_site.console.login_throttling.lockout_response"
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "flyte_site.console.errors.forged"
+CSRF_FAILURE_VIEW = "flyte_site.console.error_pages.csrf_failure"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -341,12 +365,18 @@ USE_TZ = True
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": ["flyte_site.rest.media.JSONRenderer", "flyte_site.rest.media.YAMLRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "flyte_site.rest.media.Negotiation",
+    "DEFAULT_RENDERER_CLASSES": [
+        "flyte_site.http.content_types.JSONRenderer",
+        "flyte_site.http.content_types.YAMLRenderer",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "flyte_site.http.content_types.ContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PARSER_CLASSES": ["flyte_site.rest.media.JSONBody", "flyte_site.rest.media.YAMLBody"],
+    "DEFAULT_PARSER_CLASSES": [
+        "flyte_site.http.content_types.JSONBodyParser",
+        "flyte_site.http.content_types.YAMLBodyParser",
+    ],
     "URL_FORMAT_OVERRIDE": None,
-    "EXCEPTION_HANDLER": "flyte_site.rest.problems.answer",
+    "EXCEPTION_HANDLER": "flyte_site.http.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -361,21 +391,21 @@ SPECTACULAR_SETTINGS = {
     "SECURITY": [{"bearer": []}, {}],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "flyte_site.rest.openapi.shared_answers",
+        "flyte_site.http.openapi.add_common_responses",
     ],
 }
 
-LOGLEVEL = env.level("LOGLEVEL", "INFO", check_id="flyte.E021")
+LOGLEVEL = env.log_level("LOGLEVEL", "INFO", check_id="flyte.E021")
 LOGFILE = env.writable_file("LOGFILE", check_id="flyte.E022")
 FLYTE_LOG_FORMAT = env.choice("FLYTE_LOG_FORMAT", "text", ("text", "json"), check_id="flyte.E091")
 
 # Whether it sends traces: OpenTelemetry's own variables say so, and where to.
-FLYTE_TRACES = tracing.wanted(env.values)
-if tracing_fault := tracing.fault(env.values):
-    env.error("flyte.E092", *tracing_fault)
+FLYTE_TRACES = tracing.is_requested(env.values)
+if tracing_error := tracing.find_configuration_error(env.values):
+    env.error("flyte.E092", *tracing_error)
 # Where the processes of a machine count what happens, for /metrics; a folder of their own where none is named.
 FLYTE_METRICS_PATH = env.writable_folder("FLYTE_METRICS_PATH", check_id="flyte.E090")
 
-env.warn_of_misspelt("flyte.W002")
+env.warn_about_misspellings("flyte.W002")
 
-LOGGING = logging_config(LOGLEVEL, LOGFILE, FLYTE_LOG_FORMAT)
+LOGGING = build_logging_config(LOGLEVEL, LOGFILE, FLYTE_LOG_FORMAT)

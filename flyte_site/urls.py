@@ -6,27 +6,26 @@ from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
 from audit import api as audit
-from audit import home
-from audit.metrics import MetricsView
+from audit.prometheus import MetricsView
+from audit.views import home
 from datastore import api as datastore
-from flows import api as flows
-from flows import version_api as versions
-from flyte_site.console.errors import answer
-from flyte_site.rest import pages
-from flyte_site.rest.paths import NameConverter
-from flyte_site.rest.problems import Problem, problem_of
+from flows.api import flows, versions
+from flyte_site.console.error_pages import error_response
+from flyte_site.http import root_views
+from flyte_site.http.path_converters import NameConverter
+from flyte_site.http.problems import Problem, to_problem
 from packs import api as packs
-from packs.webapi import api as approvals
+from packs.approvals import api as approvals
 
 register_converter(NameConverter, "name")
 
-v1 = [
-    path("swagger", pages.openapi, {"media_type": "application/vnd.yaml; charset=utf-8"}),
+v1_patterns = [
+    path("swagger", root_views.openapi_document, {"media_type": "application/vnd.yaml; charset=utf-8"}),
     path("packs", packs.PackListView.as_view()),
     path("packs/<name:pack_id>", packs.PackView.as_view()),
-    path("packs/<name:pack_id>/events", flows.EventView.as_view()),
+    path("packs/<name:pack_id>/events", flows.PostEventView.as_view()),
     path("packs/<name:pack_id>/actions/take", packs.TakeView.as_view()),
-    path("packs/<name:pack_id>/actions/<name:action_id>/result", flows.ResultView.as_view()),
+    path("packs/<name:pack_id>/actions/<name:action_id>/result", flows.PostResultView.as_view()),
     path("packs/<name:pack_id>/actions/<name:action_id>/heartbeat", flows.HeartbeatView.as_view()),
     path("flows", flows.FlowListView.as_view()),
     path("flows/dry-run", flows.DryRunView.as_view()),
@@ -41,51 +40,51 @@ v1 = [
     path("approvals", approvals.ApprovalListView.as_view()),
     path("approvals/<name:action_id>", approvals.ApprovalView.as_view()),
     path("audit/flows", audit.ExecutionListView.as_view()),
-    path("audit/flows/<name:correlation_id>", audit.ExecutionView.as_view()),
-    path("audit/flows/<name:correlation_id>/cancel", flows.CancelView.as_view()),
-    path("audit/flows/<name:correlation_id>/replay", flows.ReplayView.as_view()),
-    path("audit/flows/<name:correlation_id>/steps/<name:step_id>/retry", flows.RetryView.as_view()),
+    path("audit/flows/<name:correlation_id>", audit.ExecutionDetailView.as_view()),
+    path("audit/flows/<name:correlation_id>/cancel", flows.CancelExecutionView.as_view()),
+    path("audit/flows/<name:correlation_id>/replay", flows.ReplayEventView.as_view()),
+    path("audit/flows/<name:correlation_id>/steps/<name:step_id>/retry", flows.RetryStepView.as_view()),
     path("audit/events", audit.EventListView.as_view()),
-    path("audit/events/<name:event_id>", audit.EventView.as_view()),
+    path("audit/events/<name:event_id>", audit.EventDetailView.as_view()),
 ]
 
 urlpatterns = [
-    path("", pages.IndexView.as_view()),
-    path("v1", pages.V1View.as_view()),
-    path("v1/", include(v1)),
-    path("health", pages.HealthView.as_view()),
+    path("", root_views.IndexView.as_view()),
+    path("v1", root_views.V1View.as_view()),
+    path("v1/", include(v1_patterns)),
+    path("health", root_views.HealthView.as_view()),
     path("metrics", MetricsView.as_view()),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.admin_view(home.home)),
-    path("admin/now", admin.site.admin_view(home.home_now), name="home_now"),
+    path("admin/now", admin.site.admin_view(home.home_fragment), name="home_now"),
     path("admin/", admin.site.urls),
-    path("swagger", pages.documentation),
-    path("swagger/index.html", pages.documentation_moved),
-    path("swagger-config/v1.yml", pages.openapi, {"media_type": "application/x-yaml"}),
+    path("swagger", root_views.swagger_ui),
+    path("swagger/index.html", root_views.redirect_to_swagger_ui),
+    path("swagger-config/v1.yml", root_views.openapi_document, {"media_type": "application/x-yaml"}),
 ]
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400 for what Django refuses before any view, such as a `Host` header that names no host."""
-    return answer(request, problem_of(exception) or Problem(400))
+    return error_response(request, to_problem(exception) or Problem(400))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404 for a path that no route has."""
-    return answer(request, Problem(404, "there is nothing at this path"))
+    return error_response(request, Problem(404, "there is nothing at this path"))
 
 
-def defect(request: HttpRequest) -> HttpResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     """500 for a defect outside the views; those inside are `ProblemMiddleware`'s."""
-    return answer(request, Problem(500, "the server has a defect here; its log says more"))
+    return error_response(request, Problem(500, "the server has a defect here; its log says more"))
 
 
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403 for who is signed in and may not do this."""
-    return answer(request, Problem(403))
+    return error_response(request, Problem(403))
 
 
 handler400 = bad_request
-handler403 = forbidden
+handler403 = permission_denied
 handler404 = not_found
-handler500 = defect
+handler500 = server_error

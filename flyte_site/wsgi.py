@@ -12,16 +12,16 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
 
-from flyte_site.environment import refuse_bad_values
+from flyte_site.core.environment import exit_on_errors
 
 Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+WSGIApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 # Proxies may send the whole URL as the target (RFC 9112, 3.2.2).
-_AUTHORITY = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ABSOLUTE_FORM = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
-refuse_bad_values(settings.FLYTE_ENVIRONMENT)
+exit_on_errors(settings.FLYTE_ENVIRONMENT)
 
 
 def keep_escaped_slashes(environ: Environ) -> None:
@@ -29,14 +29,14 @@ def keep_escaped_slashes(environ: Environ) -> None:
 
     Where the server tells the path as it was sent, `%2F` and `%25` stay escaped, and `NameConverter` unescapes them.
     """
-    raw = _AUTHORITY.sub("", environ.get("RAW_URI", "")).split("?", 1)[0]
-    if "%2f" not in raw.lower() and "%25" not in raw:
+    raw_path = _ABSOLUTE_FORM.sub("", environ.get("RAW_URI", "")).split("?", 1)[0]
+    if "%2f" not in raw_path.lower() and "%25" not in raw_path:
         return
-    kept = raw.replace("%25", "%2525").replace("%2F", "%252F").replace("%2f", "%252F")
-    environ["PATH_INFO"] = unquote_to_bytes(kept).decode("latin-1")
+    escaped_path = raw_path.replace("%25", "%2525").replace("%2F", "%252F").replace("%2f", "%252F")
+    environ["PATH_INFO"] = unquote_to_bytes(escaped_path).decode("latin-1")
 
 
-def take_chunks_whole(environ: Environ) -> None:
+def buffer_chunked_body(environ: Environ) -> None:
     """Django reads as many bytes as Content-Length says; a chunked body has none, so it is read here first.
 
     One byte more than any path takes is enough for the size check to refuse it.
@@ -48,7 +48,7 @@ def take_chunks_whole(environ: Environ) -> None:
         environ["CONTENT_LENGTH"] = str(len(body))
 
 
-def drop_unreadable_content_type(environ: Environ) -> None:
+def drop_invalid_content_type(environ: Environ) -> None:
     """Django fails before any view where a parameter names a charset that there is not, as in `charset*=klingon''x`."""
     if ";" not in environ.get("CONTENT_TYPE", ""):
         return
@@ -58,17 +58,17 @@ def drop_unreadable_content_type(environ: Environ) -> None:
         environ["CONTENT_TYPE"] = "application/octet-stream"
 
 
-def wrapped(inner: Application) -> Application:
-    def outer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+def wrap_application(inner: WSGIApplication) -> WSGIApplication:
+    def wrapper(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         keep_escaped_slashes(environ)
-        take_chunks_whole(environ)
-        drop_unreadable_content_type(environ)
+        buffer_chunked_body(environ)
+        drop_invalid_content_type(environ)
         return inner(environ, start_response)
 
-    return outer
+    return wrapper
 
 
-class Request(WSGIRequest):
+class UTF8Request(WSGIRequest):
     """Reads queries and forms as UTF-8.
 
     Django would read them in the charset that the body is said to have, and fail before any view where that is
@@ -85,5 +85,5 @@ class Request(WSGIRequest):
 
 
 handler = get_wsgi_application()
-handler.request_class = Request
-application = wrapped(handler)
+handler.request_class = UTF8Request
+application = wrap_application(handler)

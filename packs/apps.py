@@ -11,4 +11,4 @@ class PacksConfig(AppConfig):
 
     def ready(self) -> None:
         # By its name: what hosts packs needs models, and they are there only now.
-        import_string("packs.webapi.hosting.note_faults")()
+        import_string("packs.hosted_registry.check_settings")()

@@ -9,10 +9,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from flyte_site.correlation import MAX_REQUEST_ID
-from flyte_site.fields import JSONText
-from flyte_site.ids import new_id
-from flyte_site.tracing import MAX_TRACEPARENT
+from flyte_site.core.ids import new_id
+from flyte_site.core.request_ids import MAX_REQUEST_ID_LENGTH
+from flyte_site.core.tracing import MAX_TRACEPARENT_LENGTH
+from flyte_site.db.fields import TextJSONField
 
 LIVE_SECONDS = 10 * 60
 WARNING_SECONDS = 24 * 60 * 60
@@ -21,22 +21,26 @@ STATUSES = ("live", "warning", "critical")
 Labels = Mapping[str, str]
 
 
-def pack_id(name: str, labels: Labels) -> str:
+def build_pack_id(name: str, labels: Labels) -> str:
     """A pack's identity: its name and its labels in the order of their keys, e.g. `Slack.az.b.env.prod`."""
     return ".".join([name, *(part for key in sorted(labels) for part in (key, labels[key]))])
 
 
-def label_key(labels: Labels) -> str:
+def build_labels_key(labels: Labels) -> str:
     """Labels as one text that is the same for equal labels, e.g. `{"az":"b","env":"prod"}`."""
     return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"))
 
 
-def of_status(status: str, now: datetime) -> Q:
+def status_filter(status: str, now: datetime) -> Q:
     """The packs whose `status` is this one of STATUSES."""
-    live, warning = now - timedelta(seconds=LIVE_SECONDS), now - timedelta(seconds=WARNING_SECONDS)
+    live_since, warning_since = now - timedelta(seconds=LIVE_SECONDS), now - timedelta(seconds=WARNING_SECONDS)
     if status == "live":
-        return Q(last_seen__gte=live)
-    return Q(last_seen__lt=live, last_seen__gte=warning) if status == "warning" else Q(last_seen__lt=warning)
+        return Q(last_seen__gte=live_since)
+    return (
+        Q(last_seen__lt=live_since, last_seen__gte=warning_since)
+        if status == "warning"
+        else Q(last_seen__lt=warning_since)
+    )
 
 
 class Pack(models.Model):
@@ -44,10 +48,10 @@ class Pack(models.Model):
 
     identity = models.CharField(max_length=512, unique=True)
     name = models.CharField(max_length=255, db_index=True)
-    labels = JSONText(default=dict)
-    commands = JSONText(default=list)
-    events = JSONText(default=list)
-    links = JSONText(default=list)
+    labels = TextJSONField(default=dict)
+    commands = TextJSONField(default=list)
+    events = TextJSONField(default=list)
+    links = TextJSONField(default=list)
     registered_at = models.DateTimeField(auto_now_add=True)
     last_seen = models.DateTimeField(db_index=True)
     hosted = models.BooleanField(default=False)
@@ -61,21 +65,21 @@ class Pack(models.Model):
     @property
     def status(self) -> str:
         """`live` when seen in the last 10 minutes, `warning` within 24 hours, else `critical`."""
-        silent = (timezone.now() - self.last_seen).total_seconds()
-        if silent <= LIVE_SECONDS:
+        silent_seconds = (timezone.now() - self.last_seen).total_seconds()
+        if silent_seconds <= LIVE_SECONDS:
             return "live"
-        return "warning" if silent <= WARNING_SECONDS else "critical"
+        return "warning" if silent_seconds <= WARNING_SECONDS else "critical"
 
-    def has_labels(self, wanted: Labels) -> bool:
+    def has_labels(self, required: Labels) -> bool:
         """Whether this pack has all of these labels (it may have more)."""
-        return bool(wanted.items() <= self.labels.items())
+        return bool(required.items() <= self.labels.items())
 
     def can_take(self, action: "Action") -> bool:
         """Whether the action is meant for a pack of this name, and asks for no label that this pack lacks."""
         return self.name == action.pack_name and self.has_labels(action.pack_labels)
 
 
-class State(models.TextChoices):
+class ActionState(models.TextChoices):
     """Where an action stands. The values are the original's."""
 
     NEW = "NEW"
@@ -85,7 +89,7 @@ class State(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
-FINISHED = (State.SUCCESS, State.FATAL)
+FINISHED_STATES = (ActionState.SUCCESS, ActionState.FATAL)
 
 
 class Action(models.Model):
@@ -103,30 +107,30 @@ class Action(models.Model):
     step_id = models.CharField(max_length=255)
 
     pack_name = models.CharField(max_length=255)
-    pack_labels = JSONText(default=dict)
+    pack_labels = TextJSONField(default=dict)
     label_key = models.CharField(max_length=2000)
     name = models.CharField(max_length=255)
-    input = JSONText(null=True)
-    context = JSONText(default=dict)
+    input = TextJSONField(null=True)
+    context = TextJSONField(default=dict)
     secrets = models.BinaryField(null=True)
-    trigger = JSONText()
+    trigger = TextJSONField()
     triggered_by = models.CharField(max_length=24, blank=True, default="")
 
     timeout = models.PositiveIntegerField(null=True)
     retries = models.PositiveSmallIntegerField(default=0)
     backoff = models.FloatField(default=0)
 
-    state = models.CharField(max_length=9, choices=State, default=State.NEW)
+    state = models.CharField(max_length=9, choices=ActionState, default=ActionState.NEW)
     waiting = models.BooleanField(default=True)
     ready_at = models.DateTimeField(default=timezone.now)
     attempt = models.PositiveSmallIntegerField(default=0)
     lease_ends_at = models.DateTimeField(null=True)
-    history: Any = JSONText(default=list)
-    states: Any = JSONText(default=list)
+    history: Any = TextJSONField(default=list)
+    states: Any = TextJSONField(default=list)
     holder = models.CharField(max_length=512, blank=True, default="")
-    result = JSONText(null=True)
-    request_id = models.CharField(max_length=MAX_REQUEST_ID, blank=True, default="")
-    traceparent = models.CharField(max_length=MAX_TRACEPARENT, blank=True, default="")
+    result = TextJSONField(null=True)
+    request_id = models.CharField(max_length=MAX_REQUEST_ID_LENGTH, blank=True, default="")
+    traceparent = models.CharField(max_length=MAX_TRACEPARENT_LENGTH, blank=True, default="")
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -134,7 +138,7 @@ class Action(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["correlation_id", "step_id"], name="one_action_a_step"),
             models.CheckConstraint(
-                condition=Q(waiting=True, state=State.NEW) | (Q(waiting=False) & ~Q(state=State.NEW)),
+                condition=Q(waiting=True, state=ActionState.NEW) | (Q(waiting=False) & ~Q(state=ActionState.NEW)),
                 name="waiting_means_new",
             ),
         ]
@@ -157,8 +161,8 @@ class Action(models.Model):
         return f"{self.pack_name}.{self.name} {self.id}"
 
     @property
-    def finished(self) -> bool:
-        return self.state in FINISHED
+    def is_finished(self) -> bool:
+        return self.state in FINISHED_STATES
 
 
 class HostedState(models.TextChoices):
@@ -171,7 +175,7 @@ class HostedState(models.TextChoices):
     DELETING = "deleting"
 
 
-HOLDING = (HostedState.READY, HostedState.LIVE, HostedState.DELETING)
+QUOTA_STATES = (HostedState.READY, HostedState.LIVE, HostedState.DELETING)
 """The states that count against a quota."""
 
 
@@ -196,7 +200,7 @@ class HostedResource(models.Model):
     per_execution = models.PositiveIntegerField(null=True)
     state = models.CharField(max_length=8, choices=HostedState, default=HostedState.WAITING)
     asked = models.BooleanField(default=False)
-    meta: Any = JSONText(null=True)
+    meta: Any = TextJSONField(null=True)
     sealed = models.BinaryField(null=True)
     phase = models.CharField(max_length=20, blank=True, default="")
     reason = models.TextField(blank=True, default="")
@@ -266,7 +270,7 @@ class Approval(models.Model):
     flow_name = models.CharField(max_length=255)
     correlation_id = models.CharField(max_length=24)
     question = models.TextField()
-    details: Any = JSONText(null=True)
+    details: Any = TextJSONField(null=True)
     asked_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     withdrawn = models.BooleanField(default=False)

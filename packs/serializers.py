@@ -6,53 +6,53 @@ from urllib.parse import quote
 
 from rest_framework import serializers
 
-from flyte_site.rest.documents import TEXT
-from flyte_site.rest.fields import InputSerializer, Labels, LinkSerializer, Name, Text
-from flyte_site.rest.links import Links
-from flyte_site.times import to_text
-from packs import queue
-from packs.models import Action, Pack, pack_id
-from packs.sealed import whole_input
+from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.http.fields import InputSerializer, LabelsField, LinkSerializer, NameField, StrictTextField
+from flyte_site.http.links import LinkBuilder
+from flyte_site.http.parsing import STRING
+from packs.models import Action, Pack, build_pack_id
+from packs.queue import action_queue
+from packs.queue.action_secrets import input_with_secrets
 
-MAX_IDENTITY = 512
+MAX_IDENTITY_LENGTH = 512
 RESERVED_RELS = ("self", "up")
-RESERVED_ENDINGS = ("/event", "/takeAction", "/actionResult")
+RESERVED_REL_SUFFIXES = ("/event", "/takeAction", "/actionResult")
 
 # Where YAML's `yes` or `1` is a name or a label (see rest.documents).
-TEXT_PLACES: dict[str, Any] = {
-    "name": TEXT,
-    "labels": {"*": TEXT},
-    "commands": {"*": {"name": TEXT, "events": {"*": TEXT}}},
-    "events": {"*": {"name": TEXT}},
+STRING_FIELDS: dict[str, Any] = {
+    "name": STRING,
+    "labels": {"*": STRING},
+    "commands": {"*": {"name": STRING, "events": {"*": STRING}}},
+    "events": {"*": {"name": STRING}},
 }
 
 
 class LinkInput(InputSerializer):
     """A link that a pack brings: usually its documentation."""
 
-    href = Text(max_length=2000)
-    rel = Text(max_length=2000)
+    href = StrictTextField(max_length=2000)
+    rel = StrictTextField(max_length=2000)
 
 
 class CommandInput(InputSerializer):
     """A command that the pack can run, and the events that may come of it."""
 
-    name = Name()
-    events = serializers.ListField(child=Name(), allow_null=True, default=None)
+    name = NameField()
+    events = serializers.ListField(child=NameField(), allow_null=True, default=None)
 
 
 class DeclaredEventInput(InputSerializer):
     """An event that the pack may send."""
 
-    name = Name()
+    name = NameField()
     links = serializers.ListField(child=LinkInput(), allow_null=True, default=None)
 
 
 class PackInput(InputSerializer):
     """A pack that registers. Its id follows from its name and labels."""
 
-    name = Name()
-    labels = Labels(allow_null=True, default=dict)
+    name = NameField()
+    labels = LabelsField(allow_null=True, default=dict)
     commands = serializers.ListField(child=CommandInput(), allow_null=True, default=list)
     events = serializers.ListField(child=DeclaredEventInput(), allow_null=True, default=list)
     links = serializers.ListField(child=LinkInput(), allow_null=True, default=list)
@@ -60,15 +60,17 @@ class PackInput(InputSerializer):
     def validate_links(self, links: list[Mapping[str, str]] | None) -> list[Mapping[str, str]]:
         for link in links or []:
             rel = link.get("rel", "")
-            if rel in RESERVED_RELS or rel.endswith(RESERVED_ENDINGS):
+            if rel in RESERVED_RELS or rel.endswith(RESERVED_REL_SUFFIXES):
                 raise serializers.ValidationError(f"the rel {rel!r} is the server's own")
         return links or []
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         lists = {key: attrs[key] or [] for key in ("commands", "events", "links")}
         values = {"name": attrs["name"], "labels": attrs["labels"] or {}, **lists}
-        if len(pack_id(values["name"], values["labels"])) > MAX_IDENTITY:
-            raise serializers.ValidationError(f"name and labels together have more than {MAX_IDENTITY} characters")
+        if len(build_pack_id(values["name"], values["labels"])) > MAX_IDENTITY_LENGTH:
+            raise serializers.ValidationError(
+                f"name and labels together have more than {MAX_IDENTITY_LENGTH} characters"
+            )
         return values
 
 
@@ -120,58 +122,68 @@ class TakenAction(serializers.Serializer[Any]):
     links = LinkSerializer(many=True)
 
 
-def _identity(pack: Pack) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": pack.identity, "name": pack.name}
-    return shown | ({"labels": pack.labels} if pack.labels else {})
+def _serialize_identity(pack: Pack) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": pack.identity, "name": pack.name}
+    return body | ({"labels": pack.labels} if pack.labels else {})
 
 
-def summary(pack: Pack, links: Links) -> dict[str, Any]:
+def serialize_pack_summary(pack: Pack, links: LinkBuilder) -> dict[str, Any]:
     """`PackSummary` of a pack."""
-    own = links.to("self", "v1", "packs", pack.identity)
-    return _identity(pack) | {"lastSeen": to_text(pack.last_seen), "links": [own], "status": pack.status}
+    self_link = links.to("self", "v1", "packs", pack.identity)
+    return _serialize_identity(pack) | {
+        "lastSeen": format_rfc3339(pack.last_seen),
+        "links": [self_link],
+        "status": pack.status,
+    }
 
 
-def detail(pack: Pack, links: Links) -> dict[str, Any]:
+def serialize_pack(pack: Pack, links: LinkBuilder) -> dict[str, Any]:
     """`PackOutput` of a pack."""
-    place = ("v1", "packs", pack.identity)
-    shown = _identity(pack)
+    path = ("v1", "packs", pack.identity)
+    body = _serialize_identity(pack)
     if pack.commands:
-        shown["commands"] = [_command(command, place, links) for command in pack.commands]
+        body["commands"] = [_serialize_command(command, path, links) for command in pack.commands]
     if pack.events:
-        shown["events"] = [{key: event[key] for key in ("name", "links") if event.get(key)} for event in pack.events]
-    own = [
-        links.to("self", *place),
+        body["events"] = [{key: event[key] for key in ("name", "links") if event.get(key)} for event in pack.events]
+    server_links = [
+        links.to("self", *path),
         links.to("up", "v1", "packs"),
-        links.documented("#!/action/takeAction", *place, "actions", "take"),
-        links.documented("#/event", *place, "events"),
+        links.documented("#!/action/takeAction", *path, "actions", "take"),
+        links.documented("#/event", *path, "events"),
     ]
-    return shown | {"lastSeen": to_text(pack.last_seen), "links": [*pack.links, *own], "status": pack.status}
+    return body | {
+        "lastSeen": format_rfc3339(pack.last_seen),
+        "links": [*pack.links, *server_links],
+        "status": pack.status,
+    }
 
 
-def _command(command: Mapping[str, Any], place: tuple[str, ...], links: Links) -> dict[str, Any]:
+def _serialize_command(command: Mapping[str, Any], path: tuple[str, ...], links: LinkBuilder) -> dict[str, Any]:
     query = f"commandName={quote(command['name'], safe='')}"
-    take = links.documented("#!/action/takeAction", *place, "actions", "take", query=query)
-    return {"name": command["name"], "events": command["events"], "links": [take]}
+    take_link = links.documented("#!/action/takeAction", *path, "actions", "take", query=query)
+    return {"name": command["name"], "events": command["events"], "links": [take_link]}
 
 
-def taken(action: Action, pack: Pack, links: Links) -> dict[str, Any]:
+def serialize_taken_action(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, Any]:
     """`TakenAction` of an action that `pack` has just taken: the one place where its secrets are told."""
-    result = links.documented("#/actionResult", *_place(action, pack, "result"), query=_attempt(action))
-    return {"command": action.name, "input": whole_input(action), "links": [result]}
+    result_link = links.documented(
+        "#/actionResult", *_action_path(action, pack, "result"), query=_attempt_query(action)
+    )
+    return {"command": action.name, "input": input_with_secrets(action), "links": [result_link]}
 
 
-def lease(action: Action, pack: Pack, links: Links) -> dict[str, str]:
+def lease_headers(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, str]:
     """Headers that tell how long a taken action is `pack`'s, and where it can extend that (a link as of RFC 8288).
 
     Headers, because the body's form is the original's, and nothing is added to that.
     """
-    href = links.href(*_place(action, pack, "heartbeat"), query=_attempt(action))
-    return {"Link": f'<{href}>; rel="heartbeat"', "Flyte-Lease": str(queue.lease_seconds(action))}
+    href = links.href(*_action_path(action, pack, "heartbeat"), query=_attempt_query(action))
+    return {"Link": f'<{href}>; rel="heartbeat"', "Flyte-Lease": str(action_queue.lease_seconds(action))}
 
 
-def _place(action: Action, pack: Pack, door: str) -> tuple[str, ...]:
-    return ("v1", "packs", pack.identity, "actions", action.id, door)
+def _action_path(action: Action, pack: Pack, resource: str) -> tuple[str, ...]:
+    return ("v1", "packs", pack.identity, "actions", action.id, resource)
 
 
-def _attempt(action: Action) -> str:
+def _attempt_query(action: Action) -> str:
     return f"attempt={action.attempt}" if action.attempt > 1 else ""

@@ -1,5 +1,5 @@
 // Times go on while a page stays open: "3 min 5 s ago" becomes "3 min 10 s ago". The words are those of the server
-// (flyte_site/times.py), and so is the clock: the page says when the server made it.
+// (flyte_site/core/timestamps.py), and so is the clock: the page says when the server made it.
 (() => {
   const EVERY_MS = 5000;
   const made = Date.parse(document.querySelector("meta[name=server-time]").content);

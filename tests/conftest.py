@@ -15,7 +15,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from packs.oldest import passed
+from packs.queue.candidates import scan_watermarks
 from tests import discretion
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server, templates
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Puts Django's test database into a file where it would lie in memory."""
     settings = connections["default"].settings_dict
-    if settings["ENGINE"] == "flyte_site.sqlite":
+    if settings["ENGINE"] == "flyte_site.db.sqlite":
         settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
@@ -66,7 +66,7 @@ def quick_settings() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def every_take_looks_at_all_that_waits() -> None:
     """What a process remembers of earlier takes would be wrong where a test's rows are undone or put into the past."""
-    passed.forget()
+    scan_watermarks.reset()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,11 +1,11 @@
 """Keys for tests, and secret items."""
 
-from datastore import saving
-from flyte_site.changes import COMMAND_LINE
+from datastore import service
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
 
 FIRST, SECOND, THIRD = (f"{letter * 43}=" for letter in "ABC")
 
 
 def put_secret(key: str, value: str, content_type: str = "text/plain") -> None:
     """A secret item; the test has keys."""
-    saving.put_item(COMMAND_LINE, key, saving.ItemUpdate(value.encode(), content_type, secret=True))
+    service.put_item(COMMAND_LINE_ACTOR, key, service.ItemUpdate(value.encode(), content_type, secret=True))

@@ -17,7 +17,7 @@ MAX_FILE_LINES = 399
 MAX_FUNCTION_LINES = 80
 
 # The rooms from the cellar to the roof, and each room's line: a module imports only what stands before it. What stands
-# under one name (`flows.lang`) is one place, with an order of its own that has no circles.
+# under one name (`flows.template`) is one place, with an order of its own that has no circles.
 ROOMS = (
     # What the client's programs and `manage.py` share of flows as files: plain code that knows neither side.
     ("flyte_client", "errors flow_files flow_sync flow_command tried"),
@@ -52,17 +52,17 @@ ORDER = [*(f"{room}.{name}" for room, line in ROOMS for name in line.split()), "
 # Nobody imports these: Django finds them by their names.
 APART = ("migrations", "apps")
 
-LANG_MAY_IMPORT = ("flows.lang", "django.template", "django.utils", "re2", "croniter")
+LANG_MAY_IMPORT = ("flows.template", "django.template", "django.utils", "re2", "croniter")
 CLIENT_MAY_IMPORT = ("flyte_client", "httpx")
 # What one pack alone needs: whoever does not run it need not have it, so these stand inside functions.
 PACKS_MAY_IMPORT = {
-    "flyte_client.cli.program": ("shtab",),
-    "flyte_client.packs.basis.configuration": ("yaml",),
+    "flyte_client.cli.flyte": ("shtab",),
+    "flyte_client.packs.common.configuration": ("yaml",),
     "flyte_client.packs.email.mailbox": ("imapclient",),
-    "flyte_client.packs.slack.listening": ("slack_sdk",),
-    "flyte_client.packs.slack.web": ("slack_sdk",),
+    "flyte_client.packs.slack.socket_mode": ("slack_sdk",),
+    "flyte_client.packs.slack.web_api": ("slack_sdk",),
     "flyte_client.packs.timer.schedule": ("croniter",),
-    "flyte_client.packs.webhook.serving": ("cheroot",),
+    "flyte_client.packs.webhook.http_server": ("cheroot",),
 }
 
 RUNS_TEXT = ("eval", "exec", "compile", "os.system", "os.popen")
@@ -159,7 +159,7 @@ def _wrong(source: Source, one: Import) -> str:
         return f"imports {one.module} inside {one.inside}()"
     if within(source.module, ["flyte_client"]):
         return _not_among(one, CLIENT_MAY_IMPORT + (PACKS_MAY_IMPORT.get(source.module, ()) if one.inside else ()))
-    if within(source.module, ["flows.lang"]):
+    if within(source.module, ["flows.template"]):
         return _not_among(one, LANG_MAY_IMPORT)
     return _not_below(source, one) if own and within(source.module, (*SERVER, "manage")) else ""
 
@@ -291,28 +291,40 @@ def test_the_checker_lets_pass_what_is_not(text: str) -> None:
 @pytest.mark.parametrize(
     ("module", "text", "wrong"),
     [
-        ("packs.queue", "from flows.models import Flow", "imports flows.models, which stands above"),
-        ("packs.queue", "import flows.models", "imports flows.models, which stands above"),
-        ("packs.queue", "from flows import models", "imports flows.models, which stands above"),
-        ("packs.queue", "from packs.api import TakeView", "imports packs.api, which stands above"),
-        ("packs.queue", "from . import api", "imports packs.api, which stands above"),
-        ("packs.queue", "if True:\n    from .api import TakeView", "imports packs.api, which stands above"),
-        ("packs.queue", "from packs.apps import PacksConfig", "imports packs.apps, which stands apart"),
-        ("packs.queue", "def take():\n    from packs import models", "imports packs.models inside take()"),
-        ("packs.queue", "async def take():\n    import packs.models", "imports packs.models inside take()"),
+        ("packs.queue.action_queue", "from flows.models import Flow", "imports flows.models, which stands above"),
+        ("packs.queue.action_queue", "import flows.models", "imports flows.models, which stands above"),
+        ("packs.queue.action_queue", "from flows import models", "imports flows.models, which stands above"),
+        ("packs.queue.action_queue", "from packs.api import TakeView", "imports packs.api, which stands above"),
+        ("packs.queue.action_queue", "from . import api", "imports packs.api, which stands above"),
+        (
+            "packs.queue.action_queue",
+            "if True:\n    from .api import TakeView",
+            "imports packs.api, which stands above",
+        ),
+        ("packs.queue.action_queue", "from packs.apps import PacksConfig", "imports packs.apps, which stands apart"),
+        ("packs.queue.action_queue", "def take():\n    from packs import models", "imports packs.models inside take()"),
+        (
+            "packs.queue.action_queue",
+            "async def take():\n    import packs.models",
+            "imports packs.models inside take()",
+        ),
         ("packs.things", "from packs import models", "packs.things has no place in ORDER"),
         ("packs.api", "from packs.things import THING", "packs.things has no place in ORDER"),
-        ("flows.steps", "from flows.engine import compiled", "imports flows.engine, which stands above"),
-        ("flows.lang.values", "from flows.models import Flow", "imports flows.models"),
-        ("flows.lang.values", "from django.db import models", "imports django.db"),
-        ("flows.lang.values", "import yaml", "imports yaml"),
-        ("flows.lang.values", "from ..document import parse", "imports flows.document"),
-        ("flyte_site.rest.views", "from packs.models import Pack", "imports packs.models, which stands above"),
+        (
+            "flows.engine.step",
+            "from flows.engine.handle_event import compiled",
+            "imports flows.engine.handle_event, which stands above",
+        ),
+        ("flows.template.runtime.values", "from flows.models import Flow", "imports flows.models"),
+        ("flows.template.runtime.values", "from django.db import models", "imports django.db"),
+        ("flows.template.runtime.values", "import yaml", "imports yaml"),
+        ("flows.template.runtime.values", "from ..document import parse", "imports flows.definition"),
+        ("flyte_site.http.views", "from packs.models import Pack", "imports packs.models, which stands above"),
         ("flyte_site.settings", "from flyte_site import urls", "imports flyte_site.urls, which stands above"),
-        ("flyte_client.pack", "from flyte_site.times import to_text", "imports flyte_site.times"),
+        ("flyte_client.pack", "from flyte_site.core.timestamps import to_text", "imports flyte_site.core.timestamps"),
         ("flyte_client.pack", "import structlog", "imports structlog"),
         ("flyte_client.pack", "def run():\n    import yaml", "imports yaml"),
-        ("flyte_client.packs.basis.configuration", "import yaml", "imports yaml"),
+        ("flyte_client.packs.common.configuration", "import yaml", "imports yaml"),
         ("packs.migrations.0002_x", "from packs.models import Pack", "imports packs.models: a migration stands by"),
         ("manage", "from flyte_site.apps import FlyteSiteConfig", "imports flyte_site.apps, which stands apart"),
     ],
@@ -327,10 +339,13 @@ def test_the_checker_catches_a_bad_import(module: str, text: str, wrong: str) ->
     [
         ("packs.api", "from packs import models, queue"),
         ("packs.api", "def take():\n    import json"),
-        ("flows.engine", "from packs import queue\nfrom datastore.lookup import get_value"),
-        ("flows.lang.values", "import re2\nfrom django.utils.html import escape\nfrom flows.lang import errors"),
+        ("flows.engine.handle_event", "from packs import queue\nfrom datastore.lookup import get_value"),
+        (
+            "flows.template.runtime.values",
+            "import re2\nfrom django.utils.html import escape\nfrom flows.template import errors",
+        ),
         ("flyte_client.pack", "import httpx\nfrom flyte_client import errors\nfrom . import links"),
-        ("flyte_client.packs.basis.configuration", "def read():\n    import yaml"),
+        ("flyte_client.packs.common.configuration", "def read():\n    import yaml"),
     ],
 )
 def test_the_checker_lets_good_imports_pass(module: str, text: str) -> None:

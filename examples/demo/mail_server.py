@@ -7,39 +7,39 @@ prints the port where it speaks SMTP, and then each mail, as it came.
 
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
-from examples.demo.counterpart import HOST, serve
+from examples.demo.stand_in import HOST, serve_until_terminated
 
-LONGEST_LINE = 1000
-ANSWERS = {b"DATA": "354 end it with a dot", b"QUIT": "221 bye"}
+MAX_LINE_LENGTH = 1000
+REPLIES = {b"DATA": "354 end it with a dot", b"QUIT": "221 bye"}
 
 
-class Session(StreamRequestHandler):
+class SmtpSession(StreamRequestHandler):
     def handle(self) -> None:
-        self.answer("220 demo ready")
+        self.reply("220 demo ready")
         verb = b""
-        while verb != b"QUIT" and (line := self.rfile.readline(LONGEST_LINE)):
+        while verb != b"QUIT" and (line := self.rfile.readline(MAX_LINE_LENGTH)):
             verb = line[:4].upper().strip()
-            self.answer(ANSWERS.get(verb, "250 fine"))
+            self.reply(REPLIES.get(verb, "250 fine"))
             if verb == b"DATA":
-                self.take()
+                self.receive_mail()
 
-    def take(self) -> None:
+    def receive_mail(self) -> None:
         lines = []
-        while (line := self.rfile.readline(LONGEST_LINE)) not in (b".\r\n", b""):
+        while (line := self.rfile.readline(MAX_LINE_LENGTH)) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
         print(b"".join(lines).decode(errors="replace").replace("\r\n", "\n"), flush=True)
-        self.answer("250 taken")
+        self.reply("250 taken")
 
-    def answer(self, words: str) -> None:
-        self.wfile.write(f"{words}\r\n".encode())
+    def reply(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
 
 
-class Server(ThreadingTCPServer):
+class SmtpServer(ThreadingTCPServer):
     daemon_threads = True
 
 
 def main() -> None:
-    serve(Server((HOST, 0), Session), "{port}")
+    serve_until_terminated(SmtpServer((HOST, 0), SmtpSession), "{port}")
 
 
 if __name__ == "__main__":

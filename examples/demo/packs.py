@@ -14,24 +14,24 @@ import textwrap
 
 import httpx
 
-from examples.demo.stage import (
-    HERE,
-    ROOT,
+from examples.demo.harness import (
+    DEMO_FOLDER,
+    PROJECT_ROOT,
     Demo,
     DemoError,
-    Program,
-    finished_run,
-    free_port,
-    heading,
-    perform,
+    DemoProcess,
+    find_finished_run,
+    find_free_port,
     post_flow,
-    say,
+    print_heading,
+    print_line,
+    run_demo,
     show_run,
     start_server,
     wait_for_packs,
 )
 
-FLOW = HERE / "pushed_and_checked.yaml"
+FLOW = DEMO_FOLDER / "pushed_and_checked.yaml"
 FLOW_NAME = "pushed_and_checked"
 PACKS = ("Webhook", "Shell", "Slack", "Email")
 HOOKS = {"hooks": [{"name": "code", "sender": "github", "secret": "GITHUB_WEBHOOK_SECRET"}]}
@@ -44,36 +44,36 @@ PUSH = {
 }
 
 
-def play(demo: Demo) -> None:
+def run_scenario(demo: Demo) -> None:
     start_server(demo)
-    slack, mail = start_counterparts(demo)
-    secret, hook = secrets.token_hex(16), f"http://127.0.0.1:{free_port()}/hooks/code"
+    slack, mail = start_stand_ins(demo)
+    secret, hook = secrets.token_hex(16), f"http://127.0.0.1:{find_free_port()}/hooks/code"
     start_packs(demo, slack, mail, {"address": hook, "secret": secret})
-    heading("4", f"The flow, {FLOW.relative_to(ROOT)}")
+    print_heading("4", f"The flow, {FLOW.relative_to(PROJECT_ROOT)}")
     post_flow(demo, FLOW.read_text(encoding="utf-8"))
-    heading("5", "Somebody pushes: a request as GitHub makes and signs it")
-    push(hook, secret)
-    run = demo.wait_for("the flow to run to its end", lambda: finished_run(demo, FLOW_NAME))
-    heading("6", "What came out at the other end")
-    show_printed("in the channel", slack)
-    show_printed("in the mailbox", mail)
-    heading("7", f"What happened, from GET /v1/audit/flows?flowName={FLOW_NAME}")
+    print_heading("5", "Somebody pushes: a request as GitHub makes and signs it")
+    send_push(hook, secret)
+    run = demo.wait_for("the flow to run to its end", lambda: find_finished_run(demo, FLOW_NAME))
+    print_heading("6", "What came out at the other end")
+    show_output("in the channel", slack)
+    show_output("in the mailbox", mail)
+    print_heading("7", f"What happened, from GET /v1/audit/flows?flowName={FLOW_NAME}")
     show_run(run)
-    heading("8", "The end")
+    print_heading("8", "The end")
 
 
-def start_counterparts(demo: Demo) -> tuple[Program, Program]:
+def start_stand_ins(demo: Demo) -> tuple[DemoProcess, DemoProcess]:
     """Start the stand-ins for Slack and for a mail server. Each prints first where it answers."""
-    heading("2", "Stand-ins on this machine for the world outside")
-    slack = demo.start("slack-service", "-m", "examples.demo.slack_channel")
-    mail = demo.start("mail-service", "-m", "examples.demo.mail_server")
-    say(f"What speaks as Slack does is at {demo.wait_for('its address', lambda: first_line(slack))},")
-    say(f"and a mail server at port {demo.wait_for('its port', lambda: first_line(mail))}.")
+    print_heading("2", "Stand-ins on this machine for the world outside")
+    slack = demo.start_process("slack-service", "-m", "examples.demo.slack_channel")
+    mail = demo.start_process("mail-service", "-m", "examples.demo.mail_server")
+    print_line(f"What speaks as Slack does is at {demo.wait_for('its address', lambda: read_first_line(slack))},")
+    print_line(f"and a mail server at port {demo.wait_for('its port', lambda: read_first_line(mail))}.")
     return slack, mail
 
 
-def start_packs(demo: Demo, slack: Program, mail: Program, hook: dict[str, str]) -> None:
-    heading("3", "The packs, each a process that talks to the server over HTTP")
+def start_packs(demo: Demo, slack: DemoProcess, mail: DemoProcess, hook: dict[str, str]) -> None:
+    print_heading("3", "The packs, each a process that talks to the server over HTTP")
     settings: dict[str, dict[str, str]] = {
         "webhook": {
             "FLYTE_WEBHOOK_CONFIG": json.dumps(HOOKS),
@@ -81,20 +81,20 @@ def start_packs(demo: Demo, slack: Program, mail: Program, hook: dict[str, str])
             "GITHUB_WEBHOOK_SECRET": hook["secret"],
         },
         "shell": {},
-        "slack": {"FLYTE_SLACK_TOKEN": "xoxb-demo", "FLYTE_SLACK_API_URL": first_line(slack)},
+        "slack": {"FLYTE_SLACK_TOKEN": "xoxb-demo", "FLYTE_SLACK_API_URL": read_first_line(slack)},
         "email": {
             "FLYTE_SMTP_HOST": "127.0.0.1",
-            "FLYTE_SMTP_PORT": first_line(mail),
+            "FLYTE_SMTP_PORT": read_first_line(mail),
             "FLYTE_SMTP_SECURITY": "none",
             "FLYTE_EMAIL_FROM": "Flyte <flyte@example.com>",
         },
     }
     for name, variables in settings.items():
-        demo.start(name, "-m", f"flyte_client.packs.{name}", **variables)
+        demo.start_process(name, "-m", f"flyte_client.packs.{name}", **variables)
     wait_for_packs(demo, *PACKS)
 
 
-def push(address: str, secret: str) -> None:
+def send_push(address: str, secret: str) -> None:
     content = json.dumps(PUSH).encode()
     headers = {
         "Content-Type": "application/json",
@@ -102,23 +102,23 @@ def push(address: str, secret: str) -> None:
         "X-GitHub-Delivery": secrets.token_hex(16),
         "X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest(),
     }
-    answer = httpx.post(address, content=content, headers=headers, timeout=30, trust_env=False)
-    if answer.status_code != 202:
-        raise DemoError(f"the push was answered with {answer.status_code}: {answer.text}")
-    say(f"POST {address} answered {answer.status_code} {answer.reason_phrase}: Flyte has it.")
+    response = httpx.post(address, content=content, headers=headers, timeout=30, trust_env=False)
+    if response.status_code != 202:
+        raise DemoError(f"the push was answered with {response.status_code}: {response.text}")
+    print_line(f"POST {address} answered {response.status_code} {response.reason_phrase}: Flyte has it.")
 
 
-def show_printed(where: str, program: Program) -> None:
-    printed = program.printed().partition("\n")[2].strip()
-    if REVISION[:7] not in printed:
-        raise DemoError(f"nothing of the push came out {where}: {printed!r}")
-    print(f"\n   {where}:\n{textwrap.indent(printed, '     ')}", flush=True)
+def show_output(location: str, program: DemoProcess) -> None:
+    output = program.read_output().partition("\n")[2].strip()
+    if REVISION[:7] not in output:
+        raise DemoError(f"nothing of the push came out {location}: {output!r}")
+    print(f"\n   {location}:\n{textwrap.indent(output, '     ')}", flush=True)
 
 
-def first_line(program: Program) -> str:
-    line, ended, _ = program.printed().partition("\n")
-    return line if ended else ""
+def read_first_line(program: DemoProcess) -> str:
+    line, newline, _ = program.read_output().partition("\n")
+    return line if newline else ""
 
 
 if __name__ == "__main__":
-    sys.exit(perform(play, ("bash",)))
+    sys.exit(run_demo(run_scenario, ("bash",)))

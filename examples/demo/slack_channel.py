@@ -10,28 +10,28 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from examples.demo.counterpart import HOST, answer_json, serve
+from examples.demo.stand_in import HOST, send_json, serve_until_terminated
 
 
-class Handler(BaseHTTPRequestHandler):
+class SlackApiHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if not self.headers.get("Authorization", "").startswith("Bearer xoxb-"):
-            answer_json(self, {"ok": False, "error": "not_authed"})
+            send_json(self, {"ok": False, "error": "not_authed"})
         elif self.path == "/api/auth.test":
-            answer_json(self, {"ok": True, "user_id": "UFLYTE", "bot_id": "BFLYTE"})
+            send_json(self, {"ok": True, "user_id": "UFLYTE", "bot_id": "BFLYTE"})
         elif self.path == "/api/chat.postMessage":
-            answer_json(self, self.post(json.loads(content)))
+            send_json(self, self.post_message(json.loads(content)))
         else:
-            answer_json(self, {"ok": False, "error": "unknown_method"})
+            send_json(self, {"ok": False, "error": "unknown_method"})
 
-    def post(self, message: dict[str, str]) -> dict[str, Any]:
+    def post_message(self, message: dict[str, str]) -> dict[str, Any]:
         print(f"[{message['channel']}] {message['text']}", flush=True)
         return {"ok": True, "channel": message["channel"], "ts": f"{time.time():.6f}"}
 
 
 def main() -> None:
-    serve(ThreadingHTTPServer((HOST, 0), Handler), f"http://{HOST}:{{port}}/api")
+    serve_until_terminated(ThreadingHTTPServer((HOST, 0), SlackApiHandler), f"http://{HOST}:{{port}}/api")
 
 
 if __name__ == "__main__":

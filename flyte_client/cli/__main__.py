@@ -1,5 +1,5 @@
 import sys
 
-from flyte_client.cli.program import main
+from flyte_client.cli.flyte import main
 
 sys.exit(main())

@@ -10,32 +10,32 @@ from typing import Any
 
 import httpx
 
-from flyte_client.cli.remote import Remote
-from flyte_client.cli.tables import plain
+from flyte_client.cli.server_api import ServerApi
+from flyte_client.cli.tables import replace_unprintable
 from flyte_client.errors import ServerAwayError
 
-LIMIT = 500
-MAX_REMEMBERED = 20_000
-WIDTHS = (24, 24, 20, 30)
+MAX_EXECUTIONS = 500
+MAX_PRINTED_KEYS = 20_000
+COLUMN_WIDTHS = (24, 24, 20, 30)
 
 
-def add(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
     tail = commands.add_parser("tail", help="the last changes of actions; with -f each new one as it comes")
     tail.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
-    tail.add_argument("-n", "--lines", type=_count, default=20, metavar="N", help="how many to begin with (20)")
+    tail.add_argument("-n", "--lines", type=_parse_count, default=20, metavar="N", help="how many to begin with (20)")
     tail.add_argument("--flow", help="of this flow alone")
-    tail.add_argument("--interval", type=_seconds, default=2.0, metavar="SECONDS", help="between two looks (2)")
+    tail.add_argument("--interval", type=_parse_interval, default=2.0, metavar="SECONDS", help="between two looks (2)")
     tail.add_argument("--json", action="store_true", help="print a line of JSON for each")
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 10_000):
         raise ArgumentTypeError("must be a whole number from 0 to 10000")
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _parse_interval(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -46,7 +46,7 @@ def _seconds(text: str) -> float:
 
 
 @dataclass(frozen=True)
-class Change:
+class StateChange:
     """An action that entered a state. Times are as the API has them."""
 
     time: str
@@ -62,45 +62,48 @@ class Change:
         return self.action, self.state, self.time
 
 
-def tail(remote: Remote, asked: Namespace) -> int:
+def tail_changes(api: ServerApi, options: Namespace) -> int:
     """Print changes, oldest first; with `--follow` for ever."""
-    url = remote.place("findFlows").copy_merge_params({"flowName": asked.flow} if asked.flow else {})
-    seen = _Seen()
-    known = seen.new(_changes(remote, url, LIMIT if asked.lines > 50 else 50))
-    _print(known[len(known) - min(asked.lines, len(known)) :], asked, titles=not asked.json)
-    while asked.follow:
-        time.sleep(asked.interval)
+    url = api.find_url("findFlows").copy_merge_params({"flowName": options.flow} if options.flow else {})
+    printed = _PrintedChanges()
+    changes = printed.take_new(_fetch_changes(api, url, MAX_EXECUTIONS if options.lines > 50 else 50))
+    _print_changes(changes[len(changes) - min(options.lines, len(changes)) :], options, titles=not options.json)
+    while options.follow:
+        time.sleep(options.interval)
         try:
-            _print(seen.new(_changes(remote, url, LIMIT)), asked)
+            _print_changes(printed.take_new(_fetch_changes(api, url, MAX_EXECUTIONS)), options)
         except ServerAwayError:
             continue  # who follows a server over its restart wants to go on
     return 0
 
 
 @dataclass
-class _Seen:
+class _PrintedChanges:
     """What was printed, so that it is not printed again."""
 
     keys: OrderedDict[tuple[str, str, str], None] = field(default_factory=OrderedDict)
 
-    def new(self, changes: list[Change]) -> list[Change]:
-        found = [change for change in changes if change.key not in self.keys]
-        self.keys.update((change.key, None) for change in found)
-        while len(self.keys) > MAX_REMEMBERED:
+    def take_new(self, changes: list[StateChange]) -> list[StateChange]:
+        unseen = [change for change in changes if change.key not in self.keys]
+        self.keys.update((change.key, None) for change in unseen)
+        while len(self.keys) > MAX_PRINTED_KEYS:
             self.keys.popitem(last=False)
-        return found
+        return unseen
 
 
-def _changes(remote: Remote, url: httpx.URL, limit: int) -> list[Change]:
+def _fetch_changes(api: ServerApi, url: httpx.URL, limit: int) -> list[StateChange]:
     """The states of the actions of the executions that were active last, the oldest first."""
-    shown = remote.get(url.copy_merge_params({"limit": limit}))
-    return sorted((change for run in shown["flows"] for change in _of(run)), key=lambda change: change.time)
+    page = api.get_json(url.copy_merge_params({"limit": limit}))
+    return sorted(
+        (change for execution in page["flows"] for change in _list_state_changes(execution)),
+        key=lambda change: change.time,
+    )
 
 
-def _of(execution: Mapping[str, Any]) -> Iterator[Change]:
+def _list_state_changes(execution: Mapping[str, Any]) -> Iterator[StateChange]:
     for action in execution["actions"].values():
         for state in action["states"]:
-            yield Change(
+            yield StateChange(
                 time=state["time"],
                 flow=execution["name"],
                 step=action["stepId"],
@@ -111,17 +114,20 @@ def _of(execution: Mapping[str, Any]) -> Iterator[Change]:
             )
 
 
-def _print(changes: list[Change], asked: Namespace, *, titles: bool = False) -> None:
-    if asked.json:
+def _print_changes(changes: list[StateChange], options: Namespace, *, titles: bool = False) -> None:
+    if options.json:
         for change in changes:
             print(json.dumps(vars(change), ensure_ascii=False), flush=True)
         return
     if titles:
-        print(_line("TIME", "EXECUTION", "FLOW", "STEP", "COMMAND", "STATE"))
-    for one in changes:
-        print(_line(one.time, one.execution, one.flow, one.step, one.command, one.state), flush=True)
+        print(_format_line("TIME", "EXECUTION", "FLOW", "STEP", "COMMAND", "STATE"))
+    for change in changes:
+        print(
+            _format_line(change.time, change.execution, change.flow, change.step, change.command, change.state),
+            flush=True,
+        )
 
 
-def _line(moment: str, *cells: str) -> str:
-    padded = [f"{plain(cell):{width}}" for cell, width in zip(cells, WIDTHS, strict=False)]
-    return "  ".join([f"{moment:24}", *padded, cells[-1]])
+def _format_line(timestamp: str, *cells: str) -> str:
+    padded = [f"{replace_unprintable(cell):{width}}" for cell, width in zip(cells, COLUMN_WIDTHS, strict=False)]
+    return "  ".join([f"{timestamp:24}", *padded, cells[-1]])

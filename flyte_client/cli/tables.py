@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their titles, each column as wide as it needs; nothing but the titles where there are none."""
-    lines = [[plain(cell) for cell in line] for line in [titles, *rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    lines = [[replace_unprintable(cell) for cell in line] for line in [headings, *rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     for line in lines:
         print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -19,6 +19,6 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
-def plain(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """The text without what a terminal would take for a command."""
     return "".join(character if character.isprintable() else "�" for character in text)

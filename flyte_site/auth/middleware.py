@@ -8,19 +8,20 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
-from flyte_site.auth import oidc, tokens
-from flyte_site.auth.callers import ANONYMOUS, META_KEY, Caller
-from flyte_site.auth.keys import ProviderAwayError
-from flyte_site.auth.origins import refuse_foreign_hosts, refuse_foreign_pages
-from flyte_site.auth.routes import is_console
-from flyte_site.auth.scopes import OPEN, needed_for
-from flyte_site.rest.bodies import drain
-from flyte_site.rest.paths import unescaped
-from flyte_site.rest.problems import RETRY_AFTER_SECONDS, Problem, problem_of
+from flyte_site.auth import tokens
+from flyte_site.auth.cross_site import reject_cross_site, reject_unknown_host
+from flyte_site.auth.oidc import token_validation
+from flyte_site.auth.oidc.jwks import ProviderUnavailableError
+from flyte_site.auth.principals import ANONYMOUS, META_KEY, Principal
+from flyte_site.auth.routes import is_outside_api
+from flyte_site.auth.scopes import OPEN, get_required_scope
+from flyte_site.http.path_converters import unescape_segment
+from flyte_site.http.problems import RETRY_AFTER_SECONDS, Problem, to_problem
+from flyte_site.http.request_body import drain_body
 
 log = structlog.get_logger(__name__)
 
-REALM = 'Bearer realm="token"'
+BEARER_CHALLENGE = 'Bearer realm="token"'
 
 
 class AuthMiddleware:
@@ -30,110 +31,116 @@ class AuthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if is_console(request.path_info):
+        if is_outside_api(request.path_info):
             return self.get_response(request)
         try:
-            request.META[META_KEY] = admitted(request)
+            request.META[META_KEY] = authenticate(request)
         except (Problem, Error) as error:
-            problem = problem_of(error)
+            problem = to_problem(error)
             if problem is None:
                 raise
             # Who is still sending sees the answer only when it is done.
             length = int(request.META.get("CONTENT_LENGTH") or 0)
-            drain(request, min(length, settings.FLYTE_MAX_BODY_BYTES))
+            drain_body(request, min(length, settings.FLYTE_MAX_BODY_BYTES))
             return problem.response()
         return self.get_response(request)
 
 
-def admitted(request: HttpRequest) -> Caller:
+def authenticate(request: HttpRequest) -> Principal:
     """Who sends this request, if that one may. Raises `Problem` 401, 403 or 503."""
-    caller = {"none": by_origin, "tokens": by_token, "oidc": by_policy}[settings.FLYTE_AUTH](request)
-    if caller is ANONYMOUS:
-        refuse_foreign_pages(request)
-    return caller
+    principal = {"none": authenticate_by_origin, "tokens": authenticate_by_token, "oidc": authenticate_by_policy}[
+        settings.FLYTE_AUTH
+    ](request)
+    if principal is ANONYMOUS:
+        reject_cross_site(request)
+    return principal
 
 
-def by_origin(request: HttpRequest) -> Caller:
+def authenticate_by_origin(request: HttpRequest) -> Principal:
     """Everybody may, but for pages of others in somebody's browser."""
-    refuse_foreign_hosts(request)
+    reject_unknown_host(request)
     return ANONYMOUS
 
 
-def by_token(request: HttpRequest) -> Caller:
+def authenticate_by_token(request: HttpRequest) -> Principal:
     """What is open is for everybody; for all else a token of this server is needed."""
-    return ANONYMOUS if needed_for(*judged(request)) == OPEN else by_scope(request)
+    return ANONYMOUS if get_required_scope(*method_and_segments(request)) == OPEN else authenticate_by_scope(request)
 
 
-def by_scope(request: HttpRequest) -> Caller:
+def authenticate_by_scope(request: HttpRequest) -> Principal:
     """A token of this server may do what its scopes say."""
-    token = tokens.find(bearer(request))
+    token = tokens.find_token(require_bearer_token(request))
     if token is None:
         raise unauthorized("the token is unknown, has expired or was revoked", invalid=True)
-    needed = needed_for(*judged(request))
-    if needed is None and not _has_route(request):
-        return tokens.as_caller(token)  # there is nothing at this path, and whoever has a token may know
-    if not tokens.allows(token, needed):
-        insufficient = {"WWW-Authenticate": f'{REALM}, error="insufficient_scope"'}
-        raise Problem(403, f"token {token.name!r} may not do this ({needed or 'no token may'})", headers=insufficient)
-    return tokens.as_caller(token)
+    required_scope = get_required_scope(*method_and_segments(request))
+    if required_scope is None and not _has_route(request):
+        return tokens.principal_from_token(token)  # there is nothing at this path, and whoever has a token may know
+    if not tokens.token_allows(token, required_scope):
+        headers = {"WWW-Authenticate": f'{BEARER_CHALLENGE}, error="insufficient_scope"'}
+        raise Problem(
+            403, f"token {token.name!r} may not do this ({required_scope or 'no token may'})", headers=headers
+        )
+    return tokens.principal_from_token(token)
 
 
-def by_policy(request: HttpRequest) -> Caller:
+def authenticate_by_policy(request: HttpRequest) -> Principal:
     """The path policy says which claims of the provider's tokens are needed; tokens of this server go by their scopes.
 
     What the policy is silent about is for nobody; what it asks no claims for is for everybody, whatever is sent.
     """
     policy = settings.FLYTE_AUTH_POLICY
-    demand = policy.demand(*judged(request)) if policy else None
-    if demand is not None and demand.is_open:
+    requirement = policy.get_requirement(*method_and_segments(request)) if policy else None
+    if requirement is not None and requirement.is_open:
         return ANONYMOUS
-    if authorization(request).startswith(tokens.PREFIX):
-        return by_scope(request)
-    if demand is None:
+    if get_bearer_token(request).startswith(tokens.TOKEN_PREFIX):
+        return authenticate_by_scope(request)
+    if requirement is None:
         raise Problem(401, "the policy lets nobody do this")
     try:
-        claims = oidc.claims_of(bearer(request), settings.FLYTE_OIDC_ISSUER_URL, settings.FLYTE_OIDC_ISSUER_CLIENT_ID)
-    except oidc.InvalidTokenError as error:
+        claims = token_validation.validate_token(
+            require_bearer_token(request), settings.FLYTE_OIDC_ISSUER_URL, settings.FLYTE_OIDC_ISSUER_CLIENT_ID
+        )
+    except token_validation.InvalidTokenError as error:
         log.info("token_refused", reason=str(error)[:200])
         raise unauthorized("the token is not valid", invalid=True) from None
-    except ProviderAwayError:
-        retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        raise Problem(503, "the identity provider does not answer", headers=retry) from None
-    if not demand.met_by(claims):
+    except ProviderUnavailableError:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        raise Problem(503, "the identity provider does not answer", headers=headers) from None
+    if not requirement.find_matching_claim(claims):
         raise Problem(401, "the token has none of the claims that the policy asks for")
-    return oidc.as_caller(claims)
+    return token_validation.principal_from_claims(claims)
 
 
-def judged(request: HttpRequest) -> tuple[str, Sequence[str]]:
+def method_and_segments(request: HttpRequest) -> tuple[str, Sequence[str]]:
     """The method and the segments of the path that rules are about; HEAD is GET."""
     method = "GET" if request.method == "HEAD" else str(request.method)
-    return method, [unescaped(segment) for segment in request.path_info[1:].split("/")]
+    return method, [unescape_segment(segment) for segment in request.path_info[1:].split("/")]
 
 
-def bearer(request: HttpRequest) -> str:
+def require_bearer_token(request: HttpRequest) -> str:
     """The token that was sent, as the original takes it: `Bearer` in any case, or nothing before it.
 
     Raises `Problem` 401.
     """
     if not request.headers.get("Authorization", "").strip():
         raise unauthorized("a token is needed")
-    token = authorization(request)
+    token = get_bearer_token(request)
     if not token:
         raise unauthorized("a bearer token is needed", invalid=True)
     return token
 
 
-def authorization(request: HttpRequest) -> str:
+def get_bearer_token(request: HttpRequest) -> str:
     """The bearer token, whatever it is; '' where there is none."""
-    scheme, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
+    scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":
-        return rest.strip()
-    return "" if rest else scheme
+        return credentials.strip()
+    return "" if credentials else scheme
 
 
 def unauthorized(detail: str, *, invalid: bool = False) -> Problem:
     """401 that asks for a token, as the original does."""
-    challenge = f'{REALM}, error="invalid_token"' if invalid else REALM
+    challenge = f'{BEARER_CHALLENGE}, error="invalid_token"' if invalid else BEARER_CHALLENGE
     return Problem(401, detail, headers={"WWW-Authenticate": challenge})
 
 

@@ -5,35 +5,35 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from flyte_site.auth.policy import Policy, Rule
-from flyte_site.console.paths import PREFIX
+from flyte_site.auth.policy import PathPolicy, PolicyRule
+from flyte_site.http.console_paths import CONSOLE_PREFIX
 
 
-def is_console(path: str) -> bool:
+def is_outside_api(path: str) -> bool:
     """Whether this is none of the API's paths: the console knows its users by their sessions, its files are for all."""
-    return path.startswith((PREFIX, settings.STATIC_URL)) or path == PREFIX.rstrip("/")
+    return path.startswith((CONSOLE_PREFIX, settings.STATIC_URL)) or path == CONSOLE_PREFIX.rstrip("/")
 
 
-def api_routes() -> list[list[str | None]]:
+def list_api_routes() -> list[list[str | None]]:
     """Each route's segments; None is one that may have any name."""
-    routes = [f"/{route}" for route in _routes(get_resolver())]
+    routes = [f"/{route}" for route in _iter_routes(get_resolver())]
     return [
         [None if segment.startswith("<") else segment for segment in route[1:].split("/")]
         for route in routes
-        if not is_console(route)
+        if not is_outside_api(route)
     ]
 
 
-def _routes(resolver: URLResolver) -> Iterator[str]:
-    for pattern in resolver.url_patterns:
-        if isinstance(pattern, URLResolver):
-            yield from (str(pattern.pattern) + inner for inner in _routes(pattern))
-        elif isinstance(pattern, URLPattern):
-            yield str(pattern.pattern)
+def _iter_routes(resolver: URLResolver) -> Iterator[str]:
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from (str(entry.pattern) + inner for inner in _iter_routes(entry))
+        elif isinstance(entry, URLPattern):
+            yield str(entry.pattern)
 
 
-def rules_without_route(policy: Policy | None) -> list[Rule]:
+def find_unreachable_rules(policy: PathPolicy | None) -> list[PolicyRule]:
     """Rules that no request to this API can meet: what they were meant for is for nobody, or goes by another rule."""
-    routes = api_routes()
+    routes = list_api_routes()
     rules = policy.rules if policy else ()
     return [rule for rule in rules if not any(rule.pattern.match(route) is not None for route in routes)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flyte_site.auth.patterns import PathTable, Pattern, Row
+from flyte_site.auth.path_patterns import PathPattern, PathTable, PathTableRow
 
 OPEN = "open"
 AS_PACK = "as a pack"
@@ -22,7 +22,7 @@ SCOPES = {
 }
 
 # Every request of the API: `open` is for everybody, `as a pack` for tokens of the pack that the path or body names.
-NEEDED = {
+REQUIRED_SCOPES = {
     "GET /": OPEN,
     "GET /v1": OPEN,
     "GET /health": OPEN,
@@ -68,12 +68,12 @@ NEEDED = {
 }
 
 _TABLE = PathTable(
-    Row(Pattern.parse(path), method, needed)
-    for method, path, needed in ((*request.split(" ", 1), needed) for request, needed in NEEDED.items())
+    PathTableRow(PathPattern.parse(path), method, scope)
+    for method, path, scope in ((*request.split(" ", 1), scope) for request, scope in REQUIRED_SCOPES.items())
 )
 
 
-def needed_for(method: str, segments: Sequence[str]) -> str | None:
+def get_required_scope(method: str, segments: Sequence[str]) -> str | None:
     """`open`, `as a pack`, or the scope that this request needs; None if no token can allow it."""
-    found = _TABLE.find(method, segments)
-    return found[0] if found else None
+    match = _TABLE.find(method, segments)
+    return match[0] if match else None

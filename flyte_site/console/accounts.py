@@ -11,17 +11,14 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from flyte_site.changes import CONSOLE, SERVER, Actor, record
+from flyte_site.auth.activity_log import SERVER_ACTOR, VIA_CONSOLE, Actor, log_activity
 from flyte_site.models import OneTimePassword
 
-FIRST_NAME = "admin"
-OVER = (
-    "This one-time password was not used in time, and is good no more. Somebody with the role admin can give you "
-    "another."
-)
+FIRST_ADMIN_USERNAME = "admin"
+ONE_TIME_PASSWORD_EXPIRED = "This one-time password has expired. Ask an admin for a new one."  # noqa: S105 - a message
 
 
-def make_first_account() -> str | None:
+def create_first_admin() -> str | None:
     """Make the account `admin` where there is none at all; its password, which is told this once, or None.
 
     Where it is still the only one, and its password was not used in time, it gets another. Of several that call this
@@ -30,31 +27,35 @@ def make_first_account() -> str | None:
     if not settings.FLYTE_LOCAL_ACCOUNTS:
         return None
     if User.objects.exists():
-        return _renewed_first_password()
+        return _renew_first_admin_password()
     try:
         with transaction.atomic():
-            user = User.objects.create_superuser(FIRST_NAME)
-            record(SERVER, "created", "person", FIRST_NAME, superuser=True)
-            return give_one_time_password(user)
+            user = User.objects.create_superuser(FIRST_ADMIN_USERNAME)
+            log_activity(SERVER_ACTOR, "created", "person", FIRST_ADMIN_USERNAME, superuser=True)
+            return set_one_time_password(user)
     except IntegrityError:
         return None
 
 
 @transaction.atomic
-def _renewed_first_password() -> str | None:
+def _renew_first_admin_password() -> str | None:
     """Another password for the first account, where nobody has used the one that it has, and nobody can any more."""
-    one = OneTimePassword.objects.select_related("user").filter(user__username=FIRST_NAME).first()
+    one_time_password = (
+        OneTimePassword.objects.select_related("user").filter(user__username=FIRST_ADMIN_USERNAME).first()
+    )
     now = timezone.now()
-    if one is None or not one.is_over(now) or User.objects.count() > 1:
+    if one_time_password is None or not one_time_password.is_expired(now) or User.objects.count() > 1:
         return None
-    if not OneTimePassword.objects.filter(pk=one.pk, made_at=one.made_at).update(made_at=now):
+    if not OneTimePassword.objects.filter(pk=one_time_password.pk, made_at=one_time_password.made_at).update(
+        made_at=now
+    ):
         return None
-    record(SERVER, "gave one-time password", "person", FIRST_NAME)
-    return give_one_time_password(one.user)
+    log_activity(SERVER_ACTOR, "gave one-time password", "person", FIRST_ADMIN_USERNAME)
+    return set_one_time_password(one_time_password.user)
 
 
 @transaction.atomic
-def give_one_time_password(user: User) -> str:
+def set_one_time_password(user: User) -> str:
     """Make a password for somebody, in place of theirs: it opens nothing but the choice of another, and not for long.
 
     Whoever is signed in with the one before is so no longer. The password is told this once.
@@ -66,20 +67,20 @@ def give_one_time_password(user: User) -> str:
     return password
 
 
-def one_time_password(user: AbstractBaseUser | AnonymousUser) -> OneTimePassword | None:
+def get_one_time_password(user: AbstractBaseUser | AnonymousUser) -> OneTimePassword | None:
     """What the person has, and must change before doing anything else; None for who has chosen a password."""
     return OneTimePassword.objects.filter(user_id=user.pk).first() if user.is_authenticated else None
 
 
-def end_one_time_password(name: str) -> None:
+def clear_one_time_password(name: str) -> None:
     """This person's password is as good as any from now on."""
     OneTimePassword.objects.filter(user__username=name).delete()
 
 
 if TYPE_CHECKING:
-    OfPerson = forms.ModelForm[User]
+    UserModelForm = forms.ModelForm[User]
 else:
-    OfPerson = forms.ModelForm
+    UserModelForm = forms.ModelForm
 
 
 class SignInForm(AuthenticationForm):
@@ -92,12 +93,12 @@ class SignInForm(AuthenticationForm):
 
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
-        given = one_time_password(user)
-        if given is not None and given.is_over(timezone.now()):
-            raise forms.ValidationError(OVER, code="one_time_password_over")
+        one_time_password = get_one_time_password(user)
+        if one_time_password is not None and one_time_password.is_expired(timezone.now()):
+            raise forms.ValidationError(ONE_TIME_PASSWORD_EXPIRED, code="one_time_password_over")
 
 
-class AboutPerson:
+class UserFormMeta:
     """What forms say of a person, in the console's words instead of Django's."""
 
     model = User
@@ -111,17 +112,17 @@ class AboutPerson:
     error_messages: ClassVar = {"username": {"unique": "There is somebody of this name already."}}
 
 
-class PersonForm(OfPerson):
+class UserForm(UserModelForm):
     """What is known of somebody."""
 
-    class Meta(AboutPerson):
+    class Meta(UserFormMeta):
         fields = ("username", "first_name", "last_name", "email", "is_active", "groups", "is_superuser")
 
 
-class NewPersonForm(OfPerson):
+class NewUserForm(UserModelForm):
     """Who gets an account. No password is asked for: one is made, or none where people sign in elsewhere."""
 
-    class Meta(AboutPerson):
+    class Meta(UserFormMeta):
         fields = ("username", "first_name", "last_name", "email", "groups")
 
     def clean_username(self) -> str:
@@ -143,6 +144,6 @@ class NewPasswordForm(AdminPasswordChangeForm):
     @transaction.atomic
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit)
-        end_one_time_password(user.get_username())
-        record(Actor(user.get_username(), CONSOLE), "changed password", "person", user.get_username())
+        clear_one_time_password(user.get_username())
+        log_activity(Actor(user.get_username(), VIA_CONSOLE), "changed password", "person", user.get_username())
         return user

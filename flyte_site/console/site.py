@@ -16,15 +16,15 @@ from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from flyte_site.auth.openness import openness
-from flyte_site.console.accounts import OVER, NewPasswordForm, SignInForm, one_time_password
-from flyte_site.console.sign_on import Return, Start
+from flyte_site.auth.exposure import get_exposure_warning
+from flyte_site.console.accounts import ONE_TIME_PASSWORD_EXPIRED, NewPasswordForm, SignInForm, get_one_time_password
+from flyte_site.console.oidc_login import OIDCCallbackView, OIDCLoginView
 
 VERSION = "0.1.0"
 
 
 @dataclass(frozen=True)
-class Place:
+class NavigationItem:
     """An entry of the navigation, for those who have the permission."""
 
     label: str
@@ -33,16 +33,16 @@ class Place:
 
 
 NAVIGATION = (
-    Place("Home", "index"),
-    Place("Flows", "flows_flow_changelist", "flows.view_flow"),
-    Place("Executions", "flows_execution_changelist", "flows.view_execution"),
-    Place("Approvals", "packs_approval_changelist", "packs.view_approval"),
-    Place("Events", "flows_event_changelist", "flows.view_event"),
-    Place("Packs", "packs_pack_changelist", "packs.view_pack"),
-    Place("Datastore", "datastore_item_changelist", "datastore.view_item"),
-    Place("Changes", "flyte_site_change_changelist", "flyte_site.view_change"),
-    Place("Tokens", "flyte_site_token_changelist", "flyte_site.manage_token"),
-    Place("People", "auth_user_changelist", "auth.view_user"),
+    NavigationItem("Home", "index"),
+    NavigationItem("Flows", "flows_flow_changelist", "flows.view_flow"),
+    NavigationItem("Executions", "flows_execution_changelist", "flows.view_execution"),
+    NavigationItem("Approvals", "packs_approval_changelist", "packs.view_approval"),
+    NavigationItem("Events", "flows_event_changelist", "flows.view_event"),
+    NavigationItem("Packs", "packs_pack_changelist", "packs.view_pack"),
+    NavigationItem("Datastore", "datastore_item_changelist", "datastore.view_item"),
+    NavigationItem("Changes", "flyte_site_change_changelist", "flyte_site.view_change"),
+    NavigationItem("Tokens", "flyte_site_token_changelist", "flyte_site.manage_token"),
+    NavigationItem("People", "auth_user_changelist", "auth.view_user"),
 )
 
 
@@ -60,26 +60,26 @@ class ConsoleSite(AdminSite):
         return bool(request.user.is_active)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        places = navigation(request)
-        here = next((place for place in reversed(places) if place["here"]), None)
-        around = {"navigation": places, "place": here, "flyte_version": VERSION, "openness": openness()}
-        return {**super().each_context(request), **around, "available_apps": []}
+        items = build_navigation(request)
+        current = next((item for item in reversed(items) if item["here"]), None)
+        context = {"navigation": items, "place": current, "flyte_version": VERSION, "openness": get_exposure_warning()}
+        return {**super().each_context(request), **context, "available_apps": []}
 
     def get_urls(self) -> list[Any]:
         """As Django's, with the way to the identity provider and back: providers know these paths."""
-        own = [
-            path("sign-on/", Start.as_view(), name="sign_on"),
-            path("sign-on/return/", Return.as_view(), name="sign_on_return"),
+        login_urls = [
+            path("sign-on/", OIDCLoginView.as_view(), name="sign_on"),
+            path("sign-on/return/", OIDCCallbackView.as_view(), name="sign_on_return"),
         ]
-        return [*own, *super().get_urls()]
+        return [*login_urls, *super().get_urls()]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """As Django's, with the provider's button, and without the form where there are no accounts of this server."""
         if request.method == "POST" and not settings.FLYTE_LOCAL_ACCOUNTS:
             raise PermissionDenied
-        there = urlsplit(settings.FLYTE_OIDC_ISSUER_URL).hostname if settings.FLYTE_CONSOLE_SIGN_ON else ""
-        ways = {"title": "Sign in", "sign_on_at": there, "local_accounts": settings.FLYTE_LOCAL_ACCOUNTS}
-        return super().login(request, {**ways, **(extra_context or {})})
+        provider_host = urlsplit(settings.FLYTE_OIDC_ISSUER_URL).hostname if settings.FLYTE_CONSOLE_SIGN_ON else ""
+        context = {"title": "Sign in", "sign_on_at": provider_host, "local_accounts": settings.FLYTE_LOCAL_ACCOUNTS}
+        return super().login(request, {**context, **(extra_context or {})})
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """As Django's, in the console's words."""
@@ -87,91 +87,91 @@ class ConsoleSite(AdminSite):
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """As Django's; who has a password for one sign-in is sent to choose another before anything else."""
-        guarded = super().admin_view(view, cacheable)
+        guarded_view = super().admin_view(view, cacheable)
 
-        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if elsewhere := password_first(request):
-                return sent_to(elsewhere, request)
-            answer = guarded(request, *args, **kwargs)
+        def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if redirect := require_password_change(request):
+                return redirect_full_page(redirect, request)
+            response = guarded_view(request, *args, **kwargs)
             if request.user.is_authenticated:
-                return answer
-            acted = request.method == "POST" and request.path != reverse("admin:logout")
-            return sent_to(sign_in_again(request) if acted else answer, request)
+                return response
+            is_form_post = request.method == "POST" and request.path != reverse("admin:logout")
+            return redirect_full_page(redirect_to_sign_in(request) if is_form_post else response, request)
 
-        page.__name__ = getattr(view, "__name__", "page")
-        return page
+        wrapper.__name__ = getattr(view, "__name__", "page")
+        return wrapper
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
         """People know places, not Django's apps."""
         return HttpResponseRedirect(reverse("admin:index"))
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        first = one_time_password(request.user) is not None
-        around = {**self.each_context(request), "one_time_password": first, **(extra_context or {})}
+        must_change = get_one_time_password(request.user) is not None
+        context = {**self.each_context(request), "one_time_password": must_change, **(extra_context or {})}
         view = PasswordChangeView.as_view(
             form_class=NewPasswordForm,
-            success_url=page_after(request) if first else reverse("admin:password_change_done"),
-            extra_context=around,
+            success_url=get_next_url(request) if must_change else reverse("admin:password_change_done"),
+            extra_context=context,
             template_name="registration/password_change_form.html",
         )
         return view(request)
 
 
-def password_first(request: HttpRequest) -> HttpResponseRedirect | None:
+def require_password_change(request: HttpRequest) -> HttpResponseRedirect | None:
     """Where somebody goes who has a password for one sign-in: to choose another, and from there to the page that they
     asked for; to the front door where that one is over. None for everybody else, and for who is there already."""
-    change = reverse("admin:password_change")
-    given = None if request.path == reverse("admin:logout") else one_time_password(request.user)
-    if given is None:
+    change_url = reverse("admin:password_change")
+    one_time_password = None if request.path == reverse("admin:logout") else get_one_time_password(request.user)
+    if one_time_password is None:
         return None
-    if given.is_over(timezone.now()):
+    if one_time_password.is_expired(timezone.now()):
         logout(request)
-        messages.error(request, OVER)
+        messages.error(request, ONE_TIME_PASSWORD_EXPIRED)
         return HttpResponseRedirect(reverse("admin:login"))
-    if request.path == change:
+    if request.path == change_url:
         return None
-    wanted = request.get_full_path() if request.method == "GET" else ""
-    if wanted in ("", reverse("admin:index")):
-        return HttpResponseRedirect(change)
-    return HttpResponseRedirect(f"{change}?{urlencode({REDIRECT_FIELD_NAME: wanted})}")
+    next_url = request.get_full_path() if request.method == "GET" else ""
+    if next_url in ("", reverse("admin:index")):
+        return HttpResponseRedirect(change_url)
+    return HttpResponseRedirect(f"{change_url}?{urlencode({REDIRECT_FIELD_NAME: next_url})}")
 
 
-def page_after(request: HttpRequest) -> str:
+def get_next_url(request: HttpRequest) -> str:
     """The page that somebody wanted before they were sent to choose a password; home where that is none of ours."""
-    wanted = request.GET.get(REDIRECT_FIELD_NAME, "")
-    return wanted if is_ours(wanted, request) else reverse("admin:index")
+    next_url = request.GET.get(REDIRECT_FIELD_NAME, "")
+    return next_url if is_local_url(next_url, request) else reverse("admin:index")
 
 
-def is_ours(url: str, request: HttpRequest) -> bool:
+def is_local_url(url: str, request: HttpRequest) -> bool:
     """Whether a URL that the browser sent leads nowhere but to this server."""
     return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
 
 
-def sign_in_again(request: HttpRequest) -> HttpResponseRedirect:
+def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
     """To the sign-in, and from there to the page whose form was sent: what only acts is no page to come back to."""
-    page = request.headers.get("Referer", "")
-    own = is_ours(page, request)
-    back = urlsplit(page)._replace(scheme="", netloc="").geturl() if own else reverse("admin:index")
-    return redirect_to_login(back, reverse("admin:login"))
+    referer = request.headers.get("Referer", "")
+    is_local = is_local_url(referer, request)
+    next_url = urlsplit(referer)._replace(scheme="", netloc="").geturl() if is_local else reverse("admin:index")
+    return redirect_to_login(next_url, reverse("admin:login"))
 
 
-def sent_to(elsewhere: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+def redirect_full_page(redirect: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
     """A redirection of the whole page, also where only a part of it was asked for: that would show a sign-in form."""
-    part = request.headers.get("HX-Request") == "true"
-    return HttpResponse(headers={"HX-Refresh": "true"}) if part else elsewhere
+    is_partial = request.headers.get("HX-Request") == "true"
+    return HttpResponse(headers={"HX-Refresh": "true"}) if is_partial else redirect
 
 
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+def build_navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The places that this person may see: `label`, `url`, and whether the page is `here`."""
-    home = reverse("admin:index")
-    shown = []
-    for place in NAVIGATION:
-        if place.permission and not request.user.has_perm(place.permission):
+    home_url = reverse("admin:index")
+    items = []
+    for item in NAVIGATION:
+        if item.permission and not request.user.has_perm(item.permission):
             continue
         try:
-            url = reverse(f"admin:{place.view}")
+            url = reverse(f"admin:{item.view}")
         except NoReverseMatch:
             continue
-        here = request.path == url if url == home else request.path.startswith(url)
-        shown.append({"label": place.label, "url": url, "here": here})
-    return shown
+        is_current = request.path == url if url == home_url else request.path.startswith(url)
+        items.append({"label": item.label, "url": url, "here": is_current})
+    return items

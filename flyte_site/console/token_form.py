@@ -7,20 +7,20 @@ from django import forms
 from django.utils import timezone
 
 from flyte_site.auth import tokens
+from flyte_site.auth.activity_log import Actor
 from flyte_site.auth.scopes import SCOPES
-from flyte_site.changes import Actor
 
-DAYS = (("7", "in a week"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never"))
+EXPIRY_CHOICES = (("7", "in a week"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never"))
 
 
 class TokenForm(forms.Form):
     """A name, what the token may be or do, and until when."""
 
     name = forms.CharField(
-        max_length=tokens.MAX_NAME, help_text="What it is called in lists and histories, such as slack-prod."
+        max_length=tokens.MAX_NAME_LENGTH, help_text="What it is called in lists and histories, such as slack-prod."
     )
     pack = forms.CharField(
-        max_length=tokens.MAX_PATTERN,
+        max_length=tokens.MAX_PACK_PATTERN_LENGTH,
         required=False,
         label="May be the pack",
         help_text="A pack's name; * is any text, as in Slack*. Empty for a token of a person or a program.",
@@ -36,9 +36,9 @@ class TokenForm(forms.Form):
         required=False,
         label="May",
         widget=forms.CheckboxSelectMultiple,
-        choices=[(name, f"{what} ({name})") for name, what in SCOPES.items()],
+        choices=[(name, f"{description} ({name})") for name, description in SCOPES.items()],
     )
-    expires = forms.ChoiceField(required=False, choices=DAYS, initial="90", label="Expires")
+    expires = forms.ChoiceField(required=False, choices=EXPIRY_CHOICES, initial="90", label="Expires")
 
     def clean_labels(self) -> dict[str, str]:
         labels = {}
@@ -49,17 +49,17 @@ class TokenForm(forms.Form):
             labels[key] = value
         return labels
 
-    def make(self, actor: Actor) -> str | None:
+    def create_token(self, actor: Actor) -> str | None:
         """The secret of the token that was made; None, with an error on the form, where none can be."""
-        given: dict[str, Any] = self.cleaned_data
-        days = given["expires"]
+        data: dict[str, Any] = self.cleaned_data
+        days = data["expires"]
         try:
-            _, secret = tokens.create(
+            _, secret = tokens.create_token(
                 actor,
-                given["name"],
-                pack=given["pack"],
-                labels=given["labels"],
-                scopes=given["scopes"],
+                data["name"],
+                pack=data["pack"],
+                labels=data["labels"],
+                scopes=data["scopes"],
                 expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
             )
         except tokens.TokenError as error:

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import flyte_site.fields
+import flyte_site.db.fields
 from django.conf import settings
 from django.db import migrations, models
 
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=40)),
                 ('key', models.CharField(max_length=512)),
                 ('what', models.CharField(max_length=40)),
-                ('detail', flyte_site.fields.JSONText(default=dict)),
+                ('detail', flyte_site.db.fields.TextJSONField(default=dict)),
             ],
             options={
                 'ordering': ['-id'],

@@ -11,19 +11,19 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flyte_site.times import distance_in_words, in_words, to_text
+from flyte_site.core.timestamps import format_rfc3339, humanize_age, humanize_duration
 
 register = template.Library()
 
-MAX_JSON = 200_000
+MAX_JSON_LENGTH = 200_000
 _TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|(-?\d[\d.eE+-]*)|\b(true|false|null)\b')
 
 
 @register.simple_tag
 def pill(state: str, label: str = "") -> SafeString:
     """A state as a coloured word; its class is the state in small letters."""
-    kind = re.sub(r"[^a-z-]", "-", str(state).lower())
-    return format_html('<span class="pill {}">{}</span>', kind, label or state)
+    css_class = re.sub(r"[^a-z-]", "-", str(state).lower())
+    return format_html('<span class="pill {}">{}</span>', css_class, label or state)
 
 
 @register.filter
@@ -34,62 +34,62 @@ def ago(moment: datetime | None) -> SafeString | str:
     """
     if moment is None:
         return "–"
-    exact, passed = to_text(moment), timezone.now() - moment
-    return format_html('<time datetime="{0}" title="{0}">{1}</time>', exact, distance_in_words(passed))
+    timestamp, age = format_rfc3339(moment), timezone.now() - moment
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', timestamp, humanize_age(age))
 
 
 @register.simple_tag
 def server_time() -> str:
     """When the page is made, by this server's clock: `static/times.js` reckons from it."""
-    return to_text(timezone.now())
+    return format_rfc3339(timezone.now())
 
 
 # What their pills say already.
-_SAID = ("the criteria are false", "the pack lacks labels that the step asks for")
+_REDUNDANT_REASONS = ("the criteria are false", "the pack lacks labels that the step asks for")
 
 
 @register.filter
 def reason(outcome: Mapping[str, Any]) -> str:
     """What is to be said of a step's outcome beside its pill; '' where the pill says it."""
     message = str(outcome.get("message", ""))
-    return "" if message in _SAID else message
+    return "" if message in _REDUNDANT_REASONS else message
 
 
 @register.filter
-def span(length: timedelta | None) -> str:
+def duration(delta: timedelta | None) -> str:
     """A length of time in its largest two units: `2 d 4 h`, `3 min 20 s`, `1.2 s`, `45 ms`; – for none."""
-    return "–" if length is None else in_words(length)
+    return "–" if delta is None else humanize_duration(delta)
 
 
 @register.filter
 def as_json(value: Any) -> SafeString:
     """A JSON value, indented and coloured, as a `<pre>`; a very long one is cut, and says so."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    cut = text[:MAX_JSON]
-    parts = format_html_join("", "{}", ((part,) for part in _coloured(cut)))
-    note = f"\n… and {len(text) - MAX_JSON} characters more" if len(text) > MAX_JSON else ""
+    truncated = text[:MAX_JSON_LENGTH]
+    parts = format_html_join("", "{}", ((part,) for part in _highlight(truncated)))
+    note = f"\n… and {len(text) - MAX_JSON_LENGTH} characters more" if len(text) > MAX_JSON_LENGTH else ""
     return format_html('<pre class="json" tabindex="0">{}{}</pre>', parts, note)
 
 
-def _coloured(text: str) -> Any:
-    at = 0
-    for found in _TOKEN.finditer(text):
-        yield text[at : found.start()]
-        string, colon, number, word = found.groups()
-        kind = ("key" if colon else "string") if string else "number" if number else "word"
-        yield format_html('<span class="{}">{}</span>{}', kind, string or number or word, colon or "")
-        at = found.end()
-    yield text[at:]
+def _highlight(text: str) -> Any:
+    position = 0
+    for match in _TOKEN.finditer(text):
+        yield text[position : match.start()]
+        string, colon, number, word = match.groups()
+        css_class = ("key" if colon else "string") if string else "number" if number else "word"
+        yield format_html('<span class="{}">{}</span>{}', css_class, string or number or word, colon or "")
+        position = match.end()
+    yield text[position:]
 
 
 @register.filter
-def pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+def dict_items(mapping: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     """A mapping's keys with their values. In a template, `.items` would be the value of a key of that name."""
     return list(mapping.items()) if mapping else []
 
 
 @register.inclusion_tag("console/folded.html")
-def folded(label: str, value: Any, opened: bool = False) -> dict[str, Any]:
+def json_details(label: str, value: Any, opened: bool = False) -> dict[str, Any]:
     """JSON behind a line that opens it."""
     return {"label": label, "value": value, "opened": opened}
 
@@ -101,7 +101,7 @@ def copyable(name: str, text: str) -> dict[str, str]:
 
 
 @register.inclusion_tag("console/confirmed.html", takes_context=True)
-def confirmed(
+def confirm_button(
     context: template.Context, name: str, url: str, label: str, question: str, *, danger: bool = False
 ) -> dict[str, Any]:
     """A button that asks before it posts to `url`; `name` is unique on the page."""

@@ -1,1 +1,1 @@
-"""Packs that the server hosts: small plugins that call some web service and wait (docs/reference/webapi.md)."""
+"""Former module names of the plugin API, for installed plugins: import from `packs.hosted.plugin_api` in new code."""

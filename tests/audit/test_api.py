@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flows.models import Execution, FlowVersion
-from flyte_site.ids import new_id
+from flyte_site.core.ids import new_id
 from packs.models import Action, Pack
 from tests.flows import builders as b
 from tests.site.shape import paths_of_errors, problem

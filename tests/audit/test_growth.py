@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import Client
 
-from audit.paging import LOOK_AT
+from audit.search.keyset_page import MAX_SCANNED
 from tests.audit.many import OWN_LABELS, Kind, id_of, many
 from tests.reading import cost
 
@@ -100,4 +100,4 @@ def test_a_page_reads_no_more_where_there_is_ten_times_as_much(name: str, measur
 
 
 def test_of_as_many_labels_as_actions_a_bounded_number_is_looked_at(measured: tuple[Cost, Cost, Cost]) -> None:
-    assert max(measured[2].values()) <= LOOK_AT * (40 if ON_SQLITE else 3)
+    assert max(measured[2].values()) <= MAX_SCANNED * (40 if ON_SQLITE else 3)

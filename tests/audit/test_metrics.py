@@ -18,13 +18,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from prometheus_client.parser import text_string_to_metric_families
 
-from audit.metrics import FACTS
+from audit.prometheus import COLLECTORS
 from flyte_site.auth import tokens
-from flyte_site.changes import COMMAND_LINE
-from flyte_site.jobs import scheduled_jobs
-from flyte_site.meters import REGISTRY
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
+from flyte_site.core.metrics import REGISTRY
+from flyte_site.jobs import get_scheduled_jobs
 from flyte_site.models import JobRun
-from flyte_site.periodic.claims import note_jobs
+from flyte_site.scheduler.runner import register_jobs
 from packs import registry
 from packs.models import HostedCount, Pack
 from tests.flows.builders import follower, pack, save, step, take, tell, work
@@ -66,7 +66,7 @@ def read(client: Client) -> dict[tuple[str, Labels], float]:
 def test_what_the_database_knows_is_told(client: Client) -> None:
     source, worker = pack("Src"), pack("Wrk")
     save(step(id="a"), follower("a", id="b"))
-    note_jobs(scheduled_jobs(), Pack.objects.get(pk=source.pk).last_seen)
+    register_jobs(get_scheduled_jobs(), Pack.objects.get(pk=source.pk).last_seen)
     JobRun.objects.filter(name="end_leases").update(runs=7)
     HostedCount.objects.create(plugin="WaitUntil", name="plugin.done", value=3)
     for _ in range(3):
@@ -82,7 +82,7 @@ def test_what_the_database_knows_is_told(client: Client) -> None:
     assert total(samples, "flyte_actions_orphaned") == 0
     assert total(samples, "flyte_job_runs_total", task="end_leases") == 7
     assert total(samples, "flyte_hosted_total", plugin="WaitUntil", name="plugin.done") == 3
-    registry.forget(worker.identity, COMMAND_LINE)
+    registry.unregister(worker.identity, COMMAND_LINE_ACTOR)
     assert total(read(client), "flyte_actions_orphaned") == 2
 
 
@@ -145,7 +145,7 @@ def test_strangers_are_refused(client: Client, settings: LazySettings) -> None:
     settings.FLYTE_AUTH = "tokens"
     problem(client.get("/metrics"), 401)
     for scope, status in (("audit:read", 403), ("metrics:read", 200)):
-        secret = tokens.create(COMMAND_LINE, scope, scopes=[scope])[1]
+        secret = tokens.create_token(COMMAND_LINE_ACTOR, scope, scopes=[scope])[1]
         assert client.get("/metrics", headers={"authorization": f"Bearer {secret}"}).status_code == status
 
 
@@ -217,7 +217,7 @@ def scraped(server: Server) -> dict[tuple[str, Labels], float]:
 
 def facts() -> list[Any]:
     """What the database tells, without labels too."""
-    return [one for fact in FACTS for one in fact()]
+    return [one for fact in COLLECTORS for one in fact()]
 
 
 @pytest.fixture

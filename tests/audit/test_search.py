@@ -13,9 +13,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit import figures, search
-from audit.paging import LOOK_AT, Place
-from audit.search import Wanted, WantedEvents
+from audit import stats
+from audit.search import executions
+from audit.search.executions import EventQuery, ExecutionQuery
+from audit.search.keyset_page import MAX_SCANNED, KeysetCursor
 from packs.models import Pack
 from tests.audit.many import EVENTS, EXECUTIONS, LONG_AGO, NEWEST, RARE_EVERY, id_of, many
 from tests.reading import controls_transaction, statements
@@ -32,55 +33,55 @@ def very_many(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         yield
 
 
-def found(place: Place | None = None, size: int = 25, **wanted: Any) -> search.Executions:
-    return search.executions(Wanted(**wanted), place or Place(), NOW, size)
+def found(place: KeysetCursor | None = None, size: int = 25, **wanted: Any) -> executions.ExecutionPage:
+    return executions.list_execution_rows(ExecutionQuery(**wanted), place or KeysetCursor(), NOW, size)
 
 
-def numbers(page: search.Executions) -> list[int]:
+def numbers(page: executions.ExecutionPage) -> list[int]:
     """The numbers of the executions of a page, by which `many` made them."""
     return [int(told.execution.id[-10:], 16) for told in page.rows]
 
 
 def walk(**wanted: Any) -> list[int]:
     """The numbers of all that is found, page by page to the end."""
-    place, seen = Place(), []
+    place, seen = KeysetCursor(), []
     for _ in range(100):
         page = found(place, **wanted)
         seen += numbers(page)
-        if page.place.older is None:
+        if page.keyset_page.older is None:
             return seen
-        place = page.place.older
+        place = page.keyset_page.older
     raise AssertionError("there is no end to the pages")
 
 
 def test_the_newest_come_first_and_a_page_begins_behind_the_one_before() -> None:
     first = found(size=10)
     assert numbers(first) == list(range(10))
-    assert first.place.newer is None
-    assert first.place.older is not None
-    second = found(first.place.older, size=10)
+    assert first.keyset_page.newer is None
+    assert first.keyset_page.older is not None
+    second = found(first.keyset_page.older, size=10)
     assert numbers(second) == list(range(10, 20))
-    assert second.place.newer is not None
-    assert numbers(found(second.place.newer, size=10)) == list(range(10))
+    assert second.keyset_page.newer is not None
+    assert numbers(found(second.keyset_page.newer, size=10)) == list(range(10))
 
 
 def test_a_page_before_the_newest_page_is_the_newest_page() -> None:
-    page = found(Place(newer_than=id_of(3, 2)), size=10)
+    page = found(KeysetCursor(newer_than=id_of(3, 2)), size=10)
     assert numbers(page) == list(range(10))
-    assert page.place.newer is None
+    assert page.keyset_page.newer is None
 
 
 def test_a_page_in_between_has_pages_on_both_sides() -> None:
-    page = found(Place(newer_than=id_of(51, 2)), size=10)
+    page = found(KeysetCursor(newer_than=id_of(51, 2)), size=10)
     assert numbers(page) == list(range(41, 51))
-    assert page.place.newer == Place(newer_than=id_of(41, 2))
-    assert page.place.older == Place(older_than=id_of(50, 2))
+    assert page.keyset_page.newer == KeysetCursor(newer_than=id_of(41, 2))
+    assert page.keyset_page.older == KeysetCursor(older_than=id_of(50, 2))
 
 
 def test_the_last_page_has_none_behind_it() -> None:
-    page = found(Place(older_than=id_of(EXECUTIONS - 3, 2)))
+    page = found(KeysetCursor(older_than=id_of(EXECUTIONS - 3, 2)))
     assert numbers(page) == [EXECUTIONS - 2, EXECUTIONS - 1]
-    assert page.place.older is None
+    assert page.keyset_page.older is None
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,8 @@ def test_the_last_page_has_none_behind_it() -> None:
 def test_what_is_rare_is_found_wherever_it_is(wanted: dict[str, Any]) -> None:
     page = found(**wanted)
     assert numbers(page) == RARE
-    assert page.place.looked_to is None
-    assert page.place.older is None
+    assert page.keyset_page.scanned_to is None
+    assert page.keyset_page.older is None
 
 
 @pytest.mark.parametrize(
@@ -122,16 +123,16 @@ def test_an_execution_with_several_actions_that_match_is_found_once() -> None:
 def test_labels_that_few_ask_for_are_found_wherever_they_are() -> None:
     page = found(labels={"env": "prod"})
     assert numbers(page) == list(range(3, 25_000, 1000))
-    assert page.place.looked_to is None
+    assert page.keyset_page.scanned_to is None
     assert walk(labels={"env": "prod"}) == list(range(3, EXECUTIONS, 1000))
     assert walk(labels={"env": "prod"}, state="failed") == walk(labels={"env": "prod"}, step="old") == []
 
 
 def test_labels_of_a_flow_are_looked_for_in_a_bounded_number_of_rows_and_that_is_said() -> None:
     page = found(flow="many", labels={"env": "prod"})
-    assert numbers(page) == list(range(3, LOOK_AT, 1000))
-    assert page.place.looked_to is not None
-    assert abs((NEWEST - page.place.looked_to).total_seconds() - LOOK_AT) <= 2
+    assert numbers(page) == list(range(3, MAX_SCANNED, 1000))
+    assert page.keyset_page.scanned_to is not None
+    assert abs((NEWEST - page.keyset_page.scanned_to).total_seconds() - MAX_SCANNED) <= 2
     assert walk(flow="many", labels={"env": "prod"}) == list(range(3, EXECUTIONS, 1000))
 
 
@@ -156,12 +157,12 @@ def test_a_time_narrows_what_is_found() -> None:
 
 def test_a_look_that_was_cut_goes_on_in_both_directions() -> None:
     first = found(flow="many", labels={"env": "prod"}, size=25)
-    assert first.place.looked_to is not None
-    assert first.place.older is not None
-    second = found(first.place.older, flow="many", labels={"env": "prod"}, size=25)
+    assert first.keyset_page.scanned_to is not None
+    assert first.keyset_page.older is not None
+    second = found(first.keyset_page.older, flow="many", labels={"env": "prod"}, size=25)
     assert numbers(second) != []
-    assert second.place.newer is not None
-    assert numbers(found(second.place.newer, flow="many", labels={"env": "prod"}, size=5)) == numbers(first)[-5:]
+    assert second.keyset_page.newer is not None
+    assert numbers(found(second.keyset_page.newer, flow="many", labels={"env": "prod"}, size=5)) == numbers(first)[-5:]
 
 
 def test_a_look_that_found_nothing_says_so_and_how_far_back_it_was(client: Client) -> None:
@@ -172,50 +173,50 @@ def test_a_look_that_found_nothing_says_so_and_how_far_back_it_was(client: Clien
 
 
 def test_each_execution_tells_its_story() -> None:
-    rows = {number: told.story for number, told in zip(range(6), found(size=6).rows, strict=True)}
+    rows = {number: told.summary for number, told in zip(range(6), found(size=6).rows, strict=True)}
     assert rows[1] == "an event → rare (Rare.Rare, SUCCESS 2.0 s)"
     assert rows[2] == "Src.Go → work waiting for Wrk for 5 min 2 s"
     assert rows[4] == "Src.Go → work (Wrk.Do, SUCCESS 2.0 s) → tell (Slack.SendMessage, SUCCESS 5.0 s)"
 
 
-def event_numbers(page: search.Events) -> list[int]:
+def event_numbers(page: executions.EventPage) -> list[int]:
     return [int(event.id[-10:], 16) for event in page.rows]
 
 
 def test_events_are_found_by_pack_name_and_time_a_page_at_a_time() -> None:
-    first = search.events(WantedEvents(), Place(), 10)
+    first = executions.find_events(EventQuery(), KeysetCursor(), 10)
     assert event_numbers(first) == list(range(10))
-    assert first.place.older is not None
-    assert event_numbers(search.events(WantedEvents(), first.place.older, 10)) == list(range(10, 20))
-    rare = search.events(WantedEvents("Rare", "Rare"), Place(), 10)
+    assert first.keyset_page.older is not None
+    assert event_numbers(executions.find_events(EventQuery(), first.keyset_page.older, 10)) == list(range(10, 20))
+    rare = executions.find_events(EventQuery("Rare", "Rare"), KeysetCursor(), 10)
     assert event_numbers(rare) == [number for number in range(EVENTS) if number % RARE_EVERY == 1]
-    assert rare.place.looked_to is None
-    one = search.events(WantedEvents(pack="Rare"), Place(), 10)
+    assert rare.keyset_page.scanned_to is None
+    one = executions.find_events(EventQuery(pack="Rare"), KeysetCursor(), 10)
     assert event_numbers(one) == [number for number in range(EVENTS) if number % RARE_EVERY == 1]
-    assert one.place.looked_to is None
-    named = search.events(WantedEvents(name="Rare"), Place(older_than=id_of(9001, 4)), 10)
+    assert one.keyset_page.scanned_to is None
+    named = executions.find_events(EventQuery(name="Rare"), KeysetCursor(older_than=id_of(9001, 4)), 10)
     assert event_numbers(named) == [18_001]
-    assert named.place.newer is not None
-    hour = search.events(WantedEvents(since=NEWEST - timedelta(seconds=3), until=NEWEST), Place(), 10)
+    assert named.keyset_page.newer is not None
+    hour = executions.find_events(EventQuery(since=NEWEST - timedelta(seconds=3), until=NEWEST), KeysetCursor(), 10)
     assert event_numbers(hour) == [1, 2, 3]
 
 
 def test_the_figures_count_what_ended_in_each_hour() -> None:
-    hours = figures.hours(NOW)
+    hours = stats.count_ended_by_hour(NOW)
     assert len(hours) == 24
     assert hours[-1].start == NEWEST.replace(minute=0)
     assert sum(hour.total for hour in hours[-2:]) == pytest.approx(5400 * 0.98, abs=30)
     assert hours[10].failed == pytest.approx(36, abs=1)
     assert hours[10].succeeded == pytest.approx(3600 * 0.97, abs=3)
-    assert not any(hour.cut for hour in hours)
+    assert not any(hour.is_truncated for hour in hours)
 
 
 def test_the_figures_say_what_waits_and_what_is_held_and_since_when() -> None:
-    loads = {load.pack_name: load for load in figures.loads()}
+    loads = {load.pack_name: load for load in stats.measure_pack_loads()}
     assert set(loads) == {"Slack", "Wrk"}
-    assert (loads["Wrk"].waiting, loads["Wrk"].cut) == (figures.MOST_WAITING, True)
-    assert (loads["Slack"].held, loads["Slack"].waiting) == (50, 0)
-    assert loads["Slack"].held_since == NEWEST - timedelta(seconds=98_000 - 4)
+    assert (loads["Wrk"].queued, loads["Wrk"].is_truncated) == (stats.MAX_QUEUED, True)
+    assert (loads["Slack"].claimed, loads["Slack"].queued) == (50, 0)
+    assert loads["Slack"].claimed_since == NEWEST - timedelta(seconds=98_000 - 4)
     assert loads["Slack"].last_seen is None
 
 
@@ -223,8 +224,8 @@ def test_the_figures_say_what_waits_and_what_is_held_and_since_when() -> None:
 
 QUERIES: dict[str, Callable[[], object]] = {
     "all": lambda: found(),
-    "older": lambda: found(Place(older_than=id_of(50_000, 2))),
-    "newer": lambda: found(Place(newer_than=id_of(50_000, 2))),
+    "older": lambda: found(KeysetCursor(older_than=id_of(50_000, 2))),
+    "newer": lambda: found(KeysetCursor(newer_than=id_of(50_000, 2))),
     "flow": lambda: found(flow="many"),
     "rare flow": lambda: found(flow="rare"),
     "flow and state": lambda: found(flow="many", state="cancelled"),
@@ -240,11 +241,11 @@ QUERIES: dict[str, Callable[[], object]] = {
     "flow and text": lambda: found(flow="many", text="no such text", since=NEWEST - timedelta(days=30)),
     "time": lambda: found(since=NEWEST - timedelta(days=1), until=NEWEST - timedelta(hours=12)),
     "time and pack": lambda: found(pack="old", since=NEWEST - timedelta(hours=1)),
-    "all events": lambda: search.events(WantedEvents(), Place()),
-    "events of a pack": lambda: search.events(WantedEvents(pack="no"), Place()),
-    "events of a name": lambda: search.events(WantedEvents("Src", "Go"), Place()),
-    "hours": lambda: figures.hours(NOW),
-    "loads": lambda: figures.loads(),
+    "all events": lambda: executions.find_events(EventQuery(), KeysetCursor()),
+    "events of a pack": lambda: executions.find_events(EventQuery(pack="no"), KeysetCursor()),
+    "events of a name": lambda: executions.find_events(EventQuery("Src", "Go"), KeysetCursor()),
+    "hours": lambda: stats.count_ended_by_hour(NOW),
+    "loads": lambda: stats.measure_pack_loads(),
 }
 
 # Few of the rows that an index finds are wanted: the rows looked at are told apart, 400 by a query.
@@ -275,7 +276,7 @@ def check_cost(sql: str, hours: bool) -> None:
         return
     # Each of the 24 hours reads the index of its own executions. Where a filter holds for a quarter of all, PostgreSQL
     # may think it cheaper to walk all of the newest than the filter's index.
-    most = EXECUTIONS if hours else 6 * LOOK_AT
+    most = EXECUTIONS if hours else 6 * MAX_SCANNED
     assert rows_read(sql) <= most, sql
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from audit.story import story
-from audit.timeline import End, Span, intervals, worked
+from audit.summary import summarize_execution
+from audit.timeline import IntervalEnd, IntervalKind, build_intervals, total_run_time
 from flows.models import Execution, FlowVersion
-from flyte_site.times import to_text
+from flyte_site.core.timestamps import format_rfc3339
 from packs.models import Action
 from tests.flows.builders import document, follower, step
 
@@ -24,7 +24,7 @@ def at(seconds: float) -> datetime:
 
 def action(*states: tuple[str, float], **fields: Any) -> Action:
     """An action that entered these states so many seconds after the start."""
-    entries = [{"value": value, "time": to_text(at(seconds))} for value, seconds in states]
+    entries = [{"value": value, "time": format_rfc3339(at(seconds))} for value, seconds in states]
     taken = [value for value, _ in states].count("PENDING")
     plain = {"id": f"{len(states)}", "step_id": "deploy", "pack_name": "Shell", "name": "Run", "ready_at": START}
     return Action(
@@ -38,14 +38,14 @@ def ended(attempt: int, **more: Any) -> dict[str, Any]:
 
 def told(*actions: Action, now: float = 0, errors: list[Any] | None = None, flow: dict[str, Any] = FLOW) -> str:
     version = FlowVersion(document=flow)
-    return story(Execution(version=version, errors=errors or []), actions, at(now))
+    return summarize_execution(Execution(version=version, errors=errors or []), actions, at(now))
 
 
 def spans(one: Action) -> list[tuple[str, int, str, float]]:
     """Span, attempt, end and seconds of each interval, 100 seconds after the start."""
     return [
-        (found.span.value, found.attempt, found.ended_with.value, found.length(at(100)).total_seconds())
-        for found in intervals(one)
+        (found.kind.value, found.attempt, found.ended_with.value, found.duration(at(100)).total_seconds())
+        for found in build_intervals(one)
     ]
 
 
@@ -57,9 +57,9 @@ def test_what_is_done_waited_and_was_held() -> None:
 
 
 def test_what_waits_still_waits_till_now() -> None:
-    (only,) = intervals(action(("NEW", 40)))
-    assert (only.span, only.end, only.ended_with, only.length(at(100))) == (
-        Span.WAITING, None, End.OPEN, timedelta(seconds=60),
+    (only,) = build_intervals(action(("NEW", 40)))
+    assert (only.kind, only.end, only.ended_with, only.duration(at(100))) == (
+        IntervalKind.QUEUED, None, IntervalEnd.OPEN, timedelta(seconds=60),
     )  # fmt: skip
 
 
@@ -80,8 +80,12 @@ def test_each_attempt_has_its_own_intervals_and_its_own_holder() -> None:
         ("waiting", 3, "taken", 5),
         ("held", 3, "FATAL", 6),
     ]
-    assert [one.holder for one in intervals(tried) if one.span is Span.HELD] == ["Shell.gone", "Shell.gone", "Shell.x"]
-    assert worked(intervals(tried), START) == timedelta(seconds=12)
+    assert [one.claimed_by for one in build_intervals(tried) if one.kind is IntervalKind.CLAIMED] == [
+        "Shell.gone",
+        "Shell.gone",
+        "Shell.x",
+    ]
+    assert total_run_time(build_intervals(tried), START) == timedelta(seconds=12)
 
 
 def test_a_step_that_somebody_retried_had_ended_in_between() -> None:

@@ -3,9 +3,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.conf import LazySettings
 
-from flyte_site.auth.endpoints import discovery_of
-from flyte_site.auth.oidc import keys_of
-from flyte_site.auth.policy import read_policy
+from flyte_site.auth.oidc.discovery import get_metadata_cache
+from flyte_site.auth.oidc.token_validation import get_jwks_cache
+from flyte_site.auth.policy import parse_policy
 from tests.auth.provider import AUDIENCE, Provider, running_provider
 
 
@@ -13,13 +13,13 @@ from tests.auth.provider import AUDIENCE, Provider, running_provider
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     """A provider with one RSA key `k1`, that nothing is known of yet."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    keys_of.cache_clear()
-    discovery_of.cache_clear()
+    get_jwks_cache.cache_clear()
+    get_metadata_cache.cache_clear()
     with running_provider() as running:
         running.publish()
         yield running
-    keys_of.cache_clear()
-    discovery_of.cache_clear()
+    get_jwks_cache.cache_clear()
+    get_metadata_cache.cache_clear()
 
 
 SetPolicy = Callable[[str], None]
@@ -33,6 +33,6 @@ def set_policy(settings: LazySettings, provider: Provider) -> SetPolicy:
         settings.FLYTE_AUTH = "oidc"
         settings.FLYTE_OIDC_ISSUER_URL = provider.issuer
         settings.FLYTE_OIDC_ISSUER_CLIENT_ID = AUDIENCE
-        settings.FLYTE_AUTH_POLICY = read_policy(text)
+        settings.FLYTE_AUTH_POLICY = parse_policy(text)
 
     return set_up

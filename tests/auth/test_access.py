@@ -11,9 +11,9 @@ from django.db import OperationalError
 from django.test import Client
 
 from flyte_site.auth import tokens
-from flyte_site.auth.routes import api_routes
-from flyte_site.auth.scopes import AS_PACK, NEEDED, OPEN, SCOPES
-from flyte_site.changes import COMMAND_LINE
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
+from flyte_site.auth.routes import list_api_routes
+from flyte_site.auth.scopes import AS_PACK, OPEN, REQUIRED_SCOPES, SCOPES
 from tests.auth.conftest import SetPolicy
 from tests.auth.provider import Provider
 from tests.server import ROOT
@@ -44,14 +44,14 @@ class Request:
 
 def requests() -> Iterator[Request]:
     """Every method of every route that is not the console's. Raises `KeyError` for one without a row."""
-    for route in api_routes():
+    for route in list_api_routes():
         path = "/" + "/".join("x" if segment is None else segment for segment in route)
         for method in ALLOWED[path].split(", "):
             if method != "HEAD":
                 yield Request(method, path, ROWS[f"{method} {path}"])
 
 
-ROWS = {re.sub(r":\w+", "x", request): needed for request, needed in NEEDED.items()}
+ROWS = {re.sub(r":\w+", "x", request): needed for request, needed in REQUIRED_SCOPES.items()}
 REQUESTS = list(requests())
 REFUSED = (401, 403)
 
@@ -64,7 +64,7 @@ def test_every_route_and_method_has_a_row_and_there_are_no_others() -> None:
 def test_the_page_says_what_the_code_does() -> None:
     text = PAGE.read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([A-Z]+ /[^`]*)` \| ([^|]+) \|$", text, re.MULTILINE))
-    assert {request: cell.strip().strip("`") for request, cell in rows.items()} == NEEDED
+    assert {request: cell.strip().strip("`") for request, cell in rows.items()} == REQUIRED_SCOPES
     scopes = dict(re.findall(r"^\| `(\w+:\w+)` \| ([^|]+) \|$", text, re.MULTILINE))
     assert {scope: cell.strip() for scope, cell in scopes.items()} == SCOPES
 
@@ -74,11 +74,11 @@ def secrets(settings: LazySettings) -> dict[str, str]:
     """A token for each scope alone, one that may be pack x, and one that may be another pack."""
     settings.FLYTE_AUTH = "tokens"
     register_pack("x")
-    made = {scope: tokens.create(COMMAND_LINE, scope, scopes=[scope])[1] for scope in SCOPES}
+    made = {scope: tokens.create_token(COMMAND_LINE_ACTOR, scope, scopes=[scope])[1] for scope in SCOPES}
     return {
         **made,
-        AS_PACK: tokens.create(COMMAND_LINE, "x", pack="x")[1],
-        "other": tokens.create(COMMAND_LINE, "other", pack="other")[1],
+        AS_PACK: tokens.create_token(COMMAND_LINE_ACTOR, "x", pack="x")[1],
+        "other": tokens.create_token(COMMAND_LINE_ACTOR, "other", pack="other")[1],
     }
 
 
@@ -206,7 +206,7 @@ def test_the_door_costs_no_read_without_tokens_and_one_with_them(
     client: Client, settings: LazySettings, mode: str, reads: int, django_assert_num_queries: Any
 ) -> None:
     settings.FLYTE_AUTH = mode
-    bearer = {"authorization": f"Bearer {tokens.create(COMMAND_LINE, 'reader', scopes=['flows:read'])[1]}"}
+    bearer = {"authorization": f"Bearer {tokens.create_token(COMMAND_LINE_ACTOR, 'reader', scopes=['flows:read'])[1]}"}
     client.get("/v1/flows", headers=bearer)
     with django_assert_num_queries(1 + reads):
         assert client.get("/v1/flows", headers=bearer).status_code == 200

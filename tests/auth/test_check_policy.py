@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from flyte_site.auth.policy import read_policy
-from flyte_site.management.commands.check_policy import explained
+from flyte_site.auth.policy import parse_policy
+from flyte_site.management.commands.check_policy import explain_decision
 from tests.contract.recording import DATA
 from tests.site.processes import manage
 
-POLICY = read_policy((DATA / "policy.yml").read_text())
+POLICY = parse_policy((DATA / "policy.yml").read_text())
 
 
 @pytest.mark.unit
@@ -36,7 +36,7 @@ POLICY = read_policy((DATA / "policy.yml").read_text())
 def test_it_tells_what_a_request_would_get_and_why(
     method: str, path: str, claims: dict[str, object] | None, passes: bool, reason: str
 ) -> None:
-    found, reasons = explained(POLICY, method, path, claims)
+    found, reasons = explain_decision(POLICY, method, path, claims)
     assert found is passes
     assert any(reason in line for line in reasons), reasons
 

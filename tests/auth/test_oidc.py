@@ -12,9 +12,20 @@ import jwt
 import pytest
 from oidc_provider_mock import run_server_in_thread  # type: ignore[import-untyped]
 
-from flyte_site.auth import fetching, keys
-from flyte_site.auth.keys import ALGORITHMS, COOL_DOWN_SECONDS, FRESH_SECONDS, ProviderAwayError, read_key
-from flyte_site.auth.oidc import LEEWAY_SECONDS, InvalidTokenError, as_caller, claims_of
+from flyte_site.auth.oidc import jwks, provider_client
+from flyte_site.auth.oidc.jwks import (
+    ALGORITHMS,
+    CACHE_SECONDS,
+    MIN_REFETCH_SECONDS,
+    ProviderUnavailableError,
+    parse_jwk,
+)
+from flyte_site.auth.oidc.token_validation import (
+    LEEWAY_SECONDS,
+    InvalidTokenError,
+    principal_from_claims,
+    validate_token,
+)
 from tests.auth.provider import (
     AUDIENCE,
     DISCOVERY,
@@ -44,12 +55,12 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(keys, "time", found)
+    monkeypatch.setattr(jwks, "time", found)
     return found
 
 
 def claims(provider: Provider, token: str) -> dict[str, Any]:
-    return claims_of(token, provider.issuer, AUDIENCE)
+    return validate_token(token, provider.issuer, AUDIENCE)
 
 
 def refused(provider: Provider, token: str) -> bool:
@@ -121,7 +132,7 @@ def test_small_differences_of_clocks_do_not_matter(provider: Provider) -> None:
     assert claims(provider, provider.token(exp=now - LEEWAY_SECONDS // 2, nbf=now + LEEWAY_SECONDS // 2))
     for wrong in (provider.token(exp=now - 90), provider.token(nbf=now + 90)):
         with pytest.raises(InvalidTokenError):
-            claims_of(wrong, provider.issuer, AUDIENCE)
+            validate_token(wrong, provider.issuer, AUDIENCE)
 
 
 def test_a_secret_made_of_the_public_key_signs_nothing(provider: Provider) -> None:
@@ -188,7 +199,7 @@ def test_a_key_checks_only_what_it_is_published_for(provider: Provider) -> None:
     ids=str,
 )
 def test_a_published_key_that_is_weak_secret_or_broken_is_passed_over(provider: Provider, jwk: Any) -> None:
-    assert read_key(jwk) is None
+    assert parse_jwk(jwk) is None
     provider.keys.insert(0, jwk)
     assert claims(provider, provider.token())
 
@@ -210,7 +221,7 @@ def test_a_new_key_counts_as_soon_as_the_cool_down_is_over(provider: Provider, c
     claims(provider, provider.token())
     provider.publish("k2", number=1)
     assert refused(provider, provider.token("k2", number=1))
-    clock.seconds += COOL_DOWN_SECONDS
+    clock.seconds += MIN_REFETCH_SECONDS
     assert claims(provider, provider.token("k2", number=1))
     assert claims(provider, provider.token())
 
@@ -219,7 +230,7 @@ def test_a_new_key_under_an_old_name_counts_too(provider: Provider, clock: Clock
     claims(provider, provider.token())
     provider.keys.clear()
     provider.publish("k1", number=1)
-    clock.seconds += COOL_DOWN_SECONDS
+    clock.seconds += MIN_REFETCH_SECONDS
     assert claims(provider, provider.token(number=1))
     assert refused(provider, provider.token())
 
@@ -229,7 +240,7 @@ def test_a_key_that_was_withdrawn_counts_no_longer_than_keys_are_kept(provider: 
     provider.keys.clear()
     provider.publish("k2", number=1)
     assert claims(provider, provider.token())
-    clock.seconds += FRESH_SECONDS
+    clock.seconds += CACHE_SECONDS
     assert refused(provider, provider.token())
 
 
@@ -238,7 +249,7 @@ def test_a_flood_of_unknown_keys_makes_the_provider_answer_once_in_a_cool_down(
 ) -> None:
     claims(provider, provider.token())
     for number in range(3):
-        clock.seconds += COOL_DOWN_SECONDS
+        clock.seconds += MIN_REFETCH_SECONDS
         with ThreadPoolExecutor(8) as pool:
             tokens = [provider.token(f"made up {one}") for one in range(40)]
             assert all(pool.map(lambda token: refused(provider, token), tokens))
@@ -249,7 +260,7 @@ def test_a_flood_of_unknown_keys_makes_the_provider_answer_once_in_a_cool_down(
 def test_wrong_signatures_are_as_bounded_as_unknown_keys(provider: Provider, clock: Clock) -> None:
     for _ in range(20):
         assert refused(provider, provider.token(number=1))
-    clock.seconds += COOL_DOWN_SECONDS
+    clock.seconds += MIN_REFETCH_SECONDS
     for _ in range(20):
         assert refused(provider, provider.token(number=1))
     assert provider.asked[KEYS] == 2
@@ -272,7 +283,7 @@ def test_many_that_come_at_once_at_the_start_make_one_fetch_and_all_get_its_keys
         {"body": b"[]"},
         {"body": b'{"keys": {}}'},
         {"body": b"[" * 100_000},
-        {"body": b'{"keys": [], "x": "' + b"x" * fetching.MAX_ANSWER_BYTES + b'"}'},
+        {"body": b'{"keys": [], "x": "' + b"x" * provider_client.MAX_RESPONSE_BYTES + b'"}'},
         {"discovery": {"issuer": "http://evil"}},
         {"discovery": {"jwks_uri": "file:///etc/passwd"}},
         {"discovery": {"jwks_uri": None}},
@@ -286,16 +297,16 @@ def test_a_provider_that_gives_no_keys_is_away_and_known_keys_go_on_counting(
     good = provider.status, provider.body, provider.discovery
     for name, value in fault.items():
         setattr(provider, name, value)
-    with pytest.raises(ProviderAwayError):
+    with pytest.raises(ProviderUnavailableError):
         claims(provider, provider.token())
     provider.status, provider.body, provider.discovery = good
-    clock.seconds += COOL_DOWN_SECONDS
+    clock.seconds += MIN_REFETCH_SECONDS
     claims(provider, provider.token())
     for name, value in fault.items():
         setattr(provider, name, value)
-    clock.seconds += FRESH_SECONDS
+    clock.seconds += CACHE_SECONDS
     assert claims(provider, provider.token())
-    with pytest.raises(ProviderAwayError):
+    with pytest.raises(ProviderUnavailableError):
         claims(provider, provider.token("new", number=1))
     assert refused(provider, provider.token(exp=NOW - HOUR))
 
@@ -304,25 +315,25 @@ def test_a_provider_that_is_down_at_first_is_found_when_it_is_up(clock: Clock, p
     with running_provider() as other:
         other.publish()
         port = int(other.issuer.rpartition(":")[2].split("/")[0])
-    with pytest.raises(ProviderAwayError):
+    with pytest.raises(ProviderUnavailableError):
         claims(other, other.token())
     with running_provider(port, other):
-        with pytest.raises(ProviderAwayError):
+        with pytest.raises(ProviderUnavailableError):
             claims(other, other.token())
-        clock.seconds += COOL_DOWN_SECONDS
+        clock.seconds += MIN_REFETCH_SECONDS
         assert claims(other, other.token())
 
 
 def test_a_provider_that_dawdles_is_given_up_on(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "NETWORK_SECONDS", 0.05)
+    monkeypatch.setattr(provider_client, "NETWORK_TIMEOUT_SECONDS", 0.05)
     provider.delay = 1.0
-    with pytest.raises(ProviderAwayError):
+    with pytest.raises(ProviderUnavailableError):
         claims(provider, provider.token())
 
 
 def test_nobody_waits_for_stale_keys_to_be_renewed_by_another(provider: Provider, clock: Clock) -> None:
     claims(provider, provider.token())
-    clock.seconds += FRESH_SECONDS
+    clock.seconds += CACHE_SECONDS
     entered, released, asked = threading.Event(), threading.Event(), provider.answer
 
     def slow(path: str) -> tuple[int, bytes]:
@@ -352,7 +363,7 @@ def test_nobody_waits_for_stale_keys_to_be_renewed_by_another(provider: Provider
     ],
 )
 def test_the_actor_is_the_subject_and_what_people_know_it_by(found: dict[str, Any], actor: str) -> None:
-    assert as_caller(found).actor == actor
+    assert principal_from_claims(found).actor_name == actor
 
 
 def test_a_provider_that_others_have_written_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,10 +373,10 @@ def test_a_provider_that_others_have_written_is_understood(monkeypatch: pytest.M
         with httpx.Client(base_url=base, trust_env=False) as client:
             issuer = client.get("/.well-known/openid-configuration").json()["issuer"]
             token = signed_in(client, "ana@example.org")
-        found = claims_of(token, issuer, AUDIENCE)
+        found = validate_token(token, issuer, AUDIENCE)
         assert (found["sub"], found["aud"]) == ("ana@example.org", [AUDIENCE])
         with pytest.raises(InvalidTokenError):
-            claims_of(token, issuer, "another-app")
+            validate_token(token, issuer, "another-app")
 
 
 def signed_in(client: httpx.Client, subject: str) -> str:

@@ -7,10 +7,10 @@ from django.conf import LazySettings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from flyte_site.auth.openness import openness
-from flyte_site.auth.origins import is_own
-from flyte_site.rest.links import base_url
-from flyte_site.rest.proxies import ProxyMiddleware
+from flyte_site.auth.cross_site import is_allowed_host
+from flyte_site.auth.exposure import get_exposure_warning
+from flyte_site.http.links import get_base_url
+from flyte_site.http.middleware.trusted_proxies import TrustedProxyMiddleware
 from tests.site.shape import problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -23,13 +23,13 @@ OF_OTHERS = ["evil.example.org", "localhost.evil.example.org", "127.0.0.1.evil.o
 @pytest.mark.parametrize("host", [*LOOPBACK, *OF_THE_NETWORK, *OF_OTHERS])
 def test_on_loopback_only_names_of_loopback_are_its_own(settings: LazySettings, host: str) -> None:
     settings.FLYTE_ALLOWED_HOSTS = ()
-    assert is_own(host) == (host in LOOPBACK)
+    assert is_allowed_host(host) == (host in LOOPBACK)
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *OF_THE_NETWORK, *OF_OTHERS])
 def test_on_a_network_names_that_nobody_outside_can_own_are_its_own(settings: LazySettings, host: str) -> None:
     settings.FLYTE_ALLOWED_HOSTS, settings.FLYTE_BIND = (), "0.0.0.0"
-    assert is_own(host) == (host not in OF_OTHERS)
+    assert is_allowed_host(host) == (host not in OF_OTHERS)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_names_that_are_allowed_are_its_own_too(
     settings: LazySettings, allowed: str, host: str, expected: bool
 ) -> None:
     settings.FLYTE_ALLOWED_HOSTS = (allowed,)
-    assert is_own(host) is expected
+    assert is_allowed_host(host) is expected
 
 
 def test_a_name_of_others_is_refused_whatever_a_page_claims_the_proxy_said(client: Client) -> None:
@@ -88,11 +88,11 @@ def test_a_page_of_another_site_changes_nothing(client: Client, headers: dict[st
 
 
 def test_the_server_says_when_everybody_may(settings: LazySettings) -> None:
-    assert openness() == ""
+    assert get_exposure_warning() == ""
     settings.FLYTE_BIND = "0.0.0.0"
-    assert "0.0.0.0:8080" in openness()
+    assert "0.0.0.0:8080" in get_exposure_warning()
     settings.FLYTE_AUTH = "tokens"
-    assert openness() == ""
+    assert get_exposure_warning() == ""
 
 
 def forwarded(remote: str, **headers: str) -> HttpRequest:
@@ -104,7 +104,7 @@ def forwarded(remote: str, **headers: str) -> HttpRequest:
         return HttpResponse()
 
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    ProxyMiddleware(note)(RequestFactory().get("/", headers=given, REMOTE_ADDR=remote))
+    TrustedProxyMiddleware(note)(RequestFactory().get("/", headers=given, REMOTE_ADDR=remote))
     return seen[0]
 
 
@@ -114,7 +114,7 @@ FORGED = {"x_forwarded_proto": "https", "x_forwarded_host": "evil.org", "x_flyte
 @pytest.mark.parametrize("remote", ["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1", "not an address"])
 def test_strangers_can_not_forge_links_or_addresses(remote: str) -> None:
     request = forwarded(remote, **FORGED, x_forwarded_for="1.2.3.4")
-    assert (base_url(request), request.META["REMOTE_ADDR"]) == ("http://testserver", remote)
+    assert (get_base_url(request), request.META["REMOTE_ADDR"]) == ("http://testserver", remote)
 
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "127.5.5.5", "::1", "::ffff:127.0.0.1", ""])
@@ -122,7 +122,7 @@ def test_proxies_that_are_trusted_are_believed(remote: str) -> None:
     request = forwarded(
         remote, x_forwarded_proto="https", x_forwarded_host="flyte.example.org", x_forwarded_for="1.2.3.4"
     )
-    assert (base_url(request), request.META["REMOTE_ADDR"]) == ("https://flyte.example.org", "1.2.3.4")
+    assert (get_base_url(request), request.META["REMOTE_ADDR"]) == ("https://flyte.example.org", "1.2.3.4")
     assert request.is_secure()
 
 
@@ -147,4 +147,4 @@ def test_the_callers_address_is_the_last_that_no_trusted_proxy_has(
 
 def test_with_no_proxies_at_all_even_loopback_is_not_believed(settings: LazySettings) -> None:
     settings.FLYTE_TRUSTED_PROXIES = ()
-    assert base_url(forwarded("127.0.0.1", **FORGED)) == "http://testserver"
+    assert get_base_url(forwarded("127.0.0.1", **FORGED)) == "http://testserver"

@@ -8,9 +8,9 @@ from django.conf import LazySettings
 from django.test import Client
 
 from flyte_site.auth import tokens
-from flyte_site.auth.callers import ANONYMOUS, Caller, caller_of
-from flyte_site.changes import COMMAND_LINE
-from packs.models import Action, Pack, State
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
+from flyte_site.auth.principals import ANONYMOUS, Principal, get_principal
+from packs.models import Action, ActionState, Pack
 from tests.flows.builders import save, step
 from tests.site.shape import problem, register_pack
 
@@ -28,7 +28,7 @@ def send(client: Client, secret: str, path: str, body: Any = None) -> Any:
 
 
 def token(pack: str, **labels: str) -> str:
-    return tokens.create(COMMAND_LINE, f"{pack} {labels}", pack=pack, labels=labels)[1]
+    return tokens.create_token(COMMAND_LINE_ACTOR, f"{pack} {labels}", pack=pack, labels=labels)[1]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_token_does_nothing_in_the_name_of_another_pack_and_leaves_no_trace(cl
         assert problem(send(client, slack, f"/v1/packs/Jira/actions/{action.id}/{verb}", {"event": "Done"}), 403)
     assert problem(send(client, slack, f"/v1/packs/Slack/actions/{action.id}/result", {"event": "Done"}), 409)
     action.refresh_from_db()
-    assert action.state == State.PENDING
+    assert action.state == ActionState.PENDING
     assert send(client, own, f"/v1/packs/Jira/actions/{action.id}/result", {"event": "Done"}).status_code == 202
 
 
@@ -92,8 +92,8 @@ def test_a_token_of_a_name_with_labels_does_not_act_for_the_pack_of_the_same_nam
 
 def test_a_request_tells_who_sent_it(rf: Any) -> None:
     request = rf.get("/")
-    assert caller_of(request) is ANONYMOUS
-    request.META["flyte.caller"] = Caller("token", "slack-prod")
-    assert (caller_of(request).actor, ANONYMOUS.actor) == ("token slack-prod", "anonymous")
+    assert get_principal(request) is ANONYMOUS
+    request.META["flyte.caller"] = Principal("token", "slack-prod")
+    assert (get_principal(request).actor_name, ANONYMOUS.actor_name) == ("token slack-prod", "anonymous")
     request = rf.get("/", headers={"flyte.caller": "token admin", "flyte-caller": "x"})
-    assert caller_of(request) is ANONYMOUS
+    assert get_principal(request) is ANONYMOUS

@@ -5,9 +5,9 @@ import re
 import pytest
 import yaml
 
-from flyte_site.auth.keys import ALGORITHMS
-from flyte_site.auth.policy import read_policy
-from flyte_site.auth.routes import rules_without_route
+from flyte_site.auth.oidc.jwks import ALGORITHMS
+from flyte_site.auth.policy import parse_policy
+from flyte_site.auth.routes import find_unreachable_rules
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit
@@ -19,19 +19,19 @@ ACCESS = (ROOT / "docs/reference/access.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("page", [SECURITY, ACCESS])
 def test_the_policies_that_are_shown_can_be_used(page: str) -> None:
     (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    policy = read_policy(shown)
+    policy = parse_policy(shown)
     assert len(policy.rules) == len(yaml.safe_load(shown))
-    assert rules_without_route(policy) == []
+    assert find_unreachable_rules(policy) == []
 
 
 def test_the_example_lets_packs_be_themselves_and_no_others() -> None:
     (shown,) = re.findall(r"```yaml\n(.*?)```", SECURITY, re.DOTALL)
-    policy = read_policy(shown)
+    policy = parse_policy(shown)
     for path in ("events", "actions/take", "actions/5/result", "actions/5/heartbeat"):
-        demand = policy.demand("POST", ["v1", "packs", "Slack", *path.split("/")])
+        demand = policy.get_requirement("POST", ["v1", "packs", "Slack", *path.split("/")])
         assert demand is not None
-        assert demand.met_by({"pack": "Slack"})
-        assert not demand.met_by({"pack": "Jira"})
+        assert demand.find_matching_claim({"pack": "Slack"})
+        assert not demand.find_matching_claim({"pack": "Jira"})
 
 
 def test_the_algorithms_that_are_named_are_those_that_count() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flyte_site.auth.patterns import DuplicateError, PathTable, Pattern, PatternError, Row
+from flyte_site.auth.path_patterns import DuplicateRowError, PathPattern, PathPatternError, PathTable, PathTableRow
 
 pytestmark = pytest.mark.unit
 
@@ -45,17 +45,17 @@ def segments(path: str) -> list[str]:
     ],
 )
 def test_a_pattern_matches_what_the_manual_says(pattern: str, path: str, names: dict[str, str] | None) -> None:
-    assert Pattern.parse(pattern).match(segments(path)) == names
+    assert PathPattern.parse(pattern).match(segments(path)) == names
 
 
 @pytest.mark.parametrize("path", ["", "packs", "*", "/a*", "/*a", "/a:b", "/:", "/::a", "/:a*", "/:a/:a"])
 def test_what_is_no_pattern_is_refused(path: str) -> None:
-    with pytest.raises(PatternError):
-        Pattern.parse(path)
+    with pytest.raises(PathPatternError):
+        PathPattern.parse(path)
 
 
 def table(*paths: str) -> PathTable[str]:
-    return PathTable(Row(Pattern.parse(path), "", path) for path in paths)
+    return PathTable(PathTableRow(PathPattern.parse(path), "", path) for path in paths)
 
 
 ALL = ("/*", "/v1/*", "/v1/:a", "/v1/packs", "/v1/packs/*", "/v1/packs/:p/events", "/v1/packs/*/x", "/v1/packs/own/x")
@@ -84,21 +84,26 @@ def test_the_closest_pattern_counts_whatever_the_order_in_the_file(path: str, cl
 
 
 def test_the_closest_path_decides_before_the_method_does() -> None:
-    rows = [Row(Pattern.parse("/a/:x"), "GET", "get"), Row(Pattern.parse("/a/*"), "", "all")]
+    rows = [PathTableRow(PathPattern.parse("/a/:x"), "GET", "get"), PathTableRow(PathPattern.parse("/a/*"), "", "all")]
     assert PathTable(rows).find("GET", ["a", "b"]) == ("get", {"x": "b"})
     assert PathTable(rows).find("POST", ["a", "b"]) is None
     assert PathTable(rows).find("POST", ["a", "b", "c"]) == ("all", {})
 
 
 def test_a_method_that_is_named_goes_before_all_methods() -> None:
-    rows = [Row(Pattern.parse("/a/:x"), "", "all"), Row(Pattern.parse("/a/:y"), "POST", "post")]
+    rows = [
+        PathTableRow(PathPattern.parse("/a/:x"), "", "all"),
+        PathTableRow(PathPattern.parse("/a/:y"), "POST", "post"),
+    ]
     assert PathTable(rows).find("POST", ["a", "b"]) == ("post", {"y": "b"})
     assert PathTable(rows).find("PUT", ["a", "b"]) == ("all", {"x": "b"})
 
 
 def test_two_rows_for_one_request_are_refused() -> None:
-    with pytest.raises(DuplicateError):
-        PathTable([Row(Pattern.parse("/a/:x"), "GET", "1"), Row(Pattern.parse("/a/:y"), "GET", "2")])
+    with pytest.raises(DuplicateRowError):
+        PathTable(
+            [PathTableRow(PathPattern.parse("/a/:x"), "GET", "1"), PathTableRow(PathPattern.parse("/a/:y"), "GET", "2")]
+        )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,7 @@ def test_two_rows_for_one_request_are_refused() -> None:
     [("/packs", False), ("/v1/packs/*", True), ("/v1/:a/:b", True), ("/v1/packs/slack", True), ("/v1/*/x", True)],
 )
 def test_a_pattern_may_meet_a_route(pattern: str, expected: bool) -> None:
-    assert (Pattern.parse(pattern).match(["v1", "packs", None]) is not None) is expected
+    assert (PathPattern.parse(pattern).match(["v1", "packs", None]) is not None) is expected
 
 
 def plain_match(parts: Sequence[str], path: Sequence[str]) -> bool:
@@ -140,13 +145,13 @@ def named(parts: Sequence[str]) -> str:
 def test_the_matcher_agrees_with_a_plain_reference(patterns: list[list[str]], path: list[str]) -> None:
     written = sorted({named(parts) for parts in patterns})
     found = table(*written).find("GET", path)
-    rank = tuple(Pattern.parse(found[0]).rank) if found else None
+    rank = tuple(PathPattern.parse(found[0]).rank) if found else None
     assert rank == plain_closest(written, path)
     if found:
         assert plain_match(found[0][1:].split("/"), path)
-        assert set(found[1]) == set(Pattern.parse(found[0]).names)
+        assert set(found[1]) == set(PathPattern.parse(found[0]).names)
 
 
 def test_a_path_of_many_segments_costs_little() -> None:
-    found = Pattern.parse("/*/a/*/a/*/a/*/a/*/b").match(["a"] * 4000)
+    found = PathPattern.parse("/*/a/*/a/*/a/*/a/*/b").match(["a"] * 4000)
     assert found is None

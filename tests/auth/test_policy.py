@@ -5,8 +5,15 @@ from typing import Any
 
 import pytest
 
-from flyte_site.auth.policy import MAX_BYTES, Policy, PolicyError, read_policy, read_policy_file, texts
-from flyte_site.auth.routes import rules_without_route
+from flyte_site.auth.policy import (
+    MAX_POLICY_BYTES,
+    PathPolicy,
+    PolicyError,
+    claim_values,
+    parse_policy,
+    read_policy_file,
+)
+from flyte_site.auth.routes import find_unreachable_rules
 from tests.contract.recording import DATA
 
 pytestmark = pytest.mark.unit
@@ -24,9 +31,9 @@ MANUAL = """
 """
 
 
-def allowed(policy: Policy, method: str, path: str, claims: dict[str, Any]) -> bool:
-    demand = policy.demand(method, path[1:].split("/"))
-    return demand is not None and (demand.is_open or bool(demand.met_by(claims)))
+def allowed(policy: PathPolicy, method: str, path: str, claims: dict[str, Any]) -> bool:
+    demand = policy.get_requirement(method, path[1:].split("/"))
+    return demand is not None and (demand.is_open or bool(demand.find_matching_claim(claims)))
 
 
 @pytest.mark.parametrize(
@@ -52,27 +59,27 @@ def allowed(policy: Policy, method: str, path: str, claims: dict[str, Any]) -> b
     ],
 )
 def test_the_manuals_example(claims: dict[str, Any], expected: bool) -> None:
-    assert allowed(read_policy(MANUAL), "DELETE", "/v1/packs/foo-pack", claims) is expected
+    assert allowed(parse_policy(MANUAL), "DELETE", "/v1/packs/foo-pack", claims) is expected
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/packs/foo"), ("DELETE", "/v1/packs"), ("DELETE", "/v1")])
 def test_what_no_rule_is_about_is_for_nobody(method: str, path: str) -> None:
-    assert read_policy(MANUAL).demand(method, path[1:].split("/")) is None
+    assert parse_policy(MANUAL).get_requirement(method, path[1:].split("/")) is None
 
 
 def test_without_claims_everybody_may_and_without_methods_in_every_way() -> None:
-    policy = read_policy("- path: /health")
-    demand = policy.demand("BREW", ["health"])
+    policy = parse_policy("- path: /health")
+    demand = policy.get_requirement("BREW", ["health"])
     assert demand is not None
     assert demand.is_open
 
 
 def test_an_empty_list_of_values_is_met_by_nobody() -> None:
-    assert not allowed(read_policy("- path: /a\n  claims: {x: []}"), "GET", "/a", {"x": "", "": []})
+    assert not allowed(parse_policy("- path: /a\n  claims: {x: []}"), "GET", "/a", {"x": "", "": []})
 
 
 def test_a_name_stands_for_a_claims_name_too() -> None:
-    policy = read_policy("- path: /packs/:pack\n  claims: {':pack': [yes, true], Foo: [no]}")
+    policy = parse_policy("- path: /packs/:pack\n  claims: {':pack': [yes, true], Foo: [no]}")
     assert allowed(policy, "GET", "/packs/Foo", {"Foo": "yes"})
     assert allowed(policy, "GET", "/packs/Foo", {"Foo": True})
     assert allowed(policy, "GET", "/packs/Foo", {"Foo": "no"})
@@ -84,17 +91,17 @@ def test_a_name_stands_for_a_claims_name_too() -> None:
     [("a", ["a"]), (True, ["true"]), (3, ["3"]), (2.5, ["2.5"]), (1e300, [str(int(1e300))]), (["a", 1], ["a", "1"])],
 )
 def test_claims_are_compared_by_their_text(value: Any, expected: list[str]) -> None:
-    assert texts(value) == expected
+    assert claim_values(value) == expected
 
 
 @pytest.mark.parametrize("value", [None, {}, {"a": 1}, [[]], [None]])
 def test_other_values_have_no_text(value: Any) -> None:
-    assert texts(value) == []
+    assert claim_values(value) == []
 
 
 @pytest.mark.parametrize("text", ["method: GET", "methods: get", "methods: [GET]", "method: [Get, POST]"])
 def test_methods_may_be_written_in_several_ways(text: str) -> None:
-    assert read_policy(f"- path: /a\n  {text}").rules[0].methods[0] == "GET"
+    assert parse_policy(f"- path: /a\n  {text}").rules[0].methods[0] == "GET"
 
 
 BROKEN = [
@@ -133,14 +140,14 @@ BROKEN = [
 @pytest.mark.parametrize(("text", "line", "message"), BROKEN)
 def test_a_broken_policy_is_told_with_its_line(text: str, line: int, message: str) -> None:
     with pytest.raises(PolicyError) as error:
-        read_policy(text)
+        parse_policy(text)
     assert error.value.line == line, error.value
     assert message in str(error.value)
     assert str(error.value).startswith(f"line {line}: ")
 
 
 @pytest.mark.parametrize(
-    ("content", "line"), [(b"- path: /a\n- path: /\xff", 2), (b"#" * (MAX_BYTES + 1), 1)], ids=["bytes", "size"]
+    ("content", "line"), [(b"- path: /a\n- path: /\xff", 2), (b"#" * (MAX_POLICY_BYTES + 1), 1)], ids=["bytes", "size"]
 )
 def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
     (tmp_path / "policy.yml").write_bytes(content)
@@ -152,9 +159,9 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path, content:
 def test_the_recorded_policy_is_read_and_all_of_its_paths_have_routes() -> None:
     policy = read_policy_file(str(DATA / "policy.yml"))
     assert [rule.line for rule in policy.rules] == [1, 3, 5, 6, 13, 17, 21]
-    assert rules_without_route(policy) == []
+    assert find_unreachable_rules(policy) == []
 
 
 @pytest.mark.parametrize("path", ["/packs", "/v1/pack", "/v1/flows/:f/x", "/admin/*", "/v1/datastore/a/b", "/static/x"])
 def test_a_rule_that_no_request_can_meet_is_found(path: str) -> None:
-    assert [rule.line for rule in rules_without_route(read_policy(f"- path: /*\n- path: {path}"))] == [2]
+    assert [rule.line for rule in find_unreachable_rules(parse_policy(f"- path: /*\n- path: {path}"))] == [2]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flyte_site.auth.roles import read_roles, roles_of
+from flyte_site.auth.oidc.role_mapping import map_claims_to_roles, parse_role_rules
 
 pytestmark = pytest.mark.unit
 
@@ -29,14 +29,14 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_roles_follow_the_claims(claims: dict[str, Any], roles: set[str]) -> None:
-    rules = read_roles(
+    rules = parse_role_rules(
         "groups:flyte-admins=admin, groups:dev=editor,realm_access.roles:ops=operator, "
         "https://example.org/teams:a%3Db%2Cc=viewer, staff:true=viewer"
     )
-    assert roles_of(claims, rules) == roles
+    assert map_claims_to_roles(claims, rules) == roles
 
 
 @pytest.mark.parametrize("text", ["admin", "groups=admin", "groups:=admin", "groups:a=", ":a=b", "g:a=b,", "g:a=b=c"])
 def test_what_is_no_rule_is_told(text: str) -> None:
     with pytest.raises(ValueError, match="claim:value=role"):
-        read_roles(text)
+        parse_role_rules(text)

@@ -11,11 +11,11 @@ from django.conf import LazySettings
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from flyte_site.auth.endpoints import discovery_of
-from flyte_site.auth.roles import read_roles
-from flyte_site.console.accounts import make_first_account
-from flyte_site.console.people import missing_roles
-from flyte_site.console.sign_on import AGAIN, AWAY
+from flyte_site.auth.oidc.discovery import get_metadata_cache
+from flyte_site.auth.oidc.role_mapping import parse_role_rules
+from flyte_site.console.accounts import create_first_admin
+from flyte_site.console.oidc_login import PROVIDER_UNAVAILABLE_MESSAGE, TRY_AGAIN_MESSAGE
+from flyte_site.console.oidc_users import find_missing_roles
 from flyte_site.models import Change, Identity
 from tests.auth.provider import KEYS, Provider, unsigned
 
@@ -69,8 +69,11 @@ def browser(settings: LazySettings, provider: Provider) -> Browser:
     settings.FLYTE_OIDC_ISSUER_URL = provider.issuer
     settings.FLYTE_CONSOLE_CLIENT_ID, settings.FLYTE_CONSOLE_CLIENT_SECRET = CLIENT, SECRET
     settings.FLYTE_CONSOLE_SIGN_ON = True
-    settings.FLYTE_CONSOLE_ROLES = read_roles("groups:leads=admin,groups:dev=editor")
-    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "flyte_site.console.sign_on.Provider"]
+    settings.FLYTE_CONSOLE_ROLES = parse_role_rules("groups:leads=admin,groups:dev=editor")
+    settings.AUTHENTICATION_BACKENDS = [
+        *settings.AUTHENTICATION_BACKENDS,
+        "flyte_site.console.oidc_login.ConsoleOIDCBackend",
+    ]
     return Browser(provider, Client())
 
 
@@ -169,7 +172,7 @@ def test_userinfo_about_somebody_else_does_not_count(browser: Browser) -> None:
     answer = browser.come_back(
         asked, browser.provider.token(aud=CLIENT, nonce=asked["nonce"]), sub="other", groups=["leads"]
     )
-    assert browser.is_turned_away(answer, AGAIN)
+    assert browser.is_turned_away(answer, TRY_AGAIN_MESSAGE)
 
 
 def test_nobody_gets_an_account_of_this_server_by_having_its_name_or_address(browser: Browser) -> None:
@@ -230,7 +233,7 @@ FORGED: dict[str, Forged] = {
 def test_an_id_token_that_was_not_made_for_this_sign_on_lets_nobody_in(browser: Browser, kind: str) -> None:
     asked = browser.start()
     answer = browser.come_back(asked, FORGED[kind](browser.provider, asked["nonce"]))
-    assert browser.is_turned_away(answer, AGAIN)
+    assert browser.is_turned_away(answer, TRY_AGAIN_MESSAGE)
     assert not User.objects.exists()
 
 
@@ -238,12 +241,12 @@ def test_a_state_counts_once_and_only_in_the_browser_that_it_was_made_for(browse
     asked = browser.start()
     token = browser.provider.token(aud=CLIENT, nonce=asked["nonce"], groups=["dev"])
     other = Browser(browser.provider, Client())
-    assert other.is_turned_away(other.come_back(asked, token), AGAIN)
+    assert other.is_turned_away(other.come_back(asked, token), TRY_AGAIN_MESSAGE)
     other.start()
-    assert other.is_turned_away(other.come_back({**asked, "state": "made-up"}, token), AGAIN)
+    assert other.is_turned_away(other.come_back({**asked, "state": "made-up"}, token), TRY_AGAIN_MESSAGE)
     assert browser.come_back(asked, token).headers["Location"] == "/admin/"
     browser.client.post("/admin/logout/")
-    assert browser.is_turned_away(browser.come_back(asked, token), AGAIN)
+    assert browser.is_turned_away(browser.come_back(asked, token), TRY_AGAIN_MESSAGE)
 
 
 def test_a_foreign_link_back_ends_nobodys_session(browser: Browser) -> None:
@@ -255,7 +258,7 @@ def test_a_foreign_link_back_ends_nobodys_session(browser: Browser) -> None:
 def test_who_says_no_at_the_provider_is_told_so(browser: Browser) -> None:
     asked = browser.start()
     answer = browser.client.get(BACK, {"error": "access_denied", "state": asked["state"]})
-    assert browser.is_turned_away(answer, AGAIN)
+    assert browser.is_turned_away(answer, TRY_AGAIN_MESSAGE)
 
 
 @pytest.mark.parametrize("there", ["https://evil.example.org/", "//evil.example.org", "javascript:alert(1)", "/\\evil"])
@@ -267,7 +270,7 @@ def test_nobody_is_sent_to_other_sites(browser: Browser, there: str) -> None:
 def test_while_the_provider_is_away_a_page_says_so_and_it_is_not_asked_each_time(browser: Browser) -> None:
     browser.provider.status = 503
     for _ in range(3):
-        assert browser.is_turned_away(browser.client.get(START), AWAY)
+        assert browser.is_turned_away(browser.client.get(START), PROVIDER_UNAVAILABLE_MESSAGE)
     assert sum(browser.provider.asked.values()) == 1
 
 
@@ -277,17 +280,19 @@ def test_a_provider_that_fails_on_the_way_back_is_away(browser: Browser, path: s
     token = browser.provider.token(aud=CLIENT, nonce=asked["nonce"], groups=["dev"])
     if path == KEYS:
         browser.provider.body = b"no JSON"
-        assert browser.is_turned_away(browser.come_back(asked, token), AWAY)
+        assert browser.is_turned_away(browser.come_back(asked, token), PROVIDER_UNAVAILABLE_MESSAGE)
     else:
         browser.provider.answers |= {TOKEN: {"id_token": token, "access_token": "a"}, USERINFO: {"sub": "s"}}
         browser.provider.answers[path] = {"status": 500}
-        assert browser.is_turned_away(browser.client.get(BACK, {"code": "c", "state": asked["state"]}), AWAY)
+        assert browser.is_turned_away(
+            browser.client.get(BACK, {"code": "c", "state": asked["state"]}), PROVIDER_UNAVAILABLE_MESSAGE
+        )
 
 
 def test_a_provider_with_an_unsafe_address_is_not_used(browser: Browser) -> None:
     browser.provider.discovery = {"token_endpoint": "ftp://127.0.0.1/token"}
-    discovery_of.cache_clear()
-    assert browser.is_turned_away(browser.client.get(START), AWAY)
+    get_metadata_cache.cache_clear()
+    assert browser.is_turned_away(browser.client.get(START), PROVIDER_UNAVAILABLE_MESSAGE)
 
 
 def test_signing_on_gives_the_session_another_name_and_signing_off_ends_it(browser: Browser) -> None:
@@ -311,7 +316,7 @@ def test_without_local_accounts_there_is_the_provider_alone(browser: Browser, se
     form = {"username": "root", "password": "well kept"}
     assert browser.client.post("/admin/login/", form).status_code == 403
     User.objects.all().delete()
-    assert make_first_account() is None
+    assert create_first_admin() is None
 
 
 def test_without_a_provider_there_is_no_way_to_it(client: Client) -> None:
@@ -320,8 +325,8 @@ def test_without_a_provider_there_is_no_way_to_it(client: Client) -> None:
 
 
 def test_roles_that_there_are_not_are_known_at_the_start(browser: Browser, settings: LazySettings) -> None:
-    settings.FLYTE_CONSOLE_ROLES = read_roles("groups:a=admin,groups:b=amdin")
-    assert missing_roles() == ["amdin"]
+    settings.FLYTE_CONSOLE_ROLES = parse_role_rules("groups:a=admin,groups:b=amdin")
+    assert find_missing_roles() == ["amdin"]
     browser.sign_on(groups=["a", "b"])
     user = browser.user
     assert user

@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flyte_site.auth import tokens
-from flyte_site.auth.callers import Caller, stands_for
-from flyte_site.auth.tokens import USED_AGAIN, TokenError
-from flyte_site.changes import COMMAND_LINE
-from flyte_site.management.commands.token import read_expiry
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
+from flyte_site.auth.principals import Principal, matches_pattern
+from flyte_site.auth.tokens import LAST_USED_RESOLUTION, TokenError
+from flyte_site.management.commands.token import parse_expiry
 from flyte_site.models import Token
 from tests.server import migrated_database, server_environment
 from tests.site.processes import manage
@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 def test_a_token_is_found_by_its_secret_of_which_only_a_digest_is_kept() -> None:
-    token, secret = tokens.create(COMMAND_LINE, "slack", pack="Slack")
-    assert tokens.find(secret) == token
+    token, secret = tokens.create_token(COMMAND_LINE_ACTOR, "slack", pack="Slack")
+    assert tokens.find_token(secret) == token
     assert len(secret) >= len("flyte_") + 43
     row = Token.objects.values_list().get()
     assert secret not in str(row)
@@ -31,40 +31,40 @@ def test_a_token_is_found_by_its_secret_of_which_only_a_digest_is_kept() -> None
 
 
 def test_no_two_tokens_have_one_secret() -> None:
-    assert len({tokens.create(COMMAND_LINE, f"t{number}", pack="P")[1] for number in range(50)}) == 50
+    assert len({tokens.create_token(COMMAND_LINE_ACTOR, f"t{number}", pack="P")[1] for number in range(50)}) == 50
 
 
 @pytest.mark.parametrize("secret", ["", "flyte_", "x", "flyte_" + "A" * 43, "\x00", "\udcff", "ä" * 5000])
 def test_what_is_no_token_finds_nothing(secret: str) -> None:
-    tokens.create(COMMAND_LINE, "slack", pack="Slack")
-    assert tokens.find(secret) is None
+    tokens.create_token(COMMAND_LINE_ACTOR, "slack", pack="Slack")
+    assert tokens.find_token(secret) is None
 
 
 def test_a_revoked_token_and_one_that_has_expired_count_no_longer() -> None:
-    _, gone = tokens.create(COMMAND_LINE, "gone", pack="P")
-    _, over = tokens.create(COMMAND_LINE, "over", pack="P", expires_at=timezone.now() + timedelta(days=1))
-    assert tokens.find(gone)
-    assert tokens.find(over)
-    assert tokens.revoke(COMMAND_LINE, "gone")
-    assert not tokens.revoke(COMMAND_LINE, "gone")
-    assert not tokens.revoke(COMMAND_LINE, "never")
+    _, gone = tokens.create_token(COMMAND_LINE_ACTOR, "gone", pack="P")
+    _, over = tokens.create_token(COMMAND_LINE_ACTOR, "over", pack="P", expires_at=timezone.now() + timedelta(days=1))
+    assert tokens.find_token(gone)
+    assert tokens.find_token(over)
+    assert tokens.revoke_token(COMMAND_LINE_ACTOR, "gone")
+    assert not tokens.revoke_token(COMMAND_LINE_ACTOR, "gone")
+    assert not tokens.revoke_token(COMMAND_LINE_ACTOR, "never")
     Token.objects.filter(name="over").update(expires_at=timezone.now())
-    assert (tokens.find(gone), tokens.find(over)) == (None, None)
-    assert [token.name for token in tokens.listed()] == ["gone", "over"]
+    assert (tokens.find_token(gone), tokens.find_token(over)) == (None, None)
+    assert [token.name for token in tokens.list_tokens()] == ["gone", "over"]
 
 
 def test_being_used_is_noted_once_in_a_while() -> None:
-    _, secret = tokens.create(COMMAND_LINE, "slack", pack="Slack")
+    _, secret = tokens.create_token(COMMAND_LINE_ACTOR, "slack", pack="Slack")
     with CaptureQueriesContext(
         connection,
     ) as first:
-        tokens.find(secret)
+        tokens.find_token(secret)
     with CaptureQueriesContext(connection) as second:
-        tokens.find(secret)
+        tokens.find_token(secret)
     assert ([len(first), len(second)]) == [2, 1]
-    Token.objects.update(last_used_at=timezone.now() - USED_AGAIN)
+    Token.objects.update(last_used_at=timezone.now() - LAST_USED_RESOLUTION)
     noted = Token.objects.get().last_used_at
-    tokens.find(secret)
+    tokens.find_token(secret)
     again = Token.objects.get().last_used_at
     assert noted is not None
     assert again is not None
@@ -86,9 +86,9 @@ def test_being_used_is_noted_once_in_a_while() -> None:
     ],
 )
 def test_a_token_that_makes_no_sense_is_not_made(asked: dict[str, object], message: str) -> None:
-    tokens.create(COMMAND_LINE, "taken", pack="P")
+    tokens.create_token(COMMAND_LINE_ACTOR, "taken", pack="P")
     with pytest.raises(TokenError, match=message):
-        tokens.create(COMMAND_LINE, **asked)  # type: ignore[arg-type]
+        tokens.create_token(COMMAND_LINE_ACTOR, **asked)  # type: ignore[arg-type]
     assert Token.objects.count() == 1
 
 
@@ -115,16 +115,16 @@ def test_a_token_that_makes_no_sense_is_not_made(asked: dict[str, object], messa
 def test_a_star_in_a_packs_name_is_any_text_and_nothing_else_is_special(
     pattern: str, name: str, expected: bool
 ) -> None:
-    assert stands_for(pattern, name) is expected
+    assert matches_pattern(pattern, name) is expected
 
 
 def test_a_token_may_be_packs_that_have_its_labels_and_perhaps_more() -> None:
-    caller = Caller("token", "t", pack="Slack", labels={"env": "prod"})
-    assert caller.may_be("Slack", {"env": "prod", "az": "b"})
+    caller = Principal("token", "t", pack="Slack", labels={"env": "prod"})
+    assert caller.can_act_as("Slack", {"env": "prod", "az": "b"})
     for name, labels in (("Slack", {}), ("Slack", {"env": "dev"}), ("Jira", {"env": "prod"})):
-        assert not caller.may_be(name, labels)
-    assert not Caller("token", "t").may_be("", {})
-    assert Caller("oidc", "s").may_be("Slack", {})
+        assert not caller.can_act_as(name, labels)
+    assert not Principal("token", "t").can_act_as("", {})
+    assert Principal("oidc", "s").can_act_as("Slack", {})
 
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -142,7 +142,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
     ],
 )
 def test_an_expiry_is_a_span_or_a_time(text: str, expected: datetime) -> None:
-    assert read_expiry(text, NOW) == expected
+    assert parse_expiry(text, NOW) == expected
 
 
 @pytest.mark.acceptance

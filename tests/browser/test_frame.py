@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from flyte_site.times import distance_in_words, from_text, to_text
+from flyte_site.core.timestamps import format_rfc3339, humanize_age, parse_rfc3339
 from tests.browser.browsing import Faults, look_at
 from tests.browser.conftest import OpenAs
 
@@ -101,13 +101,13 @@ def test_times_go_on_in_the_servers_words_while_a_page_stays_open(open_as: OpenA
     page = open_as("viewer")
     page.clock.set_fixed_time(0)  # a browser's clock may go wrong by any amount
     page.goto("/admin/")
-    made = from_text(str(page.locator("meta[name=server-time]").get_attribute("content")))
+    made = parse_rfc3339(str(page.locator("meta[name=server-time]").get_attribute("content")))
     page.clock.set_fixed_time(3)
     now = made + timedelta(seconds=3)
-    page.evaluate(ADD_TIMES, [to_text(now - length) for length in LENGTHS])
+    page.evaluate(ADD_TIMES, [format_rfc3339(now - length) for length in LENGTHS])
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     shown = page.locator("#content > time").all_inner_texts()
-    assert shown == [distance_in_words(length) for length in LENGTHS]
+    assert shown == [humanize_age(length) for length in LENGTHS]
 
 
 def test_a_live_part_whose_session_is_over_shows_the_login(open_as: OpenAs) -> None:

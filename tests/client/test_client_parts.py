@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from flyte_client import Event, Pack, ServerAwayError
-from flyte_client.api import LONGEST_RETRY_AFTER, retry_after
-from flyte_client.links import find_header_link, find_link
-from flyte_client.patience import LONGEST_PAUSE, Stopping, growing_pauses, persist
+from flyte_client.transport.api_client import MAX_RETRY_AFTER, parse_retry_after
+from flyte_client.transport.links import find_header_link, find_link
+from flyte_client.transport.retry import MAX_BACKOFF, Shutdown, backoff, retry_until_stopped
 
 pytestmark = pytest.mark.unit
 
@@ -68,39 +68,39 @@ def test_a_link_in_a_header_is_known_by_its_rel(header: str, found: str | None) 
 
 
 def test_pauses_grow_to_a_bound_and_differ() -> None:
-    pauses = list(islice(growing_pauses(), 2000))
+    pauses = list(islice(backoff(), 2000))
     assert 0.25 <= pauses[0] <= 0.5
     assert 2 <= pauses[3] <= 4
-    assert all(LONGEST_PAUSE / 2 <= pause <= LONGEST_PAUSE for pause in pauses[6:])
+    assert all(MAX_BACKOFF / 2 <= pause <= MAX_BACKOFF for pause in pauses[6:])
     assert len(set(pauses)) > 1900
 
 
 def test_giving_up_raises_what_was_last_wrong() -> None:
-    stopping = Stopping()
-    stopping.ask()
+    stopping = Shutdown()
+    stopping.request()
 
     def away() -> None:
         raise ServerAwayError("nobody there")
 
     with pytest.raises(ServerAwayError, match="nobody there"):
-        persist(away, "event", stopping)
+        retry_until_stopped(away, "event", stopping)
 
 
 @pytest.mark.parametrize(
     ("text", "pause"),
-    [("7", 7.0), ("0", 0.0), ("99999999", LONGEST_RETRY_AFTER), ("", None), ("soon", None), ("-3", None), ("²", None)],
+    [("7", 7.0), ("0", 0.0), ("99999999", MAX_RETRY_AFTER), ("", None), ("soon", None), ("-3", None), ("²", None)],
 )
 def test_retry_after_in_seconds(text: str, pause: float | None) -> None:
-    assert retry_after(httpx.Response(503, headers=[(b"Retry-After", text.encode())])) == pause
+    assert parse_retry_after(httpx.Response(503, headers=[(b"Retry-After", text.encode())])) == pause
 
 
 def test_retry_after_as_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True)
-    pause = retry_after(httpx.Response(503, headers={"Retry-After": later}))
+    pause = parse_retry_after(httpx.Response(503, headers={"Retry-After": later}))
     assert pause is not None
     assert 0 < pause <= 600
     past = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
-    assert retry_after(httpx.Response(503, headers={"Retry-After": past})) == 0.0
+    assert parse_retry_after(httpx.Response(503, headers={"Retry-After": past})) == 0.0
 
 
 def test_a_command_has_one_handler() -> None:

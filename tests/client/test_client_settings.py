@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_address_is_found(environment: dict[str, str], argument: str | None, address: str) -> None:
-    assert settings.api_url(environment, argument) == address
+    assert settings.read_api_url(environment, argument) == address
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_address_is_found(environment: dict[str, str], argument: str | None, add
 )
 def test_an_address_that_is_none_names_the_variable_and_not_its_value(value: str) -> None:
     with pytest.raises(SettingsError, match=r"^FLYTE_API: must be an address") as caught:
-        settings.api_url({"FLYTE_API": value})
+        settings.read_api_url({"FLYTE_API": value})
     assert value not in str(caught.value)
 
 
@@ -47,28 +47,28 @@ def test_no_address_names_the_variable() -> None:
     ],
 )
 def test_labels_are_read_in_both_forms(text: str, labels: dict[str, str]) -> None:
-    assert settings.labels({"FLYTE_LABELS": text}) == labels
+    assert settings.read_labels({"FLYTE_LABELS": text}) == labels
 
 
 @pytest.mark.parametrize("text", ["env", "=prod", "env=prod,az"])
 def test_labels_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^FLYTE_LABELS: "):
-        settings.labels({"FLYTE_LABELS": text})
+        settings.read_labels({"FLYTE_LABELS": text})
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf"])
 def test_seconds_must_be_a_number_above_zero(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^FLYTE_POLL_INTERVAL: is .* above 0"):
-        settings.seconds({"FLYTE_POLL_INTERVAL": text}, "FLYTE_POLL_INTERVAL", 5.0)
+        settings.read_seconds({"FLYTE_POLL_INTERVAL": text}, "FLYTE_POLL_INTERVAL", 5.0)
 
 
 def test_seconds_have_a_default() -> None:
-    assert settings.seconds({"FLYTE_POLL_INTERVAL": " "}, "FLYTE_POLL_INTERVAL", 5.0) == 5.0
-    assert settings.seconds({"FLYTE_POLL_INTERVAL": "0.5"}, "FLYTE_POLL_INTERVAL", 5.0) == 0.5
+    assert settings.read_seconds({"FLYTE_POLL_INTERVAL": " "}, "FLYTE_POLL_INTERVAL", 5.0) == 5.0
+    assert settings.read_seconds({"FLYTE_POLL_INTERVAL": "0.5"}, "FLYTE_POLL_INTERVAL", 5.0) == 0.5
 
 
 def test_a_token_that_no_header_can_carry_is_refused() -> None:
-    assert settings.jwt({"FLYTE_JWT": " a.b.c\n"}) == "a.b.c"
-    assert settings.jwt({}) is None
+    assert settings.read_token({"FLYTE_JWT": " a.b.c\n"}) == "a.b.c"
+    assert settings.read_token({}) is None
     with pytest.raises(SettingsError, match=r"^FLYTE_JWT: "):
-        settings.jwt({"FLYTE_JWT": "a\nb"})
+        settings.read_token({"FLYTE_JWT": "a\nb"})

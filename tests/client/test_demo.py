@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.demo.bank_holidays import bank_holidays
+from examples.demo.bank_holidays import list_bank_holidays
 from tests.programs import needs
 
 from .program import ROOT
@@ -39,7 +39,7 @@ def test_the_quickstart_runs_from_the_message_to_the_answer() -> None:
     lines = [line.strip() for line in done.stdout.splitlines()]
     this_year = date.today().year
     assert "[demo] Hey <@U0NEWCOMER>!" in lines
-    for event in bank_holidays(range(this_year, this_year + 1))["events"]:
+    for event in list_bank_holidays(range(this_year, this_year + 1))["events"]:
         assert f"[demo] {event['date']} - {event['title']}" in lines
     assert "step receive_uk_bank_holiday_message_send_response" in lines
     assert "step send_bank_holiday_response" in lines

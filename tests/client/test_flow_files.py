@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from flyte_client.flow_files import FilesError, file_name, read_flows, split, write_flow
-from flyte_client.flow_sync import Checked, Finding, apply, export, findings_told, plan, summary
+from flow_files.errors import FlowFilesError
+from flow_files.files import flow_file_name, read_flows, split_documents, write_flow
+from flow_files.sync import (
+    FlowCheck,
+    FlowFinding,
+    apply_plan,
+    build_plan,
+    export_flows,
+    format_findings,
+    format_summary,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -17,14 +26,14 @@ class Shelf:
         self.kept = kept
         self.notes: list[str] = []
 
-    def check(self, text: str) -> Checked:
+    def check(self, text: str) -> FlowCheck:
         lines = text.split()
         if len(lines) != 2:
-            return Checked(findings=[Finding("error", "steps", "must be a list", 2, 3)])
+            return FlowCheck(findings=[FlowFinding("error", "steps", "must be a list", 2, 3)])
         name, value = lines
         if name not in self.kept:
-            return Checked(name, "new")
-        return Checked(name, "same" if self.kept[name] == value else "changed", version=self.kept[name])
+            return FlowCheck(name, "new")
+        return FlowCheck(name, "same" if self.kept[name] == value else "changed", version=self.kept[name])
 
     def names(self) -> list[str]:
         return sorted(self.kept)
@@ -32,7 +41,7 @@ class Shelf:
     def text(self, name: str) -> str:
         return f"{name}\n{self.kept[name]}\n"
 
-    def save(self, text: str, checked: Checked, note: str) -> None:
+    def save(self, text: str, checked: FlowCheck, note: str) -> None:
         self.kept[checked.name] = text.split()[1]
         self.notes.append(note)
 
@@ -63,7 +72,7 @@ def put(folder: Path, **files: str) -> Path:
 def test_a_file_may_hold_several_documents_each_with_the_line_it_begins_at(
     text: str, documents: list[tuple[int, str]]
 ) -> None:
-    assert split(text) == documents
+    assert split_documents(text) == documents
 
 
 def test_a_folder_is_read_with_those_below_it_but_not_what_is_hidden_or_something_else(tmp_path: Path) -> None:
@@ -75,7 +84,7 @@ def test_a_folder_is_read_with_those_below_it_but_not_what_is_hidden_or_somethin
     assert [str(one.path.relative_to(tmp_path)) for one in found] == ["a.json", "b/two.yml", "b/two.yml"] + [
         "c.yaml"
     ] * 2
-    assert found[2].at(1, 7) == f"{tmp_path}/b/two.yml:3:7"
+    assert found[2].format_location(1, 7) == f"{tmp_path}/b/two.yml:3:7"
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"# only a comment\n"])
@@ -83,65 +92,65 @@ def test_what_can_not_be_read_is_told_in_one_line(tmp_path: Path, content: bytes
     file = tmp_path / "a.yaml"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(FilesError) as raised:
+    with pytest.raises(FlowFilesError) as raised:
         read_flows(file)
     assert str(file) in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_an_empty_folder_is_a_mistake_so_that_pruning_can_not_delete_everything(tmp_path: Path) -> None:
-    with pytest.raises(FilesError, match="no flows are there"):
-        plan(Shelf(one="1"), tmp_path)
+    with pytest.raises(FlowFilesError, match="no flows are there"):
+        build_plan(Shelf(one="1"), tmp_path)
 
 
 def test_what_differs_is_saved_and_the_rest_is_let_alone(tmp_path: Path) -> None:
     shelf, told = Shelf(one="1", two="1", three="1"), list[str]()
-    made = plan(shelf, put(tmp_path, a="one\n1\n---\ntwo\n2\n", b="four\n1\n"))
-    assert summary(made) == "1 new, 1 changed, 1 the same, 1 in no file"
-    apply(shelf, made, prune=False, note="why", tell=told.append)
+    made = build_plan(shelf, put(tmp_path, a="one\n1\n---\ntwo\n2\n", b="four\n1\n"))
+    assert format_summary(made) == "1 new, 1 changed, 1 the same, 1 in no file"
+    apply_plan(shelf, made, prune=False, note="why", report=told.append)
     assert shelf.kept == {"one": "1", "two": "2", "three": "1", "four": "1"}
     assert (told, shelf.notes) == (["changed  two", "new  four"], ["why", "why"])
-    again = plan(shelf, tmp_path)
-    assert (again.changes, again.others) == ([], ["three"])
+    again = build_plan(shelf, tmp_path)
+    assert (again.changes, again.store_only) == ([], ["three"])
 
 
 def test_pruning_deletes_what_no_file_has(tmp_path: Path) -> None:
     shelf, told = Shelf(one="1", two="1"), list[str]()
-    apply(shelf, plan(shelf, put(tmp_path, a="one\n1\n")), prune=True, note="", tell=told.append)
+    apply_plan(shelf, build_plan(shelf, put(tmp_path, a="one\n1\n")), prune=True, note="", report=told.append)
     assert (shelf.kept, told) == ({"one": "1"}, ["deleted  two"])
 
 
 def test_a_name_that_stands_twice_is_an_error_at_the_second_place(tmp_path: Path) -> None:
-    made = plan(Shelf(), put(tmp_path, a="one\n1\n", b="two\n1\n---\none\n2\n"))
-    assert made.bad
-    assert list(findings_told(made)) == [
+    made = build_plan(Shelf(), put(tmp_path, a="one\n1\n", b="two\n1\n---\none\n2\n"))
+    assert made.has_errors
+    assert list(format_findings(made)) == [
         f"{tmp_path}/b.yaml:4:1: error: name: 'one' is the name of the flow at {tmp_path}/a.yaml:1:1 already"
     ]
 
 
 def test_an_error_is_told_with_its_line_in_the_file(tmp_path: Path) -> None:
-    made = plan(Shelf(), put(tmp_path, a="one\n1\n---\ntoo\nmany\nlines\n"))
-    assert list(findings_told(made)) == [f"{tmp_path}/a.yaml:5:3: error: steps: must be a list"]
+    made = build_plan(Shelf(), put(tmp_path, a="one\n1\n---\ntoo\nmany\nlines\n"))
+    assert list(format_findings(made)) == [f"{tmp_path}/a.yaml:5:3: error: steps: must be a list"]
 
 
 def test_flows_are_exported_to_files_of_their_names_and_only_what_differs_is_written(tmp_path: Path) -> None:
     shelf = Shelf(**{"a/b": "1", "two": "1"})
-    assert [changed for _, _, changed in export(shelf, tmp_path / "new")] == [True, True]
+    assert [changed for _, _, changed in export_flows(shelf, tmp_path / "new")] == [True, True]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a%2Fb.yaml", "two.yaml"]
     shelf.kept["two"] = "2"
-    assert [name for name, _, changed in export(shelf, tmp_path / "new") if changed] == ["two"]
-    assert not plan(shelf, tmp_path / "new").changes
+    assert [name for name, _, changed in export_flows(shelf, tmp_path / "new") if changed] == ["two"]
+    assert not build_plan(shelf, tmp_path / "new").changes
 
 
 def test_names_that_some_file_systems_take_for_one_are_not_written_over_each_other(tmp_path: Path) -> None:
-    with pytest.raises(FilesError, match="both"):
-        list(export(Shelf(One="1", one="1"), tmp_path))
+    with pytest.raises(FlowFilesError, match="both"):
+        list(export_flows(Shelf(One="1", one="1"), tmp_path))
 
 
 def test_export_refuses_a_python_package_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "__init__.py").touch()
-    with pytest.raises(FilesError, match="is a Python package") as raised:
-        list(export(Shelf(one="1"), tmp_path))
+    with pytest.raises(FlowFilesError, match="is a Python package") as raised:
+        list(export_flows(Shelf(one="1"), tmp_path))
     assert str(raised.value).startswith(f"{tmp_path}: ")
     assert [path.name for path in tmp_path.iterdir()] == ["__init__.py"]
 
@@ -150,4 +159,4 @@ def test_export_refuses_a_python_package_and_writes_nothing(tmp_path: Path) -> N
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     assert write_flow(tmp_path, name, "text")
     (written,) = tmp_path.iterdir()
-    assert written.name == file_name(name, "text")
+    assert written.name == flow_file_name(name, "text")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flyte_client import Event, Pack, current_action, heart
+from flyte_client import Event, Pack, current_action
+from flyte_client.transport import heartbeats
 
 from .conftest import Running
 from .stub_server import PATIENCE, StubServer
@@ -131,7 +132,7 @@ def test_an_async_handler_that_fails_is_fatal_and_the_others_go_on(
 def test_an_async_handler_is_cancelled_when_its_action_is(
     stub: StubServer, running: Running, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heart, "LONGEST_REST", 0.02)
+    monkeypatch.setattr(heartbeats, "MAX_INTERVAL", 0.02)
     stub.lease = "600"
     stub.cancelled.update({"a1", "a2"})
 

@@ -144,10 +144,10 @@ def test_without_a_port_there_is_no_page(stub: StubServer, running: Running, pac
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "soon", "²"])
 def test_what_is_no_port_is_told(start: Start, port: str) -> None:
     with pytest.raises(SettingsError, match=r"^FLYTE_HEALTH_PORT: "):
-        settings.health_address({"FLYTE_HEALTH_PORT": port})
+        settings.read_health_address({"FLYTE_HEALTH_PORT": port})
 
 
 def test_the_address_is_all_addresses_or_the_one_that_is_set() -> None:
-    assert settings.health_address({"FLYTE_HEALTH_PORT": "8090"}) == ("0.0.0.0", 8090)
-    assert settings.health_address({"FLYTE_HEALTH_PORT": "8090", "FLYTE_HEALTH_BIND": "::1"}) == ("::1", 8090)
-    assert settings.health_address({"FLYTE_HEALTH_PORT": ""}) is None
+    assert settings.read_health_address({"FLYTE_HEALTH_PORT": "8090"}) == ("0.0.0.0", 8090)
+    assert settings.read_health_address({"FLYTE_HEALTH_PORT": "8090", "FLYTE_HEALTH_BIND": "::1"}) == ("::1", 8090)
+    assert settings.read_health_address({"FLYTE_HEALTH_PORT": ""}) is None

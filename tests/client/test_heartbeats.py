@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from flyte_client import CurrentAction, Event, Pack, current_action, heart
-from flyte_client.heart import Beat, Heart
-from flyte_client.server import Lease
+from flyte_client import CurrentAction, Event, Pack, current_action
+from flyte_client.transport import heartbeats
+from flyte_client.transport.heartbeats import HeartbeatSender, LeaseHeartbeat
+from flyte_client.transport.server import Lease
 
 from .conftest import Running
 from .stub_server import PATIENCE, Answer, StubServer
@@ -24,7 +25,7 @@ AT_ONCE = {"Retry-After": "0"}
 @pytest.fixture(autouse=True)
 def _leases(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     stub.lease = "600"
-    monkeypatch.setattr(heart, "LONGEST_REST", 0.02)
+    monkeypatch.setattr(heartbeats, "MAX_INTERVAL", 0.02)
 
 
 @dataclass
@@ -211,21 +212,21 @@ def test_whatever_goes_wrong_in_one_beat_the_next_one_comes() -> None:
         came.release()
         raise RuntimeError("a defect")
 
-    with Heart(extend).beating(Lease(httpx.URL("http://h"), 30), lambda: None):
+    with HeartbeatSender(extend).keep_alive(Lease(httpx.URL("http://h"), 30), lambda: None):
         assert all(came.acquire(timeout=PATIENCE) for _ in range(3))
 
 
 def test_work_that_never_ends_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heart, "LONGEST_WORK", 0.2)
+    monkeypatch.setattr(heartbeats, "MAX_WORK_SECONDS", 0.2)
     made: list[str] = []
 
     def extend(lease: Lease, timeout: float) -> bool:
-        made.append(lease.heartbeat.host)
+        made.append(lease.heartbeat_url.host)
         return True
 
-    beating = Heart(extend)
+    beating = HeartbeatSender(extend)
     short, long = Lease(httpx.URL("http://short"), 0), Lease(httpx.URL("http://long"), 600)
-    with beating.beating(short, lambda: None), beating.beating(long, lambda: None):
+    with beating.keep_alive(short, lambda: None), beating.keep_alive(long, lambda: None):
         deadline = time.monotonic() + PATIENCE
         while made[-5:] != ["long"] * 5:
             assert time.monotonic() < deadline
@@ -240,13 +241,13 @@ def test_work_that_never_ends_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPat
 def test_it_beats_at_a_third_of_the_lease_within_bounds_and_never_all_at_once(
     monkeypatch: pytest.MonkeyPatch, seconds: int, least: float, most: float
 ) -> None:
-    monkeypatch.setattr(heart, "LONGEST_REST", 60.0)
-    beat = Beat(Lease(httpx.URL("http://h"), seconds), lambda: None)
-    rests = [beat.rest for _ in range(500)]
+    monkeypatch.setattr(heartbeats, "MAX_INTERVAL", 60.0)
+    beat = LeaseHeartbeat(Lease(httpx.URL("http://h"), seconds), lambda: None)
+    rests = [beat.interval for _ in range(500)]
     assert all(least <= rest <= most for rest in rests)
     assert len(set(rests)) > 400
-    assert all(beat.again_soon(wanted) <= most for wanted in (0.0, 5.0, 3600.0, None, None, None, None, None, None))
-    assert beat.again_soon(0.0) > 0
+    assert all(beat.schedule_retry(wanted) <= most for wanted in (0.0, 5.0, 3600.0, None, None, None, None, None, None))
+    assert beat.schedule_retry(0.0) > 0
 
 
 def test_outside_of_a_handler_there_is_no_current_action(stub: StubServer, running: Running) -> None:

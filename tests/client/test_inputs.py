@@ -12,7 +12,7 @@ import pydantic
 import pytest
 
 from flyte_client import Event, Pack
-from flyte_client.inputs import MOST_FAULTS, InputError, input_reader
+from flyte_client.handlers.input_binding import MAX_FIELD_ERRORS, InputError, build_input_binder
 
 from .program import ROOT
 
@@ -79,13 +79,13 @@ def reading(wanted: Any) -> Callable[[Any], Any]:
         return Event("Done")
 
     handler.__annotations__["given"] = wanted
-    return input_reader(handler)
+    return build_input_binder(handler)
 
 
 def faults(wanted: Any, given: Any) -> list[tuple[str, str]]:
     with pytest.raises(InputError) as caught:
         reading(wanted)(given)
-    return [(fault.path, fault.message) for fault in caught.value.faults]
+    return [(fault.path, fault.message) for fault in caught.value.errors]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_all_faults_are_told_at_once_but_not_without_end() -> None:
         ("input.x", "is missing"),
         ("input.y", "must be a whole number, not text"),
     ]
-    assert len(faults(list[Point], [{}] * 1000)) == MOST_FAULTS
+    assert len(faults(list[Point], [{}] * 1000)) == MAX_FIELD_ERRORS
 
 
 def test_names_may_be_spelt_as_packs_spell_them_and_unknown_ones_are_passed_over() -> None:
@@ -228,8 +228,8 @@ def test_any_other_annotation_leaves_the_input_as_it_came(wanted: Any) -> None:
 
 
 def test_without_an_annotation_the_input_is_as_it_came() -> None:
-    assert input_reader(lambda given: Event("Done"))("5") == "5"
-    assert input_reader(print)("5") == "5"
+    assert build_input_binder(lambda given: Event("Done"))("5") == "5"
+    assert build_input_binder(print)("5") == "5"
 
 
 @dataclass

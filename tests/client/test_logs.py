@@ -11,19 +11,19 @@ import httpx
 import pytest
 
 from flyte_client.errors import SettingsError
-from flyte_client.logs import LINE, JSONLines, log_to
-from flyte_client.server import Action
+from flyte_client.logs import EVENT_LINE, JSONLineFormatter, configure_logging
+from flyte_client.transport.server import ClaimedAction
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit
 
-KNOWN = Action("Do it", None, httpx.URL("http://h/"), request_id="of-the-event")
-UNKNOWN = Action("Do it", None, httpx.URL("http://h/"))
+KNOWN = ClaimedAction("Do it", None, httpx.URL("http://h/"), request_id="of-the-event")
+UNKNOWN = ClaimedAction("Do it", None, httpx.URL("http://h/"))
 
 
 def fields(template: Any, *values: object, **more: Any) -> dict[str, Any]:
     record = logging.LogRecord("flyte_client.worker", logging.WARNING, "file", 1, template, values, **more)
-    line = JSONLines().format(record)
+    line = JSONLineFormatter().format(record)
     assert "\n" not in line
     told: dict[str, Any] = json.loads(line)
     return told
@@ -79,10 +79,10 @@ def test_every_line_of_the_library_is_a_name_and_fields() -> None:
     sources = [path.read_text() for path in (ROOT / "flyte_client").rglob("*.py")]
     templates = [one for text in sources for one in re.findall(r'logger\.\w+\(\s*"([^"]+)"', text)]
     assert len(templates) > 40
-    assert [one for one in templates if not LINE.fullmatch(one)] == []
+    assert [one for one in templates if not EVENT_LINE.fullmatch(one)] == []
 
 
 @pytest.mark.parametrize("form", ["xml", "logfmt", "text,json"])
 def test_a_form_that_there_is_not_is_told(form: str) -> None:
     with pytest.raises(SettingsError, match=r"^FLYTE_LOG_FORMAT: is .*, but must be one of text, json"):
-        log_to({"FLYTE_LOG_FORMAT": form})
+        configure_logging({"FLYTE_LOG_FORMAT": form})

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from flyte_client import Event, Pack, server
+from flyte_client import Event, Pack
+from flyte_client.transport import server
 
 from .conftest import Running
 from .stub_server import PATIENCE, Answer, StubServer
@@ -106,7 +107,7 @@ def test_an_action_that_the_server_gives_at_the_very_moment_of_a_stop_is_done(
 def test_a_stop_ends_the_wait_at_a_server_that_does_not_hear_it(
     stub: StubServer, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HANG_UP_SECONDS", 0.1)
+    monkeypatch.setattr(server, "POLL_ABORT_SECONDS", 0.1)
     stub.deaf = True
     pack = echo_pack(stub)
     with running(pack) as thread:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flyte_client import command
-from flyte_client.new import module_name
+from flyte_client.cli import flyte_pack
+from flyte_client.cli.pack_template import derive_module_name
 
 from .conftest import Start
 from .program import ROOT
@@ -20,7 +20,7 @@ SECONDS = 120.0
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     monkeypatch.chdir(tmp_path)
-    assert command.main(["new", "HelloWorld"]) == 0
+    assert flyte_pack.main(["new", "HelloWorld"]) == 0
     assert capsys.readouterr().out.startswith("hello-world/ is written")
     return tmp_path / "hello-world"
 
@@ -59,7 +59,9 @@ def test_it_makes_a_wheel_that_flyte_pack_knows(folder: Path, tmp_path: Path) ->
     target = tmp_path / "target"
     pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--no-index"]
     run(folder, *pip, "--no-build-isolation", "--target", str(target), ".")
-    code = f"import sys; sys.path.insert(0, {str(target)!r}); from flyte_client.command import main; main(['list'])"
+    code = (
+        f"import sys; sys.path.insert(0, {str(target)!r}); from flyte_client.cli.flyte_pack import main; main(['list'])"
+    )
     assert "hello-world  from hello-world" in run(tmp_path, "-c", code)
 
 
@@ -93,7 +95,7 @@ def test_the_image_has_a_user_of_its_own_who_may_write_where_its_readme_puts_the
     ],
 )
 def test_the_module_is_named_as_modules_are_and_hides_no_other(name: str, module: str) -> None:
-    assert module_name(name) == module
+    assert derive_module_name(name) == module
 
 
 @pytest.mark.unit
@@ -112,6 +114,6 @@ def test_the_module_is_named_as_modules_are_and_hides_no_other(name: str, module
 def test_what_cannot_be_written_is_told_in_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    assert command.main(["new", *arguments]) == 2
+    assert flyte_pack.main(["new", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line

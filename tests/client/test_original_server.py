@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from flyte_client import Event, Pack, patience, settings
+from flyte_client import Event, Pack, settings
+from flyte_client.transport import retry
 
 from .conftest import Running
 from .original_server import OriginalServer
@@ -67,7 +68,7 @@ def test_polls_ask_for_no_wait_and_actions_have_no_heartbeat(
 
 
 def test_it_is_asked_every_five_seconds_unless_told_otherwise() -> None:
-    assert settings.POLL_INTERVAL == 5.0
+    assert settings.DEFAULT_POLL_INTERVAL == 5.0
 
 
 def test_a_pack_that_it_has_forgotten_registers_again(original: OriginalServer, running: Running, pack: Pack) -> None:
@@ -88,7 +89,7 @@ def test_a_result_that_it_has_although_its_answer_got_lost_is_given_up_some_day(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(patience, "LONGEST_FAILURE", 0.1)
+    monkeypatch.setattr(retry, "MAX_SERVER_ERROR_SECONDS", 0.1)
     original.waiting, original.lose_answer = 1, True
     with running(pack) as thread:
         original.wait_for("result", 3)

@@ -9,8 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import flyte_client
-from flyte_client import command
-from flyte_client.catalogue import catalogue
+from flyte_client.cli import flyte_pack
+from flyte_client.cli.pack_discovery import discover_packs
 
 from .conftest import Start
 from .installed import build_wheel, install, run
@@ -60,7 +60,7 @@ def test_each_pack_has_an_extra_that_the_projects_own_versions_satisfy() -> None
 
 @pytest.mark.unit
 def test_each_pack_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["list"]) == 0
+    assert flyte_pack.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(maxsplit=1)[0] for line in lines] == PACKS
     assert all(len(line.split()) > 3 for line in lines)
@@ -68,13 +68,13 @@ def test_each_pack_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.unit
 def test_without_arguments_it_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main([]) == 0
+    assert flyte_pack.main([]) == 0
     assert "flyte-pack list" in capsys.readouterr().out
 
 
 @pytest.mark.unit
 def test_a_name_that_is_no_pack_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["shall"]) == 2
+    assert flyte_pack.main(["shall"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"flyte-pack: there is no pack 'shall', only {', '.join(PACKS)}"
 
@@ -87,8 +87,8 @@ def test_packs_of_other_packages_are_known(tmp_path: Path, monkeypatch: pytest.M
     (about / "entry_points.txt").write_text("[flyte_client.packs]\ngreeter = greeter_of_a_test:main\n")
     (tmp_path / "greeter_of_a_test.py").write_text("def main(arguments):\n    return len(arguments)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert catalogue()["greeter"].summary == "from greeter"
-    assert command.main(["greeter", "one", "two", "three"]) == 3
+    assert discover_packs()["greeter"].summary == "from greeter"
+    assert flyte_pack.main(["greeter", "one", "two", "three"]) == 3
 
 
 @pytest.mark.integration

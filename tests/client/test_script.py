@@ -7,37 +7,37 @@ from pathlib import Path
 
 import pytest
 
-from flyte_client.packs.shell.script import KILLED, TIMED_OUT, Outcome, run_script
-from flyte_client.packs.shell.settings import Bounds
+from flyte_client.packs.shell.script import KILLED_EXIT_CODE, TIMEOUT_EXIT_CODE, ScriptResult, run_script
+from flyte_client.packs.shell.settings import ShellSettings
 
 pytestmark = pytest.mark.integration
 
 PATIENT = 60.0
 
 
-def run(script: str, timeout: float = PATIENT, limit: int = 10_000) -> Outcome:
+def run(script: str, timeout: float = PATIENT, limit: int = 10_000) -> ScriptResult:
     return run_script(script, bounds(timeout, limit), threading.Event())
 
 
-def bounds(timeout: float, limit: int = 1000) -> Bounds:
-    return Bounds(timeout, limit, Path.cwd(), os.environ)
+def bounds(timeout: float, limit: int = 1000) -> ShellSettings:
+    return ShellSettings(timeout, limit, Path.cwd(), os.environ)
 
 
 @pytest.mark.parametrize(
     ("script", "outcome"),
     [
-        ("echo hello", Outcome("hello\n", "", 0)),
-        ("printf 'a\\n\\n\\n'", Outcome("a\n\n\n", "", 0)),
-        ("echo oh; echo dear >&2; exit 3", Outcome("oh\n", "dear\n", 3)),
-        ("echo -e 'world\\nhello' | sort", Outcome("hello\nworld\n", "", 0)),
-        ("echo é", Outcome("é\n", "", 0)),
-        ("printf 'a\\xffb'", Outcome("a\ufffdb", "", 0)),
-        ("kill -9 $$", Outcome("", "", -1)),
-        ("cat", Outcome("", "", 0)),
-        ("exec >&- 2>&-; exit 5", Outcome("", "", 5)),
+        ("echo hello", ScriptResult("hello\n", "", 0)),
+        ("printf 'a\\n\\n\\n'", ScriptResult("a\n\n\n", "", 0)),
+        ("echo oh; echo dear >&2; exit 3", ScriptResult("oh\n", "dear\n", 3)),
+        ("echo -e 'world\\nhello' | sort", ScriptResult("hello\nworld\n", "", 0)),
+        ("echo é", ScriptResult("é\n", "", 0)),
+        ("printf 'a\\xffb'", ScriptResult("a\ufffdb", "", 0)),
+        ("kill -9 $$", ScriptResult("", "", -1)),
+        ("cat", ScriptResult("", "", 0)),
+        ("exec >&- 2>&-; exit 5", ScriptResult("", "", 5)),
     ],
 )
-def test_a_script_gives_what_it_printed_and_its_exit_code(script: str, outcome: Outcome) -> None:
+def test_a_script_gives_what_it_printed_and_its_exit_code(script: str, outcome: ScriptResult) -> None:
     assert run(script) == outcome
 
 
@@ -45,13 +45,13 @@ def test_time_that_is_up_kills_all_processes_of_the_script(tmp_path: Path) -> No
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $! >>{pids}; (sleep 600 & echo $! >>{pids}; wait) & echo before; wait"
     outcome = run(script, timeout=5.0)
-    assert outcome == Outcome("before\n", "", TIMED_OUT, ("killed after 5 seconds",))
+    assert outcome == ScriptResult("before\n", "", TIMEOUT_EXIT_CODE, ("killed after 5 seconds",))
     # A process that is being killed closes its outputs a moment before it is gone.
     wait_until(lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
 
 
 def test_a_script_that_closed_its_outputs_is_killed_in_time_too() -> None:
-    assert run("exec >&- 2>&-; sleep 600", timeout=0.5).exit_code == TIMED_OUT
+    assert run("exec >&- 2>&-; sleep 600", timeout=0.5).exit_code == TIMEOUT_EXIT_CODE
 
 
 def test_a_script_that_is_cancelled_is_killed_with_all_its_processes_and_keeps_what_it_printed(tmp_path: Path) -> None:
@@ -62,24 +62,24 @@ def test_a_script_that_is_cancelled_is_killed_with_all_its_processes_and_keeps_w
         wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
         cancelled.set()
         outcome = running.result(PATIENT)
-    assert outcome == Outcome("before\n", "", KILLED, ("killed, as its action was cancelled",))
+    assert outcome == ScriptResult("before\n", "", KILLED_EXIT_CODE, ("killed, as its action was cancelled",))
     wait_until(lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
 
 
 def test_a_script_that_closed_its_outputs_can_be_cancelled_too() -> None:
     cancelled = threading.Event()
     threading.Timer(0.3, cancelled.set).start()
-    assert run_script("exec >&- 2>&-; sleep 600", bounds(600.0), cancelled).exit_code == KILLED
+    assert run_script("exec >&- 2>&-; sleep 600", bounds(600.0), cancelled).exit_code == KILLED_EXIT_CODE
 
 
 def test_a_process_that_left_the_group_does_not_hold_the_pack_up() -> None:
     outcome = run("setsid sleep 30 & echo started", timeout=5.0)
-    assert (outcome.stdout, outcome.exit_code) == ("started\n", TIMED_OUT)
+    assert (outcome.stdout, outcome.exit_code) == ("started\n", TIMEOUT_EXIT_CODE)
 
 
 def test_output_is_cut_at_the_limit_while_the_script_goes_on() -> None:
     outcome = run("head -c 5000000 /dev/zero | tr '\\0' x; echo end >&2", limit=1000)
-    assert outcome == Outcome("x" * 1000, "end\n", 0, ("stdout was cut after 1000 bytes",))
+    assert outcome == ScriptResult("x" * 1000, "end\n", 0, ("stdout was cut after 1000 bytes",))
 
 
 def test_output_without_end_is_bounded_in_time_and_size() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flyte_client import Event, Pack, RefusedError, ServerAwayError, SettingsError
-from flyte_client.spool import Parcel, Spool
+from flyte_client.transport.spool import Spool, SpooledMessage
 from tests.private_postgres import free_port
 
 from .conftest import Running, Start
@@ -154,7 +154,9 @@ def test_one_that_cannot_be_delivered_holds_up_nothing_and_is_tried_on(
 ) -> None:
     elsewhere = StubServer()
     elsewhere.port = free_port()
-    with_spool(folder, lambda spool: spool.keep(Parcel(b'{"event": "Said"}', f"{elsewhere.url}/p/Echo/work/a9/done")))
+    with_spool(
+        folder, lambda spool: spool.add(SpooledMessage(b'{"event": "Said"}', f"{elsewhere.url}/p/Echo/work/a9/done"))
+    )
     leave_result(stub, running, echo_pack(stub))
     assert len(files(folder)) == 2
     try:
@@ -180,11 +182,14 @@ def test_what_cannot_be_read_stays_and_an_unfinished_file_goes(
 
 
 def test_a_result_that_is_a_week_old_is_given_up_and_an_event_is_not(stub: StubServer, folder: Path) -> None:
-    with_spool(folder, lambda spool: [spool.keep(Parcel(b"{}", url=stub.url)), spool.keep(Parcel(b"{}", key="k"))])
+    with_spool(
+        folder,
+        lambda spool: [spool.add(SpooledMessage(b"{}", url=stub.url)), spool.add(SpooledMessage(b"{}", key="k"))],
+    )
     for file in files(folder):
         file.rename(folder / f"{time.time_ns() - 8 * 24 * 3600 * 10**9:020d}-{file.name}")
-    left: list[Parcel] = []
-    with_spool(folder, lambda spool: left.extend(parcel for _, parcel in spool.parcels()))
+    left: list[SpooledMessage] = []
+    with_spool(folder, lambda spool: left.extend(parcel for _, parcel in spool.iter_messages()))
     assert [parcel.key for parcel in left] == ["k"]
     assert len(files(folder)) == 1
 
@@ -219,8 +224,8 @@ def test_a_folder_that_cannot_be_made_is_told(stub: StubServer, tmp_path: Path, 
 def test_each_pack_has_a_folder_of_its_own(tmp_path: Path, name: str) -> None:
     labelled = Spool(tmp_path, name, {"env": "prod"})
     plain = Spool(tmp_path, name, {})
-    assert labelled.keep(Parcel(b"1"))
-    assert [parcel for _, parcel in plain.parcels()] == []
+    assert labelled.add(SpooledMessage(b"1"))
+    assert [parcel for _, parcel in plain.iter_messages()] == []
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
     labelled.close()
     plain.close()

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flyte_client.packs.ldap import ber
-from flyte_client.packs.ldap.directory import ANSWERED, BIND, BOUND, DONE, ENTRY, EXTENDED, SEARCH, UNBIND
+from flyte_client.packs.ldap.directory import (
+    BIND_REQUEST,
+    BIND_RESPONSE,
+    EXTENDED_REQUEST,
+    EXTENDED_RESPONSE,
+    SEARCH_REQUEST,
+    SEARCH_RESULT_DONE,
+    SEARCH_RESULT_ENTRY,
+    UNBIND_REQUEST,
+)
 
 
 @dataclass
@@ -59,61 +68,63 @@ class Directory:
         with suppress(OSError, EOFError, ssl.SSLError):
             while not self.silent:
                 number, tag, content = _message(connection)
-                if tag == UNBIND:
+                if tag == UNBIND_REQUEST:
                     return
                 connection.sendall(self.raw)
                 for answer in self._answers(tag, content):
-                    more = self.slipped_in if tag == EXTENDED else b""
-                    connection.sendall(ber.element(ber.SEQUENCE, ber.number(number), answer) + more)
-                if tag == EXTENDED and self.context:
+                    more = self.slipped_in if tag == EXTENDED_REQUEST else b""
+                    connection.sendall(ber.encode_element(ber.SEQUENCE, ber.encode_int(number), answer) + more)
+                if tag == EXTENDED_REQUEST and self.context:
                     connection = self.context.wrap_socket(connection, server_side=True)
                     self.security = "starttls"
             threading.Event().wait(60)
 
     def _answers(self, tag: int, content: bytes) -> list[bytes]:
-        parts = [value for _, value in ber.elements(content)]
-        if tag == EXTENDED:
-            return [_result(ANSWERED, 0 if self.context else 2)]
-        if tag == BIND:
+        parts = [value for _, value in ber.iter_elements(content)]
+        if tag == EXTENDED_REQUEST:
+            return [_result(EXTENDED_RESPONSE, 0 if self.context else 2)]
+        if tag == BIND_REQUEST:
             fine = (parts[1].decode(), parts[2].decode()) == (self.user, self.password)
-            return [_result(BOUND, 0 if fine else 49)]
-        assert tag == SEARCH
+            return [_result(BIND_RESPONSE, 0 if fine else 49)]
+        assert tag == SEARCH_REQUEST
         self.asked.append(
             {
                 "base": parts[0].decode(),
                 "scope": parts[1][0],
-                "limit": ber.integer(parts[3]),
-                "seconds": ber.integer(parts[4]),
+                "limit": ber.decode_int(parts[3]),
+                "seconds": ber.decode_int(parts[4]),
                 "filter": parts[6],
-                "attributes": [value.decode() for _, value in ber.elements(parts[7])],
+                "attributes": [value.decode() for _, value in ber.iter_elements(parts[7])],
                 "security": self.security,
             }
         )
-        return [*(_entry(dn, attributes) for dn, attributes in self.entries), _result(DONE, self.code)]
+        return [*(_entry(dn, attributes) for dn, attributes in self.entries), _result(SEARCH_RESULT_DONE, self.code)]
 
 
 def _message(connection: socket.socket) -> tuple[int, int, bytes]:
     data = b""
-    while (found := ber.header(data)) is None or len(data) < found[2]:
+    while (found := ber.read_header(data)) is None or len(data) < found[2]:
         chunk = connection.recv(1 if found is None else found[2] - len(data))
         if not chunk:
             raise EOFError
         data += chunk
-    (_, number), (tag, content), *_ = ber.elements(data[found[1] : found[2]])
-    return ber.integer(number), tag, content
+    (_, number), (tag, content), *_ = ber.iter_elements(data[found[1] : found[2]])
+    return ber.decode_int(number), tag, content
 
 
 def _result(tag: int, code: int) -> bytes:
-    words = ber.octets("as the test says" if code else "")
-    return ber.element(tag, ber.number(code, ber.ENUMERATED), ber.octets(""), words)
+    words = ber.encode_octets("as the test says" if code else "")
+    return ber.encode_element(tag, ber.encode_int(code, ber.ENUMERATED), ber.encode_octets(""), words)
 
 
 def _entry(dn: str, attributes: dict[str, list[bytes]]) -> bytes:
     told = [
-        ber.element(ber.SEQUENCE, ber.octets(name), ber.element(ber.SET, *map(ber.octets, values)))
+        ber.encode_element(
+            ber.SEQUENCE, ber.encode_octets(name), ber.encode_element(ber.SET, *map(ber.encode_octets, values))
+        )
         for name, values in attributes.items()
     ]
-    return ber.element(ENTRY, ber.octets(dn), ber.element(ber.SEQUENCE, *told))
+    return ber.encode_element(SEARCH_RESULT_ENTRY, ber.encode_octets(dn), ber.encode_element(ber.SEQUENCE, *told))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flyte_client.packs.email.composing import Mail, compose, one_address
+from flyte_client.packs.email.composer import OutgoingMail, compose_mail, parse_address
 
 pytestmark = pytest.mark.unit
 
@@ -15,11 +15,11 @@ PLAIN = {"to": "ann@example.com", "subject": "s", "text": "t"}
 SENDER = "Flyte <flyte@example.org>"
 
 
-def composed(given: Any, max_bytes: int = 1000) -> Mail:
-    return compose(given, SENDER, max_bytes)
+def composed(given: Any, max_bytes: int = 1000) -> OutgoingMail:
+    return compose_mail(given, SENDER, max_bytes)
 
 
-def parsed(mail: Mail) -> Any:
+def parsed(mail: OutgoingMail) -> Any:
     """The message as it goes over the wire, read again."""
     return message_from_bytes(mail.message.as_bytes(policy=policy.SMTP), policy=policy.default)
 
@@ -117,4 +117,4 @@ def test_input_that_makes_no_mail_is_told_as_such(given: Any, words: str) -> Non
 @pytest.mark.parametrize("sender", ["", "a@x.org, b@x.org", "Flyte", "a@x.org\nX: y"])
 def test_there_is_one_sender(sender: str) -> None:
     with pytest.raises(ValueError, match=r"address|line breaks"):
-        one_address(sender)
+        parse_address(sender)

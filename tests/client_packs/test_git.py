@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flyte_client.packs.git.changes import Change, changes
+from flyte_client.packs.git.ref_changes import RefChange, compare_refs
 from tests.client.program import Program
 from tests.client.stub_server import PATIENCE, Answer, StubServer
 from tests.examples.world import World
@@ -107,11 +107,11 @@ def event(stub: StubServer, name: str, count: int = 1) -> Any:
 def test_branches_are_told_before_tags() -> None:
     before = {"refs/heads/gone": "1", "refs/heads/same": "2", "refs/tags/v1": "3"}
     now = {"refs/heads/same": "2", "refs/tags/v1": "4", "refs/heads/new/one": "5"}
-    found = list(changes(before, now))
+    found = list(compare_refs(before, now))
     assert found == [
-        Change("refs/heads/gone", "1", None),
-        Change("refs/heads/new/one", None, "5"),
-        Change("refs/tags/v1", "3", "4"),
+        RefChange("refs/heads/gone", "1", None),
+        RefChange("refs/heads/new/one", None, "5"),
+        RefChange("refs/tags/v1", "3", "4"),
     ]
     assert [(change.name, change.is_tag) for change in found] == [("gone", False), ("new/one", False), ("v1", True)]
 

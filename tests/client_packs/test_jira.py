@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from flyte_client.packs.basis.rest import Access, Rest, RestError
-from flyte_client.packs.jira.inputs import new_issue, told_of
-from flyte_client.packs.jira.issues import Issues, key
+from flyte_client.packs.common.rest_client import RestClient, RestError, RestSettings
+from flyte_client.packs.jira.input_fields import build_issue_fields, pick_echoed_fields
+from flyte_client.packs.jira.issues import JiraIssues, parse_issue_key
 from tests.client.stub_server import Answer, StubServer
 from tests.examples.world import World, states
 from tests.server import Server
@@ -78,8 +78,10 @@ def jira() -> Iterator[Counterpart]:
 
 
 @pytest.fixture
-def issues(jira: Counterpart) -> Issues:
-    return Issues(Rest(Access(jira.url, timeout=5, patience=5, user="flyte", password="s3cret")), jira.url)
+def issues(jira: Counterpart) -> JiraIssues:
+    return JiraIssues(
+        RestClient(RestSettings(jira.url, timeout=5, retry_seconds=5, user="flyte", password="s3cret")), jira.url
+    )
 
 
 def variables(jira: Counterpart) -> dict[str, str]:
@@ -172,11 +174,11 @@ def test_a_failure_is_told_with_what_was_given(
     assert [asked for asked in jira.asked if asked.method != "GET"] == []
 
 
-def test_requests_are_as_jira_wants_them(jira: Counterpart, issues: Issues) -> None:
-    issues.search('project = TEST AND text ~ "a&b"', 20, 5)
-    issues.comment("TEST-1", "Yes")
-    issues.assign("TEST-1", "")
-    issues.transition("TEST-1", "21")
+def test_requests_are_as_jira_wants_them(jira: Counterpart, issues: JiraIssues) -> None:
+    issues.search_issues('project = TEST AND text ~ "a&b"', 20, 5)
+    issues.add_comment("TEST-1", "Yes")
+    issues.assign_issue("TEST-1", "")
+    issues.transition_issue("TEST-1", "21")
     search, comment, assign, _, transition = jira.asked
     assert search.headers["Authorization"] == BASIC
     assert (search.query["jql"], search.query["startAt"], search.query["maxResults"]) == (
@@ -190,24 +192,24 @@ def test_requests_are_as_jira_wants_them(jira: Counterpart, issues: Issues) -> N
 
 
 @pytest.mark.parametrize("answer", [None, Answer(503), Answer(429, None, {"Retry-After": "0"})])
-def test_what_only_reads_is_tried_again(jira: Counterpart, issues: Issues, answer: Answer | None) -> None:
+def test_what_only_reads_is_tried_again(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
     jira.script(f"{API}/issue/TEST-1", answer)
-    assert issues.info("TEST-1")["summary"] == "No ink"
+    assert issues.get_issue("TEST-1")["summary"] == "No ink"
     assert len(jira.asked) == 2
 
 
 @pytest.mark.parametrize("answer", [None, Answer(503, None, {"Retry-After": "0"}), Answer(500)])
-def test_what_changes_something_is_not(jira: Counterpart, issues: Issues, answer: Answer | None) -> None:
+def test_what_changes_something_is_not(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
     jira.script(f"{API}/issue/TEST-1/comment", answer)
     with pytest.raises(RestError) as caught:
-        issues.comment("TEST-1", "Yes")
+        issues.add_comment("TEST-1", "Yes")
     assert caught.value.temporary
     assert len(jira.asked) == 1
 
 
-def test_but_after_a_pause_that_jira_wants(jira: Counterpart, issues: Issues) -> None:
+def test_but_after_a_pause_that_jira_wants(jira: Counterpart, issues: JiraIssues) -> None:
     jira.script(f"{API}/issue/TEST-1/comment", Answer(429, None, {"Retry-After": "1"}))
-    issues.comment("TEST-1", "Yes")
+    issues.add_comment("TEST-1", "Yes")
     assert len(jira.asked) == 2
 
 
@@ -221,16 +223,16 @@ def test_but_after_a_pause_that_jira_wants(jira: Counterpart, issues: Issues) ->
         (Answer(429, None, {"Retry-After": "3600"}), "status 429"),
     ],
 )
-def test_what_is_no_answer_is_told(jira: Counterpart, issues: Issues, answer: Answer, words: str) -> None:
+def test_what_is_no_answer_is_told(jira: Counterpart, issues: JiraIssues, answer: Answer, words: str) -> None:
     jira.script(f"{API}/issue/TEST-1", answer)
     with pytest.raises(RestError, match=words.replace("?", r"\?")):
-        issues.info("TEST-1")
+        issues.get_issue("TEST-1")
     assert len(jira.asked) == 1
 
 
-def test_an_answer_without_the_fields_is_told_with_empty_ones(jira: Counterpart, issues: Issues) -> None:
+def test_an_answer_without_the_fields_is_told_with_empty_ones(jira: Counterpart, issues: JiraIssues) -> None:
     jira.script(f"{API}/issue/TEST-1", Answer(200, {"key": "TEST-1", "fields": {"assignee": None, "labels": None}}))
-    assert issues.info("TEST-1") == {**dict.fromkeys(TOLD, ""), "id": "TEST-1", "components": [], "labels": []}
+    assert issues.get_issue("TEST-1") == {**dict.fromkeys(TOLD, ""), "id": "TEST-1", "components": [], "labels": []}
 
 
 @pytest.mark.parametrize(
@@ -244,26 +246,26 @@ def test_an_answer_without_the_fields_is_told_with_empty_ones(jira: Counterpart,
     ],
 )
 def test_an_issue_is_named_in_several_ways(given: str, found: str) -> None:
-    assert key(given) == found
+    assert parse_issue_key(given) == found
 
 
 @pytest.mark.parametrize("given", ["", "TEST", "../TEST-1/x", "TEST-1\nx", "T-1#x", None, 5, {}, "T-" + "1" * 99])
 def test_what_names_none_is_refused(given: Any) -> None:
     with pytest.raises(ValueError, match="is no issue"):
-        key(given)
+        parse_issue_key(given)
 
 
 def test_a_new_issue_is_made_of_plain_names() -> None:
     given = FLAT | {"priority": "High", "labels": ["a"], "description": ""}
     made = {"project": {"key": "HELP"}, "issuetype": {"name": "Task"}, "summary": "No ink", "labels": ["a"]}
-    assert new_issue(given) == made | {"priority": {"name": "High"}}
-    assert told_of(given) == FLAT | {"priority": "High"}
+    assert build_issue_fields(given) == made | {"priority": {"name": "High"}}
+    assert pick_echoed_fields(given) == FLAT | {"priority": "High"}
 
 
 @pytest.mark.parametrize("given", [None, [], {}, FLAT | {"color": "red"}, FLAT | {"project": {"key": "HELP"}}])
 def test_what_makes_none_is_refused(given: Any) -> None:
     with pytest.raises(ValueError, match=r"must be a text|is not known"):
-        new_issue(given)
+        build_issue_fields(given)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from flyte_client.packs.ldap import ber
-from flyte_client.packs.ldap.directory import DirectoryError, Search, search
-from flyte_client.packs.ldap.filters import encoded
-from flyte_client.packs.ldap.settings import Server, read_settings
+from flyte_client.packs.ldap.directory import DirectoryError, LdapSearch, run_search
+from flyte_client.packs.ldap.filters import encode_filter
+from flyte_client.packs.ldap.settings import LdapServer, read_settings
 from tests.client.stub_server import StubServer
 from tests.examples.world import World, states
 from tests.private_postgres import free_port
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 GROUPS = [b"cn=admins,ou=groups,dc=example,dc=com", b"cn=staff,dc=example,dc=com", b"cn=staff,dc=other"]
 ANN = ("uid=ann,dc=example,dc=com", {"memberOf": GROUPS})
-WANTED = Search("dc=example,dc=com", "sub", encoded("(uid=ann)"), ("memberOf",), 5)
+WANTED = LdapSearch("dc=example,dc=com", "sub", encode_filter("(uid=ann)"), ("memberOf",), 5)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def directory() -> Iterator[Directory]:
         yield running
 
 
-def server(directory: Directory, **changes: Any) -> Server:
+def server(directory: Directory, **changes: Any) -> LdapServer:
     return replace(read_settings(directory.variables).server, timeout=5.0, **changes)
 
 
@@ -68,7 +68,7 @@ def test_a_users_groups_are_told(stub: StubServer, start_pack: StartPack, direct
     assert result(stub, "GroupsRetrieved") == {"commandName": "GetGroups", "username": "ann"} | groups
     (asked,) = directory.asked
     assert (asked["base"], asked["scope"], asked["limit"]) == ("dc=example,dc=com", 2, 2)
-    assert (asked["attributes"], asked["filter"]) == (["memberOf"], encoded("(uid=ann)")[2:])
+    assert (asked["attributes"], asked["filter"]) == (["memberOf"], encode_filter("(uid=ann)")[2:])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_search_tells_entries_without_secrets(stub: StubServer, start_pack: St
     assert result(stub, "SearchDone") == given | {"entries": entries, "complete": False}
     (asked,) = directory.asked
     assert (asked["base"], asked["scope"], asked["limit"]) == ("OU=People,DC=example,DC=com", 1, 7)
-    assert asked["filter"] == encoded(r"(mail=a\2a@example.com)")[2:]
+    assert asked["filter"] == encode_filter(r"(mail=a\2a@example.com)")[2:]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,11 @@ def test_a_search_that_is_none_is_told(
         ({"code": 99}, "result code 99", False),
         ({"password": "other"}, "the name or the password is wrong", False),
         ({"raw": b"HTTP/1.1 400 Bad Request"}, "the answer is no LDAP", False),
-        ({"raw": ber.element(0x30, ber.number(0), ber.element(0x78))}, "the server has hung up", True),
+        (
+            {"raw": ber.encode_element(0x30, ber.encode_int(0), ber.encode_element(0x78))},
+            "the server has hung up",
+            True,
+        ),
         ({"raw": b"\x30\x84\x7f\xff\xff\xff"}, "the answer is no LDAP: a message that is too large", False),
         ({"entries": [ANN] * 9}, "", False),
     ],
@@ -154,24 +158,24 @@ def test_what_the_directory_says_is_told(
     for name, value in changes.items():
         setattr(directory, name, value)
     if not words:
-        found = search(asking, WANTED)
+        found = run_search(asking, WANTED)
         assert (len(found.entries), found.complete) == (5, False)
         return
     with pytest.raises(DirectoryError, match=words) as caught:
-        search(asking, WANTED)
+        run_search(asking, WANTED)
     assert caught.value.temporary == temporary
 
 
 def test_a_directory_that_says_nothing_is_given_up(directory: Directory) -> None:
     directory.silent = True
     with pytest.raises(DirectoryError, match=r"can't be reached: .*(timed out|no answer)") as caught:
-        search(replace(server(directory), timeout=0.3), WANTED)
+        run_search(replace(server(directory), timeout=0.3), WANTED)
     assert caught.value.temporary
 
 
 def test_one_that_is_not_there_is_told_as_temporary() -> None:
     with pytest.raises(DirectoryError, match=r"127\.0\.0\.1 can't be reached") as caught:
-        search(Server("127.0.0.1", free_port(), "none", 5.0), WANTED)
+        run_search(LdapServer("127.0.0.1", free_port(), "none", 5.0), WANTED)
     assert caught.value.temporary
 
 
@@ -187,11 +191,11 @@ def test_the_password_goes_over_tls_to_whom_somebody_vouches_for(
         asking = server(directory, security=security)
         asking = replace(asking, port=port) if security == "tls" else asking
         if trusted:
-            assert len(search(asking, WANTED).entries) == 1
+            assert len(run_search(asking, WANTED).entries) == 1
             assert directory.asked[0]["security"] == ("starttls" if security == "starttls" else "none")
         else:
             with pytest.raises(DirectoryError, match="CERTIFICATE_VERIFY_FAILED"):
-                search(asking, WANTED)
+                run_search(asking, WANTED)
             assert directory.asked == []
 
 
@@ -200,15 +204,15 @@ def test_nothing_that_came_in_the_clear_counts_within_tls(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
     with running_directory(certificate.file) as directory:
-        fine = ber.element(0x61, ber.number(0, ber.ENUMERATED), ber.octets(""), ber.octets(""))
-        directory.slipped_in = ber.element(ber.SEQUENCE, ber.number(2), fine)
+        fine = ber.encode_element(0x61, ber.encode_int(0, ber.ENUMERATED), ber.encode_octets(""), ber.encode_octets(""))
+        directory.slipped_in = ber.encode_element(ber.SEQUENCE, ber.encode_int(2), fine)
         with pytest.raises(DirectoryError, match="something came before TLS"):
-            search(server(directory, security="starttls"), WANTED)
+            run_search(server(directory, security="starttls"), WANTED)
 
 
 def test_a_directory_without_starttls_gets_no_password(directory: Directory) -> None:
     with pytest.raises(DirectoryError, match="result code 2"):
-        search(server(directory, security="starttls"), WANTED)
+        run_search(server(directory, security="starttls"), WANTED)
     assert directory.asked == []
 
 

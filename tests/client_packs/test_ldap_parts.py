@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_client.packs.ldap import ber
-from flyte_client.packs.ldap.filters import encoded, escaped, filled
-from flyte_client.packs.ldap.names import value_of
+from flyte_client.packs.ldap.distinguished_names import find_attribute_value
+from flyte_client.packs.ldap.filters import encode_filter, escape_value, fill_template
 
 pytestmark = pytest.mark.unit
 
@@ -17,26 +17,26 @@ pytestmark = pytest.mark.unit
     ("value", "wire"), [(0, "020100"), (127, "02017f"), (128, "02020080"), (-1, "0201ff"), (65536, "0203010000")]
 )
 def test_numbers_are_as_in_x690(value: int, wire: str) -> None:
-    assert ber.number(value).hex() == wire
-    assert ber.integer(ber.number(value)[2:]) == value
+    assert ber.encode_int(value).hex() == wire
+    assert ber.decode_int(ber.encode_int(value)[2:]) == value
 
 
 @pytest.mark.parametrize("size", [0, 127, 128, 255, 256, 70_000])
 def test_an_element_comes_back_as_it_was(size: int) -> None:
     content = b"x" * size
-    assert list(ber.elements(ber.octets(content) + ber.boolean(True))) == [(4, content), (1, b"\xff")]
+    assert list(ber.iter_elements(ber.encode_octets(content) + ber.encode_bool(True))) == [(4, content), (1, b"\xff")]
 
 
 @pytest.mark.parametrize("wire", ["04", "0402ff", "0480ff0000", "04850000000001ff", "1f0100", "048200"])
 def test_what_is_no_element_is_refused(wire: str) -> None:
     with pytest.raises(ber.BerError):
-        list(ber.elements(bytes.fromhex(wire)))
+        list(ber.iter_elements(bytes.fromhex(wire)))
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_do_harm(data: bytes) -> None:
     with suppress(ber.BerError):
-        assert sum(len(content) for _, content in ber.elements(data)) <= len(data)
+        assert sum(len(content) for _, content in ber.iter_elements(data)) <= len(data)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_no_bytes_do_harm(data: bytes) -> None:
     ],
 )
 def test_a_filter_is_sent_as_the_standard_says(text: str, wire: bytes) -> None:
-    assert encoded(text) == wire
+    assert encode_filter(text) == wire
 
 
 @pytest.mark.parametrize(
@@ -74,29 +74,32 @@ def test_a_filter_is_sent_as_the_standard_says(text: str, wire: bytes) -> None:
 )
 def test_what_is_no_filter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="filter"):
-        encoded(text)
+        encode_filter(text)
 
 
 @given(st.text(max_size=60))
 def test_a_value_can_mean_nothing_but_itself(value: str) -> None:
     safe = value.encode("utf-8", "replace").decode()
-    found = encoded(filled("(&(uid={name})(a=b))", {"name": safe}))
+    found = encode_filter(fill_template("(&(uid={name})(a=b))", {"name": safe}))
     assert found == encoded_and(safe.encode())
 
 
 def encoded_and(value: bytes) -> bytes:
-    equal = [ber.element(0xA3, ber.octets(name), ber.octets(text)) for name, text in (("uid", value), ("a", b"b"))]
-    return ber.element(0xA0, *equal)
+    equal = [
+        ber.encode_element(0xA3, ber.encode_octets(name), ber.encode_octets(text))
+        for name, text in (("uid", value), ("a", b"b"))
+    ]
+    return ber.encode_element(0xA0, *equal)
 
 
 def test_what_a_filter_could_be_broken_with_is_escaped() -> None:
-    assert escaped("*)(uid=*") == r"\2a\29\28uid=\2a"
-    assert escaped("a\\b\0é") == r"a\5cb\00\c3\a9"
+    assert escape_value("*)(uid=*") == r"\2a\29\28uid=\2a"
+    assert escape_value("a\\b\0é") == r"a\5cb\00\c3\a9"
 
 
 def test_a_place_without_a_value_is_told() -> None:
     with pytest.raises(ValueError, match=r"\{mail\}, for which there is no value"):
-        filled("(mail={mail})", {"name": "x"})
+        fill_template("(mail={mail})", {"name": "x"})
 
 
 @pytest.mark.parametrize(
@@ -112,4 +115,4 @@ def test_a_place_without_a_value_is_told() -> None:
     ],
 )
 def test_a_groups_name_is_taken_out_of_its_dn(dn: str, value: str) -> None:
-    assert value_of("cn", dn) == value
+    assert find_attribute_value("cn", dn) == value

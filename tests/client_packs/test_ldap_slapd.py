@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from flyte_client.packs.ldap import ber
-from flyte_client.packs.ldap.directory import BIND, DirectoryError, Search, search
-from flyte_client.packs.ldap.filters import encoded, filled
-from flyte_client.packs.ldap.settings import Server
+from flyte_client.packs.ldap.directory import BIND_REQUEST, DirectoryError, LdapSearch, run_search
+from flyte_client.packs.ldap.filters import encode_filter, fill_template
+from flyte_client.packs.ldap.settings import LdapServer
 from tests.client.stub_server import PATIENCE, StubServer
 from tests.private_postgres import free_port
 
@@ -56,7 +56,7 @@ def ldif() -> str:
 
 
 @pytest.fixture
-def slapd(tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def slapd(tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[LdapServer]:
     if not SLAPD:
         pytest.fail("slapd is not on this machine: install it (Debian: apt-get install slapd)")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
@@ -70,18 +70,18 @@ def slapd(tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPa
     process = subprocess.Popen(command)
     try:
         eventually(lambda: listens(port), "slapd did not start")
-        yield Server("127.0.0.1", port, "starttls", 10.0, f"cn=flyte,{BASE}", "s3cret")
+        yield LdapServer("127.0.0.1", port, "starttls", 10.0, f"cn=flyte,{BASE}", "s3cret")
     finally:
         process.terminate()
         process.wait(30)
 
 
-def found(server: Server, template: str, limit: int = 10, **values: str) -> list[str]:
-    wanted = Search(BASE, "sub", encoded(filled(template, values)), ("uid",), limit)
-    return sorted(attributes["uid"][0].decode() for _, attributes in search(server, wanted).entries)
+def found(server: LdapServer, template: str, limit: int = 10, **values: str) -> list[str]:
+    wanted = LdapSearch(BASE, "sub", encode_filter(fill_template(template, values)), ("uid",), limit)
+    return sorted(attributes["uid"][0].decode() for _, attributes in run_search(server, wanted).entries)
 
 
-def test_a_real_directory_understands_every_kind_of_filter(slapd: Server) -> None:
+def test_a_real_directory_understands_every_kind_of_filter(slapd: LdapServer) -> None:
     assert found(slapd, "(uid=ann)") == ["ann"]
     assert found(slapd, "(uid=*)") == ["ann", "bob", "jürgen"]
     assert found(slapd, "(cn=*n*e*)") == ["ann"]
@@ -93,28 +93,28 @@ def test_a_real_directory_understands_every_kind_of_filter(slapd: Server) -> Non
     assert found(slapd, "(cn:caseIgnoreMatch:=ann lee)") == ["ann"]
 
 
-def test_it_heeds_the_limit_and_says_so(slapd: Server) -> None:
-    wanted = Search(BASE, "sub", encoded("(uid=*)"), ("*",), 2)
-    answer = search(slapd, wanted)
+def test_it_heeds_the_limit_and_says_so(slapd: LdapServer) -> None:
+    wanted = LdapSearch(BASE, "sub", encode_filter("(uid=*)"), ("*",), 2)
+    answer = run_search(slapd, wanted)
     assert (len(answer.entries), answer.complete) == (2, False)
-    assert search(slapd, replace(wanted, limit=3)).complete
+    assert run_search(slapd, replace(wanted, limit=3)).complete
 
 
-def test_it_lets_nobody_in_with_a_wrong_password_or_none(slapd: Server) -> None:
+def test_it_lets_nobody_in_with_a_wrong_password_or_none(slapd: LdapServer) -> None:
     with pytest.raises(DirectoryError, match="the name or the password is wrong"):
         found(replace(slapd, password="other"), "(uid=ann)")
     with pytest.raises(DirectoryError, match="there is no such entry"):
         found(replace(slapd, user="", password=""), "(uid=ann)")
 
 
-def test_its_certificate_is_checked(slapd: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_certificate_is_checked(slapd: LdapServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(DirectoryError, match="CERTIFICATE_VERIFY_FAILED"):
         found(slapd, "(uid=ann)")
 
 
 def test_the_pack_asks_it_for_groups(
-    slapd: Server, stub: StubServer, start_pack: StartPack, certificate: Certificate
+    slapd: LdapServer, stub: StubServer, start_pack: StartPack, certificate: Certificate
 ) -> None:
     add_group(slapd, "deployers", "ann")
     variables = {
@@ -130,17 +130,21 @@ def test_the_pack_asks_it_for_groups(
     assert call.body["payload"]["usergroups"] == ["deployers"]
 
 
-def add_group(server: Server, name: str, member: str) -> None:
+def add_group(server: LdapServer, name: str, member: str) -> None:
     """By LDAP, since the overlay notes members only as they are added."""
     given = {"objectClass": "groupOfNames", "cn": name, "member": f"uid={member},{BASE}"}
     attributes = [
-        ber.element(ber.SEQUENCE, ber.octets(key), ber.element(ber.SET, ber.octets(value)))
+        ber.encode_element(ber.SEQUENCE, ber.encode_octets(key), ber.encode_element(ber.SET, ber.encode_octets(value)))
         for key, value in given.items()
     ]
-    bind = ber.element(BIND, ber.number(3), ber.octets(server.user), ber.octets(server.password, 0x80))
-    add = ber.element(0x68, ber.octets(f"cn={name},{BASE}"), ber.element(ber.SEQUENCE, *attributes))
+    bind = ber.encode_element(
+        BIND_REQUEST, ber.encode_int(3), ber.encode_octets(server.user), ber.encode_octets(server.password, 0x80)
+    )
+    add = ber.encode_element(
+        0x68, ber.encode_octets(f"cn={name},{BASE}"), ber.encode_element(ber.SEQUENCE, *attributes)
+    )
     with socket.create_connection((server.host, server.port), timeout=PATIENCE) as connection:
         for number, operation in enumerate((bind, add), 1):
-            connection.sendall(ber.element(ber.SEQUENCE, ber.number(number), operation))
+            connection.sendall(ber.encode_element(ber.SEQUENCE, ber.encode_int(number), operation))
             answer = connection.recv(4096)
-            assert ber.number(0, ber.ENUMERATED) in answer
+            assert ber.encode_int(0, ber.ENUMERATED) in answer

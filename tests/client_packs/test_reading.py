@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flyte_client.packs.email.reading import key, read_mail
+from flyte_client.packs.email.mail_parser import build_event_key, parse_mail
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +26,7 @@ def test_a_mail_with_text_html_and_attachments() -> None:
     mail.add_attachment(b"12345", maintype="application", subtype="pdf", filename="ä.pdf")
     mail.add_attachment(b"123456", maintype="image", subtype="png", filename="b.png")
     raw = mail.as_bytes()
-    assert read_mail(raw, len(raw), 8) == {
+    assert parse_mail(raw, len(raw), 8) == {
         "messageId": "<1@example.com>",
         "from": {"name": "Ann Öther", "address": "ann@example.com"},
         "to": [{"name": "", "address": "help@example.org"}, {"name": "Bob", "address": "bob@example.org"}],
@@ -47,7 +47,7 @@ def test_a_mail_with_text_html_and_attachments() -> None:
 
 
 def test_of_a_mail_that_is_too_large_the_headers_are_told() -> None:
-    payload = read_mail(b"Subject: big\r\nFrom: ann@example.com\r\n\r\n", 10_000_000, 0)
+    payload = parse_mail(b"Subject: big\r\nFrom: ann@example.com\r\n\r\n", 10_000_000, 0)
     assert (payload["subject"], payload["complete"], payload["text"]) == ("big", False, "")
     assert (payload["size"], payload["attachments"]) == (10_000_000, [])
 
@@ -66,7 +66,7 @@ def test_of_a_mail_that_is_too_large_the_headers_are_told() -> None:
     ],
 )
 def test_mail_that_is_not_as_it_should_be_is_read_as_far_as_it_goes(raw: bytes, field: str, value: object) -> None:
-    assert read_mail(raw, len(raw), 0)[field] == value
+    assert parse_mail(raw, len(raw), 0)[field] == value
 
 
 @settings(max_examples=300, deadline=None)
@@ -99,18 +99,18 @@ def test_mail_that_is_not_as_it_should_be_is_read_as_far_as_it_goes(raw: bytes, 
 )
 def test_no_mail_can_stop_the_reading(parts: list[bytes]) -> None:
     raw = b"".join(parts)
-    payload = read_mail(raw, len(raw), 100)
+    payload = parse_mail(raw, len(raw), 100)
     json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
-    assert len(key(payload, "1/2")) <= 255
+    assert len(build_event_key(payload, "1/2")) <= 255
 
 
 def test_mail_that_is_nested_without_end_is_told_without_its_content() -> None:
     raw = b"Subject: deep\n" + b"Content-Type: message/rfc822\n\n" * 3000
-    payload = read_mail(raw, len(raw), 0)
+    payload = parse_mail(raw, len(raw), 0)
     assert (payload["subject"], payload["complete"]) == ("deep", False)
 
 
 def test_the_key_is_the_message_id_or_the_place() -> None:
-    assert key({"messageId": "<1@x.org>"}, "7/1") == "email/<1@x.org>"
-    assert key({"messageId": ""}, "7/1") == "email/7/1"
-    assert len(key({"messageId": "é" * 1000}, "")) < 80
+    assert build_event_key({"messageId": "<1@x.org>"}, "7/1") == "email/<1@x.org>"
+    assert build_event_key({"messageId": ""}, "7/1") == "email/7/1"
+    assert len(build_event_key({"messageId": "é" * 1000}, "")) < 80

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flyte_client.packs.timer.schedule import Cron, Interval, Schedule, ticks
+from flyte_client.packs.timer.schedule import CronSchedule, IntervalSchedule, TimerSchedule, iter_ticks
 
 pytestmark = pytest.mark.unit
 
@@ -17,25 +17,25 @@ BACK = datetime(2026, 10, 25, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def local(schedule: Schedule, after: datetime, until: datetime) -> list[str]:
-    return [tick.astimezone(BERLIN).strftime("%d %H:%M%z") for tick in ticks(schedule, after, until)]
+def local(schedule: TimerSchedule, after: datetime, until: datetime) -> list[str]:
+    return [tick.astimezone(BERLIN).strftime("%d %H:%M%z") for tick in iter_ticks(schedule, after, until)]
 
 
 def test_an_interval_counts_from_1970_and_not_from_the_start() -> None:
     start = datetime(2026, 11, 21, 10, 7, 3, 500, tzinfo=UTC)
-    found = list(ticks(Interval(300), start, start + timedelta(minutes=11)))
+    found = list(iter_ticks(IntervalSchedule(300), start, start + timedelta(minutes=11)))
     assert [tick.strftime("%H:%M:%S") for tick in found] == ["10:10:00", "10:15:00"]
 
 
 def test_a_tick_is_later_than_the_time_asked_for() -> None:
     ten = datetime(2026, 11, 21, 10, tzinfo=UTC)
-    assert Interval(3600).next(ten) == ten + timedelta(hours=1)
-    assert Cron("0 * * * *", BERLIN).next(ten) == ten + timedelta(hours=1)
+    assert IntervalSchedule(3600).next(ten) == ten + timedelta(hours=1)
+    assert CronSchedule("0 * * * *", BERLIN).next(ten) == ten + timedelta(hours=1)
 
 
 def test_a_cron_expression_counts_in_its_time_zone() -> None:
     after = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
-    assert local(Cron("30 9 * * MON-FRI", BERLIN), after, after + 4 * DAY) == ["23 09:30+0100", "24 09:30+0100"]
+    assert local(CronSchedule("30 9 * * MON-FRI", BERLIN), after, after + 4 * DAY) == ["23 09:30+0100", "24 09:30+0100"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_cron_expression_counts_in_its_time_zone() -> None:
 )
 def test_days_on_which_clocks_change(expression: str, day: datetime, expected: list[str]) -> None:
     after = day if day == FORWARD else day - timedelta(minutes=1)
-    assert local(Cron(expression, BERLIN), after, day + timedelta(hours=2, minutes=45)) == expected
+    assert local(CronSchedule(expression, BERLIN), after, day + timedelta(hours=2, minutes=45)) == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -60,10 +60,10 @@ def test_days_on_which_clocks_change(expression: str, day: datetime, expected: l
     st.integers(min_value=-12 * 60, max_value=12 * 60),
 )
 def test_whoever_asks_whenever_gets_the_same_ticks(expression: str, day: datetime, minutes: int) -> None:
-    schedule = Cron(expression, BERLIN)
+    schedule = CronSchedule(expression, BERLIN)
     later, end = day + timedelta(minutes=minutes, seconds=7), day + DAY
-    whole = list(ticks(schedule, day - DAY, end))
-    assert list(ticks(schedule, later, end)) == [tick for tick in whole if tick > later]
+    whole = list(iter_ticks(schedule, day - DAY, end))
+    assert list(iter_ticks(schedule, later, end)) == [tick for tick in whole if tick > later]
     assert whole == sorted(set(whole))
 
 
@@ -84,8 +84,8 @@ def test_whoever_asks_whenever_gets_the_same_ticks(expression: str, day: datetim
 )
 def test_what_is_no_expression_of_five_fields_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="is not a cron expression"):
-        Cron(expression, BERLIN)
+        CronSchedule(expression, BERLIN)
 
 
 def test_an_expression_that_never_comes_true_has_no_next_tick() -> None:
-    assert Cron("0 0 30 2 *", BERLIN).next(BACK) is None
+    assert CronSchedule("0 0 30 2 *", BERLIN).next(BACK) is None

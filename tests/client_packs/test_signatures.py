@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from flyte_client.packs.webhook.signatures import CHECKS, Signed
+from flyte_client.packs.webhook.signatures import SIGNATURE_CHECKS, SignedRequest
 
 pytestmark = pytest.mark.unit
 
@@ -23,7 +23,7 @@ def slack(body: bytes, stamp: object = STAMP, secret: str = "s") -> dict[str, st
 
 
 def holds(sender: str, secret: str, headers: dict[str, str], body: bytes = b"", now: float = STAMP) -> bool:
-    return CHECKS[sender](secret, Signed(headers, body, now))
+    return SIGNATURE_CHECKS[sender](secret, SignedRequest(headers, body, now))
 
 
 def test_githubs_own_example_holds() -> None:

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flyte_client.packs.timer.schedule import Interval
+from flyte_client.packs.timer.runner import build_event_key, build_payload, find_due_ticks, find_start
+from flyte_client.packs.timer.schedule import IntervalSchedule
 from flyte_client.packs.timer.settings import Timer
-from flyte_client.packs.timer.ticking import due, key, payload, start
 from tests.client.stub_server import Answer, StubServer
 from tests.examples.world import World
 from tests.server import Server
@@ -28,7 +28,7 @@ def config(**timer: Any) -> str:
 
 
 def timer(seconds: int, catch_up: int = 0) -> Timer:
-    return Timer("t", Interval(seconds), ZoneInfo("Europe/Berlin"), "Tick", catch_up, {"a": 1})
+    return Timer("t", IntervalSchedule(seconds), ZoneInfo("Europe/Berlin"), "Tick", catch_up, {"a": 1})
 
 
 def minutes_ago(found: list[datetime]) -> list[float]:
@@ -38,33 +38,35 @@ def minutes_ago(found: list[datetime]) -> list[float]:
 @pytest.mark.unit
 def test_a_tick_is_the_same_for_all_who_send_it() -> None:
     tick = datetime(2026, 7, 1, 7, 0, tzinfo=UTC)
-    assert payload(timer(60), tick) == {"timer": "t", "time": "2026-07-01T09:00:00+02:00", "data": {"a": 1}}
-    assert key(timer(60), tick) == "timer/t/2026-07-01T07:00:00+00:00"
+    assert build_payload(timer(60), tick) == {"timer": "t", "time": "2026-07-01T09:00:00+02:00", "data": {"a": 1}}
+    assert build_event_key(timer(60), tick) == "timer/t/2026-07-01T07:00:00+00:00"
 
 
 @pytest.mark.unit
 def test_missed_ticks_are_skipped_but_not_those_that_are_merely_late() -> None:
-    assert minutes_ago(due(timer(600), NOW - timedelta(hours=2), NOW)) == [0.5]
-    assert len(due(timer(1), NOW - timedelta(hours=2), NOW)) == 61
+    assert minutes_ago(find_due_ticks(timer(600), NOW - timedelta(hours=2), NOW)) == [0.5]
+    assert len(find_due_ticks(timer(1), NOW - timedelta(hours=2), NOW)) == 61
 
 
 @pytest.mark.unit
 def test_a_start_takes_the_newest_tick_along_where_that_is_merely_late() -> None:
-    assert minutes_ago(due(timer(10), start(timer(10), NOW), NOW)) == [0.0]
-    assert minutes_ago(due(timer(600), start(timer(600), NOW), NOW)) == [0.5]
-    assert due(timer(7200), start(timer(7200), NOW + timedelta(hours=1)), NOW + timedelta(hours=1)) == []
-    assert due(timer(600, 5), start(timer(600, 5), NOW), NOW) == []
+    assert minutes_ago(find_due_ticks(timer(10), find_start(timer(10), NOW), NOW)) == [0.0]
+    assert minutes_ago(find_due_ticks(timer(600), find_start(timer(600), NOW), NOW)) == [0.5]
+    assert (
+        find_due_ticks(timer(7200), find_start(timer(7200), NOW + timedelta(hours=1)), NOW + timedelta(hours=1)) == []
+    )
+    assert find_due_ticks(timer(600, 5), find_start(timer(600, 5), NOW), NOW) == []
 
 
 @pytest.mark.unit
 def test_the_newest_missed_ticks_are_made_up_for() -> None:
-    assert minutes_ago(due(timer(600, 3), NOW - timedelta(hours=2), NOW)) == [30.5, 20.5, 10.5, 0.5]
-    assert minutes_ago(due(timer(600, 3), NOW - timedelta(minutes=12), NOW)) == [10.5, 0.5]
+    assert minutes_ago(find_due_ticks(timer(600, 3), NOW - timedelta(hours=2), NOW)) == [30.5, 20.5, 10.5, 0.5]
+    assert minutes_ago(find_due_ticks(timer(600, 3), NOW - timedelta(minutes=12), NOW)) == [10.5, 0.5]
 
 
 @pytest.mark.unit
 def test_a_tick_that_the_server_may_have_forgotten_is_not_made_up_for() -> None:
-    found = due(timer(3600, 100), NOW - timedelta(days=9), NOW)
+    found = find_due_ticks(timer(3600, 100), NOW - timedelta(days=9), NOW)
     assert len(found) == 23
     assert NOW - found[0] < timedelta(hours=23)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from datastore.models import Item
 from flows.models import Event, Execution
 from flyte_site.auth import tokens
-from flyte_site.changes import COMMAND_LINE, record
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
 from flyte_site.models import Change, Token
 from packs.models import Action, Approval, Pack
 from tests.flows import builders as b
@@ -39,8 +39,8 @@ def one_of_each() -> dict[str, Any]:
     source, _ = b.pack("Src"), b.pack("Wrk")
     flow = b.save(b.step(id="a"))
     b.tell(source)
-    tokens.create(COMMAND_LINE, "for-nobody", pack="Src")
-    record(COMMAND_LINE, "saved", "flow", "flow")
+    tokens.create_token(COMMAND_LINE_ACTOR, "for-nobody", pack="Src")
+    log_activity(COMMAND_LINE_ACTOR, "saved", "flow", "flow")
     action = Action.objects.get()
     _ask_about(action)
     return {

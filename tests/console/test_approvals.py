@@ -11,14 +11,14 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from audit.approvals_shown import PAGE
-from flows import control
+from audit.view_models.approvals import PAGE_SIZE
+from flows.engine import control
+from flows.engine.jobs import HostedResults
 from flows.models import Execution
-from flows.tasks import HostedResults
 from flyte_site.models import Change
+from packs.hosted.plugins import approval
+from packs.hosted_registry import HostedRegistry
 from packs.models import Action, Approval
-from packs.webapi.hosting import Hosting
-from packs.webapi.plugins import approval
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with, text_of
 from tests.webapi.stub import ask, hosting_of, let_time_pass
@@ -31,18 +31,18 @@ Ask = Callable[..., str]
 
 
 @pytest.fixture
-def hosting() -> Hosting:
+def hosting() -> HostedRegistry:
     return hosting_of(approval.ENTRY)
 
 
 @pytest.fixture
-def asked(hosting: Hosting) -> Ask:
+def asked(hosting: HostedRegistry) -> Ask:
     """Has a flow ask; gives the id of the action that does."""
 
     def asking(input: Any = "Deploy to prod?", **options: Any) -> str:
         ask(pack="Approval", name="Ask", input=input, **options)
         let_time_pass()
-        hosting.work("Approval", HostedResults())
+        hosting.reconcile("Approval", HostedResults())
         return Action.objects.filter(step_id="do").order_by("-id")[0].id
 
     return asking
@@ -95,14 +95,14 @@ def test_home_says_nothing_of_approvals_where_none_waits_or_one_may_not_see_them
     ("approved", "told", "event"), [("true", "Approved", "Approved"), ("false", "Rejected", "Rejected")]
 )
 def test_who_decides_and_why_stands_in_the_result_and_in_the_changes(
-    signed_on: SignedOn, asked: Ask, hosting: Hosting, approved: str, told: str, event: str
+    signed_on: SignedOn, asked: Ask, hosting: HostedRegistry, approved: str, told: str, event: str
 ) -> None:
     action_id = asked()
     operator = signed_on("operator")
     answer = decide(operator, action_id, approved, comment="at noon\x00 ")
     assert answer.redirect_chain == [("/admin/", 302)]
     assert f"{told}, and the flow goes on. Deploy to prod?" in text_of(answer)
-    hosting.work("Approval", HostedResults())
+    hosting.reconcile("Approval", HostedResults())
     result = Action.objects.get(id=action_id).result
     assert result["event"] == event
     assert (result["payload"]["by"], result["payload"]["comment"]) == ("operator", "at noon")
@@ -125,16 +125,18 @@ def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked
     assert (Approval.objects.get().decided_by, Change.objects.filter(kind="approval").count()) == ("operator", 1)
 
 
-def test_what_was_cancelled_or_is_over_can_not_be_decided(signed_on: SignedOn, asked: Ask, hosting: Hosting) -> None:
+def test_what_was_cancelled_or_is_over_can_not_be_decided(
+    signed_on: SignedOn, asked: Ask, hosting: HostedRegistry
+) -> None:
     operator = signed_on("operator")
     late = asked()
     Approval.objects.update(ends_at=F("asked_at"))
     assert "Not decided: the time for it is over." in text_of(decide(operator, late))
     assert "Nobody decided in time." in text_of(operator.get(f"{LIST}{late}/"))
     cancelled = asked()
-    control.cancel(Action.objects.get(id=cancelled).correlation_id)
-    hosting.upkeep()
-    hosting.work("Approval", HostedResults())
+    control.cancel_execution(Action.objects.get(id=cancelled).correlation_id)
+    hosting.run_upkeep()
+    hosting.reconcile("Approval", HostedResults())
     assert "Not decided: its action was cancelled or timed out." in text_of(decide(operator, cancelled))
     assert "withdrawn" in text_of(operator.get(f"{LIST}{cancelled}/"))
 
@@ -180,18 +182,18 @@ def test_many_questions_come_a_page_at_a_time_at_the_same_cost(signed_on: Signed
         connection,
     ) as few:
         viewer.get(LIST)
-    many(PAGE + 10)
+    many(PAGE_SIZE + 10)
     with CaptureQueriesContext(connection) as more:
         first = viewer.get(LIST)
     assert len(more) == len(few)
-    assert len(first.context["rows"]) == PAGE
+    assert len(first.context["rows"]) == PAGE_SIZE
     second = viewer.get(LIST + first.context["onward"])
-    assert [row.asked.question for row in second.context["rows"]][-1] == f"Question {PAGE + 10}?"
+    assert [row.approval.question for row in second.context["rows"]][-1] == f"Question {PAGE_SIZE + 10}?"
     assert (len(second.context["rows"]), second.context["onward"]) == (11, "")
     newest = viewer.get(f"{LIST}?show=all")
-    assert newest.context["rows"][0].asked.question == f"Question {PAGE + 10}?"
+    assert newest.context["rows"][0].approval.question == f"Question {PAGE_SIZE + 10}?"
     oldest = viewer.get(LIST + newest.context["onward"])
-    assert oldest.context["rows"][-1].asked.question == "Deploy to prod?"
+    assert oldest.context["rows"][-1].approval.question == "Deploy to prod?"
     home = text_of(viewer.get("/admin/"))
     assert "Question 4?" in home
     assert "Question 5?" not in home

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from flows import engine
-from packs.models import Action, Pack, State
+from flows.engine import handle_event
+from packs.models import Action, ActionState, Pack
 from tests.console.conftest import SignedOn
 from tests.console.test_executions import LIST, page, text_of
 from tests.flows import builders as b
@@ -32,11 +32,11 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
 
     def parts() -> set[str]:
         (step,) = viewer.get(page(b.only_execution())).context["one"].steps
-        return {name for name in step.parts if name in ("Earlier attempts", "Results that came too late")}
+        return {name for name in step.json_parts if name in ("Earlier attempts", "Results that came too late")}
 
     def end_lease() -> None:
         Action.objects.update(lease_ends_at=timezone.now() - timedelta(seconds=1))
-        engine.end_lease(Action.objects.get().id)
+        handle_event.expire_lease(Action.objects.get().id)
 
     first = b.take(worker)
     assert parts() == set()
@@ -44,9 +44,9 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
     assert parts() == {"Earlier attempts"}
     second = b.take(worker)
     end_lease()
-    assert Action.objects.get().state == State.FATAL
+    assert Action.objects.get().state == ActionState.FATAL
     (step,) = viewer.get(page(b.only_execution())).context["one"].steps
-    assert [entry["attempt"] for entry in step.parts["Earlier attempts"]] == [1]
+    assert [entry["attempt"] for entry in step.json_parts["Earlier attempts"]] == [1]
     b.give(worker, second)
     assert parts() == {"Earlier attempts", "Results that came too late"}
     assert first.attempt == 1
@@ -57,7 +57,7 @@ def test_what_ended_at_its_first_attempt_had_no_earlier_one(viewer: Client, sour
     b.tell(source)
     b.take(b.pack("Wrk"))
     Action.objects.update(lease_ends_at=timezone.now() - timedelta(seconds=1))
-    engine.end_lease(Action.objects.get().id)
+    handle_event.expire_lease(Action.objects.get().id)
     assert "Earlier attempts" not in text_of(viewer.get(page(b.only_execution())))
 
 

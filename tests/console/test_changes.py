@@ -12,12 +12,12 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from flows.models import Execution
-from flyte_site.changes import COMMAND_LINE, forget_changes, record
-from flyte_site.console.accounts import make_first_account
-from flyte_site.console.history import KINDS
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity, prune_activity_log
+from flyte_site.console.accounts import create_first_admin
+from flyte_site.console.activity_list import KINDS
 from flyte_site.models import Change, OneTimePassword
+from packs.jobs import delete_dead_packs
 from packs.models import Pack
-from packs.tasks import delete_dead_packs
 from tests.console.conftest import SignedOn
 from tests.flows import builders as b
 from tests.site.shape import put_value
@@ -57,7 +57,7 @@ def test_what_the_api_does_to_flows_is_recorded(client: Client) -> None:
 def test_the_filter_has_every_kind_that_is_recorded() -> None:
     trees = [ast.parse(path.read_text()) for room in SERVER for path in (ROOT / room).rglob("*.py")]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    told = [call.args[2] for call in calls if getattr(call.func, "id", "") == "record" and len(call.args) == 4]
+    told = [call.args[2] for call in calls if getattr(call.func, "id", "") == "log_activity" and len(call.args) == 4]
     found = {node.value for node in told if isinstance(node, ast.Constant)} | {"role"}  # of people's forms: `kind`
     assert found == set(KINDS)
 
@@ -115,7 +115,7 @@ def test_run_control_is_recorded_from_the_api_and_from_scripts(client: Client) -
 
 
 def test_accounts_that_commands_make_and_change_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_first_account()
+    create_first_admin()
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "much better 1")
     call_command("createsuperuser", "--noinput", username="root", email="", stdout=StringIO())
     monkeypatch.setattr("getpass.getpass", lambda prompt="": "much better 2")
@@ -131,7 +131,7 @@ def test_accounts_that_commands_make_and_change_are_recorded(monkeypatch: pytest
 
 
 def test_the_one_time_password_can_not_be_chosen_again(client: Client) -> None:
-    password = make_first_account()
+    password = create_first_admin()
     client.post("/admin/login/", {"username": "admin", "password": password})
     chosen = {"old_password": password, "new_password1": password, "new_password2": password}
     assert "must be another" in client.post("/admin/password_change/", chosen).content.decode()
@@ -141,9 +141,9 @@ def test_the_one_time_password_can_not_be_chosen_again(client: Client) -> None:
 @override_settings(FLYTE_TTL_IN_SECONDS=3600)
 def test_changes_are_forgotten_with_what_they_are_about() -> None:
     for age in (30, 90):
-        record(COMMAND_LINE, "saved", "flow", f"{age} minutes")
+        log_activity(COMMAND_LINE_ACTOR, "saved", "flow", f"{age} minutes")
         Change.objects.filter(key=f"{age} minutes").update(at=timezone.now() - timedelta(minutes=age))
-    assert forget_changes(dry_run=True) == 1
+    assert prune_activity_log(dry_run=True) == 1
     out = StringIO()
     call_command("forget_changes", stdout=out)
     assert "1 changes were forgotten" in out.getvalue()
@@ -152,7 +152,7 @@ def test_changes_are_forgotten_with_what_they_are_about() -> None:
 
 def test_pages_of_changes_meet_and_none_is_lost(signed_on: SignedOn) -> None:
     for number in range(120):
-        record(COMMAND_LINE, "saved", "flow", f"f{number}")
+        log_activity(COMMAND_LINE_ACTOR, "saved", "flow", f"f{number}")
     client, keys = signed_on("viewer"), []
     query = "kind=flow"
     while query:

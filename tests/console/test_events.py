@@ -5,9 +5,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from flows import kept
+from flows.engine import event_history
 from flows.models import Event
-from flyte_site import correlation
+from flyte_site.core import request_ids
 from packs.models import Action, Pack
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with
@@ -33,7 +33,7 @@ def source() -> Pack:
 @pytest.fixture
 def every_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a server that has kept no event yet that nobody heard."""
-    monkeypatch.setattr(kept, "thinning", kept.Thinning())
+    monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
 
 
 def told(viewer: Client) -> str:
@@ -181,7 +181,7 @@ def test_the_list_takes_as_many_queries_for_many_as_for_few(viewer: Client, sour
 
 def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client, source: Pack) -> None:
     b.save(b.step())
-    with correlation.within("asked-for-it"):
+    with request_ids.bind("asked-for-it"):
         b.tell(source)
     assert "In the log request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
     Action.objects.update(request_id="")

@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from flows import control
+from flows.engine import control
 from flows.models import Execution, ExecutionState
-from flyte_site.ids import least_id
+from flyte_site.core.ids import min_id_at
 from flyte_site.models import Change
-from packs.models import Action, Pack, State
+from packs.models import Action, ActionState, Pack
 from tests.console.conftest import SignedOn
 from tests.flows import builders as b
 
@@ -252,7 +252,7 @@ def test_a_page_asks_again_while_the_execution_runs_and_no_longer(viewer: Client
     execution = b.only_execution()
     first = viewer.get(page(execution))
     assert f'hx-get="{page(execution, "now")}" hx-trigger="every 2s"' in first.content.decode()
-    mark = first.context["one"].mark
+    mark = first.context["one"].fingerprint
     same = viewer.get(page(execution, f"now?mark={mark}"))
     assert (same.status_code, "hx-swap-oob" in same.content.decode()) == (200, False)
     b.work(b.pack("Wrk"))
@@ -267,10 +267,10 @@ def test_what_is_asked_again_tells_only_times_while_nothing_changes(viewer: Clie
     b.save(b.step())
     b.tell(source)
     execution = b.only_execution()
-    mark = viewer.get(page(execution)).context["one"].mark
+    mark = viewer.get(page(execution)).context["one"].fingerprint
     b.take(b.pack("Wrk"))
     taken = viewer.get(page(execution, f"now?mark={mark}"))
-    assert taken.context["one"].mark != mark
+    assert taken.context["one"].fingerprint != mark
     assert "PENDING" in text_of(taken)
 
 
@@ -294,7 +294,7 @@ def test_an_operator_retries_a_step_that_failed(operator: Client, source: Pack) 
     assert "Retry" in text_of(operator.get(page(execution)))
     answer = operator.post(page(execution, "retry/one"), follow=True)
     assert "Step one is queued again." in text_of(answer)
-    assert Action.objects.get().state == State.NEW
+    assert Action.objects.get().state == ActionState.NEW
     assert Change.objects.get().detail == {"step": "one"}
 
 
@@ -314,7 +314,7 @@ def test_what_can_t_be_done_is_said_and_nothing_is_recorded(operator: Client, so
     execution = fail(source)
     said = text_of(operator.post(page(execution, "cancel"), follow=True))
     assert "Not cancelled: the execution has failed already." in said
-    control.retry(execution.id, "one")
+    control.retry_step(execution.id, "one")
     said = text_of(operator.post(page(execution, "retry/one"), follow=True))
     assert "Not retried: the step waits for a pack already." in said
     b.work(b.pack("Wrk"))
@@ -381,7 +381,7 @@ def test_a_time_in_the_address_means_utc(viewer: Client, source: Pack) -> None:
     b.save(b.step())
     b.tell(source)
     now = timezone.now()
-    Execution.objects.update(latest_action_id=least_id(now - timedelta(hours=1)))
+    Execution.objects.update(latest_action_id=min_id_at(now - timedelta(hours=1)))
     since = (now - timedelta(minutes=90)).strftime("%Y-%m-%dT%H:%M")
     until = (now - timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M")
     assert len(viewer.get(f"{LIST}?since={since}&until={until}").context["rows"]) == 1

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from flyte_site.console.accounts import FIRST_NAME, make_first_account
+from flyte_site.console.accounts import FIRST_ADMIN_USERNAME, create_first_admin
 from flyte_site.models import OneTimePassword
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -21,13 +21,13 @@ def test_servers_that_start_at_once_make_one_account_and_one_tells_its_password(
     def start(_: int) -> str | None:
         try:
             barrier.wait(60)
-            return make_first_account()
+            return create_first_admin()
         finally:
             connection.close()
 
     with ThreadPoolExecutor(SERVERS) as threads:
         passwords = [told for told in threads.map(start, range(SERVERS)) if told]
     person = User.objects.get()
-    assert (person.get_username(), len(passwords)) == (FIRST_NAME, 1)
+    assert (person.get_username(), len(passwords)) == (FIRST_ADMIN_USERNAME, 1)
     assert person.check_password(passwords[0])
     assert OneTimePassword.objects.filter(user=person).count() == 1

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 
-from flows import saving
-from flows.document import parse_flow
+from flows.definition import parse_flow, store
 from flows.models import Flow, FlowVersion
 from flyte_site.models import Change
 from tests.console.conftest import SignedOn
@@ -21,7 +20,7 @@ ROLES = ("", "viewer", "editor", "operator", "admin")
 
 def two_versions() -> Flow:
     for word in ("before", "after"):
-        flow = saving.save(parse_flow(document(step(), description=word)), note=f"note {word}", saved_by="ann")
+        flow = store.save_flow(parse_flow(document(step(), description=word)), note=f"note {word}", saved_by="ann")
     return flow
 
 
@@ -53,7 +52,7 @@ def test_a_flow_of_one_version_has_nothing_to_compare(signed_on: SignedOn) -> No
 def test_the_versions_are_in_pages(signed_on: SignedOn, django_assert_num_queries: Any) -> None:
     client = signed_on("editor")
     for number in range(55):
-        flow = saving.save(parse_flow(document(step(), description=str(number))))
+        flow = store.save_flow(parse_flow(document(step(), description=str(number))))
     with django_assert_num_queries(10):
         page = client.get(f"{LIST}{flow.pk}/versions/").content.decode()
     assert "Page 1 of 2" in page
@@ -90,7 +89,7 @@ def test_who_may_only_add_flows_restores_deleted_ones_alone(signed_on: SignedOn)
     User.objects.get().user_permissions.add(Permission.objects.get(codename="add_flow"))
     restore = f"{LIST}version/{flow.version_id}/restore/"
     assert client.post(restore).status_code == 403
-    saving.delete(flow.name)
+    store.delete_flow(flow.name)
     assert client.post(restore).status_code == 302
 
 

@@ -11,10 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit.figures import Hour
-from audit.hour_bars import drawn, scale_top, told
+from audit.charts.hourly_chart import describe_hour, render_hourly_chart, round_up_to_scale
+from audit.stats import HourStats
 from flows.models import Execution, Flow
-from packs.models import Action, Pack, State
+from packs.models import Action, ActionState, Pack
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with, seen_ago, text_of
 from tests.docs.pages import blocks
@@ -111,16 +111,16 @@ def test_the_hours_are_bars_and_a_table(viewer: Client) -> None:
     ("most", "top"), [(0, 1), (1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (50, 50), (51, 100), (50_000, 50_000)]
 )
 def test_the_scale_ends_at_a_round_number(most: int, top: int) -> None:
-    assert scale_top(most) == top
+    assert round_up_to_scale(most) == top
 
 
 def test_bars_stand_on_each_other_and_no_number_is_too_small_to_be_seen() -> None:
-    picture = drawn([Hour(NOON, succeeded=9_999, failed=1), Hour(NOON + timedelta(hours=1))])
+    picture = render_hourly_chart([HourStats(NOON, succeeded=9_999, failed=1), HourStats(NOON + timedelta(hours=1))])
     good, bad = re.findall(r'<rect class="(?:succeeded|failed)" [^>]*y="([\d.]+)"[^>]*height="([\d.]+)"', picture)
     assert float(bad[1]) == 2.0
     assert float(bad[0]) + float(bad[1]) == pytest.approx(float(good[0]), abs=0.2)
     assert "12:00 UTC: 9999 succeeded, 1 failed" in picture
-    assert told(Hour(NOON)) == "12:00 UTC: none ended"
+    assert describe_hour(HourStats(NOON)) == "12:00 UTC: none ended"
 
 
 # Who sees what
@@ -220,7 +220,7 @@ def test_a_server_that_asks_who_calls_says_that_the_steps_need_tokens(viewer: Cl
 
 def test_each_step_is_ticked_off_as_it_is_done(viewer: Client) -> None:
     def ticked() -> list[bool]:
-        return [step.done for step in viewer.get(f"{NOW}?steps=1").context["steps"]]
+        return [step.is_done for step in viewer.get(f"{NOW}?steps=1").context["steps"]]
 
     Pack.objects.create(identity="Own", name="Own", hosted=True, last_seen=timezone.now())
     assert ticked() == [False, False, False], "nobody started the server's own packs"
@@ -244,5 +244,5 @@ def test_the_page_takes_as_many_queries_for_much_as_for_little(viewer: Client) -
         with CaptureQueriesContext(connection) as captured:
             viewer.get(HOME)
         counts.append(len(captured))
-    assert Action.objects.filter(state=State.FATAL).count() == 3
+    assert Action.objects.filter(state=ActionState.FATAL).count() == 3
     assert len(set(counts)) == 1, counts

@@ -5,12 +5,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from audit import hosted_shown
+from audit.view_models import hosted
 from flows.models import Execution
+from packs import hosted_status
+from packs.hosted.plugin_api.errors import Throttled
+from packs.hosted_status import RateLimitStatus
 from packs.models import HostedResource, Pack
-from packs.webapi import queries
-from packs.webapi.errors import Throttled
-from packs.webapi.queries import Rate
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with, text_of
 from tests.flows import builders as b
@@ -30,7 +30,7 @@ def viewer(signed_on: SignedOn) -> Client:
 def stub(monkeypatch: pytest.MonkeyPatch) -> World:
     """A hosted pack with a quota of two, of which three actions want something."""
     made = world(resource_quotas={"default": 2, "other": 5})
-    monkeypatch.setattr(queries, "hosting", lambda: made.hosting)
+    monkeypatch.setattr(hosted_status, "get_hosted_registry", lambda: made.hosting)
     ask(3)
     made.round()
     return made
@@ -77,9 +77,9 @@ def test_resources_come_a_page_at_a_time_by_their_state(
     assert len(viewer.get(page("resources?state=live")).context["resources"].rows) == 2
     assert "None stands so" in text_of(viewer.get(page("resources?state=deleting")))
     assert len(viewer.get(page("resources?state=nonsense")).context["resources"].rows) == 3
-    monkeypatch.setattr(hosted_shown.resource_page, "__defaults__", ("", 0, 2))
+    monkeypatch.setattr(hosted.list_resource_rows, "__defaults__", ("", 0, 2))
     first = viewer.get(page("resources"))
-    rest = viewer.get(page(f"resources?after={first.context['resources'].after}"))
+    rest = viewer.get(page(f"resources?after={first.context['resources'].next_key}"))
     assert [len(one.context["resources"].rows) for one in (first, rest)] == [2, 1]
     assert "No more of them" in text_of(viewer.get(page("resources?after=99999999")))
     HostedResource.objects.all().delete()
@@ -107,7 +107,7 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     assert "has not begun it yet: waits for the quota of namespace default: 2 of 2 in use" in text_of(waiting)
     assert "At Stub, which the server hosts: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
     assert "(Stub.Do) waiting for its turn at Stub for" in text_of(waiting)
-    mark = waiting.context["one"].mark
+    mark = waiting.context["one"].fingerprint
     assert viewer.get(f"{place}now?mark={mark}").context["changed"] is False
     stub.service.jobs = dict.fromkeys(stub.service.jobs, "done")
     stub.later(seconds=31)
@@ -118,7 +118,7 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
 
 def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(viewer: Client, stub: World) -> None:
     with CaptureQueriesContext(connection) as captured:
-        stories = [row.story for row in viewer.get("/admin/flows/execution/").context["rows"]]
+        stories = [row.summary for row in viewer.get("/admin/flows/execution/").context["rows"]]
     assert ["waiting for its turn at Stub for" in story for story in stories] == [True, False, False]
     assert [" with Stub for" in story for story in stories] == [False, True, True]
     assert sum('FROM "packs_hostedresource"' in query["sql"] for query in captured.captured_queries) == 1
@@ -139,4 +139,4 @@ def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub
     [(None, "each process counts"), (300.0, "0 of 300"), (250.6, "50 of 300"), (-60.0, "pauses for 2.0 s more")],
 )
 def test_how_much_of_a_rate_is_in_use(left: float | None, use: str) -> None:
-    assert use in hosted_shown.shown_rate("get", Rate(30, 300, left)).use
+    assert use in hosted.build_rate_limit_row("get", RateLimitStatus(30, 300, left)).usage

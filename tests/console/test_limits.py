@@ -11,8 +11,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from flyte_site.console import middleware, throttling
-from flyte_site.console.throttling import forget_attempts, forget_sessions
+from flyte_site.console import login_throttling, middleware
+from flyte_site.console.login_throttling import prune_login_attempts, prune_sessions
 from tests.console.conftest import SignedOn
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -152,8 +152,8 @@ def test_attempts_are_forgotten_when_they_count_no_more_and_when_there_are_too_m
             username=f"n{number}", ip_address="198.51.100.1", user_agent="", failures_since_start=1
         )
         AccessAttempt.objects.filter(pk=made.pk).update(attempt_time=at)
-    monkeypatch.setattr(throttling, "MOST_ATTEMPTS", 4)
-    assert forget_attempts(now) == 6
+    monkeypatch.setattr(login_throttling, "MAX_ATTEMPTS", 4)
+    assert prune_login_attempts(now) == 6
     assert set(AccessAttempt.objects.values_list("username", flat=True)) == {"n6", "n7", "n8", "n9"}
 
 
@@ -161,7 +161,7 @@ def test_sessions_that_are_over_are_forgotten(db: None) -> None:
     now = timezone.now()
     for name, at in (("old", now), ("new", now + timedelta(seconds=1))):
         Session.objects.create(session_key=name, session_data="", expire_date=at)
-    assert forget_sessions(now) == 1
+    assert prune_sessions(now) == 1
     assert Session.objects.get().session_key == "new"
 
 

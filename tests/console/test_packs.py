@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flyte_site.models import Change
-from packs.models import STATUSES, Action, Pack, of_status
+from packs.models import STATUSES, Action, Pack, status_filter
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with, seen_ago, text_of
 from tests.flows import builders as b
@@ -71,7 +71,7 @@ def test_status_and_filter_are_of_one_mind() -> None:
         seen_ago(f"P{number}", seconds=seconds)
     now = timezone.now()
     for status in STATUSES:
-        found = Pack.objects.filter(of_status(status, now))
+        found = Pack.objects.filter(status_filter(status, now))
         assert [pack.status for pack in found] == [status, status]
 
 
@@ -123,7 +123,7 @@ def test_what_waits_counts_for_each_pack_that_could_take_it(viewer: Client) -> N
     aged(waiting("Slack", labels={"env": "prod"}), hours=2)
     aged(waiting("Slack"), hours=1)
     aged(waiting("slack"), hours=9)
-    rows = {row.pack.identity: row.waiting.count for row in viewer.get(LIST).context["rows"]}
+    rows = {row.pack.identity: row.queued.count for row in viewer.get(LIST).context["rows"]}
     assert rows == {"Slack": 1, "Slack.env.prod": 2, "Slack.az.b.env.prod": 2}
     assert "2 oldest: 2 h ago" in text_of(viewer.get(LIST))
 
@@ -133,7 +133,7 @@ def test_what_is_held_counts_for_its_holder_alone(viewer: Client) -> None:
     for _ in range(2):
         waiting("Slack")
     b.take(first)
-    rows = {row.pack.identity: (row.waiting.count, row.held.count) for row in viewer.get(LIST).context["rows"]}
+    rows = {row.pack.identity: (row.queued.count, row.claimed.count) for row in viewer.get(LIST).context["rows"]}
     assert rows == {"Slack.env.a": (1, 1), "Slack.env.b": (1, 0)}
 
 
@@ -210,7 +210,7 @@ def test_of_very_many_that_wait_the_oldest_ten_are_listed(viewer: Client, slack:
     for number in range(30):
         aged(waiting("Slack", name="Old"), hours=number + 1)
     found = viewer.get(page(slack)).context["queue"]
-    assert (found.waiting.count, len(found.oldest)) == (70, 10)
+    assert (found.queued.count, len(found.oldest)) == (70, 10)
     assert [action.name for action in found.oldest] == ["Old"] * 10
 
 
@@ -226,7 +226,7 @@ def test_flows_that_use_it_are_named_with_what_they_use(viewer: Client, slack: P
     b.save(b.step(command={**of("Wrk", "Do"), "input": {"packName": "Slack"}}), name="only in its input")
     found = viewer.get(page(slack)).context["uses"]
     assert [row["use"].flow.name for row in found] == ["commands", "follows", "perhaps", "starts"]
-    assert [row["use"].triggers for row in found] == [False, False, False, True]
+    assert [row["use"].is_trigger for row in found] == [False, False, False, True]
     assert "commands disabled – SendMessage" in text_of(viewer.get(page(slack)))
 
 

@@ -10,8 +10,8 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from flyte_site.changes import COMMAND_LINE, record
-from flyte_site.console.accounts import FIRST_NAME, make_first_account
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
+from flyte_site.console.accounts import FIRST_ADMIN_USERNAME, create_first_admin
 from flyte_site.models import Change, OneTimePassword
 from tests.console.conftest import SignedOn
 from tests.site.shape import put_value
@@ -72,11 +72,11 @@ def test_who_acts_after_the_session_ended_comes_back_to_the_page_of_the_button(
 
 
 def test_the_first_account_is_made_once_and_must_choose_a_password_before_anything_else() -> None:
-    password = make_first_account()
+    password = create_first_admin()
     assert password
-    assert make_first_account() is None
+    assert create_first_admin() is None
     client = Client()
-    client.post("/admin/login/", {"username": FIRST_NAME, "password": password})
+    client.post("/admin/login/", {"username": FIRST_ADMIN_USERNAME, "password": password})
     refused = client.get("/admin/auth/user/")
     assert (refused.status_code, refused.headers["Location"].split("?")[0]) == (302, "/admin/password_change/")
     assert "good for this one time" in client.get("/admin/password_change/").content.decode()
@@ -91,22 +91,22 @@ def age_password(**ago: float) -> None:
 
 
 def test_the_first_account_gets_another_password_at_a_start_after_the_one_before_was_not_used_in_time() -> None:
-    first = make_first_account()
+    first = create_first_admin()
     age_password(hours=71)
-    assert make_first_account() is None
+    assert create_first_admin() is None
     age_password(hours=73)
-    second = make_first_account()
+    second = create_first_admin()
     assert second not in (None, first)
     assert User.objects.get().check_password(second or "")
-    assert make_first_account() is None
+    assert create_first_admin() is None
     age_password(hours=73)
     User.objects.create_user("somebody")
-    assert make_first_account() is None
+    assert create_first_admin() is None
 
 
 def test_there_is_no_first_account_where_somebody_has_one() -> None:
     User.objects.create_user("somebody")
-    assert make_first_account() is None
+    assert create_first_admin() is None
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_is_done_to_people_is_recorded(signed_on: SignedOn) -> None:
 
 
 def test_details_that_are_too_large_are_not_kept() -> None:
-    record(COMMAND_LINE, "saved", "flow", "Large", text="x" * 5000)
+    log_activity(COMMAND_LINE_ACTOR, "saved", "flow", "Large", text="x" * 5000)
     assert Change.objects.get().detail == {"note": "too large to be kept"}
 
 
@@ -208,7 +208,7 @@ def test_a_defect_is_told_on_a_page_that_needs_nothing(signed_on: SignedOn, monk
 
     client = signed_on("viewer")
     client.raise_request_exception = False
-    monkeypatch.setattr("flyte_site.admin.page_of_changes", fail)
+    monkeypatch.setattr("flyte_site.admin.get_activity_page", fail)
     answer = client.get("/admin/flyte_site/change/")
     assert (answer.status_code, "its log says more" in answer.content.decode()) == (500, True)
     assert "RuntimeError" not in answer.content.decode()

@@ -7,7 +7,7 @@ from django.conf import LazySettings
 from django.test import Client
 
 from flyte_site.auth import tokens
-from flyte_site.changes import COMMAND_LINE
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
 from flyte_site.models import Change, Token
 from tests.console.conftest import SignedOn
 
@@ -24,7 +24,7 @@ GIVEN = {
 
 
 def made(name: str = "made") -> Token:
-    return tokens.create(COMMAND_LINE, name, scopes=["flows:read"])[0]
+    return tokens.create_token(COMMAND_LINE_ACTOR, name, scopes=["flows:read"])[0]
 
 
 def test_a_token_is_shown_once_and_can_do_what_was_said(signed_on: SignedOn, settings: LazySettings) -> None:

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 
 from datastore.lookup import DatastoreValue, find_value
 from datastore.models import Item
-from datastore.saving import MAX_SECRET_BYTES
+from datastore.service import MAX_SECRET_BYTES
 from flyte_site.models import Change
 from tests.secrets import FIRST, SECOND, put_secret
 from tests.site.shape import paths_of_errors, problem, put_value

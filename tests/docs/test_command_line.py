@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from flyte_client.cli.program import main
+from flyte_client.cli.flyte import main
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from flows import control
+from flows.engine import control
+from flows.engine.jobs import HostedResults
 from flows.models import Execution
-from flows.tasks import HostedResults
-from packs.models import Action, HostedCount, State
-from packs.webapi.catalog import chosen, configured
-from packs.webapi.config import CachingConfig, PluginConfig
-from packs.webapi.fields import named_fields
-from packs.webapi.hosting import Hosting
-from packs.webapi.interfaces import PluginEntry
-from packs.webapi.plugins.http_job import Service
+from packs.hosted.catalog import apply_config, load_entries
+from packs.hosted.config_overrides import iter_config_fields
+from packs.hosted.plugin_api.config import CachingConfig, PluginConfig
+from packs.hosted.plugin_api.interfaces import PluginEntry
+from packs.hosted.plugins.http_job import HttpJobService
+from packs.hosted_registry import HostedRegistry
+from packs.models import Action, ActionState, HostedCount
 from tests.docs.pages import blocks
 from tests.server import ROOT
 from tests.webapi.services import WebService, web_service
@@ -50,7 +50,7 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginEntry]:
     (folder / "report_plugin.py").write_text(program)
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
-    yield chosen(["report_plugin.ENTRY"], [])[0]
+    yield load_entries(["report_plugin.ENTRY"], [])[0]
     sys.path.remove(str(folder))
 
 
@@ -60,14 +60,14 @@ def service() -> Iterator[WebService]:
         yield started
 
 
-def hosted(entry: PluginEntry, service: WebService) -> Hosting:
-    (found,) = configured([entry], [f"webapi.Report.url={service.url}"], [])
+def hosted(entry: PluginEntry, service: WebService) -> HostedRegistry:
+    (found,) = apply_config([entry], [f"webapi.Report.url={service.url}"], [])
     return hosting_of(replace(found, config=replace(found.config, caching=CachingConfig(workers=2))))
 
 
-def work(hosting: Hosting) -> None:
+def work(hosting: HostedRegistry) -> None:
     let_time_pass(seconds=31)
-    hosting.work("Report", HostedResults())
+    hosting.reconcile("Report", HostedResults())
 
 
 def reports(service: WebService, report: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def test_the_plugin_on_the_page_makes_reports(entry: PluginEntry, service: WebSe
     reports(service, {"state": "making", "percent": 40})
     work(hosting)
     work(hosting)
-    assert states() == [State.PENDING]
+    assert states() == [ActionState.PENDING]
     reports(service, {"state": "ready", "url": "https://x/7.pdf"})
     work(hosting)
     assert (result()["event"], result()["payload"]) == ("ReportReady", {"url": "https://x/7.pdf"})
@@ -105,9 +105,9 @@ def test_the_plugin_on_the_page_cancels_and_slows_down(entry: PluginEntry, servi
     work(hosting)
     assert HostedCount.objects.get(plugin="Report", name="throttled").value == 1
     reports(service, {})
-    control.cancel(Execution.objects.get().id)
-    hosting.upkeep()
-    host = hosting.hosts["Report"]
+    control.cancel_execution(Execution.objects.get().id)
+    hosting.run_upkeep()
+    host = hosting.runtimes["Report"]
     hosting = hosting_of(host.entry)  # a worker of which the service has asked nothing
     work(hosting)
     work(hosting)
@@ -132,20 +132,20 @@ def names_in(cells: Iterator[str] | list[str]) -> list[str]:
 
 @pytest.mark.unit
 def test_every_field_of_the_configuration_stands_on_the_page_and_no_other() -> None:
-    assert names_in(list(rows("Configuration"))) == [one.name for one in named_fields(PluginConfig())]
+    assert names_in(list(rows("Configuration"))) == [one.name for one in iter_config_fields(PluginConfig())]
 
 
 @pytest.mark.unit
 def test_every_field_of_a_service_stands_on_the_page_and_no_other() -> None:
     named = {name.removesuffix(".<name>") for name in names_in(list(rows("HttpJob")))}
-    assert named == {one.name.removesuffix(".<name>") for one in named_fields(Service())}
+    assert named == {one.name.removesuffix(".<name>") for one in iter_config_fields(HttpJobService())}
 
 
 @pytest.mark.unit
 def test_the_default_states_on_the_page_are_those_of_the_code() -> None:
     found = rows("HttpJob")
-    assert found["`succeeded`"] == f"`{','.join(Service().succeeded)}`"
-    assert found["`failed`"] == f"`{','.join(Service().failed)}`"
+    assert found["`succeeded`"] == f"`{','.join(HttpJobService().succeeded)}`"
+    assert found["`failed`"] == f"`{','.join(HttpJobService().failed)}`"
 
 
 @pytest.mark.unit

@@ -8,7 +8,7 @@ from typing import Any
 
 import flyte_client.pack
 from flyte_client import Event, Pack, run
-from flyte_client.api import Api
+from flyte_client.transport.api_client import ApiClient
 from tests.faults.flows import RESULTS, commands_of
 from tests.faults.handlers import handle, hooks
 from tests.faults.journal import SEED_VARIABLE, own_journal
@@ -17,12 +17,12 @@ JOURNAL = own_journal()
 CHANCE = random.Random(os.environ[SEED_VARIABLE])
 
 
-class NotingApi(Api):
+class NotingApi(ApiClient):
     """The library's own calls, with a note of each."""
 
     def __init__(self, token: str | None, timeout: float) -> None:
         super().__init__(token, timeout)
-        for client in (self._http, self._polls):
+        for client in (self._http, self._poll_http):
             client.event_hooks = hooks(JOURNAL)
 
 
@@ -36,7 +36,7 @@ def handler(name: str) -> Callable[[Any], Event]:
 
 
 def main(name: str) -> int:
-    flyte_client.pack.Api = NotingApi  # type: ignore[attr-defined]
+    flyte_client.pack.ApiClient = NotingApi  # type: ignore[attr-defined]
     pack = Pack(name, concurrency=4)
     for command in commands_of(name):
         pack.command(command, events=[RESULTS[command]])(handler(command))

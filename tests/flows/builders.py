@@ -5,13 +5,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from flows import engine, saving
-from flows.document import parse_flow
+from flows.definition import parse_flow, store
+from flows.engine import handle_event
+from flows.engine.step import EventSource, IncomingEvent
 from flows.models import Execution, Flow
-from flows.steps import Event, PackSeen
-from packs import queue, registry
+from packs import registry
 from packs.models import Action, Pack
-from packs.queue import Finish
+from packs.queue import action_queue
+from packs.queue.action_queue import ResultStatus
 
 
 def step(**changes: Any) -> dict[str, Any]:
@@ -31,39 +32,39 @@ def document(*steps: dict[str, Any], name: str = "flow", **changes: Any) -> dict
 
 
 def save(*steps: dict[str, Any], name: str = "flow", **changes: Any) -> Flow:
-    return saving.save(parse_flow(document(*steps, name=name, **changes)))
+    return store.save_flow(parse_flow(document(*steps, name=name, **changes)))
 
 
 def pack(name: str, **labels: str) -> Pack:
     return registry.register({"name": name, "labels": labels, "commands": [], "events": [], "links": []})
 
 
-def event(sender: Pack, name: str, payload: Any = None) -> Event:
+def event(sender: Pack, name: str, payload: Any = None) -> IncomingEvent:
     now = timezone.now()
-    return Event(PackSeen(sender.identity, sender.name, sender.labels), name, payload, now, now)
+    return IncomingEvent(EventSource(sender.identity, sender.name, sender.labels), name, payload, now, now)
 
 
 def tell(sender: Pack, name: str = "Go", payload: Any = None) -> None:
     """The pack posts an event."""
-    engine.handle_event(event(sender, name, payload))
+    handle_event.handle_event(event(sender, name, payload))
 
 
 def take(taker: Pack) -> Action:
     """The pack takes its next action; there must be one."""
-    action = queue.take(taker)
+    action = action_queue.take(taker)
     assert action is not None, f"nothing waits for {taker}"
     return action
 
 
-def give(taker: Pack, action: Action, name: str = "Done", payload: Any = None) -> Finish | None:
+def give(taker: Pack, action: Action, name: str = "Done", payload: Any = None) -> ResultStatus | None:
     """The pack posts the result of an attempt, as the action was when it was taken."""
-    return engine.complete(action.id, taker, event(taker, name, payload), action.attempt or 1)
+    return handle_event.complete_action(action.id, taker, event(taker, name, payload), action.attempt or 1)
 
 
 def work(taker: Pack, name: str = "Done", payload: Any = None) -> Action:
     """The pack takes its next action and finishes it."""
     action = take(taker)
-    assert give(taker, action, name, payload) is Finish.COUNTED
+    assert give(taker, action, name, payload) is ResultStatus.ACCEPTED
     return Action.objects.get(id=action.id)
 
 

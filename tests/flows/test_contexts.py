@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.document import FlowValidationError, parse_flow
+from flows.definition import FlowValidationError, parse_flow
 from tests.flows import builders as b
 
 pytestmark = pytest.mark.unit

@@ -12,10 +12,10 @@ from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 
-from flows import control
+from flows.engine import control
 from flows.models import Execution, ExecutionState
-from packs.models import Action, State
-from packs.queue import Finish
+from packs.models import Action, ActionState
+from packs.queue.action_queue import ResultStatus
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -41,7 +41,7 @@ def test_a_cancelled_execution_gives_nothing_to_anybody_and_takes_no_results() -
     assert post(f"/v1/audit/flows/{b.only_execution().id}/cancel").status_code == 204
     with pytest.raises(AssertionError, match="nothing waits"):
         b.take(worker)
-    assert b.give(worker, taken, payload="late") is Finish.REFUSED
+    assert b.give(worker, taken, payload="late") is ResultStatus.REJECTED
     assert Action.objects.get(id=taken.id).history[0]["result"]["payload"] == "late"
     assert b.fired(b.only_execution()) == {"a", "b"}
     assert b.only_execution().state == ExecutionState.CANCELLED
@@ -69,7 +69,7 @@ def test_the_times_of_states_go_on_where_an_action_is_taken_while_its_cancel_wai
 
 def cancel_in_thread(correlation_id: str, asked: threading.Event) -> None:
     asked.set()
-    control.cancel(correlation_id)
+    control.cancel_execution(correlation_id)
     connection.close()
 
 
@@ -77,7 +77,7 @@ def test_the_originals_readers_see_a_cancelled_action_as_fatal() -> None:
     source = b.pack("Src")
     b.save(b.step(id="a"))
     b.tell(source)
-    control.cancel(b.only_execution().id)
+    control.cancel_execution(b.only_execution().id)
     shown = audit()
     state = shown["actions"]["a"]["state"]
     assert (state["value"], state["cancelled"], shown["cancelled"]) == ("FATAL", True, True)
@@ -88,8 +88,8 @@ def test_finished_actions_of_a_cancelled_execution_stay_as_they_are() -> None:
     b.save(b.step(id="a"), b.step(id="b"))
     b.tell(source)
     b.work(worker)
-    control.cancel(b.only_execution().id)
-    assert set(Action.objects.values_list("state", flat=True)) == {State.SUCCESS, State.CANCELLED}
+    control.cancel_execution(b.only_execution().id)
+    assert set(Action.objects.values_list("state", flat=True)) == {ActionState.SUCCESS, ActionState.CANCELLED}
 
 
 def test_what_has_ended_can_not_be_cancelled() -> None:
@@ -117,7 +117,7 @@ def test_a_retried_step_runs_again_and_followers_that_fired_do_not() -> None:
     assert b.only_execution().state == ExecutionState.RUNNING
     again = b.take(worker)
     assert (again.step_id, again.input, again.attempt) == ("a", "same", 2)
-    assert b.give(worker, again) is Finish.COUNTED
+    assert b.give(worker, again) is ResultStatus.ACCEPTED
     assert b.fired(execution) == {"a", "alarm", "next"}
     b.work(worker, name="Unheard")
     assert b.only_execution().state == ExecutionState.SUCCEEDED
@@ -145,7 +145,7 @@ def test_what_can_not_be_done_is_told_in_plain_words() -> None:
     assert detail(f"{path}/steps/later/retry", 409) == "the step was not reached, so that there is nothing to retry"
     b.take(worker)
     assert detail(f"{path}/steps/a/retry", 409) == "a pack has the step in hand"
-    control.cancel(b.only_execution().id)
+    control.cancel_execution(b.only_execution().id)
     assert detail(f"{path}/cancel", 409) == "the execution was cancelled already"
     cancelled = "the execution was cancelled, so that none of its steps can be retried"
     assert detail(f"{path}/steps/a/retry", 409) == cancelled

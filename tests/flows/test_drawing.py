@@ -10,9 +10,9 @@ from django.utils.html import escape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.drawing import NOT_REACHED, make_step_anchor, render_diagram
-from flows.drawing.layout import Layout, assign_layers, compute_layout, find_back_edges
-from flows.drawing.markup import BOX_WIDTH
+from flows.diagram import NOT_REACHED, make_step_anchor, render_diagram
+from flows.diagram.layout import Layout, assign_layers, compute_layout, find_back_edges
+from flows.diagram.svg import BOX_WIDTH
 from tests.flows.builders import document, follower, step
 from tests.flows.example_flows import EXAMPLE_FLOWS
 

@@ -9,23 +9,23 @@ import pytest
 from django.test import override_settings
 
 from datastore.models import Item
-from flows import engine, saving
-from flows.document import parse_flow
-from flows.dry_run import DryRun, Pretended, dry_run
+from flows.definition import parse_flow, store
+from flows.engine import handle_event
+from flows.engine.step import IncomingEvent
 from flows.models import Event as EventRow
 from flows.models import Execution, Flow, FlowVersion
-from flows.steps import Event
-from flyte_site.rest.documents import parse_yaml
-from packs import queue
+from flows.simulate.dry_run import DryRun, SimulatedResult, dry_run_flow
+from flyte_site.http.parsing import parse_yaml
 from packs.models import Action, Pack
-from packs.queue import Finish
+from packs.queue import action_queue
+from packs.queue.action_queue import ResultStatus
 from tests.flows import builders as b
 from tests.flows.happenings import HAPPENED
 from tests.server import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
-Results = dict[str, Pretended]
+Results = dict[str, SimulatedResult]
 
 
 class Came(NamedTuple):
@@ -47,11 +47,13 @@ def came(action: Action, cause: str) -> Came:
     return Came(command, action.pack_labels, action.input, action.context, cause, trigger, options)
 
 
-def really(flow: Mapping[str, Any], event: Event, results: Results) -> tuple[dict[str, Came], list[dict[str, Any]]]:
+def really(
+    flow: Mapping[str, Any], event: IncomingEvent, results: Results
+) -> tuple[dict[str, Came], list[dict[str, Any]]]:
     """Runs the flow: what fired, and what every look at a step came to."""
-    saving.save(parse_flow(flow))
+    store.save_flow(parse_flow(flow))
     before = set(EventRow.objects.values_list("id", flat=True))
-    engine.handle_event(event)
+    handle_event.handle_event(event)
     execution = Execution.objects.filter(flow_name=flow["name"]).order_by("-id").first()
     waiting = dict(results)
     while execution and (step_id := next((one for one in waiting if one in b.actions(execution)), None)):
@@ -64,21 +66,26 @@ def really(flow: Mapping[str, Any], event: Event, results: Results) -> tuple[dic
     return {step: came(action, by_id.get(action.triggered_by, "")) for step, action in found.items()}, looks
 
 
-def give(action: Action, result: Pretended) -> None:
+def give(action: Action, result: SimulatedResult) -> None:
     pack = b.pack(action.pack_name, **action.pack_labels)
-    while queue.take(pack):
+    while action_queue.take(pack):
         pass
-    assert engine.complete(action.id, pack, b.event(pack, result.name, result.payload), 1) is Finish.COUNTED
+    assert (
+        handle_event.complete_action(action.id, pack, b.event(pack, result.name, result.payload), 1)
+        is ResultStatus.ACCEPTED
+    )
 
 
-def dryly(flow: Mapping[str, Any], event: Event, results: Results) -> tuple[dict[str, Came], list[dict[str, Any]]]:
-    done = dry_run(parse_flow(flow), event, results)
+def dryly(
+    flow: Mapping[str, Any], event: IncomingEvent, results: Results
+) -> tuple[dict[str, Came], list[dict[str, Any]]]:
+    done = dry_run_flow(parse_flow(flow), event, results)
     by_id = {action.id: action.step_id for action in done.actions.values()}
     found = {step: came(action, by_id.get(action.triggered_by, "")) for step, action in done.actions.items()}
-    return found, [one.outcome.audit() for one in done.judged]
+    return found, [one.outcome.to_json() for one in done.evaluations]
 
 
-def same(flow: Mapping[str, Any], event: Event, results: Results) -> dict[str, Came]:
+def same(flow: Mapping[str, Any], event: IncomingEvent, results: Results) -> dict[str, Came]:
     """What fired, in both alike."""
     dry = dryly(flow, event, results)
     assert not Flow.objects.filter(name=flow["name"]).exists()
@@ -113,7 +120,7 @@ def test_the_examples_run_dry_as_they_run(name: str, monkeypatch: pytest.MonkeyP
     flow = example(name)
     event = b.event(b.pack(pack, **labels), told, payload)
     known = {step["id"] for step in flow["steps"]}
-    found = same(flow, event, {step: Pretended(*one) for step, one in results.items() if step in known})
+    found = same(flow, event, {step: SimulatedResult(*one) for step, one in results.items() if step in known})
     assert set(found) >= {step for step in results if step in known}
 
 
@@ -169,20 +176,22 @@ def test_flows_of_any_shape_run_dry_as_they_run(seed: int) -> None:
             continue
     ids = [step["id"] for step in flow["steps"]]
     order = chance.sample(ids, chance.randint(0, len(ids)))
-    results = {one: Pretended(chance.choice(["Done", "Done", "FATAL"]), {"n": chance.randint(0, 3)}) for one in order}
+    results = {
+        one: SimulatedResult(chance.choice(["Done", "Done", "FATAL"]), {"n": chance.randint(0, 3)}) for one in order
+    }
     same(flow, b.event(b.pack("Src", env="x"), "Go", {"n": chance.randint(0, 3)}), results)
 
 
 def step_of(done: DryRun, step_id: str) -> dict[str, Any]:
-    return next(step for step in done.shown()["steps"] if step["stepId"] == step_id)
+    return next(step for step in done.to_json()["steps"] if step["stepId"] == step_id)
 
 
 def try_steps(*steps: dict[str, Any], payload: Any = None, results: Results | None = None) -> DryRun:
-    return dry_run(parse_flow(b.document(*steps)), b.event(b.pack("Src", env="x"), "Go", payload), results)
+    return dry_run_flow(parse_flow(b.document(*steps)), b.event(b.pack("Src", env="x"), "Go", payload), results)
 
 
 def test_nothing_is_written() -> None:
-    try_steps(b.step(id="a"), b.follower("a", id="b"), results={"a": Pretended("Done")})
+    try_steps(b.step(id="a"), b.follower("a", id="b"), results={"a": SimulatedResult("Done")})
     for model in (Flow, FlowVersion, EventRow, Execution, Action):
         assert not model.objects.exists()
     assert set(Pack.objects.values_list("name", flat=True)) == {"Src"}
@@ -228,8 +237,8 @@ def test_a_step_that_is_not_reached_says_what_it_waits_for() -> None:
     other = b.step(id="other", event={"packName": "Src", "name": "Else"})
     join = b.follower(["a", "b"], id="join", dependsOnMode="all")
     steps = [b.step(id="a"), b.follower("a", id="b"), b.follower("a", event="Else", id="c"), join, other]
-    done = try_steps(*steps, results={"a": Pretended("Done")})
-    messages = {step["stepId"]: step.get("message") for step in done.shown()["steps"]}
+    done = try_steps(*steps, results={"a": SimulatedResult("Done")})
+    messages = {step["stepId"]: step.get("message") for step in done.to_json()["steps"]}
     assert messages == {
         "a": None,
         "b": None,
@@ -242,8 +251,8 @@ def test_a_step_that_is_not_reached_says_what_it_waits_for() -> None:
 
 
 def test_a_result_that_cannot_be_used_is_told() -> None:
-    stranger = Pretended("Done", pack=b.event(b.pack("Oth"), "Done").pack)
-    done = try_steps(b.step(id="a"), b.follower("a", id="b"), results={"b": Pretended("Done"), "a": stranger})
+    stranger = SimulatedResult("Done", pack=b.event(b.pack("Oth"), "Done").pack)
+    done = try_steps(b.step(id="a"), b.follower("a", id="b"), results={"b": SimulatedResult("Done"), "a": stranger})
     assert [note.path for note in done.notes] == ["results.a", "results.b"]
     assert "another name" in done.notes[0].message
     assert step_of(done, "b")["outcome"] == "notReached"
@@ -251,7 +260,7 @@ def test_a_result_that_cannot_be_used_is_told() -> None:
 
 def test_a_step_that_was_looked_at_twice_shows_both() -> None:
     twice = b.follower(["a", "b"], id="c", criteria="{{ Event.Payload == 2 }}")
-    results = {"a": Pretended("Done", 1), "b": Pretended("Done", 2)}
+    results = {"a": SimulatedResult("Done", 1), "b": SimulatedResult("Done", 2)}
     done = try_steps(b.step(id="a"), b.step(id="b"), twice, results=results)
     shown = step_of(done, "c")
     assert (shown["outcome"], shown["cause"]) == ("fired", "b")
@@ -264,5 +273,5 @@ def test_what_looks_like_a_secret_is_masked_and_templates_see_it() -> None:
     criteria = "{{ Event.Payload.token == 'abc' }}"
     done = try_steps(b.step(id="a", criteria=criteria, command=asked), payload={"token": "abc"})
     assert done.actions["a"].input == {"apiToken": "abc"}
-    assert "abc" not in str(done.shown()).replace(criteria, "")
+    assert "abc" not in str(done.to_json()).replace(criteria, "")
     assert step_of(done, "a")["outcome"] == "fired"

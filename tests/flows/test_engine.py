@@ -7,8 +7,8 @@ from django.test import override_settings
 
 from datastore.models import Item
 from flows.models import Event, Execution, ExecutionState, Flow
-from packs.models import Action, State
-from packs.queue import Finish
+from packs.models import Action, ActionState
+from packs.queue.action_queue import ResultStatus
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -144,7 +144,7 @@ def test_a_fatal_result_that_no_step_answers_fails_the_execution() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a", id="b"))
     b.tell(source)
-    assert b.work(worker, name="FATAL").state == State.FATAL
+    assert b.work(worker, name="FATAL").state == ActionState.FATAL
     assert b.only_execution().state == ExecutionState.FAILED
 
 
@@ -275,13 +275,13 @@ def test_a_result_counts_once() -> None:
     b.save(b.step(id="a"), b.follower("a", id="b"))
     b.tell(source)
     waiting = Action.objects.get()
-    assert b.give(worker, waiting) is Finish.REFUSED, "nobody has taken it"
+    assert b.give(worker, waiting) is ResultStatus.REJECTED, "nobody has taken it"
     action = b.take(worker)
-    assert b.give(wrong, action) is Finish.REFUSED, "not this pack's"
-    assert b.give(worker, action, payload={"r": 1}) is Finish.COUNTED
-    assert b.give(worker, action, payload={"r": 1}) is Finish.REPEATED
-    assert b.give(worker, action, payload={"r": 2}) is Finish.REFUSED
-    assert b.give(worker, action, name="FATAL", payload={"r": 1}) is Finish.REFUSED
+    assert b.give(wrong, action) is ResultStatus.REJECTED, "not this pack's"
+    assert b.give(worker, action, payload={"r": 1}) is ResultStatus.ACCEPTED
+    assert b.give(worker, action, payload={"r": 1}) is ResultStatus.DUPLICATE
+    assert b.give(worker, action, payload={"r": 2}) is ResultStatus.REJECTED
+    assert b.give(worker, action, name="FATAL", payload={"r": 1}) is ResultStatus.REJECTED
     assert Action.objects.get(id=action.id).result["payload"] == {"r": 1}
     assert Action.objects.filter(step_id="b").count() == 1
 
@@ -295,7 +295,7 @@ def test_a_pack_with_more_labels_may_finish_what_a_pack_of_its_name_took() -> No
     source, worker, labelled = b.pack("Src"), b.pack("Wrk"), b.pack("Wrk", env="x")
     b.save(b.step())
     b.tell(source)
-    assert b.give(labelled, b.take(worker)) is Finish.COUNTED
+    assert b.give(labelled, b.take(worker)) is ResultStatus.ACCEPTED
 
 
 def test_pack_labels_of_a_command_may_be_templates() -> None:

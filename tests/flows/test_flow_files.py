@@ -9,11 +9,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from flow_files import command_line
+from flow_files.sync import FlowCheck
+from flows.importers.files import LocalFlowStore, atomic
 from flows.models import Flow, FlowVersion
-from flows.shelf import Shelf, undivided
-from flyte_client import flow_command
 from flyte_client.errors import FlyteError
-from flyte_client.flow_sync import Checked
 from flyte_site.models import Change
 from packs import registry
 from tests.flows import builders as b
@@ -89,10 +89,10 @@ def test_nothing_is_changed_where_one_file_has_an_error(folder: Path, capsys: py
     assert f"{folder}/two.yaml:12:38: error: steps[0].event.nmae: unknown key" in capsys.readouterr().err
 
 
-class Interrupted(Shelf):
+class Interrupted(LocalFlowStore):
     """A shelf on which somebody changes the second flow after it was checked."""
 
-    def save(self, text: str, checked: Checked, note: str) -> None:
+    def save(self, text: str, checked: FlowCheck, note: str) -> None:
         if checked.name == "two":
             b.save(b.step(), name="two")
         super().save(text, checked, note)
@@ -102,7 +102,7 @@ def test_all_is_saved_or_nothing(folder: Path) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
     asked = Namespace(what="apply", place=folder, strict=False, json=False, prune=False, dry_run=False, note="")
     with pytest.raises(FlyteError, match="two: the flow was changed meanwhile"):
-        flow_command.run(Interrupted(), asked, undivided)
+        command_line.run_command(Interrupted(), asked, atomic)
     assert not kept()
 
 

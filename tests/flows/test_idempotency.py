@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from flows import tasks
+from flows.engine import jobs
 from flows.models import Execution, ReceivedKey
 from tests.flows import builders as b
 
@@ -65,6 +65,6 @@ def test_a_key_is_forgotten_after_a_day() -> None:
     ReceivedKey.objects.filter(key="k").update(received_at=timezone.now() - timedelta(hours=25))
     assert tell("k", {"event": "Go", "payload": 2}) == 202, "a day later it is another event"
     ReceivedKey.objects.filter(key="k").update(received_at=timezone.now() - timedelta(hours=25))
-    assert tasks.forget_idempotency_keys(dry_run=True) == 1
-    assert tasks.forget_idempotency_keys() == 1
+    assert jobs.prune_idempotency_keys(dry_run=True) == 1
+    assert jobs.prune_idempotency_keys() == 1
     assert list(ReceivedKey.objects.values_list("key", flat=True)) == ["young"]

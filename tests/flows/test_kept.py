@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from flows import kept
+from flows.engine import event_history
 from flows.models import Event, Execution
 from packs.models import Action
 from tests.flows import builders as b
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 @pytest.fixture(autouse=True)
 def nothing_sampled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "thinning", kept.Thinning())
+    monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
 
 
 def payloads() -> list[Any]:
@@ -59,8 +59,8 @@ def test_a_result_that_no_step_and_no_flow_listens_to_is_kept_with_its_execution
 
 def tell_thinned(count: int, every: float) -> int:
     """How many of the events that come every so many seconds are kept."""
-    thinning, event = kept.Thinning(), b.event(b.pack("Src"), "Go")
-    return sum(thinning.lets_pass(event, number * every) for number in range(count))
+    thinning, event = event_history.UnmatchedEventSampler(), b.event(b.pack("Src"), "Go")
+    return sum(thinning.should_keep(event, number * every) for number in range(count))
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_of_a_flood_one_a_minute_is_kept(count: int, every: float, passed: int) 
 
 
 def test_a_flood_of_names_keeps_few_and_takes_little_memory() -> None:
-    thinning, source = kept.Thinning(), b.pack("Src")
-    passed = sum(thinning.lets_pass(b.event(source, f"E{number}"), number / 1000) for number in range(10_000))
-    assert passed == kept.MOST_BETWEEN
+    thinning, source = event_history.UnmatchedEventSampler(), b.pack("Src")
+    passed = sum(thinning.should_keep(b.event(source, f"E{number}"), number / 1000) for number in range(10_000))
+    assert passed == event_history.MAX_SAMPLES_PER_INTERVAL
     for minute in range(100):
         for number in range(60):
-            thinning.lets_pass(b.event(source, f"{minute} {number}"), 100 + minute * 60)
-    assert len(thinning._kept) == kept.MOST_NAMES
+            thinning.should_keep(b.event(source, f"{minute} {number}"), 100 + minute * 60)
+    assert len(thinning._last_sampled) == event_history.MAX_TRACKED_NAMES
 
 
 @override_settings(FLYTE_EVENT_SAMPLES=2)
@@ -87,13 +87,13 @@ def test_the_last_few_stay_and_events_that_were_listened_to_are_not_touched(monk
     b.tell(source, payload="heard")
     b.save(b.step(event={"packName": "Src", "name": "Else"}), name="deaf soon")
     for number in range(4):
-        monkeypatch.setattr(kept, "thinning", kept.Thinning())
+        monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
         b.tell(source, payload=number)
     assert payloads() == ["heard", 2, 3]
 
 
 def test_all_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "MOST_SAMPLES", 3)
+    monkeypatch.setattr(event_history, "MAX_SAMPLES", 3)
     source = b.pack("Src")
     for number in range(5):
         b.tell(source, f"E{number}")
@@ -141,8 +141,8 @@ def test_recent_events_are_found_newest_first_through_an_index() -> None:
     for number, sender in enumerate((one, other, one)):
         b.tell(sender, payload=number)
     b.tell(one, "Else")
-    assert [event.payload for event in kept.recent_events("Src", "Go")] == [2, 1, 0]
-    assert [event.payload for event in kept.recent_events("Src", "Go", 1)] == [2]
+    assert [event.payload for event in event_history.find_recent_events("Src", "Go")] == [2, 1, 0]
+    assert [event.payload for event in event_history.find_recent_events("Src", "Go", 1)] == [2]
     plan = Event.objects.filter(pack_name="Src", name="Go").order_by("-id")[:5].explain()
     assert connection.vendor != "sqlite" or "events_by_name" in plan
 

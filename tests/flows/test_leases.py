@@ -11,11 +11,11 @@ from django.db.models import F
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from flows import control, tasks
+from flows.engine import control, jobs
 from flows.models import ExecutionState
-from packs import queue
-from packs.models import Action, Pack, State
-from packs.queue import Finish
+from packs.models import Action, ActionState, Pack
+from packs.queue import action_queue
+from packs.queue.action_queue import ResultStatus
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -55,8 +55,8 @@ def test_a_lease_that_has_not_ended_is_left_alone() -> None:
     b.tell(source)
     b.take(worker)
     let_time_pass(minutes=9)
-    assert tasks.end_leases() == 0
-    assert the_action().state == State.PENDING
+    assert jobs.expire_leases() == 0
+    assert the_action().state == ActionState.PENDING
 
 
 def test_a_lease_that_ends_without_retries_is_fatal_and_flows_can_react() -> None:
@@ -66,11 +66,11 @@ def test_a_lease_that_ends_without_retries_is_fatal_and_flows_can_react() -> Non
     b.tell(source)
     b.take(worker)
     let_time_pass(minutes=11)
-    assert tasks.end_leases(dry_run=True) == 1
-    assert the_action().state == State.PENDING
-    assert tasks.end_leases() == 1
+    assert jobs.expire_leases(dry_run=True) == 1
+    assert the_action().state == ActionState.PENDING
+    assert jobs.expire_leases() == 1
     action = the_action()
-    assert action.state == State.FATAL
+    assert action.state == ActionState.FATAL
     assert action.result["payload"] == {
         "reason": "lease expired",
         "command": "Do",
@@ -79,7 +79,7 @@ def test_a_lease_that_ends_without_retries_is_fatal_and_flows_can_react() -> Non
     }
     assert the_action("alarm").trigger == action.result
     assert Action.objects.filter(flow_name="watching").count() == 1
-    assert tasks.end_leases() == 0, "once"
+    assert jobs.expire_leases() == 0, "once"
 
 
 def test_a_lease_that_ends_is_tried_again_while_retries_allow_it() -> None:
@@ -88,14 +88,14 @@ def test_a_lease_that_ends_is_tried_again_while_retries_allow_it() -> None:
     b.tell(source)
     b.take(worker)
     let_time_pass(minutes=2)
-    assert tasks.end_leases() == 1
-    assert (the_action().state, the_action().waiting) == (State.NEW, True)
+    assert jobs.expire_leases() == 1
+    assert (the_action().state, the_action().waiting) == (ActionState.NEW, True)
     assert b.fired(b.only_execution()) == {"a"}, "a FATAL that is tried again emits nothing"
     again = b.take(worker)
     assert (again.attempt, again.input) == (2, "")
     let_time_pass(minutes=2)
-    tasks.end_leases()
-    assert the_action().state == State.FATAL
+    jobs.expire_leases()
+    assert the_action().state == ActionState.FATAL
     assert b.fired(b.only_execution()) == {"a", "alarm"}
     assert [(entry["attempt"], entry["result"]["payload"]["reason"]) for entry in the_action().history] == [
         (1, "lease expired"),
@@ -109,15 +109,15 @@ def test_a_fatal_result_is_tried_again_after_the_backoff_which_doubles() -> None
     b.tell(source)
     waits = []
     for _ in range(2):
-        assert b.give(worker, b.take(worker), "FATAL", "boom") is Finish.RETRIED
+        assert b.give(worker, b.take(worker), "FATAL", "boom") is ResultStatus.RETRIED
         waits.append((the_action().ready_at - timezone.now()).total_seconds())
         with pytest.raises(AssertionError, match="nothing waits"):
             b.take(worker)
         let_time_pass(seconds=1000)
     assert 70 < waits[0] < 130
     assert 140 < waits[1] < 260
-    assert b.give(worker, b.take(worker), "FATAL", "boom") is Finish.COUNTED
-    assert the_action().state == State.FATAL
+    assert b.give(worker, b.take(worker), "FATAL", "boom") is ResultStatus.ACCEPTED
+    assert the_action().state == ActionState.FATAL
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def test_a_take_that_another_packs_whole_attempt_overtakes_is_the_next_attempt()
     b.tell(source)
     with meanwhile(lambda: fail_one_attempt(worker)):
         # PostgreSQL's one statement looks for what could be taken when it began, and that attempt could not.
-        second = queue.take(worker) or b.take(worker)
+        second = action_queue.take(worker) or b.take(worker)
     kept = Action.objects.get()
     assert (second.attempt, kept.attempt) == (2, 2)
     assert [entry["value"] for entry in kept.states] == ["NEW", "PENDING", "NEW", "PENDING"]
@@ -151,12 +151,12 @@ def test_a_take_that_is_overtaken_so_does_not_pass_over_the_backoff() -> None:
     b.save(b.step(id="a", command=command(retries=1, backoff=600)))
     b.tell(source)
     with meanwhile(lambda: fail_one_attempt(worker)):
-        assert queue.take(worker) is None
+        assert action_queue.take(worker) is None
     assert Action.objects.get().attempt == 1
 
 
 def fail_one_attempt(worker: Pack) -> None:
-    assert b.give(worker, b.take(worker), "FATAL") is Finish.RETRIED
+    assert b.give(worker, b.take(worker), "FATAL") is ResultStatus.RETRIED
 
 
 def test_an_attempt_that_succeeds_ends_the_retries() -> None:
@@ -165,7 +165,7 @@ def test_an_attempt_that_succeeds_ends_the_retries() -> None:
     b.tell(source)
     b.give(worker, b.take(worker), "FATAL", "boom")
     assert b.only_execution().state == ExecutionState.RUNNING
-    assert b.give(worker, b.take(worker)) is Finish.COUNTED
+    assert b.give(worker, b.take(worker)) is ResultStatus.ACCEPTED
     assert b.fired(b.only_execution()) == {"a", "b"}
 
 
@@ -175,12 +175,12 @@ def test_only_the_current_attempts_result_counts_and_a_late_one_is_kept() -> Non
     b.tell(source)
     first = b.take(worker)
     let_time_pass(minutes=2)
-    tasks.end_leases()
-    assert b.give(worker, first, payload="too late") is Finish.REFUSED, "waiting for the next attempt"
+    jobs.expire_leases()
+    assert b.give(worker, first, payload="too late") is ResultStatus.REJECTED, "waiting for the next attempt"
     second = b.take(worker)
-    assert b.give(worker, first, payload="far too late") is Finish.REFUSED
-    assert b.give(worker, second, payload="in time") is Finish.COUNTED
-    assert b.give(worker, first, payload="long after") is Finish.REFUSED
+    assert b.give(worker, first, payload="far too late") is ResultStatus.REJECTED
+    assert b.give(worker, second, payload="in time") is ResultStatus.ACCEPTED
+    assert b.give(worker, first, payload="long after") is ResultStatus.REJECTED
     assert the_action().result["payload"] == "in time"
     late = [entry["result"]["payload"] for entry in the_action().history if entry.get("late")]
     assert late == ["too late", "far too late", "long after"]
@@ -192,8 +192,8 @@ def test_a_result_that_comes_after_the_lease_ended_for_good_is_kept() -> None:
     b.tell(source)
     taken = b.take(worker)
     let_time_pass(minutes=2)
-    tasks.end_leases()
-    assert b.give(worker, taken, payload="too late") is Finish.REFUSED
+    jobs.expire_leases()
+    assert b.give(worker, taken, payload="too late") is ResultStatus.REJECTED
     ended, late = the_action().history
     assert (ended["leaseEnded"], late["late"], late["result"]["payload"]) == (True, True, "too late")
 
@@ -204,7 +204,7 @@ def test_a_second_opinion_on_a_finished_action_is_not_kept() -> None:
     b.tell(source)
     taken = b.take(worker)
     b.give(worker, taken, payload=1)
-    assert b.give(worker, taken, payload=2) is Finish.REFUSED
+    assert b.give(worker, taken, payload=2) is ResultStatus.REJECTED
     assert the_action().history == []
 
 
@@ -213,11 +213,11 @@ def test_the_repeat_of_a_fatal_result_that_is_tried_again_is_taken_and_does_noth
     b.save(b.step(id="a", command=command(retries=1)))
     b.tell(source)
     first = b.take(worker)
-    assert b.give(worker, first, "FATAL", "boom") is Finish.RETRIED
-    assert b.give(worker, first, "FATAL", "boom") is Finish.REPEATED
+    assert b.give(worker, first, "FATAL", "boom") is ResultStatus.RETRIED
+    assert b.give(worker, first, "FATAL", "boom") is ResultStatus.DUPLICATE
     second = b.take(worker)
-    assert b.give(worker, first, "FATAL", "boom") is Finish.REPEATED
-    assert (the_action().state, the_action().attempt) == (State.PENDING, second.attempt)
+    assert b.give(worker, first, "FATAL", "boom") is ResultStatus.DUPLICATE
+    assert (the_action().state, the_action().attempt) == (ActionState.PENDING, second.attempt)
 
 
 def test_the_result_link_names_the_attempt_from_the_second_on() -> None:
@@ -251,9 +251,9 @@ def test_a_heartbeat_begins_the_lease_anew_for_its_holder_alone() -> None:
     assert beat(worker, "?attempt=2") == 409
     assert beat(worker) == 204
     let_time_pass(minutes=9)
-    assert tasks.end_leases() == 0
+    assert jobs.expire_leases() == 0
     let_time_pass(minutes=2)
-    assert tasks.end_leases() == 1
+    assert jobs.expire_leases() == 1
     assert beat(worker) == 409, "it is not its any more"
     assert Client().post("/v1/packs/Wrk/actions/none/heartbeat").status_code == 404
 
@@ -287,7 +287,7 @@ def test_a_take_tells_how_long_the_action_is_the_takers_and_where_to_extend_that
     assert first.headers["Link"] == f'<{H}/{the_action().id}/heartbeat>; rel="heartbeat"'
     assert (first.headers["Flyte-Lease"], second.headers["Flyte-Lease"]) == ("600", "86400")
     let_time_pass(minutes=11)
-    tasks.end_leases()
+    jobs.expire_leases()
     again = Client().post(f"/v1/packs/{worker.identity}/actions/take")
     assert again.headers["Link"] == f'<{H}/{the_action().id}/heartbeat?attempt=2>; rel="heartbeat"'
     assert Client().post(again.headers["Link"].partition(">")[0][1:]).status_code == 204
@@ -304,5 +304,5 @@ def test_an_action_whose_execution_was_cancelled_can_not_be_kept() -> None:
     b.save(b.step(id="a", command=command()))
     b.tell(source)
     taken = Client().post(f"/v1/packs/{worker.identity}/actions/take")
-    control.cancel(the_action().correlation_id)
+    control.cancel_execution(the_action().correlation_id)
     assert Client().post(taken.headers["Link"].partition(">")[0][1:]).status_code == 409

@@ -10,12 +10,12 @@ from django.test import Client
 from django.utils import timezone
 
 from datastore.models import Item
-from flows import engine
+from flows.engine import handle_event
+from flows.importers.mongo.conversion import convert_id, to_json_value
 from flows.models import Execution, ExecutionState, Flow, FlowVersion
-from flows.moving.values import moved_id, plain
-from flyte_site.ids import least_id, new_id
-from packs import queue
-from packs.models import Action, Pack, State
+from flyte_site.core.ids import min_id_at, new_id
+from packs.models import Action, ActionState, Pack
+from packs.queue import action_queue
 from tests.flows import builders as b
 from tests.flows import original as o
 
@@ -80,7 +80,7 @@ def test_everything_is_carried_over(carried: Path) -> None:
     assert bytes(Item.objects.get(key="teams").value) == b'{"a": "a@example.org"}'
     flow = Flow.objects.select_related("version").get()
     assert (flow.name, flow.enabled, len(flow.version.document["steps"])) == ("ex", True, 2)
-    assert [(one.pack_name, one.event_name) for one in flow.listeners.all()] == [("Src", "Go")]
+    assert [(one.pack_name, one.event_name) for one in flow.subscriptions.all()] == [("Src", "Go")]
     states = dict(Execution.objects.values_list("id", "state"))
     assert states == {DONE: "succeeded", FAILED: "failed", TAKEN: "running", WAITING: "running"}
 
@@ -131,7 +131,7 @@ def test_who_had_taken_an_action_there_gives_its_result_here_and_the_flow_goes_o
     answer = client.post(path, {"event": "Done", "payload": {"n": 7}}, content_type="application/json")
     assert answer.status_code == 202
     following = Action.objects.get(correlation_id=TAKEN, step_id="two")
-    assert (following.context, following.input, following.state) == ({"Who": "ann", "R": "7"}, "7", State.NEW)
+    assert (following.context, following.input, following.state) == ({"Who": "ann", "R": "7"}, "7", ActionState.NEW)
     assert Execution.objects.get(id=TAKEN).latest_action_id == following.id
 
 
@@ -140,8 +140,8 @@ def test_who_never_gives_a_result_loses_the_action_when_its_time_is_up(carried: 
     assert taken.lease_ends_at is not None
     assert taken.lease_ends_at > timezone.now()
     Action.objects.filter(id=taken.id).update(lease_ends_at=timezone.now())
-    assert queue.leases_that_ended(timezone.now(), 10) == [taken.id]
-    engine.end_lease(taken.id)
+    assert action_queue.find_expired_leases(timezone.now(), 10) == [taken.id]
+    handle_event.expire_lease(taken.id)
     assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
 
 
@@ -175,7 +175,7 @@ def test_a_later_dump_brings_up_to_date_what_has_rested_here(carried: Path, tmp_
     )
     assert run(later) == 0
     assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
-    assert Action.objects.get(correlation_id=TAKEN).state == State.FATAL
+    assert Action.objects.get(correlation_id=TAKEN).state == ActionState.FATAL
     assert Execution.objects.get(id=WAITING).state == ExecutionState.SUCCEEDED, "what went on here is not undone"
 
 
@@ -286,13 +286,13 @@ def test_a_mongodb_that_is_none_is_told_in_one_line() -> None:
 
 def test_ids_are_the_same_each_time_and_in_the_order_of_time() -> None:
     old = "5ab24a266f42ed00054733d9"
-    assert moved_id(old, o.BEGAN) == moved_id(old, timezone.now())
-    assert least_id(o.BEGAN) > moved_id(old, o.BEGAN)
-    assert moved_id(o.new_id(), o.BEGAN) < moved_id(o.new_id(5), o.BEGAN) < new_id()
-    assert len(moved_id("odd", o.BEGAN)) == 24
+    assert convert_id(old, o.BEGAN) == convert_id(old, timezone.now())
+    assert min_id_at(o.BEGAN) > convert_id(old, o.BEGAN)
+    assert convert_id(o.new_id(), o.BEGAN) < convert_id(o.new_id(5), o.BEGAN) < new_id()
+    assert len(convert_id("odd", o.BEGAN)) == 24
 
 
 def test_values_of_bson_become_values_of_json() -> None:
     given = {"a": Int64(5), "b": o.BEGAN, "c": [float("nan"), True, None], 1: ObjectId("5" * 24)}
-    assert plain(given) == {"a": 5, "b": "2026-11-20T05:30:29.463Z", "c": [None, True, None], "1": "5" * 24}
-    assert type(plain(Int64(5))) is int
+    assert to_json_value(given) == {"a": 5, "b": "2026-11-20T05:30:29.463Z", "c": [None, True, None], "1": "5" * 24}
+    assert type(to_json_value(Int64(5))) is int

@@ -7,9 +7,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from flows import kept, saving
-from flows.models import Event, Flow, Listener
-from flows.reasons import MOST_HINTS, events_of_flow, why, why_flow
+from flows.definition import store
+from flows.engine import event_history
+from flows.engine.diagnostics import MAX_HINTS, explain_event, explain_flow, find_flow_event_ids
+from flows.models import Event, EventSubscription, Flow
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 @pytest.fixture(autouse=True)
 def nothing_sampled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "thinning", kept.Thinning())
+    monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
 
 
 def listening(pack: str, event: str, **changes: Any) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def listening(pack: str, event: str, **changes: Any) -> dict[str, Any]:
 
 def hints() -> dict[str, str]:
     """Of the newest event: by flow."""
-    return {hint.flow: hint.message for hint in why(Event.objects.order_by("-id")[0])}
+    return {hint.flow_name: hint.message for hint in explain_event(Event.objects.order_by("-id")[0])}
 
 
 def test_flows_that_almost_listened_are_named_with_what_is_different() -> None:
@@ -52,17 +53,17 @@ def test_a_flow_that_came_later_is_told_so() -> None:
 
 
 def test_hints_are_few_and_take_three_queries() -> None:
-    for number in range(MOST_HINTS + 10):
+    for number in range(MAX_HINTS + 10):
         b.save(listening(f"P{number}", "Go"), name=f"flow {number}")
     b.tell(b.pack("Src"))
     event = Event.objects.get()
     with CaptureQueriesContext(connection) as queries:
-        assert len(why(event)) == MOST_HINTS
+        assert len(explain_event(event)) == MAX_HINTS
     assert len(queries) == 3
 
 
 def test_the_listeners_of_an_event_name_are_found_by_an_index() -> None:
-    plan = Listener.objects.filter(event_name="Go").explain()
+    plan = EventSubscription.objects.filter(event_name="Go").explain()
     assert connection.vendor != "sqlite" or "listeners_by_event" in plan
 
 
@@ -76,7 +77,7 @@ def test_a_flow_tells_what_it_made_of_its_last_events_triggers_and_followers() -
     b.work(worker)
     b.work(worker)
     b.work(worker)
-    found = why_flow(Flow.objects.get(name="flow"))
+    found = explain_flow(Flow.objects.get(name="flow"))
     told = [(one.event.name, [(step["stepId"], step["outcome"]) for step in one.outcome["steps"]]) for one in found]
     assert told == [
         ("Done", [("b", "criteria")]),
@@ -84,7 +85,7 @@ def test_a_flow_tells_what_it_made_of_its_last_events_triggers_and_followers() -
         ("Go", [("a", "criteria")]),
         ("Go", [("a", "criteria")]),
     ]
-    assert [len(why_flow(Flow.objects.get(name="flow"), limit)) for limit in (0, 1, 2)] == [0, 1, 2]
+    assert [len(explain_flow(Flow.objects.get(name="flow"), limit)) for limit in (0, 1, 2)] == [0, 1, 2]
 
 
 def test_events_of_a_flow_over_the_api(client: Client) -> None:
@@ -103,12 +104,12 @@ def test_events_of_a_flow_over_the_api(client: Client) -> None:
     assert found(flow="mine", packName="Oth") == []
     assert found(flow="mine", start=1, limit=1) == ["Else"]
     assert found(flow="mine", start=3) == found(flow="mine", limit=0) == found(flow="new") == found(flow="none") == []
-    saving.delete("mine")
+    store.delete_flow("mine")
     assert found(flow="mine") == ["Go", "Else", "Go"], "also of one that was deleted"
 
 
 def test_events_of_a_flow_are_found_by_the_index_of_their_names() -> None:
     b.save(b.step(), b.follower("step-1"))
     with CaptureQueriesContext(connection) as queries:
-        events_of_flow("flow", 20)
+        find_flow_event_ids("flow", 20)
     assert len(queries) == 3, "the version, and one for each event that a step waits for"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from flows.checking import check
-from flows.document import parse_flow
-from flows.registered import registry_warnings
+from flows.definition import parse_flow
+from flows.definition.registry_checks import find_registry_warnings
+from flows.definition.validation import validate_text
 from packs import registry
 from tests.flows import builders as b
 
@@ -46,19 +46,19 @@ def flow(pack: str = "Slack", event: str = "ReceivedMessage", command: str = "Se
     ],
 )
 def test_what_is_not_registered_is_told_with_what_was_meant(names: dict[str, str], path: str, message: str) -> None:
-    assert [(one.path, one.message) for one in registry_warnings(parse_flow(flow(**names)))] == [
+    assert [(one.path, one.message) for one in find_registry_warnings(parse_flow(flow(**names)))] == [
         (f"steps[0].{path}", message)
     ]
 
 
 def test_what_is_registered_and_what_may_always_come_is_not_warned_of() -> None:
     for event in ("ReceivedMessage", "MessageSent", "FATAL"):
-        assert registry_warnings(parse_flow(flow(event=event))) == []
+        assert find_registry_warnings(parse_flow(flow(event=event))) == []
 
 
 def test_a_name_that_is_missing_is_an_error_and_no_warning_besides() -> None:
-    found = check("name: f\nsteps:\n- event: {packName: Slack}\n  command: {name: Do, packName: Slak}\n")
-    assert [(one.kind, one.path) for one in found.findings] == [
+    found = validate_text("name: f\nsteps:\n- event: {packName: Slack}\n  command: {name: Do, packName: Slak}\n")
+    assert [(one.kind, one.path) for one in found.issues] == [
         ("error", "steps[0].event.name"),
         ("warning", "steps[0].command.packName"),
     ]

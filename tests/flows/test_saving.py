@@ -7,8 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from flows import saving
-from flows.document import FlowValidationError, parse_flow
+from flows.definition import FlowValidationError, parse_flow, store
 from flows.models import Execution, Flow, FlowVersion
 from tests.flows import builders as b
 from tests.site.shape import paths_of_errors, problem
@@ -23,23 +22,23 @@ def post(client: Client, description: str = "", *, query: str = "", **headers: s
 
 def test_a_save_on_the_expected_version_is_taken_and_on_another_refused_with_the_current_one() -> None:
     first = b.save(b.step()).version_id
-    second = saving.save(parse_flow(b.document(b.step())), expected=first).version_id
-    with pytest.raises(saving.ConflictError) as caught:
-        saving.save(parse_flow(b.document(b.step(), description="lost")), expected=first)
-    assert caught.value.current == second
+    second = store.save_flow(parse_flow(b.document(b.step())), expected_version_id=first).version_id
+    with pytest.raises(store.VersionConflictError) as caught:
+        store.save_flow(parse_flow(b.document(b.step(), description="lost")), expected_version_id=first)
+    assert caught.value.current_version_id == second
     assert Flow.objects.get().version_id == second
     assert FlowVersion.objects.count() == 2, "nothing of what was refused is kept"
 
 
 def test_a_flow_that_must_not_be_there_or_is_gone_is_a_conflict() -> None:
     document = parse_flow(b.document(b.step()))
-    with pytest.raises(saving.ConflictError) as caught:
-        saving.save(document, expected="0" * 24)
-    assert caught.value.current == ""
-    version = saving.save(document, expected="").version_id
-    with pytest.raises(saving.ConflictError) as caught:
-        saving.save(document, expected="")
-    assert caught.value.current == version
+    with pytest.raises(store.VersionConflictError) as caught:
+        store.save_flow(document, expected_version_id="0" * 24)
+    assert caught.value.current_version_id == ""
+    version = store.save_flow(document, expected_version_id="").version_id
+    with pytest.raises(store.VersionConflictError) as caught:
+        store.save_flow(document, expected_version_id="")
+    assert caught.value.current_version_id == version
 
 
 @pytest.mark.database
@@ -53,9 +52,9 @@ def test_of_several_who_save_on_one_version_one_is_taken() -> None:
         together.wait(30)
         try:
             document = parse_flow(b.document(b.step(), description=str(number)))
-            taken.append(saving.save(document, expected=first).version_id)
-        except saving.ConflictError as conflict:
-            refused.append(conflict.current)
+            taken.append(store.save_flow(document, expected_version_id=first).version_id)
+        except store.VersionConflictError as conflict:
+            refused.append(conflict.current_version_id)
         finally:
             connection.close()
 
@@ -72,33 +71,33 @@ def test_restoring_saves_the_old_document_anew_and_leaves_the_switch_alone() -> 
     source = b.pack("Src")
     old = b.save(b.step(id="old")).version_id
     b.save(b.step(id="new", event={"packName": "Src", "name": "Else"}), enabled=False)
-    restored = saving.restore(old)
+    restored = store.restore_version(old)
     assert restored is not None
     assert restored.version_id not in (old, "")
     assert restored.version.note.startswith("restored from 20")
     assert not Flow.objects.get().enabled
-    saving.set_enabled("flow", True)
+    store.set_enabled("flow", True)
     b.tell(source)
     assert b.fired(b.only_execution()) == {"old"}
-    assert saving.restore("0" * 24) is None
+    assert store.restore_version("0" * 24) is None
 
 
 def test_a_version_that_todays_rules_refuse_is_not_restored() -> None:
     version = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
     with pytest.raises(FlowValidationError):
-        saving.restore(version.id)
+        store.restore_version(version.id)
 
 
 def test_the_switch_makes_no_version() -> None:
     source, version = b.pack("Src"), b.save(b.step()).version_id
-    assert saving.set_enabled("flow", False)
+    assert store.set_enabled("flow", False)
     b.tell(source)
     assert not Execution.objects.exists()
-    assert saving.set_enabled("flow", True)
+    assert store.set_enabled("flow", True)
     b.tell(source)
     assert Execution.objects.count() == 1
     assert list(FlowVersion.objects.values_list("id", flat=True)) == [version]
-    assert not saving.set_enabled("none", True)
+    assert not store.set_enabled("none", True)
 
 
 def test_the_switch_over_the_api(client: Client) -> None:

@@ -11,12 +11,12 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from datastore.models import Item
-from flows import control, tasks
+from flows.engine import control, jobs
 from flows.models import Event, ExecutionState
-from flyte_site.masking import MASK
-from flyte_site.renewal import Renewed, renew_row
-from packs.models import Action, State
-from packs.sealed import whole_input
+from flyte_site.core.redaction.keys import MASK
+from flyte_site.core.reencryption import ReencryptionCount, reencrypt_row
+from packs.models import Action, ActionState
+from packs.queue.action_secrets import input_with_secrets
 from tests.flows import builders as b
 from tests.secrets import FIRST, SECOND, put_secret
 
@@ -148,7 +148,7 @@ def test_earlier_attempts_and_late_results_are_masked_and_a_retry_has_the_secret
     assert taken(client) == CANARY
     b.give(worker, action, "Done", {"late": CANARY})
     b.give(worker, step_of("a"), "FATAL", CANARY)
-    control.retry(b.only_execution().id, "a")
+    control.retry_step(b.only_execution().id, "a")
     assert taken(client) == CANARY
     assert len(step_of("a").history) >= 2
     assert_nowhere()
@@ -160,7 +160,7 @@ def test_a_replay_reads_the_secret_anew(client: Client) -> None:
     b.tell(source)
     b.work(worker)
     put_secret("token", "another-secret")
-    control.replay(b.only_execution().id)
+    control.replay_event(b.only_execution().id)
     assert taken(client) == "another-secret"
     assert_nowhere()
 
@@ -256,10 +256,10 @@ class TestWithoutTheKey:
         b.tell(source)
         with override_settings(FLYTE_ENCRYPTION_KEYS=others):
             assert taken(client) == "plain"
-            tasks.end_leases()
-        assert step_of("a").state == State.FATAL
+            jobs.expire_leases()
+        assert step_of("a").state == ActionState.FATAL
         assert told in step_of("a").result["payload"]["reason"]
-        control.retry(b.only_execution().id, "a")
+        control.retry_step(b.only_execution().id, "a")
         assert taken(client) == CANARY
 
     def test_a_step_that_would_inherit_the_secret_tells_so(self, others: str, told: str) -> None:
@@ -299,7 +299,7 @@ class TestRotation:
             assert self.run() == told.replace("would be", "were")
             assert self.run() == told.replace("would be", "were").replace("1 of", "0 of")
         with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
-            assert whole_input(step_of("a")) == CANARY
+            assert input_with_secrets(step_of("a")) == CANARY
             assert taken(client) == CANARY
         assert Item.objects.get(key="token").updated_at == updated
 
@@ -319,5 +319,5 @@ class TestRotation:
         rows, old = Item.objects.filter(key="token"), bytes(Item.objects.get(key="token").value)
         with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
             put_secret("token", "meanwhile")
-            assert renew_row(rows, "value", old, dry_run=False) == Renewed(seen=1)
+            assert reencrypt_row(rows, "value", old, dry_run=False) == ReencryptionCount(examined=1)
             assert Item.objects.get(key="token").get_plaintext() == b"meanwhile"

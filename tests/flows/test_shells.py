@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from flows.document import FLOW_TEXT_FIELDS, parse_flow
-from flows.document.shells import SHELL_INJECTION_WARNING
-from flyte_site.rest.documents import parse_yaml
+from flows.definition import FLOW_TEXT_FIELDS, parse_flow
+from flows.definition.shell_injection import SHELL_INJECTION_WARNING
+from flyte_site.http.parsing import parse_yaml
 from tests.flows import builders as b
 from tests.flows.example_flows import EXAMPLE_FLOWS
 

@@ -109,7 +109,7 @@ def test_a_flow_that_does_not_read_is_told_with_line_and_column(client: Client) 
 
 
 def test_a_flow_that_takes_too_long_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.dry_run.MOST_SECONDS", 0.0)
+    monkeypatch.setattr("flows.simulate.dry_run.MAX_SECONDS", 0.0)
     assert paths_of_errors(post(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}})) == ["flow"]
 
 

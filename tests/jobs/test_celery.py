@@ -14,8 +14,8 @@ import httpx
 import pytest
 from django.test import override_settings
 
-from flyte_site.celery import app, beat_schedule, broker_url, configuration
-from flyte_site.jobs import scheduled_jobs
+from flyte_site.celery import app, build_beat_schedule, build_config, to_broker_url
+from flyte_site.jobs import get_scheduled_jobs
 from flyte_site.management.commands.beat import STOP_SIGNALS, JobBeat, JobScheduler
 from tests.jobs.processes import Running, running, wait_for_health, wait_until
 from tests.private_postgres import free_port
@@ -179,13 +179,13 @@ def test_without_redis_worker_and_beat_say_what_to_use(tmp_path: Path, command: 
     ],
 )
 def test_celery_gets_the_broker_as_it_writes_it(url: str, celerys: str) -> None:
-    assert broker_url(url) == celerys
+    assert to_broker_url(url) == celerys
 
 
 @pytest.mark.unit
 def test_beat_looks_at_every_scheduled_job_with_messages_that_end_before_the_next() -> None:
-    schedule = beat_schedule()
-    assert list(schedule) == [job.name for job in scheduled_jobs()]
+    schedule = build_beat_schedule()
+    assert list(schedule) == [job.name for job in get_scheduled_jobs()]
     assert all(entry["options"]["expires"] == entry["schedule"].seconds for entry in schedule.values())
     assert {entry["task"] for entry in schedule.values()} <= set(app.tasks)
 
@@ -193,5 +193,5 @@ def test_beat_looks_at_every_scheduled_job_with_messages_that_end_before_the_nex
 @pytest.mark.unit
 def test_nothing_but_json_is_read_and_certificates_are_checked() -> None:
     with override_settings(FLYTE_REDIS_URL="rediss://h/0"):
-        found = configuration()
+        found = build_config()
     assert (found["accept_content"], found["broker_use_ssl"]["ssl_cert_reqs"].name) == (["json"], "CERT_REQUIRED")

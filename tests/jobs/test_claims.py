@@ -11,9 +11,9 @@ from django.db import OperationalError, connection
 from structlog.testing import capture_logs
 
 from flyte_site.models import JobRun
-from flyte_site.periodic import claims
-from flyte_site.periodic.claims import Job, note_jobs, run_if_due
-from flyte_site.periodic.timing import Daily, Every
+from flyte_site.scheduler import runner
+from flyte_site.scheduler.runner import PeriodicJob, register_jobs, run_if_due
+from flyte_site.scheduler.schedules import DailySchedule, FixedIntervalSchedule
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -36,18 +36,23 @@ class Work:
         self.done.append(self.now)
         return 1
 
-    def job(self, timing: Daily | Every) -> Job:
-        return Job("work", timing, self)
+    def job(self, timing: DailySchedule | FixedIntervalSchedule) -> PeriodicJob:
+        return PeriodicJob("work", timing, self)
 
 
-def live(work: Work, timing: Daily | Every, looks: Iterable[datetime], restarts: Iterable[datetime] = ()) -> None:
+def live(
+    work: Work,
+    timing: DailySchedule | FixedIntervalSchedule,
+    looks: Iterable[datetime],
+    restarts: Iterable[datetime] = (),
+) -> None:
     """A process looks at these times; at `restarts` it has just been started again."""
     restarted = set(restarts)
-    note_jobs([work.job(timing)], NOON)
+    register_jobs([work.job(timing)], NOON)
     for now in looks:
         work.now = now
         if now in restarted:
-            note_jobs([work.job(timing)], now)
+            register_jobs([work.job(timing)], now)
         run_if_due(work.job(timing), now)
 
 
@@ -59,7 +64,7 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
 
 
-NIGHTLY = Daily(time(23), UTC)
+NIGHTLY = DailySchedule(time(23), UTC)
 
 
 def test_the_first_run_is_the_next_time_that_the_hour_comes() -> None:
@@ -91,7 +96,7 @@ def test_after_a_long_absence_the_next_run_is_the_next_time_that_the_hour_comes(
 
 def test_an_interval_has_one_run_however_often_it_is_looked_at() -> None:
     work = Work()
-    live(work, Every(300), minutes(NOON, 21))
+    live(work, FixedIntervalSchedule(300), minutes(NOON, 21))
     assert work.done == minutes(NOON, 21)[5::5]
     assert JobRun.objects.get().runs == 4
 
@@ -105,13 +110,13 @@ def test_what_failed_is_tried_again_at_the_next_look() -> None:
 def test_a_clock_that_was_far_ahead_keeps_no_job_from_running() -> None:
     work = Work()
     JobRun.objects.create(name="work", tick=NOON + timedelta(days=900))
-    live(work, Every(60), minutes(NOON, 3))
+    live(work, FixedIntervalSchedule(60), minutes(NOON, 3))
     assert work.done == minutes(NOON, 3)
 
 
 def test_a_job_that_nobody_noted_yet_waits_for_its_next_tick() -> None:
     work = Work()
-    job = work.job(Every(60))
+    job = work.job(FixedIntervalSchedule(60))
     assert [run_if_due(job, now) for now in (NOON, NOON, NOON + MINUTE)] == [False, False, True]
 
 
@@ -128,10 +133,10 @@ def store_away() -> Iterator[None]:
 
 def test_while_the_database_is_away_nothing_runs_and_nothing_ends() -> None:
     work = Work()
-    note_jobs([work.job(Every(60))], NOON)
+    register_jobs([work.job(FixedIntervalSchedule(60))], NOON)
     with store_away():
-        assert not run_if_due(work.job(Every(60)), NOON + MINUTE)
-    assert run_if_due(work.job(Every(60)), NOON + MINUTE)
+        assert not run_if_due(work.job(FixedIntervalSchedule(60)), NOON + MINUTE)
+    assert run_if_due(work.job(FixedIntervalSchedule(60)), NOON + MINUTE)
 
 
 class WorkBrokenOff(Work):
@@ -146,21 +151,21 @@ class WorkBrokenOff(Work):
 
 def test_a_job_that_the_database_breaks_off_is_tried_again_and_is_no_defect() -> None:
     work = WorkBrokenOff(failures=1)
-    note_jobs([work.job(Every(60))], NOON)
+    register_jobs([work.job(FixedIntervalSchedule(60))], NOON)
     with capture_logs() as logged:
-        assert not run_if_due(work.job(Every(60)), NOON + MINUTE)
+        assert not run_if_due(work.job(FixedIntervalSchedule(60)), NOON + MINUTE)
     assert [line["event"] for line in logged if line["log_level"] != "debug"] == ["job_broke_off"]
-    assert run_if_due(work.job(Every(60)), NOON + MINUTE)
+    assert run_if_due(work.job(FixedIntervalSchedule(60)), NOON + MINUTE)
 
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_of_many_that_look_at_the_same_moment_one_does_the_job() -> None:
     done: list[int] = []
-    job = Job("crowded", Every(60), lambda: done.append(1) or 1)  # type: ignore[func-returns-value]
-    note_jobs([job], NOON)
+    job = PeriodicJob("crowded", FixedIntervalSchedule(60), lambda: done.append(1) or 1)  # type: ignore[func-returns-value]
+    register_jobs([job], NOON)
     start = threading.Barrier(8)
-    real_claim = claims.claim
+    real_claim = runner.claim_period
 
     def claim_together(name: str, tick: datetime, now: datetime) -> bool:
         start.wait(30)
@@ -172,7 +177,7 @@ def test_of_many_that_look_at_the_same_moment_one_does_the_job() -> None:
         finally:
             connection.close()
 
-    with patch.object(claims, "claim", claim_together):
+    with patch.object(runner, "claim_period", claim_together):
         threads = [threading.Thread(target=look) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -189,8 +194,8 @@ def test_a_shared_job_is_done_at_every_look_by_everybody_and_noted_nowhere() -> 
         done.append(1)
         return len(done)
 
-    job = Job("shared", Every(300), work, shared=True)
-    note_jobs([job], NOON)
+    job = PeriodicJob("shared", FixedIntervalSchedule(300), work, is_shared=True)
+    register_jobs([job], NOON)
     for _ in range(3):
         assert run_if_due(job, NOON)
     assert (len(done), JobRun.objects.count()) == (3, 0)
@@ -200,4 +205,4 @@ def test_a_shared_job_that_fails_is_tried_again() -> None:
     def fail() -> int:
         raise ValueError("no")
 
-    assert not run_if_due(Job("shared", Every(300), fail, shared=True), NOON)
+    assert not run_if_due(PeriodicJob("shared", FixedIntervalSchedule(300), fail, is_shared=True), NOON)

@@ -10,8 +10,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from flows.models import Execution, FlowVersion
-from flyte_site.jobs import scheduled_jobs
-from flyte_site.periodic.claims import run_if_due
+from flyte_site.jobs import get_scheduled_jobs
+from flyte_site.scheduler.runner import run_if_due
 from packs.models import Pack
 from tests.flows import builders as b
 
@@ -64,12 +64,12 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(command: str, sai
 
 @override_settings(FLYTE_SHOULD_DELETE_DEAD_PACKS=True, FLYTE_FLOW_VERSIONS_KEEP=1)
 def test_every_scheduled_job_has_a_command_of_its_name() -> None:
-    for job in scheduled_jobs():
-        assert job.shared or run(job.name, "--dry-run")
+    for job in get_scheduled_jobs():
+        assert job.is_shared or run(job.name, "--dry-run")
 
 
 def test_the_list_tells_when_each_job_last_ran() -> None:
-    jobs = scheduled_jobs()
+    jobs = get_scheduled_jobs()
     first = jobs[0]
     assert f"{first.name}: every 15 s; last ran: never; runs: 0" in run("jobs", "--list").splitlines()
     now = timezone.now()

@@ -9,11 +9,11 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from flyte_site.jobs import scheduled_jobs
-from flyte_site.periodic.claims import note_jobs, run_if_due
-from flyte_site.slices import SLICE
+from flyte_site.db.batches import BATCH_SIZE
+from flyte_site.jobs import get_scheduled_jobs
+from flyte_site.scheduler.runner import register_jobs, run_if_due
+from packs.jobs import delete_dead_packs
 from packs.models import Pack
-from packs.tasks import delete_dead_packs
 from tests.jobs.statements import deletes
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -42,11 +42,11 @@ def test_the_grace_period_is_what_the_setting_says() -> None:
 
 
 def test_many_are_deleted_in_slices() -> None:
-    packs(2 * SLICE + 1, NOW - WEEK)
+    packs(2 * BATCH_SIZE + 1, NOW - WEEK)
     with deletes("packs_pack") as seen:
-        assert delete_dead_packs(NOW) == 2 * SLICE + 1
+        assert delete_dead_packs(NOW) == 2 * BATCH_SIZE + 1
     assert [in_transaction for _, in_transaction in seen] == [True] * 3
-    assert max(parameters for parameters, _ in seen) <= SLICE + 1
+    assert max(parameters for parameters, _ in seen) <= BATCH_SIZE + 1
 
 
 def test_a_dry_run_counts_and_changes_nothing() -> None:
@@ -59,7 +59,7 @@ def test_a_dry_run_counts_and_changes_nothing() -> None:
 @pytest.mark.parametrize("wanted", [True, False])
 def test_it_happens_by_itself_only_where_the_operator_wants_it(wanted: bool) -> None:
     with override_settings(FLYTE_SHOULD_DELETE_DEAD_PACKS=wanted):
-        assert ("delete_dead_packs" in {job.name for job in scheduled_jobs()}) is wanted
+        assert ("delete_dead_packs" in {job.name for job in get_scheduled_jobs()}) is wanted
 
 
 @override_settings(
@@ -69,8 +69,8 @@ def test_it_happens_by_itself_only_where_the_operator_wants_it(wanted: bool) -> 
 )
 def test_it_happens_at_the_hour_of_the_servers_zone() -> None:
     packs(1, timezone.now() - 2 * WEEK)
-    (job,) = [job for job in scheduled_jobs() if job.name == "delete_dead_packs"]
-    note_jobs([job], NOW)
+    (job,) = [job for job in get_scheduled_jobs() if job.name == "delete_dead_packs"]
+    register_jobs([job], NOW)
     looks = [NOW + timedelta(minutes=minutes) for minutes in range(24 * 60)]
     assert [now for now in looks if run_if_due(job, now)] == [datetime(2026, 11, 21, 19, 30, tzinfo=UTC)]
     assert not Pack.objects.exists()
@@ -79,7 +79,7 @@ def test_it_happens_at_the_hour_of_the_servers_zone() -> None:
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_delete_each_pack_once_and_neither_fails() -> None:
-    packs(3 * SLICE, NOW - WEEK)
+    packs(3 * BATCH_SIZE, NOW - WEEK)
     deleted: list[int] = []
     start = threading.Barrier(2)
 
@@ -95,4 +95,4 @@ def test_two_at_once_delete_each_pack_once_and_neither_fails() -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert (len(deleted), sum(deleted), Pack.objects.count()) == (2, 3 * SLICE, 0)
+    assert (len(deleted), sum(deleted), Pack.objects.count()) == (2, 3 * BATCH_SIZE, 0)

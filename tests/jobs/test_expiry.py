@@ -9,11 +9,11 @@ from django.db.models import F
 from django.test import override_settings
 from django.utils import timezone
 
-from flows.expiry import EXECUTIONS_A_SLICE, REPLACED_FOR, expire_executions, forget_flow_versions
+from flows.engine.retention import EXECUTIONS_PER_BATCH, REPLACED_VERSION_GRACE, prune_executions, prune_flow_versions
 from flows.models import Execution, ExecutionState, Flow, FlowVersion
-from flyte_site.ids import new_id
+from flyte_site.core.ids import new_id
+from packs.approvals import service
 from packs.models import Action, Approval
-from packs.webapi import approvals
 from tests.flows import builders as b
 from tests.jobs.statements import deletes
 from tests.packs.actions import waiting
@@ -21,7 +21,7 @@ from tests.packs.actions import waiting
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 TTL = timedelta(seconds=31_557_600)
-LATER = REPLACED_FOR + timedelta(seconds=1)
+LATER = REPLACED_VERSION_GRACE + timedelta(seconds=1)
 
 
 def executions(count: int, age: timedelta, state: str = ExecutionState.SUCCEEDED, actions: int = 2) -> None:
@@ -61,7 +61,7 @@ def aged_action(age: timedelta) -> Action:
 def test_an_execution_goes_with_its_actions_whatever_their_state(state: str) -> None:
     executions(3, TTL + timedelta(minutes=1), state)
     executions(2, TTL - timedelta(minutes=1), state)
-    assert expire_executions() == 3
+    assert prune_executions() == 3
     assert (Execution.objects.count(), Action.objects.count()) == (2, 4)
 
 
@@ -70,7 +70,7 @@ def test_what_an_execution_asked_of_people_goes_with_it() -> None:
     young = waiting()
     for action in Action.objects.all():
         ends_at = timezone.now() + timedelta(days=1)
-        approvals.ask(
+        service.create_approval(
             action_id=action.id,
             attempt=1,
             flow_name="flow",
@@ -80,14 +80,14 @@ def test_what_an_execution_asked_of_people_goes_with_it() -> None:
             asked_at=timezone.now(),
             ends_at=ends_at,
         )
-    expire_executions()
+    prune_executions()
     assert [one.action_id for one in Approval.objects.all()] == [young.id]
 
 
 @override_settings(FLYTE_TTL_IN_SECONDS=60)
 def test_the_time_is_what_the_setting_says() -> None:
     executions(1, timedelta(seconds=61))
-    assert expire_executions() == 1
+    assert prune_executions() == 1
 
 
 def test_what_changed_lately_stays_however_long_ago_it_began() -> None:
@@ -96,13 +96,13 @@ def test_what_changed_lately_stays_however_long_ago_it_began() -> None:
     b.tell(source)
     Execution.objects.update(changed_at=F("changed_at") - 2 * TTL)
     b.work(worker)
-    assert (expire_executions(), set(b.actions(b.only_execution()))) == (0, {"a", "b"})
+    assert (prune_executions(), set(b.actions(b.only_execution()))) == (0, {"a", "b"})
 
 
 def test_old_actions_of_no_execution_go_too_and_young_ones_stay() -> None:
     aged_action(TTL + timedelta(minutes=1))
     young = aged_action(TTL - timedelta(minutes=1))
-    assert expire_executions() == 1
+    assert prune_executions() == 1
     assert Action.objects.get() == young
 
 
@@ -110,35 +110,35 @@ def test_an_old_action_of_an_execution_that_lives_stays() -> None:
     old = aged_action(2 * TTL)
     executions(1, timedelta(0), actions=0)
     Action.objects.filter(id=old.id).update(correlation_id=Execution.objects.get().id)
-    assert (expire_executions(), Action.objects.count()) == (0, 1)
+    assert (prune_executions(), Action.objects.count()) == (0, 1)
 
 
 def test_many_go_in_slices_each_in_its_own_transaction() -> None:
-    executions(2 * EXECUTIONS_A_SLICE + 1, 2 * TTL)
+    executions(2 * EXECUTIONS_PER_BATCH + 1, 2 * TTL)
     with deletes("flows_execution") as seen, deletes("packs_action") as actions:
-        assert expire_executions() == 2 * EXECUTIONS_A_SLICE + 1
-    assert seen == actions == [(EXECUTIONS_A_SLICE, True), (EXECUTIONS_A_SLICE, True), (1, True)]
+        assert prune_executions() == 2 * EXECUTIONS_PER_BATCH + 1
+    assert seen == actions == [(EXECUTIONS_PER_BATCH, True), (EXECUTIONS_PER_BATCH, True), (1, True)]
     assert (Execution.objects.count(), Action.objects.count()) == (0, 0)
 
 
 def test_a_dry_run_counts_and_changes_nothing() -> None:
     executions(3, 2 * TTL)
     aged_action(2 * TTL)
-    assert expire_executions(dry_run=True) == 4
+    assert prune_executions(dry_run=True) == 4
     assert (Execution.objects.count(), Action.objects.count()) == (3, 7)
 
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_delete_each_execution_once_and_neither_fails() -> None:
-    executions(3 * EXECUTIONS_A_SLICE, 2 * TTL)
+    executions(3 * EXECUTIONS_PER_BATCH, 2 * TTL)
     expired: list[int] = []
     start = threading.Barrier(2)
 
     def run() -> None:
         start.wait(30)
         try:
-            expired.append(expire_executions())
+            expired.append(prune_executions())
         finally:
             connection.close()
 
@@ -149,8 +149,8 @@ def test_two_at_once_delete_each_execution_once_and_neither_fails() -> None:
         thread.join(60)
     assert len(expired) == 2
     left = Execution.objects.count()  # one may have passed over what the other had locked
-    assert sum(expired) + left == 3 * EXECUTIONS_A_SLICE
-    assert expire_executions() == left
+    assert sum(expired) + left == 3 * EXECUTIONS_PER_BATCH
+    assert prune_executions() == left
     assert Action.objects.count() == 0
 
 
@@ -165,7 +165,7 @@ def test_an_execution_that_somebody_is_changing_stays() -> None:
 
     def run() -> None:
         try:
-            expired.append(expire_executions())
+            expired.append(prune_executions())
         finally:
             connection.close()
 
@@ -191,13 +191,13 @@ def left() -> list[str]:
 
 def test_all_versions_are_kept_by_default() -> None:
     made = versions(5)
-    assert (forget_flow_versions(timezone.now() + LATER), left()) == (0, made)
+    assert (prune_flow_versions(timezone.now() + LATER), left()) == (0, made)
 
 
 @override_settings(FLYTE_FLOW_VERSIONS_KEEP=2)
 def test_the_last_versions_of_each_flow_are_kept() -> None:
     one, other = versions(5, "one"), versions(3, "other")
-    assert forget_flow_versions(timezone.now() + LATER) == 4
+    assert prune_flow_versions(timezone.now() + LATER) == 4
     assert left() == sorted(one[-2:] + other[-2:])
 
 
@@ -207,7 +207,7 @@ def test_a_version_that_an_execution_is_on_is_kept() -> None:
     (first,) = versions(1)
     b.tell(source)
     made = versions(3)
-    assert forget_flow_versions(timezone.now() + LATER) == 2
+    assert prune_flow_versions(timezone.now() + LATER) == 2
     assert left() == [first, made[-1]]
 
 
@@ -215,7 +215,7 @@ def test_a_version_that_an_execution_is_on_is_kept() -> None:
 def test_the_version_that_a_flow_is_on_is_kept_even_where_it_is_not_the_newest() -> None:
     made = versions(3)
     Flow.objects.update(version=made[0])
-    assert forget_flow_versions(timezone.now() + LATER) == 1
+    assert prune_flow_versions(timezone.now() + LATER) == 1
     assert left() == [made[0], made[2]]
 
 
@@ -223,11 +223,11 @@ def test_the_version_that_a_flow_is_on_is_kept_even_where_it_is_not_the_newest()
 def test_a_version_that_has_just_been_replaced_is_kept() -> None:
     made = versions(3)
     FlowVersion.objects.filter(id__in=made[:2]).update(saved_at=timezone.now() - 2 * LATER)
-    assert forget_flow_versions() == 1
+    assert prune_flow_versions() == 1
     assert left() == made[1:]
 
 
 @override_settings(FLYTE_FLOW_VERSIONS_KEEP=1)
 def test_a_dry_run_tells_how_many_versions_would_go() -> None:
     made = versions(3)
-    assert (forget_flow_versions(timezone.now() + LATER, dry_run=True), left()) == (2, made)
+    assert (prune_flow_versions(timezone.now() + LATER, dry_run=True), left()) == (2, made)

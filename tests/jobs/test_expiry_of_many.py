@@ -13,9 +13,9 @@ from django.db import connection, models
 from django.test import Client
 from django.utils import timezone
 
-from flows.expiry import EXECUTIONS_A_SLICE, expire_executions
+from flows.engine.retention import EXECUTIONS_PER_BATCH, prune_executions
 from flows.models import Execution, FlowVersion
-from flyte_site.slices import SLICE
+from flyte_site.db.batches import BATCH_SIZE
 from packs.models import Action
 from tests.flows import builders as b
 from tests.jobs.statements import deleted_by_transaction
@@ -118,12 +118,14 @@ def test_two_hundred_thousand_actions_go_in_slices_between_which_the_api_answers
     with deleted_by_transaction() as transactions:
         caller = Caller(lambda: len(transactions))
         with caller.calling():
-            expired = expire_executions()
+            expired = prune_executions()
     assert expired == EXECUTIONS + OWNERLESS
-    slice_of_executions = Counter(flows_execution=EXECUTIONS_A_SLICE, packs_action=EXECUTIONS_A_SLICE * ACTIONS_OF_EACH)
-    assert transactions == [slice_of_executions] * (EXECUTIONS // EXECUTIONS_A_SLICE) + [
-        Counter(packs_action=SLICE)
-    ] * (OWNERLESS // SLICE)
+    slice_of_executions = Counter(
+        flows_execution=EXECUTIONS_PER_BATCH, packs_action=EXECUTIONS_PER_BATCH * ACTIONS_OF_EACH
+    )
+    assert transactions == [slice_of_executions] * (EXECUTIONS // EXECUTIONS_PER_BATCH) + [
+        Counter(packs_action=BATCH_SIZE)
+    ] * (OWNERLESS // BATCH_SIZE)
     between = Counter(name for name, _, slices in caller.answers if 0 < slices < len(transactions))
     # Without pauses between the slices few of them come through on SQLite.
     assert min(between[name] for name in ("event", "take", "audit")) >= len(transactions) // 10

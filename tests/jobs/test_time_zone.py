@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flyte_site.environment import Environment, machine_zone
+from flyte_site.core.environment import Environment, get_machine_time_zone
 
 pytestmark = pytest.mark.unit
 
@@ -32,4 +32,4 @@ def test_what_is_no_zone_is_told_by_name(text: str) -> None:
 
 
 def test_without_it_the_machine_tells() -> None:
-    assert zone_of("") == (machine_zone().utcoffset(SUMMER.replace(tzinfo=None)), [])
+    assert zone_of("") == (get_machine_time_zone().utcoffset(SUMMER.replace(tzinfo=None)), [])

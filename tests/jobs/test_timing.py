@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flyte_site.periodic.timing import LATE, Daily, Every, Timing
+from flyte_site.scheduler.schedules import MISFIRE_GRACE, DailySchedule, FixedIntervalSchedule, JobSchedule
 
 pytestmark = pytest.mark.unit
 
 BERLIN = ZoneInfo("Europe/Berlin")
-LATE_EVENING = Daily(time(23), BERLIN)
+LATE_EVENING = DailySchedule(time(23), BERLIN)
 
 
 def utc(text: str) -> datetime:
@@ -27,7 +27,7 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_intervals_are_counted_alike_by_everybody(seconds: int, now: str, tick: str) -> None:
-    assert Every(seconds).tick(utc(now)) == utc(tick)
+    assert FixedIntervalSchedule(seconds).period_start(utc(now)) == utc(tick)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_intervals_are_counted_alike_by_everybody(seconds: int, now: str, tick: 
     ],
 )
 def test_a_day_begins_at_its_hour_in_its_zone_in_winter_and_summer(now: str, day: str) -> None:
-    assert LATE_EVENING.tick(utc(now)) == utc(day)
+    assert LATE_EVENING.period_start(utc(now)) == utc(day)
 
 
 @pytest.mark.parametrize(
@@ -52,35 +52,37 @@ def test_a_day_begins_at_its_hour_in_its_zone_in_winter_and_summer(now: str, day
     ],
 )
 def test_where_clocks_change_the_hour_comes_once(change: str, begins: str) -> None:
-    daily = Daily(time(2, 30), BERLIN)
+    daily = DailySchedule(time(2, 30), BERLIN)
     looks = [utc(change) - timedelta(hours=2) + timedelta(minutes=minutes) for minutes in range(24 * 60)]
-    today = [now for now in looks if daily.tick(now) == utc(change)]
+    today = [now for now in looks if daily.period_start(now) == utc(change)]
     assert today[0] == utc(begins)
     assert today == looks[looks.index(today[0]) :]
 
 
 def test_a_day_that_a_zone_left_out_is_no_failure() -> None:
-    samoa = Daily(time(23), ZoneInfo("Pacific/Apia"))
-    ticks = [samoa.tick(utc("2011-12-29T00:00") + timedelta(hours=hours)) for hours in range(72)]
+    samoa = DailySchedule(time(23), ZoneInfo("Pacific/Apia"))
+    ticks = [samoa.period_start(utc("2011-12-29T00:00") + timedelta(hours=hours)) for hours in range(72)]
     assert ticks == sorted(ticks)
 
 
 def test_a_missed_run_may_begin_late_but_not_very_late() -> None:
     begins = utc("2026-11-21T22:00:00")
-    assert LATE_EVENING.open(begins)
-    assert LATE_EVENING.open(begins + LATE)
-    assert not LATE_EVENING.open(begins + LATE + timedelta(seconds=1))
+    assert LATE_EVENING.is_within_grace(begins)
+    assert LATE_EVENING.is_within_grace(begins + MISFIRE_GRACE)
+    assert not LATE_EVENING.is_within_grace(begins + MISFIRE_GRACE + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("earlier", [time(0, 1), time(12), time(22, 59)])
 def test_moving_the_hour_on_a_day_that_had_its_run_makes_no_second_day_of_it(earlier: time) -> None:
     now = utc("2026-11-21T22:30:00")
-    assert Daily(earlier, BERLIN).tick(now) == LATE_EVENING.tick(now)
+    assert DailySchedule(earlier, BERLIN).period_start(now) == LATE_EVENING.period_start(now)
 
 
-@pytest.mark.parametrize("timing", [Every(1), Every(15), Every(3600), LATE_EVENING])
-def test_every_tick_is_looked_at_more_than_once(timing: Timing) -> None:
+@pytest.mark.parametrize(
+    "timing", [FixedIntervalSchedule(1), FixedIntervalSchedule(15), FixedIntervalSchedule(3600), LATE_EVENING]
+)
+def test_every_tick_is_looked_at_more_than_once(timing: JobSchedule) -> None:
     start = utc("2026-11-21T21:00:00")
-    looks = [start + timedelta(seconds=timing.wake_seconds * count) for count in range(2000)]
-    counted = [timing.tick(now) for now in looks]
+    looks = [start + timedelta(seconds=timing.poll_interval * count) for count in range(2000)]
+    counted = [timing.period_start(now) for now in looks]
     assert all(counted.count(tick) > 1 for tick in set(counted) if tick not in (counted[0], counted[-1]))

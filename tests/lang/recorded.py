@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flows.lang import RenderContext, TemplateError, compile_value
+from flows.template import RenderContext, TemplateError, compile_value
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "templates"
 SHARED = json.loads((DATA / "shared.json").read_text())

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.lang.cron import MAX_EXPRESSION_LENGTH, matches_cron, parse_cron
-from flows.lang.errors import OperationError
-from flows.lang.times import parse_rfc3339
+from flows.template.errors import OperationError
+from flows.template.filters.cron import MAX_EXPRESSION_LENGTH, matches_cron, parse_cron
+from flows.template.runtime.go_time import parse_rfc3339
 
 pytestmark = pytest.mark.unit
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.lang import CompiledValue, RenderContext, TemplateError, compile_value
+from flows.template import CompiledValue, RenderContext, TemplateError, compile_value
 from tests.lang.recorded import reader
 
 pytestmark = pytest.mark.unit

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.lang import RenderContext, TemplateError, compile_template
-from flows.lang.compiling import MAX_WARNINGS
-from flows.lang.errors import MAX_EXCERPT_WIDTH, find_closest_name, format_excerpt, get_line_and_column
+from flows.template import RenderContext, TemplateError, compile_template
+from flows.template.compilation import MAX_WARNINGS
+from flows.template.errors import MAX_EXCERPT_WIDTH, find_closest_name, format_excerpt, get_line_and_column
 from tests.lang.recorded import reader
 
 pytestmark = pytest.mark.unit

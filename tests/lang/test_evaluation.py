@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.lang import RenderContext, TemplateError, compile_template
+from flows.template import RenderContext, TemplateError, compile_template
 
 pytestmark = pytest.mark.unit
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.lang import RenderContext, TemplateError, compile_template
+from flows.template import RenderContext, TemplateError, compile_template
 from tests.lang.recorded import ERROR, resolve
 
 pytestmark = pytest.mark.unit

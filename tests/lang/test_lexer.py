@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.lang.errors import LocatedError
-from flows.lang.lexer import find_comment_end, find_opening_delimiter, tokenize_code
+from flows.template.errors import LocatedError
+from flows.template.lexer import find_comment_end, find_opening_delimiter, tokenize_code
 
 pytestmark = pytest.mark.unit
 

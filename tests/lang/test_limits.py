@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.lang import DEFAULT_LIMITS, RenderContext, RenderLimits, TemplateError, compile_template
-from flows.lang.limits import MAX_NESTING_DEPTH, MAX_SOURCE_LENGTH
-from flows.lang.templates import MAX_CACHED_SOURCE_LENGTH, MAX_CACHED_TEMPLATES, _compile_cached
+from flows.template import DEFAULT_LIMITS, RenderContext, RenderLimits, TemplateError, compile_template
+from flows.template.compiler import MAX_CACHED_SOURCE_LENGTH, MAX_CACHED_TEMPLATES, _compile_cached
+from flows.template.limits import MAX_NESTING_DEPTH, MAX_SOURCE_LENGTH
 from tests.lang.recorded import reader
 
 pytestmark = pytest.mark.unit

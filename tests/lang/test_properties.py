@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.lang import RenderContext, RenderLimits, TemplateError, compile_template, compile_value
-from flows.lang.filters import FILTERS
-from flows.lang.templates import ALL_FUNCTIONS, TAGS
+from flows.template import RenderContext, RenderLimits, TemplateError, compile_template, compile_value
+from flows.template.compiler import ALL_FUNCTIONS, TAGS
+from flows.template.filters import FILTERS
 from tests.lang.recorded import CASES
 
 pytestmark = pytest.mark.unit

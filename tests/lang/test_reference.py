@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.lang import DEFAULT_LIMITS, RenderContext, RenderLimits, TemplateError, compile_template, limits
-from flows.lang.filters import FILTERS
-from flows.lang.templates import ALL_FUNCTIONS, TAGS
+from flows.template import DEFAULT_LIMITS, RenderContext, RenderLimits, TemplateError, compile_template, limits
+from flows.template.compiler import ALL_FUNCTIONS, TAGS
+from flows.template.filters import FILTERS
 from tests.lang.recorded import reader
 from tests.lang.rules import RULES
 

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from flows.lang import REDACTED, RenderContext, Secret, TemplateError, compile_template, compile_value, make_secret
+from flows.template import (
+    REDACTED,
+    RenderContext,
+    Secret,
+    TemplateError,
+    compile_template,
+    compile_value,
+    make_secret,
+)
 from tests.lang import recorded
 
 pytestmark = pytest.mark.unit

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.lang import RenderContext, TemplateError, compile_template
+from flows.template import RenderContext, TemplateError, compile_template
 
 SHELLS = [name for name in ("sh", "bash", "dash", "busybox") if shutil.which(name)]
 WORDS = ["", " ", "a b", "it's", "''", '"', "$HOME", "$(id)", "`id`", "a;b", "a\nb", "*", "~", "-n", "if", "A=b"]

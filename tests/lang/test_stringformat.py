@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.lang.errors import OperationError
-from flows.lang.stringformat import format_value
+from flows.template.errors import OperationError
+from flows.template.filters.go_format import format_value
 
 pytestmark = pytest.mark.unit
 

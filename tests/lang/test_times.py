@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.lang.times import (
+from flows.template.runtime.go_time import (
     format_go,
     format_go_default,
     format_go_or_django,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.lang import RenderContext, TemplateError, compile_template, compile_value
+from flows.template import RenderContext, TemplateError, compile_template, compile_value
 from tests.lang import recorded
 
 pytestmark = pytest.mark.unit

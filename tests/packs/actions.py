@@ -4,16 +4,16 @@ from typing import Any
 
 from django.utils import timezone
 
-from flyte_site.ids import new_id
-from packs import queue
+from flyte_site.core.ids import new_id
 from packs.models import Action
+from packs.queue import action_queue
 
 
 def waiting(
     pack_name: str = "Wrk", name: str = "Do", labels: dict[str, str] | None = None, input: Any = None
 ) -> Action:
     """One more action that waits for packs of this name, in an execution of its own."""
-    owner = queue.Owner(correlation_id=new_id(), flow_name="flow", flow_uuid=new_id())
-    draft = queue.Draft("step-1", pack_name, labels or {}, name, input, {}, trigger={"event": "Go"})
-    (action,) = queue.enqueue(owner, [draft], timezone.now())
+    owner = action_queue.ExecutionRef(correlation_id=new_id(), flow_name="flow", flow_uuid=new_id())
+    draft = action_queue.ActionSpec("step-1", pack_name, labels or {}, name, input, {}, trigger={"event": "Go"})
+    (action,) = action_queue.enqueue(owner, [draft], timezone.now())
     return action

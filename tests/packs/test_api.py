@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from packs.models import Pack
-from packs.registry import SEEN_AGAIN
+from packs.registry import LAST_SEEN_RESOLUTION
 from tests.site.shape import paths_of_errors, problem, register_pack
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -215,7 +215,7 @@ def test_being_seen_is_noted_once_in_a_while(client: Client) -> None:
     client.post("/v1/packs/Seen/actions/take")
     pack.refresh_from_db()
     assert pack.last_seen == noted
-    Pack.objects.update(last_seen=noted - SEEN_AGAIN - timedelta(seconds=1))
+    Pack.objects.update(last_seen=noted - LAST_SEEN_RESOLUTION - timedelta(seconds=1))
     body = b'{"event": "Happened"}'
     assert client.post("/v1/packs/Seen/events", body, content_type="application/json").status_code == 202
     pack.refresh_from_db()

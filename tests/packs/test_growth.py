@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from flyte_site.ids import new_id
-from packs import queue
-from packs.models import Action, Pack, label_key, pack_id
-from packs.oldest import passed
+from flyte_site.core.ids import new_id
+from packs.models import Action, Pack, build_labels_key, build_pack_id
+from packs.queue import action_queue
+from packs.queue.candidates import scan_watermarks
 from tests.reading import cost
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -37,7 +37,7 @@ def fill(name: str, count: int, bare: int = 100) -> None:
                 step_id="one",
                 pack_name=name,
                 pack_labels=labels,
-                label_key=label_key(labels),
+                label_key=build_labels_key(labels),
                 name="Do",
                 trigger={},
                 states=[{"value": "NEW", "time": "2026-01-01T00:00:00.000Z"}],
@@ -49,22 +49,22 @@ def fill(name: str, count: int, bare: int = 100) -> None:
 
 def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
     """What several takes read where so many wait for packs of this name."""
-    pack = Pack.objects.create(identity=pack_id(name, labels), name=name, labels=labels, last_seen=timezone.now())
-    passed.forget()
+    pack = Pack.objects.create(identity=build_pack_id(name, labels), name=name, labels=labels, last_seen=timezone.now())
+    scan_watermarks.reset()
     if plan == AS_OF_FEW:
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE packs_action CASCADE")  # what other tests have left makes the table large
             cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         fill(name, 4 * TAKES, bare=2)
         for _ in range(TAKES):
-            assert queue.take(pack)
+            assert action_queue.take(pack)
     fill(name, count)
     if plan == "fresh":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
     for _ in range(TAKES):
-        assert queue.take(pack)
-    return sum(cost(lambda: queue.take(pack)) for _ in range(TAKES))
+        assert action_queue.take(pack)
+    return sum(cost(lambda: action_queue.take(pack)) for _ in range(TAKES))
 
 
 @pytest.mark.parametrize("plan", PLANS)

@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from packs import queue, waiting
 from packs.models import Action, Pack
-from packs.waiting import Watcher
+from packs.queue import action_queue, long_poll
+from packs.queue.long_poll import LongPollHub
 from tests.packs.actions import waiting as queued
 from tests.site.shape import problem, register_pack
 
@@ -21,16 +21,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 @pytest.fixture
-def watcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watcher]:
+def watcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[LongPollHub]:
     """The process's watcher, with one place, and looks that find nothing."""
-    made = Watcher(lambda names: [], most=1)
-    monkeypatch.setattr(waiting, "watcher", lambda: made)
+    made = LongPollHub(lambda names: [], max_waiters=1)
+    monkeypatch.setattr(long_poll, "long_poll_hub", lambda: made)
     yield made
     made.stop()
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "x", "30s", "1e1", "%20", "٣"])
-def test_a_wait_that_is_no_whole_number_is_refused(client: Client, watcher: Watcher, value: str) -> None:
+def test_a_wait_that_is_no_whole_number_is_refused(client: Client, watcher: LongPollHub, value: str) -> None:
     register_pack("Wrk")
     action = queued()
     found = problem(client.post(f"/v1/packs/Wrk/actions/take?wait={value}"), 400)
@@ -40,19 +40,19 @@ def test_a_wait_that_is_no_whole_number_is_refused(client: Client, watcher: Watc
 
 
 @pytest.mark.parametrize("query", ["", "?wait=", "?wait=0", "?wait=1", "?wait=30", "?wait=31", "?wait=999999"])
-def test_what_is_there_is_given_at_once(client: Client, watcher: Watcher, query: str) -> None:
+def test_what_is_there_is_given_at_once(client: Client, watcher: LongPollHub, query: str) -> None:
     register_pack("Wrk")
     queued()
     response = client.post(f"/v1/packs/Wrk/actions/take{query}")
     assert (response.status_code, response.headers["Flyte-Long-Poll"]) == (200, "30")
-    assert watcher.waiting == 0
+    assert watcher.waiter_count == 0
 
 
-def test_an_unknown_pack_does_not_wait(client: Client, watcher: Watcher) -> None:
+def test_an_unknown_pack_does_not_wait(client: Client, watcher: LongPollHub) -> None:
     problem(client.post("/v1/packs/Ghost/actions/take?wait=30"), 404)
 
 
-def test_an_idle_wait_reads_once_and_writes_nothing(client: Client, watcher: Watcher) -> None:
+def test_an_idle_wait_reads_once_and_writes_nothing(client: Client, watcher: LongPollHub) -> None:
     register_pack("Wrk")
     with CaptureQueriesContext(connection) as queries:
         response = client.post("/v1/packs/Wrk/actions/take?wait=1")
@@ -60,9 +60,9 @@ def test_an_idle_wait_reads_once_and_writes_nothing(client: Client, watcher: Wat
     assert [query["sql"].split()[0] for query in queries] in (["SELECT", "SELECT"], ["SELECT", "WITH"])
 
 
-def test_one_too_many_is_answered_at_once_and_told_when_to_come_again(client: Client, watcher: Watcher) -> None:
+def test_one_too_many_is_answered_at_once_and_told_when_to_come_again(client: Client, watcher: LongPollHub) -> None:
     register_pack("Wrk")
-    with watcher.place(Pack(name="Other"), 0):
+    with watcher.register(Pack(name="Other"), 0):
         response = client.post("/v1/packs/Wrk/actions/take?wait=30")
         assert response.status_code == 204
         assert 3 <= int(response.headers["Retry-After"]) <= 7
@@ -70,21 +70,21 @@ def test_one_too_many_is_answered_at_once_and_told_when_to_come_again(client: Cl
         assert client.post("/v1/packs/Wrk/actions/take?wait=30").status_code == 200
 
 
-def test_a_server_that_stops_lets_nobody_wait(client: Client, watcher: Watcher) -> None:
+def test_a_server_that_stops_lets_nobody_wait(client: Client, watcher: LongPollHub) -> None:
     register_pack("Wrk")
     watcher.stop()
     response = client.post("/v1/packs/Wrk/actions/take?wait=30")
     assert (response.status_code, "Retry-After" in response.headers) == (204, True)
 
 
-def test_registration_and_takes_tell_for_how_long_a_take_may_wait(client: Client, watcher: Watcher) -> None:
+def test_registration_and_takes_tell_for_how_long_a_take_may_wait(client: Client, watcher: LongPollHub) -> None:
     registered = client.post("/v1/packs", {"name": "Wrk"}, content_type="application/json")
     taken = client.post("/v1/packs/Wrk/actions/take")
     assert [one.headers["Flyte-Long-Poll"] for one in (registered, taken)] == ["30", "30"]
     assert "Retry-After" not in taken.headers
 
 
-def test_waiting_can_be_turned_off(client: Client, watcher: Watcher, settings: Settings) -> None:
+def test_waiting_can_be_turned_off(client: Client, watcher: LongPollHub, settings: Settings) -> None:
     settings.FLYTE_LONG_POLL_SECONDS = 0
     registered = client.post("/v1/packs", {"name": "Wrk"}, content_type="application/json")
     taken = client.post("/v1/packs/Wrk/actions/take?wait=30")
@@ -99,14 +99,14 @@ def test_a_look_finds_names_and_labels_of_what_can_be_taken_now() -> None:
     taken, later = queued("A", labels={"env": "taken"}), queued("A", labels={"env": "later"})
     Action.objects.filter(id=taken.id).update(waiting=False, state="PENDING")
     Action.objects.filter(id=later.id).update(ready_at=timezone.now() + timedelta(hours=1))
-    found = waiting.ready({"A", "B", "none"})
+    found = long_poll.find_ready({"A", "B", "none"})
     assert sorted(found) == [("A", '{"env":"x"}'), ("A", "{}"), ("B", '{"b":"2","z":"1"}')]
 
 
 @pytest.mark.database
 def test_a_look_is_one_query_and_goes_by_the_index_of_what_waits() -> None:
     with CaptureQueriesContext(connection) as queries:
-        waiting.ready({"A", "B"})
+        long_poll.find_ready({"A", "B"})
     assert len(queries) == 1
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
@@ -141,7 +141,7 @@ def test_what_is_to_be_tried_again_is_announced(
 ) -> None:
     action = queued("A")
     with django_capture_on_commit_callbacks(execute=True):
-        queue.requeue(action, {"event": "FATAL"}, timezone.now(), queue.AT_ONCE)
+        action_queue.requeue(action, {"event": "FATAL"}, timezone.now(), action_queue.NO_DELAY)
     assert announced == ["A"]
 
 
@@ -150,10 +150,10 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of which the process's watcher is told."""
     told: list[str] = []
 
-    class Listening(Watcher):
+    class Listening(LongPollHub):
         def wake(self, pack_names: Any) -> None:
             told.extend(pack_names)
 
-    listening = Listening(lambda names: [], most=0)
-    monkeypatch.setattr(waiting, "watcher", lambda: listening)
+    listening = Listening(lambda names: [], max_waiters=0)
+    monkeypatch.setattr(long_poll, "long_poll_hub", lambda: listening)
     return told

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis
 
-from packs.wakeups import CHANNEL
+from packs.queue.pubsub import CHANNEL
 from tests.packs.polling import PATIENCE, PLACES, Polls, call, tell, until, waits, world
 from tests.private_redis import PrivateRedis, private_redis
 from tests.server import Server, StartServer, running_server

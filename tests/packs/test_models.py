@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from packs.models import Action, Pack, label_key, pack_id
+from packs.models import Action, Pack, build_labels_key, build_pack_id
 
 pytestmark = pytest.mark.unit
 
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.unit
 def test_a_packs_id_is_its_name_and_its_labels_in_the_order_of_their_keys(
     name: str, labels: dict[str, str], expected: str
 ) -> None:
-    assert pack_id(name, labels) == expected
+    assert build_pack_id(name, labels) == expected
 
 
 def test_equal_labels_have_equal_keys_and_others_do_not() -> None:
-    assert label_key({"b": "1", "a": "2"}) == label_key({"a": "2", "b": "1"})
+    assert build_labels_key({"b": "1", "a": "2"}) == build_labels_key({"a": "2", "b": "1"})
     different = [{}, {"a": "b"}, {"a": "b", "c": ""}, {"a": "b,c"}, {"a": 'b","c":"'}, {"a.b": ""}, {"a": ".b"}]
-    assert len({label_key(labels) for labels in different}) == len(different)
+    assert len({build_labels_key(labels) for labels in different}) == len(different)
 
 
 @pytest.mark.parametrize(

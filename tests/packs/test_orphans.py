@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flyte_site.postgresql.plans import index_order
-from packs import orphans
 from packs.models import Action, Pack
-from packs.orphans import Orphans, orphaned, orphaned_among
+from packs.queue import backlog
+from packs.queue.backlog import OrphanGroup, filter_orphaned, find_orphans
 from tests.packs.actions import waiting
 from tests.reading import statements
 from tests.site.shape import register_pack
@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 def found() -> list[tuple[str, dict[str, str], int]]:
-    return [(group.pack_name, dict(group.labels), group.count) for group in orphaned().groups]
+    return [(group.pack_name, dict(group.labels), group.count) for group in find_orphans().groups]
 
 
 def test_where_nothing_waits_nothing_is_orphaned() -> None:
-    assert (orphaned().groups, orphaned().count, orphaned().bounded) == ([], 0, False)
+    assert (find_orphans().groups, find_orphans().count, find_orphans().is_lower_bound) == ([], 0, False)
 
 
 def test_what_no_registered_pack_could_take_is_found_by_name_and_labels() -> None:
@@ -40,11 +40,11 @@ def test_those_that_wait_longest_come_first_with_the_time_of_their_oldest() -> N
     for name, minutes in (("young", 1), ("old", 60), ("old", 3), ("middle", 30)):
         action = waiting(name)
         Action.objects.filter(id=action.id).update(ready_at=timezone.now() - timedelta(minutes=minutes))
-    groups = orphaned().groups
+    groups = find_orphans().groups
     assert [group.pack_name for group in groups] == ["old", "middle", "young"]
     oldest = Action.objects.filter(pack_name="old").order_by("ready_at").first()
     assert oldest
-    assert groups[0] == Orphans("old", {}, 2, oldest.ready_at)
+    assert groups[0] == OrphanGroup("old", {}, 2, oldest.ready_at)
 
 
 def test_what_is_taken_or_done_is_not_orphaned_and_what_waits_for_a_retry_is() -> None:
@@ -63,23 +63,23 @@ def test_a_pack_that_comes_back_ends_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "told"), [("MOST_COUNTED", 3, 5), ("MOST_TOLD", 1, 3), ("MOST_GROUPS", 2, 4)]
+    ("limit", "value", "told"), [("MAX_COUNTED", 3, 5), ("MAX_REPORTED_GROUPS", 1, 3), ("MAX_GROUPS", 2, 4)]
 )
 def test_beyond_its_bounds_it_says_that_there_may_be_more(
     monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: int
 ) -> None:
     for name, env in (("A", "1"), ("A", "1"), ("A", "1"), ("B", "1"), ("B", "2")):
         waiting(name, labels={"env": env})
-    assert (orphaned().count, orphaned().bounded) == (5, False)
-    monkeypatch.setattr(orphans, limit, value)
-    assert (orphaned().count, orphaned().bounded) == (told, True)
+    assert (find_orphans().count, find_orphans().is_lower_bound) == (5, False)
+    monkeypatch.setattr(backlog, limit, value)
+    assert (find_orphans().count, find_orphans().is_lower_bound) == (told, True)
 
 
 def test_with_many_names_all_packs_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orphans, "MOST_NAMES", 1)
+    monkeypatch.setattr(backlog, "MAX_NAMES_IN_QUERY", 1)
     register_pack("A")
     register_pack("Other")
-    assert orphaned_among([("A", "{}"), ("B", "{}")]) == {("B", "{}")}
+    assert filter_orphaned([("A", "{}"), ("B", "{}")]) == {("B", "{}")}
 
 
 @pytest.mark.database
@@ -90,10 +90,10 @@ def test_it_takes_three_queries_however_much_waits() -> None:
                 waiting(name, labels={"env": label})
     register_pack("A", env="x")
     with CaptureQueriesContext(connection) as queries:
-        assert len(orphaned().groups) == 5
+        assert len(find_orphans().groups) == 5
     assert len(statements(queries)) == 3
     with CaptureQueriesContext(connection) as queries:
-        assert orphaned_among([]) == set()
+        assert filter_orphaned([]) == set()
     assert len(queries) == 0
 
 
@@ -101,7 +101,7 @@ def test_it_takes_three_queries_however_much_waits() -> None:
 def test_it_goes_by_the_index_of_what_waits() -> None:
     waiting("A")
     with CaptureQueriesContext(connection) as queries:
-        orphaned()
+        find_orphans()
     groups, _, counts = statements(queries)
     for query in (groups, counts):
         steps = [step for step in plan(query) if "packs_action" in step]
@@ -119,5 +119,5 @@ def plan(query: str) -> Iterator[str]:
 def test_packs_may_be_left_out_of_account() -> None:
     register_pack("A")
     waiting("A")
-    assert orphaned().groups == []
-    assert orphaned(Pack.objects.exclude(name="A")).count == 1
+    assert find_orphans().groups == []
+    assert find_orphans(Pack.objects.exclude(name="A")).count == 1

@@ -11,11 +11,11 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from audit import figures, metrics, queued
+from audit import prometheus, queue_stats, stats
 from flows.models import FlowVersion
-from packs import orphans, queue, waiting
 from packs.models import Pack
-from packs.oldest import passed, waits
+from packs.queue import action_queue, backlog, long_poll
+from packs.queue.candidates import has_candidate, scan_watermarks
 from tests.reading import cost
 from tests.site.shape import register_pack
 
@@ -128,17 +128,20 @@ HISTORIES = {
 MODES = "force_custom_plan", "force_generic_plan"
 # Each call, and how many rows of open work it may look at: those of one number, or a few of each kind.
 READS: dict[str, tuple[Callable[[Pack], Any], int]] = {
-    "take": (queue.take, 20),
-    "waits": (lambda pack: waits(pack, [], timezone.now()), 20),
-    "ready": (lambda pack: waiting.ready({PACK, "Other"}), 20),
-    "oldest": (lambda pack: queued.oldest(queued.groups([PACK]), 10), 2 * queued.MOST_COUNTED + 20),
-    "groups": (lambda pack: queued.groups([PACK, "Other"]), 2 * queued.MOST_COUNTED),
-    "orphaned": (lambda pack: orphans.orphaned(Pack.objects.none()), 2 * orphans.MOST_COUNTED),
-    "loads": (lambda pack: figures.loads(), figures.MOST_WAITING + figures.MOST_HELD),
-    "held": (lambda pack: queued.held(), queued.MOST_HELD),
-    "ended leases": (lambda pack: queue.leases_that_ended(timezone.now(), 100), 100),
-    "running": (lambda pack: metrics.pack_facts(), metrics.MOST_RUNNING),
-    "ended in the last day": (lambda pack: figures.hours(timezone.now()), 20),
+    "take": (action_queue.take, 20),
+    "waits": (lambda pack: has_candidate(pack, [], timezone.now()), 20),
+    "ready": (lambda pack: long_poll.find_ready({PACK, "Other"}), 20),
+    "oldest": (
+        lambda pack: queue_stats.find_oldest_actions(queue_stats.find_queue_groups([PACK]), 10),
+        2 * queue_stats.MAX_COUNTED + 20,
+    ),
+    "groups": (lambda pack: queue_stats.find_queue_groups([PACK, "Other"]), 2 * queue_stats.MAX_COUNTED),
+    "orphaned": (lambda pack: backlog.find_orphans(Pack.objects.none()), 2 * backlog.MAX_COUNTED),
+    "loads": (lambda pack: stats.measure_pack_loads(), stats.MAX_QUEUED + stats.MAX_CLAIMED),
+    "held": (lambda pack: queue_stats.count_claimed(), queue_stats.MAX_CLAIMED),
+    "ended leases": (lambda pack: action_queue.find_expired_leases(timezone.now(), 100), 100),
+    "running": (lambda pack: prometheus.collect_pack_metrics(), prometheus.MAX_RUNNING),
+    "ended in the last day": (lambda pack: stats.count_ended_by_hour(timezone.now()), 20),
 }
 
 
@@ -168,7 +171,7 @@ def rows_read(
 
 
 def measure(read: Callable[[Pack], Any], pack: Pack, mode: str) -> int:
-    passed.forget()
+    scan_watermarks.reset()
     with transaction.atomic():
         run(f"SET LOCAL plan_cache_mode = {mode}")
         rows = cost(lambda: read(pack))

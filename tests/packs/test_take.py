@@ -14,9 +14,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from packs import queue
-from packs.models import Action, Pack, State
-from packs.queue import Finish
+from packs.models import Action, ActionState, Pack
+from packs.queue import action_queue
+from packs.queue.action_queue import ResultStatus
 from tests.packs.actions import waiting
 from tests.site.shape import problem, register_pack
 
@@ -56,7 +56,7 @@ def test_a_taken_action_has_its_command_its_input_and_where_its_result_goes(clie
         ],
     }
     action.refresh_from_db()
-    assert (action.state, action.waiting, action.holder) == (State.PENDING, False, "Wrk.env.x/y")
+    assert (action.state, action.waiting, action.holder) == (ActionState.PENDING, False, "Wrk.env.x/y")
     assert [entry["value"] for entry in action.states] == ["NEW", "PENDING"]
 
 
@@ -170,17 +170,19 @@ def test_what_waits_for_others_costs_an_idle_pack_two_reads(client: Client) -> N
 
 @pytest.mark.database
 def test_a_step_has_one_action_in_an_execution() -> None:
-    owner = queue.Owner(correlation_id="c" * 24, flow_name="f", flow_uuid="u" * 24)
-    draft = queue.Draft("s", "Wrk", {}, "Do", None, {}, {})
-    queue.enqueue(owner, [draft], timezone.now())
+    owner = action_queue.ExecutionRef(correlation_id="c" * 24, flow_name="f", flow_uuid="u" * 24)
+    draft = action_queue.ActionSpec("s", "Wrk", {}, "Do", None, {}, {})
+    action_queue.enqueue(owner, [draft], timezone.now())
     with pytest.raises(IntegrityError), transaction.atomic():
-        queue.enqueue(owner, [draft], timezone.now())
+        action_queue.enqueue(owner, [draft], timezone.now())
     assert Action.objects.count() == 1
 
 
 @pytest.mark.database
-@pytest.mark.parametrize(("is_waiting", "state"), [(True, State.PENDING), (True, State.FATAL), (False, State.NEW)])
-def test_only_a_new_action_waits(is_waiting: bool, state: State) -> None:
+@pytest.mark.parametrize(
+    ("is_waiting", "state"), [(True, ActionState.PENDING), (True, ActionState.FATAL), (False, ActionState.NEW)]
+)
+def test_only_a_new_action_waits(is_waiting: bool, state: ActionState) -> None:
     action = waiting()
     with pytest.raises(IntegrityError), transaction.atomic():
         Action.objects.filter(id=action.id).update(waiting=is_waiting, state=state)
@@ -192,40 +194,40 @@ def result(event: str, payload: Any = None) -> dict[str, Any]:
 
 def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
     pack, action = register_pack("Wrk"), waiting()
-    taken = queue.take(pack)
+    taken = action_queue.take(pack)
     assert taken
     assert taken.id == action.id
     now = timezone.now()
-    assert queue.finish(taken, pack, 1, result("Done", {"n": 1}), now) is Finish.COUNTED
+    assert action_queue.record_result(taken, pack, 1, result("Done", {"n": 1}), now) is ResultStatus.ACCEPTED
     for event, payload, outcome in (
-        ("Done", {"n": 1}, Finish.REPEATED),
-        ("Done", {"n": 2}, Finish.REFUSED),
-        ("FATAL", {"n": 1}, Finish.REFUSED),
+        ("Done", {"n": 1}, ResultStatus.DUPLICATE),
+        ("Done", {"n": 2}, ResultStatus.REJECTED),
+        ("FATAL", {"n": 1}, ResultStatus.REJECTED),
     ):
         found = Action.objects.get(id=action.id)
-        assert queue.finish(found, pack, 1, result(event, payload), now) is outcome
+        assert action_queue.record_result(found, pack, 1, result(event, payload), now) is outcome
     found = Action.objects.get(id=action.id)
-    assert (found.state, found.result) == (State.SUCCESS, result("Done", {"n": 1}))
+    assert (found.state, found.result) == (ActionState.SUCCESS, result("Done", {"n": 1}))
     assert [entry["value"] for entry in found.states] == ["NEW", "PENDING", "SUCCESS"]
 
 
 def test_a_fatal_result_makes_the_action_fatal() -> None:
     pack = register_pack("Wrk")
     waiting()
-    taken = queue.take(pack)
+    taken = action_queue.take(pack)
     assert taken
-    queue.finish(taken, pack, 1, result("FATAL", "why"), timezone.now())
-    assert Action.objects.get().state == State.FATAL
+    action_queue.record_result(taken, pack, 1, result("FATAL", "why"), timezone.now())
+    assert Action.objects.get().state == ActionState.FATAL
 
 
 def test_what_was_never_taken_and_what_is_for_others_cannot_be_finished() -> None:
     pack, other, now = register_pack("Wrk"), register_pack("Other"), timezone.now()
     action = waiting()
-    assert queue.finish(action, pack, 1, result("Done"), now) is Finish.REFUSED
-    taken = queue.take(pack)
+    assert action_queue.record_result(action, pack, 1, result("Done"), now) is ResultStatus.REJECTED
+    taken = action_queue.take(pack)
     assert taken
-    assert queue.finish(taken, other, 1, result("Done"), now) is Finish.REFUSED
-    assert Action.objects.get().state == State.PENDING
+    assert action_queue.record_result(taken, other, 1, result("Done"), now) is ResultStatus.REJECTED
+    assert Action.objects.get().state == ActionState.PENDING
 
 
 @pytest.mark.database
@@ -247,7 +249,7 @@ def test_takers_who_come_at_once_never_try_to_claim_what_another_has() -> None:
         together.wait(60)
         try:
             with connection.execute_wrapper(noted):
-                return [found.id for found in (queue.take(pack) for _ in range(5)) if found]
+                return [found.id for found in (action_queue.take(pack) for _ in range(5)) if found]
         finally:
             connection.close()
 

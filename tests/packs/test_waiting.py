@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from packs import waiting
 from packs.models import Pack
-from packs.waiting import Place, Ready, Watcher
+from packs.queue import long_poll
+from packs.queue.long_poll import LongPollHub, ReadyKeys, Waiter
 
 pytestmark = pytest.mark.unit
 
@@ -24,12 +24,12 @@ class Board:
     """What a look finds; counts the looks."""
 
     def __init__(self) -> None:
-        self.ready: Ready = []
+        self.ready: ReadyKeys = []
         self.asked: list[set[str]] = []
         self.failures: list[Exception] = []
         self._looked = threading.Condition()
 
-    def look(self, names: set[str]) -> Ready:
+    def look(self, names: set[str]) -> ReadyKeys:
         with self._looked:
             self.asked.append(names)
             self._looked.notify_all()
@@ -50,8 +50,8 @@ def board() -> Board:
 
 
 @pytest.fixture
-def watcher(board: Board) -> Iterator[Watcher]:
-    made = Watcher(board.look, most=10)
+def watcher(board: Board) -> Iterator[LongPollHub]:
+    made = LongPollHub(board.look, max_waiters=10)
     yield made
     made.stop()
 
@@ -60,13 +60,13 @@ Waits = Callable[..., Future[bool]]
 
 
 @pytest.fixture
-def waits(watcher: Watcher) -> Iterator[Waits]:
+def waits(watcher: LongPollHub) -> Iterator[Waits]:
     """Begins to wait in a thread of its own; the future has what `Place.wait` gave."""
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(10))
 
         def wait(pack: Pack, **options: Any) -> Future[bool]:
-            place = stack.enter_context(watcher.place(pack, PATIENCE, **options))
+            place = stack.enter_context(watcher.register(pack, PATIENCE, **options))
             assert place
             return threads.submit(place.wait)
 
@@ -96,7 +96,7 @@ def test_one_look_serves_all_that_wait_and_asks_only_for_their_names(board: Boar
 
 
 def test_what_this_process_queues_wakes_the_polls_of_that_name_alone(
-    board: Board, watcher: Watcher, waits: Waits
+    board: Board, watcher: LongPollHub, waits: Waits
 ) -> None:
     right, wrong = [waits(pack("A")), waits(pack("A", env="x"))], waits(pack("B"))
     watcher.wake(["A"])
@@ -105,8 +105,8 @@ def test_what_this_process_queues_wakes_the_polls_of_that_name_alone(
     assert not wrong.done()
 
 
-def test_what_comes_between_a_take_and_the_wait_is_not_missed(watcher: Watcher) -> None:
-    with watcher.place(pack(), 0) as place:
+def test_what_comes_between_a_take_and_the_wait_is_not_missed(watcher: LongPollHub) -> None:
+    with watcher.register(pack(), 0) as place:
         assert place
         watcher.wake(["Wrk"])
         assert place.wait()
@@ -126,11 +126,11 @@ class Noting(threading.Condition):
 
 
 def test_a_poll_that_comes_after_an_idle_time_is_looked_after_at_once(
-    board: Board, watcher: Watcher, waits: Waits, monkeypatch: pytest.MonkeyPatch
+    board: Board, watcher: LongPollHub, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "LINGER_SECONDS", 3600.0)
-    watcher._changed = idle = Noting()
-    with watcher.place(pack(), 0):
+    monkeypatch.setattr(long_poll, "IDLE_SECONDS", 3600.0)
+    watcher._condition = idle = Noting()
+    with watcher.register(pack(), 0):
         board.wait_for_looks(1)
     assert idle.asleep.wait(PATIENCE)
     board.ready = [("Wrk", "{}")]
@@ -138,10 +138,10 @@ def test_a_poll_that_comes_after_an_idle_time_is_looked_after_at_once(
 
 
 def test_the_watcher_ends_when_nobody_waits_and_begins_again(
-    board: Board, watcher: Watcher, waits: Waits, monkeypatch: pytest.MonkeyPatch
+    board: Board, watcher: LongPollHub, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "LINGER_SECONDS", 0.01)
-    with watcher.place(pack(), 0):
+    monkeypatch.setattr(long_poll, "IDLE_SECONDS", 0.01)
+    with watcher.register(pack(), 0):
         board.wait_for_looks(1)
         (thread,) = (one for one in threading.enumerate() if one is watcher._thread)
     thread.join(PATIENCE)
@@ -151,7 +151,7 @@ def test_the_watcher_ends_when_nobody_waits_and_begins_again(
 
 
 def test_a_look_that_fails_ends_no_waiting(board: Board, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "SLOW_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(long_poll, "SLOW_POLL_SECONDS", 0.01)
     board.failures = [OperationalError("the database is away")] * 3
     board.ready = [("Wrk", "{}")]
     assert waits(pack()).result(PATIENCE)
@@ -159,19 +159,19 @@ def test_a_look_that_fails_ends_no_waiting(board: Board, waits: Waits, monkeypat
 
 
 def test_a_poll_for_some_commands_is_not_woken_again_and_again_by_what_is_for_others() -> None:
-    place = Place(pack(), 0, filtered=True, caller=None)
+    place = Waiter(pack(), 0, is_filtered=True, client_fd=None)
     woken = []
-    for now in (0.0, 0.1, waiting.FILTERED_SECONDS - 0.1, waiting.FILTERED_SECONDS + 0.1):
-        place.look([("Wrk", "{}")], now)
+    for now in (0.0, 0.1, long_poll.FILTERED_WAKE_SECONDS - 0.1, long_poll.FILTERED_WAKE_SECONDS + 0.1):
+        place.wake_if_ready([("Wrk", "{}")], now)
         woken.append(place.wait())
     assert woken == [True, False, False, True]
 
 
 def test_no_more_polls_wait_than_there_are_places(board: Board) -> None:
-    watcher = Watcher(board.look, most=2)
-    with watcher.place(pack(), 0) as first, watcher.place(pack(), 0), watcher.place(pack(), 0) as third:
-        assert (first is not None, third, watcher.waiting) == (True, None, 2)
-    with watcher.place(pack(), 0) as later:
+    watcher = LongPollHub(board.look, max_waiters=2)
+    with watcher.register(pack(), 0) as first, watcher.register(pack(), 0), watcher.register(pack(), 0) as third:
+        assert (first is not None, third, watcher.waiter_count) == (True, None, 2)
+    with watcher.register(pack(), 0) as later:
         assert later
     watcher.stop()
 
@@ -180,19 +180,19 @@ def test_no_more_polls_wait_than_there_are_places(board: Board) -> None:
     ("threads", "most"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2), (8, 4), (9, 4), (64, 32), (320, 288), (512, 480)]
 )
 def test_half_of_the_threads_two_at_least_and_32_at_most_are_left_for_others(threads: int, most: int) -> None:
-    assert waiting.most_waiting(threads) == most
+    assert long_poll.compute_max_waiters(threads) == most
 
 
-def test_a_stop_ends_all_waiting_at_once_and_for_good(watcher: Watcher, waits: Waits) -> None:
+def test_a_stop_ends_all_waiting_at_once_and_for_good(watcher: LongPollHub, waits: Waits) -> None:
     futures = [waits(pack("A")), waits(pack("B"))]
     watcher.stop()
     assert [future.result(PATIENCE) for future in futures] == [False, False]
-    with watcher.place(pack(), PATIENCE) as place:
+    with watcher.register(pack(), PATIENCE) as place:
         assert place is None
 
 
 @pytest.mark.parametrize("half", [True, False], ids=["its writing end", "the connection"])
-def test_a_caller_that_closes_loses_its_place_and_takes_nothing(waits: Waits, watcher: Watcher, half: bool) -> None:
+def test_a_caller_that_closes_loses_its_place_and_takes_nothing(waits: Waits, watcher: LongPollHub, half: bool) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         future = waits(pack(), caller=ours.fileno())
@@ -207,7 +207,7 @@ def test_a_caller_that_has_gone_is_seen_before_a_take_without_a_look() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"more")
-        place = Place(pack(), 0, filtered=False, caller=ours.fileno())
+        place = Waiter(pack(), 0, is_filtered=False, client_fd=ours.fileno())
         place.wake()
         assert place.wait()
         theirs.close()

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from packs import waiting, wakeups
 from packs.models import Pack
-from packs.waiting import Ready, Watcher
-from packs.wakeups import Channel
+from packs.queue import long_poll, pubsub
+from packs.queue.long_poll import LongPollHub, ReadyKeys
+from packs.queue.pubsub import PubSubChannel
 from tests.private_postgres import free_port
 from tests.private_redis import PrivateRedis, private_redis
 
@@ -29,16 +29,16 @@ def redis() -> Iterator[PrivateRedis]:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "PAUSE_SECONDS", (0.02, 0.05))
+    monkeypatch.setattr(pubsub, "RETRY_PAUSE_SECONDS", (0.02, 0.05))
 
 
 class Ear:
     """Remembers what a channel tells."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: PubSubChannel) -> None:
         self.heard: set[str] = set()
         self._changed = threading.Condition()
-        channel.hear(self._note)
+        channel.subscribe(self._note)
 
     def _note(self, names: set[str]) -> None:
         with self._changed:
@@ -50,73 +50,73 @@ class Ear:
             assert self._changed.wait_for(lambda: self.heard >= set(names), PATIENCE), self.heard
 
 
-def listening(redis: PrivateRedis) -> tuple[Channel, Ear]:
+def listening(redis: PrivateRedis) -> tuple[PubSubChannel, Ear]:
     """A channel that hears already, and what it heard."""
-    channel = Channel(redis.url)
+    channel = PubSubChannel(redis.url)
     ear = Ear(channel)
     until_hearing(channel)
     return channel, ear
 
 
-def until_hearing(channel: Channel, yes: bool = True) -> None:
+def until_hearing(channel: PubSubChannel, yes: bool = True) -> None:
     deadline = time.monotonic() + PATIENCE
-    while bool(channel.hearing) != yes:
-        assert time.monotonic() < deadline, f"hearing is still {channel.hearing}"
+    while bool(channel.subscription_epoch) != yes:
+        assert time.monotonic() < deadline, f"hearing is still {channel.subscription_epoch}"
         time.sleep(0.01)
 
 
 def test_what_one_process_tells_all_hear(redis: PrivateRedis) -> None:
     (one, heard_by_one), (two, heard_by_two) = listening(redis), listening(redis)
-    one.tell(["Slack", "ü / \n"])
-    two.tell({"Jira"})
+    one.publish(["Slack", "ü / \n"])
+    two.publish({"Jira"})
     for ear in (heard_by_one, heard_by_two):
         ear.wait_for("Slack", "ü / \n", "Jira")
 
 
 def test_a_redis_that_goes_away_and_comes_back_is_noticed_and_used_again(redis: PrivateRedis) -> None:
-    (channel, ear), teller = listening(redis), Channel(redis.url)
-    before = channel.hearing
-    teller.tell(["before"])
+    (channel, ear), teller = listening(redis), PubSubChannel(redis.url)
+    before = channel.subscription_epoch
+    teller.publish(["before"])
     ear.wait_for("before")
     redis.stop()
     until_hearing(channel, False)
-    teller.tell(["meanwhile"])
+    teller.publish(["meanwhile"])
     redis.start_again()
     until_hearing(channel)
-    assert channel.hearing != before
-    teller.tell(["after"])
+    assert channel.subscription_epoch != before
+    teller.publish(["after"])
     ear.wait_for("after")
 
 
 def test_a_restart_between_two_words_loses_neither(redis: PrivateRedis) -> None:
-    (channel, ear), teller = listening(redis), Channel(redis.url)
-    teller.tell(["first"])
+    (channel, ear), teller = listening(redis), PubSubChannel(redis.url)
+    teller.publish(["first"])
     ear.wait_for("first")
     redis.stop()
     until_hearing(channel, False)
     redis.start_again()
     until_hearing(channel)
-    teller.tell(["second"])
+    teller.publish(["second"])
     ear.wait_for("second")
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:{}/0", "redis://127.0.0.1:{}/0?max_connections=none"])
 def test_a_redis_that_is_not_there_keeps_nobody_waiting(url: str) -> None:
-    channel = Channel(url.format(free_port()))
+    channel = PubSubChannel(url.format(free_port()))
     Ear(channel)
     for number in range(1000):
-        channel.tell([f"name{number}"])
-    assert channel.hearing == 0
+        channel.publish([f"name{number}"])
+    assert channel.subscription_epoch == 0
 
 
 def test_a_watcher_is_woken_by_the_channel_and_looks_itself_when_it_hears_nothing(redis: PrivateRedis) -> None:
-    found: Ready = []
-    channel, (teller, _) = Channel(redis.url), listening(redis)
-    watcher = Watcher(lambda names: found, most=1, channel=channel)
-    with watcher.place(PACK, PATIENCE) as place:
+    found: ReadyKeys = []
+    channel, (teller, _) = PubSubChannel(redis.url), listening(redis)
+    watcher = LongPollHub(lambda names: found, max_waiters=1, channel=channel)
+    with watcher.register(PACK, PATIENCE) as place:
         assert place
         until_hearing(channel)
-        teller.tell(["Wrk"])
+        teller.publish(["Wrk"])
         assert place.wait()
         redis.stop()
         found.append(("Wrk", "{}"))
@@ -126,20 +126,20 @@ def test_a_watcher_is_woken_by_the_channel_and_looks_itself_when_it_hears_nothin
 
 
 def test_while_the_channel_is_heard_looks_are_rare(redis: PrivateRedis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "SLOW_LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(long_poll, "SLOW_POLL_SECONDS", 3600.0)
     looks: list[set[str]] = []
 
-    def look(names: set[str]) -> Ready:
+    def look(names: set[str]) -> ReadyKeys:
         looks.append(names)
         return []
 
     channel, ear = listening(redis)
-    watcher = Watcher(look, most=1, channel=channel)
-    with watcher.place(PACK, PATIENCE) as place:
+    watcher = LongPollHub(look, max_waiters=1, channel=channel)
+    with watcher.register(PACK, PATIENCE) as place:
         assert place
         for number in range(20):
-            channel.tell([f"name{number}"])
+            channel.publish([f"name{number}"])
             ear.wait_for(f"name{number}")
-            time.sleep(waiting.TICK_SECONDS)
+            time.sleep(long_poll.TICK_SECONDS)
     assert len(looks) <= 1
     watcher.stop()

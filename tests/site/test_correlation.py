@@ -10,10 +10,10 @@ from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
 
-from flows import engine
-from flyte_site import correlation
-from flyte_site.periodic.claims import Job, run_if_due
-from flyte_site.periodic.timing import Every
+from flows.engine import handle_event
+from flyte_site.core import request_ids
+from flyte_site.scheduler.runner import PeriodicJob, run_if_due
+from flyte_site.scheduler.schedules import FixedIntervalSchedule
 from packs.models import Action
 from tests.flows.builders import follower, pack, save, step, take, tell
 from tests.server import StartServer
@@ -23,27 +23,27 @@ from tests.site.shape import register_pack
 @pytest.mark.unit
 @pytest.mark.parametrize("text", ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "Root.1:2_3", "x" * 64])
 def test_what_can_stand_in_a_header_and_a_log_line_is_sane(text: str) -> None:
-    assert correlation.is_sane(text)
+    assert request_ids.is_valid(text)
 
 
 @pytest.mark.unit
 @pytest.mark.parametrize("text", ["", "-a", "a b", "a\nb", "a=b", 'a"', "ä", "x" * 65, "a\x00"])
 def test_what_cannot_is_not(text: str) -> None:
-    assert not correlation.is_sane(text)
+    assert not request_ids.is_valid(text)
 
 
 @pytest.mark.unit
 def test_an_id_ends_with_its_block_whatever_was_adopted_in_it() -> None:
-    with correlation.within("outer"):
-        with correlation.within(job="j"):
-            assert correlation.current() not in ("", "outer")
-            correlation.adopt("adopted")
-            correlation.adopt("")
-            assert correlation.current() == "adopted"
-        assert correlation.current() == "outer"
-    assert correlation.current() == ""
-    correlation.adopt("nowhere")
-    assert correlation.current() == ""
+    with request_ids.bind("outer"):
+        with request_ids.bind(job="j"):
+            assert request_ids.current() not in ("", "outer")
+            request_ids.resume("adopted")
+            request_ids.resume("")
+            assert request_ids.current() == "adopted"
+        assert request_ids.current() == "outer"
+    assert request_ids.current() == ""
+    request_ids.resume("nowhere")
+    assert request_ids.current() == ""
 
 
 @pytest.mark.integration
@@ -54,7 +54,7 @@ def test_every_answer_has_an_id_of_its_own(client: Client, settings: LazySetting
     settings.FLYTE_AUTH = "tokens"
     ids.add(client.get("/v1/packs").headers["X-Request-ID"])
     assert len(ids) == len(paths) + 1
-    assert all(correlation.is_sane(one) for one in ids)
+    assert all(request_ids.is_valid(one) for one in ids)
 
 
 @pytest.mark.integration
@@ -73,12 +73,14 @@ def test_a_sane_id_is_taken_from_a_trusted_proxy_alone(client: Client, given: st
 def test_a_lease_that_ends_is_logged_under_the_id_of_the_event(caplog: pytest.LogCaptureFixture) -> None:
     source, worker = pack("Src"), pack("Wrk")
     save(step(id="a"))
-    with correlation.within("asked-for-it"):
+    with request_ids.bind("asked-for-it"):
         tell(source)
     action = take(worker)
     Action.objects.filter(id=action.id).update(lease_ends_at=timezone.now())
     caplog.set_level("INFO")
-    job = Job("end", Every(1), lambda: int(engine.end_lease(action.id) is not None), shared=True)
+    job = PeriodicJob(
+        "end", FixedIntervalSchedule(1), lambda: int(handle_event.expire_lease(action.id) is not None), is_shared=True
+    )
     assert run_if_due(job, timezone.now())
     (line,) = said(caplog, "lease_ended")
     assert line.items() >= {"request_id": "asked-for-it", "job": "end", "execution": action.correlation_id}.items()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flyte_site.crowds import PATIENCE, Crowds
+from flyte_site.server.accept_balancing import MAX_CONSECUTIVE_YIELDS, ConnectionCounts
 from tests.server import Server, StartServer
 
 SECONDS = 60.0
@@ -20,56 +20,58 @@ WORKERS = 2
 
 @pytest.mark.unit
 def test_a_connection_is_left_to_a_process_that_has_fewer() -> None:
-    crowds = Crowds()
-    one, other = crowds.crowd(), crowds.crowd()
-    one.note(3)
-    other.note(2)
-    assert one.leaves_it()
-    assert not other.leaves_it()
-    other.note(3)
-    assert not one.leaves_it()
+    crowds = ConnectionCounts()
+    one, other = crowds.register_worker(), crowds.register_worker()
+    one.set_count(3)
+    other.set_count(2)
+    assert one.should_yield()
+    assert not other.should_yield()
+    other.set_count(3)
+    assert not one.should_yield()
 
 
 @pytest.mark.unit
 def test_a_process_alone_takes_all() -> None:
-    crowds = Crowds()
-    one, other = crowds.crowd(), crowds.crowd()
-    one.note(3)
-    assert not one.leaves_it()  # the other has not begun
-    other.note(0)
-    assert one.leaves_it()
-    other.leave()
-    assert not one.leaves_it()
+    crowds = ConnectionCounts()
+    one, other = crowds.register_worker(), crowds.register_worker()
+    one.set_count(3)
+    assert not one.should_yield()  # the other has not begun
+    other.set_count(0)
+    assert one.should_yield()
+    other.stop_accepting()
+    assert not one.should_yield()
 
 
 @pytest.mark.unit
 def test_what_the_others_do_not_take_is_taken_in_the_end() -> None:
-    crowds = Crowds()
-    one, other = crowds.crowd(), crowds.crowd()
-    one.note(3)
-    other.note(0)
-    assert [one.leaves_it() for _ in range(2 * PATIENCE + 2)] == ([True] * PATIENCE + [False]) * 2
+    crowds = ConnectionCounts()
+    one, other = crowds.register_worker(), crowds.register_worker()
+    one.set_count(3)
+    other.set_count(0)
+    assert [one.should_yield() for _ in range(2 * MAX_CONSECUTIVE_YIELDS + 2)] == (
+        [True] * MAX_CONSECUTIVE_YIELDS + [False]
+    ) * 2
 
 
 @pytest.mark.unit
 def test_one_is_patient_as_long_as_another_takes_some() -> None:
-    crowds = Crowds()
-    one, other = crowds.crowd(), crowds.crowd()
-    one.note(3 * PATIENCE)
-    for number in range(2 * PATIENCE):
-        other.note(number)
-        assert one.leaves_it()
+    crowds = ConnectionCounts()
+    one, other = crowds.register_worker(), crowds.register_worker()
+    one.set_count(3 * MAX_CONSECUTIVE_YIELDS)
+    for number in range(2 * MAX_CONSECUTIVE_YIELDS):
+        other.set_count(number)
+        assert one.should_yield()
 
 
 @pytest.mark.unit
 def test_nothing_is_left_to_a_process_that_has_ended_and_its_place_is_used_again() -> None:
-    crowds = Crowds()
-    one, other = crowds.crowd(), crowds.crowd()
-    one.note(3)
-    other.note(0)
-    crowds.free(other)
-    assert not one.leaves_it()
-    assert crowds.crowd().place == other.place
+    crowds = ConnectionCounts()
+    one, other = crowds.register_worker(), crowds.register_worker()
+    one.set_count(3)
+    other.set_count(0)
+    crowds.release_worker(other)
+    assert not one.should_yield()
+    assert crowds.register_worker().index == other.index
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 import jwt
 import pytest
 
-from flyte_site.auth.tokens import PREFIX
+from flyte_site.auth.tokens import TOKEN_PREFIX
 from tests import discretion
 from tests.server import ROOT
 
 START = "timestamp=2026-01-01T00:00:00Z level=info logger=x event="
-TOKEN = PREFIX + "A" * 43
+TOKEN = TOKEN_PREFIX + "A" * 43
 
 
 @pytest.mark.unit

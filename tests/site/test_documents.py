@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flyte_site.rest.documents import MAX_DEPTH, TEXT, DocumentError, decode_text, parse_json, parse_yaml
+from flyte_site.http.parsing import MAX_DEPTH, STRING, DocumentError, decode_text, parse_json, parse_yaml
 
 pytestmark = pytest.mark.unit
 
@@ -99,7 +99,7 @@ def test_yaml_becomes_its_value(text: str, value: Any) -> None:
     assert parse_yaml(text) == value
 
 
-PLACES = {"name": TEXT, "labels": {"*": TEXT}, "events": {"*": {"name": TEXT}}}
+PLACES = {"name": STRING, "labels": {"*": STRING}, "events": {"*": {"name": STRING}}}
 
 
 def test_names_and_labels_are_the_text_that_was_written() -> None:

@@ -9,8 +9,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from flyte_site.echoes import without
-from flyte_site.masking import MASK
+from flyte_site.core.redaction.keys import MASK
+from flyte_site.core.redaction.values import redact_values
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +37,7 @@ SECRETS = ["correct horse/battery+ä", 'it\'s "quoted"\\', "plain12", "a\nlong\n
 )
 def test_a_secret_is_masked_however_it_is_written(secret: str, write: Any) -> None:
     written = write(secret.strip())
-    found = without({"out": [f"before {written} after"], "n": 5}, [secret])
+    found = redact_values({"out": [f"before {written} after"], "n": 5}, [secret])
     assert MASK in found["out"][0]
     assert secret.strip() not in str(found)
     assert found["out"][0].startswith("before ")
@@ -46,39 +46,42 @@ def test_a_secret_is_masked_however_it_is_written(secret: str, write: Any) -> No
 
 def test_the_rest_stays_as_it_is() -> None:
     value = {"a": [1, 2.5, True, None, "text"], "b": {}}
-    assert without(value, ["secret-1"]) is value
-    assert without({"a": "x secret-1 y secret-1", "b": "text"}, ["secret-1"]) == {
+    assert redact_values(value, ["secret-1"]) is value
+    assert redact_values({"a": "x secret-1 y secret-1", "b": "text"}, ["secret-1"]) == {
         "a": f"x {MASK} y {MASK}",
         "b": "text",
     }
 
 
 def test_keys_and_numbers_count_too() -> None:
-    assert without({"secret-1": 987654, "n": [987654.0, 12]}, ["secret-1", "987654"]) == {MASK: MASK, "n": [MASK, 12]}
+    assert redact_values({"secret-1": 987654, "n": [987654.0, 12]}, ["secret-1", "987654"]) == {
+        MASK: MASK,
+        "n": [MASK, 12],
+    }
 
 
 def test_of_a_long_secret_each_long_line_is_one() -> None:
     key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nshort\n-----END KEY-----"
-    assert without("it says MIIEvQIBADANBgkqhkiG9w0\r\nshort", [key]) == f"it says {MASK}\r\nshort"
+    assert redact_values("it says MIIEvQIBADANBgkqhkiG9w0\r\nshort", [key]) == f"it says {MASK}\r\nshort"
 
 
 def test_a_secret_within_another_does_not_spoil_it() -> None:
-    assert without("Bearer token-1 and token-1", ["token-1", "Bearer token-1"]) == f"{MASK} and {MASK}"
+    assert redact_values("Bearer token-1 and token-1", ["token-1", "Bearer token-1"]) == f"{MASK} and {MASK}"
 
 
 @pytest.mark.parametrize(("value", "found"), [("1234", MASK), (" 1234\n", MASK), (1234, MASK), ("1234 5", "1234 5")])
 def test_a_short_secret_is_masked_only_where_it_stands_alone(value: Any, found: Any) -> None:
-    assert without(value, ["1234", "", "  "]) == found
+    assert redact_values(value, ["1234", "", "  "]) == found
 
 
 @pytest.mark.parametrize("value", [None, True, "", [], {}])
 def test_nothing_is_made_of_nothing(value: Any) -> None:
-    assert without(value, ["secret-1"]) == value
+    assert redact_values(value, ["secret-1"]) == value
 
 
 def test_it_takes_a_bounded_time_for_a_large_value_and_many_secrets() -> None:
     value = {"lines": ["some text of a log, with nothing in it " * 5] * 5000}
     secrets = [f"secret number {number}" * 3 for number in range(1000)]
     began = time.process_time()
-    assert without(value, secrets) == value
+    assert redact_values(value, secrets) == value
     assert time.process_time() - began < 30

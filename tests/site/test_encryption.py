@@ -3,7 +3,7 @@
 import pytest
 from django.test import override_settings
 
-from flyte_site.encryption import NoKeysError, UnreadableError, decrypt, encrypt, has_keys, renewed
+from flyte_site.core.encryption import DecryptionError, NoEncryptionKeysError, decrypt, encrypt, has_keys, reencrypt
 from tests.secrets import FIRST, SECOND, THIRD
 
 pytestmark = pytest.mark.unit
@@ -29,7 +29,7 @@ def test_the_first_key_encrypts_and_every_key_decrypts() -> None:
         assert (decrypt(old), decrypt(new)) == (b"value", b"value")
     with with_keys(SECOND):
         assert decrypt(new) == b"value"
-        with pytest.raises(UnreadableError, match="a key that FLYTE_ENCRYPTION_KEYS lacks"):
+        with pytest.raises(DecryptionError, match="a key that FLYTE_ENCRYPTION_KEYS lacks"):
             decrypt(old)
 
 
@@ -38,29 +38,29 @@ def test_without_keys_nothing_is_encrypted_or_read() -> None:
         token = encrypt(b"value")
     with with_keys():
         assert not has_keys()
-        with pytest.raises(NoKeysError):
+        with pytest.raises(NoEncryptionKeysError):
             encrypt(b"value")
-        with pytest.raises(UnreadableError, match="has no key"):
+        with pytest.raises(DecryptionError, match="has no key"):
             decrypt(token)
 
 
 def test_a_token_is_renewed_where_another_key_than_the_first_encrypted_it() -> None:
     with with_keys(FIRST):
         old = encrypt(b"value")
-        assert renewed(old) is None
+        assert reencrypt(old) is None
     with with_keys(SECOND, FIRST):
-        new = renewed(old)
+        new = reencrypt(old)
         assert new is not None
-        assert renewed(new) is None
+        assert reencrypt(new) is None
     with with_keys(SECOND):
         assert decrypt(new) == b"value"
-    with with_keys(THIRD), pytest.raises(UnreadableError):
-        renewed(new)
+    with with_keys(THIRD), pytest.raises(DecryptionError):
+        reencrypt(new)
 
 
 def test_a_token_that_was_changed_is_not_read() -> None:
     with with_keys(FIRST):
         token = bytearray(encrypt(b"value"))
         token[20] ^= 1
-        with pytest.raises(UnreadableError, match="damaged"):
+        with pytest.raises(DecryptionError, match="damaged"):
             decrypt(bytes(token))

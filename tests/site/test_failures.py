@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from flyte_site.failures import UNTOLD, database_message, without_values
-from flyte_site.logs import logging_config
+from flyte_site.core.logging_config import build_logging_config
+from flyte_site.core.safe_tracebacks import HIDDEN_MESSAGE, redact_exception, safe_database_message
 from packs.models import Pack
 from tests.server import Server, StartServer
 from tests.site.processes import PATIENCE
@@ -24,7 +24,7 @@ MARK = "Zx9-nobody-else-says-this"
 
 
 def line(error: BaseException | bool) -> str:
-    return str(without_values(None, "error", {"event": "it_failed", "exc_info": error}).get("exception"))
+    return str(redact_exception(None, "error", {"event": "it_failed", "exc_info": error}).get("exception"))
 
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
@@ -40,7 +40,7 @@ def test_an_exception_is_told_by_its_kind_and_place_without_its_message(error: E
     told = line(raised(error))
     assert MARK not in told
     assert told.startswith("Traceback (most recent call last):\n")
-    assert told.endswith(f"{type(error).__name__}: {UNTOLD}")
+    assert told.endswith(f"{type(error).__name__}: {HIDDEN_MESSAGE}")
     assert 'test_failures.py", line ' in told
     assert "in raised" in told
 
@@ -63,7 +63,7 @@ def test_the_exception_that_is_being_handled_is_told_too_and_none_is_none() -> N
     try:
         raise KeyError(MARK)
     except KeyError:
-        assert line(True).endswith(f"builtins.KeyError: {UNTOLD}")
+        assert line(True).endswith(f"builtins.KeyError: {HIDDEN_MESSAGE}")
         assert sys.exc_info()[0] is KeyError
     assert line(True) == "None"
 
@@ -78,14 +78,14 @@ def test_circles_of_causes_end() -> None:
 @pytest.mark.unit
 def test_debug_tells_all_and_every_other_level_nothing_more() -> None:
     def processors(level: str) -> list[Any]:
-        found: list[Any] = logging_config(level, "")["formatters"]["line"]["foreign_pre_chain"]
+        found: list[Any] = build_logging_config(level, "")["formatters"]["line"]["foreign_pre_chain"]
         return found
 
     try:
-        assert without_values not in processors("DEBUG")
-        assert all(without_values in processors(level) for level in ("INFO", "WARNING", "ERROR"))
+        assert redact_exception not in processors("DEBUG")
+        assert all(redact_exception in processors(level) for level in ("INFO", "WARNING", "ERROR"))
     finally:
-        logging_config(settings.LOGLEVEL, settings.LOGFILE)
+        build_logging_config(settings.LOGLEVEL, settings.LOGFILE)
 
 
 def broken(statement: str, *values: str) -> Error:
@@ -103,8 +103,8 @@ def test_a_row_that_is_there_already_is_not_quoted() -> None:
         Pack.objects.bulk_create([Pack(name=MARK, identity=MARK, last_seen=timezone.now())])
     if connection.vendor == "postgresql":
         assert MARK in str(caught.value)
-    assert MARK not in database_message(caught.value) + line(caught.value)
-    assert "constraint" in database_message(caught.value)
+    assert MARK not in safe_database_message(caught.value) + line(caught.value)
+    assert "constraint" in safe_database_message(caught.value)
 
 
 @pytest.mark.database
@@ -118,10 +118,10 @@ def test_a_value_that_fits_no_column_is_not_quoted() -> None:
         broken("INSERT INTO packs_pack (name) VALUES (%s)", MARK),
     ]
     assert [MARK in str(error) for error in refused] == [True] * 3
-    assert not any(MARK in database_message(error) + line(error) for error in refused)
+    assert not any(MARK in safe_database_message(error) + line(error) for error in refused)
     assert isinstance(refused[0], DataError)
-    assert database_message(refused[0]) == "SQLSTATE 22P02"
-    assert "null value in column" in database_message(refused[2])
+    assert safe_database_message(refused[0]) == "SQLSTATE 22P02"
+    assert "null value in column" in safe_database_message(refused[2])
 
 
 @pytest.mark.acceptance

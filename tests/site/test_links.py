@@ -5,8 +5,8 @@ import json
 import pytest
 from django.test import Client
 
-from flyte_site.rest.links import path
-from flyte_site.rest.paths import NameConverter
+from flyte_site.http.links import build_path
+from flyte_site.http.path_converters import NameConverter
 
 pytestmark = pytest.mark.unit
 
@@ -59,7 +59,7 @@ def test_links_begin_where_the_caller_sees_the_server(client: Client, headers: d
     ],
 )
 def test_segments_are_escaped(segments: tuple[str, ...], expected: str) -> None:
-    assert path(*segments) == expected
+    assert build_path(*segments) == expected
 
 
 @pytest.mark.parametrize("name", ["a/b", "50%", "a%2Fb", "%252F", "%25", "%"])

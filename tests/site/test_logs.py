@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flyte_site.logs import Unquoted, logging_config
+from flyte_site.core.logging_config import InvalidRequestFilter, build_logging_config
 from tests.server import Server, StartServer
 from tests.site.processes import manage
 
@@ -81,7 +81,7 @@ def test_commands_log_to_the_file_too_from_the_level_on_that_is_set(tmp_path: Pa
 
 @pytest.mark.unit
 def test_without_a_file_the_log_goes_to_standard_error() -> None:
-    handler = logging_config("INFO", "")["handlers"]["out"]
+    handler = build_logging_config("INFO", "")["handlers"]["out"]
     assert handler["class"] == "logging.StreamHandler"
     assert "stream" not in handler
 
@@ -98,12 +98,12 @@ def test_without_a_file_the_log_goes_to_standard_error() -> None:
 )
 def test_what_is_no_http_is_not_quoted(said: str, kept: str) -> None:
     record = logging.makeLogRecord({"msg": f"Invalid request from ip=::1: {said}"})
-    assert Unquoted().filter(record)
+    assert InvalidRequestFilter().filter(record)
     assert record.getMessage() == f"Invalid request from ip=::1: {kept}"
 
 
 @pytest.mark.unit
 def test_other_lines_stay_as_they_are() -> None:
     record = logging.makeLogRecord({"msg": "Listening at: '%s'", "args": ("here",)})
-    assert Unquoted().filter(record)
+    assert InvalidRequestFilter().filter(record)
     assert record.getMessage() == "Listening at: 'here'"

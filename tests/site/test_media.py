@@ -7,7 +7,7 @@ import pytest
 import yaml
 from django.test import Client
 
-from flyte_site.rest.media import preferred_type, to_yaml
+from flyte_site.http.content_types import get_preferred_type, to_yaml
 from tests.site.shape import problem, register_pack
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -48,7 +48,7 @@ YAML = "application/x-yaml"
 def test_the_answers_type_follows_accept_and_is_json_where_nothing_fits(
     client: Client, accept: str, expected: str
 ) -> None:
-    assert preferred_type(accept) == expected
+    assert get_preferred_type(accept) == expected
     response = client.get("/v1/packs", headers={"accept": accept})
     assert (response.status_code, response.headers["Content-Type"]) == (200, f"{expected}; charset=utf-8")
     assert "Accept" in response.headers["Vary"]

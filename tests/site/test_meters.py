@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from flyte_site.meters import OTHER, Names, shared_folder
+from flyte_site.core.metrics import OTHER_LABEL, LabelLimiter, shared_directory
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit
@@ -73,15 +73,15 @@ def test_who_comes_after_a_process_that_was_killed_counts_on_in_its_files(tmp_pa
 
 
 def test_names_beyond_a_bound_are_counted_together() -> None:
-    names = Names(2)
-    assert [names.bounded(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
+    names = LabelLimiter(2)
+    assert [names.limit(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER_LABEL, "a", OTHER_LABEL]
 
 
 def test_a_folder_that_nobody_chose_is_gone_afterwards(tmp_path: Path) -> None:
-    with shared_folder("") as folder:
+    with shared_directory("") as folder:
         assert Path(folder).is_dir()
         assert Path(folder).stat().st_mode & 0o777 == 0o700
     assert not Path(folder).exists()
-    with shared_folder(str(tmp_path)) as chosen:
+    with shared_directory(str(tmp_path)) as chosen:
         assert chosen == str(tmp_path)
     assert tmp_path.exists()

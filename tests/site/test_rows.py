@@ -6,13 +6,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from datastore.models import Item
-from flyte_site.rows import Rows, after_commit, read_both, together
+from flyte_site.db.table_sql import TableSQL, on_commit, select_pipelined, single_statement
 from packs.models import Pack
 
 pytestmark = [pytest.mark.database]
 
-PACKS = Rows(Pack)
-ITEMS = Rows(Item)
+PACKS = TableSQL(Pack)
+ITEMS = TableSQL(Item)
 AT_ONCE = connection.vendor == "postgresql"
 
 
@@ -23,7 +23,7 @@ def pack(identity: str) -> Pack:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_written_together_is_there_when_it_is_over() -> None:
-    with together():
+    with single_statement():
         PACKS.insert([pack("One"), pack("Two")])
         PACKS.insert([pack("Three")])
     assert set(Pack.objects.values_list("identity", flat=True)) == {"One", "Two", "Three"}
@@ -32,7 +32,7 @@ def test_what_is_written_together_is_there_when_it_is_over() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_where_a_part_fails_none_is_written() -> None:
     def write() -> None:
-        with together():
+        with single_statement():
             PACKS.insert([pack("One")])
             PACKS.insert([pack("Two"), pack("Two")])
 
@@ -46,9 +46,9 @@ def test_where_the_block_fails_none_is_written_and_nothing_done() -> None:
     done: list[str] = []
 
     def write() -> None:
-        with together():
+        with single_statement():
             PACKS.insert([pack("One")])
-            after_commit(lambda: done.append("told"))
+            on_commit(lambda: done.append("told"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -64,8 +64,8 @@ def test_what_is_to_be_done_after_it_is_done_when_others_can_see_it() -> None:
     def look() -> None:
         seen.append(Pack.objects.filter(identity="One").exists() and not connection.in_atomic_block)
 
-    with together():
-        after_commit(look)
+    with single_statement():
+        on_commit(look)
         PACKS.insert([pack("One")])
         assert not seen
     assert seen == [True]
@@ -75,9 +75,9 @@ def test_what_is_to_be_done_after_it_is_done_when_others_can_see_it() -> None:
 def test_within_a_transaction_it_is_kept_or_lost_with_that() -> None:
     done: list[str] = []
     with transaction.atomic():
-        with together():
+        with single_statement():
             PACKS.insert([pack("One")])
-            after_commit(lambda: done.append("told"))
+            on_commit(lambda: done.append("told"))
         assert Pack.objects.exists()
         transaction.set_rollback(True)
     assert not Pack.objects.exists()
@@ -87,10 +87,10 @@ def test_within_a_transaction_it_is_kept_or_lost_with_that() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_failure_of_what_is_done_after_does_not_reach_who_wrote(caplog: pytest.LogCaptureFixture) -> None:
     done: list[str] = []
-    with together():
+    with single_statement():
         PACKS.insert([pack("One")])
-        after_commit(lambda: 1 // 0)
-        after_commit(lambda: done.append("told"))
+        on_commit(lambda: 1 // 0)
+        on_commit(lambda: done.append("told"))
     assert Pack.objects.exists()
     assert done == ["told"]
     assert "ZeroDivisionError" in caplog.text
@@ -101,7 +101,7 @@ def test_new_rows_and_changed_ones_are_one_statement_where_the_database_can_do_t
     PACKS.insert([pack("One")])
     one = Pack.objects.get()
     one.name = "Changed"
-    with CaptureQueriesContext(connection) as queries, together():
+    with CaptureQueriesContext(connection) as queries, single_statement():
         PACKS.insert([pack("Two")])
         PACKS.update(one, "name")
     assert len(queries) == (1 if AT_ONCE else 4)  # else two, and a transaction's two
@@ -110,7 +110,7 @@ def test_new_rows_and_changed_ones_are_one_statement_where_the_database_can_do_t
 
 @pytest.mark.django_db
 def test_nothing_at_all_may_be_written_together() -> None:
-    with together():
+    with single_statement():
         PACKS.insert([])
 
 
@@ -130,7 +130,7 @@ def test_what_is_left_out_is_read_when_it_is_asked_for() -> None:
     whole = pack("One")
     whole.commands = [{"name": "Do", "events": []}]
     PACKS.insert([whole])
-    found = Rows(Pack, without=("commands",)).first("identity = %s", "One")
+    found = TableSQL(Pack, excluded=("commands",)).select_first("identity = %s", "One")
     assert found is not None
     assert found.get_deferred_fields() == {"commands"}
     assert found.commands == [{"name": "Do", "events": []}]
@@ -141,8 +141,11 @@ def test_what_is_left_out_is_read_when_it_is_asked_for() -> None:
 def test_two_reads_at_once_give_what_each_alone_gives(lock: bool) -> None:
     PACKS.insert([pack("One"), pack("Two")])
     Item.objects.create(key="k", value=b"v", content_type="text/plain")
-    packs, items = read_both(
-        PACKS, PACKS.query("identity > %s ORDER BY identity", "N", lock=lock), ITEMS, ITEMS.query("key = %s", "k")
+    packs, items = select_pipelined(
+        PACKS,
+        PACKS.build_select("identity > %s ORDER BY identity", "N", lock=lock),
+        ITEMS,
+        ITEMS.build_select("key = %s", "k"),
     )
     assert [one.identity for one in packs] == ["One", "Two"]
     assert [bytes(one.value) for one in items] == [b"v"]
@@ -152,5 +155,5 @@ def test_two_reads_at_once_give_what_each_alone_gives(lock: bool) -> None:
 def test_a_fault_in_either_of_two_reads_is_told() -> None:
     for first, second in (("no_such_column = %s", "key = %s"), ("identity = %s", "no_such_column = %s")):
         with pytest.raises(Exception, match="no_such_column"), transaction.atomic():
-            read_both(PACKS, PACKS.query(first, "x"), ITEMS, ITEMS.query(second, "x"))
+            select_pipelined(PACKS, PACKS.build_select(first, "x"), ITEMS, ITEMS.build_select(second, "x"))
     assert not Pack.objects.exists()

@@ -5,22 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from flyte_site.secret_key import kept_secret_key
+from flyte_site.core.secret_key import load_or_create_secret_key
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit
 
 SCRIPT = (
-    "import sys, pathlib; from flyte_site.secret_key import kept_secret_key as k; print(k(pathlib.Path(sys.argv[1])))"
+    "import sys, pathlib; from flyte_site.core.secret_key import load_or_create_secret_key as load; "
+    "print(load(pathlib.Path(sys.argv[1])))"
 )
 
 
 def test_the_key_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    first = kept_secret_key(path)
+    first = load_or_create_secret_key(path)
     assert len(first) >= 50
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert kept_secret_key(path) == first
+    assert load_or_create_secret_key(path) == first
     assert [found.name for found in tmp_path.iterdir()] == ["key"]
 
 
@@ -34,4 +35,4 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
 
 def test_where_the_folder_does_not_exist_it_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        kept_secret_key(tmp_path / "nowhere" / "key")
+        load_or_create_secret_key(tmp_path / "nowhere" / "key")

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from flyte_site.environment import Finding
+from flyte_site.core.environment import EnvironmentFinding
 from tests.server import ROOT
 from tests.site.conftest import Read
 
 pytestmark = pytest.mark.unit
 
 
-def findings(settings: dict[str, Any]) -> list[Finding]:
-    found: list[Finding] = settings["FLYTE_ENVIRONMENT"].errors
+def findings(settings: dict[str, Any]) -> list[EnvironmentFinding]:
+    found: list[EnvironmentFinding] = settings["FLYTE_ENVIRONMENT"].errors
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from datastore.models import Item
-from flyte_site.sqlite.base import _turns
+from flyte_site.db.sqlite.base import _write_locks
 
 pytestmark = [
     pytest.mark.database,
@@ -65,7 +65,7 @@ def somebody_writes() -> Iterator[None]:
 
 
 def is_free() -> bool:
-    return not _turns[str(connection.settings_dict["NAME"])].locked()
+    return not _write_locks[str(connection.settings_dict["NAME"])].locked()
 
 
 @pytest.mark.parametrize("write", [put, put_in_transaction])
@@ -168,5 +168,5 @@ def test_a_process_that_was_forked_while_a_thread_writes_has_turns_of_its_own() 
         put("one")
         child = os.fork()
         if not child:
-            os._exit(len(_turns))
+            os._exit(len(_write_locks))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from flyte_client import Event, Pack, carried_headers
-from flyte_site import tracing
+from flyte_site.core import tracing
 from tests.flows.builders import follower, step
 from tests.jobs.processes import wait_until
 from tests.server import ROOT, Server, StartServer, server_environment
@@ -33,8 +33,8 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
     ],
 )
 def test_opentelemetrys_own_variables_turn_them_on(environment: dict[str, str], wanted: bool) -> None:
-    assert tracing.wanted(environment) is wanted
-    assert tracing.fault(environment) is None
+    assert tracing.is_requested(environment) is wanted
+    assert tracing.find_configuration_error(environment) is None
 
 
 @pytest.mark.unit
@@ -46,23 +46,23 @@ def test_opentelemetrys_own_variables_turn_them_on(environment: dict[str, str], 
     ],
 )
 def test_what_is_not_to_be_had_is_named(environment: dict[str, str], variable: str) -> None:
-    found = tracing.fault(environment)
+    found = tracing.find_configuration_error(environment)
     assert found
     assert found[0] == variable
 
 
 @pytest.mark.unit
 def test_without_its_packages_the_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flyte_site.tracing.find_spec", lambda name: None)
-    assert tracing.fault({}) is None
-    assert tracing.fault({OTLP: "http://c"}) == (OTLP, tracing.MISSING)
+    monkeypatch.setattr("flyte_site.core.tracing.find_spec", lambda name: None)
+    assert tracing.find_configuration_error({}) is None
+    assert tracing.find_configuration_error({OTLP: "http://c"}) == (OTLP, tracing.MISSING_PACKAGES_MESSAGE)
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize(("exporter", "loaded"), [("none", "False"), ("otlp", "True")])
 def test_its_code_is_loaded_only_where_it_is_wanted(tmp_path: Path, exporter: str, loaded: str) -> None:
     script = (
-        "import django, sys; django.setup(); import flyte_site.urls, flyte_site.tracing as tracing\n"
+        "import django, sys; django.setup(); import flyte_site.urls, flyte_site.core.tracing as tracing\n"
         "parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'\n"
         "with tracing.continued(parent), tracing.span('x'): tracing.traceparent()\n"
         "print(any(name.startswith('opentelemetry.exporter') for name in sys.modules))"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flyte_site.ids import least_id, made_at, new_id
-from flyte_site.times import from_text, in_words, to_text
+from flyte_site.core.ids import created_at, min_id_at, new_id
+from flyte_site.core.timestamps import format_rfc3339, humanize_duration, parse_rfc3339
 from packs.models import Action
 from tests.packs.actions import waiting
 
@@ -47,12 +47,12 @@ def test_ids_made_by_several_threads_never_meet() -> None:
 @pytest.mark.unit
 def test_an_id_tells_when_it_was_made_and_a_time_the_least_id_of_it() -> None:
     moment = datetime(2026, 11, 20, 12, 30, 15, 250999, UTC)
-    assert made_at(least_id(moment)) == moment.replace(microsecond=250000)
+    assert created_at(min_id_at(moment)) == moment.replace(microsecond=250000)
     made = new_id()
-    assert least_id(made_at(made)) <= made < least_id(made_at(made) + timedelta(milliseconds=1))
-    assert least_id(datetime(1960, 1, 1, tzinfo=UTC)) == "0" * 24
+    assert min_id_at(created_at(made)) <= made < min_id_at(created_at(made) + timedelta(milliseconds=1))
+    assert min_id_at(datetime(1960, 1, 1, tzinfo=UTC)) == "0" * 24
     with pytest.raises(ValueError, match="invalid literal"):
-        made_at("no id")
+        created_at("no id")
 
 
 @pytest.mark.unit
@@ -75,7 +75,7 @@ def test_an_id_tells_when_it_was_made_and_a_time_the_least_id_of_it() -> None:
     ],
 )
 def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> None:
-    assert in_words(timedelta(seconds=seconds)) == words
+    assert humanize_duration(timedelta(seconds=seconds)) == words
 
 
 @pytest.mark.unit
@@ -91,7 +91,7 @@ def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> No
     ],
 )
 def test_a_time_is_read_as_in_rfc_3339(text: str, moment: datetime) -> None:
-    assert from_text(text) == moment
+    assert parse_rfc3339(text) == moment
 
 
 @pytest.mark.unit
@@ -115,13 +115,13 @@ def test_a_time_is_read_as_in_rfc_3339(text: str, moment: datetime) -> None:
 )
 def test_what_is_no_such_time_raises_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        from_text(text)
+        parse_rfc3339(text)
 
 
 @pytest.mark.unit
 def test_a_time_is_written_in_utc_with_milliseconds() -> None:
     moment = datetime(2026, 11, 21, 5, 30, 28, 849999, timezone(timedelta(hours=1)))
-    assert to_text(moment) == "2026-11-21T04:30:28.849Z"
+    assert format_rfc3339(moment) == "2026-11-21T04:30:28.849Z"
 
 
 @pytest.mark.database

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from packs.webapi.calls import Datastore
-from packs.webapi.interfaces import OutputWriter, TaskExecutionContext, TaskExecutionMetadata, TaskReader
+from packs.hosted.plugin_api.interfaces import OutputWriter, TaskExecutionContext, TaskExecutionMetadata, TaskReader
+from packs.hosted.plugin_calls import PluginDatastore
 
 LOOPBACK = "127.0.0.0/8"
 
@@ -104,5 +104,5 @@ def context(input: Any, secrets: Secrets | None = None, token: str = "action-1")
     metadata = TaskExecutionMetadata(token, "action", 1, "correlation", "flow", "step", {}, timezone.now())
     task = TaskReader("Do", "Pack", "Pack", None)
     return TaskExecutionContext(
-        secrets or Secrets(), task, input, metadata, OutputWriter(1_000_000), Datastore("a test"), 1_000_000
+        secrets or Secrets(), task, input, metadata, OutputWriter(1_000_000), PluginDatastore("a test"), 1_000_000
     )

@@ -7,13 +7,10 @@ from typing import Any
 
 from django.db.models import F
 
-from flows.tasks import HostedResults
-from packs.models import Action, HostedResource
-from packs.webapi.catalog import Catalog
-from packs.webapi.config import CachingConfig, PluginConfig, RateLimiterConfig
-from packs.webapi.hosting import Hosting
-from packs.webapi.hosts import Host
-from packs.webapi.interfaces import (
+from flows.engine.jobs import HostedResults
+from packs.hosted.catalog import Catalog
+from packs.hosted.plugin_api.config import CachingConfig, PluginConfig, RateLimiterConfig
+from packs.hosted.plugin_api.interfaces import (
     AsyncPlugin,
     DeleteContext,
     GetContext,
@@ -24,8 +21,11 @@ from packs.webapi.interfaces import (
     StatusContext,
     TaskExecutionContextReader,
 )
-from packs.webapi.phases import Phase, failure, running, success
-from packs.webapi.secrets import SecretFiles
+from packs.hosted.plugin_api.phases import Phase, failure, running, success
+from packs.hosted.plugins.file_secrets import FileSecretManager
+from packs.hosted.runtime import PluginRuntime
+from packs.hosted_registry import HostedRegistry
+from packs.models import Action, HostedResource
 from tests.flows import builders as b
 
 FAST = RateLimiterConfig(qps=1000, burst=100_000)
@@ -104,10 +104,10 @@ class World:
     """The service, and what the server hosts for it."""
 
     service: Service
-    hosting: Hosting
+    hosting: HostedRegistry
 
     def round(self) -> int:
-        return self.hosting.work("Stub", HostedResults())
+        return self.hosting.reconcile("Stub", HostedResults())
 
     def later(self, **time: float) -> int:
         """A round after some time has passed for what is there."""
@@ -115,7 +115,7 @@ class World:
         return self.round()
 
     def upkeep(self) -> int:
-        return self.hosting.upkeep()
+        return self.hosting.run_upkeep()
 
 
 def world(config: PluginConfig = INLINE, service: Service | None = None, **changes: Any) -> World:
@@ -133,9 +133,11 @@ def world(config: PluginConfig = INLINE, service: Service | None = None, **chang
     return World(service, hosting_of(entry))
 
 
-def hosting_of(*entries: PluginEntry, redis_url: str = "") -> Hosting:
+def hosting_of(*entries: PluginEntry, redis_url: str = "") -> HostedRegistry:
     catalog = Catalog(entries)
-    return Hosting(catalog, {entry.id: Host(entry, SecretFiles(""), redis_url) for entry in entries})
+    return HostedRegistry(
+        catalog, {entry.id: PluginRuntime(entry, FileSecretManager(""), redis_url) for entry in entries}
+    )
 
 
 def ask(count: int = 1, pack: str = "Stub", name: str = "Do", input: Any = None, **options: Any) -> None:

@@ -10,15 +10,16 @@ from django.db import connection
 from django.db.models import F
 from django.test import Client
 
-from flows import control
+from flows.engine import control
+from flows.engine.jobs import HostedResults
 from flows.models import Execution
-from flows.tasks import HostedResults
-from flyte_site.changes import CONSOLE, Actor
+from flyte_site.auth.activity_log import VIA_CONSOLE, Actor
 from flyte_site.models import Change
-from packs.models import Action, Approval, HostedResource, State
-from packs.webapi import approvals, queries
-from packs.webapi.hosting import Hosting
-from packs.webapi.plugins import approval
+from packs import hosted_status
+from packs.approvals import service
+from packs.hosted.plugins import approval
+from packs.hosted_registry import HostedRegistry
+from packs.models import Action, ActionState, Approval, HostedResource
 from tests.site.shape import paths_of_errors, problem
 from tests.webapi.stub import ask, hosting_of, let_time_pass, result, states
 
@@ -26,16 +27,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 @pytest.fixture
-def hosting() -> Hosting:
+def hosting() -> HostedRegistry:
     return hosting_of(approval.ENTRY)
 
 
-def work(hosting: Hosting, **time: float) -> None:
+def work(hosting: HostedRegistry, **time: float) -> None:
     let_time_pass(**time)
-    hosting.work("Approval", HostedResults())
+    hosting.reconcile("Approval", HostedResults())
 
 
-def asked(hosting: Hosting, input: Any = "Deploy to prod?", **options: Any) -> str:
+def asked(hosting: HostedRegistry, input: Any = "Deploy to prod?", **options: Any) -> str:
     """The id of an action that asks."""
     ask(pack="Approval", name="Ask", input=input, **options)
     work(hosting)
@@ -47,18 +48,18 @@ def decide(client: Client, action_id: str, **body: Any) -> Any:
 
 
 @pytest.mark.parametrize(("approved", "event"), [(True, "Approved"), (False, "Rejected")])
-def test_the_decision_is_the_result(hosting: Hosting, client: Client, approved: bool, event: str) -> None:
+def test_the_decision_is_the_result(hosting: HostedRegistry, client: Client, approved: bool, event: str) -> None:
     action_id = asked(hosting, {"question": "Deploy?", "details": {"version": "1.2"}})
     answer = decide(client, action_id, approved=approved, comment="at noon", by="Ana").json()
     assert (answer["approved"], answer["by"], answer["comment"]) == (approved, "anonymous (Ana)", "at noon")
     work(hosting)
-    assert (states(), result()["event"]) == ([State.SUCCESS], event)
+    assert (states(), result()["event"]) == ([ActionState.SUCCESS], event)
     payload = result()["payload"]
     assert (payload["by"], payload["details"]) == ("anonymous (Ana)", {"version": "1.2"})
     assert HostedResource.objects.count() == 0
 
 
-def test_open_questions_are_listed_oldest_first(hosting: Hosting, client: Client) -> None:
+def test_open_questions_are_listed_oldest_first(hosting: HostedRegistry, client: Client) -> None:
     first, second = asked(hosting), asked(hosting, "And to test?")
     shown = client.get("/v1/approvals").json()
     assert [one["id"] for one in shown["approvals"]] == [first, second]
@@ -70,7 +71,7 @@ def test_open_questions_are_listed_oldest_first(hosting: Hosting, client: Client
     assert client.get(f"/v1/approvals/{first}").json()["approved"] is True
 
 
-def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: Hosting, client: Client) -> None:
+def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: HostedRegistry, client: Client) -> None:
     action_id = asked(hosting)
     assert decide(client, action_id, approved=True, by="Ana").status_code == 200
     assert decide(client, action_id, approved=True, by="Ana").status_code == 200
@@ -83,15 +84,15 @@ def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: Hosting,
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_decide_at_the_same_moment_one_counts_and_the_others_are_told(hosting: Hosting) -> None:
+def test_of_many_who_decide_at_the_same_moment_one_counts_and_the_others_are_told(hosting: HostedRegistry) -> None:
     action_id = asked(hosting)
     start, told = threading.Barrier(6, timeout=60), []
 
     def person(number: int) -> None:
         start.wait()
         try:
-            approvals.decide(action_id, Actor(f"Person {number}", CONSOLE), number % 2 == 0)
-        except approvals.NotOpenError as reason:
+            service.decide_approval(action_id, Actor(f"Person {number}", VIA_CONSOLE), number % 2 == 0)
+        except service.ApprovalNotOpenError as reason:
             told.append(str(reason))
         finally:
             connection.close()
@@ -107,7 +108,7 @@ def test_of_many_who_decide_at_the_same_moment_one_counts_and_the_others_are_tol
     assert told == [f"it was {change.what} by {change.actor} already"] * 5
 
 
-def test_who_decided_stands_in_the_history_of_changes_once(hosting: Hosting, client: Client) -> None:
+def test_who_decided_stands_in_the_history_of_changes_once(hosting: HostedRegistry, client: Client) -> None:
     action_id = asked(hosting)
     for _ in range(2):
         decide(client, action_id, approved=False, by="Ana")
@@ -116,7 +117,7 @@ def test_who_decided_stands_in_the_history_of_changes_once(hosting: Hosting, cli
     assert change.detail == {"by": "anonymous (Ana)", "flow": "flow", "question": "Deploy to prod?"}
 
 
-def test_nobody_decides_in_time(hosting: Hosting, client: Client) -> None:
+def test_nobody_decides_in_time(hosting: HostedRegistry, client: Client) -> None:
     action_id = asked(hosting, {"question": "Deploy?", "timeout": "1h"})
     row = HostedResource.objects.get()
     assert round((row.next_at - row.taken_at).total_seconds()) == 3600
@@ -127,17 +128,17 @@ def test_nobody_decides_in_time(hosting: Hosting, client: Client) -> None:
     assert result()["event"] == "NotDecided"
 
 
-def test_a_cancelled_question_can_not_be_decided(hosting: Hosting, client: Client) -> None:
+def test_a_cancelled_question_can_not_be_decided(hosting: HostedRegistry, client: Client) -> None:
     action_id = asked(hosting)
-    control.cancel(Execution.objects.get().id)
+    control.cancel_execution(Execution.objects.get().id)
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"
-    hosting.upkeep()
+    hosting.run_upkeep()
     work(hosting)
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"
-    assert (queries.approvals(), HostedResource.objects.count()) == ([], 0)
+    assert (hosted_status.list_open_approvals(), HostedResource.objects.count()) == ([], 0)
 
 
-def test_an_action_that_is_tried_again_asks_again(hosting: Hosting, client: Client) -> None:
+def test_an_action_that_is_tried_again_asks_again(hosting: HostedRegistry, client: Client) -> None:
     action_id = asked(hosting, timeout="10s", retries=1)
     work(hosting, seconds=11)
     work(hosting, seconds=1)
@@ -148,13 +149,13 @@ def test_an_action_that_is_tried_again_asks_again(hosting: Hosting, client: Clie
     assert result()["event"] == "Approved"
 
 
-def test_a_decision_is_seen_at_the_next_round_whatever_the_resync_interval(hosting: Hosting) -> None:
+def test_a_decision_is_seen_at_the_next_round_whatever_the_resync_interval(hosting: HostedRegistry) -> None:
     action_id = asked(hosting)
-    hosting.work("Approval", HostedResults())
-    assert states() == [State.PENDING]
-    approvals.decide(action_id, Actor("Ana", CONSOLE), True)
-    hosting.work("Approval", HostedResults())
-    assert states() == [State.SUCCESS]
+    hosting.reconcile("Approval", HostedResults())
+    assert states() == [ActionState.PENDING]
+    service.decide_approval(action_id, Actor("Ana", VIA_CONSOLE), True)
+    hosting.reconcile("Approval", HostedResults())
+    assert states() == [ActionState.SUCCESS]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_a_decision_is_seen_at_the_next_round_whatever_the_resync_interval(hosti
         ({"approved": None}, "approved"),
     ],
 )
-def test_a_decision_is_true_or_false(hosting: Hosting, client: Client, body: Any, path: str) -> None:
+def test_a_decision_is_true_or_false(hosting: HostedRegistry, client: Client, body: Any, path: str) -> None:
     assert paths_of_errors(decide(client, asked(hosting), **body)) == [path]
 
 
@@ -179,6 +180,6 @@ def test_what_nobody_asked_can_not_be_decided(client: Client) -> None:
     [None, "", {}, {"question": 5}, {"question": "x", "timeout": "soon"}, {"question": "x", "timeout": "400d"},
      {"question": "x", "more": 1}, ["x"]],
 )  # fmt: skip
-def test_an_input_that_is_no_question_is_fatal(hosting: Hosting, given: Any) -> None:
+def test_an_input_that_is_no_question_is_fatal(hosting: HostedRegistry, given: Any) -> None:
     asked(hosting, given)
-    assert (states(), Approval.objects.count()) == ([State.FATAL], 0)
+    assert (states(), Approval.objects.count()) == ([ActionState.FATAL], 0)

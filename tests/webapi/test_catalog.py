@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from packs.webapi.catalog import Catalog, CatalogError, chosen, config_lines, configured
-from packs.webapi.interfaces import Plugin, PluginEntry, PluginSetupContext
+from packs.hosted.catalog import Catalog, CatalogError, apply_config, load_entries, parse_config_lines
+from packs.hosted.plugin_api.interfaces import Plugin, PluginEntry, PluginSetupContext
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +26,7 @@ NO_ENTRY = "text"
 
 def test_a_pack_s_own_plugin_comes_first() -> None:
     catalog = Catalog([entry("A", "Run"), entry("B", "Run", default_for_task_types=("Run",))])
-    assert catalog.answering("A", "Run") is catalog.by_id["A"]
+    assert catalog.find_entry("A", "Run") is catalog.by_id["A"]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_pack_s_own_plugin_comes_first() -> None:
 def test_which_plugin_answers_a_command_that_the_pack_s_own_does_not_name(
     entries: Sequence[PluginEntry], answers: str | None
 ) -> None:
-    found = Catalog(entries).answering("A", "Run")
+    found = Catalog(entries).find_entry("A", "Run")
     assert (found.id if found else None) == answers
 
 
@@ -68,7 +68,7 @@ def test_rules_that_are_broken_are_said(entries: Sequence[PluginEntry], wrong: s
 
 def test_plugins_are_named_by_id_or_by_dotted_path() -> None:
     own = [entry("A"), entry("B")]
-    assert chosen(["B", "tests.webapi.test_catalog.BY_PATH"], own) == [own[1], BY_PATH]
+    assert load_entries(["B", "tests.webapi.test_catalog.BY_PATH"], own) == [own[1], BY_PATH]
 
 
 def test_an_installed_package_offers_its_plugin_by_an_entry_point(
@@ -79,7 +79,7 @@ def test_an_installed_package_offers_its_plugin_by_an_entry_point(
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text("[flyte.webapi]\nOffered = tests.webapi.test_catalog:BY_PATH\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert chosen(["Offered"], [entry("A")]) == [BY_PATH]
+    assert load_entries(["Offered"], [entry("A")]) == [BY_PATH]
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_an_installed_package_offers_its_plugin_by_an_entry_point(
 )
 def test_a_name_that_is_none_is_said(name: str, wrong: str) -> None:
     with pytest.raises(CatalogError, match=wrong):
-        chosen([name], [entry("A"), entry("B")])
+        load_entries([name], [entry("A"), entry("B")])
 
 
 def test_lines_configure_the_plugins_that_they_name() -> None:
-    lines = config_lines("# all\n\nwebapi.A.caching.workers=3\n  webapi.Known.caching.size = x\n")
-    a, b = configured([entry("A"), entry("B")], lines, known=["Known"])
+    lines = parse_config_lines("# all\n\nwebapi.A.caching.workers=3\n  webapi.Known.caching.size = x\n")
+    a, b = apply_config([entry("A"), entry("B")], lines, known_ids=["Known"])
     assert (a.config.caching.workers, b.config.caching.workers) == (3, 10)
 
 
 @pytest.mark.parametrize("line", ["webapi.C.caching.size=1", "A.caching.size=1", "webapi.A=1", "webapi.A.caching.x=1"])
 def test_a_line_that_fits_nothing_is_said(line: str) -> None:
     with pytest.raises(CatalogError, match=line.partition("=")[0]):
-        configured([entry("A")], [line], known=[])
+        apply_config([entry("A")], [line], known_ids=[])

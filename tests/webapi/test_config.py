@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from packs.webapi.config import CachingConfig, PluginConfig, RateLimiterConfig
-from packs.webapi.durations import parse_duration
-from packs.webapi.fields import laid_over, named_fields
+from packs.hosted.config_overrides import iter_config_fields, with_override
+from packs.hosted.plugin_api.config import CachingConfig, PluginConfig, RateLimiterConfig
+from packs.hosted.plugin_api.durations import parse_duration
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ def test_the_defaults_are_those_of_the_document() -> None:
 
 
 def test_every_field_has_a_dotted_json_name() -> None:
-    assert [one.name for one in named_fields(OwnConfig())] == [
+    assert [one.name for one in iter_config_fields(OwnConfig())] == [
         "resourceQuotas.<name>",
         "readRateLimiter.qps",
         "readRateLimiter.burst",
@@ -73,13 +73,13 @@ def test_every_field_has_a_dotted_json_name() -> None:
     ],
 )
 def test_any_field_can_be_set_by_its_name(name: str, text: str, expected: OwnConfig) -> None:
-    assert laid_over(OwnConfig(), name.split("."), text) == expected
+    assert with_override(OwnConfig(), name.split("."), text) == expected
 
 
 def test_what_was_set_of_a_map_before_stays() -> None:
-    config = laid_over(OwnConfig(), ["parts", "a", "url"], "u")
-    config = laid_over(config, ["parts", "a", "words"], "w")
-    assert laid_over(config, ["parts", "b", "url"], "v").parts == {"a": Part("u", ("w",)), "b": Part("v")}
+    config = with_override(OwnConfig(), ["parts", "a", "url"], "u")
+    config = with_override(config, ["parts", "a", "words"], "w")
+    assert with_override(config, ["parts", "b", "url"], "v").parts == {"a": Part("u", ("w",)), "b": Part("v")}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_what_was_set_of_a_map_before_stays() -> None:
 )
 def test_what_can_not_be_set_is_said(name: str, text: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
-        laid_over(OwnConfig(), name.split("."), text)
+        with_override(OwnConfig(), name.split("."), text)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 from django.test import override_settings
 
 from datastore.models import Item
-from flows.tasks import HostedResults
+from flows.engine.jobs import HostedResults
+from packs.hosted.plugin_api.config import CachingConfig, PluginConfig
+from packs.hosted.plugin_api.errors import UserFailure
+from packs.hosted.plugin_api.interfaces import PluginEntry, PluginSetupContext, SyncPlugin, TaskExecutionContext
+from packs.hosted.plugin_api.phases import Phase, success
+from packs.hosted.plugins.file_secrets import FileSecretManager
 from packs.models import Action, HostedCount
-from packs.webapi.config import CachingConfig, PluginConfig
-from packs.webapi.errors import UserFailure
-from packs.webapi.interfaces import PluginEntry, PluginSetupContext, SyncPlugin, TaskExecutionContext
-from packs.webapi.phases import Phase, success
-from packs.webapi.secrets import SecretFiles
 from tests.webapi.stub import ask, hosting_of, result
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -65,17 +65,17 @@ def given(input: Any = None, **options: Any) -> TaskExecutionContext:
     """What the plugin is given for an action, which is then done."""
     hosting = hosting_of(entry())
     ask(pack="Note", input=input, **options)
-    hosting.work("Note", HostedResults())
+    hosting.reconcile("Note", HostedResults())
     return loaded[0].given[0]
 
 
 def test_a_plugin_is_loaded_when_it_is_first_needed() -> None:
     hosting = hosting_of(entry())
-    hosting.work("Note", HostedResults())
-    hosting.upkeep()
+    hosting.reconcile("Note", HostedResults())
+    hosting.run_upkeep()
     assert loaded == []
     ask(2, pack="Note")
-    hosting.work("Note", HostedResults())
+    hosting.reconcile("Note", HostedResults())
     assert (len(loaded), len(loaded[0].given)) == (1, 2)
 
 
@@ -125,13 +125,13 @@ def test_a_plugin_counts_in_a_scope_of_its_own() -> None:
 def test_secrets_are_files(tmp_path: Path) -> None:
     (tmp_path / "ci.token").write_text("s3cret\n")
     (tmp_path.parent / "outside").write_text("no")
-    secrets = SecretFiles(str(tmp_path))
+    secrets = FileSecretManager(str(tmp_path))
     assert secrets.get("ci.token") == "s3cret"
     for name in ("../outside", "", ".hidden", "missing", "a/b", "x\x00"):
         with pytest.raises(LookupError):
             secrets.get(name)
     with pytest.raises(LookupError, match="FLYTE_WEBAPI_SECRETS_PATH is not set"):
-        SecretFiles("").get("ci.token")
+        FileSecretManager("").get("ci.token")
 
 
 def test_a_plugin_that_can_not_be_loaded_fails_its_actions_and_says_so() -> None:
@@ -140,5 +140,5 @@ def test_a_plugin_that_can_not_be_loaded_fails_its_actions_and_says_so() -> None
 
     hosting = hosting_of(PluginEntry("Note", ("Do",), broken))
     ask(pack="Note")
-    hosting.work("Note", HostedResults())
+    hosting.reconcile("Note", HostedResults())
     assert result()["payload"] == {"message": "the plugin Note failed: ValueError"}

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client, override_settings
 
-from flyte_site.environment import Environment
+from flyte_site.core.environment import Environment
+from packs import hosted_status
+from packs.hosted.plugin_api.errors import Throttled
+from packs.hosted_registry import check_settings, get_hosted_registry, parse_plugin_names
 from packs.models import Pack
-from packs.webapi import queries
-from packs.webapi.errors import Throttled
-from packs.webapi.hosting import hosting, note_faults, plugin_names
 from tests.site.shape import problem
 from tests.webapi.stub import ask, hosting_of, world
 
@@ -43,7 +43,7 @@ def test_nobody_else_registers_or_deletes_a_hosted_pack(client: Client) -> None:
 
 def test_a_pack_that_is_hosted_no_more_is_like_any_other(client: Client) -> None:
     world().round()
-    hosting_of().upkeep()
+    hosting_of().run_upkeep()
     assert not Pack.objects.get().hosted
     assert client.delete("/v1/packs/Stub").status_code == 204
 
@@ -83,25 +83,25 @@ def test_pages_learn_of_resources_quotas_rates_and_counts(monkeypatch: pytest.Mo
     w.round()
     w.service.answers["get"] = throttle
     w.later(seconds=31)
-    monkeypatch.setattr(queries, "hosting", lambda: w.hosting)
-    (shown,) = queries.hosted_packs()
+    monkeypatch.setattr(hosted_status, "get_hosted_registry", lambda: w.hosting)
+    (shown,) = hosted_status.list_hosted_packs()
     assert shown.resources == {"waiting": 1, "ready": 0, "live": 2, "deleting": 0}
     assert shown.quotas == {"default": (2, 2), "other": (0, 5)}
-    assert (shown.reads.qps, shown.reads.left) == (1000, None)
+    assert (shown.read_rate.qps, shown.read_rate.available) == (1000, None)
     assert shown.counts == {"calls.create": 2, "calls.get": 2, "throttled": 2}
-    first, second, third = queries.resources("Stub")
-    assert queries.resources(after=first.pk, limit=1) == [second]
-    assert queries.resources("Other") == []
+    first, second, third = hosted_status.list_resources("Stub")
+    assert hosted_status.list_resources(after=first.pk, limit=1) == [second]
+    assert hosted_status.list_resources("Other") == []
     assert third.state == "waiting"
 
 
 def test_by_default_the_two_that_need_no_network_are_hosted() -> None:
-    assert list(hosting().hosts) == ["WaitUntil", "Approval"]
+    assert list(get_hosted_registry().runtimes) == ["WaitUntil", "Approval"]
 
 
 @override_settings(FLYTE_WEBAPI_PLUGINS="-")
 def test_a_dash_hosts_none() -> None:
-    assert (dict(hosting().hosts), plugin_names(" - ")) == ({}, [])
+    assert (dict(get_hosted_registry().runtimes), parse_plugin_names(" - ")) == ({}, [])
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_a_dash_hosts_none() -> None:
 def test_a_bad_setting_stops_the_start(variable: str, value: str, check_id: str, said: str) -> None:
     environment = Environment({})
     with override_settings(**{variable: value, "FLYTE_ENVIRONMENT": environment}):
-        note_faults()
+        check_settings()
     (finding,) = environment.errors
     assert (finding.check_id, finding.variable, said in finding.message) == (check_id, variable, True)
 
 
 @override_settings(FLYTE_WEBAPI_PLUGINS="WaitUntil", FLYTE_WEBAPI_CONFIG="webapi.WaitUntil.caching.resyncInterval=10s")
 def test_the_settings_configure_a_plugin() -> None:
-    host = hosting().hosts["WaitUntil"]
+    host = get_hosted_registry().runtimes["WaitUntil"]
     assert host.config.caching.resync_interval.total_seconds() == 10
-    assert host.plugin().get_config() is host.config
+    assert host.get_plugin().get_config() is host.config

@@ -8,13 +8,20 @@ from typing import Any
 
 import pytest
 
-from packs.webapi.catalog import configured
-from packs.webapi.errors import SystemFailure, Throttled, UserFailure
-from packs.webapi.interfaces import DeleteContext, GetContext, PluginSetupContext, StatusContext
-from packs.webapi.phases import Phase, PhaseKind
-from packs.webapi.plugins import http_job
-from packs.webapi.plugins.http_job import HttpJob, HttpJobConfig, Job, Service, filled, read
-from packs.webapi.plugins.http_service import at_path
+from packs.hosted.catalog import apply_config
+from packs.hosted.plugin_api.errors import SystemFailure, Throttled, UserFailure
+from packs.hosted.plugin_api.interfaces import DeleteContext, GetContext, PluginSetupContext, StatusContext
+from packs.hosted.plugin_api.phases import Phase, PhaseKind
+from packs.hosted.plugins import http_job
+from packs.hosted.plugins.http_job import (
+    HttpJobConfig,
+    HttpJobPlugin,
+    HttpJobService,
+    SubmittedJob,
+    fill_template,
+    parse_input,
+)
+from packs.hosted.plugins.service_client import get_at_path
 from tests.webapi.services import LOOPBACK, Metrics, Secrets, WebService, context, web_service
 
 pytestmark = pytest.mark.unit
@@ -35,15 +42,15 @@ def web(running: WebService) -> WebService:
     return running
 
 
-def plugin(web: WebService, **changes: Any) -> HttpJob:
-    plain = Service(f"{web.url}/jobs", poll_url=f"{web.url}/jobs/{{id}}", cancel_url=f"{web.url}/jobs/{{id}}")
-    config = replace(HttpJobConfig(resource_meta=Job), services={"ci": replace(plain, **changes)})
-    found = http_job.entry(LOOPBACK).loader(PluginSetupContext(config, Metrics(), Secrets(ci="s3cret")))
-    assert isinstance(found, HttpJob)
+def plugin(web: WebService, **changes: Any) -> HttpJobPlugin:
+    plain = HttpJobService(f"{web.url}/jobs", poll_url=f"{web.url}/jobs/{{id}}", cancel_url=f"{web.url}/jobs/{{id}}")
+    config = replace(HttpJobConfig(resource_meta=SubmittedJob), services={"ci": replace(plain, **changes)})
+    found = http_job.build_entry(LOOPBACK).loader(PluginSetupContext(config, Metrics(), Secrets(ci="s3cret")))
+    assert isinstance(found, HttpJobPlugin)
     return found
 
 
-def look(found: HttpJob, job: Job) -> Phase:
+def look(found: HttpJobPlugin, job: SubmittedJob) -> Phase:
     return found.status(StatusContext(job, found.get(GetContext(job))))
 
 
@@ -129,7 +136,7 @@ def test_a_url_at_another_host_is_not_followed(web: WebService) -> None:
 @pytest.mark.parametrize("status", [200, 204, 404, 409, 410])
 def test_a_job_is_cancelled_whether_or_not_it_is_there(web: WebService, status: int) -> None:
     web.answers(status)
-    plugin(web).delete(DeleteContext(Job("ci", "7", ""), "cancelled"))
+    plugin(web).delete(DeleteContext(SubmittedJob("ci", "7", ""), "cancelled"))
     assert (web.asked[0].method, web.asked[0].path) == ("DELETE", "/jobs/7")
 
 
@@ -147,13 +154,13 @@ def test_what_a_refused_submission_is(web: WebService, status: int, error: type[
 def test_a_job_that_is_not_found_is_asked_for_again(web: WebService, status: int) -> None:
     web.answers(status)
     with pytest.raises(SystemFailure):
-        plugin(web).get(GetContext(Job("ci", "7", "2026-11-21T00:00:00.000Z")))
+        plugin(web).get(GetContext(SubmittedJob("ci", "7", "2026-11-21T00:00:00.000Z")))
 
 
 def test_a_job_that_runs_too_long_is_given_up(web: WebService) -> None:
     web.answers(200, {"state": "running"})
     with pytest.raises(UserFailure, match="longer than"):
-        plugin(web, longest=timedelta(hours=1)).get(GetContext(Job("ci", "7", "2026-01-01T00:00:00.000Z")))
+        plugin(web, longest=timedelta(hours=1)).get(GetContext(SubmittedJob("ci", "7", "2026-01-01T00:00:00.000Z")))
 
 
 @pytest.mark.parametrize("answer", [{}, {"id": None}, {"id": True}, {"id": ""}, {"id": [1]}, [], "x"])
@@ -168,7 +175,7 @@ def test_an_answer_without_an_id_is_a_system_failure(web: WebService, answer: An
 )
 def test_an_input_that_names_no_service_is_refused(web: WebService, given: Any) -> None:
     with pytest.raises(UserFailure):
-        read(given, plugin(web).get_config())
+        parse_input(given, plugin(web).get_config())
 
 
 def test_the_service_is_the_namespace_of_the_quota(web: WebService) -> None:
@@ -176,14 +183,14 @@ def test_the_service_is_the_namespace_of_the_quota(web: WebService) -> None:
 
 
 def test_a_place_in_a_url_is_one_segment_whatever_the_value() -> None:
-    assert filled("https://h/{a}/x?b={b}", {"a": "../é&?", "b": 5}) == "https://h/..%2F%C3%A9%26%3F/x?b=5"
+    assert fill_template("https://h/{a}/x?b={b}", {"a": "../é&?", "b": 5}) == "https://h/..%2F%C3%A9%26%3F/x?b=5"
     with pytest.raises(UserFailure, match="'c' is missing"):
-        filled("https://h/{c}", {"a": 1})
+        fill_template("https://h/{c}", {"a": 1})
 
 
 def test_places_in_answers() -> None:
     value = {"a": [{"b": 1}], "c": {"0": 2}}
-    assert [at_path(value, path) for path in ("a.0.b", "a.1.b", "a.x", "c.0", "a.0.b.c", "")] == [
+    assert [get_at_path(value, path) for path in ("a.0.b", "a.1.b", "a.x", "c.0", "a.0.b.c", "")] == [
         1, None, None, 2, None, value,
     ]  # fmt: skip
 
@@ -196,7 +203,7 @@ def test_a_service_is_configured_by_lines() -> None:
         "webapi.HttpJob.services.ci.longest=2h",
         "webapi.HttpJob.resourceQuotas.ci=3",
     ]
-    (entry,) = configured([http_job.entry("")], lines, [])
+    (entry,) = apply_config([http_job.build_entry("")], lines, [])
     assert isinstance(entry.config, HttpJobConfig)
     service = entry.config.services["ci"]
     assert (service.submit_url, service.state) == ("https://ci.example.org/jobs?x=y", ("a.b", "c"))

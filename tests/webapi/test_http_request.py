@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from flows.tasks import HostedResults
-from packs.webapi.errors import SystemFailure, Throttled, UserFailure
-from packs.webapi.interfaces import PluginSetupContext
-from packs.webapi.outbound import NotAllowedError
-from packs.webapi.phases import Phase
-from packs.webapi.plugins import http_request
-from packs.webapi.plugins.http_request import HttpRequestConfig, read
+from flows.engine.jobs import HostedResults
+from packs.hosted.plugin_api.errors import SystemFailure, Throttled, UserFailure
+from packs.hosted.plugin_api.interfaces import PluginSetupContext
+from packs.hosted.plugin_api.phases import Phase
+from packs.hosted.plugins import http_request
+from packs.hosted.plugins.http_client import HostNotAllowedError
+from packs.hosted.plugins.http_request import HttpRequestConfig, parse_input
 from tests.webapi.services import LOOPBACK, Metrics, Secrets, WebService, context, web_service
 from tests.webapi.stub import ask, hosting_of, result
 
@@ -35,8 +35,8 @@ def service(running: WebService) -> WebService:
 
 def do(input: Any, allowed: str = LOOPBACK, secrets: Secrets | None = None, **config: Any) -> Phase:
     setup = PluginSetupContext(replace(HttpRequestConfig(), **config), Metrics(), secrets or Secrets())
-    plugin = http_request.entry(allowed).loader(setup)
-    assert isinstance(plugin, http_request.HttpRequest)
+    plugin = http_request.build_entry(allowed).loader(setup)
+    assert isinstance(plugin, http_request.HttpRequestPlugin)
     return plugin.do(context(input, secrets))
 
 
@@ -94,7 +94,7 @@ def test_a_secret_goes_to_its_host_only(service: WebService) -> None:
 
 
 def test_a_host_that_is_not_allowed_is_not_called(service: WebService) -> None:
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(HostNotAllowedError):
         do({"url": service.url}, allowed="*")
     assert service.asked == []
 
@@ -108,13 +108,13 @@ def test_a_host_that_is_not_allowed_is_not_called(service: WebService) -> None:
 )  # fmt: skip
 def test_an_input_that_is_no_request_is_refused(given: Any) -> None:
     with pytest.raises(UserFailure):
-        read(given)
+        parse_input(given)
 
 
 @pytest.mark.integration
 @pytest.mark.django_db(transaction=True)
 def test_a_flow_calls_a_service(service: WebService) -> None:
-    hosting = hosting_of(http_request.entry(LOOPBACK))
+    hosting = hosting_of(http_request.build_entry(LOOPBACK))
     ask(pack="HttpRequest", name="Call", input={"url": service.url})
-    hosting.work("HttpRequest", HostedResults())
+    hosting.reconcile("HttpRequest", HostedResults())
     assert (result()["event"], result()["payload"]["body"]) == ("Answered", {"fine": True})

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from packs.webapi.config import RateLimiterConfig
-from packs.webapi.limits import LocalBucket, SharedBucket
+from packs.hosted.plugin_api.config import RateLimiterConfig
+from packs.hosted.rate_limits import LocalTokenBucket, RedisTokenBucket
 from tests.private_postgres import free_port
 from tests.private_redis import private_redis
 
@@ -23,21 +23,21 @@ class Clock:
 @pytest.mark.unit
 def test_a_burst_then_the_steady_rate() -> None:
     clock = Clock()
-    bucket = LocalBucket(QUICK, clock)
+    bucket = LocalTokenBucket(QUICK, clock)
     assert [bucket.take(3), bucket.take(3), bucket.take(3)] == [3, 2, 0]
     clock.now += 0.25
     assert bucket.take(9) == 2
     clock.now += 3600
-    assert (bucket.left(), bucket.take(100)) == (5, 5)
+    assert (bucket.available(), bucket.take(100)) == (5, 5)
 
 
 @pytest.mark.unit
 def test_a_pause_gives_nothing_and_no_burst_after_it() -> None:
     clock = Clock()
-    bucket = LocalBucket(QUICK, clock)
+    bucket = LocalTokenBucket(QUICK, clock)
     bucket.pause(2)
     clock.now += 1.9
-    assert (bucket.take(5), bucket.left() < 0) == (0, True)
+    assert (bucket.take(5), bucket.available() < 0) == (0, True)
     clock.now += 0.1 + 0.1
     assert bucket.take(5) == 1
 
@@ -45,7 +45,7 @@ def test_a_pause_gives_nothing_and_no_burst_after_it() -> None:
 @pytest.mark.unit
 def test_over_any_time_no_more_than_burst_and_rate_allow() -> None:
     clock = Clock()
-    bucket = LocalBucket(QUICK, clock)
+    bucket = LocalTokenBucket(QUICK, clock)
     taken = 0
     for _ in range(1000):
         clock.now += 0.013
@@ -61,20 +61,20 @@ def url() -> Iterator[str]:
 
 @pytest.mark.integration
 def test_processes_share_one_bucket_in_redis(url: str) -> None:
-    one, other = SharedBucket(url, "shared", SLOW), SharedBucket(url, "shared", SLOW)
+    one, other = RedisTokenBucket(url, "shared", SLOW), RedisTokenBucket(url, "shared", SLOW)
     assert [one.take(3), other.take(3), one.take(3) + other.take(3) <= 1] == [3, 2, True]
-    assert SharedBucket(url, "another", SLOW).take(5) == 5
+    assert RedisTokenBucket(url, "another", SLOW).take(5) == 5
 
 
 @pytest.mark.integration
 def test_a_pause_holds_for_all(url: str) -> None:
-    one, other = SharedBucket(url, "paused", QUICK), SharedBucket(url, "paused", QUICK)
+    one, other = RedisTokenBucket(url, "paused", QUICK), RedisTokenBucket(url, "paused", QUICK)
     one.pause(30)
-    assert (other.take(1), other.left() < 0) == (0, True)
+    assert (other.take(1), other.available() < 0) == (0, True)
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("ask", [lambda bucket: bucket.take(9), lambda bucket: bucket.left()])
-def test_without_redis_each_process_counts_for_itself(ask: Callable[[SharedBucket], float]) -> None:
-    bucket = SharedBucket(f"redis://127.0.0.1:{free_port()}/0", "away", SLOW)
+def test_without_redis_each_process_counts_for_itself(ask: Callable[[RedisTokenBucket], float]) -> None:
+    bucket = RedisTokenBucket(f"redis://127.0.0.1:{free_port()}/0", "away", SLOW)
     assert ask(bucket) == 5

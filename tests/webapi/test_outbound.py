@@ -10,14 +10,21 @@ from typing import Any
 import pytest
 import trustme
 
-from packs.webapi import outbound as module
-from packs.webapi.errors import SystemFailure, UserFailure
-from packs.webapi.outbound import AllowedHosts, Answer, Bounds, NotAllowedError, Outbound, throttled_by
+from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
+from packs.hosted.plugins import http_client as module
+from packs.hosted.plugins.http_client import (
+    AllowedHosts,
+    HostNotAllowedError,
+    OutboundClient,
+    OutboundResponse,
+    RequestLimits,
+    parse_throttling,
+)
 
 pytestmark = pytest.mark.unit
 
 LOOPBACK = "127.0.0.0/8"
-BOUNDS = Bounds(seconds=10, most_bytes=1000)
+BOUNDS = RequestLimits(seconds=10, max_bytes=1000)
 
 
 @contextmanager
@@ -52,8 +59,8 @@ def saying(text: bytes) -> Callable[[socket.socket], None]:
 HELLO = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello")
 
 
-def call(url: str, allowed: str, bounds: Bounds = BOUNDS, resolve: Any = socket.getaddrinfo) -> Answer:
-    return Outbound(AllowedHosts.read(allowed), resolve).call("GET", url, {"user-agent": "flyte"}, None, bounds)
+def call(url: str, allowed: str, bounds: RequestLimits = BOUNDS, resolve: Any = socket.getaddrinfo) -> OutboundResponse:
+    return OutboundClient(AllowedHosts.parse(allowed), resolve).call("GET", url, {"user-agent": "flyte"}, None, bounds)
 
 
 def resolving(*addresses: str) -> Any:
@@ -91,7 +98,7 @@ def test_an_answer_comes_whole() -> None:
     ],
 )
 def test_which_names_may_be_called(allowed: str, host: str, fine: bool) -> None:
-    assert AllowedHosts.read(allowed).allows_name(host, 443) is fine
+    assert AllowedHosts.parse(allowed).allows_name(host, 443) is fine
 
 
 PUBLIC = "93.184.216.34"
@@ -105,20 +112,20 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_a_name_in_the_list_does_not_lead_to_an_address_that_is_not_public(address: str) -> None:
-    with pytest.raises(NotAllowedError, match="not public"):
+    with pytest.raises(HostNotAllowedError, match="not public"):
         call("http://api.example.org/", "api.example.org", resolve=resolving(address))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "10.0.0.1"])
 def test_an_address_in_the_url_needs_a_network_in_the_list(host: str) -> None:
     for allowed in ("", "*", "api.example.org", "10.9.0.0/16"):
-        with pytest.raises(NotAllowedError):
+        with pytest.raises(HostNotAllowedError):
             call(f"http://{host}/", allowed)
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "017700000001", "localhost", "localhost."])
 def test_other_ways_to_write_loopback_lead_nowhere(host: str) -> None:
-    with pytest.raises((NotAllowedError, SystemFailure)):
+    with pytest.raises((HostNotAllowedError, SystemFailure)):
         call(f"http://{host}/", "*")
 
 
@@ -156,7 +163,7 @@ def test_what_is_no_url_to_call_is_refused(url: str) -> None:
 @pytest.mark.parametrize("listed", ["10.0.0.0/33", "a b", "*a.example.org", "a:b", "a:0", "*.", "a/b", "*.*.org"])
 def test_a_list_with_a_mistake_is_said(listed: str) -> None:
     with pytest.raises(ValueError, match=r"is no|has no"):
-        AllowedHosts.read(f"fine.example.org,{listed}")
+        AllowedHosts.parse(f"fine.example.org,{listed}")
 
 
 def test_redirects_are_not_followed() -> None:
@@ -188,7 +195,7 @@ def test_an_answer_that_comes_drop_by_drop_ends_in_time(drop: bytes) -> None:
 
     with listening(dripping) as port:
         with pytest.raises(SystemFailure):
-            call(f"http://127.0.0.1:{port}/", LOOPBACK, Bounds(seconds=0.4, most_bytes=10_000))
+            call(f"http://127.0.0.1:{port}/", LOOPBACK, RequestLimits(seconds=0.4, max_bytes=10_000))
         over.set()
 
 
@@ -199,7 +206,7 @@ def test_an_answer_that_is_none_is_a_system_failure(text: bytes) -> None:
 
 
 def test_a_header_that_is_none_is_refused() -> None:
-    outbound = Outbound(AllowedHosts.read(LOOPBACK))
+    outbound = OutboundClient(AllowedHosts.parse(LOOPBACK))
     with listening(HELLO) as port:
         for headers in ({"x": "a\r\nb: c"}, {"a b": "c"}, {"x": "\u20ac"}):
             with pytest.raises(UserFailure):
@@ -220,7 +227,7 @@ def test_certificates_are_checked_by_the_host_s_name(monkeypatch: pytest.MonkeyP
             client = ssl.create_default_context()
             if trusted:
                 authority.configure_trust(client)
-            monkeypatch.setattr(module, "_tls", lambda client=client: client)
+            monkeypatch.setattr(module, "_ssl_context", lambda client=client: client)
             arguments = (f"https://{host}.example.org:{port}/", f"*,{LOOPBACK}", BOUNDS, resolving("127.0.0.1"))
             if fine:
                 assert call(*arguments).body == b"hello"
@@ -234,5 +241,5 @@ def test_certificates_are_checked_by_the_host_s_name(monkeypatch: pytest.MonkeyP
     [(429, "7", 7.0), (429, "", 0.0), (429, "Wed, 21 Oct", 0.0), (503, "3", 3.0), (503, "", None), (200, "5", None)],
 )
 def test_what_counts_as_throttling(status: int, after: str, seconds: float | None) -> None:
-    found = throttled_by(Answer(status, {"retry-after": after} if after else {}, b""))
+    found = parse_throttling(OutboundResponse(status, {"retry-after": after} if after else {}, b""))
     assert (found.retry_after if found else None) == seconds

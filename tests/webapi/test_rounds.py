@@ -9,13 +9,13 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from flows import control, tasks
+from flows.engine import control, jobs
 from flows.models import Execution
-from packs.models import Action, HostedCount, HostedResource, HostedState, Pack, State
-from packs.webapi import resources
-from packs.webapi.config import CachingConfig, RateLimiterConfig
-from packs.webapi.errors import Throttled, UserFailure
-from packs.webapi.interfaces import Requirements
+from packs.hosted import resources
+from packs.hosted.plugin_api.config import CachingConfig, RateLimiterConfig
+from packs.hosted.plugin_api.errors import Throttled, UserFailure
+from packs.hosted.plugin_api.interfaces import Requirements
+from packs.models import Action, ActionState, HostedCount, HostedResource, HostedState, Pack
 from tests.flows import builders as b
 from tests.webapi.stub import Service, World, ask, let_time_pass, raising, result, states, world
 
@@ -27,11 +27,11 @@ def test_an_action_becomes_a_resource_and_its_end_the_result() -> None:
     ask()
     w.round()
     row = HostedResource.objects.get()
-    assert (row.state, row.meta, states()) == (HostedState.LIVE, {"id": row.token}, [State.PENDING])
+    assert (row.state, row.meta, states()) == (HostedState.LIVE, {"id": row.token}, [ActionState.PENDING])
     w.service.jobs[row.token] = "done well"
     assert w.round() == 0
     w.later(seconds=31)
-    assert (states(), result()["event"], result()["payload"]) == ([State.SUCCESS], "Done", "done well")
+    assert (states(), result()["event"], result()["payload"]) == ([ActionState.SUCCESS], "Done", "done well")
     assert (HostedResource.objects.count(), w.service.journal) == (0, ["create", "get"])
 
 
@@ -49,7 +49,7 @@ def test_status_is_asked_at_once_when_create_brings_the_resource() -> None:
     token = f"{Action.objects.get(step_id='do').id}-1"
     w.service.jobs[token] = "done at once"
     w.round()
-    assert (states(), w.service.journal) == ([State.SUCCESS], ["create"])
+    assert (states(), w.service.journal) == ([ActionState.SUCCESS], ["create"])
 
 
 def test_a_failure_with_an_event_of_its_own_ends_the_action_with_it() -> None:
@@ -89,7 +89,7 @@ def test_after_the_most_system_failures_the_action_fails_and_what_create_may_hav
     ask()
     for _ in range(3):
         w.later(seconds=60)
-    assert states() == [State.FATAL]
+    assert states() == [ActionState.FATAL]
     assert result()["payload"] == {
         "reason": "system failures",
         "message": "OSError: gone",
@@ -113,12 +113,12 @@ def test_failures_are_counted_in_a_row_only() -> None:
         w.later(seconds=31)
         w.service.answers.clear()
         w.later(seconds=31)
-    assert states() == [State.PENDING]
+    assert states() == [ActionState.PENDING]
     w.service.answers["get"] = raising(OSError("gone"))
     for _ in range(3):
         w.later(seconds=31)
     w.round()
-    assert (states(), w.service.jobs) == ([State.FATAL], {})
+    assert (states(), w.service.jobs) == ([ActionState.FATAL], {})
 
 
 def test_a_throttling_is_no_failure_is_counted_and_makes_all_calls_of_its_kind_pause() -> None:
@@ -140,7 +140,7 @@ def test_a_cancelled_action_is_deleted_at_its_service() -> None:
     w = world()
     ask()
     w.round()
-    control.cancel(Execution.objects.get().id)
+    control.cancel_execution(Execution.objects.get().id)
     assert w.upkeep() == 1
     w.round()
     assert (w.service.jobs, HostedResource.objects.count()) == ({}, 0)
@@ -151,7 +151,7 @@ def test_an_action_that_is_cancelled_before_create_never_reaches_its_service() -
     w = world(resource_quotas={"default": 0})
     ask()
     w.round()
-    control.cancel(Execution.objects.get().id)
+    control.cancel_execution(Execution.objects.get().id)
     w.upkeep()
     w.round()
     assert (w.service.journal, HostedResource.objects.count()) == ([], 0)
@@ -163,7 +163,7 @@ def test_when_the_lease_ends_the_resource_is_deleted_and_the_next_attempt_has_an
     w.round()
     first = HostedResource.objects.get().token
     let_time_pass(days=2)
-    assert tasks.end_leases() == 1
+    assert jobs.expire_leases() == 1
     w.upkeep()
     w.later(seconds=60)
     w.round()
@@ -189,7 +189,7 @@ def test_leases_are_extended_as_long_as_the_resource_is_there() -> None:
         HostedResource.objects.update(ends_at=None)
         Action.objects.filter(step_id="do").update(lease_ends_at=HostedResource.objects.get().next_at)
         w.upkeep()
-    assert tasks.end_leases() == 0
+    assert jobs.expire_leases() == 0
 
 
 def test_a_delete_is_tried_until_it_works() -> None:
@@ -197,7 +197,7 @@ def test_a_delete_is_tried_until_it_works() -> None:
     ask()
     w.round()
     w.service.answers["delete"] = raising(OSError("gone"))
-    control.cancel(Execution.objects.get().id)
+    control.cancel_execution(Execution.objects.get().id)
     w.upkeep()
     for _ in range(6):
         w.later(minutes=11)
@@ -217,7 +217,7 @@ def test_a_worker_that_dies_in_a_call_is_followed_by_another(call: str) -> None:
     if call != "create":
         w.round()
     if call == "delete":
-        control.cancel(Execution.objects.get().id)
+        control.cancel_execution(Execution.objects.get().id)
         w.upkeep()
     w.service.answers[call] = raising(Killed())  # type: ignore[arg-type]
     with pytest.raises(Killed):
@@ -229,7 +229,7 @@ def test_a_worker_that_dies_in_a_call_is_followed_by_another(call: str) -> None:
     other.later(seconds=60)
     other.later(seconds=60)
     assert HostedResource.objects.count() == 0
-    assert states() == ([State.CANCELLED] if call == "delete" else [State.SUCCESS])
+    assert states() == ([ActionState.CANCELLED] if call == "delete" else [ActionState.SUCCESS])
     assert len(set(w.service.jobs)) <= 1
 
 
@@ -243,7 +243,7 @@ def test_a_quota_lets_so_many_in_oldest_first_and_says_so_of_the_others() -> Non
     assert len(w.service.jobs) == 2
     w.service.jobs = dict.fromkeys(w.service.jobs, "done")
     w.later(seconds=31)
-    assert (states()[:2], len(w.service.jobs)) == ([State.SUCCESS] * 2, 4)
+    assert (states()[:2], len(w.service.jobs)) == ([ActionState.SUCCESS] * 2, 4)
 
 
 def test_quotas_are_by_namespace() -> None:
@@ -267,7 +267,7 @@ def test_what_is_being_deleted_still_counts_against_the_quota() -> None:
     ask(2)
     w.round()
     w.service.answers["delete"] = raising(OSError("gone"))
-    control.cancel(Execution.objects.order_by("id")[0].id)
+    control.cancel_execution(Execution.objects.order_by("id")[0].id)
     w.upkeep()
     w.later(seconds=1)
     assert HostedResource.objects.filter(state="waiting").count() == 1
@@ -281,7 +281,7 @@ def test_no_more_are_taken_than_are_looked_after_at_most() -> None:
     w = world(caching=CachingConfig(size=3, workers=0))
     ask(5)
     w.round()
-    assert (HostedResource.objects.count(), states().count(State.NEW)) == (3, 2)
+    assert (HostedResource.objects.count(), states().count(ActionState.NEW)) == (3, 2)
 
 
 def test_progress_is_an_event_once_a_version() -> None:
@@ -347,7 +347,7 @@ def test_a_look_that_is_asked_for_during_a_call_is_not_forgotten() -> None:
 def wake_once(w: World, action_id: str) -> None:
     """Somebody wants a look just now, while the service is asked."""
     w.service.answers.clear()
-    resources.wake(action_id, timezone.now() - timedelta(seconds=1))
+    resources.poll_soon(action_id, timezone.now() - timedelta(seconds=1))
 
 
 def test_an_action_that_waits_for_a_quota_does_not_lose_its_lease_to_a_short_timeout() -> None:
@@ -359,4 +359,4 @@ def test_an_action_that_waits_for_a_quota_does_not_lose_its_lease_to_a_short_tim
     assert (action.lease_ends_at - timezone.now()).total_seconds() > 500
     let_time_pass(minutes=9)
     w.round()
-    assert (tasks.end_leases(), states()) == (0, [State.PENDING])
+    assert (jobs.expire_leases(), states()) == (0, [ActionState.PENDING])

@@ -8,13 +8,13 @@ import pytest
 from django.core.management import call_command
 from django.test import Client, override_settings
 
+from flows.engine.jobs import HostedResults
 from flows.models import Event
-from flows.tasks import HostedResults
-from flyte_site.encryption import UnreadableError
-from flyte_site.masking import MASK
+from flyte_site.core.encryption import DecryptionError
+from flyte_site.core.redaction.keys import MASK
+from packs.hosted import resources
+from packs.hosted.plugins import approval
 from packs.models import Action, HostedResource
-from packs.webapi import resources
-from packs.webapi.plugins import approval
 from tests.flows import builders as b
 from tests.flows.test_secrets import assert_nowhere
 from tests.secrets import FIRST, SECOND, put_secret
@@ -35,7 +35,7 @@ def keys() -> Iterator[None]:
 
 def test_a_question_has_a_mask_where_a_secret_stands(client: Client) -> None:
     ask(pack="Approval", name="Ask", input={"question": f"Deploy with {READ}?", "details": {"t": READ, "v": "1.2"}})
-    hosting_of(approval.ENTRY).work("Approval", HostedResults())
+    hosting_of(approval.ENTRY).reconcile("Approval", HostedResults())
     shown = client.get("/v1/approvals").json()
     assert CANARY not in json.dumps(shown)
     assert MASK in json.dumps(shown, ensure_ascii=False)
@@ -77,7 +77,7 @@ def test_what_a_plugin_remembers_is_encrypted_where_there_are_keys_and_comes_bac
     row = HostedResource.objects.get()
     assert row.meta is None
     assert row.token.encode() not in bytes(row.sealed or b"")
-    assert resources.meta_of(row) == {"id": row.token}
+    assert resources.read_meta(row) == {"id": row.token}
     w.service.jobs[row.token] = "done"
     w.later(seconds=31)
     assert Action.objects.get(step_id="do").result["event"] == "Done"
@@ -88,8 +88,8 @@ def test_what_a_plugin_remembers_is_no_other_resources() -> None:
     world().round()
     row = HostedResource.objects.get()
     row.attempt += 1
-    with pytest.raises(UnreadableError, match="another resource"):
-        resources.meta_of(row)
+    with pytest.raises(DecryptionError, match="another resource"):
+        resources.read_meta(row)
 
 
 def test_with_new_keys_what_plugins_remember_is_encrypted_anew() -> None:
@@ -100,7 +100,7 @@ def test_with_new_keys_what_plugins_remember_is_encrypted_anew() -> None:
         call_command("rotate_encryption_keys")
     with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
         row = HostedResource.objects.get()
-        assert resources.meta_of(row) == {"id": row.token}
+        assert resources.read_meta(row) == {"id": row.token}
         w.service.jobs[row.token] = "done"
         w.later(seconds=31)
         assert Action.objects.get(step_id="do").result["event"] == "Done"

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from packs.models import State
-from packs.webapi.config import CachingConfig
-from packs.webapi.errors import Throttled
+from packs.hosted.plugin_api.config import CachingConfig
+from packs.hosted.plugin_api.errors import Throttled
+from packs.models import ActionState
 from tests.webapi.stub import ask, raising, result, states, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -18,7 +18,7 @@ def test_the_step_s_timeout_ends_the_action_and_deletes_the_resource() -> None:
     w.round()
     w.later(seconds=11)
     w.round()
-    assert (states(), result()["payload"]["reason"], w.service.jobs) == ([State.FATAL], "timeout", {})
+    assert (states(), result()["payload"]["reason"], w.service.jobs) == ([ActionState.FATAL], "timeout", {})
     assert "delete: timeout" in w.service.journal
 
 
@@ -28,7 +28,7 @@ def test_what_ended_in_time_counts_however_long_before_it_was_looked_at_last() -
     w.round()
     w.service.jobs = dict.fromkeys(w.service.jobs, "done well")
     w.later(seconds=41)
-    assert (states(), result()["event"], w.service.journal) == ([State.SUCCESS], "Done", ["create", "get"])
+    assert (states(), result()["event"], w.service.journal) == ([ActionState.SUCCESS], "Done", ["create", "get"])
 
 
 @pytest.mark.parametrize("error", [OSError("away"), Throttled()])
@@ -38,7 +38,7 @@ def test_a_last_look_that_fails_is_none(error: Exception) -> None:
     w.round()
     w.service.answers["get"] = raising(error)
     w.later(seconds=11)
-    assert (states(), result()["payload"]["reason"]) == ([State.FATAL], "timeout")
+    assert (states(), result()["payload"]["reason"]) == ([ActionState.FATAL], "timeout")
 
 
 @pytest.mark.parametrize("call", ["create", "get"])
@@ -49,7 +49,7 @@ def test_a_service_that_wants_to_be_left_alone_for_long_does_not_outlast_the_tim
     w.later(seconds=1)
     w.later(seconds=31)
     w.later(seconds=90)
-    assert (states(), result()["payload"]["reason"]) == ([State.FATAL], "timeout")
+    assert (states(), result()["payload"]["reason"]) == ([ActionState.FATAL], "timeout")
     assert w.service.count(call) == 1
 
 

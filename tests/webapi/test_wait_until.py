@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from flows.tasks import HostedResults
-from packs.models import Action, HostedResource, State
-from packs.webapi.errors import UserFailure
-from packs.webapi.hosting import Hosting
-from packs.webapi.plugins import wait_until
+from flows.engine.jobs import HostedResults
+from packs.hosted.plugin_api.errors import UserFailure
+from packs.hosted.plugins import wait_until
+from packs.hosted_registry import HostedRegistry
+from packs.models import Action, ActionState, HostedResource
 from tests.webapi.stub import ask, hosting_of, let_time_pass, result, states
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -28,7 +28,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
     ],
 )
 def test_the_input_names_a_time_or_how_long(given: Any, until: datetime) -> None:
-    assert wait_until.end_of(given, NOON) == until
+    assert wait_until.parse_end_time(given, NOON) == until
 
 
 @pytest.mark.unit
@@ -38,12 +38,12 @@ def test_the_input_names_a_time_or_how_long(given: Any, until: datetime) -> None
 )
 def test_any_other_input_is_refused(given: Any) -> None:
     with pytest.raises(UserFailure, match="the input must be"):
-        wait_until.end_of(given, NOON)
+        wait_until.parse_end_time(given, NOON)
 
 
-def work(hosting: Hosting, **time: float) -> None:
+def work(hosting: HostedRegistry, **time: float) -> None:
     let_time_pass(**time)
-    hosting.work("WaitUntil", HostedResults())
+    hosting.reconcile("WaitUntil", HostedResults())
 
 
 @pytest.mark.integration
@@ -53,12 +53,12 @@ def test_a_flow_waits_without_asking_again_and_again() -> None:
     ask(pack="WaitUntil", name="Wait", input={"for": "1h"})
     work(hosting)
     row = HostedResource.objects.get()
-    assert (row.phase, states()) == ("queued", [State.PENDING])
+    assert (row.phase, states()) == ("queued", [ActionState.PENDING])
     assert round((row.next_at - row.taken_at).total_seconds()) == 3600
     # It looks at the clock; only the clock of the row was moved.
     HostedResource.objects.update(meta={"since": row.meta["since"], "until": row.meta["since"]})
     work(hosting, hours=1)
-    assert (states(), result()["event"]) == ([State.SUCCESS], "TimeReached")
+    assert (states(), result()["event"]) == ([ActionState.SUCCESS], "TimeReached")
 
 
 @pytest.mark.integration
@@ -76,4 +76,4 @@ def test_a_time_that_is_over_is_reached_at_once(given: Any) -> None:
 def test_what_can_not_be_waited_for_is_fatal(given: Any) -> None:
     ask(pack="WaitUntil", name="Wait", input=given)
     work(hosting_of(wait_until.ENTRY))
-    assert (states(), Action.objects.filter(step_id="alarm").count()) == ([State.FATAL], 1)
+    assert (states(), Action.objects.filter(step_id="alarm").count()) == ([ActionState.FATAL], 1)

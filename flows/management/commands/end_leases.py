@@ -1,13 +1,13 @@
 """`manage.py end_leases`: one round of looking for leases that ended."""
 
-from flows.tasks import end_leases
-from flyte_site.periodic.by_hand import JobCommand
+from flows.engine.jobs import expire_leases
+from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
     """What the server does by itself every FLYTE_LEASE_CHECK_SECONDS."""
 
     help = "End attempts whose lease has ended: they are tried again while their step's retries allow it, else FATAL."
-    job = staticmethod(end_leases)
+    job = staticmethod(expire_leases)
     told = "{count} leases {were} ended"
     would, did = "have", "had"

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from flows import control
-from flyte_site.changes import COMMAND_LINE, record
+from flows.engine import control
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
 
 
 class Command(BaseCommand):
@@ -24,26 +24,26 @@ class Command(BaseCommand):
         if (options["what"] == "retry") != bool(options["step_id"]):
             raise CommandError("retry needs the id of a step, and only retry does")
         try:
-            done = self.do(options)
-        except control.UnknownError as unknown:
-            raise CommandError(f"there is no {unknown}") from None
-        except control.NotPossibleError as reason:
-            raise CommandError(str(reason)) from None
-        self.note(options, done)
-        self.stdout.write("\n".join(done) if options["what"] == "replay" else f"{options['what']}: done")
+            execution_ids = self.run_operation(options)
+        except control.ExecutionNotFoundError as error:
+            raise CommandError(f"there is no {error}") from None
+        except control.InvalidExecutionStateError as error:
+            raise CommandError(str(error)) from None
+        self.log_operation(options, execution_ids)
+        self.stdout.write("\n".join(execution_ids) if options["what"] == "replay" else f"{options['what']}: done")
 
-    def note(self, options: dict[str, Any], done: list[str]) -> None:
-        what = {"cancel": "cancelled", "retry": "retried", "replay": "replayed"}[options["what"]]
-        detail = {"step": options["step_id"], "started": done}
-        told = {name: value for name, value in detail.items() if value}
-        record(COMMAND_LINE, what, "execution", options["correlation_id"], **told)
+    def log_operation(self, options: dict[str, Any], execution_ids: list[str]) -> None:
+        verb = {"cancel": "cancelled", "retry": "retried", "replay": "replayed"}[options["what"]]
+        detail = {"step": options["step_id"], "started": execution_ids}
+        fields = {name: value for name, value in detail.items() if value}
+        log_activity(COMMAND_LINE_ACTOR, verb, "execution", options["correlation_id"], **fields)
 
-    def do(self, options: dict[str, Any]) -> list[str]:
+    def run_operation(self, options: dict[str, Any]) -> list[str]:
         """The ids of executions that a replay began."""
         if options["what"] == "cancel":
-            control.cancel(options["correlation_id"])
+            control.cancel_execution(options["correlation_id"])
             return []
         if options["what"] == "retry":
-            control.retry(options["correlation_id"], options["step_id"])
+            control.retry_step(options["correlation_id"], options["step_id"])
             return []
-        return control.replay(options["correlation_id"], every_flow=options["all_flows"])
+        return control.replay_event(options["correlation_id"], all_flows=options["all_flows"])

@@ -6,30 +6,31 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from flows.shelf import Shelf, undivided
-from flyte_client import flow_command
-from flyte_client.errors import FlyteError
-from flyte_client.flow_files import FilesError
-from flyte_client.flow_sync import AT_FAULT, FAILED
+from flow_files import command_line
+from flow_files.errors import FlowFilesError, FlowStoreError
+from flow_files.sync import EXIT_FAILED, EXIT_INVALID
+from flows.importers.files import LocalFlowStore, atomic
 
 
 class Command(BaseCommand):
     """Reads and writes the database itself; no server need run. What is applied is applied whole, or not at all."""
 
-    help = f"Check, compare, save and write flows kept as files. {flow_command.CODES}"
+    help = f"Check, compare, save and write flows kept as files. {command_line.EXIT_CODES_HELP}"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        flow_command.add_commands(parser)
+        command_line.add_subcommands(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            code = flow_command.run(Shelf(), Namespace(**options), undivided)
-        except FilesError as error:
-            raise CommandError(str(error), returncode=AT_FAULT) from None
-        except FlyteError as error:
-            raise CommandError(str(error), returncode=FAILED) from None
+            exit_code = command_line.run_command(LocalFlowStore(), Namespace(**options), atomic)
+        except FlowFilesError as error:
+            raise CommandError(str(error), returncode=EXIT_INVALID) from None
+        except FlowStoreError as error:
+            raise CommandError(str(error), returncode=EXIT_FAILED) from None
         except DatabaseError as error:
-            told = " ".join(str(error).split())[:200]
-            raise CommandError(f"the database does not answer as it should: {told}", returncode=FAILED) from None
-        if code:
-            raise SystemExit(code)
+            message = " ".join(str(error).split())[:200]
+            raise CommandError(
+                f"the database does not answer as it should: {message}", returncode=EXIT_FAILED
+            ) from None
+        if exit_code:
+            raise SystemExit(exit_code)

@@ -1,7 +1,7 @@
 """`manage.py forget_flow_versions`: delete versions of flows that nobody needs."""
 
-from flows.expiry import forget_flow_versions
-from flyte_site.periodic.by_hand import JobCommand
+from flows.engine.retention import prune_flow_versions
+from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
@@ -10,5 +10,5 @@ class Command(JobCommand):
     help = (
         "Delete versions of flows that no flow and no execution is on, but the last FLYTE_FLOW_VERSIONS_KEEP of each."
     )
-    job = staticmethod(forget_flow_versions)
+    job = staticmethod(prune_flow_versions)
     told = "{count} versions of flows {were} forgotten"

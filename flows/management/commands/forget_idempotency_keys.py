@@ -1,12 +1,12 @@
 """`manage.py forget_idempotency_keys`: delete keys that nobody needs any more."""
 
-from flows.tasks import forget_idempotency_keys
-from flyte_site.periodic.by_hand import JobCommand
+from flows.engine.jobs import prune_idempotency_keys
+from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
     """What the server does by itself every hour."""
 
     help = "Delete idempotency keys that are older than a day."
-    job = staticmethod(forget_idempotency_keys)
+    job = staticmethod(prune_idempotency_keys)
     told = "{count} keys {were} forgotten"

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from flows.moving.carrying import BAD, KINDS, Carrier, Report
-from flows.moving.reading import Dump, Running, Source, SourceError
+from flows.importers.mongo.importer import FAILED, KINDS, ImportReport, MongoImporter
+from flows.importers.mongo.source import DumpSource, LiveSource, MongoSource, MongoSourceError
 
-EVERY = 1000
+PROGRESS_INTERVAL = 1000
 
 
 class Command(BaseCommand):
@@ -35,36 +35,38 @@ class Command(BaseCommand):
         if (options["folder"] is None) == (options["uri"] is None):
             raise CommandError("give a folder, or --uri", returncode=2)
         try:
-            source: Source = Running(options["uri"]) if options["uri"] else Dump(options["folder"])
-            carrier = Carrier(source, dry_run=options["dry_run"], overwrite=options["overwrite"])
-            report = carrier.carry(self.progress)
-        except SourceError as error:
+            source: MongoSource = LiveSource(options["uri"]) if options["uri"] else DumpSource(options["folder"])
+            importer = MongoImporter(source, dry_run=options["dry_run"], overwrite=options["overwrite"])
+            report = importer.run(self.print_progress)
+        except MongoSourceError as error:
             raise CommandError(str(error), returncode=2) from None
         except DatabaseError as error:
-            told = " ".join(str(error).split())[:200]
-            raise CommandError(f"the database does not answer as it should: {told}", returncode=2) from None
-        self.tell(report, dry_run=options["dry_run"])
+            message = " ".join(str(error).split())[:200]
+            raise CommandError(f"the database does not answer as it should: {message}", returncode=2) from None
+        self.print_report(report, dry_run=options["dry_run"])
         if report.errors:
             raise SystemExit(1)
 
-    def progress(self, count: int) -> None:
-        if count % EVERY == 0:
+    def print_progress(self, count: int) -> None:
+        if count % PROGRESS_INTERVAL == 0:
             self.stderr.write(f"{count} executions …")
 
-    def tell(self, report: Report, *, dry_run: bool) -> None:
-        for told in report.warnings:
-            self.stderr.write(f"warning: {told}")
-        for told in report.errors:
-            self.stderr.write(f"error: {told}")
+    def print_report(self, report: ImportReport, *, dry_run: bool) -> None:
+        for message in report.warnings:
+            self.stderr.write(f"warning: {message}")
+        for message in report.errors:
+            self.stderr.write(f"error: {message}")
         for kind in KINDS:
-            self.stdout.write(f"{kind:18} {outcomes(report.counts[kind])}")
-        if report.waiting:
-            self.stdout.write(f"{report.waiting} executions wait, and go on here")
+            self.stdout.write(f"{kind:18} {format_outcomes(report.counts[kind])}")
+        if report.running_count:
+            self.stdout.write(f"{report.running_count} executions wait, and go on here")
         if dry_run:
             self.stdout.write("nothing was written")
 
 
-def outcomes(count: Counter[str]) -> str:
+def format_outcomes(counts: Counter[str]) -> str:
     """`3 new, 1 not carried over`; what could not be carried over stands last."""
-    shown = sorted(((name, number) for name, number in count.items() if number), key=lambda one: one[0] == BAD)
-    return ", ".join(f"{number} {name}" for name, number in shown) or "none"
+    entries = sorted(
+        ((name, amount) for name, amount in counts.items() if amount), key=lambda entry: entry[0] == FAILED
+    )
+    return ", ".join(f"{amount} {name}" for name, amount in entries) or "none"

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from flows.trying import TRY_TEXT_PLACES, try_flow
-from flyte_client.tried import lines, told
-from flyte_site.rest.documents import DocumentError, parse_yaml
-from flyte_site.rest.problems import Problem
+from flow_files.dry_run_text import format_dry_run, format_error
+from flows.api.dry_run import DRY_RUN_TEXT_FIELDS, handle_dry_run
+from flyte_site.http.parsing import DocumentError, parse_yaml
+from flyte_site.http.problems import Problem
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -36,38 +36,42 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print all there is, as the API gives it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asked: dict[str, Any] = {"flow": read_text(options["flow"]), "results": {}}
+        dry_run_input: dict[str, Any] = {"flow": read_text_file(options["flow"]), "results": {}}
         if Path(options["event"]).is_file() or not options["event"].isalnum():
-            asked["event"] = read_event(Path(options["event"]))
+            dry_run_input["event"] = read_event_file(Path(options["event"]))
         else:
-            asked["eventId"] = options["event"]
-        for result in options["result"]:
-            step_id, _, file = result.rpartition("=")
+            dry_run_input["eventId"] = options["event"]
+        for argument in options["result"]:
+            step_id, _, file = argument.rpartition("=")
             if not step_id:
-                raise CommandError(f"--result must be STEP=FILE, not {result!r}", returncode=2)
-            asked["results"][step_id] = read_event(Path(file))
+                raise CommandError(f"--result must be STEP=FILE, not {argument!r}", returncode=2)
+            dry_run_input["results"][step_id] = read_event_file(Path(file))
         try:
-            done = try_flow(asked)
+            report = handle_dry_run(dry_run_input)
         except Problem as problem:
-            raise CommandError("\n".join(map(told, problem.errors or [])) or problem.detail, returncode=2) from None
-        self.stdout.write(json.dumps(done, indent=2, ensure_ascii=False) if options["json"] else "\n".join(lines(done)))
-        if not done["starts"] or any(step["outcome"] == "error" for step in done["steps"]):
+            raise CommandError(
+                "\n".join(map(format_error, problem.errors or [])) or problem.detail, returncode=2
+            ) from None
+        self.stdout.write(
+            json.dumps(report, indent=2, ensure_ascii=False) if options["json"] else "\n".join(format_dry_run(report))
+        )
+        if not report["starts"] or any(step["outcome"] == "error" for step in report["steps"]):
             raise SystemExit(1)
 
 
-def read_text(file: Path) -> str:
+def read_text_file(file: Path) -> str:
     """A file's text. Raises `CommandError`."""
     try:
-        with file.open(encoding="utf-8") as opened:
-            return opened.read(MAX_BYTES)
+        with file.open(encoding="utf-8") as stream:
+            return stream.read(MAX_BYTES)
     except (OSError, ValueError) as error:
         raise CommandError(f"{file}: {error}", returncode=2) from None
 
 
-def read_event(file: Path) -> Any:
+def read_event_file(file: Path) -> Any:
     """The event in a YAML or JSON file. Raises `CommandError`."""
     try:
-        return parse_yaml(read_text(file), TRY_TEXT_PLACES["event"])
+        return parse_yaml(read_text_file(file), DRY_RUN_TEXT_FIELDS["event"])
     except DocumentError as error:
-        place = f":{error.line}" if error.line else ""
-        raise CommandError(f"{file}{place}: {error.message}", returncode=2) from None
+        line_suffix = f":{error.line}" if error.line else ""
+        raise CommandError(f"{file}{line_suffix}: {error.message}", returncode=2) from None

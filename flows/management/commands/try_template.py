@@ -6,10 +6,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from flows.cases import CaseError, answer, event_variables, read_cases, read_json, resolve, to_line, with_times
-from flows.lang import RenderContext, TemplateError
-from flows.secrecy import read_datastore
-from flows.steps import without_secrets
+from flows.engine.secrets import read_datastore
+from flows.engine.step import redact_secrets
+from flows.simulate.template_cases import (
+    TemplateCaseError,
+    add_event_times,
+    build_event_variables,
+    read_cases,
+    read_json,
+    resolve_template,
+    run_case,
+    to_json_line,
+)
+from flows.template import RenderContext, TemplateError
 
 
 class Command(BaseCommand):
@@ -37,23 +46,23 @@ class Command(BaseCommand):
             raise CommandError("give a template, or --cases FILE")
         try:
             if options["cases"]:
-                self.try_cases(options["cases"])
+                self.render_cases(options["cases"])
             else:
-                self.try_one(options["template"], options["event"], options["context"])
-        except (CaseError, OSError) as error:
+                self.render_template(options["template"], options["event"], options["context"])
+        except (TemplateCaseError, OSError) as error:
             raise CommandError(str(error)) from None
 
-    def try_cases(self, file: Path) -> None:
+    def render_cases(self, file: Path) -> None:
         for case in read_cases(file):
-            self.stdout.write(to_line(answer(case)))
+            self.stdout.write(to_json_line(run_case(case)))
 
-    def try_one(self, template: str, event: Path | None, context: Path | None) -> None:
-        seen = event_variables(read_json(event)) if event else event_variables({})
-        variables = with_times({"Event": seen, "Context": read_json(context) if context else {}})
+    def render_template(self, template: str, event: Path | None, context: Path | None) -> None:
+        event_fields = build_event_variables(read_json(event)) if event else build_event_variables({})
+        variables = add_event_times({"Event": event_fields, "Context": read_json(context) if context else {}})
         try:
-            value, warnings = resolve(template, RenderContext(variables, read_datastore))
+            value, warnings = resolve_template(template, RenderContext(variables, read_datastore))
         except TemplateError as error:
             raise CommandError(str(error)) from None
         for warning in warnings:
             self.stderr.write(f"warning: line {warning.line}, column {warning.column}: {warning.message}")
-        self.stdout.write(without_secrets(value))
+        self.stdout.write(redact_secrets(value))

@@ -7,55 +7,55 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_client.events import Event
-from flyte_client.packs.bamboo.settings import PLAN
-from flyte_client.packs.basis.news import Item
-from flyte_client.packs.basis.rest import Rest, RestError, segment
+from flyte_client.packs.bamboo.settings import PLAN_KEY
+from flyte_client.packs.common.list_watcher import WatchedItem
+from flyte_client.packs.common.rest_client import RestClient, RestError, quote_path_segment
 
-API = "/rest/api/latest"
+API_PATH = "/rest/api/latest"
 # As many as Bamboo gives at once when nothing else is asked for.
-LOOKED_AT = 25
-BUILD = re.compile(r"[A-Z][A-Z0-9]*-[A-Z][A-Z0-9]*-[0-9]{1,9}\Z")
-ENDS = {"Successful": "BuildSuccessful", "Failed": "BuildFailed"}
+MAX_BUILDS = 25
+BUILD_KEY = re.compile(r"[A-Z][A-Z0-9]*-[A-Z][A-Z0-9]*-[0-9]{1,9}\Z")
+EVENT_BY_STATE = {"Successful": "BuildSuccessful", "Failed": "BuildFailed"}
 
 
 @dataclass(frozen=True)
-class Builds:
+class BambooBuilds:
     """All raise `RestError`, or `ValueError` for what can't be asked."""
 
-    rest: Rest
+    rest: RestClient
     url: str
 
-    def trigger(self, plan: Any, variables: Mapping[str, str]) -> dict[str, Any]:
+    def trigger_build(self, plan: Any, variables: Mapping[str, str]) -> dict[str, Any]:
         """Start a build with these variables; its key and number."""
-        path = f"{API}/queue/{_key(plan, PLAN, 'plan, such as WEB-MAIN')}"
-        made = self.rest.post(path, **{f"bamboo.variable.{name}": value for name, value in variables.items()})
-        if not isinstance(made, dict) or not made.get("buildResultKey"):
+        path = f"{API_PATH}/queue/{_check_key(plan, PLAN_KEY, 'plan, such as WEB-MAIN')}"
+        response = self.rest.post(path, **{f"bamboo.variable.{name}": value for name, value in variables.items()})
+        if not isinstance(response, dict) or not response.get("buildResultKey"):
             raise RestError("the answer names no build")
-        return {"build": str(made["buildResultKey"]), "number": made.get("buildNumber", 0)}
+        return {"build": str(response["buildResultKey"]), "number": response.get("buildNumber", 0)}
 
     def add_label(self, build: Any, label: str) -> None:
-        self.rest.post(f"{self._result(build)}/label", {"name": label})
+        self.rest.post(f"{self._result_path(build)}/label", {"name": label})
 
     def delete_label(self, build: Any, label: str) -> None:
-        self.rest.delete(f"{self._result(build)}/label/{segment(label)}")
+        self.rest.delete(f"{self._result_path(build)}/label/{quote_path_segment(label)}")
 
     def add_comment(self, build: Any, comment: str) -> None:
-        self.rest.post(f"{self._result(build)}/comment", {"content": comment})
+        self.rest.post(f"{self._result_path(build)}/comment", {"content": comment})
 
-    def ended(self, plan: str, ending: threading.Event) -> Sequence[Item]:
+    def list_finished(self, plan: str, stop_event: threading.Event) -> Sequence[WatchedItem]:
         """The plan's last builds that have succeeded or failed, oldest first."""
-        query: dict[str, str | int] = {"expand": "results.result", "max-results": LOOKED_AT}
-        answer = self.rest.get(f"{API}/result/{plan}", ending, **query)
-        results = answer.get("results") if isinstance(answer, dict) else None
-        found = results.get("result") if isinstance(results, dict) else None
-        if not isinstance(found, list):
+        query: dict[str, str | int] = {"expand": "results.result", "max-results": MAX_BUILDS}
+        response = self.rest.get(f"{API_PATH}/result/{plan}", stop_event, **query)
+        results = response.get("results") if isinstance(response, dict) else None
+        entries = results.get("result") if isinstance(results, dict) else None
+        if not isinstance(entries, list):
             raise RestError("the answer lists no builds")
-        items = [self._item(plan, one) for one in found if isinstance(one, dict)]
+        items = [self._to_item(plan, entry) for entry in entries if isinstance(entry, dict)]
         return [item for item in reversed(items) if item]
 
-    def _item(self, plan: str, result: Mapping[str, Any]) -> Item | None:
+    def _to_item(self, plan: str, result: Mapping[str, Any]) -> WatchedItem | None:
         build, state = str(result.get("buildResultKey") or result.get("key") or ""), str(result.get("state"))
-        if state not in ENDS or result.get("lifeCycleState") != "Finished" or not BUILD.match(build):
+        if state not in EVENT_BY_STATE or result.get("lifeCycleState") != "Finished" or not BUILD_KEY.match(build):
             return None
         completed = str(result.get("buildCompletedTime") or "")
         payload = {
@@ -68,13 +68,15 @@ class Builds:
             "seconds": result.get("buildDurationInSeconds") or 0,
             "url": f"{self.url}/browse/{build}",
         }
-        return Item(f"{build}/{state}/{completed}", Event(ENDS[state], payload))  # a build that is run again ends again
+        return WatchedItem(
+            f"{build}/{state}/{completed}", Event(EVENT_BY_STATE[state], payload)
+        )  # a build that is run again ends again
 
-    def _result(self, build: Any) -> str:
-        return f"{API}/result/{_key(build, BUILD, 'build, such as WEB-MAIN-12')}"
+    def _result_path(self, build: Any) -> str:
+        return f"{API_PATH}/result/{_check_key(build, BUILD_KEY, 'build, such as WEB-MAIN-12')}"
 
 
-def _key(given: Any, pattern: re.Pattern[str], what: str) -> str:
-    if not isinstance(given, str) or not pattern.match(given):
-        raise ValueError(f"{str(given)[:100]!r} is no {what}")
-    return given
+def _check_key(value: Any, pattern: re.Pattern[str], description: str) -> str:
+    if not isinstance(value, str) or not pattern.match(value):
+        raise ValueError(f"{str(value)[:100]!r} is no {description}")
+    return value

@@ -5,59 +5,70 @@ from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs.bamboo.builds import Builds
-from flyte_client.packs.basis.outcomes import given, outcome, text
+from flyte_client.packs.bamboo.builds import BambooBuilds
+from flyte_client.packs.common.results import pick_fields, require_text, run_command
 
-MOST_VARIABLES = 100
-LONGEST_LABEL = 255
+MAX_VARIABLES = 100
+MAX_LABEL_LENGTH = 255
 
 
-def declare_commands(pack: Pack, builds: Builds) -> None:
+def declare_commands(pack: Pack, builds: BambooBuilds) -> None:
     """Give the pack its commands."""
 
     @pack.command("TriggerPlan", events=["PlanTriggered", "FailedToTriggerPlan"])
-    def trigger_plan(fields: Any) -> Event:
-        told = given(fields, "plan")
-        variables = fields.get("vars") if isinstance(fields, dict) else None
-        return _ended(
-            "PlanTriggered", "FailedToTriggerPlan", told, lambda: builds.trigger(told["plan"], _variables(variables))
+    def trigger_plan(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "plan")
+        variables = command_input.get("vars") if isinstance(command_input, dict) else None
+        return _run_command(
+            "PlanTriggered",
+            "FailedToTriggerPlan",
+            echoed,
+            lambda: builds.trigger_build(echoed["plan"], _check_variables(variables)),
         )
 
     @pack.command("AddLabel", events=["LabelAdded", "FailedToAddLabel"])
-    def add_label(fields: Any) -> Event:
-        told = given(fields, "build", "label")
-        return _ended("LabelAdded", "FailedToAddLabel", told, lambda: builds.add_label(told["build"], _label(told)))
+    def add_label(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "build", "label")
+        return _run_command(
+            "LabelAdded", "FailedToAddLabel", echoed, lambda: builds.add_label(echoed["build"], _require_label(echoed))
+        )
 
     @pack.command("DeleteLabel", events=["LabelDeleted", "FailedToDeleteLabel"])
-    def delete_label(fields: Any) -> Event:
-        told = given(fields, "build", "label")
-        return _ended(
-            "LabelDeleted", "FailedToDeleteLabel", told, lambda: builds.delete_label(told["build"], _label(told))
+    def delete_label(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "build", "label")
+        return _run_command(
+            "LabelDeleted",
+            "FailedToDeleteLabel",
+            echoed,
+            lambda: builds.delete_label(echoed["build"], _require_label(echoed)),
         )
 
     @pack.command("AddComment", events=["CommentAdded", "FailedToAddComment"])
-    def add_comment(fields: Any) -> Event:
-        told = given(fields, "build", "comment")
-        return _ended(
-            "CommentAdded", "FailedToAddComment", told, lambda: builds.add_comment(told["build"], text(told, "comment"))
+    def add_comment(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "build", "comment")
+        return _run_command(
+            "CommentAdded",
+            "FailedToAddComment",
+            echoed,
+            lambda: builds.add_comment(echoed["build"], require_text(echoed, "comment")),
         )
 
 
-def _ended(done: str, failed: str, told: Mapping[str, Any], do: Any) -> Event:
-    return outcome(done, failed, "Bamboo", told, do)
+def _run_command(success_event: str, failure_event: str, echoed: Mapping[str, Any], call: Any) -> Event:
+    return run_command(success_event, failure_event, "Bamboo", echoed, call)
 
 
-def _label(told: Mapping[str, Any]) -> str:
-    label = text(told, "label")
-    if len(label) > LONGEST_LABEL or any(character.isspace() for character in label):
-        raise ValueError(f"label must have no spaces, and at most {LONGEST_LABEL} characters")
+def _require_label(echoed: Mapping[str, Any]) -> str:
+    label = require_text(echoed, "label")
+    if len(label) > MAX_LABEL_LENGTH or any(character.isspace() for character in label):
+        raise ValueError(f"label must have no spaces, and at most {MAX_LABEL_LENGTH} characters")
     return label
 
 
-def _variables(fields: Any) -> Mapping[str, str]:
-    if not isinstance(fields or {}, dict) or len(fields or {}) > MOST_VARIABLES:
-        raise ValueError(f"vars must be an object of at most {MOST_VARIABLES} texts")
-    for name, value in (fields or {}).items():
+def _check_variables(variables: Any) -> Mapping[str, str]:
+    if not isinstance(variables or {}, dict) or len(variables or {}) > MAX_VARIABLES:
+        raise ValueError(f"vars must be an object of at most {MAX_VARIABLES} texts")
+    for name, value in (variables or {}).items():
         if not isinstance(value, str):
             raise ValueError(f"vars.{name} must be a text")
-    return fields or {}
+    return variables or {}

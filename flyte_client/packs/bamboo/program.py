@@ -5,13 +5,13 @@ import os
 from functools import partial
 
 from flyte_client.pack import Pack
-from flyte_client.packs.bamboo.builds import ENDS, Builds
+from flyte_client.packs.bamboo.builds import EVENT_BY_STATE, BambooBuilds
 from flyte_client.packs.bamboo.commands import declare_commands
-from flyte_client.packs.bamboo.settings import Settings, read_settings
-from flyte_client.packs.basis.news import News
-from flyte_client.packs.basis.program import program, run_beside
-from flyte_client.packs.basis.rest import Rest
-from flyte_client.packs.basis.state import StateFile
+from flyte_client.packs.bamboo.settings import BambooSettings, read_settings
+from flyte_client.packs.common.list_watcher import ListWatcher
+from flyte_client.packs.common.program import run_program, run_with_workers
+from flyte_client.packs.common.rest_client import RestClient
+from flyte_client.packs.common.state_file import StateFile
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,21 +21,23 @@ def main(arguments: list[str] | None = None) -> int:
         "event for each build of the plans in FLYTE_BAMBOO_PLANS that ends. README.md beside the pack lists all "
         "variables.",
     ).parse_args(arguments)
-    return program("Bamboo", _start)
+    return run_program("Bamboo", _run_pack)
 
 
-def _start() -> int:
+def _run_pack() -> int:
     settings = read_settings(os.environ)
     pack = Pack("Bamboo")
-    builds = Builds(Rest(settings.access), settings.access.url)
+    builds = BambooBuilds(RestClient(settings.rest), settings.rest.url)
     declare_commands(pack, builds)
     if not settings.plans:
-        return run_beside(pack)
-    for event in (*ENDS.values(), "BambooUnreachable", "BambooReachable"):
+        return run_with_workers(pack)
+    for event in (*EVENT_BY_STATE.values(), "BambooUnreachable", "BambooReachable"):
         pack.event(event)
-    return run_beside(pack, _watch(pack, builds, settings).run)
+    return run_with_workers(pack, _build_watcher(pack, builds, settings).run)
 
 
-def _watch(pack: Pack, builds: Builds, settings: Settings) -> News:
+def _build_watcher(pack: Pack, builds: BambooBuilds, settings: BambooSettings) -> ListWatcher:
     state = StateFile("FLYTE_BAMBOO_FOLDER", settings.folder / "state.json")
-    return News(pack, state, {plan: partial(builds.ended, plan) for plan in settings.plans}, settings.every)
+    return ListWatcher(
+        pack, state, {plan: partial(builds.list_finished, plan) for plan in settings.plans}, settings.poll_seconds
+    )

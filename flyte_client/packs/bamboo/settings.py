@@ -7,32 +7,32 @@ from pathlib import Path
 
 from flyte_client import settings
 from flyte_client.errors import SettingsError
-from flyte_client.packs.basis import environment as variables
-from flyte_client.packs.basis.rest import Access, read_access
+from flyte_client.packs.common import environment as variables
+from flyte_client.packs.common.rest_client import RestSettings, read_rest_settings
 
-PLAN = re.compile(r"[A-Z][A-Z0-9]{0,50}-[A-Z][A-Z0-9]{0,50}\Z")
-MOST_PLANS = 200
+PLAN_KEY = re.compile(r"[A-Z][A-Z0-9]{0,50}-[A-Z][A-Z0-9]{0,50}\Z")
+MAX_PLANS = 200
 
 
 @dataclass(frozen=True)
-class Settings:
+class BambooSettings:
     """The builds of `plans` are looked at `every` so many seconds; what was told of them is kept in `folder`."""
 
-    access: Access
+    rest: RestSettings
     plans: tuple[str, ...]
     folder: Path
-    every: float
+    poll_seconds: float
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> BambooSettings:
     """Raises `SettingsError` for what can't be used."""
-    given = variables.text(environment, "FLYTE_BAMBOO_PLANS")
-    plans = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
-    if len(plans) > MOST_PLANS or not all(PLAN.match(plan) for plan in plans):
-        raise SettingsError(f"FLYTE_BAMBOO_PLANS: must be up to {MOST_PLANS} plans' keys, such as WEB-MAIN,WEB-API")
-    return Settings(
-        access=read_access(environment, "FLYTE_BAMBOO"),
+    value = variables.read_text(environment, "FLYTE_BAMBOO_PLANS")
+    plans = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if len(plans) > MAX_PLANS or not all(PLAN_KEY.match(plan) for plan in plans):
+        raise SettingsError(f"FLYTE_BAMBOO_PLANS: must be up to {MAX_PLANS} plans' keys, such as WEB-MAIN,WEB-API")
+    return BambooSettings(
+        rest=read_rest_settings(environment, "FLYTE_BAMBOO"),
         plans=plans,
-        folder=Path(variables.text(environment, "FLYTE_BAMBOO_FOLDER", "flyte-bamboo")).absolute(),
-        every=settings.seconds(environment, "FLYTE_BAMBOO_POLL_SECONDS", 30.0),
+        folder=Path(variables.read_text(environment, "FLYTE_BAMBOO_FOLDER", "flyte-bamboo")).absolute(),
+        poll_seconds=settings.read_seconds(environment, "FLYTE_BAMBOO_POLL_SECONDS", 30.0),
     )

@@ -5,62 +5,79 @@ from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs.basis.outcomes import given, outcome, text
-from flyte_client.packs.bitbucket.repositories import Repositories
+from flyte_client.packs.bitbucket.repositories import BitbucketRepositories
+from flyte_client.packs.common.results import pick_fields, require_text, run_command
 
 
-def declare_commands(pack: Pack, repositories: Repositories) -> None:
+def declare_commands(pack: Pack, repositories: BitbucketRepositories) -> None:
     """Give the pack its commands."""
 
     @pack.command("createRepo", events=["createRepo", "createRepoFailure"])
-    def create_repo(fields: Any) -> Event:
-        told = given(fields, "project", "name")
-        return _ended("createRepo", "createRepoFailure", told, lambda: repositories.create(*_repository(told)))
+    def create_repo(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "project", "name")
+        return _run_command(
+            "createRepo",
+            "createRepoFailure",
+            echoed,
+            lambda: repositories.create_repository(*_require_repository(echoed)),
+        )
 
     @pack.command("CreatePullRequest", events=["CreatePullRequestDone", "CreatePullRequestFailed"])
-    def create_pull_request(fields: Any) -> Event:
-        told = given(fields, "project", "name", "title", "from", "to")
-        asked = told | given(fields, "description")
-        return _done("CreatePullRequest", told, lambda: repositories.open_request(*_repository(told), _asked(asked)))
+    def create_pull_request(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "project", "name", "title", "from", "to")
+        fields_with_description = echoed | pick_fields(command_input, "description")
+        return _run_pull_request_command(
+            "CreatePullRequest",
+            echoed,
+            lambda: repositories.create_pull_request(
+                *_require_repository(echoed), _pull_request_fields(fields_with_description)
+            ),
+        )
 
     @pack.command("CommentPullRequest", events=["CommentPullRequestDone", "CommentPullRequestFailed"])
-    def comment_pull_request(fields: Any) -> Event:
-        told = given(fields, "project", "name", "id", "comment")
-        return _done(
+    def comment_pull_request(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "project", "name", "id", "comment")
+        return _run_pull_request_command(
             "CommentPullRequest",
-            told,
-            lambda: repositories.comment(*_repository(told), _number(told), text(told, "comment")),
+            echoed,
+            lambda: repositories.comment_pull_request(
+                *_require_repository(echoed), _require_number(echoed), require_text(echoed, "comment")
+            ),
         )
 
     @pack.command("MergePullRequest", events=["MergePullRequestDone", "MergePullRequestFailed"])
-    def merge_pull_request(fields: Any) -> Event:
-        told = given(fields, "project", "name", "id")
-        return _done("MergePullRequest", told, lambda: repositories.merge(*_repository(told), _number(told)))
+    def merge_pull_request(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "project", "name", "id")
+        return _run_pull_request_command(
+            "MergePullRequest",
+            echoed,
+            lambda: repositories.merge_pull_request(*_require_repository(echoed), _require_number(echoed)),
+        )
 
 
-Do = Callable[[], Mapping[str, Any] | None]
+CommandCall = Callable[[], Mapping[str, Any] | None]
 
 
-def _done(command: str, told: Mapping[str, Any], do: Do) -> Event:
-    return _ended(f"{command}Done", f"{command}Failed", told, do)
+def _run_pull_request_command(command: str, echoed: Mapping[str, Any], call: CommandCall) -> Event:
+    return _run_command(f"{command}Done", f"{command}Failed", echoed, call)
 
 
-def _ended(done: str, failed: str, told: Mapping[str, Any], do: Do) -> Event:
-    return outcome(done, failed, "Bitbucket", told, do)
+def _run_command(success_event: str, failure_event: str, echoed: Mapping[str, Any], call: CommandCall) -> Event:
+    return run_command(success_event, failure_event, "Bitbucket", echoed, call)
 
 
-def _repository(told: Mapping[str, Any]) -> tuple[str, str]:
-    return text(told, "project"), text(told, "name")
+def _require_repository(echoed: Mapping[str, Any]) -> tuple[str, str]:
+    return require_text(echoed, "project"), require_text(echoed, "name")
 
 
-def _asked(fields: Mapping[str, Any]) -> dict[str, str]:
-    description = text(fields, "description") if fields["description"] else ""
-    return {name: text(fields, name) for name in ("title", "from", "to")} | {"description": description}
+def _pull_request_fields(fields: Mapping[str, Any]) -> dict[str, str]:
+    description = require_text(fields, "description") if fields["description"] else ""
+    return {name: require_text(fields, name) for name in ("title", "from", "to")} | {"description": description}
 
 
-def _number(told: Mapping[str, Any]) -> int:
+def _require_number(echoed: Mapping[str, Any]) -> int:
     """A number, or a text of digits, which is what a flow's template makes of one."""
-    value = told["id"]
+    value = echoed["id"]
     number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12 else value
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError("id must be a pull request's number")

@@ -5,13 +5,13 @@ import os
 from functools import partial
 
 from flyte_client.pack import Pack
-from flyte_client.packs.basis.news import News
-from flyte_client.packs.basis.program import program, run_beside
-from flyte_client.packs.basis.rest import Rest
-from flyte_client.packs.basis.state import StateFile
 from flyte_client.packs.bitbucket.commands import declare_commands
-from flyte_client.packs.bitbucket.repositories import STATES, Repositories
-from flyte_client.packs.bitbucket.settings import Settings, read_settings
+from flyte_client.packs.bitbucket.repositories import EVENT_BY_STATE, BitbucketRepositories
+from flyte_client.packs.bitbucket.settings import BitbucketSettings, read_settings
+from flyte_client.packs.common.list_watcher import ListWatcher
+from flyte_client.packs.common.program import run_program, run_with_workers
+from flyte_client.packs.common.rest_client import RestClient
+from flyte_client.packs.common.state_file import StateFile
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,22 +22,22 @@ def main(arguments: list[str] | None = None) -> int:
         "FLYTE_BITBUCKET_REPOSITORIES that is opened, merged or declined. README.md beside the pack lists all "
         "variables.",
     ).parse_args(arguments)
-    return program("Bitbucket", _start)
+    return run_program("Bitbucket", _run_pack)
 
 
-def _start() -> int:
+def _run_pack() -> int:
     settings = read_settings(os.environ)
     pack = Pack("Bitbucket")
-    repositories = Repositories(Rest(settings.access))
+    repositories = BitbucketRepositories(RestClient(settings.rest))
     declare_commands(pack, repositories)
     if not settings.repositories:
-        return run_beside(pack)
-    for event in (*STATES.values(), "BitbucketUnreachable", "BitbucketReachable"):
+        return run_with_workers(pack)
+    for event in (*EVENT_BY_STATE.values(), "BitbucketUnreachable", "BitbucketReachable"):
         pack.event(event)
-    return run_beside(pack, _watch(pack, repositories, settings).run)
+    return run_with_workers(pack, _build_watcher(pack, repositories, settings).run)
 
 
-def _watch(pack: Pack, repositories: Repositories, settings: Settings) -> News:
+def _build_watcher(pack: Pack, repositories: BitbucketRepositories, settings: BitbucketSettings) -> ListWatcher:
     state = StateFile("FLYTE_BITBUCKET_FOLDER", settings.folder / "state.json")
-    lists = {name: partial(repositories.requests, name) for name in settings.repositories}
-    return News(pack, state, lists, settings.every)
+    fetch_by_name = {name: partial(repositories.list_pull_requests, name) for name in settings.repositories}
+    return ListWatcher(pack, state, fetch_by_name, settings.poll_seconds)

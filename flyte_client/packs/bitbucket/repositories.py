@@ -6,125 +6,128 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_client.events import Event
-from flyte_client.packs.basis.news import Item
-from flyte_client.packs.basis.rest import Rest, RestError
-from flyte_client.packs.bitbucket.settings import REPOSITORY
+from flyte_client.packs.bitbucket.settings import REPOSITORY_PATTERN
+from flyte_client.packs.common.list_watcher import WatchedItem
+from flyte_client.packs.common.rest_client import RestClient, RestError
 
-API = "/rest/api/1.0"
-LOOKED_AT = 100
-STATES = {"OPEN": "PullRequestOpened", "MERGED": "PullRequestMerged", "DECLINED": "PullRequestDeclined"}
-LONGEST_TEXT = 10_000
+API_PATH = "/rest/api/1.0"
+MAX_PULL_REQUESTS = 100
+EVENT_BY_STATE = {"OPEN": "PullRequestOpened", "MERGED": "PullRequestMerged", "DECLINED": "PullRequestDeclined"}
+MAX_TEXT_LENGTH = 10_000
 
 
 @dataclass(frozen=True)
-class Repositories:
+class BitbucketRepositories:
     """`project` is a key, `name` a repository's slug.
 
     All raise `RestError`, or `ValueError` for what can't be asked.
     """
 
-    rest: Rest
+    rest: RestClient
 
-    def create(self, project: str, name: str) -> dict[str, str]:
-        made = self.rest.post(f"{_project(project)}/repos", {"name": name, "scmId": "git"})
-        return {"url": _link(made)}
+    def create_repository(self, project: str, name: str) -> dict[str, str]:
+        response = self.rest.post(f"{_project_path(project)}/repos", {"name": name, "scmId": "git"})
+        return {"url": _find_self_link(response)}
 
-    def open_request(self, project: str, name: str, asked: Mapping[str, str]) -> dict[str, Any]:
+    def create_pull_request(self, project: str, name: str, fields: Mapping[str, str]) -> dict[str, Any]:
         """A pull request from the branch `from` to the branch `to`; its id and address."""
-        where = {"slug": name, "project": {"key": project}}
+        repository = {"slug": name, "project": {"key": project}}
         body = {
-            "title": asked["title"],
-            "description": asked["description"],
-            "fromRef": {"id": _branch(asked["from"]), "repository": where},
-            "toRef": {"id": _branch(asked["to"]), "repository": where},
+            "title": fields["title"],
+            "description": fields["description"],
+            "fromRef": {"id": _branch_ref(fields["from"]), "repository": repository},
+            "toRef": {"id": _branch_ref(fields["to"]), "repository": repository},
         }
-        made = self.rest.post(f"{_path(project, name)}/pull-requests", body)
-        return {"id": _number(made), "url": _link(made)}
+        response = self.rest.post(f"{_repository_path(project, name)}/pull-requests", body)
+        return {"id": _parse_pull_request_id(response), "url": _find_self_link(response)}
 
-    def comment(self, project: str, name: str, request: int, comment: str) -> None:
-        self.rest.post(f"{_path(project, name)}/pull-requests/{request}/comments", {"text": comment})
+    def comment_pull_request(self, project: str, name: str, request_id: int, text: str) -> None:
+        self.rest.post(f"{_repository_path(project, name)}/pull-requests/{request_id}/comments", {"text": text})
 
-    def merge(self, project: str, name: str, request: int) -> dict[str, Any]:
+    def merge_pull_request(self, project: str, name: str, request_id: int) -> dict[str, Any]:
         """Merge it as it is now: where it is changed meanwhile, Bitbucket refuses."""
-        path = f"{_path(project, name)}/pull-requests/{request}"
-        found = self.rest.get(path)
-        version = found.get("version") if isinstance(found, dict) else None
+        path = f"{_repository_path(project, name)}/pull-requests/{request_id}"
+        pull_request = self.rest.get(path)
+        version = pull_request.get("version") if isinstance(pull_request, dict) else None
         if not isinstance(version, int):
             raise RestError("the answer has no version of the pull request")
         merged = self.rest.post(f"{path}/merge", version=version)
-        return {"state": str(merged.get("state") or "") if isinstance(merged, dict) else "", "url": _link(merged)}
+        return {
+            "state": str(merged.get("state") or "") if isinstance(merged, dict) else "",
+            "url": _find_self_link(merged),
+        }
 
-    def requests(self, repository: str, ending: threading.Event) -> Sequence[Item]:
+    def list_pull_requests(self, repository: str, stop_event: threading.Event) -> Sequence[WatchedItem]:
         """The repository's last pull requests, oldest first."""
         project, _, name = repository.partition("/")
-        query: dict[str, str | int] = {"state": "ALL", "order": "NEWEST", "limit": LOOKED_AT}
-        answer = self.rest.get(f"{_path(project, name)}/pull-requests", ending, **query)
-        found = answer.get("values") if isinstance(answer, dict) else None
-        if not isinstance(found, list):
+        query: dict[str, str | int] = {"state": "ALL", "order": "NEWEST", "limit": MAX_PULL_REQUESTS}
+        response = self.rest.get(f"{_repository_path(project, name)}/pull-requests", stop_event, **query)
+        entries = response.get("values") if isinstance(response, dict) else None
+        if not isinstance(entries, list):
             raise RestError("the answer lists no pull requests")
-        items = [_item(project, name, one) for one in found if isinstance(one, dict)]
+        items = [_to_item(project, name, entry) for entry in entries if isinstance(entry, dict)]
         return [item for item in reversed(items) if item]
 
 
-def _item(project: str, name: str, request: Mapping[str, Any]) -> Item | None:
-    state, number = str(request.get("state")), request.get("id")
-    if state not in STATES or not isinstance(number, int):
+def _to_item(project: str, name: str, pull_request: Mapping[str, Any]) -> WatchedItem | None:
+    state, number = str(pull_request.get("state")), pull_request.get("id")
+    if state not in EVENT_BY_STATE or not isinstance(number, int):
         return None
     payload = {
         "project": project,
         "name": name,
         "id": number,
-        "title": str(request.get("title") or ""),
-        "description": str(request.get("description") or "")[:LONGEST_TEXT],
-        "author": _author(request.get("author")),
-        "from": _shown(request.get("fromRef")),
-        "to": _shown(request.get("toRef")),
-        "url": _link(request),
+        "title": str(pull_request.get("title") or ""),
+        "description": str(pull_request.get("description") or "")[:MAX_TEXT_LENGTH],
+        "author": _parse_author(pull_request.get("author")),
+        "from": _ref_display_name(pull_request.get("fromRef")),
+        "to": _ref_display_name(pull_request.get("toRef")),
+        "url": _find_self_link(pull_request),
     }
     # One that was opened anew after it was declined can be declined again.
-    closed = request.get("closedDate") or ""
-    return Item(f"{project}/{name}/{number}/{state}/{closed}", Event(STATES[state], payload))
+    closed = pull_request.get("closedDate") or ""
+    return WatchedItem(f"{project}/{name}/{number}/{state}/{closed}", Event(EVENT_BY_STATE[state], payload))
 
 
-def _path(project: str, name: str) -> str:
-    if not REPOSITORY.match(f"{project}/{name}"):
+def _repository_path(project: str, name: str) -> str:
+    if not REPOSITORY_PATTERN.match(f"{project}/{name}"):
         raise ValueError(f"{project[:100]!r} and {name[:100]!r} name no repository")
-    return f"{API}/projects/{project}/repos/{name}"
+    return f"{API_PATH}/projects/{project}/repos/{name}"
 
 
-def _project(project: str) -> str:
-    if not REPOSITORY.match(f"{project}/x"):
+def _project_path(project: str) -> str:
+    if not REPOSITORY_PATTERN.match(f"{project}/x"):
         raise ValueError(f"{project[:100]!r} is no project's key")
-    return f"{API}/projects/{project}"
+    return f"{API_PATH}/projects/{project}"
 
 
-def _branch(name: str) -> str:
+def _branch_ref(name: str) -> str:
     return name if name.startswith("refs/") else f"refs/heads/{name}"
 
 
-def _number(made: Any) -> int:
-    number = made.get("id") if isinstance(made, dict) else None
+def _parse_pull_request_id(response: Any) -> int:
+    number = response.get("id") if isinstance(response, dict) else None
     if not isinstance(number, int):
         raise RestError("the answer names no pull request")
     return number
 
 
-def _link(value: Any) -> str:
+def _find_self_link(value: Any) -> str:
     links = value.get("links") if isinstance(value, dict) else None
-    own = links.get("self") if isinstance(links, dict) else None
-    first = own[0] if isinstance(own, list) and own else None
+    self_links = links.get("self") if isinstance(links, dict) else None
+    first = self_links[0] if isinstance(self_links, list) and self_links else None
     return str(first.get("href") or "") if isinstance(first, dict) else ""
 
 
-def _author(value: Any) -> dict[str, str]:
+def _parse_author(value: Any) -> dict[str, str]:
     user = value.get("user") if isinstance(value, dict) else None
-    told = user if isinstance(user, dict) else {}
+    user_fields = user if isinstance(user, dict) else {}
     return {
-        "name": str(told.get("name") or ""),
-        "email": str(told.get("emailAddress") or ""),
-        "displayName": str(told.get("displayName") or ""),
+        "name": str(user_fields.get("name") or ""),
+        "email": str(user_fields.get("emailAddress") or ""),
+        "displayName": str(user_fields.get("displayName") or ""),
     }
 
 
-def _shown(ref: Any) -> str:
+def _ref_display_name(ref: Any) -> str:
     return str(ref.get("displayId") or ref.get("id") or "") if isinstance(ref, dict) else ""

@@ -7,37 +7,37 @@ from pathlib import Path
 
 from flyte_client import settings
 from flyte_client.errors import SettingsError
-from flyte_client.packs.basis import environment as variables
-from flyte_client.packs.basis.rest import Access, read_access
+from flyte_client.packs.common import environment as variables
+from flyte_client.packs.common.rest_client import RestSettings, read_rest_settings
 
-REPOSITORY = re.compile(r"(~?[A-Za-z][A-Za-z0-9_.-]{0,127})/([A-Za-z0-9][A-Za-z0-9_.-]{0,127})\Z")
-MOST_REPOSITORIES = 200
+REPOSITORY_PATTERN = re.compile(r"(~?[A-Za-z][A-Za-z0-9_.-]{0,127})/([A-Za-z0-9][A-Za-z0-9_.-]{0,127})\Z")
+MAX_REPOSITORIES = 200
 
 
 @dataclass(frozen=True)
-class Settings:
+class BitbucketSettings:
     """Pull requests of `repositories`, each `PROJECT/name`, are looked at `every` so many seconds.
 
     What was told of them is kept in `folder`.
     """
 
-    access: Access
+    rest: RestSettings
     repositories: tuple[str, ...]
     folder: Path
-    every: float
+    poll_seconds: float
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> BitbucketSettings:
     """Raises `SettingsError` for what can't be used."""
-    given = variables.text(environment, "FLYTE_BITBUCKET_REPOSITORIES")
-    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
-    if len(names) > MOST_REPOSITORIES or not all(REPOSITORY.match(name) for name in names):
+    value = variables.read_text(environment, "FLYTE_BITBUCKET_REPOSITORIES")
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if len(names) > MAX_REPOSITORIES or not all(REPOSITORY_PATTERN.match(name) for name in names):
         raise SettingsError(
-            f"FLYTE_BITBUCKET_REPOSITORIES: must be up to {MOST_REPOSITORIES} repositories, such as WEB/site,WEB/api"
+            f"FLYTE_BITBUCKET_REPOSITORIES: must be up to {MAX_REPOSITORIES} repositories, such as WEB/site,WEB/api"
         )
-    return Settings(
-        access=read_access(environment, "FLYTE_BITBUCKET"),
+    return BitbucketSettings(
+        rest=read_rest_settings(environment, "FLYTE_BITBUCKET"),
         repositories=names,
-        folder=Path(variables.text(environment, "FLYTE_BITBUCKET_FOLDER", "flyte-bitbucket")).absolute(),
-        every=settings.seconds(environment, "FLYTE_BITBUCKET_POLL_SECONDS", 60.0),
+        folder=Path(variables.read_text(environment, "FLYTE_BITBUCKET_FOLDER", "flyte-bitbucket")).absolute(),
+        poll_seconds=settings.read_seconds(environment, "FLYTE_BITBUCKET_POLL_SECONDS", 60.0),
     )

@@ -5,43 +5,45 @@ import os
 import sys
 import threading
 
-from flyte_client.packs.console.chat import Speaker, console_pack, listen, typed_lines
+from flyte_client.packs.console.chat import ChatUser, build_console_pack, read_lines, send_lines
 from flyte_client.program import run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _options(arguments)
+    options = _parse_options(arguments)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # it is a TextIOWrapper in a program
-    pack = console_pack(options.name, sys.stdout)
-    speaker = Speaker(options.channel, options.user_id, options.user_name)
-    end, ending = os.pipe()
-    at_end = (lambda: pack.stop(when_idle=True)) if options.exit_on_eof else (lambda: None)
-    listener = threading.Thread(target=listen, args=(pack, typed_lines(sys.stdin.fileno(), end), speaker, at_end))
+    pack = build_console_pack(options.name, sys.stdout)
+    user = ChatUser(options.channel, options.user_id, options.user_name)
+    stop_reader, stop_writer = os.pipe()
+    on_eof = (lambda: pack.stop(when_idle=True)) if options.exit_on_eof else (lambda: None)
+    listener = threading.Thread(
+        target=send_lines, args=(pack, read_lines(sys.stdin.fileno(), stop_reader), user, on_eof)
+    )
     listener.start()
     try:
         return run(pack)
     finally:
-        os.close(ending)
+        os.close(stop_writer)
         listener.join()
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    environment = os.environ.get
+def _parse_options(arguments: list[str] | None) -> argparse.Namespace:
+    get_variable = os.environ.get
     parser = argparse.ArgumentParser(prog="python -m flyte_client.packs.console", description="A chat in a terminal.")
     parser.add_argument("--name", default="Console", help="the pack's name (%(default)s)")
     parser.add_argument(
         "--channel",
-        default=environment("FLYTE_CONSOLE_CHANNEL") or "console",
+        default=get_variable("FLYTE_CONSOLE_CHANNEL") or "console",
         help="id of the channel that is typed in; also FLYTE_CONSOLE_CHANNEL (%(default)s)",
     )
     parser.add_argument(
         "--user-id",
-        default=environment("FLYTE_CONSOLE_USER_ID") or "U0CONSOLE",
+        default=get_variable("FLYTE_CONSOLE_USER_ID") or "U0CONSOLE",
         help="id of who types; also FLYTE_CONSOLE_USER_ID (%(default)s)",
     )
     parser.add_argument(
         "--user-name",
-        default=environment("FLYTE_CONSOLE_USER_NAME") or "Console User",
+        default=get_variable("FLYTE_CONSOLE_USER_NAME") or "Console User",
         help="name of who types; also FLYTE_CONSOLE_USER_NAME (%(default)s)",
     )
     parser.add_argument(

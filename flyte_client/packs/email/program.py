@@ -6,11 +6,11 @@ from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs.basis.program import program, run_beside
-from flyte_client.packs.email.composing import compose
-from flyte_client.packs.email.receiving import EVENTS, Receiver
-from flyte_client.packs.email.sending import NotSentError, send
-from flyte_client.packs.email.settings import Outgoing, read_settings
+from flyte_client.packs.common.program import run_program, run_with_workers
+from flyte_client.packs.email.composer import compose_mail
+from flyte_client.packs.email.receiver import EVENT_NAMES, MailReceiver
+from flyte_client.packs.email.settings import SmtpSettings, read_settings
+from flyte_client.packs.email.smtp import MailNotSentError, send_mail
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,31 +19,31 @@ def main(arguments: list[str] | None = None) -> int:
         description="Sends mail for flows by SMTP (FLYTE_SMTP_HOST, FLYTE_EMAIL_FROM …), and an event for each mail "
         "that comes into a folder by IMAP (FLYTE_IMAP_HOST …). README.md beside the pack lists all variables.",
     ).parse_args(arguments)
-    return program("Email", _start)
+    return run_program("Email", _run_pack)
 
 
-def _start() -> int:
+def _run_pack() -> int:
     settings = read_settings(os.environ)
     pack = Pack("Email")
-    if settings.outgoing:
-        _declare_sending(pack, settings.outgoing)
-    if settings.incoming is None:
-        return run_beside(pack)
-    for event in EVENTS:
+    if settings.smtp:
+        _declare_commands(pack, settings.smtp)
+    if settings.imap is None:
+        return run_with_workers(pack)
+    for event in EVENT_NAMES:
         pack.event(event)
-    return run_beside(pack, Receiver(pack, settings.incoming).run)
+    return run_with_workers(pack, MailReceiver(pack, settings.imap).run)
 
 
-def _declare_sending(pack: Pack, outgoing: Outgoing) -> None:
+def _declare_commands(pack: Pack, smtp: SmtpSettings) -> None:
     @pack.command("SendEmail", events=["EmailSent", "SendEmailFailed"])
-    def send_email(given: Any) -> Event:
-        fields = given if isinstance(given, dict) else {}
-        told = {name: fields.get(name) or "" for name in ("to", "cc", "bcc", "subject")}
+    def send_email(command_input: Any) -> Event:
+        fields = command_input if isinstance(command_input, dict) else {}
+        echoed = {name: fields.get(name) or "" for name in ("to", "cc", "bcc", "subject")}
         try:
-            mail = compose(given, outgoing.sender, outgoing.max_bytes)
-            refused = send(mail, outgoing)
+            mail = compose_mail(command_input, smtp.sender, smtp.max_bytes)
+            refused = send_mail(mail, smtp)
         except ValueError as error:
-            return Event("SendEmailFailed", told | {"error": str(error), "temporary": False})
-        except NotSentError as error:
-            return Event("SendEmailFailed", told | {"error": str(error), "temporary": error.temporary})
-        return Event("EmailSent", told | {"messageId": mail.id, "refused": refused})
+            return Event("SendEmailFailed", echoed | {"error": str(error), "temporary": False})
+        except MailNotSentError as error:
+            return Event("SendEmailFailed", echoed | {"error": str(error), "temporary": error.temporary})
+        return Event("EmailSent", echoed | {"messageId": mail.message_id, "refused": refused})

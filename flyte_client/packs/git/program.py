@@ -6,11 +6,11 @@ import shutil
 
 from flyte_client.errors import SettingsError
 from flyte_client.pack import Pack
-from flyte_client.packs.basis.program import program, run_beside
-from flyte_client.packs.basis.state import StateFile
-from flyte_client.packs.git.looking import EVENTS, Lookout
+from flyte_client.packs.common.program import run_program, run_with_workers
+from flyte_client.packs.common.state_file import StateFile
+from flyte_client.packs.git.events import GitEventSender
 from flyte_client.packs.git.settings import read_settings
-from flyte_client.packs.git.telling import Teller
+from flyte_client.packs.git.watcher import EVENT_NAMES, RepositoryWatcher
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,15 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
         description="Looks at the repositories in FLYTE_GIT_FILE (or FLYTE_GIT_CONFIG) and sends an event for each "
         "push to a branch and each tag. Keeps copies of them, and what it has told, in FLYTE_GIT_FOLDER.",
     ).parse_args(arguments)
-    return program("Git", _start)
+    return run_program("Git", _run_pack)
 
 
-def _start() -> int:
+def _run_pack() -> int:
     settings = read_settings(os.environ)
     if shutil.which("git") is None:
         raise SettingsError("the program git is missing, which this pack needs")
     state = StateFile("FLYTE_GIT_FOLDER", settings.folder / "state.json")
     pack = Pack("Git")
-    for event in EVENTS:
+    for event in EVENT_NAMES:
         pack.event(event)
-    return run_beside(pack, Lookout(settings, Teller(pack, state)).run)
+    return run_with_workers(pack, RepositoryWatcher(settings, GitEventSender(pack, state)).run)

@@ -9,19 +9,19 @@ from urllib.parse import urlsplit
 
 from flyte_client import settings
 from flyte_client.errors import SettingsError
-from flyte_client.packs.basis import environment as variables
-from flyte_client.packs.basis.configuration import Section, check_unique, sections
+from flyte_client.packs.common import environment as variables
+from flyte_client.packs.common.configuration import ConfigSection, check_unique_names, read_sections
 
-KNOWN = ("name", "url", "branches", "tags", "token", "user")
+REPOSITORY_KEYS = ("name", "url", "branches", "tags", "token", "user")
 # What git would run a program for (ext::), or what sends everything in the clear, is only there if it is asked for.
-PROTOCOLS = ("https", "ssh")
-ALL_PROTOCOLS = ("https", "ssh", "http", "git", "file")
-MOST_REPOSITORIES = 500
-HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*\Z")
+DEFAULT_PROTOCOLS = ("https", "ssh")
+ALLOWED_PROTOCOLS = ("https", "ssh", "http", "git", "file")
+MAX_REPOSITORIES = 500
+HOST_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*\Z")
 
 
 @dataclass(frozen=True)
-class Repository:
+class WatchedRepository:
     """What is looked at: branches whose names match one of the patterns, and tags."""
 
     name: str
@@ -31,7 +31,7 @@ class Repository:
     user: str = ""
     token: str = field(default="", repr=False)
 
-    def wants(self, ref: str) -> bool:
+    def matches_ref(self, ref: str) -> bool:
         """Whether events are sent for a ref such as `refs/heads/main`."""
         for prefix, patterns in (("refs/heads/", self.branches), ("refs/tags/", self.tags)):
             if ref.startswith(prefix):
@@ -40,70 +40,72 @@ class Repository:
 
 
 @dataclass(frozen=True)
-class Settings:
+class GitSettings:
     """`every` and `timeout` are in seconds, `commits` is how many an event tells of at most."""
 
-    repositories: tuple[Repository, ...]
+    repositories: tuple[WatchedRepository, ...]
     folder: Path
-    every: float
+    poll_seconds: float
     timeout: float
-    commits: int
+    max_commits: int
     protocols: tuple[str, ...]
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> GitSettings:
     """Raises `SettingsError` for what can't be used."""
-    protocols = _protocols(environment)
-    found = [
-        (section, _repository(section, protocols, environment))
-        for section in sections(environment, "FLYTE_GIT", "repositories", KNOWN, MOST_REPOSITORIES)
+    protocols = _read_protocols(environment)
+    repositories = [
+        (section, _parse_repository(section, protocols, environment))
+        for section in read_sections(environment, "FLYTE_GIT", "repositories", REPOSITORY_KEYS, MAX_REPOSITORIES)
     ]
-    check_unique([(section, repository.name) for section, repository in found])
-    return Settings(
-        repositories=tuple(repository for _, repository in found),
-        folder=Path(variables.text(environment, "FLYTE_GIT_FOLDER", "flyte-git")).absolute(),
-        every=settings.seconds(environment, "FLYTE_GIT_POLL_SECONDS", 60.0),
-        timeout=settings.seconds(environment, "FLYTE_GIT_TIMEOUT", 120.0),
-        commits=variables.whole(environment, "FLYTE_GIT_COMMITS", 20, 1, 200),
+    check_unique_names([(section, repository.name) for section, repository in repositories])
+    return GitSettings(
+        repositories=tuple(repository for _, repository in repositories),
+        folder=Path(variables.read_text(environment, "FLYTE_GIT_FOLDER", "flyte-git")).absolute(),
+        poll_seconds=settings.read_seconds(environment, "FLYTE_GIT_POLL_SECONDS", 60.0),
+        timeout=settings.read_seconds(environment, "FLYTE_GIT_TIMEOUT", 120.0),
+        max_commits=variables.read_int(environment, "FLYTE_GIT_COMMITS", 20, 1, 200),
         protocols=protocols,
     )
 
 
-def _protocols(environment: Mapping[str, str]) -> tuple[str, ...]:
-    given = variables.text(environment, "FLYTE_GIT_PROTOCOLS", ",".join(PROTOCOLS))
-    protocols = tuple(part.strip() for part in given.split(",") if part.strip())
-    if not protocols or not set(protocols) <= set(ALL_PROTOCOLS):
-        raise SettingsError(f"FLYTE_GIT_PROTOCOLS: is {given!r}, but must be some of {','.join(ALL_PROTOCOLS)}")
+def _read_protocols(environment: Mapping[str, str]) -> tuple[str, ...]:
+    value = variables.read_text(environment, "FLYTE_GIT_PROTOCOLS", ",".join(DEFAULT_PROTOCOLS))
+    protocols = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not protocols or not set(protocols) <= set(ALLOWED_PROTOCOLS):
+        raise SettingsError(f"FLYTE_GIT_PROTOCOLS: is {value!r}, but must be some of {','.join(ALLOWED_PROTOCOLS)}")
     return protocols
 
 
-def _repository(section: Section, protocols: tuple[str, ...], environment: Mapping[str, str]) -> Repository:
-    url = _url(section, protocols)
-    token = section.secret("token", environment) if section.has("token") else ""
+def _parse_repository(
+    section: ConfigSection, protocols: tuple[str, ...], environment: Mapping[str, str]
+) -> WatchedRepository:
+    url = _parse_url(section, protocols)
+    token = section.get_secret("token", environment) if section.has_value("token") else ""
     if token and not url.startswith(("https:", "http:")):
-        raise section.wrong("token", "is for https only")
-    return Repository(
-        name=section.name("name"),
+        raise section.setting_error("token", "is for https only")
+    return WatchedRepository(
+        name=section.get_name("name"),
         url=url,
-        branches=section.texts("branches", ("*",)),
-        tags=section.texts("tags", ("*",)),
-        user=section.name("user", "git"),
+        branches=section.get_texts("branches", ("*",)),
+        tags=section.get_texts("tags", ("*",)),
+        user=section.get_name("user", "git"),
         token=token,
     )
 
 
-def _url(section: Section, protocols: tuple[str, ...]) -> str:
-    url = section.text("url")
+def _parse_url(section: ConfigSection, protocols: tuple[str, ...]) -> str:
+    url = section.get_text("url")
     try:
         parts = urlsplit(url)
         host, port, password = parts.hostname or "", parts.port, parts.password
     except ValueError:
-        raise section.wrong("url", "is no address") from None
+        raise section.setting_error("url", "is no address") from None
     if parts.scheme not in protocols or "://" not in url or not url.isprintable():
-        raise section.wrong("url", f"must begin with one of {', '.join(f'{name}://' for name in protocols)}")
+        raise section.setting_error("url", f"must begin with one of {', '.join(f'{name}://' for name in protocols)}")
     # What begins with a dash could be taken for an option by git, ssh, or a helper of theirs.
-    if parts.scheme != "file" and not HOST.match(host) and ":" not in host:
-        raise section.wrong("url", "has no host name that can be used")
+    if parts.scheme != "file" and not HOST_PATTERN.match(host) and ":" not in host:
+        raise section.setting_error("url", "has no host name that can be used")
     if password or (parts.username and (parts.scheme != "ssh" or parts.username.startswith("-"))) or port == 0:
-        raise section.wrong("url", "must hold no password or token; `token` names a variable that does")
+        raise section.setting_error("url", "must hold no password or token; `token` names a variable that does")
     return url

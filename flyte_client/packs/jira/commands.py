@@ -5,60 +5,83 @@ from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs.basis.outcomes import given, outcome, text
-from flyte_client.packs.jira.inputs import mapping, most_results, new_issue, optional_text, told_of, whole
-from flyte_client.packs.jira.issues import Issues, key
+from flyte_client.packs.common.results import pick_fields, require_text, run_command
+from flyte_client.packs.jira.input_fields import (
+    as_mapping,
+    build_issue_fields,
+    get_int,
+    get_max_results,
+    get_optional_text,
+    pick_echoed_fields,
+)
+from flyte_client.packs.jira.issues import JiraIssues, parse_issue_key
 
-MOST_SKIPPED = 1_000_000
+MAX_START_INDEX = 1_000_000
 
 
-def declare_commands(pack: Pack, issues: Issues) -> None:
+def declare_commands(pack: Pack, issues: JiraIssues) -> None:
     """Give the pack its commands."""
-    _declare_reading(pack, issues)
+    _declare_read_commands(pack, issues)
 
     @pack.command("CreateIssue", events=["CreateIssue", "CreateIssueFailure"])
-    def create_issue(fields: Any) -> Event:
-        told = told_of(fields)
-        return _event("CreateIssue", told, lambda: issues.create(new_issue(fields)))
+    def create_issue(command_input: Any) -> Event:
+        echoed = pick_echoed_fields(command_input)
+        return _run_command("CreateIssue", echoed, lambda: issues.create_issue(build_issue_fields(command_input)))
 
     @pack.command("CommentIssue", events=["Comment", "CommentFailure"])
-    def comment_issue(fields: Any) -> Event:
-        told = given(fields, "id", "comment")
-        return _event("Comment", told, lambda: issues.comment(key(told["id"]), text(told, "comment")))
+    def comment_issue(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "id", "comment")
+        return _run_command(
+            "Comment",
+            echoed,
+            lambda: issues.add_comment(parse_issue_key(echoed["id"]), require_text(echoed, "comment")),
+        )
 
     @pack.command("DoTransition", events=["DoTransition", "DoTransitionFailure"])
-    def do_transition(fields: Any) -> Event:
-        told = given(fields, "issueId", "transitionId", "transition")
-        wanted = "transitionId" if told["transitionId"] else "transition"
-        return _event("DoTransition", told, lambda: issues.transition(key(told["issueId"]), text(told, wanted)))
+    def do_transition(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "issueId", "transitionId", "transition")
+        field_name = "transitionId" if echoed["transitionId"] else "transition"
+        return _run_command(
+            "DoTransition",
+            echoed,
+            lambda: issues.transition_issue(parse_issue_key(echoed["issueId"]), require_text(echoed, field_name)),
+        )
 
     @pack.command("IssueAssign", events=["Assign", "AssignFailure"])
-    def issue_assign(fields: Any) -> Event:
-        told = given(fields, "issueId", "username")
-        return _event("Assign", told, lambda: issues.assign(key(told["issueId"]), optional_text(told, "username")))
+    def issue_assign(command_input: Any) -> Event:
+        echoed = pick_fields(command_input, "issueId", "username")
+        return _run_command(
+            "Assign",
+            echoed,
+            lambda: issues.assign_issue(parse_issue_key(echoed["issueId"]), get_optional_text(echoed, "username")),
+        )
 
 
-def _declare_reading(pack: Pack, issues: Issues) -> None:
+def _declare_read_commands(pack: Pack, issues: JiraIssues) -> None:
     @pack.command("IssueInfo", events=["Info", "InfoFailure"])
-    def issue_info(fields: Any) -> Event:
-        told = {"id": fields.get("id") if isinstance(fields, dict) else fields}
-        return _event("Info", told, lambda: issues.info(key(told["id"])))
+    def issue_info(command_input: Any) -> Event:
+        echoed = {"id": command_input.get("id") if isinstance(command_input, dict) else command_input}
+        return _run_command("Info", echoed, lambda: issues.get_issue(parse_issue_key(echoed["id"])))
 
     @pack.command("SearchIssues", events=["SearchSuccess", "SearchFailure"])
-    def search_issues(fields: Any) -> Event:
-        known = mapping(fields)
-        told = {
-            "query": known.get("query", ""),
-            "startIndex": known.get("startIndex", 0),
-            "maxResults": known.get("maxResults", 10),
+    def search_issues(command_input: Any) -> Event:
+        query_fields = as_mapping(command_input)
+        echoed = {
+            "query": query_fields.get("query", ""),
+            "startIndex": query_fields.get("startIndex", 0),
+            "maxResults": query_fields.get("maxResults", 10),
         }
 
         def search() -> Mapping[str, Any]:
-            start, most = whole(told, "startIndex", 0, MOST_SKIPPED), most_results(told)
-            return {"startIndex": start, "maxResults": most} | issues.search(text(told, "query"), start, most)
+            start_index, max_results = get_int(echoed, "startIndex", 0, MAX_START_INDEX), get_max_results(echoed)
+            return {"startIndex": start_index, "maxResults": max_results} | issues.search_issues(
+                require_text(echoed, "query"), start_index, max_results
+            )
 
-        return _event("SearchSuccess", told, search, "SearchFailure")
+        return _run_command("SearchSuccess", echoed, search, "SearchFailure")
 
 
-def _event(name: str, told: Mapping[str, Any], do: Callable[[], Mapping[str, Any] | None], failed: str = "") -> Event:
-    return outcome(name, failed or f"{name}Failure", "Jira", told, do)
+def _run_command(
+    success_event: str, echoed: Mapping[str, Any], call: Callable[[], Mapping[str, Any] | None], failure_event: str = ""
+) -> Event:
+    return run_command(success_event, failure_event or f"{success_event}Failure", "Jira", echoed, call)

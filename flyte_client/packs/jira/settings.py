@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from flyte_client.packs.basis.rest import Access, read_access
+from flyte_client.packs.common.rest_client import RestSettings, read_rest_settings
 
 
-def read_settings(environment: Mapping[str, str]) -> Access:
+def read_settings(environment: Mapping[str, str]) -> RestSettings:
     """Raises `SettingsError` for what can't be used."""
-    return read_access(environment, "FLYTE_JIRA")
+    return read_rest_settings(environment, "FLYTE_JIRA")

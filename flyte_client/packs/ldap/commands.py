@@ -6,116 +6,128 @@ from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs.ldap.directory import SCOPES, DirectoryError, Search, search
-from flyte_client.packs.ldap.filters import encoded, filled
-from flyte_client.packs.ldap.names import value_of
-from flyte_client.packs.ldap.settings import Settings
+from flyte_client.packs.ldap.directory import SCOPES, DirectoryError, LdapSearch, run_search
+from flyte_client.packs.ldap.distinguished_names import find_attribute_value
+from flyte_client.packs.ldap.filters import encode_filter, fill_template
+from flyte_client.packs.ldap.settings import LdapSettings
 
-FIELDS = ("filter", "values", "base", "scope", "attributes", "limit")
-MOST_ATTRIBUTES = 50
-LONGEST_VALUE = 256
-LONGEST_TEXT = 10_000
+SEARCH_FIELDS = ("filter", "values", "base", "scope", "attributes", "limit")
+MAX_ATTRIBUTES = 50
+MAX_VALUE_LENGTH = 256
+MAX_TEXT_LENGTH = 10_000
 # What proves who somebody is goes into no event, whoever may read it.
-SECRET = frozenset({"userpassword", "unicodepwd", "krbprincipalkey", "sambantpassword", "sambalmpassword"})
+SECRET_ATTRIBUTES = frozenset({"userpassword", "unicodepwd", "krbprincipalkey", "sambantpassword", "sambalmpassword"})
 
 
-def declare_commands(pack: Pack, settings: Settings) -> None:
+def declare_commands(pack: Pack, settings: LdapSettings) -> None:
     """Give the pack its commands."""
 
     @pack.command("GetGroups", events=["GroupsRetrieved", "GroupsRetrievalError"])
-    def get_groups(given: Any) -> Event:
-        username = given.get("username") if isinstance(given, dict) else None
-        told = {"commandName": "GetGroups", "username": username}
+    def get_groups(command_input: Any) -> Event:
+        username = command_input.get("username") if isinstance(command_input, dict) else None
+        echoed = {"commandName": "GetGroups", "username": username}
         try:
-            return Event("GroupsRetrieved", told | {"usergroups": _groups(settings, username)})
+            return Event("GroupsRetrieved", echoed | {"usergroups": _find_groups(settings, username)})
         except ValueError as error:
-            return Event("GroupsRetrievalError", told | {"error": str(error), "temporary": False})
+            return Event("GroupsRetrievalError", echoed | {"error": str(error), "temporary": False})
         except DirectoryError as error:
-            return Event("GroupsRetrievalError", told | {"error": str(error), "temporary": error.temporary})
+            return Event("GroupsRetrievalError", echoed | {"error": str(error), "temporary": error.temporary})
 
     @pack.command("Search", events=["SearchDone", "SearchFailed"])
-    def search_directory(given: Any) -> Event:
-        fields = given if isinstance(given, dict) else {}
-        told = {name: fields[name] for name in ("filter", "values") if name in fields}
+    def search_directory(command_input: Any) -> Event:
+        fields = command_input if isinstance(command_input, dict) else {}
+        echoed = {name: fields[name] for name in ("filter", "values") if name in fields}
         try:
-            found = search(settings.server, _wanted(settings, given))
+            result = run_search(settings.server, _build_search(settings, command_input))
         except ValueError as error:
-            return Event("SearchFailed", told | {"error": str(error), "temporary": False})
+            return Event("SearchFailed", echoed | {"error": str(error), "temporary": False})
         except DirectoryError as error:
-            return Event("SearchFailed", told | {"error": str(error), "temporary": error.temporary})
-        entries = [{"dn": dn, "attributes": _readable(attributes)} for dn, attributes in found.entries]
-        return Event("SearchDone", told | {"entries": entries, "complete": found.complete})
+            return Event("SearchFailed", echoed | {"error": str(error), "temporary": error.temporary})
+        entries = [{"dn": dn, "attributes": _to_readable(attributes)} for dn, attributes in result.entries]
+        return Event("SearchDone", echoed | {"entries": entries, "complete": result.complete})
 
 
-def _groups(settings: Settings, username: Any) -> list[str]:
-    if not isinstance(username, str) or not username.strip() or len(username) > LONGEST_VALUE:
-        raise ValueError(f"username must be a text that is not empty, of at most {LONGEST_VALUE} characters")
-    condition = encoded(filled(settings.user_filter, {"username": username}))
-    found = search(settings.server, Search(settings.base, "sub", condition, settings.attributes, 2))
-    if len(found.entries) != 1:
-        raise ValueError("nobody has this name" if not found.entries else "several have this name")
-    ((_, attributes),) = found.entries
-    values = [value.decode(errors="replace") for several in attributes.values() for value in several]
-    groups = (value_of(settings.group_attribute, value) for value in values)
+def _find_groups(settings: LdapSettings, username: Any) -> list[str]:
+    if not isinstance(username, str) or not username.strip() or len(username) > MAX_VALUE_LENGTH:
+        raise ValueError(f"username must be a text that is not empty, of at most {MAX_VALUE_LENGTH} characters")
+    encoded_filter = encode_filter(fill_template(settings.user_filter, {"username": username}))
+    result = run_search(settings.server, LdapSearch(settings.base_dn, "sub", encoded_filter, settings.attributes, 2))
+    if len(result.entries) != 1:
+        raise ValueError("nobody has this name" if not result.entries else "several have this name")
+    ((_, attributes),) = result.entries
+    values = [value.decode(errors="replace") for attribute_values in attributes.values() for value in attribute_values]
+    groups = (find_attribute_value(settings.group_attribute, value) for value in values)
     return list(dict.fromkeys(group for group in groups if group))
 
 
-def _wanted(settings: Settings, given: Any) -> Search:
-    if not isinstance(given, dict) or not set(given) <= set(FIELDS):
-        raise ValueError(f"the input must be an object with {', '.join(FIELDS)}")
-    template, base, scope = given.get("filter"), given.get("base") or settings.base, given.get("scope") or "sub"
+def _build_search(settings: LdapSettings, command_input: Any) -> LdapSearch:
+    if not isinstance(command_input, dict) or not set(command_input) <= set(SEARCH_FIELDS):
+        raise ValueError(f"the input must be an object with {', '.join(SEARCH_FIELDS)}")
+    template, base, scope = (
+        command_input.get("filter"),
+        command_input.get("base") or settings.base_dn,
+        command_input.get("scope") or "sub",
+    )
     if not isinstance(template, str):
         raise ValueError("filter must be a text, such as (mail={mail})")
-    if not isinstance(base, str) or not _is_under(base, settings.base):
-        raise ValueError(f"base must be {settings.base}, or end with it")
+    if not isinstance(base, str) or not _is_under(base, settings.base_dn):
+        raise ValueError(f"base must be {settings.base_dn}, or end with it")
     if scope not in SCOPES:
         raise ValueError(f"scope must be one of {', '.join(SCOPES)}")
-    condition = encoded(filled(template, _values(given.get("values") or {})))
-    return Search(base, scope, condition, _attributes(given.get("attributes")), _limit(settings, given.get("limit")))
+    encoded_filter = encode_filter(fill_template(template, _check_values(command_input.get("values") or {})))
+    return LdapSearch(
+        base,
+        scope,
+        encoded_filter,
+        _check_attributes(command_input.get("attributes")),
+        _check_limit(settings, command_input.get("limit")),
+    )
 
 
-def _is_under(base: str, top: str) -> bool:
-    return f",{base.casefold()}".endswith(f",{top.casefold()}")
+def _is_under(base: str, root: str) -> bool:
+    return f",{base.casefold()}".endswith(f",{root.casefold()}")
 
 
-def _values(given: Any) -> Mapping[str, str]:
-    if not isinstance(given, dict):
+def _check_values(values: Any) -> Mapping[str, str]:
+    if not isinstance(values, dict):
         raise ValueError("values must be an object of texts")
-    for name, value in given.items():
-        if not isinstance(value, str) or not value or len(value) > LONGEST_VALUE:
-            raise ValueError(f"values.{name} must be a text that is not empty, of at most {LONGEST_VALUE} characters")
-    return given
+    for name, value in values.items():
+        if not isinstance(value, str) or not value or len(value) > MAX_VALUE_LENGTH:
+            raise ValueError(
+                f"values.{name} must be a text that is not empty, of at most {MAX_VALUE_LENGTH} characters"
+            )
+    return values
 
 
-def _attributes(given: Any) -> Sequence[str]:
-    names = ["*"] if given is None else given
-    if not isinstance(names, list) or not 0 < len(names) <= MOST_ATTRIBUTES:
-        raise ValueError(f"attributes must be a list of 1 to {MOST_ATTRIBUTES} names")
-    if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_VALUE for name in names):
+def _check_attributes(value: Any) -> Sequence[str]:
+    names = ["*"] if value is None else value
+    if not isinstance(names, list) or not 0 < len(names) <= MAX_ATTRIBUTES:
+        raise ValueError(f"attributes must be a list of 1 to {MAX_ATTRIBUTES} names")
+    if not all(isinstance(name, str) and 0 < len(name) <= MAX_VALUE_LENGTH for name in names):
         raise ValueError("attributes must be a list of names")
     return names
 
 
-def _limit(settings: Settings, given: Any) -> int:
-    number = int(given) if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 6 else given
+def _check_limit(settings: LdapSettings, value: Any) -> int:
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6 else value
     if number is None:
-        return settings.limit
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= settings.limit:
-        raise ValueError(f"limit must be a whole number from 1 to {settings.limit}")
+        return settings.max_entries
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= settings.max_entries:
+        raise ValueError(f"limit must be a whole number from 1 to {settings.max_entries}")
     return number
 
 
-def _readable(attributes: Mapping[str, Sequence[bytes]]) -> dict[str, list[str]]:
+def _to_readable(attributes: Mapping[str, Sequence[bytes]]) -> dict[str, list[str]]:
     return {
-        name: [_text(value) for value in values]
+        name: [_to_text(value) for value in values]
         for name, values in attributes.items()
-        if name.partition(";")[0].casefold() not in SECRET
+        if name.partition(";")[0].casefold() not in SECRET_ATTRIBUTES
     }
 
 
-def _text(value: bytes) -> str:
+def _to_text(value: bytes) -> str:
     """Text as it is, and what is none (photos, ids) in base64."""
     try:
-        return value.decode()[:LONGEST_TEXT].replace("\0", "")
+        return value.decode()[:MAX_TEXT_LENGTH].replace("\0", "")
     except UnicodeDecodeError:
-        return base64.b64encode(value[:LONGEST_TEXT]).decode()
+        return base64.b64encode(value[:MAX_TEXT_LENGTH]).decode()

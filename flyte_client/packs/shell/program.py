@@ -3,8 +3,8 @@
 import argparse
 import os
 
-from flyte_client.packs.basis.program import program
-from flyte_client.packs.shell.command import shell_pack
+from flyte_client.packs.common.program import run_program
+from flyte_client.packs.shell.commands import build_shell_pack
 from flyte_client.packs.shell.settings import read_settings
 from flyte_client.program import run
 
@@ -16,4 +16,4 @@ def main(arguments: list[str] | None = None) -> int:
         "FLYTE_SHELL_TIMEOUT (seconds), FLYTE_SHELL_OUTPUT_LIMIT (bytes), FLYTE_SHELL_FOLDER and FLYTE_SHELL_ENV "
         "(names of the variables that scripts see).",
     ).parse_args(arguments)
-    return program("Shell", lambda: run(shell_pack(read_settings(os.environ))))
+    return run_program("Shell", lambda: run(build_shell_pack(read_settings(os.environ))))

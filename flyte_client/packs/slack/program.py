@@ -4,12 +4,12 @@ import argparse
 import os
 
 from flyte_client.pack import Pack
-from flyte_client.packs.basis.program import program, run_beside
-from flyte_client.packs.slack.hearing import EVENTS
-from flyte_client.packs.slack.listening import Listener
-from flyte_client.packs.slack.sending import declare_sending
+from flyte_client.packs.common.program import run_program, run_with_workers
+from flyte_client.packs.slack.commands import declare_commands
+from flyte_client.packs.slack.event_mapping import EVENT_NAMES
 from flyte_client.packs.slack.settings import read_settings
-from flyte_client.packs.slack.web import Slack
+from flyte_client.packs.slack.socket_mode import SocketModeListener
+from flyte_client.packs.slack.web_api import SlackClient
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,14 +18,14 @@ def main(arguments: list[str] | None = None) -> int:
         description="Sends messages to Slack for flows (FLYTE_SLACK_TOKEN), and an event for each message and reaction "
         "that the bot sees (FLYTE_SLACK_APP_TOKEN). README.md beside the pack lists all variables.",
     ).parse_args(arguments)
-    return program("Slack", _start)
+    return run_program("Slack", _run_pack)
 
 
-def _start() -> int:
+def _run_pack() -> int:
     settings = read_settings(os.environ)
-    slack = Slack(settings)
+    slack = SlackClient(settings)
     pack = Pack("Slack")
-    declare_sending(pack, slack)
-    for event in EVENTS:
+    declare_commands(pack, slack)
+    for event in EVENT_NAMES:
         pack.event(event)
-    return run_beside(pack, Listener(pack, slack, settings).run)
+    return run_with_workers(pack, SocketModeListener(pack, slack, settings).run)

@@ -5,40 +5,40 @@ from dataclasses import dataclass, field
 
 from flyte_client import settings
 from flyte_client.errors import SettingsError
-from flyte_client.packs.basis import environment as variables
+from flyte_client.packs.common import environment as variables
 
-API = "https://slack.com/api"
+DEFAULT_API_URL = "https://slack.com/api"
 
 
 @dataclass(frozen=True)
-class Settings:
+class SlackSettings:
     """`timeout` is how long one call may take, `patience` how long a rate limit is waited out, both in seconds.
 
     Without `app_token` the pack hears nothing, and only sends.
     """
 
     api_url: str
-    join: str
+    default_channel: str
     timeout: float
-    patience: float
+    retry_seconds: float
     token: str = field(repr=False)
     app_token: str = field(default="", repr=False)
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> SlackSettings:
     """Raises `SettingsError` for what can't be used."""
-    return Settings(
-        api_url=variables.address(environment, "FLYTE_SLACK_API_URL", API),
-        join=variables.text(environment, "FLYTE_SLACK_DEFAULT_JOIN_CHANNEL"),
-        timeout=settings.seconds(environment, "FLYTE_SLACK_TIMEOUT", 30.0),
-        patience=settings.seconds(environment, "FLYTE_SLACK_WAIT_SECONDS", 60.0),
-        token=_token(environment, "FLYTE_SLACK_TOKEN", required=True),
-        app_token=_token(environment, "FLYTE_SLACK_APP_TOKEN", required=False),
+    return SlackSettings(
+        api_url=variables.read_url(environment, "FLYTE_SLACK_API_URL", DEFAULT_API_URL),
+        default_channel=variables.read_text(environment, "FLYTE_SLACK_DEFAULT_JOIN_CHANNEL"),
+        timeout=settings.read_seconds(environment, "FLYTE_SLACK_TIMEOUT", 30.0),
+        retry_seconds=settings.read_seconds(environment, "FLYTE_SLACK_WAIT_SECONDS", 60.0),
+        token=_read_token(environment, "FLYTE_SLACK_TOKEN", required=True),
+        app_token=_read_token(environment, "FLYTE_SLACK_APP_TOKEN", required=False),
     )
 
 
-def _token(environment: Mapping[str, str], name: str, *, required: bool) -> str:
-    token = variables.secret(environment, name)
+def _read_token(environment: Mapping[str, str], name: str, *, required: bool) -> str:
+    token = variables.read_secret(environment, name)
     if required and not token:
         raise SettingsError(f"{name}: is not set; it must hold the token of a Slack app's bot, such as xoxb-…")
     if token.startswith("xapp-") == (name == "FLYTE_SLACK_TOKEN") and token:

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from flyte_client.packs.basis.needs import needed
+from flyte_client.packs.common.optional_import import require_extra
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What croniter reads beyond these (random and hashed fields) would give every instance times of its own.
-FIELD = re.compile(r"(?:[0-9*,/-]|SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)+\Z")
-LONGEST_EXPRESSION = 200
+CRON_FIELD = re.compile(r"(?:[0-9*,/-]|SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)+\Z")
+MAX_EXPRESSION_LENGTH = 200
 
 
-class Schedule(Protocol):
+class TimerSchedule(Protocol):
     """Times are in UTC."""
 
     def next(self, after: datetime) -> datetime | None:
@@ -23,18 +23,18 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True)
-class Interval:
+class IntervalSchedule:
     """Every so many seconds, counted from 1970, so that all instances agree."""
 
     seconds: int
 
     def next(self, after: datetime) -> datetime | None:
-        passed = (after - EPOCH) // timedelta(seconds=self.seconds)
-        return EPOCH + timedelta(seconds=(passed + 1) * self.seconds)
+        elapsed = (after - EPOCH) // timedelta(seconds=self.seconds)
+        return EPOCH + timedelta(seconds=(elapsed + 1) * self.seconds)
 
 
 @dataclass(frozen=True)
-class Cron:
+class CronSchedule:
     """A cron expression of five fields, in a time zone.
 
     Where clocks are put forward, a time that is left out ticks when the clocks are put forward. Where they are put
@@ -42,35 +42,37 @@ class Cron:
     """
 
     expression: str
-    zone: ZoneInfo
+    timezone: ZoneInfo
 
     def __post_init__(self) -> None:
-        with needed("timer"):
+        with require_extra("timer"):
             from croniter import croniter  # type: ignore[import-untyped]
         fields = self.expression.upper().split()
-        fine = len(self.expression) <= LONGEST_EXPRESSION and len(fields) == 5 and all(map(FIELD.match, fields))
-        if not fine or not croniter.is_valid(self.expression):
+        is_valid = (
+            len(self.expression) <= MAX_EXPRESSION_LENGTH and len(fields) == 5 and all(map(CRON_FIELD.match, fields))
+        )
+        if not is_valid or not croniter.is_valid(self.expression):
             raise ValueError(f"{self.expression[:60]!r} is not a cron expression of five fields")
 
     def next(self, after: datetime) -> datetime | None:
         from croniter import CroniterBadDateError, croniter
 
-        times = croniter(self.expression, after.astimezone(self.zone))
+        times = croniter(self.expression, after.astimezone(self.timezone))
         while True:
             try:
                 tick: datetime = times.get_next(datetime).astimezone(UTC)
             except CroniterBadDateError:
                 return None
-            if not self._comes_again(tick):
+            if not self._is_repeated(tick):
                 return tick
 
-    def _comes_again(self, tick: datetime) -> bool:
-        return tick.astimezone(self.zone).fold == 1 and "*" not in self.expression.split()[1]
+    def _is_repeated(self, tick: datetime) -> bool:
+        return tick.astimezone(self.timezone).fold == 1 and "*" not in self.expression.split()[1]
 
 
-def ticks(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
+def iter_ticks(schedule: TimerSchedule, after: datetime, end: datetime) -> Iterator[datetime]:
     """The ticks later than `after` up to `until`, in their order."""
     tick = schedule.next(after)
-    while tick is not None and tick <= until:
+    while tick is not None and tick <= end:
         yield tick
         tick = schedule.next(tick)

@@ -7,14 +7,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flyte_client.errors import SettingsError
-from flyte_client.packs.basis import environment as variables
-from flyte_client.packs.basis.configuration import Section, check_unique, sections
-from flyte_client.packs.timer.schedule import Cron, Interval, Schedule
+from flyte_client.packs.common import environment as variables
+from flyte_client.packs.common.configuration import ConfigSection, check_unique_names, read_sections
+from flyte_client.packs.timer.schedule import CronSchedule, IntervalSchedule, TimerSchedule
 
-KNOWN = ("name", "cron", "every", "timezone", "event", "catchUp", "data")
-MOST_TIMERS = 200
-MOST_CAUGHT_UP = 1000
-LONGEST_INTERVAL = 366 * 86400
+TIMER_KEYS = ("name", "cron", "every", "timezone", "event", "catchUp", "data")
+MAX_TIMERS = 200
+MAX_CATCH_UP = 1000
+MAX_INTERVAL = 366 * 86400
 
 
 @dataclass(frozen=True)
@@ -22,63 +22,63 @@ class Timer:
     """A schedule, and what is sent at each of its ticks; up to `catch_up` of those missed are made up for."""
 
     name: str
-    schedule: Schedule
-    zone: ZoneInfo
+    schedule: TimerSchedule
+    timezone: ZoneInfo
     event: str
     catch_up: int
     data: Any
 
 
 @dataclass(frozen=True)
-class Settings:
+class TimerSettings:
     """`state` is where the last ticks are noted, None where nothing needs to be."""
 
     timers: tuple[Timer, ...]
-    state: Path | None
+    state_path: Path | None
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> TimerSettings:
     """Raises `SettingsError` for what can't be used."""
-    default_zone = variables.text(environment, "FLYTE_TIMER_TIMEZONE", "UTC")
-    found = [
-        (section, _timer(section, default_zone))
-        for section in sections(environment, "FLYTE_TIMER", "timers", KNOWN, MOST_TIMERS)
+    default_timezone = variables.read_text(environment, "FLYTE_TIMER_TIMEZONE", "UTC")
+    timers = [
+        (section, _parse_timer(section, default_timezone))
+        for section in read_sections(environment, "FLYTE_TIMER", "timers", TIMER_KEYS, MAX_TIMERS)
     ]
-    check_unique([(section, timer.name) for section, timer in found])
-    state = variables.text(environment, "FLYTE_TIMER_STATE")
-    for section, timer in found:
+    check_unique_names([(section, timer.name) for section, timer in timers])
+    state = variables.read_text(environment, "FLYTE_TIMER_STATE")
+    for section, timer in timers:
         if timer.catch_up and not state:
-            raise section.wrong("catchUp", "needs FLYTE_TIMER_STATE, a file to note the last ticks in")
-    return Settings(tuple(timer for _, timer in found), Path(state) if state else None)
+            raise section.setting_error("catchUp", "needs FLYTE_TIMER_STATE, a file to note the last ticks in")
+    return TimerSettings(tuple(timer for _, timer in timers), Path(state) if state else None)
 
 
-def _timer(section: Section, default_zone: str) -> Timer:
-    zone = _zone(section, section.text("timezone", default_zone))
+def _parse_timer(section: ConfigSection, default_timezone: str) -> Timer:
+    timezone = _parse_timezone(section, section.get_text("timezone", default_timezone))
     return Timer(
-        name=section.name("name"),
-        schedule=_schedule(section, zone),
-        zone=zone,
-        event=section.name("event", "Tick"),
-        catch_up=section.whole("catchUp", 0, 0, MOST_CAUGHT_UP),
-        data=section.data("data"),
+        name=section.get_name("name"),
+        schedule=_parse_schedule(section, timezone),
+        timezone=timezone,
+        event=section.get_name("event", "Tick"),
+        catch_up=section.get_int("catchUp", 0, 0, MAX_CATCH_UP),
+        data=section.get_json("data"),
     )
 
 
-def _schedule(section: Section, zone: ZoneInfo) -> Schedule:
-    if section.has("cron") == section.has("every"):
-        raise section.wrong("cron", "either this or `every` must be given")
-    if section.has("every"):
-        return Interval(section.seconds("every", LONGEST_INTERVAL))
+def _parse_schedule(section: ConfigSection, timezone: ZoneInfo) -> TimerSchedule:
+    if section.has_value("cron") == section.has_value("every"):
+        raise section.setting_error("cron", "either this or `every` must be given")
+    if section.has_value("every"):
+        return IntervalSchedule(section.get_seconds("every", MAX_INTERVAL))
     try:
-        return Cron(section.text("cron"), zone)
+        return CronSchedule(section.get_text("cron"), timezone)
     except ValueError as error:
-        raise section.wrong("cron", str(error)) from None
+        raise section.setting_error("cron", str(error)) from None
 
 
-def _zone(section: Section, name: str) -> ZoneInfo:
+def _parse_timezone(section: ConfigSection, name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
         raise SettingsError(
-            f"{section.where}.timezone: {name!r} is not a time zone that is known here, such as Europe/Berlin"
+            f"{section.path}.timezone: {name!r} is not a time zone that is known here, such as Europe/Berlin"
         ) from None

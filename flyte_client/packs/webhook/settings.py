@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 from flyte_client import settings
 from flyte_client.errors import SettingsError
-from flyte_client.packs.basis import environment as variables
-from flyte_client.packs.basis.configuration import Section, check_unique, sections
-from flyte_client.packs.webhook.signatures import CHECKS
+from flyte_client.packs.common import environment as variables
+from flyte_client.packs.common.configuration import ConfigSection, check_unique_names, read_sections
+from flyte_client.packs.webhook.signatures import SIGNATURE_CHECKS
 
-KNOWN = ("name", "sender", "secret", "event", "headers", "deliveryId", "methods")
-METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
-HEADER = re.compile(r"[A-Za-z0-9-]{1,100}\Z")
-MOST_HOOKS = 200
+HOOK_KEYS = ("name", "sender", "secret", "event", "headers", "deliveryId", "methods")
+ALLOWED_METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
+HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}\Z")
+MAX_HOOKS = 200
 # What names a delivery, so that one that is made again counts once, and what tells flows what it is about.
-DELIVERY_IDS = {"github": "X-GitHub-Delivery", "gitlab": "Idempotency-Key"}
-HEADERS = {"github": ("X-GitHub-Event", "X-GitHub-Delivery"), "gitlab": ("X-Gitlab-Event", "X-Gitlab-Event-UUID")}
+DELIVERY_ID_HEADERS = {"github": "X-GitHub-Delivery", "gitlab": "Idempotency-Key"}
+FORWARDED_HEADERS = {
+    "github": ("X-GitHub-Event", "X-GitHub-Delivery"),
+    "gitlab": ("X-Gitlab-Event", "X-Gitlab-Event-UUID"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,73 +41,73 @@ class Hook:
 
 
 @dataclass(frozen=True)
-class Settings:
+class WebhookSettings:
     """`send_within` is for how many seconds a request waits for the Flyte server."""
 
     hooks: tuple[Hook, ...]
     host: str
     port: int
     threads: int
-    waiting: int
+    backlog: int
     max_bytes: int
-    send_within: float
+    send_timeout: float
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> WebhookSettings:
     """Raises `SettingsError` for what can't be used."""
-    found = [
-        (section, _hook(section, environment))
-        for section in sections(environment, "FLYTE_WEBHOOK", "hooks", KNOWN, MOST_HOOKS)
+    hooks = [
+        (section, _parse_hook(section, environment))
+        for section in read_sections(environment, "FLYTE_WEBHOOK", "hooks", HOOK_KEYS, MAX_HOOKS)
     ]
-    check_unique([(section, hook.name) for section, hook in found])
-    return Settings(
-        hooks=tuple(hook for _, hook in found),
-        host=_address(environment),
-        port=variables.whole(environment, "FLYTE_WEBHOOK_PORT", 9000, 0, 65535),
-        threads=variables.whole(environment, "FLYTE_WEBHOOK_THREADS", 8, 1, 256),
-        waiting=variables.whole(environment, "FLYTE_WEBHOOK_WAITING", 32, 1, 10000),
-        max_bytes=variables.whole(environment, "FLYTE_WEBHOOK_MAX_BYTES", 512 * 1024, 1, 64 * 1024 * 1024),
-        send_within=settings.seconds(environment, "FLYTE_WEBHOOK_SEND_SECONDS", 5.0),
+    check_unique_names([(section, hook.name) for section, hook in hooks])
+    return WebhookSettings(
+        hooks=tuple(hook for _, hook in hooks),
+        host=_read_bind_address(environment),
+        port=variables.read_int(environment, "FLYTE_WEBHOOK_PORT", 9000, 0, 65535),
+        threads=variables.read_int(environment, "FLYTE_WEBHOOK_THREADS", 8, 1, 256),
+        backlog=variables.read_int(environment, "FLYTE_WEBHOOK_WAITING", 32, 1, 10000),
+        max_bytes=variables.read_int(environment, "FLYTE_WEBHOOK_MAX_BYTES", 512 * 1024, 1, 64 * 1024 * 1024),
+        send_timeout=settings.read_seconds(environment, "FLYTE_WEBHOOK_SEND_SECONDS", 5.0),
     )
 
 
-def _hook(section: Section, environment: Mapping[str, str]) -> Hook:
-    sender = section.choice("sender", (*CHECKS, "none"))
-    if sender == "none" and section.has("secret"):
-        raise section.wrong("secret", "is for senders that sign; `sender` says none")
-    methods = section.texts("methods", ("POST",))
-    if not methods or not set(methods) <= set(METHODS):
-        raise section.wrong("methods", f"must be a list of some of {', '.join(METHODS)}")
+def _parse_hook(section: ConfigSection, environment: Mapping[str, str]) -> Hook:
+    sender = section.get_choice("sender", (*SIGNATURE_CHECKS, "none"))
+    if sender == "none" and section.has_value("secret"):
+        raise section.setting_error("secret", "is for senders that sign; `sender` says none")
+    methods = section.get_texts("methods", ("POST",))
+    if not methods or not set(methods) <= set(ALLOWED_METHODS):
+        raise section.setting_error("methods", f"must be a list of some of {', '.join(ALLOWED_METHODS)}")
     return Hook(
-        name=section.name("name"),
+        name=section.get_name("name"),
         sender=sender,
-        secret="" if sender == "none" else section.secret("secret", environment),
-        event=section.name("event", "Received"),
-        headers=(*HEADERS.get(sender, ()), *_headers(section)),
-        delivery_id=_delivery_id(section, sender),
+        secret="" if sender == "none" else section.get_secret("secret", environment),
+        event=section.get_name("event", "Received"),
+        headers=(*FORWARDED_HEADERS.get(sender, ()), *_parse_headers(section)),
+        delivery_id=_parse_delivery_id(section, sender),
         methods=methods,
     )
 
 
-def _headers(section: Section) -> tuple[str, ...]:
-    names = section.texts("headers", ())
-    if len(names) > 100 or not all(map(HEADER.match, names)):
-        raise section.wrong("headers", "must be a list of up to 100 names of headers")
+def _parse_headers(section: ConfigSection) -> tuple[str, ...]:
+    names = section.get_texts("headers", ())
+    if len(names) > 100 or not all(map(HEADER_NAME.match, names)):
+        raise section.setting_error("headers", "must be a list of up to 100 names of headers")
     return names
 
 
-def _delivery_id(section: Section, sender: str) -> str:
-    if not section.has("deliveryId"):
-        return DELIVERY_IDS.get(sender, "")
-    name = section.text("deliveryId")
-    if not HEADER.match(name):
-        raise section.wrong("deliveryId", "must be the name of a header")
+def _parse_delivery_id(section: ConfigSection, sender: str) -> str:
+    if not section.has_value("deliveryId"):
+        return DELIVERY_ID_HEADERS.get(sender, "")
+    name = section.get_text("deliveryId")
+    if not HEADER_NAME.match(name):
+        raise section.setting_error("deliveryId", "must be the name of a header")
     return name
 
 
-def _address(environment: Mapping[str, str]) -> str:
-    given = variables.text(environment, "FLYTE_WEBHOOK_BIND", "127.0.0.1")
+def _read_bind_address(environment: Mapping[str, str]) -> str:
+    value = variables.read_text(environment, "FLYTE_WEBHOOK_BIND", "127.0.0.1")
     try:
-        return str(ipaddress.ip_address(given))
+        return str(ipaddress.ip_address(value))
     except ValueError:
-        raise SettingsError(f"FLYTE_WEBHOOK_BIND: is {given!r}, but must be an IP address") from None
+        raise SettingsError(f"FLYTE_WEBHOOK_BIND: is {value!r}, but must be an IP address") from None

@@ -8,11 +8,11 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-SLACK_WINDOW = 300.0  # seconds, as Slack says
+SLACK_MAX_AGE_SECONDS = 300.0  # seconds, as Slack says
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignedRequest:
     """A request as far as signatures go; `now` is in seconds since 1970. Names of headers are in lower case."""
 
     headers: Mapping[str, str]
@@ -20,34 +20,38 @@ class Signed:
     now: float
 
 
-Check = Callable[[str, Signed], bool]
+SignatureCheck = Callable[[str, SignedRequest], bool]
 """Called with the secret; true where the request was made by who knows it."""
 
 
-def _github(secret: str, request: Signed) -> bool:
-    return _same(f"sha256={_hmac(secret, request.body)}", request.headers.get("x-hub-signature-256", ""))
+def _check_github(secret: str, request: SignedRequest) -> bool:
+    return _is_equal(f"sha256={_compute_hmac(secret, request.body)}", request.headers.get("x-hub-signature-256", ""))
 
 
-def _gitlab(secret: str, request: Signed) -> bool:
-    return _same(secret, request.headers.get("x-gitlab-token", ""))
+def _check_gitlab(secret: str, request: SignedRequest) -> bool:
+    return _is_equal(secret, request.headers.get("x-gitlab-token", ""))
 
 
-def _slack(secret: str, request: Signed) -> bool:
-    stamp = request.headers.get("x-slack-request-timestamp", "")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) < 16):
+def _check_slack(secret: str, request: SignedRequest) -> bool:
+    timestamp = request.headers.get("x-slack-request-timestamp", "")
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):
         return False
-    if abs(request.now - int(stamp)) > SLACK_WINDOW:
+    if abs(request.now - int(timestamp)) > SLACK_MAX_AGE_SECONDS:
         return False
-    signed = b"v0:" + stamp.encode() + b":" + request.body
-    return _same(f"v0={_hmac(secret, signed)}", request.headers.get("x-slack-signature", ""))
+    signed_content = b"v0:" + timestamp.encode() + b":" + request.body
+    return _is_equal(f"v0={_compute_hmac(secret, signed_content)}", request.headers.get("x-slack-signature", ""))
 
 
-CHECKS: Mapping[str, Check] = {"github": _github, "gitlab": _gitlab, "slack": _slack}
+SIGNATURE_CHECKS: Mapping[str, SignatureCheck] = {
+    "github": _check_github,
+    "gitlab": _check_gitlab,
+    "slack": _check_slack,
+}
 
 
-def _hmac(secret: str, content: bytes) -> str:
+def _compute_hmac(secret: str, content: bytes) -> str:
     return hmac.digest(secret.encode(), content, "sha256").hex()
 
 
-def _same(expected: str, given: str) -> bool:
-    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
+def _is_equal(expected: str, actual: str) -> bool:
+    return hmac.compare_digest(expected.encode(), actual.encode("utf-8", "surrogateescape"))

@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from flyte_site.celery import app
-from flyte_site.jobs import scheduled_jobs
-from flyte_site.migration import refuse_without_tables
-from flyte_site.periodic.claims import note_jobs
+from flyte_site.jobs import get_scheduled_jobs
+from flyte_site.scheduler.runner import register_jobs
+from flyte_site.server.db_setup import require_migrated
 
 log = structlog.get_logger(__name__)
 
@@ -23,19 +23,19 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class JobScheduler(Scheduler):  # type: ignore[misc]
     """Says once that Redis is away, and that it is back, instead of a traceback for each message."""
 
-    away = False
+    is_redis_unavailable = False
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
-            if not self.away:
+            if not self.is_redis_unavailable:
                 log.warning("redis_away", task="beat", error=str(error)[:200])
-            self.away = True
+            self.is_redis_unavailable = True
         else:
-            if self.away:
+            if self.is_redis_unavailable:
                 log.info("redis_back", task="beat")
-            self.away = False
+            self.is_redis_unavailable = False
 
 
 class JobBeat(Beat):  # type: ignore[misc]
@@ -65,6 +65,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
             raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
-        refuse_without_tables()
-        note_jobs(scheduled_jobs(), timezone.now())
+        require_migrated()
+        register_jobs(get_scheduled_jobs(), timezone.now())
         JobBeat(app=app, quiet=True, loglevel=settings.LOGLEVEL, scheduler_cls=JobScheduler).run()

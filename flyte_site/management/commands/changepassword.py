@@ -5,16 +5,16 @@ from typing import Any
 
 from django.contrib.auth.management.commands import changepassword
 
-from flyte_site.changes import COMMAND_LINE, record
-from flyte_site.console.accounts import end_one_time_password
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
+from flyte_site.console.accounts import clear_one_time_password
 
 
 class Command(changepassword.Command):
     """A password that is set here is nobody's for one time only."""
 
     def handle(self, *args: Any, **options: Any) -> str:
-        told = super().handle(*args, **options)
+        output = super().handle(*args, **options)
         name = options["username"] or getpass.getuser()
-        end_one_time_password(name)
-        record(COMMAND_LINE, "changed password", "person", name)
-        return str(told)
+        clear_one_time_password(name)
+        log_activity(COMMAND_LINE_ACTOR, "changed password", "person", name)
+        return str(output)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from flyte_site.auth.policy import Claims, Demand, Policy
+from flyte_site.auth.policy import ClaimRequirement, Claims, PathPolicy
 
 
 class Command(BaseCommand):
@@ -32,14 +32,14 @@ class Command(BaseCommand):
             raise CommandError("FLYTE_AUTH_POLICY_PATH is not set")
         if not options["path"].startswith("/"):
             raise CommandError("a path starts with /")
-        claims = read_claims(options["claims"])
-        passes, reasons = explained(policy, options["method"].upper(), options["path"], claims)
-        self.stdout.write("\n".join(["let through" if passes else "401", *(f"  {reason}" for reason in reasons)]))
-        if not passes:
+        claims = parse_claims(options["claims"])
+        is_allowed, reasons = explain_decision(policy, options["method"].upper(), options["path"], claims)
+        self.stdout.write("\n".join(["let through" if is_allowed else "401", *(f"  {reason}" for reason in reasons)]))
+        if not is_allowed:
             sys.exit(1)
 
 
-def read_claims(text: str | None) -> Claims | None:
+def parse_claims(text: str | None) -> Claims | None:
     """The claims of a token; None for no token. Raises `CommandError`."""
     if text is None:
         return None
@@ -52,32 +52,32 @@ def read_claims(text: str | None) -> Claims | None:
     return claims
 
 
-def explained(policy: Policy, method: str, path: str, claims: Claims | None) -> tuple[bool, list[str]]:
+def explain_decision(policy: PathPolicy, method: str, path: str, claims: Claims | None) -> tuple[bool, list[str]]:
     """Whether the request is let through, and why, one reason a line."""
     if method == "OPTIONS":
         return True, ["OPTIONS needs no token anywhere"]
     segments = [unquote(segment) for segment in path.partition("?")[0][1:].split("/")]
-    demand = policy.demand("GET" if method == "HEAD" else method, segments)
-    if demand is None:
-        return False, list(_no_rule(policy, segments))
-    rule = demand.rule
+    requirement = policy.get_requirement("GET" if method == "HEAD" else method, segments)
+    if requirement is None:
+        return False, list(_explain_no_rule(policy, segments))
+    rule = requirement.rule
     reasons = [f"line {rule.line}: path {rule.pattern.path}, methods {', '.join(rule.methods) or 'all'}"]
-    if demand.is_open:
+    if requirement.is_open:
         return True, [*reasons, "it asks for no claims, so that everybody may, with any token or none"]
-    met = demand.met_by(claims) if claims is not None else ""
-    return bool(met), [*reasons, _verdict(demand, claims, met)]
+    matching_claim = requirement.find_matching_claim(claims) if claims is not None else ""
+    return bool(matching_claim), [*reasons, _explain_claims(requirement, claims, matching_claim)]
 
 
-def _no_rule(policy: Policy, segments: list[str]) -> Iterator[str]:
-    closest = policy.closest(segments)
-    if not closest:
+def _explain_no_rule(policy: PathPolicy, segments: list[str]) -> Iterator[str]:
+    rules = policy.find_most_specific(segments)
+    if not rules:
         yield "no rule has this path"
-    for rule in closest:
+    for rule in rules:
         yield f"line {rule.line}: path {rule.pattern.path} is the closest, and only for {', '.join(rule.methods)}"
 
 
-def _verdict(demand: Demand, claims: Claims | None, met: str) -> str:
-    if met:
-        return f"the claim {met!r} has one of the values that it asks for"
-    wanted = "; ".join(f"{name}: {' or '.join(values) or 'no value at all'}" for name, values in demand.claims)
-    return f"{'no token was given' if claims is None else 'the token has none'}, one of these is needed: {wanted}"
+def _explain_claims(requirement: ClaimRequirement, claims: Claims | None, matching_claim: str) -> str:
+    if matching_claim:
+        return f"the claim {matching_claim!r} has one of the values that it asks for"
+    required = "; ".join(f"{name}: {' or '.join(values) or 'no value at all'}" for name, values in requirement.claims)
+    return f"{'no token was given' if claims is None else 'the token has none'}, one of these is needed: {required}"

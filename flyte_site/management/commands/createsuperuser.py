@@ -5,14 +5,14 @@ from typing import Any
 from django.contrib.auth.management.commands import createsuperuser
 from django.contrib.auth.models import User
 
-from flyte_site.changes import COMMAND_LINE, record
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
 
 
 class Command(createsuperuser.Command):
     """Makes an account that may do everything."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        known = set(User.objects.values_list("pk", flat=True))
+        existing_ids = set(User.objects.values_list("pk", flat=True))
         super().handle(*args, **options)
-        for person in User.objects.exclude(pk__in=known):
-            record(COMMAND_LINE, "created", "person", person.get_username(), superuser=True)
+        for user in User.objects.exclude(pk__in=existing_ids):
+            log_activity(COMMAND_LINE_ACTOR, "created", "person", user.get_username(), superuser=True)

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 from django.utils import timezone
 
-from flyte_site.jobs import scheduled_jobs, switched_off
-from flyte_site.meters import share
-from flyte_site.migration import refuse_without_tables
+from flyte_site.core.metrics import use_shared_directory
+from flyte_site.jobs import get_disabled_jobs, get_scheduled_jobs
 from flyte_site.models import JobRun
-from flyte_site.periodic.claims import Job, note_jobs, run_if_due
+from flyte_site.scheduler.runner import PeriodicJob, register_jobs, run_if_due
+from flyte_site.server.db_setup import require_migrated
 
 # What a stop waits for; a round that takes longer is broken off between two of its transactions.
 GRACE_SECONDS = 20.0
@@ -30,17 +30,17 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="only tell which there are, and when they last ran")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        jobs = scheduled_jobs()
+        jobs = get_scheduled_jobs()
         if options["list"]:
-            self.tell(jobs)
+            self.print_jobs(jobs)
             return
-        refuse_without_tables()
+        require_migrated()
         if settings.FLYTE_METRICS_PATH:
-            share(settings.FLYTE_METRICS_PATH)
+            use_shared_directory(settings.FLYTE_METRICS_PATH)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # here and in the threads, for `sigwait`
-        note_jobs(jobs, timezone.now())
+        register_jobs(jobs, timezone.now())
         stopping = threading.Event()
-        threads = [threading.Thread(target=look_after, args=(job, stopping), daemon=True) for job in jobs]
+        threads = [threading.Thread(target=run_until_stopped, args=(job, stopping), daemon=True) for job in jobs]
         for thread in threads:
             thread.start()
         signal.sigwait(STOP_SIGNALS)
@@ -48,22 +48,24 @@ class Command(BaseCommand):
         for thread in threads:
             thread.join(GRACE_SECONDS / len(threads))
 
-    def tell(self, jobs: list[Job]) -> None:
-        known = JobRun.objects.in_bulk([job.name for job in jobs])
+    def print_jobs(self, jobs: list[PeriodicJob]) -> None:
+        runs = JobRun.objects.in_bulk([job.name for job in jobs])
         for job in jobs:
-            if job.shared:
-                self.stdout.write(f"{job.name}: {job.timing}, by every process that does jobs")
+            if job.is_shared:
+                self.stdout.write(f"{job.name}: {job.schedule}, by every process that does jobs")
                 continue
-            run = known.get(job.name)
-            last = run.ran_at.isoformat(timespec="seconds") if run and run.ran_at else "never"
-            self.stdout.write(f"{job.name}: {job.timing}; last ran: {last}; runs: {run.runs if run else 0}")
-        for name, why in switched_off().items():
-            self.stdout.write(f"{name}: off, since {why}")
+            job_run = runs.get(job.name)
+            last_run = job_run.ran_at.isoformat(timespec="seconds") if job_run and job_run.ran_at else "never"
+            self.stdout.write(
+                f"{job.name}: {job.schedule}; last ran: {last_run}; runs: {job_run.runs if job_run else 0}"
+            )
+        for name, reason in get_disabled_jobs().items():
+            self.stdout.write(f"{name}: off, since {reason}")
 
 
-def look_after(job: Job, stopping: threading.Event) -> None:
+def run_until_stopped(job: PeriodicJob, stopping: threading.Event) -> None:
     """Do the job whenever it is due, until told to stop."""
     while not stopping.is_set():
         run_if_due(job, timezone.now())
         close_old_connections()
-        stopping.wait(job.timing.wake_seconds)
+        stopping.wait(job.schedule.poll_interval)

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from flyte_site.meters import shared_folder
-from flyte_site.migration import migrate, welcome
-from flyte_site.supervisor import Child, Supervisor
+from flyte_site.core.metrics import shared_directory
+from flyte_site.server.db_setup import migrate, set_up_first_admin
+from flyte_site.server.supervisor import ChildProcess, Supervisor
 
 
 class Command(BaseCommand):
@@ -29,18 +29,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["no_migrate"]:
             migrate()
-            welcome()
+            set_up_first_admin()
         connections.close_all()
         names = ["serve", "worker", "beat"] if settings.FLYTE_REDIS_URL else ["serve", "jobs"]
-        manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        children = [Child(name, [*manage, name], reloads=name == "serve") for name in names]
-        with shared_folder(settings.FLYTE_METRICS_PATH) as folder:
-            code = Supervisor(children, environment() | {"FLYTE_METRICS_PATH": folder}).run()
+        manage_command = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+        children = [ChildProcess(name, [*manage_command, name], reloads_on_hangup=name == "serve") for name in names]
+        with shared_directory(settings.FLYTE_METRICS_PATH) as folder:
+            code = Supervisor(children, get_child_environment() | {"FLYTE_METRICS_PATH": folder}).run()
         if code:
             sys.exit(code)
 
 
-def environment() -> dict[str, str]:
+def get_child_environment() -> dict[str, str]:
     """What was set, without what Django made of TZ."""
     inherited = {name: value for name, value in os.environ.items() if name != "TZ"}
     return inherited | ({"TZ": settings.TZ} if settings.TZ else {})

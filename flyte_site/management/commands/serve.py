@@ -20,42 +20,42 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
-from flyte_site.auth.openness import openness
-from flyte_site.auth.routes import rules_without_route
-from flyte_site.console.people import missing_roles
-from flyte_site.crowds import Crowd, Crowds
-from flyte_site.meters import share, shared_folder
-from flyte_site.migration import refuse_without_tables, welcome
-from flyte_site.postgresql.base import share_connections
-from flyte_site.tls import Certificate
+from flyte_site.auth.exposure import get_exposure_warning
+from flyte_site.auth.routes import find_unreachable_rules
+from flyte_site.console.oidc_users import find_missing_roles
+from flyte_site.core.metrics import shared_directory, use_shared_directory
+from flyte_site.db.postgresql.base import use_connection_pool
+from flyte_site.server.accept_balancing import ConnectionCounts, WorkerSlot
+from flyte_site.server.db_setup import require_migrated, set_up_first_admin
+from flyte_site.server.tls import ReloadableCertificate
 from flyte_site.wsgi import application
-from packs.waiting import watcher
+from packs.queue.long_poll import long_poll_hub
 
 log = structlog.get_logger(__name__)
 
-certificate = Certificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
+certificate = ReloadableCertificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
 
 GRACE_SECONDS = 30
 # For how long a worker leaves what came to another; the system counts no less.
-REST_SECONDS = 0.001
-ACCESS_LINE = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
+YIELD_SECONDS = 0.001
+ACCESS_LOG_FORMAT = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
 
-class Server(BaseApplication):
+class GunicornApplication(BaseApplication):
     """gunicorn, set up from the settings instead of its own files."""
 
     def load_config(self) -> None:
-        for name, value in options().items():
+        for name, value in build_gunicorn_options().items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
         return application
 
     def run(self) -> None:
-        Master(self).run()
+        FlyteArbiter(self).run()
 
 
-class Log(Logger):
+class AccessLogger(Logger):
     """Makes up the line of the access log only where somebody will read it."""
 
     def setup(self, cfg: Any) -> None:
@@ -63,24 +63,24 @@ class Log(Logger):
         self._access_log_enabled = self.access_log.isEnabledFor(logging.INFO)
 
 
-class Master(Arbiter):
+class FlyteArbiter(Arbiter):
     """Ctrl-C is a stop like any other: requests under way are finished. SIGHUP renews the certificate."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
-        crowds = Crowds()
-        self.cfg.set("pre_fork", lambda _, worker: setattr(worker, "crowd", crowds.crowd()))
-        self.cfg.set("child_exit", lambda _, worker: crowds.free(worker.crowd))
+        connection_counts = ConnectionCounts()
+        self.cfg.set("pre_fork", lambda _, worker: setattr(worker, "slot", connection_counts.register_worker()))
+        self.cfg.set("child_exit", lambda _, worker: connection_counts.release_worker(worker.slot))
 
     def handle_int(self) -> None:
         self.handle_term()
 
     def handle_hup(self) -> None:
-        if settings.FLYTE_TLS_CERT_PATH and certificate.read():
+        if settings.FLYTE_TLS_CERT_PATH and certificate.load():
             self.kill_workers(signal.SIGHUP)
 
 
-class Worker(ThreadWorker):
+class FlyteWorker(ThreadWorker):
     """Closes its listeners, and answers the polls that wait, when it is told to stop or its master is gone.
 
     gunicorn's own worker keeps them open, without accepting, as long as a request is under way: callers would connect,
@@ -88,12 +88,12 @@ class Worker(ThreadWorker):
     It leaves a connection to another worker that has fewer.
     """
 
-    crowd: Crowd
-    _rests_until = 0.0
+    slot: WorkerSlot
+    _yields_until = 0.0
 
     def init_process(self) -> None:
         if connection.vendor == "postgresql":
-            share_connections()
+            use_connection_pool()
         super().init_process()
 
     def is_parent_alive(self) -> bool:
@@ -105,68 +105,68 @@ class Worker(ThreadWorker):
         super().init_signals()
         # A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, lambda *_: certificate.read() if settings.FLYTE_TLS_CERT_PATH else None)
+        signal.signal(signal.SIGHUP, lambda *_: certificate.load() if settings.FLYTE_TLS_CERT_PATH else None)
 
     def accept(self, listener: Any) -> None:
-        if self.crowd.leaves_it():
-            self._rests_until = time.monotonic() + REST_SECONDS
+        if self.slot.should_yield():
+            self._yields_until = time.monotonic() + YIELD_SECONDS
             super().set_accept_enabled(False)
         else:
             super().accept(listener)
-            self.crowd.note(self.nr_conns)
+            self.slot.set_count(self.nr_conns)
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         if self.alive:
-            self.crowd.note(self.nr_conns)
-        rest = self._rests_until - time.monotonic()
-        super().wait_for_and_dispatch_events(rest if rest > 0 else timeout)
+            self.slot.set_count(self.nr_conns)
+        remaining = self._yields_until - time.monotonic()
+        super().wait_for_and_dispatch_events(remaining if remaining > 0 else timeout)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        super().set_accept_enabled(enabled and time.monotonic() >= self._rests_until)
+        super().set_accept_enabled(enabled and time.monotonic() >= self._yields_until)
         if not self.alive:
-            self.crowd.leave()
-            watcher().stop()
+            self.slot.stop_accepting()
+            long_poll_hub().stop()
             for listener in self.sockets:
                 listener.close()
 
 
-def options() -> dict[str, Any]:
+def build_gunicorn_options() -> dict[str, Any]:
     """gunicorn's settings: several processes, each with several threads; on a stop, what is under way is finished."""
-    found = {
+    options = {
         "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
         "workers": settings.FLYTE_WEB_WORKERS,
-        "worker_class": Worker,
+        "worker_class": FlyteWorker,
         "threads": settings.FLYTE_WEB_THREADS,
         "graceful_timeout": GRACE_SECONDS,
         "timeout": 60,
         "keepalive": 75,
         "forwarder_headers": "",  # a caller's SCRIPT_NAME would move the path
-        "forwarded_allow_ips": "",  # flyte_site.rest.proxies judges what proxies say
+        "forwarded_allow_ips": "",  # flyte_site.http.middleware.trusted_proxies judges what proxies say
         "limit_request_line": 8190,  # a pack's id of 512 characters, each of which may be escaped as twelve
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
-        "access_log_format": ACCESS_LINE,
-        "logger_class": Log,
+        "access_log_format": ACCESS_LOG_FORMAT,
+        "logger_class": AccessLogger,
         "proc_name": "flyte",
         "control_socket_disable": True,
     }
     if settings.FLYTE_TLS_CERT_PATH:
-        found |= {
+        options |= {
             "certfile": settings.FLYTE_TLS_CERT_PATH,
             "keyfile": settings.FLYTE_TLS_KEY_PATH,
             "ssl_context": lambda config, default_factory: certificate.context,
         }
-    return found
+    return options
 
 
-def allow_open_files() -> None:
+def raise_open_file_limit() -> None:
     """As many as the system lets this process have: each thread may have a connection and files of its own."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
-def address_fault() -> str:
+def find_bind_error() -> str:
     """What keeps the server from listening where it is told to; '' if nothing does. gunicorn would try for long."""
     host = settings.FLYTE_BIND.strip("[]")
     try:
@@ -180,10 +180,10 @@ def address_fault() -> str:
     return ""
 
 
-def roles_fault() -> str:
+def find_role_error() -> str:
     """What FLYTE_CONSOLE_ROLES gives in vain; '' if nothing, or if the database does not answer now."""
     try:
-        missing = missing_roles()
+        missing = find_missing_roles()
     except OperationalError:
         return ""
     return f"FLYTE_CONSOLE_ROLES: there is no role {', '.join(missing)}" if missing else ""
@@ -198,31 +198,31 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **arguments: Any) -> None:
-        if fault := address_fault():
-            self.stderr.write(f"flyte: {fault}")
+        if bind_error := find_bind_error():
+            self.stderr.write(f"flyte: {bind_error}")
             sys.exit(2)
-        refuse_without_tables()
-        welcome()
-        if unknown := roles_fault():
-            log.warning("roles_unknown", notice=unknown)
+        require_migrated()
+        set_up_first_admin()
+        if role_error := find_role_error():
+            log.warning("roles_unknown", notice=role_error)
         connection.close()
-        if notice := openness():
+        if notice := get_exposure_warning():
             log.warning("open_to_everybody", notice=notice)
-        for rule in rules_without_route(settings.FLYTE_AUTH_POLICY):
+        for rule in find_unreachable_rules(settings.FLYTE_AUTH_POLICY):
             log.warning("policy_without_route", path=rule.pattern.path, line=rule.line)
-        if settings.FLYTE_TLS_CERT_PATH and not certificate.read():
+        if settings.FLYTE_TLS_CERT_PATH and not certificate.load():
             sys.exit(2)
-        allow_open_files()
+        raise_open_file_limit()
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         address = f"{scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"
         if settings.FLYTE_LOG_FORMAT == "json":
             log.info("serving", address=address)
         else:
             self.stderr.write(f"flyte: serving on {address}")
-        with shared_folder(settings.FLYTE_METRICS_PATH) as folder:
-            share(folder)
+        with shared_directory(settings.FLYTE_METRICS_PATH) as folder:
+            use_shared_directory(folder)
             # What is there now is there to stay: no worker looks through it for garbage, which would hold up all that
             # it has under way, nor copies it by that.
             gc.collect()
             gc.freeze()
-            Server().run()
+            GunicornApplication().run()

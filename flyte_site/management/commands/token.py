@@ -11,12 +11,12 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from flyte_site.auth import tokens
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
 from flyte_site.auth.scopes import SCOPES
-from flyte_site.changes import COMMAND_LINE
+from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.models import Token
-from flyte_site.times import to_text
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 COLUMNS = ("NAME", "BEGINS", "STATE", "EXPIRES", "LAST USED", "MAY")
 
 
@@ -46,13 +46,13 @@ class Command(BaseCommand):
 
     def create(self, options: dict[str, Any]) -> None:
         try:
-            _, secret = tokens.create(
-                COMMAND_LINE,
+            _, secret = tokens.create_token(
+                COMMAND_LINE_ACTOR,
                 options["name"],
                 pack=options["pack"],
-                labels=read_labels(options["label"]),
+                labels=parse_labels(options["label"]),
                 scopes=options["scope"],
-                expires_at=read_expiry(options["expires"], timezone.now()) if options["expires"] else None,
+                expires_at=parse_expiry(options["expires"], timezone.now()) if options["expires"] else None,
             )
         except tokens.TokenError as error:
             raise CommandError(str(error)) from None
@@ -61,22 +61,22 @@ class Command(BaseCommand):
 
     def list(self, options: dict[str, Any]) -> None:
         now = timezone.now()
-        rows = [COLUMNS, *(row(token, now) for token in tokens.listed())]
-        widths = [max(len(one[column]) for one in rows) for column in range(len(COLUMNS))]
-        for one in rows:
-            line = "  ".join(text.ljust(width) for text, width in zip(one, widths, strict=True))
+        rows = [COLUMNS, *(format_row(token, now) for token in tokens.list_tokens())]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+        for row in rows:
+            line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
             self.stdout.write(line.rstrip())
 
     def revoke(self, options: dict[str, Any]) -> None:
-        if not tokens.revoke(COMMAND_LINE, options["name"]):
+        if not tokens.revoke_token(COMMAND_LINE_ACTOR, options["name"]):
             raise CommandError(f"there is no token {options['name']!r}, or it was revoked already")
         self.stdout.write(f"{options['name']} counts no longer")
 
 
-def read_labels(given: Sequence[str]) -> dict[str, str]:
+def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
     """`["env=prod"]` as `{"env": "prod"}`. Raises `CommandError`."""
     labels = {}
-    for text in given:
+    for text in pairs:
         key, equals, value = text.partition("=")
         if not key or not equals:
             raise CommandError(f"--label {text!r} must be KEY=VALUE")
@@ -84,11 +84,11 @@ def read_labels(given: Sequence[str]) -> dict[str, str]:
     return labels
 
 
-def read_expiry(text: str, now: datetime) -> datetime:
+def parse_expiry(text: str, now: datetime) -> datetime:
     """When `90d` from now is over, or the time that is written (UTC where it names no zone). Raises `CommandError`."""
     try:
-        if span := re.fullmatch(r"(\d{1,6})([mhdw])", text, re.ASCII):
-            return now + timedelta(**{UNITS[span[2]]: int(span[1])})
+        if duration := re.fullmatch(r"(\d{1,6})([mhdw])", text, re.ASCII):
+            return now + timedelta(**{DURATION_UNITS[duration[2]]: int(duration[1])})
         if moment := parse_datetime(text):
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if day := parse_date(text):
@@ -98,10 +98,12 @@ def read_expiry(text: str, now: datetime) -> datetime:
     raise CommandError(f"--expires {text!r} must be such as 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00Z")
 
 
-def row(token: Token, now: datetime) -> tuple[str, ...]:
+def format_row(token: Token, now: datetime) -> tuple[str, ...]:
     """What a list shows of one token."""
     state = "revoked" if token.revoked_at else "usable" if token.is_usable(now) else "expired"
     labels = "".join(f" {key}={value}" for key, value in sorted(token.labels.items()))
-    may = ", ".join([*([f"be pack {token.pack}{labels}"] if token.pack else []), *token.scopes])
-    expires, used = (to_text(time) if time else "never" for time in (token.expires_at, token.last_used_at))
-    return token.name, f"{token.shown}…", state, expires, used, may
+    permissions = ", ".join([*([f"be pack {token.pack}{labels}"] if token.pack else []), *token.scopes])
+    expires, last_used = (
+        format_rfc3339(moment) if moment else "never" for moment in (token.expires_at, token.last_used_at)
+    )
+    return token.name, f"{token.shown}…", state, expires, last_used, permissions

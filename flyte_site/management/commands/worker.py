@@ -11,8 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from flyte_site.celery import app
-from flyte_site.meters import share
-from flyte_site.migration import refuse_without_tables
+from flyte_site.core.metrics import use_shared_directory
+from flyte_site.server.db_setup import require_migrated
 
 
 class JobWorker(Worker):  # type: ignore[misc]
@@ -32,9 +32,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
             raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
-        refuse_without_tables()
+        require_migrated()
         if settings.FLYTE_METRICS_PATH:
-            share(settings.FLYTE_METRICS_PATH)
+            use_shared_directory(settings.FLYTE_METRICS_PATH)
         # To root it says that messages could be pickles, which are refused here.
         warnings.simplefilter("ignore", SecurityWarning)
         worker = JobWorker(

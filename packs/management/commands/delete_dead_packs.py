@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from flyte_site.periodic.by_hand import JobCommand
-from packs.tasks import delete_dead_packs, orphaned_without_dead_packs
+from flyte_site.scheduler.command import JobCommand
+from packs.jobs import delete_dead_packs, find_orphans_without_dead_packs
 
 
 class Command(JobCommand):
@@ -14,12 +14,12 @@ class Command(JobCommand):
         "whether or not the server does so by itself."
     )
     job = staticmethod(delete_dead_packs)
-    told = "{count} packs {were} deleted"
+    result_message = "{count} packs {were} deleted"
 
     def handle(self, *args: Any, **options: Any) -> None:
         super().handle(*args, **options)
-        left = orphaned_without_dead_packs()
-        if left.count:
-            least = "at least " if left.bounded else ""
+        orphans = find_orphans_without_dead_packs()
+        if orphans.count:
+            prefix = "at least " if orphans.is_lower_bound else ""
             verb = "would wait" if options["dry_run"] else "wait"
-            self.stdout.write(f"{least}{left.count} actions {verb} for packs that are not registered")
+            self.stdout.write(f"{prefix}{orphans.count} actions {verb} for packs that are not registered")

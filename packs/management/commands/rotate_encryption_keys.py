@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from datastore import saving
-from flyte_site.encryption import NoKeysError
-from flyte_site.renewal import Renewed
-from packs import queue
-from packs.webapi import resources
+from datastore import service
+from flyte_site.core.encryption import NoEncryptionKeysError
+from flyte_site.core.reencryption import ReencryptionCount
+from packs.hosted import resources
+from packs.queue import action_queue
 
 
 class Command(BaseCommand):
@@ -28,20 +28,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run: bool = options["dry_run"]
         try:
-            done = [
-                self.told("datastore items", saving.reencrypt_items(dry_run=dry_run), dry_run),
-                self.told("actions", queue.renew_secrets(dry_run=dry_run), dry_run),
-                self.told("resources of hosted packs", resources.renew_meta(dry_run=dry_run), dry_run),
+            counts = [
+                self._report("datastore items", service.reencrypt_items(dry_run=dry_run), dry_run),
+                self._report("actions", action_queue.reencrypt_secrets(dry_run=dry_run), dry_run),
+                self._report("resources of hosted packs", resources.reencrypt_meta(dry_run=dry_run), dry_run),
             ]
-        except NoKeysError as error:
+        except NoEncryptionKeysError as error:
             raise CommandError(f"this {error}", returncode=2) from None
-        if any(each.unreadable for each in done):
+        if any(count.unreadable for count in counts):
             raise CommandError("some can't be read with any of the keys; they stay as they are")
 
-    def told(self, what: str, slices: Iterable[Renewed], dry_run: bool) -> Renewed:
+    def _report(self, label: str, batches: Iterable[ReencryptionCount], dry_run: bool) -> ReencryptionCount:
         """Go through the slices, and tell what came of all."""
-        done = sum(slices, Renewed())
-        lost = f", {done.unreadable} can't be read" if done.unreadable else ""
-        would = "would be" if dry_run else "were"
-        self.stdout.write(f"{done.renewed} of {done.seen} {what} {would} encrypted anew{lost}")
-        return done
+        total = sum(batches, ReencryptionCount())
+        unreadable = f", {total.unreadable} can't be read" if total.unreadable else ""
+        verb = "would be" if dry_run else "were"
+        self.stdout.write(f"{total.reencrypted} of {total.examined} {label} {verb} encrypted anew{unreadable}")
+        return total

@@ -1,0 +1,137 @@
+"""What waits for packs of some names, by the labels that it asks for, and what each pack has in hand."""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from flyte_site.core.timestamps import parse_rfc3339
+from flyte_site.postgresql.plans import index_order
+from packs.models import Action, Labels, Pack
+
+# How many kinds of labels a name's actions are looked at for, and how many actions of each are counted.
+MAX_LABELS_KEYS = 200
+MAX_COUNTED = 1_000
+# Of what is held, those whose leases end first.
+MAX_CLAIMED = 2_000
+
+# As many index look-ups as there are different names and labels, however much waits (see `packs.queue.action_queue`).
+_QUEUE_GROUPS_SQL = """
+    WITH RECURSIVE asked(pack) AS (VALUES {names}),
+    found(pack, labels, place) AS (
+        SELECT pack, (SELECT min(label_key) FROM packs_action WHERE waiting AND pack_name = asked.pack), 1 FROM asked
+        UNION ALL
+        SELECT pack, (SELECT min(label_key) FROM packs_action
+                      WHERE waiting AND pack_name = found.pack AND label_key > found.labels), place + 1
+        FROM found WHERE found.labels IS NOT NULL AND place < %s
+    )
+    SELECT pack, labels,
+        (SELECT count(*) FROM (
+            SELECT 1 FROM packs_action WHERE waiting AND pack_name = found.pack AND label_key = found.labels
+            ORDER BY ready_at LIMIT %s
+        ) AS counted),
+        (SELECT min(ready_at) FROM packs_action WHERE waiting AND pack_name = found.pack AND label_key = found.labels)
+    FROM found WHERE labels IS NOT NULL
+"""
+
+
+@dataclass(frozen=True)
+class QueueGroup:
+    """Actions that wait for packs of a name with some labels; `since` is when the oldest could first be taken.
+
+    Of more than MOST_COUNTED, `count` is MOST_COUNTED.
+    """
+
+    pack_name: str
+    labels: Labels
+    labels_key: str
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class ActionCount:
+    """How many actions, and since when the oldest of them; `cut` where there may be more."""
+
+    count: int = 0
+    since: datetime | None = None
+    is_truncated: bool = False
+
+
+def find_queue_groups(names: Collection[str]) -> list[QueueGroup]:
+    """What waits for packs of these names. One query, none without names."""
+    if not names:
+        return []
+    unique = sorted(set(names))
+    with index_order(), connection.cursor() as cursor:
+        statement = _QUEUE_GROUPS_SQL.format(names=", ".join(["(%s)"] * len(unique)))
+        cursor.execute(statement, [*unique, MAX_LABELS_KEYS, MAX_COUNTED])
+        rows = cursor.fetchall()
+    return [
+        QueueGroup(name, json.loads(labels_key), labels_key, count, _parse_db_datetime(since))
+        for name, labels_key, count, since in rows
+        if count
+    ]
+
+
+def filter_takeable(pack: Pack, queue_groups: Iterable[QueueGroup]) -> list[QueueGroup]:
+    """Those of the groups that the pack may take from, what waits longest first."""
+    takeable_groups = (
+        group for group in queue_groups if group.pack_name == pack.name and pack.has_labels(group.labels)
+    )
+    return sorted(takeable_groups, key=lambda group: group.since)
+
+
+def sum_groups(queue_groups: Collection[QueueGroup]) -> ActionCount:
+    """The sum of the groups."""
+    if not queue_groups:
+        return ActionCount()
+    is_truncated = any(group.count >= MAX_COUNTED for group in queue_groups)
+    return ActionCount(
+        sum(group.count for group in queue_groups), min(group.since for group in queue_groups), is_truncated
+    )
+
+
+def count_claimed() -> dict[str, ActionCount]:
+    """What each pack has in hand, by its identity, and since when. One query."""
+    leased = _leased_actions().values_list("holder", "states")[:MAX_CLAIMED]
+    since: dict[str, list[datetime]] = {}
+    for claimed_by, state_log in leased:
+        since.setdefault(claimed_by, []).append(parse_rfc3339(state_log[-1]["time"]))
+    is_truncated = sum(map(len, since.values())) >= MAX_CLAIMED
+    return {claimed_by: ActionCount(len(times), min(times), is_truncated) for claimed_by, times in since.items()}
+
+
+def find_claimed_actions(identity: str, limit: int) -> list[Action]:
+    """The actions that this pack has in hand, those first whose leases end first. Two queries at most."""
+    ids = [
+        key for key, claimed_by in _leased_actions().values_list("id", "holder")[:MAX_CLAIMED] if claimed_by == identity
+    ][:limit]
+    return _load_without_documents(Action.objects.filter(id__in=ids).order_by("lease_ends_at")) if ids else []
+
+
+def find_oldest_actions(queue_groups: Iterable[QueueGroup], limit: int) -> list[Action]:
+    """The actions of these groups that wait longest. A query for each group, and one for what was found."""
+    oldest_keys: list[tuple[datetime, str]] = []
+    for group in queue_groups:
+        queued = Action.objects.filter(waiting=True, pack_name=group.pack_name, label_key=group.labels_key)
+        oldest_keys += queued.order_by("ready_at", "id").values_list("ready_at", "id")[:limit]
+    ids = [key for _, key in sorted(oldest_keys)[:limit]]
+    return _load_without_documents(Action.objects.filter(id__in=ids).order_by("ready_at", "id")) if ids else []
+
+
+def _load_without_documents(actions: "QuerySet[Action]") -> list[Action]:
+    return list(actions.defer("input", "context", "trigger", "history", "result"))
+
+
+def _leased_actions() -> "QuerySet[Action]":
+    return Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")
+
+
+def _parse_db_datetime(value: Any) -> datetime:
+    """A moment as the database gives it: SQLite's is a text, in UTC."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -1,0 +1,53 @@
+"""In which ranges of an index there is what a filter asks for that no index begins with: labels, a part of an event's
+name. There are few, however many rows there are."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import BooleanField, Func, QuerySet
+
+from audit.search.index_ranges import MAX_RANGES, IndexRange, distinct_values
+from audit.search.keyset_page import RangeSet
+from flows.models import Event
+from packs.models import Action
+
+_EVENT_INDEX = ("pack_name", "name")
+_HAS_LABELS_SQL = "NOT (label_key = '{}')"
+
+
+class _HasLabels(Func):
+    """The condition of the index of labels, word for word: no parameter, for which a database would not see that."""
+
+    template = "NOT (%(expressions)s = '{}')"
+    output_field = BooleanField()
+
+
+def labels_range_set(labels: Mapping[str, str]) -> RangeSet | None:
+    """Where actions with all of these labels are. None where there are too many different sets of labels to look at
+    each, or too many that these are in. One query."""
+    labels_keys = distinct_values("packs_action", "label_key", _HAS_LABELS_SQL) if labels else None
+    if labels_keys is None:
+        return None
+    ranges: list[IndexRange] = [
+        (labels_key,) for labels_key in labels_keys if labels.items() <= json.loads(labels_key).items()
+    ]
+    return _build_range_set(ranges, ("label_key",), Action.objects.filter(_HasLabels("label_key")))
+
+
+def event_range_set(pack: str, name: str) -> RangeSet | None:
+    """Where the events of a pack, or those of a name, are. None where that is in too many places, or for both or none
+    of them, for which there is an index. One query."""
+    if bool(pack) == bool(name):
+        return None
+    if pack:
+        names = distinct_values("flows_event", "name", "pack_name = %s", [pack])
+        ranges: list[IndexRange] | None = None if names is None else [(pack, value) for value in names]
+    else:
+        packs = distinct_values("flows_event", "pack_name")
+        ranges = None if packs is None else [(value, name) for value in packs]
+    return None if ranges is None else _build_range_set(ranges, _EVENT_INDEX, Event.objects.all())
+
+
+def _build_range_set(ranges: list[IndexRange], fields: tuple[str, ...], queryset: "QuerySet[Any]") -> RangeSet | None:
+    return RangeSet(queryset, fields, ranges) if len(ranges) <= MAX_RANGES else None

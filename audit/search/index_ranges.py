@@ -1,0 +1,147 @@
+"""Ranges of indexes that end in an id, read in the order of the id, and no more of them than is asked for.
+
+A range is asked for by comparing rows of columns: `(step_id, id) < ('work', '…')`. With `step_id = 'work'` PostgreSQL,
+which plans a prepared statement for any value, may walk all ids instead, where the value that comes is rare a million.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import BooleanField, F, Func, QuerySet, TextField, Value
+
+from flyte_site.core.ids import min_id_at
+
+# Less and more than any id, which is of 24 hexadecimal digits.
+MIN_ID, MAX_ID = "", "g"
+# How many different values of a column are looked up, and how many ranges are read side by side, at most.
+MAX_VALUES = 1_000
+MAX_RANGES = 100
+
+IndexRange = tuple[str, ...]
+"""The values that an index's columns before the id have."""
+IndexRow = tuple[str, ...]
+"""An id, and what else was asked for with it."""
+
+# One look-up in the index for each value, however many rows have it.
+_DISTINCT_VALUES_SQL = """
+    WITH RECURSIVE found(value, place) AS (
+        SELECT min({column}), 1 FROM {table} WHERE {condition}
+        UNION ALL
+        SELECT (SELECT min({column}) FROM {table} WHERE {condition} AND {column} > found.value), place + 1
+        FROM found WHERE found.value IS NOT NULL AND place <= %s
+    )
+    SELECT value FROM found WHERE value IS NOT NULL
+"""
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """The ids from `least` to `greatest`, the greatest first or, `ascending`, the least."""
+
+    min_id: str = MIN_ID
+    max_id: str = MAX_ID
+    ascending: bool = False
+
+    def since(self, moment: datetime) -> "IdRange":
+        return replace(self, min_id=max(self.min_id, min_id_at(moment)))
+
+    def until(self, moment: datetime) -> "IdRange":
+        return replace(self, max_id=min(self.max_id, _adjacent_id(min_id_at(moment), -1)))
+
+    def after(self, some_id: str) -> "IdRange":
+        """Those that come after this one."""
+        if self.ascending:
+            return replace(self, min_id=max(self.min_id, _adjacent_id(some_id, 1)))
+        return replace(self, max_id=min(self.max_id, _adjacent_id(some_id, -1)))
+
+
+def _adjacent_id(some_id: str, distance: int) -> str:
+    """The id before or after this one, whether there is one or not."""
+    return f"{max(int(some_id, 16) + distance, 0):024x}"
+
+
+class _RowValue(Func):
+    template = "(%(expressions)s)"
+    output_field = TextField()
+
+
+class _RowComparison(Func):
+    template = "%(expressions)s"
+    output_field = BooleanField()
+
+
+def filter_range(queryset: "QuerySet[Any]", equals: Mapping[str, str], key: str, id_range: IdRange) -> "QuerySet[Any]":
+    """The rows whose fields equal these, in the order of the key, an id, by the index of these fields and the key."""
+    sign = "" if id_range.ascending else "-"
+    if not equals:
+        return queryset.filter(**{f"{key}__gte": id_range.min_id, f"{key}__lte": id_range.max_id}).order_by(
+            f"{sign}{key}"
+        )
+    columns = _RowValue(*map(F, equals), F(key))
+    lower_bound, upper_bound = (
+        _RowValue(*map(Value, equals.values()), Value(end)) for end in (id_range.min_id, id_range.max_id)
+    )
+    # With "<" PostgreSQL would think that there is next to nothing: it judges by the first column alone.
+    matching = queryset.filter(
+        _RowComparison(columns, lower_bound, arg_joiner=" >= "), _RowComparison(columns, upper_bound, arg_joiner=" <= ")
+    )
+    return matching.order_by(*(f"{sign}{name}" for name in (*equals, key)))
+
+
+def distinct_values(
+    table: str, column: str, condition: str = "1 = 1", parameters: Sequence[str] = ()
+) -> list[str] | None:
+    """The different values of a column that an index begins with, behind what the condition fixes; None where there are
+    more than MOST_VALUES."""
+    statement = _DISTINCT_VALUES_SQL.format(table=table, column=column, condition=condition)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*parameters, *parameters, MAX_VALUES])
+        distinct = [value for (value,) in cursor.fetchall()]
+    return distinct if len(distinct) <= MAX_VALUES else None
+
+
+def merge_ranges(
+    ranges: Collection[IndexRange],
+    id_range: IdRange,
+    limit: int,
+    read: Callable[[IndexRange, IdRange], "QuerySet[Any]"],
+) -> list[IndexRow]:
+    """The first `most` rows of all these ranges, in the order of their ids. `read` gives the rows of one.
+
+    Of each range a share is read, and of those that went on beyond what is known twice as much again, until none does:
+    all in all some rows for each range, and some for each of `most`. One query for each time.
+    """
+    rows: list[IndexRow] = []
+    remaining = dict.fromkeys(ranges, id_range)
+    share = limit if len(remaining) == 1 else max(4, 2 * limit // max(len(remaining), 1))
+    while remaining:
+        parts = _read_union(
+            [read(index_range, remaining_ids)[:share] for index_range, remaining_ids in remaining.items()]
+        )
+        rows = sorted([*rows, *(row for part in parts for row in part)], reverse=not id_range.ascending)[:limit]
+        unfinished = [
+            (index_range, part[-1]) for index_range, part in zip(remaining, parts, strict=True) if len(part) == share
+        ]
+        remaining = {
+            index_range: id_range.after(last[0])
+            for index_range, last in unfinished
+            if len(rows) < limit or last in rows
+        }
+        share = min(2 * share, limit)
+    return rows
+
+
+def _read_union(parts: Sequence["QuerySet[Any]"]) -> list[list[IndexRow]]:
+    """The rows of several queries of an id and other columns, by one query. Django's own union takes no limits of its
+    parts on SQLite."""
+    compiled = [part.query.sql_with_params() for part in parts]
+    selects = [f"SELECT {index}, part.* FROM ({sql}) AS part" for index, (sql, _) in enumerate(compiled)]  # noqa: S608
+    rows_by_part: list[list[IndexRow]] = [[] for _ in parts]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(selects), [value for _, parameters in compiled for value in parameters])
+        for index, *row in cursor.fetchall():
+            rows_by_part[index].append(tuple(row))
+    return rows_by_part

@@ -1,0 +1,163 @@
+"""What the first page shows: how many executions ended lately and how, and what waits for whom. At a bounded cost."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Max
+
+from flows.models import ExecutionState
+from flyte_site.core.timestamps import parse_rfc3339
+from flyte_site.postgresql.plans import index_order
+from packs.models import Action, Pack
+
+HOURS = 24
+MAX_PER_HOUR = 50_000
+MAX_QUEUED = 1_000
+MAX_PACK_NAMES = 200
+MAX_CLAIMED = 2_000
+ENDED_STATES = (ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.CANCELLED)
+
+# Of each hour the entries of the index alone, and of those no more than a number.
+_HOUR_SQL = """
+    SELECT %s AS hour, state, count(*) FROM
+        (SELECT state FROM flows_execution WHERE ended_at >= %s AND ended_at < %s LIMIT %s) AS ended
+    GROUP BY state
+"""
+
+# Pack names for which something waits, one look-up each.
+_QUEUED_PACK_NAMES_SQL = """
+    WITH RECURSIVE found(pack) AS (
+        SELECT min(pack_name) FROM packs_action WHERE waiting
+        UNION ALL
+        SELECT (SELECT min(pack_name) FROM packs_action WHERE waiting AND pack_name > found.pack)
+        FROM found WHERE found.pack IS NOT NULL
+    )
+    SELECT pack FROM found WHERE pack IS NOT NULL LIMIT %s
+"""
+_QUEUED_SQL = """
+    SELECT %s AS pack, count(*), min(ready_at) FROM (
+        SELECT ready_at FROM packs_action WHERE waiting AND pack_name = %s ORDER BY label_key, ready_at LIMIT %s
+    ) AS part
+"""
+
+
+@dataclass(frozen=True)
+class HourStats:
+    """Executions that ended in the hour from `start`."""
+
+    start: datetime
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether there were more than are counted."""
+        return self.total >= MAX_PER_HOUR
+
+
+@dataclass(frozen=True)
+class PackLoad:
+    """What waits for packs of one name, and what they have in hand.
+
+    `waiting_since`: since when the one that waits longest could be taken; `held_since`: when the one held longest was
+    taken; `last_seen`: when the last of these packs was seen, None where none is registered.
+    """
+
+    pack_name: str
+    queued: int = 0
+    queued_since: datetime | None = None
+    claimed: int = 0
+    claimed_since: datetime | None = None
+    last_seen: datetime | None = None
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether there is more than is counted."""
+        return self.queued >= MAX_QUEUED
+
+
+def count_ended_by_hour(now: datetime) -> list[HourStats]:
+    """How the executions of the last 24 hours ended, by the hour, oldest first; the last is the one that runs."""
+    newest = now.replace(minute=0, second=0, microsecond=0)
+    starts = [newest - timedelta(hours=hours_ago) for hours_ago in range(HOURS - 1, -1, -1)]
+    counts: list[dict[str, int]] = [{} for _ in starts]
+    for index, state, count in _fetch_all(" UNION ALL ".join([_HOUR_SQL] * HOURS), _hour_parameters(starts)):
+        counts[index][state] = count
+    return [
+        HourStats(start, *(counts_by_state.get(state, 0) for state in ENDED_STATES))
+        for start, counts_by_state in zip(starts, counts, strict=True)
+    ]
+
+
+def _hour_parameters(starts: Iterable[datetime]) -> list[Any]:
+    adapt = connection.ops.adapt_datetimefield_value
+    parameters: list[Any] = []
+    for index, start in enumerate(starts):
+        parameters += [index, adapt(start), adapt(start + timedelta(hours=1)), MAX_PER_HOUR]
+    return parameters
+
+
+def measure_pack_loads(max_queued: int = MAX_QUEUED) -> list[PackLoad]:
+    """What waits and what is held, by pack name; what waits longest first. Four queries at most.
+
+    Of what waits for packs of one name `most` actions are counted.
+    """
+    queued = _count_queued(max_queued)
+    claimed = _count_claimed()
+    names = sorted(queued.keys() | claimed.keys())
+    last_seen, empty = _find_last_seen(names), (0, None)
+    pack_loads = [
+        PackLoad(name, *queued.get(name, empty), *claimed.get(name, empty), last_seen.get(name)) for name in names
+    ]
+    return sorted(pack_loads, key=_queue_time_sort_key)
+
+
+def _count_queued(max_queued: int) -> dict[str, tuple[int, datetime | None]]:
+    """How many actions wait for packs of a name, and since when the first of them could be taken."""
+    names = [name for (name,) in _fetch_all(_QUEUED_PACK_NAMES_SQL, [MAX_PACK_NAMES])]
+    if not names:
+        return {}
+    parameters = [value for name in names for value in (name, name, max_queued)]
+    with index_order():
+        counted = _fetch_all(" UNION ALL ".join([_QUEUED_SQL] * len(names)), parameters)
+    return {name: (count, _parse_db_datetime(since)) for name, count, since in counted if count}
+
+
+def _queue_time_sort_key(load: PackLoad) -> tuple[bool, datetime, str]:
+    never = datetime.max.replace(tzinfo=UTC)
+    return load.queued_since is None, load.queued_since or never, load.pack_name
+
+
+def _count_claimed() -> dict[str, tuple[int, datetime | None]]:
+    """The number of actions held by packs of a name, and since when the oldest is; of those whose lease ends first."""
+    leased = Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")[:MAX_CLAIMED]
+    since: dict[str, list[datetime]] = {}
+    for name, states in leased.values_list("pack_name", "states"):
+        since.setdefault(name, []).append(parse_rfc3339(states[-1]["time"]))
+    return {name: (len(times), min(times)) for name, times in since.items()}
+
+
+def _find_last_seen(names: list[str]) -> dict[str, datetime]:
+    registered = Pack.objects.filter(name__in=names).order_by()
+    return dict(registered.values_list("name").annotate(seen=Max("last_seen")))
+
+
+def _fetch_all(sql: str, parameters: list[Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+def _parse_db_datetime(value: datetime | str | None) -> datetime | None:
+    """A time as a plain cursor gives it: SQLite keeps text, in UTC."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)

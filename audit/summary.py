@@ -1,0 +1,128 @@
+"""An execution told in a line: what began it, what each step asked of which pack, and where it stands. Pure."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from audit.timeline import ActionInterval, IntervalKind, build_intervals, total_run_time
+from flows.models import Execution
+from flyte_site.core.timestamps import humanize_duration
+from packs.models import Action, ActionState
+
+MAX_STEPS = 6
+ARROW = " → "
+
+
+@dataclass(frozen=True)
+class _SummaryContext:
+    """What a story is told by, beside the actions: the time, and the ids of those that wait for a quota."""
+
+    now: datetime
+    waiting_for_quota: Container[str]
+
+
+def summarize_execution(
+    execution: Execution, actions: Sequence[Action], now: datetime, waiting_for_quota: Container[str] = ()
+) -> str:
+    """E.g. `Slack.ReceivedMessage → deploy (Shell.Shell, SUCCESS 2.1 s) → notify waiting for Slack for 3 min`; where
+    several steps followed one, `Timer.Fired → [a (…) → c (…) | b (…)]`.
+
+    Steps stand in the order of their queueing; of many, the first and the last are told. Needs the execution's version,
+    and of its actions no more than `STORY_FIELDS`. `queued` are those that a hosted pack holds, but can't begin yet.
+    """
+    ordered = sorted(actions, key=lambda action: action.id)
+    context = _SummaryContext(now, waiting_for_quota)
+    parts = _describe_chain(ordered, context) if _is_chain(ordered) else [_describe_tree(ordered, context)]
+    errors = [f"{error.get('stepId') or 'the flow'} could not be judged" for error in execution.errors[:2]]
+    return ARROW.join([_describe_trigger(execution, actions), *parts, *errors])
+
+
+def _is_chain(ordered: Sequence[Action]) -> bool:
+    """Whether each step followed the one before it."""
+    return all(previous.id == action.triggered_by for previous, action in pairwise(ordered))
+
+
+def _describe_chain(ordered: Sequence[Action], context: _SummaryContext) -> list[str]:
+    parts = [_describe_action(action, context) for action in ordered]
+    if len(parts) > MAX_STEPS:
+        parts[MAX_STEPS - 2 : -2] = [
+            f"{len(parts) - MAX_STEPS} more steps" if len(parts) > MAX_STEPS + 1 else "one more step"
+        ]
+    return parts
+
+
+def _describe_tree(ordered: Sequence[Action], context: _SummaryContext) -> str:
+    """The steps with what followed each; of many, the first, and the one that was queued last."""
+    listed = ordered if len(ordered) <= MAX_STEPS else ordered[: MAX_STEPS - 1]
+    listed_ids = {action.id for action in listed}
+    dependents: dict[str, list[Action]] = {}
+    for action in listed:
+        dependents.setdefault(action.triggered_by if action.triggered_by in listed_ids else "", []).append(action)
+    text = _describe_branches(dependents, "", context)
+    unlisted_count = len(ordered) - len(listed)
+    return (
+        f"{text}; then {unlisted_count} more steps, the last {_describe_action(ordered[-1], context)}"
+        if unlisted_count
+        else text
+    )
+
+
+def _describe_branches(dependents: Mapping[str, Sequence[Action]], cause: str, context: _SummaryContext) -> str:
+    """What followed the action of this id, and what followed that; '' where nothing did."""
+    branches = []
+    for action in dependents.get(cause, ()):
+        next_branches = _describe_branches(dependents, action.id, context)
+        branches.append(_describe_action(action, context) + (f"{ARROW}{next_branches}" if next_branches else ""))
+    return branches[0] if len(branches) == 1 else f"[{' | '.join(branches)}]" if branches else ""
+
+
+# What a story needs of an action; contexts, inputs and payloads may be long, and stay where they are.
+SUMMARY_FIELDS = (
+    "correlation_id", "step_id", "pack_name", "name", "state", "states", "attempt", "holder", "ready_at",
+    "triggered_by",
+)  # fmt: skip
+
+
+def _describe_trigger(execution: Execution, actions: Sequence[Action]) -> str:
+    """The event that began it: as the flow's version names it, since a trigger fires on no other."""
+    first = min((action for action in actions if not action.triggered_by), key=lambda action: action.id, default=None)
+    steps = execution.version.document.get("steps", [])
+    for position, step in enumerate(steps, start=1):
+        if first is not None and step.get("id", f"step-{position}") == first.step_id:
+            return f"{step['event']['packName']}.{step['event']['name']}"
+    return "an event"
+
+
+def _describe_action(action: Action, context: _SummaryContext) -> str:
+    action_intervals, now = build_intervals(action), context.now
+    command = f"{action.pack_name}.{action.name}"
+    if action.state == ActionState.NEW:
+        return f"{action.step_id} {_describe_queued(action, action_intervals, now)}"
+    if action.state == ActionState.PENDING:
+        relation = "waiting for its turn at" if action.id in context.waiting_for_quota else "with"
+        duration = _describe_duration(action_intervals, now)
+        return f"{action.step_id} ({command}) {relation} {action.holder} for {duration}{_describe_attempt(action)}"
+    if action.state == ActionState.CANCELLED:
+        return f"{action.step_id} ({command}, cancelled)"
+    run_time = humanize_duration(total_run_time(action_intervals, now))
+    return f"{action.step_id} ({command}, {action.state} {run_time}{_describe_attempt(action)})"
+
+
+def _describe_queued(action: Action, action_intervals: Sequence[ActionInterval], now: datetime) -> str:
+    if action.attempt and action.ready_at > now:
+        return f"tried again by {action.pack_name} in {humanize_duration(action.ready_at - now)}"
+    attempt_text = f", attempt {action.attempt + 1}" if action.attempt else ""
+    return f"waiting for {action.pack_name} for {_describe_duration(action_intervals, now)}{attempt_text}"
+
+
+def _describe_duration(action_intervals: Sequence[ActionInterval], now: datetime) -> str:
+    return (
+        humanize_duration(action_intervals[-1].duration(now))
+        if action_intervals and action_intervals[-1].kind is not IntervalKind.ENDED
+        else "0 ms"
+    )
+
+
+def _describe_attempt(action: Action) -> str:
+    return f", attempt {action.attempt}" if action.attempt > 1 else ""

@@ -1,0 +1,227 @@
+"""An execution put together for its page: its steps, where each stands, and why some were not reached."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils.safestring import SafeString
+
+from audit import lookups
+from audit.charts import timeline_svg
+from audit.search.index_ranges import IdRange, filter_range
+from audit.summary import summarize_execution
+from audit.view_models.hosted import HostedResourceRow, build_resource_row, find_waiting_for_quota, fingerprint
+from flows.diagram import NOT_REACHED, make_step_anchor, render_diagram
+from flows.models import Event, Execution, ExecutionState
+from flyte_site.core.ids import min_id_at
+from flyte_site.core.redaction.keys import redact_keys
+from packs.models import Action, ActionState, HostedResource, Pack
+
+MAX_REPLAYS = 20
+MAX_RESULTS = 20
+MAX_EVENTS = 200
+# A result's event gets its id when it is written, soon after it came.
+RESULT_TIME_TOLERANCE = timedelta(minutes=1)
+MAX_PACKS = 50
+
+
+@dataclass(frozen=True)
+class LastEvaluation:
+    """What came of a step when it was last looked at, and the event that it was looked at for."""
+
+    outcome: Mapping[str, Any]
+    event: Event
+
+
+@dataclass(frozen=True)
+class StepDetail:
+    """A step of the execution. `parts` are the action's JSON values by what they are, with secrets masked."""
+
+    id: str
+    anchor: str
+    state: str
+    waits_for: str
+    after: str
+    action: Action | None = None
+    json_parts: Mapping[str, Any] = field(default_factory=dict)
+    errors: Sequence[Mapping[str, Any]] = ()
+    evaluation: LastEvaluation | None = None
+    criteria: str = ""
+    can_retry: bool = False
+    available_packs: Sequence[Pack] = ()
+    hosted_resource: HostedResourceRow | None = None
+
+    @property
+    def dialog_id(self) -> str:
+        """The id of what asks before a retry."""
+        return f"retry-{self.anchor}"
+
+
+@dataclass(frozen=True)
+class ExecutionDetail:
+    """An execution as its page shows it. `hosted` marks how what hosted packs do for it stands."""
+
+    execution: Execution
+    summary: str
+    steps: list[StepDetail]
+    diagram: SafeString
+    timeline: list[timeline_svg.TimelineRow]
+    replays: list[Execution]
+    event: Event | None
+    now: datetime
+    hosted_fingerprint: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        return self.execution.state == ExecutionState.RUNNING
+
+    @property
+    def request_id(self) -> str:
+        """What the log calls all that the beginning event caused; '' where that is not known."""
+        return next((row.action.request_id for row in self.timeline if row.action.request_id), "")
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it ran; None while it does."""
+        return self.execution.ended_at - self.execution.started_at if self.execution.ended_at else None
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one whenever anything but the time has changed."""
+        log_lengths = "".join(f"{len(row.action.states)}.{len(row.action.history)}." for row in self.timeline)
+        return f"{self.execution.state}-{len(self.execution.errors)}-{log_lengths}{self.hosted_fingerprint}"
+
+    @property
+    def flow_errors(self) -> list[Any]:
+        """Errors that belong to no step."""
+        return [error for error in self.execution.errors if not error.get("stepId")]
+
+    @property
+    def reached(self) -> list[StepDetail]:
+        return [step for step in self.steps if step.action]
+
+    @property
+    def not_evaluated(self) -> list[StepDetail]:
+        """Steps that failed with an error before they could ask anything of a pack."""
+        return [step for step in self.steps if step.errors and not step.action]
+
+    @property
+    def not_reached(self) -> list[StepDetail]:
+        return [step for step in self.steps if not step.action and not step.errors]
+
+
+@dataclass(frozen=True)
+class _StepData:
+    """What was read for the steps: their actions and judgements by step id, and packs that could take what waits."""
+
+    actions: Mapping[str, Action]
+    evaluations: Mapping[str, LastEvaluation]
+    available_packs: Sequence[Pack]
+    hosted_resources: Mapping[str, HostedResource]
+
+
+def build_execution_detail(execution_id: str, now: datetime) -> ExecutionDetail | None:
+    """The execution with all that its page tells. Seven queries at most; None where there is none of this id."""
+    execution = Execution.objects.select_related("version").filter(id=execution_id).first()
+    if execution is None:
+        return None
+    actions = list(Action.objects.filter(correlation_id=execution_id).order_by("id"))
+    evaluations = _find_evaluations(execution, actions)
+    hosted_resources = lookups.find_hosted_resources({execution_id: actions})
+    step_data = _StepData(
+        {action.step_id: action for action in actions}, evaluations, _find_awaited_packs(actions), hosted_resources
+    )
+    steps = [_build_step(execution, name, step, step_data) for name, step in _named_steps(execution)]
+    return ExecutionDetail(
+        execution=execution,
+        summary=summarize_execution(execution, actions, now, find_waiting_for_quota(hosted_resources)),
+        steps=steps,
+        diagram=render_diagram(execution.version.document, {step.id: step.state for step in steps}),
+        timeline=timeline_svg.build_timeline_rows(actions, now),
+        replays=list(filter_range(Execution.objects.all(), {"replay_of": execution_id}, "id", IdRange())[:MAX_REPLAYS]),
+        event=Event.objects.filter(id=execution.event_id).only("id", "name", "pack_name").first(),
+        now=now,
+        hosted_fingerprint=fingerprint(hosted_resources),
+    )
+
+
+def _named_steps(execution: Execution) -> list[tuple[str, Mapping[str, Any]]]:
+    steps = execution.version.document.get("steps", [])
+    return [(step.get("id") or f"step-{position}", step) for position, step in enumerate(steps, start=1)]
+
+
+def _build_step(execution: Execution, step_id: str, step: Mapping[str, Any], step_data: _StepData) -> StepDetail:
+    action = step_data.actions.get(step_id)
+    errors = [error for error in execution.errors if error.get("stepId") == step_id]
+    joiner = " and " if step.get("dependsOnMode") == "all" else " or "
+    return StepDetail(
+        id=step_id,
+        anchor=make_step_anchor(step_id),
+        state=action.state if action else "error" if errors else NOT_REACHED,
+        waits_for=f"{step['event']['packName']}.{step['event']['name']}",
+        after=joiner.join(step.get("dependsOn", ())),
+        action=action,
+        json_parts=_build_json_parts(action) if action else {},
+        errors=errors,
+        evaluation=None if action or errors else step_data.evaluations.get(step_id),
+        criteria=step.get("criteria", ""),
+        can_retry=bool(action and action.state == ActionState.FATAL and execution.state != ExecutionState.CANCELLED),
+        hosted_resource=build_resource_row(step_data.hosted_resources[action.id])
+        if action and action.id in step_data.hosted_resources
+        else None,
+        available_packs=[pack for pack in step_data.available_packs if action and pack.can_take(action)],
+    )
+
+
+def _find_awaited_packs(actions: Sequence[Action]) -> list[Pack]:
+    """Packs of the names that actions wait for, those that were seen last first."""
+    names = {action.pack_name for action in actions if action.state == ActionState.NEW}
+    return list(Pack.objects.filter(name__in=names).order_by("-last_seen")[:MAX_PACKS])
+
+
+def _build_json_parts(action: Action) -> dict[str, Any]:
+    """What there is of the action's JSON, in the order in which it came to be."""
+    json_parts = {
+        "Trigger": action.trigger,
+        "Context": action.context,
+        "Input": action.input,
+        "Earlier attempts": _find_earlier_attempts(action),
+        "Result": action.result,
+        "Results that came too late": [entry for entry in action.history if entry.get("late")],
+    }
+    return {name: redact_keys(value) for name, value in json_parts.items() if value or name == "Input"}
+
+
+def _find_earlier_attempts(action: Action) -> list[Any]:
+    """What became of the attempts before the one that counts; that one is in the history too where its lease ended."""
+    last = action.attempt - 1 if action.is_finished else action.attempt
+    return [entry for entry in action.history if entry["attempt"] <= last and not entry.get("late")]
+
+
+def _find_evaluations(execution: Execution, actions: Sequence[Action]) -> dict[str, LastEvaluation]:
+    """What the last kept event of this execution made of each step. Its results are looked for at the times at which
+    they came, since many packs of a name keep many events."""
+    event_filter = Q(id=execution.event_id)
+    ended = sorted(
+        (action.finished_at, action.id, action) for action in actions if action.result and action.finished_at
+    )
+    for finished_at, _, action in ended[-MAX_RESULTS:]:
+        ids = {
+            "id__gte": min_id_at(finished_at - RESULT_TIME_TOLERANCE),
+            "id__lt": min_id_at(finished_at + RESULT_TIME_TOLERANCE),
+        }
+        pack_name, name = action.result["pack"]["name"], action.result["event"]
+        event_filter |= Q(pack_name=pack_name, name=name, correlation_id=execution.id, **ids)
+    events = Event.objects.filter(event_filter).defer("payload").order_by("-id")[:MAX_EVENTS]
+    evaluations: dict[str, LastEvaluation] = {}
+    for event in events:
+        for outcome in _find_outcomes(event, execution.id):
+            evaluations.setdefault(outcome["stepId"], LastEvaluation(outcome, event))
+    return evaluations
+
+
+def _find_outcomes(event: Event, execution_id: str) -> list[Mapping[str, Any]]:
+    execution_flows = (flow for flow in event.outcomes if flow.get("correlationId") == execution_id)
+    return [outcome for flow in execution_flows for outcome in flow["steps"]]

@@ -1,0 +1,122 @@
+"""A pack that the server hosts as its page shows it: what it has at its service, and what bounds it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zlib import crc32
+
+from audit import lookups
+from audit.search.executions import ExecutionRow
+from audit.summary import summarize_execution
+from flows.models import ExecutionState
+from packs.hosted_status import HostedPackStatus, RateLimitStatus, find_hosted_pack, list_resources, serialize_phase
+from packs.models import HostedResource, HostedState
+
+PAGE_SIZE = 50
+STATE_LABELS = {
+    HostedState.WAITING: "wait for a quota",
+    HostedState.READY: "about to be begun",
+    HostedState.LIVE: "under way",
+    HostedState.DELETING: "being deleted",
+}
+
+
+@dataclass(frozen=True)
+class RateLimitRow:
+    """A rate limit in words: `use` says how much of it is in use, as far as this process can know."""
+
+    operations: str
+    qps: int
+    burst: int
+    usage: str
+
+
+@dataclass(frozen=True)
+class HostedResourceRow:
+    """What an action has at its service, or waits to have."""
+
+    resource: HostedResource
+    phase: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class HostedPackDetail:
+    """`states` are (state, what it means, how many), `quotas` (namespace, in use, all), `counts` (what, how often)."""
+
+    status: HostedPackStatus
+    states: list[tuple[str, str, int]]
+    quotas: list[tuple[str, int, int]]
+    rates: list[RateLimitRow]
+    counts: list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class HostedResourcePage:
+    """A page of resources, and the key that the page behind it begins at; 0 where there is none."""
+
+    rows: list[HostedResourceRow]
+    next_key: int
+
+
+def build_hosted_detail(plugin: str) -> HostedPackDetail | None:
+    """What this server hosts under this id; None where that is nothing. Three queries."""
+    status = find_hosted_pack(plugin)
+    if status is None:
+        return None
+    return HostedPackDetail(
+        status=status,
+        states=[(str(state), label, status.resources[state]) for state, label in STATE_LABELS.items()],
+        quotas=[(name, used, quota) for name, (used, quota) in sorted(status.quotas.items())],
+        rates=[
+            build_rate_limit_row("get", status.read_rate),
+            build_rate_limit_row("create, do and delete", status.write_rate),
+        ],
+        counts=sorted(status.counts.items()),
+    )
+
+
+def build_rate_limit_row(operations: str, rate: RateLimitStatus) -> RateLimitRow:
+    """A limit, and how much of it is in use."""
+    if rate.available is None:
+        usage = "each process counts for itself: there is no Redis"
+    elif rate.available < 0:
+        usage = f"pauses for {-rate.available / rate.qps:.1f} s more"
+    else:
+        usage = f"{max(0, rate.burst - int(rate.available))} of {rate.burst} in use"
+    return RateLimitRow(operations, rate.qps, rate.burst, usage)
+
+
+def list_resource_rows(plugin: str, state: str = "", after: int = 0, size: int = PAGE_SIZE) -> HostedResourcePage:
+    """What the plugin has at its service in this state ('': any), oldest first, behind this key. One query."""
+    resources_read = list_resources(plugin, after, size + 1, state if state in HostedState.values else "")
+    rows = [build_resource_row(resource) for resource in resources_read[:size]]
+    return HostedResourcePage(rows, rows[-1].resource.pk if len(resources_read) > size else 0)
+
+
+def build_resource_row(resource: HostedResource) -> HostedResourceRow:
+    """The resource with its phase in one word."""
+    phase = serialize_phase(resource)
+    return HostedResourceRow(resource, phase["phase"], phase.get("reason", ""))
+
+
+def find_waiting_for_quota(rows: Mapping[str, HostedResource]) -> set[str]:
+    """The ids of the actions that wait for a quota."""
+    return {action_id for action_id, row in rows.items() if row.state == HostedState.WAITING}
+
+
+def add_quota_waits(rows: Sequence[ExecutionRow], now: datetime) -> list[ExecutionRow]:
+    """The executions, with stories that say which actions wait for a quota. One query, none where no pack holds any."""
+    running = [row for row in rows if row.execution.state == ExecutionState.RUNNING]
+    hosted_resources = lookups.find_hosted_resources({row.execution.id: row.actions for row in running})
+    if not (waiting_for_quota := find_waiting_for_quota(hosted_resources)):
+        return list(rows)
+    return [
+        replace(row, summary=summarize_execution(row.execution, row.actions, now, waiting_for_quota)) for row in rows
+    ]
+
+
+def fingerprint(rows: Mapping[str, HostedResource]) -> str:
+    """A short text that is another one whenever one of these stands otherwise than before."""
+    text = "".join(f"{row.state} {row.phase} {row.reason} {row.failures}\n" for row in rows.values())
+    return f"{crc32(text.encode()):08x}" if text else ""

@@ -1,0 +1,128 @@
+"""A pack put together for its page: what it declared, what waits for it, and what it did lately."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import connection
+
+from audit.queue_stats import (
+    ActionCount,
+    QueueGroup,
+    filter_takeable,
+    find_claimed_actions,
+    find_oldest_actions,
+    find_queue_groups,
+    sum_groups,
+)
+from flows.models import Event
+from packs.models import Action, Pack
+from packs.queue.backlog import filter_orphaned
+
+MAX_ACTIONS = 50
+MAX_OLDEST = 10
+# Kinds of labels whose oldest actions are listed, and declared names that are.
+MAX_GROUPS = 20
+MAX_NAMES = 200
+MAX_EVENTS = 10
+
+# The names of a pack's kept events, one look-up each, and the newest events of a name.
+_EVENT_NAMES_SQL = """
+    WITH RECURSIVE found(name) AS (
+        SELECT min(name) FROM flows_event WHERE pack_identity = %s
+        UNION ALL
+        SELECT (SELECT min(name) FROM flows_event WHERE pack_identity = %s AND name > found.name)
+        FROM found WHERE found.name IS NOT NULL
+    )
+    SELECT name FROM found WHERE name IS NOT NULL LIMIT %s
+"""
+_NEWEST_EVENTS_SQL = """
+    SELECT id FROM (
+        SELECT id FROM flows_event WHERE pack_identity = %s AND name = %s ORDER BY id DESC LIMIT %s
+    ) AS part
+"""
+
+
+@dataclass(frozen=True)
+class HelpLink:
+    """A link that a pack brought. `href` may be followed: a page of http or https; else it is empty."""
+
+    rel: str
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class PackQueue:
+    """What waits for a pack: how much, what of it no other pack could take, the oldest, and what the pack holds."""
+
+    queued: ActionCount
+    exclusive: ActionCount
+    oldest: list[Action]
+    claimed: list[Action]
+
+
+def build_pack_queue(pack: Pack) -> PackQueue:
+    """The pack's queue. At most 24 queries, of which 20 for as many kinds of labels."""
+    takeable_groups = filter_takeable(pack, find_queue_groups([pack.name]))
+    orphaned_keys = filter_orphaned(
+        [(group.pack_name, group.labels_key) for group in takeable_groups], Pack.objects.exclude(pk=pack.pk)
+    )
+    exclusive_groups = [group for group in takeable_groups if (group.pack_name, group.labels_key) in orphaned_keys]
+    return PackQueue(
+        sum_groups(takeable_groups),
+        sum_groups(exclusive_groups),
+        _find_oldest_actions(takeable_groups),
+        find_claimed_actions(pack.identity, MAX_ACTIONS),
+    )
+
+
+def _find_oldest_actions(queue_groups: Collection[QueueGroup]) -> list[Action]:
+    return find_oldest_actions(list(queue_groups)[:MAX_GROUPS], MAX_OLDEST)
+
+
+def list_commands(pack: Pack) -> list[tuple[str, list[str]]]:
+    """The pack's commands with the events that may come of each; MOST_NAMES at most."""
+    return [(command["name"], (command.get("events") or [])[:MAX_NAMES]) for command in pack.commands[:MAX_NAMES]]
+
+
+def list_declared_events(pack: Pack) -> list[tuple[str, list[HelpLink]]]:
+    """The events that the pack says it sends, with their help; MOST_NAMES at most."""
+    return [(event["name"], build_help_links(event.get("links") or ())) for event in pack.events[:MAX_NAMES]]
+
+
+def build_help_links(links: Iterable[Mapping[str, str]]) -> list[HelpLink]:
+    """Links for people. What a pack says may be anything: only a page of http or https becomes a link."""
+    help_links = []
+    for link in list(links)[:MAX_NAMES]:
+        href, rel = str(link.get("href", "")), str(link.get("rel", ""))
+        help_links.append(HelpLink(rel, href, href if is_web_url(href) else ""))
+    return help_links
+
+
+def is_web_url(href: str) -> bool:
+    """Whether this is the absolute address of a page."""
+    try:
+        parts = urlsplit(href)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def find_last_events(pack: Pack) -> list[Event]:
+    """The last kept events of this very pack; of more than MOST_NAMES names, of the first of these. Three queries."""
+    names = [name for (name,) in _fetch_all(_EVENT_NAMES_SQL, [pack.identity, pack.identity, MAX_NAMES])]
+    if not names:
+        return []
+    parameters = [value for name in names for value in (pack.identity, name, MAX_EVENTS)]
+    ids = sorted(
+        (key for (key,) in _fetch_all(" UNION ALL ".join([_NEWEST_EVENTS_SQL] * len(names)), parameters)), reverse=True
+    )
+    return list(Event.objects.filter(id__in=ids[:MAX_EVENTS]).defer("payload").order_by("-id"))
+
+
+def _fetch_all(sql: str, parameters: list[Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())

@@ -1,0 +1,92 @@
+"""Packs a page at a time, each with what waits for it and what it has in hand."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from audit.queue_stats import ActionCount, count_claimed, filter_takeable, find_queue_groups, sum_groups
+from packs.models import Pack, status_filter
+
+PAGE_SIZE = 50
+_COLON = re.compile(r"\s*:\s*")
+
+
+@dataclass(frozen=True)
+class PackRow:
+    """A pack, what waits that it could take, and what it has in hand. `labels` are pairs."""
+
+    pack: Pack
+    labels: list[tuple[str, str]]
+    queued: ActionCount
+    claimed: ActionCount
+
+    @property
+    def event_names(self) -> list[str]:
+        """The names of all events that the pack tells of: those it declared, then those that its commands end in."""
+        result_events = [name for command in self.pack.commands for name in command.get("events") or ()]
+        return list(dict.fromkeys([*(event["name"] for event in self.pack.events), *result_events]))
+
+
+@dataclass(frozen=True)
+class PackPage:
+    """A page of packs; `before` and `after` are the identities that the pages beside it begin at, '' for none."""
+
+    rows: list[PackRow]
+    before: str
+    after: str
+
+
+def list_pack_rows(
+    filters: Mapping[str, str], before: str, after: str, now: datetime, *, with_loads: bool = True
+) -> PackPage:
+    """The packs that are asked for (`text`, `status`), in the order of their identities, behind `after` or up to
+    `before`. `loads` says whether what waits is looked up. Three queries."""
+    matching = _filter_packs(filters, now)
+    if before:
+        read = list(matching.filter(identity__lt=before).order_by("-identity")[: PAGE_SIZE + 1])
+        has_more, page_packs = len(read) > PAGE_SIZE, read[:PAGE_SIZE][::-1]
+        return _build_page(
+            page_packs,
+            page_packs[0].identity if page_packs and has_more else "",
+            _last_identity(page_packs),
+            with_loads=with_loads,
+        )
+    read = list(matching.filter(identity__gt=after).order_by("identity")[: PAGE_SIZE + 1])
+    page_packs = read[:PAGE_SIZE]
+    first = page_packs[0].identity if after and page_packs else ""
+    return _build_page(
+        page_packs, first, _last_identity(page_packs) if len(read) > PAGE_SIZE else "", with_loads=with_loads
+    )
+
+
+def _last_identity(page_packs: list[Pack]) -> str:
+    return page_packs[-1].identity if page_packs else ""
+
+
+def _build_page(page_packs: list[Pack], before: str, after: str, *, with_loads: bool) -> PackPage:
+    queue_groups = find_queue_groups({pack.name for pack in page_packs}) if with_loads else []
+    claimed = count_claimed() if with_loads else {}
+    rows = [
+        PackRow(
+            pack,
+            sorted(pack.labels.items()),
+            sum_groups(filter_takeable(pack, queue_groups)),
+            claimed.get(pack.identity, ActionCount()),
+        )
+        for pack in page_packs
+    ]
+    return PackPage(rows, before, after)
+
+
+def _filter_packs(filters: Mapping[str, str], now: datetime) -> "QuerySet[Pack, Any]":
+    """A label is looked for as it stands in an identity, also where somebody writes `env: prod`."""
+    matching = Pack.objects.defer("links")
+    if status := filters.get("status"):
+        matching = matching.filter(status_filter(status, now))
+    if text := filters.get("text", "").strip():
+        matching = matching.filter(Q(identity__icontains=text) | Q(identity__icontains=_COLON.sub(".", text)))
+    return matching

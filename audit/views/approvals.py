@@ -1,0 +1,118 @@
+"""The console's pages of approvals: what waits for a person, one question, and its decision."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from audit.view_models.approvals import (
+    SHOW_ALL,
+    SHOW_OPEN,
+    build_approval_row,
+    list_all_approval_rows,
+    list_open_approval_rows,
+    parse_key,
+)
+from audit.views.executions import VIEW_PERMISSION as MAY_SEE_EXECUTIONS
+from audit.views.executions import console_url, page_context, require_perm
+from flyte_site.auth.activity_log import actor_of_user
+from flyte_site.core.ids import is_id
+from packs.approvals import service
+from packs.models import Approval
+
+CHANGELIST_URL_NAME = "packs_approval_changelist"
+VIEW_PERMISSION = "packs.view_approval"
+DECIDE_PERMISSION = "packs.decide_approval"
+DECISIONS = {"true": True, "false": False}
+
+
+def decision_context(request: HttpRequest) -> dict[str, Any]:
+    """What templates need where questions can be decided."""
+    return {
+        "may_decide": request.user.has_perm(DECIDE_PERMISSION),
+        "sees_executions": request.user.has_perm(MAY_SEE_EXECUTIONS),
+        "most_comment": service.MAX_COMMENT_LENGTH,
+    }
+
+
+@require_GET
+def approval_list(request: HttpRequest) -> HttpResponse:
+    """What waits for a decision, or all that was ever asked."""
+    require_perm(request, VIEW_PERMISSION)
+    now, selection = timezone.now(), SHOW_ALL if request.GET.get("show") == SHOW_ALL else SHOW_OPEN
+    if selection == SHOW_OPEN:
+        page = list_open_approval_rows(now, after=parse_key(request.GET, "after"))
+    else:
+        page = list_all_approval_rows(now, before=parse_key(request.GET, "before"))
+    next_url = (
+        f"?show={selection}&{'after' if selection == SHOW_OPEN else 'before'}={page.next_key}" if page.next_key else ""
+    )
+    values = {
+        "title": "Approvals",
+        "show": selection,
+        "rows": page.rows,
+        "onward": next_url,
+        "behind_others": any(name in request.GET for name in ("after", "before")),
+        "back": "list",
+        **decision_context(request),
+    }
+    return TemplateResponse(request, "console/approvals.html", page_context(request, **values))
+
+
+@require_GET
+def approval_page(request: HttpRequest, action_id: str) -> HttpResponse:
+    """One question."""
+    require_perm(request, VIEW_PERMISSION)
+    row = build_approval_row(_get_approval_or_404(action_id), timezone.now())
+    values = {"title": "Approval", "question": row, "back": "question", **decision_context(request)}
+    return TemplateResponse(request, "console/approval.html", page_context(request, **values))
+
+
+@require_POST
+def decide(request: HttpRequest, action_id: str) -> HttpResponse:
+    """Approve or reject."""
+    require_perm(request, DECIDE_PERMISSION)
+    approved = DECISIONS.get(request.POST.get("approved", ""))
+    if approved is None:
+        raise SuspiciousOperation("a decision is true or false")
+    comment = request.POST.get("comment", "").replace("\x00", "").strip()
+    approval = _get_approval_or_404(action_id)
+    if len(comment) > service.MAX_COMMENT_LENGTH:
+        messages.error(request, f"Not decided: a comment may have {service.MAX_COMMENT_LENGTH} characters.")
+        return _redirect_back(request, action_id)
+    try:
+        service.decide_approval(action_id, actor_of_user(request), approved, comment)
+    except service.ApprovalNotOpenError as error:
+        messages.error(request, f"Not decided: {error}. {_shorten_question(approval)}")
+    else:
+        messages.success(
+            request, f"{'Approved' if approved else 'Rejected'}, and the flow goes on. {_shorten_question(approval)}"
+        )
+    return _redirect_back(request, action_id)
+
+
+def _shorten_question(approval: Approval) -> str:
+    """The question, as much of it as tells it from others."""
+    text = " ".join(approval.question.split())
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _redirect_back(request: HttpRequest, action_id: str) -> HttpResponse:
+    """To where the decision was asked for, as far as this person may go there."""
+    origin = request.POST.get("back", "")
+    if origin == "home" or not request.user.has_perm(VIEW_PERMISSION):
+        return HttpResponseRedirect(reverse("admin:index"))
+    url = console_url(CHANGELIST_URL_NAME) if origin == "list" else console_url("packs_approval_change", action_id)
+    return HttpResponseRedirect(url)
+
+
+def _get_approval_or_404(action_id: str) -> Approval:
+    approval = service.find_approval(action_id) if is_id(action_id) else None
+    if approval is None:
+        raise Http404
+    return approval

@@ -1,0 +1,113 @@
+"""The console's pages of events: what came, and why it did or did not start something."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_GET
+
+from audit.search.executions import find_events
+from audit.search.keyset_page import MAX_SCANNED
+from audit.view_models.pending_steps import find_dependent_steps
+from audit.views.executions import build_page_links, console_url, page_context, parse_cursor, require_perm
+from audit.views.filters import EventFilterForm
+from flows.engine.diagnostics import explain_event, find_false_criteria
+from flows.models import Event, Flow
+from flyte_site.core.ids import is_id
+from flyte_site.core.redaction.keys import preview_json, redact_keys
+
+VIEW_PERMISSION = "flows.view_event"
+PAYLOAD_PREVIEW_LENGTH = 160
+
+
+@dataclass(frozen=True)
+class _EventRow:
+    """An event in the list, and a word on what each flow made of it."""
+
+    event: Event
+    flows: list[dict[str, Any]]
+
+    @property
+    def payload(self) -> str:
+        """Its beginning, masked; '' where there is none."""
+        return "" if self.event.payload is None else preview_json(self.event.payload, PAYLOAD_PREVIEW_LENGTH)
+
+
+@require_GET
+def event_list(request: HttpRequest) -> HttpResponse:
+    """Events that flows listened to, each with what they made of it."""
+    require_perm(request, VIEW_PERMISSION)
+    form = EventFilterForm(request.GET)
+    page = find_events(form.build_query(), parse_cursor(request))
+    values = {
+        "title": "Events",
+        "form": form,
+        "filtered": bool(form.active_filters()),
+        "rows": [_EventRow(event, [_summarize_outcome(flow) for flow in event.outcomes]) for event in page.rows],
+        "links": build_page_links(request, page.keyset_page),
+        "looked_to": page.keyset_page.scanned_to,
+        "looked_at": MAX_SCANNED,
+        "flows_url": console_url("flows_flow_changelist"),
+    }
+    return TemplateResponse(request, "console/events.html", page_context(request, **values))
+
+
+@require_GET
+def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
+    """One event."""
+    require_perm(request, VIEW_PERMISSION)
+    event = Event.objects.filter(id=event_id).first() if is_id(event_id) else None
+    if event is None:
+        raise Http404
+    criteria = find_false_criteria(event.outcomes)
+    hints = explain_event(event)
+    urls = _flow_urls(request, [flow["flow"] for flow in event.outcomes] + [hint.flow_name for hint in hints])
+    values = {
+        "title": f"{event.pack_name}.{event.name}",
+        "event": event,
+        "payload": redact_keys(event.payload),
+        "flows": [
+            {
+                **flow,
+                **_summarize_outcome(flow),
+                "url": urls.get(flow["flow"], ""),
+                "steps": _steps_with_criteria(flow, criteria),
+            }
+            for flow in event.outcomes
+        ],
+        "followers": find_dependent_steps(event) if event.correlation_id and not _has_own_outcome(event) else [],
+        "hints": [(hint, urls.get(hint.flow_name, "")) for hint in hints],
+    }
+    return TemplateResponse(request, "console/event.html", page_context(request, **values))
+
+
+def _flow_urls(request: HttpRequest, names: list[str]) -> dict[str, str]:
+    """The flows' pages by name, of those that are there still; none for somebody who may not see flows."""
+    if not request.user.has_perm("flows.view_flow"):
+        return {}
+    flows = Flow.objects.filter(name__in=names).values_list("name", "pk")
+    return {name: console_url("flows_flow_change", str(pk)) for name, pk in flows}
+
+
+def _steps_with_criteria(flow: Mapping[str, Any], criteria: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
+    return [{**step, "criteria": criteria.get((flow["uuid"], step["stepId"]), "")} for step in flow["steps"]]
+
+
+def _has_own_outcome(event: Event) -> bool:
+    """Whether the execution that the event is a result in has an outcome with it."""
+    return any(flow.get("correlationId") == event.correlation_id for flow in event.outcomes)
+
+
+def _summarize_outcome(flow: dict[str, Any]) -> dict[str, Any]:
+    """What a flow made of an event, in a word: the outcome that says most, `fired` before all others."""
+    outcomes = [step["outcome"] for step in flow["steps"]]
+    result = next((outcome for outcome in ("fired", "error", "criteria", "labels") if outcome in outcomes), "nothing")
+    words = {"criteria": "criteria false", "labels": "other labels"}
+    return {
+        "name": flow["flow"],
+        "said": result,
+        "words": words.get(result, result),
+        "execution": flow.get("correlationId"),
+    }

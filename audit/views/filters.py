@@ -1,0 +1,109 @@
+"""What people ask for on the lists of executions and events: forms that are read from an address."""
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from audit.lookups import parse_labels
+from audit.search.executions import EventQuery, ExecutionQuery
+from flows.models import ExecutionState
+from packs.models import STATUSES, Labels
+
+STATE_CHOICES = [("", "any"), *((str(state), str(state)) for state in ExecutionState)]
+MAX_TEXT_LENGTH = 255
+WHOLE_NAME_HELP = "the whole name"
+
+
+class UTCDateTimeField(forms.DateTimeField):
+    """A time in UTC, to the minute."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label=label, required=False)
+
+
+def _text_field(label: str, help_text: str, placeholder: str = "") -> forms.CharField:
+    attributes = {"placeholder": placeholder} if placeholder else {}
+    widget = forms.TextInput(attrs={"size": "14", **attributes})
+    return forms.CharField(label=label, required=False, max_length=MAX_TEXT_LENGTH, widget=widget, help_text=help_text)
+
+
+class FilterForm(forms.Form):
+    """A filter form: every field may be empty, and a field that is wrong is told and counts as empty."""
+
+    use_required_attribute = False
+
+    def active_filters(self) -> dict[str, Any]:
+        """What was given and is right, by field."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and until <= since:
+            self.add_error("until", ValidationError("must be after the time in From"))
+        return cleaned
+
+
+class ExecutionFilterForm(FilterForm):
+    """Filters of executions."""
+
+    flow = _text_field("Flow", WHOLE_NAME_HELP)
+    state = forms.ChoiceField(label="State", required=False, choices=STATE_CHOICES)
+    pack = _text_field("Pack", WHOLE_NAME_HELP)
+    command = _text_field("Command", WHOLE_NAME_HELP)
+    step = _text_field("Step", WHOLE_NAME_HELP)
+    labels = _text_field("Pack labels", "all of them", "env:prod, az:b")
+    text = _text_field("Text in context", "24 hours back, or since From")
+    since = UTCDateTimeField("From (UTC)")
+    until = UTCDateTimeField("Until (UTC)")
+
+    def clean_labels(self) -> dict[str, str]:
+        parts = [part.strip() for part in self.cleaned_data["labels"].split(",")]
+        for part in parts:
+            name, _, value = (piece.strip() for piece in part.partition(":"))
+            if part and not (name and value):
+                raise ValidationError(f"must be pairs such as env:prod, az:b; {part[:40]!r} is none")
+        return parse_labels(",".join(parts))
+
+    def build_query(self) -> ExecutionQuery:
+        return ExecutionQuery(**self.active_filters())
+
+
+class EventFilterForm(FilterForm):
+    """Filters of events."""
+
+    pack = _text_field("Pack", WHOLE_NAME_HELP)
+    name = _text_field("Event", WHOLE_NAME_HELP)
+    since = UTCDateTimeField("From (UTC)")
+    until = UTCDateTimeField("Until (UTC)")
+
+    def build_query(self) -> EventQuery:
+        return EventQuery(**self.active_filters())
+
+
+class PackFilterForm(FilterForm):
+    """Filters of packs."""
+
+    text = _text_field("Name or label", "a part of it", "Slack, env:prod")
+    status = forms.ChoiceField(
+        label="Status", required=False, choices=[("", "any"), *((status, status) for status in STATUSES)]
+    )
+
+
+def executions_query_string(pack_name: str, labels: Labels | None = None) -> str:
+    """The query by which the list of executions finds what runs with packs of this name, asked for these labels."""
+    pairs = [f"{name}:{value}" for name, value in (labels or {}).items()]
+    # The filter parts labels at commas, and a name from its value at the first colon; it wants both.
+    is_expressible = not any("," in pair or not re.fullmatch(r"\s*[^:\s][^:]*:[^:]*[^:\s]\s*", pair) for pair in pairs)
+    parameters = {
+        "pack": pack_name,
+        "state": str(ExecutionState.RUNNING),
+        "labels": ", ".join(pairs) if is_expressible else "",
+    }
+    return urlencode({name: value for name, value in parameters.items() if value})

@@ -1,0 +1,226 @@
+"""The console's pages of packs: the list, one pack with its queue, and its deletion."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from audit.view_models.approvals import parse_key
+from audit.view_models.hosted import STATE_LABELS, build_hosted_detail, list_resource_rows
+from audit.view_models.pack import (
+    MAX_ACTIONS,
+    PackQueue,
+    build_help_links,
+    build_pack_queue,
+    find_last_events,
+    list_commands,
+    list_declared_events,
+)
+from audit.view_models.pack_list import PackPage, list_pack_rows
+from audit.view_models.pack_usage import find_pack_usage
+from audit.views.events import VIEW_PERMISSION as MAY_SEE_EVENTS
+from audit.views.executions import VIEW_PERMISSION as MAY_SEE_EXECUTIONS
+from audit.views.executions import console_url, page_context, require_perm
+from audit.views.filters import PackFilterForm, executions_query_string
+from flyte_site.auth.activity_log import actor_of_user
+from packs import registry
+from packs.models import HostedState, Pack
+from packs.queue.backlog import OrphanGroup, find_orphans
+
+log = structlog.get_logger(__name__)
+
+CHANGELIST_URL_NAME = "admin:packs_pack_changelist"
+VIEW_PERMISSION = "packs.view_pack"
+VIEW_ACTION_PERMISSION = "packs.view_action"
+DELETE_PERMISSION = "packs.delete_pack"
+VIEW_FLOW_PERMISSION = "flows.view_flow"
+MAX_ORPHAN_GROUPS = 10
+MAX_RESOURCES = 10
+
+
+@require_GET
+def pack_list(request: HttpRequest) -> HttpResponse:
+    """Packs, and above them what waits for packs that are not there."""
+    require_perm(request, VIEW_PERMISSION)
+    form = PackFilterForm(request.GET)
+    filters, can_view_actions = form.active_filters(), request.user.has_perm(VIEW_ACTION_PERMISSION)
+    before, after = (request.GET.get(name, "").replace("\x00", "") for name in ("before", "after"))
+    page = list_pack_rows(filters, before, after, timezone.now(), with_loads=can_view_actions)
+    orphans = find_orphans() if can_view_actions else None
+    values = {
+        "title": "Packs",
+        "form": form,
+        "filtered": bool(filters),
+        "rows": page.rows,
+        "links": _build_page_links(request, page),
+        "sees_actions": can_view_actions,
+        "lost": _orphan_rows(orphans.groups[:MAX_ORPHAN_GROUPS]) if orphans else [],
+        "lost_more": len(orphans.groups) - MAX_ORPHAN_GROUPS
+        if orphans and len(orphans.groups) > MAX_ORPHAN_GROUPS
+        else 0,
+        "executions_url": _executions_url(request),
+    }
+    return TemplateResponse(request, "console/packs.html", page_context(request, **values))
+
+
+@require_GET
+def pack_page(request: HttpRequest, pk: str) -> HttpResponse:
+    """One pack."""
+    require_perm(request, VIEW_PERMISSION)
+    pack = _get_pack_or_404(pk)
+    can_view_actions = request.user.has_perm(VIEW_ACTION_PERMISSION)
+    queue = build_pack_queue(pack) if can_view_actions or request.user.has_perm(DELETE_PERMISSION) else None
+    values = {
+        "title": pack.identity,
+        "pack": pack,
+        "labels": sorted(pack.labels.items()),
+        "commands": list_commands(pack),
+        "declared": list_declared_events(pack),
+        "helps": build_help_links(pack.links),
+        "queue": queue if can_view_actions else None,
+        "executions_url": _executions_url(request),
+        "executions_query": executions_query_string(pack.name),
+        **(_usage_context(pack) if request.user.has_perm(VIEW_FLOW_PERMISSION) else {}),
+        "sees_events": request.user.has_perm(MAY_SEE_EVENTS),
+        "events": find_last_events(pack) if request.user.has_perm(MAY_SEE_EVENTS) else [],
+        "deletion": _deletion_warning(queue)
+        if queue and request.user.has_perm(DELETE_PERMISSION) and not pack.hosted
+        else "",
+        **(_hosted_context(pack, can_view_actions) if pack.hosted else {}),
+        "history": _activity_log_url(request, pack),
+    }
+    return TemplateResponse(request, "console/pack.html", page_context(request, **values))
+
+
+@require_POST
+def delete_pack(request: HttpRequest, pk: str) -> HttpResponse:
+    """Forget a pack."""
+    require_perm(request, DELETE_PERMISSION)
+    pack = _get_pack_or_404(pk)
+    if pack.hosted:
+        messages.error(request, f"Not deleted: this server hosts {pack.identity}, as FLYTE_WEBAPI_PLUGINS says.")
+        return HttpResponseRedirect(reverse("admin:packs_pack_change", args=[pk]))
+    exclusive = build_pack_queue(pack).exclusive
+    if not registry.unregister(pack.identity, actor_of_user(request), orphaned=exclusive.count):
+        raise Http404
+    log.info("pack_deleted", pack=pack.identity)
+    messages.success(
+        request,
+        f"The pack {pack.identity} is deleted. {_orphans_message(exclusive.count, exclusive.is_truncated)}".strip(),
+    )
+    return HttpResponseRedirect(
+        reverse(CHANGELIST_URL_NAME) if request.user.has_perm(VIEW_PERMISSION) else reverse("admin:index")
+    )
+
+
+@require_GET
+def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
+    """All that a hosted pack has at its service, a page at a time."""
+    require_perm(request, VIEW_PERMISSION)
+    require_perm(request, VIEW_ACTION_PERMISSION)
+    pack = _get_pack_or_404(pk)
+    state, after = request.GET.get("state", ""), parse_key(request.GET, "after")
+    page = list_resource_rows(pack.identity, state, after)
+    values = {
+        "title": f"{pack.identity}: resources",
+        "pack": pack,
+        "state": state if state in HostedState.values else "",
+        "states": STATE_LABELS.items(),
+        "resources": page,
+        "behind_others": after > 0,
+        "executions_url": _executions_url(request),
+    }
+    return TemplateResponse(request, "console/pack_resources.html", page_context(request, **values))
+
+
+def _hosted_context(pack: Pack, can_view_actions: bool) -> dict[str, Any]:
+    """Of a pack that this server hosts, what it has at its service and what bounds it."""
+    page = list_resource_rows(pack.identity, size=MAX_RESOURCES) if can_view_actions else None
+    return {"hosted": build_hosted_detail(pack.identity), "resources": page}
+
+
+def _get_pack_or_404(pk: str) -> Pack:
+    pack = Pack.objects.filter(pk=pk).first() if pk.isascii() and pk.isdecimal() and len(pk) < 19 else None
+    if pack is None:
+        raise Http404
+    return pack
+
+
+def _deletion_warning(queue: PackQueue) -> str:
+    """What is told before somebody deletes a pack."""
+    sentences = ["The server forgets it; a program that still runs is refused until it registers again."]
+    if claimed_count := len(queue.claimed):
+        sentences.append(
+            f"{_count_text(claimed_count, claimed_count == MAX_ACTIONS)} that it has in hand can give no result "
+            "until then."
+        )
+    if queue.exclusive.count:
+        sentences.append(_orphans_warning(queue.exclusive.count, queue.exclusive.is_truncated))
+    else:
+        sentences.append("No action would be orphaned.")
+    return " ".join(sentences)
+
+
+def _orphans_warning(count: int, is_truncated: bool) -> str:
+    verb = "waits" if count == 1 else "wait"
+    subject = _count_text(count, is_truncated)
+    return f"{subject} {verb} that no other pack could take: orphaned, until a pack of this name and labels registers."
+
+
+def _orphans_message(count: int, is_truncated: bool) -> str:
+    return (
+        f"{_count_text(count, is_truncated)} {'waits' if count == 1 else 'wait'} for a pack that is not there."
+        if count
+        else ""
+    )
+
+
+def _count_text(count: int, is_truncated: bool) -> str:
+    return f"{'At least ' if is_truncated else ''}{count} action{'' if count == 1 else 's'}"
+
+
+def _orphan_rows(groups: Iterable[OrphanGroup]) -> list[dict[str, Any]]:
+    return [
+        {
+            "group": group,
+            "labels": sorted(group.labels.items()),
+            "query": executions_query_string(group.pack_name, group.labels),
+        }
+        for group in groups
+    ]
+
+
+def _usage_context(pack: Pack) -> dict[str, Any]:
+    usage = find_pack_usage(pack)
+    rows = [
+        {"use": flow_usage, "url": console_url("flows_flow_change", str(flow_usage.flow.pk))}
+        for flow_usage in usage.flows
+    ]
+    return {"sees_flows": True, "uses": rows, "more_uses": usage.is_truncated}
+
+
+def _executions_url(request: HttpRequest) -> str:
+    return console_url("flows_execution_changelist") if request.user.has_perm(MAY_SEE_EXECUTIONS) else ""
+
+
+def _activity_log_url(request: HttpRequest, pack: Pack) -> str:
+    if not request.user.has_perm("flyte_site.view_change"):
+        return ""
+    url = console_url("flyte_site_change_changelist")
+    return f"{url}?{urlencode({'kind': 'pack', 'key': pack.identity})}" if url else ""
+
+
+def _build_page_links(request: HttpRequest, page: PackPage) -> dict[str, str]:
+    """Addresses of the pages beside this one, with the filters that are set."""
+    kept_parameters = [
+        (name, value) for name, value in request.GET.items() if value and name not in ("before", "after")
+    ]
+    neighbors = {"before": page.before, "after": page.after}
+    return {name: "?" + urlencode([*kept_parameters, (name, value)]) for name, value in neighbors.items() if value}

@@ -1,0 +1,32 @@
+"""What the demos' stand-ins for services of the outside share: each is a program that serves until it is stopped."""
+
+import json
+import signal
+import socketserver
+import sys
+from http.server import BaseHTTPRequestHandler
+from types import FrameType
+from typing import Any
+
+HOST = "127.0.0.1"
+
+
+def serve_until_terminated(server: socketserver.TCPServer, address: str) -> None:
+    """Print `address`, where `{port}` is the server's own, and answer there until SIGTERM."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    print(address.format(port=server.server_address[1]), flush=True)
+    server.serve_forever()
+
+
+def send_json(handler: BaseHTTPRequestHandler, value: Any) -> None:
+    """Answer a request with 200 and a JSON value."""
+    content = json.dumps(value, ensure_ascii=False).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json; charset=utf-8")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)

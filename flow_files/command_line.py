@@ -1,0 +1,133 @@
+"""`flows validate|diff|apply|export`, the same for `flyte` and for `manage.py`."""
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from flow_files import sync
+from flow_files.sync import EXIT_DIFFERENCES, EXIT_INVALID, EXIT_OK, FlowStore, SyncPlan
+
+Atomic = Callable[[], AbstractContextManager[object]]
+"""Makes what is done in its block happen as a whole or not at all, as far as the shelf can do that."""
+
+EXIT_CODES_HELP = (
+    "Exit codes: 0 done, or no differences; 1 there are differences (diff), or warnings (--strict); 2 the files or the "
+    "arguments are at fault, nothing was changed; 3 the server was away, refused, or a flow was changed meanwhile."
+)
+
+
+def add_subcommands(parser: ArgumentParser) -> None:
+    """Add the commands to a parser; `run` does what they say."""
+    commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
+    for name, help_text in (
+        ("validate", "check the flows in files, and change nothing"),
+        ("diff", "show what apply would change"),
+        ("apply", "save the flows that differ, once all files were checked"),
+    ):
+        command = commands.add_parser(name, help=help_text, description=f"{help_text.capitalize()}. {EXIT_CODES_HELP}")
+        command.add_argument("place", metavar="DIR", type=Path, help="a folder with .yaml, .yml, .json; or one file")
+        command.add_argument("--strict", action="store_true", help="treat warnings as a reason to stop, with code 1")
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+        if name != "validate":
+            command.add_argument("--prune", action="store_true", help="delete flows that no file has")
+        if name == "apply":
+            command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+            command.add_argument("--note", default="", help="what the change is for; stands with each new version")
+    command = commands.add_parser(
+        "export",
+        help="write the server's flows into files",
+        description=f"Write the server's flows into files of their names, as they were written where that says all. "
+        f"Other files are left alone. {EXIT_CODES_HELP}",
+    )
+    command.add_argument(
+        "place", metavar="DIR", type=Path, help="output directory (created if missing); not a Python package"
+    )
+    command.add_argument("names", metavar="FLOW", nargs="*", help="only these flows")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run_command(store: FlowStore, options: Namespace, atomic: Atomic) -> int:
+    """Do what the arguments say; the exit code. Raises `FilesError`, and what the shelf raises."""
+    if options.what == "export":
+        return _export_flows(store, options)
+    plan = sync.build_plan(store, options.place, with_store_only=options.what != "validate")
+    for line in sync.format_findings(plan):
+        print(line, file=sys.stderr)
+    if plan.has_errors or (options.strict and plan.has_findings):
+        return _report_findings(plan, options)
+    if options.what == "apply":
+        return _apply_plan(store, plan, options, atomic)
+    return _report_valid(plan, options) if options.what == "validate" else _print_diff(plan, options)
+
+
+def _report_findings(plan: SyncPlan, options: Namespace) -> int:
+    if options.json:
+        _print_plan_json(plan, applied=False)
+    reason = "errors" if plan.has_errors else "warnings, and --strict asks for none"
+    suffix = "" if options.what == "validate" else "; nothing was changed"
+    print(f"there are {reason}{suffix}", file=sys.stderr)
+    return EXIT_INVALID if plan.has_errors else EXIT_DIFFERENCES
+
+
+def _report_valid(plan: SyncPlan, options: Namespace) -> int:
+    if options.json:
+        _print_plan_json(plan, applied=False)
+    else:
+        print(f"{len(plan.entries)} {'flow is' if len(plan.entries) == 1 else 'flows are'} valid")
+    return EXIT_OK
+
+
+def _print_diff(plan: SyncPlan, options: Namespace) -> int:
+    if options.json:
+        _print_plan_json(plan, applied=False)
+    else:
+        for entry in plan.changes:
+            print(entry.check.diff, end="")
+        for name in plan.store_only:
+            print(f"{'to delete' if options.prune else 'in no file'}: {name}")
+        print(sync.format_summary(plan, prune=options.prune), file=sys.stderr)
+    return EXIT_DIFFERENCES if plan.changes or (options.prune and plan.store_only) else EXIT_OK
+
+
+def _apply_plan(store: FlowStore, plan: SyncPlan, options: Namespace, atomic: Atomic) -> int:
+    if not options.dry_run:
+        with atomic():
+            sync.apply_plan(
+                store, plan, prune=options.prune, note=options.note, report=_discard_line if options.json else print
+            )
+    elif not options.json:
+        for entry in plan.changes:
+            print(f"{entry.check.change}  {entry.check.name}")
+        for name in plan.store_only if options.prune else ():
+            print(f"to delete  {name}")
+    if options.json:
+        _print_plan_json(plan, applied=not options.dry_run)
+    else:
+        summary = sync.format_summary(plan, prune=options.prune)
+        print(f"{summary}; nothing was changed" if options.dry_run else summary)
+    return EXIT_OK
+
+
+def _export_flows(store: FlowStore, options: Namespace) -> int:
+    exported = []
+    for name, path, changed in sync.export_flows(store, options.place, options.names):
+        exported.append({"name": name, "file": str(path), "changed": changed})
+        if changed and not options.json:
+            print(f"written  {path}")
+    if options.json:
+        print(json.dumps({"flows": exported}, ensure_ascii=False))
+    else:
+        changes = sum(1 for entry in exported if entry["changed"])
+        print(f"{len(exported)} {'flow' if len(exported) == 1 else 'flows'}, {changes} written")
+    return EXIT_OK
+
+
+def _print_plan_json(plan: SyncPlan, *, applied: bool) -> None:
+    print(json.dumps({**plan.to_json(), "applied": applied}, ensure_ascii=False))
+
+
+def _discard_line(_line: str) -> None:
+    """`--json` prints one object, and nothing else."""

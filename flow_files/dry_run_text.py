@@ -1,0 +1,49 @@
+"""A dry run of a flow as text to read."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def format_error(error: Mapping[str, Any]) -> str:
+    """An error in the input as a line."""
+    location = f" (line {error['line']}, column {error['column']})" if "line" in error else ""
+    return f"{error['path']}: {error['message']}{location}"
+
+
+def format_dry_run(result: Mapping[str, Any]) -> Iterator[str]:
+    """A dry run as text to read."""
+    yield f"flow {result['flow']}: {'would start' if result['starts'] else 'would not start'}"
+    if result["eventMasked"]:
+        yield "the kept event has values that are masked; templates saw them masked"
+    for finding in [*result["warnings"], *result["notes"]]:
+        yield f"note: {finding['path']}: {finding['message']}"
+    for step in result["steps"]:
+        yield ""
+        yield f"{step['stepId']}: {step['outcome']}{' on the result of ' + step['cause'] if 'cause' in step else ''}"
+        yield from (f"  {line}" for line in _format_step(step))
+
+
+def _format_step(step: Mapping[str, Any]) -> Iterator[str]:
+    if "message" in step and "errors" not in step:
+        yield step["message"]
+    for name in ("inherited", "context"):
+        yield from (f"{name} {key} = {_to_json(value)}" for key, value in step.get(name, {}).items())
+    if "labels" in step and step["labels"]["wanted"]:
+        yield f"labels wanted {_to_json(step['labels']['wanted'])}, had {_to_json(step['labels']['had'])}"
+    if "criteria" in step:
+        yield f"criteria {step['criteria']['template']}"
+        yield from (f"  {name} is {value}" for name, value in step["criteria"]["saw"].items())
+        if "verdict" in step["criteria"]:
+            yield f"  gave {step['criteria']['verdict']!r}"
+    if "command" in step:
+        command = step["command"]
+        labels = f" {_to_json(command['packLabels'])}" if command["packLabels"] else ""
+        yield f"command {command['packName']}{labels} {command['name']} {_to_json(command['input'])}"
+    yield from (f"error at {format_error(error)}" for error in step.get("errors", []))
+    if "result" in step:
+        yield f"result {step['result']['event']} {_to_json(step['result'].get('payload'))}"
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

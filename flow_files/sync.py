@@ -1,0 +1,173 @@
+"""Bringing a server's flows in line with files: checked all at first, then changed. Where the flows are kept is a
+`Shelf`: another server over HTTP, or this one's database (`manage.py flows`)."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from flow_files.errors import FlowFilesError
+from flow_files.files import FlowSource, check_target, flow_file_name, read_flows, write_flow
+
+NEW, CHANGED, SAME = "new", "changed", "same"
+EXIT_OK, EXIT_DIFFERENCES, EXIT_INVALID, EXIT_FAILED = 0, 1, 2, 3
+"""Exit codes: done; the answer is no (there are differences, or with `--strict` warnings); files or arguments are at
+fault and nothing was changed; the server was away, refused, or had something else by then."""
+
+
+@dataclass(frozen=True)
+class FlowFinding:
+    """An error or a warning (`kind`) about a place of a flow; line and column are of its text, from 1."""
+
+    kind: str
+    path: str
+    message: str
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True)
+class FlowCheck:
+    """What saving a text would do: `change` is `new`, `changed` or `same`, `diff` is what changes, as a unified diff.
+
+    `version` is the version that the flow is on now, '' where there is none. With an error among the findings, there is
+    nothing but them.
+    """
+
+    name: str = ""
+    change: str = ""
+    version: str = ""
+    diff: str = ""
+    findings: Sequence[FlowFinding] = ()
+
+    @property
+    def has_errors(self) -> bool:
+        return any(finding.kind == "error" for finding in self.findings)
+
+
+class FlowStore(Protocol):
+    """Where flows are kept. Its calls raise `FlowStoreError`."""
+
+    def check(self, text: str) -> FlowCheck:
+        """What saving the text would do."""
+
+    def names(self) -> list[str]:
+        """The names of all flows."""
+
+    def text(self, name: str) -> str:
+        """A flow as a text that can be saved again."""
+
+    def save(self, text: str, check: FlowCheck, note: str) -> None:
+        """Save the flow, if it is still on the version that was checked."""
+
+    def delete(self, name: str) -> None:
+        """Delete the flow."""
+
+
+@dataclass(frozen=True)
+class PlannedFlow:
+    """A flow in a file, and what was found out about it."""
+
+    source: FlowSource
+    check: FlowCheck
+
+
+@dataclass
+class SyncPlan:
+    """The flows of the files, and the names of those that only the shelf has."""
+
+    entries: list[PlannedFlow]
+    store_only: list[str] = field(default_factory=list)
+
+    @property
+    def has_errors(self) -> bool:
+        return any(entry.check.has_errors for entry in self.entries)
+
+    @property
+    def has_findings(self) -> bool:
+        return any(entry.check.findings for entry in self.entries)
+
+    @property
+    def changes(self) -> list[PlannedFlow]:
+        return [entry for entry in self.entries if entry.check.change in (NEW, CHANGED)]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, as `--json` prints it."""
+        return {"flows": [_entry_to_json(entry) for entry in self.entries], "others": self.store_only}
+
+
+def _entry_to_json(entry: PlannedFlow) -> dict[str, Any]:
+    check, source = entry.check, entry.source
+    document: dict[str, Any] = {"file": str(source.path), "line": source.line}
+    document |= {"name": check.name, "change": check.change} if check.name else {}
+    document |= {"diff": check.diff} if check.diff else {}
+    findings = [{**vars(finding), "line": source.line + finding.line - 1} for finding in check.findings]
+    return document | {"findings": findings}
+
+
+def build_plan(store: FlowStore, root: Path, *, with_store_only: bool = True) -> SyncPlan:
+    """What stands in the files against what the shelf has. Raises `FilesError`, and what the shelf raises."""
+    entries = _mark_duplicate_names([PlannedFlow(source, store.check(source.text)) for source in read_flows(root)])
+    plan = SyncPlan(entries)
+    if with_store_only and not plan.has_errors:
+        names_in_files = {entry.check.name for entry in entries}
+        plan.store_only = sorted(name for name in store.names() if name not in names_in_files)
+    return plan
+
+
+def _mark_duplicate_names(entries: list[PlannedFlow]) -> list[PlannedFlow]:
+    """The entries, with an error at each that has a name which an earlier one has."""
+    first_by_name: dict[str, PlannedFlow] = {}
+    result = []
+    for entry in entries:
+        earlier = first_by_name.setdefault(entry.check.name, entry) if entry.check.name else entry
+        if earlier is not entry:
+            message = f"{entry.check.name!r} is the name of the flow at {earlier.source.format_location(1, 1)} already"
+            entry = PlannedFlow(entry.source, FlowCheck(findings=[FlowFinding("error", "name", message)]))
+        result.append(entry)
+    return result
+
+
+def apply_plan(store: FlowStore, plan: SyncPlan, *, prune: bool, note: str, report: Callable[[str], object]) -> None:
+    """Save what differs, then, with `prune`, delete the others; `tell` hears of each as it is done."""
+    for entry in plan.changes:
+        store.save(entry.source.text, entry.check, note)
+        report(f"{entry.check.change}  {entry.check.name}")
+    for name in plan.store_only if prune else ():
+        store.delete(name)
+        report(f"deleted  {name}")
+
+
+def export_flows(store: FlowStore, folder: Path, names: Sequence[str] = ()) -> Iterator[tuple[str, Path, bool]]:
+    """Write flows into a folder: name, file, and whether that changed the file. Raises `FilesError`."""
+    check_target(folder)
+    names_by_file: dict[str, str] = {}
+    for name in names or store.names():
+        text = store.text(name)
+        # Not every file system tells capital letters from small ones.
+        file = flow_file_name(name, text)
+        if other_name := names_by_file.get(file.lower()):
+            raise FlowFilesError(
+                f"{folder / file}: would hold both {other_name!r} and {name!r}; export one of them elsewhere"
+            )
+        names_by_file[file.lower()] = name
+        yield name, folder / file, write_flow(folder, name, text)
+
+
+def format_findings(plan: SyncPlan) -> Iterator[str]:
+    """Errors and warnings as compilers tell them: `flows/date.yaml:3:5: error: steps[0].event: …`."""
+    for entry in plan.entries:
+        for finding in entry.check.findings:
+            path = f"{finding.path}: " if finding.path else ""
+            location = entry.source.format_location(finding.line, finding.column)
+            yield f"{location}: {finding.kind}: {path}{finding.message}"
+
+
+def format_summary(plan: SyncPlan, *, prune: bool = False) -> str:
+    """`2 new, 1 changed, 5 the same`, and what is with those that no file has."""
+    count = Counter(entry.check.change for entry in plan.entries)
+    text = f"{count[NEW]} new, {count[CHANGED]} changed, {count[SAME]} the same"
+    if plan.store_only:
+        text += f", {len(plan.store_only)} {'to delete' if prune else 'in no file'}"
+    return text

@@ -1,0 +1,172 @@
+"""Trying a flow, as people and programs ask for it: a document, an event or the id of a kept one, pretended results."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+
+from flows.api.serializers import AnyJSONField, EventInput, RFC3339Field
+from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowValidationError, parse_flow
+from flows.definition.registry_checks import find_registry_warnings
+from flows.engine.step import EventSource, IncomingEvent
+from flows.models import Event as EventRow
+from flows.simulate.dry_run import DryRunTimeoutError, SimulatedResult, dry_run_flow
+from flyte_site.core.redaction.keys import redact_keys
+from flyte_site.http.fields import InputSerializer, LabelsField, StrictTextField
+from flyte_site.http.parsing import STRING, DocumentError, parse_json, parse_yaml
+from flyte_site.http.problems import ErrorItem, invalid_input, not_found
+from flyte_site.http.request_body import to_error_item
+from packs.models import Pack, build_pack_id
+
+_EVENT_TEXT_FIELDS: dict[str, Any] = {
+    "event": STRING,
+    "createdat": STRING,
+    "pack": {"id": STRING, "name": STRING, "labels": {"*": STRING}},
+}
+DRY_RUN_TEXT_FIELDS: dict[str, Any] = {
+    "flow": FLOW_TEXT_FIELDS,
+    "event": _EVENT_TEXT_FIELDS,
+    "eventid": STRING,
+    "results": {"*": _EVENT_TEXT_FIELDS},
+}
+
+
+class DryRunPackInput(InputSerializer):
+    """Who sends an event: the id of a registered pack, or a name with labels."""
+
+    id = StrictTextField(default="")
+    name = StrictTextField(default="")
+    labels = LabelsField(required=False, default=dict)
+
+
+class DryRunEventInput(EventInput):
+    """An event as packs post it, or as the audit shows it."""
+
+    pack = DryRunPackInput(required=False, allow_null=True, default=None)
+    createdAt = RFC3339Field(required=False, allow_null=True, default=None)  # noqa: N815
+
+
+class DryRunInput(InputSerializer):
+    """What to try. `flow` is a flow document, or its text in YAML or JSON."""
+
+    flow = AnyJSONField()
+    event = DryRunEventInput(required=False, allow_null=True, default=None)
+    eventId = StrictTextField(default="", help_text="A kept event, instead of `event`.")  # noqa: N815
+    results = serializers.DictField(
+        child=DryRunEventInput(), required=False, default=dict, help_text="By step id, what its action is to end with."
+    )
+
+
+def handle_dry_run(data: Any) -> dict[str, Any]:
+    """The dry run that `value`, of `TryInput`'s shape, asks for, as `DryRun.shown` gives it.
+
+    Raises `Problem`: 400 where something of the input is wrong, each error with its path (and line); 404 where there is
+    no such event.
+    """
+    dry_run_input = DryRunInput().validate_data(data)
+    definition = parse_flow_input(dry_run_input["flow"])
+    if bool(dry_run_input["event"]) == bool(dry_run_input["eventId"]):
+        raise invalid_input({"path": "event", "message": "give an event, or the eventId of a kept one"})
+    if dry_run_input["eventId"]:
+        event, was_masked = load_event(dry_run_input["eventId"])
+    else:
+        event, was_masked = build_event(dry_run_input["event"], definition), False
+    try:
+        result = dry_run_flow(definition, event, build_simulated_results(dry_run_input["results"], definition))
+    except DryRunTimeoutError as error:
+        raise invalid_input({"path": "flow", "message": str(error)}) from None
+    warnings = [*definition.warnings, *find_registry_warnings(definition)]
+    return {**result.to_json(), "eventMasked": was_masked, "warnings": [asdict(issue) for issue in warnings]}
+
+
+def parse_flow_input(data: Any) -> FlowDefinition:
+    """The flow in a document, or in its text. Raises `Problem` 400 with every error and its place."""
+    try:
+        return parse_flow(parse_flow_text(data) if isinstance(data, str) else data)
+    except DocumentError as error:
+        raise invalid_input(to_error_item(error, "flow")) from None
+    except FlowValidationError as error:
+        raise invalid_input(
+            *(_to_flow_error(issue.path, issue.message, issue.line, issue.column) for issue in error.errors)
+        ) from None
+
+
+def parse_flow_text(text: str) -> Any:
+    """The value of a text in JSON or YAML. Raises `DocumentError`."""
+    if text.lstrip().startswith("{"):
+        with suppress(DocumentError):
+            return parse_json(text, unique_keys=True)
+    return parse_yaml(text, FLOW_TEXT_FIELDS, unique_keys=True)
+
+
+def _to_flow_error(path: str, message: str, line: int, column: int) -> ErrorItem:
+    error: ErrorItem = {"path": f"flow.{path}" if path else "flow", "message": message}
+    if line:
+        error |= {"line": line, "column": column}
+    return error
+
+
+def load_event(event_id: str) -> tuple[IncomingEvent, bool]:
+    """A kept event, masked, and whether that hid anything. Raises `Problem`."""
+    row = EventRow.objects.filter(id=event_id).first()
+    if row is None:
+        raise not_found(f"event {event_id!r}")
+    if row.payload_bytes:
+        message = f"its payload of {row.payload_bytes} bytes was too large to be kept; give the event itself"
+        raise invalid_input({"path": "eventId", "message": message})
+    payload = redact_keys(row.payload)
+    source = EventSource(row.pack_identity, row.pack_name, row.pack_labels)
+    return IncomingEvent(source, row.name, payload, row.created_at, row.received_at), payload != row.payload
+
+
+def build_event(event_input: Mapping[str, Any], definition: FlowDefinition) -> IncomingEvent:
+    """The event of the input; where it names no pack, the one that the flow listens to."""
+    now = timezone.now()
+    pack_name = _choose_pack_name(definition, event_input["event"])
+    source = resolve_source(event_input["pack"], "event.pack") or EventSource(pack_name, pack_name, {})
+    return IncomingEvent(source, event_input["event"], event_input["payload"], event_input["createdAt"] or now, now)
+
+
+def _choose_pack_name(definition: FlowDefinition, event_name: str) -> str:
+    triggers = sorted(definition.triggers, key=lambda step: step.event.name != event_name)
+    return triggers[0].event.pack_name if triggers else ""
+
+
+def resolve_source(pack_input: Mapping[str, Any] | None, path: str) -> EventSource | None:
+    """The pack of the input; None where it names none. Raises `Problem` 400."""
+    if not pack_input or not (pack_input["id"] or pack_input["name"]):
+        return None
+    if pack_input["name"]:
+        identity = pack_input["id"] or build_pack_id(pack_input["name"], pack_input["labels"])
+        return EventSource(identity, pack_input["name"], pack_input["labels"])
+    pack = Pack.objects.filter(identity=pack_input["id"]).first()
+    if pack is None:
+        message = f"no pack {pack_input['id'][:100]!r} is registered; say its name and its labels"
+        raise invalid_input({"path": f"{path}.id", "message": message})
+    return EventSource(pack.identity, pack.name, pack.labels)
+
+
+def build_simulated_results(
+    results: Mapping[str, Mapping[str, Any]], definition: FlowDefinition
+) -> dict[str, SimulatedResult]:
+    """The pretended results of the input. Raises `Problem` 400."""
+    step_ids = {step.id for step in definition.steps}
+    unknown_errors: list[ErrorItem] = [
+        {"path": f"results.{step_id}", "message": f"the flow has no step {step_id!r}"}
+        for step_id in results
+        if step_id not in step_ids
+    ]
+    if unknown_errors:
+        raise invalid_input(*unknown_errors)
+    return {
+        step_id: SimulatedResult(
+            event_input["event"],
+            event_input["payload"],
+            resolve_source(event_input["pack"], f"results.{step_id}.pack"),
+            event_input["createdAt"],
+        )
+        for step_id, event_input in results.items()
+    }

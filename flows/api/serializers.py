@@ -1,0 +1,226 @@
+"""Flows and events on the wire."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from flows.definition.plan import SavePlan
+from flows.models import Flow
+from flyte_site.core.timestamps import parse_rfc3339
+from flyte_site.http.fields import MAX_NAME_LENGTH, InputSerializer, LinkSerializer, NameField
+from flyte_site.http.links import LinkBuilder
+from flyte_site.http.parsing import STRING
+
+EVENT_TEXT_FIELDS: dict[str, Any] = {"event": STRING, "createdat": STRING}
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class RFC3339Field(serializers.Field[Any, Any, Any, Any]):
+    """A time as in RFC 3339."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            return parse_rfc3339(data if isinstance(data, str) else "")
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class AnyJSONField(serializers.JSONField):
+    """Any JSON value. It was read from JSON or YAML, so that DRF need not try to write it as JSON."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
+class EventInput(InputSerializer):
+    """Something that happened: its name, and whatever the pack tells of it. Other keys are ignored."""
+
+    event = NameField()
+    payload = AnyJSONField(required=False, allow_null=True, default=None)
+    createdAt = RFC3339Field(required=False, allow_null=True, default=None)  # noqa: N815
+
+
+def is_minimal_event(data: Any) -> bool:
+    """Whether this is an event as most packs send it, which `EventInput` would give back as it is: a name of printable
+    characters, perhaps a payload, and nothing else."""
+    if type(data) is not dict or not data.keys() <= {"event", "payload"}:
+        return False
+    name = data.get("event")
+    return type(name) is str and 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()
+
+
+class FlowSummary(serializers.Serializer[Any]):
+    """A flow as lists show it."""
+
+    name = serializers.CharField()
+    description = serializers.CharField(required=False)
+    enabled = serializers.BooleanField(required=False, help_text="Only there, and false, where the flow is disabled.")
+    links = LinkSerializer(many=True)
+
+
+class FlowList(serializers.Serializer[Any]):
+    """A page of flows; a `next` link where there are more."""
+
+    flows = FlowSummary(many=True)
+    links = LinkSerializer(many=True)
+
+
+class StepEventSchema(serializers.Serializer[Any]):
+    """The event a step waits for; label values are templates."""
+
+    name = serializers.CharField()
+    packName = serializers.CharField()  # noqa: N815
+    packLabels = serializers.DictField(child=serializers.CharField(), required=False)  # noqa: N815
+
+
+class StepCommandSchema(StepEventSchema):
+    """What a step gives to a pack; strings in the input, at any depth, are templates."""
+
+    input = serializers.JSONField(required=False, allow_null=True)
+    timeout = serializers.CharField(required=False)
+    retries = serializers.IntegerField(required=False)
+    backoff = serializers.FloatField(required=False)
+
+
+class StepSchema(serializers.Serializer[Any]):
+    """One step: event → criteria → command."""
+
+    id = serializers.CharField(required=False)
+    dependsOn = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
+    dependsOnMode = serializers.ChoiceField(choices=["any", "all"], required=False)  # noqa: N815
+    event = StepEventSchema()
+    context = serializers.DictField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
+    criteria = serializers.CharField(required=False)
+    command = StepCommandSchema()
+
+
+class FlowInput(serializers.Serializer[Any]):
+    """A flow document."""
+
+    name = serializers.CharField(max_length=255)
+    description = serializers.CharField(required=False)
+    labels = serializers.DictField(child=serializers.CharField(), required=False)
+    enabled = serializers.BooleanField(required=False)
+    steps = StepSchema(many=True)
+
+
+class FlowOutput(FlowInput):
+    """A flow document with its links."""
+
+    steps = StepSchema(many=True, required=False)
+    links = LinkSerializer(many=True)
+
+
+class FlowIssueSchema(serializers.Serializer[Any]):
+    """Something about one place of a flow or of what was given; line and column: inside a template."""
+
+    path = serializers.CharField(allow_blank=True)
+    message = serializers.CharField()
+    line = serializers.IntegerField(required=False)
+    column = serializers.IntegerField(required=False)
+
+
+class SavePlanSchema(serializers.Serializer[Any]):
+    """What saving a flow would change: `version` is the one that it is on now, `diff` unified, of YAML documents."""
+
+    name = serializers.CharField()
+    change = serializers.ChoiceField(choices=["new", "changed", "same"])
+    version = serializers.CharField(required=False)
+    diff = serializers.CharField(required=False)
+    warnings = FlowIssueSchema(many=True)
+
+
+class LabelCheckSchema(serializers.Serializer[Any]):
+    """The labels that a step asks of the event's pack, and those that it has."""
+
+    wanted = serializers.DictField(child=serializers.CharField())
+    had = serializers.DictField(child=serializers.CharField())
+    hold = serializers.BooleanField()
+
+
+class CriteriaEvaluationSchema(serializers.Serializer[Any]):
+    """What a step's criteria gave, and what they looked up: by how the template says it, the value as JSON."""
+
+    template = serializers.CharField()
+    verdict = serializers.CharField(required=False)
+    holds = serializers.BooleanField(required=False)
+    saw = serializers.DictField(child=serializers.CharField())
+
+
+class StepEvaluationSchema(serializers.Serializer[Any]):
+    """One look at a step, as far as it went. A text that could not be rendered is null, and stands under `errors`."""
+
+    outcome = serializers.CharField(help_text="fired, labels, criteria, error or notReached")
+    message = serializers.CharField(required=False)
+    cause = serializers.CharField(required=False, help_text="The step whose result this one was judged by.")
+    inherited = serializers.DictField(child=serializers.CharField(), required=False)
+    context = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.CharField(allow_null=True), required=False
+    )
+    labels = LabelCheckSchema(required=False)
+    criteria = CriteriaEvaluationSchema(required=False)
+    command = StepCommandSchema(required=False)
+    errors = FlowIssueSchema(many=True, required=False)  # type: ignore[assignment]
+
+
+class DryRunStepSchema(StepEvaluationSchema):
+    """What came of a step; `earlier` are the looks at it before the last one."""
+
+    stepId = serializers.CharField()  # noqa: N815
+    event = StepEventSchema()
+    dependsOn = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
+    dependsOnMode = serializers.ChoiceField(choices=["any", "all"], required=False)  # noqa: N815
+    result = serializers.JSONField(required=False)
+    earlier = StepEvaluationSchema(many=True, required=False)
+
+
+class DryRunSchema(serializers.Serializer[Any]):
+    """What a flow would do. `starts`: whether an execution would begin. `eventMasked`: templates saw a masked event."""
+
+    flow = serializers.CharField()
+    event = serializers.JSONField()
+    eventMasked = serializers.BooleanField()  # noqa: N815
+    starts = serializers.BooleanField()
+    steps = DryRunStepSchema(many=True)
+    notes = FlowIssueSchema(many=True)
+    warnings = FlowIssueSchema(many=True)
+
+
+class ReplayOutput(serializers.Serializer[Any]):
+    """The executions that a replayed event began."""
+
+    correlationIds = serializers.ListField(child=serializers.CharField())  # noqa: N815
+    links = LinkSerializer(many=True)
+
+
+def serialize_plan(plan: SavePlan) -> dict[str, Any]:
+    """`ProposalSchema` of a text without errors."""
+    report = plan.report
+    data = {"name": report.definition.name if report.definition else "", "change": plan.change}
+    data |= {key: text for key, text in (("version", plan.version), ("diff", plan.diff)) if text}
+    warnings = [
+        {"path": issue.path, "message": issue.message, "line": issue.line, "column": issue.column}
+        for issue in report.issues
+    ]
+    return {**data, "warnings": warnings}
+
+
+def serialize_flow_summary(flow: Flow, links: LinkBuilder) -> dict[str, Any]:
+    """`FlowSummary` of a flow."""
+    data: dict[str, Any] = {"name": flow.name}
+    if flow.description:
+        data["description"] = flow.description
+    if not flow.enabled:
+        data["enabled"] = False
+    return data | {"links": [links.to("self", "v1", "flows", flow.name)]}
+
+
+def serialize_flow(flow: Flow, links: LinkBuilder) -> dict[str, Any]:
+    """`FlowOutput` of a flow: its document as it was posted, without what is empty."""
+    document: Mapping[str, Any] = flow.version.document
+    flow_links = [links.to("self", "v1", "flows", flow.name), links.to("up", "v1", "flows"), links.help("#/flow")]
+    return {**document, **({} if flow.enabled else {"enabled": False}), "links": flow_links}

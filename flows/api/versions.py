@@ -1,0 +1,174 @@
+"""A flow's versions over REST, and whether it starts anything."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+from django.db import transaction
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flows.definition import FlowValidationError, store
+from flows.models import Flow, FlowVersion
+from flyte_site.auth.activity_log import actor_of_caller, log_activity
+from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.http.content_types import empty_response
+from flyte_site.http.fields import LinkSerializer, problem_responses
+from flyte_site.http.links import LinkBuilder
+from flyte_site.http.problems import ErrorItem, Problem, not_found
+from flyte_site.http.views import PAGE_SIZE, APIView
+
+log = structlog.get_logger(__name__)
+
+
+class VersionSchema(serializers.Serializer[Any]):
+    """A saved state of a flow; `current` is only there, and true, for the one that runs."""
+
+    uuid = serializers.CharField()
+    savedAt = serializers.DateTimeField()  # noqa: N815
+    savedBy = serializers.CharField(required=False)  # noqa: N815
+    note = serializers.CharField(required=False)
+    current = serializers.BooleanField(required=False)
+    links = LinkSerializer(many=True)
+
+
+class VersionList(serializers.Serializer[Any]):
+    """A page of a flow's versions; a `next` link where there are more."""
+
+    versions = VersionSchema(many=True)
+    links = LinkSerializer(many=True)
+
+
+class VersionDetail(VersionSchema):
+    """A version with the flow's document as it was saved."""
+
+    document = serializers.JSONField()
+
+
+class VersionListView(APIView):
+    """The versions of a flow."""
+
+    @extend_schema(
+        operation_id="listFlowVersions",
+        tags=["flow"],
+        parameters=[OpenApiParameter("after")],
+        responses={200: VersionList, **problem_responses(404)},
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """The versions of a flow, the newest first; also of a flow that was deleted."""
+        versions = FlowVersion.objects.filter(flow_name=name).defer("document", "source").order_by("-id")
+        if after := request.query_params.get("after", ""):
+            versions = versions.filter(id__lt=after)
+        rows = list(versions[: PAGE_SIZE + 1])
+        if not rows and not FlowVersion.objects.filter(flow_name=name).exists():
+            raise not_found(f"flow {name!r}")
+        current_id = get_current_version_id(name)
+        path = ("v1", "flows", name, "versions")
+        links = [self.links.to("self", *path), self.links.to("up", "v1", "flows", name)]
+        if len(rows) > PAGE_SIZE:
+            links.append(self.links.to("next", *path, query=urlencode({"after": rows[PAGE_SIZE - 1].id})))
+        items = [serialize_version(version, current_id, self.links) for version in rows[:PAGE_SIZE]]
+        return Response({"versions": items, "links": links})
+
+
+class VersionView(APIView):
+    """One version of a flow."""
+
+    @extend_schema(
+        operation_id="getFlowVersion", tags=["flow"], responses={200: VersionDetail, **problem_responses(404)}
+    )
+    def get(self, request: Request, name: str, version_id: str) -> Response:
+        """The version, with the flow's document as it was saved."""
+        version = get_version(name, version_id)
+        data = serialize_version(version, get_current_version_id(name), self.links)
+        return Response({**data, "document": version.document})
+
+
+class RestoreView(APIView):
+    """Where an older version becomes the current one again."""
+
+    @extend_schema(
+        operation_id="restoreFlowVersion",
+        tags=["flow"],
+        request=None,
+        responses={201: None, **problem_responses(404, 409)},
+    )
+    def post(self, request: Request, name: str, version_id: str) -> Any:
+        """Save the version's document anew. Whether the flow is enabled stays as it is."""
+        version = get_version(name, version_id)
+        try:
+            with transaction.atomic():
+                flow = store.restore_version(version.id)
+                if flow is not None:
+                    log_activity(
+                        actor_of_caller(request), "restored", "flow", name, version=flow.version_id, of=version_id
+                    )
+        except FlowValidationError as error:
+            errors: list[ErrorItem] = [{"path": issue.path, "message": issue.message} for issue in error.errors]
+            raise Problem(409, "the version breaks rules that came after it", errors=errors) from None
+        log.info("flow_restored", flow=name, version=version_id)
+        if flow is None:
+            raise not_found(f"version {version_id!r} of flow {name!r}")
+        return empty_response(
+            201, {"Location": self.links.href("v1", "flows", name), "ETag": format_etag(flow.version_id)}
+        )
+
+
+class EnableView(APIView):
+    """Where a flow is switched on."""
+
+    @extend_schema(
+        operation_id="enableFlow", tags=["flow"], request=None, responses={204: None, **problem_responses(404)}
+    )
+    def post(self, request: Request, name: str) -> Any:
+        """Let the flow start executions again; no new version."""
+        return set_flow_enabled(request, name, enabled=True)
+
+
+class DisableView(APIView):
+    """Where a flow is switched off."""
+
+    @extend_schema(
+        operation_id="disableFlow", tags=["flow"], request=None, responses={204: None, **problem_responses(404)}
+    )
+    def post(self, request: Request, name: str) -> Any:
+        """Let the flow start nothing; what runs goes on, and no new version is made."""
+        return set_flow_enabled(request, name, enabled=False)
+
+
+def set_flow_enabled(request: Request, name: str, *, enabled: bool) -> Any:
+    with transaction.atomic():
+        if not store.set_enabled(name, enabled):
+            raise not_found(f"flow {name!r}")
+        log_activity(actor_of_caller(request), "enabled" if enabled else "disabled", "flow", name)
+    log.info("flow_enabled" if enabled else "flow_disabled", flow=name)
+    return empty_response(204)
+
+
+def get_current_version_id(name: str) -> str:
+    """The id of the version that runs; '' where there is no such flow."""
+    return Flow.objects.filter(name=name).values_list("version_id", flat=True).first() or ""
+
+
+def get_version(name: str, version_id: str) -> FlowVersion:
+    """The flow's version of this id. Raises `Problem` 404."""
+    version = FlowVersion.objects.filter(flow_name=name, id=version_id).first()
+    if version is None:
+        raise not_found(f"version {version_id!r} of flow {name!r}")
+    return version
+
+
+def format_etag(version_id: str) -> str:
+    """A version's id as HTTP's `ETag` has it."""
+    return f'"{version_id}"'
+
+
+def serialize_version(version: FlowVersion, current_id: str, links: LinkBuilder) -> dict[str, Any]:
+    """`VersionSchema` of a version."""
+    data: dict[str, Any] = {"uuid": version.id, "savedAt": format_rfc3339(version.saved_at)}
+    data |= {key: value for key, value in (("savedBy", version.saved_by), ("note", version.note)) if value}
+    if version.id == current_id:
+        data["current"] = True
+    return data | {"links": [links.to("self", "v1", "flows", version.flow_name, "versions", version.id)]}

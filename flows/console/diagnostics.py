@@ -1,0 +1,61 @@
+"""Why a flow did not run: its last events with what stopped each step, and events that it almost listened to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from flows.console.base import VIEW, VIEW_EVENT, flow_context, get_flow_or_404, render_page, require_perm
+from flows.definition import FlowValidationError, parse_flow
+from flows.definition.registry_checks import find_registry_warnings
+from flows.engine.diagnostics import explain_flow, find_false_criteria, find_near_misses
+from flows.models import Flow
+
+MAX_EVENTS = 20
+
+
+def diagnose_flow(request: HttpRequest, pk: str) -> HttpResponse:
+    """What the flow made of the last events that it listened to."""
+    require_perm(request, VIEW)
+    require_perm(request, VIEW_EVENT)
+    flow = get_flow_or_404(pk)
+    outcomes = explain_flow(flow, MAX_EVENTS)
+    criteria = find_false_criteria(flow_outcome.outcome for flow_outcome in outcomes)
+    context = {
+        **flow_context(request, flow, "why"),
+        "outcomes": [
+            {
+                "event": flow_outcome.event,
+                "outcome": flow_outcome.outcome,
+                "steps": _build_step_rows(flow_outcome.outcome, criteria),
+                "older": flow_outcome.outcome["uuid"] != flow.version_id,
+            }
+            for flow_outcome in outcomes
+        ],
+        "missed": find_near_misses(flow),
+        "warnings": list(_iter_warnings(flow)),
+        "subscriptions": list(flow.subscriptions.order_by("pack_name", "event_name")),
+    }
+    return render_page(request, "flow_why", flow.name, context)
+
+
+def _build_step_rows(outcome: Any, criteria: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
+    """The steps' outcomes, with what criteria saw as pairs, and with their text where they are the first of `criteria`
+    that were false: what is told is taken out of it."""
+    return [
+        {
+            **step,
+            "criteria": criteria.pop((outcome["uuid"], step["stepId"]), "") if step["outcome"] == "criteria" else "",
+            "looked_up": list(step.get("saw", {}).items()),
+        }
+        for step in outcome["steps"]
+    ]
+
+
+def _iter_warnings(flow: Flow) -> Iterator[str]:
+    try:
+        definition = parse_flow(flow.version.document)
+    except FlowValidationError as error:
+        yield f"its document breaks rules that came later: {error}"
+        return
+    yield from dict.fromkeys(issue.message for issue in find_registry_warnings(definition))

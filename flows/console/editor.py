@@ -1,0 +1,230 @@
+"""The editor: a flow's text, saved as a new version, whatever else happened meanwhile."""
+
+from dataclasses import dataclass, field
+
+import structlog
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import urlencode
+
+from flows.console.base import (
+    ADD,
+    CHANGE,
+    ENABLE,
+    VIEW,
+    VIEW_EVENT,
+    flow_context,
+    flow_url,
+    get_flow_or_404,
+    render_page,
+    require_perm,
+)
+from flows.console.forms import FlowForm
+from flows.definition import FlowDefinition, FlowIssue, store
+from flows.definition.diff import TextDiff, diff_texts
+from flows.definition.validation import (
+    ERROR,
+    MEDIA_TYPES,
+    LocatedIssue,
+    ValidationReport,
+    get_version_text,
+    locate_steps,
+    validate_text,
+)
+from flows.diagram import render_diagram
+from flows.models import MAX_NOTE_LENGTH, Flow, FlowVersion
+from flyte_site.auth.activity_log import actor_of_user, log_activity
+
+log = structlog.get_logger(__name__)
+
+EXAMPLE_FLOW = """\
+# A flow has steps. Each waits for an event of a pack, and then gives a command to one.
+name: greet
+description: Says what it does, for whoever finds it later
+steps:
+  - id: greet
+    event:
+      packName: Slack
+      name: ReceivedMessage
+    criteria: "{{ Event.Payload.message == 'hello' }}"
+    command:
+      packName: Slack
+      name: SendMessage
+      input:
+        channelId: "{{ Event.Payload.channelId }}"
+        message: "Hello, {{ Event.Payload.user.name }}"
+"""
+
+
+@dataclass
+class EditorState:
+    """The editor as it is shown: `flow` is None for a new one. `expected` is the version that saving replaces.
+
+    `rename` is the document's name where it is not the flow's; then `other_version` is what that flow is on. `theirs`
+    is the version that somebody saved meanwhile, `comparison` what leads from it to `text`.
+    """
+
+    flow: Flow | None
+    text: str
+    expected: str
+    note: str = ""
+    issues: list[LocatedIssue] = field(default_factory=list)
+    new_name: str = ""
+    other_version: str = ""
+    has_conflict: bool = False
+    conflicting_version: FlowVersion | None = None
+    comparison: TextDiff | None = None
+
+
+def add(request: HttpRequest) -> HttpResponse:
+    """The editor for a flow that is not there yet."""
+    require_perm(request, ADD)
+    if request.method == "POST":
+        return handle_save(request, None)
+    return render_editor(request, EditorState(None, EXAMPLE_FLOW, ""))
+
+
+def change(request: HttpRequest, pk: str) -> HttpResponse:
+    """The editor of a flow; for those who may not change it, its text."""
+    require_perm(request, VIEW)
+    if request.method == "POST":
+        require_perm(request, CHANGE)
+        return handle_save(
+            request, Flow.objects.select_related("version").filter(pk=pk).first() if pk.isdecimal() else None
+        )
+    if version_id := request.GET.get("version"):
+        return HttpResponseRedirect(flow_url("version", version_id[:24]))
+    flow = get_flow_or_404(pk)
+    return render_editor(request, EditorState(flow, get_version_text(flow.version), flow.version_id))
+
+
+def render_editor(request: HttpRequest, state: EditorState) -> HttpResponse:
+    """The page with the editor on it."""
+    flow = state.flow
+    report = validate_text(state.text, flow)
+    head_context = flow_context(request, flow, "editor") if flow else {}
+    issues = [*state.issues, *report.issues]
+    errors = [issue for issue in issues if issue.kind == ERROR]
+    context = {
+        **head_context,
+        "editing": state,
+        "findings": issues,
+        "not_saved": errors[0] if errors and request.method == "POST" else None,
+        "language": report.language,
+        "drawing": render_diagram(report.value) if isinstance(report.value, dict) else "",
+        "editable": request.user.has_perm(CHANGE if flow else ADD),
+        "can_try": request.user.has_perm(CHANGE) and request.user.has_perm(VIEW_EVENT),
+        "draft_key": f"flyte.draft.{request.user.pk}.{flow.pk if flow else 'new'}",
+        "lines": {step.anchor: step.line for step in locate_steps(report)},
+        "max_note": MAX_NOTE_LENGTH,
+    }
+    return render_page(request, "flow_editor", flow.name if flow else "New flow", context)
+
+
+def handle_save(request: HttpRequest, flow: Flow | None) -> HttpResponse:
+    """Save what was sent; or the editor again with it, and with what keeps it from being saved."""
+    form = FlowForm(request.POST)
+    form.is_valid()
+    state = EditorState(
+        flow, form.submitted_value("text"), form.submitted_value("expected"), form.submitted_value("note")
+    )
+    if form.errors:
+        form_messages = [str(message) for messages in form.errors.values() for message in messages]
+        state.issues = [LocatedIssue(ERROR, "", message, 1, 1) for message in form_messages]
+        return render_editor(request, state)
+    report = validate_text(state.text, flow)
+    if report.definition is None:
+        return render_editor(request, state)
+    return _save_document(request, state, form, report, report.definition)
+
+
+def _save_document(
+    request: HttpRequest, state: EditorState, form: FlowForm, report: ValidationReport, definition: FlowDefinition
+) -> HttpResponse:
+    flow = state.flow
+    is_renamed = flow is not None and definition.name != flow.name
+    target = (
+        Flow.objects.select_related("version").filter(name=definition.name).first() if is_renamed or not flow else flow
+    )
+    if is_renamed and form.submitted_value("save_as") != definition.name:
+        state.new_name, state.other_version = definition.name, target.version_id if target else ""
+        return render_editor(request, state)
+    require_perm(request, CHANGE if target else ADD)
+    if target and _has_enabled_change(target, definition) and not request.user.has_perm(ENABLE):
+        enabled_state = "enabled" if target.enabled else "disabled"
+        message = f"the flow is {enabled_state}, and you may not change that; leave this line out"
+        report.add_issues(ERROR, [FlowIssue("enabled", message)])
+        state.issues = report.errors
+        return render_editor(request, state)
+    if target and state.text == get_version_text(target.version) and not _has_enabled_change(target, definition):
+        messages.info(request, "Nothing has changed: there is no new version.")
+        return HttpResponseRedirect(flow_url("change", target.pk))
+    expected = form.submitted_value("other_version") if is_renamed else state.expected
+    try:
+        saved = _save_version(request, definition, report, state.note, expected, target)
+    except store.VersionConflictError as conflict:
+        return render_editor(
+            request, _mark_conflict(state, definition, conflict.current_version_id, is_renamed=is_renamed)
+        )
+    _add_saved_message(request, saved, report)
+    query = urlencode({"saved": flow.pk if flow else "new"})
+    return HttpResponseRedirect(f"{flow_url('change', saved.pk)}?{query}")
+
+
+def _has_enabled_change(target: Flow, definition: FlowDefinition) -> bool:
+    """Whether saving the document enables or disables the flow."""
+    return definition.enabled is not None and definition.enabled != target.enabled
+
+
+def _save_version(
+    request: HttpRequest,
+    definition: FlowDefinition,
+    report: ValidationReport,
+    note: str,
+    expected: str,
+    current_flow: Flow | None,
+) -> Flow:
+    actor = actor_of_user(request)
+    with transaction.atomic():
+        flow = store.save_flow(
+            definition,
+            source=report.text,
+            media_type=MEDIA_TYPES[report.language],
+            saved_by=actor.name,
+            note=note,
+            expected_version_id=expected,
+        )
+        log_activity(actor, "saved", "flow", flow.name, version=flow.version_id, note=note)
+        if current_flow and _has_enabled_change(current_flow, definition):
+            log_activity(actor, "enabled" if flow.enabled else "disabled", "flow", flow.name)
+    log.info("flow_saved", flow=flow.name, version=flow.version_id, by=actor.name)
+    return flow
+
+
+def _mark_conflict(
+    state: EditorState, definition: FlowDefinition, current_version_id: str, *, is_renamed: bool
+) -> EditorState:
+    """What was to be saved, now upon the version that came between; nothing of either is lost."""
+    state.has_conflict = True
+    state.conflicting_version = (
+        FlowVersion.objects.filter(id=current_version_id).first() if current_version_id else None
+    )
+    if is_renamed:
+        state.new_name, state.other_version = definition.name, current_version_id
+    else:
+        state.expected = current_version_id
+    if state.conflicting_version:
+        state.comparison = diff_texts(get_version_text(state.conflicting_version), state.text)
+    return state
+
+
+def _add_saved_message(request: HttpRequest, flow: Flow, report: ValidationReport) -> None:
+    effect = "It runs from now on." if flow.enabled else "It is disabled, and starts nothing."
+    warning_count = sum(1 for issue in report.issues if issue.kind != ERROR)
+    warning_note = (
+        f" There {'is one warning' if warning_count == 1 else f'are {warning_count} warnings'} below."
+        if warning_count
+        else ""
+    )
+    messages.success(request, f"The flow {flow.name} is saved. {effect}{warning_note}")

@@ -1,0 +1,86 @@
+"""The list of flows."""
+
+import json
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import urlencode
+
+from flows.console.base import ADD, ENABLE, VIEW, render_page, require_perm
+from flows.models import EventSubscription, Execution, Flow
+
+PAGE_SIZE = 50
+MAX_SEARCH = 200
+ENABLED_BY_STATE = {"enabled": True, "disabled": False}
+
+
+def list_flows(request: HttpRequest) -> HttpResponse:
+    """Flows in the order of their names, with what each did last."""
+    require_perm(request, VIEW)
+    search_text = request.GET.get("q", "").strip()[:MAX_SEARCH].replace("\x00", "")
+    state = request.GET.get("state", "")
+    state = state if state in ENABLED_BY_STATE else ""
+    query_parameters = {name: value for name, value in (("q", search_text), ("state", state)) if value}
+    page = Paginator(search_flows(search_text, ENABLED_BY_STATE.get(state)), PAGE_SIZE).get_page(
+        request.GET.get("page")
+    )
+    flows = list(page.object_list)
+    executions = Execution.objects.in_bulk([flow.latest for flow in flows if flow.latest])
+    context = {
+        "rows": [{"flow": flow, "execution": executions.get(flow.latest)} for flow in flows],
+        "page": page,
+        "wanted": search_text,
+        "state": state,
+        "states": list(ENABLED_BY_STATE),
+        "query": urlencode(query_parameters),
+        "can_add": request.user.has_perm(ADD),
+        "can_enable": request.user.has_perm(ENABLE),
+    }
+    return render_page(request, "flow_list", "Flows", context)
+
+
+def search_flows(search_text: str, enabled: bool | None = None) -> QuerySet[Flow, Any]:
+    """The flows that have this text in their name, description or labels, or in a pack or event that they start on.
+
+    `env: prod` is a label and its value, `Slack.ReceivedMessage` a pack and its event. Each flow has its `latest`
+    execution's id.
+    """
+    latest = Execution.objects.filter(flow_name=OuterRef("name")).order_by("-latest_action_id").values("id")[:1]
+    flows = (
+        Flow.objects.select_related("version")
+        .defer("version__document", "version__source")
+        .prefetch_related("subscriptions")
+        .annotate(latest=Subquery(latest))
+        .order_by("name")
+    )
+    if enabled is not None:
+        flows = flows.filter(enabled=enabled)
+    if not search_text:
+        return flows
+    flows = flows.annotate(labels_text=Cast("labels", TextField()))
+    has_text = Q(name__icontains=search_text) | Q(description__icontains=search_text)
+    return flows.filter(
+        has_text
+        | Q(labels_text__icontains=_build_labels_pattern(search_text))
+        | Exists(_find_subscriptions(search_text))
+    )
+
+
+def _find_subscriptions(search_text: str) -> QuerySet[EventSubscription, Any]:
+    """Those of a flow whose pack or event has this text in its name, or that are `pack.event`."""
+    pack, _, event = search_text.partition(".")
+    condition = Q(pack_name__icontains=search_text) | Q(event_name__icontains=search_text)
+    if pack and event:
+        condition |= Q(pack_name__iendswith=pack, event_name__istartswith=event)
+    return EventSubscription.objects.filter(condition, flow=OuterRef("pk"))
+
+
+def _build_labels_pattern(search_text: str) -> str:
+    """The text as it stands in the JSON of labels, which has no blanks between its parts."""
+    key, colon, value = search_text.partition(":")
+    if colon and key.strip() and value.strip():
+        return f"{json.dumps(key.strip())}:{json.dumps(value.strip())[:-1]}"
+    return json.dumps(search_text)[1:-1]

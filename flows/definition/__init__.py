@@ -1,0 +1,43 @@
+"""A flow document: what was posted, turned into typed values – or into every error in it, each with its path.
+
+Nothing here looks at the database: whether packs and commands are registered is told elsewhere.
+"""
+
+from typing import Any
+
+from flows.definition.parser import FlowParser
+from flows.definition.types import (
+    FALSE_VALUES,
+    FLOW_TEXT_FIELDS,
+    TRUE_VALUES,
+    UNPARSED_NAME,
+    CommandDefinition,
+    EventDefinition,
+    FlowDefinition,
+    FlowIssue,
+    FlowValidationError,
+    StepDefinition,
+)
+
+__all__ = [
+    "FALSE_VALUES",
+    "FLOW_TEXT_FIELDS",
+    "TRUE_VALUES",
+    "UNPARSED_NAME",
+    "CommandDefinition",
+    "EventDefinition",
+    "FlowDefinition",
+    "FlowIssue",
+    "FlowValidationError",
+    "StepDefinition",
+    "parse_flow",
+]
+
+
+def parse_flow(value: Any) -> FlowDefinition:
+    """The flow that a JSON value describes. Raises `FlowError` with every error at once."""
+    parser = FlowParser()
+    definition = parser.parse_flow(value)
+    if parser.errors:
+        raise FlowValidationError(parser.errors, definition)
+    return definition

@@ -1,0 +1,33 @@
+"""Which steps of a flow can ever fire, and which depend on themselves."""
+
+from flows.definition.types import StepDefinition
+
+
+def find_reachable_steps(steps: tuple[StepDefinition, ...]) -> set[str]:
+    """Ids of the steps that some chain of events can fire."""
+    reached: set[str] = set()
+    while True:
+        newly_reached = {step.id for step in steps if step.id not in reached and _can_fire(step, reached)}
+        if not newly_reached:
+            return reached
+        reached |= newly_reached
+
+
+def _can_fire(step: StepDefinition, reached: set[str]) -> bool:
+    if step.is_trigger:
+        return True
+    is_satisfied = all if step.depends_on_mode == "all" else any
+    return is_satisfied(dependency in reached for dependency in step.depends_on)
+
+
+def find_ancestors(step_id: str, steps: tuple[StepDefinition, ...]) -> set[str]:
+    """All that a step depends on, directly or by way of others."""
+    by_id = {step.id: step for step in steps}
+    ancestor_ids: set[str] = set()
+    pending_ids = list(by_id[step_id].depends_on)
+    while pending_ids:
+        dependency = pending_ids.pop()
+        if dependency not in ancestor_ids and dependency in by_id:
+            ancestor_ids.add(dependency)
+            pending_ids += by_id[dependency].depends_on
+    return ancestor_ids

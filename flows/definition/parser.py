@@ -1,0 +1,385 @@
+"""Reads a flow document: typed values, or every error in it, each with its path."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from flows.definition.dependencies import find_ancestors, find_reachable_steps
+from flows.definition.shell_injection import find_shell_injections
+from flows.definition.types import (
+    TRUE_VALUES,
+    UNPARSED_NAME,
+    CommandDefinition,
+    EventDefinition,
+    FlowDefinition,
+    FlowIssue,
+    StepDefinition,
+)
+from flows.definition.undefined_names import find_undefined_context_names
+from flows.template import CompiledValue, Template, TemplateError, compile_template, compile_value
+
+MAX_NAME_LENGTH = 255
+DEPENDS_ON_MODES = ("any", "all")
+FLOW_KEYS = ("name", "description", "labels", "enabled", "steps")
+STEP_KEYS = ("id", "dependsOn", "dependsOnMode", "event", "context", "criteria", "command")
+EVENT_KEYS = ("name", "packName", "packLabels")
+COMMAND_KEYS = ("name", "packName", "packLabels", "input", "timeout", "retries", "backoff")
+LEGACY_KEYS = {
+    "pack-id": "packName",
+    "pack-name": "packName",
+    "pack-labels": "packLabels",
+    "command-name": "name",
+    "event-name": "name",
+    "arguments": "input",
+    "depends-on": "dependsOn",
+}
+_DURATION_PATTERN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass
+class FlowParser:
+    """Reads one document, noting all that is wrong on the way; what can't be read becomes an empty value."""
+
+    errors: list[FlowIssue] = field(default_factory=list)
+    warnings: list[FlowIssue] = field(default_factory=list)
+
+    def add_error(self, path: str, message: str) -> None:
+        self.errors.append(FlowIssue(path, message))
+
+    def add_warning(self, path: str, message: str) -> None:
+        self.warnings.append(FlowIssue(path, message))
+
+    def parse_flow(self, value: Any) -> FlowDefinition:
+        data = self.parse_mapping(self.remove_links(value), "", FLOW_KEYS)
+        name = self.parse_name(data, "name", "name")
+        description = self.parse_text(data, "description", "description")
+        labels = self.parse_labels(data.get("labels"), "labels")
+        enabled = data.get("enabled")
+        if enabled is not None and not isinstance(enabled, bool):
+            self.add_error("enabled", f"must be true or false, not {_get_type_name(enabled)}")
+        raw_steps = data.get("steps")
+        if not isinstance(raw_steps, list):
+            self.add_error("steps", f"must be a list of steps{_describe_actual(data, 'steps')}")
+            raw_steps = []
+        if raw_steps == [] and "steps" in data:
+            self.add_warning("steps", "is empty: the flow does nothing")
+        steps = tuple(self.parse_step(raw_step, index) for index, raw_step in enumerate(raw_steps))
+        self.check_ids(steps)
+        self.check_dependencies(steps)
+        self.warnings += [*find_shell_injections(steps), *find_undefined_context_names(steps)]
+        document = _drop_empty(
+            {
+                "name": name,
+                "description": description,
+                "labels": labels,
+                "steps": [self.normalize_step(raw_step) for raw_step in raw_steps],
+            }
+        )
+        return FlowDefinition(
+            name,
+            description,
+            labels,
+            enabled,
+            steps,
+            document,
+            tuple(sorted(self.warnings, key=lambda warning: warning.path)),
+        )
+
+    def remove_links(self, value: Any) -> Any:
+        """A flow as the server gave it brings its links along; they are not the flow's."""
+        if not isinstance(value, Mapping) or "links" not in value:
+            return value
+        self.add_warning("links", "are the server's, and not kept")
+        return {key: item for key, item in value.items() if key != "links"}
+
+    def parse_step(self, value: Any, index: int) -> StepDefinition:
+        path = f"steps[{index}]"
+        data = self.parse_mapping(value, path, STEP_KEYS)
+        depends_on = self.parse_step_ids(data.get("dependsOn"), f"{path}.dependsOn")
+        depends_on_mode = self.parse_text(data, "dependsOnMode", f"{path}.dependsOnMode") or "any"
+        if depends_on_mode not in DEPENDS_ON_MODES:
+            self.add_error(f"{path}.dependsOnMode", f"must be any or all, not {depends_on_mode!r}")
+        return StepDefinition(
+            id=self.parse_step_id(data, path) or f"step-{index + 1}",
+            path=path,
+            event=self.parse_event(data, path),
+            context=self.parse_template_mapping(data.get("context"), f"{path}.context"),
+            context_names=_get_context_names(data.get("context")),
+            criteria=self.parse_criteria(data, path),
+            command=self.parse_command(data, path),
+            depends_on=depends_on,
+            depends_on_mode="all" if depends_on_mode == "all" else "any",
+        )
+
+    def parse_step_id(self, data: Mapping[str, Any], path: str) -> str:
+        return self.parse_name(data, "id", f"{path}.id") if data.get("id") not in (None, "") else ""
+
+    def parse_event(self, raw_step: Mapping[str, Any], step_path: str) -> EventDefinition:
+        path = f"{step_path}.event"
+        data = self.parse_step_part(raw_step, "event", path, EVENT_KEYS)
+        return EventDefinition(
+            pack_name=self.parse_name(data, "packName", f"{path}.packName"),
+            name=self.parse_name(data, "name", f"{path}.name"),
+            pack_labels=self.parse_template_mapping(data.get("packLabels"), f"{path}.packLabels"),
+        )
+
+    def parse_command(self, raw_step: Mapping[str, Any], step_path: str) -> CommandDefinition:
+        path = f"{step_path}.command"
+        data = self.parse_step_part(raw_step, "command", path, COMMAND_KEYS)
+        return CommandDefinition(
+            pack_name=self.parse_name(data, "packName", f"{path}.packName"),
+            name=self.parse_name(data, "name", f"{path}.name"),
+            pack_labels=self.parse_template_mapping(data.get("packLabels"), f"{path}.packLabels"),
+            input=self.compile_templates(data.get("input"), f"{path}.input"),
+            timeout=self.parse_duration(data.get("timeout"), f"{path}.timeout"),
+            retries=int(self.parse_number(data.get("retries"), f"{path}.retries", is_integer=True, maximum=100)),
+            backoff=self.parse_number(data.get("backoff"), f"{path}.backoff", is_integer=False, maximum=86400),
+        )
+
+    def parse_criteria(self, raw_step: Mapping[str, Any], step_path: str) -> Template | None:
+        path = f"{step_path}.criteria"
+        text = self.parse_text(raw_step, "criteria", path)
+        if not text:
+            return None
+        try:
+            template = _compile_criteria(text)
+        except TemplateError as error:
+            self.add_template_errors([error], path)
+            return None
+        self.warnings += [
+            FlowIssue(path, warning.message, warning.line, warning.column) for warning in template.warnings
+        ]
+        if "{{" not in text and "{%" not in text and text.strip("\r\n") not in TRUE_VALUES:
+            self.add_warning(path, "has no {{ … }} and is always false")
+        return template
+
+    def parse_template_mapping(self, value: Any, path: str) -> CompiledValue:
+        """A mapping of names to templates: context, pack labels."""
+        return self.compile_templates(self.parse_labels(value, path), path)
+
+    def compile_templates(self, value: Any, path: str) -> CompiledValue:
+        errors: list[TemplateError] = []
+        compiled_value = compile_value(value, path, errors)
+        self.add_template_errors(errors, path)
+        self.warnings += [
+            FlowIssue(warning.path, warning.message, warning.line, warning.column)
+            for warning in compiled_value.warnings
+        ]
+        return compiled_value
+
+    def add_template_errors(self, errors: list[TemplateError], path: str) -> None:
+        self.errors += [
+            FlowIssue(error.path or path, _format_template_error(error), error.line, error.column) for error in errors
+        ]
+
+    def parse_step_part(
+        self, raw_step: Mapping[str, Any], key: str, path: str, known_keys: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """The `event` or `command` of a step; `labels` in it counts as `packLabels`, as in the original's examples."""
+        if not isinstance(raw_step.get(key), Mapping):
+            self.add_error(path, f"must be a mapping with a name and a packName{_describe_actual(raw_step, key)}")
+            return {"name": UNPARSED_NAME, "packName": UNPARSED_NAME}
+        data = dict(raw_step[key])
+        if "labels" in data:
+            self.add_warning(f"{path}.labels", "is taken as packLabels, which is its name")
+            if "packLabels" in data:
+                self.add_error(f"{path}.labels", "stands beside packLabels; keep one of them")
+            data.setdefault("packLabels", data.pop("labels"))
+        return self.parse_mapping(data, path, known_keys)
+
+    def parse_mapping(self, value: Any, path: str, known_keys: tuple[str, ...]) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            self.add_error(path, f"must be a mapping, not {_get_type_name(value)}")
+            return {"name": UNPARSED_NAME, "steps": [], "event": {}, "command": {}} if not path else {}
+        for key in value:
+            if key not in known_keys:
+                self.add_error(f"{path}.{key}" if path else key, f"unknown key{_suggest_key(key, known_keys)}")
+        # An old spelling is one error, not a second one for the missing key.
+        legacy = {LEGACY_KEYS[key]: value[key] for key in value if LEGACY_KEYS.get(key) in known_keys}
+        # So is a misspelt one: the first error, to which people are led, is then the mistake itself.
+        unknown = {key: item for key, item in value.items() if key not in known_keys}
+        corrected = {
+            _find_closest_key(key, known_keys): item
+            for key, item in unknown.items()
+            if _find_closest_key(key, known_keys)
+        }
+        return corrected | legacy | {key: value[key] for key in value if key in known_keys}
+
+    def parse_name(self, data: Mapping[str, Any], key: str, path: str) -> str:
+        value = data.get(key)
+        if not isinstance(value, str) or not value:
+            self.add_error(path, f"must be text that is not empty{_describe_actual(data, key)}")
+            return UNPARSED_NAME
+        if len(value) > MAX_NAME_LENGTH or _CONTROL_CHARACTER_PATTERN.search(value):
+            self.add_error(path, f"must have at most {MAX_NAME_LENGTH} characters and no control characters")
+        return value
+
+    def parse_text(self, data: Mapping[str, Any], key: str, path: str) -> str:
+        value = data.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self.add_error(path, f"must be text, not {_get_type_name(value)}{_suggest_quotes(value)}")
+            return ""
+        if "\x00" in value:
+            self.add_error(path, "must have no NUL character, which PostgreSQL can't keep")
+        return value
+
+    def parse_step_ids(self, value: Any, path: str) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            self.add_error(path, f"must be a list of step ids, not {_get_type_name(value)}")
+            return ()
+        for index, item in enumerate(value):
+            if not isinstance(item, str):
+                self.add_error(f"{path}[{index}]", f"must be text, not {_get_type_name(item)}")
+        return tuple(item for item in value if isinstance(item, str))
+
+    def parse_labels(self, value: Any, path: str) -> dict[str, str]:
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.add_error(path, f"must be a mapping of names to text, not {_get_type_name(value)}")
+            return {}
+        for key, item in value.items():
+            if item is not None and not isinstance(item, str):
+                self.add_error(f"{path}.{key}", f"must be text, not {_get_type_name(item)}{_suggest_quotes(item)}")
+        return {key: item or "" for key, item in value.items() if item is None or isinstance(item, str)}
+
+    def parse_duration(self, value: Any, path: str) -> int | None:
+        if value is None:
+            return None
+        match = _DURATION_PATTERN.fullmatch(value) if isinstance(value, str) and len(value) < 40 else None
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+        total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        if not 0 < total <= 366 * 86400:
+            self.add_error(path, f"must be a time such as 30s, 10m or 1h30m, at most a year, not {str(value)[:40]!r}")
+            return None
+        return total
+
+    def parse_number(self, value: Any, path: str, *, is_integer: bool, maximum: int) -> float:
+        if value is None:
+            return 0
+        has_valid_type = isinstance(value, int) if is_integer else isinstance(value, int | float)
+        if isinstance(value, bool) or not has_valid_type or not 0 <= value <= maximum:
+            self.add_error(
+                path, f"must be a {'whole ' if is_integer else ''}number from 0 to {maximum}, not {str(value)[:40]!r}"
+            )
+            return 0
+        return float(value)
+
+    def check_ids(self, steps: tuple[StepDefinition, ...]) -> None:
+        first_index: dict[str, int] = {}
+        for index, step in enumerate(steps):
+            if step.id in first_index:
+                self.add_error(f"steps[{index}].id", f"{step.id!r} is the id of steps[{first_index[step.id]}] already")
+            first_index.setdefault(step.id, index)
+
+    def check_dependencies(self, steps: tuple[StepDefinition, ...]) -> None:
+        ids = [step.id for step in steps]
+        for index, step in enumerate(steps):
+            for dependency_index, dependency in enumerate(step.depends_on):
+                if dependency not in ids:
+                    self.add_error(
+                        f"steps[{index}].dependsOn[{dependency_index}]",
+                        f"there is no step {dependency!r}{_suggest_key(dependency, ids)}",
+                    )
+        reachable_ids = find_reachable_steps(steps)
+        for index, step in enumerate(steps):
+            path = f"steps[{index}].dependsOn"
+            if step.id not in reachable_ids and all(dependency in ids for dependency in step.depends_on):
+                self.add_error(path, f"step {step.id!r} can never fire: no trigger leads to what it depends on")
+            elif step.id in find_ancestors(step.id, steps):
+                self.add_warning(
+                    path, f"step {step.id!r} depends on itself by way of others; it fires once, from outside"
+                )
+
+    def normalize_step(self, raw_step: Any) -> dict[str, Any]:
+        """A step as it is stored: the original leaves out what is empty, but always shows an input."""
+        data = raw_step if isinstance(raw_step, Mapping) else {}
+        normalized = {key: data[key] for key in STEP_KEYS if key in data}
+        normalized["event"] = _normalize_part(data.get("event"), EVENT_KEYS)
+        normalized["command"] = _normalize_part(data.get("command"), COMMAND_KEYS)
+        normalized["command"].setdefault("input", None)
+        return _drop_empty(normalized)
+
+
+def _compile_criteria(text: str) -> Template:
+    """Compile criteria, which may run over several lines: the language itself has no line breaks inside `{{ … }}`."""
+    lines = text.splitlines()
+    try:
+        return compile_template(" ".join(lines))
+    except TemplateError as error:
+        error.line, error.column = _locate_in_lines(lines, error.column)
+        raise
+
+
+def _locate_in_lines(lines: list[str], column: int) -> tuple[int, int]:
+    """Line and column, from 1, of a column of the lines joined by one character each."""
+    for line_number, line in enumerate(lines, start=1):
+        if column <= len(line) + 1:
+            return line_number, column
+        column -= len(line) + 1
+    return len(lines), column
+
+
+def _normalize_part(raw_part: Any, known_keys: tuple[str, ...]) -> dict[str, Any]:
+    data = dict(raw_part) if isinstance(raw_part, Mapping) else {}
+    if "labels" in data:
+        data.setdefault("packLabels", data.pop("labels"))
+    normalized = {key: data[key] for key in known_keys if key in data}
+    return {key: item for key, item in normalized.items() if key == "input" or item not in (None, {}, [], "")}
+
+
+def _drop_empty(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in data.items() if item not in (None, "", [], {})}
+
+
+def _suggest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
+    if key in LEGACY_KEYS and LEGACY_KEYS[key] in known_keys:
+        return f"; today it is called {LEGACY_KEYS[key]}"
+    closest = _find_closest_key(key, known_keys)
+    return f"; did you mean {closest}?" if closest else _list_known_keys(known_keys)
+
+
+def _find_closest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
+    """The known key that is spelt most like this one; empty where none is near."""
+    keys_by_lower = {name.lower(): name for name in known_keys}
+    close_matches = get_close_matches(str(key).lower(), keys_by_lower, n=1, cutoff=0.6)
+    return keys_by_lower[close_matches[0]] if close_matches else ""
+
+
+def _list_known_keys(known_keys: tuple[str, ...] | list[str]) -> str:
+    return f"; known are {', '.join(dict.fromkeys(known_keys))}" if 0 < len(known_keys) <= 12 else ""
+
+
+def _format_template_error(error: TemplateError) -> str:
+    return f"{error.message}; did you mean {error.suggestion}?" if error.suggestion else error.message
+
+
+def _get_type_name(value: Any) -> str:
+    type_names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "a mapping",
+    }
+    return "null" if value is None else type_names.get(type(value), type(value).__name__)
+
+
+def _get_context_names(value: Any) -> frozenset[str]:
+    return frozenset(map(str, value)) if isinstance(value, Mapping) else frozenset()
+
+
+def _describe_actual(data: Mapping[str, Any], key: str) -> str:
+    return f", not {_get_type_name(data[key])}" if key in data and data[key] != "" else ""
+
+
+def _suggest_quotes(value: Any) -> str:
+    return "; put it in quotes" if isinstance(value, bool | int | float) else ""

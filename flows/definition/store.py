@@ -1,0 +1,102 @@
+"""Saving and deleting flows: a new version each time, and the listeners that lead events to it."""
+
+from typing import Any
+
+from django.db import transaction
+
+from flows.definition import FlowDefinition, parse_flow
+from flows.models import MAX_NOTE_LENGTH, EventSubscription, Flow, FlowVersion
+from flyte_site.core.timestamps import format_rfc3339
+
+
+class VersionConflictError(Exception):
+    """The flow is not on the version that the caller knows; `current` is its version, '' where there is no flow."""
+
+    def __init__(self, current_version_id: str) -> None:
+        super().__init__("the flow was changed meanwhile" if current_version_id else "there is no such flow any more")
+        self.current_version_id = current_version_id
+
+
+@transaction.atomic
+def save_flow(
+    definition: FlowDefinition,
+    *,
+    source: str = "",
+    media_type: str = "",
+    saved_by: str = "",
+    note: str = "",
+    expected_version_id: str | None = None,
+) -> Flow:
+    """Make this document the current version of the flow of its name, now and for every event that comes.
+
+    `enabled` stays what it was where the document does not say it. `source` is the text as it was written. `note` says
+    what the change is for; it is cut after MAX_NOTE characters. With `expected`, the id of the version that the flow
+    must be on ('' for none), raises `ConflictError` where it is on another.
+    """
+    current = Flow.objects.select_for_update().filter(name=definition.name).first()
+    if expected_version_id is not None and expected_version_id != (current.version_id if current else ""):
+        raise VersionConflictError(current.version_id if current else "")
+    version = FlowVersion.objects.create(
+        flow_name=definition.name,
+        document=definition.document,
+        source=source,
+        media_type=media_type,
+        saved_by=saved_by,
+        note=note.replace("\x00", "")[:MAX_NOTE_LENGTH],
+    )
+    flow, created = activate_version(definition, version.id)
+    if expected_version_id == "" and not created:
+        raise VersionConflictError(flow.version_id)
+    return flow
+
+
+@transaction.atomic
+def activate_version(definition: FlowDefinition, version_id: str) -> tuple[Flow, bool]:
+    """Let the flow of the document's name run on a version that has this document; whether the flow is new."""
+    values: dict[str, Any] = {"description": definition.description, "labels": dict(definition.labels)}
+    values["version_id"] = version_id
+    if definition.enabled is not None:
+        values["enabled"] = definition.enabled
+    flow, created = Flow.objects.update_or_create(name=definition.name, defaults=values)
+    _replace_subscriptions(flow, definition)
+    return flow, created
+
+
+@transaction.atomic
+def restore_version(
+    version_id: str, *, saved_by: str = "", note: str = "", expected_version_id: str | None = None
+) -> Flow | None:
+    """Save an older version anew, as the current one; None where there is no such version.
+
+    `enabled` stays what it is. Raises `FlowError` where today's rules refuse the document, `ConflictError` as `save`.
+    """
+    version = FlowVersion.objects.filter(id=version_id).first()
+    if version is None:
+        return None
+    return save_flow(
+        parse_flow(version.document),
+        source=version.source,
+        media_type=version.media_type,
+        saved_by=saved_by,
+        note=note or f"restored from {format_rfc3339(version.saved_at)}",
+        expected_version_id=expected_version_id,
+    )
+
+
+def set_enabled(name: str, enabled: bool) -> bool:
+    """Let the flow start executions, or not; its version stays. False where there is no such flow."""
+    return Flow.objects.filter(name=name).update(enabled=enabled) > 0
+
+
+def _replace_subscriptions(flow: Flow, definition: FlowDefinition) -> None:
+    flow.subscriptions.all().delete()
+    events = dict.fromkeys((step.event.pack_name, step.event.name) for step in definition.triggers)
+    EventSubscription.objects.bulk_create(
+        EventSubscription(flow=flow, pack_name=pack_name, event_name=event_name) for pack_name, event_name in events
+    )
+
+
+def delete_flow(name: str) -> bool:
+    """Delete a flow: it starts nothing any more, its versions and running executions stay. False if there is none."""
+    deleted_count, _ = Flow.objects.filter(name=name).delete()
+    return deleted_count > 0

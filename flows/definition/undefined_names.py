@@ -1,0 +1,53 @@
+"""Names of the context that templates read and that nothing gives a value to: they are always empty."""
+
+from collections.abc import Iterator, Sequence
+
+from flows.definition.types import FlowIssue, StepDefinition
+from flows.template import Template, find_closest_name
+
+
+def find_undefined_context_names(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
+    """A warning for each `Context.X` that is empty whatever happens, once a text.
+
+    A step may inherit what any other step sets: which of them have finished by then, only a run can tell. A trigger
+    inherits nothing, and no step's own context is there while that is evaluated.
+    """
+    all_names = {name for step in steps for name in step.context_names}
+    for step in steps:
+        inherited_names = _get_inherited_names(step, steps)
+        for path, template in step.context.templates:
+            yield from _find_undefined(path, template, inherited_names, all_names)
+        for path, template in _iter_later_templates(step):
+            yield from _find_undefined(path, template, inherited_names | step.context_names, all_names)
+
+
+def _get_inherited_names(step: StepDefinition, steps: Sequence[StepDefinition]) -> set[str]:
+    if step.is_trigger:
+        return set()
+    return {name for other in steps if other is not step for name in other.context_names}
+
+
+def _iter_later_templates(step: StepDefinition) -> Iterator[tuple[str, Template]]:
+    yield from step.event.pack_labels.templates
+    if step.criteria is not None:
+        yield f"{step.path}.criteria", step.criteria
+    yield from step.command.pack_labels.templates
+    yield from step.command.input.templates
+
+
+def _find_undefined(path: str, template: Template, defined_names: set[str], all_names: set[str]) -> Iterator[FlowIssue]:
+    for name, line, column in template.context_names:
+        if name not in defined_names:
+            yield FlowIssue(
+                path,
+                f"Context.{name} is always empty here: {_explain_undefined(name, defined_names, all_names)}",
+                line,
+                column,
+            )
+
+
+def _explain_undefined(name: str, defined_names: set[str], all_names: set[str]) -> str:
+    if name in all_names:
+        return "no step that comes before sets it"
+    suggestion = find_closest_name(name, sorted(defined_names)) or find_closest_name(name, sorted(all_names))
+    return f"no step's context sets it{f'; did you mean {suggestion}?' if suggestion else ''}"

@@ -1,0 +1,220 @@
+"""A flow's text as an editor sees it: every finding with its line, and what the text says as far as it can be read."""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow
+from flows.definition.locations import SourceMap
+from flows.definition.registry_checks import find_registry_warnings
+from flows.diagram import make_step_anchor
+from flows.models import Flow, FlowVersion
+from flyte_site.http.content_types import to_yaml
+from flyte_site.http.parsing import DocumentError, parse_json, parse_yaml
+
+MAX_TEXT_LENGTH = 500_000
+MAX_ISSUES = 200
+ERROR, WARNING = "error", "warning"
+MEDIA_TYPES = {"json": "application/json", "yaml": "application/x-yaml"}
+
+
+@dataclass(frozen=True)
+class LocatedIssue:
+    """A finding at a line and a column of the text, both from 1; `kind` is `error` or `warning`."""
+
+    kind: str
+    path: str
+    message: str
+    line: int
+    column: int
+
+
+@dataclass
+class ValidationReport:
+    """A text, and all that was found in it. `value` is what it reads as; `document` is None where it is no flow."""
+
+    text: str
+    language: str
+    value: Any = None
+    definition: FlowDefinition | None = None
+    issues: list[LocatedIssue] = field(default_factory=list)
+    source_map: SourceMap | None = None
+
+    @property
+    def errors(self) -> list[LocatedIssue]:
+        return [issue for issue in self.issues if issue.kind == ERROR]
+
+    def add_issues(self, kind: str, issues: Iterable[FlowIssue]) -> None:
+        """Add findings, each at its place in the text."""
+        for issue in issues:
+            line, column = self.locate(issue.path, issue.line, issue.column)
+            self.issues.append(LocatedIssue(kind, issue.path, issue.message, line, column))
+        self.issues.sort(key=lambda issue: (issue.line, issue.column))
+
+    def locate(self, path: str, line: int = 0, column: int = 0) -> tuple[int, int]:
+        """Line and column in the text of a path, and of a line and column in the template that stands there."""
+        return self.source_map.locate(path, line, column) if self.source_map else (1, 1)
+
+
+def detect_language(text: str) -> str:
+    """`json` or `yaml`, by the first character."""
+    return "json" if text.lstrip().startswith(("{", "[")) else "yaml"
+
+
+def normalize_text(text: str) -> str:
+    """The text with the line ends that editors use, and without a byte order mark."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+
+
+def validate_text(text: str, flow: Flow | None = None) -> ValidationReport:
+    """All that is wrong with the text, and what may be; `flow` is the one that it is to replace."""
+    report = ValidationReport(text, detect_language(text))
+    if len(text) > MAX_TEXT_LENGTH:
+        report.issues.append(LocatedIssue(ERROR, "", f"is longer than {MAX_TEXT_LENGTH:,} characters", 1, 1))
+        return report
+    _parse_text(report)
+    if report.issues:
+        return report
+    report.source_map = SourceMap(text, is_json=report.language == "json")
+    try:
+        report.definition = parse_flow(report.value)
+    except FlowValidationError as error:
+        report.add_issues(ERROR, error.errors[:MAX_ISSUES])
+        report.add_issues(WARNING, _collect_warnings(error.definition))
+        return report
+    report.add_issues(WARNING, _collect_warnings(report.definition))
+    report.add_issues(WARNING, find_enabled_change(report.definition, flow))
+    return report
+
+
+def _collect_warnings(definition: FlowDefinition) -> list[FlowIssue]:
+    return [*definition.warnings, *find_registry_warnings(definition)][:MAX_ISSUES]
+
+
+def _parse_text(report: ValidationReport) -> None:
+    """Reads JSON where it looks so; what begins like JSON may still be YAML."""
+    if not report.text.strip():
+        report.issues.append(LocatedIssue(ERROR, "", "is empty: a flow has a name and steps", 1, 1))
+        return
+    try:
+        report.value = (
+            parse_json(report.text, unique_keys=True) if report.language == "json" else _parse_yaml(report.text)
+        )
+    except DocumentError as error:
+        if report.language == "json" and _try_yaml(report):
+            return
+        report.issues.append(LocatedIssue(ERROR, "", error.message, error.line or 1, error.column or 1))
+
+
+def _parse_yaml(text: str) -> Any:
+    return parse_yaml(text, FLOW_TEXT_FIELDS, unique_keys=True)
+
+
+def _try_yaml(report: ValidationReport) -> bool:
+    try:
+        report.value = _parse_yaml(report.text)
+    except DocumentError:
+        return False
+    report.language = "yaml"
+    return True
+
+
+def find_enabled_change(definition: FlowDefinition, flow: Flow | None) -> list[FlowIssue]:
+    """What the document would switch."""
+    if flow is None or flow.name != definition.name or definition.enabled in (None, flow.enabled):
+        return []
+    current_state, effect = ("enabled", "disables") if flow.enabled else ("disabled", "enables")
+    return [
+        FlowIssue(
+            "enabled", f"the flow is {current_state}, and saving this {effect} it; without this line it stays as it is"
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class StepLocation:
+    """What the editor needs to know of a step: where it stands, what it waits for, what it keeps."""
+
+    id: str
+    anchor: str
+    line: int
+    pack: str
+    event: str
+    depends_on: tuple[str, ...]
+    context: tuple[str, ...]
+
+
+def locate_steps(report: ValidationReport) -> list[StepLocation]:
+    """The steps of a text, be it a flow already or not."""
+    steps = report.value.get("steps") if isinstance(report.value, dict) else None
+    raw_steps = steps[:500] if isinstance(steps, list) else []
+    return [
+        _locate_step(report, index, raw_step if isinstance(raw_step, dict) else {})
+        for index, raw_step in enumerate(raw_steps)
+    ]
+
+
+def _locate_step(report: ValidationReport, index: int, raw_step: dict[str, Any]) -> StepLocation:
+    raw_id, event = raw_step.get("id"), raw_step.get("event")
+    step_id = raw_id if isinstance(raw_id, str) and raw_id else f"step-{index + 1}"
+    event_data = event if isinstance(event, dict) else {}
+    line, _ = report.locate(f"steps[{index}]")
+    context = raw_step.get("context")
+    return StepLocation(
+        id=step_id,
+        anchor=make_step_anchor(step_id),
+        line=line,
+        pack=_clip_text(event_data.get("packName")),
+        event=_clip_text(event_data.get("name")),
+        depends_on=_clip_texts(raw_step.get("dependsOn")),
+        context=_clip_texts(list(context) if isinstance(context, dict) else []),
+    )
+
+
+def _clip_text(value: Any) -> str:
+    return value[:255] if isinstance(value, str) else ""
+
+
+def _clip_texts(value: Any) -> tuple[str, ...]:
+    items: Sequence[Any] = value if isinstance(value, list) else ()
+    return tuple(item[:255] for item in items[:200] if isinstance(item, str))
+
+
+def has_comments(text: str) -> bool:
+    """Whether a YAML text has lines that are comments, or end in one. Quoted text that looks so counts too."""
+    return any(line.lstrip().startswith("#") or " #" in line for line in text.split("\n"))
+
+
+def convert_text(text: str, language: str) -> str:
+    """The same document in the other language: `json` or `yaml`. Raises `DocumentError`.
+
+    What is in that language already comes back as it is. JSON has no comments: they get lost.
+    """
+    report = ValidationReport(text, detect_language(text))
+    _parse_text(report)
+    if report.issues:
+        first_finding = report.issues[0]
+        raise DocumentError(first_finding.message, first_finding.line, first_finding.column)
+    if report.language == language:
+        return text
+    if language == "json":
+        return format_json(report.value)
+    return to_yaml(report.value)
+
+
+def format_json(value: Any) -> str:
+    """The document as people read JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def get_version_text(version: FlowVersion) -> str:
+    """A version as it was written; JSON that a program wrote in one line is laid out, and what has no text gets one."""
+    source = normalize_text(version.source)
+    if not source.strip():
+        return to_yaml(version.document)
+    if "\n" not in source.strip() and detect_language(source) == "json":
+        with suppress(DocumentError):
+            return format_json(parse_json(source))
+    return source

@@ -1,0 +1,47 @@
+"""A flow's steps, and the events that begin it, as nodes and edges."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flows.diagram.layout import Edge
+from flows.diagram.parser import DiagramFlow, DiagramStep
+
+
+@dataclass(frozen=True)
+class Node:
+    """A box: a step, an event that begins the flow, or the id of a step that there is not."""
+
+    kind: Literal["step", "event", "missing"]
+    label: str
+    step: DiagramStep | None = None
+
+
+@dataclass
+class Graph:
+    """Nodes by their numbers, and edges between the numbers."""
+
+    nodes: list[Node] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+
+    def add_node(self, node: Node) -> int:
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+
+def build_graph(flow: DiagramFlow) -> Graph:
+    """The graph of a flow. Steps come first, in their order; events and missing steps once each, where first named."""
+    graph = Graph([Node("step", step.id, step) for step in flow.steps])
+    node_numbers: dict[str, int] = {}
+    for number, step in enumerate(flow.steps):
+        node_numbers.setdefault(step.id, number)
+    event_numbers: dict[str, int] = {}
+    for number, step in enumerate(flow.steps):
+        if step.is_trigger and step.event:
+            if step.event not in event_numbers:
+                event_numbers[step.event] = graph.add_node(Node("event", step.event))
+            graph.edges.append((event_numbers[step.event], number))
+        for dependency in step.depends_on:
+            if dependency not in node_numbers:
+                node_numbers[dependency] = graph.add_node(Node("missing", dependency))
+            graph.edges.append((node_numbers[dependency], number))
+    return graph

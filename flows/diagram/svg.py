@@ -1,0 +1,304 @@
+"""The drawing as SVG, and the same in words.
+
+No element has a style of its own: classes only, which `static/drawing.css` gives their colours, since the console's
+Content-Security-Policy lets no inline style through. Whatever comes from the flow is escaped.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from flows.diagram.graph import Graph, Node, build_graph
+from flows.diagram.layout import Edge, Layout, Vertex, compute_layout
+from flows.diagram.parser import DiagramFlow, DiagramStep, parse_document
+from flows.diagram.text import clip_text, escape_xml, make_step_anchor, truncate_tooltip
+
+NOT_REACHED = "not reached"
+STATE_CLASSES = {
+    "NEW": "new",
+    "PENDING": "pending",
+    "SUCCESS": "success",
+    "FATAL": "fatal",
+    "CANCELLED": "cancelled",
+    "error": "error",
+    NOT_REACHED: "unreached",
+}
+STATE_SYMBOLS = {
+    "new": "…",
+    "pending": "▶",
+    "success": "✓",
+    "fatal": "✕",
+    "cancelled": "⊘",
+    "error": "!",
+    "unreached": "–",
+}
+
+BOX_WIDTH = 236.0
+COLUMN_WIDTH = BOX_WIDTH + 76.0
+MARGIN = 10.0
+EVENT_HEIGHT = 34.0
+STEP_HEIGHT = 74.0
+STATE_HEIGHT = 22.0
+MAX_ID_COLUMNS = 24
+MAX_NAME_COLUMNS = 27
+BACK_EDGE_GAP = 16.0
+
+
+def render_diagram(document: object, states: Mapping[str, str] | None = None, *, links: bool = True) -> SafeString:
+    """A flow document as an SVG with the same told in a list below; a document of any shape is drawn as far as it goes.
+
+    `states` are the states of an execution's steps by step id: an action's, `error`, or `NOT_REACHED`, which is also
+    what a step has that is not among them; None draws the flow alone. With `links`, each step leads to `#` + `anchor`
+    of its id; otherwise the picture is one image.
+    """
+    flow = parse_document(document)
+    step_states = None if states is None else {step.id: states.get(step.id, NOT_REACHED) for step in flow.steps}
+    return format_html(
+        '<figure class="flow-drawing"><div class="flow-canvas">{}</div>{}</figure>',
+        _render_svg(flow, step_states, links),
+        _render_description(flow, step_states, links),
+    )
+
+
+StepStates = Mapping[str, str] | None
+
+
+def _render_svg(flow: DiagramFlow, states: StepStates, links: bool) -> SafeString:
+    graph = build_graph(flow)
+    layout = compute_layout([_get_height(node, states) for node in graph.nodes], graph.edges)
+    width = max(layout.layer_count * COLUMN_WIDTH - (COLUMN_WIDTH - BOX_WIDTH), BOX_WIDTH) + 2 * MARGIN
+    height = max(layout.height, EVENT_HEIGHT) + 2 * MARGIN + len(layout.back_edges) * BACK_EDGE_GAP
+    positioned_nodes = zip(graph.nodes, layout.nodes, strict=True)
+    return format_html(
+        '<svg xmlns="http://www.w3.org/2000/svg" class="flow-svg" role="{}" aria-label="{}" width="{}" height="{}"'
+        ' viewBox="0 0 {} {}">{}{}{}</svg>',
+        # Whoever reads an image to people does not look for links in it.
+        "group" if links else "img",
+        escape_xml(_format_label(flow)),
+        *(_format_number(size) for size in (width, height) * 2),
+        _render_edges(graph, layout),
+        _join_fragments(_render_node(node, vertex, states, links) for node, vertex in positioned_nodes),
+        _join_fragments(
+            _render_mode(node.step, vertex) for node, vertex in zip(graph.nodes, layout.nodes, strict=True) if node.step
+        ),
+    )
+
+
+def _format_label(flow: DiagramFlow) -> str:
+    count = len(flow.steps) + flow.omitted_steps
+    step_count = {0: "no steps", 1: "one step"}.get(count, f"{count} steps")
+    return f"Flow {flow.name}: {step_count}" if flow.name else f"A flow of {step_count}"
+
+
+def _get_height(node: Node, states: StepStates) -> float:
+    if node.kind != "step":
+        return EVENT_HEIGHT
+    return STEP_HEIGHT if states is None else STEP_HEIGHT + STATE_HEIGHT
+
+
+def _get_left(vertex: Vertex) -> float:
+    return MARGIN + vertex.layer * COLUMN_WIDTH
+
+
+def _get_middle(vertex: Vertex) -> float:
+    return MARGIN + vertex.y
+
+
+# Lines
+
+
+def _render_edges(graph: Graph, layout: Layout) -> SafeString:
+    """Every line once, also where several edges of one node share it."""
+    parts = [_render_edge(source, target) for source in layout.vertices for target in source.successors]
+    bottom = MARGIN + max(layout.height, EVENT_HEIGHT)
+    parts += [_render_back_edge(layout, edge, bottom, index) for index, edge in enumerate(layout.back_edges, start=1)]
+    return format_html('<g class="flow-lines">{}</g>', _join_fragments(parts))
+
+
+def _render_edge(source: Vertex, target: Vertex) -> SafeString:
+    """From the right side of one spot to the left side of the next; through a waypoint's whole column."""
+    x, y, to_x, to_y = _get_left(source) + BOX_WIDTH, _get_middle(source), _get_left(target), _get_middle(target)
+    middle_x = (x + to_x) / 2
+    waypoint_segment = f"H{_format_number(to_x + BOX_WIDTH)}" if target.is_waypoint else ""
+    start, end = _format_point(x, y), _format_point(to_x, to_y)
+    control_points = f"{_format_point(middle_x, y)} {_format_point(middle_x, to_y)}"
+    path_data = f"M{start} C{control_points} {end}{waypoint_segment}"
+    arrowhead = mark_safe("") if target.is_waypoint else _render_arrowhead(to_x, to_y)
+    return format_html('<path class="flow-line" d="{}"/>{}', path_data, arrowhead)
+
+
+def _render_back_edge(layout: Layout, edge: Edge, bottom: float, index: int) -> SafeString:
+    """An edge against the direction of reading runs below all boxes, and up and down between the columns."""
+    source, target = (layout.nodes[node_number] for node_number in edge)
+    right, left = _get_left(source) + BOX_WIDTH, _get_left(target)
+    y, to_y, below_y = _get_middle(source), _get_middle(target), bottom + index * BACK_EDGE_GAP - BACK_EDGE_GAP / 2
+    out_x, back_x = right + 6 + 3 * (index % 4), max(left - 30 - 3 * (index % 4), MARGIN / 2)
+    below = f"H{_format_number(out_x)} V{_format_number(below_y)} H{_format_number(back_x)} V{_format_number(to_y)}"
+    path_data = f"M{_format_point(right, y)} {below} H{_format_number(left)}"
+    return format_html('<path class="flow-line flow-line-back" d="{}"/>{}', path_data, _render_arrowhead(left, to_y))
+
+
+def _render_arrowhead(x: float, y: float) -> SafeString:
+    path_data = f"M{_format_point(x, y)} L{_format_point(x - 8, y - 4)} V{_format_number(y + 4)} Z"
+    return format_html('<path class="flow-arrowhead" d="{}"/>', path_data)
+
+
+def _render_mode(step: DiagramStep, vertex: Vertex) -> SafeString:
+    """A mark before a step that waits for several: whether for any of them or for all."""
+    if len(step.depends_on) < 2:
+        return mark_safe("")
+    title = "when all of them have finished" if step.depends_on_mode == "all" else "when any of them has finished"
+    return format_html(
+        '<g class="flow-mode flow-mode-{}"><title>{}</title>'
+        '<rect x="{}" y="{}" width="30" height="18" rx="9"/><text x="{}" y="{}">{}</text></g>',
+        step.depends_on_mode,
+        title,
+        _format_number(_get_left(vertex) - 40),
+        _format_number(_get_middle(vertex) - 9),
+        _format_number(_get_left(vertex) - 25),
+        _format_number(_get_middle(vertex) + 4),
+        step.depends_on_mode,
+    )
+
+
+# Boxes
+
+
+def _render_node(node: Node, vertex: Vertex, states: StepStates, links: bool) -> SafeString:
+    if node.step:
+        return _render_step(node.step, vertex, states, links)
+    title = f"the event {node.label}" if node.kind == "event" else f"there is no step {node.label!r}"
+    return format_html(
+        '<g class="flow-{}"><title>{}</title>{}{}</g>',
+        node.kind,
+        escape_xml(truncate_tooltip(title)),
+        _render_box(vertex, radius=EVENT_HEIGHT / 2),
+        _render_text("flow-name", vertex, 16, 4, clip_text(node.label, MAX_NAME_COLUMNS)),
+    )
+
+
+def _render_step(step: DiagramStep, vertex: Vertex, states: StepStates, links: bool) -> SafeString:
+    top = -vertex.height / 2
+    state = states[step.id] if states is not None else ""
+    content = _join_fragments(
+        [
+            format_html("<title>{}</title>", escape_xml(_describe_step(step, state))),
+            _render_box(vertex, radius=6),
+            _render_text(
+                "flow-id", vertex, 14, top + 22, clip_text(step.id, MAX_ID_COLUMNS - (4 if step.criteria else 0))
+            ),
+            _render_text("flow-name", vertex, 14, top + 43, clip_text(f"on {step.event or '?'}", MAX_NAME_COLUMNS + 1)),
+            _render_text("flow-name", vertex, 14, top + 62, clip_text(f"do {step.command}", MAX_NAME_COLUMNS + 1)),
+            _render_criteria(step, vertex) if step.criteria else mark_safe(""),
+            _render_state(state, vertex) if state else mark_safe(""),
+        ]
+    )
+    box = format_html('<g class="{}">{}</g>', _get_step_class(state), content)
+    if not links:
+        return box
+    return format_html(
+        '<a href="#{}" class="flow-link" aria-label="{}">{}</a>',
+        make_step_anchor(step.id),
+        escape_xml(_describe_step(step, state)),
+        box,
+    )
+
+
+def _get_step_class(state: str) -> str:
+    return f"flow-step flow-step-{STATE_CLASSES.get(state, 'other')}" if state else "flow-step"
+
+
+def _render_criteria(step: DiagramStep, vertex: Vertex) -> SafeString:
+    right, top = _get_left(vertex) + BOX_WIDTH - 10, _get_middle(vertex) - vertex.height / 2 + 9
+    return format_html(
+        '<g class="flow-criteria"><title>{}</title><rect x="{}" y="{}" width="26" height="18" rx="9"/>'
+        '<text x="{}" y="{}">if</text></g>',
+        escape_xml(f"only if {truncate_tooltip(step.criteria)}"),
+        *(_format_number(value) for value in (right - 26, top, right - 13, top + 13)),
+    )
+
+
+def _render_state(state: str, vertex: Vertex) -> SafeString:
+    text = f"{STATE_SYMBOLS.get(STATE_CLASSES.get(state, ''), '?')} {clip_text(state, MAX_NAME_COLUMNS)}"
+    return _render_text("flow-state", vertex, 14, vertex.height / 2 - 11, text)
+
+
+def _render_box(vertex: Vertex, radius: float) -> SafeString:
+    geometry = (_get_left(vertex), _get_middle(vertex) - vertex.height / 2, BOX_WIDTH, vertex.height, radius)
+    return format_html(
+        '<rect class="flow-box" x="{}" y="{}" width="{}" height="{}" rx="{}"/>',
+        *(_format_number(value) for value in geometry),
+    )
+
+
+def _render_text(css_class: str, vertex: Vertex, offset_x: float, offset_y: float, text: str) -> SafeString:
+    """A line of text, `right` of its box's left side and `down` from its middle."""
+    x, y = _format_number(_get_left(vertex) + offset_x), _format_number(_get_middle(vertex) + offset_y)
+    return format_html('<text class="{}" x="{}" y="{}">{}</text>', css_class, x, y, escape_xml(text))
+
+
+# The same in words
+
+
+def _render_description(flow: DiagramFlow, states: StepStates, links: bool) -> SafeString:
+    items = format_html_join(
+        "",
+        "<li>{}{}</li>",
+        (
+            (_render_name(step, links), escape_xml(_describe_conditions(step, _get_state(step, states))))
+            for step in flow.steps
+        ),
+    )
+    omitted_message = f"{flow.omitted_steps} more steps are not drawn." if flow.omitted_steps else ""
+    return format_html(
+        '<figcaption><details class="flow-words"><summary>In words</summary>{}{}</details></figcaption>',
+        format_html("<ol>{}</ol>", items) if items else mark_safe("<p>The flow has no steps.</p>"),
+        format_html("<p>{}</p>", omitted_message) if omitted_message else mark_safe(""),
+    )
+
+
+def _get_state(step: DiagramStep, states: StepStates) -> str:
+    return "" if states is None else states[step.id]
+
+
+def _render_name(step: DiagramStep, links: bool) -> SafeString:
+    name = format_html("<b>{}</b>", escape_xml(step.id))
+    return format_html('<a href="#{}">{}</a>', make_step_anchor(step.id), name) if links else name
+
+
+def _describe_step(step: DiagramStep, state: str) -> str:
+    return f"Step {truncate_tooltip(step.id)}{_describe_conditions(step, state)}"
+
+
+def _describe_conditions(step: DiagramStep, state: str) -> str:
+    """What a sentence about a step says behind its name."""
+    parts = [f" waits for {step.event or 'no event'}"]
+    if step.labels:
+        parts.append(f" of a pack with {truncate_tooltip(step.labels)}")
+    if step.depends_on:
+        conjunction = " and " if step.depends_on_mode == "all" else " or "
+        parts.append(
+            f" when {truncate_tooltip(conjunction.join(step.depends_on))} {_get_auxiliary_verb(step)} finished"
+        )
+    if step.criteria:
+        parts.append(f", only if {truncate_tooltip(step.criteria)}")
+    parts.append(f", then gives {step.command}.")
+    return "".join(parts) + (f" State: {state}." if state else "")
+
+
+def _get_auxiliary_verb(step: DiagramStep) -> str:
+    return "have" if step.depends_on_mode == "all" and len(step.depends_on) > 1 else "has"
+
+
+def _join_fragments(parts: Iterable[SafeString]) -> SafeString:
+    return format_html_join("", "{}", ((part,) for part in parts))
+
+
+def _format_point(x: float, y: float) -> str:
+    return f"{_format_number(x)},{_format_number(y)}"
+
+
+def _format_number(value: float) -> str:
+    """Short, and without a minus before nought: one digit behind the point at most."""
+    return f"{round(value, 1) + 0:.1f}".removesuffix(".0")

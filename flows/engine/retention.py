@@ -1,0 +1,83 @@
+"""What is forgotten: executions that nothing happened in for long, and versions of flows that nobody needs."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from flows.models import Execution, Flow, FlowVersion
+from flyte_site.core.ids import min_id_at
+from flyte_site.db.batches import delete_in_batches, iter_batches
+from packs.models import Action, Approval
+
+# An execution goes in one transaction with all its actions, so that fewer make a slice.
+EXECUTIONS_PER_BATCH = 100
+# An event that is being handled may still begin an execution on the version that has just been replaced.
+REPLACED_VERSION_GRACE = timedelta(hours=1)
+
+
+def prune_executions(now: datetime | None = None, *, dry_run: bool = False) -> int:
+    """Delete executions with their actions and what these asked of people, whatever their state, FLYTE_TTL_IN_SECONDS
+    after their last change, and actions as old that belong to no execution. The number of executions and such actions.
+    Safe to run twice at once.
+    """
+    cutoff = (now or timezone.now()) - timedelta(seconds=settings.FLYTE_TTL_IN_SECONDS)
+    expired, without_execution = _find_expired_executions(cutoff), _find_actions_without_execution(cutoff)
+    if dry_run:
+        return expired.count() + without_execution.count()
+    deleted_count = sum(_delete_batch(expired, batch_ids) for batch_ids in iter_batches(expired, EXECUTIONS_PER_BATCH))
+    # While old executions are left, finding what has none would mean reading all of their actions.
+    return deleted_count if expired.exists() else deleted_count + delete_in_batches(without_execution)
+
+
+def _find_expired_executions(cutoff: datetime) -> "QuerySet[Execution]":
+    return Execution.objects.filter(changed_at__lte=cutoff).order_by("changed_at")
+
+
+def _delete_batch(expired: "QuerySet[Execution]", batch_ids: list[str]) -> int:
+    """Delete those that are still old when they are locked; what somebody else has locked is changing, and stays."""
+    with transaction.atomic():
+        locked = expired.order_by("id").select_for_update(skip_locked=True).filter(id__in=batch_ids)
+        ids = list(locked.values_list("id", flat=True))
+        actions = Action.objects.filter(correlation_id__in=ids)
+        Approval.objects.filter(action_id__in=actions.order_by().values("id")).delete()
+        actions.delete()
+        Execution.objects.filter(id__in=ids).delete()
+    return len(ids)
+
+
+def _find_actions_without_execution(cutoff: datetime) -> "QuerySet[Action]":
+    """Old actions of no execution, found by the time in their ids: few actions as old belong to a younger execution."""
+    return Action.objects.filter(
+        ~Exists(Execution.objects.filter(id=OuterRef("correlation_id"))),
+        Q(finished_at=None) | Q(finished_at__lte=cutoff),
+        id__lt=min_id_at(cutoff + timedelta(milliseconds=1)),
+    ).order_by("id")
+
+
+def prune_flow_versions(now: datetime | None = None, *, dry_run: bool = False) -> int:
+    """Delete versions of flows; the number of them. Safe to run twice at once.
+
+    The FLYTE_FLOW_VERSIONS_KEEP newest of each flow stay (0: all do), those that a flow or an execution is on, and
+    those that were saved or replaced in the last hour.
+    """
+    keep = settings.FLYTE_FLOW_VERSIONS_KEEP
+    if not keep:
+        return 0
+    prunable = FlowVersion.objects.filter(saved_at__lte=(now or timezone.now()) - REPLACED_VERSION_GRACE)
+    names = FlowVersion.objects.order_by().values_list("flow_name", flat=True).distinct()
+    return sum(_prune_versions(prunable.filter(flow_name=name), keep, dry_run) for name in names)
+
+
+def _prune_versions(prunable: "QuerySet[FlowVersion]", keep: int, dry_run: bool) -> int:
+    newest_ids = list(prunable.order_by("-id").values_list("id", flat=True)[:keep])
+    if not newest_ids:
+        return 0
+    unused = prunable.filter(
+        ~Exists(Execution.objects.filter(version=OuterRef("pk"))),
+        ~Exists(Flow.objects.filter(version=OuterRef("pk"))),
+        id__lt=newest_ids[-1],
+    )
+    return unused.count() if dry_run else delete_in_batches(unused.only("pk").order_by("id"), max_batches=1)

@@ -1,0 +1,307 @@
+"""One step against one event: what comes of it. Pure: reads nothing but its arguments, and writes nothing.
+
+The real run, the dry run and the tests share it.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
+from flows.template import REDACTED, RenderContext, Secret, Template, TemplateError
+from flyte_site.core.redaction.keys import MASK, is_secret_key, preview_json
+from flyte_site.core.redaction.values import secrets_contained_in
+from flyte_site.core.timestamps import format_rfc3339
+from packs.models import build_labels_key
+from packs.queue.action_queue import ActionSpec
+from packs.queue.action_secrets import ActionSecrets, InputPath
+
+MAX_LABELS_KEY_LENGTH = 1000
+MAX_READ_LENGTH = 200
+
+DatastoreLookup = Callable[[str], object]
+StepContext = Mapping[str, str | Secret]
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """The pack that an event came from, as it was then."""
+
+    identity: str
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class IncomingEvent:
+    """Something that happened, as a pack told it. `has_payload` tells a payload of null from none."""
+
+    pack: EventSource
+    name: str
+    payload: Any
+    created_at: datetime
+    received_at: datetime
+
+    def template_variables(self) -> dict[str, Any]:
+        """What templates see as `Event`."""
+        pack = {"Id": self.pack.identity, "Name": self.pack.name, "Labels": dict(self.pack.labels)}
+        return {
+            "Name": self.name,
+            "Pack": pack,
+            "Payload": self.payload,
+            "CreatedAt": self.created_at,
+            "ReceivedAt": self.received_at,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as the audit shows it: what is empty is left out, as the original does."""
+        pack: dict[str, Any] = {"id": self.pack.identity, "name": self.pack.name}
+        if self.pack.labels:
+            pack["labels"] = dict(self.pack.labels)
+        data: dict[str, Any] = {"event": self.name, "pack": pack}
+        if self.payload is not None:
+            data["payload"] = self.payload
+        return data | {"createdAt": format_rfc3339(self.created_at), "receivedAt": format_rfc3339(self.received_at)}
+
+
+class OutcomeKind(StrEnum):
+    """What came of a step."""
+
+    FIRED = "fired"
+    LABELS_MISMATCH = "labels"
+    CRITERIA_FALSE = "criteria"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """What came of one step for one event; `draft` is the action it asks for, if it fired."""
+
+    step_id: str
+    kind: OutcomeKind
+    action_spec: ActionSpec | None = None
+    message: str = ""
+    path: str = ""
+    line: int = 0
+    column: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as `/v1/audit/events` shows it."""
+        data: dict[str, Any] = {"stepId": self.step_id, "outcome": str(self.kind)}
+        if self.message:
+            data["message"] = self.message
+        if self.kind is OutcomeKind.ERROR:
+            data |= {"path": self.path, "line": self.line, "column": self.column}
+        return data | dict(self.details)
+
+
+def is_listening_for(step: StepDefinition, event: IncomingEvent) -> bool:
+    """Whether the step waits for events of this pack and name; labels and criteria are `evaluate`'s to judge."""
+    return step.event.pack_name == event.pack.name and step.event.name == event.name
+
+
+@dataclass
+class StepTrace:
+    """What the parts of a step came to, as far as it was judged; None is what was not reached.
+
+    In `context` and `input` a text that could not be rendered is None, and `errors` say why, the first one first; what
+    was drawn from a secret is masked. `saw` has what the criteria looked up, each value as JSON, cut and masked.
+    """
+
+    context: dict[str, Any] | None = None
+    required_labels: dict[str, Any] | None = None
+    verdict: str | None = None
+    reads: dict[str, str] = field(default_factory=dict)
+    command_labels: dict[str, Any] | None = None
+    input: Any = None
+    errors: list[TemplateError] = field(default_factory=list)
+
+
+def evaluate_step(
+    step: StepDefinition,
+    event: IncomingEvent,
+    inherited_context: StepContext,
+    lookup: DatastoreLookup,
+    trace: StepTrace | None = None,
+) -> StepOutcome:
+    """Context, then labels, then criteria, then the command, each seeing what came before it.
+
+    `inherited` is the context that the execution has so far. `datastore(key)` raises `LookupError`, and gives a
+    `Secret` where nobody may be shown the value. A `trace` is told what each part came to; that takes longer, and
+    changes nothing about the outcome.
+    """
+    evaluation = RenderContext({"Event": event.template_variables()}, lookup)
+    evaluation.set_step_context(inherited_context)
+    if trace:
+        evaluation.collected_errors = trace.errors
+    try:
+        return _evaluate_parts(step, event, inherited_context, evaluation, trace or StepTrace())
+    except TemplateError as error:
+        if trace:
+            trace.reads = _collect_reads(evaluation)
+        return StepOutcome(
+            step.id, OutcomeKind.ERROR, message=error.message, path=error.path, line=error.line, column=error.column
+        )
+
+
+def _evaluate_parts(
+    step: StepDefinition,
+    event: IncomingEvent,
+    inherited_context: StepContext,
+    evaluation: RenderContext,
+    trace: StepTrace,
+) -> StepOutcome:
+    own_context = step.context.render(evaluation)
+    trace.context = _redact(own_context, evaluation)
+    _raise_first_error(evaluation)
+    context = {**inherited_context, **own_context}
+    evaluation.set_step_context(context)
+    required_labels = step.event.pack_labels.render(evaluation)
+    trace.required_labels = _redact(required_labels, evaluation)
+    _raise_first_error(evaluation)
+    if secret_label := _find_secret_label(required_labels):
+        return _report_secret_label(step, f"{step.path}.event.packLabels.{secret_label}")
+    if not required_labels.items() <= event.pack.labels.items():
+        details = {"wanted": required_labels, "had": dict(event.pack.labels)}
+        return StepOutcome(
+            step.id,
+            OutcomeKind.LABELS_MISMATCH,
+            message="the pack lacks labels that the step asks for",
+            details=details,
+        )
+    if step.criteria is not None:
+        is_tracing = evaluation.collected_errors is not None
+        verdict = _render_criteria(step.criteria, f"{step.path}.criteria", evaluation, is_tracing)
+        if evaluation.taint.is_tainted and verdict not in TRUE_VALUES | FALSE_VALUES:
+            verdict = MASK
+        trace.verdict = verdict
+        trace.reads = _collect_reads(evaluation)
+        if verdict not in TRUE_VALUES:
+            return _report_criteria_false(
+                step, verdict, trace.reads if is_tracing else _trace_criteria(step.criteria, evaluation)
+            )
+    command_labels = step.command.pack_labels.render(evaluation)
+    trace.command_labels = _redact(command_labels, evaluation)
+    _raise_first_error(evaluation)
+    if secret_label := _find_secret_label(command_labels):
+        return _report_secret_label(step, f"{step.path}.command.packLabels.{secret_label}")
+    if len(build_labels_key(command_labels)) > MAX_LABELS_KEY_LENGTH:
+        message = f"the labels have more than {MAX_LABELS_KEY_LENGTH} characters"
+        return StepOutcome(step.id, OutcomeKind.ERROR, message=message, path=f"{step.path}.command.packLabels")
+    resolved_input = step.command.input.render(evaluation)
+    trace.input = _redact(resolved_input, evaluation)
+    _raise_first_error(evaluation)
+    action_spec = ActionSpec(
+        step_id=step.id,
+        pack_name=step.command.pack_name,
+        pack_labels=command_labels,
+        name=step.command.name,
+        input=trace.input,
+        context=_redact(context, evaluation),
+        secrets=_collect_secrets(resolved_input, context, evaluation),
+        trigger=event.to_json(),
+        timeout=step.command.timeout,
+        retries=step.command.retries,
+        backoff=step.command.backoff,
+    )
+    return StepOutcome(step.id, OutcomeKind.FIRED, action_spec=action_spec)
+
+
+def _redact(value: Any, evaluation: RenderContext) -> Any:
+    """What templates gave, with a mask in place of each secret."""
+    return redact_secrets(value) if evaluation.context_secrets or evaluation.taint.was_ever_tainted else value
+
+
+def redact_secrets(value: Any) -> Any:
+    """A JSON value with a mask in place of each `Secret`."""
+    if isinstance(value, Mapping):
+        return {key: redact_secrets(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [redact_secrets(each) for each in value]
+    return MASK if isinstance(value, Secret) else value
+
+
+def _collect_secrets(resolved_input: Any, context: StepContext, evaluation: RenderContext) -> ActionSecrets | None:
+    """The secrets of an action with this input and context; None where there are none."""
+    if not evaluation.context_secrets and not evaluation.taint.was_ever_tainted:
+        return None
+    input_secrets = [*_iter_secret_paths(resolved_input, [])]
+    context_secrets = {name: value for name, value in context.items() if isinstance(value, Secret)}
+    if not input_secrets and not context_secrets:
+        return None
+    input_texts = [(path, str(secret.value)) for path, secret in input_secrets]
+    context_texts = {name: str(secret.value) for name, secret in context_secrets.items()}
+    sources = dict.fromkeys(
+        source
+        for secret in [*(secret for _, secret in input_secrets), *context_secrets.values()]
+        for source in secret.sources
+    )
+    # What the taker can't make out of the texts it is given it can't repeat.
+    relevant_sources = secrets_contained_in(sources, [*(text for _, text in input_texts), *context_texts.values()])
+    return ActionSecrets(input_texts, context_texts, relevant_sources)
+
+
+def _iter_secret_paths(value: Any, path: InputPath) -> Iterator[tuple[InputPath, Secret]]:
+    if isinstance(value, Secret):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _iter_secret_paths(each, [*path, key])
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _iter_secret_paths(each, [*path, index])
+
+
+def _find_secret_label(labels: Mapping[str, Any]) -> str:
+    return next((name for name, value in labels.items() if isinstance(value, Secret)), "")
+
+
+def _report_secret_label(step: StepDefinition, path: str) -> StepOutcome:
+    return StepOutcome(
+        step.id, OutcomeKind.ERROR, message="a label is shown to everybody, and must not read a secret", path=path
+    )
+
+
+def _raise_first_error(evaluation: RenderContext) -> None:
+    """Where errors are only noted, stop where they would have stopped it."""
+    if evaluation.collected_errors:
+        raise evaluation.collected_errors[0]
+
+
+def _render_criteria(criteria: Template, path: str, evaluation: RenderContext, is_tracing: bool) -> str:
+    try:
+        return (criteria.with_read_tracking() if is_tracing else criteria).render(evaluation)
+    except TemplateError as error:
+        error.path = error.path or path
+        if evaluation.collected_errors is not None:
+            evaluation.collected_errors.append(error)
+        raise
+
+
+def _trace_criteria(criteria: Template, evaluation: RenderContext) -> dict[str, str]:
+    """What the criteria looked up: they are rendered once more, and this time watched."""
+    # The budget may end in the second round; what was seen until then is told.
+    with suppress(TemplateError):
+        criteria.with_read_tracking().render(evaluation)
+    return _collect_reads(evaluation)
+
+
+def _collect_reads(evaluation: RenderContext) -> dict[str, str]:
+    return {
+        name[:MAX_READ_LENGTH]: json.dumps(MASK, ensure_ascii=False)
+        if value is REDACTED or (value is not None and is_secret_key(name))
+        else preview_json(value, MAX_READ_LENGTH)
+        for name, value in evaluation.tracked_reads.items()
+    }
+
+
+def _report_criteria_false(step: StepDefinition, verdict: str, reads: dict[str, str]) -> StepOutcome:
+    message = "the criteria are false"
+    if verdict not in FALSE_VALUES:
+        message = f"the criteria gave {verdict[:100]!r}, which is neither true nor false, and so counts as false"
+    return StepOutcome(step.id, OutcomeKind.CRITERIA_FALSE, message=message, details={"saw": reads} if reads else {})

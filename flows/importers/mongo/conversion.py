@@ -1,0 +1,82 @@
+"""Values, ids and times of the original's documents in this server's form."""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from bson.decimal128 import Decimal128
+
+from flows.importers.mongo.source import MongoDocument, get_text
+from flyte_site.core.ids import min_id_at
+from flyte_site.core.timestamps import format_rfc3339
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_json_value(value: Any) -> Any:
+    """A BSON value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): to_json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json_value(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, Decimal128):
+        value = float(value.to_decimal())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return format_rfc3339(value)
+    return value if isinstance(value, str) else str(value)
+
+
+def to_string_map(value: Any) -> dict[str, str]:
+    """A mapping of texts: labels, a context."""
+    pairs = value.items() if isinstance(value, Mapping) else ()
+    return {str(key): item for key, item in pairs if isinstance(item, str)}
+
+
+def convert_id(old_id: str, default_time: datetime) -> str:
+    """The id here of what had this id there: the same each time, and in the order of time among those made here.
+
+    The original's ids begin with seconds, these with milliseconds, so that kept as they are they would stand behind all
+    that is yet to come. `moment` counts where the id tells no time.
+    """
+    if _OBJECT_ID.fullmatch(old_id):
+        return min_id_at(ObjectId(old_id).generation_time)[:12] + old_id[12:]
+    return min_id_at(default_time)[:12] + hashlib.sha256(old_id.encode()).hexdigest()[:12]
+
+
+def get_time(document: Mapping[str, Any], key: str, default: datetime = EPOCH) -> datetime:
+    """A time of a document; Go's year 1 counts as none."""
+    value = document.get(key)
+    return value if isinstance(value, datetime) and value.year > 1 else default
+
+
+def convert_event(raw_event: Any, default_time: datetime) -> dict[str, Any] | None:
+    """An event as the audit shows it; None for the empty one that an unfinished action has as its result."""
+    if not isinstance(raw_event, Mapping) or not get_text(raw_event, "name"):
+        return None
+    raw_pack = raw_event.get("pack")
+    pack_document: MongoDocument = dict(raw_pack) if isinstance(raw_pack, Mapping) else {}
+    pack: dict[str, Any] = {
+        "id": get_text(pack_document, "_id") or get_text(pack_document, "name"),
+        "name": get_text(pack_document, "name"),
+    }
+    if labels := to_string_map(pack_document.get("labels")):
+        pack["labels"] = labels
+    data: dict[str, Any] = {"event": get_text(raw_event, "name"), "pack": pack}
+    if raw_event.get("payload") is not None:
+        data["payload"] = to_json_value(raw_event["payload"])
+    received_at = get_time(raw_event, "receivedAt", default_time)
+    return data | {
+        "createdAt": format_rfc3339(get_time(raw_event, "createdAt", received_at)),
+        "receivedAt": format_rfc3339(received_at),
+    }

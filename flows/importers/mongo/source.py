@@ -1,0 +1,124 @@
+"""What the original kept: the collections of its database, from a mongodump or from a MongoDB that runs.
+
+The database is `flyte`, its collections are `pack`, `flow` (the current ones), `flowHistory` (all that were saved),
+`action` and `datastore`; an older one may have a copy of the actions in `audit`.
+"""
+
+import gzip
+import sqlite3
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+from urllib.parse import urlsplit
+
+import bson
+import pymongo
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+from pymongo.errors import PyMongoError
+
+MongoDocument = dict[str, Any]
+
+DATABASE = "flyte"
+COLLECTIONS = ("pack", "flow", "flowHistory", "action", "audit", "datastore")
+SERVER_SELECTION_TIMEOUT_MS = 10_000
+BSON_OPTIONS: CodecOptions[MongoDocument] = CodecOptions(tz_aware=True, unicode_decode_error_handler="replace")
+
+
+class MongoSourceError(Exception):
+    """What is to be read can't be; the text is one line."""
+
+
+class MongoSource(Protocol):
+    """A database of the original's."""
+
+    def read_documents(self, collection: str) -> Iterator[MongoDocument]:
+        """Every document of a collection; none where there is no such collection. Raises `SourceError`."""
+
+
+class DumpSource:
+    """A folder that `mongodump` wrote: of the one database, or with a folder for it. Files may be gzipped."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = _find_dump_folder(folder)
+
+    def read_documents(self, collection: str) -> Iterator[MongoDocument]:
+        for path in (self._folder / f"{collection}.bson", self._folder / f"{collection}.bson.gz"):
+            if path.is_file():
+                yield from _read_bson(path)
+                return
+
+
+def _find_dump_folder(folder: Path) -> Path:
+    """The folder with the files. Raises `SourceError` where there is none."""
+    for candidate in (folder, folder / DATABASE):
+        if any((candidate / f"{name}.bson{suffix}").is_file() for name in COLLECTIONS for suffix in ("", ".gz")):
+            return candidate
+    if folder.is_file():
+        raise MongoSourceError(f"{folder}: is a file; unpack an archive with mongorestore, or dump with --out")
+    files = ", ".join(f"{name}.bson" for name in COLLECTIONS[:4])
+    raise MongoSourceError(f"{folder}: has no {files} as mongodump writes them")
+
+
+def _read_bson(path: Path) -> Iterator[MongoDocument]:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            yield from bson.decode_file_iter(cast(IO[bytes], stream), BSON_OPTIONS)
+    except (OSError, EOFError, zlib.error, BSONError) as error:
+        raise MongoSourceError(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+class LiveSource:
+    """A MongoDB that runs, by its URI; it is only read."""
+
+    def __init__(self, uri: str) -> None:
+        try:
+            self._client: pymongo.MongoClient[MongoDocument] = pymongo.MongoClient(
+                uri, serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS, socketTimeoutMS=60_000
+            )
+            name = urlsplit(uri).path.strip("/") or DATABASE
+            self._database = self._client.get_database(name, codec_options=BSON_OPTIONS)
+        except (PyMongoError, ValueError) as error:
+            raise MongoSourceError(f"--uri: {_to_one_line(error)}") from None
+
+    def read_documents(self, collection: str) -> Iterator[MongoDocument]:
+        try:
+            yield from self._database[collection].find()
+        except (PyMongoError, BSONError) as error:
+            raise MongoSourceError(f"MongoDB: {_to_one_line(error)}") from None
+
+
+def _to_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def group_by_execution(source: MongoSource) -> Iterator[list[MongoDocument]]:
+    """The actions of each execution. What lies in the dump in any order is put in order in a file of its own."""
+    with tempfile.NamedTemporaryFile(suffix=".sqlite3") as file, closing(sqlite3.connect(file.name)) as sorter:
+        sorter.execute("CREATE TABLE action (id TEXT PRIMARY KEY, execution TEXT, data BLOB)")
+        for collection in ("audit", "action"):
+            documents = source.read_documents(collection)
+            rows = (
+                (get_text(document, "_id"), get_text(document, "correlationId"), bson.encode(document))
+                for document in documents
+            )
+            sorter.executemany("INSERT OR REPLACE INTO action VALUES (?, ?, ?)", rows)
+        sorter.execute("CREATE INDEX by_execution ON action (execution)")
+        group: list[MongoDocument] = []
+        for (data,) in sorter.execute("SELECT data FROM action WHERE execution != '' ORDER BY execution, rowid"):
+            document: MongoDocument = bson.decode(data, BSON_OPTIONS)
+            if group and get_text(group[0], "correlationId") != get_text(document, "correlationId"):
+                yield group
+                group = []
+            group.append(document)
+        if group:
+            yield group
+
+
+def get_text(document: Mapping[str, Any], key: str) -> str:
+    """A text of a document; '' where it has none."""
+    value = document.get(key)
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) else ""

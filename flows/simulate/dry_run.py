@@ -1,0 +1,265 @@
+"""What a flow would do with an event, and with results that are only pretended: nothing is queued or written.
+
+Steps are judged by the engine's own code (`judging`, `steps`), and the datastore is read for real.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flows.definition import TRUE_VALUES, FlowDefinition, FlowIssue, StepDefinition
+from flows.engine.evaluation import evaluate_dependents, evaluate_triggers
+from flows.engine.secrets import read_datastore, redact_result
+from flows.engine.step import (
+    EventSource,
+    IncomingEvent,
+    OutcomeKind,
+    StepContext,
+    StepOutcome,
+    StepTrace,
+    evaluate_step,
+    redact_secrets,
+)
+from flyte_site.core.redaction.keys import redact_keys
+from packs.models import Action, ActionState, Pack, build_pack_id
+from packs.queue import action_queue
+from packs.queue.action_queue import ExecutionRef
+
+NOT_REACHED = "notReached"
+# Each step has a time limit of its own; this one is for all that a dry run asks of a server with other things to do.
+MAX_SECONDS = 10.0
+SIMULATED_EXECUTION = ExecutionRef(correlation_id="", flow_name="", flow_uuid="")
+
+
+class DryRunTimeoutError(Exception):
+    """Judging the flow's steps takes longer than a dry run may."""
+
+
+@dataclass(frozen=True)
+class SimulatedResult:
+    """The event that an action is to end with. `pack` None is a pack with the labels that the command asks for."""
+
+    name: str
+    payload: Any = None
+    pack: EventSource | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class StepEvaluation:
+    """One look at a step: at which event, with which inherited context, and what came of it.
+
+    `cause` is the id of the step whose result the event is; '' for a trigger.
+    """
+
+    step: StepDefinition
+    event: IncomingEvent
+    triggering_step_id: str
+    inherited_context: StepContext
+    outcome: StepOutcome
+    trace: StepTrace
+
+    @property
+    def errors(self) -> list[FlowIssue]:
+        """What could not be rendered, each with its place in the document."""
+        issues = [FlowIssue(error.path, error.message, error.line, error.column) for error in self.trace.errors]
+        if not issues and self.outcome.kind is OutcomeKind.ERROR:
+            issues = [FlowIssue(self.outcome.path, self.outcome.message, self.outcome.line, self.outcome.column)]
+        return issues
+
+
+@dataclass
+class DryRun:
+    """What came of a flow's steps: every look at one, in the order in which they happened, and the actions by step id.
+
+    The actions are not saved; those of steps with a pretended result have it. `notes` are about what was given.
+    """
+
+    definition: FlowDefinition
+    event: IncomingEvent
+    evaluations: list[StepEvaluation] = field(default_factory=list)
+    actions: dict[str, Action] = field(default_factory=dict)
+    notes: list[FlowIssue] = field(default_factory=list)
+
+    @property
+    def would_start(self) -> bool:
+        """Whether an execution would begin."""
+        return bool(self.actions)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a step could not be judged."""
+        return any(evaluation.outcome.kind is OutcomeKind.ERROR for evaluation in self.evaluations)
+
+    def to_json(self) -> dict[str, Any]:
+        """The dry run as `POST /v1/flows/dry-run` gives it, with what looks like a secret masked."""
+        return {
+            "flow": self.definition.name,
+            "event": redact_keys(self.event.to_json()),
+            "starts": self.would_start,
+            "steps": [self._step_to_json(step) for step in self.definition.steps],
+            "notes": [{"path": note.path, "message": note.message} for note in self.notes],
+        }
+
+    def _step_to_json(self, step: StepDefinition) -> dict[str, Any]:
+        evaluations = [evaluation for evaluation in self.evaluations if evaluation.step.id == step.id]
+        data: dict[str, Any] = {"stepId": step.id}
+        data |= (
+            _evaluation_to_json(evaluations[-1])
+            if evaluations
+            else {"outcome": NOT_REACHED, "message": self._explain_not_reached(step)}
+        )
+        if len(evaluations) > 1:
+            data["earlier"] = [_evaluation_to_json(evaluation) for evaluation in evaluations[:-1]]
+        data["event"] = {"packName": step.event.pack_name, "name": step.event.name}
+        if step.depends_on:
+            data |= {"dependsOn": list(step.depends_on), "dependsOnMode": step.depends_on_mode}
+        action = self.actions.get(step.id)
+        if action and action.result:
+            data["result"] = redact_keys(action.result)
+        return data
+
+    def _explain_not_reached(self, step: StepDefinition) -> str:
+        if step.is_trigger:
+            return (
+                f"it waits for {_format_awaited_event(step)}, and the event is {self.event.pack.name}.{self.event.name}"
+            )
+        missing_steps = [
+            self._describe_missing(step_id) for step_id in step.depends_on if not self._is_finished(step_id)
+        ]
+        if missing_steps and (step.depends_on_mode == "all" or len(missing_steps) == len(step.depends_on)):
+            return f"it waits for {(' and ' if step.depends_on_mode == 'all' else ' or ').join(missing_steps)}"
+        result_names = ", ".join(
+            _format_result(action.result) for action in self.actions.values() if action.is_finished
+        )
+        return f"it waits for {_format_awaited_event(step)}, and the results are {result_names}"
+
+    def _is_finished(self, step_id: str) -> bool:
+        return step_id in self.actions and self.actions[step_id].is_finished
+
+    def _describe_missing(self, step_id: str) -> str:
+        return f"{step_id} ({'no result yet' if step_id in self.actions else 'has not fired'})"
+
+
+def _format_awaited_event(step: StepDefinition) -> str:
+    return f"{step.event.pack_name}.{step.event.name}"
+
+
+def _format_result(result: Mapping[str, Any]) -> str:
+    return f"{result['pack']['name']}.{result['event']}"
+
+
+def _evaluation_to_json(evaluation: StepEvaluation) -> dict[str, Any]:
+    """One look at a step: what was reached, and what came of it."""
+    trace, outcome, step = evaluation.trace, evaluation.outcome, evaluation.step
+    data: dict[str, Any] = {"outcome": str(outcome.kind)}
+    if outcome.message:
+        data["message"] = outcome.message
+    if evaluation.triggering_step_id:
+        data |= {
+            "cause": evaluation.triggering_step_id,
+            "inherited": redact_keys(redact_secrets(evaluation.inherited_context)),
+        }
+    if trace.context is not None:
+        data["context"] = redact_keys(trace.context)
+    if trace.required_labels is not None:
+        source_labels = dict(evaluation.event.pack.labels)
+        data["labels"] = {
+            "wanted": trace.required_labels,
+            "had": source_labels,
+            "hold": trace.required_labels.items() <= source_labels.items(),
+        }
+    if step.criteria is not None and (trace.verdict is not None or trace.reads):
+        data["criteria"] = {"template": step.criteria.source, "saw": trace.reads}
+        if trace.verdict is not None:
+            data["criteria"] |= {"verdict": trace.verdict, "holds": trace.verdict in TRUE_VALUES}
+    if trace.command_labels is not None:
+        command = {"packName": step.command.pack_name, "packLabels": trace.command_labels, "name": step.command.name}
+        data["command"] = command | {"input": redact_keys(trace.input)}
+    if errors := evaluation.errors:
+        data["errors"] = [
+            {"path": error.path, "message": error.message, "line": error.line, "column": error.column}
+            for error in errors
+        ]
+    return data
+
+
+def dry_run_flow(
+    definition: FlowDefinition, event: IncomingEvent, results: Mapping[str, SimulatedResult] | None = None
+) -> DryRun:
+    """Judge the flow's steps on the event as the engine would, then those that follow on the pretended results.
+
+    `results` are by step id. They come in their order, but each not before its step has fired. Raises `TooLongError`.
+    """
+    simulation = _Simulation(DryRun(definition, event))
+    simulation.start()
+    pending_results = dict(results or {})
+    while step_id := next(
+        (pending_id for pending_id in pending_results if pending_id in simulation.dry_run.actions), None
+    ):
+        simulation.finish_action(simulation.dry_run.actions[step_id], pending_results.pop(step_id))
+    for step_id in pending_results:
+        simulation.add_note(step_id, f"the result is not used: step {step_id!r} has not fired")
+    return simulation.dry_run
+
+
+@dataclass
+class _Simulation:
+    dry_run: DryRun
+    finished_count: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def start(self) -> None:
+        self._add_actions(
+            evaluate_triggers(self.dry_run.definition, self.dry_run.event, self._evaluate),
+            self.dry_run.event.received_at,
+        )
+
+    def finish_action(self, action: Action, simulated: SimulatedResult) -> None:
+        """End an action as a pack would, and judge what follows."""
+        source = simulated.pack or EventSource(
+            build_pack_id(action.pack_name, action.pack_labels), action.pack_name, action.pack_labels
+        )
+        if not Pack(name=source.name, labels=dict(source.labels)).can_take(action):
+            self.add_note(
+                action.step_id, "is refused: the action is meant for packs of another name or with other labels"
+            )
+            return
+        self.finished_count += 1
+        now = self.dry_run.event.received_at + timedelta(milliseconds=self.finished_count)
+        received = IncomingEvent(source, simulated.name, simulated.payload, simulated.created_at or now, now)
+        event = redact_result(action, received)
+        action.result, action.finished_at, action.waiting = event.to_json(), now, False
+        action.state = ActionState.FATAL if simulated.name == action_queue.FATAL_EVENT else ActionState.SUCCESS
+        actions = list(self.dry_run.actions.values())
+        self._add_actions(evaluate_dependents(self.dry_run.definition, actions, action, event, self._evaluate), now)
+
+    def add_note(self, step_id: str, message: str) -> None:
+        self.dry_run.notes.append(FlowIssue(f"results.{step_id}", message))
+
+    def _evaluate(
+        self,
+        step: StepDefinition,
+        event: IncomingEvent,
+        inherited_context: StepContext,
+        triggering_action: Action | None,
+    ) -> StepOutcome:
+        if time.monotonic() - self.started > MAX_SECONDS:
+            raise DryRunTimeoutError(f"judging the steps takes too long (more than {MAX_SECONDS:g} seconds)")
+        trace = StepTrace()
+        outcome = evaluate_step(step, event, inherited_context, read_datastore, trace)
+        self.dry_run.evaluations.append(
+            StepEvaluation(
+                step, event, triggering_action.step_id if triggering_action else "", inherited_context, outcome, trace
+            )
+        )
+        return outcome
+
+    def _add_actions(self, outcomes: Sequence[StepOutcome], now: datetime) -> None:
+        for outcome in outcomes:
+            if outcome.action_spec:
+                self.dry_run.actions[outcome.step_id] = action_queue.build_action(
+                    SIMULATED_EXECUTION, outcome.action_spec, now
+                )

@@ -1,0 +1,133 @@
+"""Templates to try, as files hold them: what they are, what they see, and what they yield."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from datastore.lookup import decode_value
+from flows.template import RenderContext, TemplateError, TemplateWarning, compile_value
+from flyte_site.http.parsing import parse_json
+
+# In the original an event always has its times; where none are given they are Go's zero time.
+GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class TemplateCaseError(ValueError):
+    """The file of cases can't be used."""
+
+
+@dataclass(frozen=True)
+class TemplateCase:
+    """A template – a text, or any JSON value whose texts are templates – with the variables and items that it sees.
+
+    An item is a text, any JSON value, or `{"contentType": …, "value": text}`.
+    """
+
+    template: Any
+    variables: Mapping[str, Any]
+    items: Mapping[str, Any]
+
+    def get_item(self, key: str) -> object:
+        """The datastore's value. Raises `LookupError`."""
+        if key not in self.items:
+            raise LookupError(f"the datastore has no item {key!r}")
+        item = self.items[key]
+        if not isinstance(item, Mapping) or set(item) != {"contentType", "value"}:
+            return item
+        try:
+            return decode_value(str(item["value"]).encode(), str(item["contentType"]))
+        except ValueError as error:
+            raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
+
+
+def resolve_template(template: Any, evaluation: RenderContext) -> tuple[Any, tuple[TemplateWarning, ...]]:
+    """What a template yields, and what about it may not be meant. Raises the first `TemplateError`."""
+    errors: list[TemplateError] = []
+    compiled = compile_value(template, "", errors)
+    if errors:
+        raise errors[0]
+    return compiled.render(evaluation), compiled.warnings
+
+
+def run_case(case: TemplateCase) -> dict[str, Any]:
+    """What a case yields: `{"ok": value}`, or `{"error": text with line and column}`."""
+    try:
+        value, _ = resolve_template(case.template, RenderContext(dict(case.variables), case.get_item))
+    except TemplateError as error:
+        return {"error": str(error)}
+    return {"ok": value}
+
+
+def read_cases(file: Path) -> Iterator[TemplateCase]:
+    """The cases of a file, one JSON object a line.
+
+    `context` and `datastore` are mappings, or names in `shared.json` beside the file. Raises `CaseError`.
+    """
+    shared_file = file.with_name("shared.json")
+    shared = read_json(shared_file) if shared_file.exists() else {}
+    for line_number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            yield _parse_case(line, shared, f"{file}:{line_number}")
+
+
+def _parse_case(line: str, shared: Mapping[str, Any], location: str) -> TemplateCase:
+    try:
+        data = parse_json(line)
+        if not isinstance(data, dict) or "template" not in data:
+            raise ValueError("must be an object with a template")
+        context = _resolve_named(data.get("context"), shared.get("contexts", {}), "context")
+        items = _resolve_named(data.get("datastore"), shared.get("datastores", {}), "datastore")
+    except ValueError as error:
+        raise TemplateCaseError(f"{location}: {error}") from None
+    return TemplateCase(data["template"], add_event_times(context), items)
+
+
+def _resolve_named(value: Any, named_values: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    if isinstance(value, str):
+        if value not in named_values:
+            raise ValueError(f"shared.json has no {kind} {value!r}")
+        value = named_values[value]
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"{kind} must be an object or a name")
+    return value or {}
+
+
+def add_event_times(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables, with an event that has its times."""
+    event = variables.get("Event")
+    if not isinstance(event, Mapping):
+        return dict(variables)
+    return {**variables, "Event": {"CreatedAt": GO_ZERO_TIME, "ReceivedAt": GO_ZERO_TIME, **event}}
+
+
+def build_event_variables(event: Any) -> dict[str, Any]:
+    """`Event` as templates see it, of an event as packs post it or as the audit shows it. Raises `CaseError`."""
+    if not isinstance(event, Mapping) or (event and "event" not in event):
+        raise TemplateCaseError(
+            'the event must be an object such as {"event": "Name", "payload": …}, or one of the audit\'s'
+        )
+    raw_pack = event.get("pack")
+    pack: Mapping[str, Any] = raw_pack if isinstance(raw_pack, Mapping) else {}
+    event_fields = {
+        "Name": event.get("event", ""),
+        "Pack": {"Id": pack.get("id", ""), "Name": pack.get("name", ""), "Labels": pack.get("labels", {})},
+        "Payload": event.get("payload"),
+    }
+    times = {"CreatedAt": event.get("createdAt"), "ReceivedAt": event.get("receivedAt")}
+    return event_fields | {name: value for name, value in times.items() if value}
+
+
+def read_json(file: Path) -> Any:
+    """A file's JSON value. Raises `CaseError`."""
+    try:
+        return parse_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TemplateCaseError(f"{file}: {error}") from None
+
+
+def to_json_line(value: Any) -> str:
+    """A value as one line of JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,36 @@
+"""The template language of flows.
+
+It is the one of the original server, which used pongo2, a Go dialect of Django's templates. Django's own lexer and
+parser cannot read it: there, a tag ends at the first `}}` or `%}`, here a string literal may hold either; and Django
+has no operators, calls or macros outside `{% if %}`. What is reused of Django are filters that behave alike and the
+formatting of dates.
+
+`lexer` cuts a source into tokens, `parsing`, `tags_*` and `expressions` make closures of them, and `templates` runs
+those with an `Evaluation`: the variables, the datastore, and a budget that no template can exceed. Only keys of maps,
+items of lists and characters of text can be reached from a template, never a Python attribute.
+
+The reference is docs/reference/templates.md.
+"""
+
+from flows.template.compiled_value import CompiledValue, compile_value
+from flows.template.compiler import Template, compile_template
+from flows.template.errors import TemplateError, TemplateWarning, find_closest_name
+from flows.template.limits import DEFAULT_LIMITS, RenderLimits
+from flows.template.runtime.render_context import REDACTED, RenderContext
+from flows.template.runtime.taint import Secret, make_secret
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "REDACTED",
+    "CompiledValue",
+    "RenderContext",
+    "RenderLimits",
+    "Secret",
+    "Template",
+    "TemplateError",
+    "TemplateWarning",
+    "compile_template",
+    "compile_value",
+    "find_closest_name",
+    "make_secret",
+]

@@ -1,0 +1,108 @@
+"""JSON values whose strings are templates: a step's context, labels, criteria and input."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flows.template.compiler import Template, compile_template
+from flows.template.errors import TemplateError, TemplateWarning
+from flows.template.runtime.render_context import RenderContext
+
+JSONValue = Any
+"""None, bool, int, float, str, list or dict of such, with text as keys."""
+
+ResolveFunc = Callable[[RenderContext], JSONValue]
+
+MAX_VALUE_DEPTH = 100
+
+
+class CompiledValue:
+    """A JSON value, its strings compiled. Keys are not templates. texts: the strings that compile, by their paths."""
+
+    __slots__ = ("_render", "templates", "warnings")
+
+    def __init__(
+        self, render: ResolveFunc, warnings: tuple[TemplateWarning, ...], templates: tuple[tuple[str, Template], ...]
+    ) -> None:
+        self._render = render
+        self.warnings = warnings
+        self.templates = templates
+
+    def render(self, render_context: RenderContext) -> JSONValue:
+        """The value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
+
+        A string that has read a secret is a `Secret`.
+
+        Where the evaluation has a list for `errors`, they go there, and what has one is null.
+        """
+        return self._render(render_context)
+
+
+def compile_value(value: JSONValue, path: str, errors: list[TemplateError]) -> CompiledValue:
+    """Compiles every string of `value`, which stands at `path` of its document.
+
+    Errors are appended to `problems`, each with its path; what has one resolves to itself.
+    """
+    compiler = _ValueCompiler(errors)
+    render = compiler.compile(value, path, 0)
+    return CompiledValue(render, tuple(compiler.warnings), tuple(compiler.templates))
+
+
+class _ValueCompiler:
+    """Walks a value once."""
+
+    def __init__(self, errors: list[TemplateError]) -> None:
+        self.errors = errors
+        self.warnings: list[TemplateWarning] = []
+        self.templates: list[tuple[str, Template]] = []
+
+    def compile(self, value: JSONValue, path: str, depth: int) -> ResolveFunc:
+        """What resolves the value at `path`."""
+        if depth > MAX_VALUE_DEPTH:
+            return self._add_error(TemplateError(f"nested too deep (more than {MAX_VALUE_DEPTH} levels)"), value, path)
+        if isinstance(value, str):
+            return self._compile_string(value, path)
+        if isinstance(value, dict):
+            field_renderers = [
+                (key, self.compile(item, join_path(path, key), depth + 1)) for key, item in value.items()
+            ]
+            return lambda render_context: {key: render(render_context) for key, render in field_renderers}
+        if isinstance(value, list):
+            item_renderers = [self.compile(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+            return lambda render_context: [render(render_context) for render in item_renderers]
+        return lambda render_context: value
+
+    def _compile_string(self, source: str, path: str) -> ResolveFunc:
+        try:
+            template = compile_template(source)
+        except TemplateError as error:
+            return self._add_error(error, source, path)
+        self.warnings.extend(warning.with_path(path) for warning in template.warnings)
+        self.templates.append((path, template))
+        return _make_renderer(template, path)
+
+    def _add_error(self, error: TemplateError, value: JSONValue, path: str) -> ResolveFunc:
+        error.path = path
+        self.errors.append(error)
+        return lambda render_context: value
+
+
+def _make_renderer(template: Template, path: str) -> ResolveFunc:
+    def render(render_context: RenderContext) -> JSONValue:
+        try:
+            return render_context.taint.wrap(template.render(render_context))
+        except TemplateError as error:
+            error.path = path
+            if render_context.collected_errors is None:
+                raise
+            render_context.collected_errors.append(error)
+            return None
+
+    return render
+
+
+def join_path(path: str, key: str) -> str:
+    """The path of a key: `context.Room`, or `input["a b"]`."""
+    if isinstance(key, str) and key.isidentifier() and key.isascii():
+        return f"{path}.{key}" if path else key
+    return f"{path}[{json.dumps(key, ensure_ascii=False, default=str)}]"

@@ -1,0 +1,182 @@
+"""Templates: compiled once, rendered often."""
+
+from functools import lru_cache
+
+from flows.template.compilation import CompilationState, RenderFunc
+from flows.template.errors import OPERATION_ERRORS, LocatedError, TemplateError, locate_error, make_template_error
+from flows.template.functions import FUNCTIONS, Function, check_template_context
+from flows.template.limits import MAX_SOURCE_LENGTH
+from flows.template.parser import TemplateParser
+from flows.template.runtime.render_context import RenderContext, Scope
+from flows.template.runtime.values import to_text
+from flows.template.tags.control import CONTROL_TAGS
+from flows.template.tags.text import TEXT_TAGS
+
+TAGS = {**CONTROL_TAGS, **TEXT_TAGS}
+
+MAX_CACHED_TEMPLATES = 512
+# A longer source is compiled each time, so that the cache stays small.
+MAX_CACHED_SOURCE_LENGTH = 8_192
+
+# What a mistake of ours may raise on a strange value; never what the datastore raises about itself.
+_UNEXPECTED_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+
+
+class Template:
+    """A compiled template.
+
+    source: what it was compiled from. warnings: what in it is probably not meant. printed: where it prints what it
+    reads as it came; reads: all that it reads, as in `Printed`; declared: names that its own tags give.
+    context_names: the context's names that it reads, each with line and column, from 1.
+    """
+
+    __slots__ = (
+        "_cost",
+        "_is_constant",
+        "_render",
+        "context_names",
+        "declared_names",
+        "raw_outputs",
+        "references",
+        "source",
+        "warnings",
+    )
+
+    def __init__(self, source: str, render: RenderFunc, cost: int, compilation: CompilationState) -> None:
+        self.source = source
+        self.warnings = compilation.get_warnings()
+        self.raw_outputs = tuple(compilation.raw_outputs)
+        self.references = frozenset(compilation.references)
+        self.declared_names = frozenset(compilation.declared_names)
+        self.context_names = compilation.get_context_names()
+        self._render = render
+        self._cost = cost
+        self._is_constant = "{" not in source
+
+    def render(self, render_context: RenderContext) -> str:
+        """The text for the evaluation's variables. Raises TemplateError.
+
+        `evaluation.drawn.any` then says whether it has read a secret.
+        """
+        if self._is_constant:
+            render_context.taint.is_tainted = False
+            return self.source
+        render_context.start_clock()
+        output_length = 0
+        try:
+            result = self._render_checked(Scope(render_context, render_context.variables))
+            output_length = len(result)
+        except TemplateError as error:
+            if not render_context.taint.is_tainted:
+                raise
+            raise error.redact_message() from None
+        finally:
+            render_context.call_depth = 0
+            render_context.stop_clock(output_length)
+        return result
+
+    def _render_checked(self, scope: Scope) -> str:
+        render_context = scope.render_context
+        try:
+            render_context.charge(self._cost, 0)
+            result = self._render(scope)
+            if len(result) > MAX_CACHED_SOURCE_LENGTH:
+                _check_output_length(len(result), render_context)
+        except LocatedError as located_error:
+            raise make_template_error(located_error, self.source) from None
+        except OPERATION_ERRORS as operation_error:
+            raise make_template_error(locate_error(operation_error, 0), self.source) from None
+        except _UNEXPECTED_ERRORS as error:
+            raise make_template_error(
+                LocatedError(f"cannot be evaluated ({type(error).__name__})"), self.source
+            ) from error
+        return result
+
+    def with_read_tracking(self) -> "Template":
+        """The same template, noting in `Evaluation.seen` what it looks up. Slower: for telling, not for running."""
+        return _compile_tracking_reads(self.source)
+
+    def render_in_scope(self, scope: Scope) -> str:
+        """As `render`, called from another template, with the variables of `scope`."""
+        return self._render_checked(scope)
+
+
+def _check_output_length(output_length: int, render_context: RenderContext) -> None:
+    limits = render_context.limits
+    if output_length > limits.text_length:
+        raise LocatedError(f"the text gets too long (more than {limits.text_length:,} characters)")
+    if render_context.output_length + output_length > limits.output_length:
+        raise LocatedError(f"the templates print too much (more than {limits.output_length:,} characters)")
+
+
+def _render_template_function(scope: Scope, source: object, context: object) -> str:
+    render_context = scope.render_context
+    variables = check_template_context(context)
+    template = compile_template(to_text(source))
+    render_context.charge(20 + (len(template.source) >> 2))
+    output = template.render_in_scope(Scope(render_context, variables))
+    render_context.charge(len(output) >> 6)
+    return output
+
+
+_NESTED_ERROR_PREFIX = "in template(): "
+
+
+def _format_nested_error(error: TemplateError) -> str:
+    if error.message.startswith(_NESTED_ERROR_PREFIX):
+        return error.message
+    return f"{_NESTED_ERROR_PREFIX}{error.message} (line {error.line}, column {error.column})"
+
+
+class _TemplateFunction(Function):
+    """template(source, context): renders a template with only the context's values and the functions."""
+
+    __slots__ = ()
+
+    def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
+        scope.render_context.enter_call(offset)
+        try:
+            return super().apply(scope, arguments, offset)
+        except TemplateError as error:
+            raise LocatedError(_format_nested_error(error), offset, error.suggestion) from None
+        finally:
+            scope.render_context.leave_call()
+
+
+ALL_FUNCTIONS = {**FUNCTIONS, "template": _TemplateFunction("template", 2, _render_template_function)}
+
+
+def compile_template(source: str) -> Template:
+    """The template, compiled; the last ones are kept. Raises TemplateError."""
+    return _compile(source) if len(source) > MAX_CACHED_SOURCE_LENGTH else _compile_cached(source)
+
+
+def _compile(source: str, tracks_reads: bool = False) -> Template:
+    try:
+        if len(source) > MAX_SOURCE_LENGTH:
+            raise LocatedError(f"the template is too long (more than {MAX_SOURCE_LENGTH:,} characters)")
+        compilation = CompilationState(source, ALL_FUNCTIONS, tracks_reads)
+        block = TemplateParser(compilation, TAGS).parse_template()
+    except LocatedError as located_error:
+        raise make_template_error(located_error, source) from None
+    except OPERATION_ERRORS as operation_error:
+        raise make_template_error(locate_error(operation_error, 0), source) from None
+    except _UNEXPECTED_ERRORS as error:
+        raise make_template_error(LocatedError(f"cannot be compiled ({type(error).__name__})"), source) from error
+    return Template(source, block.render, block.cost, compilation)
+
+
+_compile_cached = lru_cache(maxsize=MAX_CACHED_TEMPLATES)(_compile)
+
+
+@lru_cache(maxsize=MAX_CACHED_TEMPLATES)
+def _compile_tracking_reads_cached(source: str) -> Template:
+    return _compile(source, tracks_reads=True)
+
+
+def _compile_tracking_reads(source: str) -> Template:
+    return (
+        _compile(source, tracks_reads=True)
+        if len(source) > MAX_CACHED_SOURCE_LENGTH
+        else _compile_tracking_reads_cached(source)
+    )

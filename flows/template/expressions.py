@@ -1,0 +1,391 @@
+"""Parses expressions, into closures that are called with a scope.
+
+Loosest first: `and or` (grouping to the right), the word `not`, comparisons (to the right), `+ -`, `* / %`,
+`^` (to the right), and a value with its dots and filters. A sign or `!` stands only before the first term of a sum.
+"""
+
+from collections.abc import Callable, Mapping
+
+from flows.template.closures import (
+    compile_filter,
+    compile_function_call,
+    compile_logical_chain,
+    compile_lookups,
+    compile_name_call,
+    compile_negation,
+    compile_not,
+    compile_path,
+    compile_variable,
+    fold_left,
+    fold_right,
+    make_constant,
+    track_reads,
+)
+from flows.template.compilation import LITERALS, CompilationState, Expression, ExpressionFunc, TokenStream
+from flows.template.errors import LocatedError, OperationError, find_closest_name
+from flows.template.filters import FILTERS
+from flows.template.filters.base import Filter, FilterFunc
+from flows.template.lexer import KEYWORD, NAME, NUMBER, STRING, SYMBOL, TemplateToken
+from flows.template.limits import MAX_CHAIN_LENGTH, MAX_DIGITS
+from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, raise_to_power
+
+# What comes out of these is a number, a boolean, one of the template's own words, or quoted.
+SHELL_SAFE_FILTERS = frozenset(
+    (
+        "shellquote", "integer", "float", "length", "length_is", "wordcount", "divisibleby", "floatformat", "get_digit",
+        "match", "matchesCron", "slugify", "pluralize", "yesno",
+    )
+)  # fmt: skip
+# What comes out of these is the operator's own, or letters and digits, whatever goes in.
+_SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt"))
+_LOGICAL_OPERATORS = {"and": True, "&&": True, "or": False, "||": False}
+
+
+class ExpressionParser:
+    """Reads expressions at a cursor."""
+
+    __slots__ = ("compilation", "stream")
+
+    def __init__(self, compilation: CompilationState, stream: TokenStream) -> None:
+        self.compilation = compilation
+        self.stream = stream
+
+    def parse_expression(self) -> Expression:
+        """One whole expression."""
+        first = self._parse_not()
+        token = self.stream.current
+        if token.value not in _LOGICAL_OPERATORS or token.kind not in (KEYWORD, SYMBOL):
+            return first
+        operands, operators = [first], []
+        while token.value in _LOGICAL_OPERATORS and token.kind in (KEYWORD, SYMBOL):
+            self.stream.index += 1
+            operators.append(token)
+            operands.append(self._parse_not())
+            token = self.stream.current
+        self._warn_about_mixed_operators(operators)
+        evaluate = compile_logical_chain(
+            [item.evaluate for item in operands], [_LOGICAL_OPERATORS[item.value] for item in operators]
+        )
+        return Expression(evaluate, first.offset, all(item.is_safe for item in operands), is_shell_safe=True)
+
+    def _warn_about_mixed_operators(self, operators: list[TemplateToken]) -> None:
+        conjunctions = {_LOGICAL_OPERATORS[operator.value] for operator in operators}
+        if len(conjunctions) == 2:
+            first = operators[0]
+            conflicting = next(
+                operator
+                for operator in operators
+                if _LOGICAL_OPERATORS[operator.value] is not _LOGICAL_OPERATORS[first.value]
+            )
+            message = f"'{first.value}' and '{conflicting.value}' are mixed and group to the right: use parentheses"
+            self.compilation.add_warning(message, conflicting.offset)
+
+    def _parse_not(self) -> Expression:
+        token = self.stream.accept_word(KEYWORD, "not")
+        if token is None:
+            return self._parse_comparison()
+        count = 1
+        while self.stream.accept_word(KEYWORD, "not"):
+            count += 1
+        operand = self._parse_comparison()
+        return Expression(compile_not(operand.evaluate, count), token.offset, operand.is_safe, is_shell_safe=True)
+
+    def _parse_comparison(self) -> Expression:
+        first = self._parse_sum()
+        operator = self._accept_comparison_operator()
+        if operator is None:
+            return first
+        operands, operations, offsets = [first], [], []
+        while operator is not None:
+            symbol, offset = operator
+            operations.append(COMPARISONS[symbol])
+            offsets.append(offset)
+            if self._is_at_not():
+                operands.append(self._parse_nested_not(offset))
+                break
+            operands.append(self._parse_sum())
+            operator = None if symbol in ("in", "not in") else self._accept_comparison_operator()
+        evaluate = fold_right([operand.evaluate for operand in operands], operations, offsets)
+        return Expression(evaluate, first.offset, all(operand.is_safe for operand in operands), is_shell_safe=True)
+
+    def _is_at_not(self) -> bool:
+        return self.stream.current.kind == KEYWORD and self.stream.current.value == "not"
+
+    def _parse_nested_not(self, offset: int) -> Expression:
+        self.compilation.enter_nesting(offset)
+        operand = self._parse_not()
+        self.compilation.leave_nesting()
+        return operand
+
+    def _accept_comparison_operator(self) -> tuple[str, int] | None:
+        token = self.stream.current
+        if token.kind == SYMBOL and token.value in COMPARISONS:
+            self.stream.index += 1
+            return token.value, token.offset
+        if token.kind != KEYWORD:
+            return None
+        if token.value == "in":
+            self.stream.index += 1
+            return "in", token.offset
+        following = self.stream.tokens[self.stream.index + 1]
+        if token.value == "not" and following.kind == KEYWORD and following.value == "in":
+            self.stream.index += 2
+            return "not in", token.offset
+        return None
+
+    def _parse_sum(self) -> Expression:
+        stream, token = self.stream, self.stream.current
+        is_signed = token.kind == SYMBOL and token.value in ("+", "-", "!")
+        first = self._parse_signed(token) if is_signed else self._parse_product()
+        operands, operations, offsets = [first], [], []
+        while operator := stream.accept_symbol("+", "-"):
+            operands.append(self._parse_product())
+            operations.append(ADDITIONS[operator.value])
+            offsets.append(operator.offset)
+        if not operations:
+            return first
+        evaluate = fold_left([operand.evaluate for operand in operands], operations, offsets)
+        is_shell_safe = all(operand.is_shell_safe for operand in operands)
+        return Expression(
+            evaluate, first.offset, all(operand.is_safe for operand in operands), is_shell_safe=is_shell_safe
+        )
+
+    def _parse_signed(self, token: TemplateToken) -> Expression:
+        is_negative = False
+        if token.value != "!":
+            self.stream.index += 1
+            is_negative = token.value == "-"
+        is_negated = self.stream.accept_symbol("!") is not None
+        operand = self._parse_product()
+        evaluate = compile_not(operand.evaluate, 1) if is_negated else operand.evaluate
+        return Expression(
+            compile_negation(evaluate, token.offset) if is_negative else evaluate, token.offset, operand.is_safe
+        )
+
+    def _parse_product(self) -> Expression:
+        first = self._parse_power()
+        if self.stream.current.kind != SYMBOL or self.stream.current.value not in MULTIPLICATIONS:
+            return first
+        operands, operations, offsets = [first], [], []
+        while operator := self.stream.accept_symbol("*", "/", "%"):
+            operands.append(self._parse_power())
+            operations.append(MULTIPLICATIONS[operator.value])
+            offsets.append(operator.offset)
+        evaluate = fold_left([operand.evaluate for operand in operands], operations, offsets)
+        return Expression(evaluate, first.offset, all(operand.is_safe for operand in operands), is_shell_safe=True)
+
+    def _parse_power(self) -> Expression:
+        first = self._parse_filtered()
+        if self.stream.current.value != "^" or self.stream.current.kind != SYMBOL:
+            return first
+        operands, offsets = [first], []
+        while operator := self.stream.accept_symbol("^"):
+            operands.append(self._parse_filtered())
+            offsets.append(operator.offset)
+        evaluate = fold_right([operand.evaluate for operand in operands], [raise_to_power] * len(offsets), offsets)
+        return Expression(evaluate, first.offset, all(operand.is_safe for operand in operands))
+
+    def _parse_filtered(self) -> Expression:
+        operand = self.parse_operand()
+        token = self.stream.current
+        if token.kind != SYMBOL or token.value != "|":
+            return operand
+        evaluate, is_safe, length, name = operand.evaluate, operand.is_safe, 0, ""
+        while bar := self.stream.accept_symbol("|"):
+            evaluate, name = self.parse_filter_call(evaluate)
+            is_safe = is_safe or name == "safe"
+            length += 1
+            check_chain_length(length, bar.offset)
+        return Expression(evaluate, operand.offset, is_safe, is_shell_safe=name in SHELL_SAFE_FILTERS)
+
+    def parse_filter_call(self, evaluate: ExpressionFunc) -> tuple[ExpressionFunc, str]:
+        """Reads `name` or `name:argument` behind a `|`, applied to `run`. Gives the result and the filter's name."""
+        token = self.stream.expect(NAME, "the name of a filter")
+        template_filter = get_filter(FILTERS, token)
+        argument = None
+        if self.stream.accept_symbol(":"):
+            if self.stream.is_at_end():
+                raise self.stream.make_unexpected_token_error(f"an argument for the filter '{token.value}'")
+            argument = self._parse_filter_argument()
+        if template_filter.bind_argument is not None and argument is not None and argument.is_constant:
+            return self._bind_filter(
+                template_filter, template_filter.bind_argument, evaluate, argument, token
+            ), token.value
+        return compile_filter(
+            template_filter, evaluate, argument.evaluate if argument else None, token.offset
+        ), token.value
+
+    def _bind_filter(
+        self,
+        template_filter: Filter,
+        bind_argument: Callable[[object], FilterFunc],
+        evaluate: ExpressionFunc,
+        argument: Expression,
+        token: TemplateToken,
+    ) -> ExpressionFunc:
+        try:
+            apply = bind_argument(argument.value)
+        except OperationError as error:
+            raise LocatedError(str(error), argument.offset) from None
+        return compile_filter(
+            Filter(template_filter.name, apply, template_filter.is_per_character), evaluate, None, token.offset
+        )
+
+    def _parse_filter_argument(self) -> Expression:
+        token = self.stream.accept_symbol("-", "+")
+        operand = self.parse_operand()
+        if token is None or token.value == "+":
+            return operand
+        return Expression(compile_negation(operand.evaluate, token.offset), token.offset)
+
+    def parse_operand(self) -> Expression:
+        """A literal, a variable with its dots and calls, or an expression in parentheses; no filters."""
+        stream = self.stream
+        token = stream.current
+        if token.kind == NAME:
+            stream.index += 1
+            if token.value in LITERALS:
+                return self._parse_named_literal(token)
+            expression = self._parse_variable(token)
+            return self._track_reads(expression, token) if self.compilation.tracks_reads else expression
+        if token.kind == STRING:
+            stream.index += 1
+            return make_constant(token.value, token.offset)
+        if token.kind == NUMBER:
+            stream.index += 1
+            return self._parse_number(token)
+        if token.kind == KEYWORD and token.value in ("true", "false"):
+            stream.index += 1
+            return make_constant(token.value == "true", token.offset)
+        if token.kind == KEYWORD:
+            raise LocatedError(f"the word '{token.value}' is not allowed here", token.offset)
+        if stream.accept_symbol("("):
+            return self._parse_parentheses(token)
+        if token.kind == SYMBOL and token.value in ("-", "+", "!"):
+            raise LocatedError(f"'{token.value}' may only begin an expression: use parentheses", token.offset)
+        raise stream.make_unexpected_token_error("a value")
+
+    def _track_reads(self, expression: Expression, token: TemplateToken) -> Expression:
+        """The same, telling what was looked up, unless by a name that the template gave itself."""
+        if token.value in self.compilation.declared_names or token.value == "forloop":
+            return expression
+        source = self.compilation.source[token.offset : self.stream.current.offset].rstrip()
+        return expression._replace(evaluate=track_reads(expression.evaluate, source))
+
+    def _parse_named_literal(self, token: TemplateToken) -> Expression:
+        value = LITERALS[token.value]
+        if value is None and self.stream.current.value in (".", "(") and self.stream.current.kind == SYMBOL:
+            return self._parse_lookups(make_constant(None, token.offset))
+        return make_constant(value, token.offset)
+
+    def _parse_number(self, token: TemplateToken) -> Expression:
+        if len(token.value) > MAX_DIGITS:
+            raise LocatedError(f"the number has too many digits (more than {MAX_DIGITS:,})", token.offset)
+        if not self.stream.accept_symbol("."):
+            return make_constant(int(token.value), token.offset)
+        digits = self.stream.expect(NUMBER, "digits after the '.'")
+        if len(digits.value) > MAX_DIGITS:
+            raise LocatedError(f"the number has too many digits (more than {MAX_DIGITS:,})", digits.offset)
+        value = float(f"{token.value}.{digits.value}")
+        if value == float("inf"):
+            raise LocatedError("the number is too large for a decimal number", token.offset)
+        return make_constant(value, token.offset)
+
+    def _parse_parentheses(self, token: TemplateToken) -> Expression:
+        self.compilation.enter_nesting(token.offset)
+        inner = self.parse_expression()
+        self.stream.expect_symbol(")", "')'")
+        self.compilation.leave_nesting()
+        if self.stream.current.kind == SYMBOL and self.stream.current.value == ".":
+            return self._parse_lookups(inner)
+        return inner
+
+    def _parse_variable(self, token: TemplateToken) -> Expression:
+        self.compilation.record_root_name(token.value, token.offset)
+        keys = self._parse_keys()
+        self.compilation.record_reference(token.value, keys[0][0] if keys else None, token.offset)
+        if self.stream.current.kind == SYMBOL and self.stream.current.value == "(":
+            return self._parse_call(token, keys)
+        function = self.compilation.functions.get(token.value)
+        if function is not None:
+            evaluate = compile_function_call(function, [], token.offset)
+            return self._make_lookup(evaluate, token, keys)
+        if token.value in self.compilation.declared_names or not keys:
+            return self._make_lookup(compile_variable(token.value, token.offset), token, keys)
+        return Expression(compile_path(token.value, keys), token.offset)
+
+    def _make_lookup(
+        self, evaluate: ExpressionFunc, token: TemplateToken, keys: list[tuple[str | int, int]]
+    ) -> Expression:
+        return Expression(compile_lookups(evaluate, keys, None) if keys else evaluate, token.offset)
+
+    def _parse_call(self, token: TemplateToken, keys: list[tuple[str | int, int]]) -> Expression:
+        first_reference = len(self.compilation.references)
+        arguments = self._parse_arguments()
+        if token.value in _SHELL_SAFE_FUNCTIONS:
+            del self.compilation.references[first_reference:]
+        function = self.compilation.functions.get(token.value)
+        if keys:
+            evaluate_base = (
+                compile_function_call(function, [], token.offset)
+                if function
+                else compile_variable(token.value, token.offset)
+            )
+            evaluate = compile_lookups(evaluate_base, keys, arguments)
+        elif function is not None:
+            evaluate = compile_function_call(function, arguments, token.offset)
+        else:
+            evaluate = compile_name_call(token.value, arguments, token.offset)
+        return self._parse_lookups(Expression(evaluate, token.offset))
+
+    def _parse_lookups(self, expression: Expression) -> Expression:
+        """Dots and calls behind something in parentheses or behind a call."""
+        evaluate, length = expression.evaluate, 0
+        while self.stream.current.kind == SYMBOL and self.stream.current.value in (".", "("):
+            length += 1
+            check_chain_length(length, self.stream.current.offset)
+            if self.stream.current.value == "(":
+                raise LocatedError("only a name can be called", self.stream.current.offset)
+            keys = self._parse_keys()
+            is_call = self.stream.current.kind == SYMBOL and self.stream.current.value == "("
+            evaluate = compile_lookups(evaluate, keys, self._parse_arguments() if is_call else None)
+        return Expression(evaluate, expression.offset, expression.is_safe)
+
+    def _parse_keys(self) -> list[tuple[str | int, int]]:
+        keys: list[tuple[str | int, int]] = []
+        while self.stream.accept_symbol("."):
+            token = self.stream.current
+            if token.kind == NAME:
+                keys.append((token.value, token.offset))
+            elif token.kind == NUMBER and len(token.value) < 19:
+                keys.append((int(token.value), token.offset))
+            else:
+                raise self.stream.make_unexpected_token_error("a name or a number after the '.'")
+            self.stream.index += 1
+        return keys
+
+    def _parse_arguments(self) -> list[ExpressionFunc]:
+        opening = self.stream.expect_symbol("(", "'('")
+        self.compilation.enter_nesting(opening.offset)
+        arguments: list[ExpressionFunc] = []
+        while not self.stream.accept_symbol(")"):
+            arguments.append(self.parse_expression().evaluate)
+            if self.stream.accept_symbol(")"):
+                break
+            self.stream.expect_symbol(",", "',' or ')'")
+        self.compilation.leave_nesting()
+        return arguments
+
+
+def check_chain_length(chain_length: int, offset: int) -> None:
+    """Raises SourceError for a chain of filters or calls that is too long."""
+    if chain_length > MAX_CHAIN_LENGTH:
+        raise LocatedError(f"too many filters or calls in one chain (more than {MAX_CHAIN_LENGTH})", offset)
+
+
+def get_filter(filters: Mapping[str, Filter], token: TemplateToken) -> Filter:
+    """The filter that the token names. Raises SourceError with the nearest name."""
+    template_filter = filters.get(token.value)
+    if template_filter is None:
+        raise LocatedError(f"there is no filter '{token.value}'", token.offset, find_closest_name(token.value, filters))
+    return template_filter

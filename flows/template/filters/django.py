@@ -1,0 +1,90 @@
+"""Filters that Django has and the original lacks. Where one would read attributes of objects, it reads keys here."""
+
+from datetime import UTC, datetime
+from functools import cmp_to_key
+
+from django.template.defaultfilters import filesizeformat, slugify, unordered_list
+from django.utils.timesince import timesince, timeuntil
+
+from flows.template.errors import OperationError
+from flows.template.filters.base import Filter
+from flows.template.runtime.go_time import make_aware, parse_rfc3339
+from flows.template.runtime.operators import compare_for_sorting
+from flows.template.runtime.render_context import RenderContext
+from flows.template.runtime.resolve import get_type_name, resolve_key
+from flows.template.runtime.values import to_float, to_text
+
+
+def _strip_safe_mark(value: str) -> str:
+    """Without Django's mark that the text is safe HTML, which `str` would keep."""
+    return str.__str__(value)
+
+
+def _slugify(value: object, argument: object, render_context: RenderContext) -> object:
+    return _strip_safe_mark(slugify(to_text(value)))
+
+
+def _filesizeformat(value: object, argument: object, render_context: RenderContext) -> object:
+    return _strip_safe_mark(filesizeformat(to_float(value)))
+
+
+def _to_time(filter_name: str, value: object) -> datetime:
+    moment = parse_rfc3339(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        raise OperationError(f"{filter_name} needs a time, not {get_type_name(value)}")
+    return make_aware(moment)
+
+
+def _timesince(value: object, argument: object, render_context: RenderContext) -> object:
+    reference = datetime.now(UTC) if argument is None else _to_time("timesince", argument)
+    return _strip_safe_mark(timesince(_to_time("timesince", value), reference))
+
+
+def _timeuntil(value: object, argument: object, render_context: RenderContext) -> object:
+    reference = datetime.now(UTC) if argument is None else _to_time("timeuntil", argument)
+    return _strip_safe_mark(timeuntil(_to_time("timeuntil", value), reference))
+
+
+def _get_sort_key(item: object, keys: list[str]) -> object:
+    for key in keys:
+        item = resolve_key(item, int(key) if key.isascii() and key.isdigit() and isinstance(item, list) else key)
+    return item
+
+
+def _sort_by_key(value: object, argument: object, descending: bool, render_context: RenderContext) -> object:
+    if not isinstance(value, list):
+        raise OperationError(f"dictsort needs a list of maps, not {get_type_name(value)}")
+    render_context.charge(len(value))
+    keys = to_text(argument).split(".")
+    compare_key = cmp_to_key(compare_for_sorting)
+    return sorted(value, key=lambda item: compare_key(_get_sort_key(item, keys)), reverse=descending)
+
+
+def _dictsort(value: object, argument: object, render_context: RenderContext) -> object:
+    return _sort_by_key(value, argument, False, render_context)
+
+
+def _dictsortreversed(value: object, argument: object, render_context: RenderContext) -> object:
+    return _sort_by_key(value, argument, True, render_context)
+
+
+def _to_texts(items: list[object], render_context: RenderContext) -> list[object]:
+    render_context.charge(len(items))
+    return [_to_texts(item, render_context) if isinstance(item, list) else to_text(item) for item in items]
+
+
+def _unordered_list(value: object, argument: object, render_context: RenderContext) -> object:
+    if not isinstance(value, list):
+        raise OperationError(f"unordered_list needs a list, not {get_type_name(value)}")
+    return _strip_safe_mark(unordered_list(_to_texts(value, render_context), autoescape=False))
+
+
+DJANGO_FILTERS = (
+    Filter("slugify", _slugify),
+    Filter("filesizeformat", _filesizeformat),
+    Filter("timesince", _timesince),
+    Filter("timeuntil", _timeuntil),
+    Filter("dictsort", _dictsort),
+    Filter("dictsortreversed", _dictsortreversed),
+    Filter("unordered_list", _unordered_list),
+)

@@ -1,0 +1,133 @@
+"""The functions that templates may call: `{{ randomInt(6) }}`."""
+
+import base64
+import binascii
+import json
+import re
+import secrets
+import string
+from collections.abc import Callable
+from typing import NoReturn
+
+from flows.template.errors import OperationError
+from flows.template.runtime.render_context import Scope
+from flows.template.runtime.resolve import get_type_name
+from flows.template.runtime.values import to_text
+
+_IDENTIFIER_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
+_LETTERS = string.ascii_letters
+
+
+class Function:
+    """A function: what it is called, how many arguments it takes, and what it does."""
+
+    __slots__ = ("call", "name", "parameter_count")
+
+    def __init__(self, name: str, parameter_count: int, call: Callable[..., object]) -> None:
+        self.name = name
+        self.parameter_count = parameter_count
+        self.call = call
+
+    def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
+        """The function's value. Raises RefusedError for wrong arguments."""
+        if len(arguments) != self.parameter_count:
+            expected = {1: "one argument", 2: "two arguments"}[self.parameter_count]
+            raise OperationError(f"{self.name} takes {expected}, not {len(arguments)}")
+        scope.render_context.charge(1 + sum(len(argument) >> 6 for argument in arguments if isinstance(argument, str)))
+        return self.call(scope, *arguments)
+
+
+def _require_int(function_name: str, value: object) -> int:
+    if type(value) is int:
+        return value
+    if type(value) is float and value.is_integer():
+        return int(value)
+    raise OperationError(f"{function_name} needs a whole number, not {get_type_name(value)}")
+
+
+def _require_text(function_name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise OperationError(f"{function_name} needs a text, not {get_type_name(value)}")
+
+
+def _random_int(scope: Scope, bound: object) -> int:
+    upper_bound = _require_int("randomInt", bound)
+    if upper_bound <= 0:
+        raise OperationError("randomInt needs a number above 0")
+    return secrets.randbelow(upper_bound)
+
+
+def _random_alpha(scope: Scope, size: object) -> str:
+    count, max_count = _require_int("randomAlpha", size), scope.render_context.limits.random_letters
+    if count < 0:
+        raise OperationError("randomAlpha needs a length that is not negative")
+    if count > max_count:
+        raise OperationError(f"randomAlpha gives at most {max_count:,} letters")
+    scope.render_context.charge(count)
+    return "".join(secrets.choice(_LETTERS) for _ in range(count))
+
+
+def _base64_encode(scope: Scope, value: object) -> str:
+    data = _require_text("base64Encode", value).encode(errors="replace")
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _base64_decode(scope: Scope, value: object) -> str:
+    data = _require_text("base64Decode", value).replace("\r", "").replace("\n", "")
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9_-]*", data):
+            raise ValueError
+        return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode(errors="replace")
+    except (binascii.Error, ValueError):
+        raise OperationError("base64Decode needs base64 of the URL-safe kind, without padding") from None
+
+
+def _datastore(scope: Scope, key: object) -> object:
+    try:
+        return scope.render_context.get_datastore_value(_require_text("datastore", key))
+    except LookupError as error:
+        raise OperationError(str(error.args[0])) from None
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _unmarshal_json(scope: Scope, value: object) -> object:
+    source = _require_text("unmarshalJson", value)
+    scope.render_context.charge(len(source) >> 2)
+    try:
+        parsed = json.loads(source, parse_constant=_reject_constant)
+    except (ValueError, RecursionError):
+        raise OperationError("unmarshalJson needs valid JSON") from None
+    if parsed is None:
+        return {}
+    if not isinstance(parsed, dict):
+        raise OperationError(f"unmarshalJson needs a JSON object, not {get_type_name(parsed)}")
+    return parsed
+
+
+def check_template_context(value: object) -> dict[str, object]:
+    """The second argument of template(): a map whose keys can be names. Raises RefusedError."""
+    if type(value) is not dict:
+        raise OperationError(f"template needs a map as its second argument, not {get_type_name(value)}")
+    for key in value:
+        if not isinstance(key, str) or not _IDENTIFIER_PATTERN.match(key):
+            raise OperationError(
+                f"template cannot use the key {to_text(key)!r}: only letters, digits and _ make a name"
+            )
+    return value
+
+
+FUNCTIONS: dict[str, Function] = {
+    each.name: each
+    for each in (
+        Function("randomInt", 1, _random_int),
+        Function("randomAlpha", 1, _random_alpha),
+        Function("base64Encode", 1, _base64_encode),
+        Function("base64Decode", 1, _base64_decode),
+        Function("datastore", 1, _datastore),
+        Function("unmarshalJson", 1, _unmarshal_json),
+    )
+}

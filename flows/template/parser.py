@@ -1,0 +1,203 @@
+"""Parses a source into a closure that writes its text: plain text, `{{ … }}` and, by their names, `{% … %}`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from flows.template.compilation import CompilationState, Expression, RenderFunc, TokenStream
+from flows.template.errors import OPERATION_ERRORS, LocatedError, find_closest_name, locate_error
+from flows.template.expressions import ExpressionParser
+from flows.template.filters.html import escape_html
+from flows.template.lexer import (
+    END,
+    NAME,
+    WHITESPACE,
+    TemplateToken,
+    find_comment_end,
+    find_opening_delimiter,
+    tokenize_code,
+)
+from flows.template.runtime.render_context import MAX_UNCHARGED_SIZE, Scope
+from flows.template.runtime.values import SafeText, is_number, to_text
+
+
+class Block(NamedTuple):
+    """A run of nodes up to an end tag. weight: what one pass over it costs. arguments: what stands in the end tag."""
+
+    render: RenderFunc
+    cost: int
+    end_token: TemplateToken
+    arguments: TokenStream
+
+
+class Tag(NamedTuple):
+    """A tag in the source: its name and what stands behind the name."""
+
+    token: TemplateToken
+    arguments: TokenStream
+
+
+TagParser = Callable[["TemplateParser", Tag], RenderFunc]
+
+# Tags that read other files (R16).
+_FILE_READING_TAGS = frozenset({"extends", "include", "import", "ssi", "block"})
+_BRANCH_TAGS = frozenset({"else", "elif", "empty"})
+
+
+class TemplateParser:
+    """Reads a source from its start to its end."""
+
+    def __init__(self, compilation: CompilationState, tags: Mapping[str, TagParser]) -> None:
+        self.compilation = compilation
+        self.tags = tags
+        self.source = compilation.source
+        self.position = 0
+        self._trims_start = False
+
+    def parse_template(self) -> Block:
+        """The whole source."""
+        return self._parse_nodes((), None)
+
+    def parse_block(self, tag: Tag, *end_tags: str) -> Block:
+        """What stands between `tag` and the first of the end tags."""
+        with self.compilation.nested(tag.token.offset):
+            return self._parse_nodes(end_tags, tag)
+
+    def make_expression_parser(self, stream: TokenStream) -> ExpressionParser:
+        """A parser for the expressions at the cursor."""
+        return ExpressionParser(self.compilation, stream)
+
+    def _parse_nodes(self, end_tags: Sequence[str], opening_tag: Tag | None) -> Block:
+        nodes: list[RenderFunc] = []
+        cost_before, block_start = self.compilation.cost, self.position
+        while True:
+            delimiter, start = find_opening_delimiter(self.source, self.position)
+            self._append_text(nodes, start, delimiter.endswith("-"))
+            if not delimiter:
+                break
+            if delimiter == "{#":
+                self.position = find_comment_end(self.source, start)
+                continue
+            if delimiter[:2] == "{{":
+                nodes.append(self._parse_output(start, len(delimiter)))
+                continue
+            tag = self._read_tag(start, len(delimiter))
+            if tag.token.value in end_tags:
+                return self._make_block(nodes, cost_before, block_start, tag)
+            nodes.append(self._parse_tag(tag, end_tags))
+        if opening_tag is not None:
+            raise LocatedError(
+                f"'{opening_tag.token.value}' is not closed: {_format_alternatives(end_tags)} expected",
+                opening_tag.token.offset,
+            )
+        end_token = TemplateToken(END, "", len(self.source))
+        return self._make_block(nodes, cost_before, block_start, Tag(end_token, TokenStream([end_token])))
+
+    def _make_block(self, nodes: list[RenderFunc], cost_before: int, start: int, end_tag: Tag) -> Block:
+        cost = self.compilation.cost - cost_before + len(nodes) + 1
+        return Block(join_nodes(nodes, start), cost, end_tag.token, end_tag.arguments)
+
+    def _append_text(self, nodes: list[RenderFunc], end: int, trim_end: bool) -> None:
+        text = self.source[self.position : end]
+        if text:
+            text = text.lstrip(WHITESPACE) if self._trims_start else text
+            text = text.rstrip(WHITESPACE) if trim_end else text
+            self._trims_start = False
+        if text:
+            nodes.append(lambda scope: text)
+        self.position = end
+
+    def _parse_output(self, start: int, delimiter_length: int) -> RenderFunc:
+        stream, first_reference = self._tokenize(start, delimiter_length, "}}"), len(self.compilation.references)
+        expression = self.make_expression_parser(stream).parse_expression()
+        stream.expect_end("'}}'")
+        self.compilation.record_output(expression, first_reference)
+        return compile_output(expression)
+
+    def _tokenize(self, start: int, delimiter_length: int, closing_delimiter: str) -> TokenStream:
+        code = tokenize_code(self.source, start + delimiter_length)
+        self.compilation.count_tokens(code.tokens)
+        if not code.closing_delimiter.endswith(closing_delimiter):
+            raise LocatedError(
+                f"'{closing_delimiter}' expected, not '{code.closing_delimiter}'", code.tokens[-1].offset
+            )
+        self.position = code.end
+        self._trims_start = code.closing_delimiter.startswith("-")
+        return TokenStream(code.tokens)
+
+    def _read_tag(self, start: int, delimiter_length: int) -> Tag:
+        stream = self._tokenize(start, delimiter_length, "%}")
+        return Tag(stream.expect(NAME, "the name of a tag"), stream)
+
+    def _parse_tag(self, tag: Tag, end_tags: Sequence[str]) -> RenderFunc:
+        name = tag.token.value
+        parse_tag = self.tags.get(name)
+        if parse_tag is not None:
+            return parse_tag(self, tag)
+        if name in _FILE_READING_TAGS:
+            raise LocatedError(f"the tag '{name}' is not available: templates cannot read files", tag.token.offset)
+        if name in _BRANCH_TAGS or name.startswith("end"):
+            expected = f": {_format_alternatives(end_tags)} expected" if end_tags else ""
+            raise LocatedError(f"'{name}' closes nothing here{expected}", tag.token.offset)
+        raise LocatedError(f"there is no tag '{name}'", tag.token.offset, find_closest_name(name, self.tags))
+
+    def read_raw_until(self, tag: Tag, end_tag: str) -> str:
+        """The source up to `{% end %}`, not parsed; goes on behind it."""
+        start = position = self.position
+        while (position := self.source.find("{%", position)) >= 0:
+            candidate = self.source[position + 2 : position + 2 + 40 + len(end_tag)]
+            tag_body, delimiter, _ = candidate.partition("%}")
+            if delimiter and tag_body.strip(WHITESPACE + "-") == end_tag:
+                self.position = position + 2 + len(tag_body) + 2
+                self._trims_start = tag_body.endswith("-")
+                return self.source[start:position]
+            position += 2
+        raise LocatedError(f"'{tag.token.value}' is not closed: '{end_tag}' expected", tag.token.offset)
+
+
+def _format_alternatives(end_tags: Sequence[str]) -> str:
+    return " or ".join(f"'{end_tag}'" for end_tag in end_tags)
+
+
+def join_nodes(nodes: Sequence[RenderFunc], offset: int) -> RenderFunc:
+    """The nodes one after the other; `offset`: where they begin."""
+    if not nodes:
+        return lambda scope: ""
+    if len(nodes) == 1:
+        return nodes[0]
+    renderers = tuple(nodes)
+
+    def render_all(scope: Scope) -> str:
+        parts = [render(scope) for render in renderers]
+        if sum(map(len, parts)) > scope.render_context.limits.text_length:
+            raise LocatedError(
+                f"the text gets too long (more than {scope.render_context.limits.text_length:,} characters)", offset
+            )
+        return "".join(parts)
+
+    return render_all
+
+
+def compile_output(expression: Expression) -> RenderFunc:
+    """`{{ … }}`."""
+    evaluate, offset, is_safe = expression.evaluate, expression.offset, expression.is_safe
+
+    def render(scope: Scope) -> str:
+        value = evaluate(scope)
+        if type(value) is str and not scope.autoescape:
+            return value
+        return render_value(value, scope, offset, is_safe)
+
+    return render
+
+
+def render_value(value: object, scope: Scope, offset: int, is_safe: bool) -> str:
+    """The value's text, escaped where that is on."""
+    try:
+        rendered = to_text(value)
+    except OPERATION_ERRORS as error:
+        raise locate_error(error, offset) from None
+    if len(rendered) > MAX_UNCHARGED_SIZE:
+        scope.render_context.charge(len(rendered) >> 6, offset)
+    if scope.autoescape and not is_safe and not isinstance(value, SafeText) and not is_number(value):
+        return escape_html(rendered)
+    return rendered

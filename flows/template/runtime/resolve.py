@@ -1,0 +1,140 @@
+"""How a name in a template finds its value: `Event.Payload.items.0`, `forloop.Counter`, `Event.CreatedAt.Format('15')`.
+
+Only keys of maps, items of lists, characters of text and the fields listed in `times` and `values` can be reached;
+never an attribute of a Python object.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from flows.template.errors import OperationError
+from flows.template.runtime.go_time import TIME_ATTRIBUTES, format_go
+from flows.template.runtime.render_context import Scope
+from flows.template.runtime.values import ForLoop
+
+KeyWithOffset = tuple[str | int, int]
+"""A key or an index, and where it stands."""
+
+Arguments = list[object]
+
+TYPE_NAMES: dict[type, str] = {
+    bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a map",
+}  # fmt: skip
+
+
+def get_type_name(value: object) -> str:
+    """What to call a value in a message: 'a number'."""
+    if value is None:
+        return "none"
+    return next((name for value_type, name in TYPE_NAMES.items() if isinstance(value, value_type)), "such a value")
+
+
+def resolve_key(value: object, key: str | int) -> object:
+    """One dot: the value under a key or an index; None where there is none. Raises RefusedError where none can be."""
+    if isinstance(value, dict):
+        if type(key) is str:
+            return value.get(key)
+        raise OperationError(f"a map has no index {key}: use the filter key, as in {{{{ map|key:'{key}' }}}}")
+    if value is None:
+        return None
+    if type(key) is int:
+        if isinstance(value, list | str):
+            return value[key] if key < len(value) else None
+        raise OperationError(f"{get_type_name(value)} has no items: .{key} is not possible")
+    return _resolve_field(value, str(key))
+
+
+def _resolve_field(value: object, name: str) -> object:
+    if isinstance(value, datetime):
+        if name == "Format":
+            raise OperationError("Format needs a layout: Format('2006-01-02')")
+        read_attribute = TIME_ATTRIBUTES.get(name)
+        return read_attribute(value) if read_attribute else None
+    if isinstance(value, ForLoop):
+        return value.get_field(name)
+    raise OperationError(f"{get_type_name(value)} has no fields: .{name} is not possible")
+
+
+def call_method(value: object, key: str | int, arguments: Arguments) -> object:
+    """A call behind a dot. Only times have anything to call; what is missing stays missing."""
+    if isinstance(value, datetime) and isinstance(key, str):
+        if key == "Format" and len(arguments) == 1 and isinstance(arguments[0], str):
+            return format_go(value, arguments[0])
+        if key == "Format":
+            raise OperationError("Format takes one argument, a layout: Format('2006-01-02')")
+        if key in TIME_ATTRIBUTES and not arguments:
+            return TIME_ATTRIBUTES[key](value)
+        if key in TIME_ATTRIBUTES:
+            raise OperationError(f"{key} takes no argument")
+    if resolve_key(value, key) is None:
+        return None
+    raise OperationError(f"'{key}' is not a function")
+
+
+def make_variable_reader(name: str) -> Callable[[Scope], object]:
+    """Reads the variable `name`: what a tag set comes first, then what the template was given."""
+    if name == "Event":
+        return _read_event
+    if name == "Context":
+        return _make_context_reader(None)
+
+    def read(scope: Scope) -> object:
+        local_variables = scope.local_variables
+        if local_variables and name in local_variables:
+            return local_variables[name]
+        return scope.variables.get(name)
+
+    return read
+
+
+def _read_event(scope: Scope) -> object:
+    local_variables = scope.local_variables
+    if local_variables and "Event" in local_variables:
+        return local_variables["Event"]
+    render_context = scope.render_context
+    return (
+        render_context.get_event_record()
+        if scope.variables is render_context.variables
+        else scope.variables.get("Event")
+    )
+
+
+def _make_context_reader(key: str | int | None) -> Callable[[Scope], object]:
+    """Reads `Context` on the way to its value under a key (None: for all of it), noting that if it is secret."""
+
+    def read(scope: Scope) -> object:
+        local_variables = scope.local_variables
+        if local_variables and "Context" in local_variables:
+            return local_variables["Context"]
+        render_context = scope.render_context
+        if render_context.context_secrets:
+            render_context.taint_from_context(key)
+        return scope.variables.get("Context")
+
+    return read
+
+
+def make_path_reader(name: str, keys: Sequence[str | int]) -> Callable[[Scope], object]:
+    """Reads `name.key.key…`; the common case of only maps in between is the short one."""
+    read_root = _make_context_reader(keys[0]) if name == "Context" else make_variable_reader(name)
+    if len(keys) == 1:
+        key = keys[0]
+
+        def read_key(scope: Scope) -> object:
+            value = read_root(scope)
+            return value.get(key) if isinstance(value, dict) and type(key) is str else resolve_key(value, key)
+
+        return read_key
+
+    def read_path(scope: Scope) -> object:
+        value = read_root(scope)
+        for key in keys:
+            if isinstance(value, dict) and type(key) is str:
+                value = value.get(key)
+            elif value is None:
+                return None
+            else:
+                value = resolve_key(value, key)
+        return value
+
+    return read_path

@@ -1,0 +1,238 @@
+"""What the values of a template are: how they print, compare, count as true, and read as numbers.
+
+Values are JSON's (None, bool, int, float, str, list, dict), times, and the few objects of this module.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from flows.template.errors import OperationError
+from flows.template.limits import MAX_DIGITS
+from flows.template.runtime.go_time import format_go_default, format_rfc3339, parse_rfc3339
+
+_NUMBER_PATTERN = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?\Z")
+
+
+class SafeText(str):
+    """Text that `autoescape on` leaves as it is: what a macro gives, and what filters that write HTML give."""
+
+    __slots__ = ()
+
+
+class Record(dict[str, object]):
+    """`Event` and `Event.Pack`: things with fields, where a dict has keys.
+
+    They print as JSON and `in` finds their fields, but they have no length, no loop and no `key`.
+    """
+
+    __slots__ = ()
+
+
+class ForLoop:
+    """`forloop` inside `{% for %}`."""
+
+    __slots__ = ("count", "index", "parent")
+
+    def __init__(self, parent: "ForLoop | None") -> None:
+        self.parent = parent
+        self.index = 0
+        self.count = 0
+
+    def get_field(self, name: str) -> object:
+        """Counter, First, …; also spelled in lower case (R8)."""
+        read_field = _LOOP_FIELD_READERS.get(name)
+        return read_field(self) if read_field else None
+
+    def to_dict(self) -> dict[str, object]:
+        """Its fields, without the loop around it."""
+        return {
+            name: read_field(self)
+            for name, read_field in _LOOP_FIELD_READERS.items()
+            if name.istitle() and name != "Parentloop"
+        }
+
+
+_LOOP_FIELD_READERS: dict[str, Callable[[ForLoop], object]] = {
+    "Counter": lambda loop: loop.index + 1,
+    "Counter0": lambda loop: loop.index,
+    "Revcounter": lambda loop: loop.count - loop.index,
+    "Revcounter0": lambda loop: loop.count - loop.index - 1,
+    "First": lambda loop: loop.index == 0,
+    "Last": lambda loop: loop.index + 1 == loop.count,
+    "Parentloop": lambda loop: loop.parent,
+}
+_LOOP_FIELD_READERS |= {name.lower(): read for name, read in _LOOP_FIELD_READERS.items()}
+
+
+class CycleValue:
+    """What `{% cycle … as name %}` leaves under its name."""
+
+    __slots__ = ("cycle", "value")
+
+    def __init__(self, cycle: object, value: object) -> None:
+        self.cycle = cycle
+        self.value = value
+
+
+def to_text(value: object) -> str:
+    """How a value prints: numbers shortest, True/False, None as '', lists and maps as compact JSON, times as Go's."""
+    value_type = type(value)
+    if value_type is str:
+        return value  # type: ignore[return-value]
+    format_value = _FORMATTERS.get(value_type) or next(
+        (formatter for base_type, formatter in _FORMATTERS.items() if isinstance(value, base_type)), None
+    )
+    if format_value is None:
+        raise OperationError(f"a value of type {value_type.__name__} has no place in a template")
+    return format_value(value)
+
+
+def _format_integer(value: object) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python refuses beyond 4,300 digits
+        raise OperationError("the number is too large to print") from None
+
+
+def to_json(value: object) -> str:
+    """Compact JSON, as maps and lists print (R3)."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_json_default)
+    except (RecursionError, ValueError):
+        raise OperationError("the value is too deep or too large to print") from None
+
+
+def _json_default(value: object) -> object:
+    if isinstance(value, datetime):
+        return format_rfc3339(value)
+    if isinstance(value, ForLoop):
+        return value.to_dict()
+    if isinstance(value, CycleValue):
+        return to_text(value)
+    raise OperationError(f"a value of type {type(value).__name__} has no place in a template")
+
+
+_FORMATTERS: dict[type, Callable[[object], str]] = {
+    type(None): lambda value: "",
+    bool: lambda value: "True" if value else "False",
+    int: _format_integer,
+    float: repr,
+    str: lambda value: str.__str__(value),
+    list: to_json,
+    dict: to_json,
+    Record: to_json,
+    ForLoop: to_json,
+    datetime: lambda value: format_go_default(value),  # type: ignore[arg-type]
+    CycleValue: lambda value: to_text(value.value),  # type: ignore[attr-defined]
+}
+
+
+def is_truthy(value: object) -> bool:
+    """False for none, false, 0, '' and empty lists and maps."""
+    return True if isinstance(value, Record) else bool(value)
+
+
+def is_number(value: object) -> bool:
+    """Whether the value is a number; true and false are not."""
+    return type(value) is int or type(value) is float
+
+
+def parse_number(value: str) -> int | float | None:
+    """The number that a whole text spells (`42`, `-1.5`, `1e3`), or None."""
+    match = _NUMBER_PATTERN.match(value) if len(value) <= MAX_DIGITS else None
+    if match is None:
+        return None
+    if match[1] is None and match[2] is None and match[3] is None:
+        return int(value)
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def to_number(value: object) -> int | float:
+    """The value as a number; 0 where it is none."""
+    value_type = type(value)
+    if value_type is int or value_type is float:
+        return value  # type: ignore[return-value]
+    if isinstance(value, str):
+        return parse_number(value) or 0
+    return 0
+
+
+def to_int(value: object) -> int:
+    """The value as a whole number, cut towards zero; 0 where it is none."""
+    number_value = to_number(value)
+    if type(number_value) is int:
+        return number_value
+    if not math.isfinite(number_value):
+        raise OperationError("the number is not finite")
+    return int(number_value)
+
+
+def to_float(value: object) -> float:
+    """The value as a float; 0.0 where it is none."""
+    try:
+        return float(to_number(value))
+    except OverflowError:
+        raise OperationError("the number is too large for a decimal number") from None
+
+
+def get_length(value: object) -> int:
+    """Characters of a text, items of a list or map; 0 for all else."""
+    return len(value) if isinstance(value, str | list | dict) and not isinstance(value, Record) else 0
+
+
+def is_sliceable(value: object) -> bool:
+    """Whether the value is a list or a text."""
+    return isinstance(value, list | str)
+
+
+def is_equal(left: object, right: object, charge: Callable[[int], None]) -> bool:
+    """By value: numbers of any kind, lists and maps item by item; true is not 1 and 5 is not '5'.
+
+    spend: told how many items are about to be compared.
+    """
+    left_type, right_type = type(left), type(right)
+    if left_type is bool or right_type is bool:
+        return left is right
+    if isinstance(left, list) and isinstance(right, list):
+        charge(len(left))
+        return len(left) == len(right) and all(
+            is_equal(left_item, right_item, charge) for left_item, right_item in zip(left, right, strict=True)
+        )
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        charge(len(left))
+        return left.keys() == right.keys() and all(is_equal(value, right[key], charge) for key, value in left.items())
+    return left == right
+
+
+def contains(container: object, item: object, charge: Callable[[int], None]) -> bool:
+    """The operator `in`: a part of a text, an item of a list, a key of a map, a field of a record."""
+    if isinstance(container, str):
+        charge(len(container) >> 8)
+        return to_text(item) in container
+    if isinstance(container, list):
+        charge(len(container))
+        return any(is_equal(candidate, item, charge) for candidate in container)
+    if isinstance(container, Record):
+        return to_text(item) in container
+    if isinstance(container, dict):
+        if type(item) is int:
+            raise OperationError("the keys of a map are text, so a number cannot be one of them")
+        return isinstance(item, str) and item in container
+    return False
+
+
+def to_record(value: object) -> object:
+    """The event, or its pack, as a record; its times, which may come as RFC 3339 text, as times."""
+    if not isinstance(value, dict) or isinstance(value, Record):
+        return value
+    record = Record(value)
+    for name in ("CreatedAt", "ReceivedAt"):
+        if isinstance(moment := record.get(name), str):
+            record[name] = parse_rfc3339(moment) or moment
+    if "Pack" in record:
+        record["Pack"] = to_record(record["Pack"])
+    return record

@@ -1,0 +1,79 @@
+"""`flyte try`: what a flow would do with an event, without doing it."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from flow_files.dry_run_text import format_dry_run, format_error
+from flow_files.sync import EXIT_DIFFERENCES, EXIT_OK
+from flyte_client.cli.flow_store import RemoteFlowStore
+from flyte_client.cli.packs import read_json
+from flyte_client.cli.server_api import ServerApi
+from flyte_client.cli.tables import print_json
+from flyte_client.errors import RefusedError, SettingsError
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("flow", metavar="FLOW", help="the flow's file, YAML or JSON; or the name of a flow")
+    parser.add_argument(
+        "--event", required=True, help="JSON, or @FILE: an event as packs post it; or a kept event's id"
+    )
+    parser.add_argument(
+        "--result",
+        action="append",
+        default=[],
+        metavar="STEP=EVENT",
+        help="JSON, or @FILE: the event that the step's action is to end with; may be given several times",
+    )
+    parser.add_argument("--json", action="store_true", help="print what the API answers")
+
+
+def run_dry_run(api: ServerApi, options: Namespace) -> int:
+    """Try a flow: 0 it would start and every step can be judged, 1 it would not, 2 something given is at fault."""
+    store = RemoteFlowStore(api)
+    body = {
+        **_parse_event(options.event),
+        "results": _parse_results(options.result),
+        "flow": _read_flow(store, options.flow),
+    }
+    try:
+        response = api.request(
+            "POST", store.dry_run_url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+    except RefusedError as error:
+        if not error.errors:
+            raise
+        raise SettingsError("\n".join(map(format_error, error.errors))) from None
+    result = response.json()
+    if options.json:
+        print_json(result)
+    else:
+        print("\n".join(format_dry_run(result)))
+    is_success = result["starts"] and not any(step["outcome"] == "error" for step in result["steps"])
+    return EXIT_OK if is_success else EXIT_DIFFERENCES
+
+
+def _read_flow(store: RemoteFlowStore, name_or_path: str) -> str:
+    """The text of the flow: of the file, where there is one of this name, else of the server's flow."""
+    path = Path(name_or_path)
+    if not path.is_file() and not path.suffix:
+        return store.text(name_or_path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name_or_path}: {getattr(error, 'strerror', None) or 'is not text in UTF-8'}") from None
+
+
+def _parse_event(text: str) -> dict[str, Any]:
+    return {"eventId": text} if text.isalnum() else {"event": read_json(text)}
+
+
+def _parse_results(arguments: list[str]) -> dict[str, Any]:
+    results = {}
+    for argument in arguments:
+        step_id, separator, text = argument.partition("=")
+        if not (step_id and separator):
+            raise SettingsError(f"--result: must be STEP=EVENT, not {argument!r}")
+        results[step_id] = read_json(text)
+    return results

@@ -1,0 +1,121 @@
+"""Single values of an input. A template in a flow always gives text, so text that says a number is a number here.
+
+What does not fit raises `ValueError`; one with several faults in it, or with their places, is `UnfitError`.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+Coercer = Callable[[Any], Any]
+
+# The original's templates print the number 5 as 5.000000.
+INTEGER = re.compile(r"\s*([+-]?[0-9]{1,40})(?:\.0{1,40})?\s*\Z")
+TYPE_NAMES = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class CoercionError(ValueError):
+    """Faults as pairs of a path below the value, such as `.folders[2]`, and a message."""
+
+    def __init__(self, errors: Iterable[tuple[str, str]]) -> None:
+        self.errors = list(errors)
+        super().__init__("; ".join(f"{path} {message}" for path, message in self.errors))
+
+
+def mismatch_error(message: str, raw_value: Any) -> ValueError:
+    return ValueError(f"{message}, not {TYPE_NAMES.get(type(raw_value), 'null')}")
+
+
+def extract_errors(error: ValueError) -> list[tuple[str, str]]:
+    """The faults in what a reader raised: ours, pydantic's, or a text of the handler's own classes."""
+    if isinstance(error, CoercionError):
+        return error.errors
+    if hasattr(error, "errors") and callable(error.errors):
+        return [(_format_path(details["loc"]), details["msg"]) for details in error.errors()]
+    return [("", str(error))]
+
+
+def _format_path(segments: Sequence[Any]) -> str:
+    return "".join(f"[{segment}]" if isinstance(segment, int) else f".{segment}" for segment in segments)
+
+
+def coerce_each(coerce: Coercer, raw_values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read all values; raise the faults of all of them, each below its key."""
+    values, errors = {}, []
+    for key, raw_value in raw_values.items():
+        try:
+            values[key] = coerce(raw_value)
+        except ValueError as error:
+            errors += [(key + path, message) for path, message in extract_errors(error)]
+    if errors:
+        raise CoercionError(errors)
+    return values
+
+
+def to_text(raw_value: Any) -> str:
+    if not isinstance(raw_value, str):
+        raise mismatch_error("must be text", raw_value)
+    return raw_value
+
+
+def to_int(raw_value: Any) -> int:
+    if isinstance(raw_value, str) and (match := INTEGER.match(raw_value)):
+        return int(match[1])
+    if isinstance(raw_value, bool) or not (isinstance(raw_value, int) or _is_integral(raw_value)):
+        raise mismatch_error("must be a whole number", raw_value)
+    return int(raw_value)
+
+
+def _is_integral(raw_value: Any) -> bool:
+    return isinstance(raw_value, float) and raw_value.is_integer()
+
+
+def to_float(raw_value: Any) -> float:
+    try:
+        value = math.nan if isinstance(raw_value, bool) else float(raw_value)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise mismatch_error("must be a number", raw_value)
+    return value
+
+
+def to_bool(raw_value: Any) -> bool:
+    if isinstance(raw_value, str) and raw_value.strip().lower() in ("true", "false"):
+        return raw_value.strip().lower() == "true"
+    if not isinstance(raw_value, bool):
+        raise mismatch_error("must be true or false", raw_value)
+    return raw_value
+
+
+def to_none(raw_value: Any) -> None:
+    if raw_value is not None:
+        raise mismatch_error("must be null", raw_value)
+
+
+def build_date_coercer(date_type: type[date]) -> Coercer:
+    """A `datetime` or a `date`, from ISO 8601."""
+
+    def coerce(raw_value: Any) -> date:
+        try:
+            return date_type.fromisoformat(raw_value)
+        except (TypeError, ValueError):
+            raise mismatch_error(f"must be a {date_type.__name__} as ISO 8601 has it", raw_value) from None
+
+    return coerce
+
+
+def build_choice_coercer(values: Sequence[Any], convert: Coercer = lambda given: given) -> Coercer:
+    """One of these values, or for a number among them, its text."""
+
+    def coerce(raw_value: Any) -> Any:
+        for value in values:
+            if (type(value) is type(raw_value) and value == raw_value) or (
+                isinstance(raw_value, str) and str(value) == raw_value
+            ):
+                return convert(value)
+        raise ValueError(f"must be one of {', '.join(map(str, values))}")
+
+    return coerce

@@ -1,0 +1,158 @@
+"""Configuration that is too much for single variables: a YAML or JSON document, in a file or in a variable itself."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flyte_client.errors import SettingsError
+from flyte_client.packs.common.optional_import import require_extra
+
+MAX_FILE_BYTES = 1024 * 1024
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+DURATION_PATTERN = re.compile(r"([0-9]{1,7})(s|m|h|d)\Z")
+SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class ConfigSection:
+    """One mapping of a document: gives values of the wanted kind, or says by their path what is wrong with them.
+
+    `where` is that path. Raises `SettingsError` for what is no mapping or has names that are not among `known`.
+    """
+
+    def __init__(self, path: str, value: object, allowed_keys: Sequence[str]) -> None:
+        self.path = path
+        if not isinstance(value, dict):
+            raise SettingsError(f"{path}: must be a mapping with {', '.join(allowed_keys)}")
+        self._values: Mapping[str, Any] = value
+        for name in value:
+            if name not in allowed_keys:
+                raise self.setting_error(str(name), f"is not known here; there are {', '.join(allowed_keys)}")
+
+    def setting_error(self, name: str, message: str) -> SettingsError:
+        return SettingsError(f"{self.path}.{name}: {message}")
+
+    def has_value(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
+    def get_text(self, name: str, default: str | None = None) -> str:
+        value = self._values.get(name, default)
+        if not isinstance(value, str) or not value.strip():
+            raise self.setting_error(name, "is missing" if value is None else "must be a text that is not empty")
+        return value.strip()
+
+    def get_name(self, name: str, default: str | None = None) -> str:
+        """A text that can stand in addresses and keys."""
+        value = self.get_text(name, default)
+        if not NAME_PATTERN.match(value):
+            raise self.setting_error(name, "must be of letters, digits, dots, dashes and underscores, 64 at most")
+        return value
+
+    def get_choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
+        value = self.get_text(name, default)
+        if value not in choices:
+            raise self.setting_error(name, f"is {value!r}, but must be one of {', '.join(choices)}")
+        return value
+
+    def get_int(self, name: str, default: int, minimum: int, maximum: int) -> int:
+        value = self._values.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+            raise self.setting_error(name, f"must be a whole number from {minimum} to {maximum}")
+        return value
+
+    def get_bool(self, name: str, default: bool) -> bool:
+        value = self._values.get(name, default)
+        if not isinstance(value, bool):
+            raise self.setting_error(name, "must be true or false")
+        return value
+
+    def get_seconds(self, name: str, maximum: int) -> int:
+        """A duration such as `30s`, `5m`, `2h` or `1d`, in seconds."""
+        match = DURATION_PATTERN.match(self.get_text(name))
+        seconds = int(match[1]) * SECONDS_PER_UNIT[match[2]] if match else 0
+        if not 1 <= seconds <= maximum:
+            raise self.setting_error(name, f"must be a duration such as 30s, 5m or 2h, from 1s to {maximum}s")
+        return seconds
+
+    def get_texts(self, name: str, default: Sequence[str]) -> tuple[str, ...]:
+        value = self._values.get(name, default)
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
+            raise self.setting_error(name, "must be a list of texts")
+        return tuple(value)
+
+    def get_json(self, name: str) -> Any:
+        """Any value that JSON can hold."""
+        value = self._values.get(name)
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise self.setting_error(name, "must be what JSON can hold (dates in quotes)") from None
+        return value
+
+    def get_secret(self, name: str, environment: Mapping[str, str]) -> str:
+        """What the variable holds whose name stands here: so no secret stands in the document."""
+        variable = self.get_text(name)
+        secret = environment.get(variable, "").strip()
+        if not secret:
+            raise self.setting_error(name, f"names the variable {variable}, which is not set")
+        return secret
+
+
+def read_sections(
+    environment: Mapping[str, str], prefix: str, list_name: str, allowed_keys: Sequence[str], maximum: int
+) -> list[ConfigSection]:
+    """The entries of the list `kind`: all that the document in the file `PREFIX_FILE`, or in `PREFIX_CONFIG`, holds."""
+    source, document = _load_document(environment, prefix)
+    entries = document.get(list_name) if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not 0 < len(entries) <= maximum or len(document) != 1:
+        raise SettingsError(
+            f"{source}: must hold the list `{list_name}`, with 1 to {maximum} entries, and nothing else"
+        )
+    return [
+        ConfigSection(f"{source}: {list_name}[{index}]", entry, allowed_keys) for index, entry in enumerate(entries)
+    ]
+
+
+def check_unique_names(named_sections: Sequence[tuple[ConfigSection, str]]) -> None:
+    """Raises `SettingsError` where two sections have one name."""
+    seen = set()
+    for section, name in named_sections:
+        if name in seen:
+            raise section.setting_error("name", f"{name!r} stands twice")
+        seen.add(name)
+
+
+def _load_document(environment: Mapping[str, str], prefix: str) -> tuple[str, Any]:
+    file, inline = (environment.get(f"{prefix}_{suffix}", "").strip() for suffix in ("FILE", "CONFIG"))
+    if bool(file) == bool(inline):
+        raise SettingsError(f"{prefix}_FILE: set either it, to a file of YAML or JSON, or {prefix}_CONFIG, to its text")
+    if inline:
+        return f"{prefix}_CONFIG", _parse_document(prefix, f"{prefix}_CONFIG", inline)
+    return f"{prefix}_FILE", _parse_document(prefix, f"{prefix}_FILE", _read_file(f"{prefix}_FILE", Path(file)))
+
+
+def _read_file(variable: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise SettingsError(f"{variable}: {path} is larger than {MAX_FILE_BYTES} bytes")
+        return content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{variable}: {path} can't be read ({reason})") from None
+
+
+def _parse_document(prefix: str, source: str, text: str) -> Any:
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            pass  # YAML has a form with braces, too
+    with require_extra(prefix.removeprefix("FLYTE_").lower()):
+        import yaml
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{source}: is neither YAML nor JSON ({' '.join(str(error).split())[:200]})") from None

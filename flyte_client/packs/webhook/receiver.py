@@ -1,0 +1,130 @@
+"""A request on its way to an event: found, bounded, checked, read, sent, answered."""
+
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flyte_client.errors import RefusedError, ServerAwayError
+from flyte_client.packs.webhook.request_body import RequestBodyError, parse_body, parse_form
+from flyte_client.packs.webhook.settings import Hook
+from flyte_client.packs.webhook.signatures import SIGNATURE_CHECKS, SignedRequest
+
+SAFE_KEY = re.compile(r"[\x21-\x7e]{1,150}\Z")
+# After the Flyte server was found away, for how many seconds nobody else is kept waiting for it.
+UNAVAILABLE_SECONDS = 2.0
+RETRY_AFTER = "5"
+REFUSAL_TEXTS = {
+    400: "Flyte does not take this as an event",
+    413: "too large for Flyte",
+    422: "this delivery came before, with other content",
+}
+
+logger = logging.getLogger(__name__)
+
+SendEvent = Callable[[str, Any, str | None], None]
+"""Sends an event's name, payload and key; raises `ServerAwayError` when that takes too long, or `RefusedError`."""
+
+
+@dataclass(frozen=True)
+class WebhookRequest:
+    """A request as it came. Names of headers are in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class WebhookResponse:
+    """What the sender is told."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class WebhookReceiver:
+    """Answers requests to `hooks`; may be called from many threads."""
+
+    def __init__(self, hooks: tuple[Hook, ...], send: SendEvent) -> None:
+        self._hooks = {hook.path: hook for hook in hooks}
+        self._send = send
+        self._unavailable_until = 0.0
+
+    def check_route(self, method: str, path: str) -> WebhookResponse | None:
+        """What is to be said before any body is read."""
+        hook = self._hooks.get(path)
+        if hook is None:
+            return WebhookResponse(404, "there is no such hook")
+        if method not in hook.methods:
+            return WebhookResponse(405, "not with this method", {"Allow": ", ".join(hook.methods)})
+        return None
+
+    def receive(self, request: WebhookRequest) -> WebhookResponse:
+        """202 when the server has accepted the event, which `refusal` had nothing against."""
+        hook = self._hooks[request.path]
+        if hook.sender != "none":
+            signed = SignedRequest(request.headers, request.body, time.time())
+            if not SIGNATURE_CHECKS[hook.sender](hook.secret, signed):
+                logger.warning("signature_wrong hook=%s", hook.name)
+                return WebhookResponse(401, "the signature is missing or wrong")
+        try:
+            content = parse_body(request.headers.get("content-type", ""), request.body)
+            payload = _build_payload(hook, request, content)
+        except RequestBodyError as error:
+            return WebhookResponse(error.status, str(error))
+        return _answer_challenge(hook, content) or self._send_event(hook, payload, _build_event_key(hook, request))
+
+    def _send_event(self, hook: Hook, payload: Mapping[str, Any], key: str | None) -> WebhookResponse:
+        if time.monotonic() < self._unavailable_until:
+            return _unavailable_response()
+        try:
+            self._send(hook.event, payload, key)
+        except ServerAwayError:
+            self._unavailable_until = time.monotonic() + UNAVAILABLE_SECONDS
+            return _unavailable_response()
+        except RefusedError as error:
+            if error.status in REFUSAL_TEXTS:
+                return WebhookResponse(409 if error.status == 422 else error.status, REFUSAL_TEXTS[error.status])
+            return (
+                _unavailable_response()
+            )  # a token that has expired, say: the sender can't help it, and should come again
+        return WebhookResponse(202, "accepted")
+
+
+def _build_payload(hook: Hook, request: WebhookRequest, content: Any) -> dict[str, Any]:
+    headers = {name: request.headers[name.lower()] for name in hook.headers if name.lower() in request.headers}
+    return {
+        "hook": hook.name,
+        "method": request.method,
+        "path": request.path,
+        "query": parse_form(request.query),
+        "headers": headers,
+        "body": content,
+    }
+
+
+def _build_event_key(hook: Hook, request: WebhookRequest) -> str | None:
+    delivery_id = request.headers.get(hook.delivery_id.lower(), "") if hook.delivery_id else ""
+    if not delivery_id:
+        return None
+    if not SAFE_KEY.match(delivery_id):
+        delivery_id = hashlib.sha256(delivery_id.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"webhook/{hook.name}/{delivery_id}"
+
+
+def _answer_challenge(hook: Hook, content: Any) -> WebhookResponse | None:
+    """Slack asks a new address to repeat a word before it sends events there."""
+    if hook.sender != "slack" or not isinstance(content, dict) or content.get("type") != "url_verification":
+        return None
+    return WebhookResponse(200, str(content.get("challenge", "")))
+
+
+def _unavailable_response() -> WebhookResponse:
+    return WebhookResponse(503, "Flyte can't take it now", {"Retry-After": RETRY_AFTER})

@@ -1,0 +1,155 @@
+"""One HTTP call to the server, and what its answer means."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from flyte_client.errors import RefusedError, ServerAwayError
+from flyte_client.transport.poll_connection import PollConnection
+from flyte_client.transport.trace_context import carried_headers
+from flyte_client.version import __version__
+
+MAX_POLL_WAIT_SECONDS = 30
+
+# A wrong clock or a typing error at the other end must not put a pack to sleep for ever.
+MAX_RETRY_AFTER = 3600.0
+
+
+@dataclass(frozen=True)
+class LastCall:
+    """The last call: when it ended, by the monotonic clock, and what was wrong, if anything."""
+
+    error: str = ""
+    finished_at: float = field(default_factory=time.monotonic)
+
+
+class ApiClient:
+    """Calls with the pack's token and time limit. Safe to share between threads, but for `poll`, which is one's alone.
+
+    `get`, `post` and `poll` return answers in 2xx and raise `ServerAwayError` or `RefusedError` for all else.
+    """
+
+    def __init__(self, token: str | None, timeout: float) -> None:
+        headers = {"Accept": "application/json", "User-Agent": f"flyte-client-python/{__version__}"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        ssl_context = httpx.create_ssl_context()
+        self._http = httpx.Client(headers=headers, timeout=timeout, verify=ssl_context)
+        # Polls that wait have a connection of their own: one that can be hung up without harm to other calls.
+        self._poll_http = httpx.Client(headers=headers, verify=ssl_context)
+        self._timeout = timeout
+        self._poll_connection = PollConnection()
+        self.last_call = LastCall("nothing was asked yet")
+
+    def get(self, url: httpx.URL) -> httpx.Response:
+        return self._send_checked(lambda: self._http.get(url), url)
+
+    def post(
+        self, url: httpx.URL, body: bytes = b"", *, key: str | None = None, timeout: float | None = None
+    ) -> httpx.Response:
+        """Post JSON. The same `key` says that this is the same event; `timeout` can only shorten the pack's own."""
+        headers = {"Content-Type": "application/json", **carried_headers()}
+        if key:
+            headers["Idempotency-Key"] = key
+        seconds = self._timeout if timeout is None else min(timeout, self._timeout)
+        return self._send_checked(lambda: self._http.post(url, content=body, headers=headers, timeout=seconds), url)
+
+    def poll(self, url: httpx.URL, wait_seconds: int) -> httpx.Response:
+        """Post, and let the server wait with its answer for up to `wait` seconds."""
+        poll_url = url.copy_merge_params({"wait": wait_seconds})
+        timeout = httpx.Timeout(self._timeout, read=self._timeout + wait_seconds)
+        extensions = {"trace": self._poll_connection.trace}
+        return self._send_checked(lambda: self._poll_http.post(poll_url, timeout=timeout, extensions=extensions), url)
+
+    def abort_poll(self, *, immediately: bool = False) -> None:
+        """Have a `poll` in another thread answered now; `at_once` ends it without an answer."""
+        self._poll_connection.abort(immediately=immediately)
+
+    def _send_checked(self, send: Callable[[], httpx.Response], url: httpx.URL) -> httpx.Response:
+        try:
+            response = check_response(send())
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise RefusedError(0, f"{url} can't be called: {error}") from error
+        except httpx.RequestError as error:
+            message = f"{type(error).__name__} at {url.scheme}://{url.netloc.decode()}: {error}"
+            self.last_call = LastCall(message)
+            raise ServerAwayError(message) from error
+        except (ServerAwayError, RefusedError) as error:
+            self.last_call = LastCall(str(error))
+            raise
+        self.last_call = LastCall()
+        return response
+
+
+def parse_json_object(response: httpx.Response) -> Mapping[str, Any]:
+    """The answer's JSON object. Raises `RefusedError` where it is none: then no Flyte server is at that address."""
+    try:
+        content = response.json()
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise RefusedError(response.status_code, f"{response.url} answered with something that is no JSON object")
+    return content
+
+
+def parse_retry_after(response: httpx.Response) -> float | None:
+    """Seconds that the answer asks to wait (RFC 9110, section 10.2.3: a number or a date), or None."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_RETRY_AFTER)
+    try:
+        delay = parsedate_to_datetime(text).timestamp() - time.time()
+    except ValueError:
+        return None
+    return min(max(0.0, delay), MAX_RETRY_AFTER)
+
+
+def parse_long_poll_seconds(response: httpx.Response) -> int:
+    """For how many seconds the server lets a take wait; 0 where it does not offer that."""
+    return min(_parse_seconds_header(response, "Flyte-Long-Poll"), MAX_POLL_WAIT_SECONDS)
+
+
+def parse_lease_seconds(response: httpx.Response) -> int:
+    """For how many seconds the action in the answer is the pack's; 0 where the server gives actions for good."""
+    return _parse_seconds_header(response, "Flyte-Lease")
+
+
+def _parse_seconds_header(response: httpx.Response, header: str) -> int:
+    text = response.headers.get(header, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+
+
+def check_response(response: httpx.Response) -> httpx.Response:
+    """The answer, if it is one of success. Raises `ServerAwayError` and `RefusedError` for others."""
+    if response.is_success:
+        return response
+    # 429 asks for patience, as 503 does: giving up on it would lose events only because there were many.
+    if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise ServerAwayError(
+            f"{response.status_code} from {response.url}", parse_retry_after(response), response.status_code
+        )
+    problem = _parse_problem(response)
+    raw_errors = problem.get("errors") if problem else None
+    errors = [error for error in raw_errors or [] if isinstance(error, dict)] if isinstance(raw_errors, list) else []
+    raise RefusedError(response.status_code, _describe_problem(response, problem, errors), errors)
+
+
+def _parse_problem(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        problem = response.json()
+    except ValueError:
+        return None
+    return problem if isinstance(problem, dict) else None
+
+
+def _describe_problem(response: httpx.Response, problem: dict[str, Any] | None, errors: list[dict[str, Any]]) -> str:
+    """The server's own words: title, detail and faults of a problem document (RFC 9457), else the start of the text."""
+    if problem is None:
+        return response.text.strip()[:200] or response.reason_phrase
+    parts = [problem.get("title"), problem.get("detail")]
+    parts += [f"{error.get('path')}: {error.get('message')}" for error in errors]
+    return "; ".join(str(part) for part in parts if part)

@@ -1,0 +1,53 @@
+"""Which of a provider's claims give which of the console's roles."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+# The name of a claim may be a URL (`https://example.org/groups`), and so have a colon of its own.
+_ROLE_RULE = re.compile(r"(?P<claim>(?:https?://)?[^:=]+):(?P<value>[^=]+)=(?P<role>[^=]+)")
+
+
+@dataclass(frozen=True)
+class RoleRule:
+    """Who has this value in this claim has the role."""
+
+    claim: str
+    value: str
+    role: str
+
+
+NO_ROLE_RULES: tuple[RoleRule, ...] = ()
+
+
+def parse_role_rules(text: str) -> tuple[RoleRule, ...]:
+    """`groups:flyte-admins=admin, groups:dev=editor` as rules. Raises `ValueError`.
+
+    In a value `,`, `=` and `%` are percent-encoded.
+    """
+    rules = []
+    for part in text.split(","):
+        match = _ROLE_RULE.fullmatch(part.strip())
+        fields = [unquote(field.strip()) for field in match.groups()] if match else [""]
+        if not all(fields):
+            raise ValueError(f"has {part.strip()!r}, but must be claim:value=role, several of them between commas")
+        rules.append(RoleRule(*fields))
+    return tuple(rules)
+
+
+def map_claims_to_roles(claims: Mapping[str, Any], rules: tuple[RoleRule, ...]) -> set[str]:
+    """The roles that these claims give."""
+    return {rule.role for rule in rules if rule.value in _claim_values(claims, rule.claim)}
+
+
+def _claim_values(claims: Mapping[str, Any], name: str) -> list[str]:
+    """What a claim holds, one value or a list; `realm_access.roles` is one within another where none is called that."""
+    claim: Any = claims.get(name)
+    if claim is None and "." in name:
+        claim = claims
+        for part in name.split("."):
+            claim = claim.get(part) if isinstance(claim, Mapping) else None
+    values = claim if isinstance(claim, list) else [claim]
+    return [str(value).lower() if isinstance(value, bool) else str(value) for value in values if value is not None]

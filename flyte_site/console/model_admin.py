@@ -1,0 +1,59 @@
+"""What the console's pages of objects share: their history is that of `flyte_site.auth.activity_log`."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from flyte_site.auth.activity_log import actor_of_user, log_activity
+
+if TYPE_CHECKING:
+    ModelAdminBase = ModelAdmin[Any]
+else:
+    ModelAdminBase = ModelAdmin
+
+
+class ConsoleModelAdmin(ModelAdminBase):
+    """A model's pages. What is done on them is recorded under `kind` and what `key_of` gives.
+
+    `empty_words` stand in a list where there is nothing yet.
+    """
+
+    kind = ""
+    empty_message = ""
+    show_full_result_count = False
+    actions = None
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """As Django's, without its buttons for things in windows of their own."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
+    def get_log_key(self, obj: Model) -> str:
+        return str(obj)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        log_activity(actor_of_user(request), "created", self.kind, self.get_log_key(obj))
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        fields = [name for part in message if "changed" in part for name in part["changed"].get("fields", [])]
+        if fields:
+            log_activity(actor_of_user(request), "changed", self.kind, self.get_log_key(obj), fields=fields)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            log_activity(actor_of_user(request), "deleted", self.kind, self.get_log_key(obj))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The changes of this thing."""
+        obj = self.get_object(request, object_id)
+        query = urlencode({"kind": self.kind, "key": self.get_log_key(obj) if obj else object_id})
+        return HttpResponseRedirect(f"{reverse('admin:flyte_site_change_changelist')}?{query}")

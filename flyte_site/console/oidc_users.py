@@ -1,0 +1,109 @@
+"""People whom the identity provider vouches for: their accounts here, and roles that follow what it says."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import IntegrityError, transaction
+
+from flyte_site.auth.activity_log import VIA_CONSOLE, Actor, log_activity
+from flyte_site.auth.oidc.role_mapping import map_claims_to_roles
+from flyte_site.models import Identity
+
+log = structlog.get_logger(__name__)
+
+MAX_USERNAME_LENGTH = 100
+MAX_SUBJECT_LENGTH = 255
+_INVALID_USERNAME_CHARACTERS = re.compile(r"[^\w.@+-]")
+# Each with the claim that it follows, and how long it may be.
+PROFILE_FIELDS = {"first_name": ("given_name", 150), "last_name": ("family_name", 150), "email": ("email", 254)}
+
+NO_ROLE_MESSAGE = "The provider knows you, but gives you no role here. Ask who runs this server."
+INACTIVE_MESSAGE = "Your account here is switched off. Ask somebody with the role admin."
+
+
+class SignInRefusedError(Exception):
+    """Somebody may not come in; the message tells them why."""
+
+
+def get_or_create_oidc_user(issuer: str, claims: Mapping[str, Any]) -> User:
+    """The person with these claims, made at the first time, with the roles that the claims give. Raises `RefusedError`.
+
+    Where FLYTE_CONSOLE_ROLES maps claims to roles, who has none is kept out, and nothing is kept of strangers; else an
+    admin gives roles by hand.
+    """
+    subject = str(claims.get("sub", ""))
+    if not subject or len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
+        raise SignInRefusedError("The provider does not say who you are.")
+    roles = map_claims_to_roles(claims, settings.FLYTE_CONSOLE_ROLES)
+    user = _find_user(issuer, subject)
+    if user is None and (roles or not settings.FLYTE_CONSOLE_ROLES):
+        user = _create_user(issuer, subject, claims)
+    if user is not None:
+        _update_from_claims(user, claims, roles)
+    if user is None or (settings.FLYTE_CONSOLE_ROLES and not user.groups.exists()):
+        raise SignInRefusedError(NO_ROLE_MESSAGE)
+    if not user.is_active:
+        raise SignInRefusedError(INACTIVE_MESSAGE)
+    return user
+
+
+def find_missing_roles() -> list[str]:
+    """Roles that FLYTE_CONSOLE_ROLES gives and that there are not."""
+    role_names = {rule.role for rule in settings.FLYTE_CONSOLE_ROLES}
+    return (
+        sorted(role_names - set(Group.objects.filter(name__in=role_names).values_list("name", flat=True)))
+        if role_names
+        else []
+    )
+
+
+def _find_user(issuer: str, subject: str) -> User | None:
+    return User.objects.filter(identity__issuer=issuer, identity__subject=subject).first()
+
+
+def _create_user(issuer: str, subject: str, claims: Mapping[str, Any]) -> User:
+    """A new account; of two that sign in as the same person at the same moment one makes it."""
+    name = _find_available_username(issuer, subject, claims)
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(name)  # with a password that nothing is
+            Identity.objects.create(user=user, issuer=issuer, subject=subject)
+            log_activity(Actor(name, VIA_CONSOLE), "created", "person", name, subject=subject)
+    except IntegrityError:
+        existing = _find_user(issuer, subject)
+        if existing is None:
+            raise
+        return existing
+    return user
+
+
+def _find_available_username(issuer: str, subject: str, claims: Mapping[str, Any]) -> str:
+    """What the person is called here. Nobody gets an account that is there by having its name at the provider."""
+    candidates = [claims.get("preferred_username"), claims.get("email"), subject]
+    preferred = next(str(candidate) for candidate in candidates if candidate)
+    name = _INVALID_USERNAME_CHARACTERS.sub("_", preferred)[:MAX_USERNAME_LENGTH]
+    if not User.objects.filter(username=name).exists():
+        return name
+    return f"{name}+{hashlib.sha256(f'{issuer} {subject}'.encode()).hexdigest()[:12]}"
+
+
+@transaction.atomic
+def _update_from_claims(user: User, claims: Mapping[str, Any], roles: set[str]) -> None:
+    """Takes over what the provider says now; what is not mapped stays as it is."""
+    for field, (claim, length) in PROFILE_FIELDS.items():
+        if isinstance(text := claims.get(claim), str) and text.isprintable():
+            setattr(user, field, text[:length])
+    user.save(update_fields=list(PROFILE_FIELDS))
+    if not settings.FLYTE_CONSOLE_ROLES:
+        return
+    groups = {group.name: group for group in Group.objects.filter(name__in=roles)}
+    if unknown := roles - groups.keys():
+        log.error("role_unknown", roles=sorted(unknown))
+    if set(user.groups.values_list("name", flat=True)) != groups.keys():
+        user.groups.set(groups.values())
+        log_activity(Actor(user.username, VIA_CONSOLE), "changed roles", "person", user.username, roles=sorted(groups))

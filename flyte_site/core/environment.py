@@ -1,0 +1,352 @@
+"""What the operator sets: environment variables, each parsed and checked in one place.
+
+A bad value never raises here. It is recorded as a `Finding` and the default is used, so that `manage.py check` can tell
+every bad variable at once; whatever serves or writes calls `refuse_bad_values` first and stops with one line.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+import ssl
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, time, tzinfo
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tzlocal import get_localzone
+
+T = TypeVar("T")
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LOG_LEVELS = {
+    "DEBUG": "DEBUG",
+    "INFO": "INFO",
+    "WARN": "WARNING",
+    "WARNING": "WARNING",
+    "ERROR": "ERROR",
+    "FATAL": "CRITICAL",
+    "CRITICAL": "CRITICAL",
+}
+VARIABLE_PREFIX = "FLYTE_"
+# Packs have variables with the same beginning: what is less alike than this may well be one of theirs.
+MIN_SIMILARITY = 0.9
+TRUE_WORDS, FALSE_WORDS = {"1", "t", "true"}, {"0", "f", "false"}
+
+
+@dataclass(frozen=True)
+class EnvironmentFinding:
+    """A variable whose value can't be used (or should be looked at): `check_id` is stable, e.g. `flyte.E003`."""
+
+    check_id: str
+    variable: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.message}"
+
+
+@dataclass
+class Environment:
+    """Reads variables with a default for everything, and collects what is wrong with them."""
+
+    values: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    errors: list[EnvironmentFinding] = field(default_factory=list)
+    warnings: list[EnvironmentFinding] = field(default_factory=list)
+    warnings_printed: bool = False
+    """Whether the operator has been told the warnings; once is enough."""
+
+    read_variables: set[str] = field(default_factory=set)
+    """The variables that were read, whether they are set or not."""
+
+    def text(self, variable: str, default: str = "") -> str:
+        self.read_variables.add(variable)
+        return self.values.get(variable, "").strip() or default
+
+    def integer(self, variable: str, default: int, *, minimum: int, maximum: int, check_id: str) -> int:
+        def parse(text: str) -> int:
+            if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) or not minimum <= int(text) <= maximum:
+                raise ValueError(f"is {text!r}, but must be a whole number from {minimum} to {maximum}")
+            return int(text)
+
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def boolean(self, variable: str, default: bool, *, check_id: str) -> bool:
+        def parse(text: str) -> bool:
+            if text.lower() not in TRUE_WORDS | FALSE_WORDS:
+                raise ValueError(f"is {text!r}, but must be true or false")
+            return text.lower() in TRUE_WORDS
+
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def clock_time(self, variable: str, default: time, *, check_id: str) -> time:
+        def parse(text: str) -> time:
+            match = re.fullmatch(r"(\d{1,2}):(\d{2})", text, re.ASCII)
+            if not match or int(match[1]) > 23 or int(match[2]) > 59:
+                raise ValueError(f"is {text!r}, but must be a time of day as HH:MM, from 00:00 to 23:59")
+            return time(int(match[1]), int(match[2]))
+
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def time_zone(self, variable: str, *, check_id: str) -> tzinfo:
+        """A zone by its name, such as `Europe/Berlin`; the machine's own where none is named."""
+
+        def parse(text: str) -> tzinfo:
+            try:
+                return ZoneInfo(text.removeprefix(":"))
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError(f"is {text!r}, but must be the name of a time zone, such as Europe/Berlin") from None
+
+        return self._parse_variable(variable, get_machine_time_zone(), parse, check_id)
+
+    def log_level(self, variable: str, default: str, *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if text.upper() not in LOG_LEVELS:
+                raise ValueError(f"is {text!r}, but must be one of DEBUG, INFO, WARNING, ERROR, FATAL")
+            return LOG_LEVELS[text.upper()]
+
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def url(self, variable: str, schemes: tuple[str, ...], *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            parse_url(text, schemes)
+            return text
+
+        return self._parse_variable(variable, "", parse, check_id)
+
+    def database_url(self, variable: str, *, check_id: str) -> str:
+        """`sqlite:////absolute/path` (three slashes: relative to where it is started) or `postgresql://host/name`."""
+
+        def parse(text: str) -> str:
+            parts = parse_url(text, ("sqlite", "postgresql", "postgres"))
+            if parts.scheme == "sqlite" and (parts.netloc or len(parts.path) < 2):
+                raise ValueError("must name a file, as in sqlite:////var/lib/flyte/flyte.sqlite3")
+            if parts.scheme == "sqlite" and not Path(unquote(parts.path[1:])).parent.is_dir():
+                raise ValueError("names a file in a folder that does not exist")
+            if parts.scheme != "sqlite" and len(parts.path) < 2:
+                raise ValueError("must name a database, as in postgresql://user@host/flyte")
+            return text
+
+        return self._parse_variable(variable, "", parse, check_id)
+
+    def address(self, variable: str, default: str, *, check_id: str) -> str:
+        """A host name, or an IP address; one of version 6 comes out in brackets, as it stands before a port."""
+
+        def parse(text: str) -> str:
+            try:
+                address = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+            except ValueError:
+                if not _HOST_NAME.fullmatch(text) or _LOOKS_LIKE_IPV4.fullmatch(text):
+                    raise ValueError(f"is {text!r}, but must be a host name or an IP address, without a port") from None
+                return text
+            return f"[{address}]" if address.version == 6 else str(address)
+
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def choice(self, variable: str, default: str, choices: tuple[str, ...], *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if text.lower() not in choices:
+                raise ValueError(f"is {text!r}, but must be one of {', '.join(choices)}")
+            return text.lower()
+
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def hosts(self, variable: str, *, check_id: str) -> tuple[str, ...]:
+        """Host names without ports, between commas, in lower case; `.example.org` is all under it, `*` every one."""
+
+        def parse(text: str) -> tuple[str, ...]:
+            names = tuple(name.strip().lower() for name in text.split(","))
+            for name in names:
+                if name != "*" and not is_ip_address(name) and not _HOST_NAME.fullmatch(name.removeprefix(".")):
+                    raise ValueError(f"has {name!r}, but must be host names without ports, between commas")
+            return names
+
+        return self._parse_variable(variable, (), parse, check_id)
+
+    def networks(self, variable: str, default: str, *, check_id: str) -> tuple[Network, ...]:
+        """IP addresses and networks between commas, or `none`."""
+
+        def parse(text: str) -> tuple[Network, ...]:
+            if text.lower() == "none":
+                return ()
+            try:
+                return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+            except ValueError:
+                message = f"is {text!r}, but must be IP addresses and networks such as 10.1.0.0/16, between commas"
+                raise ValueError(message) from None
+
+        return self._parse_variable(variable, parse(default), parse, check_id)
+
+    def readable_file(self, variable: str, *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if not os.access(text, os.R_OK) or not Path(text).is_file():
+                raise ValueError(f"is {text!r}, which is no file that can be read")
+            return text
+
+        return self._parse_variable(variable, "", parse, check_id)
+
+    def assignment_lines(self, variable: str, *, check_id: str) -> str:
+        """Lines `name=value`: the variable's own, or those of the file that it names."""
+
+        def parse(text: str) -> str:
+            if "=" not in text:
+                try:
+                    text = Path(text).read_text(encoding="utf-8")
+                except (OSError, ValueError):
+                    raise ValueError(f"is {text!r}, which is neither name=value nor a file that can be read") from None
+            for number, line in enumerate(text.splitlines(), start=1):
+                if line.strip() and not line.strip().startswith("#") and "=" not in line:
+                    raise ValueError(f"has no name=value in line {number}: {line.strip()[:80]!r}")
+            return text
+
+        return self._parse_variable(variable, "", parse, check_id)
+
+    def readable_folder(self, variable: str, *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if not Path(text).is_dir() or not os.access(text, os.R_OK | os.X_OK):
+                raise ValueError(f"is {text!r}, which is no folder that can be read")
+            return text
+
+        return self._parse_variable(variable, "", parse, check_id)
+
+    def writable_folder(self, variable: str, *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            if not Path(text).is_dir() or not os.access(text, os.R_OK | os.W_OK | os.X_OK):
+                raise ValueError(f"is {text!r}, which is no folder that can be written to")
+            return text
+
+        return self._parse_variable(variable, "", parse, check_id)
+
+    def writable_file(self, variable: str, *, check_id: str) -> str:
+        def parse(text: str) -> str:
+            try:
+                with open(text, "a", encoding="utf-8"):
+                    return text
+            except OSError as error:
+                raise ValueError(f"is {text!r}, which can't be written to ({error.strerror})") from None
+
+        return self._parse_variable(variable, "", parse, check_id)
+
+    def words(self, variable: str, default: str, required_word: str, *, check_id: str) -> str:
+        """Words between spaces, `needed` among them."""
+
+        def parse(text: str) -> str:
+            if required_word not in text.split():
+                raise ValueError(f"is {text!r}, but must have {required_word} among its words")
+            return text
+
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def parsed(self, variable: str, default: T, parse: Callable[[str], T], *, check_id: str) -> T:
+        """What `parse` makes of the text; it raises `ValueError` with a message that follows the variable's name."""
+        return self._parse_variable(variable, default, parse, check_id)
+
+    def error(self, check_id: str, variable: str, message: str, hint: str = "") -> None:
+        self.errors.append(EnvironmentFinding(check_id, variable, message, hint))
+
+    def warning(self, check_id: str, variable: str, message: str, hint: str = "") -> None:
+        self.warnings.append(EnvironmentFinding(check_id, variable, message, hint))
+
+    def warn_about_misspellings(self, check_id: str) -> None:
+        """Warn of each variable that nothing has read, but whose name is much like one that was; called last."""
+        for variable in sorted(self.values):
+            if (
+                variable.startswith(VARIABLE_PREFIX)
+                and variable not in self.read_variables
+                and (suggestion := self._suggest_variable(variable))
+            ):
+                self.warning(check_id, variable, f"is no setting and has no effect; did you mean {suggestion}?")
+
+    def _suggest_variable(self, variable: str) -> str:
+        if variable.removeprefix(VARIABLE_PREFIX) in self.read_variables:
+            return variable.removeprefix(VARIABLE_PREFIX)
+        extensions = [name for name in sorted(self.read_variables) if name.startswith(f"{variable}_")]
+        similar = difflib.get_close_matches(variable, sorted(self.read_variables), n=1, cutoff=MIN_SIMILARITY)
+        return (similar or (extensions if len(extensions) == 1 else []) or [""])[0]
+
+    def _parse_variable(self, variable: str, default: T, parse: Callable[[str], T], check_id: str) -> T:
+        text = self.text(variable)
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.error(check_id, variable, str(error))
+            return default
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether this is an IP address; one of version 6 may stand in brackets."""
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address, of version 6 perhaps in brackets, never leaves the machine (RFC 6761, 6.3)."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    bare = name.removeprefix("[").removesuffix("]")
+    return is_ip_address(bare) and ipaddress.ip_address(bare).is_loopback
+
+
+def get_machine_time_zone() -> tzinfo:
+    """The zone that the machine is set to; UTC where that can't be told."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            return get_localzone()
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return UTC
+
+
+def parse_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    """The parts of a URL of one of these schemes. Raises `ValueError`.
+
+    A URL may carry a password: the message names the form that is wanted, never the value.
+    """
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL (special characters in a password are written as %40 and the like)") from None
+    if parts.scheme not in schemes or "://" not in text:
+        raise ValueError("must be a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes))
+    if parts.scheme in ("http", "https", "redis", "rediss") and not parts.hostname:
+        raise ValueError("has no host")
+    return parts
+
+
+def find_certificate_error(certificate_path: str, key_path: str) -> str:
+    """What keeps this certificate and key from being served with; '' if nothing does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without a password given here a key that is encrypted would ask the terminal for one.
+        context.load_cert_chain(certificate_path, key_path, password="")
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or str(error)
+        return f"and FLYTE_TLS_KEY_PATH hold no certificate in PEM with its own key, not encrypted ({reason})"
+    return ""
+
+
+def exit_on_errors(environment: Environment) -> None:
+    """Stop the process with one line a bad variable, exit code 2; warnings are said once and passed over."""
+    if not environment.warnings_printed:
+        environment.warnings_printed = True
+        for finding in environment.warnings:
+            print(f"flyte: {finding}", file=sys.stderr)
+    if environment.errors:
+        print("\n".join(f"flyte: {finding}" for finding in environment.errors), file=sys.stderr)
+        sys.exit(2)

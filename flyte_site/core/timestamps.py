@@ -1,0 +1,48 @@
+"""Times as they stand in the API: RFC 3339, UTC, milliseconds, e.g. `2026-11-21T05:30:28.849Z`."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d{1,6})?\d*([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def format_rfc3339(moment: datetime) -> str:
+    """The API's form of a time that knows its zone."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_rfc3339(text: str) -> datetime:
+    """The time that an RFC 3339 text names; digits beyond microseconds are dropped. Raises `ValueError`."""
+    match = _RFC3339.fullmatch(text)
+    if not match:
+        raise ValueError("must be a time as in RFC 3339, such as 2026-11-21T05:30:28.849Z")
+    date, time, fraction, zone = match.groups()
+    moment = datetime.fromisoformat(f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{zone.upper()}")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is too far away in time") from None
+
+
+def humanize_duration(duration: timedelta) -> str:
+    """A length of time for people, in its two greatest units: `45 ms`, `2.1 s`, `3 min 5 s`, `3 d 4 h`."""
+    seconds = max(duration.total_seconds(), 0.0)
+    if seconds < 0.9995:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    parts: list[str] = []
+    remaining = round(seconds)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, remaining = divmod(remaining, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part)
+
+
+def humanize_age(age: timedelta) -> str:
+    """How far off a moment is that this time has passed since; less than nothing is still to pass."""
+    # By another server's clock it may lie ahead; and nobody reads a page within milliseconds.
+    if abs(age) <= timedelta(seconds=1):
+        return "just now"
+    return f"in {humanize_duration(-age)}" if age < timedelta() else f"{humanize_duration(age)} ago"

@@ -1,0 +1,237 @@
+"""Rows of a model by ready-made SQL, for what happens with every event, take and result.
+
+There Django's building of a query costs several times what the database does for it. Everything else uses querysets.
+The fields' own conversions hold here too, so that rows are the same whoever wrote them.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from flyte_site.db.fields import TextJSONField
+
+MAX_CACHED_STATEMENTS = 256
+M = TypeVar("M", bound=models.Model)
+Converter = Callable[[Any], Any]
+
+
+class TableSQL(Generic[M]):
+    """The rows of one model's table. Conditions are SQL with `%s` for each value, of columns of that table.
+
+    They are read `without` some of their fields, which is for readers alone: a row reads such a field when it is asked
+    for it.
+    """
+
+    def __init__(self, model: type[M], excluded: Collection[str] = ()) -> None:
+        self.model = model
+        self.fields = [field for field in model._meta.concrete_fields if field.attname not in excluded]
+        self.table = model._meta.db_table
+        self._field_names = frozenset(field.attname for field in self.fields)
+        self.columns = ", ".join(str(field.column) for field in self.fields)
+        self._select_prefix = f"SELECT {self.columns} FROM {self.table} WHERE "  # noqa: S608
+        self._insert_cache: dict[tuple[Any, ...], str] = {}
+        self._update_cache: dict[tuple[str, ...], tuple[str, list[Any]]] = {}
+        self._converters: dict[str, list[tuple[int, Converter]]] = {}
+
+    def select(self, condition: str, *values: Any, lock: bool = False) -> list[M]:
+        """The rows that meet the condition, which may go on with an order and a limit; locked till the transaction's
+        end where the database locks rows."""
+        return self.fetch(*self.build_select(condition, *values, lock=lock))
+
+    def select_first(self, condition: str, *values: Any, lock: bool = False) -> M | None:
+        """The first row of `find`."""
+        return next(iter(self.select(condition, *values, lock=lock)), None)
+
+    def build_select(self, condition: str, *values: Any, lock: bool = False) -> tuple[str, Sequence[Any]]:
+        """What `find` asks, and its values."""
+        return self._select_prefix + condition + (_lock_clause() if lock else ""), values
+
+    def fetch(self, sql: str, values: Sequence[Any]) -> list[M]:
+        """The rows that a statement gives, with all columns in the order of `columns`."""
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            cursor.execute(sql, to_parameters(values, database))
+            return self.hydrate(cursor.fetchall(), database)
+
+    def hydrate(self, records: Sequence[Sequence[Any]], database: BaseDatabaseWrapper) -> list[M]:
+        """Rows as the database gave them."""
+        readers = self._converters.get(database.vendor) or self._build_converters(database)
+        rows = []
+        for record in records:
+            values = list(record)
+            for index, convert in readers:
+                if values[index] is not None:
+                    values[index] = convert(values[index])
+            rows.append(self.model.from_db(database.alias, self._field_names, values))
+        return rows
+
+    def insert(self, rows: Sequence[M]) -> None:
+        """Write new rows."""
+        if not rows:
+            return
+        database = connections[DEFAULT_DB_ALIAS]
+        fields = [field for field in self.fields if any(getattr(row, field.attname) is not None for row in rows)]
+        values = [_to_column_value(field, getattr(row, field.attname), database) for row in rows for field in fields]
+        _execute_or_batch(self._insert_statement(fields, len(rows)), values, database)
+        for row in rows:
+            row._state.adding, row._state.db = False, database.alias
+
+    def update(self, row: M, *names: str) -> None:
+        """Write these fields of a row."""
+        database = connections[DEFAULT_DB_ALIAS]
+        _execute_or_batch(*self._update_statement(row, names, database), database)
+
+    def update_if(self, condition: str, condition_values: Sequence[Any], row: M, *names: str) -> bool:
+        """Write these fields of a row if it is there and meets the condition; gives whether it was and did."""
+        database = connections[DEFAULT_DB_ALIAS]
+        sql, values = self._update_statement(row, names, database)
+        with database.cursor() as cursor:
+            cursor.execute(f"{sql} AND {condition}", [*values, *to_parameters(condition_values, database)])
+            return bool(cursor.rowcount == 1)
+
+    def _insert_statement(self, fields: Sequence[Any], count: int) -> str:
+        """The statement that inserts so many rows with these fields. The others are NULL: left out, since psycopg keeps
+        prepared only what has few values."""
+        key = (count, *(field.attname for field in fields))
+        statement = self._insert_cache.get(key)
+        if statement is None:
+            columns, placeholders = ", ".join(field.column for field in fields), ", ".join(["%s"] * len(fields))
+            value_lists = ", ".join([f"({placeholders})"] * count)
+            statement = f"INSERT INTO {self.table} ({columns}) VALUES {value_lists}"  # noqa: S608
+            if len(self._insert_cache) < MAX_CACHED_STATEMENTS:
+                self._insert_cache[key] = statement
+        return statement
+
+    def _update_statement(self, row: M, names: tuple[str, ...], database: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        """The statement that writes these fields of a row, and its values."""
+        cached = self._update_cache.get(names)
+        if cached is None:
+            fields: list[Any] = [self.model._meta.get_field(name) for name in names]
+            assignments = ", ".join(f"{field.column} = %s" for field in fields)
+            cached = self._update_cache[names] = (f"UPDATE {self.table} SET {assignments} WHERE id = %s", fields)  # noqa: S608
+        sql, fields = cached
+        return sql, [*(_to_column_value(field, getattr(row, field.attname), database) for field in fields), row.pk]
+
+    def _build_converters(self, database: BaseDatabaseWrapper) -> list[tuple[int, Converter]]:
+        """What turns columns into values, by their places."""
+        indexed_converters: list[tuple[int, Converter]] = []
+        for index, field in enumerate(self.fields):
+            if isinstance(field, TextJSONField):
+                indexed_converters.append((index, json.loads))
+                continue
+            column = field.get_col(self.table)
+            converters = database.ops.get_db_converters(column) + field.get_db_converters(database)
+            indexed_converters += [(index, _bind_converter(converter, column, database)) for converter in converters]
+        self._converters[database.vendor] = indexed_converters
+        return indexed_converters
+
+
+def _bind_converter(converter: Callable[..., Any], column: Any, database: BaseDatabaseWrapper) -> Converter:
+    return lambda value: converter(value, column, database)
+
+
+def select_pipelined(
+    first_table: TableSQL[Any],
+    first_query: tuple[str, Sequence[Any]],
+    second_table: TableSQL[Any],
+    second_query: tuple[str, Sequence[Any]],
+) -> tuple[list[Any], list[Any]]:
+    """What two statements give, the second after the first, both sent at once where the database can take them so."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        return first_table.fetch(*first_query), second_table.fetch(*second_query)
+    database.ensure_connection()
+    with database.connection.pipeline(), database.cursor() as first_cursor, database.cursor() as second_cursor:
+        first_cursor.execute(first_query[0], to_parameters(first_query[1], database))
+        second_cursor.execute(second_query[0], to_parameters(second_query[1], database))
+        return first_table.hydrate(first_cursor.fetchall(), database), second_table.hydrate(
+            second_cursor.fetchall(), database
+        )
+
+
+class WriteBatch:
+    """Statements that are to be made together, and what is to be done when they are committed."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.values: list[Any] = []
+        self.callbacks: list[Callable[[], Any]] = []
+
+    def execute(self, database: BaseDatabaseWrapper) -> None:
+        """Make them by one statement, which PostgreSQL does as a whole or not at all."""
+        if not self.statements:
+            return
+        *leading, final = self.statements
+        parts = ", ".join(f"part{index} AS ({statement})" for index, statement in enumerate(leading))
+        with database.cursor() as cursor:
+            cursor.execute(f"WITH {parts} {final}" if leading else final, self.values)
+
+
+_current_batch: ContextVar[WriteBatch | None] = ContextVar("gathering", default=None)
+
+
+@contextmanager
+def single_statement() -> Iterator[None]:
+    """What `Rows` write in the block is written as a whole or not at all; on PostgreSQL by one statement, at its end.
+
+    In the block none of it can be read yet, and no row may be written twice. Everybody else's writes are at once, so
+    that there should be none.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        with transaction.atomic(savepoint=False):
+            yield
+        return
+    batch = WriteBatch()
+    token = _current_batch.set(batch)
+    try:
+        yield
+    finally:
+        _current_batch.reset(token)
+    batch.execute(database)
+    for callback in batch.callbacks:
+        transaction.on_commit(callback, robust=True)
+
+
+def on_commit(callback: Callable[[], Any]) -> None:
+    """Do this when what is written now is committed. A failure is told in the log, and nowhere else."""
+    batch = _current_batch.get()
+    if batch is None:
+        transaction.on_commit(callback, robust=True)
+    else:
+        batch.callbacks.append(callback)
+
+
+def _execute_or_batch(sql: str, values: list[Any], database: BaseDatabaseWrapper) -> None:
+    batch = _current_batch.get()
+    if batch is None:
+        with database.cursor() as cursor:
+            cursor.execute(sql, values)
+    else:
+        batch.statements.append(sql)
+        batch.values += values
+
+
+def _to_column_value(field: Any, value: Any, database: BaseDatabaseWrapper) -> Any:
+    """A field's value as its column takes it."""
+    if isinstance(field, TextJSONField):
+        return field.get_prep_value(value)
+    if isinstance(value, bytes):
+        return field.get_db_prep_value(value, database)
+    return database.ops.adapt_datetimefield_value(value) if hasattr(value, "tzinfo") else value
+
+
+def to_parameters(values: Sequence[Any], database: BaseDatabaseWrapper) -> list[Any]:
+    """Values as a statement's parameters: of those that are used here, times alone differ between databases."""
+    adapted = database.ops.adapt_datetimefield_value
+    return [adapted(value) if hasattr(value, "tzinfo") else value for value in values]
+
+
+def _lock_clause() -> str:
+    """What locks the rows of a SELECT; a transaction of SQLite's has the whole file anyway."""
+    return " FOR UPDATE" if connections[DEFAULT_DB_ALIAS].features.has_select_for_update else ""

@@ -1,0 +1,133 @@
+"""What the API's input serializers share: JSON's own types, and keys as the original reads them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from flyte_site.http.problems import ErrorItem, invalid_input
+
+MAX_NAME_LENGTH = 255
+
+
+def reject_control_characters(value: str) -> None:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise serializers.ValidationError("must have no control characters")
+
+
+class StrictTextField(serializers.CharField):
+    """Text and nothing that could be turned into it. null counts as empty, as in the original."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("allow_blank", True)
+        options.setdefault("required", False)
+        options.setdefault("trim_whitespace", False)
+        super().__init__(**options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation("" if data is None else data)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("must be text")
+        return data
+
+
+class NameField(StrictTextField):
+    """Text that is not empty, of at most 255 characters, none of them a control character."""
+
+    def __init__(self, **options: Any) -> None:
+        messages = {"max_length": f"must have at most {MAX_NAME_LENGTH} characters"}
+        options.setdefault("required", True)
+        super().__init__(
+            max_length=MAX_NAME_LENGTH, validators=[reject_control_characters], error_messages=messages, **options
+        )
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        value = super().run_validation("" if data is serializers.empty else data)
+        if not value:
+            raise serializers.ValidationError("is required: text that is not empty")
+        return value
+
+
+class LabelsField(serializers.DictField):
+    """Label names and their values."""
+
+    child = StrictTextField(validators=[reject_control_characters])
+
+    def run_child_validation(self, data: Mapping[str, Any]) -> Any:
+        for name in data:
+            reject_control_characters(name)
+        return super().run_child_validation(data)
+
+
+class InputSerializer(serializers.Serializer[Any]):
+    """Reads a JSON object whose keys may be spelt in any case, as the original's decoder does."""
+
+    default_error_messages = {"invalid": "must be an object"}
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(normalize_keys(data, self.fields) if isinstance(data, Mapping) else data)
+
+    def validate_data(self, data: Any) -> dict[str, Any]:
+        """The validated values. Raises `Problem` 400 with every error and its path."""
+        if not isinstance(data, Mapping):
+            raise invalid_input({"path": "", "message": "must be an object"})
+        try:
+            return dict(self.run_validation(data))
+        except serializers.ValidationError as error:
+            raise invalid_input(*flatten_errors(error.detail)) from None
+
+
+def normalize_keys(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same object with its known keys in their own spelling; the last of several spellings counts."""
+    spelling = {name.lower(): name for name in fields}
+    return {spelling.get(key.lower(), key): value for key, value in data.items()}
+
+
+def flatten_errors(errors: Any, path: str = "") -> Iterator[ErrorItem]:
+    """DRF's nested errors as a list with paths, e.g. `commands[0].name`."""
+    if isinstance(errors, Mapping):
+        for key, inner in errors.items():
+            inner_path = (
+                path
+                if key == "non_field_errors"
+                else f"{path}[{key}]"
+                if isinstance(key, int)
+                else _join_path(path, key)
+            )
+            yield from flatten_errors(inner, inner_path)
+    elif isinstance(errors, list) and any(isinstance(inner, Mapping) for inner in errors):
+        for index, inner in enumerate(errors):
+            yield from flatten_errors(inner, f"{path}[{index}]")
+    else:
+        for message in errors:
+            yield {"path": path, "message": str(message)}
+
+
+def _join_path(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """The shape of every error answer (RFC 9457)."""
+
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = serializers.ListField(child=serializers.DictField(), required=False)  # type: ignore[assignment]
+
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+def problem_responses(*statuses: int) -> dict[tuple[int, str], type[ProblemSerializer]]:
+    """Error answers of one operation for the API's documentation; those of all are `openapi.shared_answers`."""
+    return {(status, PROBLEM_MEDIA_TYPE): ProblemSerializer for status in statuses}
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    """One link."""
+
+    href = serializers.CharField()
+    rel = serializers.CharField()

@@ -1,0 +1,31 @@
+"""What the original server answers to methods, beside those that its paths know."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from flyte_site.http.content_types import empty_response
+from flyte_site.http.problems import Problem
+
+KNOWN_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ALLOW_ANY = "GET, HEAD, PATCH, CONNECT, DELETE, POST, PUT"
+
+
+class MethodMiddleware:
+    """OPTIONS is answered for every path alike; TRACE and unknown methods are refused."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method == "OPTIONS":
+            return empty_response(200, {"Allow": ALLOW_ANY})
+        if request.method not in KNOWN_METHODS:
+            allow = ALLOW_ANY if request.method == "TRACE" else ""
+            return Problem(405, f"method {request.method} is not allowed", headers={"Allow": allow}).response()
+        return self.get_response(request)
+
+
+def format_allow_header(methods: list[str]) -> str:
+    """The value of an `Allow` header in the original's order; OPTIONS is allowed everywhere and not named."""
+    return ", ".join(method for method in KNOWN_METHODS if method in methods and method != "OPTIONS")

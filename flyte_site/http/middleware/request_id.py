@@ -1,0 +1,34 @@
+"""Each request gets an id, which its log lines and its answer have; and goes on with the trace of its sender."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from flyte_site.core import request_ids, tracing
+from flyte_site.http.middleware.trusted_proxies import is_trusted_proxy
+
+REQUEST_ID_HEADER = "X-Request-ID"
+REQUEST_ID_META_KEY, TRACEPARENT_META_KEY = (
+    f"HTTP_{REQUEST_ID_HEADER.upper().replace('-', '_')}",
+    f"HTTP_{tracing.TRACEPARENT_HEADER.upper()}",
+)
+
+
+class RequestIdMiddleware:
+    """Takes the id that a trusted proxy sends, if it is sane, else makes one; the answer says which.
+
+    It stands before `ProxyMiddleware`, which puts the caller's address in the place of the proxy's.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        # Not `request.headers`, which would keep for all that follow what `ProxyMiddleware` is going to drop.
+        meta = request.META
+        sent_id = meta.get(REQUEST_ID_META_KEY, "")
+        trusted_id = sent_id if request_ids.is_valid(sent_id) and is_trusted_proxy(meta.get("REMOTE_ADDR", "")) else ""
+        with request_ids.bind(trusted_id), tracing.continue_trace(meta.get(TRACEPARENT_META_KEY, "")):
+            response = self.get_response(request)
+            response.headers[REQUEST_ID_HEADER] = request_ids.current()
+        return response

@@ -1,0 +1,255 @@
+"""JSON and YAML texts into plain values, safely: bounded in depth and expansion, and never a Python object.
+
+YAML is read as the original does (YAML 1.1: `yes` is true, `010` is 8; dates stay text), with one difference: keys, and
+the names and label values that a reader declares, are the text that was written.
+"""
+
+import codecs
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeAlias
+
+import yaml
+
+MAX_DEPTH = 100
+MAX_EXPANSION = 2 * 1024 * 1024
+MAX_DIGITS = 4300
+"""Digits of a whole number: what Python itself turns into text and back."""
+MAX_BITS = int(MAX_DIGITS * math.log2(10))
+
+# Python knows charsets that take for ever (punycode) or give what is no text (utf-7): these alone are read.
+_SUPPORTED_CHARSETS = re.compile(
+    r"utf-8(-sig)?|utf-16(-le|-be)?|ascii|iso8859-\d+|cp125\d|koi8-[ru]|big5|gb2312|gbk|gb18030|euc_jp|euc_kr|shift_jis"
+)
+
+StringFields: TypeAlias = Mapping[str, Any]
+"""Where text is meant: lower-case keys, `*` for any key or index, and TEXT at the leaves."""
+STRING: StringFields = {}
+
+_COLLECTION_TAGS: dict[type[yaml.Node], str] = {
+    yaml.MappingNode: "tag:yaml.org,2002:map",
+    yaml.SequenceNode: "tag:yaml.org,2002:seq",
+}
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class DocumentError(ValueError):
+    """The text can't be read. `line` and `column` count from 1; 0 where the place isn't known."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.line, self.column = message, line, column
+
+
+def decode_text(data: bytes, charset: str) -> str:
+    """The text that bytes are in a charset such as `utf-8`. Raises `DocumentError`."""
+    try:
+        name = codecs.lookup(charset).name if charset.isascii() and charset.isprintable() else ""
+        if _SUPPORTED_CHARSETS.fullmatch(name):
+            return data.decode(name)
+    except (LookupError, UnicodeDecodeError):
+        pass
+    raise DocumentError(f"not text in {charset[:40]}")
+
+
+def parse_json(text: str, *, unique_keys: bool = False) -> Any:
+    """The value of a JSON text. Raises `DocumentError`, also for numbers that JSON has but no computer can hold.
+
+    Of a key that stands twice the last counts; with `unique_keys` it is an error.
+    """
+    pairs_hook = _reject_duplicate_keys if unique_keys else None
+    try:
+        value = json.loads(
+            text,
+            parse_int=_parse_integer,
+            parse_float=_parse_finite_float,
+            parse_constant=_reject_constant,
+            object_pairs_hook=pairs_hook,
+        )
+    except DocumentError:
+        raise
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"not JSON: {error.msg}", error.lineno, error.colno) from None
+    except RecursionError:
+        raise DocumentError(f"nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise DocumentError(str(error)) from None
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    return _replace_lone_surrogates(value) if _LONE_SURROGATE.search(text) else value
+
+
+def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_keys: bool = False) -> Any:
+    """The value of the one YAML document in `text`; an empty text is None. Raises `DocumentError`.
+
+    Of a key that stands twice the last counts; with `unique_keys` it is an error.
+    """
+    try:
+        _check_yaml_depth(text)
+        loader = yaml.CSafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            return (
+                None if node is None else _YAMLConverter(loader, len(text), unique_keys).convert(node, string_fields, 0)
+            )
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise DocumentError(
+            f"not YAML: {error.problem or error.context}", mark.line + 1 if mark else 0, mark.column + 1 if mark else 0
+        ) from None
+    except yaml.YAMLError as error:
+        raise DocumentError(f"not YAML: {' '.join(str(error).split())}") from None
+
+
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        names = [name for name, _ in pairs]
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise DocumentError(f"the key {duplicate!r} stands twice in one object")
+    return mapping
+
+
+def _parse_integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"{text[:20]}… is too large a number")
+    return int(text)
+
+
+def _parse_finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
+def _reject_constant(text: str) -> NoReturn:
+    raise ValueError(f"not JSON: {text} is no JSON number")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return
+    raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _children(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _replace_lone_surrogates(value: Any) -> Any:
+    """Half a surrogate pair is no character and can't be sent or stored: it becomes U+FFFD, as in the original."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_replace_lone_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_replace_lone_surrogates(key): _replace_lone_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def _check_yaml_depth(text: str) -> None:
+    """The parser's events come one by one, while its node tree is built by recursion: look before it leaps."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+@dataclass
+class _YAMLConverter:
+    """Turns one document's nodes into values, counting what its aliases expand to."""
+
+    loader: yaml.CSafeLoader
+    text_length: int
+    unique_keys: bool
+    cost: int = field(default=0)
+
+    def convert(self, node: yaml.Node, string_fields: StringFields | None, depth: int) -> Any:
+        self.cost += 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        if self.cost > max(MAX_EXPANSION, 2 * self.text_length) or depth > MAX_DEPTH:
+            self.fail(node, "the document's aliases expand to too much")
+        if isinstance(node, yaml.ScalarNode):
+            return self.convert_scalar(node, string_fields)
+        if node.tag != _COLLECTION_TAGS[type(node)]:
+            self.fail(node, f"the tag {node.tag} is not supported")
+        if isinstance(node, yaml.MappingNode):
+            return self.convert_mapping(node, string_fields, depth + 1)
+        return [self.convert(item, _descend(string_fields, "*"), depth + 1) for item in node.value]
+
+    def convert_mapping(self, node: yaml.MappingNode, string_fields: StringFields | None, depth: int) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        explicit: dict[str, Any] = {}
+        for key, item in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.fail(key, "a key must be text; a template that begins with {{ must stand in quotes")
+            self.cost += len(key.value)
+            if key.tag == "tag:yaml.org,2002:merge":
+                for source in self.convert_merge_sources(item, string_fields, depth):
+                    merged = {**source, **merged}
+            elif self.unique_keys and key.value in explicit:
+                self.fail(key, f"the key {key.value!r} stands twice in one mapping")
+            else:
+                explicit[key.value] = self.convert(item, _descend(string_fields, key.value), depth)
+        return {**merged, **explicit}
+
+    def convert_merge_sources(
+        self, node: yaml.Node, string_fields: StringFields | None, depth: int
+    ) -> list[dict[str, Any]]:
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        sources = []
+        for source in nodes:
+            if not isinstance(source, yaml.MappingNode):
+                self.fail(source, "only a mapping, or a list of them, can be merged with <<")
+            sources.append(self.convert(source, string_fields, depth))
+        return sources
+
+    def convert_scalar(self, node: yaml.ScalarNode, string_fields: StringFields | None) -> Any:
+        tag = node.tag.removeprefix("tag:yaml.org,2002:")
+        if tag in ("str", "timestamp", "value"):
+            return node.value
+        if tag == "null":
+            return None
+        if tag not in ("bool", "int", "float"):
+            self.fail(node, f"the tag {node.tag} is not supported")
+        return node.value if string_fields == STRING else self.convert_number_or_bool(node)
+
+    def convert_number_or_bool(self, node: yaml.ScalarNode) -> Any:
+        if ":" in node.value:
+            return node.value  # `22:30` is a time of day to everyone but YAML 1.1, where it is 1350
+        if len(node.value) > MAX_DIGITS:
+            self.fail(node, f"{node.value[:20]}… is too large a number")
+        try:
+            value = self.loader.construct_object(node)
+        except (ValueError, LookupError):
+            self.fail(node, f"{node.value[:40]!r} is no {node.tag.rpartition(':')[2]}")
+        if isinstance(value, float) and not math.isfinite(value):
+            self.fail(node, f"{node.value[:20]} is no number that JSON has")
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            self.fail(node, f"{node.value[:20]}… is too large a number")
+        return value
+
+    def fail(self, node: yaml.Node, message: str) -> NoReturn:
+        raise DocumentError(message, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _descend(string_fields: StringFields | None, key: str) -> StringFields | None:
+    if not string_fields:
+        return None
+    below: StringFields | None = string_fields.get(key.lower(), string_fields.get("*"))
+    return below

@@ -1,0 +1,104 @@
+"""Bodies of requests: how large they may be, and what is read from them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_header_parameters
+
+from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES
+from flyte_site.http.parsing import DocumentError, StringFields, decode_text, parse_json, parse_yaml
+from flyte_site.http.problems import ErrorItem, Problem, invalid_input
+
+# What multipart adds around a value: boundaries, part headers, a description.
+MULTIPART_OVERHEAD_BYTES = 64 * 1024
+# A caller that is still sending sees the answer only when it is done: this much more is read and thrown away.
+MAX_DRAIN_BYTES = 64 * 1024 * 1024
+
+
+class BodySizeMiddleware:
+    """Refuses with 413 what is larger than its path takes, before anything is read into memory."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        limit = get_body_limit(request.path)
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        if length <= limit:
+            return self.get_response(request)
+        drain_body(request, min(length, MAX_DRAIN_BYTES))
+        return Problem(413, f"the body has {length} bytes; {limit} are taken here").response()
+
+
+def get_body_limit(path: str) -> int:
+    """Bytes that a request to `path` may carry."""
+    if path.startswith(("/v1/datastore/", "/admin/datastore/")):
+        return int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_OVERHEAD_BYTES
+    return int(settings.FLYTE_MAX_BODY_BYTES)
+
+
+def drain_body(request: HttpRequest, size: int) -> None:
+    while size > 0 and (chunk := request.read(min(size, 65536))):
+        size -= len(chunk)
+
+
+def read_body(request: HttpRequest) -> bytes:
+    """The body's bytes. Raises `Problem` 400 where the caller went away in the middle: half of it may look whole."""
+    body: bytes = request.body
+    if len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
+        raise Problem(400, "the body ends before its end")
+    return body
+
+
+def parse_content_type(request: HttpRequest) -> tuple[str, dict[str, str]]:
+    """The content type in lower case and its parameters; ('', {}) where none was sent."""
+    header = request.META.get("CONTENT_TYPE", "")
+    if header == JSON_TYPE:
+        return JSON_TYPE, {}
+    content_type, parameters = parse_header_parameters(header)
+    return content_type.lower(), parameters
+
+
+def parse_body(request: HttpRequest, string_fields: StringFields | None = None, *, unique_keys: bool = False) -> Any:
+    """The value that the body holds: YAML where its content type says so, else JSON, as the original takes it.
+
+    `text_places` says where YAML means text (see `documents.TextPlaces`). Raises `Problem` 400.
+    """
+    text, is_yaml = read_text_body(request)
+    if not text.strip():
+        raise invalid_input({"path": "", "message": "the body is empty"})
+    try:
+        if is_yaml:
+            return parse_yaml(text, string_fields, unique_keys=unique_keys)
+        return parse_json(text, unique_keys=unique_keys)
+    except DocumentError as error:
+        if not is_yaml:
+            error.message += _content_type_hint(parse_content_type(request)[0])
+        raise invalid_input(to_error_item(error)) from None
+
+
+def _content_type_hint(content_type: str) -> str:
+    """What to say to someone who sends YAML and has not said so: the most common slip with curl."""
+    if "json" in content_type:
+        return ""
+    return f" (the content type is {content_type[:60] or 'missing'}; for YAML send 'content-type: {YAML_TYPES[0]}')"
+
+
+def read_text_body(request: HttpRequest) -> tuple[str, bool]:
+    """The body as text, and whether it is YAML."""
+    content_type, parameters = parse_content_type(request)
+    try:
+        text = decode_text(read_body(request), parameters.get("charset", "utf-8"))
+    except DocumentError as error:
+        raise invalid_input(to_error_item(error)) from None
+    return text.removeprefix("\ufeff"), content_type in YAML_TYPES
+
+
+def to_error_item(error: DocumentError, path: str = "") -> ErrorItem:
+    """A reading error in the shape of the API's errors."""
+    item: ErrorItem = {"path": path, "message": error.message}
+    if error.line:
+        item |= {"line": error.line, "column": error.column}
+    return item

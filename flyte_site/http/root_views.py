@@ -1,0 +1,95 @@
+"""The API's own pages: where its links begin, whether it is well, and its documentation."""
+
+from typing import Any
+
+import structlog
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flyte_site.core.safe_tracebacks import safe_database_message
+from flyte_site.http.content_types import empty_response, prefers_html, to_yaml
+from flyte_site.http.fields import LinkSerializer, problem_responses
+from flyte_site.http.problems import Problem
+from flyte_site.http.views import APIView
+
+log = structlog.get_logger(__name__)
+
+
+class LinksSchema(serializers.Serializer[Any]):
+    """Links alone."""
+
+    links = LinkSerializer(many=True)
+
+
+class IndexView(APIView):
+    """Where a client begins."""
+
+    @extend_schema(operation_id="index", tags=["info"], responses={200: LinksSchema, 302: None})
+    def get(self, request: Request) -> Any:
+        """The link to the API's version 1; who asks for HTML is sent to the console."""
+        if prefers_html(request._request):
+            return HttpResponseRedirect("/admin/", headers={"Vary": "Accept"})
+        links = self.links
+        return Response({"links": [links.to("self"), links.help("#/info"), links.documented("#!/info/v1", "v1")]})
+
+
+class V1View(APIView):
+    """What version 1 has."""
+
+    @extend_schema(operation_id="v1", tags=["info"], responses=LinksSchema)
+    def get(self, request: Request) -> Response:
+        """Links to health, packs, flows, datastore, audit and documentation."""
+        links = self.links
+        entries = [
+            links.to("self", "v1"),
+            links.to("up"),
+            links.help("#!/info/v1"),
+            links.documented("#!/info/health", "health"),
+            links.documented("#!/pack/listPacks", "v1", "packs"),
+            links.documented("#!/flow/listFlows", "v1", "flows"),
+            links.documented("#!/datastore/listDatastoreItems", "v1", "datastore"),
+            links.documented("#!/flowAudit/findFlows", "v1", "audit", "flows"),
+            links.documented("", "v1", "swagger"),
+        ]
+        return Response({"links": entries})
+
+
+class HealthView(APIView):
+    """Whether the server can do its work."""
+
+    @extend_schema(operation_id="health", tags=["info"], responses={200: None, **problem_responses(500)})
+    def get(self, request: Request) -> HttpResponse:
+        """200 when the database answers, else 500."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except Error as error:
+            log.error("database_away", error=safe_database_message(error))
+            raise Problem(500, "the database does not answer") from None
+        return empty_response(200)
+
+
+@require_safe
+def openapi_document(request: HttpRequest, media_type: str) -> HttpResponse:
+    """The OpenAPI 3 document of the API, made from its code."""
+    schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return HttpResponse(to_yaml(schema), content_type=media_type)
+
+
+@require_safe
+def swagger_ui(request: HttpRequest) -> HttpResponse:
+    """Swagger UI, its files from this server."""
+    return render(request, "swagger.html")
+
+
+@require_safe
+def redirect_to_swagger_ui(request: HttpRequest) -> HttpResponse:
+    """Where the original's documentation was."""
+    return HttpResponsePermanentRedirect("/swagger")

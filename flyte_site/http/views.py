@@ -1,0 +1,125 @@
+"""What the API's views share."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.db import connection
+from django.db.models import F, Model, QuerySet
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Collate
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+from rest_framework.request import Request
+from rest_framework.views import APIView as FrameworkView
+
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.middleware.methods import format_allow_header
+from flyte_site.http.problems import Problem, invalid_input, to_problem
+
+PAGE_SIZE = 1000
+M = TypeVar("M", bound=Model)
+
+
+class APIView(FrameworkView):
+    """A view whose 405 names the allowed methods as the original does, and that answers HEAD where it answers GET."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        reject_nul_in_query(request)
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        raise Problem(
+            405, f"method {request.method} is not allowed here", headers={"Allow": format_allow_header(self.methods())}
+        )
+
+    def methods(self) -> list[str]:
+        names = [name.upper() for name in self.http_method_names if name != "head" and hasattr(self, name)]
+        return [*names, "HEAD"] if "GET" in names else names
+
+    def head(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        get = getattr(self, "get", None) or self.http_method_not_allowed
+        return get(request, *args, **kwargs)
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {"Vary": "Accept"}
+
+    @property
+    def links(self) -> LinkBuilder:
+        return LinkBuilder(self.request)
+
+
+class RawView(APIView):
+    """A view for what packs do all day, without what of the framework's work around each request is of no use here.
+
+    Its methods get Django's own request, and give what `flyte_site.http.content_types` makes of an answer.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.request = request  # type: ignore[assignment]
+        try:
+            reject_nul_in_query(request)
+            handler = getattr(self, str(request.method).lower(), self.http_method_not_allowed)
+            response: HttpResponse = handler(request, *args, **kwargs)
+        except Exception as error:
+            problem = to_problem(error)
+            if problem is None:
+                raise
+            response = problem.response()
+        if "Vary" in response.headers:
+            patch_vary_headers(response, ["Accept"])
+        else:
+            response.headers["Vary"] = "Accept"
+        return response
+
+
+def reject_nul_in_query(request: HttpRequest) -> None:
+    """Raises `Problem` 400."""
+    query = request.META.get("QUERY_STRING", "")
+    if "%00" in query or "\x00" in query:
+        for name, values in request.GET.lists():
+            reject_nul(name, values)
+
+
+def reject_nul(name: str, values: Iterable[str]) -> None:
+    """No text in the database has a NUL, and PostgreSQL fails where one is asked for. Raises `Problem` 400."""
+    if any("\x00" in value for value in values):
+        raise invalid_input({"path": name, "message": "must have no NUL character"})
+
+
+def get_integer_parameter(request: HttpRequest, name: str, default: int, *, maximum: int) -> int:
+    """The query parameter `name`, from 0 to `most` (more counts as `most`). Raises `Problem` 400."""
+    text = request.GET.get(name, "") if request.META.get("QUERY_STRING") else ""
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise invalid_input({"path": name, "message": f"must be a whole number from 0, not {text[:40]!r}"})
+    return min(int(text), maximum)
+
+
+def byte_order(field: str) -> Combinable:
+    """A text column in the order of its characters' codes, whatever language the database sorts by."""
+    return Collate(field, "C") if connection.vendor == "postgresql" else F(field)
+
+
+def order_by_name(rows: QuerySet[M], field: str, request: Request) -> QuerySet[M]:
+    """Rows in the byte order of a text field, beginning behind the one that the query's `after` names."""
+    ordered: QuerySet[M] = rows.alias(page_key=byte_order(field)).order_by("page_key")  # type: ignore[assignment]
+    after = request.query_params.get("after", "")
+    return ordered.filter(page_key__gt=after) if after else ordered
+
+
+def name_page(
+    rows: QuerySet[M], cursor: str, links: LinkBuilder, collection: str, help_anchor: str
+) -> tuple[list[M], list[Link]]:
+    """The first page of rows, and the links of that page.
+
+    Where more rows follow, a `next` link says so; its `after` is the `cursor` field of the page's last row.
+    """
+    page = list(rows[: PAGE_SIZE + 1])
+    page_links = [links.to("self", "v1", collection), links.to("up", "v1"), links.help(help_anchor)]
+    if len(page) > PAGE_SIZE:
+        query = urlencode({"after": getattr(page[PAGE_SIZE - 1], cursor)})
+        page_links.append(links.to("next", "v1", collection, query=query))
+    return page[:PAGE_SIZE], page_links

@@ -1,0 +1,28 @@
+"""A periodic job as a command of its name: what the server does by the clock, done when somebody asks."""
+
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand
+
+
+class JobCommand(BaseCommand):
+    """Does `job`, or with `--dry-run` only counts, and tells the number that it gives.
+
+    `told` has places for `{count}` and `{were}`, which is `would` in a dry run and else `did`.
+    """
+
+    job: ClassVar[Callable[..., int]]
+    result_message: ClassVar[str]
+    dry_run_verb, done_verb = "would be", "were"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only tell how many there are")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dry_run = options["dry_run"]
+        count = type(self).job(dry_run=dry_run)
+        self.stdout.write(
+            self.result_message.format(count=count, were=self.dry_run_verb if dry_run else self.done_verb)
+        )

@@ -1,0 +1,165 @@
+"""Approvals over REST: what waits for a person, and the decision."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flyte_site.auth.activity_log import actor_of_caller
+from flyte_site.auth.principals import get_principal
+from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.http.fields import (
+    InputSerializer,
+    LinkSerializer,
+    StrictTextField,
+    problem_responses,
+    reject_control_characters,
+)
+from flyte_site.http.links import LinkBuilder
+from flyte_site.http.problems import Problem, not_found
+from flyte_site.http.request_body import parse_body
+from flyte_site.http.views import PAGE_SIZE, APIView, get_integer_parameter
+from packs import hosted_status
+from packs.approvals import service
+from packs.models import Approval
+
+MAX_ID = 2**63 - 1
+
+
+def reject_nul(value: str) -> None:
+    if "\x00" in value:
+        raise serializers.ValidationError("must have no NUL character")
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """JSON's true or false, and nothing that could be turned into it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("must be true or false")
+        return data
+
+
+class DecisionInput(InputSerializer):
+    """A decision. `by` says who decided, where the server does not ask who calls."""
+
+    approved = StrictBooleanField()
+    comment = StrictTextField(max_length=service.MAX_COMMENT_LENGTH, validators=[reject_nul], default="")
+    by = StrictTextField(max_length=200, validators=[reject_control_characters], default="")
+
+
+class ApprovalOutput(serializers.Serializer[Any]):
+    """A question, and what was decided."""
+
+    id = serializers.CharField(help_text="The id of the action that asks.")
+    question = serializers.CharField()
+    details = serializers.JSONField(required=False)
+    flowName = serializers.CharField()  # noqa: N815
+    correlationId = serializers.CharField()  # noqa: N815
+    askedAt = serializers.DateTimeField()  # noqa: N815
+    endsAt = serializers.DateTimeField()  # noqa: N815
+    approved = serializers.BooleanField(required=False)
+    by = serializers.CharField(required=False)
+    comment = serializers.CharField(required=False)
+    decidedAt = serializers.DateTimeField(required=False)  # noqa: N815
+    links = LinkSerializer(many=True)
+
+
+class ApprovalList(serializers.Serializer[Any]):
+    """Open questions; a `next` link where there are more."""
+
+    approvals = ApprovalOutput(many=True)
+    links = LinkSerializer(many=True)
+
+
+class ApprovalListView(APIView):
+    """What waits for a person."""
+
+    @extend_schema(
+        operation_id="listApprovals",
+        tags=["approval"],
+        parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="As the next link has it.")],
+        responses={200: ApprovalList, **problem_responses(400)},
+    )
+    def get(self, request: Request) -> Response:
+        """The questions that can be decided now, oldest first."""
+        rows = hosted_status.list_open_approvals(
+            get_integer_parameter(request, "after", 0, maximum=MAX_ID), PAGE_SIZE + 1
+        )
+        links = [self.links.to("self", "v1", "approvals"), self.links.to("up", "v1")]
+        if len(rows) > PAGE_SIZE:
+            links.append(self.links.to("next", "v1", "approvals", query=f"after={rows[PAGE_SIZE - 1].pk}"))
+        return Response(
+            {"approvals": [serialize_approval(row, self.links) for row in rows[:PAGE_SIZE]], "links": links}
+        )
+
+
+class ApprovalView(APIView):
+    """One question."""
+
+    @extend_schema(
+        operation_id="getApproval", tags=["approval"], responses={200: ApprovalOutput, **problem_responses(404)}
+    )
+    def get(self, request: Request, action_id: str) -> Response:
+        """The question of an action, decided or not."""
+        return Response(serialize_approval(get_approval_or_404(action_id), self.links))
+
+    @extend_schema(
+        operation_id="decide",
+        tags=["approval"],
+        request=DecisionInput,
+        responses={200: ApprovalOutput, **problem_responses(400, 404, 409)},
+    )
+    def post(self, request: Request, action_id: str) -> Response:
+        """Approve or reject: the flow goes on with it. The first decision counts; the same again changes nothing."""
+        approval = get_approval_or_404(action_id)
+        values = DecisionInput().validate_data(parse_body(request))
+        decided_by = resolve_decider(request, values["by"])
+        try:
+            approval = (
+                service.decide_approval(
+                    action_id, actor_of_caller(request), values["approved"], values["comment"], decided_by
+                )
+                or approval
+            )
+        except service.ApprovalNotOpenError as error:
+            raise Problem(409, str(error)) from None
+        return Response(serialize_approval(approval, self.links))
+
+
+def get_approval_or_404(action_id: str) -> Approval:
+    """The question of an action. Raises `Problem` 404."""
+    approval = service.find_approval(action_id)
+    if approval is None:
+        raise not_found(f"approval {action_id!r}")
+    return approval
+
+
+def resolve_decider(request: Request, claimed_name: str) -> str:
+    """Who stands by a decision: whom the token names; where nobody was asked for one, whoever it is said to be."""
+    principal = get_principal(request)
+    return (
+        principal.actor_name
+        if principal.kind != "anonymous"
+        else f"anonymous ({claimed_name})"
+        if claimed_name
+        else "anonymous"
+    )
+
+
+def serialize_approval(approval: Approval, links: LinkBuilder) -> dict[str, Any]:
+    """`ApprovalOutput` of a question: what is empty is left out."""
+    body: dict[str, Any] = {"id": approval.action_id, "question": approval.question}
+    if approval.details is not None:
+        body["details"] = approval.details
+    body |= {"flowName": approval.flow_name, "correlationId": approval.correlation_id}
+    body |= {"askedAt": format_rfc3339(approval.asked_at), "endsAt": format_rfc3339(approval.ends_at)}
+    if approval.decided_at:
+        body |= {"approved": approval.approved, "by": approval.decided_by, "comment": approval.comment}
+        body |= {"decidedAt": format_rfc3339(approval.decided_at)}
+    self_link = links.to("self", "v1", "approvals", approval.action_id)
+    execution_link = links.to("execution", "v1", "audit", "flows", approval.correlation_id)
+    return body | {"links": [self_link, execution_link]}

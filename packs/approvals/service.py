@@ -1,0 +1,102 @@
+"""Questions that wait for a person: asked by the plugin Approval, decided by the API and the console."""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from flyte_site.auth.activity_log import Actor, log_activity
+from packs.hosted import resources
+from packs.models import Action, ActionState, Approval
+from packs.queue.action_secrets import redact_action_secrets_by_id
+
+log = structlog.get_logger(__name__)
+
+MAX_DECIDED_BY_LENGTH = 255
+MAX_COMMENT_LENGTH = 10_000
+ATTEMPT_ENDED_REASON = "its action was cancelled or timed out"
+
+
+class ApprovalNotOpenError(Exception):
+    """The question can't be decided any more; the message says why."""
+
+
+def open_approvals(now: datetime | None = None) -> "QuerySet[Approval]":
+    """Questions that can be decided now, by an index. Callers bound it."""
+    return Approval.objects.filter(approved__isnull=True, withdrawn=False, ends_at__gt=now or timezone.now())
+
+
+def find_approval(action_id: str) -> Approval | None:
+    """The question of an action's last attempt."""
+    return Approval.objects.filter(action_id=action_id).order_by("-attempt").first()
+
+
+def create_approval(**values: Any) -> None:
+    """Ask, once an attempt. Secrets in what is asked are masked: whoever may look at questions would see them."""
+    key = {name: values.pop(name) for name in ("action_id", "attempt")}
+    values |= redact_action_secrets_by_id(key["action_id"], {name: values[name] for name in ("question", "details")})
+    Approval.objects.get_or_create(**key, defaults=values)
+
+
+def withdraw_approval(action_id: str, attempt: int) -> None:
+    """Nobody need decide any more."""
+    Approval.objects.filter(action_id=action_id, attempt=attempt, approved__isnull=True).update(withdrawn=True)
+
+
+def decide_approval(
+    action_id: str, actor: Actor, approved: bool, comment: str = "", decided_by: str = ""
+) -> Approval | None:
+    """Decide the question of an action; the flow goes on within about a second. `who` stands in the result, if it is
+    not the actor's name; the actor in the history of changes.
+
+    Of several that decide at once the first counts. The same decision by the same person again changes nothing. None
+    where there is no such question; raises `NotOpenError` where it was decided otherwise, withdrawn, or too late.
+    """
+    now, decided_by = timezone.now(), (decided_by or actor.name)[:MAX_DECIDED_BY_LENGTH]
+    with transaction.atomic():
+        approval = find_approval(action_id)
+        if approval is None:
+            return None
+        if approval.approved is None and not is_attempt_pending(approval):
+            raise ApprovalNotOpenError(ATTEMPT_ENDED_REASON)
+        values = {"approved": approved, "decided_by": decided_by, "comment": comment[:MAX_COMMENT_LENGTH]}
+        is_changed = open_approvals(now).filter(pk=approval.pk).update(**values, decided_at=now)
+        approval.refresh_from_db()
+        if is_changed:
+            activity = "approved" if approved else "rejected"
+            log_activity(
+                actor,
+                activity,
+                "approval",
+                action_id,
+                by=decided_by,
+                flow=approval.flow_name,
+                question=approval.question[:100],
+            )
+        elif (approval.approved, approval.decided_by) != (approved, decided_by):
+            raise ApprovalNotOpenError(closed_reason(approval, now))
+        resources.poll_soon(action_id, now)
+    log.info("approval_decided", action=action_id, approved=approved, changed=bool(is_changed))
+    return approval
+
+
+def is_attempt_pending(approval: Approval) -> bool:
+    """Whether the attempt that asks is still under way: a question is withdrawn some seconds after a cancellation."""
+    return Action.objects.filter(id=approval.action_id, state=ActionState.PENDING, attempt=approval.attempt).exists()
+
+
+def approval_status(approval: Approval, now: datetime) -> str:
+    """How a question stands: `open`, `approved`, `rejected`, `withdrawn` or `not decided`."""
+    if approval.approved is not None:
+        return "approved" if approval.approved else "rejected"
+    return "withdrawn" if approval.withdrawn else "open" if approval.ends_at > now else "not decided"
+
+
+def closed_reason(approval: Approval, now: datetime) -> str:
+    """Why a question is not open."""
+    if approval.approved is not None:
+        return f"it was {'approved' if approval.approved else 'rejected'} by {approval.decided_by} already"
+    return ATTEMPT_ENDED_REASON if approval.withdrawn else "the time for it is over"

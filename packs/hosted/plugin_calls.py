@@ -1,0 +1,164 @@
+"""Calls of plugins: what each is given, and what it gave. Runs in threads, and knows no rows."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from datastore.lookup import get_value
+from datastore.service import ItemUpdate, SecretTooLargeError, get_key_error, put_item
+from flyte_site.auth.activity_log import VIA_JOB, Actor
+from flyte_site.core.encryption import NoEncryptionKeysError
+from packs.hosted.plugin_api.errors import UserFailure
+from packs.hosted.plugin_api.interfaces import (
+    AsyncPlugin,
+    DeleteContext,
+    GetContext,
+    OutputWriter,
+    ResourceMeta,
+    StatusContext,
+    SyncPlugin,
+    TaskExecutionContext,
+    TaskExecutionMetadata,
+    TaskReader,
+)
+from packs.hosted.plugin_api.phases import Phase
+from packs.hosted.runtime import PluginRuntime
+from packs.models import Action
+from packs.queue.action_secrets import input_with_secrets
+
+
+class CallKind(StrEnum):
+    """What a plugin is asked for. All but `get` count against the write rate."""
+
+    CREATE = "create"
+    DO = "do"
+    GET = "get"
+    FIND = "find"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """What a call gave: the meta as JSON (of `create` and `find`), and how the resource stands, if that is known."""
+
+    meta: Any = None
+    phase: Phase | None = None
+
+
+@dataclass(frozen=True)
+class PluginDatastore:
+    """The server's datastore, as plugins see it. `actor` is who stands in the history of what is put."""
+
+    actor: str
+
+    def get(self, key: str) -> Any:
+        """The value under the key."""
+        return get_value(key)
+
+    def put(self, key: str, value: bytes, content_type: str) -> None:
+        """Keep a value under the key."""
+        if not key or (problem := get_key_error(key)):
+            raise UserFailure(f"the key {key[:80]!r} {problem if key else 'is empty'}")
+        if len(value) > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
+            raise UserFailure(f"the value has {len(value)} bytes: more than the datastore takes")
+        try:
+            put_item(Actor(self.actor, VIA_JOB), key, ItemUpdate(value, content_type[:255]))
+        except (NoEncryptionKeysError, SecretTooLargeError) as error:
+            raise UserFailure(f"the item {key!r} is secret, and can't be put: {error}") from None
+
+
+def build_context(runtime: PluginRuntime, action: Action, attempt: int, taken_at: datetime) -> TaskExecutionContext:
+    """What `create` and `do` are given for an attempt at an action."""
+    max_bytes = settings.FLYTE_MAX_BODY_BYTES
+    metadata = TaskExecutionMetadata(
+        token=f"{action.id}-{attempt}",
+        action_id=action.id,
+        attempt=attempt,
+        correlation_id=action.correlation_id,
+        flow_name=action.flow_name,
+        step_id=action.step_id,
+        labels=action.pack_labels,
+        taken_at=taken_at,
+    )
+    return TaskExecutionContext(
+        secrets=runtime.secrets,
+        task=TaskReader(action.name, action.pack_name, action.holder, action.timeout),
+        input=input_with_secrets(action),
+        metadata=metadata,
+        output=OutputWriter(max_bytes),
+        datastore=PluginDatastore(f"hosted pack {runtime.id}"),
+        max_dataset_size_bytes=max_bytes,
+    )
+
+
+def prepare_call(
+    runtime: PluginRuntime, kind: CallKind, meta: Any, reason: str, context: TaskExecutionContext | None
+) -> Callable[[], CallResult]:
+    """The call as something to be done in a thread; raises what the plugin raises."""
+
+    def run_call() -> CallResult:
+        try:
+            return _run_call(runtime, kind, meta, reason, context)
+        finally:
+            if runtime.config.caching.workers:
+                connection.close()  # a plugin may have used the datastore
+
+    return run_call
+
+
+def _run_call(
+    runtime: PluginRuntime, kind: CallKind, meta: Any, reason: str, context: TaskExecutionContext | None
+) -> CallResult:
+    plugin = runtime.get_plugin()
+    if isinstance(plugin, SyncPlugin):
+        return CallResult(phase=_with_output(plugin.do(_require_context(context)), _require_context(context)))
+    if kind is CallKind.CREATE:
+        return _run_create(plugin, _require_context(context))
+    if kind is CallKind.FIND:
+        return CallResult(meta=serialize_meta(plugin.find(_require_context(context))))
+    typed_meta = deserialize_meta(runtime.config.resource_meta, meta)
+    if kind is CallKind.DELETE:
+        plugin.delete(DeleteContext(typed_meta, reason))
+        return CallResult()
+    resource = plugin.get(GetContext(typed_meta))
+    return CallResult(phase=plugin.status(StatusContext(typed_meta, resource)))
+
+
+def _run_create(plugin: AsyncPlugin, context: TaskExecutionContext) -> CallResult:
+    """The meta; and, where the service told it at once, how the resource stands."""
+    meta, resource = plugin.create(context)
+    stored_meta = serialize_meta(meta)
+    phase = None if resource is None else _with_output(plugin.status(StatusContext(meta, resource)), context)
+    return CallResult(stored_meta, phase)
+
+
+def _require_context(context: TaskExecutionContext | None) -> TaskExecutionContext:
+    if context is None:
+        raise LookupError("the action is gone")
+    return context
+
+
+def _with_output(phase: Phase, context: TaskExecutionContext) -> Phase:
+    """The phase with the payload that the plugin wrote to `output`, where it brings none of its own."""
+    if phase.is_final and phase.payload is None and context.output.is_written:
+        return dataclasses.replace(phase, payload=context.output.value)
+    return phase
+
+
+def serialize_meta(meta: ResourceMeta) -> Any:
+    """The meta as JSON. Raises `TypeError` where it can't be."""
+    if dataclasses.is_dataclass(meta) and not isinstance(meta, type):
+        meta = dataclasses.asdict(meta)
+    return json.loads(json.dumps(meta))
+
+
+def deserialize_meta(meta_type: type[Any], meta: Any) -> ResourceMeta:
+    """The meta in the type of the plugin's configuration."""
+    return meta_type(**meta) if dataclasses.is_dataclass(meta_type) else meta

@@ -1,0 +1,126 @@
+"""Approval: a person approves or rejects. The question lies in the database; `packs.approvals.service` decides it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from flyte_site.core.timestamps import format_rfc3339
+from packs.approvals import service
+from packs.hosted.plugin_api.config import CachingConfig, PluginConfig, RateLimiterConfig
+from packs.hosted.plugin_api.durations import parse_duration
+from packs.hosted.plugin_api.errors import UserFailure
+from packs.hosted.plugin_api.interfaces import (
+    AsyncPlugin,
+    DeleteContext,
+    GetContext,
+    PluginEntry,
+    PluginSetupContext,
+    StatusContext,
+    TaskExecutionContextReader,
+)
+from packs.hosted.plugin_api.phases import Phase, failure, queued, success
+from packs.models import Approval as Question
+
+MAX_TIMEOUT = timedelta(days=366)
+MAX_QUESTION_LENGTH = 10_000
+INPUT_FORMAT = 'must be a question, or {"question": "…", "details": any JSON, "timeout": "3d"}'
+
+
+@dataclass(frozen=True)
+class ApprovalRef:
+    """Which question it is."""
+
+    action_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ApprovalConfig(PluginConfig):
+    """`timeout`: how long a question waits where its input does not say."""
+
+    timeout: timedelta = timedelta(days=7)
+
+
+class ApprovalPlugin(AsyncPlugin):
+    """Its resource is a row."""
+
+    def __init__(self, setup: PluginSetupContext) -> None:
+        self._config: ApprovalConfig = setup.config
+
+    def get_config(self) -> ApprovalConfig:
+        return self._config
+
+    def create(self, context: TaskExecutionContextReader) -> tuple[ApprovalRef, Question | None]:
+        question, details, timeout = parse_input(context.input, self._config.timeout)
+        metadata = context.metadata
+        service.create_approval(
+            action_id=metadata.action_id,
+            attempt=metadata.attempt,
+            flow_name=metadata.flow_name,
+            correlation_id=metadata.correlation_id,
+            question=question,
+            details=details,
+            asked_at=metadata.taken_at,
+            ends_at=metadata.taken_at + timeout,
+        )
+        meta = ApprovalRef(metadata.action_id, metadata.attempt)
+        return meta, self.get(GetContext(meta))
+
+    def get(self, context: GetContext) -> Question | None:
+        meta: ApprovalRef = context.resource_meta
+        return Question.objects.filter(action_id=meta.action_id, attempt=meta.attempt).first()
+
+    def delete(self, context: DeleteContext) -> None:
+        service.withdraw_approval(context.resource_meta.action_id, context.resource_meta.attempt)
+
+    def status(self, context: StatusContext) -> Phase:
+        approval: Question | None = context.resource
+        if approval is None or approval.withdrawn:
+            return failure("the question is gone")
+        payload: dict[str, Any] = {"question": approval.question, "details": approval.details}
+        if approval.approved is not None:
+            payload |= {"by": approval.decided_by, "comment": approval.comment}
+            payload |= {"decidedAt": format_rfc3339(approval.decided_at)} if approval.decided_at else {}
+            return success("Approved" if approval.approved else "Rejected", payload)
+        if approval.ends_at <= timezone.now():
+            return success("NotDecided", payload | {"until": format_rfc3339(approval.ends_at)})
+        return queued("waits for a person to decide", next_poll_at=approval.ends_at)
+
+
+def parse_input(value: Any, default: timedelta) -> tuple[str, Any, timedelta]:
+    """Question, details and time to decide of an input. Raises `UserFailure`."""
+    values = {"question": value} if isinstance(value, str) else value
+    if not isinstance(values, dict) or not set(values) <= {"question", "details", "timeout"}:
+        raise UserFailure(f"the input {INPUT_FORMAT}")
+    question, timeout = values.get("question"), default
+    if (
+        not isinstance(question, str)
+        or not question.strip()
+        or len(question) > MAX_QUESTION_LENGTH
+        or "\x00" in question
+    ):
+        raise UserFailure(f"the input {INPUT_FORMAT}; a question has 1 to {MAX_QUESTION_LENGTH} characters")
+    try:
+        if values.get("timeout") is not None:
+            timeout = parse_duration(str(values["timeout"]))
+    except ValueError as error:
+        raise UserFailure(f"the input's timeout: {error}") from None
+    if timeout > MAX_TIMEOUT:
+        raise UserFailure(f"a question may wait {MAX_TIMEOUT.days} days at most")
+    return question, values.get("details"), timeout
+
+
+ENTRY = PluginEntry(
+    id="Approval",
+    supported_task_types=("Ask",),
+    loader=ApprovalPlugin,
+    config=ApprovalConfig(
+        resource_meta=ApprovalRef,
+        caching=CachingConfig(workers=0),
+        read_rate_limiter=RateLimiterConfig(qps=1000, burst=10_000),
+        write_rate_limiter=RateLimiterConfig(qps=1000, burst=10_000),
+    ),
+    events={"Ask": ("Approved", "Rejected", "NotDecided")},
+)

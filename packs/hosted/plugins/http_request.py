@@ -1,0 +1,140 @@
+"""HttpRequest: one HTTP call, and its answer as an event."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from flyte_site.http.parsing import parse_json
+from packs.hosted.plugin_api.config import PluginConfig
+from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
+from packs.hosted.plugin_api.interfaces import PluginEntry, PluginSetupContext, SyncPlugin, TaskExecutionContext
+from packs.hosted.plugin_api.phases import Phase, success
+from packs.hosted.plugins.http_client import (
+    AllowedHosts,
+    OutboundClient,
+    OutboundResponse,
+    RequestLimits,
+    parse_throttling,
+)
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+RESERVED_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "idempotency-key", "accept-encoding")
+INPUT_KEYS = {"url", "method", "headers", "body", "text"}
+REPORTED_HEADERS = ("content-type", "location", "etag", "last-modified", "link", "x-request-id")
+UNAVAILABLE_STATUSES = (502, 503, 504)
+
+
+@dataclass(frozen=True)
+class HttpRequestConfig(PluginConfig):
+    """`request_timeout`: from the first look at the host's name to the answer's last byte. `max_response_bytes`: of the
+    body. `authorization`: by host, the name of a secret that is sent there as `Authorization`."""
+
+    request_timeout: timedelta = timedelta(seconds=20)
+    max_response_bytes: int = 262_144
+    authorization: dict[str, str] = field(default_factory=dict)
+
+
+class HttpRequestPlugin(SyncPlugin):
+    """Makes the call that the action's input describes."""
+
+    def __init__(self, client: OutboundClient, setup: PluginSetupContext) -> None:
+        self._config: HttpRequestConfig = setup.config
+        self._client = client
+
+    def get_config(self) -> HttpRequestConfig:
+        return self._config
+
+    def do(self, context: TaskExecutionContext) -> Phase:
+        request = parse_input(context.input)
+        headers = {"user-agent": "flyte", "accept-encoding": "identity", **request.headers}
+        headers["idempotency-key"] = context.metadata.token
+        if secret := self._config.authorization.get(request.host):
+            headers["authorization"] = context.secrets.get(secret)
+        limits = RequestLimits(self._config.request_timeout.total_seconds(), self._config.max_response_bytes)
+        response = self._client.call(request.method, request.url, headers, request.body, limits)
+        if throttled := parse_throttling(response):
+            raise throttled
+        if response.status in UNAVAILABLE_STATUSES:
+            raise SystemFailure(f"{request.host} answered {response.status}")
+        event = "Answered" if response.status < 400 else "Refused"
+        return success(event, {"url": request.url, **build_payload(response)})
+
+
+@dataclass(frozen=True)
+class RequestInput:
+    """A request as an input describes it."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+
+    @property
+    def host(self) -> str:
+        """The host's name in the URL, without its port."""
+        authority = self.url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
+        return authority.rpartition("@")[2].partition(":")[0].lower()
+
+
+def parse_input(value: Any) -> RequestInput:
+    """The request of an input: `{"url", "method", "headers", "body" (JSON) or "text"}`. Raises `UserFailure`."""
+    if not isinstance(value, dict) or not isinstance(value.get("url"), str) or not set(value) <= INPUT_KEYS:
+        raise UserFailure(
+            f"the input must be an object with a url, and may have {', '.join(sorted(INPUT_KEYS - {'url'}))}"
+        )
+    method = str(value.get("method") or ("POST" if {"body", "text"} & set(value) else "GET")).upper()
+    if method not in METHODS:
+        raise UserFailure(f"the method must be one of {', '.join(METHODS)}")
+    headers = parse_headers(value.get("headers") or {})
+    if "body" in value and "text" in value:
+        raise UserFailure("the input must have body (JSON) or text, not both")
+    if "body" in value:
+        headers.setdefault("content-type", "application/json")
+        return RequestInput(method, value["url"], headers, json.dumps(value["body"], ensure_ascii=False).encode())
+    if "text" in value:
+        headers.setdefault("content-type", "text/plain; charset=utf-8")
+        return RequestInput(method, value["url"], headers, str(value["text"]).encode())
+    return RequestInput(method, value["url"], headers, None)
+
+
+def parse_headers(raw_headers: Any) -> dict[str, str]:
+    """Headers of an input, names in lower case. Raises `UserFailure`."""
+    if not isinstance(raw_headers, dict) or not all(
+        isinstance(value, str | int | float) for value in raw_headers.values()
+    ):
+        raise UserFailure("headers must be an object of texts")
+    headers = {str(name).lower(): str(value) for name, value in raw_headers.items()}
+    for name, value in headers.items():
+        if name in RESERVED_HEADERS or not value.isprintable():
+            raise UserFailure(f"the header {name[:80]!r} can't be set")
+    return headers
+
+
+def build_payload(response: OutboundResponse) -> dict[str, Any]:
+    """An answer as an event's payload: the body as JSON where its content type says so, else as text."""
+    headers = {name: value for name, value in response.headers.items() if name in REPORTED_HEADERS}
+    payload: dict[str, Any] = {"status": response.status, "headers": headers}
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "application/json" or content_type.endswith("+json"):
+        try:
+            return payload | {"body": parse_json(response.body.decode())}
+        except (ValueError, RecursionError):
+            pass
+    return payload | {"text": response.body.decode("utf-8", "replace").replace("\x00", "\ufffd")}
+
+
+def build_entry(allowed_hosts: str) -> PluginEntry:
+    """The plugin's entry; it may call these hosts (FLYTE_WEBAPI_ALLOWED_HOSTS)."""
+    return PluginEntry(
+        id="HttpRequest",
+        supported_task_types=("Call",),
+        loader=partial(_load_plugin, allowed_hosts),
+        config=HttpRequestConfig(),
+        events={"Call": ("Answered", "Refused")},
+    )
+
+
+def _load_plugin(allowed_hosts: str, setup: PluginSetupContext) -> HttpRequestPlugin:
+    return HttpRequestPlugin(OutboundClient(AllowedHosts.parse(allowed_hosts)), setup)

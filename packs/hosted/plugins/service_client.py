@@ -1,0 +1,85 @@
+"""What plugins that speak JSON over HTTP share: calls with secrets in their headers, and places in answers."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from flyte_site.http.parsing import parse_json
+from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
+from packs.hosted.plugin_api.interfaces import SecretManager
+from packs.hosted.plugins.http_client import OutboundClient, OutboundResponse, RequestLimits, parse_throttling
+
+RETRYABLE_STATUSES = (408, 425)
+ALREADY_ENDED_STATUSES = (404, 409, 410)
+MAX_EXCERPT_BYTES = 300
+_SECRET_REFERENCE = re.compile(r"\{secret:([A-Za-z0-9_.-]+)\}")
+
+
+class ServiceClient:
+    """Calls with the bounds of a plugin's configuration. A header's `{secret:name}` stands for a secret."""
+
+    def __init__(self, client: OutboundClient, secrets: SecretManager, timeout: timedelta, max_bytes: int) -> None:
+        self._client = client
+        self._secrets = secrets
+        self._limits = RequestLimits(timeout.total_seconds(), max_bytes)
+
+    def request_json(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any = None
+    ) -> tuple[Any, dict[str, str]]:
+        """The JSON of a good answer, and its headers. Raises `Throttled`, `SystemFailure`, `UserFailure`.
+
+        A 404 may pass, when a service has not got round to what it has just taken: it is a `SystemFailure`, unless
+        something was sent.
+        """
+        response = self._send(method, url, headers, body)
+        if response.status in RETRYABLE_STATUSES or response.status >= 500 or (response.status == 404 and body is None):
+            raise SystemFailure(f"the service answered {response.status}")
+        if response.status >= 300:
+            text = response.body[:MAX_EXCERPT_BYTES].decode("utf-8", "replace").replace("\x00", "")
+            message = f"the service answered {response.status}"
+            raise UserFailure(message, payload={"message": message, "status": response.status, "answer": text})
+        try:
+            document = parse_json(response.body.decode()) if response.body.strip() else None
+        except (ValueError, RecursionError):
+            raise SystemFailure("the service's answer is no JSON") from None
+        return document, dict(response.headers)
+
+    def request_end(self, method: str, url: str, headers: Mapping[str, str]) -> None:
+        """Have something ended; what is not there, or has ended, is fine. Raises `Throttled`, `SystemFailure`."""
+        response = self._send(method, url, headers, None)
+        if response.status >= 300 and response.status not in ALREADY_ENDED_STATUSES:
+            raise SystemFailure(f"the service answered {response.status}")
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> OutboundResponse:
+        request_headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "flyte"}
+        request_headers |= {name.lower(): self._with_secrets(value) for name, value in headers.items()}
+        content = None
+        if body is not None:
+            request_headers["content-type"] = "application/json"
+            content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        response = self._client.call(method.upper(), url, request_headers, content, self._limits)
+        if throttled := parse_throttling(response):
+            raise throttled
+        return response
+
+    def _with_secrets(self, value: str) -> str:
+        return _SECRET_REFERENCE.sub(lambda match: self._secrets.get(match[1]), value)
+
+
+def get_at_path(value: Any, path: str) -> Any:
+    """What stands at a dotted path such as `runs.0.state`; None where nothing does. The empty path is all of it."""
+    for part in path.split(".") if path else ():
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def get_first_at_path(value: Any, paths: Iterable[str]) -> Any:
+    """What stands at the first of these paths at which something does."""
+    return next((value_at_path for path in paths if (value_at_path := get_at_path(value, path)) is not None), None)

@@ -1,0 +1,90 @@
+"""WaitUntil: a timer that a flow can wait on. It calls nobody."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
+from packs.hosted.plugin_api.config import CachingConfig, PluginConfig, RateLimiterConfig
+from packs.hosted.plugin_api.durations import parse_duration
+from packs.hosted.plugin_api.errors import UserFailure
+from packs.hosted.plugin_api.interfaces import (
+    AsyncPlugin,
+    DeleteContext,
+    GetContext,
+    PluginEntry,
+    PluginSetupContext,
+    StatusContext,
+    TaskExecutionContextReader,
+)
+from packs.hosted.plugin_api.phases import Phase, queued, success
+
+MAX_WAIT = timedelta(days=366)
+INPUT_FORMAT = 'must be {"until": "2026-11-21T05:30:00Z"} or {"for": "1h30m"}'
+
+
+@dataclass(frozen=True)
+class WaitPeriod:
+    """Times as RFC 3339."""
+
+    since: str
+    until: str
+
+
+class WaitUntilPlugin(AsyncPlugin):
+    """Its resource is a time; `get` looks at the clock."""
+
+    def __init__(self, setup: PluginSetupContext) -> None:
+        self._config: PluginConfig = setup.config
+
+    def get_config(self) -> PluginConfig:
+        return self._config
+
+    def create(self, context: TaskExecutionContextReader) -> tuple[WaitPeriod, datetime]:
+        since = context.metadata.taken_at
+        until = parse_end_time(context.input, since)
+        if until - since > MAX_WAIT:
+            raise UserFailure(f"a wait may last {MAX_WAIT.days} days at most")
+        return WaitPeriod(format_rfc3339(since), format_rfc3339(until)), timezone.now()
+
+    def get(self, context: GetContext) -> datetime:
+        return timezone.now()
+
+    def delete(self, context: DeleteContext) -> None:
+        """Nothing is anywhere."""
+
+    def status(self, context: StatusContext) -> Phase:
+        period: WaitPeriod = context.resource_meta
+        until = parse_rfc3339(period.until)
+        if context.resource >= until:
+            return success("TimeReached", {"since": period.since, "until": period.until})
+        return queued(f"waits until {period.until}", next_poll_at=until)
+
+
+def parse_end_time(value: Any, since: datetime) -> datetime:
+    """The time that an input names. Raises `UserFailure`."""
+    try:
+        match value:
+            case {"until": str(text), **rest} if not rest:
+                return parse_rfc3339(text.strip())
+            case {"for": str() | int() as duration, **rest} if not rest:
+                return since.astimezone(UTC) + parse_duration(str(duration))
+    except ValueError as error:
+        raise UserFailure(f"the input {INPUT_FORMAT}: {error}") from None
+    raise UserFailure(f"the input {INPUT_FORMAT}")
+
+
+ENTRY = PluginEntry(
+    id="WaitUntil",
+    supported_task_types=("Wait",),
+    loader=WaitUntilPlugin,
+    config=PluginConfig(
+        resource_meta=WaitPeriod,
+        caching=CachingConfig(workers=0),
+        read_rate_limiter=RateLimiterConfig(qps=1000, burst=10_000),
+        write_rate_limiter=RateLimiterConfig(qps=1000, burst=10_000),
+    ),
+    events={"Wait": ("TimeReached",)},
+)

@@ -1,0 +1,142 @@
+"""How often a service is called: a token bucket, shared by all workers where there is a Redis."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from packs.hosted.plugin_api.config import RateLimiterConfig
+
+log = structlog.get_logger(__name__)
+
+REDIS_KEY_PREFIX = "flyte:webapi:"
+SOCKET_TIMEOUT_SECONDS = 2.0
+REDIS_ERRORS = (redis.RedisError, OSError, ValueError)
+# While Redis is away it is asked again only so often.
+REDIS_RETRY_SECONDS = 5.0
+
+
+class TokenBucket(Protocol):
+    """`config.burst` tokens at most, and `config.qps` new ones a second."""
+
+    def take(self, count: int) -> int:
+        """Take up to so many tokens, and tell how many it were. Never waits."""
+
+    def pause(self, seconds: float) -> None:
+        """Give none for so long, and no burst after that."""
+
+    def available(self) -> float:
+        """How many there are now; negative within a pause."""
+
+
+class LocalTokenBucket:
+    """A bucket of this process. `clock` gives seconds."""
+
+    def __init__(self, config: RateLimiterConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._clock = clock
+        self._tokens = float(config.burst)
+        self._refilled_at = clock()
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> int:
+        with self._lock:
+            self._refill()
+            granted = max(0, min(int(self._tokens), count))
+            self._tokens -= granted
+            return granted
+
+    def pause(self, seconds: float) -> None:
+        with self._lock:
+            self._refill()
+            self._tokens = min(0.0, self._tokens)
+            self._refilled_at = max(self._refilled_at, self._clock() + seconds)
+
+    def available(self) -> float:
+        with self._lock:
+            self._refill()
+            paused = max(0.0, self._refilled_at - self._clock())
+            return self._tokens - paused * self._config.qps
+
+    def _refill(self) -> None:
+        now = self._clock()
+        if now > self._refilled_at:
+            self._tokens = min(self._config.burst, self._tokens + (now - self._refilled_at) * self._config.qps)
+            self._refilled_at = now
+
+
+# Redis's own clock is everybody's. What nobody asks for is forgotten when it would be full again.
+_TAKE_SCRIPT = """
+local qps, burst, wanted, pause = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local tokens, at = tonumber(kept[1]) or burst, tonumber(kept[2]) or now
+if now > at then
+  tokens = math.min(burst, tokens + (now - at) * qps)
+  at = now
+end
+local granted = 0
+if wanted > 0 then
+  granted = math.max(0, math.min(math.floor(tokens), wanted))
+  tokens = tokens - granted
+end
+if pause > 0 then
+  tokens = math.min(0, tokens)
+  at = math.max(at, now + pause)
+end
+if granted > 0 or pause > 0 then
+  redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', at))
+  redis.call('PEXPIRE', KEYS[1], math.ceil(((at - now) + burst / qps + 60) * 1000))
+end
+return {granted, string.format('%.6f', tokens - math.max(0, at - now) * qps)}
+"""
+
+
+class RedisTokenBucket:
+    """A bucket in Redis. While that is away each process counts for itself."""
+
+    def __init__(self, url: str, name: str, config: RateLimiterConfig) -> None:
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+        )
+        self._script: Any = self._client.register_script(_TAKE_SCRIPT)
+        self._key = REDIS_KEY_PREFIX + name
+        self._config = config
+        self._fallback = LocalTokenBucket(config)
+        self._unavailable_until = 0.0
+
+    def take(self, count: int) -> int:
+        reply = self._run_script(count, 0) if count > 0 else None
+        return int(reply[0]) if reply else self._fallback.take(count)
+
+    def pause(self, seconds: float) -> None:
+        self._fallback.pause(seconds)
+        self._run_script(0, seconds)
+
+    def available(self) -> float:
+        reply = self._run_script(0, 0)
+        return float(reply[1]) if reply else self._fallback.available()
+
+    def _run_script(self, count: int, pause: float) -> Any:
+        if time.monotonic() < self._unavailable_until:
+            return None
+        try:
+            return self._script(keys=[self._key], args=[self._config.qps, self._config.burst, count, pause])
+        except REDIS_ERRORS as error:
+            self._unavailable_until = time.monotonic() + REDIS_RETRY_SECONDS
+            log.warning("rate_limit_not_shared", bucket=self._key, error=f"{type(error).__name__}: {error}"[:200])
+            return None
+
+
+def create_bucket(url: str, name: str, config: RateLimiterConfig) -> TokenBucket:
+    """The bucket of this name: shared where there is a Redis at `url`, else this process's."""
+    return RedisTokenBucket(url, name, config) if url else LocalTokenBucket(config)

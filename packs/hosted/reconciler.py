@@ -1,0 +1,257 @@
+"""One round of work for a hosted pack: take what waits, make the calls that are due, and note what they gave.
+
+Any number of processes may do rounds for one pack at once. A round ends when nothing is left to do, or soon after
+`ROUND_SECONDS`; the next goes on. All of it runs in one thread but for the calls themselves.
+"""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from flyte_site.core import request_ids
+from flyte_site.core.encryption import DecryptionError
+from packs.hosted import resources
+from packs.hosted.plugin_api.errors import UserFailure
+from packs.hosted.plugin_api.interfaces import SyncPlugin
+from packs.hosted.plugin_calls import CallKind, CallResult, build_context, prepare_call
+from packs.hosted.runtime import PluginRuntime
+from packs.hosted.transitions import ResourceTransitions
+from packs.models import Action, ActionState, HostedResource, HostedState, Pack
+from packs.queue import action_queue, long_poll
+
+log = structlog.get_logger(__name__)
+
+MAX_ROUND_SECONDS = 5.0
+# While calls are under way new work is looked for this often.
+POLL_SECONDS = 0.25
+MAX_TAKES = 50
+WRITE_STATES = (HostedState.READY, HostedState.DELETING)
+# An action whose resource is there is its pack's for so long at least, though no worker should live.
+MIN_LEASE_SECONDS = 600.0
+
+
+class ResultSink(Protocol):
+    """What happens next is not the packs' business: whoever has a round done is told."""
+
+    def complete(self, row: HostedResource, event: str, payload: Any) -> None:
+        """The action's result. Raises nothing for an action that is over."""
+
+    def progress(self, row: HostedResource, event: str, payload: Any) -> None:
+        """An event on the way; told twice with the same `row.token` and `row.version` it counts once."""
+
+
+class RuntimeFinder(Protocol):
+    """Finds the host that answers a command."""
+
+    def find_runtime(self, pack_name: str, task_type: str) -> PluginRuntime | None: ...
+
+
+@dataclass
+class InFlightCall:
+    """A call that is under way. `late` is the action, where its time was up when the call was made: what ended in time
+    still counts, and else it times out."""
+
+    row: HostedResource
+    kind: CallKind
+    deadline: float
+    overdue_action: Action | None = None
+
+
+@dataclass
+class Reconciler:
+    """A round of `host`'s pack. Call `run` once."""
+
+    runtime: PluginRuntime
+    pack: Pack
+    runtime_finder: RuntimeFinder
+    sink: ResultSink
+    in_flight: "dict[Future[CallResult], InFlightCall]" = field(default_factory=dict)
+    done_count: int = 0
+
+    def __post_init__(self) -> None:
+        self.transitions = ResourceTransitions(self.runtime, self.sink)
+
+    def run(self) -> int:
+        """How many actions were taken and calls made."""
+        deadline = time.monotonic() + MAX_ROUND_SECONDS
+        while True:
+            started_count = self._start_work() if time.monotonic() < deadline else 0
+            self.done_count += started_count
+            if not self.in_flight:
+                if started_count:
+                    continue
+                return self.done_count
+            wait(self.in_flight, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            self._collect_done()
+
+    def _start_work(self) -> int:
+        taken_count = self._take_actions()
+        resources.admit_waiting(self.runtime.id, self.runtime.config.resource_quotas, timezone.now())
+        slots = self.runtime.capacity - len(self.in_flight)
+        reads = self._start_due_calls((HostedState.LIVE,), max(slots // 2, 1) if slots > 0 else 0, is_write=False)
+        writes = self._start_due_calls(WRITE_STATES, slots - len(reads), is_write=True)
+        reads += self._start_due_calls((HostedState.LIVE,), slots - len(reads) - len(writes), is_write=False)
+        return taken_count + len(reads) + len(writes)
+
+    def _take_actions(self) -> int:
+        """Take actions, each in one transaction with the row that remembers it."""
+        if not long_poll.find_ready({self.pack.name}):
+            return 0
+        capacity = resources.remaining_capacity(self.runtime.id, self.runtime.config.caching.size)
+        for taken_count in range(min(MAX_TAKES, capacity)):
+            if not self._take_action():
+                return taken_count
+        return min(MAX_TAKES, capacity)
+
+    def _take_action(self) -> bool:
+        with transaction.atomic():
+            action = action_queue.take(self.pack)
+            if action is None:
+                return False
+            refusal = self._create_resource(action)
+        log_fields = {"action": action.id, "execution": action.correlation_id, "command": action.name}
+        log.info("action_taken", pack=self.pack.identity, **log_fields)
+        if refusal:
+            row = HostedResource(action_id=action.id, attempt=action.attempt, pack_identity=self.pack.identity)
+            self.sink.complete(row, refusal.event, refusal.payload)
+        return True
+
+    def _create_resource(self, action: Action) -> UserFailure | None:
+        """Begin the action's resource; or why there will be none."""
+        now = timezone.now()
+        runtime = self.runtime_finder.find_runtime(self.pack.name, action.name)
+        if runtime is None:
+            return UserFailure(f"no plugin of the pack {self.pack.name} answers the command {action.name!r}")
+        try:
+            context = build_context(runtime, action, action.attempt, now)
+            requirements = runtime.get_plugin().resource_requirements(context)
+        except UserFailure as failure:
+            return failure
+        except Exception as error:
+            # The message of an exception may have some of an input's secrets.
+            log_fields = {"exc_info": error} if action.secrets is None else {"error": type(error).__name__}
+            log.error("requirements_failed", plugin=runtime.id, action=action.id, **log_fields)
+            return UserFailure(f"the plugin {runtime.id} failed: {type(error).__name__}")
+        resources.create_resource(resources.ResourceRequest(action, self.pack, runtime.id, requirements), now)
+        action_queue.extend_leases(Action.objects.filter(id=action.id), now, hosted_lease_seconds())
+        return None
+
+    def _start_due_calls(self, states: Sequence[HostedState], slots: int, *, is_write: bool) -> list[HostedResource]:
+        """Begin calls for what is due in these states, as many as the rate allows."""
+        due = resources.find_due(self.runtime.id, states, timezone.now(), slots)
+        allowed_count = (
+            (self.runtime.write_bucket if is_write else self.runtime.read_bucket).take(len(due)) if due else 0
+        )
+        allowed_ids = {row.pk for row in due[:allowed_count]}
+        # However slow the service wants us to be, an action's time is up when it is.
+        selected = [row for row in due if row.pk in allowed_ids or _is_overdue(row)]
+        if not selected:
+            return []
+        rows = resources.claim_due(selected, timezone.now(), self.runtime.config.call_timeout + timedelta(seconds=5))
+        actions = resources.find_active_actions(rows)
+        for row in rows:
+            self._start_call(row, actions.get(row.pk), row.pk in allowed_ids)
+        return rows
+
+    def _start_call(self, row: HostedResource, action: Action | None, is_call_allowed: bool) -> None:
+        """Make the call that the row needs; or only note what it needs next."""
+        if action:
+            request_ids.resume(action.request_id)
+        if row.state == HostedState.DELETING:
+            self._start_deletion(row)
+        elif action is None:
+            self.transitions.start_deletion(row, self._end_reason(row))
+        elif _is_overdue(row) and (row.state != HostedState.LIVE or not is_call_allowed):
+            self.transitions.time_out(row, action)
+        elif row.state == HostedState.LIVE:
+            self._submit_call(row, CallKind.GET, None, overdue_action=action if _is_overdue(row) else None)
+        else:
+            if not row.asked:
+                ends_at = timezone.now() + timedelta(seconds=action.timeout) if action.timeout else None
+                resources.update_claimed(row, asked=True, ends_at=ends_at)
+            self._submit_call(row, CallKind.DO if self._is_sync() else CallKind.CREATE, action)
+
+    def _start_deletion(self, row: HostedResource) -> None:
+        if self._is_sync():
+            resources.delete_claimed(row)
+        elif row.meta is not None or row.sealed is not None:
+            self._submit_call(row, CallKind.DELETE, None)
+        else:
+            self._submit_call(row, CallKind.FIND, Action.objects.filter(id=row.action_id).first())
+
+    def _is_sync(self) -> bool:
+        try:
+            return isinstance(self.runtime.get_plugin(), SyncPlugin)
+        except Exception:  # the call itself will fail the same way, and be counted
+            return False
+
+    def _submit_call(
+        self, row: HostedResource, kind: CallKind, action: Action | None, overdue_action: Action | None = None
+    ) -> None:
+        # An action that was retried meanwhile is at another attempt than the row.
+        context = build_context(self.runtime, action, row.attempt, row.taken_at) if action else None
+        try:
+            meta = resources.read_meta(row)
+        except DecryptionError as error:
+            self.transitions.handle_error(row, kind, error)
+            return
+        future = self.runtime.submit(prepare_call(self.runtime, kind, meta, row.delete_reason, context))
+        self.runtime.counters.count(f"calls.{kind}")
+        deadline = time.monotonic() + self.runtime.config.call_timeout.total_seconds()
+        self.in_flight[future] = InFlightCall(row, kind, deadline, overdue_action)
+
+    def _collect_done(self) -> None:
+        """Note what has come of the calls, and give up those that take too long."""
+        for future, call in list(self.in_flight.items()):
+            if future.done():
+                del self.in_flight[future]
+                self._handle_done(call, future)
+            elif time.monotonic() > call.deadline:
+                del self.in_flight[future]
+                future.cancel()
+                seconds = self.runtime.config.call_timeout.total_seconds()
+                self._handle_failure(call, TimeoutError(f"no answer within {seconds:g} s"))
+
+    def _handle_done(self, call: InFlightCall, future: "Future[CallResult]") -> None:
+        error = future.exception()
+        if error is not None:
+            self._handle_failure(call, error)
+            return
+        self.runtime.reset_throttling()
+        result = future.result()
+        if call.overdue_action and not (result.phase and result.phase.is_final):
+            self.transitions.time_out(call.row, call.overdue_action)
+        else:
+            self.transitions.handle_result(call.row, call.kind, result)
+
+    def _handle_failure(self, call: InFlightCall, error: BaseException) -> None:
+        if call.overdue_action:
+            log.warning("last_look_failed", plugin=self.runtime.id, token=call.row.token, error=type(error).__name__)
+            self.transitions.time_out(call.row, call.overdue_action)
+        else:
+            self.transitions.handle_error(call.row, call.kind, error)
+
+    def _end_reason(self, row: HostedResource) -> str:
+        """Why the row's attempt is over."""
+        action = Action.objects.filter(id=row.action_id).only("state", "attempt").first()
+        if action is None:
+            return "the execution is gone"
+        return "cancelled" if action.state == ActionState.CANCELLED else "the attempt is over"
+
+
+def _is_overdue(row: HostedResource) -> bool:
+    """Whether the time that the step gives the action is up."""
+    return row.ends_at is not None and row.ends_at <= timezone.now() and row.state != HostedState.DELETING
+
+
+def hosted_lease_seconds() -> float:
+    """For how long the lease of a hosted action is extended each time."""
+    return max(MIN_LEASE_SECONDS, float(settings.FLYTE_ACTION_LEASE_SECONDS))

@@ -1,0 +1,223 @@
+"""The only writer of what hosted packs have at their services.
+
+Rows are claimed by conditional UPDATEs, as actions are taken: any worker may go on with any row, and what a worker
+writes that has lost its claim changes nothing.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from flyte_site.core.encryption import DecryptionError, decrypt, encrypt, has_keys
+from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
+from packs.hosted.plugin_api.interfaces import Requirements
+from packs.models import QUOTA_STATES, Action, ActionState, HostedNamespace, HostedResource, HostedState, Pack
+
+# How many rows are looked at together.
+BATCH_SIZE = 500
+QUOTA_REASON = "waits for the quota of namespace {}: {} of {} in use"
+CONSTRAINT_REASON = "waits: as many of its flow or execution as the plugin allows are under way"
+
+
+@dataclass(frozen=True)
+class ResourceRequest:
+    """An action that was taken, and what its resource counts against."""
+
+    action: Action
+    pack: Pack
+    plugin: str
+    requirements: Requirements
+
+
+def meta_fields(row: HostedResource, meta: Any) -> dict[str, Any]:
+    """The fields that keep what a plugin wants to remember of a resource: encrypted where there are keys."""
+    if meta is None or not has_keys():
+        return {"meta": meta, "sealed": None}
+    return {"meta": None, "sealed": encrypt(json.dumps({"of": row.token, "meta": meta}).encode())}
+
+
+def read_meta(row: HostedResource) -> Any:
+    """What the plugin wanted to be remembered; None where there is nothing. Raises `UnreadableError`."""
+    if row.sealed is None:
+        return row.meta
+    document = json.loads(decrypt(bytes(row.sealed)))
+    if document["of"] != row.token:
+        raise DecryptionError("it was encrypted for another resource")
+    return document["meta"]
+
+
+def reencrypt_meta(*, dry_run: bool) -> Iterator[ReencryptionCount]:
+    """Encrypt with the first key what plugins remember, where another one did it. Raises `NoKeysError`."""
+    return reencrypt_rows(HostedResource.objects.filter(sealed__isnull=False), "sealed", dry_run=dry_run)
+
+
+def create_resource(request: ResourceRequest, now: datetime) -> HostedResource:
+    """Note that the action's resource is to be there; within the transaction that takes the action."""
+    action, requirements = request.action, request.requirements
+    return HostedResource.objects.create(
+        action_id=action.id,
+        attempt=action.attempt,
+        plugin=request.plugin,
+        pack_identity=request.pack.identity,
+        flow_name=action.flow_name,
+        correlation_id=action.correlation_id,
+        namespace=requirements.namespace.replace("\x00", "")[:255],
+        per_flow=requirements.constraints.per_flow,
+        per_execution=requirements.constraints.per_execution,
+        taken_at=now,
+        next_at=now,
+    )
+
+
+def remaining_capacity(plugin: str, size: int) -> int:
+    """How many more resources a plugin may have."""
+    return max(0, size - HostedResource.objects.filter(plugin=plugin).count())
+
+
+def admit_waiting(plugin: str, quotas: Mapping[str, int], now: datetime) -> int:
+    """Let those that wait go on, oldest first, as far as quotas and constraints allow; how many could."""
+    waiting = HostedResource.objects.filter(plugin=plugin, state=HostedState.WAITING)
+    is_limited = Q(namespace__in=list(quotas)) | Q(per_flow__isnull=False) | Q(per_execution__isnull=False)
+    unlimited_ids = list(waiting.exclude(is_limited).values_list("id", flat=True)[:BATCH_SIZE])
+    admitted = waiting.filter(id__in=unlimited_ids).update(state=HostedState.READY, next_at=now) if unlimited_ids else 0
+    namespaces = waiting.filter(is_limited).order_by().values_list("namespace", flat=True).distinct()[:BATCH_SIZE]
+    return admitted + sum(_admit_namespace(plugin, name, quotas.get(name), now) for name in list(namespaces))
+
+
+def _admit_namespace(plugin: str, namespace: str, quota: int | None, now: datetime) -> int:
+    """The same for one namespace. Its row is locked, so that two workers never both let the last one in."""
+    in_namespace = HostedResource.objects.filter(plugin=plugin, namespace=namespace)
+    waiting = in_namespace.filter(state=HostedState.WAITING).order_by("id")
+    if (
+        quota is not None
+        and in_namespace.filter(state__in=QUOTA_STATES).count() >= quota
+        and not waiting.filter(reason="").exists()
+    ):
+        return 0
+    HostedNamespace.objects.get_or_create(plugin=plugin, namespace=namespace)
+    with transaction.atomic():
+        HostedNamespace.objects.select_for_update().get(plugin=plugin, namespace=namespace)
+        admitted = list(in_namespace.filter(state__in=QUOTA_STATES).values_list("flow_name", "correlation_id"))
+        candidates = list(waiting[:BATCH_SIZE])
+        admitted_ids, reasons = _select_admitted(candidates, admitted, namespace, quota)
+        HostedResource.objects.filter(id__in=admitted_ids).update(state=HostedState.READY, reason="", next_at=now)
+        for reason in sorted(set(reasons.values())):
+            ids = [row_id for row_id, row_reason in reasons.items() if row_reason == reason]
+            HostedResource.objects.filter(id__in=ids).update(reason=reason)
+    return len(admitted_ids)
+
+
+def _select_admitted(
+    candidates: Sequence[HostedResource], admitted: Sequence[tuple[str, str]], namespace: str, quota: int | None
+) -> tuple[list[int], dict[int, str]]:
+    """Ids of those that may go on; and why the others wait, where that is not noted yet."""
+    flows, executions = Counter(flow for flow, _ in admitted), Counter(execution for _, execution in admitted)
+    used, admitted_ids, reasons = len(admitted), [], {}
+    for row in candidates:
+        is_full = quota is not None and used >= quota
+        is_constrained = _is_reached(row.per_flow, flows[row.flow_name]) or _is_reached(
+            row.per_execution, executions[row.correlation_id]
+        )
+        if is_full or is_constrained:
+            reason = QUOTA_REASON.format(namespace, used, quota) if is_full else CONSTRAINT_REASON
+            if not row.reason:
+                reasons[row.pk] = reason
+            continue
+        admitted_ids.append(row.pk)
+        used += 1
+        flows[row.flow_name] += 1
+        executions[row.correlation_id] += 1
+    return admitted_ids, reasons
+
+
+def _is_reached(limit: int | None, count: int) -> bool:
+    return limit is not None and count >= limit
+
+
+def find_due(plugin: str, states: Sequence[HostedState], now: datetime, limit: int) -> list[HostedResource]:
+    """What a call should be made for now, the longest due first."""
+    if limit <= 0:
+        return []
+    is_free = Q(busy_until__isnull=True) | Q(busy_until__lte=now)
+    rows = HostedResource.objects.filter(is_free, plugin=plugin, state__in=states, next_at__lte=now)
+    return list(rows.order_by("next_at", "id")[:limit])
+
+
+def claim_due(rows: Sequence[HostedResource], now: datetime, duration: timedelta) -> list[HostedResource]:
+    """Those of the rows that nobody else has claimed since they were read."""
+    claimed = []
+    with transaction.atomic():
+        for row in sorted(rows, key=lambda row_to_claim: row_to_claim.pk):  # all lock in one order
+            if _filter_claimed(row).update(claim=F("claim") + 1, busy_until=now + duration):
+                row.claim, row.busy_until = row.claim + 1, now + duration
+                claimed.append(row)
+    return claimed
+
+
+def _filter_claimed(row: HostedResource) -> "QuerySet[HostedResource]":
+    return HostedResource.objects.filter(pk=row.pk, claim=row.claim)
+
+
+def update_claimed(row: HostedResource, **changes: Any) -> bool:
+    """Write what changed, if the row is still this worker's; keeps the claim."""
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return _filter_claimed(row).update(**changes) == 1
+
+
+def release_claim(row: HostedResource, next_at: datetime, **changes: Any) -> bool:
+    """The same, and give the claim back. Whoever asked meanwhile for an earlier look gets it."""
+    changes["busy_until"] = None
+    if _filter_claimed(row).filter(next_at=row.next_at).update(**changes, next_at=next_at):
+        return True
+    return _filter_claimed(row).update(**changes) == 1
+
+
+def store_meta_after_lost_claim(row: HostedResource, meta: Any) -> None:
+    """Keep what `create` gave although the claim is lost: whoever has it now may need it to delete."""
+    without_meta = HostedResource.objects.filter(pk=row.pk, meta__isnull=True, sealed__isnull=True)
+    without_meta.update(asked=True, **meta_fields(row, meta))
+
+
+def delete_claimed(row: HostedResource) -> None:
+    """Forget it: nothing is left at its service, or nothing that matters."""
+    _filter_claimed(row).delete()
+
+
+def poll_soon(action_id: str, now: datetime) -> None:
+    """Have the action's resource looked at as soon as may be."""
+    HostedResource.objects.filter(action_id=action_id).update(next_at=now)
+
+
+def find_active_actions(rows: Sequence[HostedResource]) -> dict[int, Action]:
+    """By row, its action – of those rows whose attempt is still under way."""
+    actions = Action.objects.filter(state=ActionState.PENDING).in_bulk({row.action_id for row in rows})
+    action_by_row = {row.pk: actions.get(row.action_id) for row in rows}
+    return {row.pk: action for row in rows if (action := action_by_row[row.pk]) and action.attempt == row.attempt}
+
+
+def cancel_orphaned(plugins: Sequence[str], now: datetime) -> int:
+    """Have those looked at now whose attempt is over: cancelled, say. What is busy is found when it is done."""
+    pending_attempt = Action.objects.filter(
+        id=OuterRef("action_id"), state=ActionState.PENDING, attempt=OuterRef("attempt")
+    )
+    orphaned = HostedResource.objects.filter(~Exists(pending_attempt), plugin__in=plugins, busy_until__isnull=True)
+    never_called = Q(state=HostedState.WAITING) | Q(state=HostedState.READY, asked=False)
+    deleted = orphaned.filter(never_called).delete()[0]
+    return deleted + orphaned.filter(next_at__gt=now).exclude(state=HostedState.DELETING).update(next_at=now)
+
+
+def find_leased_actions(plugins: Sequence[str]) -> "QuerySet[Action]":
+    """The actions whose resources are there or wait to be."""
+    active_resources = HostedResource.objects.filter(
+        action_id=OuterRef("id"), attempt=OuterRef("attempt"), plugin__in=plugins
+    )
+    return Action.objects.filter(
+        Exists(active_resources.exclude(state=HostedState.DELETING)), state=ActionState.PENDING
+    )

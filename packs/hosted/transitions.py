@@ -1,0 +1,144 @@
+"""What becomes of a resource after a call for it: it goes on, ends its action, is tried again, or is deleted."""
+
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from packs.hosted import resources
+from packs.hosted.plugin_api.errors import Throttled, UserFailure
+from packs.hosted.plugin_api.interfaces import check_result_size
+from packs.hosted.plugin_api.phases import FATAL, Phase
+from packs.hosted.plugin_calls import CallKind, CallResult
+from packs.hosted.runtime import PluginRuntime
+from packs.models import Action, HostedResource, HostedState
+from packs.queue.action_secrets import redact_action_secrets_by_id
+
+log = structlog.get_logger(__name__)
+
+# A delete that keeps failing is tried so often, at last every ten minutes: about three hours.
+MAX_DELETE_ATTEMPTS = 25
+MAX_BACKOFF_SECONDS = 600.0
+MAX_REASON_LENGTH = 500
+
+
+def sanitize_text(text: str) -> str:
+    """A text of a service or plugin as the database can keep it."""
+    return text.replace("\x00", "\ufffd")[:MAX_REASON_LENGTH]
+
+
+class TransitionSink(Protocol):
+    """See `rounds.Flows`."""
+
+    def complete(self, row: HostedResource, event: str, payload: Any) -> None: ...
+
+    def progress(self, row: HostedResource, event: str, payload: Any) -> None: ...
+
+
+class ResourceTransitions:
+    """Writes what came of calls for resources of `host`, all of them claimed by this worker."""
+
+    def __init__(self, runtime: PluginRuntime, sink: TransitionSink) -> None:
+        self._runtime = runtime
+        self._sink = sink
+
+    def handle_result(self, row: HostedResource, kind: CallKind, result: CallResult) -> None:
+        """A call gave what it should."""
+        now = timezone.now()
+        if kind is CallKind.DELETE or (kind is CallKind.FIND and result.meta is None):
+            resources.delete_claimed(row)
+        elif kind is CallKind.FIND:
+            resources.release_claim(row, now, failures=0, **resources.meta_fields(row, result.meta))
+        elif kind is CallKind.CREATE and not resources.update_claimed(
+            row, state=HostedState.LIVE, **resources.meta_fields(row, result.meta)
+        ):
+            resources.store_meta_after_lost_claim(row, result.meta)
+        elif result.phase is None:
+            resources.release_claim(row, self._next_poll_at(row, None), failures=0)
+        else:
+            self._apply_phase(row, result.phase)
+
+    def _apply_phase(self, row: HostedResource, phase: Phase) -> None:
+        """The plugin said how the resource stands."""
+        if phase.is_final:
+            self.finish(row, phase.event or FATAL, phase.payload)
+            return
+        if phase.event and phase.version != row.version:
+            row.version = phase.version
+            self._sink.progress(row, phase.event, phase.payload)
+        reason = sanitize_text(redact_action_secrets_by_id(row.action_id, phase.reason)) if phase.reason else ""
+        changes = {"phase": str(phase.kind), "reason": reason, "version": phase.version}
+        resources.release_claim(row, self._next_poll_at(row, phase.next_poll_at), failures=0, **changes)
+
+    def _next_poll_at(self, row: HostedResource, requested_at: datetime | None) -> datetime:
+        """When to look again: at the resync interval or when the plugin says, but not after the action's time is up."""
+        return cap_at_deadline(row, requested_at or timezone.now() + self._runtime.config.caching.resync_interval)
+
+    def finish(self, row: HostedResource, event: str, payload: Any, *, delete_reason: str = "") -> None:
+        """Give the action's result; then delete the resource for the reason `delete`, or forget it."""
+        try:
+            check_result_size(payload, settings.FLYTE_MAX_BODY_BYTES)
+        except UserFailure as failure:
+            event, payload = failure.event, failure.payload
+        self._sink.complete(row, event, payload)
+        if delete_reason:
+            self.start_deletion(row, delete_reason)
+        else:
+            resources.delete_claimed(row)
+
+    def start_deletion(self, row: HostedResource, reason: str) -> None:
+        """Nobody wants it any more: delete what may be there."""
+        if row.asked:
+            changes = {"state": HostedState.DELETING, "delete_reason": reason, "failures": 0, "reason": ""}
+            resources.release_claim(row, timezone.now(), **changes)
+        else:
+            resources.delete_claimed(row)
+
+    def time_out(self, row: HostedResource, action: Action) -> None:
+        """The step's timeout has passed."""
+        payload = {"reason": "timeout", "message": f"not done within {action.timeout} s", "command": action.name}
+        self.finish(row, FATAL, payload, delete_reason="timeout")
+
+    def handle_error(self, row: HostedResource, kind: CallKind, error: BaseException) -> None:
+        """A call raised, or did not come back in time."""
+        if isinstance(error, Throttled):
+            is_write = kind is not CallKind.GET
+            pause = timedelta(seconds=self._runtime.record_throttling(is_write, error.retry_after))
+            resources.release_claim(
+                row, cap_at_deadline(row, timezone.now() + pause), reason="the service asks to be called less often"
+            )
+        elif kind in (CallKind.DELETE, CallKind.FIND):
+            self._retry_or_fail(row, kind, error, MAX_DELETE_ATTEMPTS)
+        elif isinstance(error, UserFailure):
+            self.finish(row, error.event, error.payload, delete_reason="failed" if kind is CallKind.GET else "")
+        else:
+            self._retry_or_fail(row, kind, error, self._runtime.config.caching.max_system_failures)
+
+    def _retry_or_fail(self, row: HostedResource, kind: CallKind, error: BaseException, max_failures: int) -> None:
+        """A system failure: try it again, or give up after so many in a row."""
+        failures = row.failures + 1
+        message = sanitize_text(redact_action_secrets_by_id(row.action_id, f"{type(error).__name__}: {error}"))
+        self._runtime.counters.count("systemFailures")
+        log_fields = {"call": str(kind), "token": row.token, "failures": failures, "error": message}
+        log.warning("plugin_call_failed", plugin=self._runtime.id, **log_fields)
+        if failures < max_failures:
+            resources.release_claim(row, self._retry_at(row, kind, failures), failures=failures, reason=message)
+        elif kind in (CallKind.DELETE, CallKind.FIND):
+            self._runtime.counters.count("leftBehind")
+            log.error("resource_left_behind", plugin=self._runtime.id, token=row.token, action=row.action_id)
+            resources.delete_claimed(row)
+        else:
+            payload = {"reason": "system failures", "message": message, "failures": failures, "call": str(kind)}
+            self.finish(row, FATAL, payload, delete_reason="system failures")
+
+    def _retry_at(self, row: HostedResource, kind: CallKind, failures: int) -> datetime:
+        if kind is CallKind.GET:
+            return self._next_poll_at(row, None)
+        return cap_at_deadline(row, timezone.now() + timedelta(seconds=min(2.0 ** (failures - 1), MAX_BACKOFF_SECONDS)))
+
+
+def cap_at_deadline(row: HostedResource, at: datetime) -> datetime:
+    """Then, or when the action's time is up, if that is earlier."""
+    return at if row.ends_at is None or row.state == HostedState.DELETING else min(at, row.ends_at)

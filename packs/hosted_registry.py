@@ -1,0 +1,132 @@
+"""What this server hosts, by its settings; and the work that its workers do for that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from flyte_site.auth.activity_log import SERVER_ACTOR
+from packs import registry
+from packs.hosted import resources
+from packs.hosted.catalog import Catalog, apply_config, load_entries, parse_config_lines
+from packs.hosted.plugin_api.interfaces import PluginEntry
+from packs.hosted.plugins.builtin import builtin_entries
+from packs.hosted.plugins.file_secrets import FileSecretManager
+from packs.hosted.plugins.http_client import AllowedHosts
+from packs.hosted.reconciler import Reconciler, ResultSink, hosted_lease_seconds
+from packs.hosted.runtime import PluginRuntime
+from packs.models import Pack
+from packs.queue import action_queue
+
+log = structlog.get_logger(__name__)
+
+LAST_SEEN_RESOLUTION = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class HostedRegistry:
+    """The hosted plugins of this process."""
+
+    catalog: Catalog
+    runtimes: Mapping[str, PluginRuntime]
+
+    def find_runtime(self, pack_name: str, task_type: str) -> PluginRuntime | None:
+        """The host of the plugin that answers a command of a hosted pack."""
+        entry = self.catalog.find_entry(pack_name, task_type)
+        return self.runtimes[entry.id] if entry else None
+
+    def reconcile(self, plugin_id: str, sink: ResultSink) -> int:
+        """A round for a plugin; nothing where one is under way in this process. How much was done."""
+        runtime = self.runtimes[plugin_id]
+        if not runtime.round_lock.acquire(blocking=False):
+            return 0
+        try:
+            return Reconciler(runtime, ensure_registered(runtime.entry), self, sink).run()
+        finally:
+            try:
+                runtime.counters.flush()
+            finally:
+                runtime.round_lock.release()
+
+    def run_upkeep(self) -> int:
+        """Keep packs registered and leases from ending, and find what was cancelled. How much was to be done."""
+        now = timezone.now()
+        release_unhosted_packs(self.runtimes)
+        for runtime in self.runtimes.values():
+            pack = ensure_registered(runtime.entry)
+            Pack.objects.filter(pk=pack.pk, last_seen__lt=now - LAST_SEEN_RESOLUTION).update(last_seen=now)
+        ids = list(self.runtimes)
+        action_queue.extend_leases(resources.find_leased_actions(ids), now, hosted_lease_seconds())
+        return resources.cancel_orphaned(ids, now)
+
+
+def get_hosted_registry() -> HostedRegistry:
+    """What the settings ask for. Raises `CatalogError`."""
+    return _build_registry(
+        settings.FLYTE_WEBAPI_PLUGINS,
+        settings.FLYTE_WEBAPI_CONFIG,
+        settings.FLYTE_WEBAPI_ALLOWED_HOSTS,
+        settings.FLYTE_WEBAPI_SECRETS_PATH,
+        settings.FLYTE_REDIS_URL,
+    )
+
+
+@lru_cache(maxsize=8)
+def _build_registry(plugins: str, config: str, allowed_hosts: str, secrets_path: str, redis_url: str) -> HostedRegistry:
+    catalog = build_catalog(plugins, config, allowed_hosts)
+    secrets = FileSecretManager(secrets_path)
+    return HostedRegistry(catalog, {entry.id: PluginRuntime(entry, secrets, redis_url) for entry in catalog.entries})
+
+
+def build_catalog(plugins: str, config: str, allowed_hosts: str) -> Catalog:
+    """The plugins that the settings name, configured. Raises `CatalogError`."""
+    builtin = builtin_entries(allowed_hosts)
+    entries = load_entries(parse_plugin_names(plugins), builtin)
+    builtin_ids = [entry.id for entry in builtin]
+    return Catalog(apply_config(entries, parse_config_lines(config), builtin_ids))
+
+
+def check_settings() -> None:
+    """Note what is wrong with the settings among the environment's errors: the start then stops with one line."""
+    builtin = builtin_entries(settings.FLYTE_WEBAPI_ALLOWED_HOSTS)
+    variable, check_id = "FLYTE_WEBAPI_ALLOWED_HOSTS", "flyte.E083"
+    try:
+        AllowedHosts.parse(settings.FLYTE_WEBAPI_ALLOWED_HOSTS)
+        variable, check_id = "FLYTE_WEBAPI_PLUGINS", "flyte.E082"
+        entries = Catalog(load_entries(parse_plugin_names(settings.FLYTE_WEBAPI_PLUGINS), builtin)).entries
+        variable, check_id = "FLYTE_WEBAPI_CONFIG", "flyte.E084"
+        apply_config(entries, parse_config_lines(settings.FLYTE_WEBAPI_CONFIG), [entry.id for entry in builtin])
+    except ValueError as error:
+        settings.FLYTE_ENVIRONMENT.error(check_id, variable, str(error))
+
+
+def parse_plugin_names(plugins: str) -> list[str]:
+    """The names in FLYTE_WEBAPI_PLUGINS; `-` means none."""
+    return [] if plugins.strip() == "-" else [name.strip() for name in plugins.split(",") if name.strip()]
+
+
+def ensure_registered(entry: PluginEntry) -> Pack:
+    """The plugin's pack, registered where it is not, or not as it is now."""
+    values = build_registration(entry)
+    existing = Pack.objects.filter(identity=entry.id).first()
+    if existing and existing.hosted and (existing.commands, existing.events) == (values["commands"], values["events"]):
+        return existing
+    log.info("pack_hosted", pack=entry.id)
+    return registry.register(values, SERVER_ACTOR, hosted=True)
+
+
+def build_registration(entry: PluginEntry) -> dict[str, Any]:
+    """The plugin as a pack that registers."""
+    commands = [{"name": name, "events": list(entry.events.get(name, []))} for name in entry.supported_task_types]
+    events = [{"name": name} for name in entry.progress_events]
+    return {"name": entry.id, "labels": {}, "commands": commands, "events": events, "links": []}
+
+
+def release_unhosted_packs(runtimes: Mapping[str, PluginRuntime]) -> None:
+    """Packs of plugins that are hosted no more become packs like others: somebody else may be them now."""
+    Pack.objects.filter(hosted=True).exclude(identity__in=list(runtimes)).update(hosted=False)

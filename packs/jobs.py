@@ -1,0 +1,49 @@
+"""What is done from time to time: packs that are dead are deleted."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from flyte_site.auth.activity_log import SERVER_ACTOR, log_activity
+from flyte_site.db.batches import iter_batches
+from packs.models import Pack
+from packs.queue.backlog import OrphanReport, find_orphans
+
+log = structlog.get_logger(__name__)
+
+
+def delete_dead_packs(now: datetime | None = None, *, dry_run: bool = False) -> int:
+    """Delete packs that were not seen for FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS; the number of them.
+
+    Safe to run twice at once. What waits for such a pack goes on waiting: it may come back.
+    """
+    dead = Pack.objects.filter(last_seen__lte=_dead_before(now)).order_by("last_seen")
+    if dry_run:
+        return dead.count()
+    deleted = sum(_delete_batch(dead, keys) for keys in iter_batches(dead))
+    if deleted and (orphans := find_orphans()).groups:
+        log.warning("actions_orphaned", count=orphans.count, groups=len(orphans.groups))
+    return deleted
+
+
+def find_orphans_without_dead_packs(now: datetime | None = None) -> OrphanReport:
+    """What waits for packs that are not registered, or would not be once the dead ones are deleted."""
+    return find_orphans(Pack.objects.filter(last_seen__gt=_dead_before(now)))
+
+
+def _dead_before(now: datetime | None) -> datetime:
+    """Packs that were not seen since are dead."""
+    return (now or timezone.now()) - timedelta(seconds=settings.FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS)
+
+
+@transaction.atomic
+def _delete_batch(dead: QuerySet[Pack], keys: list[int]) -> int:
+    """Delete what of a slice is still dead."""
+    still_dead = list(dead.order_by().filter(pk__in=keys).select_for_update().values_list("pk", "identity"))
+    for _, identity in still_dead:
+        log_activity(SERVER_ACTOR, "deleted", "pack", identity, reason="not seen for too long")
+    return Pack.objects.filter(pk__in=[key for key, _ in still_dead]).delete()[0]

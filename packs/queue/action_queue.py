@@ -1,0 +1,402 @@
+"""The queue of actions: the only place that writes them.
+
+It knows packs and actions, not flows. Callers hold the lock of the execution that an action belongs to, except for
+`take`, which is one conditional UPDATE.
+"""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from flyte_site.core import request_ids, tracing
+from flyte_site.core.ids import new_id
+from flyte_site.core.metrics import count_actions
+from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
+from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.db.table_sql import TableSQL, on_commit
+from packs.models import Action, ActionState, Pack, build_labels_key
+from packs.queue.action_secrets import ActionSecrets, encrypt_secrets, unreadable_reason
+from packs.queue.candidates import candidate_sql, has_candidate, scan_watermarks
+from packs.queue.long_poll import notify
+
+log = structlog.get_logger(__name__)
+
+ACTION_TABLE = TableSQL(Action)
+# Their great texts are left out where nobody looks at them: of one that is taken what it came of, of one that is
+# finished what it was given.
+TAKE_COLUMNS = TableSQL(Action, excluded=("context", "trigger", "history", "result"))
+RESULT_COLUMNS = TableSQL(Action, excluded=("input", "trigger"))
+# Of each kind of labels, so that there is another one where some are locked by other takers.
+CANDIDATES_PER_LABELS = 3
+FATAL_EVENT = "FATAL"
+MAX_BACKOFF_SECONDS = 24 * 60 * 60
+NO_DELAY = timedelta(0)
+# Results that come too late are kept, but nobody may fill the database with them.
+MAX_ATTEMPT_LOG_ENTRIES = 200
+
+# One statement on PostgreSQL: what another taker has locked is passed over, and what is found is claimed at once.
+# Where nothing waits it writes nothing. Each candidate is looked up by itself: as a join PostgreSQL may read the whole
+# table for it, where it plans for any value, or knows nothing of what is in the table.
+_TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kinds ORDER BY ready_at, id),
+    found AS MATERIALIZED (
+        SELECT own.id AS found_id FROM candidate CROSS JOIN LATERAL (
+            SELECT action.id FROM packs_action AS action
+            WHERE action.id = candidate.id AND action.waiting AND action.ready_at <= %s FOR UPDATE SKIP LOCKED) AS own
+        LIMIT 1)
+    UPDATE packs_action SET state = %s, waiting = false, holder = %s, attempt = attempt + 1,
+        states = left(states, -1) || %s, lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
+    FROM found WHERE id = found_id
+    RETURNING {columns}"""
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """An action that a step asks for, not queued yet. In the places of `secrets` its input and context have a mask."""
+
+    step_id: str
+    pack_name: str
+    pack_labels: dict[str, str]
+    name: str
+    input: Any
+    context: dict[str, str]
+    trigger: dict[str, Any]
+    secrets: ActionSecrets | None = None
+    triggered_by: str = ""
+    timeout: int | None = None
+    retries: int = 0
+    backoff: float = 0
+
+
+@dataclass(frozen=True)
+class ExecutionRef:
+    """What an action belongs to, as plain values."""
+
+    correlation_id: str
+    flow_name: str
+    flow_uuid: str
+
+
+class ResultStatus(Enum):
+    """What became of a result: it ended its action, was a FATAL that is tried again, was an exact repeat, or came when
+    none was expected."""
+
+    ACCEPTED = "counted"
+    RETRIED = "retried"
+    DUPLICATE = "repeated"
+    REJECTED = "refused"
+
+
+def enqueue(execution: ExecutionRef, specs: Iterable[ActionSpec], now: datetime) -> list[Action]:
+    """Queue the drafts, oldest first in their order."""
+    actions = [build_action(execution, spec, now) for spec in specs]
+    ACTION_TABLE.insert(actions)
+    notify(action.pack_name for action in actions)
+    _count_transitions([action.pack_name for action in actions], ActionState.NEW)
+    return actions
+
+
+def build_action(execution: ExecutionRef, spec: ActionSpec, now: datetime) -> Action:
+    """The action that a draft is to be, not queued and not saved. Raises `NoKeysError` where it has secrets."""
+    action_id = new_id()
+    return Action(
+        id=action_id,
+        correlation_id=execution.correlation_id,
+        flow_name=execution.flow_name,
+        flow_uuid=execution.flow_uuid,
+        step_id=spec.step_id,
+        pack_name=spec.pack_name,
+        pack_labels=spec.pack_labels,
+        label_key=build_labels_key(spec.pack_labels),
+        name=spec.name,
+        input=spec.input,
+        context=spec.context,
+        secrets=encrypt_secrets(action_id, spec.secrets) if spec.secrets else None,
+        trigger=spec.trigger,
+        triggered_by=spec.triggered_by,
+        timeout=spec.timeout,
+        retries=spec.retries,
+        backoff=spec.backoff,
+        ready_at=now,
+        states=[_build_state_entry(ActionState.NEW, now)],
+        request_id=request_ids.current(),
+        traceparent=tracing.get_traceparent(),
+    )
+
+
+def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
+    """Give the oldest waiting action that `pack` may take, of these commands if any are named, or None.
+
+    Each attempt is given to one caller.
+    """
+    names = sorted(set(command_names))
+    claim = _claim_skip_locked if connection.features.has_select_for_update_skip_locked else _claim_in_transaction
+    uses_watermarks = connection.vendor == "postgresql" and not names
+    while action := claim(pack, names):
+        _count_transitions([action.pack_name], ActionState.PENDING)
+        if uses_watermarks:
+            scan_watermarks.record_take(action)
+        if not _fail_if_unreadable(action):
+            _continue_trace(action)
+            return action
+    if uses_watermarks:
+        scan_watermarks.record_empty_take(pack, timezone.now())
+    return None
+
+
+def _claim_skip_locked(pack: Pack, command_names: list[str]) -> Action | None:
+    """Find and claim in one statement."""
+    now = timezone.now()
+    candidates = candidate_sql(pack, command_names, now, CANDIDATES_PER_LABELS)
+    if candidates is None:
+        return None
+    sql, values = candidates
+    state_entry_sql = "," + json.dumps(_build_state_entry(ActionState.PENDING, now), separators=(",", ":")) + "]"
+    claim_values = [ActionState.PENDING.value, pack.identity, state_entry_sql, now, settings.FLYTE_ACTION_LEASE_SECONDS]
+    statement = _TAKE_SQL.format(oldest=sql, columns=TAKE_COLUMNS.columns)
+    return next(iter(TAKE_COLUMNS.fetch(statement, [*values, now, *claim_values])), None)
+
+
+def _claim_in_transaction(pack: Pack, command_names: list[str]) -> Action | None:
+    """Find and claim in one transaction, where there is something: on SQLite nobody else writes meanwhile.
+
+    What was found before one's turn to write has come would often be another's by then.
+    """
+    if not has_candidate(pack, command_names, timezone.now()):
+        return None
+    with transaction.atomic():
+        while candidates := candidate_sql(pack, command_names, timezone.now(), 1):
+            sql, values = candidates
+            candidate_ids_sql = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - no text of others' is in it
+            action = TAKE_COLUMNS.select_first(
+                f"waiting AND id IN ({candidate_ids_sql}) ORDER BY ready_at, id LIMIT 1", *values
+            )
+            if action is None or _claim_action(action, pack):
+                return action
+    return None
+
+
+def _continue_trace(action: Action) -> None:
+    """Go on under the id and in the trace of what caused the action; the taker's work is part of its take."""
+    request_ids.resume(action.request_id)
+    span_attributes = {
+        "pack": action.holder,
+        "command": action.name,
+        "action": action.id,
+        "execution": action.correlation_id,
+    }
+    with tracing.start_span("take", action.traceparent, **span_attributes):
+        action.traceparent = tracing.get_traceparent()
+
+
+def _fail_if_unreadable(action: Action) -> bool:
+    """Whether a claimed action's secrets can't be read: then its lease ends at once, and that ends its attempt."""
+    reason = unreadable_reason(action)
+    if reason:
+        log.error("secrets_unreadable", action=action.id, reason=reason)
+        claimed = Action.objects.filter(id=action.id, state=ActionState.PENDING, attempt=action.attempt)
+        claimed.update(lease_ends_at=timezone.now())
+    return bool(reason)
+
+
+def _claim_action(action: Action, pack: Pack) -> bool:
+    """Whether the action is the pack's now.
+
+    That it waits is not enough: since it was read it may have been taken, ended FATAL, and be waiting for its next
+    attempt, which has a number and a time of its own.
+    """
+    now, attempt = timezone.now(), action.attempt
+    action.state, action.waiting, action.holder = ActionState.PENDING, False, pack.identity
+    action.states = [*action.states, _build_state_entry(ActionState.PENDING, now)]
+    action.attempt += 1
+    action.lease_ends_at = _lease_expiry(action, now)
+    changed_fields = ("state", "waiting", "holder", "states", "attempt", "lease_ends_at")
+    return ACTION_TABLE.update_if(
+        "waiting AND attempt = %s AND ready_at <= %s", (attempt, now), action, *changed_fields
+    )
+
+
+def lease_seconds(action: Action) -> int:
+    """For how long whoever takes the action has it, if nobody extends that."""
+    return int(action.timeout or settings.FLYTE_ACTION_LEASE_SECONDS)
+
+
+def _lease_expiry(action: Action, now: datetime) -> datetime:
+    return now + timedelta(seconds=lease_seconds(action))
+
+
+def extend_lease(action_id: str, pack: Pack, attempt: int) -> bool:
+    """Begin the holder's lease anew; False where it is no longer this pack's, or this attempt's."""
+    claimed = Action.objects.filter(id=action_id, state=ActionState.PENDING, holder=pack.identity, attempt=attempt)
+    action = claimed.first()
+    return action is not None and claimed.update(lease_ends_at=_lease_expiry(action, timezone.now())) == 1
+
+
+def extend_leases(actions: "QuerySet[Action]", now: datetime, seconds: float) -> int:
+    """Extend the leases of actions that the server itself works on, where less than half of that time is left."""
+    expiring = actions.filter(state=ActionState.PENDING, lease_ends_at__lt=now + timedelta(seconds=seconds / 2))
+    return expiring.update(lease_ends_at=now + timedelta(seconds=seconds))
+
+
+def find_expired_leases(now: datetime, limit: int) -> list[str]:
+    """Ids of taken actions whose lease has ended, the longest ago first."""
+    expired = Action.objects.filter(lease_ends_at__lte=now).order_by("lease_ends_at")
+    return list(expired.values_list("id", flat=True)[:limit])
+
+
+def find_action(action_id: str) -> Action | None:
+    """The action, as it is at the moment."""
+    return RESULT_COLUMNS.select_first("id = %s", action_id)
+
+
+def list_execution_actions(correlation_id: str) -> list[Action]:
+    """All actions of an execution; who changes them has its lock. A take may give out one that is NEW meanwhile."""
+    return RESULT_COLUMNS.fetch(*execution_actions_query(correlation_id))
+
+
+def execution_actions_query(correlation_id: str) -> tuple[str, Sequence[Any]]:
+    """What `of_execution` asks, as `FINISHED` reads it."""
+    return RESULT_COLUMNS.build_select("correlation_id = %s ORDER BY id", correlation_id)
+
+
+def lock_action(action_id: str) -> Action | None:
+    """The action, its row locked until the transaction ends; the execution is locked already."""
+    return ACTION_TABLE.select_first("id = %s", action_id, lock=True)
+
+
+def is_lease_expired(action: Action, now: datetime) -> bool:
+    """Whether a locked action is still with someone whose time is up."""
+    return action.lease_ends_at is not None and action.lease_ends_at <= now
+
+
+def record_result(action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime) -> ResultStatus:
+    """Note a pack's result of an attempt on an action that is locked; `result` is the event as the audit shows it."""
+    if not pack.can_take(action):
+        return ResultStatus.REJECTED
+    if _is_duplicate_result(action, attempt, result):
+        return ResultStatus.DUPLICATE
+    if action.state != ActionState.PENDING or attempt != action.attempt:
+        _record_late_result(action, pack, attempt, result, now)
+        return ResultStatus.REJECTED
+    return _finish_attempt(action, result, now)
+
+
+def expire_lease(action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
+    """End the attempt of a locked action whose lease has ended; `result` stands for the one that did not come."""
+    action.history = [*action.history, {**_build_attempt_entry(action, result, now), "leaseEnded": True}]
+    return _finish_attempt(action, result, now)
+
+
+def _finish_attempt(action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
+    """End the current attempt with this result: a FATAL one is tried again while the step's retries allow it."""
+    is_fatal = result["event"] == FATAL_EVENT
+    if is_fatal and action.attempt <= action.retries:
+        requeue(action, result, now, backoff_delay(action))
+        return ResultStatus.RETRIED
+    action.result, action.finished_at = result, now
+    _transition(
+        action,
+        ActionState.FATAL if is_fatal else ActionState.SUCCESS,
+        now,
+        "result",
+        *(["history"] if action.history else []),
+    )
+    return ResultStatus.ACCEPTED
+
+
+def backoff_delay(action: Action) -> timedelta:
+    """How long the next attempt waits: the step's backoff, doubled with each attempt, give or take a quarter."""
+    seconds = action.backoff * 2 ** min(action.attempt - 1, 30)
+    return timedelta(seconds=min(seconds, MAX_BACKOFF_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311
+
+
+def requeue(action: Action, result: dict[str, Any], now: datetime, pause: timedelta) -> None:
+    """Let a locked action be taken again; what its last attempt ended with goes into its history."""
+    if not _has_lease_expired(action, action.attempt):
+        action.history = [*action.history, _build_attempt_entry(action, result, now)]
+    action.result = action.finished_at = None
+    action.ready_at = now + pause
+    _transition(action, ActionState.NEW, now, "result", "ready_at", "history")
+    notify([action.pack_name])
+
+
+def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:
+    """Keep the actions of an execution that came from another server, in the states that they were in there.
+
+    What was here of the execution is replaced. Within a transaction, the execution locked.
+    """
+    Action.objects.filter(correlation_id=correlation_id).delete()
+    created = Action.objects.bulk_create(actions)
+    notify(action.pack_name for action in created if action.waiting)
+
+
+def cancel_action(action: Action, now: datetime) -> None:
+    """Take a locked action out of the queue, or from whoever has it; finished ones stay as they are."""
+    if action.state in (ActionState.NEW, ActionState.PENDING):
+        action.finished_at = now
+        _transition(action, ActionState.CANCELLED, now)
+
+
+def reencrypt_secrets(*, dry_run: bool) -> Iterator[ReencryptionCount]:
+    """Encrypt actions' secrets with the first key, where they are not. Raises `NoKeysError`."""
+    return reencrypt_rows(Action.objects.filter(secrets__isnull=False), "secrets", dry_run=dry_run)
+
+
+def _transition(action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:
+    """Bring an action into a state, and write that with what else of it has `changed`."""
+    action.state, action.waiting, action.lease_ends_at = state, state == ActionState.NEW, None
+    action.states = [*action.states, _build_state_entry(state, now)]
+    ACTION_TABLE.update(action, "state", "waiting", "lease_ends_at", "states", "finished_at", *changed_fields)
+    _count_transitions([action.pack_name], state)
+
+
+def _count_transitions(pack_names: list[str], state: ActionState) -> None:
+    """Count actions that came into a state, once that is committed."""
+    on_commit(partial(count_actions, pack_names, str(state)))
+
+
+def _is_duplicate_result(action: Action, attempt: int, result: dict[str, Any]) -> bool:
+    if action.is_finished and attempt == action.attempt:
+        return _is_same_result(action.result, result)
+    attempt_entries = (entry for entry in action.history if entry["attempt"] == attempt and not entry.get("late"))
+    return any(_is_same_result(entry["result"], result) for entry in attempt_entries)
+
+
+def _record_late_result(action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime) -> None:
+    """Keep what came too late: someone will ask what became of the work.
+
+    What contradicts the result that the attempt already gave is not late, but wrong, and not kept.
+    """
+    has_result = action.is_finished and attempt == action.attempt and not _has_lease_expired(action, attempt)
+    if has_result or not 0 < attempt <= action.attempt or len(action.history) >= MAX_ATTEMPT_LOG_ENTRIES:
+        return
+    entry = {"attempt": attempt, "packId": pack.identity, "time": format_rfc3339(now), "late": True, "result": result}
+    action.history = [*action.history, entry]
+    action.save(update_fields=["history"])
+
+
+def _has_lease_expired(action: Action, attempt: int) -> bool:
+    return any(entry["attempt"] == attempt and entry.get("leaseEnded") for entry in action.history)
+
+
+def _build_attempt_entry(action: Action, result: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {"attempt": action.attempt, "packId": action.holder, "time": format_rfc3339(now), "result": result}
+
+
+def _is_same_result(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Whether two results say the same; when they were made or came does not count."""
+    return first["event"] == second["event"] and first.get("payload") == second.get("payload")
+
+
+def _build_state_entry(state: str, now: datetime) -> dict[str, str]:
+    return {"value": str(state), "time": format_rfc3339(now)}

@@ -1,0 +1,133 @@
+"""Word from process to process, by way of Redis, that something waits for packs of some name.
+
+Only a hint: a message may be lost or come twice, and Redis may be away. Nobody who calls here waits for it or sees it
+fail; two threads of the process's own, one that tells and one that hears, go on trying.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = "flyte:waiting"
+SOCKET_TIMEOUT_SECONDS = 2.0
+# Silence after which Redis is asked whether it is still there.
+PING_AFTER_SECONDS = 5.0
+# Between attempts while it is not.
+RETRY_PAUSE_SECONDS = (0.5, 1.5)
+
+REDIS_ERRORS = (redis.RedisError, OSError, ValueError)
+
+
+class PubSubChannel:
+    """One process's end of the channel. Each message is the name of packs, and nothing else."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._condition = threading.Condition()
+        self._pending: set[str] = set()
+        self._threads: dict[str, threading.Thread] = {}
+        self._unavailable: set[str] = set()
+        self._subscription_count = 0
+        self._epoch = 0
+
+    @property
+    def subscription_epoch(self) -> int:
+        """0 while messages may get lost; else a number, another one after each interruption."""
+        return self._epoch
+
+    def publish(self, pack_names: Iterable[str]) -> None:
+        """Tell all processes, this one too, soon; returns at once."""
+        with self._condition:
+            self._pending.update(pack_names)
+            self._start_thread("tell", self._publish_pending)
+            self._condition.notify()
+
+    def subscribe(self, on_message: Callable[[set[str]], None]) -> None:
+        """From now on call `told` with the names that any process tells."""
+        with self._condition:
+            self._start_thread("hear", lambda: self._listen(on_message))
+
+    def _start_thread(self, name: str, target: Callable[[], None]) -> None:
+        thread = self._threads.get(name)
+        if thread is None or not thread.is_alive():
+            self._threads[name] = thread = threading.Thread(
+                target=self._run_forever, args=(name, target), name=f"redis-{name}", daemon=True
+            )
+            thread.start()
+
+    def _run_forever(self, name: str, target: Callable[[], None]) -> None:
+        while True:
+            try:
+                target()
+            except REDIS_ERRORS as error:
+                self._log_availability(name, f"{type(error).__name__}: {error}"[:200])
+                time.sleep(random.uniform(*RETRY_PAUSE_SECONDS))  # noqa: S311
+
+    def _publish_pending(self) -> None:
+        # Redis may have been restarted since the last word: the first attempt on an old connection then fails.
+        with self._connect(retries=1) as client:
+            while True:
+                names = self._wait_for_pending()
+                for name in names:
+                    client.publish(CHANNEL, name)
+                self._log_availability("tell")
+
+    def _wait_for_pending(self) -> set[str]:
+        with self._condition:
+            self._condition.wait_for(lambda: self._pending)
+            names, self._pending = self._pending, set()
+            return names
+
+    def _listen(self, on_message: Callable[[set[str]], None]) -> None:
+        try:
+            with self._connect(retries=0) as client, client.pubsub() as subscription:
+                subscription.subscribe(CHANNEL)
+                is_ping_pending = False
+                while True:
+                    message = subscription.get_message(timeout=PING_AFTER_SECONDS)
+                    if message is None and is_ping_pending:
+                        raise redis.ConnectionError("no answer to a ping")
+                    if message is None:
+                        subscription.ping()
+                    is_ping_pending = message is None
+                    if message:
+                        self._handle_message(message, on_message)
+        finally:
+            self._epoch = 0
+
+    def _handle_message(self, message: dict[str, object], on_message: Callable[[set[str]], None]) -> None:
+        if message["type"] == "subscribe":
+            self._subscription_count += 1
+            self._epoch = self._subscription_count
+            self._log_availability("hear")
+        elif message["type"] == "message":
+            on_message({str(message["data"])})
+
+    def _connect(self, retries: int) -> redis.Redis:
+        return redis.Redis.from_url(
+            self._url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), retries),
+        )
+
+    def _log_availability(self, name: str, failure: str = "") -> None:
+        """Log when Redis is lost and when it is back, not each attempt between."""
+        if bool(failure) == (name in self._unavailable):
+            return
+        if failure:
+            self._unavailable.add(name)
+            log.warning("redis_away", task=name, error=failure)
+        else:
+            self._unavailable.discard(name)
+            log.info("redis_back", task=name)
