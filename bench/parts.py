@@ -20,7 +20,8 @@ from django.utils import timezone
 from bench.flows import FLOW_DOCUMENT, RESULT_BODY
 from bench.in_process import print_row
 from flows.definition import parse_flow, store
-from flows.engine import handle_event
+from flows.engine.complete import complete_action
+from flows.engine.handle_event import handle_event
 from flows.engine.step import EventSource, IncomingEvent
 from flyte_site.core.metrics import use_shared_directory
 from flyte_site.wsgi import application
@@ -90,19 +91,17 @@ def run_over_wsgi(clock: CPUClock) -> None:
 def run_engine(clock: CPUClock) -> None:
     """The same by what the views call."""
     source = clock.time("pack", registry.authenticate_pack, "Source", ANONYMOUS_REQUEST)
-    clock.time("event", handle_event.handle_event, build_event(source, "Go", {"who": "ann", "at": "1"}))
+    clock.time("event", handle_event, build_event(source, "Go", {"who": "ann", "at": "1"}))
     worker = registry.authenticate_pack("Worker", ANONYMOUS_REQUEST)
     for name in ("first", "second"):
         action = clock.time(f"{name} take", action_queue.take, worker)
-        clock.time(
-            f"{name} result", handle_event.complete_action, action.id, worker, build_event(worker, "Done", {"n": 1})
-        )
+        clock.time(f"{name} result", complete_action, action.id, worker, build_event(worker, "Done", {"n": 1}))
     clock.time("take of nothing", action_queue.take, worker)
 
 
 def build_event(pack: Pack, name: str, payload: Any) -> IncomingEvent:
     now = timezone.now()
-    return IncomingEvent(EventSource(pack.identity, pack.name, pack.labels), name, payload, now, now)
+    return IncomingEvent(EventSource.of_pack(pack), name, payload, now, now)
 
 
 def main(database: str, arguments: Sequence[str]) -> None:

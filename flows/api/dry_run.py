@@ -146,7 +146,7 @@ def resolve_source(pack_input: Mapping[str, Any] | None, path: str) -> EventSour
     if pack is None:
         message = f"no pack {pack_input['id'][:100]!r} is registered; say its name and its labels"
         raise invalid_input({"path": f"{path}.id", "message": message})
-    return EventSource(pack.identity, pack.name, pack.labels)
+    return EventSource.of_pack(pack)
 
 
 def build_simulated_results(

@@ -19,7 +19,9 @@ from flows.api.versions import format_etag
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, store
 from flows.definition.plan import export_flow, plan_save
 from flows.definition.registry_checks import find_registry_warnings
-from flows.engine import control, handle_event
+from flows.engine import control
+from flows.engine.complete import complete_action
+from flows.engine.handle_event import IdempotencyKey, IdempotencyKeyReusedError, handle_event
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import MAX_NOTE_LENGTH, Flow
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
@@ -192,8 +194,8 @@ class PostEventView(RawView):
         event = read_event(request, pack)
         try:
             with time_intake("event"):
-                handle_event.handle_event(event, read_idempotency_key(request))
-        except handle_event.IdempotencyKeyReusedError:
+                handle_event(event, read_idempotency_key(request))
+        except IdempotencyKeyReusedError:
             raise Problem(422, f"the {IDEMPOTENCY_KEY_HEADER} was sent with another event before") from None
         return empty_response(202)
 
@@ -216,7 +218,7 @@ class PostResultView(RawView):
         pack = registry.authenticate_pack(pack_id, request)
         event, attempt = read_event(request, pack), read_attempt(request)
         with time_intake("result"):
-            status = handle_event.complete_action(action_id, pack, event, attempt)
+            status = complete_action(action_id, pack, event, attempt)
         if status is None:
             raise not_found(f"action {action_id!r}")
         if status is ResultStatus.REJECTED:
@@ -350,7 +352,7 @@ def read_attempt(request: HttpRequest) -> int:
     return get_integer_parameter(request, "attempt", 1, maximum=MAX_ATTEMPT)
 
 
-def read_idempotency_key(request: HttpRequest) -> handle_event.IdempotencyKey | None:
+def read_idempotency_key(request: HttpRequest) -> IdempotencyKey | None:
     """What tells this event from others, where its sender gave it a key. Raises `Problem` 400."""
     key = request.META.get(IDEMPOTENCY_KEY_META, "")
     if not key:
@@ -363,7 +365,7 @@ def read_idempotency_key(request: HttpRequest) -> handle_event.IdempotencyKey | 
             }
         )
     content_type = request.META.get("CONTENT_TYPE", "")
-    return handle_event.IdempotencyKey(key, hashlib.sha256(content_type.encode() + b"\n" + request.body).hexdigest())
+    return IdempotencyKey(key, hashlib.sha256(content_type.encode() + b"\n" + request.body).hexdigest())
 
 
 def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
@@ -372,7 +374,7 @@ def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
     data = parse_body(request, serializers.EVENT_TEXT_FIELDS)
     values = data if serializers.is_minimal_event(data) else EVENT_INPUT_SERIALIZER.validate_data(data)
     return IncomingEvent(
-        pack=EventSource(pack.identity, pack.name, pack.labels),
+        pack=EventSource.of_pack(pack),
         name=values["event"],
         payload=values.get("payload"),
         created_at=values.get("createdAt") or now,

@@ -1,15 +1,17 @@
 """What people do with executions: cancel one, retry a step, replay an event."""
 
+from dataclasses import replace
+
 import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from flows.engine import handle_event
-from flows.engine.evaluation import event_from_json
+from flows.engine.handle_event import count_matches, start_executions
 from flows.engine.matching import match_flows
-from flows.engine.step import EventSource, IncomingEvent
+from flows.engine.step import IncomingEvent
 from flows.models import Execution, ExecutionState, Flow
 from flyte_site.core import metrics
+from flyte_site.db.writes import DirectWrites
 from packs.models import Action, ActionState
 from packs.queue import action_queue
 
@@ -47,8 +49,9 @@ def cancel_execution(correlation_id: str) -> None:
             raise InvalidExecutionStateError(_ENDED_MESSAGES[ExecutionState(execution.state)])
         actions = list(Action.objects.select_for_update().filter(correlation_id=correlation_id).order_by("id"))
         now = timezone.now()  # not before the locks: an action may be taken while they are waited for
+        writes = DirectWrites()
         for action in actions:
-            action_queue.cancel_action(action, now)
+            action_queue.cancel_action(writes, action, now)
         execution.state, execution.ended_at, execution.changed_at = ExecutionState.CANCELLED, now, now
         execution.save(update_fields=["state", "ended_at", "changed_at"])
     metrics.count_execution(execution.flow_name, execution.state)
@@ -72,7 +75,7 @@ def retry_step(correlation_id: str, step_id: str) -> None:
         if action.state != ActionState.FATAL:
             raise InvalidExecutionStateError(_NOT_RETRYABLE_MESSAGES[ActionState(action.state)])
         now = timezone.now()
-        action_queue.requeue(action, action.result, now, action_queue.NO_DELAY)
+        action_queue.requeue(DirectWrites(), action, action.result, now, action_queue.NO_DELAY)
         execution.state, execution.ended_at, execution.changed_at = ExecutionState.RUNNING, None, now
         execution.save(update_fields=["state", "ended_at", "changed_at"])
     log.info("step_retried", execution=correlation_id, step=step_id)
@@ -102,8 +105,8 @@ def replay_event(correlation_id: str, *, all_flows: bool = False) -> list[str]:
         problem = "no flow that is enabled" if all_flows else "its flow is gone or disabled, or no longer"
         raise InvalidExecutionStateError(f"{problem} listens to the event that began the execution")
     with transaction.atomic():
-        handle_event.start_executions(event, matches, replay_of=correlation_id)
-    handle_event.count_matches(matches)
+        start_executions(DirectWrites(), event, matches, replay_of=correlation_id)
+    count_matches(matches)
     log.info("event_replayed", execution=correlation_id, flows=len(matches))
     return [match.correlation_id for match in matches if match.correlation_id]
 
@@ -121,6 +124,4 @@ def _load_triggering_event(execution: Execution) -> IncomingEvent:
     first_action = Action.objects.filter(correlation_id=execution.id, triggered_by="").order_by("id").first()
     if first_action is None:
         raise InvalidExecutionStateError("none of the execution's actions is kept, so that its event is not known")
-    original = event_from_json(first_action.trigger)
-    source = EventSource(original.pack.identity, original.pack.name, original.pack.labels)
-    return IncomingEvent(source, original.name, original.payload, original.created_at, timezone.now())
+    return replace(IncomingEvent.from_json(first_action.trigger), received_at=timezone.now())

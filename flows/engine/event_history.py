@@ -20,6 +20,7 @@ from flows.models import Event as EventRow
 from flyte_site.core.ids import new_id
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.table_sql import TableSQL
+from flyte_site.db.writes import DirectWrites, Writes
 
 log = structlog.get_logger(__name__)
 
@@ -87,14 +88,16 @@ prune_schedule = PruneSchedule()
 
 
 def record_event(
-    event_id: str, event: IncomingEvent, outcomes: Sequence[dict[str, Any]], correlation_id: str = ""
+    writes: Writes, event_id: str, event: IncomingEvent, outcomes: Sequence[dict[str, Any]], correlation_id: str = ""
 ) -> None:
-    """Keep an event with what each flow made of it, in the caller's transaction; `forget_old` goes with it."""
+    """Record an event with its outcome by flow. After the commit `prune_events` deletes the oldest ones."""
     if settings.FLYTE_EVENT_KEEP:
-        _insert_event(event_id, event, correlation_id, heard=True, outcomes=list(outcomes))
+        _insert_event(writes, event_id, event, correlation_id, heard=True, outcomes=list(outcomes))
 
 
-def _insert_event(event_id: str, event: IncomingEvent, correlation_id: str, **extra_fields: Any) -> None:
+def _insert_event(
+    writes: Writes, event_id: str, event: IncomingEvent, correlation_id: str, **extra_fields: Any
+) -> None:
     payload, size = _limit_payload(event.payload)
     row = EventRow(
         id=event_id,
@@ -109,7 +112,7 @@ def _insert_event(event_id: str, event: IncomingEvent, correlation_id: str, **ex
         correlation_id=correlation_id,
         **extra_fields,
     )
-    EVENT_TABLE.insert([row])
+    EVENT_TABLE.insert(writes, [row])
 
 
 def _limit_payload(payload: Any) -> tuple[Any, int]:
@@ -145,7 +148,7 @@ def record_sample(event: IncomingEvent, correlation_id: str = "") -> None:
     unmatched = EventRow.objects.filter(heard=False)
     try:
         with transaction.atomic():
-            _insert_event(new_id(), event, correlation_id, heard=False)
+            _insert_event(DirectWrites(), new_id(), event, correlation_id, heard=False)
             same_name = unmatched.filter(pack_identity=event.pack.identity, name=event.name)
             _keep_newest(same_name, settings.FLYTE_EVENT_SAMPLES)
             _keep_newest(unmatched, MAX_SAMPLES)

@@ -1,10 +1,11 @@
-"""What is done from time to time: leases that ended, idempotency keys that nobody needs, the work of hosted packs."""
+"""Periodic jobs: expired leases, expired idempotency keys, the work of hosted packs."""
 
 from typing import Any
 
 from django.utils import timezone
 
-from flows.engine import handle_event
+from flows.engine.complete import complete_action, expire_lease
+from flows.engine.handle_event import IDEMPOTENCY_KEY_TTL, IdempotencyKey, handle_event
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import ReceivedKey
 from flyte_site.db.batches import delete_in_batches
@@ -22,14 +23,12 @@ def expire_leases(*, dry_run: bool = False) -> int:
     expired_ids = action_queue.find_expired_leases(timezone.now(), MAX_LEASES_PER_RUN)
     if dry_run:
         return len(expired_ids)
-    return sum(handle_event.expire_lease(action_id) is not None for action_id in expired_ids)
+    return sum(expire_lease(action_id) is not None for action_id in expired_ids)
 
 
 def prune_idempotency_keys(*, dry_run: bool = False) -> int:
     """Delete keys older than a day, slice by slice. The number of them."""
-    expired = ReceivedKey.objects.filter(received_at__lte=timezone.now() - handle_event.IDEMPOTENCY_KEY_TTL).order_by(
-        "pk"
-    )
+    expired = ReceivedKey.objects.filter(received_at__lte=timezone.now() - IDEMPOTENCY_KEY_TTL).order_by("pk")
     if dry_run:
         return expired.count()
     return delete_in_batches(expired)
@@ -41,19 +40,19 @@ class HostedResults:
     def complete(self, row: HostedResource, event: str, payload: Any) -> None:
         """Give the result of an attempt. One that came too late is refused, as any is."""
         pack, incoming = _build_event(row, event, payload)
-        handle_event.complete_action(row.action_id, pack, incoming, row.attempt)
+        complete_action(row.action_id, pack, incoming, row.attempt)
 
     def progress(self, row: HostedResource, event: str, payload: Any) -> None:
         """Tell flows of an event on the way, once for each version."""
         _, incoming = _build_event(row, event, redact_action_secrets_by_id(row.action_id, payload))
-        idempotency_key = handle_event.IdempotencyKey(f"{row.token}-{row.version}", "progress")
-        handle_event.handle_event(incoming, idempotency_key)
+        idempotency_key = IdempotencyKey(f"{row.token}-{row.version}", "progress")
+        handle_event(incoming, idempotency_key)
 
 
 def _build_event(row: HostedResource, event: str, payload: Any) -> tuple[Pack, IncomingEvent]:
     pack = Pack.objects.get(identity=row.pack_identity)
     now = timezone.now()
-    return pack, IncomingEvent(EventSource(pack.identity, pack.name, pack.labels), event, payload, now, now)
+    return pack, IncomingEvent(EventSource.of_pack(pack), event, payload, now, now)
 
 
 def run_hosted_pack(plugin_id: str) -> int:

@@ -1,19 +1,28 @@
-"""What flows make of an event before anything is written: who listens, and what each one's trigger steps come to."""
+"""Matching of an event with flows: the steps to evaluate on it, their inherited context, and the outcomes by flow.
 
+Only `match_flows`, `load_definition` and `read_datastore` read the database. The dry run shares the rest.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.db.models import QuerySet
+from django.utils import timezone
 
+from datastore.lookup import find_value
 from flows.definition import FlowDefinition, StepDefinition, parse_flow
-from flows.engine.evaluation import evaluate_triggers
-from flows.engine.secrets import read_datastore
-from flows.engine.step import IncomingEvent, OutcomeKind, StepContext, StepOutcome, evaluate_step
+from flows.engine.step import IncomingEvent, OutcomeKind, StepCandidate, StepContext, StepOutcome, evaluate_step
 from flows.models import Flow, FlowVersion
+from flows.template import Secret, make_secret
+from flyte_site.core.encryption import DecryptionError
+from flyte_site.db.writes import DATABASE_UNAVAILABLE
 from packs.models import Action
+from packs.queue import action_secrets
 from packs.queue.action_queue import ActionSpec
 
 log = structlog.get_logger(__name__)
@@ -27,7 +36,7 @@ _LISTENING_FLOWS_SQL = """SELECT flow.name, flow.version_id FROM flows_listener 
 
 @dataclass
 class FlowMatch:
-    """What one flow makes of an event: the outcomes of its steps, and the execution they belong to, if any."""
+    """A flow that listens to an event: the outcomes of its steps, and the execution that they belong to, if any."""
 
     flow_name: str
     version_id: str
@@ -39,7 +48,7 @@ class FlowMatch:
         return [outcome.action_spec for outcome in self.outcomes if outcome.action_spec]
 
     def mark_failed(self, error: Exception) -> None:
-        """Note a failure that no step could catch; nothing of this flow was kept."""
+        """Record a failure that no step could catch; nothing of this flow was written."""
         log.error("flow_failed", flow=self.flow_name, version=self.version_id, exc_info=error)
         self.correlation_id = ""
         self.outcomes = [StepOutcome("", OutcomeKind.ERROR, message=f"the server failed: {type(error).__name__}")]
@@ -51,25 +60,26 @@ class FlowMatch:
         return data | {"steps": [outcome.to_json() for outcome in self.outcomes]}
 
 
-def evaluate_with_datastore(
-    step: StepDefinition, event: IncomingEvent, inherited_context: StepContext, triggering_action: Action | None
-) -> StepOutcome:
-    return evaluate_step(step, event, inherited_context, read_datastore)
-
-
 @lru_cache(maxsize=MAX_CACHED_DEFINITIONS)
 def load_definition(version_id: str) -> FlowDefinition:
-    """The flow of a version, ready to run. A version never changes, so it is read once a process."""
+    """Parse the flow of a version. A version never changes, so each process parses it once."""
     return parse_flow(FlowVersion.objects.only("document").get(id=version_id).document)
 
 
+def read_datastore(key: str) -> object:
+    """Look up a datastore value for templates, wrapped if it is secret. Raise `LookupError` if it does not exist."""
+    stored_value = find_value(key)
+    return make_secret(stored_value.value) if stored_value.is_secret else stored_value.value
+
+
 def match_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = None) -> list[FlowMatch]:
-    """Judge the trigger steps of the flows that listen to the event; found by an index, each flow apart from others."""
+    """Evaluate the trigger steps of all enabled flows that listen to the event; a failure affects only its own flow."""
     matches = [FlowMatch(name, version_id) for name, version_id in _find_listening_flows(event, candidate_flows)]
     for match in matches:
         try:
-            match.outcomes = evaluate_triggers(load_definition(match.version_id), event, evaluate_with_datastore)
-        except (OperationalError, InterfaceError):
+            candidates = trigger_candidates(load_definition(match.version_id), event)
+            match.outcomes = [evaluate_step(candidate, read_datastore) for candidate in candidates]
+        except DATABASE_UNAVAILABLE:
             raise
         except Exception as error:
             match.mark_failed(error)
@@ -77,7 +87,7 @@ def match_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = N
 
 
 def _find_listening_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None) -> list[tuple[str, str]]:
-    """The flows that listen to the event, by name and version."""
+    """Find the name and version of each flow that listens to the event, by an index."""
     if candidate_flows is None:
         with connection.cursor() as cursor:
             cursor.execute(_LISTENING_FLOWS_SQL, [event.pack.name, event.name])
@@ -86,3 +96,89 @@ def _find_listening_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] 
     subscribed = {"subscriptions__pack_name": event.pack.name, "subscriptions__event_name": event.name}
     flows = candidate_flows.filter(enabled=True, **subscribed)
     return list(flows.order_by("id").values_list("name", "version_id"))
+
+
+def trigger_candidates(definition: FlowDefinition, event: IncomingEvent) -> list[StepCandidate]:
+    """List the steps that can start an execution on this event."""
+    return [
+        StepCandidate(step, event)
+        for step in definition.triggers
+        if _is_listening_for(step, event.pack.name, event.name)
+    ]
+
+
+def dependent_candidates(
+    definition: FlowDefinition, actions: list[Action], finished: Action, event: IncomingEvent
+) -> Iterator[StepCandidate]:
+    """Find the steps that can fire now that an action finished with `event`.
+
+    `actions` are all actions of the execution, the finished one among them.
+    """
+    actions_by_step = {action.step_id: action for action in actions}
+    for step in definition.steps:
+        if step.is_trigger or step.id in actions_by_step:
+            continue
+        triggering_action = _find_triggering_action(step, actions_by_step, finished)
+        if triggering_action is None:
+            continue
+        triggering_event = (
+            event if triggering_action.id == finished.id else IncomingEvent.from_json(triggering_action.result)
+        )
+        try:
+            inherited_context = _merge_contexts(actions, triggering_action)
+        except DecryptionError as error:
+            outcome = _report_unreadable_context(step, error)
+            yield StepCandidate(step, triggering_event, triggering_action=triggering_action, error=outcome)
+        else:
+            yield StepCandidate(step, triggering_event, inherited_context, triggering_action)
+
+
+def _find_triggering_action(
+    step: StepDefinition, actions_by_step: Mapping[str, Action], finished: Action
+) -> Action | None:
+    """Find the action whose result to evaluate the step on; None if the step does not match or still has to wait."""
+    finished_dependencies = [
+        actions_by_step[step_id]
+        for step_id in step.depends_on
+        if step_id in actions_by_step and actions_by_step[step_id].is_finished
+    ]
+    if step.depends_on_mode == "any":
+        return finished if finished_dependencies and _is_awaited_result(step, finished) else None
+    if finished.step_id not in step.depends_on or len(finished_dependencies) < len(set(step.depends_on)):
+        return None
+    awaited = [dependency for dependency in finished_dependencies if _is_awaited_result(step, dependency)]
+    return max(awaited, key=_finish_order, default=None)
+
+
+def _is_awaited_result(step: StepDefinition, action: Action) -> bool:
+    return _is_listening_for(step, action.result["pack"]["name"], action.result["event"])
+
+
+def _is_listening_for(step: StepDefinition, pack_name: str, event_name: str) -> bool:
+    return bool(step.event.pack_name == pack_name and step.event.name == event_name)
+
+
+def _finish_order(action: Action) -> tuple[datetime, str]:
+    return action.finished_at or timezone.now(), action.id
+
+
+def _merge_contexts(actions: Iterable[Action], triggering_action: Action) -> StepContext:
+    """Merge the contexts of the finished actions in the order of finishing; the triggering action's takes precedence.
+
+    Raise `DecryptionError` if a secret of them can't be read.
+    """
+    merged: dict[str, str | Secret] = {}
+    others = [action for action in actions if action.is_finished and action.id != triggering_action.id]
+    for action in [*sorted(others, key=_finish_order), triggering_action]:
+        merged |= action.context if action.secrets is None else _decrypt_context(action)
+    return merged
+
+
+def _decrypt_context(action: Action) -> StepContext:
+    texts, sources = action_secrets.decrypt_context(action)
+    return {**action.context, **{name: Secret(text, sources) for name, text in texts.items()}}
+
+
+def _report_unreadable_context(step: StepDefinition, error: DecryptionError) -> StepOutcome:
+    message = f"cannot read a secret of the inherited context: {error}"
+    return StepOutcome(step.id, OutcomeKind.ERROR, message=message, path=f"{step.path}.context")

@@ -1,4 +1,4 @@
-"""One step against one event: what comes of it. Pure: reads nothing but its arguments, and writes nothing.
+"""Evaluation of one step on one event. Pure: reads only its arguments, and writes nothing.
 
 The real run, the dry run and the tests share it.
 """
@@ -15,8 +15,8 @@ from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
 from flows.template import REDACTED, RenderContext, Secret, Template, TemplateError
 from flyte_site.core.redaction.keys import MASK, is_secret_key, preview_json
 from flyte_site.core.redaction.values import secrets_contained_in
-from flyte_site.core.timestamps import format_rfc3339
-from packs.models import build_labels_key
+from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
+from packs.models import Action, Pack, build_labels_key
 from packs.queue.action_queue import ActionSpec
 from packs.queue.action_secrets import ActionSecrets, InputPath
 
@@ -29,16 +29,20 @@ StepContext = Mapping[str, str | Secret]
 
 @dataclass(frozen=True)
 class EventSource:
-    """The pack that an event came from, as it was then."""
+    """The pack that sent an event, as it was then."""
 
     identity: str
     name: str
     labels: Mapping[str, str]
 
+    @classmethod
+    def of_pack(cls, pack: Pack) -> "EventSource":
+        return cls(pack.identity, pack.name, pack.labels)
+
 
 @dataclass(frozen=True)
 class IncomingEvent:
-    """Something that happened, as a pack told it. `has_payload` tells a payload of null from none."""
+    """An event or a result that a pack sent."""
 
     pack: EventSource
     name: str
@@ -47,7 +51,7 @@ class IncomingEvent:
     received_at: datetime
 
     def template_variables(self) -> dict[str, Any]:
-        """What templates see as `Event`."""
+        """Build the variable `Event` of templates."""
         pack = {"Id": self.pack.identity, "Name": self.pack.name, "Labels": dict(self.pack.labels)}
         return {
             "Name": self.name,
@@ -58,7 +62,7 @@ class IncomingEvent:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The event as the audit shows it: what is empty is left out, as the original does."""
+        """Serialize the event as in `/v1/audit`; empty fields are left out, as the original does."""
         pack: dict[str, Any] = {"id": self.pack.identity, "name": self.pack.name}
         if self.pack.labels:
             pack["labels"] = dict(self.pack.labels)
@@ -67,9 +71,16 @@ class IncomingEvent:
             data["payload"] = self.payload
         return data | {"createdAt": format_rfc3339(self.created_at), "receivedAt": format_rfc3339(self.received_at)}
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "IncomingEvent":
+        """Parse an event that `to_json` serialized."""
+        source = EventSource(data["pack"]["id"], data["pack"]["name"], data["pack"].get("labels", {}))
+        times = (parse_rfc3339(data["createdAt"]), parse_rfc3339(data["receivedAt"]))
+        return cls(source, data["event"], data.get("payload"), *times)
+
 
 class OutcomeKind(StrEnum):
-    """What came of a step."""
+    """Outcome of a step's evaluation."""
 
     FIRED = "fired"
     LABELS_MISMATCH = "labels"
@@ -79,7 +90,7 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What came of one step for one event; `draft` is the action it asks for, if it fired."""
+    """Outcome of one step for one event; `action_spec` is the action to queue, if the step fired."""
 
     step_id: str
     kind: OutcomeKind
@@ -91,7 +102,7 @@ class StepOutcome:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The outcome as `/v1/audit/events` shows it."""
+        """Serialize the outcome as in `/v1/audit/events`."""
         data: dict[str, Any] = {"stepId": self.step_id, "outcome": str(self.kind)}
         if self.message:
             data["message"] = self.message
@@ -100,17 +111,28 @@ class StepOutcome:
         return data | dict(self.details)
 
 
-def is_listening_for(step: StepDefinition, event: IncomingEvent) -> bool:
-    """Whether the step waits for events of this pack and name; labels and criteria are `evaluate`'s to judge."""
-    return step.event.pack_name == event.pack.name and step.event.name == event.name
+@dataclass(frozen=True)
+class StepCandidate:
+    """A step to evaluate on an event, with the context that it inherits.
+
+    `triggering_action` is the action whose result the event is; None for a trigger step. `error` is set if the context
+    can't be read: then it is the outcome.
+    """
+
+    step: StepDefinition
+    event: IncomingEvent
+    inherited_context: StepContext = field(default_factory=dict)
+    triggering_action: Action | None = None
+    error: StepOutcome | None = None
 
 
 @dataclass
 class StepTrace:
-    """What the parts of a step came to, as far as it was judged; None is what was not reached.
+    """Results of the parts of a step, as far as it was evaluated; None for a part that was not reached.
 
-    In `context` and `input` a text that could not be rendered is None, and `errors` say why, the first one first; what
-    was drawn from a secret is masked. `saw` has what the criteria looked up, each value as JSON, cut and masked.
+    In `context` and `input` a text that could not be rendered is None, and `errors` have the reasons in their order;
+    texts that read a secret are masked. `reads` has the values that the criteria looked up, as JSON, truncated and
+    masked.
     """
 
     context: dict[str, Any] | None = None
@@ -122,44 +144,39 @@ class StepTrace:
     errors: list[TemplateError] = field(default_factory=list)
 
 
-def evaluate_step(
-    step: StepDefinition,
-    event: IncomingEvent,
-    inherited_context: StepContext,
-    lookup: DatastoreLookup,
-    trace: StepTrace | None = None,
-) -> StepOutcome:
-    """Context, then labels, then criteria, then the command, each seeing what came before it.
+def evaluate_step(candidate: StepCandidate, lookup: DatastoreLookup, trace: StepTrace | None = None) -> StepOutcome:
+    """Evaluate the step's context, then its labels, criteria and command, each with the results of those before.
 
-    `inherited` is the context that the execution has so far. `datastore(key)` raises `LookupError`, and gives a
-    `Secret` where nobody may be shown the value. A `trace` is told what each part came to; that takes longer, and
-    changes nothing about the outcome.
+    `lookup(key)` reads the datastore: it raises `LookupError`, and returns a `Secret` for a value that may not be
+    shown. A `trace` records the result of each part; that takes longer and does not change the outcome.
     """
-    evaluation = RenderContext({"Event": event.template_variables()}, lookup)
-    evaluation.set_step_context(inherited_context)
+    if candidate.error:
+        return candidate.error
+    evaluation = RenderContext({"Event": candidate.event.template_variables()}, lookup)
+    evaluation.set_step_context(candidate.inherited_context)
     if trace:
         evaluation.collected_errors = trace.errors
     try:
-        return _evaluate_parts(step, event, inherited_context, evaluation, trace or StepTrace())
+        return _evaluate_parts(candidate, evaluation, trace or StepTrace())
     except TemplateError as error:
         if trace:
             trace.reads = _collect_reads(evaluation)
         return StepOutcome(
-            step.id, OutcomeKind.ERROR, message=error.message, path=error.path, line=error.line, column=error.column
+            candidate.step.id,
+            OutcomeKind.ERROR,
+            message=error.message,
+            path=error.path,
+            line=error.line,
+            column=error.column,
         )
 
 
-def _evaluate_parts(
-    step: StepDefinition,
-    event: IncomingEvent,
-    inherited_context: StepContext,
-    evaluation: RenderContext,
-    trace: StepTrace,
-) -> StepOutcome:
+def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: StepTrace) -> StepOutcome:
+    step, event = candidate.step, candidate.event
     own_context = step.context.render(evaluation)
     trace.context = _redact(own_context, evaluation)
     _raise_first_error(evaluation)
-    context = {**inherited_context, **own_context}
+    context = {**candidate.inherited_context, **own_context}
     evaluation.set_step_context(context)
     required_labels = step.event.pack_labels.render(evaluation)
     trace.required_labels = _redact(required_labels, evaluation)
@@ -171,7 +188,7 @@ def _evaluate_parts(
         return StepOutcome(
             step.id,
             OutcomeKind.LABELS_MISMATCH,
-            message="the pack lacks labels that the step asks for",
+            message="the pack lacks labels that the step requires",
             details=details,
         )
     if step.criteria is not None:
@@ -205,6 +222,7 @@ def _evaluate_parts(
         context=_redact(context, evaluation),
         secrets=_collect_secrets(resolved_input, context, evaluation),
         trigger=event.to_json(),
+        triggered_by=candidate.triggering_action.id if candidate.triggering_action else "",
         timeout=step.command.timeout,
         retries=step.command.retries,
         backoff=step.command.backoff,

@@ -4,19 +4,19 @@ Steps are judged by the engine's own code (`judging`, `steps`), and the datastor
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from flows.definition import TRUE_VALUES, FlowDefinition, FlowIssue, StepDefinition
-from flows.engine.evaluation import evaluate_dependents, evaluate_triggers
-from flows.engine.secrets import read_datastore, redact_result
+from flows.engine.complete import redact_result
+from flows.engine.matching import dependent_candidates, read_datastore, trigger_candidates
 from flows.engine.step import (
     EventSource,
     IncomingEvent,
     OutcomeKind,
-    StepContext,
+    StepCandidate,
     StepOutcome,
     StepTrace,
     evaluate_step,
@@ -49,15 +49,9 @@ class SimulatedResult:
 
 @dataclass(frozen=True)
 class StepEvaluation:
-    """One look at a step: at which event, with which inherited context, and what came of it.
+    """One evaluation of a step: the candidate, its outcome, and the results of its parts."""
 
-    `cause` is the id of the step whose result the event is; '' for a trigger.
-    """
-
-    step: StepDefinition
-    event: IncomingEvent
-    triggering_step_id: str
-    inherited_context: StepContext
+    candidate: StepCandidate
     outcome: StepOutcome
     trace: StepTrace
 
@@ -104,7 +98,7 @@ class DryRun:
         }
 
     def _step_to_json(self, step: StepDefinition) -> dict[str, Any]:
-        evaluations = [evaluation for evaluation in self.evaluations if evaluation.step.id == step.id]
+        evaluations = [evaluation for evaluation in self.evaluations if evaluation.candidate.step.id == step.id]
         data: dict[str, Any] = {"stepId": step.id}
         data |= (
             _evaluation_to_json(evaluations[-1])
@@ -153,19 +147,20 @@ def _format_result(result: Mapping[str, Any]) -> str:
 
 def _evaluation_to_json(evaluation: StepEvaluation) -> dict[str, Any]:
     """One look at a step: what was reached, and what came of it."""
-    trace, outcome, step = evaluation.trace, evaluation.outcome, evaluation.step
+    trace, outcome, candidate = evaluation.trace, evaluation.outcome, evaluation.candidate
+    step = candidate.step
     data: dict[str, Any] = {"outcome": str(outcome.kind)}
     if outcome.message:
         data["message"] = outcome.message
-    if evaluation.triggering_step_id:
+    if candidate.triggering_action:
         data |= {
-            "cause": evaluation.triggering_step_id,
-            "inherited": redact_keys(redact_secrets(evaluation.inherited_context)),
+            "cause": candidate.triggering_action.step_id,
+            "inherited": redact_keys(redact_secrets(candidate.inherited_context)),
         }
     if trace.context is not None:
         data["context"] = redact_keys(trace.context)
     if trace.required_labels is not None:
-        source_labels = dict(evaluation.event.pack.labels)
+        source_labels = dict(candidate.event.pack.labels)
         data["labels"] = {
             "wanted": trace.required_labels,
             "had": source_labels,
@@ -212,10 +207,8 @@ class _Simulation:
     started: float = field(default_factory=time.monotonic)
 
     def start(self) -> None:
-        self._add_actions(
-            evaluate_triggers(self.dry_run.definition, self.dry_run.event, self._evaluate),
-            self.dry_run.event.received_at,
-        )
+        event = self.dry_run.event
+        self._evaluate(trigger_candidates(self.dry_run.definition, event), event.received_at)
 
     def finish_action(self, action: Action, simulated: SimulatedResult) -> None:
         """End an action as a pack would, and judge what follows."""
@@ -234,32 +227,21 @@ class _Simulation:
         action.result, action.finished_at, action.waiting = event.to_json(), now, False
         action.state = ActionState.FATAL if simulated.name == action_queue.FATAL_EVENT else ActionState.SUCCESS
         actions = list(self.dry_run.actions.values())
-        self._add_actions(evaluate_dependents(self.dry_run.definition, actions, action, event, self._evaluate), now)
+        self._evaluate(dependent_candidates(self.dry_run.definition, actions, action, event), now)
 
     def add_note(self, step_id: str, message: str) -> None:
         self.dry_run.notes.append(FlowIssue(f"results.{step_id}", message))
 
-    def _evaluate(
-        self,
-        step: StepDefinition,
-        event: IncomingEvent,
-        inherited_context: StepContext,
-        triggering_action: Action | None,
-    ) -> StepOutcome:
-        if time.monotonic() - self.started > MAX_SECONDS:
-            raise DryRunTimeoutError(f"judging the steps takes too long (more than {MAX_SECONDS:g} seconds)")
-        trace = StepTrace()
-        outcome = evaluate_step(step, event, inherited_context, read_datastore, trace)
-        self.dry_run.evaluations.append(
-            StepEvaluation(
-                step, event, triggering_action.step_id if triggering_action else "", inherited_context, outcome, trace
-            )
-        )
-        return outcome
-
-    def _add_actions(self, outcomes: Sequence[StepOutcome], now: datetime) -> None:
-        for outcome in outcomes:
-            if outcome.action_spec:
-                self.dry_run.actions[outcome.step_id] = action_queue.build_action(
-                    SIMULATED_EXECUTION, outcome.action_spec, now
-                )
+    def _evaluate(self, candidates: Iterable[StepCandidate], now: datetime) -> None:
+        """Evaluate the candidates, and then add the actions of those that fired."""
+        evaluations = []
+        for candidate in candidates:
+            if time.monotonic() - self.started > MAX_SECONDS:
+                raise DryRunTimeoutError(f"judging the steps takes too long (more than {MAX_SECONDS:g} seconds)")
+            trace = StepTrace()
+            outcome = evaluate_step(candidate, read_datastore, trace)
+            evaluations.append(StepEvaluation(candidate, outcome, trace))
+        self.dry_run.evaluations += evaluations
+        for evaluation in evaluations:
+            if spec := evaluation.outcome.action_spec:
+                self.dry_run.actions[spec.step_id] = action_queue.build_action(SIMULATED_EXECUTION, spec, now)

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 else:
     AnyTextField = models.TextField
 
+encode_json = json.JSONEncoder(separators=(",", ":")).encode
+"""The compact JSON text of a value, as `TextJSONField` stores it."""
+
 
 class TextJSONField(AnyTextField):
     """A JSON value kept as its text.
@@ -32,4 +35,4 @@ class TextJSONField(AnyTextField):
         return value
 
     def get_prep_value(self, value: Any) -> str | None:
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else encode_json(value)

@@ -5,15 +5,14 @@ The fields' own conversions hold here too, so that rows are the same whoever wro
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from flyte_site.db.fields import TextJSONField
+from flyte_site.db.fields import TextJSONField, encode_json
+from flyte_site.db.writes import Writes
 
 MAX_CACHED_STATEMENTS = 256
 M = TypeVar("M", bound=models.Model)
@@ -70,24 +69,23 @@ class TableSQL(Generic[M]):
             rows.append(self.model.from_db(database.alias, self._field_names, values))
         return rows
 
-    def insert(self, rows: Sequence[M]) -> None:
-        """Write new rows."""
+    def insert(self, writes: Writes, rows: Sequence[M]) -> None:
+        """Insert new rows."""
         if not rows:
             return
         database = connections[DEFAULT_DB_ALIAS]
         fields = [field for field in self.fields if any(getattr(row, field.attname) is not None for row in rows)]
         values = [_to_column_value(field, getattr(row, field.attname), database) for row in rows for field in fields]
-        _execute_or_batch(self._insert_statement(fields, len(rows)), values, database)
+        writes.execute(self._insert_statement(fields, len(rows)), values)
         for row in rows:
             row._state.adding, row._state.db = False, database.alias
 
-    def update(self, row: M, *names: str) -> None:
-        """Write these fields of a row."""
-        database = connections[DEFAULT_DB_ALIAS]
-        _execute_or_batch(*self._update_statement(row, names, database), database)
+    def update(self, writes: Writes, row: M, *names: str) -> None:
+        """Update these fields of a row."""
+        writes.execute(*self._update_statement(row, names, connections[DEFAULT_DB_ALIAS]))
 
     def update_if(self, condition: str, condition_values: Sequence[Any], row: M, *names: str) -> bool:
-        """Write these fields of a row if it is there and meets the condition; gives whether it was and did."""
+        """Update these fields of a row at once; return False if the row does not exist or not meet the condition."""
         database = connections[DEFAULT_DB_ALIAS]
         sql, values = self._update_statement(row, names, database)
         with database.cursor() as cursor:
@@ -97,7 +95,7 @@ class TableSQL(Generic[M]):
     def _insert_statement(self, fields: Sequence[Any], count: int) -> str:
         """The statement that inserts so many rows with these fields. The others are NULL: left out, since psycopg keeps
         prepared only what has few values."""
-        key = (count, *(field.attname for field in fields))
+        key = (count, *[field.attname for field in fields])
         statement = self._insert_cache.get(key)
         if statement is None:
             columns, placeholders = ", ".join(field.column for field in fields), ", ".join(["%s"] * len(fields))
@@ -115,7 +113,7 @@ class TableSQL(Generic[M]):
             assignments = ", ".join(f"{field.column} = %s" for field in fields)
             cached = self._update_cache[names] = (f"UPDATE {self.table} SET {assignments} WHERE id = %s", fields)  # noqa: S608
         sql, fields = cached
-        return sql, [*(_to_column_value(field, getattr(row, field.attname), database) for field in fields), row.pk]
+        return sql, [*[_to_column_value(field, getattr(row, field.attname), database) for field in fields], row.pk]
 
     def _build_converters(self, database: BaseDatabaseWrapper) -> list[tuple[int, Converter]]:
         """What turns columns into values, by their places."""
@@ -154,73 +152,10 @@ def select_pipelined(
         )
 
 
-class WriteBatch:
-    """Statements that are to be made together, and what is to be done when they are committed."""
-
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-        self.values: list[Any] = []
-        self.callbacks: list[Callable[[], Any]] = []
-
-    def execute(self, database: BaseDatabaseWrapper) -> None:
-        """Make them by one statement, which PostgreSQL does as a whole or not at all."""
-        if not self.statements:
-            return
-        *leading, final = self.statements
-        parts = ", ".join(f"part{index} AS ({statement})" for index, statement in enumerate(leading))
-        with database.cursor() as cursor:
-            cursor.execute(f"WITH {parts} {final}" if leading else final, self.values)
-
-
-_current_batch: ContextVar[WriteBatch | None] = ContextVar("gathering", default=None)
-
-
-@contextmanager
-def single_statement() -> Iterator[None]:
-    """What `Rows` write in the block is written as a whole or not at all; on PostgreSQL by one statement, at its end.
-
-    In the block none of it can be read yet, and no row may be written twice. Everybody else's writes are at once, so
-    that there should be none.
-    """
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor != "postgresql":
-        with transaction.atomic(savepoint=False):
-            yield
-        return
-    batch = WriteBatch()
-    token = _current_batch.set(batch)
-    try:
-        yield
-    finally:
-        _current_batch.reset(token)
-    batch.execute(database)
-    for callback in batch.callbacks:
-        transaction.on_commit(callback, robust=True)
-
-
-def on_commit(callback: Callable[[], Any]) -> None:
-    """Do this when what is written now is committed. A failure is told in the log, and nowhere else."""
-    batch = _current_batch.get()
-    if batch is None:
-        transaction.on_commit(callback, robust=True)
-    else:
-        batch.callbacks.append(callback)
-
-
-def _execute_or_batch(sql: str, values: list[Any], database: BaseDatabaseWrapper) -> None:
-    batch = _current_batch.get()
-    if batch is None:
-        with database.cursor() as cursor:
-            cursor.execute(sql, values)
-    else:
-        batch.statements.append(sql)
-        batch.values += values
-
-
 def _to_column_value(field: Any, value: Any, database: BaseDatabaseWrapper) -> Any:
-    """A field's value as its column takes it."""
+    """Convert a field's value to a parameter of its column."""
     if isinstance(field, TextJSONField):
-        return field.get_prep_value(value)
+        return None if value is None else encode_json(value)
     if isinstance(value, bytes):
         return field.get_db_prep_value(value, database)
     return database.ops.adapt_datetimefield_value(value) if hasattr(value, "tzinfo") else value

@@ -24,7 +24,8 @@ from flyte_site.core.ids import new_id
 from flyte_site.core.metrics import count_actions
 from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
 from flyte_site.core.timestamps import format_rfc3339
-from flyte_site.db.table_sql import TableSQL, on_commit
+from flyte_site.db.table_sql import TableSQL
+from flyte_site.db.writes import DirectWrites, Writes
 from packs.models import Action, ActionState, Pack, build_labels_key
 from packs.queue.action_secrets import ActionSecrets, encrypt_secrets, unreadable_reason
 from packs.queue.candidates import candidate_sql, has_candidate, scan_watermarks
@@ -97,12 +98,13 @@ class ResultStatus(Enum):
     REJECTED = "refused"
 
 
-def enqueue(execution: ExecutionRef, specs: Iterable[ActionSpec], now: datetime) -> list[Action]:
-    """Queue the drafts, oldest first in their order."""
+def enqueue(writes: Writes, execution: ExecutionRef, specs: Iterable[ActionSpec], now: datetime) -> list[Action]:
+    """Queue an action for each spec, in their order."""
     actions = [build_action(execution, spec, now) for spec in specs]
-    ACTION_TABLE.insert(actions)
-    notify(action.pack_name for action in actions)
-    _count_transitions([action.pack_name for action in actions], ActionState.NEW)
+    ACTION_TABLE.insert(writes, actions)
+    pack_names = [action.pack_name for action in actions]
+    notify(writes, pack_names)
+    _count_transitions(writes, pack_names, ActionState.NEW)
     return actions
 
 
@@ -143,7 +145,7 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     claim = _claim_skip_locked if connection.features.has_select_for_update_skip_locked else _claim_in_transaction
     uses_watermarks = connection.vendor == "postgresql" and not names
     while action := claim(pack, names):
-        _count_transitions([action.pack_name], ActionState.PENDING)
+        _count_transitions(DirectWrites(), [action.pack_name], ActionState.PENDING)
         if uses_watermarks:
             scan_watermarks.record_take(action)
         if not _fail_if_unreadable(action):
@@ -279,38 +281,35 @@ def is_lease_expired(action: Action, now: datetime) -> bool:
     return action.lease_ends_at is not None and action.lease_ends_at <= now
 
 
-def record_result(action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime) -> ResultStatus:
+def record_result(
+    writes: Writes, action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime
+) -> ResultStatus:
     """Note a pack's result of an attempt on an action that is locked; `result` is the event as the audit shows it."""
     if not pack.can_take(action):
         return ResultStatus.REJECTED
     if _is_duplicate_result(action, attempt, result):
         return ResultStatus.DUPLICATE
     if action.state != ActionState.PENDING or attempt != action.attempt:
-        _record_late_result(action, pack, attempt, result, now)
+        _record_late_result(writes, action, pack, attempt, result, now)
         return ResultStatus.REJECTED
-    return _finish_attempt(action, result, now)
+    return _finish_attempt(writes, action, result, now)
 
 
-def expire_lease(action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
+def expire_lease(writes: Writes, action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
     """End the attempt of a locked action whose lease has ended; `result` stands for the one that did not come."""
     action.history = [*action.history, {**_build_attempt_entry(action, result, now), "leaseEnded": True}]
-    return _finish_attempt(action, result, now)
+    return _finish_attempt(writes, action, result, now)
 
 
-def _finish_attempt(action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
+def _finish_attempt(writes: Writes, action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
     """End the current attempt with this result: a FATAL one is tried again while the step's retries allow it."""
     is_fatal = result["event"] == FATAL_EVENT
     if is_fatal and action.attempt <= action.retries:
-        requeue(action, result, now, backoff_delay(action))
+        requeue(writes, action, result, now, backoff_delay(action))
         return ResultStatus.RETRIED
     action.result, action.finished_at = result, now
-    _transition(
-        action,
-        ActionState.FATAL if is_fatal else ActionState.SUCCESS,
-        now,
-        "result",
-        *(["history"] if action.history else []),
-    )
+    state = ActionState.FATAL if is_fatal else ActionState.SUCCESS
+    _transition(writes, action, state, now, "result", *(["history"] if action.history else []))
     return ResultStatus.ACCEPTED
 
 
@@ -320,14 +319,14 @@ def backoff_delay(action: Action) -> timedelta:
     return timedelta(seconds=min(seconds, MAX_BACKOFF_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311
 
 
-def requeue(action: Action, result: dict[str, Any], now: datetime, pause: timedelta) -> None:
+def requeue(writes: Writes, action: Action, result: dict[str, Any], now: datetime, pause: timedelta) -> None:
     """Let a locked action be taken again; what its last attempt ended with goes into its history."""
     if not _has_lease_expired(action, action.attempt):
         action.history = [*action.history, _build_attempt_entry(action, result, now)]
     action.result = action.finished_at = None
     action.ready_at = now + pause
-    _transition(action, ActionState.NEW, now, "result", "ready_at", "history")
-    notify([action.pack_name])
+    _transition(writes, action, ActionState.NEW, now, "result", "ready_at", "history")
+    notify(writes, [action.pack_name])
 
 
 def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:
@@ -337,14 +336,14 @@ def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:
     """
     Action.objects.filter(correlation_id=correlation_id).delete()
     created = Action.objects.bulk_create(actions)
-    notify(action.pack_name for action in created if action.waiting)
+    notify(DirectWrites(), (action.pack_name for action in created if action.waiting))
 
 
-def cancel_action(action: Action, now: datetime) -> None:
+def cancel_action(writes: Writes, action: Action, now: datetime) -> None:
     """Take a locked action out of the queue, or from whoever has it; finished ones stay as they are."""
     if action.state in (ActionState.NEW, ActionState.PENDING):
         action.finished_at = now
-        _transition(action, ActionState.CANCELLED, now)
+        _transition(writes, action, ActionState.CANCELLED, now)
 
 
 def reencrypt_secrets(*, dry_run: bool) -> Iterator[ReencryptionCount]:
@@ -352,17 +351,17 @@ def reencrypt_secrets(*, dry_run: bool) -> Iterator[ReencryptionCount]:
     return reencrypt_rows(Action.objects.filter(secrets__isnull=False), "secrets", dry_run=dry_run)
 
 
-def _transition(action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:
+def _transition(writes: Writes, action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:
     """Bring an action into a state, and write that with what else of it has `changed`."""
     action.state, action.waiting, action.lease_ends_at = state, state == ActionState.NEW, None
     action.states = [*action.states, _build_state_entry(state, now)]
-    ACTION_TABLE.update(action, "state", "waiting", "lease_ends_at", "states", "finished_at", *changed_fields)
-    _count_transitions([action.pack_name], state)
+    ACTION_TABLE.update(writes, action, "state", "waiting", "lease_ends_at", "states", "finished_at", *changed_fields)
+    _count_transitions(writes, [action.pack_name], state)
 
 
-def _count_transitions(pack_names: list[str], state: ActionState) -> None:
-    """Count actions that came into a state, once that is committed."""
-    on_commit(partial(count_actions, pack_names, str(state)))
+def _count_transitions(writes: Writes, pack_names: list[str], state: ActionState) -> None:
+    """Count actions that entered a state, after the commit."""
+    writes.on_commit(partial(count_actions, pack_names, str(state)))
 
 
 def _is_duplicate_result(action: Action, attempt: int, result: dict[str, Any]) -> bool:
@@ -372,7 +371,9 @@ def _is_duplicate_result(action: Action, attempt: int, result: dict[str, Any]) -
     return any(_is_same_result(entry["result"], result) for entry in attempt_entries)
 
 
-def _record_late_result(action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime) -> None:
+def _record_late_result(
+    writes: Writes, action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime
+) -> None:
     """Keep what came too late: someone will ask what became of the work.
 
     What contradicts the result that the attempt already gave is not late, but wrong, and not kept.
@@ -382,7 +383,7 @@ def _record_late_result(action: Action, pack: Pack, attempt: int, result: dict[s
         return
     entry = {"attempt": attempt, "packId": pack.identity, "time": format_rfc3339(now), "late": True, "result": result}
     action.history = [*action.history, entry]
-    action.save(update_fields=["history"])
+    ACTION_TABLE.update(writes, action, "history")
 
 
 def _has_lease_expired(action: Action, attempt: int) -> bool:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 
 import structlog
 from django.conf import settings
@@ -21,7 +21,7 @@ from django.db import connection
 from django.utils import timezone
 
 from flyte_site.core.safe_tracebacks import safe_database_message
-from flyte_site.db.table_sql import on_commit
+from flyte_site.db.writes import Writes
 from packs.models import Pack
 from packs.queue.pubsub import PubSubChannel
 
@@ -279,10 +279,10 @@ def long_poll_hub() -> LongPollHub:
     return LongPollHub(find_ready, compute_max_waiters(settings.FLYTE_WEB_THREADS), pubsub_channel())
 
 
-def notify(pack_names: Iterable[str]) -> None:
-    """Wake the polls for packs of these names, in this and other processes, once the transaction is committed."""
+def notify(writes: Writes, pack_names: Iterable[str]) -> None:
+    """Wake the polls for packs of these names, in this and other processes, after the commit of `writes`."""
     if names := set(pack_names):
-        on_commit(lambda: _publish(names))
+        writes.on_commit(partial(_publish, names))
 
 
 def _publish(names: set[str]) -> None:

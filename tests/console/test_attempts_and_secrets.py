@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from flows.engine import handle_event
+from flows.engine.complete import expire_lease
 from packs.models import Action, ActionState, Pack
 from tests.console.conftest import SignedOn
 from tests.console.test_executions import LIST, page, text_of
@@ -36,7 +36,7 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
 
     def end_lease() -> None:
         Action.objects.update(lease_ends_at=timezone.now() - timedelta(seconds=1))
-        handle_event.expire_lease(Action.objects.get().id)
+        expire_lease(Action.objects.get().id)
 
     first = b.take(worker)
     assert parts() == set()
@@ -57,7 +57,7 @@ def test_what_ended_at_its_first_attempt_had_no_earlier_one(viewer: Client, sour
     b.tell(source)
     b.take(b.pack("Wrk"))
     Action.objects.update(lease_ends_at=timezone.now() - timedelta(seconds=1))
-    handle_event.expire_lease(Action.objects.get().id)
+    expire_lease(Action.objects.get().id)
     assert "Earlier attempts" not in text_of(viewer.get(page(b.only_execution())))
 
 

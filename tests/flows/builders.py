@@ -6,7 +6,8 @@ from typing import Any
 from django.utils import timezone
 
 from flows.definition import parse_flow, store
-from flows.engine import handle_event
+from flows.engine.complete import complete_action
+from flows.engine.handle_event import handle_event
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import Execution, Flow
 from packs import registry
@@ -41,12 +42,12 @@ def pack(name: str, **labels: str) -> Pack:
 
 def event(sender: Pack, name: str, payload: Any = None) -> IncomingEvent:
     now = timezone.now()
-    return IncomingEvent(EventSource(sender.identity, sender.name, sender.labels), name, payload, now, now)
+    return IncomingEvent(EventSource.of_pack(sender), name, payload, now, now)
 
 
 def tell(sender: Pack, name: str = "Go", payload: Any = None) -> None:
     """The pack posts an event."""
-    handle_event.handle_event(event(sender, name, payload))
+    handle_event(event(sender, name, payload))
 
 
 def take(taker: Pack) -> Action:
@@ -58,7 +59,7 @@ def take(taker: Pack) -> Action:
 
 def give(taker: Pack, action: Action, name: str = "Done", payload: Any = None) -> ResultStatus | None:
     """The pack posts the result of an attempt, as the action was when it was taken."""
-    return handle_event.complete_action(action.id, taker, event(taker, name, payload), action.attempt or 1)
+    return complete_action(action.id, taker, event(taker, name, payload), action.attempt or 1)
 
 
 def work(taker: Pack, name: str = "Done", payload: Any = None) -> Action:

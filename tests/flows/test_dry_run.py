@@ -10,7 +10,8 @@ from django.test import override_settings
 
 from datastore.models import Item
 from flows.definition import parse_flow, store
-from flows.engine import handle_event
+from flows.engine.complete import complete_action
+from flows.engine.handle_event import handle_event
 from flows.engine.step import IncomingEvent
 from flows.models import Event as EventRow
 from flows.models import Execution, Flow, FlowVersion
@@ -53,7 +54,7 @@ def really(
     """Runs the flow: what fired, and what every look at a step came to."""
     store.save_flow(parse_flow(flow))
     before = set(EventRow.objects.values_list("id", flat=True))
-    handle_event.handle_event(event)
+    handle_event(event)
     execution = Execution.objects.filter(flow_name=flow["name"]).order_by("-id").first()
     waiting = dict(results)
     while execution and (step_id := next((one for one in waiting if one in b.actions(execution)), None)):
@@ -70,10 +71,7 @@ def give(action: Action, result: SimulatedResult) -> None:
     pack = b.pack(action.pack_name, **action.pack_labels)
     while action_queue.take(pack):
         pass
-    assert (
-        handle_event.complete_action(action.id, pack, b.event(pack, result.name, result.payload), 1)
-        is ResultStatus.ACCEPTED
-    )
+    assert complete_action(action.id, pack, b.event(pack, result.name, result.payload), 1) is ResultStatus.ACCEPTED
 
 
 def dryly(

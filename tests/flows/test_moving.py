@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from datastore.models import Item
-from flows.engine import handle_event
+from flows.engine.complete import expire_lease
 from flows.importers.mongo.conversion import convert_id, to_json_value
 from flows.models import Execution, ExecutionState, Flow, FlowVersion
 from flyte_site.core.ids import min_id_at, new_id
@@ -141,7 +141,7 @@ def test_who_never_gives_a_result_loses_the_action_when_its_time_is_up(carried: 
     assert taken.lease_ends_at > timezone.now()
     Action.objects.filter(id=taken.id).update(lease_ends_at=timezone.now())
     assert action_queue.find_expired_leases(timezone.now(), 10) == [taken.id]
-    handle_event.expire_lease(taken.id)
+    expire_lease(taken.id)
     assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from flyte_site.core.ids import new_id
+from flyte_site.db.writes import DirectWrites
 from packs.models import Action
 from packs.queue import action_queue
 
@@ -15,5 +16,5 @@ def waiting(
     """One more action that waits for packs of this name, in an execution of its own."""
     owner = action_queue.ExecutionRef(correlation_id=new_id(), flow_name="flow", flow_uuid=new_id())
     draft = action_queue.ActionSpec("step-1", pack_name, labels or {}, name, input, {}, trigger={"event": "Go"})
-    (action,) = action_queue.enqueue(owner, [draft], timezone.now())
+    (action,) = action_queue.enqueue(DirectWrites(), owner, [draft], timezone.now())
     return action

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
+from flyte_site.db.writes import DirectWrites
 from packs.models import Action, Pack
 from packs.queue import action_queue, long_poll
 from packs.queue.long_poll import LongPollHub
@@ -141,7 +142,7 @@ def test_what_is_to_be_tried_again_is_announced(
 ) -> None:
     action = queued("A")
     with django_capture_on_commit_callbacks(execute=True):
-        action_queue.requeue(action, {"event": "FATAL"}, timezone.now(), action_queue.NO_DELAY)
+        action_queue.requeue(DirectWrites(), action, {"event": "FATAL"}, timezone.now(), action_queue.NO_DELAY)
     assert announced == ["A"]
 
 

@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from flyte_site.db.writes import DirectWrites
 from packs.models import Action, ActionState, Pack
 from packs.queue import action_queue
 from packs.queue.action_queue import ResultStatus
@@ -172,9 +173,9 @@ def test_what_waits_for_others_costs_an_idle_pack_two_reads(client: Client) -> N
 def test_a_step_has_one_action_in_an_execution() -> None:
     owner = action_queue.ExecutionRef(correlation_id="c" * 24, flow_name="f", flow_uuid="u" * 24)
     draft = action_queue.ActionSpec("s", "Wrk", {}, "Do", None, {}, {})
-    action_queue.enqueue(owner, [draft], timezone.now())
+    action_queue.enqueue(DirectWrites(), owner, [draft], timezone.now())
     with pytest.raises(IntegrityError), transaction.atomic():
-        action_queue.enqueue(owner, [draft], timezone.now())
+        action_queue.enqueue(DirectWrites(), owner, [draft], timezone.now())
     assert Action.objects.count() == 1
 
 
@@ -198,14 +199,17 @@ def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
     assert taken
     assert taken.id == action.id
     now = timezone.now()
-    assert action_queue.record_result(taken, pack, 1, result("Done", {"n": 1}), now) is ResultStatus.ACCEPTED
+    assert (
+        action_queue.record_result(DirectWrites(), taken, pack, 1, result("Done", {"n": 1}), now)
+        is ResultStatus.ACCEPTED
+    )
     for event, payload, outcome in (
         ("Done", {"n": 1}, ResultStatus.DUPLICATE),
         ("Done", {"n": 2}, ResultStatus.REJECTED),
         ("FATAL", {"n": 1}, ResultStatus.REJECTED),
     ):
         found = Action.objects.get(id=action.id)
-        assert action_queue.record_result(found, pack, 1, result(event, payload), now) is outcome
+        assert action_queue.record_result(DirectWrites(), found, pack, 1, result(event, payload), now) is outcome
     found = Action.objects.get(id=action.id)
     assert (found.state, found.result) == (ActionState.SUCCESS, result("Done", {"n": 1}))
     assert [entry["value"] for entry in found.states] == ["NEW", "PENDING", "SUCCESS"]
@@ -216,17 +220,17 @@ def test_a_fatal_result_makes_the_action_fatal() -> None:
     waiting()
     taken = action_queue.take(pack)
     assert taken
-    action_queue.record_result(taken, pack, 1, result("FATAL", "why"), timezone.now())
+    action_queue.record_result(DirectWrites(), taken, pack, 1, result("FATAL", "why"), timezone.now())
     assert Action.objects.get().state == ActionState.FATAL
 
 
 def test_what_was_never_taken_and_what_is_for_others_cannot_be_finished() -> None:
     pack, other, now = register_pack("Wrk"), register_pack("Other"), timezone.now()
     action = waiting()
-    assert action_queue.record_result(action, pack, 1, result("Done"), now) is ResultStatus.REJECTED
+    assert action_queue.record_result(DirectWrites(), action, pack, 1, result("Done"), now) is ResultStatus.REJECTED
     taken = action_queue.take(pack)
     assert taken
-    assert action_queue.record_result(taken, other, 1, result("Done"), now) is ResultStatus.REJECTED
+    assert action_queue.record_result(DirectWrites(), taken, other, 1, result("Done"), now) is ResultStatus.REJECTED
     assert Action.objects.get().state == ActionState.PENDING
 
 

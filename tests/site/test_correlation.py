@@ -10,7 +10,7 @@ from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
 
-from flows.engine import handle_event
+from flows.engine.complete import expire_lease
 from flyte_site.core import request_ids
 from flyte_site.scheduler.runner import PeriodicJob, run_if_due
 from flyte_site.scheduler.schedules import FixedIntervalSchedule
@@ -78,9 +78,7 @@ def test_a_lease_that_ends_is_logged_under_the_id_of_the_event(caplog: pytest.Lo
     action = take(worker)
     Action.objects.filter(id=action.id).update(lease_ends_at=timezone.now())
     caplog.set_level("INFO")
-    job = PeriodicJob(
-        "end", FixedIntervalSchedule(1), lambda: int(handle_event.expire_lease(action.id) is not None), is_shared=True
-    )
+    job = PeriodicJob("end", FixedIntervalSchedule(1), lambda: int(expire_lease(action.id) is not None), is_shared=True)
     assert run_if_due(job, timezone.now())
     (line,) = said(caplog, "lease_ended")
     assert line.items() >= {"request_id": "asked-for-it", "job": "end", "execution": action.correlation_id}.items()

@@ -6,7 +6,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from datastore.models import Item
-from flyte_site.db.table_sql import TableSQL, on_commit, select_pipelined, single_statement
+from flyte_site.db.table_sql import TableSQL, select_pipelined
+from flyte_site.db.writes import DirectWrites, WriteBatch
 from packs.models import Pack
 
 pytestmark = [pytest.mark.database]
@@ -23,18 +24,18 @@ def pack(identity: str) -> Pack:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_written_together_is_there_when_it_is_over() -> None:
-    with single_statement():
-        PACKS.insert([pack("One"), pack("Two")])
-        PACKS.insert([pack("Three")])
+    with WriteBatch() as batch:
+        PACKS.insert(batch, [pack("One"), pack("Two")])
+        PACKS.insert(batch, [pack("Three")])
     assert set(Pack.objects.values_list("identity", flat=True)) == {"One", "Two", "Three"}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_where_a_part_fails_none_is_written() -> None:
     def write() -> None:
-        with single_statement():
-            PACKS.insert([pack("One")])
-            PACKS.insert([pack("Two"), pack("Two")])
+        with WriteBatch() as batch:
+            PACKS.insert(batch, [pack("One")])
+            PACKS.insert(batch, [pack("Two"), pack("Two")])
 
     with pytest.raises(IntegrityError):
         write()
@@ -46,9 +47,9 @@ def test_where_the_block_fails_none_is_written_and_nothing_done() -> None:
     done: list[str] = []
 
     def write() -> None:
-        with single_statement():
-            PACKS.insert([pack("One")])
-            on_commit(lambda: done.append("told"))
+        with WriteBatch() as batch:
+            PACKS.insert(batch, [pack("One")])
+            batch.on_commit(lambda: done.append("told"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -64,9 +65,9 @@ def test_what_is_to_be_done_after_it_is_done_when_others_can_see_it() -> None:
     def look() -> None:
         seen.append(Pack.objects.filter(identity="One").exists() and not connection.in_atomic_block)
 
-    with single_statement():
-        on_commit(look)
-        PACKS.insert([pack("One")])
+    with WriteBatch() as batch:
+        batch.on_commit(look)
+        PACKS.insert(batch, [pack("One")])
         assert not seen
     assert seen == [True]
 
@@ -75,9 +76,9 @@ def test_what_is_to_be_done_after_it_is_done_when_others_can_see_it() -> None:
 def test_within_a_transaction_it_is_kept_or_lost_with_that() -> None:
     done: list[str] = []
     with transaction.atomic():
-        with single_statement():
-            PACKS.insert([pack("One")])
-            on_commit(lambda: done.append("told"))
+        with WriteBatch() as batch:
+            PACKS.insert(batch, [pack("One")])
+            batch.on_commit(lambda: done.append("told"))
         assert Pack.objects.exists()
         transaction.set_rollback(True)
     assert not Pack.objects.exists()
@@ -87,10 +88,10 @@ def test_within_a_transaction_it_is_kept_or_lost_with_that() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_failure_of_what_is_done_after_does_not_reach_who_wrote(caplog: pytest.LogCaptureFixture) -> None:
     done: list[str] = []
-    with single_statement():
-        PACKS.insert([pack("One")])
-        on_commit(lambda: 1 // 0)
-        on_commit(lambda: done.append("told"))
+    with WriteBatch() as batch:
+        PACKS.insert(batch, [pack("One")])
+        batch.on_commit(lambda: 1 // 0)
+        batch.on_commit(lambda: done.append("told"))
     assert Pack.objects.exists()
     assert done == ["told"]
     assert "ZeroDivisionError" in caplog.text
@@ -98,25 +99,25 @@ def test_a_failure_of_what_is_done_after_does_not_reach_who_wrote(caplog: pytest
 
 @pytest.mark.django_db(transaction=True)
 def test_new_rows_and_changed_ones_are_one_statement_where_the_database_can_do_that() -> None:
-    PACKS.insert([pack("One")])
+    PACKS.insert(DirectWrites(), [pack("One")])
     one = Pack.objects.get()
     one.name = "Changed"
-    with CaptureQueriesContext(connection) as queries, single_statement():
-        PACKS.insert([pack("Two")])
-        PACKS.update(one, "name")
+    with CaptureQueriesContext(connection) as queries, WriteBatch() as batch:
+        PACKS.insert(batch, [pack("Two")])
+        PACKS.update(batch, one, "name")
     assert len(queries) == (1 if AT_ONCE else 4)  # else two, and a transaction's two
     assert sorted(Pack.objects.values_list("name", flat=True)) == ["Changed", "Two"]
 
 
 @pytest.mark.django_db
 def test_nothing_at_all_may_be_written_together() -> None:
-    with single_statement():
-        PACKS.insert([])
+    with WriteBatch() as batch:
+        PACKS.insert(batch, [])
 
 
 @pytest.mark.django_db
 def test_a_row_is_changed_only_where_it_meets_the_condition() -> None:
-    PACKS.insert([pack("One")])
+    PACKS.insert(DirectWrites(), [pack("One")])
     one = Pack.objects.get()
     one.name = "Changed"
     assert not PACKS.update_if("identity = %s", ["Two"], one, "name")
@@ -129,7 +130,7 @@ def test_a_row_is_changed_only_where_it_meets_the_condition() -> None:
 def test_what_is_left_out_is_read_when_it_is_asked_for() -> None:
     whole = pack("One")
     whole.commands = [{"name": "Do", "events": []}]
-    PACKS.insert([whole])
+    PACKS.insert(DirectWrites(), [whole])
     found = TableSQL(Pack, excluded=("commands",)).select_first("identity = %s", "One")
     assert found is not None
     assert found.get_deferred_fields() == {"commands"}
@@ -139,7 +140,7 @@ def test_what_is_left_out_is_read_when_it_is_asked_for() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("lock", [False, True])
 def test_two_reads_at_once_give_what_each_alone_gives(lock: bool) -> None:
-    PACKS.insert([pack("One"), pack("Two")])
+    PACKS.insert(DirectWrites(), [pack("One"), pack("Two")])
     Item.objects.create(key="k", value=b"v", content_type="text/plain")
     packs, items = select_pipelined(
         PACKS,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from flows.engine.secrets import read_datastore
+from flows.engine.matching import read_datastore
 from flows.engine.step import redact_secrets
 from flows.simulate.template_cases import (
     TemplateCaseError,
