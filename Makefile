@@ -12,7 +12,7 @@ TEST_PROCESSES ?= 3
 PARALLEL = -n $(TEST_PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres tracing docker-run lint format types lock docs audit bench clean
+.PHONY: help install run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres pictures tracing docker-run lint format types lock docs audit bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ test-faults: $(VENV)/development ## Kill processes and stop databases for minute
 
 test-browser: $(VENV)/development ## Tests of the console in a real Chromium; a picture of each page goes to screenshots/
 	$(BIN)/python -m pytest -m browser tests/browser
+
+pictures: $(VENV)/development ## Take the README's screenshots of a real server (needs Chromium)
+	$(BIN)/python -m tests.browser.readme_pictures
 
 test-slapd: $(VENV)/development ## Tests of the Ldap pack at OpenLDAP's own server, which must be on the machine
 	$(BIN)/python -m pytest -m slapd tests/client_packs/test_ldap_slapd.py

@@ -16,10 +16,15 @@ OpenAs = Callable[[str], Page]
 """What the fixture `open_as` gives: called with a role, or '' for none, it gives somebody's page at home."""
 
 
+def chromium_path() -> str | None:
+    """The path of the machine's Chromium, or None."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The system's own Chromium, without a window."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    path = chromium_path()
     if path is None:
         pytest.fail("there is no Chromium: install it (Debian: apt-get install chromium), or set CHROMIUM to its path")
     with sync_playwright() as playwright:
