@@ -37,6 +37,19 @@ def test_the_two_commands_stand_at_the_top_of_the_readme() -> None:
     assert [line.split("#")[0].strip() for line in blocks(README, "sh")[0].splitlines()] == ["make run", "make test"]
 
 
+@pytest.mark.unit
+def test_the_flow_in_the_readme_is_the_quickstarts() -> None:
+    assert blocks(README, "yaml") == [(ROOT / "examples" / "quickstart.yaml").read_text()]
+
+
+@pytest.mark.unit
+def test_the_readme_is_short_and_its_pictures_are_small() -> None:
+    assert len(README.read_text().splitlines()) <= 120
+    pictures = re.findall(r"\((docs/[\w-]+\.png)\)", README.read_text())
+    assert len(pictures) == 2
+    assert all((ROOT / picture).stat().st_size < 150 * 1024 for picture in pictures)
+
+
 @contextmanager
 def program(command: str, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(
