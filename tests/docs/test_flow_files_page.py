@@ -1,38 +1,26 @@
 """The pages on flows in files and on moving over: their commands, run as they are printed."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.docs.pages import blocks
+from tests.docs.running import run_printed
 from tests.flows import original as o
-from tests.server import ROOT, Server, StartServer
+from tests.programs import needs
+from tests.server import ROOT, StartServer
 
 pytestmark = pytest.mark.acceptance
 
 FILES = ROOT / "docs" / "how-to" / "keep-flows-in-files.md"
 MOVING = ROOT / "docs" / "how-to" / "move-from-the-go-server.md"
-SECONDS = 120
 
 
 def commands(page: Path) -> list[str]:
     """The lines of the page that a person types."""
     return [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
-
-
-def run(line: str, folder: Path, server: Server) -> "subprocess.CompletedProcess[str]":
-    """Runs a printed line in a folder of its own, at this server."""
-    python = f"{sys.executable} {ROOT}/manage.py"
-    text = line.replace(".venv/bin/python manage.py", python)
-    text = re.sub(r"^flyte ", f"{sys.executable} -m flyte_client.cli ", text)
-    environment = {**server.environment, "FLYTE_API": server.url, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
-    return subprocess.run(
-        ["bash", "-c", text], cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
-    )
 
 
 def test_flows_in_files_come_to_the_server_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:
@@ -41,7 +29,7 @@ def test_flows_in_files_come_to_the_server_as_the_page_says(start_server: StartS
     (tmp_path / "my-flows" / "date.yaml").write_bytes((ROOT / "examples" / "quickstart.yaml").read_bytes())
     lines = [line for line in commands(FILES) if not line.startswith("export ")]
     advised = re.findall(r"`(flyte flows \w+ my-flows[^`]*)`", FILES.read_text())
-    codes = {line: run(line, tmp_path, server).returncode for line in [*lines, *advised]}
+    codes = {line: run_printed(line, tmp_path, server).returncode for line in [*lines, *advised]}
     # The quickstart's packs are not registered, which is a warning.
     expected = {
         ".venv/bin/python manage.py flows diff my-flows": 1,
@@ -57,7 +45,7 @@ def test_export_refuses_to_write_among_the_servers_modules(start_server: StartSe
     server = start_server()
     before = sorted((ROOT / "flows").iterdir())
     for program in (".venv/bin/python manage.py", "flyte"):
-        done = run(f"{program} flows export {ROOT}/flows", tmp_path, server)
+        done = run_printed(f"{program} flows export {ROOT}/flows", tmp_path, server)
         assert done.returncode == 2
         assert "is a Python package" in done.stderr
     assert sorted((ROOT / "flows").iterdir()) == before
@@ -75,9 +63,29 @@ def test_a_dump_is_carried_over_and_templates_are_tried_as_the_page_says(
     tried = [line for block in blocks(MOVING, "sh") for line in block.splitlines() if "try_template" in line]
     told = []
     for line in [*lines, *tried]:
-        done = run(line, tmp_path, server)
+        done = run_printed(line, tmp_path, server)
         assert done.returncode == 0, (line, done.stderr)
         told.append(done.stdout)
     assert "nothing was written" in told[0]
     assert "1 new" in told[1]
     assert told[2:] == ["HI\n", '{"ok": "6"}\n']
+
+
+def test_flows_and_items_are_copied_over_http_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:
+    needs("curl", "jq")
+    old, new = start_server(), start_server()
+    step = {"event": {"packName": "P", "name": "E"}, "command": {"packName": "P", "name": "C"}}
+    flow = {"name": "a/b c", "steps": [step]}
+    value = {"value": ("v.json", b'{"a": 1}', "application/json")}
+    with httpx.Client(trust_env=False) as http:
+        assert http.post(f"{old.url}/v1/flows", json=flow).status_code == 201
+        assert http.put(f"{old.url}/v1/datastore/k", files=value).is_success
+        for block in blocks(MOVING, "sh"):
+            if "http://old:8080" in block:
+                script = block.replace("http://old:8080", old.url).replace("/tmp/", f"{tmp_path}/")
+                done = run_printed(script, tmp_path, new)
+                assert done.returncode == 0, done.stderr
+        copied = http.get(f"{new.url}/v1/flows/a%2Fb%20c").json()
+        item = http.get(f"{new.url}/v1/datastore/k")
+    assert copied["steps"][0]["event"] == step["event"]
+    assert (item.content, item.headers["content-type"]) == (b'{"a": 1}', "application/json")
