@@ -105,5 +105,5 @@ def test_the_server_registers_the_plugin_of_the_page(start_server: StartServer, 
         httpx.Client(base_url=server.url, trust_env=False) as client,
     ):
         wait_for(lambda: "Report" in client.get("/v1/packs").text)
-        (report,) = [pack for pack in client.get("/v1/packs").json()["packs"] if pack["name"] == "Report"]
-    assert [command["name"] for command in report["commands"]] == ["Make"]
+        commands = client.get("/v1/packs/Report").json()["commands"]
+    assert [(command["name"], command["events"]) for command in commands] == [("Make", ["ReportReady", "ReportFailed"])]
