@@ -29,7 +29,8 @@ def test_flows_in_files_come_to_the_server_as_the_page_says(start_server: StartS
     (tmp_path / "my-flows" / "date.yaml").write_bytes((ROOT / "examples" / "quickstart.yaml").read_bytes())
     lines = [line for line in commands(FILES) if not line.startswith("export ")]
     advised = re.findall(r"`(flyte flows \w+ my-flows[^`]*)`", FILES.read_text())
-    codes = {line: run_printed(line, tmp_path, server).returncode for line in [*lines, *advised]}
+    commit = {"COMMIT": "4f1c0de"}
+    codes = {line: run_printed(line, tmp_path, server, commit).returncode for line in [*lines, *advised]}
     # The quickstart's packs are not registered, which is a warning.
     expected = {
         ".venv/bin/python manage.py flows diff my-flows": 1,
