@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo.bank_holidays import bank_holidays
+from tests import processes
 from tests.programs import needs
 
 from .program import ROOT
@@ -18,14 +19,13 @@ pytestmark = pytest.mark.acceptance
 
 
 def run_demo(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return processes.run(
         [sys.executable, "-m", f"examples.demo.{name}"],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=240,
-        check=False,
     )
 
 

@@ -1,6 +1,5 @@
 """Typed inputs: what fits, what is made of it, and how a fault is told."""
 
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pytest
 
 from flyte_client import Event, Pack
 from flyte_client.inputs import MOST_FAULTS, InputError, input_reader
+from tests import processes
 
 from .program import ROOT
 
@@ -275,4 +275,4 @@ def test_the_event_for_a_bad_input_is_declared_with_its_command() -> None:
 
 def test_pydantic_is_not_imported_unless_the_pack_does() -> None:
     code = "import sys, flyte_client; assert 'pydantic' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    processes.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.docs.pages import blocks
 from tests.flows import original as o
 from tests.server import ROOT, Server, StartServer
@@ -30,7 +31,7 @@ def run(line: str, folder: Path, server: Server) -> "subprocess.CompletedProcess
     text = line.replace(".venv/bin/python manage.py", python)
     text = re.sub(r"^flyte ", f"{sys.executable} -m flyte_client.cli ", text)
     environment = {**server.environment, "FLYTE_API": server.url, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
-    return subprocess.run(
+    return processes.run(
         ["bash", "-c", text], cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
     )
 

@@ -1,7 +1,6 @@
 """What `shellquote` makes is, to a real shell, the very same words."""
 
 import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.lang import Evaluation, TemplateError, compile_template
+from tests import processes
 
 SHELLS = [name for name in ("sh", "bash", "dash", "busybox") if shutil.which(name)]
 WORDS = ["", " ", "a b", "it's", "''", '"', "$HOME", "$(id)", "`id`", "a;b", "a\nb", "*", "~", "-n", "if", "A=b"]
@@ -23,7 +23,7 @@ def quoted(value: Any) -> str:
 
 def words_of(shell: str, script: str) -> list[str]:
     command = [shell, "sh", "-c"] if shell == "busybox" else [shell, "-c"]
-    done = subprocess.run(
+    done = processes.run(
         [*command, f"for w in {script}; do printf '%s\\0' \"$w\"; done"], capture_output=True, check=True
     )
     return done.stdout.decode().split("\0")[:-1]

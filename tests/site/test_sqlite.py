@@ -13,6 +13,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 
 from datastore.models import Item
 from flyte_site.sqlite.base import _turns
+from tests import processes
 
 pytestmark = [
     pytest.mark.database,
@@ -166,7 +167,7 @@ def test_after_waiting_the_connection_waits_as_long_as_before() -> None:
 def test_a_process_that_was_forked_while_a_thread_writes_has_turns_of_its_own() -> None:
     with transaction.atomic():
         put("one")
-        child = os.fork()
+        child = processes.fork()
         if not child:
             os._exit(len(_turns))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
