@@ -110,8 +110,9 @@ def test_new_rows_and_changed_ones_are_one_statement_where_the_database_can_do_t
 
 @pytest.mark.django_db
 def test_nothing_at_all_may_be_written_together() -> None:
-    with together():
+    with CaptureQueriesContext(connection) as queries, together():
         PACKS.insert([])
+    assert len(queries) == 0
 
 
 @pytest.mark.django_db
