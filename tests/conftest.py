@@ -16,11 +16,11 @@ from django.db import connections
 from django.test import override_settings
 
 from packs.oldest import passed
-from tests import discretion, processes
+from tests import assertions, discretion, processes
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server, templates
 
-pytest_plugins = [processes.__name__]
+pytest_plugins = [assertions.__name__, processes.__name__]
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 SECRETS_IN_LOGS = "secrets_in_logs"  # the key of what workers of pytest-xdist report
