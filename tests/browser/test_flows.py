@@ -41,9 +41,9 @@ def saved(page: Page, name: str = "browser-flow") -> None:
 def wait_for(page: Page, condition: str) -> None:
     """Wait until a condition in the page holds. Playwright's own way would need `eval`, which the policy forbids."""
     deadline = time.monotonic() + PATIENCE_MS / 1000
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, condition
+    while not (result := page.evaluate(condition)) and time.monotonic() < deadline:
         page.wait_for_timeout(50)
+    assert result, condition
 
 
 def agree(page: Page, label: str) -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests import processes
 from tests.browser.browsing import PATIENCE_MS, Faults, look_at, sign_in, strict_context
 from tests.browser.test_first_sign_on import one_time_password
 from tests.browser.test_flows import agree, saved, write
@@ -54,7 +55,7 @@ def pack_process(server: Server, name: str) -> Iterator["subprocess.Popen[bytes]
     """One of the packs that come with the client, as its operator runs it, from when the server knows it."""
     environment = {**server.environment, "FLYTE_API": server.url}
     command = [sys.executable, "-m", f"flyte_client.packs.{name.lower()}"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE) as process:
+    with processes.start(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE) as process:
         try:
             wait_for_pack(server, name)
             yield process

@@ -1,6 +1,5 @@
 """The client library as others get it: a wheel, installed where nothing of this project is."""
 
-import subprocess
 import sys
 import venv
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from tests import processes
 
 from .program import ROOT
 
@@ -60,7 +61,7 @@ def _requirements(package: Distribution) -> Iterator[str]:
 
 def run(command: list[str], folder: Path | None = None) -> str:
     """What the command prints; fails with all of it where that fails."""
-    done = subprocess.run(
+    done = processes.run(
         command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

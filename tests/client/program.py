@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from tests import processes
+
 from .stub_server import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +21,7 @@ class Program:
 
     def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
-        self._process = subprocess.Popen(
+        self._process = processes.start(
             [sys.executable, *arguments],
             cwd=ROOT,
             env=clean | {"PYTHONUNBUFFERED": "1"} | dict(environment),

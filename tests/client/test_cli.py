@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import processes
 from tests.private_postgres import free_port
 from tests.server import ROOT, Server, StartServer
 
@@ -36,7 +37,7 @@ def environment(**changes: str) -> dict[str, str]:
 def flyte(server: Server | str, *arguments: object, given: str = "", **changes: str) -> Done:
     url = server if isinstance(server, str) else server.url
     command = [sys.executable, "-m", "flyte_client.cli", *map(str, arguments)]
-    return subprocess.run(
+    return processes.run(
         command,
         cwd=ROOT,
         env=environment(FLYTE_API=url, **changes),
@@ -115,7 +116,7 @@ def following(server: Server, teller: str, tmp_path: Path) -> Iterator["subproce
     (tmp_path / "flow.yaml").write_text(FLOW.format(name=f"cli {tmp_path.name}"))
     ok(server, "flows", "apply", tmp_path / "flow.yaml")
     command = [sys.executable, "-m", "flyte_client.cli", "audit", "tail", "-f", "--interval", "0.1", "--flow"]
-    with subprocess.Popen(
+    with processes.start(
         [*command, f"cli {tmp_path.name}"],
         cwd=ROOT,
         env=environment(FLYTE_API=server.url, PYTHONUNBUFFERED="1"),
@@ -145,7 +146,7 @@ def test_the_audit_is_followed_until_ctrl_c(server: Server, following: "subproce
 
 
 def test_whoever_reads_the_output_may_go_away(server: Server, teller: str) -> None:
-    done = subprocess.run(
+    done = processes.run(
         ["bash", "-c", f"{sys.executable} -m flyte_client.cli packs | true; echo ${{PIPESTATUS[0]}}"],
         cwd=ROOT,
         env=environment(FLYTE_API=server.url),
@@ -174,7 +175,7 @@ def test_a_server_that_is_none_or_away_is_one_line_and_code_3(server: Server) ->
 
 def test_a_token_that_is_missing_or_not_enough_is_told(start_server: StartServer, tmp_path: Path) -> None:
     closed = start_server({"FLYTE_AUTH": "tokens"})
-    made = subprocess.run(
+    made = processes.run(
         [sys.executable, "manage.py", "token", "create", "reader", "--scope", "packs:read"],
         cwd=ROOT,
         env=closed.environment,

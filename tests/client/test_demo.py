@@ -18,14 +18,13 @@ pytestmark = pytest.mark.acceptance
 
 
 def run_demo(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return processes.run(
         [sys.executable, "-m", f"examples.demo.{name}"],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=240,
-        check=False,
     )
 
 

@@ -1,7 +1,6 @@
 """`flyte-pack new`: what it writes is a pack whose own test passes, which installs, and which runs."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,14 +26,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 def run(folder: Path, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, *arguments],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=SECONDS,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -94,9 +94,9 @@ def test_a_character_that_the_limit_splits_is_left_out() -> None:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENT
-    while not condition():
-        assert time.monotonic() < deadline
+    while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert result
 
 
 def _runs(pid: int) -> bool:

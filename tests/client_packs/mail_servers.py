@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from imapclient import IMAPClient  # type: ignore[import-untyped]
 
+from tests import processes
 from tests.client.stub_server import PATIENCE
 from tests.private_postgres import free_port
 
@@ -117,21 +118,21 @@ StartImap = Callable[..., Imap]
 
 @contextmanager
 def imap_servers() -> Iterator[StartImap]:
-    processes = []
+    started: list[subprocess.Popen[bytes]] = []
 
     def start(port: int, certificate: Certificate | None = None) -> Imap:
         tls = ["--cert", certificate.file, "--key", certificate.file] if certificate else ["--no-tls"]
         arguments = [*tls, "--host", HOST, "--port", str(port), "dict", "--demo-user", "me", "--demo-password", "pw"]
         command = [str(Path(sys.executable).with_name("pymap")), *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        processes.append(process)
+        process = processes.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started.append(process)
         eventually(lambda: listens(port), "the IMAP server did not start")
         return Imap(port, process)
 
     try:
         yield start
     finally:
-        for process in processes:
+        for process in started:
             process.kill()
             process.wait()
 

@@ -5,7 +5,6 @@ import functools
 import http.server
 import json
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,8 +30,8 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.bare = folder / "origin.git"
         self.clone = folder / "clone"
-        subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", self.bare], check=True)
-        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", self.clone], check=True)
+        processes.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", self.bare], check=True)
+        processes.run(["git", "init", "--quiet", "--initial-branch=main", self.clone], check=True)
         self.git("remote", "add", "origin", str(self.bare))
 
     @property
@@ -43,14 +42,13 @@ class Repository:
         identity = {"NAME": "Ann Öther", "EMAIL": "ann@example.com"}
         names = {f"GIT_{role}_{part}": text for role in ("AUTHOR", "COMMITTER") for part, text in identity.items()}
         environment = os.environ | names | {"GIT_CONFIG_GLOBAL": os.devnull}
-        done = subprocess.run(
+        done = processes.run(
             ["git", *arguments],
             cwd=self.clone,
             env=environment,
             capture_output=True,
             text=True,
             timeout=60,
-            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -65,9 +64,9 @@ def slapd(tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPa
     configuration.write_text(CONFIGURATION.format(folder=tmp_path, certificate=certificate.file))
     data.write_text(ldif())
     adding = Path(SLAPD).with_name("slapadd")
-    subprocess.run([str(adding), "-f", str(configuration), "-l", str(data)], check=True, timeout=60)
+    processes.run([str(adding), "-f", str(configuration), "-l", str(data)], check=True, timeout=60)
     command = [SLAPD, "-d", "0", "-f", str(configuration), "-h", f"ldap://127.0.0.1:{port}"]
-    process = subprocess.Popen(command)
+    process = processes.start(command)
     try:
         eventually(lambda: listens(port), "slapd did not start")
         yield LdapServer("127.0.0.1", port, "starttls", 10.0, f"cn=flyte,{BASE}", "s3cret")

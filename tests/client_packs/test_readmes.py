@@ -1,7 +1,6 @@
 """The packs' pages: they name all that there is, and what they print can be used."""
 
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from flyte_client.packs.shell.settings import read_settings as read_shell
 from flyte_client.packs.slack.settings import read_settings as read_slack
 from flyte_client.packs.timer.settings import read_settings as read_timer
 from flyte_client.packs.webhook.settings import read_settings as read_webhook
+from tests import processes
 from tests.client.stub_server import StubServer
 from tests.docs.pages import blocks
 from tests.server import ROOT
@@ -170,7 +170,7 @@ def test_the_list_of_packs_names_its_commands_and_its_own_events(
 @pytest.mark.parametrize("name", READERS)
 def test_help_says_what_the_pack_does(name: str) -> None:
     command = [sys.executable, "-m", f"flyte_client.packs.{name}", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = processes.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith(f"usage: python -m flyte_client.packs.{name}")
 
 

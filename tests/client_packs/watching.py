@@ -13,9 +13,9 @@ T = TypeVar("T")
 def eventually(what: Callable[[], T], why: str = "it did not come to be") -> T:
     """The first value of `what` that is true; fails when none is in time."""
     deadline = time.monotonic() + PATIENCE
-    while not (value := what()):
-        assert time.monotonic() < deadline, why
+    while not (value := what()) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert value, why
     return value
 
 

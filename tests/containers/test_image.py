@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import httpx
 import pytest
 import yaml
 
+from tests import processes
 from tests.containers.dockerfile import FOLDER, STATE, all_of, command, copy_into, environment, health_check, is_ignored
 from tests.jobs.processes import Running, program, wait_for_health, wait_until
 from tests.private_postgres import free_port
@@ -22,7 +22,7 @@ PAGES = (ROOT / "docs/reference/settings.md", ROOT / "docs/how-to/write-a-pack.m
 
 @pytest.mark.unit
 def test_hadolint_finds_nothing() -> None:
-    done = subprocess.run([BIN / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    done = processes.run([BIN / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout
 
 
@@ -47,7 +47,7 @@ def image(tmp_path: Path) -> Path:
     copy_into(folder)
     (compiling,) = (step for step in all_of("RUN") if "compileall" in step)
     (folder / ".venv").symlink_to(BIN.parent)
-    subprocess.run(["sh", "-c", compiling], cwd=folder, check=True)
+    processes.run(["sh", "-c", compiling], cwd=folder, check=True)
     return folder
 
 
@@ -63,7 +63,7 @@ def test_the_images_command_serves_is_healthy_and_has_a_shell_pack(image: Path, 
     assert command("ENTRYPOINT") == ["tini", "--"]
     with program(tmp_path, variables, within(image, *command("CMD"))) as server:
         wait_for_health(f"http://127.0.0.1:{port}", server)
-        assert subprocess.run(health_check(), env=variables, check=False).returncode == 0
+        assert processes.run(health_check(), env=variables).returncode == 0
         assert server.said("open_to_everybody")
         file = next(path for path in sorted((image / "static").rglob("*")) if path.is_file()).relative_to(image)
         assert httpx.get(f"http://127.0.0.1:{port}/{file}", trust_env=False, timeout=60).status_code == 200
@@ -76,9 +76,9 @@ def test_the_images_command_serves_is_healthy_and_has_a_shell_pack(image: Path, 
         shell = {**variables, "FLYTE_API_URL": f"http://127.0.0.1:{port}", "FLYTE_HEALTH_PORT": str(free_port())}
         with program(tmp_path, shell, within(image, *shell_command())) as pack:
             wait_until(lambda: "Shell" in packs(port), pack.log)
-            assert subprocess.run(health_check(), env=shell, check=False).returncode == 0
+            assert processes.run(health_check(), env=shell).returncode == 0
         stopped(server)
-    assert subprocess.run(health_check(), env=variables, check=False).returncode != 0
+    assert processes.run(health_check(), env=variables).returncode != 0
     assert listing(image) == before, "the image's own folder must not be written to"
     assert {path.name for path in state.iterdir()} >= {"flyte.sqlite3", "secret_key"}
 
@@ -147,9 +147,9 @@ def test_the_page_says_what_the_image_sets() -> None:
 @pytest.mark.acceptance
 def test_make_makes_passwords_once_that_nobody_else_can_read(tmp_path: Path) -> None:
     make = ["make", "--file", str(ROOT / "Makefile"), ".env"]
-    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    processes.run(make, cwd=tmp_path, check=True, capture_output=True)
     made = (tmp_path / ".env").read_text()
     assert re.fullmatch(r"POSTGRES_PASSWORD=[0-9a-f]{64}\nFLYTE_SECRET_KEY=[0-9a-f]{64}\n", made)
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
-    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    processes.run(make, cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / ".env").read_text() == made

@@ -31,6 +31,6 @@ def at(server: Server, command: str) -> str:
 def wait_for(what: Callable[[], bool]) -> None:
     """Waits until it is so, but not for ever."""
     deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline
+    while not (result := what()) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert result

@@ -19,7 +19,7 @@ def running(
     command: list[str], folder: Path, environment: Mapping[str, str] = os.environ
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs a program, and all that it starts, for as long as the block runs."""
-    process = subprocess.Popen(command, cwd=folder, env=dict(environment), start_new_session=True)
+    process = processes.start(command, cwd=folder, env=dict(environment))
     try:
         yield process
     finally:

@@ -2,12 +2,12 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import processes
 from tests.docs.pages import at, blocks, wait_for
 from tests.docs.running import running
 from tests.programs import needs
@@ -24,13 +24,12 @@ SECONDS = 120
 def answers(server: Server, folder: Path) -> list[str]:
     """What each of the page's `sh` blocks prints."""
     script = "".join(f"{block}\nprintf '{END}'\n" for block in blocks(PAGE, "sh"))
-    done = subprocess.run(
+    done = processes.run(
         ["bash", "-euo", "pipefail", "-c", at(server, script)],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=SECONDS,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [answer.replace(server.url, "http://localhost:8080").lstrip() for answer in done.stdout.split(END)[:-1]]

@@ -1,9 +1,8 @@
 """The page on using the API by hand: its lines, typed from top to bottom."""
 
-import subprocess
-
 import pytest
 
+from tests import processes
 from tests.docs.pages import at, blocks
 from tests.programs import needs
 from tests.server import ROOT, Server
@@ -22,7 +21,7 @@ def test_the_lines_do_what_they_say(server: Server) -> None:
     for program in ("curl", "jq"):
         needs(program)
     script = STRICT_CURL + "\n".join(blocks(PAGE, "sh"))
-    done = subprocess.run(
+    done = processes.run(
         ["bash", "-c", at(server, script)], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

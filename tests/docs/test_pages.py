@@ -10,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from tests import processes
 from tests.docs.pages import PATIENCE, at, blocks, pages, wait_for
 from tests.programs import needs
 from tests.server import ROOT, StartServer
@@ -52,7 +53,7 @@ def test_the_readme_is_short_and_its_pictures_are_small() -> None:
 
 @contextmanager
 def program(command: str, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(
+    process = processes.start(
         ["bash", "-c", f"exec env {command}"],
         cwd=ROOT,
         env={**os.environ, "FLYTE_POLL_INTERVAL": "0.1"},
@@ -90,7 +91,7 @@ def looks_done(command: str) -> bool:
 
 
 def run(command: str) -> str:
-    return subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return processes.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def type_line(process: "subprocess.Popen[bytes]", line: str) -> None:

@@ -5,7 +5,6 @@ What its test scripts ask for is read from their text: a status, and the links t
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import processes
 from tests.server import ROOT, Server, StartServer
 
 pytestmark = pytest.mark.acceptance
@@ -86,7 +86,7 @@ def test_it_runs_with_a_token(start_server: StartServer) -> None:
 def token_for(server: Server) -> str:
     scopes = "packs:read packs:write flows:read flows:write datastore:read datastore:write audit:read approvals:write"
     given = [word for scope in scopes.split() for word in ("--scope", scope)]
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "manage.py", "token", "create", "postman", "--pack", "S*", *given],
         cwd=ROOT,
         env=server.environment,

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import httpx
 import pytest
 import trustme
 
+from tests import processes
 from tests.docs.pages import PATIENCE
 from tests.private_postgres import free_port
 from tests.server import ROOT, Server, StartServer
@@ -98,7 +98,7 @@ def proxy(server: Server, port: int, folder: Path) -> Iterator[Path]:
         f"http {{ access_log off; {temporary}\n{printed}}}\n"
     )
     command = [str(NGINX), "-e", str(folder / "error.log"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    process = subprocess.Popen(command)
+    process = processes.start(command)
     try:
         yield folder / "authority.pem"
     finally:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from flyte_client import settings
+from tests import processes
 from tests.client.installed import build_wheel, install
 from tests.docs.pages import PATIENCE, at, blocks, wait_for
 from tests.docs.running import running
@@ -100,9 +100,9 @@ def test_the_first_pack_is_written_tested_and_greets(start_server: StartServer, 
     ):
         wait_for(lambda: bool(client.get("/v1/packs").json()["packs"]))
         assert (tmp_path / "greeter" / "Dockerfile").exists()
-        subprocess.run(["bash", "-ec", at(server, asked)], check=True, capture_output=True, timeout=PATIENCE)
+        processes.run(["bash", "-ec", at(server, asked)], check=True, capture_output=True, timeout=PATIENCE)
         shown = ["bash", "-ec", at(server, block("sh", "flowName=greet"))]
-        wait_for(lambda: "text: Hello Ann!" in subprocess.run(shown, capture_output=True, text=True, check=True).stdout)
+        wait_for(lambda: "text: Hello Ann!" in processes.run(shown, capture_output=True, text=True, check=True).stdout)
 
 
 def test_the_test_on_the_page_passes(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_test_on_the_page_passes(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     pytest_command = [sys.executable, "-m", "pytest", "-p", "no:django", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(pytest_command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = processes.run(pytest_command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert "1 passed" in done.stdout, done.stdout
 
 

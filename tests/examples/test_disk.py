@@ -1,9 +1,10 @@
 """A chat message that becomes a shell command on one host, and JSON in what it wrote."""
 
 import json
-import subprocess
 
 import pytest
+
+from tests import processes
 
 from .world import ScriptedPack, World, states
 
@@ -42,7 +43,7 @@ def test_the_command_is_one_that_a_shell_can_run(world: World) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said("disk host=web2,path=/"))
     taken = shells["web2"].take()
-    done = subprocess.run(["bash", "-c", taken.input], capture_output=True, text=True, check=True, timeout=30)
+    done = processes.run(["bash", "-c", taken.input], capture_output=True, text=True, check=True, timeout=30)
     disk = json.loads(done.stdout)
     taken.give("Output", output(done.stdout))
     left = disk["free"] * 100 // disk["total"]

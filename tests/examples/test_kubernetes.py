@@ -71,9 +71,9 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World
 
 def wait_for(what: Any) -> Any:
     deadline = time.monotonic() + PATIENCE
-    while not (found := what()):
-        assert time.monotonic() < deadline
+    while not (found := what()) and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert found
     return found
 
 

@@ -1,13 +1,13 @@
 """The page about the examples: what it tells to type, typed."""
 
 import re
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.programs import needs
 from tests.server import ROOT, Server
 
@@ -72,9 +72,7 @@ def test_what_the_page_tells_to_type_runs_the_flow_to_its_end(
 ) -> None:
     needs("curl")
     script = f"{STRICT_CURL}{introduction()}\n{section_of(path.name).commands}".replace(ADDRESS, examples_server.url)
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    done = processes.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     executions = world.executions()
     assert {execution["name"] for execution in executions} == {read(path)["name"]}

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import processes
 from tests.faults.journal import PATH_VARIABLE, SEED_VARIABLE
-from tests.server import ROOT, guarded
+from tests.server import ROOT
 
 STOP_SECONDS = 60.0
 AGAIN_SECONDS = 1.0
@@ -26,7 +27,6 @@ class Program:
     environment: Mapping[str, str]
     folder: Path
     process: "subprocess.Popen[bytes] | None" = None
-    guard: "subprocess.Popen[bytes] | None" = None
     starts: int = 0
     away_until: float = 0.0
     wanted: bool = False
@@ -57,16 +57,14 @@ class Program:
             SEED_VARIABLE: f"{self.environment[SEED_VARIABLE]} {self.name} {self.starts}",
         }
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = processes.start(
                 [sys.executable, *self.arguments],
                 cwd=ROOT,
                 env={**self.environment, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
             )
-        self.guard = guarded(self.process)
 
     def look_after(self, now: float) -> None:
         """Start it where it does not run and may: after a kill when its time away is over, else after a pause."""
@@ -101,10 +99,7 @@ class Program:
         if self.process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        if self.guard:
-            self.guard.kill()
-            self.guard.communicate()
-        self.process = self.guard = None
+        self.process = None
 
     def signal(self, number: signal.Signals) -> None:
         """To it and all that it has started."""

@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests import processes
 from tests.secrets import FIRST, SECOND
 from tests.server import ROOT, Server, StartServer
 from tests.site.shape import routes
@@ -112,7 +112,7 @@ class Story:
         return str(action["links"][0]["href"])
 
     def manage(self, *arguments: str, **environment: str) -> None:
-        done = subprocess.run(
+        done = processes.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env={**self.server.environment, **environment},

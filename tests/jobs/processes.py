@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests import discretion
+from tests import discretion, processes
 from tests.server import ROOT
 
 PATIENCE = 60.0
@@ -72,14 +72,13 @@ def program(folder: Path, environment: Mapping[str, str], command: Sequence[str]
     """Runs a program so."""
     log_path = folder / f"process-{secrets.token_hex(4)}.log"
     with log_path.open("ab") as log:
-        process = subprocess.Popen(
+        process = processes.start(
             command,
             cwd=ROOT,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
         )
     started = Running(process, log_path)
     try:
@@ -94,9 +93,9 @@ def program(folder: Path, environment: Mapping[str, str], command: Sequence[str]
 def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None:
     """Waits for the condition, a bounded time."""
     deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what()}"
+    while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert result, f"never came: {what()}"
 
 
 def wait_for_health(url: str, running: Running) -> None:

@@ -93,7 +93,7 @@ def test_a_hangup_without_a_terminal_is_passed_on_to_who_reloads(tmp_path: Path)
 @pytest.mark.acceptance
 def test_when_its_terminal_is_gone_it_stops(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
-    leader, end = os.forkpty()
+    leader, end = processes.fork_into_terminal()
     if not leader:
         # Whoever starts the suite by `nohup` passes on that hangups are ignored.
         signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -132,11 +132,18 @@ def test_what_criteria_look_up_is_hidden_from_the_first_secret_on() -> None:
     assert found.tracked_reads["Context.room"] is REDACTED
 
 
-@pytest.mark.parametrize("case", recorded.CASES, ids=str)
-def test_what_a_secret_can_change_is_secret(case: Any) -> None:
+# Results at random differ between two renderings, whatever is secret.
+CASES_WITH_VALUES_TO_HIDE = [
+    case
+    for case in recorded.CASES
+    if case.text and not case.shape_only and "random" not in case.text
+    if case.variables.get("Context") or case.datastore
+]
+
+
+@pytest.mark.parametrize("case", CASES_WITH_VALUES_TO_HIDE, ids=str)
+def test_what_a_secret_can_change_is_secret(case: recorded.Case) -> None:
     """Whoever sees all texts that are not secret learns nothing: they are the same for another value."""
-    if not isinstance(case.template, str) or case.shape_only or "random" in case.template:
-        return
     context = case.variables.get("Context") or {}
     read = recorded.reader(case.datastore)
     plain = rendered(case, context, read)
@@ -147,12 +154,15 @@ def test_what_a_secret_can_change_is_secret(case: Any) -> None:
         assert_hidden(rendered(case, context, lambda key: make_secret(read(key))), plain)
 
 
-def assert_hidden(found: object, plain: str) -> None:
-    if isinstance(found, str):
-        assert "has read a secret" in found
-    else:
-        assert isinstance(found, Secret)
-        assert found.value == plain
+def check_secrecy(case: recorded.Case, result: object, plain: str, changed: bool) -> None:
+    """Check a result whose input is secret; `changed`: another input yields another result."""
+    is_hidden = isinstance(result, Secret) or "has read a secret" in str(result)
+    assert is_hidden or not changed
+    assert not is_hidden or "Context" in case.text or "datastore" in case.text
+    if isinstance(result, Secret):
+        assert result.value == plain
+    elif not is_hidden:
+        assert result == plain
 
 
 def another(value: object) -> object:

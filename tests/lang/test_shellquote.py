@@ -1,7 +1,6 @@
 """What `shellquote` makes is, to a real shell, the very same words."""
 
 import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ def quoted(value: Any) -> str:
 
 def words_of(shell: str, script: str) -> list[str]:
     command = [shell, "sh", "-c"] if shell == "busybox" else [shell, "-c"]
-    done = subprocess.run(
+    done = processes.run(
         [*command, f"for w in {script}; do printf '%s\\0' \"$w\"; done"], capture_output=True, check=True
     )
     return done.stdout.decode().split("\0")[:-1]

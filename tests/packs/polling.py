@@ -32,9 +32,9 @@ def waits(server: Server, pack: str) -> int:
 
 def until(condition: Callable[[], object], server: Server) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, server.logs()
+    while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert result, server.logs()
 
 
 def world(server: Server, name: str, **labels: str) -> None:

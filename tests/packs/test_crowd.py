@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests import processes
 from tests.server import ROOT, Server, StartServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.database]
@@ -38,7 +39,7 @@ def takers(server: Server) -> Iterator[list["subprocess.Popen[str]"]]:
     command = [sys.executable, "-m", "tests.packs.taker", port]
     pipe = subprocess.PIPE
     started = [
-        subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(PROCESSES)
+        processes.start(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(PROCESSES)
     ]
     try:
         for process in started:

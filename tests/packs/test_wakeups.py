@@ -63,6 +63,7 @@ def until_hearing(channel: PubSubChannel, yes: bool = True) -> None:
     while bool(channel.subscription_epoch) != yes:
         assert time.monotonic() < deadline, f"hearing is still {channel.subscription_epoch}"
         time.sleep(0.01)
+    assert bool(channel.hearing) == yes
 
 
 def test_what_one_process_tells_all_hear(redis: PrivateRedis) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.schema.world import PACK, World, populated
 from tests.server import Server, running_server
 from tests.site.processes import manage
@@ -103,14 +104,13 @@ def ask(server: Server, folder: Path, configuration: str, *options: str) -> None
     file.write_text(configuration)
     checks = [f"--checks={','.join(CHECKS)}", f"--max-examples={EXAMPLES}", "--generation-deterministic"]
     place = [f"--config-file={file}", "run", f"{server.url}/v1/swagger", f"--url={server.url}"]
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "schemathesis.cli", *place, "--continue-on-failure", "--no-color", *checks, *options],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=SECONDS,
-        check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
     assert "level=error" not in server.logs()

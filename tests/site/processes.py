@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import discretion
+from tests import discretion, processes
 from tests.server import ROOT, server_environment
 
 PATIENCE = 60.0
@@ -14,7 +14,7 @@ PATIENCE = 60.0
 
 def manage(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end; the database is a file in `folder` where the environment names none."""
-    return subprocess.run(
+    return processes.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=server_environment(f"sqlite:///{folder / 'manage.sqlite3'}", environment),
@@ -22,7 +22,6 @@ def manage(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "su
         capture_output=True,
         text=True,
         timeout=PATIENCE,
-        check=False,
     )
 
 
@@ -30,7 +29,7 @@ def manage(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "su
 def serving(log_path: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs `manage.py serve` with exactly this environment for as long as the block runs."""
     with log_path.open("ab") as log:
-        process = subprocess.Popen(
+        process = processes.start(
             [sys.executable, "manage.py", "serve"], cwd=ROOT, env=dict(environment), stdout=log, stderr=log
         )
     try:

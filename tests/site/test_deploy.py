@@ -1,13 +1,13 @@
 """What Django's own checks say of a server that runs with TLS."""
 
 import secrets
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import trustme
 
+from tests import processes
 from tests.server import ROOT, server_environment
 
 pytestmark = pytest.mark.acceptance
@@ -22,13 +22,12 @@ def test_the_checks_for_deployment_find_nothing_with_tls(tmp_path: Path) -> None
         "FLYTE_TLS_KEY_PATH": str(tmp_path / "key.pem"),
         "FLYTE_SECRET_KEY": secrets.token_urlsafe(64),
     }
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=ROOT,
         env=server_environment(f"sqlite:///{tmp_path / 'flyte.sqlite3'}", given),
         capture_output=True,
         text=True,
         timeout=120,
-        check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -34,7 +34,7 @@ os.kill(os.getpid(), 9)
 
 def counting(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     """A process that has counted, and waits to be killed."""
-    process = subprocess.Popen(
+    process = processes.start(
         [sys.executable, "-c", COUNT, str(folder), *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -57,11 +57,11 @@ def numbers(folder: Path) -> dict[tuple[str, str], float]:
 
 
 def test_processes_at_once_count_apart_and_are_added_up(tmp_path: Path) -> None:
-    processes = [counting(tmp_path, "3"), counting(tmp_path, "4", "fork")]
+    started = [counting(tmp_path, "3"), counting(tmp_path, "4", "fork")]
     assert numbers(tmp_path)[("flyte_events_total", "fired")] == 3 + 1 + 4 + 1
     assert numbers(tmp_path)[("flyte_events_total", "unheard")] == 1
     assert numbers(tmp_path)[("flyte_take_seconds_count", "action")] == 1
-    for process in processes:
+    for process in started:
         process.communicate("")
 
 

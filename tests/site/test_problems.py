@@ -59,13 +59,13 @@ def test_the_table_of_methods_has_every_route() -> None:
     assert set(ALLOWED) == set(routes())
 
 
-@pytest.mark.parametrize("route", routes())
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [(method, route) for method in METHODS for route in routes() if method not in ALLOWED[route].split(", ")],
+)
 def test_a_method_that_a_route_lacks_is_405_and_allow_tells_which_it_has(
-    client: Client, route: str, method: str
+    client: Client, method: str, route: str
 ) -> None:
-    if method in ALLOWED[route].split(", "):
-        return
     response = client.generic(method, route)
     assert response.headers["Allow"] == ALLOWED[route]
     if method != "HEAD":

@@ -27,7 +27,7 @@ def test_the_key_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "key")]
-    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    started = [processes.start(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     keys = {process.communicate(timeout=60)[0].strip() for process in started}
     assert keys == {(tmp_path / "key").read_text()}
     assert [found.name for found in tmp_path.iterdir()] == ["key"]

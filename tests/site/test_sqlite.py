@@ -166,7 +166,7 @@ def test_after_waiting_the_connection_waits_as_long_as_before() -> None:
 def test_a_process_that_was_forked_while_a_thread_writes_has_turns_of_its_own() -> None:
     with transaction.atomic():
         put("one")
-        child = os.fork()
+        child = processes.fork()
         if not child:
             os._exit(len(_write_locks))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

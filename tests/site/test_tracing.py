@@ -1,6 +1,5 @@
 """Traces: not even loaded unless OpenTelemetry's variables say so; if they do, one from an event to the last action."""
 
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -70,7 +69,7 @@ def test_its_code_is_loaded_only_where_it_is_wanted(tmp_path: Path, exporter: st
     environment = server_environment(f"sqlite:///{tmp_path}/x.sqlite3", {"OTEL_TRACES_EXPORTER": exporter})
     environment["OTEL_TRACES_SAMPLER"] = "always_off"
     environment["DJANGO_SETTINGS_MODULE"] = "flyte_site.settings"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == loaded, done.stderr
 
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from tests.server import ROOT, guarded
+from tests.processes import start
+from tests.server import ROOT
 from tests.suite.balance import on_one_database, unused_reasons
 from tests.suite.report import Report, read_report
 
@@ -39,12 +40,11 @@ class Run:
     report_path: Path
     process: "subprocess.Popen[str]" = field(init=False)
     printer: threading.Thread = field(init=False)
-    guard: "subprocess.Popen[bytes]" = field(init=False)
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
+        self.process = start(
             self.command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -52,9 +52,7 @@ class Run:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
         )
-        self.guard = guarded(self.process)
         self.printer = threading.Thread(target=self._print_lines, daemon=True)
         self.printer.start()
 
@@ -80,8 +78,6 @@ class Run:
             self.wait(STOP_SECONDS)
         self.signal(signal.SIGKILL)
         self.process.wait()
-        self.guard.kill()
-        self.guard.communicate()
 
     def report(self) -> Report:
         return read_report(self.report_path) or Report()

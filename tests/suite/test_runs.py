@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import start
 from tests.server import ROOT
 from tests.suite.__main__ import PYTEST, Run, faults_of, run_to_the_end
 
@@ -71,7 +72,7 @@ runs = [suite.Run(name, [sys.executable, "-c", code], Path("none")) for name in 
 suite.both = lambda *_: runs
 sys.exit(suite.main([]))
 """
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-u", "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout

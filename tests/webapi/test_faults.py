@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import processes
 from tests.jobs.processes import Running, running, wait_until
 from tests.private_postgres import free_port
 from tests.private_redis import private_redis
@@ -81,7 +82,7 @@ class JobServer:
     def start(self) -> None:
         self.starts += 1
         command = [sys.executable, "-m", "tests.webapi.job_server", str(self.port), str(self.journal), str(self.starts)]
-        self.process = subprocess.Popen(command, cwd=ROOT)
+        self.process = processes.start(command, cwd=ROOT)
 
     def kill(self) -> None:
         if self.process:
