@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from audit.timeline import Interval, Span, intervals, worked
+from audit.timeline import STATUSES, Interval, Span, intervals, status, worked
 from flows.drawing.text import safe
 from flyte_site.times import in_words
 from packs.models import Action, State
@@ -25,6 +25,7 @@ class Row:
     held: timedelta
     bar: SafeString
     ended: bool
+    status: str
 
 
 def rows(actions: Sequence[Action], now: datetime) -> list[Row]:
@@ -35,7 +36,14 @@ def rows(actions: Sequence[Action], now: datetime) -> list[Row]:
         return []
     start, length = min(times), max((max(times) - min(times)).total_seconds(), 0.001)
     return [
-        Row(action, _waited(own, now), worked(own, now), _bar(own, start, length, now), _ended(action))
+        Row(
+            action=action,
+            waited=_waited(own, now),
+            held=worked(own, now),
+            bar=_bar(own, start, length, now),
+            ended=_ended(action),
+            status=status(action, now),
+        )
         for action, own in found
     ]
 
@@ -80,7 +88,7 @@ def _kind(one: Interval) -> str:
 def _told(one: Interval, now: datetime) -> str:
     length = in_words(one.length(now))
     if one.span is Span.ENDED:
-        return f"had ended for {length}, then retried by hand"
-    what = f"held by {one.holder or 'a pack'}" if one.span is Span.HELD else "waiting"
-    end = f", {one.ended_with.value}" if one.span is Span.HELD and one.ended_with.value else ""
-    return f"attempt {one.attempt}: {what} for {length}{end}"
+        return f"finished for {length}, then retried manually"
+    what = f"running on {one.holder or 'a pack'}" if one.span is Span.HELD else "waiting"
+    end = STATUSES.get(one.ended_with.value, one.ended_with.value) if one.span is Span.HELD else ""
+    return f"attempt {one.attempt}: {what} for {length}{end and f', {end}'}"

@@ -54,7 +54,7 @@ class ExecutionFilters(Filters):
     """Filters of executions."""
 
     flow = _text("Flow", WHOLE)
-    state = forms.ChoiceField(label="State", required=False, choices=STATES)
+    state = forms.ChoiceField(label="Status", required=False, choices=STATES)
     pack = _text("Pack", WHOLE)
     command = _text("Command", WHOLE)
     step = _text("Step", WHOLE)

@@ -12,6 +12,7 @@ from audit import bars, queries
 from audit.hosted_shown import ShownResource, marks, shown_resource, waiting_for_a_turn
 from audit.ranges import Ids, in_range
 from audit.story import story
+from audit.timeline import status
 from flows.drawing import NOT_REACHED, anchor, draw
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.ids import least_id
@@ -119,6 +120,7 @@ class _Known:
     judged: Mapping[str, Judgement]
     packs: Sequence[Pack]
     hosted: Mapping[str, HostedResource]
+    now: datetime
 
 
 def shown(execution_id: str, now: datetime) -> Shown | None:
@@ -129,7 +131,7 @@ def shown(execution_id: str, now: datetime) -> Shown | None:
     actions = list(Action.objects.filter(correlation_id=execution_id).order_by("id"))
     judged = _judgements(execution, actions)
     hosted = queries.hosted({execution_id: actions})
-    known = _Known({action.step_id: action for action in actions}, judged, _packs_awaited(actions), hosted)
+    known = _Known({action.step_id: action for action in actions}, judged, _packs_awaited(actions), hosted, now)
     steps = [_step(execution, name, step, known) for name, step in _named_steps(execution)]
     return Shown(
         execution=execution,
@@ -156,7 +158,7 @@ def _step(execution: Execution, name: str, step: Mapping[str, Any], known: _Know
     return ShownStep(
         id=name,
         anchor=anchor(name),
-        state=action.state if action else "error" if errors else NOT_REACHED,
+        state=status(action, known.now) if action else "error" if errors else NOT_REACHED,
         waits_for=f"{step['event']['packName']}.{step['event']['name']}",
         after=joined.join(step.get("dependsOn", ())),
         action=action,

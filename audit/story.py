@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from audit.timeline import Interval, Span, intervals, worked
+from audit.timeline import WAITING_FOR_RETRY, Interval, Span, intervals, status, worked
 from flows.models import Execution
 from flyte_site.times import in_words
 from packs.models import Action, State
@@ -23,7 +23,7 @@ class _Sight:
 
 
 def story(execution: Execution, actions: Sequence[Action], now: datetime, queued: Container[str] = ()) -> str:
-    """E.g. `Slack.ReceivedMessage → deploy (Shell.Shell, SUCCESS 2.1 s) → notify waiting for Slack for 3 min`; where
+    """E.g. `Slack.Received → deploy (Shell.Shell, succeeded in 2.1 s) → notify queued for Slack for 3 min`; where
     several steps followed one, `Timer.Fired → [a (…) → c (…) | b (…)]`.
 
     Steps stand in the order of their queueing; of many, the first and the last are told. Needs the execution's version,
@@ -32,7 +32,7 @@ def story(execution: Execution, actions: Sequence[Action], now: datetime, queued
     ordered = sorted(actions, key=lambda action: action.id)
     sight = _Sight(now, queued)
     told = _chain(ordered, sight) if _is_chain(ordered) else [_tree(ordered, sight)]
-    errors = [f"{error.get('stepId') or 'the flow'} could not be judged" for error in execution.errors[:2]]
+    errors = [f"{error.get('stepId') or 'the flow'} could not be evaluated" for error in execution.errors[:2]]
     return ARROW.join([_beginning(execution, actions), *told, *errors])
 
 
@@ -92,18 +92,19 @@ def _told(action: Action, sight: _Sight) -> str:
     if action.state == State.NEW:
         return f"{action.step_id} {_waits(action, found, now)}"
     if action.state == State.PENDING:
-        place = "waiting for its turn at" if action.id in sight.queued else "with"
+        place = "waiting for quota of" if action.id in sight.queued else "running on"
         return f"{action.step_id} ({command}) {place} {action.holder} for {_length(found, now)}{_attempt(action)}"
     if action.state == State.CANCELLED:
         return f"{action.step_id} ({command}, cancelled)"
-    return f"{action.step_id} ({command}, {action.state} {in_words(worked(found, now))}{_attempt(action)})"
+    ended = "succeeded in" if action.state == State.SUCCESS else "failed after"
+    return f"{action.step_id} ({command}, {ended} {in_words(worked(found, now))}{_attempt(action)})"
 
 
 def _waits(action: Action, found: Sequence[Interval], now: datetime) -> str:
-    if action.attempt and action.ready_at > now:
-        return f"tried again by {action.pack_name} in {in_words(action.ready_at - now)}"
+    if status(action, now) == WAITING_FOR_RETRY:
+        return f"({action.pack_name}.{action.name}) {WAITING_FOR_RETRY} in {in_words(action.ready_at - now)}"
     again = f", attempt {action.attempt + 1}" if action.attempt else ""
-    return f"waiting for {action.pack_name} for {_length(found, now)}{again}"
+    return f"queued for {action.pack_name} for {_length(found, now)}{again}"
 
 
 def _length(found: Sequence[Interval], now: datetime) -> str:

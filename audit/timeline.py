@@ -25,8 +25,19 @@ class End(StrEnum):
     SUCCESS = "SUCCESS"
     FATAL = "FATAL"
     CANCELLED = "CANCELLED"
-    TRIED_AGAIN = "tried again"
-    LEASE_ENDED = "lease ended"
+    TRIED_AGAIN = "retried"
+    LEASE_ENDED = "lease expired"
+
+
+# The statuses on pages; only the API has the values of `State`.
+STATUSES = {"NEW": "queued", "PENDING": "running", "SUCCESS": "succeeded", "FATAL": "failed", "CANCELLED": "cancelled"}
+WAITING_FOR_RETRY = "waiting for retry"
+
+
+def status(action: Action, now: datetime) -> str:
+    """Return the action's status as pages call it."""
+    backing_off = action.state == State.NEW and action.attempt and action.ready_at > now
+    return WAITING_FOR_RETRY if backing_off else STATUSES[action.state]
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from flows.drawing.text import anchor, clipped, safe, shortened
 
 NOT_REACHED = "not reached"
 STATES = {
-    "NEW": "new",
-    "PENDING": "pending",
-    "SUCCESS": "success",
-    "FATAL": "fatal",
-    "CANCELLED": "cancelled",
+    "queued": "new",
+    "waiting for retry": "new",
+    "running": "pending",
+    "succeeded": "success",
+    "failed": "fatal",
+    "cancelled": "cancelled",
     "error": "error",
     NOT_REACHED: "unreached",
 }
@@ -258,7 +259,7 @@ def _rest(step: DrawnStep, state: str) -> str:
     if step.criteria:
         told.append(f", only if {shortened(step.criteria)}")
     told.append(f", then gives {step.command}.")
-    return "".join(told) + (f" State: {state}." if state else "")
+    return "".join(told) + (f" Status: {state}." if state else "")
 
 
 def _have(step: DrawnStep) -> str:

@@ -133,7 +133,7 @@ def watch_it_run(page: Page, gate: Path) -> None:
     look_at(page, "story-running")
     gate.touch()
     expect(page.locator("#state")).to_have_text("succeeded")
-    expect(page.locator("#step-told h2 .pill")).to_have_text("SUCCESS")
+    expect(page.locator("#step-told h2 .pill")).to_have_text("succeeded")
     assert page.evaluate("window.neverLoadedAgain")
     look_at(page, "story-succeeded")
 

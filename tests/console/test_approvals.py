@@ -229,7 +229,7 @@ def test_what_is_asked_and_said_is_text(signed_on: SignedOn, asked: Ask) -> None
 def test_the_execution_leads_to_the_question(signed_on: SignedOn, asked: Ask) -> None:
     action_id = asked()
     place = f"/admin/flows/execution/{Execution.objects.get().id}/"
-    for role, word in (("operator", "Decide"), ("viewer", "The question")):
+    for role, word in (("operator", "Decide"), ("viewer", "Show question")):
         answer = signed_on(role).get(place)
         assert f"queued waits for a person to decide. {word}" in text_of(answer)
         assert f'href="{LIST}{action_id}/"' in answer.content.decode()

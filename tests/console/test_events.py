@@ -183,9 +183,9 @@ def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client
     b.save(b.step())
     with correlation.within("asked-for-it"):
         b.tell(source)
-    assert "In the log request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
+    assert "Log field request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
     Action.objects.update(request_id="")
-    assert "In the log" not in text_of(viewer.get(execution_page(b.only_execution())))
+    assert "Log field" not in text_of(viewer.get(execution_page(b.only_execution())))
 
 
 def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: Pack) -> None:
@@ -195,7 +195,7 @@ def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: 
     somebody = person_with("view_execution")
     said = somebody.get(execution_page(b.only_execution()))
     assert LIST not in said.content.decode()
-    assert "Began with Src.Go" in text_of(said)
-    assert "When Wrk.Done came" in text_of(said)
+    assert "Trigger event Src.Go" in text_of(said)
+    assert "When Wrk.Done was received" in text_of(said)
     Event.objects.all().delete()
-    assert "Began with an event that is no longer kept" in text_of(somebody.get(execution_page(b.only_execution())))
+    assert "Trigger event no longer stored" in text_of(somebody.get(execution_page(b.only_execution())))

@@ -91,7 +91,7 @@ def test_the_rows_of_what_waits_are_few_and_say_how_many_there_are_more(viewer: 
 def test_failures_stand_with_their_stories(viewer: Client) -> None:
     execution = fail()
     answer = viewer.get(HOME)
-    assert "Src.Go → one (Wrk.Do, FATAL" in text_of(answer)
+    assert "Src.Go → one (Wrk.Do, failed after" in text_of(answer)
     assert f'href="/admin/flows/execution/{execution.id}/"' in answer.content.decode()
     assert "0 succeeded 1 failed 0 cancelled" in text_of(answer)
     assert 'href="/admin/flows/execution/?state=failed"' in answer.content.decode()

@@ -112,19 +112,19 @@ def test_without_links_it_is_one_image() -> None:
 
 
 def test_every_state_has_a_class_and_stands_there_in_words() -> None:
-    states = {"a": "NEW", "b": "PENDING", "c": "SUCCESS", "d": "FATAL", "e": "CANCELLED", "f": "error"}
+    states = {"a": "queued", "b": "running", "c": "succeeded", "d": "failed", "e": "cancelled", "f": "error"}
     tree = parsed(document(*(step(id=name) for name in "abcdefg")), states)
     assert texts(tree, "flow-state") == [
-        "… NEW", "▶ PENDING", "✓ SUCCESS", "✕ FATAL", "⊘ CANCELLED", "! error", "– not reached",
+        "… queued", "▶ running", "✓ succeeded", "✕ failed", "⊘ cancelled", "! error", "– not reached",
     ]  # fmt: skip
     for css_class in ("new", "pending", "success", "fatal", "cancelled", "error", "unreached"):
         assert len(having(tree, f"flow-step-{css_class}")) == 1
     for state in (*states.values(), NOT_REACHED):
-        assert f"State: {state}." in all_text(tree)
+        assert f"Status: {state}." in all_text(tree)
 
 
 def test_a_drawing_without_states_tells_none() -> None:
-    assert "State" not in draw(document(step(id="a")))
+    assert "Status" not in draw(document(step(id="a")))
 
 
 @given(document=FLOW_LIKE | JSON, states=st.none() | st.dictionaries(st.sampled_from("abcd"), st.text(max_size=5)))
@@ -156,7 +156,7 @@ def test_what_a_flow_says_is_text_and_nothing_else_wherever_it_stands() -> None:
 
 
 def test_nothing_has_a_style_of_its_own() -> None:
-    drawn = draw(document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "NEW"})
+    drawn = draw(document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "queued"})
     assert "style" not in drawn
 
 
