@@ -99,5 +99,5 @@ def _summary(flow: dict[str, Any]) -> dict[str, Any]:
     """What a flow made of an event, in a word: the outcome that says most, `fired` before all others."""
     outcomes = [step["outcome"] for step in flow["steps"]]
     said = next((one for one in ("fired", "error", "criteria", "labels") if one in outcomes), "nothing")
-    words = {"criteria": "criteria false", "labels": "other labels"}
+    words = {"criteria": "criteria false", "labels": "labels mismatch"}
     return {"name": flow["flow"], "said": said, "words": words.get(said, said), "execution": flow.get("correlationId")}

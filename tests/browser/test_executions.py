@@ -62,7 +62,7 @@ def test_lists_without_anything_say_what_to_do(open_as: OpenAs) -> None:
     expect(page.get_by_role("heading", name="No matching executions")).to_be_visible()
     look_at(page, "executions-empty")
     page.goto("/admin/flows/event/?pack=none")
-    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching events")).to_be_visible()
     look_at(page, "events-empty")
 
 
@@ -86,7 +86,7 @@ def test_an_execution_is_followed_till_its_end_without_loading_again(open_as: Op
     assert len(asked) == before
     look_at(page, "execution-succeeded")
     page.get_by_role("link", name=f"{world.source}.Go", exact=True).click()
-    expect(page.get_by_text("What flows made of it")).to_be_visible()
+    expect(page.get_by_text("Outcome by flow")).to_be_visible()
     look_at(page, "event")
 
 
