@@ -14,10 +14,10 @@ from packs.webapi.queries import HostedPack, Rate, hosted_pack, phase_of, resour
 
 PAGE = 50
 STATE_WORDS = {
-    HostedState.WAITING: "wait for a quota",
-    HostedState.READY: "about to be begun",
-    HostedState.LIVE: "under way",
-    HostedState.DELETING: "being deleted",
+    HostedState.WAITING: "waiting for quota",
+    HostedState.READY: "ready to start",
+    HostedState.LIVE: "live",
+    HostedState.DELETING: "deleting",
 }
 
 
