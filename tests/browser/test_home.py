@@ -41,7 +41,7 @@ def test_the_steps_to_a_first_flow_are_ticked_off_while_one_looks_on(
         ):
             assert api.post(path, json=body).is_success
             expect(done).to_have_count(count)
-        expect(page.get_by_text("Your first flow ran")).to_be_visible()
+        expect(page.get_by_text("Your first flow has run")).to_be_visible()
         look_at(page, "home-first-flow")
         page.reload()
         expect(page.get_by_text("in three steps")).to_have_count(0)
