@@ -31,7 +31,7 @@
   session.setTabSize(2);
   session.setNewLineMode("unix");
   editor.setOptions({ readOnly: !editable, showPrintMargin: false, enableKeyboardAccessibility: true, fontSize: 13, highlightActiveLine: editable });
-  editor.textInput.getElement().setAttribute("aria-label", "The flow's document, in YAML or JSON");
+  editor.textInput.getElement().setAttribute("aria-label", "Flow document (YAML or JSON)");
   setLanguage(data.language);
   theme();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", theme);
@@ -72,7 +72,7 @@
       signal,
     });
     if (!(answer.headers.get("Content-Type") || "").startsWith("application/json")) {
-      throw new Error(answer.redirected || answer.status === 403 ? "you are signed out, or may not do this; your text is kept in this browser" : `the server answered ${answer.status}`);
+      throw new Error(answer.redirected || answer.status === 403 ? "you are signed out or lack permission; your document is kept in this browser" : `the server returned ${answer.status}`);
     }
     const told = await answer.json();
     if (!answer.ok) throw new Error(told.errors.map((one) => `${one.path ? `${one.path}: ` : ""}${one.message}`).join("; "));
@@ -120,7 +120,7 @@
     const errors = findings.filter((one) => one.kind === "error").length;
     const warnings = findings.length - errors;
     const warned = warnings ? count(warnings, "warning") : "";
-    at("verdict").textContent = errors ? [count(errors, "error"), warned].filter(Boolean).join(", ") : warned ? `fine, with ${warned}` : "no errors";
+    at("verdict").textContent = [errors ? count(errors, "error") : "no errors", warned].filter(Boolean).join(", ");
   };
   let underway = null;
   const check = async () => {
@@ -141,7 +141,7 @@
       anchors = new Map(told.steps.map((step) => [step.anchor, step.line]));
       lookForEvents();
     } catch (error) {
-      if (error.name !== "AbortError") at("verdict").textContent = `could not be checked: ${error.message}`;
+      if (error.name !== "AbortError") at("verdict").textContent = `check failed: ${error.message}`;
     }
   };
   let timer = 0;
@@ -173,8 +173,8 @@
   }
   const draft = readDraft();
   if (draft && typeof draft.text === "string" && draft.text !== first) {
-    const upon = draft.version === data.version ? "" : " It was begun on another version: compare before you save.";
-    at("draft-told").textContent = `This browser has unsaved text of ${new Date(draft.at).toLocaleString()}.${upon}`;
+    const upon = draft.version === data.version ? "" : " It is based on a different version: compare before you save.";
+    at("draft-told").textContent = `This browser has an unsaved draft from ${new Date(draft.at).toLocaleString()}.${upon}`;
     at("draft").hidden = false;
   } else if (draft && data.kept === "yes") dropDraft();
   at("draft-take").addEventListener("click", () => {
@@ -244,7 +244,7 @@
         setLanguage(to);
       }
     } catch (error) {
-      at("verdict").textContent = `can't be converted: ${error.message}`;
+      at("verdict").textContent = `conversion failed: ${error.message}`;
     }
   };
   at("convert").addEventListener("click", () => convert(false));
@@ -352,10 +352,10 @@
     const other = !kept && own && triggers.length && !triggers.includes(own);
     at("try-own-event").hidden = Boolean(kept);
     at("try-other").hidden = !other;
-    if (other) at("try-other-told").textContent = `This is ${own}; the flow starts on ${triggers.join(", ")}.`;
+    if (other) at("try-other-told").textContent = `The event is ${own}, but the trigger events of the flow are ${triggers.join(", ")}.`;
     at("try-with").textContent = kept
-      ? `with the kept event ${kept.dataset.name} of ${kept.closest("label").querySelector("time").textContent}`
-      : own ? `with your own event ${own}` : "with your own event";
+      ? `with the stored event ${kept.dataset.name} from ${kept.closest("label").querySelector("time").textContent}`
+      : own ? `with the custom event ${own}` : "with a custom event";
   };
   let looked = "";
   async function lookForEvents(again) {
@@ -403,13 +403,13 @@
   const tryIt = async () => {
     const button = at("try-run");
     button.disabled = true;
-    at("try-told").textContent = "trying…";
+    at("try-told").textContent = "running…";
     try {
       const asked = { flow: session.getValue() };
       if (chosenEvent()?.value) asked.eventId = chosenEvent().value;
-      else asked.event = readJson("try-event", "the event");
-      if (!asked.eventId && !asked.event) throw new Error("choose an event, or type one");
-      const results = at("try-later").open ? readJson("try-results", "the results") : undefined;
+      else asked.event = readJson("try-event", "event");
+      if (!asked.eventId && !asked.event) throw new Error("select an event or enter a custom event");
+      const results = at("try-later").open ? readJson("try-results", "simulated results") : undefined;
       if (results) asked.results = results;
       at("try-outcome").innerHTML = (await ask(data.try, asked)).html;
       state.tried = asked.flow;

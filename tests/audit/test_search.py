@@ -169,7 +169,7 @@ def test_a_look_that_found_nothing_says_so_and_how_far_back_it_was(client: Clien
     person = User.objects.create_superuser("admin")
     client.force_login(person)
     body = client.get("/admin/flows/execution/?text=nothing-such&since=2026-11-19T00:00").content.decode()
-    assert "Nothing was found. The newest 2000 that this could be found in were looked at, back to <time" in body
+    assert "No results. Searched the newest 2000 candidates, back to <time" in body
 
 
 def test_each_execution_tells_its_story() -> None:

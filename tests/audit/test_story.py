@@ -74,9 +74,9 @@ def test_each_attempt_has_its_own_intervals_and_its_own_holder() -> None:
     )  # fmt: skip
     assert spans(tried) == [
         ("waiting", 1, "taken", 1),
-        ("held", 1, "tried again", 2),
+        ("held", 1, "retried", 2),
         ("waiting", 2, "taken", 3),
-        ("held", 2, "lease ended", 4),
+        ("held", 2, "lease expired", 4),
         ("waiting", 3, "taken", 5),
         ("held", 3, "FATAL", 6),
     ]
@@ -90,7 +90,7 @@ def test_each_attempt_has_its_own_intervals_and_its_own_holder() -> None:
 
 def test_a_step_that_somebody_retried_had_ended_in_between() -> None:
     assert spans(action(("NEW", 0), ("PENDING", 1), ("FATAL", 2), ("NEW", 50)))[2:] == [
-        ("ended", 1, "tried again", 48),
+        ("ended", 1, "retried", 48),
         ("waiting", 2, "", 50),
     ]
 
@@ -107,39 +107,56 @@ def test_a_clock_that_runs_behind_makes_no_time_negative() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (action(("NEW", 0)), "queued"),
+        (action(("NEW", 0), ready_at=at(30)), "queued"),
+        (action(("NEW", 0), ("PENDING", 1)), "running"),
+        (action(("NEW", 0), ("PENDING", 1), ("NEW", 2), ready_at=at(30)), "waiting for retry"),
+        (action(("NEW", 0), ("PENDING", 1), ("NEW", 2), ready_at=at(9)), "queued"),
+        (action(("NEW", 0), ("PENDING", 1), ("SUCCESS", 2)), "succeeded"),
+        (action(("NEW", 0), ("PENDING", 1), ("FATAL", 2)), "failed"),
+        (action(("NEW", 0), ("CANCELLED", 2)), "cancelled"),
+    ],
+)
+def test_an_action_has_a_status_in_the_words_of_the_glossary(one: Action, expected: str) -> None:
+    assert status(one, at(10)) == expected
+
+
 DONE = action(("NEW", 0), ("PENDING", 1), ("SUCCESS", 3.1))
 
 
 @pytest.mark.parametrize(
     ("second", "now", "end"),
     [
-        (action(("NEW", 4), step_id="notify", pack_name="Slack", id="9"), 184, "notify waiting for Slack for 3 min"),
+        (action(("NEW", 4), step_id="notify", pack_name="Slack", id="9"), 184, "notify queued for Slack for 3 min"),
         (
             action(("NEW", 4), ("PENDING", 5), step_id="notify", id="9"),
             17,
-            "notify (Shell.Run) with Shell.x for 12 s",
+            "notify (Shell.Run) running on Shell.x for 12 s",
         ),
         (
             action(("NEW", 4), ("PENDING", 5), ("NEW", 6), step_id="notify", id="9", ready_at=at(30)),
             10,
-            "notify tried again by Shell in 20 s",
+            "notify (Shell.Run) waiting for retry in 20 s",
         ),
         (
             action(("NEW", 4), ("PENDING", 5), ("NEW", 6), step_id="notify", id="9", ready_at=at(7)),
             16,
-            "notify waiting for Shell for 10 s, attempt 2",
+            "notify queued for Shell for 10 s, attempt 2",
         ),
         (action(("NEW", 4), ("CANCELLED", 5), step_id="notify", id="9"), 9, "notify (Shell.Run, cancelled)"),
         (
             action(("NEW", 4), ("PENDING", 5), ("NEW", 6), ("PENDING", 7), ("FATAL", 8), step_id="notify", id="9"),
             9,
-            "notify (Shell.Run, FATAL 2.0 s, attempt 2)",
+            "notify (Shell.Run, failed after 2.0 s, attempt 2)",
         ),
     ],
 )
 def test_an_execution_is_told_in_a_line(second: Action, now: float, end: str) -> None:
     second.triggered_by = "3"
-    assert told(DONE, second, now=now) == f"Src.Go → deploy (Shell.Run, SUCCESS 2.1 s) → {end}"
+    assert told(DONE, second, now=now) == f"Src.Go → deploy (Shell.Run, succeeded in 2.1 s) → {end}"
 
 
 def test_of_many_steps_the_first_and_the_last_are_told() -> None:
@@ -173,13 +190,13 @@ def test_branches_are_told_as_such(causes: dict[str, str], end: str) -> None:
 
 def test_errors_end_the_story() -> None:
     assert told(DONE, errors=[{"stepId": "notify"}, {"stepId": ""}]).endswith(
-        " → notify could not be judged → the flow could not be judged"
+        " → notify could not be evaluated → the flow could not be evaluated"
     )
 
 
 def test_a_step_without_an_id_is_known_by_its_place() -> None:
     unnamed = action(("NEW", 0), step_id="step-1")
-    assert told(unnamed, flow=document(step())) == "Src.Go → step-1 waiting for Shell for 0 ms"
+    assert told(unnamed, flow=document(step())) == "Src.Go → step-1 queued for Shell for 0 ms"
 
 
 def test_an_execution_whose_actions_are_gone_has_little_to_tell() -> None:

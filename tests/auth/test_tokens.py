@@ -161,7 +161,7 @@ def test_tokens_are_made_listed_and_revoked_on_the_command_line(tmp_path_factory
         assert secret.startswith("flyte_")
         listed = run("token", "list")[1]
         assert secret not in listed
-        assert "be pack Slack env=prod, datastore:read" in listed
+        assert "pack Slack env=prod, datastore:read" in listed
         assert "usable" in listed
         assert run("token", "revoke", "slack-prod")[0] == 0
         assert "revoked" in run("token", "list")[1]

@@ -158,7 +158,7 @@ def test_who_comes_second_is_told_who_decided(world: World) -> None:
     second.goto("/admin/packs/pack/")
     second.get_by_role("link", name="Approval", exact=True).click()
     look_at(second, "pack-hosted-busy")
-    second.get_by_role("link", name="under way").click()
+    second.get_by_role("link", name="live").click()
     expect(second.get_by_text("waits for a person to decide").first).to_be_visible()
     look_at(second, "pack-resources")
     second.get_by_role("link", name="Execution", exact=True).first.click()

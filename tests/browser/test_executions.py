@@ -59,10 +59,10 @@ def state(page: Page) -> Any:
 def test_lists_without_anything_say_what_to_do(open_as: OpenAs) -> None:
     page = open_as("viewer")
     page.goto(f"{LIST}?flow=none")
-    expect(page.get_by_role("heading", name="No execution matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching executions")).to_be_visible()
     look_at(page, "executions-empty")
     page.goto("/admin/flows/event/?pack=none")
-    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No matching events")).to_be_visible()
     look_at(page, "events-empty")
 
 
@@ -76,7 +76,7 @@ def test_an_execution_is_followed_till_its_end_without_loading_again(open_as: Op
     expect(state(page)).to_have_text("running")
     page.locator("#step-asked summary", has_text="Input").click()
     world.work()
-    expect(page.locator("#step-asked h2 .pill")).to_have_text("SUCCESS")
+    expect(page.locator("#step-asked h2 .pill")).to_have_text("succeeded")
     expect(page.locator("#step-asked details", has_text="Input")).to_have_attribute("open", "")
     look_at(page, "execution-running")
     world.work()
@@ -86,7 +86,7 @@ def test_an_execution_is_followed_till_its_end_without_loading_again(open_as: Op
     assert len(asked) == before
     look_at(page, "execution-succeeded")
     page.get_by_role("link", name=f"{world.source}.Go", exact=True).click()
-    expect(page.get_by_text("What flows made of it")).to_be_visible()
+    expect(page.get_by_text("Outcome by flow")).to_be_visible()
     look_at(page, "event")
 
 
@@ -104,8 +104,8 @@ def test_an_operator_retries_cancels_and_replays(open_as: OpenAs, console: Serve
     page.get_by_role("button", name="Retry").click()
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     expect(page.get_by_text("Step asked is queued again.")).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel execution").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel execution").click()
     expect(page.get_by_text("The execution is cancelled.")).to_be_visible()
     expect(state(page)).to_have_text("cancelled")
     page.get_by_role("button", name="Replay").click()
@@ -128,7 +128,7 @@ def test_a_large_drawing_begins_at_what_began_the_execution_and_stays_where_it_i
     look_at(page, "execution-large")
     canvas.evaluate("one => { one.scrollTop = 40; }")
     world.work()
-    expect(page.locator("#step-asked h2 .pill")).to_have_text("SUCCESS")
+    expect(page.locator("#step-asked h2 .pill")).to_have_text("succeeded")
     assert canvas.evaluate("one => one.scrollTop") == 40
 
 

@@ -41,7 +41,7 @@ def test_the_steps_to_a_first_flow_are_ticked_off_while_one_looks_on(
         ):
             assert api.post(path, json=body).is_success
             expect(done).to_have_count(count)
-        expect(page.get_by_text("Your first flow ran")).to_be_visible()
+        expect(page.get_by_text("Your first flow has run")).to_be_visible()
         look_at(page, "home-first-flow")
         page.reload()
         expect(page.get_by_text("in three steps")).to_have_count(0)
@@ -72,7 +72,7 @@ def test_an_operator_deletes_a_pack_knowing_what_is_orphaned_by_that(open_as: Op
     page.get_by_role("button", name="Search").click()
     look_at(page, "packs")
     page.get_by_role("link", name="Deleted", exact=True).click()
-    expect(page.get_by_text("1 action waits that it could take")).to_be_visible()
+    expect(page.get_by_text("1 queued action that this pack can claim")).to_be_visible()
     look_at(page, "pack")
     page.get_by_role("button", name="Delete").click()
     question = page.get_by_role("dialog")

@@ -87,7 +87,7 @@ def test_an_admin_makes_a_token_and_revokes_it(open_as: OpenAs) -> None:
     look_at(page, "token-add")
     page.get_by_label("Name").fill("from-the-browser")
     page.get_by_label("read datastore items").check()
-    page.get_by_role("button", name="Make token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.get_by_text(re.compile("^flyte_.{43}$"))).to_be_visible()
     look_at(page, "token-made")
     page.get_by_role("link", name="Tokens").first.click()

@@ -111,13 +111,13 @@ def write_with_mistakes(page: Page, flow: str) -> None:
 
 def try_on_what_was_said(page: Page) -> None:
     """The event that was said before the flow was there is kept, and marked."""
-    page.get_by_role("button", name="Look for events").click()
+    page.get_by_role("button", name="Refresh events").click()
     kept = page.locator("#try-events [name=try-event-id]")
     expect(kept).to_have_count(1)
     expect(kept).to_be_checked()
-    expect(page.locator("#try-with")).to_contain_text("with the kept event Console.ReceivedMessage of")
+    expect(page.locator("#try-with")).to_contain_text("with the stored event Console.ReceivedMessage from")
     page.locator("#try-run").click()
-    expect(page.locator("#try-outcome")).to_contain_text("An execution would begin")
+    expect(page.locator("#try-outcome")).to_contain_text("An execution would start")
     look_at(page, "story-tried")
 
 
@@ -134,7 +134,7 @@ def watch_it_run(page: Page, gate: Path) -> None:
     look_at(page, "story-running")
     gate.touch()
     expect(page.locator("#state")).to_have_text("succeeded")
-    expect(page.locator("#step-told h2 .pill")).to_have_text("SUCCESS")
+    expect(page.locator("#step-told h2 .pill")).to_have_text("succeeded")
     assert page.evaluate("window.neverLoadedAgain")
     look_at(page, "story-succeeded")
 
@@ -142,13 +142,13 @@ def watch_it_run(page: Page, gate: Path) -> None:
 def change_and_take_back(page: Page, address: str, flow: str) -> None:
     page.goto(address)
     write(page, flow.replace("'^flyte '", "'^please '"))
-    page.get_by_placeholder("What the change is for").fill("be polite")
+    page.get_by_placeholder("Note: reason for the change").fill("be polite")
     page.get_by_role("button", name="Save", exact=True).click()
     saved(page, "said-and-done")
     page.get_by_role("link", name="Versions").click()
     expect(page.locator("table.difference ins")).to_have_text("please")
     look_at(page, "story-difference")
-    agree(page, "Restore the old one")
+    agree(page, "Restore old version")
     expect(page.locator(".messagelist")).to_contain_text("restored")
     agree(page, "Disable")
     expect(page.locator(".flow-head .pill.disabled")).to_be_visible()
@@ -168,9 +168,9 @@ def make_viewer(page: Page) -> str:
 def see_no_buttons_and_be_refused(page: Page, faults: Faults, address: str) -> None:
     for path in (address, f"{address}../versions/", "/admin/flows/flow/"):
         page.goto(path)
-        for label in ("Save", "Restore the old one", "Disable", "Enable", "Delete", "Add a flow", "Try it"):
+        for label in ("Save", "Restore old version", "Disable", "Enable", "Delete", "Add flow", "Start dry run"):
             expect(page.get_by_role("button", name=label, exact=True)).to_have_count(0)
-        expect(page.get_by_role("link", name="Add a flow")).to_have_count(0)
+        expect(page.get_by_role("link", name="Add flow")).to_have_count(0)
     faults.expected.add(403)
     token = next(one["value"] for one in page.context.cookies() if one["name"] == "flyte_csrf")
     headers = {"X-CSRFToken": token, "Referer": page.url}

@@ -78,14 +78,14 @@ def test_home_has_what_waits_for_a_decision_with_buttons_for_those_who_may(signe
             assert "Deploy to prod?" in text_of(answer), path
             assert (f"{LIST}{action_id}/decide" in answer.content.decode()) is decides
             assert "geheim" not in answer.content.decode()
-    assert "Waits for your decision" in text_of(operator.get("/admin/"))
-    assert "Waits for a decision" in text_of(viewer.get("/admin/"))
-    assert "Operators and admins decide." in text_of(viewer.get(f"{LIST}{action_id}/"))
+    assert "Pending approvals" in text_of(operator.get("/admin/"))
+    assert "Pending approvals" in text_of(viewer.get("/admin/"))
+    assert "Only operators and admins can decide." in text_of(viewer.get(f"{LIST}{action_id}/"))
 
 
 def test_home_says_nothing_of_approvals_where_none_waits_or_one_may_not_see_them(asked: Ask) -> None:
     stranger = person_with("view_pack")
-    assert "decision" not in text_of(stranger.get("/admin/"))
+    assert "Pending approvals" not in text_of(stranger.get("/admin/"))
     asked()
     assert "Deploy to prod?" not in text_of(stranger.get("/admin/"))
     assert stranger.get(LIST).status_code == 403
@@ -111,7 +111,7 @@ def test_who_decides_and_why_stands_in_the_result_and_in_the_changes(
     shown = text_of(operator.get(f"{LIST}{action_id}/"))
     assert f"{told} by operator" in shown
     assert "at noon" in shown
-    assert "decide" not in operator.get(f"{LIST}{action_id}/").content.decode().split("Its time ends")[1]
+    assert "decide" not in operator.get(f"{LIST}{action_id}/").content.decode().split("Expires")[1]
 
 
 def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked: Ask) -> None:
@@ -170,9 +170,9 @@ def test_one_comes_back_to_where_one_decided(signed_on: SignedOn, asked: Ask) ->
 
 def test_empty_lists_say_how_a_flow_asks(signed_on: SignedOn) -> None:
     viewer = signed_on("viewer")
-    assert "Nothing waits for a decision" in text_of(viewer.get(LIST))
-    assert "Nothing was ever asked" in text_of(viewer.get(f"{LIST}?show=all"))
-    assert "No more of them" in text_of(viewer.get(f"{LIST}?show=open&after=999"))
+    assert "No pending approvals" in text_of(viewer.get(LIST))
+    assert "No approvals yet" in text_of(viewer.get(f"{LIST}?show=all"))
+    assert "No more approvals" in text_of(viewer.get(f"{LIST}?show=open&after=999"))
 
 
 def test_many_questions_come_a_page_at_a_time_at_the_same_cost(signed_on: SignedOn, asked: Ask) -> None:
@@ -197,7 +197,7 @@ def test_many_questions_come_a_page_at_a_time_at_the_same_cost(signed_on: Signed
     home = text_of(viewer.get("/admin/"))
     assert "Question 4?" in home
     assert "Question 5?" not in home
-    assert "All that wait: there are more" in home
+    assert "More pending approvals" in home
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_what_is_asked_and_said_is_text(signed_on: SignedOn, asked: Ask) -> None
 def test_the_execution_leads_to_the_question(signed_on: SignedOn, asked: Ask) -> None:
     action_id = asked()
     place = f"/admin/flows/execution/{Execution.objects.get().id}/"
-    for role, word in (("operator", "Decide"), ("viewer", "The question")):
+    for role, word in (("operator", "Decide"), ("viewer", "Show question")):
         answer = signed_on(role).get(place)
         assert f"queued waits for a person to decide. {word}" in text_of(answer)
         assert f'href="{LIST}{action_id}/"' in answer.content.decode()

@@ -43,8 +43,8 @@ def told(viewer: Client) -> str:
 
 
 def test_with_no_event_the_list_says_what_would_be_there(viewer: Client) -> None:
-    assert "No event is kept yet" in text_of(viewer.get(LIST))
-    assert "No event matches" in text_of(viewer.get(f"{LIST}?pack=x"))
+    assert "No events yet" in text_of(viewer.get(LIST))
+    assert "No matching events" in text_of(viewer.get(f"{LIST}?pack=x"))
 
 
 def test_an_event_is_a_line_with_what_each_flow_made_of_it(viewer: Client, source: Pack) -> None:
@@ -57,7 +57,7 @@ def test_an_event_is_a_line_with_what_each_flow_made_of_it(viewer: Client, sourc
     said = text_of(answer)
     assert "fired fires" in said
     assert "criteria false refuses" in said
-    assert "other labels elsewhere" in said
+    assert "labels mismatch elsewhere" in said
     assert "error breaks" in said
     assert f"/admin/flows/execution/{b.only_execution().id}/" in answer.content.decode()
 
@@ -69,14 +69,14 @@ def test_an_event_says_what_stopped_each_step_and_what_it_saw(viewer: Client, so
     assert "asked criteria false {{ Event.Payload.message == 'deploy' }} Event.Payload.message was \"bye\"" in said
     assert "the criteria are false" not in said
     assert "xoxb" not in said
-    assert "Its labels env: x" in said
+    assert "Sender labels env: x" in said
 
 
 def test_an_event_that_nobody_heard_says_who_listens_to_something_like_it(viewer: Client, source: Pack) -> None:
     b.save(b.step(event={"packName": "Src", "name": "go"}), name="small letters")
     b.tell(source)
     said = told(viewer)
-    assert "No flow listened" in said
+    assert "No matching flow" in said
     assert "small letters listens to go, not to Go: capital letters count." in said
 
 
@@ -137,7 +137,7 @@ def test_a_result_on_which_no_step_was_looked_at_says_which_steps_wait_for_it(vi
     assert ended == ["a", "b", "x"]  # on a fires x, on b the join; y waits for x and one that does not run
     result = Event.objects.filter(outcomes=[]).latest("id")
     said = text_of(viewer.get(f"{LIST}{result.id}/"))
-    assert "No flow listened" not in said
+    assert "No matching flow" not in said
     assert "y x and never not fired" in said
     assert "join a and b" not in said
 
@@ -149,7 +149,7 @@ def test_a_result_that_came_before_a_join_was_ready_says_that_the_join_waits(vie
     b.work(b.pack("Wrk"))
     result = Event.objects.get(name="Done")
     assert "join a and b not fired" in text_of(viewer.get(f"{LIST}{result.id}/"))
-    assert "a result in an execution" in text_of(viewer.get(LIST))
+    assert "result in an execution" in text_of(viewer.get(LIST))
 
 
 @pytest.mark.usefixtures("every_sample")
@@ -158,7 +158,7 @@ def test_a_result_for_which_nothing_waits_says_so(viewer: Client, source: Pack) 
     b.tell(source)
     b.work(b.pack("Wrk"))
     said = text_of(viewer.get(f"{LIST}{Event.objects.get(name='Done').id}/"))
-    assert "Nothing followed It is a result in an execution , in which no step waits for it" in said
+    assert "No dependent steps This event is a result in an execution . No step of the execution depends on it" in said
 
 
 def test_an_unknown_event_is_a_404_page(viewer: Client) -> None:
@@ -183,9 +183,9 @@ def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client
     b.save(b.step())
     with request_ids.bind("asked-for-it"):
         b.tell(source)
-    assert "In the log request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
+    assert "Log field request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
     Action.objects.update(request_id="")
-    assert "In the log" not in text_of(viewer.get(execution_page(b.only_execution())))
+    assert "Log field" not in text_of(viewer.get(execution_page(b.only_execution())))
 
 
 def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: Pack) -> None:
@@ -195,7 +195,7 @@ def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: 
     somebody = person_with("view_execution")
     said = somebody.get(execution_page(b.only_execution()))
     assert LIST not in said.content.decode()
-    assert "Began with Src.Go" in text_of(said)
-    assert "When Wrk.Done came" in text_of(said)
+    assert "Trigger event Src.Go" in text_of(said)
+    assert "When Wrk.Done was received" in text_of(said)
     Event.objects.all().delete()
-    assert "Began with an event that is no longer kept" in text_of(somebody.get(execution_page(b.only_execution())))
+    assert "Trigger event no longer stored" in text_of(somebody.get(execution_page(b.only_execution())))

@@ -133,7 +133,7 @@ def test_who_comes_second_sees_what_the_first_changed_and_can_save_upon_it(signe
     assert send(bob, change(flow), theirs, expected=flow.version_id).status_code == 302
     answer = send(ann, change(flow), mine, expected=flow.version_id)
     page = answer.content.decode()
-    assert "The flow was changed meanwhile" in page
+    assert "The flow has changed since you opened it" in page
     assert "<del>theirs</del>" in page
     assert "<ins>mine</ins>" in page
     flow.refresh_from_db()
@@ -148,7 +148,7 @@ def test_a_new_flow_does_not_replace_one_of_its_name_unseen(signed_on: SignedOn)
     client = signed_on("editor")
     flow = added(client)
     page = send(client, ADD, TEXT.replace("hello", "mine")).content.decode()
-    assert "There is already a flow of this name" in page
+    assert "A flow with this name already exists" in page
     assert FlowVersion.objects.count() == 1
     assert send(client, ADD, TEXT.replace("hello", "mine"), expected=flow.version_id).status_code == 302
 
@@ -159,7 +159,7 @@ def test_a_flow_that_was_deleted_meanwhile_is_not_lost(signed_on: SignedOn) -> N
     path, expected = change(flow), flow.version_id
     client.post(f"{LIST}{flow.pk}/delete/")
     page = send(client, path, TEXT, expected=expected).content.decode()
-    assert "was deleted meanwhile" in page
+    assert "has been deleted since you opened it" in page
     assert "# why it is there" in page
     assert not Flow.objects.exists()
     assert send(client, path, TEXT, expected="").status_code == 302
@@ -171,7 +171,7 @@ def test_another_name_is_another_flow_and_that_is_asked(signed_on: SignedOn) -> 
     flow = added(client)
     written = TEXT.replace("greet", "welcome")
     page = send(client, change(flow), written, expected=flow.version_id).content.decode()
-    assert "Saving makes a new flow welcome" in page
+    assert "Saving creates a new flow welcome" in page
     assert Flow.objects.count() == 1
     sent = send(client, change(flow), written, expected=flow.version_id, save_as="welcome", other_version="")
     assert sent.headers["Location"].endswith(f"?saved={flow.pk}")
@@ -184,10 +184,10 @@ def test_another_name_that_is_taken_says_so_and_is_not_replaced_unseen(signed_on
     other = save_flow(step(), name="welcome")
     written = TEXT.replace("greet", "welcome")
     page = send(client, change(flow), written, expected=flow.version_id).content.decode()
-    assert "There is a flow welcome already" in page
+    assert "A flow welcome already exists" in page
     assert f'name="other_version" value="{other.version_id}"' in page
     stale = send(client, change(flow), written, save_as="welcome", other_version=flow.version_id)
-    assert "was changed meanwhile" in stale.content.decode()
+    assert "has changed since you opened it" in stale.content.decode()
     assert send(client, change(flow), written, save_as="welcome", other_version=other.version_id).status_code == 302
 
 

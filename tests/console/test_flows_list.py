@@ -25,7 +25,7 @@ def text(client: Client, path: str, **query: str) -> str:
 def test_an_empty_list_says_how_to_begin_to_those_who_may(signed_on: SignedOn) -> None:
     assert "/admin/flows/flow/add/" in text(signed_on("editor"), LIST)
     page = text(signed_on("viewer"), LIST)
-    assert "Somebody with the role editor can write one" in page
+    assert "A user with the editor role can add one" in page
     assert "/admin/flows/flow/add/" not in page
 
 
@@ -51,7 +51,7 @@ def test_flows_are_found_by_name_and_by_label(signed_on: SignedOn) -> None:
     ]:
         page = text(client, LIST, q=wanted)
         assert {name for name in ("one", "two") if f">{name}</a>" in page} == found, wanted
-    assert "No flow fits" in text(client, LIST, q="'%_\x00 nothing")
+    assert "No matching flows" in text(client, LIST, q="'%_\x00 nothing")
 
 
 def test_flows_are_found_by_what_they_say_and_start_on_and_by_their_state(signed_on: SignedOn) -> None:

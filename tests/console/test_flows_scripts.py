@@ -127,7 +127,7 @@ def test_kept_events_are_offered_masked_with_the_paths_in_them(editor: Client) -
     told = ask(editor, "events", {"pairs": [["Src", "Go"], ["No", "Body"]]})
     assert "hush" not in json.dumps(told)
     assert "<b>" not in told["html"]
-    assert "None is kept yet" in told["html"]
+    assert "No stored events" in told["html"]
     assert {"Event.Payload.user.name", "Event.Payload.tags.0.id", "Event.Pack.Labels.env"} <= set(
         told["paths"]["Src.Go"]
     )
@@ -141,10 +141,10 @@ def test_a_try_shows_each_step_and_writes_nothing(editor: Client) -> None:
     event = {"event": "Go", "payload": {"word": "go", "user": {"name": "ann"}}}
     told = ask(editor, "try", {"flow": TEXT, "event": event, "results": {"hello": {"event": "Done"}}})
     assert not told["failed"]
-    for shown in ("An execution would begin", "ann", "Event.Payload.word", "Wrk.Do", "the result of hello"):
+    for shown in ("An execution would start", "ann", "Event.Payload.word", "Wrk.Do", "result of hello"):
         assert shown in told["html"], shown
     told = ask(editor, "try", {"flow": TEXT, "event": {**event, "payload": {"word": "stop"}}})
-    assert "Nothing would begin" in told["html"]
+    assert "No execution would start" in told["html"]
     assert "criteria false" in told["html"]
     for model in (Execution, Action, Event, FlowVersion, Change):
         assert not model.objects.exists()
@@ -154,7 +154,7 @@ def test_a_try_on_a_kept_event(editor: Client) -> None:
     save(step(), follower("step-1"))
     tell(pack("Src"), "Go", {"word": "go", "user": {"name": "ann"}})
     told = ask(editor, "try", {"flow": TEXT, "eventId": Event.objects.get().id})
-    assert "An execution would begin" in told["html"]
+    assert "An execution would start" in told["html"]
 
 
 def test_what_is_wrong_in_a_try_leads_to_its_line(editor: Client) -> None:

@@ -67,8 +67,8 @@ def test_what_waits_stands_by_pack_with_the_age_of_its_oldest_and_whether_it_is_
         Action.objects.filter(id=waiting(name).id).update(ready_at=timezone.now() - timedelta(hours=hours))
     waiting("Here", labels={"env": "prod"})
     said = text_of(viewer.get(HOME))
-    assert "Gone none registered 2 orphaned oldest: 3 h ago" in said
-    assert re.search(r"Here seen (just now|[\d.]+ s ago) 2 1 orphaned oldest: 1 h ago", said)
+    assert "Gone not registered 2 orphaned oldest 3 h ago" in said
+    assert re.search(r"Here last seen (just now|[\d.]+ s ago) 2 1 orphaned oldest 1 h ago", said)
     assert "/admin/flows/execution/?pack=Gone&amp;state=running" in viewer.get(HOME).content.decode()
     found = tiles(viewer.get(HOME))
     assert (found["waiting"][0], found["orphaned"][0]) == ("4", "3")
@@ -77,21 +77,22 @@ def test_what_waits_stands_by_pack_with_the_age_of_its_oldest_and_whether_it_is_
 def test_what_packs_have_in_hand_stands_with_since_when(viewer: Client) -> None:
     waiting("Wrk")
     b.take(b.pack("Wrk"))
-    assert re.search(r"Wrk seen (just now|[\d.]+ s ago) 0 1 oldest: (just now|[\d.]+ s ago)", text_of(viewer.get(HOME)))
+    said = text_of(viewer.get(HOME))
+    assert re.search(r"Wrk last seen (just now|[\d.]+ s ago) 0 1 oldest (just now|[\d.]+ s ago)", said)
     assert tiles(viewer.get(HOME))["held"][0] == "1"
 
 
 def test_the_rows_of_what_waits_are_few_and_say_how_many_there_are_more(viewer: Client) -> None:
     for number in range(13):
         waiting(f"Pack {number}")
-    assert "3 more names have something waiting" in text_of(viewer.get(HOME))
+    assert "3 more pack names have queued or running actions" in text_of(viewer.get(HOME))
     assert len(viewer.get(HOME).context["queue"]["rows"]) == 10
 
 
 def test_failures_stand_with_their_stories(viewer: Client) -> None:
     execution = fail()
     answer = viewer.get(HOME)
-    assert "Src.Go → one (Wrk.Do, FATAL" in text_of(answer)
+    assert "Src.Go → one (Wrk.Do, failed after" in text_of(answer)
     assert f'href="/admin/flows/execution/{execution.id}/"' in answer.content.decode()
     assert "0 succeeded 1 failed 0 cancelled" in text_of(answer)
     assert 'href="/admin/flows/execution/?state=failed"' in answer.content.decode()
@@ -141,7 +142,7 @@ def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
     ("codename", "shown"),
     [
         ("view_pack", ["packs live"]),
-        ("view_action", ["actions waiting", "What waits"]),
+        ("view_action", ["actions queued", "Queue"]),
         ("view_flow", ["flows enabled"]),
         ("view_execution", ["last 24 hours", "Latest failures"]),
     ],
@@ -149,14 +150,14 @@ def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
 def test_each_block_asks_for_its_own_permission(codename: str, shown: list[str]) -> None:
     fail()
     person = person_with(codename)
-    whole = ["packs live", "actions waiting", "What waits", "flows enabled", "last 24 hours", "Latest failures"]
+    whole = ["packs live", "actions queued", "Queue", "flows enabled", "last 24 hours", "Latest failures"]
     for path in (HOME, NOW):
         said = text_of(person.get(path))
         assert [block for block in whole if block in said] == shown
 
 
 def test_a_role_without_figures_is_told_where_to_go() -> None:
-    assert "Your role shows you no figures" in text_of(person_with("view_item").get(HOME))
+    assert "Your role has no dashboard" in text_of(person_with("view_item").get(HOME))
 
 
 def test_numbers_lead_nowhere_where_one_may_not_go() -> None:
@@ -228,10 +229,10 @@ def test_each_step_is_ticked_off_as_it_is_done(viewer: Client) -> None:
     assert ticked() == [True, False, False]
     b.save(b.step())
     assert ticked() == [True, True, False]
-    assert "Your first flow ran" not in text_of(viewer.get(f"{NOW}?steps=1"))
+    assert "Your first flow has run" not in text_of(viewer.get(f"{NOW}?steps=1"))
     b.tell(source)
     assert ticked() == [True, True, True]
-    assert "Your first flow ran" in text_of(viewer.get(f"{NOW}?steps=1"))
+    assert "Your first flow has run" in text_of(viewer.get(f"{NOW}?steps=1"))
     assert "three steps" not in text_of(viewer.get(HOME))
 
 

@@ -43,7 +43,7 @@ def page(more: str = "") -> str:
 def test_hosted_packs_are_marked_among_others(viewer: Client, stub: World) -> None:
     assert "live Stub hosted" in text_of(viewer.get(PACKS))
     assert "Src hosted" not in text_of(viewer.get(PACKS))
-    assert "Stub live hosted by this server" in text_of(viewer.get(page()))
+    assert "Stub live hosted pack" in text_of(viewer.get(page()))
 
 
 def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: World) -> None:
@@ -53,7 +53,7 @@ def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: Wo
     stub.service.answers["get"] = throttle
     stub.later(seconds=31)
     shown = text_of(viewer.get(page()))
-    assert "wait for a quota 1 about to be begun 0 under way 2 being deleted 0" in shown
+    assert "waiting for quota 1 ready to start 0 live 2 deleting 0" in shown
     assert "default 2 full 2 other 0 5" in shown
     assert "get 1000 100000 each process counts for itself: there is no Redis" in shown
     assert "calls.create 2 calls.get 2 throttled 2" in shown
@@ -64,7 +64,7 @@ def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: Wo
 def test_who_may_not_see_actions_sees_figures_alone(stub: World) -> None:
     stranger = person_with("view_pack")
     answer = stranger.get(page())
-    assert "under way 2" in text_of(answer)
+    assert "live 2" in text_of(answer)
     assert "waits for the quota" not in text_of(answer)
     assert stranger.get(page("resources")).status_code == 403
 
@@ -75,15 +75,15 @@ def test_resources_come_a_page_at_a_time_by_their_state(
     waiting = text_of(viewer.get(page("resources?state=waiting")))
     assert "waits for the quota" in waiting
     assert len(viewer.get(page("resources?state=live")).context["resources"].rows) == 2
-    assert "None stands so" in text_of(viewer.get(page("resources?state=deleting")))
+    assert "No matching resources" in text_of(viewer.get(page("resources?state=deleting")))
     assert len(viewer.get(page("resources?state=nonsense")).context["resources"].rows) == 3
     monkeypatch.setattr(hosted.list_resource_rows, "__defaults__", ("", 0, 2))
     first = viewer.get(page("resources"))
     rest = viewer.get(page(f"resources?after={first.context['resources'].next_key}"))
     assert [len(one.context["resources"].rows) for one in (first, rest)] == [2, 1]
-    assert "No more of them" in text_of(viewer.get(page("resources?after=99999999")))
+    assert "No more resources" in text_of(viewer.get(page("resources?after=99999999")))
     HostedResource.objects.all().delete()
-    assert "It has nothing at its service" in text_of(viewer.get(page("resources")))
+    assert "Actions of Stub create resources at the service." in text_of(viewer.get(page("resources")))
 
 
 def test_a_hosted_pack_is_not_deleted(signed_on: SignedOn, stub: World) -> None:
@@ -97,7 +97,7 @@ def test_a_hosted_pack_is_not_deleted(signed_on: SignedOn, stub: World) -> None:
 def test_where_this_process_hosts_it_not_that_is_said(viewer: Client) -> None:
     b.pack("Elsewhere")
     Pack.objects.update(hosted=True)
-    assert "This process does not host it" in text_of(viewer.get(f"{PACKS}{Pack.objects.get().pk}/"))
+    assert "This process does not host the pack" in text_of(viewer.get(f"{PACKS}{Pack.objects.get().pk}/"))
 
 
 def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: Client, stub: World) -> None:
@@ -113,7 +113,7 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     stub.later(seconds=31)
     stub.later()
     assert viewer.get(f"{place}now?mark={mark}").context["changed"] is True
-    assert "At Stub, which the server hosts: live" in text_of(viewer.get(place))
+    assert "At the hosted pack Stub: live" in text_of(viewer.get(place))
 
 
 def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(viewer: Client, stub: World) -> None:
@@ -131,7 +131,7 @@ def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub
     stub.service.answers["get"] = fail
     stub.later(seconds=31)
     shown = text_of(viewer.get(f"/admin/flows/execution/{Execution.objects.order_by('id')[0].id}/"))
-    assert "1 call of Stub in a row failed; it is tried again. OSError: the service is away" in shown
+    assert "1 consecutive call of Stub failed. Another call follows. OSError: the service is away" in shown
 
 
 @pytest.mark.parametrize(

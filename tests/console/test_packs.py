@@ -52,8 +52,8 @@ def operator(signed_on: SignedOn) -> Client:
 
 
 def test_without_packs_the_list_says_where_they_come_from(viewer: Client) -> None:
-    assert "No pack has registered yet" in text_of(viewer.get(LIST))
-    assert "No pack matches" in text_of(viewer.get(f"{LIST}?status=live"))
+    assert "No packs yet" in text_of(viewer.get(LIST))
+    assert "No matching packs" in text_of(viewer.get(f"{LIST}?status=live"))
 
 
 def test_a_pack_is_a_line_with_its_status_and_what_it_declared(viewer: Client) -> None:
@@ -125,7 +125,7 @@ def test_what_waits_counts_for_each_pack_that_could_take_it(viewer: Client) -> N
     aged(waiting("slack"), hours=9)
     rows = {row.pack.identity: row.queued.count for row in viewer.get(LIST).context["rows"]}
     assert rows == {"Slack": 1, "Slack.env.prod": 2, "Slack.az.b.env.prod": 2}
-    assert "2 oldest: 2 h ago" in text_of(viewer.get(LIST))
+    assert "2 oldest 2 h ago" in text_of(viewer.get(LIST))
 
 
 def test_what_is_held_counts_for_its_holder_alone(viewer: Client) -> None:
@@ -144,7 +144,7 @@ def test_what_waits_for_packs_that_are_not_there_stands_above_with_its_execution
     aged(Action.objects.get(), hours=5)
     waiting("Slack")
     answer = viewer.get(LIST)
-    assert "1 action for Slack with env: prod , the oldest 5 h ago" in text_of(answer)
+    assert "1 action for Slack with env: prod , oldest 5 h ago" in text_of(answer)
     (url,) = re.findall(r'href="(/admin/flows/execution/\?[^"]+)"', answer.content.decode())
     found = viewer.get(html.unescape(url)).context["rows"]
     assert [told.execution.id for told in found] == [Action.objects.exclude(label_key="{}").get().correlation_id]
@@ -153,7 +153,7 @@ def test_what_waits_for_packs_that_are_not_there_stands_above_with_its_execution
 def test_many_orphaned_groups_are_told_in_a_number(viewer: Client) -> None:
     for number in range(13):
         waiting(f"Gone {number}")
-    assert "And 3 more such groups" in text_of(viewer.get(LIST))
+    assert "And 3 newer groups" in text_of(viewer.get(LIST))
 
 
 # One pack
@@ -180,7 +180,7 @@ def test_a_pack_shows_what_it_declared(viewer: Client, slack: Pack) -> None:
     said = text_of(viewer.get(page(slack)))
     for part in ("env: prod items: x", "SendMessage Sent, SendFailed", "ReceivedMessage data:text/html,x", "Bare –"):
         assert part in said
-    assert "Nothing waits for it, and it has nothing in hand." in said
+    assert "No queued or running actions." in said
 
 
 def test_only_pages_of_http_become_links(viewer: Client, slack: Pack) -> None:
@@ -200,8 +200,8 @@ def test_the_oldest_that_waits_and_what_it_holds_lead_to_their_executions(viewer
     answer = viewer.get(page(slack))
     links = re.findall(r'/admin/flows/execution/(\w{24})/">Execution<', answer.content.decode())
     assert links == [old.correlation_id, young.correlation_id, held.correlation_id]
-    assert "2 actions wait that it could take, the oldest 4 h ago" in text_of(answer)
-    assert "1 action is in its hands" in text_of(answer)
+    assert "2 queued actions that this pack can claim, oldest 4 h ago" in text_of(answer)
+    assert "1 running action." in text_of(answer)
 
 
 def test_of_very_many_that_wait_the_oldest_ten_are_listed(viewer: Client, slack: Pack) -> None:
@@ -333,7 +333,7 @@ def test_queues_flows_and_events_ask_for_permissions_of_their_own(slack: Pack) -
     for path in (LIST, page(slack)):
         said = text_of(person.get(path))
         assert "Slack" in said
-        for hidden in ("Waiting", "What waits", "Flows that use it", "Its last events", "not there", "History"):
+        for hidden in ("Queue", "Running", "Used by flows", "Recent events", "Orphaned", "History"):
             assert hidden not in said
 
 

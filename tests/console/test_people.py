@@ -136,7 +136,7 @@ def test_a_password_that_an_admin_gives_ends_what_was_signed_on_with_the_one_bef
     client, other = signed_on("admin"), somebody("viewer")
     theirs = sign_on("some-viewer", "x")
     address = f"/admin/auth/user/{other.pk}/password/"
-    assert "Make the password" in page(client, address)
+    assert "Create one-time password" in page(client, address)
     assert theirs.get("/admin/").status_code == 200, "nothing is done before it is asked for"
     password = given(client.post(address))
     assert theirs.get("/admin/").headers["Location"].startswith("/admin/login/")

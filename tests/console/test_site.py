@@ -79,7 +79,7 @@ def test_the_first_account_is_made_once_and_must_choose_a_password_before_anythi
     client.post("/admin/login/", {"username": FIRST_ADMIN_USERNAME, "password": password})
     refused = client.get("/admin/auth/user/")
     assert (refused.status_code, refused.headers["Location"].split("?")[0]) == (302, "/admin/password_change/")
-    assert "good for this one time" in client.get("/admin/password_change/").content.decode()
+    assert "You signed in with a one-time password" in client.get("/admin/password_change/").content.decode()
     chosen = {"old_password": password, "new_password1": "much better 1", "new_password2": "much better 1"}
     assert client.post("/admin/password_change/", chosen).headers["Location"] == "/admin/"
     assert client.get("/admin/auth/user/").status_code == 200
@@ -122,7 +122,7 @@ def test_a_role_opens_its_pages_and_no_others(signed_on: SignedOn, role: str, pe
 
 def test_who_signs_out_is_told_so(signed_on: SignedOn) -> None:
     said = signed_on("viewer").post("/admin/logout/").content.decode()
-    assert "You are signed out in this browser." in said
+    assert "You have signed out in this browser." in said
     assert "quality time" not in said
 
 

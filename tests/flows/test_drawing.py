@@ -112,15 +112,15 @@ def test_without_links_it_is_one_image() -> None:
 
 
 def test_every_state_has_a_class_and_stands_there_in_words() -> None:
-    states = {"a": "NEW", "b": "PENDING", "c": "SUCCESS", "d": "FATAL", "e": "CANCELLED", "f": "error"}
+    states = {"a": "queued", "b": "running", "c": "succeeded", "d": "failed", "e": "cancelled", "f": "error"}
     tree = parsed(document(*(step(id=name) for name in "abcdefg")), states)
     assert texts(tree, "flow-state") == [
-        "… NEW", "▶ PENDING", "✓ SUCCESS", "✕ FATAL", "⊘ CANCELLED", "! error", "– not reached",
+        "… queued", "▶ running", "✓ succeeded", "✕ failed", "⊘ cancelled", "! error", "– not reached",
     ]  # fmt: skip
     for css_class in ("new", "pending", "success", "fatal", "cancelled", "error", "unreached"):
         assert len(having(tree, f"flow-step-{css_class}")) == 1
     for state in (*states.values(), NOT_REACHED):
-        assert f"State: {state}." in all_text(tree)
+        assert f"Status: {state}." in all_text(tree)
 
 
 def test_a_drawing_without_states_tells_none() -> None:
