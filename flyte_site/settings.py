@@ -341,10 +341,13 @@ USE_TZ = True
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": ["flyte_site.rest.media.JSONRenderer", "flyte_site.rest.media.YAMLRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "flyte_site.rest.media.Negotiation",
+    "DEFAULT_RENDERER_CLASSES": [
+        "flyte_site.rest.negotiation.JSONRenderer",
+        "flyte_site.rest.negotiation.YAMLRenderer",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "flyte_site.rest.negotiation.Negotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PARSER_CLASSES": ["flyte_site.rest.media.JSONBody", "flyte_site.rest.media.YAMLBody"],
+    "DEFAULT_PARSER_CLASSES": ["flyte_site.rest.negotiation.JSONBody", "flyte_site.rest.negotiation.YAMLBody"],
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "flyte_site.rest.problems.answer",
     "UNAUTHENTICATED_USER": None,

@@ -19,6 +19,7 @@ from packs import api as packs
 from packs.webapi import api as approvals
 
 register_converter(NameConverter, "name")
+admin.autodiscover()
 
 v1 = [
     path("swagger", pages.openapi, {"media_type": "application/vnd.yaml; charset=utf-8"}),

@@ -15,7 +15,8 @@ from flyte_site.changes import caller
 from flyte_site.meters import observe_take
 from flyte_site.rest.bodies import media_type, read_document
 from flyte_site.rest.fields import problems
-from flyte_site.rest.media import empty, rendered
+from flyte_site.rest.media import empty
+from flyte_site.rest.negotiation import rendered
 from flyte_site.rest.problems import not_found
 from flyte_site.rest.views import APIView, PlainView, by_name, listing, refuse_nul, whole_number
 from packs import queue, registry, serializers, waiting

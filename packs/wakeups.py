@@ -2,17 +2,20 @@
 
 Only a hint: a message may be lost or come twice, and Redis may be away. Nobody who calls here waits for it or sees it
 fail; two threads of the process's own, one that tells and one that hears, go on trying.
+
+Functions import `redis`, which takes long to import and is not needed without FLYTE_REDIS_URL.
 """
 
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +25,6 @@ CALL_SECONDS = 2.0
 SILENCE_SECONDS = 5.0
 # Between attempts while it is not.
 PAUSE_SECONDS = (0.5, 1.5)
-
-FAILURES = (redis.RedisError, OSError, ValueError)
 
 
 class Channel:
@@ -64,10 +65,12 @@ class Channel:
             thread.start()
 
     def _keep_on(self, name: str, work: Callable[[], None]) -> None:
+        from redis import RedisError
+
         while True:
             try:
                 work()
-            except FAILURES as error:
+            except (RedisError, OSError, ValueError) as error:
                 self._note(name, f"{type(error).__name__}: {error}"[:200])
                 time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311
 
@@ -87,6 +90,8 @@ class Channel:
             return names
 
     def _hear_on(self, told: Callable[[set[str]], None]) -> None:
+        from redis import ConnectionError
+
         try:
             with self._client(retries=0) as client, client.pubsub() as subscription:
                 subscription.subscribe(CHANNEL)
@@ -94,7 +99,7 @@ class Channel:
                 while True:
                     message = subscription.get_message(timeout=SILENCE_SECONDS)
                     if message is None and asked:
-                        raise redis.ConnectionError("no answer to a ping")
+                        raise ConnectionError("no answer to a ping")
                     if message is None:
                         subscription.ping()
                     asked = message is None
@@ -111,8 +116,12 @@ class Channel:
         elif message["type"] == "message":
             told({str(message["data"])})
 
-    def _client(self, retries: int) -> redis.Redis:
-        return redis.Redis.from_url(
+    def _client(self, retries: int) -> "Redis":
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        return Redis.from_url(
             self._url,
             decode_responses=True,
             encoding_errors="replace",

@@ -1,72 +1,19 @@
-"""Media types of answers: JSON, or YAML where the caller asks for it."""
+"""Media types of answers: JSON, or YAML where the caller asks for it.
 
-import json
+Commands import this too, so it imports nothing of REST framework: that is in `flyte_site.rest.negotiation`.
+"""
+
 import re
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 from django.http import HttpRequest, HttpResponse
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
 
 JSON = "application/json"
 HTML = "text/html"
 YAML_TYPES = ("application/x-yaml", "application/yaml", "text/yaml")
 
 _CHARSET = re.compile(r";\s*charset\s*=[^;,]*", re.IGNORECASE)
-
-
-class JSONRenderer(BaseRenderer):
-    """Compact JSON in UTF-8."""
-
-    media_type, format, charset = JSON, "json", "utf-8"
-
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
-    ) -> bytes:
-        return b"" if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-class YAMLRenderer(BaseRenderer):
-    """YAML in UTF-8, keys in the order that JSON has them in."""
-
-    media_type, format, charset = YAML_TYPES[0], "yaml", "utf-8"
-
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
-    ) -> bytes:
-        return b"" if data is None else to_yaml(data).encode()
-
-
-class JSONBody(BaseParser):
-    """Tells the documentation that bodies may be JSON; `flyte_site.rest.bodies` reads them."""
-
-    media_type = JSON
-
-
-class YAMLBody(BaseParser):
-    """Tells the documentation that bodies may be YAML; `flyte_site.rest.bodies` reads them."""
-
-    media_type = YAML_TYPES[0]
-
-
-class Negotiation(BaseContentNegotiation):
-    """JSON unless the caller prefers YAML; whatever else is asked for, the answer is JSON and never a 406."""
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        wanted = preferred_type(request.headers.get("Accept", "*/*"))
-        kind = renderer_of(wanted)
-        renderer = next(renderer for renderer in renderers if isinstance(renderer, kind))
-        renderer.media_type = wanted
-        return renderer, wanted
-
-    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        return None  # bodies are read by flyte_site.rest.bodies
 
 
 def preferred_type(accept: str) -> str:
@@ -76,11 +23,6 @@ def preferred_type(accept: str) -> str:
     request = HttpRequest()
     request.META["HTTP_ACCEPT"] = _CHARSET.sub("", accept)
     return request.get_preferred_type([JSON, *YAML_TYPES]) or JSON
-
-
-def renderer_of(media_type: str) -> type[JSONRenderer] | type[YAMLRenderer]:
-    """What writes a media type that `preferred_type` gives."""
-    return YAMLRenderer if media_type in YAML_TYPES else JSONRenderer
 
 
 def prefers_html(request: HttpRequest) -> bool:
@@ -105,14 +47,6 @@ def to_yaml(data: Any) -> str:
     """A YAML document, text of several lines as blocks."""
     text: str = yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False)
     return text
-
-
-def rendered(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
-    """An answer with a body in the type that the caller prefers."""
-    wanted = preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
-    renderer = renderer_of(wanted)
-    content_type = f"{wanted}; charset={renderer.charset}"
-    return HttpResponse(renderer().render(data), content_type=content_type, headers=headers)
 
 
 def empty(status: int, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -5,10 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from packs.webapi.config import RateLimiterConfig
 
@@ -16,7 +13,6 @@ log = structlog.get_logger(__name__)
 
 KEY = "flyte:webapi:"
 CALL_SECONDS = 2.0
-FAILURES = (redis.RedisError, OSError, ValueError)
 # While Redis is away it is asked again only so often.
 AWAY_SECONDS = 5.0
 
@@ -102,7 +98,13 @@ class SharedBucket:
     """A bucket in Redis. While that is away each process counts for itself."""
 
     def __init__(self, url: str, name: str, config: RateLimiterConfig) -> None:
-        self._client = redis.Redis.from_url(
+        # Imported here: it takes long, and most commands and servers have no Redis.
+        from redis import Redis, RedisError
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        self._failures = (RedisError, OSError, ValueError)
+        self._client = Redis.from_url(
             url, socket_timeout=CALL_SECONDS, socket_connect_timeout=CALL_SECONDS, retry=Retry(NoBackoff(), 1)
         )
         self._script: Any = self._client.register_script(_SCRIPT)
@@ -128,7 +130,7 @@ class SharedBucket:
             return None
         try:
             return self._script(keys=[self._key], args=[self._config.qps, self._config.burst, wanted, pause])
-        except FAILURES as error:
+        except self._failures as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             log.warning("rate_limit_not_shared", bucket=self._key, error=f"{type(error).__name__}: {error}"[:200])
             return None

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from flows.shelf import Shelf, undivided
@@ -11,9 +11,10 @@ from flyte_client import flow_command
 from flyte_client.errors import FlyteError
 from flyte_client.flow_files import FilesError
 from flyte_client.flow_sync import AT_FAULT, FAILED
+from flyte_site.periodic.by_hand import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Reads and writes the database itself; no server need run. What is applied is applied whole, or not at all."""
 
     help = f"Check, compare, save and write flows kept as files. {flow_command.CODES}"

@@ -5,16 +5,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from flows.moving.carrying import BAD, KINDS, Carrier, Report
 from flows.moving.reading import Dump, Running, Source, SourceError
+from flyte_site.periodic.by_hand import DatabaseCommand
 
 EVERY = 1000
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """May be run again: what is here already, and has not changed there since, is left alone."""
 
     help = (

@@ -5,17 +5,18 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from flows.trying import TRY_TEXT_PLACES, try_flow
 from flyte_client.tried import lines, told
+from flyte_site.periodic.by_hand import DatabaseCommand
 from flyte_site.rest.documents import DocumentError, parse_yaml
 from flyte_site.rest.problems import Problem
 
 MAX_BYTES = 16 * 1024 * 1024
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """The dry run for scripts; the API has the same at `POST /v1/flows/dry-run`."""
 
     help = (

@@ -4,15 +4,16 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from flows.cases import CaseError, answer, event_variables, read_cases, read_json, resolve, to_line, with_times
 from flows.lang import Evaluation, TemplateError
 from flows.secrecy import read_datastore
 from flows.steps import without_secrets
+from flyte_site.periodic.by_hand import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Tries one template, or a file of them."""
 
     help = (

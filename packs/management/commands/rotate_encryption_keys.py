@@ -4,16 +4,17 @@ from argparse import ArgumentParser
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from datastore import saving
 from flyte_site.encryption import NoKeysError
+from flyte_site.periodic.by_hand import DatabaseCommand
 from flyte_site.renewal import Renewed
 from packs import queue
 from packs.webapi import resources
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """When it has run without a word of what can't be read, only the first of FLYTE_ENCRYPTION_KEYS is needed."""
 
     help = (
