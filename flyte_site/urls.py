@@ -18,6 +18,7 @@ from packs import api as packs
 from packs.approvals import api as approvals
 
 register_converter(NameConverter, "name")
+admin.autodiscover()
 
 v1_patterns = [
     path("swagger", root_views.openapi_document, {"media_type": "application/vnd.yaml; charset=utf-8"}),

@@ -6,9 +6,10 @@ from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, autodiscover
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
+from django.core.checks import CheckMessage
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -55,6 +56,11 @@ class ConsoleSite(AdminSite):
     enable_nav_sidebar = False
     empty_value_display = "–"
     login_form = SignInForm
+
+    def check(self, app_configs: Any) -> list[CheckMessage]:
+        """Check all pages, also where nothing has loaded the URLconf, which loads them."""
+        autodiscover()
+        return super().check(app_configs)
 
     def has_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active)

@@ -1,16 +1,13 @@
-"""Media types of answers: JSON, or YAML where the caller asks for it."""
+"""Media types of answers: JSON, or YAML where the caller asks for it.
 
-import json
+Commands import this too, so it imports nothing of REST framework: that is in `flyte_site.rest.negotiation`.
+"""
+
 import re
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 from django.http import HttpRequest, HttpResponse
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
 
 JSON_TYPE = "application/json"
 HTML_TYPE = "text/html"

@@ -7,7 +7,16 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand
 
 
-class JobCommand(BaseCommand):
+class DatabaseCommand(BaseCommand):
+    """A command that serves nothing: it skips the system checks, whose checks of routes import every page.
+
+    `manage.py` has already refused invalid settings; `manage.py check` has the other checks.
+    """
+
+    requires_system_checks = ()
+
+
+class JobCommand(DatabaseCommand):
     """Does `job`, or with `--dry-run` only counts, and tells the number that it gives.
 
     `told` has places for `{count}` and `{were}`, which is `would` in a dry run and else `did`.

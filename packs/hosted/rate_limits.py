@@ -5,10 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from packs.hosted.plugin_api.config import RateLimiterConfig
 

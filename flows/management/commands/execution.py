@@ -3,13 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from flows.engine import control
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Run control for scripts; the API has the same under `/v1/audit/flows/{id}/…`."""
 
     help = "Cancel an execution, retry a step of it that ended FATAL, or replay the event that began it."

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from flow_files import command_line
@@ -12,7 +12,7 @@ from flow_files.sync import EXIT_FAILED, EXIT_INVALID
 from flows.importers.files import LocalFlowStore, atomic
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Reads and writes the database itself; no server need run. What is applied is applied whole, or not at all."""
 
     help = f"Check, compare, save and write flows kept as files. {command_line.EXIT_CODES_HELP}"

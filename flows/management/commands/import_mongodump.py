@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from flows.importers.mongo.importer import FAILED, KINDS, ImportReport, MongoImporter
@@ -14,7 +14,7 @@ from flows.importers.mongo.source import DumpSource, LiveSource, MongoSource, Mo
 PROGRESS_INTERVAL = 1000
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """May be run again: what is here already, and has not changed there since, is left alone."""
 
     help = (

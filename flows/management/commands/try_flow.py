@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from flow_files.dry_run_text import format_dry_run, format_error
 from flows.api.dry_run import DRY_RUN_TEXT_FIELDS, handle_dry_run
@@ -15,7 +15,7 @@ from flyte_site.http.problems import Problem
 MAX_BYTES = 16 * 1024 * 1024
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """The dry run for scripts; the API has the same at `POST /v1/flows/dry-run`."""
 
     help = (

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from flows.engine.matching import read_datastore
 from flows.engine.step import redact_secrets
@@ -21,7 +21,7 @@ from flows.simulate.template_cases import (
 from flows.template import RenderContext, TemplateError
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Tries one template, or a file of them."""
 
     help = (

@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from flyte_site.auth.policy import ClaimRequirement, Claims, PathPolicy
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Asks neither the server nor the provider: the claims are taken as they are given."""
 
     help = (

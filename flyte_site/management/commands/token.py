@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -20,7 +20,7 @@ DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 COLUMNS = ("NAME", "BEGINS", "STATE", "EXPIRES", "LAST USED", "MAY")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """What the API asks for where FLYTE_AUTH is `tokens`, and takes beside a provider's where it is `oidc`."""
 
     help = "Make, list and revoke the tokens that packs and people call the API with."

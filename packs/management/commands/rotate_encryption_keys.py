@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from datastore import service
 from flyte_site.core.encryption import NoEncryptionKeysError
@@ -13,7 +13,7 @@ from packs.hosted import resources
 from packs.queue import action_queue
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """When it has run without a word of what can't be read, only the first of FLYTE_ENCRYPTION_KEYS is needed."""
 
     help = (
