@@ -13,8 +13,9 @@ from rest_framework.response import Response
 from flyte_site.auth.activity_log import actor_of_caller
 from flyte_site.core import tracing
 from flyte_site.core.metrics import observe_take
-from flyte_site.http.content_types import empty_response, render_response
+from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
+from flyte_site.http.negotiation import render_response
 from flyte_site.http.problems import not_found
 from flyte_site.http.request_body import parse_body, parse_content_type
 from flyte_site.http.views import APIView, RawView, get_integer_parameter, name_page, order_by_name, reject_nul

@@ -16,7 +16,7 @@ from django.db import connections
 from django.test import override_settings
 
 from packs.queue.candidates import scan_watermarks
-from tests import discretion
+from tests import assertions, discretion, processes
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server, templates
 

@@ -1,4 +1,4 @@
-"""Content negotiation of REST framework: its renderers and parsers, and the choice among them."""
+"""Content negotiation: renderers and parsers of REST framework for JSON and YAML."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,13 +10,13 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from flyte_site.rest.media import JSON, YAML_TYPES, preferred_type, to_yaml
+from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, get_preferred_type, to_yaml
 
 
 class JSONRenderer(BaseRenderer):
     """Compact JSON in UTF-8."""
 
-    media_type, format, charset = JSON, "json", "utf-8"
+    media_type, format, charset = JSON_TYPE, "json", "utf-8"
 
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
@@ -35,42 +35,42 @@ class YAMLRenderer(BaseRenderer):
         return b"" if data is None else to_yaml(data).encode()
 
 
-class JSONBody(BaseParser):
-    """Tells the documentation that bodies may be JSON; `flyte_site.rest.bodies` reads them."""
+class JSONBodyParser(BaseParser):
+    """Tells the documentation that bodies may be JSON; `flyte_site.http.request_body` reads them."""
 
-    media_type = JSON
+    media_type = JSON_TYPE
 
 
-class YAMLBody(BaseParser):
-    """Tells the documentation that bodies may be YAML; `flyte_site.rest.bodies` reads them."""
+class YAMLBodyParser(BaseParser):
+    """Tells the documentation that bodies may be YAML; `flyte_site.http.request_body` reads them."""
 
     media_type = YAML_TYPES[0]
 
 
-class Negotiation(BaseContentNegotiation):
+class ContentNegotiation(BaseContentNegotiation):
     """JSON unless the caller prefers YAML; whatever else is asked for, the answer is JSON and never a 406."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        wanted = preferred_type(request.headers.get("Accept", "*/*"))
-        kind = renderer_of(wanted)
-        renderer = next(renderer for renderer in renderers if isinstance(renderer, kind))
-        renderer.media_type = wanted
-        return renderer, wanted
+        media_type = get_preferred_type(request.headers.get("Accept", "*/*"))
+        renderer_class = get_renderer_class(media_type)
+        renderer = next(renderer for renderer in renderers if isinstance(renderer, renderer_class))
+        renderer.media_type = media_type
+        return renderer, media_type
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        return None  # bodies are read by flyte_site.rest.bodies
+        return None  # bodies are read by flyte_site.http.request_body
 
 
-def renderer_of(media_type: str) -> type[JSONRenderer] | type[YAMLRenderer]:
+def get_renderer_class(media_type: str) -> type[JSONRenderer] | type[YAMLRenderer]:
     """What writes a media type that `preferred_type` gives."""
     return YAMLRenderer if media_type in YAML_TYPES else JSONRenderer
 
 
-def rendered(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
+def render_response(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
     """An answer with a body in the type that the caller prefers."""
-    wanted = preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
-    renderer = renderer_of(wanted)
-    content_type = f"{wanted}; charset={renderer.charset}"
-    return HttpResponse(renderer().render(data), content_type=content_type, headers=headers)
+    media_type = get_preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
+    renderer_class = get_renderer_class(media_type)
+    content_type = f"{media_type}; charset={renderer_class.charset}"
+    return HttpResponse(renderer_class().render(data), content_type=content_type, headers=headers)

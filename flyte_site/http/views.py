@@ -53,7 +53,7 @@ class APIView(FrameworkView):
 class RawView(APIView):
     """A view for what packs do all day, without what of the framework's work around each request is of no use here.
 
-    Its methods get Django's own request, and give what `flyte_site.http.content_types` makes of an answer.
+    Its methods get Django's own request, and give what `flyte_site.http.negotiation` makes of an answer.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

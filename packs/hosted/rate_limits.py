@@ -13,7 +13,6 @@ log = structlog.get_logger(__name__)
 
 REDIS_KEY_PREFIX = "flyte:webapi:"
 SOCKET_TIMEOUT_SECONDS = 2.0
-REDIS_ERRORS = (redis.RedisError, OSError, ValueError)
 # While Redis is away it is asked again only so often.
 REDIS_RETRY_SECONDS = 5.0
 
@@ -99,7 +98,13 @@ class RedisTokenBucket:
     """A bucket in Redis. While that is away each process counts for itself."""
 
     def __init__(self, url: str, name: str, config: RateLimiterConfig) -> None:
-        self._client = redis.Redis.from_url(
+        # Imported here: it takes long, and most commands and servers have no Redis.
+        from redis import Redis, RedisError
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        self._failures = (RedisError, OSError, ValueError)
+        self._client = Redis.from_url(
             url,
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
             socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
@@ -128,7 +133,7 @@ class RedisTokenBucket:
             return None
         try:
             return self._script(keys=[self._key], args=[self._config.qps, self._config.burst, count, pause])
-        except REDIS_ERRORS as error:
+        except self._failures as error:
             self._unavailable_until = time.monotonic() + REDIS_RETRY_SECONDS
             log.warning("rate_limit_not_shared", bucket=self._key, error=f"{type(error).__name__}: {error}"[:200])
             return None

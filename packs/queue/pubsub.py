@@ -1,18 +1,21 @@
-"""Word from process to process, by way of Redis, that something waits for packs of some name.
+"""Notifications between processes through Redis: the names of packs for which an action was queued.
 
-Only a hint: a message may be lost or come twice, and Redis may be away. Nobody who calls here waits for it or sees it
-fail; two threads of the process's own, one that tells and one that hears, go on trying.
+They are hints: a message can be lost or arrive twice, and Redis can be unavailable. Callers neither wait for Redis nor
+see it fail; two threads per process, one that publishes and one that subscribes, keep retrying.
+
+Functions import `redis`, which takes long to import and is not needed without FLYTE_REDIS_URL.
 """
 
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +25,6 @@ SOCKET_TIMEOUT_SECONDS = 2.0
 PING_AFTER_SECONDS = 5.0
 # Between attempts while it is not.
 RETRY_PAUSE_SECONDS = (0.5, 1.5)
-
-REDIS_ERRORS = (redis.RedisError, OSError, ValueError)
 
 
 class PubSubChannel:
@@ -64,10 +65,12 @@ class PubSubChannel:
             thread.start()
 
     def _run_forever(self, name: str, target: Callable[[], None]) -> None:
+        from redis import RedisError
+
         while True:
             try:
                 target()
-            except REDIS_ERRORS as error:
+            except (RedisError, OSError, ValueError) as error:
                 self._log_availability(name, f"{type(error).__name__}: {error}"[:200])
                 time.sleep(random.uniform(*RETRY_PAUSE_SECONDS))  # noqa: S311
 
@@ -87,6 +90,8 @@ class PubSubChannel:
             return names
 
     def _listen(self, on_message: Callable[[set[str]], None]) -> None:
+        from redis import ConnectionError
+
         try:
             with self._connect(retries=0) as client, client.pubsub() as subscription:
                 subscription.subscribe(CHANNEL)
@@ -94,7 +99,7 @@ class PubSubChannel:
                 while True:
                     message = subscription.get_message(timeout=PING_AFTER_SECONDS)
                     if message is None and is_ping_pending:
-                        raise redis.ConnectionError("no answer to a ping")
+                        raise ConnectionError("no answer to a ping")
                     if message is None:
                         subscription.ping()
                     is_ping_pending = message is None
@@ -111,8 +116,12 @@ class PubSubChannel:
         elif message["type"] == "message":
             on_message({str(message["data"])})
 
-    def _connect(self, retries: int) -> redis.Redis:
-        return redis.Redis.from_url(
+    def _connect(self, retries: int) -> "Redis":
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        return Redis.from_url(
             self._url,
             decode_responses=True,
             encoding_errors="replace",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo.bank_holidays import list_bank_holidays
+from tests import processes
 from tests.programs import needs
 
 from .program import ROOT

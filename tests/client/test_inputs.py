@@ -12,6 +12,7 @@ import pytest
 
 from flyte_client import Event, Pack
 from flyte_client.handlers.input_binding import MAX_FIELD_ERRORS, InputError, build_input_binder
+from tests import processes
 
 from .program import ROOT
 

@@ -8,6 +8,7 @@ import pytest
 
 from flyte_client.cli import flyte_pack
 from flyte_client.cli.pack_template import derive_module_name
+from tests import processes
 
 from .conftest import Start
 from .program import ROOT

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from flyte_client.packs.git.ref_changes import RefChange, compare_refs
+from tests import processes
 from tests.client.program import Program
 from tests.client.stub_server import PATIENCE, Answer, StubServer
 from tests.examples.world import World

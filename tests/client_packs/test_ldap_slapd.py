@@ -12,6 +12,7 @@ from flyte_client.packs.ldap import ber
 from flyte_client.packs.ldap.directory import BIND_REQUEST, DirectoryError, LdapSearch, run_search
 from flyte_client.packs.ldap.filters import encode_filter, fill_template
 from flyte_client.packs.ldap.settings import LdapServer
+from tests import processes
 from tests.client.stub_server import PATIENCE, StubServer
 from tests.private_postgres import free_port
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests import processes
 from tests.server import ROOT, Server
 
 SECONDS = 120

@@ -6,7 +6,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import processes
 from tests.docs.pages import blocks
 from tests.docs.running import run_printed
 from tests.flows import original as o

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flyte_site.server.supervisor import MAX_BACKOFF_SECONDS, get_restart_delay
+from tests import processes
 from tests.jobs.processes import Running, program, wait_until
 
 STEADY = "import signal; signal.pause()"

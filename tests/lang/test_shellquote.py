@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.template import RenderContext, TemplateError, compile_template
+from tests import processes
 
 SHELLS = [name for name in ("sh", "bash", "dash", "busybox") if shutil.which(name)]
 WORDS = ["", " ", "a b", "it's", "''", '"', "$HOME", "$(id)", "`id`", "a;b", "a\nb", "*", "~", "-n", "if", "A=b"]

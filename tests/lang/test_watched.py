@@ -55,7 +55,7 @@ def test_it_yields_what_the_template_yields(case: recorded.Case) -> None:
     def rendered(watching: bool) -> str:
         evaluation = RenderContext(dict(case.variables), recorded.reader(case.datastore))
         try:
-            template = compile_template(case.template)
+            template = compile_template(case.text)
             return (template.with_read_tracking() if watching else template).render(evaluation)
         except TemplateError as error:
             return str(error)

@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from flyte_site.auth.tokens import TOKEN_PREFIX
-from tests import discretion
+from tests import discretion, processes
 from tests.server import ROOT
 
 START = "timestamp=2026-01-01T00:00:00Z level=info logger=x event="

@@ -10,11 +10,11 @@ from tests.site.processes import manage
 pytestmark = pytest.mark.acceptance
 
 HEAVY = (
-    "audit.home",
+    "audit.views.home",
     "celery",
     "django.contrib.postgres",
     "drf_spectacular.openapi",
-    "flows.pages",
+    "flows.console",
     "gunicorn",
     "httpx",
     "jwt",
@@ -69,4 +69,4 @@ def test_the_commands_for_files_of_flows_import_the_client_too(folder: Path) -> 
 
 
 def test_the_system_checks_cover_the_pages_and_the_api(folder: Path) -> None:
-    assert {"audit.home", "flows.pages", "rest_framework.views"} <= heavy_imports(folder, "check")
+    assert {"audit.views.home", "flows.console", "rest_framework.views"} <= heavy_imports(folder, "check")

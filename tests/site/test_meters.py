@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from flyte_site.core.metrics import OTHER_LABEL, LabelLimiter, shared_directory
+from tests import processes
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit

@@ -111,8 +111,9 @@ def test_new_rows_and_changed_ones_are_one_statement_where_the_database_can_do_t
 
 @pytest.mark.django_db
 def test_nothing_at_all_may_be_written_together() -> None:
-    with WriteBatch() as batch:
+    with CaptureQueriesContext(connection) as queries, WriteBatch() as batch:
         PACKS.insert(batch, [])
+    assert len(queries) == 0
 
 
 @pytest.mark.django_db

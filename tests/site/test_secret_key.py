@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flyte_site.core.secret_key import load_or_create_secret_key
+from tests import processes
 from tests.server import ROOT
 
 pytestmark = pytest.mark.unit

@@ -13,6 +13,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 
 from datastore.models import Item
 from flyte_site.db.sqlite.base import _write_locks
+from tests import processes
 
 pytestmark = [
     pytest.mark.database,

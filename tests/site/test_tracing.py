@@ -9,6 +9,7 @@ import pytest
 
 from flyte_client import Event, Pack, carried_headers
 from flyte_site.core import tracing
+from tests import processes
 from tests.flows.builders import follower, step
 from tests.jobs.processes import wait_until
 from tests.server import ROOT, Server, StartServer, server_environment

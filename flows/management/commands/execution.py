@@ -7,6 +7,7 @@ from django.core.management.base import CommandError
 
 from flows.engine import control
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
+from flyte_site.scheduler.command import DatabaseCommand
 
 
 class Command(DatabaseCommand):

@@ -10,6 +10,7 @@ from flow_files import command_line
 from flow_files.errors import FlowFilesError, FlowStoreError
 from flow_files.sync import EXIT_FAILED, EXIT_INVALID
 from flows.importers.files import LocalFlowStore, atomic
+from flyte_site.scheduler.command import DatabaseCommand
 
 
 class Command(DatabaseCommand):

@@ -10,6 +10,7 @@ from django.db import DatabaseError
 
 from flows.importers.mongo.importer import FAILED, KINDS, ImportReport, MongoImporter
 from flows.importers.mongo.source import DumpSource, LiveSource, MongoSource, MongoSourceError
+from flyte_site.scheduler.command import DatabaseCommand
 
 PROGRESS_INTERVAL = 1000
 

@@ -11,6 +11,7 @@ from flow_files.dry_run_text import format_dry_run, format_error
 from flows.api.dry_run import DRY_RUN_TEXT_FIELDS, handle_dry_run
 from flyte_site.http.parsing import DocumentError, parse_yaml
 from flyte_site.http.problems import Problem
+from flyte_site.scheduler.command import DatabaseCommand
 
 MAX_BYTES = 16 * 1024 * 1024
 

@@ -19,6 +19,7 @@ from flows.simulate.template_cases import (
     to_json_line,
 )
 from flows.template import RenderContext, TemplateError
+from flyte_site.scheduler.command import DatabaseCommand
 
 
 class Command(DatabaseCommand):

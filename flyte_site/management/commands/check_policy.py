@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from flyte_site.auth.policy import ClaimRequirement, Claims, PathPolicy
+from flyte_site.scheduler.command import DatabaseCommand
 
 
 class Command(DatabaseCommand):

@@ -15,6 +15,7 @@ from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
 from flyte_site.auth.scopes import SCOPES
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.models import Token
+from flyte_site.scheduler.command import DatabaseCommand
 
 DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 COLUMNS = ("NAME", "BEGINS", "STATE", "EXPIRES", "LAST USED", "MAY")

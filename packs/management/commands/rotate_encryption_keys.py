@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from datastore import service
 from flyte_site.core.encryption import NoEncryptionKeysError
 from flyte_site.core.reencryption import ReencryptionCount
+from flyte_site.scheduler.command import DatabaseCommand
 from packs.hosted import resources
 from packs.queue import action_queue
 
