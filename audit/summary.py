@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from audit.timeline import ActionInterval, IntervalKind, build_intervals, total_run_time
+from audit.timeline import (
+    WAITING_FOR_RETRY,
+    ActionInterval,
+    IntervalKind,
+    build_intervals,
+    get_status,
+    total_run_time,
+)
 from flows.models import Execution
 from flyte_site.core.timestamps import humanize_duration
 from packs.models import Action, ActionState
@@ -25,7 +32,7 @@ class _SummaryContext:
 def summarize_execution(
     execution: Execution, actions: Sequence[Action], now: datetime, waiting_for_quota: Container[str] = ()
 ) -> str:
-    """E.g. `Slack.ReceivedMessage → deploy (Shell.Shell, SUCCESS 2.1 s) → notify waiting for Slack for 3 min`; where
+    """E.g. `Slack.Received → deploy (Shell.Shell, succeeded in 2.1 s) → notify queued for Slack for 3 min`; where
     several steps followed one, `Timer.Fired → [a (…) → c (…) | b (…)]`.
 
     Steps stand in the order of their queueing; of many, the first and the last are told. Needs the execution's version,
@@ -34,7 +41,7 @@ def summarize_execution(
     ordered = sorted(actions, key=lambda action: action.id)
     context = _SummaryContext(now, waiting_for_quota)
     parts = _describe_chain(ordered, context) if _is_chain(ordered) else [_describe_tree(ordered, context)]
-    errors = [f"{error.get('stepId') or 'the flow'} could not be judged" for error in execution.errors[:2]]
+    errors = [f"{error.get('stepId') or 'the flow'} could not be evaluated" for error in execution.errors[:2]]
     return ARROW.join([_describe_trigger(execution, actions), *parts, *errors])
 
 
@@ -100,20 +107,22 @@ def _describe_action(action: Action, context: _SummaryContext) -> str:
     if action.state == ActionState.NEW:
         return f"{action.step_id} {_describe_queued(action, action_intervals, now)}"
     if action.state == ActionState.PENDING:
-        relation = "waiting for its turn at" if action.id in context.waiting_for_quota else "with"
+        relation = "waiting for quota of" if action.id in context.waiting_for_quota else "running on"
         duration = _describe_duration(action_intervals, now)
         return f"{action.step_id} ({command}) {relation} {action.holder} for {duration}{_describe_attempt(action)}"
     if action.state == ActionState.CANCELLED:
         return f"{action.step_id} ({command}, cancelled)"
     run_time = humanize_duration(total_run_time(action_intervals, now))
-    return f"{action.step_id} ({command}, {action.state} {run_time}{_describe_attempt(action)})"
+    verb = "succeeded in" if action.state == ActionState.SUCCESS else "failed after"
+    return f"{action.step_id} ({command}, {verb} {run_time}{_describe_attempt(action)})"
 
 
 def _describe_queued(action: Action, action_intervals: Sequence[ActionInterval], now: datetime) -> str:
-    if action.attempt and action.ready_at > now:
-        return f"tried again by {action.pack_name} in {humanize_duration(action.ready_at - now)}"
+    if get_status(action, now) == WAITING_FOR_RETRY:
+        remaining = humanize_duration(action.ready_at - now)
+        return f"({action.pack_name}.{action.name}) {WAITING_FOR_RETRY} in {remaining}"
     attempt_text = f", attempt {action.attempt + 1}" if action.attempt else ""
-    return f"waiting for {action.pack_name} for {_describe_duration(action_intervals, now)}{attempt_text}"
+    return f"queued for {action.pack_name} for {_describe_duration(action_intervals, now)}{attempt_text}"
 
 
 def _describe_duration(action_intervals: Sequence[ActionInterval], now: datetime) -> str:

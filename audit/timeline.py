@@ -25,8 +25,19 @@ class IntervalEnd(StrEnum):
     SUCCESS = "SUCCESS"
     FATAL = "FATAL"
     CANCELLED = "CANCELLED"
-    RETRIED = "tried again"
-    LEASE_EXPIRED = "lease ended"
+    RETRIED = "retried"
+    LEASE_EXPIRED = "lease expired"
+
+
+# Statuses as pages call them; only the API shows the values of `ActionState`.
+STATUSES = {"NEW": "queued", "PENDING": "running", "SUCCESS": "succeeded", "FATAL": "failed", "CANCELLED": "cancelled"}
+WAITING_FOR_RETRY = "waiting for retry"
+
+
+def get_status(action: Action, now: datetime) -> str:
+    """Return the action's status as pages call it."""
+    is_backing_off = action.state == ActionState.NEW and action.attempt and action.ready_at > now
+    return WAITING_FOR_RETRY if is_backing_off else STATUSES[action.state]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from audit.timeline import ActionInterval, IntervalKind, build_intervals, total_run_time
+from audit.timeline import STATUSES, ActionInterval, IntervalKind, build_intervals, get_status, total_run_time
 from flows.diagram.text import escape_xml
 from flyte_site.core.timestamps import humanize_duration
 from packs.models import Action, ActionState
@@ -25,6 +25,7 @@ class TimelineRow:
     run_time: timedelta
     bar: SafeString
     is_ended: bool
+    status: str
 
 
 def build_timeline_rows(actions: Sequence[Action], now: datetime) -> list[TimelineRow]:
@@ -46,6 +47,7 @@ def build_timeline_rows(actions: Sequence[Action], now: datetime) -> list[Timeli
             total_run_time(action_intervals, now),
             _render_bar(action_intervals, start, total_seconds, now),
             _has_ended(action),
+            get_status(action, now),
         )
         for action, action_intervals in intervals_by_action
     ]
@@ -97,9 +99,10 @@ def _css_class(interval: ActionInterval) -> str:
 def _describe_interval(interval: ActionInterval, now: datetime) -> str:
     duration = humanize_duration(interval.duration(now))
     if interval.kind is IntervalKind.ENDED:
-        return f"had ended for {duration}, then retried by hand"
-    description = f"held by {interval.claimed_by or 'a pack'}" if interval.kind is IntervalKind.CLAIMED else "waiting"
-    end = (
-        f", {interval.ended_with.value}" if interval.kind is IntervalKind.CLAIMED and interval.ended_with.value else ""
+        return f"finished for {duration}, then retried manually"
+    description = (
+        f"running on {interval.claimed_by or 'a pack'}" if interval.kind is IntervalKind.CLAIMED else "waiting"
     )
+    outcome = interval.ended_with.value if interval.kind is IntervalKind.CLAIMED else ""
+    end = f", {STATUSES.get(outcome, outcome)}" if outcome else ""
     return f"attempt {interval.attempt}: {description} for {duration}{end}"

@@ -12,6 +12,7 @@ from audit import lookups
 from audit.charts import timeline_svg
 from audit.search.index_ranges import IdRange, filter_range
 from audit.summary import summarize_execution
+from audit.timeline import get_status
 from audit.view_models.hosted import HostedResourceRow, build_resource_row, find_waiting_for_quota, fingerprint
 from flows.diagram import NOT_REACHED, make_step_anchor, render_diagram
 from flows.models import Event, Execution, ExecutionState
@@ -120,6 +121,7 @@ class _StepData:
     evaluations: Mapping[str, LastEvaluation]
     available_packs: Sequence[Pack]
     hosted_resources: Mapping[str, HostedResource]
+    now: datetime
 
 
 def build_execution_detail(execution_id: str, now: datetime) -> ExecutionDetail | None:
@@ -131,7 +133,7 @@ def build_execution_detail(execution_id: str, now: datetime) -> ExecutionDetail 
     evaluations = _find_evaluations(execution, actions)
     hosted_resources = lookups.find_hosted_resources({execution_id: actions})
     step_data = _StepData(
-        {action.step_id: action for action in actions}, evaluations, _find_awaited_packs(actions), hosted_resources
+        {action.step_id: action for action in actions}, evaluations, _find_awaited_packs(actions), hosted_resources, now
     )
     steps = [_build_step(execution, name, step, step_data) for name, step in _named_steps(execution)]
     return ExecutionDetail(
@@ -159,7 +161,7 @@ def _build_step(execution: Execution, step_id: str, step: Mapping[str, Any], ste
     return StepDetail(
         id=step_id,
         anchor=make_step_anchor(step_id),
-        state=action.state if action else "error" if errors else NOT_REACHED,
+        state=get_status(action, step_data.now) if action else "error" if errors else NOT_REACHED,
         waits_for=f"{step['event']['packName']}.{step['event']['name']}",
         after=joiner.join(step.get("dependsOn", ())),
         action=action,

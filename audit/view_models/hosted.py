@@ -14,10 +14,10 @@ from packs.models import HostedResource, HostedState
 
 PAGE_SIZE = 50
 STATE_LABELS = {
-    HostedState.WAITING: "wait for a quota",
-    HostedState.READY: "about to be begun",
-    HostedState.LIVE: "under way",
-    HostedState.DELETING: "being deleted",
+    HostedState.WAITING: "waiting for quota",
+    HostedState.READY: "ready to start",
+    HostedState.LIVE: "live",
+    HostedState.DELETING: "deleting",
 }
 
 

@@ -104,7 +104,7 @@ def _summarize_outcome(flow: dict[str, Any]) -> dict[str, Any]:
     """What a flow made of an event, in a word: the outcome that says most, `fired` before all others."""
     outcomes = [step["outcome"] for step in flow["steps"]]
     result = next((outcome for outcome in ("fired", "error", "criteria", "labels") if outcome in outcomes), "nothing")
-    words = {"criteria": "criteria false", "labels": "other labels"}
+    words = {"criteria": "criteria false", "labels": "labels mismatch"}
     return {
         "name": flow["flow"],
         "said": result,

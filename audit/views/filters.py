@@ -54,7 +54,7 @@ class ExecutionFilterForm(FilterForm):
     """Filters of executions."""
 
     flow = _text_field("Flow", WHOLE_NAME_HELP)
-    state = forms.ChoiceField(label="State", required=False, choices=STATE_CHOICES)
+    state = forms.ChoiceField(label="Status", required=False, choices=STATE_CHOICES)
     pack = _text_field("Pack", WHOLE_NAME_HELP)
     command = _text_field("Command", WHOLE_NAME_HELP)
     step = _text_field("Step", WHOLE_NAME_HELP)

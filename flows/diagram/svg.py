@@ -16,11 +16,12 @@ from flows.diagram.text import clip_text, escape_xml, make_step_anchor, truncate
 
 NOT_REACHED = "not reached"
 STATE_CLASSES = {
-    "NEW": "new",
-    "PENDING": "pending",
-    "SUCCESS": "success",
-    "FATAL": "fatal",
-    "CANCELLED": "cancelled",
+    "queued": "new",
+    "waiting for retry": "new",
+    "running": "pending",
+    "succeeded": "success",
+    "failed": "fatal",
+    "cancelled": "cancelled",
     "error": "error",
     NOT_REACHED: "unreached",
 }
@@ -284,7 +285,7 @@ def _describe_conditions(step: DiagramStep, state: str) -> str:
     if step.criteria:
         parts.append(f", only if {truncate_tooltip(step.criteria)}")
     parts.append(f", then gives {step.command}.")
-    return "".join(parts) + (f" State: {state}." if state else "")
+    return "".join(parts) + (f" Status: {state}." if state else "")
 
 
 def _get_auxiliary_verb(step: DiagramStep) -> str:

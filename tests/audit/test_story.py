@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from audit.summary import summarize_execution
-from audit.timeline import IntervalEnd, IntervalKind, build_intervals, total_run_time
+from audit.timeline import IntervalEnd, IntervalKind, build_intervals, get_status, total_run_time
 from flows.models import Execution, FlowVersion
 from flyte_site.core.timestamps import format_rfc3339
 from packs.models import Action
@@ -121,7 +121,7 @@ def test_a_clock_that_runs_behind_makes_no_time_negative() -> None:
     ],
 )
 def test_an_action_has_a_status_in_the_words_of_the_glossary(one: Action, expected: str) -> None:
-    assert status(one, at(10)) == expected
+    assert get_status(one, at(10)) == expected
 
 
 DONE = action(("NEW", 0), ("PENDING", 1), ("SUCCESS", 3.1))

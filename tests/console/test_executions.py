@@ -272,7 +272,7 @@ def test_what_is_asked_again_tells_only_times_while_nothing_changes(viewer: Clie
     b.take(b.pack("Wrk"))
     taken = viewer.get(page(execution, f"now?mark={mark}"))
     assert taken.context["one"].fingerprint != mark
-    assert "PENDING" in text_of(taken)
+    assert "step-1 running" in text_of(taken)
 
 
 # What people do

@@ -104,9 +104,10 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     first, *_, last = Execution.objects.order_by("id")
     place = f"/admin/flows/execution/{last.id}/"
     waiting = viewer.get(place)
-    assert "has not begun it yet: waits for the quota of namespace default: 2 of 2 in use" in text_of(waiting)
-    assert "At Stub, which the server hosts: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
-    assert "(Stub.Do) waiting for its turn at Stub for" in text_of(waiting)
+    reason = "waits for the quota of namespace default: 2 of 2 in use"
+    assert f"Not started yet at the hosted pack Stub: {reason}" in text_of(waiting)
+    assert "At the hosted pack Stub: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
+    assert "(Stub.Do) waiting for quota of Stub for" in text_of(waiting)
     mark = waiting.context["one"].fingerprint
     assert viewer.get(f"{place}now?mark={mark}").context["changed"] is False
     stub.service.jobs = dict.fromkeys(stub.service.jobs, "done")
@@ -119,8 +120,8 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
 def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(viewer: Client, stub: World) -> None:
     with CaptureQueriesContext(connection) as captured:
         stories = [row.summary for row in viewer.get("/admin/flows/execution/").context["rows"]]
-    assert ["waiting for its turn at Stub for" in story for story in stories] == [True, False, False]
-    assert [" with Stub for" in story for story in stories] == [False, True, True]
+    assert ["waiting for quota of Stub for" in story for story in stories] == [True, False, False]
+    assert [" running on Stub for" in story for story in stories] == [False, True, True]
     assert sum('FROM "packs_hostedresource"' in query["sql"] for query in captured.captured_queries) == 1
 
 

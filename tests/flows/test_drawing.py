@@ -124,7 +124,7 @@ def test_every_state_has_a_class_and_stands_there_in_words() -> None:
 
 
 def test_a_drawing_without_states_tells_none() -> None:
-    assert "State" not in render_diagram(document(step(id="a")))
+    assert "Status" not in render_diagram(document(step(id="a")))
 
 
 @given(document=FLOW_LIKE | JSON, states=st.none() | st.dictionaries(st.sampled_from("abcd"), st.text(max_size=5)))
@@ -156,7 +156,9 @@ def test_what_a_flow_says_is_text_and_nothing_else_wherever_it_stands() -> None:
 
 
 def test_nothing_has_a_style_of_its_own() -> None:
-    drawn = render_diagram(document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "NEW"})
+    drawn = render_diagram(
+        document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "queued"}
+    )
     assert "style" not in drawn
 
 
