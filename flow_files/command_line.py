@@ -21,14 +21,14 @@ EXIT_CODES_HELP = (
 
 def add_subcommands(parser: ArgumentParser) -> None:
     """Add the commands to a parser; `run` does what they say."""
-    commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for name, help_text in (
         ("validate", "check the flows in files, and change nothing"),
         ("diff", "show what apply would change"),
         ("apply", "save the flows that differ, once all files were checked"),
     ):
         command = commands.add_parser(name, help=help_text, description=f"{help_text.capitalize()}. {EXIT_CODES_HELP}")
-        command.add_argument("place", metavar="DIR", type=Path, help="a folder with .yaml, .yml, .json; or one file")
+        command.add_argument("path", metavar="DIR", type=Path, help="a folder with .yaml, .yml, .json; or one file")
         command.add_argument("--strict", action="store_true", help="treat warnings as a reason to stop, with code 1")
         command.add_argument("--json", action="store_true", help="print one JSON object")
         if name != "validate":
@@ -43,7 +43,7 @@ def add_subcommands(parser: ArgumentParser) -> None:
         f"Other files are left alone. {EXIT_CODES_HELP}",
     )
     command.add_argument(
-        "place", metavar="DIR", type=Path, help="output directory (created if missing); not a Python package"
+        "path", metavar="DIR", type=Path, help="output directory (created if missing); not a Python package"
     )
     command.add_argument("names", metavar="FLOW", nargs="*", help="only these flows")
     command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -51,23 +51,23 @@ def add_subcommands(parser: ArgumentParser) -> None:
 
 def run_command(store: FlowStore, options: Namespace, atomic: Atomic) -> int:
     """Do what the arguments say; the exit code. Raises `FilesError`, and what the shelf raises."""
-    if options.what == "export":
+    if options.subcommand == "export":
         return _export_flows(store, options)
-    plan = sync.build_plan(store, options.place, with_store_only=options.what != "validate")
+    plan = sync.build_plan(store, options.path, with_store_only=options.subcommand != "validate")
     for line in sync.format_findings(plan):
         print(line, file=sys.stderr)
     if plan.has_errors or (options.strict and plan.has_findings):
         return _report_findings(plan, options)
-    if options.what == "apply":
+    if options.subcommand == "apply":
         return _apply_plan(store, plan, options, atomic)
-    return _report_valid(plan, options) if options.what == "validate" else _print_diff(plan, options)
+    return _report_valid(plan, options) if options.subcommand == "validate" else _print_diff(plan, options)
 
 
 def _report_findings(plan: SyncPlan, options: Namespace) -> int:
     if options.json:
         _print_plan_json(plan, applied=False)
     reason = "errors" if plan.has_errors else "warnings, and --strict asks for none"
-    suffix = "" if options.what == "validate" else "; nothing was changed"
+    suffix = "" if options.subcommand == "validate" else "; nothing was changed"
     print(f"there are {reason}{suffix}", file=sys.stderr)
     return EXIT_INVALID if plan.has_errors else EXIT_DIFFERENCES
 
@@ -113,7 +113,7 @@ def _apply_plan(store: FlowStore, plan: SyncPlan, options: Namespace, atomic: At
 
 def _export_flows(store: FlowStore, options: Namespace) -> int:
     exported = []
-    for name, path, changed in sync.export_flows(store, options.place, options.names):
+    for name, path, changed in sync.export_flows(store, options.path, options.names):
         exported.append({"name": name, "file": str(path), "changed": changed})
         if changed and not options.json:
             print(f"written  {path}")

@@ -20,7 +20,7 @@ COLUMN_WIDTHS = (24, 24, 20, 30)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     tail = commands.add_parser("tail", help="the last changes of actions; with -f each new one as it comes")
     tail.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     tail.add_argument("-n", "--lines", type=_parse_count, default=20, metavar="N", help="how many to begin with (20)")

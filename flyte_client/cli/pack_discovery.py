@@ -35,7 +35,7 @@ def discover_packs() -> dict[str, PackProgram]:
 def _find_bundled() -> Iterator[PackProgram]:
     for module in pkgutil.iter_modules(packs.__path__):
         main_module = f"{packs.__name__}.{module.name}.program"
-        if module.ispkg and module.name != "basis":
+        if module.ispkg and module.name != "common":
             yield PackProgram(
                 module.name, _read_summary(f"{packs.__name__}.{module.name}"), _module_loader(main_module)
             )

@@ -54,7 +54,7 @@ def _find_pack(api: ServerApi, id_or_name: str) -> Mapping[str, Any]:
 
 
 def add_event_arguments(parser: ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     send = commands.add_parser("send", help="post an event as a pack that is registered")
     send.add_argument("pack", metavar="PACK", help="its id, or its name")
     send.add_argument("event", metavar="EVENT", help="the event's name")

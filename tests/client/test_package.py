@@ -45,7 +45,8 @@ def test_the_wheel_runs_where_nothing_of_the_server_is(wheel: Path, tmp_path: Pa
 @pytest.mark.integration
 def test_the_wheel_has_every_module_and_says_that_it_is_typed(wheel: Path) -> None:
     folder = ROOT / "flyte_client"
-    modules = {str(path.relative_to(ROOT)) for path in folder.rglob("*.py")} | {"flyte_client/py.typed"}
+    files = [*folder.rglob("*.py"), *(ROOT / "flow_files").rglob("*.py"), *(folder / "new_pack").iterdir()]
+    modules = {str(path.relative_to(ROOT)) for path in files} | {"flyte_client/py.typed"}
     assert modules - set(ZipFile(wheel).namelist()) == set()
     assert "flyte_client/pyproject.toml" not in ZipFile(wheel).namelist()
 

@@ -105,7 +105,7 @@ def test_a_chat_message_becomes_an_issue(
     assert taken is not None
     assert taken.input["message"] == f"HELP-7: {jira.url}/browse/HELP-7"
     taken.give("MessageSent")
-    assert states(world.execution("ticket")) == {"create": "SUCCESS", "tell": "SUCCESS"}
+    assert states(world.execution("ticket")) == {"create": "SUCCESS", "reply": "SUCCESS"}
     (asked,) = jira.of(f"{API}/issue")
     assert asked.headers["Authorization"] == "Bearer t0ken"
     assert asked.body["fields"]["summary"] == "No ink"

@@ -112,7 +112,7 @@ def test_the_page_names_each_variable_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", ["git", "timer", "webhook"])
 def test_the_page_names_each_key_of_the_configuration(name: str) -> None:
     source = (PACKS / name / "settings.py").read_text()
-    (known,) = re.findall(r"^KNOWN = \((.*)\)$", source, re.MULTILINE)
+    (known,) = re.findall(r"^[A-Z]+_KEYS = \((.*)\)$", source, re.MULTILINE)
     table = re.findall(r"^\| `(\w+)` \|", page(name).read_text(), re.MULTILINE)
     assert set(re.findall(r'"(\w+)"', known)) == {key for key in table if key[0].islower()}
 

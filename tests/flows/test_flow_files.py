@@ -10,10 +10,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from flow_files import command_line
+from flow_files.errors import FlowStoreError
 from flow_files.sync import FlowCheck
 from flows.importers.files import LocalFlowStore, atomic
 from flows.models import Flow, FlowVersion
-from flyte_client.errors import FlyteError
 from flyte_site.models import Change
 from packs import registry
 from tests.flows import builders as b
@@ -100,8 +100,8 @@ class Interrupted(LocalFlowStore):
 
 def test_all_is_saved_or_nothing(folder: Path) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
-    asked = Namespace(what="apply", place=folder, strict=False, json=False, prune=False, dry_run=False, note="")
-    with pytest.raises(FlyteError, match="two: the flow was changed meanwhile"):
+    asked = Namespace(subcommand="apply", path=folder, strict=False, json=False, prune=False, dry_run=False, note="")
+    with pytest.raises(FlowStoreError, match="two: the flow was changed meanwhile"):
         command_line.run_command(Interrupted(), asked, atomic)
     assert not kept()
 
