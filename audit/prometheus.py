@@ -18,9 +18,9 @@ from audit.stats import MAX_PACK_NAMES as MOST_NAMES
 from audit.stats import PackLoad, measure_pack_loads
 from flows.models import Execution, ExecutionState
 from flyte_site.core.metrics import collect
+from flyte_site.db.postgresql.plans import index_order
 from flyte_site.http.views import APIView
 from flyte_site.models import JobRun
-from flyte_site.postgresql.plans import index_order
 from packs.hosted_status import MAX_ROWS as MOST_COUNTS
 from packs.models import STATUSES, HostedCount, Pack, status_filter
 from packs.queue.backlog import find_orphans

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from flyte_site.core.timestamps import parse_rfc3339
-from flyte_site.postgresql.plans import index_order
+from flyte_site.db.postgresql.plans import index_order
 from packs.models import Action, Labels, Pack
 
 # How many kinds of labels a name's actions are looked at for, and how many actions of each are counted.

@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from flows.models import ExecutionState
 from flyte_site.core.timestamps import parse_rfc3339
-from flyte_site.postgresql.plans import index_order
+from flyte_site.db.postgresql.plans import index_order
 from packs.models import Action, Pack
 
 HOURS = 24

@@ -14,6 +14,7 @@ from flyte_site.core.encryption import parse_keys
 from flyte_site.core.environment import Environment, find_certificate_error, is_loopback
 from flyte_site.core.logging_config import build_logging_config
 from flyte_site.core.secret_key import MIN_KEY_LENGTH, find_weakness, load_or_create_secret_key
+from flyte_site.http.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 24 * 60 * 60
@@ -362,37 +363,17 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 
+NEGOTIATION = "flyte_site.http.negotiation"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": [
-        "flyte_site.http.negotiation.JSONRenderer",
-        "flyte_site.http.negotiation.YAMLRenderer",
-    ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "flyte_site.http.negotiation.ContentNegotiation",
+    "DEFAULT_RENDERER_CLASSES": [f"{NEGOTIATION}.JSONRenderer", f"{NEGOTIATION}.YAMLRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": f"{NEGOTIATION}.ContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PARSER_CLASSES": [
-        "flyte_site.http.negotiation.JSONBodyParser",
-        "flyte_site.http.negotiation.YAMLBodyParser",
-    ],
+    "DEFAULT_PARSER_CLASSES": [f"{NEGOTIATION}.JSONBodyParser", f"{NEGOTIATION}.YAMLBodyParser"],
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "flyte_site.http.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Flyte API",
-    "DESCRIPTION": "Packs register, post events, take actions and post results; flows say what follows what.",
-    "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SCHEMA_PATH_PREFIX": r"/v1",
-    "DISABLE_ERRORS_AND_WARNINGS": False,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
-    "SECURITY": [{"bearer": []}, {}],
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "flyte_site.http.openapi.add_common_responses",
-    ],
 }
 
 LOGLEVEL = env.log_level("LOGLEVEL", "INFO", check_id="flyte.E021")

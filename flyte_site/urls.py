@@ -9,7 +9,7 @@ from audit import api as audit
 from audit.prometheus import MetricsView
 from audit.views import home
 from datastore import api as datastore
-from flows.api import flows, versions
+from flows.api import events, flows, runs, versions
 from flyte_site.console.error_pages import error_response
 from flyte_site.http import root_views
 from flyte_site.http.path_converters import NameConverter
@@ -24,10 +24,10 @@ v1_patterns = [
     path("swagger", root_views.openapi_document, {"media_type": "application/vnd.yaml; charset=utf-8"}),
     path("packs", packs.PackListView.as_view()),
     path("packs/<name:pack_id>", packs.PackView.as_view()),
-    path("packs/<name:pack_id>/events", flows.PostEventView.as_view()),
+    path("packs/<name:pack_id>/events", events.PostEventView.as_view()),
     path("packs/<name:pack_id>/actions/take", packs.TakeView.as_view()),
-    path("packs/<name:pack_id>/actions/<name:action_id>/result", flows.PostResultView.as_view()),
-    path("packs/<name:pack_id>/actions/<name:action_id>/heartbeat", flows.HeartbeatView.as_view()),
+    path("packs/<name:pack_id>/actions/<name:action_id>/result", events.PostResultView.as_view()),
+    path("packs/<name:pack_id>/actions/<name:action_id>/heartbeat", events.HeartbeatView.as_view()),
     path("flows", flows.FlowListView.as_view()),
     path("flows/dry-run", flows.DryRunView.as_view()),
     path("flows/<name:name>", flows.FlowView.as_view()),
@@ -42,9 +42,9 @@ v1_patterns = [
     path("approvals/<name:action_id>", approvals.ApprovalView.as_view()),
     path("audit/flows", audit.ExecutionListView.as_view()),
     path("audit/flows/<name:correlation_id>", audit.ExecutionDetailView.as_view()),
-    path("audit/flows/<name:correlation_id>/cancel", flows.CancelExecutionView.as_view()),
-    path("audit/flows/<name:correlation_id>/replay", flows.ReplayEventView.as_view()),
-    path("audit/flows/<name:correlation_id>/steps/<name:step_id>/retry", flows.RetryStepView.as_view()),
+    path("audit/flows/<name:correlation_id>/cancel", runs.CancelExecutionView.as_view()),
+    path("audit/flows/<name:correlation_id>/replay", runs.ReplayEventView.as_view()),
+    path("audit/flows/<name:correlation_id>/steps/<name:step_id>/retry", runs.RetryStepView.as_view()),
     path("audit/events", audit.EventListView.as_view()),
     path("audit/events/<name:event_id>", audit.EventDetailView.as_view()),
 ]

@@ -1,4 +1,4 @@
-"""What pages show of hosted packs: resources and their phases, quotas, rates, counts, open approvals. All bounded."""
+"""What pages show of hosted packs: resources and their phases, quotas, rates, counts. All bounded."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count
 
-from packs.approvals.service import open_approvals
 from packs.hosted.plugin_api.config import RateLimiterConfig
 from packs.hosted.rate_limits import TokenBucket
 from packs.hosted.runtime import PluginRuntime
 from packs.hosted_registry import get_hosted_registry
-from packs.models import QUOTA_STATES, Approval, HostedCount, HostedResource, HostedState
+from packs.models import QUOTA_STATES, HostedCount, HostedResource, HostedState
 
 MAX_ROWS = 1000
 
@@ -114,8 +113,3 @@ def serialize_phase(row: HostedResource) -> dict[str, Any]:
     body |= {"reason": row.reason} if row.reason else {}
     body |= {"failures": row.failures} if row.failures else {}
     return body
-
-
-def list_open_approvals(after: int = 0, limit: int = 100) -> list[Approval]:
-    """Questions that wait for a decision, oldest first, behind the row of the id `after`."""
-    return list(open_approvals().filter(id__gt=after).order_by("id")[: min(limit, MAX_ROWS + 1)])

@@ -1,14 +1,11 @@
-"""Flows over REST, and the two doors for what happens: events, and results of actions."""
+"""Flows over REST: list, save, read, delete and try them."""
 
-import hashlib
 import json
-from collections.abc import Callable
 from typing import Any
 
 import structlog
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
@@ -19,30 +16,17 @@ from flows.api.versions import format_etag
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, store
 from flows.definition.plan import export_flow, plan_save
 from flows.definition.registry_checks import find_registry_warnings
-from flows.engine import control
-from flows.engine.complete import complete_action
-from flows.engine.handle_event import IdempotencyKey, IdempotencyKeyReusedError, handle_event
-from flows.engine.step import EventSource, IncomingEvent
 from flows.models import MAX_NOTE_LENGTH, Flow
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
-from flyte_site.core.metrics import time_intake
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
 from flyte_site.http.request_body import parse_body, parse_content_type, read_text_body
-from flyte_site.http.views import APIView, RawView, get_integer_parameter, name_page, order_by_name
-from packs import registry
-from packs.models import Action, Pack
-from packs.queue import action_queue
-from packs.queue.action_queue import ResultStatus
+from flyte_site.http.views import APIView, name_page, order_by_name
 
 log = structlog.get_logger(__name__)
 
 WARNING_HEADER = "X-Flyte-Warning"
-IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
-MAX_IDEMPOTENCY_KEY_LENGTH = 255
-MAX_ATTEMPT = 30_000
-ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
 DRY_RUN_RESPONSE = PolymorphicProxySerializer(
     component_name="Tried",
     serializers=[serializers.DryRunSchema, serializers.SavePlanSchema],
@@ -61,14 +45,6 @@ IF_MATCH_PARAMETER = OpenApiParameter(
 IF_NONE_MATCH_PARAMETER = OpenApiParameter(
     "If-None-Match", location="header", description="`*`: only if there is no such flow."
 )
-IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
-    IDEMPOTENCY_KEY_HEADER,
-    location="header",
-    description=f"A name of the event's own, up to {MAX_IDEMPOTENCY_KEY_LENGTH} characters: it counts once.",
-)
-# Made once: its fields are copied each time that one is made.
-EVENT_INPUT_SERIALIZER = serializers.EventInput()
-CONTROL_RESPONSES: dict[Any, Any] = {204: None, **problem_responses(404, 409)}
 # A proxy in front may take no more than 4 KiB for all headers of an answer.
 MAX_WARNING_LENGTH = 1500
 
@@ -178,131 +154,6 @@ class DryRunView(FlowView):
         return Response(dry_run.handle_dry_run(parse_body(request, dry_run.DRY_RUN_TEXT_FIELDS, unique_keys=True)))
 
 
-class PostEventView(RawView):
-    """Where packs tell what happened."""
-
-    @extend_schema(
-        operation_id="event",
-        tags=["event"],
-        request=serializers.EventInput,
-        parameters=[IDEMPOTENCY_KEY_PARAMETER],
-        responses={202: None, **problem_responses(400, 404, 422)},
-    )
-    def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
-        """Take an event. 202 means that all it causes is kept."""
-        pack = registry.authenticate_pack(pack_id, request)
-        event = read_event(request, pack)
-        try:
-            with time_intake("event"):
-                handle_event(event, read_idempotency_key(request))
-        except IdempotencyKeyReusedError:
-            raise Problem(422, f"the {IDEMPOTENCY_KEY_HEADER} was sent with another event before") from None
-        return empty_response(202)
-
-
-class PostResultView(RawView):
-    """Where packs give the result of an action they took."""
-
-    @extend_schema(
-        operation_id="actionResult",
-        tags=["action"],
-        request=serializers.EventInput,
-        parameters=[ATTEMPT_PARAMETER],
-        responses={202: None, **problem_responses(400, 404, 409)},
-    )
-    def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
-        """Take a result, which is an event again: `FATAL` if the command failed beyond what its events can say.
-
-        The same result again is fine; another one, or one of an attempt that is over, is refused with 409.
-        """
-        pack = registry.authenticate_pack(pack_id, request)
-        event, attempt = read_event(request, pack), read_attempt(request)
-        with time_intake("result"):
-            status = complete_action(action_id, pack, event, attempt)
-        if status is None:
-            raise not_found(f"action {action_id!r}")
-        if status is ResultStatus.REJECTED:
-            raise Problem(409, explain_refusal(action_id, pack))
-        return empty_response(202)
-
-
-class HeartbeatView(RawView):
-    """Where packs say that they are still at it."""
-
-    @extend_schema(
-        operation_id="extendAction",
-        tags=["action"],
-        request=None,
-        parameters=[ATTEMPT_PARAMETER],
-        responses={204: None, **problem_responses(404, 409)},
-    )
-    def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
-        """Begin the time for an action anew. 409 when it is no longer this pack's: then its work is for nothing."""
-        pack = registry.authenticate_pack(pack_id, request)
-        if action_queue.extend_lease(action_id, pack, read_attempt(request)):
-            return empty_response(204)
-        if not Action.objects.filter(id=action_id).exists():
-            raise not_found(f"action {action_id!r}")
-        raise Problem(409, "the action is no longer this pack's")
-
-
-class ExecutionControlView(APIView):
-    """What all views have that change what runs."""
-
-    def apply(self, verb: str, correlation_id: str, operation: Callable[[], None], **detail: Any) -> HttpResponse:
-        """204 when it is done, and recorded as `what`; 404 and 409 when it can't be."""
-        try:
-            with transaction.atomic():
-                operation()
-                log_activity(actor_of_caller(self.request), verb, "execution", correlation_id, **detail)
-        except control.ExecutionNotFoundError as error:
-            raise not_found(str(error)) from None
-        except control.InvalidExecutionStateError as error:
-            raise Problem(409, str(error)) from None
-        return empty_response(204)
-
-
-class CancelExecutionView(ExecutionControlView):
-    """Stops an execution."""
-
-    @extend_schema(operation_id="cancelExecution", tags=["flowAudit"], request=None, responses=CONTROL_RESPONSES)
-    def post(self, request: Request, correlation_id: str) -> Any:
-        """Cancel: what waits is not given to anybody any more, results of what is under way come too late."""
-        return self.apply("cancelled", correlation_id, lambda: control.cancel_execution(correlation_id))
-
-
-class RetryStepView(ExecutionControlView):
-    """Runs a failed step again."""
-
-    @extend_schema(operation_id="retryStep", tags=["flowAudit"], request=None, responses=CONTROL_RESPONSES)
-    def post(self, request: Request, correlation_id: str, step_id: str) -> Any:
-        """Let a step's action that ended FATAL be taken again, with the same input."""
-        return self.apply("retried", correlation_id, lambda: control.retry_step(correlation_id, step_id), step=step_id)
-
-
-class ReplayEventView(APIView):
-    """Runs a flow again."""
-
-    @extend_schema(
-        operation_id="replayEvent",
-        tags=["flowAudit"],
-        request=None,
-        parameters=[OpenApiParameter("flows", enum=["own", "all"], description="Who hears of the event again.")],
-        responses={202: serializers.ReplayOutput, **problem_responses(404, 409)},
-    )
-    def post(self, request: Request, correlation_id: str) -> Response:
-        """Take the event that began an execution again, on the flow as it is now (`flows=all`: on every flow)."""
-        try:
-            execution_ids = control.replay_event(correlation_id, all_flows=request.query_params.get("flows") == "all")
-        except control.ExecutionNotFoundError as error:
-            raise not_found(str(error)) from None
-        except control.InvalidExecutionStateError as error:
-            raise Problem(409, str(error)) from None
-        log_activity(actor_of_caller(request), "replayed", "execution", correlation_id, started=execution_ids)
-        links = [self.links.to("execution", "v1", "audit", "flows", execution_id) for execution_id in execution_ids]
-        return Response({"correlationIds": execution_ids, "links": links}, status=202)
-
-
 def build_plan_response(text: str) -> Response:
     """What saving this text would change. Raises `Problem` 400 with every error and its place in the text."""
     plan = plan_save(text)
@@ -345,51 +196,6 @@ def read_expected_version(request: Request) -> str | None:
     if len(if_match) < 3 or if_match[0] != '"' or if_match[-1] != '"' or '"' in if_match[1:-1]:
         raise invalid_input({"path": "If-Match", "message": "must be one ETag of the flow, in its quotes"})
     return if_match[1:-1]
-
-
-def read_attempt(request: HttpRequest) -> int:
-    """The attempt that the caller speaks of; a link that names none means the first."""
-    return get_integer_parameter(request, "attempt", 1, maximum=MAX_ATTEMPT)
-
-
-def read_idempotency_key(request: HttpRequest) -> IdempotencyKey | None:
-    """What tells this event from others, where its sender gave it a key. Raises `Problem` 400."""
-    key = request.META.get(IDEMPOTENCY_KEY_META, "")
-    if not key:
-        return None
-    if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH or not key.isprintable():
-        raise invalid_input(
-            {
-                "path": IDEMPOTENCY_KEY_HEADER,
-                "message": f"must have at most {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters",
-            }
-        )
-    content_type = request.META.get("CONTENT_TYPE", "")
-    return IdempotencyKey(key, hashlib.sha256(content_type.encode() + b"\n" + request.body).hexdigest())
-
-
-def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
-    """The event in the body, as of this pack: who sent it is what the path says, never the body."""
-    now = timezone.now()
-    data = parse_body(request, serializers.EVENT_TEXT_FIELDS)
-    values = data if serializers.is_minimal_event(data) else EVENT_INPUT_SERIALIZER.validate_data(data)
-    return IncomingEvent(
-        pack=EventSource.of_pack(pack),
-        name=values["event"],
-        payload=values.get("payload"),
-        created_at=values.get("createdAt") or now,
-        received_at=now,
-    )
-
-
-def explain_refusal(action_id: str, pack: Pack) -> str:
-    """Why a result is not taken."""
-    action = Action.objects.filter(id=action_id).first()
-    if action is None or not pack.can_take(action):
-        return "the action is meant for packs of another name or with other labels"
-    if action.waiting:
-        return "the action waits to be taken; no result is expected of it"
-    return f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"
 
 
 def to_input_error(issue: FlowIssue) -> ErrorItem:

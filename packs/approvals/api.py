@@ -22,7 +22,6 @@ from flyte_site.http.links import LinkBuilder
 from flyte_site.http.problems import Problem, not_found
 from flyte_site.http.request_body import parse_body
 from flyte_site.http.views import PAGE_SIZE, APIView, get_integer_parameter
-from packs import hosted_status
 from packs.approvals import service
 from packs.models import Approval
 
@@ -86,9 +85,7 @@ class ApprovalListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The questions that can be decided now, oldest first."""
-        rows = hosted_status.list_open_approvals(
-            get_integer_parameter(request, "after", 0, maximum=MAX_ID), PAGE_SIZE + 1
-        )
+        rows = service.list_open_approvals(get_integer_parameter(request, "after", 0, maximum=MAX_ID), PAGE_SIZE + 1)
         links = [self.links.to("self", "v1", "approvals"), self.links.to("up", "v1")]
         if len(rows) > PAGE_SIZE:
             links.append(self.links.to("next", "v1", "approvals", query=f"after={rows[PAGE_SIZE - 1].pk}"))

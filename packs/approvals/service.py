@@ -9,14 +9,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flyte_site.auth.activity_log import Actor, log_activity
-from packs.hosted import resources
-from packs.models import Action, ActionState, Approval
+from packs.models import Action, ActionState, Approval, HostedResource
 from packs.queue.action_secrets import redact_action_secrets_by_id
 
 log = structlog.get_logger(__name__)
 
 MAX_DECIDED_BY_LENGTH = 255
 MAX_COMMENT_LENGTH = 10_000
+MAX_LISTED = 1001
 ATTEMPT_ENDED_REASON = "its action was cancelled or timed out"
 
 
@@ -27,6 +27,11 @@ class ApprovalNotOpenError(Exception):
 def open_approvals(now: datetime | None = None) -> "QuerySet[Approval]":
     """Questions that can be decided now, by an index. Callers bound it."""
     return Approval.objects.filter(approved__isnull=True, withdrawn=False, ends_at__gt=now or timezone.now())
+
+
+def list_open_approvals(after: int = 0, limit: int = 100) -> list[Approval]:
+    """Return open approvals after the row with id `after`, oldest first; at most MAX_LISTED."""
+    return list(open_approvals().filter(id__gt=after).order_by("id")[: min(limit, MAX_LISTED)])
 
 
 def find_approval(action_id: str) -> Approval | None:
@@ -78,7 +83,8 @@ def decide_approval(
             )
         elif (approval.approved, approval.decided_by) != (approved, decided_by):
             raise ApprovalNotOpenError(closed_reason(approval, now))
-        resources.poll_soon(action_id, now)
+        # The hosted pack polls the action's resource as soon as it can.
+        HostedResource.objects.filter(action_id=action_id).update(next_at=now)
     log.info("approval_decided", action=action_id, approved=approved, changed=bool(is_changed))
     return approval
 

@@ -190,11 +190,6 @@ def delete_claimed(row: HostedResource) -> None:
     _filter_claimed(row).delete()
 
 
-def poll_soon(action_id: str, now: datetime) -> None:
-    """Have the action's resource looked at as soon as may be."""
-    HostedResource.objects.filter(action_id=action_id).update(next_at=now)
-
-
 def find_active_actions(rows: Sequence[HostedResource]) -> dict[int, Action]:
     """By row, its action – of those rows whose attempt is still under way."""
     actions = Action.objects.filter(state=ActionState.PENDING).in_bulk({row.action_id for row in rows})

@@ -6,7 +6,7 @@ It knows packs and actions, not flows. Callers hold the lock of the execution th
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -22,7 +22,6 @@ from django.utils import timezone
 from flyte_site.core import request_ids, tracing
 from flyte_site.core.ids import new_id
 from flyte_site.core.metrics import count_actions
-from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.db.table_sql import TableSQL
 from flyte_site.db.writes import DirectWrites, Writes
@@ -34,21 +33,19 @@ from packs.queue.long_poll import notify
 log = structlog.get_logger(__name__)
 
 ACTION_TABLE = TableSQL(Action)
-# Their great texts are left out where nobody looks at them: of one that is taken what it came of, of one that is
-# finished what it was given.
+# Large columns are left out where no caller reads them.
 TAKE_COLUMNS = TableSQL(Action, excluded=("context", "trigger", "history", "result"))
 RESULT_COLUMNS = TableSQL(Action, excluded=("input", "trigger"))
-# Of each kind of labels, so that there is another one where some are locked by other takers.
+# More than one, since other takers may have locked some.
 CANDIDATES_PER_LABELS = 3
 FATAL_EVENT = "FATAL"
 MAX_BACKOFF_SECONDS = 24 * 60 * 60
 NO_DELAY = timedelta(0)
-# Results that come too late are kept, but nobody may fill the database with them.
+# Bounds late results, which are kept.
 MAX_ATTEMPT_LOG_ENTRIES = 200
 
-# One statement on PostgreSQL: what another taker has locked is passed over, and what is found is claimed at once.
-# Where nothing waits it writes nothing. Each candidate is looked up by itself: as a join PostgreSQL may read the whole
-# table for it, where it plans for any value, or knows nothing of what is in the table.
+# PostgreSQL: find and claim in one statement; skip what other takers have locked. Candidates are looked up one by one:
+# for a join PostgreSQL may read the whole table under a generic plan or without statistics.
 _TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kinds ORDER BY ready_at, id),
     found AS MATERIALIZED (
         SELECT own.id AS found_id FROM candidate CROSS JOIN LATERAL (
@@ -344,11 +341,6 @@ def cancel_action(writes: Writes, action: Action, now: datetime) -> None:
     if action.state in (ActionState.NEW, ActionState.PENDING):
         action.finished_at = now
         _transition(writes, action, ActionState.CANCELLED, now)
-
-
-def reencrypt_secrets(*, dry_run: bool) -> Iterator[ReencryptionCount]:
-    """Encrypt actions' secrets with the first key, where they are not. Raises `NoKeysError`."""
-    return reencrypt_rows(Action.objects.filter(secrets__isnull=False), "secrets", dry_run=dry_run)
 
 
 def _transition(writes: Writes, action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:

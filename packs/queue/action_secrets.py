@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import structlog
 from flyte_site.core.encryption import DecryptionError, decrypt, encrypt
 from flyte_site.core.redaction.keys import MASK
 from flyte_site.core.redaction.values import redact_values
+from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
 from packs.models import Action
 
 log = structlog.get_logger(__name__)
@@ -98,3 +99,8 @@ def decrypt_context(action: Action) -> tuple[Mapping[str, str], tuple[str, ...]]
     """The secret texts of an action's context, and what they were drawn from. Raises `UnreadableError`."""
     secrets = decrypt_secrets(action)
     return (secrets.context, tuple(secrets.sources)) if secrets else ({}, ())
+
+
+def reencrypt_secrets(*, dry_run: bool) -> Iterator[ReencryptionCount]:
+    """Encrypt the secrets of actions with the first key where another was used. Raises `NoKeysError`."""
+    return reencrypt_rows(Action.objects.filter(secrets__isnull=False), "secrets", dry_run=dry_run)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from django.db import connection
 from django.db.models import QuerySet
 
-from flyte_site.postgresql.plans import index_order
+from flyte_site.db.postgresql.plans import index_order
 from packs.models import Labels, Pack
 
 # How many groups are looked at, how many are told of, and how many actions of each are counted, at most.

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from flyte_site.postgresql.plans import index_order
+from flyte_site.db.postgresql.plans import index_order
 from packs.models import Action, Pack
 from packs.queue import backlog
 from packs.queue.backlog import OrphanGroup, filter_orphaned, find_orphans

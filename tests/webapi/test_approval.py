@@ -15,7 +15,6 @@ from flows.engine.jobs import HostedResults
 from flows.models import Execution
 from flyte_site.auth.activity_log import VIA_CONSOLE, Actor
 from flyte_site.models import Change
-from packs import hosted_status
 from packs.approvals import service
 from packs.hosted.plugins import approval
 from packs.hosted_registry import HostedRegistry
@@ -135,7 +134,7 @@ def test_a_cancelled_question_can_not_be_decided(hosting: HostedRegistry, client
     hosting.run_upkeep()
     work(hosting)
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"
-    assert (hosted_status.list_open_approvals(), HostedResource.objects.count()) == ([], 0)
+    assert (service.list_open_approvals(), HostedResource.objects.count()) == ([], 0)
 
 
 def test_an_action_that_is_tried_again_asks_again(hosting: HostedRegistry, client: Client) -> None:

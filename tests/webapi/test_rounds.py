@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from flows.engine import control, jobs
 from flows.models import Execution
-from packs.hosted import resources
 from packs.hosted.plugin_api.config import CachingConfig, RateLimiterConfig
 from packs.hosted.plugin_api.errors import Throttled, UserFailure
 from packs.hosted.plugin_api.interfaces import Requirements
@@ -347,7 +346,7 @@ def test_a_look_that_is_asked_for_during_a_call_is_not_forgotten() -> None:
 def wake_once(w: World, action_id: str) -> None:
     """Somebody wants a look just now, while the service is asked."""
     w.service.answers.clear()
-    resources.poll_soon(action_id, timezone.now() - timedelta(seconds=1))
+    HostedResource.objects.filter(action_id=action_id).update(next_at=timezone.now() - timedelta(seconds=1))
 
 
 def test_an_action_that_waits_for_a_quota_does_not_lose_its_lease_to_a_short_timeout() -> None:

@@ -11,7 +11,7 @@ from flyte_site.core.encryption import NoEncryptionKeysError
 from flyte_site.core.reencryption import ReencryptionCount
 from flyte_site.scheduler.command import DatabaseCommand
 from packs.hosted import resources
-from packs.queue import action_queue
+from packs.queue import action_secrets
 
 
 class Command(DatabaseCommand):
@@ -31,7 +31,7 @@ class Command(DatabaseCommand):
         try:
             counts = [
                 self._report("datastore items", service.reencrypt_items(dry_run=dry_run), dry_run),
-                self._report("actions", action_queue.reencrypt_secrets(dry_run=dry_run), dry_run),
+                self._report("actions", action_secrets.reencrypt_secrets(dry_run=dry_run), dry_run),
                 self._report("resources of hosted packs", resources.reencrypt_meta(dry_run=dry_run), dry_run),
             ]
         except NoEncryptionKeysError as error:

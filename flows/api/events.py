@@ -1,0 +1,148 @@
+"""Events, results of actions and heartbeats: the calls by which packs report to the server."""
+
+import hashlib
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+
+from flows.api import serializers
+from flows.engine.complete import complete_action
+from flows.engine.handle_event import IdempotencyKey, IdempotencyKeyReusedError, handle_event
+from flows.engine.step import EventSource, IncomingEvent
+from flyte_site.core.metrics import time_intake
+from flyte_site.http.content_types import empty_response
+from flyte_site.http.fields import problem_responses
+from flyte_site.http.problems import Problem, invalid_input, not_found
+from flyte_site.http.request_body import parse_body
+from flyte_site.http.views import RawView, get_integer_parameter
+from packs import registry
+from packs.models import Action, Pack
+from packs.queue import action_queue
+from packs.queue.action_queue import ResultStatus
+
+IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+MAX_ATTEMPT = 30_000
+ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
+IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
+    IDEMPOTENCY_KEY_HEADER,
+    location="header",
+    description=f"A name of the event's own, up to {MAX_IDEMPOTENCY_KEY_LENGTH} characters: it counts once.",
+)
+# Made once: its fields are copied each time that one is made.
+EVENT_INPUT_SERIALIZER = serializers.EventInput()
+
+
+class PostEventView(RawView):
+    """Where packs tell what happened."""
+
+    @extend_schema(
+        operation_id="event",
+        tags=["event"],
+        request=serializers.EventInput,
+        parameters=[IDEMPOTENCY_KEY_PARAMETER],
+        responses={202: None, **problem_responses(400, 404, 422)},
+    )
+    def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
+        """Take an event. 202 means that all it causes is kept."""
+        pack = registry.authenticate_pack(pack_id, request)
+        event = read_event(request, pack)
+        try:
+            with time_intake("event"):
+                handle_event(event, read_idempotency_key(request))
+        except IdempotencyKeyReusedError:
+            raise Problem(422, f"the {IDEMPOTENCY_KEY_HEADER} was sent with another event before") from None
+        return empty_response(202)
+
+
+class PostResultView(RawView):
+    """Where packs give the result of an action they took."""
+
+    @extend_schema(
+        operation_id="actionResult",
+        tags=["action"],
+        request=serializers.EventInput,
+        parameters=[ATTEMPT_PARAMETER],
+        responses={202: None, **problem_responses(400, 404, 409)},
+    )
+    def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
+        """Take a result, which is an event again: `FATAL` if the command failed beyond what its events can say.
+
+        The same result again is fine; another one, or one of an attempt that is over, is refused with 409.
+        """
+        pack = registry.authenticate_pack(pack_id, request)
+        event, attempt = read_event(request, pack), read_attempt(request)
+        with time_intake("result"):
+            status = complete_action(action_id, pack, event, attempt)
+        if status is None:
+            raise not_found(f"action {action_id!r}")
+        if status is ResultStatus.REJECTED:
+            raise Problem(409, explain_refusal(action_id, pack))
+        return empty_response(202)
+
+
+class HeartbeatView(RawView):
+    """Where packs say that they are still at it."""
+
+    @extend_schema(
+        operation_id="extendAction",
+        tags=["action"],
+        request=None,
+        parameters=[ATTEMPT_PARAMETER],
+        responses={204: None, **problem_responses(404, 409)},
+    )
+    def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
+        """Begin the time for an action anew. 409 when it is no longer this pack's: then its work is for nothing."""
+        pack = registry.authenticate_pack(pack_id, request)
+        if action_queue.extend_lease(action_id, pack, read_attempt(request)):
+            return empty_response(204)
+        if not Action.objects.filter(id=action_id).exists():
+            raise not_found(f"action {action_id!r}")
+        raise Problem(409, "the action is no longer this pack's")
+
+
+def read_attempt(request: HttpRequest) -> int:
+    """The attempt that the caller speaks of; a link that names none means the first."""
+    return get_integer_parameter(request, "attempt", 1, maximum=MAX_ATTEMPT)
+
+
+def read_idempotency_key(request: HttpRequest) -> IdempotencyKey | None:
+    """What tells this event from others, where its sender gave it a key. Raises `Problem` 400."""
+    key = request.META.get(IDEMPOTENCY_KEY_META, "")
+    if not key:
+        return None
+    if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH or not key.isprintable():
+        raise invalid_input(
+            {
+                "path": IDEMPOTENCY_KEY_HEADER,
+                "message": f"must have at most {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters",
+            }
+        )
+    content_type = request.META.get("CONTENT_TYPE", "")
+    return IdempotencyKey(key, hashlib.sha256(content_type.encode() + b"\n" + request.body).hexdigest())
+
+
+def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
+    """The event in the body, as of this pack: who sent it is what the path says, never the body."""
+    now = timezone.now()
+    data = parse_body(request, serializers.EVENT_TEXT_FIELDS)
+    values = data if serializers.is_minimal_event(data) else EVENT_INPUT_SERIALIZER.validate_data(data)
+    return IncomingEvent(
+        pack=EventSource.of_pack(pack),
+        name=values["event"],
+        payload=values.get("payload"),
+        created_at=values.get("createdAt") or now,
+        received_at=now,
+    )
+
+
+def explain_refusal(action_id: str, pack: Pack) -> str:
+    """Why a result is not taken."""
+    action = Action.objects.filter(id=action_id).first()
+    if action is None or not pack.can_take(action):
+        return "the action is meant for packs of another name or with other labels"
+    if action.waiting:
+        return "the action waits to be taken; no result is expected of it"
+    return f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"

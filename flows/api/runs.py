@@ -1,0 +1,77 @@
+"""Cancel an execution, retry a step, replay an event."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flows.api import serializers
+from flows.engine import control
+from flyte_site.auth.activity_log import actor_of_caller, log_activity
+from flyte_site.http.content_types import empty_response
+from flyte_site.http.fields import problem_responses
+from flyte_site.http.problems import Problem, not_found
+from flyte_site.http.views import APIView
+
+CONTROL_RESPONSES: dict[Any, Any] = {204: None, **problem_responses(404, 409)}
+
+
+class ExecutionControlView(APIView):
+    """What all views have that change what runs."""
+
+    def apply(self, verb: str, correlation_id: str, operation: Callable[[], None], **detail: Any) -> HttpResponse:
+        """204 when it is done, and recorded as `what`; 404 and 409 when it can't be."""
+        try:
+            with transaction.atomic():
+                operation()
+                log_activity(actor_of_caller(self.request), verb, "execution", correlation_id, **detail)
+        except control.ExecutionNotFoundError as error:
+            raise not_found(str(error)) from None
+        except control.InvalidExecutionStateError as error:
+            raise Problem(409, str(error)) from None
+        return empty_response(204)
+
+
+class CancelExecutionView(ExecutionControlView):
+    """Stops an execution."""
+
+    @extend_schema(operation_id="cancelExecution", tags=["flowAudit"], request=None, responses=CONTROL_RESPONSES)
+    def post(self, request: Request, correlation_id: str) -> Any:
+        """Cancel: what waits is not given to anybody any more, results of what is under way come too late."""
+        return self.apply("cancelled", correlation_id, lambda: control.cancel_execution(correlation_id))
+
+
+class RetryStepView(ExecutionControlView):
+    """Runs a failed step again."""
+
+    @extend_schema(operation_id="retryStep", tags=["flowAudit"], request=None, responses=CONTROL_RESPONSES)
+    def post(self, request: Request, correlation_id: str, step_id: str) -> Any:
+        """Let a step's action that ended FATAL be taken again, with the same input."""
+        return self.apply("retried", correlation_id, lambda: control.retry_step(correlation_id, step_id), step=step_id)
+
+
+class ReplayEventView(APIView):
+    """Runs a flow again."""
+
+    @extend_schema(
+        operation_id="replayEvent",
+        tags=["flowAudit"],
+        request=None,
+        parameters=[OpenApiParameter("flows", enum=["own", "all"], description="Who hears of the event again.")],
+        responses={202: serializers.ReplayOutput, **problem_responses(404, 409)},
+    )
+    def post(self, request: Request, correlation_id: str) -> Response:
+        """Take the event that began an execution again, on the flow as it is now (`flows=all`: on every flow)."""
+        try:
+            execution_ids = control.replay_event(correlation_id, all_flows=request.query_params.get("flows") == "all")
+        except control.ExecutionNotFoundError as error:
+            raise not_found(str(error)) from None
+        except control.InvalidExecutionStateError as error:
+            raise Problem(409, str(error)) from None
+        log_activity(actor_of_caller(request), "replayed", "execution", correlation_id, started=execution_ids)
+        links = [self.links.to("execution", "v1", "audit", "flows", execution_id) for execution_id in execution_ids]
+        return Response({"correlationIds": execution_ids, "links": links}, status=202)
