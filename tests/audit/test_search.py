@@ -174,9 +174,9 @@ def test_a_look_that_found_nothing_says_so_and_how_far_back_it_was(client: Clien
 
 def test_each_execution_tells_its_story() -> None:
     rows = {number: told.summary for number, told in zip(range(6), found(size=6).rows, strict=True)}
-    assert rows[1] == "an event → rare (Rare.Rare, SUCCESS 2.0 s)"
-    assert rows[2] == "Src.Go → work waiting for Wrk for 5 min 2 s"
-    assert rows[4] == "Src.Go → work (Wrk.Do, SUCCESS 2.0 s) → tell (Slack.SendMessage, SUCCESS 5.0 s)"
+    assert rows[1] == "an event → rare (Rare.Rare, succeeded in 2.0 s)"
+    assert rows[2] == "Src.Go → work queued for Wrk for 5 min 2 s"
+    assert rows[4] == "Src.Go → work (Wrk.Do, succeeded in 2.0 s) → tell (Slack.SendMessage, succeeded in 5.0 s)"
 
 
 def event_numbers(page: executions.EventPage) -> list[int]:

@@ -132,6 +132,7 @@ def test_what_was_cancelled_or_is_over_can_not_be_decided(
     late = asked()
     Approval.objects.update(ends_at=F("asked_at"))
     assert "Not decided: the time for it is over." in text_of(decide(operator, late))
+    assert "Approval expired" in text_of(operator.get(f"{LIST}{late}/"))
     assert "Nobody decided in time." in text_of(operator.get(f"{LIST}{late}/"))
     cancelled = asked()
     control.cancel_execution(Action.objects.get(id=cancelled).correlation_id)
@@ -214,6 +215,7 @@ def test_history_tells_how_each_ended(signed_on: SignedOn, asked: Ask) -> None:
     asked("Two?")
     shown = text_of(operator.get(f"{LIST}?show=all"))
     assert shown.index("Two?") < shown.index("One?")
+    assert "pending –" in shown
     assert "rejected operator," in shown
     assert "not on a Friday" in shown
     assert "One?" not in text_of(operator.get(LIST))
