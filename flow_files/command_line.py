@@ -11,36 +11,38 @@ from flow_files import sync
 from flow_files.sync import EXIT_DIFFERENCES, EXIT_INVALID, EXIT_OK, FlowStore, SyncPlan
 
 Atomic = Callable[[], AbstractContextManager[object]]
-"""Makes what is done in its block happen as a whole or not at all, as far as the shelf can do that."""
+"""Context manager that applies all changes made in its block or none, as far as the store supports that."""
 
 EXIT_CODES_HELP = (
-    "Exit codes: 0 done, or no differences; 1 there are differences (diff), or warnings (--strict); 2 the files or the "
-    "arguments are at fault, nothing was changed; 3 the server was away, refused, or a flow was changed meanwhile."
+    "Exit codes: 0 done, or no differences; 1 differences (diff), or warnings (--strict); 2 invalid files or "
+    "arguments, nothing was changed; 3 server unreachable, request refused, or a flow was changed in the meantime."
 )
 
 
 def add_subcommands(parser: ArgumentParser) -> None:
-    """Add the commands to a parser; `run` does what they say."""
+    """Add the subcommands to a parser; `run_command` runs them."""
     commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for name, help_text in (
         ("validate", "check the flows in files, and change nothing"),
         ("diff", "show what apply would change"),
-        ("apply", "save the flows that differ, once all files were checked"),
+        ("apply", "check all files, then save the flows that differ"),
     ):
         command = commands.add_parser(name, help=help_text, description=f"{help_text.capitalize()}. {EXIT_CODES_HELP}")
-        command.add_argument("path", metavar="DIR", type=Path, help="a folder with .yaml, .yml, .json; or one file")
-        command.add_argument("--strict", action="store_true", help="treat warnings as a reason to stop, with code 1")
+        command.add_argument(
+            "path", metavar="DIR", type=Path, help="folder with .yaml, .yml or .json files, or a single file"
+        )
+        command.add_argument("--strict", action="store_true", help="stop on warnings, with exit code 1")
         command.add_argument("--json", action="store_true", help="print one JSON object")
         if name != "validate":
-            command.add_argument("--prune", action="store_true", help="delete flows that no file has")
+            command.add_argument("--prune", action="store_true", help="delete flows that are in no file")
         if name == "apply":
-            command.add_argument("--dry-run", action="store_true", help="only say what would be done")
-            command.add_argument("--note", default="", help="what the change is for; stands with each new version")
+            command.add_argument("--dry-run", action="store_true", help="only print what would change")
+            command.add_argument("--note", default="", help="reason for the change; stored with each new version")
     command = commands.add_parser(
         "export",
-        help="write the server's flows into files",
-        description=f"Write the server's flows into files of their names, as they were written where that says all. "
-        f"Other files are left alone. {EXIT_CODES_HELP}",
+        help="write the server's flows to files",
+        description="Write each flow to a file named after it, in its original text where that is complete. "
+        f"Other files are not changed. {EXIT_CODES_HELP}",
     )
     command.add_argument(
         "path", metavar="DIR", type=Path, help="output directory (created if missing); not a Python package"
@@ -50,7 +52,7 @@ def add_subcommands(parser: ArgumentParser) -> None:
 
 
 def run_command(store: FlowStore, options: Namespace, atomic: Atomic) -> int:
-    """Do what the arguments say; the exit code. Raises `FilesError`, and what the shelf raises."""
+    """Run the chosen subcommand; return the exit code. Raises `FlowFilesError`, and what the store raises."""
     if options.subcommand == "export":
         return _export_flows(store, options)
     plan = sync.build_plan(store, options.path, with_store_only=options.subcommand != "validate")
@@ -66,9 +68,9 @@ def run_command(store: FlowStore, options: Namespace, atomic: Atomic) -> int:
 def _report_findings(plan: SyncPlan, options: Namespace) -> int:
     if options.json:
         _print_plan_json(plan, applied=False)
-    reason = "errors" if plan.has_errors else "warnings, and --strict asks for none"
+    reason = "errors" if plan.has_errors else "warnings, not allowed with --strict"
     suffix = "" if options.subcommand == "validate" else "; nothing was changed"
-    print(f"there are {reason}{suffix}", file=sys.stderr)
+    print(f"the files have {reason}{suffix}", file=sys.stderr)
     return EXIT_INVALID if plan.has_errors else EXIT_DIFFERENCES
 
 
@@ -130,4 +132,4 @@ def _print_plan_json(plan: SyncPlan, *, applied: bool) -> None:
 
 
 def _discard_line(_line: str) -> None:
-    """`--json` prints one object, and nothing else."""
+    """Print nothing: with `--json` the output is one object."""

@@ -1,4 +1,4 @@
-"""A dry run of a flow as text to read."""
+"""Plain-text rendering of a dry run."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,16 +6,16 @@ from typing import Any
 
 
 def format_error(error: Mapping[str, Any]) -> str:
-    """An error in the input as a line."""
+    """Format an input error as one line."""
     location = f" (line {error['line']}, column {error['column']})" if "line" in error else ""
     return f"{error['path']}: {error['message']}{location}"
 
 
 def format_dry_run(result: Mapping[str, Any]) -> Iterator[str]:
-    """A dry run as text to read."""
+    """Yield the lines of a dry run's result as text for people."""
     yield f"flow {result['flow']}: {'would start' if result['starts'] else 'would not start'}"
     if result["eventMasked"]:
-        yield "the kept event has values that are masked; templates saw them masked"
+        yield "the stored event has redacted values; templates were evaluated with the redacted values"
     for finding in [*result["warnings"], *result["notes"]]:
         yield f"note: {finding['path']}: {finding['message']}"
     for step in result["steps"]:
@@ -30,12 +30,12 @@ def _format_step(step: Mapping[str, Any]) -> Iterator[str]:
     for name in ("inherited", "context"):
         yield from (f"{name} {key} = {_to_json(value)}" for key, value in step.get(name, {}).items())
     if "labels" in step and step["labels"]["wanted"]:
-        yield f"labels wanted {_to_json(step['labels']['wanted'])}, had {_to_json(step['labels']['had'])}"
+        yield f"labels required {_to_json(step['labels']['wanted'])}, actual {_to_json(step['labels']['had'])}"
     if "criteria" in step:
         yield f"criteria {step['criteria']['template']}"
         yield from (f"  {name} is {value}" for name, value in step["criteria"]["saw"].items())
         if "verdict" in step["criteria"]:
-            yield f"  gave {step['criteria']['verdict']!r}"
+            yield f"  evaluated to {step['criteria']['verdict']!r}"
     if "command" in step:
         command = step["command"]
         labels = f" {_to_json(command['packLabels'])}" if command["packLabels"] else ""

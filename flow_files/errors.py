@@ -1,9 +1,9 @@
-"""Errors of flows as files."""
+"""Errors raised while reading, writing or synchronizing flow files."""
 
 
 class FlowFilesError(Exception):
-    """A file or folder of flows can't be used; the text is one line and names it."""
+    """A file or folder of flows that can't be used; the message is one line and names it."""
 
 
 class FlowStoreError(Exception):
-    """The store of flows refused an operation, or changed in the meantime."""
+    """An operation that the store of flows refused, or a flow that changed in the meantime."""

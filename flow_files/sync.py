@@ -1,5 +1,7 @@
-"""Bringing a server's flows in line with files: checked all at first, then changed. Where the flows are kept is a
-`Shelf`: another server over HTTP, or this one's database (`manage.py flows`)."""
+"""Synchronization of a server's flows with files: all files are checked first, then the flows are changed.
+
+The flows are in a `FlowStore`: another server over HTTP, or this server's database (`manage.py flows`).
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +14,13 @@ from flow_files.files import FlowSource, check_target, flow_file_name, read_flow
 
 NEW, CHANGED, SAME = "new", "changed", "same"
 EXIT_OK, EXIT_DIFFERENCES, EXIT_INVALID, EXIT_FAILED = 0, 1, 2, 3
-"""Exit codes: done; the answer is no (there are differences, or with `--strict` warnings); files or arguments are at
-fault and nothing was changed; the server was away, refused, or had something else by then."""
+"""Exit codes: done; negative result (differences, or warnings with `--strict`); invalid files or arguments, nothing was
+changed; server unreachable, request refused, or flow changed in the meantime."""
 
 
 @dataclass(frozen=True)
 class FlowFinding:
-    """An error or a warning (`kind`) about a place of a flow; line and column are of its text, from 1."""
+    """An error or a warning (`kind`) about a position in a flow's text; line and column count from 1."""
 
     kind: str
     path: str
@@ -29,10 +31,10 @@ class FlowFinding:
 
 @dataclass(frozen=True)
 class FlowCheck:
-    """What saving a text would do: `change` is `new`, `changed` or `same`, `diff` is what changes, as a unified diff.
+    """The effect of saving a text: `change` is `new`, `changed` or `same`, `diff` is a unified diff.
 
-    `version` is the version that the flow is on now, '' where there is none. With an error among the findings, there is
-    nothing but them.
+    `version` is the flow's current version, '' for a new flow. If the findings include an error, all other fields are
+    empty.
     """
 
     name: str = ""
@@ -47,19 +49,19 @@ class FlowCheck:
 
 
 class FlowStore(Protocol):
-    """Where flows are kept. Its calls raise `FlowStoreError`."""
+    """A store of flows. Its methods raise `FlowStoreError`."""
 
     def check(self, text: str) -> FlowCheck:
-        """What saving the text would do."""
+        """Return the effect of saving the text."""
 
     def names(self) -> list[str]:
-        """The names of all flows."""
+        """Return the names of all flows."""
 
     def text(self, name: str) -> str:
-        """A flow as a text that can be saved again."""
+        """Return a flow as text that can be saved again."""
 
     def save(self, text: str, check: FlowCheck, note: str) -> None:
-        """Save the flow, if it is still on the version that was checked."""
+        """Save the flow if its current version is the checked one."""
 
     def delete(self, name: str) -> None:
         """Delete the flow."""
@@ -67,7 +69,7 @@ class FlowStore(Protocol):
 
 @dataclass(frozen=True)
 class PlannedFlow:
-    """A flow in a file, and what was found out about it."""
+    """A flow in a file, and the result of its check."""
 
     source: FlowSource
     check: FlowCheck
@@ -75,7 +77,7 @@ class PlannedFlow:
 
 @dataclass
 class SyncPlan:
-    """The flows of the files, and the names of those that only the shelf has."""
+    """The flows of the files, and the names of flows that are only in the store."""
 
     entries: list[PlannedFlow]
     store_only: list[str] = field(default_factory=list)
@@ -93,7 +95,7 @@ class SyncPlan:
         return [entry for entry in self.entries if entry.check.change in (NEW, CHANGED)]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, as `--json` prints it."""
+        """Return the plan as the object that `--json` prints."""
         return {"flows": [_entry_to_json(entry) for entry in self.entries], "others": self.store_only}
 
 
@@ -107,7 +109,7 @@ def _entry_to_json(entry: PlannedFlow) -> dict[str, Any]:
 
 
 def build_plan(store: FlowStore, root: Path, *, with_store_only: bool = True) -> SyncPlan:
-    """What stands in the files against what the shelf has. Raises `FilesError`, and what the shelf raises."""
+    """Compare the files with the store. Raises `FlowFilesError`, and what the store raises."""
     entries = _mark_duplicate_names([PlannedFlow(source, store.check(source.text)) for source in read_flows(root)])
     plan = SyncPlan(entries)
     if with_store_only and not plan.has_errors:
@@ -117,20 +119,20 @@ def build_plan(store: FlowStore, root: Path, *, with_store_only: bool = True) ->
 
 
 def _mark_duplicate_names(entries: list[PlannedFlow]) -> list[PlannedFlow]:
-    """The entries, with an error at each that has a name which an earlier one has."""
+    """Return the entries, with an error at each entry whose name an earlier entry has."""
     first_by_name: dict[str, PlannedFlow] = {}
     result = []
     for entry in entries:
         earlier = first_by_name.setdefault(entry.check.name, entry) if entry.check.name else entry
         if earlier is not entry:
-            message = f"{entry.check.name!r} is the name of the flow at {earlier.source.format_location(1, 1)} already"
+            message = f"duplicate flow name {entry.check.name!r}, first used at {earlier.source.format_location(1, 1)}"
             entry = PlannedFlow(entry.source, FlowCheck(findings=[FlowFinding("error", "name", message)]))
         result.append(entry)
     return result
 
 
 def apply_plan(store: FlowStore, plan: SyncPlan, *, prune: bool, note: str, report: Callable[[str], object]) -> None:
-    """Save what differs, then, with `prune`, delete the others; `tell` hears of each as it is done."""
+    """Save the flows that differ; with `prune`, then delete those in no file. Call `report` after each change."""
     for entry in plan.changes:
         store.save(entry.source.text, entry.check, note)
         report(f"{entry.check.change}  {entry.check.name}")
@@ -140,23 +142,23 @@ def apply_plan(store: FlowStore, plan: SyncPlan, *, prune: bool, note: str, repo
 
 
 def export_flows(store: FlowStore, folder: Path, names: Sequence[str] = ()) -> Iterator[tuple[str, Path, bool]]:
-    """Write flows into a folder: name, file, and whether that changed the file. Raises `FilesError`."""
+    """Write flows to a folder; yield name, file, and True if the file changed. Raises `FlowFilesError`."""
     check_target(folder)
     names_by_file: dict[str, str] = {}
     for name in names or store.names():
         text = store.text(name)
-        # Not every file system tells capital letters from small ones.
+        # Some file systems are case-insensitive.
         file = flow_file_name(name, text)
         if other_name := names_by_file.get(file.lower()):
             raise FlowFilesError(
-                f"{folder / file}: would hold both {other_name!r} and {name!r}; export one of them elsewhere"
+                f"{folder / file}: same file name for {other_name!r} and {name!r}; export one to a different folder"
             )
         names_by_file[file.lower()] = name
         yield name, folder / file, write_flow(folder, name, text)
 
 
 def format_findings(plan: SyncPlan) -> Iterator[str]:
-    """Errors and warnings as compilers tell them: `flows/date.yaml:3:5: error: steps[0].event: …`."""
+    """Yield errors and warnings in the format of compilers: `flows/date.yaml:3:5: error: steps[0].event: …`."""
     for entry in plan.entries:
         for finding in entry.check.findings:
             path = f"{finding.path}: " if finding.path else ""
@@ -165,7 +167,7 @@ def format_findings(plan: SyncPlan) -> Iterator[str]:
 
 
 def format_summary(plan: SyncPlan, *, prune: bool = False) -> str:
-    """`2 new, 1 changed, 5 the same`, and what is with those that no file has."""
+    """Return a summary such as `2 new, 1 changed, 5 the same`, with the number of flows in no file."""
     count = Counter(entry.check.change for entry in plan.entries)
     text = f"{count[NEW]} new, {count[CHANGED]} changed, {count[SAME]} the same"
     if plan.store_only:

@@ -10,9 +10,9 @@
 
     raise SystemExit(run(pack))
 
-`run` logs and answers for the exit code, as a program does; `pack.run()` does neither. The server's address comes from
-`FLYTE_API` (or `FLYTE_API_URL`); `flyte_client.settings` lists every variable.
-The library talks HTTP only and needs nothing of the server's code.
+`run` sets up logging and returns an exit code, as a program needs; `pack.run()` does neither. The server's address
+comes from `FLYTE_API` (or `FLYTE_API_URL`); `flyte_client.settings` lists all variables.
+The library communicates over HTTP only and does not need the server's code.
 """
 
 from flyte_client.errors import FlyteError, RefusedError, ServerAwayError, SettingsError

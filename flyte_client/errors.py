@@ -1,22 +1,25 @@
-"""What can go wrong between a pack and the server; whoever catches `FlyteError` catches all of it."""
+"""Exceptions of the client library; `FlyteError` is the base class of all of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# The sent document is itself at fault: invalid JSON, too large, or of an invalid form.
+PERMANENT_ERROR_STATUSES = frozenset({400, 413, 422})
+
 
 class FlyteError(Exception):
-    """Anything that this library raises on its own account."""
+    """Base class of the library's exceptions."""
 
 
 class SettingsError(FlyteError):
-    """An environment variable or argument that can't be used; the text is one line and names it."""
+    """An invalid environment variable or argument; the message is one line and names it."""
 
 
 class ServerAwayError(FlyteError):
-    """The server can't be reached or can't answer now: trying again later makes sense.
+    """A server that is unreachable or temporarily unavailable: a later retry may succeed.
 
-    `retry_after` is what the server asked for, in seconds, or None where it asked for nothing. `status` is the HTTP
-    status, 0 where nothing answered.
+    `retry_after` is the pause in seconds that the server asked for, or None. `status` is the HTTP status, 0 without a
+    response.
     """
 
     def __init__(self, reason: str, retry_after: float | None = None, status: int = 0) -> None:
@@ -26,10 +29,10 @@ class ServerAwayError(FlyteError):
 
 
 class RefusedError(FlyteError):
-    """The server answered and said no (a 4xx, or something that is no Flyte answer): trying again changes nothing.
+    """A request that the server refused (a 4xx), or a response that is not from Flyte: a retry does not help.
 
-    `status` is the HTTP status, `detail` the server's own words where it gave any; `errors` are the places of the input
-    that it found at fault, as the server tells them: `path`, `message`, and often `line` and `column`.
+    `status` is the HTTP status, `detail` the server's message if it sent one; `errors` are the errors in the input as
+    the server reports them: `path`, `message`, and often `line` and `column`.
     """
 
     def __init__(self, status: int, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -38,6 +41,14 @@ class RefusedError(FlyteError):
         self.detail = detail
         self.errors = errors
 
+    @property
+    def is_permanent(self) -> bool:
+        """True if the request itself is invalid or was already accepted: sending it again can never succeed.
+
+        After other refusals, such as an expired token, the same request may succeed later.
+        """
+        return self.status in PERMANENT_ERROR_STATUSES
+
 
 class RegistrationRefusedError(RefusedError):
-    """The server did not accept the pack itself, so that it has not judged anything that the pack wanted of it."""
+    """A registration that the server refused; it did not process the request that needed the registration."""

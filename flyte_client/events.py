@@ -1,4 +1,4 @@
-"""Events as packs give them, and the JSON that the server takes them in."""
+"""Events that packs send, and their JSON encoding."""
 
 import json
 import traceback
@@ -11,27 +11,27 @@ FATAL = "FATAL"
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: `name` is what flows listen to, `payload` any JSON value."""
+    """Something that happened: flows match its `name`; `payload` is any JSON value."""
 
     name: str
     payload: Any = None
 
 
 def fatal_event(message: str, trace: str = "") -> Event:
-    """The event that every command can end in: something went wrong that the pack's author did not foresee."""
+    """Build the `FATAL` event, which every command can return: an error that the pack's author did not handle."""
     return Event(FATAL, {"message": _replace_surrogates(message), "traceback": _replace_surrogates(trace)})
 
 
 def fatal_event_from(error: BaseException) -> Event:
-    """A `FATAL` event that carries the error's message and traceback."""
+    """Build a `FATAL` event with the error's message and traceback."""
     return fatal_event(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 def encode_event(event: Event, *, with_time: bool = True) -> bytes:
-    """The event as the server takes it, `createdAt` being now, or where it is not `timed`, when the server gets it.
+    """Encode an event for the server, with the current time as `createdAt` unless `with_time` is False.
 
-    Done once and not at each attempt: whatever is tried again is then the same, byte by byte, and keeps the time at
-    which it happened. Raises `ValueError`, `TypeError` or `RecursionError` for a payload that JSON can't hold.
+    Encode once, not at each attempt: retries then send the same bytes and keep the time of the event. Raises
+    `ValueError`, `TypeError` or `RecursionError` for a payload that is not JSON-serializable.
     """
     document = {"event": event.name, "payload": event.payload}
     if with_time:
@@ -44,5 +44,5 @@ def _format_now() -> str:
 
 
 def _replace_surrogates(text: str) -> str:
-    # Half of a surrogate pair, as undecodable bytes give it, has no place in UTF-8.
+    # A lone surrogate, the result of undecodable bytes, can't be encoded in UTF-8.
     return text.encode("utf-8", "replace").decode()

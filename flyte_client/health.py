@@ -1,4 +1,4 @@
-"""A page that tells whether the pack is well, for whoever looks after it: the same as the original's clients give."""
+"""Health page of a pack, in the same format as the original's clients."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-# One caller at a time: whoever does not say what he wants is not waited for longer.
+# Requests are served one at a time, so a slow client must not block the others.
 REQUEST_TIMEOUT = 3.0
 STOP_POLL_SECONDS = 0.2
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Health:
-    """What a check found; `status` is any JSON value that tells people more."""
+    """Result of a health check; `status` is any JSON value with details for people."""
 
     healthy: bool
     status: Any = ""
@@ -30,9 +30,9 @@ HealthCheck = Callable[[], Health]
 
 @contextmanager
 def serve_health_page(address: tuple[str, int] | None, checks: Mapping[str, HealthCheck]) -> Iterator[None]:
-    """Answer at host and port for as long as the block runs; where they are taken, log that and do without.
+    """Serve the health page at host and port while the block runs; if the port is in use, log it and continue without.
 
-    GET of any path gives `{name: {"healthy", "status"}}`, with 200 if all are healthy, else 500.
+    GET of any path returns `{name: {"healthy", "status"}}`, with 200 if all checks are healthy, else 500.
     """
     server = _open_server(*address, checks) if address else None
     if server is None:
@@ -45,12 +45,12 @@ def serve_health_page(address: tuple[str, int] | None, checks: Mapping[str, Heal
         yield
     finally:
         stopped.set()
-        thread.join(2 * STOP_POLL_SECONDS)  # a check that hangs must not keep the pack from ending
+        thread.join(2 * STOP_POLL_SECONDS)  # a hanging check must not block the pack's shutdown
         server.server_close()
 
 
 def run_checks(checks: Mapping[str, HealthCheck]) -> tuple[bool, dict[str, Any]]:
-    """Whether all are healthy, and what they say. One that fails is not."""
+    """Run the checks; return True if all are healthy, and the document. A check that raises is unhealthy."""
     results = {name: _run_check(name, check) for name, check in checks.items()}
     document = {name: {"healthy": health.healthy, "status": health.status} for name, health in results.items()}
     return all(health.healthy for health in results.values()), document
@@ -106,6 +106,6 @@ def _build_handler(checks: Mapping[str, HealthCheck]) -> type[BaseHTTPRequestHan
                 self.wfile.write(content)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Not a line for each look."""
+            """Log nothing: health pages are requested often."""
 
     return HealthRequestHandler

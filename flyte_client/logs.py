@@ -1,7 +1,8 @@
-"""Where a pack's log goes and what its lines look like: text, or a JSON object a line as the server's.
+"""Logging of a pack, as text or as one JSON object per line like the server's log.
 
-The library logs `name field=%s other=%r`: the name of what happened, and fields. Of such a line the JSON has the fields
-as they were given; of any other line, a handler's own or a library's, all of it is `event`. No dependency but Python's.
+The library logs `name field=%s other=%r`: the event name, and fields. In JSON such a record has the fields with their
+values; any other record, of a handler or of another library, has its whole message in `event`. Uses only the standard
+library.
 """
 
 import json
@@ -17,7 +18,7 @@ from flyte_client.errors import SettingsError
 LOG_FORMATS = ("text", "json")
 LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(message)s"
-# The server's log calls these so: `event` is there what happened.
+# Same names as in the server's log, where `event` is the name of the log event.
 RENAMED_FIELDS = {"event": "event_name"}
 
 EVENT_LINE = re.compile(r"[a-z][a-z0-9_]*( (%s|[a-z_]+=\S+))*", re.ASCII)
@@ -25,7 +26,7 @@ _CONVERSION = re.compile(r"%(?:\.\d+)?[srdf]")
 
 
 class JSONLineFormatter(logging.Formatter):
-    """Each record as one JSON object, with the names of fields that the server's have."""
+    """Formatter for one JSON object per record, with the same field names as the server's log."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {**_extract_fields(record), "level": record.levelname.lower(), "logger": record.name}
@@ -37,25 +38,25 @@ class JSONLineFormatter(logging.Formatter):
 
 
 def configure_logging(environment: Mapping[str, str]) -> None:
-    """Log as `LOGLEVEL` (INFO), `LOGFILE` (standard error) and `FLYTE_LOG_FORMAT` (text) say.
+    """Configure logging from `LOGLEVEL` (INFO), `LOGFILE` (standard error) and `FLYTE_LOG_FORMAT` (text).
 
-    Raises `SettingsError` for an unknown level or form, and for a file that can't be written to.
+    Raises `SettingsError` for an unknown level or format, and for a file that can't be written.
     """
     name = environment.get("LOGLEVEL", "").strip().upper() or "INFO"
     level = LEVEL_ALIASES.get(name, name)
     if level not in logging.getLevelNamesMapping():
-        raise SettingsError(f"LOGLEVEL: is {name!r}, but must be one of DEBUG, INFO, WARNING, ERROR, FATAL")
+        raise SettingsError(f"LOGLEVEL: invalid value {name!r}, must be one of DEBUG, INFO, WARNING, ERROR, FATAL")
     formatter = _build_formatter(environment.get("FLYTE_LOG_FORMAT", "").strip())
     handler = _build_handler(environment.get("LOGFILE", "").strip())
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler])
-    # httpx tells of every poll at INFO: that is our DEBUG.
+    # httpx logs every poll at INFO, which is too much except at DEBUG.
     logging.getLogger("httpx").setLevel(logging.WARNING if level == "INFO" else level)
 
 
 def _build_formatter(name: str) -> logging.Formatter:
     if name and name.lower() not in LOG_FORMATS:
-        raise SettingsError(f"FLYTE_LOG_FORMAT: is {name!r}, but must be one of {', '.join(LOG_FORMATS)}")
+        raise SettingsError(f"FLYTE_LOG_FORMAT: invalid value {name!r}, must be one of {', '.join(LOG_FORMATS)}")
     return JSONLineFormatter() if name.lower() == "json" else logging.Formatter(TEXT_FORMAT)
 
 
@@ -65,11 +66,11 @@ def _build_handler(file: str) -> logging.Handler:
     try:
         return logging.FileHandler(file, encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"LOGFILE: is {file!r}, which can't be written to ({error.strerror})") from None
+        raise SettingsError(f"LOGFILE: can't write to {file!r} ({error.strerror})") from None
 
 
 def _extract_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """`event`, and what else the line tells in fields."""
+    """Return the record's `event` and its other fields."""
     message_only = {"event": record.getMessage()}
     template, values = record.msg, record.args or ()
     if not isinstance(template, str) or not isinstance(values, tuple) or not EVENT_LINE.fullmatch(template):
@@ -91,7 +92,7 @@ def _extract_fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _format_value(conversion: str, remaining: Iterator[object]) -> Any:
-    """What a field holds: a number, a truth or nothing as it is, a number with few places so, all else as text."""
+    """Return a field's value: numbers, booleans and None unchanged, `%.1f` rounded, anything else as text."""
     values = tuple(next(remaining) for _ in _CONVERSION.findall(conversion))
     if not _CONVERSION.fullmatch(conversion):
         return conversion % values

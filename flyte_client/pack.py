@@ -1,4 +1,4 @@
-"""`Pack`: what a pack's author writes against."""
+"""`Pack`, the API for authors of packs."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ from flyte_client.worker import ActionWorker
 
 HandlerT = TypeVar("HandlerT", bound=CommandHandler)
 
-# A signal that arrives in the moment before the main thread begins to wait does not wake it: it has to look up.
+# A signal that arrives just before the main thread starts to wait does not wake it, so it waits in short intervals.
 SIGNAL_POLL_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
@@ -34,21 +34,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PackConnection:
-    """The server, and the way to it of what the pack has to deliver."""
+    """The client for the server, and the outbox for the pack's events and results."""
 
     server: ServerClient
     outbox: Outbox
 
 
 class Pack:
-    """A program that does something for flows, sends events, or both.
+    """A program that runs commands for flows, sends events, or both.
 
-    `labels` are laid under those of `FLYTE_LABELS`; a step that asks for labels is only given to packs that have them.
-    `help_url` is where people can read what the pack does. `api_url` and `poll_interval` (seconds) go before
-    `FLYTE_API` and `FLYTE_POLL_INTERVAL`. Up to `concurrency` handlers run at once, each in a thread of its own.
-    `stop_grace` is for how many seconds after the end was asked for undelivered results and events are still tried.
+    `labels` are merged with those of `FLYTE_LABELS`, which win; a step with labels is only given to packs that have
+    them. `help_url` is the address of the pack's documentation. `api_url` and `poll_interval` (seconds) override
+    `FLYTE_API` and `FLYTE_POLL_INTERVAL`. Up to `concurrency` handlers run at the same time, each in its thread.
+    `stop_grace` is the time in seconds after the stop request in which undelivered results and events are retried.
 
-    Commands and events are declared before `run` or the first `send`: the pack registers then, with all of them.
+    Declare commands and events before `run` or the first `send`: the pack registers all of them at that time.
     """
 
     def __init__(
@@ -80,15 +80,15 @@ class Pack:
     def command(
         self, name: str, events: Iterable[str] = (), *, bad_input: str | None = None
     ) -> Callable[[HandlerT], HandlerT]:
-        """Declare the function below as the handler of command `name`, which ends in one of `events`.
+        """Declare the decorated function as the handler of command `name`, which returns one of `events`.
 
-        The handler is called with the action's input and returns an `Event`. Annotated with a dataclass or a pydantic
-        model, it gets one of these; an input that does not fit ends in the event `bad_input` with `error` and `errors`,
-        or in `FATAL` where none is named. Otherwise the input is any JSON value. Whatever the handler raises becomes a
-        `FATAL` event with `message` and `traceback`. Handlers of several actions run at the same time, each in a
-        thread, or where they are `async`, together in one event loop. One that works for long can ask
-        `current_action()` whether its work is still wanted; an async one is cancelled when it is not.
-        Raises `ValueError` for a name that has a handler already, `TypeError` for an annotation that no input fits.
+        The handler is called with the action's input and returns an `Event`. If its parameter is annotated with a
+        dataclass or a pydantic model, it gets an instance; an invalid input then ends in the event `bad_input` with
+        `error` and `errors`, or in `FATAL` without `bad_input`. Otherwise the input is any JSON value. An exception in
+        the handler becomes a `FATAL` event with `message` and `traceback`. Handlers of several actions run at the same
+        time, each in a thread, or if they are `async`, together in one event loop. A long-running handler can check
+        `current_action()` for cancellation; an async handler is cancelled.
+        Raises `ValueError` for a duplicate name, `TypeError` for an annotation that is not supported.
         """
         self._commands.check_unused_name(name)
 
@@ -99,13 +99,13 @@ class Pack:
         return declare
 
     def event(self, name: str) -> None:
-        """Declare an event that the pack sends by itself, with `send`."""
+        """Declare an event that the pack sends with `send`."""
         self._events.append(name)
 
     def health_check(self, name: str) -> Callable[[HealthCheck], HealthCheck]:
-        """Declare the function below as a check of the health page, which there is where `FLYTE_HEALTH_PORT` is set.
+        """Declare the decorated function as a check of the health page, which is served if `FLYTE_HEALTH_PORT` is set.
 
-        It returns `Health`, and should not take longer than a second. What it raises counts as unhealthy.
+        It returns `Health`, and should not take longer than a second. A check that raises is unhealthy.
         """
 
         def declare(check: HealthCheck) -> HealthCheck:
@@ -115,7 +115,7 @@ class Pack:
         return declare
 
     def definition(self) -> dict[str, Any]:
-        """What the pack registers with: every event that a command ends in is declared as the pack's event, too."""
+        """Return the document that the pack registers with; it declares the events of commands as events too."""
         commands = self._commands.list_events()
         events = [*self._events, *(event for names in commands.values() for event in names)]
         document: dict[str, Any] = {
@@ -131,17 +131,17 @@ class Pack:
     def send(self, name: str, payload: Any = None, *, key: str | None = None, within: float | None = None) -> None:
         """Send an event; return when the server has accepted it. Works with and without `run`, from any thread.
 
-        While the server is away this waits and tries again. An answer that got lost on its way makes it try again,
-        too: the event counts once all the same (twice at an original Flyte server, which does not heed the key that
-        tells). With a `key` of the caller's own (at most 255 characters, the pack's own) that holds whoever of the
-        pack's instances sends it, and after a restart, too: for a day the server takes an event with the same key and
-        payload once, and refuses the key with another payload (422). Such an event's time is when the server gets it.
-        Where there is a spool, an event that this could not deliver before the pack was to end is kept for the next
-        start; not so with `within`: whoever gives that is told of the failure, and sends the event again.
+        While the server is unreachable, and after a lost response, this waits and retries; the event counts once (on
+        an original Flyte server, which ignores idempotency keys, it can count twice). With a `key` (at most 255
+        characters, unique within the pack) the event counts once even if several instances of the pack send it, or if
+        it is sent again after a restart: for a day the server accepts an event with the same key and payload once, and
+        refuses the key with a different payload (422). The time of an event with a key is when the server receives it.
+        With a spool, an event that could not be delivered before the pack stopped is saved for the next start; not
+        with `within`, because then the caller gets the error and can send the event again.
 
-        Raises `ServerAwayError` when the pack was stopped meanwhile or no attempt had succeeded `within` so many
-        seconds, `RefusedError` when the server does not accept the event, `ValueError` or `TypeError` for a payload
-        that is no JSON, `SettingsError` as `run`.
+        Raises `ServerAwayError` if the pack was stopped or no attempt succeeded `within` this many seconds,
+        `RefusedError` if the server does not accept the event, `ValueError` or `TypeError` for a payload that is not
+        JSON-serializable, `SettingsError` as `run` does.
         """
         body = encode_event(Event(name, payload), with_time=key is None)
         try:
@@ -153,16 +153,17 @@ class Pack:
         logger.info("event_sent pack=%s event=%s", self.name, name)
 
     def server_is_healthy(self) -> bool:
-        """Whether the server answers and says that it is well; asks once and does not wait for it."""
+        """Return True if the server responds that it is healthy; ask once, without retries."""
         return self._connect().server.is_healthy()
 
     def run(self) -> None:
         """Register, take actions, and post their results, until SIGTERM, SIGINT or `stop`.
 
-        Then nothing more is taken, and this returns when the actions held are done and their results posted. A second
-        signal ends the process at once. Signals are only heeded where this runs in the main thread. A pack runs once.
+        After that no action is taken, and this returns when the running actions are done and their results posted. A
+        second signal ends the process immediately. Signals are only handled if this runs in the main thread. A pack
+        can run once.
 
-        Raises `SettingsError` for what the environment holds, `RefusedError` when the server does not accept the pack.
+        Raises `SettingsError` for an invalid environment, `RefusedError` if the server does not accept the pack.
         """
         connection = self._connect()
         worker = self._build_worker(connection)
@@ -170,8 +171,8 @@ class Pack:
             settings.read_health_address(os.environ),
             {"Flyte": connection.server.report_last_call, **self._health_checks},
         )
-        # The work goes on in a thread of its own, because a signal handler must not wait for a lock that the thread it
-        # interrupts may hold: the main thread does nothing but wait here.
+        # The work runs in a separate thread, because a signal handler must not wait for a lock that the interrupted
+        # thread may hold: the main thread only waits here.
         with page, self._stop_on_signals(), ThreadPoolExecutor(1, thread_name_prefix="worker") as executor:
             try:
                 _wait_for_result(executor.submit(worker.run))
@@ -180,14 +181,14 @@ class Pack:
                 connection.outbox.close()
 
     def stop(self, *, when_idle: bool = False) -> None:
-        """End `run`, as SIGTERM would; with `when_idle`, only after the actions that are waiting now are done, too."""
+        """Stop `run`, like SIGTERM; with `when_idle`, only after the actions that are queued now are done."""
         if when_idle:
             self._shutdown.request_when_idle()
         else:
             self._shutdown.request()
 
     def use_test_transport(self, transport: EventSink) -> CommandRegistry:
-        """For `flyte_client.testing`: what the pack can be called for; `send` gives to `instead` from now on."""
+        """Redirect `send` to `transport`, for `flyte_client.testing`; return the pack's commands."""
         self._test_transport = transport
         return self._commands
 
@@ -235,7 +236,7 @@ class Pack:
 
 
 def _wait_for_result(future: "Future[None]") -> None:
-    """Wait for the end of the work, and heed signals meanwhile. Raises what the work raised."""
+    """Wait for the worker while handling signals. Raises what the worker raised."""
     while not future.done():
         wait([future], SIGNAL_POLL_SECONDS)
     future.result()

@@ -1,4 +1,4 @@
-"""What every pack does as a program: log lines on standard error, one line for what can't work, an exit code."""
+"""A pack as a program: logging to standard error, errors in one line, an exit code."""
 
 import os
 import sys
@@ -8,15 +8,10 @@ from flyte_client.logs import configure_logging
 from flyte_client.pack import Pack
 
 
-def start_logging() -> None:
-    """Log as the environment says. Raises `SettingsError` where it can't be done."""
-    configure_logging(os.environ)
-
-
 def run(pack: Pack) -> int:
-    """Run the pack; return the exit code: 0 after a graceful end, 1 when the server refused it, 2 for bad settings."""
+    """Run the pack; return the exit code: 0 after a graceful stop, 1 if it was refused, 2 for invalid settings."""
     try:
-        start_logging()
+        configure_logging(os.environ)
         pack.run()
     except FlyteError as error:
         print(f"{pack.name}: {error}", file=sys.stderr)

@@ -1,3 +1,3 @@
-"""The version of the client library, which is released apart from the server."""
+"""The version of the client library, which is released independently of the server."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The loop of a running pack: take an action, let its handler work on it, post the result."""
+"""The main loop of a running pack: take an action, run its handler, post the result."""
 
 import logging
 import threading
@@ -11,17 +11,17 @@ from flyte_client.handlers.commands import CommandRegistry, encode_or_fatal
 from flyte_client.transport.heartbeats import HeartbeatSender
 from flyte_client.transport.outbox import Outbox
 from flyte_client.transport.retry import Shutdown
-from flyte_client.transport.server import CONFLICT, PERMANENT_ERRORS, ClaimedAction, NoAction, ServerClient
+from flyte_client.transport.server import CONFLICT, ClaimedAction, NoAction, ServerClient
 from flyte_client.transport.trace_context import propagate_headers
 
 logger = logging.getLogger(__name__)
 
 
 class ActionWorker:
-    """Works on up to `concurrency` actions at once, and takes none for which no thread is free.
+    """Worker for up to `concurrency` actions at the same time; takes an action only when a thread is free.
 
-    `interval` is the pause in seconds after a poll that found nothing, where the server has neither waited with its
-    answer nor asked for another pause.
+    `interval` is the pause in seconds after an empty poll, unless the server long-polled or asked for a different
+    pause.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class ActionWorker:
         self._heartbeats = HeartbeatSender(server.extend_lease)
 
     def run(self) -> None:
-        """Register and work until the end is asked for; return when every action held is done and its result posted.
+        """Register and process actions until shutdown; return when all running actions are done and reported.
 
-        Raises `RefusedError` when the server does not accept the registration.
+        Raises `RefusedError` if the server does not accept the registration.
         """
         try:
             registration = self._server.ensure_registered()
@@ -75,7 +75,7 @@ class ActionWorker:
 
     def _poll_loop(self, executor: ThreadPoolExecutor) -> None:
         while not self._shutdown.is_requested:
-            # To be stopped while no thread is free costs nothing: the pack has to wait for its handlers anyway.
+            # A shutdown while no thread is free loses no time: the pack waits for its handlers anyway.
             self._free_slots.acquire()
             taken = None if self._shutdown.is_requested else self._take()
             if isinstance(taken, ClaimedAction):
@@ -88,7 +88,7 @@ class ActionWorker:
                 self._shutdown.wait_idle(self._interval if taken.retry_after is None else taken.retry_after)
 
     def _take(self) -> ClaimedAction | NoAction | None:
-        """What the server has for this pack; None where it gave up on asking, because the pack is to end."""
+        """Take an action from the server; return None if the pack is shutting down."""
         try:
             return self._server.take()
         except RefusedError as error:
@@ -101,12 +101,12 @@ class ActionWorker:
         current = CurrentAction(action.command)
         try:
             logger.info("action_taken %s", action)
-            # The lease is kept up until the result has arrived: a server that is away for a while still expects it.
+            # The lease is extended until the result is delivered, so a server that was unreachable still expects it.
             with (
                 propagate_headers(action.trace_headers),
                 self._heartbeats.keep_alive(action.lease, lambda: _cancel_action(current)),
             ):
-                # The result of a cancelled action, too: the server refuses it, but keeps it for people to see.
+                # Results of cancelled actions are posted too: the server refuses them, but stores them for people.
                 self._post_result(action, self._commands.execute(current, action.input))
         except Exception:
             logger.exception("action_lost %s", action)
@@ -128,8 +128,8 @@ class ActionWorker:
             logger.warning("result_already_decided %s event=%s", action, event.name)
             return
         logger.error("result_refused %s status=%s reason=%r", action, error.status, error.detail)
-        if error.status in PERMANENT_ERRORS and event.name != FATAL:
-            # Flows should hear of it now, not only when the action's time is up.
+        if error.is_permanent and event.name != FATAL:
+            # Flows should get a result now, not only after the action's timeout.
             self._post_result(action, fatal_event(f"the server refused the result {event.name} ({error})"))
 
 

@@ -1,10 +1,10 @@
-"""A stand-in for https://www.gov.uk/bank-holidays/england-and-wales.json, so that the demo needs no internet.
+"""A stub of https://www.gov.uk/bank-holidays/england-and-wales.json, so that the demo needs no internet.
 
     python -m examples.demo.bank_holidays
 
-prints the address at which it answers, and answers until it is stopped. The document has the real service's form, for
-this year and the next. It follows the Banking and Financial Dealings Act 1971 as it is used today; days that are moved
-or added by royal proclamation (a jubilee, a coronation) are not in it.
+prints its address, and serves until it is stopped. The document has the real service's format, for this year and the
+next. It follows the Banking and Financial Dealings Act 1971 as it is applied today; days that are moved or added by
+royal proclamation (a jubilee, a coronation) are not included.
 """
 
 import calendar
@@ -22,7 +22,7 @@ SATURDAY, SUNDAY = calendar.SATURDAY, calendar.SUNDAY
 
 
 def list_bank_holidays(years: range) -> dict[str, Any]:
-    """The bank holidays of England and Wales in `years`, as gov.uk gives them: division and events by date."""
+    """Return the bank holidays of England and Wales in gov.uk's format: division, and events by date."""
     return {
         "division": DIVISION,
         "events": [event for year in years for event in sorted(_build_events(year), key=_event_date)],
@@ -30,7 +30,7 @@ def list_bank_holidays(years: range) -> dict[str, Any]:
 
 
 def find_easter_sunday(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar, by the "anonymous" computus (Nature, 1876; Meeus, Butcher)."""
+    """Compute Easter Sunday of the Gregorian calendar by the "anonymous" computus (Nature, 1876; Meeus, Butcher)."""
     golden = year % 19
     century, year_of_century = divmod(year, 100)
     leaps, leap_rest = divmod(century, 4)
@@ -46,20 +46,20 @@ def find_easter_sunday(year: int) -> date:
 def _build_events(year: int) -> Iterator[dict[str, Any]]:
     easter = find_easter_sunday(year)
     yield _build_substituted_event("New Year’s Day", date(year, 1, 1), {SATURDAY: 2, SUNDAY: 1})
-    # A day of mourning: the real service marks it as the one day without bunting.
+    # A day of mourning: the real service marks it as the only day without bunting.
     yield _build_event("Good Friday", easter - timedelta(days=2), bunting=False)
     yield _build_event("Easter Monday", easter + timedelta(days=1))
     yield _build_event("Early May bank holiday", _find_first_monday(year, 5))
     yield _build_event("Spring bank holiday", _find_last_monday(year, 5))
     yield _build_event("Summer bank holiday", _find_last_monday(year, 8))
-    # Where both days need a substitute, Monday and Tuesday follow in the order of the days; when only Christmas Day
-    # does (a Sunday), Boxing Day stays on its Monday and Christmas Day moves behind it.
+    # If both days need a substitute, they move to Monday and Tuesday in their order; if only Christmas Day does (a
+    # Sunday), Boxing Day stays on Monday and Christmas Day moves to Tuesday.
     yield _build_substituted_event("Christmas Day", date(year, 12, 25), {SATURDAY: 2, SUNDAY: 2})
     yield _build_substituted_event("Boxing Day", date(year, 12, 26), {SATURDAY: 2, SUNDAY: 2})
 
 
 def _build_substituted_event(title: str, day: date, shifts: dict[int, int]) -> dict[str, Any]:
-    """The holiday, or its substitute so many days later when it falls on a weekday in `shifts`."""
+    """Build the holiday; on a weekday in `shifts`, its substitute that many days later."""
     shift = shifts.get(day.weekday(), 0)
     return _build_event(title, day + timedelta(days=shift), notes=SUBSTITUTE_NOTE if shift else "")
 

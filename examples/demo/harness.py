@@ -1,4 +1,4 @@
-"""What the demos share: a server and packs as processes in one temporary folder, and the audit of what they did."""
+"""Shared code of the demos: server and packs as processes in a temporary folder, and the printed audit."""
 
 import os
 import shutil
@@ -25,12 +25,12 @@ LOG_LINES = 40
 
 
 class DemoError(Exception):
-    """Something did not happen in time, or happened otherwise than it should."""
+    """A timeout or an unexpected result in a demo."""
 
 
 @dataclass(frozen=True)
 class DemoProcess:
-    """A process of the demo; what it prints goes to `output`, its log to `log`."""
+    """A process of the demo; `output` is the file for its standard output, `log` for its standard error."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -46,7 +46,7 @@ class DemoProcess:
         self.process.stdin.flush()
 
     def stop(self) -> int:
-        """Ask it to end; kill it, and whatever it started, when it does not."""
+        """Terminate the process; kill it and its children if it does not end. Return its exit code."""
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -57,7 +57,7 @@ class DemoProcess:
 
 
 class Demo:
-    """All that runs, in one temporary folder."""
+    """The processes of a demo, in one temporary folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class Demo:
         self.processes: list[DemoProcess] = []
 
     def build_environment(self) -> dict[str, str]:
-        """The caller's, without what would make this another server than the one described here."""
+        """Return the caller's environment without settings that would change the demo's server."""
         others = {name: value for name, value in os.environ.items() if not name.startswith(("FLYTE_", "LOG"))}
         return others | {
             "FLYTE_PORT": str(self.port),
@@ -89,28 +89,28 @@ class Demo:
                 stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=stderr,
-                start_new_session=True,  # Ctrl-C is for this script, which then stops the others in order
+                start_new_session=True,  # Ctrl-C only reaches this script, which then stops the others in order
             )
         self.processes.append(DemoProcess(name, process, output, log))
         return self.processes[-1]
 
     def wait_for(self, description: str, condition: Callable[[], Any]) -> Any:
-        """What `condition` gives once that is true. Raises `DemoError` when it isn't in time or a process has died."""
+        """Return the first true result of `condition`. Raises `DemoError` on a timeout or if a process ends."""
         deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             for demo_process in self.processes:
                 if demo_process.process.poll() is not None:
-                    raise DemoError(f"{demo_process.name} has ended with exit code {demo_process.process.returncode}")
+                    raise DemoError(f"{demo_process.name} ended with exit code {demo_process.process.returncode}")
             try:
                 if result := condition():
                     return result
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        raise DemoError(f"waited {TIMEOUT:g} seconds for {description}")
+        raise DemoError(f"timed out after {TIMEOUT:g} seconds waiting for {description}")
 
     def stop_processes(self) -> None:
-        """Stop the last first, so that the packs take leave of a server that is still there."""
+        """Stop the processes in reverse order, so that the packs stop before the server."""
         codes = {demo_process.name: demo_process.stop() for demo_process in reversed(self.processes)}
         if failed := {name: code for name, code in codes.items() if code != 0}:
             raise DemoError(f"did not stop cleanly (exit codes): {failed}")
@@ -124,12 +124,12 @@ class Demo:
 
 
 def run_demo(run_scenario: Callable[[Demo], None], required_programs: Sequence[str]) -> int:
-    """Play it in a temporary folder, stop all and remove it. The exit code of a demo's program.
+    """Run a demo in a temporary folder, then stop its processes and remove the folder; return the exit code.
 
-    0 when all went well, 1 (with the logs of all processes) when not, 2 when one of the `needed` programs is missing.
+    0 on success, 1 on failure (with the logs of all processes), 2 if a required program is missing.
     """
     if missing := [name for name in required_programs if not shutil.which(name)]:
-        print(f"The demo needs {', '.join(missing)}: install that and try again.", file=sys.stderr)
+        print(f"The demo requires {', '.join(missing)}: install and try again.", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, raise_interrupt)
     with tempfile.TemporaryDirectory(prefix="flyte-demo-") as folder:
@@ -146,7 +146,7 @@ def run_demo(run_scenario: Callable[[Demo], None], required_programs: Sequence[s
         finally:
             for demo_process in reversed(demo.processes):
                 demo_process.stop()
-    print_line("All processes are stopped, and their folder is gone.")
+    print_line("All processes are stopped, and their folder is removed.")
     return 0
 
 
@@ -166,26 +166,26 @@ def start_server(demo: Demo) -> None:
     if completed.returncode != 0:
         raise DemoError("manage.py migrate failed")
     demo.start_process("server", "manage.py", "serve")
-    demo.wait_for("the server to be well", lambda: demo.http.get("/health").is_success)
+    demo.wait_for("the server to be healthy", lambda: demo.http.get("/health").is_success)
     print_line(f"It serves at {demo.address}, with a fresh SQLite database in {demo.folder}.")
 
 
 def post_flow(demo: Demo, flow: str) -> None:
     response = demo.http.post("/v1/flows", content=flow.encode(), headers={"Content-Type": "application/x-yaml"})
     if response.status_code != 201:
-        raise DemoError(f"the flow was answered with {response.status_code}: {response.text}")
-    print_line(f"POST /v1/flows answered {response.status_code} {response.reason_phrase}.")
+        raise DemoError(f"posting the flow returned {response.status_code}: {response.text}")
+    print_line(f"POST /v1/flows returned {response.status_code} {response.reason_phrase}.")
 
 
 def show_run(run: Mapping[str, Any]) -> None:
-    """Each step: what triggered it, what it had some pack do, and what came of that."""
+    """Print each step of a run: its trigger, its action, and the result."""
     print_line(f"Run {run['correlationId']} of the flow {run['name']}:")
     for step in run["steps"]:
         action = run["actions"][step["id"]]
         trigger, result = action["trigger"], action["result"]
         print(f"\n   step {step['id']}")
-        print(f"     because of   {trigger['pack']['name']}/{trigger['event']}")
-        print(f"     did          {action['packName']}/{action['name']}")
+        print(f"     trigger      {trigger['pack']['name']}/{trigger['event']}")
+        print(f"     command      {action['packName']}/{action['name']}")
         print(f"     input        {format_value(action['input'])}")
         print(f"     states       {'  '.join(format_state(state) for state in action['states'])}")
         print(f"     result       {result['pack']['name']}/{result['event']}")
@@ -203,12 +203,12 @@ def _find_registered(demo: Demo, *names: str) -> list[Any]:
 
 
 def find_finished_run(demo: Demo, flow: str) -> Any:
-    """The flow's only run, once each of its steps has succeeded. Raises `DemoError` when one has failed."""
+    """Return the flow's only run if all its steps have succeeded, else None. Raises `DemoError` if a step failed."""
     response = demo.http.get("/v1/audit/flows", params={"flowName": flow}).raise_for_status()
     for run in response.json()["flows"]:
         states = [action["state"]["value"] for action in run["actions"].values()]
         if "FATAL" in states:
-            raise DemoError(f"a step has failed: {run['actions']}")
+            raise DemoError(f"a step failed: {run['actions']}")
         if states == ["SUCCESS"] * len(run["steps"]):
             return run
     return None
@@ -220,7 +220,7 @@ def format_state(state: Mapping[str, str]) -> str:
 
 
 def format_value(value: object) -> str:
-    """A value for reading: an object line by line, and nothing longer than a line."""
+    """Format a value for printing: one line per field of an object, each shortened to one line."""
     if not isinstance(value, dict):
         return textwrap.shorten(str(value), width=90, placeholder=" …")
     lines = [f"{name}: {textwrap.shorten(str(part), width=70, placeholder=' …')}" for name, part in value.items()]

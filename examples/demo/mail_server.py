@@ -1,8 +1,8 @@
-"""A stand-in for a mail server: it takes any mail (RFC 5321, as far as that needs it), and prints it.
+"""A stub mail server: accepts any mail by SMTP (the required subset of RFC 5321), and prints it.
 
     python -m examples.demo.mail_server
 
-prints the port where it speaks SMTP, and then each mail, as it came.
+prints its SMTP port, and then each mail as received.
 """
 
 from socketserver import StreamRequestHandler, ThreadingTCPServer
@@ -10,7 +10,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from examples.demo.stand_in import HOST, serve_until_terminated
 
 MAX_LINE_LENGTH = 1000
-REPLIES = {b"DATA": "354 end it with a dot", b"QUIT": "221 bye"}
+REPLIES = {b"DATA": "354 end with a dot", b"QUIT": "221 bye"}
 
 
 class SmtpSession(StreamRequestHandler):
@@ -28,7 +28,7 @@ class SmtpSession(StreamRequestHandler):
         while (line := self.rfile.readline(MAX_LINE_LENGTH)) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
         print(b"".join(lines).decode(errors="replace").replace("\r\n", "\n"), flush=True)
-        self.reply("250 taken")
+        self.reply("250 accepted")
 
     def reply(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())

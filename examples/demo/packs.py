@@ -1,8 +1,8 @@
-"""Four packs joined by a flow, as one command: `make demo-packs`.
+"""Four packs connected by a flow, as one command: `make demo-packs`.
 
-Starts a server with a database of its own, the packs Webhook, Shell, Slack and Email, and what stands on this machine
-for Slack and for a mail server, each as a process; posts the flow, sends a push as GitHub signs it, and shows the
-message, the mail and the audit of the run. Nothing is left behind. The exit codes are those of `make demo`.
+Starts a server with a new database, the packs Webhook, Shell, Slack and Email, and local stubs of Slack and a mail
+server, each as a process; posts the flow, sends a push with GitHub's signature, and prints the message, the mail and
+the audit of the run. Removes everything at the end. The exit codes are those of `make demo`.
 """
 
 import hashlib
@@ -51,24 +51,24 @@ def run_scenario(demo: Demo) -> None:
     start_packs(demo, slack, mail, {"address": hook, "secret": secret})
     print_heading("4", f"The flow, {FLOW.relative_to(PROJECT_ROOT)}")
     post_flow(demo, FLOW.read_text(encoding="utf-8"))
-    print_heading("5", "Somebody pushes: a request as GitHub makes and signs it")
+    print_heading("5", "A push: a request with GitHub's format and signature")
     send_push(hook, secret)
-    run = demo.wait_for("the flow to run to its end", lambda: find_finished_run(demo, FLOW_NAME))
-    print_heading("6", "What came out at the other end")
+    run = demo.wait_for("the flow to finish", lambda: find_finished_run(demo, FLOW_NAME))
+    print_heading("6", "The message and the mail")
     show_output("in the channel", slack)
     show_output("in the mailbox", mail)
-    print_heading("7", f"What happened, from GET /v1/audit/flows?flowName={FLOW_NAME}")
+    print_heading("7", f"The audit, from GET /v1/audit/flows?flowName={FLOW_NAME}")
     show_run(run)
     print_heading("8", "The end")
 
 
 def start_stand_ins(demo: Demo) -> tuple[DemoProcess, DemoProcess]:
-    """Start the stand-ins for Slack and for a mail server. Each prints first where it answers."""
-    print_heading("2", "Stand-ins on this machine for the world outside")
+    """Start the stubs of Slack and of a mail server. Each first prints its address."""
+    print_heading("2", "Local stubs of external services")
     slack = demo.start_process("slack-service", "-m", "examples.demo.slack_channel")
     mail = demo.start_process("mail-service", "-m", "examples.demo.mail_server")
-    print_line(f"What speaks as Slack does is at {demo.wait_for('its address', lambda: read_first_line(slack))},")
-    print_line(f"and a mail server at port {demo.wait_for('its port', lambda: read_first_line(mail))}.")
+    print_line(f"Slack: {demo.wait_for('the address of the Slack stub', lambda: read_first_line(slack))}")
+    print_line(f"Mail server: port {demo.wait_for('the port of the mail server', lambda: read_first_line(mail))}")
     return slack, mail
 
 
@@ -104,14 +104,14 @@ def send_push(address: str, secret: str) -> None:
     }
     response = httpx.post(address, content=content, headers=headers, timeout=30, trust_env=False)
     if response.status_code != 202:
-        raise DemoError(f"the push was answered with {response.status_code}: {response.text}")
-    print_line(f"POST {address} answered {response.status_code} {response.reason_phrase}: Flyte has it.")
+        raise DemoError(f"the push returned {response.status_code}: {response.text}")
+    print_line(f"POST {address} returned {response.status_code} {response.reason_phrase}.")
 
 
 def show_output(location: str, program: DemoProcess) -> None:
     output = program.read_output().partition("\n")[2].strip()
     if REVISION[:7] not in output:
-        raise DemoError(f"nothing of the push came out {location}: {output!r}")
+        raise DemoError(f"revision {REVISION[:7]} not found {location}: {output!r}")
     print(f"\n   {location}:\n{textwrap.indent(output, '     ')}", flush=True)
 
 

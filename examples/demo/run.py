@@ -1,8 +1,8 @@
 """The quickstart as one command: `make demo`.
 
-Starts a server with a database of its own, the Shell pack, and the Console pack in place of Slack, each as a process;
-posts the quickstart's flow, types `flyte uk-bank-holidays`, and shows the answer and the audit of the run. Nothing is
-left behind. Exit code 0 when all went well, 1 (with the logs of all processes) when not, 2 when a program is missing.
+Starts a server with a new database, the Shell pack, and the Console pack in place of Slack, each as a process; posts
+the quickstart's flow, types `flyte uk-bank-holidays`, and prints the answer and the audit of the run. Removes
+everything at the end. Exit code 0 on success, 1 on failure (with the logs of all processes), 2 if a program is missing.
 """
 
 import sys
@@ -39,19 +39,19 @@ def run_scenario(demo: Demo) -> None:
     holidays = start_file_server(demo)
     slack = start_packs(demo)
     print_heading("3", f"The flow, {FLOW.relative_to(PROJECT_ROOT)}")
-    print_line(f"{URL_PLACEHOLDER} in it becomes {holidays}.")
+    print_line(f"{URL_PLACEHOLDER} in it is replaced by {holidays}.")
     post_flow(demo, FLOW.read_text(encoding="utf-8").replace(f"curl -s {URL_PLACEHOLDER}", f"curl -s {holidays}"))
     print_heading("4", f"Someone types into the channel: {MESSAGE}")
     slack.type_line(MESSAGE)
-    run = demo.wait_for("the flow to run to its end", lambda: find_finished_run(demo, FLOW_NAME))
+    run = demo.wait_for("the flow to finish", lambda: find_finished_run(demo, FLOW_NAME))
     show_answer(slack, holidays)
-    print_heading("6", f"What happened, from GET /v1/audit/flows?flowName={FLOW_NAME}")
+    print_heading("6", f"The audit, from GET /v1/audit/flows?flowName={FLOW_NAME}")
     show_run(run)
     print_heading("7", "The end")
 
 
 def start_file_server(demo: Demo) -> str:
-    """Start the stand-in for gov.uk and return the address of its bank holidays."""
+    """Start the stub of gov.uk and return the address of its bank holidays."""
     files = demo.start_process("files", "-m", "examples.demo.bank_holidays")
     return str(demo.wait_for("the file server's address", lambda: files.read_output().strip()))
 
@@ -62,7 +62,7 @@ def start_packs(demo: Demo) -> DemoProcess:
     options = ("--name", "Slack", "--channel", CHANNEL, "--user-id", USER)
     slack = demo.start_process("slack", "-m", "flyte_client.packs.console", *options)
     wait_for_packs(demo, "Shell", "Slack")
-    print_line("(Slack is the Console pack under that name: its channel is a terminal.)")
+    print_line("(Slack is the Console pack with that name: its channel is a terminal.)")
     return slack
 
 
@@ -74,7 +74,7 @@ def show_answer(slack: DemoProcess, holidays: str) -> None:
     events = httpx.get(holidays, timeout=10, trust_env=False).json()["events"]
     expected = [f"{event['date']} - {event['title']}" for event in events if event["date"].startswith(this_year)]
     if missing := [line for line in expected if line not in output]:
-        raise DemoError(f"the answer lacks {missing}")
+        raise DemoError(f"missing in the answer: {missing}")
 
 
 if __name__ == "__main__":

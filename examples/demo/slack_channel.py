@@ -1,8 +1,8 @@
-"""A stand-in for Slack, as far as a bot needs it that only posts: https://api.slack.com/methods/chat.postMessage.
+"""A stub of Slack for a bot that only posts: https://api.slack.com/methods/chat.postMessage.
 
     python -m examples.demo.slack_channel
 
-prints the address of its API, and then each message that is posted. Any token of a bot is taken.
+prints the address of its API, and then each posted message. Accepts any bot token.
 """
 
 import json

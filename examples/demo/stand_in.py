@@ -1,4 +1,4 @@
-"""What the demos' stand-ins for services of the outside share: each is a program that serves until it is stopped."""
+"""Shared code of the demos' stubs of external services: programs that serve until they are stopped."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 def serve_until_terminated(server: socketserver.TCPServer, address: str) -> None:
-    """Print `address`, where `{port}` is the server's own, and answer there until SIGTERM."""
+    """Print `address` with the server's port for `{port}`, and serve until SIGTERM."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         sys.exit(0)
@@ -23,7 +23,7 @@ def serve_until_terminated(server: socketserver.TCPServer, address: str) -> None
 
 
 def send_json(handler: BaseHTTPRequestHandler, value: Any) -> None:
-    """Answer a request with 200 and a JSON value."""
+    """Send a 200 response with a JSON value."""
     content = json.dumps(value, ensure_ascii=False).encode()
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json; charset=utf-8")

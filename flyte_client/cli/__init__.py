@@ -1,1 +1,1 @@
-"""The program `flyte`: what people far from the server do with flows, packs, events and the audit."""
+"""The command-line programs `flyte` and `flyte-pack`."""

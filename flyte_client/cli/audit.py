@@ -1,4 +1,4 @@
-"""`flyte audit tail`: what runs, as it happens."""
+"""`flyte audit tail`: state changes of actions as they happen."""
 
 import json
 import time
@@ -21,12 +21,16 @@ COLUMN_WIDTHS = (24, 24, 20, 30)
 
 def add_arguments(parser: ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
-    tail = commands.add_parser("tail", help="the last changes of actions; with -f each new one as it comes")
-    tail.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
-    tail.add_argument("-n", "--lines", type=_parse_count, default=20, metavar="N", help="how many to begin with (20)")
-    tail.add_argument("--flow", help="of this flow alone")
-    tail.add_argument("--interval", type=_parse_interval, default=2.0, metavar="SECONDS", help="between two looks (2)")
-    tail.add_argument("--json", action="store_true", help="print a line of JSON for each")
+    tail = commands.add_parser("tail", help="print the last state changes of actions; with -f, new ones as they happen")
+    tail.add_argument("-f", "--follow", action="store_true", help="keep printing new changes until Ctrl-C")
+    tail.add_argument(
+        "-n", "--lines", type=_parse_count, default=20, metavar="N", help="number of past changes to print (20)"
+    )
+    tail.add_argument("--flow", help="only this flow")
+    tail.add_argument(
+        "--interval", type=_parse_interval, default=2.0, metavar="SECONDS", help="time between two polls (2)"
+    )
+    tail.add_argument("--json", action="store_true", help="print each change as a line of JSON")
 
 
 def _parse_count(text: str) -> int:
@@ -47,7 +51,7 @@ def _parse_interval(text: str) -> float:
 
 @dataclass(frozen=True)
 class StateChange:
-    """An action that entered a state. Times are as the API has them."""
+    """An action's change of state, with the API's time format."""
 
     time: str
     flow: str
@@ -63,7 +67,7 @@ class StateChange:
 
 
 def tail_changes(api: ServerApi, options: Namespace) -> int:
-    """Print changes, oldest first; with `--follow` for ever."""
+    """Print changes, oldest first; with `--follow`, until interrupted."""
     url = api.find_url("findFlows").copy_merge_params({"flowName": options.flow} if options.flow else {})
     printed = _PrintedChanges()
     changes = printed.take_new(_fetch_changes(api, url, MAX_EXECUTIONS if options.lines > 50 else 50))
@@ -73,13 +77,13 @@ def tail_changes(api: ServerApi, options: Namespace) -> int:
         try:
             _print_changes(printed.take_new(_fetch_changes(api, url, MAX_EXECUTIONS)), options)
         except ServerAwayError:
-            continue  # who follows a server over its restart wants to go on
+            continue  # keep following while the server restarts
     return 0
 
 
 @dataclass
 class _PrintedChanges:
-    """What was printed, so that it is not printed again."""
+    """The keys of changes that were already printed."""
 
     keys: OrderedDict[tuple[str, str, str], None] = field(default_factory=OrderedDict)
 
@@ -92,7 +96,7 @@ class _PrintedChanges:
 
 
 def _fetch_changes(api: ServerApi, url: httpx.URL, limit: int) -> list[StateChange]:
-    """The states of the actions of the executions that were active last, the oldest first."""
+    """Fetch the state changes in the most recently active executions, oldest first."""
     page = api.get_json(url.copy_merge_params({"limit": limit}))
     return sorted(
         (change for execution in page["flows"] for change in _list_state_changes(execution)),

@@ -1,4 +1,4 @@
-"""`flyte try`: what a flow would do with an event, without doing it."""
+"""`flyte try`: dry run of a flow with an event."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -15,22 +15,22 @@ from flyte_client.errors import RefusedError, SettingsError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("flow", metavar="FLOW", help="the flow's file, YAML or JSON; or the name of a flow")
+    parser.add_argument("flow", metavar="FLOW", help="the flow's file (YAML or JSON), or the name of a flow")
     parser.add_argument(
-        "--event", required=True, help="JSON, or @FILE: an event as packs post it; or a kept event's id"
+        "--event", required=True, help="event as JSON, or @FILE, as packs post it; or the id of a stored event"
     )
     parser.add_argument(
         "--result",
         action="append",
         default=[],
         metavar="STEP=EVENT",
-        help="JSON, or @FILE: the event that the step's action is to end with; may be given several times",
+        help="simulated result of the step's action: an event as JSON, or @FILE; repeatable",
     )
-    parser.add_argument("--json", action="store_true", help="print what the API answers")
+    parser.add_argument("--json", action="store_true", help="print the API's response")
 
 
 def run_dry_run(api: ServerApi, options: Namespace) -> int:
-    """Try a flow: 0 it would start and every step can be judged, 1 it would not, 2 something given is at fault."""
+    """Dry-run a flow; return 0 if it would start and no step has an error, else 1. Raises `SettingsError`."""
     store = RemoteFlowStore(api)
     body = {
         **_parse_event(options.event),
@@ -55,14 +55,14 @@ def run_dry_run(api: ServerApi, options: Namespace) -> int:
 
 
 def _read_flow(store: RemoteFlowStore, name_or_path: str) -> str:
-    """The text of the flow: of the file, where there is one of this name, else of the server's flow."""
+    """Return the text of the file if it exists, else of the server's flow with this name."""
     path = Path(name_or_path)
     if not path.is_file() and not path.suffix:
         return store.text(name_or_path)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name_or_path}: {getattr(error, 'strerror', None) or 'is not text in UTF-8'}") from None
+        raise SettingsError(f"{name_or_path}: {getattr(error, 'strerror', None) or 'invalid UTF-8'}") from None
 
 
 def _parse_event(text: str) -> dict[str, Any]:
@@ -74,6 +74,6 @@ def _parse_results(arguments: list[str]) -> dict[str, Any]:
     for argument in arguments:
         step_id, separator, text = argument.partition("=")
         if not (step_id and separator):
-            raise SettingsError(f"--result: must be STEP=EVENT, not {argument!r}")
+            raise SettingsError(f"--result: invalid value {argument!r}, expected STEP=EVENT")
         results[step_id] = read_json(text)
     return results

@@ -1,4 +1,4 @@
-"""A server's flows over HTTP, to be brought in line with files."""
+"""Flow store of a server over HTTP, for synchronization with files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,24 +23,26 @@ class RemoteFlowStore:
 
     @property
     def flows_url(self) -> httpx.URL:
-        """Where the server lists its flows."""
+        """The address of the server's list of flows."""
         if self._flows_url is None:
             self._flows_url = self._api.find_url("listFlows")
         return self._flows_url
 
     @property
     def dry_run_url(self) -> httpx.URL:
-        """Where flows are tried and checked; the original server has no such place, so that nothing happens there."""
+        """The address for dry runs and checks; the original server answers it with an error, and changes nothing."""
         return self.flows_url.copy_with(raw_path=self.flows_url.raw_path + b"/dry-run")
 
     def check(self, text: str) -> FlowCheck:
-        """What saving the text would do."""
+        """Return the effect of saving the text."""
         url = self.dry_run_url.copy_merge_params({"check": "true"})
         try:
             preview = self._api.request("POST", url, text.encode(), _content_type_header(text)).json()
         except RefusedError as error:
             if error.status in (NOT_FOUND, METHOD_NOT_ALLOWED):
-                raise FlowStoreError("the server can't check flows: it is the original one, or too old") from None
+                raise FlowStoreError(
+                    "the server does not support checking flows: it is the original server, or too old"
+                ) from None
             if error.status != BAD_REQUEST or not error.errors:
                 raise
             return FlowCheck(findings=[_parse_finding("error", item) for item in error.errors])
@@ -50,20 +52,20 @@ class RemoteFlowStore:
         )
 
     def names(self) -> list[str]:
-        """The names of all flows."""
+        """Return the names of all flows."""
         rows = self._api.iter_items(self.flows_url, "flows")
         self._flow_urls = {str(row.get("name")): self._api.require_link(row, "self", self.flows_url) for row in rows}
         return list(self._flow_urls)
 
     def text(self, name: str) -> str:
-        """A flow as a text that can be saved again."""
+        """Return a flow as text that can be saved again."""
         response = self._api.request("GET", self._find_flow_url(name).copy_merge_params({"text": "true"}))
         if not response.headers.get("Content-Type", "").startswith("text/plain"):
-            raise FlowStoreError("the server can't give flows as text: it is the original one, or too old")
+            raise FlowStoreError("the server does not support flows as text: it is the original server, or too old")
         return response.text
 
     def save(self, text: str, check: FlowCheck, note: str) -> None:
-        """Save the flow, if it is still on the version that was checked."""
+        """Save the flow if its current version is the checked one."""
         if check.change == SAME:
             return
         precondition = {"If-Match": f'"{check.version}"'} if check.version else {"If-None-Match": "*"}
@@ -72,11 +74,11 @@ class RemoteFlowStore:
             self._api.request("POST", url, text.encode(), _content_type_header(text) | precondition)
         except RefusedError as error:
             if error.status == PRECONDITION_FAILED:
-                raise FlowStoreError(f"{check.name}: somebody has changed it meanwhile; look at `diff` again") from None
+                raise FlowStoreError(f"{check.name}: the flow was changed meanwhile; run `diff` again") from None
             raise
 
     def delete(self, name: str) -> None:
-        """Delete the flow; one that is gone already is fine."""
+        """Delete the flow; a flow that is already deleted is not an error."""
         try:
             self._api.request("DELETE", self._find_flow_url(name))
         except RefusedError as error:
@@ -84,9 +86,9 @@ class RemoteFlowStore:
                 raise
 
     def _find_flow_url(self, name: str) -> httpx.URL:
-        """Where one flow is: as the list links to it, which is read once."""
+        """Return the address of a flow from the links in the list, which is read once."""
         if name not in self._flow_urls and name not in self.names():
-            raise RefusedError(NOT_FOUND, f"there is no flow {name!r}")
+            raise RefusedError(NOT_FOUND, f"flow {name!r} not found")
         return self._flow_urls[name]
 
 

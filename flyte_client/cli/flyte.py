@@ -1,4 +1,4 @@
-"""The program `flyte`: reads its arguments, does one thing, and tells what went wrong in one line."""
+"""The program `flyte`: runs one command against a server, and reports an error in one line."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ RunCommand = Callable[[ServerApi, Namespace], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the arguments say; the exit code."""
+    """Run the command in the arguments; return the exit code."""
     options = _build_parser().parse_args(arguments)
     try:
         code = _run_command(options)
@@ -35,14 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone; Python would fail once more when it closes it.
+        # The reader of the output is gone; without this, Python fails again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except (FlyteError, FlowFilesError, FlowStoreError) as error:
         print(f"flyte: {error}", file=sys.stderr)
         return EXIT_INVALID if isinstance(error, FlowFilesError | SettingsError) else EXIT_FAILED
     except (KeyError, TypeError, AttributeError) as error:
-        print(f"flyte: the server's answer has not the form that was expected ({error!r})", file=sys.stderr)
+        print(f"flyte: unexpected response from the server ({error!r})", file=sys.stderr)
         return EXIT_FAILED
 
 
@@ -60,21 +60,23 @@ def _run_command(options: Namespace) -> int:
 def _build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="flyte",
-        description="Work with a Flyte server from afar.",
-        epilog="FLYTE_API holds the server's address, FLYTE_JWT the token that is shown to it, if it wants one. Exit "
-        "codes: 0 done; 1 the answer is no; 2 something given is at fault; 3 the server was away, or refused.",
+        description="Work with a Flyte server.",
+        epilog="Set FLYTE_API to the server's address, and FLYTE_JWT to a token if the server requires one. Exit "
+        "codes: 0 done; 1 negative result; 2 invalid input; 3 server unreachable or request refused.",
     )
     parser.add_argument("--api", metavar="URL", help="the server's address, instead of FLYTE_API")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_command(
-        commands, "flows", command_line.add_subcommands, _run_flows, "validate, diff, apply, export flows kept as files"
+        commands, "flows", command_line.add_subcommands, _run_flows, "validate, diff, apply or export flows as files"
     )
-    _add_command(commands, "packs", packs.add_pack_arguments, packs.show_packs, "list the packs, or show one")
+    _add_command(
+        commands, "packs", packs.add_pack_arguments, packs.show_packs, "list the registered packs, or show one pack"
+    )
     _add_command(commands, "events", packs.add_event_arguments, packs.send_event, "send an event")
-    _add_command(commands, "audit", audit.add_arguments, audit.tail_changes, "see what runs")
-    _add_command(commands, "try", dry_run.add_arguments, dry_run.run_dry_run, "what a flow would do with an event")
-    completion = commands.add_parser("completion", help="print a script that completes commands in a shell")
+    _add_command(commands, "audit", audit.add_arguments, audit.tail_changes, "show state changes of actions")
+    _add_command(commands, "try", dry_run.add_arguments, dry_run.run_dry_run, "dry-run a flow with an event")
+    completion = commands.add_parser("completion", help="print a shell completion script")
     completion.add_argument("shell", choices=SHELLS)
     return parser
 
@@ -92,10 +94,10 @@ def _run_flows(api: ServerApi, options: Namespace) -> int:
 
 
 def _print_completion(shell: str) -> int:
-    """Print the script. Raises `SettingsError` where the library that writes it is not there."""
+    """Print the completion script. Raises `SettingsError` if the library for it is not installed."""
     try:
         import shtab
     except ImportError:
-        raise SettingsError("completion needs a library: pip install 'flyte-client[completion]'") from None
+        raise SettingsError("shtab is not installed: run pip install 'flyte-client[completion]'") from None
     print(shtab.complete(_build_parser(), shell))
     return 0

@@ -1,4 +1,4 @@
-"""The program `flyte-pack`: runs a pack by its name, tells which there are, and writes new ones."""
+"""The program `flyte-pack`: runs a pack by name, lists packs, and creates new ones."""
 
 import sys
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from flyte_client.cli.pack_discovery import PackProgram, discover_packs
 from flyte_client.cli.pack_template import create_pack
 from flyte_client.errors import SettingsError
 
-USAGE = """usage: flyte-pack NAME [OPTION...]   run a pack; its --help says what it takes
-       flyte-pack list               the packs that there are
-       flyte-pack new NAME           write a new pack, with a test, in a folder of its own
+USAGE = """usage: flyte-pack NAME [OPTION...]   run a pack; see its --help for options
+       flyte-pack list               list the available packs
+       flyte-pack new NAME           create a new pack, with a test, in a new folder
 """
 EXIT_USAGE = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the arguments say; return the exit code, 2 for arguments that mean nothing."""
+    """Run the command in the arguments; return the exit code, 2 for invalid arguments."""
     name, *pack_arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
         print(USAGE, end="")
@@ -48,10 +48,10 @@ def _create_pack(arguments: list[str]) -> int:
     except SettingsError as error:
         print(f"flyte-pack: {error}", file=sys.stderr)
         return EXIT_USAGE
-    print(f"{folder.name}/ is written; its README.md says how to go on")
+    print(f"created {folder.name}/; see its README.md for the next steps")
     return 0
 
 
 def _report_unknown(name: str, programs: Mapping[str, PackProgram]) -> int:
-    print(f"flyte-pack: there is no pack {name!r}, only {', '.join(programs)}", file=sys.stderr)
+    print(f"flyte-pack: pack {name!r} not found; available: {', '.join(programs)}", file=sys.stderr)
     return EXIT_USAGE

@@ -1,4 +1,4 @@
-"""The packs that can be started by name: those that come with the library, and those that other packages bring."""
+"""Discovery of the packs that can be started by name: bundled ones, and those of other installed packages."""
 
 import ast
 import importlib
@@ -13,13 +13,13 @@ from flyte_client import packs
 
 PackMain = Callable[[list[str]], int]
 
-# Under this name a package says what `flyte-pack` can start: `mine = "my_package:main"`.
+# Entry points in this group are packs that `flyte-pack` can start: `mine = "my_package:main"`.
 ENTRY_POINT_GROUP = "flyte_client.packs"
 
 
 @dataclass(frozen=True)
 class PackProgram:
-    """A pack's name, what it says of itself in one line, and how to get its `main(arguments) -> exit code`."""
+    """A pack's name, its one-line summary, and a function that loads its `main(arguments) -> exit code`."""
 
     name: str
     summary: str
@@ -27,7 +27,7 @@ class PackProgram:
 
 
 def discover_packs() -> dict[str, PackProgram]:
-    """All packs by name. None of their code runs before `load`."""
+    """Return all packs by name. Their code does not run before `load`."""
     programs = [*_find_installed(), *_find_bundled()]
     return {program.name: program for program in sorted(programs, key=lambda program: program.name)}
 
@@ -67,7 +67,10 @@ def _entry_point_loader(entry_point: EntryPoint) -> Callable[[], PackMain]:
 
 
 def _read_summary(module_name: str) -> str:
-    """The first sentence of its docstring, without the name; read, not imported, since what it needs may be missing."""
+    """Return the first sentence of the module's docstring, without the pack's name.
+
+    The source is parsed, not imported, because the pack's requirements may be missing.
+    """
     spec = find_spec(module_name)
     source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
     text = ast.get_docstring(ast.parse(source)) or ""

@@ -1,4 +1,4 @@
-"""Writes a new pack: a folder with a program, its test, and what is needed to package it."""
+"""Creation of a new pack: a folder with a program, its test, and the files needed to package it."""
 
 import keyword
 import re
@@ -12,15 +12,15 @@ from flyte_client.version import __version__
 
 PACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[ _-][A-Za-z0-9]+)*\Z")
 MAX_NAME_LENGTH = 64
-# A module of one of these names would hide what the pack itself imports.
+# A module with one of these names would hide a module that the pack imports.
 RESERVED_MODULE_NAMES = {*sys.stdlib_module_names, *keyword.kwlist, "flyte_client", "httpx", "pytest", "tests"}
 
 
 def create_pack(name: str, parent: Path) -> Path:
-    """Write the pack `name` in a folder of its own in `parent`; that folder. Raises `SettingsError` if it can't be."""
+    """Create the pack `name` in a new folder in `parent`; return that folder. Raises `SettingsError`."""
     if not PACK_NAME.match(name) or len(name) > MAX_NAME_LENGTH:
-        rule = f"letters from A to Z and digits, a letter first, words parted by one space, {MAX_NAME_LENGTH} in all"
-        raise SettingsError(f"{name!r} can't be a pack's name here: {rule}")
+        rule = f"use letters A to Z and digits, a letter first, single spaces, at most {MAX_NAME_LENGTH} characters"
+        raise SettingsError(f"invalid pack name {name!r}: {rule}")
     module = derive_module_name(name)
     package = module.replace("_", "-")
     substitutions = {
@@ -36,14 +36,14 @@ def create_pack(name: str, parent: Path) -> Path:
             file = folder / template.name.removesuffix(".template").replace("module", module)
             file.write_text(Template(template.read_text(encoding="utf-8")).substitute(substitutions), encoding="utf-8")
     except FileExistsError:
-        raise SettingsError(f"{folder} is there already") from None
+        raise SettingsError(f"{folder} already exists") from None
     except OSError as error:
-        raise SettingsError(f"{folder} can't be written ({error.strerror})") from None
+        raise SettingsError(f"can't write {folder} ({error.strerror})") from None
     return folder
 
 
 def derive_module_name(name: str) -> str:
-    """`JiraCloud`, `Jira Cloud` and `jira-cloud` are all `jira_cloud`."""
+    """Return the module name of a pack: `jira_cloud` for `JiraCloud`, `Jira Cloud` and `jira-cloud`."""
     spaced_name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     module = re.sub(r"[ _-]+", "_", spaced_name).lower()
     return f"{module}_pack" if module in RESERVED_MODULE_NAMES else module

@@ -1,4 +1,4 @@
-"""A Flyte server as people's programs see it: one call at a time, each answered or told why not; nothing is retried."""
+"""HTTP client of the command line: one call at a time, without retries."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from flyte_client.transport.links import find_link
 from flyte_client.version import __version__
 
 MAX_PAGES = 1000
-STATUS_HINTS = {401: "no token, or none that the server takes: is FLYTE_JWT set?", 403: "the token does not allow this"}
+STATUS_HINTS = {401: "missing or invalid token: check FLYTE_JWT", 403: "not allowed: check the token's scopes"}
 
 
 class ServerApi:
-    """Calls that return answers in 2xx, and raise `ServerAwayError` or `RefusedError` for all else.
+    """Calls that return 2xx responses, and raise `ServerAwayError` or `RefusedError` for anything else.
 
-    `root` is the server's address; every other comes from links.
+    `root` is the server's address; all other addresses come from links.
     """
 
     def __init__(self, root: str, token: str | None, timeout: float) -> None:
@@ -37,33 +37,33 @@ class ServerApi:
         try:
             return check_response(self._http.request(method, url, content=body, headers=headers))
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
-            raise RefusedError(0, f"{url} can't be called: {error}") from error
+            raise RefusedError(0, f"invalid address {url}: {error}") from error
         except httpx.RequestError as error:
-            raise ServerAwayError(f"{self._root} does not answer ({type(error).__name__}: {error})") from error
+            raise ServerAwayError(f"no response from {self._root} ({type(error).__name__}: {error})") from error
         except RefusedError as error:
             if hint := STATUS_HINTS.get(error.status):
                 raise RefusedError(error.status, f"{error.detail} ({hint})") from None
             raise
 
     def get_json(self, url: httpx.URL) -> Mapping[str, Any]:
-        """The JSON object at an address."""
+        """Fetch the JSON object at an address."""
         return parse_json_object(self.request("GET", url))
 
     def find_url(self, rel: str) -> httpx.URL:
-        """Where the API has what its first page links to under this rel, such as `listFlows`."""
+        """Return the address that the API's index links to under this rel, such as `listFlows`."""
         v1_url = find_link(index := self.get_json(self._root), "v1", self._root)
         v1_index = index if v1_url is None else self.get_json(v1_url)
         return self.require_link(v1_index, rel, v1_url or self._root)
 
     def require_link(self, document: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL:
-        """Where a document links to. Raises `RefusedError` where it does not: then no Flyte server is there."""
+        """Return a document's link. Raises `RefusedError` if it is missing: then this is not a Flyte server."""
         url = find_link(document, rel, base)
         if url is None:
-            raise RefusedError(200, f"{base} has no link {rel!r}: is a Flyte server there?")
+            raise RefusedError(200, f"link {rel!r} not found at {base}: check that this is a Flyte server")
         return url
 
     def iter_items(self, url: httpx.URL, list_name: str) -> Iterator[Mapping[str, Any]]:
-        """All entries of a list, page after page."""
+        """Yield all entries of a list, page by page."""
         for _ in range(MAX_PAGES):
             page = self.get_json(url)
             items = page.get(list_name)

@@ -1,4 +1,4 @@
-"""Rows as columns for people, or as JSON for programs."""
+"""Output as tables for people, or as JSON for programs."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under their titles, each column as wide as it needs; nothing but the titles where there are none."""
+    """Print headings and rows, each column as wide as its longest cell."""
     lines = [[replace_unprintable(cell) for cell in line] for line in [headings, *rows]]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     for line in lines:
@@ -15,10 +15,10 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON: in lines for a terminal, in one line for a program."""
+    """Print a value as JSON: indented on a terminal, else on one line."""
     print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
 def replace_unprintable(text: str) -> str:
-    """The text without what a terminal would take for a command."""
+    """Replace characters that a terminal would interpret as commands."""
     return "".join(character if character.isprintable() else "�" for character in text)

@@ -1,4 +1,4 @@
-"""What a handler can ask about the action that it works on."""
+"""The current action, as seen by its handler."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class CurrentAction:
-    """An action in hand.
+    """The action that a handler is running.
 
-    `cancelled` is set when the work on it has become pointless: its execution was cancelled, or its time ran out while
-    the server could not be reached. A handler that works for long looks at it now and then, waits with
-    `cancelled.wait(seconds)` instead of sleeping, and returns early. What it returns then changes nothing in its flow.
-    An async handler is cancelled at what it awaits, and need not look.
+    `cancelled` is set when the result is no longer needed: the execution was cancelled, or the action timed out while
+    the server was unreachable. A long-running handler should check it regularly, wait with `cancelled.wait(seconds)`
+    instead of sleeping, and return early; the returned event then has no effect on the flow. An async handler does not
+    need to check: it is cancelled at its current `await`.
     """
 
     command: str
@@ -23,7 +23,7 @@ class CurrentAction:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def cancel(self) -> None:
-        """Set `cancelled`, and call whoever waits for that. It is the library that calls this."""
+        """Set `cancelled` and call the registered callbacks. For use by the library only."""
         with self._lock:
             self.cancelled.set()
             for callback in self._callbacks:
@@ -31,7 +31,7 @@ class CurrentAction:
 
     @contextmanager
     def when_cancelled(self, callback: Callable[[], object]) -> Iterator[None]:
-        """Have `hook` called once, if the action is cancelled before the block ends; never after that."""
+        """Call `callback` once if the action is cancelled before the block ends; never after that."""
         with self._lock:
             self._callbacks.append(callback)
             if self.cancelled.is_set():
@@ -47,20 +47,20 @@ _current_action: ContextVar[CurrentAction] = ContextVar("current_action")
 
 
 def current_action() -> CurrentAction:
-    """The action that the calling handler works on.
+    """Return the action of the calling handler.
 
-    A thread that a handler starts is not that handler: ask before, and hand over what you got. Raises `LookupError`
-    where no handler runs.
+    A thread that a handler starts has no current action: call this in the handler, and pass the result on. Raises
+    `LookupError` outside a handler.
     """
     try:
         return _current_action.get()
     except LookupError:
-        raise LookupError("no action is in hand here: ask in a handler, and not in a thread that it starts") from None
+        raise LookupError("no current action: call this in a handler, not in a thread that it starts") from None
 
 
 @contextmanager
 def use_current_action(action: CurrentAction) -> Iterator[None]:
-    """Make `action` the current one for as long as the block runs."""
+    """Make `action` the current action while the block runs."""
     token = _current_action.set(action)
     try:
         yield

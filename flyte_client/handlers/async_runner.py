@@ -1,4 +1,4 @@
-"""The one event loop that all async handlers of a pack run in, in a thread of its own."""
+"""The event loop for a pack's async handlers, in a separate thread."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from flyte_client.handlers.action_context import CurrentAction
 
 
 class AsyncRunner:
-    """Begins with the first async handler; a pack that has none has no such thread."""
+    """Event loop thread, started with the first async handler; packs without async handlers do not start it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,11 +20,11 @@ class AsyncRunner:
         self._stop_loop: Callable[[], Any] = lambda: None
 
     def run(self, awaitable: Awaitable[Any], current: CurrentAction) -> Any:
-        """What the work gives, or raises. It is cancelled when the action is."""
+        """Run the awaitable in the event loop; return its result or raise its error. Cancel it with the action."""
         return asyncio.run_coroutine_threadsafe(_run_cancellable(awaitable, current), self._get_loop()).result()
 
     def stop(self) -> None:
-        """End the loop, and with it whatever its handlers have left running there."""
+        """Stop the loop, and the tasks that handlers left running in it."""
         with self._lock:
             thread = self._thread
             if thread is not None and thread.is_alive():
@@ -41,7 +41,7 @@ class AsyncRunner:
                 )
                 self._thread.start()
                 self._loop = started.result()
-            assert self._loop is not None  # noqa: S101 - it stands since the thread does
+            assert self._loop is not None  # noqa: S101 - set when the thread was started
             return self._loop
 
     async def _run_until_stopped(self, started: "Future[asyncio.AbstractEventLoop]") -> None:
@@ -58,11 +58,11 @@ async def _run_cancellable(awaitable: Awaitable[Any], current: CurrentAction) ->
         try:
             return await task
         except asyncio.CancelledError:
-            return fatal_event("its handler was cancelled")
+            return fatal_event("the handler was cancelled")
 
 
 async def _run_guarded(awaitable: Awaitable[Any]) -> Event | Any:
     try:
         return await awaitable
-    except SystemExit as error:  # would end the loop, and with it all other handlers
+    except SystemExit as error:  # would stop the loop and all other handlers
         raise RuntimeError(f"the handler called sys.exit({error.code!r})") from error

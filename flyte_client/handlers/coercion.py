@@ -1,6 +1,6 @@
-"""Single values of an input. A template in a flow always gives text, so text that says a number is a number here.
+"""Coercion of single input values. A template in a flow always yields text, so numeric text is accepted as a number.
 
-What does not fit raises `ValueError`; one with several faults in it, or with their places, is `UnfitError`.
+An invalid value raises `ValueError`; several errors, or errors with paths, raise `CoercionError`.
 """
 
 import math
@@ -13,11 +13,11 @@ Coercer = Callable[[Any], Any]
 
 # The original's templates print the number 5 as 5.000000.
 INTEGER = re.compile(r"\s*([+-]?[0-9]{1,40})(?:\.0{1,40})?\s*\Z")
-TYPE_NAMES = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}
+TYPE_NAMES = {str: "text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
 class CoercionError(ValueError):
-    """Faults as pairs of a path below the value, such as `.folders[2]`, and a message."""
+    """Errors as pairs of a path below the value, such as `.folders[2]`, and a message."""
 
     def __init__(self, errors: Iterable[tuple[str, str]]) -> None:
         self.errors = list(errors)
@@ -29,7 +29,7 @@ def mismatch_error(message: str, raw_value: Any) -> ValueError:
 
 
 def extract_errors(error: ValueError) -> list[tuple[str, str]]:
-    """The faults in what a reader raised: ours, pydantic's, or a text of the handler's own classes."""
+    """Return the path and message of each error: from ours, from pydantic's, or from a handler's own `ValueError`."""
     if isinstance(error, CoercionError):
         return error.errors
     if hasattr(error, "errors") and callable(error.errors):
@@ -42,7 +42,7 @@ def _format_path(segments: Sequence[Any]) -> str:
 
 
 def coerce_each(coerce: Coercer, raw_values: Mapping[str, Any]) -> dict[str, Any]:
-    """Read all values; raise the faults of all of them, each below its key."""
+    """Coerce all values; raise the errors of all of them, each with its key as a path."""
     values, errors = {}, []
     for key, raw_value in raw_values.items():
         try:
@@ -96,19 +96,19 @@ def to_none(raw_value: Any) -> None:
 
 
 def build_date_coercer(date_type: type[date]) -> Coercer:
-    """A `datetime` or a `date`, from ISO 8601."""
+    """Build a coercer from ISO 8601 text to `datetime` or `date`."""
 
     def coerce(raw_value: Any) -> date:
         try:
             return date_type.fromisoformat(raw_value)
         except (TypeError, ValueError):
-            raise mismatch_error(f"must be a {date_type.__name__} as ISO 8601 has it", raw_value) from None
+            raise mismatch_error(f"must be an ISO 8601 {date_type.__name__}", raw_value) from None
 
     return coerce
 
 
-def build_choice_coercer(values: Sequence[Any], convert: Coercer = lambda given: given) -> Coercer:
-    """One of these values, or for a number among them, its text."""
+def build_choice_coercer(values: Sequence[Any], convert: Coercer = lambda value: value) -> Coercer:
+    """Build a coercer that accepts one of these values, or its text."""
 
     def coerce(raw_value: Any) -> Any:
         for value in values:

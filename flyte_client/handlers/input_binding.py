@@ -1,8 +1,8 @@
-"""Typed inputs: what a handler's annotation asks for, read out of an action's JSON.
+"""Typed inputs: binding of an action's JSON input to a handler's annotation.
 
-A handler whose parameter is annotated with a dataclass or a pydantic model, alone or within `list[…]`, `… | None` and
-the like, gets one. With any other annotation, or none, it gets the JSON value as it came. Pydantic is never imported
-here: whose handlers use it has done so.
+A handler whose parameter is annotated with a dataclass or a pydantic model, also inside `list[…]`, `… | None` and
+similar types, gets an instance. With any other annotation, or none, it gets the JSON value unchanged. Pydantic is
+never imported here: packs that use it import it themselves.
 """
 
 import inspect
@@ -19,20 +19,20 @@ from flyte_client.handlers.coercion import Coercer, mismatch_error
 
 LIST_TYPES = (list, tuple, set, frozenset, Sequence)
 MAPPING_TYPES = (dict, Mapping)
-# Enough to see what is wrong; the text of all faults of a long list would only be long.
+# Enough to see what is wrong without a very long message.
 MAX_FIELD_ERRORS = 20
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong in an input: `path` is `input.folders[2].name`. The value itself is not told: it may be secret."""
+    """An error in an input; `path` is like `input.folders[2].name`. The value is left out because it may be secret."""
 
     path: str
     message: str
 
 
 class InputError(ValueError):
-    """An input that is not what its handler asks for."""
+    """An input that does not match the handler's annotation."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors[:MAX_FIELD_ERRORS])
@@ -40,9 +40,9 @@ class InputError(ValueError):
 
 
 def build_input_binder(handler: Callable[..., Any]) -> Callable[[Any], Any]:
-    """How to read this handler's input; what it gives raises `InputError`.
+    """Build the function that converts the handler's input; that function raises `InputError`.
 
-    Raises `TypeError` for an annotation that can't be resolved, or that asks for what no JSON can be read into.
+    Raises `TypeError` for an annotation that can't be resolved, or that is not supported for JSON values.
     """
     annotation = _get_annotation(handler)
     if not _contains_model(annotation):
@@ -66,14 +66,14 @@ def _get_annotation(handler: Callable[..., Any]) -> Any:
         if parameter is not None and isinstance(parameter.annotation, str):
             parameter = next(iter(inspect.signature(handler, eval_str=True).parameters.values()))
     except NameError as error:
-        raise TypeError(f"the annotation of {handler!r} can't be resolved: {error}") from None
+        raise TypeError(f"can't resolve the annotation of {handler!r}: {error}") from None
     except ValueError:
-        return Any  # something built in, without a signature
+        return Any  # a built-in without a signature
     return Any if parameter is None else parameter.annotation
 
 
 def _contains_model(annotation: Any) -> bool:
-    """Whether a dataclass or a pydantic model is in it somewhere."""
+    """Return True if the annotation contains a dataclass or a pydantic model."""
     return _is_model(annotation) or any(_contains_model(argument) for argument in get_args(annotation))
 
 
@@ -82,17 +82,16 @@ def _is_model(annotation: Any) -> bool:
 
 
 class CoercerFactory:
-    """Makes a reader for each type once, so that a type may hold itself."""
+    """Factory that builds one coercer per type, so that types can be recursive."""
 
     def __init__(self) -> None:
         self._coercers: dict[Any, Coercer] = {}
 
     def get_coercer(self, target_type: Any) -> Coercer:
-        """Raises `TypeError` for a type that is not known here."""
+        """Return the coercer for a type. Raises `TypeError` for an unsupported type."""
         if target_type not in self._coercers:
-            self._coercers[target_type] = lambda value: self._coercers[target_type](
-                value
-            )  # for as long as it is being made
+            # Used by a recursive type until its coercer is built.
+            self._coercers[target_type] = lambda value: self._coercers[target_type](value)
             self._coercers[target_type] = self._build(target_type)
         return self._coercers[target_type]
 
@@ -112,7 +111,7 @@ class CoercerFactory:
             return self._build_for_class(target_type)
         if origin is Annotated:
             return self.get_coercer(get_args(target_type)[0])
-        raise TypeError(f"an input can't be read as {target_type!r}")
+        raise TypeError(f"unsupported input type {target_type!r}")
 
     def _build_for_class(self, target_type: type) -> Coercer:
         if hasattr(target_type, "model_validate"):
@@ -133,7 +132,7 @@ class CoercerFactory:
             return scalar_coercers[target_type]
         if target_type is NoneType:
             return coercion.to_none
-        raise TypeError(f"an input can't be read as {target_type.__name__}")
+        raise TypeError(f"unsupported input type {target_type.__name__}")
 
     def _build_dataclass(self, dataclass_type: type) -> Coercer:
         hints = get_type_hints(dataclass_type)
@@ -160,7 +159,7 @@ class CoercerFactory:
 
     def _build_list(self, list_type: Any, arguments: Sequence[Any]) -> Coercer:
         if list_type is tuple and arguments[1:] not in ((), (...,)):
-            raise TypeError("an input can't be read as a tuple of different types")
+            raise TypeError("unsupported input type: a tuple of different types")
         coerce_item = self.get_coercer(arguments[0] if arguments else Any)
         factory = list if list_type is Sequence else list_type
 
@@ -176,7 +175,7 @@ class CoercerFactory:
 
     def _build_mapping(self, arguments: Sequence[Any]) -> Coercer:
         if arguments and arguments[0] is not str:
-            raise TypeError("an input can't be read as a mapping whose keys are no text")
+            raise TypeError("unsupported input type: a mapping with keys other than str")
         coerce_item = self.get_coercer(arguments[1] if arguments else Any)
 
         def coerce(value: Any) -> Any:
@@ -193,7 +192,7 @@ class CoercerFactory:
         optional = NoneType in members
 
         def coerce(value: Any) -> Any:
-            # A template that finds nothing gives an empty text.
+            # A template without a value yields an empty text.
             if optional and (value is None or (value == "" and str not in members)):
                 return None
             candidates = sorted(readers, key=lambda candidate: candidate[0] is not type(value))
@@ -208,12 +207,12 @@ class CoercerFactory:
 
 
 def _coerce_field(field: "Field[Any]", coerce: Coercer, value: Mapping[str, Any]) -> dict[str, Any]:
-    """The field's value by its name, or nothing where its default will do."""
+    """Return the field's coerced value by its name, or an empty dict to use its default."""
     for key in (field.name, _to_camel_case(field.name)):
         if key in value:
             return {field.name: coerce(value[key])}
     if field.default is MISSING and field.default_factory is MISSING:
-        raise ValueError("is missing")
+        raise ValueError("required")
     return {}
 
 
@@ -223,7 +222,7 @@ def _to_camel_case(name: str) -> str:
 
 
 def _parse_json_text(value: Any) -> Any:
-    """The object or list that a text holds: a template in a flow gives one as its JSON."""
+    """Parse a text that holds a JSON object or list, as templates yield it; return other values unchanged."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return json.loads(value)

@@ -1,4 +1,4 @@
-"""One HTTP call to the server, and what its answer means."""
+"""HTTP calls to the server, and the interpretation of its responses."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,22 +15,22 @@ from flyte_client.version import __version__
 
 MAX_POLL_WAIT_SECONDS = 30
 
-# A wrong clock or a typing error at the other end must not put a pack to sleep for ever.
+# A wrong clock or a mistake on the server must not stop a pack for a very long time.
 MAX_RETRY_AFTER = 3600.0
 
 
 @dataclass(frozen=True)
 class LastCall:
-    """The last call: when it ended, by the monotonic clock, and what was wrong, if anything."""
+    """The last call's end, on the monotonic clock, and its error, '' on success."""
 
     error: str = ""
     finished_at: float = field(default_factory=time.monotonic)
 
 
 class ApiClient:
-    """Calls with the pack's token and time limit. Safe to share between threads, but for `poll`, which is one's alone.
+    """Calls with the pack's token and timeout. Thread-safe except for `poll`, which only one thread may call.
 
-    `get`, `post` and `poll` return answers in 2xx and raise `ServerAwayError` or `RefusedError` for all else.
+    `get`, `post` and `poll` return 2xx responses, and raise `ServerAwayError` or `RefusedError` for anything else.
     """
 
     def __init__(self, token: str | None, timeout: float) -> None:
@@ -39,11 +39,11 @@ class ApiClient:
             headers["Authorization"] = f"Bearer {token}"
         ssl_context = httpx.create_ssl_context()
         self._http = httpx.Client(headers=headers, timeout=timeout, verify=ssl_context)
-        # Polls that wait have a connection of their own: one that can be hung up without harm to other calls.
+        # Long polls use a separate connection, which can be closed without affecting other calls.
         self._poll_http = httpx.Client(headers=headers, verify=ssl_context)
         self._timeout = timeout
         self._poll_connection = PollConnection()
-        self.last_call = LastCall("nothing was asked yet")
+        self.last_call = LastCall("no call yet")
 
     def get(self, url: httpx.URL) -> httpx.Response:
         return self._send_checked(lambda: self._http.get(url), url)
@@ -51,7 +51,7 @@ class ApiClient:
     def post(
         self, url: httpx.URL, body: bytes = b"", *, key: str | None = None, timeout: float | None = None
     ) -> httpx.Response:
-        """Post JSON. The same `key` says that this is the same event; `timeout` can only shorten the pack's own."""
+        """Post JSON. `key` is the idempotency key of an event; `timeout` can only shorten the pack's timeout."""
         headers = {"Content-Type": "application/json", **carried_headers()}
         if key:
             headers["Idempotency-Key"] = key
@@ -59,21 +59,21 @@ class ApiClient:
         return self._send_checked(lambda: self._http.post(url, content=body, headers=headers, timeout=seconds), url)
 
     def poll(self, url: httpx.URL, wait_seconds: int) -> httpx.Response:
-        """Post, and let the server wait with its answer for up to `wait` seconds."""
+        """Post, and let the server wait up to `wait_seconds` before it responds."""
         poll_url = url.copy_merge_params({"wait": wait_seconds})
         timeout = httpx.Timeout(self._timeout, read=self._timeout + wait_seconds)
         extensions = {"trace": self._poll_connection.trace}
         return self._send_checked(lambda: self._poll_http.post(poll_url, timeout=timeout, extensions=extensions), url)
 
     def abort_poll(self, *, immediately: bool = False) -> None:
-        """Have a `poll` in another thread answered now; `at_once` ends it without an answer."""
+        """Make the server answer a `poll` in another thread now; `immediately` ends it without an answer."""
         self._poll_connection.abort(immediately=immediately)
 
     def _send_checked(self, send: Callable[[], httpx.Response], url: httpx.URL) -> httpx.Response:
         try:
             response = check_response(send())
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-            raise RefusedError(0, f"{url} can't be called: {error}") from error
+            raise RefusedError(0, f"invalid address {url}: {error}") from error
         except httpx.RequestError as error:
             message = f"{type(error).__name__} at {url.scheme}://{url.netloc.decode()}: {error}"
             self.last_call = LastCall(message)
@@ -86,18 +86,18 @@ class ApiClient:
 
 
 def parse_json_object(response: httpx.Response) -> Mapping[str, Any]:
-    """The answer's JSON object. Raises `RefusedError` where it is none: then no Flyte server is at that address."""
+    """Parse the response's JSON object. Raises `RefusedError` for anything else: then this is not a Flyte server."""
     try:
         content = response.json()
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise RefusedError(response.status_code, f"{response.url} answered with something that is no JSON object")
+        raise RefusedError(response.status_code, f"invalid response from {response.url}: expected a JSON object")
     return content
 
 
 def parse_retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the answer asks to wait (RFC 9110, section 10.2.3: a number or a date), or None."""
+    """Return the response's `Retry-After` in seconds (RFC 9110, section 10.2.3: a number or a date), or None."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text), MAX_RETRY_AFTER)
@@ -109,12 +109,12 @@ def parse_retry_after(response: httpx.Response) -> float | None:
 
 
 def parse_long_poll_seconds(response: httpx.Response) -> int:
-    """For how many seconds the server lets a take wait; 0 where it does not offer that."""
+    """Return the seconds that the server holds a long poll; 0 without long polling."""
     return min(_parse_seconds_header(response, "Flyte-Long-Poll"), MAX_POLL_WAIT_SECONDS)
 
 
 def parse_lease_seconds(response: httpx.Response) -> int:
-    """For how many seconds the action in the answer is the pack's; 0 where the server gives actions for good."""
+    """Return the lease of the action in the response in seconds; 0 from a server without leases."""
     return _parse_seconds_header(response, "Flyte-Lease")
 
 
@@ -124,10 +124,10 @@ def _parse_seconds_header(response: httpx.Response, header: str) -> int:
 
 
 def check_response(response: httpx.Response) -> httpx.Response:
-    """The answer, if it is one of success. Raises `ServerAwayError` and `RefusedError` for others."""
+    """Return a 2xx response. Raises `ServerAwayError` or `RefusedError` for others."""
     if response.is_success:
         return response
-    # 429 asks for patience, as 503 does: giving up on it would lose events only because there were many.
+    # 429 is temporary like 503: a refusal would lose events only because there were many of them.
     if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         raise ServerAwayError(
             f"{response.status_code} from {response.url}", parse_retry_after(response), response.status_code
@@ -147,7 +147,7 @@ def _parse_problem(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def _describe_problem(response: httpx.Response, problem: dict[str, Any] | None, errors: list[dict[str, Any]]) -> str:
-    """The server's own words: title, detail and faults of a problem document (RFC 9457), else the start of the text."""
+    """Return title, detail and errors of a problem document (RFC 9457), else the start of the response's text."""
     if problem is None:
         return response.text.strip()[:200] or response.reason_phrase
     parts = [problem.get("title"), problem.get("detail")]

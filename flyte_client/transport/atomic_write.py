@@ -1,4 +1,4 @@
-"""Files that are wholly there or not at all, whatever happens while they are written."""
+"""Atomic writes: a file is either complete or absent after a crash."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ TEMPORARY_SUFFIX = ".new"
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """What this has returned from is on the disk. The file can be read by its owner alone."""
+    """Write the file and flush it to disk, readable only by its owner."""
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""Heartbeats: tell the server now and then which actions are still worked on, and learn which are nobody's any more."""
+"""Heartbeats: extend the leases of running actions, and detect lost leases."""
 
 import logging
 import random
@@ -12,11 +12,11 @@ from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.transport import retry
 from flyte_client.transport.server import Lease
 
-# A third of the lease leaves time for two more attempts. Less than a second would only be load; and since an answer
-# also tells that an action was cancelled, people should not have to wait for the next one longer than a minute.
+# The interval is a third of the lease, which leaves time for two more attempts. Below a second it would only add load.
+# Heartbeat responses also report cancellation, which should not take longer than a minute to arrive.
 MIN_INTERVAL = 1.0
 MAX_INTERVAL = 60.0
-# A handler that hangs must not keep its action for ever: after a day nobody says any more that it is worked on.
+# A hanging handler must not keep its action forever: after a day heartbeats stop.
 MAX_WORK_SECONDS = 24 * 60 * 60.0
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class LeaseHeartbeat:
-    """One lease that is kept up: when its next heartbeat is due, and whom to tell when it is over."""
+    """The schedule of one lease's heartbeats, and the callback for a lost lease."""
 
     lease: Lease
     on_lost: Callable[[], None]
@@ -34,22 +34,22 @@ class LeaseHeartbeat:
 
     @property
     def interval(self) -> float:
-        """Seconds to the next heartbeat: never more than its share, so that the shortest lease is kept, too."""
+        """Seconds to the next heartbeat; at most a third of the lease, reduced at random to spread load."""
         interval = min(max(self.lease.seconds / 3, MIN_INTERVAL), MAX_INTERVAL)
         return interval * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, guards nothing
 
     @property
     def is_past_limit(self) -> bool:
-        """Whether the work takes longer than work may, and than the step allows anyway."""
+        """True if the action has run longer than `MAX_WORK_SECONDS` and than its lease."""
         return time.monotonic() - self.started_at > max(MAX_WORK_SECONDS, self.lease.seconds)
 
     def schedule_next(self) -> None:
-        """Be due at the usual time."""
+        """Schedule the next heartbeat after the normal interval."""
         self.due_at = time.monotonic() + self.interval
         self.retry_delays = retry.backoff()
 
     def schedule_retry(self, requested_delay: float | None) -> float:
-        """Be due after the pause that the server wants, or a growing one, but no later than usual; the seconds."""
+        """Schedule a retry after the server's delay, or with backoff, but within the interval; return the seconds."""
         delay = min(
             self.interval,
             next(self.retry_delays) if requested_delay is None else max(requested_delay, retry.MIN_BACKOFF),
@@ -59,10 +59,10 @@ class LeaseHeartbeat:
 
 
 class HeartbeatSender:
-    """One thread for all leases; there is none as long as no action has a lease.
+    """Sender of the heartbeats of all leases, in one thread that starts with the first lease.
 
-    `extend` makes one call of at most so many seconds, and tells whether the lease goes on. What it raises never ends
-    the work on an action: only the server's word does.
+    `extend` makes one call with a timeout in seconds, and returns False for a lost lease. An exception in it never
+    ends an action: only the server's response does.
     """
 
     def __init__(self, extend: Callable[[Lease, float], bool]) -> None:
@@ -74,7 +74,7 @@ class HeartbeatSender:
 
     @contextmanager
     def keep_alive(self, lease: Lease | None, on_lost: Callable[[], None]) -> Iterator[None]:
-        """Keep the lease up for as long as the block runs; `over` is called if the server says that it has ended."""
+        """Extend the lease while the block runs; call `on_lost` if the server reports that it has ended."""
         if lease is None:
             yield
             return
@@ -91,12 +91,12 @@ class HeartbeatSender:
             self._changed.notify_all()
 
     def _add(self, heartbeat: LeaseHeartbeat) -> None:
-        heartbeat.schedule_next()  # the take has begun the lease
+        heartbeat.schedule_next()  # the lease started with the take
         with self._changed:
             self._heartbeats.add(heartbeat)
             self._changed.notify_all()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="heartbeats", daemon=True)
                 self._thread.start()
 
     def _remove(self, heartbeat: LeaseHeartbeat) -> bool:
@@ -110,7 +110,7 @@ class HeartbeatSender:
             self._send(heartbeat)
 
     def _wait_for_due(self) -> LeaseHeartbeat | None:
-        """The beat whose time has come, which is waited for; None at the end."""
+        """Wait for the next due heartbeat and return it; return None after `stop`."""
         with self._changed:
             while not self._stopped:
                 earliest = min(self._heartbeats, key=lambda heartbeat: heartbeat.due_at, default=None)
@@ -138,7 +138,7 @@ class HeartbeatSender:
             heartbeat.schedule_next()
             logger.warning("heartbeat_refused status=%s reason=%r", error.status, error.detail)
         except Exception:
-            heartbeat.schedule_next()  # whatever is wrong with this one, the others' hearts go on
+            heartbeat.schedule_next()  # an error in one heartbeat must not stop the others
             logger.exception("heartbeat_failed")
         else:
             heartbeat.schedule_next()

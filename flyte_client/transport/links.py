@@ -1,4 +1,4 @@
-"""Links in the server's answers: the only way to an address, since no path is ever built here."""
+"""Links in the server's responses. All addresses come from links; no path is built in the client."""
 
 import re
 from collections.abc import Mapping
@@ -6,17 +6,17 @@ from typing import Any
 
 import httpx
 
-# A link in a header, as RFC 8288 has it: `<target>; name=value; name="quoted value"`. Both may hold commas.
+# A link in a header (RFC 8288): `<target>; name=value; name="quoted value"`. Target and values can contain commas.
 LINK_HEADER = re.compile(r'<([^>]*)>((?:[^",<]|"(?:[^"\\]|\\.)*")*)')
 REL_PARAMETER = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 
 def find_link(document: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL | None:
-    """Where `document` links to under a rel that is `rel` or ends in `/` and `rel`; None where it has no such link.
+    """Return the target of the link in `document` whose rel equals `rel` or ends in `/` and `rel`, or None.
 
-    Rels are addresses of their own (`http://host/swagger#!/action/takeAction`), so only their end is compared. A
-    relative href counts from `base`, the address that the document came from. The server's own links stand after those
-    that the pack registered with, so the last one wins.
+    Rels are addresses (`http://host/swagger#!/action/takeAction`), so only their end is compared. A relative href is
+    resolved against `base`, the address of the document. The server's links come after those that the pack registered
+    with, so the last one wins.
     """
     url = None
     links = document.get("links")
@@ -27,7 +27,7 @@ def find_link(document: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.U
 
 
 def find_header_link(header: str, rel: str, base: httpx.URL) -> httpx.URL | None:
-    """Where a `Link` header leads under this rel, rels being compared as in `find_link`; None where nowhere."""
+    """Return the target with this rel in a `Link` header, or None. Rels are compared as in `find_link`."""
     for target, parameters in LINK_HEADER.findall(header):
         rels = REL_PARAMETER.search(parameters)
         if rels and any(_rel_matches(link_rel, rel) for link_rel in (rels[1] or rels[2] or "").split()):

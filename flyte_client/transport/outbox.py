@@ -1,4 +1,4 @@
-"""What a pack has to deliver: events and results, kept in the spool, where there is one, until the server has them."""
+"""Delivery of events and results, which are kept in the spool, if configured, until the server accepts them."""
 
 import logging
 import threading
@@ -11,23 +11,20 @@ import httpx
 
 from flyte_client.errors import RefusedError, RegistrationRefusedError, ServerAwayError
 from flyte_client.transport.retry import Shutdown, backoff
-from flyte_client.transport.server import CONFLICT, NOT_FOUND, PERMANENT_ERRORS, ServerClient
+from flyte_client.transport.server import CONFLICT, NOT_FOUND, ServerClient
 from flyte_client.transport.spool import Spool, SpooledMessage
-
-# After these the same delivery can never succeed. After others, a token that has expired, say, it may some day.
-FINAL_STATUSES = PERMANENT_ERRORS | {NOT_FOUND, CONFLICT}
 
 logger = logging.getLogger(__name__)
 
 
 class EventSink(Protocol):
-    """Where `Pack.send` gives its events."""
+    """Receiver of the events of `Pack.send`."""
 
     def post_event(self, body: bytes, key: str, within: float | None = None) -> None: ...
 
 
 class Outbox:
-    """Delivers to `server`; what an earlier run has left in the spool goes first."""
+    """Delivery to `server`; messages that an earlier run left in the spool are sent first."""
 
     def __init__(self, server: ServerClient, spool: Spool | None, shutdown: Shutdown) -> None:
         self._server = server
@@ -39,7 +36,7 @@ class Outbox:
         self._thread: threading.Thread | None = None
 
     def post_event(self, body: bytes, key: str, within: float | None = None) -> None:
-        """As `Server.post_event`. With `within` the spool has no part in it: who is told of a failure sends again."""
+        """Deliver an event as `ServerClient.post_event` does. With `within` it is not spooled: the caller retries."""
         if within is not None:
             self._server.post_event(body, key, within)
             return
@@ -48,12 +45,12 @@ class Outbox:
             self._server.post_event(body, key)
 
     def post_result(self, url: httpx.URL, body: bytes) -> None:
-        """As `Server.post_result`."""
+        """Deliver a result as `ServerClient.post_result` does."""
         with self._spooled(SpooledMessage(body, url=str(url))):
             self._server.post_result(url, body)
 
     def deliver_pending(self) -> None:
-        """Try once to deliver what an earlier run has left. Raises what `Server.registration` does."""
+        """Try once to deliver messages of an earlier run. Raises what `ServerClient.ensure_registered` does."""
         if not self._pending:
             return
         self._server.ensure_registered()
@@ -63,13 +60,13 @@ class Outbox:
                 self._attempt_pending()
 
     def start_redelivery(self) -> None:
-        """Go on, in a thread, with what was not delivered at the first attempt."""
+        """Retry messages that were not delivered at the first attempt, in a thread."""
         if self._pending:
             self._thread = threading.Thread(target=self._redeliver, name="outbox", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Called when the pack has been told to end and delivers no more."""
+        """Wait for redelivery to stop and close the spool. Call this after the shutdown request."""
         if self._thread:
             self._thread.join()
         if self._spool:
@@ -89,7 +86,7 @@ class Outbox:
                 try:
                     self._deliver(message)
                 except ServerAwayError as error:
-                    unreachable_hosts.add(host)  # the others for it would only wait as long
+                    unreachable_hosts.add(host)  # other messages for this host would time out too
                     logger.warning("server_away call=spooled reason=%r", str(error))
                     continue
                 except RefusedError as error:
@@ -108,7 +105,7 @@ class Outbox:
 
     @contextmanager
     def _spooled(self, message: SpooledMessage) -> Iterator[None]:
-        """In the spool for as long as the block runs, and longer where it ends without a decision of the server."""
+        """Keep the message in the spool while the block runs, and after it unless the server decided."""
         path = self._spool.add(message) if self._spool else None
         try:
             yield
@@ -123,4 +120,6 @@ class Outbox:
 
 
 def _is_final(error: RefusedError) -> bool:
-    return error.status in FINAL_STATUSES and not isinstance(error, RegistrationRefusedError)
+    """Return True if the same delivery can never succeed. After other errors (an expired token) it may later."""
+    is_decided = error.is_permanent or error.status in (NOT_FOUND, CONFLICT)
+    return is_decided and not isinstance(error, RegistrationRefusedError)

@@ -1,4 +1,4 @@
-"""The connection on which polls wait at the server, and how another thread ends the waiting."""
+"""The connection of long polls, which another thread can end."""
 
 import os
 import socket
@@ -8,23 +8,24 @@ from typing import Any
 
 
 class PollConnection:
-    """Knows the connection that is used now. Only one call at a time may use it."""
+    """The socket of the current poll. Only one call at a time may use it."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note a new connection; goes into httpx as the request's extension `trace`."""
+        """Record a new connection; passed to httpx as the request's extension `trace`."""
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._socket = info["return_value"].get_extra_info("socket")
 
     def abort(self, *, immediately: bool = False) -> None:
-        """Tell the server that no more calls come: it answers the one that waits, which is then read as any other.
+        """Close the sending side: the server then answers the waiting poll, and the response is read as usual.
 
-        So an action that it gives in this very moment is not lost. `at_once` does not wait for that.
+        So an action that the server is just sending is not lost. `immediately` closes the connection without a
+        response.
         """
         if self._socket is None:
             return
-        # On a second descriptor: TLS on the first one, in the middle of a read, must not notice.
+        # On a duplicate descriptor, because TLS may be in the middle of a read on the original one.
         with suppress(OSError), closing(socket.socket(fileno=os.dup(self._socket.fileno()))) as duplicate:
             duplicate.shutdown(socket.SHUT_RDWR if immediately else socket.SHUT_WR)

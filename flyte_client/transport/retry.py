@@ -1,4 +1,4 @@
-"""How long to wait and when to give up: growing pauses while the server is away, and a graceful end."""
+"""Retries with backoff while the server is unreachable, and graceful shutdown."""
 
 import logging
 import random
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 def backoff() -> Iterator[float]:
-    """Seconds between attempts: doubling from half a second to half a minute, and never twice the same.
+    """Yield delays in seconds between attempts: exponential from half a second to half a minute, with jitter.
 
-    The random half keeps a hundred packs from coming back in one moment when their server has been restarted.
+    The jitter keeps many packs from reconnecting at the same moment after a server restart.
     """
     ceiling = INITIAL_BACKOFF
     while True:
@@ -33,7 +33,7 @@ def backoff() -> Iterator[float]:
 
 
 class Shutdown:
-    """The wish that the pack ends, as all of its threads see it."""
+    """Shutdown request of a pack, shared by all its threads."""
 
     def __init__(self) -> None:
         self._requested = threading.Event()
@@ -42,14 +42,14 @@ class Shutdown:
         self.is_requested_when_idle = False
 
     def request(self) -> None:
-        """End as soon as what is held is done. Safe in a signal handler if its thread waits for none of this."""
+        """Request shutdown after the running actions. Safe in a signal handler if its thread never waits on this."""
         if not self._requested.is_set():
             self._requested_at = time.monotonic()
             self._requested.set()
             self._wakeup.set()
 
     def request_when_idle(self) -> None:
-        """End as soon as nothing is left to do, neither here nor waiting at the server."""
+        """Request shutdown when no action is running or queued on the server."""
         self.is_requested_when_idle = True
         self._wakeup.set()
 
@@ -59,18 +59,18 @@ class Shutdown:
 
     @property
     def is_pending(self) -> bool:
-        """Whether either end was asked for: from then on nothing is worth a long wait."""
+        """True if either kind of shutdown was requested: from then on, do not wait long for anything."""
         return self._wakeup.is_set()
 
     def wait_idle(self, seconds: float | None = None) -> None:
-        """Sleep while there is nothing to do: for `seconds`, or until either end is asked for."""
+        """Sleep for `seconds`, or until either kind of shutdown is requested."""
         self._wakeup.wait(seconds)
 
     def wait_before_retry(self, seconds: float, grace: float = 0.0) -> bool:
-        """Sleep before another attempt, and tell whether there should be one.
+        """Sleep before a retry; return True if there should be one.
 
-        Until the end is asked for there always is. From then on attempts go on for `grace` seconds; a pause that is
-        under way is cut short and the others are short, so that attempts are made while there is still time for them.
+        Before a shutdown request there always is. After it, retries continue for `grace` seconds; the current sleep is
+        interrupted and later ones are short, so that retries fit into that time.
         """
         if not self.is_requested:
             if self._requested.wait(seconds):
@@ -84,10 +84,10 @@ class Shutdown:
 def retry_until_stopped(
     call: Callable[[], T], call_name: str, shutdown: Shutdown, grace: float = 0.0, deadline: float | None = None
 ) -> T:
-    """Make `call` until it no longer raises `ServerAwayError`; give up, and raise that, only when the pack is to end.
+    """Retry `call` while it raises `ServerAwayError`; raise that error only on shutdown or after the deadline.
 
-    A pause that the server asks for is kept instead of ours. `what` names the call in the log, `grace` is as
-    `Stopping.pause` has it. From `until`, a time of `time.monotonic`, no further attempt is made, either.
+    A delay that the server asks for replaces the backoff. `call_name` names the call in the log, `grace` is as in
+    `Shutdown.wait_before_retry`. No attempt starts after `deadline`, a time of `time.monotonic`.
     """
     for backoff_delay in backoff():
         try:
@@ -97,7 +97,7 @@ def retry_until_stopped(
             logger.warning("server_away call=%s wait_s=%.1f reason=%r", call_name, delay, str(error))
             if _is_past_deadline(delay, deadline) or not shutdown.wait_before_retry(delay, grace):
                 raise
-    raise AssertionError("the pauses never end")
+    raise AssertionError("unreachable: backoff() never ends")
 
 
 def _is_past_deadline(delay: float, deadline: float | None) -> bool:
@@ -105,15 +105,16 @@ def _is_past_deadline(delay: float, deadline: float | None) -> bool:
 
 
 class ServerErrorTimeout:
-    """How long a server that says 500 to a result, and says nothing else, is borne.
+    """Limit for retries of a result that the server always answers with 500.
 
-    The original answers so for ever to a result that it has already, as it does once when its answer to that got lost.
+    The original server answers 500 to every repeated result, for example when its first response was lost.
     """
 
     def __init__(self) -> None:
         self._first_error_at: float | None = None
 
     def can_retry(self, error: ServerAwayError) -> bool:
+        """Return False if all responses were 500 for `MAX_SERVER_ERROR_SECONDS`."""
         if error.status != INTERNAL_SERVER_ERROR:
             self._first_error_at = None
             return True

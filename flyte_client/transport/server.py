@@ -1,4 +1,4 @@
-"""The server as one pack sees it: register, take, post; re-registering where the server has forgotten the pack."""
+"""The server's API for one pack: register, take, post; register again if the server no longer knows the pack."""
 
 import json
 import logging
@@ -22,16 +22,14 @@ from flyte_client.transport.api_client import (
     parse_retry_after,
 )
 from flyte_client.transport.links import find_header_link, find_link
-from flyte_client.transport.retry import ServerErrorTimeout, Shutdown, retry_until_stopped
+from flyte_client.transport.retry import MAX_SERVER_ERROR_SECONDS, ServerErrorTimeout, Shutdown, retry_until_stopped
 from flyte_client.transport.trace_context import extract_trace_headers
 
 T = TypeVar("T")
 
 NOT_FOUND = 404
 CONFLICT = 409
-# What was sent is itself at fault: not JSON as the server reads it, too large, or of a wrong form.
-PERMANENT_ERRORS = frozenset({400, 413, 422})
-# How long a server that is told that no more calls come may take to answer the poll that waits.
+# Time in which the server should answer the waiting poll after `abort_poll`.
 POLL_ABORT_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -39,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PackRegistration:
-    """What the server answered when the pack registered: its id there, and where its actions and events are."""
+    """The pack's id on the server, and the addresses for its actions and events."""
 
     pack_id: str
     take_url: httpx.URL
@@ -48,7 +46,7 @@ class PackRegistration:
 
 @dataclass(frozen=True)
 class Lease:
-    """For how many seconds an action is the pack's, and where the pack says that it still works on it."""
+    """The lease of a claimed action: its duration in seconds, and the address for heartbeats."""
 
     heartbeat_url: httpx.URL
     seconds: int
@@ -56,11 +54,11 @@ class Lease:
 
 @dataclass(frozen=True)
 class ClaimedAction:
-    """Work that was taken: the command's name, its input (any JSON value) and where its result goes.
+    """An action that the pack has taken: the command, its input (any JSON value) and the address for its result.
 
-    `lease` is None where the server gives actions for good, as the original does. `carried` are headers that calls
-    about the action take along (`carrying`). `request_id` is what the server's log calls all that one event caused; ''
-    where the server does not say.
+    `lease` is None from a server without leases, such as the original. `trace_headers` are sent with calls about the
+    action (see `propagate_headers`). `request_id` is the id in the server's log for everything that one event caused,
+    '' if the server does not send one.
     """
 
     command: str
@@ -72,7 +70,7 @@ class ClaimedAction:
 
     @property
     def log_fields(self) -> dict[str, str]:
-        """How the log names it."""
+        """The fields that identify the action in the log."""
         return {"command": self.command} | ({"request_id": self.request_id} if self.request_id else {})
 
     def __str__(self) -> str:
@@ -81,9 +79,9 @@ class ClaimedAction:
 
 @dataclass(frozen=True)
 class NoAction:
-    """No action was waiting; `retry_after` is when to ask again, in seconds, if the server said so.
+    """An empty queue; `retry_after` is the delay in seconds that the server asked for, or None.
 
-    `hung_up` tells that the pack itself ended the wait, so that something may have come meanwhile.
+    `is_aborted` is True if the pack ended the long poll itself, so that an action may have been queued meanwhile.
     """
 
     retry_after: float | None
@@ -91,10 +89,10 @@ class NoAction:
 
 
 class ServerClient:
-    """Every call outlasts a server that is away, until `stopping` is asked for.
+    """Client for the server; calls are retried while the server is unreachable, until shutdown.
 
-    Raises `ServerAwayError` when it gave up for that, and `RefusedError` for what the server does not accept.
-    `root` is the address to start from; every other comes from links.
+    They raise `ServerAwayError` after a shutdown request, and `RefusedError` if the server refuses the request.
+    `root` is the server's address; all other addresses come from links.
     """
 
     def __init__(
@@ -110,13 +108,13 @@ class ServerClient:
         self._lock = threading.Lock()
 
     def ensure_registered(self) -> PackRegistration:
-        """The pack's registration, which is made on first use."""
+        """Return the pack's registration; register on first use."""
         return self._replace_registration(None)
 
     def take(self) -> ClaimedAction | NoAction:
-        """The next action for this pack, which the server waits for if it can. One thread alone may call this.
+        """Take the next action, with a long poll if the server supports it. Only one thread may call this.
 
-        A take has no grace: who is about to end takes nothing new.
+        A take is not retried after a shutdown request: a pack that is shutting down takes nothing new.
         """
         return self._call_registered(
             lambda registration: retry_until_stopped(
@@ -133,11 +131,11 @@ class ServerClient:
             return _parse_action(response)
         delay = parse_retry_after(response)
         if delay is None and wait and time.monotonic() - started_at >= wait / 2:
-            delay = 0.0  # the server has done the waiting
+            delay = 0.0  # the server already waited
         return NoAction(delay, is_aborted=wait > 0 and self._shutdown.is_pending)
 
     def abort_poll_on_shutdown(self, polling_done: threading.Event) -> None:
-        """Wait for either end to be asked for, and then see that no `take` goes on waiting; until `polled` is set."""
+        """Wait for a shutdown request, then end any waiting `take`, until `polling_done` is set."""
         self._shutdown.wait_idle()
         deadline = time.monotonic() + POLL_ABORT_SECONDS
         while not polling_done.is_set():
@@ -145,9 +143,9 @@ class ServerClient:
             polling_done.wait(POLL_ABORT_SECONDS / 10)
 
     def post_event(self, body: bytes, key: str, within: float | None = None) -> None:
-        """Deliver an event, which counts once at a server that heeds the key: it stays the same with each attempt.
+        """Deliver an event; all attempts have the same idempotency key, so the event counts once.
 
-        No attempt begins later than `within` so many seconds.
+        No attempt starts later than `within` seconds.
         """
         deadline = None if within is None else time.monotonic() + within
 
@@ -158,7 +156,7 @@ class ServerClient:
         self._call_registered(post, deadline)
 
     def post_result(self, url: httpx.URL, body: bytes, within: float | None = None) -> None:
-        """Deliver a result to its action's address. Nothing about it needs a key: an action has one result."""
+        """Deliver a result to its action's address. No key is needed, because an action has one result."""
         deadline = None if within is None else time.monotonic() + within
         server_error_timeout = ServerErrorTimeout()
 
@@ -168,17 +166,18 @@ class ServerClient:
             except ServerAwayError as error:
                 if server_error_timeout.can_retry(error):
                     raise
-                raise RefusedError(error.status, "the server has said nothing else for too long") from error
+                raise RefusedError(
+                    error.status, f"the server answered only {error.status} for {MAX_SERVER_ERROR_SECONDS:.0f} seconds"
+                ) from error
 
         self._call_registered(
             lambda _: retry_until_stopped(post, "actionResult", self._shutdown, self._stop_grace, deadline), deadline
         )
 
     def extend_lease(self, lease: Lease, timeout: float) -> bool:
-        """Say once, in at most `timeout` seconds, that an action is still worked on; False when it is not the pack's.
+        """Send one heartbeat within `timeout` seconds; return False if the lease is lost.
 
-        A server that does not know the pack can't know whose the action is: only after registering again counts what
-        it says.
+        A server that does not know the pack can't know the action's owner, so register again before trusting a 404.
         """
         registration = self.ensure_registered()
         status = self._post_heartbeat(lease, timeout)
@@ -196,7 +195,7 @@ class ServerClient:
             raise
 
     def is_healthy(self) -> bool:
-        """Whether the server says, now and at the first asking, that it is well."""
+        """Return True if the server responds to one call that it is healthy."""
         try:
             self._api.get(self._discover_url("info/health"))
         except (ServerAwayError, RefusedError):
@@ -204,13 +203,13 @@ class ServerClient:
         return True
 
     def report_last_call(self) -> Health:
-        """How the last call went. Never unhealthy: to start the pack anew makes no server come back."""
+        """Report the last call. Always healthy, because restarting the pack does not help against an absent server."""
         last_call = self._api.last_call
         age = f"{time.monotonic() - last_call.finished_at:.0f} s ago"
         return Health(True, f"the last call failed {age}: {last_call.error}" if last_call.error else f"answered {age}")
 
     def _call_registered(self, call: Callable[[PackRegistration], T], deadline: float | None = None) -> T:
-        """Make the call; where the server no longer knows the pack, register again and make it once more."""
+        """Make the call; if the server no longer knows the pack, register again and repeat it once."""
         registration = self._replace_registration(None, deadline)
         try:
             return call(registration)
@@ -222,7 +221,7 @@ class ServerClient:
     def _replace_registration(
         self, outdated: PackRegistration | None, deadline: float | None = None
     ) -> PackRegistration:
-        # Many threads may find the pack forgotten at once: the first registers it anew, the others use what it got.
+        # Several threads may get a 404 at once: the first registers again, the others use its registration.
         with self._locked_until(deadline):
             if self._registration is None or self._registration is outdated:
                 try:
@@ -235,7 +234,7 @@ class ServerClient:
 
     @contextmanager
     def _locked_until(self, deadline: float | None) -> Iterator[None]:
-        """One thread at a time. Raises `ServerAwayError` where the one before, which may wait for long, is not done."""
+        """Hold the registration lock. Raises `ServerAwayError` if another thread holds it until the deadline."""
         if not self._lock.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic())):
             raise ServerAwayError("the pack has not registered yet")
         try:
@@ -253,7 +252,7 @@ class ServerClient:
         return registration
 
     def _discover_url(self, rel: str) -> httpx.URL:
-        """Where the API's first page links to, which is the root itself or one step behind it (`/` leads to `/v1`)."""
+        """Return the address of `rel` in the API's index, which is at the root or one link away (`/` to `/v1`)."""
         response = self._api.get(self._root)
         v1_url = find_link(parse_json_object(response), "info/v1", response.url)
         if v1_url and not find_link(parse_json_object(response), rel, response.url):
@@ -264,7 +263,7 @@ class ServerClient:
 def _require_link(content: Mapping[str, Any], rel: str, base: httpx.URL) -> httpx.URL:
     url = find_link(content, rel, base)
     if url is None:
-        raise RefusedError(200, f"{base} has no link to {rel}: is that the address of a Flyte server?")
+        raise RefusedError(200, f"link {rel!r} not found at {base}: check that this is a Flyte server")
     return url
 
 

@@ -1,4 +1,4 @@
-"""The spool: a folder that holds what is to be delivered until it is, so that it outlasts the pack's own end."""
+"""The spool: a folder with undelivered messages, which survive a restart of the pack."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ from flyte_client.errors import SettingsError
 from flyte_client.transport import atomic_write
 
 MAX_NAME_LENGTH = 200
-# In seconds. Its action's time is long over by then; a server that has answered nothing else till then never will.
+# In seconds. After that time the action has timed out, and a server that only failed so far will not recover.
 MAX_RESULT_AGE = 7 * 24 * 60 * 60.0
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SpooledMessage:
-    """A result goes to its action's address, `url`; an event, which has a `key`, to where the pack's events go."""
+    """An undelivered result, with its action's address in `url`, or an event, with its idempotency key in `key`."""
 
     body: bytes
     url: str = ""
@@ -31,7 +31,7 @@ class SpooledMessage:
 
 
 class Spool:
-    """One process's folder in `root`: each pack has one, by its name and labels.
+    """A folder in `root` for one process; its name is derived from the pack's name and labels.
 
     Raises `SettingsError` for a folder that can't be used, or that another process uses.
     """
@@ -45,12 +45,14 @@ class Spool:
             for unfinished in self._folder.glob(f"*{atomic_write.TEMPORARY_SUFFIX}"):
                 unfinished.unlink()
         except BlockingIOError:
-            raise SettingsError(f"FLYTE_SPOOL: another process uses {self._folder}; give each its own") from None
+            raise SettingsError(
+                f"FLYTE_SPOOL: {self._folder} is in use by another process; set a different folder"
+            ) from None
         except OSError as error:
-            raise SettingsError(f"FLYTE_SPOOL: {self._folder} can't be used ({error.strerror})") from None
+            raise SettingsError(f"FLYTE_SPOOL: can't use {self._folder} ({error.strerror})") from None
 
     def add(self, message: SpooledMessage) -> Path | None:
-        """On the disk when this returns; None where the disk refuses it: then it is delivered without this."""
+        """Write the message to disk; return None if that fails: it is then delivered without the spool."""
         path = self._folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}.parcel"
         header = asdict(message)
         body = header.pop("body")
@@ -64,11 +66,11 @@ class Spool:
     def remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
-        except OSError as error:  # it is delivered again at the next start, and counts once
+        except OSError as error:  # the message is delivered again at the next start, and counts once
             logger.error("spool_failed folder=%s reason=%r", self._folder, str(error))
 
     def iter_messages(self) -> Iterator[tuple[Path, SpooledMessage]]:
-        """What is there, oldest first, but for results too old to count. What can't be read is logged and stays."""
+        """Yield the messages, oldest first. Remove results that are too old; log unreadable files and keep them."""
         for path in sorted(self._folder.glob("*.parcel")):
             try:
                 header, _, body = path.read_bytes().partition(b"\n")
@@ -84,7 +86,7 @@ class Spool:
                     yield path, message
 
     def close(self) -> None:
-        """Let another process use the folder."""
+        """Release the folder for other processes."""
         self._lock.close()
 
 

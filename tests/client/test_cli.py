@@ -76,10 +76,10 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def test_flows_are_applied_compared_and_exported_from_afar(start_server: StartServer, folder: Path) -> None:
+def test_flows_are_applied_compared_and_exported_remotely(start_server: StartServer, folder: Path) -> None:
     server = start_server()
     assert flyte(server, "flows", "diff", folder).returncode == 1
-    applied = flyte(server, "flows", "apply", folder, "--note", "from afar")
+    applied = flyte(server, "flows", "apply", folder, "--note", "by hand")
     assert applied.stdout.splitlines()[-1] == "2 new, 0 changed, 0 the same"
     assert f"{folder}/two.yaml:12:13: warning: steps[0].event.packName" in applied.stderr
     assert ok(server, "flows", "diff", folder) == ""
@@ -145,7 +145,7 @@ def test_the_audit_is_followed_until_ctrl_c(server: Server, following: "subproce
     assert (following.returncode, errors) == (130, "\n")
 
 
-def test_whoever_reads_the_output_may_go_away(server: Server, teller: str) -> None:
+def test_a_closed_output_pipe_is_not_an_error(server: Server, teller: str) -> None:
     done = processes.run(
         ["bash", "-c", f"{sys.executable} -m flyte_client.cli packs | true; echo ${{PIPESTATUS[0]}}"],
         cwd=ROOT,
@@ -159,21 +159,21 @@ def test_whoever_reads_the_output_may_go_away(server: Server, teller: str) -> No
     assert done.stdout.strip() in ("0", "141")
 
 
-def test_what_is_given_wrongly_is_one_line_and_code_2(server: Server, tmp_path: Path) -> None:
-    assert "no such file or folder" in failure(flyte(server, "flows", "apply", tmp_path / "none"), 2)
-    assert "is no JSON" in failure(flyte(server, "events", "send", "Teller", "Told", "{x"), 2)
+def test_invalid_input_is_reported_in_one_line_with_code_2(server: Server, tmp_path: Path) -> None:
+    assert "file or folder not found" in failure(flyte(server, "flows", "apply", tmp_path / "none"), 2)
+    assert "invalid JSON" in failure(flyte(server, "events", "send", "Teller", "Told", "{x"), 2)
     assert "FLYTE_API" in failure(flyte("", "packs"), 2)
     assert "STEP=EVENT" in failure(flyte(server, "try", "x", "--event", "{}", "--result", "x"), 2)
     assert flyte(server, "flow").returncode == 2
 
 
-def test_a_server_that_is_none_or_away_is_one_line_and_code_3(server: Server) -> None:
-    assert "does not answer" in failure(flyte(f"http://127.0.0.1:{free_port()}", "packs"), 3)
+def test_an_unreachable_or_wrong_server_is_reported_in_one_line_with_code_3(server: Server) -> None:
+    assert "no response from http://127.0.0.1" in failure(flyte(f"http://127.0.0.1:{free_port()}", "packs"), 3)
     assert "404" in failure(flyte(f"{server.url}/nothing", "packs"), 3)
-    assert "no pack 'Nobody' is registered" in failure(flyte(server, "packs", "Nobody"), 3)
+    assert "pack 'Nobody' not found" in failure(flyte(server, "packs", "Nobody"), 3)
 
 
-def test_a_token_that_is_missing_or_not_enough_is_told(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_missing_or_insufficient_token_is_reported(start_server: StartServer, tmp_path: Path) -> None:
     closed = start_server({"FLYTE_AUTH": "tokens"})
     made = processes.run(
         [sys.executable, "manage.py", "token", "create", "reader", "--scope", "packs:read"],
@@ -187,7 +187,9 @@ def test_a_token_that_is_missing_or_not_enough_is_told(start_server: StartServer
     assert "FLYTE_JWT" in failure(flyte(closed, "packs"), 3)
     assert flyte(closed, "packs", FLYTE_JWT=token).returncode == 0
     (tmp_path / "flow.yaml").write_text(FLOW.format(name="x"))
-    assert "does not allow" in failure(flyte(closed, "flows", "diff", tmp_path, FLYTE_JWT=token), 3)
+    assert "not allowed: check the token's scopes" in failure(
+        flyte(closed, "flows", "diff", tmp_path, FLYTE_JWT=token), 3
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

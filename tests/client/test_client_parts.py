@@ -106,5 +106,5 @@ def test_retry_after_as_a_date() -> None:
 def test_a_command_has_one_handler() -> None:
     pack = Pack("Twice")
     pack.command("Do")(lambda given: Event("Done"))
-    with pytest.raises(ValueError, match="command Do has a handler already"):
+    with pytest.raises(ValueError, match="duplicate command Do: it already has a handler"):
         pack.command("Do")

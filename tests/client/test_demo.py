@@ -50,16 +50,16 @@ def test_an_event_goes_through_four_packs_and_the_audit_shows_every_hop() -> Non
     done = run_demo("packs", FLYTE_WEBHOOK_FILE="/nowhere/at/all", FLYTE_SLACK_APP_TOKEN="nonsense")
     assert done.returncode == 0, done.stdout + done.stderr
     audit = [line.split() for line in done.stdout.partition("from GET /v1/audit")[2].splitlines()]
-    hops = [(words[0], words[-1]) for words in audit if words[:1] in (["because"], ["did"], ["result"])]
+    hops = [(words[0], words[-1]) for words in audit if words[:1] in (["trigger"], ["command"], ["result"])]
     assert hops == [
-        ("because", "Webhook/Received"),
-        ("did", "Shell/Shell"),
+        ("trigger", "Webhook/Received"),
+        ("command", "Shell/Shell"),
         ("result", "Shell/Output"),
-        ("because", "Shell/Output"),
-        ("did", "Slack/SendMessage"),
+        ("trigger", "Shell/Output"),
+        ("command", "Slack/SendMessage"),
         ("result", "Slack/MessageSent"),
-        ("because", "Slack/MessageSent"),
-        ("did", "Email/SendEmail"),
+        ("trigger", "Slack/MessageSent"),
+        ("command", "Email/SendEmail"),
         ("result", "Email/EmailSent"),
     ]
     assert "[C0TEAM] ann pushed to demo/site: 5f2c1b0 was checked at" in done.stdout
@@ -73,5 +73,5 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     done = run_demo("run", PATH=str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr == "The demo needs jq: install that and try again.\n"
+    assert done.stderr == "The demo requires jq: install and try again.\n"
     assert done.stdout == ""

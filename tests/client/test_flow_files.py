@@ -88,7 +88,7 @@ def test_a_folder_is_read_with_those_below_it_but_not_what_is_hidden_or_somethin
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"# only a comment\n"])
-def test_what_can_not_be_read_is_told_in_one_line(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_file_is_reported_in_one_line(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "a.yaml"
     if content is not None:
         file.write_bytes(content)
@@ -98,37 +98,37 @@ def test_what_can_not_be_read_is_told_in_one_line(tmp_path: Path, content: bytes
     assert "\n" not in str(raised.value)
 
 
-def test_an_empty_folder_is_a_mistake_so_that_pruning_can_not_delete_everything(tmp_path: Path) -> None:
-    with pytest.raises(FlowFilesError, match="no flows are there"):
+def test_an_empty_folder_is_an_error_so_pruning_cannot_delete_everything(tmp_path: Path) -> None:
+    with pytest.raises(FlowFilesError, match=r"no flow files \(\*\.yaml, \*\.yml, \*\.json\) in '"):
         build_plan(Shelf(one="1"), tmp_path)
 
 
-def test_what_differs_is_saved_and_the_rest_is_let_alone(tmp_path: Path) -> None:
-    shelf, told = Shelf(one="1", two="1", three="1"), list[str]()
+def test_flows_that_differ_are_saved_and_others_left_unchanged(tmp_path: Path) -> None:
+    shelf, reports = Shelf(one="1", two="1", three="1"), list[str]()
     made = build_plan(shelf, put(tmp_path, a="one\n1\n---\ntwo\n2\n", b="four\n1\n"))
     assert format_summary(made) == "1 new, 1 changed, 1 the same, 1 in no file"
-    apply_plan(shelf, made, prune=False, note="why", report=told.append)
+    apply_plan(shelf, made, prune=False, note="why", report=reports.append)
     assert shelf.kept == {"one": "1", "two": "2", "three": "1", "four": "1"}
-    assert (told, shelf.notes) == (["changed  two", "new  four"], ["why", "why"])
+    assert (reports, shelf.notes) == (["changed  two", "new  four"], ["why", "why"])
     again = build_plan(shelf, tmp_path)
     assert (again.changes, again.store_only) == ([], ["three"])
 
 
-def test_pruning_deletes_what_no_file_has(tmp_path: Path) -> None:
-    shelf, told = Shelf(one="1", two="1"), list[str]()
-    apply_plan(shelf, build_plan(shelf, put(tmp_path, a="one\n1\n")), prune=True, note="", report=told.append)
-    assert (shelf.kept, told) == ({"one": "1"}, ["deleted  two"])
+def test_pruning_deletes_flows_that_are_in_no_file(tmp_path: Path) -> None:
+    shelf, reports = Shelf(one="1", two="1"), list[str]()
+    apply_plan(shelf, build_plan(shelf, put(tmp_path, a="one\n1\n")), prune=True, note="", report=reports.append)
+    assert (shelf.kept, reports) == ({"one": "1"}, ["deleted  two"])
 
 
-def test_a_name_that_stands_twice_is_an_error_at_the_second_place(tmp_path: Path) -> None:
+def test_a_duplicate_name_is_an_error_at_its_second_use(tmp_path: Path) -> None:
     made = build_plan(Shelf(), put(tmp_path, a="one\n1\n", b="two\n1\n---\none\n2\n"))
     assert made.has_errors
     assert list(format_findings(made)) == [
-        f"{tmp_path}/b.yaml:4:1: error: name: 'one' is the name of the flow at {tmp_path}/a.yaml:1:1 already"
+        f"{tmp_path}/b.yaml:4:1: error: name: duplicate flow name 'one', first used at {tmp_path}/a.yaml:1:1"
     ]
 
 
-def test_an_error_is_told_with_its_line_in_the_file(tmp_path: Path) -> None:
+def test_an_error_is_reported_with_its_line_in_the_file(tmp_path: Path) -> None:
     made = build_plan(Shelf(), put(tmp_path, a="one\n1\n---\ntoo\nmany\nlines\n"))
     assert list(format_findings(made)) == [f"{tmp_path}/a.yaml:5:3: error: steps: must be a list"]
 
@@ -142,8 +142,8 @@ def test_flows_are_exported_to_files_of_their_names_and_only_what_differs_is_wri
     assert not build_plan(shelf, tmp_path / "new").changes
 
 
-def test_names_that_some_file_systems_take_for_one_are_not_written_over_each_other(tmp_path: Path) -> None:
-    with pytest.raises(FlowFilesError, match="both"):
+def test_names_that_differ_only_in_case_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    with pytest.raises(FlowFilesError, match="same file name for 'One' and 'one'"):
         list(export_flows(Shelf(One="1", one="1"), tmp_path))
 
 

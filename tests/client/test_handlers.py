@@ -47,7 +47,7 @@ def test_a_bad_input_is_fatal_and_the_handler_is_not_called(stub: StubServer, ru
     with running(pack):
         (call,) = stub.wait_for("result", event="FATAL")
     assert call.body["payload"] == {
-        "message": "the input of Greet is unfit: input.name: is missing; input.times: must be a whole number, not text",
+        "message": "invalid input of Greet: input.name: required; input.times: must be a whole number, not text",
         "traceback": "",
     }
 
@@ -60,8 +60,8 @@ def test_a_bad_input_ends_in_the_event_that_was_declared_for_it(stub: StubServer
     stub.queue("Greet", {})
     with running(pack):
         (call,) = stub.wait_for("result", event="GreetFailed")
-    fault = {"path": "input.name", "message": "is missing"}
-    assert call.body["payload"] == {"error": "input.name: is missing", "errors": [fault]}
+    fault = {"path": "input.name", "message": "required"}
+    assert call.body["payload"] == {"error": "input.name: required", "errors": [fault]}
 
 
 def test_async_handlers_run_together_in_one_thread_and_know_their_action(
@@ -90,7 +90,7 @@ def test_async_handlers_run_together_in_one_thread_and_know_their_action(
     assert [thread for thread in threading.enumerate() if thread.name == "loop"] == []
 
 
-def test_sync_handlers_go_on_beside_an_async_one(stub: StubServer, running: Running, pack: Pack) -> None:
+def test_sync_handlers_run_at_the_same_time_as_an_async_one(stub: StubServer, running: Running, pack: Pack) -> None:
     let_go = threading.Event()
 
     @pack.command("Wait", events=["Waited"])
@@ -156,7 +156,7 @@ def test_an_async_handler_is_cancelled_when_its_action_is(
         stub.wait_for("result", 3)
         by_action = {call.path.split("/")[4]: call.body for call in stub.of("result")}
     assert by_action["a1"]["event"] == "FATAL"
-    assert by_action["a1"]["payload"]["message"] == "its handler was cancelled"
+    assert by_action["a1"]["payload"]["message"] == "the handler was cancelled"
     assert (by_action["a2"]["event"], by_action["a2"]["payload"]) == ("Tidied", True)
 
 

@@ -77,7 +77,7 @@ def test_a_check_that_fails_or_says_what_is_no_json_is_not_healthy(
     assert not told["Odd"]["healthy"]
 
 
-def test_a_server_that_is_away_is_told_and_is_no_fault_of_the_pack(
+def test_an_unreachable_server_is_reported_but_the_pack_stays_healthy(
     stub: StubServer, running: Running, pack: Pack, page: str
 ) -> None:
     stub.stop()
@@ -142,7 +142,7 @@ def test_without_a_port_there_is_no_page(stub: StubServer, running: Running, pac
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "soon", "²"])
-def test_what_is_no_port_is_told(start: Start, port: str) -> None:
+def test_an_invalid_port_is_reported(start: Start, port: str) -> None:
     with pytest.raises(SettingsError, match=r"^FLYTE_HEALTH_PORT: "):
         settings.read_health_address({"FLYTE_HEALTH_PORT": port})
 

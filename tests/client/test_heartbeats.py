@@ -51,8 +51,8 @@ def held(stub: StubServer) -> Iterator[Held]:
     found.let_go.set()
 
 
-def hearts() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "heart"]
+def heartbeat_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "heartbeats"]
 
 
 def beats(stub: StubServer, action: str = "a1") -> int:
@@ -64,7 +64,7 @@ def wait_for_more(stub: StubServer, count: int = 3) -> None:
     stub.wait_for("heartbeat", len(stub.of("heartbeat")) + count)
 
 
-def test_an_action_in_hand_is_kept_at_the_address_that_the_take_told(
+def test_a_running_action_sends_heartbeats_to_the_address_of_its_take(
     stub: StubServer, running: Running, held: Held
 ) -> None:
     stub.queue("Work", 1)
@@ -76,7 +76,7 @@ def test_an_action_in_hand_is_kept_at_the_address_that_the_take_told(
     assert stub.of("unknown") == []
 
 
-def test_a_heart_stops_with_its_action(stub: StubServer, running: Running, held: Held) -> None:
+def test_heartbeats_stop_with_their_action(stub: StubServer, running: Running, held: Held) -> None:
     stub.queue("Work", 1)
     with running(held.pack):
         stub.wait_for("heartbeat")
@@ -90,18 +90,18 @@ def test_a_heart_stops_with_its_action(stub: StubServer, running: Running, held:
         wait_for_more(stub, 5)
         assert beats(stub) == before
         held.let_go.set()
-    for thread in hearts():
+    for thread in heartbeat_threads():
         thread.join(PATIENCE)
-    assert hearts() == []
+    assert heartbeat_threads() == []
 
 
-def test_one_thread_beats_for_all_actions(stub: StubServer, running: Running, held: Held) -> None:
+def test_one_thread_sends_the_heartbeats_of_all_actions(stub: StubServer, running: Running, held: Held) -> None:
     for number in range(4):
         stub.queue("Work", number, action=f"a{number}")
     with running(held.pack):
         while not all(beats(stub, f"a{number}") >= 3 for number in range(4)):
             wait_for_more(stub, 1)
-        assert len(hearts()) == 1
+        assert len(heartbeat_threads()) == 1
         held.let_go.set()
 
 
@@ -114,7 +114,7 @@ def test_without_a_lease_there_is_no_heartbeat_and_no_thread(
     with running(held.pack):
         stub.wait_for("take", 3)
         assert list(held.actions) == [1]
-        assert hearts() == []
+        assert heartbeat_threads() == []
         held.let_go.set()
     assert stub.of("heartbeat") == []
 
@@ -134,7 +134,7 @@ def test_a_server_that_cannot_answer_or_says_no_for_another_reason_stops_no_hand
         stub.wait_for("result", event="Worked")
 
 
-def test_a_conflict_cancels_that_action_alone(stub: StubServer, running: Running, held: Held) -> None:
+def test_a_conflict_cancels_only_that_action(stub: StubServer, running: Running, held: Held) -> None:
     stub.queue("Work", 1, action="a1")
     stub.queue("Work", 2, action="a2")
     with running(held.pack):
@@ -190,7 +190,7 @@ def test_a_forgotten_pack_registers_again_before_it_believes_that_an_action_is_g
         held.let_go.set()
 
 
-def test_the_heart_beats_on_until_the_result_has_arrived_also_when_the_pack_is_to_end(
+def test_heartbeats_continue_until_the_result_is_delivered_even_during_shutdown(
     stub: StubServer, running: Running, held: Held
 ) -> None:
     stub.queue("Work", 1)
@@ -216,7 +216,7 @@ def test_whatever_goes_wrong_in_one_beat_the_next_one_comes() -> None:
         assert all(came.acquire(timeout=PATIENCE) for _ in range(3))
 
 
-def test_work_that_never_ends_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeats_of_a_handler_that_never_returns_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeats, "MAX_WORK_SECONDS", 0.2)
     made: list[str] = []
 
@@ -260,5 +260,5 @@ def test_outside_of_a_handler_there_is_no_current_action(stub: StubServer, runni
     stub.queue("Ask")
     with running(pack):
         stub.wait_for("result", payload="Ask")
-    with pytest.raises(LookupError, match="no action is in hand here"):
+    with pytest.raises(LookupError, match="no current action"):
         current_action()

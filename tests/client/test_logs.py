@@ -83,6 +83,6 @@ def test_every_line_of_the_library_is_a_name_and_fields() -> None:
 
 
 @pytest.mark.parametrize("form", ["xml", "logfmt", "text,json"])
-def test_a_form_that_there_is_not_is_told(form: str) -> None:
-    with pytest.raises(SettingsError, match=r"^FLYTE_LOG_FORMAT: is .*, but must be one of text, json"):
+def test_an_unknown_log_format_is_reported(form: str) -> None:
+    with pytest.raises(SettingsError, match=r"^FLYTE_LOG_FORMAT: invalid value .*, must be one of text, json"):
         configure_logging({"FLYTE_LOG_FORMAT": form})

@@ -131,7 +131,7 @@ def test_stopping_when_idle_ends_the_wait_after_a_last_look(stub: StubServer, ru
     assert queries(stub)[-1] == ""
 
 
-def test_a_stop_while_all_threads_work_waits_for_the_handlers_alone(stub: StubServer, running: Running) -> None:
+def test_a_stop_while_all_threads_are_busy_only_waits_for_the_handlers(stub: StubServer, running: Running) -> None:
     pack = Pack("Slow", api_url=stub.url, concurrency=1)
     begun, go_on = threading.Event(), threading.Event()
 

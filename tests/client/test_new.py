@@ -21,7 +21,7 @@ SECONDS = 120.0
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     monkeypatch.chdir(tmp_path)
     assert flyte_pack.main(["new", "HelloWorld"]) == 0
-    assert capsys.readouterr().out.startswith("hello-world/ is written")
+    assert capsys.readouterr().out.startswith("created hello-world/")
     return tmp_path / "hello-world"
 
 
@@ -104,13 +104,13 @@ def test_the_module_is_named_as_modules_are_and_hides_no_other(name: str, module
         ([], "usage: flyte-pack new NAME"),
         (["--help"], "usage: flyte-pack new NAME"),
         (["One", "Two"], "usage: flyte-pack new NAME"),
-        (["1st"], "flyte-pack: '1st' can't be a pack's name here: letters from A to Z and digits, a letter first"),
-        (["../up"], "flyte-pack: '../up' can't be a pack's name"),
-        (["Hello World"], "hello-world is there already"),
-        (["a" * 65], "can't be a pack's name"),
+        (["1st"], "flyte-pack: invalid pack name '1st': use letters A to Z and digits, a letter first"),
+        (["../up"], "flyte-pack: invalid pack name '../up'"),
+        (["Hello World"], "hello-world already exists"),
+        (["a" * 65], "invalid pack name 'aaaa"),
     ],
 )
-def test_what_cannot_be_written_is_told_in_one_line(
+def test_a_pack_that_cannot_be_created_is_reported_in_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     assert flyte_pack.main(["new", *arguments]) == 2

@@ -45,7 +45,7 @@ def pack(original: OriginalServer) -> Pack:
     return pack
 
 
-def test_an_action_is_taken_and_its_result_given(original: OriginalServer, running: Running, pack: Pack) -> None:
+def test_an_action_is_taken_and_its_result_posted(original: OriginalServer, running: Running, pack: Pack) -> None:
     original.waiting = 1
     with running(pack):
         (call,) = original.wait_for("result")
@@ -67,7 +67,7 @@ def test_polls_ask_for_no_wait_and_actions_have_no_heartbeat(
     assert {call.query for call in original.of("take")} == {""}
 
 
-def test_it_is_asked_every_five_seconds_unless_told_otherwise() -> None:
+def test_it_is_polled_every_five_seconds_by_default() -> None:
     assert settings.DEFAULT_POLL_INTERVAL == 5.0
 
 
@@ -82,7 +82,7 @@ def test_a_pack_that_it_has_forgotten_registers_again(original: OriginalServer, 
     assert len(original.of("packs")) == 3
 
 
-def test_a_result_that_it_has_although_its_answer_got_lost_is_given_up_some_day(
+def test_a_result_whose_response_was_lost_is_dropped_after_the_limit(
     original: OriginalServer,
     running: Running,
     pack: Pack,

@@ -74,7 +74,7 @@ def test_the_log_names_the_request_that_brought_an_action_where_the_server_says_
     program.wait_for_log("action_done command=Shell request_id=of-the-event event=Output\n")
 
 
-def test_the_log_is_json_where_it_is_asked_for(stub: StubServer, start: Start) -> None:
+def test_the_log_is_json_if_configured(stub: StubServer, start: Start) -> None:
     stub.lease = "600"
     stub.queue("Shell", "echo traced")
     program = start(*SHELL, FLYTE_LOG_FORMAT="JSON")
@@ -168,7 +168,7 @@ def test_a_pack_finds_its_server_when_it_comes_back(stub: StubServer, start: Sta
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({"FLYTE_API": ""}, "Shell: FLYTE_API: is not set"),
+        ({"FLYTE_API": ""}, "Shell: FLYTE_API: required"),
         ({"FLYTE_LABELS": "env"}, "Shell: FLYTE_LABELS: "),
         ({"FLYTE_SHELL_TIMEOUT": "long"}, "Shell: FLYTE_SHELL_TIMEOUT: "),
         ({"FLYTE_SHELL_OUTPUT_LIMIT": "-1"}, "Shell: FLYTE_SHELL_OUTPUT_LIMIT: "),
@@ -179,7 +179,7 @@ def test_a_pack_finds_its_server_when_it_comes_back(stub: StubServer, start: Sta
         ({"FLYTE_LOG_FORMAT": "xml"}, "Shell: FLYTE_LOG_FORMAT: "),
     ],
 )
-def test_a_bad_setting_ends_the_pack_with_one_line(start: Start, environment: dict[str, str], words: str) -> None:
+def test_an_invalid_setting_ends_the_pack_with_one_line(start: Start, environment: dict[str, str], words: str) -> None:
     program = start(*SHELL, **environment)
     assert program.exit_code() == 2
     (line,) = program.log
@@ -220,7 +220,7 @@ def test_console_sends_what_is_typed_as_the_slack_pack_would(stub: StubServer, s
     assert float(second.body["payload"]["timestamp"]) > float(timestamp)
 
 
-def test_console_prints_what_it_is_told_to_send(stub: StubServer, start: Start) -> None:
+def test_console_prints_the_messages_it_sends(stub: StubServer, start: Start) -> None:
     message = {
         "channelId": "C1",
         "message": "Hey <@U1>!\n2026-01-01 - New Year’s Day\n\x1b[2J",
@@ -259,7 +259,7 @@ def test_console_goes_on_after_the_end_of_its_input(stub: StubServer, start: Sta
     assert program.exit_code() == 0
 
 
-def test_console_ends_with_its_input_when_asked_to(stub: StubServer, start: Start) -> None:
+def test_console_ends_with_its_input_with_exit_on_eof(stub: StubServer, start: Start) -> None:
     stub.queue("SendMessage", {"channelId": "C1", "message": "was waiting"})
     program = start(*CONSOLE, "--exit-on-eof")
     program.type("one\ntwo\n")

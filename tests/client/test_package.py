@@ -1,4 +1,4 @@
-"""The client library as a package of its own: it installs without the server, and its program knows the packs."""
+"""The client library as a package: it installs without the server, and its program lists the packs."""
 
 import tomllib
 from importlib.metadata import version
@@ -28,16 +28,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.integration
-def test_the_wheel_runs_where_nothing_of_the_server_is(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_runs_without_the_server(wheel: Path, tmp_path: Path) -> None:
     programs = install(wheel, tmp_path / "venv", "httpx")
     python, pack = str(programs / "python"), str(programs / "flyte-pack")
-    told = run([python, "-c", "import flyte_client; print(flyte_client.__version__, flyte_client.__file__)"], tmp_path)
-    assert told.split()[0] == flyte_client.__version__
-    assert told.split()[1].startswith(str(tmp_path))
-    look = "import importlib.util as u; print([n for n in ('django', 'flyte_site', 'yaml') if u.find_spec(n)])"
-    assert run([python, "-c", look], tmp_path) == "[]\n"
+    output = run(
+        [python, "-c", "import flyte_client; print(flyte_client.__version__, flyte_client.__file__)"], tmp_path
+    )
+    assert output.split()[0] == flyte_client.__version__
+    assert output.split()[1].startswith(str(tmp_path))
+    script = "import importlib.util as u; print([n for n in ('django', 'flyte_site', 'yaml') if u.find_spec(n)])"
+    assert run([python, "-c", script], tmp_path) == "[]\n"
     assert [line.split()[0] for line in run([pack, "list"], tmp_path).splitlines()] == PACKS
-    assert run([pack, "new", "Greeter"], tmp_path).startswith("greeter/ is written")
+    assert run([pack, "new", "Greeter"], tmp_path).startswith("created greeter/")
     for name in PACKS:
         assert run([pack, name, "--help"], tmp_path).startswith("usage: ")
 
@@ -60,7 +62,7 @@ def test_each_pack_has_an_extra_that_the_projects_own_versions_satisfy() -> None
 
 
 @pytest.mark.unit
-def test_each_pack_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_pack_is_listed_with_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert flyte_pack.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(maxsplit=1)[0] for line in lines] == PACKS
@@ -68,16 +70,16 @@ def test_each_pack_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.unit
-def test_without_arguments_it_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_its_usage_without_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert flyte_pack.main([]) == 0
     assert "flyte-pack list" in capsys.readouterr().out
 
 
 @pytest.mark.unit
-def test_a_name_that_is_no_pack_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_pack_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert flyte_pack.main(["shall"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"flyte-pack: there is no pack 'shall', only {', '.join(PACKS)}"
+    assert line == f"flyte-pack: pack 'shall' not found; available: {', '.join(PACKS)}"
 
 
 @pytest.mark.unit

@@ -101,7 +101,7 @@ def test_an_error_in_a_handler_is_a_fatal_event_with_message_and_traceback(stub:
         (Event("Said", {1, 2}), "TypeError: Object of type set is not JSON serializable"),
         (Event("Said", float("nan")), "ValueError: Out of range float values are not JSON compliant"),
         (Event("Said", "\udcff"), "UnicodeEncodeError"),
-        (None, "TypeError: the handler of Say gave NoneType instead of an Event"),
+        (None, "TypeError: the handler of Say returned NoneType, expected an Event"),
     ],
 )
 def test_a_result_that_is_no_event_in_json_is_fatal(
@@ -115,11 +115,11 @@ def test_a_result_that_is_no_event_in_json_is_fatal(
     assert message in call.body["payload"]["message"]
 
 
-def test_a_command_that_the_pack_does_not_have_is_fatal(stub: StubServer, running: Running) -> None:
+def test_an_unknown_command_is_fatal(stub: StubServer, running: Running) -> None:
     stub.queue("Sing")
     with running(echo_pack(stub)):
         (call,) = stub.wait_for("result", event="FATAL")
-    assert "no command 'Sing'" in call.body["payload"]["message"]
+    assert "unknown command 'Sing'" in call.body["payload"]["message"]
 
 
 def test_handlers_run_side_by_side_up_to_the_bound(stub: StubServer, running: Running) -> None:
@@ -221,7 +221,7 @@ def test_a_result_of_a_forgotten_pack_is_posted_after_registering_again(stub: St
     assert "Idempotency-Key" not in calls[0].headers, "what a result answers for is in its address"
 
 
-def test_a_result_of_an_action_that_is_gone_is_given_up(stub: StubServer, running: Running) -> None:
+def test_a_result_of_a_deleted_action_is_dropped(stub: StubServer, running: Running) -> None:
     stub.script("result", Answer(404), Answer(404))
     stub.queue("Say", 1)
     with running(echo_pack(stub)):
@@ -231,7 +231,7 @@ def test_a_result_of_an_action_that_is_gone_is_given_up(stub: StubServer, runnin
     assert [call.path.split("/")[4] for call in stub.of("result")] == ["a1", "a1", "a2"]
 
 
-def test_a_result_that_was_already_decided_is_left_alone(stub: StubServer, running: Running) -> None:
+def test_a_result_that_was_already_decided_is_not_sent_again(stub: StubServer, running: Running) -> None:
     stub.script("result", Answer(409, {"title": "Conflict"}))
     stub.queue("Say", 1)
     with running(echo_pack(stub)):
@@ -262,9 +262,9 @@ def test_a_registration_that_is_refused_ends_the_run(stub: StubServer) -> None:
         echo_pack(stub).run()
 
 
-def test_an_address_that_is_no_flyte_server_is_told_as_such(stub: StubServer) -> None:
+def test_an_address_of_another_service_is_reported(stub: StubServer) -> None:
     stub.script("root", Answer(200, {"links": []}))
-    with pytest.raises(RefusedError, match="no link to pack/listPacks: is that the address of a Flyte server"):
+    with pytest.raises(RefusedError, match=r"link 'pack/listPacks' not found at .*: check that this is a Flyte server"):
         echo_pack(stub).run()
 
 
@@ -278,7 +278,7 @@ def test_no_address_is_ever_made_up(stub: StubServer, running: Running) -> None:
     assert stub.of("unknown") == []
 
 
-def test_health_is_asked_once(stub: StubServer) -> None:
+def test_health_is_requested_once(stub: StubServer) -> None:
     stub.script("health", Answer(500))
     assert not echo_pack(stub).server_is_healthy()
     stub.stop()

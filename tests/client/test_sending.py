@@ -12,7 +12,7 @@ from .stub_server import PATIENCE, Answer, StubServer
 pytestmark = pytest.mark.integration
 
 
-def test_an_event_with_a_key_is_the_same_whoever_sends_it_when(stub: StubServer) -> None:
+def test_an_event_with_a_key_has_the_same_bytes_from_any_sender(stub: StubServer) -> None:
     for _ in range(2):
         Pack("Echo", api_url=stub.url).send("Heard", {"n": 1}, key="heard/1")
     first, second = stub.of("event")
@@ -32,7 +32,7 @@ def test_the_key_stays_when_an_attempt_is_made_again(stub: StubServer) -> None:
     assert [call.headers["Idempotency-Key"] for call in stub.of("event")] == ["heard/1", "heard/1"]
 
 
-def test_an_event_with_a_bound_is_given_up_when_the_server_stays_away(stub: StubServer) -> None:
+def test_an_event_with_a_deadline_fails_if_the_server_stays_unreachable(stub: StubServer) -> None:
     pack = Pack("Echo", api_url=stub.url)
     pack.send("Heard")
     stub.stop()

@@ -101,7 +101,7 @@ def test_what_was_delivered_is_not_kept(stub: StubServer, running: Running, fold
     assert files(folder) == []
 
 
-def test_it_can_be_read_by_its_owner_alone_while_it_waits(stub: StubServer, running: Running, folder: Path) -> None:
+def test_a_spooled_message_is_readable_only_by_its_owner(stub: StubServer, running: Running, folder: Path) -> None:
     leave_result(stub, running, echo_pack(stub))
     (file,) = files(folder)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -109,7 +109,7 @@ def test_it_can_be_read_by_its_owner_alone_while_it_waits(stub: StubServer, runn
 
 
 @pytest.mark.parametrize(("status", "kept"), [(400, 0), (404, 0), (409, 0), (413, 0), (422, 0), (401, 1), (403, 1)])
-def test_only_what_the_server_can_never_accept_is_given_up(
+def test_only_messages_that_the_server_can_never_accept_are_dropped(
     stub: StubServer, running: Running, folder: Path, status: int, kept: int
 ) -> None:
     leave_result(stub, running, echo_pack(stub))
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_stays_and_an_unfinished_file_goes(
     assert [file.name for file in folder.iterdir() if file.name != "lock"] == ["0-broken.parcel"]
 
 
-def test_a_result_that_is_a_week_old_is_given_up_and_an_event_is_not(stub: StubServer, folder: Path) -> None:
+def test_a_week_old_result_is_dropped_but_an_event_is_not(stub: StubServer, folder: Path) -> None:
     with_spool(
         folder,
         lambda spool: [spool.add(SpooledMessage(b"{}", url=stub.url)), spool.add(SpooledMessage(b"{}", key="k"))],
@@ -204,16 +204,16 @@ def test_a_disk_that_refuses_the_file_holds_up_no_result(stub: StubServer, runni
         pack.send("Heard")
 
 
-def test_a_folder_that_another_process_uses_is_told(stub: StubServer, folder: Path) -> None:
+def test_a_folder_in_use_by_another_process_is_reported(stub: StubServer, folder: Path) -> None:
     def send_beside(_: Spool) -> None:
-        with pytest.raises(SettingsError, match=r"^FLYTE_SPOOL: another process uses"):
+        with pytest.raises(SettingsError, match=r"^FLYTE_SPOOL: .* is in use by another process"):
             echo_pack(stub).send("Heard")
 
     with_spool(folder, send_beside)
     echo_pack(stub).send("Heard")
 
 
-def test_a_folder_that_cannot_be_made_is_told(stub: StubServer, tmp_path: Path, start: Start) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(stub: StubServer, tmp_path: Path, start: Start) -> None:
     (tmp_path / "file").write_text("")
     program = start("-m", "flyte_client", "shell", FLYTE_SPOOL=str(tmp_path / "file"))
     assert program.exit_code() == 2

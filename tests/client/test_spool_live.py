@@ -113,7 +113,7 @@ def begin(site: Site) -> None:
         assert site.post("/v1/packs/Src/events", {"event": "Go", "payload": f"n{number}"}).status_code == 202
 
 
-def test_each_result_counts_once_whoever_is_killed_when(site: Site) -> None:
+def test_each_result_counts_once_whichever_process_is_killed(site: Site) -> None:
     with site.pack() as pack:
         with site.server() as server:
             begin(site)

@@ -55,10 +55,10 @@ def test_an_async_handler_is_run_to_its_end(pack: Pack) -> None:
     assert PackTester(pack).command("Later", {"a": (1, 2)}) == Event("Greeted", {"a": [1, 2]})
 
 
-def test_a_bad_input_gives_its_event(pack: Pack) -> None:
+def test_a_bad_input_returns_its_event(pack: Pack) -> None:
     event = PackTester(pack).command("Greet", {})
     assert event.name == "GreetFailed"
-    assert event.payload["errors"] == [{"path": "input.name", "message": "is missing"}]
+    assert event.payload["errors"] == [{"path": "input.name", "message": "required"}]
 
 
 @pytest.mark.parametrize(("name", "words"), [("Break", "ValueError: of its own"), ("Odd", "TypeError: ")])
@@ -68,7 +68,7 @@ def test_what_fails_in_a_running_pack_is_fatal_here(pack: Pack, name: str, words
     assert event.payload["message"].startswith(words)
 
 
-def test_events_that_are_sent_are_kept_and_no_server_is_asked(pack: Pack) -> None:
+def test_sent_events_are_recorded_without_a_server(pack: Pack) -> None:
     tester = PackTester(pack)
     assert tester.command("Ask") == Event("Greeted", False)
     pack.send("Asked", "outside")
@@ -81,11 +81,11 @@ def test_a_handler_can_be_cancelled(pack: Pack) -> None:
     assert PackTester(pack).command("Ask", cancelled=cancelled) == Event("Greeted", True)
 
 
-def test_an_event_that_is_not_declared_is_told(pack: Pack) -> None:
-    with pytest.raises(AssertionError, match="Stray ended in Greated, but declares Greeted"):
+def test_an_undeclared_event_is_an_error(pack: Pack) -> None:
+    with pytest.raises(AssertionError, match="Stray returned the undeclared event Greated; declared: Greeted"):
         PackTester(pack).command("Stray")
 
 
-def test_a_command_that_is_not_there_is_told(pack: Pack) -> None:
-    with pytest.raises(LookupError, match="no command 'Grete', only Greet, Later"):
+def test_an_unknown_command_is_an_error(pack: Pack) -> None:
+    with pytest.raises(LookupError, match="command 'Grete' not found; the pack has: Greet, Later"):
         PackTester(pack).command("Grete")

@@ -1,13 +1,15 @@
 """A pack whose program has work of its own beside taking actions: it watches something, or serves."""
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
 
 from flyte_client.errors import ServerAwayError, SettingsError
+from flyte_client.logs import configure_logging
 from flyte_client.pack import Pack
-from flyte_client.program import run, start_logging
+from flyte_client.program import run
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +20,7 @@ BackgroundWorker = Callable[[threading.Event], None]
 def run_program(name: str, start: Callable[[], int]) -> int:
     """What `start` returns; 2, and one line on standard error, for settings that can't be used."""
     try:
-        start_logging()
+        configure_logging(os.environ)
         return start()
     except SettingsError as error:
         print(f"{name}: {error}", file=sys.stderr)
