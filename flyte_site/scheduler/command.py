@@ -19,7 +19,7 @@ class DatabaseCommand(BaseCommand):
 class JobCommand(DatabaseCommand):
     """Does `job`, or with `--dry-run` only counts, and tells the number that it gives.
 
-    `told` has places for `{count}` and `{were}`, which is `would` in a dry run and else `did`.
+    `result_message` has places for `{count}` and `{were}`: `dry_run_verb` in a dry run, else `done_verb`.
     """
 
     job: ClassVar[Callable[..., int]]

@@ -43,12 +43,20 @@ def load(name: str) -> BaseCommand:
     return app if isinstance(app, BaseCommand) else load_command_class(app, name)
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_printed_manage_commands_accept_their_arguments(page: Path) -> None:
-    for line in printed_lines(page):
-        if found := re.search(r"\bmanage\.py ([a-z_].*)", line):
-            name, *arguments = words(found[1])
-            load(name).create_parser("manage.py", name).parse_args(arguments)
+PRINTED_COMMANDS = [
+    (page, match[1])
+    for page in pages()
+    for line in printed_lines(page)
+    if (match := re.search(r"\bmanage\.py ([a-z_].*)", line))
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), PRINTED_COMMANDS, ids=[f"{page.relative_to(ROOT)}: {line}" for page, line in PRINTED_COMMANDS]
+)
+def test_printed_manage_commands_accept_their_arguments(page: Path, command: str) -> None:
+    name, *arguments = words(command)
+    assert load(name).create_parser("manage.py", name).parse_args(arguments)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

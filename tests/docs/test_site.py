@@ -53,13 +53,23 @@ def test_llms_txt_lists_every_page_with_its_title_and_description() -> None:
     assert "- [Guarantees](docs/explanation/guarantees.html): Guarantees for events" in "\n".join(rest)
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_json_and_yaml_that_is_printed_can_be_read(page: Path) -> None:
+def parse_json_documents(text: str) -> list[object]:
+    """Parse JSON documents that follow each other in one block."""
+    decoder, rest, documents = json.JSONDecoder(), text.strip(), []
+    while rest:
+        document, end = decoder.raw_decode(rest)
+        documents.append(document)
+        rest = rest[end:].strip()
+    return documents
+
+
+PAGES_WITH_DOCUMENTS = [page for page in pages() if [*blocks(page, "json"), *blocks(page, "yaml")]]
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_printed_json_and_yaml_can_be_parsed(page: Path) -> None:
     for text in blocks(page, "json"):
-        decoder, rest = json.JSONDecoder(), text.strip()
-        while rest:
-            _, end = decoder.raw_decode(rest)
-            rest = rest[end:].strip()
+        assert parse_json_documents(text)
     for text in blocks(page, "yaml"):
         assert list(yaml.safe_load_all(text))
 

@@ -32,12 +32,12 @@ BROKEN = "raise SystemExit(7)"
 
 RUN = """
 import logging, sys
-from flyte_site.logs import logging_config
+from flyte_site.core.logging_config import build_logging_config
 from logging.config import dictConfig
-from flyte_site.supervisor import Child, Supervisor
-dictConfig(logging_config("INFO", ""))
+from flyte_site.server.supervisor import ChildProcess, Supervisor
+dictConfig(build_logging_config("INFO", ""))
 children = [
-    Child(f"child{n}", [sys.executable, "-c", code], reloads="SIGHUP" in code) for n, code in enumerate(sys.argv[2:])
+    ChildProcess(f"child{n}", [sys.executable, "-c", code], reloads_on_hangup="SIGHUP" in code) for n, code in enumerate(sys.argv[2:])
 ]
 sys.exit(Supervisor(children, {}, stop_seconds=float(sys.argv[1])).run())
 """

@@ -195,7 +195,7 @@ def test_a_stop_ends_all_waiting_at_once_and_for_good(watcher: LongPollHub, wait
 def test_a_caller_that_closes_loses_its_place_and_takes_nothing(waits: Waits, watcher: LongPollHub, half: bool) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        future = waits(pack(), caller=ours.fileno())
+        future = waits(pack(), client_fd=ours.fileno())
         if half:
             theirs.shutdown(socket.SHUT_WR)
         else:

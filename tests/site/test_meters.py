@@ -15,14 +15,14 @@ pytestmark = pytest.mark.unit
 
 COUNT = """
 import os, sys
-from flyte_site import meters
-meters.share(sys.argv[1])
+from flyte_site.core import metrics as meters
+meters.use_shared_directory(sys.argv[1])
 for _ in range(int(sys.argv[2])):
     meters.count_event("Slack", "fired")
 children = [os.fork() for _ in sys.argv[3:]]
 if children == [0]:
     meters.count_event("Slack", "unheard")
-    meters.observe_take(0.002, found=True)
+    meters.observe_take(0.002, has_action=True)
     os._exit(0)
 for child in children:
     os.waitpid(child, 0)

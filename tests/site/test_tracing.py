@@ -64,7 +64,7 @@ def test_its_code_is_loaded_only_where_it_is_wanted(tmp_path: Path, exporter: st
     script = (
         "import django, sys; django.setup(); import flyte_site.urls, flyte_site.core.tracing as tracing\n"
         "parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'\n"
-        "with tracing.continued(parent), tracing.span('x'): tracing.traceparent()\n"
+        "with tracing.continue_trace(parent), tracing.start_span('x'): tracing.get_traceparent()\n"
         "print(any(name.startswith('opentelemetry.exporter') for name in sys.modules))"
     )
     environment = server_environment(f"sqlite:///{tmp_path}/x.sqlite3", {"OTEL_TRACES_EXPORTER": exporter})

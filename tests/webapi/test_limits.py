@@ -74,7 +74,7 @@ def test_a_pause_holds_for_all(url: str) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("ask", [lambda bucket: bucket.take(9), lambda bucket: bucket.left()])
+@pytest.mark.parametrize("ask", [lambda bucket: bucket.take(9), lambda bucket: bucket.available()])
 def test_without_redis_each_process_counts_for_itself(ask: Callable[[RedisTokenBucket], float]) -> None:
     bucket = RedisTokenBucket(f"redis://127.0.0.1:{free_port()}/0", "away", SLOW)
     assert ask(bucket) == 5

@@ -9,5 +9,5 @@ class Command(JobCommand):
 
     help = "End attempts whose lease has ended: they are tried again while their step's retries allow it, else FATAL."
     job = staticmethod(expire_leases)
-    told = "{count} leases {were} ended"
-    would, did = "have", "had"
+    result_message = "{count} leases {were} ended"
+    dry_run_verb, done_verb = "have", "had"

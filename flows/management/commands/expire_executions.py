@@ -9,4 +9,4 @@ class Command(JobCommand):
 
     help = "Delete executions with their actions FLYTE_TTL_IN_SECONDS after their last change, whatever their state."
     job = staticmethod(prune_executions)
-    told = "{count} executions and actions of none {were} deleted"
+    result_message = "{count} executions and actions of none {were} deleted"

@@ -11,4 +11,4 @@ class Command(JobCommand):
         "Delete versions of flows that no flow and no execution is on, but the last FLYTE_FLOW_VERSIONS_KEEP of each."
     )
     job = staticmethod(prune_flow_versions)
-    told = "{count} versions of flows {were} forgotten"
+    result_message = "{count} versions of flows {were} forgotten"

@@ -9,4 +9,4 @@ class Command(JobCommand):
 
     help = "Delete idempotency keys that are older than a day."
     job = staticmethod(prune_idempotency_keys)
-    told = "{count} keys {were} forgotten"
+    result_message = "{count} keys {were} forgotten"
