@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from tests import processes
 from tests.browser.browsing import sign_in
 from tests.browser.conftest import chromium_path
 from tests.browser.people import PASSWORD, make_people
@@ -28,7 +29,7 @@ def run_the_quickstart(server: Server, folder: Path) -> str:
     shell, console = ([sys.executable, "-m", f"flyte_client.packs.{name}"] for name in ("shell", "console"))
     with (
         running(shell, ROOT, environment),
-        subprocess.Popen(console, cwd=ROOT, env=environment, stdin=subprocess.PIPE, text=True) as chat,
+        processes.start(console, cwd=ROOT, env=environment, stdin=subprocess.PIPE, text=True) as chat,
         httpx.Client(base_url=server.url, trust_env=False) as client,
     ):
         assert chat.stdin

@@ -37,7 +37,7 @@ def run_printed(
     text = re.sub(r"(?<!\S)manage\.py", f"{ROOT}/manage.py", text)
     text = re.sub(r"^flyte ", f"{sys.executable} -m flyte_client.cli ", text, flags=re.MULTILINE)
     complete = {**server.environment, "FLYTE_API": server.url, "PYTHONPATH": str(ROOT), **(environment or {})}
-    return subprocess.run(
+    return processes.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
         env=complete,

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import processes
 from tests.docs.pages import blocks, wait_for
 from tests.docs.running import run_printed, running
 from tests.programs import needs
@@ -27,7 +28,7 @@ def test_its_commands_run_the_flow_and_render_a_template(start_server: StartServ
     shell, console = ([sys.executable, *command] for command in commands)
     with (
         running(shell, ROOT, environment),
-        subprocess.Popen(console, cwd=ROOT, env=environment, stdin=subprocess.PIPE, text=True) as chat,
+        processes.start(console, cwd=ROOT, env=environment, stdin=subprocess.PIPE, text=True) as chat,
         httpx.Client(base_url=server.url, trust_env=False) as client,
     ):
         wait_for(lambda: len(client.get("/v1/packs").json()["packs"]) >= len(commands))

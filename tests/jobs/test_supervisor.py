@@ -37,9 +37,10 @@ from logging.config import dictConfig
 from flyte_site.server.supervisor import ChildProcess, Supervisor
 dictConfig(build_logging_config("INFO", ""))
 children = [
-    ChildProcess(f"child{n}", [sys.executable, "-c", code], reloads_on_hangup="SIGHUP" in code) for n, code in enumerate(sys.argv[2:])
+    ChildProcess(f"child{n}", [sys.executable, "-c", code], reloads_on_hangup="SIGHUP" in code)
+    for n, code in enumerate(sys.argv[2:])
 ]
-sys.exit(Supervisor(children, {}, stop_seconds=float(sys.argv[1])).run())
+sys.exit(Supervisor(children, {}, stop_timeout=float(sys.argv[1])).run())
 """
 
 
