@@ -1,1 +1,1 @@
-"""Packs that come with Flyte, each a program: `python -m flyte_client.packs.shell`."""
+"""Bundled packs, each a program: `python -m flyte_client.packs.shell`."""

@@ -1,14 +1,22 @@
 """The packs as processes, as their operators run them, against the stub."""
 
 import json
+import os
+import pty
+import select
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import processes
+
 from .conftest import Start
-from .stub_server import Answer, StubServer
+from .program import ROOT
+from .stub_server import PATIENCE, Answer, StubServer
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +53,7 @@ def test_shell_takes_a_timeout_with_the_script(stub: StubServer, start: Start) -
 def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start) -> None:
     payload = shell_output(stub, start, "yes", FLYTE_SHELL_TIMEOUT="4", FLYTE_SHELL_OUTPUT_LIMIT="4")
     assert payload["stdout"] == "y\ny\n"
-    assert payload["stderr"] == "[stdout was cut after 4 bytes]\n[killed after 4 seconds]\n"
+    assert payload["stderr"] == "[stdout was truncated to 4 bytes]\n[killed after 4 seconds]\n"
 
 
 @pytest.mark.parametrize(
@@ -54,8 +62,8 @@ def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start)
         (None, "no script"),
         ("", "no script"),
         ({"script": "echo"}, "no script"),
-        ({"command": "echo", "timeout": "soon"}, "timeout is 'soon'"),
-        ({"command": "echo", "timeout": True}, "timeout is True"),
+        ({"command": "echo", "timeout": "soon"}, "timeout: invalid value 'soon'"),
+        ({"command": "echo", "timeout": True}, "timeout: invalid value True"),
     ],
 )
 def test_shell_without_a_script_gives_exit_code_1(stub: StubServer, start: Start, given: Any, words: str) -> None:
@@ -93,7 +101,7 @@ def test_shell_kills_a_script_whose_action_was_cancelled(stub: StubServer, start
     stub.cancelled.add("a1")
     payload = shell_output(stub, start, "echo begun; sleep 600")
     assert (payload["stdout"], payload["exit_code"]) == ("begun\n", -1)
-    assert payload["stderr"] == "[killed, as its action was cancelled]\n"
+    assert payload["stderr"] == "[killed because its action was cancelled]\n"
 
 
 def test_shell_keeps_its_token_from_scripts(stub: StubServer, start: Start) -> None:
@@ -172,9 +180,9 @@ def test_a_pack_finds_its_server_when_it_comes_back(stub: StubServer, start: Sta
         ({"FLYTE_LABELS": "env"}, "Shell: FLYTE_LABELS: "),
         ({"FLYTE_SHELL_TIMEOUT": "long"}, "Shell: FLYTE_SHELL_TIMEOUT: "),
         ({"FLYTE_SHELL_OUTPUT_LIMIT": "-1"}, "Shell: FLYTE_SHELL_OUTPUT_LIMIT: "),
-        ({"FLYTE_SHELL_FOLDER": "/nowhere"}, "Shell: FLYTE_SHELL_FOLDER: /nowhere is no folder"),
-        ({"FLYTE_SHELL_ENV": "PATH,FLYTE_JWT"}, "Shell: FLYTE_SHELL_ENV: must be names"),
-        ({"FLYTE_SHELL_ENV": "PATH HOME"}, "Shell: FLYTE_SHELL_ENV: must be names"),
+        ({"FLYTE_SHELL_FOLDER": "/nowhere"}, "Shell: FLYTE_SHELL_FOLDER: folder /nowhere not found"),
+        ({"FLYTE_SHELL_ENV": "PATH,FLYTE_JWT"}, "Shell: FLYTE_SHELL_ENV: invalid or not allowed variable"),
+        ({"FLYTE_SHELL_ENV": "PATH HOME"}, "Shell: FLYTE_SHELL_ENV: invalid or not allowed variable"),
         ({"LOGLEVEL": "LOUD"}, "Shell: LOGLEVEL: "),
         ({"FLYTE_LOG_FORMAT": "xml"}, "Shell: FLYTE_LOG_FORMAT: "),
     ],
@@ -193,7 +201,7 @@ def test_a_refused_pack_ends_with_the_servers_words(stub: StubServer, start: Sta
     assert program.log[-1] == "Shell: 401: Unauthorized; the token has expired\n"
 
 
-def test_console_sends_what_is_typed_as_the_slack_pack_would(stub: StubServer, start: Start) -> None:
+def test_console_sends_typed_lines_like_the_slack_pack(stub: StubServer, start: Start) -> None:
     program = start(*CONSOLE, "--name", "Slack", "--channel", "C1", "--user-id", "U1", "--user-name", "Ann Other")
     program.type("flyte uk-bank-holidays\r\n\n  \nsecond é\n")
     first, second = stub.wait_for("event", 2, event="ReceivedMessage")
@@ -237,18 +245,18 @@ def test_console_prints_the_messages_it_sends(stub: StubServer, start: Start) ->
 @pytest.mark.parametrize(
     ("given", "payload"),
     [
-        ({"channelId": "C1"}, {"error": "missing: message", "channelId": "C1", "message": "", "threadTimestamp": ""}),
-        ("hello", {"error": "missing: message, channelId", "channelId": "", "message": "", "threadTimestamp": ""}),
+        ({"channelId": "C1"}, {"error": "required: message", "channelId": "C1", "message": "", "threadTimestamp": ""}),
+        ("hello", {"error": "required: message, channelId", "channelId": "", "message": "", "threadTimestamp": ""}),
     ],
 )
-def test_console_tells_what_a_message_lacks(stub: StubServer, start: Start, given: Any, payload: Any) -> None:
+def test_console_reports_missing_fields_of_a_message(stub: StubServer, start: Start, given: Any, payload: Any) -> None:
     stub.queue("SendMessage", given)
     start(*CONSOLE)
     (call,) = stub.wait_for("result", event="SendMessageFailed")
     assert call.body["payload"] == payload
 
 
-def test_console_goes_on_after_the_end_of_its_input(stub: StubServer, start: Start) -> None:
+def test_console_continues_after_the_end_of_its_input(stub: StubServer, start: Start) -> None:
     program = start(*CONSOLE)
     program.type("last words")
     program.end_input()
@@ -277,3 +285,35 @@ def test_console_sends_after_the_server_has_come_back(stub: StubServer, start: S
     stub.start()
     (call,) = stub.wait_for("event")
     assert call.body["payload"]["message"] == "are you there"
+
+
+def test_console_shows_a_prompt_in_a_terminal(stub: StubServer) -> None:
+    terminal, other_end = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
+    process = processes.start(
+        [sys.executable, *CONSOLE, "--channel", "C1"],
+        cwd=ROOT,
+        env=environment | {"FLYTE_API": stub.url},
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+    )
+    os.close(other_end)
+    try:
+        read_terminal(terminal, "pack_registered pack=Console\r\nC1> ")
+        os.write(terminal, b"hello\n")
+        read_terminal(terminal, "event=ReceivedMessage\r\nC1> ")
+        stub.queue("SendMessage", {"channelId": "C1", "message": "Hey"})
+        read_terminal(terminal, "C1> \r\x1b[K[C1] Hey\r\nC1> ")
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        os.close(terminal)
+
+
+def read_terminal(terminal: int, text: str) -> None:
+    """Read until the output contains the text."""
+    output, deadline = "", time.monotonic() + PATIENCE
+    while text not in output:
+        assert select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0], output
+        output += os.read(terminal, 65536).decode()

@@ -62,7 +62,7 @@ def test_a_script_that_is_cancelled_is_killed_with_all_its_processes_and_keeps_w
         wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
         cancelled.set()
         outcome = running.result(PATIENT)
-    assert outcome == ScriptResult("before\n", "", KILLED_EXIT_CODE, ("killed, as its action was cancelled",))
+    assert outcome == ScriptResult("before\n", "", KILLED_EXIT_CODE, ("killed because its action was cancelled",))
     wait_until(lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
 
 
@@ -79,13 +79,13 @@ def test_a_process_that_left_the_group_does_not_hold_the_pack_up() -> None:
 
 def test_output_is_cut_at_the_limit_while_the_script_goes_on() -> None:
     outcome = run("head -c 5000000 /dev/zero | tr '\\0' x; echo end >&2", limit=1000)
-    assert outcome == ScriptResult("x" * 1000, "end\n", 0, ("stdout was cut after 1000 bytes",))
+    assert outcome == ScriptResult("x" * 1000, "end\n", 0, ("stdout was truncated to 1000 bytes",))
 
 
 def test_output_without_end_is_bounded_in_time_and_size() -> None:
     outcome = run("yes", timeout=4.0, limit=1000)
     assert outcome.stdout == "y\n" * 500
-    assert outcome.notes == ("stdout was cut after 1000 bytes", "killed after 4 seconds")
+    assert outcome.notes == ("stdout was truncated to 1000 bytes", "killed after 4 seconds")
 
 
 def test_a_character_that_the_limit_splits_is_left_out() -> None:

@@ -186,12 +186,17 @@ def test_a_labels_slash_stays_in_its_name(ask: Ask, bamboo: Bamboo) -> None:
     ("command", "given", "event", "words"),
     [
         ("TriggerPlan", {"plan": "NO-SUCH"}, "FailedToTriggerPlan", "Bamboo: status 404: Plan not found."),
-        ("TriggerPlan", {"plan": "../x"}, "FailedToTriggerPlan", "'../x' is no plan"),
-        ("TriggerPlan", {"plan": "WEB-MAIN", "vars": {"a": 1}}, "FailedToTriggerPlan", "vars.a must be a text"),
-        ("AddLabel", {"build": "WEB-MAIN-12", "label": ""}, "FailedToAddLabel", "label must be a text"),
-        ("AddLabel", {"build": "WEB-MAIN-12", "label": "a b"}, "FailedToAddLabel", "label must have no spaces"),
-        ("DeleteLabel", {"build": "WEB-MAIN-12", "label": ".."}, "FailedToDeleteLabel", "'..' is no name"),
-        ("AddComment", "text", "FailedToAddComment", "comment must be a text"),
+        ("TriggerPlan", {"plan": "../x"}, "FailedToTriggerPlan", "'../x' is not a plan"),
+        ("TriggerPlan", {"plan": "WEB-MAIN", "vars": {"a": 1}}, "FailedToTriggerPlan", "vars.a: must be a string"),
+        ("AddLabel", {"build": "WEB-MAIN-12", "label": ""}, "FailedToAddLabel", "label: must be a non-empty string"),
+        (
+            "AddLabel",
+            {"build": "WEB-MAIN-12", "label": "a b"},
+            "FailedToAddLabel",
+            "label: must have at most 255 characters and no spaces",
+        ),
+        ("DeleteLabel", {"build": "WEB-MAIN-12", "label": ".."}, "FailedToDeleteLabel", "invalid name '..'"),
+        ("AddComment", "text", "FailedToAddComment", "comment: must be a non-empty string"),
     ],
 )
 def test_what_was_not_done_is_told(
@@ -211,4 +216,4 @@ def test_plans_that_are_none_are_told_in_one_line(
     program = start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN, web"))
     assert program.exit_code() == 2
     (line,) = program.log
-    assert line.startswith("Bamboo: FLYTE_BAMBOO_PLANS: must be up to 200 plans' keys")
+    assert line.startswith("Bamboo: FLYTE_BAMBOO_PLANS: must be up to 200 plan keys")

@@ -200,15 +200,20 @@ def test_what_was_done_is_told(
 @pytest.mark.parametrize(
     ("command", "given", "event", "words"),
     [
-        ("createRepo", {"project": "../x", "name": "site"}, "createRepoFailure", "'../x' is no project's key"),
-        ("createRepo", "text", "createRepoFailure", "project must be a text"),
-        ("CreatePullRequest", WHERE | {"title": "x"}, "CreatePullRequestFailed", "from must be a text"),
-        ("CommentPullRequest", WHERE | {"id": "x", "comment": "y"}, "CommentPullRequestFailed", "id must be a pull"),
+        ("createRepo", {"project": "../x", "name": "site"}, "createRepoFailure", "invalid project key '../x'"),
+        ("createRepo", "text", "createRepoFailure", "project: must be a non-empty string"),
+        ("CreatePullRequest", WHERE | {"title": "x"}, "CreatePullRequestFailed", "from: must be a non-empty string"),
+        (
+            "CommentPullRequest",
+            WHERE | {"id": "x", "comment": "y"},
+            "CommentPullRequestFailed",
+            "id: must be a whole number from 1",
+        ),
         (
             "MergePullRequest",
             {"project": "WEB", "name": "..", "id": 7},
             "MergePullRequestFailed",
-            "'WEB' and '..' name",
+            "invalid repository: project 'WEB', name '..'",
         ),
         ("MergePullRequest", WHERE | {"id": 404}, "MergePullRequestFailed", "Bitbucket: status 404: Not there."),
         (

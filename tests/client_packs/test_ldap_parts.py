@@ -98,7 +98,7 @@ def test_what_a_filter_could_be_broken_with_is_escaped() -> None:
 
 
 def test_a_place_without_a_value_is_told() -> None:
-    with pytest.raises(ValueError, match=r"\{mail\}, for which there is no value"):
+    with pytest.raises(ValueError, match=r"no value for \{mail\} in the filter"):
         fill_template("(mail={mail})", {"name": "x"})
 
 

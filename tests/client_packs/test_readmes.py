@@ -191,5 +191,7 @@ def test_a_package_that_is_missing_is_told_in_one_line(
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{module!r}] = None\n")
     program = start_pack(name, stub.url, **environment(name), **apart(tmp_path), PYTHONPATH=str(tmp_path))
     assert program.exit_code() == 2
-    assert program.log[-1] == f"{name.capitalize()}: {module} is missing; flyte-client's extra {name!r} brings it\n"
+    assert (
+        program.log[-1] == f"{name.capitalize()}: {module} is not installed: run pip install 'flyte-client[{name}]'\n"
+    )
     assert not [line for line in program.log if "Traceback" in line]

@@ -40,8 +40,8 @@ def test_a_mail_goes_to_all_recipients(stub: StubServer, start_pack: StartPack, 
     [
         ({"to": "no@x.org"}, "all recipients were refused: no@x.org: 550 5.1.1 no such person", False),
         ({"to": ["later@x.org"]}, "450 4.2.1 come again", True),
-        ({"to": "a@x.org\nBcc: b@x.org"}, "to must have no line breaks", False),
-        ({"to": ""}, "have 0 addresses", False),
+        ({"to": "a@x.org\nBcc: b@x.org"}, "to: line breaks", False),
+        ({"to": ""}, "to, cc and bcc: 0 addresses", False),
     ],
 )
 def test_a_mail_that_nobody_gets_is_told(
@@ -138,16 +138,19 @@ def bad_program(stub: StubServer, start_pack: StartPack, **settings: str) -> Pro
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"FLYTE_SMTP_HOST": ""}, "FLYTE_SMTP_HOST: is not set, and neither is FLYTE_IMAP_HOST"),
-        ({"FLYTE_EMAIL_FROM": ""}, "FLYTE_EMAIL_FROM: must be one address"),
-        ({"FLYTE_SMTP_SECURITY": "ssl"}, "FLYTE_SMTP_SECURITY: is 'ssl', but must be one of starttls, tls, none"),
-        ({"FLYTE_SMTP_PORT": "0"}, "FLYTE_SMTP_PORT: is '0', but must be a whole number from 1"),
-        ({"FLYTE_SMTP_USER": "x"}, "FLYTE_SMTP_USER: goes with FLYTE_SMTP_PASSWORD"),
+        ({"FLYTE_SMTP_HOST": ""}, "FLYTE_SMTP_HOST: set it, or FLYTE_IMAP_HOST"),
+        ({"FLYTE_EMAIL_FROM": ""}, "FLYTE_EMAIL_FROM: invalid value"),
+        (
+            {"FLYTE_SMTP_SECURITY": "ssl"},
+            "FLYTE_SMTP_SECURITY: invalid value 'ssl', must be one of starttls, tls, none",
+        ),
+        ({"FLYTE_SMTP_PORT": "0"}, "FLYTE_SMTP_PORT: invalid value '0', must be a whole number from 1"),
+        ({"FLYTE_SMTP_USER": "x"}, "FLYTE_SMTP_USER: set both it and FLYTE_SMTP_PASSWORD, or neither"),
         (
             {"FLYTE_SMTP_USER": "x", "FLYTE_SMTP_PASSWORD": "y", "FLYTE_SMTP_SECURITY": "none"},
-            "FLYTE_SMTP_SECURITY: is none, but a password is only sent over tls or starttls",
+            "FLYTE_SMTP_SECURITY: none is not allowed with a password, use tls or starttls",
         ),
-        ({"FLYTE_IMAP_HOST": "mail.example.org"}, "FLYTE_IMAP_USER: is not set"),
+        ({"FLYTE_IMAP_HOST": "mail.example.org"}, "FLYTE_IMAP_USER: required"),
     ],
 )
 def test_settings_that_can_not_be_used_are_told_in_one_line(

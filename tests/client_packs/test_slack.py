@@ -208,9 +208,9 @@ def test_a_rich_message_is_sent_as_it_is(stub: StubServer, start_pack: StartPack
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"message": "x"}, "missing: channelId"),
-        ({}, "missing: message, channelId"),
-        ({"message": {"a": 1}, "channelId": "C1"}, "must be text: message"),
+        ({"message": "x"}, "required: channelId"),
+        ({}, "required: message, channelId"),
+        ({"message": {"a": 1}, "channelId": "C1"}, "must be a string: message"),
     ],
 )
 def test_a_message_that_is_none_is_told(
@@ -240,13 +240,13 @@ def test_a_rich_message_that_is_none_is_told(
         (Answer(200, {"ok": False, "error": "channel_not_found"}), "channel_not_found", False),
         (
             Answer(200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}),
-            "missing_scope (needs chat:write)",
+            "missing_scope (requires chat:write)",
             False,
         ),
         (Answer(500, {"ok": False, "error": "internal_error"}), "internal_error", True),
         (Answer(502, b"<html>"), "Received a response in a non-JSON format", True),
-        (None, "Slack can't be reached", True),
-        (Answer(429, {"ok": False}, {"Retry-After": "3600"}), "ratelimited: Slack wants a pause of 3600", True),
+        (None, "Slack is unreachable", True),
+        (Answer(429, {"ok": False}, {"Retry-After": "3600"}), "ratelimited: Slack asks to wait 3600", True),
     ],
 )
 def test_what_slack_refuses_is_told_and_not_tried_again(
@@ -277,16 +277,16 @@ def test_a_token_that_slack_does_not_take_ends_it(
     wrong = slack.variables[name].replace("s3cret", "wr0ng")
     program = start_pack("slack", stub.url, **(slack.variables | {name: wrong}))
     assert program.exit_code() == 2
-    assert program.log[-1] == f"Slack: {name}: Slack does not take the token (invalid_auth)\n"
+    assert program.log[-1] == f"Slack: {name}: Slack refused the token (invalid_auth)\n"
     assert "wr0ng" not in "".join(program.log)
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "FLYTE_SLACK_TOKEN: is not set"),
-        ({"FLYTE_SLACK_TOKEN": "xapp-1"}, "FLYTE_SLACK_TOKEN: holds the wrong kind of token"),
-        ({"FLYTE_SLACK_TOKEN": "xoxb-1", "FLYTE_SLACK_APP_TOKEN": "xoxb-1"}, "FLYTE_SLACK_APP_TOKEN: holds the wrong"),
+        ({}, "FLYTE_SLACK_TOKEN: required"),
+        ({"FLYTE_SLACK_TOKEN": "xapp-1"}, "FLYTE_SLACK_TOKEN: wrong kind of token"),
+        ({"FLYTE_SLACK_TOKEN": "xoxb-1", "FLYTE_SLACK_APP_TOKEN": "xoxb-1"}, "FLYTE_SLACK_APP_TOKEN: wrong"),
         (
             {"FLYTE_SLACK_TOKEN": "xoxb-1", "FLYTE_SLACK_API_URL": "http://slack.example.com"},
             "FLYTE_SLACK_API_URL: must start with https://",

@@ -157,18 +157,18 @@ def test_a_tick_that_is_refused_does_not_hold_up_the_others(stub: StubServer, st
     ("settings", "words"),
     [
         ({}, "Timer: FLYTE_TIMER_FILE: set either it"),
-        ({"FLYTE_TIMER_FILE": "/nowhere"}, "Timer: FLYTE_TIMER_FILE: /nowhere can't be read (No such file"),
-        ({"FLYTE_TIMER_CONFIG": "a: ["}, "Timer: FLYTE_TIMER_CONFIG: is neither YAML nor JSON"),
-        ({"FLYTE_TIMER_CONFIG": "timers: []"}, "Timer: FLYTE_TIMER_CONFIG: must hold the list `timers`"),
-        ({"FLYTE_TIMER_CONFIG": config()}, "Timer: FLYTE_TIMER_CONFIG: timers[0].cron: either this or `every`"),
-        ({"FLYTE_TIMER_CONFIG": config(cron="9 9")}, "timers[0].cron: '9 9' is not a cron expression"),
-        ({"FLYTE_TIMER_CONFIG": config(every="1s", tz="x")}, "timers[0].tz: is not known here"),
+        ({"FLYTE_TIMER_FILE": "/nowhere"}, "Timer: FLYTE_TIMER_FILE: can't read /nowhere (No such file"),
+        ({"FLYTE_TIMER_CONFIG": "a: ["}, "Timer: FLYTE_TIMER_CONFIG: invalid YAML or JSON"),
+        ({"FLYTE_TIMER_CONFIG": "timers: []"}, "Timer: FLYTE_TIMER_CONFIG: must contain only the list `timers`"),
+        ({"FLYTE_TIMER_CONFIG": config()}, "Timer: FLYTE_TIMER_CONFIG: timers[0].cron: set either this or `every`"),
+        ({"FLYTE_TIMER_CONFIG": config(cron="9 9")}, "timers[0].cron: invalid cron expression '9 9'"),
+        ({"FLYTE_TIMER_CONFIG": config(every="1s", tz="x")}, "timers[0].tz: unknown key"),
         ({"FLYTE_TIMER_CONFIG": config(every="0s")}, "timers[0].every: must be a duration"),
-        ({"FLYTE_TIMER_CONFIG": config(every="1s", timezone="Mars")}, "timers[0].timezone: 'Mars' is not a time zone"),
-        ({"FLYTE_TIMER_CONFIG": config(every="1s", catchUp=1)}, "timers[0].catchUp: needs FLYTE_TIMER_STATE"),
+        ({"FLYTE_TIMER_CONFIG": config(every="1s", timezone="Mars")}, "timers[0].timezone: unknown time zone 'Mars'"),
+        ({"FLYTE_TIMER_CONFIG": config(every="1s", catchUp=1)}, "timers[0].catchUp: requires FLYTE_TIMER_STATE"),
         (
             {"FLYTE_TIMER_CONFIG": config(every="1s"), "FLYTE_TIMER_STATE": "/proc/x"},
-            "FLYTE_TIMER_STATE: /proc/x can't",
+            "FLYTE_TIMER_STATE: can't use /proc/x",
         ),
     ],
 )
@@ -188,4 +188,4 @@ def test_two_processes_do_not_share_a_file_of_state(stub: StubServer, start_pack
     stub.wait_for("packs")
     second = start_pack("timer", stub.url, **settings)
     assert second.exit_code() == 2
-    assert "another process uses" in second.log[-1]
+    assert "is in use by another process" in second.log[-1]

@@ -280,17 +280,26 @@ def test_a_request_under_way_is_answered_before_the_pack_ends(stub: StubServer, 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"FLYTE_WEBHOOK_BIND": "example.org"}, "FLYTE_WEBHOOK_BIND: is 'example.org', but must be an IP address"),
-        ({"FLYTE_WEBHOOK_PORT": "70000"}, "FLYTE_WEBHOOK_PORT: is '70000', but must be a whole number from 0 to 65535"),
-        ({"FLYTE_WEBHOOK_BIND": "192.0.2.1"}, "FLYTE_WEBHOOK_PORT: 192.0.2.1:9000 can't be listened on"),
-        ({"GITHUB_SECRET": ""}, "hooks[0].secret: names the variable GITHUB_SECRET, which is not set"),
-        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a}]"}, "hooks[0].sender: is missing"),
-        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a/b, sender: none}]"}, "hooks[0].name: must be of letters"),
-        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: none, secret: B}]"}, "hooks[0].secret: is for senders"),
-        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: github}]"}, "hooks[0].secret: is missing"),
+        (
+            {"FLYTE_WEBHOOK_BIND": "example.org"},
+            "FLYTE_WEBHOOK_BIND: invalid value 'example.org', must be an IP address",
+        ),
+        (
+            {"FLYTE_WEBHOOK_PORT": "70000"},
+            "FLYTE_WEBHOOK_PORT: invalid value '70000', must be a whole number from 0 to 65535",
+        ),
+        ({"FLYTE_WEBHOOK_BIND": "192.0.2.1"}, "FLYTE_WEBHOOK_PORT: can't listen on 192.0.2.1:9000"),
+        ({"GITHUB_SECRET": ""}, "hooks[0].secret: environment variable GITHUB_SECRET is not set"),
+        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a}]"}, "hooks[0].sender: required"),
+        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a/b, sender: none}]"}, "hooks[0].name: invalid value"),
+        (
+            {"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: none, secret: B}]"},
+            "hooks[0].secret: not allowed with the sender none",
+        ),
+        ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: github}]"}, "hooks[0].secret: required"),
         (
             {"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: none}, {name: a, sender: none}]"},
-            "hooks[1].name: 'a' stands twice",
+            "hooks[1].name: duplicate name 'a'",
         ),
     ],
 )

@@ -16,7 +16,11 @@ FLOW = "allowed.yaml"
     [
         ("GroupsRetrieved", {"username": "ann", "usergroups": ["staff", "deployers"]}, "ann: yes"),
         ("GroupsRetrieved", {"username": "ann", "usergroups": []}, "ann: no, you are not in deployers"),
-        ("GroupsRetrievalError", {"username": "ann", "error": "nobody has this name"}, "Lookup failed: nobody"),
+        (
+            "GroupsRetrievalError",
+            {"username": "ann", "error": "user 'ann' not found"},
+            "Lookup failed: user 'ann' not found",
+        ),
     ],
 )
 def test_the_directory_decides(world: World, event: str, payload: Any, message: str) -> None:

@@ -41,4 +41,4 @@ def test_other_branches_are_not_told(world: World) -> None:
 def test_a_repository_that_is_away_is_told(world: World) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
     world.pack("Git").tell("RepositoryUnreachable", {"repository": "app", "error": "no such host"})
-    assert slack.do("MessageSent")[1]["message"] == "app can't be reached: no such host"
+    assert slack.do("MessageSent")[1]["message"] == "app is unreachable: no such host"

@@ -1,4 +1,4 @@
-"""The Bamboo pack: builds that end become events, flows start and label builds. README.md beside this tells more."""
+"""The Bamboo pack: events for finished builds, and commands to start, label and comment on builds. See README.md."""
 
 from flyte_client.packs.bamboo.program import main
 

@@ -1,4 +1,4 @@
-"""Bamboo's plans and builds over its REST API."""
+"""Client for Bamboo's plans and builds over its REST API."""
 
 import re
 import threading
@@ -12,7 +12,7 @@ from flyte_client.packs.common.list_watcher import WatchedItem
 from flyte_client.packs.common.rest_client import RestClient, RestError, quote_path_segment
 
 API_PATH = "/rest/api/latest"
-# As many as Bamboo gives at once when nothing else is asked for.
+# Bamboo's default page size.
 MAX_BUILDS = 25
 BUILD_KEY = re.compile(r"[A-Z][A-Z0-9]*-[A-Z][A-Z0-9]*-[0-9]{1,9}\Z")
 EVENT_BY_STATE = {"Successful": "BuildSuccessful", "Failed": "BuildFailed"}
@@ -20,17 +20,17 @@ EVENT_BY_STATE = {"Successful": "BuildSuccessful", "Failed": "BuildFailed"}
 
 @dataclass(frozen=True)
 class BambooBuilds:
-    """All raise `RestError`, or `ValueError` for what can't be asked."""
+    """Bamboo operations. All raise `RestError`, or `ValueError` for an invalid argument."""
 
     rest: RestClient
     url: str
 
     def trigger_build(self, plan: Any, variables: Mapping[str, str]) -> dict[str, Any]:
-        """Start a build with these variables; its key and number."""
+        """Start a build with these variables; return its key and number."""
         path = f"{API_PATH}/queue/{_check_key(plan, PLAN_KEY, 'plan, such as WEB-MAIN')}"
         response = self.rest.post(path, **{f"bamboo.variable.{name}": value for name, value in variables.items()})
         if not isinstance(response, dict) or not response.get("buildResultKey"):
-            raise RestError("the answer names no build")
+            raise RestError("unexpected response: no build")
         return {"build": str(response["buildResultKey"]), "number": response.get("buildNumber", 0)}
 
     def add_label(self, build: Any, label: str) -> None:
@@ -43,13 +43,13 @@ class BambooBuilds:
         self.rest.post(f"{self._result_path(build)}/comment", {"content": comment})
 
     def list_finished(self, plan: str, stop_event: threading.Event) -> Sequence[WatchedItem]:
-        """The plan's last builds that have succeeded or failed, oldest first."""
+        """Return the plan's last builds that succeeded or failed, oldest first."""
         query: dict[str, str | int] = {"expand": "results.result", "max-results": MAX_BUILDS}
         response = self.rest.get(f"{API_PATH}/result/{plan}", stop_event, **query)
         results = response.get("results") if isinstance(response, dict) else None
         entries = results.get("result") if isinstance(results, dict) else None
         if not isinstance(entries, list):
-            raise RestError("the answer lists no builds")
+            raise RestError("unexpected response: no list of builds")
         items = [self._to_item(plan, entry) for entry in entries if isinstance(entry, dict)]
         return [item for item in reversed(items) if item]
 
@@ -68,9 +68,8 @@ class BambooBuilds:
             "seconds": result.get("buildDurationInSeconds") or 0,
             "url": f"{self.url}/browse/{build}",
         }
-        return WatchedItem(
-            f"{build}/{state}/{completed}", Event(EVENT_BY_STATE[state], payload)
-        )  # a build that is run again ends again
+        # The completion time is part of the id, because a build can be run again.
+        return WatchedItem(f"{build}/{state}/{completed}", Event(EVENT_BY_STATE[state], payload))
 
     def _result_path(self, build: Any) -> str:
         return f"{API_PATH}/result/{_check_key(build, BUILD_KEY, 'build, such as WEB-MAIN-12')}"
@@ -78,5 +77,5 @@ class BambooBuilds:
 
 def _check_key(value: Any, pattern: re.Pattern[str], description: str) -> str:
     if not isinstance(value, str) or not pattern.match(value):
-        raise ValueError(f"{str(value)[:100]!r} is no {description}")
+        raise ValueError(f"{str(value)[:100]!r} is not a {description}")
     return value

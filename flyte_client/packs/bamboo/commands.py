@@ -1,4 +1,4 @@
-"""The commands, by the original pack's names."""
+"""The pack's commands, with the original pack's names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ MAX_LABEL_LENGTH = 255
 
 
 def declare_commands(pack: Pack, builds: BambooBuilds) -> None:
-    """Give the pack its commands."""
+    """Declare the pack's commands."""
 
     @pack.command("TriggerPlan", events=["PlanTriggered", "FailedToTriggerPlan"])
     def trigger_plan(command_input: Any) -> Event:
@@ -55,20 +55,20 @@ def declare_commands(pack: Pack, builds: BambooBuilds) -> None:
 
 
 def _run_command(success_event: str, failure_event: str, echoed: Mapping[str, Any], call: Any) -> Event:
-    return run_command(success_event, failure_event, "Bamboo", echoed, call)
+    return run_command(success_event, failure_event, echoed, call, "Bamboo")
 
 
 def _require_label(echoed: Mapping[str, Any]) -> str:
     label = require_text(echoed, "label")
     if len(label) > MAX_LABEL_LENGTH or any(character.isspace() for character in label):
-        raise ValueError(f"label must have no spaces, and at most {MAX_LABEL_LENGTH} characters")
+        raise ValueError(f"label: must have at most {MAX_LABEL_LENGTH} characters and no spaces")
     return label
 
 
 def _check_variables(variables: Any) -> Mapping[str, str]:
     if not isinstance(variables or {}, dict) or len(variables or {}) > MAX_VARIABLES:
-        raise ValueError(f"vars must be an object of at most {MAX_VARIABLES} texts")
+        raise ValueError(f"vars: must be an object with at most {MAX_VARIABLES} string values")
     for name, value in (variables or {}).items():
         if not isinstance(value, str):
-            raise ValueError(f"vars.{name} must be a text")
+            raise ValueError(f"vars.{name}: must be a string")
     return variables or {}

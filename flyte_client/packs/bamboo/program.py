@@ -1,6 +1,5 @@
 """The Bamboo pack as a program."""
 
-import argparse
 import os
 from functools import partial
 
@@ -13,15 +12,14 @@ from flyte_client.packs.common.program import run_program, run_with_workers
 from flyte_client.packs.common.rest_client import RestClient
 from flyte_client.packs.common.state_file import StateFile
 
+DESCRIPTION = (
+    "Start, label and comment on builds for flows in the Bamboo at FLYTE_BAMBOO_URL, and send an event for each "
+    "finished build of the plans in FLYTE_BAMBOO_PLANS. See the pack's README.md for all variables."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.bamboo",
-        description="Starts, labels and comments on builds for flows, in the Bamboo at FLYTE_BAMBOO_URL, and sends an "
-        "event for each build of the plans in FLYTE_BAMBOO_PLANS that ends. README.md beside the pack lists all "
-        "variables.",
-    ).parse_args(arguments)
-    return run_program("Bamboo", _run_pack)
+    return run_program("Bamboo", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:

@@ -16,7 +16,7 @@ MAX_PLANS = 200
 
 @dataclass(frozen=True)
 class BambooSettings:
-    """The builds of `plans` are looked at `every` so many seconds; what was told of them is kept in `folder`."""
+    """Settings; builds of `plans` are polled every `poll_seconds`, and the sent events are recorded in `folder`."""
 
     rest: RestSettings
     plans: tuple[str, ...]
@@ -25,11 +25,11 @@ class BambooSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> BambooSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     value = variables.read_text(environment, "FLYTE_BAMBOO_PLANS")
     plans = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
     if len(plans) > MAX_PLANS or not all(PLAN_KEY.match(plan) for plan in plans):
-        raise SettingsError(f"FLYTE_BAMBOO_PLANS: must be up to {MAX_PLANS} plans' keys, such as WEB-MAIN,WEB-API")
+        raise SettingsError(f"FLYTE_BAMBOO_PLANS: must be up to {MAX_PLANS} plan keys, such as WEB-MAIN,WEB-API")
     return BambooSettings(
         rest=read_rest_settings(environment, "FLYTE_BAMBOO"),
         plans=plans,

@@ -1,4 +1,4 @@
-"""The Bitbucket pack: pull requests become events, flows make and merge them. README.md beside this tells more."""
+"""The Bitbucket pack: events for pull requests, and commands to create, comment on and merge them. See README.md."""
 
 from flyte_client.packs.bitbucket.program import main
 

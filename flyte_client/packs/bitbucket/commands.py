@@ -1,4 +1,4 @@
-"""The commands: the original pack's `createRepo`, and what is done with pull requests."""
+"""The pack's commands: the original pack's `createRepo`, and commands for pull requests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 from flyte_client.events import Event
 from flyte_client.pack import Pack
 from flyte_client.packs.bitbucket.repositories import BitbucketRepositories
-from flyte_client.packs.common.results import pick_fields, require_text, run_command
+from flyte_client.packs.common.results import pick_fields, require_int, require_text, run_command
+
+MAX_PULL_REQUEST_ID = 10**11 - 1
 
 
 def declare_commands(pack: Pack, repositories: BitbucketRepositories) -> None:
-    """Give the pack its commands."""
+    """Declare the pack's commands."""
 
     @pack.command("createRepo", events=["createRepo", "createRepoFailure"])
     def create_repo(command_input: Any) -> Event:
@@ -63,7 +65,7 @@ def _run_pull_request_command(command: str, echoed: Mapping[str, Any], call: Com
 
 
 def _run_command(success_event: str, failure_event: str, echoed: Mapping[str, Any], call: CommandCall) -> Event:
-    return run_command(success_event, failure_event, "Bitbucket", echoed, call)
+    return run_command(success_event, failure_event, echoed, call, "Bitbucket")
 
 
 def _require_repository(echoed: Mapping[str, Any]) -> tuple[str, str]:
@@ -76,9 +78,4 @@ def _pull_request_fields(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _require_number(echoed: Mapping[str, Any]) -> int:
-    """A number, or a text of digits, which is what a flow's template makes of one."""
-    value = echoed["id"]
-    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12 else value
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise ValueError("id must be a pull request's number")
-    return number
+    return require_int(echoed, "id", 1, MAX_PULL_REQUEST_ID)

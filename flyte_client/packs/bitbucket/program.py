@@ -1,6 +1,5 @@
 """The Bitbucket pack as a program."""
 
-import argparse
 import os
 from functools import partial
 
@@ -13,16 +12,15 @@ from flyte_client.packs.common.program import run_program, run_with_workers
 from flyte_client.packs.common.rest_client import RestClient
 from flyte_client.packs.common.state_file import StateFile
 
+DESCRIPTION = (
+    "Create repositories, and create, comment on and merge pull requests for flows in the Bitbucket at "
+    "FLYTE_BITBUCKET_URL, and send an event for each opened, merged or declined pull request of the repositories "
+    "in FLYTE_BITBUCKET_REPOSITORIES. See the pack's README.md for all variables."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.bitbucket",
-        description="Makes repositories and pull requests, comments on them and merges them for flows, in the "
-        "Bitbucket at FLYTE_BITBUCKET_URL, and sends an event for each pull request of the repositories in "
-        "FLYTE_BITBUCKET_REPOSITORIES that is opened, merged or declined. README.md beside the pack lists all "
-        "variables.",
-    ).parse_args(arguments)
-    return run_program("Bitbucket", _run_pack)
+    return run_program("Bitbucket", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:

@@ -1,4 +1,4 @@
-"""Bitbucket's repositories and pull requests over its REST API, version 1.0."""
+"""Client for Bitbucket's repositories and pull requests over its REST API, version 1.0."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ MAX_TEXT_LENGTH = 10_000
 
 @dataclass(frozen=True)
 class BitbucketRepositories:
-    """`project` is a key, `name` a repository's slug.
+    """Bitbucket operations; `project` is a key, `name` a repository's slug.
 
-    All raise `RestError`, or `ValueError` for what can't be asked.
+    All raise `RestError`, or `ValueError` for an invalid argument.
     """
 
     rest: RestClient
@@ -30,7 +30,7 @@ class BitbucketRepositories:
         return {"url": _find_self_link(response)}
 
     def create_pull_request(self, project: str, name: str, fields: Mapping[str, str]) -> dict[str, Any]:
-        """A pull request from the branch `from` to the branch `to`; its id and address."""
+        """Create a pull request from the branch `from` to the branch `to`; return its id and address."""
         repository = {"slug": name, "project": {"key": project}}
         body = {
             "title": fields["title"],
@@ -45,12 +45,12 @@ class BitbucketRepositories:
         self.rest.post(f"{_repository_path(project, name)}/pull-requests/{request_id}/comments", {"text": text})
 
     def merge_pull_request(self, project: str, name: str, request_id: int) -> dict[str, Any]:
-        """Merge it as it is now: where it is changed meanwhile, Bitbucket refuses."""
+        """Merge the current version of a pull request; Bitbucket refuses if it was changed in the meantime."""
         path = f"{_repository_path(project, name)}/pull-requests/{request_id}"
         pull_request = self.rest.get(path)
         version = pull_request.get("version") if isinstance(pull_request, dict) else None
         if not isinstance(version, int):
-            raise RestError("the answer has no version of the pull request")
+            raise RestError("unexpected response: no version of the pull request")
         merged = self.rest.post(f"{path}/merge", version=version)
         return {
             "state": str(merged.get("state") or "") if isinstance(merged, dict) else "",
@@ -58,13 +58,13 @@ class BitbucketRepositories:
         }
 
     def list_pull_requests(self, repository: str, stop_event: threading.Event) -> Sequence[WatchedItem]:
-        """The repository's last pull requests, oldest first."""
+        """Return the repository's last pull requests, oldest first."""
         project, _, name = repository.partition("/")
         query: dict[str, str | int] = {"state": "ALL", "order": "NEWEST", "limit": MAX_PULL_REQUESTS}
         response = self.rest.get(f"{_repository_path(project, name)}/pull-requests", stop_event, **query)
         entries = response.get("values") if isinstance(response, dict) else None
         if not isinstance(entries, list):
-            raise RestError("the answer lists no pull requests")
+            raise RestError("unexpected response: no list of pull requests")
         items = [_to_item(project, name, entry) for entry in entries if isinstance(entry, dict)]
         return [item for item in reversed(items) if item]
 
@@ -84,20 +84,20 @@ def _to_item(project: str, name: str, pull_request: Mapping[str, Any]) -> Watche
         "to": _ref_display_name(pull_request.get("toRef")),
         "url": _find_self_link(pull_request),
     }
-    # One that was opened anew after it was declined can be declined again.
+    # A declined pull request can be reopened and declined again.
     closed = pull_request.get("closedDate") or ""
     return WatchedItem(f"{project}/{name}/{number}/{state}/{closed}", Event(EVENT_BY_STATE[state], payload))
 
 
 def _repository_path(project: str, name: str) -> str:
     if not REPOSITORY_PATTERN.match(f"{project}/{name}"):
-        raise ValueError(f"{project[:100]!r} and {name[:100]!r} name no repository")
+        raise ValueError(f"invalid repository: project {project[:100]!r}, name {name[:100]!r}")
     return f"{API_PATH}/projects/{project}/repos/{name}"
 
 
 def _project_path(project: str) -> str:
     if not REPOSITORY_PATTERN.match(f"{project}/x"):
-        raise ValueError(f"{project[:100]!r} is no project's key")
+        raise ValueError(f"invalid project key {project[:100]!r}")
     return f"{API_PATH}/projects/{project}"
 
 
@@ -108,7 +108,7 @@ def _branch_ref(name: str) -> str:
 def _parse_pull_request_id(response: Any) -> int:
     number = response.get("id") if isinstance(response, dict) else None
     if not isinstance(number, int):
-        raise RestError("the answer names no pull request")
+        raise RestError("unexpected response: no id of the pull request")
     return number
 
 

@@ -16,9 +16,9 @@ MAX_REPOSITORIES = 200
 
 @dataclass(frozen=True)
 class BitbucketSettings:
-    """Pull requests of `repositories`, each `PROJECT/name`, are looked at `every` so many seconds.
+    """Settings; pull requests of `repositories`, each `PROJECT/name`, are polled every `poll_seconds`.
 
-    What was told of them is kept in `folder`.
+    The sent events are recorded in `folder`.
     """
 
     rest: RestSettings
@@ -28,7 +28,7 @@ class BitbucketSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> BitbucketSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     value = variables.read_text(environment, "FLYTE_BITBUCKET_REPOSITORIES")
     names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
     if len(names) > MAX_REPOSITORIES or not all(REPOSITORY_PATTERN.match(name) for name in names):

@@ -1,1 +1,1 @@
-"""What several packs that come with Flyte stand on: configuration, a file of state, a program with work of its own."""
+"""Code shared by the bundled packs: configuration, state files, REST calls, programs with background work."""

@@ -1,4 +1,4 @@
-"""Configuration that is too much for single variables: a YAML or JSON document, in a file or in a variable itself."""
+"""Configuration documents in YAML or JSON, from a file or from a variable."""
 
 import json
 import re
@@ -16,19 +16,19 @@ SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class ConfigSection:
-    """One mapping of a document: gives values of the wanted kind, or says by their path what is wrong with them.
+    """A mapping in a document, with typed and validated access; `path` is its path in error messages.
 
-    `where` is that path. Raises `SettingsError` for what is no mapping or has names that are not among `known`.
+    Raises `SettingsError` if the value is not a mapping, or has keys other than `allowed_keys`.
     """
 
     def __init__(self, path: str, value: object, allowed_keys: Sequence[str]) -> None:
         self.path = path
         if not isinstance(value, dict):
-            raise SettingsError(f"{path}: must be a mapping with {', '.join(allowed_keys)}")
+            raise SettingsError(f"{path}: must be a mapping with the keys {', '.join(allowed_keys)}")
         self._values: Mapping[str, Any] = value
         for name in value:
             if name not in allowed_keys:
-                raise self.setting_error(str(name), f"is not known here; there are {', '.join(allowed_keys)}")
+                raise self.setting_error(str(name), f"unknown key; allowed keys: {', '.join(allowed_keys)}")
 
     def setting_error(self, name: str, message: str) -> SettingsError:
         return SettingsError(f"{self.path}.{name}: {message}")
@@ -39,20 +39,22 @@ class ConfigSection:
     def get_text(self, name: str, default: str | None = None) -> str:
         value = self._values.get(name, default)
         if not isinstance(value, str) or not value.strip():
-            raise self.setting_error(name, "is missing" if value is None else "must be a text that is not empty")
+            raise self.setting_error(name, "required" if value is None else "must be a non-empty string")
         return value.strip()
 
     def get_name(self, name: str, default: str | None = None) -> str:
-        """A text that can stand in addresses and keys."""
+        """Return a text that is safe in addresses and keys."""
         value = self.get_text(name, default)
         if not NAME_PATTERN.match(value):
-            raise self.setting_error(name, "must be of letters, digits, dots, dashes and underscores, 64 at most")
+            raise self.setting_error(
+                name, f"invalid value {value[:100]!r}, use at most 64 letters, digits, dots, dashes and underscores"
+            )
         return value
 
     def get_choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         value = self.get_text(name, default)
         if value not in choices:
-            raise self.setting_error(name, f"is {value!r}, but must be one of {', '.join(choices)}")
+            raise self.setting_error(name, f"invalid value {value!r}, must be one of {', '.join(choices)}")
         return value
 
     def get_int(self, name: str, default: int, minimum: int, maximum: int) -> int:
@@ -68,7 +70,7 @@ class ConfigSection:
         return value
 
     def get_seconds(self, name: str, maximum: int) -> int:
-        """A duration such as `30s`, `5m`, `2h` or `1d`, in seconds."""
+        """Return a duration such as `30s`, `5m`, `2h` or `1d` in seconds."""
         match = DURATION_PATTERN.match(self.get_text(name))
         seconds = int(match[1]) * SECONDS_PER_UNIT[match[2]] if match else 0
         if not 1 <= seconds <= maximum:
@@ -78,55 +80,53 @@ class ConfigSection:
     def get_texts(self, name: str, default: Sequence[str]) -> tuple[str, ...]:
         value = self._values.get(name, default)
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
-            raise self.setting_error(name, "must be a list of texts")
+            raise self.setting_error(name, "must be a list of strings")
         return tuple(value)
 
     def get_json(self, name: str) -> Any:
-        """Any value that JSON can hold."""
+        """Return any JSON value."""
         value = self._values.get(name)
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
-            raise self.setting_error(name, "must be what JSON can hold (dates in quotes)") from None
+            raise self.setting_error(name, "must be a JSON value; put dates in quotes") from None
         return value
 
     def get_secret(self, name: str, environment: Mapping[str, str]) -> str:
-        """What the variable holds whose name stands here: so no secret stands in the document."""
+        """Return the value of the named environment variable, so that the document contains no secret."""
         variable = self.get_text(name)
         secret = environment.get(variable, "").strip()
         if not secret:
-            raise self.setting_error(name, f"names the variable {variable}, which is not set")
+            raise self.setting_error(name, f"environment variable {variable} is not set")
         return secret
 
 
 def read_sections(
     environment: Mapping[str, str], prefix: str, list_name: str, allowed_keys: Sequence[str], maximum: int
 ) -> list[ConfigSection]:
-    """The entries of the list `kind`: all that the document in the file `PREFIX_FILE`, or in `PREFIX_CONFIG`, holds."""
+    """Read the list `list_name`, the only key of the document in the file `PREFIX_FILE`, or in `PREFIX_CONFIG`."""
     source, document = _load_document(environment, prefix)
     entries = document.get(list_name) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not 0 < len(entries) <= maximum or len(document) != 1:
-        raise SettingsError(
-            f"{source}: must hold the list `{list_name}`, with 1 to {maximum} entries, and nothing else"
-        )
+        raise SettingsError(f"{source}: must contain only the list `{list_name}`, with 1 to {maximum} entries")
     return [
         ConfigSection(f"{source}: {list_name}[{index}]", entry, allowed_keys) for index, entry in enumerate(entries)
     ]
 
 
 def check_unique_names(named_sections: Sequence[tuple[ConfigSection, str]]) -> None:
-    """Raises `SettingsError` where two sections have one name."""
+    """Raise `SettingsError` if two sections have the same name."""
     seen = set()
     for section, name in named_sections:
         if name in seen:
-            raise section.setting_error("name", f"{name!r} stands twice")
+            raise section.setting_error("name", f"duplicate name {name!r}")
         seen.add(name)
 
 
 def _load_document(environment: Mapping[str, str], prefix: str) -> tuple[str, Any]:
     file, inline = (environment.get(f"{prefix}_{suffix}", "").strip() for suffix in ("FILE", "CONFIG"))
     if bool(file) == bool(inline):
-        raise SettingsError(f"{prefix}_FILE: set either it, to a file of YAML or JSON, or {prefix}_CONFIG, to its text")
+        raise SettingsError(f"{prefix}_FILE: set either it to a YAML or JSON file, or {prefix}_CONFIG to its text")
     if inline:
         return f"{prefix}_CONFIG", _parse_document(prefix, f"{prefix}_CONFIG", inline)
     return f"{prefix}_FILE", _parse_document(prefix, f"{prefix}_FILE", _read_file(f"{prefix}_FILE", Path(file)))
@@ -137,11 +137,11 @@ def _read_file(variable: str, path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
-            raise SettingsError(f"{variable}: {path} is larger than {MAX_FILE_BYTES} bytes")
+            raise SettingsError(f"{variable}: {path} is too large, at most {MAX_FILE_BYTES} bytes are allowed")
         return content.decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError(f"{variable}: {path} can't be read ({reason})") from None
+        reason = error.strerror if isinstance(error, OSError) else "invalid UTF-8"
+        raise SettingsError(f"{variable}: can't read {path} ({reason})") from None
 
 
 def _parse_document(prefix: str, source: str, text: str) -> Any:
@@ -149,10 +149,10 @@ def _parse_document(prefix: str, source: str, text: str) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            pass  # YAML has a form with braces, too
+            pass  # YAML flow style also starts with a brace
     with require_extra(prefix.removeprefix("FLYTE_").lower()):
         import yaml
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{source}: is neither YAML nor JSON ({' '.join(str(error).split())[:200]})") from None
+        raise SettingsError(f"{source}: invalid YAML or JSON ({' '.join(str(error).split())[:200]})") from None

@@ -1,4 +1,4 @@
-"""Events for what is new in lists that another system shows, each sent once though the pack is started anew."""
+"""Events for new items in another system's lists; each is sent once, also across restarts of the pack."""
 
 import logging
 import threading
@@ -12,8 +12,6 @@ from flyte_client.pack import Pack
 from flyte_client.packs.common.rest_client import RestError
 from flyte_client.packs.common.state_file import StateFile
 
-# The event itself is at fault, or was taken before: sending it again changes nothing.
-PERMANENT_ERRORS = frozenset({400, 413, 422})
 MAX_REMEMBERED = 1000
 
 logger = logging.getLogger(__name__)
@@ -21,22 +19,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WatchedItem:
-    """Something in a list; another `id` is something new, even if it was there before in another state."""
+    """An item of a list; the same object in a different state has a different `id`."""
 
     id: str
     event: Event
 
 
 FetchItems = Callable[[threading.Event], Sequence[WatchedItem]]
-"""What a list shows now, oldest first. Raises `RestError`."""
+"""Function that returns the current items of a list, oldest first. Raises `RestError`."""
 
 
 class ListWatcher:
-    """Goes round the `lists`, by name, every so many seconds.
+    """Polls the `lists`, by name, every `interval` seconds.
 
-    What a list shows at the very first look is its past, and makes no event. `state` remembers what was told; what was
-    under way in a crash is sent again with the same key, so that the server takes it once. The first time that a list
-    can't be read is an event, too (`<prefix>Unreachable`), and so is the first time that it can again.
+    The items at the very first poll of a list are its history, and make no events. `state` stores the ids of sent
+    items; after a crash an event may be sent again, with the same key, so that it counts once. The first failure to
+    read a list is also an event (`<pack>Unreachable`), and so is the recovery (`<pack>Reachable`).
     """
 
     def __init__(self, pack: Pack, state: StateFile, lists: Mapping[str, FetchItems], interval: float) -> None:
@@ -53,7 +51,7 @@ class ListWatcher:
                 try:
                     self._check_list(name, fetch, stop_event)
                 except RefusedError:
-                    break  # is in the log; another token may help, and nothing was noted as told
+                    break  # already logged; a new token may help, and the item was not stored as sent
             stop_event.wait(self._interval)
 
     def _check_list(self, name: str, fetch: FetchItems, stop_event: threading.Event) -> None:
@@ -78,9 +76,9 @@ class ListWatcher:
         try:
             self._pack.send(item.event.name, item.event.payload, key=f"{self._pack.name.lower()}/{item.id}")
         except RefusedError as error:
-            if error.status not in PERMANENT_ERRORS:
+            if not error.is_permanent:
                 raise
-        except ValueError as error:  # half of a surrogate pair, say, which no event can hold
+        except ValueError as error:  # for example a lone surrogate, which can't be encoded
             logger.error("event_unfit event=%s id=%s reason=%r", item.event.name, item.id, str(error))
 
     def _save_sent(self, name: str, sent_ids: list[str], items: Sequence[WatchedItem]) -> None:

@@ -1,4 +1,4 @@
-"""Packages that only one pack needs: the library itself comes without them."""
+"""Imports of optional packages, which only single packs require."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from flyte_client.errors import SettingsError
 
 @contextmanager
 def require_extra(extra: str) -> Iterator[None]:
-    """Around an import: where that fails, `SettingsError` names the extra that brings what is missing."""
+    """Convert a failing import in the block to a `SettingsError` that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{error.name} is missing; flyte-client's extra {extra!r} brings it") from None
+        raise SettingsError(f"{error.name} is not installed: run pip install 'flyte-client[{extra}]'") from None

@@ -1,5 +1,6 @@
-"""A pack whose program has work of its own beside taking actions: it watches something, or serves."""
+"""Programs of packs, also with background workers that watch or serve something."""
 
+import argparse
 import logging
 import os
 import sys
@@ -14,11 +15,16 @@ from flyte_client.program import run
 logger = logging.getLogger(__name__)
 
 BackgroundWorker = Callable[[threading.Event], None]
-"""Goes on until the event is set, which is when the pack ends."""
+"""Function that runs until the event is set, which happens when the pack stops."""
 
 
-def run_program(name: str, start: Callable[[], int]) -> int:
-    """What `start` returns; 2, and one line on standard error, for settings that can't be used."""
+def run_program(name: str, description: str, start: Callable[[], int], arguments: list[str] | None) -> int:
+    """Parse the arguments (only `--help`), set up logging and return the exit code of `start`.
+
+    For invalid settings print one line on standard error and return 2.
+    """
+    prog = f"python -m flyte_client.packs.{name.lower()}"
+    argparse.ArgumentParser(prog=prog, description=description).parse_args(arguments)
     try:
         configure_logging(os.environ)
         return start()
@@ -28,9 +34,9 @@ def run_program(name: str, start: Callable[[], int]) -> int:
 
 
 def run_with_workers(pack: Pack, *workers: BackgroundWorker) -> int:
-    """Run the pack, and each of `works` in a thread; return the exit code. The end of one of them ends all.
+    """Run the pack, and each worker in a thread; return the exit code. If one of them ends, all are stopped.
 
-    Raises `SettingsError` where a work does.
+    Raises the `SettingsError` of a worker.
     """
     stop_event = threading.Event()
     failures: list[BaseException] = []
@@ -39,7 +45,7 @@ def run_with_workers(pack: Pack, *workers: BackgroundWorker) -> int:
         try:
             worker(stop_event)
         except ServerAwayError:
-            logger.info("work_given_up pack=%s", pack.name)  # the pack was to end while the server was away
+            logger.info("work_given_up pack=%s", pack.name)  # shutdown was requested while the server was unreachable
         except SettingsError as error:
             failures.append(error)
         except BaseException as error:

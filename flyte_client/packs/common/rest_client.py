@@ -1,4 +1,4 @@
-"""Another system's REST API, in JSON: who calls it, what is tried again, and what its refusals say."""
+"""Client for another system's JSON REST API, with authentication, retries and error messages."""
 
 import json
 import logging
@@ -15,34 +15,30 @@ from flyte_client import settings
 from flyte_client.errors import SettingsError
 from flyte_client.handlers.action_context import current_action
 from flyte_client.packs.common import environment as variables
+from flyte_client.packs.common.errors import ServiceError
 from flyte_client.transport.api_client import parse_retry_after
 from flyte_client.transport.retry import backoff
 
 MAX_RESPONSE_BYTES = 10 * 1024 * 1024
-MAX_MESSAGE_LENGTH = 500
 TOO_MANY_REQUESTS = 429
 NEVER_SET = threading.Event()
 
 logger = logging.getLogger(__name__)
 
 
-class RestError(Exception):
-    """It was not done; the text is the other system's, as far as it gave one, and holds no secret of ours.
-
-    `status` is 0 where no answer came. `temporary` tells that later it might work.
-    """
+class RestError(ServiceError):
+    """A failed REST call; `status` is the HTTP status, 0 without a response."""
 
     def __init__(self, reason: str, *, status: int = 0, temporary: bool = False) -> None:
-        super().__init__(reason[:MAX_MESSAGE_LENGTH])
+        super().__init__(reason, temporary=temporary)
         self.status = status
-        self.temporary = temporary
 
 
 @dataclass(frozen=True)
 class RestSettings:
-    """Where the API is and who calls it: `user` with `password`, or `token` alone.
+    """Address and credentials of an API: `user` with `password`, or only `token`.
 
-    `timeout` is how long one call may be silent, `patience` how long one is tried again, both in seconds.
+    `timeout` is the HTTP timeout of one attempt, `retry_seconds` the total time for retries of a call, in seconds.
     """
 
     url: str
@@ -54,12 +50,11 @@ class RestSettings:
 
 
 def read_rest_settings(environment: Mapping[str, str], prefix: str) -> RestSettings:
-    """From `PREFIX_URL`, `_USER`, `_PASSWORD`, `_TOKEN`, `_TIMEOUT`, `_WAIT_SECONDS`. Raises `SettingsError`."""
+    """Read `PREFIX_URL`, `_USER`, `_PASSWORD`, `_TOKEN`, `_TIMEOUT`, `_WAIT_SECONDS`. Raises `SettingsError`."""
     user, password, token = (
         variables.read_secret(environment, f"{prefix}_{name}") for name in ("USER", "PASSWORD", "TOKEN")
     )
-    if bool(user) != bool(password):
-        raise SettingsError(f"{prefix}_USER: goes with {prefix}_PASSWORD, and one of them is not set")
+    variables.check_credentials(user, password, f"{prefix}_USER", f"{prefix}_PASSWORD")
     if bool(user) == bool(token):
         raise SettingsError(f"{prefix}_TOKEN: set either it, or {prefix}_USER and {prefix}_PASSWORD")
     return RestSettings(
@@ -73,10 +68,10 @@ def read_rest_settings(environment: Mapping[str, str], prefix: str) -> RestSetti
 
 
 class RestClient:
-    """Calls from any thread; all give the answer's JSON value, None where it is empty, and raise `RestError`.
+    """Thread-safe client; calls return the response's JSON value, None if it is empty, and raise `RestError`.
 
-    While the other system is away, `get` is tried again; what changes something only where it surely was not done:
-    nobody was reached, or the answer was 429. All end early when the action in hand is cancelled, or `ending` is set.
+    While the other system is unavailable, `get` is retried; other calls only if they were surely not processed: there
+    was no connection, or the response was 429. Retries end when the current action is cancelled or `stop_event` is set.
     """
 
     def __init__(self, rest_settings: RestSettings) -> None:
@@ -112,7 +107,7 @@ class RestClient:
                 if not can_retry or stop_event.wait(delay):
                     raise RestError(str(error), status=error.status, temporary=True) from None
                 logger.warning("call_again wait_s=%.1f reason=%r", delay, str(error))
-        raise AssertionError("the pauses never end")
+        raise AssertionError("unreachable: backoff() never ends")
 
     def _call(self, method: str, path: str, body: Any, query: Mapping[str, str | int]) -> Any:
         content = None if body is None else json.dumps(body).encode()
@@ -127,16 +122,19 @@ class RestClient:
             finally:
                 response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise _UnavailableError(f"can't be reached: {error}", is_unprocessed=True) from None
+            raise _UnavailableError(f"unreachable: {error}", is_unprocessed=True) from None
         except httpx.HTTPError as error:
             raise _UnavailableError(
-                f"gave no answer: {type(error).__name__} {error}".strip(), is_unprocessed=False
+                f"no response: {type(error).__name__} {error}".strip(), is_unprocessed=False
             ) from None
         return _parse_response(response, raw)
 
 
 class _UnavailableError(Exception):
-    """`untouched`: surely nothing was done. `pause` is what the other side wants, in seconds."""
+    """A temporary failure; `is_unprocessed` means that the request was surely not processed.
+
+    `retry_after` is the delay in seconds that the other system asked for, or None.
+    """
 
     def __init__(self, reason: str, *, is_unprocessed: bool, status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -146,9 +144,9 @@ class _UnavailableError(Exception):
 
 
 def quote_path_segment(text: str) -> str:
-    """A part of a path that can't become more than one. Raises `ValueError` for what servers take for another path."""
+    """Quote a single path segment. Raises `ValueError` for a text that would change the path, such as `..`."""
     if text in ("", ".", "..") or not text.isprintable():
-        raise ValueError(f"{text!r} is no name that can be used")
+        raise ValueError(f"invalid name {text!r}")
     return quote(text, safe="")
 
 
@@ -164,7 +162,9 @@ def _read_body(response: httpx.Response) -> bytes:
     for part in response.iter_bytes():
         size += len(part)
         if size > MAX_RESPONSE_BYTES:
-            raise RestError(f"the answer is larger than {MAX_RESPONSE_BYTES} bytes", status=response.status_code)
+            raise RestError(
+                f"response too large, at most {MAX_RESPONSE_BYTES} bytes are allowed", status=response.status_code
+            )
         parts.append(part)
     return b"".join(parts)
 
@@ -180,7 +180,7 @@ def _parse_response(response: httpx.Response, raw: bytes) -> Any:
     if not 200 <= status < 300:
         raise RestError(f"status {status}{_format_error_text(content)}", status=status, temporary=status >= 500)
     if raw and content is None:
-        raise RestError(f"status {status}, but the answer is no JSON: is that the address of the API?", status=status)
+        raise RestError(f"status {status} with invalid JSON: check the address of the API", status=status)
     return content
 
 
@@ -192,7 +192,7 @@ def _parse_json(raw: bytes) -> Any:
 
 
 def _format_error_text(content: Any) -> str:
-    """What a refusal says, in the forms that Jira, Bamboo and Bitbucket have for it."""
+    """Return the error message of a response in the formats of Jira, Bamboo and Bitbucket."""
     if not isinstance(content, dict):
         return ""
     errors = content.get("errors")

@@ -1,4 +1,4 @@
-"""What a pack must still know after a restart, in a small JSON file of its own."""
+"""Persistent state of a pack in a small JSON file."""
 
 import fcntl
 import json
@@ -11,10 +11,9 @@ from flyte_client.transport import atomic_write
 
 
 class StateFile:
-    """One process's file: a second one that opens it gets `SettingsError`, and so does a file that is no JSON object.
+    """A state file for one process. Raises `SettingsError` if a second process opens it, or if it is not a JSON object.
 
-    What `write` has returned from is on the disk; a crash leaves either the old or the new content. `read` gives names
-    in the order in which they were written.
+    `write` flushes to disk; a crash leaves either the old or the new content. `read` keeps the order of the keys.
     """
 
     def __init__(self, variable: str, path: Path) -> None:
@@ -25,12 +24,12 @@ class StateFile:
             self._lock = path.with_name(f"{path.name}.lock").open("a")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(f"{variable}: another process uses {path} already") from None
+            raise SettingsError(f"{variable}: {path} is in use by another process") from None
         except OSError as error:
-            raise SettingsError(f"{variable}: {path} can't be used ({error.strerror})") from None
+            raise SettingsError(f"{variable}: can't use {path} ({error.strerror})") from None
 
     def read(self) -> dict[str, Any]:
-        """The content; empty before the first write."""
+        """Return the content; empty before the first write."""
         try:
             document = json.loads(self._path.read_bytes())
         except FileNotFoundError:
@@ -38,12 +37,12 @@ class StateFile:
         except (OSError, ValueError):
             document = None
         if not isinstance(document, dict):
-            raise SettingsError(f"{self._variable}: {self._path} can't be read as JSON; move it away to begin anew")
+            raise SettingsError(f"{self._variable}: invalid JSON in {self._path}; move the file away to start over")
         return document
 
     def write(self, document: Mapping[str, Any]) -> None:
         atomic_write.write_atomic(self._path, json.dumps(document, indent=1).encode())
 
     def close(self) -> None:
-        """Let another process use the file."""
+        """Release the file for other processes."""
         self._lock.close()

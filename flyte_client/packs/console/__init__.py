@@ -1,4 +1,4 @@
-"""The Console pack: a chat in a terminal, to try flows with. README.md beside this tells the rest."""
+"""The Console pack: a chat in a terminal, for trying out flows. See README.md."""
 
 from flyte_client.packs.console.program import main
 

@@ -1,4 +1,4 @@
-"""A chat in a terminal, in the shapes of the original's Slack pack."""
+"""A chat in a terminal, with the same events and commands as the original's Slack pack."""
 
 import os
 import select
@@ -7,25 +7,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 from flyte_client.errors import FlyteError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
+from flyte_client.packs.console.terminal import OutputStream
 
 CHUNK_SIZE = 65536
 
 
 @dataclass(frozen=True)
 class ChatUser:
-    """Who types, and in which channel."""
+    """The user who types, and the channel."""
 
     channel: str
     user_id: str
     user_name: str
 
     def build_payload(self, text: str, timestamp: str) -> dict[str, Any]:
-        """The payload of `ReceivedMessage`; outside a thread its time is the message's own, as Slack's pack has it."""
+        """Build the payload of `ReceivedMessage`; outside a thread `threadTimestamp` is the message's timestamp."""
         first, _, last = self.user_name.partition(" ")
         return {
             "channelId": self.channel,
@@ -46,7 +47,7 @@ class ChatUser:
 
 
 class MessageClock:
-    """Slack's times: seconds with six decimals, as text, never the same twice, since they name a message."""
+    """Source of unique timestamps in Slack's format, text of seconds with six decimals, which identify messages."""
 
     def __init__(self) -> None:
         self._last_microseconds = 0
@@ -56,8 +57,8 @@ class MessageClock:
         return f"{self._last_microseconds // 1_000_000}.{self._last_microseconds % 1_000_000:06d}"
 
 
-def build_console_pack(name: str, output: TextIO) -> Pack:
-    """The pack that prints on `screen` what it is told to send."""
+def build_console_pack(name: str, output: OutputStream) -> Pack:
+    """Build the pack that prints the messages of flows to `output`."""
     pack = Pack(name)
     pack.event("ReceivedMessage")
     write_lock = threading.Lock()
@@ -68,7 +69,7 @@ def build_console_pack(name: str, output: TextIO) -> Pack:
         message = {key: fields.get(key, "") for key in ("message", "channelId", "threadTimestamp")}
         missing = [key for key in ("message", "channelId") if not (isinstance(message[key], str) and message[key])]
         if missing:
-            return Event("SendMessageFailed", {**message, "error": f"missing: {', '.join(missing)}"})
+            return Event("SendMessageFailed", {**message, "error": f"required: {', '.join(missing)}"})
         with write_lock:
             output.write(_format_message(message["channelId"], message["message"]))
             output.flush()
@@ -78,7 +79,7 @@ def build_console_pack(name: str, output: TextIO) -> Pack:
 
 
 def read_lines(input_fd: int, stop_fd: int) -> Iterator[str]:
-    """Lines from the file descriptor `source`, without their line breaks, until it ends or `end` becomes readable."""
+    """Yield the lines of `input_fd` without line breaks, until it ends or `stop_fd` becomes readable."""
     rest = b""
     while stop_fd not in select.select([input_fd, stop_fd], [], [])[0]:
         chunk = os.read(input_fd, CHUNK_SIZE)
@@ -91,7 +92,7 @@ def read_lines(input_fd: int, stop_fd: int) -> Iterator[str]:
 
 
 def send_lines(pack: Pack, lines: Iterator[str], user: ChatUser, on_eof: Callable[[], None]) -> None:
-    """Send each line that isn't blank as an event; call `at_end` after the last."""
+    """Send each non-blank line as an event; call `on_eof` after the last."""
     clock = MessageClock()
     for line in lines:
         if not line.strip():
@@ -99,12 +100,12 @@ def send_lines(pack: Pack, lines: Iterator[str], user: ChatUser, on_eof: Callabl
         try:
             pack.send("ReceivedMessage", user.build_payload(line, clock.next_timestamp()))
         except FlyteError as error:
-            print(f"{pack.name}: the message was not sent: {error}", file=sys.stderr)
+            print(f"{pack.name}: message not sent: {error}\n", end="", file=sys.stderr)
     on_eof()
 
 
 def _format_message(channel: str, message: str) -> str:
-    """The message with its channel before each line, and nothing in it that could steer the terminal."""
+    """Format a message with its channel before each line; replace control characters."""
     lines = message.removesuffix("\n").split("\n")
     return "".join(f"[{_replace_unprintable(channel)}] {_replace_unprintable(line)}\n" for line in lines)
 

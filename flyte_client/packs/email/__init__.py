@@ -1,4 +1,4 @@
-"""The Email pack: sends mail for flows, and an event for each mail that comes. README.md beside this tells the rest."""
+"""The Email pack: a command to send mail, and an event for each received mail. See README.md."""
 
 from flyte_client.packs.email.program import main
 

@@ -1,4 +1,4 @@
-"""A mail out of a command's input. Nothing in the input can become a header, or an address, of its own."""
+"""Composition of a mail from a command's input. The input can't inject headers or recipients."""
 
 import base64
 import binascii
@@ -25,7 +25,7 @@ _HEADER_REGISTRY = HeaderRegistry()
 
 @dataclass(frozen=True)
 class OutgoingMail:
-    """A message, and the addresses that it goes to, blind copies among them."""
+    """A message, and all its recipients, including blind copies."""
 
     message: EmailMessage
     recipients: tuple[str, ...]
@@ -36,12 +36,12 @@ class OutgoingMail:
 
 
 def compose_mail(command_input: Any, sender: str, max_bytes: int) -> OutgoingMail:
-    """Raises `ValueError`, which says what is wrong, for input that makes no mail."""
+    """Build a mail from a command's input. Raises `ValueError` for invalid input."""
     fields = _check_fields(command_input)
     to, cc, bcc = (_parse_addresses(name, fields.get(name)) for name in ("to", "cc", "bcc"))
     recipients = tuple(dict.fromkeys(address.addr_spec for address in (*to, *cc, *bcc)))
     if not 0 < len(recipients) <= MAX_RECIPIENTS:
-        raise ValueError(f"to, cc and bcc have {len(recipients)} addresses, but there must be 1 to {MAX_RECIPIENTS}")
+        raise ValueError(f"to, cc and bcc: {len(recipients)} addresses, must be 1 to {MAX_RECIPIENTS}")
     message = EmailMessage()
     message["From"] = parse_address(sender)
     if to:
@@ -51,7 +51,7 @@ def compose_mail(command_input: Any, sender: str, max_bytes: int) -> OutgoingMai
     message["Subject"] = _check_line("subject", fields.get("subject"), MAX_SUBJECT_LENGTH)
     message["Date"] = format_datetime(localtime())
     message["Message-ID"] = make_msgid(domain=parse_address(sender).domain)
-    # RFC 3834: so that answering machines do not answer a machine.
+    # RFC 3834: prevents automatic replies.
     message["Auto-Submitted"] = "auto-generated"
     _set_reply_headers(message, fields)
     _set_content(message, fields, max_bytes)
@@ -59,10 +59,10 @@ def compose_mail(command_input: Any, sender: str, max_bytes: int) -> OutgoingMai
 
 
 def parse_address(text: str) -> Address:
-    """The only address in a text such as `Flyte <flyte@example.com>`. Raises `ValueError`."""
+    """Parse the single address in a text such as `Flyte <flyte@example.com>`. Raises `ValueError`."""
     addresses = _parse_addresses("the sender", text)
     if len(addresses) != 1:
-        raise ValueError(f"must be one address, such as Flyte <flyte@example.com>, and is {text!r}")
+        raise ValueError(f"invalid value {text!r}, must be one address, such as Flyte <flyte@example.com>")
     return addresses[0]
 
 
@@ -71,14 +71,14 @@ def _check_fields(command_input: Any) -> Mapping[str, Any]:
         raise ValueError(f"the input must be an object with {', '.join(INPUT_FIELDS)}")
     unknown = [name for name in command_input if name not in INPUT_FIELDS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is not known; there are {', '.join(INPUT_FIELDS)}")
+        raise ValueError(f"unknown field {unknown[0]!r}; allowed fields: {', '.join(INPUT_FIELDS)}")
     return command_input
 
 
 def _parse_addresses(name: str, value: Any) -> list[Address]:
     texts = [value] if isinstance(value, str) else value or []
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{name} must be an address or a list of addresses")
+        raise ValueError(f"{name}: must be an address or a list of addresses")
     return [address for text in texts if text.strip() for address in _parse_address_list(name, text)]
 
 
@@ -87,10 +87,10 @@ def _parse_address_list(name: str, text: str) -> list[Address]:
     try:
         header: Any = _HEADER_REGISTRY("To", line)
         addresses = [] if header.defects else list(header.addresses)
-    except Exception:  # the standard library's parser has more than one kind of error for what is no address
+    except Exception:  # the standard library's parser raises several kinds of errors
         addresses = []
     if not addresses or not all(ADDRESS_PATTERN.match(address.addr_spec) for address in addresses):
-        raise ValueError(f"{name}: {text[:100]!r} is no address that can be used")
+        raise ValueError(f"{name}: invalid address {text[:100]!r}")
     return addresses
 
 
@@ -98,14 +98,14 @@ def _check_line(name: str, value: Any, max_length: int) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > max_length:
-        raise ValueError(f"{name} must be a text of at most {max_length} characters")
+        raise ValueError(f"{name}: must be a string of at most {max_length} characters")
     return _reject_control_characters(name, value)
 
 
 def _reject_control_characters(name: str, text: str) -> str:
-    """The text, if it stays on its line: a line break would begin a header of its own."""
+    """Return the text if it has no control characters: a line break would start a new header."""
     if not all(character.isprintable() or character == "\u00a0" for character in text):
-        raise ValueError(f"{name} must have no line breaks or other control characters")
+        raise ValueError(f"{name}: line breaks and other control characters are not allowed")
     return text
 
 
@@ -116,18 +116,18 @@ def _set_reply_headers(message: EmailMessage, fields: Mapping[str, Any]) -> None
     if not parent_id:
         return
     if not isinstance(parent_id, str) or not MESSAGE_ID_PATTERN.match(parent_id):
-        raise ValueError("inReplyTo must be a message's id, such as <123@example.com>")
+        raise ValueError("inReplyTo: must be a message id, such as <123@example.com>")
     message["In-Reply-To"] = message["References"] = parent_id
 
 
 def _set_content(message: EmailMessage, fields: Mapping[str, Any], max_bytes: int) -> None:
     text, html = (_check_body(name, fields.get(name)) for name in ("text", "html"))
     if not text and not html:
-        raise ValueError("there is neither text nor html")
+        raise ValueError("text or html is required")
     attachments = _decode_attachments(fields.get("attachments"))
     size = len((text + html).encode()) + sum(len(content) for *_, content in attachments)
     if size > max_bytes:
-        raise ValueError(f"text and attachments have {size} bytes, but at most {max_bytes} may be sent")
+        raise ValueError(f"text and attachments are too large: {size} bytes, at most {max_bytes} are allowed")
     if text or not html:
         message.set_content(text)
     if html:
@@ -140,28 +140,28 @@ def _check_body(name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be a text")
+        raise ValueError(f"{name}: must be a string")
     return value.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _decode_attachments(value: Any) -> list[tuple[str, str, str, bytes]]:
     if not isinstance(value or [], list) or len(value or []) > MAX_ATTACHMENTS:
-        raise ValueError(f"attachments must be a list of at most {MAX_ATTACHMENTS}")
+        raise ValueError(f"attachments: must be a list of at most {MAX_ATTACHMENTS}")
     return [_decode_attachment(f"attachments[{index}]", item) for index, item in enumerate(value or [])]
 
 
 def _decode_attachment(path: str, value: Any) -> tuple[str, str, str, bytes]:
     if not isinstance(value, dict) or not set(value) <= set(ATTACHMENT_FIELDS):
-        raise ValueError(f"{path} must be an object with {', '.join(ATTACHMENT_FIELDS)}")
+        raise ValueError(f"{path}: must be an object with {', '.join(ATTACHMENT_FIELDS)}")
     name = _check_line(f"{path}.name", value.get("name"), 200)
     if not name:
-        raise ValueError(f"{path}.name is missing")
+        raise ValueError(f"{path}.name: required")
     media_type = value.get("type") or mimetypes.guess_type(name)[0] or "application/octet-stream"
     match = MEDIA_TYPE_PATTERN.match(media_type) if isinstance(media_type, str) else None
     if not match or match[1] in ("multipart", "message"):
-        raise ValueError(f"{path}.type must be a media type such as application/pdf")
+        raise ValueError(f"{path}.type: must be a media type such as application/pdf")
     try:
         content = base64.b64decode("".join(value.get("content", "").split()), validate=True)
     except (AttributeError, ValueError, binascii.Error):
-        raise ValueError(f"{path}.content must be base64") from None
+        raise ValueError(f"{path}.content: invalid base64") from None
     return name, match[1], match[2], content

@@ -1,4 +1,4 @@
-"""A mail's bytes as an event's payload. Mail comes from anybody: nothing in it may stop the reading of the others."""
+"""Parsing of a mail into an event's payload. Mail is untrusted: a malformed mail must not block other mails."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def parse_mail(raw: bytes, size: int, attachment_bytes: int) -> dict[str, Any]:
-    """The payload. `raw` may be the headers alone, `size` is the whole mail's; `complete` tells which it was."""
+    """Build the payload; `complete` is False if `raw` has only the headers of a mail of `size` bytes."""
     message = BytesHeaderParser(EmailMessage, policy=policy.default).parsebytes(raw)
     senders = _read_addresses(message, "From") or [{"name": "", "address": ""}]
     payload: dict[str, Any] = {
@@ -40,12 +40,12 @@ def parse_mail(raw: bytes, size: int, attachment_bytes: int) -> dict[str, Any]:
 
 
 def get_message_id(message: EmailMessage) -> str:
-    """Empty where the mail has none."""
+    """Return the mail's id, '' if it has none."""
     return _read_header(message, "Message-ID").strip()
 
 
 def build_event_key(payload: dict[str, Any], location: str) -> str:
-    """What tells this mail from others; `place` (where it lies) does where it has no id of its own."""
+    """Build the mail's idempotency key from its message id, or from its location if it has none."""
     name = payload["messageId"] or location
     return f"email/{name if SAFE_KEY.match(name) else hashlib.sha256(name.encode()).hexdigest()}"
 
@@ -58,7 +58,7 @@ def _parse_content(raw: bytes, attachment_bytes: int) -> dict[str, Any] | None:
             "html": _read_text(message, "html"),
             "attachments": _read_attachments(message, attachment_bytes),
         }
-    except Exception:  # the standard library's parser raises all kinds of errors for mail that is made to harm
+    except Exception:  # the standard library's parser raises many kinds of errors for malicious mail
         logger.warning("mail_unreadable")
         return None
 
@@ -69,7 +69,7 @@ def _read_text(message: EmailMessage, subtype: str) -> str:
         return ""
     try:
         text = str(part.get_content())
-    except LookupError:  # a character set that nobody knows
+    except LookupError:  # an unknown character set
         text = _decode_part(part).decode("latin-1")
     return _remove_unstorable(text.replace("\r\n", "\n"))[:MAX_TEXT_LENGTH]
 
@@ -117,10 +117,10 @@ def _read_addresses(message: EmailMessage, name: str) -> list[dict[str, str]]:
 def _read_date(message: EmailMessage) -> str:
     try:
         return str(message["Date"].datetime.isoformat())
-    except Exception:  # as for contents; None where there is no date
+    except Exception:  # as for contents; None without a date
         return ""
 
 
 def _remove_unstorable(text: str) -> str:
-    """Without what can't stand in JSON, or in a database."""
+    """Remove characters that JSON or databases can't store."""
     return text.encode("utf-8", "replace").decode().replace("\0", "")

@@ -1,4 +1,4 @@
-"""A folder at an IMAP server."""
+"""A folder on an IMAP server."""
 
 import ssl
 import threading
@@ -11,11 +11,11 @@ from flyte_client.packs.common.optional_import import require_extra
 from flyte_client.packs.email.settings import ImapSettings
 
 MAX_HEADER_BYTES = 64 * 1024
-IDLE_CHECK_SECONDS = 1.0  # so long may it take until the end of the pack is noticed
+IDLE_CHECK_SECONDS = 1.0  # maximum delay until a shutdown request is noticed
 
 
 class Mailbox:
-    """What is not read yet in the folder. Methods raise `OSError` or `imaplib.IMAP4.error`."""
+    """The unread mails of a folder. Methods raise `OSError` or `imaplib.IMAP4.error`."""
 
     def __init__(self, client: Any, imap: ImapSettings) -> None:
         self._client = client
@@ -23,25 +23,25 @@ class Mailbox:
         self.uid_validity = int(client.select_folder(imap.folder)[b"UIDVALIDITY"])
 
     def list_unseen(self) -> list[int]:
-        """The ids of mails that are not marked as read, oldest first."""
+        """Return the ids of mails that are not marked as read, oldest first."""
         return sorted(self._client.search(["UNSEEN", "UNDELETED"]))
 
     def fetch(self, uid: int) -> tuple[bytes, int]:
-        """A mail and its size, without marking it; only its headers where it is too large."""
+        """Fetch a mail and its size without marking it as read; only the headers if it is too large."""
         size = int(self._fetch_part(uid, "RFC822.SIZE", b"RFC822.SIZE"))
         if size <= self._imap.max_bytes:
             raw = self._fetch_part(uid, "BODY.PEEK[]", b"BODY[]")
-            return raw, len(raw)  # not every server counts line breaks in its sizes as it sends them
+            return raw, len(raw)  # some servers count line breaks differently in the size
         return self._fetch_part(uid, f"BODY.PEEK[HEADER]<0.{MAX_HEADER_BYTES}>", b"BODY[HEADER]<0>"), size
 
     def _fetch_part(self, uid: int, item: str, response_key: bytes) -> Any:
         response = self._client.fetch([uid], [item]).get(uid, {})
         if response_key not in response:
-            raise OSError(f"the server gave no {item} of mail {uid}")
+            raise OSError(f"the server sent no {item} of mail {uid}")
         return response[response_key]
 
     def mark_read(self, uid: int) -> None:
-        """Mark the mail as read, and move it where done mails are to go."""
+        """Mark the mail as read, and move it to the configured folder, if any."""
         self._client.add_flags([uid], [rb"\Seen"])
         if not self._imap.move_to:
             return
@@ -50,11 +50,11 @@ class Mailbox:
             return
         self._client.copy([uid], self._imap.move_to)
         self._client.add_flags([uid], [rb"\Deleted"])
-        if self._client.has_capability("UIDPLUS"):  # without it, whatever else is marked would be deleted, too
+        if self._client.has_capability("UIDPLUS"):  # without it, other mails marked as deleted would be removed too
             self._client.uid_expunge([uid])
 
     def wait_for_mail(self, stop_event: threading.Event) -> None:
-        """Until something comes, if the server tells of that (IDLE, RFC 2177), but no longer than a poll's pause."""
+        """Wait for new mail with IDLE (RFC 2177) if the server supports it, at most for the poll interval."""
         if not self._client.has_capability("IDLE"):
             stop_event.wait(self._imap.poll_seconds)
             return
@@ -64,13 +64,13 @@ class Mailbox:
             started_at = time.monotonic()
             responses = self._client.idle_check(timeout=min(remaining, IDLE_CHECK_SECONDS))
             if responses or time.monotonic() - started_at < min(remaining, IDLE_CHECK_SECONDS) / 2:
-                break  # something came, or the connection is gone, which the next call finds out
+                break  # new mail, or a lost connection, which the next call detects
         self._client.idle_done()
 
 
 @contextmanager
 def open_mailbox(imap: ImapSettings) -> Iterator[Mailbox]:
-    """The folder, until the block ends. Raises as `Mailbox` does."""
+    """Open the folder until the block ends. Raises what `Mailbox` does."""
     with require_extra("email"):
         from imapclient import IMAPClient  # type: ignore[import-untyped]
     account = imap.account
@@ -85,5 +85,5 @@ def open_mailbox(imap: ImapSettings) -> Iterator[Mailbox]:
         yield Mailbox(client, imap)
         client.logout()
     finally:
-        with suppress(OSError):  # a connection that is gone already must not hide why
+        with suppress(OSError):  # an error on a lost connection must not hide the first one
             client.shutdown()

@@ -1,25 +1,25 @@
 """The Email pack as a program."""
 
-import argparse
 import os
 from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
 from flyte_client.packs.common.program import run_program, run_with_workers
+from flyte_client.packs.common.results import pick_fields, run_command
 from flyte_client.packs.email.composer import compose_mail
 from flyte_client.packs.email.receiver import EVENT_NAMES, MailReceiver
 from flyte_client.packs.email.settings import SmtpSettings, read_settings
-from flyte_client.packs.email.smtp import MailNotSentError, send_mail
+from flyte_client.packs.email.smtp import send_mail
+
+DESCRIPTION = (
+    "Send mail for flows by SMTP (FLYTE_SMTP_HOST, FLYTE_EMAIL_FROM …), and send an event for each mail received "
+    "in a folder by IMAP (FLYTE_IMAP_HOST …). See the pack's README.md for all variables."
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.email",
-        description="Sends mail for flows by SMTP (FLYTE_SMTP_HOST, FLYTE_EMAIL_FROM …), and an event for each mail "
-        "that comes into a folder by IMAP (FLYTE_IMAP_HOST …). README.md beside the pack lists all variables.",
-    ).parse_args(arguments)
-    return run_program("Email", _run_pack)
+    return run_program("Email", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:
@@ -37,13 +37,9 @@ def _run_pack() -> int:
 def _declare_commands(pack: Pack, smtp: SmtpSettings) -> None:
     @pack.command("SendEmail", events=["EmailSent", "SendEmailFailed"])
     def send_email(command_input: Any) -> Event:
-        fields = command_input if isinstance(command_input, dict) else {}
-        echoed = {name: fields.get(name) or "" for name in ("to", "cc", "bcc", "subject")}
-        try:
+        def send() -> dict[str, Any]:
             mail = compose_mail(command_input, smtp.sender, smtp.max_bytes)
-            refused = send_mail(mail, smtp)
-        except ValueError as error:
-            return Event("SendEmailFailed", echoed | {"error": str(error), "temporary": False})
-        except MailNotSentError as error:
-            return Event("SendEmailFailed", echoed | {"error": str(error), "temporary": error.temporary})
-        return Event("EmailSent", echoed | {"messageId": mail.message_id, "refused": refused})
+            return {"refused": send_mail(mail, smtp), "messageId": mail.message_id}
+
+        echoed = pick_fields(command_input, "to", "cc", "bcc", "subject")
+        return run_command("EmailSent", "SendEmailFailed", echoed, send)

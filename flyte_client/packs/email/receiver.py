@@ -1,4 +1,4 @@
-"""Sends an event for each mail that comes, and marks the mail only then."""
+"""Receiving of mail: send an event for each mail, then mark the mail as read."""
 
 import imaplib
 import logging
@@ -15,13 +15,12 @@ from flyte_client.transport.retry import backoff
 EVENT_NAMES = ("EmailReceived", "MailboxUnreachable", "MailboxReachable")
 MAX_MAILS_PER_ROUND = 50
 DUPLICATE_KEY = 422
-PERMANENT_ERRORS = frozenset({400, 413})
 
 logger = logging.getLogger(__name__)
 
 
 class MailReceiver:
-    """Watches the folder of `incoming`, over as many connections as it takes."""
+    """Watcher of the IMAP folder; reconnects with backoff after errors."""
 
     def __init__(self, pack: Pack, imap: ImapSettings) -> None:
         self._pack = pack
@@ -42,7 +41,7 @@ class MailReceiver:
                     self._report_unreachable(str(error) or type(error).__name__)
                     stop_event.wait(next(delays))
             except RefusedError:
-                stop_event.wait(self._imap.poll_seconds)  # is in the log; a new token may help, so the mail waits
+                stop_event.wait(self._imap.poll_seconds)  # already logged; a new token may help
 
     def _watch(self, mailbox: Mailbox, stop_event: threading.Event) -> None:
         while not stop_event.is_set():
@@ -59,12 +58,12 @@ class MailReceiver:
         try:
             self._pack.send("EmailReceived", payload, key=build_event_key(payload, f"{mailbox.uid_validity}/{uid}"))
         except RefusedError as error:
-            if error.status in PERMANENT_ERRORS:
+            if not error.is_permanent:
+                raise
+            if error.status != DUPLICATE_KEY:
                 logger.error("mail_left uid=%s reason=%r", uid, str(error))
                 self._skipped.add((mailbox.uid_validity, uid))
                 return
-            if error.status != DUPLICATE_KEY:
-                raise
         mailbox.mark_read(uid)
 
     def _report_unreachable(self, reason: str) -> None:

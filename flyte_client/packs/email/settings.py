@@ -1,6 +1,5 @@
 """The Email pack's settings."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +15,7 @@ MAX_CONFIGURABLE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class MailAccount:
-    """A mail server, and who signs in there; `user` is empty where nobody does. `timeout` is in seconds."""
+    """A mail server with credentials; `user` is empty for anonymous access. `timeout` is in seconds."""
 
     host: str
     port: int
@@ -28,7 +27,7 @@ class MailAccount:
 
 @dataclass(frozen=True)
 class SmtpSettings:
-    """Where mail is given to, whom it is from, and how many bytes its text and attachments may have."""
+    """The SMTP account, the sender, and the maximum size of text and attachments in bytes."""
 
     account: MailAccount
     sender: str
@@ -37,10 +36,10 @@ class SmtpSettings:
 
 @dataclass(frozen=True)
 class ImapSettings:
-    """Where mail is looked for: `every` so many seconds; and what becomes of it.
+    """The IMAP folder, which is polled every `poll_seconds`; read mails are moved to `move_to`, if set.
 
-    Of a mail with more than `max_bytes` only the headers are read; attachments' contents go along up to
-    `attachment_bytes` a mail.
+    Of a mail larger than `max_bytes` only the headers are read; the contents of attachments are included up to
+    `attachment_bytes` per mail.
     """
 
     account: MailAccount
@@ -58,11 +57,11 @@ class EmailSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> EmailSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     smtp = _read_smtp(environment) if variables.read_text(environment, "FLYTE_SMTP_HOST") else None
     imap = _read_imap(environment) if variables.read_text(environment, "FLYTE_IMAP_HOST") else None
     if smtp is None and imap is None:
-        raise SettingsError("FLYTE_SMTP_HOST: is not set, and neither is FLYTE_IMAP_HOST; at least one must be")
+        raise SettingsError("FLYTE_SMTP_HOST: set it, or FLYTE_IMAP_HOST; at least one is required")
     return EmailSettings(smtp, imap)
 
 
@@ -79,7 +78,7 @@ def _read_smtp(environment: Mapping[str, str]) -> SmtpSettings:
 def _read_imap(environment: Mapping[str, str]) -> ImapSettings:
     account = _read_account(environment, "FLYTE_IMAP", IMAP_PORTS)
     if not account.user:
-        raise SettingsError("FLYTE_IMAP_USER: is not set")
+        raise SettingsError("FLYTE_IMAP_USER: required")
     return ImapSettings(
         account=account,
         folder=variables.read_text(environment, "FLYTE_IMAP_FOLDER", "INBOX"),
@@ -94,10 +93,9 @@ def _read_account(environment: Mapping[str, str], prefix: str, ports: Mapping[st
     security = variables.read_choice(environment, f"{prefix}_SECURITY", list(ports))
     host, user = (variables.read_text(environment, f"{prefix}_{name}") for name in ("HOST", "USER"))
     password = environment.get(f"{prefix}_PASSWORD", "")
-    if bool(user) != bool(password):
-        raise SettingsError(f"{prefix}_USER: goes with {prefix}_PASSWORD, and one of them is not set")
-    if user and security == "none" and not _is_loopback(host):
-        raise SettingsError(f"{prefix}_SECURITY: is none, but a password is only sent over tls or starttls")
+    variables.check_credentials(user, password, f"{prefix}_USER", f"{prefix}_PASSWORD")
+    if user and security == "none" and not variables.is_loopback(host):
+        raise SettingsError(f"{prefix}_SECURITY: none is not allowed with a password, use tls or starttls")
     return MailAccount(
         host=host,
         port=variables.read_int(environment, f"{prefix}_PORT", ports[security], 1, 65535),
@@ -106,10 +104,3 @@ def _read_account(environment: Mapping[str, str], prefix: str, ports: Mapping[st
         timeout=settings.read_seconds(environment, f"{prefix}_TIMEOUT", 30.0),
         password=password,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

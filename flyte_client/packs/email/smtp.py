@@ -1,26 +1,21 @@
-"""Gives a mail to the SMTP server."""
+"""Sending of a mail by SMTP."""
 
 import smtplib
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from flyte_client.packs.common.errors import MAX_MESSAGE_LENGTH, ServiceError
 from flyte_client.packs.email.composer import OutgoingMail
 from flyte_client.packs.email.settings import MailAccount, SmtpSettings
 
-MAX_MESSAGE_LENGTH = 500
 
-
-class MailNotSentError(Exception):
-    """Nobody has got the mail; `temporary` where it may do good to try again later."""
-
-    def __init__(self, reason: str, *, temporary: bool) -> None:
-        super().__init__(reason[:MAX_MESSAGE_LENGTH])
-        self.temporary = temporary
+class MailNotSentError(ServiceError):
+    """A mail that no recipient has received."""
 
 
 def send_mail(mail: OutgoingMail, smtp: SmtpSettings) -> Mapping[str, str]:
-    """Send the mail; the recipients that the server refused, each with its words. Raises `NotSentError`."""
+    """Send the mail; return the refused recipients with the server's replies. Raises `MailNotSentError`."""
     try:
         with _connect(smtp.account) as server:
             sender = mail.message["From"].addresses[0].addr_spec

@@ -1,4 +1,4 @@
-"""The Git pack: an event for each push to repositories that it looks at. README.md beside this tells the rest."""
+"""The Git pack: an event for each push to the watched repositories. See README.md."""
 
 from flyte_client.packs.git.program import main
 

@@ -1,4 +1,4 @@
-"""Events that are sent at least once each: noted before they are sent, and again after the server has accepted them."""
+"""At-least-once delivery of events: recorded before sending, and again after the server has accepted them."""
 
 import logging
 import secrets
@@ -9,17 +9,13 @@ from flyte_client.errors import RefusedError
 from flyte_client.pack import Pack
 from flyte_client.packs.common.state_file import StateFile
 
-# The event itself is at fault, or was taken before: sending it again changes nothing.
-PERMANENT_ERRORS = frozenset({400, 413, 422})
-
 logger = logging.getLogger(__name__)
 
 
 class GitEventSender:
-    """Knows, in `state`, what each repository was like when Flyte was last told of it.
+    """Sender that records in `state` the refs of each repository as of the last sent event.
 
-    After a crash the event that was under way is sent again just as it was, with the key that it had, so that the
-    server takes it once.
+    After a crash the pending event is sent again unchanged, with the same key, so that it counts once.
     """
 
     def __init__(self, pack: Pack, state: StateFile) -> None:
@@ -28,12 +24,12 @@ class GitEventSender:
         self._state: dict[str, Any] = {"id": secrets.token_hex(8), "sent": 0, "repositories": {}} | state.read()
 
     def get_refs(self, name: str, url: str) -> Mapping[str, str] | None:
-        """The refs of which Flyte was told; None for a repository that was never looked at."""
+        """Return the refs as of the last sent event; None for a new repository."""
         repository_state = self._get_repository_state(name)
         return repository_state["refs"] if repository_state.get("url") == url else None
 
     def initialize(self, name: str, url: str, refs: Mapping[str, str]) -> None:
-        """Take what is there now as known: whoever begins to look at a repository wants none of its past."""
+        """Record the current refs of a new repository without events for its history."""
         self._state["repositories"][name] = {"url": url, "failing": False, "refs": dict(refs)}
         self._state_file.write(self._state)
 
@@ -44,13 +40,14 @@ class GitEventSender:
         self._send(event, payload, {"repository": name, "failing": failing})
 
     def send_ref_event(self, name: str, ref: str, new: str | None, event: str, payload: Mapping[str, Any]) -> None:
-        """Send an event, after which the ref is known to be `new`."""
+        """Send an event, then record the ref's new hash, or its deletion if `new` is None."""
         self._send(event, payload, {"repository": name, "ref": ref, "new": new})
 
     def send_pending(self) -> None:
-        """Send what was under way when the pack ended, or was refused.
+        """Send the event that was pending when the pack stopped, or that was refused.
 
-        Raises `ServerAwayError` when the pack is to end, and `RefusedError` where another token, say, would help.
+        Raises `ServerAwayError` on shutdown, and `RefusedError` if a later attempt may succeed, for example with a new
+        token.
         """
         pending = self._state.get("pending")
         if not pending:
@@ -58,7 +55,7 @@ class GitEventSender:
         try:
             self._pack.send(pending["event"], pending["payload"], key=pending["key"])
         except RefusedError as error:
-            if error.status not in PERMANENT_ERRORS:
+            if not error.is_permanent:
                 raise
             logger.warning("event_given_up event=%s key=%s", pending["event"], pending["key"])
         self._apply_update(pending["then"])

@@ -1,4 +1,4 @@
-"""Runs git, so that neither names in a repository nor its server can make more of it than was meant."""
+"""Secure execution of git: neither the contents of a repository nor its server can run programs or read secrets."""
 
 import base64
 import os
@@ -18,7 +18,7 @@ from flyte_client.packs.git.settings import WatchedRepository
 
 MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 MAX_ERROR_LENGTH = 500
-# Of what the operator has set for git, what is about reaching servers; all else could change what git does here.
+# The operator's variables for git that are needed to reach servers; others could change what git does here.
 INHERITED_PREFIXES = ("GIT_SSH", "GIT_SSL", "GIT_ASKPASS")
 CONFIG_OPTIONS = {
     "core.hooksPath": os.devnull,
@@ -29,12 +29,12 @@ CONFIG_OPTIONS = {
 
 
 class GitError(Exception):
-    """git could not do it; the text is its own, or ours where it took too long."""
+    """A failed git command; the message is git's, or ours for a timeout."""
 
 
 @dataclass(frozen=True)
 class GitRunner:
-    """How git is run; `timeout` is in seconds. A command also ends, with `GitError`, when `ending` is set."""
+    """Runner for git commands; `timeout` is in seconds. Commands end with `GitError` when `stop_event` is set."""
 
     protocols: tuple[str, ...]
     timeout: float
@@ -47,9 +47,9 @@ class GitRunner:
         repository: WatchedRepository | None = None,
         allowed_codes: Sequence[int] = (0,),
     ) -> tuple[int, bytes]:
-        """The exit code, which is one of `fine`, and standard output. Raises `GitError`.
+        """Run git; return the exit code and standard output. Raises `GitError` unless the code is in `allowed_codes`.
 
-        With a `repository` its token is shown to its server.
+        With a `repository`, its token is sent to its server.
         """
         options = [part for name, value in CONFIG_OPTIONS.items() for part in ("-c", f"{name}={value}")]
         with tempfile.TemporaryFile() as stderr:
@@ -64,13 +64,13 @@ class GitRunner:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise GitError(f"git can't be started: {error.strerror}") from None
+                raise GitError(f"can't start git: {error.strerror}") from None
             with process:
                 output = self._read_output(process)
             stderr.seek(0)
             error_text = stderr.read(MAX_OUTPUT_BYTES).decode(errors="replace").strip()
         if process.returncode not in allowed_codes:
-            raise GitError(error_text[-MAX_ERROR_LENGTH:] or f"git {arguments[0]} ended with {process.returncode}")
+            raise GitError(error_text[-MAX_ERROR_LENGTH:] or f"git {arguments[0]}: exit code {process.returncode}")
         return process.returncode, output
 
     def _read_output(self, process: "subprocess.Popen[bytes]") -> bytes:
@@ -83,7 +83,7 @@ class GitRunner:
             reader.join(0.1)
             abort_reason = self._find_abort_reason(deadline) if reader.is_alive() else ""
         if outputs and len(outputs[0]) > MAX_OUTPUT_BYTES:
-            abort_reason = f"git wrote more than {MAX_OUTPUT_BYTES} bytes"
+            abort_reason = f"output of git too large, at most {MAX_OUTPUT_BYTES} bytes are allowed"
         if abort_reason:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -93,8 +93,8 @@ class GitRunner:
 
     def _find_abort_reason(self, deadline: float) -> str:
         if self.stop_event.is_set():
-            return "the pack is to end"
-        return f"git took more than {self.timeout:g} seconds" if time.monotonic() > deadline else ""
+            return "the pack is shutting down"
+        return f"git timed out after {self.timeout:g} seconds" if time.monotonic() > deadline else ""
 
     def _build_environment(self, repository: WatchedRepository | None) -> dict[str, str]:
         inherited = {
@@ -117,7 +117,7 @@ def _collect_output(pipe: IO[bytes], outputs: list[bytes]) -> None:
 
 
 def _token_environment(repository: WatchedRepository) -> Mapping[str, str]:
-    """Configuration in the environment, where other users of the machine can't see it, for this server alone."""
+    """Return git configuration with the token for this server only, in variables that other users can't read."""
     parts = urlsplit(repository.url)
     credentials = base64.b64encode(f"{repository.user}:{repository.token}".encode()).decode()
     return {

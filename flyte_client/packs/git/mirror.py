@@ -1,4 +1,4 @@
-"""A copy of a repository, in a folder of the pack's."""
+"""A bare copy of a repository in the pack's folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ MAX_MESSAGE_LENGTH = 2000
 
 
 class Mirror:
-    """All methods raise `GitError`. Hashes that are given must be the repository's own."""
+    """A mirror of a repository. All methods raise `GitError`; hashes must come from the repository."""
 
     def __init__(self, git: GitRunner, repository: WatchedRepository, folder: Path) -> None:
         self._git = git
@@ -22,7 +22,7 @@ class Mirror:
         self._folder = folder / f"{repository.name}.git"
 
     def fetch(self) -> Mapping[str, str]:
-        """Bring the copy up to date: every branch and tag there is now (`refs/heads/main` …), with its hash."""
+        """Update the copy; return its branches and tags (`refs/heads/main` …) with their hashes."""
         if not (self._folder / "HEAD").exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             self._git.run(self._folder, ["init", "--quiet", "--bare"])
@@ -37,16 +37,16 @@ class Mirror:
     def list_commits(
         self, branch: str, old: str | None, new: str, max_commits: int
     ) -> tuple[list[dict[str, Any]], bool]:
-        """The newest commits that came with a push, and whether there are more than `most`.
+        """Return the newest commits of a push, and True if there are more than `max_commits`.
 
-        For a new branch those that are on no other branch.
+        For a new branch, these are the commits that are on no other branch.
         """
         exclusions = [f"^{old}"] if old else ["--not", f"--exclude={branch}", "--branches"]
         commits = self._run_log([f"--max-count={max_commits + 1}", new, *exclusions])
         return commits[:max_commits], len(commits) > max_commits
 
     def find_commit(self, name: str) -> dict[str, Any] | None:
-        """The commit that a tag leads to; None for one that leads to something else."""
+        """Return the commit that a tag points to, or None if it points to something else."""
         code, output = self._git.run(
             self._folder,
             ["rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"],
@@ -56,11 +56,11 @@ class Mirror:
         return commits[0] if commits else None
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Whether `new` builds on `old`: if not, somebody has forced it."""
+        """Return True if `old` is an ancestor of `new`; otherwise the push was forced."""
         try:
             code, _ = self._git.run(self._folder, ["merge-base", "--is-ancestor", old, new], allowed_codes=(0, 1))
         except GitError:
-            return False  # the old commit is in no copy any more
+            return False  # the old commit no longer exists
         return code == 0
 
     def _run_log(self, arguments: list[str]) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """The Git pack as a program."""
 
-import argparse
 import os
 import shutil
 
@@ -12,20 +11,21 @@ from flyte_client.packs.git.events import GitEventSender
 from flyte_client.packs.git.settings import read_settings
 from flyte_client.packs.git.watcher import EVENT_NAMES, RepositoryWatcher
 
+DESCRIPTION = (
+    "Poll the repositories in FLYTE_GIT_FILE (or FLYTE_GIT_CONFIG), and send an event for each push to a branch "
+    "and each tag. Copies of the repositories and the state are stored in FLYTE_GIT_FOLDER. See the pack's "
+    "README.md for all variables."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.git",
-        description="Looks at the repositories in FLYTE_GIT_FILE (or FLYTE_GIT_CONFIG) and sends an event for each "
-        "push to a branch and each tag. Keeps copies of them, and what it has told, in FLYTE_GIT_FOLDER.",
-    ).parse_args(arguments)
-    return run_program("Git", _run_pack)
+    return run_program("Git", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:
     settings = read_settings(os.environ)
     if shutil.which("git") is None:
-        raise SettingsError("the program git is missing, which this pack needs")
+        raise SettingsError("git is not installed")
     state = StateFile("FLYTE_GIT_FOLDER", settings.folder / "state.json")
     pack = Pack("Git")
     for event in EVENT_NAMES:

@@ -1,4 +1,4 @@
-"""What happened to a repository's branches and tags between two looks."""
+"""Changes of a repository's branches and tags between two polls."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RefChange:
-    """A ref came (`old` is None), moved, or went (`new` is None)."""
+    """A ref that was created (`old` is None), updated, or deleted (`new` is None)."""
 
     ref: str
     old: str | None
@@ -18,12 +18,12 @@ class RefChange:
 
     @property
     def name(self) -> str:
-        """The branch or tag, as people call it."""
+        """The name of the branch or tag."""
         return self.ref.split("/", 2)[2]
 
 
 def compare_refs(old_refs: Mapping[str, str], new_refs: Mapping[str, str]) -> Iterator[RefChange]:
-    """Branches first, so that who waits for a tag has heard of its commits."""
+    """Yield the changes, branches first, so that the event for a tag comes after the event for its commits."""
     for ref in sorted(old_refs.keys() | new_refs.keys()):
         if old_refs.get(ref) != new_refs.get(ref):
             yield RefChange(ref, old_refs.get(ref), new_refs.get(ref))

@@ -13,7 +13,7 @@ from flyte_client.packs.common import environment as variables
 from flyte_client.packs.common.configuration import ConfigSection, check_unique_names, read_sections
 
 REPOSITORY_KEYS = ("name", "url", "branches", "tags", "token", "user")
-# What git would run a program for (ext::), or what sends everything in the clear, is only there if it is asked for.
+# `ext::`, which runs programs, is never allowed; unencrypted protocols only if configured.
 DEFAULT_PROTOCOLS = ("https", "ssh")
 ALLOWED_PROTOCOLS = ("https", "ssh", "http", "git", "file")
 MAX_REPOSITORIES = 500
@@ -22,7 +22,7 @@ HOST_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*\Z")
 
 @dataclass(frozen=True)
 class WatchedRepository:
-    """What is looked at: branches whose names match one of the patterns, and tags."""
+    """A repository, and the patterns of the watched branches and tags."""
 
     name: str
     url: str
@@ -32,7 +32,7 @@ class WatchedRepository:
     token: str = field(default="", repr=False)
 
     def matches_ref(self, ref: str) -> bool:
-        """Whether events are sent for a ref such as `refs/heads/main`."""
+        """Return True if events are sent for a ref such as `refs/heads/main`."""
         for prefix, patterns in (("refs/heads/", self.branches), ("refs/tags/", self.tags)):
             if ref.startswith(prefix):
                 return any(fnmatch.fnmatchcase(ref.removeprefix(prefix), pattern) for pattern in patterns)
@@ -41,7 +41,7 @@ class WatchedRepository:
 
 @dataclass(frozen=True)
 class GitSettings:
-    """`every` and `timeout` are in seconds, `commits` is how many an event tells of at most."""
+    """Settings; `timeout` is in seconds, `max_commits` is the limit of commits in one event."""
 
     repositories: tuple[WatchedRepository, ...]
     folder: Path
@@ -52,7 +52,7 @@ class GitSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> GitSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     protocols = _read_protocols(environment)
     repositories = [
         (section, _parse_repository(section, protocols, environment))
@@ -73,7 +73,9 @@ def _read_protocols(environment: Mapping[str, str]) -> tuple[str, ...]:
     value = variables.read_text(environment, "FLYTE_GIT_PROTOCOLS", ",".join(DEFAULT_PROTOCOLS))
     protocols = tuple(part.strip() for part in value.split(",") if part.strip())
     if not protocols or not set(protocols) <= set(ALLOWED_PROTOCOLS):
-        raise SettingsError(f"FLYTE_GIT_PROTOCOLS: is {value!r}, but must be some of {','.join(ALLOWED_PROTOCOLS)}")
+        raise SettingsError(
+            f"FLYTE_GIT_PROTOCOLS: invalid value {value!r}, must be a list of {','.join(ALLOWED_PROTOCOLS)}"
+        )
     return protocols
 
 
@@ -83,7 +85,7 @@ def _parse_repository(
     url = _parse_url(section, protocols)
     token = section.get_secret("token", environment) if section.has_value("token") else ""
     if token and not url.startswith(("https:", "http:")):
-        raise section.setting_error("token", "is for https only")
+        raise section.setting_error("token", "only allowed with https")
     return WatchedRepository(
         name=section.get_name("name"),
         url=url,
@@ -100,12 +102,12 @@ def _parse_url(section: ConfigSection, protocols: tuple[str, ...]) -> str:
         parts = urlsplit(url)
         host, port, password = parts.hostname or "", parts.port, parts.password
     except ValueError:
-        raise section.setting_error("url", "is no address") from None
+        raise section.setting_error("url", "invalid address") from None
     if parts.scheme not in protocols or "://" not in url or not url.isprintable():
-        raise section.setting_error("url", f"must begin with one of {', '.join(f'{name}://' for name in protocols)}")
-    # What begins with a dash could be taken for an option by git, ssh, or a helper of theirs.
+        raise section.setting_error("url", f"must start with one of {', '.join(f'{name}://' for name in protocols)}")
+    # A host that starts with a dash could be interpreted as an option by git, ssh or their helpers.
     if parts.scheme != "file" and not HOST_PATTERN.match(host) and ":" not in host:
-        raise section.setting_error("url", "has no host name that can be used")
+        raise section.setting_error("url", "invalid host name")
     if password or (parts.username and (parts.scheme != "ssh" or parts.username.startswith("-"))) or port == 0:
-        raise section.setting_error("url", "must hold no password or token; `token` names a variable that does")
+        raise section.setting_error("url", "a password or token is not allowed here; use `token` to name a variable")
     return url

@@ -1,4 +1,4 @@
-"""Looks at each repository from time to time, and tells what has changed."""
+"""Polling of repositories, with events for their changes."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class RepositoryWatcher:
-    """Goes round the repositories of `settings`, one after the other."""
+    """Polls the repositories one after the other."""
 
     def __init__(self, settings: GitSettings, sender: GitEventSender) -> None:
         self._settings = settings
@@ -38,7 +38,7 @@ class RepositoryWatcher:
                 for repository in self._settings.repositories:
                     self._check_repository(git, repository, stop_event)
             except RefusedError:
-                pass  # is in the log; what was refused is kept, and tried again in the next round
+                pass  # already logged; the refused event is kept, and retried in the next round
             stop_event.wait(self._settings.poll_seconds)
 
     def _check_repository(self, git: GitRunner, repository: WatchedRepository, stop_event: threading.Event) -> None:
@@ -69,7 +69,7 @@ class RepositoryWatcher:
         kind = "created"
         if change.old:
             kind = "updated" if mirror.is_ancestor(change.old, new) else "forced"
-        # What a forced push left behind may be in no copy any more: then it tells of the new commits only.
+        # After a forced push the old commit may no longer exist: then the event has only the new commits.
         old = None if kind == "forced" and mirror.find_commit(change.old or "") is None else change.old
         commits, more = mirror.list_commits(change.name, old, new, self._settings.max_commits)
         return {"kind": kind, "commits": commits, "more": more}

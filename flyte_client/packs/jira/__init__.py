@@ -1,4 +1,4 @@
-"""The Jira pack: flows create, read, find, comment on and move issues. README.md beside this tells the rest."""
+"""The Jira pack: commands to create, read, search, comment on, assign and move issues. See README.md."""
 
 from flyte_client.packs.jira.program import main
 

@@ -1,26 +1,24 @@
-"""The commands, by the original pack's names."""
+"""The pack's commands, with the original pack's names."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs.common.results import pick_fields, require_text, run_command
+from flyte_client.packs.common.results import pick_fields, require_int, require_text, run_command
 from flyte_client.packs.jira.input_fields import (
     as_mapping,
     build_issue_fields,
-    get_int,
-    get_max_results,
     get_optional_text,
     pick_echoed_fields,
 )
-from flyte_client.packs.jira.issues import JiraIssues, parse_issue_key
+from flyte_client.packs.jira.issues import MAX_RESULTS, JiraIssues, parse_issue_key
 
 MAX_START_INDEX = 1_000_000
 
 
 def declare_commands(pack: Pack, issues: JiraIssues) -> None:
-    """Give the pack its commands."""
+    """Declare the pack's commands."""
     _declare_read_commands(pack, issues)
 
     @pack.command("CreateIssue", events=["CreateIssue", "CreateIssueFailure"])
@@ -73,7 +71,8 @@ def _declare_read_commands(pack: Pack, issues: JiraIssues) -> None:
         }
 
         def search() -> Mapping[str, Any]:
-            start_index, max_results = get_int(echoed, "startIndex", 0, MAX_START_INDEX), get_max_results(echoed)
+            start_index = require_int(echoed, "startIndex", 0, MAX_START_INDEX)
+            max_results = require_int(echoed, "maxResults", 0, MAX_RESULTS)
             return {"startIndex": start_index, "maxResults": max_results} | issues.search_issues(
                 require_text(echoed, "query"), start_index, max_results
             )
@@ -84,4 +83,4 @@ def _declare_read_commands(pack: Pack, issues: JiraIssues) -> None:
 def _run_command(
     success_event: str, echoed: Mapping[str, Any], call: Callable[[], Mapping[str, Any] | None], failure_event: str = ""
 ) -> Event:
-    return run_command(success_event, failure_event or f"{success_event}Failure", "Jira", echoed, call)
+    return run_command(success_event, failure_event or f"{success_event}Failure", echoed, call, "Jira")

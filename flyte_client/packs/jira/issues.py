@@ -1,4 +1,4 @@
-"""Jira's issues over its REST API, version 2."""
+"""Client for Jira's issues over its REST API, version 2."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ MAX_TEXT_LENGTH = 32_767
 
 @dataclass(frozen=True)
 class JiraIssues:
-    """Each does one thing; all raise `RestError`, or `ValueError` for what can't be asked."""
+    """Jira operations. All raise `RestError`, or `ValueError` for an invalid argument."""
 
     rest: RestClient
     url: str
@@ -29,7 +29,7 @@ class JiraIssues:
         parameters = {"jql": query, "startAt": start_index, "maxResults": max_results, "fields": ISSUE_FIELDS}
         response = self.rest.get(f"{API_PATH}/search", **parameters)  # type: ignore[arg-type] # all are text or numbers
         if not isinstance(response, dict) or not isinstance(response.get("issues"), list):
-            raise RestError("the answer lists no issues")
+            raise RestError("unexpected response: no list of issues")
         return {
             "total": response.get("total", 0),
             "issues": [format_issue(issue) for issue in response["issues"] if isinstance(issue, dict)],
@@ -39,18 +39,18 @@ class JiraIssues:
         response = self.rest.post(f"{API_PATH}/issue", {"fields": fields})
         key = response.get("key") if isinstance(response, dict) else None
         if not isinstance(key, str):
-            raise RestError("the answer names no issue")
+            raise RestError("unexpected response: no issue key")
         return {"id": key, "url": f"{self.url}/browse/{key}"}
 
     def add_comment(self, issue_key: str, text: str) -> None:
         self.rest.post(f"{API_PATH}/issue/{issue_key}/comment", {"body": text})
 
     def assign_issue(self, issue_key: str, username: str) -> None:
-        """To nobody where `username` is empty; `-1` leaves it to Jira."""
+        """Assign an issue; an empty `username` removes the assignee, `-1` selects Jira's default."""
         self.rest.put(f"{API_PATH}/issue/{issue_key}/assignee", {"name": username or None})
 
     def transition_issue(self, issue_key: str, name_or_id: str) -> dict[str, str]:
-        """Do the transition of this id or name, or the one that leads to a status of this name; what was done."""
+        """Run the transition with this id, name or target status; return its id, name and status."""
         response = self.rest.get(f"{API_PATH}/issue/{issue_key}/transitions")
         raw_transitions = response.get("transitions") if isinstance(response, dict) else None
         transitions = [transition for transition in raw_transitions or [] if isinstance(transition, dict)]
@@ -64,16 +64,16 @@ class JiraIssues:
 
 
 def parse_issue_key(value: Any) -> str:
-    """An issue's key out of `TEST-1`, an address that ends so, or the same between Slack's `<` and `>`."""
+    """Parse an issue key such as `TEST-1`, also at the end of an address, and in Slack's `<` and `>`."""
     text = value.strip().removeprefix("<").removesuffix(">").partition("|")[0] if isinstance(value, str) else ""
     last = text.partition("?")[0].rstrip("/").rpartition("/")[2]
     if not ISSUE_KEY.match(last):
-        raise ValueError(f"{str(value)[:100]!r} is no issue, such as TEST-123")
+        raise ValueError(f"invalid issue key {str(value)[:100]!r}, must be like TEST-123")
     return last
 
 
 def format_issue(issue: Mapping[str, Any]) -> dict[str, Any]:
-    """An issue as the original pack tells of it."""
+    """Format an issue as the original pack does."""
     raw_fields = issue.get("fields")
     fields: Mapping[str, Any] = raw_fields if isinstance(raw_fields, dict) else {}
     return {
@@ -101,7 +101,7 @@ def _choose_transition(transitions: Sequence[Mapping[str, Any]], name_or_id: str
         if len(matches) == 1:
             return matches[0]
     names = ", ".join(_get_name(transition) for transition in transitions) or "none"
-    raise ValueError(f"there is no one transition {name_or_id[:100]!r} now; there are: {names}")
+    raise ValueError(f"transition {name_or_id[:100]!r} not found or ambiguous; available: {names}")
 
 
 def _get_name(value: Any) -> str:
@@ -109,7 +109,7 @@ def _get_name(value: Any) -> str:
 
 
 def _get_person(value: Any) -> str:
-    """The mail address where Jira tells it, else the name."""
+    """Return the mail address if Jira provides it, else the name."""
     if not isinstance(value, dict):
         return ""
     return str(value.get("emailAddress") or value.get("name") or value.get("displayName") or "")

@@ -1,6 +1,5 @@
 """The Jira pack as a program."""
 
-import argparse
 import os
 
 from flyte_client.pack import Pack
@@ -10,14 +9,14 @@ from flyte_client.packs.jira.commands import declare_commands
 from flyte_client.packs.jira.issues import JiraIssues
 from flyte_client.packs.jira.settings import read_settings
 
+DESCRIPTION = (
+    "Create, read, search, assign, comment on and move issues for flows in the Jira at FLYTE_JIRA_URL. See the "
+    "pack's README.md for all variables."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.jira",
-        description="Creates, reads, finds, assigns, comments on and moves issues for flows, in the Jira at "
-        "FLYTE_JIRA_URL. README.md beside the pack lists all variables.",
-    ).parse_args(arguments)
-    return run_program("Jira", _run_pack)
+    return run_program("Jira", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:

@@ -6,5 +6,5 @@ from flyte_client.packs.common.rest_client import RestSettings, read_rest_settin
 
 
 def read_settings(environment: Mapping[str, str]) -> RestSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     return read_rest_settings(environment, "FLYTE_JIRA")

@@ -1,4 +1,4 @@
-"""The Ldap pack: flows look people and groups up in a directory. README.md beside this tells the rest."""
+"""The Ldap pack: commands to look up people and groups in a directory. See README.md."""
 
 from flyte_client.packs.ldap.program import main
 

@@ -1,4 +1,4 @@
-"""The encoding that LDAP's messages have: BER with definite lengths (RFC 4511, section 5.1)."""
+"""The encoding of LDAP messages: BER with definite lengths (RFC 4511, section 5.1)."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ MAX_LENGTH_BYTES = 4
 
 
 class BerError(Exception):
-    """These bytes are no BER that LDAP allows."""
+    """Bytes that are not valid BER for LDAP."""
 
 
 def encode_element(tag: int, *contents: bytes) -> bytes:
-    """An element with these contents, one after the other."""
+    """Encode an element with the concatenated contents."""
     content = b"".join(contents)
     size = len(content)
     if size < 0x80:
@@ -33,17 +33,17 @@ def encode_bool(value: bool, tag: int = BOOLEAN) -> bytes:
 
 
 def read_header(data: bytes, offset: int = 0) -> tuple[int, int, int] | None:
-    """Of the element at `at`: its tag, where its contents begin, where they end; None before all of that is there."""
+    """Return tag, start and end of the contents of the element at `offset`; None if the header is incomplete."""
     if len(data) < offset + 2:
         return None
     tag, first = data[offset], data[offset + 1]
     if tag & 0x1F == 0x1F:
-        raise BerError("a tag of several bytes")
+        raise BerError("multi-byte tag")
     if first < 0x80:
         return tag, offset + 2, offset + 2 + first
     count = first & 0x7F
     if not 0 < count <= MAX_LENGTH_BYTES:
-        raise BerError("a length that is indefinite or too long")
+        raise BerError("indefinite or too long length")
     start = offset + 2 + count
     if len(data) < start:
         return None
@@ -51,17 +51,17 @@ def read_header(data: bytes, offset: int = 0) -> tuple[int, int, int] | None:
 
 
 def iter_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The elements in `data`, each with its tag and its contents. Raises `BerError` where one is cut off."""
+    """Yield tag and contents of each element in `data`. Raises `BerError` for a truncated element."""
     offset = 0
     while offset < len(data):
         header = read_header(data, offset)
         if header is None or len(data) < header[2]:
-            raise BerError("an element that is cut off")
+            raise BerError("truncated element")
         tag, start, offset = header
         yield tag, data[start:offset]
 
 
 def decode_int(content: bytes) -> int:
     if not 0 < len(content) <= 8:
-        raise BerError("a number that is empty or too large")
+        raise BerError("empty or too large number")
     return int.from_bytes(content, signed=True)

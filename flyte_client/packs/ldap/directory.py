@@ -1,7 +1,7 @@
-"""A directory that is searched: LDAP, version 3 (RFC 4511), as far as a search needs it.
+"""LDAP client, version 3 (RFC 4511), for searches only.
 
-The libraries that are kept up (python-ldap, bonsai) come as sources, for a compiler and OpenLDAP's headers; of those
-that need neither, ldap3 and ldaptor had their last release in 2021. So the pack speaks what a search needs by itself.
+The maintained libraries (python-ldap, bonsai) require a compiler and OpenLDAP's headers; the pure Python ones (ldap3,
+ldaptor) had their last release in 2021. So the pack implements the small part of the protocol that a search needs.
 """
 
 import math
@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from flyte_client.packs.common.errors import ServiceError
 from flyte_client.packs.ldap import ber
 from flyte_client.packs.ldap.settings import LdapServer
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 CHUNK_SIZE = 65536
-MAX_MESSAGE_LENGTH = 500
 (
     BIND_REQUEST,
     BIND_RESPONSE,
@@ -37,31 +37,27 @@ START_TLS_OID = "1.3.6.1.4.1.1466.20037"
 SCOPES = {"base": 0, "one": 1, "sub": 2}
 NEVER_DEREF_ALIASES = 0
 SUCCESS, TIME_LIMIT_EXCEEDED, SIZE_LIMIT_EXCEEDED = 0, 3, 4
-# RFC 4511, appendix A: what is not said of the request, but of the server and the moment.
+# RFC 4511, appendix A: results that depend on the server's current state, not on the request.
 TEMPORARY_CODES = frozenset({TIME_LIMIT_EXCEEDED, 51, 52})
 RESULT_MESSAGES = {
-    3: "the time limit was reached",
-    8: "the server wants stronger authentication",
-    10: "the server refers to another one",
-    32: "there is no such entry",
-    49: "the name or the password is wrong",
-    50: "this is not allowed",
+    3: "time limit exceeded",
+    8: "the server requires stronger authentication",
+    10: "the server refers to a different server",
+    32: "entry not found",
+    49: "invalid user name or password",
+    50: "not allowed",
     51: "the server is busy",
     52: "the server is not available",
 }
 
 
-class DirectoryError(Exception):
-    """The search was not done; `temporary` where it may do good to try again later."""
-
-    def __init__(self, reason: str, *, temporary: bool = False) -> None:
-        super().__init__(reason[:MAX_MESSAGE_LENGTH])
-        self.temporary = temporary
+class DirectoryError(ServiceError):
+    """A failed search."""
 
 
 @dataclass(frozen=True)
 class LdapSearch:
-    """`condition` is an encoded filter; at most `limit` entries are given."""
+    """A search for at most `limit` entries."""
 
     base: str
     scope: str
@@ -72,25 +68,25 @@ class LdapSearch:
 
 @dataclass(frozen=True)
 class LdapSearchResult:
-    """Entries as their names, each with its attributes' values; not `complete` where there are more than the limit."""
+    """Entries as DN and attributes; `complete` is False if there are more than the limit."""
 
     entries: Sequence[tuple[str, Mapping[str, Sequence[bytes]]]]
     complete: bool
 
 
 def run_search(server: LdapServer, search: LdapSearch) -> LdapSearchResult:
-    """Connect, sign in, search; all of it within the server's timeout. Raises `DirectoryError`."""
+    """Connect, bind and search within the configured timeout. Raises `DirectoryError`."""
     connection = _LdapConnection(server)
     try:
         connection.open()
         connection.bind()
         return connection.search(search)
     except ber.BerError as error:
-        raise DirectoryError(f"the answer is no LDAP: {error}") from None
+        raise DirectoryError(f"invalid LDAP response: {error}") from None
     except ssl.SSLError as error:
         raise DirectoryError(f"TLS failed: {error}") from None
     except (OSError, EOFError) as error:
-        raise DirectoryError(f"{server.host} can't be reached: {error}", temporary=True) from None
+        raise DirectoryError(f"{server.host} is unreachable: {error}", temporary=True) from None
     finally:
         connection.close()
 
@@ -112,14 +108,14 @@ class _LdapConnection:
             self._send(ber.encode_element(EXTENDED_REQUEST, ber.encode_octets(START_TLS_OID, 0x80)))
             self._check_result(self._receive_response(EXTENDED_RESPONSE))
             if self._unread:
-                raise ber.BerError("something came before TLS that was not asked for")
+                raise ber.BerError("unexpected data before TLS")
         if self._server.security != "none":
             context = ssl.create_default_context()
             self._socket.settimeout(self._remaining_seconds())
             self._socket = context.wrap_socket(self._socket, server_hostname=self._server.host)
 
     def bind(self) -> None:
-        """As nobody where no user is set."""
+        """Bind with user and password, or anonymously without a user."""
         password = ber.encode_octets(self._server.password, 0x80)
         self._send(ber.encode_element(BIND_REQUEST, ber.encode_int(3), ber.encode_octets(self._server.user), password))
         self._check_result(self._receive_response(BIND_RESPONSE))
@@ -132,11 +128,11 @@ class _LdapConnection:
             if tag == SEARCH_RESULT_ENTRY and len(entries) < search.limit:
                 entries.append(_decode_entry(content))
             elif tag == SEARCH_RESULT_ENTRY:
-                return LdapSearchResult(entries, complete=False)  # it does not heed the limit that was sent
+                return LdapSearchResult(entries, complete=False)  # the server ignored the limit
             elif tag == SEARCH_RESULT_DONE:
                 return LdapSearchResult(entries, complete=self._check_result(content, SIZE_LIMIT_EXCEEDED) == SUCCESS)
             elif tag != SEARCH_RESULT_REFERENCE:
-                raise ber.BerError(f"an unexpected message {tag:#x}")
+                raise ber.BerError(f"unexpected message {tag:#x}")
 
     def close(self) -> None:
         if self._socket is not None:
@@ -147,7 +143,7 @@ class _LdapConnection:
     def _remaining_seconds(self) -> float:
         remaining = self._deadline - time.monotonic()
         if remaining <= 0:
-            raise TimeoutError(f"no answer in {self._server.timeout:g} seconds")
+            raise TimeoutError(f"no response within {self._server.timeout:g} seconds")
         return remaining
 
     def _send(self, operation: bytes) -> None:
@@ -159,16 +155,16 @@ class _LdapConnection:
     def _receive_response(self, expected_tag: int) -> bytes:
         tag, content = self._receive_message()
         if tag != expected_tag:
-            raise ber.BerError(f"an unexpected message {tag:#x}")
+            raise ber.BerError(f"unexpected message {tag:#x}")
         return content
 
     def _receive_message(self) -> tuple[int, bytes]:
-        """The operation in the next message for the request that was sent last."""
+        """Receive the next message for the last request; return its operation."""
         while (header := ber.read_header(self._unread)) is None or len(self._unread) < header[2]:
             if self._unread and self._unread[0] != ber.SEQUENCE:
-                raise ber.BerError("what begins like no message")
+                raise ber.BerError("invalid start of a message")
             if header and header[2] > MAX_RESPONSE_BYTES:
-                raise ber.BerError("a message that is too large")
+                raise ber.BerError("message too large")
             self._receive_chunk()
         tag, start, end = header
         content, self._unread = self._unread[start:end], self._unread[end:]
@@ -183,15 +179,17 @@ class _LdapConnection:
         chunk = self._socket.recv(CHUNK_SIZE)
         self._bytes_read += len(chunk)
         if not chunk:
-            raise EOFError("it hung up")
+            raise EOFError("the server closed the connection")
         if self._bytes_read > MAX_RESPONSE_BYTES:
-            raise DirectoryError(f"the answer is larger than {MAX_RESPONSE_BYTES} bytes: ask for less")
+            raise DirectoryError(
+                f"response too large, at most {MAX_RESPONSE_BYTES} bytes are allowed: request fewer entries"
+            )
         self._unread += chunk
 
     def _check_result(self, content: bytes, allowed_code: int = SUCCESS) -> int:
         parts = list(ber.iter_elements(content))
         if len(parts) < 3:
-            raise ber.BerError("a result that is cut off")
+            raise ber.BerError("truncated result")
         code = ber.decode_int(parts[0][1])
         if code not in (SUCCESS, allowed_code):
             diagnostic_message = " ".join(parts[2][1].decode(errors="replace").split())
@@ -220,7 +218,7 @@ def _encode_search(search: LdapSearch, seconds: int) -> bytes:
 def _decode_entry(content: bytes) -> tuple[str, Mapping[str, Sequence[bytes]]]:
     parts = list(ber.iter_elements(content))
     if len(parts) < 2:
-        raise ber.BerError("an entry that is cut off")
+        raise ber.BerError("truncated entry")
     attributes = {}
     for _, attribute in ber.iter_elements(parts[1][1]):
         name, values = _decode_attribute(attribute)
@@ -231,12 +229,12 @@ def _decode_entry(content: bytes) -> tuple[str, Mapping[str, Sequence[bytes]]]:
 def _decode_attribute(attribute: bytes) -> tuple[str, Sequence[bytes]]:
     parts = list(ber.iter_elements(attribute))
     if len(parts) != 2:
-        raise ber.BerError("an attribute that is cut off")
+        raise ber.BerError("truncated attribute")
     return parts[0][1].decode(errors="replace"), [value for _, value in ber.iter_elements(parts[1][1])]
 
 
 def _describe_unsolicited(parts: Sequence[tuple[int, Any]]) -> str:
-    """A message that was not asked for: before it hangs up, a server may say why (RFC 4511, section 4.4.1)."""
+    """Describe an unsolicited message; a server may send one before it disconnects (RFC 4511, section 4.4.1)."""
     if len(parts) > 1 and parts[1][0] == EXTENDED_RESPONSE:
-        return "the server has hung up"
-    return "the server answered something that was not asked"
+        return "the server closed the connection"
+    return "unexpected message from the server"

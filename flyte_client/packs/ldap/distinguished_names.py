@@ -7,7 +7,7 @@ MAX_DN_LENGTH = 8000
 
 
 def find_attribute_value(attribute: str, dn: str) -> str:
-    """The first value of this attribute in a name such as `CN=Admins,OU=Groups,DC=example`; empty without one."""
+    """Return the first value of an attribute in a DN such as `CN=Admins,OU=Groups,DC=example`, or ''."""
     for part in _split_parts(dn):
         name, _, value = part.partition("=")
         if name.strip().casefold() == attribute.casefold():

@@ -1,4 +1,4 @@
-"""Search filters as people write them (RFC 4515), as LDAP sends them (RFC 4511, section 4.5.1.7)."""
+"""Encoding of search filters from text (RFC 4515) to LDAP's format (RFC 4511, section 4.5.1.7)."""
 
 import re
 from collections.abc import Mapping
@@ -18,25 +18,25 @@ AND, OR, NOT, SUBSTRINGS, PRESENT, EXTENSIBLE_MATCH = 0xA0, 0xA1, 0xA2, 0xA4, 0x
 
 
 def escape_value(value: str) -> str:
-    """A value that can mean nothing but itself in a filter."""
+    """Escape a value for use in a filter."""
     return "".join(f"\\{byte:02x}" if byte in b"*()\\\0" or byte >= 0x80 else chr(byte) for byte in value.encode())
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
-    """The filter with each `{name}` replaced by that value, escaped. Raises `ValueError` for one without a value."""
+    """Replace each `{name}` in a filter by the escaped value. Raises `ValueError` for a missing value."""
 
     def replace_placeholder(placeholder: re.Match[str]) -> str:
         if placeholder[1] not in values:
-            raise ValueError(f"the filter has {{{placeholder[1]}}}, for which there is no value")
+            raise ValueError(f"no value for {{{placeholder[1]}}} in the filter")
         return escape_value(values[placeholder[1]])
 
     return PLACEHOLDER.sub(replace_placeholder, template)
 
 
 def encode_filter(text: str) -> bytes:
-    """Raises `ValueError` for what is no filter."""
+    """Encode a filter. Raises `ValueError` for invalid syntax."""
     if len(text) > MAX_FILTER_LENGTH:
-        raise ValueError(f"a filter must have at most {MAX_FILTER_LENGTH} characters")
+        raise ValueError(f"filter too long, at most {MAX_FILTER_LENGTH} characters are allowed")
     encoded_filter, end = _encode_filter(text, 0, MAX_DEPTH)
     if end != len(text):
         raise _syntax_error(text, end)
@@ -116,4 +116,4 @@ def _unescape_bytes(value: str, text: str, offset: int) -> bytes:
 
 
 def _syntax_error(text: str, offset: int) -> ValueError:
-    return ValueError(f"the filter can't be read from its character {offset + 1} on: {text[offset : offset + 40]!r}")
+    return ValueError(f"invalid filter at character {offset + 1}: {text[offset : offset + 40]!r}")

@@ -16,9 +16,9 @@ SECURITY_MODES = ["starttls", "none"]
 
 @dataclass(frozen=True)
 class LdapServer:
-    """`security` is `tls`, `starttls` or `none`; `timeout`, in seconds, is for a whole search.
+    """A directory server; `security` is `tls`, `starttls` or `none`, `timeout` is for a whole search, in seconds.
 
-    Where `user` is empty, nobody signs in.
+    Without a `user`, searches are anonymous.
     """
 
     host: str
@@ -31,7 +31,11 @@ class LdapServer:
 
 @dataclass(frozen=True)
 class LdapSettings:
-    """Where is searched, how a user is found there, and which part of which attributes' values names a group."""
+    """Settings of searches.
+
+    `user_filter` finds a user. The values of `attributes` are the DNs of the user's groups, and `group_attribute` is
+    the part of these DNs that is the group's name.
+    """
 
     server: LdapServer
     base_dn: str
@@ -42,11 +46,11 @@ class LdapSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> LdapSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     server = _read_server(environment)
     base_dn = variables.read_text(environment, "FLYTE_LDAP_BASE_DN")
     if not base_dn:
-        raise SettingsError("FLYTE_LDAP_BASE_DN: is not set; it must hold where to search, such as dc=example,dc=com")
+        raise SettingsError("FLYTE_LDAP_BASE_DN: required; set it to the base of searches, such as dc=example,dc=com")
     value = variables.read_text(environment, "FLYTE_LDAP_ATTRIBUTES", "memberOf")
     return LdapSettings(
         server=server,
@@ -64,11 +68,10 @@ def _read_server(environment: Mapping[str, str]) -> LdapServer:
     security = "tls" if scheme == "ldaps" else value
     user = variables.read_text(environment, "FLYTE_LDAP_BIND_USERNAME")
     password = environment.get("FLYTE_LDAP_BIND_PASSWORD", "")
-    # With a name and no password a directory lets anybody in, as nobody (RFC 4513, section 5.1.2).
-    if bool(user) != bool(password):
-        raise SettingsError("FLYTE_LDAP_BIND_USERNAME: goes with FLYTE_LDAP_BIND_PASSWORD, and one of them is not set")
+    # With a name but no password, a directory accepts anyone as anonymous (RFC 4513, section 5.1.2).
+    variables.check_credentials(user, password, "FLYTE_LDAP_BIND_USERNAME", "FLYTE_LDAP_BIND_PASSWORD")
     if user and security == "none" and not variables.is_loopback(host):
-        raise SettingsError("FLYTE_LDAP_SECURITY: is none, but a password is only sent over TLS")
+        raise SettingsError("FLYTE_LDAP_SECURITY: none is not allowed with a password, use starttls or ldaps")
     timeout = settings.read_seconds(environment, "FLYTE_LDAP_SEARCH_TIMEOUT_IN_SECONDS", 20.0)
     return LdapServer(host, port, security, timeout, user, password)
 
@@ -88,7 +91,7 @@ def _parse_url(url: str) -> tuple[str, str, int]:
         or "@" in parts.netloc
     ):
         raise SettingsError(
-            "FLYTE_LDAP_URL: must be an address such as ldaps://ldap.example.com or ldap://localhost:389"
+            "FLYTE_LDAP_URL: invalid address, must be like ldaps://ldap.example.com or ldap://localhost:389"
         )
     return parts.scheme, host, port or PORTS[parts.scheme]
 
@@ -100,5 +103,5 @@ def _read_user_filter(environment: Mapping[str, str]) -> str:
     except ValueError as error:
         raise SettingsError(f"FLYTE_LDAP_SEARCH_FILTER: {error}") from None
     if "{username}" not in value:
-        raise SettingsError("FLYTE_LDAP_SEARCH_FILTER: must have {username} in it")
+        raise SettingsError("FLYTE_LDAP_SEARCH_FILTER: must contain {username}")
     return value

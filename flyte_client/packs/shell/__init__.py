@@ -1,4 +1,4 @@
-"""The Shell pack: runs a script for a flow and tells what came out of it. README.md beside this tells the rest."""
+"""The Shell pack: a command to run a script and return its output. See README.md."""
 
 from flyte_client.packs.shell.program import main
 

@@ -1,4 +1,4 @@
-"""The command `Shell`: what it takes, and the event that it ends in."""
+"""The command `Shell`: its input and its result event."""
 
 import math
 from dataclasses import replace
@@ -29,16 +29,16 @@ def build_shell_pack(settings: ShellSettings) -> Pack:
 
 
 def _parse_input(command_input: Any, default_timeout: float) -> tuple[str, float]:
-    """The script and its seconds. Raises `ValueError`, which says what is missing, for input of another shape."""
+    """Return the script and its timeout in seconds. Raises `ValueError` for invalid input."""
     fields = command_input if isinstance(command_input, dict) else {"command": command_input}
     script = fields.get("command")
     if not isinstance(script, str) or not script.strip():
-        raise ValueError("no script: the input must be a script, or an object with a script in `command`")
+        raise ValueError("no script: the input must be a non-empty string, or an object with one in `command`")
     return script, _parse_timeout(fields.get("timeout"), default_timeout)
 
 
 def _parse_timeout(raw_value: Any, default: float) -> float:
-    # A template in a flow always gives a string, so `"30"` must do as well as 30.
+    # A template in a flow always yields text, so `"30"` is accepted like 30.
     if raw_value is None or raw_value == "":
         return default
     try:
@@ -46,7 +46,7 @@ def _parse_timeout(raw_value: Any, default: float) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not 0 < value < math.inf:
-        raise ValueError(f"timeout is {raw_value!r}, but must be a number of seconds above 0")
+        raise ValueError(f"timeout: invalid value {raw_value!r}, must be a number of seconds above 0")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Run a bash script within bounds of time and output, and only as long as it is wanted."""
+"""Running of a bash script with limits on time and output, until it is cancelled."""
 
 import codecs
 import contextlib
@@ -14,18 +14,18 @@ from typing import IO
 
 from flyte_client.packs.shell.settings import ShellSettings
 
-TIMEOUT_EXIT_CODE = 124  # as timeout(1) of the GNU coreutils
-KILLED_EXIT_CODE = -1  # as the original, for a script that a signal ended
-# How often a running script is looked at for whether it is still wanted.
+TIMEOUT_EXIT_CODE = 124  # like timeout(1) of the GNU coreutils
+KILLED_EXIT_CODE = -1  # like the original, for a script that was ended by a signal
+# Interval of checks for cancellation.
 POLL_SECONDS = 0.2
 CHUNK_SIZE = 65536
-# What a process wrote before it was killed is in the pipe by then; one that left the group may hold the pipe open.
+# Time to read the remaining output after a kill. A process that left the group may keep the pipe open.
 DRAIN_SECONDS = 1.0
 
 
 @dataclass
 class CapturedOutput:
-    """What came out of one pipe: the first `limit` bytes. The rest is read, so that the script goes on, and dropped."""
+    """The first `limit` bytes of one pipe. The rest is read and dropped, so that the script does not block."""
 
     limit: int
     data: bytearray = field(default_factory=bytearray)
@@ -38,13 +38,13 @@ class CapturedOutput:
 
     @property
     def text(self) -> str:
-        """As UTF-8, undecodable bytes replaced; a character that the limit split is left out."""
+        """The output decoded as UTF-8, with invalid bytes replaced, without a character that the limit cut."""
         return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self.data), final=not self.is_truncated)
 
 
 @dataclass(frozen=True)
 class ScriptDeadline:
-    """When a script's time is over: at `deadline`, by the monotonic clock, or as soon as `cancelled` is set."""
+    """End of a script's time: at `deadline`, on the monotonic clock, or when `cancelled` is set."""
 
     deadline: float
     cancelled: threading.Event
@@ -60,7 +60,10 @@ class ScriptDeadline:
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """`exit_code` is the script's own, `TIMED_OUT` or `KILLED`; `notes` are our words about a cut or a kill."""
+    """Output of a script; `notes` describe truncated output or a kill.
+
+    `exit_code` is the script's, `TIMEOUT_EXIT_CODE` or `KILLED_EXIT_CODE`.
+    """
 
     stdout: str
     stderr: str
@@ -69,14 +72,14 @@ class ScriptResult:
 
 
 def run_script(script: str, settings: ShellSettings, cancelled: threading.Event) -> ScriptResult:
-    """Run `bash -c script` within the bounds.
+    """Run `bash -c script` within the limits.
 
-    The script has ended when bash has and everything it started has closed its outputs; a process in the background
-    that keeps them open counts as part of it. When time is up, or `cancelled` is set, its whole process group is
+    The script ends when bash has exited and all its child processes have closed the outputs; a background process that
+    keeps them open counts as part of the script. On timeout, or when `cancelled` is set, the whole process group is
     killed. Raises `OSError` or `ValueError` for a script that can't be started.
     """
     deadline = ScriptDeadline(time.monotonic() + settings.timeout, cancelled)
-    # A session of its own: one kill reaches all of it, and Ctrl-C at the pack's terminal none.
+    # In a new session, one kill reaches all processes of the script, and Ctrl-C in the pack's terminal none.
     with subprocess.Popen(
         ["bash", "-c", script],
         stdin=subprocess.DEVNULL,
@@ -94,18 +97,18 @@ def run_script(script: str, settings: ShellSettings, cancelled: threading.Event)
         process.wait()
         stdout, stderr = outputs.values()
     truncated = [name for name, output in (("stdout", stdout), ("stderr", stderr)) if output.is_truncated]
-    notes = [f"{name} was cut after {settings.max_output_bytes} bytes" for name in truncated]
+    notes = [f"{name} was truncated to {settings.max_output_bytes} bytes" for name in truncated]
     if is_finished:
         return ScriptResult(stdout.text, stderr.text, max(process.returncode, KILLED_EXIT_CODE), tuple(notes))
     if cancelled.is_set():
-        return ScriptResult(stdout.text, stderr.text, KILLED_EXIT_CODE, (*notes, "killed, as its action was cancelled"))
-    return ScriptResult(
-        stdout.text, stderr.text, TIMEOUT_EXIT_CODE, (*notes, f"killed after {settings.timeout:g} seconds")
-    )
+        notes.append("killed because its action was cancelled")
+        return ScriptResult(stdout.text, stderr.text, KILLED_EXIT_CODE, tuple(notes))
+    notes.append(f"killed after {settings.timeout:g} seconds")
+    return ScriptResult(stdout.text, stderr.text, TIMEOUT_EXIT_CODE, tuple(notes))
 
 
 def _read_outputs(outputs: Mapping[IO[bytes], CapturedOutput], deadline: ScriptDeadline) -> bool:
-    """Read all outputs until each has ended; False when the time was over first."""
+    """Read all outputs to their end; return False if the time ended first."""
     with selectors.DefaultSelector() as selector:
         for pipe, captured in outputs.items():
             selector.register(pipe, selectors.EVENT_READ, captured)
@@ -129,6 +132,6 @@ def _wait_for_exit(process: subprocess.Popen[bytes], deadline: ScriptDeadline) -
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # bash may have ended while others of its group live on. Nobody has waited for it yet, so its id is still its own.
+    # bash may have exited while others of its group still run. It was not waited for, so its id is not reused.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

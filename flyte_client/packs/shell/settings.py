@@ -11,14 +11,14 @@ from flyte_client.packs.common import environment as variables
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_OUTPUT_BYTES = 256 * 1024
-# The pack's own token is not for scripts: what they print ends up in the audit.
+# Scripts must not see the pack's token: their output is stored in the audit.
 HIDDEN_VARIABLE = "FLYTE_JWT"
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True)
 class ShellSettings:
-    """Seconds that a script may take, bytes kept of each of its outputs, where it starts, and the variables it sees."""
+    """Timeout of a script in seconds, limit of each output in bytes, working directory and environment."""
 
     timeout: float
     max_output_bytes: int
@@ -27,7 +27,7 @@ class ShellSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> ShellSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     return ShellSettings(
         timeout=settings.read_seconds(environment, "FLYTE_SHELL_TIMEOUT", DEFAULT_TIMEOUT),
         max_output_bytes=_read_output_bytes(environment),
@@ -39,19 +39,19 @@ def read_settings(environment: Mapping[str, str]) -> ShellSettings:
 def _read_folder(environment: Mapping[str, str]) -> Path:
     folder = Path(variables.read_text(environment, "FLYTE_SHELL_FOLDER", "."))
     if not folder.is_dir():
-        raise SettingsError(f"FLYTE_SHELL_FOLDER: {folder} is no folder")
+        raise SettingsError(f"FLYTE_SHELL_FOLDER: folder {folder} not found")
     return folder.resolve()
 
 
 def _read_script_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """All but the token, or of that only what is named, if any is."""
+    """Return the environment without the token, limited to the variables in `FLYTE_SHELL_ENV` if set."""
     inherited = {name: value for name, value in environment.items() if name != HIDDEN_VARIABLE}
     allowed = [name.strip() for name in variables.read_text(environment, "FLYTE_SHELL_ENV").split(",") if name.strip()]
     if not allowed:
         return inherited
     if invalid := [name for name in allowed if name == HIDDEN_VARIABLE or not VARIABLE_NAME.match(name)]:
         raise SettingsError(
-            f"FLYTE_SHELL_ENV: must be names of variables with commas between them, but not {invalid[0]!r}"
+            f"FLYTE_SHELL_ENV: invalid or not allowed variable {invalid[0]!r}, use names separated by commas"
         )
     return {name: inherited[name] for name in allowed if name in inherited}
 
@@ -59,5 +59,5 @@ def _read_script_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def _read_output_bytes(environment: Mapping[str, str]) -> int:
     text = environment.get("FLYTE_SHELL_OUTPUT_LIMIT", "").strip()
     if text and not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise SettingsError(f"FLYTE_SHELL_OUTPUT_LIMIT: is {text!r}, but must be a number of bytes above 0")
+        raise SettingsError(f"FLYTE_SHELL_OUTPUT_LIMIT: invalid value {text!r}, must be a number of bytes above 0")
     return int(text or DEFAULT_OUTPUT_BYTES)

@@ -1,4 +1,4 @@
-"""The Slack pack: messages and reactions become events, flows send messages. README.md beside this tells the rest."""
+"""The Slack pack: events for messages and reactions, and commands to send messages. See README.md."""
 
 from flyte_client.packs.slack.program import main
 

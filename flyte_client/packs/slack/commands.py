@@ -1,14 +1,15 @@
-"""The commands that post messages."""
+"""The pack's commands, which post messages."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
+from flyte_client.packs.common.results import describe_failure, pick_fields, run_command
 from flyte_client.packs.slack.web_api import SlackClient, SlackError
 
 MESSAGE_FIELDS = ("message", "channelId", "threadTimestamp")
-# Of what chat.postMessage takes, all but whose message it is: that is the operator's to say.
+# The fields of chat.postMessage except those for the author, which only the operator may set.
 RICH_FIELDS = (
     "channel",
     "text",
@@ -29,41 +30,33 @@ RICH_FIELDS = (
 
 
 def declare_commands(pack: Pack, slack: SlackClient) -> None:
-    """Give the pack its commands."""
+    """Declare the pack's commands."""
 
     @pack.command("SendMessage", events=["MessageSent", "SendMessageFailed"])
     def send_message(command_input: Any) -> Event:
-        fields = command_input if isinstance(command_input, dict) else {}
-        echoed = {name: fields.get(name) or "" for name in MESSAGE_FIELDS}
-        try:
-            response = slack.post_message(_build_message(echoed))
-        except ValueError as error:
-            return Event("SendMessageFailed", echoed | {"error": str(error), "temporary": False})
-        except SlackError as error:
-            return Event("SendMessageFailed", echoed | {"error": str(error), "temporary": error.temporary})
-        return Event("MessageSent", echoed | {"timestamp": str(response.get("ts") or "")})
+        echoed = pick_fields(command_input, *MESSAGE_FIELDS)
+
+        def post() -> dict[str, Any]:
+            return {"timestamp": str(slack.post_message(_build_message(echoed)).get("ts") or "")}
+
+        return run_command("MessageSent", "SendMessageFailed", echoed, post)
 
     @pack.command("SendRichMessage", events=["RichMessageSent", "SendRichMessageFailed"])
     def send_rich_message(command_input: Any) -> Event:
         try:
             slack.post_message(_check_rich_message(command_input))
-        except ValueError as error:
-            return Event(
-                "SendRichMessageFailed", {"inputMessage": command_input, "error": str(error), "temporary": False}
-            )
-        except SlackError as error:
-            failure = {"error": str(error), "temporary": error.temporary}
-            return Event("SendRichMessageFailed", {"inputMessage": command_input} | failure)
+        except (ValueError, SlackError) as error:
+            return Event("SendRichMessageFailed", {"inputMessage": command_input} | describe_failure(error))
         return Event("RichMessageSent", command_input)
 
 
 def _build_message(fields: Mapping[str, Any]) -> dict[str, Any]:
     missing = [name for name in ("message", "channelId") if not fields[name]]
     if missing:
-        raise ValueError(f"missing: {', '.join(missing)}")
+        raise ValueError(f"required: {', '.join(missing)}")
     invalid = [name for name in MESSAGE_FIELDS if not isinstance(fields[name], str)]
     if invalid:
-        raise ValueError(f"must be text: {', '.join(invalid)}")
+        raise ValueError(f"must be a string: {', '.join(invalid)}")
     thread = {"thread_ts": fields["threadTimestamp"]} if fields["threadTimestamp"] else {}
     return {"channel": fields["channelId"], "text": fields["message"]} | thread
 
@@ -73,9 +66,9 @@ def _check_rich_message(command_input: Any) -> dict[str, Any]:
         raise ValueError(f"the input must be an object with {', '.join(RICH_FIELDS)}")
     unknown = [name for name in command_input if name not in RICH_FIELDS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is not known; there are {', '.join(RICH_FIELDS)}")
+        raise ValueError(f"unknown field {unknown[0]!r}; allowed fields: {', '.join(RICH_FIELDS)}")
     if not command_input.get("channel") or not any(
         command_input.get(name) for name in ("text", "blocks", "attachments")
     ):
-        raise ValueError("missing: channel, and one of text, blocks, attachments")
+        raise ValueError("required: channel, and one of text, blocks, attachments")
     return command_input

@@ -1,4 +1,4 @@
-"""What Slack tells, as events in the original pack's shapes."""
+"""Mapping of Slack's events to events with the original pack's payloads."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -8,17 +8,17 @@ from flyte_client.events import Event
 from flyte_client.packs.slack.users import SlackUser
 
 EVENT_NAMES = ("ReceivedMessage", "ReactionAdded")
-# Slack's other kinds of messages tell of edits, deletions, people who come and go: they say nothing new.
+# Slack's other subtypes report edits, deletions and people who join or leave: they are not new messages.
 MESSAGE_SUBTYPES = (None, "file_share", "me_message", "thread_broadcast")
 
 LookUpUser = Callable[[str, threading.Event], SlackUser]
-"""Who a user's id stands for."""
+"""Function that returns the user with an id."""
 
 
 def map_event(
     slack_event: Mapping[str, Any], bot_user_id: str, look_up_user: LookUpUser, stop_event: threading.Event
 ) -> Event | None:
-    """The event for what Slack told; None for what is no concern of flows, and for what `own`, the pack's user, did."""
+    """Return the event for one of Slack's events; None for other kinds, and for actions of the pack's own user."""
     user = slack_event.get("user")
     if not isinstance(user, str) or not user or user == bot_user_id:
         return None

@@ -1,6 +1,5 @@
 """The Slack pack as a program."""
 
-import argparse
 import os
 
 from flyte_client.pack import Pack
@@ -11,14 +10,14 @@ from flyte_client.packs.slack.settings import read_settings
 from flyte_client.packs.slack.socket_mode import SocketModeListener
 from flyte_client.packs.slack.web_api import SlackClient
 
+DESCRIPTION = (
+    "Send messages to Slack for flows (FLYTE_SLACK_TOKEN), and send an event for each message and reaction that "
+    "the bot receives (FLYTE_SLACK_APP_TOKEN). See the pack's README.md for all variables."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.slack",
-        description="Sends messages to Slack for flows (FLYTE_SLACK_TOKEN), and an event for each message and reaction "
-        "that the bot sees (FLYTE_SLACK_APP_TOKEN). README.md beside the pack lists all variables.",
-    ).parse_args(arguments)
-    return run_program("Slack", _run_pack)
+    return run_program("Slack", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:

@@ -12,9 +12,9 @@ DEFAULT_API_URL = "https://slack.com/api"
 
 @dataclass(frozen=True)
 class SlackSettings:
-    """`timeout` is how long one call may take, `patience` how long a rate limit is waited out, both in seconds.
+    """Settings; `timeout` is for one call, `retry_seconds` is the maximum wait for a rate limit, both in seconds.
 
-    Without `app_token` the pack hears nothing, and only sends.
+    Without `app_token` the pack only sends messages and receives no events.
     """
 
     api_url: str
@@ -26,7 +26,7 @@ class SlackSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> SlackSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     return SlackSettings(
         api_url=variables.read_url(environment, "FLYTE_SLACK_API_URL", DEFAULT_API_URL),
         default_channel=variables.read_text(environment, "FLYTE_SLACK_DEFAULT_JOIN_CHANNEL"),
@@ -40,7 +40,7 @@ def read_settings(environment: Mapping[str, str]) -> SlackSettings:
 def _read_token(environment: Mapping[str, str], name: str, *, required: bool) -> str:
     token = variables.read_secret(environment, name)
     if required and not token:
-        raise SettingsError(f"{name}: is not set; it must hold the token of a Slack app's bot, such as xoxb-…")
+        raise SettingsError(f"{name}: required; set it to the token of a Slack app's bot, such as xoxb-…")
     if token.startswith("xapp-") == (name == "FLYTE_SLACK_TOKEN") and token:
-        raise SettingsError(f"{name}: holds the wrong kind of token; xoxb-… is the bot's, xapp-… is the app's")
+        raise SettingsError(f"{name}: wrong kind of token; xoxb-… is the bot's, xapp-… is the app's")
     return token

@@ -1,4 +1,4 @@
-"""Hears Slack over socket mode, and sends what it hears on as events."""
+"""Listener for Slack's events over socket mode."""
 
 import json
 import logging
@@ -13,12 +13,10 @@ from flyte_client.packs.common.optional_import import require_extra
 from flyte_client.packs.slack.event_mapping import map_event
 from flyte_client.packs.slack.settings import SlackSettings
 from flyte_client.packs.slack.users import UserCache
-from flyte_client.packs.slack.web_api import SlackClient, SlackError
+from flyte_client.packs.slack.web_api import SlackClient, SlackError, get_mapping
 from flyte_client.transport.retry import backoff
 
-# The event itself is at fault, or was taken before: Slack need not tell it again.
-PERMANENT_ERRORS = frozenset({400, 413, 422})
-# While Flyte is away so much is kept here; what is more, Slack tells again.
+# Limit of events that are queued while Flyte is unreachable; Slack sends the others again.
 MAX_QUEUED = 1000
 QUEUE_POLL_SECONDS = 0.5
 
@@ -28,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class SocketModeListener:
-    """Takes what comes in the order in which it came, and tells Slack that it was taken when Flyte has it."""
+    """Listener that sends events in order, and acknowledges each to Slack after Flyte has accepted it."""
 
     def __init__(self, pack: Pack, slack: SlackClient, settings: SlackSettings) -> None:
         with require_extra("slack"):
@@ -41,7 +39,7 @@ class SocketModeListener:
         self._client_class: Any = SocketModeClient
 
     def run(self, stop_event: threading.Event) -> None:
-        """Raises `SettingsError` where Slack refuses one of the tokens."""
+        """Listen until `stop_event` is set. Raises `SettingsError` if Slack refuses one of the tokens."""
         identity = self._call_until_available(
             "FLYTE_SLACK_TOKEN", lambda: self._slack.get_identity(stop_event), stop_event
         )
@@ -63,13 +61,13 @@ class SocketModeListener:
             self._disconnect(client)
 
     def _call_until_available(self, variable: str, call: Callable[[], T], stop_event: threading.Event) -> T | None:
-        """What the call gives, however long Slack is away; None where the pack is to end meanwhile."""
+        """Retry the call while Slack is unavailable; return None on shutdown."""
         for delay in backoff():
             try:
                 return call()
             except SlackError as error:
                 if error.bad_token:
-                    raise SettingsError(f"{variable}: Slack does not take the token ({error})") from None
+                    raise SettingsError(f"{variable}: Slack refused the token ({error})") from None
                 logger.warning("slack_away wait_s=%.1f reason=%r", delay, str(error))
             if stop_event.wait(delay):
                 break
@@ -93,12 +91,12 @@ class SocketModeListener:
             on_message_listeners=[self._enqueue],
         )
         client.wss_uri = socket_url
-        client.connect()  # from now on it connects again by itself
+        client.connect()  # it reconnects automatically
         logger.info("slack_connected")
         return client
 
     def _disconnect(self, client: Any) -> None:
-        # Its own close() waits for threads that may be in the middle of a pause that Slack wanted.
+        # The client's close() waits for threads that may be sleeping because of a rate limit.
         client.auto_reconnect_enabled = False
         client.closed = True
         client.disconnect()
@@ -121,30 +119,25 @@ class SocketModeListener:
                 envelope = self._queue.get(timeout=QUEUE_POLL_SECONDS)
             except queue.Empty:
                 continue
-            if self._send_event(_get_mapping(envelope, "payload"), bot_user_id, stop_event):
+            if self._send_event(get_mapping(envelope, "payload"), bot_user_id, stop_event):
                 self._acknowledge(client, envelope)
 
     def _send_event(self, payload: Mapping[str, Any], bot_user_id: str, stop_event: threading.Event) -> bool:
-        """Whether Slack is done with it."""
-        event = map_event(_get_mapping(payload, "event"), bot_user_id, self._users.get, stop_event)
+        """Send the event; return True if it can be acknowledged to Slack."""
+        event = map_event(get_mapping(payload, "event"), bot_user_id, self._users.get, stop_event)
         event_id = payload.get("event_id")
         if event is None:
             return True
         try:
             self._pack.send(event.name, event.payload, key=f"slack/{event_id}" if event_id else None)
         except RefusedError as error:
-            return error.status in PERMANENT_ERRORS
-        except ValueError as error:  # half of a surrogate pair, say, which no event can hold
+            return error.is_permanent
+        except ValueError as error:  # for example a lone surrogate, which can't be encoded
             logger.error("event_unfit event=%s id=%s reason=%r", event.name, event_id, str(error))
         return True
 
     def _acknowledge(self, client: Any, envelope: Mapping[str, Any]) -> None:
         try:
             client.send_socket_mode_response({"envelope_id": envelope.get("envelope_id")})
-        except Exception as error:  # the library has several kinds; Slack tells the event again, which counts once
+        except Exception as error:  # several types; Slack sends the event again, which counts once
             logger.info("acknowledgement_lost reason=%r", str(error))
-
-
-def _get_mapping(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = content.get(name)
-    return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Who a Slack user is, asked once in a while."""
+"""Cache of Slack users."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ from flyte_client.packs.slack.web_api import SlackClient, SlackError
 
 MAX_CACHED_USERS = 5000
 CACHE_SECONDS = 3600.0
-# After a failure, nobody is asked about this user for so long.
+# Time after a failed lookup before the next one for this user.
 FAILURE_CACHE_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
@@ -20,9 +20,9 @@ SlackUser = Mapping[str, str]
 
 
 class UserCache:
-    """Users in the shape of the original pack: `id`, `name`, `email`, `title`, `firstName`, `lastName`.
+    """Users with the original pack's fields: `id`, `name`, `email`, `title`, `firstName`, `lastName`.
 
-    What Slack does not tell is empty. For one thread.
+    Fields that Slack does not provide are empty. Not thread-safe.
     """
 
     def __init__(self, slack: SlackClient) -> None:

@@ -1,4 +1,4 @@
-"""Slack's Web API, with its rate limits."""
+"""Client for Slack's Web API, with its rate limits."""
 
 import http.client
 import logging
@@ -7,34 +7,32 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from flyte_client.packs.common.errors import ServiceError
 from flyte_client.packs.common.optional_import import require_extra
+from flyte_client.packs.common.rest_client import NEVER_SET, TOO_MANY_REQUESTS
 from flyte_client.packs.slack.settings import SlackSettings
 
-MAX_MESSAGE_LENGTH = 500
-TOO_MANY_REQUESTS = 429
-# What Slack answers where the token itself is at fault: no other call with it would do better.
+# Slack's errors for an invalid token, with which every call fails.
 BAD_TOKEN_ERRORS = frozenset(
     {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
 )
-NEVER_SET = threading.Event()
 
 logger = logging.getLogger(__name__)
 
 
-class SlackError(Exception):
-    """Slack did not do it; the text is its own word where it gave one, and `temporary` says if later it might."""
+class SlackError(ServiceError):
+    """A failed call to Slack; `bad_token` is True for an invalid token."""
 
     def __init__(self, reason: str, *, temporary: bool = False, bad_token: bool = False) -> None:
-        super().__init__(reason[:MAX_MESSAGE_LENGTH])
-        self.temporary = temporary
+        super().__init__(reason, temporary=temporary)
         self.bad_token = bad_token
 
 
 class SlackClient:
-    """Calls with the bot's token, from any thread. All raise `SlackError`.
+    """Thread-safe client with the bot's token. All calls raise `SlackError`.
 
-    A call that Slack answers with 429 is made again when Slack allows it, if that is within the settings' patience;
-    no other is, since nobody knows whether a message was posted whose answer got lost.
+    A call that Slack answers with 429 is retried when Slack allows it, if that is within `retry_seconds`. Other calls
+    are not retried, because after a lost response the message may have been posted.
     """
 
     def __init__(self, settings: SlackSettings) -> None:
@@ -44,34 +42,34 @@ class SlackClient:
         self._api_error_type: type[Any] = SlackApiError
         self._connection_errors = (OSError, http.client.HTTPException, SlackClientError)
         self._settings = settings
-        # What the library itself would log at lower levels holds messages, and addresses that are as good as a token.
+        # At lower levels the library logs messages, and addresses that give access like a token.
         self.sdk_logger = logging.getLogger("flyte_client.packs.slack.sdk")
         self.sdk_logger.setLevel(logging.WARNING)
         self.web_client = WebClient(
             token=settings.token,
             base_url=settings.api_url,
-            timeout=settings.timeout,  # type: ignore[arg-type] # it takes parts of seconds as well
+            timeout=settings.timeout,  # type: ignore[arg-type] # fractions of seconds work too
             logger=self.sdk_logger,
             retry_handlers=[],
         )
         self._not_before: dict[str, float] = {}
 
     def post_message(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Post a message, in Slack's own fields."""
+        """Post a message with Slack's fields."""
         return self._call("chat.postMessage", json=dict(message))
 
     def get_user(self, user_id: str, stop_event: threading.Event) -> Mapping[str, Any]:
-        return self._get_mapping(self._call("users.info", stop_event, data={"user": user_id}), "user")
+        return get_mapping(self._call("users.info", stop_event, data={"user": user_id}), "user")
 
     def get_identity(self, stop_event: threading.Event) -> Mapping[str, Any]:
-        """Who the token stands for: `user_id`, `bot_id`, `team`."""
+        """Return the token's identity: `user_id`, `bot_id`, `team`."""
         return self._call("auth.test", stop_event)
 
     def join_channel(self, channel: str, stop_event: threading.Event) -> None:
         self._call("conversations.join", stop_event, json={"channel": channel})
 
     def open_socket_url(self, stop_event: threading.Event) -> str:
-        """Where socket mode is to be spoken next; good for once, and as secret as a token."""
+        """Return the address for the next socket mode connection; usable once, and as secret as a token."""
         token = {"Authorization": f"Bearer {self._settings.app_token}"}
         return str(self._call("apps.connections.open", stop_event, headers=token).get("url", ""))
 
@@ -85,9 +83,9 @@ class SlackClient:
                 self._handle_error(method, error.response)
                 continue
             except self._connection_errors as error:
-                raise SlackError(f"Slack can't be reached: {error}", temporary=True) from None
+                raise SlackError(f"Slack is unreachable: {error}", temporary=True) from None
             if not isinstance(response, dict):
-                raise SlackError("Slack's answer is no JSON", temporary=True)
+                raise SlackError("invalid JSON in Slack's response", temporary=True)
             return response
 
     def _wait_for_rate_limit(self, method: str, deadline: float, stop_event: threading.Event) -> None:
@@ -95,10 +93,10 @@ class SlackClient:
         if remaining <= 0:
             return
         if time.monotonic() + remaining > deadline or stop_event.wait(remaining):
-            raise SlackError(f"ratelimited: Slack wants a pause of {remaining:.0f} seconds", temporary=True)
+            raise SlackError(f"ratelimited: Slack asks to wait {remaining:.0f} seconds", temporary=True)
 
     def _handle_error(self, method: str, response: Any) -> None:
-        """Return where the call is to be made again after a pause that is noted; else raise what Slack said."""
+        """Record a rate limit and return, so that the call is retried; raise `SlackError` for other errors."""
         status = response.status_code
         content = response.data if isinstance(response.data, dict) else {}
         error = str(content.get("error") or f"status {status}")
@@ -107,17 +105,18 @@ class SlackClient:
             self._not_before[method] = time.monotonic() + delay
             logger.warning("rate_limited method=%s wait_s=%.0f", method, delay)
             return
-        scope_hint = f" (needs {content['needed']})" if content.get("needed") else ""
+        scope_hint = f" (requires {content['needed']})" if content.get("needed") else ""
         raise SlackError(error + scope_hint, temporary=status >= 500, bad_token=error in BAD_TOKEN_ERRORS)
 
-    @staticmethod
-    def _get_mapping(response: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-        value = response.get(name)
-        return value if isinstance(value, dict) else {}
+
+def get_mapping(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a field that is an object, or an empty mapping."""
+    value = content.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _parse_retry_after(headers: Mapping[str, Any]) -> float:
-    """Retry-After, in whatever case and form the library has kept the header."""
+    """Return `Retry-After` in seconds; the library keeps the header in different cases and types."""
     for name, value in headers.items():
         if name.lower() == "retry-after":
             text = str(value[0] if isinstance(value, list) and value else value)

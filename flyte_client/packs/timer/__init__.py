@@ -1,4 +1,4 @@
-"""The Timer pack: sends an event at the times that its configuration names. README.md beside this tells the rest."""
+"""The Timer pack: events at configured times. See README.md."""
 
 from flyte_client.packs.timer.program import main
 

@@ -1,6 +1,5 @@
 """The Timer pack as a program."""
 
-import argparse
 import os
 
 from flyte_client.pack import Pack
@@ -9,14 +8,14 @@ from flyte_client.packs.common.state_file import StateFile
 from flyte_client.packs.timer.runner import TimerRunner
 from flyte_client.packs.timer.settings import read_settings
 
+DESCRIPTION = (
+    "Send events at the times in FLYTE_TIMER_FILE (or FLYTE_TIMER_CONFIG): cron expressions and intervals. Also "
+    "configured by FLYTE_API, FLYTE_TIMER_TIMEZONE and FLYTE_TIMER_STATE."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.timer",
-        description="Sends events at the times in FLYTE_TIMER_FILE (or FLYTE_TIMER_CONFIG): cron expressions and "
-        "intervals. Set up by FLYTE_API, FLYTE_TIMER_TIMEZONE and FLYTE_TIMER_STATE, too.",
-    ).parse_args(arguments)
-    return run_program("Timer", _run_pack)
+    return run_program("Timer", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:

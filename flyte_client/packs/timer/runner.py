@@ -1,4 +1,4 @@
-"""Sends each tick when it is due, and what was missed as far as it is wanted."""
+"""Sending of due ticks, and of missed ticks for timers that catch up."""
 
 import logging
 import threading
@@ -12,21 +12,19 @@ from flyte_client.packs.common.state_file import StateFile
 from flyte_client.packs.timer.schedule import iter_ticks
 from flyte_client.packs.timer.settings import Timer
 
-# A tick that is no older than this is late, not missed.
+# An older tick is missed, not just late.
 LATE_TOLERANCE = timedelta(minutes=1)
-# The server knows for a day which ticks it has had. One that is older could be taken twice.
+# The server remembers the keys of ticks for a day. An older tick could count twice.
 MAX_MISSED_AGE = timedelta(hours=23)
 SEND_TIMEOUT = 20.0
 RETRY_DELAY = 1.0
 MAX_SLEEP = 30.0
-# The tick itself is at fault, or was taken with other data: sending it again changes nothing.
-PERMANENT_ERRORS = frozenset({400, 413, 422})
 
 logger = logging.getLogger(__name__)
 
 
 class TimerRunner:
-    """Sends the ticks of `timers`. What was sent last is noted in `state`, for the timers that catch up."""
+    """Sender of the timers' ticks. The last ticks of timers that catch up are recorded in the state file."""
 
     def __init__(self, pack: Pack, timers: tuple[Timer, ...], state_file: StateFile | None) -> None:
         self._pack = pack
@@ -49,7 +47,7 @@ class TimerRunner:
         self._save_ticks()
 
     def _send_due(self, timer: Timer, now: datetime, stop_event: threading.Event) -> bool:
-        """Whether all that is due was sent."""
+        """Send all due ticks; return False if one was not sent."""
         for tick in find_due_ticks(timer, self._last_ticks[timer.name], now):
             if stop_event.is_set() or not self._send_tick(timer, tick):
                 return False
@@ -66,13 +64,13 @@ class TimerRunner:
         except ServerAwayError:
             return False
         except RefusedError as error:
-            return error.status in PERMANENT_ERRORS
+            return error.is_permanent
         return True
 
     def _seconds_until_next(self, now: datetime) -> float:
         next_ticks = (timer.schedule.next(max(now, self._last_ticks[timer.name])) for timer in self._timers)
         earliest = min((tick for tick in next_ticks if tick), default=now + timedelta(seconds=MAX_SLEEP))
-        # Not longer, since the machine's clock may be set meanwhile.
+        # Sleep in short intervals, because the system clock may be changed.
         return min(max(0.0, (earliest - datetime.now(UTC)).total_seconds()), MAX_SLEEP)
 
     def _save_ticks(self) -> None:
@@ -81,17 +79,17 @@ class TimerRunner:
 
 
 def find_start(timer: Timer, now: datetime) -> datetime:
-    """Where to begin without a note of what was sent: with the newest tick, if that is merely late.
+    """Return the start time without recorded ticks: just before the newest tick if it is only late, else now.
 
-    Another instance may have sent it: then it counts once. Who has just been given a timer that catches up wants none
-    of the ticks from before it was there.
+    If a different instance sent that tick too, it counts once. A new timer that catches up starts now, without ticks
+    from before its creation.
     """
     recent = [] if timer.catch_up else list(iter_ticks(timer.schedule, now - LATE_TOLERANCE, now))
     return max(recent[-1] - timedelta(microseconds=1), now - LATE_TOLERANCE) if recent else now
 
 
 def find_due_ticks(timer: Timer, last_tick: datetime, now: datetime) -> list[datetime]:
-    """The ticks to send after the one at `last`: those that are merely late, and the newest of those missed."""
+    """Return the ticks to send after `last_tick`: late ones, and the newest missed ones up to `catch_up`."""
     missed: deque[datetime] = deque(maxlen=timer.catch_up)
     late = []
     for tick in iter_ticks(timer.schedule, max(last_tick, now - MAX_MISSED_AGE), now):
@@ -103,7 +101,7 @@ def find_due_ticks(timer: Timer, last_tick: datetime, now: datetime) -> list[dat
 
 
 def build_payload(timer: Timer, tick: datetime) -> dict[str, Any]:
-    """The event's payload: nothing in it depends on who sends it, and when."""
+    """Build the payload; it does not depend on the sender or the time of sending."""
     return {"timer": timer.name, "time": tick.astimezone(timer.timezone).isoformat(), "data": timer.data}
 
 

@@ -1,4 +1,4 @@
-"""When a timer ticks: the same times for everybody who asks, whenever they ask."""
+"""Schedules of timers; the ticks are the same in all instances of the pack."""
 
 import re
 from collections.abc import Iterator
@@ -10,21 +10,21 @@ from zoneinfo import ZoneInfo
 from flyte_client.packs.common.optional_import import require_extra
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What croniter reads beyond these (random and hashed fields) would give every instance times of its own.
+# croniter's other syntax (random and hashed fields) would give each instance different times.
 CRON_FIELD = re.compile(r"(?:[0-9*,/-]|SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)+\Z")
 MAX_EXPRESSION_LENGTH = 200
 
 
 class TimerSchedule(Protocol):
-    """Times are in UTC."""
+    """A sequence of ticks in UTC."""
 
     def next(self, after: datetime) -> datetime | None:
-        """The first tick later than `after`; None where there is none."""
+        """Return the first tick later than `after`, or None."""
 
 
 @dataclass(frozen=True)
 class IntervalSchedule:
-    """Every so many seconds, counted from 1970, so that all instances agree."""
+    """Ticks every `seconds`, counted from 1970, so that all instances agree."""
 
     seconds: int
 
@@ -35,10 +35,10 @@ class IntervalSchedule:
 
 @dataclass(frozen=True)
 class CronSchedule:
-    """A cron expression of five fields, in a time zone.
+    """A cron expression with five fields in a time zone.
 
-    Where clocks are put forward, a time that is left out ticks when the clocks are put forward. Where they are put
-    back, a time that comes twice ticks the first time only, unless its hours are given by a `*`.
+    When clocks go forward, a skipped time ticks at the change. When clocks go back, a repeated time ticks only the
+    first time, unless its hour field has a `*`.
     """
 
     expression: str
@@ -52,7 +52,7 @@ class CronSchedule:
             len(self.expression) <= MAX_EXPRESSION_LENGTH and len(fields) == 5 and all(map(CRON_FIELD.match, fields))
         )
         if not is_valid or not croniter.is_valid(self.expression):
-            raise ValueError(f"{self.expression[:60]!r} is not a cron expression of five fields")
+            raise ValueError(f"invalid cron expression {self.expression[:60]!r}, use five fields such as 0 9 * * MON")
 
     def next(self, after: datetime) -> datetime | None:
         from croniter import CroniterBadDateError, croniter
@@ -71,7 +71,7 @@ class CronSchedule:
 
 
 def iter_ticks(schedule: TimerSchedule, after: datetime, end: datetime) -> Iterator[datetime]:
-    """The ticks later than `after` up to `until`, in their order."""
+    """Yield the ticks later than `after` up to `end`, in order."""
     tick = schedule.next(after)
     while tick is not None and tick <= end:
         yield tick

@@ -19,7 +19,7 @@ MAX_INTERVAL = 366 * 86400
 
 @dataclass(frozen=True)
 class Timer:
-    """A schedule, and what is sent at each of its ticks; up to `catch_up` of those missed are made up for."""
+    """A schedule, and the event for its ticks; up to `catch_up` missed ticks are sent later."""
 
     name: str
     schedule: TimerSchedule
@@ -31,14 +31,14 @@ class Timer:
 
 @dataclass(frozen=True)
 class TimerSettings:
-    """`state` is where the last ticks are noted, None where nothing needs to be."""
+    """The timers, and the file for their last ticks, or None."""
 
     timers: tuple[Timer, ...]
     state_path: Path | None
 
 
 def read_settings(environment: Mapping[str, str]) -> TimerSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     default_timezone = variables.read_text(environment, "FLYTE_TIMER_TIMEZONE", "UTC")
     timers = [
         (section, _parse_timer(section, default_timezone))
@@ -48,7 +48,7 @@ def read_settings(environment: Mapping[str, str]) -> TimerSettings:
     state = variables.read_text(environment, "FLYTE_TIMER_STATE")
     for section, timer in timers:
         if timer.catch_up and not state:
-            raise section.setting_error("catchUp", "needs FLYTE_TIMER_STATE, a file to note the last ticks in")
+            raise section.setting_error("catchUp", "requires FLYTE_TIMER_STATE, a file that records the last ticks")
     return TimerSettings(tuple(timer for _, timer in timers), Path(state) if state else None)
 
 
@@ -66,7 +66,7 @@ def _parse_timer(section: ConfigSection, default_timezone: str) -> Timer:
 
 def _parse_schedule(section: ConfigSection, timezone: ZoneInfo) -> TimerSchedule:
     if section.has_value("cron") == section.has_value("every"):
-        raise section.setting_error("cron", "either this or `every` must be given")
+        raise section.setting_error("cron", "set either this or `every`")
     if section.has_value("every"):
         return IntervalSchedule(section.get_seconds("every", MAX_INTERVAL))
     try:
@@ -80,5 +80,5 @@ def _parse_timezone(section: ConfigSection, name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
         raise SettingsError(
-            f"{section.path}.timezone: {name!r} is not a time zone that is known here, such as Europe/Berlin"
+            f"{section.path}.timezone: unknown time zone {name!r}, use a name such as Europe/Berlin"
         ) from None

@@ -1,4 +1,4 @@
-"""The Webhook pack: an event for each request that a known sender makes. README.md beside this tells the rest."""
+"""The Webhook pack: an event for each verified HTTP request. See README.md."""
 
 from flyte_client.packs.webhook.program import main
 

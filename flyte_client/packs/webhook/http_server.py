@@ -1,4 +1,4 @@
-"""HTTP for the Webhook pack."""
+"""HTTP server of the Webhook pack."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -11,18 +11,18 @@ from flyte_client.packs.webhook.receiver import WebhookReceiver, WebhookRequest,
 from flyte_client.packs.webhook.settings import WebhookSettings
 
 MAX_HEADER_BYTES = 32 * 1024
-# A sender that is slower than this between two pieces of a request is hung up on.
+# Maximum time between two parts of a request, in seconds.
 SOCKET_TIMEOUT = 10
-# Senders and load balancers that keep their connections; each costs no thread while it is idle.
+# Idle connections of senders and load balancers; they need no thread.
 MAX_KEEP_ALIVE_CONNECTIONS = 100
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 def prepare_server(receiver: WebhookReceiver, settings: WebhookSettings) -> Callable[[threading.Event], None]:
-    """What serves until the event that it is given is set; the port is bound already.
+    """Bind the port; return a function that serves until the passed event is set.
 
-    Raises `SettingsError` for an address that can't be listened on.
+    Raises `SettingsError` if the server can't listen on the address.
     """
     with require_extra("webhook"):
         from cheroot import wsgi
@@ -45,7 +45,7 @@ def prepare_server(receiver: WebhookReceiver, settings: WebhookSettings) -> Call
         server.prepare()
     except OSError as error:
         address = f"{settings.host}:{settings.port}"
-        raise SettingsError(f"FLYTE_WEBHOOK_PORT: {address} can't be listened on ({error})") from None
+        raise SettingsError(f"FLYTE_WEBHOOK_PORT: can't listen on {address} ({error})") from None
 
     def serve(stop_event: threading.Event) -> None:
         thread = threading.Thread(target=server.serve, name="webhook")
@@ -60,7 +60,7 @@ def prepare_server(receiver: WebhookReceiver, settings: WebhookSettings) -> Call
 def build_wsgi_app(
     receiver: WebhookReceiver, max_bytes: int
 ) -> Callable[[dict[str, Any], StartResponse], Iterable[bytes]]:
-    """The receiver as a WSGI application (PEP 3333)."""
+    """Build a WSGI application (PEP 3333) for the receiver."""
 
     def handle_wsgi(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         response = _handle_request(receiver, environ, max_bytes)
@@ -78,7 +78,7 @@ def build_wsgi_app(
 
 
 def _handle_request(receiver: WebhookReceiver, environ: Mapping[str, Any], max_bytes: int) -> WebhookResponse:
-    # WSGI gives bytes as if they were Latin-1; only what is plain ASCII can be one of the paths.
+    # WSGI decodes bytes as Latin-1, which is safe here because all paths of hooks are ASCII.
     method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
     early_response = receiver.check_route(method, path)
     if early_response:
@@ -97,14 +97,18 @@ def _read_body(environ: Mapping[str, Any], max_bytes: int) -> bytes | WebhookRes
     except TimeoutError:
         raise
     except ValueError:
-        return WebhookResponse(400, "the body is cut into wrong pieces", {"Connection": "close"})
-    except Exception:  # what cheroot raises where the pieces of a body are more than `max_request_body_size`
-        return WebhookResponse(413, f"more than {max_bytes} bytes")
+        return WebhookResponse(400, "invalid chunked encoding", {"Connection": "close"})
+    except Exception:  # cheroot's error for a chunked body larger than `max_request_body_size`
+        return _too_large_response(max_bytes)
     if len(body) > max_bytes:
-        return WebhookResponse(413, f"more than {max_bytes} bytes")
+        return _too_large_response(max_bytes)
     if len(body) < int(environ.get("CONTENT_LENGTH") or 0):
-        return WebhookResponse(400, "the body ended too early", {"Connection": "close"})
+        return WebhookResponse(400, "request body is shorter than Content-Length", {"Connection": "close"})
     return body
+
+
+def _too_large_response(max_bytes: int) -> WebhookResponse:
+    return WebhookResponse(413, f"request body exceeds the limit of {max_bytes} bytes")
 
 
 def _parse_headers(environ: Mapping[str, Any]) -> dict[str, str]:

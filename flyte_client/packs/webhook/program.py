@@ -1,6 +1,5 @@
 """The Webhook pack as a program."""
 
-import argparse
 import logging
 import os
 from typing import Any
@@ -14,13 +13,14 @@ from flyte_client.packs.webhook.settings import read_settings
 logger = logging.getLogger(__name__)
 
 
+DESCRIPTION = (
+    "Receive HTTP requests, verify their signatures, and send them as events: one path for each hook in "
+    "FLYTE_WEBHOOK_FILE (or FLYTE_WEBHOOK_CONFIG), on FLYTE_WEBHOOK_BIND and FLYTE_WEBHOOK_PORT."
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    argparse.ArgumentParser(
-        prog="python -m flyte_client.packs.webhook",
-        description="Receives HTTP requests, checks who sent them, and sends them on as events: one path for each hook "
-        "in FLYTE_WEBHOOK_FILE (or FLYTE_WEBHOOK_CONFIG), at FLYTE_WEBHOOK_BIND and FLYTE_WEBHOOK_PORT.",
-    ).parse_args(arguments)
-    return run_program("Webhook", _run_pack)
+    return run_program("Webhook", DESCRIPTION, _run_pack, arguments)
 
 
 def _run_pack() -> int:

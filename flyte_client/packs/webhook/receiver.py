@@ -1,4 +1,4 @@
-"""A request on its way to an event: found, bounded, checked, read, sent, answered."""
+"""Processing of a request: route, verify the signature, parse, send an event, respond."""
 
 import hashlib
 import logging
@@ -14,24 +14,24 @@ from flyte_client.packs.webhook.settings import Hook
 from flyte_client.packs.webhook.signatures import SIGNATURE_CHECKS, SignedRequest
 
 SAFE_KEY = re.compile(r"[\x21-\x7e]{1,150}\Z")
-# After the Flyte server was found away, for how many seconds nobody else is kept waiting for it.
+# Time after a failure of the Flyte server in which requests get 503 without another attempt.
 UNAVAILABLE_SECONDS = 2.0
 RETRY_AFTER = "5"
 REFUSAL_TEXTS = {
-    400: "Flyte does not take this as an event",
-    413: "too large for Flyte",
-    422: "this delivery came before, with other content",
+    400: "invalid event",
+    413: "event too large",
+    422: "this delivery was already received with different content",
 }
 
 logger = logging.getLogger(__name__)
 
 SendEvent = Callable[[str, Any, str | None], None]
-"""Sends an event's name, payload and key; raises `ServerAwayError` when that takes too long, or `RefusedError`."""
+"""Function that sends an event's name, payload and key. Raises `ServerAwayError` on timeout, or `RefusedError`."""
 
 
 @dataclass(frozen=True)
 class WebhookRequest:
-    """A request as it came. Names of headers are in lower case."""
+    """A received request. Names of headers are in lower case."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class WebhookRequest:
 
 @dataclass(frozen=True)
 class WebhookResponse:
-    """What the sender is told."""
+    """The response to the sender."""
 
     status: int
     text: str
@@ -50,7 +50,7 @@ class WebhookResponse:
 
 
 class WebhookReceiver:
-    """Answers requests to `hooks`; may be called from many threads."""
+    """Thread-safe handler of requests to `hooks`."""
 
     def __init__(self, hooks: tuple[Hook, ...], send: SendEvent) -> None:
         self._hooks = {hook.path: hook for hook in hooks}
@@ -58,22 +58,22 @@ class WebhookReceiver:
         self._unavailable_until = 0.0
 
     def check_route(self, method: str, path: str) -> WebhookResponse | None:
-        """What is to be said before any body is read."""
+        """Return an error response that needs no body, or None."""
         hook = self._hooks.get(path)
         if hook is None:
-            return WebhookResponse(404, "there is no such hook")
+            return WebhookResponse(404, "hook not found")
         if method not in hook.methods:
-            return WebhookResponse(405, "not with this method", {"Allow": ", ".join(hook.methods)})
+            return WebhookResponse(405, f"method {method} not allowed", {"Allow": ", ".join(hook.methods)})
         return None
 
     def receive(self, request: WebhookRequest) -> WebhookResponse:
-        """202 when the server has accepted the event, which `refusal` had nothing against."""
+        """Process a request that `check_route` accepted; return 202 when the server has accepted the event."""
         hook = self._hooks[request.path]
         if hook.sender != "none":
             signed = SignedRequest(request.headers, request.body, time.time())
             if not SIGNATURE_CHECKS[hook.sender](hook.secret, signed):
                 logger.warning("signature_wrong hook=%s", hook.name)
-                return WebhookResponse(401, "the signature is missing or wrong")
+                return WebhookResponse(401, "missing or invalid signature")
         try:
             content = parse_body(request.headers.get("content-type", ""), request.body)
             payload = _build_payload(hook, request, content)
@@ -92,9 +92,8 @@ class WebhookReceiver:
         except RefusedError as error:
             if error.status in REFUSAL_TEXTS:
                 return WebhookResponse(409 if error.status == 422 else error.status, REFUSAL_TEXTS[error.status])
-            return (
-                _unavailable_response()
-            )  # a token that has expired, say: the sender can't help it, and should come again
+            # For example an expired token: not the sender's fault, so it should retry.
+            return _unavailable_response()
         return WebhookResponse(202, "accepted")
 
 
@@ -120,11 +119,11 @@ def _build_event_key(hook: Hook, request: WebhookRequest) -> str | None:
 
 
 def _answer_challenge(hook: Hook, content: Any) -> WebhookResponse | None:
-    """Slack asks a new address to repeat a word before it sends events there."""
+    """Answer Slack's verification of a new address, which must repeat the challenge."""
     if hook.sender != "slack" or not isinstance(content, dict) or content.get("type") != "url_verification":
         return None
     return WebhookResponse(200, str(content.get("challenge", "")))
 
 
 def _unavailable_response() -> WebhookResponse:
-    return WebhookResponse(503, "Flyte can't take it now", {"Retry-After": RETRY_AFTER})
+    return WebhookResponse(503, "Flyte is unavailable, retry later", {"Retry-After": RETRY_AFTER})

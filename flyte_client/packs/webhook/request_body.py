@@ -1,4 +1,4 @@
-"""What stands in a request's body and query, as values that JSON can hold."""
+"""Parsing of a request's body and query to JSON values."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ MAX_FIELDS = 1000
 
 
 class RequestBodyError(Exception):
-    """The body is not what its media type says, or of a type that can't be told as JSON; the text says which."""
+    """A body that does not match its media type, or whose media type is not supported."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -17,7 +17,7 @@ class RequestBodyError(Exception):
 
 
 def parse_body(content_type: str, body: bytes) -> Any:
-    """JSON as its value, a form as a map, text as text; None where there is nothing. Raises `UnreadableError`."""
+    """Parse JSON, a form (to a mapping) or text; return None for an empty body. Raises `RequestBodyError`."""
     media_type = content_type.partition(";")[0].strip().lower()
     if not body:
         return None
@@ -28,15 +28,15 @@ def parse_body(content_type: str, body: bytes) -> Any:
         return parse_form(text)
     if media_type == "" or media_type.startswith("text/") or media_type.endswith("xml"):
         return text
-    raise RequestBodyError(415, "send JSON, a form that is no multipart, or text")
+    raise RequestBodyError(415, "unsupported media type: send JSON, a form without multipart, or text")
 
 
 def parse_form(encoded: str) -> Mapping[str, str | list[str]]:
-    """Names with their value, or with all their values where a name comes more than once."""
+    """Parse a form to names with their value, or with a list of values for repeated names."""
     try:
         pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise RequestBodyError(400, f"more than {MAX_FIELDS} fields") from None
+        raise RequestBodyError(400, f"too many fields, at most {MAX_FIELDS} are allowed") from None
     values_by_name: dict[str, list[str]] = {}
     for name, value in pairs:
         values_by_name.setdefault(name, []).append(value)
@@ -47,15 +47,15 @@ def _decode_text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
-        raise RequestBodyError(415, "the body is not UTF-8") from None
+        raise RequestBodyError(415, "request body is not UTF-8") from None
 
 
 def _parse_json(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise RequestBodyError(400, "the body is not JSON") from None
+        raise RequestBodyError(400, "request body is not valid JSON") from None
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not allowed in JSON")

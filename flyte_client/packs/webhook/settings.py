@@ -15,7 +15,7 @@ HOOK_KEYS = ("name", "sender", "secret", "event", "headers", "deliveryId", "meth
 ALLOWED_METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}\Z")
 MAX_HOOKS = 200
-# What names a delivery, so that one that is made again counts once, and what tells flows what it is about.
+# The header with the delivery's id, so that a repeated delivery counts once, and headers that flows need.
 DELIVERY_ID_HEADERS = {"github": "X-GitHub-Delivery", "gitlab": "Idempotency-Key"}
 FORWARDED_HEADERS = {
     "github": ("X-GitHub-Event", "X-GitHub-Delivery"),
@@ -25,7 +25,7 @@ FORWARDED_HEADERS = {
 
 @dataclass(frozen=True)
 class Hook:
-    """One path. `secret` is empty only where `sender` is `none`: then anybody may send."""
+    """The settings of one path. `secret` is empty only for the sender `none`: then requests are not verified."""
 
     name: str
     sender: str
@@ -42,7 +42,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class WebhookSettings:
-    """`send_within` is for how many seconds a request waits for the Flyte server."""
+    """Settings; `send_timeout` is the time in seconds that a request waits for the Flyte server."""
 
     hooks: tuple[Hook, ...]
     host: str
@@ -54,7 +54,7 @@ class WebhookSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> WebhookSettings:
-    """Raises `SettingsError` for what can't be used."""
+    """Read the settings. Raises `SettingsError` for invalid ones."""
     hooks = [
         (section, _parse_hook(section, environment))
         for section in read_sections(environment, "FLYTE_WEBHOOK", "hooks", HOOK_KEYS, MAX_HOOKS)
@@ -74,10 +74,10 @@ def read_settings(environment: Mapping[str, str]) -> WebhookSettings:
 def _parse_hook(section: ConfigSection, environment: Mapping[str, str]) -> Hook:
     sender = section.get_choice("sender", (*SIGNATURE_CHECKS, "none"))
     if sender == "none" and section.has_value("secret"):
-        raise section.setting_error("secret", "is for senders that sign; `sender` says none")
+        raise section.setting_error("secret", "not allowed with the sender none, which does not sign")
     methods = section.get_texts("methods", ("POST",))
     if not methods or not set(methods) <= set(ALLOWED_METHODS):
-        raise section.setting_error("methods", f"must be a list of some of {', '.join(ALLOWED_METHODS)}")
+        raise section.setting_error("methods", f"must be a non-empty list of {', '.join(ALLOWED_METHODS)}")
     return Hook(
         name=section.get_name("name"),
         sender=sender,
@@ -92,7 +92,7 @@ def _parse_hook(section: ConfigSection, environment: Mapping[str, str]) -> Hook:
 def _parse_headers(section: ConfigSection) -> tuple[str, ...]:
     names = section.get_texts("headers", ())
     if len(names) > 100 or not all(map(HEADER_NAME.match, names)):
-        raise section.setting_error("headers", "must be a list of up to 100 names of headers")
+        raise section.setting_error("headers", "must be a list of up to 100 header names")
     return names
 
 
@@ -101,7 +101,7 @@ def _parse_delivery_id(section: ConfigSection, sender: str) -> str:
         return DELIVERY_ID_HEADERS.get(sender, "")
     name = section.get_text("deliveryId")
     if not HEADER_NAME.match(name):
-        raise section.setting_error("deliveryId", "must be the name of a header")
+        raise section.setting_error("deliveryId", "must be a header name")
     return name
 
 
@@ -110,4 +110,4 @@ def _read_bind_address(environment: Mapping[str, str]) -> str:
     try:
         return str(ipaddress.ip_address(value))
     except ValueError:
-        raise SettingsError(f"FLYTE_WEBHOOK_BIND: is {value!r}, but must be an IP address") from None
+        raise SettingsError(f"FLYTE_WEBHOOK_BIND: invalid value {value!r}, must be an IP address") from None

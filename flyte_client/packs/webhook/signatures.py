@@ -1,4 +1,4 @@
-"""Whether a request comes from who knows the secret, as each kind of sender proves it.
+"""Verification of requests by a shared secret, for each kind of sender.
 
 GitHub: HMAC-SHA256 of the body in `X-Hub-Signature-256`. GitLab: the secret itself in `X-Gitlab-Token`. Slack,
 version 0: HMAC-SHA256 of the version, `X-Slack-Request-Timestamp` and the body in `X-Slack-Signature`.
@@ -8,12 +8,12 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-SLACK_MAX_AGE_SECONDS = 300.0  # seconds, as Slack says
+SLACK_MAX_AGE_SECONDS = 300.0  # Slack's recommendation
 
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """A request as far as signatures go; `now` is in seconds since 1970. Names of headers are in lower case."""
+    """The signed parts of a request; `now` is in seconds since 1970. Names of headers are in lower case."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -21,7 +21,7 @@ class SignedRequest:
 
 
 SignatureCheck = Callable[[str, SignedRequest], bool]
-"""Called with the secret; true where the request was made by who knows it."""
+"""Function that takes the secret and a request, and returns True for a valid signature."""
 
 
 def _check_github(secret: str, request: SignedRequest) -> bool:
