@@ -69,6 +69,7 @@ def main() -> None:
             page.goto("/admin/flows/flow/")
             page.get_by_role("link", name="date").first.click()
             page.get_by_role("link", name="Why didn't it run?").click()
+            page.set_viewport_size({"width": SIZE["width"], "height": 580})
             take(page, "why-not.png")
             browser.close()
     finally:
