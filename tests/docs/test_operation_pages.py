@@ -1,6 +1,8 @@
 """The pages on operating a server: their `manage.py` commands and examples, run as they are printed."""
 
+import json
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -107,3 +109,34 @@ def test_the_server_registers_the_plugin_of_the_page(start_server: StartServer, 
         wait_for(lambda: "Report" in client.get("/v1/packs").text)
         commands = client.get("/v1/packs/Report").json()["commands"]
     assert [(command["name"], command["events"]) for command in commands] == [("Make", ["ReportReady", "ReportFailed"])]
+
+
+def test_log_lines_have_the_logger_and_the_fields_of_the_page(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server({"FLYTE_LOG_FORMAT": "json"})
+    flow = {
+        "name": "reply",
+        "steps": [
+            {
+                "event": {"packName": "Slack", "name": "ReceivedMessage"},
+                "command": {"packName": "Slack", "name": "SendMessage", "input": {"channelId": "C", "message": "hi"}},
+            }
+        ],
+    }
+    log = tmp_path / "pack.log"
+    environment = {**server.environment, "FLYTE_API": server.url, "LOGFILE": str(log)}
+    command = [sys.executable, "-m", "flyte_client.packs.console", "--name", "Slack"]
+    with (
+        httpx.Client(base_url=server.url, trust_env=False) as client,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, text=True) as chat,
+    ):
+        wait_for(lambda: "Slack" in client.get("/v1/packs").text)
+        assert client.post("/v1/flows", json=flow).status_code == 201
+        assert chat.stdin
+        chat.stdin.write("hello\n")
+        chat.stdin.flush()
+        wait_for(lambda: '"action_done"' in log.read_text())
+        chat.terminate()
+    for printed, text in zip(blocks(HOW_TO / "watch-it.md", "json"), (server.logs(), log.read_text()), strict=True):
+        line = json.loads(printed)
+        lines = [json.loads(one) for one in text.splitlines() if f'"event": "{line["event"]}"' in one]
+        assert (lines[0].keys(), lines[0]["logger"]) == (line.keys(), line["logger"])
