@@ -30,7 +30,7 @@ def stub() -> Iterator[StubServer]:
 
 @pytest.fixture
 def running() -> Running:
-    """Runs a pack in a thread for the length of a with-block, and sees that it ends."""
+    """Context manager that runs a pack in a thread, and waits for its end."""
 
     @contextmanager
     def run(pack: Pack) -> Iterator[threading.Thread]:
@@ -48,7 +48,7 @@ def running() -> Running:
 
 @pytest.fixture
 def start(stub: StubServer) -> Iterator[Start]:
-    """Starts programs that know the stub's address, and leaves none behind."""
+    """Starter of programs with the stub's address; stops all of them at the end."""
     programs: list[Program] = []
 
     def start_program(*arguments: str, **environment: str) -> Program:

@@ -1,4 +1,4 @@
-"""The original server as far as a pack meets it, every answer being one that was recorded from it."""
+"""The original server's API for packs, with recorded responses."""
 
 import json
 import re
@@ -24,10 +24,10 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 
 class OriginalServer(StubServer):
-    """Knows the pack `Wrk` once it has registered, and has the recorded action `Do` as often as `waiting` says.
+    """A stub that knows the pack `Wrk` after its registration, and has `waiting` copies of the recorded action `Do`.
 
-    It heeds no header and no parameter, and gives none beside the recorded ones. A result that it has already it
-    answers with 500, as the original does.
+    It ignores headers and parameters, and sends only the recorded ones. It answers a repeated result with 500, like the
+    original.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class OriginalServer(StubServer):
             return self._said(name)
 
     def _found(self, method: str, path: str) -> tuple[str, str]:
-        """The kind of call, and which recorded exchange answers it."""
+        """Return the kind of the call, and the recorded exchange for it."""
         fixed = {
             ("GET", "/"): ("root", "index"),
             ("GET", "/v1"): ("v1", "v1"),

@@ -1,4 +1,4 @@
-"""A pack as its operator runs it: a process with its input, output and log."""
+"""A pack as a process, with its input, output and log."""
 
 import os
 import signal
@@ -60,7 +60,7 @@ class Program:
         return self._process.poll() is None
 
     def exit_code(self) -> int:
-        """The exit code, once the program has ended; fails when it doesn't."""
+        """Wait for the program's end and return the exit code; fail on a timeout."""
         try:
             code = self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""A Flyte server of a few dozen lines: the original's answers as recorded, at addresses that only links lead to."""
+"""A stub Flyte server: the original's recorded responses, at addresses that only links lead to."""
 
 import json
 import re
@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """A request as it came in: which part of the API it meant, its headers and its JSON body."""
+    """A received request: its part of the API, its headers and its JSON body."""
 
     kind: str
     path: str
@@ -35,11 +35,11 @@ class Call:
 
 
 class StubServer:
-    """Registers packs, hands out queued actions and remembers every call; `script` puts answers before its own.
+    """Stub that registers packs, hands out queued actions and records calls; `script` adds responses for single calls.
 
-    With `long_poll` it offers that takes wait, and lets those that ask for it wait until there is an action, or the
-    caller hangs up. `deaf` is a server, or a proxy before it, that does not hear that; `last_word` is queued then.
-    With `lease` its actions have one of so many seconds, but for the `cancelled` ones.
+    With `long_poll` it supports long polls, which end with an action, or when the caller closes the connection. `deaf`
+    stands for a server or proxy that does not notice the latter; `last_word` is queued then. With `lease` its actions
+    have a lease of this many seconds, except the `cancelled` ones.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class StubServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen, at the same port as before where it was stopped."""
+        """Listen, on the same port as before after a stop."""
         self._http = ThreadingHTTPServer(("127.0.0.1", self.port), _handler_of(self))
         self._http.daemon_threads = True
         self.port = self._http.server_address[1]
@@ -79,12 +79,12 @@ class StubServer:
             self._actions.append({"command": command, "input": given, "id": action})
 
     def script(self, kind: str, *answers: Answer) -> None:
-        """Give `answers`, one a call, before the stub's own to calls of `kind` (root, v1, health, packs, take …)."""
+        """Answer the next calls of `kind` (root, v1, health, packs, take …) with `answers`, one per call."""
         with self._changed:
             self._scripted[kind].extend(answers)
 
     def unscript(self, kind: str) -> None:
-        """Give the stub's own answers again."""
+        """Use the stub's default responses again."""
         with self._changed:
             self._scripted[kind].clear()
 
@@ -97,7 +97,7 @@ class StubServer:
             return [call for call in self.calls if call.kind == kind]
 
     def wait_for(self, kind: str, count: int = 1, **body: Any) -> list[Call]:
-        """The calls of `kind` whose body has all of `body`, once there are `count`; fails if they don't come."""
+        """Wait for `count` calls of `kind` whose body contains `body`, and return them; fail on a timeout."""
 
         def matching() -> list[Call]:
             return [call for call in self.calls if call.kind == kind and _has(call.body, body)]
@@ -233,7 +233,7 @@ def _handler_of(stub: StubServer) -> type[BaseHTTPRequestHandler]:
             self._respond()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Keep quiet: the calls are remembered."""
+            """Log nothing: the calls are recorded."""
 
         def _respond(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -241,7 +241,7 @@ def _handler_of(stub: StubServer) -> type[BaseHTTPRequestHandler]:
             answer = stub.answer(self.command, self.path, dict(self.headers.items()), body, self.connection)
             content = b"" if answer.body is None else json.dumps(answer.body).encode()
             self.send_response(answer.status)
-            # As the server's own workers do: no connection outlives its answer, so a stopped stub is away at once.
+            # Like the server's workers: connections are closed after the response, so a stopped stub is unreachable at once.
             self.send_header("Connection", "close")
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():
                 self.send_header(name, value)

@@ -1,4 +1,4 @@
-"""The demo's holidays against what gov.uk published for years without a royal proclamation."""
+"""The demo's holidays, compared with gov.uk's for years without a royal proclamation."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The program `flyte` against a running server, and against what is none."""
+"""The program `flyte` with a running server, and with addresses of other services."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def ok(server: Server | str, *arguments: object, given: str = "") -> str:
 
 
 def failure(done: Done, code: int) -> str:
-    """The one line that a failed program told."""
+    """Return the single error line of a failed program."""
     (line,) = done.stderr.splitlines()
     assert (done.returncode, line.startswith("flyte: "), "Traceback" in line) == (code, True, False), line
     return line
@@ -124,7 +124,7 @@ def following(server: Server, teller: str, tmp_path: Path) -> Iterator["subproce
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        # Whoever waits for its next line waits no longer than this.
+        # Maximum wait for the next line.
         bound = threading.Timer(PATIENCE, process.kill)
         bound.start()
         try:

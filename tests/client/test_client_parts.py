@@ -1,4 +1,4 @@
-"""The small parts of the client library: links, pauses, what an answer asks for, declarations."""
+"""Small parts of the client library: links, backoff, response headers, declarations."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

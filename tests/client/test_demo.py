@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: a real server, real packs, a real flow."""
+"""The demo with a real server, real packs and a real flow."""
 
 import os
 import shutil

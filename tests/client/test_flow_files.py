@@ -1,4 +1,4 @@
-"""Flows as files: what is read out of a folder, and what is made of it. The shelf is one in memory."""
+"""Flow files: reading a folder and synchronizing it with an in-memory store."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.unit
 
 
 class Shelf:
-    """Flows that are texts of two lines: a name and a value."""
+    """A store of flows that are texts of two lines: a name and a value."""
 
     def __init__(self, **kept: str) -> None:
         self.kept = kept

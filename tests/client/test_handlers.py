@@ -1,4 +1,4 @@
-"""Handlers in a running pack: typed ones, and async ones, which share a loop and are cancelled."""
+"""Typed and async handlers in a running pack, and their cancellation."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""The health page: what it tells, with which status, and that a pack never fails for it."""
+"""The health page: content, status, and its isolation from the pack."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Heartbeats: for whom they beat, what stops them, and what a handler hears of that."""
+"""Heartbeats: start, end, and cancellation of handlers."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ def _leases(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Held:
-    """A pack whose handlers hold their actions until they are let go; `actions` has them by their input."""
+    """A pack whose handlers wait until they are released; `actions` has them by their input."""
 
     pack: Pack
     actions: dict[Any, CurrentAction] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def beats(stub: StubServer, action: str = "a1") -> int:
 
 
 def wait_for_more(stub: StubServer, count: int = 3) -> None:
-    """Until so many more heartbeats have come, whosever they are."""
+    """Wait for this many more heartbeats of any action."""
     stub.wait_for("heartbeat", len(stub.of("heartbeat")) + count)
 
 

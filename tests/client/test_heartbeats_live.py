@@ -1,4 +1,4 @@
-"""The Shell pack's leases at a real server: kept up while its script runs, and given up when nobody wants it."""
+"""The Shell pack's leases with a real server: extended while its script runs, and lost after cancellation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ Api = httpx.Client
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A server that looks every second for leases that ended, with a Shell pack at it."""
+    """A server that checks for expired leases every second, with a Shell pack."""
     folder, url = tmp_path_factory.mktemp("leases"), f"http://127.0.0.1:{(port := free_port())}"
     settings = {"FLYTE_PORT": str(port), "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
     with (
@@ -47,7 +47,7 @@ def shell_pack(url: str) -> Iterator[Program]:
 
 
 def begin(api: Api, flow: str, script: str, timeout: str) -> str:
-    """Start an execution whose one action runs the script; where it can be looked at."""
+    """Start an execution with one action for the script; return its address."""
     command = {"packName": "Shell", "name": "Shell", "input": script, "timeout": timeout}
     step = {"id": "run", "event": {"packName": "Src", "name": flow}, "command": command}
     assert api.post("/v1/flows", json={"name": flow, "steps": [step]}).status_code == 201
@@ -77,7 +77,7 @@ def test_a_script_that_runs_for_several_leases_succeeds_at_its_first_attempt(api
     assert not action.get("history")
 
 
-def test_a_cancelled_execution_ends_its_script_and_the_audit_shows_what_came_of_it(api: Api, tmp_path: Path) -> None:
+def test_a_cancelled_execution_ends_its_script_and_the_audit_shows_the_result(api: Api, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     execution = begin(api, "cancelled", f"echo begun; echo $$ >{pid}; exec sleep 600", timeout="6s")
     wait_until(lambda: pid.exists() and bool(pid.read_text()), lambda: str(pid))
@@ -86,4 +86,4 @@ def test_a_cancelled_execution_ends_its_script_and_the_audit_shows_what_came_of_
     wait_until(lambda: bool(the_action(api, execution).get("history")), lambda: "the late result")
     (late,) = the_action(api, execution)["history"]
     assert late["late"]
-    assert late["result"]["payload"]["stderr"] == "[killed, as its action was cancelled]\n"
+    assert late["result"]["payload"]["stderr"] == "[killed because its action was cancelled]\n"

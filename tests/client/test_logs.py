@@ -1,4 +1,4 @@
-"""What a pack's log lines are as JSON: the fields of the library's own lines, and all other lines whole."""
+"""Log lines as JSON: fields of the library's records, and the whole text of other records."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Polls that wait at the server: asked for where the server offers it, and ended when the pack is to end."""
+"""Long polls: used if the server offers them, and ended on shutdown."""
 
 import threading
 from typing import Any
@@ -20,7 +20,7 @@ def _long_poll(stub: StubServer) -> None:
 
 
 def echo_pack(stub: StubServer, poll_interval: float = 3600.0) -> Pack:
-    """A pack that gets nothing in time by polling again: only a poll that waits brings it something."""
+    """A pack with a very long poll interval, so that only a long poll returns an action in time."""
     pack = Pack("Echo", api_url=stub.url, poll_interval=poll_interval)
 
     @pack.command("Say", events=["Said"])

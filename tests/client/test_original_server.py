@@ -1,4 +1,4 @@
-"""The library at the original server, whose answers are those that were recorded from it."""
+"""The library with the original server's recorded responses."""
 
 import threading
 from collections.abc import Iterator

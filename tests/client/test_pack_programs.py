@@ -1,4 +1,4 @@
-"""The packs as processes, as their operators run them, against the stub."""
+"""The packs as processes, with the stub server."""
 
 import json
 import os
@@ -145,7 +145,7 @@ def test_a_second_signal_ends_the_pack_at_once(stub: StubServer, start: Start) -
     program = start(*SHELL, FLYTE_POLL_INTERVAL="3600")
     program.wait_for_log("action_taken")
     program.signal()
-    # The first signal has been heard when the second one does not find its handler any more.
+    # The first signal has been handled when its handler is no longer installed for the second one.
     while program.running():
         program.signal()
     assert program.exit_code() == -signal.SIGTERM

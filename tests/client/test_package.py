@@ -13,9 +13,9 @@ from flyte_client.cli import flyte_pack
 from flyte_client.cli.pack_discovery import discover_packs
 
 from .conftest import Start
-from .installed import build_wheel, install, run
 from .program import ROOT
 from .stub_server import StubServer
+from .wheel import build_wheel, install, run
 
 PROJECT = tomllib.loads((ROOT / "flyte_client" / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]

@@ -1,4 +1,4 @@
-"""A pack against a server that answers as recorded: what it calls, and what it makes of each answer."""
+"""A running pack with recorded responses: its calls, and its reaction to each response."""
 
 import threading
 from typing import Any

@@ -100,7 +100,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether the process lives; one that was killed and not yet waited for by its new parent does not."""
+    """Return True if the process is running; a zombie does not count."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:

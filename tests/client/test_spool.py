@@ -1,4 +1,4 @@
-"""The spool: what could not be delivered before the pack ended is delivered by the next one, as it was."""
+"""The spool: messages that were not delivered before the pack's end are delivered by the next run."""
 
 import json
 import shutil
@@ -44,7 +44,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def leave_result(stub: StubServer, running: Running, pack: Pack) -> None:
-    """Has the pack end with a result that the server did not take."""
+    """Let the pack end with an undelivered result."""
     stub.script("result", *[AWAY] * 10_000)
     stub.queue("Say", "é")
     with running(pack):
@@ -251,7 +251,7 @@ def test_a_pack_that_is_killed_before_its_result_arrived_delivers_it_after_its_r
 
 
 def with_spool(folder: Path, use: Callable[[Spool], object]) -> None:
-    """Uses the folder as another process would."""
+    """Use the folder from a second process."""
     spool = Spool(folder.parent, folder.name, {})
     try:
         use(spool)

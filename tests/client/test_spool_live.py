@@ -1,4 +1,4 @@
-"""Server and pack killed while twenty commands run: each result counts once in the end."""
+"""Server and pack are killed while twenty commands run: each result counts once."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ sys.exit(run(pack))
 
 @dataclass
 class Site:
-    """A server's database and port, and the pack's folder: what stays when the processes go."""
+    """The server's database and port, and the pack's folder, which outlive the processes."""
 
     folder: Path
     database: str
@@ -53,7 +53,7 @@ class Site:
 
     @property
     def begun(self) -> list[str]:
-        """The inputs that a handler was called with, in order."""
+        """Return the inputs of the handler's calls in order."""
         journal = self.folder / "begun"
         return journal.read_text().split() if journal.exists() else []
 
@@ -79,7 +79,7 @@ class Site:
             pack.kill()
 
     def states(self) -> list[str]:
-        """The states of all actions for the pack."""
+        """Return the states of all actions for the pack."""
         answer = httpx.get(f"{self.url}/v1/audit/flows", timeout=PATIENCE, trust_env=False).json()
         return [flow["actions"]["work"]["state"]["value"] for flow in answer["flows"]]
 
@@ -99,7 +99,7 @@ def kill(server: Running) -> None:
 
 
 def begin(site: Site) -> None:
-    """Twenty executions, each with an action for the pack, whose result gives one to a sink that nobody runs."""
+    """Start twenty executions, each with an action for the pack, whose result starts an action for a sink."""
     work = {"packName": "Worker", "name": "Work", "input": "{{ Event.Payload }}"}
     sink = {"packName": "Sink", "name": "Take", "input": "{{ Event.Payload }}"}
     steps = [

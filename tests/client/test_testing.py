@@ -1,4 +1,4 @@
-"""The tester: it gives what a running pack would, and says where a pack does what it has not declared."""
+"""`PackTester`: results as in a running pack, and errors for undeclared events."""
 
 import asyncio
 import threading

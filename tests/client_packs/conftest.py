@@ -15,9 +15,9 @@ from tests.examples.world import SECONDS, World
 from tests.private_postgres import free_port
 from tests.server import Server, running_server
 
-from .asking import Ask, result, variables
-from .http_counterpart import Counterpart
+from .http_stub import Counterpart
 from .mail_servers import HOST, Certificate, Imap, StartImap, StartSmtp, imap_servers, smtp_servers
+from .pack_commands import Ask, result, variables
 
 StartPack = Callable[..., Program]
 """Starts `python -m flyte_client.packs.NAME` with these variables, and the server's address unless they hold one."""
@@ -25,14 +25,14 @@ StartPack = Callable[..., Program]
 
 @pytest.fixture(scope="session")
 def packs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all these packs: tests elsewhere use their names, too."""
+    """A separate server for these packs, because tests elsewhere use the same names."""
     with running_server(tmp_path_factory.mktemp("packs")) as server:
         yield server
 
 
 @pytest.fixture
 def world(packs_server: Server) -> Iterator[World]:
-    """The server, with nothing of other tests to be seen."""
+    """The server, without data of other tests."""
     with httpx.Client(trust_env=False, timeout=SECONDS) as http:
         made = World(http, packs_server.url)
         yield made

@@ -1,7 +1,7 @@
-"""What answers like a directory on this machine, and remembers how it was asked.
+"""A local stub of a directory, which records its requests.
 
-It speaks the real protocol, TLS too, but searches nothing: it gives the answers that a test has put. That a real
-directory understands the pack, `make test-slapd` shows.
+It speaks the real protocol, including TLS, but answers only with entries set by the test. `make test-slapd` tests the
+pack with a real directory.
 """
 
 import socket
@@ -27,9 +27,9 @@ from flyte_client.packs.ldap.directory import (
 
 @dataclass
 class Directory:
-    """`code` is what a search ends with, `raw` goes before all answers, `silent` gives none.
+    """Responses of the stub: `code` is the result of a search, `raw` is sent before all responses, `silent` sends none.
 
-    `slipped_in` goes out in the clear together with the answer that TLS begins after.
+    `slipped_in` is sent unencrypted together with the response after which TLS begins.
     """
 
     port: int
@@ -129,7 +129,7 @@ def _entry(dn: str, attributes: dict[str, list[bytes]]) -> bytes:
 
 @contextmanager
 def running_directory(certificate: Path | None = None) -> Iterator[Directory]:
-    """With a certificate it knows STARTTLS."""
+    """Create a stub directory; with a certificate it supports STARTTLS."""
     context = None
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""An SMTP and an IMAP server on this machine, for tests of the Email pack."""
+"""Local SMTP and IMAP servers for tests of the Email pack."""
 
 import asyncio
 import socket
@@ -21,13 +21,13 @@ from tests import processes
 from tests.client.stub_server import PATIENCE
 from tests.private_postgres import free_port
 
-from .watching import eventually
+from .event_watcher import eventually
 
 HOST = "127.0.0.1"
 
 
 class Post:
-    """What an SMTP server got; addresses that begin with `no` are refused by it, with `later` for now."""
+    """The mails of an SMTP server; it refuses addresses that start with `no`, and temporarily those with `later`."""
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
@@ -78,7 +78,7 @@ def smtp_servers() -> Iterator[StartSmtp]:
 
 @dataclass
 class Certificate:
-    """An authority's file, and what a server that it vouches for shows."""
+    """A CA's file, and a server's certificate from that CA."""
 
     authority: Path
     file: Path
@@ -139,7 +139,7 @@ def imap_servers() -> Iterator[StartImap]:
 
 @contextmanager
 def tls_before(port: int, context: ssl.SSLContext) -> Iterator[int]:
-    """A port that speaks TLS from the first byte on, and hands what it hears to another one."""
+    """A TLS port that forwards its decrypted data to a different port."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection(HOST, port)

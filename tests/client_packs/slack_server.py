@@ -1,4 +1,4 @@
-"""A Slack on this machine: the methods of the Web API that the pack calls, and socket mode."""
+"""A local Slack: the methods of the Web API that the pack calls, and socket mode."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from tests.client.stub_server import PATIENCE, Answer
 
-from .http_counterpart import Asked, Counterpart, counterpart
+from .http_stub import Asked, Counterpart, counterpart
 
 TOKEN, APP_TOKEN = "xoxb-s3cret", "xapp-s3cret"
 ANN = {
@@ -30,7 +30,7 @@ TOLD_OF_ANN = {
 
 
 class Workspace:
-    """What the pack posts and acknowledges there, and what the test tells it over its sockets."""
+    """A stub of Slack: records the pack's calls and acknowledgements, and sends events over its sockets."""
 
     def __init__(self) -> None:
         self.web: Counterpart
@@ -48,7 +48,7 @@ class Workspace:
         return [asked.body for asked in self.web.wait_for("/api/chat.postMessage", count)]
 
     def wait_for_sockets(self, count: int = 1) -> None:
-        """Until so many have been opened altogether."""
+        """Wait until this many sockets have been opened in total."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.sockets) >= count, PATIENCE), "the pack did not connect"
 

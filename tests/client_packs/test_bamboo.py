@@ -1,4 +1,4 @@
-"""The Bamboo pack, against what answers like Bamboo on this machine."""
+"""The Bamboo pack with a local stub of Bamboo."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +10,10 @@ from tests.client.stub_server import Answer, StubServer
 from tests.examples.world import World
 from tests.server import Server
 
-from .asking import Ask, assert_refused, variables
 from .conftest import StartPack
-from .http_counterpart import Asked, Counterpart, counterpart
-from .watching import eventually
+from .event_watcher import eventually
+from .http_stub import Asked, Counterpart, counterpart
+from .pack_commands import Ask, assert_refused, variables
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +57,7 @@ def bamboo() -> Iterator[Bamboo]:
 
 
 def looked(bamboo: Bamboo) -> None:
-    """Until the plan has been looked at, twice: then what the first look saw has been noted."""
+    """Wait for two polls of the plan: then the result of the first one is stored."""
     bamboo.web.wait_for(f"{API}/result/WEB-MAIN", len(bamboo.web.of(f"{API}/result/WEB-MAIN")) + 2)
 
 
@@ -77,7 +77,7 @@ def test_a_build_that_succeeds_gets_its_label(
     assert "t0ken" not in "".join(program.log)
 
 
-def test_each_end_is_told_once_and_none_of_the_past(
+def test_each_finished_build_is_sent_once_without_history(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     bamboo.end(10)
@@ -111,7 +111,7 @@ def test_each_end_is_told_once_and_none_of_the_past(
     assert builds == ["WEB-MAIN-11", "WEB-MAIN-12", "WEB-MAIN-14", "WEB-MAIN-11"]
 
 
-def test_what_was_under_way_in_a_crash_is_sent_again_with_its_key(
+def test_an_event_that_was_pending_in_a_crash_is_sent_again_with_its_key(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     settings = variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN")
@@ -138,7 +138,7 @@ def test_an_expired_token_of_flytes_loses_no_build(
     assert first.body == second.body
 
 
-def test_a_plan_that_can_not_be_read_is_told_once_and_holds_up_no_other(
+def test_an_unreadable_plan_is_reported_once_and_does_not_block_others(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="NO-SUCH,WEB-MAIN"))
@@ -159,7 +159,7 @@ def test_a_plan_that_can_not_be_read_is_told_once_and_holds_up_no_other(
         ("AddComment", {"build": "WEB-MAIN-12", "comment": "Yes"}, "CommentAdded", {}),
     ],
 )
-def test_what_was_done_is_told(
+def test_a_success_is_reported(
     ask: Ask,
     bamboo: Bamboo,
     command: str,
@@ -199,7 +199,7 @@ def test_a_labels_slash_stays_in_its_name(ask: Ask, bamboo: Bamboo) -> None:
         ("AddComment", "text", "FailedToAddComment", "comment: must be a non-empty string"),
     ],
 )
-def test_what_was_not_done_is_told(
+def test_a_failure_is_reported(
     ask: Ask,
     bamboo: Bamboo,
     command: str,
@@ -210,7 +210,7 @@ def test_what_was_not_done_is_told(
     assert_refused(ask("bamboo", bamboo.web, command, given, event), words)
 
 
-def test_plans_that_are_none_are_told_in_one_line(
+def test_invalid_plans_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     program = start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN, web"))

@@ -1,4 +1,4 @@
-"""The Bitbucket pack, against what answers like Bitbucket on this machine."""
+"""The Bitbucket pack with a local stub of Bitbucket."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +10,10 @@ from tests.client.stub_server import Answer, StubServer
 from tests.examples.world import World
 from tests.server import Server
 
-from .asking import Ask, assert_refused, variables
 from .conftest import StartPack
-from .http_counterpart import Asked, Counterpart, counterpart
-from .watching import eventually
+from .event_watcher import eventually
+from .http_stub import Asked, Counterpart, counterpart
+from .pack_commands import Ask, assert_refused, variables
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +73,7 @@ def bitbucket() -> Iterator[Bitbucket]:
 
 
 def looked(bitbucket: Bitbucket) -> None:
-    """Until the repository has been looked at, twice: then what the first look saw has been noted."""
+    """Wait for two polls of the repository: then the result of the first one is stored."""
     bitbucket.web.wait_for(REQUESTS, len(bitbucket.web.of(REQUESTS)) + 2)
 
 
@@ -98,7 +98,7 @@ def test_a_merge_starts_a_build(
     assert "t0ken" not in "".join(program.log)
 
 
-def test_what_becomes_of_a_request_is_told_once(
+def test_each_state_of_a_pull_request_is_sent_once(
     stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
 ) -> None:
     bitbucket.put(6)
@@ -130,7 +130,7 @@ def test_what_becomes_of_a_request_is_told_once(
     assert bitbucket.web.of(REQUESTS)[0].query == {"state": "ALL", "order": "NEWEST", "limit": "100"}
 
 
-def test_a_repository_that_can_not_be_read_is_told(
+def test_an_unreadable_repository_is_reported(
     stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
 ) -> None:
     start_pack("bitbucket", stub.url, **variables("bitbucket", bitbucket.web, tmp_path, REPOSITORIES="WEB/none"))
@@ -180,7 +180,7 @@ def test_a_repository_that_can_not_be_read_is_told(
         ),
     ],
 )
-def test_what_was_done_is_told(
+def test_a_success_is_reported(
     ask: Ask,
     bitbucket: Bitbucket,
     command: str,
@@ -224,7 +224,7 @@ def test_what_was_done_is_told(
         ),
     ],
 )
-def test_what_was_not_done_is_told(
+def test_a_failure_is_reported(
     ask: Ask,
     bitbucket: Bitbucket,
     command: str,
@@ -235,7 +235,7 @@ def test_what_was_not_done_is_told(
     assert_refused(ask("bitbucket", bitbucket.web, command, given, event), words)
 
 
-def test_repositories_that_are_none_are_told_in_one_line(
+def test_invalid_repositories_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
 ) -> None:
     program = start_pack(

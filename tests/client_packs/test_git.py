@@ -1,4 +1,4 @@
-"""The Git pack as a process, with bare repositories on this machine that the test pushes to."""
+"""The Git pack as a process, with local bare repositories."""
 
 import base64
 import functools
@@ -20,7 +20,7 @@ from tests.examples.world import World
 from tests.server import Server
 
 from .conftest import StartPack
-from .watching import eventually, seen, watch
+from .event_watcher import eventually, seen, watch
 
 pytestmark = pytest.mark.integration
 
@@ -55,7 +55,7 @@ class Repository:
         return done.stdout.strip()
 
     def commit(self, message: str) -> str:
-        """The new commit's hash."""
+        """Commit and return the hash."""
         self.git("commit", "--quiet", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
 
@@ -94,7 +94,7 @@ def state(tmp_path: Path) -> Any:
 
 
 def begun(tmp_path: Path) -> bool:
-    """Whether the repository has been looked at for the first time."""
+    """Return True after the first poll of the repository."""
     return "refs" in state(tmp_path).get("repositories", {}).get("app", {})
 
 
@@ -103,7 +103,7 @@ def event(stub: StubServer, name: str, count: int = 1) -> Any:
 
 
 @pytest.mark.unit
-def test_branches_are_told_before_tags() -> None:
+def test_branches_are_sent_before_tags() -> None:
     before = {"refs/heads/gone": "1", "refs/heads/same": "2", "refs/tags/v1": "3"}
     now = {"refs/heads/same": "2", "refs/tags/v1": "4", "refs/heads/new/one": "5"}
     found = list(compare_refs(before, now))
@@ -116,7 +116,7 @@ def test_branches_are_told_before_tags() -> None:
 
 
 @pytest.mark.acceptance
-def test_a_push_becomes_one_event_also_over_a_restart(
+def test_a_push_is_one_event_across_a_restart(
     world: World, packs_server: Server, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     watch(world, "Git", "BranchPushed")
@@ -148,7 +148,7 @@ def test_a_push_becomes_one_event_also_over_a_restart(
     assert seen(world, "Git", "BranchPushed")[1]["old"] == new
 
 
-def test_what_is_there_at_the_first_look_is_no_event(
+def test_the_first_poll_sends_no_events(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     repository.git("tag", "v1")
@@ -237,7 +237,7 @@ def test_an_event_that_a_crash_cut_off_is_sent_again_as_it_was(
     eventually(lambda: "pending" not in state(tmp_path))
 
 
-def test_what_is_refused_for_now_is_sent_later_and_what_is_unfit_is_given_up(
+def test_a_temporary_refusal_is_retried_and_a_permanent_one_dropped(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     program = start_git(stub.url, {"url": repository.url})
@@ -252,7 +252,7 @@ def test_what_is_refused_for_now_is_sent_later_and_what_is_unfit_is_given_up(
     program.wait_for_log("event_given_up")
 
 
-def test_a_repository_that_can_not_be_reached_is_told_once_and_so_is_its_return(
+def test_an_unreachable_repository_and_its_recovery_are_reported_once(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     program = start_git(stub.url, {"url": repository.url})
@@ -266,9 +266,7 @@ def test_a_repository_that_can_not_be_reached_is_told_once_and_so_is_its_return(
     assert len(stub.of("event")) == 2
 
 
-def test_a_server_that_does_not_answer_is_given_up_and_does_not_hold_up_the_end(
-    stub: StubServer, start_git: StartGit
-) -> None:
+def test_a_silent_server_times_out_and_does_not_delay_shutdown(stub: StubServer, start_git: StartGit) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as silent:
         url = f"http://127.0.0.1:{silent.server_address[1]}/x.git"
         program = start_git(stub.url, {"url": url}, FLYTE_GIT_TIMEOUT="0.5")
@@ -278,7 +276,7 @@ def test_a_server_that_does_not_answer_is_given_up_and_does_not_hold_up_the_end(
 
 
 class Guarded(http.server.SimpleHTTPRequestHandler):
-    """Files for whoever shows the token."""
+    """A handler that serves files to requests with the token."""
 
     def do_GET(self) -> None:
         wanted = base64.b64encode(b"bot:t0ken").decode()
@@ -288,12 +286,12 @@ class Guarded(http.server.SimpleHTTPRequestHandler):
             self.send_error(401)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def guarded(repository: Repository) -> Iterator[str]:
-    """The repository's address on an HTTP server that asks for a token."""
+    """Serve the repository over HTTP with a token; yield its address."""
     repository.git("--git-dir", str(repository.bare), "update-server-info")
     handler = functools.partial(Guarded, directory=str(repository.bare.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -304,7 +302,7 @@ def guarded(repository: Repository) -> Iterator[str]:
         thread.join(PATIENCE)
 
 
-def test_a_token_opens_the_repository_and_stands_nowhere(
+def test_a_token_is_used_and_appears_nowhere(
     stub: StubServer, start_git: StartGit, guarded: str, tmp_path: Path
 ) -> None:
     wrong = start_git(stub.url, {"url": guarded, "user": "bot", "token": "APP_TOKEN"}, APP_TOKEN="wr0ng")
@@ -383,7 +381,7 @@ def test_addresses_that_could_do_harm_are_refused(
     assert "secret" not in line
 
 
-def test_a_server_can_not_lead_git_to_another_protocol(
+def test_a_server_cannot_redirect_git_to_a_different_protocol(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"

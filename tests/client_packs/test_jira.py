@@ -1,4 +1,4 @@
-"""The Jira pack, against what answers like Jira on this machine."""
+"""The Jira pack with a local stub of Jira."""
 
 import base64
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from tests.examples.world import World, states
 from tests.server import Server
 
 from .conftest import StartPack
-from .http_counterpart import Asked, Counterpart, counterpart
-from .watching import eventually
+from .event_watcher import eventually
+from .http_stub import Asked, Counterpart, counterpart
 
 pytestmark = pytest.mark.integration
 
@@ -141,7 +141,7 @@ def test_a_chat_message_becomes_an_issue(
         ),
     ],
 )
-def test_what_came_of_a_command_is_told_in_the_originals_shape(
+def test_a_result_has_the_originals_shape(
     stub: StubServer, start_pack: StartPack, jira: Counterpart, command: str, given: Any, event: str, told: Any
 ) -> None:
     stub.queue(command, given)
@@ -168,7 +168,7 @@ def test_what_came_of_a_command_is_told_in_the_originals_shape(
         ("IssueAssign", {}, "AssignFailure", "invalid issue key ''"),
     ],
 )
-def test_a_failure_is_told_with_what_was_given(
+def test_a_failure_repeats_the_input(
     stub: StubServer, start_pack: StartPack, jira: Counterpart, command: str, given: Any, event: str, words: str
 ) -> None:
     stub.queue(command, given)
@@ -197,14 +197,14 @@ def test_requests_are_as_jira_wants_them(jira: Counterpart, issues: JiraIssues) 
 
 
 @pytest.mark.parametrize("answer", [None, Answer(503), Answer(429, None, {"Retry-After": "0"})])
-def test_what_only_reads_is_tried_again(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
+def test_a_read_is_retried(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
     jira.script(f"{API}/issue/TEST-1", answer)
     assert issues.get_issue("TEST-1")["summary"] == "No ink"
     assert len(jira.asked) == 2
 
 
 @pytest.mark.parametrize("answer", [None, Answer(503, None, {"Retry-After": "0"}), Answer(500)])
-def test_what_changes_something_is_not(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
+def test_a_write_is_not_retried(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
     jira.script(f"{API}/issue/TEST-1/comment", answer)
     with pytest.raises(RestError) as caught:
         issues.add_comment("TEST-1", "Yes")
@@ -228,14 +228,14 @@ def test_but_after_a_pause_that_jira_wants(jira: Counterpart, issues: JiraIssues
         (Answer(429, None, {"Retry-After": "3600"}), "status 429"),
     ],
 )
-def test_what_is_no_answer_is_told(jira: Counterpart, issues: JiraIssues, answer: Answer, words: str) -> None:
+def test_an_invalid_response_is_reported(jira: Counterpart, issues: JiraIssues, answer: Answer, words: str) -> None:
     jira.script(f"{API}/issue/TEST-1", answer)
     with pytest.raises(RestError, match=words.replace("?", r"\?")):
         issues.get_issue("TEST-1")
     assert len(jira.asked) == 1
 
 
-def test_an_answer_without_the_fields_is_told_with_empty_ones(jira: Counterpart, issues: JiraIssues) -> None:
+def test_missing_fields_in_a_response_become_empty(jira: Counterpart, issues: JiraIssues) -> None:
     jira.script(f"{API}/issue/TEST-1", Answer(200, {"key": "TEST-1", "fields": {"assignee": None, "labels": None}}))
     assert issues.get_issue("TEST-1") == {**dict.fromkeys(TOLD, ""), "id": "TEST-1", "components": [], "labels": []}
 
@@ -255,7 +255,7 @@ def test_an_issue_is_named_in_several_ways(given: str, found: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "TEST", "../TEST-1/x", "TEST-1\nx", "T-1#x", None, 5, {}, "T-" + "1" * 99])
-def test_what_names_none_is_refused(given: Any) -> None:
+def test_an_invalid_issue_key_is_refused(given: Any) -> None:
     with pytest.raises(ValueError, match="invalid issue key"):
         parse_issue_key(given)
 
@@ -268,7 +268,7 @@ def test_a_new_issue_is_made_of_plain_names() -> None:
 
 
 @pytest.mark.parametrize("given", [None, [], {}, FLAT | {"color": "red"}, FLAT | {"project": {"key": "HELP"}}])
-def test_what_makes_none_is_refused(given: Any) -> None:
+def test_invalid_fields_of_an_issue_are_refused(given: Any) -> None:
     with pytest.raises(ValueError, match=r"must be a non-empty string|unknown field"):
         build_issue_fields(given)
 
@@ -290,7 +290,7 @@ def test_what_makes_none_is_refused(given: Any) -> None:
         ({"FLYTE_JIRA_TOKEN": "t\nt"}, "FLYTE_JIRA_TOKEN: invalid characters"),
     ],
 )
-def test_settings_that_can_not_be_used_are_told_in_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
 ) -> None:
     program = start_pack("jira", stub.url, **settings)

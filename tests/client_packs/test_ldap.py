@@ -1,4 +1,4 @@
-"""The Ldap pack, against what answers like a directory on this machine."""
+"""The Ldap pack with a local stub of a directory."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,9 +16,9 @@ from tests.private_postgres import free_port
 from tests.server import Server as FlyteServer
 
 from .conftest import StartPack
+from .event_watcher import eventually
 from .ldap_server import Directory, running_directory
 from .mail_servers import Certificate, tls_before
-from .watching import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +43,7 @@ def result(stub: StubServer, event: str) -> Any:
 
 
 @pytest.mark.acceptance
-def test_only_who_is_in_the_group_may_deploy(
+def test_only_group_members_may_deploy(
     world: World, packs_server: FlyteServer, start_pack: StartPack, directory: Directory
 ) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
@@ -61,7 +61,7 @@ def test_only_who_is_in_the_group_may_deploy(
     assert "s3cret" not in "".join(program.log)
 
 
-def test_a_users_groups_are_told(stub: StubServer, start_pack: StartPack, directory: Directory) -> None:
+def test_a_users_groups_are_returned(stub: StubServer, start_pack: StartPack, directory: Directory) -> None:
     stub.queue("GetGroups", {"username": "ann"})
     start_pack("ldap", stub.url, **directory.variables)
     groups = {"usergroups": ["admins", "staff"]}
@@ -80,7 +80,7 @@ def test_a_users_groups_are_told(stub: StubServer, start_pack: StartPack, direct
         ({"username": "x" * 300}, [ANN], "username: must be a non-empty string"),
     ],
 )
-def test_who_is_not_one_is_told(
+def test_an_unknown_or_ambiguous_user_is_reported(
     stub: StubServer, start_pack: StartPack, directory: Directory, given: Any, entries: Any, error: str
 ) -> None:
     directory.entries = entries
@@ -122,7 +122,7 @@ def test_a_search_tells_entries_without_secrets(stub: StubServer, start_pack: St
         ({"filter": "(a=b)", "attributes": []}, "attributes: must be a list"),
     ],
 )
-def test_a_search_that_is_none_is_told(
+def test_an_invalid_search_is_reported(
     stub: StubServer, start_pack: StartPack, directory: Directory, given: Any, error: str
 ) -> None:
     stub.queue("Search", given)
@@ -151,7 +151,7 @@ def test_a_search_that_is_none_is_told(
         ({"entries": [ANN] * 9}, "", False),
     ],
 )
-def test_what_the_directory_says_is_told(
+def test_the_directorys_error_is_reported(
     directory: Directory, changes: dict[str, Any], words: str, temporary: bool
 ) -> None:
     asking = server(directory)
@@ -166,14 +166,14 @@ def test_what_the_directory_says_is_told(
     assert caught.value.temporary == temporary
 
 
-def test_a_directory_that_says_nothing_is_given_up(directory: Directory) -> None:
+def test_a_silent_directory_times_out(directory: Directory) -> None:
     directory.silent = True
     with pytest.raises(DirectoryError, match=r"is unreachable: .*(timed out|no response)") as caught:
         run_search(replace(server(directory), timeout=0.3), WANTED)
     assert caught.value.temporary
 
 
-def test_one_that_is_not_there_is_told_as_temporary() -> None:
+def test_an_unreachable_directory_is_a_temporary_failure() -> None:
     with pytest.raises(DirectoryError, match=r"127\.0\.0\.1 is unreachable") as caught:
         run_search(LdapServer("127.0.0.1", free_port(), "none", 5.0), WANTED)
     assert caught.value.temporary
@@ -232,7 +232,7 @@ def test_a_directory_without_starttls_gets_no_password(directory: Directory) -> 
         ),
     ],
 )
-def test_settings_that_can_not_be_used_are_told_in_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, directory: Directory, settings: dict[str, str], words: str
 ) -> None:
     changed = {f"FLYTE_LDAP_{name}": value for name, value in settings.items()}

@@ -1,4 +1,4 @@
-"""The Ldap pack's pure parts: the encoding, filters, names."""
+"""The Ldap pack's BER encoding, filters and distinguished names."""
 
 from contextlib import suppress
 
@@ -28,7 +28,7 @@ def test_an_element_comes_back_as_it_was(size: int) -> None:
 
 
 @pytest.mark.parametrize("wire", ["04", "0402ff", "0480ff0000", "04850000000001ff", "1f0100", "048200"])
-def test_what_is_no_element_is_refused(wire: str) -> None:
+def test_an_invalid_element_is_refused(wire: str) -> None:
     with pytest.raises(ber.BerError):
         list(ber.iter_elements(bytes.fromhex(wire)))
 
@@ -60,7 +60,7 @@ def test_no_bytes_do_harm(data: bytes) -> None:
         ),
     ],
 )
-def test_a_filter_is_sent_as_the_standard_says(text: str, wire: bytes) -> None:
+def test_a_filter_is_encoded_as_in_the_standard(text: str, wire: bytes) -> None:
     assert encode_filter(text) == wire
 
 
@@ -72,7 +72,7 @@ def test_a_filter_is_sent_as_the_standard_says(text: str, wire: bytes) -> None:
         *["(&" * 25 + "(a=b)" + ")" * 25, f"(a={'b' * 5000})"],
     ],
 )
-def test_what_is_no_filter_is_refused(text: str) -> None:
+def test_an_invalid_filter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="filter"):
         encode_filter(text)
 
@@ -92,12 +92,12 @@ def encoded_and(value: bytes) -> bytes:
     return ber.encode_element(0xA0, *equal)
 
 
-def test_what_a_filter_could_be_broken_with_is_escaped() -> None:
+def test_special_characters_in_a_filter_are_escaped() -> None:
     assert escape_value("*)(uid=*") == r"\2a\29\28uid=\2a"
     assert escape_value("a\\b\0é") == r"a\5cb\00\c3\a9"
 
 
-def test_a_place_without_a_value_is_told() -> None:
+def test_a_placeholder_without_a_value_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"no value for \{mail\} in the filter"):
         fill_template("(mail={mail})", {"name": "x"})
 

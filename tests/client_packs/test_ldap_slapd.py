@@ -1,4 +1,4 @@
-"""The Ldap pack, against OpenLDAP's own server: `make test-slapd`."""
+"""The Ldap pack with OpenLDAP's server: `make test-slapd`."""
 
 import shutil
 import socket
@@ -17,8 +17,8 @@ from tests.client.stub_server import PATIENCE, StubServer
 from tests.private_postgres import free_port
 
 from .conftest import StartPack
+from .event_watcher import eventually
 from .mail_servers import Certificate, listens
-from .watching import eventually
 
 pytestmark = pytest.mark.slapd
 
@@ -100,7 +100,7 @@ def test_it_heeds_the_limit_and_says_so(slapd: LdapServer) -> None:
     assert run_search(slapd, replace(wanted, limit=3)).complete
 
 
-def test_it_lets_nobody_in_with_a_wrong_password_or_none(slapd: LdapServer) -> None:
+def test_a_wrong_or_missing_password_is_refused(slapd: LdapServer) -> None:
     with pytest.raises(DirectoryError, match="invalid user name or password"):
         found(replace(slapd, password="other"), "(uid=ann)")
     with pytest.raises(DirectoryError, match="entry not found"):
@@ -131,7 +131,7 @@ def test_the_pack_asks_it_for_groups(
 
 
 def add_group(server: LdapServer, name: str, member: str) -> None:
-    """By LDAP, since the overlay notes members only as they are added."""
+    """Add the entries by LDAP, because the overlay only records members that are added that way."""
     given = {"objectClass": "groupOfNames", "cn": name, "member": f"uid={member},{BASE}"}
     attributes = [
         ber.encode_element(ber.SEQUENCE, ber.encode_octets(key), ber.encode_element(ber.SET, ber.encode_octets(value)))

@@ -1,4 +1,4 @@
-"""The packs' pages: they name all that there is, and what they print can be used."""
+"""The packs' READMEs: they are complete, and their examples work."""
 
 import re
 import sys
@@ -78,7 +78,7 @@ def page(name: str) -> Path:
 
 
 def read_variables(name: str) -> set[str]:
-    """The variables that the pack's own reader of settings asks for."""
+    """Return the variables that the pack's `read_settings` reads."""
 
     class Asked(dict[str, str]):
         def get(self, key: str, default: Any = None) -> Any:
@@ -98,7 +98,7 @@ def environment(name: str) -> dict[str, str]:
 
 
 def apart(folder: Path) -> dict[str, str]:
-    """Keeps what the pages name from being written here, or called."""
+    """Return variables that redirect folders and addresses of the pages to the test's."""
     nowhere = "http://127.0.0.1:9"
     folders = {f"FLYTE_{name}_FOLDER": str(folder / name.lower()) for name in ("BAMBOO", "BITBUCKET", "GIT")}
     return folders | {"https_proxy": nowhere, "GIT_SSH_COMMAND": "false"}
@@ -134,13 +134,13 @@ def test_the_pack_registers_the_commands_and_the_events_on_its_page(
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_page_links_to_an_example_and_stands_in_the_list(name: str) -> None:
+def test_a_page_links_to_an_example_and_is_in_the_list(name: str) -> None:
     assert re.search(r"\]\(\.\./\.\./\.\./examples/flows/\w+\.yaml\)", page(name).read_text())
     assert f"({name}/README.md)" in (PACKS / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in PACKS.glob("*/README.md")))
-def test_the_page_installs_the_packs_own_extra_and_names_what_that_brings(name: str) -> None:
+def test_the_page_names_the_packs_extra_and_its_packages(name: str) -> None:
     (paragraph,) = re.findall(r"To start the pack with .*?(?=\n\n)", page(name).read_text(), re.DOTALL)
     program, install, *brought = re.findall(r"`(.*?)`", paragraph)
     assert (program, install) == (f"flyte-pack {name}", f"pip install './flyte_client[{name}]'")
@@ -168,7 +168,7 @@ def test_the_list_of_packs_names_its_commands_and_its_own_events(
 
 @pytest.mark.integration
 @pytest.mark.parametrize("name", READERS)
-def test_help_says_what_the_pack_does(name: str) -> None:
+def test_help_describes_the_pack(name: str) -> None:
     command = [sys.executable, "-m", f"flyte_client.packs.{name}", "--help"]
     done = processes.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith(f"usage: python -m flyte_client.packs.{name}")
@@ -185,7 +185,7 @@ def test_help_says_what_the_pack_does(name: str) -> None:
         ("slack", "slack_sdk"),
     ],
 )
-def test_a_package_that_is_missing_is_told_in_one_line(
+def test_a_missing_package_is_reported_in_one_line(
     name: str, module: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{module!r}] = None\n")

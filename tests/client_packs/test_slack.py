@@ -1,4 +1,4 @@
-"""The Slack pack, against a Slack on this machine."""
+"""The Slack pack with a local stub of Slack."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +10,8 @@ from tests.examples.world import World, states
 from tests.server import Server
 
 from .conftest import StartPack
+from .event_watcher import eventually
 from .slack_server import TOLD_OF_ANN, Workspace, running_workspace
-from .watching import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -63,9 +63,7 @@ def test_a_message_is_answered_in_its_thread(
     assert "t1cket" not in "".join(program.log)
 
 
-def test_a_message_is_told_with_who_wrote_it_who_is_asked_about_once(
-    stub: StubServer, start_pack: StartPack, slack: Workspace
-) -> None:
+def test_a_message_has_its_user_who_is_fetched_once(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
     slack.tell(MESSAGE)
@@ -76,7 +74,7 @@ def test_a_message_is_told_with_who_wrote_it_who_is_asked_about_once(
     assert [call.headers["Idempotency-Key"] for call in stub.of("event")] == ["slack/Ev1", "slack/Ev2"]
 
 
-def test_a_reaction_is_told_in_the_originals_shape(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+def test_a_reaction_has_the_originals_shape(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
     item = {"type": "message", "channel": "C1", "ts": "17.000001"}
@@ -115,7 +113,7 @@ def test_a_reaction_is_told_in_the_originals_shape(stub: StubServer, start_pack:
         MESSAGE | {"text": "half \ud800 a pair"},
     ],
 )
-def test_what_is_no_concern_of_flows_is_acknowledged_only(
+def test_other_events_are_only_acknowledged(
     stub: StubServer, start_pack: StartPack, slack: Workspace, event: Any
 ) -> None:
     start_pack("slack", stub.url, **slack.variables)
@@ -126,7 +124,7 @@ def test_what_is_no_concern_of_flows_is_acknowledged_only(
     assert received(stub) == [TOLD]
 
 
-def test_slack_is_told_that_an_event_was_taken_only_when_flyte_has_it(
+def test_an_event_is_acknowledged_only_after_flyte_accepted_it(
     stub: StubServer, start_pack: StartPack, slack: Workspace
 ) -> None:
     stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
@@ -180,7 +178,7 @@ def test_it_comes_when_slack_is_away_at_first(stub: StubServer, start_pack: Star
     slack.wait_for_sockets()
 
 
-def test_it_joins_the_channel_of_the_settings_and_hears_without_it(
+def test_it_joins_the_configured_channel_and_continues_on_failure(
     stub: StubServer, start_pack: StartPack, slack: Workspace
 ) -> None:
     slack.web.script("/api/conversations.join", Answer(200, {"ok": False, "error": "method_not_supported"}))
@@ -213,7 +211,7 @@ def test_a_rich_message_is_sent_as_it_is(stub: StubServer, start_pack: StartPack
         ({"message": {"a": 1}, "channelId": "C1"}, "must be a string: message"),
     ],
 )
-def test_a_message_that_is_none_is_told(
+def test_an_invalid_message_is_reported(
     stub: StubServer, start_pack: StartPack, slack: Workspace, given: Any, error: str
 ) -> None:
     stub.queue("SendMessage", given)
@@ -224,7 +222,7 @@ def test_a_message_that_is_none_is_told(
 
 
 @pytest.mark.parametrize("given", ["text", {"channel": "C1"}, RICH | {"token": "xoxb-other"}])
-def test_a_rich_message_that_is_none_is_told(
+def test_an_invalid_rich_message_is_reported(
     stub: StubServer, start_pack: StartPack, slack: Workspace, given: Any
 ) -> None:
     stub.queue("SendRichMessage", given)
@@ -249,7 +247,7 @@ def test_a_rich_message_that_is_none_is_told(
         (Answer(429, {"ok": False}, {"Retry-After": "3600"}), "ratelimited: Slack asks to wait 3600", True),
     ],
 )
-def test_what_slack_refuses_is_told_and_not_tried_again(
+def test_slacks_refusal_is_reported_and_not_retried(
     stub: StubServer, start_pack: StartPack, slack: Workspace, answer: Answer | None, error: str, temporary: bool
 ) -> None:
     slack.web.script("/api/chat.postMessage", answer)
@@ -293,7 +291,7 @@ def test_a_token_that_slack_does_not_take_ends_it(
         ),
     ],
 )
-def test_settings_that_can_not_be_used_are_told_in_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
 ) -> None:
     program = start_pack("slack", stub.url, **settings)

@@ -1,4 +1,4 @@
-"""The Timer pack: what is sent, what is made up for, and that several processes send each tick once."""
+"""The Timer pack: ticks, catching up, and several processes that send each tick once."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from tests.examples.world import World
 from tests.server import Server
 
 from .conftest import StartPack
-from .watching import eventually, seen, watch
+from .event_watcher import eventually, seen, watch
 
 NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def minutes_ago(found: list[datetime]) -> list[float]:
 
 
 @pytest.mark.unit
-def test_a_tick_is_the_same_for_all_who_send_it() -> None:
+def test_a_tick_is_the_same_from_all_senders() -> None:
     tick = datetime(2026, 7, 1, 7, 0, tzinfo=UTC)
     assert build_payload(timer(60), tick) == {"timer": "t", "time": "2026-07-01T09:00:00+02:00", "data": {"a": 1}}
     assert build_event_key(timer(60), tick) == "timer/t/2026-07-01T07:00:00+00:00"
@@ -49,7 +49,7 @@ def test_missed_ticks_are_skipped_but_not_those_that_are_merely_late() -> None:
 
 
 @pytest.mark.unit
-def test_a_start_takes_the_newest_tick_along_where_that_is_merely_late() -> None:
+def test_a_start_sends_the_newest_tick_if_it_is_only_late() -> None:
     assert minutes_ago(find_due_ticks(timer(10), find_start(timer(10), NOW), NOW)) == [0.0]
     assert minutes_ago(find_due_ticks(timer(600), find_start(timer(600), NOW), NOW)) == [0.5]
     assert (
@@ -109,9 +109,7 @@ def test_a_restart_loses_and_doubles_no_tick(
 
 
 @pytest.mark.integration
-def test_what_was_missed_while_nobody_ran_is_made_up_for(
-    stub: StubServer, start_pack: StartPack, tmp_path: Path
-) -> None:
+def test_missed_ticks_are_sent_later(stub: StubServer, start_pack: StartPack, tmp_path: Path) -> None:
     state = tmp_path / "new folder" / "ticks.json"
     settings = {"FLYTE_TIMER_CONFIG": config(every="10m", catchUp=2), "FLYTE_TIMER_STATE": str(state)}
     first = start_pack("timer", stub.url, **settings)
@@ -172,7 +170,7 @@ def test_a_tick_that_is_refused_does_not_hold_up_the_others(stub: StubServer, st
         ),
     ],
 )
-def test_settings_that_can_not_be_used_are_told_in_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
 ) -> None:
     program = start_pack("timer", stub.url, **settings)

@@ -1,4 +1,4 @@
-"""The Webhook pack as a process: who gets in, what becomes of a request, and what the sender is told."""
+"""The Webhook pack as a process: verification, events and responses."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ from tests.private_postgres import free_port
 from tests.server import Server
 
 from .conftest import StartPack
-from .watching import eventually, seen, watch
+from .event_watcher import eventually, seen, watch
 
 pytestmark = pytest.mark.integration
 
@@ -33,14 +33,14 @@ SECRETS = {"GITHUB_SECRET": "g1", "GITLAB_SECRET": "g2", "SLACK_SECRET": "s3"}
 
 
 class Hooks:
-    """The pack's HTTP side."""
+    """Return the address of the pack's HTTP server."""
 
     def __init__(self, http: httpx.Client, program: Program) -> None:
         self.http = http
         self.program = program
 
     def post(self, name: str, body: bytes = b"{}", **headers: str) -> httpx.Response:
-        """Header names have underscores for dashes."""
+        """Send a request; underscores in header names stand for dashes."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post(f"/hooks/{name}", content=body, headers={"content-type": "application/json"} | sent)
 
@@ -170,7 +170,7 @@ def test_only_listed_headers_go_on(stub: StubServer, hooks: Hooks) -> None:
     assert stub.of("event")[0].headers["Idempotency-Key"].startswith("webhook/open/")
 
 
-def test_without_an_id_every_delivery_is_one_of_its_own(stub: StubServer, hooks: Hooks) -> None:
+def test_deliveries_without_an_id_are_all_different(stub: StubServer, hooks: Hooks) -> None:
     assert [hooks.post("open").status_code for _ in range(2)] == [202, 202]
     assert len({call.headers["Idempotency-Key"] for call in stub.of("event")}) == 2
 
@@ -187,11 +187,11 @@ def test_without_an_id_every_delivery_is_one_of_its_own(stub: StubServer, hooks:
         (b"a=1&" * 2000, "application/x-www-form-urlencoded", 400),
     ],
 )
-def test_a_body_that_can_not_be_read_is_refused(hooks: Hooks, body: bytes, kind: str, status: int) -> None:
+def test_an_invalid_body_is_refused(hooks: Hooks, body: bytes, kind: str, status: int) -> None:
     assert hooks.post("open", body, content_type=kind).status_code == status
 
 
-def test_what_is_no_hook_or_no_method_of_it_is_refused(hooks: Hooks) -> None:
+def test_an_unknown_hook_or_method_is_refused(hooks: Hooks) -> None:
     assert hooks.post("nothing").status_code == 404
     assert hooks.http.post("/").status_code == 404
     answer = hooks.http.get("/hooks/open")
@@ -208,7 +208,7 @@ def test_a_body_that_is_too_large_is_refused(stub: StubServer, start_hooks: Star
     assert len(stub.of("event")) == 2
 
 
-def test_a_body_that_breaks_off_is_no_event(stub: StubServer, hooks: Hooks) -> None:
+def test_a_truncated_body_is_not_an_event(stub: StubServer, hooks: Hooks) -> None:
     with socket.create_connection((hooks.http.base_url.host, hooks.http.base_url.port or 0), timeout=30) as sender:
         sender.sendall(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
         sender.shutdown(socket.SHUT_WR)
@@ -216,7 +216,7 @@ def test_a_body_that_breaks_off_is_no_event(stub: StubServer, hooks: Hooks) -> N
     assert stub.of("event") == []
 
 
-def test_a_server_that_is_away_is_told_as_503_in_bounded_time(stub: StubServer, start_hooks: StartHooks) -> None:
+def test_an_unreachable_server_is_503_in_bounded_time(stub: StubServer, start_hooks: StartHooks) -> None:
     hooks = start_hooks(stub.url, FLYTE_WEBHOOK_SEND_SECONDS="0.2")
     assert hooks.post("open").status_code == 202
     stub.stop()
@@ -236,15 +236,13 @@ def test_a_pack_that_never_reached_its_server_says_503(stub: StubServer, start_h
 
 
 @pytest.mark.parametrize(("refusal", "status"), [(400, 400), (413, 413), (422, 409), (401, 503), (403, 503)])
-def test_what_flyte_refuses_is_told_to_who_can_help_it(
-    stub: StubServer, hooks: Hooks, refusal: int, status: int
-) -> None:
+def test_flytes_refusal_is_sent_to_the_sender(stub: StubServer, hooks: Hooks, refusal: int, status: int) -> None:
     hooks.program.wait_for_log("pack_registered")
     stub.script("event", Answer(refusal))
     assert hooks.post("open").status_code == status
 
 
-def test_more_requests_than_may_wait_are_told_to_come_again(stub: StubServer, start_hooks: StartHooks) -> None:
+def test_requests_beyond_the_backlog_are_asked_to_retry(stub: StubServer, start_hooks: StartHooks) -> None:
     hooks = start_hooks(stub.url, FLYTE_WEBHOOK_THREADS="1", FLYTE_WEBHOOK_WAITING="1", FLYTE_WEBHOOK_SEND_SECONDS="3")
     hooks.program.wait_for_log("pack_registered")
     stub.stop()
@@ -303,7 +301,7 @@ def test_a_request_under_way_is_answered_before_the_pack_ends(stub: StubServer, 
         ),
     ],
 )
-def test_settings_that_can_not_be_used_are_told_in_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
 ) -> None:
     given = {"FLYTE_WEBHOOK_CONFIG": json.dumps({"hooks": HOOKS})} | SECRETS | settings

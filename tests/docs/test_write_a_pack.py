@@ -13,7 +13,7 @@ import pytest
 
 from flyte_client import settings
 from tests import processes
-from tests.client.installed import build_wheel, install
+from tests.client.wheel import build_wheel, install
 from tests.docs.pages import PATIENCE, at, blocks, wait_for
 from tests.docs.running import running
 from tests.programs import needs

@@ -1,4 +1,4 @@
-"""Who is in the group may, and nobody else."""
+"""Only members of the group are allowed."""
 
 from typing import Any
 

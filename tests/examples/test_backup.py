@@ -1,4 +1,4 @@
-"""A backup every night, and a mail where it fails."""
+"""A backup every night, and a mail if it fails."""
 
 import pytest
 

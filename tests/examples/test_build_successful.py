@@ -23,14 +23,14 @@ def test_a_pack_with_these_labels_and_more_triggers_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("labels", [{"env": "staging2", "network": "lab"}, {"env": "staging1", "x": "y"}])
-def test_a_pack_with_another_value_or_without_one_does_not(world: World, labels: dict[str, str]) -> None:
+def test_a_pack_with_a_different_or_no_value_does_not(world: World, labels: dict[str, str]) -> None:
     world.pack("Bamboo", **labels).tell("BuildSuccessful", BUILT)
     outcome = world.outcomes("build_successful", "BuildSuccessful")["announce"]
     assert (outcome["outcome"], outcome["wanted"], outcome["had"]) == ("labels", WANTED, labels)
     assert world.executions("build_successful") == []
 
 
-def test_a_pack_of_another_name_does_not(world: World) -> None:
+def test_a_pack_with_a_different_name_does_not(world: World) -> None:
     hipchat = world.pack("HipChat", {"SendMessage": ["MessageSent"]})
     world.pack("NotBamboo", env="staging1", foo="bar", network="lab").tell("BuildSuccessful", BUILT)
     assert hipchat.poll() is None

@@ -1,4 +1,4 @@
-"""Good builds get a label, bad ones are told."""
+"""Successful builds get a label, failed ones are reported."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_a_good_build_gets_its_label(world: World) -> None:
     assert bamboo.do("LabelAdded") == ("AddLabel", {"build": "WEB-MAIN-12", "label": "good"})
 
 
-def test_a_bad_one_is_told(world: World) -> None:
+def test_a_failed_build_is_reported(world: World) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent", "SendMessageFailed"]})
     world.pack("Bamboo", {"AddLabel": ["LabelAdded", "FailedToAddLabel"]}).tell("BuildFailed", BUILD)
     message = "WEB-MAIN-12 failed after 95 seconds: https://bamboo.example.com/browse/WEB-MAIN-12"

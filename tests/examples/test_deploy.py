@@ -1,4 +1,4 @@
-"""One flow for dev and prod: all that follows a message goes to packs of the env that it came from."""
+"""One flow for dev and prod: all actions go to the packs of the message's environment."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The flow that mails a team whose app could not be deployed: the address comes out of the datastore."""
+"""The flow that mails the team of an app that failed to deploy, with the address from the datastore."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_a_team_that_is_not_in_the_datastore_gets_nothing_and_the_audit_says_so(
     assert world.outcomes("deployment_failed", "DeploymentFailed")[STEP]["outcome"] == "criteria"
 
 
-def test_the_room_is_told_only_when_the_email_was_sent(world: World) -> None:
+def test_the_room_is_notified_only_after_the_email_was_sent(world: World) -> None:
     deployer, smtp, hipchat = packs(world)
     deployer.tell("DeploymentFailed", failure("devs"))
     smtp.do("EmailFailed", {"error": "no such mailbox"})
@@ -61,7 +61,7 @@ def test_the_room_is_told_only_when_the_email_was_sent(world: World) -> None:
     assert states(world.execution("deployment_failed")) == {STEP: "SUCCESS"}
 
 
-def test_without_the_content_type_of_json_the_item_is_text_and_the_audit_names_the_place(world: World) -> None:
+def test_an_item_without_the_json_content_type_is_text_and_the_audit_names_the_position(world: World) -> None:
     deployer, smtp, _ = packs(world)
     world.put("teams", "teams.json", "text/plain")
     deployer.tell("DeploymentFailed", failure("devs"))

@@ -1,4 +1,4 @@
-"""A chat message that becomes a shell command on one host, and JSON in what it wrote."""
+"""A chat message that runs a shell command on one host, and JSON in its output."""
 
 import json
 
@@ -26,7 +26,7 @@ def output(stdout: str = "", stderr: str = "", exit_code: int = 0) -> dict[str, 
     return {"stdout": stdout, "stderr": stderr, "exit_code": exit_code}
 
 
-def test_the_host_that_was_named_is_asked_and_its_answer_told(world: World) -> None:
+def test_the_named_host_runs_the_command_and_its_answer_is_posted(world: World) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said("disk host=web1,path=/var"))
     assert shells["web2"].poll() is None
@@ -50,7 +50,7 @@ def test_the_command_is_one_that_a_shell_can_run(world: World) -> None:
     assert slack.do("MessageSent")[1]["message"] == f"web2 has {left} % left at /"
 
 
-def test_a_command_that_fails_is_told_too(world: World) -> None:
+def test_a_failed_command_is_reported_too(world: World) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said("disk host=web1,path=/nowhere"))
     shells["web1"].do("Output", output(stderr="No such file or directory", exit_code=1))
@@ -62,14 +62,14 @@ def test_a_command_that_fails_is_told_too(world: World) -> None:
     "message",
     ["disk host=web1,path=/;reboot", "disk host=web1,path=$(reboot)", "disk host=web1,path=/\nreboot", "disk", "hi"],
 )
-def test_what_could_mean_something_to_a_shell_gets_nowhere(world: World, message: str) -> None:
+def test_shell_metacharacters_are_rejected(world: World, message: str) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said(message))
     assert [shell.poll() for shell in shells.values()] == [None, None]
     assert world.outcomes("disk", "ReceivedMessage")["asked"]["outcome"] == "criteria"
 
 
-def test_output_that_is_no_json_stands_as_an_error_in_the_execution(world: World) -> None:
+def test_output_that_is_not_json_is_an_error_in_the_execution(world: World) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said("disk host=web1,path=/var"))
     shells["web1"].do("Output", output("not JSON"))

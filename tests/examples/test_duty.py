@@ -1,4 +1,4 @@
-"""Cron, chance, base64, and a template out of the datastore."""
+"""Cron, random numbers, base64, and a template from the datastore."""
 
 import re
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +28,7 @@ def clock(world: World) -> ScriptedPack:
 
 
 def chosen(message: str) -> tuple[str, str, str]:
-    """The name, the code and the link in the message."""
+    """Return the name, the code and the link in the message."""
     found = MESSAGE.fullmatch(message)
     assert found, message
     return found[1], found[2], found[3]
@@ -49,7 +49,7 @@ def test_somebody_is_chosen_and_takes_the_duty_by_the_link(world: World) -> None
     assert [list(one["actions"]) for one in world.executions("duty_of_the_day")] == [["taken"], ["choose"]]
 
 
-def test_chance_chooses_and_every_code_is_another(world: World) -> None:
+def test_the_choice_is_random_and_every_code_is_different(world: World) -> None:
     chat, ticking = slack(world), clock(world)
     found = []
     # That all 30 name the same person happens once in 3^29 runs.

@@ -1,4 +1,4 @@
-"""What begins with `echo` is repeated, where it was said."""
+"""Messages that start with `echo` are repeated in their channel."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What holds for all files of `examples/flows` together."""
+"""Checks of all files of `examples/flows`."""
 
 import ast
 import re
@@ -13,13 +13,13 @@ from .world import FLOWS, World, flow_files, read
 pytestmark = pytest.mark.acceptance
 
 # The functions and filters that the manual documents, and `split`, which its example uses; `unmarshalJson` the original
-# has without telling.
+# has without documentation.
 FUNCTIONS = ("randomInt", "randomAlpha", "base64Encode", "base64Decode", "datastore", "template", "unmarshalJson")
 FILTERS = ("kvp", "key", "index", "match", "matchesCron", "split")
 
 
 def constants(path: Path) -> dict[str, Any]:
-    """The constants at the top of a module."""
+    """Return the constants at the top of a module."""
     assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
     literals = [node for node in assigned if isinstance(node.value, ast.Constant | ast.Dict)]
     return {
@@ -28,7 +28,7 @@ def constants(path: Path) -> dict[str, Any]:
 
 
 def files_with_tests() -> list[str]:
-    """The files that the modules beside this one load; each of them has tests."""
+    """Return the example files that the test modules load."""
     files = []
     for path in Path(__file__).parent.glob("test_*.py"):
         found = constants(path)

@@ -1,4 +1,4 @@
-"""The example with packs that the server hosts: one process does what pack programs else do."""
+"""The example with hosted packs: one process runs all of them."""
 
 import json
 import time
@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 
 class Services:
-    """The CI service and the hook, both at one place."""
+    """A stub of the CI service and the hook."""
 
     def __init__(self, web: WebService) -> None:
         self.web = web
@@ -69,7 +69,7 @@ def wait_for(what: Any) -> Any:
 
 
 def asked(world: World, chat: ScriptedPack) -> str:
-    """Where the question of a new promotion can be decided."""
+    """Request a promotion; return the address of its approval."""
     chat.tell("ReceivedMessage", {"message": "promote 1.2.0"})
     approvals = link(world.links, "self") + "/approvals"
     (question,) = wait_for(lambda: world.get(approvals)["approvals"])
@@ -90,7 +90,7 @@ def chat_of(world: World) -> ScriptedPack:
     return chat
 
 
-def test_what_is_approved_is_deployed(hosted: tuple[World, Services]) -> None:
+def test_an_approved_promotion_is_deployed(hosted: tuple[World, Services]) -> None:
     world, services = hosted
     chat = chat_of(world)
     decision = asked(world, chat)
@@ -105,7 +105,7 @@ def test_what_is_approved_is_deployed(hosted: tuple[World, Services]) -> None:
     )
 
 
-def test_what_is_rejected_is_not(hosted: tuple[World, Services]) -> None:
+def test_a_rejected_promotion_is_not_deployed(hosted: tuple[World, Services]) -> None:
     world, services = hosted
     before = services.deployed()
     chat = chat_of(world)
@@ -115,7 +115,7 @@ def test_what_is_rejected_is_not(hosted: tuple[World, Services]) -> None:
     assert services.deployed() == before
 
 
-def test_what_can_not_be_built_is_not_asked_about(hosted: tuple[World, Services]) -> None:
+def test_a_failed_build_is_not_put_up_for_approval(hosted: tuple[World, Services]) -> None:
     world, services = hosted
     services.run = {"id": 7, "state": "failed", "log": "no space left"}
     chat = chat_of(world)

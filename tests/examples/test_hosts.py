@@ -1,4 +1,4 @@
-"""Host administration out of a chat: who may stands in the datastore, and each host has a Shell pack."""
+"""Host administration from a chat: permissions are in the datastore, and each host has a Shell pack."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_the_service_is_restarted_on_the_host_that_was_named(world: World) -> No
     assert states(world.execution("hosts")) == {"restart": "SUCCESS", "report_success": "SUCCESS"}
 
 
-def test_what_does_not_start_is_told_with_the_reason(world: World) -> None:
+def test_a_failed_start_is_reported_with_the_reason(world: World) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said("restart nginx on web1", "U2"))
     shells["web1"].do("Output", output(5, "Unit nginx.service not found."))
@@ -43,7 +43,7 @@ def test_what_does_not_start_is_told_with_the_reason(world: World) -> None:
     assert slack.do("MessageSent")[1]["message"] == told
 
 
-def test_a_host_that_breaks_down_on_it_is_told(world: World) -> None:
+def test_a_failing_host_is_reported(world: World) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said("restart nginx on web1"))
     shells["web1"].do("FATAL", "no more memory")
@@ -55,7 +55,7 @@ def test_a_host_that_breaks_down_on_it_is_told(world: World) -> None:
     ("message", "user"),
     [("restart nginx on web1", "U9"), ("restart nginx;reboot on web1", "U1"), ("restart $(reboot) on web1", "U1")],
 )
-def test_who_may_not_and_what_is_no_service_gets_nowhere(world: World, message: str, user: str) -> None:
+def test_users_without_permission_and_unknown_services_are_rejected(world: World, message: str, user: str) -> None:
     slack, shells = packs(world)
     slack.tell("ReceivedMessage", said(message, user))
     assert [shell.poll() for shell in shells.values()] == [None, None]

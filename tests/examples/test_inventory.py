@@ -24,7 +24,7 @@ def said(message: str) -> dict[str, Any]:
     ("left", "told"),
     [(12, "12 of blue-chair left"), (3, "3 of blue-chair left: please reorder")],
 )
-def test_who_asks_is_told_what_is_in_stock(world: World, left: int, told: str) -> None:
+def test_a_question_is_answered_with_the_stock(world: World, left: int, told: str) -> None:
     slack, inventory = packs(world)
     slack.tell("ReceivedMessage", said("stock blue-chair"))
     assert inventory.do("Counted", {"left": left, "least": 5}) == ("Count", {"item": "blue-chair"})
@@ -40,7 +40,7 @@ def test_some_are_taken_out(world: World) -> None:
     assert slack.do("MessageSent")[1]["message"] == "ann took 3 of blue-chair, 9 left"
 
 
-def test_more_than_there_are_can_not_be_taken(world: World) -> None:
+def test_more_than_the_stock_cannot_be_taken(world: World) -> None:
     slack, inventory = packs(world)
     slack.tell("ReceivedMessage", said("take 30 blue-chair"))
     inventory.do("TooFew", {"left": 9})
@@ -49,7 +49,7 @@ def test_more_than_there_are_can_not_be_taken(world: World) -> None:
 
 
 @pytest.mark.parametrize("message", ["stock", "stock blue chair", "take 0 blue-chair", "take -1 x", "take some x"])
-def test_what_is_no_such_message_starts_nothing(world: World, message: str) -> None:
+def test_other_messages_start_nothing(world: World, message: str) -> None:
     slack, inventory = packs(world)
     slack.tell("ReceivedMessage", said(message))
     assert inventory.poll() is None

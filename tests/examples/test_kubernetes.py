@@ -1,4 +1,4 @@
-"""The example that deploys into a Kubernetes cluster, for which an HTTP service of the tests' stands in."""
+"""The example that deploys to a Kubernetes cluster, with a local HTTP stub of the cluster."""
 
 import json
 import time
@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 
 class Cluster:
-    """Deployments by path. A patched one has new replicas at once, as far as `ready` says."""
+    """Deployments by path. A patched one immediately has as many new replicas as `ready`."""
 
     def __init__(self, web: WebService) -> None:
         self.web = web
@@ -78,7 +78,7 @@ def wait_for(what: Any) -> Any:
 
 
 def told(chat: ScriptedPack, message: str) -> Any:
-    """What the chat is told of a message."""
+    """Send a message and return the chat's reply."""
     chat.tell("ReceivedMessage", {"message": message})
     taken = wait_for(chat.poll)
     taken.give("MessageSent")
@@ -102,13 +102,13 @@ def test_a_version_comes_into_the_cluster(kubernetes: tuple[World, Cluster, Scri
     assert "of-the-service-account" not in json.dumps(execution)
 
 
-def test_what_is_not_ready_is_told(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+def test_a_deployment_that_is_not_ready_is_reported(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
     _, cluster, chat = kubernetes
     cluster.ready = 1
     assert told(chat, "kubernetes foo-app 1.3.0") == "foo-app 1.3.0 is not there yet: 1 of 2 are new"
 
 
-def test_what_the_cluster_refuses_is_told_in_its_words(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+def test_the_clusters_refusal_is_reported_with_its_message(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
     _, _, chat = kubernetes
     assert told(chat, "kubernetes bar-app 1.0") == 'the cluster refuses bar-app: deployments.apps "bar-app" not found'
 

@@ -1,4 +1,4 @@
-"""The manual's flow that labels a build, run as its users and packs would."""
+"""The manual's flow that labels a build."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def hipchat(world: World) -> ScriptedPack:
     return world.pack("HipChat", {"SendMessage": ["MessageSent"]}, env="staging")
 
 
-def test_the_build_is_labelled_and_whoever_asked_is_told(world: World) -> None:
+def test_the_build_is_labelled_and_the_user_is_notified(world: World) -> None:
     chat, bamboo = hipchat(world), world.pack("Bamboo", {"AddLabel": ["LabelAdded"]})
     chat.tell("MessageReceived", said(MESSAGE))
     assert bamboo.do("LabelAdded") == ("AddLabel", {"build": "abc-1.2.0", "label": "staging"})
@@ -43,7 +43,7 @@ def check_audit(execution: Any) -> None:
     assert walked(first) == walked(second) == ["NEW", "PENDING", "SUCCESS"]
 
 
-def test_the_build_may_stand_without_quotes(world: World) -> None:
+def test_the_build_can_be_without_quotes(world: World) -> None:
     chat, bamboo = hipchat(world), world.pack("Bamboo", {"AddLabel": ["LabelAdded"]})
     chat.tell("MessageReceived", said("add label prod to build web-7"))
     assert bamboo.take().input == {"build": "web-7", "label": "prod"}
@@ -61,7 +61,7 @@ def test_other_messages_and_rooms_start_nothing(world: World, message: str, room
     assert world.executions("LabelBuildFlow") == []
 
 
-def test_a_label_that_the_flow_did_not_ask_for_is_not_told(world: World) -> None:
+def test_a_label_of_a_different_flow_is_not_reported(world: World) -> None:
     chat, bamboo = hipchat(world), world.pack("Bamboo", {"AddLabel": ["LabelAdded"]})
     bamboo.tell("LabelAdded")
     assert chat.poll() is None

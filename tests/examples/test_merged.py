@@ -1,4 +1,4 @@
-"""What is merged into main is built, and nothing else."""
+"""Merges into main are built, and nothing else."""
 
 import pytest
 
@@ -15,6 +15,6 @@ def test_a_merge_into_main_starts_a_build(world: World) -> None:
     assert bamboo.do("PlanTriggered") == ("TriggerPlan", {"plan": "WEB-MAIN"})
 
 
-def test_another_does_not(world: World) -> None:
+def test_other_merges_are_not_built(world: World) -> None:
     world.pack("Bitbucket").tell("PullRequestMerged", {"project": "WEB", "name": "site", "id": 7, "to": "release"})
     assert world.outcomes("merged", "PullRequestMerged")["build"]["outcome"] == "criteria"

@@ -1,4 +1,4 @@
-"""The chat hears of pushes to main, and of a repository that is away."""
+"""The chat is notified of pushes to main, and of an unreachable repository."""
 
 from typing import Any
 
@@ -26,19 +26,19 @@ def push(**fields: Any) -> dict[str, Any]:
         (push(kind="forced", commits=[commit("New")], more=True), "app: history was rewritten! New (Ann) and more"),
     ],
 )
-def test_a_push_is_told_with_its_commits(world: World, given: dict[str, Any], message: str) -> None:
+def test_a_push_is_posted_with_its_commits(world: World, given: dict[str, Any], message: str) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
     world.pack("Git").tell("BranchPushed", given)
     assert slack.do("MessageSent")[1]["message"] == message
 
 
-def test_other_branches_are_not_told(world: World) -> None:
+def test_other_branches_are_not_posted(world: World) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
     world.pack("Git").tell("BranchPushed", push(branch="topic"))
     assert slack.poll() is None
 
 
-def test_a_repository_that_is_away_is_told(world: World) -> None:
+def test_an_unreachable_repository_is_reported(world: World) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
     world.pack("Git").tell("RepositoryUnreachable", {"repository": "app", "error": "no such host"})
     assert slack.do("MessageSent")[1]["message"] == "app is unreachable: no such host"

@@ -1,4 +1,4 @@
-"""The page about the examples: what it tells to type, typed."""
+"""The README of the examples: its commands are run."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.acceptance
 README = ROOT / "examples" / "README.md"
 ADDRESS = "http://localhost:8080"
 SECONDS = 60
-# Refusals and missing servers are errors here; the answers stand in the output of a test that failed.
+# Refusals and missing servers are errors here; the responses are in the output of a failed test.
 STRICT_CURL = 'set -eu\ncurl() { command curl --noproxy "*" --silent --show-error --fail-with-body "$@" || exit 1; }\n'
 
 
@@ -67,9 +67,7 @@ def test_each_flow_is_loaded_by_a_curl_line_with_its_media_type(path: Path) -> N
 
 
 @pytest.mark.parametrize("path", flow_files(), ids=lambda path: path.name)
-def test_what_the_page_tells_to_type_runs_the_flow_to_its_end(
-    world: World, examples_server: Server, path: Path
-) -> None:
+def test_the_commands_of_the_page_run_the_flow_to_its_end(world: World, examples_server: Server, path: Path) -> None:
     needs("curl")
     script = f"{STRICT_CURL}{introduction()}\n{section_of(path.name).commands}".replace(ADDRESS, examples_server.url)
     done = processes.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -1,4 +1,4 @@
-"""Two builds, one announcement; and an alarm where a command breaks down."""
+"""Two builds, one announcement, and an alarm if a command fails."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def packs(world: World) -> tuple[ScriptedPack, ScriptedPack]:
 
 
 def asked_for(hipchat: ScriptedPack, bamboo: ScriptedPack) -> dict[str, Taken]:
-    """Both builds, taken, after somebody asked for a release."""
+    """Request a release and take both builds."""
     hipchat.tell("MessageReceived", {"RoomId": "r1", "User": "Karl", "Message": "release 1.2.0"})
     taken = [bamboo.take(), bamboo.take()]
     assert bamboo.poll() is None
@@ -29,7 +29,7 @@ def built(taken: dict[str, Taken], plan: str) -> None:
 
 
 @pytest.mark.parametrize("order", [PLANS, PLANS[::-1]])
-def test_both_builds_lead_to_one_announcement_in_whatever_order(world: World, order: tuple[str, str]) -> None:
+def test_both_builds_lead_to_one_announcement_in_any_order(world: World, order: tuple[str, str]) -> None:
     hipchat, bamboo = packs(world)
     builds = asked_for(hipchat, bamboo)
     labellings = []
@@ -78,7 +78,7 @@ def test_a_command_that_breaks_down_gives_an_alarm_and_no_announcement(world: Wo
     assert len(world.executions("release", state="succeeded")) == 1
 
 
-def test_two_break_downs_give_one_alarm_and_the_second_stands_as_failed(world: World) -> None:
+def test_two_failures_raise_one_alarm_and_the_second_step_failed(world: World) -> None:
     hipchat, bamboo = packs(world)
     for taken in asked_for(hipchat, bamboo).values():
         taken.give("FATAL", "disk full")
@@ -87,7 +87,7 @@ def test_two_break_downs_give_one_alarm_and_the_second_stands_as_failed(world: W
     assert len(world.executions("release", state="failed")) == 1
 
 
-def test_a_failed_build_is_no_break_down(world: World) -> None:
+def test_a_failed_build_is_not_a_failure_of_the_command(world: World) -> None:
     hipchat, bamboo = packs(world)
     for taken in asked_for(hipchat, bamboo).values():
         taken.give("BuildFailed", {"plan": taken.input["plan"]})

@@ -1,4 +1,4 @@
-"""The chat hears of new pull requests."""
+"""The chat is notified of new pull requests."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def request(action: str = "opened", kind: str = "pull_request") -> dict[str, Any
     return {"hook": "code", "headers": headers, "body": {"action": action, "pull_request": pull_request}}
 
 
-def test_a_pull_request_is_told(world: World) -> None:
+def test_a_pull_request_is_posted(world: World) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
     world.pack("Webhook").tell("Received", request())
     message = "ann: Faster https://github.com/x/y/pull/1"

@@ -1,4 +1,4 @@
-"""Mail to support is answered, but not that of machines."""
+"""Mail to support is answered, except automatic mail."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def mail(address: str = "ann@example.com", **headers: str) -> dict[str, Any]:
     return {"messageId": "<1@example.com>", "from": sender, "subject": "Help", "text": "", "headers": named}
 
 
-def test_who_writes_is_answered(world: World) -> None:
+def test_the_writer_is_answered(world: World) -> None:
     email = world.pack("Email", {"SendEmail": ["EmailSent", "SendEmailFailed"]})
     email.tell("EmailReceived", mail())
     command, answer = email.do("EmailSent")

@@ -1,4 +1,4 @@
-"""A chat message becomes an issue, and the chat hears what became of it."""
+"""A chat message creates an issue, and the chat gets its key."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def asked(world: World) -> tuple[ScriptedPack, ScriptedPack]:
     return slack, jira
 
 
-def test_the_issue_is_told_in_the_thread(world: World) -> None:
+def test_the_issue_is_posted_in_the_thread(world: World) -> None:
     slack, jira = asked(world)
     description = "Requested by ann in the chat."
     made = {"project": "HELP", "issuetype": "Task", "summary": "No ink", "description": description}

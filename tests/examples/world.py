@@ -1,4 +1,4 @@
-"""A server with the flows of `examples/flows` in it, and packs that do as a test says; plain HTTP, along the links."""
+"""A server with the flows of `examples/flows`, and packs controlled by the test, over plain HTTP."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ Commands = Mapping[str, list[str]]
 
 
 def link(links: Links, ending: str) -> str:
-    """The one link whose rel ends so."""
+    """Return the single link whose rel ends with `rel`."""
     (href,) = [one["href"] for one in links if one["rel"].endswith(ending)]
     return href
 
@@ -33,13 +33,13 @@ class Taken:
         self.input: Any = answer["input"]
 
     def give(self, event: str, payload: Any = None) -> None:
-        """Posts the result."""
+        """Post the result."""
         posted = self._http.post(self._result, json={"event": event, "payload": payload})
         assert posted.status_code == 202, posted.text
 
 
 class ScriptedPack:
-    """A registered pack that does nothing by itself."""
+    """A registered pack that the test controls."""
 
     def __init__(self, http: httpx.Client, answer: Any) -> None:
         self._http = http
@@ -48,12 +48,12 @@ class ScriptedPack:
         self.id: str = answer["id"]
 
     def tell(self, event: str, payload: Any = None) -> None:
-        """Posts an event."""
+        """Post an event."""
         posted = self._http.post(self._event, json={"event": event, "payload": payload})
         assert posted.status_code == 202, posted.text
 
     def poll(self) -> Taken | None:
-        """Takes the next action, if any waits for this pack."""
+        """Take the next action, if any is queued for this pack."""
         answer = self._http.post(self._take)
         if answer.status_code == 204:
             return None
@@ -61,20 +61,20 @@ class ScriptedPack:
         return Taken(self._http, answer.json())
 
     def take(self) -> Taken:
-        """Takes the next action; there must be one."""
+        """Take the next action; fail if there is none."""
         taken = self.poll()
         assert taken is not None, f"nothing waits for {self.id}"
         return taken
 
     def do(self, event: str, payload: Any = None) -> Any:
-        """Takes the next action and ends it with this event. Its command and its input."""
+        """Take the next action and post this result; return its command and input."""
         taken = self.take()
         taken.give(event, payload)
         return taken.command, taken.input
 
 
 class World:
-    """The server at `url`, as its users and packs see it."""
+    """A client for the server at `url`."""
 
     def __init__(self, http: httpx.Client, url: str) -> None:
         self.http = http
@@ -82,7 +82,7 @@ class World:
         self._before = {link(one["links"], "self") for one in self._all_executions() + self._all_events()}
 
     def clear(self) -> None:
-        """Leaves nothing in the server that another test could notice: no flow, pack, item, nothing that waits."""
+        """Delete all flows, packs, items and queued actions."""
         for flow in self._listed("/listFlows", "flows"):
             self.http.delete(flow)
         for item in self._listed("/listDatastoreItems", "datastore"):
@@ -102,7 +102,7 @@ class World:
         return answer.json()
 
     def load(self, file: str) -> str:
-        """Posts a flow of the examples. What the server warns of, else empty."""
+        """Post a flow of the examples; return the server's warnings, or ''."""
         path = FLOWS / file
         headers = {"content-type": MEDIA_TYPES[path.suffix]}
         posted = self.http.post(link(self.links, "/listFlows"), content=path.read_bytes(), headers=headers)
@@ -110,13 +110,13 @@ class World:
         return str(posted.headers.get("x-flyte-warning", ""))
 
     def put(self, key: str, file: str, media_type: str = "application/json") -> None:
-        """Puts a file of the examples into the datastore."""
+        """Put a file of the examples into the datastore."""
         value = (file, (FLOWS / file).read_bytes(), media_type)
         put = self.http.put(f"{link(self.links, '/listDatastoreItems')}/{key}", files={"value": value})
         assert put.status_code in (201, 204), put.text
 
     def pack(self, name: str, commands: Commands | None = None, /, **labels: str) -> ScriptedPack:
-        """Registers a pack; `commands` are names of commands, each with the events that may come of it."""
+        """Register a pack; `commands` maps names of commands to their possible result events."""
         declared = [{"name": command, "events": events} for command, events in (commands or {}).items()]
         body = {"name": name, "labels": labels, "commands": declared}
         answer = self.http.post(link(self.links, "/listPacks"), json=body)
@@ -124,20 +124,20 @@ class World:
         return ScriptedPack(self.http, answer.json())
 
     def flow(self, name: str) -> Any:
-        """A flow that was loaded."""
+        """Return a loaded flow."""
         return self.get(f"{link(self.links, '/listFlows')}/{name}")
 
     def executions(self, flow: str = "", **filters: str) -> list[Any]:
-        """The executions in the audit, of one flow or of all, newest first."""
+        """Return the executions in the audit, of one flow or of all, newest first."""
         return self._new(self._all_executions(flowName=flow, **filters))
 
     def execution(self, flow: str) -> Any:
-        """The flow's only execution, as its own page in the audit shows it."""
+        """Return the flow's only execution with its details."""
         (found,) = self.executions(flow)
         return self.get(link(found["links"], "self"))
 
     def outcomes(self, flow: str, event: str) -> Any:
-        """What the flow made of the last event of this name: step ids, each with its outcome in the audit."""
+        """Return the outcome of each step for the last event with this name."""
         last = self._new(self._all_events(event=event))[0]
         (outcome,) = [one for one in last["outcomes"] if one["flow"] == flow]
         return {step["stepId"]: step for step in outcome["steps"]}
@@ -154,20 +154,20 @@ class World:
 
 
 def states(execution: Any) -> dict[str, str]:
-    """The last state of each action by step id."""
+    """Return the last state of each action by step id."""
     return {step: action["state"]["value"] for step, action in execution["actions"].items()}
 
 
 def walked(action: Any) -> list[str]:
-    """All states that an action went through."""
+    """Return all states of an action."""
     return [state["value"] for state in action["states"]]
 
 
 def flow_files() -> list[Path]:
-    """The files of `examples/flows` that hold flows."""
+    """Return the flow files of `examples/flows`."""
     return [path for path in sorted(FLOWS.iterdir()) if "steps" in read(path)]
 
 
 def read(path: Path) -> Any:
-    """The value in a YAML or JSON file."""
+    """Parse a YAML or JSON file."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Commands to a pack that speaks to a counterpart on this machine, and what it answers."""
+"""Commands to a pack with a local stub of its service, and their results."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.client.stub_server import StubServer
 
-from .http_counterpart import Counterpart
+from .http_stub import Counterpart
 
 TOKEN = "t0ken"
 
@@ -16,17 +16,17 @@ name; the event's payload."""
 
 
 def variables(name: str, web: Counterpart, folder: Path, **more: str) -> dict[str, str]:
-    """What such a pack is started with."""
+    """Return the environment of such a pack."""
     given = {"URL": web.url, "TOKEN": TOKEN, "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
     return {f"FLYTE_{name.upper()}_{key}": value for key, value in (given | more).items()}
 
 
 def result(stub: StubServer, event: str) -> Any:
-    """The payload of the first result of this name."""
+    """Return the payload of the first result with this name."""
     return stub.wait_for("result", event=event)[0].body["payload"]
 
 
 def assert_refused(payload: Any, words: str) -> None:
-    """It says what was wrong, and that trying again would not help."""
+    """Assert that the failure has the error and is not temporary."""
     assert payload["error"].startswith(words)
     assert payload["temporary"] is False

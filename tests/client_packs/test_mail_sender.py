@@ -1,4 +1,4 @@
-"""The Email pack sends: what goes to an SMTP server, and what is told of that."""
+"""The Email pack's command: sent mails and result events."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def test_a_mail_goes_to_all_recipients(stub: StubServer, start_pack: StartPack, 
         ({"to": ""}, "to, cc and bcc: 0 addresses", False),
     ],
 )
-def test_a_mail_that_nobody_gets_is_told(
+def test_a_mail_without_any_delivery_is_a_failure(
     stub: StubServer, start_pack: StartPack, start_smtp: StartSmtp, given: dict[str, Any], error: str, temporary: bool
 ) -> None:
     post, smtp = start_smtp()
@@ -56,7 +56,7 @@ def test_a_mail_that_nobody_gets_is_told(
     assert post.envelopes == []
 
 
-def test_recipients_that_are_refused_stand_with_the_success_of_the_others(
+def test_refused_recipients_are_listed_in_the_success(
     stub: StubServer, start_pack: StartPack, start_smtp: StartSmtp
 ) -> None:
     post, smtp = start_smtp()
@@ -66,7 +66,7 @@ def test_recipients_that_are_refused_stand_with_the_success_of_the_others(
     assert post.envelopes[0].rcpt_tos == ["ann@example.com", "eve@example.com"]
 
 
-def test_a_server_that_is_not_there_is_told_as_temporary(stub: StubServer, start_pack: StartPack) -> None:
+def test_an_unreachable_server_is_a_temporary_failure(stub: StubServer, start_pack: StartPack) -> None:
     stub.queue("SendEmail", MAIL)
     smtp = {"FLYTE_SMTP_HOST": HOST, "FLYTE_SMTP_PORT": str(free_port()), "FLYTE_EMAIL_FROM": "a@x.org"}
     start_pack("email", stub.url, **smtp)
@@ -96,7 +96,7 @@ def test_login_and_mail_go_over_tls(
     assert "s3cret" not in "".join(program.log)
 
 
-def test_a_wrong_password_is_told(
+def test_a_wrong_password_is_reported(
     stub: StubServer, start_pack: StartPack, start_smtp: StartSmtp, certificate: Certificate
 ) -> None:
     required = {"auth_required": True, "authenticator": check_login}
@@ -153,7 +153,7 @@ def bad_program(stub: StubServer, start_pack: StartPack, **settings: str) -> Pro
         ({"FLYTE_IMAP_HOST": "mail.example.org"}, "FLYTE_IMAP_USER: required"),
     ],
 )
-def test_settings_that_can_not_be_used_are_told_in_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
 ) -> None:
     program = bad_program(stub, start_pack, **settings)

@@ -1,4 +1,4 @@
-"""Mail of all kinds, as an event's payload."""
+"""Mails of all kinds as event payloads."""
 
 import json
 from email.message import EmailMessage
@@ -46,7 +46,7 @@ def test_a_mail_with_text_html_and_attachments() -> None:
     }
 
 
-def test_of_a_mail_that_is_too_large_the_headers_are_told() -> None:
+def test_a_mail_that_is_too_large_has_only_headers() -> None:
     payload = parse_mail(b"Subject: big\r\nFrom: ann@example.com\r\n\r\n", 10_000_000, 0)
     assert (payload["subject"], payload["complete"], payload["text"]) == ("big", False, "")
     assert (payload["size"], payload["attachments"]) == (10_000_000, [])
@@ -104,13 +104,13 @@ def test_no_mail_can_stop_the_reading(parts: list[bytes]) -> None:
     assert len(build_event_key(payload, "1/2")) <= 255
 
 
-def test_mail_that_is_nested_without_end_is_told_without_its_content() -> None:
+def test_deeply_nested_mail_has_no_content() -> None:
     raw = b"Subject: deep\n" + b"Content-Type: message/rfc822\n\n" * 3000
     payload = parse_mail(raw, len(raw), 0)
     assert (payload["subject"], payload["complete"]) == ("deep", False)
 
 
-def test_the_key_is_the_message_id_or_the_place() -> None:
+def test_the_key_is_the_message_id_or_the_location() -> None:
     assert build_event_key({"messageId": "<1@x.org>"}, "7/1") == "email/<1@x.org>"
     assert build_event_key({"messageId": ""}, "7/1") == "email/7/1"
     assert len(build_event_key({"messageId": "é" * 1000}, "")) < 80

@@ -1,4 +1,4 @@
-"""The Email pack receives: what of a mailbox becomes events, and when mail is marked."""
+"""The Email pack's receiver: events for mails, and marking of mails."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from tests.private_postgres import free_port
 from tests.server import Server
 
 from .conftest import StartPack
+from .event_watcher import eventually, seen, watch
 from .mail_servers import HOST, Certificate, Imap, StartImap, StartSmtp, raw_mail, tls_before
-from .watching import eventually, seen, watch
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ def test_a_mail_is_answered_once_with_both_sides_of_the_pack(
 
 
 @pytest.mark.acceptance
-def test_a_mail_starts_its_flow_once_though_it_lies_there_again(
+def test_a_mail_starts_its_flow_once_even_if_it_is_unread_again(
     world: World, packs_server: Server, start_pack: StartPack, imap: Imap
 ) -> None:
     watch(world, "Email", "EmailReceived")
@@ -98,7 +98,7 @@ def test_an_expired_token_loses_no_mail(stub: StubServer, start_pack: StartPack,
     eventually(lambda: imap.unseen() == 0)
 
 
-def test_done_mail_is_moved_where_it_is_to_go(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
+def test_processed_mail_is_moved(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
     with imap.client() as client:
         client.create_folder("Done")
     imap.deliver(raw_mail())
@@ -117,7 +117,7 @@ def test_the_server_tells_of_mail_before_the_next_poll(stub: StubServer, start_p
     assert program.exit_code() == 0
 
 
-def test_of_large_mail_only_the_headers_are_told(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
+def test_large_mail_has_only_headers(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
     imap.deliver(raw_mail(body=b"x" * 2000))
     start_pack("email", stub.url, **imap.variables, FLYTE_IMAP_MAX_BYTES="1000")
     received(stub, 1)
@@ -125,7 +125,7 @@ def test_of_large_mail_only_the_headers_are_told(stub: StubServer, start_pack: S
     assert (payload["complete"], payload["text"], payload["size"] > 2000) == (False, "", True)
 
 
-def test_a_mailbox_that_is_away_is_told_once_and_so_is_its_return(
+def test_an_unreachable_mailbox_and_its_recovery_are_reported_once(
     stub: StubServer, start_pack: StartPack, start_imap: StartImap
 ) -> None:
     imap = start_imap(free_port())
@@ -144,7 +144,7 @@ def test_a_mailbox_that_is_away_is_told_once_and_so_is_its_return(
 
 @pytest.mark.parametrize("trusted", [True, False])
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_mailbox_is_opened_over_tls_where_somebody_vouches_for_its_server(
+def test_a_mailbox_is_opened_over_tls_with_a_trusted_certificate(
     stub: StubServer,
     start_pack: StartPack,
     start_imap: StartImap,

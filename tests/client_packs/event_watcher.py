@@ -1,4 +1,4 @@
-"""Flows that hand every event of one kind to a pack of the test, and waiting for what comes."""
+"""Flows that forward events to a pack of the test, and waiting for them."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def eventually(what: Callable[[], T], why: str = "it did not come to be") -> T:
-    """The first value of `what` that is true; fails when none is in time."""
+    """Return the first true result of the function; fail on a timeout."""
     deadline = time.monotonic() + PATIENCE
     while not (value := what()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -20,7 +20,7 @@ def eventually(what: Callable[[], T], why: str = "it did not come to be") -> T:
 
 
 def watch(world: World, pack: str, event: str) -> None:
-    """Have every such event start an execution, whose action carries the event's payload."""
+    """Save a flow that starts an execution for each such event, with its payload as the action's input."""
     step = {
         "event": {"packName": pack, "name": event},
         "context": {"Payload": "{{ Event.Payload }}"},
@@ -33,7 +33,7 @@ def watch(world: World, pack: str, event: str) -> None:
 
 
 def seen(world: World, pack: str, event: str) -> list[Any]:
-    """The payloads of the events that have started an execution, oldest first."""
+    """Return the payloads of the events that started an execution, oldest first."""
     found = world.executions(f"{pack}-{event}")
     actions = [world.get(link(one["links"], "self"))["actions"]["note"] for one in reversed(found)]
     return [action["trigger"]["payload"] for action in actions]

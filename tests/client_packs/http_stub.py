@@ -1,4 +1,4 @@
-"""An HTTP server on this machine that answers as a test says and remembers what it was asked."""
+"""A local HTTP server with scripted responses, which records its requests."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ from tests.client.stub_server import PATIENCE, Answer
 
 @dataclass(frozen=True)
 class Asked:
-    """A request; `query` has each name once, `body` is JSON's value, or a form's fields."""
+    """A request; `query` has each name once, `body` is a JSON value, or a form's fields."""
 
     method: str
     path: str
@@ -29,7 +29,7 @@ Routes = Callable[[Asked], Answer | None]
 
 
 class Counterpart:
-    """`script` puts answers, each for one request, before those that `routes` gives."""
+    """A stub of a service; `script` adds responses for single requests before those of `routes`."""
 
     def __init__(self, routes: Routes) -> None:
         self.asked: list[Asked] = []
@@ -102,7 +102,7 @@ def _handler_of(server: Counterpart) -> type[BaseHTTPRequestHandler]:
             self._respond()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Keep quiet: the requests are remembered."""
+            """Log nothing: the requests are recorded."""
 
         def _respond(self) -> None:
             parts = urlsplit(self.path)

@@ -1,4 +1,4 @@
-"""`flyte-pack new`: what it writes is a pack whose own test passes, which installs, and which runs."""
+"""`flyte-pack new`: the created pack passes its test, installs and runs."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Signatures, each with values made by hand from what the senders document."""
+"""Signatures with values computed from the senders' documentation."""
 
 import hashlib
 import hmac
@@ -65,5 +65,5 @@ def test_slacks_signature_is_over_time_and_body() -> None:
 
 
 @pytest.mark.parametrize("stamp", ["", "-1", "nan", "1e9", "²", "9" * 40])
-def test_a_time_that_is_no_number_is_no_signature(stamp: str) -> None:
+def test_a_timestamp_that_is_not_a_number_is_invalid(stamp: str) -> None:
     assert not holds("slack", "s", slack(b"", stamp))

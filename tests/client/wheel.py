@@ -1,4 +1,4 @@
-"""The client library as others get it: a wheel, installed where nothing of this project is."""
+"""The client library as a wheel, installed in an environment without the rest of the project."""
 
 import sys
 import venv
@@ -16,7 +16,7 @@ SECONDS = 300.0
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build it with what is installed here, without a network."""
+    """Build the wheel with the installed packages, without a network."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps", "--no-index"]
     run([*pip, "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT / "flyte_client")])
     (wheel,) = folder.glob("*.whl")
@@ -24,9 +24,9 @@ def build_wheel(folder: Path) -> Path:
 
 
 def install(wheel: Path, folder: Path, *packages: str) -> Path:
-    """A new virtual environment with the wheel and these packages, and nothing else; its folder of programs.
+    """Create a virtual environment with only the wheel and these packages; return its folder of programs.
 
-    They are linked from this program's own environment, with all that they require.
+    The packages and their requirements are linked from the current environment.
     """
     venv.create(folder, with_pip=False)
     programs = folder / "bin"
@@ -41,7 +41,7 @@ def install(wheel: Path, folder: Path, *packages: str) -> Path:
 
 
 def required(name: str) -> set[str]:
-    """The package and all that it needs, by name."""
+    """Return the names of a package and all its requirements."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -60,7 +60,7 @@ def _requirements(package: Distribution) -> Iterator[str]:
 
 
 def run(command: list[str], folder: Path | None = None) -> str:
-    """What the command prints; fails with all of it where that fails."""
+    """Run a command and return its output; fail with the output if it fails."""
     done = processes.run(
         command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=SECONDS, check=False
     )

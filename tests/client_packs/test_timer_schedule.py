@@ -1,4 +1,4 @@
-"""When timers tick, over the days on which clocks change, too."""
+"""Timer schedules, including clock changes."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ def test_an_interval_counts_from_1970_and_not_from_the_start() -> None:
     assert [tick.strftime("%H:%M:%S") for tick in found] == ["10:10:00", "10:15:00"]
 
 
-def test_a_tick_is_later_than_the_time_asked_for() -> None:
+def test_the_next_tick_is_later_than_the_time() -> None:
     ten = datetime(2026, 11, 21, 10, tzinfo=UTC)
     assert IntervalSchedule(3600).next(ten) == ten + timedelta(hours=1)
     assert CronSchedule("0 * * * *", BERLIN).next(ten) == ten + timedelta(hours=1)
@@ -59,7 +59,7 @@ def test_days_on_which_clocks_change(expression: str, day: datetime, expected: l
     st.sampled_from([FORWARD, BACK, datetime(2026, 11, 21, tzinfo=UTC)]),
     st.integers(min_value=-12 * 60, max_value=12 * 60),
 )
-def test_whoever_asks_whenever_gets_the_same_ticks(expression: str, day: datetime, minutes: int) -> None:
+def test_ticks_do_not_depend_on_the_start_time(expression: str, day: datetime, minutes: int) -> None:
     schedule = CronSchedule(expression, BERLIN)
     later, end = day + timedelta(minutes=minutes, seconds=7), day + DAY
     whole = list(iter_ticks(schedule, day - DAY, end))
@@ -82,7 +82,7 @@ def test_whoever_asks_whenever_gets_the_same_ticks(expression: str, day: datetim
         "9" * 300,
     ],
 )
-def test_what_is_no_expression_of_five_fields_is_refused(expression: str) -> None:
+def test_an_invalid_cron_expression_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="invalid cron expression"):
         CronSchedule(expression, BERLIN)
 

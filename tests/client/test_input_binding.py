@@ -1,4 +1,4 @@
-"""Typed inputs: what fits, what is made of it, and how a fault is told."""
+"""Typed inputs: accepted values, conversion and errors."""
 
 import sys
 from collections.abc import Callable, Sequence

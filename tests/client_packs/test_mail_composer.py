@@ -1,4 +1,4 @@
-"""What becomes of the input of SendEmail, and what is refused."""
+"""Composition of mails from the input of SendEmail, and invalid inputs."""
 
 import base64
 import re
@@ -20,11 +20,11 @@ def composed(given: Any, max_bytes: int = 1000) -> OutgoingMail:
 
 
 def parsed(mail: OutgoingMail) -> Any:
-    """The message as it goes over the wire, read again."""
+    """Serialize the message and parse it again."""
     return message_from_bytes(mail.message.as_bytes(policy=policy.SMTP), policy=policy.default)
 
 
-def test_recipients_come_from_texts_and_lists_and_blind_copies_stand_in_no_header() -> None:
+def test_recipients_come_from_texts_and_lists_and_blind_copies_are_in_no_header() -> None:
     mail = composed(PLAIN | {"to": "Ann Öther <ann@example.com>, bob@example.com", "cc": ["c@x.org"], "bcc": "d@x.org"})
     assert mail.recipients == ("ann@example.com", "bob@example.com", "c@x.org", "d@x.org")
     message = parsed(mail)
@@ -33,7 +33,7 @@ def test_recipients_come_from_texts_and_lists_and_blind_copies_stand_in_no_heade
     assert "d@x.org" not in message.as_string()
 
 
-def test_headers_say_who_when_and_that_a_machine_wrote_it() -> None:
+def test_headers_have_sender_date_and_auto_submitted() -> None:
     message = parsed(composed(PLAIN | {"subject": "é " * 100, "replyTo": "r@x.org", "inReplyTo": "<1@x.org>"}))
     assert str(message["From"]) == SENDER
     assert str(message["Subject"]) == "é " * 100
@@ -54,7 +54,7 @@ def test_text_html_and_attachments() -> None:
     assert attachment.get_content() == b"\x00\xff"
 
 
-def test_html_alone_will_do() -> None:
+def test_a_mail_can_have_only_html() -> None:
     message = parsed(composed({"to": "a@x.org", "html": "<p>"}))
     assert (message.get_content_type(), str(message["Subject"])) == ("text/html", "")
 
@@ -69,7 +69,7 @@ def test_no_field_can_bring_a_header_of_its_own(field: str, ending: str) -> None
         composed(PLAIN | {field: start + ending})
 
 
-def test_an_attachments_name_can_not_either() -> None:
+def test_an_attachment_name_cannot_inject_a_header() -> None:
     with pytest.raises(ValueError, match=r"attachments\[0\]\.name: line breaks"):
         composed(PLAIN | {"attachments": [{"name": "a\r\nX: y", "content": ""}]})
 
@@ -112,12 +112,12 @@ def test_an_attachments_name_can_not_either() -> None:
         (PLAIN | {"inReplyTo": "1@x.org"}, "inReplyTo: must be a message id"),
     ],
 )
-def test_input_that_makes_no_mail_is_told_as_such(given: Any, words: str) -> None:
+def test_invalid_input_is_reported(given: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         composed(given)
 
 
 @pytest.mark.parametrize("sender", ["", "a@x.org, b@x.org", "Flyte", "a@x.org\nX: y"])
-def test_there_is_one_sender(sender: str) -> None:
+def test_the_sender_must_be_one_address(sender: str) -> None:
     with pytest.raises(ValueError, match=r"address|line breaks"):
         parse_address(sender)

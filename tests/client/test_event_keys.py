@@ -1,4 +1,4 @@
-"""Events with a key of the sender's own, and events that are not tried for ever."""
+"""Events with the sender's key, and events with a deadline."""
 
 import threading
 from contextlib import suppress
