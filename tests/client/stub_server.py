@@ -241,7 +241,7 @@ def _handler_of(stub: StubServer) -> type[BaseHTTPRequestHandler]:
             answer = stub.answer(self.command, self.path, dict(self.headers.items()), body, self.connection)
             content = b"" if answer.body is None else json.dumps(answer.body).encode()
             self.send_response(answer.status)
-            # Like the server's workers: connections are closed after the response, so a stopped stub is unreachable at once.
+            # Like the server's workers: closed after the response, so a stopped stub is unreachable at once.
             self.send_header("Connection", "close")
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():
                 self.send_header(name, value)
