@@ -30,9 +30,10 @@ _HOUR_SQL = """
 # Pack names for which something waits, one look-up each.
 _QUEUED_PACK_NAMES_SQL = """
     WITH RECURSIVE found(pack) AS (
-        SELECT min(pack_name) FROM packs_action WHERE waiting
+        SELECT (SELECT pack_name FROM packs_action WHERE waiting ORDER BY pack_name, label_key, ready_at LIMIT 1)
         UNION ALL
-        SELECT (SELECT min(pack_name) FROM packs_action WHERE waiting AND pack_name > found.pack)
+        SELECT (SELECT pack_name FROM packs_action WHERE waiting AND pack_name > found.pack
+                ORDER BY pack_name, label_key, ready_at LIMIT 1)
         FROM found WHERE found.pack IS NOT NULL
     )
     SELECT pack FROM found WHERE pack IS NOT NULL LIMIT %s
@@ -122,11 +123,11 @@ def measure_pack_loads(max_queued: int = MAX_QUEUED) -> list[PackLoad]:
 
 def _count_queued(max_queued: int) -> dict[str, tuple[int, datetime | None]]:
     """How many actions wait for packs of a name, and since when the first of them could be taken."""
-    names = [name for (name,) in _fetch_all(_QUEUED_PACK_NAMES_SQL, [MAX_PACK_NAMES])]
-    if not names:
-        return {}
-    parameters = [value for name in names for value in (name, name, max_queued)]
     with index_order():
+        names = [name for (name,) in _fetch_all(_QUEUED_PACK_NAMES_SQL, [MAX_PACK_NAMES])]
+        if not names:
+            return {}
+        parameters = [value for name in names for value in (name, name, max_queued)]
         counted = _fetch_all(" UNION ALL ".join([_QUEUED_SQL] * len(names)), parameters)
     return {name: (count, _parse_db_datetime(since)) for name, count, since in counted if count}
 

@@ -24,20 +24,24 @@ MAX_NAMES_IN_QUERY = 500
 QueueKey = tuple[str, str]
 """A pack name and a label key: what actions that wait ask for."""
 
-# As many index look-ups as there are different names and labels, however much waits (see `packs.queue.action_queue`).
+# One index lookup per different name and labels, however many actions are queued. The order is that of one partial
+# index alone: with `min()` PostgreSQL could read all finished actions of a name by another index.
 _QUEUE_KEYS_SQL = """
     WITH RECURSIVE names(pack, place) AS (
-        SELECT min(pack_name), 1 FROM packs_action WHERE waiting
+        SELECT (SELECT pack_name FROM packs_action WHERE waiting ORDER BY pack_name, label_key, ready_at LIMIT 1), 1
         UNION ALL
-        SELECT (SELECT min(pack_name) FROM packs_action WHERE waiting AND pack_name > names.pack), place + 1
+        SELECT (SELECT pack_name FROM packs_action WHERE waiting AND pack_name > names.pack
+                ORDER BY pack_name, label_key, ready_at LIMIT 1), place + 1
         FROM names WHERE names.pack IS NOT NULL AND place < %s
     ),
     found(pack, labels, place) AS (
-        SELECT pack, (SELECT min(label_key) FROM packs_action WHERE waiting AND pack_name = names.pack), 1
+        SELECT pack, (SELECT label_key FROM packs_action WHERE waiting AND pack_name = names.pack
+                      ORDER BY label_key, ready_at LIMIT 1), 1
         FROM names WHERE names.pack IS NOT NULL
         UNION ALL
-        SELECT pack, (SELECT min(label_key) FROM packs_action
-                      WHERE waiting AND pack_name = found.pack AND label_key > found.labels), place + 1
+        SELECT pack, (SELECT label_key FROM packs_action
+                      WHERE waiting AND pack_name = found.pack AND label_key > found.labels
+                      ORDER BY label_key, ready_at LIMIT 1), place + 1
         FROM found WHERE found.labels IS NOT NULL AND place < %s
     )
     SELECT pack, labels FROM found WHERE labels IS NOT NULL LIMIT %s
@@ -120,7 +124,7 @@ def _iter_packs_by_name(packs: "QuerySet[Pack]", names: list[str]) -> Iterable[P
 
 
 def _find_queue_keys(limit: int) -> list[QueueKey]:
-    with connection.cursor() as cursor:
+    with index_order(), connection.cursor() as cursor:
         cursor.execute(_QUEUE_KEYS_SQL, [limit, limit, limit])
         return [(str(name), str(labels_key)) for name, labels_key in cursor.fetchall()]
 

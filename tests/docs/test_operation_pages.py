@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import processes
 from tests.docs.pages import blocks, wait_for
 from tests.docs.running import run_printed, running
 from tests.docs.test_commands import printed_lines
@@ -127,7 +128,7 @@ def test_log_lines_have_the_logger_and_the_fields_of_the_page(start_server: Star
     command = [sys.executable, "-m", "flyte_client.packs.console", "--name", "Slack"]
     with (
         httpx.Client(base_url=server.url, trust_env=False) as client,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, text=True) as chat,
+        processes.start(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, text=True) as chat,
     ):
         wait_for(lambda: "Slack" in client.get("/v1/packs").text)
         assert client.post("/v1/flows", json=flow).status_code == 201

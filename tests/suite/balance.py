@@ -2,9 +2,14 @@
 
 from collections.abc import Collection
 
+PLANS = "only PostgreSQL has generic plans, and plans by statistics that change"
 ON_ONE_DATABASE = {
+    "tests/audit/test_growth.py::test_a_page_reads_no_more_where_there_is_ten_times_as_much[generic": PLANS,
+    "tests/audit/test_growth.py::test_of_as_many_labels_as_actions_a_bounded_number_is_looked_at[generic": PLANS,
     "tests/jobs/test_expiry.py::test_an_execution_that_somebody_is_changing_stays": "SQLite locks no rows",
     "tests/jobs/test_two_servers.py": "SQLite's file belongs to one machine",
+    "tests/packs/test_growth.py::test_a_take_reads_no_more_where_ten_times_as_much_waits": PLANS,
+    "tests/packs/test_plans.py": PLANS,
     "tests/packs/test_take.py::test_takers_who_come_at_once_never_try_to_claim_what_another_has": (
         "PostgreSQL passes over what another claims"
     ),
