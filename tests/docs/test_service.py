@@ -16,6 +16,7 @@ import trustme
 from tests import processes
 from tests.docs.pages import PATIENCE
 from tests.private_postgres import free_port
+from tests.programs import needs
 from tests.server import ROOT, Server, StartServer
 
 FOLDER = ROOT / "examples" / "service"
@@ -56,10 +57,11 @@ def units() -> list[Path]:
 
 
 @pytest.mark.acceptance
-@pytest.mark.skipif(NGINX is None, reason="nginx is not on this machine")
 def test_behind_the_proxy_links_and_ids_are_its_own_and_a_web_process_may_be_away(
     start_server: StartServer, tmp_path: Path
 ) -> None:
+    if NGINX is None:
+        needs("nginx")
     server, port = start_server(), free_port()
     with proxy(server, port, tmp_path) as authority:
         context = ssl.create_default_context(cafile=str(authority))
