@@ -1,4 +1,4 @@
-"""The audit's place in the console: executions, events and packs have pages of their own, and nobody edits them."""
+"""Registration of the audit's console pages: executions, events, packs and approvals, all read-only."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from packs.models import Approval, Pack
 
 
 class ReadOnlyAdmin(ConsoleModelAdmin):
-    """A model that the console shows, and in which nobody writes: the engine does, or packs themselves."""
+    """A model that the console shows but nobody edits: only the engine and the packs write it."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -26,7 +26,7 @@ class ReadOnlyAdmin(ConsoleModelAdmin):
         return False
 
     def build_url(self, route: str, view: Any, name: str) -> URLPattern:
-        """A page for people who are signed in; the view asks for what else it needs."""
+        """Build the URL of a page for signed-in users; the view checks further permissions."""
         url_name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_{name}"
         pattern: URLPattern = path(route, self.admin_site.admin_view(view), name=url_name)
         return pattern
@@ -34,7 +34,7 @@ class ReadOnlyAdmin(ConsoleModelAdmin):
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
-    """Executions."""
+    """The pages of executions."""
 
     kind = "execution"
 
@@ -51,7 +51,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    """Events."""
+    """The pages of events."""
 
     kind = "event"
 
@@ -64,7 +64,9 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Pack)
 class PackAdmin(ReadOnlyAdmin):
-    """Packs. They stand here because their pages show flows and events too, of which the room `packs` knows nothing."""
+    """The pages of packs. Registered here because they also show flows and events, which the app `packs` must not
+    import.
+    """
 
     kind = "pack"
 
@@ -79,7 +81,7 @@ class PackAdmin(ReadOnlyAdmin):
 
 @admin.register(Approval)
 class ApprovalAdmin(ReadOnlyAdmin):
-    """Questions that wait for a person, and what was decided."""
+    """The pages of approvals: open questions and past decisions."""
 
     kind = "approval"
 

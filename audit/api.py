@@ -1,4 +1,4 @@
-"""What ran, and why: the reading side of `/v1/audit`."""
+"""The reading half of `/v1/audit`: executions, events and their outcomes."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -20,17 +20,19 @@ from flyte_site.http.views import APIView, get_integer_parameter
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
-# Rows that are passed over are read; whoever wants more of them goes on by the `next` link.
+# Skipped rows are read; to go further back, follow the `next` link.
 MAX_START = 10_000
 
 PAGE_PARAMETERS = [
     OpenApiParameter(
-        "start", OpenApiTypes.INT, description=f"Rows to pass over, {MAX_START} at most; 0 is the newest."
+        "start", OpenApiTypes.INT, description=f"Number of rows to skip, at most {MAX_START}; 0 starts at the newest."
     ),
     OpenApiParameter(
-        "limit", OpenApiTypes.INT, description=f"Rows to show: {DEFAULT_LIMIT} by default, {MAX_LIMIT} at most."
+        "limit",
+        OpenApiTypes.INT,
+        description=f"Number of rows to return: {DEFAULT_LIMIT} by default, at most {MAX_LIMIT}.",
     ),
-    OpenApiParameter("olderThan", description="Where the page begins: the header `Link` of the page before names it."),
+    OpenApiParameter("olderThan", description="Cursor of the page, from the `Link` header of the previous page."),
 ]
 EXECUTION_FILTERS = [
     OpenApiParameter(name)
@@ -49,7 +51,7 @@ class ExecutionListView(APIView):
         responses={200: serializers.ExecutionList, **problem_responses(400)},
     )
     def get(self, request: Request) -> Response:
-        """Executions, those that were active last first."""
+        """List executions, those with the newest action first."""
         _check_state(request)
         parameters = _parse_page_parameters(request)
         found_executions, page = _find_executions(request, parameters)
@@ -71,7 +73,7 @@ class ExecutionDetailView(APIView):
         responses={200: serializers.ExecutionSchema, **problem_responses(404)},
     )
     def get(self, request: Request, correlation_id: str) -> Response:
-        """The execution with its actions: their context, input, trigger and result."""
+        """Return the execution with its actions: their context, input, trigger and result."""
         execution = lookups.find_execution(correlation_id)
         if execution is None:
             raise not_found(f"execution {correlation_id!r}")
@@ -82,7 +84,7 @@ class ExecutionDetailView(APIView):
 
 
 class EventListView(APIView):
-    """Events that came."""
+    """Received events."""
 
     @extend_schema(
         operation_id="findEvents",
@@ -91,7 +93,9 @@ class EventListView(APIView):
         responses={200: serializers.EventList, **problem_responses(400)},
     )
     def get(self, request: Request) -> Response:
-        """The last events, newest first, each with what every listening flow made of it and what stopped a step."""
+        """List the latest events, newest first, each with its outcome in every listening flow and the reason why a step
+        did not fire.
+        """
         parameters = _parse_page_parameters(request)
         found_events, page = _find_events(request, parameters)
         links = self.links
@@ -109,7 +113,7 @@ class EventDetailView(APIView):
         responses={200: serializers.EventOutcomesSchema, **problem_responses(404)},
     )
     def get(self, request: Request, event_id: str) -> Response:
-        """The event with what every listening flow made of it."""
+        """Return the event with its outcome in every listening flow."""
         event = Event.objects.filter(id=event_id).first()
         if event is None:
             raise not_found(f"event {event_id!r}")
@@ -118,7 +122,7 @@ class EventDetailView(APIView):
 
 @dataclass(frozen=True)
 class PageParameters:
-    """Which part of a list: `limit` rows, after `start` rows from its newest, or from `place`."""
+    """A part of a list: `limit` rows, after the newest `start` rows or from `cursor`."""
 
     start: int
     limit: int
@@ -128,11 +132,16 @@ class PageParameters:
 def _parse_page_parameters(request: Request) -> PageParameters:
     start = get_integer_parameter(request, "start", 0, maximum=MAX_START + 1)
     if start > MAX_START:
-        message = f"must be at most {MAX_START}; the rel `next` in the header `Link` of an answer leads further back"
+        message = f"must be at most {MAX_START}; to go further back, follow rel `next` of the `Link` header"
         raise invalid_input({"path": "start", "message": message})
     older_than = request.query_params.get("olderThan", "")
     if older_than and not is_id(older_than):
-        raise invalid_input({"path": "olderThan", "message": "must be as the rel `next` in the header `Link` has it"})
+        raise invalid_input(
+            {
+                "path": "olderThan",
+                "message": f"invalid cursor {older_than[:40]!r}: use the one in rel `next` of the `Link` header",
+            }
+        )
     return PageParameters(
         start, get_integer_parameter(request, "limit", DEFAULT_LIMIT, maximum=MAX_LIMIT), KeysetCursor(older_than)
     )
@@ -167,13 +176,13 @@ def _find_events(request: Request, parameters: PageParameters) -> tuple[list[Eve
 def _next_link_header(
     request: Request, collection: str, keyset_page: KeysetPage, parameters: PageParameters
 ) -> dict[str, str]:
-    """The header by which older ones are found, where there may be any. In the body the original has no such link."""
+    """Build the `Link` header to the next older page, if there may be one. The original's body has no such link."""
     if keyset_page.older is None:
         return {}
     kept_parameters = {
         name: value for name, value in request.query_params.items() if name not in ("start", "olderThan")
     }
-    rows_to_skip = parameters.start - len(keyset_page.keys)  # to be passed over
+    rows_to_skip = parameters.start - len(keyset_page.keys)
     start_parameter = {"start": rows_to_skip} if rows_to_skip > 0 else {}
     query = urlencode(
         {**kept_parameters, **start_parameter, "limit": parameters.limit, "olderThan": keyset_page.older.older_than}

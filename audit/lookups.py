@@ -1,4 +1,4 @@
-"""What the audit reads beside the rows of a list."""
+"""Queries that the audit's pages and its API share."""
 
 import json
 from collections.abc import Mapping
@@ -13,24 +13,24 @@ from packs.queue.backlog import filter_orphaned
 
 
 def filter_by_labels(actions: QuerySet[Action], labels: Mapping[str, str]) -> QuerySet[Action]:
-    """Those of the actions that ask for packs with all of these labels."""
+    """Filter actions by the pack labels that they ask for; all of `labels` must match."""
     for name, value in labels.items():
         pair = f"{json.dumps(name)}:{json.dumps(value)}"
-        # A pair stands behind "{" or ","; inside a text both would stand between escaped quotes. Not by `contains`:
-        # SQLite's LIKE does not tell capital letters from small ones.
+        # A pair follows "{" or ","; within a text, both would be between escaped quotes. `contains` would not do:
+        # SQLite's LIKE is case-insensitive.
         as_first, as_later = (StrIndex("label_key", Value(separator + pair)) for separator in "{,")
         actions = actions.alias(first=as_first, later=as_later).filter(Q(first__gt=0) | Q(later__gt=0))
     return actions
 
 
 def parse_labels(text: str) -> dict[str, str]:
-    """`env:staging,foo:bar` as a mapping; as in the original, what is no pair is passed over."""
+    """Parse `env:staging,foo:bar` into a mapping. As in the original, parts without a colon are ignored."""
     pairs = [part.split(":", 1) for part in text.split(",") if ":" in part]
     return {pair[0].strip(): pair[1].strip() for pair in pairs}
 
 
 def find_actions_by_execution(executions: list[Execution]) -> dict[str, list[Action]]:
-    """The actions of these executions by correlation id, oldest first. One query."""
+    """Find the actions of these executions, oldest first, by correlation id. One query."""
     by_id: dict[str, list[Action]] = {execution.id: [] for execution in executions}
     for action in Action.objects.filter(correlation_id__in=list(by_id)).order_by("id"):
         by_id[action.correlation_id].append(action)
@@ -38,14 +38,14 @@ def find_actions_by_execution(executions: list[Execution]) -> dict[str, list[Act
 
 
 def find_orphan_ids(actions: Mapping[str, list[Action]]) -> set[str]:
-    """The ids of those that wait though no registered pack could take them. One query, none where nothing waits."""
+    """Find the ids of queued actions that no registered pack could take. One query; none if nothing is queued."""
     queued = [action for execution_actions in actions.values() for action in execution_actions if action.waiting]
     orphaned_keys = filter_orphaned((action.pack_name, action.label_key) for action in queued)
     return {action.id for action in queued if (action.pack_name, action.label_key) in orphaned_keys}
 
 
 def find_hosted_resources(actions: Mapping[str, list[Action]]) -> dict[str, HostedResource]:
-    """By id, what those that are under way have at the services of hosted packs. One query, none where none is."""
+    """Find the resources of hosted packs for running actions, by action id. One query; none if no action is running."""
     return find_resources_of_actions(
         action.id
         for execution_actions in actions.values()
@@ -55,5 +55,5 @@ def find_hosted_resources(actions: Mapping[str, list[Action]]) -> dict[str, Host
 
 
 def find_execution(correlation_id: str) -> Execution | None:
-    """The execution of this id, with its version."""
+    """Return the execution with its flow version, or None."""
     return Execution.objects.select_related("version").filter(id=correlation_id).first()

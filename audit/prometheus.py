@@ -1,4 +1,4 @@
-"""`/metrics`: what the processes counted, and what the database knows, as Prometheus reads it."""
+"""`/metrics`: counters of all processes and figures from the database, in the Prometheus text format."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -33,17 +33,19 @@ MAX_PACKS = 10_000
 
 
 class MetricsView(APIView):
-    """Where Prometheus reads."""
+    """The endpoint that Prometheus scrapes."""
 
     @extend_schema(operation_id="metrics", tags=["info"], responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request) -> HttpResponse:
-        """What happened and what waits, in Prometheus' text format."""
+        """Return all metrics in the Prometheus text format."""
         text = generate_latest(MetricsCollector())
         return HttpResponse(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class MetricsCollector:
-    """All metrics, as prometheus_client asks for them. While the database is away there are those of the processes."""
+    """Collector of all metrics for prometheus_client. If the database is unavailable, only the processes' own metrics
+    remain.
+    """
 
     def collect(self) -> Iterator[Metric]:
         yield from collect()
@@ -54,65 +56,69 @@ class MetricsCollector:
         except Error as error:
             log.warning("metrics_store_away", error=type(error).__name__)
             metrics = []
-        yield GaugeMetricFamily("flyte_database_up", "Whether the database answered.", value=float(bool(metrics)))
+        yield GaugeMetricFamily(
+            "flyte_database_up", "1 if the database answered, otherwise 0.", value=float(bool(metrics))
+        )
         yield from metrics
 
 
 def collect_queue_metrics() -> list[Metric]:
-    """What waits and what is held, by pack name, and whether any of it may be more."""
+    """Measure queued and claimed actions by pack name, and report if any figure is truncated."""
     now, pack_loads = timezone.now(), measure_pack_loads(MAX_QUEUED)
     orphans = find_orphans()
     is_truncated = (
         orphans.is_lower_bound or len(pack_loads) >= MOST_NAMES or any(load.queued >= MAX_QUEUED for load in pack_loads)
     )
     return [
-        _gauge_by_pack("flyte_actions_waiting", "Actions that wait to be taken.", pack_loads, lambda load: load.queued),
+        _gauge_by_pack("flyte_actions_waiting", "Queued actions.", pack_loads, lambda load: load.queued),
         _gauge_by_pack(
             "flyte_actions_waiting_oldest_seconds",
-            "For how long the oldest of those has waited.",
+            "Time in the queue of the oldest queued action.",
             pack_loads,
             lambda load: _age_seconds(load.queued_since, now),
         ),
         _gauge_by_pack(
             "flyte_actions_held",
-            "Actions that a pack took and has not finished.",
+            "Actions that a pack has taken but not finished.",
             pack_loads,
             lambda load: load.claimed,
         ),
         _gauge_by_pack(
             "flyte_actions_held_oldest_seconds",
-            "For how long the oldest of those has been held.",
+            "Time since the oldest of them was taken.",
             pack_loads,
             lambda load: _age_seconds(load.claimed_since, now),
         ),
         GaugeMetricFamily(
             "flyte_actions_orphaned",
-            "Actions that wait though no registered pack could take them.",
+            "Queued actions that no registered pack could take.",
             value=orphans.count,
         ),
         GaugeMetricFamily(
-            "flyte_figures_cut", "1 where so much waits that not all of it was counted.", value=float(is_truncated)
+            "flyte_figures_cut",
+            "1 if more actions are queued than were counted, otherwise 0.",
+            value=float(is_truncated),
         ),
     ]
 
 
 def collect_pack_metrics() -> list[Metric]:
-    """Packs by how lately they were seen, and executions that run."""
+    """Count packs by status, and running executions."""
     now = timezone.now()
-    packs = GaugeMetricFamily("flyte_packs", "Registered packs, by how lately they were seen.", labels=["status"])
+    packs = GaugeMetricFamily("flyte_packs", "Registered packs by status.", labels=["status"])
     for status in STATUSES:
         packs.add_metric([status], Pack.objects.filter(status_filter(status, now)).order_by()[:MAX_PACKS].count())
-    # A range, since PostgreSQL drops the order by a column that is equal in all rows, and then any index will do.
+    # A range: for an equality PostgreSQL drops the order by this column, and may then choose any index.
     running = Execution.objects.filter(state__range=(ExecutionState.RUNNING, ExecutionState.RUNNING)).order_by("state")
     with index_order():
         running_count = running[:MAX_RUNNING].count()
-    return [packs, GaugeMetricFamily("flyte_executions_running", "Executions that run.", value=running_count)]
+    return [packs, GaugeMetricFamily("flyte_executions_running", "Running executions.", value=running_count)]
 
 
 def collect_job_metrics() -> list[Metric]:
-    """How often each periodic job ran, on whatever machine, and when it last did."""
-    runs = CounterMetricFamily("flyte_job_runs", "Runs of periodic jobs, on all machines.", labels=["task"])
-    last = GaugeMetricFamily("flyte_job_last_run_timestamp_seconds", "When a job last ran.", labels=["task"])
+    """Report the runs of each periodic job and the time of the last one, over all machines."""
+    runs = CounterMetricFamily("flyte_job_runs", "Runs of periodic jobs on all machines.", labels=["task"])
+    last = GaugeMetricFamily("flyte_job_last_run_timestamp_seconds", "Time of the job's last run.", labels=["task"])
     for row in JobRun.objects.order_by("name"):
         runs.add_metric([row.name], row.runs)
         if row.ran_at:
@@ -121,8 +127,8 @@ def collect_job_metrics() -> list[Metric]:
 
 
 def collect_hosted_metrics() -> list[Metric]:
-    """What hosted plugins counted, in the server's scope and in their own, on all machines."""
-    counts = CounterMetricFamily("flyte_hosted", "What hosted plugins count.", labels=["plugin", "name"])
+    """Report the counters of hosted plugins, the server's and their own, over all machines."""
+    counts = CounterMetricFamily("flyte_hosted", "Counters of hosted plugins.", labels=["plugin", "name"])
     for row in HostedCount.objects.order_by("plugin", "name")[:MOST_COUNTS]:
         counts.add_metric([row.plugin, row.name], row.value)
     return [counts]
@@ -146,5 +152,5 @@ def _gauge_by_pack(
 
 
 def _age_seconds(since: datetime | None, now: datetime) -> float:
-    """Seconds; 0 for nothing, and for what is to wait until a time to come."""
+    """Return the age in seconds; 0 for None and for times in the future."""
     return max((now - since).total_seconds(), 0.0) if since else 0.0

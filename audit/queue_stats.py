@@ -1,4 +1,4 @@
-"""What waits for packs of some names, by the labels that it asks for, and what each pack has in hand."""
+"""Queued actions of packs by label set, and the actions that each pack has claimed."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -13,13 +13,13 @@ from flyte_site.core.timestamps import parse_rfc3339
 from flyte_site.db.postgresql.plans import index_order
 from packs.models import Action, Labels, Pack
 
-# How many kinds of labels a name's actions are looked at for, and how many actions of each are counted.
+# Bounds on label sets per pack name, and on counted actions per label set.
 MAX_LABELS_KEYS = 200
 MAX_COUNTED = 1_000
-# Of what is held, those whose leases end first.
+# Bound on claimed actions, the earliest lease expiry first.
 MAX_CLAIMED = 2_000
 
-# As many index look-ups as there are different names and labels, however much waits (see `packs.queue.action_queue`).
+# One index look-up per name and label set, however many actions are queued (see `packs.queue.action_queue`).
 _QUEUE_GROUPS_SQL = """
     WITH RECURSIVE asked(pack) AS (VALUES {names}),
     found(pack, labels, place) AS (
@@ -41,9 +41,9 @@ _QUEUE_GROUPS_SQL = """
 
 @dataclass(frozen=True)
 class QueueGroup:
-    """Actions that wait for packs of a name with some labels; `since` is when the oldest could first be taken.
+    """Queued actions with the same pack name and labels. `since`: when the oldest could first be taken.
 
-    Of more than MOST_COUNTED, `count` is MOST_COUNTED.
+    `count` stops at MAX_COUNTED.
     """
 
     pack_name: str
@@ -55,7 +55,7 @@ class QueueGroup:
 
 @dataclass(frozen=True)
 class ActionCount:
-    """How many actions, and since when the oldest of them; `cut` where there may be more."""
+    """A number of actions and the time of the oldest; `is_truncated` if there may be more."""
 
     count: int = 0
     since: datetime | None = None
@@ -63,7 +63,7 @@ class ActionCount:
 
 
 def find_queue_groups(names: Collection[str]) -> list[QueueGroup]:
-    """What waits for packs of these names. One query, none without names."""
+    """Find the queue groups of packs with these names. One query; none without names."""
     if not names:
         return []
     unique = sorted(set(names))
@@ -79,7 +79,7 @@ def find_queue_groups(names: Collection[str]) -> list[QueueGroup]:
 
 
 def filter_takeable(pack: Pack, queue_groups: Iterable[QueueGroup]) -> list[QueueGroup]:
-    """Those of the groups that the pack may take from, what waits longest first."""
+    """Filter the groups that the pack may take from, the longest-queued first."""
     takeable_groups = (
         group for group in queue_groups if group.pack_name == pack.name and pack.has_labels(group.labels)
     )
@@ -87,7 +87,7 @@ def filter_takeable(pack: Pack, queue_groups: Iterable[QueueGroup]) -> list[Queu
 
 
 def sum_groups(queue_groups: Collection[QueueGroup]) -> ActionCount:
-    """The sum of the groups."""
+    """Sum the groups."""
     if not queue_groups:
         return ActionCount()
     is_truncated = any(group.count >= MAX_COUNTED for group in queue_groups)
@@ -97,7 +97,7 @@ def sum_groups(queue_groups: Collection[QueueGroup]) -> ActionCount:
 
 
 def count_claimed() -> dict[str, ActionCount]:
-    """What each pack has in hand, by its identity, and since when. One query."""
+    """Count the claimed actions of each pack by its identity, with the time of the oldest. One query."""
     leased = _leased_actions().values_list("holder", "states")[:MAX_CLAIMED]
     since: dict[str, list[datetime]] = {}
     for claimed_by, state_log in leased:
@@ -107,7 +107,7 @@ def count_claimed() -> dict[str, ActionCount]:
 
 
 def find_claimed_actions(identity: str, limit: int) -> list[Action]:
-    """The actions that this pack has in hand, those first whose leases end first. Two queries at most."""
+    """Find the actions that this pack has claimed, the earliest lease expiry first. At most two queries."""
     ids = [
         key for key, claimed_by in _leased_actions().values_list("id", "holder")[:MAX_CLAIMED] if claimed_by == identity
     ][:limit]
@@ -115,7 +115,7 @@ def find_claimed_actions(identity: str, limit: int) -> list[Action]:
 
 
 def find_oldest_actions(queue_groups: Iterable[QueueGroup], limit: int) -> list[Action]:
-    """The actions of these groups that wait longest. A query for each group, and one for what was found."""
+    """Find the oldest actions of these groups. One query per group, and one for the actions."""
     oldest_keys: list[tuple[datetime, str]] = []
     for group in queue_groups:
         queued = Action.objects.filter(waiting=True, pack_name=group.pack_name, label_key=group.labels_key)
@@ -133,5 +133,5 @@ def _leased_actions() -> "QuerySet[Action]":
 
 
 def _parse_db_datetime(value: Any) -> datetime:
-    """A moment as the database gives it: SQLite's is a text, in UTC."""
+    """Parse a datetime of a raw cursor: SQLite returns text in UTC."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)

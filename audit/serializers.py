@@ -1,4 +1,4 @@
-"""Executions and events as the audit shows them."""
+"""Executions and events as the audit API returns them."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from packs.models import Action, ActionState, HostedResource
 
 
 class StateSchema(serializers.Serializer[Any]):
-    """A state and since when; what was cancelled is `FATAL`, with `cancelled` beside it."""
+    """A state and its start; a cancelled action has `FATAL` and `cancelled`."""
 
     value = serializers.ChoiceField(choices=["NEW", "PENDING", "SUCCESS", "FATAL"])
     time = serializers.DateTimeField()
@@ -23,7 +23,7 @@ class StateSchema(serializers.Serializer[Any]):
 
 
 class PackSeenSchema(serializers.Serializer[Any]):
-    """The pack that an event came from."""
+    """The pack that sent an event."""
 
     id = serializers.CharField()
     name = serializers.CharField()
@@ -41,7 +41,7 @@ class EventSchema(serializers.Serializer[Any]):
 
 
 class AttemptSchema(serializers.Serializer[Any]):
-    """What became of a take that did not end the action: it is tried again; or, with `late`, came too late."""
+    """The result of an attempt that did not end the action: the action is retried, or the result was `late`."""
 
     attempt = serializers.IntegerField()
     packId = serializers.CharField(allow_blank=True)  # noqa: N815
@@ -52,14 +52,14 @@ class AttemptSchema(serializers.Serializer[Any]):
 
 
 class WaitsForSchema(serializers.Serializer[Any]):
-    """What an action waits for in vain: there is no registered pack of this name with its `packLabels`."""
+    """The missing pack of an orphaned action: no registered pack has this name and the action's `packLabels`."""
 
     pack = serializers.CharField()
     orphaned = serializers.BooleanField()
 
 
 class HostedSchema(serializers.Serializer[Any]):
-    """How an action stands at the service of a pack that the server hosts."""
+    """The status of an action at the service of a hosted pack."""
 
     phase = serializers.CharField()
     reason = serializers.CharField(required=False)
@@ -67,7 +67,7 @@ class HostedSchema(serializers.Serializer[Any]):
 
 
 class ActionSchema(serializers.Serializer[Any]):
-    """An action: what was asked of which pack, why, and what came of it."""
+    """An action: the command, its pack, its trigger and its result."""
 
     id = serializers.CharField()
     name = serializers.CharField()
@@ -89,7 +89,7 @@ class ActionSchema(serializers.Serializer[Any]):
 
 
 class StepErrorSchema(serializers.Serializer[Any]):
-    """A step that could not be judged: what was wrong, and where in the flow and its template."""
+    """A step that could not be evaluated: the error and its position in the flow and its template."""
 
     stepId = serializers.CharField()  # noqa: N815
     outcome = serializers.CharField()
@@ -103,7 +103,7 @@ class StepErrorSchema(serializers.Serializer[Any]):
 
 
 class ExecutionSchema(serializers.Serializer[Any]):
-    """One run of a flow: the steps of the version it runs on, and its actions by step id."""
+    """One run of a flow: the steps of its flow version, and its actions by step id."""
 
     name = serializers.CharField()
     description = serializers.CharField(required=False)
@@ -126,7 +126,7 @@ class ExecutionList(serializers.Serializer[Any]):
 
 
 class StepOutcomeSchema(serializers.Serializer[Any]):
-    """What came of one step: `fired`, or what stopped it – `labels`, `criteria`, `error` – and the reason."""
+    """The outcome of one step: `fired`, or the reason why it did not fire: `labels`, `criteria` or `error`."""
 
     stepId = serializers.CharField(allow_blank=True)  # noqa: N815
     outcome = serializers.ChoiceField(choices=["fired", "labels", "criteria", "error"])
@@ -139,12 +139,12 @@ class StepOutcomeSchema(serializers.Serializer[Any]):
     saw = serializers.DictField(
         child=serializers.CharField(),
         required=False,
-        help_text="What false criteria looked up: by how the template says it, the value as JSON, cut and masked.",
+        help_text="Values that false criteria read: by expression, as JSON, truncated and redacted.",
     )
 
 
 class FlowOutcomeSchema(serializers.Serializer[Any]):
-    """What one flow made of an event; the correlation id is there if an execution began or went on."""
+    """The outcome of an event in one flow; with a correlation id if an execution started or continued."""
 
     flow = serializers.CharField()
     uuid = serializers.CharField()
@@ -153,12 +153,12 @@ class FlowOutcomeSchema(serializers.Serializer[Any]):
 
 
 class EventOutcomesSchema(EventSchema):
-    """An event with what each flow that listened made of it; without outcomes where none listened."""
+    """An event with its outcome in each flow that listened; no outcomes if none did."""
 
     id = serializers.CharField()
     correlationId = serializers.CharField(required=False)  # noqa: N815
     payloadBytes = serializers.IntegerField(  # noqa: N815
-        required=False, help_text="How large the payload was, where it was too large to be kept."
+        required=False, help_text="Size of the payload in bytes, if it was too large to be stored."
     )
     outcomes = FlowOutcomeSchema(many=True)
     links = LinkSerializer(many=True)
@@ -178,8 +178,9 @@ def serialize_execution(
     orphan_ids: Container[str] = (),
     hosted: Mapping[str, HostedResource] | None = None,
 ) -> dict[str, Any]:
-    """`ExecutionSchema` of an execution; `orphans` are ids of actions that no registered pack could take, `hosted` what
-    actions have at the services of hosted packs."""
+    """Return `ExecutionSchema` data. `orphan_ids`: actions that no registered pack could take; `hosted`: resources of
+    hosted packs by action id.
+    """
     document = execution.version.document
     steps = [{"id": f"step-{position}", **step} for position, step in enumerate(document.get("steps", []), start=1)]
     body = {key: document[key] for key in ("name", "description", "labels") if key in document}
@@ -201,7 +202,7 @@ def serialize_execution(
 def serialize_action(
     action: Action, *, is_orphaned: bool = False, hosted: HostedResource | None = None
 ) -> dict[str, Any]:
-    """`ActionSchema` of an action: what is empty is left out, as in the original."""
+    """Return `ActionSchema` data; empty fields are omitted, as in the original."""
     states = [_serialize_state(entry) for entry in action.states]
     optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.history}
     body: dict[str, Any] = {"id": action.id, "name": action.name, "packName": action.pack_name}
@@ -225,14 +226,14 @@ def serialize_action(
 
 
 def _serialize_state(entry: dict[str, str]) -> dict[str, Any]:
-    """A state in the words that the original's readers know: what was cancelled is FATAL to them, and says more."""
+    """Serialize a state in the original's vocabulary: a cancelled action is FATAL, with an additional field."""
     if entry["value"] != ActionState.CANCELLED:
         return dict(entry)
     return {"value": str(ActionState.FATAL), "time": entry["time"], "cancelled": True}
 
 
 def serialize_event(event: Event, links: LinkBuilder) -> dict[str, Any]:
-    """`EventOutcomesSchema` of an event."""
+    """Return `EventOutcomesSchema` data."""
     pack = {"id": event.pack_identity, "name": event.pack_name}
     body: dict[str, Any] = {"id": event.id, "event": event.name}
     body["pack"] = pack | ({"labels": event.pack_labels} if event.pack_labels else {})

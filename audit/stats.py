@@ -1,4 +1,4 @@
-"""What the first page shows: how many executions ended lately and how, and what waits for whom. At a bounded cost."""
+"""Figures for the home page, at a bounded cost: executions that ended recently, and queued and claimed actions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ MAX_PACK_NAMES = 200
 MAX_CLAIMED = 2_000
 ENDED_STATES = (ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.CANCELLED)
 
-# Of each hour the entries of the index alone, and of those no more than a number.
+# Of each hour only index entries, and a bounded number of them.
 _HOUR_SQL = """
     SELECT %s AS hour, state, count(*) FROM
         (SELECT state FROM flows_execution WHERE ended_at >= %s AND ended_at < %s LIMIT %s) AS ended
     GROUP BY state
 """
 
-# Pack names for which something waits, one look-up each.
+# Pack names with queued actions, one index look-up each.
 _QUEUED_PACK_NAMES_SQL = """
     WITH RECURSIVE found(pack) AS (
         SELECT (SELECT pack_name FROM packs_action WHERE waiting ORDER BY pack_name, label_key, ready_at LIMIT 1)
@@ -60,16 +60,16 @@ class HourStats:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether there were more than are counted."""
+        """Return True if there were more than are counted."""
         return self.total >= MAX_PER_HOUR
 
 
 @dataclass(frozen=True)
 class PackLoad:
-    """What waits for packs of one name, and what they have in hand.
+    """Queued and claimed actions of packs with one name.
 
-    `waiting_since`: since when the one that waits longest could be taken; `held_since`: when the one held longest was
-    taken; `last_seen`: when the last of these packs was seen, None where none is registered.
+    `queued_since`: when the oldest could first be taken; `claimed_since`: when the oldest was taken; `last_seen`: the
+    latest time that one of these packs was seen, None if none is registered.
     """
 
     pack_name: str
@@ -81,12 +81,14 @@ class PackLoad:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether there is more than is counted."""
+        """Return True if there are more than are counted."""
         return self.queued >= MAX_QUEUED
 
 
 def count_ended_by_hour(now: datetime) -> list[HourStats]:
-    """How the executions of the last 24 hours ended, by the hour, oldest first; the last is the one that runs."""
+    """Count the executions of the last 24 hours by hour and final state, oldest first; the last hour is the current
+    one.
+    """
     newest = now.replace(minute=0, second=0, microsecond=0)
     starts = [newest - timedelta(hours=hours_ago) for hours_ago in range(HOURS - 1, -1, -1)]
     counts: list[dict[str, int]] = [{} for _ in starts]
@@ -107,9 +109,9 @@ def _hour_parameters(starts: Iterable[datetime]) -> list[Any]:
 
 
 def measure_pack_loads(max_queued: int = MAX_QUEUED) -> list[PackLoad]:
-    """What waits and what is held, by pack name; what waits longest first. Four queries at most.
+    """Measure queued and claimed actions by pack name, the longest-queued first. At most four queries.
 
-    Of what waits for packs of one name `most` actions are counted.
+    At most `max_queued` queued actions are counted per name.
     """
     queued = _count_queued(max_queued)
     claimed = _count_claimed()
@@ -122,7 +124,7 @@ def measure_pack_loads(max_queued: int = MAX_QUEUED) -> list[PackLoad]:
 
 
 def _count_queued(max_queued: int) -> dict[str, tuple[int, datetime | None]]:
-    """How many actions wait for packs of a name, and since when the first of them could be taken."""
+    """Count queued actions by pack name, with the time when the first could be taken."""
     with index_order():
         names = [name for (name,) in _fetch_all(_QUEUED_PACK_NAMES_SQL, [MAX_PACK_NAMES])]
         if not names:
@@ -138,7 +140,7 @@ def _queue_time_sort_key(load: PackLoad) -> tuple[bool, datetime, str]:
 
 
 def _count_claimed() -> dict[str, tuple[int, datetime | None]]:
-    """The number of actions held by packs of a name, and since when the oldest is; of those whose lease ends first."""
+    """Count claimed actions by pack name, with the time of the oldest claim; covers the leases that expire first."""
     leased = Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")[:MAX_CLAIMED]
     since: dict[str, list[datetime]] = {}
     for name, states in leased.values_list("pack_name", "states"):
@@ -158,7 +160,7 @@ def _fetch_all(sql: str, parameters: list[Any]) -> list[Any]:
 
 
 def _parse_db_datetime(value: datetime | str | None) -> datetime | None:
-    """A time as a plain cursor gives it: SQLite keeps text, in UTC."""
+    """Parse a datetime of a raw cursor: SQLite returns text in UTC."""
     if value is None or isinstance(value, datetime):
         return value
     return datetime.fromisoformat(value).replace(tzinfo=UTC)

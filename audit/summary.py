@@ -1,4 +1,4 @@
-"""An execution told in a line: what began it, what each step asked of which pack, and where it stands. Pure."""
+"""One-line summaries of executions: trigger, steps with their packs, and current state. Pure functions."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ ARROW = " → "
 
 @dataclass(frozen=True)
 class _SummaryContext:
-    """What a story is told by, beside the actions: the time, and the ids of those that wait for a quota."""
+    """Inputs of a summary besides the actions: the time, and the ids of actions that wait for a quota."""
 
     now: datetime
     waiting_for_quota: Container[str]
@@ -32,11 +32,12 @@ class _SummaryContext:
 def summarize_execution(
     execution: Execution, actions: Sequence[Action], now: datetime, waiting_for_quota: Container[str] = ()
 ) -> str:
-    """E.g. `Slack.Received → deploy (Shell.Shell, succeeded in 2.1 s) → notify queued for Slack for 3 min`; where
-    several steps followed one, `Timer.Fired → [a (…) → c (…) | b (…)]`.
+    """Summarize an execution, e.g. `Slack.Received → deploy (Shell.Shell, succeeded in 2.1 s) → notify queued for Slack
+    for 3 min`; if several steps followed one, `Timer.Fired → [a (…) → c (…) | b (…)]`.
 
-    Steps stand in the order of their queueing; of many, the first and the last are told. Needs the execution's version,
-    and of its actions no more than `STORY_FIELDS`. `queued` are those that a hosted pack holds, but can't begin yet.
+    Steps are in the order of queueing; of many, only the first and the last are listed. Needs the execution's version
+    and only the `SUMMARY_FIELDS` of its actions. `waiting_for_quota`: ids of actions that a hosted pack took but can't
+    begin yet.
     """
     ordered = sorted(actions, key=lambda action: action.id)
     context = _SummaryContext(now, waiting_for_quota)
@@ -46,7 +47,7 @@ def summarize_execution(
 
 
 def _is_chain(ordered: Sequence[Action]) -> bool:
-    """Whether each step followed the one before it."""
+    """Return True if each step followed the one before it."""
     return all(previous.id == action.triggered_by for previous, action in pairwise(ordered))
 
 
@@ -60,7 +61,7 @@ def _describe_chain(ordered: Sequence[Action], context: _SummaryContext) -> list
 
 
 def _describe_tree(ordered: Sequence[Action], context: _SummaryContext) -> str:
-    """The steps with what followed each; of many, the first, and the one that was queued last."""
+    """Describe the steps, each with those that followed it; of many, the first ones and the one queued last."""
     listed = ordered if len(ordered) <= MAX_STEPS else ordered[: MAX_STEPS - 1]
     listed_ids = {action.id for action in listed}
     dependents: dict[str, list[Action]] = {}
@@ -76,7 +77,7 @@ def _describe_tree(ordered: Sequence[Action], context: _SummaryContext) -> str:
 
 
 def _describe_branches(dependents: Mapping[str, Sequence[Action]], cause: str, context: _SummaryContext) -> str:
-    """What followed the action of this id, and what followed that; '' where nothing did."""
+    """Describe the steps that followed this action, recursively; '' if there are none."""
     branches = []
     for action in dependents.get(cause, ()):
         next_branches = _describe_branches(dependents, action.id, context)
@@ -84,7 +85,7 @@ def _describe_branches(dependents: Mapping[str, Sequence[Action]], cause: str, c
     return branches[0] if len(branches) == 1 else f"[{' | '.join(branches)}]" if branches else ""
 
 
-# What a story needs of an action; contexts, inputs and payloads may be long, and stay where they are.
+# Fields of an action that a summary needs; contexts, inputs and payloads may be long and are not loaded.
 SUMMARY_FIELDS = (
     "correlation_id", "step_id", "pack_name", "name", "state", "states", "attempt", "holder", "ready_at",
     "triggered_by",
@@ -92,7 +93,7 @@ SUMMARY_FIELDS = (
 
 
 def _describe_trigger(execution: Execution, actions: Sequence[Action]) -> str:
-    """The event that began it: as the flow's version names it, since a trigger fires on no other."""
+    """Return the trigger event as the flow version names it: a trigger fires on no other."""
     first = min((action for action in actions if not action.triggered_by), key=lambda action: action.id, default=None)
     steps = execution.version.document.get("steps", [])
     for position, step in enumerate(steps, start=1):

@@ -1,4 +1,4 @@
-"""How long an action waited and was held, attempt by attempt. Pure: reads what the action says of itself."""
+"""Queue time and run time of an action, attempt by attempt. Pure functions of the action's own log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from packs.models import Action, ActionState
 
 
 class IntervalKind(StrEnum):
-    """What an action did in an interval: it waited for a pack, was held by one, or had ended (till it was retried)."""
+    """The action's state in an interval: queued, claimed by a pack, or ended (until it was retried)."""
 
     QUEUED = "waiting"
     CLAIMED = "held"
@@ -18,7 +18,7 @@ class IntervalKind(StrEnum):
 
 
 class IntervalEnd(StrEnum):
-    """What an interval ended with; of an action that goes on, the last has none."""
+    """The event that ended an interval; empty for the last interval of an unfinished action."""
 
     OPEN = ""
     TAKEN = "taken"
@@ -42,7 +42,9 @@ def get_status(action: Action, now: datetime) -> str:
 
 @dataclass(frozen=True)
 class ActionInterval:
-    """One stretch of an action's time: `end` is None while it lasts, `attempt` counts from 1, `holder` is a pack."""
+    """An interval of an action's time: `end` is None while it lasts, `attempt` counts from 1, `claimed_by` is
+    a pack.
+    """
 
     kind: IntervalKind
     attempt: int
@@ -52,7 +54,7 @@ class ActionInterval:
     claimed_by: str = ""
 
     def duration(self, now: datetime) -> timedelta:
-        """How long it lasted, or has lasted by now; never less than nothing, whatever the clocks of servers say."""
+        """Return the duration, up to `now` for an open interval; never negative, even if servers' clocks differ."""
         return max((self.end or now) - self.start, timedelta(0))
 
 
@@ -63,9 +65,10 @@ class _StateEntry:
 
 
 def build_intervals(action: Action) -> list[ActionInterval]:
-    """The action's time from when it was queued, in order and without gaps. What is done has an end and nothing after.
+    """Build the intervals since the action was queued, in order and without gaps. A finished action's last interval is
+    closed.
 
-    Needs `states`; holders of earlier attempts and leases that ended are told where `history` is loaded too.
+    Needs `states`; claimers of earlier attempts and expired leases are included if `history` is loaded.
     """
     entries = [_StateEntry(entry["value"], parse_rfc3339(entry["time"])) for entry in action.states]
     past_attempts = _read_past_attempts(action)
@@ -114,7 +117,7 @@ def _find_claim_end(following: _StateEntry | None, is_lease_expired: bool) -> In
 
 
 def _read_past_attempts(action: Action) -> dict[int, tuple[str, bool]]:
-    """Of attempts that did not end the action: who had it, and whether the lease ended. Late results tell neither."""
+    """Map each attempt that did not end the action to its claimer and True if the lease expired. Skips late results."""
     if "history" in action.get_deferred_fields():
         return {}
     return {
@@ -129,7 +132,7 @@ def _find_claimer(action: Action, attempt: int) -> str:
 
 
 def total_run_time(action_intervals: Sequence[ActionInterval], now: datetime) -> timedelta:
-    """How long packs had the action, all attempts together."""
+    """Sum the time for which packs had claimed the action, over all attempts."""
     return sum(
         (interval.duration(now) for interval in action_intervals if interval.kind is IntervalKind.CLAIMED), timedelta(0)
     )

@@ -34,7 +34,7 @@ class ItemAdmin(ConsoleModelAdmin):
     list_display = ("key", "content_type", "is_secret", "size", "description_preview", "updated")
     search_fields = ("key", "description")
     search_help_text = "Key or description"
-    empty_words = "Templates read items by datastore('key'): what flows share, such as who is on duty, or a token."
+    empty_message = "Items are values that flows share, such as the name of who is on duty, or a token. Templates read them with datastore('key')."
     ordering = ("key",)
     list_per_page = 100
     fieldsets = ((None, {"fields": ("key", "content_type", "description", "secret", "text", "file")}),)

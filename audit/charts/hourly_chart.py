@@ -1,4 +1,6 @@
-"""How the executions of the last hours ended, as a drawing made by the server; a table beside it says the same."""
+"""A bar chart, drawn by the server, of executions that ended in the last hours. A table next to it has the same
+figures.
+"""
 
 from collections.abc import Sequence
 
@@ -16,7 +18,9 @@ OUTCOMES = ("succeeded", "failed", "cancelled")
 
 
 def render_hourly_chart(hours: Sequence[HourStats]) -> SafeString:
-    """A bar an hour, what succeeded at its foot. For those who don't see it one sentence stands for it."""
+    """Render one bar per hour, with succeeded executions at the bottom. One sentence describes it for
+    screen readers.
+    """
     top = round_up_to_scale(max((hour.total for hour in hours), default=0))
     totals = ", ".join(f"{sum(getattr(hour, outcome) for hour in hours)} {outcome}" for outcome in OUTCOMES)
     return format_html(
@@ -30,7 +34,7 @@ def render_hourly_chart(hours: Sequence[HourStats]) -> SafeString:
 
 
 def round_up_to_scale(highest: int) -> int:
-    """The round number that the highest bar stays below, or reaches: 1, 2, 5, 10, 20, 50 …"""
+    """Round up to the next of 1, 2, 5, 10, 20, 50 …: the top of the chart's scale."""
     size = 1
     while True:
         for step in (1, 2, 5):
@@ -78,6 +82,6 @@ def _render_bar(hour: HourStats, index: int, count: int, top: int) -> SafeString
 
 
 def describe_hour(hour: HourStats) -> str:
-    """E.g. `14:00 UTC: 12 succeeded, 1 failed`."""
+    """Describe an hour in words, e.g. `14:00 UTC: 12 succeeded, 1 failed`."""
     counts = [f"{getattr(hour, outcome)} {outcome}" for outcome in OUTCOMES if getattr(hour, outcome)]
     return f"{hour.start:%H:%M} UTC: {', '.join(counts) or 'none ended'}{', and more' if hour.is_truncated else ''}"

@@ -1,4 +1,4 @@
-"""The time of an execution's actions as bars, drawn by the server; the durations stand beside them as text."""
+"""The timeline of an execution's actions as bars, drawn by the server. The durations appear next to them as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MIN_WIDTH = 3.0
 
 @dataclass(frozen=True)
 class TimelineRow:
-    """An action's line in the timeline: how long it waited and was held, and its bar."""
+    """An action's line in the timeline: its queue time, its run time and its bar."""
 
     action: Action
     queue_time: timedelta
@@ -29,7 +29,7 @@ class TimelineRow:
 
 
 def build_timeline_rows(actions: Sequence[Action], now: datetime) -> list[TimelineRow]:
-    """A row an action, oldest first, all on the same scale: from the first queueing to the last end, or now."""
+    """Build one row per action, oldest first, on one scale: from the first queueing to the last end, or to `now`."""
     intervals_by_action = [(action, build_intervals(action)) for action in actions]
     times = [
         moment
@@ -66,7 +66,7 @@ def _total_queue_time(action_intervals: Sequence[ActionInterval], now: datetime)
 def _render_bar(
     action_intervals: Sequence[ActionInterval], start: datetime, total_seconds: float, now: datetime
 ) -> SafeString:
-    """Shown to those who see it alone: whoever doesn't has the durations."""
+    """Render the bar, hidden from screen readers: they read the durations."""
     scale = WIDTH / total_seconds
     parts = format_html_join(
         "",

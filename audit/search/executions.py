@@ -1,4 +1,4 @@
-"""Executions and events for people: by many filters, a page at a time, each execution told in a line."""
+"""Search for executions and events by several filters, a page at a time, with a one-line summary of each execution."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ from flows.models import Event, Execution, FlowVersion
 from flyte_site.core.redaction.keys import visible_text_contains
 from packs.models import Action
 
-# A context may be long, and is read whole.
+# A context may be long, and is read completely.
 MAX_SCANNED_TEXTS = 2_000
 TEXT_SEARCH_WINDOW = timedelta(hours=24)
 ACTION_INDEXES = (("step_id",), ("name",), ("pack_name",))
@@ -37,11 +37,12 @@ EVENT_INDEXES = (("pack_name", "name"),)
 
 @dataclass(frozen=True)
 class ExecutionQuery:
-    """What executions are asked for; empty is any.
+    """Filters for executions; an empty field matches all.
 
-    Step, command, pack, `labels` that it must have, and `text` in the context must hold for one action. The text is
-    looked for in what is shown, not in what is masked; big and small letters are alike. Times are when the newest
-    action was queued; with a step, a command, a pack or labels and no flow, the newest action that these hold for.
+    Step, command, pack, `labels` and the `text` in the context must match the same action. The text search is
+    case-insensitive and covers only what is visible, not redacted values. `since` and `until` apply to the time when
+    the newest action was queued; with a step, a command, a pack or labels and no flow, to the newest action that
+    matches them.
     """
 
     flow: str = ""
@@ -71,7 +72,7 @@ class ExecutionQuery:
 
 @dataclass(frozen=True)
 class EventQuery:
-    """What events are asked for; empty is any. Times are those at which they came."""
+    """Filters for events; an empty field matches all. `since` and `until` apply to the time of receipt."""
 
     pack: str = ""
     name: str = ""
@@ -81,7 +82,7 @@ class EventQuery:
 
 @dataclass(frozen=True)
 class ExecutionRow:
-    """An execution and its story in a line; `actions` have the fields of the story alone."""
+    """An execution with its one-line summary; `actions` have only the fields of the summary."""
 
     execution: Execution
     actions: list[Action]
@@ -89,13 +90,13 @@ class ExecutionRow:
 
     @property
     def duration(self) -> timedelta | None:
-        """How long it ran; None while it does."""
+        """Return the run time; None while the execution runs."""
         return self.execution.ended_at - self.execution.started_at if self.execution.ended_at else None
 
 
 @dataclass(frozen=True)
 class ExecutionPage:
-    """A page of executions. `since` is the time that was looked from, where there was one."""
+    """A page of executions. `since`: the start of the searched period, if there was one."""
 
     rows: list[ExecutionRow]
     keyset_page: KeysetPage
@@ -112,17 +113,17 @@ class EventPage:
 
 @dataclass(frozen=True)
 class ExecutionMatches:
-    """Executions with their versions, and the places of the pages beside them."""
+    """Executions with their flow versions, and the cursors of the adjacent pages."""
 
     executions: list[Execution]
     keyset_page: KeysetPage
 
 
 def find_executions(query: ExecutionQuery, cursor: KeysetCursor, size: int, skip: int = 0) -> ExecutionMatches:
-    """Executions, those first whose newest action is the newest; with filters about actions and no flow, those whose
-    found action is. The first `skip` of them are passed over, at a cost that grows with their number.
+    """Find executions, ordered by their newest action, newest first; with action filters and no flow, by their newest
+    matching action. Skip the first `skip`, at a cost that grows with their number.
 
-    Mostly four queries; where several filters leave few of many rows, some sixty at most, whatever there is.
+    Usually four queries; at most about sixty if several filters match few of many rows.
     """
     by_actions = query.has_action_filters and not query.flow
     indexed_query = _query_actions(query) if by_actions else _query_executions(query)
@@ -138,9 +139,9 @@ def find_executions(query: ExecutionQuery, cursor: KeysetCursor, size: int, skip
 def list_execution_rows(
     query: ExecutionQuery, cursor: KeysetCursor, now: datetime, size: int = PAGE_SIZE
 ) -> ExecutionPage:
-    """A page of executions as `find` finds them. A text without a time is looked for in the last day.
+    """Return a page of executions with summaries. A text without a start time is searched for in the last day.
 
-    One query more than `find`.
+    One query more than `find_executions`.
     """
     if query.text and query.since is None:
         query = replace(query, since=(query.until or now) - TEXT_SEARCH_WINDOW)
@@ -149,7 +150,7 @@ def list_execution_rows(
 
 
 def find_events(query: EventQuery, cursor: KeysetCursor, size: int = PAGE_SIZE, skip: int = 0) -> EventPage:
-    """A page of the kept events, newest first, without the first `skip`. Mostly three queries."""
+    """Return a page of the stored events, newest first, without the first `skip`. Usually three queries."""
     fields = {"pack_name": query.pack, "name": query.name}
     equals = {name: value for name, value in fields.items() if value}
     range_set = event_range_set(query.pack, query.name)
@@ -161,7 +162,9 @@ def find_events(query: EventQuery, cursor: KeysetCursor, size: int = PAGE_SIZE, 
 
 
 def find_events_with_outcome(flow: str, query: EventQuery, size: int, skip: int = 0) -> list[Event]:
-    """The last events that a flow has outcomes with, newest first, among those that `events_of_flow` looks at."""
+    """Find the latest events with an outcome in this flow, newest first, among those that
+    `find_flow_event_ids` scans.
+    """
     ids = find_flow_event_ids(flow, min(skip + size, MAX_SCANNED_EVENTS), pack_name=query.pack, event_name=query.name)
     return list(Event.objects.filter(id__in=ids[skip:]).order_by("-id"))
 
@@ -184,7 +187,7 @@ def _query_executions(query: ExecutionQuery) -> IndexedQuery:
 
 
 def _query_actions(query: ExecutionQuery) -> IndexedQuery:
-    """Actions stand for their executions; where several match, the newest alone does."""
+    """Query actions in place of their executions; if several of one execution match, only the newest counts."""
 
     def filter_rows(queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         newer = _find_matching_actions(query, OuterRef("correlation_id")).filter(id__gt=OuterRef("id"))
@@ -208,7 +211,7 @@ def _query_actions(query: ExecutionQuery) -> IndexedQuery:
 
 
 def _is_step_only(query: ExecutionQuery) -> bool:
-    """Whether what is asked for holds for one action of an execution at most: no step has two."""
+    """Return True if at most one action of an execution can match: no step has two actions."""
     return bool(query.step) and not (query.command or query.pack or query.labels or query.state)
 
 
@@ -217,21 +220,23 @@ def _max_scanned(query: ExecutionQuery) -> int:
 
 
 def _find_matching_actions(query: ExecutionQuery, correlation_id: OuterRef) -> "QuerySet[Any]":
-    """Actions of one execution that match, found by the execution: it has few, whatever other index there is."""
+    """Find the matching actions of one execution, always by the execution: it has few, whatever other index exists."""
     return filter_by_labels(
         hide_from_index(Action.objects.filter(correlation_id=correlation_id), query.action_fields), query.labels
     )
 
 
 def _build_text_filter(query: ExecutionQuery, field: str) -> PostFilter | None:
-    """The text is looked for in what is shown of a context. In the column it would be found in secrets, too, and who
-    may not see them could spell them out letter by letter."""
+    """Search for the text in the visible part of a context. A search in the column would also find secrets, and people
+    without access to them could guess them letter by letter.
+    """
     return PostFilter(field, lambda ids: _find_executions_with_text(ids, query)) if query.text else None
 
 
 def _find_executions_with_text(correlation_ids: Sequence[str], query: ExecutionQuery) -> Set[str]:
-    """Those of the executions in which an action that matches has the text. One query for so many, so that the database
-    looks each up by its index."""
+    """Find the executions in which a matching action has the text. One query per batch, so that the database looks up
+    each by its index.
+    """
     matching: set[str] = set()
     for start in range(0, len(correlation_ids), LOOKUP_BATCH_SIZE):
         batch = correlation_ids[start : start + LOOKUP_BATCH_SIZE]
@@ -253,13 +258,13 @@ def _fetch_executions_of_actions(action_ids: list[str]) -> list[Execution]:
 
 
 def _fetch_in_order(manager: Any, keys: Sequence[str]) -> list[Any]:
-    """By their primary keys: of any other index PostgreSQL can't know, without statistics, that it finds one row."""
+    """Fetch rows by primary key: without statistics PostgreSQL can't know of any other index that it finds one row."""
     by_key = manager.in_bulk(list(keys))
     return [by_key[key] for key in keys if key in by_key]
 
 
 def _build_rows(executions_read: list[Execution], now: datetime) -> list[ExecutionRow]:
-    """With their actions, by one query."""
+    """Build the rows with their actions. One query."""
     actions: dict[str, list[Action]] = {execution.id: [] for execution in executions_read}
     for action in Action.objects.filter(correlation_id__in=list(actions)).only(*SUMMARY_FIELDS).order_by("id"):
         actions[action.correlation_id].append(action)

@@ -1,5 +1,6 @@
-"""In which ranges of an index there is what a filter asks for that no index begins with: labels, a part of an event's
-name. There are few, however many rows there are."""
+"""Index ranges for filters that are not the first column of an index: labels, and a part of an event's name. There are
+few ranges, however many rows there are.
+"""
 
 import json
 from collections.abc import Mapping
@@ -17,15 +18,19 @@ _HAS_LABELS_SQL = "NOT (label_key = '{}')"
 
 
 class _HasLabels(Func):
-    """The condition of the index of labels, word for word: no parameter, for which a database would not see that."""
+    """The condition of the labels index, word for word and without parameters: otherwise no database would use the
+    index.
+    """
 
     template = "NOT (%(expressions)s = '{}')"
     output_field = BooleanField()
 
 
 def labels_range_set(labels: Mapping[str, str]) -> RangeSet | None:
-    """Where actions with all of these labels are. None where there are too many different sets of labels to look at
-    each, or too many that these are in. One query."""
+    """Find the ranges of actions that have all of these labels. One query.
+
+    Return None if there are too many distinct label sets to check, or too many of them match.
+    """
     labels_keys = distinct_values("packs_action", "label_key", _HAS_LABELS_SQL) if labels else None
     if labels_keys is None:
         return None
@@ -36,8 +41,10 @@ def labels_range_set(labels: Mapping[str, str]) -> RangeSet | None:
 
 
 def event_range_set(pack: str, name: str) -> RangeSet | None:
-    """Where the events of a pack, or those of a name, are. None where that is in too many places, or for both or none
-    of them, for which there is an index. One query."""
+    """Find the ranges of a pack's events, or of events with this name. One query.
+
+    Return None if there are too many, or if both or neither are set: for those there is an index.
+    """
     if bool(pack) == bool(name):
         return None
     if pack:

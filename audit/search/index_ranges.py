@@ -1,7 +1,7 @@
-"""Ranges of indexes that end in an id, read in the order of the id, and no more of them than is asked for.
+"""Ranges of indexes that end in an id, read in the order of the id and only as far as needed.
 
-A range is asked for by comparing rows of columns: `(step_id, id) < ('work', '…')`. With `step_id = 'work'` PostgreSQL,
-which plans a prepared statement for any value, may walk all ids instead, where the value that comes is rare a million.
+A range is selected by comparing rows of columns: `(step_id, id) < ('work', '…')`. With `step_id = 'work'` PostgreSQL,
+which plans a prepared statement for any value, may scan all ids instead if the value is one in a million.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,18 +14,18 @@ from django.db.models import BooleanField, F, Func, QuerySet, TextField, Value
 
 from flyte_site.core.ids import min_id_at
 
-# Less and more than any id, which is of 24 hexadecimal digits.
+# Below and above all ids, which have 24 hexadecimal digits.
 MIN_ID, MAX_ID = "", "g"
-# How many different values of a column are looked up, and how many ranges are read side by side, at most.
+# Bounds on distinct values of a column, and on ranges that are read in parallel.
 MAX_VALUES = 1_000
 MAX_RANGES = 100
 
 IndexRange = tuple[str, ...]
-"""The values that an index's columns before the id have."""
+"""The values of an index's columns before the id."""
 IndexRow = tuple[str, ...]
-"""An id, and what else was asked for with it."""
+"""An id, and the other selected columns."""
 
-# One look-up in the index for each value, however many rows have it.
+# One index look-up per value, however many rows have it.
 _DISTINCT_VALUES_SQL = """
     WITH RECURSIVE found(value, place) AS (
         SELECT min({column}), 1 FROM {table} WHERE {condition}
@@ -39,7 +39,7 @@ _DISTINCT_VALUES_SQL = """
 
 @dataclass(frozen=True)
 class IdRange:
-    """The ids from `least` to `greatest`, the greatest first or, `ascending`, the least."""
+    """The ids from `min_id` to `max_id`, in descending or, if `ascending`, ascending order."""
 
     min_id: str = MIN_ID
     max_id: str = MAX_ID
@@ -52,14 +52,14 @@ class IdRange:
         return replace(self, max_id=min(self.max_id, _adjacent_id(min_id_at(moment), -1)))
 
     def after(self, some_id: str) -> "IdRange":
-        """Those that come after this one."""
+        """Return the rest of the range after this id."""
         if self.ascending:
             return replace(self, min_id=max(self.min_id, _adjacent_id(some_id, 1)))
         return replace(self, max_id=min(self.max_id, _adjacent_id(some_id, -1)))
 
 
 def _adjacent_id(some_id: str, distance: int) -> str:
-    """The id before or after this one, whether there is one or not."""
+    """Return the next or previous possible id; it need not exist."""
     return f"{max(int(some_id, 16) + distance, 0):024x}"
 
 
@@ -74,7 +74,9 @@ class _RowComparison(Func):
 
 
 def filter_range(queryset: "QuerySet[Any]", equals: Mapping[str, str], key: str, id_range: IdRange) -> "QuerySet[Any]":
-    """The rows whose fields equal these, in the order of the key, an id, by the index of these fields and the key."""
+    """Filter rows whose fields equal these values, in the order of the id column `key`, by the index of these fields
+    and the key.
+    """
     sign = "" if id_range.ascending else "-"
     if not equals:
         return queryset.filter(**{f"{key}__gte": id_range.min_id, f"{key}__lte": id_range.max_id}).order_by(
@@ -84,7 +86,7 @@ def filter_range(queryset: "QuerySet[Any]", equals: Mapping[str, str], key: str,
     lower_bound, upper_bound = (
         _RowValue(*map(Value, equals.values()), Value(end)) for end in (id_range.min_id, id_range.max_id)
     )
-    # With "<" PostgreSQL would think that there is next to nothing: it judges by the first column alone.
+    # With "<" PostgreSQL would estimate almost no rows: it considers only the first column.
     matching = queryset.filter(
         _RowComparison(columns, lower_bound, arg_joiner=" >= "), _RowComparison(columns, upper_bound, arg_joiner=" <= ")
     )
@@ -94,8 +96,9 @@ def filter_range(queryset: "QuerySet[Any]", equals: Mapping[str, str], key: str,
 def distinct_values(
     table: str, column: str, condition: str = "1 = 1", parameters: Sequence[str] = ()
 ) -> list[str] | None:
-    """The different values of a column that an index begins with, behind what the condition fixes; None where there are
-    more than MOST_VALUES."""
+    """Find the distinct values of the column that follows the index columns fixed by `condition`; None if there are
+    more than MAX_VALUES.
+    """
     statement = _DISTINCT_VALUES_SQL.format(table=table, column=column, condition=condition)
     with connection.cursor() as cursor:
         cursor.execute(statement, [*parameters, *parameters, MAX_VALUES])
@@ -109,10 +112,10 @@ def merge_ranges(
     limit: int,
     read: Callable[[IndexRange, IdRange], "QuerySet[Any]"],
 ) -> list[IndexRow]:
-    """The first `most` rows of all these ranges, in the order of their ids. `read` gives the rows of one.
+    """Return the first `limit` rows of all ranges, in the order of their ids. `read` queries the rows of one range.
 
-    Of each range a share is read, and of those that went on beyond what is known twice as much again, until none does:
-    all in all some rows for each range, and some for each of `most`. One query for each time.
+    Read a share of each range, then twice as much of those that may still contribute, until none does: in total a few
+    rows per range and a few per row of `limit`. One query per pass.
     """
     rows: list[IndexRow] = []
     remaining = dict.fromkeys(ranges, id_range)
@@ -135,8 +138,7 @@ def merge_ranges(
 
 
 def _read_union(parts: Sequence["QuerySet[Any]"]) -> list[list[IndexRow]]:
-    """The rows of several queries of an id and other columns, by one query. Django's own union takes no limits of its
-    parts on SQLite."""
+    """Run several queries of an id and other columns as one. Django's union can't limit its parts on SQLite."""
     compiled = [part.query.sql_with_params() for part in parts]
     selects = [f"SELECT {index}, part.* FROM ({sql}) AS part" for index, (sql, _) in enumerate(compiled)]  # noqa: S608
     rows_by_part: list[list[IndexRow]] = [[] for _ in parts]

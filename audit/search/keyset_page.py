@@ -1,7 +1,7 @@
 """A page of a long list, at a cost that does not grow with the list.
 
-A page begins behind a row, not behind a number of rows, and nothing is counted. Rows are found by an index; where
-further filters apply, a bounded number of the index's rows is looked at, and the page says where the look ended.
+A page begins after a row, not after a number of rows, and nothing is counted. An index finds the rows; with further
+filters a bounded number of the index's rows is scanned, and the page reports where the scan stopped.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -17,15 +17,17 @@ from flyte_site.core.ids import created_at
 
 PAGE_SIZE = 25
 MAX_SCANNED = 10_000
-# How many rows of an index are looked at first for each that is wanted.
+# Index rows that are scanned first for each row of the page.
 SCANNED_PER_ROW = 4
-# By how many keys rows are looked up at once: PostgreSQL reads the whole table where there are more.
+# Keys per look-up: with more, PostgreSQL reads the whole table.
 LOOKUP_BATCH_SIZE = 400
 
 
 @dataclass(frozen=True)
 class KeysetCursor:
-    """Where a page begins: behind the row of key `older_than`, or before that of `newer_than`; else at the newest."""
+    """The start of a page: after the row with key `older_than`, or before the row with key `newer_than`; by default the
+    newest.
+    """
 
     older_than: str = ""
     newer_than: str = ""
@@ -33,9 +35,9 @@ class KeysetCursor:
 
 @dataclass(frozen=True)
 class KeysetPage:
-    """The keys of a page's rows, newest first, and the places of the pages beside it, where there may be any.
+    """The keys of a page's rows, newest first, and the cursors of the adjacent pages that may exist.
 
-    `looked_to` is there where the look ended before the page was full: the time that it had come to. `primary` are the
+    `scanned_to` is set if the scan stopped before the page was full: the time that it reached. `primary_keys` are the
     rows' primary keys.
     """
 
@@ -48,8 +50,9 @@ class KeysetPage:
 
 @dataclass(frozen=True)
 class PostFilter:
-    """A narrowing that the database is not asked for: `those` are the wanted ones of the values of `field`. It is given
-    the values of all rows looked at, whatever it finds, so that the time that it takes tells nothing."""
+    """A filter that the database does not evaluate: `select` returns the accepted values of `field`. It receives the
+    values of all scanned rows, so that its run time reveals nothing about them.
+    """
 
     field: str
     select: Callable[[Sequence[str]], Set[str]]
@@ -57,7 +60,7 @@ class PostFilter:
 
 @dataclass(frozen=True)
 class RangeSet:
-    """Ranges of one index side by side: `rows`, the fields of the index before its key, and their values."""
+    """Parallel ranges of one index: the rows, the index's fields before the key, and their values."""
 
     queryset: "QuerySet[Any]"
     fields: tuple[str, ...]
@@ -66,11 +69,11 @@ class RangeSet:
 
 @dataclass(frozen=True)
 class IndexedQuery:
-    """What is looked through: `rows` in the order of `key`, an id.
+    """A search through `queryset` in the order of `key`, an id.
 
-    `equal` are fields and what they must be. `indexes` are the fields of indexes that end in the key, `among` further
-    ranges, one of which whatever is found is in; `rest` narrows further, row by row, and `check` last. `since` and
-    `until` are about the time in the key.
+    `equals` maps fields to their required values. `indexes` lists the fields of indexes that end in the key;
+    `range_set` adds ranges that contain every match. `row_filter` narrows further, row by row, and `post_filter` last.
+    `since` and `until` refer to the time in the key.
     """
 
     queryset: "QuerySet[Any]"
@@ -85,7 +88,7 @@ class IndexedQuery:
     range_set: RangeSet | None = None
 
     def id_range(self, cursor: KeysetCursor) -> IdRange:
-        """The keys of the time asked for, behind or before the place."""
+        """Return the range of keys in the requested period, after or before the cursor."""
         ids = IdRange(ascending=bool(cursor.newer_than))
         ids = ids.since(self.since) if self.since else ids
         ids = ids.until(self.until) if self.until else ids
@@ -93,7 +96,7 @@ class IndexedQuery:
         return ids.after(start_key) if start_key else ids
 
     def index_scans(self) -> list["_IndexScan"]:
-        """By which indexes the rows can be walked."""
+        """Return the possible index scans."""
         usable_indexes = [fields for fields in self.indexes if set(fields) <= set(self.equals)]
         scans = [_IndexScan(frozenset(fields), self._index_reader(fields)) for fields in usable_indexes]
         if self.range_set:
@@ -116,15 +119,16 @@ class IndexedQuery:
 
 
 class _IndexScan(NamedTuple):
-    """An index, by the fields that hold for all that it has, and how so many rows of it are read."""
+    """An index scan: the fields that it fixes, and a function that reads a number of rows."""
 
     fixed_fields: Set[str]
     read: Callable[[IdRange, int], list[IndexRow]]
 
 
 def fetch_page(query: IndexedQuery, cursor: KeysetCursor, size: int = PAGE_SIZE) -> KeysetPage:
-    """The page at this place; the newest page where there is less than a page before it. Mostly one or two queries;
-    where filters leave few, thirty, with which the rows that are looked at are told apart."""
+    """Return the page at the cursor, or the newest page if there are too few rows before it. Usually one or two
+    queries; about thirty if the filters match few rows.
+    """
     found_rows, stopped_at = _scan(query, cursor, size)
     is_full = len(found_rows) > size
     if cursor.newer_than and not is_full and stopped_at is None:
@@ -144,8 +148,9 @@ def fetch_page(query: IndexedQuery, cursor: KeysetCursor, size: int = PAGE_SIZE)
 
 
 def _scan(query: IndexedQuery, cursor: KeysetCursor, size: int) -> tuple[list[IndexRow], str | None]:
-    """The rows found, in the order of looking, one more than the page has where there is one; and the key
-    at which the look ended, where it ended for its bound."""
+    """Return the matches in scan order, one more than the page needs if there is one, and the key at which the scan
+    stopped if it reached its bound.
+    """
     ids, scans, needed = query.id_range(cursor), query.index_scans(), size + 1
     found_rows: list[IndexRow] = []
     stopped_at: str | None = None
@@ -160,7 +165,7 @@ def _scan(query: IndexedQuery, cursor: KeysetCursor, size: int) -> tuple[list[In
 
 
 def _scan_sizes(query: IndexedQuery, scans: Sequence[_IndexScan], needed: int) -> list[int]:
-    """How many rows are looked at, and then how many more where too few were found."""
+    """Return the number of rows to scan first, and then if too few matched."""
     if query.post_filter:
         return [query.max_scanned]
     if query.row_filter is None and any(set(query.equals) <= scan.fixed_fields for scan in scans):
@@ -170,7 +175,9 @@ def _scan_sizes(query: IndexedQuery, scans: Sequence[_IndexScan], needed: int) -
 
 
 def _read_furthest(scans: Sequence[_IndexScan], ids: IdRange, limit: int) -> tuple[list[IndexRow], Set[str], bool]:
-    """The rows by the index that reaches furthest, the fields that hold for them, and whether there are no more."""
+    """Read with the index that reaches furthest. Return the rows, the fields that it fixes, and True if there are no
+    more rows.
+    """
     full_scans: list[tuple[str, list[IndexRow], Set[str]]] = []
     for scan in scans:
         rows = scan.read(ids, limit)
@@ -183,7 +190,7 @@ def _read_furthest(scans: Sequence[_IndexScan], ids: IdRange, limit: int) -> tup
 
 
 def _filter_rows(query: IndexedQuery, rows: Sequence[IndexRow], fixed_fields: Set[str], limit: int) -> list[IndexRow]:
-    """The rows that all else holds for, as many as are wanted."""
+    """Apply the remaining filters; return at most `limit` rows."""
     other_fields = {name: value for name, value in query.equals.items() if name not in fixed_fields}
     if other_fields or query.row_filter:
         rows = _filter_by_query(query, other_fields, rows, len(rows) if query.post_filter else limit)
@@ -196,7 +203,7 @@ def _filter_rows(query: IndexedQuery, rows: Sequence[IndexRow], fixed_fields: Se
 def _filter_by_query(
     query: IndexedQuery, other_fields: Mapping[str, str], rows: Sequence[IndexRow], limit: int
 ) -> list[IndexRow]:
-    """By their primary keys, some at once: so many PostgreSQL looks up, where a condition may have it read all rows."""
+    """Filter by primary keys in batches: PostgreSQL looks up that many, but may read all rows for a condition."""
     found_rows: list[IndexRow] = []
     for start in range(0, len(rows), LOOKUP_BATCH_SIZE):
         batch = rows[start : start + LOOKUP_BATCH_SIZE]
@@ -211,16 +218,18 @@ def _filter_by_query(
 
 
 def hide_from_index(queryset: "QuerySet[Any]", equals: Mapping[str, str]) -> "QuerySet[Any]":
-    """The rows with these fields, put so that no index serves it: the database can't know that the index that it would
-    take has a million rows where another one has ten."""
+    """Filter by these fields in a form that no index serves: the database can't know that its index of choice has a
+    million matching rows and another one ten.
+    """
     for name, value in equals.items():
         queryset = queryset.alias(**{f"plain_{name}": Concat(name, Value(""))}).filter(**{f"plain_{name}": value})
     return queryset
 
 
 def with_related(queryset: "QuerySet[Any]", related: "QuerySet[Any]", *, exists: bool = True) -> "QuerySet[Any]":
-    """The rows for which there are some of the others, or none. Looked up row by row, as the bound supposes: an EXISTS
-    PostgreSQL may turn into a join that reads the whole of the other table."""
+    """Filter rows by the existence of related rows. A subquery per row keeps the scan's bound: PostgreSQL may turn an
+    EXISTS into a join that reads the whole other table.
+    """
     name = f"other_{len(queryset.query.annotations)}"
     filtered: QuerySet[Any] = queryset.alias(**{name: Subquery(related.order_by().values("id")[:1])}).filter(
         **{f"{name}__isnull": not exists}

@@ -1,4 +1,4 @@
-"""Questions to people as pages show them: those that are open, and the history of all."""
+"""Approvals as the console shows them: open questions, and the history of all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SHOW_OPEN, SHOW_ALL = "open", "all"
 
 @dataclass(frozen=True)
 class ApprovalRow:
-    """A question. `standing` is `open` while it can be decided; `details` have their secrets masked."""
+    """An approval. `status` is `open` while it can be decided; `details` have their secrets redacted."""
 
     approval: Approval
     status: str
@@ -30,26 +30,26 @@ class ApprovalRow:
 
     @property
     def dialog_id(self) -> str:
-        """The id of what asks for a decision."""
+        """Return the id of the decision dialog."""
         return f"decide-{self.approval.action_id}"
 
 
 @dataclass(frozen=True)
 class ApprovalPage:
-    """A page of questions, and where the page behind it begins; 0 where there is none."""
+    """A page of approvals, and the key after which the next page starts; 0 for the last page."""
 
     rows: list[ApprovalRow]
     next_key: int
 
 
 def list_open_approval_rows(now: datetime, after: int = 0, size: int = PAGE_SIZE) -> ApprovalPage:
-    """What can be decided now, oldest first, behind this key. One query."""
+    """List the open approvals after this key, oldest first. One query."""
     rows = service.open_approvals(now).filter(pk__gt=after).order_by("pk")[: size + 1]
     return _build_page(list(rows), now, size)
 
 
 def list_all_approval_rows(now: datetime, before: int = 0, size: int = PAGE_SIZE) -> ApprovalPage:
-    """All that was asked, open or not, newest first, before this key. One query."""
+    """List all approvals before this key, newest first. One query."""
     rows = Approval.objects.order_by("-pk")
     return _build_page(list((rows.filter(pk__lt=before) if before else rows)[: size + 1]), now, size)
 
@@ -60,11 +60,11 @@ def _build_page(approvals_read: list[Approval], now: datetime, size: int) -> App
 
 
 def build_approval_row(approval: Approval, now: datetime) -> ApprovalRow:
-    """The question as it stands now."""
+    """Build the row with the current status."""
     return ApprovalRow(approval, service.approval_status(approval, now))
 
 
 def parse_key(query: Mapping[str, str], name: str) -> int:
-    """A key in an address; 0 for what is none."""
+    """Parse a key of a query string; 0 if it is invalid."""
     text = query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

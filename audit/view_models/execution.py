@@ -1,4 +1,4 @@
-"""An execution put together for its page: its steps, where each stands, and why some were not reached."""
+"""The page of an execution: its steps with their statuses, and the reasons why some were not reached."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ from packs.models import Action, ActionState, HostedResource, Pack
 MAX_REPLAYS = 20
 MAX_RESULTS = 20
 MAX_EVENTS = 200
-# A result's event gets its id when it is written, soon after it came.
+# A result event gets its id when it is written, soon after its receipt.
 RESULT_TIME_TOLERANCE = timedelta(minutes=1)
 MAX_PACKS = 50
 
 
 @dataclass(frozen=True)
 class LastEvaluation:
-    """What came of a step when it was last looked at, and the event that it was looked at for."""
+    """The outcome of a step's last evaluation, and the event that caused it."""
 
     outcome: Mapping[str, Any]
     event: Event
@@ -38,7 +38,7 @@ class LastEvaluation:
 
 @dataclass(frozen=True)
 class StepDetail:
-    """A step of the execution. `parts` are the action's JSON values by what they are, with secrets masked."""
+    """A step of the execution. `json_parts`: the action's JSON values by title, with secrets redacted."""
 
     id: str
     anchor: str
@@ -56,13 +56,13 @@ class StepDetail:
 
     @property
     def dialog_id(self) -> str:
-        """The id of what asks before a retry."""
+        """Return the id of the retry dialog."""
         return f"retry-{self.anchor}"
 
 
 @dataclass(frozen=True)
 class ExecutionDetail:
-    """An execution as its page shows it. `hosted` marks how what hosted packs do for it stands."""
+    """An execution as its page shows it. `hosted_fingerprint` changes with the status of its hosted resources."""
 
     execution: Execution
     summary: str
@@ -80,23 +80,23 @@ class ExecutionDetail:
 
     @property
     def request_id(self) -> str:
-        """What the log calls all that the beginning event caused; '' where that is not known."""
+        """Return the request id that the log has for everything that the trigger event caused; '' if unknown."""
         return next((row.action.request_id for row in self.timeline if row.action.request_id), "")
 
     @property
     def duration(self) -> timedelta | None:
-        """How long it ran; None while it does."""
+        """Return the run time; None while the execution runs."""
         return self.execution.ended_at - self.execution.started_at if self.execution.ended_at else None
 
     @property
     def fingerprint(self) -> str:
-        """Another one whenever anything but the time has changed."""
+        """Return a text that changes whenever anything but the time changes."""
         log_lengths = "".join(f"{len(row.action.states)}.{len(row.action.history)}." for row in self.timeline)
         return f"{self.execution.state}-{len(self.execution.errors)}-{log_lengths}{self.hosted_fingerprint}"
 
     @property
     def flow_errors(self) -> list[Any]:
-        """Errors that belong to no step."""
+        """Return the errors that belong to no step."""
         return [error for error in self.execution.errors if not error.get("stepId")]
 
     @property
@@ -105,7 +105,7 @@ class ExecutionDetail:
 
     @property
     def not_evaluated(self) -> list[StepDetail]:
-        """Steps that failed with an error before they could ask anything of a pack."""
+        """Return the steps that failed with an error before they queued an action."""
         return [step for step in self.steps if step.errors and not step.action]
 
     @property
@@ -115,7 +115,7 @@ class ExecutionDetail:
 
 @dataclass(frozen=True)
 class _StepData:
-    """What was read for the steps: their actions and judgements by step id, and packs that could take what waits."""
+    """Data of all steps: actions and evaluations by step id, and packs that could take queued actions."""
 
     actions: Mapping[str, Action]
     evaluations: Mapping[str, LastEvaluation]
@@ -125,7 +125,7 @@ class _StepData:
 
 
 def build_execution_detail(execution_id: str, now: datetime) -> ExecutionDetail | None:
-    """The execution with all that its page tells. Seven queries at most; None where there is none of this id."""
+    """Load everything that the execution's page shows; None if the execution does not exist. At most seven queries."""
     execution = Execution.objects.select_related("version").filter(id=execution_id).first()
     if execution is None:
         return None
@@ -178,33 +178,34 @@ def _build_step(execution: Execution, step_id: str, step: Mapping[str, Any], ste
 
 
 def _find_awaited_packs(actions: Sequence[Action]) -> list[Pack]:
-    """Packs of the names that actions wait for, those that were seen last first."""
+    """Find packs with the names that queued actions ask for, the most recently seen first."""
     names = {action.pack_name for action in actions if action.state == ActionState.NEW}
     return list(Pack.objects.filter(name__in=names).order_by("-last_seen")[:MAX_PACKS])
 
 
 def _build_json_parts(action: Action) -> dict[str, Any]:
-    """What there is of the action's JSON, in the order in which it came to be."""
+    """Return the action's JSON values by title, in the order in which they were created."""
     json_parts = {
         "Trigger": action.trigger,
         "Context": action.context,
         "Input": action.input,
         "Earlier attempts": _find_earlier_attempts(action),
         "Result": action.result,
-        "Results that came too late": [entry for entry in action.history if entry.get("late")],
+        "Late results": [entry for entry in action.history if entry.get("late")],
     }
     return {name: redact_keys(value) for name, value in json_parts.items() if value or name == "Input"}
 
 
 def _find_earlier_attempts(action: Action) -> list[Any]:
-    """What became of the attempts before the one that counts; that one is in the history too where its lease ended."""
+    """Return the log of the attempts before the last one; after an expired lease the log has the last one too."""
     last = action.attempt - 1 if action.is_finished else action.attempt
     return [entry for entry in action.history if entry["attempt"] <= last and not entry.get("late")]
 
 
 def _find_evaluations(execution: Execution, actions: Sequence[Action]) -> dict[str, LastEvaluation]:
-    """What the last kept event of this execution made of each step. Its results are looked for at the times at which
-    they came, since many packs of a name keep many events."""
+    """Find the last evaluation of each step among this execution's stored events. Result events are searched for around
+    the time of their receipt, because packs of one name may have many events.
+    """
     event_filter = Q(id=execution.event_id)
     ended = sorted(
         (action.finished_at, action.id, action) for action in actions if action.result and action.finished_at

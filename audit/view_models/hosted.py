@@ -1,4 +1,4 @@
-"""A pack that the server hosts as its page shows it: what it has at its service, and what bounds it."""
+"""A hosted pack as its page shows it: its resources, quotas, rate limits and counters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ STATE_LABELS = {
 
 @dataclass(frozen=True)
 class RateLimitRow:
-    """A rate limit in words: `use` says how much of it is in use, as far as this process can know."""
+    """A rate limit in words. `usage`: the used part, as far as this process knows it."""
 
     operations: str
     qps: int
@@ -33,7 +33,7 @@ class RateLimitRow:
 
 @dataclass(frozen=True)
 class HostedResourceRow:
-    """What an action has at its service, or waits to have."""
+    """A resource of a hosted pack, existing or waiting for a quota, with its phase."""
 
     resource: HostedResource
     phase: str
@@ -42,7 +42,7 @@ class HostedResourceRow:
 
 @dataclass(frozen=True)
 class HostedPackDetail:
-    """`states` are (state, what it means, how many), `quotas` (namespace, in use, all), `counts` (what, how often)."""
+    """`states` are (state, description, count), `quotas` (namespace, used, total), `counts` (name, value)."""
 
     status: HostedPackStatus
     states: list[tuple[str, str, int]]
@@ -53,14 +53,14 @@ class HostedPackDetail:
 
 @dataclass(frozen=True)
 class HostedResourcePage:
-    """A page of resources, and the key that the page behind it begins at; 0 where there is none."""
+    """A page of resources, and the key after which the next page starts; 0 for the last page."""
 
     rows: list[HostedResourceRow]
     next_key: int
 
 
 def build_hosted_detail(plugin: str) -> HostedPackDetail | None:
-    """What this server hosts under this id; None where that is nothing. Three queries."""
+    """Load the hosted pack with this plugin id; None if this server does not host it. Three queries."""
     status = find_hosted_pack(plugin)
     if status is None:
         return None
@@ -77,36 +77,38 @@ def build_hosted_detail(plugin: str) -> HostedPackDetail | None:
 
 
 def build_rate_limit_row(operations: str, rate: RateLimitStatus) -> RateLimitRow:
-    """A limit, and how much of it is in use."""
+    """Describe a rate limit and its use."""
     if rate.available is None:
-        usage = "each process counts for itself: there is no Redis"
+        usage = "counted by each process separately: Redis is not configured"
     elif rate.available < 0:
-        usage = f"pauses for {-rate.available / rate.qps:.1f} s more"
+        usage = f"paused for another {-rate.available / rate.qps:.1f} s"
     else:
         usage = f"{max(0, rate.burst - int(rate.available))} of {rate.burst} in use"
     return RateLimitRow(operations, rate.qps, rate.burst, usage)
 
 
 def list_resource_rows(plugin: str, state: str = "", after: int = 0, size: int = PAGE_SIZE) -> HostedResourcePage:
-    """What the plugin has at its service in this state ('': any), oldest first, behind this key. One query."""
+    """List the plugin's resources in this state ('': any) after this key, oldest first. One query."""
     resources_read = list_resources(plugin, after, size + 1, state if state in HostedState.values else "")
     rows = [build_resource_row(resource) for resource in resources_read[:size]]
     return HostedResourcePage(rows, rows[-1].resource.pk if len(resources_read) > size else 0)
 
 
 def build_resource_row(resource: HostedResource) -> HostedResourceRow:
-    """The resource with its phase in one word."""
+    """Build the row with the phase in one word."""
     phase = serialize_phase(resource)
     return HostedResourceRow(resource, phase["phase"], phase.get("reason", ""))
 
 
 def find_waiting_for_quota(rows: Mapping[str, HostedResource]) -> set[str]:
-    """The ids of the actions that wait for a quota."""
+    """Find the ids of the actions that wait for a quota."""
     return {action_id for action_id, row in rows.items() if row.state == HostedState.WAITING}
 
 
 def add_quota_waits(rows: Sequence[ExecutionRow], now: datetime) -> list[ExecutionRow]:
-    """The executions, with stories that say which actions wait for a quota. One query, none where no pack holds any."""
+    """Summarize executions again if some of their actions wait for a quota. One query; none if no hosted pack
+    has any.
+    """
     running = [row for row in rows if row.execution.state == ExecutionState.RUNNING]
     hosted_resources = lookups.find_hosted_resources({row.execution.id: row.actions for row in running})
     if not (waiting_for_quota := find_waiting_for_quota(hosted_resources)):
@@ -117,6 +119,6 @@ def add_quota_waits(rows: Sequence[ExecutionRow], now: datetime) -> list[Executi
 
 
 def fingerprint(rows: Mapping[str, HostedResource]) -> str:
-    """A short text that is another one whenever one of these stands otherwise than before."""
+    """Return a short text that changes whenever the status of one of these resources changes."""
     text = "".join(f"{row.state} {row.phase} {row.reason} {row.failures}\n" for row in rows.values())
     return f"{crc32(text.encode()):08x}" if text else ""

@@ -1,4 +1,4 @@
-"""What somebody does on an empty server to see a first flow run, and which of it is done: as the README has it."""
+"""The steps to a first running flow on an empty server, as in the README, and their progress."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ SAMPLE_MESSAGE = "flyte date"
 
 @dataclass(frozen=True)
 class CopyableLine:
-    """A line to copy; `name` is unique on the page, `label` says what it is."""
+    """A line to copy. `name` is unique on the page, `label` describes the line."""
 
     name: str
     label: str
@@ -19,7 +19,7 @@ class CopyableLine:
 
 @dataclass(frozen=True)
 class OnboardingStep:
-    """One of the steps: what it is called, why, the lines to copy, and whether it is done."""
+    """A step: title, explanation, lines to copy, and True if it is done."""
 
     title: str
     explanation: str
@@ -28,25 +28,25 @@ class OnboardingStep:
 
 
 def is_new_server() -> bool:
-    """Whether no flow ever ran here."""
+    """Return True if no flow ever ran on this server."""
     return not Execution.objects.exists()
 
 
 def build_onboarding_steps(base_url: str) -> list[OnboardingStep]:
-    """The steps, for a server that is reached at `base`, such as `http://localhost:8080`. Three queries."""
+    """Build the steps for a server with this base URL, such as `http://localhost:8080`. Three queries."""
     return [
         OnboardingStep(
             "Start two packs",
-            "Each in a terminal of its own, in the project’s folder. Packs tell what happens, and do what flows ask.",
+            "Run each in its own terminal, in the project’s folder. Packs report events and run the commands of flows.",
             Pack.objects.filter(hosted=False).exists(),
             [
                 _pack_command_line(base_url, "shell", "runs shell commands"),
-                _pack_command_line(base_url, "console", "stands for a chat"),
+                _pack_command_line(base_url, "console", "simulates a chat"),
             ],
         ),
         OnboardingStep(
             "Save a flow",
-            "It says what follows what: when somebody writes a message, run a command, and answer with its output.",
+            "The flow runs a command for each chat message, and replies with the output.",
             Flow.objects.exists(),
             [
                 CopyableLine(
@@ -59,7 +59,7 @@ def build_onboarding_steps(base_url: str) -> list[OnboardingStep]:
         ),
         OnboardingStep(
             "Send an event",
-            "Type this into the terminal of the pack that stands for a chat. The answer comes at once.",
+            "Type this into the terminal of the simulated chat. The reply appears at once.",
             Execution.objects.exists(),
             [CopyableLine("line-event", "the message", SAMPLE_MESSAGE)],
         ),

@@ -1,4 +1,4 @@
-"""A pack put together for its page: what it declared, what waits for it, and what it did lately."""
+"""A pack's page: its declaration, its queue, and its recent events."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from packs.queue.backlog import filter_orphaned
 
 MAX_ACTIONS = 50
 MAX_OLDEST = 10
-# Kinds of labels whose oldest actions are listed, and declared names that are.
+# Bounds on label sets with listed actions, and on listed names.
 MAX_GROUPS = 20
 MAX_NAMES = 200
 MAX_EVENTS = 10
 
-# The names of a pack's kept events, one look-up each, and the newest events of a name.
+# The names of a pack's stored events, one index look-up each, and the newest events of a name.
 _EVENT_NAMES_SQL = """
     WITH RECURSIVE found(name) AS (
         SELECT min(name) FROM flows_event WHERE pack_identity = %s
@@ -46,7 +46,7 @@ _NEWEST_EVENTS_SQL = """
 
 @dataclass(frozen=True)
 class HelpLink:
-    """A link that a pack brought. `href` may be followed: a page of http or https; else it is empty."""
+    """A link that a pack declared. `href` is set only for http and https addresses; otherwise it is empty."""
 
     rel: str
     text: str
@@ -55,7 +55,9 @@ class HelpLink:
 
 @dataclass(frozen=True)
 class PackQueue:
-    """What waits for a pack: how much, what of it no other pack could take, the oldest, and what the pack holds."""
+    """A pack's queue: the number of queued actions, those that no other pack could take, the oldest, and the claimed
+    ones.
+    """
 
     queued: ActionCount
     exclusive: ActionCount
@@ -64,7 +66,7 @@ class PackQueue:
 
 
 def build_pack_queue(pack: Pack) -> PackQueue:
-    """The pack's queue. At most 24 queries, of which 20 for as many kinds of labels."""
+    """Load the pack's queue. At most 24 queries, of which 20 for as many label sets."""
     takeable_groups = filter_takeable(pack, find_queue_groups([pack.name]))
     orphaned_keys = filter_orphaned(
         [(group.pack_name, group.labels_key) for group in takeable_groups], Pack.objects.exclude(pk=pack.pk)
@@ -83,17 +85,17 @@ def _find_oldest_actions(queue_groups: Collection[QueueGroup]) -> list[Action]:
 
 
 def list_commands(pack: Pack) -> list[tuple[str, list[str]]]:
-    """The pack's commands with the events that may come of each; MOST_NAMES at most."""
+    """Return at most MAX_NAMES commands with their possible result events."""
     return [(command["name"], (command.get("events") or [])[:MAX_NAMES]) for command in pack.commands[:MAX_NAMES]]
 
 
 def list_declared_events(pack: Pack) -> list[tuple[str, list[HelpLink]]]:
-    """The events that the pack says it sends, with their help; MOST_NAMES at most."""
+    """Return at most MAX_NAMES declared events with their help links."""
     return [(event["name"], build_help_links(event.get("links") or ())) for event in pack.events[:MAX_NAMES]]
 
 
 def build_help_links(links: Iterable[Mapping[str, str]]) -> list[HelpLink]:
-    """Links for people. What a pack says may be anything: only a page of http or https becomes a link."""
+    """Build links for people. A pack may declare anything: only http and https addresses become links."""
     help_links = []
     for link in list(links)[:MAX_NAMES]:
         href, rel = str(link.get("href", "")), str(link.get("rel", ""))
@@ -102,7 +104,7 @@ def build_help_links(links: Iterable[Mapping[str, str]]) -> list[HelpLink]:
 
 
 def is_web_url(href: str) -> bool:
-    """Whether this is the absolute address of a page."""
+    """Return True for an absolute http or https address."""
     try:
         parts = urlsplit(href)
     except ValueError:
@@ -111,7 +113,9 @@ def is_web_url(href: str) -> bool:
 
 
 def find_last_events(pack: Pack) -> list[Event]:
-    """The last kept events of this very pack; of more than MOST_NAMES names, of the first of these. Three queries."""
+    """Find the latest stored events of this pack; of more than MAX_NAMES event names, of the first ones.
+    Three queries.
+    """
     names = [name for (name,) in _fetch_all(_EVENT_NAMES_SQL, [pack.identity, pack.identity, MAX_NAMES])]
     if not names:
         return []

@@ -1,4 +1,4 @@
-"""Packs a page at a time, each with what waits for it and what it has in hand."""
+"""The list of packs, a page at a time, each with its queued and claimed actions."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _COLON = re.compile(r"\s*:\s*")
 
 @dataclass(frozen=True)
 class PackRow:
-    """A pack, what waits that it could take, and what it has in hand. `labels` are pairs."""
+    """A pack, the queued actions that it could take, and those that it has claimed. `labels` are pairs."""
 
     pack: Pack
     labels: list[tuple[str, str]]
@@ -26,14 +26,14 @@ class PackRow:
 
     @property
     def event_names(self) -> list[str]:
-        """The names of all events that the pack tells of: those it declared, then those that its commands end in."""
+        """Return the names of the declared events, followed by the result events of its commands."""
         result_events = [name for command in self.pack.commands for name in command.get("events") or ()]
         return list(dict.fromkeys([*(event["name"] for event in self.pack.events), *result_events]))
 
 
 @dataclass(frozen=True)
 class PackPage:
-    """A page of packs; `before` and `after` are the identities that the pages beside it begin at, '' for none."""
+    """A page of packs; `before` and `after` are the identities at which the adjacent pages begin, '' for none."""
 
     rows: list[PackRow]
     before: str
@@ -43,8 +43,9 @@ class PackPage:
 def list_pack_rows(
     filters: Mapping[str, str], before: str, after: str, now: datetime, *, with_loads: bool = True
 ) -> PackPage:
-    """The packs that are asked for (`text`, `status`), in the order of their identities, behind `after` or up to
-    `before`. `loads` says whether what waits is looked up. Three queries."""
+    """List the packs that match `text` and `status` in the order of their identities, after `after` or up to `before`.
+    `with_loads`: include queued and claimed actions. Three queries.
+    """
     matching = _filter_packs(filters, now)
     if before:
         read = list(matching.filter(identity__lt=before).order_by("-identity")[: PAGE_SIZE + 1])
@@ -83,7 +84,7 @@ def _build_page(page_packs: list[Pack], before: str, after: str, *, with_loads: 
 
 
 def _filter_packs(filters: Mapping[str, str], now: datetime) -> "QuerySet[Pack, Any]":
-    """A label is looked for as it stands in an identity, also where somebody writes `env: prod`."""
+    """Filter packs. A label is searched for as it appears in an identity, also if it is written as `env: prod`."""
     matching = Pack.objects.defer("links")
     if status := filters.get("status"):
         matching = matching.filter(status_filter(status, now))

@@ -1,4 +1,4 @@
-"""Which flows name a pack: as what starts them, or in a later step or a command."""
+"""Flows that use a pack: as a trigger, in a later step or in a command."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from flows.models import EventSubscription, Flow
 from packs.models import Pack
 
 MAX_FLOWS = 50
-# How many flows are looked through for the pack's name.
+# Bound on flows that are searched for the pack's name.
 MAX_SCANNED_FLOWS = 2_000
 
 
 @dataclass(frozen=True)
 class FlowUsage:
-    """A flow, the events of the pack that its steps wait for, and the commands that it gives it."""
+    """A flow, the pack's events that its steps wait for, and the commands that it sends to the pack."""
 
     flow: Flow
     events: list[str]
@@ -28,17 +28,17 @@ class FlowUsage:
 
 @dataclass(frozen=True)
 class PackUsage:
-    """Flows that name a pack, by their names; `more` where there may be more of them."""
+    """Flows that use a pack, by name; `is_truncated` if there may be more."""
 
     flows: list[FlowUsage]
     is_truncated: bool
 
 
 def find_pack_usage(pack: Pack) -> PackUsage:
-    """The flows whose steps this pack could serve or start: its name, and labels that it has. Three queries at most.
+    """Find flows with steps that this pack could trigger or run, by its name and labels. At most three queries.
 
-    Those that it starts are found by the index of listeners. For the others the flows' texts are looked through, in the
-    database, LOOK_AT at most.
+    The index of subscriptions finds the flows that it triggers. For the others the database searches the documents of
+    at most MAX_SCANNED_FLOWS flows.
     """
     triggered_ids = (
         EventSubscription.objects.filter(pack_name=pack.name).order_by("flow_id").values_list("flow_id", flat=True)
@@ -55,7 +55,7 @@ def find_pack_usage(pack: Pack) -> PackUsage:
 
 
 def _find_flows_naming(pack_name: str) -> Any:
-    """Flows in whose documents a `packName` is this one."""
+    """Find flows with this `packName` in their document."""
     pair = f'"packName":{json.dumps(pack_name)}'
     scanned = Flow.objects.order_by("-id").values("pk")[:MAX_SCANNED_FLOWS]
     naming = Flow.objects.filter(pk__in=scanned).alias(place=StrIndex("version__document", Value(pair)))
@@ -73,7 +73,7 @@ def _build_flow_usage(flow: Flow, pack: Pack) -> FlowUsage | None:
 
 
 def _is_for_pack(part: Mapping[str, Any], pack: Pack) -> bool:
-    """Whether an event or a command names the pack. A label with a template in it may become anything."""
+    """Return True if an event or a command matches the pack. A label with a template may become any value."""
     labels = part.get("packLabels") or {}
     return part["packName"] == pack.name and all(_can_match_label(pack, name, value) for name, value in labels.items())
 

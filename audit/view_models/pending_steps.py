@@ -1,4 +1,4 @@
-"""The steps of an execution that wait for a result in it: what there is to say where none was judged on the result."""
+"""The steps that depend on a result, for events on whose receipt none of them was evaluated."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from packs.models import Action
 
 @dataclass(frozen=True)
 class DependentStep:
-    """A step, the steps that it comes after, and whether it has fired by now, on this result or another."""
+    """A step, the steps that it depends on, and True if it has fired by now, on this result or another one."""
 
     step_id: str
     after: str
@@ -18,9 +18,7 @@ class DependentStep:
 
 
 def find_dependent_steps(event: Event) -> list[DependentStep]:
-    """The steps that wait for this result in its execution, if it is one: those that come after the step that ended
-    with it. Two queries at most.
-    """
+    """If the event is a result, find the steps that depend on the step that it ended. At most two queries."""
     execution = Execution.objects.select_related("version").filter(id=event.correlation_id).first()
     if execution is None:
         return []

@@ -1,4 +1,4 @@
-"""The console's pages of approvals: what waits for a person, one question, and its decision."""
+"""The console's pages of approvals: the list, one question, and its decision."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ DECISIONS = {"true": True, "false": False}
 
 
 def decision_context(request: HttpRequest) -> dict[str, Any]:
-    """What templates need where questions can be decided."""
+    """Return the context of templates in which approvals can be decided."""
     return {
         "may_decide": request.user.has_perm(DECIDE_PERMISSION),
         "sees_executions": request.user.has_perm(MAY_SEE_EXECUTIONS),
@@ -42,7 +42,7 @@ def decision_context(request: HttpRequest) -> dict[str, Any]:
 
 @require_GET
 def approval_list(request: HttpRequest) -> HttpResponse:
-    """What waits for a decision, or all that was ever asked."""
+    """Show open approvals, or all."""
     require_perm(request, VIEW_PERMISSION)
     now, selection = timezone.now(), SHOW_ALL if request.GET.get("show") == SHOW_ALL else SHOW_OPEN
     if selection == SHOW_OPEN:
@@ -66,7 +66,7 @@ def approval_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def approval_page(request: HttpRequest, action_id: str) -> HttpResponse:
-    """One question."""
+    """Show one approval."""
     require_perm(request, VIEW_PERMISSION)
     row = build_approval_row(_get_approval_or_404(action_id), timezone.now())
     values = {"title": "Approval", "question": row, "back": "question", **decision_context(request)}
@@ -79,11 +79,13 @@ def decide(request: HttpRequest, action_id: str) -> HttpResponse:
     require_perm(request, DECIDE_PERMISSION)
     approved = DECISIONS.get(request.POST.get("approved", ""))
     if approved is None:
-        raise SuspiciousOperation("a decision is true or false")
+        raise SuspiciousOperation("invalid decision: must be true or false")
     comment = request.POST.get("comment", "").replace("\x00", "").strip()
     approval = _get_approval_or_404(action_id)
     if len(comment) > service.MAX_COMMENT_LENGTH:
-        messages.error(request, f"Not decided: a comment may have {service.MAX_COMMENT_LENGTH} characters.")
+        messages.error(
+            request, f"Not decided: the comment is too long; the limit is {service.MAX_COMMENT_LENGTH} characters."
+        )
         return _redirect_back(request, action_id)
     try:
         service.decide_approval(action_id, actor_of_user(request), approved, comment)
@@ -91,19 +93,19 @@ def decide(request: HttpRequest, action_id: str) -> HttpResponse:
         messages.error(request, f"Not decided: {error}. {_shorten_question(approval)}")
     else:
         messages.success(
-            request, f"{'Approved' if approved else 'Rejected'}, and the flow goes on. {_shorten_question(approval)}"
+            request, f"{'Approved' if approved else 'Rejected'}; the flow continues. {_shorten_question(approval)}"
         )
     return _redirect_back(request, action_id)
 
 
 def _shorten_question(approval: Approval) -> str:
-    """The question, as much of it as tells it from others."""
+    """Return the question, shortened for a message."""
     text = " ".join(approval.question.split())
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _redirect_back(request: HttpRequest, action_id: str) -> HttpResponse:
-    """To where the decision was asked for, as far as this person may go there."""
+    """Redirect to the page of the decision, if this person may view it."""
     origin = request.POST.get("back", "")
     if origin == "home" or not request.user.has_perm(VIEW_PERMISSION):
         return HttpResponseRedirect(reverse("admin:index"))

@@ -1,4 +1,4 @@
-"""The console's pages of events: what came, and why it did or did not start something."""
+"""The console's pages of events: the list, and the reasons why an event did or did not start something."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ PAYLOAD_PREVIEW_LENGTH = 160
 
 @dataclass(frozen=True)
 class _EventRow:
-    """An event in the list, and a word on what each flow made of it."""
+    """An event in the list, with a one-word outcome per flow."""
 
     event: Event
     flows: list[dict[str, Any]]
 
     @property
     def payload(self) -> str:
-        """Its beginning, masked; '' where there is none."""
+        """Return the beginning of the redacted payload; '' if there is none."""
         return "" if self.event.payload is None else preview_json(self.event.payload, PAYLOAD_PREVIEW_LENGTH)
 
 
 @require_GET
 def event_list(request: HttpRequest) -> HttpResponse:
-    """Events that flows listened to, each with what they made of it."""
+    """Show the stored events, each with its outcome by flow."""
     require_perm(request, VIEW_PERMISSION)
     form = EventFilterForm(request.GET)
     page = find_events(form.build_query(), parse_cursor(request))
@@ -56,7 +56,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
-    """One event."""
+    """Show one event."""
     require_perm(request, VIEW_PERMISSION)
     event = Event.objects.filter(id=event_id).first() if is_id(event_id) else None
     if event is None:
@@ -84,7 +84,7 @@ def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
 
 
 def _flow_urls(request: HttpRequest, names: list[str]) -> dict[str, str]:
-    """The flows' pages by name, of those that are there still; none for somebody who may not see flows."""
+    """Map the names of existing flows to their pages; empty for people who may not view flows."""
     if not request.user.has_perm("flows.view_flow"):
         return {}
     flows = Flow.objects.filter(name__in=names).values_list("name", "pk")
@@ -96,12 +96,12 @@ def _steps_with_criteria(flow: Mapping[str, Any], criteria: Mapping[tuple[str, s
 
 
 def _has_own_outcome(event: Event) -> bool:
-    """Whether the execution that the event is a result in has an outcome with it."""
+    """Return True if the event has an outcome in the execution that it is a result of."""
     return any(flow.get("correlationId") == event.correlation_id for flow in event.outcomes)
 
 
 def _summarize_outcome(flow: dict[str, Any]) -> dict[str, Any]:
-    """What a flow made of an event, in a word: the outcome that says most, `fired` before all others."""
+    """Summarize the outcome in a flow in one word: the most significant outcome, `fired` before all others."""
     outcomes = [step["outcome"] for step in flow["steps"]]
     result = next((outcome for outcome in ("fired", "error", "criteria", "labels") if outcome in outcomes), "nothing")
     words = {"criteria": "criteria false", "labels": "labels mismatch"}

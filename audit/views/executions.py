@@ -1,4 +1,4 @@
-"""The console's pages of executions: the list, one execution while it runs and after, and what people do with it."""
+"""The console's pages of executions: the list, one execution with live updates, and its controls."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -25,18 +25,18 @@ CHANGELIST_URL_NAME = "admin:flows_execution_changelist"
 CHANGE_URL_NAME = "admin:flows_execution_change"
 VIEW_PERMISSION = "flows.view_execution"
 CONTROL_PERMISSION = "flows.control_execution"
-# What htmx takes as: this is the last answer, ask no more.
+# Status with which htmx stops polling.
 STOP_POLLING_STATUS = 286
 
 
 def parse_cursor(request: HttpRequest) -> KeysetCursor:
-    """The place in a list that the address names."""
+    """Parse the page cursor of the query string."""
     older_than, newer_than = (request.GET.get(name, "") for name in ("older_than", "newer_than"))
     return KeysetCursor(older_than if is_id(older_than) else "", newer_than if is_id(newer_than) else "")
 
 
 def build_page_links(request: HttpRequest, page: KeysetPage) -> dict[str, str]:
-    """Addresses of the pages beside this one, with the filters that are set; empty where there is none."""
+    """Build the addresses of the adjacent pages, with the current filters; none for pages that don't exist."""
     kept_parameters = [
         (name, value) for name, value in request.GET.items() if value and name not in ("older_than", "newer_than")
     ]
@@ -51,12 +51,12 @@ def build_page_links(request: HttpRequest, page: KeysetPage) -> dict[str, str]:
 
 
 def page_context(request: HttpRequest, **values: Any) -> dict[str, Any]:
-    """What every page of the console has around it, and the page's own values."""
+    """Return the context that every page of the console has, and the page's own values."""
     return {**admin.site.each_context(request), **values}
 
 
 def console_url(view: str, *arguments: str) -> str:
-    """Where a page of the console is; empty where this server has none such."""
+    """Return the URL of a console page; '' if this server does not have it."""
     try:
         return reverse(f"admin:{view}", args=arguments)
     except NoReverseMatch:
@@ -64,14 +64,14 @@ def console_url(view: str, *arguments: str) -> str:
 
 
 def require_perm(request: HttpRequest, permission: str) -> None:
-    """Raises `PermissionDenied` for people without it."""
+    """Raise `PermissionDenied` unless the user has the permission."""
     if not request.user.has_perm(permission):
         raise PermissionDenied
 
 
 @require_GET
 def execution_list(request: HttpRequest) -> HttpResponse:
-    """Executions, each told in a line."""
+    """Show executions, one line each."""
     require_perm(request, VIEW_PERMISSION)
     form = ExecutionFilterForm(request.GET)
     query = form.build_query()
@@ -94,7 +94,7 @@ def execution_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def execution_page(request: HttpRequest, execution_id: str) -> HttpResponse:
-    """One execution."""
+    """Show one execution."""
     require_perm(request, VIEW_PERMISSION)
     return TemplateResponse(
         request, "console/execution.html", _execution_context(request, _get_execution_or_404(execution_id))
@@ -103,7 +103,7 @@ def execution_page(request: HttpRequest, execution_id: str) -> HttpResponse:
 
 @require_GET
 def execution_fragment(request: HttpRequest, execution_id: str) -> HttpResponse:
-    """What may have changed since the page was made: times alone, or, where `mark` is not what it was, all."""
+    """Show what may have changed since the page was loaded: only times or, if `mark` is outdated, everything."""
     require_perm(request, VIEW_PERMISSION)
     detail = _get_execution_or_404(execution_id)
     values = {**_execution_context(request, detail), "changed": request.GET.get("mark") != detail.fingerprint}
@@ -114,7 +114,7 @@ def execution_fragment(request: HttpRequest, execution_id: str) -> HttpResponse:
 
 @require_POST
 def cancel_execution(request: HttpRequest, execution_id: str) -> HttpResponse:
-    """Stop an execution."""
+    """Cancel an execution."""
     return _control_execution(
         request,
         execution_id,
@@ -126,7 +126,7 @@ def cancel_execution(request: HttpRequest, execution_id: str) -> HttpResponse:
 
 @require_POST
 def retry_step(request: HttpRequest, execution_id: str, step_id: str) -> HttpResponse:
-    """Queue the action of a step that ended FATAL again."""
+    """Queue the failed action of a step again."""
     success_message = f"Step {step_id} is queued again."
     return _control_execution(
         request,
@@ -140,7 +140,7 @@ def retry_step(request: HttpRequest, execution_id: str, step_id: str) -> HttpRes
 
 @require_POST
 def replay_execution(request: HttpRequest, execution_id: str) -> HttpResponse:
-    """Take the event that began an execution again, and lead to what it started."""
+    """Handle the trigger event of an execution again, and redirect to the execution that it started."""
     require_perm(request, CONTROL_PERMISSION)
     try:
         started = control.replay_event(_require_id(execution_id))
@@ -151,9 +151,9 @@ def replay_execution(request: HttpRequest, execution_id: str) -> HttpResponse:
         return _redirect_to_execution(execution_id)
     log_activity(actor_of_user(request), "replayed", "execution", execution_id, started=started)
     if not started:
-        messages.warning(request, "The event was taken again, but no trigger of the flow fired on it this time.")
+        messages.warning(request, "The event was replayed, but no trigger of the flow fired this time.")
         return _redirect_to_execution(execution_id)
-    messages.success(request, "The event was taken again; this is what it started.")
+    messages.success(request, "The event was replayed and started this execution.")
     return _redirect_to_execution(started[0])
 
 
@@ -177,7 +177,7 @@ def _control_execution(
 
 
 def _require_id(text: str) -> str:
-    """The text, where it may be an id. Raises `Http404`."""
+    """Return the text if it is a valid id; otherwise raise `Http404`."""
     if not is_id(text):
         raise Http404
     return text

@@ -1,4 +1,4 @@
-"""What people ask for on the lists of executions and events: forms that are read from an address."""
+"""Filter forms of the lists of executions, events and packs, read from the query string."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ from packs.models import STATUSES, Labels
 
 STATE_CHOICES = [("", "any"), *((str(state), str(state)) for state in ExecutionState)]
 MAX_TEXT_LENGTH = 255
-WHOLE_NAME_HELP = "the whole name"
+WHOLE_NAME_HELP = "full name"
 
 
 class UTCDateTimeField(forms.DateTimeField):
@@ -33,12 +33,12 @@ def _text_field(label: str, help_text: str, placeholder: str = "") -> forms.Char
 
 
 class FilterForm(forms.Form):
-    """A filter form: every field may be empty, and a field that is wrong is told and counts as empty."""
+    """A filter form: every field is optional; an invalid field is reported and ignored."""
 
     use_required_attribute = False
 
     def active_filters(self) -> dict[str, Any]:
-        """What was given and is right, by field."""
+        """Return the valid, non-empty values by field."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
@@ -46,7 +46,7 @@ class FilterForm(forms.Form):
         cleaned = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and until <= since:
-            self.add_error("until", ValidationError("must be after the time in From"))
+            self.add_error("until", ValidationError("must be later than From"))
         return cleaned
 
 
@@ -58,8 +58,8 @@ class ExecutionFilterForm(FilterForm):
     pack = _text_field("Pack", WHOLE_NAME_HELP)
     command = _text_field("Command", WHOLE_NAME_HELP)
     step = _text_field("Step", WHOLE_NAME_HELP)
-    labels = _text_field("Pack labels", "all of them", "env:prod, az:b")
-    text = _text_field("Text in context", "24 hours back, or since From")
+    labels = _text_field("Pack labels", "all must match", "env:prod, az:b")
+    text = _text_field("Text in context", "last 24 hours, or since From")
     since = UTCDateTimeField("From (UTC)")
     until = UTCDateTimeField("Until (UTC)")
 
@@ -68,7 +68,7 @@ class ExecutionFilterForm(FilterForm):
         for part in parts:
             name, _, value = (piece.strip() for piece in part.partition(":"))
             if part and not (name and value):
-                raise ValidationError(f"must be pairs such as env:prod, az:b; {part[:40]!r} is none")
+                raise ValidationError(f"invalid pair {part[:40]!r}: use name:value, such as env:prod, az:b")
         return parse_labels(",".join(parts))
 
     def build_query(self) -> ExecutionQuery:
@@ -90,16 +90,18 @@ class EventFilterForm(FilterForm):
 class PackFilterForm(FilterForm):
     """Filters of packs."""
 
-    text = _text_field("Name or label", "a part of it", "Slack, env:prod")
+    text = _text_field("Name or label", "part of it", "Slack, env:prod")
     status = forms.ChoiceField(
         label="Status", required=False, choices=[("", "any"), *((status, status) for status in STATUSES)]
     )
 
 
 def executions_query_string(pack_name: str, labels: Labels | None = None) -> str:
-    """The query by which the list of executions finds what runs with packs of this name, asked for these labels."""
+    """Build the query string with which the list of executions finds running executions for this pack name
+    and labels.
+    """
     pairs = [f"{name}:{value}" for name, value in (labels or {}).items()]
-    # The filter parts labels at commas, and a name from its value at the first colon; it wants both.
+    # The filter splits labels at commas, and name and value at the first colon; it requires both.
     is_expressible = not any("," in pair or not re.fullmatch(r"\s*[^:\s][^:]*:[^:]*[^:\s]\s*", pair) for pair in pairs)
     parameters = {
         "pack": pack_name,

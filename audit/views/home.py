@@ -1,4 +1,4 @@
-"""The console's first page: how the server stands, and, where nothing ran yet, how to see a first flow run."""
+"""The console's home page: the server's status and, on a new server, the steps to a first flow."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ BLOCK_PERMISSIONS = {
 
 @dataclass(frozen=True)
 class PackLoadRow:
-    """What waits for packs of one name; `lost` of it for packs that are not there. `query` finds its executions."""
+    """The load of packs with one name; `orphaned` actions among it; `query_string` finds its executions."""
 
     load: PackLoad
     orphaned: int
@@ -49,18 +49,18 @@ class PackLoadRow:
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """The first page."""
+    """Show the home page."""
     return TemplateResponse(request, "admin/index.html", page_context(request, title="Home", **_home_context(request)))
 
 
 @require_GET
 def home_fragment(request: HttpRequest) -> HttpResponse:
-    """The part of it that follows what happens. `steps` says that the first steps stand on the page."""
+    """Show the part of the home page that updates itself. `steps`: the page shows the onboarding steps."""
     return TemplateResponse(request, "console/home_now.html", _home_context(request))
 
 
 def _home_context(request: HttpRequest) -> dict[str, Any]:
-    """The blocks that this person may see, each by its name; `sees` tells which."""
+    """Return the blocks that this person may view, by name; `sees` lists them."""
     now = timezone.now()
     visible = {name: request.user.has_perm(permission) for name, permission in BLOCK_PERMISSIONS.items()}
     return {
@@ -82,7 +82,7 @@ def _home_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def _urls(request: HttpRequest) -> dict[str, str]:
-    """Where the numbers lead; empty where this person may not go."""
+    """Return the pages behind the figures; empty for pages that this person may not view."""
     url_names = {
         "packs": "packs_pack_changelist",
         "flows": "flows_flow_changelist",
@@ -110,7 +110,7 @@ def _add_flow_url(request: HttpRequest) -> str:
 
 
 def _onboarding_steps(request: HttpRequest, visible: Mapping[str, bool]) -> list[Any]:
-    """The first steps where no flow ever ran; where they stand on the page, until it is loaded anew."""
+    """Return the onboarding steps if no flow ever ran; a page that shows them keeps them until it is reloaded."""
     if not (visible["packs"] and visible["flows"] and visible["executions"]):
         return []
     return build_onboarding_steps(get_base_url(request)) if request.GET.get("steps") or is_new_server() else []
@@ -127,7 +127,7 @@ def _count_flows() -> dict[str, int]:
 
 
 def _queue_context() -> dict[str, Any]:
-    """What waits and what is held, by pack name, what waits longest first; and the sums."""
+    """Return queued and claimed actions by pack name, the longest-queued first, with totals."""
     pack_loads, orphans = measure_pack_loads(), find_orphans()
     orphans_by_name = _count_orphans_by_name(orphans)
     rows = [
@@ -159,7 +159,7 @@ def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
 
 
 def _ended_context(now: datetime) -> dict[str, Any]:
-    """How executions ended by the hour, and those that failed last."""
+    """Return ended executions by hour, and the latest failures."""
     hour_stats = count_ended_by_hour(now)
     totals = {outcome: sum(getattr(hour, outcome) for hour in hour_stats) for outcome in hourly_chart.OUTCOMES}
     failed = list_execution_rows(ExecutionQuery(state=ExecutionState.FAILED), KeysetCursor(), now, MAX_FAILURES)

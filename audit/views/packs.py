@@ -47,7 +47,7 @@ MAX_RESOURCES = 10
 
 @require_GET
 def pack_list(request: HttpRequest) -> HttpResponse:
-    """Packs, and above them what waits for packs that are not there."""
+    """Show packs, and above them the actions for missing packs."""
     require_perm(request, VIEW_PERMISSION)
     form = PackFilterForm(request.GET)
     filters, can_view_actions = form.active_filters(), request.user.has_perm(VIEW_ACTION_PERMISSION)
@@ -72,7 +72,7 @@ def pack_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def pack_page(request: HttpRequest, pk: str) -> HttpResponse:
-    """One pack."""
+    """Show one pack."""
     require_perm(request, VIEW_PERMISSION)
     pack = _get_pack_or_404(pk)
     can_view_actions = request.user.has_perm(VIEW_ACTION_PERMISSION)
@@ -101,11 +101,13 @@ def pack_page(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_POST
 def delete_pack(request: HttpRequest, pk: str) -> HttpResponse:
-    """Forget a pack."""
+    """Delete a pack."""
     require_perm(request, DELETE_PERMISSION)
     pack = _get_pack_or_404(pk)
     if pack.hosted:
-        messages.error(request, f"Not deleted: this server hosts {pack.identity}, as FLYTE_WEBAPI_PLUGINS says.")
+        messages.error(
+            request, f"Not deleted: this server hosts {pack.identity}. To remove it, change FLYTE_WEBAPI_PLUGINS."
+        )
         return HttpResponseRedirect(reverse("admin:packs_pack_change", args=[pk]))
     exclusive = build_pack_queue(pack).exclusive
     if not registry.unregister(pack.identity, actor_of_user(request), orphaned=exclusive.count):
@@ -113,7 +115,7 @@ def delete_pack(request: HttpRequest, pk: str) -> HttpResponse:
     log.info("pack_deleted", pack=pack.identity)
     messages.success(
         request,
-        f"The pack {pack.identity} is deleted. {_orphans_message(exclusive.count, exclusive.is_truncated)}".strip(),
+        f"Pack {pack.identity} deleted. {_orphans_message(exclusive.count, exclusive.is_truncated)}".strip(),
     )
     return HttpResponseRedirect(
         reverse(CHANGELIST_URL_NAME) if request.user.has_perm(VIEW_PERMISSION) else reverse("admin:index")
@@ -122,7 +124,7 @@ def delete_pack(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_GET
 def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
-    """All that a hosted pack has at its service, a page at a time."""
+    """Show the resources of a hosted pack, a page at a time."""
     require_perm(request, VIEW_PERMISSION)
     require_perm(request, VIEW_ACTION_PERMISSION)
     pack = _get_pack_or_404(pk)
@@ -141,7 +143,7 @@ def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _hosted_context(pack: Pack, can_view_actions: bool) -> dict[str, Any]:
-    """Of a pack that this server hosts, what it has at its service and what bounds it."""
+    """Return the resources and limits of a hosted pack."""
     page = list_resource_rows(pack.identity, size=MAX_RESOURCES) if can_view_actions else None
     return {"hosted": build_hosted_detail(pack.identity), "resources": page}
 
@@ -154,11 +156,11 @@ def _get_pack_or_404(pk: str) -> Pack:
 
 
 def _deletion_warning(queue: PackQueue) -> str:
-    """What is told before somebody deletes a pack."""
-    sentences = ["The server forgets it; a program that still runs is refused until it registers again."]
+    """Return the warning that precedes the deletion of a pack."""
+    sentences = ["A pack that is still running is rejected until it registers again."]
     if claimed_count := len(queue.claimed):
         sentences.append(
-            f"{_count_text(claimed_count, claimed_count == MAX_ACTIONS)} that it has in hand can give no result "
+            f"{_count_text(claimed_count, claimed_count == MAX_ACTIONS)} that it has claimed cannot get a result "
             "until then."
         )
     if queue.exclusive.count:
@@ -169,17 +171,13 @@ def _deletion_warning(queue: PackQueue) -> str:
 
 
 def _orphans_warning(count: int, is_truncated: bool) -> str:
-    verb = "waits" if count == 1 else "wait"
+    verb = "becomes" if count == 1 else "become"
     subject = _count_text(count, is_truncated)
-    return f"{subject} {verb} that no other pack could take: orphaned, until a pack of this name and labels registers."
+    return f"{subject} {verb} orphaned until a pack with this name and these labels registers."
 
 
 def _orphans_message(count: int, is_truncated: bool) -> str:
-    return (
-        f"{_count_text(count, is_truncated)} {'waits' if count == 1 else 'wait'} for a pack that is not there."
-        if count
-        else ""
-    )
+    return f"{_count_text(count, is_truncated)} {'is' if count == 1 else 'are'} now orphaned." if count else ""
 
 
 def _count_text(count: int, is_truncated: bool) -> str:
@@ -218,7 +216,7 @@ def _activity_log_url(request: HttpRequest, pack: Pack) -> str:
 
 
 def _build_page_links(request: HttpRequest, page: PackPage) -> dict[str, str]:
-    """Addresses of the pages beside this one, with the filters that are set."""
+    """Build the addresses of the adjacent pages, with the current filters."""
     kept_parameters = [
         (name, value) for name, value in request.GET.items() if value and name not in ("before", "after")
     ]

@@ -121,7 +121,7 @@ def test_an_operator_approves_at_home_and_the_flow_goes_on(world: World) -> None
     page.evaluate("htmx.ajax('GET', '/admin/now', {target: '#figures', swap: 'innerHTML'})")
     expect(comment).to_have_value("after lunch")
     question_in(page).get_by_role("button", name="Approve").click()
-    expect(page.locator(".messagelist")).to_contain_text("Approved, and the flow goes on. Ship 1.2.0 to production?")
+    expect(page.locator(".messagelist")).to_contain_text("Approved; the flow continues. Ship 1.2.0 to production?")
     expect(page.get_by_label("Approvals")).to_have_count(0)
     assert world.shipped() == "some-operator: after lunch"
     page.goto(f"{LIST}?show=all")
@@ -148,7 +148,7 @@ def test_who_comes_second_is_told_who_decided(world: World) -> None:
         page.get_by_role("button", name="Decide: Ship 2.0").click()
     look_at(first, "approvals-dialog")
     question_in(first).get_by_role("button", name="Reject").click()
-    expect(first.locator(".messagelist")).to_contain_text("Rejected, and the flow goes on.")
+    expect(first.locator(".messagelist")).to_contain_text("Rejected; the flow continues.")
     question_in(second).get_by_role("button", name="Approve").click()
     expect(second.locator(".messagelist")).to_contain_text("Not decided: it was rejected by some-operator already.")
     look_at(second, "approvals-many")

@@ -101,7 +101,7 @@ def test_who_decides_and_why_stands_in_the_result_and_in_the_changes(
     operator = signed_on("operator")
     answer = decide(operator, action_id, approved, comment="at noon\x00 ")
     assert answer.redirect_chain == [("/admin/", 302)]
-    assert f"{told}, and the flow goes on. Deploy to prod?" in text_of(answer)
+    assert f"{told}; the flow continues. Deploy to prod?" in text_of(answer)
     hosting.reconcile("Approval", HostedResults())
     result = Action.objects.get(id=action_id).result
     assert result["event"] == event
@@ -121,7 +121,7 @@ def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked
     for decision in ("true", "false"):
         answer = text_of(decide(admin, action_id, decision))
         assert "Not decided: it was approved by operator already. Deploy to prod?" in answer
-    assert "Approved, and the flow goes on" in text_of(decide(operator, action_id, "true"))
+    assert "Approved; the flow continues" in text_of(decide(operator, action_id, "true"))
     assert (Approval.objects.get().decided_by, Change.objects.filter(kind="approval").count()) == ("operator", 1)
 
 
@@ -152,7 +152,7 @@ def test_deciding_needs_its_permission_a_token_against_forgery_and_a_decision(si
     assert decide(operator, "0" * 24).status_code == 404
     assert decide(operator, "nothing").status_code == 404
     assert operator.get(f"{LIST}nothing/").status_code == 404
-    assert "Not decided: a comment may have" in text_of(decide(operator, action_id, comment="x" * 10_001))
+    assert "Not decided: the comment is too long; the limit is 10000 characters." in text_of(decide(operator, action_id, comment="x" * 10_001))
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.get(username="operator"))
     assert decide(strict, action_id).status_code == 403

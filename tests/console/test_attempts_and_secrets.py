@@ -32,7 +32,7 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
 
     def parts() -> set[str]:
         (step,) = viewer.get(page(b.only_execution())).context["one"].steps
-        return {name for name in step.json_parts if name in ("Earlier attempts", "Results that came too late")}
+        return {name for name in step.json_parts if name in ("Earlier attempts", "Late results")}
 
     def end_lease() -> None:
         Action.objects.update(lease_ends_at=timezone.now() - timedelta(seconds=1))
@@ -48,7 +48,7 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
     (step,) = viewer.get(page(b.only_execution())).context["one"].steps
     assert [entry["attempt"] for entry in step.json_parts["Earlier attempts"]] == [1]
     b.give(worker, second)
-    assert parts() == {"Earlier attempts", "Results that came too late"}
+    assert parts() == {"Earlier attempts", "Late results"}
     assert first.attempt == 1
 
 

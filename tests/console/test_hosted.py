@@ -55,7 +55,7 @@ def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: Wo
     shown = text_of(viewer.get(page()))
     assert "waiting for quota 1 ready to start 0 live 2 deleting 0" in shown
     assert "default 2 full 2 other 0 5" in shown
-    assert "get 1000 100000 each process counts for itself: there is no Redis" in shown
+    assert "get 1000 100000 counted by each process separately: Redis is not configured" in shown
     assert "calls.create 2 calls.get 2 throttled 2" in shown
     assert "waiting flow default waits for the quota of namespace default: 2 of 2 in use" in shown
     assert "the service asks to be called less often" in shown
@@ -137,7 +137,7 @@ def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub
 
 @pytest.mark.parametrize(
     ("left", "use"),
-    [(None, "each process counts"), (300.0, "0 of 300"), (250.6, "50 of 300"), (-60.0, "pauses for 2.0 s more")],
+    [(None, "counted by each process separately"), (300.0, "0 of 300"), (250.6, "50 of 300"), (-60.0, "paused for another 2.0 s")],
 )
 def test_how_much_of_a_rate_is_in_use(left: float | None, use: str) -> None:
     assert use in hosted.build_rate_limit_row("get", RateLimitStatus(30, 300, left)).usage

@@ -270,9 +270,9 @@ def test_deleting_says_first_what_would_be_orphaned_and_is_recorded(operator: Cl
     for _ in range(2):
         waiting("Slack", labels={"env": "prod"})
     question = text_of(operator.get(page(slack)))
-    assert "2 actions wait that no other pack could take: orphaned, until a pack of this name" in question
+    assert "2 actions become orphaned until a pack with this name" in question
     answer = operator.post(page(slack, "delete"), follow=True)
-    assert "is deleted. 2 actions wait for a pack that is not there." in text_of(answer)
+    assert "deleted. 2 actions are now orphaned." in text_of(answer)
     assert list(Pack.objects.values_list("identity", flat=True)) == ["Slack.env.dev"]
     change = Change.objects.get(what="deleted")
     assert (change.actor, change.via, change.kind, change.key) == ("operator", "console", "pack", slack.identity)
@@ -285,7 +285,7 @@ def test_deleting_says_what_becomes_of_that_which_it_holds(operator: Client, sla
     b.take(slack)
     said = text_of(operator.get(page(slack)))
     assert "No action would be orphaned." in said
-    assert "1 action that it has in hand can give no result until then" in said
+    assert "1 action that it has claimed cannot get a result until then" in said
 
 
 @pytest.mark.parametrize(
