@@ -1,4 +1,4 @@
-"""The datastore's pages: values to look at, edit in place, put as files and download."""
+"""The console's pages of datastore items: view, edit, upload and download values."""
 
 from typing import Any
 
@@ -22,19 +22,22 @@ from flyte_site.core.redaction.keys import MASK
 from flyte_site.templatetags.console import ago
 
 MAX_DESCRIPTION_IN_LIST = 160
-"""As many characters of a description stand in the list; its form has all."""
+"""Length of a description in the list; the form shows all of it."""
 
 
 @admin.register(Item)
 class ItemAdmin(ConsoleModelAdmin):
-    """Items. `datastore.service` writes them, and notes who did."""
+    """The pages of items. `datastore.service` writes them and records who did."""
 
     kind = "datastore item"
     form = ItemForm
     list_display = ("key", "content_type", "is_secret", "size", "description_preview", "updated")
     search_fields = ("key", "description")
     search_help_text = "Key or description"
-    empty_message = "Items are values that flows share, such as the name of who is on duty, or a token. Templates read them with datastore('key')."
+    empty_message = (
+        "Items are values that flows share, such as a token or who is on duty."
+        " Templates read them with datastore('key')."
+    )
     ordering = ("key",)
     list_per_page = 100
     fieldsets = ((None, {"fields": ("key", "content_type", "description", "secret", "text", "file")}),)
@@ -93,7 +96,7 @@ class ItemAdmin(ConsoleModelAdmin):
     def description_preview(self, item: Item) -> str:
         return truncatechars(item.description, MAX_DESCRIPTION_IN_LIST)
 
-    @admin.display(description="changed", ordering="updated_at")
+    @admin.display(description="updated", ordering="updated_at")
     def updated(self, item: Item) -> str:
         return ago(item.updated_at)
 
@@ -101,10 +104,10 @@ class ItemAdmin(ConsoleModelAdmin):
     def created(self, item: Item) -> str:
         return ago(item.created_at)
 
-    @admin.display(description="as it is")
+    @admin.display(description="file")
     def download_link(self, item: Item) -> str:
         if item.secret:
-            return "a secret value is given to nobody"
+            return "not available: secret values are never shown"
         return format_html('<a href="{}">Download</a>', reverse("admin:datastore_item_download", args=[item.pk]))
 
     @admin.display(description="value")
@@ -112,10 +115,10 @@ class ItemAdmin(ConsoleModelAdmin):
         if item.secret:
             return MASK
         text = self.form(instance=item).initial.get("text")
-        return format_html('<pre class="text">{}</pre>', text) if text is not None else "not text, or too long"
+        return format_html('<pre class="text">{}</pre>', text) if text is not None else "not text, or too long to show"
 
     def download(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The value as a file; of a secret item nothing."""
+        """Return the value as a file; 403 for a secret item."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         item = get_object_or_404(Item, pk=pk)
@@ -136,9 +139,9 @@ class ItemAdmin(ConsoleModelAdmin):
         service.delete_item(actor_of_user(request), obj.key)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """`datastore.service` has noted it."""
+        """Do nothing: `datastore.service` has recorded the change."""
 
     log_change = log_addition
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """`datastore.service` has noted it."""
+        """Do nothing: `datastore.service` has recorded the deletion."""

@@ -1,4 +1,4 @@
-"""The datastore over REST: values of any bytes and content type."""
+"""The datastore's REST API: values of any bytes and content type."""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -28,10 +28,8 @@ from flyte_site.http.views import APIView, get_integer_parameter, name_page
 log = structlog.get_logger(__name__)
 
 DEFAULT_CONTENT_TYPE = "text/plain; charset=us-ascii"
-MULTIPART_REQUIRED = (
-    "must come as a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' …"
-)
-# Bodies are bounded before they are parsed, so that parts may stay in memory.
+MULTIPART_REQUIRED = "must be a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' …"
+# The size of a body is limited before it is parsed, so its parts may stay in memory.
 MULTIPART_LIMITS: dict[str, Any] = {
     "part_limit": 100,
     "spool_limit": 2**31,
@@ -51,7 +49,7 @@ class ItemListView(APIView):
         responses=serializers.ItemList,
     )
     def get(self, request: Request) -> Response:
-        """The items, without their values, in the order in which they were first put."""
+        """List the items without their values, in the order of creation."""
         after = get_integer_parameter(request, "after", 0, maximum=MAX_ID)
         items = Item.objects.defer("value").filter(id__gt=after).order_by("id")
         page, links = name_page(items, "id", self.links, "datastore", "#/datastore")
@@ -69,25 +67,29 @@ class ItemView(APIView):
         responses={(200, "*/*"): OpenApiTypes.ANY, **problem_responses(403, 404)},
     )
     def get(self, request: Request, key: str) -> HttpResponse:
-        """The value, byte for byte, with the content type it was put with. A secret one is given to nobody: 403."""
+        """Return the value unchanged, with its content type. Secret values are never returned: 403."""
         item = Item.objects.filter(key=key).first()
         if item is None:
             raise not_found(f"datastore item {key!r}")
         if item.secret:
-            raise Problem(403, f"datastore item {key!r} is secret: templates read it, nobody else")
+            raise Problem(403, f"datastore item {key!r} is secret; only templates can read it")
         return make_value_response(item)
 
     @extend_schema(
         operation_id="putDatastoreItem",
         tags=["datastore"],
         request={"multipart/form-data": serializers.ItemInput},
-        parameters=[OpenApiParameter("secret", OpenApiTypes.BOOL, description="As the field of that name.")],
+        parameters=[
+            OpenApiParameter(
+                "secret", OpenApiTypes.BOOL, description="Same as the form field; the form field takes precedence."
+            )
+        ],
         responses={201: None, 204: None, **problem_responses(400)},
     )
     def put(self, request: Request, key: str) -> Any:
-        """Put a value under the key: 201 for a new item, 204 for one that was there.
+        """Create or replace the value of a key: 201 for a new item, 204 for an existing one.
 
-        With `secret`, true, it is encrypted, and only templates can read it.
+        With `secret=true` the value is encrypted, and only templates can read it.
         """
         if key_error := service.get_key_error(key):
             raise invalid_input({"path": "key", "message": key_error})
@@ -112,7 +114,7 @@ class ItemView(APIView):
 
 
 def _parse_upload(request: Request) -> service.ItemUpdate:
-    """The `value` file of a multipart body, its content type, and the rest from the body or the query."""
+    """Parse the `value` file of a multipart body, with its content type and the fields of the body or the query."""
     body_type, parameters = parse_content_type(request)
     if body_type != "multipart/form-data":
         raise invalid_input(
@@ -124,13 +126,13 @@ def _parse_upload(request: Request) -> service.ItemUpdate:
     try:
         parts = MultipartParser(BytesIO(read_body(request)), parameters.get("boundary", ""), **MULTIPART_LIMITS).parts()
     except MultipartError as error:
-        raise invalid_input({"path": "value", "message": f"the multipart body can't be read: {error}"}) from None
+        raise invalid_input({"path": "value", "message": f"invalid multipart body: {error}"}) from None
     value_part = next((part for part in parts if part.name == "value" and part.filename), None)
     if value_part is None or not value_part.size:
-        raise invalid_input({"path": "value", "message": "must be a file part with a file name, and not empty"})
+        raise invalid_input({"path": "value", "message": "must be a non-empty file part with a file name"})
     if value_part.size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
         max_bytes = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
-        raise Problem(413, f"the value has {value_part.size} bytes; {max_bytes} are taken")
+        raise Problem(413, f"value of {value_part.size} bytes exceeds the limit of {max_bytes} bytes")
     description = _get_field("description", parts, request).replace("\x00", "")
     return service.ItemUpdate(
         value_part.raw, get_part_content_type(value_part), description, _parse_flag("secret", parts, request)
@@ -138,13 +140,13 @@ def _parse_upload(request: Request) -> service.ItemUpdate:
 
 
 def _get_field(name: str, parts: Iterable[MultipartPart], request: Request) -> str:
-    """A field of the body, or where it has none a parameter of the query."""
+    """Return a field of the body, or else the query parameter."""
     fields = [part.raw.decode("utf-8", "replace") for part in parts if part.name == name]
     return next(filter(None, fields), "") or request.query_params.get(name, "")
 
 
 def _parse_flag(name: str, parts: Iterable[MultipartPart], request: Request) -> bool | None:
-    """As `_field`, true or false; None where nothing is said. Raises `Problem` 400."""
+    """Parse a boolean field of the body or the query; None if it is missing. Raise `Problem` 400 if it is invalid."""
     text = _get_field(name, parts, request).strip().lower()
     if text and text not in TRUE_WORDS | FALSE_WORDS:
         raise invalid_input({"path": name, "message": f"must be true or false, not {text[:40]!r}"})
@@ -152,8 +154,8 @@ def _parse_flag(name: str, parts: Iterable[MultipartPart], request: Request) -> 
 
 
 def get_part_content_type(value: MultipartPart) -> str:
-    """The content type of an uploaded part, parameters and all. Raises `Problem` 400 for what is none."""
+    """Return the content type of an uploaded part with its parameters. Raise `Problem` 400 if it is invalid."""
     part_type = value.headers.get("Content-Type") or DEFAULT_CONTENT_TYPE
     if not is_valid_content_type(part_type):
-        raise invalid_input({"path": "value", "message": f"has no usable content type: {part_type[:80]!r}"})
+        raise invalid_input({"path": "value", "message": f"invalid content type {part_type[:80]!r}"})
     return part_type

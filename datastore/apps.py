@@ -1,4 +1,4 @@
-"""The app's place in Django."""
+"""The Django app configuration."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""What kinds of values there are, and how one is handed out as it was put."""
+"""Content types of items, and responses with their values."""
 
 import re
 
@@ -6,7 +6,7 @@ from django.http import HttpResponse
 
 from datastore.models import Item
 
-# Types that a browser runs or renders as a page: offered for download, so that a stored value can't act as this site.
+# All other types are sent as a download: a browser might run them as a page of this site.
 INLINE_SAFE_TYPES = re.compile(
     r"(application/(json|octet-stream|x-yaml|yaml)|text/(plain|csv|yaml|json)|image/(png|jpeg|gif|webp))"
 )
@@ -17,19 +17,19 @@ MAX_CONTENT_TYPE_LENGTH = 255
 
 
 def is_valid_content_type(text: str) -> bool:
-    """Whether a text is a content type, parameters and all."""
+    """Return True for a valid content type with its parameters."""
     return len(text) <= MAX_CONTENT_TYPE_LENGTH and _CONTENT_TYPE_PATTERN.fullmatch(text) is not None
 
 
 def get_media_type(item: Item) -> str:
-    """The content type without its parameters, in small letters."""
+    """Return the content type in lower case, without its parameters."""
     return item.content_type.partition(";")[0].strip().lower()
 
 
 def make_value_response(item: Item, *, as_attachment: bool = False) -> HttpResponse:
-    """The value of an item that is not secret, byte for byte, with the content type it was put with.
+    """Return the value of a non-secret item unchanged, with its content type.
 
-    What a browser would run comes as a download.
+    Types that a browser would run are sent as a download.
     """
     response = HttpResponse(bytes(item.value), content_type=item.content_type)
     if as_attachment or not INLINE_SAFE_TYPES.fullmatch(get_media_type(item)):

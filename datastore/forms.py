@@ -1,4 +1,4 @@
-"""The form of an item: its text in place where it is one, else a file to put in its stead."""
+"""The form of an item: its value as text if possible, otherwise as a file."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,11 @@ from datastore.models import Item
 from datastore.service import MAX_SECRET_BYTES, get_key_error
 from flyte_site.core.encryption import NoEncryptionKeysError, has_keys
 
-# Longer ones are for files: a browser's text area is no place for them.
+# Longer values must be uploaded as files: they are too long for a text area.
 MAX_EDITABLE_BYTES = 256 * 1024
 JSON_CONTENT_TYPE = "application/json"
 TEXT_CONTENT_TYPE = "text/plain; charset=utf-8"
-NO_ENCRYPTION_KEYS = (
-    "Not to be had here: a secret value is encrypted, and FLYTE_ENCRYPTION_KEYS is not set on the server."
-)
+NO_ENCRYPTION_KEYS = "Not available: secret values are encrypted, and FLYTE_ENCRYPTION_KEYS is not set on the server."
 SUGGESTED_CONTENT_TYPES = (JSON_CONTENT_TYPE, TEXT_CONTENT_TYPE, "application/octet-stream")
 
 
@@ -28,16 +26,16 @@ else:
 
 
 class WriteOnlyTextarea(forms.Textarea):
-    """A text area that never has a text in it when the page comes."""
+    """A text area that is always empty in the rendered page."""
 
     def format_value(self, value: Any) -> str:
         return ""
 
 
 class ItemForm(ItemModelForm):
-    """An item. A file, if there is one, is put in place of the text.
+    """An item. An uploaded file takes precedence over the text.
 
-    A secret item's value is never shown, and stays as it is where no other is given: then `value` is None.
+    A secret value is never shown, and is kept if no new one is entered: then `value` is None.
     """
 
     text = forms.CharField(
@@ -45,14 +43,14 @@ class ItemForm(ItemModelForm):
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 18, "class": "code wide", "spellcheck": "false"}),
-        help_text="JSON where the content type is a JSON one, which is checked; else any text.",
+        help_text="Any text; must be valid JSON if the content type is JSON.",
     )
-    file = forms.FileField(label="Or a file", required=False, help_text="Its bytes are kept as they are.")
+    file = forms.FileField(label="Or a file", required=False, help_text="Stored unchanged; replaces the text.")
 
     class Meta:
         model = Item
         fields = ("key", "content_type", "description", "secret")
-        help_texts = {"secret": "Encrypted, shown to nobody, here neither; only templates read it."}
+        help_texts = {"secret": "Encrypted. Never shown again; only flow templates can read it."}
         widgets = {"description": forms.Textarea(attrs={"rows": 2})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +61,7 @@ class ItemForm(ItemModelForm):
         elif self.instance.pk:
             self.initial["text"] = text
         if self.instance.secret:
-            self.fields["text"].help_text = "A new value in place of the secret one; leave it empty to keep that."
+            self.fields["text"].help_text = "Enter a new value to replace the secret, or leave this empty to keep it."
         if self.instance.secret or self.data.get("secret"):
             self._make_text_write_only()
         if "secret" in self.fields and not self.instance.secret and not has_keys():
@@ -71,7 +69,7 @@ class ItemForm(ItemModelForm):
             self.fields["secret"].help_text = NO_ENCRYPTION_KEYS
         if "content_type" in self.fields:
             self.fields["content_type"].initial = JSON_CONTENT_TYPE
-            self.fields["content_type"].help_text = f"Such as {', '.join(SUGGESTED_CONTENT_TYPES)}."
+            self.fields["content_type"].help_text = f"For example {', '.join(SUGGESTED_CONTENT_TYPES)}."
 
     def _make_text_write_only(self) -> None:
         if "text" in self.fields:
@@ -79,7 +77,7 @@ class ItemForm(ItemModelForm):
 
     def clean_secret(self) -> bool:
         field = self.fields["secret"]
-        # Of a disabled field Django takes no value; who asks for a secret nonetheless must not get an open item.
+        # Django ignores the value of a disabled field; a request for a secret must not create a readable item.
         is_secret: bool = field.widget.value_from_datadict(self.data, self.files, self.add_prefix("secret"))
         if is_secret and not has_keys():
             raise forms.ValidationError(f"A secret item {NoEncryptionKeysError()}.")
@@ -94,7 +92,7 @@ class ItemForm(ItemModelForm):
     def clean_content_type(self) -> str:
         content_type: str = self.cleaned_data["content_type"].strip()
         if not is_valid_content_type(content_type):
-            raise forms.ValidationError("This is no content type.")
+            raise forms.ValidationError("Enter a valid content type, such as application/json.")
         return content_type
 
     def clean(self) -> dict[str, Any]:
@@ -107,14 +105,16 @@ class ItemForm(ItemModelForm):
         file, is_secret = cleaned_data.get("file"), cleaned_data.get("secret", False)
         if self.instance.secret and not file and not cleaned_data.get("text"):
             if not is_secret:
-                self.add_error("text", "A value is needed where the item is to be secret no more.")
+                self.add_error("text", "Enter a value: the secret one can't be made readable.")
             return None
         value: bytes = file.read() if file else self._encode_text(cleaned_data)
         max_bytes = MAX_SECRET_BYTES if is_secret else settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
         if len(value) > max_bytes:
-            self.add_error("file" if file else "text", f"It has {len(value)} bytes; {max_bytes} are taken.")
+            self.add_error(
+                "file" if file else "text", f"The value of {len(value)} bytes exceeds the limit of {max_bytes} bytes."
+            )
         elif not value:
-            self.add_error("text" if "text" in self.fields else "file", "A value must not be empty.")
+            self.add_error("text" if "text" in self.fields else "file", "The value must not be empty.")
         elif not file and "text" in self.fields:
             self._check_decodable(value, cleaned_data["content_type"], is_secret)
         return value
@@ -129,11 +129,11 @@ class ItemForm(ItemModelForm):
         try:
             decode_value(value, content_type)
         except ValueError as error:
-            self.add_error("text", f"It can't be read as {content_type}{'' if is_secret else f': {error}'}")
+            self.add_error("text", f"The value is not valid {content_type}{'.' if is_secret else f': {error}'}")
 
 
 def get_editable_text(item: Item) -> str | None:
-    """The item's value as text to edit, empty where it is secret; None where it is too long, or no text."""
+    """Return the value as text to edit, empty if it is secret; None if it is too long or not text."""
     if item.secret:
         return ""
     value = bytes(item.value)

@@ -1,4 +1,4 @@
-"""Values for templates: `find(key)`."""
+"""Values of datastore items for templates and plugins."""
 
 import threading
 from typing import Any, NamedTuple
@@ -19,41 +19,44 @@ class _CachedValue(NamedTuple):
 
 
 class DatastoreValue(NamedTuple):
-    """An item's value, and whether nobody may be shown it."""
+    """An item's value, and True if it is secret."""
 
     value: Any
     is_secret: bool
 
 
 def get_value(key: str) -> Any:
-    """As `find`, the value alone."""
+    """Return the value of `find_value`, without its secrecy."""
     return find_value(key).value
 
 
 def find_value(key: str) -> DatastoreValue:
-    """The value under `key`: any JSON value where its content type is a JSON one, else text. One query.
+    """Return the value of a key: decoded JSON if its content type is JSON, otherwise text. One query.
 
-    Raises `LookupError` with a message for the flow's writer where there is no such key, or its value can't be read.
+    Raise `LookupError`, with a message for the author of the flow, if the key is not found or its value can't be
+    decoded.
     """
-    # PostgreSQL has no NUL in its texts, and fails where one is asked for.
+    # PostgreSQL does not store NUL characters, and fails if a query has one.
     fields = ("key", "value", "content_type", "secret")
     item = None if "\x00" in key else Item.objects.filter(key=key).only(*fields).first()
     if item is None:
-        raise LookupError(f"the datastore has no item {key!r}")
+        raise LookupError(f"datastore item {key!r} not found")
     try:
         value = _decode_secret(item) if item.secret else _decode_cached(bytes(item.value), item.content_type).value
     except (DecryptionError, ValueError) as error:
-        raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
+        raise LookupError(f"can't read datastore item {key!r}: {error}") from None
     return DatastoreValue(value, item.secret)
 
 
 def _decode_secret(item: Item) -> Any:
-    """A secret value, which is not kept in memory. Raises `UnreadableError`, and `ValueError` without a part of it."""
+    """Decode a secret value, without caching it. Raise `DecryptionError`, or `ValueError` that reveals no part of the
+    value.
+    """
     plaintext = item.get_plaintext()
     try:
         return decode_value(plaintext, item.content_type)
     except ValueError:
-        raise ValueError(f"its value is no {item.content_type}") from None
+        raise ValueError(f"its value is not valid {item.content_type}") from None
 
 
 def _get_size(cached_value: _CachedValue) -> int:
@@ -62,24 +65,24 @@ def _get_size(cached_value: _CachedValue) -> int:
 
 @cached(LRUCache(maxsize=MAX_CACHED_BYTES, getsizeof=_get_size), lock=threading.Lock())
 def _decode_cached(value: bytes, content_type: str) -> _CachedValue:
-    """What was read of a value is kept by the value itself, so that a new one is never taken for the old."""
+    """Decode a value. The value itself is the cache key, so that a new one is never mistaken for the old one."""
     return _CachedValue(decode_value(value, content_type), len(value))
 
 
 def decode_value(value: bytes, content_type: str) -> Any:
-    """The JSON value or the text that these bytes are by their content type. Raises `ValueError`."""
+    """Decode bytes into JSON or text by their content type. Raise `ValueError` if they are invalid."""
     media_type, parameters = parse_header_parameters(content_type)
     text = decode_text(value, _get_charset(parameters))
     return parse_json(text.removeprefix("\ufeff")) if is_json_media_type(media_type) else text
 
 
 def is_json_media_type(media_type: str) -> bool:
-    """Whether values of this media type are JSON: `application/json`, `text/json`, `application/geo+json`."""
+    """Return True for JSON media types: `application/json`, `text/json`, `application/geo+json`."""
     subtype = media_type.lower().partition("/")[2]
     return subtype == "json" or subtype.endswith("+json")
 
 
 def _get_charset(parameters: dict[str, str]) -> str:
-    # us-ascii is what the original notes where no content type was sent; what people upload then is UTF-8.
+    # us-ascii is the original's default if no content type was sent; such uploads are UTF-8.
     charset = parameters.get("charset", "utf-8").lower()
     return "utf-8" if charset == "us-ascii" else charset

@@ -9,9 +9,9 @@ from flyte_site.core.encryption import DecryptionError, decrypt, encrypt
 
 
 class Item(models.Model):
-    """A value of any kind under a key, with the content type it was sent as.
+    """A value of any kind under a key, with its content type.
 
-    Of a secret one `value` is encrypted together with the key, so that it can't be taken for another item's.
+    A secret `value` is encrypted together with the key, so that it can't be copied to another item.
     """
 
     key = models.CharField(max_length=512, unique=True)
@@ -30,15 +30,15 @@ class Item(models.Model):
         return self.key
 
     def get_plaintext(self) -> bytes:
-        """The value as it was put. Raises `UnreadableError` where it is secret, and no key opens it."""
+        """Return the original value. Raise `DecryptionError` if it is secret and no key can decrypt it."""
         if not self.secret:
             return bytes(self.value)
         key, _, value = decrypt(bytes(self.value)).partition(b"\x00")
         if key != self.key.encode():
-            raise DecryptionError("it was encrypted as another item")
+            raise DecryptionError("it was encrypted for another item")
         return value
 
 
 def encrypt_value(key: str, value: bytes) -> bytes:
-    """A value as a secret item keeps it. Raises `NoKeysError`."""
+    """Encrypt a value for a secret item. Raise `NoEncryptionKeysError`."""
     return encrypt(key.encode() + b"\x00" + value)

@@ -1,4 +1,4 @@
-"""Writing items, whichever door they come by, and noting who did."""
+"""Writes to items, from the API, the console and plugins, with their record in the activity log."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from flyte_site.auth.activity_log import Actor, log_activity
 from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
 
 MAX_KEY_LENGTH = 512
-# A secret goes along with each action that it is drawn into, and results are searched for it.
+# A secret is stored with each action that uses it, and results are searched for it.
 MAX_SECRET_BYTES = 64 * 1024
 
 
 class SecretTooLargeError(ValueError):
-    """The value is longer than a secret one may be."""
+    """The value exceeds the size limit of secret items."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"the value has {size} bytes; of a secret item {MAX_SECRET_BYTES} are taken")
+        super().__init__(f"secret value of {size} bytes exceeds the limit of {MAX_SECRET_BYTES} bytes")
 
 
 @dataclass(frozen=True)
 class ItemUpdate:
-    """What is put under a key. `secret` None leaves it what it was; a new item is not secret then."""
+    """A new value for a key. `secret=None` keeps the current setting; a new item is not secret by default."""
 
     value: bytes
     content_type: str
@@ -34,9 +34,9 @@ class ItemUpdate:
 
 @transaction.atomic
 def put_item(actor: Actor, key: str, update: ItemUpdate) -> bool:
-    """Keep the value under the key; whether the item is new.
+    """Create or replace the value; return True if the item is new.
 
-    Raises `NoKeysError` and `TooLongError` where it is to be secret and can't be.
+    Raise `NoEncryptionKeysError` or `SecretTooLargeError` if it can't be stored as a secret.
     """
     is_secret = update.secret
     if is_secret is None:
@@ -59,19 +59,19 @@ def put_item(actor: Actor, key: str, update: ItemUpdate) -> bool:
 
 @transaction.atomic
 def update_metadata(actor: Actor, key: str, content_type: str, description: str) -> None:
-    """Change what is said about an item; its value stays as it is."""
+    """Change an item's content type and description; its value stays."""
     Item.objects.filter(key=key).update(content_type=content_type, description=description, updated_at=timezone.now())
     log_activity(actor, "changed", "datastore item", key, contentType=content_type, value="unchanged")
 
 
 def reencrypt_items(*, dry_run: bool) -> Iterator[ReencryptionCount]:
-    """Encrypt the values of secret items with the first key, where they are not. Raises `NoKeysError`."""
+    """Encrypt secret values with the first key if another one was used. Raise `NoEncryptionKeysError`."""
     return reencrypt_rows(Item.objects.filter(secret=True), "value", dry_run=dry_run)
 
 
 @transaction.atomic
 def delete_item(actor: Actor, key: str) -> bool:
-    """Delete the item; False where there is none."""
+    """Delete the item; return False if it does not exist."""
     deleted, _ = Item.objects.filter(key=key).delete()
     if deleted:
         log_activity(actor, "deleted", "datastore item", key)
@@ -79,7 +79,7 @@ def delete_item(actor: Actor, key: str) -> bool:
 
 
 def get_key_error(key: str) -> str:
-    """What keeps a text from being a key; '' if nothing."""
+    """Return the reason why a key is invalid; '' if it is valid."""
     if len(key) > MAX_KEY_LENGTH or any(ord(character) < 32 or ord(character) == 127 for character in key):
-        return f"has more than {MAX_KEY_LENGTH} or control characters"
+        return f"must have at most {MAX_KEY_LENGTH} characters and no control characters"
     return ""

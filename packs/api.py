@@ -1,4 +1,4 @@
-"""Packs over REST: register, list, look at, delete, take an action."""
+"""The REST API of packs: register, list, get, delete, and take an action."""
 
 from time import perf_counter
 from typing import Any
@@ -28,19 +28,19 @@ log = structlog.get_logger(__name__)
 COMMAND_PARAMETERS = ("actionName", "commandName")
 MAX_WAIT_SECONDS = 30
 LEASE_HEADERS = (
-    OpenApiParameter("Flyte-Lease", int, "header", description="For how many seconds it is yours.", response=[200]),
-    OpenApiParameter("Link", str, "header", description='rel="heartbeat": where to extend that.', response=[200]),
+    OpenApiParameter("Flyte-Lease", int, "header", description="Length of the lease in seconds.", response=[200]),
+    OpenApiParameter("Link", str, "header", description='rel="heartbeat": URL to extend the lease.', response=[200]),
 )
 
 
 class PackListView(APIView):
-    """All packs, and the door for new ones."""
+    """All packs, and registration."""
 
     @extend_schema(
         operation_id="listPacks", tags=["pack"], parameters=[OpenApiParameter("after")], responses=serializers.PackList
     )
     def get(self, request: Request) -> Response:
-        """The packs in the order of their ids."""
+        """List the packs in the order of their ids."""
         page, links = name_page(
             order_by_name(Pack.objects.all(), "identity", request), "identity", self.links, "packs", "#/pack"
         )
@@ -55,11 +55,11 @@ class PackListView(APIView):
         responses={201: serializers.PackOutput, **problem_responses(400)},
     )
     def post(self, request: Request) -> Response:
-        """Register a pack; one of the same name and labels is replaced."""
+        """Register a pack; replaces a pack with the same name and labels."""
         values = serializers.PackInput().validate_data(parse_body(request, serializers.STRING_FIELDS))
         registry.authorize_registration(request, values)
         pack = registry.register(values, actor_of_caller(request))
-        # What was posted comes back as it was, a null list of events too; later it reads as an empty list.
+        # The response repeats the request, including a null list of events; later it reads as an empty list.
         pack.commands = values["commands"]
         log.info("pack_registered", pack=pack.identity)
         location = self.links.href("v1", "packs", pack.identity)
@@ -74,12 +74,12 @@ class PackView(APIView):
         operation_id="getPack", tags=["pack"], responses={200: serializers.PackOutput, **problem_responses(404)}
     )
     def get(self, request: Request, pack_id: str) -> Response:
-        """The pack with all that it declared."""
+        """Return the pack with its declaration."""
         return Response(serializers.serialize_pack(registry.find_pack(pack_id), self.links))
 
     @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, **problem_responses(404)})
     def delete(self, request: Request, pack_id: str) -> Any:
-        """Forget the pack. Actions that wait for packs of its name go on waiting."""
+        """Delete the pack. Queued actions for packs with its name stay queued."""
         if registry.find_pack(pack_id).hosted:
             raise registry.hosted_pack_error(pack_id)
         if not registry.unregister(pack_id, actor_of_caller(request)):
@@ -89,21 +89,21 @@ class PackView(APIView):
 
 
 class TakeView(RawView):
-    """Where packs poll for work."""
+    """The endpoint that packs poll for actions."""
 
     @extend_schema(
         operation_id="takeAction",
         tags=["action"],
         request=None,
         parameters=[
-            *(OpenApiParameter(name, description="Take actions of this command alone.") for name in COMMAND_PARAMETERS),
+            *(OpenApiParameter(name, description="Take only actions of this command.") for name in COMMAND_PARAMETERS),
             OpenApiParameter("wait", int, description=f"Seconds to wait for an action, up to {MAX_WAIT_SECONDS}."),
             *LEASE_HEADERS,
         ],
         responses={200: serializers.TakenAction, 204: None, **problem_responses(400, 404)},
     )
     def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
-        """Take the oldest action that waits for this pack; 204 when there is none, or none comes within `wait`."""
+        """Take the oldest action that is queued for this pack; 204 if there is none within `wait` seconds."""
         seconds = min(
             get_integer_parameter(request, "wait", 0, maximum=MAX_WAIT_SECONDS), settings.FLYTE_LONG_POLL_SECONDS
         )
@@ -130,7 +130,7 @@ class TakeView(RawView):
 
 
 def take_and_time(pack: Pack, command_names: set[str]) -> Action | None:
-    """As `queue.take`, timed."""
+    """Call `action_queue.take` and record its duration."""
     started = perf_counter()
     action = action_queue.take(pack, command_names)
     observe_take(perf_counter() - started, has_action=action is not None)
@@ -138,19 +138,19 @@ def take_and_time(pack: Pack, command_names: set[str]) -> Action | None:
 
 
 def long_poll_headers() -> dict[str, str]:
-    """The header that tells packs for how long a take may wait, where it may."""
+    """Return the header with the maximum wait of a take, if long polling is enabled."""
     seconds = settings.FLYTE_LONG_POLL_SECONDS
     return {"Flyte-Long-Poll": str(seconds)} if seconds else {}
 
 
 def _client_fd(request: HttpRequest) -> int | None:
-    """The file descriptor of the caller's connection, where the server tells it."""
+    """Return the file descriptor of the client's connection, if the server provides it."""
     client_socket = request.META.get("gunicorn.socket")
     return client_socket.fileno() if client_socket else None
 
 
 def _parse_command_names(request: HttpRequest) -> set[str]:
-    """Commands that the caller asks for, in the query or, as the original allows, in a form."""
+    """Return the requested command names, from the query or, as in the original, from a form."""
     values = (
         [request.GET.get(parameter, "") for parameter in COMMAND_PARAMETERS] if request.META.get("QUERY_STRING") else []
     )

@@ -1,4 +1,4 @@
-"""The app's place in Django; notes at the start what is wrong with the settings of hosted packs."""
+"""The Django app configuration; checks the settings of hosted packs at startup."""
 
 from django.apps import AppConfig
 from django.utils.module_loading import import_string
@@ -10,5 +10,5 @@ class PacksConfig(AppConfig):
     name = "packs"
 
     def ready(self) -> None:
-        # By its name: what hosts packs needs models, and they are there only now.
+        # Imported by name: hosted packs need models, which are loaded only now.
         import_string("packs.hosted_registry.check_settings")()

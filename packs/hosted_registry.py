@@ -1,4 +1,4 @@
-"""What this server hosts, by its settings; and the work that its workers do for that."""
+"""The packs that this server hosts by its settings, and the work of its workers for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ class HostedRegistry:
     runtimes: Mapping[str, PluginRuntime]
 
     def find_runtime(self, pack_name: str, task_type: str) -> PluginRuntime | None:
-        """The host of the plugin that answers a command of a hosted pack."""
+        """Find the runtime of the plugin for a command of a hosted pack."""
         entry = self.catalog.find_entry(pack_name, task_type)
         return self.runtimes[entry.id] if entry else None
 
     def reconcile(self, plugin_id: str, sink: ResultSink) -> int:
-        """A round for a plugin; nothing where one is under way in this process. How much was done."""
+        """Run a round for a plugin, unless one is running in this process; return the amount of work done."""
         runtime = self.runtimes[plugin_id]
         if not runtime.round_lock.acquire(blocking=False):
             return 0
@@ -54,7 +54,7 @@ class HostedRegistry:
                 runtime.round_lock.release()
 
     def run_upkeep(self) -> int:
-        """Keep packs registered and leases from ending, and find what was cancelled. How much was to be done."""
+        """Keep packs registered, extend leases, and find ended attempts; return the number of resources to delete."""
         now = timezone.now()
         release_unhosted_packs(self.runtimes)
         for runtime in self.runtimes.values():
@@ -66,7 +66,7 @@ class HostedRegistry:
 
 
 def get_hosted_registry() -> HostedRegistry:
-    """What the settings ask for. Raises `CatalogError`."""
+    """Return the registry for the current settings. Raise `CatalogError`."""
     return _build_registry(
         settings.FLYTE_WEBAPI_PLUGINS,
         settings.FLYTE_WEBAPI_CONFIG,
@@ -84,7 +84,7 @@ def _build_registry(plugins: str, config: str, allowed_hosts: str, secrets_path:
 
 
 def build_catalog(plugins: str, config: str, allowed_hosts: str) -> Catalog:
-    """The plugins that the settings name, configured. Raises `CatalogError`."""
+    """Build the catalog of the configured plugins. Raise `CatalogError`."""
     builtin = builtin_entries(allowed_hosts)
     entries = load_entries(parse_plugin_names(plugins), builtin)
     builtin_ids = [entry.id for entry in builtin]
@@ -92,7 +92,7 @@ def build_catalog(plugins: str, config: str, allowed_hosts: str) -> Catalog:
 
 
 def check_settings() -> None:
-    """Note what is wrong with the settings among the environment's errors: the start then stops with one line."""
+    """Record invalid settings as errors of the environment: the server then stops at startup with one line."""
     builtin = builtin_entries(settings.FLYTE_WEBAPI_ALLOWED_HOSTS)
     variable, check_id = "FLYTE_WEBAPI_ALLOWED_HOSTS", "flyte.E083"
     try:
@@ -106,12 +106,12 @@ def check_settings() -> None:
 
 
 def parse_plugin_names(plugins: str) -> list[str]:
-    """The names in FLYTE_WEBAPI_PLUGINS; `-` means none."""
+    """Parse the names in FLYTE_WEBAPI_PLUGINS; `-` means none."""
     return [] if plugins.strip() == "-" else [name.strip() for name in plugins.split(",") if name.strip()]
 
 
 def ensure_registered(entry: PluginEntry) -> Pack:
-    """The plugin's pack, registered where it is not, or not as it is now."""
+    """Return the plugin's pack; register it if it is missing or outdated."""
     values = build_registration(entry)
     existing = Pack.objects.filter(identity=entry.id).first()
     if existing and existing.hosted and (existing.commands, existing.events) == (values["commands"], values["events"]):
@@ -121,12 +121,12 @@ def ensure_registered(entry: PluginEntry) -> Pack:
 
 
 def build_registration(entry: PluginEntry) -> dict[str, Any]:
-    """The plugin as a pack that registers."""
+    """Return the registration of the plugin as a pack."""
     commands = [{"name": name, "events": list(entry.events.get(name, []))} for name in entry.supported_task_types]
     events = [{"name": name} for name in entry.progress_events]
     return {"name": entry.id, "labels": {}, "commands": commands, "events": events, "links": []}
 
 
 def release_unhosted_packs(runtimes: Mapping[str, PluginRuntime]) -> None:
-    """Packs of plugins that are hosted no more become packs like others: somebody else may be them now."""
+    """Turn packs of plugins that are no longer hosted into ordinary packs, which anybody may register."""
     Pack.objects.filter(hosted=True).exclude(identity__in=list(runtimes)).update(hosted=False)

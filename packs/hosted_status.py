@@ -1,4 +1,4 @@
-"""What pages show of hosted packs: resources and their phases, quotas, rates, counts. All bounded."""
+"""The status of hosted packs for pages: resources, quotas, rate limits and counters. All queries are bounded."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ MAX_ROWS = 1000
 
 @dataclass(frozen=True)
 class RateLimitStatus:
-    """A rate limit, and how many calls could begin now – negative in a pause, None where every process has its own."""
+    """A rate limit. `available`: calls that could start now; negative during a pause, None if each process has
+    its own.
+    """
 
     qps: int
     burst: int
@@ -27,7 +29,7 @@ class RateLimitStatus:
 
 @dataclass(frozen=True)
 class HostedPackStatus:
-    """A plugin that this server hosts. `resources`: how many by state; `quotas`: by namespace, those in use and all."""
+    """A hosted plugin. `resources`: number by state; `quotas`: used and total by namespace."""
 
     id: str
     resources: Mapping[str, int]
@@ -38,12 +40,12 @@ class HostedPackStatus:
 
 
 def list_hosted_packs() -> list[HostedPackStatus]:
-    """What this server hosts, in the order of the setting. Three queries."""
+    """List the hosted packs in the order of the setting. Three queries."""
     return _build_statuses(get_hosted_registry().runtimes)
 
 
 def find_hosted_pack(plugin: str) -> HostedPackStatus | None:
-    """The hosted plugin of this id; None where this server hosts none such. Three queries."""
+    """Find the hosted pack of this plugin id; None if this server does not host it. Three queries."""
     runtime = get_hosted_registry().runtimes.get(plugin)
     return _build_statuses({plugin: runtime})[0] if runtime else None
 
@@ -94,21 +96,21 @@ def _build_rate_limit_status(config: RateLimiterConfig, bucket: TokenBucket) -> 
 
 
 def list_resources(plugin: str = "", after: int = 0, limit: int = 100, state: str = "") -> list[HostedResource]:
-    """What is there or waits to be, oldest first, behind the row of the id `after`."""
+    """List resources after the row with id `after`, oldest first."""
     filters = {name: value for name, value in (("plugin", plugin), ("state", state)) if value}
     rows = HostedResource.objects.filter(id__gt=after, **filters).order_by("id")
     return list(rows[: min(limit, MAX_ROWS + 1)])
 
 
 def find_resources_of_actions(action_ids: Iterable[str]) -> dict[str, HostedResource]:
-    """By action, what its current attempt has or waits for. One query, none where there are no ids."""
+    """Find the resources of the actions' current attempts, by action id. One query; none without ids."""
     ids = list(action_ids)
     rows = HostedResource.objects.filter(action_id__in=ids).order_by("attempt") if ids else []
     return {row.action_id: row for row in rows if row.state != HostedState.DELETING}
 
 
 def serialize_phase(row: HostedResource) -> dict[str, Any]:
-    """How a resource stands, as the audit shows it: `waiting` is for its quota, `ready` for the first answer."""
+    """Serialize the status of a resource for the audit. `waiting`: for a quota; `ready`: for the first response."""
     body: dict[str, Any] = {"phase": row.phase if row.state == HostedState.LIVE and row.phase else row.state}
     body |= {"reason": row.reason} if row.reason else {}
     body |= {"failures": row.failures} if row.failures else {}

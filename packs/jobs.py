@@ -1,4 +1,4 @@
-"""What is done from time to time: packs that are dead are deleted."""
+"""Periodic jobs of packs: delete dead packs."""
 
 from datetime import datetime, timedelta
 
@@ -17,9 +17,9 @@ log = structlog.get_logger(__name__)
 
 
 def delete_dead_packs(now: datetime | None = None, *, dry_run: bool = False) -> int:
-    """Delete packs that were not seen for FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS; the number of them.
+    """Delete packs that were not seen for FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS; return their number.
 
-    Safe to run twice at once. What waits for such a pack goes on waiting: it may come back.
+    Safe to run concurrently. Actions queued for such a pack stay queued: it may return.
     """
     dead = Pack.objects.filter(last_seen__lte=_dead_before(now)).order_by("last_seen")
     if dry_run:
@@ -31,19 +31,19 @@ def delete_dead_packs(now: datetime | None = None, *, dry_run: bool = False) -> 
 
 
 def find_orphans_without_dead_packs(now: datetime | None = None) -> OrphanReport:
-    """What waits for packs that are not registered, or would not be once the dead ones are deleted."""
+    """Find actions that no pack could take, now or after the deletion of the dead packs."""
     return find_orphans(Pack.objects.filter(last_seen__gt=_dead_before(now)))
 
 
 def _dead_before(now: datetime | None) -> datetime:
-    """Packs that were not seen since are dead."""
+    """Return the time since which a pack must have been seen to be alive."""
     return (now or timezone.now()) - timedelta(seconds=settings.FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS)
 
 
 @transaction.atomic
 def _delete_batch(dead: QuerySet[Pack], keys: list[int]) -> int:
-    """Delete what of a slice is still dead."""
+    """Delete the packs of a batch that are still dead."""
     still_dead = list(dead.order_by().filter(pk__in=keys).select_for_update().values_list("pk", "identity"))
     for _, identity in still_dead:
-        log_activity(SERVER_ACTOR, "deleted", "pack", identity, reason="not seen for too long")
+        log_activity(SERVER_ACTOR, "deleted", "pack", identity, reason="not seen for the grace period")
     return Pack.objects.filter(pk__in=[key for key, _ in still_dead]).delete()[0]

@@ -1,4 +1,4 @@
-"""Packs that registered, and when they were last seen."""
+"""Registration of packs, and the time when each was last seen."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,18 +13,18 @@ from flyte_site.db.table_sql import TableSQL
 from flyte_site.http.problems import Problem, not_found
 from packs.models import Pack, build_pack_id
 
-# What is needed to act as a pack; what it declares is read when somebody looks at it.
+# Columns that are needed to act as a pack; its declaration is loaded only for display.
 PACK_AUTH_COLUMNS = TableSQL(Pack, excluded=("commands", "events", "links", "registered_at"))
 PACK_TABLE = TableSQL(Pack)
-# An idle poll writes nothing: being seen again within this time is not noted.
+# `last_seen` is updated at most this often, so that an idle poll writes nothing.
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)
 
 
 def register(values: Mapping[str, Any], actor: Actor | None = None, *, hosted: bool = False) -> Pack:
-    """Note a pack under its identity; one of the same name and labels is replaced. It counts as seen now.
+    """Create or replace the pack with this name and labels, and mark it as seen.
 
-    Where an actor is named, it is recorded that a pack is new, or declares something else than before. `hosted` says
-    that the server's own workers are the pack. Raises `Problem` 409 where they are, and somebody else comes.
+    With an actor, a new or changed pack is recorded in the activity log. `hosted`: the server's own workers run the
+    pack. Raise `Problem` 409 if they do and another program registers.
     """
     identity = build_pack_id(values["name"], values["labels"])
     if not hosted and Pack.objects.filter(identity=identity, hosted=True).exists():
@@ -46,7 +46,7 @@ def register(values: Mapping[str, Any], actor: Actor | None = None, *, hosted: b
 
 
 def authorize_registration(request: HasMeta, values: Mapping[str, Any]) -> None:
-    """A token must be for the pack that is registered, and for the one that is replaced. Raises `Problem` 403.
+    """Require a token for the new pack and for the one that it replaces. Raise `Problem` 403.
 
     The two may differ: `A.b.c` is the id of a pack A with a label, and of a pack A.b.c without one.
     """
@@ -59,13 +59,13 @@ def authorize_registration(request: HasMeta, values: Mapping[str, Any]) -> None:
 
 
 def authorize_as_pack(request: HasMeta, name: str, labels: Mapping[str, str]) -> None:
-    """A token of one pack is not to act as another. Raises `Problem` 403."""
+    """Require a token that may act as this pack. Raise `Problem` 403."""
     if not get_principal(request).can_act_as(name, labels):
-        raise Problem(403, f"this token can't act as pack {name!r} with these labels")
+        raise Problem(403, f"this token is not allowed to act as pack {name!r} with these labels")
 
 
 def authenticate_pack(identity: str, request: HasMeta) -> Pack:
-    """The pack of this id, as which the request acts, noted as seen. Raises `Problem` 403, 404, 409."""
+    """Return the pack that the request acts as, and mark it as seen. Raise `Problem` 403, 404, 409."""
     pack = _get_pack(PACK_AUTH_COLUMNS, identity)
     authorize_as_pack(request, pack.name, pack.labels)
     if pack.hosted:
@@ -77,7 +77,7 @@ def authenticate_pack(identity: str, request: HasMeta) -> Pack:
 
 
 def find_pack(identity: str) -> Pack:
-    """The pack of this id. Raises `Problem` 404."""
+    """Return the pack with this id. Raise `Problem` 404."""
     return _get_pack(PACK_TABLE, identity)
 
 
@@ -89,7 +89,7 @@ def _get_pack(table: TableSQL[Pack], identity: str) -> Pack:
 
 
 def unregister(identity: str, actor: Actor, **detail: Any) -> bool:
-    """Delete the pack of this id, and record that `actor` did; False where there is none. What waits for it stays."""
+    """Delete the pack and record the actor; return False if it does not exist. Its queued actions stay."""
     with transaction.atomic():
         deleted, _ = Pack.objects.filter(identity=identity).delete()
         if deleted:
@@ -98,5 +98,5 @@ def unregister(identity: str, actor: Actor, **detail: Any) -> bool:
 
 
 def hosted_pack_error(identity: str) -> Problem:
-    """409: nobody else speaks for a pack that the server hosts."""
-    return Problem(409, f"the pack {identity!r} is hosted by the server; nobody else may speak for it")
+    """Return the 409 for requests of other programs as a pack that the server hosts."""
+    return Problem(409, f"pack {identity!r} is hosted by the server; other programs can't register or act as it")

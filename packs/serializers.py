@@ -1,4 +1,4 @@
-"""Packs and actions on the wire."""
+"""Packs and actions in the REST API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ MAX_IDENTITY_LENGTH = 512
 RESERVED_RELS = ("self", "up")
 RESERVED_REL_SUFFIXES = ("/event", "/takeAction", "/actionResult")
 
-# Where YAML's `yes` or `1` is a name or a label (see rest.documents).
+# Fields in which YAML's `yes` or `1` is text (see `flyte_site.http.parsing`).
 STRING_FIELDS: dict[str, Any] = {
     "name": STRING,
     "labels": {"*": STRING},
@@ -28,14 +28,14 @@ STRING_FIELDS: dict[str, Any] = {
 
 
 class LinkInput(InputSerializer):
-    """A link that a pack brings: usually its documentation."""
+    """A link of a pack, usually to its documentation."""
 
     href = StrictTextField(max_length=2000)
     rel = StrictTextField(max_length=2000)
 
 
 class CommandInput(InputSerializer):
-    """A command that the pack can run, and the events that may come of it."""
+    """A command that the pack can run, and its possible result events."""
 
     name = NameField()
     events = serializers.ListField(child=NameField(), allow_null=True, default=None)
@@ -49,7 +49,7 @@ class DeclaredEventInput(InputSerializer):
 
 
 class PackInput(InputSerializer):
-    """A pack that registers. Its id follows from its name and labels."""
+    """A pack to register. Its id is built from its name and labels."""
 
     name = NameField()
     labels = LabelsField(allow_null=True, default=dict)
@@ -61,7 +61,7 @@ class PackInput(InputSerializer):
         for link in links or []:
             rel = link.get("rel", "")
             if rel in RESERVED_RELS or rel.endswith(RESERVED_REL_SUFFIXES):
-                raise serializers.ValidationError(f"the rel {rel!r} is the server's own")
+                raise serializers.ValidationError(f"rel {rel!r} is reserved for the server")
         return links or []
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -69,13 +69,13 @@ class PackInput(InputSerializer):
         values = {"name": attrs["name"], "labels": attrs["labels"] or {}, **lists}
         if len(build_pack_id(values["name"], values["labels"])) > MAX_IDENTITY_LENGTH:
             raise serializers.ValidationError(
-                f"name and labels together have more than {MAX_IDENTITY_LENGTH} characters"
+                f"name and labels together exceed the limit of {MAX_IDENTITY_LENGTH} characters"
             )
         return values
 
 
 class PackSummary(serializers.Serializer[Any]):
-    """A pack as lists show it."""
+    """A pack of the list."""
 
     id = serializers.CharField()
     name = serializers.CharField()
@@ -86,7 +86,7 @@ class PackSummary(serializers.Serializer[Any]):
 
 
 class CommandOutput(serializers.Serializer[Any]):
-    """A command, with the link to take actions of it alone."""
+    """A command, with a link to take only its actions."""
 
     name = serializers.CharField()
     events = serializers.ListField(child=serializers.CharField(), allow_null=True)
@@ -101,21 +101,21 @@ class DeclaredEvent(serializers.Serializer[Any]):
 
 
 class PackOutput(PackSummary):
-    """A pack with all that it declared."""
+    """A pack with its declaration."""
 
     commands = CommandOutput(many=True, required=False)
     events = DeclaredEvent(many=True, required=False)
 
 
 class PackList(serializers.Serializer[Any]):
-    """A page of packs; a `next` link where there are more."""
+    """A page of packs, with a `next` link if there are more."""
 
     packs = PackSummary(many=True)
     links = LinkSerializer(many=True)
 
 
 class TakenAction(serializers.Serializer[Any]):
-    """An action for the pack that took it; the link takes its result."""
+    """An action for the pack that took it, with a link for its result."""
 
     command = serializers.CharField()
     input = serializers.JSONField(allow_null=True)
@@ -128,7 +128,7 @@ def _serialize_identity(pack: Pack) -> dict[str, Any]:
 
 
 def serialize_pack_summary(pack: Pack, links: LinkBuilder) -> dict[str, Any]:
-    """`PackSummary` of a pack."""
+    """Return `PackSummary` data."""
     self_link = links.to("self", "v1", "packs", pack.identity)
     return _serialize_identity(pack) | {
         "lastSeen": format_rfc3339(pack.last_seen),
@@ -138,7 +138,7 @@ def serialize_pack_summary(pack: Pack, links: LinkBuilder) -> dict[str, Any]:
 
 
 def serialize_pack(pack: Pack, links: LinkBuilder) -> dict[str, Any]:
-    """`PackOutput` of a pack."""
+    """Return `PackOutput` data."""
     path = ("v1", "packs", pack.identity)
     body = _serialize_identity(pack)
     if pack.commands:
@@ -165,7 +165,7 @@ def _serialize_command(command: Mapping[str, Any], path: tuple[str, ...], links:
 
 
 def serialize_taken_action(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, Any]:
-    """`TakenAction` of an action that `pack` has just taken: the one place where its secrets are told."""
+    """Return `TakenAction` data for the pack that took the action: the only response that contains its secrets."""
     result_link = links.documented(
         "#/actionResult", *_action_path(action, pack, "result"), query=_attempt_query(action)
     )
@@ -173,9 +173,9 @@ def serialize_taken_action(action: Action, pack: Pack, links: LinkBuilder) -> di
 
 
 def lease_headers(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, str]:
-    """Headers that tell how long a taken action is `pack`'s, and where it can extend that (a link as of RFC 8288).
+    """Return headers with the lease of a taken action and the link to extend it (RFC 8288).
 
-    Headers, because the body's form is the original's, and nothing is added to that.
+    Headers, because the body has the format of the original and gets no additional fields.
     """
     href = links.href(*_action_path(action, pack, "heartbeat"), query=_attempt_query(action))
     return {"Link": f'<{href}>; rel="heartbeat"', "Flyte-Lease": str(action_queue.lease_seconds(action))}

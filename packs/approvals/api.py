@@ -1,4 +1,4 @@
-"""Approvals over REST: what waits for a person, and the decision."""
+"""The REST API of approvals: list, get, decide."""
 
 from typing import Any
 
@@ -30,11 +30,11 @@ MAX_ID = 2**63 - 1
 
 def reject_nul(value: str) -> None:
     if "\x00" in value:
-        raise serializers.ValidationError("must have no NUL character")
+        raise serializers.ValidationError("must not contain a NUL character")
 
 
 class StrictBooleanField(serializers.BooleanField):
-    """JSON's true or false, and nothing that could be turned into it."""
+    """A boolean that accepts only JSON's true and false."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -43,7 +43,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class DecisionInput(InputSerializer):
-    """A decision. `by` says who decided, where the server does not ask who calls."""
+    """A decision. `by` names who decided, if the server has no authentication."""
 
     approved = StrictBooleanField()
     comment = StrictTextField(max_length=service.MAX_COMMENT_LENGTH, validators=[reject_nul], default="")
@@ -51,9 +51,9 @@ class DecisionInput(InputSerializer):
 
 
 class ApprovalOutput(serializers.Serializer[Any]):
-    """A question, and what was decided."""
+    """A question, with its decision if there is one."""
 
-    id = serializers.CharField(help_text="The id of the action that asks.")
+    id = serializers.CharField(help_text="The id of the action.")
     question = serializers.CharField()
     details = serializers.JSONField(required=False)
     flowName = serializers.CharField()  # noqa: N815
@@ -68,23 +68,23 @@ class ApprovalOutput(serializers.Serializer[Any]):
 
 
 class ApprovalList(serializers.Serializer[Any]):
-    """Open questions; a `next` link where there are more."""
+    """Open questions, with a `next` link if there are more."""
 
     approvals = ApprovalOutput(many=True)
     links = LinkSerializer(many=True)
 
 
 class ApprovalListView(APIView):
-    """What waits for a person."""
+    """Open approvals."""
 
     @extend_schema(
         operation_id="listApprovals",
         tags=["approval"],
-        parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="As the next link has it.")],
+        parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="Cursor from the `next` link.")],
         responses={200: ApprovalList, **problem_responses(400)},
     )
     def get(self, request: Request) -> Response:
-        """The questions that can be decided now, oldest first."""
+        """List the questions that can be decided now, oldest first."""
         rows = service.list_open_approvals(get_integer_parameter(request, "after", 0, maximum=MAX_ID), PAGE_SIZE + 1)
         links = [self.links.to("self", "v1", "approvals"), self.links.to("up", "v1")]
         if len(rows) > PAGE_SIZE:
@@ -95,13 +95,13 @@ class ApprovalListView(APIView):
 
 
 class ApprovalView(APIView):
-    """One question."""
+    """One approval."""
 
     @extend_schema(
         operation_id="getApproval", tags=["approval"], responses={200: ApprovalOutput, **problem_responses(404)}
     )
     def get(self, request: Request, action_id: str) -> Response:
-        """The question of an action, decided or not."""
+        """Return the question of an action, decided or not."""
         return Response(serialize_approval(get_approval_or_404(action_id), self.links))
 
     @extend_schema(
@@ -111,7 +111,7 @@ class ApprovalView(APIView):
         responses={200: ApprovalOutput, **problem_responses(400, 404, 409)},
     )
     def post(self, request: Request, action_id: str) -> Response:
-        """Approve or reject: the flow goes on with it. The first decision counts; the same again changes nothing."""
+        """Approve or reject; the flow then continues. The first decision counts; repeating it changes nothing."""
         approval = get_approval_or_404(action_id)
         values = DecisionInput().validate_data(parse_body(request))
         decided_by = resolve_decider(request, values["by"])
@@ -128,7 +128,7 @@ class ApprovalView(APIView):
 
 
 def get_approval_or_404(action_id: str) -> Approval:
-    """The question of an action. Raises `Problem` 404."""
+    """Return the approval of an action. Raise `Problem` 404."""
     approval = service.find_approval(action_id)
     if approval is None:
         raise not_found(f"approval {action_id!r}")
@@ -136,7 +136,7 @@ def get_approval_or_404(action_id: str) -> Approval:
 
 
 def resolve_decider(request: Request, claimed_name: str) -> str:
-    """Who stands by a decision: whom the token names; where nobody was asked for one, whoever it is said to be."""
+    """Return the name of the decider: from the token or, without authentication, the claimed name."""
     principal = get_principal(request)
     return (
         principal.actor_name
@@ -148,7 +148,7 @@ def resolve_decider(request: Request, claimed_name: str) -> str:
 
 
 def serialize_approval(approval: Approval, links: LinkBuilder) -> dict[str, Any]:
-    """`ApprovalOutput` of a question: what is empty is left out."""
+    """Return `ApprovalOutput` data; empty fields are omitted."""
     body: dict[str, Any] = {"id": approval.action_id, "question": approval.question}
     if approval.details is not None:
         body["details"] = approval.details

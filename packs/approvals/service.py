@@ -1,4 +1,4 @@
-"""Questions that wait for a person: asked by the plugin Approval, decided by the API and the console."""
+"""Approvals: created by the plugin Approval, decided through the API or the console."""
 
 from datetime import datetime
 from typing import Any
@@ -17,15 +17,15 @@ log = structlog.get_logger(__name__)
 MAX_DECIDED_BY_LENGTH = 255
 MAX_COMMENT_LENGTH = 10_000
 MAX_LISTED = 1001
-ATTEMPT_ENDED_REASON = "its action was cancelled or timed out"
+ATTEMPT_ENDED_REASON = "the action was cancelled or timed out"
 
 
 class ApprovalNotOpenError(Exception):
-    """The question can't be decided any more; the message says why."""
+    """The approval can no longer be decided; the message gives the reason."""
 
 
 def open_approvals(now: datetime | None = None) -> "QuerySet[Approval]":
-    """Questions that can be decided now, by an index. Callers bound it."""
+    """Return the approvals that can be decided now, by an index. Callers must limit it."""
     return Approval.objects.filter(approved__isnull=True, withdrawn=False, ends_at__gt=now or timezone.now())
 
 
@@ -35,30 +35,30 @@ def list_open_approvals(after: int = 0, limit: int = 100) -> list[Approval]:
 
 
 def find_approval(action_id: str) -> Approval | None:
-    """The question of an action's last attempt."""
+    """Find the approval of an action's last attempt."""
     return Approval.objects.filter(action_id=action_id).order_by("-attempt").first()
 
 
 def create_approval(**values: Any) -> None:
-    """Ask, once an attempt. Secrets in what is asked are masked: whoever may look at questions would see them."""
+    """Create the approval, once per attempt. Secrets in it are redacted: people who view approvals would see them."""
     key = {name: values.pop(name) for name in ("action_id", "attempt")}
     values |= redact_action_secrets_by_id(key["action_id"], {name: values[name] for name in ("question", "details")})
     Approval.objects.get_or_create(**key, defaults=values)
 
 
 def withdraw_approval(action_id: str, attempt: int) -> None:
-    """Nobody need decide any more."""
+    """Withdraw the approval if it is undecided."""
     Approval.objects.filter(action_id=action_id, attempt=attempt, approved__isnull=True).update(withdrawn=True)
 
 
 def decide_approval(
     action_id: str, actor: Actor, approved: bool, comment: str = "", decided_by: str = ""
 ) -> Approval | None:
-    """Decide the question of an action; the flow goes on within about a second. `who` stands in the result, if it is
-    not the actor's name; the actor in the history of changes.
+    """Decide the approval of an action; the flow continues within about a second. The result names `decided_by`, by
+    default the actor; the activity log names the actor.
 
-    Of several that decide at once the first counts. The same decision by the same person again changes nothing. None
-    where there is no such question; raises `NotOpenError` where it was decided otherwise, withdrawn, or too late.
+    Of concurrent decisions the first counts. Repeating a decision as the same person changes nothing. Return None if
+    there is no such approval; raise `ApprovalNotOpenError` if it was decided differently, withdrawn, or has expired.
     """
     now, decided_by = timezone.now(), (decided_by or actor.name)[:MAX_DECIDED_BY_LENGTH]
     with transaction.atomic():
@@ -90,19 +90,19 @@ def decide_approval(
 
 
 def is_attempt_pending(approval: Approval) -> bool:
-    """Whether the attempt that asks is still under way: a question is withdrawn some seconds after a cancellation."""
+    """Return True if the attempt is still pending: an approval is withdrawn only some seconds after a cancellation."""
     return Action.objects.filter(id=approval.action_id, state=ActionState.PENDING, attempt=approval.attempt).exists()
 
 
 def approval_status(approval: Approval, now: datetime) -> str:
-    """How a question stands: `open`, `approved`, `rejected`, `withdrawn` or `not decided`."""
+    """Return the status: `open`, `approved`, `rejected`, `withdrawn` or `not decided`."""
     if approval.approved is not None:
         return "approved" if approval.approved else "rejected"
     return "withdrawn" if approval.withdrawn else "open" if approval.ends_at > now else "not decided"
 
 
 def closed_reason(approval: Approval, now: datetime) -> str:
-    """Why a question is not open."""
+    """Return the reason why an approval is not open."""
     if approval.approved is not None:
-        return f"it was {'approved' if approval.approved else 'rejected'} by {approval.decided_by} already"
-    return ATTEMPT_ENDED_REASON if approval.withdrawn else "the time for it is over"
+        return f"already {'approved' if approval.approved else 'rejected'} by {approval.decided_by}"
+    return ATTEMPT_ENDED_REASON if approval.withdrawn else "the time to decide has expired"

@@ -1,1 +1,1 @@
-"""Packs that the server hosts: small plugins that call some web service and wait (docs/reference/webapi.md)."""
+"""Hosted packs: plugins in the server that call a web service and wait for it (docs/reference/webapi.md)."""

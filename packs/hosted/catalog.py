@@ -1,4 +1,4 @@
-"""Which plugins there are, which are hosted, and which of them answers a command."""
+"""The hosted plugins, their configuration, and the choice of a plugin for a command."""
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +13,12 @@ CONFIG_PREFIX = "webapi"
 
 
 class CatalogError(ValueError):
-    """Something is wrong with what the operator set; the message says what."""
+    """An invalid setting; the message names it."""
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The hosted plugins, in order, with what the operator configured."""
+    """The hosted plugins, in order, with the operator's configuration."""
 
     entries: Sequence[PluginEntry] = ()
     by_id: Mapping[str, PluginEntry] = field(init=False)
@@ -28,7 +28,9 @@ class Catalog:
         object.__setattr__(self, "by_id", {entry.id: entry for entry in self.entries})
 
     def find_entry(self, pack_name: str, task_type: str) -> PluginEntry | None:
-        """The plugin for a command of a hosted pack: the pack's own, else one that names it, else the default."""
+        """Find the plugin for a command of a hosted pack: the pack's own, else one that supports it, else
+        the default.
+        """
         pack_entry = self.by_id.get(pack_name)
         if pack_entry and task_type in pack_entry.supported_task_types:
             return pack_entry
@@ -40,31 +42,32 @@ class Catalog:
 
 
 def check_entries(entries: Sequence[PluginEntry]) -> None:
-    """The rules on ids and defaults. Raises `CatalogError`."""
-    _check_unique(("the id", entry.id) for entry in entries)
-    _check_unique(("the default plugin", "") for entry in entries if entry.is_default)
+    """Check ids and defaults. Raise `CatalogError`."""
+    _check_unique(("plugin id", entry.id) for entry in entries)
+    _check_unique(("default plugin", "") for entry in entries if entry.is_default)
     _check_unique(
-        ("the default for", task_type) for entry in entries for task_type in set(entry.default_for_task_types)
+        ("default plugin for", task_type) for entry in entries for task_type in set(entry.default_for_task_types)
     )
     for entry in entries:
         if not entry.id or "/" in entry.id:
-            raise CatalogError(f"a plugin can't have the id {entry.id!r}")
+            raise CatalogError(f"invalid plugin id {entry.id!r}: must not be empty or contain a slash")
         for task_type in entry.default_for_task_types:
             if task_type not in entry.supported_task_types:
-                raise CatalogError(f"{entry.id} is the default for {task_type!r}, which it does not support")
+                raise CatalogError(f"{entry.id}: default for {task_type!r}, which it does not support")
 
 
 def _check_unique(labeled_values: Iterable[tuple[str, str]]) -> None:
     seen = set()
     for labeled_value in labeled_values:
         if labeled_value in seen:
-            raise CatalogError(f"two plugins are {labeled_value[0]} {labeled_value[1]}".rstrip())
+            raise CatalogError(f"duplicate {labeled_value[0]} {labeled_value[1]}".rstrip())
         seen.add(labeled_value)
 
 
 def load_entries(names: Iterable[str], builtin: Sequence[PluginEntry]) -> list[PluginEntry]:
-    """The entries that FLYTE_WEBAPI_PLUGINS names: ids of the server's own, dotted paths (`package.module.ENTRY`), or
-    names of entry points in the group `flyte.webapi`. Raises `CatalogError`."""
+    """Load the entries that FLYTE_WEBAPI_PLUGINS names: ids of built-in plugins, dotted paths (`package.module.ENTRY`),
+    or names of entry points in the group `flyte.webapi`. Raise `CatalogError`.
+    """
     builtin_by_id = {entry.id: entry for entry in builtin}
     return [
         builtin_by_id[name] if name in builtin_by_id else _load_entry(name, sorted(builtin_by_id)) for name in names
@@ -75,12 +78,12 @@ def _load_entry(name: str, builtin_ids: Sequence[str]) -> PluginEntry:
     points = list(entry_points(group=ENTRY_POINT_GROUP, name=name))
     try:
         loaded = points[0].load() if points else _import_path(name)
-    except Exception as error:  # whatever the plugin's module does when it is imported
-        raise CatalogError(f"{name}: can't be imported ({type(error).__name__}: {error})") from error
+    except Exception as error:  # importing the plugin's module may raise anything
+        raise CatalogError(f"{name}: import failed ({type(error).__name__}: {error})") from error
     if loaded is None:
-        raise CatalogError(f"{name}: there is no such plugin; the server's own are {', '.join(builtin_ids)}")
+        raise CatalogError(f"{name}: plugin not found; built-in plugins: {', '.join(builtin_ids)}")
     if not isinstance(loaded, PluginEntry):
-        raise CatalogError(f"{name}: is no PluginEntry")
+        raise CatalogError(f"{name}: not a PluginEntry")
     return loaded
 
 
@@ -90,9 +93,9 @@ def _import_path(name: str) -> object:
 
 
 def apply_config(entries: Iterable[PluginEntry], lines: Sequence[str], known_ids: Iterable[str]) -> list[PluginEntry]:
-    """The entries with lines such as `webapi.HttpJob.caching.resyncInterval=10s` laid over their configurations.
+    """Override configurations with lines such as `webapi.HttpJob.caching.resyncInterval=10s`.
 
-    Lines for plugins that are `known` but not hosted are passed over. Raises `CatalogError`.
+    Ignore lines for plugins in `known_ids` that are not hosted. Raise `CatalogError`.
     """
     by_id = {entry.id: entry for entry in entries}
     ignored_ids = set(known_ids) - set(by_id)
@@ -108,7 +111,7 @@ def _split_name(name: str, ids: Iterable[str]) -> tuple[str, list[str]]:
     for plugin_id in ids:
         if name.startswith(f"{CONFIG_PREFIX}.{plugin_id}."):
             return plugin_id, name.removeprefix(f"{CONFIG_PREFIX}.{plugin_id}.").split(".")
-    raise CatalogError(f"{name}: there is no plugin of this name")
+    raise CatalogError(f"{name}: unknown plugin")
 
 
 def _apply_value(entry: PluginEntry, path: list[str], name: str, value: str) -> PluginEntry:
@@ -119,6 +122,6 @@ def _apply_value(entry: PluginEntry, path: list[str], name: str, value: str) -> 
 
 
 def parse_config_lines(text: str) -> list[str]:
-    """The lines that count of a configuration: not the empty ones, nor those that begin with `#`."""
+    """Return the lines of a configuration that are neither empty nor comments (`#`)."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""A configuration's fields by their dotted JSON names, e.g. `caching.resyncInterval`."""
+"""Overrides of configuration fields by their dotted JSON names, e.g. `caching.resyncInterval`."""
 
 import dataclasses
 import types
@@ -15,7 +15,7 @@ TRUE, FALSE = ("true", "1"), ("false", "0")
 
 
 class ConfigField(NamedTuple):
-    """A field that can be set: its dotted name, its type in words, and its default."""
+    """A configurable field: its dotted name, its type in words, and its default."""
 
     name: str
     type_name: str
@@ -23,13 +23,13 @@ class ConfigField(NamedTuple):
 
 
 def to_json_name(name: str) -> str:
-    """`resync_interval` as `resyncInterval`."""
+    """Convert `resync_interval` to `resyncInterval`."""
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
 
 
 def iter_config_fields(config: Any, prefix: str = "") -> Iterator[ConfigField]:
-    """Every field that can be set, in order; `<name>` stands for a key of a map."""
+    """Yield all configurable fields in order; `<name>` is a placeholder for a key of a map."""
     hints = get_type_hints(type(config))
     for field in _settable_fields(config):
         name, value = prefix + to_json_name(field.name), getattr(config, field.name)
@@ -54,12 +54,12 @@ def _settable_fields(config: Any) -> list["dataclasses.Field[Any]"]:
 
 
 def with_override(config: C, path: Sequence[str], text: str) -> C:
-    """The configuration with the field of this path set to what `text` says. Raises `ValueError`."""
+    """Return the configuration with the field at `path` set to the parsed `text`. Raise `ValueError`."""
     fields_by_json_name = {to_json_name(field.name): field.name for field in _settable_fields(config)}
     if not path:
-        raise ValueError(f"has fields: name one of {', '.join(fields_by_json_name)} behind another dot")
+        raise ValueError(f"is a section; append one of its fields: {', '.join(fields_by_json_name)}")
     if path[0] not in fields_by_json_name:
-        raise ValueError(f"has no field {'.'.join(path)!r}; there are {', '.join(fields_by_json_name)}")
+        raise ValueError(f"unknown field {'.'.join(path)!r}; fields: {', '.join(fields_by_json_name)}")
     name, rest = fields_by_json_name[path[0]], path[1:]
     hint = get_type_hints(type(config))[name]
     value = _override_value(getattr(config, name), hint, rest, text)
@@ -72,19 +72,19 @@ def _override_value(value: Any, hint: Any, rest: Sequence[str], text: str) -> An
     value_type = _map_value_type(hint)
     if value_type is None:
         if rest:
-            raise ValueError(f"has nothing inside for {'.'.join(rest)!r}")
+            raise ValueError(f"has no fields, but {'.'.join(rest)!r} is appended")
         return parse_value(hint, text)
     if not rest:
-        raise ValueError("is a map: name the key behind another dot")
+        raise ValueError("is a map; append a key")
     if dataclasses.is_dataclass(value_type) and isinstance(value_type, type):
         current = value.get(rest[0])
         return {**value, rest[0]: with_override(current if current is not None else value_type(), rest[1:], text)}
-    # The key of a plain value is all of what is left: a host's name has dots.
+    # The key of a plain value is the rest of the path: a host name has dots.
     return {**value, ".".join(rest): parse_value(value_type, text)}
 
 
 def parse_value(hint: Any, text: str) -> Any:
-    """A value of this type out of its text. Raises `ValueError`."""
+    """Parse a value of this type. Raise `ValueError`."""
     plain_type = _unwrap_type(hint)
     if plain_type is bool:
         if text.lower() not in TRUE + FALSE:
@@ -92,7 +92,7 @@ def parse_value(hint: Any, text: str) -> Any:
         return text.lower() in TRUE
     if plain_type is int:
         if not text.isascii() or not text.isdigit() or len(text) > 12:
-            raise ValueError(f"must be a whole number, not {text[:40]!r}")
+            raise ValueError(f"must be a non-negative integer, not {text[:40]!r}")
         return int(text)
     if plain_type is timedelta:
         return parse_duration(text)
@@ -105,18 +105,18 @@ def _parse_yaml(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"is no YAML: {' '.join(str(error).split())[:200]}") from None
+        raise ValueError(f"invalid YAML: {' '.join(str(error).split())[:200]}") from None
 
 
 def _unwrap_type(hint: Any) -> Any:
-    """`int | None` as `int`, `tuple[str, ...]` as `tuple`."""
+    """Return `int` for `int | None`, and `tuple` for `tuple[str, ...]`."""
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(argument for argument in get_args(hint) if argument is not type(None))
     return get_origin(hint) or hint
 
 
 def _map_value_type(hint: Any) -> Any:
-    """The type of a map's values; None for what is no map."""
+    """Return the type of a map's values; None for other types."""
     origin = _unwrap_type(hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return (get_args(hint) or (str, str))[1]

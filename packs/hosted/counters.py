@@ -1,4 +1,4 @@
-"""Counters of plugins: collected in each process, added to the database's sums once a round."""
+"""Counters of plugins: collected in each process, added to the database's sums once per round."""
 
 import threading
 from collections import Counter
@@ -20,16 +20,16 @@ class PluginCounters:
         self._lock = threading.Lock()
 
     def count(self, name: str, by: int = 1) -> None:
-        """Add to a counter."""
+        """Increase a counter."""
         with self._root._lock:
             self._root._pending[self._prefix + name] += by
 
     def scope(self, name: str) -> "PluginCounters":
-        """A scope within this one."""
+        """Return a scope within this one."""
         return PluginCounters(self._plugin, f"{self._prefix}{name}.", self._root)
 
     def flush(self) -> None:
-        """Add what is new to the sums; writes nothing where nothing is."""
+        """Add new counts to the sums; write nothing if there are none."""
         with self._root._lock:
             pending, self._root._pending = self._root._pending, Counter()
         if not pending:

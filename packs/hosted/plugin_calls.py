@@ -1,4 +1,4 @@
-"""Calls of plugins: what each is given, and what it gave. Runs in threads, and knows no rows."""
+"""Calls of plugins: their arguments and results. Runs in threads and does not access the plugin's rows."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ from packs.queue.action_secrets import input_with_secrets
 
 
 class CallKind(StrEnum):
-    """What a plugin is asked for. All but `get` count against the write rate."""
+    """The method of the plugin to call. All but `get` count against the write rate."""
 
     CREATE = "create"
     DO = "do"
@@ -46,7 +46,7 @@ class CallKind(StrEnum):
 
 @dataclass(frozen=True)
 class CallResult:
-    """What a call gave: the meta as JSON (of `create` and `find`), and how the resource stands, if that is known."""
+    """The result of a call: the meta as JSON (of `create` and `find`), and the phase of the resource if it is known."""
 
     meta: Any = None
     phase: Phase | None = None
@@ -54,28 +54,28 @@ class CallResult:
 
 @dataclass(frozen=True)
 class PluginDatastore:
-    """The server's datastore, as plugins see it. `actor` is who stands in the history of what is put."""
+    """The server's datastore for plugins. `actor` appears in the activity log of values that it puts."""
 
     actor: str
 
     def get(self, key: str) -> Any:
-        """The value under the key."""
+        """Return the value of the key."""
         return get_value(key)
 
     def put(self, key: str, value: bytes, content_type: str) -> None:
-        """Keep a value under the key."""
-        if not key or (problem := get_key_error(key)):
-            raise UserFailure(f"the key {key[:80]!r} {problem if key else 'is empty'}")
-        if len(value) > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
-            raise UserFailure(f"the value has {len(value)} bytes: more than the datastore takes")
+        """Store a value under the key."""
+        if problem := get_key_error(key) if key else "must not be empty":
+            raise UserFailure(f"invalid key {key[:80]!r}: {problem}")
+        if len(value) > (max_bytes := settings.FLYTE_MAX_DATASTORE_VALUE_BYTES):
+            raise UserFailure(f"value of {len(value)} bytes exceeds the datastore's limit of {max_bytes} bytes")
         try:
             put_item(Actor(self.actor, VIA_JOB), key, ItemUpdate(value, content_type[:255]))
         except (NoEncryptionKeysError, SecretTooLargeError) as error:
-            raise UserFailure(f"the item {key!r} is secret, and can't be put: {error}") from None
+            raise UserFailure(f"can't store secret item {key!r}: {error}") from None
 
 
 def build_context(runtime: PluginRuntime, action: Action, attempt: int, taken_at: datetime) -> TaskExecutionContext:
-    """What `create` and `do` are given for an attempt at an action."""
+    """Build the argument of `create` and `do` for an attempt at an action."""
     max_bytes = settings.FLYTE_MAX_BODY_BYTES
     metadata = TaskExecutionMetadata(
         token=f"{action.id}-{attempt}",
@@ -101,7 +101,7 @@ def build_context(runtime: PluginRuntime, action: Action, attempt: int, taken_at
 def prepare_call(
     runtime: PluginRuntime, kind: CallKind, meta: Any, reason: str, context: TaskExecutionContext | None
 ) -> Callable[[], CallResult]:
-    """The call as something to be done in a thread; raises what the plugin raises."""
+    """Return the call as a function for a thread; it raises the plugin's exceptions."""
 
     def run_call() -> CallResult:
         try:
@@ -132,7 +132,7 @@ def _run_call(
 
 
 def _run_create(plugin: AsyncPlugin, context: TaskExecutionContext) -> CallResult:
-    """The meta; and, where the service told it at once, how the resource stands."""
+    """Return the meta and, if the service returned the resource, its phase."""
     meta, resource = plugin.create(context)
     stored_meta = serialize_meta(meta)
     phase = None if resource is None else _with_output(plugin.status(StatusContext(meta, resource)), context)
@@ -141,24 +141,24 @@ def _run_create(plugin: AsyncPlugin, context: TaskExecutionContext) -> CallResul
 
 def _require_context(context: TaskExecutionContext | None) -> TaskExecutionContext:
     if context is None:
-        raise LookupError("the action is gone")
+        raise LookupError("action not found")
     return context
 
 
 def _with_output(phase: Phase, context: TaskExecutionContext) -> Phase:
-    """The phase with the payload that the plugin wrote to `output`, where it brings none of its own."""
+    """Return the phase with the payload that the plugin wrote to `output`, unless it has its own."""
     if phase.is_final and phase.payload is None and context.output.is_written:
         return dataclasses.replace(phase, payload=context.output.value)
     return phase
 
 
 def serialize_meta(meta: ResourceMeta) -> Any:
-    """The meta as JSON. Raises `TypeError` where it can't be."""
+    """Return the meta as JSON. Raise `TypeError` if that is impossible."""
     if dataclasses.is_dataclass(meta) and not isinstance(meta, type):
         meta = dataclasses.asdict(meta)
     return json.loads(json.dumps(meta))
 
 
 def deserialize_meta(meta_type: type[Any], meta: Any) -> ResourceMeta:
-    """The meta in the type of the plugin's configuration."""
+    """Return the meta in the type of the plugin's configuration."""
     return meta_type(**meta) if dataclasses.is_dataclass(meta_type) else meta

@@ -1,4 +1,4 @@
-"""How often a service is called: a token bucket, shared by all workers where there is a Redis."""
+"""Rate limits of calls to services: token buckets, shared by all workers if Redis is configured."""
 
 import threading
 import time
@@ -13,25 +13,25 @@ log = structlog.get_logger(__name__)
 
 REDIS_KEY_PREFIX = "flyte:webapi:"
 SOCKET_TIMEOUT_SECONDS = 2.0
-# While Redis is away it is asked again only so often.
+# Time between two attempts while Redis is unavailable.
 REDIS_RETRY_SECONDS = 5.0
 
 
 class TokenBucket(Protocol):
-    """`config.burst` tokens at most, and `config.qps` new ones a second."""
+    """A bucket with at most `config.burst` tokens, and `config.qps` new ones per second."""
 
     def take(self, count: int) -> int:
-        """Take up to so many tokens, and tell how many it were. Never waits."""
+        """Take up to `count` tokens and return the number granted. Never waits."""
 
     def pause(self, seconds: float) -> None:
-        """Give none for so long, and no burst after that."""
+        """Grant no tokens for this time, and no burst after it."""
 
     def available(self) -> float:
-        """How many there are now; negative within a pause."""
+        """Return the number of tokens; negative during a pause."""
 
 
 class LocalTokenBucket:
-    """A bucket of this process. `clock` gives seconds."""
+    """A bucket in this process. `clock` returns seconds."""
 
     def __init__(self, config: RateLimiterConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
@@ -66,7 +66,7 @@ class LocalTokenBucket:
             self._refilled_at = now
 
 
-# Redis's own clock is everybody's. What nobody asks for is forgotten when it would be full again.
+# All processes use Redis's clock. An unused bucket expires when it would be full again.
 _TAKE_SCRIPT = """
 local qps, burst, wanted, pause = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
@@ -95,7 +95,7 @@ return {granted, string.format('%.6f', tokens - math.max(0, at - now) * qps)}
 
 
 class RedisTokenBucket:
-    """A bucket in Redis. While that is away each process counts for itself."""
+    """A bucket in Redis. While Redis is unavailable each process has its own."""
 
     def __init__(self, url: str, name: str, config: RateLimiterConfig) -> None:
         # Imported here: it takes long, and most commands and servers have no Redis.
@@ -140,5 +140,5 @@ class RedisTokenBucket:
 
 
 def create_bucket(url: str, name: str, config: RateLimiterConfig) -> TokenBucket:
-    """The bucket of this name: shared where there is a Redis at `url`, else this process's."""
+    """Create the bucket with this name: in Redis if `url` is set, otherwise in this process."""
     return RedisTokenBucket(url, name, config) if url else LocalTokenBucket(config)

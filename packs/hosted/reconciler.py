@@ -1,7 +1,7 @@
-"""One round of work for a hosted pack: take what waits, make the calls that are due, and note what they gave.
+"""A round of work for a hosted pack: take queued actions, make due calls, and record their results.
 
-Any number of processes may do rounds for one pack at once. A round ends when nothing is left to do, or soon after
-`ROUND_SECONDS`; the next goes on. All of it runs in one thread but for the calls themselves.
+Any number of processes may run rounds for one pack at the same time. A round ends when no work is left or soon after
+`MAX_ROUND_SECONDS`; the next one continues. All of it runs in one thread except the calls.
 """
 
 import time
@@ -30,34 +30,35 @@ from packs.queue import action_queue, long_poll
 log = structlog.get_logger(__name__)
 
 MAX_ROUND_SECONDS = 5.0
-# While calls are under way new work is looked for this often.
+# Time between two searches for new work while calls are in progress.
 POLL_SECONDS = 0.25
 MAX_TAKES = 50
 WRITE_STATES = (HostedState.READY, HostedState.DELETING)
-# An action whose resource is there is its pack's for so long at least, though no worker should live.
+# Minimum lease of an action with a resource, in case no worker is running.
 MIN_LEASE_SECONDS = 600.0
 
 
 class ResultSink(Protocol):
-    """What happens next is not the packs' business: whoever has a round done is told."""
+    """Receiver of results, in the layer above packs."""
 
     def complete(self, row: HostedResource, event: str, payload: Any) -> None:
-        """The action's result. Raises nothing for an action that is over."""
+        """Record the action's result. Raises nothing if the action has ended."""
 
     def progress(self, row: HostedResource, event: str, payload: Any) -> None:
-        """An event on the way; told twice with the same `row.token` and `row.version` it counts once."""
+        """Record a progress event; a repetition with the same `row.token` and `row.version` counts once."""
 
 
 class RuntimeFinder(Protocol):
-    """Finds the host that answers a command."""
+    """Finder of the runtime for a command."""
 
     def find_runtime(self, pack_name: str, task_type: str) -> PluginRuntime | None: ...
 
 
 @dataclass
 class InFlightCall:
-    """A call that is under way. `late` is the action, where its time was up when the call was made: what ended in time
-    still counts, and else it times out."""
+    """A call in progress. `overdue_action` is set if the action's time had expired before the call: a result still
+    counts; otherwise the action times out.
+    """
 
     row: HostedResource
     kind: CallKind
@@ -67,7 +68,7 @@ class InFlightCall:
 
 @dataclass
 class Reconciler:
-    """A round of `host`'s pack. Call `run` once."""
+    """A round of the pack of `runtime`. Call `run` once."""
 
     runtime: PluginRuntime
     pack: Pack
@@ -80,7 +81,7 @@ class Reconciler:
         self.transitions = ResourceTransitions(self.runtime, self.sink)
 
     def run(self) -> int:
-        """How many actions were taken and calls made."""
+        """Run the round; return the number of actions taken and calls made."""
         deadline = time.monotonic() + MAX_ROUND_SECONDS
         while True:
             started_count = self._start_work() if time.monotonic() < deadline else 0
@@ -102,7 +103,7 @@ class Reconciler:
         return taken_count + len(reads) + len(writes)
 
     def _take_actions(self) -> int:
-        """Take actions, each in one transaction with the row that remembers it."""
+        """Take actions, each in one transaction with its `HostedResource` row."""
         if not long_poll.find_ready({self.pack.name}):
             return 0
         capacity = resources.remaining_capacity(self.runtime.id, self.runtime.config.caching.size)
@@ -125,33 +126,33 @@ class Reconciler:
         return True
 
     def _create_resource(self, action: Action) -> UserFailure | None:
-        """Begin the action's resource; or why there will be none."""
+        """Create the action's resource row; return the failure if that is impossible."""
         now = timezone.now()
         runtime = self.runtime_finder.find_runtime(self.pack.name, action.name)
         if runtime is None:
-            return UserFailure(f"no plugin of the pack {self.pack.name} answers the command {action.name!r}")
+            return UserFailure(f"no plugin of pack {self.pack.name} supports command {action.name!r}")
         try:
             context = build_context(runtime, action, action.attempt, now)
             requirements = runtime.get_plugin().resource_requirements(context)
         except UserFailure as failure:
             return failure
         except Exception as error:
-            # The message of an exception may have some of an input's secrets.
+            # The message of an exception may contain secrets of the input.
             log_fields = {"exc_info": error} if action.secrets is None else {"error": type(error).__name__}
             log.error("requirements_failed", plugin=runtime.id, action=action.id, **log_fields)
-            return UserFailure(f"the plugin {runtime.id} failed: {type(error).__name__}")
+            return UserFailure(f"plugin {runtime.id} failed: {type(error).__name__}")
         resources.create_resource(resources.ResourceRequest(action, self.pack, runtime.id, requirements), now)
         action_queue.extend_leases(Action.objects.filter(id=action.id), now, hosted_lease_seconds())
         return None
 
     def _start_due_calls(self, states: Sequence[HostedState], slots: int, *, is_write: bool) -> list[HostedResource]:
-        """Begin calls for what is due in these states, as many as the rate allows."""
+        """Start due calls for rows in these states, as many as the rate limit allows."""
         due = resources.find_due(self.runtime.id, states, timezone.now(), slots)
         allowed_count = (
             (self.runtime.write_bucket if is_write else self.runtime.read_bucket).take(len(due)) if due else 0
         )
         allowed_ids = {row.pk for row in due[:allowed_count]}
-        # However slow the service wants us to be, an action's time is up when it is.
+        # A rate limit does not postpone the action's timeout.
         selected = [row for row in due if row.pk in allowed_ids or _is_overdue(row)]
         if not selected:
             return []
@@ -162,7 +163,7 @@ class Reconciler:
         return rows
 
     def _start_call(self, row: HostedResource, action: Action | None, is_call_allowed: bool) -> None:
-        """Make the call that the row needs; or only note what it needs next."""
+        """Start the call that the row needs, or write its next state."""
         if action:
             request_ids.resume(action.request_id)
         if row.state == HostedState.DELETING:
@@ -190,13 +191,13 @@ class Reconciler:
     def _is_sync(self) -> bool:
         try:
             return isinstance(self.runtime.get_plugin(), SyncPlugin)
-        except Exception:  # the call itself will fail the same way, and be counted
+        except Exception:  # the call itself will fail in the same way and be counted
             return False
 
     def _submit_call(
         self, row: HostedResource, kind: CallKind, action: Action | None, overdue_action: Action | None = None
     ) -> None:
-        # An action that was retried meanwhile is at another attempt than the row.
+        # After a retry, the action's attempt differs from the row's.
         context = build_context(self.runtime, action, row.attempt, row.taken_at) if action else None
         try:
             meta = resources.read_meta(row)
@@ -209,7 +210,7 @@ class Reconciler:
         self.in_flight[future] = InFlightCall(row, kind, deadline, overdue_action)
 
     def _collect_done(self) -> None:
-        """Note what has come of the calls, and give up those that take too long."""
+        """Handle finished calls, and abandon those past their deadline."""
         for future, call in list(self.in_flight.items()):
             if future.done():
                 del self.in_flight[future]
@@ -218,7 +219,7 @@ class Reconciler:
                 del self.in_flight[future]
                 future.cancel()
                 seconds = self.runtime.config.call_timeout.total_seconds()
-                self._handle_failure(call, TimeoutError(f"no answer within {seconds:g} s"))
+                self._handle_failure(call, TimeoutError(f"no response within {seconds:g} s"))
 
     def _handle_done(self, call: InFlightCall, future: "Future[CallResult]") -> None:
         error = future.exception()
@@ -240,18 +241,18 @@ class Reconciler:
             self.transitions.handle_error(call.row, call.kind, error)
 
     def _end_reason(self, row: HostedResource) -> str:
-        """Why the row's attempt is over."""
+        """Return the reason why the row's attempt has ended."""
         action = Action.objects.filter(id=row.action_id).only("state", "attempt").first()
         if action is None:
-            return "the execution is gone"
-        return "cancelled" if action.state == ActionState.CANCELLED else "the attempt is over"
+            return "execution not found"
+        return "cancelled" if action.state == ActionState.CANCELLED else "attempt ended"
 
 
 def _is_overdue(row: HostedResource) -> bool:
-    """Whether the time that the step gives the action is up."""
+    """Return True if the step's timeout has passed."""
     return row.ends_at is not None and row.ends_at <= timezone.now() and row.state != HostedState.DELETING
 
 
 def hosted_lease_seconds() -> float:
-    """For how long the lease of a hosted action is extended each time."""
+    """Return the length of a lease extension for hosted actions."""
     return max(MIN_LEASE_SECONDS, float(settings.FLYTE_ACTION_LEASE_SECONDS))

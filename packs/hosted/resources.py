@@ -1,7 +1,7 @@
-"""The only writer of what hosted packs have at their services.
+"""Storage of hosted resources; no other module writes them.
 
-Rows are claimed by conditional UPDATEs, as actions are taken: any worker may go on with any row, and what a worker
-writes that has lost its claim changes nothing.
+Rows are claimed by conditional UPDATEs, like actions: any worker may continue with any row, and writes of a worker that
+has lost its claim change nothing.
 """
 
 import json
@@ -19,15 +19,15 @@ from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
 from packs.hosted.plugin_api.interfaces import Requirements
 from packs.models import QUOTA_STATES, Action, ActionState, HostedNamespace, HostedResource, HostedState, Pack
 
-# How many rows are looked at together.
+# Rows per batch.
 BATCH_SIZE = 500
-QUOTA_REASON = "waits for the quota of namespace {}: {} of {} in use"
-CONSTRAINT_REASON = "waits: as many of its flow or execution as the plugin allows are under way"
+QUOTA_REASON = "waiting for quota of namespace {}: {} of {} in use"
+CONSTRAINT_REASON = "waiting: the plugin's limit per flow or per execution is reached"
 
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """An action that was taken, and what its resource counts against."""
+    """A taken action, and the requirements of its resource."""
 
     action: Action
     pack: Pack
@@ -36,14 +36,14 @@ class ResourceRequest:
 
 
 def meta_fields(row: HostedResource, meta: Any) -> dict[str, Any]:
-    """The fields that keep what a plugin wants to remember of a resource: encrypted where there are keys."""
+    """Return the fields that store a plugin's meta: encrypted if there are keys."""
     if meta is None or not has_keys():
         return {"meta": meta, "sealed": None}
     return {"meta": None, "sealed": encrypt(json.dumps({"of": row.token, "meta": meta}).encode())}
 
 
 def read_meta(row: HostedResource) -> Any:
-    """What the plugin wanted to be remembered; None where there is nothing. Raises `UnreadableError`."""
+    """Return the plugin's meta; None if there is none. Raise `DecryptionError`."""
     if row.sealed is None:
         return row.meta
     document = json.loads(decrypt(bytes(row.sealed)))
@@ -53,12 +53,12 @@ def read_meta(row: HostedResource) -> Any:
 
 
 def reencrypt_meta(*, dry_run: bool) -> Iterator[ReencryptionCount]:
-    """Encrypt with the first key what plugins remember, where another one did it. Raises `NoKeysError`."""
+    """Encrypt metas with the first key if another one was used. Raise `NoEncryptionKeysError`."""
     return reencrypt_rows(HostedResource.objects.filter(sealed__isnull=False), "sealed", dry_run=dry_run)
 
 
 def create_resource(request: ResourceRequest, now: datetime) -> HostedResource:
-    """Note that the action's resource is to be there; within the transaction that takes the action."""
+    """Create the row, within the transaction that takes the action."""
     action, requirements = request.action, request.requirements
     return HostedResource.objects.create(
         action_id=action.id,
@@ -76,12 +76,12 @@ def create_resource(request: ResourceRequest, now: datetime) -> HostedResource:
 
 
 def remaining_capacity(plugin: str, size: int) -> int:
-    """How many more resources a plugin may have."""
+    """Return the number of resources that a plugin may still create."""
     return max(0, size - HostedResource.objects.filter(plugin=plugin).count())
 
 
 def admit_waiting(plugin: str, quotas: Mapping[str, int], now: datetime) -> int:
-    """Let those that wait go on, oldest first, as far as quotas and constraints allow; how many could."""
+    """Admit waiting resources, oldest first, up to quotas and constraints; return their number."""
     waiting = HostedResource.objects.filter(plugin=plugin, state=HostedState.WAITING)
     is_limited = Q(namespace__in=list(quotas)) | Q(per_flow__isnull=False) | Q(per_execution__isnull=False)
     unlimited_ids = list(waiting.exclude(is_limited).values_list("id", flat=True)[:BATCH_SIZE])
@@ -91,7 +91,7 @@ def admit_waiting(plugin: str, quotas: Mapping[str, int], now: datetime) -> int:
 
 
 def _admit_namespace(plugin: str, namespace: str, quota: int | None, now: datetime) -> int:
-    """The same for one namespace. Its row is locked, so that two workers never both let the last one in."""
+    """Admit waiting resources of a namespace. Its row is locked, so that two workers never both admit the last one."""
     in_namespace = HostedResource.objects.filter(plugin=plugin, namespace=namespace)
     waiting = in_namespace.filter(state=HostedState.WAITING).order_by("id")
     if (
@@ -116,7 +116,7 @@ def _admit_namespace(plugin: str, namespace: str, quota: int | None, now: dateti
 def _select_admitted(
     candidates: Sequence[HostedResource], admitted: Sequence[tuple[str, str]], namespace: str, quota: int | None
 ) -> tuple[list[int], dict[int, str]]:
-    """Ids of those that may go on; and why the others wait, where that is not noted yet."""
+    """Return the ids to admit, and new reasons why the others wait."""
     flows, executions = Counter(flow for flow, _ in admitted), Counter(execution for _, execution in admitted)
     used, admitted_ids, reasons = len(admitted), [], {}
     for row in candidates:
@@ -141,7 +141,7 @@ def _is_reached(limit: int | None, count: int) -> bool:
 
 
 def find_due(plugin: str, states: Sequence[HostedState], now: datetime, limit: int) -> list[HostedResource]:
-    """What a call should be made for now, the longest due first."""
+    """Find rows with a due call, the longest due first."""
     if limit <= 0:
         return []
     is_free = Q(busy_until__isnull=True) | Q(busy_until__lte=now)
@@ -150,10 +150,10 @@ def find_due(plugin: str, states: Sequence[HostedState], now: datetime, limit: i
 
 
 def claim_due(rows: Sequence[HostedResource], now: datetime, duration: timedelta) -> list[HostedResource]:
-    """Those of the rows that nobody else has claimed since they were read."""
+    """Claim the rows; return those that no other worker has claimed since they were read."""
     claimed = []
     with transaction.atomic():
-        for row in sorted(rows, key=lambda row_to_claim: row_to_claim.pk):  # all lock in one order
+        for row in sorted(rows, key=lambda row_to_claim: row_to_claim.pk):  # always lock in the same order
             if _filter_claimed(row).update(claim=F("claim") + 1, busy_until=now + duration):
                 row.claim, row.busy_until = row.claim + 1, now + duration
                 claimed.append(row)
@@ -165,14 +165,14 @@ def _filter_claimed(row: HostedResource) -> "QuerySet[HostedResource]":
 
 
 def update_claimed(row: HostedResource, **changes: Any) -> bool:
-    """Write what changed, if the row is still this worker's; keeps the claim."""
+    """Write changes if this worker still has the claim, and keep it."""
     for name, value in changes.items():
         setattr(row, name, value)
     return _filter_claimed(row).update(**changes) == 1
 
 
 def release_claim(row: HostedResource, next_at: datetime, **changes: Any) -> bool:
-    """The same, and give the claim back. Whoever asked meanwhile for an earlier look gets it."""
+    """Write changes if this worker still has the claim, and release it. An earlier poll requested meanwhile is kept."""
     changes["busy_until"] = None
     if _filter_claimed(row).filter(next_at=row.next_at).update(**changes, next_at=next_at):
         return True
@@ -180,25 +180,25 @@ def release_claim(row: HostedResource, next_at: datetime, **changes: Any) -> boo
 
 
 def store_meta_after_lost_claim(row: HostedResource, meta: Any) -> None:
-    """Keep what `create` gave although the claim is lost: whoever has it now may need it to delete."""
+    """Store the meta of `create` although the claim is lost: the current claimer may need it to delete the resource."""
     without_meta = HostedResource.objects.filter(pk=row.pk, meta__isnull=True, sealed__isnull=True)
     without_meta.update(asked=True, **meta_fields(row, meta))
 
 
 def delete_claimed(row: HostedResource) -> None:
-    """Forget it: nothing is left at its service, or nothing that matters."""
+    """Delete the row: nothing that matters is left at the service."""
     _filter_claimed(row).delete()
 
 
 def find_active_actions(rows: Sequence[HostedResource]) -> dict[int, Action]:
-    """By row, its action – of those rows whose attempt is still under way."""
+    """Find the actions whose attempt is still active, by row."""
     actions = Action.objects.filter(state=ActionState.PENDING).in_bulk({row.action_id for row in rows})
     action_by_row = {row.pk: actions.get(row.action_id) for row in rows}
     return {row.pk: action for row in rows if (action := action_by_row[row.pk]) and action.attempt == row.attempt}
 
 
 def cancel_orphaned(plugins: Sequence[str], now: datetime) -> int:
-    """Have those looked at now whose attempt is over: cancelled, say. What is busy is found when it is done."""
+    """Make rows due whose attempt has ended, e.g. by a cancellation. Rows in a call are found after it."""
     pending_attempt = Action.objects.filter(
         id=OuterRef("action_id"), state=ActionState.PENDING, attempt=OuterRef("attempt")
     )
@@ -209,7 +209,7 @@ def cancel_orphaned(plugins: Sequence[str], now: datetime) -> int:
 
 
 def find_leased_actions(plugins: Sequence[str]) -> "QuerySet[Action]":
-    """The actions whose resources are there or wait to be."""
+    """Find the actions with existing or waiting resources."""
     active_resources = HostedResource.objects.filter(
         action_id=OuterRef("id"), attempt=OuterRef("attempt"), plugin__in=plugins
     )

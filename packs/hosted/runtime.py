@@ -1,4 +1,4 @@
-"""What a process needs to work for a hosted pack: the plugin, loaded when first needed, its limits and threads."""
+"""A plugin in a process: loaded at the first use, with its rate limits and threads."""
 
 import random
 import threading
@@ -17,13 +17,13 @@ from packs.hosted.rate_limits import create_bucket
 
 log = structlog.get_logger(__name__)
 
-# What is under way at once for a plugin that needs no threads.
+# Concurrent calls of a plugin that needs no threads.
 MAX_INLINE_CALLS = 20
 MAX_PAUSE_SECONDS = 60.0
 
 
 class PluginRuntime:
-    """One plugin in this process. `redis_url` is empty where rates are not shared."""
+    """A plugin in this process. `redis_url` is empty if rate limits are not shared."""
 
     def __init__(self, entry: PluginEntry, secrets: SecretManager, redis_url: str) -> None:
         self.entry = entry
@@ -45,11 +45,11 @@ class PluginRuntime:
 
     @property
     def capacity(self) -> int:
-        """How many calls may be under way at once."""
+        """Return the maximum number of concurrent calls."""
         return self.config.caching.workers or MAX_INLINE_CALLS
 
     def get_plugin(self) -> Plugin:
-        """The plugin; raises what its loader raises."""
+        """Return the plugin. Raises the exceptions of its loader."""
         with self._load_lock:
             if self._plugin is None:
                 context = PluginSetupContext(self.config, self.counters.scope("plugin"), self.secrets)
@@ -58,7 +58,7 @@ class PluginRuntime:
             return self._plugin
 
     def submit(self, call: Callable[[], Any]) -> "Future[Any]":
-        """Have it done in a thread; at once where the plugin needs none."""
+        """Run the call in a thread, or immediately if the plugin needs none."""
         if not self.config.caching.workers:
             future: Future[Any] = Future()
             try:
@@ -71,9 +71,9 @@ class PluginRuntime:
         return self._pool.submit(copy_context().run, call)
 
     def record_throttling(self, is_write: bool, retry_after: float) -> float:
-        """Call less often for a while, all of us; for how many seconds not at all.
+        """Pause all calls of this kind, in all processes; return the pause in seconds.
 
-        Each time in a row twice as long; calls that were under way when the pause began are not another time.
+        The pause doubles each time; calls that were in progress when it began do not count again.
         """
         self.counters.count("throttled")
         remaining = self._paused_until[is_write] - time.monotonic()
@@ -88,5 +88,5 @@ class PluginRuntime:
         return seconds
 
     def reset_throttling(self) -> None:
-        """The service took a call: the next throttling begins with a short pause again."""
+        """Reset the pause to its minimum, after a successful call."""
         self._throttle_count = 0

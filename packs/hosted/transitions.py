@@ -1,4 +1,4 @@
-"""What becomes of a resource after a call for it: it goes on, ends its action, is tried again, or is deleted."""
+"""State transitions of a resource after a call: continue, finish the action, retry, or delete."""
 
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -18,19 +18,19 @@ from packs.queue.action_secrets import redact_action_secrets_by_id
 
 log = structlog.get_logger(__name__)
 
-# A delete that keeps failing is tried so often, at last every ten minutes: about three hours.
+# Attempts at a deletion, at last every ten minutes: about three hours in total.
 MAX_DELETE_ATTEMPTS = 25
 MAX_BACKOFF_SECONDS = 600.0
 MAX_REASON_LENGTH = 500
 
 
 def sanitize_text(text: str) -> str:
-    """A text of a service or plugin as the database can keep it."""
+    """Return a text from a service or plugin in a form that the database accepts."""
     return text.replace("\x00", "\ufffd")[:MAX_REASON_LENGTH]
 
 
 class TransitionSink(Protocol):
-    """See `rounds.Flows`."""
+    """Receiver of results; see `reconciler.ResultSink`."""
 
     def complete(self, row: HostedResource, event: str, payload: Any) -> None: ...
 
@@ -38,14 +38,14 @@ class TransitionSink(Protocol):
 
 
 class ResourceTransitions:
-    """Writes what came of calls for resources of `host`, all of them claimed by this worker."""
+    """Writes the outcome of calls for resources that this worker has claimed."""
 
     def __init__(self, runtime: PluginRuntime, sink: TransitionSink) -> None:
         self._runtime = runtime
         self._sink = sink
 
     def handle_result(self, row: HostedResource, kind: CallKind, result: CallResult) -> None:
-        """A call gave what it should."""
+        """Handle a successful call."""
         now = timezone.now()
         if kind is CallKind.DELETE or (kind is CallKind.FIND and result.meta is None):
             resources.delete_claimed(row)
@@ -61,7 +61,7 @@ class ResourceTransitions:
             self._apply_phase(row, result.phase)
 
     def _apply_phase(self, row: HostedResource, phase: Phase) -> None:
-        """The plugin said how the resource stands."""
+        """Apply the phase that the plugin reported."""
         if phase.is_final:
             self.finish(row, phase.event or FATAL, phase.payload)
             return
@@ -73,11 +73,11 @@ class ResourceTransitions:
         resources.release_claim(row, self._next_poll_at(row, phase.next_poll_at), failures=0, **changes)
 
     def _next_poll_at(self, row: HostedResource, requested_at: datetime | None) -> datetime:
-        """When to look again: at the resync interval or when the plugin says, but not after the action's time is up."""
+        """Return the time of the next poll: after the resync interval or as requested, but not past the deadline."""
         return cap_at_deadline(row, requested_at or timezone.now() + self._runtime.config.caching.resync_interval)
 
     def finish(self, row: HostedResource, event: str, payload: Any, *, delete_reason: str = "") -> None:
-        """Give the action's result; then delete the resource for the reason `delete`, or forget it."""
+        """Record the action's result; then delete the resource with this `delete_reason`, or only its row."""
         try:
             check_result_size(payload, settings.FLYTE_MAX_BODY_BYTES)
         except UserFailure as failure:
@@ -89,7 +89,7 @@ class ResourceTransitions:
             resources.delete_claimed(row)
 
     def start_deletion(self, row: HostedResource, reason: str) -> None:
-        """Nobody wants it any more: delete what may be there."""
+        """Delete the resource, which may exist at the service."""
         if row.asked:
             changes = {"state": HostedState.DELETING, "delete_reason": reason, "failures": 0, "reason": ""}
             resources.release_claim(row, timezone.now(), **changes)
@@ -97,17 +97,17 @@ class ResourceTransitions:
             resources.delete_claimed(row)
 
     def time_out(self, row: HostedResource, action: Action) -> None:
-        """The step's timeout has passed."""
-        payload = {"reason": "timeout", "message": f"not done within {action.timeout} s", "command": action.name}
+        """End the action: the step's timeout has passed."""
+        payload = {"reason": "timeout", "message": f"not finished within {action.timeout} s", "command": action.name}
         self.finish(row, FATAL, payload, delete_reason="timeout")
 
     def handle_error(self, row: HostedResource, kind: CallKind, error: BaseException) -> None:
-        """A call raised, or did not come back in time."""
+        """Handle a call that raised or timed out."""
         if isinstance(error, Throttled):
             is_write = kind is not CallKind.GET
             pause = timedelta(seconds=self._runtime.record_throttling(is_write, error.retry_after))
             resources.release_claim(
-                row, cap_at_deadline(row, timezone.now() + pause), reason="the service asks to be called less often"
+                row, cap_at_deadline(row, timezone.now() + pause), reason="the service is throttling calls"
             )
         elif kind in (CallKind.DELETE, CallKind.FIND):
             self._retry_or_fail(row, kind, error, MAX_DELETE_ATTEMPTS)
@@ -117,7 +117,7 @@ class ResourceTransitions:
             self._retry_or_fail(row, kind, error, self._runtime.config.caching.max_system_failures)
 
     def _retry_or_fail(self, row: HostedResource, kind: CallKind, error: BaseException, max_failures: int) -> None:
-        """A system failure: try it again, or give up after so many in a row."""
+        """Retry after a system failure, or fail after `max_failures` in a row."""
         failures = row.failures + 1
         message = sanitize_text(redact_action_secrets_by_id(row.action_id, f"{type(error).__name__}: {error}"))
         self._runtime.counters.count("systemFailures")
@@ -140,5 +140,5 @@ class ResourceTransitions:
 
 
 def cap_at_deadline(row: HostedResource, at: datetime) -> datetime:
-    """Then, or when the action's time is up, if that is earlier."""
+    """Return the earlier of `at` and the action's deadline."""
     return at if row.ends_at is None or row.state == HostedState.DELETING else min(at, row.ends_at)

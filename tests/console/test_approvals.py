@@ -120,7 +120,7 @@ def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked
     decide(operator, action_id, "true")
     for decision in ("true", "false"):
         answer = text_of(decide(admin, action_id, decision))
-        assert "Not decided: it was approved by operator already. Deploy to prod?" in answer
+        assert "Not decided: already approved by operator. Deploy to prod?" in answer
     assert "Approved; the flow continues" in text_of(decide(operator, action_id, "true"))
     assert (Approval.objects.get().decided_by, Change.objects.filter(kind="approval").count()) == ("operator", 1)
 
@@ -131,14 +131,14 @@ def test_what_was_cancelled_or_is_over_can_not_be_decided(
     operator = signed_on("operator")
     late = asked()
     Approval.objects.update(ends_at=F("asked_at"))
-    assert "Not decided: the time for it is over." in text_of(decide(operator, late))
+    assert "Not decided: the time to decide has expired." in text_of(decide(operator, late))
     assert "Approval expired" in text_of(operator.get(f"{LIST}{late}/"))
     assert "Nobody decided in time." in text_of(operator.get(f"{LIST}{late}/"))
     cancelled = asked()
     control.cancel_execution(Action.objects.get(id=cancelled).correlation_id)
     hosting.run_upkeep()
     hosting.reconcile("Approval", HostedResults())
-    assert "Not decided: its action was cancelled or timed out." in text_of(decide(operator, cancelled))
+    assert "Not decided: the action was cancelled or timed out." in text_of(decide(operator, cancelled))
     assert "withdrawn" in text_of(operator.get(f"{LIST}{cancelled}/"))
 
 
@@ -152,7 +152,9 @@ def test_deciding_needs_its_permission_a_token_against_forgery_and_a_decision(si
     assert decide(operator, "0" * 24).status_code == 404
     assert decide(operator, "nothing").status_code == 404
     assert operator.get(f"{LIST}nothing/").status_code == 404
-    assert "Not decided: the comment is too long; the limit is 10000 characters." in text_of(decide(operator, action_id, comment="x" * 10_001))
+    assert "Not decided: the comment is too long; the limit is 10000 characters." in text_of(
+        decide(operator, action_id, comment="x" * 10_001)
+    )
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.get(username="operator"))
     assert decide(strict, action_id).status_code == 403
@@ -235,7 +237,7 @@ def test_the_execution_leads_to_the_question(signed_on: SignedOn, asked: Ask) ->
     place = f"/admin/flows/execution/{Execution.objects.get().id}/"
     for role, word in (("operator", "Decide"), ("viewer", "Show question")):
         answer = signed_on(role).get(place)
-        assert f"queued waits for a person to decide. {word}" in text_of(answer)
+        assert f"queued waiting for a decision. {word}" in text_of(answer)
         assert f'href="{LIST}{action_id}/"' in answer.content.decode()
 
 

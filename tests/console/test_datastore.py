@@ -27,6 +27,10 @@ def fields(**changed: object) -> dict[str, object]:
     return {"key": "teams", "content_type": "application/json", "description": "", "text": '{"a": 2}', **changed}
 
 
+def test_an_empty_list_explains_items(signed_on: SignedOn) -> None:
+    assert "Items are values that flows share" in signed_on("viewer").get(LIST).content.decode()
+
+
 def test_an_item_is_written_by_hand_and_flows_read_it(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     assert client.post(f"{LIST}add/", fields(description="who")).headers["Location"] == LIST
@@ -58,9 +62,9 @@ def test_an_item_is_edited_in_place(signed_on: SignedOn) -> None:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"text": "{"}, "can&#x27;t be read as application/json"),
+        ({"text": "{"}, "The value is not valid application/json"),
         ({"text": ""}, "must not be empty"),
-        ({"content_type": "json"}, "no content type"),
+        ({"content_type": "json"}, "Enter a valid content type"),
         ({"key": "a\x01b"}, "control characters"),
         ({"key": "x" * 513}, "at most 512"),
     ],
@@ -162,7 +166,7 @@ def test_a_secret_item_keeps_its_value_until_it_gets_another(signed_on: SignedOn
     client.post(page, fields(text='"new"', secret="on"))
     assert find_value("teams") == DatastoreValue("new", True)
     refused = client.post(page, fields(text=""))
-    assert "A value is needed" in refused.content.decode()
+    assert "Enter a value" in refused.content.decode()
     assert find_value("teams") == DatastoreValue("new", True)
     client.post(page, fields(text='"public"'))
     assert find_value("teams") == DatastoreValue("public", False)
@@ -171,7 +175,7 @@ def test_a_secret_item_keeps_its_value_until_it_gets_another(signed_on: SignedOn
 def test_what_is_typed_for_a_secret_does_not_come_back_with_an_error(signed_on: SignedOn, keys: None) -> None:
     answer = signed_on("editor").post(f"{LIST}add/", fields(text="{canary-77", secret="on"))
     assert answer.status_code == 200
-    assert "can&#x27;t be read as application/json" in answer.content.decode()
+    assert "The value is not valid application/json" in answer.content.decode()
     assert "canary-77" not in answer.content.decode()
 
 
@@ -189,7 +193,7 @@ def test_without_keys_nothing_can_be_made_secret_and_the_form_says_what_is_missi
 def test_with_keys_a_value_can_be_made_secret(signed_on: SignedOn, keys: None) -> None:
     page = signed_on("editor").get(f"{LIST}add/").content.decode()
     assert not re.search('name="secret"[^>]* disabled', page)
-    assert "shown to nobody" in page
+    assert "Never shown again" in page
 
 
 def test_an_items_form_tells_times_as_every_page_does(signed_on: SignedOn) -> None:

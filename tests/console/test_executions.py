@@ -108,7 +108,10 @@ def test_the_list_can_be_narrowed(viewer: Client, source: Pack, query: str, foun
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        *((f"labels={wrong}", f"invalid pair '{wrong}': use name:value, such as env:prod, az:b") for wrong in ODD_LABELS),
+        *(
+            (f"labels={wrong}", f"invalid pair '{wrong}': use name:value, such as env:prod, az:b")
+            for wrong in ODD_LABELS
+        ),
         ("labels=env:prod,%20az", "invalid pair 'az': use name:value, such as env:prod, az:b"),
         ("state=gone", "Select a valid choice"),
         ("since=yesterday", "Enter a valid date/time"),

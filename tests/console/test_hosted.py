@@ -57,15 +57,15 @@ def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: Wo
     assert "default 2 full 2 other 0 5" in shown
     assert "get 1000 100000 counted by each process separately: Redis is not configured" in shown
     assert "calls.create 2 calls.get 2 throttled 2" in shown
-    assert "waiting flow default waits for the quota of namespace default: 2 of 2 in use" in shown
-    assert "the service asks to be called less often" in shown
+    assert "waiting flow default waiting for quota of namespace default: 2 of 2 in use" in shown
+    assert "the service is throttling calls" in shown
 
 
 def test_who_may_not_see_actions_sees_figures_alone(stub: World) -> None:
     stranger = person_with("view_pack")
     answer = stranger.get(page())
     assert "live 2" in text_of(answer)
-    assert "waits for the quota" not in text_of(answer)
+    assert "waiting for quota" not in text_of(answer)
     assert stranger.get(page("resources")).status_code == 403
 
 
@@ -73,7 +73,7 @@ def test_resources_come_a_page_at_a_time_by_their_state(
     viewer: Client, stub: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = text_of(viewer.get(page("resources?state=waiting")))
-    assert "waits for the quota" in waiting
+    assert "waiting for quota" in waiting
     assert len(viewer.get(page("resources?state=live")).context["resources"].rows) == 2
     assert "No matching resources" in text_of(viewer.get(page("resources?state=deleting")))
     assert len(viewer.get(page("resources?state=nonsense")).context["resources"].rows) == 3
@@ -104,7 +104,7 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     first, *_, last = Execution.objects.order_by("id")
     place = f"/admin/flows/execution/{last.id}/"
     waiting = viewer.get(place)
-    reason = "waits for the quota of namespace default: 2 of 2 in use"
+    reason = "waiting for quota of namespace default: 2 of 2 in use"
     assert f"Not started yet at the hosted pack Stub: {reason}" in text_of(waiting)
     assert "At the hosted pack Stub: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
     assert "(Stub.Do) waiting for quota of Stub for" in text_of(waiting)
@@ -137,7 +137,12 @@ def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub
 
 @pytest.mark.parametrize(
     ("left", "use"),
-    [(None, "counted by each process separately"), (300.0, "0 of 300"), (250.6, "50 of 300"), (-60.0, "paused for another 2.0 s")],
+    [
+        (None, "counted by each process separately"),
+        (300.0, "0 of 300"),
+        (250.6, "50 of 300"),
+        (-60.0, "paused for another 2.0 s"),
+    ],
 )
 def test_how_much_of_a_rate_is_in_use(left: float | None, use: str) -> None:
     assert use in hosted.build_rate_limit_row("get", RateLimitStatus(30, 300, left)).usage

@@ -119,13 +119,13 @@ def test_one_items_value_can_not_be_laid_under_another() -> None:
     put_secret("key", CANARY)
     put_secret("other", "x")
     Item.objects.filter(key="other").update(value=stored().value)
-    with pytest.raises(LookupError, match="as another item"):
+    with pytest.raises(LookupError, match="it was encrypted for another item"):
         find_value("other")
 
 
 def test_a_value_that_is_not_of_its_type_is_told_without_any_of_it() -> None:
     put_secret("key", f"{{{CANARY}", "application/json")
-    with pytest.raises(LookupError, match="is no application/json") as raised:
+    with pytest.raises(LookupError, match="is not valid application/json") as raised:
         find_value("key")
     assert CANARY not in str(raised.value)
 

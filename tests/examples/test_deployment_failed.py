@@ -78,7 +78,7 @@ def test_under_the_key_of_the_manual_the_template_would_not_find_it(world: World
     world.put("teams.json", "teams.json")
     deployer.tell("DeploymentFailed", failure("devs"))
     outcome = world.outcomes("deployment_failed", "DeploymentFailed")[STEP]
-    assert (outcome["outcome"], outcome["message"]) == ("error", "the datastore has no item 'teams'")
+    assert (outcome["outcome"], outcome["message"]) == ("error", "datastore item 'teams' not found")
 
 
 def datastore(world: World) -> str:

@@ -293,8 +293,8 @@ class TestRotation:
         Item.objects.create(key="plain", value=b"1", content_type="text/plain")
         updated = Item.objects.get(key="token").updated_at
         with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
-            told = "1 of 1 datastore items would be encrypted anew\n1 of 1 actions would be encrypted anew\n"
-            told += "0 of 0 resources of hosted packs would be encrypted anew\n"
+            told = "1 of 1 datastore items would be re-encrypted\n1 of 1 actions would be re-encrypted\n"
+            told += "0 of 0 resources of hosted packs would be re-encrypted\n"
             assert self.run("--dry-run") == told
             assert self.run() == told.replace("would be", "were")
             assert self.run() == told.replace("would be", "were").replace("1 of", "0 of")
@@ -307,9 +307,9 @@ class TestRotation:
         with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
             put_secret("other", "x")
         out = StringIO()
-        with pytest.raises(Exception, match="some can't be read"):
+        with pytest.raises(Exception, match="some can't be decrypted"):
             call_command("rotate_encryption_keys", stdout=out)
-        assert "0 of 2 datastore items were encrypted anew, 1 can't be read" in out.getvalue()
+        assert "0 of 2 datastore items were re-encrypted, 1 unreadable" in out.getvalue()
 
     def test_without_keys_it_says_so(self) -> None:
         with override_settings(FLYTE_ENCRYPTION_KEYS=""), pytest.raises(Exception, match="needs FLYTE_ENCRYPTION_KEYS"):

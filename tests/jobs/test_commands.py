@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 LONG_AGO = timedelta(days=900)
 
 JOBS = {
-    "delete_dead_packs": "2 packs {} deleted\n1 actions {wait} for packs that are not registered",
+    "delete_dead_packs": "2 packs {} deleted\n1 actions {are} orphaned: no registered pack can take them",
     "expire_executions": "1 executions and actions of none {} deleted",
     "forget_flow_versions": "2 versions of flows {} forgotten",
 }
@@ -55,9 +55,9 @@ def run(command: str, *options: str) -> str:
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(command: str, said: str) -> None:
     an_old_world()
     before = everything()
-    assert run(command, "--dry-run") == said.format("would be", wait="would wait")
+    assert run(command, "--dry-run") == said.format("would be", are="would be")
     assert everything() == before
-    assert run(command) == said.format("were", wait="wait")
+    assert run(command) == said.format("were", are="are")
     assert everything() != before
     assert run(command).startswith("0 ")
 

@@ -56,7 +56,7 @@ def reader(items: dict[str, Any]) -> Callable[[str], object]:
 
     def read(key: str) -> object:
         if key not in items:
-            raise LookupError(f"the datastore has no item {key!r}")
+            raise LookupError(f"datastore item {key!r} not found")
         item = items[key]
         if not isinstance(item, dict) or set(item) != {"contentType", "value"}:
             return item
@@ -66,7 +66,7 @@ def reader(items: dict[str, Any]) -> Callable[[str], object]:
         try:
             return json.loads(item["value"])
         except ValueError:
-            raise LookupError(f"the datastore's item {key!r} can't be read: not JSON") from None
+            raise LookupError(f"can't read datastore item {key!r}: not JSON") from None
 
     return read
 

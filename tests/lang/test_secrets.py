@@ -28,7 +28,7 @@ ITEMS: dict[str, Any] = {
 def evaluation(**context: str | Secret) -> RenderContext:
     def read(key: str) -> object:
         if key not in ITEMS:
-            raise LookupError(f"the datastore has no item {key!r}")
+            raise LookupError(f"datastore item {key!r} not found")
         return ITEMS[key]
 
     found = RenderContext({"Event": {"Payload": {"a": "b"}}}, read)
@@ -118,7 +118,7 @@ def test_an_error_behind_a_secret_tells_its_place_and_no_value(expression: str) 
 
 
 def test_an_error_before_a_secret_tells_all() -> None:
-    with pytest.raises(TemplateError, match="no item 'x'"):
+    with pytest.raises(TemplateError, match="datastore item 'x' not found"):
         compile_template("{{ datastore('x') }}{{ datastore('secret') }}").render(evaluation())
 
 

@@ -75,7 +75,7 @@ def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: HostedRe
     assert decide(client, action_id, approved=True, by="Ana").status_code == 200
     assert decide(client, action_id, approved=True, by="Ana").status_code == 200
     body = problem(decide(client, action_id, approved=False, by="Bo"), 409)
-    assert body["detail"] == "it was approved by anonymous (Ana) already"
+    assert body["detail"] == "already approved by anonymous (Ana)"
     work(hosting)
     assert problem(decide(client, action_id, approved=False, by="Bo"), 409)
     assert Approval.objects.get().decided_by == "anonymous (Ana)"
@@ -104,7 +104,7 @@ def test_of_many_who_decide_at_the_same_moment_one_counts_and_the_others_are_tol
     (change,) = Change.objects.filter(kind="approval")
     decided = Approval.objects.get()
     assert decided.decided_by == change.actor
-    assert told == [f"it was {change.what} by {change.actor} already"] * 5
+    assert told == [f"already {change.what} by {change.actor}"] * 5
 
 
 def test_who_decided_stands_in_the_history_of_changes_once(hosting: HostedRegistry, client: Client) -> None:
@@ -121,7 +121,7 @@ def test_nobody_decides_in_time(hosting: HostedRegistry, client: Client) -> None
     row = HostedResource.objects.get()
     assert round((row.next_at - row.taken_at).total_seconds()) == 3600
     Approval.objects.update(ends_at=F("ends_at") - timedelta(hours=1))
-    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the time for it is over"
+    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the time to decide has expired"
     assert client.get("/v1/approvals").json()["approvals"] == []
     work(hosting, hours=1)
     assert result()["event"] == "NotDecided"
@@ -130,10 +130,10 @@ def test_nobody_decides_in_time(hosting: HostedRegistry, client: Client) -> None
 def test_a_cancelled_question_can_not_be_decided(hosting: HostedRegistry, client: Client) -> None:
     action_id = asked(hosting)
     control.cancel_execution(Execution.objects.get().id)
-    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"
+    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the action was cancelled or timed out"
     hosting.run_upkeep()
     work(hosting)
-    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "its action was cancelled or timed out"
+    assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the action was cancelled or timed out"
     assert (service.list_open_approvals(), HostedResource.objects.count()) == ([], 0)
 
 

@@ -51,14 +51,14 @@ def test_which_plugin_answers_a_command_that_the_pack_s_own_does_not_name(
 @pytest.mark.parametrize(
     ("entries", "wrong"),
     [
-        ([entry("A"), entry("A")], "two plugins are the id A"),
-        ([entry("A", is_default=True), entry("B", is_default=True)], "two plugins are the default plugin"),
+        ([entry("A"), entry("A")], "duplicate plugin id A"),
+        ([entry("A", is_default=True), entry("B", is_default=True)], "duplicate default plugin"),
         (
             [entry(one, "Run", default_for_task_types=("Run",)) for one in ("A", "B")],
-            "two plugins are the default for Run",
+            "duplicate default plugin for Run",
         ),
-        ([entry("A", "Run", default_for_task_types=("Go",))], "A is the default for 'Go', which it does not support"),
-        ([entry("")], "can't have the id ''"),
+        ([entry("A", "Run", default_for_task_types=("Go",))], "A: default for 'Go', which it does not support"),
+        ([entry("")], "invalid plugin id ''"),
     ],
 )
 def test_rules_that_are_broken_are_said(entries: Sequence[PluginEntry], wrong: str) -> None:
@@ -85,10 +85,10 @@ def test_an_installed_package_offers_its_plugin_by_an_entry_point(
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("C", "there is no such plugin; the server's own are A, B"),
-        ("no.such.module", r"can't be imported \(ModuleNotFoundError"),
-        ("tests.webapi.test_catalog.NO_ENTRY", "is no PluginEntry"),
-        ("tests.webapi.test_catalog.NOTHING", r"can't be imported \(AttributeError"),
+        ("C", "plugin not found; built-in plugins: A, B"),
+        ("no.such.module", r"import failed \(ModuleNotFoundError"),
+        ("tests.webapi.test_catalog.NO_ENTRY", "not a PluginEntry"),
+        ("tests.webapi.test_catalog.NOTHING", r"import failed \(AttributeError"),
     ],
 )
 def test_a_name_that_is_none_is_said(name: str, wrong: str) -> None:

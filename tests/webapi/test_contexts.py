@@ -97,7 +97,10 @@ def test_what_was_put_into_the_output_is_the_result_s_payload() -> None:
 
 def test_an_output_that_is_too_large_is_fatal() -> None:
     given("large")
-    assert (result()["event"], "and may have 1048576" in result()["payload"]["message"]) == ("FATAL", True)
+    assert (result()["event"], "exceeds the limit of 1048576 bytes" in result()["payload"]["message"]) == (
+        "FATAL",
+        True,
+    )
 
 
 def test_the_datastore_can_be_read_and_written() -> None:
@@ -141,4 +144,4 @@ def test_a_plugin_that_can_not_be_loaded_fails_its_actions_and_says_so() -> None
     hosting = hosting_of(PluginEntry("Note", ("Do",), broken))
     ask(pack="Note")
     hosting.reconcile("Note", HostedResults())
-    assert result()["payload"] == {"message": "the plugin Note failed: ValueError"}
+    assert result()["payload"] == {"message": "plugin Note failed: ValueError"}

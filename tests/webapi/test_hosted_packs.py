@@ -31,7 +31,7 @@ def test_a_hosted_pack_is_listed_as_any_other(client: Client) -> None:
 def test_nobody_else_speaks_for_a_hosted_pack(client: Client, path: str) -> None:
     world().round()
     body = problem(post(client, f"/v1/packs/Stub/{path}", {"event": "Done"}), 409)
-    assert body["detail"] == "the pack 'Stub' is hosted by the server; nobody else may speak for it"
+    assert body["detail"] == "pack 'Stub' is hosted by the server; other programs can't register or act as it"
 
 
 def test_nobody_else_registers_or_deletes_a_hosted_pack(client: Client) -> None:
@@ -61,7 +61,7 @@ def test_the_audit_says_what_a_hosted_action_waits_for(client: Client) -> None:
     ask(2)
     w.round()
     actions = [one["actions"]["do"] for one in client.get("/v1/audit/flows").json()["flows"]]
-    reason = "waits for the quota of namespace default: 1 of 1 in use"
+    reason = "waiting for quota of namespace default: 1 of 1 in use"
     assert [one["hosted"] for one in actions] == [{"phase": "waiting", "reason": reason}, {"phase": "live"}]
     w.later(seconds=31)
     (first,) = client.get("/v1/audit/flows?state=running&limit=1&start=1").json()["flows"]
@@ -107,10 +107,10 @@ def test_a_dash_hosts_none() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "check_id", "said"),
     [
-        ("FLYTE_WEBAPI_PLUGINS", "WaitUntil,Nope", "flyte.E082", "Nope: there is no such plugin"),
-        ("FLYTE_WEBAPI_PLUGINS", "Approval,Approval", "flyte.E082", "two plugins are the id Approval"),
-        ("FLYTE_WEBAPI_ALLOWED_HOSTS", "a b", "flyte.E083", "is no host name"),
-        ("FLYTE_WEBAPI_CONFIG", "webapi.Nope.x=1", "flyte.E084", "there is no plugin of this name"),
+        ("FLYTE_WEBAPI_PLUGINS", "WaitUntil,Nope", "flyte.E082", "Nope: plugin not found"),
+        ("FLYTE_WEBAPI_PLUGINS", "Approval,Approval", "flyte.E082", "duplicate plugin id Approval"),
+        ("FLYTE_WEBAPI_ALLOWED_HOSTS", "a b", "flyte.E083", "invalid host name or address 'a b'"),
+        ("FLYTE_WEBAPI_CONFIG", "webapi.Nope.x=1", "flyte.E084", "webapi.Nope.x: unknown plugin"),
         ("FLYTE_WEBAPI_CONFIG", "webapi.WaitUntil.caching.size=0", "flyte.E084", "must be at least 1"),
     ],
 )

@@ -112,7 +112,7 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_a_name_in_the_list_does_not_lead_to_an_address_that_is_not_public(address: str) -> None:
-    with pytest.raises(HostNotAllowedError, match="not public"):
+    with pytest.raises(HostNotAllowedError, match="no address of host .* is allowed; non-public"):
         call("http://api.example.org/", "api.example.org", resolve=resolving(address))
 
 
@@ -162,7 +162,7 @@ def test_what_is_no_url_to_call_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("listed", ["10.0.0.0/33", "a b", "*a.example.org", "a:b", "a:0", "*.", "a/b", "*.*.org"])
 def test_a_list_with_a_mistake_is_said(listed: str) -> None:
-    with pytest.raises(ValueError, match=r"is no|has no"):
+    with pytest.raises(ValueError, match=r"^invalid (network|host name or address|port in) "):
         AllowedHosts.parse(f"fine.example.org,{listed}")
 
 
@@ -178,7 +178,7 @@ def test_redirects_are_not_followed() -> None:
 def test_an_answer_that_is_too_large_is_not_read_to_its_end(head: bytes) -> None:
     with (
         listening(saying(b"HTTP/1.1 200 OK\r\n" + head + b"x" * 1001)) as port,
-        pytest.raises(UserFailure, match="more than 1000 bytes"),
+        pytest.raises(UserFailure, match="exceeds the limit of 1000 bytes"),
     ):
         call(f"http://127.0.0.1:{port}/", LOOPBACK)
 

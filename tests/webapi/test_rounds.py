@@ -238,7 +238,7 @@ def test_a_quota_lets_so_many_in_oldest_first_and_says_so_of_the_others() -> Non
     w.round()
     rows = list(HostedResource.objects.order_by("id"))
     assert [row.state for row in rows] == ["live", "live", "waiting", "waiting", "waiting"]
-    assert rows[-1].reason == "waits for the quota of namespace default: 2 of 2 in use"
+    assert rows[-1].reason == "waiting for quota of namespace default: 2 of 2 in use"
     assert len(w.service.jobs) == 2
     w.service.jobs = dict.fromkeys(w.service.jobs, "done")
     w.later(seconds=31)
@@ -298,7 +298,7 @@ def test_a_command_that_no_plugin_answers_is_fatal() -> None:
     w = world()
     ask(name="Dance")
     w.round()
-    assert result()["payload"]["message"] == "no plugin of the pack Stub answers the command 'Dance'"
+    assert result()["payload"]["message"] == "no plugin of pack Stub supports command 'Dance'"
 
 
 def test_a_result_that_is_too_large_is_fatal() -> None:
@@ -308,7 +308,7 @@ def test_a_result_that_is_too_large_is_fatal() -> None:
     w.service.jobs = dict.fromkeys(w.service.jobs, "done " + "x" * 3000)
     with override_settings(FLYTE_MAX_BODY_BYTES=2000):
         w.later(seconds=31)
-    assert (result()["event"], "may have 2000" in result()["payload"]["message"]) == ("FATAL", True)
+    assert (result()["event"], "exceeds the limit of 2000 bytes" in result()["payload"]["message"]) == ("FATAL", True)
 
 
 def test_calls_keep_to_the_rate_and_go_on_later() -> None:

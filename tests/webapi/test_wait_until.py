@@ -37,7 +37,7 @@ def test_the_input_names_a_time_or_how_long(given: Any, until: datetime) -> None
     [None, "10m", {}, {"until": "noon"}, {"for": "a while"}, {"for": True}, {"for": "1h", "until": "x"}, {"until": 5}],
 )
 def test_any_other_input_is_refused(given: Any) -> None:
-    with pytest.raises(UserFailure, match="the input must be"):
+    with pytest.raises(UserFailure, match="invalid input: must be"):
         wait_until.parse_end_time(given, NOON)
 
 

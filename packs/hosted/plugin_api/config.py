@@ -1,4 +1,4 @@
-"""How the server is to deal with a plugin's service. The defaults are those of Flyte's web API plugins."""
+"""Configuration of a plugin and its service. The defaults are those of Flyte's web API plugins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ def _check_min(name: str, value: int, minimum: int) -> None:
 
 @dataclass(frozen=True)
 class RateLimiterConfig:
-    """How many calls a second are begun, and how many at once after a pause."""
+    """`qps`: calls per second; `burst`: calls at once after a pause."""
 
     qps: int
     burst: int
@@ -25,10 +25,10 @@ class RateLimiterConfig:
 
 @dataclass(frozen=True)
 class CachingConfig:
-    """`size`: how many resources are looked after at most. `resync_interval`: how often each is asked for.
+    """`size`: maximum number of resources. `resync_interval`: time between two polls of a resource.
 
-    `workers`: calls under way at once in each process; 0 for a plugin that does no I/O and needs no threads.
-    `max_system_failures`: failures in a row before the action fails.
+    `workers`: concurrent calls in each process; 0 for a plugin that does no I/O and needs no threads.
+    `max_system_failures`: consecutive failures before the action fails.
     """
 
     size: int = 100_000
@@ -46,11 +46,11 @@ class CachingConfig:
 
 @dataclass(frozen=True)
 class PluginConfig:
-    """What every plugin's configuration has; a plugin may add fields in a subclass of its own.
+    """The configuration of every plugin; a plugin may add fields in a subclass.
 
-    `resource_quotas`: resources at once by namespace. `resource_meta`: the type that `create` gives as meta, a
-    dataclass or `dict`; it is kept as JSON. `call_timeout`: after it a call counts as failed, and another worker may
-    go on.
+    `resource_quotas`: maximum number of resources by namespace. `resource_meta`: the type of the meta that `create`
+    returns, a dataclass or `dict`; it is stored as JSON. `call_timeout`: after it a call has failed, and another worker
+    may take over.
     """
 
     resource_quotas: Mapping[str, int] = field(default_factory=dict)

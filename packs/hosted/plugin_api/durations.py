@@ -1,4 +1,4 @@
-"""Durations as people write them: `10s`, `1h30m`, `250ms`."""
+"""Durations such as `10s`, `1h30m` and `250ms`."""
 
 import re
 from datetime import timedelta
@@ -10,13 +10,13 @@ MAX_DURATION = timedelta(days=366 * 100)
 
 
 def parse_duration(text: str) -> timedelta:
-    """The duration that a text names; a bare number is seconds. Raises `ValueError`."""
+    """Parse a duration; a number without a unit is in seconds. Raise `ValueError`."""
     text = text.strip()
     if re.fullmatch(r"\d{1,10}(\.\d{1,6})?", text, re.ASCII):
         text += "s"
     if not _DURATION_PATTERN.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is no duration such as 10s, 250ms or 1h30m")
+        raise ValueError(f"invalid duration {text[:40]!r}: use for example 10s, 250ms or 1h30m")
     seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(_PART_PATTERN, text))
     if seconds > MAX_DURATION.total_seconds():
-        raise ValueError(f"{text[:40]!r} is longer than a hundred years")
+        raise ValueError(f"duration {text[:40]!r} exceeds the limit of 100 years")
     return timedelta(seconds=seconds)

@@ -1,15 +1,15 @@
-"""What can go wrong in a plugin, by what is to be done about it.
+"""Errors of a plugin, by their handling.
 
-Anything else that a plugin raises is a system failure: it is tried again, up to `caching.maxSystemFailures`.
+Any other exception is a system failure: the call is retried, up to `caching.maxSystemFailures`.
 """
 
 from typing import Any
 
 
 class UserFailure(Exception):  # noqa: N818
-    """What was asked for can't be done, however often it is tried: the action ends with this event.
+    """The request can't succeed, however often it is retried: the action ends with this event.
 
-    `FATAL`, where no other event is named, is tried again where the step has retries, as with any pack.
+    With the default event `FATAL` it is retried if the step has retries, as with any pack.
     """
 
     def __init__(self, message: str, *, event: str = "FATAL", payload: Any = None) -> None:
@@ -19,9 +19,9 @@ class UserFailure(Exception):  # noqa: N818
 
 
 class Throttled(Exception):  # noqa: N818
-    """The service asks to be called less often. Counted, no system failure; all calls of its kind pause for a while.
+    """The service requests fewer calls. Not a system failure, but counted; all calls of this kind pause.
 
-    `retry_after`: seconds that the service asked for, 0 where it did not say.
+    `retry_after`: the pause in seconds that the service requested, 0 if it did not.
     """
 
     def __init__(self, message: str = "throttled", *, retry_after: float = 0) -> None:
@@ -30,4 +30,4 @@ class Throttled(Exception):  # noqa: N818
 
 
 class SystemFailure(Exception):  # noqa: N818
-    """The service could not be reached or had a fault of its own; the message is for the operator and the flow."""
+    """The service was unreachable or had an internal error. The operator and the flow see the message."""

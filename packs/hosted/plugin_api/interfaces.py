@@ -1,4 +1,4 @@
-"""What a plugin implements, and what it is given. Source: Flyte's web API plugins (docs/reference/webapi.md)."""
+"""The interfaces of a plugin and its arguments. Source: Flyte's web API plugins (docs/reference/webapi.md)."""
 
 import json
 from abc import ABC, abstractmethod
@@ -12,42 +12,42 @@ from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.phases import Phase
 
 ResourceMeta: TypeAlias = Any
-"""What tells one resource from others at its service; kept as JSON, so small: an id, a URL."""
+"""The identity of a resource at its service, such as an id or a URL. Stored as JSON, so keep it small."""
 Resource: TypeAlias = Any
-"""What `get` fetched, cut down to what `status` needs. Never kept."""
+"""The fetched resource, reduced to the input of `status`. Never stored."""
 
 NO_NAMESPACE = "default"
 
 
 class SecretManager(Protocol):
-    """Secrets that the operator put on the server. Never let one get into a result, a reason or a message."""
+    """Secrets on the server, from the operator. Never put one into a result, a reason or a message."""
 
     def get(self, name: str) -> str:
-        """The secret. Raises `LookupError`."""
+        """Return the secret. Raise `LookupError`."""
 
 
 class DataStore(Protocol):
     """The server's datastore."""
 
     def get(self, key: str) -> Any:
-        """The value: JSON where its content type says so, else text. Raises `LookupError`."""
+        """Return the value: decoded JSON if its content type is JSON, otherwise text. Raise `LookupError`."""
 
     def put(self, key: str, value: bytes, content_type: str) -> None:
-        """Keep a value under the key. Raises `UserFailure` where it is too large."""
+        """Store a value under the key. Raise `UserFailure` if it is too large."""
 
 
 class MetricsScope(Protocol):
-    """Counters under a name of the plugin's own; the sums over all processes can be read by `queries.counts`."""
+    """Counters in a scope of the plugin; `/metrics` and the pack's page have the sums over all processes."""
 
     def count(self, name: str, by: int = 1) -> None: ...
 
     def scope(self, name: str) -> "MetricsScope":
-        """A scope within this one: its counters are called `name.…`."""
+        """Return a scope within this one: the names of its counters begin with `name.`."""
 
 
 @dataclass(frozen=True)
 class PluginSetupContext:
-    """What a loader is given. `config` is the entry's own, with what the operator set laid over it."""
+    """The argument of a loader. `config` is the entry's configuration with the operator's overrides."""
 
     config: Any
     metrics: MetricsScope
@@ -56,7 +56,7 @@ class PluginSetupContext:
 
 @dataclass(frozen=True)
 class TaskReader:
-    """The task: a command for the pack, in a step of a flow. `timeout` is the step's, in seconds."""
+    """The task: a command for the pack in a step of a flow. `timeout` is the step's, in seconds."""
 
     type: str
     pack_name: str
@@ -66,7 +66,7 @@ class TaskReader:
 
 @dataclass(frozen=True)
 class TaskExecutionMetadata:
-    """Which action this is. `token` names this attempt at it, and stays the same however often `create` is called."""
+    """The identity of the action. `token` identifies this attempt, and is the same in every call of `create`."""
 
     token: str
     action_id: str
@@ -80,21 +80,21 @@ class TaskExecutionMetadata:
 
 @dataclass
 class OutputWriter:
-    """Takes the result's payload, where the phase that ends the action brings none."""
+    """Payload of the result, for plugins whose final phase has none."""
 
     max_bytes: int
     value: Any = None
     is_written: bool = False
 
     def put(self, value: Any) -> None:
-        """Any JSON value. Raises `UserFailure` where it is larger than the server takes."""
+        """Set any JSON value. Raise `UserFailure` if it exceeds the size limit."""
         check_result_size(value, self.max_bytes)
         self.value, self.is_written = value, True
 
 
 @dataclass(frozen=True)
 class TaskExecutionContextReader:
-    """What `create` and `resource_requirements` are given."""
+    """The argument of `create` and `resource_requirements`."""
 
     secrets: SecretManager
     task: TaskReader
@@ -105,7 +105,7 @@ class TaskExecutionContextReader:
 
 @dataclass(frozen=True)
 class TaskExecutionContext(TaskExecutionContextReader):
-    """What `do` is given: the datastore too, and how large a result may be, in bytes of JSON."""
+    """The argument of `do`: also has the datastore and the maximum size of a result, in bytes of JSON."""
 
     datastore: DataStore
     max_dataset_size_bytes: int
@@ -113,14 +113,14 @@ class TaskExecutionContext(TaskExecutionContextReader):
 
 @dataclass(frozen=True)
 class GetContext:
-    """Which resource to fetch."""
+    """The resource to fetch."""
 
     resource_meta: ResourceMeta
 
 
 @dataclass(frozen=True)
 class DeleteContext:
-    """Which resource to delete, and why: `cancelled`, `timeout`, `lease ended`, `system failures` …"""
+    """The resource to delete, and the reason: `cancelled`, `timeout`, `failed`, `system failures` …"""
 
     resource_meta: ResourceMeta
     reason: str
@@ -128,7 +128,7 @@ class DeleteContext:
 
 @dataclass(frozen=True)
 class StatusContext:
-    """A resource as `get` or `create` has just brought it."""
+    """A resource as `get` or `create` returned it."""
 
     resource_meta: ResourceMeta
     resource: Resource
@@ -136,7 +136,7 @@ class StatusContext:
 
 @dataclass(frozen=True)
 class ResourceConstraints:
-    """How many resources of one flow, or of one execution, may be there at once; None: no such bound."""
+    """Maximum number of resources per flow and per execution; None for no limit."""
 
     per_flow: int | None = None
     per_execution: int | None = None
@@ -144,66 +144,66 @@ class ResourceConstraints:
 
 @dataclass(frozen=True)
 class Requirements:
-    """Which namespace's quota the resource counts against, and what else bounds it."""
+    """The namespace whose quota the resource counts against, and further constraints."""
 
     namespace: str = NO_NAMESPACE
     constraints: ResourceConstraints = field(default_factory=ResourceConstraints)
 
 
 class AsyncPlugin(ABC):
-    """A service that is told to begin something, and asked from time to time how it stands."""
+    """A service that starts something and is polled for its status."""
 
     @abstractmethod
     def get_config(self) -> PluginConfig:
-        """How the server is to deal with the service."""
+        """Return the configuration."""
 
     def resource_requirements(self, context: TaskExecutionContextReader) -> Requirements:
-        """Which quota this task's resource counts against. Makes no calls. Raises `UserFailure`."""
+        """Return the quota that this task's resource counts against. Makes no calls. Raise `UserFailure`."""
         return Requirements()
 
     @abstractmethod
     def create(self, context: TaskExecutionContextReader) -> tuple[ResourceMeta, Resource | None]:
-        """Begin it. Called at least once: `context.metadata.token` must make a repeat do nothing new.
+        """Create the resource. Called at least once: with the same `context.metadata.token` it must not create another.
 
-        Where the service's answer holds the resource, give that too: `status` is then asked at once. Raises
-        `UserFailure`, `Throttled`; anything else is a system failure, and tried again.
+        If the service's response contains the resource, return it too: `status` then follows at once. Raise
+        `UserFailure` or `Throttled`; any other exception is a system failure and retried.
         """
 
     @abstractmethod
     def get(self, context: GetContext) -> Resource:
-        """The resource as it is now. Raises like `create`."""
+        """Return the resource in its current state. Raises like `create`."""
 
     @abstractmethod
     def delete(self, context: DeleteContext) -> None:
-        """End it. Called at least once, and must not fail where there is nothing any more."""
+        """Delete the resource. Called at least once; must not fail if the resource no longer exists."""
 
     @abstractmethod
     def status(self, context: StatusContext) -> Phase:
-        """How the resource stands. No calls, no waiting."""
+        """Return the status of the resource. Makes no calls and does not wait."""
 
     def find(self, context: TaskExecutionContextReader) -> ResourceMeta | None:
-        """What `create` may have made although its answer got lost, so that it can be deleted; None: nothing.
+        """Find a resource that `create` may have made although its response was lost, so that it can be deleted; None
+        if there is none.
 
-        As `create` can be repeated under its token, that is what is done here. A service that can be asked by token
-        should be.
+        By default, call `create` again: it is idempotent by token. If the service can search by token, override this.
         """
         return self.create(context)[0]
 
 
 class SyncPlugin(ABC):
-    """A service that answers at once."""
+    """A service that answers immediately."""
 
     @abstractmethod
     def get_config(self) -> PluginConfig:
-        """How the server is to deal with the service."""
+        """Return the configuration."""
 
     def resource_requirements(self, context: TaskExecutionContextReader) -> Requirements:
-        """Which quota the call counts against."""
+        """Return the quota that the call counts against."""
         return Requirements()
 
     @abstractmethod
     def do(self, context: TaskExecutionContext) -> Phase:
-        """Do it, at least once: after a crash or a system failure it is called again, with the same token."""
+        """Make the call, at least once: after a crash or a system failure it is repeated with the same token."""
 
 
 Plugin: TypeAlias = AsyncPlugin | SyncPlugin
@@ -212,12 +212,12 @@ PluginLoader: TypeAlias = Callable[[PluginSetupContext], Plugin]
 
 @dataclass(frozen=True)
 class PluginEntry:
-    """A plugin as the server knows it before it is loaded.
+    """The declaration of a plugin, before it is loaded.
 
-    `id` is unique, and the name of the plugin's pack. `supported_task_types` are the pack's commands, `events` what may
-    come of each. `loader` is called once a process, before anything else is asked of the plugin. `is_default`: it
-    answers commands of hosted packs that no plugin names; one at most. `default_for_task_types`: those it answers where
-    several plugins name them; one plugin a type at most.
+    `id` is unique, and the name of the plugin's pack. `supported_task_types` are the pack's commands, `events` their
+    possible results. `loader` is called once per process, before any other call. `is_default`: answers commands of
+    hosted packs that no other plugin supports; at most one. `default_for_task_types`: commands that it answers if
+    several plugins support them; at most one plugin per command.
     """
 
     id: str
@@ -231,10 +231,10 @@ class PluginEntry:
 
 
 def check_result_size(value: Any, max_bytes: int) -> None:
-    """Raises `UserFailure` where a value is no JSON, or has more bytes as such."""
+    """Raise `UserFailure` if the value is not valid JSON or exceeds the size limit."""
     try:
         size = len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise UserFailure(f"the result is no JSON: {error}") from None
+        raise UserFailure(f"result is not valid JSON: {error}") from None
     if size > max_bytes:
-        raise UserFailure(f"the result has {size} bytes, and may have {max_bytes}")
+        raise UserFailure(f"result of {size} bytes exceeds the limit of {max_bytes} bytes")

@@ -1,4 +1,4 @@
-"""How a resource stands, in words that flows understand."""
+"""The status of a resource, in terms that flows understand."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ FATAL = "FATAL"
 
 
 class PhaseKind(StrEnum):
-    """The first three go on, the last two end the action."""
+    """The kind of a phase. The first three are intermediate, the last two end the action."""
 
     QUEUED = "queued"
     INITIALIZING = "initializing"
@@ -20,10 +20,10 @@ class PhaseKind(StrEnum):
 
 @dataclass(frozen=True)
 class Phase:
-    """What `status` and `do` give.
+    """The result of `status` and `do`.
 
-    `event` and `payload` of a phase that ends the action are its result. Of one that goes on they are a progress event,
-    sent once for each `version`. `reason` is for people. `look_again_at`: when to ask next, if not at the resync
+    `event` and `payload` of a final phase are the action's result; of an intermediate phase they are a progress event,
+    sent once per `version`. `reason` is for people. `next_poll_at`: time of the next poll, by default after the resync
     interval.
     """
 
@@ -40,7 +40,7 @@ class Phase:
 
 
 def queued(reason: str = "", *, next_poll_at: datetime | None = None) -> Phase:
-    """The service has it, and has not begun."""
+    """Return a phase: the service has accepted the resource but not started it."""
     return Phase(PhaseKind.QUEUED, reason, next_poll_at=next_poll_at)
 
 
@@ -52,15 +52,17 @@ def running(
     payload: Any = None,
     next_poll_at: datetime | None = None,
 ) -> Phase:
-    """It is under way; with `event`, flows are told so, once a version."""
+    """Return a phase: the resource is running. With `event`, flows receive it as a progress event, once per version."""
     return Phase(PhaseKind.RUNNING, reason, event, payload, version, next_poll_at)
 
 
 def success(event: str, payload: Any = None) -> Phase:
-    """It is done; `event` is the action's result."""
+    """Return a phase: the resource has finished; `event` is the action's result."""
     return Phase(PhaseKind.SUCCESS, event=event, payload=payload)
 
 
 def failure(reason: str, *, event: str = FATAL, payload: Any = None) -> Phase:
-    """It failed. `FATAL` may be tried again where the step has retries; an event of another name ends the action."""
+    """Return a phase: the resource failed. `FATAL` is retried if the step has retries; any other event ends
+    the action.
+    """
     return Phase(PhaseKind.FAILURE, reason, event, {"message": reason} if payload is None else payload)

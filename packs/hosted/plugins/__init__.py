@@ -1,1 +1,1 @@
-"""The plugins that come with the server."""
+"""The built-in plugins."""

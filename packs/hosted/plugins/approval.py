@@ -1,4 +1,4 @@
-"""Approval: a person approves or rejects. The question lies in the database; `packs.approvals.service` decides it."""
+"""Approval: a person approves or rejects. The question is a database row; `packs.approvals.service` decides it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +21,7 @@ from packs.hosted.plugin_api.interfaces import (
     TaskExecutionContextReader,
 )
 from packs.hosted.plugin_api.phases import Phase, failure, queued, success
-from packs.models import Approval as Question
+from packs.models import Approval
 
 MAX_TIMEOUT = timedelta(days=366)
 MAX_QUESTION_LENGTH = 10_000
@@ -30,7 +30,7 @@ INPUT_FORMAT = 'must be a question, or {"question": "…", "details": any JSON, 
 
 @dataclass(frozen=True)
 class ApprovalRef:
-    """Which question it is."""
+    """The identity of an approval."""
 
     action_id: str
     attempt: int
@@ -38,13 +38,13 @@ class ApprovalRef:
 
 @dataclass(frozen=True)
 class ApprovalConfig(PluginConfig):
-    """`timeout`: how long a question waits where its input does not say."""
+    """`timeout`: default time to decide."""
 
     timeout: timedelta = timedelta(days=7)
 
 
 class ApprovalPlugin(AsyncPlugin):
-    """Its resource is a row."""
+    """A plugin whose resource is an `Approval` row."""
 
     def __init__(self, setup: PluginSetupContext) -> None:
         self._config: ApprovalConfig = setup.config
@@ -52,7 +52,7 @@ class ApprovalPlugin(AsyncPlugin):
     def get_config(self) -> ApprovalConfig:
         return self._config
 
-    def create(self, context: TaskExecutionContextReader) -> tuple[ApprovalRef, Question | None]:
+    def create(self, context: TaskExecutionContextReader) -> tuple[ApprovalRef, Approval | None]:
         question, details, timeout = parse_input(context.input, self._config.timeout)
         metadata = context.metadata
         service.create_approval(
@@ -68,17 +68,17 @@ class ApprovalPlugin(AsyncPlugin):
         meta = ApprovalRef(metadata.action_id, metadata.attempt)
         return meta, self.get(GetContext(meta))
 
-    def get(self, context: GetContext) -> Question | None:
+    def get(self, context: GetContext) -> Approval | None:
         meta: ApprovalRef = context.resource_meta
-        return Question.objects.filter(action_id=meta.action_id, attempt=meta.attempt).first()
+        return Approval.objects.filter(action_id=meta.action_id, attempt=meta.attempt).first()
 
     def delete(self, context: DeleteContext) -> None:
         service.withdraw_approval(context.resource_meta.action_id, context.resource_meta.attempt)
 
     def status(self, context: StatusContext) -> Phase:
-        approval: Question | None = context.resource
+        approval: Approval | None = context.resource
         if approval is None or approval.withdrawn:
-            return failure("the question is gone")
+            return failure("the approval was withdrawn or not found")
         payload: dict[str, Any] = {"question": approval.question, "details": approval.details}
         if approval.approved is not None:
             payload |= {"by": approval.decided_by, "comment": approval.comment}
@@ -86,14 +86,14 @@ class ApprovalPlugin(AsyncPlugin):
             return success("Approved" if approval.approved else "Rejected", payload)
         if approval.ends_at <= timezone.now():
             return success("NotDecided", payload | {"until": format_rfc3339(approval.ends_at)})
-        return queued("waits for a person to decide", next_poll_at=approval.ends_at)
+        return queued("waiting for a decision", next_poll_at=approval.ends_at)
 
 
 def parse_input(value: Any, default: timedelta) -> tuple[str, Any, timedelta]:
-    """Question, details and time to decide of an input. Raises `UserFailure`."""
+    """Parse an input into question, details and time to decide. Raise `UserFailure`."""
     values = {"question": value} if isinstance(value, str) else value
     if not isinstance(values, dict) or not set(values) <= {"question", "details", "timeout"}:
-        raise UserFailure(f"the input {INPUT_FORMAT}")
+        raise UserFailure(f"invalid input: {INPUT_FORMAT}")
     question, timeout = values.get("question"), default
     if (
         not isinstance(question, str)
@@ -101,14 +101,16 @@ def parse_input(value: Any, default: timedelta) -> tuple[str, Any, timedelta]:
         or len(question) > MAX_QUESTION_LENGTH
         or "\x00" in question
     ):
-        raise UserFailure(f"the input {INPUT_FORMAT}; a question has 1 to {MAX_QUESTION_LENGTH} characters")
+        raise UserFailure(
+            f"invalid input: {INPUT_FORMAT}; the question must have 1 to {MAX_QUESTION_LENGTH} characters"
+        )
     try:
         if values.get("timeout") is not None:
             timeout = parse_duration(str(values["timeout"]))
     except ValueError as error:
-        raise UserFailure(f"the input's timeout: {error}") from None
+        raise UserFailure(f"invalid timeout in the input: {error}") from None
     if timeout > MAX_TIMEOUT:
-        raise UserFailure(f"a question may wait {MAX_TIMEOUT.days} days at most")
+        raise UserFailure(f"timeout exceeds the limit of {MAX_TIMEOUT.days} days")
     return question, values.get("details"), timeout
 
 

@@ -1,4 +1,4 @@
-"""Secrets that plugins send to their services: files in a folder, as most orchestrators mount them."""
+"""Secrets of plugins for their services: files in a folder, as most orchestrators mount them."""
 
 import re
 from pathlib import Path
@@ -8,22 +8,22 @@ MAX_SECRET_BYTES = 64 * 1024
 
 
 class FileSecretManager:
-    """Each file of the folder is a secret; its name is the file's, white space at its end does not count.
+    """A folder with one file per secret, named after it; trailing white space is ignored.
 
-    Read anew each time, so that a secret can be changed while the server runs.
+    Files are read for each use, so that a secret can be changed while the server runs.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
     def get(self, name: str) -> str:
-        """The secret. Raises `LookupError`, which never has it in its message."""
+        """Return the secret. Raise `LookupError`, never with the secret in its message."""
         if not self._folder:
-            raise LookupError(f"there is no secret {name[:40]!r}: FLYTE_WEBAPI_SECRETS_PATH is not set")
+            raise LookupError(f"secret {name[:40]!r} not found: FLYTE_WEBAPI_SECRETS_PATH is not set")
         if not _NAME_PATTERN.fullmatch(name):
-            raise LookupError(f"{name[:40]!r} is no name of a secret")
+            raise LookupError(f"invalid secret name {name[:40]!r}")
         try:
             with (Path(self._folder) / name).open("rb") as file:
                 return file.read(MAX_SECRET_BYTES).decode().rstrip()
         except (OSError, ValueError):
-            raise LookupError(f"the secret {name!r} can't be read") from None
+            raise LookupError(f"can't read secret {name!r}") from None

@@ -1,7 +1,7 @@
-"""Calls to services outside: only where the operator allows it, within a time and a size.
+"""HTTP calls to external services: only to hosts that the operator allows, with limits on time and size.
 
-A host's name is resolved once, each address is judged, and the connection goes to an address that was: a name that
-means another machine a moment later (DNS rebinding) leads nowhere. Redirects are not followed, proxies not used.
+A host name is resolved once, each address is checked, and the connection uses a checked address: a name that changes
+its address afterwards (DNS rebinding) has no effect. Redirects are not followed, proxies are not used.
 """
 
 import ipaddress
@@ -24,8 +24,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 CHUNK_BYTES = 65_536
 MAX_HEADERS = 100
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# IPv6 addresses that lead into somebody's own network, though they are not listed as private: IPv4 in the old form
-# (RFC 4291, 2.5.5.1), translation within a site (RFC 8215), site-local (RFC 3879).
+# IPv6 addresses of internal networks that `is_global` accepts: IPv4-compatible (RFC 4291, 2.5.5.1), local-use
+# translation (RFC 8215), site-local (RFC 3879).
 NON_PUBLIC_NETWORKS = tuple(map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48", "fec0::/10")))
 
 
@@ -33,8 +33,8 @@ NON_PUBLIC_NETWORKS = tuple(map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48"
 class AllowedHosts:
     """FLYTE_WEBAPI_ALLOWED_HOSTS: `api.example.org`, `*.example.org`, `ci.example.org:8443`, `*`, `10.1.0.0/16`.
 
-    Names say which hosts may be called. Addresses that are not public – loopback, link-local, private – may be
-    called only where a network in the list has them, whatever their name.
+    Names allow hosts. Non-public addresses (loopback, link-local, private) are allowed only if a network in the list
+    contains them, regardless of the host name.
     """
 
     names: tuple[tuple[str, int | None], ...]
@@ -42,7 +42,7 @@ class AllowedHosts:
 
     @classmethod
     def parse(cls, text: str) -> "AllowedHosts":
-        """The list of a text with commas. Raises `ValueError`."""
+        """Parse a comma-separated list. Raise `ValueError`."""
         names, networks = [], []
         for part in (part.strip().lower() for part in text.split(",") if part.strip()):
             network = _parse_network(part)
@@ -53,7 +53,7 @@ class AllowedHosts:
         return cls(tuple(names), tuple(networks))
 
     def allows_name(self, host: str, port: int) -> bool:
-        """Whether a host of this name may be called at this port."""
+        """Return True if a host with this name may be called at this port."""
         host = host.lower().rstrip(".")
         return any(
             (allowed_port is None or allowed_port == port) and _matches_pattern(pattern, host)
@@ -61,7 +61,7 @@ class AllowedHosts:
         )
 
     def allows_address(self, address: Address, *, is_name_allowed: bool) -> bool:
-        """Whether this address may be connected to; `named` where its host's name is in the list."""
+        """Return True if this address may be connected to. `is_name_allowed`: the list contains the host's name."""
         unwrapped = _unwrap_ipv4(address)
         is_listed = any(unwrapped in network for network in self.networks if network.version == unwrapped.version)
         return is_listed or (is_name_allowed and _is_public(unwrapped))
@@ -77,19 +77,19 @@ def _parse_network(text: str) -> Network | None:
         return ipaddress.ip_network(text.removeprefix("[").removesuffix("]"))
     except ValueError:
         if "/" in text:
-            raise ValueError(f"{text[:80]!r} is no network such as 10.1.0.0/16") from None
+            raise ValueError(f"invalid network {text[:80]!r}: use for example 10.1.0.0/16") from None
         return None
 
 
 def _parse_host_pattern(text: str) -> tuple[str, int | None]:
     name, colon, port = text.partition(":")
     if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise ValueError(f"{text[:80]!r} has no port after its colon")
+        raise ValueError(f"invalid port in {text[:80]!r}")
     domain = "" if name == "*" else name.removeprefix("*.")
     if name != "*" and (
         not domain or "*" in domain or any(not (character.isalnum() or character in ".-_") for character in domain)
     ):
-        raise ValueError(f"{text[:80]!r} is no host name, and no address")
+        raise ValueError(f"invalid host name or address {text[:80]!r}")
     return name.rstrip("."), int(port) if colon else None
 
 
@@ -98,7 +98,9 @@ def _matches_pattern(pattern: str, host: str) -> bool:
 
 
 def _unwrap_ipv4(address: Address) -> Address:
-    """The address that an IPv6 one stands for (`::ffff:127.0.0.1`, 6to4, NAT64), else itself."""
+    """Return the IPv4 address that an IPv6 address embeds (`::ffff:127.0.0.1`, 6to4, NAT64), else the
+    address itself.
+    """
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped or address.sixtofour:
             return address.ipv4_mapped or address.sixtofour or address
@@ -109,7 +111,7 @@ def _unwrap_ipv4(address: Address) -> Address:
 
 @dataclass(frozen=True)
 class OutboundResponse:
-    """A service's answer; header names in lower case."""
+    """A service's response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -118,18 +120,18 @@ class OutboundResponse:
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """Seconds from the first look at the name to the last byte of the answer; bytes of its body."""
+    """Seconds from the name resolution to the last byte of the response, and bytes of its body."""
 
     seconds: float
     max_bytes: int
 
 
 class HostNotAllowedError(UserFailure):
-    """The operator does not allow this call."""
+    """The operator does not allow calls to this host."""
 
 
 class OutboundClient:
-    """Makes calls. `resolve` gives the addresses of a host, as `socket.getaddrinfo` does."""
+    """An HTTP client for allowed hosts. `resolve` has the signature of `socket.getaddrinfo`."""
 
     def __init__(self, allowed: AllowedHosts, resolve: Any = socket.getaddrinfo) -> None:
         self._allowed = allowed
@@ -138,8 +140,9 @@ class OutboundClient:
     def call(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limits: RequestLimits
     ) -> OutboundResponse:
-        """One call and its whole answer. Raises `UserFailure` for what must not be called or is too large, and
-        `SystemFailure` where there is no answer."""
+        """Make a call and return the whole response. Raise `UserFailure` if it is not allowed or too large, and
+        `SystemFailure` if there is no response.
+        """
         deadline = time.monotonic() + limits.seconds
         scheme, host, port = self._check_url(url)
         addresses = self._resolve_allowed(host, port)
@@ -152,7 +155,7 @@ class OutboundClient:
             ) as pool:
                 return self._read_response(pool, method, url, _encode_headers(headers), body, limits, deadline)
         except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol, UnicodeError) as error:
-            raise UserFailure(f"the request can't be sent: {error}") from None
+            raise UserFailure(f"invalid request: {error}") from None
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError, OSError) as error:
             raise SystemFailure(f"{host}: {type(error).__name__}: {error}"[:300]) from None
 
@@ -173,41 +176,43 @@ class OutboundClient:
             for chunk in response.iter_stream():
                 received += chunk
                 if len(received) > limits.max_bytes:
-                    raise UserFailure(f"the answer has more than {limits.max_bytes} bytes")
+                    raise UserFailure(f"response exceeds the limit of {limits.max_bytes} bytes")
                 if time.monotonic() > deadline:
-                    raise SystemFailure(f"the answer was not there within {limits.seconds:g} s")
+                    raise SystemFailure(f"no complete response within {limits.seconds:g} s")
             pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
             return OutboundResponse(response.status, dict(pairs[:MAX_HEADERS]), bytes(received))
 
     def _check_url(self, url: str) -> tuple[str, str, int]:
-        """Scheme, host and port of a URL whose name may be called. Raises `UserFailure`."""
+        """Return scheme, host and port of a URL with an allowed host name. Raise `UserFailure`."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
         except ValueError:
-            raise UserFailure("the URL is none") from None
+            raise UserFailure("invalid URL") from None
         if (
             parts.scheme not in DEFAULT_PORTS
             or not host
             or parts.username
             or any(ord(character) < 33 for character in url)
         ):
-            raise UserFailure("the URL must begin with http:// or https://, and have a host and no password")
+            raise UserFailure("invalid URL: must begin with http:// or https:// and have a host and no credentials")
         if not _parse_ip_literal(host) and not self._allowed.allows_name(host, port):
-            raise HostNotAllowedError(f"the host {host} is not in FLYTE_WEBAPI_ALLOWED_HOSTS")
+            raise HostNotAllowedError(f"host {host} is not allowed; add it to FLYTE_WEBAPI_ALLOWED_HOSTS")
         return parts.scheme, host, port
 
     def _resolve_allowed(self, host: str, port: int) -> list[tuple[str, int]]:
-        """Where to connect to. Raises `UserFailure` where nothing may be, `SystemFailure` where there is nothing."""
+        """Return the allowed addresses. Raise `UserFailure` if there are none, `SystemFailure` if the name can't be
+        resolved.
+        """
         literal = _parse_ip_literal(host)
-        is_name_allowed = literal is None or self._allowed.allows_name("*", port)  # a `*` in the list
+        is_name_allowed = literal is None or self._allowed.allows_name("*", port)  # True for a `*` in the list
         if literal:
             candidates: Iterable[Address] = [literal]
         else:
             try:
                 resolved = self._resolve(host, port, type=socket.SOCK_STREAM)
             except OSError as error:
-                raise SystemFailure(f"{host}: can't be resolved ({error.strerror or error})") from None
+                raise SystemFailure(f"can't resolve host {host}: {error.strerror or error}") from None
             candidates = [ipaddress.ip_address(address_info[4][0].partition("%")[0]) for address_info in resolved]
         allowed = [
             (str(address), port)
@@ -216,7 +221,7 @@ class OutboundClient:
         ]
         if not allowed:
             raise HostNotAllowedError(
-                f"the address of {host} is not public, and no network in FLYTE_WEBAPI_ALLOWED_HOSTS has it"
+                f"no address of host {host} is allowed; non-public ones need a network in FLYTE_WEBAPI_ALLOWED_HOSTS"
             )
         return allowed
 
@@ -232,7 +237,7 @@ def _encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     try:
         return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
     except ValueError:
-        raise UserFailure("a header has characters that no header can have") from None
+        raise UserFailure("invalid character in a header") from None
 
 
 @cache
@@ -241,7 +246,7 @@ def _ssl_context() -> ssl.SSLContext:
 
 
 class _PinnedBackend(httpcore.SyncBackend):
-    """Connects to the addresses that were judged, whatever the name means by now; and no wait outlasts the call."""
+    """A backend that connects only to the checked addresses, and never waits past the deadline."""
 
     def __init__(self, addresses: list[tuple[str, int]], deadline: float) -> None:
         super().__init__()
@@ -249,7 +254,7 @@ class _PinnedBackend(httpcore.SyncBackend):
         self._deadline = deadline
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any) -> Any:
-        failure: Exception = httpcore.ConnectError(f"no address of {host}")
+        failure: Exception = httpcore.ConnectError(f"no address for host {host}")
         for address, target_port in self._addresses:
             try:
                 remaining = _remaining_seconds(self._deadline, httpcore.ConnectTimeout)
@@ -262,7 +267,7 @@ class _PinnedBackend(httpcore.SyncBackend):
 
 
 class _DeadlineStream(httpcore.NetworkStream):
-    """A connection whose every wait ends when the call has to."""
+    """A connection whose reads and writes never wait past the deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream
@@ -290,14 +295,14 @@ class _DeadlineStream(httpcore.NetworkStream):
 def _remaining_seconds(deadline: float, timeout_error: type[Exception]) -> float:
     remaining = deadline - time.monotonic()
     if remaining <= 0:
-        raise timeout_error("the time for the call is over")
+        raise timeout_error("the call timed out")
     return remaining
 
 
 def parse_throttling(response: OutboundResponse) -> Throttled | None:
-    """What the answer is if the service asks to be called less often: 429, or 503 with a time."""
+    """Return `Throttled` if the service requests fewer calls: 429, or 503 with `Retry-After`."""
     retry_after = response.headers.get("retry-after", "").strip()
     if response.status != 429 and not (response.status == 503 and retry_after):
         return None
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 8 else 0.0
-    return Throttled(f"the service answered {response.status}", retry_after=seconds)
+    return Throttled(f"service responded with status {response.status}", retry_after=seconds)

@@ -1,4 +1,4 @@
-"""HttpJob: a job at some service over HTTP – submitted, asked for, cancelled – as the operator configured it."""
+"""HttpJob: a job at an HTTP service, submitted, polled and cancelled as the operator configured it."""
 
 import hashlib
 import re
@@ -34,12 +34,12 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_]+)\}")
 
 @dataclass(frozen=True)
 class HttpJobService:
-    """How to deal with one service. URLs may have `{parameter}` of the action's input, and `{id}` of the job.
+    """The configuration of a service. URLs may have `{parameter}` of the action's input, and `{id}` of the job.
 
-    Places in answers are dotted paths (`run.state`, `runs.0.id`); `id` may also be `header:location`. `state` may name
-    several, and the first that is there counts. `follow`: where the answer to a poll has the URL of what is to be asked
-    instead. `token_header`, `token_field`: where the service takes the token that makes a second submission the same
-    one.
+    Fields in responses are addressed by dotted paths (`run.state`, `runs.0.id`); `id` may also be `header:location`.
+    `state` may list several paths; the first with a value counts. `follow`: path of a URL in the poll response that has
+    the actual status. `token_header`, `token_field`: where to send the token that makes a repeated submission
+    idempotent.
     """
 
     submit_url: str = ""
@@ -63,7 +63,9 @@ class HttpJobService:
 
 @dataclass(frozen=True)
 class HttpJobConfig(PluginConfig):
-    """`services` by name, which is also the quota's namespace. `request_timeout`, `max_response_bytes`: of a call."""
+    """`services` by name, which is also the quota's namespace. `request_timeout` and `max_response_bytes` limit each
+    call.
+    """
 
     services: dict[str, HttpJobService] = field(default_factory=dict)
     request_timeout: timedelta = timedelta(seconds=10)
@@ -72,7 +74,7 @@ class HttpJobConfig(PluginConfig):
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """A job that was submitted. `at`: when, as RFC 3339."""
+    """A submitted job. `at`: time of submission, as RFC 3339."""
 
     service: str
     id: str
@@ -81,7 +83,7 @@ class SubmittedJob:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """A job as its service told it, cut down."""
+    """The relevant fields of a job's status."""
 
     state: str
     message: str
@@ -90,7 +92,7 @@ class JobStatus:
 
 
 class HttpJobPlugin(AsyncPlugin):
-    """Deals with every service that is configured."""
+    """A plugin for all configured services."""
 
     def __init__(self, outbound: OutboundClient, setup: PluginSetupContext) -> None:
         self._config: HttpJobConfig = setup.config
@@ -129,7 +131,7 @@ class HttpJobPlugin(AsyncPlugin):
                 )
         status = parse_job_status(service, document)
         if not has_ended(service, status) and timezone.now() - parse_rfc3339(job.at) > service.longest:
-            raise UserFailure(f"the job {job.id[:100]} runs longer than {service.longest}")
+            raise UserFailure(f"job {job.id[:100]} exceeds the maximum run time of {service.longest}")
         return status
 
     def delete(self, context: DeleteContext) -> None:
@@ -148,7 +150,7 @@ class HttpJobPlugin(AsyncPlugin):
         if is_state_in(status.state, service.succeeded):
             return success("JobSucceeded", payload | {"output": status.output})
         if is_state_in(status.state, service.failed):
-            message = status.message or f"the job ended in state {status.state}"
+            message = status.message or f"job ended in state {status.state}"
             return failure(message, event="JobFailed", payload=payload | {"message": message, "output": status.output})
         if not status.state:
             return queued("submitted")
@@ -165,45 +167,45 @@ class HttpJobPlugin(AsyncPlugin):
     def _find_service(self, job: SubmittedJob) -> HttpJobService:
         service = self._config.services.get(job.service)
         if service is None:
-            raise SystemFailure(f"the service {job.service!r} is configured no more")
+            raise SystemFailure(f"service {job.service!r} is no longer configured")
         return service
 
     def _build_url(self, service: HttpJobService, template: str, job: SubmittedJob) -> str:
-        """The URL for a job. Where the template begins with `{id}`, the id is a URL itself, at the service's host."""
+        """Build the URL for a job. If the template begins with `{id}`, the id is a URL at the service's host."""
         if template.startswith("{id}"):
             return require_same_host(service, job.id) + template.removeprefix("{id}")
         return fill_template(template, {"id": job.id})
 
 
 def parse_input(value: Any, config: HttpJobConfig) -> tuple[str, dict[str, Any]]:
-    """Service and parameters of an input `{"service": "ci", "parameters": {…}}`. Raises `UserFailure`."""
+    """Parse an input `{"service": "ci", "parameters": {…}}` into service and parameters. Raise `UserFailure`."""
     if not isinstance(value, dict) or not set(value) <= INPUT_KEYS or not isinstance(value.get("parameters", {}), dict):
-        raise UserFailure('the input must be {"service": "…", "parameters": {…}}')
+        raise UserFailure('invalid input: must be {"service": "…", "parameters": {…}}')
     name = value.get("service")
     if not isinstance(name, str) or name not in config.services:
         configured = ", ".join(config.services) or "none"
-        raise UserFailure(f"no service {str(name)[:80]!r} is configured; there are: {configured}")
+        raise UserFailure(f"unknown service {str(name)[:80]!r}; configured services: {configured}")
     return name, value.get("parameters", {})
 
 
 def fill_template(template: str, values: dict[str, Any]) -> str:
-    """A URL with the values in its places, percent-encoded. Raises `UserFailure` where one is missing."""
+    """Fill the placeholders of a URL with percent-encoded values. Raise `UserFailure` if one is missing."""
 
     def encode_parameter(placeholder: re.Match[str]) -> str:
         parameter = values.get(placeholder[1])
         if not isinstance(parameter, str | int | float):
-            raise UserFailure(f"the parameter {placeholder[1]!r} is missing, or no text or number")
+            raise UserFailure(f"parameter {placeholder[1]!r} is required and must be text or a number")
         return quote(str(parameter), safe="")
 
     return _PLACEHOLDER.sub(encode_parameter, template)
 
 
 def require_same_host(service: HttpJobService, url: str) -> str:
-    """A URL that the service gave, if it leads to the service's own host: the headers with secrets go there."""
+    """Return a URL of a response if it is at the service's own host: it receives headers with secrets."""
     if url.startswith("/"):
         return _origin(service.submit_url) + url
     if _origin(url) != _origin(service.submit_url):
-        raise UserFailure("the service gave a URL at another host")
+        raise UserFailure(f"service returned a URL at a different host: {_origin(url)[:100]}")
     return url
 
 
@@ -213,16 +215,16 @@ def _origin(url: str) -> str:
 
 
 def parse_job_id(service: HttpJobService, document: Any, headers: dict[str, str]) -> str:
-    """The id of the job in the answer to its submission. Raises `SystemFailure` where there is none."""
+    """Return the job id of the submission's response. Raise `SystemFailure` if there is none."""
     source, _, name = service.id.partition(":")
     raw_id = headers.get(name.lower()) if source == "header" else get_at_path(document, service.id)
     if isinstance(raw_id, bool) or not isinstance(raw_id, str | int) or not 0 < len(str(raw_id)) <= MAX_JOB_ID_LENGTH:
-        raise SystemFailure(f"the answer to the submission has no id at {service.id!r}")
+        raise SystemFailure(f"no job id at {service.id!r} in the response to the submission")
     return str(raw_id)
 
 
 def parse_job_status(service: HttpJobService, document: Any) -> JobStatus:
-    """What matters of an answer about a job."""
+    """Parse the relevant fields of a response about a job."""
     state = get_first_at_path(document, service.state)
     message = get_at_path(document, service.message) if service.message else None
     output = get_at_path(document, service.output) if service.output else None
@@ -232,7 +234,7 @@ def parse_job_status(service: HttpJobService, document: Any) -> JobStatus:
 
 
 def is_state_in(state: str, states: tuple[str, ...]) -> bool:
-    """Whether a state is among these, whatever its letters' case."""
+    """Return True if the state is among these, ignoring case."""
     return state.lower() in {candidate.lower() for candidate in states}
 
 
@@ -241,13 +243,13 @@ def has_ended(service: HttpJobService, status: JobStatus) -> bool:
 
 
 def progress_version(status: JobStatus) -> int:
-    """A number that is another one when the progress is: its digest, as PostgreSQL's integers have it."""
+    """Return a number that changes with the progress: a digest in the range of PostgreSQL's integers."""
     text = f"{status.state}\n{status.progress}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
 
 
 def build_entry(allowed_hosts: str) -> PluginEntry:
-    """The plugin's entry; it may call these hosts (FLYTE_WEBAPI_ALLOWED_HOSTS)."""
+    """Build the plugin's entry; it may call only these hosts (FLYTE_WEBAPI_ALLOWED_HOSTS)."""
     return PluginEntry(
         id="HttpJob",
         supported_task_types=("Run",),

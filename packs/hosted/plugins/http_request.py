@@ -1,4 +1,4 @@
-"""HttpRequest: one HTTP call, and its answer as an event."""
+"""HttpRequest: one HTTP call, with its response as an event."""
 
 import json
 from dataclasses import dataclass, field
@@ -28,8 +28,9 @@ UNAVAILABLE_STATUSES = (502, 503, 504)
 
 @dataclass(frozen=True)
 class HttpRequestConfig(PluginConfig):
-    """`request_timeout`: from the first look at the host's name to the answer's last byte. `max_response_bytes`: of the
-    body. `authorization`: by host, the name of a secret that is sent there as `Authorization`."""
+    """`request_timeout`: from the name resolution to the last byte of the response. `max_response_bytes`: of the body.
+    `authorization`: name of a secret by host, sent there as the `Authorization` header.
+    """
 
     request_timeout: timedelta = timedelta(seconds=20)
     max_response_bytes: int = 262_144
@@ -57,14 +58,14 @@ class HttpRequestPlugin(SyncPlugin):
         if throttled := parse_throttling(response):
             raise throttled
         if response.status in UNAVAILABLE_STATUSES:
-            raise SystemFailure(f"{request.host} answered {response.status}")
+            raise SystemFailure(f"{request.host} responded with status {response.status}")
         event = "Answered" if response.status < 400 else "Refused"
         return success(event, {"url": request.url, **build_payload(response)})
 
 
 @dataclass(frozen=True)
 class RequestInput:
-    """A request as an input describes it."""
+    """A request as described by an input."""
 
     method: str
     url: str
@@ -73,23 +74,23 @@ class RequestInput:
 
     @property
     def host(self) -> str:
-        """The host's name in the URL, without its port."""
+        """Return the host name of the URL, without the port."""
         authority = self.url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
         return authority.rpartition("@")[2].partition(":")[0].lower()
 
 
 def parse_input(value: Any) -> RequestInput:
-    """The request of an input: `{"url", "method", "headers", "body" (JSON) or "text"}`. Raises `UserFailure`."""
+    """Parse an input `{"url", "method", "headers", "body" (JSON) or "text"}`. Raise `UserFailure`."""
     if not isinstance(value, dict) or not isinstance(value.get("url"), str) or not set(value) <= INPUT_KEYS:
         raise UserFailure(
-            f"the input must be an object with a url, and may have {', '.join(sorted(INPUT_KEYS - {'url'}))}"
+            f"invalid input: must be an object with url and optionally {', '.join(sorted(INPUT_KEYS - {'url'}))}"
         )
     method = str(value.get("method") or ("POST" if {"body", "text"} & set(value) else "GET")).upper()
     if method not in METHODS:
-        raise UserFailure(f"the method must be one of {', '.join(METHODS)}")
+        raise UserFailure(f"method {method[:20]!r} is not allowed; use one of {', '.join(METHODS)}")
     headers = parse_headers(value.get("headers") or {})
     if "body" in value and "text" in value:
-        raise UserFailure("the input must have body (JSON) or text, not both")
+        raise UserFailure("invalid input: body (JSON) and text exclude each other")
     if "body" in value:
         headers.setdefault("content-type", "application/json")
         return RequestInput(method, value["url"], headers, json.dumps(value["body"], ensure_ascii=False).encode())
@@ -100,20 +101,20 @@ def parse_input(value: Any) -> RequestInput:
 
 
 def parse_headers(raw_headers: Any) -> dict[str, str]:
-    """Headers of an input, names in lower case. Raises `UserFailure`."""
+    """Parse the headers of an input, with names in lower case. Raise `UserFailure`."""
     if not isinstance(raw_headers, dict) or not all(
         isinstance(value, str | int | float) for value in raw_headers.values()
     ):
-        raise UserFailure("headers must be an object of texts")
+        raise UserFailure("invalid headers: must be an object of texts")
     headers = {str(name).lower(): str(value) for name, value in raw_headers.items()}
     for name, value in headers.items():
         if name in RESERVED_HEADERS or not value.isprintable():
-            raise UserFailure(f"the header {name[:80]!r} can't be set")
+            raise UserFailure(f"header {name[:80]!r} is not allowed or has an invalid value")
     return headers
 
 
 def build_payload(response: OutboundResponse) -> dict[str, Any]:
-    """An answer as an event's payload: the body as JSON where its content type says so, else as text."""
+    """Return a response as an event's payload: the body as JSON if its content type is JSON, else as text."""
     headers = {name: value for name, value in response.headers.items() if name in REPORTED_HEADERS}
     payload: dict[str, Any] = {"status": response.status, "headers": headers}
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -126,7 +127,7 @@ def build_payload(response: OutboundResponse) -> dict[str, Any]:
 
 
 def build_entry(allowed_hosts: str) -> PluginEntry:
-    """The plugin's entry; it may call these hosts (FLYTE_WEBAPI_ALLOWED_HOSTS)."""
+    """Build the plugin's entry; it may call only these hosts (FLYTE_WEBAPI_ALLOWED_HOSTS)."""
     return PluginEntry(
         id="HttpRequest",
         supported_task_types=("Call",),

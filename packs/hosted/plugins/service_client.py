@@ -1,4 +1,4 @@
-"""What plugins that speak JSON over HTTP share: calls with secrets in their headers, and places in answers."""
+"""JSON over HTTP for plugins: calls with secrets in their headers, and paths into responses."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _SECRET_REFERENCE = re.compile(r"\{secret:([A-Za-z0-9_.-]+)\}")
 
 
 class ServiceClient:
-    """Calls with the bounds of a plugin's configuration. A header's `{secret:name}` stands for a secret."""
+    """A client with the limits of a plugin's configuration. `{secret:name}` in a header is replaced by the secret."""
 
     def __init__(self, client: OutboundClient, secrets: SecretManager, timeout: timedelta, max_bytes: int) -> None:
         self._client = client
@@ -28,29 +28,29 @@ class ServiceClient:
     def request_json(
         self, method: str, url: str, headers: Mapping[str, str], body: Any = None
     ) -> tuple[Any, dict[str, str]]:
-        """The JSON of a good answer, and its headers. Raises `Throttled`, `SystemFailure`, `UserFailure`.
+        """Return the JSON and the headers of a successful response. Raise `Throttled`, `SystemFailure`, `UserFailure`.
 
-        A 404 may pass, when a service has not got round to what it has just taken: it is a `SystemFailure`, unless
-        something was sent.
+        A 404 may be temporary, before the service has processed a submission: it is a `SystemFailure`, unless the
+        request had a body.
         """
         response = self._send(method, url, headers, body)
         if response.status in RETRYABLE_STATUSES or response.status >= 500 or (response.status == 404 and body is None):
-            raise SystemFailure(f"the service answered {response.status}")
+            raise SystemFailure(f"service responded with status {response.status}")
         if response.status >= 300:
             text = response.body[:MAX_EXCERPT_BYTES].decode("utf-8", "replace").replace("\x00", "")
-            message = f"the service answered {response.status}"
+            message = f"service responded with status {response.status}"
             raise UserFailure(message, payload={"message": message, "status": response.status, "answer": text})
         try:
             document = parse_json(response.body.decode()) if response.body.strip() else None
         except (ValueError, RecursionError):
-            raise SystemFailure("the service's answer is no JSON") from None
+            raise SystemFailure("the service's response is not valid JSON") from None
         return document, dict(response.headers)
 
     def request_end(self, method: str, url: str, headers: Mapping[str, str]) -> None:
-        """Have something ended; what is not there, or has ended, is fine. Raises `Throttled`, `SystemFailure`."""
+        """Request the end of a job; succeeds if it has ended or is not found. Raise `Throttled`, `SystemFailure`."""
         response = self._send(method, url, headers, None)
         if response.status >= 300 and response.status not in ALREADY_ENDED_STATUSES:
-            raise SystemFailure(f"the service answered {response.status}")
+            raise SystemFailure(f"service responded with status {response.status}")
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> OutboundResponse:
         request_headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "flyte"}
@@ -69,7 +69,7 @@ class ServiceClient:
 
 
 def get_at_path(value: Any, path: str) -> Any:
-    """What stands at a dotted path such as `runs.0.state`; None where nothing does. The empty path is all of it."""
+    """Return the value at a dotted path such as `runs.0.state`; None if there is none. An empty path returns all."""
     for part in path.split(".") if path else ():
         if isinstance(value, Mapping):
             value = value.get(part)
@@ -81,5 +81,5 @@ def get_at_path(value: Any, path: str) -> Any:
 
 
 def get_first_at_path(value: Any, paths: Iterable[str]) -> Any:
-    """What stands at the first of these paths at which something does."""
+    """Return the first value that one of these paths has."""
     return next((value_at_path for path in paths if (value_at_path := get_at_path(value, path)) is not None), None)

@@ -1,4 +1,4 @@
-"""WaitUntil: a timer that a flow can wait on. It calls nobody."""
+"""WaitUntil: a timer for flows. It makes no calls."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,14 +27,14 @@ INPUT_FORMAT = 'must be {"until": "2026-11-21T05:30:00Z"} or {"for": "1h30m"}'
 
 @dataclass(frozen=True)
 class WaitPeriod:
-    """Times as RFC 3339."""
+    """A period with times as RFC 3339."""
 
     since: str
     until: str
 
 
 class WaitUntilPlugin(AsyncPlugin):
-    """Its resource is a time; `get` looks at the clock."""
+    """A plugin whose resource is a time; `get` returns the current time."""
 
     def __init__(self, setup: PluginSetupContext) -> None:
         self._config: PluginConfig = setup.config
@@ -46,25 +46,25 @@ class WaitUntilPlugin(AsyncPlugin):
         since = context.metadata.taken_at
         until = parse_end_time(context.input, since)
         if until - since > MAX_WAIT:
-            raise UserFailure(f"a wait may last {MAX_WAIT.days} days at most")
+            raise UserFailure(f"wait exceeds the limit of {MAX_WAIT.days} days")
         return WaitPeriod(format_rfc3339(since), format_rfc3339(until)), timezone.now()
 
     def get(self, context: GetContext) -> datetime:
         return timezone.now()
 
     def delete(self, context: DeleteContext) -> None:
-        """Nothing is anywhere."""
+        """Do nothing: there is no remote resource."""
 
     def status(self, context: StatusContext) -> Phase:
         period: WaitPeriod = context.resource_meta
         until = parse_rfc3339(period.until)
         if context.resource >= until:
             return success("TimeReached", {"since": period.since, "until": period.until})
-        return queued(f"waits until {period.until}", next_poll_at=until)
+        return queued(f"waiting until {period.until}", next_poll_at=until)
 
 
 def parse_end_time(value: Any, since: datetime) -> datetime:
-    """The time that an input names. Raises `UserFailure`."""
+    """Parse the end time of an input. Raise `UserFailure`."""
     try:
         match value:
             case {"until": str(text), **rest} if not rest:
@@ -72,8 +72,8 @@ def parse_end_time(value: Any, since: datetime) -> datetime:
             case {"for": str() | int() as duration, **rest} if not rest:
                 return since.astimezone(UTC) + parse_duration(str(duration))
     except ValueError as error:
-        raise UserFailure(f"the input {INPUT_FORMAT}: {error}") from None
-    raise UserFailure(f"the input {INPUT_FORMAT}")
+        raise UserFailure(f"invalid input: {INPUT_FORMAT}: {error}") from None
+    raise UserFailure(f"invalid input: {INPUT_FORMAT}")
 
 
 ENTRY = PluginEntry(

@@ -1,4 +1,4 @@
-"""`manage.py delete_dead_packs`: delete packs that were silent for long."""
+"""`manage.py delete_dead_packs`: delete packs that were not seen for long."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from packs.jobs import delete_dead_packs, find_orphans_without_dead_packs
 
 
 class Command(JobCommand):
-    """What the server does by itself once a day where FLYTE_SHOULD_DELETE_DEAD_PACKS says so."""
+    """The job that the server runs once a day if FLYTE_SHOULD_DELETE_DEAD_PACKS is set."""
 
     help = (
         "Delete packs that were not seen for FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS, "
-        "whether or not the server does so by itself."
+        "even if FLYTE_SHOULD_DELETE_DEAD_PACKS is not set."
     )
     job = staticmethod(delete_dead_packs)
     result_message = "{count} packs {were} deleted"
@@ -21,5 +21,5 @@ class Command(JobCommand):
         orphans = find_orphans_without_dead_packs()
         if orphans.count:
             prefix = "at least " if orphans.is_lower_bound else ""
-            verb = "would wait" if options["dry_run"] else "wait"
-            self.stdout.write(f"{prefix}{orphans.count} actions {verb} for packs that are not registered")
+            verb = "would be" if options["dry_run"] else "are"
+            self.stdout.write(f"{prefix}{orphans.count} actions {verb} orphaned: no registered pack can take them")

@@ -1,4 +1,4 @@
-"""`manage.py rotate_encryption_keys`: what older keys have encrypted is encrypted with the first one."""
+"""`manage.py rotate_encryption_keys`: encrypt data of older keys with the first one."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from packs.queue import action_secrets
 
 
 class Command(DatabaseCommand):
-    """When it has run without a word of what can't be read, only the first of FLYTE_ENCRYPTION_KEYS is needed."""
+    """After a run that reports nothing as unreadable, only the first of FLYTE_ENCRYPTION_KEYS is needed."""
 
     help = (
-        "Encrypt secret items, actions' secrets and what hosted packs remember with the first of "
-        "FLYTE_ENCRYPTION_KEYS, where another one did it. The server may run meanwhile, if it has the same keys. "
-        "Exit codes: 0 done, 1 some can't be read, 2 no keys."
+        "Encrypt secret items, actions' secrets and metadata of hosted packs with the first of FLYTE_ENCRYPTION_KEYS "
+        "if another key was used. The server may run meanwhile, with the same keys. "
+        "Exit codes: 0 done, 1 some are unreadable, 2 no keys."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only tell how many there are")
+        parser.add_argument("--dry-run", action="store_true", help="only count them")
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run: bool = options["dry_run"]
@@ -37,12 +37,12 @@ class Command(DatabaseCommand):
         except NoEncryptionKeysError as error:
             raise CommandError(f"this {error}", returncode=2) from None
         if any(count.unreadable for count in counts):
-            raise CommandError("some can't be read with any of the keys; they stay as they are")
+            raise CommandError("some can't be decrypted with any of the keys; they are unchanged")
 
     def _report(self, label: str, batches: Iterable[ReencryptionCount], dry_run: bool) -> ReencryptionCount:
-        """Go through the slices, and tell what came of all."""
+        """Re-encrypt all batches, print a summary, and return the total."""
         total = sum(batches, ReencryptionCount())
-        unreadable = f", {total.unreadable} can't be read" if total.unreadable else ""
+        unreadable = f", {total.unreadable} unreadable" if total.unreadable else ""
         verb = "would be" if dry_run else "were"
-        self.stdout.write(f"{total.reencrypted} of {total.examined} {label} {verb} encrypted anew{unreadable}")
+        self.stdout.write(f"{total.reencrypted} of {total.examined} {label} {verb} re-encrypted{unreadable}")
         return total
