@@ -33,14 +33,14 @@ class TemplateCase:
     def get_item(self, key: str) -> object:
         """The datastore's value. Raises `LookupError`."""
         if key not in self.items:
-            raise LookupError(f"the datastore has no item {key!r}")
+            raise LookupError(f"datastore item {key!r} not found")
         item = self.items[key]
         if not isinstance(item, Mapping) or set(item) != {"contentType", "value"}:
             return item
         try:
             return decode_value(str(item["value"]).encode(), str(item["contentType"]))
         except ValueError as error:
-            raise LookupError(f"the datastore's item {key!r} can't be read: {error}") from None
+            raise LookupError(f"can't read datastore item {key!r}: {error}") from None
 
 
 def resolve_template(template: Any, evaluation: RenderContext) -> tuple[Any, tuple[TemplateWarning, ...]]:

@@ -65,7 +65,7 @@ def test_who_may_not_see_actions_sees_figures_alone(stub: World) -> None:
     stranger = person_with("view_pack")
     answer = stranger.get(page())
     assert "live 2" in text_of(answer)
-    assert "waiting for quota" not in text_of(answer)
+    assert "waiting for quota of namespace" not in text_of(answer)
     assert stranger.get(page("resources")).status_code == 403
 
 

@@ -101,7 +101,7 @@ def test_a_value_is_found_by_its_key_in_one_query() -> None:
 @pytest.mark.parametrize("key", ["none", "", "Teams", "a\0b", "x" * 10_000])
 def test_a_key_that_there_is_not_is_named(key: str) -> None:
     Item.objects.create(key="teams", value=b"x", content_type="text/plain")
-    with pytest.raises(LookupError, match="datastore item .* not found"):
+    with pytest.raises(LookupError, match=r"datastore item .* not found"):
         get_value(key)
 
 

@@ -112,7 +112,7 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_a_name_in_the_list_does_not_lead_to_an_address_that_is_not_public(address: str) -> None:
-    with pytest.raises(HostNotAllowedError, match="no address of host .* is allowed; non-public"):
+    with pytest.raises(HostNotAllowedError, match=r"no address of host .* is allowed; non-public"):
         call("http://api.example.org/", "api.example.org", resolve=resolving(address))
 
 
