@@ -1,4 +1,4 @@
-"""People and their roles, and the list of what they changed."""
+"""Console pages of users, roles, tokens and the activity log."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,10 +31,10 @@ from flyte_site.templatetags.console import ago
 
 TOKENS_PER_PAGE = 100
 
-# Bookkeeping that nobody sees, and no role is asked for.
+# Bookkeeping models: they have no page, so that roles don't list their permissions.
 HIDDEN_MODELS = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
 HIDDEN_APPS = ("axes",)
-ROLES_HELP_TEXT = "What somebody may do is what all of their roles together may do. Without a role they see nothing."
+ROLES_HELP_TEXT = "A user has the permissions of all their roles. Without a role they see no pages."
 
 admin.site.unregister([User, Group])
 
@@ -46,7 +46,7 @@ else:
 
 
 class PermissionChoiceField(_PermissionChoiceBase):
-    """Permissions to choose from, told without the names of apps."""
+    """A choice of permissions, labeled by their names without the app."""
 
     widget = CheckboxSelectMultiple
 
@@ -55,7 +55,7 @@ class PermissionChoiceField(_PermissionChoiceBase):
 
 
 class RoleFilter(admin.RelatedFieldListFilter):
-    """People by a role of theirs."""
+    """A filter of users by role."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,7 +64,7 @@ class RoleFilter(admin.RelatedFieldListFilter):
 
 @admin.register(User)
 class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
-    """Accounts. Only who may do everything can give that to others, or change those who have it."""
+    """Accounts. Only superusers can create, change or delete superusers."""
 
     kind = "person"
     search_help_text = "Name or email"
@@ -73,9 +73,9 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     search_fields = ("username", "first_name", "last_name", "email")
     fieldsets = (
         (None, {"fields": ("username", "password_state")}),
-        ("Who it is", {"fields": ("first_name", "last_name", "email")}),
-        ("What they may do", {"fields": ("is_active", "groups", "is_superuser")}),
-        ("When", {"fields": ("last_signed_in", "account_created")}),
+        ("Profile", {"fields": ("first_name", "last_name", "email")}),
+        ("Permissions", {"fields": ("is_active", "groups", "is_superuser")}),
+        ("Dates", {"fields": ("last_signed_in", "account_created")}),
     )
     form = UserForm
     add_form = NewUserForm
@@ -84,10 +84,10 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     filter_horizontal = ()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": "People", **(extra_context or {})})
+        return super().changelist_view(request, {"title": "Users", **(extra_context or {})})
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Nobody gives a role that can do what they can't themselves."""
+        """Offer only roles whose permissions the signed-in user has, so that nobody can grant more than they have."""
         if db_field.name == "groups":
             kwargs |= {"label": "Roles", "widget": CheckboxSelectMultiple(), "help_text": ROLES_HELP_TEXT}
             kwargs["queryset"] = Group.objects.exclude(permissions__in=_missing_permissions(request)).order_by("name")
@@ -100,7 +100,7 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     def last_signed_in(self, user: User) -> str:
         return ago(user.last_login) if user.last_login else "never"
 
-    @admin.display(description="account made", ordering="date_joined")
+    @admin.display(description="account created", ordering="date_joined")
     def account_created(self, user: User) -> str:
         return ago(user.date_joined)
 
@@ -115,17 +115,15 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="password")
     def password_state(self, user: User) -> str:
-        state = "chosen by themselves" if user.has_usable_password() else "none"
+        state = "chosen by the user" if user.has_usable_password() else "none"
         if one_time_password := get_one_time_password(user):
             usage_note = (
-                "not used in time: it ended"
-                if one_time_password.is_expired(timezone.now())
-                else "not used yet: it ends"
+                "not used, expired" if one_time_password.is_expired(timezone.now()) else "not used yet, expires"
             )
-            state = format_html("made for one sign-in, {} {}", usage_note, ago(one_time_password.expires_at))
+            state = format_html("one-time password, {} {}", usage_note, ago(one_time_password.expires_at))
         if not settings.FLYTE_LOCAL_ACCOUNTS:
             return state
-        return format_html('{} · <a href="../password/">Give a one-time password</a>', state)
+        return format_html('{} · <a href="../password/">Create a one-time password</a>', state)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change:
@@ -135,11 +133,11 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
         if not settings.FLYTE_LOCAL_ACCOUNTS:
             return super().response_add(request, obj, post_url_continue)
-        # In the answer itself: a redirection would have to keep the password somewhere.
+        # Render it in this response: a redirect would have to store the password.
         return self._render_password_page(request, obj, set_one_time_password(obj))
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """Asks, and then makes a one-time password for somebody else; one's own is changed where everybody's is."""
+        """Create a one-time password after a confirmation; redirect to the password form for the user's own account."""
         user = self.get_object(request, id)
         if user is None:
             raise Http404
@@ -151,13 +149,13 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
             return self._render_password_page(request, user, "")
         with transaction.atomic():
             password = set_one_time_password(user)
-            log_activity(actor_of_user(request), "gave one-time password", self.kind, user.username)
+            log_activity(actor_of_user(request), "created one-time password", self.kind, user.username)
         return self._render_password_page(request, user, password)
 
     def _render_password_page(self, request: HttpRequest, user: User, password: str) -> HttpResponse:
-        title = "One-time password" if password else "Give a one-time password"
+        title = "One-time password" if password else "Create a one-time password"
         lifetime = timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
-        page_context = {"title": title, "somebody": user, "password": password, "good_for": lifetime}
+        page_context = {"title": title, "account": user, "password": password, "valid_for": lifetime}
         context = {**self.admin_site.each_context(request), **page_context}
         return TemplateResponse(request, "console/one_time_password.html", context)
 
@@ -170,7 +168,7 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Group)
 class RoleAdmin(ConsoleModelAdmin, GroupAdmin):
-    """Roles: who has one has its permissions. Nobody makes one that can do what they can't themselves."""
+    """Roles. Nobody can create or change a role with permissions that they don't have themselves."""
 
     kind = "role"
     list_display = ("name",)
@@ -202,14 +200,14 @@ class RoleAdmin(ConsoleModelAdmin, GroupAdmin):
 
 @admin.register(Change)
 class ActivityLogAdmin(ConsoleModelAdmin):
-    """Who changed what. Nobody changes that."""
+    """The activity log, read-only."""
 
     kind = "change"
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = {**self.admin_site.each_context(request), "title": "Changes"}
+        context = {**self.admin_site.each_context(request), "title": "Activity"}
         return TemplateResponse(request, "console/changes.html", {**context, **get_activity_page(request.GET)})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -224,7 +222,7 @@ class ActivityLogAdmin(ConsoleModelAdmin):
 
 @admin.register(Token)
 class TokenAdmin(ConsoleModelAdmin):
-    """Tokens of this server: a list, a form that makes one and shows it once, and a button that ends one."""
+    """Tokens of this server: a list, a form that creates a token and shows its secret once, and a revoke button."""
 
     kind = "token"
 
@@ -240,28 +238,28 @@ class TokenAdmin(ConsoleModelAdmin):
         _require_permission(request, "flyte_site.manage_token")
         page = Paginator(tokens.list_tokens(), TOKENS_PER_PAGE).get_page(request.GET.get("page"))
         now = timezone.now()
-        rows = [{"token": token, "over": not token.is_usable(now)} for token in page.object_list]
+        rows = [{"token": token, "is_expired": not token.is_usable(now)} for token in page.object_list]
         tokens_required = settings.FLYTE_AUTH != "none"
-        context = {**self.admin_site.each_context(request), "title": "Tokens", "page": page, "shown": rows}
+        context = {**self.admin_site.each_context(request), "title": "Tokens", "page": page, "rows": rows}
         return TemplateResponse(
-            request, "console/tokens.html", {**context, "are_asked_for": tokens_required, **(extra_context or {})}
+            request, "console/tokens.html", {**context, "tokens_required": tokens_required, **(extra_context or {})}
         )
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         _require_permission(request, "flyte_site.manage_token")
         form = TokenForm(request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid() and (secret := form.create_token(actor_of_user(request))):
-            # In the answer itself: a redirection would have to keep the secret somewhere.
+            # Render it in this response: a redirect would have to store the secret.
             return self.changelist_view(request, {"secret": secret, "name": form.cleaned_data["name"]})
         context = {**self.admin_site.each_context(request), "title": "New token"}
         return TemplateResponse(request, "console/token_add.html", {**context, "form": form})
 
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Makes a token useless from now on."""
+        """Revoke a token."""
         _require_permission(request, "flyte_site.manage_token")
         token = get_object_or_404(Token, pk=pk)
         if tokens.revoke_token(actor_of_user(request), token.name):
-            messages.success(request, f"Token {token.name} counts no longer.")
+            messages.success(request, f"Token {token.name} has been revoked.")
         return HttpResponseRedirect(reverse("admin:flyte_site_token_changelist"))
 
 
@@ -275,7 +273,10 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _can_manage_user(request: HttpRequest, user: AbstractUser | None) -> bool:
-    """Whether the person has no more rights than who asks: else they could be taken over by a new password."""
+    """Return True if the user has no permission that the requester lacks.
+
+    Otherwise the requester could take over the account by setting a new password.
+    """
     if user is None or _is_superuser(request):
         return True
     return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
@@ -286,7 +287,7 @@ def _can_manage_role(request: HttpRequest, role: Group | None) -> bool:
 
 
 def _missing_permissions(request: HttpRequest) -> QuerySet[Permission]:
-    """The permissions that who asks has not."""
+    """The permissions that the requester does not have."""
     if _is_superuser(request):
         return Permission.objects.none()
     return Permission.objects.exclude(Q(group__user=request.user.pk) | Q(user=request.user.pk))

@@ -1,4 +1,4 @@
-"""The site as a Django app: it has the system checks and the command that serves."""
+"""The site as a Django app: system checks and the management commands of the server."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from flyte_site.auth.routes import find_unreachable_rules
 
 
 class FlyteSiteConfig(AppConfig):
-    """Registers the checks of the environment."""
+    """App configuration that registers the system checks."""
 
     name = "flyte_site"
 
@@ -20,7 +20,7 @@ class FlyteSiteConfig(AppConfig):
 
 
 def check_environment(**_: Any) -> list[CheckMessage]:
-    """Every variable that can't be used, under its stable id; and warnings, unless the start has told them already."""
+    """Report each invalid variable under its stable id, and warnings that have not been printed at startup."""
     environment = settings.FLYTE_ENVIRONMENT
     errors: list[CheckMessage] = [
         Error(str(finding), hint=finding.hint or None, id=finding.check_id) for finding in environment.errors
@@ -33,11 +33,11 @@ def check_environment(**_: Any) -> list[CheckMessage]:
 
 
 def check_policy_routes(**_: Any) -> list[CheckMessage]:
-    """Rules of the path policy that no request can meet."""
+    """Warn of each rule of the path policy that no route can match."""
     return [
         Warning(
-            f"FLYTE_AUTH_POLICY_PATH: line {rule.line}: no route of the API is under {rule.pattern.path}",
-            hint="paths are whole: /v1/packs, not /packs",
+            f"FLYTE_AUTH_POLICY_PATH: line {rule.line}: no API route matches {rule.pattern.path}",
+            hint="use the whole path, such as /v1/packs instead of /packs",
             id="flyte.W011",
         )
         for rule in find_unreachable_rules(settings.FLYTE_AUTH_POLICY)

@@ -1,4 +1,4 @@
-"""What belongs to no app: when each job last ran, who changed what, passwords to be changed, identities, tokens."""
+"""Models of the site: runs of periodic jobs, activity log, one-time passwords, identities and tokens."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -11,9 +11,9 @@ from flyte_site.db.fields import TextJSONField
 
 
 class JobRun(models.Model):
-    """One row a job. Who changes `tick` from an earlier one to the current one, and nobody else, does the job then.
+    """The latest run of a periodic job. The process that changes `tick` to the current period runs the job.
 
-    `tick` names the time that the job last ran for: the beginning of its interval, or its day as midnight in UTC.
+    `tick` is the period of the latest run: the start of the interval, or midnight UTC of the day.
     """
 
     name = models.CharField(primary_key=True, max_length=60)
@@ -26,7 +26,7 @@ class JobRun(models.Model):
 
 
 class Change(models.Model):
-    """Who did what to which thing, and when. `key` is what the thing is called where it is, such as a flow's name."""
+    """An entry of the activity log. `key` identifies the object within its kind, such as a flow's name."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.CharField(max_length=255)
@@ -49,7 +49,7 @@ class Change(models.Model):
 
 
 class OneTimePassword(models.Model):
-    """Says that a person's password was made for them, must be changed at the first sign-in, and ends soon."""
+    """A mark on a user whose password was generated: it expires soon and must be changed at the first sign-in."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_password")
     made_at = models.DateTimeField(default=timezone.now)
@@ -62,7 +62,7 @@ class OneTimePassword(models.Model):
 
     @property
     def expires_at(self) -> datetime:
-        """Until when it opens anything."""
+        """The time at which the password becomes invalid."""
         return self.made_at + timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
 
     def is_expired(self, now: datetime) -> bool:
@@ -70,7 +70,7 @@ class OneTimePassword(models.Model):
 
 
 class Identity(models.Model):
-    """Who a person is at the identity provider: an address or name may go to somebody else, the subject never does."""
+    """A user's identity at the identity provider, by its subject: email addresses and names can change hands."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identity")
     issuer = models.CharField(max_length=255)
@@ -85,9 +85,9 @@ class Identity(models.Model):
 
 
 class Token(models.Model):
-    """A token of this server. `digest` is the SHA-256 of its secret in hex, `shown` how the secret begins.
+    """A token of this server. `digest` is the SHA-256 of its secret in hex, `shown` the first characters of the secret.
 
-    It may act as packs whose name `pack` stands for and that have at least these `labels`; `scopes` says what else.
+    It may act as packs whose name matches `pack` and that have at least these `labels`; `scopes` allow other requests.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -109,5 +109,5 @@ class Token(models.Model):
         return self.name
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether it counts at this time."""
+        """Return True if the token is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

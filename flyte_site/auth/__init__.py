@@ -1,1 +1,1 @@
-"""Who may call the API: its own tokens, those of an identity provider, the path policy, and what browsers may send."""
+"""Authentication and authorization of the API: own tokens, an identity provider, path policy and browser checks."""

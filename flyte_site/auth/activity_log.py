@@ -1,4 +1,4 @@
-"""Who changed what, whichever door they came by."""
+"""The activity log: changes made in the console, over the API, by commands and by the server itself."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MAX_DETAIL_LENGTH = 4000
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something, and by which door: `console`, `api`, `command` or `job`."""
+    """The author of a change. `via` is `console`, `api`, `command` or `job`."""
 
     name: str
     via: str
@@ -30,29 +30,29 @@ SERVER_ACTOR = Actor("the server", VIA_JOB)
 
 
 def log_activity(actor: Actor, action: str, kind: str, key: str, **detail: Any) -> None:
-    """Note that the actor did `what` (such as `saved`) to the thing of this kind and key.
+    """Record that the actor performed `action` (such as `saved`) on the object of this kind and key.
 
     Kinds and their keys: `flow` (name), `execution` (correlation id), `pack` (id), `approval` (id of the action that
-    asks), `datastore item` (key), `person` and `role` (name). Called in the transaction that makes the change, where
-    there is one. `detail` is small JSON, never a secret value; what is too large is left out, and said so.
+    asks), `datastore item` (key), `person` (user name) and `role` (name). Call it in the transaction that makes the
+    change, if there is one. `detail` is small JSON without secret values; if it is too large, a note replaces it.
     """
     if len(json.dumps(detail, default=str)) > MAX_DETAIL_LENGTH:
-        detail = {"note": "too large to be kept"}
+        detail = {"note": "details were too large to record"}
     Change.objects.create(actor=actor.name[:255], via=actor.via, kind=kind, key=key[:512], what=action, detail=detail)
 
 
 def actor_of_caller(request: HasMeta) -> Actor:
-    """Who calls the API."""
+    """The caller of the API as an actor."""
     return Actor(get_principal(request).actor_name, VIA_API)
 
 
 def actor_of_user(request: HttpRequest) -> Actor:
-    """Who is signed in at the console."""
+    """The signed-in user of the console as an actor."""
     return Actor(request.user.get_username(), VIA_CONSOLE)
 
 
 def prune_activity_log(now: datetime | None = None, *, dry_run: bool = False) -> int:
-    """Delete changes FLYTE_TTL_IN_SECONDS after they were made, slice by slice; the number of them."""
+    """Delete entries FLYTE_TTL_IN_SECONDS after they were made, batch by batch; return how many."""
     cutoff = (now or timezone.now()) - timedelta(seconds=settings.FLYTE_TTL_IN_SECONDS)
     expired = Change.objects.filter(at__lte=cutoff).order_by("at")
     return expired.count() if dry_run else delete_in_batches(expired)

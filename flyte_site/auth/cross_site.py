@@ -1,7 +1,7 @@
-"""What a browser may be made to do by pages of others.
+"""Protection against requests that a page of another site makes a browser send.
 
-Who may call without a token may be made to by any page that somebody looks at: a form that posts to this server, or a
-name of the page's own that is made to point here (DNS rebinding), so that the page may read the answers too.
+If a caller needs no token, any page that they open could use the API in their name: by a form that posts to this
+server, or by a host name that resolves to this server (DNS rebinding), which lets the page read responses, too.
 """
 
 from functools import lru_cache
@@ -15,28 +15,28 @@ from flyte_site.core.environment import is_ip_address, is_loopback
 from flyte_site.http.problems import Problem
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# Names that nobody can own outside of one's own network (RFC 6761, RFC 6762, and ICANN's decision on `internal`).
+# Names that outsiders can't register (RFC 6761, RFC 6762, and ICANN's decision on `internal`).
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal")
 HEALTH_PATH = "/health"
 
 
 def reject_unknown_host(request: HttpRequest) -> None:
-    """The name that the caller knows this server by must be one of its own. Raises `Problem` 403.
+    """Reject a request whose `Host` is not a name of this server. Raises `Problem` 403.
 
-    `/health` says nothing and is asked by probes under any name.
+    `/health` is exempt: it reveals nothing, and probes use any name.
     """
     if request.path_info == HEALTH_PATH:
         return
     host = split_domain_port(request.META.get("HTTP_HOST") or request.get_host())[0]
     if not is_allowed_host(host):
-        raise Problem(403, f"{host!r} is no name of this server: FLYTE_ALLOWED_HOSTS says which ones it has")
+        raise Problem(403, f"host {host!r} is not allowed; add it to FLYTE_ALLOWED_HOSTS")
 
 
 def is_allowed_host(host: str) -> bool:
-    """Whether a request for this host is meant for this server.
+    """Return True if requests for this host are meant for this server.
 
-    Loopback always is. On a network that everybody in may use it from, whatever an outsider can't own is: addresses,
-    names without a dot, names under `.local` and the like.
+    Loopback is always allowed. If the server listens on a network, so are names that an outsider can't own: IP
+    addresses, names without a dot, and names under `.local` and the like.
     """
     return _is_allowed_host(host, settings.FLYTE_BIND, tuple(settings.FLYTE_ALLOWED_HOSTS))
 
@@ -61,7 +61,7 @@ def _is_subdomain(allowed: str, name: str) -> bool:
 
 
 def reject_cross_site(request: HttpRequest) -> None:
-    """What changes something must not come from a page of another site. Raises `Problem` 403.
+    """Reject a request that changes something and comes from a page of another site. Raises `Problem` 403.
 
     Programs send neither header. Browsers send `Sec-Fetch-Site`, older ones at least `Origin`.
     """
@@ -70,7 +70,7 @@ def reject_cross_site(request: HttpRequest) -> None:
     site = request.META.get("HTTP_SEC_FETCH_SITE", "none")
     origin = request.META.get("HTTP_ORIGIN")
     if site not in ("same-origin", "none") or (origin is not None and not _is_same_origin(origin, request)):
-        raise Problem(403, "a page of another site sent this; without a token only this server's own pages may")
+        raise Problem(403, "cross-site request rejected: send a token")
 
 
 def _is_same_origin(origin: str, request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Whether everybody who reaches the server may do everything."""
+"""Warning for a server that anyone on the network can use."""
 
 from django.conf import settings
 
@@ -6,10 +6,10 @@ from flyte_site.core.environment import is_loopback
 
 
 def get_exposure_warning() -> str:
-    """What to tell those who run a server that asks nobody who they are, and listens beyond its machine; else ''."""
+    """The warning of a server that listens on a network without authentication; '' for all others."""
     if settings.FLYTE_AUTH != "none" or is_loopback(settings.FLYTE_BIND):
         return ""
     return (
-        f"everybody who reaches {settings.FLYTE_BIND}:{settings.FLYTE_PORT} may give commands to packs and read what "
-        "they did: set FLYTE_AUTH=tokens to change that"
+        f"anyone who can reach {settings.FLYTE_BIND}:{settings.FLYTE_PORT} can send commands to packs and read their "
+        "results; to require tokens, set FLYTE_AUTH=tokens"
     )

@@ -1,4 +1,4 @@
-"""The door of the API: judges every request to it before anything else looks at it."""
+"""Authentication and authorization of every API request, before anything else handles it."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,7 +25,7 @@ BEARER_CHALLENGE = 'Bearer realm="token"'
 
 
 class AuthMiddleware:
-    """Lets a request through with its caller noted (`callers.caller_of`), or answers 401, 403 or 503."""
+    """Pass a request on with its principal stored (`principals.get_principal`), or answer 401, 403 or 503."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -39,7 +39,7 @@ class AuthMiddleware:
             problem = to_problem(error)
             if problem is None:
                 raise
-            # Who is still sending sees the answer only when it is done.
+            # A client that is still sending reads the response only after it has sent the whole body.
             length = int(request.META.get("CONTENT_LENGTH") or 0)
             drain_body(request, min(length, settings.FLYTE_MAX_BODY_BYTES))
             return problem.response()
@@ -47,7 +47,7 @@ class AuthMiddleware:
 
 
 def authenticate(request: HttpRequest) -> Principal:
-    """Who sends this request, if that one may. Raises `Problem` 401, 403 or 503."""
+    """The principal that sends this request, if it is allowed. Raises `Problem` 401, 403 or 503."""
     principal = {"none": authenticate_by_origin, "tokens": authenticate_by_token, "oidc": authenticate_by_policy}[
         settings.FLYTE_AUTH
     ](request)
@@ -57,36 +57,39 @@ def authenticate(request: HttpRequest) -> Principal:
 
 
 def authenticate_by_origin(request: HttpRequest) -> Principal:
-    """Everybody may, but for pages of others in somebody's browser."""
+    """Allow every caller, except pages of other sites in a browser."""
     reject_unknown_host(request)
     return ANONYMOUS
 
 
 def authenticate_by_token(request: HttpRequest) -> Principal:
-    """What is open is for everybody; for all else a token of this server is needed."""
+    """Require a token of this server, except for open routes."""
     return ANONYMOUS if get_required_scope(*method_and_segments(request)) == OPEN else authenticate_by_scope(request)
 
 
 def authenticate_by_scope(request: HttpRequest) -> Principal:
-    """A token of this server may do what its scopes say."""
+    """Require a token of this server whose scopes cover the request. Raises `Problem` 401 or 403."""
     token = tokens.find_token(require_bearer_token(request))
     if token is None:
-        raise unauthorized("the token is unknown, has expired or was revoked", invalid=True)
+        raise unauthorized("the token is unknown, expired or revoked", invalid=True)
     required_scope = get_required_scope(*method_and_segments(request))
     if required_scope is None and not _has_route(request):
-        return tokens.principal_from_token(token)  # there is nothing at this path, and whoever has a token may know
+        return tokens.principal_from_token(token)  # continues to a 404, which any valid token may see
     if not tokens.token_allows(token, required_scope):
         headers = {"WWW-Authenticate": f'{BEARER_CHALLENGE}, error="insufficient_scope"'}
         raise Problem(
-            403, f"token {token.name!r} may not do this ({required_scope or 'no token may'})", headers=headers
+            403,
+            f"token {token.name!r} is not allowed to do this; required scope: {required_scope or 'none allows it'}",
+            headers=headers,
         )
     return tokens.principal_from_token(token)
 
 
 def authenticate_by_policy(request: HttpRequest) -> Principal:
-    """The path policy says which claims of the provider's tokens are needed; tokens of this server go by their scopes.
+    """Require the claims that the path policy lists; tokens of this server are checked by their scopes.
 
-    What the policy is silent about is for nobody; what it asks no claims for is for everybody, whatever is sent.
+    A request without a matching rule is rejected. A rule without claims allows everyone, with any token or none.
+    Raises `Problem` 401, 403 or 503.
     """
     policy = settings.FLYTE_AUTH_POLICY
     requirement = policy.get_requirement(*method_and_segments(request)) if policy else None
@@ -95,43 +98,43 @@ def authenticate_by_policy(request: HttpRequest) -> Principal:
     if get_bearer_token(request).startswith(tokens.TOKEN_PREFIX):
         return authenticate_by_scope(request)
     if requirement is None:
-        raise Problem(401, "the policy lets nobody do this")
+        raise Problem(401, "no policy rule allows this request")
     try:
         claims = token_validation.validate_token(
             require_bearer_token(request), settings.FLYTE_OIDC_ISSUER_URL, settings.FLYTE_OIDC_ISSUER_CLIENT_ID
         )
     except token_validation.InvalidTokenError as error:
         log.info("token_refused", reason=str(error)[:200])
-        raise unauthorized("the token is not valid", invalid=True) from None
+        raise unauthorized("invalid token", invalid=True) from None
     except ProviderUnavailableError:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         raise Problem(503, "the identity provider does not answer", headers=headers) from None
     if not requirement.find_matching_claim(claims):
-        raise Problem(401, "the token has none of the claims that the policy asks for")
+        raise Problem(401, "the token has none of the claims that the policy requires")
     return token_validation.principal_from_claims(claims)
 
 
 def method_and_segments(request: HttpRequest) -> tuple[str, Sequence[str]]:
-    """The method and the segments of the path that rules are about; HEAD is GET."""
+    """The method and path segments that rules are matched against; HEAD counts as GET."""
     method = "GET" if request.method == "HEAD" else str(request.method)
     return method, [unescape_segment(segment) for segment in request.path_info[1:].split("/")]
 
 
 def require_bearer_token(request: HttpRequest) -> str:
-    """The token that was sent, as the original takes it: `Bearer` in any case, or nothing before it.
+    """The token of the request in the forms that the original accepts: after `Bearer` in any case, or by itself.
 
     Raises `Problem` 401.
     """
     if not request.headers.get("Authorization", "").strip():
-        raise unauthorized("a token is needed")
+        raise unauthorized("token required")
     token = get_bearer_token(request)
     if not token:
-        raise unauthorized("a bearer token is needed", invalid=True)
+        raise unauthorized("bearer token required", invalid=True)
     return token
 
 
 def get_bearer_token(request: HttpRequest) -> str:
-    """The bearer token, whatever it is; '' where there is none."""
+    """The bearer token of the request, unchecked; '' if it has none."""
     scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()
@@ -139,7 +142,7 @@ def get_bearer_token(request: HttpRequest) -> str:
 
 
 def unauthorized(detail: str, *, invalid: bool = False) -> Problem:
-    """401 that asks for a token, as the original does."""
+    """401 with the challenge that the original sends."""
     challenge = f'{BEARER_CHALLENGE}, error="invalid_token"' if invalid else BEARER_CHALLENGE
     return Problem(401, detail, headers={"WWW-Authenticate": challenge})
 

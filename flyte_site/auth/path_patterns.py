@@ -1,4 +1,4 @@
-"""Patterns of paths, and tables of them in which the closest pattern counts.
+"""Patterns of paths, and tables of them in which the most specific match counts.
 
 A pattern is static (`/v1/packs`), names single segments (`/v1/packs/:pack`), or has a wildcard for one or more of them
 (`/v1/packs/*`, `/v1/packs/*/result`). Paths come as lists of segments, unescaped: `/v1/packs` is `["v1", "packs"]`.
@@ -13,17 +13,17 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 PathSegments = Sequence[str | None]
-"""The segments of a path; None is one that may be anything, as in a route."""
+"""The segments of a path; None matches any name, as in a route."""
 
 ANY_METHOD = ""
 
 
 class PathPatternError(ValueError):
-    """What is written is no pattern; the message says why."""
+    """An invalid pattern; the message says why."""
 
 
 class PartKind(IntEnum):
-    """What a part of a pattern is, the closest first."""
+    """The kind of a pattern's part, most specific first."""
 
     STATIC = 0
     NAMED = 1
@@ -33,7 +33,7 @@ class PartKind(IntEnum):
 
 @dataclass(frozen=True)
 class PatternPart:
-    """One part between slashes: `text` is what it must be, or its name; '' for a wildcard."""
+    """One part between slashes. `text` is the static text or the name; '' for a wildcard."""
 
     kind: PartKind
     text: str = ""
@@ -46,19 +46,19 @@ class PatternPart:
 
 @dataclass(frozen=True)
 class PathPattern:
-    """A path with names and wildcards."""
+    """A path with named segments and wildcards."""
 
     path: str
     parts: tuple[PatternPart, ...]
 
     @classmethod
     def parse(cls, path: str) -> "PathPattern":
-        """Reads a pattern. Raises `PatternError`."""
+        """Parse a pattern. Raises `PathPatternError`."""
         if not path.startswith("/"):
-            raise PathPatternError(f"{path!r} is no path: it must start with /")
+            raise PathPatternError(f"invalid path {path!r}: it must start with /")
         pattern = cls(path, tuple(_parse_part(text) for text in path[1:].split("/")))
         if len(set(pattern.names)) < len(pattern.names):
-            raise PathPatternError(f"{path!r} has two segments of one name")
+            raise PathPatternError(f"duplicate segment name in {path!r}")
         return pattern
 
     @cached_property
@@ -67,16 +67,16 @@ class PathPattern:
 
     @cached_property
     def shape(self) -> tuple[PatternPart, ...]:
-        """The same for patterns that differ in nothing but their names."""
+        """The pattern without its names: equal for patterns that differ only in them."""
         return tuple(PatternPart(part.kind) if part.kind is PartKind.NAMED else part for part in self.parts)
 
     @cached_property
     def rank(self) -> tuple[PartKind, ...]:
-        """Of two patterns that match one path the closer one has the smaller rank: what is static early goes first."""
+        """A sort key: of two patterns that match a path, the more specific has the smaller rank."""
         return (*(part.kind for part in self.parts), PartKind.END)
 
     def match(self, segments: PathSegments) -> dict[str, str] | None:
-        """The names' values if the path matches; where wildcards leave a choice, the first ones take the least."""
+        """The values of the names, or None if the path does not match; early wildcards match as little as possible."""
         start, matched = 0, []
         chunks = self._chunks
         for index, chunk in enumerate(chunks):
@@ -85,7 +85,7 @@ class PathPattern:
             if position is None:
                 return None
             matched += list(zip(chunk, segments[position : position + len(chunk)], strict=True))
-            start = position + len(chunk) + 1  # a wildcard stands for one segment at least
+            start = position + len(chunk) + 1  # a wildcard matches at least one segment
         return {part.text: segment or "" for part, segment in matched if part.kind is PartKind.NAMED}
 
     @cached_property
@@ -106,14 +106,14 @@ def _parse_part(text: str) -> PatternPart:
     if text.startswith(":") and len(text) > 1 and not set(":*") & set(text[1:]):
         return PatternPart(PartKind.NAMED, text[1:])
     if set(":*") & set(text):
-        raise PathPatternError(f"{text!r} is no segment: :name and * stand for whole segments")
+        raise PathPatternError(f"invalid segment {text!r}: :name and * must be a whole segment")
     return PatternPart(PartKind.STATIC, text)
 
 
 def _find_chunk(
     chunk: tuple[PatternPart, ...], segments: PathSegments, start: int, *, anchored: bool, at_end: bool
 ) -> int | None:
-    """Where from `start` on the parts fit: there alone if anchored, at the path's end if that is asked for."""
+    """The position from `start` on where the parts match: only `start` if anchored, only the path's end if `at_end`."""
     last_start = len(segments) - len(chunk)
     positions: Iterable[int] = range(last_start if at_end else start, (start if anchored else last_start) + 1)
     return next(
@@ -130,7 +130,7 @@ def _chunk_matches_at(chunk: tuple[PatternPart, ...], segments: PathSegments, po
 
 @dataclass(frozen=True)
 class PathTableRow(Generic[T]):
-    """What stands in a table for one pattern and one method, or for every method that has no row of its own."""
+    """A table's value for one pattern and one method, or for all methods without a row of their pattern."""
 
     pattern: PathPattern
     method: str
@@ -138,15 +138,15 @@ class PathTableRow(Generic[T]):
 
 
 class DuplicateRowError(ValueError):
-    """Two rows for one shape and one method: `first` and `second`."""
+    """Two rows with the same shape and method: `first` and `second`."""
 
     def __init__(self, first: object, second: object) -> None:
-        super().__init__("the same path and method stand in two rows")
+        super().__init__("duplicate path and method")
         self.first, self.second = first, second
 
 
 class PathTable(Generic[T]):
-    """Rows by pattern and method. Raises `DuplicateError` for rows that say different things about one request."""
+    """Rows by pattern and method. Raises `DuplicateRowError` for rows with the same shape and method."""
 
     def __init__(self, rows: Iterable[PathTableRow[T]]) -> None:
         shapes: dict[tuple[PatternPart, ...], dict[str, PathTableRow[T]]] = {}
@@ -170,10 +170,10 @@ class PathTable(Generic[T]):
             yield from methods.values()
 
     def find_most_specific(self, segments: Sequence[str]) -> Mapping[str, PathTableRow[T]]:
-        """The rows of the closest pattern that the path matches, by method; empty if it matches none.
+        """The rows of the most specific pattern that matches the path, by method; empty if none does.
 
-        Static segments go before named ones, those before wildcards, from left to right. The path alone decides: where
-        the closest pattern does not have the method, no other one is looked at.
+        Segments are compared from left to right: static before named, named before wildcard. Only the path decides: if
+        the most specific pattern does not have the method, no other pattern is tried.
         """
         static = self._static.get(tuple(segments))
         if static is not None:
@@ -184,7 +184,7 @@ class PathTable(Generic[T]):
         return next(matching, {})
 
     def find(self, method: str, segments: Sequence[str]) -> tuple[T, dict[str, str]] | None:
-        """What stands for this request, and the values of the pattern's names; None if nothing does."""
+        """The value for this request and the values of the pattern's names, or None."""
         methods = self.find_most_specific(segments)
         row = methods.get(method) or methods.get(ANY_METHOD)
         return (row.value, row.pattern.match(segments) or {}) if row else None

@@ -1,7 +1,7 @@
-"""The path policy: which claims a token must have for which path and method.
+"""The path policy: the claims that a token must have, by path and method.
 
-The file is a YAML list of rules with `path`, `methods` (or `method`) and `claims`, as the original's manual has it. It
-says nothing about routes, so that it can be read and tried without them.
+The file is a YAML list of rules with `path`, `methods` (or `method`) and `claims`, as in the original's manual. It
+does not know the routes, so that it can be parsed and tested without them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ Claims = Mapping[str, Any]
 
 
 class PolicyError(Exception):
-    """The file can't be used; `line` counts from 1."""
+    """An invalid policy file; `line` counts from 1."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(f"line {line}: {message}")
@@ -36,7 +36,7 @@ class PolicyError(Exception):
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """One rule. No methods: all of them. No claims: everybody. `line` is where it stands in the file."""
+    """One rule. Without methods it applies to all of them; without claims it allows everyone. `line` counts from 1."""
 
     pattern: PathPattern
     methods: tuple[str, ...]
@@ -46,18 +46,18 @@ class PolicyRule:
 
 @dataclass(frozen=True)
 class ClaimRequirement:
-    """What the policy asks of one request: one of these claims with one of its values, if it asks for any."""
+    """The requirement for one request: one of these claims with one of its values, or nothing."""
 
     rule: PolicyRule
     claims: tuple[tuple[str, tuple[str, ...]], ...]
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody may, with any token or none."""
+        """True if everyone is allowed, with any token or none."""
         return not self.claims
 
     def find_matching_claim(self, claims: Claims) -> str:
-        """The name of a claim that meets it; '' if none does."""
+        """The name of a claim that meets the requirement, or ''."""
         return next(
             (name for name, allowed_values in self.claims if set(claim_values(claims.get(name))) & set(allowed_values)),
             "",
@@ -65,7 +65,7 @@ class ClaimRequirement:
 
 
 class PathPolicy:
-    """All rules. Raises `PolicyError` where two of them are about the same path and method."""
+    """All rules. Raises `PolicyError` for two rules with the same path and method."""
 
     def __init__(self, rules: Sequence[PolicyRule]) -> None:
         self.rules = tuple(rules)
@@ -76,14 +76,14 @@ class PathPolicy:
         except DuplicateRowError as error:
             first, second = error.first, error.second
             assert isinstance(first, PolicyRule) and isinstance(second, PolicyRule)  # noqa: S101, PT018 - for the type checker
-            raise PolicyError(f"line {first.line} is about the same path and method", second.line) from None
+            raise PolicyError(f"duplicate path and method: already in line {first.line}", second.line) from None
 
     def find_most_specific(self, segments: Sequence[str]) -> list[PolicyRule]:
-        """The rules for the path alone, whatever the method."""
+        """The rules for the path, whatever the method."""
         return [row.value for row in self._table.find_most_specific(segments).values()]
 
     def get_requirement(self, method: str, segments: Sequence[str]) -> ClaimRequirement | None:
-        """What it takes to do this; None if no rule allows it to anybody."""
+        """The requirement for this request; None if no rule allows it."""
         match = self._table.find(method, segments)
         if match is None:
             return None
@@ -92,14 +92,14 @@ class PathPolicy:
 
 
 def _resolve_names(rule: PolicyRule, names: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The rule's claims with `:name` replaced by what stands in the path."""
+    """The rule's claims with each `:name` replaced by its value in the path."""
     values = {f":{name}": value for name, value in names.items()}
     for claim, allowed_values in rule.claims.items():
         yield values.get(claim, claim), tuple(values.get(text, text) for text in allowed_values)
 
 
 def claim_values(claim: Any) -> list[str]:
-    """The values of a claim as the policy writes them: text, `true`, `1`; each of a list's. Objects have none."""
+    """The values of a claim as the policy spells them: text, `true`, `1`; each item of a list. Objects have none."""
     values = claim if isinstance(claim, list) else [claim]
     return [_claim_value(value) for value in values if isinstance(value, str | int | float)]
 
@@ -113,37 +113,37 @@ def _claim_value(value: str | float) -> str:
 
 
 def read_policy_file(path: str) -> PathPolicy:
-    """Reads a file in UTF-8. Raises `PolicyError`, `OSError`."""
+    """Read and parse a policy file in UTF-8. Raises `PolicyError`, `OSError`."""
     with open(path, "rb") as file:
         content = file.read(MAX_POLICY_BYTES + 1)
     if len(content) > MAX_POLICY_BYTES:
-        raise PolicyError(f"the file has more than {MAX_POLICY_BYTES} bytes", 1)
+        raise PolicyError(f"file exceeds the limit of {MAX_POLICY_BYTES} bytes", 1)
     try:
         return parse_policy(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise PolicyError("the file is not in UTF-8", content[: error.start].count(b"\n") + 1) from None
+        raise PolicyError("file is not valid UTF-8", content[: error.start].count(b"\n") + 1) from None
 
 
 def parse_policy(text: str) -> PathPolicy:
-    """Reads a policy. Raises `PolicyError`."""
+    """Parse a policy. Raises `PolicyError`."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise PolicyError(f"is no YAML: {error.problem or error.context}", mark.line + 1 if mark else 1) from None
+        raise PolicyError(f"invalid YAML: {error.problem or error.context}", mark.line + 1 if mark else 1) from None
     except (yaml.YAMLError, RecursionError):
-        raise PolicyError("is no YAML that can be read", 1) from None
+        raise PolicyError("invalid YAML", 1) from None
     if root is None:
-        raise PolicyError("there are no rules in it, so that nobody could do anything", 1)
+        raise PolicyError("no rules, so every request would be rejected; add at least one", 1)
     return PathPolicy([_parse_rule(node) for node in _sequence_items(root, "the policy must be a list of rules")])
 
 
 def _parse_rule(node: yaml.Node) -> PolicyRule:
     fields = _parse_fields(node)
     if "path" not in fields:
-        raise PolicyError("the rule has no path", _line_number(node))
+        raise PolicyError("path is required", _line_number(node))
     if "method" in fields and "methods" in fields:
-        raise PolicyError("method and methods are the same; one of them is enough", _line_number(fields["method"]))
+        raise PolicyError("duplicate methods: use either method or methods", _line_number(fields["method"]))
     path = fields["path"]
     try:
         pattern = PathPattern.parse(_scalar_text(path, "path must be text"))
@@ -160,7 +160,7 @@ def _parse_fields(node: yaml.Node) -> dict[str, yaml.Node]:
     fields = dict(_mapping_items(node, message))
     for name, value in fields.items():
         if name not in RULE_KEYS:
-            raise PolicyError(f"{name!r} is none of {', '.join(RULE_KEYS)}", _line_number(value))
+            raise PolicyError(f"unknown key {name!r}; use one of {', '.join(RULE_KEYS)}", _line_number(value))
     return fields
 
 
@@ -169,7 +169,7 @@ def _parse_methods(node: yaml.Node | None) -> tuple[str, ...]:
     for item in _scalar_items(node, "methods must be a list of HTTP methods") if node is not None else ():
         method = item.value.upper()
         if method not in HTTP_METHODS:
-            raise PolicyError(f"{item.value!r} is no HTTP method", _line_number(item))
+            raise PolicyError(f"unknown HTTP method {item.value!r}", _line_number(item))
         methods.append(method)
     return tuple(dict.fromkeys(methods))
 
@@ -177,18 +177,16 @@ def _parse_methods(node: yaml.Node | None) -> tuple[str, ...]:
 def _parse_claims(node: yaml.Node, pattern: PathPattern) -> dict[str, tuple[str, ...]]:
     claims = {}
     path_names = {f":{name}" for name in pattern.names}
-    for name, values in _mapping_items(
-        node, "claims must be an object: the names of claims, each with a list of values"
-    ):
+    for name, values in _mapping_items(node, "claims must be an object: names of claims, each with a list of values"):
         allowed_values = tuple(
-            item.value for item in _scalar_items(values, f"the values of {name!r} must be a list of texts")
+            item.value for item in _scalar_items(values, f"the values of {name!r} must be a list of strings")
         )
         for text in (name, *allowed_values):
             if text.startswith(":") and text not in path_names:
-                raise PolicyError(f"{text!r} is no name in the path {pattern.path}", _line_number(values))
+                raise PolicyError(f"{text!r} is not a name in the path {pattern.path}", _line_number(values))
         claims[name] = allowed_values
     if not claims:
-        raise PolicyError("claims is empty; without claims at all everybody may", _line_number(node))
+        raise PolicyError("claims is empty; to allow everyone, leave it out", _line_number(node))
     return claims
 
 
@@ -199,7 +197,7 @@ def _mapping_items(node: yaml.Node, message: str) -> Iterator[tuple[str, yaml.No
     for key, value in node.value:
         name = _scalar_text(key, message)
         if name in seen:
-            raise PolicyError(f"{name!r} stands twice", _line_number(key))
+            raise PolicyError(f"duplicate key {name!r}", _line_number(key))
         seen.add(name)
         yield name, value
 
@@ -211,7 +209,7 @@ def _sequence_items(node: yaml.Node, message: str) -> list[yaml.Node]:
 
 
 def _scalar_items(node: yaml.Node, message: str) -> list[yaml.ScalarNode]:
-    """The texts of a list, or one text that stands for a list of one; numbers and booleans are what was written."""
+    """The scalars of a list, or of a single scalar as a list of one; numbers and booleans stay as written."""
     items = [node] if isinstance(node, yaml.ScalarNode) else _sequence_items(node, message)
     scalars = []
     for item in items:

@@ -1,4 +1,4 @@
-"""Who calls: nobody in particular, a token of this server, or somebody whom an identity provider vouches for."""
+"""The caller of the API: anonymous, a token of this server, or a user of an identity provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ MAX_ACTOR_LENGTH = 255
 
 
 class HasMeta(Protocol):
-    """A request, Django's or the framework's."""
+    """A request of Django or of REST framework."""
 
     @property
     def META(self) -> Mapping[str, Any]: ...  # noqa: N802 - Django's name
@@ -17,10 +17,10 @@ class HasMeta(Protocol):
 
 @dataclass(frozen=True)
 class Principal:
-    """Who sent a request. `kind` is `anonymous`, `token` or `oidc`; `name` is a token's name or a provider's subject.
+    """The sender of a request. `kind`: `anonymous`, `token` or `oidc`. `name`: a token's name or a provider's subject.
 
-    A token may be a pack of a name that `pack` stands for (`Slack`, `Slack*`) and with at least these labels; an empty
-    `pack` is none. Others may be any pack that they were let through to.
+    A token may act as a pack whose name matches `pack` (`Slack`, `Slack*`) and that has at least these labels; with an
+    empty `pack` it may act as none. Other kinds may act as any pack that the policy allows.
     """
 
     kind: str
@@ -30,16 +30,16 @@ class Principal:
 
     @property
     def actor_name(self) -> str:
-        """One line for histories: `anonymous`, `token slack-prod`, `oidc CiQw… (ana@example.org)`."""
+        """One line for the activity log: `anonymous`, `token slack-prod`, `oidc CiQw… (ana@example.org)`."""
         return f"{self.kind} {self.name}".strip()[:MAX_ACTOR_LENGTH]
 
     @property
     def is_restricted_to_packs(self) -> bool:
-        """Whether it may be some packs and not others."""
+        """True if it may act only as some packs."""
         return self.kind == "token"
 
     def can_act_as(self, name: str, labels: Mapping[str, str]) -> bool:
-        """Whether it may act as a pack of this name with these labels."""
+        """Return True if it may act as a pack of this name with these labels."""
         if not self.is_restricted_to_packs:
             return True
         return bool(self.pack) and matches_pattern(self.pack, name) and self.labels.items() <= labels.items()
@@ -49,13 +49,13 @@ ANONYMOUS = Principal("anonymous")
 
 
 def get_principal(request: HasMeta) -> Principal:
-    """Who sent this request. Who was not asked is anonymous."""
+    """The sender of this request; anonymous if authentication did not run."""
     principal = request.META.get(META_KEY, ANONYMOUS)
     return principal if isinstance(principal, Principal) else ANONYMOUS
 
 
 def matches_pattern(pattern: str, name: str) -> bool:
-    """Whether a pattern, in which each `*` is any text, is this name."""
+    """Return True if the name matches a pattern in which each `*` matches any text."""
     prefix, *rest = pattern.split("*")
     if not rest:
         return name == pattern

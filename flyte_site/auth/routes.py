@@ -1,4 +1,4 @@
-"""The routes of the API, as the policy and its tests see them."""
+"""The API's routes as lists of path segments, and rules of the path policy that match none of them."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,12 @@ from flyte_site.http.console_paths import CONSOLE_PREFIX
 
 
 def is_outside_api(path: str) -> bool:
-    """Whether this is none of the API's paths: the console knows its users by their sessions, its files are for all."""
+    """Return True for paths of the console, which has sessions, and of static files, which are public."""
     return path.startswith((CONSOLE_PREFIX, settings.STATIC_URL)) or path == CONSOLE_PREFIX.rstrip("/")
 
 
 def list_api_routes() -> list[list[str | None]]:
-    """Each route's segments; None is one that may have any name."""
+    """The segments of each API route; None for a variable segment."""
     routes = [f"/{route}" for route in _iter_routes(get_resolver())]
     return [
         [None if segment.startswith("<") else segment for segment in route[1:].split("/")]
@@ -33,7 +33,7 @@ def _iter_routes(resolver: URLResolver) -> Iterator[str]:
 
 
 def find_unreachable_rules(policy: PathPolicy | None) -> list[PolicyRule]:
-    """Rules that no request to this API can meet: what they were meant for is for nobody, or goes by another rule."""
+    """The rules that match no route of the API, probably because of a mistyped path."""
     routes = list_api_routes()
     rules = policy.rules if policy else ()
     return [rule for rule in rules if not any(rule.pattern.match(route) is not None for route in routes)]

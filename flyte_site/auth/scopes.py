@@ -1,4 +1,4 @@
-"""What tokens of this server may be allowed to do, and which request needs what."""
+"""Scopes of this server's tokens, and the scope that each API request requires."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,21 @@ from flyte_site.auth.path_patterns import PathPattern, PathTable, PathTableRow
 OPEN = "open"
 AS_PACK = "as a pack"
 
-# Scopes by name, each with what it is for; tokens are made with some of them (docs/reference/access.md).
+# Descriptions of the scopes by name (the same table is in docs/reference/access.md).
 SCOPES = {
-    "packs:read": "see the packs that registered, and what they can do",
+    "packs:read": "see registered packs with their commands and events",
     "packs:write": "delete packs",
     "flows:read": "see flows and their versions",
-    "flows:write": "save, try, switch, restore and delete flows, and see what flows see: events, datastore items",
+    "flows:write": "save, test, enable, disable, restore and delete flows; a test can read events and datastore items",
     "datastore:read": "read datastore items",
-    "datastore:write": "put and delete datastore items",
-    "audit:read": "see executions and events, with all that is in them",
+    "datastore:write": "create, replace and delete datastore items",
+    "audit:read": "see executions and events with their full content",
     "executions:write": "cancel executions, retry steps, replay events",
-    "approvals:write": "see what waits for a person, approve and reject",
-    "metrics:read": "read the metrics",
+    "approvals:write": "see, approve and reject approvals",
+    "metrics:read": "read metrics",
 }
 
-# Every request of the API: `open` is for everybody, `as a pack` for tokens of the pack that the path or body names.
+# Every request of the API: `open` needs no token, `as a pack` needs a token of the pack that the path or body names.
 REQUIRED_SCOPES = {
     "GET /": OPEN,
     "GET /v1": OPEN,
@@ -74,6 +74,6 @@ _TABLE = PathTable(
 
 
 def get_required_scope(method: str, segments: Sequence[str]) -> str | None:
-    """`open`, `as a pack`, or the scope that this request needs; None if no token can allow it."""
+    """`open`, `as a pack` or the scope that this request requires; None if no token allows it."""
     match = _TABLE.find(method, segments)
     return match[0] if match else None

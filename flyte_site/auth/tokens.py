@@ -1,7 +1,7 @@
-"""Tokens of this server, for packs and people where there is no identity provider, or beside one.
+"""Tokens of this server for packs and users, with or without an identity provider.
 
-A token is `flyte_` and 256 random bits. It is shown once; kept is its SHA-256, which needs no salt and no slow hash,
-since nobody can guess what it was made from.
+A token is `flyte_` and 256 random bits. It is shown once. Only its SHA-256 is stored, which needs no salt and no slow
+hash, because 256 random bits can't be guessed.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ log = structlog.get_logger(__name__)
 
 TOKEN_PREFIX = "flyte_"  # noqa: S105 - the same for every token
 VISIBLE_LENGTH = len(TOKEN_PREFIX) + 6
-# That a token was used is noted again after this time, so that a poll writes nothing.
+# The least time between two updates of `last_used_at`, so that most polls write nothing.
 LAST_USED_RESOLUTION = timedelta(minutes=5)
 MAX_NAME_LENGTH = 100
 MAX_PACK_PATTERN_LENGTH = 255
 
 
 class TokenError(ValueError):
-    """What was asked for makes no token; the message says why."""
+    """Invalid fields of a new token; the message says why."""
 
 
 def create_token(
@@ -42,9 +42,9 @@ def create_token(
     scopes: Iterable[str] = (),
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
-    """Makes a token for whoever asks; gives it with its secret, which nothing can show again. Raises `TokenError`.
+    """Create a token; return it with its secret, which can't be shown again. Raises `TokenError`.
 
-    `pack` lets it be packs of that name (`*` is any text) that have at least these labels.
+    With `pack` it may act as packs of that name (`*` matches any text) that have at least these labels.
     """
     scope_names = sorted(set(scopes))
     _validate(name, pack, dict(labels or {}), scope_names, expires_at)
@@ -62,28 +62,30 @@ def create_token(
             )
             log_activity(actor, "created", "token", name, pack=pack, labels=token.labels, scopes=scope_names)
     except IntegrityError:
-        raise TokenError(f"there is a token {name!r} already, or was; names are never used again") from None
+        raise TokenError(f"token {name!r} already exists or was revoked; choose a different name") from None
     log.info("token_created", token=name)
     return token, secret
 
 
 def _validate(name: str, pack: str, labels: dict[str, str], scopes: list[str], expires_at: datetime | None) -> None:
     if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
-        raise TokenError(f"a token needs a name of at most {MAX_NAME_LENGTH} printable characters")
+        raise TokenError(
+            f"invalid token name {name[:MAX_NAME_LENGTH]!r}: 1 to {MAX_NAME_LENGTH} printable characters required"
+        )
     if len(pack) > MAX_PACK_PATTERN_LENGTH:
-        raise TokenError(f"a pack's name has at most {MAX_PACK_PATTERN_LENGTH} characters")
+        raise TokenError(f"pack name of {len(pack)} characters exceeds the limit of {MAX_PACK_PATTERN_LENGTH}")
     if labels and not pack:
-        raise TokenError("labels are those of the packs that it may be; name the packs too")
+        raise TokenError("labels require a pack: they limit the packs that the token may act as")
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
-        raise TokenError(f"there is no scope {unknown[0]!r}; there are {', '.join(SCOPES)}")
+        raise TokenError(f"unknown scope {unknown[0]!r}; use {', '.join(SCOPES)}")
     if not pack and not scopes:
-        raise TokenError("it could do nothing: name the packs that it may be, or scopes")
+        raise TokenError("a pack or a scope is required, or the token could do nothing")
     if expires_at is not None and expires_at <= timezone.now():
-        raise TokenError("it would have expired already")
+        raise TokenError("expiry time must be in the future")
 
 
 def revoke_token(actor: Actor, name: str) -> bool:
-    """Makes a token useless from now on. False where there is none of this name that could be used."""
+    """Revoke the token; return False if no unrevoked token has this name."""
     with transaction.atomic():
         changed = Token.objects.filter(name=name, revoked_at=None).update(revoked_at=timezone.now())
         if changed:
@@ -94,12 +96,12 @@ def revoke_token(actor: Actor, name: str) -> bool:
 
 
 def list_tokens() -> QuerySet[Token]:
-    """All tokens, those that ended too, in the order of their names."""
+    """All tokens by name, including expired and revoked tokens."""
     return Token.objects.order_by("name")
 
 
 def find_token(secret: str) -> Token | None:
-    """The token with this secret, if it can be used; notes that it was. One read, by an index."""
+    """Find the usable token with this secret and record its use. Costs one indexed read."""
     now = timezone.now()
     token = Token.objects.filter(digest=hash_secret(secret)).first()
     if token is None or not token.is_usable(now):
@@ -111,17 +113,17 @@ def find_token(secret: str) -> Token | None:
 
 
 def token_allows(token: Token, required_scope: str | None) -> bool:
-    """Whether a token may do what needs this (see `scopes.needed_for`)."""
+    """Return True if the token allows requests that require this (see `scopes.get_required_scope`)."""
     if required_scope == AS_PACK:
         return bool(token.pack)
     return required_scope == OPEN or required_scope in token.scopes
 
 
 def hash_secret(secret: str) -> str:
-    """What is kept of a secret."""
+    """The digest that is stored instead of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def principal_from_token(token: Token) -> Principal:
-    """Who sends a request with this token."""
+    """The principal of requests with this token."""
     return Principal("token", token.name, token.pack, token.labels)

@@ -50,7 +50,7 @@ def _renew_first_admin_password() -> str | None:
         made_at=now
     ):
         return None
-    log_activity(SERVER_ACTOR, "gave one-time password", "person", FIRST_ADMIN_USERNAME)
+    log_activity(SERVER_ACTOR, "created one-time password", "person", FIRST_ADMIN_USERNAME)
     return set_one_time_password(one_time_password.user)
 
 

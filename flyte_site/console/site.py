@@ -43,7 +43,7 @@ NAVIGATION = (
     NavigationItem("Datastore", "datastore_item_changelist", "datastore.view_item"),
     NavigationItem("Changes", "flyte_site_change_changelist", "flyte_site.view_change"),
     NavigationItem("Tokens", "flyte_site_token_changelist", "flyte_site.manage_token"),
-    NavigationItem("People", "auth_user_changelist", "auth.view_user"),
+    NavigationItem("Users", "auth_user_changelist", "auth.view_user"),
 )
 
 

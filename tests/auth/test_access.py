@@ -164,7 +164,7 @@ def test_challenges_are_the_originals(client: Client, secrets: dict[str, str]) -
         assert problem(response, 401)
         assert response.headers["WWW-Authenticate"] == challenge
     lacking = client.get("/v1/flows", headers={"authorization": f"bearer {secrets['packs:read']}"})
-    assert problem(lacking, 403)["detail"] == "token 'packs:read' may not do this (flows:read)"
+    assert problem(lacking, 403)["detail"] == "token 'packs:read' is not allowed to do this; required scope: flows:read"
     assert lacking.headers["WWW-Authenticate"] == f'{realm}, error="insufficient_scope"'
 
 

@@ -72,7 +72,7 @@ def test_a_rule_without_a_route_is_a_warning_and_a_broken_policy_stops_the_start
     policy.write_text("- path: /v1\n- path: /packs\n")
     done = manage("check", folder=tmp_path, environment=environment)
     assert done.returncode == 0
-    assert "(flyte.W011) FLYTE_AUTH_POLICY_PATH: line 2: no route of the API is under /packs" in done.stderr
+    assert "(flyte.W011) FLYTE_AUTH_POLICY_PATH: line 2: no API route matches /packs" in done.stderr
     policy.write_text("- path: /v1\n  claims:\n    a:\n")
     done = manage("serve", folder=tmp_path, environment=environment)
     assert done.returncode == 2

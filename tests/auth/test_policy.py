@@ -109,36 +109,40 @@ BROKEN = [
     ("# nothing\n", 1, "no rules"),
     ("path: /a", 1, "must be a list"),
     ("- path: /a\n- /b", 2, "a rule must be"),
-    ("- methods: [GET]", 1, "has no path"),
+    ("- methods: [GET]", 1, "path is required"),
     ("- path: /a\n  claim: {a: [b]}", 2, "'claim'"),
-    ("- path: /a\n  path: /b", 2, "'path' stands twice"),
-    ("- path: /a\n  methods: [GET]\n  method: GET", 3, "one of them is enough"),
+    ("- path: /a\n  path: /b", 2, "duplicate key 'path'"),
+    ("- path: /a\n  methods: [GET]\n  method: GET", 3, "use either method or methods"),
     ("- path: a", 1, "must start with /"),
     ("- path: [a]", 1, "path must be text"),
     ("-\n  path:", 2, "must start with /"),
-    ("- path: /a\n  methods: [FETCH]", 2, "no HTTP method"),
+    ("- path: /a\n  methods: [FETCH]", 2, "unknown HTTP method 'FETCH'"),
     ("- path: /a\n  methods: {GET: 1}", 2, "must be a list"),
     ("- path: /a\n  claims:", 2, "claims must be an object"),
     ("- path: /a\n  claims: {}", 2, "claims is empty"),
     ("- path: /a\n  claims: [a]", 2, "claims must be an object"),
     ("- path: /a\n  claims:\n    a: {b: c}", 3, "'a' must be a list"),
     ("- path: /a\n  claims:\n    a:\n    - ~", 4, "'a' must be a list"),
-    ("- path: /a\n  claims:\n    a: [':b']", 3, "no name in the path"),
-    ("- path: /:a\n  claims:\n    ':b': [x]", 3, "no name in the path"),
-    ("- path: /a\n- path: /b\n- path: /a", 3, "line 1 is about the same"),
-    ("- path: /:a/x\n  methods: [GET, PUT]\n- path: /:b/x\n  method: PUT", 3, "line 1 is about the same"),
-    ("- path: /a\n  claims: {a: [b}", 2, "is no YAML"),
-    ("- path: /a\n\tx", 2, "is no YAML"),
+    ("- path: /a\n  claims:\n    a: [':b']", 3, "not a name in the path"),
+    ("- path: /:a\n  claims:\n    ':b': [x]", 3, "not a name in the path"),
+    ("- path: /a\n- path: /b\n- path: /a", 3, "duplicate path and method: already in line 1"),
+    (
+        "- path: /:a/x\n  methods: [GET, PUT]\n- path: /:b/x\n  method: PUT",
+        3,
+        "duplicate path and method: already in line 1",
+    ),
+    ("- path: /a\n  claims: {a: [b}", 2, "invalid YAML"),
+    ("- path: /a\n\tx", 2, "invalid YAML"),
     ("- &a [*a]", 1, "a rule must be"),
-    ("- path: *a", 1, "is no YAML"),
-    ("- path: /a\n---\n- path: /b", 2, "is no YAML"),
-    ("- !!python/object:os.system {}", 1, "has no path"),
-    ("[" * 5000, 1, "is no YAML"),
+    ("- path: *a", 1, "invalid YAML"),
+    ("- path: /a\n---\n- path: /b", 2, "invalid YAML"),
+    ("- !!python/object:os.system {}", 1, "path is required"),
+    ("[" * 5000, 1, "invalid YAML"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "message"), BROKEN)
-def test_a_broken_policy_is_told_with_its_line(text: str, line: int, message: str) -> None:
+def test_an_error_in_the_policy_names_its_line(text: str, line: int, message: str) -> None:
     with pytest.raises(PolicyError) as error:
         parse_policy(text)
     assert error.value.line == line, error.value
@@ -149,19 +153,19 @@ def test_a_broken_policy_is_told_with_its_line(text: str, line: int, message: st
 @pytest.mark.parametrize(
     ("content", "line"), [(b"- path: /a\n- path: /\xff", 2), (b"#" * (MAX_POLICY_BYTES + 1), 1)], ids=["bytes", "size"]
 )
-def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
+def test_a_file_that_is_not_text_or_too_large_is_rejected(tmp_path: Path, content: bytes, line: int) -> None:
     (tmp_path / "policy.yml").write_bytes(content)
     with pytest.raises(PolicyError) as error:
         read_policy_file(str(tmp_path / "policy.yml"))
     assert error.value.line == line
 
 
-def test_the_recorded_policy_is_read_and_all_of_its_paths_have_routes() -> None:
+def test_the_recorded_policy_is_parsed_and_all_of_its_paths_have_routes() -> None:
     policy = read_policy_file(str(DATA / "policy.yml"))
     assert [rule.line for rule in policy.rules] == [1, 3, 5, 6, 13, 17, 21]
     assert find_unreachable_rules(policy) == []
 
 
 @pytest.mark.parametrize("path", ["/packs", "/v1/pack", "/v1/flows/:f/x", "/admin/*", "/v1/datastore/a/b", "/static/x"])
-def test_a_rule_that_no_request_can_meet_is_found(path: str) -> None:
+def test_a_rule_that_matches_no_route_is_reported(path: str) -> None:
     assert [rule.line for rule in find_unreachable_rules(parse_policy(f"- path: /*\n- path: {path}"))] == [2]

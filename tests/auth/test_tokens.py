@@ -75,14 +75,14 @@ def test_being_used_is_noted_once_in_a_while() -> None:
     ("asked", "message"),
     [
         ({"name": ""}, "name"),
-        ({"name": "x" * 101, "pack": "P"}, "at most 100"),
+        ({"name": "x" * 101, "pack": "P"}, "1 to 100 printable characters"),
         ({"name": "a\nb", "pack": "P"}, "printable"),
-        ({"name": "t"}, "could do nothing"),
-        ({"name": "t", "scopes": ["flows:delete"]}, "no scope 'flows:delete'"),
-        ({"name": "t", "scopes": ["flows:read"], "labels": {"a": "b"}}, "name the packs"),
-        ({"name": "t", "pack": "P" * 256}, "at most 255"),
-        ({"name": "t", "pack": "P", "expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "expired already"),
-        ({"name": "taken", "pack": "P"}, "already"),
+        ({"name": "t"}, "a pack or a scope is required"),
+        ({"name": "t", "scopes": ["flows:delete"]}, "unknown scope 'flows:delete'"),
+        ({"name": "t", "scopes": ["flows:read"], "labels": {"a": "b"}}, "labels require a pack"),
+        ({"name": "t", "pack": "P" * 256}, "256 characters exceeds the limit of 255"),
+        ({"name": "t", "pack": "P", "expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "must be in the future"),
+        ({"name": "taken", "pack": "P"}, "'taken' already exists"),
     ],
 )
 def test_a_token_that_makes_no_sense_is_not_made(asked: dict[str, object], message: str) -> None:

@@ -30,7 +30,7 @@ def test_who_has_no_role_is_told_what_to_do(open_as: OpenAs) -> None:
 @pytest.mark.parametrize("role", ["viewer", "editor", "operator"])
 def test_people_are_the_admins_business_alone(open_as: OpenAs, faults: dict[Page, Faults], role: str) -> None:
     page = open_as(role)
-    expect(page.get_by_role("link", name="People")).to_have_count(0)
+    expect(page.get_by_role("link", name="Users")).to_have_count(0)
     faults[page].expected.add(403)
     for path in ("/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/user/1/change/", "/admin/auth/group/"):
         answer = page.goto(path)
@@ -42,7 +42,7 @@ def test_people_are_the_admins_business_alone(open_as: OpenAs, faults: dict[Page
 
 def test_an_admin_makes_a_person_with_a_role(open_as: OpenAs, chromium: Browser, console: Server) -> None:
     page = open_as("admin")
-    page.get_by_role("link", name="People").click()
+    page.get_by_role("link", name="Users").click()
     look_at(page, "people")
     page.goto("/admin/auth/user/add/")
     look_at(page, "person-add")
@@ -52,9 +52,9 @@ def test_an_admin_makes_a_person_with_a_role(open_as: OpenAs, chromium: Browser,
     password = page.locator("#one-time-password").inner_text()
     look_at(page, "person-password")
     page.get_by_role("link", name="Back to newcomer").click()
-    expect(page.locator("#content")).to_contain_text("made for one sign-in, not used yet")
+    expect(page.locator("#content")).to_contain_text("one-time password, not used yet")
     look_at(page, "person")
-    page.get_by_role("link", name="Give a one-time password").click()
+    page.get_by_role("link", name="Create a one-time password").click()
     look_at(page, "person-password-ask")
     page.get_by_role("button", name="Create one-time password").click()
     expect(page.locator("#one-time-password")).not_to_have_text(password)

@@ -96,7 +96,7 @@ def test_the_history_of_a_person_is_the_list_of_their_changes(signed_on: SignedO
     password = given(client.post(f"/admin/auth/user/{other.pk}/password/"))
     answer = client.get(f"/admin/auth/user/{other.pk}/history/", follow=True)
     assert answer.redirect_chain[-1][0].startswith("/admin/flyte_site/change/?kind=person&key=some-viewer")
-    assert [one.what for one in answer.context["changes"]] == ["gave one-time password"]
+    assert [one.what for one in answer.context["changes"]] == ["created one-time password"]
     assert password not in answer.content.decode()
 
 
@@ -127,9 +127,9 @@ def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -
     client = signed_on("admin")
     password = given(client.post("/admin/auth/user/add/", {"username": "new"}))
     user = User.objects.get(username="new")
-    assert "made for one sign-in" in page(client, f"/admin/auth/user/{user.pk}/change/")
+    assert "one-time password" in page(client, f"/admin/auth/user/{user.pk}/change/")
     choose(sign_on("new", password), password)
-    assert "chosen by themselves" in page(client, f"/admin/auth/user/{user.pk}/change/")
+    assert "chosen by the user" in page(client, f"/admin/auth/user/{user.pk}/change/")
 
 
 def test_a_password_that_an_admin_gives_ends_what_was_signed_on_with_the_one_before(signed_on: SignedOn) -> None:
@@ -176,9 +176,9 @@ def test_a_one_time_password_that_was_not_used_in_time_opens_nothing(signed_on: 
     password = given(admin.post("/admin/auth/user/add/", {"username": "new"}))
     user, early = User.objects.get(username="new"), sign_on("new", password)
     theirs = f"/admin/auth/user/{user.pk}/change/"
-    assert "not used yet: it ends <time" in page(admin, theirs)
+    assert "not used yet, expires <time" in page(admin, theirs)
     OneTimePassword.objects.update(made_at=timezone.now() - timedelta(hours=73))
-    assert "not used in time: it ended <time" in page(admin, theirs)
+    assert "not used, expired <time" in page(admin, theirs)
     refused = Client().post("/admin/login/", {"username": "new", "password": password}).content.decode()
     assert "has expired" in refused
     wrong = Client().post("/admin/login/", {"username": "new", "password": "wrong"}).content.decode()
@@ -219,7 +219,7 @@ def test_forms_of_people_speak_the_consoles_words(signed_on: SignedOn) -> None:
             assert not re.search("Designates|Required\\.|[ap]\\.m\\.|[Ss]uperuser status|[Ss]taff", said), path
             assert "at most 150 letters" in said
     assert "May do everything" in said
-    assert re.search("Account made.*<time datetime=", said, re.DOTALL)
+    assert re.search("Account created.*<time datetime=", said, re.DOTALL)
     assert re.search("Last signed in.*never", said, re.DOTALL)
 
 

@@ -174,7 +174,7 @@ def test_what_is_done_to_people_is_recorded(signed_on: SignedOn) -> None:
 
 def test_details_that_are_too_large_are_not_kept() -> None:
     log_activity(COMMAND_LINE_ACTOR, "saved", "flow", "Large", text="x" * 5000)
-    assert Change.objects.get().detail == {"note": "too large to be kept"}
+    assert Change.objects.get().detail == {"note": "details were too large to record"}
 
 
 def test_errors_are_pages_for_people_and_problems_for_clients(signed_on: SignedOn) -> None:

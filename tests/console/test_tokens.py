@@ -49,7 +49,7 @@ def test_a_revoked_token_counts_no_longer(signed_on: SignedOn) -> None:
     assert "Revoke" in client.get(LIST).content.decode()
     answer = client.post(f"{LIST}{token.pk}/revoke/", follow=True)
     page = answer.content.decode()
-    assert "Token made counts no longer" in page
+    assert "Token made has been revoked" in page
     assert f"{token.pk}/revoke/" not in page
     token.refresh_from_db()
     assert token.revoked_at
@@ -62,8 +62,8 @@ def test_a_revoked_token_counts_no_longer(signed_on: SignedOn) -> None:
         ({"name": ""}, "required"),
         ({"name": "made"}, "already"),
         ({"pack": "", "labels": ""}, ""),
-        ({"pack": "", "labels": "", "scopes": []}, "could do nothing"),
-        ({"pack": ""}, "Labels are those of the packs"),
+        ({"pack": "", "labels": "", "scopes": []}, "A pack or a scope is required"),
+        ({"pack": ""}, "Labels require a pack"),
         ({"labels": "env"}, "must be key=value"),
         ({"scopes": ["everything"]}, "everything"),
         ({"expires": "4000"}, "4000"),

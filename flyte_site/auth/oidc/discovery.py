@@ -1,4 +1,4 @@
-"""Where the identity provider signs people on: found by discovery, kept for a while."""
+"""The identity provider's endpoints, from its discovery document, with a cache."""
 
 import threading
 import time
@@ -17,7 +17,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class ProviderMetadata:
-    """The provider's addresses; `userinfo` is '' where it has none. `takes_basic`: how it wants the client's secret."""
+    """The provider's endpoints; `userinfo_endpoint` may be ''.
+
+    `supports_basic_auth`: the client's secret is sent by HTTP Basic authentication, otherwise in the request body.
+    """
 
     authorization_endpoint: str
     token_endpoint: str
@@ -26,7 +29,7 @@ class ProviderMetadata:
 
 
 class MetadataCache:
-    """The endpoints of one issuer. Shared by the threads of a process; one that has just failed is let alone."""
+    """The endpoints of one issuer, shared by the threads of a process. After a failure it waits before the next try."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -35,7 +38,7 @@ class MetadataCache:
         self._fetched_at = self._tried_at = float("-inf")
 
     def get_metadata(self) -> ProviderMetadata:
-        """Where to send people, and what they bring back. Raises `ProviderAwayError`."""
+        """The endpoints, fetched if they are stale. Raises `ProviderUnavailableError`."""
         with self._lock:
             now = time.monotonic()
             if now - self._fetched_at >= CACHE_SECONDS and now - self._tried_at >= MIN_REFETCH_SECONDS:
@@ -55,13 +58,15 @@ class MetadataCache:
 
 
 def parse_metadata(document: dict[str, Any], issuer: str) -> ProviderMetadata:
-    """The endpoints that a discovery document names, each at least as safe as the issuer's own. Raises `ValueError`."""
+    """Parse the endpoints of a discovery document. Raises `ValueError`, also if one uses http and the issuer https."""
     schemes = ("https", urlsplit(issuer).scheme)
 
     def get_url(name: str) -> str:
         url = document.get(name)
         if not isinstance(url, str) or urlsplit(url).scheme not in schemes:
-            raise ValueError(f"the provider names no {name} that is as safe as its own address")
+            raise ValueError(
+                f"discovery document: {name} must be a URL with scheme {' or '.join(dict.fromkeys(schemes))}"
+            )
         return url
 
     methods = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
@@ -75,5 +80,5 @@ def parse_metadata(document: dict[str, Any], issuer: str) -> ProviderMetadata:
 
 @lru_cache(maxsize=4)
 def get_metadata_cache(issuer: str) -> MetadataCache:
-    """The one discovery of this issuer in this process."""
+    """The metadata cache of this issuer in this process."""
     return MetadataCache(issuer)

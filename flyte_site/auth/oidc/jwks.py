@@ -1,7 +1,7 @@
-"""The public keys of the identity provider: found by discovery, kept for a while, fetched anew when they change.
+"""The identity provider's public keys, from its discovery document, with a cache that is refreshed when keys change.
 
-However many requests come with keys that nobody knows, a process asks the provider at most once in `COOL_DOWN_SECONDS`.
-While the provider is away, the keys that are known go on counting.
+However many requests have unknown keys, a process asks the provider at most once every `MIN_REFETCH_SECONDS`. While
+the provider is unavailable, cached keys stay valid.
 """
 
 import threading
@@ -19,13 +19,13 @@ from flyte_site.auth.oidc.provider_client import PROVIDER_ERRORS, ProviderClient
 
 log = structlog.get_logger(__name__)
 
-# After this time the keys are asked for again, so that one the provider has withdrawn does not count for long.
+# Keys are fetched again after this time, so that a key that the provider has withdrawn soon becomes invalid.
 CACHE_SECONDS = 600.0
 MIN_REFETCH_SECONDS = 10.0
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
 
-# Which signatures count (RFC 7518, RFC 8037), by the kind of key that they need: never `none`, never a shared secret.
+# Accepted signature algorithms (RFC 7518, RFC 8037) by type of key: never `none`, never a shared secret.
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 ALGORITHMS_BY_CURVE = {
     "P-256": ("ES256",),
@@ -38,12 +38,12 @@ ALGORITHMS = (*RSA_ALGORITHMS, *(name for names in ALGORITHMS_BY_CURVE.values() 
 
 
 class ProviderUnavailableError(Exception):
-    """The provider gives no keys now, so that nobody can tell whether a token is good."""
+    """The provider is unavailable, so tokens can't be validated."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A public key, and the algorithms that it may check."""
+    """A public key and the algorithms whose signatures it can verify."""
 
     kid: str | None
     algorithms: tuple[str, ...]
@@ -51,7 +51,7 @@ class SigningKey:
 
 
 class JWKSCache:
-    """The keys of one issuer. Shared by the threads of a process."""
+    """The keys of one issuer, shared by the threads of a process."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -60,10 +60,10 @@ class JWKSCache:
         self._fetched_at = self._tried_at = float("-inf")
 
     def find(self, kid: str | None, algorithm: str, *, rejected: tuple[SigningKey, ...] = ()) -> tuple[SigningKey, ...]:
-        """The keys that may have made such a signature; without a `kid` every one that can.
+        """The keys that can verify this signature; without a `kid`, all keys for the algorithm.
 
-        Where there is none, or only `unlike` ones that did not, the provider is asked, unless it has just been asked.
-        Raises `ProviderAwayError`.
+        If there are none, or only `rejected` keys, fetch the keys again, unless they have just been fetched.
+        Raises `ProviderUnavailableError`.
         """
         matching = self._matching(kid, algorithm)
         if matching and matching != rejected and self._is_fresh():
@@ -91,7 +91,7 @@ class JWKSCache:
                 self._lock.release()
 
     def _fetch_when_unlocked(self) -> None:
-        """Who comes while somebody asks gets what that one finds."""
+        """Fetch the keys; callers that waited for the lock use the result of the thread that held it."""
         with self._lock:
             self._fetch()
 
@@ -109,19 +109,20 @@ class JWKSCache:
 
 
 def fetch_keys(issuer: str) -> tuple[SigningKey, ...]:
-    """The keys that the issuer publishes now (OpenID Connect Discovery 1.0, 4). Raises one of `FAILURES`."""
+    """Fetch the issuer's keys (OpenID Connect Discovery 1.0, 4). Raises one of `PROVIDER_ERRORS`."""
     with ProviderClient() as client:
         jwks_uri = client.fetch_discovery_document(issuer).get("jwks_uri")
         if not isinstance(jwks_uri, str) or urlsplit(jwks_uri).scheme not in ("https", urlsplit(issuer).scheme):
-            raise ValueError("the provider names no address of its keys that is as safe as its own")
+            schemes = " or ".join(dict.fromkeys(("https", urlsplit(issuer).scheme)))
+            raise ValueError(f"discovery document: jwks_uri must be a URL with scheme {schemes}")
         jwks = client.request_json("GET", jwks_uri).get("keys")
     if not isinstance(jwks, list):
-        raise ValueError("the provider has no list of keys")
+        raise ValueError(f"{jwks_uri}: keys must be a list")
     return tuple(key for jwk in jwks[:MAX_KEYS] if (key := parse_jwk(jwk)) is not None)
 
 
 def parse_jwk(jwk: Any) -> SigningKey | None:
-    """A published key as one that can check signatures; None for what is for something else, weak or broken."""
+    """Parse a published key; None if it is invalid, too weak or not meant for signatures."""
     algorithms = _algorithms_for(jwk) if isinstance(jwk, dict) else ()
     if not algorithms:
         return None

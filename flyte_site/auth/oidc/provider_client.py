@@ -1,4 +1,4 @@
-"""What the identity provider answers, in bounded time and of bounded size."""
+"""HTTP client of the identity provider with limits of time and response size."""
 
 import json
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-# One errand, of a request or two, lasts no longer than this; one wait for the network no longer than that.
+# The limit for all requests of one client, and the limit for one wait for the network.
 TOTAL_TIMEOUT_SECONDS = 5.0
 NETWORK_TIMEOUT_SECONDS = 3.0
 MAX_RESPONSE_BYTES = 512 * 1024
@@ -14,15 +14,15 @@ PROVIDER_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, Recur
 
 
 class ProviderStatusError(ValueError):
-    """The provider answered, but not with 200."""
+    """A response of the provider with a status other than 200."""
 
     def __init__(self, url: str, status: int) -> None:
-        super().__init__(f"{url} answers {status}")
+        super().__init__(f"{url}: unexpected status {status}")
         self.status = status
 
 
 class ProviderClient:
-    """Some requests to a provider, one after the other, with one deadline for all. Follows no redirections."""
+    """A sequence of requests to a provider with one deadline for all. Follows no redirects."""
 
     def __init__(self) -> None:
         self._deadline = time.monotonic() + TOTAL_TIMEOUT_SECONDS
@@ -35,7 +35,7 @@ class ProviderClient:
         self._client.close()
 
     def request_json(self, method: str, url: str, **options: Any) -> dict[str, Any]:
-        """The JSON object that the provider answers with. Raises one of `FAILURES`."""
+        """Send a request; return the JSON object of the response. Raises one of `PROVIDER_ERRORS`."""
         content = b""
         headers = {"Accept": "application/json", **options.pop("headers", {})}
         with self._client.stream(method, url, headers=headers, **options) as response:
@@ -44,17 +44,19 @@ class ProviderClient:
             for chunk in response.iter_bytes(16_384):
                 content += chunk
                 if len(content) > MAX_RESPONSE_BYTES:
-                    raise ValueError(f"{url} has more than {MAX_RESPONSE_BYTES} bytes")
+                    raise ValueError(f"{url}: response exceeds the limit of {MAX_RESPONSE_BYTES} bytes")
                 if time.monotonic() > self._deadline:
-                    raise ValueError(f"{url} takes more than {TOTAL_TIMEOUT_SECONDS} seconds")
+                    raise ValueError(f"{url}: response takes longer than {TOTAL_TIMEOUT_SECONDS} seconds")
         value = json.loads(content)
         if not isinstance(value, dict):
-            raise ValueError(f"{url} is no JSON object")
+            raise ValueError(f"{url}: response must be a JSON object")
         return value
 
     def fetch_discovery_document(self, issuer: str) -> dict[str, Any]:
-        """What the issuer says about itself (OpenID Connect Discovery 1.0, 4). Raises one of `FAILURES`."""
+        """Fetch the issuer's metadata (OpenID Connect Discovery 1.0, 4). Raises one of `PROVIDER_ERRORS`."""
         document = self.request_json("GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
         if document.get("issuer") != issuer:
-            raise ValueError(f"the provider calls itself {str(document.get('issuer'))[:100]!r}")
+            raise ValueError(
+                f"discovery document: issuer is {str(document.get('issuer'))[:100]!r}, expected {issuer!r}"
+            )
         return document

@@ -1,4 +1,4 @@
-"""Which of a provider's claims give which of the console's roles."""
+"""Rules that map claims of the identity provider to roles of the console."""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-# The name of a claim may be a URL (`https://example.org/groups`), and so have a colon of its own.
+# The name of a claim may be a URL, which contains a colon: `https://example.org/groups`.
 _ROLE_RULE = re.compile(r"(?P<claim>(?:https?://)?[^:=]+):(?P<value>[^=]+)=(?P<role>[^=]+)")
 
 
 @dataclass(frozen=True)
 class RoleRule:
-    """Who has this value in this claim has the role."""
+    """A rule that gives the role to users with this value in this claim."""
 
     claim: str
     value: str
@@ -23,7 +23,7 @@ NO_ROLE_RULES: tuple[RoleRule, ...] = ()
 
 
 def parse_role_rules(text: str) -> tuple[RoleRule, ...]:
-    """`groups:flyte-admins=admin, groups:dev=editor` as rules. Raises `ValueError`.
+    """Parse `groups:flyte-admins=admin, groups:dev=editor`. Raises `ValueError`.
 
     In a value `,`, `=` and `%` are percent-encoded.
     """
@@ -32,7 +32,7 @@ def parse_role_rules(text: str) -> tuple[RoleRule, ...]:
         match = _ROLE_RULE.fullmatch(part.strip())
         fields = [unquote(field.strip()) for field in match.groups()] if match else [""]
         if not all(fields):
-            raise ValueError(f"has {part.strip()!r}, but must be claim:value=role, several of them between commas")
+            raise ValueError(f"invalid rule {part.strip()!r}: use claim:value=role, separated by commas")
         rules.append(RoleRule(*fields))
     return tuple(rules)
 
@@ -43,7 +43,7 @@ def map_claims_to_roles(claims: Mapping[str, Any], rules: tuple[RoleRule, ...]) 
 
 
 def _claim_values(claims: Mapping[str, Any], name: str) -> list[str]:
-    """What a claim holds, one value or a list; `realm_access.roles` is one within another where none is called that."""
+    """A claim's value or values as text. If no claim is called `a.b`, it means the field `b` of the claim `a`."""
     claim: Any = claims.get(name)
     if claim is None and "." in name:
         claim = claims

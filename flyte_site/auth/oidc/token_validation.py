@@ -1,4 +1,4 @@
-"""Tokens of the identity provider: JSON Web Tokens as OpenID Connect has them."""
+"""Validation of the identity provider's tokens: JSON Web Tokens as in OpenID Connect."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -9,25 +9,25 @@ import jwt
 from flyte_site.auth.oidc.jwks import ALGORITHMS, JWKSCache, SigningKey
 from flyte_site.auth.principals import Principal
 
-# How far the provider's clock and ours may be apart, in seconds.
+# The largest accepted difference between the provider's clock and ours.
 LEEWAY_SECONDS = 60
 MAX_TRIED_KEYS = 10
 
 
 class InvalidTokenError(Exception):
-    """The token does not count; the message is for the log."""
+    """An invalid token; the message is for the log."""
 
 
 @lru_cache(maxsize=4)
 def get_jwks_cache(issuer: str) -> JWKSCache:
-    """The one store of this issuer's keys in this process."""
+    """The key cache of this issuer in this process."""
     return JWKSCache(issuer)
 
 
 def validate_token(token: str, issuer: str, audience: str) -> dict[str, Any]:
-    """The claims of a token that this issuer made for this audience, and that counts now.
+    """Validate a token of this issuer for this audience; return its claims.
 
-    Raises `InvalidTokenError`, and `ProviderAwayError` where that can't be told now.
+    Raises `InvalidTokenError`, and `ProviderUnavailableError` if the keys can't be fetched.
     """
     try:
         header = jwt.get_unverified_header(token)
@@ -35,17 +35,17 @@ def validate_token(token: str, issuer: str, audience: str) -> dict[str, Any]:
         raise InvalidTokenError(str(error)) from None
     algorithm, kid = header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
-        raise InvalidTokenError("its algorithm does not count here")
+        raise InvalidTokenError(f"algorithm {str(algorithm)[:20]!r} is not allowed")
     jwks_cache = get_jwks_cache(issuer)
     keys = jwks_cache.find(kid, algorithm)
     claims = _decode_with_any_key(token, keys, algorithm, issuer, audience)
     if claims is None:
-        # A provider may have made a new key under an old name.
+        # The provider may have replaced a key under the same `kid`.
         claims = _decode_with_any_key(
             token, jwks_cache.find(kid, algorithm, rejected=keys), algorithm, issuer, audience
         )
     if claims is None:
-        raise InvalidTokenError("no key of the provider has signed it")
+        raise InvalidTokenError("not signed by a key of the provider")
     return claims
 
 
@@ -70,9 +70,9 @@ def _decode_with_any_key(
                     "strict_aud": False,  # it may be one of several
                     "verify_exp": True,
                     "verify_nbf": True,
-                    "verify_iat": False,  # tells when it was made, and forbids nothing (RFC 7519, 4.1.6)
+                    "verify_iat": False,  # the age of a token does not make it invalid (RFC 7519, 4.1.6)
                     "verify_sub": True,
-                    "verify_jti": False,  # is not looked at: a token may be sent as often as one likes
+                    "verify_jti": False,  # a token may be used any number of times
                     "enforce_minimum_key_length": True,
                 },
             )
@@ -84,7 +84,7 @@ def _decode_with_any_key(
 
 
 def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
-    """Who sends a request with these claims: the subject, with an e-mail address or name that people know it by."""
+    """The principal of requests with these claims: the subject, with an email address or name for people."""
     display_name = next(
         (claims[key] for key in ("email", "preferred_username", "name") if _is_printable_text(claims.get(key))), ""
     )
