@@ -35,10 +35,20 @@ PAGE_PARAMETERS = [
     OpenApiParameter("olderThan", description="Cursor of the page, from the `Link` header of the previous page."),
 ]
 EXECUTION_FILTERS = [
-    OpenApiParameter(name)
-    for name in ("flowName", "state", "stepId", "actionName", "actionPackName", "actionPackLabels")
+    OpenApiParameter("flowName", description="Only executions of this flow."),
+    OpenApiParameter("state", description=f"Only executions in this state: {', '.join(ExecutionState.values)}."),
+    OpenApiParameter("stepId", description="Only executions with an action of this step."),
+    OpenApiParameter("actionName", description="Only executions with an action of this command."),
+    OpenApiParameter("actionPackName", description="Only executions with an action for packs of this name."),
+    OpenApiParameter(
+        "actionPackLabels", description="Only executions with an action for packs with these labels: `env:dev,zone:a`."
+    ),
 ]
-EVENT_FILTERS = [OpenApiParameter(name) for name in ("packName", "event", "flow")]
+EVENT_FILTERS = [
+    OpenApiParameter("packName", description="Only events from packs of this name."),
+    OpenApiParameter("event", description="Only events of this name."),
+    OpenApiParameter("flow", description="Only events with an outcome in this flow."),
+]
 
 
 class ExecutionListView(APIView):
@@ -46,6 +56,7 @@ class ExecutionListView(APIView):
 
     @extend_schema(
         operation_id="findFlows",
+        summary="List executions",
         tags=["flowAudit"],
         parameters=[*EXECUTION_FILTERS, *PAGE_PARAMETERS],
         responses={200: serializers.ExecutionList, **problem_responses(400)},
@@ -69,6 +80,7 @@ class ExecutionDetailView(APIView):
 
     @extend_schema(
         operation_id="getFlowExecution",
+        summary="Get an execution",
         tags=["flowAudit"],
         responses={200: serializers.ExecutionSchema, **problem_responses(404)},
     )
@@ -88,6 +100,7 @@ class EventListView(APIView):
 
     @extend_schema(
         operation_id="findEvents",
+        summary="List events",
         tags=["flowAudit"],
         parameters=[*EVENT_FILTERS, *PAGE_PARAMETERS],
         responses={200: serializers.EventList, **problem_responses(400)},
@@ -109,6 +122,7 @@ class EventDetailView(APIView):
 
     @extend_schema(
         operation_id="getEvent",
+        summary="Get an event",
         tags=["flowAudit"],
         responses={200: serializers.EventOutcomesSchema, **problem_responses(404)},
     )

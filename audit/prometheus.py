@@ -35,7 +35,12 @@ MAX_PACKS = 10_000
 class MetricsView(APIView):
     """The endpoint that Prometheus scrapes."""
 
-    @extend_schema(operation_id="metrics", tags=["info"], responses={(200, "text/plain"): OpenApiTypes.STR})
+    @extend_schema(
+        operation_id="metrics",
+        summary="Get metrics for Prometheus",
+        tags=["info"],
+        responses={(200, "text/plain"): OpenApiTypes.STR},
+    )
     def get(self, request: Request) -> HttpResponse:
         """Return all metrics in the Prometheus text format."""
         text = generate_latest(MetricsCollector())

@@ -44,8 +44,11 @@ class ItemListView(APIView):
 
     @extend_schema(
         operation_id="listDatastoreItems",
+        summary="List datastore items",
         tags=["datastore"],
-        parameters=[OpenApiParameter("after", OpenApiTypes.INT)],
+        parameters=[
+            OpenApiParameter("after", OpenApiTypes.INT, description="Start after this item; use the `next` link.")
+        ],
         responses=serializers.ItemList,
     )
     def get(self, request: Request) -> Response:
@@ -63,6 +66,7 @@ class ItemView(APIView):
 
     @extend_schema(
         operation_id="getDatastoreItem",
+        summary="Get a datastore item's value",
         tags=["datastore"],
         responses={(200, "*/*"): OpenApiTypes.ANY, **problem_responses(403, 404)},
     )
@@ -77,6 +81,7 @@ class ItemView(APIView):
 
     @extend_schema(
         operation_id="putDatastoreItem",
+        summary="Create or replace a datastore item",
         tags=["datastore"],
         request={"multipart/form-data": serializers.ItemInput},
         parameters=[
@@ -103,7 +108,10 @@ class ItemView(APIView):
         return empty_response(201 if created else 204)
 
     @extend_schema(
-        operation_id="deleteDatastoreItem", tags=["datastore"], responses={204: None, **problem_responses(404)}
+        operation_id="deleteDatastoreItem",
+        summary="Delete a datastore item",
+        tags=["datastore"],
+        responses={204: None, **problem_responses(404)},
     )
     def delete(self, request: Request, key: str) -> Any:
         """Delete the item."""

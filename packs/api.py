@@ -18,7 +18,15 @@ from flyte_site.http.fields import problem_responses
 from flyte_site.http.negotiation import render_response
 from flyte_site.http.problems import not_found
 from flyte_site.http.request_body import parse_body, parse_content_type
-from flyte_site.http.views import APIView, RawView, get_integer_parameter, name_page, order_by_name, reject_nul
+from flyte_site.http.views import (
+    AFTER_PARAMETER,
+    APIView,
+    RawView,
+    get_integer_parameter,
+    name_page,
+    order_by_name,
+    reject_nul,
+)
 from packs import registry, serializers
 from packs.models import Action, Pack
 from packs.queue import action_queue, long_poll
@@ -37,7 +45,11 @@ class PackListView(APIView):
     """All packs, and registration."""
 
     @extend_schema(
-        operation_id="listPacks", tags=["pack"], parameters=[OpenApiParameter("after")], responses=serializers.PackList
+        operation_id="listPacks",
+        summary="List packs",
+        tags=["pack"],
+        parameters=[AFTER_PARAMETER],
+        responses=serializers.PackList,
     )
     def get(self, request: Request) -> Response:
         """List the packs in the order of their ids."""
@@ -50,6 +62,7 @@ class PackListView(APIView):
 
     @extend_schema(
         operation_id="registerPack",
+        summary="Register a pack",
         tags=["pack"],
         request=serializers.PackInput,
         responses={201: serializers.PackOutput, **problem_responses(400)},
@@ -71,13 +84,21 @@ class PackView(APIView):
     """One pack."""
 
     @extend_schema(
-        operation_id="getPack", tags=["pack"], responses={200: serializers.PackOutput, **problem_responses(404)}
+        operation_id="getPack",
+        summary="Get a pack",
+        tags=["pack"],
+        responses={200: serializers.PackOutput, **problem_responses(404)},
     )
     def get(self, request: Request, pack_id: str) -> Response:
         """Return the pack with its declaration."""
         return Response(serializers.serialize_pack(registry.find_pack(pack_id), self.links))
 
-    @extend_schema(operation_id="deletePack", tags=["pack"], responses={204: None, **problem_responses(404)})
+    @extend_schema(
+        operation_id="deletePack",
+        summary="Delete a pack",
+        tags=["pack"],
+        responses={204: None, **problem_responses(404)},
+    )
     def delete(self, request: Request, pack_id: str) -> Any:
         """Delete the pack. Queued actions for packs with its name stay queued."""
         if registry.find_pack(pack_id).hosted:
@@ -93,6 +114,7 @@ class TakeView(RawView):
 
     @extend_schema(
         operation_id="takeAction",
+        summary="Take an action",
         tags=["action"],
         request=None,
         parameters=[

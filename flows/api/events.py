@@ -25,11 +25,13 @@ from packs.queue.action_queue import ResultStatus
 IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_ATTEMPT = 30_000
-ATTEMPT_PARAMETER = OpenApiParameter("attempt", OpenApiTypes.INT, description="As the action's result link has it.")
+ATTEMPT_PARAMETER = OpenApiParameter(
+    "attempt", OpenApiTypes.INT, description="The attempt, from the action's result link; 1 if absent."
+)
 IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     IDEMPOTENCY_KEY_HEADER,
     location="header",
-    description=f"A name of the event's own, up to {MAX_IDEMPOTENCY_KEY_LENGTH} characters: it counts once.",
+    description=f"Unique key of the event, at most {MAX_IDEMPOTENCY_KEY_LENGTH} characters: it is handled once.",
 )
 # Made once: its fields are copied each time that one is made.
 EVENT_INPUT_SERIALIZER = serializers.EventInput()
@@ -40,13 +42,14 @@ class PostEventView(RawView):
 
     @extend_schema(
         operation_id="event",
+        summary="Post an event",
         tags=["event"],
         request=serializers.EventInput,
         parameters=[IDEMPOTENCY_KEY_PARAMETER],
         responses={202: None, **problem_responses(400, 404, 422)},
     )
     def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
-        """Take an event. 202 means that all it causes is kept."""
+        """Post an event. 202 means that the event and everything it causes is stored."""
         pack = registry.authenticate_pack(pack_id, request)
         event = read_event(request, pack)
         try:
@@ -62,15 +65,16 @@ class PostResultView(RawView):
 
     @extend_schema(
         operation_id="actionResult",
+        summary="Post an action's result",
         tags=["action"],
         request=serializers.EventInput,
         parameters=[ATTEMPT_PARAMETER],
         responses={202: None, **problem_responses(400, 404, 409)},
     )
     def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
-        """Take a result, which is an event again: `FATAL` if the command failed beyond what its events can say.
+        """Post the result of an action, which is an event: `FATAL` if the command failed unexpectedly.
 
-        The same result again is fine; another one, or one of an attempt that is over, is refused with 409.
+        Posting the same result again has no effect. A different result, or one of a finished attempt, returns 409.
         """
         pack = registry.authenticate_pack(pack_id, request)
         event, attempt = read_event(request, pack), read_attempt(request)
@@ -88,13 +92,14 @@ class HeartbeatView(RawView):
 
     @extend_schema(
         operation_id="extendAction",
+        summary="Extend an action's lease",
         tags=["action"],
         request=None,
         parameters=[ATTEMPT_PARAMETER],
         responses={204: None, **problem_responses(404, 409)},
     )
     def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
-        """Begin the time for an action anew. 409 when it is no longer this pack's: then its work is for nothing."""
+        """Extend the lease of an action. 409 means that the pack has lost the action; its result will be rejected."""
         pack = registry.authenticate_pack(pack_id, request)
         if action_queue.extend_lease(action_id, pack, read_attempt(request)):
             return empty_response(204)

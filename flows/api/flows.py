@@ -22,7 +22,7 @@ from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
 from flyte_site.http.request_body import parse_body, parse_content_type, read_text_body
-from flyte_site.http.views import APIView, name_page, order_by_name
+from flyte_site.http.views import AFTER_PARAMETER, APIView, name_page, order_by_name
 
 log = structlog.get_logger(__name__)
 
@@ -33,17 +33,19 @@ DRY_RUN_RESPONSE = PolymorphicProxySerializer(
     resource_type_field_name=None,
 )
 CHECK_PARAMETER = OpenApiParameter(
-    "check", enum=["true"], description="The body is a flow; what saving it would change."
+    "check", enum=["true"], description="The body is a flow; return the changes that saving it would make."
 )
 TEXT_PARAMETER = OpenApiParameter(
-    "text", enum=["true"], description="The flow as it was written, as text, without links."
+    "text", enum=["true"], description="Return the flow as text, as it was written, without links."
 )
-NOTE_PARAMETER = OpenApiParameter("note", description="What the change is for; stands with the version.")
+NOTE_PARAMETER = OpenApiParameter("note", description="The reason for the change, stored with the version.")
 IF_MATCH_PARAMETER = OpenApiParameter(
-    "If-Match", location="header", description="The ETag that the flow was read with."
+    "If-Match",
+    location="header",
+    description="The ETag of the version that was read; 412 if the flow has changed since.",
 )
 IF_NONE_MATCH_PARAMETER = OpenApiParameter(
-    "If-None-Match", location="header", description="`*`: only if there is no such flow."
+    "If-None-Match", location="header", description="`*`: save only if no flow has this name; otherwise 412."
 )
 # A proxy in front may take no more than 4 KiB for all headers of an answer.
 MAX_WARNING_LENGTH = 1500
@@ -53,10 +55,14 @@ class FlowListView(APIView):
     """All flows, and the door for new ones."""
 
     @extend_schema(
-        operation_id="listFlows", tags=["flow"], parameters=[OpenApiParameter("after")], responses=serializers.FlowList
+        operation_id="listFlows",
+        summary="List flows",
+        tags=["flow"],
+        parameters=[AFTER_PARAMETER],
+        responses=serializers.FlowList,
     )
     def get(self, request: Request) -> Response:
-        """The flows in the order of their names."""
+        """List the flows in the order of their names."""
         flows = order_by_name(Flow.objects.all(), "name", request)
         page_flows, links = name_page(flows, "name", self.links, "flows", "#/flow")
         return Response(
@@ -65,17 +71,18 @@ class FlowListView(APIView):
 
     @extend_schema(
         operation_id="addFlow",
+        summary="Create or replace a flow",
         tags=["flow"],
         request=serializers.FlowInput,
         parameters=[NOTE_PARAMETER, IF_MATCH_PARAMETER, IF_NONE_MATCH_PARAMETER],
         responses={201: None, **problem_responses(400, 412)},
     )
     def post(self, request: Request) -> Any:
-        """Save a flow under its name; the one before becomes an older version.
+        """Save a flow under its name. If a flow has this name already, its document becomes an older version.
 
-        Whatever is wrong with it is told at once, each error with its path. What may be a mistake, such as a pack that
-        is not registered yet, does not keep it from being saved: it stands in the header `X-Flyte-Warning`.
-        With `If-Match` and the `ETag` that the flow was read with, it is only saved if nobody has changed it since.
+        If the flow has errors, the response lists all of them, each with its path. Possible mistakes, such as a pack
+        that is not registered, do not prevent saving; they are listed in the header `X-Flyte-Warning`.
+        With `If-Match` and the `ETag` of an earlier read, the flow is saved only if it has not changed since.
         """
         data = parse_body(request, FLOW_TEXT_FIELDS, unique_keys=True)
         try:
@@ -97,12 +104,13 @@ class FlowView(APIView):
 
     @extend_schema(
         operation_id="getFlow",
+        summary="Get a flow",
         tags=["flow"],
         parameters=[TEXT_PARAMETER],
         responses={200: serializers.FlowOutput, (200, "text/plain"): OpenApiTypes.STR, **problem_responses(404)},
     )
     def get(self, request: Request, name: str) -> Any:
-        """The flow's document as it runs now; with `text=true` as a text to keep in a file, comments and all."""
+        """Return the current document of the flow; with `text=true`, as text with its comments, to keep in a file."""
         flow = Flow.objects.select_related("version").filter(name=name).first()
         if flow is None:
             raise not_found(f"flow {name!r}")
@@ -111,9 +119,14 @@ class FlowView(APIView):
             return HttpResponse(export_flow(flow), content_type="text/plain; charset=utf-8", headers=headers)
         return Response(serializers.serialize_flow(flow, self.links), headers={"ETag": format_etag(flow.version_id)})
 
-    @extend_schema(operation_id="deleteFlow", tags=["flow"], responses={204: None, **problem_responses(404)})
+    @extend_schema(
+        operation_id="deleteFlow",
+        summary="Delete a flow",
+        tags=["flow"],
+        responses={204: None, **problem_responses(404)},
+    )
     def delete(self, request: Request, name: str) -> Any:
-        """Delete the flow: it starts nothing any more, and what runs goes on."""
+        """Delete the flow. It starts no more executions; running ones continue."""
         with transaction.atomic():
             if not store.delete_flow(name):
                 raise not_found(f"flow {name!r}")
@@ -138,16 +151,17 @@ class DryRunView(FlowView):
 
     @extend_schema(
         operation_id="tryFlow",
+        summary="Dry-run a flow, or check its text",
         tags=["flow"],
         request=dry_run.DryRunInput,
         parameters=[CHECK_PARAMETER],
         responses={200: DRY_RUN_RESPONSE, **problem_responses(400, 404)},
     )
     def post(self, request: Request) -> Response:
-        """What a flow would do with an event, and with pretended results: nothing is queued or written.
+        """Evaluate a flow with an event and simulated results, without queueing or writing anything.
 
-        With `check=true` the body is the flow itself, and the answer what saving it would change, as a diff, and all
-        warnings; each finding has its line and column in the text that was sent.
+        With `check=true`, the body is the flow itself. The response then has the changes that saving it would make, as
+        a diff, and all warnings, each with its line and column in the body.
         """
         if request.query_params.get("check") == "true":
             return build_plan_response(read_text_body(request)[0])

@@ -39,18 +39,30 @@ class ExecutionControlView(APIView):
 class CancelExecutionView(ExecutionControlView):
     """Stops an execution."""
 
-    @extend_schema(operation_id="cancelExecution", tags=["flowAudit"], request=None, responses=CONTROL_RESPONSES)
+    @extend_schema(
+        operation_id="cancelExecution",
+        summary="Cancel an execution",
+        tags=["flowAudit"],
+        request=None,
+        responses=CONTROL_RESPONSES,
+    )
     def post(self, request: Request, correlation_id: str) -> Any:
-        """Cancel: what waits is not given to anybody any more, results of what is under way come too late."""
+        """Cancel an execution: its queued actions are removed, and results of its running actions are rejected."""
         return self.apply("cancelled", correlation_id, lambda: control.cancel_execution(correlation_id))
 
 
 class RetryStepView(ExecutionControlView):
     """Runs a failed step again."""
 
-    @extend_schema(operation_id="retryStep", tags=["flowAudit"], request=None, responses=CONTROL_RESPONSES)
+    @extend_schema(
+        operation_id="retryStep",
+        summary="Retry a failed step",
+        tags=["flowAudit"],
+        request=None,
+        responses=CONTROL_RESPONSES,
+    )
     def post(self, request: Request, correlation_id: str, step_id: str) -> Any:
-        """Let a step's action that ended FATAL be taken again, with the same input."""
+        """Queue the action of a step that ended FATAL again, with the same input."""
         return self.apply("retried", correlation_id, lambda: control.retry_step(correlation_id, step_id), step=step_id)
 
 
@@ -59,13 +71,20 @@ class ReplayEventView(APIView):
 
     @extend_schema(
         operation_id="replayEvent",
+        summary="Replay an execution's event",
         tags=["flowAudit"],
         request=None,
-        parameters=[OpenApiParameter("flows", enum=["own", "all"], description="Who hears of the event again.")],
+        parameters=[
+            OpenApiParameter(
+                "flows",
+                enum=["own", "all"],
+                description="The flows that handle the event again: the one of the execution, or all.",
+            )
+        ],
         responses={202: serializers.ReplayOutput, **problem_responses(404, 409)},
     )
     def post(self, request: Request, correlation_id: str) -> Response:
-        """Take the event that began an execution again, on the flow as it is now (`flows=all`: on every flow)."""
+        """Handle the trigger event of an execution again, in the current version of its flow, or in all flows."""
         try:
             execution_ids = control.replay_event(correlation_id, all_flows=request.query_params.get("flows") == "all")
         except control.ExecutionNotFoundError as error:

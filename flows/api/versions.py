@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import structlog
 from django.db import transaction
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +18,7 @@ from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import LinkSerializer, problem_responses
 from flyte_site.http.links import LinkBuilder
 from flyte_site.http.problems import ErrorItem, Problem, not_found
-from flyte_site.http.views import PAGE_SIZE, APIView
+from flyte_site.http.views import AFTER_PARAMETER, PAGE_SIZE, APIView
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +52,13 @@ class VersionListView(APIView):
 
     @extend_schema(
         operation_id="listFlowVersions",
+        summary="List a flow's versions",
         tags=["flow"],
-        parameters=[OpenApiParameter("after")],
+        parameters=[AFTER_PARAMETER],
         responses={200: VersionList, **problem_responses(404)},
     )
     def get(self, request: Request, name: str) -> Response:
-        """The versions of a flow, the newest first; also of a flow that was deleted."""
+        """List the versions of a flow, newest first, even if the flow was deleted."""
         versions = FlowVersion.objects.filter(flow_name=name).defer("document", "source").order_by("-id")
         if after := request.query_params.get("after", ""):
             versions = versions.filter(id__lt=after)
@@ -77,10 +78,13 @@ class VersionView(APIView):
     """One version of a flow."""
 
     @extend_schema(
-        operation_id="getFlowVersion", tags=["flow"], responses={200: VersionDetail, **problem_responses(404)}
+        operation_id="getFlowVersion",
+        summary="Get a version of a flow",
+        tags=["flow"],
+        responses={200: VersionDetail, **problem_responses(404)},
     )
     def get(self, request: Request, name: str, version_id: str) -> Response:
-        """The version, with the flow's document as it was saved."""
+        """Return the version with the flow's document as it was saved."""
         version = get_version(name, version_id)
         data = serialize_version(version, get_current_version_id(name), self.links)
         return Response({**data, "document": version.document})
@@ -91,12 +95,13 @@ class RestoreView(APIView):
 
     @extend_schema(
         operation_id="restoreFlowVersion",
+        summary="Restore a version of a flow",
         tags=["flow"],
         request=None,
         responses={201: None, **problem_responses(404, 409)},
     )
     def post(self, request: Request, name: str, version_id: str) -> Any:
-        """Save the version's document anew. Whether the flow is enabled stays as it is."""
+        """Save the document of the version as a new version. The flow stays enabled or disabled."""
         version = get_version(name, version_id)
         try:
             with transaction.atomic():
@@ -120,10 +125,14 @@ class EnableView(APIView):
     """Where a flow is switched on."""
 
     @extend_schema(
-        operation_id="enableFlow", tags=["flow"], request=None, responses={204: None, **problem_responses(404)}
+        operation_id="enableFlow",
+        summary="Enable a flow",
+        tags=["flow"],
+        request=None,
+        responses={204: None, **problem_responses(404)},
     )
     def post(self, request: Request, name: str) -> Any:
-        """Let the flow start executions again; no new version."""
+        """Enable the flow: it starts executions again. This creates no version."""
         return set_flow_enabled(request, name, enabled=True)
 
 
@@ -131,10 +140,14 @@ class DisableView(APIView):
     """Where a flow is switched off."""
 
     @extend_schema(
-        operation_id="disableFlow", tags=["flow"], request=None, responses={204: None, **problem_responses(404)}
+        operation_id="disableFlow",
+        summary="Disable a flow",
+        tags=["flow"],
+        request=None,
+        responses={204: None, **problem_responses(404)},
     )
     def post(self, request: Request, name: str) -> Any:
-        """Let the flow start nothing; what runs goes on, and no new version is made."""
+        """Disable the flow: it starts no executions, and running ones continue. This creates no version."""
         return set_flow_enabled(request, name, enabled=False)
 
 

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class LinksSchema(serializers.Serializer[Any]):
-    """Links alone."""
+    """A response that only has links."""
 
     links = LinkSerializer(many=True)
 
@@ -31,9 +31,14 @@ class LinksSchema(serializers.Serializer[Any]):
 class IndexView(APIView):
     """Where a client begins."""
 
-    @extend_schema(operation_id="index", tags=["info"], responses={200: LinksSchema, 302: None})
+    @extend_schema(
+        operation_id="index",
+        summary="Get the API's entry point",
+        tags=["info"],
+        responses={200: LinksSchema, 302: None},
+    )
     def get(self, request: Request) -> Any:
-        """The link to the API's version 1; who asks for HTML is sent to the console."""
+        """Return the link to version 1 of the API, or redirect a browser to the console."""
         if prefers_html(request._request):
             return HttpResponseRedirect("/admin/", headers={"Vary": "Accept"})
         links = self.links
@@ -43,9 +48,9 @@ class IndexView(APIView):
 class V1View(APIView):
     """What version 1 has."""
 
-    @extend_schema(operation_id="v1", tags=["info"], responses=LinksSchema)
+    @extend_schema(operation_id="v1", summary="List the resources of version 1", tags=["info"], responses=LinksSchema)
     def get(self, request: Request) -> Response:
-        """Links to health, packs, flows, datastore, audit and documentation."""
+        """Return links to health, packs, flows, datastore, audit and documentation."""
         links = self.links
         entries = [
             links.to("self", "v1"),
@@ -64,9 +69,14 @@ class V1View(APIView):
 class HealthView(APIView):
     """Whether the server can do its work."""
 
-    @extend_schema(operation_id="health", tags=["info"], responses={200: None, **problem_responses(500)})
+    @extend_schema(
+        operation_id="health",
+        summary="Check the server's health",
+        tags=["info"],
+        responses={200: None, **problem_responses(500)},
+    )
     def get(self, request: Request) -> HttpResponse:
-        """200 when the database answers, else 500."""
+        """Return 200 if the database is available, else 500."""
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
@@ -78,7 +88,7 @@ class HealthView(APIView):
 
 @require_safe
 def openapi_document(request: HttpRequest, media_type: str) -> HttpResponse:
-    """The OpenAPI 3 document of the API, made from its code."""
+    """Return the OpenAPI 3 document of the API, generated from the code."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
     return HttpResponse(to_yaml(schema), content_type=media_type)
 

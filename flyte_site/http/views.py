@@ -10,6 +10,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Collate
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.views import APIView as FrameworkView
 
@@ -18,6 +19,7 @@ from flyte_site.http.middleware.methods import format_allow_header
 from flyte_site.http.problems import Problem, invalid_input, to_problem
 
 PAGE_SIZE = 1000
+AFTER_PARAMETER = OpenApiParameter("after", description="Start after this item; use the `next` link of the last page.")
 M = TypeVar("M", bound=Model)
 
 

@@ -79,6 +79,7 @@ class ApprovalListView(APIView):
 
     @extend_schema(
         operation_id="listApprovals",
+        summary="List open approvals",
         tags=["approval"],
         parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="Cursor from the `next` link.")],
         responses={200: ApprovalList, **problem_responses(400)},
@@ -98,7 +99,10 @@ class ApprovalView(APIView):
     """One approval."""
 
     @extend_schema(
-        operation_id="getApproval", tags=["approval"], responses={200: ApprovalOutput, **problem_responses(404)}
+        operation_id="getApproval",
+        summary="Get an approval",
+        tags=["approval"],
+        responses={200: ApprovalOutput, **problem_responses(404)},
     )
     def get(self, request: Request, action_id: str) -> Response:
         """Return the question of an action, decided or not."""
@@ -106,6 +110,7 @@ class ApprovalView(APIView):
 
     @extend_schema(
         operation_id="decide",
+        summary="Approve or reject",
         tags=["approval"],
         request=DecisionInput,
         responses={200: ApprovalOutput, **problem_responses(400, 404, 409)},

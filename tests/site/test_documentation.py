@@ -35,13 +35,45 @@ def test_every_route_is_described_and_no_other(document: dict[str, Any]) -> None
     assert described == set(routes()) - PAGES
 
 
-def test_every_operation_has_an_id_of_its_own_a_tag_and_words(document: dict[str, Any]) -> None:
-    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
-    ids = [operation["operationId"] for operation in operations]
+def list_operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for methods in document["paths"].values() for operation in methods.values()]
+
+
+def test_every_operation_has_a_unique_id_and_a_tag_with_a_description(document: dict[str, Any]) -> None:
+    described_tags = {tag["name"] for tag in document["tags"] if tag["description"]}
+    ids = [operation["operationId"] for operation in list_operations(document)]
     assert len(ids) == len(set(ids))
-    for operation in operations:
+    for operation in list_operations(document):
         assert operation["tags"], operation["operationId"]
+        assert set(operation["tags"]) <= described_tags, operation["operationId"]
+
+
+def test_every_operation_has_a_unique_short_summary(document: dict[str, Any]) -> None:
+    missing = [operation["operationId"] for operation in list_operations(document) if not operation.get("summary")]
+    assert missing == []
+    summaries = [operation["summary"] for operation in list_operations(document)]
+    assert len(summaries) == len(set(summaries))
+    assert [summary for summary in summaries if not re.fullmatch(r"[A-Z][^.;]{5,49}", summary)] == []
+
+
+def test_every_operation_and_parameter_has_a_description(document: dict[str, Any]) -> None:
+    for operation in list_operations(document):
         assert operation["description"], operation["operationId"]
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), (operation["operationId"], parameter["name"])
+
+
+def test_every_response_has_a_description(document: dict[str, Any]) -> None:
+    for operation in list_operations(document):
+        for status, response in operation["responses"].items():
+            assert "$ref" in response or response["description"], (operation["operationId"], status)
+
+
+def test_every_object_in_a_body_has_a_description(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert [
+        name for name, schema in schemas.items() if schema.get("type") == "object" and not schema["description"]
+    ] == []
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
