@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 NAME = """"><img src=x onerror=alert(1)>'</script><script>alert(1)</script>{{ 7 }}"""
 LINKS = ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:x", "//evil.example.org"]
-MOST_PAGES = 120
+MAX_PAGES = 120
 
 
 class Page(HTMLParser):
@@ -83,7 +83,7 @@ def pages(client: Client) -> Iterator[tuple[str, Page]]:
     to_do += [f"/admin/flows/execution/{Execution.objects.latest('id').id}/{part}" for part in ("", "now")]
     to_do += [f"/admin/flows/flow/{Flow.objects.get().pk}/{part}/" for part in ("change", "versions", "why")]
     seen: set[str] = set()
-    while to_do and len(seen) < MOST_PAGES:
+    while to_do and len(seen) < MAX_PAGES:
         path = to_do.pop(0).partition("#")[0]
         if path in seen or not path.startswith("/admin/"):
             continue

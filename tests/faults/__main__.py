@@ -15,7 +15,7 @@ from tests.faults.report import defects_logged, table, told_by_logs
 from tests.faults.soak import NotSettledError, Settings, prepared
 from tests.faults.store import damage
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
         return 0
     for check, lines in wrong.items():
         print(f"FAILED {check}: {len(lines)}")
-        print("".join(f"    {line}\n" for line in lines[:MOST_SHOWN]), end="")
+        print("".join(f"    {line}\n" for line in lines[:MAX_SHOWN]), end="")
     print(f"soak on {name} failed with seed {settings.seed}; journals, logs and database are in {folder}")
     return 1
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.acceptance
 CANARY = f"canary+{secrets.token_hex(8)}/x"
 FORMS = {CANARY, CANARY.upper(), json.dumps(CANARY)[1:-1], base64.urlsafe_b64encode(CANARY.encode()).decode()[:20]}
 PASSWORD = "a long password for tests"
-MOST_PAGES = 250
+MAX_PAGES = 250
 
 READ = "{{ datastore('token') }}"
 ENCODED = "{{ base64Encode(datastore('token')) }}"
@@ -185,7 +185,7 @@ class Story:
         """All pages of the console that links lead to, by address."""
         found: dict[str, str] = {}
         ahead = ["/admin/"]
-        while ahead and len(found) < MOST_PAGES:
+        while ahead and len(found) < MAX_PAGES:
             path = ahead.pop(0)
             answer = self.http.get(path)
             assert answer.status_code < 500, path

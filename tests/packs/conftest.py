@@ -6,14 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.packs.polling import MOST_POLLS, Polls, call, until, waits
+from tests.packs.polling import MAX_POLLS, Polls, call, until, waits
 from tests.server import Server
 
 
 @pytest.fixture
 def polls() -> Iterator[Polls]:
     """Polls in a thread of its own, and returns when the poll waits at the server."""
-    with ThreadPoolExecutor(MOST_POLLS) as threads:
+    with ThreadPoolExecutor(MAX_POLLS) as threads:
 
         def poll(server: Server, pack: str, query: str = "") -> Future[httpx.Response]:
             before = waits(server, pack)

@@ -14,7 +14,7 @@ PATIENCE = 60.0
 # Two processes of eight threads, of which half may be with polls that wait.
 PLACES = 8
 # As many polls as the fixture `polls` has threads for.
-MOST_POLLS = 50
+MAX_POLLS = 50
 
 Polls = Callable[..., Future[httpx.Response]]
 """What the fixture `polls` gives: called with a server and a pack, it begins a poll and returns when that waits."""
