@@ -91,10 +91,11 @@ test-schema: $(VENV)/development ## Ask every operation of the API's description
 test-postgres: $(VENV)/development ## The whole suite on a private PostgreSQL alone
 	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest $(PARALLEL)
 
-lint: $(VENV)/development ## Check style, types and migrations
+lint: $(VENV)/development ## Check style, types, plain English and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/python -m tests.language
 	$(MANAGE) makemigrations --check --dry-run
 
 format: $(VENV)/development ## Put the code in its form
