@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from flows.api.serializers import StepSchema
+from flows.api.document_serializers import StepSchema
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.http.fields import LinkSerializer

@@ -81,7 +81,7 @@
 
   // Errors as somebody types
 
-  const state = { checked: null, steps: [], triggers: [], paths: {}, payloads: {}, words: { packs: {}, filters: [], functions: [], tags: [] } };
+  const state = { checked: null, steps: [], triggers: [], paths: {}, payloads: {}, words: { packs: {}, keys: [], filters: [], functions: [], tags: [] } };
   let marks = [];
   const mark = (findings) => {
     session.setAnnotations(findings.map((one) => ({
@@ -309,9 +309,7 @@
         return done(null, offer(kind === "events" ? [...known, "FATAL"] : known, kind.slice(0, -1), 90));
       }
       if (/"?dependsOn"?\s*:.*$/.test(before)) return done(null, offer(state.steps.map((step) => step.id), "step", 90));
-      const keys = ["name", "description", "labels", "enabled", "steps", "id", "dependsOn", "dependsOnMode", "event", "context",
-        "criteria", "command", "packName", "packLabels", "input", "timeout", "retries", "backoff"];
-      return done(null, offer(keys, "key", 20));
+      return done(null, offer(state.words.keys, "key", 20));
     },
   };
   ace.require("ace/ext/language_tools");

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flows.api import dry_run, serializers
+from flows.api.document_serializers import FlowInput, FlowOutput
 from flows.api.versions import format_etag
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, store
 from flows.definition.plan import export_flow, plan_save
@@ -73,7 +74,7 @@ class FlowListView(APIView):
         operation_id="addFlow",
         summary="Create or replace a flow",
         tags=["flow"],
-        request=serializers.FlowInput,
+        request=FlowInput,
         parameters=[NOTE_PARAMETER, IF_MATCH_PARAMETER, IF_NONE_MATCH_PARAMETER],
         responses={201: None, **problem_responses(400, 412)},
     )
@@ -107,7 +108,7 @@ class FlowView(APIView):
         summary="Get a flow",
         tags=["flow"],
         parameters=[TEXT_PARAMETER],
-        responses={200: serializers.FlowOutput, (200, "text/plain"): OpenApiTypes.STR, **problem_responses(404)},
+        responses={200: FlowOutput, (200, "text/plain"): OpenApiTypes.STR, **problem_responses(404)},
     )
     def get(self, request: Request, name: str) -> Any:
         """Return the current document of the flow; with `text=true`, as text with its comments, to keep in a file."""

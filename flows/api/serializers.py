@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from flows.api.document_serializers import StepCommandSchema, StepEventSchema
 from flows.definition.plan import SavePlan
 from flows.models import Flow
 from flyte_site.core.timestamps import parse_rfc3339
@@ -66,52 +67,6 @@ class FlowList(serializers.Serializer[Any]):
     """A page of flows; a `next` link where there are more."""
 
     flows = FlowSummary(many=True)
-    links = LinkSerializer(many=True)
-
-
-class StepEventSchema(serializers.Serializer[Any]):
-    """The event a step waits for; label values are templates."""
-
-    name = serializers.CharField()
-    packName = serializers.CharField()  # noqa: N815
-    packLabels = serializers.DictField(child=serializers.CharField(), required=False)  # noqa: N815
-
-
-class StepCommandSchema(StepEventSchema):
-    """What a step gives to a pack; strings in the input, at any depth, are templates."""
-
-    input = serializers.JSONField(required=False, allow_null=True)
-    timeout = serializers.CharField(required=False)
-    retries = serializers.IntegerField(required=False)
-    backoff = serializers.FloatField(required=False)
-
-
-class StepSchema(serializers.Serializer[Any]):
-    """One step: event → criteria → command."""
-
-    id = serializers.CharField(required=False)
-    dependsOn = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
-    dependsOnMode = serializers.ChoiceField(choices=["any", "all"], required=False)  # noqa: N815
-    event = StepEventSchema()
-    context = serializers.DictField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
-    criteria = serializers.CharField(required=False)
-    command = StepCommandSchema()
-
-
-class FlowInput(serializers.Serializer[Any]):
-    """A flow document."""
-
-    name = serializers.CharField(max_length=255)
-    description = serializers.CharField(required=False)
-    labels = serializers.DictField(child=serializers.CharField(), required=False)
-    enabled = serializers.BooleanField(required=False)
-    steps = StepSchema(many=True)
-
-
-class FlowOutput(FlowInput):
-    """A flow document with its links."""
-
-    steps = StepSchema(many=True, required=False)
     links = LinkSerializer(many=True)
 
 

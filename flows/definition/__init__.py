@@ -5,10 +5,10 @@ Nothing here looks at the database: whether packs and commands are registered is
 
 from typing import Any
 
+from flows.definition.document import FLOW_TEXT_FIELDS
 from flows.definition.parser import FlowParser
 from flows.definition.types import (
     FALSE_VALUES,
-    FLOW_TEXT_FIELDS,
     TRUE_VALUES,
     UNPARSED_NAME,
     CommandDefinition,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from flows.definition.document import list_key_names
 from flows.models import Event
 from flows.template.compiler import TAGS
 from flows.template.filters import FILTERS
@@ -27,7 +28,13 @@ def collect_words() -> dict[str, Any]:
         name: {kind: sorted(names) for kind, names in pack_names.items()}
         for name, pack_names in sorted(names_by_pack.items())
     }
-    return {"packs": sorted_names, "filters": sorted(FILTERS), "functions": sorted(FUNCTIONS), "tags": sorted(TAGS)}
+    return {
+        "packs": sorted_names,
+        "keys": list_key_names(),
+        "filters": sorted(FILTERS),
+        "functions": sorted(FUNCTIONS),
+        "tags": sorted(TAGS),
+    }
 
 
 def collect_event_paths(events: Sequence[Event]) -> list[str]:

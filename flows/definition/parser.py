@@ -7,6 +7,16 @@ from difflib import get_close_matches
 from typing import Any
 
 from flows.definition.dependencies import find_ancestors, find_reachable_steps
+from flows.definition.document import (
+    COMMAND,
+    DEPENDS_ON_MODES,
+    EVENT,
+    FLOW,
+    MAX_BACKOFF_SECONDS,
+    MAX_NAME_LENGTH,
+    MAX_RETRIES,
+    STEP,
+)
 from flows.definition.shell_injection import find_shell_injections
 from flows.definition.types import (
     TRUE_VALUES,
@@ -20,12 +30,7 @@ from flows.definition.types import (
 from flows.definition.undefined_names import find_undefined_context_names
 from flows.template import CompiledValue, Template, TemplateError, compile_template, compile_value
 
-MAX_NAME_LENGTH = 255
-DEPENDS_ON_MODES = ("any", "all")
-FLOW_KEYS = ("name", "description", "labels", "enabled", "steps")
-STEP_KEYS = ("id", "dependsOn", "dependsOnMode", "event", "context", "criteria", "command")
-EVENT_KEYS = ("name", "packName", "packLabels")
-COMMAND_KEYS = ("name", "packName", "packLabels", "input", "timeout", "retries", "backoff")
+FLOW_KEYS, STEP_KEYS, EVENT_KEYS, COMMAND_KEYS = (part.key_names for part in (FLOW, STEP, EVENT, COMMAND))
 LEGACY_KEYS = {
     "pack-id": "packName",
     "pack-name": "packName",
@@ -135,8 +140,12 @@ class FlowParser:
             pack_labels=self.parse_template_mapping(data.get("packLabels"), f"{path}.packLabels"),
             input=self.compile_templates(data.get("input"), f"{path}.input"),
             timeout=self.parse_duration(data.get("timeout"), f"{path}.timeout"),
-            retries=int(self.parse_number(data.get("retries"), f"{path}.retries", is_integer=True, maximum=100)),
-            backoff=self.parse_number(data.get("backoff"), f"{path}.backoff", is_integer=False, maximum=86400),
+            retries=int(
+                self.parse_number(data.get("retries"), f"{path}.retries", is_integer=True, maximum=MAX_RETRIES)
+            ),
+            backoff=self.parse_number(
+                data.get("backoff"), f"{path}.backoff", is_integer=False, maximum=MAX_BACKOFF_SECONDS
+            ),
         )
 
     def parse_criteria(self, raw_step: Mapping[str, Any], step_path: str) -> Template | None:

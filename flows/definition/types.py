@@ -10,30 +10,6 @@ from flows.template import CompiledValue, Template
 TRUE_VALUES = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE_VALUES = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
-# Where YAML's `yes` or `010` is a name or a label and means the text that was written (see rest.documents).
-TEXT_FIELD: dict[str, Any] = {}
-_EVENT_TEXT_FIELDS = {
-    "name": TEXT_FIELD,
-    "packname": TEXT_FIELD,
-    "packlabels": {"*": TEXT_FIELD},
-    "labels": {"*": TEXT_FIELD},
-}
-FLOW_TEXT_FIELDS: dict[str, Any] = {
-    "name": TEXT_FIELD,
-    "description": TEXT_FIELD,
-    "labels": {"*": TEXT_FIELD},
-    "steps": {
-        "*": {
-            "id": TEXT_FIELD,
-            "dependson": {"*": TEXT_FIELD},
-            "dependsonmode": TEXT_FIELD,
-            "event": _EVENT_TEXT_FIELDS,
-            "command": {**_EVENT_TEXT_FIELDS, "timeout": TEXT_FIELD},
-        }
-    },
-}
-
-
 UNPARSED_NAME = "?"
 
 
