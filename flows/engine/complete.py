@@ -145,7 +145,7 @@ def _build_lease_expired_event(action: Action) -> IncomingEvent:
     source = EventSource(action.holder, action.pack_name, holder.labels if holder else action.pack_labels)
     reason = unreadable_reason(action)
     payload = {
-        "reason": f"its secrets can't be read: {reason}" if reason else "lease expired",
+        "reason": f"the action's secrets can't be read: {reason}" if reason else "lease expired",
         "command": action.name,
         "packId": action.holder,
         "attempt": action.attempt,

@@ -1,4 +1,4 @@
-"""What people do with executions: cancel one, retry a step, replay an event."""
+"""Control of executions by people: cancel an execution, retry a step, replay an event."""
 
 from dataclasses import replace
 
@@ -19,36 +19,36 @@ log = structlog.get_logger(__name__)
 
 
 class ExecutionNotFoundError(Exception):
-    """There is no such execution, or no such step in it; the message says which."""
+    """The execution, or the step in it, does not exist; the message names it."""
 
 
 class InvalidExecutionStateError(Exception):
-    """What was asked for can't be done with this execution as it is; the message says why."""
+    """The state of the execution does not allow the operation; the message gives the reason."""
 
 
 _ENDED_MESSAGES = {
-    ExecutionState.SUCCEEDED: "the execution has succeeded already",
-    ExecutionState.FAILED: "the execution has failed already",
-    ExecutionState.CANCELLED: "the execution was cancelled already",
+    ExecutionState.SUCCEEDED: "the execution has already succeeded",
+    ExecutionState.FAILED: "the execution has already failed",
+    ExecutionState.CANCELLED: "the execution was already cancelled",
 }
 _NOT_RETRYABLE_MESSAGES = {
-    ActionState.NEW: "the step waits for a pack already",
-    ActionState.PENDING: "a pack has the step in hand",
-    ActionState.SUCCESS: "the step succeeded, and only one that ended FATAL can be retried",
+    ActionState.NEW: "the step is already queued",
+    ActionState.PENDING: "the step is running",
+    ActionState.SUCCESS: "the step succeeded; only a step that ended with FATAL can be retried",
 }
 
 
 def cancel_execution(correlation_id: str) -> None:
-    """Stop an execution: what waits is taken out of the queue, results of what is under way come too late.
+    """Cancel an execution: cancel its queued and running actions, whose results are then late.
 
-    Raises `UnknownError`, and `NotPossibleError` where it has ended.
+    Raise `ExecutionNotFoundError`, or `InvalidExecutionStateError` if it has ended.
     """
     with transaction.atomic():
         execution = _lock_execution(correlation_id)
         if execution.state != ExecutionState.RUNNING:
             raise InvalidExecutionStateError(_ENDED_MESSAGES[ExecutionState(execution.state)])
         actions = list(Action.objects.select_for_update().filter(correlation_id=correlation_id).order_by("id"))
-        now = timezone.now()  # not before the locks: an action may be taken while they are waited for
+        now = timezone.now()  # after the locks: an action can be taken while this waits for them
         writes = DirectWrites()
         for action in actions:
             action_queue.cancel_action(writes, action, now)
@@ -59,10 +59,10 @@ def cancel_execution(correlation_id: str) -> None:
 
 
 def retry_step(correlation_id: str, step_id: str) -> None:
-    """Let the action of a step that ended FATAL be taken again, with the same input.
+    """Queue the action of a step that ended with FATAL again, with the same input.
 
-    Followers that fired already don't fire again. Raises `UnknownError`, and `NotPossibleError` where the action did
-    not end FATAL.
+    Dependent steps that have fired do not fire again. Raise `ExecutionNotFoundError`, or `InvalidExecutionStateError`
+    if the action did not end with FATAL.
     """
     with transaction.atomic():
         execution = _lock_execution(correlation_id)
@@ -71,7 +71,7 @@ def retry_step(correlation_id: str, step_id: str) -> None:
         if action is None:
             raise _build_missing_action_error(execution, step_id)
         if execution.state == ExecutionState.CANCELLED:
-            raise InvalidExecutionStateError("the execution was cancelled, so that none of its steps can be retried")
+            raise InvalidExecutionStateError("the execution was cancelled; its steps can't be retried")
         if action.state != ActionState.FATAL:
             raise InvalidExecutionStateError(_NOT_RETRYABLE_MESSAGES[ActionState(action.state)])
         now = timezone.now()
@@ -82,18 +82,18 @@ def retry_step(correlation_id: str, step_id: str) -> None:
 
 
 def _build_missing_action_error(execution: Execution, step_id: str) -> Exception:
-    """What to say of a step of which the execution has no action."""
+    """Build the error for a step that has no action in the execution."""
     steps = execution.version.document.get("steps", [])
     if step_id in (step.get("id", f"step-{number}") for number, step in enumerate(steps, start=1)):
-        return InvalidExecutionStateError("the step was not reached, so that there is nothing to retry")
+        return InvalidExecutionStateError("the step was not reached; there is nothing to retry")
     return ExecutionNotFoundError(f"step {step_id!r} in execution {execution.id!r}")
 
 
 def replay_event(correlation_id: str, *, all_flows: bool = False) -> list[str]:
-    """Take the event that began an execution again: new executions on what the flows are now, linked to the old.
+    """Handle the event that started an execution again: start executions of the flows' current versions, linked to it.
 
-    Only the execution's own flow hears of it, or every flow that listens. The ids of the new executions. Raises
-    `UnknownError`, and `NotPossibleError` where nothing of it tells the event any more, or no flow listens to it.
+    Match only the execution's own flow, or all flows. Return the ids of the new executions. Raise
+    `ExecutionNotFoundError`, or `InvalidExecutionStateError` if the event is no longer stored or no flow matches it.
     """
     execution = Execution.objects.filter(id=correlation_id).first()
     if execution is None:
@@ -102,8 +102,8 @@ def replay_event(correlation_id: str, *, all_flows: bool = False) -> list[str]:
     flows = Flow.objects.all() if all_flows else Flow.objects.filter(name=execution.flow_name)
     matches = match_flows(event, flows)
     if not matches:
-        problem = "no flow that is enabled" if all_flows else "its flow is gone or disabled, or no longer"
-        raise InvalidExecutionStateError(f"{problem} listens to the event that began the execution")
+        problem = "no enabled flow" if all_flows else "the flow was deleted, is disabled, or no longer"
+        raise InvalidExecutionStateError(f"{problem} subscribes to the event that started the execution")
     with transaction.atomic():
         start_executions(DirectWrites(), event, matches, replay_of=correlation_id)
     count_matches(matches)
@@ -112,7 +112,7 @@ def replay_event(correlation_id: str, *, all_flows: bool = False) -> list[str]:
 
 
 def _lock_execution(correlation_id: str) -> Execution:
-    """The execution, its row locked till the transaction ends. Raises `UnknownError`."""
+    """Lock the execution's row until the transaction ends. Raise `ExecutionNotFoundError`."""
     execution = Execution.objects.select_for_update().filter(id=correlation_id).first()
     if execution is None:
         raise ExecutionNotFoundError(f"execution {correlation_id!r}")
@@ -120,8 +120,8 @@ def _lock_execution(correlation_id: str) -> Execution:
 
 
 def _load_triggering_event(execution: Execution) -> IncomingEvent:
-    """The event that began the execution, as if it came now."""
+    """Load the event that started the execution, with the current time as the time of receipt."""
     first_action = Action.objects.filter(correlation_id=execution.id, triggered_by="").order_by("id").first()
     if first_action is None:
-        raise InvalidExecutionStateError("none of the execution's actions is kept, so that its event is not known")
+        raise InvalidExecutionStateError("the event that started the execution is no longer stored")
     return replace(IncomingEvent.from_json(first_action.trigger), received_at=timezone.now())

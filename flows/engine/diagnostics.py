@@ -1,4 +1,4 @@
-"""Why a flow did not run: what flows made of events, and flows that almost listened to one."""
+"""Diagnosis of a flow that did not run: outcomes of events by flow, and near misses."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,15 +7,16 @@ from typing import Any
 from flows.models import Event, EventSubscription, Flow, FlowVersion
 
 MAX_HINTS = 50
-# How many flows, and how many events of one pack and name, are looked at.
+# Limits of the subscriptions that are read, and of the events that are scanned for each pack and name.
 MAX_SUBSCRIPTIONS = 1000
 MAX_SCANNED_EVENTS = 500
 MAX_EVENT_PAIRS = 100
+CASE_SENSITIVE = " (names are case-sensitive)"
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A flow that made nothing of an event, and why; `message` goes on after the flow's name."""
+    """A flow that did not run on an event, and the reason; `message` continues a sentence after the flow's name."""
 
     flow_name: str
     message: str
@@ -23,16 +24,16 @@ class Hint:
 
 @dataclass(frozen=True)
 class FlowOutcome:
-    """An event, and what one flow made of it: an entry of the event's `outcomes`."""
+    """An event, and its outcome for one flow: an entry of the event's `outcomes`."""
 
     event: Event
     outcome: Mapping[str, Any]
 
 
 def explain_event(event: Event) -> list[Hint]:
-    """The flows that one would expect among the event's outcomes, as they are now; 50 at most.
+    """List flows that a reader may expect among the outcomes, with the reason why each is missing; at most MAX_HINTS.
 
-    What the flows that listened made of it stands in the outcomes themselves.
+    The reasons follow from the flows as they are now. Flows that matched the event are in the outcomes themselves.
     """
     listed_flows = {outcome["flow"] for outcome in event.outcomes}
     hints: dict[str, Hint] = {}
@@ -45,8 +46,8 @@ def explain_event(event: Event) -> list[Hint]:
 def _hint_subscribed_flows(event: Event) -> Iterator[Hint]:
     flows = Flow.objects.filter(subscriptions__pack_name=event.pack_name, subscriptions__event_name=event.name)
     for name, enabled in flows.order_by("enabled", "id").values_list("name", "enabled")[:MAX_SUBSCRIPTIONS]:
-        enabled_later = "listens to it now, but was saved or enabled after it came"
-        yield Hint(name, enabled_later if enabled else "listens to it, but is disabled")
+        enabled_later = "subscribes to this event now, but was saved or enabled after it was received"
+        yield Hint(name, enabled_later if enabled else "subscribes to this event, but is disabled")
 
 
 def _hint_other_packs(event: Event) -> Iterator[Hint]:
@@ -56,7 +57,7 @@ def _hint_other_packs(event: Event) -> Iterator[Hint]:
     for flow_name, pack_name in subscriptions.values_list("flow__name", "pack_name")[:MAX_SUBSCRIPTIONS]:
         yield Hint(
             flow_name,
-            f"listens to {event.name} of {pack_name}, not of {event.pack_name}"
+            f"subscribes to {event.name} of {pack_name}, not of {event.pack_name}"
             f"{_describe_case_difference(pack_name, event)}",
         )
 
@@ -67,15 +68,15 @@ def _hint_other_spellings(event: Event) -> Iterator[Hint]:
     )
     for flow_name, event_name in subscriptions.values_list("flow__name", "event_name")[:MAX_SUBSCRIPTIONS]:
         if event_name.casefold() == event.name.casefold():
-            yield Hint(flow_name, f"listens to {event_name}, not to {event.name}: capital letters count")
+            yield Hint(flow_name, f"subscribes to {event_name}, not to {event.name}{CASE_SENSITIVE}")
 
 
 def _describe_case_difference(pack_name: str, event: Event) -> str:
-    return ": capital letters count" if pack_name.casefold() == event.pack_name.casefold() else ""
+    return CASE_SENSITIVE if pack_name.casefold() == event.pack_name.casefold() else ""
 
 
 def explain_flow(flow: Flow, limit: int = 20) -> list[FlowOutcome]:
-    """What the flow made of the last events that its steps wait for, newest first."""
+    """List the outcomes of the flow for the last events that its steps react to, newest first."""
     events = Event.objects.filter(id__in=find_flow_event_ids(flow.name, limit)).defer("payload").order_by("-id")
     return [
         FlowOutcome(event, outcome) for event in events for outcome in event.outcomes if outcome["flow"] == flow.name
@@ -83,9 +84,9 @@ def explain_flow(flow: Flow, limit: int = 20) -> list[FlowOutcome]:
 
 
 def find_flow_event_ids(name: str, limit: int, *, pack_name: str = "", event_name: str = "") -> list[str]:
-    """The ids of the last events that the flow has outcomes with, newest first; of this pack or name, if any is given.
+    """Find the ids of the last events that have an outcome for the flow, newest first; optionally of one pack or name.
 
-    They are looked for among the last MOST_EVENTS of each pack and event that the flow's newest version waits for.
+    The search covers the last MAX_SCANNED_EVENTS of each pack and event that the flow's newest version reacts to.
     """
     pairs = [pair for pair in _find_awaited_events(name) if pack_name in ("", pair[0]) and event_name in ("", pair[1])]
     event_ids = [event_id for pair in pairs for event_id in _find_ids_with_outcome(name, *pair, limit)]
@@ -93,7 +94,7 @@ def find_flow_event_ids(name: str, limit: int, *, pack_name: str = "", event_nam
 
 
 def _find_awaited_events(name: str) -> list[tuple[str, str]]:
-    """The pack and event names of all steps, triggers or not; also of a flow that was deleted."""
+    """List the pack and event names that all steps react to, also of a deleted flow."""
     newest = FlowVersion.objects.filter(flow_name=name).order_by("-id").only("document").first()
     steps = newest.document.get("steps", []) if newest else []
     return list(dict.fromkeys((step["event"]["packName"], step["event"]["name"]) for step in steps))[:MAX_EVENT_PAIRS]
@@ -111,8 +112,10 @@ def _find_ids_with_outcome(name: str, pack_name: str, event_name: str, limit: in
 
 
 def find_false_criteria(outcomes: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """The text of the criteria that were false in outcomes of flows, by the flow's version and the step. One query, and
-    none where none were; the versions of MOST_HINTS flows at most."""
+    """Find the text of the criteria that were false in outcomes, by flow version and step id.
+
+    Read at most MAX_HINTS versions, by one query, or by none if no criteria were false.
+    """
     false_steps = [
         (outcome["uuid"], step["stepId"])
         for outcome in outcomes
@@ -135,15 +138,14 @@ def _find_step(version: FlowVersion, step_id: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """An event that a flow almost listened to, the newest of its kind, and why it did not."""
+    """An event that nearly matches a flow's subscriptions, the newest of its pack and name, and the difference."""
 
     event: Event
     message: str
 
 
 def find_near_misses(flow: Flow) -> list[NearMiss]:
-    """Events among the last MOST_EVENTS of all that differ from what the flow listens to in the pack alone, or in
-    capital letters."""
+    """Find events among the last MAX_SCANNED_EVENTS that differ from the flow's subscriptions only in pack or case."""
     subscribed_pairs = set(flow.subscriptions.values_list("pack_name", "event_name"))
     newest_events: dict[tuple[str, str], Event] = {}
     for event in Event.objects.order_by("-id").defer("payload", "outcomes", "pack_labels")[:MAX_SCANNED_EVENTS]:
@@ -157,17 +159,17 @@ def find_near_misses(flow: Flow) -> list[NearMiss]:
 
 
 def _explain_near_miss(event: Event, subscribed_pairs: set[tuple[str, str]]) -> str:
-    """Why nobody heard the event, where somebody nearly did; '' where it was heard, or is about something else."""
+    """Explain the difference between the event and the nearest subscription; '' if it matches one, or none is near."""
     if (event.pack_name, event.name) in subscribed_pairs:
         return ""
     pairs_by_folded = {
         (pack_name.casefold(), name.casefold()): (pack_name, name) for pack_name, name in subscribed_pairs
     }
     if folded_match := pairs_by_folded.get((event.pack_name.casefold(), event.name.casefold())):
-        return f"the flow listens to {folded_match[0]}.{folded_match[1]}: capital letters count"
+        return f"the flow subscribes to {folded_match[0]}.{folded_match[1]}{CASE_SENSITIVE}"
     pack_names = sorted(pack_name for pack_name, name in subscribed_pairs if name == event.name)
     return (
-        f"the flow listens to {event.name} of {' and '.join(pack_names)}, not of {event.pack_name}"
+        f"the flow subscribes to {event.name} of {' and '.join(pack_names)}, not of {event.pack_name}"
         if pack_names
         else ""
     )

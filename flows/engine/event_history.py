@@ -1,6 +1,6 @@
-"""Events that are kept: the last few that flows listened to, and now and then one that none did.
+"""Event history: the last events that flows matched, and samples of unmatched ones.
 
-The latter are there so that somebody can write the first flow for an event.
+The samples help to write the first flow for an event.
 """
 
 import json
@@ -28,17 +28,17 @@ EVENT_TABLE = TableSQL(EventRow)
 _PRUNE_SQL = """DELETE FROM flows_event WHERE pack_identity = %s AND name = %s AND id <= (
     SELECT id FROM flows_event WHERE pack_identity = %s AND name = %s ORDER BY id DESC LIMIT 1 OFFSET %s)"""
 
-# Between two samples of one pack and event name, and how many there may be in that time of all together, so that a
-# flood of events that nobody listens to, be it under ever new names, costs next to nothing. Both are of one process.
+# Interval between two samples of one pack and event name, and the limit of all samples in an interval, per process: a
+# flood of unmatched events, even with ever new names, costs very little.
 SAMPLE_INTERVAL_SECONDS = 60.0
 MAX_SAMPLES_PER_INTERVAL = 60
 MAX_TRACKED_NAMES = 4096
-# Of all packs and names together.
+# Total of all packs and names.
 MAX_SAMPLES = 2000
 
 
 class UnmatchedEventSampler:
-    """Says which of the events that nobody listens to is kept: the first of a name, then one a minute."""
+    """Rate limit for samples of unmatched events: the first of a pack and name, then one per interval."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class UnmatchedEventSampler:
         self._interval_count = 0
 
     def should_keep(self, event: IncomingEvent, now: float) -> bool:
-        """Whether this one is kept; `now` is in seconds of any clock that goes on."""
+        """Return True if this event is due to be recorded, and count it; `now` is in seconds of a monotonic clock."""
         key = (event.pack.identity, event.name)
         with self._lock:
             if now - self._last_sampled.get(key, float("-inf")) < SAMPLE_INTERVAL_SECONDS:
@@ -68,8 +68,10 @@ unmatched_event_sampler = UnmatchedEventSampler()
 
 
 class PruneSchedule:
-    """Says when old events are forgotten: with the first of a name, then with one in so many that a fifth more than are
-    kept may be there; doing it each time would cost a commit for every event."""
+    """Schedule for pruning the events of a pack and name: on its first event, then on one of every `keep // 5`.
+
+    So at most a fifth more events than `keep` are stored. Pruning on each event would cost a commit for each.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -116,7 +118,7 @@ def _insert_event(
 
 
 def _limit_payload(payload: Any) -> tuple[Any, int]:
-    """The payload and 0; or None and its size, where it is larger than what is kept."""
+    """Return the payload and 0, or None and its size in bytes if it exceeds FLYTE_EVENT_KEEP_BYTES."""
     if payload is None:
         return None, 0
     size = len(json.dumps(payload, separators=(",", ":")))
@@ -124,8 +126,10 @@ def _limit_payload(payload: Any) -> tuple[Any, int]:
 
 
 def prune_events(event: IncomingEvent) -> None:
-    """Leave the last few events of this pack and name, from time to time. The event itself is committed: a failure here
-    must not tell the pack otherwise, and the next event does what this one left."""
+    """Delete all but the last FLYTE_EVENT_KEEP events of this pack and name, if that is due.
+
+    Do not raise `DatabaseError`: the event itself is committed, and a later event prunes again.
+    """
     keep = settings.FLYTE_EVENT_KEEP
     if not prune_schedule.is_due(event, keep):
         return
@@ -135,12 +139,12 @@ def prune_events(event: IncomingEvent) -> None:
             cursor.execute(_PRUNE_SQL, [*source_and_name, *source_and_name, keep])
     except DatabaseError as error:
         log.warning(
-            "old_events_kept", pack=event.pack.identity, event_name=event.name, error=safe_database_message(error)
+            "event_pruning_failed", pack=event.pack.identity, event_name=event.name, error=safe_database_message(error)
         )
 
 
 def record_sample(event: IncomingEvent, correlation_id: str = "") -> None:
-    """Keep an event that no flow listened to, if it is time for one. Never fails: the event itself was taken."""
+    """Record an unmatched event if a sample is due. Do not raise `DatabaseError`: the event itself was handled."""
     if not settings.FLYTE_EVENT_SAMPLES or not settings.FLYTE_EVENT_KEEP:
         return
     if not unmatched_event_sampler.should_keep(event, time.monotonic()):
@@ -154,17 +158,17 @@ def record_sample(event: IncomingEvent, correlation_id: str = "") -> None:
             _keep_newest(unmatched, MAX_SAMPLES)
     except DatabaseError as error:
         log.warning(
-            "no_sample_kept", pack=event.pack.identity, event_name=event.name, error=safe_database_message(error)
+            "event_sampling_failed", pack=event.pack.identity, event_name=event.name, error=safe_database_message(error)
         )
 
 
 def _keep_newest(rows: QuerySet[EventRow], count: int) -> None:
-    """Delete all but the newest."""
+    """Delete all but the newest `count` rows."""
     newest_first = rows.order_by("-id")
     if newest_excess_id := newest_first.values_list("id", flat=True)[count : count + 1].first():
         rows.filter(id__lte=newest_excess_id).delete()
 
 
 def find_recent_events(pack_name: str, event_name: str, limit: int = 20) -> list[EventRow]:
-    """The last events of this name from packs of this name that are kept, newest first; by an index."""
+    """Find the last stored events of this pack and event name, newest first, by an index."""
     return list(EventRow.objects.filter(pack_name=pack_name, name=event_name).order_by("-id")[:limit])

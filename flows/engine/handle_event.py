@@ -81,7 +81,7 @@ def commit_isolating_failures(write: Callable[[Writes], T], *, in_transaction: b
     except (*DATABASE_UNAVAILABLE, IdempotencyKeyReusedError):
         raise
     except Exception as error:
-        log.warning("written_apart", error=type(error).__name__)
+        log.warning("flows_isolated", error=type(error).__name__)
         with transaction.atomic():
             return write(DirectWrites())
 

@@ -1,4 +1,4 @@
-"""Periodic jobs: expired leases, expired idempotency keys, the work of hosted packs."""
+"""Periodic jobs: expire leases, prune idempotency keys, reconcile hosted packs."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from packs.models import HostedResource, Pack
 from packs.queue import action_queue
 from packs.queue.action_secrets import redact_action_secrets_by_id
 
-# Bounded, so that one round can't take all day; the next goes on.
+# Bounds the length of a run; the next run continues.
 MAX_LEASES_PER_RUN = 500
 
 
 def expire_leases(*, dry_run: bool = False) -> int:
-    """End attempts whose lease has ended: tried again, or FATAL. The number of them. Safe to run twice at once."""
+    """End the attempts whose lease has expired; return their number. Can run concurrently."""
     expired_ids = action_queue.find_expired_leases(timezone.now(), MAX_LEASES_PER_RUN)
     if dry_run:
         return len(expired_ids)
@@ -27,7 +27,7 @@ def expire_leases(*, dry_run: bool = False) -> int:
 
 
 def prune_idempotency_keys(*, dry_run: bool = False) -> int:
-    """Delete keys older than a day, slice by slice. The number of them."""
+    """Delete idempotency keys older than a day in batches; return their number."""
     expired = ReceivedKey.objects.filter(received_at__lte=timezone.now() - IDEMPOTENCY_KEY_TTL).order_by("pk")
     if dry_run:
         return expired.count()
@@ -35,15 +35,15 @@ def prune_idempotency_keys(*, dry_run: bool = False) -> int:
 
 
 class HostedResults:
-    """Where the results of hosted packs go: into the engine, as those of other packs."""
+    """Receiver of the results of hosted packs, which the engine handles like those of client packs."""
 
     def complete(self, row: HostedResource, event: str, payload: Any) -> None:
-        """Give the result of an attempt. One that came too late is refused, as any is."""
+        """Record the result of an attempt; the engine rejects a late one."""
         pack, incoming = _build_event(row, event, payload)
         complete_action(row.action_id, pack, incoming, row.attempt)
 
     def progress(self, row: HostedResource, event: str, payload: Any) -> None:
-        """Tell flows of an event on the way, once for each version."""
+        """Handle a progress event, once per version."""
         _, incoming = _build_event(row, event, redact_action_secrets_by_id(row.action_id, payload))
         idempotency_key = IdempotencyKey(f"{row.token}-{row.version}", "progress")
         handle_event(incoming, idempotency_key)
@@ -56,5 +56,5 @@ def _build_event(row: HostedResource, event: str, payload: Any) -> tuple[Pack, I
 
 
 def run_hosted_pack(plugin_id: str) -> int:
-    """A round of work for a hosted pack; how much was done. Any number of processes may do this at once."""
+    """Reconcile the resources of a hosted pack; return the amount of work done. Can run concurrently."""
     return get_hosted_registry().reconcile(plugin_id, HostedResults())

@@ -51,7 +51,7 @@ class FlowMatch:
         """Record a failure that no step could catch; nothing of this flow was written."""
         log.error("flow_failed", flow=self.flow_name, version=self.version_id, exc_info=error)
         self.correlation_id = ""
-        self.outcomes = [StepOutcome("", OutcomeKind.ERROR, message=f"the server failed: {type(error).__name__}")]
+        self.outcomes = [StepOutcome("", OutcomeKind.ERROR, message=f"internal server error: {type(error).__name__}")]
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"flow": self.flow_name, "uuid": self.version_id}

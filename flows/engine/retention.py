@@ -1,4 +1,4 @@
-"""What is forgotten: executions that nothing happened in for long, and versions of flows that nobody needs."""
+"""Retention: deletion of executions that have not changed for long, and of unused flow versions."""
 
 from datetime import datetime, timedelta
 
@@ -12,23 +12,24 @@ from flyte_site.core.ids import min_id_at
 from flyte_site.db.batches import delete_in_batches, iter_batches
 from packs.models import Action, Approval
 
-# An execution goes in one transaction with all its actions, so that fewer make a slice.
+# Smaller than other batches: an execution is deleted together with all its actions.
 EXECUTIONS_PER_BATCH = 100
-# An event that is being handled may still begin an execution on the version that has just been replaced.
+# An event that is being handled can still start an execution on a version that has just been replaced.
 REPLACED_VERSION_GRACE = timedelta(hours=1)
 
 
 def prune_executions(now: datetime | None = None, *, dry_run: bool = False) -> int:
-    """Delete executions with their actions and what these asked of people, whatever their state, FLYTE_TTL_IN_SECONDS
-    after their last change, and actions as old that belong to no execution. The number of executions and such actions.
-    Safe to run twice at once.
+    """Delete executions FLYTE_TTL_IN_SECONDS after their last change, and actions as old that have no execution.
+
+    The state of an execution does not matter. Its actions and their approvals are deleted with it. Return the number
+    of executions and of actions without one. Can run concurrently.
     """
     cutoff = (now or timezone.now()) - timedelta(seconds=settings.FLYTE_TTL_IN_SECONDS)
     expired, without_execution = _find_expired_executions(cutoff), _find_actions_without_execution(cutoff)
     if dry_run:
         return expired.count() + without_execution.count()
     deleted_count = sum(_delete_batch(expired, batch_ids) for batch_ids in iter_batches(expired, EXECUTIONS_PER_BATCH))
-    # While old executions are left, finding what has none would mean reading all of their actions.
+    # While expired executions are left, the search for actions without one would read all of their actions.
     return deleted_count if expired.exists() else deleted_count + delete_in_batches(without_execution)
 
 
@@ -37,7 +38,7 @@ def _find_expired_executions(cutoff: datetime) -> "QuerySet[Execution]":
 
 
 def _delete_batch(expired: "QuerySet[Execution]", batch_ids: list[str]) -> int:
-    """Delete those that are still old when they are locked; what somebody else has locked is changing, and stays."""
+    """Delete the executions that are still expired once locked; skip those that another transaction has locked."""
     with transaction.atomic():
         locked = expired.order_by("id").select_for_update(skip_locked=True).filter(id__in=batch_ids)
         ids = list(locked.values_list("id", flat=True))
@@ -49,7 +50,7 @@ def _delete_batch(expired: "QuerySet[Execution]", batch_ids: list[str]) -> int:
 
 
 def _find_actions_without_execution(cutoff: datetime) -> "QuerySet[Action]":
-    """Old actions of no execution, found by the time in their ids: few actions as old belong to a younger execution."""
+    """Find old actions without an execution by the time in their ids: few of that age belong to a later execution."""
     return Action.objects.filter(
         ~Exists(Execution.objects.filter(id=OuterRef("correlation_id"))),
         Q(finished_at=None) | Q(finished_at__lte=cutoff),
@@ -58,10 +59,10 @@ def _find_actions_without_execution(cutoff: datetime) -> "QuerySet[Action]":
 
 
 def prune_flow_versions(now: datetime | None = None, *, dry_run: bool = False) -> int:
-    """Delete versions of flows; the number of them. Safe to run twice at once.
+    """Delete flow versions; return their number. Can run concurrently.
 
-    The FLYTE_FLOW_VERSIONS_KEEP newest of each flow stay (0: all do), those that a flow or an execution is on, and
-    those that were saved or replaced in the last hour.
+    Keep the newest FLYTE_FLOW_VERSIONS_KEEP of each flow (0: all), those that a flow or an execution uses, and those
+    that were saved or replaced in the last hour.
     """
     keep = settings.FLYTE_FLOW_VERSIONS_KEEP
     if not keep:

@@ -208,7 +208,7 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
     if secret_label := _find_secret_label(command_labels):
         return _report_secret_label(step, f"{step.path}.command.packLabels.{secret_label}")
     if len(build_labels_key(command_labels)) > MAX_LABELS_KEY_LENGTH:
-        message = f"the labels have more than {MAX_LABELS_KEY_LENGTH} characters"
+        message = f"labels are too large: the limit is {MAX_LABELS_KEY_LENGTH} characters as JSON"
         return StepOutcome(step.id, OutcomeKind.ERROR, message=message, path=f"{step.path}.command.packLabels")
     resolved_input = step.command.input.render(evaluation)
     trace.input = _redact(resolved_input, evaluation)
@@ -231,12 +231,12 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
 
 
 def _redact(value: Any, evaluation: RenderContext) -> Any:
-    """What templates gave, with a mask in place of each secret."""
+    """Mask the secrets in a rendered value."""
     return redact_secrets(value) if evaluation.context_secrets or evaluation.taint.was_ever_tainted else value
 
 
 def redact_secrets(value: Any) -> Any:
-    """A JSON value with a mask in place of each `Secret`."""
+    """Copy a JSON value with a mask in place of each `Secret`."""
     if isinstance(value, Mapping):
         return {key: redact_secrets(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -245,7 +245,7 @@ def redact_secrets(value: Any) -> Any:
 
 
 def _collect_secrets(resolved_input: Any, context: StepContext, evaluation: RenderContext) -> ActionSecrets | None:
-    """The secrets of an action with this input and context; None where there are none."""
+    """Collect the secrets of an action with this input and context; None if it has none."""
     if not evaluation.context_secrets and not evaluation.taint.was_ever_tainted:
         return None
     input_secrets = [*_iter_secret_paths(resolved_input, [])]
@@ -259,7 +259,7 @@ def _collect_secrets(resolved_input: Any, context: StepContext, evaluation: Rend
         for secret in [*(secret for _, secret in input_secrets), *context_secrets.values()]
         for source in secret.sources
     )
-    # What the taker can't make out of the texts it is given it can't repeat.
+    # The pack can't repeat a source that none of its texts contains.
     relevant_sources = secrets_contained_in(sources, [*(text for _, text in input_texts), *context_texts.values()])
     return ActionSecrets(input_texts, context_texts, relevant_sources)
 
@@ -281,12 +281,12 @@ def _find_secret_label(labels: Mapping[str, Any]) -> str:
 
 def _report_secret_label(step: StepDefinition, path: str) -> StepOutcome:
     return StepOutcome(
-        step.id, OutcomeKind.ERROR, message="a label is shown to everybody, and must not read a secret", path=path
+        step.id, OutcomeKind.ERROR, message="a label must not read a secret: labels are visible to everyone", path=path
     )
 
 
 def _raise_first_error(evaluation: RenderContext) -> None:
-    """Where errors are only noted, stop where they would have stopped it."""
+    """Raise the first collected error, if errors are collected: without a trace it would have been raised here."""
     if evaluation.collected_errors:
         raise evaluation.collected_errors[0]
 
@@ -302,8 +302,8 @@ def _render_criteria(criteria: Template, path: str, evaluation: RenderContext, i
 
 
 def _trace_criteria(criteria: Template, evaluation: RenderContext) -> dict[str, str]:
-    """What the criteria looked up: they are rendered once more, and this time watched."""
-    # The budget may end in the second round; what was seen until then is told.
+    """Render the criteria once more with read tracking, and return the values that they looked up."""
+    # The second rendering can exceed the budget; the reads until then are returned.
     with suppress(TemplateError):
         criteria.with_read_tracking().render(evaluation)
     return _collect_reads(evaluation)
@@ -321,5 +321,5 @@ def _collect_reads(evaluation: RenderContext) -> dict[str, str]:
 def _report_criteria_false(step: StepDefinition, verdict: str, reads: dict[str, str]) -> StepOutcome:
     message = "the criteria are false"
     if verdict not in FALSE_VALUES:
-        message = f"the criteria gave {verdict[:100]!r}, which is neither true nor false, and so counts as false"
+        message = f"criteria evaluated to {verdict[:100]!r}, expected true or false; treated as false"
     return StepOutcome(step.id, OutcomeKind.CRITERIA_FALSE, message=message, details={"saw": reads} if reads else {})

@@ -1,4 +1,4 @@
-"""Deleting many rows without keeping others from their work."""
+"""Deletion of many rows in batches, so that other writers are not blocked for long."""
 
 import time
 from collections.abc import Iterator
@@ -15,11 +15,10 @@ MAX_PAUSE_SECONDS = 0.1
 def iter_batches(
     queryset: "QuerySet[Any]", batch_size: int = BATCH_SIZE, max_batches: int = MAX_BATCHES_PER_RUN
 ) -> Iterator[list[Any]]:
-    """Primary keys of `doomed`, in its order, `size` at a time, read anew for each slice; at most `most` slices.
+    """Iterate over the primary keys of the rows in their order, `batch_size` at a time, for at most `max_batches`.
 
-    Whoever takes a slice deletes it before the next is read; it ends where a slice could not be deleted. Between two
-    slices is a pause about as long as the last one took: SQLite lets one write at a time, and those that wait only look
-    now and then whether it is their turn.
+    Each batch is read after the caller has deleted the one before; the iteration ends if that failed. It pauses between
+    batches for about as long as the last one took: SQLite allows one writer at a time, and others retry at intervals.
     """
     previous: list[Any] = []
     for _ in range(max_batches):
@@ -33,9 +32,9 @@ def iter_batches(
 
 
 def delete_in_batches(queryset: "QuerySet[Any]", max_batches: int = MAX_BATCHES_PER_RUN) -> int:
-    """Delete a bounded number of the rows, each slice in a transaction of its own; the number of them.
+    """Delete a bounded number of rows, each batch in a separate transaction; return their number.
 
-    A row that is doomed no more when its slice's turn comes stays.
+    A row that no longer matches the query when its batch is deleted is kept.
     """
     return sum(_delete_batch(queryset, keys) for keys in iter_batches(queryset, max_batches=max_batches))
 

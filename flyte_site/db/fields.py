@@ -15,16 +15,15 @@ encode_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class TextJSONField(AnyTextField):
-    """A JSON value kept as its text.
+    """A JSON value, stored as text.
 
-    Django's own JSONField is `jsonb` on PostgreSQL, which refuses `\\u0000`, forgets the order of keys and turns `1e21`
-    into an integer. What packs send must come back as it was sent, on both databases, so the text is kept; no query
-    looks inside.
+    Django's JSONField is `jsonb` on PostgreSQL, which rejects `\\u0000`, loses the order of keys, and turns `1e21` into
+    an integer. Values of packs must be returned exactly as they were sent, on both databases. No query reads inside.
     """
 
     description = "JSON, as text"
     if TYPE_CHECKING:
-        # What django-stubs reads: any JSON value goes in and comes out.
+        # For django-stubs: any JSON value can be set and read.
         _pyi_private_set_type: Any
         _pyi_private_get_type: Any
 

@@ -1,7 +1,7 @@
-"""Rows of a model by ready-made SQL, for what happens with every event, take and result.
+"""Prepared SQL for the rows of a model, for the statements of every event, take and result.
 
-There Django's building of a query costs several times what the database does for it. Everything else uses querysets.
-The fields' own conversions hold here too, so that rows are the same whoever wrote them.
+For these, building a query by Django's ORM costs several times as much as the database's work. Everything else uses
+querysets. The fields' own conversions apply here too, so that both write the same rows.
 """
 
 import json
@@ -20,10 +20,9 @@ Converter = Callable[[Any], Any]
 
 
 class TableSQL(Generic[M]):
-    """The rows of one model's table. Conditions are SQL with `%s` for each value, of columns of that table.
+    """SQL for the table of one model. Conditions are SQL on its columns, with `%s` for each value.
 
-    They are read `without` some of their fields, which is for readers alone: a row reads such a field when it is asked
-    for it.
+    `excluded` fields are not selected; a row loads such a field when it is accessed.
     """
 
     def __init__(self, model: type[M], excluded: Collection[str] = ()) -> None:
@@ -38,27 +37,29 @@ class TableSQL(Generic[M]):
         self._converters: dict[str, list[tuple[int, Converter]]] = {}
 
     def select(self, condition: str, *values: Any, lock: bool = False) -> list[M]:
-        """The rows that meet the condition, which may go on with an order and a limit; locked till the transaction's
-        end where the database locks rows."""
+        """Select the rows that match the condition, which can include an order and a limit.
+
+        With `lock`, lock them until the end of the transaction, on databases that lock rows.
+        """
         return self.fetch(*self.build_select(condition, *values, lock=lock))
 
     def select_first(self, condition: str, *values: Any, lock: bool = False) -> M | None:
-        """The first row of `find`."""
+        """Select the first matching row, or None."""
         return next(iter(self.select(condition, *values, lock=lock)), None)
 
     def build_select(self, condition: str, *values: Any, lock: bool = False) -> tuple[str, Sequence[Any]]:
-        """What `find` asks, and its values."""
+        """Build the statement of `select`, and its values."""
         return self._select_prefix + condition + (_lock_clause() if lock else ""), values
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[M]:
-        """The rows that a statement gives, with all columns in the order of `columns`."""
+        """Execute a statement that returns `columns` in their order, and build its rows."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             cursor.execute(sql, to_parameters(values, database))
             return self.hydrate(cursor.fetchall(), database)
 
     def hydrate(self, records: Sequence[Sequence[Any]], database: BaseDatabaseWrapper) -> list[M]:
-        """Rows as the database gave them."""
+        """Build model instances from database records."""
         readers = self._converters.get(database.vendor) or self._build_converters(database)
         rows = []
         for record in records:
@@ -93,8 +94,10 @@ class TableSQL(Generic[M]):
             return bool(cursor.rowcount == 1)
 
     def _insert_statement(self, fields: Sequence[Any], count: int) -> str:
-        """The statement that inserts so many rows with these fields. The others are NULL: left out, since psycopg keeps
-        prepared only what has few values."""
+        """Return the statement that inserts `count` rows with these fields; the other fields are NULL.
+
+        NULL fields are left out, since psycopg prepares only statements with few values.
+        """
         key = (count, *[field.attname for field in fields])
         statement = self._insert_cache.get(key)
         if statement is None:
@@ -106,7 +109,7 @@ class TableSQL(Generic[M]):
         return statement
 
     def _update_statement(self, row: M, names: tuple[str, ...], database: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
-        """The statement that writes these fields of a row, and its values."""
+        """Return the statement that updates these fields of a row, and its values."""
         cached = self._update_cache.get(names)
         if cached is None:
             fields: list[Any] = [self.model._meta.get_field(name) for name in names]
@@ -116,7 +119,7 @@ class TableSQL(Generic[M]):
         return sql, [*[_to_column_value(field, getattr(row, field.attname), database) for field in fields], row.pk]
 
     def _build_converters(self, database: BaseDatabaseWrapper) -> list[tuple[int, Converter]]:
-        """What turns columns into values, by their places."""
+        """Build the converters from database values, each with the index of its column."""
         indexed_converters: list[tuple[int, Converter]] = []
         for index, field in enumerate(self.fields):
             if isinstance(field, TextJSONField):
@@ -139,7 +142,7 @@ def select_pipelined(
     second_table: TableSQL[Any],
     second_query: tuple[str, Sequence[Any]],
 ) -> tuple[list[Any], list[Any]]:
-    """What two statements give, the second after the first, both sent at once where the database can take them so."""
+    """Execute two statements in order, on PostgreSQL in one round trip, and return the rows of each."""
     database = connections[DEFAULT_DB_ALIAS]
     if database.vendor != "postgresql":
         return first_table.fetch(*first_query), second_table.fetch(*second_query)
@@ -162,11 +165,11 @@ def _to_column_value(field: Any, value: Any, database: BaseDatabaseWrapper) -> A
 
 
 def to_parameters(values: Sequence[Any], database: BaseDatabaseWrapper) -> list[Any]:
-    """Values as a statement's parameters: of those that are used here, times alone differ between databases."""
+    """Convert values to parameters of a statement: of the types used here, only times differ between databases."""
     adapted = database.ops.adapt_datetimefield_value
     return [adapted(value) if hasattr(value, "tzinfo") else value for value in values]
 
 
 def _lock_clause() -> str:
-    """What locks the rows of a SELECT; a transaction of SQLite's has the whole file anyway."""
+    """Return the clause that locks the rows of a SELECT; '' on SQLite, where a transaction locks the whole file."""
     return " FOR UPDATE" if connections[DEFAULT_DB_ALIAS].features.has_select_for_update else ""

@@ -1,6 +1,6 @@
-"""The queue of actions: the only place that writes them.
+"""The queue of actions: the only module that writes them.
 
-It knows packs and actions, not flows. Callers hold the lock of the execution that an action belongs to, except for
+It knows packs and actions, not flows. Callers hold the lock of the execution that an action belongs to, except in
 `take`, which is one conditional UPDATE.
 """
 
@@ -33,19 +33,19 @@ from packs.queue.long_poll import notify
 log = structlog.get_logger(__name__)
 
 ACTION_TABLE = TableSQL(Action)
-# Large columns are left out where no caller reads them.
+# Without the large columns that no caller reads.
 TAKE_COLUMNS = TableSQL(Action, excluded=("context", "trigger", "history", "result"))
 RESULT_COLUMNS = TableSQL(Action, excluded=("input", "trigger"))
-# More than one, since other takers may have locked some.
+# More than one, since other takers can have locked some.
 CANDIDATES_PER_LABELS = 3
 FATAL_EVENT = "FATAL"
 MAX_BACKOFF_SECONDS = 24 * 60 * 60
 NO_DELAY = timedelta(0)
-# Bounds late results, which are kept.
+# Bounds the late results, which are kept in the log too.
 MAX_ATTEMPT_LOG_ENTRIES = 200
 
-# PostgreSQL: find and claim in one statement; skip what other takers have locked. Candidates are looked up one by one:
-# for a join PostgreSQL may read the whole table under a generic plan or without statistics.
+# PostgreSQL: find and claim in one statement; skip rows that other takers have locked. Candidates are looked up one by
+# one: for a join PostgreSQL can read the whole table under a generic plan or without statistics.
 _TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kinds ORDER BY ready_at, id),
     found AS MATERIALIZED (
         SELECT own.id AS found_id FROM candidate CROSS JOIN LATERAL (
@@ -60,7 +60,7 @@ _TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kind
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """An action that a step asks for, not queued yet. In the places of `secrets` its input and context have a mask."""
+    """An action that a step asks for, not queued yet. Its input and context have a mask in place of each secret."""
 
     step_id: str
     pack_name: str
@@ -78,7 +78,7 @@ class ActionSpec:
 
 @dataclass(frozen=True)
 class ExecutionRef:
-    """What an action belongs to, as plain values."""
+    """The execution and flow version of an action, as plain values."""
 
     correlation_id: str
     flow_name: str
@@ -86,8 +86,11 @@ class ExecutionRef:
 
 
 class ResultStatus(Enum):
-    """What became of a result: it ended its action, was a FATAL that is tried again, was an exact repeat, or came when
-    none was expected."""
+    """Effect of a result.
+
+    It finished its action; it was a FATAL, and the action is retried; it repeats an earlier result exactly; or none was
+    expected.
+    """
 
     ACCEPTED = "counted"
     RETRIED = "retried"
@@ -106,7 +109,7 @@ def enqueue(writes: Writes, execution: ExecutionRef, specs: Iterable[ActionSpec]
 
 
 def build_action(execution: ExecutionRef, spec: ActionSpec, now: datetime) -> Action:
-    """The action that a draft is to be, not queued and not saved. Raises `NoKeysError` where it has secrets."""
+    """Build the action of a spec without saving it. Raise `NoKeysError` if it has secrets and there are no keys."""
     action_id = new_id()
     return Action(
         id=action_id,
@@ -134,9 +137,9 @@ def build_action(execution: ExecutionRef, spec: ActionSpec, now: datetime) -> Ac
 
 
 def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
-    """Give the oldest waiting action that `pack` may take, of these commands if any are named, or None.
+    """Claim the oldest queued action that `pack` can take, or return None. No two callers get the same attempt.
 
-    Each attempt is given to one caller.
+    With `command_names`, only actions of these commands are candidates.
     """
     names = sorted(set(command_names))
     claim = _claim_skip_locked if connection.features.has_select_for_update_skip_locked else _claim_in_transaction
@@ -167,16 +170,16 @@ def _claim_skip_locked(pack: Pack, command_names: list[str]) -> Action | None:
 
 
 def _claim_in_transaction(pack: Pack, command_names: list[str]) -> Action | None:
-    """Find and claim in one transaction, where there is something: on SQLite nobody else writes meanwhile.
+    """Find and claim in one transaction, during which SQLite lets no other connection write.
 
-    What was found before one's turn to write has come would often be another's by then.
+    The search is repeated in the transaction: until it gets the write lock, other takers claim what was ready.
     """
     if not has_candidate(pack, command_names, timezone.now()):
         return None
     with transaction.atomic():
         while candidates := candidate_sql(pack, command_names, timezone.now(), 1):
             sql, values = candidates
-            candidate_ids_sql = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - no text of others' is in it
+            candidate_ids_sql = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - built from constants
             action = TAKE_COLUMNS.select_first(
                 f"waiting AND id IN ({candidate_ids_sql}) ORDER BY ready_at, id LIMIT 1", *values
             )
@@ -186,7 +189,7 @@ def _claim_in_transaction(pack: Pack, command_names: list[str]) -> Action | None
 
 
 def _continue_trace(action: Action) -> None:
-    """Go on under the id and in the trace of what caused the action; the taker's work is part of its take."""
+    """Resume the request id and the trace of the action's cause; the taker's spans become children of the take."""
     request_ids.resume(action.request_id)
     span_attributes = {
         "pack": action.holder,
@@ -199,7 +202,10 @@ def _continue_trace(action: Action) -> None:
 
 
 def _fail_if_unreadable(action: Action) -> bool:
-    """Whether a claimed action's secrets can't be read: then its lease ends at once, and that ends its attempt."""
+    """End the lease of a claimed action if its secrets can't be read; return True if so.
+
+    The expired lease ends the attempt.
+    """
     reason = unreadable_reason(action)
     if reason:
         log.error("secrets_unreadable", action=action.id, reason=reason)
@@ -209,10 +215,10 @@ def _fail_if_unreadable(action: Action) -> bool:
 
 
 def _claim_action(action: Action, pack: Pack) -> bool:
-    """Whether the action is the pack's now.
+    """Claim the action; return False if another taker was first.
 
-    That it waits is not enough: since it was read it may have been taken, ended FATAL, and be waiting for its next
-    attempt, which has a number and a time of its own.
+    The attempt is part of the condition: since the action was read, it can have been taken, have failed, and be queued
+    again for a later attempt.
     """
     now, attempt = timezone.now(), action.attempt
     action.state, action.waiting, action.holder = ActionState.PENDING, False, pack.identity
@@ -226,7 +232,7 @@ def _claim_action(action: Action, pack: Pack) -> bool:
 
 
 def lease_seconds(action: Action) -> int:
-    """For how long whoever takes the action has it, if nobody extends that."""
+    """Return the length of the action's lease, and of each extension, in seconds."""
     return int(action.timeout or settings.FLYTE_ACTION_LEASE_SECONDS)
 
 
@@ -235,53 +241,59 @@ def _lease_expiry(action: Action, now: datetime) -> datetime:
 
 
 def extend_lease(action_id: str, pack: Pack, attempt: int) -> bool:
-    """Begin the holder's lease anew; False where it is no longer this pack's, or this attempt's."""
+    """Restart the lease; return False if the action no longer belongs to this pack and attempt."""
     claimed = Action.objects.filter(id=action_id, state=ActionState.PENDING, holder=pack.identity, attempt=attempt)
     action = claimed.first()
     return action is not None and claimed.update(lease_ends_at=_lease_expiry(action, timezone.now())) == 1
 
 
 def extend_leases(actions: "QuerySet[Action]", now: datetime, seconds: float) -> int:
-    """Extend the leases of actions that the server itself works on, where less than half of that time is left."""
+    """Extend the leases of actions that the server itself runs, if less than half of `seconds` is left.
+
+    Return the number of extended leases.
+    """
     expiring = actions.filter(state=ActionState.PENDING, lease_ends_at__lt=now + timedelta(seconds=seconds / 2))
     return expiring.update(lease_ends_at=now + timedelta(seconds=seconds))
 
 
 def find_expired_leases(now: datetime, limit: int) -> list[str]:
-    """Ids of taken actions whose lease has ended, the longest ago first."""
+    """Find the ids of taken actions whose lease has expired, earliest expiry first."""
     expired = Action.objects.filter(lease_ends_at__lte=now).order_by("lease_ends_at")
     return list(expired.values_list("id", flat=True)[:limit])
 
 
 def find_action(action_id: str) -> Action | None:
-    """The action, as it is at the moment."""
+    """Read an action without locking it; None if it does not exist."""
     return RESULT_COLUMNS.select_first("id = %s", action_id)
 
 
 def list_execution_actions(correlation_id: str) -> list[Action]:
-    """All actions of an execution; who changes them has its lock. A take may give out one that is NEW meanwhile."""
+    """List all actions of an execution in the order of their ids.
+
+    The lock of the execution keeps them from changing, except that a take can claim a queued one.
+    """
     return RESULT_COLUMNS.fetch(*execution_actions_query(correlation_id))
 
 
 def execution_actions_query(correlation_id: str) -> tuple[str, Sequence[Any]]:
-    """What `of_execution` asks, as `FINISHED` reads it."""
+    """Build the query of `list_execution_actions` and its values, for the columns of `RESULT_COLUMNS`."""
     return RESULT_COLUMNS.build_select("correlation_id = %s ORDER BY id", correlation_id)
 
 
 def lock_action(action_id: str) -> Action | None:
-    """The action, its row locked until the transaction ends; the execution is locked already."""
+    """Lock the action's row until the transaction ends. The caller has locked the execution."""
     return ACTION_TABLE.select_first("id = %s", action_id, lock=True)
 
 
 def is_lease_expired(action: Action, now: datetime) -> bool:
-    """Whether a locked action is still with someone whose time is up."""
+    """Return True if a locked action is still claimed by a pack whose lease has expired."""
     return action.lease_ends_at is not None and action.lease_ends_at <= now
 
 
 def record_result(
     writes: Writes, action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime
 ) -> ResultStatus:
-    """Note a pack's result of an attempt on an action that is locked; `result` is the event as the audit shows it."""
+    """Record a pack's result of an attempt at a locked action; `result` is the event as `/v1/audit` shows it."""
     if not pack.can_take(action):
         return ResultStatus.REJECTED
     if _is_duplicate_result(action, attempt, result):
@@ -293,13 +305,13 @@ def record_result(
 
 
 def expire_lease(writes: Writes, action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
-    """End the attempt of a locked action whose lease has ended; `result` stands for the one that did not come."""
+    """End the attempt of a locked action whose lease has expired; `result` replaces the missing one."""
     action.history = [*action.history, {**_build_attempt_entry(action, result, now), "leaseEnded": True}]
     return _finish_attempt(writes, action, result, now)
 
 
 def _finish_attempt(writes: Writes, action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
-    """End the current attempt with this result: a FATAL one is tried again while the step's retries allow it."""
+    """End the current attempt with this result. A FATAL one requeues the action while retries are left."""
     is_fatal = result["event"] == FATAL_EVENT
     if is_fatal and action.attempt <= action.retries:
         requeue(writes, action, result, now, backoff_delay(action))
@@ -311,13 +323,13 @@ def _finish_attempt(writes: Writes, action: Action, result: dict[str, Any], now:
 
 
 def backoff_delay(action: Action) -> timedelta:
-    """How long the next attempt waits: the step's backoff, doubled with each attempt, give or take a quarter."""
+    """Compute the delay before the next attempt: the step's backoff, doubled with each attempt, plus or minus 25 %."""
     seconds = action.backoff * 2 ** min(action.attempt - 1, 30)
     return timedelta(seconds=min(seconds, MAX_BACKOFF_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311
 
 
 def requeue(writes: Writes, action: Action, result: dict[str, Any], now: datetime, pause: timedelta) -> None:
-    """Let a locked action be taken again; what its last attempt ended with goes into its history."""
+    """Queue a locked action again after `pause`, and log the result of its last attempt."""
     if not _has_lease_expired(action, action.attempt):
         action.history = [*action.history, _build_attempt_entry(action, result, now)]
     action.result = action.finished_at = None
@@ -327,9 +339,9 @@ def requeue(writes: Writes, action: Action, result: dict[str, Any], now: datetim
 
 
 def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:
-    """Keep the actions of an execution that came from another server, in the states that they were in there.
+    """Replace the actions of an execution with those that another server had, in the states that they had there.
 
-    What was here of the execution is replaced. Within a transaction, the execution locked.
+    The caller is in a transaction and has locked the execution.
     """
     Action.objects.filter(correlation_id=correlation_id).delete()
     created = Action.objects.bulk_create(actions)
@@ -337,14 +349,14 @@ def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:
 
 
 def cancel_action(writes: Writes, action: Action, now: datetime) -> None:
-    """Take a locked action out of the queue, or from whoever has it; finished ones stay as they are."""
+    """Cancel a locked action that is queued or running; leave a finished one as it is."""
     if action.state in (ActionState.NEW, ActionState.PENDING):
         action.finished_at = now
         _transition(writes, action, ActionState.CANCELLED, now)
 
 
 def _transition(writes: Writes, action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:
-    """Bring an action into a state, and write that with what else of it has `changed`."""
+    """Change the action's state, and write it together with `changed_fields`."""
     action.state, action.waiting, action.lease_ends_at = state, state == ActionState.NEW, None
     action.states = [*action.states, _build_state_entry(state, now)]
     ACTION_TABLE.update(writes, action, "state", "waiting", "lease_ends_at", "states", "finished_at", *changed_fields)
@@ -366,9 +378,9 @@ def _is_duplicate_result(action: Action, attempt: int, result: dict[str, Any]) -
 def _record_late_result(
     writes: Writes, action: Action, pack: Pack, attempt: int, result: dict[str, Any], now: datetime
 ) -> None:
-    """Keep what came too late: someone will ask what became of the work.
+    """Log a late result, so that the work of the pack can be traced.
 
-    What contradicts the result that the attempt already gave is not late, but wrong, and not kept.
+    A result that contradicts the attempt's own earlier result is wrong rather than late, and is not logged.
     """
     has_result = action.is_finished and attempt == action.attempt and not _has_lease_expired(action, attempt)
     if has_result or not 0 < attempt <= action.attempt or len(action.history) >= MAX_ATTEMPT_LOG_ENTRIES:
@@ -387,7 +399,7 @@ def _build_attempt_entry(action: Action, result: dict[str, Any], now: datetime) 
 
 
 def _is_same_result(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Whether two results say the same; when they were made or came does not count."""
+    """Return True if two results are equal apart from their times."""
     return first["event"] == second["event"] and first.get("payload") == second.get("payload")
 
 

@@ -1,4 +1,4 @@
-"""What of an action only the pack that takes it may see: kept beside it, encrypted."""
+"""Secret texts of an action, which only the pack that takes it can read: stored in the action, encrypted."""
 
 import copy
 import json
@@ -22,9 +22,9 @@ InputPath = list[str | int]
 
 @dataclass(frozen=True)
 class ActionSecrets:
-    """The secret texts of an action: in its input by their places, in its context by their names.
+    """The secret texts of an action: those of its input by path, those of its context by name.
 
-    `sources` are texts that they were drawn from, themselves among them.
+    `sources` are the secret values that the texts were made from; a text that is itself such a value is among them.
     """
 
     input: list[tuple[InputPath, str]]
@@ -33,22 +33,22 @@ class ActionSecrets:
 
 
 def encrypt_secrets(action_id: str, secrets: ActionSecrets) -> bytes:
-    """The secrets as their action keeps them; another action's they can't be. Raises `NoKeysError`."""
+    """Encrypt the secrets, bound to their action. Raise `NoKeysError` if the server has no keys."""
     return encrypt(json.dumps({"id": action_id, **asdict(secrets)}, separators=(",", ":")).encode())
 
 
 def decrypt_secrets(action: Action) -> ActionSecrets | None:
-    """The secrets of an action; None where it has none. Raises `UnreadableError`."""
+    """Decrypt the secrets of an action; None if it has none. Raise `DecryptionError` if they can't be read."""
     if action.secrets is None:
         return None
     document = json.loads(decrypt(bytes(action.secrets)))
     if document["id"] != action.id:
-        raise DecryptionError("it was encrypted for another action")
+        raise DecryptionError("encrypted for a different action")
     return ActionSecrets([(path, text) for path, text in document["input"]], document["context"], document["sources"])
 
 
 def unreadable_reason(action: Action) -> str:
-    """What keeps the action's secrets from being read; '' if nothing does."""
+    """Return the reason why the action's secrets can't be read; '' if they can."""
     try:
         decrypt_secrets(action)
     except DecryptionError as error:
@@ -57,13 +57,13 @@ def unreadable_reason(action: Action) -> str:
 
 
 def input_with_secrets(action: Action) -> Any:
-    """The input for the pack that has taken the action, secrets and all. Raises `UnreadableError`."""
+    """Build the input for the pack that has taken the action, secrets included. Raise `DecryptionError`."""
     secrets = decrypt_secrets(action)
     return action.input if secrets is None else replace_texts(action.input, secrets.input)
 
 
 def replace_texts(value: Any, texts: list[tuple[InputPath, str]]) -> Any:
-    """A copy of a JSON value with other texts in some places."""
+    """Copy a JSON value, with the texts at some paths replaced."""
     root = {"": copy.deepcopy(value)}
     for path, text in texts:
         *parents, last_key = ["", *path]
@@ -75,10 +75,7 @@ def replace_texts(value: Any, texts: list[tuple[InputPath, str]]) -> Any:
 
 
 def redact_action_secrets(action: Action, value: Any) -> Any:
-    """A JSON value that came back from an action's pack, with a mask where it repeats some of the action's secrets.
-
-    Where these can't be read, all of it is masked.
-    """
+    """Mask the action's secrets in a JSON value that its pack sent. If they can't be read, mask the whole value."""
     if action.secrets is None:
         return value
     try:
@@ -90,17 +87,17 @@ def redact_action_secrets(action: Action, value: Any) -> Any:
 
 
 def redact_action_secrets_by_id(action_id: str, value: Any) -> Any:
-    """As `without_echo`, for an action that is not read yet. One query."""
+    """Do the same as `redact_action_secrets` for an action that is not loaded yet, in one query."""
     action = Action.objects.filter(id=action_id, secrets__isnull=False).only("id", "secrets").first()
     return redact_action_secrets(action, value) if action else value
 
 
 def decrypt_context(action: Action) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """The secret texts of an action's context, and what they were drawn from. Raises `UnreadableError`."""
+    """Decrypt the secret texts of an action's context, by name, and their sources. Raise `DecryptionError`."""
     secrets = decrypt_secrets(action)
     return (secrets.context, tuple(secrets.sources)) if secrets else ({}, ())
 
 
 def reencrypt_secrets(*, dry_run: bool) -> Iterator[ReencryptionCount]:
-    """Encrypt the secrets of actions with the first key where another was used. Raises `NoKeysError`."""
+    """Encrypt the secrets of actions again if they use an older key than the first. Raise `NoKeysError`."""
     return reencrypt_rows(Action.objects.filter(secrets__isnull=False), "secrets", dry_run=dry_run)

@@ -1,6 +1,6 @@
-"""Actions that wait though no registered pack could take them: their pack was deleted, or never came.
+"""Orphaned actions: queued, but no registered pack can take them. Their pack was deleted, or never registered.
 
-They are not dropped: a pack of their name and labels may register yet. Only reads.
+They are not deleted: a pack of their name and labels can still register. This module only reads.
 """
 
 import json
@@ -14,18 +14,18 @@ from django.db.models import QuerySet
 from flyte_site.db.postgresql.plans import index_order
 from packs.models import Labels, Pack
 
-# How many groups are looked at, how many are told of, and how many actions of each are counted, at most.
+# Limits of the groups that are read, of the groups that are reported, and of the actions that are counted in each.
 MAX_GROUPS = 1000
 MAX_REPORTED_GROUPS = 100
 MAX_COUNTED = 1000
-# More names than that are not put into one query.
+# With more names, all packs are read instead.
 MAX_NAMES_IN_QUERY = 500
 
 QueueKey = tuple[str, str]
-"""A pack name and a label key: what actions that wait ask for."""
+"""The pack name and the labels key that queued actions require."""
 
-# One index lookup per different name and labels, however many actions are queued. The order is that of one partial
-# index alone: with `min()` PostgreSQL could read all finished actions of a name by another index.
+# A loose index scan: one index lookup per distinct name and labels, however many actions are queued. Only the partial
+# index of queued actions has this order: with `min()` PostgreSQL could read all finished actions of a name by another.
 _QUEUE_KEYS_SQL = """
     WITH RECURSIVE names(pack, place) AS (
         SELECT (SELECT pack_name FROM packs_action WHERE waiting ORDER BY pack_name, label_key, ready_at LIMIT 1), 1
@@ -61,9 +61,9 @@ _GROUP_COUNTS_SQL = """
 
 @dataclass(frozen=True)
 class OrphanGroup:
-    """Actions that wait for a pack that is not there. Of more than MOST_COUNTED, `count` is MOST_COUNTED.
+    """Orphaned actions of one pack name and labels. `count` is at most MAX_COUNTED.
 
-    `since` is when the oldest of them could first have been taken.
+    `since` is the time from which the oldest of them could have been taken.
     """
 
     pack_name: str
@@ -74,24 +74,24 @@ class OrphanGroup:
 
 @dataclass(frozen=True)
 class OrphanReport:
-    """All orphans, those that wait longest first; `more` where there were too many to look at each."""
+    """All orphan groups, the oldest first; `is_truncated` if there were too many to read them all."""
 
     groups: list[OrphanGroup]
     is_truncated: bool
 
     @property
     def count(self) -> int:
-        """How many actions that are, at least."""
+        """Number of orphaned actions, a lower bound if `is_lower_bound`."""
         return sum(group.count for group in self.groups)
 
     @property
     def is_lower_bound(self) -> bool:
-        """Whether there may be more actions than `count`."""
+        """True if there can be more actions than `count`."""
         return self.is_truncated or any(group.count == MAX_COUNTED for group in self.groups)
 
 
 def find_orphans(packs: "QuerySet[Pack] | None" = None) -> OrphanReport:
-    """What waits and could be taken by none of these packs; by default, of all that are registered. Three queries."""
+    """Find the queued actions that none of these packs can take; by default, of all registered packs. Three queries."""
     queue_keys = _find_queue_keys(MAX_GROUPS + 1)
     orphan_keys = sorted(filter_orphaned(queue_keys[:MAX_GROUPS], packs))
     return OrphanReport(
@@ -101,7 +101,7 @@ def find_orphans(packs: "QuerySet[Pack] | None" = None) -> OrphanReport:
 
 
 def filter_orphaned(queue_keys: Iterable[QueueKey], packs: "QuerySet[Pack] | None" = None) -> set[QueueKey]:
-    """Those of the groups that no registered pack could take: one query, none where there are no groups."""
+    """Return the queue keys that no pack can take, by one query; by none if there are no keys."""
     labels_by_name: dict[str, dict[str, Labels]] = {}
     for name, labels_key in queue_keys:
         labels_by_name.setdefault(name, {})[labels_key] = json.loads(labels_key)
@@ -130,7 +130,7 @@ def _find_queue_keys(limit: int) -> list[QueueKey]:
 
 
 def _count_groups(queue_keys: list[QueueKey]) -> list[OrphanGroup]:
-    """How many actions each group has, and since when; without those that somebody has just emptied."""
+    """Count the actions of each group and find the oldest; skip groups that have become empty."""
     if not queue_keys:
         return []
     values = ", ".join(["(%s, %s)"] * len(queue_keys))
@@ -149,5 +149,5 @@ def _count_groups(queue_keys: list[QueueKey]) -> list[OrphanGroup]:
 
 
 def _parse_db_datetime(value: datetime | str) -> datetime:
-    """A moment as the database gives it: SQLite's is a text, in UTC."""
+    """Convert a time from a raw cursor: SQLite returns a text, in UTC."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)

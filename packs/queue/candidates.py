@@ -1,7 +1,7 @@
-"""Which action a pack may take next: the oldest that waits for its name and asks for no label that it lacks.
+"""Candidates for a take: the oldest queued actions of the pack's name that require no label that it lacks.
 
-Found by the index of what waits, one look-up for each kind of labels that the pack can serve: the cost follows from the
-pack's labels, not from what waits.
+They are found by the index of queued actions, with one lookup for each set of labels that the pack can serve. The cost
+depends on the pack's labels, not on the length of the queue.
 """
 
 import json
@@ -18,19 +18,19 @@ from django.db import connection
 from flyte_site.db.table_sql import to_parameters
 from packs.models import Action, Pack, build_labels_key
 
-# A pack of more labels could serve too many kinds; then those that wait are looked up.
+# A pack with more labels can serve too many sets of them; then the sets that queued actions require are looked up.
 MAX_LABELS_TO_COMBINE = 5
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# How much earlier than what was taken last something may be that comes after it: its transaction took that long.
+# A commit can make an action visible this much later than its `ready_at`, after younger ones were taken.
 WATERMARK_OVERLAP = timedelta(seconds=10)
-# How often nothing is passed over: what an OVERLAP was too short for is found then.
+# A full scan finds actions whose transaction took longer than the overlap.
 FULL_SCAN_INTERVAL_SECONDS = 10.0
-# So few leave nothing that would be felt.
+# Fewer takes leave too few dead index entries to matter.
 MIN_TAKES_FOR_WATERMARK = 1000
 MAX_WATERMARKS = 10_000
 
-# The labels that waiting actions of one pack name ask for: as many index look-ups as there are different ones,
-# however many actions wait (a "loose index scan", which neither database does by itself).
+# The distinct labels that queued actions of one pack name require, by a loose index scan: one index lookup for each,
+# however many actions are queued. Neither database does that by itself.
 _QUEUED_LABELS_KEYS_SQL = """
     WITH RECURSIVE found(label_key) AS (
         SELECT min(label_key) FROM packs_action WHERE waiting AND pack_name = %s
@@ -48,23 +48,26 @@ _CANDIDATES_FOR_LABELS_SQL = """SELECT id, ready_at FROM packs_action
 
 @dataclass
 class Watermark:
-    """What is known of one kind: how often it was taken, and from when on the search is for all of it again."""
+    """Scan position in the queue of one pack name and labels.
+
+    `takes` counts the takes from it. Until `full_scan_at` (monotonic seconds) scans begin at `scan_start`.
+    """
 
     takes: int = 0
     scan_start: datetime = EPOCH
     full_scan_at: float = 0.0
 
     def advance(self, until: datetime) -> None:
-        """Everything before that time was taken, but for what an OVERLAP allows."""
+        """Move the scan start to `WATERMARK_OVERLAP` before `until`, the time up to which all was taken."""
         self.scan_start = until - WATERMARK_OVERLAP
         if time.monotonic() >= self.full_scan_at:
             self.full_scan_at = time.monotonic() + FULL_SCAN_INTERVAL_SECONDS
 
 
 class ScanWatermarks:
-    """Up to when everything of one kind was taken already, as far as this process knows.
+    """Times up to which this process has seen every action of a pack name and labels taken.
 
-    PostgreSQL keeps what was taken at the front of its index until that is vacuumed; each take would walk over it.
+    PostgreSQL keeps dead entries at the front of its index until they are vacuumed; each take would scan over them.
     """
 
     def __init__(self) -> None:
@@ -72,12 +75,12 @@ class ScanWatermarks:
         self._watermarks: dict[tuple[str, str], Watermark] = {}
 
     def get_scan_start(self, pack_name: str, labels_key: str) -> datetime:
-        """Where the search begins."""
+        """Return the `ready_at` at which to begin a scan."""
         watermark = self._watermarks.get((pack_name, labels_key))
         return watermark.scan_start if watermark and time.monotonic() < watermark.full_scan_at else EPOCH
 
     def record_take(self, action: Action) -> None:
-        """The oldest of its kind was this one."""
+        """Note that this action was the oldest of its pack name and labels."""
         with self._lock:
             if len(self._watermarks) >= MAX_WATERMARKS:
                 self._watermarks.clear()
@@ -88,7 +91,7 @@ class ScanWatermarks:
             watermark.advance(action.ready_at)
 
     def record_empty_take(self, pack: Pack, now: datetime) -> None:
-        """There was nothing that the pack may take."""
+        """Note that there was no action that the pack can take."""
         if self._watermarks:
             for labels_key in matching_labels_keys(pack):
                 watermark = self._watermarks.get((pack.name, labels_key))
@@ -96,7 +99,7 @@ class ScanWatermarks:
                     watermark.advance(now)
 
     def reset(self) -> None:
-        """Know nothing, as a new process."""
+        """Forget all watermarks, as after a restart."""
         self._watermarks.clear()
 
 
@@ -104,9 +107,9 @@ scan_watermarks = ScanWatermarks()
 
 
 def candidate_sql(pack: Pack, command_names: Sequence[str], now: datetime, limit: int) -> tuple[str, list[Any]] | None:
-    """SQL, and its values, for `id` and `ready_at` of a few actions that the pack may take, of each kind the oldest.
+    """Build a query, and its values, for `id` and `ready_at` of the `limit` oldest actions of each set of labels.
 
-    None where there can be none.
+    None if there can be no action for the pack.
     """
     name_filter = f" AND name IN ({', '.join(['%s'] * len(command_names))})" if command_names else ""
     select = _CANDIDATES_FOR_LABELS_SQL.format(names=name_filter, limit=limit)
@@ -124,7 +127,7 @@ def candidate_sql(pack: Pack, command_names: Sequence[str], now: datetime, limit
 
 
 def has_candidate(pack: Pack, command_names: Sequence[str], now: datetime) -> bool:
-    """Whether there is something that the pack may take."""
+    """Return True if there is an action that the pack can take."""
     candidates = candidate_sql(pack, command_names, now, 1)
     if candidates is None:
         return False
@@ -135,7 +138,7 @@ def has_candidate(pack: Pack, command_names: Sequence[str], now: datetime) -> bo
 
 
 def matching_labels_keys(pack: Pack) -> list[str]:
-    """The label keys of the actions that the pack may take: all that can be, or those that wait."""
+    """List the labels keys of the actions that the pack can take: all possible ones, or only those in the queue."""
     if len(pack.labels) > MAX_LABELS_TO_COMBINE:
         return [key for key in _find_queued_labels_keys(pack.name) if pack.has_labels(json.loads(key))]
     items = sorted(pack.labels.items())

@@ -1,8 +1,8 @@
-"""Polls that wait at the server until something is there for them.
+"""Long polling: takes that wait on the server until an action is ready.
 
-One thread a process, the watcher, looks on behalf of all polls that wait in it: with one query, several times a
-second, and only while there are any. What this process queues itself wakes them without a look; so does, with Redis,
-what others queue, and then a look every few seconds is enough, for messages that got lost.
+One thread per process, the watcher, polls the database for all waiters of the process: with one query, several times a
+second, and only while there are any. An action that this process queues wakes them without a query. With Redis, so does
+an action that another process queues; then a query every few seconds is enough, in case messages get lost.
 """
 
 import json
@@ -28,27 +28,27 @@ from packs.queue.pubsub import PubSubChannel
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.025
-# Between looks while Redis tells what is new; and after a look that failed.
+# Between queries while Redis notifies, and after a query that failed.
 SLOW_POLL_SECONDS = 2.0
-# Looks that take long, two at least, are followed by pauses this many times as long.
+# After two slow queries in a row, the pause is this many times as long as the faster one.
 POLL_PAUSE_FACTOR = 100
 DISCONNECT_CHECK_SECONDS = 0.25
-# How often a poll for some commands alone is woken by the same look: what is there may be for other commands.
+# Interval between wake-ups of a poll that is for some commands only: the ready action can be for other commands.
 FILTERED_WAKE_SECONDS = 1.0
-# How long the watcher, and its database connection, outlives the last poll that waited.
+# Time for which the watcher and its database connection outlive the last waiter.
 IDLE_SECONDS = 5.0
 MAX_RESERVED_THREADS = 32
 RETRY_AFTER_SECONDS = (3, 7)
 
-# A peer that has closed its end. Where a system does not know POLLRDHUP (it is Linux's), only broken ones are seen.
+# Set when the peer has closed its end. POLLRDHUP exists only on Linux; elsewhere only broken connections are detected.
 _PEER_CLOSED = getattr(select, "POLLRDHUP", 0)
 
 ReadyKeys = list[tuple[str, str]]
-"""Pack names and label keys of which at least one action can be taken now."""
+"""Pack names and labels keys of which at least one action can be taken now."""
 
 
 class Waiter:
-    """One poll's place among those that wait. Made by `Watcher.place`."""
+    """One waiting poll. Created by `LongPollHub.register`."""
 
     def __init__(self, pack: Pack, deadline: float, *, is_filtered: bool, client_fd: int | None) -> None:
         self.pack = pack
@@ -60,9 +60,9 @@ class Waiter:
         self._next_wake_at = 0.0
 
     def wait(self) -> bool:
-        """Sleep until a take may find something, and tell so; False where there is nothing more to wait for.
+        """Wait until a take may find an action; return False if the poll is over.
 
-        That is when the time is up, the server stops, or the caller has gone.
+        It is over when its time is up, the server stops, or the client has disconnected.
         """
         remaining = self._deadline - time.monotonic()
         if remaining > 0 and not self._wake_event.is_set():
@@ -76,12 +76,12 @@ class Waiter:
         self._wake_event.set()
 
     def end(self) -> None:
-        """Let the poll be answered without another take."""
+        """End the wait, without a further take."""
         self._is_ended = True
         self._wake_event.set()
 
     def has_disconnected(self) -> bool:
-        """Whether the caller has closed the connection, so that it would lose what is taken for it now."""
+        """Return True if the client has closed the connection: it would not receive an action that is taken now."""
         if self.client_fd is None:
             return False
         poll = select.poll()
@@ -89,7 +89,7 @@ class Waiter:
         return bool(poll.poll(0))
 
     def wake_if_ready(self, ready: ReadyKeys, now: float) -> None:
-        """Wake if what the watcher found may be for this poll."""
+        """Wake the poll if its pack can take one of the ready actions."""
         if now < self._next_wake_at:
             return
         if any(name == self.pack.name and self.pack.has_labels(json.loads(labels_key)) for name, labels_key in ready):
@@ -99,9 +99,10 @@ class Waiter:
 
 
 class LongPollHub:
-    """Keeps the places of one process, `most` at a time, and wakes those for which something came.
+    """The waiters of one process, at most `max_waiters` at a time, and the thread that wakes them.
 
-    `look` gives what is ready for packs of some names; `channel` tells what other processes queue, if there is one.
+    `find_keys` finds what is ready for packs of some names. `channel`, if any, receives the names of packs for which
+    other processes queue actions.
     """
 
     def __init__(
@@ -122,17 +123,17 @@ class LongPollHub:
 
     @property
     def waiter_count(self) -> int:
-        """How many places are taken."""
+        """Number of waiting polls."""
         return len(self._waiters)
 
     @contextmanager
     def register(
         self, pack: Pack, seconds: float, *, is_filtered: bool = False, client_fd: int | None = None
     ) -> Iterator[Waiter | None]:
-        """A place for so many seconds at most; None where all are taken, or the server stops.
+        """Register a waiter for at most `seconds`; yield None if there are too many, or the server stops.
 
-        To be had before the first take: then nothing that comes after that take is missed. `filtered` says that the
-        poll is for some commands alone, `caller` is the file descriptor of its connection.
+        Register before the first take, so that an action queued after that take is not missed. `is_filtered`: the poll
+        is for some commands only. `client_fd`: file descriptor of the client's connection.
         """
         waiter = Waiter(pack, time.monotonic() + seconds, is_filtered=is_filtered, client_fd=client_fd)
         with self._condition:
@@ -148,7 +149,7 @@ class LongPollHub:
                 self._waiters.discard(waiter)
 
     def wake(self, pack_names: Iterable[str]) -> None:
-        """Something was queued for packs of these names."""
+        """Wake the polls of packs with these names."""
         names = set(pack_names)
         with self._condition:
             for waiter in self._waiters:
@@ -156,7 +157,7 @@ class LongPollHub:
                     waiter.wake()
 
     def stop(self) -> None:
-        """End all waiting, now and from now on."""
+        """End all polls, and admit no new ones."""
         with self._condition:
             self._is_stopped = True
             for waiter in self._waiters:
@@ -171,7 +172,7 @@ class LongPollHub:
                 self._channel.subscribe(self.wake)
 
     def _run(self) -> None:
-        """Look after the places until there have been none for a while."""
+        """Wake waiters until there have been none for `IDLE_SECONDS`."""
         try:
             last_epoch, next_poll_at, next_disconnect_check_at = 0, 0.0, 0.0
             while self._is_needed():
@@ -179,7 +180,7 @@ class LongPollHub:
                     self._drop_disconnected()
                     next_disconnect_check_at = time.monotonic() + DISCONNECT_CHECK_SECONDS
                 epoch = self._channel.subscription_epoch if self._channel else 0
-                # After an interruption the channel may have missed something.
+                # After an interruption the channel may have missed messages.
                 if epoch != last_epoch or time.monotonic() >= next_poll_at:
                     next_poll_at = self._poll_ready(epoch)
                     last_epoch = epoch
@@ -196,7 +197,7 @@ class LongPollHub:
             return True
 
     def _drop_disconnected(self) -> None:
-        """End the polls whose callers have gone: others may need the place. All are looked at in one call."""
+        """End the polls whose clients have disconnected, to make room for others. One system call checks all."""
         poll = select.poll()
         with self._condition:
             by_fd = {waiter.client_fd: waiter for waiter in self._waiters if waiter.client_fd is not None}
@@ -206,7 +207,7 @@ class LongPollHub:
                 by_fd[client_fd].end()
 
     def _poll_ready(self, epoch: int) -> float:
-        """Wake those for whom something is there; gives when to look again."""
+        """Wake the polls that have a ready action; return the monotonic time of the next query."""
         started = time.monotonic()
         with self._condition:
             waiters = list(self._waiters)
@@ -215,27 +216,27 @@ class LongPollHub:
         try:
             ready = self._find_ready({waiter.pack.name for waiter in waiters})
         except DatabaseError as error:
-            log.warning("look_failed", error=safe_database_message(error))
+            log.warning("ready_query_failed", error=safe_database_message(error))
             connection.close()
             return started + SLOW_POLL_SECONDS
         now = time.monotonic()
         for waiter in waiters:
             waiter.wake_if_ready(ready, now)
-        # A single one may be slow because it had to connect first.
+        # A single query can be slow because it had to connect first.
         poll_seconds, self._poll_seconds = min(self._poll_seconds, now - started), now - started
         return now + max(SLOW_POLL_SECONDS if epoch else TICK_SECONDS, POLL_PAUSE_FACTOR * poll_seconds)
 
 
 def release_connection() -> None:
-    """Give the database connection back before waiting: PostgreSQL has few of them.
+    """Release the database connection before waiting: PostgreSQL has few of them.
 
-    SQLite's is an open file, and closing the last one would write to the disk. Within a transaction nothing is closed.
+    SQLite's is an open file, and closing the last one would write to the disk. Inside a transaction it is kept.
     """
     if connection.vendor != "sqlite" and not connection.in_atomic_block:
         connection.close()
 
 
-# As many index look-ups as there are different names and labels, however much waits (see `packs.queue.action_queue`).
+# A loose index scan: one index lookup per distinct name and labels, however many actions are queued.
 _READY_SQL = """
     WITH RECURSIVE asked(pack) AS (VALUES {names}),
     found(pack, labels) AS (
@@ -254,7 +255,7 @@ _READY_SQL = """
 
 
 def find_ready(pack_names: set[str]) -> ReadyKeys:
-    """What packs of these names (one at least) could take now, by one query; raises `django.db.Error`."""
+    """Find what packs of these names (at least one) can take now, by one query. Raise `django.db.Error`."""
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(_READY_SQL.format(names=", ".join(["(%s)"] * len(pack_names))), [*pack_names, now])
@@ -262,20 +263,22 @@ def find_ready(pack_names: set[str]) -> ReadyKeys:
 
 
 def compute_max_waiters(threads: int) -> int:
-    """How many of a process's threads may be with polls that wait: half; of many all but as many as have work to do at
-    once, so that at least two are left for others."""
+    """Compute how many of a process's threads can wait in polls.
+
+    Of few threads it is half, of many all but `MAX_RESERVED_THREADS`; at least two are left for other requests.
+    """
     return max(threads - max(min(threads - threads // 2, MAX_RESERVED_THREADS), 2), 0)
 
 
 @cache
 def pubsub_channel() -> PubSubChannel | None:
-    """This process's end of the channel, where there is a Redis."""
+    """Return this process's channel; None if FLYTE_REDIS_URL is not set."""
     return PubSubChannel(settings.FLYTE_REDIS_URL) if settings.FLYTE_REDIS_URL else None
 
 
 @cache
 def long_poll_hub() -> LongPollHub:
-    """This process's watcher."""
+    """Return this process's hub."""
     return LongPollHub(find_ready, compute_max_waiters(settings.FLYTE_WEB_THREADS), pubsub_channel())
 
 
@@ -292,5 +295,5 @@ def _publish(names: set[str]) -> None:
 
 
 def random_retry_after() -> str:
-    """Seconds after which a poll that could not wait should come again: not all at once."""
+    """Return a `Retry-After` in seconds for a poll that was not admitted, random so that not all retry at once."""
     return str(random.randint(*RETRY_AFTER_SECONDS))  # noqa: S311

@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "flyte:waiting"
 SOCKET_TIMEOUT_SECONDS = 2.0
-# Silence after which Redis is asked whether it is still there.
+# Silence after which a ping checks the connection.
 PING_AFTER_SECONDS = 5.0
-# Between attempts while it is not.
+# Range of the pause between attempts to connect.
 RETRY_PAUSE_SECONDS = (0.5, 1.5)
 
 
 class PubSubChannel:
-    """One process's end of the channel. Each message is the name of packs, and nothing else."""
+    """One process's connection to the channel. Each message is a pack name."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -41,20 +41,20 @@ class PubSubChannel:
 
     @property
     def subscription_epoch(self) -> int:
-        """0 while messages may get lost; else a number, another one after each interruption."""
+        """0 while messages can get lost, else a number that changes after each interruption."""
         return self._epoch
 
     def publish(self, pack_names: Iterable[str]) -> None:
-        """Tell all processes, this one too, soon; returns at once."""
+        """Send the names to all processes, this one included, in the background. Return at once."""
         with self._condition:
             self._pending.update(pack_names)
-            self._start_thread("tell", self._publish_pending)
+            self._start_thread("publish", self._publish_pending)
             self._condition.notify()
 
     def subscribe(self, on_message: Callable[[set[str]], None]) -> None:
-        """From now on call `told` with the names that any process tells."""
+        """Call `on_message` with the names that any process publishes from now on."""
         with self._condition:
-            self._start_thread("hear", lambda: self._listen(on_message))
+            self._start_thread("subscribe", lambda: self._listen(on_message))
 
     def _start_thread(self, name: str, target: Callable[[], None]) -> None:
         thread = self._threads.get(name)
@@ -75,13 +75,13 @@ class PubSubChannel:
                 time.sleep(random.uniform(*RETRY_PAUSE_SECONDS))  # noqa: S311
 
     def _publish_pending(self) -> None:
-        # Redis may have been restarted since the last word: the first attempt on an old connection then fails.
+        # Redis can have been restarted since the last message: the first attempt on an old connection then fails.
         with self._connect(retries=1) as client:
             while True:
                 names = self._wait_for_pending()
                 for name in names:
                     client.publish(CHANNEL, name)
-                self._log_availability("tell")
+                self._log_availability("publish")
 
     def _wait_for_pending(self) -> set[str]:
         with self._condition:
@@ -112,7 +112,7 @@ class PubSubChannel:
         if message["type"] == "subscribe":
             self._subscription_count += 1
             self._epoch = self._subscription_count
-            self._log_availability("hear")
+            self._log_availability("subscribe")
         elif message["type"] == "message":
             on_message({str(message["data"])})
 
@@ -131,7 +131,7 @@ class PubSubChannel:
         )
 
     def _log_availability(self, name: str, failure: str = "") -> None:
-        """Log when Redis is lost and when it is back, not each attempt between."""
+        """Log that Redis became unavailable or available again, not each attempt in between."""
         if bool(failure) == (name in self._unavailable):
             return
         if failure:

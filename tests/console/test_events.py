@@ -77,7 +77,7 @@ def test_an_event_that_nobody_heard_says_who_listens_to_something_like_it(viewer
     b.tell(source)
     said = told(viewer)
     assert "No matching flow" in said
-    assert "small letters listens to go, not to Go: capital letters count." in said
+    assert "small letters subscribes to go, not to Go (names are case-sensitive)." in said
 
 
 def test_an_event_leads_to_the_flows_that_it_tells_of(viewer: Client, source: Pack) -> None:

@@ -317,16 +317,16 @@ def test_a_step_of_any_id_can_be_retried(operator: Client, source: Pack) -> None
 def test_what_can_t_be_done_is_said_and_nothing_is_recorded(operator: Client, source: Pack) -> None:
     execution = fail(source)
     said = text_of(operator.post(page(execution, "cancel"), follow=True))
-    assert "Not cancelled: the execution has failed already." in said
+    assert "Not cancelled: the execution has already failed." in said
     control.retry_step(execution.id, "one")
     said = text_of(operator.post(page(execution, "retry/one"), follow=True))
-    assert "Not retried: the step waits for a pack already." in said
+    assert "Not retried: the step is already queued." in said
     b.work(b.pack("Wrk"))
     said = text_of(operator.post(page(execution, "retry/one"), follow=True))
-    assert "Not retried: the step succeeded, and only one that ended FATAL can be retried." in said
+    assert "Not retried: the step succeeded; only a step that ended with FATAL can be retried." in said
     b.save(b.step(event={"packName": "Nobody", "name": "Never"}))
     said = text_of(operator.post(page(execution, "replay"), follow=True))
-    assert "Not replayed: its flow is gone or disabled, or no longer listens to the event" in said
+    assert "Not replayed: the flow was deleted, is disabled, or no longer subscribes to the event" in said
     assert not Change.objects.exists()
 
 

@@ -147,8 +147,8 @@ def test_events_that_a_flow_almost_heard_are_told(signed_on: SignedOn) -> None:
     tell(pack("Other"), "Go")
     tell(pack("Far"), "Away")
     page = signed_on("viewer").get(f"{LIST}{flow.pk}/why/").content.decode()
-    assert "the flow listens to Src.Go: capital letters count" in page
-    assert "the flow listens to Go of Src, not of Other" in page
+    assert "the flow subscribes to Src.Go (names are case-sensitive)" in page
+    assert "the flow subscribes to Go of Src, not of Other" in page
     assert "Away" not in page
 
 

@@ -141,17 +141,17 @@ def test_what_can_not_be_done_is_told_in_plain_words() -> None:
     b.save(b.step(id="a"), b.follower("a", id="later", event="Other"))
     b.tell(source)
     path = f"/v1/audit/flows/{b.only_execution().id}"
-    assert detail(f"{path}/steps/a/retry", 409) == "the step waits for a pack already"
-    assert detail(f"{path}/steps/later/retry", 409) == "the step was not reached, so that there is nothing to retry"
+    assert detail(f"{path}/steps/a/retry", 409) == "the step is already queued"
+    assert detail(f"{path}/steps/later/retry", 409) == "the step was not reached; there is nothing to retry"
     b.take(worker)
-    assert detail(f"{path}/steps/a/retry", 409) == "a pack has the step in hand"
+    assert detail(f"{path}/steps/a/retry", 409) == "the step is running"
     control.cancel_execution(b.only_execution().id)
-    assert detail(f"{path}/cancel", 409) == "the execution was cancelled already"
-    cancelled = "the execution was cancelled, so that none of its steps can be retried"
+    assert detail(f"{path}/cancel", 409) == "the execution was already cancelled"
+    cancelled = "the execution was cancelled; its steps can't be retried"
     assert detail(f"{path}/steps/a/retry", 409) == cancelled
     b.save(b.step(), enabled=False)
-    assert detail(f"{path}/replay", 409).startswith("its flow is gone or disabled, or no longer listens")
-    assert detail(f"{path}/replay?flows=all", 409).startswith("no flow that is enabled listens")
+    assert detail(f"{path}/replay", 409).startswith("the flow was deleted, is disabled, or no longer subscribes")
+    assert detail(f"{path}/replay?flows=all", 409).startswith("no enabled flow subscribes")
     assert detail("/v1/audit/flows/none/replay", 404) == detail("/v1/audit/flows/none/cancel", 404)
 
 

@@ -39,17 +39,17 @@ def test_flows_that_almost_listened_are_named_with_what_is_different() -> None:
     b.save(listening("Src", "Go", criteria="false"), name="heard it")
     b.tell(b.pack("Src"))
     assert hints() == {
-        "disabled": "listens to it, but is disabled",
-        "other pack": "listens to Go of Oth, not of Src",
-        "small pack": "listens to Go of src, not of Src: capital letters count",
-        "small name": "listens to go, not to Go: capital letters count",
+        "disabled": "subscribes to this event, but is disabled",
+        "other pack": "subscribes to Go of Oth, not of Src",
+        "small pack": "subscribes to Go of src, not of Src (names are case-sensitive)",
+        "small name": "subscribes to go, not to Go (names are case-sensitive)",
     }
 
 
 def test_a_flow_that_came_later_is_told_so() -> None:
     b.tell(b.pack("Src"))
     b.save(b.step(), name="late")
-    assert hints() == {"late": "listens to it now, but was saved or enabled after it came"}
+    assert hints() == {"late": "subscribes to this event now, but was saved or enabled after it was received"}
 
 
 def test_hints_are_few_and_take_three_queries() -> None:

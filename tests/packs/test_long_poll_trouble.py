@@ -70,7 +70,7 @@ def test_redis_may_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls,
         until(lambda: processes_that_hear(broker) == PROCESSES, server)
         until(lambda: all_that_was_untold_is_told(server), server)
         assert_a_word_wakes_all(server, polls, broker)
-        assert server.logs().count("event=redis_away task=hear") == PROCESSES
+        assert server.logs().count("event=redis_away task=subscribe") == PROCESSES
         assert "level=error" not in server.logs()
 
 
@@ -86,7 +86,7 @@ def all_that_was_untold_is_told(server: Server) -> bool:
     """
     tell(server, "Other")
     logs = server.logs()
-    return logs.count("event=redis_back task=tell") == logs.count("event=redis_away task=tell")
+    return logs.count("event=redis_back task=publish") == logs.count("event=redis_away task=publish")
 
 
 def assert_a_word_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) -> None:

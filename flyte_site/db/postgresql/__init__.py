@@ -1,1 +1,1 @@
-"""PostgreSQL as this server uses it: Django's own backend, but for how it tells that a connection is still good."""
+"""PostgreSQL backend: Django's, with a connection pool and a cheaper check that a connection is alive."""

@@ -1,4 +1,4 @@
-"""The database backend that the settings name."""
+"""The `DatabaseWrapper` that Django loads for this backend."""
 
 import select
 import threading
@@ -10,17 +10,17 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
-# How many connections the threads of one process have together, and how long one is waited for.
+# Connections of all threads of one process, and the time for which a thread waits for one.
 MAX_CONNECTIONS = 16
 ACQUIRE_TIMEOUT_SECONDS = 20.0
-# A connection is used for so long: what the database remembers for one grows.
+# A connection is replaced after this time: the memory that the database holds for it grows.
 MAX_CONNECTION_AGE_SECONDS = 600.0
 
 
 class ConnectionPool:
-    """The connections of one process that no thread has at the moment: a thread has one for as long as a request.
+    """The idle connections of one process. A thread uses one for the duration of a request.
 
-    So many threads may wait for something to be done, and PostgreSQL has few connections.
+    PostgreSQL has few connections, and many threads wait in long polls, which need none.
     """
 
     def __init__(self) -> None:
@@ -28,9 +28,13 @@ class ConnectionPool:
         self._idle: deque[tuple[float, Any]] = deque()
 
     def get(self) -> Any:
-        """A connection that was given back, the last one first; None where a new one is to be made."""
+        """Return the connection that was put back last, or None if the caller has to open one.
+
+        Raise `OperationalError` if no connection becomes free in time.
+        """
         if not self._permits.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS):
-            raise OperationalError(f"none of {MAX_CONNECTIONS} connections became free")
+            timeout = f"{ACQUIRE_TIMEOUT_SECONDS:.0f} s"
+            raise OperationalError(f"no free database connection in {timeout} (limit: {MAX_CONNECTIONS} per process)")
         while self._idle:
             try:
                 ends_at, connection = self._idle.pop()
@@ -42,7 +46,7 @@ class ConnectionPool:
         return None
 
     def put(self, connection: Any) -> None:
-        """Give one back."""
+        """Return a connection to the pool."""
         is_idle = not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
         if is_idle and connection.autocommit:
             ends_at = getattr(connection, "expires_at", time.monotonic() + MAX_CONNECTION_AGE_SECONDS)
@@ -60,9 +64,9 @@ _process_pool: ConnectionPool | None = None
 
 
 def use_connection_pool() -> None:
-    """From now on the threads of this process have connections together, each for as long as a request.
+    """Let the threads of this process share a connection pool.
 
-    To be said once, in a process that serves, before it connects.
+    Call this once, in a web process, before it connects.
     """
     global _process_pool
     connections.settings[DEFAULT_DB_ALIAS]["CONN_MAX_AGE"] = 0
@@ -70,8 +74,7 @@ def use_connection_pool() -> None:
 
 
 def is_alive(connection: Any) -> bool:
-    """Whether a connection that nobody uses is still there, without asking over it: a database that has gone, or ended
-    the connection, leaves something to be read."""
+    """Check an idle connection without a round trip: if the database has closed it, its socket is readable."""
     if connection.closed:
         return False
     poll = select.poll()
@@ -80,7 +83,7 @@ def is_alive(connection: Any) -> bool:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """One thread's connection. Where they are shared, it is given back when a request is over."""
+    """One thread's connection. If the process has a pool, it is put back at the end of a request."""
 
     _pool: ConnectionPool | None = None
 
@@ -96,10 +99,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
-        """A new connection.
+        """Open a connection, with just-in-time compilation off.
 
-        To compile a statement takes PostgreSQL many times as long as any of ours runs, which it does not know where a
-        table has no statistics yet. Said here, since poolers refuse it among a connection's parameters.
+        Compiling takes PostgreSQL many times as long as any of our statements runs, and without statistics of a table
+        it can't estimate that. The setting is a statement, since poolers reject it among a connection's parameters.
         """
         connection = super().get_new_connection(conn_params)
         connection.autocommit = True
@@ -115,7 +118,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._pool = None
 
     def is_usable(self) -> bool:
-        """As Django's, which asks the database for each request, but only where `is_good` has a doubt."""
+        """Check the connection by its socket; send a query, as Django does for each request, only if that fails."""
         if self.connection is None:
             return False
         return is_alive(self.connection) or bool(super().is_usable())

@@ -1,4 +1,4 @@
-"""Plans that PostgreSQL's statistics can't spoil."""
+"""Query plans that do not depend on PostgreSQL's statistics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ _SETTINGS = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; 
 
 @contextmanager
 def index_order() -> Iterator[None]:
-    """Let PostgreSQL read each table by an index in the order that the statement asks for, whatever it estimates.
+    """Make PostgreSQL read each table by an index in the order of the statement, whatever it estimates.
 
-    For statements with an ORDER BY that one index alone has, and a LIMIT. PostgreSQL's own choice follows estimates,
-    and may read a whole table for a few rows: after a backlog, while its index is larger than its contents; while the
-    statistics are older than the contents; or where the rows that match are all at the end, since it takes them to be
-    spread evenly. The block can only read: it ends with a rollback, which also ends the settings. Nothing changes on
-    SQLite, whose plans don't follow estimates here.
+    For statements with a LIMIT and an ORDER BY that only one index has. PostgreSQL's choice follows estimates, and can
+    read a whole table for a few rows: after a backlog, while the index is larger than its contents; while statistics
+    are out of date; or if all matching rows are at the end, since it assumes that they are spread evenly. The block can
+    only read: it ends with a rollback, which also resets the settings. On SQLite, whose plans do not depend on
+    estimates here, nothing changes.
     """
     if connection.vendor != "postgresql":
         yield

@@ -1,1 +1,1 @@
-"""SQLite as this server uses it: Django's own backend, but for how those that write wait for each other."""
+"""SQLite backend: Django's, with a queue of writers in each process."""

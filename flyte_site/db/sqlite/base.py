@@ -1,8 +1,8 @@
-"""The database backend that the settings name.
+"""The `DatabaseWrapper` that Django loads for this backend.
 
-One writes at a time. SQLite lets the others sleep, the longer the oftener they asked, up to a tenth of a second, while
-whoever comes just then goes first. Here the threads of one process have turns, and the one whose turn it is asks for
-the file's lock every millisecond.
+SQLite allows one writer at a time. Its own busy handler sleeps for up to a tenth of a second between attempts, and a
+later writer can overtake. Here the threads of a process share a lock, and the thread that has it tries to lock the file
+every millisecond.
 """
 
 import os
@@ -15,16 +15,17 @@ from django.db.backends.sqlite3 import base
 
 RETRY_SECONDS = 0.001
 WRITE_PREFIXES = ("BEGIN IMMEDIATE", "INSERT ", "UPDATE ", "DELETE ")
-# Somebody else writes, or mends the file after a crash. Not what a transaction that began by reading meets: that fails.
+# Another connection writes, or recovers the file after a crash. SQLITE_BUSY_SNAPSHOT is not among them: a transaction
+# that began by reading can't succeed by waiting.
 BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
 
 _write_locks: dict[str, threading.Lock] = {}
-# A forked process has none of the threads that hold a turn.
+# A forked process has none of the threads that hold a lock.
 os.register_at_fork(after_in_child=_write_locks.clear)
 
 
 class WriteLockCursor(base.SQLiteCursorWrapper):
-    """Waits for the turn before a transaction begins, and before a statement that writes without one."""
+    """A cursor that acquires the write lock before BEGIN IMMEDIATE and before a write outside a transaction."""
 
     wrapper: "DatabaseWrapper"
 
@@ -40,7 +41,7 @@ class WriteLockCursor(base.SQLiteCursorWrapper):
                 self.wrapper.release_write_lock()
 
     def _execute_with_retry(self, query: str, params: Any, deadline: float) -> Any:
-        """The statement, as soon as nobody else writes. Raises `sqlite3.OperationalError` where that lasts too long."""
+        """Execute the statement once the file is unlocked. Raise `sqlite3.OperationalError` after the deadline."""
         self.connection.execute("PRAGMA busy_timeout = 0")
         try:
             while True:
@@ -61,7 +62,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def lock_timeout(self) -> float:
-        """For how many seconds one waits to write."""
+        """Seconds to wait for permission to write."""
         return float(self.settings_dict["OPTIONS"].get("timeout", 5.0))
 
     def create_cursor(self, name: str | None = None) -> Any:
@@ -70,13 +71,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursor
 
     def acquire_write_lock(self) -> None:
-        """Wait until no other thread of this process writes, or for as long as one may: then SQLite's word counts."""
+        """Wait until no other thread of this process writes. After the timeout, return without the lock: then only
+        SQLite's file lock excludes other writers."""
         lock = _write_locks.setdefault(str(self.settings_dict["NAME"]), threading.Lock())
         if self._write_lock is None and lock.acquire(timeout=self.lock_timeout):
             self._write_lock = lock
 
     def release_write_lock(self) -> None:
-        """Let the next one write."""
+        """Let the next thread write."""
         lock, self._write_lock = self._write_lock, None
         if lock is not None:
             lock.release()
