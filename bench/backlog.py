@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bench.in_process import count_reads, percentiles, print_row, time_calls
 from packs.models import Pack, build_pack_id
-from packs.queue import action_queue
+from packs.queue.take import take
 
 SIZES = (100, 10_000, 1_000_000)
 # A hundred at a time: what was undone is cleared away in between, so that a measure does not find its own traces.
@@ -56,7 +56,7 @@ def create_pack(name: str, **labels: str) -> Pack:
 
 def take_and_roll_back(taker: Pack) -> None:
     with transaction.atomic():
-        if action_queue.take(taker) is None:
+        if take(taker) is None:
             raise ValueError(f"there is nothing for {taker}")
         transaction.set_rollback(True)
 
@@ -78,7 +78,7 @@ def measure_after_takes(database: str, waiting: int, takes: int, taker: Pack) ->
     """Real takes, while what was taken before still lies there."""
 
     def call() -> None:
-        action_queue.take(taker)
+        take(taker)
 
     print_row(
         database=database,
@@ -123,4 +123,4 @@ def create_dead_rows(taker: Pack, takes: int) -> None:
             cursor.execute(MARK_TAKEN, [False, timezone.now(), taker.name, '{"env":"prod"}'])
     # The last thousand by this process itself, so that it knows what every process that takes comes to know.
     for _ in range(1000):
-        action_queue.take(taker)
+        take(taker)

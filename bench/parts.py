@@ -27,7 +27,7 @@ from flyte_site.core.metrics import use_shared_directory
 from flyte_site.wsgi import application
 from packs import registry
 from packs.models import Pack
-from packs.queue import action_queue
+from packs.queue.take import take
 
 WARMUP_FLOWS, MEASURED_FLOWS = 100, 600
 EVENT_BODY = b'{"event":"Go","payload":{"who":"ann","at":"1"}}'
@@ -94,9 +94,9 @@ def run_engine(clock: CPUClock) -> None:
     clock.time("event", handle_event, build_event(source, "Go", {"who": "ann", "at": "1"}))
     worker = registry.authenticate_pack("Worker", ANONYMOUS_REQUEST)
     for name in ("first", "second"):
-        action = clock.time(f"{name} take", action_queue.take, worker)
+        action = clock.time(f"{name} take", take, worker)
         clock.time(f"{name} result", complete_action, action.id, worker, build_event(worker, "Done", {"n": 1}))
-    clock.time("take of nothing", action_queue.take, worker)
+    clock.time("take of nothing", take, worker)
 
 
 def build_event(pack: Pack, name: str, payload: Any) -> IncomingEvent:

@@ -29,7 +29,8 @@ from flyte_site.http.views import (
 )
 from packs import registry, serializers
 from packs.models import Action, Pack
-from packs.queue import action_queue, long_poll
+from packs.queue import long_poll
+from packs.queue.take import take
 
 log = structlog.get_logger(__name__)
 
@@ -152,9 +153,9 @@ class TakeView(RawView):
 
 
 def take_and_time(pack: Pack, command_names: set[str]) -> Action | None:
-    """Call `action_queue.take` and record its duration."""
+    """Call `take` and record its duration."""
     started = perf_counter()
-    action = action_queue.take(pack, command_names)
+    action = take(pack, command_names)
     observe_take(perf_counter() - started, has_action=action is not None)
     return action
 

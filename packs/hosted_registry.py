@@ -21,7 +21,7 @@ from packs.hosted.plugins.http_client import AllowedHosts
 from packs.hosted.reconciler import Reconciler, ResultSink, hosted_lease_seconds
 from packs.hosted.runtime import PluginRuntime
 from packs.models import Pack
-from packs.queue import action_queue
+from packs.queue.leases import extend_leases
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class HostedRegistry:
             pack = ensure_registered(runtime.entry)
             Pack.objects.filter(pk=pack.pk, last_seen__lt=now - LAST_SEEN_RESOLUTION).update(last_seen=now)
         ids = list(self.runtimes)
-        action_queue.extend_leases(resources.find_leased_actions(ids), now, hosted_lease_seconds())
+        extend_leases(resources.find_leased_actions(ids), now, hosted_lease_seconds())
         return resources.cancel_orphaned(ids, now)
 
 

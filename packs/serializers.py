@@ -11,8 +11,8 @@ from flyte_site.http.fields import InputSerializer, LabelsField, LinkSerializer,
 from flyte_site.http.links import LinkBuilder
 from flyte_site.http.parsing import STRING
 from packs.models import Action, Pack, build_pack_id
-from packs.queue import action_queue
 from packs.queue.action_secrets import input_with_secrets
+from packs.queue.leases import lease_seconds
 
 MAX_IDENTITY_LENGTH = 512
 RESERVED_RELS = ("self", "up")
@@ -178,7 +178,7 @@ def lease_headers(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, s
     Headers, because the body has the format of the original and gets no additional fields.
     """
     href = links.href(*_action_path(action, pack, "heartbeat"), query=_attempt_query(action))
-    return {"Link": f'<{href}>; rel="heartbeat"', "Flyte-Lease": str(action_queue.lease_seconds(action))}
+    return {"Link": f'<{href}>; rel="heartbeat"', "Flyte-Lease": str(lease_seconds(action))}
 
 
 def _action_path(action: Action, pack: Pack, resource: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from packs.queue.candidates import scan_watermarks
+from packs.queue.take import scan_watermarks
 from tests import assertions, discretion, processes
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server, templates

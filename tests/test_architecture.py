@@ -24,7 +24,7 @@ LAYERS = (
     "flyte_site.settings flyte_site.console flyte_site.templatetags flyte_site.admin",
     "datastore.models datastore.lookup datastore.content_types datastore.service",
     "datastore.serializers datastore.api datastore.forms datastore.admin",
-    "packs.models packs.queue.pubsub packs.queue.long_poll packs.queue.candidates packs.queue.action_secrets",
+    "packs.models packs.queue.pubsub packs.queue.long_poll packs.queue.action_secrets",
     "packs.queue",
     "packs.approvals.service packs.approvals packs.hosted packs.registry packs.hosted_registry packs.hosted_status",
     "packs.serializers packs.jobs packs.api packs.webapi packs.admin packs.management",

@@ -19,8 +19,8 @@ from flyte_site.http.request_body import parse_body
 from flyte_site.http.views import RawView, get_integer_parameter
 from packs import registry
 from packs.models import Action, Pack
-from packs.queue import action_queue
 from packs.queue.action_queue import ResultStatus
+from packs.queue.leases import extend_lease
 
 IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
@@ -101,7 +101,7 @@ class HeartbeatView(RawView):
     def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
         """Extend the lease of an action. 409 means that the pack has lost the action; its result will be rejected."""
         pack = registry.authenticate_pack(pack_id, request)
-        if action_queue.extend_lease(action_id, pack, read_attempt(request)):
+        if extend_lease(action_id, pack, read_attempt(request)):
             return empty_response(204)
         if not Action.objects.filter(id=action_id).exists():
             raise not_found(f"action {action_id!r}")

@@ -26,6 +26,7 @@ from packs.models import Action, ActionState, Pack
 from packs.queue import action_queue
 from packs.queue.action_queue import ExecutionRef, ResultStatus
 from packs.queue.action_secrets import redact_action_secrets, unreadable_reason
+from packs.queue.leases import is_lease_expired
 
 log = structlog.get_logger("flows.engine")
 
@@ -111,7 +112,7 @@ def _expire_lease(action: Action) -> ResultStatus | None:
     with transaction.atomic():
         execution = EXECUTION_TABLE.select_first("id = %s", action.correlation_id, lock=True)
         current = action_queue.lock_action(action.id)
-        if execution is None or current is None or not action_queue.is_lease_expired(current, event.received_at):
+        if execution is None or current is None or not is_lease_expired(current, event.received_at):
             return None
         status = action_queue.expire_lease(writes, current, event.to_json(), event.received_at)
         completion = Completion(execution, current, status)

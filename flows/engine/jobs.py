@@ -11,8 +11,8 @@ from flows.models import ReceivedKey
 from flyte_site.db.batches import delete_in_batches
 from packs.hosted_registry import get_hosted_registry
 from packs.models import HostedResource, Pack
-from packs.queue import action_queue
 from packs.queue.action_secrets import redact_action_secrets_by_id
+from packs.queue.leases import find_expired_leases
 
 # Bounds the length of a run; the next run continues.
 MAX_LEASES_PER_RUN = 500
@@ -20,7 +20,7 @@ MAX_LEASES_PER_RUN = 500
 
 def expire_leases(*, dry_run: bool = False) -> int:
     """End the attempts whose lease has expired; return their number. Can run concurrently."""
-    expired_ids = action_queue.find_expired_leases(timezone.now(), MAX_LEASES_PER_RUN)
+    expired_ids = find_expired_leases(timezone.now(), MAX_LEASES_PER_RUN)
     if dry_run:
         return len(expired_ids)
     return sum(expire_lease(action_id) is not None for action_id in expired_ids)

@@ -25,7 +25,9 @@ from packs.hosted.plugin_calls import CallKind, CallResult, build_context, prepa
 from packs.hosted.runtime import PluginRuntime
 from packs.hosted.transitions import ResourceTransitions
 from packs.models import Action, ActionState, HostedResource, HostedState, Pack
-from packs.queue import action_queue, long_poll
+from packs.queue import long_poll
+from packs.queue.leases import extend_leases
+from packs.queue.take import take
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +116,7 @@ class Reconciler:
 
     def _take_action(self) -> bool:
         with transaction.atomic():
-            action = action_queue.take(self.pack)
+            action = take(self.pack)
             if action is None:
                 return False
             refusal = self._create_resource(action)
@@ -142,7 +144,7 @@ class Reconciler:
             log.error("requirements_failed", plugin=runtime.id, action=action.id, **log_fields)
             return UserFailure(f"plugin {runtime.id} failed: {type(error).__name__}")
         resources.create_resource(resources.ResourceRequest(action, self.pack, runtime.id, requirements), now)
-        action_queue.extend_leases(Action.objects.filter(id=action.id), now, hosted_lease_seconds())
+        extend_leases(Action.objects.filter(id=action.id), now, hosted_lease_seconds())
         return None
 
     def _start_due_calls(self, states: Sequence[HostedState], slots: int, *, is_write: bool) -> list[HostedResource]:

@@ -1,10 +1,9 @@
-"""The queue of actions: the only module that writes them.
+"""The queue of actions: only this module, `take` and `leases` write them.
 
-It knows packs and actions, not flows. Callers hold the lock of the execution that an action belongs to, except in
+They know packs and actions, not flows. Callers hold the lock of the execution that an action belongs to, except in
 `take`, which is one conditional UPDATE.
 """
 
-import json
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import QuerySet
-from django.utils import timezone
 
 from flyte_site.core import request_ids, tracing
 from flyte_site.core.ids import new_id
@@ -26,36 +21,19 @@ from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.db.table_sql import TableSQL
 from flyte_site.db.writes import DirectWrites, Writes
 from packs.models import Action, ActionState, Pack, build_labels_key
-from packs.queue.action_secrets import ActionSecrets, encrypt_secrets, unreadable_reason
-from packs.queue.candidates import candidate_sql, has_candidate, scan_watermarks
+from packs.queue.action_secrets import ActionSecrets, encrypt_secrets
 from packs.queue.long_poll import notify
 
 log = structlog.get_logger(__name__)
 
 ACTION_TABLE = TableSQL(Action)
 # Without the large columns that no caller reads.
-TAKE_COLUMNS = TableSQL(Action, excluded=("context", "trigger", "history", "result"))
 RESULT_COLUMNS = TableSQL(Action, excluded=("input", "trigger"))
-# More than one, since other takers can have locked some.
-CANDIDATES_PER_LABELS = 3
 FATAL_EVENT = "FATAL"
 MAX_BACKOFF_SECONDS = 24 * 60 * 60
 NO_DELAY = timedelta(0)
 # Bounds the late results, which are kept in the log too.
 MAX_ATTEMPT_LOG_ENTRIES = 200
-
-# PostgreSQL: find and claim in one statement; skip rows that other takers have locked. Candidates are looked up one by
-# one: for a join PostgreSQL can read the whole table under a generic plan or without statistics.
-_TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kinds ORDER BY ready_at, id),
-    found AS MATERIALIZED (
-        SELECT own.id AS found_id FROM candidate CROSS JOIN LATERAL (
-            SELECT action.id FROM packs_action AS action
-            WHERE action.id = candidate.id AND action.waiting AND action.ready_at <= %s FOR UPDATE SKIP LOCKED) AS own
-        LIMIT 1)
-    UPDATE packs_action SET state = %s, waiting = false, holder = %s, attempt = attempt + 1,
-        states = left(states, -1) || %s, lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
-    FROM found WHERE id = found_id
-    RETURNING {columns}"""
 
 
 @dataclass(frozen=True)
@@ -104,7 +82,7 @@ def enqueue(writes: Writes, execution: ExecutionRef, specs: Iterable[ActionSpec]
     ACTION_TABLE.insert(writes, actions)
     pack_names = [action.pack_name for action in actions]
     notify(writes, pack_names)
-    _count_transitions(writes, pack_names, ActionState.NEW)
+    count_transitions(writes, pack_names, ActionState.NEW)
     return actions
 
 
@@ -130,136 +108,10 @@ def build_action(execution: ExecutionRef, spec: ActionSpec, now: datetime) -> Ac
         retries=spec.retries,
         backoff=spec.backoff,
         ready_at=now,
-        states=[_build_state_entry(ActionState.NEW, now)],
+        states=[build_state_entry(ActionState.NEW, now)],
         request_id=request_ids.current(),
         traceparent=tracing.get_traceparent(),
     )
-
-
-def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
-    """Claim the oldest queued action that `pack` can take, or return None. No two callers get the same attempt.
-
-    With `command_names`, only actions of these commands are candidates.
-    """
-    names = sorted(set(command_names))
-    claim = _claim_skip_locked if connection.features.has_select_for_update_skip_locked else _claim_in_transaction
-    uses_watermarks = connection.vendor == "postgresql" and not names
-    while action := claim(pack, names):
-        _count_transitions(DirectWrites(), [action.pack_name], ActionState.PENDING)
-        if uses_watermarks:
-            scan_watermarks.record_take(action)
-        if not _fail_if_unreadable(action):
-            _continue_trace(action)
-            return action
-    if uses_watermarks:
-        scan_watermarks.record_empty_take(pack, timezone.now())
-    return None
-
-
-def _claim_skip_locked(pack: Pack, command_names: list[str]) -> Action | None:
-    """Find and claim in one statement."""
-    now = timezone.now()
-    candidates = candidate_sql(pack, command_names, now, CANDIDATES_PER_LABELS)
-    if candidates is None:
-        return None
-    sql, values = candidates
-    state_entry_sql = "," + json.dumps(_build_state_entry(ActionState.PENDING, now), separators=(",", ":")) + "]"
-    claim_values = [ActionState.PENDING.value, pack.identity, state_entry_sql, now, settings.FLYTE_ACTION_LEASE_SECONDS]
-    statement = _TAKE_SQL.format(oldest=sql, columns=TAKE_COLUMNS.columns)
-    return next(iter(TAKE_COLUMNS.fetch(statement, [*values, now, *claim_values])), None)
-
-
-def _claim_in_transaction(pack: Pack, command_names: list[str]) -> Action | None:
-    """Find and claim in one transaction, during which SQLite lets no other connection write.
-
-    The search is repeated in the transaction: until it gets the write lock, other takers claim what was ready.
-    """
-    if not has_candidate(pack, command_names, timezone.now()):
-        return None
-    with transaction.atomic():
-        while candidates := candidate_sql(pack, command_names, timezone.now(), 1):
-            sql, values = candidates
-            candidate_ids_sql = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - built from constants
-            action = TAKE_COLUMNS.select_first(
-                f"waiting AND id IN ({candidate_ids_sql}) ORDER BY ready_at, id LIMIT 1", *values
-            )
-            if action is None or _claim_action(action, pack):
-                return action
-    return None
-
-
-def _continue_trace(action: Action) -> None:
-    """Resume the request id and the trace of the action's cause; the taker's spans become children of the take."""
-    request_ids.resume(action.request_id)
-    span_attributes = {
-        "pack": action.holder,
-        "command": action.name,
-        "action": action.id,
-        "execution": action.correlation_id,
-    }
-    with tracing.start_span("take", action.traceparent, **span_attributes):
-        action.traceparent = tracing.get_traceparent()
-
-
-def _fail_if_unreadable(action: Action) -> bool:
-    """End the lease of a claimed action if its secrets can't be read; return True if so.
-
-    The expired lease ends the attempt.
-    """
-    reason = unreadable_reason(action)
-    if reason:
-        log.error("secrets_unreadable", action=action.id, reason=reason)
-        claimed = Action.objects.filter(id=action.id, state=ActionState.PENDING, attempt=action.attempt)
-        claimed.update(lease_ends_at=timezone.now())
-    return bool(reason)
-
-
-def _claim_action(action: Action, pack: Pack) -> bool:
-    """Claim the action; return False if another taker was first.
-
-    The attempt is part of the condition: since the action was read, it can have been taken, have failed, and be queued
-    again for a later attempt.
-    """
-    now, attempt = timezone.now(), action.attempt
-    action.state, action.waiting, action.holder = ActionState.PENDING, False, pack.identity
-    action.states = [*action.states, _build_state_entry(ActionState.PENDING, now)]
-    action.attempt += 1
-    action.lease_ends_at = _lease_expiry(action, now)
-    changed_fields = ("state", "waiting", "holder", "states", "attempt", "lease_ends_at")
-    return ACTION_TABLE.update_if(
-        "waiting AND attempt = %s AND ready_at <= %s", (attempt, now), action, *changed_fields
-    )
-
-
-def lease_seconds(action: Action) -> int:
-    """Return the length of the action's lease, and of each extension, in seconds."""
-    return int(action.timeout or settings.FLYTE_ACTION_LEASE_SECONDS)
-
-
-def _lease_expiry(action: Action, now: datetime) -> datetime:
-    return now + timedelta(seconds=lease_seconds(action))
-
-
-def extend_lease(action_id: str, pack: Pack, attempt: int) -> bool:
-    """Restart the lease; return False if the action no longer belongs to this pack and attempt."""
-    claimed = Action.objects.filter(id=action_id, state=ActionState.PENDING, holder=pack.identity, attempt=attempt)
-    action = claimed.first()
-    return action is not None and claimed.update(lease_ends_at=_lease_expiry(action, timezone.now())) == 1
-
-
-def extend_leases(actions: "QuerySet[Action]", now: datetime, seconds: float) -> int:
-    """Extend the leases of actions that the server itself runs, if less than half of `seconds` is left.
-
-    Return the number of extended leases.
-    """
-    expiring = actions.filter(state=ActionState.PENDING, lease_ends_at__lt=now + timedelta(seconds=seconds / 2))
-    return expiring.update(lease_ends_at=now + timedelta(seconds=seconds))
-
-
-def find_expired_leases(now: datetime, limit: int) -> list[str]:
-    """Find the ids of taken actions whose lease has expired, earliest expiry first."""
-    expired = Action.objects.filter(lease_ends_at__lte=now).order_by("lease_ends_at")
-    return list(expired.values_list("id", flat=True)[:limit])
 
 
 def find_action(action_id: str) -> Action | None:
@@ -283,11 +135,6 @@ def execution_actions_query(correlation_id: str) -> tuple[str, Sequence[Any]]:
 def lock_action(action_id: str) -> Action | None:
     """Lock the action's row until the transaction ends. The caller has locked the execution."""
     return ACTION_TABLE.select_first("id = %s", action_id, lock=True)
-
-
-def is_lease_expired(action: Action, now: datetime) -> bool:
-    """Return True if a locked action is still claimed by a pack whose lease has expired."""
-    return action.lease_ends_at is not None and action.lease_ends_at <= now
 
 
 def record_result(
@@ -358,12 +205,12 @@ def cancel_action(writes: Writes, action: Action, now: datetime) -> None:
 def _transition(writes: Writes, action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:
     """Change the action's state, and write it together with `changed_fields`."""
     action.state, action.waiting, action.lease_ends_at = state, state == ActionState.NEW, None
-    action.states = [*action.states, _build_state_entry(state, now)]
+    action.states = [*action.states, build_state_entry(state, now)]
     ACTION_TABLE.update(writes, action, "state", "waiting", "lease_ends_at", "states", "finished_at", *changed_fields)
-    _count_transitions(writes, [action.pack_name], state)
+    count_transitions(writes, [action.pack_name], state)
 
 
-def _count_transitions(writes: Writes, pack_names: list[str], state: ActionState) -> None:
+def count_transitions(writes: Writes, pack_names: list[str], state: ActionState) -> None:
     """Count actions that entered a state, after the commit."""
     writes.on_commit(partial(count_actions, pack_names, str(state)))
 
@@ -403,5 +250,5 @@ def _is_same_result(first: dict[str, Any], second: dict[str, Any]) -> bool:
     return first["event"] == second["event"] and first.get("payload") == second.get("payload")
 
 
-def _build_state_entry(state: str, now: datetime) -> dict[str, str]:
+def build_state_entry(state: str, now: datetime) -> dict[str, str]:
     return {"value": str(state), "time": format_rfc3339(now)}

@@ -12,8 +12,8 @@ from flows.engine.step import EventSource, IncomingEvent
 from flows.models import Execution, Flow
 from packs import registry
 from packs.models import Action, Pack
-from packs.queue import action_queue
 from packs.queue.action_queue import ResultStatus
+from packs.queue.take import take as take_action
 
 
 def step(**changes: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def tell(sender: Pack, name: str = "Go", payload: Any = None) -> None:
 
 def take(taker: Pack) -> Action:
     """The pack takes its next action; there must be one."""
-    action = action_queue.take(taker)
+    action = take_action(taker)
     assert action is not None, f"nothing waits for {taker}"
     return action
 

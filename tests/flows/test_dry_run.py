@@ -18,8 +18,8 @@ from flows.models import Execution, Flow, FlowVersion
 from flows.simulate.dry_run import DryRun, SimulatedResult, dry_run_flow
 from flyte_site.http.parsing import parse_yaml
 from packs.models import Action, Pack
-from packs.queue import action_queue
 from packs.queue.action_queue import ResultStatus
+from packs.queue.take import take
 from tests.flows import builders as b
 from tests.flows.happenings import HAPPENED
 from tests.server import ROOT
@@ -69,7 +69,7 @@ def really(
 
 def give(action: Action, result: SimulatedResult) -> None:
     pack = b.pack(action.pack_name, **action.pack_labels)
-    while action_queue.take(pack):
+    while take(pack):
         pass
     assert complete_action(action.id, pack, b.event(pack, result.name, result.payload), 1) is ResultStatus.ACCEPTED
 

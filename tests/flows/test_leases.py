@@ -14,8 +14,8 @@ from django.utils import timezone
 from flows.engine import control, jobs
 from flows.models import ExecutionState
 from packs.models import Action, ActionState, Pack
-from packs.queue import action_queue
 from packs.queue.action_queue import ResultStatus
+from packs.queue.take import take
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -140,7 +140,7 @@ def test_a_take_that_another_packs_whole_attempt_overtakes_is_the_next_attempt()
     b.tell(source)
     with meanwhile(lambda: fail_one_attempt(worker)):
         # PostgreSQL's one statement looks for what could be taken when it began, and that attempt could not.
-        second = action_queue.take(worker) or b.take(worker)
+        second = take(worker) or b.take(worker)
     kept = Action.objects.get()
     assert (second.attempt, kept.attempt) == (2, 2)
     assert [entry["value"] for entry in kept.states] == ["NEW", "PENDING", "NEW", "PENDING"]
@@ -151,7 +151,7 @@ def test_a_take_that_is_overtaken_so_does_not_pass_over_the_backoff() -> None:
     b.save(b.step(id="a", command=command(retries=1, backoff=600)))
     b.tell(source)
     with meanwhile(lambda: fail_one_attempt(worker)):
-        assert action_queue.take(worker) is None
+        assert take(worker) is None
     assert Action.objects.get().attempt == 1
 
 

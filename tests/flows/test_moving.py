@@ -15,7 +15,7 @@ from flows.importers.mongo.conversion import convert_id, to_json_value
 from flows.models import Execution, ExecutionState, Flow, FlowVersion
 from flyte_site.core.ids import min_id_at, new_id
 from packs.models import Action, ActionState, Pack
-from packs.queue import action_queue
+from packs.queue.leases import find_expired_leases
 from tests.flows import builders as b
 from tests.flows import original as o
 
@@ -140,7 +140,7 @@ def test_who_never_gives_a_result_loses_the_action_when_its_time_is_up(carried: 
     assert taken.lease_ends_at is not None
     assert taken.lease_ends_at > timezone.now()
     Action.objects.filter(id=taken.id).update(lease_ends_at=timezone.now())
-    assert action_queue.find_expired_leases(timezone.now(), 10) == [taken.id]
+    assert find_expired_leases(timezone.now(), 10) == [taken.id]
     expire_lease(taken.id)
     assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
 

@@ -8,8 +8,7 @@ from django.utils import timezone
 
 from flyte_site.core.ids import new_id
 from packs.models import Action, Pack, build_labels_key, build_pack_id
-from packs.queue import action_queue
-from packs.queue.candidates import scan_watermarks
+from packs.queue.take import scan_watermarks, take
 from tests.reading import cost
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -57,14 +56,14 @@ def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
             cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         fill(name, 4 * TAKES, bare=2)
         for _ in range(TAKES):
-            assert action_queue.take(pack)
+            assert take(pack)
     fill(name, count)
     if plan == "fresh":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
     for _ in range(TAKES):
-        assert action_queue.take(pack)
-    return sum(cost(lambda: action_queue.take(pack)) for _ in range(TAKES))
+        assert take(pack)
+    return sum(cost(lambda: take(pack)) for _ in range(TAKES))
 
 
 @pytest.mark.parametrize("plan", PLANS)

@@ -14,8 +14,9 @@ from django.utils import timezone
 from audit import prometheus, queue_stats, stats
 from flows.models import FlowVersion
 from packs.models import Pack
-from packs.queue import action_queue, backlog, long_poll
-from packs.queue.candidates import has_candidate, scan_watermarks
+from packs.queue import backlog, long_poll
+from packs.queue.leases import find_expired_leases
+from packs.queue.take import has_candidate, scan_watermarks, take
 from tests.reading import cost
 from tests.site.shape import register_pack
 
@@ -128,7 +129,7 @@ HISTORIES = {
 MODES = "force_custom_plan", "force_generic_plan"
 # Each call, and how many rows of open work it may look at: those of one number, or a few of each kind.
 READS: dict[str, tuple[Callable[[Pack], Any], int]] = {
-    "take": (action_queue.take, 20),
+    "take": (take, 20),
     "waits": (lambda pack: has_candidate(pack, [], timezone.now()), 20),
     "ready": (lambda pack: long_poll.find_ready({PACK, "Other"}), 20),
     "oldest": (
@@ -139,7 +140,7 @@ READS: dict[str, tuple[Callable[[Pack], Any], int]] = {
     "orphaned": (lambda pack: backlog.find_orphans(Pack.objects.none()), 2 * backlog.MAX_COUNTED),
     "loads": (lambda pack: stats.measure_pack_loads(), stats.MAX_QUEUED + stats.MAX_CLAIMED),
     "held": (lambda pack: queue_stats.count_claimed(), queue_stats.MAX_CLAIMED),
-    "ended leases": (lambda pack: action_queue.find_expired_leases(timezone.now(), 100), 100),
+    "ended leases": (lambda pack: find_expired_leases(timezone.now(), 100), 100),
     "running": (lambda pack: prometheus.collect_pack_metrics(), prometheus.MAX_RUNNING),
     "ended in the last day": (lambda pack: stats.count_ended_by_hour(timezone.now()), 20),
 }

@@ -18,6 +18,7 @@ from flyte_site.db.writes import DirectWrites
 from packs.models import Action, ActionState, Pack
 from packs.queue import action_queue
 from packs.queue.action_queue import ResultStatus
+from packs.queue.take import take as take_action
 from tests.packs.actions import waiting
 from tests.site.shape import problem, register_pack
 
@@ -195,7 +196,7 @@ def result(event: str, payload: Any = None) -> dict[str, Any]:
 
 def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
     pack, action = register_pack("Wrk"), waiting()
-    taken = action_queue.take(pack)
+    taken = take_action(pack)
     assert taken
     assert taken.id == action.id
     now = timezone.now()
@@ -218,7 +219,7 @@ def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
 def test_a_fatal_result_makes_the_action_fatal() -> None:
     pack = register_pack("Wrk")
     waiting()
-    taken = action_queue.take(pack)
+    taken = take_action(pack)
     assert taken
     action_queue.record_result(DirectWrites(), taken, pack, 1, result("FATAL", "why"), timezone.now())
     assert Action.objects.get().state == ActionState.FATAL
@@ -228,7 +229,7 @@ def test_what_was_never_taken_and_what_is_for_others_cannot_be_finished() -> Non
     pack, other, now = register_pack("Wrk"), register_pack("Other"), timezone.now()
     action = waiting()
     assert action_queue.record_result(DirectWrites(), action, pack, 1, result("Done"), now) is ResultStatus.REJECTED
-    taken = action_queue.take(pack)
+    taken = take_action(pack)
     assert taken
     assert action_queue.record_result(DirectWrites(), taken, other, 1, result("Done"), now) is ResultStatus.REJECTED
     assert Action.objects.get().state == ActionState.PENDING
@@ -253,7 +254,7 @@ def test_takers_who_come_at_once_never_try_to_claim_what_another_has() -> None:
         together.wait(60)
         try:
             with connection.execute_wrapper(noted):
-                return [found.id for found in (action_queue.take(pack) for _ in range(5)) if found]
+                return [found.id for found in (take_action(pack) for _ in range(5)) if found]
         finally:
             connection.close()
 

@@ -1,0 +1,45 @@
+"""Leases: the time for which an action belongs to the pack that took it."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from packs.models import Action, ActionState, Pack
+
+
+def lease_seconds(action: Action) -> int:
+    """Return the length of the action's lease, and of each extension, in seconds."""
+    return int(action.timeout or settings.FLYTE_ACTION_LEASE_SECONDS)
+
+
+def compute_lease_expiry(action: Action, now: datetime) -> datetime:
+    return now + timedelta(seconds=lease_seconds(action))
+
+
+def extend_lease(action_id: str, pack: Pack, attempt: int) -> bool:
+    """Restart the lease; return False if the action no longer belongs to this pack and attempt."""
+    claimed = Action.objects.filter(id=action_id, state=ActionState.PENDING, holder=pack.identity, attempt=attempt)
+    action = claimed.first()
+    return action is not None and claimed.update(lease_ends_at=compute_lease_expiry(action, timezone.now())) == 1
+
+
+def extend_leases(actions: "QuerySet[Action]", now: datetime, seconds: float) -> int:
+    """Extend the leases of actions that the server itself runs, if less than half of `seconds` is left.
+
+    Return the number of extended leases.
+    """
+    expiring = actions.filter(state=ActionState.PENDING, lease_ends_at__lt=now + timedelta(seconds=seconds / 2))
+    return expiring.update(lease_ends_at=now + timedelta(seconds=seconds))
+
+
+def find_expired_leases(now: datetime, limit: int) -> list[str]:
+    """Find the ids of taken actions whose lease has expired, earliest expiry first."""
+    expired = Action.objects.filter(lease_ends_at__lte=now).order_by("lease_ends_at")
+    return list(expired.values_list("id", flat=True)[:limit])
+
+
+def is_lease_expired(action: Action, now: datetime) -> bool:
+    """Return True if a locked action is still claimed by a pack whose lease has expired."""
+    return action.lease_ends_at is not None and action.lease_ends_at <= now
