@@ -1,13 +1,13 @@
 """The template language of flows.
 
-It is the one of the original server, which used pongo2, a Go dialect of Django's templates. Django's own lexer and
-parser cannot read it: there, a tag ends at the first `}}` or `%}`, here a string literal may hold either; and Django
-has no operators, calls or macros outside `{% if %}`. What is reused of Django are filters that behave alike and the
-formatting of dates.
+It follows the language of the original server, which used pongo2, a Go dialect of Django's templates. Django's own
+lexer and parser cannot read it: there, a tag ends at the first `}}` or `%}`, here a string literal may contain either;
+and Django has no operators, calls or macros outside `{% if %}`. Filters that behave alike and the formatting of dates
+are reused from Django.
 
-`lexer` cuts a source into tokens, `parsing`, `tags_*` and `expressions` make closures of them, and `templates` runs
-those with an `Evaluation`: the variables, the datastore, and a budget that no template can exceed. Only keys of maps,
-items of lists and characters of text can be reached from a template, never a Python attribute.
+`lexer` splits a source into tokens; `parser`, `tags` and `expressions` compile them to closures; `compiler` runs those
+with a `RenderContext`: the variables, the datastore, and a budget that no template can exceed. A template can reach
+only keys of maps, items of lists and characters of text, never a Python attribute.
 
 The reference is docs/reference/templates.md.
 """

@@ -1,6 +1,6 @@
-"""The closures that expressions are made of.
+"""Closures that make up compiled expressions.
 
-Each takes the scope and gives a value, or raises SourceError at its place.
+Each takes the scope and returns a value, or raises LocatedError with its offset.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ KeyWithOffset = tuple[str | int, int]
 
 
 def make_constant(value: object, offset: int) -> Expression:
-    """A literal."""
+    """Compile a literal."""
     return Expression(lambda scope: value, offset, is_constant=True, value=value, is_shell_safe=True)
 
 
 def compile_variable(name: str, offset: int) -> ExpressionFunc:
-    """A name alone; a macro's name calls it."""
+    """Compile a name without keys; a macro's name calls the macro."""
     read_variable = make_variable_reader(name)
 
     def evaluate(scope: Scope) -> object:
@@ -35,7 +35,7 @@ def compile_variable(name: str, offset: int) -> ExpressionFunc:
 
 
 def compile_path(name: str, keys: Sequence[KeyWithOffset]) -> ExpressionFunc:
-    """`name.key.key`, where nothing is called."""
+    """Compile `name.key.key`, without a call."""
     read_path = make_path_reader(name, [key for key, _ in keys])
     last_offset = keys[-1][1]
 
@@ -49,7 +49,7 @@ def compile_path(name: str, keys: Sequence[KeyWithOffset]) -> ExpressionFunc:
 
 
 def track_reads(evaluate: ExpressionFunc, source: str) -> ExpressionFunc:
-    """The same, telling the evaluation what was looked up; `source` is how the template says it."""
+    """Wrap an expression so that it records each lookup in the render context; `source` is its text in the template."""
 
     def evaluate_and_track(scope: Scope) -> object:
         value = evaluate(scope)
@@ -62,7 +62,7 @@ def track_reads(evaluate: ExpressionFunc, source: str) -> ExpressionFunc:
 def compile_lookups(
     evaluate_base: ExpressionFunc, keys: Sequence[KeyWithOffset], arguments: Sequence[ExpressionFunc] | None
 ) -> ExpressionFunc:
-    """`….key.key`, or `….key.key(arguments)`, behind something that is computed. Stops at what is missing."""
+    """Compile `….key.key`, or `….key.key(arguments)`, after a computed value. A missing value ends the lookups."""
     intermediate_keys = list(keys) if arguments is None else list(keys)[:-1]
     last_key, last_offset = keys[-1]
 
@@ -87,7 +87,7 @@ def compile_lookups(
 
 
 def compile_function_call(function: Function, arguments: Sequence[ExpressionFunc], offset: int) -> ExpressionFunc:
-    """`randomInt(5)`. A name that a tag has set hides the function."""
+    """Compile a call such as `randomInt(5)`. A name set by a tag hides the function."""
     name, call_by_name = function.name, compile_name_call(function.name, arguments, offset)
 
     def evaluate(scope: Scope) -> object:
@@ -103,7 +103,7 @@ def compile_function_call(function: Function, arguments: Sequence[ExpressionFunc
 
 
 def compile_name_call(name: str, arguments: Sequence[ExpressionFunc], offset: int) -> ExpressionFunc:
-    """`name(…)`: a macro, or nothing at all; '' where nothing has the name."""
+    """Compile `name(…)`, the call of a macro; an undefined name gives None."""
     read_variable = make_variable_reader(name)
 
     def evaluate(scope: Scope) -> object:
@@ -120,7 +120,7 @@ def compile_name_call(name: str, arguments: Sequence[ExpressionFunc], offset: in
 def compile_filter(
     template_filter: Filter, evaluate_base: ExpressionFunc, evaluate_argument: ExpressionFunc | None, offset: int
 ) -> ExpressionFunc:
-    """`…|filter:argument`, charged by the size of what it works on."""
+    """Compile `…|filter:argument`; its cost depends on the size of the filtered value."""
     apply, is_per_character = template_filter.apply, template_filter.is_per_character
 
     def evaluate(scope: Scope) -> object:
@@ -143,13 +143,13 @@ def compile_filter(
 def _charge_result(result: str | list[object], render_context: RenderContext, offset: int) -> None:
     render_context.charge(len(result) >> 6 if isinstance(result, str) else len(result), offset)
     if isinstance(result, str) and len(result) > render_context.limits.text_length:
-        raise LocatedError(
-            f"the text gets too long (more than {render_context.limits.text_length:,} characters)", offset
-        )
+        raise LocatedError(f"text is too long (more than {render_context.limits.text_length:,} characters)", offset)
 
 
 def compile_logical_chain(operands: Sequence[ExpressionFunc], conjunctions: Sequence[bool]) -> ExpressionFunc:
-    """`a and b or c`, grouped to the right; stops as soon as the answer is known. conjunctions: True for `and`."""
+    """Compile `a and b or c`, grouped to the right; evaluation stops once the answer is known. conjunctions: True for
+    `and`.
+    """
     operand_pairs = list(zip(operands[:-1], conjunctions, strict=True))
     evaluate_last = operands[-1]
 
@@ -163,13 +163,13 @@ def compile_logical_chain(operands: Sequence[ExpressionFunc], conjunctions: Sequ
 
 
 def compile_not(evaluate_operand: ExpressionFunc, count: int) -> ExpressionFunc:
-    """`not …`, `times` over."""
+    """Compile `not …`, repeated `count` times."""
     expected = count % 2 == 0
     return lambda scope: is_truthy(evaluate_operand(scope)) is expected
 
 
 def compile_negation(evaluate_operand: ExpressionFunc, offset: int) -> ExpressionFunc:
-    """`-…`."""
+    """Compile `-…`."""
 
     def evaluate(scope: Scope) -> object:
         try:
@@ -183,7 +183,7 @@ def compile_negation(evaluate_operand: ExpressionFunc, offset: int) -> Expressio
 def fold_left(
     operands: Sequence[ExpressionFunc], operations: Sequence[OperatorFunc], offsets: Sequence[int]
 ) -> ExpressionFunc:
-    """`a - b - c` as `(a - b) - c`."""
+    """Compile `a - b - c` as `(a - b) - c`."""
     evaluate_first = operands[0]
     remaining = list(zip(operations, operands[1:], offsets, strict=True))
 
@@ -203,7 +203,7 @@ def fold_left(
 def fold_right(
     operands: Sequence[ExpressionFunc], operations: Sequence[OperatorFunc], offsets: Sequence[int]
 ) -> ExpressionFunc:
-    """`a ^ b ^ c` as `a ^ (b ^ c)`. The operands are evaluated from the left."""
+    """Compile `a ^ b ^ c` as `a ^ (b ^ c)`. The operands are evaluated from left to right."""
     if len(operations) == 1:
         return fold_left(operands, operations, offsets)
     reversed_operations = list(zip(reversed(operations), reversed(offsets), strict=True))

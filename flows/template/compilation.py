@@ -1,4 +1,4 @@
-"""What the parsers share while one source is compiled: the place, the depth, the names, the warnings."""
+"""State shared by the parsers while one source is compiled: tokens, nesting depth, names and warnings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from flows.template.limits import MAX_NESTING_DEPTH, MAX_TOKENS
 from flows.template.runtime.render_context import Scope
 
 ExpressionFunc = Callable[[Scope], object]
-"""An expression, compiled: gives its value."""
+"""A compiled expression; returns its value."""
 RenderFunc = Callable[[Scope], str]
-"""A piece of a template, compiled: gives its text."""
+"""A compiled part of a template; returns its text."""
 
 LITERALS: dict[str, object] = {"True": True, "False": False, "None": None, "none": None, "nil": None}
 BUILTIN_VARIABLES = ("Event", "Context")
@@ -22,9 +22,9 @@ MAX_WARNINGS = 50
 
 
 class Expression(NamedTuple):
-    """A compiled expression. safe: `|safe` was applied to all of it. constant: it is a literal, `value`.
+    """A compiled expression. is_safe: `|safe` was applied to all of it. is_constant: it is a literal, `value`.
 
-    harmless: whatever it is made of, its text means nothing to a shell, or what the template's writer wants.
+    is_shell_safe: its text has no special meaning to a shell, or only the one that the template's author intends.
     """
 
     evaluate: ExpressionFunc
@@ -36,7 +36,9 @@ class Expression(NamedTuple):
 
 
 class RawOutput(NamedTuple):
-    """A `{{ … }}` that may print text as it came: what it reads, each the name and, if there is one, the first key."""
+    """A `{{ … }}` that may print text unchanged; `references` holds the variables it reads, each with its first key, if
+    any.
+    """
 
     references: tuple[tuple[str, str | int | None], ...]
     line: int
@@ -44,7 +46,7 @@ class RawOutput(NamedTuple):
 
 
 class CompilationState:
-    """The compilation of one source. watching: what it makes tells the evaluation what it looks up."""
+    """The compilation of one source. tracks_reads: the compiled template records its lookups in the render context."""
 
     def __init__(self, source: str, functions: Mapping[str, Function], tracks_reads: bool = False) -> None:
         self.source = source
@@ -61,58 +63,60 @@ class CompilationState:
 
     @contextmanager
     def nested(self, offset: int) -> Iterator[None]:
-        """One more level of parentheses, arguments or tags. Raises SourceError at `offset` when there are too many."""
+        """Enter one more level of parentheses, arguments or tags. Raises LocatedError at `offset` if there are too
+        many.
+        """
         self.enter_nesting(offset)
         yield
         self._depth -= 1
 
     def enter_nesting(self, offset: int) -> None:
-        """As `deeper`, for callers in a hurry; `leave` ends the level."""
+        """Enter a level, like `nested` but faster; `leave_nesting` ends it."""
         self._depth += 1
         if self._depth > MAX_NESTING_DEPTH:
-            raise LocatedError(f"nested too deep (more than {MAX_NESTING_DEPTH} levels)", offset)
+            raise LocatedError(f"nested too deeply (more than {MAX_NESTING_DEPTH} levels)", offset)
 
     def leave_nesting(self) -> None:
-        """The level that was entered last ends."""
+        """Leave the level entered last."""
         self._depth -= 1
 
     def count_tokens(self, tokens: list[TemplateToken]) -> None:
-        """Counts what was read. Raises SourceError when the template is too long."""
+        """Count the tokens read. Raises LocatedError if the template is too long."""
         self._token_count += len(tokens)
         if self._token_count > MAX_TOKENS:
-            raise LocatedError(f"the template is too long (more than {MAX_TOKENS:,} tokens)", tokens[0].offset)
+            raise LocatedError(f"template is too long (more than {MAX_TOKENS:,} tokens)", tokens[0].offset)
 
     @property
     def cost(self) -> int:
-        """How many tokens were read so far: what running over them costs."""
+        """The number of tokens read so far, which is the cost of running them."""
         return self._token_count
 
     def declare_name(self, token: TemplateToken) -> str:
-        """A tag gives a value to the name. Raises SourceError for a literal's name."""
+        """Record a name to which a tag assigns a value. Raises LocatedError for a literal's name."""
         if token.value in LITERALS:
-            raise LocatedError(f"'{token.value}' is a value and cannot be a name", token.offset)
+            raise LocatedError(f"'{token.value}' is a literal and cannot be used as a name", token.offset)
         self.declared_names.add(token.value)
         return token.value
 
     def record_root_name(self, name: str, offset: int) -> None:
-        """An expression begins with the name."""
+        """Record the name at the start of an expression."""
         self._root_names.append((name, offset))
 
     def record_reference(self, name: str, key: str | int | None, offset: int) -> None:
-        """An expression reads what the name, and its first key if there is one, stand for."""
+        """Record that an expression reads the name, and its first key, if any."""
         self.references.append((name, key))
         if name == "Context" and isinstance(key, str):
             self._context_offsets.setdefault(key, offset)
 
     def get_context_names(self) -> tuple[tuple[str, int, int], ...]:
-        """The context's names that are read, each with the line and the column where it is read first."""
+        """Return the context names that are read, each with line and column of its first use."""
         if "Context" in self.declared_names:
             return ()
         first_references = islice(self._context_offsets.items(), MAX_WARNINGS)
         return tuple((name, *get_line_and_column(self.source, offset)) for name, offset in first_references)
 
     def record_output(self, expression: Expression, first_reference: int) -> None:
-        """An expression is printed; `reads` of what is read stand before it."""
+        """Record a printed expression; the references from index `first_reference` on are its own."""
         if not expression.is_shell_safe and len(self.references) > first_reference:
             self.raw_outputs.append(
                 RawOutput(
@@ -121,11 +125,11 @@ class CompilationState:
             )
 
     def add_warning(self, message: str, offset: int) -> None:
-        """Something at `offset` is probably not meant."""
+        """Warn about a probable mistake at `offset`."""
         self._warnings.append((message, offset))
 
     def get_warnings(self) -> tuple[TemplateWarning, ...]:
-        """The first warnings, in the order of their places, one a name. Call it when everything is parsed."""
+        """Return the first warnings, ordered by position, one per name. Call it after everything is parsed."""
         sorted_warnings = sorted([*self._warnings, *self._find_unknown_names()], key=lambda warning: warning[1])
         return tuple(
             TemplateWarning(message, *get_line_and_column(self.source, offset))
@@ -141,11 +145,11 @@ class CompilationState:
         for name, offset in islice(unknown_offsets.items(), MAX_WARNINGS):
             suggestion = find_closest_name(name, sorted(known_names))
             hint = f": did you mean '{suggestion}'?" if suggestion else ""
-            yield f"nothing is called '{name}' here, so it is always empty{hint}", offset
+            yield f"unknown variable '{name}' is always empty{hint}", offset
 
 
 class TokenStream:
-    """Walks over the tokens of one `{{ … }}` or `{% … %}`; the last is always END."""
+    """A cursor over the tokens of one `{{ … }}` or `{% … %}`; the last token is always END."""
 
     __slots__ = ("index", "tokens")
 
@@ -159,7 +163,7 @@ class TokenStream:
         return self.tokens[self.index]
 
     def accept(self, kind: str) -> TemplateToken | None:
-        """The next token, consumed, if it is of the kind."""
+        """Consume and return the next token if it is of the kind."""
         token = self.tokens[self.index]
         if token.kind != kind:
             return None
@@ -168,7 +172,7 @@ class TokenStream:
         return token
 
     def accept_symbol(self, *values: str) -> TemplateToken | None:
-        """The next token, consumed, if it is one of the symbols."""
+        """Consume and return the next token if it is one of the symbols."""
         token = self.tokens[self.index]
         if token.kind == SYMBOL and token.value in values:
             self.index += 1
@@ -176,7 +180,7 @@ class TokenStream:
         return None
 
     def accept_word(self, kind: str, *values: str) -> TemplateToken | None:
-        """The next token, consumed, if it is a name or keyword (`kind`) and one of the words."""
+        """Consume and return the next token if it is a name or keyword (`kind`) and one of the words."""
         token = self.tokens[self.index]
         if token.kind == kind and token.value in values:
             self.index += 1
@@ -184,30 +188,30 @@ class TokenStream:
         return None
 
     def expect(self, kind: str, expected: str) -> TemplateToken:
-        """The next token, consumed, which must be of the kind. Raises SourceError saying that `what` is expected."""
+        """Consume and return the next token. Raises LocatedError (`expected` describes it) unless it is of the kind."""
         token = self.accept(kind)
         if token is None:
             raise self.make_unexpected_token_error(expected)
         return token
 
     def expect_symbol(self, value: str, expected: str) -> TemplateToken:
-        """The next token, consumed, which must be the symbol. Raises SourceError."""
+        """Consume and return the next token. Raises LocatedError unless it is the symbol."""
         token = self.accept_symbol(value)
         if token is None:
             raise self.make_unexpected_token_error(expected)
         return token
 
     def is_at_end(self) -> bool:
-        """Whether everything is consumed."""
+        """Return whether every token is consumed."""
         return self.tokens[self.index].kind == END
 
     def expect_end(self, expected: str) -> None:
-        """Raises SourceError unless everything is consumed."""
+        """Raise LocatedError unless every token is consumed."""
         if not self.is_at_end():
             raise self.make_unexpected_token_error(expected)
 
     def make_unexpected_token_error(self, expected: str) -> LocatedError:
-        """The fault that the next token is not `what`."""
+        """Return the error that the next token is not what was expected."""
         token = self.current
         actual = f"'{token.value}'"
         return LocatedError(f"{expected} expected, not {actual}", token.offset)

@@ -9,7 +9,7 @@ from flows.template.errors import TemplateError, TemplateWarning
 from flows.template.runtime.render_context import RenderContext
 
 JSONValue = Any
-"""None, bool, int, float, str, list or dict of such, with text as keys."""
+"""None, bool, int, float, str, or a list or dict of these, with string keys."""
 
 ResolveFunc = Callable[[RenderContext], JSONValue]
 
@@ -17,7 +17,7 @@ MAX_VALUE_DEPTH = 100
 
 
 class CompiledValue:
-    """A JSON value, its strings compiled. Keys are not templates. texts: the strings that compile, by their paths."""
+    """A JSON value with compiled strings. Keys are not templates. templates: the compiled strings by path."""
 
     __slots__ = ("_render", "templates", "warnings")
 
@@ -29,19 +29,18 @@ class CompiledValue:
         self.templates = templates
 
     def render(self, render_context: RenderContext) -> JSONValue:
-        """The value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
+        """Return the value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
 
-        A string that has read a secret is a `Secret`.
-
-        Where the evaluation has a list for `errors`, they go there, and what has one is null.
+        A string that has read a secret becomes a `Secret`. If the render context collects errors, they are appended to
+        its list and the failed strings become null.
         """
         return self._render(render_context)
 
 
 def compile_value(value: JSONValue, path: str, errors: list[TemplateError]) -> CompiledValue:
-    """Compiles every string of `value`, which stands at `path` of its document.
+    """Compile every string of `value`, which is at `path` of its document.
 
-    Errors are appended to `problems`, each with its path; what has one resolves to itself.
+    Errors are appended to `errors`, each with its path; a value with an error resolves to itself.
     """
     compiler = _ValueCompiler(errors)
     render = compiler.compile(value, path, 0)
@@ -49,7 +48,7 @@ def compile_value(value: JSONValue, path: str, errors: list[TemplateError]) -> C
 
 
 class _ValueCompiler:
-    """Walks a value once."""
+    """A single walk over a value."""
 
     def __init__(self, errors: list[TemplateError]) -> None:
         self.errors = errors
@@ -57,9 +56,11 @@ class _ValueCompiler:
         self.templates: list[tuple[str, Template]] = []
 
     def compile(self, value: JSONValue, path: str, depth: int) -> ResolveFunc:
-        """What resolves the value at `path`."""
+        """Return the function that resolves the value at `path`."""
         if depth > MAX_VALUE_DEPTH:
-            return self._add_error(TemplateError(f"nested too deep (more than {MAX_VALUE_DEPTH} levels)"), value, path)
+            return self._add_error(
+                TemplateError(f"nested too deeply (more than {MAX_VALUE_DEPTH} levels)"), value, path
+            )
         if isinstance(value, str):
             return self._compile_string(value, path)
         if isinstance(value, dict):
@@ -102,7 +103,7 @@ def _make_renderer(template: Template, path: str) -> ResolveFunc:
 
 
 def join_path(path: str, key: str) -> str:
-    """The path of a key: `context.Room`, or `input["a b"]`."""
+    """Append a key to a path: `context.Room`, or `input["a b"]`."""
     if isinstance(key, str) and key.isidentifier() and key.isascii():
         return f"{path}.{key}" if path else key
     return f"{path}[{json.dumps(key, ensure_ascii=False, default=str)}]"

@@ -15,19 +15,19 @@ from flows.template.tags.text import TEXT_TAGS
 TAGS = {**CONTROL_TAGS, **TEXT_TAGS}
 
 MAX_CACHED_TEMPLATES = 512
-# A longer source is compiled each time, so that the cache stays small.
+# Longer sources are compiled each time, to keep the cache small.
 MAX_CACHED_SOURCE_LENGTH = 8_192
 
-# What a mistake of ours may raise on a strange value; never what the datastore raises about itself.
+# Exceptions that a defect in this language may raise for an unusual value; none of them reports a datastore failure.
 _UNEXPECTED_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
 
 class Template:
     """A compiled template.
 
-    source: what it was compiled from. warnings: what in it is probably not meant. printed: where it prints what it
-    reads as it came; reads: all that it reads, as in `Printed`; declared: names that its own tags give.
-    context_names: the context's names that it reads, each with line and column, from 1.
+    source: the text it was compiled from. warnings: probable mistakes. raw_outputs: outputs that may print text
+    unchanged; references: all variables that it reads, as in `RawOutput`; declared_names: names set by its own tags.
+    context_names: the context names that it reads, each with line and column, from 1.
     """
 
     __slots__ = (
@@ -54,9 +54,9 @@ class Template:
         self._is_constant = "{" not in source
 
     def render(self, render_context: RenderContext) -> str:
-        """The text for the evaluation's variables. Raises TemplateError.
+        """Render the template with the context's variables. Raises TemplateError.
 
-        `evaluation.drawn.any` then says whether it has read a secret.
+        Afterwards `render_context.taint.is_tainted` says whether it has read a secret.
         """
         if self._is_constant:
             render_context.taint.is_tainted = False
@@ -93,20 +93,22 @@ class Template:
         return result
 
     def with_read_tracking(self) -> "Template":
-        """The same template, noting in `Evaluation.seen` what it looks up. Slower: for telling, not for running."""
+        """Return the same template, recording its lookups in the render context. Slower: for explanations, not for
+        runs.
+        """
         return _compile_tracking_reads(self.source)
 
     def render_in_scope(self, scope: Scope) -> str:
-        """As `render`, called from another template, with the variables of `scope`."""
+        """Render the template for `template()`, with the variables of `scope`."""
         return self._render_checked(scope)
 
 
 def _check_output_length(output_length: int, render_context: RenderContext) -> None:
     limits = render_context.limits
     if output_length > limits.text_length:
-        raise LocatedError(f"the text gets too long (more than {limits.text_length:,} characters)")
+        raise LocatedError(f"text is too long (more than {limits.text_length:,} characters)")
     if render_context.output_length + output_length > limits.output_length:
-        raise LocatedError(f"the templates print too much (more than {limits.output_length:,} characters)")
+        raise LocatedError(f"template output is too long (more than {limits.output_length:,} characters)")
 
 
 def _render_template_function(scope: Scope, source: object, context: object) -> str:
@@ -129,7 +131,7 @@ def _format_nested_error(error: TemplateError) -> str:
 
 
 class _TemplateFunction(Function):
-    """template(source, context): renders a template with only the context's values and the functions."""
+    """The function template(source, context): renders a template with only the context's values and the functions."""
 
     __slots__ = ()
 
@@ -147,14 +149,14 @@ ALL_FUNCTIONS = {**FUNCTIONS, "template": _TemplateFunction("template", 2, _rend
 
 
 def compile_template(source: str) -> Template:
-    """The template, compiled; the last ones are kept. Raises TemplateError."""
+    """Compile a template, or return it from the cache. Raises TemplateError."""
     return _compile(source) if len(source) > MAX_CACHED_SOURCE_LENGTH else _compile_cached(source)
 
 
 def _compile(source: str, tracks_reads: bool = False) -> Template:
     try:
         if len(source) > MAX_SOURCE_LENGTH:
-            raise LocatedError(f"the template is too long (more than {MAX_SOURCE_LENGTH:,} characters)")
+            raise LocatedError(f"template is too long (more than {MAX_SOURCE_LENGTH:,} characters)")
         compilation = CompilationState(source, ALL_FUNCTIONS, tracks_reads)
         block = TemplateParser(compilation, TAGS).parse_template()
     except LocatedError as located_error:

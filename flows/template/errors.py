@@ -1,4 +1,4 @@
-"""What goes wrong in a template, and where: errors, warnings, and how a place in a source is shown."""
+"""Template errors and warnings, with their positions and source excerpts."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 
 class LocatedError(Exception):
-    """An error on its way up inside the language, before the template adds its source.
+    """An internal error of the language, before the template adds its source.
 
-    offset: index of the character it is about, in the source of the template being compiled or rendered.
+    offset: index of the character concerned, in the source of the template being compiled or rendered.
     """
 
     def __init__(self, message: str, offset: int = 0, suggestion: str | None = None) -> None:
@@ -19,23 +19,23 @@ class LocatedError(Exception):
 
 
 class OperationError(Exception):
-    """A filter or a function refuses its value or argument; whoever called it knows the place."""
+    """An invalid value or argument of a filter, function or operator; the caller adds the position."""
 
 
-# What closures turn into an error at their place. A value that is nested too deep is refused as any other.
+# Errors that closures convert to a LocatedError. Too deeply nested values raise RecursionError.
 OPERATION_ERRORS = (OperationError, RecursionError)
 
 
 def locate_error(error: Exception, offset: int) -> LocatedError:
-    """The refusal as an error at `offset`."""
-    return LocatedError("nested too deep" if isinstance(error, RecursionError) else str(error), offset)
+    """Convert the error to a LocatedError at `offset`."""
+    return LocatedError("nested too deeply" if isinstance(error, RecursionError) else str(error), offset)
 
 
 class TemplateError(Exception):
     """A template that cannot be compiled or rendered. The only exception that leaves `flows.template`.
 
-    message: what is wrong, without the place. line, column: where, from 1. excerpt: the source line and, under it, a
-    caret. suggestion: the name that was probably meant. path: where the template stands in its document
+    message: the error, without its position. line, column: the position, from 1. excerpt: the source line and, under
+    it, a caret. suggestion: the name that was probably meant. path: the template's path in its document
     (`command.input.to[0]`), or ''.
     """
 
@@ -57,8 +57,8 @@ class TemplateError(Exception):
         self.path = path
 
     def redact_message(self) -> "TemplateError":
-        """The same error without what the template was working on: it has read a secret."""
-        message = "this fails, and has read a secret, so that what is wrong can't be told"
+        """Return the error without the values that the template was working on: it has read a secret."""
+        message = "error details hidden because the template reads a secret"
         return TemplateError(message, self.line, self.column, self.excerpt, None, self.path)
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class TemplateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TemplateWarning:
-    """Something that compiles but is probably not meant. line, column: from 1; path as in TemplateError."""
+    """A probable mistake in a template that compiles. line, column: from 1; path as in TemplateError."""
 
     message: str
     line: int
@@ -78,7 +78,7 @@ class TemplateWarning:
     path: str = ""
 
     def with_path(self, path: str) -> "TemplateWarning":
-        """The same warning for the template at `path` of its document."""
+        """Return the same warning for the template at `path` of its document."""
         return replace(self, path=path)
 
     def __str__(self) -> str:
@@ -89,13 +89,13 @@ MAX_EXCERPT_WIDTH = 120
 
 
 def get_line_and_column(source: str, offset: int) -> tuple[int, int]:
-    """Line and column, both from 1, of the character at `offset`."""
+    """Return line and column, both from 1, of the character at `offset`."""
     offset = min(max(offset, 0), len(source))
     return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
 
 
 def format_excerpt(source: str, offset: int) -> str:
-    """The source line around `offset`, and a line with a caret under it. Long lines are cut around the place."""
+    """Return the source line around `offset`, and a line with a caret under it. Long lines are cut."""
     offset = min(max(offset, 0), len(source))
     line_start = source.rfind("\n", 0, offset) + 1
     line_end = source.find("\n", offset)
@@ -109,13 +109,13 @@ def format_excerpt(source: str, offset: int) -> str:
 
 
 def make_template_error(error: LocatedError, source: str) -> TemplateError:
-    """The fault as the error that callers see."""
+    """Convert an internal error to the TemplateError that callers see."""
     line, column = get_line_and_column(source, error.offset)
     return TemplateError(error.message, line, column, format_excerpt(source, error.offset), error.suggestion)
 
 
 def find_closest_name(name: str, known_names: Iterable[str]) -> str | None:
-    """The known name that was probably meant by `name`, or None."""
+    """Return the known name that was probably meant by `name`, or None."""
     if len(name) > 60:
         return None
     names = list(known_names)

@@ -1,7 +1,7 @@
-"""Parses expressions, into closures that are called with a scope.
+"""A parser of expressions, which compiles them to closures over a scope.
 
-Loosest first: `and or` (grouping to the right), the word `not`, comparisons (to the right), `+ -`, `* / %`,
-`^` (to the right), and a value with its dots and filters. A sign or `!` stands only before the first term of a sum.
+Loosest first: `and or` (grouping to the right), the word `not`, comparisons (to the right), `+ -`, `* / %`, `^` (to the
+right), and a value with its keys and filters. A sign or `!` is allowed only before the first term of a sum.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,20 +29,20 @@ from flows.template.lexer import KEYWORD, NAME, NUMBER, STRING, SYMBOL, Template
 from flows.template.limits import MAX_CHAIN_LENGTH, MAX_DIGITS
 from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, raise_to_power
 
-# What comes out of these is a number, a boolean, one of the template's own words, or quoted.
+# The result is a number, a boolean, a word that the template itself contains, or quoted.
 SHELL_SAFE_FILTERS = frozenset(
     (
         "shellquote", "integer", "float", "length", "length_is", "wordcount", "divisibleby", "floatformat", "get_digit",
         "match", "matchesCron", "slugify", "pluralize", "yesno",
     )
 )  # fmt: skip
-# What comes out of these is the operator's own, or letters and digits, whatever goes in.
+# The result comes from the operator, or consists of letters and digits, for any input.
 _SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt"))
 _LOGICAL_OPERATORS = {"and": True, "&&": True, "or": False, "||": False}
 
 
 class ExpressionParser:
-    """Reads expressions at a cursor."""
+    """A parser of the expressions in one token stream."""
 
     __slots__ = ("compilation", "stream")
 
@@ -51,7 +51,7 @@ class ExpressionParser:
         self.stream = stream
 
     def parse_expression(self) -> Expression:
-        """One whole expression."""
+        """Parse one whole expression."""
         first = self._parse_not()
         token = self.stream.current
         if token.value not in _LOGICAL_OPERATORS or token.kind not in (KEYWORD, SYMBOL):
@@ -77,7 +77,9 @@ class ExpressionParser:
                 for operator in operators
                 if _LOGICAL_OPERATORS[operator.value] is not _LOGICAL_OPERATORS[first.value]
             )
-            message = f"'{first.value}' and '{conflicting.value}' are mixed and group to the right: use parentheses"
+            message = (
+                f"'{first.value}' and '{conflicting.value}' are mixed without parentheses; they group to the right"
+            )
             self.compilation.add_warning(message, conflicting.offset)
 
     def _parse_not(self) -> Expression:
@@ -199,7 +201,7 @@ class ExpressionParser:
         return Expression(evaluate, operand.offset, is_safe, is_shell_safe=name in SHELL_SAFE_FILTERS)
 
     def parse_filter_call(self, evaluate: ExpressionFunc) -> tuple[ExpressionFunc, str]:
-        """Reads `name` or `name:argument` behind a `|`, applied to `run`. Gives the result and the filter's name."""
+        """Parse `name` or `name:argument` after a `|`, applied to `evaluate`; return the result and the name."""
         token = self.stream.expect(NAME, "the name of a filter")
         template_filter = get_filter(FILTERS, token)
         argument = None
@@ -239,7 +241,7 @@ class ExpressionParser:
         return Expression(compile_negation(operand.evaluate, token.offset), token.offset)
 
     def parse_operand(self) -> Expression:
-        """A literal, a variable with its dots and calls, or an expression in parentheses; no filters."""
+        """Parse a literal, a variable with its keys and calls, or an expression in parentheses; no filters."""
         stream = self.stream
         token = stream.current
         if token.kind == NAME:
@@ -258,15 +260,17 @@ class ExpressionParser:
             stream.index += 1
             return make_constant(token.value == "true", token.offset)
         if token.kind == KEYWORD:
-            raise LocatedError(f"the word '{token.value}' is not allowed here", token.offset)
+            raise LocatedError(f"keyword '{token.value}' is not allowed here", token.offset)
         if stream.accept_symbol("("):
             return self._parse_parentheses(token)
         if token.kind == SYMBOL and token.value in ("-", "+", "!"):
-            raise LocatedError(f"'{token.value}' may only begin an expression: use parentheses", token.offset)
+            raise LocatedError(
+                f"'{token.value}' is allowed only at the start of an expression: use parentheses", token.offset
+            )
         raise stream.make_unexpected_token_error("a value")
 
     def _track_reads(self, expression: Expression, token: TemplateToken) -> Expression:
-        """The same, telling what was looked up, unless by a name that the template gave itself."""
+        """Record lookups of the expression, unless the template itself assigned the name."""
         if token.value in self.compilation.declared_names or token.value == "forloop":
             return expression
         source = self.compilation.source[token.offset : self.stream.current.offset].rstrip()
@@ -280,15 +284,15 @@ class ExpressionParser:
 
     def _parse_number(self, token: TemplateToken) -> Expression:
         if len(token.value) > MAX_DIGITS:
-            raise LocatedError(f"the number has too many digits (more than {MAX_DIGITS:,})", token.offset)
+            raise LocatedError(f"number has too many digits (more than {MAX_DIGITS:,})", token.offset)
         if not self.stream.accept_symbol("."):
             return make_constant(int(token.value), token.offset)
         digits = self.stream.expect(NUMBER, "digits after the '.'")
         if len(digits.value) > MAX_DIGITS:
-            raise LocatedError(f"the number has too many digits (more than {MAX_DIGITS:,})", digits.offset)
+            raise LocatedError(f"number has too many digits (more than {MAX_DIGITS:,})", digits.offset)
         value = float(f"{token.value}.{digits.value}")
         if value == float("inf"):
-            raise LocatedError("the number is too large for a decimal number", token.offset)
+            raise LocatedError("number is too large for a decimal number", token.offset)
         return make_constant(value, token.offset)
 
     def _parse_parentheses(self, token: TemplateToken) -> Expression:
@@ -339,7 +343,7 @@ class ExpressionParser:
         return self._parse_lookups(Expression(evaluate, token.offset))
 
     def _parse_lookups(self, expression: Expression) -> Expression:
-        """Dots and calls behind something in parentheses or behind a call."""
+        """Parse keys and calls after parentheses or after a call."""
         evaluate, length = expression.evaluate, 0
         while self.stream.current.kind == SYMBOL and self.stream.current.value in (".", "("):
             length += 1
@@ -378,14 +382,14 @@ class ExpressionParser:
 
 
 def check_chain_length(chain_length: int, offset: int) -> None:
-    """Raises SourceError for a chain of filters or calls that is too long."""
+    """Raise LocatedError if a chain of filters or calls is too long."""
     if chain_length > MAX_CHAIN_LENGTH:
         raise LocatedError(f"too many filters or calls in one chain (more than {MAX_CHAIN_LENGTH})", offset)
 
 
 def get_filter(filters: Mapping[str, Filter], token: TemplateToken) -> Filter:
-    """The filter that the token names. Raises SourceError with the nearest name."""
+    """Return the filter that the token names. Raises LocatedError with the closest name."""
     template_filter = filters.get(token.value)
     if template_filter is None:
-        raise LocatedError(f"there is no filter '{token.value}'", token.offset, find_closest_name(token.value, filters))
+        raise LocatedError(f"unknown filter '{token.value}'", token.offset, find_closest_name(token.value, filters))
     return template_filter

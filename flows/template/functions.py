@@ -1,4 +1,4 @@
-"""The functions that templates may call: `{{ randomInt(6) }}`."""
+"""Functions that templates can call: `{{ randomInt(6) }}`."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ _LETTERS = string.ascii_letters
 
 
 class Function:
-    """A function: what it is called, how many arguments it takes, and what it does."""
+    """A function: its name, number of arguments, and implementation."""
 
     __slots__ = ("call", "name", "parameter_count")
 
@@ -29,7 +29,7 @@ class Function:
         self.call = call
 
     def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
-        """The function's value. Raises RefusedError for wrong arguments."""
+        """Call the function. Raises OperationError for invalid arguments."""
         if len(arguments) != self.parameter_count:
             expected = {1: "one argument", 2: "two arguments"}[self.parameter_count]
             raise OperationError(f"{self.name} takes {expected}, not {len(arguments)}")
@@ -61,9 +61,9 @@ def _random_int(scope: Scope, bound: object) -> int:
 def _random_alpha(scope: Scope, size: object) -> str:
     count, max_count = _require_int("randomAlpha", size), scope.render_context.limits.random_letters
     if count < 0:
-        raise OperationError("randomAlpha needs a length that is not negative")
+        raise OperationError("randomAlpha needs a length of at least 0")
     if count > max_count:
-        raise OperationError(f"randomAlpha gives at most {max_count:,} letters")
+        raise OperationError(f"randomAlpha returns at most {max_count:,} letters")
     scope.render_context.charge(count)
     return "".join(secrets.choice(_LETTERS) for _ in range(count))
 
@@ -80,7 +80,7 @@ def _base64_decode(scope: Scope, value: object) -> str:
             raise ValueError
         return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode(errors="replace")
     except (binascii.Error, ValueError):
-        raise OperationError("base64Decode needs base64 of the URL-safe kind, without padding") from None
+        raise OperationError("base64Decode needs URL-safe base64 without padding") from None
 
 
 def _datastore(scope: Scope, key: object) -> object:
@@ -109,13 +109,13 @@ def _unmarshal_json(scope: Scope, value: object) -> object:
 
 
 def check_template_context(value: object) -> dict[str, object]:
-    """The second argument of template(): a map whose keys can be names. Raises RefusedError."""
+    """Check the second argument of template(): a map whose keys are valid names. Raises OperationError."""
     if type(value) is not dict:
         raise OperationError(f"template needs a map as its second argument, not {get_type_name(value)}")
     for key in value:
         if not isinstance(key, str) or not _IDENTIFIER_PATTERN.match(key):
             raise OperationError(
-                f"template cannot use the key {to_text(key)!r}: only letters, digits and _ make a name"
+                f"template cannot use the key {to_text(key)!r}: a name consists of letters, digits and _"
             )
     return value
 

@@ -1,7 +1,7 @@
-"""Cuts a source into text and code, and code into tokens.
+"""A lexer that splits a source into text and code, and code into tokens.
 
-A string literal may hold `}}` or `%}`: code ends at the first closing mark outside a literal. So code is read token by
-token, not up to the next closing mark.
+A string literal may contain `}}` or `%}`: code ends at the first closing delimiter outside a literal. So code is read
+token by token, not up to the next closing delimiter.
 """
 
 import re
@@ -14,7 +14,7 @@ NAME, NUMBER, STRING, KEYWORD, SYMBOL, END = "name", "number", "string", "keywor
 KEYWORDS = frozenset({"in", "and", "or", "not", "true", "false", "as", "export"})
 WHITESPACE = " \n\r\t"
 
-# Each alternative begins with a different character class and none can match the empty string, so that reading is
+# Each alternative begins with a different character class and none can match the empty string, so that matching is
 # linear in the source. A name may begin with digits (`2nd`), as in the original.
 _TOKEN_PATTERN = re.compile(
     r"""[ \t\r]*(?:
@@ -33,7 +33,7 @@ CLOSING_DELIMITERS = frozenset({"}}", "%}", "-}}", "-%}"})
 
 
 class TemplateToken(NamedTuple):
-    """kind: one of the names above. value: a string literal's is already unescaped. offset: index in the source."""
+    """A token. kind: one of the names above. value: unescaped for a string literal. offset: index in the source."""
 
     kind: str
     value: str
@@ -41,7 +41,7 @@ class TemplateToken(NamedTuple):
 
 
 class TokenizedCode(NamedTuple):
-    """One `{{ … }}` or `{% … %}`: its tokens, ended by an END token at the closing mark, and where text goes on."""
+    """One `{{ … }}` or `{% … %}`: its tokens, ended by an END token at the closing delimiter, and the end's offset."""
 
     tokens: list[TemplateToken]
     closing_delimiter: str
@@ -49,24 +49,24 @@ class TokenizedCode(NamedTuple):
 
 
 def find_opening_delimiter(source: str, start: int) -> tuple[str, int]:
-    """The next opening mark at or after `start` and its offset, or ('', length of the source)."""
+    """Return the next opening delimiter at or after `start` and its offset, or ('', length of the source)."""
     match = _OPENING_PATTERN.search(source, start)
     return (match.group(), match.start()) if match else ("", len(source))
 
 
 def find_comment_end(source: str, start: int) -> int:
-    """Offset behind the `{# … #}` that begins at `start`. A comment must end on its line."""
+    """Return the offset after the `{# … #}` that begins at `start`. A comment must end on its line."""
     end = source.find("#}", start + 2)
     newline = source.find("\n", start + 2)
     if newline >= 0 and (end < 0 or newline < end):
         raise LocatedError("a comment must end on its line", start)
     if end < 0:
-        raise LocatedError("the comment is not closed: '#}' expected", start)
+        raise LocatedError("comment is not closed: '#}' expected", start)
     return end + 2
 
 
 def tokenize_code(source: str, start: int) -> TokenizedCode:
-    """Reads tokens from `start`, just behind an opening mark, up to and including the closing mark."""
+    """Read tokens from `start`, just after an opening delimiter, up to and including the closing one."""
     tokens: list[TemplateToken] = []
     append, position, match_token = tokens.append, start, _TOKEN_PATTERN.match
     while match := match_token(source, position):
@@ -97,5 +97,5 @@ def _make_lexer_error(source: str, position: int) -> LocatedError:
     if character == "\n":
         return LocatedError("a line break is not allowed inside {{ … }} and {% … %}", position)
     if character in "\"'":
-        return LocatedError("the string is not closed on its line", position)
+        return LocatedError("string is not closed on its line", position)
     return LocatedError(f"unexpected character {character!r}", position)

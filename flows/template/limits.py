@@ -1,11 +1,11 @@
-"""What a template may cost. Every limit has a default that no honest flow meets."""
+"""Limits of templates. Every limit has a default that no normal flow reaches."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
-    """The bounds of one evaluation: all templates of one step that share an `Evaluation`.
+    """The limits of one render context, which all templates of one step share.
 
     Sizes are in characters, `work` in units of about one small operation, `seconds` is the time inside `render`.
     """
@@ -13,20 +13,20 @@ class RenderLimits:
     work: int = 2_000_000
     seconds: float = 5.0
     iterations: int = 100_000
-    """Turns of all loops together."""
+    """Iterations of all loops together."""
     text_length: int = 4_000_000
-    """The length of any one text, whether printed or only held in between."""
+    """The maximum length of any text, whether printed or intermediate."""
     output_length: int = 16_000_000
-    """What all the templates print together."""
+    """The total output of all templates."""
     call_depth: int = 12
-    """How deep `template()` and macros may call into each other."""
+    """The maximum depth of nested calls of `template()` and macros."""
     integer_bits: int = 4_096
     random_letters: int = 10_000
 
 
 DEFAULT_LIMITS = RenderLimits()
 
-# Of the compiler: they hold for every template, before there is an evaluation.
+# Limits of the compiler; they apply before there is a render context.
 MAX_SOURCE_LENGTH = 1_000_000
 MAX_TOKENS = 50_000
 MAX_NESTING_DEPTH = 50

@@ -1,4 +1,4 @@
-"""Parses a source into a closure that writes its text: plain text, `{{ … }}` and, by their names, `{% … %}`."""
+"""A parser that compiles a source to a closure that renders it: plain text, `{{ … }}` and `{% … %}` tags."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from flows.template.runtime.values import SafeText, is_number, to_text
 
 
 class Block(NamedTuple):
-    """A run of nodes up to an end tag. weight: what one pass over it costs. arguments: what stands in the end tag."""
+    """Nodes up to an end tag. cost: the cost of one pass over it. arguments: the arguments of the end tag."""
 
     render: RenderFunc
     cost: int
@@ -30,7 +30,7 @@ class Block(NamedTuple):
 
 
 class Tag(NamedTuple):
-    """A tag in the source: its name and what stands behind the name."""
+    """A tag in the source: its name and the tokens after the name."""
 
     token: TemplateToken
     arguments: TokenStream
@@ -44,7 +44,7 @@ _BRANCH_TAGS = frozenset({"else", "elif", "empty"})
 
 
 class TemplateParser:
-    """Reads a source from its start to its end."""
+    """A parser of one source from start to end."""
 
     def __init__(self, compilation: CompilationState, tags: Mapping[str, TagParser]) -> None:
         self.compilation = compilation
@@ -54,16 +54,16 @@ class TemplateParser:
         self._trims_start = False
 
     def parse_template(self) -> Block:
-        """The whole source."""
+        """Parse the whole source."""
         return self._parse_nodes((), None)
 
     def parse_block(self, tag: Tag, *end_tags: str) -> Block:
-        """What stands between `tag` and the first of the end tags."""
+        """Parse the source between `tag` and the first of the end tags."""
         with self.compilation.nested(tag.token.offset):
             return self._parse_nodes(end_tags, tag)
 
     def make_expression_parser(self, stream: TokenStream) -> ExpressionParser:
-        """A parser for the expressions at the cursor."""
+        """Return a parser for the expressions in the stream."""
         return ExpressionParser(self.compilation, stream)
 
     def _parse_nodes(self, end_tags: Sequence[str], opening_tag: Tag | None) -> Block:
@@ -134,14 +134,14 @@ class TemplateParser:
         if parse_tag is not None:
             return parse_tag(self, tag)
         if name in _FILE_READING_TAGS:
-            raise LocatedError(f"the tag '{name}' is not available: templates cannot read files", tag.token.offset)
+            raise LocatedError(f"tag '{name}' is not available: templates cannot read files", tag.token.offset)
         if name in _BRANCH_TAGS or name.startswith("end"):
             expected = f": {_format_alternatives(end_tags)} expected" if end_tags else ""
-            raise LocatedError(f"'{name}' closes nothing here{expected}", tag.token.offset)
-        raise LocatedError(f"there is no tag '{name}'", tag.token.offset, find_closest_name(name, self.tags))
+            raise LocatedError(f"'{name}' has no matching opening tag{expected}", tag.token.offset)
+        raise LocatedError(f"unknown tag '{name}'", tag.token.offset, find_closest_name(name, self.tags))
 
     def read_raw_until(self, tag: Tag, end_tag: str) -> str:
-        """The source up to `{% end %}`, not parsed; goes on behind it."""
+        """Return the source up to `{% end_tag %}` without parsing it, and continue after that tag."""
         start = position = self.position
         while (position := self.source.find("{%", position)) >= 0:
             candidate = self.source[position + 2 : position + 2 + 40 + len(end_tag)]
@@ -159,7 +159,7 @@ def _format_alternatives(end_tags: Sequence[str]) -> str:
 
 
 def join_nodes(nodes: Sequence[RenderFunc], offset: int) -> RenderFunc:
-    """The nodes one after the other; `offset`: where they begin."""
+    """Combine the nodes to one; `offset`: their start, for errors."""
     if not nodes:
         return lambda scope: ""
     if len(nodes) == 1:
@@ -170,7 +170,7 @@ def join_nodes(nodes: Sequence[RenderFunc], offset: int) -> RenderFunc:
         parts = [render(scope) for render in renderers]
         if sum(map(len, parts)) > scope.render_context.limits.text_length:
             raise LocatedError(
-                f"the text gets too long (more than {scope.render_context.limits.text_length:,} characters)", offset
+                f"text is too long (more than {scope.render_context.limits.text_length:,} characters)", offset
             )
         return "".join(parts)
 
@@ -178,7 +178,7 @@ def join_nodes(nodes: Sequence[RenderFunc], offset: int) -> RenderFunc:
 
 
 def compile_output(expression: Expression) -> RenderFunc:
-    """`{{ … }}`."""
+    """Compile `{{ … }}`."""
     evaluate, offset, is_safe = expression.evaluate, expression.offset, expression.is_safe
 
     def render(scope: Scope) -> str:
@@ -191,7 +191,7 @@ def compile_output(expression: Expression) -> RenderFunc:
 
 
 def render_value(value: object, scope: Scope, offset: int, is_safe: bool) -> str:
-    """The value's text, escaped where that is on."""
+    """Return the value's text, escaped if autoescape is on."""
     try:
         rendered = to_text(value)
     except OPERATION_ERRORS as error:

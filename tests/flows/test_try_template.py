@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from datastore.models import Item
-from tests.lang import recorded
+from tests.template import recorded
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 

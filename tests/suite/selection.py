@@ -12,7 +12,7 @@ STORE_INDEPENDENT = {
     "tests/containers/": "the files of an image",
     "tests/docs/": "commands and examples of the documentation",
     "tests/examples/": "flows with packs, over HTTP",
-    "tests/lang/": "the template language",
+    "tests/template/": "the template language",
     "tests/site/test_correlation.py": "request ids in logs",
     "tests/site/test_deploy.py": "what a reverse proxy is configured with",
     "tests/site/test_discretion.py": "the tests' own check of logs",

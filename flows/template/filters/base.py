@@ -1,4 +1,4 @@
-"""What a filter is, and what its argument may be read as."""
+"""The type of filters, and checks that they share."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,14 +7,15 @@ from flows.template.errors import OperationError
 from flows.template.runtime.render_context import RenderContext
 
 FilterFunc = Callable[[object, object, RenderContext], object]
-"""(value, argument or None, evaluation) -> value; raises RefusedError."""
+"""(value, argument or None, render context) -> value; raises OperationError."""
 
 
 class Filter(NamedTuple):
     """A filter by name.
 
-    slow: it works through its text character by character, so that each costs a unit of work. prepare: given a literal
-    argument when the template is compiled, makes the filter for it; raises RefusedError where the argument is wrong.
+    is_per_character: it processes its text character by character, so each costs a unit of work. bind_argument: called
+    with a literal argument when the template is compiled; returns the filter for it, or raises OperationError if it is
+    invalid.
     """
 
     name: str
@@ -24,6 +25,6 @@ class Filter(NamedTuple):
 
 
 def check_text_length(length: int, render_context: RenderContext) -> None:
-    """Raises RefusedError when a text of `size` characters must not be built."""
+    """Raise OperationError if a text of `length` characters is too long."""
     if length > render_context.limits.text_length:
-        raise OperationError(f"the text gets too long (more than {render_context.limits.text_length:,} characters)")
+        raise OperationError(f"text is too long (more than {render_context.limits.text_length:,} characters)")

@@ -1,7 +1,7 @@
 """Cron expressions, matched to a minute of time.
 
 Five fields: minute, hour, day of month, month, weekday. A sixth is the year, as in the original; with seven, the first
-is the second. Where both days are restricted, either may match, as cron does.
+is the second. If both day fields are restricted, either may match, as in cron.
 """
 
 import re
@@ -24,7 +24,7 @@ _ALIASES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-# What croniter reads beyond cron (random and hashed fields) would make an answer depend on more than the time.
+# croniter's extensions of cron (random and hashed fields) would make a match depend on more than the time.
 _FIELD_PATTERN = re.compile(
     r"(?:[0-9*,/#?-]|L|SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)+\Z"
 )
@@ -33,7 +33,7 @@ MAX_EXPRESSION_LENGTH = 500
 
 
 class CronExpression(NamedTuple):
-    """The values that each field allows; '*' and 'l' (the last day) stand as they are. nth: weekday to its numbers."""
+    """The values that each field allows; '*' and 'l' (the last day) are kept. nth: weekday to its numbers."""
 
     second: Collection[int | str] | None
     minute: Collection[int | str]
@@ -47,7 +47,7 @@ class CronExpression(NamedTuple):
 
 @lru_cache(maxsize=256)
 def parse_cron(expression: str) -> CronExpression:
-    """The expression, read. Raises RefusedError when it is none."""
+    """Parse the expression. Raises OperationError if it is invalid."""
     fields = _ALIASES.get(expression.strip().lower(), expression[: MAX_EXPRESSION_LENGTH + 1]).upper().split()
     if (
         len(expression) > MAX_EXPRESSION_LENGTH
@@ -90,7 +90,7 @@ def _day_matches(expression: CronExpression, moment: datetime) -> bool:
 
 
 def matches_cron(expression: CronExpression, moment: datetime) -> bool:
-    """Whether the time, as its own clock shows it, is one that the expression names."""
+    """Return whether the expression matches the time, in the time's own zone."""
     return (
         (expression.second is None or _field_matches(expression.second, moment.second))
         and _field_matches(expression.minute, moment.minute)

@@ -1,4 +1,4 @@
-"""Filters that Django has and the original lacks. Where one would read attributes of objects, it reads keys here."""
+"""Filters of Django that the original lacks. They read keys instead of attributes of objects."""
 
 from datetime import UTC, datetime
 from functools import cmp_to_key
@@ -16,7 +16,7 @@ from flows.template.runtime.values import to_float, to_text
 
 
 def _strip_safe_mark(value: str) -> str:
-    """Without Django's mark that the text is safe HTML, which `str` would keep."""
+    """Remove Django's mark for safe HTML, which `str` would keep."""
     return str.__str__(value)
 
 

@@ -1,4 +1,4 @@
-"""Filters for flows: what the original adds – regular expressions, key=value texts, cron, blanks – and shell quotes."""
+"""Filters for flows: regular expressions, key=value texts, cron, white space, as in the original, and shell quoting."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -25,13 +25,13 @@ class CompiledRegex(NamedTuple):
 
 
 def replace_surrogates(value: str) -> str:
-    """The text without half characters (lone surrogates), which UTF-8 and RE2 do not know."""
+    """Replace lone surrogates, which UTF-8 and RE2 reject."""
     return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 @lru_cache(maxsize=512)
 def compile_regex(pattern: str, captures_groups: bool) -> CompiledRegex:
-    """The compiled regular expression. RE2 knows no lookaround and no backreferences, and never runs away."""
+    """Compile the regular expression. RE2 has no lookaround and no backreferences, and runs in linear time."""
     options = re2.Options()
     options.log_errors = False
     options.never_capture = not captures_groups
@@ -40,7 +40,7 @@ def compile_regex(pattern: str, captures_groups: bool) -> CompiledRegex:
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise OperationError(f"the regular expression is not valid: {reason}") from None
+        raise OperationError(f"invalid regular expression: {reason}") from None
     return CompiledRegex(compiled.search, compiled.groups, compiled.programsize)
 
 
@@ -117,9 +117,9 @@ def _shell_quote(value: object, argument: object, render_context: RenderContext)
 
 
 def _quote_word(word: str, render_context: RenderContext) -> str:
-    """One word for a POSIX shell. Also where there is no need to: without quotes `if` and `PATH=x` mean something."""
+    """Quote one word for a POSIX shell. Always: without quotes, `if` and `PATH=x` have a special meaning."""
     if "\x00" in word:
-        raise OperationError("shellquote can't quote a NUL, which no shell takes")
+        raise OperationError("shellquote cannot quote NUL: no shell accepts it")
     quote_count = word.count("'")
     check_text_length(len(word) + 4 * quote_count + 2, render_context)
     return "'" + word.replace("'", "'\"'\"'") + "'"

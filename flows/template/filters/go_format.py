@@ -1,4 +1,4 @@
-"""The filter `stringformat`: a value written as Go's fmt.Sprintf writes it.
+"""The filter `stringformat`: formats a value like Go's fmt.Sprintf.
 
 The verbs are documented at https://pkg.go.dev/fmt. Width and precision are checked before anything is built.
 """
@@ -35,7 +35,7 @@ class _FormatSpec:
 
 
 def format_value(layout: str, value: object, max_length: int) -> str:
-    """`layout` with its verbs replaced by the value. limit: characters; raises RefusedError beyond."""
+    """Replace the verbs in `layout` by the value. Raises OperationError for more than `max_length` characters."""
     output: list[str] = []
     position, is_used, remaining_length = 0, False, max_length - len(layout)
     for match in _VERB_PATTERN.finditer(layout):
@@ -51,7 +51,7 @@ def format_value(layout: str, value: object, max_length: int) -> str:
         is_used = True
         remaining_length -= len(output[-1])
         if remaining_length < 0:
-            raise OperationError(f"the text gets too long (more than {max_length:,} characters)")
+            raise OperationError(f"text is too long (more than {max_length:,} characters)")
     tail = layout[position:].replace("%", "%!(NOVERB)")
     extra = "" if is_used else f"%!(EXTRA {_describe_value(value)})"
     return "".join(output) + tail + extra
@@ -61,7 +61,7 @@ def _parse_size(digits: str, max_size: int) -> int | None:
     if not digits:
         return None
     if len(digits) > 9 or int(digits) > max_size:
-        raise OperationError(f"stringformat gives at most {max_size:,} characters")
+        raise OperationError(f"stringformat returns at most {max_size:,} characters")
     return int(digits)
 
 
@@ -82,7 +82,7 @@ def _describe_value(value: object) -> str:
 
 
 def _format_default(value: object) -> str:
-    """As `%v` writes it."""
+    """Format like `%v`."""
     if value is None:
         return "<nil>"
     if isinstance(value, bool):
@@ -101,7 +101,7 @@ def _format_default(value: object) -> str:
 
 
 def _format_shortest(value: float) -> str:
-    """As few digits as tell the number from all others; an exponent from 1e+06 on and below 1e-04."""
+    """Format with as few digits as identify the number; with an exponent from 1e+06 up and below 1e-04."""
     digits, _, exponent = f"{value:.16e}".partition("e")
     for precision in range(17):
         digits, _, exponent = f"{value:.{precision}e}".partition("e")
@@ -177,7 +177,7 @@ def _make_float_formatter(verb: str) -> Callable[[_FormatSpec, object], str | No
         try:
             number = float(value)
         except OverflowError:
-            raise OperationError("the number is too large for a decimal number") from None
+            raise OperationError("number is too large for a decimal number") from None
         if verb in "gG" and spec.precision is None:
             body = _format_shortest(number)
             return _add_sign(spec, body.upper() if verb == "G" else body)

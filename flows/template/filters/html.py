@@ -23,7 +23,7 @@ MAX_OPEN_TAGS = 100
 
 
 def escape_html(value: str) -> str:
-    """For HTML, as `autoescape on` prints."""
+    """Escape for HTML, as `autoescape on` does."""
     return value.translate(_ESCAPES)
 
 
@@ -62,7 +62,7 @@ def _urlencode(value: object, argument: object, render_context: RenderContext) -
 
 
 def encode_iri(value: str) -> str:
-    """Percent-encodes what may not stand in an IRI's text; a blank becomes a plus."""
+    """Percent-encode characters that are not allowed in an IRI; a blank becomes a plus."""
     return _UNSAFE_IN_IRI.sub(lambda match: _percent_encode(match.group()), value)
 
 
@@ -102,7 +102,7 @@ def _link_urls(source: str, escapes_title: bool, max_title_length: int) -> str:
         title = _truncate_title(address, max_title_length)
         title = escape_html(title) if escapes_title else title
         leading_space, trailing_space = " " * matched.startswith(" "), " " * matched.endswith(" ")
-        # What `iri_encode` leaves cannot end the attribute.
+        # `encode_iri` leaves no character that could end the attribute.
         return f'{leading_space}<a href="{url}" rel="nofollow">{title}</a>{trailing_space}'
 
     def replace_email(match: "re2._Match[str]") -> str:
@@ -120,7 +120,7 @@ def _urlizetrunc(value: object, argument: object, render_context: RenderContext)
 
 
 class _HTMLTruncator:
-    """Walks over HTML, copies it until enough text was seen, and closes the tags that are open then."""
+    """A copy of HTML up to a limit, with open tags closed at the end."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -129,7 +129,7 @@ class _HTMLTruncator:
         self.position = 0
 
     def copy_until(self, is_done: Callable[[], bool], advance: Callable[[int], int]) -> None:
-        """take: given a place in the text, says where to go on, having counted."""
+        """Copy until `is_done`. `advance` counts the text at a position and returns the position after it."""
         while self.position < len(self.source) and not is_done():
             if self.source[self.position] == "<":
                 self._copy_tag()
@@ -148,14 +148,14 @@ class _HTMLTruncator:
         if not name.startswith("/"):
             self.open_tags.append(name)
             if len(self.open_tags) > MAX_OPEN_TAGS:
-                raise OperationError(f"too many HTML tags are open (more than {MAX_OPEN_TAGS})")
+                raise OperationError(f"too many open HTML tags (more than {MAX_OPEN_TAGS})")
         elif name[1:] in self.open_tags:
             self.open_tags.reverse()
             self.open_tags.remove(name[1:])
             self.open_tags.reverse()
 
     def finish(self, is_truncated: bool) -> SafeText:
-        """The text, with `...` where something was cut off."""
+        """Return the text, with `...` if it was truncated."""
         closing_tags = [f"</{name}>" for name in reversed(self.open_tags)]
         return SafeText("".join([*self.output, "..." if is_truncated else "", *closing_tags]))
 

@@ -19,7 +19,7 @@ def _add(value: object, argument: object, render_context: RenderContext) -> obje
         try:
             return check_number_size(to_number(value) + to_number(argument), render_context)
         except OverflowError:
-            raise OperationError("the number is too large for a decimal number") from None
+            raise OperationError("number is too large for a decimal number") from None
     return concatenate(value, argument, render_context)
 
 
@@ -48,7 +48,7 @@ def _floatformat(value: object, argument: object, render_context: RenderContext)
     decimals = to_int(argument) if argument is not None else -1
     trims_zeros = not is_number(argument) or decimals <= 0
     if abs(decimals) > MAX_DECIMALS:
-        raise OperationError(f"floatformat gives at most {MAX_DECIMALS} decimals")
+        raise OperationError(f"floatformat returns at most {MAX_DECIMALS} decimals")
     number_value = to_number(value)
     if trims_zeros and number_value == to_int(number_value):
         return to_int(number_value)

@@ -82,7 +82,7 @@ def _addslashes(value: object, argument: object, render_context: RenderContext) 
 def _truncatechars(value: object, argument: object, render_context: RenderContext) -> object:
     source, max_length = to_text(value), to_int(argument)
     if max_length < 0:
-        raise OperationError("truncatechars needs a number that is not negative")
+        raise OperationError("truncatechars needs a number of at least 0")
     if max_length >= len(source):
         return source
     return source[: max_length - 3] + "..." if max_length >= 3 else source[:max_length]

@@ -1,4 +1,5 @@
-"""Times: RFC 3339 in, Go layouts and Django's format letters out, and the attributes a template may ask for.
+"""Times: parsing of RFC 3339, formatting by Go layouts or Django's format letters, and the attributes that templates
+read.
 
 Go's layouts are documented at https://pkg.go.dev/time#pkg-constants.
 """
@@ -25,7 +26,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 
 def parse_rfc3339(text: str) -> datetime | None:
-    """The time that `text` names, or None. Digits behind the microseconds are dropped."""
+    """Parse an RFC 3339 time; return None if it is invalid. Digits after the microseconds are dropped."""
     match = _RFC3339_PATTERN.match(text) if len(text) < 64 else None
     if match is None:
         return None
@@ -45,17 +46,17 @@ def parse_rfc3339(text: str) -> datetime | None:
 
 
 def make_aware(moment: datetime) -> datetime:
-    """A time without a zone is taken as UTC."""
+    """Return the time with a zone: UTC if it has none."""
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def format_rfc3339(moment: datetime) -> str:
-    """As JSON shows a time: `2019-05-06T07:08:09.5Z`."""
+    """Format a time for JSON: `2019-05-06T07:08:09.5Z`."""
     return format_go(moment, "2006-01-02T15:04:05.999999999Z07:00")
 
 
 def format_go_default(moment: datetime) -> str:
-    """As the original prints a time: `2019-05-06 07:08:09.5 +0000 UTC`."""
+    """Format a time as the original prints it: `2019-05-06 07:08:09.5 +0000 UTC`."""
     return format_go(moment, "2006-01-02 15:04:05.999999999 -0700 MST")
 
 
@@ -141,7 +142,7 @@ _ELEMENT_PATTERN = re.compile(
 
 def _check_layout(layout: str) -> None:
     if len(layout) > MAX_LAYOUT_LENGTH:
-        raise OperationError(f"the layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)")
+        raise OperationError(f"layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)")
 
 
 @lru_cache(maxsize=256)
@@ -158,7 +159,7 @@ def _parse_go_layout(layout: str) -> tuple[tuple[str, Callable[[datetime], str] 
 
 
 def format_go(moment: datetime, layout: str) -> str:
-    """The time in a Go layout such as `2006-01-02 15:04`. Raises RefusedError for an endless layout."""
+    """Format the time in a Go layout such as `2006-01-02 15:04`. Raises OperationError if the layout is too long."""
     _check_layout(layout)
     moment = make_aware(moment)
     return "".join(
@@ -167,7 +168,7 @@ def format_go(moment: datetime, layout: str) -> str:
 
 
 def format_go_or_django(moment: datetime, layout: str) -> str:
-    """The time in a Go layout or, where the layout holds no element of one, in Django's format letters."""
+    """Format the time in a Go layout or, if it contains no Go element, in Django's format letters."""
     _check_layout(layout)
     if any(format_element is not None for _, format_element in _parse_go_layout(layout)):
         return format_go(moment, layout)
@@ -175,11 +176,11 @@ def format_go_or_django(moment: datetime, layout: str) -> str:
 
 
 def to_unix_seconds(moment: datetime) -> int:
-    """Whole seconds since 1970."""
+    """Return whole seconds since 1970."""
     return (make_aware(moment) - _EPOCH) // timedelta(seconds=1)
 
 
-# What a template may ask of a time, `Event.CreatedAt.Unix`; all but Format take no argument.
+# Attributes of a time in templates, such as `Event.CreatedAt.Unix`; only Format takes an argument.
 TIME_ATTRIBUTES: dict[str, Callable[[datetime], object]] = {
     "Unix": to_unix_seconds,
     "UnixNano": lambda t: (make_aware(t) - _EPOCH) // timedelta(microseconds=1) * 1000,

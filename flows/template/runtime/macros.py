@@ -1,4 +1,4 @@
-"""Macros: pieces of a template that are called like functions."""
+"""Macros: parts of a template that are called like functions."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from flows.template.runtime.values import SafeText
 
 
 class MacroParameter(NamedTuple):
-    """A macro's parameter; default: its value where the call gives none."""
+    """A macro's parameter; default: its value if the call omits it."""
 
     name: str
     default: Callable[[Scope], object] | None
 
 
 class Macro:
-    """A macro as a value: what `{% macro %}` leaves under its name."""
+    """A macro as a value, which `{% macro %}` assigns to its name."""
 
     __slots__ = ("body", "cost", "name", "parameters", "scope")
 
@@ -35,10 +35,10 @@ class Macro:
         self.scope = scope
 
     def call(self, arguments: Sequence[object], offset: int) -> SafeText:
-        """What the body prints for the arguments; `offset`: the place of the call."""
+        """Render the body with the arguments; `offset`: the position of the call."""
         if len(arguments) > len(self.parameters):
             raise LocatedError(
-                f"the macro '{self.name}' takes {len(self.parameters)} arguments, not {len(arguments)}", offset
+                f"macro '{self.name}' takes {len(self.parameters)} arguments, not {len(arguments)}", offset
             )
         render_context = self.scope.render_context
         render_context.enter_call(offset)

@@ -1,4 +1,4 @@
-"""Arithmetic and comparison of two values. Text counts as a number where it reads as one (R6)."""
+"""Arithmetic and comparison of two values. Text that reads as a number counts as that number (R6)."""
 
 import operator
 from collections.abc import Callable
@@ -11,12 +11,12 @@ _SCALARS = frozenset({int, float, str, type(None)})
 
 
 def check_number_size(value: int | float, render_context: RenderContext) -> int | float:
-    """The result of a calculation. Raises RefusedError when it is too large."""
+    """Return the result of a calculation. Raises OperationError if it is too large."""
     if type(value) is int:
         if value.bit_length() > render_context.limits.integer_bits:
-            raise OperationError(f"the number is too large (more than {render_context.limits.integer_bits:,} bits)")
+            raise OperationError(f"number is too large (more than {render_context.limits.integer_bits:,} bits)")
     elif value != value or value in (float("inf"), float("-inf")):
-        raise OperationError("the number is too large for a decimal number")
+        raise OperationError("number is too large for a decimal number")
     return value
 
 
@@ -26,11 +26,11 @@ def _calculate(
     try:
         return check_number_size(apply(to_number(left), to_number(right)), render_context)
     except OverflowError:
-        raise OperationError("the number is too large for a decimal number") from None
+        raise OperationError("number is too large for a decimal number") from None
 
 
 def to_number_pair(left: object, right: object) -> tuple[int | float, int | float] | None:
-    """The two as numbers, or None where one of them is a text that is none, or stands beside no number."""
+    """Return both values as numbers, or None if one of them is not numeric."""
     numbers = []
     for value in (left, right):
         parsed = parse_number(value) if isinstance(value, str) else value
@@ -41,24 +41,24 @@ def to_number_pair(left: object, right: object) -> tuple[int | float, int | floa
 
 
 def add(left: object, right: object, render_context: RenderContext) -> object:
-    """Numbers are added; a text with anything that is not a number is joined to it (R6)."""
+    """Add numbers; concatenate if either value is text and not both are numeric (R6)."""
     if (isinstance(left, str) or isinstance(right, str)) and to_number_pair(left, right) is None:
         return concatenate(left, right, render_context)
     return _calculate(operator.add, left, right, render_context)
 
 
 def concatenate(left: object, right: object, render_context: RenderContext) -> str:
-    """The two texts in one. Raises RefusedError when it is too long."""
+    """Concatenate two values as text. Raises OperationError if the result is too long."""
     first, second = to_text(left), to_text(right)
     length = len(first) + len(second)
     if length > render_context.limits.text_length:
-        raise OperationError(f"the text gets too long (more than {render_context.limits.text_length:,} characters)")
+        raise OperationError(f"text is too long (more than {render_context.limits.text_length:,} characters)")
     render_context.charge(length >> 6)
     return first + second
 
 
 def compare_for_sorting(left: object, right: object) -> int:
-    """For sorting: numbers by size and before all else, the rest by its text. Below 0 where `left` comes first."""
+    """Compare for sorting: numbers first, by size; everything else by its text. Below 0 if `left` comes first."""
     are_numbers = (is_number(left), is_number(right))
     if are_numbers == (True, True):
         return (to_number(left) > to_number(right)) - (to_number(left) < to_number(right))
@@ -69,17 +69,17 @@ def compare_for_sorting(left: object, right: object) -> int:
 
 
 def subtract(left: object, right: object, render_context: RenderContext) -> object:
-    """A difference of numbers; what is no number is 0."""
+    """Subtract numbers; a value that is not numeric counts as 0."""
     return _calculate(operator.sub, left, right, render_context)
 
 
 def multiply(left: object, right: object, render_context: RenderContext) -> object:
-    """A product of numbers; what is no number is 0."""
+    """Multiply numbers; a value that is not numeric counts as 0."""
     return _calculate(operator.mul, left, right, render_context)
 
 
 def divide(left: object, right: object, render_context: RenderContext) -> object:
-    """The exact quotient: a whole number where whole numbers divide, else a decimal one (R2)."""
+    """Return the exact quotient: an integer if the division of integers is exact, else a float (R2)."""
     dividend, divisor = to_number(left), to_number(right)
     if divisor == 0:
         raise OperationError("division by zero")
@@ -89,7 +89,7 @@ def divide(left: object, right: object, render_context: RenderContext) -> object
 
 
 def modulo(left: object, right: object, render_context: RenderContext) -> object:
-    """The remainder of whole numbers, with the sign of the dividend, as in Go."""
+    """Return the remainder of integers, with the sign of the dividend, as in Go."""
     dividend, divisor = to_int(left), to_int(right)
     if divisor == 0:
         raise OperationError("division by zero")
@@ -98,18 +98,18 @@ def modulo(left: object, right: object, render_context: RenderContext) -> object
 
 
 def raise_to_power(left: object, right: object, render_context: RenderContext) -> object:
-    """A power; of whole numbers exact, so its size is checked before it is computed."""
+    """Raise to a power; of integers exactly, so the size is checked before the computation."""
     base, exponent = to_number(left), to_number(right)
     if base == 0 and exponent < 0:
         raise OperationError("division by zero")
     if type(base) is int and type(exponent) is int and exponent >= 0:
         if abs(base) > 1 and (base.bit_length() - 1) * exponent > render_context.limits.integer_bits:
-            raise OperationError(f"the number is too large (more than {render_context.limits.integer_bits:,} bits)")
+            raise OperationError(f"number is too large (more than {render_context.limits.integer_bits:,} bits)")
         return check_number_size(
             base**exponent if abs(base) > 1 or exponent < 2 else base ** (exponent % 2 + 2), render_context
         )
     if base < 0 and exponent != int(exponent):
-        raise OperationError("a negative number has no such power")
+        raise OperationError("a negative number cannot be raised to a fractional power")
     return _calculate(operator.pow, float(base), float(exponent), render_context)
 
 
@@ -162,7 +162,7 @@ MULTIPLICATIONS: dict[str, OperatorFunc] = {"*": multiply, "/": divide, "%": mod
 
 
 def negate(value: object) -> object:
-    """The number with the other sign. Raises RefusedError for anything else."""
+    """Return the number with the opposite sign. Raises OperationError for other values."""
     if type(value) is int or type(value) is float:
         return -value
     raise OperationError("only a number can be negative")

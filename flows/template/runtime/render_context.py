@@ -1,4 +1,4 @@
-"""What the templates of one step share while they are rendered: variables, the datastore, and one budget."""
+"""State shared by the templates of one step while they are rendered: variables, the datastore, and one budget."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,23 +9,23 @@ from flows.template.limits import DEFAULT_LIMITS, RenderLimits
 from flows.template.runtime.taint import Secret, Taint
 from flows.template.runtime.values import ForLoop, to_record
 
-# A text or list of less is not worth charging for.
+# Shorter texts and lists are not charged.
 MAX_UNCHARGED_SIZE = 256
-# Between two looks at the clock.
+# Work between two checks of the clock.
 WORK_BETWEEN_CHECKS = 2_000
 MAX_TRACKED_READS = 20
-# What stands for a value that was looked up after a secret.
+# Replaces a value that was looked up after a secret.
 REDACTED = Secret(None, ())
 
 
 class RenderContext:
     """One evaluation of a step: pass the same object to every template of the step.
 
-    variables: what templates see by name; a plain dict that may be changed between renders. datastore: called at most
-    once a key; gives a Secret where nobody may be shown the value, raises LookupError(message) where the key is missing
-    or cannot be read. secrets: the context's values that are secret. drawn: what templates have read of secrets. seen:
-    what watched templates looked up, and its value, or HIDDEN. errors: None, or a list that takes the errors of a
-    value's texts, so that the others are rendered all the same.
+    variables: the template variables by name; a plain dict that may be changed between renders. datastore: called at
+    most once per key; returns a Secret if the value is secret, raises LookupError(message) if the key is missing or
+    cannot be read. context_secrets: the secret values of the context. taint: the secrets that templates have read.
+    tracked_reads: lookups of templates with read tracking, and their values, or REDACTED. collected_errors: None, or a
+    list that receives the errors of a value's strings, so that the other strings are still rendered.
     """
 
     __slots__ = (
@@ -69,7 +69,7 @@ class RenderContext:
         self.context_secrets: dict[str, Secret] = {}
 
     def set_step_context(self, context: Mapping[str, str | Secret]) -> None:
-        """`Context` is this from now on."""
+        """Set the variable `Context`."""
         self.context_secrets = {}
         self.variables["Context"] = dict(context)
         if Secret in map(type, context.values()):
@@ -77,20 +77,20 @@ class RenderContext:
             self.variables["Context"] |= {name: secret.value for name, secret in self.context_secrets.items()}
 
     def start_clock(self) -> None:
-        """The clock runs: a template is being rendered. The event may have been changed since the last one."""
+        """Start timing the rendering of a template. The event may have changed since the last one."""
         self._event_record = None
         self.taint.is_tainted = False
         self._started_at = time.monotonic()
 
     def stop_clock(self, output_length: int) -> None:
-        """The clock stands; `printed` characters were printed."""
+        """Stop timing, and add the characters printed."""
         self._elapsed_seconds += time.monotonic() - self._started_at
         self.output_length += output_length
 
     def charge(self, units: int, offset: int | None = None) -> None:
-        """Takes `units` of work from the budget.
+        """Take `units` of work from the budget.
 
-        Raises SourceError at `offset` when it is used up; RefusedError where the caller does not know the place.
+        Raises LocatedError at `offset` if it is exceeded; OperationError if the caller does not know the position.
         """
         self.work += units
         if self.work >= self._next_check:
@@ -99,34 +99,34 @@ class RenderContext:
     def _check_limits(self, offset: int | None) -> None:
         message = ""
         if self.work > self.limits.work:
-            message = f"the template does too much work (more than {self.limits.work:,} operations)"
+            message = f"template does too much work (more than {self.limits.work:,} operations)"
         elif self._elapsed_seconds + time.monotonic() - self._started_at > self.limits.seconds:
-            message = f"the template takes too long (more than {self.limits.seconds:g} seconds)"
+            message = f"template takes too long (more than {self.limits.seconds:g} seconds)"
         if message:
             raise OperationError(message) if offset is None else LocatedError(message, offset)
         self._next_check = min(self.work + WORK_BETWEEN_CHECKS, self.limits.work + 1)
 
     def charge_iterations(self, iterations: int, iteration_cost: int, offset: int) -> None:
-        """A loop whose body costs `weight` is about to make `count` turns."""
+        """Charge a loop before its `iterations` iterations, each of which costs `iteration_cost`."""
         self.iterations += iterations
         if self.iterations > self.limits.iterations:
-            raise LocatedError(f"too many turns of loops (more than {self.limits.iterations:,})", offset)
+            raise LocatedError(f"too many loop iterations (more than {self.limits.iterations:,})", offset)
         self.charge(iterations * iteration_cost, offset)
 
     def enter_call(self, offset: int) -> None:
-        """A macro or `template()` is called. Raises SourceError when calls are nested too deep."""
+        """Enter a call of a macro or `template()`. Raises LocatedError if calls are nested too deeply."""
         self.call_depth += 1
         if self.call_depth > self.limits.call_depth:
             raise LocatedError(
-                f"macros and template() call each other too deep (more than {self.limits.call_depth})", offset
+                f"calls of macros and template() are nested too deeply (more than {self.limits.call_depth})", offset
             )
 
     def leave_call(self) -> None:
-        """The call that was entered last is over."""
+        """Leave the call entered last."""
         self.call_depth -= 1
 
     def get_datastore_value(self, key: str) -> object:
-        """The datastore's value for `key`. Raises LookupError as the datastore did."""
+        """Return the datastore's value for `key`. Raises the datastore's LookupError."""
         if key in self._datastore_errors:
             raise LookupError(self._datastore_errors[key])
         if key not in self._datastore_values:
@@ -144,7 +144,7 @@ class RenderContext:
         return value
 
     def taint_from_context(self, name: str | int | None) -> None:
-        """A template reads the context's value of this name, or all of it."""
+        """Record that a template reads the context's value of this name, or (None) all of it."""
         if name is None:
             for secret in self.context_secrets.values():
                 self.taint.add(secret)
@@ -152,15 +152,15 @@ class RenderContext:
             self.taint.add(self.context_secrets[name])
 
     def track_read(self, source: str, value: object) -> None:
-        """A watched template looked something up; what it looks up first is kept.
+        """Record a lookup of a template with read tracking; the first ones are kept.
 
-        Once it has read a secret, whatever it looks up may have some of it.
+        After the template has read a secret, values are redacted: any may contain some of it.
         """
         if len(self.tracked_reads) < MAX_TRACKED_READS:
             self.tracked_reads.setdefault(source, REDACTED if self.taint.is_tainted else value)
 
     def get_event_record(self) -> object:
-        """The variable `Event` as a record."""
+        """Return the variable `Event` as a record."""
         event = self.variables.get("Event")
         if event is not self._event or self._event_record is None:
             self._event, self._event_record = event, to_record(event)
@@ -168,10 +168,10 @@ class RenderContext:
 
 
 class Scope:
-    """Where a template is: the names it sees and whether it escapes.
+    """The names visible to a part of a template, and whether it escapes output.
 
-    public: the variables it was given. private: what its tags set. state: what tags that remember (cycle, ifchanged)
-    know, by tag; one for a whole rendering.
+    variables: the template variables. local_variables: names set by tags. tag_state: state of tags that remember
+    (cycle, ifchanged), by tag; shared by one rendering.
     """
 
     __slots__ = ("autoescape", "local_variables", "render_context", "tag_state", "variables")
@@ -184,7 +184,7 @@ class Scope:
         self.autoescape = False
 
     def make_child(self, offset: int) -> "Scope":
-        """A scope that sees all of this one and whose own names end with it."""
+        """Return a scope that sees all of this one; names set in it end with it."""
         self.render_context.charge(1 + (len(self.local_variables) >> 2), offset)
         child = Scope.__new__(Scope)
         child.render_context = self.render_context
@@ -195,6 +195,6 @@ class Scope:
         return child
 
     def get_enclosing_loop(self) -> ForLoop | None:
-        """The loop around this place."""
+        """Return the innermost enclosing loop."""
         loop = self.local_variables.get("forloop")
         return loop if isinstance(loop, ForLoop) else None

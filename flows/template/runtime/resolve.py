@@ -1,6 +1,6 @@
-"""How a name in a template finds its value: `Event.Payload.items.0`, `forloop.Counter`, `Event.CreatedAt.Format('15')`.
+"""Name resolution in templates: `Event.Payload.items.0`, `forloop.Counter`, `Event.CreatedAt.Format('15')`.
 
-Only keys of maps, items of lists, characters of text and the fields listed in `times` and `values` can be reached;
+Only keys of maps, items of lists, characters of text and the fields listed in `go_time` and `values` can be reached;
 never an attribute of a Python object.
 """
 
@@ -13,7 +13,7 @@ from flows.template.runtime.render_context import Scope
 from flows.template.runtime.values import ForLoop
 
 KeyWithOffset = tuple[str | int, int]
-"""A key or an index, and where it stands."""
+"""A key or an index, and its offset."""
 
 Arguments = list[object]
 
@@ -23,14 +23,14 @@ TYPE_NAMES: dict[type, str] = {
 
 
 def get_type_name(value: object) -> str:
-    """What to call a value in a message: 'a number'."""
+    """Return the name of a value's type for messages: 'a number'."""
     if value is None:
         return "none"
     return next((name for value_type, name in TYPE_NAMES.items() if isinstance(value, value_type)), "such a value")
 
 
 def resolve_key(value: object, key: str | int) -> object:
-    """One dot: the value under a key or an index; None where there is none. Raises RefusedError where none can be."""
+    """Return the value under a key or an index; None if missing. Raises OperationError for values without keys."""
     if isinstance(value, dict):
         if type(key) is str:
             return value.get(key)
@@ -56,7 +56,7 @@ def _resolve_field(value: object, name: str) -> object:
 
 
 def call_method(value: object, key: str | int, arguments: Arguments) -> object:
-    """A call behind a dot. Only times have anything to call; what is missing stays missing."""
+    """Call a method. Only times have methods; a missing method gives None."""
     if isinstance(value, datetime) and isinstance(key, str):
         if key == "Format" and len(arguments) == 1 and isinstance(arguments[0], str):
             return format_go(value, arguments[0])
@@ -72,7 +72,7 @@ def call_method(value: object, key: str | int, arguments: Arguments) -> object:
 
 
 def make_variable_reader(name: str) -> Callable[[Scope], object]:
-    """Reads the variable `name`: what a tag set comes first, then what the template was given."""
+    """Return a function that reads the variable `name`: names set by tags come before the template's variables."""
     if name == "Event":
         return _read_event
     if name == "Context":
@@ -100,7 +100,7 @@ def _read_event(scope: Scope) -> object:
 
 
 def _make_context_reader(key: str | int | None) -> Callable[[Scope], object]:
-    """Reads `Context` on the way to its value under a key (None: for all of it), noting that if it is secret."""
+    """Return a function that reads `Context`, recording a secret value under the key (None: of all keys)."""
 
     def read(scope: Scope) -> object:
         local_variables = scope.local_variables
@@ -115,7 +115,7 @@ def _make_context_reader(key: str | int | None) -> Callable[[Scope], object]:
 
 
 def make_path_reader(name: str, keys: Sequence[str | int]) -> Callable[[Scope], object]:
-    """Reads `name.key.key…`; the common case of only maps in between is the short one."""
+    """Return a function that reads `name.key.key…`; fast if every value on the path is a map."""
     read_root = _make_context_reader(keys[0]) if name == "Context" else make_variable_reader(name)
     if len(keys) == 1:
         key = keys[0]

@@ -1,12 +1,12 @@
-"""What nobody is to be shown: values that the datastore keeps secret, and every text that is drawn from one."""
+"""Secret values of the datastore, and taint tracking of texts derived from them."""
 
 from collections.abc import Iterator, Mapping
 
 
 class Secret:
-    """A secret value. sources: texts that it is, has in it, or was drawn from; wherever they turn up, it leaks.
+    """A secret value. sources: the texts that it is, contains, or was derived from; any of them elsewhere is a leak.
 
-    It is no text, and prints as nothing of itself, so that nobody shows it by mistake.
+    It is not a string, and its repr hides the value, so that it cannot be shown by mistake.
     """
 
     __slots__ = ("sources", "value")
@@ -20,7 +20,7 @@ class Secret:
 
 
 def make_secret(value: object) -> Secret:
-    """A JSON value of the datastore as a secret; its sources are the texts and numbers in it."""
+    """Wrap a JSON value of the datastore as a secret; its sources are the texts and numbers in it."""
     return Secret(value, tuple(dict.fromkeys(_iter_texts(value))))
 
 
@@ -41,8 +41,9 @@ NO_SOURCES: Mapping[str, None] = {}
 
 
 class Taint:
-    """What the template that is being rendered has drawn from secrets: anything, and of which sources; and whether any
-    of the evaluation's ever did."""
+    """Secrets read by the template being rendered: whether any, and their sources; and whether any template of the
+    render context ever read one.
+    """
 
     __slots__ = ("is_tainted", "sources", "was_ever_tainted")
 
@@ -51,12 +52,12 @@ class Taint:
         self.sources: Mapping[str, None] = NO_SOURCES
 
     def add(self, secret: Secret) -> None:
-        """The template reads the secret: whatever comes of it from now on may have some of it."""
+        """Record that the template reads the secret: its output may contain some of it from here."""
         if not self.is_tainted:
             self.is_tainted = self.was_ever_tainted = True
             self.sources = NO_SOURCES
         self.sources = {**self.sources, **dict.fromkeys(secret.sources)}
 
     def wrap(self, text: str) -> str | Secret:
-        """What the template has printed: a secret if it has read one."""
+        """Return the template's output: a Secret if it has read one."""
         return Secret(text, tuple({**self.sources, text: None})) if self.is_tainted else text

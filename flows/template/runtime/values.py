@@ -1,4 +1,4 @@
-"""What the values of a template are: how they print, compare, count as true, and read as numbers.
+"""Values of templates: printing, comparison, truth, and conversion to numbers.
 
 Values are JSON's (None, bool, int, float, str, list, dict), times, and the few objects of this module.
 """
@@ -17,22 +17,22 @@ _NUMBER_PATTERN = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0
 
 
 class SafeText(str):
-    """Text that `autoescape on` leaves as it is: what a macro gives, and what filters that write HTML give."""
+    """Text that `autoescape on` leaves unchanged: output of macros and of filters that write HTML."""
 
     __slots__ = ()
 
 
 class Record(dict[str, object]):
-    """`Event` and `Event.Pack`: things with fields, where a dict has keys.
+    """`Event` and `Event.Pack`: objects with fields instead of keys.
 
-    They print as JSON and `in` finds their fields, but they have no length, no loop and no `key`.
+    They print as JSON and `in` finds their fields, but they have no length, and neither loops nor `key` accept them.
     """
 
     __slots__ = ()
 
 
 class ForLoop:
-    """`forloop` inside `{% for %}`."""
+    """The variable `forloop` inside `{% for %}`."""
 
     __slots__ = ("count", "index", "parent")
 
@@ -42,12 +42,12 @@ class ForLoop:
         self.count = 0
 
     def get_field(self, name: str) -> object:
-        """Counter, First, …; also spelled in lower case (R8)."""
+        """Return Counter, First, …; the lower-case spelling is accepted too (R8)."""
         read_field = _LOOP_FIELD_READERS.get(name)
         return read_field(self) if read_field else None
 
     def to_dict(self) -> dict[str, object]:
-        """Its fields, without the loop around it."""
+        """Return its fields, without the enclosing loop."""
         return {
             name: read_field(self)
             for name, read_field in _LOOP_FIELD_READERS.items()
@@ -68,7 +68,7 @@ _LOOP_FIELD_READERS |= {name.lower(): read for name, read in _LOOP_FIELD_READERS
 
 
 class CycleValue:
-    """What `{% cycle … as name %}` leaves under its name."""
+    """The value that `{% cycle … as name %}` assigns to its name."""
 
     __slots__ = ("cycle", "value")
 
@@ -78,7 +78,9 @@ class CycleValue:
 
 
 def to_text(value: object) -> str:
-    """How a value prints: numbers shortest, True/False, None as '', lists and maps as compact JSON, times as Go's."""
+    """Print a value: numbers as short as possible, True/False, None as '', lists and maps as compact JSON, times as in
+    Go.
+    """
     value_type = type(value)
     if value_type is str:
         return value  # type: ignore[return-value]
@@ -86,23 +88,23 @@ def to_text(value: object) -> str:
         (formatter for base_type, formatter in _FORMATTERS.items() if isinstance(value, base_type)), None
     )
     if format_value is None:
-        raise OperationError(f"a value of type {value_type.__name__} has no place in a template")
+        raise OperationError(f"a value of type {value_type.__name__} is not allowed in a template")
     return format_value(value)
 
 
 def _format_integer(value: object) -> str:
     try:
         return str(value)
-    except ValueError:  # Python refuses beyond 4,300 digits
-        raise OperationError("the number is too large to print") from None
+    except ValueError:  # Python rejects more than 4,300 digits
+        raise OperationError("number is too large to print") from None
 
 
 def to_json(value: object) -> str:
-    """Compact JSON, as maps and lists print (R3)."""
+    """Format as compact JSON, the form in which maps and lists print (R3)."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_json_default)
     except (RecursionError, ValueError):
-        raise OperationError("the value is too deep or too large to print") from None
+        raise OperationError("value is nested too deeply or too large to print") from None
 
 
 def _json_default(value: object) -> object:
@@ -112,7 +114,7 @@ def _json_default(value: object) -> object:
         return value.to_dict()
     if isinstance(value, CycleValue):
         return to_text(value)
-    raise OperationError(f"a value of type {type(value).__name__} has no place in a template")
+    raise OperationError(f"a value of type {type(value).__name__} is not allowed in a template")
 
 
 _FORMATTERS: dict[type, Callable[[object], str]] = {
@@ -131,17 +133,17 @@ _FORMATTERS: dict[type, Callable[[object], str]] = {
 
 
 def is_truthy(value: object) -> bool:
-    """False for none, false, 0, '' and empty lists and maps."""
+    """Return False for none, false, 0, '' and empty lists and maps."""
     return True if isinstance(value, Record) else bool(value)
 
 
 def is_number(value: object) -> bool:
-    """Whether the value is a number; true and false are not."""
+    """Return whether the value is a number; true and false are not."""
     return type(value) is int or type(value) is float
 
 
 def parse_number(value: str) -> int | float | None:
-    """The number that a whole text spells (`42`, `-1.5`, `1e3`), or None."""
+    """Return the number that a whole text spells (`42`, `-1.5`, `1e3`), or None."""
     match = _NUMBER_PATTERN.match(value) if len(value) <= MAX_DIGITS else None
     if match is None:
         return None
@@ -152,7 +154,7 @@ def parse_number(value: str) -> int | float | None:
 
 
 def to_number(value: object) -> int | float:
-    """The value as a number; 0 where it is none."""
+    """Convert the value to a number; 0 if it is not numeric."""
     value_type = type(value)
     if value_type is int or value_type is float:
         return value  # type: ignore[return-value]
@@ -162,37 +164,37 @@ def to_number(value: object) -> int | float:
 
 
 def to_int(value: object) -> int:
-    """The value as a whole number, cut towards zero; 0 where it is none."""
+    """Convert the value to an integer, cut towards zero; 0 if it is not numeric."""
     number_value = to_number(value)
     if type(number_value) is int:
         return number_value
     if not math.isfinite(number_value):
-        raise OperationError("the number is not finite")
+        raise OperationError("number is not finite")
     return int(number_value)
 
 
 def to_float(value: object) -> float:
-    """The value as a float; 0.0 where it is none."""
+    """Convert the value to a float; 0.0 if it is not numeric."""
     try:
         return float(to_number(value))
     except OverflowError:
-        raise OperationError("the number is too large for a decimal number") from None
+        raise OperationError("number is too large for a decimal number") from None
 
 
 def get_length(value: object) -> int:
-    """Characters of a text, items of a list or map; 0 for all else."""
+    """Return the number of characters of a text or of items of a list or map; 0 for other values."""
     return len(value) if isinstance(value, str | list | dict) and not isinstance(value, Record) else 0
 
 
 def is_sliceable(value: object) -> bool:
-    """Whether the value is a list or a text."""
+    """Return whether the value is a list or a text."""
     return isinstance(value, list | str)
 
 
 def is_equal(left: object, right: object, charge: Callable[[int], None]) -> bool:
-    """By value: numbers of any kind, lists and maps item by item; true is not 1 and 5 is not '5'.
+    """Compare by value: numbers of any type, lists and maps item by item; true is not 1 and 5 is not '5'.
 
-    spend: told how many items are about to be compared.
+    charge: called with the number of items before they are compared.
     """
     left_type, right_type = type(left), type(right)
     if left_type is bool or right_type is bool:
@@ -209,7 +211,7 @@ def is_equal(left: object, right: object, charge: Callable[[int], None]) -> bool
 
 
 def contains(container: object, item: object, charge: Callable[[int], None]) -> bool:
-    """The operator `in`: a part of a text, an item of a list, a key of a map, a field of a record."""
+    """Evaluate the operator `in`: a part of a text, an item of a list, a key of a map, a field of a record."""
     if isinstance(container, str):
         charge(len(container) >> 8)
         return to_text(item) in container
@@ -220,13 +222,13 @@ def contains(container: object, item: object, charge: Callable[[int], None]) -> 
         return to_text(item) in container
     if isinstance(container, dict):
         if type(item) is int:
-            raise OperationError("the keys of a map are text, so a number cannot be one of them")
+            raise OperationError("a number cannot be a key of a map: keys are text")
         return isinstance(item, str) and item in container
     return False
 
 
 def to_record(value: object) -> object:
-    """The event, or its pack, as a record; its times, which may come as RFC 3339 text, as times."""
+    """Convert the event, or its pack, to a record; its times, if given as RFC 3339 text, to times."""
     if not isinstance(value, dict) or isinstance(value, Record):
         return value
     record = Record(value)

@@ -1,4 +1,4 @@
-"""Tags that decide what is written, and with which names: if, for, with, set, macro …"""
+"""Tags that control output and assign names: if, for, with, set, macro …"""
 
 from collections.abc import Callable
 from functools import cmp_to_key, partial
@@ -16,18 +16,18 @@ from flows.template.runtime.values import ForLoop, Record, is_equal, is_truthy
 
 
 def render_nothing(scope: Scope) -> str:
-    """Writes nothing."""
+    """Render an empty text."""
     return ""
 
 
 def check_end_tag(block: Block) -> Block:
-    """The block, whose end tag must stand alone. Raises SourceError."""
+    """Return the block. Raises LocatedError if its end tag has arguments."""
     block.arguments.expect_end("'%}'")
     return block
 
 
 def parse_if(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% if a %}…{% elif b %}…{% else %}…{% endif %}`"""
+    """Parse `{% if a %}…{% elif b %}…{% else %}…{% endif %}`."""
     branches: list[tuple[ExpressionFunc, RenderFunc]] = []
     render_else: RenderFunc = render_nothing
     condition = _parse_condition(parser, tag.arguments)
@@ -64,7 +64,7 @@ def _compile_branches(branches: list[tuple[ExpressionFunc, RenderFunc]], render_
 
 
 def parse_if_equal(expected: bool, parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% ifequal a b %}…{% else %}…{% endifequal %}`, and `ifnotequal`."""
+    """Parse `{% ifequal a b %}…{% else %}…{% endifequal %}`, and `ifnotequal`."""
     expressions = parser.make_expression_parser(tag.arguments)
     operands = [expressions.parse_expression().evaluate, expressions.parse_expression().evaluate]
     tag.arguments.expect_end("'%}'")
@@ -82,7 +82,7 @@ def _parse_then_else(parser: TemplateParser, tag: Tag) -> tuple[RenderFunc, Rend
 
 
 def parse_for(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% for x in list reversed sorted %}…{% empty %}…{% endfor %}`; `for key, value in map`."""
+    """Parse `{% for x in list reversed sorted %}…{% empty %}…{% endfor %}`; `for key, value in map`."""
     stream = tag.arguments
     key_name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
     value_name = ""
@@ -167,7 +167,7 @@ def _compile_loop(
             remaining_length -= len(output[-1])
             if remaining_length < 0:
                 raise LocatedError(
-                    f"the text gets too long (more than {render_context.limits.text_length:,} characters)", offset
+                    f"text is too long (more than {render_context.limits.text_length:,} characters)", offset
                 )
         return "".join(output)
 
@@ -175,7 +175,7 @@ def _compile_loop(
 
 
 def parse_set(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% set name = value %}`"""
+    """Parse `{% set name = value %}`."""
     token = tag.arguments.expect(NAME, "a name")
     tag.arguments.expect_symbol("=", "'='")
     evaluate = parser.make_expression_parser(tag.arguments).parse_expression().evaluate
@@ -190,7 +190,7 @@ def parse_set(parser: TemplateParser, tag: Tag) -> RenderFunc:
 
 
 def parse_with(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% with a=1 b=2 %}…{% endwith %}`, or `{% with 1 as a 2 as b %}`"""
+    """Parse `{% with a=1 b=2 %}…{% endwith %}`, or `{% with 1 as a 2 as b %}`."""
     stream = tag.arguments
     if stream.is_at_end():
         raise stream.make_unexpected_token_error("a name")
@@ -224,7 +224,7 @@ def _parse_value_as_name(parser: TemplateParser, stream: TokenStream) -> tuple[s
 
 
 def parse_macro(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% macro name(a, b=1) %}…{% endmacro %}`, called as `{{ name(2) }}`."""
+    """Parse `{% macro name(a, b=1) %}…{% endmacro %}`, called as `{{ name(2) }}`."""
     stream = tag.arguments
     name = parser.compilation.declare_name(stream.expect(NAME, "a name"))
     parameters = _parse_parameters(parser, stream)
@@ -255,7 +255,9 @@ def _parse_parameters(parser: TemplateParser, stream: TokenStream) -> list[Macro
 
 
 def parse_if_changed(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% ifchanged %}…{% endifchanged %}`: only if it prints something new; `ifchanged a b`: if a or b is new."""
+    """Parse `{% ifchanged %}…{% endifchanged %}`, printed only if its output changed; `ifchanged a b`: if a or b
+    changed.
+    """
     expressions: list[ExpressionFunc] = []
     while not tag.arguments.is_at_end():
         expressions.append(parser.make_expression_parser(tag.arguments).parse_expression().evaluate)

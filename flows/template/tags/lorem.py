@@ -1,4 +1,4 @@
-"""The filler text of `{% lorem %}`: the usual one, in the public domain."""
+"""Filler text of `{% lorem %}`, in the public domain."""
 
 PARAGRAPHS = (
     "Lorem ipsum dolor sit amet, consectetur adipisici elit, sed eiusmod tempor incidunt ut labore et dolore magna "

@@ -1,4 +1,4 @@
-"""Tags that write or change text: filter, cycle, firstof, now, lorem …"""
+"""Tags that print or transform text: filter, cycle, firstof, now, lorem …"""
 
 import itertools
 import math
@@ -32,7 +32,7 @@ _FAKE_NOW = datetime(2014, 2, 5, 18, 31, 45, tzinfo=UTC)
 
 
 def parse_autoescape(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% autoescape on %}…{% endautoescape %}`"""
+    """Parse `{% autoescape on %}…{% endautoescape %}`."""
     mode = tag.arguments.accept_word(NAME, "on", "off")
     if mode is None:
         raise tag.arguments.make_unexpected_token_error("'on' or 'off'")
@@ -50,21 +50,21 @@ def parse_autoescape(parser: TemplateParser, tag: Tag) -> RenderFunc:
 
 
 def parse_comment(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% comment %}…{% endcomment %}`: nothing in it is looked at."""
+    """Parse `{% comment %}…{% endcomment %}`; its content is skipped."""
     tag.arguments.expect_end("'%}'")
     parser.read_raw_until(tag, "endcomment")
     return lambda scope: ""
 
 
 def parse_verbatim(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% verbatim %}…{% endverbatim %}`: written as it stands."""
+    """Parse `{% verbatim %}…{% endverbatim %}`, printed unchanged."""
     tag.arguments.expect_end("'%}'")
     body = parser.read_raw_until(tag, "endverbatim")
     return lambda scope: body
 
 
 def parse_filter(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% filter upper|cut:'a' %}…{% endfilter %}`"""
+    """Parse `{% filter upper|cut:'a' %}…{% endfilter %}`."""
     state_key = object()
     expressions = parser.make_expression_parser(tag.arguments)
     evaluate: ExpressionFunc = lambda scope: scope.tag_state[state_key]  # noqa: E731
@@ -87,24 +87,26 @@ def parse_filter(parser: TemplateParser, tag: Tag) -> RenderFunc:
 
 
 def parse_spaceless(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% spaceless %}<a> <b>{% endspaceless %}`: no white space between HTML tags."""
+    """Parse `{% spaceless %}<a> <b>{% endspaceless %}`, which removes white space between HTML tags."""
     tag.arguments.expect_end("'%}'")
     render_body = parser.parse_block(tag, "endspaceless").render
     return lambda scope: _SPACE_BETWEEN_TAGS.sub("", render_body(scope))
 
 
 def parse_templatetag(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% templatetag openblock %}`: writes the marks of the language."""
+    """Parse `{% templatetag openblock %}`, which prints a delimiter of the language."""
     token = tag.arguments.expect(NAME, "a name")
     tag.arguments.expect_end("'%}'")
     delimiter = _DELIMITERS_BY_NAME.get(token.value)
     if delimiter is None:
-        raise LocatedError(f"templatetag knows {', '.join(_DELIMITERS_BY_NAME)}, not '{token.value}'", token.offset)
+        raise LocatedError(
+            f"unknown templatetag '{token.value}'; known are {', '.join(_DELIMITERS_BY_NAME)}", token.offset
+        )
     return lambda scope: delimiter
 
 
 def parse_firstof(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% firstof a b 'c' %}`: the first that is true."""
+    """Parse `{% firstof a b 'c' %}`, which prints the first true value."""
     choices = []
     while not tag.arguments.is_at_end():
         first_reference = len(parser.compilation.references)
@@ -122,7 +124,7 @@ def parse_firstof(parser: TemplateParser, tag: Tag) -> RenderFunc:
 
 
 def parse_cycle(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% cycle 'a' 'b' %}`, `{% cycle 'a' 'b' as name silent %}`, then `{% cycle name %}`."""
+    """Parse `{% cycle 'a' 'b' %}`, `{% cycle 'a' 'b' as name silent %}`, then `{% cycle name %}`."""
     stream = tag.arguments
     choices: list[ExpressionFunc] = []
     name, is_silent = "", False
@@ -139,7 +141,7 @@ def parse_cycle(parser: TemplateParser, tag: Tag) -> RenderFunc:
 
 
 class _CycleTag:
-    """A cycle tag. How far it is, a rendering remembers in its state."""
+    """A cycle tag; its position is kept in the state of the rendering."""
 
     def __init__(self, choices: list[ExpressionFunc], name: str, is_silent: bool, offset: int) -> None:
         self.choices = choices
@@ -148,13 +150,13 @@ class _CycleTag:
         self.offset = offset
 
     def advance(self, scope: Scope) -> object:
-        """The next value."""
+        """Return the next value."""
         index = scope.tag_state.get(self, 0)
         scope.tag_state[self] = index + 1
         return self.choices[index % len(self.choices)](scope)
 
     def render(self, scope: Scope) -> str:
-        """The tag's text."""
+        """Render the tag."""
         value = self.advance(scope)
         is_silent = self.is_silent
         if isinstance(value, CycleValue) and isinstance(value.cycle, _CycleTag):
@@ -170,17 +172,17 @@ class _CycleTag:
 
 
 def parse_now(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% now '2006-01-02' %}`: the time in a Go layout; with `fake` behind it, always the same one."""
+    """Parse `{% now '2006-01-02' %}`, the time in a Go layout; with `fake` always the same time."""
     layout = tag.arguments.expect(STRING, "a layout in quotes")
     is_fake = tag.arguments.accept_word(NAME, "fake") is not None
     tag.arguments.expect_end("'%}'")
     if len(layout.value) > MAX_LAYOUT_LENGTH:
-        raise LocatedError(f"the layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)", layout.offset)
+        raise LocatedError(f"layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)", layout.offset)
     return lambda scope: format_go(_FAKE_NOW if is_fake else datetime.now(UTC), layout.value)
 
 
 def parse_widthratio(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% widthratio value maximum width %}`, `… as name`: value of maximum, scaled to width, rounded up."""
+    """Parse `{% widthratio value maximum width %}`, `… as name`: value / maximum, scaled to width, rounded up."""
     expressions = parser.make_expression_parser(tag.arguments)
     operands = [expressions.parse_expression().evaluate for _ in range(3)]
     name = ""
@@ -205,19 +207,19 @@ def _compute_ratio(values: list[object], offset: int) -> int:
     except ZeroDivisionError:
         raise LocatedError("division by zero", offset) from None
     except (OperationError, OverflowError, ValueError):
-        raise LocatedError("the number is too large", offset) from None
+        raise LocatedError("number is too large", offset) from None
 
 
 def parse_lorem(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """`{% lorem 3 w %}`: text to fill a page; words (w), HTML paragraphs (p) or paragraphs (b); `random` mixes them."""
+    """Parse `{% lorem 3 w %}`: words (w), HTML paragraphs (p) or paragraphs (b); `random` shuffles them."""
     stream = tag.arguments
     count = stream.accept(NUMBER)
     count_value = int(count.value[:9]) if count else 1
     if count and count_value > MAX_LOREM_COUNT:
-        raise LocatedError(f"lorem gives at most {MAX_LOREM_COUNT:,}", count.offset)
+        raise LocatedError(f"lorem count is too large (more than {MAX_LOREM_COUNT:,})", count.offset)
     unit_token = stream.accept(NAME)
     if unit_token is not None and unit_token.value not in ("w", "p", "b"):
-        raise LocatedError(f"lorem knows w, p and b, not '{unit_token.value}'", unit_token.offset)
+        raise LocatedError(f"unknown lorem unit '{unit_token.value}'; known are w, p and b", unit_token.offset)
     is_random = stream.accept_word(NAME, "random") is not None
     stream.expect_end("'%}'")
     unit = unit_token.value if unit_token else "b"

@@ -1,7 +1,7 @@
-"""Where this server's templates yield something else than the original's, on purpose: one function a rule.
+"""Intended differences from the original's templates: one function per rule.
 
-Each takes a case and what is expected so far, and gives what is expected under the rule: the same where it does not
-apply. R1–R16 are explained in docs/reference/templates.md.
+Each takes a case and the output expected so far, and returns the output expected under the rule; the same if the rule
+does not apply. R1–R16 are explained in docs/reference/templates.md.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
-from tests.lang.recorded import ERROR, Case
+from tests.template.recorded import ERROR, Case
 
 Expected = Any
 Rule = Callable[[Case, Expected], Expected]
@@ -25,7 +25,7 @@ _WRAPPED = "-9223372036854775808"
 
 
 class Numbers(str):
-    """A text that is right when its numbers have these values, up to the six decimals that the original printed."""
+    """A text that matches if its numbers have these values, up to the six decimals that the original printed."""
 
     __slots__ = ()
 
@@ -40,17 +40,17 @@ def _by_value(text: str) -> str:
 
 
 class JsonOf:
-    """A text that is right when it is JSON, of this value where that is known."""
+    """A text that matches if it is JSON, of this value if it is known."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
         try:
-            found = json.loads(other) if isinstance(other, str) else None
+            result = json.loads(other) if isinstance(other, str) else None
         except ValueError:
             return False
-        return isinstance(found, list | dict) and self.value in (None, found)
+        return isinstance(result, list | dict) and self.value in (None, result)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -192,7 +192,7 @@ def r16_files_are_out_of_reach(case: Case, expected: Expected) -> Expected:
 
 
 def any_json_in_the_datastore(case: Case, expected: Expected) -> Expected:
-    """Not of the template language, but of the datastore: JSON that is no object works."""
+    """Allow any JSON in the datastore, not only objects; a rule of the datastore, not of the language."""
     match = re.fullmatch(r"\{\{ datastore\('(\w+)'\) \}\}", case.text)
     item = case.datastore.get(match[1]) if match else None
     if expected != ERROR or not isinstance(item, dict) or not item.get("value", "").startswith("["):
@@ -222,7 +222,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def expected_here(case: Case) -> Expected:
-    """What the case yields here: what the original yielded, changed by the rules."""
+    """Return the output here: the original's output, changed by the rules."""
     expected = case.original
     for rule in RULES:
         expected = rule(case, expected)

@@ -1,4 +1,4 @@
-"""Times: reading RFC 3339, writing Go's layouts and Django's letters."""
+"""Times: parsing RFC 3339, formatting by Go's layouts and Django's letters."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ TIME = datetime(2019, 5, 6, 15, 8, 9, 120_000, tzinfo=UTC)
         ("2019-05-06T07:08:09+00:00", datetime(2019, 5, 6, 7, 8, 9, tzinfo=UTC)),
     ],
 )
-def test_rfc3339_is_read(text: str, time: datetime) -> None:
+def test_rfc3339_times_are_parsed(text: str, time: datetime) -> None:
     assert parse_rfc3339(text) == time
 
 
@@ -54,7 +54,7 @@ def test_rfc3339_is_read(text: str, time: datetime) -> None:
         "２019-05-06T07:08:09Z",
     ],
 )
-def test_what_is_not_rfc3339_is_no_time(text: str) -> None:
+def test_other_time_formats_are_rejected(text: str) -> None:
     assert parse_rfc3339(text) is None
 
 
@@ -77,7 +77,7 @@ def test_what_is_not_rfc3339_is_no_time(text: str) -> None:
         ("", ""),
     ],
 )
-def test_a_layout_of_go_is_written_as_go_writes_it(layout: str, text: str) -> None:
+def test_a_go_layout_formats_as_in_go(layout: str, text: str) -> None:
     assert format_go(TIME, layout) == text
 
 
@@ -91,11 +91,11 @@ def test_a_layout_of_go_is_written_as_go_writes_it(layout: str, text: str) -> No
         (None, "+0000 +00:00 +00 UTC Z"),
     ],
 )
-def test_zones_are_written_as_go_writes_them(zone: timezone | None, text: str) -> None:
+def test_zones_are_formatted_as_in_go(zone: timezone | None, text: str) -> None:
     assert format_go(TIME.replace(tzinfo=zone), "-0700 -07:00 -07 MST Z07:00") == text
 
 
-def test_midnight_and_noon_are_twelve_on_a_clock_with_two_halves() -> None:
+def test_midnight_and_noon_are_twelve_on_a_12_hour_clock() -> None:
     assert format_go(TIME.replace(hour=0), "3PM") == "12AM"
     assert format_go(TIME.replace(hour=12), "03pm") == "12pm"
 
@@ -104,7 +104,7 @@ def test_midnight_and_noon_are_twelve_on_a_clock_with_two_halves() -> None:
     ("layout", "text"),
     [("Y-m-d H:i", "2019-05-06 15:08"), ("D j F", "Mon 6 May"), ("2006", "2019"), ("", ""), ("-", "-")],
 )
-def test_a_layout_without_any_part_of_gos_time_is_django(layout: str, text: str) -> None:
+def test_a_layout_without_go_elements_uses_django_letters(layout: str, text: str) -> None:
     assert format_go_or_django(TIME, layout) == text
 
 

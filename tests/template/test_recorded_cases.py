@@ -1,9 +1,9 @@
-"""Every recorded template yields what the original yielded, or what a rule says."""
+"""Recorded templates: each renders as in the original, or as a rule requires."""
 
 import pytest
 
-from tests.lang.recorded import CASES, Case
-from tests.lang.rules import expected_here
+from tests.template.recorded import CASES, Case
+from tests.template.rules import expected_here
 
 pytestmark = pytest.mark.unit
 
@@ -11,12 +11,12 @@ CERTAIN = [case for case in CASES if not case.shape_only]
 
 
 @pytest.mark.parametrize("case", CERTAIN, ids=str)
-def test_a_template_yields_what_was_recorded_or_what_a_rule_says(case: Case) -> None:
+def test_a_template_renders_as_recorded_or_as_a_rule_requires(case: Case) -> None:
     assert case.ours() == expected_here(case)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.shape_only], ids=str)
-def test_a_template_with_a_varying_answer_has_its_shape(case: Case) -> None:
+def test_a_template_with_varying_output_renders_the_same_shape(case: Case) -> None:
     assert sorted(case.ours()) == sorted(case.original)
 
 

@@ -1,4 +1,4 @@
-"""What `shellquote` makes is, to a real shell, the very same words."""
+"""The filter shellquote: a real shell reads the words back unchanged."""
 
 import shutil
 from typing import Any
@@ -30,14 +30,14 @@ def words_of(shell: str, script: str) -> list[str]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_words_of_all_kinds_come_out_as_they_were(shell: str) -> None:
+def test_a_shell_reads_quoted_words_unchanged(shell: str) -> None:
     assert words_of(shell, quoted(WORDS)) == WORDS
     assert words_of(shell, " ".join(map(quoted, WORDS))) == WORDS
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")), min_size=1, max_size=5))
-def test_any_words_come_out_as_they_were(words: list[str]) -> None:
+def test_a_shell_reads_any_quoted_words_unchanged(words: list[str]) -> None:
     assert words_of("sh", quoted(words)) == words
 
 
@@ -49,7 +49,7 @@ def test_other_values_are_quoted_as_they_print(value: Any, text: str) -> None:
     assert quoted(value) == text
 
 
-def test_a_nul_and_a_text_that_gets_too_long_are_refused() -> None:
+def test_nul_and_too_long_texts_are_errors() -> None:
     with pytest.raises(TemplateError, match="NUL"):
         quoted("a\0b")
     with pytest.raises(TemplateError, match="too long"):

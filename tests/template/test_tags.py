@@ -1,8 +1,8 @@
-"""What tags write, which names they set, and how they are closed."""
+"""Output of tags, the names they set, and their end tags."""
 
 import pytest
 
-from tests.lang.recorded import ERROR, resolve
+from tests.template.recorded import ERROR, resolve
 
 pytestmark = pytest.mark.unit
 
@@ -91,10 +91,10 @@ def text(template: str) -> object:
         ("{% comment %}{% if %}{{ 'a }}{% endcomment %}x", "x"),
     ],
 )
-def test_a_tag_writes_what_the_reference_says(template: str, result: str | None) -> None:
-    found = text(template)
+def test_a_tag_renders_as_documented(template: str, result: str | None) -> None:
+    output = text(template)
 
-    assert found != ERROR if result is None else found == result
+    assert output != ERROR if result is None else output == result
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_a_tag_writes_what_the_reference_says(template: str, result: str | None)
         "{% lorem 99999 %}",
     ],
 )
-def test_a_tag_that_is_not_right_is_an_error(template: str) -> None:
+def test_an_invalid_tag_is_an_error(template: str) -> None:
     assert text(template) == ERROR
 
 
-def test_what_tags_remember_does_not_last_beyond_a_rendering() -> None:
+def test_the_state_of_tags_ends_with_the_rendering() -> None:
     template = "{% cycle 'a' 'b' %}{% ifchanged %}x{% endifchanged %}"
 
     assert [text(template), text(template)] == ["ax", "ax"]

@@ -3,7 +3,7 @@
 import pytest
 
 from flows.template import CompiledValue, RenderContext, TemplateError, compile_value
-from tests.lang.recorded import reader
+from tests.template.recorded import reader
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ def compiled(value: object, path: str = "command.input") -> tuple[CompiledValue,
     return compile_value(value, path, problems), problems
 
 
-def test_strings_are_rendered_and_all_else_stays() -> None:
+def test_strings_are_rendered_and_other_values_are_unchanged() -> None:
     value, problems = compiled(
         {"a": "{{ Event.Name }}", "{{ Event.Name }}": ["{{ 5 }}", 5, 1.5, None, True, {}, []], "plain": "x"}
     )
@@ -31,11 +31,11 @@ def test_strings_are_rendered_and_all_else_stays() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, 1.5, True, "x", [], {}])
-def test_any_json_value_can_be_a_document(value: object) -> None:
+def test_any_json_value_can_be_compiled(value: object) -> None:
     assert compiled(value)[0].render(evaluation()) == value
 
 
-def test_every_error_is_found_and_has_its_path() -> None:
+def test_every_error_is_reported_with_its_path() -> None:
     _, problems = compiled(
         {"to": ["{{ 1 + }}", "x"], "a.b": "{% x %}", "in": {"deep": "{{", "4": "{{ }}"}, 'q"': "{{ }}"}
     )
@@ -50,12 +50,12 @@ def test_every_error_is_found_and_has_its_path() -> None:
     assert str(problems[0]).startswith("command.input.to[0]: a value expected")
 
 
-def test_a_document_without_a_path_begins_with_its_keys() -> None:
+def test_paths_without_a_prefix_begin_with_a_key() -> None:
     assert [problem.path for problem in compiled({"a": ["{{"]}, "")[1]] == ["a[0]"]
     assert [problem.path for problem in compiled("{{", "")[1]] == [""]
 
 
-def test_an_error_of_an_event_has_its_path_too() -> None:
+def test_a_render_error_has_its_path() -> None:
     value, problems = compiled({"to": ["ok", "{{ 1 / 0 }}"]}, "steps[1].command.input")
 
     assert problems == []
@@ -68,10 +68,10 @@ def test_warnings_have_their_paths() -> None:
     value, _ = compiled({"a": "{{ Evnt }}", "b": ["{{ 1 or 2 and 3 }}"]})
 
     assert [warning.path for warning in value.warnings] == ["command.input.a", "command.input.b[0]"]
-    assert str(value.warnings[0]).startswith("command.input.a: nothing is called 'Evnt'")
+    assert str(value.warnings[0]).startswith("command.input.a: unknown variable 'Evnt'")
 
 
-def test_resolving_changes_nothing_in_the_document() -> None:
+def test_rendering_does_not_change_the_document() -> None:
     document = {"a": ["{{ Context.x }}"]}
     value, _ = compiled(document)
 
@@ -80,11 +80,11 @@ def test_resolving_changes_nothing_in_the_document() -> None:
     assert document == {"a": ["{{ Context.x }}"]}
 
 
-def test_a_document_that_is_nested_too_deep_is_a_problem_and_not_a_crash() -> None:
+def test_a_too_deeply_nested_document_is_an_error() -> None:
     document: object = "x"
     for _ in range(5000):
         document = [document]
 
     (problem,) = compiled(document)[1]
 
-    assert problem.message.startswith("nested too deep")
+    assert problem.message.startswith("nested too deeply")

@@ -1,11 +1,11 @@
-"""Where errors and warnings say that something is wrong, and what they suggest."""
+"""Positions and suggestions of errors and warnings."""
 
 import pytest
 
 from flows.template import RenderContext, TemplateError, compile_template
 from flows.template.compilation import MAX_WARNINGS
 from flows.template.errors import MAX_EXCERPT_WIDTH, find_closest_name, format_excerpt, get_line_and_column
-from tests.lang.recorded import reader
+from tests.template.recorded import reader
 
 pytestmark = pytest.mark.unit
 
@@ -48,18 +48,16 @@ def test_an_error_names_its_line_and_column(source: str, line: int, column: int)
     assert caret == " " * (column - 1) + "^"
 
 
-def test_an_error_reads_as_message_place_and_excerpt() -> None:
+def test_an_error_prints_as_message_position_and_excerpt() -> None:
     error = error_of("{{ 'a'|uper }}")
 
-    assert error.message == "there is no filter 'uper'"
+    assert error.message == "unknown filter 'uper'"
     assert error.suggestion == "upper"
     assert error.path == ""
-    assert str(error) == (
-        "there is no filter 'uper' (did you mean 'upper'?) at line 1, column 8\n{{ 'a'|uper }}\n       ^"
-    )
+    assert str(error) == ("unknown filter 'uper' (did you mean 'upper'?) at line 1, column 8\n{{ 'a'|uper }}\n       ^")
 
 
-def test_an_error_inside_template_tells_the_place_in_there_too() -> None:
+def test_an_error_inside_template_includes_its_position_there() -> None:
     assert error_of("{{ template('ab {{ 1 / 0 }}', Context) }}").message == (
         "in template(): division by zero (line 1, column 9)"
     )
@@ -83,25 +81,25 @@ def test_a_misspelt_name_gets_a_suggestion(source: str, suggestion: str | None) 
     ("source", "warnings"),
     [
         ("{{ Event.Name }}{{ Context.a }}{{ datastore('x') }}", []),
-        ("{{ Evnt.Payload }}", ["nothing is called 'Evnt' here, so it is always empty: did you mean 'Event'?"]),
+        ("{{ Evnt.Payload }}", ["unknown variable 'Evnt' is always empty: did you mean 'Event'?"]),
         (
             "{{ datastor('x') }}",
-            ["nothing is called 'datastor' here, so it is always empty: did you mean 'datastore'?"],
+            ["unknown variable 'datastor' is always empty: did you mean 'datastore'?"],
         ),
-        ("{{ qqqq }}", ["nothing is called 'qqqq' here, so it is always empty"]),
+        ("{{ qqqq }}", ["unknown variable 'qqqq' is always empty"]),
         ("{% set a = 1 %}{% for b, c in 'x' %}{{ a }}{{ b }}{{ c }}{{ forloop.first }}{% endfor %}", []),
         ("{% macro m(a) %}{{ a }}{% endmacro %}{{ m(1) }}{% with z=1 %}{{ z }}{% endwith %}", []),
         ("{% cycle 1 2 as c %}{{ c }}{% widthratio 1 2 3 as w %}{{ w }}", []),
-        ("{{ 1 and 2 or 3 }}", ["'and' and 'or' are mixed and group to the right: use parentheses"]),
-        ("{{ 1 || 2 && 3 || 4 }}", ["'||' and '&&' are mixed and group to the right: use parentheses"]),
+        ("{{ 1 and 2 or 3 }}", ["'and' and 'or' are mixed without parentheses; they group to the right"]),
+        ("{{ 1 || 2 && 3 || 4 }}", ["'||' and '&&' are mixed without parentheses; they group to the right"]),
         ("{{ (1 and 2) or 3 }}{{ 1 and 2 && 3 }}", []),
     ],
 )
-def test_what_is_probably_not_meant_gives_a_warning(source: str, warnings: list[str]) -> None:
+def test_a_probable_mistake_gives_a_warning(source: str, warnings: list[str]) -> None:
     assert [warning.message for warning in compile_template(source).warnings] == warnings
 
 
-def test_a_name_is_warned_of_once_and_not_endlessly() -> None:
+def test_there_is_one_warning_per_name_and_a_maximum() -> None:
     assert len(compile_template("{{ a }}" * 1000).warnings) == 1
     assert len(compile_template("".join(f"{{{{ a{number} }}}}" for number in range(500))).warnings) == MAX_WARNINGS
 
@@ -114,17 +112,17 @@ def test_a_warning_names_its_line_and_column() -> None:
 
 
 @pytest.mark.parametrize(("offset", "place"), [(0, (1, 1)), (2, (1, 3)), (3, (2, 1)), (4, (2, 2)), (99, (2, 3))])
-def test_an_offset_is_a_line_and_a_column(offset: int, place: tuple[int, int]) -> None:
+def test_an_offset_converts_to_line_and_column(offset: int, place: tuple[int, int]) -> None:
     assert get_line_and_column("ab\ncd", offset) == place
 
 
-def test_a_long_line_is_cut_around_the_place() -> None:
+def test_the_excerpt_of_a_long_line_is_cut() -> None:
     line, caret = format_excerpt("x" * 5000 + "!" + "y" * 5000, 5000).split("\n")
 
     assert len(line) == MAX_EXCERPT_WIDTH
     assert line[len(caret) - 1] == "!"
 
 
-def test_nothing_is_suggested_for_what_resembles_nothing() -> None:
+def test_a_name_without_similar_names_gets_no_suggestion() -> None:
     assert find_closest_name("zzz", ["upper", "lower"]) is None
     assert find_closest_name("u" * 10_000, ["upper"]) is None

@@ -1,4 +1,4 @@
-"""What holds for every template, whatever it says."""
+"""Properties of every template."""
 
 import json
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flows.template import RenderContext, RenderLimits, TemplateError, compile_template, compile_value
 from flows.template.compiler import ALL_FUNCTIONS, TAGS
 from flows.template.filters import FILTERS
-from tests.lang.recorded import CASES
+from tests.template.recorded import CASES
 
 pytestmark = pytest.mark.unit
 
@@ -18,7 +18,7 @@ quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 
 
 class Guarded(dict[str, object]):
-    """A map with something in it that only Python code can reach."""
+    """A map with an attribute that only Python code can reach."""
 
     def __init__(self, *values: object, **named: object) -> None:
         super().__init__(*values, **named)
@@ -135,7 +135,7 @@ def evaluation() -> RenderContext:
 
 
 def render(source: str) -> str | None:
-    """The template's text, or None for an error, which must say where it is."""
+    """Return the template's text, or None for an error, which must have a position."""
     shared = evaluation()
     try:
         text = compile_template(source).render(shared)
@@ -165,7 +165,7 @@ def test_any_text_compiles_or_gives_a_located_error(source: str) -> None:
 
 @given(soup)
 @quick
-def test_any_mixture_of_words_and_marks_compiles_or_gives_a_located_error(source: str) -> None:
+def test_any_mixture_of_words_and_delimiters_compiles_or_gives_a_located_error(source: str) -> None:
     render(source)
 
 
@@ -177,7 +177,7 @@ def test_any_expression_compiles_or_gives_a_located_error(source: str) -> None:
 
 @given(templates)
 @quick
-def test_whatever_a_template_does_it_stays_within_its_limits_and_reaches_nothing_of_python(source: str) -> None:
+def test_any_template_stays_within_its_limits_and_reaches_no_python_attribute(source: str) -> None:
     text = render(source)
 
     assert SECRET not in (text or "")
@@ -222,7 +222,7 @@ def test_any_payload_prints_and_maps_and_lists_print_as_their_json(payload: obje
 
 @given(st.integers(-(10**30), 10**30), st.integers(-(10**30), 10**30))
 @quick
-def test_whole_numbers_are_exact(left: int, right: int) -> None:
+def test_integers_are_exact(left: int, right: int) -> None:
     shared = RenderContext({"Event": {"Payload": {"a": left, "b": right}}}, str)
     source = "{% with Event.Payload.a as a Event.Payload.b as b %}{{ a + b }} {{ a - b }} {{ a * b }}{% endwith %}"
 

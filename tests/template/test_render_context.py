@@ -1,4 +1,4 @@
-"""What the templates of one step share."""
+"""State shared by the templates of one step."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 
 class Datastore:
-    """Counts who asks for what."""
+    """A datastore that counts reads by key."""
 
     def __init__(self, items: dict[str, object]) -> None:
         self.items = items
@@ -41,7 +41,7 @@ def test_each_datastore_key_is_read_at_most_once_in_a_step() -> None:
     assert store.asked == ["a"]
 
 
-def test_a_missing_datastore_key_is_an_error_with_the_datastores_words_and_is_asked_for_once() -> None:
+def test_a_missing_datastore_key_is_read_once_and_its_error_repeated() -> None:
     store = Datastore({})
     evaluation = RenderContext({}, store)
 
@@ -52,7 +52,7 @@ def test_a_missing_datastore_key_is_an_error_with_the_datastores_words_and_is_as
     assert store.asked == ["x"]
 
 
-def test_what_breaks_the_datastore_itself_is_not_taken_for_an_error_of_the_template() -> None:
+def test_a_datastore_failure_is_not_a_template_error() -> None:
     def broken(key: str) -> object:
         raise ConnectionError("the database is away")
 
@@ -72,7 +72,7 @@ def test_variables_may_be_changed_between_renders() -> None:
     assert render("{{ Event.Name }}", evaluation) == "M"
 
 
-def test_templates_change_no_variable() -> None:
+def test_templates_do_not_change_variables() -> None:
     event = {"Payload": {"l": [2, 1]}, "CreatedAt": "2019-05-06T07:08:09Z"}
     evaluation = RenderContext({"Event": event}, Datastore({}))
 
@@ -98,7 +98,7 @@ def test_an_events_times_may_be_times_or_texts(moment: object, printed: str) -> 
     assert render("{{ Event.CreatedAt }}", with_event(CreatedAt=moment)) == printed
 
 
-def test_only_an_events_own_times_become_times() -> None:
+def test_times_in_the_payload_stay_text() -> None:
     evaluation = with_event(Payload={"CreatedAt": "2019-05-06T07:08:09Z"})
 
     assert render("{{ Event.Payload.CreatedAt }}", evaluation) == "2019-05-06T07:08:09Z"
@@ -111,11 +111,11 @@ def test_the_event_prints_as_json_with_its_times() -> None:
 
 
 @pytest.mark.parametrize("event", [None, 5, "text", [1]])
-def test_an_event_that_is_no_map_is_just_a_value(event: object) -> None:
+def test_an_event_can_be_any_value(event: object) -> None:
     assert render("{{ Event }}", RenderContext({"Event": event}, Datastore({}))) in ("", "5", "text", "[1]")
 
 
-def test_template_sees_only_what_it_is_given() -> None:
+def test_template_sees_only_the_variables_passed_to_it() -> None:
     evaluation = RenderContext({"Event": {"Payload": {"Event": {"Name": "inner"}}}, "Context": {}}, Datastore({}))
 
     assert render("{% set a = 1 %}{{ template('{{ a }}{{ Event.Name }}', Event.Payload) }}", evaluation) == "inner"

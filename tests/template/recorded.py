@@ -1,4 +1,4 @@
-"""What the original server's templates yielded, as recorded, and how to run such a case here."""
+"""Recorded outputs of the original server's templates, and a runner of those cases."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ ERROR = "<an error>"
 
 
 class Case(NamedTuple):
-    """template: any JSON value. original: what it yielded, or ERROR. shape_only: it varies between runs."""
+    """A recorded case. template: any JSON value. original: its output, or ERROR. shape_only: the output varies."""
 
     number: int
     template: Any
@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
 
 def resolve(template: Any, variables: dict[str, Any], datastore: dict[str, Any]) -> Any:
-    """The template's value, or ERROR."""
+    """Return the template's value, or ERROR."""
     problems: list[TemplateError] = []
     compiled = compile_value(template, "input", problems)
     if problems:
@@ -52,7 +52,7 @@ def resolve(template: Any, variables: dict[str, Any], datastore: dict[str, Any])
 
 
 def reader(items: dict[str, Any]) -> Callable[[str], object]:
-    """A datastore of these items: a text or a JSON value, or `{contentType, value}`."""
+    """Return a reader of these datastore items: a text or a JSON value, or `{contentType, value}`."""
 
     def read(key: str) -> object:
         if key not in items:

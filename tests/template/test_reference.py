@@ -1,4 +1,4 @@
-"""docs/reference/templates.md: its examples hold, and it leaves nothing out."""
+"""docs/reference/templates.md: its examples are correct, and it is complete."""
 
 import json
 import re
@@ -10,8 +10,8 @@ import pytest
 from flows.template import DEFAULT_LIMITS, RenderContext, RenderLimits, TemplateError, compile_template, limits
 from flows.template.compiler import ALL_FUNCTIONS, TAGS
 from flows.template.filters import FILTERS
-from tests.lang.recorded import reader
-from tests.lang.rules import RULES
+from tests.template.recorded import reader
+from tests.template.rules import RULES
 
 pytestmark = pytest.mark.unit
 
@@ -25,7 +25,7 @@ EXAMPLES = [
 
 
 def outcomes(template: str) -> list[str]:
-    """What the page may say behind the arrow: what it prints, what it warns of, or its error."""
+    """Return the outcomes that the page may show: the output, the warnings, or the error."""
     try:
         compiled = compile_template(template)
         printed = compiled.render(RenderContext(VARIABLES, reader(DATASTORE)))
@@ -35,14 +35,14 @@ def outcomes(template: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("line", "template", "result"), EXAMPLES)
-def test_an_example_yields_what_stands_behind_its_arrow(line: int, template: str, result: str) -> None:
+def test_an_example_gives_its_documented_output(line: int, template: str, result: str) -> None:
     expected = result.removeprefix(" ")
-    found = outcomes(template)
+    result = outcomes(template)
 
     if expected.startswith("error"):
-        assert found[0].startswith(expected)
+        assert result[0].startswith(expected)
     else:
-        assert expected in found
+        assert expected in result
 
 
 def test_every_tag_filter_and_function_has_an_example() -> None:
@@ -53,13 +53,13 @@ def test_every_tag_filter_and_function_has_an_example() -> None:
     assert [name for name in ALL_FUNCTIONS if f"{name}(" not in examples] == []
 
 
-def test_every_rule_stands_on_the_page() -> None:
+def test_every_rule_is_documented() -> None:
     numbers = {rule.__name__.partition("_")[0].upper() for rule in RULES if rule.__name__.startswith("r")}
 
     assert set(re.findall(r"^\| (R\d+) ", PAGE, re.MULTILINE)) == numbers
 
 
-def test_every_limit_stands_on_the_page() -> None:
+def test_every_limit_is_documented() -> None:
     values: list[float] = [getattr(DEFAULT_LIMITS, field.name) for field in fields(RenderLimits)]
     values += [value for name, value in vars(limits).items() if name.startswith("MAX_") and isinstance(value, int)]
 

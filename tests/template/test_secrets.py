@@ -1,4 +1,4 @@
-"""Every text that has read a secret is one; nothing else is."""
+"""Secrets in templates: exactly the texts that read a secret are secret."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from flows.template import (
     compile_value,
     make_secret,
 )
-from tests.lang import recorded
+from tests.template import recorded
 
 pytestmark = pytest.mark.unit
 
@@ -31,9 +31,9 @@ def evaluation(**context: str | Secret) -> RenderContext:
             raise LookupError(f"datastore item {key!r} not found")
         return ITEMS[key]
 
-    found = RenderContext({"Event": {"Payload": {"a": "b"}}}, read)
-    found.set_step_context(context)
-    return found
+    render_context = RenderContext({"Event": {"Payload": {"a": "b"}}}, read)
+    render_context.set_step_context(context)
+    return render_context
 
 
 def resolved(source: Any, **context: str | Secret) -> Any:
@@ -66,10 +66,10 @@ SECRET = [
 
 
 @pytest.mark.parametrize("source", SECRET)
-def test_a_text_that_has_read_a_secret_is_one(source: str) -> None:
-    found = resolved(source, **CONTEXT)
-    assert isinstance(found, Secret)
-    assert CANARY not in repr(found) + str(found)
+def test_a_text_that_reads_a_secret_is_secret(source: str) -> None:
+    result = resolved(source, **CONTEXT)
+    assert isinstance(result, Secret)
+    assert CANARY not in repr(result) + str(result)
 
 
 @pytest.mark.parametrize(
@@ -83,17 +83,17 @@ def test_a_text_that_has_read_a_secret_is_one(source: str) -> None:
         "{{ Context.missing }}",
     ],
 )
-def test_other_texts_are_not_though_their_neighbours_are(source: str) -> None:
-    found = resolved([source, SECRET[0], source, SECRET[10], source], **CONTEXT)
-    assert [isinstance(text, Secret) for text in found] == [False, True, False, True, False]
-    assert found[0] == found[2] == found[4]
+def test_a_text_next_to_a_secret_is_not_secret(source: str) -> None:
+    result = resolved([source, SECRET[0], source, SECRET[10], source], **CONTEXT)
+    assert [isinstance(text, Secret) for text in result] == [False, True, False, True, False]
+    assert result[0] == result[2] == result[4]
 
 
-def test_a_secret_knows_what_it_was_drawn_from() -> None:
-    found = resolved(["Bearer {{ datastore('secret') }}", "{{ datastore('object').user }}"])
-    assert found[0].sources == (CANARY, f"Bearer {CANARY}")
-    assert found[1].sources == ("u-12345", "987654", "l-1")
-    later = resolved("{{ Context.auth }}!", auth=found[0])
+def test_a_secret_keeps_its_sources() -> None:
+    result = resolved(["Bearer {{ datastore('secret') }}", "{{ datastore('object').user }}"])
+    assert result[0].sources == (CANARY, f"Bearer {CANARY}")
+    assert result[1].sources == ("u-12345", "987654", "l-1")
+    later = resolved("{{ Context.auth }}!", auth=result[0])
     assert later.sources == (CANARY, f"Bearer {CANARY}", f"Bearer {CANARY}!")
 
 
@@ -109,27 +109,27 @@ def test_a_secret_knows_what_it_was_drawn_from() -> None:
         "datastore('secret')|matchesCron:'* * * * *'",
     ],
 )
-def test_an_error_behind_a_secret_tells_its_place_and_no_value(expression: str) -> None:
+def test_an_error_after_a_secret_shows_its_position_and_no_value(expression: str) -> None:
     source = f"{{{{ {expression} }}}}"
-    with pytest.raises(TemplateError, match="has read a secret") as raised:
+    with pytest.raises(TemplateError, match="hidden because the template reads a secret") as raised:
         compile_template(source).render(evaluation())
     assert raised.value.line == 1
     assert CANARY not in str(raised.value)
 
 
-def test_an_error_before_a_secret_tells_all() -> None:
+def test_an_error_before_a_secret_shows_its_details() -> None:
     with pytest.raises(TemplateError, match="datastore item 'x' not found"):
         compile_template("{{ datastore('x') }}{{ datastore('secret') }}").render(evaluation())
 
 
-def test_what_criteria_look_up_is_hidden_from_the_first_secret_on() -> None:
-    found = evaluation(**CONTEXT)
+def test_tracked_reads_after_the_first_secret_are_redacted() -> None:
+    render_context = evaluation(**CONTEXT)
     compile_template("{{ Event.Payload.a == 'b' and Context.token == Context.room }}").with_read_tracking().render(
-        found
+        render_context
     )
-    assert found.tracked_reads["Event.Payload.a"] == "b"
-    assert found.tracked_reads["Context.token"] is REDACTED
-    assert found.tracked_reads["Context.room"] is REDACTED
+    assert render_context.tracked_reads["Event.Payload.a"] == "b"
+    assert render_context.tracked_reads["Context.token"] is REDACTED
+    assert render_context.tracked_reads["Context.room"] is REDACTED
 
 
 # Results at random differ between two renderings, whatever is secret.
@@ -142,8 +142,8 @@ CASES_WITH_VALUES_TO_HIDE = [
 
 
 @pytest.mark.parametrize("case", CASES_WITH_VALUES_TO_HIDE, ids=str)
-def test_what_a_secret_can_change_is_secret(case: recorded.Case) -> None:
-    """Whoever sees all texts that are not secret learns nothing: they are the same for another value."""
+def test_a_result_that_depends_on_a_secret_is_secret(case: recorded.Case) -> None:
+    """Texts that are not secret are the same for a different secret value, so they reveal nothing."""
     context = case.variables.get("Context") or {}
     read = recorded.reader(case.datastore)
     plain = rendered(case, context, read)
@@ -156,7 +156,7 @@ def test_what_a_secret_can_change_is_secret(case: recorded.Case) -> None:
 
 def check_secrecy(case: recorded.Case, result: object, plain: str, changed: bool) -> None:
     """Check a result whose input is secret; `changed`: another input yields another result."""
-    is_hidden = isinstance(result, Secret) or "has read a secret" in str(result)
+    is_hidden = isinstance(result, Secret) or "because the template reads a secret" in str(result)
     assert is_hidden or not changed
     assert not is_hidden or "Context" in case.text or "datastore" in case.text
     if isinstance(result, Secret):
@@ -170,11 +170,11 @@ def another(value: object) -> object:
 
 
 def rendered(case: Any, context: dict[str, Any], read: Any) -> Any:
-    """The text, the secret, or an error's message as text."""
-    found = RenderContext(dict(case.variables), read)
+    """Return the text, the secret, or an error's message as text."""
+    render_context = RenderContext(dict(case.variables), read)
     if "Context" in case.variables:
-        found.set_step_context(context)
+        render_context.set_step_context(context)
     try:
-        return compile_value(case.template, "", []).render(found)
+        return compile_value(case.template, "", []).render(render_context)
     except TemplateError as error:
         return error.message

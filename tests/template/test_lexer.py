@@ -1,4 +1,4 @@
-"""Source to tokens."""
+"""Tokens of a source."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def values(code: str) -> list[tuple[str, str]]:
         ("\t a\r}}", [("name", "a")]),
     ],
 )
-def test_code_is_cut_into_tokens(code: str, tokens: list[tuple[str, str]]) -> None:
+def test_code_is_split_into_tokens(code: str, tokens: list[tuple[str, str]]) -> None:
     assert values(code) == tokens
 
 
@@ -64,7 +64,7 @@ def test_a_text_literal_is_unescaped(literal: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("code", "closing", "end"), [("a }} b", "}}", 4), ("a -}} b", "-}}", 5), ("a %}", "%}", 4), ("a-%}", "-%}", 4)]
 )
-def test_code_ends_at_its_closing_mark(code: str, closing: str, end: int) -> None:
+def test_code_ends_at_its_closing_delimiter(code: str, closing: str, end: int) -> None:
     read = tokenize_code(code, 0)
 
     assert (read.closing_delimiter, read.end) == (closing, end)
@@ -77,14 +77,14 @@ def test_code_ends_at_its_closing_mark(code: str, closing: str, end: int) -> Non
         ("a $ }}", "unexpected character '$'", 2),
         ("é }}", "unexpected character 'é'", 0),
         ("a\n}}", "a line break is not allowed", 1),
-        ("'a }}", "the string is not closed", 0),
-        ("'a\nb' }}", "the string is not closed", 0),
-        ("'a\\", "the string is not closed", 0),
+        ("'a }}", "string is not closed", 0),
+        ("'a\nb' }}", "string is not closed", 0),
+        ("'a\\", "string is not closed", 0),
         ("[1] }}", "unexpected character '['", 0),
         ("a } }", "unexpected character '}'", 2),
     ],
 )
-def test_what_is_no_token_is_an_error_at_its_place(code: str, message: str, offset: int) -> None:
+def test_an_invalid_token_is_an_error_with_its_offset(code: str, message: str, offset: int) -> None:
     with pytest.raises(LocatedError) as caught:
         tokenize_code(code, 0)
 
@@ -92,7 +92,7 @@ def test_what_is_no_token_is_an_error_at_its_place(code: str, message: str, offs
     assert caught.value.offset == offset
 
 
-def test_opening_marks_are_found_in_their_order() -> None:
+def test_opening_delimiters_are_found_in_order() -> None:
     source = "a { b {# c #} {%- d {{ e"
 
     assert find_opening_delimiter(source, 0) == ("{#", 6)

@@ -1,8 +1,8 @@
-"""How expressions group, and what their operators give."""
+"""Grouping of expressions, and results of operators."""
 
 import pytest
 
-from tests.lang.recorded import ERROR, resolve
+from tests.template.recorded import ERROR, resolve
 
 pytestmark = pytest.mark.unit
 
@@ -102,7 +102,7 @@ def test_operators_group_as_documented(expression: str, result: str) -> None:
         ("'a' not in 'b'", "True"),
     ],
 )
-def test_equality_and_containment_go_by_value_and_kind(expression: str, result: str) -> None:
+def test_equality_and_containment_compare_value_and_type(expression: str, result: str) -> None:
     assert value(expression) == result
 
 
@@ -140,7 +140,7 @@ def test_equality_and_containment_go_by_value_and_kind(expression: str, result: 
         ("10 ^ 20 / 10 ^ 19", "10"),
     ],
 )
-def test_numbers_keep_their_kind_and_texts_count_where_they_read_as_numbers(expression: str, result: str) -> None:
+def test_numbers_keep_their_type_and_numeric_text_counts_as_a_number(expression: str, result: str) -> None:
     assert value(expression) == result
 
 
@@ -153,5 +153,5 @@ def test_numbers_keep_their_kind_and_texts_count_where_they_read_as_numbers(expr
         "as", "a in b in c", "[1]", "a['b']", "a if b else c", "x = 1", "1,2", "$a", "a;b", "a == ", "not", "a and",
     ],
 )  # fmt: skip
-def test_what_is_no_expression_is_an_error(expression: str) -> None:
+def test_an_invalid_expression_is_an_error(expression: str) -> None:
     assert value(expression) == ERROR

@@ -1,9 +1,9 @@
-"""What filters give where the reference has no example."""
+"""Results of filters for which the reference has no example."""
 
 import pytest
 
 from flows.template import RenderContext, TemplateError, compile_template
-from tests.lang.recorded import ERROR, resolve
+from tests.template.recorded import ERROR, resolve
 
 pytestmark = pytest.mark.unit
 
@@ -176,12 +176,12 @@ def test_filters_for_patterns(expression: str, result: str) -> None:
 @pytest.mark.parametrize(
     "expression", ["'a'|match:'('", "'a'|extractMatch:'(?=a)'", "'a'|matchesCron:'nonsense'", "'a'|match:'a{2000}'"]
 )
-def test_a_pattern_that_is_a_literal_is_looked_at_when_the_template_is_compiled(expression: str) -> None:
+def test_a_literal_pattern_is_checked_at_compile_time(expression: str) -> None:
     with pytest.raises(TemplateError):
         compile_template(f"{{% if false %}}{{{{ {expression} }}}}{{% endif %}}")
 
 
-def test_a_value_of_no_kind_of_json_is_refused_and_not_looked_into() -> None:
+def test_a_value_that_is_not_json_is_an_error() -> None:
     evaluation = RenderContext({"Event": {"Payload": {"o": object(), "l": [object()]}}}, str)
 
     for template in ("{{ Event.Payload.o }}", "{{ Event.Payload.o.x }}", "{{ Event.Payload.l }}"):

@@ -1,4 +1,4 @@
-"""The filter stringformat, against what Go's fmt.Sprintf gives."""
+"""The filter stringformat, compared with Go's fmt.Sprintf."""
 
 import pytest
 
@@ -53,11 +53,11 @@ pytestmark = pytest.mark.unit
         ("%f", 10, "10.000000"),
     ],
 )
-def test_a_value_is_written_as_go_writes_it(layout: str, value: object, text: str) -> None:
+def test_a_value_is_formatted_as_in_go(layout: str, value: object, text: str) -> None:
     assert format_value(layout, value, 1000) == text
 
 
 @pytest.mark.parametrize("layout", ["%1001d", "%99999999999999999999d", "%.1001f", "x%999d"])
-def test_nothing_longer_than_allowed_is_built(layout: str) -> None:
+def test_too_long_output_is_an_error(layout: str) -> None:
     with pytest.raises(OperationError):
         format_value(layout * 2, 5, 1000)

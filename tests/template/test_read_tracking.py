@@ -1,11 +1,11 @@
-"""What a watched template notes, and that it yields what the template yields."""
+"""Read tracking: the lookups recorded, and the unchanged output."""
 
 from typing import Any
 
 import pytest
 
 from flows.template import RenderContext, TemplateError, compile_template, compile_value
-from tests.lang import recorded
+from tests.template import recorded
 
 pytestmark = pytest.mark.unit
 
@@ -38,11 +38,11 @@ def seen(source: str) -> dict[str, object]:
         ("{{ 'a' == 'b' }}", {}),
     ],
 )
-def test_it_notes_what_it_looks_up_in_the_templates_own_words(source: str, expected: dict[str, object]) -> None:
+def test_lookups_are_recorded_by_their_source_text(source: str, expected: dict[str, object]) -> None:
     assert seen(source) == expected
 
 
-def test_it_notes_the_first_twenty() -> None:
+def test_the_first_twenty_lookups_are_recorded() -> None:
     assert len(seen("".join(f"{{{{ Context.A{number} }}}}" for number in range(30)))) == 20
 
 
@@ -51,7 +51,7 @@ def test_it_notes_the_first_twenty() -> None:
     [case for case in recorded.CASES if isinstance(case.template, str) and not case.shape_only],
     ids=str,
 )
-def test_it_yields_what_the_template_yields(case: recorded.Case) -> None:
+def test_read_tracking_does_not_change_the_output(case: recorded.Case) -> None:
     def rendered(watching: bool) -> str:
         evaluation = RenderContext(dict(case.variables), recorded.reader(case.datastore))
         try:
@@ -63,7 +63,7 @@ def test_it_yields_what_the_template_yields(case: recorded.Case) -> None:
     assert rendered(True) == rendered(False)
 
 
-def test_errors_of_a_value_may_be_collected_while_the_other_texts_are_rendered() -> None:
+def test_errors_can_be_collected_while_other_strings_render() -> None:
     compiled = compile_value({"a": "{{ Context.A }}", "b": ["{{ Event.Payload.n.x }}", "{{ 1 }}"]}, "input", [])
     evaluation = RenderContext(dict(VARIABLES), recorded.reader({}))
     evaluation.collected_errors = []

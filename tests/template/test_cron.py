@@ -55,7 +55,7 @@ MONDAY = "2019-05-06T07:08:09Z"
         ("0 0 30 2 *", MONDAY, False),
     ],
 )
-def test_a_time_matches_what_its_own_clock_and_calendar_show(expression: str, time: str, holds: bool) -> None:
+def test_a_time_matches_in_its_own_zone(expression: str, time: str, holds: bool) -> None:
     moment = parse_rfc3339(time)
 
     assert moment is not None
@@ -85,6 +85,6 @@ def test_a_time_matches_what_its_own_clock_and_calendar_show(expression: str, ti
         "* * * * *" + " " * MAX_EXPRESSION_LENGTH,
     ],
 )
-def test_what_is_no_cron_expression_is_refused(expression: str) -> None:
+def test_an_invalid_cron_expression_is_an_error(expression: str) -> None:
     with pytest.raises(OperationError):
         parse_cron(expression)
