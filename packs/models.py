@@ -1,4 +1,4 @@
-"""Packs, and the actions that wait for them, are with them, or are done."""
+"""Packs and their actions, the resources of hosted packs, and approvals."""
 
 import json
 from collections.abc import Mapping
@@ -22,17 +22,17 @@ Labels = Mapping[str, str]
 
 
 def build_pack_id(name: str, labels: Labels) -> str:
-    """A pack's identity: its name and its labels in the order of their keys, e.g. `Slack.az.b.env.prod`."""
+    """Build a pack's id from its name and its labels, sorted by key, e.g. `Slack.az.b.env.prod`."""
     return ".".join([name, *(part for key in sorted(labels) for part in (key, labels[key]))])
 
 
 def build_labels_key(labels: Labels) -> str:
-    """Labels as one text that is the same for equal labels, e.g. `{"az":"b","env":"prod"}`."""
+    """Serialize labels so that equal labels have the same text, e.g. `{"az":"b","env":"prod"}`."""
     return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"))
 
 
 def status_filter(status: str, now: datetime) -> Q:
-    """The packs whose `status` is this one of STATUSES."""
+    """Return a filter for packs with this status, one of STATUSES."""
     live_since, warning_since = now - timedelta(seconds=LIVE_SECONDS), now - timedelta(seconds=WARNING_SECONDS)
     if status == "live":
         return Q(last_seen__gte=live_since)
@@ -44,7 +44,7 @@ def status_filter(status: str, now: datetime) -> Q:
 
 
 class Pack(models.Model):
-    """A program that registered: what it is called, can do, and tells. A `hosted` one runs in the server's workers."""
+    """A registered pack: its name, its commands and its events. A `hosted` pack runs in the server's workers."""
 
     identity = models.CharField(max_length=512, unique=True)
     name = models.CharField(max_length=255, db_index=True)
@@ -64,23 +64,23 @@ class Pack(models.Model):
 
     @property
     def status(self) -> str:
-        """`live` when seen in the last 10 minutes, `warning` within 24 hours, else `critical`."""
+        """Return `live` if seen in the last 10 minutes, `warning` within 24 hours, otherwise `critical`."""
         silent_seconds = (timezone.now() - self.last_seen).total_seconds()
         if silent_seconds <= LIVE_SECONDS:
             return "live"
         return "warning" if silent_seconds <= WARNING_SECONDS else "critical"
 
     def has_labels(self, required: Labels) -> bool:
-        """Whether this pack has all of these labels (it may have more)."""
+        """Return True if this pack has all of these labels; it may have more."""
         return bool(required.items() <= self.labels.items())
 
     def can_take(self, action: "Action") -> bool:
-        """Whether the action is meant for a pack of this name, and asks for no label that this pack lacks."""
+        """Return True if the action is for a pack of this name, and this pack has all labels that it requires."""
         return self.name == action.pack_name and self.has_labels(action.pack_labels)
 
 
 class ActionState(models.TextChoices):
-    """Where an action stands. The values are the original's."""
+    """The state of an action. The values are the original's."""
 
     NEW = "NEW"
     PENDING = "PENDING"
@@ -93,11 +93,11 @@ FINISHED_STATES = (ActionState.SUCCESS, ActionState.FATAL)
 
 
 class Action(models.Model):
-    """One command for some pack: queued, taken, done. Knows nothing of flows but plain values.
+    """One command for a pack. References flows only by plain values.
 
-    `secrets` are the texts of input and context that only the taker may see, encrypted; in their places stands a mask.
-    `timeout` and `backoff` are in seconds. `attempt` counts the takes; `history` has what became of each that did not
-    end the action, and results that came too late. `request_id` and `traceparent` are those of what caused it.
+    `secrets`: the encrypted texts of input and context that only the taker can see; a mask replaces them there.
+    `timeout` and `backoff`: in seconds. `attempt`: the number of takes. `history`: the outcome of each attempt that did
+    not finish the action, and late results. `request_id` and `traceparent`: from the request that caused the action.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
@@ -143,8 +143,8 @@ class Action(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # What waits, and nothing else: stays small however much is done. A boolean column stands in the condition
-            # because SQLite uses a partial index only where the query repeats its condition word by word.
+            # Queued actions only, so that the index stays small. Its condition is a boolean column, because SQLite uses
+            # a partial index only for queries that repeat its condition literally.
             models.Index(
                 fields=["pack_name", "label_key", "ready_at", "id"], condition=Q(waiting=True), name="waiting_actions"
             ),
@@ -153,7 +153,7 @@ class Action(models.Model):
             models.Index(fields=["pack_name", "id"], name="actions_by_pack"),
             models.Index(fields=["name", "id"], name="actions_by_command"),
             models.Index(fields=["step_id", "id"], name="actions_by_step"),
-            # Most actions ask for no labels, and are not in it.
+            # Most actions require no labels, and are not in this index.
             models.Index(fields=["label_key", "id"], condition=~Q(label_key="{}"), name="actions_by_labels"),
         ]
 
@@ -166,8 +166,9 @@ class Action(models.Model):
 
 
 class HostedState(models.TextChoices):
-    """Where an action of a hosted pack stands: waiting for its namespace's quota; with the service not asked yet, or
-    asked without an answer; there; to be deleted."""
+    """The state of a resource: waiting for its namespace's quota; ready to be created, or created without a response
+    yet; live; to be deleted.
+    """
 
     WAITING = "waiting"
     READY = "ready"
@@ -180,12 +181,12 @@ QUOTA_STATES = (HostedState.READY, HostedState.LIVE, HostedState.DELETING)
 
 
 class HostedResource(models.Model):
-    """What a hosted pack has at its service for one attempt at an action. Gone when there is nothing left to do.
+    """The resource of a hosted pack at its service, for one attempt at an action. Deleted when no work is left.
 
-    A worker that makes a call for it notes until when (`busy_until`) and counts `claim`, by which what it writes later
-    is told from what comes of a newer claim. `asked`: `create` was called, so that there may be something even while
-    `meta` is null. Where the server has keys `sealed` holds it, encrypted, and `meta` nothing: a plugin may have
-    drawn it from a secret. `per_flow`, `per_execution`: how many more the action's plugin allows of such.
+    A worker that makes a call for it sets `busy_until` and increments `claim`: writes of an older claim are rejected.
+    `asked`: `create` was called, so the resource may exist although `meta` is null. `sealed`: the meta, encrypted, if
+    the server has encryption keys (it may contain a secret); `meta` is null then. `per_flow`, `per_execution`: the
+    plugin's limits for the action's flow and execution.
     """
 
     action_id = models.CharField(max_length=24)
@@ -229,12 +230,12 @@ class HostedResource(models.Model):
 
     @property
     def token(self) -> str:
-        """The idempotency token: names this attempt at this action, whoever works on it."""
+        """Return the idempotency token: it identifies this attempt, and is the same for all workers."""
         return f"{self.action_id}-{self.attempt}"
 
 
 class HostedNamespace(models.Model):
-    """Locked by who counts the resources of a namespace and lets in more."""
+    """A row to lock while a worker counts the resources of a namespace and admits more."""
 
     plugin = models.CharField(max_length=255)
     namespace = models.CharField(max_length=255)
@@ -249,7 +250,7 @@ class HostedNamespace(models.Model):
 
 
 class HostedCount(models.Model):
-    """How often something happened in a plugin, over all processes and restarts."""
+    """A counter of a plugin, summed over all processes and restarts."""
 
     plugin = models.CharField(max_length=255)
     name = models.CharField(max_length=255)
@@ -263,7 +264,7 @@ class HostedCount(models.Model):
 
 
 class Approval(models.Model):
-    """A question to a person. `approved` is null as long as nobody has decided."""
+    """A question to a person. `approved` is null until it is decided."""
 
     action_id = models.CharField(max_length=24)
     attempt = models.PositiveSmallIntegerField()
