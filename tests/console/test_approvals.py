@@ -21,7 +21,7 @@ from packs.hosted_registry import HostedRegistry
 from packs.models import Action, Approval
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with, text_of
-from tests.webapi.stub import ask, hosting_of, let_time_pass
+from tests.hosted.stub_plugin import ask, host_plugins, let_time_pass
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -32,7 +32,7 @@ Ask = Callable[..., str]
 
 @pytest.fixture
 def hosting() -> HostedRegistry:
-    return hosting_of(approval.ENTRY)
+    return host_plugins(approval.ENTRY)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from packs.models import HostedResource, Pack
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with, text_of
 from tests.flows import builders as b
-from tests.webapi.stub import World, ask, world
+from tests.hosted.stub_plugin import World, ask, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 

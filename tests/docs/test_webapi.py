@@ -22,9 +22,9 @@ from packs.hosted.plugins.http_job import HttpJobService
 from packs.hosted_registry import HostedRegistry
 from packs.models import Action, ActionState, HostedCount
 from tests.docs.pages import blocks
+from tests.hosted.stub_plugin import ask, host_plugins, let_time_pass, result, states
+from tests.hosted.web_service import WebService, web_service
 from tests.server import ROOT
-from tests.webapi.services import WebService, web_service
-from tests.webapi.stub import ask, hosting_of, let_time_pass, result, states
 
 HOW_TO = ROOT / "docs" / "how-to" / "write-a-plugin.md"
 REFERENCE = ROOT / "docs" / "reference" / "webapi.md"
@@ -62,7 +62,7 @@ def service() -> Iterator[WebService]:
 
 def hosted(entry: PluginEntry, service: WebService) -> HostedRegistry:
     (found,) = apply_config([entry], [f"webapi.Report.url={service.url}"], [])
-    return hosting_of(replace(found, config=replace(found.config, caching=CachingConfig(workers=2))))
+    return host_plugins(replace(found, config=replace(found.config, caching=CachingConfig(workers=2))))
 
 
 def work(hosting: HostedRegistry) -> None:
@@ -74,7 +74,7 @@ def reports(service: WebService, report: dict[str, Any]) -> None:
     def answer(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
         return 200, {}, json.dumps({"id": 7} if method == "POST" else report).encode()
 
-    service.answer = answer
+    service.respond = answer
 
 
 @pytest.mark.integration
@@ -90,7 +90,7 @@ def test_the_plugin_on_the_page_makes_reports(entry: PluginEntry, service: WebSe
     work(hosting)
     assert (result()["event"], result()["payload"]) == ("ReportReady", {"url": "https://x/7.pdf"})
     token = f"{Action.objects.get(step_id='do').id}-1"
-    assert json.loads(service.asked[0].body) == {"key": token, "month": "2026-11"}
+    assert json.loads(service.requests[0].body) == {"key": token, "month": "2026-11"}
     assert HostedCount.objects.get(plugin="Report", name="plugin.ordered").value == 1
 
 
@@ -101,17 +101,17 @@ def test_the_plugin_on_the_page_cancels_and_slows_down(entry: PluginEntry, servi
     ask(pack="Report", name="Make", input={"month": "2026-11"})
     reports(service, {"state": "making", "percent": 40})
     work(hosting)
-    service.answers(429, retry_after="1")
+    service.respond_with(429, retry_after="1")
     work(hosting)
     assert HostedCount.objects.get(plugin="Report", name="throttled").value == 1
     reports(service, {})
     control.cancel_execution(Execution.objects.get().id)
     hosting.run_upkeep()
     host = hosting.runtimes["Report"]
-    hosting = hosting_of(host.entry)  # a worker of which the service has asked nothing
+    hosting = host_plugins(host.entry)  # a worker of which the service has asked nothing
     work(hosting)
     work(hosting)
-    assert [asked.method for asked in service.asked] == ["POST", "GET", "DELETE"]
+    assert [request.method for request in service.requests] == ["POST", "GET", "DELETE"]
 
 
 def rows(heading: str) -> dict[str, str]:

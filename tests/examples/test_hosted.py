@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.hosted.web_service import WebService, web_service
 from tests.jobs.processes import running
 from tests.server import ROOT, running_server
-from tests.webapi.services import WebService, web_service
 
 from .world import MEDIA_TYPES, SECONDS, ScriptedPack, World, link, states
 
@@ -28,14 +28,14 @@ class Services:
     def __init__(self, web: WebService) -> None:
         self.web = web
         self.run = {"id": 7, "state": "succeeded", "artifact": "app-1.2.0"}
-        web.answer = self._answer
+        web.respond = self._answer
 
     def _answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
         told = {"deployed": True} if path == "/deploy" else {"run": self.run if method == "GET" else {"id": 7}}
         return 200, {"content-type": "application/json"}, json.dumps(told).encode()
 
     def deployed(self) -> list[Any]:
-        return [json.loads(asked.body) for asked in self.web.asked if asked.path == "/deploy"]
+        return [json.loads(request.body) for request in self.web.requests if request.path == "/deploy"]
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.hosted.web_service import WebService, web_service
 from tests.jobs.processes import running
 from tests.server import ROOT, running_server
-from tests.webapi.services import WebService, web_service
 
 from .world import SECONDS, ScriptedPack, World, link, states
 
@@ -28,7 +28,7 @@ class Cluster:
     def __init__(self, web: WebService) -> None:
         self.web = web
         self.ready = 2
-        web.answer = self._answer
+        web.respond = self._answer
 
     def _answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
         kind = {"content-type": "application/json"}
@@ -88,9 +88,9 @@ def told(chat: ScriptedPack, message: str) -> Any:
 def test_a_version_comes_into_the_cluster(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
     world, cluster, chat = kubernetes
     cluster.ready = 2
-    cluster.web.asked.clear()
+    cluster.web.requests.clear()
     assert told(chat, "kubernetes foo-app 1.2.0") == "foo-app 1.2.0 runs"
-    patch, look = cluster.web.asked
+    patch, look = cluster.web.requests
     path = "/apis/apps/v1/namespaces/default/deployments/foo-app"
     assert (patch.method, patch.path, look.method, look.path) == ("PATCH", path, "GET", path)
     assert patch.headers["content-type"] == "application/strategic-merge-patch+json"

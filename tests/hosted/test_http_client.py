@@ -1,4 +1,4 @@
-"""Calls outside: only where it is allowed, to the address that was judged, within a time and a size."""
+"""Calls to other services: only to allowed hosts, at the checked address, with limits of time and size."""
 
 import socket
 import ssl
@@ -24,12 +24,12 @@ from packs.hosted.plugins.http_client import (
 pytestmark = pytest.mark.unit
 
 LOOPBACK = "127.0.0.0/8"
-BOUNDS = RequestLimits(seconds=10, max_bytes=1000)
+LIMITS = RequestLimits(seconds=10, max_bytes=1000)
 
 
 @contextmanager
 def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port at which each connection is handed to `answer`."""
+    """Listen at a port, and pass each connection to `answer`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def accept() -> None:
@@ -48,7 +48,7 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def saying(text: bytes) -> Callable[[socket.socket], None]:
+def responding(text: bytes) -> Callable[[socket.socket], None]:
     def answer(peer: socket.socket) -> None:
         peer.recv(65_536)
         peer.sendall(text)
@@ -56,15 +56,15 @@ def saying(text: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-HELLO = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello")
+RESPOND_HELLO = responding(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello")
 
 
-def call(url: str, allowed: str, bounds: RequestLimits = BOUNDS, resolve: Any = socket.getaddrinfo) -> OutboundResponse:
-    return OutboundClient(AllowedHosts.parse(allowed), resolve).call("GET", url, {"user-agent": "flyte"}, None, bounds)
+def call(url: str, allowed: str, limits: RequestLimits = LIMITS, resolve: Any = socket.getaddrinfo) -> OutboundResponse:
+    return OutboundClient(AllowedHosts.parse(allowed), resolve).call("GET", url, {"user-agent": "flyte"}, None, limits)
 
 
 def resolving(*addresses: str) -> Any:
-    """Each look-up gives the next address; the last one again and again."""
+    """Resolve each name to the next address; repeat the last one."""
     left = list(addresses)
 
     def resolve(host: str, port: int, **_: Any) -> list[Any]:
@@ -75,14 +75,14 @@ def resolving(*addresses: str) -> Any:
     return resolve
 
 
-def test_an_answer_comes_whole() -> None:
-    with listening(HELLO) as port:
+def test_a_response_is_read_completely() -> None:
+    with listening(RESPOND_HELLO) as port:
         answer = call(f"http://127.0.0.1:{port}/x?y#z", LOOPBACK)
     assert (answer.status, answer.body, answer.headers["x-one"]) == (200, b"hello", "1")
 
 
 @pytest.mark.parametrize(
-    ("allowed", "host", "fine"),
+    ("allowed", "host", "expected"),
     [
         ("", "api.example.org", False),
         ("api.example.org", "api.example.org", True),
@@ -97,8 +97,8 @@ def test_an_answer_comes_whole() -> None:
         ("api.example.org:443", "api.example.org", True),
     ],
 )
-def test_which_names_may_be_called(allowed: str, host: str, fine: bool) -> None:
-    assert AllowedHosts.parse(allowed).allows_name(host, 443) is fine
+def test_only_listed_host_names_are_allowed(allowed: str, host: str, expected: bool) -> None:
+    assert AllowedHosts.parse(allowed).allows_name(host, 443) is expected
 
 
 PUBLIC = "93.184.216.34"
@@ -111,42 +111,42 @@ NOT_PUBLIC = [
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_a_name_in_the_list_does_not_lead_to_an_address_that_is_not_public(address: str) -> None:
+def test_an_allowed_name_that_resolves_to_a_non_public_address_is_refused(address: str) -> None:
     with pytest.raises(HostNotAllowedError, match=r"no address of host .* is allowed; non-public"):
         call("http://api.example.org/", "api.example.org", resolve=resolving(address))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "10.0.0.1"])
-def test_an_address_in_the_url_needs_a_network_in_the_list(host: str) -> None:
+def test_an_address_in_the_url_needs_an_allowed_network(host: str) -> None:
     for allowed in ("", "*", "api.example.org", "10.9.0.0/16"):
         with pytest.raises(HostNotAllowedError):
             call(f"http://{host}/", allowed)
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "017700000001", "localhost", "localhost."])
-def test_other_ways_to_write_loopback_lead_nowhere(host: str) -> None:
+def test_other_notations_of_loopback_are_refused(host: str) -> None:
     with pytest.raises((HostNotAllowedError, SystemFailure)):
         call(f"http://{host}/", "*")
 
 
-def test_a_name_that_means_another_address_a_moment_later_leads_to_the_first() -> None:
-    asked = []
+def test_the_checked_address_is_used_even_if_the_name_resolves_differently_later() -> None:
+    resolved_hosts = []
     resolve = resolving("127.0.0.1", "127.0.0.2")
 
     def counting(*arguments: Any, **named: Any) -> Any:
-        asked.append(arguments[0])
+        resolved_hosts.append(arguments[0])
         return resolve(*arguments, **named)
 
-    with listening(HELLO) as port:
+    with listening(RESPOND_HELLO) as port:
         answer = call(f"http://api.example.org:{port}/", f"api.example.org,{LOOPBACK}", resolve=counting)
-    assert (answer.body, asked) == (b"hello", ["api.example.org"])
+    assert (answer.body, resolved_hosts) == (b"hello", ["api.example.org"])
 
 
-def test_of_several_addresses_those_that_may_not_be_called_are_left_out() -> None:
+def test_addresses_that_are_not_allowed_are_skipped() -> None:
     def resolve(host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("10.0.0.1", "127.0.0.1")]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("10.0.0.1", "127.0.0.1")]
 
-    with listening(HELLO) as port:
+    with listening(RESPOND_HELLO) as port:
         assert call(f"http://a.example.org:{port}/", f"*,{LOOPBACK}", resolve=resolve).body == b"hello"
 
 
@@ -155,19 +155,21 @@ def test_of_several_addresses_those_that_may_not_be_called_are_left_out() -> Non
     ["ftp://a.example.org/", "file:///etc/passwd", "http://", "http://user:pw@a.example.org/", "a.example.org", "",
      "http://a.example.org:99999/", "http://a.example.org/a b", "http://a.example.org/\n", "http://[::1", "gopher://x/"],
 )  # fmt: skip
-def test_what_is_no_url_to_call_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(UserFailure):
         call(url, "*")
 
 
-@pytest.mark.parametrize("listed", ["10.0.0.0/33", "a b", "*a.example.org", "a:b", "a:0", "*.", "a/b", "*.*.org"])
-def test_a_list_with_a_mistake_is_said(listed: str) -> None:
+@pytest.mark.parametrize("hosts", ["10.0.0.0/33", "a b", "*a.example.org", "a:b", "a:0", "*.", "a/b", "*.*.org"])
+def test_an_invalid_list_of_hosts_is_reported(hosts: str) -> None:
     with pytest.raises(ValueError, match=r"^invalid (network|host name or address|port in) "):
-        AllowedHosts.parse(f"fine.example.org,{listed}")
+        AllowedHosts.parse(f"fine.example.org,{hosts}")
 
 
 def test_redirects_are_not_followed() -> None:
-    with listening(saying(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")) as port:
+    with listening(
+        responding(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+    ) as port:
         assert call(f"http://127.0.0.1:{port}/", LOOPBACK).status == 302
 
 
@@ -175,61 +177,61 @@ def test_redirects_are_not_followed() -> None:
     "head",
     [b"Content-Length: 1001\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n3e9\r\n", b"Connection: close\r\n\r\n"],
 )
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(head: bytes) -> None:
+def test_a_response_that_is_too_large_is_not_read_completely(head: bytes) -> None:
     with (
-        listening(saying(b"HTTP/1.1 200 OK\r\n" + head + b"x" * 1001)) as port,
+        listening(responding(b"HTTP/1.1 200 OK\r\n" + head + b"x" * 1001)) as port,
         pytest.raises(UserFailure, match="exceeds the limit of 1000 bytes"),
     ):
         call(f"http://127.0.0.1:{port}/", LOOPBACK)
 
 
 @pytest.mark.parametrize("drop", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"])
-def test_an_answer_that_comes_drop_by_drop_ends_in_time(drop: bytes) -> None:
+def test_a_slow_response_times_out(drop: bytes) -> None:
     over = threading.Event()
 
-    def dripping(peer: socket.socket) -> None:
+    def drip(peer: socket.socket) -> None:
         peer.recv(65_536)
         peer.sendall(drop)
         while not over.wait(0.05):
             peer.sendall(b"x" if drop else b"")
 
-    with listening(dripping) as port:
+    with listening(drip) as port:
         with pytest.raises(SystemFailure):
             call(f"http://127.0.0.1:{port}/", LOOPBACK, RequestLimits(seconds=0.4, max_bytes=10_000))
         over.set()
 
 
 @pytest.mark.parametrize("text", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"])
-def test_an_answer_that_is_none_is_a_system_failure(text: bytes) -> None:
-    with listening(saying(text)) as port, pytest.raises(SystemFailure):
+def test_an_invalid_response_is_a_system_failure(text: bytes) -> None:
+    with listening(responding(text)) as port, pytest.raises(SystemFailure):
         call(f"http://127.0.0.1:{port}/", LOOPBACK)
 
 
-def test_a_header_that_is_none_is_refused() -> None:
+def test_an_invalid_header_is_refused() -> None:
     outbound = OutboundClient(AllowedHosts.parse(LOOPBACK))
-    with listening(HELLO) as port:
+    with listening(RESPOND_HELLO) as port:
         for headers in ({"x": "a\r\nb: c"}, {"a b": "c"}, {"x": "\u20ac"}):
             with pytest.raises(UserFailure):
-                outbound.call("GET", f"http://127.0.0.1:{port}/", headers, None, BOUNDS)
+                outbound.call("GET", f"http://127.0.0.1:{port}/", headers, None, LIMITS)
 
 
-def test_certificates_are_checked_by_the_host_s_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_are_verified_for_the_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("api.example.org").configure_cert(context)
 
     def answer(peer: socket.socket) -> None:
         with context.wrap_socket(peer, server_side=True) as secure:
-            HELLO(secure)
+            RESPOND_HELLO(secure)
 
     with listening(answer) as port:
-        for trusted, host, fine in ((True, "api", True), (True, "other", False), (False, "api", False)):
+        for trusted, host, is_valid in ((True, "api", True), (True, "other", False), (False, "api", False)):
             client = ssl.create_default_context()
             if trusted:
                 authority.configure_trust(client)
             monkeypatch.setattr(module, "_ssl_context", lambda client=client: client)
-            arguments = (f"https://{host}.example.org:{port}/", f"*,{LOOPBACK}", BOUNDS, resolving("127.0.0.1"))
-            if fine:
+            arguments = (f"https://{host}.example.org:{port}/", f"*,{LOOPBACK}", LIMITS, resolving("127.0.0.1"))
+            if is_valid:
                 assert call(*arguments).body == b"hello"
             else:
                 with pytest.raises(SystemFailure, match="certificate"):
@@ -240,6 +242,6 @@ def test_certificates_are_checked_by_the_host_s_name(monkeypatch: pytest.MonkeyP
     ("status", "after", "seconds"),
     [(429, "7", 7.0), (429, "", 0.0), (429, "Wed, 21 Oct", 0.0), (503, "3", 3.0), (503, "", None), (200, "5", None)],
 )
-def test_what_counts_as_throttling(status: int, after: str, seconds: float | None) -> None:
-    found = parse_throttling(OutboundResponse(status, {"retry-after": after} if after else {}, b""))
-    assert (found.retry_after if found else None) == seconds
+def test_throttling_is_recognized_by_status_and_retry_after(status: int, after: str, seconds: float | None) -> None:
+    throttled = parse_throttling(OutboundResponse(status, {"retry-after": after} if after else {}, b""))
+    assert (throttled.retry_after if throttled else None) == seconds

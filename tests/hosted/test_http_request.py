@@ -1,4 +1,4 @@
-"""HttpRequest: one call, and what comes of each kind of answer."""
+"""The plugin HttpRequest: one call, and the result for each kind of response."""
 
 import json
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from packs.hosted.plugin_api.phases import Phase
 from packs.hosted.plugins import http_request
 from packs.hosted.plugins.http_client import HostNotAllowedError
 from packs.hosted.plugins.http_request import HttpRequestConfig, parse_input
-from tests.webapi.services import LOOPBACK, Metrics, Secrets, WebService, context, web_service
-from tests.webapi.stub import ask, hosting_of, result
+from tests.hosted.stub_plugin import ask, host_plugins, result
+from tests.hosted.web_service import LOOPBACK, Metrics, Secrets, WebService, context, web_service
 
 pytestmark = pytest.mark.unit
 
@@ -28,8 +28,8 @@ def running() -> Iterator[WebService]:
 
 @pytest.fixture
 def service(running: WebService) -> WebService:
-    running.asked.clear()
-    running.answers(200, {"fine": True})
+    running.requests.clear()
+    running.respond_with(200, {"fine": True})
     return running
 
 
@@ -40,36 +40,36 @@ def do(input: Any, allowed: str = LOOPBACK, secrets: Secrets | None = None, **co
     return plugin.do(context(input, secrets))
 
 
-def test_an_answer_is_an_event_with_its_json(service: WebService) -> None:
+def test_a_response_is_an_event_with_its_json(service: WebService) -> None:
     phase = do({"url": f"{service.url}/a?b=c"})
     assert (phase.event, phase.payload["status"], phase.payload["body"]) == ("Answered", 200, {"fine": True})
-    (asked,) = service.asked
-    assert (asked.method, asked.path, asked.headers["idempotency-key"]) == ("GET", "/a?b=c", "action-1")
+    (request,) = service.requests
+    assert (request.method, request.path, request.headers["idempotency-key"]) == ("GET", "/a?b=c", "action-1")
 
 
-def test_what_is_no_json_comes_as_text(service: WebService) -> None:
-    service.answer = lambda method, path: (200, {"content-type": "text/plain"}, b"a\x00b\xff")
+def test_a_response_without_valid_json_is_text(service: WebService) -> None:
+    service.respond = lambda method, path: (200, {"content-type": "text/plain"}, b"a\x00b\xff")
     assert do({"url": service.url}).payload["text"] == "a\ufffdb\ufffd"
-    service.answer = lambda method, path: (200, {"content-type": "application/json"}, b"{nan: NaN")
+    service.respond = lambda method, path: (200, {"content-type": "application/json"}, b"{nan: NaN")
     assert do({"url": service.url}).payload["text"] == "{nan: NaN"
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 500])
-def test_an_answer_that_refuses_is_an_event_of_its_own(service: WebService, status: int) -> None:
-    service.answers(status, {"error": "no"})
+def test_an_error_response_is_the_event_refused(service: WebService, status: int) -> None:
+    service.respond_with(status, {"error": "no"})
     phase = do({"url": service.url})
     assert (phase.event, phase.payload["status"], phase.payload["body"]) == ("Refused", status, {"error": "no"})
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_service_that_is_away_is_a_system_failure(service: WebService, status: int) -> None:
-    service.answers(status)
+def test_an_unavailable_service_is_a_system_failure(service: WebService, status: int) -> None:
+    service.respond_with(status)
     with pytest.raises(SystemFailure):
         do({"url": service.url})
 
 
-def test_a_service_that_throttles_says_for_how_long(service: WebService) -> None:
-    service.answers(429, retry_after="12")
+def test_throttling_has_the_time_of_retry_after(service: WebService) -> None:
+    service.respond_with(429, retry_after="12")
     with pytest.raises(Throttled) as raised:
         do({"url": service.url})
     assert raised.value.retry_after == 12
@@ -78,7 +78,7 @@ def test_a_service_that_throttles_says_for_how_long(service: WebService) -> None
 def test_a_body_is_sent_as_json_or_text(service: WebService) -> None:
     do({"url": service.url, "body": {"a": ["ü"]}, "headers": {"X-Mine": "1"}})
     do({"url": service.url, "text": "plain", "method": "put", "headers": {"Content-Type": "text/csv"}})
-    first, second = service.asked
+    first, second = service.requests
     assert (first.method, json.loads(first.body), first.headers["content-type"]) == (
         "POST", {"a": ["ü"]}, "application/json",
     )  # fmt: skip
@@ -86,35 +86,35 @@ def test_a_body_is_sent_as_json_or_text(service: WebService) -> None:
     assert first.headers["x-mine"] == "1"
 
 
-def test_a_secret_goes_to_its_host_only(service: WebService) -> None:
+def test_a_secret_is_sent_only_to_its_host(service: WebService) -> None:
     secrets = Secrets(ci="Bearer s3cret")
     do({"url": service.url}, secrets=secrets, authorization={"127.0.0.1": "ci"})
     do({"url": service.url}, secrets=secrets, authorization={"ci.example.org": "ci"})
-    assert [asked.headers.get("authorization") for asked in service.asked] == ["Bearer s3cret", None]
+    assert [request.headers.get("authorization") for request in service.requests] == ["Bearer s3cret", None]
 
 
 def test_a_host_that_is_not_allowed_is_not_called(service: WebService) -> None:
     with pytest.raises(HostNotAllowedError):
         do({"url": service.url}, allowed="*")
-    assert service.asked == []
+    assert service.requests == []
 
 
 @pytest.mark.parametrize(
-    "given",
+    "request_input",
     [None, "http://x/", {}, {"url": 5}, {"url": "http://x/", "method": "BREW"}, {"url": "http://x/", "headers": ["a"]},
      {"url": "http://x/", "headers": {"Host": "y"}}, {"url": "http://x/", "headers": {"a": "b\r\nc: d"}},
      {"url": "http://x/", "body": 1, "text": "1"}, {"url": "http://x/", "more": 1},
      {"url": "http://x/", "headers": {"a": None}}],
 )  # fmt: skip
-def test_an_input_that_is_no_request_is_refused(given: Any) -> None:
+def test_an_invalid_input_is_refused(request_input: Any) -> None:
     with pytest.raises(UserFailure):
-        parse_input(given)
+        parse_input(request_input)
 
 
 @pytest.mark.integration
 @pytest.mark.django_db(transaction=True)
 def test_a_flow_calls_a_service(service: WebService) -> None:
-    hosting = hosting_of(http_request.build_entry(LOOPBACK))
+    hosting = host_plugins(http_request.build_entry(LOOPBACK))
     ask(pack="HttpRequest", name="Call", input={"url": service.url})
     hosting.reconcile("HttpRequest", HostedResults())
     assert (result()["event"], result()["payload"]["body"]) == ("Answered", {"fine": True})

@@ -1,4 +1,4 @@
-"""Rounds for a hosted pack: every way that a resource may go, with workers that crash at any point."""
+"""Rounds for a hosted pack: all transitions of a resource, with workers that crash at any point."""
 
 import threading
 from datetime import timedelta
@@ -16,12 +16,12 @@ from packs.hosted.plugin_api.errors import Throttled, UserFailure
 from packs.hosted.plugin_api.interfaces import Requirements
 from packs.models import Action, ActionState, HostedCount, HostedResource, HostedState, Pack
 from tests.flows import builders as b
-from tests.webapi.stub import Service, World, ask, let_time_pass, raising, result, states, world
+from tests.hosted.stub_plugin import Service, World, ask, let_time_pass, raising, result, states, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def test_an_action_becomes_a_resource_and_its_end_the_result() -> None:
+def test_an_action_becomes_a_resource_whose_outcome_is_the_result() -> None:
     w = world()
     ask()
     w.round()
@@ -42,7 +42,7 @@ def test_the_pack_is_registered_with_its_commands_and_marked_as_hosted() -> None
     assert pack.events == [{"name": "Progress"}]
 
 
-def test_status_is_asked_at_once_when_create_brings_the_resource() -> None:
+def test_status_is_called_immediately_if_create_returns_the_resource() -> None:
     w = world(service=Service(at_once=True))
     ask()
     token = f"{Action.objects.get(step_id='do').id}-1"
@@ -51,7 +51,7 @@ def test_status_is_asked_at_once_when_create_brings_the_resource() -> None:
     assert (states(), w.service.journal) == ([ActionState.SUCCESS], ["create"])
 
 
-def test_a_failure_with_an_event_of_its_own_ends_the_action_with_it() -> None:
+def test_a_failure_with_an_event_finishes_the_action_with_that_event() -> None:
     w = world()
     ask()
     w.round()
@@ -61,7 +61,7 @@ def test_a_failure_with_an_event_of_its_own_ends_the_action_with_it() -> None:
     assert w.service.count("delete") == 0
 
 
-def test_what_the_user_did_wrong_is_an_event_and_not_tried_again() -> None:
+def test_a_user_failure_is_an_event_and_is_not_retried() -> None:
     w = world()
     w.service.answers["create"] = raising(UserFailure("no such branch", event="Broken"))
     ask()
@@ -71,7 +71,7 @@ def test_what_the_user_did_wrong_is_an_event_and_not_tried_again() -> None:
     assert (w.service.count("create"), HostedResource.objects.count()) == (1, 0)
 
 
-def test_create_is_tried_again_under_the_same_token() -> None:
+def test_create_is_retried_with_the_same_token() -> None:
     w = world()
     w.service.answers["create"] = raising(OSError("gone"))
     ask()
@@ -82,7 +82,7 @@ def test_create_is_tried_again_under_the_same_token() -> None:
     assert HostedResource.objects.get().state == HostedState.LIVE
 
 
-def test_after_the_most_system_failures_the_action_fails_and_what_create_may_have_made_is_deleted() -> None:
+def test_after_max_system_failures_the_action_fails_and_the_resource_is_deleted() -> None:
     w = world()
     w.service.answers["create"] = raising(OSError("gone"))
     ask()
@@ -102,7 +102,7 @@ def test_after_the_most_system_failures_the_action_fails_and_what_create_may_hav
     assert "delete: system failures" in w.service.journal
 
 
-def test_failures_are_counted_in_a_row_only() -> None:
+def test_only_consecutive_failures_count() -> None:
     w = world()
     ask()
     w.round()
@@ -120,7 +120,7 @@ def test_failures_are_counted_in_a_row_only() -> None:
     assert (states(), w.service.jobs) == ([ActionState.FATAL], {})
 
 
-def test_a_throttling_is_no_failure_is_counted_and_makes_all_calls_of_its_kind_pause() -> None:
+def test_throttling_is_counted_but_not_as_a_failure_and_pauses_all_calls_of_its_kind() -> None:
     w = world()
     w.service.answers["create"] = raising(Throttled(retry_after=30))
     ask(3)
@@ -129,13 +129,13 @@ def test_a_throttling_is_no_failure_is_counted_and_makes_all_calls_of_its_kind_p
     w.service.answers.clear()
     let_time_pass(seconds=60)
     before = w.service.count("create")
-    w.round()  # the bucket itself pauses, whatever is due
+    w.round()  # the bucket itself is paused, even if calls are due
     assert w.service.count("create") == before
     assert HostedCount.objects.get(plugin="Stub", name="throttled").value == before
     assert set(HostedResource.objects.values_list("failures", flat=True)) == {0}
 
 
-def test_a_cancelled_action_is_deleted_at_its_service() -> None:
+def test_the_resource_of_a_cancelled_action_is_deleted() -> None:
     w = world()
     ask()
     w.round()
@@ -146,7 +146,7 @@ def test_a_cancelled_action_is_deleted_at_its_service() -> None:
     assert w.service.journal == ["create", "delete", "delete: cancelled"]
 
 
-def test_an_action_that_is_cancelled_before_create_never_reaches_its_service() -> None:
+def test_an_action_cancelled_before_create_never_reaches_the_service() -> None:
     w = world(resource_quotas={"default": 0})
     ask()
     w.round()
@@ -156,7 +156,7 @@ def test_an_action_that_is_cancelled_before_create_never_reaches_its_service() -
     assert (w.service.journal, HostedResource.objects.count()) == ([], 0)
 
 
-def test_when_the_lease_ends_the_resource_is_deleted_and_the_next_attempt_has_another_token() -> None:
+def test_after_the_lease_expires_the_resource_is_deleted_and_the_next_attempt_has_a_new_token() -> None:
     w = world()
     ask(retries=1)
     w.round()
@@ -170,7 +170,7 @@ def test_when_the_lease_ends_the_resource_is_deleted_and_the_next_attempt_has_an
     assert (first[-2:], second[-2:], first in w.service.jobs) == ("-1", "-2", False)
 
 
-def test_what_blocks_in_a_call_holds_up_no_other_as_far_as_there_are_workers() -> None:
+def test_blocked_calls_do_not_delay_others_while_workers_are_free() -> None:
     w = world(caching=CachingConfig(workers=3), call_timeout=timedelta(seconds=30))
     meeting = threading.Barrier(3, timeout=30)
     w.service.answers["create"] = lambda: print(meeting.wait())
@@ -179,7 +179,7 @@ def test_what_blocks_in_a_call_holds_up_no_other_as_far_as_there_are_workers() -
     assert [row.state for row in HostedResource.objects.all()] == ["live"] * 3
 
 
-def test_leases_are_extended_as_long_as_the_resource_is_there() -> None:
+def test_leases_are_extended_while_the_resource_exists() -> None:
     w = world()
     ask(timeout="20m")
     w.round()
@@ -191,7 +191,7 @@ def test_leases_are_extended_as_long_as_the_resource_is_there() -> None:
     assert jobs.expire_leases() == 0
 
 
-def test_a_delete_is_tried_until_it_works() -> None:
+def test_a_delete_is_retried_until_it_succeeds() -> None:
     w = world()
     ask()
     w.round()
@@ -207,9 +207,9 @@ def test_a_delete_is_tried_until_it_works() -> None:
 
 
 @pytest.mark.parametrize("call", ["create", "get", "delete"])
-def test_a_worker_that_dies_in_a_call_is_followed_by_another(call: str) -> None:
+def test_another_worker_takes_over_after_one_dies_in_a_call(call: str) -> None:
     class Killed(BaseException):
-        """What no code here catches, as SIGKILL."""
+        """An exception that no code catches, like SIGKILL."""
 
     w = world()
     ask()
@@ -232,7 +232,7 @@ def test_a_worker_that_dies_in_a_call_is_followed_by_another(call: str) -> None:
     assert len(set(w.service.jobs)) <= 1
 
 
-def test_a_quota_lets_so_many_in_oldest_first_and_says_so_of_the_others() -> None:
+def test_a_quota_admits_the_oldest_and_the_others_say_that_they_wait_for_it() -> None:
     w = world(resource_quotas={"default": 2})
     ask(5)
     w.round()
@@ -253,15 +253,15 @@ def test_quotas_are_by_namespace() -> None:
     assert sorted(HostedResource.objects.filter(state="live").values_list("namespace", flat=True)) == ["a", "b", "b"]
 
 
-@pytest.mark.parametrize(("bound", "live"), [("perFlow", 1), ("perExecution", 3)])
-def test_constraints_bound_a_flow_or_an_execution(bound: str, live: int) -> None:
+@pytest.mark.parametrize(("limit_name", "live"), [("perFlow", 1), ("perExecution", 3)])
+def test_constraints_limit_a_flow_or_an_execution(limit_name: str, live: int) -> None:
     w = world()
-    ask(3, input={bound: 1})
+    ask(3, input={limit_name: 1})
     w.round()
     assert HostedResource.objects.filter(state="live").count() == live
 
 
-def test_what_is_being_deleted_still_counts_against_the_quota() -> None:
+def test_a_resource_being_deleted_counts_against_the_quota() -> None:
     w = world(resource_quotas={"default": 1})
     ask(2)
     w.round()
@@ -276,14 +276,14 @@ def test_what_is_being_deleted_still_counts_against_the_quota() -> None:
     assert HostedResource.objects.get().state == "live"
 
 
-def test_no_more_are_taken_than_are_looked_after_at_most() -> None:
+def test_the_number_of_resources_is_limited_by_the_cache_size() -> None:
     w = world(caching=CachingConfig(size=3, workers=0))
     ask(5)
     w.round()
     assert (HostedResource.objects.count(), states().count(ActionState.NEW)) == (3, 2)
 
 
-def test_progress_is_an_event_once_a_version() -> None:
+def test_progress_is_one_event_per_version() -> None:
     w = world()
     b.save(b.step(id="heard", event={"packName": "Stub", "name": "Progress"}), name="listener")
     ask()
@@ -294,7 +294,7 @@ def test_progress_is_an_event_once_a_version() -> None:
     assert Action.objects.filter(step_id="heard").count() == 2
 
 
-def test_a_command_that_no_plugin_answers_is_fatal() -> None:
+def test_a_command_that_no_plugin_supports_is_fatal() -> None:
     w = world()
     ask(name="Dance")
     w.round()
@@ -311,7 +311,7 @@ def test_a_result_that_is_too_large_is_fatal() -> None:
     assert (result()["event"], "exceeds the limit of 2000 bytes" in result()["payload"]["message"]) == ("FATAL", True)
 
 
-def test_calls_keep_to_the_rate_and_go_on_later() -> None:
+def test_calls_respect_the_rate_limit() -> None:
     w = world(write_rate_limiter=RateLimiterConfig(qps=1, burst=2))
     ask(5)
     w.round()
@@ -323,33 +323,33 @@ def test_an_idle_round_writes_nothing() -> None:
     w.round()
     with CaptureQueriesContext(connection) as queries:
         assert w.round() == 0
-    assert [one["sql"] for one in queries if not one["sql"].startswith(("SELECT", "\n    WITH"))] == []
+    assert [query["sql"] for query in queries if not query["sql"].startswith(("SELECT", "\n    WITH"))] == []
 
 
-def test_a_namespace_of_the_plugin_s_own_choice_is_kept() -> None:
+def test_the_plugin_chooses_the_namespace() -> None:
     w = world(service=Service(requirements=Requirements("gpu")))
     ask()
     w.round()
     assert HostedResource.objects.get().namespace == "gpu"
 
 
-def test_a_look_that_is_asked_for_during_a_call_is_not_forgotten() -> None:
+def test_a_poll_requested_during_a_call_is_not_lost() -> None:
     w = world()
     ask()
     w.round()
     row = HostedResource.objects.get()
-    w.service.answers["get"] = lambda: wake_once(w, row.action_id)
+    w.service.answers["get"] = lambda: request_poll(w, row.action_id)
     w.later(seconds=31)
     assert w.service.count("get") == 2
 
 
-def wake_once(w: World, action_id: str) -> None:
-    """Somebody wants a look just now, while the service is asked."""
+def request_poll(w: World, action_id: str) -> None:
+    """Request a poll while a call is in flight."""
     w.service.answers.clear()
     HostedResource.objects.filter(action_id=action_id).update(next_at=timezone.now() - timedelta(seconds=1))
 
 
-def test_an_action_that_waits_for_a_quota_does_not_lose_its_lease_to_a_short_timeout() -> None:
+def test_waiting_for_a_quota_does_not_count_against_a_short_timeout() -> None:
     w = world(resource_quotas={"default": 0})
     ask(timeout="5s")
     w.round()

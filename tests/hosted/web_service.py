@@ -1,4 +1,4 @@
-"""A web service of the tests' own, in a thread: answers as it is told, and keeps what it was asked."""
+"""A web service in a thread, which responds as configured and records its requests."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ from packs.hosted.plugin_calls import PluginDatastore
 LOOPBACK = "127.0.0.0/8"
 
 
-class Asked(NamedTuple):
+class ReceivedRequest(NamedTuple):
     method: str
     path: str
     headers: dict[str, str]
@@ -25,26 +25,26 @@ class Asked(NamedTuple):
 
 @dataclass
 class WebService:
-    """`answer` gives status, headers and body for a method and path."""
+    """A running service. `respond` returns status, headers and body for a method and path."""
 
     url: str = ""
-    asked: list[Asked] = field(default_factory=list)
-    answer: Callable[[str, str], tuple[int, dict[str, str], bytes]] = lambda method, path: (200, {}, b"")
+    requests: list[ReceivedRequest] = field(default_factory=list)
+    respond: Callable[[str, str], tuple[int, dict[str, str], bytes]] = lambda method, path: (200, {}, b"")
 
-    def answers(self, status: int, value: Any = None, **headers: str) -> None:
-        """From now on the same answer to all: JSON, or nothing."""
+    def respond_with(self, status: int, value: Any = None, **headers: str) -> None:
+        """Send the same response to all requests: JSON, or an empty body."""
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         body = b"" if value is None else json.dumps(value).encode()
-        self.answer = lambda method, path: (status, {"content-type": "application/json", **named}, body)
+        self.respond = lambda method, path: (status, {"content-type": "application/json", **named}, body)
 
-    def answers_by_path(self, answers: dict[str, Any]) -> None:
-        """From now on these JSON values by path, else 404."""
+    def respond_by_path(self, values: dict[str, Any]) -> None:
+        """Send these JSON values by path, 404 for other paths."""
 
-        def answer(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
-            found = answers.get(path)
-            return (404, {}, b"") if found is None else (200, {}, json.dumps(found).encode())
+        def respond(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+            value = values.get(path)
+            return (404, {}, b"") if value is None else (200, {}, json.dumps(value).encode())
 
-        self.answer = answer
+        self.respond = respond
 
 
 @contextmanager
@@ -55,8 +55,8 @@ def web_service() -> Iterator[WebService]:
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            service.asked.append(Asked(self.command, self.path, headers, body))
-            status, sent, content = service.answer(self.command, self.path)
+            service.requests.append(ReceivedRequest(self.command, self.path, headers, body))
+            status, sent, content = service.respond(self.command, self.path)
             self.send_response(status)
             for name, value in {**sent, "content-length": str(len(content))}.items():
                 self.send_header(name, value)
@@ -66,7 +66,7 @@ def web_service() -> Iterator[WebService]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _any  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Tests look at `asked`."""
+            """Log nothing: tests check `requests`."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     service.url = f"http://127.0.0.1:{server.server_port}"
@@ -80,7 +80,7 @@ def web_service() -> Iterator[WebService]:
 
 
 class Secrets:
-    """Secrets in the code."""
+    """Secrets by name."""
 
     def __init__(self, **known: str) -> None:
         self._known = known
@@ -90,17 +90,17 @@ class Secrets:
 
 
 class Metrics:
-    """Counts nothing."""
+    """Metrics that are ignored."""
 
     def count(self, name: str, by: int = 1) -> None:
-        """Not looked at."""
+        """Ignore the count."""
 
     def scope(self, name: str) -> "Metrics":
         return self
 
 
 def context(input: Any, secrets: Secrets | None = None, token: str = "action-1") -> TaskExecutionContext:
-    """What a plugin is given for an action with this input."""
+    """Build the context of a plugin's call for an action with this input."""
     metadata = TaskExecutionMetadata(token, "action", 1, "correlation", "flow", "step", {}, timezone.now())
     task = TaskReader("Do", "Pack", "Pack", None)
     return TaskExecutionContext(

@@ -1,4 +1,4 @@
-"""A plugin's configuration: the document's defaults, and any field set by its dotted JSON name."""
+"""The configuration of a plugin: documented defaults, and overrides by dotted JSON names."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +19,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class OwnConfig(PluginConfig):
+class ExampleConfig(PluginConfig):
     be_quick: bool = False
     parts: dict[str, Part] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ def test_the_defaults_are_those_of_the_document() -> None:
 
 
 def test_every_field_has_a_dotted_json_name() -> None:
-    assert [one.name for one in iter_config_fields(OwnConfig())] == [
+    assert [config_field.name for config_field in iter_config_fields(ExampleConfig())] == [
         "resourceQuotas.<name>",
         "readRateLimiter.qps",
         "readRateLimiter.burst",
@@ -57,33 +57,33 @@ def test_every_field_has_a_dotted_json_name() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("resourceQuotas.ci", "5", OwnConfig(resource_quotas={"ci": 5})),
-        ("readRateLimiter.qps", "7", OwnConfig(read_rate_limiter=RateLimiterConfig(7, 300))),
-        ("writeRateLimiter.burst", "1", OwnConfig(write_rate_limiter=RateLimiterConfig(20, 1))),
-        ("caching.size", "10", OwnConfig(caching=CachingConfig(size=10))),
-        ("caching.resyncInterval", "10s", OwnConfig(caching=CachingConfig(resync_interval=timedelta(seconds=10)))),
-        ("caching.workers", "0", OwnConfig(caching=CachingConfig(workers=0))),
-        ("caching.maxSystemFailures", "9", OwnConfig(caching=CachingConfig(max_system_failures=9))),
-        ("callTimeout", "1m", OwnConfig(call_timeout=timedelta(minutes=1))),
-        ("beQuick", "true", OwnConfig(be_quick=True)),
-        ("parts.a.url", "https://x=y", OwnConfig(parts={"a": Part(url="https://x=y")})),
-        ("parts.a.words", "one, two", OwnConfig(parts={"a": Part(words=("one", "two"))})),
-        ("names.a", "b", OwnConfig(names={"a": "b"})),
-        ("names.ci.example.org", "b", OwnConfig(names={"ci.example.org": "b"})),
+        ("resourceQuotas.ci", "5", ExampleConfig(resource_quotas={"ci": 5})),
+        ("readRateLimiter.qps", "7", ExampleConfig(read_rate_limiter=RateLimiterConfig(7, 300))),
+        ("writeRateLimiter.burst", "1", ExampleConfig(write_rate_limiter=RateLimiterConfig(20, 1))),
+        ("caching.size", "10", ExampleConfig(caching=CachingConfig(size=10))),
+        ("caching.resyncInterval", "10s", ExampleConfig(caching=CachingConfig(resync_interval=timedelta(seconds=10)))),
+        ("caching.workers", "0", ExampleConfig(caching=CachingConfig(workers=0))),
+        ("caching.maxSystemFailures", "9", ExampleConfig(caching=CachingConfig(max_system_failures=9))),
+        ("callTimeout", "1m", ExampleConfig(call_timeout=timedelta(minutes=1))),
+        ("beQuick", "true", ExampleConfig(be_quick=True)),
+        ("parts.a.url", "https://x=y", ExampleConfig(parts={"a": Part(url="https://x=y")})),
+        ("parts.a.words", "one, two", ExampleConfig(parts={"a": Part(words=("one", "two"))})),
+        ("names.a", "b", ExampleConfig(names={"a": "b"})),
+        ("names.ci.example.org", "b", ExampleConfig(names={"ci.example.org": "b"})),
     ],
 )
-def test_any_field_can_be_set_by_its_name(name: str, text: str, expected: OwnConfig) -> None:
-    assert with_override(OwnConfig(), name.split("."), text) == expected
+def test_any_field_can_be_set_by_its_name(name: str, text: str, expected: ExampleConfig) -> None:
+    assert with_override(ExampleConfig(), name.split("."), text) == expected
 
 
-def test_what_was_set_of_a_map_before_stays() -> None:
-    config = with_override(OwnConfig(), ["parts", "a", "url"], "u")
+def test_earlier_overrides_of_a_map_are_kept() -> None:
+    config = with_override(ExampleConfig(), ["parts", "a", "url"], "u")
     config = with_override(config, ["parts", "a", "words"], "w")
     assert with_override(config, ["parts", "b", "url"], "v").parts == {"a": Part("u", ("w",)), "b": Part("v")}
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "wrong"),
+    ("name", "text", "message"),
     [
         ("nothing", "1", "unknown field 'nothing'"),
         ("caching.nothing", "1", "unknown field 'nothing'"),
@@ -99,20 +99,20 @@ def test_what_was_set_of_a_map_before_stays() -> None:
         ("resourceQuotas", "5", "is a map"),
     ],
 )
-def test_what_can_not_be_set_is_said(name: str, text: str, wrong: str) -> None:
-    with pytest.raises(ValueError, match=wrong):
-        with_override(OwnConfig(), name.split("."), text)
+def test_an_invalid_override_is_reported(name: str, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_override(ExampleConfig(), name.split("."), text)
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("10s", 10), ("250ms", 0.25), ("1h30m", 5400), ("90", 90), ("1.5", 1.5), ("2d", 172_800), (" 3m ", 180)],
 )
-def test_durations(text: str, seconds: float) -> None:
+def test_durations_are_parsed(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "10x", "1h 2m", "1e3", "999999999d", "١s", "True"])
-def test_what_is_no_duration(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^invalid duration |exceeds the limit of 100 years$"):
         parse_duration(text)

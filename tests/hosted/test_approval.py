@@ -1,4 +1,4 @@
-"""Approval: a person decides, by the API, once."""
+"""The plugin Approval: a person decides once, by the API."""
 
 import json
 import threading
@@ -19,26 +19,26 @@ from packs.approvals import service
 from packs.hosted.plugins import approval
 from packs.hosted_registry import HostedRegistry
 from packs.models import Action, ActionState, Approval, HostedResource
+from tests.hosted.stub_plugin import ask, host_plugins, let_time_pass, result, states
 from tests.site.shape import paths_of_errors, problem
-from tests.webapi.stub import ask, hosting_of, let_time_pass, result, states
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 @pytest.fixture
 def hosting() -> HostedRegistry:
-    return hosting_of(approval.ENTRY)
+    return host_plugins(approval.ENTRY)
 
 
-def work(hosting: HostedRegistry, **time: float) -> None:
+def run_round(hosting: HostedRegistry, **time: float) -> None:
     let_time_pass(**time)
     hosting.reconcile("Approval", HostedResults())
 
 
-def asked(hosting: HostedRegistry, input: Any = "Deploy to prod?", **options: Any) -> str:
-    """The id of an action that asks."""
+def ask_question(hosting: HostedRegistry, input: Any = "Deploy to prod?", **options: Any) -> str:
+    """Create an action that asks for approval, and return its id."""
     ask(pack="Approval", name="Ask", input=input, **options)
-    work(hosting)
+    run_round(hosting)
     return Action.objects.filter(step_id="do").order_by("-id")[0].id
 
 
@@ -48,10 +48,10 @@ def decide(client: Client, action_id: str, **body: Any) -> Any:
 
 @pytest.mark.parametrize(("approved", "event"), [(True, "Approved"), (False, "Rejected")])
 def test_the_decision_is_the_result(hosting: HostedRegistry, client: Client, approved: bool, event: str) -> None:
-    action_id = asked(hosting, {"question": "Deploy?", "details": {"version": "1.2"}})
+    action_id = ask_question(hosting, {"question": "Deploy?", "details": {"version": "1.2"}})
     answer = decide(client, action_id, approved=approved, comment="at noon", by="Ana").json()
     assert (answer["approved"], answer["by"], answer["comment"]) == (approved, "anonymous (Ana)", "at noon")
-    work(hosting)
+    run_round(hosting)
     assert (states(), result()["event"]) == ([ActionState.SUCCESS], event)
     payload = result()["payload"]
     assert (payload["by"], payload["details"]) == ("anonymous (Ana)", {"version": "1.2"})
@@ -59,56 +59,56 @@ def test_the_decision_is_the_result(hosting: HostedRegistry, client: Client, app
 
 
 def test_open_questions_are_listed_oldest_first(hosting: HostedRegistry, client: Client) -> None:
-    first, second = asked(hosting), asked(hosting, "And to test?")
-    shown = client.get("/v1/approvals").json()
-    assert [one["id"] for one in shown["approvals"]] == [first, second]
-    assert set(shown["approvals"][0]) == {
+    first, second = ask_question(hosting), ask_question(hosting, "And to test?")
+    approvals = client.get("/v1/approvals").json()
+    assert [approval["id"] for approval in approvals["approvals"]] == [first, second]
+    assert set(approvals["approvals"][0]) == {
         "id", "question", "flowName", "correlationId", "askedAt", "endsAt", "links",
     }  # fmt: skip
     decide(client, first, approved=True)
-    assert [one["id"] for one in client.get("/v1/approvals").json()["approvals"]] == [second]
+    assert [approval["id"] for approval in client.get("/v1/approvals").json()["approvals"]] == [second]
     assert client.get(f"/v1/approvals/{first}").json()["approved"] is True
 
 
-def test_the_first_decision_counts_and_an_exact_repeat_is_fine(hosting: HostedRegistry, client: Client) -> None:
-    action_id = asked(hosting)
+def test_the_first_decision_counts_and_an_exact_repetition_is_accepted(hosting: HostedRegistry, client: Client) -> None:
+    action_id = ask_question(hosting)
     assert decide(client, action_id, approved=True, by="Ana").status_code == 200
     assert decide(client, action_id, approved=True, by="Ana").status_code == 200
     body = problem(decide(client, action_id, approved=False, by="Bo"), 409)
     assert body["detail"] == "already approved by anonymous (Ana)"
-    work(hosting)
+    run_round(hosting)
     assert problem(decide(client, action_id, approved=False, by="Bo"), 409)
     assert Approval.objects.get().decided_by == "anonymous (Ana)"
 
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_decide_at_the_same_moment_one_counts_and_the_others_are_told(hosting: HostedRegistry) -> None:
-    action_id = asked(hosting)
-    start, told = threading.Barrier(6, timeout=60), []
+def test_of_concurrent_decisions_one_counts_and_the_others_are_refused(hosting: HostedRegistry) -> None:
+    action_id = ask_question(hosting)
+    start, refusals = threading.Barrier(6, timeout=60), []
 
     def person(number: int) -> None:
         start.wait()
         try:
             service.decide_approval(action_id, Actor(f"Person {number}", VIA_CONSOLE), number % 2 == 0)
         except service.ApprovalNotOpenError as reason:
-            told.append(str(reason))
+            refusals.append(str(reason))
         finally:
             connection.close()
 
     people = [threading.Thread(target=person, args=(number,)) for number in range(6)]
-    for one in people:
-        one.start()
-    for one in people:
-        one.join(timeout=60)
+    for thread in people:
+        thread.start()
+    for thread in people:
+        thread.join(timeout=60)
     (change,) = Change.objects.filter(kind="approval")
     decided = Approval.objects.get()
     assert decided.decided_by == change.actor
-    assert told == [f"already {change.what} by {change.actor}"] * 5
+    assert refusals == [f"already {change.what} by {change.actor}"] * 5
 
 
-def test_who_decided_stands_in_the_history_of_changes_once(hosting: HostedRegistry, client: Client) -> None:
-    action_id = asked(hosting)
+def test_a_decision_is_in_the_activity_log_once(hosting: HostedRegistry, client: Client) -> None:
+    action_id = ask_question(hosting)
     for _ in range(2):
         decide(client, action_id, approved=False, by="Ana")
     change = Change.objects.get(kind="approval")
@@ -116,40 +116,40 @@ def test_who_decided_stands_in_the_history_of_changes_once(hosting: HostedRegist
     assert change.detail == {"by": "anonymous (Ana)", "flow": "flow", "question": "Deploy to prod?"}
 
 
-def test_nobody_decides_in_time(hosting: HostedRegistry, client: Client) -> None:
-    action_id = asked(hosting, {"question": "Deploy?", "timeout": "1h"})
+def test_an_approval_expires_without_a_decision(hosting: HostedRegistry, client: Client) -> None:
+    action_id = ask_question(hosting, {"question": "Deploy?", "timeout": "1h"})
     row = HostedResource.objects.get()
     assert round((row.next_at - row.taken_at).total_seconds()) == 3600
     Approval.objects.update(ends_at=F("ends_at") - timedelta(hours=1))
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the time to decide has expired"
     assert client.get("/v1/approvals").json()["approvals"] == []
-    work(hosting, hours=1)
+    run_round(hosting, hours=1)
     assert result()["event"] == "NotDecided"
 
 
-def test_a_cancelled_question_can_not_be_decided(hosting: HostedRegistry, client: Client) -> None:
-    action_id = asked(hosting)
+def test_a_cancelled_question_cannot_be_decided(hosting: HostedRegistry, client: Client) -> None:
+    action_id = ask_question(hosting)
     control.cancel_execution(Execution.objects.get().id)
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the action was cancelled or timed out"
     hosting.run_upkeep()
-    work(hosting)
+    run_round(hosting)
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the action was cancelled or timed out"
     assert (service.list_open_approvals(), HostedResource.objects.count()) == ([], 0)
 
 
-def test_an_action_that_is_tried_again_asks_again(hosting: HostedRegistry, client: Client) -> None:
-    action_id = asked(hosting, timeout="10s", retries=1)
-    work(hosting, seconds=11)
-    work(hosting, seconds=1)
-    work(hosting)
+def test_a_retried_action_asks_again(hosting: HostedRegistry, client: Client) -> None:
+    action_id = ask_question(hosting, timeout="10s", retries=1)
+    run_round(hosting, seconds=11)
+    run_round(hosting, seconds=1)
+    run_round(hosting)
     assert list(Approval.objects.values_list("attempt", "withdrawn")) == [(1, True), (2, False)]
     assert decide(client, action_id, approved=True).status_code == 200
-    work(hosting)
+    run_round(hosting)
     assert result()["event"] == "Approved"
 
 
-def test_a_decision_is_seen_at_the_next_round_whatever_the_resync_interval(hosting: HostedRegistry) -> None:
-    action_id = asked(hosting)
+def test_a_decision_is_processed_in_the_next_round(hosting: HostedRegistry) -> None:
+    action_id = ask_question(hosting)
     hosting.reconcile("Approval", HostedResults())
     assert states() == [ActionState.PENDING]
     service.decide_approval(action_id, Actor("Ana", VIA_CONSOLE), True)
@@ -167,18 +167,18 @@ def test_a_decision_is_seen_at_the_next_round_whatever_the_resync_interval(hosti
     ],
 )
 def test_a_decision_is_true_or_false(hosting: HostedRegistry, client: Client, body: Any, path: str) -> None:
-    assert paths_of_errors(decide(client, asked(hosting), **body)) == [path]
+    assert paths_of_errors(decide(client, ask_question(hosting), **body)) == [path]
 
 
-def test_what_nobody_asked_can_not_be_decided(client: Client) -> None:
+def test_an_unknown_question_cannot_be_decided(client: Client) -> None:
     problem(decide(client, "nothing", approved=True), 404)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "question_input",
     [None, "", {}, {"question": 5}, {"question": "x", "timeout": "soon"}, {"question": "x", "timeout": "400d"},
      {"question": "x", "more": 1}, ["x"]],
 )  # fmt: skip
-def test_an_input_that_is_no_question_is_fatal(hosting: HostedRegistry, given: Any) -> None:
-    asked(hosting, given)
+def test_an_invalid_input_is_fatal(hosting: HostedRegistry, question_input: Any) -> None:
+    ask_question(hosting, question_input)
     assert (states(), Approval.objects.count()) == ([ActionState.FATAL], 0)

@@ -1,4 +1,4 @@
-"""What plugins are given, and when they are loaded."""
+"""The context of a plugin's calls, and the time of its loading."""
 
 from pathlib import Path
 from typing import Any
@@ -14,33 +14,33 @@ from packs.hosted.plugin_api.interfaces import PluginEntry, PluginSetupContext, 
 from packs.hosted.plugin_api.phases import Phase, success
 from packs.hosted.plugins.file_secrets import FileSecretManager
 from packs.models import Action, HostedCount
-from tests.webapi.stub import ask, hosting_of, result
+from tests.hosted.stub_plugin import ask, host_plugins, result
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-class Noting(SyncPlugin):
-    """Keeps what it is given, and does what the test says."""
+class RecordingPlugin(SyncPlugin):
+    """Records its contexts, and acts by the input."""
 
     def __init__(self, setup: PluginSetupContext) -> None:
         self.setup = setup
-        self.given: list[TaskExecutionContext] = []
+        self.contexts: list[TaskExecutionContext] = []
 
     def get_config(self) -> PluginConfig:
         config: PluginConfig = self.setup.config
         return config
 
     def do(self, context: TaskExecutionContext) -> Phase:
-        self.given.append(context)
+        self.contexts.append(context)
         match context.input:
             case "write":
                 context.output.put({"written": True})
                 return success("Done")
             case "large":
                 context.output.put("x" * context.max_dataset_size_bytes)
-            case "keep":
-                context.datastore.put("kept", b'{"a": 1}', "application/json")
-                return success("Done", context.datastore.get("kept"))
+            case "store":
+                context.datastore.put("stored", b'{"a": 1}', "application/json")
+                return success("Done", context.datastore.get("stored"))
             case "key":
                 context.datastore.put("a\x00b", b"", "text/plain")
         self.setup.metrics.count("done")
@@ -48,11 +48,11 @@ class Noting(SyncPlugin):
         return success("Done", "done")
 
 
-loaded: list[Noting] = []
+loaded: list[RecordingPlugin] = []
 
 
-def load(setup: PluginSetupContext) -> Noting:
-    loaded.append(Noting(setup))
+def load(setup: PluginSetupContext) -> RecordingPlugin:
+    loaded.append(RecordingPlugin(setup))
     return loaded[-1]
 
 
@@ -61,26 +61,26 @@ def entry() -> PluginEntry:
     return PluginEntry("Note", ("Do",), load, config=PluginConfig(caching=CachingConfig(workers=0)))
 
 
-def given(input: Any = None, **options: Any) -> TaskExecutionContext:
-    """What the plugin is given for an action, which is then done."""
-    hosting = hosting_of(entry())
+def run_action(input: Any = None, **options: Any) -> TaskExecutionContext:
+    """Run an action, and return the context of the plugin's call."""
+    hosting = host_plugins(entry())
     ask(pack="Note", input=input, **options)
     hosting.reconcile("Note", HostedResults())
-    return loaded[0].given[0]
+    return loaded[0].contexts[0]
 
 
-def test_a_plugin_is_loaded_when_it_is_first_needed() -> None:
-    hosting = hosting_of(entry())
+def test_a_plugin_is_loaded_on_first_use() -> None:
+    hosting = host_plugins(entry())
     hosting.reconcile("Note", HostedResults())
     hosting.run_upkeep()
     assert loaded == []
     ask(2, pack="Note")
     hosting.reconcile("Note", HostedResults())
-    assert (len(loaded), len(loaded[0].given)) == (1, 2)
+    assert (len(loaded), len(loaded[0].contexts)) == (1, 2)
 
 
-def test_what_a_plugin_is_given() -> None:
-    context = given({"a": [1]}, timeout="90s")
+def test_the_context_has_input_task_and_metadata() -> None:
+    context = run_action({"a": [1]}, timeout="90s")
     action = Action.objects.get(step_id="do")
     assert (context.input, context.task.type, context.task.timeout) == ({"a": [1]}, "Do", 90)
     metadata = context.metadata
@@ -90,13 +90,13 @@ def test_what_a_plugin_is_given() -> None:
     assert loaded[0].setup.config.caching.workers == 0
 
 
-def test_what_was_put_into_the_output_is_the_result_s_payload() -> None:
-    given("write")
+def test_the_output_is_the_payload_of_the_result() -> None:
+    run_action("write")
     assert (result()["event"], result()["payload"]) == ("Done", {"written": True})
 
 
 def test_an_output_that_is_too_large_is_fatal() -> None:
-    given("large")
+    run_action("large")
     assert (result()["event"], "exceeds the limit of 1048576 bytes" in result()["payload"]["message"]) == (
         "FATAL",
         True,
@@ -104,28 +104,28 @@ def test_an_output_that_is_too_large_is_fatal() -> None:
 
 
 def test_the_datastore_can_be_read_and_written() -> None:
-    given("keep")
+    run_action("store")
     assert (result()["payload"], Item.objects.get().content_type) == ({"a": 1}, "application/json")
 
 
-def test_a_key_that_is_none_is_refused() -> None:
-    given("key")
+def test_an_invalid_datastore_key_is_refused() -> None:
+    run_action("key")
     assert (result()["event"], Item.objects.count()) == ("FATAL", 0)
 
 
 def test_a_value_that_is_too_large_for_the_datastore_is_refused() -> None:
-    context = given()
+    context = run_action()
     with override_settings(FLYTE_MAX_DATASTORE_VALUE_BYTES=10), pytest.raises(UserFailure):
         context.datastore.put("a", b"x" * 11, "text/plain")
 
 
-def test_a_plugin_counts_in_a_scope_of_its_own() -> None:
-    given()
+def test_counters_of_a_plugin_are_in_its_scope() -> None:
+    run_action()
     counts = dict(HostedCount.objects.values_list("name", "value"))
     assert counts == {"calls.do": 1, "plugin.done": 1, "plugin.inner.done": 2}
 
 
-def test_secrets_are_files(tmp_path: Path) -> None:
+def test_secrets_are_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "ci.token").write_text("s3cret\n")
     (tmp_path.parent / "outside").write_text("no")
     secrets = FileSecretManager(str(tmp_path))
@@ -137,11 +137,11 @@ def test_secrets_are_files(tmp_path: Path) -> None:
         FileSecretManager("").get("ci.token")
 
 
-def test_a_plugin_that_can_not_be_loaded_fails_its_actions_and_says_so() -> None:
-    def broken(_: PluginSetupContext) -> Noting:
+def test_a_plugin_that_fails_to_load_fails_its_actions_with_a_reason() -> None:
+    def broken(_: PluginSetupContext) -> RecordingPlugin:
         raise ValueError("no licence")
 
-    hosting = hosting_of(PluginEntry("Note", ("Do",), broken))
+    hosting = host_plugins(PluginEntry("Note", ("Do",), broken))
     ask(pack="Note")
     hosting.reconcile("Note", HostedResults())
     assert result()["payload"] == {"message": "plugin Note failed: ValueError"}

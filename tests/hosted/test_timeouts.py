@@ -1,4 +1,4 @@
-"""When a hosted action is looked at, and when its time is up."""
+"""Poll times and timeouts of hosted actions."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ import pytest
 from packs.hosted.plugin_api.config import CachingConfig
 from packs.hosted.plugin_api.errors import Throttled
 from packs.models import ActionState
-from tests.webapi.stub import ask, raising, result, states, world
+from tests.hosted.stub_plugin import ask, raising, result, states, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -22,7 +22,7 @@ def test_the_step_s_timeout_ends_the_action_and_deletes_the_resource() -> None:
     assert "delete: timeout" in w.service.journal
 
 
-def test_what_ended_in_time_counts_however_long_before_it_was_looked_at_last() -> None:
+def test_a_job_that_finished_before_the_timeout_counts_even_if_polled_later() -> None:
     w = world()
     ask(timeout="40s")
     w.round()
@@ -32,7 +32,7 @@ def test_what_ended_in_time_counts_however_long_before_it_was_looked_at_last() -
 
 
 @pytest.mark.parametrize("error", [OSError("away"), Throttled()])
-def test_a_last_look_that_fails_is_none(error: Exception) -> None:
+def test_a_failed_last_poll_does_not_prevent_the_timeout(error: Exception) -> None:
     w = world()
     ask(timeout="10s")
     w.round()
@@ -42,7 +42,7 @@ def test_a_last_look_that_fails_is_none(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("call", ["create", "get"])
-def test_a_service_that_wants_to_be_left_alone_for_long_does_not_outlast_the_timeout(call: str) -> None:
+def test_long_throttling_does_not_outlast_the_timeout(call: str) -> None:
     w = world()
     ask(timeout="2m")
     w.service.answers[call] = raising(Throttled(retry_after=3000))
@@ -53,7 +53,7 @@ def test_a_service_that_wants_to_be_left_alone_for_long_does_not_outlast_the_tim
     assert w.service.count(call) == 1
 
 
-def test_each_is_asked_for_at_the_resync_interval_and_not_before() -> None:
+def test_resources_are_polled_at_the_resync_interval_and_not_earlier() -> None:
     w = world(caching=CachingConfig(resync_interval=timedelta(seconds=60), workers=0))
     ask(2)
     w.round()

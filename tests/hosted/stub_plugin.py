@@ -1,4 +1,4 @@
-"""A service in this process with a journal, a plugin for it, and rounds by hand."""
+"""A service in this process with a journal, a plugin for it, and rounds that tests run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ INLINE = PluginConfig(
 
 @dataclass
 class Service:
-    """Jobs by token. `answers` may raise or change what a call gives; `journal` has every call."""
+    """Jobs by token. A function in `answers` is called for its call and may raise; `journal` lists all calls."""
 
     jobs: dict[str, str] = field(default_factory=dict)
     journal: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Service:
 
 
 class Stub(AsyncPlugin):
-    """Deals with the service."""
+    """A plugin for the service."""
 
     def __init__(self, service: Service, setup: PluginSetupContext) -> None:
         self.service = service
@@ -101,7 +101,7 @@ class Stub(AsyncPlugin):
 
 @dataclass
 class World:
-    """The service, and what the server hosts for it."""
+    """The service and the hosted plugin."""
 
     service: Service
     hosting: HostedRegistry
@@ -110,7 +110,7 @@ class World:
         return self.hosting.reconcile("Stub", HostedResults())
 
     def later(self, **time: float) -> int:
-        """A round after some time has passed for what is there."""
+        """Run a round after some time has passed for all rows."""
         let_time_pass(**time)
         return self.round()
 
@@ -119,7 +119,7 @@ class World:
 
 
 def world(config: PluginConfig = INLINE, service: Service | None = None, **changes: Any) -> World:
-    """A world of one plugin, `Stub`, with the command `Do`."""
+    """Host a plugin `Stub` with the command `Do`."""
     service = service or Service()
     config = replace(config, **changes)
     entry = PluginEntry(
@@ -130,10 +130,10 @@ def world(config: PluginConfig = INLINE, service: Service | None = None, **chang
         events={"Do": ("Done", "Broken")},
         progress_events=("Progress",),
     )
-    return World(service, hosting_of(entry))
+    return World(service, host_plugins(entry))
 
 
-def hosting_of(*entries: PluginEntry, redis_url: str = "") -> HostedRegistry:
+def host_plugins(*entries: PluginEntry, redis_url: str = "") -> HostedRegistry:
     catalog = Catalog(entries)
     return HostedRegistry(
         catalog, {entry.id: PluginRuntime(entry, FileSecretManager(""), redis_url) for entry in entries}
@@ -141,7 +141,7 @@ def hosting_of(*entries: PluginEntry, redis_url: str = "") -> HostedRegistry:
 
 
 def ask(count: int = 1, pack: str = "Stub", name: str = "Do", input: Any = None, **options: Any) -> None:
-    """Flows ask the pack to do something, so many times, each in an execution of its own."""
+    """Request `count` actions of the pack, each in a separate execution."""
     command = {"packName": pack, "name": name, "input": input, **options}
     b.save(b.step(id="do", command=command), b.follower("do", event="FATAL", pack=pack, id="alarm"))
     source = b.pack("Src")
@@ -150,7 +150,7 @@ def ask(count: int = 1, pack: str = "Stub", name: str = "Do", input: Any = None,
 
 
 def let_time_pass(**time: float) -> None:
-    """Move everything that waits for a time nearer."""
+    """Move all due times into the past by this duration."""
     earlier = timedelta(**time)
     Action.objects.update(ready_at=F("ready_at") - earlier)
     Action.objects.filter(lease_ends_at__isnull=False).update(lease_ends_at=F("lease_ends_at") - earlier)
@@ -160,7 +160,7 @@ def let_time_pass(**time: float) -> None:
 
 
 def raising(error: Exception) -> Any:
-    """An answer of the service that fails so."""
+    """Build an answer of the service that raises this error."""
 
     def answer() -> None:
         raise error
@@ -169,10 +169,10 @@ def raising(error: Exception) -> Any:
 
 
 def states() -> list[str]:
-    """The states of the actions that were asked for, oldest first."""
+    """Return the states of the requested actions, oldest first."""
     return list(Action.objects.filter(step_id="do").order_by("id").values_list("state", flat=True))
 
 
 def result() -> Any:
-    """The result of the only action."""
+    """Return the result of the only action."""
     return Action.objects.get(step_id="do").result

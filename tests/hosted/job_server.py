@@ -1,11 +1,11 @@
-"""A job server as a process of its own: slow, failing, and what it knows it knows from its journal.
+"""A job server in a separate process: slow and failing, with all its state in a journal.
 
-    python -m tests.webapi.job_server PORT JOURNAL [FAULTS]
+    python -m tests.hosted.job_server PORT JOURNAL [FAULTS]
 
-`POST /jobs` with an `Idempotency-Key` and `{"seconds", "ends"}` begins a job, `GET /jobs/ID` tells its state, and
-`DELETE /jobs/ID` ends it. Each request and what came of it is a line of JSON in the journal, written before the answer;
-started again on the same journal, it goes on where it was, but for some jobs, which it forgets. With FAULTS, a seed, it
-answers late, with errors, with 429, or not at all – before or after it has done what was asked.
+`POST /jobs` with an `Idempotency-Key` and `{"seconds", "ends"}` starts a job, `GET /jobs/ID` returns its state, and
+`DELETE /jobs/ID` cancels it. Each request and its effect is a line of JSON in the journal, written before the response;
+restarted with the same journal, the server continues, but forgets some jobs. With FAULTS, a seed, it responds late,
+with errors, with 429, or not at all, before or after it has processed the request.
 """
 
 import json
@@ -23,7 +23,7 @@ SLOW_SECONDS = 2.5
 
 @dataclass
 class Job:
-    """A job: when it ends by itself (`time.time()`), and in which state."""
+    """A job, which ends at `ends_at` (`time.time()`) in the state `ends`, unless it is cancelled."""
 
     token: str
     ends_at: float
@@ -36,7 +36,7 @@ class Job:
 
 
 class Jobs:
-    """All jobs, as the journal has them."""
+    """All jobs, restored from the journal."""
 
     def __init__(self, journal: Path) -> None:
         self.jobs: dict[str, Job] = {}
@@ -48,7 +48,7 @@ class Jobs:
         self._file = journal.open("a")
 
     def note(self, **entry: Any) -> None:
-        """Write a line, and do what it says."""
+        """Write an entry, and apply it."""
         entry["at"] = time.time()
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
@@ -69,14 +69,14 @@ class Jobs:
             if job.state == "running" and chance.random() < share:
                 self.note(what="forgotten", id=job_id)
 
-    def submit(self, token: str, wanted: dict[str, Any]) -> str:
+    def submit(self, token: str, parameters: dict[str, Any]) -> str:
         with self._lock:
             if token in self.by_token:
                 self.note(what="repeated", token=token, id=self.by_token[token])
                 return self.by_token[token]
             job_id = f"job-{len(self.by_token) + 1}"
-            ends = wanted.get("ends", "succeeded")
-            self.note(what="submitted", token=token, id=job_id, seconds=float(wanted.get("seconds", 0)), ends=ends)
+            ends = parameters.get("ends", "succeeded")
+            self.note(what="submitted", token=token, id=job_id, seconds=float(parameters.get("seconds", 0)), ends=ends)
             return job_id
 
     def cancel(self, job_id: str) -> None:
@@ -86,14 +86,14 @@ class Jobs:
 
 
 class Faults:
-    """What goes wrong with a request; nothing without a seed."""
+    """Random faults of requests; none without a seed."""
 
     def __init__(self, seed: int | None) -> None:
         self.chance = random.Random(seed)
         self._on = seed is not None
 
     def draw(self) -> str:
-        """A fault, or none: `slow` and `dropped` before anything is done, the `after` ones when all is."""
+        """Draw a fault, or "": `slow` and `dropped` before the request is processed, the `after` ones later."""
         names = ("slow", "dropped", "503", "429", "slow after", "dropped after", "500 after", "")
         weights = (2, 2, 3, 2, 3, 3, 2, 83)
         return self.chance.choices(names, weights)[0] if self._on else ""
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         self._handle("write", lambda: self._submit(body))
 
     def do_GET(self) -> None:
-        self._handle("read", self._look)
+        self._handle("read", self._get_job)
 
     def do_DELETE(self) -> None:
         self._handle("write", self._cancel)
@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         job_id = self.jobs.submit(self.headers.get("Idempotency-Key", ""), body)
         return 201, {"id": job_id}
 
-    def _look(self) -> tuple[int, Any]:
+    def _get_job(self) -> tuple[int, Any]:
         job = self.jobs.jobs.get(self.path.rpartition("/")[2])
         return (200, {"state": job.state, "output": {"token": job.token}}) if job else (404, {"error": "no such job"})
 
@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The journal is enough."""
+        """Log nothing: the journal is enough."""
 
 
 class Server(ThreadingHTTPServer):
@@ -167,11 +167,11 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Callers that went away are no news."""
+        """Ignore clients that disconnected."""
 
 
 def serve(port: int, journal: Path, seed: int | None = None, forget: float = 0.0) -> Server:
-    """A server on 127.0.0.1 that is to be run."""
+    """Create a server on 127.0.0.1; the caller runs it."""
     faults = Faults(seed)
     jobs = Jobs(journal)
     jobs.forget(forget, faults.chance)

@@ -1,4 +1,4 @@
-"""What a hosted pack is given of a secret stays with it: no question, reason, event or log line has it."""
+"""Secrets of a hosted pack: no question, reason, event or log line contains them."""
 
 import json
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from packs.hosted.plugins import approval
 from packs.models import Action, HostedResource
 from tests.flows import builders as b
 from tests.flows.test_secrets import assert_nowhere
+from tests.hosted.stub_plugin import Service, ask, host_plugins, world
 from tests.secrets import FIRST, SECOND, put_secret
-from tests.webapi.stub import Service, ask, hosting_of, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -33,16 +33,16 @@ def keys() -> Iterator[None]:
         yield
 
 
-def test_a_question_has_a_mask_where_a_secret_stands(client: Client) -> None:
+def test_secrets_in_a_question_are_masked(client: Client) -> None:
     ask(pack="Approval", name="Ask", input={"question": f"Deploy with {READ}?", "details": {"t": READ, "v": "1.2"}})
-    hosting_of(approval.ENTRY).reconcile("Approval", HostedResults())
-    shown = client.get("/v1/approvals").json()
-    assert CANARY not in json.dumps(shown)
-    assert MASK in json.dumps(shown, ensure_ascii=False)
+    host_plugins(approval.ENTRY).reconcile("Approval", HostedResults())
+    approvals = client.get("/v1/approvals").json()
+    assert CANARY not in json.dumps(approvals)
+    assert MASK in json.dumps(approvals, ensure_ascii=False)
     assert_nowhere(CANARY)
 
 
-def test_a_failure_that_names_the_secret_is_told_without_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_that_contains_the_secret_is_masked(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> Any:
         raise RuntimeError(f"401 for Bearer {CANARY}")
 
@@ -59,7 +59,7 @@ def test_a_failure_that_names_the_secret_is_told_without_it(caplog: pytest.LogCa
     assert not any(CANARY in json.dumps(event.payload) for event in Event.objects.all())
 
 
-def test_an_event_on_the_way_that_repeats_the_secret_is_masked() -> None:
+def test_a_progress_event_that_contains_the_secret_is_masked() -> None:
     w = world()
     b.save(b.step(id="heard", event={"packName": "Stub", "name": "Progress"}), name="listener")
     ask(input={"auth": f"Bearer {READ}"})
@@ -70,7 +70,7 @@ def test_an_event_on_the_way_that_repeats_the_secret_is_masked() -> None:
     assert_nowhere(CANARY)
 
 
-def test_what_a_plugin_remembers_is_encrypted_where_there_are_keys_and_comes_back_to_it() -> None:
+def test_metadata_is_encrypted_if_there_are_keys_and_decrypted_for_the_plugin() -> None:
     w = world()
     ask(input={"auth": f"Bearer {READ}"})
     w.round()
@@ -83,7 +83,7 @@ def test_what_a_plugin_remembers_is_encrypted_where_there_are_keys_and_comes_bac
     assert Action.objects.get(step_id="do").result["event"] == "Done"
 
 
-def test_what_a_plugin_remembers_is_no_other_resources() -> None:
+def test_metadata_cannot_be_copied_to_another_resource() -> None:
     ask()
     world().round()
     row = HostedResource.objects.get()
@@ -92,7 +92,7 @@ def test_what_a_plugin_remembers_is_no_other_resources() -> None:
         resources.read_meta(row)
 
 
-def test_with_new_keys_what_plugins_remember_is_encrypted_anew() -> None:
+def test_rotating_keys_re_encrypts_metadata() -> None:
     w = world()
     ask()
     w.round()
@@ -106,7 +106,7 @@ def test_with_new_keys_what_plugins_remember_is_encrypted_anew() -> None:
         assert Action.objects.get(step_id="do").result["event"] == "Done"
 
 
-def test_where_no_key_opens_what_a_plugin_remembers_the_action_ends_with_words() -> None:
+def test_undecryptable_metadata_fails_the_action_with_a_reason() -> None:
     w = world()
     ask()
     w.round()

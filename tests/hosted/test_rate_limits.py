@@ -1,4 +1,4 @@
-"""Token buckets: bursts, steady rates and pauses, in one process and shared by way of Redis."""
+"""Token buckets: bursts, steady rates and pauses, in one process and shared through Redis."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,7 +21,7 @@ class Clock:
 
 
 @pytest.mark.unit
-def test_a_burst_then_the_steady_rate() -> None:
+def test_a_burst_is_followed_by_the_steady_rate() -> None:
     clock = Clock()
     bucket = LocalTokenBucket(QUICK, clock)
     assert [bucket.take(3), bucket.take(3), bucket.take(3)] == [3, 2, 0]
@@ -32,7 +32,7 @@ def test_a_burst_then_the_steady_rate() -> None:
 
 
 @pytest.mark.unit
-def test_a_pause_gives_nothing_and_no_burst_after_it() -> None:
+def test_a_pause_blocks_calls_and_is_followed_by_no_burst() -> None:
     clock = Clock()
     bucket = LocalTokenBucket(QUICK, clock)
     bucket.pause(2)
@@ -43,7 +43,7 @@ def test_a_pause_gives_nothing_and_no_burst_after_it() -> None:
 
 
 @pytest.mark.unit
-def test_over_any_time_no_more_than_burst_and_rate_allow() -> None:
+def test_calls_never_exceed_burst_and_rate() -> None:
     clock = Clock()
     bucket = LocalTokenBucket(QUICK, clock)
     taken = 0
@@ -60,21 +60,21 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.integration
-def test_processes_share_one_bucket_in_redis(url: str) -> None:
-    one, other = RedisTokenBucket(url, "shared", SLOW), RedisTokenBucket(url, "shared", SLOW)
-    assert [one.take(3), other.take(3), one.take(3) + other.take(3) <= 1] == [3, 2, True]
+def test_processes_share_a_bucket_in_redis(url: str) -> None:
+    bucket, same_bucket = RedisTokenBucket(url, "shared", SLOW), RedisTokenBucket(url, "shared", SLOW)
+    assert [bucket.take(3), same_bucket.take(3), bucket.take(3) + same_bucket.take(3) <= 1] == [3, 2, True]
     assert RedisTokenBucket(url, "another", SLOW).take(5) == 5
 
 
 @pytest.mark.integration
-def test_a_pause_holds_for_all(url: str) -> None:
-    one, other = RedisTokenBucket(url, "paused", QUICK), RedisTokenBucket(url, "paused", QUICK)
-    one.pause(30)
-    assert (other.take(1), other.available() < 0) == (0, True)
+def test_a_pause_applies_to_all_processes(url: str) -> None:
+    bucket, same_bucket = RedisTokenBucket(url, "paused", QUICK), RedisTokenBucket(url, "paused", QUICK)
+    bucket.pause(30)
+    assert (same_bucket.take(1), same_bucket.available() < 0) == (0, True)
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("ask", [lambda bucket: bucket.take(9), lambda bucket: bucket.available()])
-def test_without_redis_each_process_counts_for_itself(ask: Callable[[RedisTokenBucket], float]) -> None:
+def test_without_redis_each_process_counts_separately(ask: Callable[[RedisTokenBucket], float]) -> None:
     bucket = RedisTokenBucket(f"redis://127.0.0.1:{free_port()}/0", "away", SLOW)
     assert ask(bucket) == 5

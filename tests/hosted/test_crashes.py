@@ -1,7 +1,6 @@
-"""200 jobs at a server that is slow, fails, restarts and forgets, by workers that are killed: what the journal says.
+"""200 jobs at a server that is slow, fails, restarts and forgets jobs, with workers that are killed.
 
-The job server's journal is the witness: what it was asked when, which jobs it began under which token, and what became
-of each.
+The tests check the job server's journal: the time of each request, and the token and outcome of each job.
 """
 
 import json
@@ -34,10 +33,10 @@ WORKERS = 3
 KILLS = 5
 QUOTA = 20
 READS, WRITES = {"qps": 60, "burst": 60}, {"qps": 25, "burst": 20}
-FOR_EVER = 100_000
-PATIENCE = 240.0
-# A call may reach the server this long after it was let out: a loaded machine, and the server's own threads.
-LATE_SECONDS = 4.0
+FOREVER = 100_000
+TIMEOUT_SECONDS = 240.0
+# Delay of a call after the rate limiter admitted it: a loaded machine, and the threads of the server.
+MAX_DELAY_SECONDS = 4.0
 
 
 def configuration(job_server: str) -> str:
@@ -60,7 +59,7 @@ def configuration(job_server: str) -> str:
 
 
 def flow(name: str, **options: Any) -> dict[str, Any]:
-    """Each event of this name runs a job with the event's payload as parameters."""
+    """Build a flow that runs a job for each event of this name, with its payload as parameters."""
     parameters = {key: f"{{{{ Event.Payload.{key} }}}}" for key in ("seconds", "ends")}
     command = {"packName": "HttpJob", "name": "Run", "input": {"service": "ci", "parameters": parameters}, **options}
     return {"name": name, "steps": [{"id": "job", "event": {"packName": "Src", "name": name}, "command": command}]}
@@ -68,7 +67,7 @@ def flow(name: str, **options: Any) -> dict[str, Any]:
 
 @dataclass
 class JobServer:
-    """The job server's process, and what its journal says."""
+    """The process of the job server, and its journal."""
 
     port: int
     journal: Path
@@ -81,7 +80,7 @@ class JobServer:
 
     def start(self) -> None:
         self.starts += 1
-        command = [sys.executable, "-m", "tests.webapi.job_server", str(self.port), str(self.journal), str(self.starts)]
+        command = [sys.executable, "-m", "tests.hosted.job_server", str(self.port), str(self.journal), str(self.starts)]
         self.process = processes.start(command, cwd=ROOT)
 
     def kill(self) -> None:
@@ -90,12 +89,12 @@ class JobServer:
             self.process.wait()
 
     def entries(self) -> list[dict[str, Any]]:
-        """What it has written. The last line may be half of one."""
+        """Return the complete entries of the journal; the last line may be incomplete."""
         text = self.journal.read_text() if self.journal.exists() else ""
         return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
-    def what(self, what: str) -> list[dict[str, Any]]:
-        return [entry for entry in self.entries() if entry["what"] == what]
+    def entries_of(self, kind: str) -> list[dict[str, Any]]:
+        return [entry for entry in self.entries() if entry["what"] == kind]
 
 
 @contextmanager
@@ -109,7 +108,7 @@ def job_server(folder: Path) -> Iterator[JobServer]:
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """Workers that are killed and replaced."""
 
     folder: Path
@@ -117,16 +116,16 @@ class Crew:
     stack: ExitStack
     workers: list[Running] = field(default_factory=list)
 
-    def hire(self) -> None:
+    def start_worker(self) -> None:
         self.workers.append(self.stack.enter_context(running(self.folder, self.environment, "worker")))
 
     def kill_one(self, chance: random.Random) -> None:
         worker = self.workers.pop(chance.randrange(len(self.workers)))
         worker.process.send_signal(signal.SIGKILL)
         worker.process.wait()
-        self.hire()
+        self.start_worker()
 
-    def said(self, words: str) -> int:
+    def count_in_logs(self, words: str) -> int:
         return sum(path.read_text(errors="replace").count(words) for path in self.folder.glob("process-*.log"))
 
 
@@ -134,7 +133,7 @@ class Crew:
 class World:
     http: httpx.Client
     jobs: JobServer
-    crew: Crew
+    pool: WorkerPool
 
     def post(self, path: str, body: Any = None) -> None:
         answer = self.http.post(path, json=body)
@@ -158,15 +157,15 @@ def world(tmp_path: Path) -> Iterator[World]:
             "FLYTE_WEBAPI_CONFIG": configuration(jobs.url),
         }
         server = stack.enter_context(running_server(tmp_path, variables))
-        crew = Crew(tmp_path, server.environment, stack)
+        workers = WorkerPool(tmp_path, server.environment, stack)
         for _ in range(WORKERS):
-            crew.hire()
+            workers.start_worker()
         stack.enter_context(running(tmp_path, server.environment, "beat"))
         http = stack.enter_context(httpx.Client(base_url=server.url, trust_env=False, timeout=60))
-        yield World(http, jobs, crew)
+        yield World(http, jobs, workers)
 
 
-def test_every_action_ends_rightly_and_nothing_is_left_doubled_or_too_much(world: World, tmp_path: Path) -> None:
+def test_every_action_finishes_once_within_limits_and_nothing_is_left(world: World, tmp_path: Path) -> None:
     chance = random.Random(20261121)
     world.post("/v1/packs", {"name": "Src", "events": [{"name": "quick"}, {"name": "endless"}]})
     world.post("/v1/flows", flow("quick"))
@@ -174,34 +173,34 @@ def test_every_action_ends_rightly_and_nothing_is_left_doubled_or_too_much(world
     for number in range(ACTIONS):
         endless = number % 10 == 0
         payload = {
-            "seconds": FOR_EVER if endless else round(chance.uniform(0, 1.5), 2),
+            "seconds": FOREVER if endless else round(chance.uniform(0, 1.5), 2),
             "ends": chance.choice(["succeeded"] * 4 + ["failed"]),
         }
         world.post("/v1/packs/Src/events", {"event": "endless" if endless else "quick", "payload": payload})
     break_things(world, chance)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while world.executions(state="running"):
         assert time.monotonic() < deadline, world.executions(state="running")
         time.sleep(0.2)
-    nothing_is_left(world, tmp_path)
-    every_action_ended_as_its_job(world)
-    no_token_was_submitted_twice(world.jobs)
-    the_quota_held(world.jobs)
-    the_rates_held(world.jobs)
-    assert world.crew.said("Traceback") == 0
+    check_nothing_is_left(world, tmp_path)
+    check_results_match_jobs(world)
+    check_no_token_submitted_twice(world.jobs)
+    check_quota(world.jobs)
+    check_rates(world.jobs)
+    assert world.pool.count_in_logs("Traceback") == 0
 
 
 def break_things(world: World, chance: random.Random) -> None:
-    """Kill workers, restart the job server, cancel executions – each once something has happened since."""
+    """Kill workers, restart the job server and cancel executions, with progress in between."""
     cancelled = 0
     for round in range(KILLS):
-        before = len(world.jobs.what("submitted"))
+        before = len(world.jobs.entries_of("submitted"))
         goal = min(before + ACTIONS // (KILLS + 2), ACTIONS)
         wait_until(
-            lambda goal=goal: len(world.jobs.what("submitted")) >= goal or not world.executions(state="running"),  # type: ignore[misc]
-            lambda: f"{len(world.jobs.what('submitted'))} submissions\n{world.crew.workers[-1].log()[-3000:]}",
+            lambda goal=goal: len(world.jobs.entries_of("submitted")) >= goal or not world.executions(state="running"),  # type: ignore[misc]
+            lambda: f"{len(world.jobs.entries_of('submitted'))} submissions\n{world.pool.workers[-1].log()[-3000:]}",
         )
-        world.crew.kill_one(chance)
+        world.pool.kill_one(chance)
         if round in (1, 3):
             world.jobs.kill()
             world.jobs.start()
@@ -212,25 +211,25 @@ def break_things(world: World, chance: random.Random) -> None:
     assert cancelled > 0
 
 
-def nothing_is_left(world: World, folder: Path) -> None:
-    """No row is left, and no job runs on that nobody waits for."""
-    told = "from packs.models import HostedResource; print('rows', *HostedResource.objects.values())"
+def check_nothing_is_left(world: World, folder: Path) -> None:
+    """Check that no row is left, and no job runs without an action."""
+    script = "from packs.models import HostedResource; print('rows', *HostedResource.objects.values())"
 
     def rows() -> str:
-        shown = manage("shell", "--no-imports", "-c", told, folder=folder, environment=world.crew.environment)
-        assert "rows" in shown.stdout, shown.stderr
-        return shown.stdout.partition("rows")[2].strip()
+        output = manage("shell", "--no-imports", "-c", script, folder=folder, environment=world.pool.environment)
+        assert "rows" in output.stdout, output.stderr
+        return output.stdout.partition("rows")[2].strip()
 
-    # A delete that failed several times in a row is tried again half a minute later.
-    deadline = time.monotonic() + PATIENCE
+    # A delete is retried 30 seconds after several consecutive failures.
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while left := rows():
-        assert time.monotonic() < deadline, f"{left}\n{world.crew.workers[-1].log()[-3000:]}"
-    over = {entry["id"] for what in ("cancelled", "forgotten") for entry in world.jobs.what(what)}
-    endless = {entry["id"] for entry in world.jobs.what("submitted") if entry["seconds"] == FOR_EVER}
+        assert time.monotonic() < deadline, f"{left}\n{world.pool.workers[-1].log()[-3000:]}"
+    over = {entry["id"] for kind in ("cancelled", "forgotten") for entry in world.jobs.entries_of(kind)}
+    endless = {entry["id"] for entry in world.jobs.entries_of("submitted") if entry["seconds"] == FOREVER}
     assert endless - over == set()
 
 
-def every_action_ended_as_its_job(world: World) -> None:
+def check_results_match_jobs(world: World) -> None:
     entries = world.jobs.entries()
     by_token = {entry["token"]: entry for entry in entries if entry["what"] == "submitted"}
     forgotten = {entry["id"] for entry in entries if entry["what"] == "forgotten"}
@@ -246,22 +245,22 @@ def every_action_ended_as_its_job(world: World) -> None:
         seen[result["event"]] += 1
         if result["event"] == "FATAL":
             lost = result["payload"]["reason"] == "system failures" and job["id"] in forgotten
-            assert lost or (result["payload"]["reason"] == "timeout" and job["seconds"] == FOR_EVER), result
+            assert lost or (result["payload"]["reason"] == "timeout" and job["seconds"] == FOREVER), result
             continue
         assert result["event"] == {"succeeded": "JobSucceeded", "failed": "JobFailed"}[job["ends"]]
         assert result["payload"]["output"]["token"] == f"{action['id']}-1"
     assert min(seen[name] for name in ("cancelled", "FATAL", "JobSucceeded", "JobFailed")) > 0, seen
 
 
-def no_token_was_submitted_twice(jobs: JobServer) -> None:
-    tokens = Counter(entry["token"] for entry in jobs.what("submitted"))
+def check_no_token_submitted_twice(jobs: JobServer) -> None:
+    tokens = Counter(entry["token"] for entry in jobs.entries_of("submitted"))
     assert {token: count for token, count in tokens.items() if count > 1} == {}
     assert "" not in tokens
-    assert jobs.what("repeated"), "no answer got lost: the test tested nothing"
+    assert jobs.entries_of("repeated"), "no answer got lost: the test tested nothing"
 
 
-def the_quota_held(jobs: JobServer) -> None:
-    """At no moment more jobs ran than the quota allows."""
+def check_quota(jobs: JobServer) -> None:
+    """Check that the number of concurrent jobs never exceeded the quota."""
     ends: dict[str, float] = {}
     begins: dict[str, float] = {}
     for entry in jobs.entries():
@@ -273,15 +272,15 @@ def the_quota_held(jobs: JobServer) -> None:
     assert QUOTA / 2 <= at_once <= QUOTA
 
 
-def the_rates_held(jobs: JobServer) -> None:
-    """In no time were there more calls than burst and rate allow."""
+def check_rates(jobs: JobServer) -> None:
+    """Check that calls never exceeded burst and rate."""
     for kind, rate in (("read", READS), ("write", WRITES)):
-        times = [entry["at"] for entry in jobs.what("asked") if entry["kind"] == kind]
+        times = [entry["at"] for entry in jobs.entries_of("asked") if entry["kind"] == kind]
         assert len(times) > rate["burst"]
-        assert len(times) <= rate["burst"] + rate["qps"] * (times[-1] - times[0] + LATE_SECONDS)
+        assert len(times) <= rate["burst"] + rate["qps"] * (times[-1] - times[0] + MAX_DELAY_SECONDS)
         for seconds in (1.0, 5.0):
             first = 0
             for last, at in enumerate(times):
                 while times[first] < at - seconds:
                     first += 1
-                assert last - first + 1 <= rate["burst"] + rate["qps"] * (seconds + LATE_SECONDS)
+                assert last - first + 1 <= rate["burst"] + rate["qps"] * (seconds + MAX_DELAY_SECONDS)
