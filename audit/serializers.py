@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from flows.api.document_serializers import StepSchema
+from flows.definition import read_outline
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.http.fields import LinkSerializer
@@ -182,7 +183,7 @@ def serialize_execution(
     hosted packs by action id.
     """
     document = execution.version.document
-    steps = [{"id": f"step-{position}", **step} for position, step in enumerate(document.get("steps", []), start=1)]
+    steps = [{"id": step.id, **step.document} for step in read_outline(document).steps]
     body = {key: document[key] for key in ("name", "description", "labels") if key in document}
     body |= {"uuid": execution.version_id, "correlationId": execution.id, "steps": steps}
     rows = hosted or {}

@@ -13,6 +13,7 @@ from audit.timeline import (
     get_status,
     total_run_time,
 )
+from flows.definition import read_outline
 from flows.models import Execution
 from flyte_site.core.timestamps import humanize_duration
 from packs.models import Action, ActionState
@@ -95,11 +96,8 @@ SUMMARY_FIELDS = (
 def _describe_trigger(execution: Execution, actions: Sequence[Action]) -> str:
     """Return the trigger event as the flow version names it: a trigger fires on no other."""
     first = min((action for action in actions if not action.triggered_by), key=lambda action: action.id, default=None)
-    steps = execution.version.document.get("steps", [])
-    for position, step in enumerate(steps, start=1):
-        if first is not None and step.get("id", f"step-{position}") == first.step_id:
-            return f"{step['event']['packName']}.{step['event']['name']}"
-    return "an event"
+    step = read_outline(execution.version.document).get_step(first.step_id) if first else None
+    return step.event.full_name if step and step.event else "an event"
 
 
 def _describe_action(action: Action, context: _SummaryContext) -> str:

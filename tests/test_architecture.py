@@ -28,7 +28,7 @@ LAYERS = (
     "packs.queue",
     "packs.approvals.service packs.approvals packs.hosted packs.registry packs.hosted_registry packs.hosted_status",
     "packs.serializers packs.jobs packs.api packs.webapi packs.admin packs.management",
-    "flows.template flows.diagram flows.models flows.definition flows.importers",
+    "flows.template flows.models flows.definition flows.diagram flows.importers",
     "flows.engine.step flows.engine.matching flows.engine.event_history flows.engine.handle_event flows.engine",
     "flows.simulate flows.api flows.console flows.admin flows.management",
     "audit.timeline audit.stats audit.queue_stats audit.lookups audit.charts audit.summary audit.search",

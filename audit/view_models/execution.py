@@ -14,6 +14,7 @@ from audit.search.index_ranges import IdRange, filter_range
 from audit.summary import summarize_execution
 from audit.timeline import get_status
 from audit.view_models.hosted import HostedResourceRow, build_resource_row, find_waiting_for_quota, fingerprint
+from flows.definition import StepOutline, read_outline
 from flows.diagram import NOT_REACHED, make_step_anchor, render_diagram
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.core.ids import min_id_at
@@ -135,7 +136,7 @@ def build_execution_detail(execution_id: str, now: datetime) -> ExecutionDetail 
     step_data = _StepData(
         {action.step_id: action for action in actions}, evaluations, _find_awaited_packs(actions), hosted_resources, now
     )
-    steps = [_build_step(execution, name, step, step_data) for name, step in _named_steps(execution)]
+    steps = [_build_step(execution, step, step_data) for step in read_outline(execution.version.document).steps]
     return ExecutionDetail(
         execution=execution,
         summary=summarize_execution(execution, actions, now, find_waiting_for_quota(hosted_resources)),
@@ -149,26 +150,20 @@ def build_execution_detail(execution_id: str, now: datetime) -> ExecutionDetail 
     )
 
 
-def _named_steps(execution: Execution) -> list[tuple[str, Mapping[str, Any]]]:
-    steps = execution.version.document.get("steps", [])
-    return [(step.get("id") or f"step-{position}", step) for position, step in enumerate(steps, start=1)]
-
-
-def _build_step(execution: Execution, step_id: str, step: Mapping[str, Any], step_data: _StepData) -> StepDetail:
-    action = step_data.actions.get(step_id)
-    errors = [error for error in execution.errors if error.get("stepId") == step_id]
-    joiner = " and " if step.get("dependsOnMode") == "all" else " or "
+def _build_step(execution: Execution, step: StepOutline, step_data: _StepData) -> StepDetail:
+    action = step_data.actions.get(step.id)
+    errors = [error for error in execution.errors if error.get("stepId") == step.id]
     return StepDetail(
-        id=step_id,
-        anchor=make_step_anchor(step_id),
+        id=step.id,
+        anchor=make_step_anchor(step.id),
         state=get_status(action, step_data.now) if action else "error" if errors else NOT_REACHED,
-        waits_for=f"{step['event']['packName']}.{step['event']['name']}",
-        after=joiner.join(step.get("dependsOn", ())),
+        waits_for=step.event.full_name if step.event else "",
+        after=step.describe_dependencies(),
         action=action,
         json_parts=_build_json_parts(action) if action else {},
         errors=errors,
-        evaluation=None if action or errors else step_data.evaluations.get(step_id),
-        criteria=step.get("criteria", ""),
+        evaluation=None if action or errors else step_data.evaluations.get(step.id),
+        criteria=step.criteria,
         can_retry=bool(action and action.state == ActionState.FATAL and execution.state != ExecutionState.CANCELLED),
         hosted_resource=build_resource_row(step_data.hosted_resources[action.id])
         if action and action.id in step_data.hosted_resources

@@ -1,13 +1,13 @@
 """Flows that use a pack: as a trigger, in a later step or in a command."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Value
 from django.db.models.functions import StrIndex
 
+from flows.definition import PartOutline, read_outline
 from flows.models import EventSubscription, Flow
 from packs.models import Pack
 
@@ -63,19 +63,20 @@ def _find_flows_naming(pack_name: str) -> Any:
 
 
 def _build_flow_usage(flow: Flow, pack: Pack) -> FlowUsage | None:
-    steps = flow.version.document.get("steps", [])
-    events = [step["event"]["name"] for step in steps if _is_for_pack(step["event"], pack)]
-    commands = [step["command"]["name"] for step in steps if _is_for_pack(step["command"], pack)]
+    steps = read_outline(flow.version.document).steps
+    events = [step.event.name for step in steps if step.event and _is_for_pack(step.event, pack)]
+    commands = [step.command.name for step in steps if _is_for_pack(step.command, pack)]
     if not events and not commands:
         return None
-    triggers = any(not step.get("dependsOn") and _is_for_pack(step["event"], pack) for step in steps)
+    triggers = any(step.is_trigger and step.event and _is_for_pack(step.event, pack) for step in steps)
     return FlowUsage(flow, list(dict.fromkeys(events)), list(dict.fromkeys(commands)), triggers)
 
 
-def _is_for_pack(part: Mapping[str, Any], pack: Pack) -> bool:
+def _is_for_pack(part: PartOutline, pack: Pack) -> bool:
     """Return True if an event or a command matches the pack. A label with a template may become any value."""
-    labels = part.get("packLabels") or {}
-    return part["packName"] == pack.name and all(_can_match_label(pack, name, value) for name, value in labels.items())
+    return part.pack_name == pack.name and all(
+        _can_match_label(pack, name, value) for name, value in part.pack_labels.items()
+    )
 
 
 def _can_match_label(pack: Pack, name: str, value: str) -> bool:

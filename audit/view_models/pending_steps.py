@@ -1,9 +1,9 @@
 """The steps that depend on a result, for events on whose receipt none of them was evaluated."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any
 
+from flows.definition import StepOutline, read_outline
 from flows.models import Event, Execution
 from packs.models import Action
 
@@ -24,18 +24,16 @@ def find_dependent_steps(event: Event) -> list[DependentStep]:
         return []
     actions = dict(Action.objects.filter(correlation_id=execution.id).values_list("step_id", "finished_at"))
     ended = {step_id for step_id, finished_at in actions.items() if finished_at == event.received_at}
-    steps = enumerate(execution.version.document.get("steps", []), start=1)
     return [
-        _build_dependent_step(step.get("id", f"step-{position}"), step, actions)
-        for position, step in steps
-        if ended.intersection(step.get("dependsOn", ())) and _matches_event(step, event)
+        _build_dependent_step(step, actions)
+        for step in read_outline(execution.version.document).steps
+        if ended.intersection(step.depends_on) and _matches_event(step, event)
     ]
 
 
-def _matches_event(step: Mapping[str, Any], event: Event) -> bool:
-    return (step["event"]["packName"], step["event"]["name"]) == (event.pack_name, event.name)
+def _matches_event(step: StepOutline, event: Event) -> bool:
+    return step.event is not None and (step.event.pack_name, step.event.name) == (event.pack_name, event.name)
 
 
-def _build_dependent_step(step_id: str, step: Mapping[str, Any], fired_step_ids: Container[str]) -> DependentStep:
-    joined = " and " if step.get("dependsOnMode") == "all" else " or "
-    return DependentStep(step_id, joined.join(step["dependsOn"]), step_id in fired_step_ids)
+def _build_dependent_step(step: StepOutline, fired_step_ids: Container[str]) -> DependentStep:
+    return DependentStep(step.id, step.describe_dependencies(), step.id in fired_step_ids)

@@ -32,7 +32,7 @@ from flows.definition.validation import (
     locate_steps,
     validate_text,
 )
-from flows.diagram import render_diagram
+from flows.diagram import make_step_anchor, render_diagram
 from flows.models import MAX_NOTE_LENGTH, Flow, FlowVersion
 from flyte_site.auth.activity_log import actor_of_user, log_activity
 
@@ -116,7 +116,7 @@ def render_editor(request: HttpRequest, state: EditorState) -> HttpResponse:
         "editable": request.user.has_perm(CHANGE if flow else ADD),
         "can_try": request.user.has_perm(CHANGE) and request.user.has_perm(VIEW_EVENT),
         "draft_key": f"flyte.draft.{request.user.pk}.{flow.pk if flow else 'new'}",
-        "lines": {step.anchor: step.line for step in locate_steps(report)},
+        "lines": {make_step_anchor(step.id): step.line for step in locate_steps(report)},
         "max_note": MAX_NOTE_LENGTH,
     }
     return render_page(request, "flow_editor", flow.name if flow else "New flow", context)

@@ -20,7 +20,7 @@ from flows.definition.validation import (
     normalize_text,
     validate_text,
 )
-from flows.diagram import render_diagram
+from flows.diagram import make_step_anchor, render_diagram
 from flows.engine.event_history import find_recent_events
 from flows.models import Event, Flow
 from flyte_site.core.redaction.keys import redact_keys
@@ -45,7 +45,7 @@ def _check_flow_text(data: Mapping[str, Any]) -> Mapping[str, Any]:
         "language": report.language,
         "findings": [asdict(issue) for issue in report.issues],
         "drawing": render_diagram(report.value) if is_mapping else None,
-        "steps": [asdict(step) for step in locate_steps(report)],
+        "steps": [asdict(step) | {"anchor": make_step_anchor(step.id)} for step in locate_steps(report)],
         "name": report.definition.name if report.definition else "",
     }
 

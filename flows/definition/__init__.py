@@ -6,6 +6,7 @@ Nothing here looks at the database: whether packs and commands are registered is
 from typing import Any
 
 from flows.definition.document import FLOW_TEXT_FIELDS
+from flows.definition.outline import FlowOutline, PartOutline, StepOutline, read_outline
 from flows.definition.parser import FlowParser
 from flows.definition.types import (
     FALSE_VALUES,
@@ -28,9 +29,13 @@ __all__ = [
     "EventDefinition",
     "FlowDefinition",
     "FlowIssue",
+    "FlowOutline",
     "FlowValidationError",
+    "PartOutline",
     "StepDefinition",
+    "StepOutline",
     "parse_flow",
+    "read_outline",
 ]
 
 

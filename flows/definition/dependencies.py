@@ -7,17 +7,10 @@ def find_reachable_steps(steps: tuple[StepDefinition, ...]) -> set[str]:
     """Ids of the steps that some chain of events can fire."""
     reached: set[str] = set()
     while True:
-        newly_reached = {step.id for step in steps if step.id not in reached and _can_fire(step, reached)}
+        newly_reached = {step.id for step in steps if step.id not in reached and step.are_dependencies_met(reached)}
         if not newly_reached:
             return reached
         reached |= newly_reached
-
-
-def _can_fire(step: StepDefinition, reached: set[str]) -> bool:
-    if step.is_trigger:
-        return True
-    is_satisfied = all if step.depends_on_mode == "all" else any
-    return is_satisfied(dependency in reached for dependency in step.depends_on)
 
 
 def find_ancestors(step_id: str, steps: tuple[StepDefinition, ...]) -> set[str]:

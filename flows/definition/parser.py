@@ -26,6 +26,7 @@ from flows.definition.types import (
     FlowDefinition,
     FlowIssue,
     StepDefinition,
+    make_default_step_id,
 )
 from flows.definition.undefined_names import find_undefined_context_names
 from flows.template import CompiledValue, Template, TemplateError, compile_template, compile_value
@@ -108,7 +109,7 @@ class FlowParser:
         if depends_on_mode not in DEPENDS_ON_MODES:
             self.add_error(f"{path}.dependsOnMode", f"must be any or all, not {depends_on_mode!r}")
         return StepDefinition(
-            id=self.parse_step_id(data, path) or f"step-{index + 1}",
+            id=self.parse_step_id(data, path) or make_default_step_id(index),
             path=path,
             event=self.parse_event(data, path),
             context=self.parse_template_mapping(data.get("context"), f"{path}.context"),

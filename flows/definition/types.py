@@ -1,6 +1,6 @@
 """What a flow document holds, as typed values."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,16 @@ TRUE_VALUES = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE_VALUES = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 UNPARSED_NAME = "?"
+
+
+def make_default_step_id(index: int) -> str:
+    """Return the id of the step at this index (from 0) if its document has none."""
+    return f"step-{index + 1}"
+
+
+def format_full_name(pack_name: str, name: str) -> str:
+    """Format an event or command with its pack: `Slack.SendMessage`."""
+    return f"{pack_name}.{name}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,10 @@ class EventDefinition:
     name: str
     pack_labels: CompiledValue
 
+    @property
+    def full_name(self) -> str:
+        return format_full_name(self.pack_name, self.name)
+
 
 @dataclass(frozen=True)
 class CommandDefinition:
@@ -57,11 +71,33 @@ class CommandDefinition:
     backoff: float = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepDependencies:
+    """The steps that a step depends on: any or all of them. A step without dependencies is a trigger."""
+
+    depends_on: tuple[str, ...] = ()
+    depends_on_mode: Literal["any", "all"] = "any"
+
+    @property
+    def is_trigger(self) -> bool:
+        return not self.depends_on
+
+    def are_dependencies_met(self, step_ids: Container[str]) -> bool:
+        """Return whether the step can fire after these steps have finished; always true for a trigger."""
+        is_met = all if self.depends_on_mode == "all" or self.is_trigger else any
+        return is_met(dependency in step_ids for dependency in self.depends_on)
+
+    def describe_dependencies(self, names: Iterable[str] | None = None) -> str:
+        """Join the ids of the dependencies, or these names for them: `build and test`, `build or test`."""
+        conjunction = " and " if self.depends_on_mode == "all" else " or "
+        return conjunction.join(dict.fromkeys(self.depends_on) if names is None else names)
+
+
 @dataclass(frozen=True)
-class StepDefinition:
+class StepDefinition(StepDependencies):
     """Event → criteria → command. Without `depends_on` it is a trigger: it starts executions.
 
-    `path` is its place in the document, e.g. `steps[0]`; `context_names` are those that its context gives values to.
+    `path` is its path in the document, e.g. `steps[0]`; `context_names` are the names that its context assigns.
     """
 
     id: str
@@ -71,12 +107,6 @@ class StepDefinition:
     criteria: Template | None
     command: CommandDefinition
     context_names: frozenset[str] = frozenset()
-    depends_on: tuple[str, ...] = ()
-    depends_on_mode: Literal["any", "all"] = "any"
-
-    @property
-    def is_trigger(self) -> bool:
-        return not self.depends_on
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow
+from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, read_outline
 from flows.definition.locations import SourceMap
 from flows.definition.registry_checks import find_registry_warnings
-from flows.diagram import make_step_anchor
 from flows.models import Flow, FlowVersion
 from flyte_site.http.content_types import to_yaml
 from flyte_site.http.parsing import DocumentError, parse_json, parse_yaml
 
 MAX_TEXT_LENGTH = 500_000
 MAX_ISSUES = 200
+MAX_LOCATED_STEPS = 500
+MAX_CLIPPED_TEXTS = 200
+MAX_CLIPPED_LENGTH = 255
 ERROR, WARNING = "error", "warning"
 MEDIA_TYPES = {"json": "application/json", "yaml": "application/x-yaml"}
 
@@ -135,10 +137,9 @@ def find_enabled_change(definition: FlowDefinition, flow: Flow | None) -> list[F
 
 @dataclass(frozen=True)
 class StepLocation:
-    """What the editor needs to know of a step: where it stands, what it waits for, what it keeps."""
+    """A step for the editor: its line in the text, event, dependencies, and the names that its context assigns."""
 
     id: str
-    anchor: str
     line: int
     pack: str
     event: str
@@ -147,39 +148,22 @@ class StepLocation:
 
 
 def locate_steps(report: ValidationReport) -> list[StepLocation]:
-    """The steps of a text, be it a flow already or not."""
-    steps = report.value.get("steps") if isinstance(report.value, dict) else None
-    raw_steps = steps[:500] if isinstance(steps, list) else []
+    """List the steps of a text, which need not be a valid flow."""
     return [
-        _locate_step(report, index, raw_step if isinstance(raw_step, dict) else {})
-        for index, raw_step in enumerate(raw_steps)
+        StepLocation(
+            id=step.id,
+            line=report.locate(f"steps[{index}]")[0],
+            pack=step.event.pack_name[:MAX_CLIPPED_LENGTH] if step.event else "",
+            event=step.event.name[:MAX_CLIPPED_LENGTH] if step.event else "",
+            depends_on=_clip_texts(step.depends_on),
+            context=_clip_texts(step.context_names),
+        )
+        for index, step in enumerate(read_outline(report.value).limit_steps(MAX_LOCATED_STEPS).steps)
     ]
 
 
-def _locate_step(report: ValidationReport, index: int, raw_step: dict[str, Any]) -> StepLocation:
-    raw_id, event = raw_step.get("id"), raw_step.get("event")
-    step_id = raw_id if isinstance(raw_id, str) and raw_id else f"step-{index + 1}"
-    event_data = event if isinstance(event, dict) else {}
-    line, _ = report.locate(f"steps[{index}]")
-    context = raw_step.get("context")
-    return StepLocation(
-        id=step_id,
-        anchor=make_step_anchor(step_id),
-        line=line,
-        pack=_clip_text(event_data.get("packName")),
-        event=_clip_text(event_data.get("name")),
-        depends_on=_clip_texts(raw_step.get("dependsOn")),
-        context=_clip_texts(list(context) if isinstance(context, dict) else []),
-    )
-
-
-def _clip_text(value: Any) -> str:
-    return value[:255] if isinstance(value, str) else ""
-
-
-def _clip_texts(value: Any) -> tuple[str, ...]:
-    items: Sequence[Any] = value if isinstance(value, list) else ()
-    return tuple(item[:255] for item in items[:200] if isinstance(item, str))
+def _clip_texts(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text[:MAX_CLIPPED_LENGTH] for text in texts[:MAX_CLIPPED_TEXTS])
 
 
 def has_comments(text: str) -> bool:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from flows.definition import FlowOutline, StepOutline
 from flows.diagram.layout import Edge
-from flows.diagram.parser import DiagramFlow, DiagramStep
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Node:
 
     kind: Literal["step", "event", "missing"]
     label: str
-    step: DiagramStep | None = None
+    step: StepOutline | None = None
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Graph:
         return len(self.nodes) - 1
 
 
-def build_graph(flow: DiagramFlow) -> Graph:
+def build_graph(flow: FlowOutline) -> Graph:
     """The graph of a flow. Steps come first, in their order; events and missing steps once each, where first named."""
     graph = Graph([Node("step", step.id, step) for step in flow.steps])
     node_numbers: dict[str, int] = {}
@@ -37,9 +37,10 @@ def build_graph(flow: DiagramFlow) -> Graph:
     event_numbers: dict[str, int] = {}
     for number, step in enumerate(flow.steps):
         if step.is_trigger and step.event:
-            if step.event not in event_numbers:
-                event_numbers[step.event] = graph.add_node(Node("event", step.event))
-            graph.edges.append((event_numbers[step.event], number))
+            event_name = step.event.full_name
+            if event_name not in event_numbers:
+                event_numbers[event_name] = graph.add_node(Node("event", event_name))
+            graph.edges.append((event_numbers[event_name], number))
         for dependency in step.depends_on:
             if dependency not in node_numbers:
                 node_numbers[dependency] = graph.add_node(Node("missing", dependency))

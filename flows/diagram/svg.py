@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from flows.definition import FlowOutline, StepOutline, read_outline
 from flows.diagram.graph import Graph, Node, build_graph
 from flows.diagram.layout import Edge, Layout, Vertex, compute_layout
-from flows.diagram.parser import DiagramFlow, DiagramStep, parse_document
 from flows.diagram.text import clip_text, escape_xml, make_step_anchor, truncate_tooltip
 
+MAX_STEPS = 100
 NOT_REACHED = "not reached"
 STATE_CLASSES = {
     "queued": "new",
@@ -53,7 +54,7 @@ def render_diagram(document: object, states: Mapping[str, str] | None = None, *,
     what a step has that is not among them; None draws the flow alone. With `links`, each step leads to `#` + `anchor`
     of its id; otherwise the picture is one image.
     """
-    flow = parse_document(document)
+    flow = read_outline(document).limit_steps(MAX_STEPS)
     step_states = None if states is None else {step.id: states.get(step.id, NOT_REACHED) for step in flow.steps}
     return format_html(
         '<figure class="flow-drawing"><div class="flow-canvas">{}</div>{}</figure>',
@@ -65,7 +66,7 @@ def render_diagram(document: object, states: Mapping[str, str] | None = None, *,
 StepStates = Mapping[str, str] | None
 
 
-def _render_svg(flow: DiagramFlow, states: StepStates, links: bool) -> SafeString:
+def _render_svg(flow: FlowOutline, states: StepStates, links: bool) -> SafeString:
     graph = build_graph(flow)
     layout = compute_layout([_get_height(node, states) for node in graph.nodes], graph.edges)
     width = max(layout.layer_count * COLUMN_WIDTH - (COLUMN_WIDTH - BOX_WIDTH), BOX_WIDTH) + 2 * MARGIN
@@ -86,7 +87,7 @@ def _render_svg(flow: DiagramFlow, states: StepStates, links: bool) -> SafeStrin
     )
 
 
-def _format_label(flow: DiagramFlow) -> str:
+def _format_label(flow: FlowOutline) -> str:
     count = len(flow.steps) + flow.omitted_steps
     step_count = {0: "no steps", 1: "one step"}.get(count, f"{count} steps")
     return f"Flow {flow.name}: {step_count}" if flow.name else f"A flow of {step_count}"
@@ -145,7 +146,7 @@ def _render_arrowhead(x: float, y: float) -> SafeString:
     return format_html('<path class="flow-arrowhead" d="{}"/>', path_data)
 
 
-def _render_mode(step: DiagramStep, vertex: Vertex) -> SafeString:
+def _render_mode(step: StepOutline, vertex: Vertex) -> SafeString:
     """A mark before a step that waits for several: whether for any of them or for all."""
     if len(step.depends_on) < 2:
         return mark_safe("")
@@ -179,19 +180,24 @@ def _render_node(node: Node, vertex: Vertex, states: StepStates, links: bool) ->
     )
 
 
-def _render_step(step: DiagramStep, vertex: Vertex, states: StepStates, links: bool) -> SafeString:
+def _render_step(step: StepOutline, vertex: Vertex, states: StepStates, links: bool) -> SafeString:
     top = -vertex.height / 2
     state = states[step.id] if states is not None else ""
+    id_columns = MAX_ID_COLUMNS - (4 if step.criteria.strip() else 0)
+    lines = (
+        ("flow-id", 22, step.id, id_columns),
+        ("flow-name", 43, f"on {_format_event(step, '?')}", MAX_NAME_COLUMNS + 1),
+        ("flow-name", 62, f"do {step.command.full_name}", MAX_NAME_COLUMNS + 1),
+    )
     content = _join_fragments(
         [
             format_html("<title>{}</title>", escape_xml(_describe_step(step, state))),
             _render_box(vertex, radius=6),
-            _render_text(
-                "flow-id", vertex, 14, top + 22, clip_text(step.id, MAX_ID_COLUMNS - (4 if step.criteria else 0))
+            *(
+                _render_text(css_class, vertex, 14, top + offset, clip_text(text, columns))
+                for css_class, offset, text, columns in lines
             ),
-            _render_text("flow-name", vertex, 14, top + 43, clip_text(f"on {step.event or '?'}", MAX_NAME_COLUMNS + 1)),
-            _render_text("flow-name", vertex, 14, top + 62, clip_text(f"do {step.command}", MAX_NAME_COLUMNS + 1)),
-            _render_criteria(step, vertex) if step.criteria else mark_safe(""),
+            _render_criteria(step, vertex) if step.criteria.strip() else mark_safe(""),
             _render_state(state, vertex) if state else mark_safe(""),
         ]
     )
@@ -210,12 +216,12 @@ def _get_step_class(state: str) -> str:
     return f"flow-step flow-step-{STATE_CLASSES.get(state, 'other')}" if state else "flow-step"
 
 
-def _render_criteria(step: DiagramStep, vertex: Vertex) -> SafeString:
+def _render_criteria(step: StepOutline, vertex: Vertex) -> SafeString:
     right, top = _get_left(vertex) + BOX_WIDTH - 10, _get_middle(vertex) - vertex.height / 2 + 9
     return format_html(
         '<g class="flow-criteria"><title>{}</title><rect x="{}" y="{}" width="26" height="18" rx="9"/>'
         '<text x="{}" y="{}">if</text></g>',
-        escape_xml(f"only if {truncate_tooltip(step.criteria)}"),
+        escape_xml(f"only if {truncate_tooltip(step.criteria.strip())}"),
         *(_format_number(value) for value in (right - 26, top, right - 13, top + 13)),
     )
 
@@ -242,7 +248,7 @@ def _render_text(css_class: str, vertex: Vertex, offset_x: float, offset_y: floa
 # The same in words
 
 
-def _render_description(flow: DiagramFlow, states: StepStates, links: bool) -> SafeString:
+def _render_description(flow: FlowOutline, states: StepStates, links: bool) -> SafeString:
     items = format_html_join(
         "",
         "<li>{}{}</li>",
@@ -259,36 +265,38 @@ def _render_description(flow: DiagramFlow, states: StepStates, links: bool) -> S
     )
 
 
-def _get_state(step: DiagramStep, states: StepStates) -> str:
+def _get_state(step: StepOutline, states: StepStates) -> str:
     return "" if states is None else states[step.id]
 
 
-def _render_name(step: DiagramStep, links: bool) -> SafeString:
+def _render_name(step: StepOutline, links: bool) -> SafeString:
     name = format_html("<b>{}</b>", escape_xml(step.id))
     return format_html('<a href="#{}">{}</a>', make_step_anchor(step.id), name) if links else name
 
 
-def _describe_step(step: DiagramStep, state: str) -> str:
+def _describe_step(step: StepOutline, state: str) -> str:
     return f"Step {truncate_tooltip(step.id)}{_describe_conditions(step, state)}"
 
 
-def _describe_conditions(step: DiagramStep, state: str) -> str:
+def _describe_conditions(step: StepOutline, state: str) -> str:
     """What a sentence about a step says behind its name."""
-    parts = [f" waits for {step.event or 'no event'}"]
-    if step.labels:
-        parts.append(f" of a pack with {truncate_tooltip(step.labels)}")
+    parts = [f" waits for {_format_event(step, 'no event')}"]
+    if step.event and step.event.pack_labels:
+        labels = ", ".join(f"{name}: {value}" for name, value in step.event.pack_labels.items())
+        parts.append(f" of a pack with {truncate_tooltip(labels)}")
     if step.depends_on:
-        conjunction = " and " if step.depends_on_mode == "all" else " or "
-        parts.append(
-            f" when {truncate_tooltip(conjunction.join(step.depends_on))} {_get_auxiliary_verb(step)} finished"
-        )
-    if step.criteria:
-        parts.append(f", only if {truncate_tooltip(step.criteria)}")
-    parts.append(f", then gives {step.command}.")
+        parts.append(f" when {truncate_tooltip(step.describe_dependencies())} {_get_auxiliary_verb(step)} finished")
+    if step.criteria.strip():
+        parts.append(f", only if {truncate_tooltip(step.criteria.strip())}")
+    parts.append(f", then runs {step.command.full_name}.")
     return "".join(parts) + (f" Status: {state}." if state else "")
 
 
-def _get_auxiliary_verb(step: DiagramStep) -> str:
+def _format_event(step: StepOutline, default: str) -> str:
+    return step.event.full_name if step.event else default
+
+
+def _get_auxiliary_verb(step: StepOutline) -> str:
     return "have" if step.depends_on_mode == "all" and len(step.depends_on) > 1 else "has"
 
 

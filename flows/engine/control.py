@@ -6,6 +6,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from flows.definition import read_outline
 from flows.engine.handle_event import count_matches, start_executions
 from flows.engine.matching import match_flows
 from flows.engine.step import IncomingEvent
@@ -83,8 +84,7 @@ def retry_step(correlation_id: str, step_id: str) -> None:
 
 def _build_missing_action_error(execution: Execution, step_id: str) -> Exception:
     """Build the error for a step that has no action in the execution."""
-    steps = execution.version.document.get("steps", [])
-    if step_id in (step.get("id", f"step-{number}") for number, step in enumerate(steps, start=1)):
+    if read_outline(execution.version.document).get_step(step_id):
         return InvalidExecutionStateError("the step was not reached; there is nothing to retry")
     return ExecutionNotFoundError(f"step {step_id!r} in execution {execution.id!r}")
 

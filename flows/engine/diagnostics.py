@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flows.definition import read_outline
 from flows.models import Event, EventSubscription, Flow, FlowVersion
 
 MAX_HINTS = 50
@@ -96,8 +97,8 @@ def find_flow_event_ids(name: str, limit: int, *, pack_name: str = "", event_nam
 def _find_awaited_events(name: str) -> list[tuple[str, str]]:
     """List the pack and event names that all steps react to, also of a deleted flow."""
     newest = FlowVersion.objects.filter(flow_name=name).order_by("-id").only("document").first()
-    steps = newest.document.get("steps", []) if newest else []
-    return list(dict.fromkeys((step["event"]["packName"], step["event"]["name"]) for step in steps))[:MAX_EVENT_PAIRS]
+    events = [step.event for step in read_outline(newest.document).steps if step.event] if newest else []
+    return list(dict.fromkeys((event.pack_name, event.name) for event in events))[:MAX_EVENT_PAIRS]
 
 
 def _find_ids_with_outcome(name: str, pack_name: str, event_name: str, limit: int) -> list[str]:
@@ -125,15 +126,15 @@ def find_false_criteria(outcomes: Iterable[Mapping[str, Any]]) -> dict[tuple[str
     version_ids = list(dict.fromkeys(version_id for version_id, _ in false_steps))[:MAX_HINTS]
     versions = FlowVersion.objects.only("document").in_bulk(version_ids) if version_ids else {}
     return {
-        (version_id, step_id): str(_find_step(versions[version_id], step_id).get("criteria", ""))
+        (version_id, step_id): _find_criteria(versions[version_id], step_id)
         for version_id, step_id in false_steps
         if version_id in versions
     }
 
 
-def _find_step(version: FlowVersion, step_id: str) -> Mapping[str, Any]:
-    steps = enumerate(version.document.get("steps", []), start=1)
-    return next((step for number, step in steps if step.get("id", f"step-{number}") == step_id), {})
+def _find_criteria(version: FlowVersion, step_id: str) -> str:
+    step = read_outline(version.document).get_step(step_id)
+    return step.criteria if step else ""
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,11 @@ def _find_triggering_action(
         for step_id in step.depends_on
         if step_id in actions_by_step and actions_by_step[step_id].is_finished
     ]
+    if not step.are_dependencies_met([dependency.step_id for dependency in finished_dependencies]):
+        return None
     if step.depends_on_mode == "any":
-        return finished if finished_dependencies and _is_awaited_result(step, finished) else None
-    if finished.step_id not in step.depends_on or len(finished_dependencies) < len(set(step.depends_on)):
+        return finished if _is_awaited_result(step, finished) else None
+    if finished.step_id not in step.depends_on:
         return None
     awaited = [dependency for dependency in finished_dependencies if _is_awaited_result(step, dependency)]
     return max(awaited, key=_finish_order, default=None)

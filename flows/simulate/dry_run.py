@@ -117,28 +117,22 @@ class DryRun:
 
     def _explain_not_reached(self, step: StepDefinition) -> str:
         if step.is_trigger:
-            return (
-                f"it waits for {_format_awaited_event(step)}, and the event is {self.event.pack.name}.{self.event.name}"
-            )
+            return f"it waits for {step.event.full_name}, and the event is {self.event.pack.name}.{self.event.name}"
         missing_steps = [
             self._describe_missing(step_id) for step_id in step.depends_on if not self._is_finished(step_id)
         ]
-        if missing_steps and (step.depends_on_mode == "all" or len(missing_steps) == len(step.depends_on)):
-            return f"it waits for {(' and ' if step.depends_on_mode == 'all' else ' or ').join(missing_steps)}"
+        if not step.are_dependencies_met([step_id for step_id in step.depends_on if self._is_finished(step_id)]):
+            return f"it waits for {step.describe_dependencies(missing_steps)}"
         result_names = ", ".join(
             _format_result(action.result) for action in self.actions.values() if action.is_finished
         )
-        return f"it waits for {_format_awaited_event(step)}, and the results are {result_names}"
+        return f"it waits for {step.event.full_name}, and the results are {result_names}"
 
     def _is_finished(self, step_id: str) -> bool:
         return step_id in self.actions and self.actions[step_id].is_finished
 
     def _describe_missing(self, step_id: str) -> str:
         return f"{step_id} ({'no result yet' if step_id in self.actions else 'has not fired'})"
-
-
-def _format_awaited_event(step: StepDefinition) -> str:
-    return f"{step.event.pack_name}.{step.event.name}"
 
 
 def _format_result(result: Mapping[str, Any]) -> str:

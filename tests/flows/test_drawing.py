@@ -108,7 +108,7 @@ def test_without_links_it_is_one_image() -> None:
     tree = parsed(document(step(id="one")), links=False)
     assert next(tree.iter(f"{SVG}svg")).get("role") == "img"
     assert not [element for element in tree.iter() if element.get("href")]
-    assert "Step one waits for Src.Go, then gives Wrk.Do." in all_text(tree)
+    assert "Step one waits for Src.Go, then runs Wrk.Do." in all_text(tree)
 
 
 def test_every_state_has_a_class_and_stands_there_in_words() -> None:

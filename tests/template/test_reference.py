@@ -37,12 +37,12 @@ def outcomes(template: str) -> list[str]:
 @pytest.mark.parametrize(("line", "template", "result"), EXAMPLES)
 def test_an_example_gives_its_documented_output(line: int, template: str, result: str) -> None:
     expected = result.removeprefix(" ")
-    result = outcomes(template)
+    actual = outcomes(template)
 
     if expected.startswith("error"):
-        assert result[0].startswith(expected)
+        assert actual[0].startswith(expected)
     else:
-        assert expected in result
+        assert expected in actual
 
 
 def test_every_tag_filter_and_function_has_an_example() -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flows.definition import FlowOutline
+from flows.definition.types import make_default_step_id
 from flows.importers.mongo.conversion import EPOCH, convert_event, convert_id, get_time, to_json_value, to_string_map
 from flows.importers.mongo.source import MongoDocument, get_text
 from flows.models import Execution, ExecutionState
@@ -31,7 +33,7 @@ class ImportedExecution:
 def build_imported_execution(
     documents: Sequence[MongoDocument],
     version_ids: Mapping[str, str],
-    steps_by_uuid: Mapping[str, Sequence[MongoDocument]],
+    outlines_by_uuid: Mapping[str, FlowOutline],
 ) -> ImportedExecution:
     """The execution that these actions are of.
 
@@ -41,7 +43,7 @@ def build_imported_execution(
     skipped_messages: list[str] = []
     actions_by_step: dict[str, Action] = {}
     for document in sorted(documents, key=_get_start_time):
-        action = _build_action(document, version_ids, steps_by_uuid)
+        action = _build_action(document, version_ids, outlines_by_uuid)
         if reason := _find_skip_reason(action, actions_by_step):
             skipped_messages.append(f"action {get_text(document, '_id')!r} is left out: {reason}")
         else:
@@ -49,7 +51,7 @@ def build_imported_execution(
     valid_actions = list(actions_by_step.values())
     if not valid_actions:
         raise ValueError("; ".join(skipped_messages) or "it has no actions")
-    _link_triggering_actions(valid_actions, steps_by_uuid.get(get_text(documents[0], "flowUUID"), ()))
+    _link_triggering_actions(valid_actions, outlines_by_uuid.get(get_text(documents[0], "flowUUID")))
     return ImportedExecution(_build_execution(valid_actions), valid_actions, skipped_messages)
 
 
@@ -70,7 +72,7 @@ def _build_state_log(document: MongoDocument) -> list[tuple[str, datetime]]:
 
 
 def _build_action(
-    document: MongoDocument, version_ids: Mapping[str, str], steps_by_uuid: Mapping[str, Sequence[MongoDocument]]
+    document: MongoDocument, version_ids: Mapping[str, str], outlines_by_uuid: Mapping[str, FlowOutline]
 ) -> Action:
     state_log = _build_state_log(document)
     (state, changed_at), started_at = state_log[-1], state_log[0][1]
@@ -83,7 +85,7 @@ def _build_action(
         correlation_id=get_text(document, "correlationId"),
         flow_name=get_text(document, "flowName"),
         flow_uuid=version_ids.get(get_text(document, "flowUUID"), ""),
-        step_id=get_text(document, "stepId") or _guess_step_id(document, steps_by_uuid),
+        step_id=get_text(document, "stepId") or _guess_step_id(document, outlines_by_uuid),
         pack_name=get_text(document, "packName"),
         pack_labels=labels,
         label_key=build_labels_key(labels),
@@ -102,18 +104,16 @@ def _build_action(
     )
 
 
-def _guess_step_id(document: MongoDocument, steps_by_uuid: Mapping[str, Sequence[MongoDocument]]) -> str:
+def _guess_step_id(document: MongoDocument, outlines_by_uuid: Mapping[str, FlowOutline]) -> str:
     """The id here of a step that had none there: by its place; which one it was is told by its command."""
-    unnamed_steps = [
-        (number, step.get("command", {}))
-        for number, step in enumerate(steps_by_uuid.get(get_text(document, "flowUUID"), ()), start=1)
-        if not step.get("id")
+    outline = outlines_by_uuid.get(get_text(document, "flowUUID"))
+    command = (get_text(document, "packName"), get_text(document, "name"))
+    matching_ids = [
+        step.id
+        for step in (outline.steps if outline else ())
+        if step.has_default_id and (step.command.pack_name, step.command.name) == command
     ]
-    command_name = (get_text(document, "packName"), get_text(document, "name"))
-    matching_numbers = [
-        number for number, command in unnamed_steps if (command.get("packName"), command.get("name")) == command_name
-    ]
-    return f"step-{(matching_numbers or [1])[0]}"
+    return matching_ids[0] if matching_ids else make_default_step_id(0)
 
 
 def _find_skip_reason(action: Action, earlier_actions: Mapping[str, Action]) -> str:
@@ -134,13 +134,11 @@ def _find_skip_reason(action: Action, earlier_actions: Mapping[str, Action]) -> 
     return "its names are too long" if too_long or any(len(value) > MAX_ID_LENGTH for value in ids) else ""
 
 
-def _link_triggering_actions(actions: Sequence[Action], steps: Sequence[MongoDocument]) -> None:
-    """Note which action's result each step fired on."""
-    depends_on = {
-        str(step.get("id") or f"step-{number}"): step.get("dependsOn") for number, step in enumerate(steps, start=1)
-    }
+def _link_triggering_actions(actions: Sequence[Action], outline: FlowOutline | None) -> None:
+    """Record the action on whose result each step fired."""
     for action in actions:
-        dependencies = depends_on.get(action.step_id) or ()
+        step = outline.get_step(action.step_id) if outline else None
+        dependencies = step.depends_on if step else ()
         triggering_actions = [
             other
             for other in actions

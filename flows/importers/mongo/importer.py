@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from datastore import service as datastore
 from datastore.models import Item
-from flows.definition import FlowValidationError, parse_flow, store
+from flows.definition import FlowOutline, FlowValidationError, parse_flow, read_outline, store
 from flows.importers.mongo.conversion import EPOCH, convert_id, get_time, to_json_value, to_string_map
 from flows.importers.mongo.executions import ImportedExecution, build_imported_execution
 from flows.importers.mongo.source import MongoDocument, MongoSource, get_text, group_by_execution
@@ -65,7 +65,7 @@ class MongoImporter:
     report: ImportReport = field(default_factory=ImportReport)
     now: datetime = field(default_factory=timezone.now)
     version_ids: dict[str, str] = field(default_factory=dict)
-    steps_by_uuid: dict[str, list[MongoDocument]] = field(default_factory=dict)
+    outlines_by_uuid: dict[str, FlowOutline] = field(default_factory=dict)
     invalid_uuids: set[str] = field(default_factory=set)
 
     def run(self, progress: Callable[[int], object] = lambda count: None) -> ImportReport:
@@ -141,7 +141,7 @@ class MongoImporter:
             return FAILED
         self.version_ids[uuid] = convert_id(uuid, created_at)
         source = _build_flow_source(document)
-        self.steps_by_uuid[uuid] = [step for step in source.get("steps") or [] if isinstance(step, dict)]
+        self.outlines_by_uuid[uuid] = read_outline(source)
         try:
             source = dict(parse_flow(source).document)
         except FlowValidationError:
@@ -187,7 +187,7 @@ class MongoImporter:
         """Keep an execution with its actions; one that waits there goes on here."""
         execution_id = get_text(documents[0], "correlationId")
         try:
-            imported = build_imported_execution(documents, self.version_ids, self.steps_by_uuid)
+            imported = build_imported_execution(documents, self.version_ids, self.outlines_by_uuid)
         except ValueError as error:
             self.report.add_error(f"execution {execution_id!r}: {error}")
             self.report.add_count("executions", FAILED)
