@@ -1,4 +1,4 @@
-"""What follows from one difference later in the conversation: executions that are here and not there, or differ."""
+"""Consequences of a difference later in the conversation: executions that exist only here, or differ."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from tests.contract.changes import Change, World, objects
 from tests.contract.comparison import ID, latest_change
 from tests.contract.recording import Answer, Exchange, recorded
 
-# Ids in the recording, of actions and executions: named after who sent the event, or after the flow.
+# Ids of actions and executions in the recording, named after the sender of the event, or after the flow.
 CY, DI = "6b012c77686c8261d5a567c5", "6b012c78686c8261d5a567c7"
 ED, SPOOF = "6b012c78686c8261d5a567c9", "6b012c79686c8261d5a567cb"
 ED_EXECUTION, SPOOF_EXECUTION = "6b012c78686c8261d5a567c8", "6b012c79686c8261d5a567ca"
@@ -18,7 +18,7 @@ NO_ID_FIRST_ACTION = "6b012c7a686c8261d5a567d5"
 
 
 def taken_instead(who: str, action_id: str, instead: str, instead_id: str) -> Change:
-    """A take gets the action of one event instead of another's, which was alike but for `who`."""
+    """Return the action of another event in a take; the two differ only in `who`."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         text = json.dumps(answer.body).replace(f"hello {who}", f"hello {instead}").replace(action_id, instead_id)
@@ -28,7 +28,7 @@ def taken_instead(who: str, action_id: str, instead: str, instead_id: str) -> Ch
 
 
 def without_the_spoofed_event(exchange: Exchange, answer: Answer, world: World) -> None:
-    """The take and the result that were the spoofed execution's fell to the one that waited: that of `ed`."""
+    """Assign the take and the result of the spoofed execution to the waiting one of `ed`."""
     flows = executions(answer)
     if any(flow["correlationId"] == SPOOF_EXECUTION for flow in flows):
         kept = [flow for flow in flows if flow["correlationId"] != ED_EXECUTION]
@@ -37,17 +37,17 @@ def without_the_spoofed_event(exchange: Exchange, answer: Answer, world: World) 
 
 
 def fired_once(exchange: Exchange, answer: Answer, world: World) -> None:
-    """The step without `dependsOn` has fired in an execution of its own, not in the one whose action ended."""
+    """Remove the step without `dependsOn` from the execution whose action finished: it fires in a new one."""
     for flow in executions(answer):
         if flow["correlationId"] == OWN_RESULT_EXECUTION:
             flow["actions"].pop("b", None)
 
 
 def steps_have_ids(exchange: Exchange, answer: Answer, world: World) -> None:
-    """Steps and actions without an id have one by their place; the recording shows the second action alone."""
+    """Add ids by position to steps and actions without one; the recording has only the second action."""
     for flow in executions(answer):
-        for place, step in enumerate(flow["steps"], start=1):
-            step["id"] = step["id"] or f"step-{place}"
+        for number, step in enumerate(flow["steps"], start=1):
+            step["id"] = step["id"] or f"step-{number}"
         if "" in flow["actions"]:
             second = flow["actions"].pop("") | {"stepId": "step-2"}
             first = deepcopy(second) | {"stepId": "step-1", "id": NO_ID_FIRST_ACTION, "input": "A"}
@@ -55,20 +55,20 @@ def steps_have_ids(exchange: Exchange, answer: Answer, world: World) -> None:
 
 
 def null_taken(exchange: Exchange, answer: Answer, world: World) -> None:
-    """The action with a null in a list, as the recorded one with a null in a map."""
+    """Return the action with a null in a list, like the recorded one with a null in a map."""
     like = recorded("detail take nullinmap 1")
     answer.status, answer.headers, answer.body = like.status, like.headers, _with_null_in_list(like.body)
 
 
 def null_ran(exchange: Exchange, answer: Answer, world: World) -> None:
-    """Its execution, as that of the flow with a null in a map, which ran next."""
+    """Add the execution of that action, like that of the flow with a null in a map, which ran next."""
     like = recorded("detail audit nullinmap").body["flows"]
     answer.body["flows"] += _with_null_in_list(like)
 
 
 def _with_null_in_list(body: Any) -> Any:
     text = json.dumps(body).replace("nullinmap", "nullinlist")
-    text = ID.sub(lambda found: f"5{found[0][1:]}", text)  # other ids than those of the execution it was made from
+    text = ID.sub(lambda flows: f"5{flows[0][1:]}", text)  # ids that differ from those of the original execution
     like = json.loads(re.sub(r"T05:30:3[78]\.\d+Z", "T05:30:37.5Z", text))
     for owner in objects(like):
         if "input" in owner:
@@ -77,18 +77,18 @@ def _with_null_in_list(body: Any) -> Any:
 
 
 def no_empty_result(exchange: Exchange, answer: Answer, world: World) -> None:
-    """No `result` before there is one."""
+    """Remove `result` while an action has none."""
     for owner in objects(answer.body):
         if owner.get("result", {}).get("event") == "":
             del owner["result"]
 
 
 def in_order(exchange: Exchange, answer: Answer, world: World) -> None:
-    """Executions by the latest change of their actions, now that these are other ones than in the recording."""
+    """Sort executions by the latest change of their actions, which differ from the recording."""
     executions(answer).sort(key=latest_change, reverse=True)
 
 
 def executions(answer: Answer) -> list[dict[str, Any]]:
-    """The executions of a list in the audit; none where the answer is no such list."""
-    found: list[dict[str, Any]] = answer.body.get("flows", []) if isinstance(answer.body, dict) else []
-    return found
+    """Return the executions of a list in the audit; [] for other responses."""
+    flows: list[dict[str, Any]] = answer.body.get("flows", []) if isinstance(answer.body, dict) else []
+    return flows

@@ -1,4 +1,4 @@
-"""How our answers are made from the recorded ones: the verbs of the table in `differences`."""
+"""Changes that turn recorded responses into expected ones: the verbs of the table in `differences`."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.contract.comparison import JsonText
 from tests.contract.recording import PROBLEM, Answer, Exchange, recorded
 
 BASE = "http://H"
-# What a path segment keeps as it is; a query keeps none of it.
+# Characters that are not escaped in a path segment; a query escapes them.
 SEGMENT_SAFE = "!$&'()*+,;=:@"
 SOME_TIME = "2026-11-21T05:30:28.849Z"
 JSON_TYPE = "application/json; charset=utf-8"
@@ -23,7 +23,7 @@ YAML_TYPE = "application/x-yaml; charset=utf-8"
 
 @dataclass
 class World:
-    """What the conversation has brought about so far, here and in the recording; the changes look back on it."""
+    """The effects of the conversation so far, here and in the recording, for later changes."""
 
     flows: list[Any] = field(default_factory=list)
     payload: Any = None
@@ -32,7 +32,7 @@ class World:
     order: list[str] = field(default_factory=list)
 
     def learn(self, exchange: Exchange, expected: Answer) -> None:
-        """Takes in an exchange after its expected answer is known."""
+        """Record an exchange once its expected response is known."""
         document = exchange.document()
         if exchange.path.endswith("/events") and isinstance(document, dict):
             self.payload = document.get("payload")
@@ -56,11 +56,11 @@ class World:
 COLLECTIONS = ("/v1/packs", "/v1/flows", "/v1/datastore")
 
 Change: TypeAlias = Callable[[Exchange, Answer, World], None]
-"""Alters the answer in place, from what was recorded to what is expected here."""
+"""Changes a response in place, from the recorded one to the expected one."""
 
 
 def refused(status: int) -> Change:
-    """An error, in the one error shape (the table's last row gives it that)."""
+    """Expect an error; the last row of the table adds the common error format."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         answer.status, answer.body = status, ""
@@ -70,7 +70,7 @@ def refused(status: int) -> Change:
 
 
 def empty(status: int) -> Change:
-    """An answer without a body."""
+    """Expect a response without a body."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         answer.status, answer.headers, answer.body = status, {}, ""
@@ -79,7 +79,7 @@ def empty(status: int) -> Change:
 
 
 def header(name: str, value: str) -> Change:
-    """One header more, or another value of it."""
+    """Expect an additional header, or a different value of it."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         answer.headers[name] = value
@@ -88,7 +88,7 @@ def header(name: str, value: str) -> Change:
 
 
 def without(name: str) -> Change:
-    """One header less."""
+    """Expect a response without this header."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         answer.headers.pop(name, None)
@@ -96,8 +96,8 @@ def without(name: str) -> Change:
     return change
 
 
-def answered_as(name: str) -> Change:
-    """The recorded answer of another exchange."""
+def same_as(name: str) -> Change:
+    """Expect the recorded response of another exchange."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         other = recorded(name)
@@ -107,7 +107,7 @@ def answered_as(name: str) -> Change:
 
 
 def both(*changes: Change) -> Change:
-    """Several changes, one after the other."""
+    """Apply several changes in this order."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         for part in changes:
@@ -116,8 +116,8 @@ def both(*changes: Change) -> Change:
     return change
 
 
-def hosted_at(wrong: str, right: str) -> Change:
-    """Links that start with `right` where the recording's start with `wrong`."""
+def with_base_url(wrong: str, right: str) -> Change:
+    """Expect links that start with `right` instead of `wrong`."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         answer.body = json.loads(json.dumps(answer.body).replace(wrong, right))
@@ -125,8 +125,8 @@ def hosted_at(wrong: str, right: str) -> Change:
     return change
 
 
-def as_get(name: str) -> Change:
-    """HEAD: the status and headers of the recorded GET `name`."""
+def head_of(name: str) -> Change:
+    """Expect the status and headers of the recorded GET `name`, for HEAD."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         answer.status, answer.headers, answer.body = 200, recorded(name).headers, ""
@@ -135,8 +135,8 @@ def as_get(name: str) -> Change:
 
 
 def registered(exchange: Exchange, answer: Answer, world: World) -> None:
-    """A pack accepted: 201, its document and links."""
-    posted = yaml.load(exchange.request_body or "", yaml.BaseLoader)  # all of it is text as it was written
+    """Expect an accepted pack: 201, its document and links."""
+    posted = yaml.load(exchange.request_body or "", yaml.BaseLoader)  # all values stay text
     labels = posted.get("labels", {})
     pack_id = ".".join([posted["name"], *(part for label in sorted(labels.items()) for part in label)])
     answer.status = 201
@@ -144,16 +144,16 @@ def registered(exchange: Exchange, answer: Answer, world: World) -> None:
     answer.body = pack(pack_id, posted["name"], labels, posted.get("links", []))
 
 
-def answered_type(exchange: Exchange, answer: Answer, world: World) -> None:
-    """The content type that the caller asked for."""
+def with_requested_type(exchange: Exchange, answer: Answer, world: World) -> None:
+    """Expect the requested content type."""
     if answer.status == 201:
         answer.headers["Content-Type"] = (
             YAML_TYPE if "yaml" in exchange.request_headers.get("Accept", "") else JSON_TYPE
         )
 
 
-def found_pack(pack_id: str) -> Change:
-    """A pack without commands, events and labels that was found."""
+def pack_found(pack_id: str) -> Change:
+    """Expect a pack without commands, events and labels."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         answer.status, answer.headers, answer.body = 200, {"Content-Type": JSON_TYPE}, pack(pack_id, pack_id, {}, [])
@@ -162,22 +162,22 @@ def found_pack(pack_id: str) -> Change:
 
 
 def flow_saved(exchange: Exchange, answer: Answer, world: World) -> None:
-    """A flow accepted: 201, no body."""
+    """Expect an accepted flow: 201, no body."""
     answer.status, answer.headers, answer.body = 201, {"Location": href("flows", exchange.document()["name"])}, ""
 
 
-def found_flow(exchange: Exchange, answer: Answer, world: World) -> None:
-    """The flow posted last that the path names, as it was posted."""
+def flow_found(exchange: Exchange, answer: Answer, world: World) -> None:
+    """Expect the flow in the path, as last posted."""
     own = BASE + exchange.path
     flow = next(flow for flow in reversed(world.flows) if href("flows", flow["name"]) == own)
-    kept = {key: deepcopy(value) for key, value in flow.items() if value != []}
+    entries = {key: deepcopy(value) for key, value in flow.items() if value != []}
     help_link = {"href": f"{BASE}/swagger#/flow", "rel": "help"}
     links = [{"href": own, "rel": "self"}, link("up", "flows"), help_link]
-    answer.status, answer.headers, answer.body = 200, {"Content-Type": JSON_TYPE}, kept | {"links": links}
+    answer.status, answer.headers, answer.body = 200, {"Content-Type": JSON_TYPE}, entries | {"links": links}
 
 
 def pack(pack_id: str, name: str, labels: dict[str, str], own_links: list[Any]) -> dict[str, Any]:
-    """A pack without commands and events, as it is answered."""
+    """Build the response with a pack without commands and events."""
     links = [
         *own_links,
         link("self", "packs", pack_id),
@@ -190,23 +190,23 @@ def pack(pack_id: str, name: str, labels: dict[str, str], own_links: list[Any]) 
 
 
 def href(*segments: str) -> str:
-    """The address of a path under `/v1`, given by its unescaped segments."""
+    """Build the URL of a path under `/v1` from its unescaped segments."""
     return "/".join([BASE, "v1", *(quote(segment, safe=SEGMENT_SAFE) for segment in segments)])
 
 
 def link(rel: str, *segments: str) -> dict[str, str]:
-    """A link to a path under `/v1`."""
+    """Build a link to a path under `/v1`."""
     return {"href": href(*segments), "rel": rel}
 
 
 def list_entry(exchange: Exchange, document: Any, expected: Answer) -> dict[str, Any]:
-    """How what was created stands in the list of its kind."""
+    """Build the list entry of a created object."""
     if exchange.path == "/v1/packs":
-        kept = {key: value for key, value in expected.body.items() if key not in ("links", "commands", "events")}
-        return kept | {"links": [link("self", "packs", expected.body["id"])]}
+        entries = {key: value for key, value in expected.body.items() if key not in ("links", "commands", "events")}
+        return entries | {"links": [link("self", "packs", expected.body["id"])]}
     if exchange.path == "/v1/flows":
-        kept = {key: document[key] for key in ("name", "description") if key in document}
-        return kept | {"links": [link("self", "flows", document["name"])]}
+        entries = {key: document[key] for key in ("name", "description") if key in document}
+        return entries | {"links": [link("self", "flows", document["name"])]}
     key = unquote(exchange.path.removeprefix("/v1/datastore/"))
     content_type = re.search(r"(?m)^Content-Type: ([^\r]*)", exchange.request_body or "")
     return {
@@ -216,29 +216,29 @@ def list_entry(exchange: Exchange, document: Any, expected: Answer) -> dict[str,
     }
 
 
-def listed(exchange: Exchange, answer: Answer, world: World) -> None:
-    """A list shows what was created here: packs and flows sorted by their bytes, items in the order of creation."""
+def with_created_entries(exchange: Exchange, answer: Answer, world: World) -> None:
+    """Expect a list of the objects created here: packs and flows sorted by bytes, items in the order of creation."""
     kind = exchange.path.rpartition("/")[2]
-    kept = [entry for entry in answer.body[kind] if entry["links"][0]["href"] not in world.only_there]
+    entries = [entry for entry in answer.body[kind] if entry["links"][0]["href"] not in world.only_there]
     collection = f"{href(kind)}/"
-    extra = [entry for place, entry in world.only_here.items() if place.startswith(collection)]
-    known = {entry["links"][0]["href"] for entry in kept}
-    kept += [deepcopy(entry) for entry in extra if entry["links"][0]["href"] not in known]
+    extra = [entry for own_href, entry in world.only_here.items() if own_href.startswith(collection)]
+    known = {entry["links"][0]["href"] for entry in entries}
+    entries += [deepcopy(entry) for entry in extra if entry["links"][0]["href"] not in known]
     if kind == "datastore":
-        kept.sort(key=lambda entry: world.order.index(entry["links"][0]["href"]))
+        entries.sort(key=lambda entry: world.order.index(entry["links"][0]["href"]))
     else:
-        kept.sort(key=lambda entry: entry.get("id", entry["name"]).encode())
-    answer.body[kind] = kept
+        entries.sort(key=lambda entry: entry.get("id", entry["name"]).encode())
+    answer.body[kind] = entries
 
 
-def not_there(exchange: Exchange, answer: Answer, world: World) -> None:
-    """404 for what was created there and refused here."""
+def missing_if_refused(exchange: Exchange, answer: Answer, world: World) -> None:
+    """Expect 404 for an object that the original created and this server refused."""
     if f"{BASE}{exchange.path}" in world.only_there and exchange.path not in COLLECTIONS:
         refused(404)(exchange, answer, world)
 
 
 def escaped(exchange: Exchange, answer: Answer, world: World) -> None:
-    """Names escaped in every href and in `Location`."""
+    """Expect escaped names in every href and in `Location`."""
     for owner in objects(answer.body):
         for name in (owner.get(key) for key in ("id", "name", "key")):
             for own in owner.get("links", []):
@@ -257,7 +257,7 @@ def _escaped(address: str, name: Any) -> str:
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON object in a value, itself among them."""
+    """Yield every JSON object in a value, including itself."""
     if isinstance(value, dict):
         yield value
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -265,19 +265,19 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
         yield from objects(child)
 
 
-def texts_replaced(value: Any, pattern: str, replacement: str) -> Any:
-    """The value with a regular expression replaced in all its texts, keys not among them."""
+def replace_in_texts(value: Any, pattern: str, replacement: str) -> Any:
+    """Replace a regular expression in all texts of a value, except keys."""
     if isinstance(value, str):
         return re.sub(pattern, replacement, value)
     if isinstance(value, list):
-        return [texts_replaced(item, pattern, replacement) for item in value]
+        return [replace_in_texts(item, pattern, replacement) for item in value]
     if isinstance(value, dict):
-        return {key: texts_replaced(item, pattern, replacement) for key, item in value.items()}
+        return {key: replace_in_texts(item, pattern, replacement) for key, item in value.items()}
     return value
 
 
 def keys_renamed(names: dict[str, str]) -> Change:
-    """Keys of a command's input, by another name."""
+    """Expect renamed keys of a command's input."""
 
     def change(exchange: Exchange, answer: Answer, world: World) -> None:
         for owner in objects(answer.body):
@@ -288,12 +288,12 @@ def keys_renamed(names: dict[str, str]) -> Change:
 
 
 def whole_numbers_print_as_such(exchange: Exchange, answer: Answer, world: World) -> None:
-    """`5.000000` is 5."""
-    answer.body = texts_replaced(answer.body, r"(\d)\.000000\b", r"\1")
+    """Expect 5 instead of `5.000000`."""
+    answer.body = replace_in_texts(answer.body, r"(\d)\.000000\b", r"\1")
 
 
 def numbers_exact(exchange: Exchange, answer: Answer, world: World) -> None:
-    """Numbers that a 64-bit float can't hold, and minus zero, as they were posted."""
+    """Expect numbers that a 64-bit float can't represent, and minus zero, as posted."""
     posted = {"big": 9007199254740993, "neg": -0.0}
     rounded = {9007199254740992: 9007199254740993, 12345678901234567000: 12345678901234567890}
     for owner in objects(answer.body):
@@ -304,42 +304,46 @@ def numbers_exact(exchange: Exchange, answer: Answer, world: World) -> None:
 
 
 def maps_print_as_json(exchange: Exchange, answer: Answer, world: World) -> None:
-    """A map or list in a text is compact JSON; those in the recording are the event's payload and a datastore list."""
+    """Expect compact JSON for a map or list in a text: the event's payload and a datastore list."""
     for owner in objects(answer.body):
-        given = owner.get("input")
-        if isinstance(given, dict):
+        command_input = owner.get("input")
+        if isinstance(command_input, dict):
             payload = owner["trigger"].get("payload") if "trigger" in owner else world.payload
             values = {"<map[string]interface {} Value>": payload, "<[]interface {} Value>": [1, 2]}
-            for key, text in given.items():
+            for key, text in command_input.items():
                 if isinstance(text, str) and text in values:
-                    given[key] = JsonText(values[text])
+                    command_input[key] = JsonText(values[text])
 
 
 def nulls_kept(exchange: Exchange, answer: Answer, world: World) -> None:
-    """A null in a command's input is in the action too."""
+    """Expect the nulls of a command's input in the action."""
     commands = [step["command"].get("input") for flow in world.flows for step in flow.get("steps") or []]
-    with_nulls = [given for given in commands if isinstance(given, dict) and _without_nulls(given) != given]
+    with_nulls = [
+        command_input
+        for command_input in commands
+        if isinstance(command_input, dict) and _without_nulls(command_input) != command_input
+    ]
     for owner in objects(answer.body):
         if isinstance(owner.get("input"), dict):
-            for given in with_nulls:
-                if _keys(_without_nulls(given)) == _keys(owner["input"]):
-                    _add_nulls(owner["input"], given)
+            for command_input in with_nulls:
+                if _keys(_without_nulls(command_input)) == _keys(owner["input"]):
+                    _add_nulls(owner["input"], command_input)
 
 
-def _without_nulls(given: dict[str, Any]) -> dict[str, Any]:
+def _without_nulls(command_input: dict[str, Any]) -> dict[str, Any]:
     return {
         key: _without_nulls(value) if isinstance(value, dict) else value
-        for key, value in given.items()
+        for key, value in command_input.items()
         if value is not None
     }
 
 
-def _keys(given: dict[str, Any]) -> Any:
-    return {key: _keys(value) if isinstance(value, dict) else None for key, value in given.items()}
+def _keys(command_input: dict[str, Any]) -> Any:
+    return {key: _keys(value) if isinstance(value, dict) else None for key, value in command_input.items()}
 
 
-def _add_nulls(target: dict[str, Any], given: dict[str, Any]) -> None:
-    for key, value in given.items():
+def _add_nulls(target: dict[str, Any], command_input: dict[str, Any]) -> None:
+    for key, value in command_input.items():
         if value is None:
             target[key] = None
         elif isinstance(value, dict):
@@ -347,7 +351,7 @@ def _add_nulls(target: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def problem(exchange: Exchange, answer: Answer, world: World) -> None:
-    """The one error shape."""
+    """Expect the common error format."""
     if answer.status >= 400 and exchange.method != "HEAD":
         answer.headers["Content-Type"] = "application/problem+json"
         answer.body = PROBLEM

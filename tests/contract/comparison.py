@@ -1,8 +1,8 @@
-"""Compares answers with what is expected: ids and times by their form, all else exactly.
+"""Compares responses with the expected ones: ids and times by their format, everything else exactly.
 
-Ids are compared by what they name: each recorded id stands for one id of ours through the whole conversation, and the
-other way round. Times of the recording's day stand for any time in the form the API has; other times were sent by the
-recording's client, and come back as they are. JSON objects compare without order, numbers by value and kind.
+Ids are compared by identity: each recorded id corresponds to one id of this server in the whole conversation, and vice
+versa. Times of the recording's day match any time in the API's format; other times were sent by the recording's client,
+and are returned unchanged. JSON objects compare without order, numbers by value and type.
 """
 
 import json
@@ -19,120 +19,126 @@ TIME_KEYS = ("lastSeen", "time", "createdAt", "receivedAt")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 
-# These are as recorded whether an answer has them or lacks them; the others are looked at where they are expected.
-# Date, Server, Content-Length and Connection are the web server's own business.
+# These must be as recorded, present or absent; other headers are compared only if they are expected.
+# Date, Server, Content-Length and Connection depend on the web server.
 ALWAYS_COMPARED = ("Content-Type", "Location", "Allow", "Www-Authenticate")
 
 
 @dataclass(frozen=True)
 class JsonText:
-    """Stands for a text that holds this value as compact JSON, its keys in any order."""
+    """A marker for a text that contains this value as compact JSON, with keys in any order."""
 
     value: Any
 
 
 @dataclass
 class Comparison:
-    """Compares the answers of one conversation, in order. `host` stands where the recording has H."""
+    """Compares the responses of a conversation, in order. `host` replaces H in the recording."""
 
     host: str
     ours: dict[str, str] = field(default_factory=dict)
     recorded: dict[str, str] = field(default_factory=dict)
 
     def differences(self, expected: Answer, actual: Answer) -> list[str]:
-        """What differs, one line each; empty where the answer is as expected."""
+        """Return the differences, one per line; empty if the response is as expected."""
         before = dict(self.ours), dict(self.recorded)
-        found = [] if expected.status == actual.status else [f"status: {expected.status} expected, got {actual.status}"]
-        found += self._headers(expected, actual) + self._body(expected, actual)
-        if found:
+        lines = [] if expected.status == actual.status else [f"status: {expected.status} expected, got {actual.status}"]
+        lines += self._headers(expected, actual) + self._body(expected, actual)
+        if lines:
             self.ours, self.recorded = before
-        return found
+        return lines
 
     def _headers(self, expected: Answer, actual: Answer) -> list[str]:
         named = [name for name in expected.headers if name == "Content-Type"]
-        looked_at = named if expected.body == NOT_COMPARED else [*ALWAYS_COMPARED, *expected.headers]
-        found = []
-        for name in dict.fromkeys(looked_at):
-            wanted, got = expected.headers.get(name), actual.headers.get(name)
+        names = named if expected.body == NOT_COMPARED else [*ALWAYS_COMPARED, *expected.headers]
+        lines = []
+        for name in dict.fromkeys(names):
+            expected_text, actual_text = expected.headers.get(name), actual.headers.get(name)
             if expected.body is PROBLEM and name == "Content-Type":
-                got = got and got.partition(";")[0]
-            if (wanted and self._hosted(wanted)) != got:
-                found.append(f"header {name}: {wanted and self._hosted(wanted)!r} expected, got {got!r}")
-        return found
+                actual_text = actual_text and actual_text.partition(";")[0]
+            if (expected_text and self._hosted(expected_text)) != actual_text:
+                lines.append(
+                    f"header {name}: {expected_text and self._hosted(expected_text)!r} expected, got {actual_text!r}"
+                )
+        return lines
 
     def _body(self, expected: Answer, actual: Answer) -> list[str]:
         if expected.body == NOT_COMPARED:
             return []
         if expected.body is PROBLEM:
-            return problem_faults(actual)
+            return find_problem_errors(actual)
         return self._value(expected.body, actual.body, "body")
 
-    def _value(self, wanted: Any, got: Any, path: str) -> list[str]:
-        if isinstance(wanted, JsonText):
-            same = isinstance(got, str) and got == _compact(got) and json.loads(got) == wanted.value
-            return [] if same else [f"{path}: {wanted} expected, got {got!r}"]
-        if type(wanted) is not type(got):
-            return [f"{path}: {wanted!r} expected, got {got!r}"]
-        if isinstance(wanted, dict):
-            return self._object(wanted, got, path)
-        if isinstance(wanted, list):
-            return self._list(wanted, got, path)
-        if isinstance(wanted, str):
-            return self._text(wanted, got, path)
-        return [] if repr(wanted) == repr(got) else [f"{path}: {wanted!r} expected, got {got!r}"]
+    def _value(self, expected: Any, actual: Any, path: str) -> list[str]:
+        if isinstance(expected, JsonText):
+            same = isinstance(actual, str) and actual == _compact(actual) and json.loads(actual) == expected.value
+            return [] if same else [f"{path}: {expected} expected, got {actual!r}"]
+        if type(expected) is not type(actual):
+            return [f"{path}: {expected!r} expected, got {actual!r}"]
+        if isinstance(expected, dict):
+            return self._object(expected, actual, path)
+        if isinstance(expected, list):
+            return self._list(expected, actual, path)
+        if isinstance(expected, str):
+            return self._text(expected, actual, path)
+        return [] if repr(expected) == repr(actual) else [f"{path}: {expected!r} expected, got {actual!r}"]
 
-    def _object(self, wanted: dict[str, Any], got: dict[str, Any], path: str) -> list[str]:
-        found = [f"{path}.{key}: missing, {wanted[key]!r} expected" for key in wanted if key not in got]
-        found += [f"{path}.{key}: {got[key]!r} is not expected" for key in got if key not in wanted]
-        for key in wanted.keys() & got.keys():
-            if key in TIME_KEYS and str(wanted[key]).startswith(RECORDING_DAY):
-                found += (
-                    [] if TIME.fullmatch(str(got[key])) else [f"{path}.{key}: {got[key]!r} has not the form of a time"]
+    def _object(self, expected: dict[str, Any], actual: dict[str, Any], path: str) -> list[str]:
+        lines = [f"{path}.{key}: missing, {expected[key]!r} expected" for key in expected if key not in actual]
+        lines += [f"{path}.{key}: {actual[key]!r} is not expected" for key in actual if key not in expected]
+        for key in expected.keys() & actual.keys():
+            if key in TIME_KEYS and str(expected[key]).startswith(RECORDING_DAY):
+                lines += (
+                    []
+                    if TIME.fullmatch(str(actual[key]))
+                    else [f"{path}.{key}: {actual[key]!r} is not in the format of a time"]
                 )
             else:
-                found += self._value(wanted[key], got[key], f"{path}.{key}")
-        return found
+                lines += self._value(expected[key], actual[key], f"{path}.{key}")
+        return lines
 
-    def _list(self, wanted: list[Any], got: list[Any], path: str) -> list[str]:
-        if len(wanted) != len(got):
-            return [f"{path}: {len(wanted)} items expected, got {len(got)}: {_names(wanted)} against {_names(got)}"]
-        if wanted and isinstance(wanted[0], dict) and "actions" in wanted[0]:
-            return self._executions(wanted, got, path)
+    def _list(self, expected: list[Any], actual: list[Any], path: str) -> list[str]:
+        if len(expected) != len(actual):
+            return [f"{path}: {len(expected)} items expected, got {len(actual)}: {_names(expected)}, {_names(actual)}"]
+        if expected and isinstance(expected[0], dict) and "actions" in expected[0]:
+            return self._executions(expected, actual, path)
         return [
-            line for i, pair in enumerate(zip(wanted, got, strict=True)) for line in self._value(*pair, f"{path}[{i}]")
+            line
+            for i, pair in enumerate(zip(expected, actual, strict=True))
+            for line in self._value(*pair, f"{path}[{i}]")
         ]
 
-    def _executions(self, wanted: list[Any], got: list[Any], path: str) -> list[str]:
-        """Executions as they were sorted; those that changed in the same millisecond may change places."""
-        found: list[str] = []
+    def _executions(self, expected: list[Any], actual: list[Any], path: str) -> list[str]:
+        """Compare executions in order; those that changed in the same millisecond can be in any order."""
+        lines: list[str] = []
         start = 0
-        for _, group in groupby(wanted, key=latest_change):
+        for _, group in groupby(expected, key=latest_change):
             tied = list(group)
-            place = f"{path}[{start}]"
-            found += self._any_order(tied, got[start : start + len(tied)], place)
+            item_path = f"{path}[{start}]"
+            lines += self._any_order(tied, actual[start : start + len(tied)], item_path)
             start += len(tied)
-        return found
+        return lines
 
-    def _any_order(self, wanted: list[Any], got: list[Any], path: str) -> list[str]:
+    def _any_order(self, expected: list[Any], actual: list[Any], path: str) -> list[str]:
         in_this_order: list[str] = []
-        for order in permutations(wanted):
+        for order in permutations(expected):
             before = dict(self.ours), dict(self.recorded)
-            found = [line for pair in zip(order, got, strict=True) for line in self._value(*pair, path)]
-            if not found:
+            lines = [line for pair in zip(order, actual, strict=True) for line in self._value(*pair, path)]
+            if not lines:
                 return []
             self.ours, self.recorded = before
-            in_this_order = in_this_order or found
+            in_this_order = in_this_order or lines
         return in_this_order
 
-    def _text(self, wanted: str, got: str, path: str) -> list[str]:
-        hosted = self._hosted(wanted)
+    def _text(self, expected: str, actual: str, path: str) -> list[str]:
+        hosted = self._hosted(expected)
         ids = ID.findall(hosted)
         pattern = "([0-9a-f]{24})".join(map(re.escape, ID.split(hosted)))
-        match = re.fullmatch(pattern, got)
+        match = re.fullmatch(pattern, actual)
         if match and all(self._bind(*pair) for pair in zip(ids, match.groups(), strict=True)):
             return []
-        known = ID.sub(lambda found: self.ours.get(found[0], found[0]), hosted)
-        return [f"{path}: {known!r} expected, got {got!r}"]
+        known = ID.sub(lambda match: self.ours.get(match[0], match[0]), hosted)
+        return [f"{path}: {known!r} expected, got {actual!r}"]
 
     def _bind(self, recorded_id: str, our_id: str) -> bool:
         return (
@@ -144,20 +150,20 @@ class Comparison:
         return re.sub(r"(?<=://)H(?=/)", lambda _: self.host, text)
 
 
-def problem_faults(answer: Answer) -> list[str]:
-    """What is not as the one error shape wants it. Whoever sent the input at fault is told where the fault is."""
+def find_problem_errors(answer: Answer) -> list[str]:
+    """Return violations of the common error format. Errors of the input must have their location."""
     body = answer.body
     if not isinstance(body, dict):
         return [f"body: a problem expected, got {body!r}"]
-    found = [f"problem: no text in {key}" for key in ("title", "detail") if not _is_text(body.get(key))]
+    lines = [f"problem: no text in {key}" for key in ("title", "detail") if not _is_text(body.get(key))]
     if body.get("status") != answer.status:
-        found.append(f"problem: its status is {body.get('status')!r}, the answer's {answer.status}")
+        lines.append(f"problem: its status is {body.get('status')!r}, the response's {answer.status}")
     errors = body.get("errors", [])
     if answer.status == 400 and not errors:
-        found.append(f"problem: no errors, though the input was at fault ({body.get('detail')!r})")
+        lines.append(f"problem: no errors, although the input was invalid ({body.get('detail')!r})")
     if not all(isinstance(error.get("path"), str) and _is_text(error.get("message")) for error in errors):
-        found.append(f"problem: errors without path and message: {errors!r}")
-    return found
+        lines.append(f"problem: errors without path and message: {errors!r}")
+    return lines
 
 
 def _is_text(value: object) -> bool:
@@ -165,7 +171,7 @@ def _is_text(value: object) -> bool:
 
 
 def latest_change(execution: dict[str, Any]) -> datetime:
-    """When the last of its actions changed its state: what the original sorts executions by, the latest first."""
+    """Return the time of the last state change of its actions; the original sorts executions by it, latest first."""
     return max(datetime.fromisoformat(action["state"]["time"]) for action in execution["actions"].values())
 
 

@@ -1,4 +1,4 @@
-"""Says the recorded requests to a live server, byte for byte, and compares what it answers."""
+"""Sends the recorded requests to a live server, byte for byte, and compares its responses."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,19 +13,19 @@ from tests.server import Server
 ANSWER_SECONDS = 30.0
 
 Authorization = Callable[[Exchange], Mapping[str, str]]
-"""What a request is sent with for the token that it was recorded with."""
+"""The headers to send for the token of a recorded request."""
 
 
 @dataclass
 class Conversation:
-    """One conversation with one server: ids captured from its answers stand in later paths."""
+    """A conversation with a server: ids captured from its responses are used in later paths."""
 
     server: Server
     captured: dict[str, str] = field(default_factory=dict)
     authorization: Authorization = field(default=lambda exchange: {})
 
-    def say(self, exchange: Exchange) -> Answer:
-        """Sends the request as it was recorded, on a connection of its own."""
+    def send(self, exchange: Exchange) -> Answer:
+        """Send the request as recorded, on a new connection."""
         connection = HTTPConnection(self.server.host, timeout=ANSWER_SECONDS)
         try:
             path = re.sub(r"\{\{(\w+)\}\}", lambda name: self.captured[name[1]], exchange.path_template)
@@ -50,14 +50,14 @@ class Conversation:
 def replay(
     server: Server, expectations: list[Expectation], authorization: Authorization = lambda exchange: {}
 ) -> dict[str, list[str]]:
-    """Says all of it in order; gives for each exchange's name what was not as expected."""
+    """Send all requests in order; return the differences by the name of the exchange."""
     conversation, comparison = Conversation(server, authorization=authorization), Comparison(server.host)
-    found = {}
+    differences = {}
     for expectation in expectations:
         try:
-            answer = conversation.say(expectation.exchange)
-        except (OSError, KeyError) as error:  # no answer; or no id to ask with, since an earlier answer was wrong
-            found[expectation.exchange.name] = [f"no answer: {error!r}"]
+            answer = conversation.send(expectation.exchange)
+        except (OSError, KeyError) as error:  # no response, or an id is missing because an earlier response was wrong
+            differences[expectation.exchange.name] = [f"no answer: {error!r}"]
             continue
-        found[expectation.exchange.name] = comparison.differences(expectation.answer, answer)
-    return found
+        differences[expectation.exchange.name] = comparison.differences(expectation.answer, answer)
+    return differences

@@ -1,9 +1,9 @@
-"""Where our answers differ from the recorded ones on purpose: the one table of it.
+"""The table of intended differences between recorded and expected responses.
 
-A row says which exchanges it is about, what our answer is instead, and why, in the words of the architecture page, of
-the recording's notes or of the template rules. Every exchange that a row names must be changed by it, and a row for
-all exchanges of a kind must change at least one: a row that says nothing fails `test_differences`. What no row changes
-must be answered as recorded. The rows are tried in this order, the later ones on what the earlier ones made.
+A row has the exchanges that it applies to, the change, and the reason, in the words of the architecture page, of the
+recording's notes or of the template rules. A row must change every exchange that it names, and a row for all exchanges
+of a kind at least one: otherwise `test_differences` fails. All other responses must be as recorded. Rows are applied in
+this order, each to the result of the previous ones.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,53 +15,53 @@ from tests.contract.changes import (
     YAML_TYPE,
     Change,
     World,
-    answered_as,
-    answered_type,
-    as_get,
     both,
     empty,
     escaped,
+    flow_found,
     flow_saved,
-    found_flow,
-    found_pack,
+    head_of,
     header,
-    hosted_at,
     keys_renamed,
-    listed,
     maps_print_as_json,
-    not_there,
+    missing_if_refused,
     nulls_kept,
     numbers_exact,
+    pack_found,
     problem,
     refused,
     registered,
+    same_as,
     whole_numbers_print_as_such,
+    with_base_url,
+    with_created_entries,
+    with_requested_type,
     without,
 )
 from tests.contract.recording import Answer, Exchange
 
-# These phases have servers of their own.
+# These phases run on separate servers.
 UNDER_POLICY = "auth"
 DATABASE_AWAY = "mongo down"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One row: `exchanges` by name, or `when` for all of a kind."""
+    """A row: `exchanges` by name, or `when` for all of a kind."""
 
     reason: str
     change: Change
     exchanges: tuple[str, ...] = ()
     when: Callable[[Exchange], bool] = lambda exchange: False
 
-    def concerns(self, exchange: Exchange) -> bool:
-        """Whether the row may change this exchange's answer."""
+    def applies_to(self, exchange: Exchange) -> bool:
+        """Return True if the row applies to this exchange."""
         return exchange.name in self.exchanges or self.when(exchange)
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What is expected of one exchange, and the rows that made it differ from the recording."""
+    """The expected response of an exchange, and the rows that changed it."""
 
     exchange: Exchange
     answer: Answer
@@ -96,17 +96,17 @@ def _audits(exchange: Exchange) -> bool:
 DIFFERENCES = (
     Difference(
         "HEAD on `/`, `/v1/packs` … drops the connection | HEAD works wherever GET does",
-        as_get("index"),
+        head_of("index"),
         ("index HEAD",),
     ),
     Difference(
         "HEAD on `/`, `/v1/packs` … drops the connection | HEAD works wherever GET does",
-        as_get("packs empty"),
+        head_of("packs empty"),
         ("HEAD packs",),
     ),
     Difference(
         "HEAD on `/`, `/v1/packs` … drops the connection | HEAD works wherever GET does",
-        as_get("item get html (accept yaml ignored)"),
+        head_of("item get html (accept yaml ignored)"),
         ("item HEAD",),
     ),
     Difference(
@@ -134,13 +134,13 @@ DIFFERENCES = (
     Difference(
         "`X-Forwarded-Proto: weird`, a list in `X-Forwarded-Host` are taken as they are | "
         "`http` or `https` alone; the first host of a list",
-        hosted_at("weird://H/", "http://H/"),
+        with_base_url("weird://H/", "http://H/"),
         ("v1 X-Forwarded-Proto any text",),
     ),
     Difference(
         "`X-Forwarded-Proto: weird`, a list in `X-Forwarded-Host` are taken as they are | "
         "`http` or `https` alone; the first host of a list",
-        hosted_at("a.example.org, b.example.org", "a.example.org"),
+        with_base_url("a.example.org, b.example.org", "a.example.org"),
         ("v1 X-Forwarded-Host list kept as is",),
     ),
     Difference(
@@ -162,7 +162,7 @@ DIFFERENCES = (
     ),
     Difference(
         "POST pack answers `text/plain` | `application/json` (or YAML when asked)",
-        answered_type,
+        with_requested_type,
         when=_creates_pack,
     ),
     Difference(
@@ -173,7 +173,7 @@ DIFFERENCES = (
     ),
     Difference(
         "names with a slash can't be fetched again | percent-encoded paths work everywhere",
-        found_pack("A b/c"),
+        pack_found("A b/c"),
         ("pack get encoded name",),
     ),
     Difference(
@@ -183,7 +183,7 @@ DIFFERENCES = (
     ),
     Difference(
         "names with a slash can't be fetched again | percent-encoded paths work everywhere",
-        found_flow,
+        flow_found,
         ("flow get name with space",),
     ),
     Difference(
@@ -234,12 +234,12 @@ DIFFERENCES = (
         flow_saved,
         ("flow dollar key in input",),
     ),
-    Difference("… and such a flow can be fetched", found_flow, ("flow get dollar key",)),
+    Difference("… and such a flow can be fetched", flow_found, ("flow get dollar key",)),
     Difference(
         "unknown keys in a flow: kept out, 201 | 400 with a suggestion", refused(400), ("flow post unknown fields",)
     ),
-    Difference("what was refused above is not there afterwards", not_there, when=_all),
-    Difference("lists show what was accepted and refused above", listed, when=_lists),
+    Difference("what was refused above is not there afterwards", missing_if_refused, when=_all),
+    Difference("lists show what was accepted and refused above", with_created_entries, when=_lists),
     Difference(
         "stored content type | served with `nosniff`, active types as attachment",
         header("X-Content-Type-Options", "nosniff"),
@@ -349,7 +349,7 @@ DIFFERENCES = (
     ),
     Difference(
         "numeric claims and mixed lists never match | they match, by their text",
-        answered_as("auth claim number as string"),
+        same_as("auth claim number as string"),
         ("auth claim number (policy '1')", "auth claim mixed list"),
     ),
     Difference(
@@ -357,12 +357,12 @@ DIFFERENCES = (
     ),
     Difference(
         "under a policy HEAD and OPTIONS have rules of their own | HEAD is judged as GET",
-        both(answered_as("auth no token"), header("Content-Type", "application/problem+json; charset=utf-8")),
+        both(same_as("auth no token"), header("Content-Type", "application/problem+json; charset=utf-8")),
         ("auth HEAD",),
     ),
     Difference(
         "under a policy HEAD and OPTIONS have rules of their own | OPTIONS needs no token",
-        answered_as("OPTIONS packs"),
+        same_as("OPTIONS packs"),
         ("auth OPTIONS",),
     ),
     Difference("bodies of errors are text or empty | the problem shape, whatever the status", problem, when=_all),
@@ -370,7 +370,7 @@ DIFFERENCES = (
 
 
 def expectations(exchanges: Iterable[Exchange]) -> list[Expectation]:
-    """What is expected of these exchanges, one conversation in this order."""
+    """Build the expectations for these exchanges, a conversation in this order."""
     world = World()
     return [_expectation(exchange, world) for exchange in exchanges]
 
@@ -379,7 +379,7 @@ def _expectation(exchange: Exchange, world: World) -> Expectation:
     answer = deepcopy(exchange.recorded)
     rows = []
     for row in DIFFERENCES:
-        if row.concerns(exchange):
+        if row.applies_to(exchange):
             before = deepcopy(answer)
             row.change(exchange, answer, world)
             if repr(answer) != repr(before):

@@ -1,4 +1,4 @@
-"""The recorded exchanges with the original server (tests/data/contract), as values that tests compare with."""
+"""The recorded exchanges with the original server (tests/data/contract), as values for comparison."""
 
 import json
 from collections.abc import Mapping
@@ -14,21 +14,21 @@ DATA = Path(__file__).parent.parent / "data" / "contract"
 
 YAML_TYPES = ("application/x-yaml", "application/yaml", "text/yaml")
 
-# What the recording leaves out of itself, and so the tests do not look at.
+# Marks a body that the recording omits, and the tests do not compare.
 NOT_COMPARED: Final = "(not compared)"
 
 
 class _DatesAreText(yaml.SafeLoader):
-    """YAML as both servers read it: a date stays the text that was written."""
+    """A loader that parses YAML like both servers: a date stays text."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
 class ProblemBody:
-    """Stands for a body in the one error shape; its words are the server's own."""
+    """A marker for a body of the common error format; its texts are not compared."""
 
     def __repr__(self) -> str:
         return "a problem (RFC 9457)"
@@ -39,7 +39,7 @@ PROBLEM: Final = ProblemBody()
 
 @dataclass
 class Answer:
-    """One answer. `body` is the parsed value of JSON or YAML, else text ('' where there is none), or a marker."""
+    """A response. `body`: the parsed JSON or YAML, otherwise text ('' if empty), or a marker."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -48,9 +48,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One recorded request and its answer. `captures` names parts of this answer's text by regular expressions.
+    """A recorded request and its response. `captures`: regular expressions for parts of the response, by name.
 
-    `token` describes the token that was sent with it: `scheme`, `alg`, `kid` and `claims`.
+    `token` describes the token of the request: `scheme`, `alg`, `kid` and `claims`.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The path without its query."""
+        """Return the path without its query."""
         return self.path_template.partition("?")[0]
 
     def document(self) -> Any:
-        """What the request's body says; None where it is neither JSON nor YAML."""
+        """Parse the body of the request; return None if it is neither JSON nor YAML."""
         try:
             if self.request_headers.get("Content-Type", "").startswith(YAML_TYPES):
                 return yaml.load(self.request_body or "", _DatesAreText)
@@ -80,13 +80,13 @@ class Exchange:
 
 @cache
 def read_exchanges() -> tuple[Exchange, ...]:
-    """All exchanges, in the order in which they were recorded."""
+    """Read all exchanges, in the order of the recording."""
     lines = (DATA / "exchanges.jsonl").read_text(encoding="utf-8").splitlines()
     return tuple(_exchange(json.loads(line)) for line in lines)
 
 
 def recorded(name: str) -> Answer:
-    """A copy of what was answered in the exchange of this name."""
+    """Return a copy of the recorded response of an exchange."""
     return deepcopy(next(exchange.recorded for exchange in read_exchanges() if exchange.name == name))
 
 
@@ -112,13 +112,13 @@ def _recorded(request: dict[str, Any], response: dict[str, Any]) -> Answer:
         return Answer(0, {}, "")
     kind = headers.get("Content-Type", "")
     if request["method"] == "POST" and request["path"] == "/v1/packs":
-        # The original calls this answer text/plain, whatever it is.
+        # The original always labels this response text/plain.
         kind = request["headers"].get("Accept", "application/json")
     return Answer(response["status"], headers, parsed(request["path"], kind, body))
 
 
 def parsed(path: str, content_type: str, text: str) -> Any:
-    """The value of a body: JSON and YAML are parsed, all else is text; a datastore value is text whatever its type."""
+    """Parse a body: JSON and YAML; other types and datastore values stay text."""
     kind = content_type.partition(";")[0]
     stored = path.startswith("/v1/datastore/") and kind != "application/problem+json"
     if stored or text in ("", NOT_COMPARED):
@@ -128,4 +128,4 @@ def parsed(path: str, content_type: str, text: str) -> Any:
             return yaml.safe_load(text)
         return json.loads(text) if kind in ("application/json", "application/problem+json") else text
     except (json.JSONDecodeError, yaml.YAMLError):
-        return text  # not what its type says, and so not what is expected
+        return text  # not of its declared type, and therefore not as expected

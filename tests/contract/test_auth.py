@@ -1,4 +1,4 @@
-"""The recorded conversation under a policy, said again to a server with the same policy and a provider of our own."""
+"""Replay of the recorded conversation under a policy, with the same policy and a local identity provider."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,13 +13,13 @@ from tests.server import running_server
 
 pytestmark = pytest.mark.acceptance
 
-CONVERSATION = [one for one in read_exchanges() if one.phase == UNDER_POLICY]
+CONVERSATION = [exchange for exchange in read_exchanges() if exchange.phase == UNDER_POLICY]
 RECORDED_ISSUER = "http://127.0.0.1:18081/dex"
 RECORDED_KEY = "peer-key-1"
 
 
 def authorization(exchange: Exchange, provider: Provider) -> Mapping[str, str]:
-    """The recorded token, signed with the provider's key; the recording says by its name which was another's."""
+    """Return the recorded token, signed with the provider's key; one exchange, by its name, used a different key."""
     token = exchange.token
     if token is None:
         return {}
@@ -36,8 +36,8 @@ def authorization(exchange: Exchange, provider: Provider) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[str]]]:
-    """What was not as expected in each exchange, after the whole conversation."""
+def differences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[str]]]:
+    """Replay the whole conversation, and return the differences of each exchange."""
     with running_provider() as provider:
         provider.publish(RECORDED_KEY)
         environment = {
@@ -50,10 +50,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[s
             yield replay(server, expectations(CONVERSATION), lambda exchange: authorization(exchange, provider))
 
 
-def test_there_are_as_many_as_were_recorded() -> None:
+def test_all_recorded_exchanges_are_replayed() -> None:
     assert len(CONVERSATION) == 39
 
 
 @pytest.mark.parametrize("name", [exchange.name for exchange in CONVERSATION])
-def test_the_answer_is_the_one_expected(name: str, found: dict[str, list[str]]) -> None:
-    assert not found[name], "\n".join(found[name])
+def test_the_response_is_as_expected(name: str, differences: dict[str, list[str]]) -> None:
+    assert not differences[name], "\n".join(differences[name])

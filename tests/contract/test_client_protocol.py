@@ -1,7 +1,7 @@
-"""The original's Python client, by what it documents and does on the wire: every address but the first is a link.
+"""The protocol of the original's Python client, as documented and observed: every URL except the first is a link.
 
-It fetches `/v1`, takes the first link whose rel *ends with* a name, posts JSON as plain text, polls with an empty
-body, reads answers as JSON whatever their type, and gives up on any status from 400 on.
+It fetches `/v1`, uses the first link whose rel *ends with* a name, posts JSON as plain text, polls with an empty body,
+parses responses of any type as JSON, and fails on every status from 400 on.
 """
 
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.acceptance
 
 
 class PythonClient:
-    """The protocol of the client, as a pack goes through it."""
+    """The protocol of the client, as a pack uses it."""
 
     def __init__(self, server: Server) -> None:
         self.http = httpx.Client(timeout=5.0)
@@ -27,25 +27,25 @@ class PythonClient:
         self.events_url = ""
 
     def create_pack(self, definition: dict[str, Any]) -> dict[str, Any]:
-        """Registers, and keeps where to take actions and to post events."""
+        """Register the pack, and store the links for actions and events."""
         links = json.loads(self._checked(self.http.get(self.start)).text)["links"]
-        answer = self._post(find(links, "pack/listPacks"), definition)
+        answer = self._post(find_link(links, "pack/listPacks"), definition)
         pack: dict[str, Any] = json.loads(answer.text)
-        self.take_url, self.events_url = find(pack["links"], "takeAction"), find(pack["links"], "event")
+        self.take_url, self.events_url = find_link(pack["links"], "takeAction"), find_link(pack["links"], "event")
         return pack
 
     def post_event(self, event: dict[str, Any]) -> int:
-        """Posts an event that the pack observed; gives the status."""
+        """Post an event, and return the status."""
         return self._post(self.events_url, event).status_code
 
     def take_action(self) -> dict[str, Any] | None:
-        """The next action; None where there is none."""
+        """Take the next action, or return None."""
         answer = self._checked(self.http.post(self.take_url))
         return None if answer.status_code == 204 else json.loads(answer.text)
 
     def complete_action(self, action: dict[str, Any], event: dict[str, Any]) -> int:
-        """Posts the result of an action; gives the status."""
-        return self._post(find(action["links"], "actionResult"), event).status_code
+        """Post the result of an action, and return the status."""
+        return self._post(find_link(action["links"], "actionResult"), event).status_code
 
     def _post(self, url: str, document: dict[str, Any]) -> httpx.Response:
         headers = {"Content-Type": "text/plain; charset=utf-8"}
@@ -57,13 +57,13 @@ class PythonClient:
         return answer
 
 
-def find(links: list[dict[str, str]], name: str) -> str:
-    """The address of the first link whose rel ends with this name."""
+def find_link(links: list[dict[str, str]], name: str) -> str:
+    """Return the URL of the first link whose rel ends with this name."""
     return next(link["href"] for link in links if link["rel"].endswith(name))
 
 
 def definition(name: str) -> dict[str, Any]:
-    """A pack as the client describes one: help links at all levels, each command's events declared too."""
+    """Build a pack as the client does: help links at all levels, and the events of each command declared as well."""
     help_link = [{"href": "http://example.org/help", "rel": "help"}]
     return {
         "name": name,
@@ -76,7 +76,7 @@ def definition(name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[PythonClient]:
-    """A client of the server that the whole run shares."""
+    """Return a client of the server that the whole run shares."""
     client = PythonClient(server)
     with client.http:
         yield client
@@ -84,12 +84,12 @@ def client(server: Server) -> Iterator[PythonClient]:
 
 @pytest.fixture
 def name() -> str:
-    """A pack's name that no other test uses."""
+    """Return a pack name that no other test uses."""
     return f"rota-{uuid.uuid4().hex}"
 
 
 def flow(name: str) -> dict[str, Any]:
-    """Asks the pack for its rota whenever the pack was asked, and once more when that failed for good."""
+    """Build a flow that requests the rota for each event `Asked`, and again after a FATAL result."""
     rota = {"name": "Rota", "packName": name, "input": {"team": "{{ Event.Payload.team }}", "size": 3}}
     again = {"name": "Rota", "packName": name, "input": "again: {{ Event.Payload }}"}
     return {
@@ -105,7 +105,7 @@ def add_flow(server: Server, name: str) -> None:
     assert httpx.post(f"{server.url}/v1/flows", json=flow(name)).status_code == 201
 
 
-def test_registering_gives_the_links_that_the_client_goes_on_with(client: PythonClient, name: str) -> None:
+def test_registration_returns_the_links_that_the_client_follows(client: PythonClient, name: str) -> None:
     pack = client.create_pack(definition(name))
     assert pack["name"] == name
     assert [command["name"] for command in pack["commands"]] == ["Rota"]
@@ -114,19 +114,19 @@ def test_registering_gives_the_links_that_the_client_goes_on_with(client: Python
     assert client.events_url.endswith(f"/v1/packs/{name}/events")
 
 
-def test_the_registered_pack_is_created_at_its_location(client: PythonClient, server: Server, name: str) -> None:
+def test_the_location_of_a_registration_is_the_pack(client: PythonClient, server: Server, name: str) -> None:
     created = client.http.post(f"{server.url}/v1/packs", json=definition(name))
     assert created.status_code == 201
-    found = client.http.get(created.headers["Location"]).json()
-    assert (found["name"], found["status"]) == (name, "live")
+    pack = client.http.get(created.headers["Location"]).json()
+    assert (pack["name"], pack["status"]) == (name, "live")
 
 
 def test_the_client_finds_health_by_its_link(client: PythonClient) -> None:
     links = client.http.get(client.start).json()["links"]
-    assert client.http.get(find(links, "info/health")).status_code == 200
+    assert client.http.get(find_link(links, "info/health")).status_code == 200
 
 
-def test_an_event_becomes_an_action_and_its_result_ends_it(client: PythonClient, server: Server, name: str) -> None:
+def test_an_event_creates_an_action_and_the_result_finishes_it(client: PythonClient, server: Server, name: str) -> None:
     client.create_pack(definition(name))
     add_flow(server, name)
     assert client.take_action() is None
@@ -139,7 +139,7 @@ def test_an_event_becomes_an_action_and_its_result_ends_it(client: PythonClient,
     assert client.take_action() is None
 
 
-def test_a_fatal_result_goes_on_to_the_step_that_waits_for_it(client: PythonClient, server: Server, name: str) -> None:
+def test_a_fatal_result_starts_the_dependent_step(client: PythonClient, server: Server, name: str) -> None:
     client.create_pack(definition(name))
     add_flow(server, name)
     client.post_event({"event": "Asked", "payload": {"team": "sre"}})
@@ -156,7 +156,7 @@ def test_an_event_without_payload_is_sent_as_null(client: PythonClient, name: st
     assert client.post_event({"event": "Asked", "payload": None}) == 202
 
 
-def test_registering_again_changes_nothing_for_waiting_actions(client: PythonClient, server: Server, name: str) -> None:
+def test_registering_again_keeps_queued_actions(client: PythonClient, server: Server, name: str) -> None:
     client.create_pack(definition(name))
     add_flow(server, name)
     client.post_event({"event": "Asked", "payload": {"team": "sre"}})
@@ -164,12 +164,12 @@ def test_registering_again_changes_nothing_for_waiting_actions(client: PythonCli
     assert client.take_action() is not None
 
 
-def test_each_command_has_a_link_to_take_its_actions_alone(client: PythonClient, server: Server, name: str) -> None:
+def test_each_command_has_a_link_to_take_only_its_actions(client: PythonClient, server: Server, name: str) -> None:
     pack = client.create_pack(
         definition(name) | {"commands": [{"name": "Rota", "events": []}, {"name": "Other", "events": []}]}
     )
     add_flow(server, name)
     client.post_event({"event": "Asked", "payload": {"team": "sre"}})
-    by_name = {command["name"]: find(command["links"], "takeAction") for command in pack["commands"]}
+    by_name = {command["name"]: find_link(command["links"], "takeAction") for command in pack["commands"]}
     assert client.http.post(by_name["Other"]).status_code == 204
     assert client.http.post(by_name["Rota"]).status_code == 200

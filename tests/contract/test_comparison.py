@@ -1,10 +1,10 @@
-"""The comparison lets through what is alike, and nothing else."""
+"""The comparison accepts equivalent responses only."""
 
 from typing import Any
 
 import pytest
 
-from tests.contract.comparison import Comparison, JsonText, problem_faults
+from tests.contract.comparison import Comparison, JsonText, find_problem_errors
 from tests.contract.recording import NOT_COMPARED, PROBLEM, Answer
 
 pytestmark = pytest.mark.unit
@@ -14,13 +14,13 @@ OURS, OTHER = "01a1fd7f184807c44c86a2fa", "01a1fd7f18552789d9bae96d"
 PROBLEM_TYPE = {"Content-Type": "application/problem+json; charset=utf-8"}
 
 
-def compared(wanted: Any, got: Any, comparison: Comparison | None = None) -> list[str]:
-    """Differences between two bodies."""
-    return (comparison or Comparison("localhost:1")).differences(Answer(200, {}, wanted), Answer(200, {}, got))
+def compare_bodies(expected: Any, actual: Any, comparison: Comparison | None = None) -> list[str]:
+    """Return the differences between two bodies."""
+    return (comparison or Comparison("localhost:1")).differences(Answer(200, {}, expected), Answer(200, {}, actual))
 
 
 @pytest.mark.parametrize(
-    ("wanted", "got"),
+    ("expected", "actual"),
     [
         ({"a": 1, "b": [None, True]}, {"b": [None, True], "a": 1}),
         ({"href": "https://H/v1"}, {"href": "https://localhost:1/v1"}),
@@ -30,12 +30,12 @@ def compared(wanted: Any, got: Any, comparison: Comparison | None = None) -> lis
         (NOT_COMPARED, "whatever"),
     ],
 )
-def test_what_is_alike_passes(wanted: Any, got: Any) -> None:
-    assert compared(wanted, got) == []
+def test_equivalent_bodies_have_no_differences(expected: Any, actual: Any) -> None:
+    assert compare_bodies(expected, actual) == []
 
 
 @pytest.mark.parametrize(
-    ("wanted", "got"),
+    ("expected", "actual"),
     [
         ({"a": 1}, {"a": 1.0}),
         ({"a": 1}, {"a": True}),
@@ -55,46 +55,46 @@ def test_what_is_alike_passes(wanted: Any, got: Any) -> None:
         ("", {}),
     ],
 )
-def test_what_is_not_alike_is_told(wanted: Any, got: Any) -> None:
-    assert compared(wanted, got)
+def test_different_bodies_are_reported(expected: Any, actual: Any) -> None:
+    assert compare_bodies(expected, actual)
 
 
-def test_an_id_stands_for_the_same_thing_throughout() -> None:
+def test_an_id_identifies_the_same_object_throughout() -> None:
     comparison = Comparison("localhost:1")
-    assert compared({"id": ONE, "href": f"/a/{ONE}/b"}, {"id": OURS, "href": f"/a/{OURS}/b"}, comparison) == []
-    assert compared({"id": ONE}, {"id": OTHER}, comparison)
-    assert compared({"id": TWO}, {"id": OURS}, comparison)
-    assert compared({"id": TWO}, {"id": OTHER}, comparison) == []
+    assert compare_bodies({"id": ONE, "href": f"/a/{ONE}/b"}, {"id": OURS, "href": f"/a/{OURS}/b"}, comparison) == []
+    assert compare_bodies({"id": ONE}, {"id": OTHER}, comparison)
+    assert compare_bodies({"id": TWO}, {"id": OURS}, comparison)
+    assert compare_bodies({"id": TWO}, {"id": OTHER}, comparison) == []
 
 
-def test_an_answer_that_differs_teaches_no_ids() -> None:
+def test_a_different_response_binds_no_ids() -> None:
     comparison = Comparison("localhost:1")
-    assert compared({"id": ONE, "a": 1}, {"id": OURS, "a": 2}, comparison)
-    assert compared({"id": ONE}, {"id": OTHER}, comparison) == []
+    assert compare_bodies({"id": ONE, "a": 1}, {"id": OURS, "a": 2}, comparison)
+    assert compare_bodies({"id": ONE}, {"id": OTHER}, comparison) == []
 
 
 def execution(name: str, second: str) -> dict[str, Any]:
     return {"name": name, "actions": {"a": {"state": {"value": "NEW", "time": f"2026-11-21T05:30:{second}Z"}}}}
 
 
-def shown(*names: str) -> dict[str, Any]:
+def list_of_executions(*names: str) -> dict[str, Any]:
     return {"flows": [execution(name, "00.000") for name in names]}
 
 
 @pytest.mark.parametrize("order", ["cabd", "cbad"])
-def test_executions_that_changed_at_once_may_change_places(order: str) -> None:
+def test_executions_that_changed_in_the_same_millisecond_can_be_swapped(order: str) -> None:
     recorded = [execution("c", "40.91"), execution("a", "40.9"), execution("b", "40.9"), execution("d", "40.896")]
-    assert compared({"flows": recorded}, shown(*order)) == []
+    assert compare_bodies({"flows": recorded}, list_of_executions(*order)) == []
 
 
 @pytest.mark.parametrize("order", ["acbd", "cadb", "caad", "cab"])
-def test_other_executions_may_not(order: str) -> None:
+def test_other_executions_cannot_be_reordered(order: str) -> None:
     recorded = [execution("c", "40.91"), execution("a", "40.9"), execution("b", "40.9"), execution("d", "40.896")]
-    assert compared({"flows": recorded}, shown(*order))
+    assert compare_bodies({"flows": recorded}, list_of_executions(*order))
 
 
 @pytest.mark.parametrize("header", ["Content-Type", "Location", "Allow", "Www-Authenticate"])
-def test_a_header_too_many_or_too_few_is_told(header: str) -> None:
+def test_an_additional_or_missing_header_is_reported(header: str) -> None:
     comparison = Comparison("localhost:1")
     bare, dressed = Answer(200), Answer(200, {header: "x"})
     assert comparison.differences(bare, dressed)
@@ -102,7 +102,7 @@ def test_a_header_too_many_or_too_few_is_told(header: str) -> None:
     assert comparison.differences(dressed, dressed) == []
 
 
-def test_a_problem_is_known_by_its_shape() -> None:
+def test_a_problem_is_recognized_by_its_shape() -> None:
     body = {"title": "Bad Request", "status": 400, "detail": "no", "errors": [{"path": "", "message": "no"}]}
     expected = Answer(400, {"Content-Type": "application/problem+json"}, PROBLEM)
     assert Comparison("localhost:1").differences(expected, Answer(400, PROBLEM_TYPE, body)) == []
@@ -119,5 +119,5 @@ def test_a_problem_is_known_by_its_shape() -> None:
         {"title": "Bad Request", "status": 400, "detail": "no", "errors": [{"path": "a", "message": ""}]},
     ],
 )
-def test_a_body_without_that_shape_is_no_problem(body: Any) -> None:
-    assert problem_faults(Answer(400, PROBLEM_TYPE, body))
+def test_a_body_without_that_shape_is_not_a_problem(body: Any) -> None:
+    assert find_problem_errors(Answer(400, PROBLEM_TYPE, body))

@@ -1,4 +1,4 @@
-"""Values of any bytes and content type: put, got, listed, deleted."""
+"""The REST API of the datastore: values are put, read, listed and deleted."""
 
 import json
 import os
@@ -41,25 +41,28 @@ def put_raw(client: Client, body: bytes, content_type: str = MULTIPART) -> Any:
         os.urandom(200_000),
     ],
 )
-def test_a_value_comes_back_byte_for_byte(client: Client, value: bytes) -> None:
+def test_a_value_is_returned_unchanged(client: Client, value: bytes) -> None:
     assert put_value(client, "key", value, "application/octet-stream").status_code == 201
-    got = client.get("/v1/datastore/key")
-    assert (got.status_code, got.content) == (200, value)
-    assert (got.headers["Content-Type"], got.headers["Content-Length"]) == ("application/octet-stream", str(len(value)))
+    value_response = client.get("/v1/datastore/key")
+    assert (value_response.status_code, value_response.content) == (200, value)
+    assert (value_response.headers["Content-Type"], value_response.headers["Content-Length"]) == (
+        "application/octet-stream",
+        str(len(value)),
+    )
 
 
-def test_a_value_with_the_boundary_at_the_start_of_a_line_is_refused_and_never_cut(client: Client) -> None:
+def test_a_value_that_contains_the_boundary_is_refused_and_never_truncated(client: Client) -> None:
     assert paths_of_errors(put_value(client, "key", b"begin\r\n--edgeX\r\nend")) == ["value"]
     assert not Item.objects.exists()
 
 
-def test_a_new_item_is_201_and_one_that_was_there_204(client: Client) -> None:
+def test_a_new_item_is_201_and_an_existing_one_204(client: Client) -> None:
     first = put_value(client, "key", b"1", description="what for")
     assert (first.status_code, first.content, first.headers.get("Content-Type")) == (201, b"", None)
     again = put_value(client, "key", b'{"a": 1}', "application/json")
     assert (again.status_code, again.content) == (204, b"")
-    got = client.get("/v1/datastore/key")
-    assert (got.content, got.headers["Content-Type"]) == (b'{"a": 1}', "application/json")
+    value_response = client.get("/v1/datastore/key")
+    assert (value_response.content, value_response.headers["Content-Type"]) == (b'{"a": 1}', "application/json")
     assert Item.objects.get().description == ""
 
 
@@ -82,7 +85,7 @@ def test_the_content_type_of_the_part_is_kept_with_its_parameters(
 
 
 @pytest.mark.parametrize("content_type", ["nonsense", "text/", "text/plain; a=b\x01", "a/b;" + "c=d;" * 100, "é/x"])
-def test_a_content_type_that_is_none_is_refused(client: Client, content_type: str) -> None:
+def test_an_invalid_content_type_is_refused(client: Client, content_type: str) -> None:
     response = put_value(client, "key", b"x", content_type)
     assert response.status_code == 400 or client.get("/v1/datastore/key").headers["Content-Type"].isascii()
     if response.status_code == 400:
@@ -104,25 +107,28 @@ def test_a_content_type_that_is_none_is_refused(client: Client, content_type: st
         "x/unknown",
     ],
 )
-def test_what_a_browser_would_run_is_offered_for_download(client: Client, content_type: str) -> None:
+def test_active_content_is_served_as_an_attachment(client: Client, content_type: str) -> None:
     put_value(client, "key", b"<script>alert(1)</script>", content_type)
-    got = client.get("/v1/datastore/key")
-    assert (got.headers["Content-Type"], got.content) == (content_type, b"<script>alert(1)</script>")
-    assert got.headers["Content-Disposition"] == "attachment"
-    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    value_response = client.get("/v1/datastore/key")
+    assert (value_response.headers["Content-Type"], value_response.content) == (
+        content_type,
+        b"<script>alert(1)</script>",
+    )
+    assert value_response.headers["Content-Disposition"] == "attachment"
+    assert value_response.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
     "content_type", [None, "application/json", "text/plain; charset=utf-8", "image/png", "text/csv"]
 )
-def test_what_is_only_shown_is_served_as_it_is_and_never_sniffed(client: Client, content_type: str | None) -> None:
+def test_passive_content_is_served_inline_and_never_sniffed(client: Client, content_type: str | None) -> None:
     put_value(client, "key", b"<script>", content_type)
-    got = client.get("/v1/datastore/key")
-    assert "Content-Disposition" not in got.headers
-    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    value_response = client.get("/v1/datastore/key")
+    assert "Content-Disposition" not in value_response.headers
+    assert value_response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_accept_says_nothing_about_a_value(client: Client) -> None:
+def test_accept_does_not_apply_to_values(client: Client) -> None:
     put_value(client, "key", b"x", "text/plain")
     assert (
         client.get("/v1/datastore/key", headers={"accept": "application/x-yaml"}).headers["Content-Type"]
@@ -132,9 +138,9 @@ def test_accept_says_nothing_about_a_value(client: Client) -> None:
 
 def test_head_has_the_headers_of_get(client: Client) -> None:
     put_value(client, "key", b"12345", "text/html")
-    got, head = client.get("/v1/datastore/key"), client.head("/v1/datastore/key")
-    its_own = {"X-Request-ID": head.headers["X-Request-ID"]}
-    assert (head.status_code, head.content, dict(head.headers)) == (200, b"", {**got.headers, **its_own})
+    value_response, head = client.get("/v1/datastore/key"), client.head("/v1/datastore/key")
+    request_id = {"X-Request-ID": head.headers["X-Request-ID"]}
+    assert (head.status_code, head.content, dict(head.headers)) == (200, b"", {**value_response.headers, **request_id})
 
 
 DISPOSITION = b'Content-Disposition: form-data; name="value"; filename="v"'
@@ -163,12 +169,12 @@ WHOLE = b"--edge\r\n" + DISPOSITION + b"\r\n\r\nhello\r\n--edge--\r\n"
         (b"\xff\x00" * 1000, MULTIPART),
     ],
 )
-def test_what_is_no_file_part_named_value_is_refused(client: Client, body: bytes, content_type: str) -> None:
+def test_a_body_without_a_file_part_named_value_is_refused(client: Client, body: bytes, content_type: str) -> None:
     assert paths_of_errors(put_raw(client, body, content_type)) == ["value"]
     assert Item.objects.count() == 0
 
 
-def test_a_body_that_ends_too_early_is_refused(client: Client) -> None:
+def test_a_truncated_body_is_refused(client: Client) -> None:
     for end in (len(WHOLE) - 3, WHOLE.index(b"\r\n--edge--"), WHOLE.index(b"lo\r\n"), WHOLE.index(b"hello")):
         assert paths_of_errors(put_raw(client, WHOLE[:end])) == ["value"]
     unfinished = b'--edge\r\nContent-Disposition: form-data; name="description"\r\n\r\nwhat f'
@@ -176,7 +182,7 @@ def test_a_body_that_ends_too_early_is_refused(client: Client) -> None:
     assert Item.objects.count() == 0
 
 
-def test_of_two_values_the_first_counts(client: Client) -> None:
+def test_the_first_of_two_values_counts(client: Client) -> None:
     second = b"--edge\r\n" + DISPOSITION + b"\r\n\r\nsecond\r\n--edge--\r\n"
     assert put_raw(client, WHOLE.removesuffix(b"--edge--\r\n") + second).status_code == 201
     assert client.get("/v1/datastore/key").content == b"hello"
@@ -190,7 +196,7 @@ def test_the_description_comes_from_the_body_or_the_query(client: Client) -> Non
     assert [item.get("description") for item in listed] == ["in the body: é", "in the query", "body"]
 
 
-def test_a_value_of_the_limit_is_taken_and_one_byte_more_is_413(client: Client) -> None:
+def test_a_value_up_to_the_limit_is_accepted_and_a_longer_one_is_413(client: Client) -> None:
     limit = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
     assert limit == 16 * 1024 * 1024
     assert put_value(client, "key", b"x" * limit).status_code == 201
@@ -201,18 +207,18 @@ def test_a_value_of_the_limit_is_taken_and_one_byte_more_is_413(client: Client) 
 
 
 @pytest.mark.parametrize("key", ["a%20b.json", "a+b%26c", "%C3%A9", "%25", "..", "x" * 512, "'%22%3C"])
-def test_keys_are_any_text(client: Client, key: str) -> None:
+def test_a_key_can_be_any_text(client: Client, key: str) -> None:
     assert put_value(client, key, b"x").status_code == 201
     assert client.get(f"/v1/datastore/{key}").content == b"x"
     assert client.delete(f"/v1/datastore/{key}").status_code == 204
 
 
 @pytest.mark.parametrize("key", ["x" * 513, "a%01b", "a%0Ab", "%7F"])
-def test_keys_with_control_characters_or_too_many_are_refused(client: Client, key: str) -> None:
+def test_keys_with_control_characters_or_that_are_too_long_are_refused(client: Client, key: str) -> None:
     assert paths_of_errors(put_value(client, key, b"x")) == ["key"]
 
 
-def test_a_deleted_item_is_gone(client: Client) -> None:
+def test_a_deleted_item_is_not_found(client: Client) -> None:
     put_value(client, "key", b"x")
     response = client.delete("/v1/datastore/key")
     assert (response.status_code, response.content) == (204, b"")
@@ -220,7 +226,7 @@ def test_a_deleted_item_is_gone(client: Client) -> None:
     problem(client.delete("/v1/datastore/key"), 404)
 
 
-def test_the_list_has_no_values_and_is_in_the_order_of_the_first_put(client: Client) -> None:
+def test_the_list_has_no_values_and_is_in_the_order_of_creation(client: Client) -> None:
     for key in ("b", "a", "c/d"):
         put_value(client, key.replace("/", "%252F"), b"secret", "application/json")
     put_value(client, "b", b"again", "text/plain")
@@ -240,7 +246,7 @@ def test_the_list_has_no_values_and_is_in_the_order_of_the_first_put(client: Cli
 
 
 @pytest.mark.database
-def test_listing_reads_no_value_whatever_their_size(client: Client) -> None:
+def test_the_list_reads_no_values(client: Client) -> None:
     for number in range(3):
         put_value(client, f"k{number}", b"x" * 1000)
     with CaptureQueriesContext(connection) as queries:
@@ -249,16 +255,16 @@ def test_listing_reads_no_value_whatever_their_size(client: Client) -> None:
     assert '"datastore_item"."value"' not in queries[0]["sql"]
 
 
-def test_beyond_a_thousand_items_next_links_lead_to_all_of_them(client: Client) -> None:
+def test_next_links_lead_to_more_than_a_thousand_items(client: Client) -> None:
     keys = [f"k{(number * 7) % 2003}" for number in range(2003)]
     Item.objects.bulk_create(Item(key=key, value=b"x", content_type="text/plain") for key in keys)
-    path, found, pages = "/v1/datastore", [], 0
+    path, keys_of_pages, pages = "/v1/datastore", [], 0
     while path:
         body = json.loads(client.get(path).content)
-        found += [item["key"] for item in body["datastore"]]
+        keys_of_pages += [item["key"] for item in body["datastore"]]
         path = next((link["href"].removeprefix(H) for link in body["links"] if link["rel"] == "next"), "")
         pages += 1
-    assert (found, pages) == (keys, 3)
+    assert (keys_of_pages, pages) == (keys, 3)
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "1.5", "9" * 13, "٣"])

@@ -1,4 +1,4 @@
-"""What `datastore(key)` gives in templates."""
+"""Values of the datastore for templates."""
 
 from typing import Any
 
@@ -40,10 +40,12 @@ JSON = "application/json"
         ('"é"'.encode("utf-16"), "application/json; charset=utf-16", "é"),
     ],
 )
-def test_bytes_become_json_or_text_by_their_content_type(value: bytes, content_type: str, expected: Any) -> None:
-    found = decode_value(value, content_type)
-    assert found == expected
-    assert type(found) is type(expected)
+def test_bytes_are_decoded_to_json_or_text_by_their_content_type(
+    value: bytes, content_type: str, expected: Any
+) -> None:
+    decoded = decode_value(value, content_type)
+    assert decoded == expected
+    assert type(decoded) is type(expected)
 
 
 @pytest.mark.unit
@@ -63,7 +65,7 @@ def test_bytes_become_json_or_text_by_their_content_type(value: bytes, content_t
         (b"+2AA-", "text/plain; charset=utf-7"),
     ],
 )
-def test_what_cannot_be_read_raises_a_value_error(value: bytes, content_type: str) -> None:
+def test_an_undecodable_value_raises_a_value_error(value: bytes, content_type: str) -> None:
     with pytest.raises(ValueError, match=r"^not |too large|nested"):
         decode_value(value, content_type)
 
@@ -83,7 +85,7 @@ def test_what_cannot_be_read_raises_a_value_error(value: bytes, content_type: st
         ("", False),
     ],
 )
-def test_which_media_types_are_json(media_type: str, expected: bool) -> None:
+def test_json_media_types_are_recognized(media_type: str, expected: bool) -> None:
     assert is_json_media_type(media_type) is expected
 
 
@@ -99,7 +101,7 @@ def test_a_value_is_found_by_its_key_in_one_query() -> None:
 @pytest.mark.integration
 @pytest.mark.django_db
 @pytest.mark.parametrize("key", ["none", "", "Teams", "a\0b", "x" * 10_000])
-def test_a_key_that_there_is_not_is_named(key: str) -> None:
+def test_an_unknown_key_is_reported(key: str) -> None:
     Item.objects.create(key="teams", value=b"x", content_type="text/plain")
     with pytest.raises(LookupError, match=r"datastore item .* not found"):
         get_value(key)
@@ -107,19 +109,21 @@ def test_a_key_that_there_is_not_is_named(key: str) -> None:
 
 @pytest.mark.integration
 @pytest.mark.django_db
-def test_a_value_that_cannot_be_read_is_named_with_the_reason() -> None:
+def test_an_undecodable_value_is_reported_with_the_reason() -> None:
     Item.objects.create(key="bad", value=b"not json", content_type=JSON)
     with pytest.raises(LookupError, match="can't read datastore item 'bad': not JSON"):
         get_value("bad")
 
 
 @pytest.mark.django_db
-def test_a_value_is_read_once_a_version_and_a_new_one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[bytes] = []
+def test_a_value_is_decoded_once_per_version_and_changes_are_visible_immediately(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded: list[bytes] = []
     decode = lookup.decode_value
 
     def counting(value: bytes, content_type: str) -> Any:
-        read.append(value)
+        decoded.append(value)
         return decode(value, content_type)
 
     monkeypatch.setattr(lookup, "decode_value", counting)
@@ -128,4 +132,4 @@ def test_a_value_is_read_once_a_version_and_a_new_one_at_once(monkeypatch: pytes
     item.value = b'{"count": 2}'
     item.save()
     assert [lookup.get_value("counted") for _ in range(3)] == [{"count": 2}] * 3
-    assert read == [b'{"count": 1}', b'{"count": 2}']
+    assert decoded == [b'{"count": 1}', b'{"count": 2}']

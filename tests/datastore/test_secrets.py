@@ -1,4 +1,4 @@
-"""Secret items: encrypted where they lie, given to templates alone."""
+"""Secret items: encrypted in the database, readable only by templates."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def stored(key: str = "key") -> Item:
     return Item.objects.get(key=key)
 
 
-def listed(client: Client) -> dict[str, Any]:
+def list_items(client: Client) -> dict[str, Any]:
     items = json.loads(client.get("/v1/datastore").content)["datastore"]
     return {item["key"]: item for item in items}
 
@@ -48,33 +48,33 @@ def test_a_secret_json_item_is_read_as_json(client: Client) -> None:
     assert find_value("key") == DatastoreValue({"a": [1]}, True)
 
 
-def test_nobody_gets_a_secret_value_back(client: Client) -> None:
+def test_a_secret_value_is_never_returned(client: Client) -> None:
     put_secret("key", CANARY)
-    told = problem(client.get("/v1/datastore/key"), 403)["detail"]
-    assert "secret" in told
-    assert CANARY not in told
+    detail = problem(client.get("/v1/datastore/key"), 403)["detail"]
+    assert "secret" in detail
+    assert CANARY not in detail
 
 
-def test_the_list_says_which_are_secret_and_nothing_about_the_others(client: Client) -> None:
+def test_the_list_marks_secret_items_only(client: Client) -> None:
     put_secret("key", CANARY)
     put_value(client, "plain", b"1")
-    found = listed(client)
-    assert found["key"]["secret"] is True
-    assert "secret" not in found["plain"]
+    items = list_items(client)
+    assert items["key"]["secret"] is True
+    assert "secret" not in items["plain"]
 
 
-def test_the_query_may_say_it_too(client: Client) -> None:
+def test_secret_can_be_a_query_parameter(client: Client) -> None:
     assert put_value(client, "key?secret=true", b"1").status_code == 201
     assert stored().secret
 
 
-@pytest.mark.parametrize("said", ["yes", "2", "\x00"])
-def test_what_is_neither_true_nor_false_is_refused(client: Client, said: str) -> None:
-    assert paths_of_errors(put_value(client, "key", b"1", secret=said)) == ["secret"]
+@pytest.mark.parametrize("flag", ["yes", "2", "\x00"])
+def test_an_invalid_boolean_is_refused(client: Client, flag: str) -> None:
+    assert paths_of_errors(put_value(client, "key", b"1", secret=flag)) == ["secret"]
     assert not Item.objects.exists()
 
 
-def test_a_secret_item_stays_secret_until_it_is_said_otherwise(client: Client) -> None:
+def test_a_secret_item_stays_secret_until_it_is_set_to_false(client: Client) -> None:
     put_secret("key", "old")
     assert put_value(client, "key", CANARY.encode()).status_code == 204
     assert (stored().secret, find_value("key").value) == (True, CANARY)
@@ -83,14 +83,14 @@ def test_a_secret_item_stays_secret_until_it_is_said_otherwise(client: Client) -
     assert client.get("/v1/datastore/key").content == b"public"
 
 
-def test_a_plain_item_becomes_secret(client: Client) -> None:
+def test_a_plain_item_can_become_secret(client: Client) -> None:
     put_value(client, "key", b"public")
     put_value(client, "key", CANARY.encode(), secret="true")
     assert stored().secret
     assert find_value("key").value == CANARY
 
 
-def test_without_keys_a_secret_is_refused_with_what_is_missing(client: Client) -> None:
+def test_without_keys_a_secret_is_refused_naming_the_missing_setting(client: Client) -> None:
     put_secret("key", "old")
     with override_settings(FLYTE_ENCRYPTION_KEYS=""):
         for fields in ({"secret": "true"}, {}):
@@ -102,20 +102,20 @@ def test_without_keys_a_secret_is_refused_with_what_is_missing(client: Client) -
     assert find_value("key").value == "old"
 
 
-def test_a_secret_has_a_bound_of_its_own(client: Client) -> None:
-    told = problem(put_value(client, "key", b"x" * (MAX_SECRET_BYTES + 1), secret="true"), 413)
-    assert str(MAX_SECRET_BYTES) in told["detail"]
+def test_secrets_have_a_smaller_size_limit(client: Client) -> None:
+    body = problem(put_value(client, "key", b"x" * (MAX_SECRET_BYTES + 1), secret="true"), 413)
+    assert str(MAX_SECRET_BYTES) in body["detail"]
 
 
-@pytest.mark.parametrize(("others", "told"), [("", "has no key"), (SECOND, "FLYTE_ENCRYPTION_KEYS lacks")])
-def test_a_key_that_is_missing_is_told_to_who_wrote_the_flow(others: str, told: str) -> None:
+@pytest.mark.parametrize(("other_keys", "message"), [("", "has no key"), (SECOND, "FLYTE_ENCRYPTION_KEYS lacks")])
+def test_a_missing_encryption_key_is_reported_to_the_flow_author(other_keys: str, message: str) -> None:
     put_secret("key", CANARY)
-    with override_settings(FLYTE_ENCRYPTION_KEYS=others), pytest.raises(LookupError, match=told) as raised:
+    with override_settings(FLYTE_ENCRYPTION_KEYS=other_keys), pytest.raises(LookupError, match=message) as raised:
         find_value("key")
     assert "'key'" in str(raised.value)
 
 
-def test_one_items_value_can_not_be_laid_under_another() -> None:
+def test_an_encrypted_value_cannot_be_copied_to_another_item() -> None:
     put_secret("key", CANARY)
     put_secret("other", "x")
     Item.objects.filter(key="other").update(value=stored().value)
@@ -123,14 +123,14 @@ def test_one_items_value_can_not_be_laid_under_another() -> None:
         find_value("other")
 
 
-def test_a_value_that_is_not_of_its_type_is_told_without_any_of_it() -> None:
+def test_an_undecodable_secret_is_reported_without_its_value() -> None:
     put_secret("key", f"{{{CANARY}", "application/json")
     with pytest.raises(LookupError, match="is not valid application/json") as raised:
         find_value("key")
     assert CANARY not in str(raised.value)
 
 
-def test_the_history_says_that_and_not_what(client: Client) -> None:
+def test_the_activity_log_has_the_change_without_the_value(client: Client) -> None:
     put_value(client, "key", CANARY.encode(), secret="true")
     change = Change.objects.get()
     assert (change.what, change.key, change.detail) == ("created", "key", {"contentType": "text/plain", "secret": True})

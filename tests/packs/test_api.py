@@ -1,4 +1,4 @@
-"""Registering, listing, looking at and deleting packs."""
+"""The REST API of packs: registration, list, reading and deletion."""
 
 import json
 from datetime import timedelta
@@ -30,7 +30,7 @@ def post(client: Client, pack: Any) -> Any:
     return client.post("/v1/packs", json.dumps(pack), content_type="application/json")
 
 
-def test_a_pack_that_registers_gets_its_id_links_and_location(client: Client) -> None:
+def test_registration_returns_id_links_and_location(client: Client) -> None:
     response = post(client, WHOLE)
     own = f"{H}/v1/packs/Slack.az.b.env.prod"
     assert (response.status_code, response.headers["Location"]) == (201, own)
@@ -57,46 +57,46 @@ def test_a_pack_that_registers_gets_its_id_links_and_location(client: Client) ->
     assert body["status"] == "live"
 
 
-def test_a_pack_is_got_as_it_was_registered_with_empty_lists_of_events(client: Client) -> None:
+def test_a_pack_is_returned_as_registered_with_empty_lists_of_events(client: Client) -> None:
     posted = json.loads(post(client, WHOLE).content)
-    got = json.loads(client.get("/v1/packs/Slack.az.b.env.prod").content)
+    pack_read = json.loads(client.get("/v1/packs/Slack.az.b.env.prod").content)
     assert posted["commands"][1]["events"] is None
-    assert got["commands"][1]["events"] == []
+    assert pack_read["commands"][1]["events"] == []
     posted["commands"][1]["events"] = []
-    assert got == posted
+    assert pack_read == posted
 
 
 def test_a_pack_of_the_same_name_and_labels_is_replaced(client: Client) -> None:
     post(client, WHOLE)
     assert post(client, {"name": "Slack", "labels": {"az": "b", "env": "prod"}}).status_code == 201
-    got = json.loads(client.get("/v1/packs/Slack.az.b.env.prod").content)
-    assert not {"commands", "events"} & set(got)
-    assert len(got["links"]) == 4
+    pack_read = json.loads(client.get("/v1/packs/Slack.az.b.env.prod").content)
+    assert not {"commands", "events"} & set(pack_read)
+    assert len(pack_read["links"]) == 4
     assert Pack.objects.count() == 1
 
 
-def test_other_labels_are_another_pack(client: Client) -> None:
+def test_different_labels_are_a_different_pack(client: Client) -> None:
     for labels in ({}, {"env": "prod"}, {"env": "dev"}):
         post(client, {"name": "Slack", "labels": labels})
     listed = json.loads(client.get("/v1/packs").content)["packs"]
     assert [pack["id"] for pack in listed] == ["Slack", "Slack.env.dev", "Slack.env.prod"]
 
 
-def test_nulls_and_unknown_keys_count_as_absent(client: Client) -> None:
+def test_nulls_and_unknown_keys_are_ignored(client: Client) -> None:
     pack = {"name": "P", "labels": None, "commands": None, "events": None, "links": None, "id": "other", "x": [1]}
     body = json.loads(post(client, pack).content)
     assert (body["id"], set(body)) == ("P", {"id", "name", "lastSeen", "links", "status"})
 
 
 @pytest.mark.parametrize("rel", ["self", "up", "x/event", "http://h/takeAction", "#/actionResult"])
-def test_the_servers_own_rels_are_refused(client: Client, rel: str) -> None:
+def test_reserved_rels_are_refused(client: Client, rel: str) -> None:
     response = post(client, {"name": "P", "links": [{"href": "http://h", "rel": rel}]})
     assert paths_of_errors(response) == ["links"]
     assert Pack.objects.count() == 0
 
 
 @pytest.mark.parametrize("rel", ["setup", "upstream", "selfie", "help", "event", "takeAction", "x/events", ""])
-def test_rels_that_only_look_like_them_are_taken(client: Client, rel: str) -> None:
+def test_rels_similar_to_reserved_ones_are_accepted(client: Client, rel: str) -> None:
     response = post(client, {"name": "P", "links": [{"href": "http://h", "rel": rel}]})
     assert json.loads(response.content)["links"][0] == {"href": "http://h", "rel": rel}
 
@@ -130,12 +130,12 @@ def test_rels_that_only_look_like_them_are_taken(client: Client, rel: str) -> No
         ({"name": "P", "links": ["x"]}, "links[0]"),
     ],
 )
-def test_a_pack_that_is_wrong_is_refused_with_the_path(client: Client, pack: Any, path: str) -> None:
+def test_an_invalid_pack_is_refused_with_the_path(client: Client, pack: Any, path: str) -> None:
     assert set(paths_of_errors(post(client, pack))) == {path}
     assert Pack.objects.count() == 0
 
 
-def test_a_deleted_pack_is_gone_and_may_come_again(client: Client) -> None:
+def test_a_deleted_pack_is_not_found_and_can_register_again(client: Client) -> None:
     register_pack("Gone")
     response = client.delete("/v1/packs/Gone")
     assert (response.status_code, response.content) == (204, b"")
@@ -144,7 +144,7 @@ def test_a_deleted_pack_is_gone_and_may_come_again(client: Client) -> None:
     assert post(client, {"name": "Gone"}).status_code == 201
 
 
-def test_the_list_is_in_byte_order_and_says_who_is_live(client: Client) -> None:
+def test_the_list_is_in_byte_order_with_the_status_of_each_pack(client: Client) -> None:
     names = ["b", "B", "a", "é", "_", "a.b", "a b", "Ab", "aB", "日"]
     for name in names:
         register_pack(name)
@@ -160,7 +160,7 @@ def test_the_list_is_in_byte_order_and_says_who_is_live(client: Client) -> None:
 
 
 def follow(client: Client, path: str, collection: str) -> list[list[Any]]:
-    """The pages of a list, by its `next` links."""
+    """Return the pages of a list, by its `next` links."""
     pages = []
     while path:
         body = json.loads(client.get(path).content)
@@ -169,23 +169,23 @@ def follow(client: Client, path: str, collection: str) -> list[list[Any]]:
     return pages
 
 
-def test_beyond_a_thousand_packs_next_links_lead_to_all_of_them(client: Client) -> None:
+def test_next_links_lead_to_more_than_a_thousand_packs(client: Client) -> None:
     now = timezone.now()
     identities = [f"P {number:04}/%&=é" for number in range(2001)]
-    Pack.objects.bulk_create(Pack(identity=one, name=one, last_seen=now) for one in reversed(identities))
+    Pack.objects.bulk_create(Pack(identity=identity, name=identity, last_seen=now) for identity in reversed(identities))
     pages = follow(client, "/v1/packs", "packs")
     assert [len(page) for page in pages] == [1000, 1000, 1]
     assert [pack["id"] for page in pages for pack in page] == identities
 
 
-def test_just_a_thousand_packs_are_one_page(client: Client) -> None:
+def test_a_thousand_packs_are_one_page(client: Client) -> None:
     now = timezone.now()
     Pack.objects.bulk_create(Pack(identity=f"{n}", name="P", last_seen=now) for n in range(1000))
     assert [len(page) for page in follow(client, "/v1/packs", "packs")] == [1000]
 
 
 @pytest.mark.parametrize("after", ["", "zzz", "%00", "'; DROP TABLE packs_pack; --", "\ud83d"])
-def test_after_may_be_anything(client: Client, after: str) -> None:
+def test_after_can_be_any_text(client: Client, after: str) -> None:
     register_pack("P")
     query = after.encode("utf-8", "surrogatepass")
     assert client.get("/v1/packs", {"after": query}).status_code == 200
@@ -196,7 +196,7 @@ def test_a_nul_in_a_query_is_refused(client: Client) -> None:
 
 
 @pytest.mark.database
-def test_an_idle_poll_reads_twice_and_writes_nothing(client: Client) -> None:
+def test_an_idle_poll_needs_two_queries_and_writes_nothing(client: Client) -> None:
     register_pack("Idle", env="prod")
     with CaptureQueriesContext(connection) as queries:
         assert client.post("/v1/packs/Idle.env.prod/actions/take").status_code == 204
@@ -204,25 +204,25 @@ def test_an_idle_poll_reads_twice_and_writes_nothing(client: Client) -> None:
     assert all(query["sql"].lstrip().upper().startswith(("SELECT", "WITH")) for query in queries)
 
 
-def test_being_seen_is_noted_once_in_a_while(client: Client) -> None:
+def test_last_seen_is_updated_at_most_once_per_interval(client: Client) -> None:
     pack = register_pack("Seen")
     long_ago = timezone.now() - timedelta(days=3)
     Pack.objects.update(last_seen=long_ago)
     client.post("/v1/packs/Seen/actions/take")
     pack.refresh_from_db()
-    noted = pack.last_seen
-    assert (pack.status, noted > long_ago) == ("live", True)
+    last_seen = pack.last_seen
+    assert (pack.status, last_seen > long_ago) == ("live", True)
     client.post("/v1/packs/Seen/actions/take")
     pack.refresh_from_db()
-    assert pack.last_seen == noted
-    Pack.objects.update(last_seen=noted - LAST_SEEN_RESOLUTION - timedelta(seconds=1))
+    assert pack.last_seen == last_seen
+    Pack.objects.update(last_seen=last_seen - LAST_SEEN_RESOLUTION - timedelta(seconds=1))
     body = b'{"event": "Happened"}'
     assert client.post("/v1/packs/Seen/events", body, content_type="application/json").status_code == 202
     pack.refresh_from_db()
-    assert pack.last_seen >= noted
+    assert pack.last_seen >= last_seen
 
 
-def test_looking_at_a_pack_is_not_seeing_it(client: Client) -> None:
+def test_reading_a_pack_does_not_update_last_seen(client: Client) -> None:
     pack = register_pack("Looked")
     long_ago = timezone.now() - timedelta(days=3)
     Pack.objects.update(last_seen=long_ago)

@@ -1,3 +1,5 @@
+"""Ids, labels and status of packs."""
+
 from datetime import timedelta
 
 import pytest
@@ -18,13 +20,11 @@ pytestmark = pytest.mark.unit
         ("A b", {"é": "", "": "x"}, "A b..x.é."),
     ],
 )
-def test_a_packs_id_is_its_name_and_its_labels_in_the_order_of_their_keys(
-    name: str, labels: dict[str, str], expected: str
-) -> None:
+def test_a_pack_id_is_the_name_and_the_labels_sorted_by_key(name: str, labels: dict[str, str], expected: str) -> None:
     assert build_pack_id(name, labels) == expected
 
 
-def test_equal_labels_have_equal_keys_and_others_do_not() -> None:
+def test_only_equal_labels_have_equal_keys() -> None:
     assert build_labels_key({"b": "1", "a": "2"}) == build_labels_key({"a": "2", "b": "1"})
     different = [{}, {"a": "b"}, {"a": "b", "c": ""}, {"a": "b,c"}, {"a": 'b","c":"'}, {"a.b": ""}, {"a": ".b"}]
     assert len({build_labels_key(labels) for labels in different}) == len(different)
@@ -42,7 +42,7 @@ def test_equal_labels_have_equal_keys_and_others_do_not() -> None:
         (timedelta(seconds=-30), "live"),
     ],
 )
-def test_a_packs_status_follows_from_when_it_was_last_seen(silent: timedelta, status: str) -> None:
+def test_the_status_of_a_pack_depends_on_its_last_seen_time(silent: timedelta, status: str) -> None:
     assert Pack(last_seen=timezone.now() - silent).status == status
 
 
@@ -59,8 +59,6 @@ def test_a_packs_status_follows_from_when_it_was_last_seen(silent: timedelta, st
         ("Wrk2", {}, False),
     ],
 )
-def test_a_pack_can_take_what_is_for_its_name_and_asks_for_no_label_it_lacks(
-    name: str, labels: dict[str, str], can: bool
-) -> None:
+def test_a_pack_can_take_actions_for_its_name_whose_labels_it_has(name: str, labels: dict[str, str], can: bool) -> None:
     pack = Pack(name="Wrk", labels={"env": "prod", "az": "b"})
     assert pack.can_take(Action(pack_name=name, pack_labels=labels)) is can
