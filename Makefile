@@ -91,10 +91,11 @@ test-schema: $(VENV)/development ## Ask every operation of the API's description
 test-postgres: $(VENV)/development ## The whole suite on a private PostgreSQL alone
 	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest $(PARALLEL)
 
-lint: $(VENV)/development ## Check style, types, plain English and migrations
+lint: $(VENV)/development ## Check style, types, imports, plain English and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/lint-imports
 	$(BIN)/python -m tests.language
 	$(MANAGE) makemigrations --check --dry-run
 
@@ -120,4 +121,4 @@ bench: $(VENV)/development ## Measure, side by side in one run; BENCH="flows aud
 	$(BIN)/python -m bench $(BENCH)
 
 clean: ## Remove what was set up and built, but no data
-	rm -rf $(VENV) docs/site/built screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) docs/site/built screenshots .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

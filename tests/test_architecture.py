@@ -1,51 +1,41 @@
-"""The house's plan, held by reading the sources: who may import whom, and how long files and functions may be."""
+"""Rules of structure: those that the tools check, each with a planted violation, and the few that they can't check.
+
+`[tool.importlinter]` and `[tool.ruff.lint]` in pyproject.toml hold the layers, the imports inside functions, and the
+calls that run text. `make lint` runs both.
+"""
 
 import ast
+import json
+import re
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import grimp
 import pytest
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+ROOT_PACKAGES = CONFIGURATION["importlinter"]["root_packages"]
 SERVER = ("flyte_site", "audit", "flows", "packs", "datastore", "flow_files")
 MAX_FILE_LINES = 399
 MAX_FUNCTION_LINES = 80
 
-# The layers, lowest first: a module imports only from layers before its own. An entry is a folder or a module; the
-# modules of one folder may import each other as long as there is no cycle.
-LAYERS = (
-    "flow_files",
-    "flyte_site.db flyte_site.core flyte_site.models flyte_site.scheduler flyte_site.http flyte_site.auth",
-    "flyte_site.settings flyte_site.console flyte_site.templatetags flyte_site.admin",
-    "datastore.models datastore.lookup datastore.content_types datastore.service",
-    "datastore.serializers datastore.api datastore.forms datastore.admin",
-    "packs.models packs.queue.pubsub packs.queue.long_poll packs.queue.action_secrets",
-    "packs.queue",
-    "packs.approvals.service packs.approvals packs.hosted packs.registry packs.hosted_registry packs.hosted_status",
-    "packs.serializers packs.jobs packs.api packs.webapi packs.admin packs.management",
-    "flows.template flows.models flows.definition flows.diagram flows.importers",
-    "flows.engine.step flows.engine.matching flows.engine.event_history flows.engine.handle_event flows.engine",
-    "flows.simulate flows.api flows.console flows.admin flows.management",
-    "audit.timeline audit.stats audit.queue_stats audit.lookups audit.charts audit.summary audit.search",
-    "audit.prometheus audit.serializers audit.api audit.view_models audit.views audit.admin",
-    "flyte_site.apps flyte_site.wsgi flyte_site.jobs flyte_site.celery flyte_site.server",
-    "flyte_site.management flyte_site.urls",
-    "manage",
-)
-ORDER = " ".join(LAYERS).split()
-
-# Nobody imports these: Django finds them by their names.
-APART = ("migrations", "apps")
-
-LANG_MAY_IMPORT = ("flows.template", "django.template", "django.utils", "re2", "croniter")
-CLIENT_MAY_IMPORT = ("flyte_client", "flow_files", "httpx")
-# What one pack alone needs: whoever does not run it need not have it, so these stand inside functions.
-PACKS_MAY_IMPORT = {
+# What a package imports at most besides the standard library and itself.
+MAY_IMPORT = {
+    "flows.template": ("django.template", "django.utils", "re2", "croniter"),
+    "flyte_client": ("flow_files", "httpx"),
+    "manage": ("django", "flow_files", "flyte_site"),
+}
+# What single packs require, and import inside functions only.
+PACK_MAY_IMPORT = {
     "flyte_client.cli.flyte": ("shtab",),
     "flyte_client.packs.common.configuration": ("yaml",),
     "flyte_client.packs.email.mailbox": ("imapclient",),
@@ -55,307 +45,262 @@ PACKS_MAY_IMPORT = {
     "flyte_client.packs.webhook.http_server": ("cheroot",),
 }
 
-RUNS_TEXT = ("eval", "exec", "compile", "os.system", "os.popen")
-MAKES_OBJECTS = ("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle")
-SAFE_YAML = ("yaml.safe_load", "yaml.safe_load_all")
-SAFE_LOADERS = {"yaml.CSafeLoader", "yaml.SafeLoader", "yaml.BaseLoader"}
-
-
-@dataclass(frozen=True)
-class Source:
-    """A module's dotted name and its text."""
-
-    module: str
-    text: str
-    is_package: bool = False
-
-
-@dataclass(frozen=True)
-class Import:
-    """`module` is what is imported, as far as it is a module; `inside` the function that imports it, if any."""
-
-    module: str
-    line: int
-    inside: str = ""
-
-
-def read_sources(*folders: str) -> list[Source]:
-    """The sources in these folders of the project, and `manage.py`."""
-    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return [_read(path) for path in [*paths, ROOT / "manage.py"]]
-
-
-def _read(path: Path) -> Source:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    is_package = parts[-1] == "__init__"
-    return Source(".".join(parts[:-1] if is_package else parts), path.read_text(encoding="utf-8"), is_package)
-
 
 @cache
-def parsed(text: str) -> ast.Module:
-    return ast.parse(text)
+def read_module(module: str) -> ast.Module:
+    return ast.parse(find_file(module).read_text(encoding="utf-8"))
 
 
-def imports(source: Source, modules: set[str]) -> Iterator[Import]:
-    """What a source imports; `from packs import queue` imports `packs.queue` where that is one of `modules`."""
-    yield from _imports(source, parsed(source.text), modules, "")
+def find_file(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def _imports(source: Source, node: ast.AST, modules: set[str], inside: str) -> Iterator[Import]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            yield from (Import(name.name, child.lineno, inside) for name in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            base = _base(source, child)
-            for name in child.names:
-                whole = f"{base}.{name.name}"
-                yield Import(whole if whole in modules else base, child.lineno, inside)
-        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-        yield from _imports(source, child, modules, child.name if is_function else inside)  # type: ignore[attr-defined]
+def find_modules(*packages: str) -> list[str]:
+    """Return the names of the modules of packages."""
+    files = [file for package in packages for file in sorted((ROOT / package).rglob("*.py"))]
+    return [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
 
 
-def _base(source: Source, node: ast.ImportFrom) -> str:
-    """The absolute name of what stands behind `from`."""
-    parts = source.module.split(".")
-    up = node.level - (1 if source.is_package else 0)
-    above = parts[: len(parts) - up] if node.level else []
-    return ".".join([*above, *([node.module] if node.module else [])])
-
-
-def within(module: str, packages: Iterable[str]) -> bool:
+def is_within(module: str, packages: Iterable[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def place(module: str) -> int | None:
-    """Where a module stands in `ORDER`, by the longest name that it is under."""
-    found = [index for index, name in enumerate(ORDER) if within(module, [name])]
-    return max(found, key=lambda index: len(ORDER[index]), default=None)
+def find_imported_names(node: ast.AST) -> list[str]:
+    """Return the dotted names that an absolute import statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
 
 
-def violations(sources: list[Source], others: Iterable[str] = ()) -> list[str]:
-    """Every import that goes upward, sideways out of the order, or hides in a function. `others` are modules too."""
-    modules = {source.module for source in sources}.union(others)
+def find_foreign_imports(module: str, tree: ast.AST, in_function: bool = False) -> list[str]:
+    """Return what a module imports although MAY_IMPORT does not list it for its package."""
+    package = next(package for package in MAY_IMPORT if is_within(module, [package]))
+    allowed = (package, *MAY_IMPORT[package], *(PACK_MAY_IMPORT.get(module, ()) if in_function else ()))
+    foreign = []
+    for node in ast.iter_child_nodes(tree):
+        foreign += [
+            f"{module} imports {name}"
+            for name in find_imported_names(node)
+            if name.split(".")[0] not in sys.stdlib_module_names and not is_within(name, allowed)
+        ]
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        foreign += find_foreign_imports(module, node, in_function or is_function)
+    return foreign
+
+
+def find_cyclic_modules(graph: grimp.ImportGraph) -> list[str]:
+    """Return the modules that import themselves by way of others, and those between two cycles."""
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    while leaves := {module for module, imported in imports.items() if not imported}:
+        imports = {module: imported - leaves for module, imported in imports.items() if module not in leaves}
+    return sorted(imports)
+
+
+def find_long_parts(module: str, source: str) -> list[str]:
+    """Return the file if it is too long, and the functions that are."""
+    lines = source.count("\n")
+    long_parts = [f"{module} has {lines} lines"] if lines > MAX_FILE_LINES else []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > MAX_FUNCTION_LINES:
+                long_parts.append(f"{module}:{node.lineno} {node.name}() has {length} lines")
+    return long_parts
+
+
+def find_dangerous_calls(module: str, tree: ast.AST) -> list[str]:
+    """Return the calls that ruff overlooks: the built-in `compile`, and a `shell` that is not written as False."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [
-        f"{source.module}:{one.line} {wrong}"
-        for source in sources
-        for one in imports(source, modules)
-        if (wrong := _wrong(source, one))
+        f"{module}:{call.lineno} {ast.unparse(call)}"
+        for call in calls
+        if ast.unparse(call.func) == "compile"
+        or any(keyword.arg == "shell" and ast.unparse(keyword.value) != "False" for keyword in call.keywords)
     ]
 
 
-def _wrong(source: Source, one: Import) -> str:
-    own = within(one.module, (*SERVER, "flyte_client", "examples"))
-    if own and one.inside:
-        return f"imports {one.module} inside {one.inside}()"
-    if within(source.module, ["flyte_client"]):
-        return _not_among(one, CLIENT_MAY_IMPORT + (PACKS_MAY_IMPORT.get(source.module, ()) if one.inside else ()))
-    if within(source.module, ["flows.template"]):
-        return _not_among(one, LANG_MAY_IMPORT)
-    return _not_below(source, one) if own and within(source.module, (*SERVER, "manage")) else ""
+def test_every_package_is_checked() -> None:
+    packages = [path.parent.name for path in ROOT.glob("*/__init__.py")]
+    assert sorted(ROOT_PACKAGES) == sorted(packages)
 
 
-def _not_among(one: Import, allowed: tuple[str, ...]) -> str:
-    standard = one.module.split(".")[0] in sys.stdlib_module_names
-    return "" if standard or within(one.module, allowed) else f"imports {one.module}"
-
-
-def _not_below(source: Source, one: Import) -> str:
-    if one.module.split(".")[-1] in APART or ".migrations." in one.module:
-        return f"imports {one.module}, which nobody imports"
-    if ".migrations." in source.module:
-        return "" if within(one.module, ["flyte_site"]) else f"imports {one.module}: a migration stands by itself"
-    mine, theirs = place(source.module), place(one.module)
-    if mine is None or theirs is None:
-        return f"{source.module if mine is None else one.module} has no place in LAYERS"
-    return "" if theirs <= mine else f"imports {one.module}, which is in a higher layer"
-
-
-def circles(sources: list[Source]) -> list[str]:
-    """Modules that import themselves by way of others."""
-    modules = {source.module for source in sources}
-    graph = {source.module: {one.module for one in imports(source, modules)} & modules for source in sources}
-    while leaves := {module for module, needs in graph.items() if not needs}:
-        graph = {module: needs - leaves for module, needs in graph.items() if module not in leaves}
-    return sorted(graph)
-
-
-def too_long(sources: list[Source]) -> list[str]:
-    """Files of 400 lines or more, functions of more than 80."""
-    found = []
-    for source in sources:
-        lines = source.text.count("\n")
-        if lines > MAX_FILE_LINES:
-            found.append(f"{source.module} has {lines} lines")
-        for node in ast.walk(parsed(source.text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                length = (node.end_lineno or node.lineno) - node.lineno + 1
-                if length > MAX_FUNCTION_LINES:
-                    found.append(f"{source.module}:{node.lineno} {node.name}() has {length} lines")
-    return found
-
-
-def dangerous(source: Source) -> list[str]:
-    """What runs text as a program, or makes any object of bytes: by its name, wherever it is called or imported."""
-    nodes = list(ast.walk(parsed(source.text)))
-    classes = [
-        (node.name, {ast.unparse(base) for base in node.bases}) for node in nodes if isinstance(node, ast.ClassDef)
-    ]
-    safe = SAFE_LOADERS | {name for name, bases in classes if bases and bases <= SAFE_LOADERS}
-    called = [node for node in nodes if isinstance(node, ast.Call)]
-    found = [(node.lineno, name) for node in called if _is_dangerous(name := ast.unparse(node.func), node, safe)]
-    found += [(one.line, one.module) for one in imports(source, set()) if within(one.module, MAKES_OBJECTS)]
-    return [f"{source.module}:{line} {name}" for line, name in sorted(found)]
-
-
-def _is_dangerous(name: str, call: ast.Call, safe_loaders: set[str]) -> bool:
-    if name in RUNS_TEXT or name.removeprefix("builtins.") in RUNS_TEXT:
-        return True
-    if name.startswith("yaml.") and "load" in name:
-        loaders = [ast.unparse(one.value) for one in call.keywords if one.arg == "Loader"]
-        loaders += [ast.unparse(argument) for argument in call.args[1:2]]
-        return name not in SAFE_YAML and not (loaders and set(loaders) <= safe_loaders)
-    return any(one.arg == "shell" and ast.unparse(one.value) != "False" for one in call.keywords)
-
-
-def new_violations(source: Source) -> list[str]:
-    """What is wrong with a source that is put into the house."""
-    return violations([source], others=[one.module for one in read_sources(*SERVER)])
-
-
-def test_imports_run_only_downward() -> None:
-    assert violations(read_sources(*SERVER, "flyte_client", "examples")) == []
+def test_packages_import_only_the_libraries_that_they_may() -> None:
+    modules = [*find_modules("flows/template", "flyte_client"), "manage"]
+    assert [found for module in modules for found in find_foreign_imports(module, read_module(module))] == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    assert circles(read_sources(*SERVER, "flyte_client", "examples", "tests")) == []
+    assert find_cyclic_modules(grimp.build_graph(*ROOT_PACKAGES, cache_dir=None)) == []
 
 
 def test_files_and_functions_stay_short() -> None:
-    assert too_long(read_sources(*SERVER, "flyte_client", "examples", "tests")) == []
+    sources = {module: find_file(module).read_text(encoding="utf-8") for module in find_modules(*ROOT_PACKAGES)}
+    assert [part for module, source in sources.items() for part in find_long_parts(module, source)] == []
 
 
-def test_nothing_runs_text_as_a_program_or_makes_any_object_of_bytes() -> None:
-    everything = read_sources(*SERVER, "flyte_client", "examples", "bench", "tests")
-    assert [found for source in everything for found in dangerous(source)] == []
+def test_no_call_runs_text_as_a_program() -> None:
+    modules = [*find_modules(*ROOT_PACKAGES), "manage"]
+    assert [found for module in modules for found in find_dangerous_calls(module, read_module(module))] == []
+
+
+# By contract: where a line is added, the line, and the import that the contract then reports.
+PLANTED_IMPORTS = [
+    ("applications", "packs/queue/leases.py", "from flows.models import Flow", "packs.queue.leases -> flows.models"),
+    ("applications", "packs/queue/pubsub.py", "from flows import models", "packs.queue.pubsub -> flows.models"),
+    ("applications", "flyte_site/http/views.py", "import packs.models", "flyte_site.http.views -> packs.models"),
+    ("flyte_site", "flyte_site/settings.py", "from . import urls", "flyte_site.settings -> flyte_site.urls"),
+    ("audit", "audit/stats.py", "from audit.api import x", "audit.stats -> audit.api"),
+    ("flows", "flows/models.py", "if True:\n    from .api import flows", "flows.models -> flows.api.flows"),
+    ("engine", "flows/engine/step.py", "from . import handle_event", "flows.engine.step -> flows.engine.handle_event"),
+    ("packs", "packs/queue/leases.py", "from .. import api", "packs.queue.leases -> packs.api"),
+    ("packs", "packs/new_module.py", "", "packs.new_module"),
+    (
+        "packs",
+        "packs/migrations/0001_initial.py",
+        "import packs.models",
+        "packs.migrations.0001_initial -> packs.models",
+    ),
+    ("approvals", "packs/approvals/service.py", "from . import api", "packs.approvals.service -> packs.approvals.api"),
+    ("queue", "packs/queue/pubsub.py", "from . import take", "packs.queue.pubsub -> packs.queue.take"),
+    ("datastore", "datastore/models.py", "import datastore.api", "datastore.models -> datastore.api"),
+    ("django-modules", "packs/api.py", "from packs.apps import x", "packs.api -> packs.apps"),
+    ("migrations", "audit/apps.py", "import packs.models", "audit.apps -> packs.models"),
+    ("client", "flyte_client/pack.py", "from flyte_site.core import ids", "flyte_client.pack -> flyte_site.core.ids"),
+    ("server", "flows/jobs.py", "def f():\n    import flyte_client", "flows.jobs -> flyte_client"),
+    ("cycles", "flows/template/lexer.py", "from . import parser", "lexer -> .parser"),
+]
+
+
+@pytest.fixture(scope="module")
+def import_report(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return what import-linter says of a copy of the project with every planted import."""
+    folder = tmp_path_factory.mktemp("project")
+    for package in ROOT_PACKAGES:
+        shutil.copytree(
+            ROOT / package,
+            folder / package,
+            ignore=lambda path, names: [
+                name for name in names if not name.endswith(".py") and not Path(path, name).is_dir()
+            ],
+        )
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for _, path, line, _ in PLANTED_IMPORTS:
+        with (folder / path).open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n")
+    return run([BIN / "lint-imports", "--no-cache"], folder)
+
+
+def run(command: list[str | Path], folder: Path = ROOT, text: str = "") -> str:
+    return subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, check=False).stdout
+
+
+def run_ruff(path: str, text: str) -> set[str]:
+    """Return the rules that a file with this text would break."""
+    output = run(
+        [BIN / "ruff", "check", "--no-cache", "--output-format", "json", "--stdin-filename", path, "-"], text=text
+    )
+    return {offence["code"] for offence in json.loads(output)}
+
+
+def test_import_linter_keeps_every_contract() -> None:
+    assert ", 0 broken." in run([BIN / "lint-imports", "--no-cache"])
+
+
+def test_every_contract_has_a_planted_import() -> None:
+    contracts = {contract["id"] for contract in CONFIGURATION["importlinter"]["contracts"]}
+    assert contracts == {contract for contract, *_ in PLANTED_IMPORTS}
+
+
+@pytest.mark.parametrize(("contract", "_path", "_line", "reported"), PLANTED_IMPORTS)
+def test_import_linter_reports_a_planted_import(
+    import_report: str, contract: str, _path: str, _line: str, reported: str
+) -> None:
+    names = {entry["id"]: entry["name"] for entry in CONFIGURATION["importlinter"]["contracts"]}
+    section = import_report.partition(f"{names[contract]}\n-----")[2]
+    assert reported in re.split(r"\n.+\n-----", section)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("def take():\n    from packs import models", "PLC0415"),
+        ("async def take():\n    import packs.models", "PLC0415"),
+        ("def take():\n    import json", "PLC0415"),
+        ("import redis", "TID253"),
+        ("eval('1')", "S307"),
+        ("import builtins\nbuiltins.exec(text)", "TID251"),
+        ("exec(text)", "S102"),
+        ("import os\nos.system('ls')", "TID251"),
+        ("from os import popen", "TID251"),
+        ("import pickle", "TID251"),
+        ("from marshal import loads", "TID251"),
+        ("def f():\n    import shelve", "TID251"),
+        ("import yaml\nyaml.load(text)", "S506"),
+        ("import yaml\nyaml.load(text, Loader=yaml.Loader)", "S506"),
+        ("import yaml\nyaml.load(text, yaml.UnsafeLoader)", "S506"),
+        ("import yaml\nclass Own(yaml.SafeLoader, yaml.Loader): ...\nyaml.load(text, Own)", "S506"),
+        ("import yaml\nyaml.unsafe_load(text)", "TID251"),
+        ("import yaml\nyaml.full_load_all(text)", "TID251"),
+        ("import subprocess\nsubprocess.run(line, shell=True)", "S602"),
+        ("run(line, shell=True)", "S604"),
+    ],
+)
+def test_ruff_reports_a_planted_line(text: str, rule: str) -> None:
+    assert rule in run_ruff("packs/api.py", text)
+    assert rule == "TID253" or rule in run_ruff("tests/packs/test_api.py", text)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "eval('1')",
-        "x = builtins.exec(text)",
-        "code = compile(text, '', 'eval')",
-        "os.system('ls')",
-        "import pickle",
-        "from marshal import loads",
-        "def f():\n    import shelve",
-        "yaml.load(text)",
-        "yaml.load(text, Loader=yaml.Loader)",
-        "yaml.load(text, yaml.UnsafeLoader)",
-        "class Own(yaml.SafeLoader, yaml.Loader): ...\nyaml.load(text, Own)",
-        "yaml.unsafe_load(text)",
-        "yaml.full_load_all(text)",
-        "subprocess.run(line, shell=True)",
+        "import re\n\nre.compile('x')\n",
+        "import yaml\n\nyaml.safe_load('')\n",
+        "import yaml\n\nyaml.load('', Loader=yaml.CSafeLoader)\n",
+        "def f() -> None:\n    import redis\n\n    redis.Redis()\n",
+        "import subprocess\n\nsubprocess.run(['ls'], shell=False)\n",
     ],
 )
-def test_the_checker_finds_what_is_dangerous(text: str) -> None:
-    assert len(dangerous(Source("a", text))) == 1
+def test_ruff_permits_what_is_safe(text: str) -> None:
+    assert run_ruff("packs/api.py", text) == set()
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("module", "text", "foreign"),
     [
-        "re.compile('x')",
-        "yaml.safe_load(text)",
-        "yaml.load(text, Loader=yaml.CSafeLoader)",
-        "class Own(yaml.SafeLoader): ...\nyaml.load(text, Own)",
-        "model.eval()",
-        "subprocess.run(['ls'], shell=False)",
-        "import json",
+        ("flows.template.runtime.values", "from flows.models import Flow", ["flows.models.Flow"]),
+        ("flows.template.runtime.values", "from django.db import models", ["django.db.models"]),
+        ("flows.template.runtime.values", "import yaml", ["yaml"]),
+        ("flows.template.runtime.values", "import re2, json\nfrom django.utils.html import escape", []),
+        ("flyte_client.pack", "from flyte_site.core.ids import new_id", ["flyte_site.core.ids.new_id"]),
+        ("flyte_client.pack", "def run():\n    import yaml", ["yaml"]),
+        ("flyte_client.pack", "import httpx\nfrom flow_files import files\nfrom . import links", []),
+        ("flyte_client.packs.common.configuration", "import yaml", ["yaml"]),
+        ("flyte_client.packs.common.configuration", "def read():\n    import yaml", []),
+        ("manage", "from flyte_client import pack", ["flyte_client.pack"]),
     ],
 )
-def test_the_checker_lets_pass_what_is_not(text: str) -> None:
-    assert dangerous(Source("a", text)) == []
+def test_foreign_imports_are_reported(module: str, text: str, foreign: list[str]) -> None:
+    reported = find_foreign_imports(module, ast.parse(text))
+    assert [line.rpartition(" ")[2] for line in reported] == foreign
 
 
-@pytest.mark.parametrize(
-    ("module", "text", "wrong"),
-    [
-        (
-            "packs.queue.action_queue",
-            "from flows.models import Flow",
-            "imports flows.models, which is in a higher layer",
-        ),
-        ("packs.queue.action_queue", "import flows.models", "imports flows.models, which is in a higher layer"),
-        ("packs.queue.action_queue", "from flows import models", "imports flows.models, which is in a higher layer"),
-        ("packs.queue.action_queue", "from packs.api import TakeView", "imports packs.api, which is in a higher layer"),
-        ("packs.queue.action_queue", "from .. import api", "imports packs.api, which is in a higher layer"),
-        (
-            "packs.queue.action_queue",
-            "if True:\n    from ..api import TakeView",
-            "imports packs.api, which is in a higher layer",
-        ),
-        ("packs.queue.action_queue", "from packs.apps import PacksConfig", "imports packs.apps, which nobody imports"),
-        ("packs.queue.action_queue", "def take():\n    from packs import models", "imports packs.models inside take()"),
-        (
-            "packs.queue.action_queue",
-            "async def take():\n    import packs.models",
-            "imports packs.models inside take()",
-        ),
-        ("packs.things", "from packs import models", "packs.things has no place in LAYERS"),
-        ("packs.api", "from packs.things import THING", "packs.things has no place in LAYERS"),
-        (
-            "flows.engine.step",
-            "from flows.engine.handle_event import start_executions",
-            "imports flows.engine.handle_event, which is in a higher layer",
-        ),
-        ("flows.template.runtime.values", "from flows.models import Flow", "imports flows.models"),
-        ("flows.template.runtime.values", "from django.db import models", "imports django.db"),
-        ("flows.template.runtime.values", "import yaml", "imports yaml"),
-        ("flows.template.runtime.values", "from ...definition import parser", "imports flows.definition"),
-        ("flyte_site.http.views", "from packs.models import Pack", "imports packs.models, which is in a higher layer"),
-        ("flyte_site.settings", "from flyte_site import urls", "imports flyte_site.urls, which is in a higher layer"),
-        ("flyte_client.pack", "from flyte_site.core.timestamps import to_text", "imports flyte_site.core.timestamps"),
-        ("flyte_client.pack", "import structlog", "imports structlog"),
-        ("flyte_client.pack", "def run():\n    import yaml", "imports yaml"),
-        ("flyte_client.packs.common.configuration", "import yaml", "imports yaml"),
-        ("packs.migrations.0002_x", "from packs.models import Pack", "imports packs.models: a migration stands by"),
-        ("manage", "from flyte_site.apps import FlyteSiteConfig", "imports flyte_site.apps, which nobody imports"),
-    ],
-)
-def test_the_checker_catches_a_bad_import(module: str, text: str, wrong: str) -> None:
-    (found,) = new_violations(Source(module, text))
-    assert wrong in found
+@pytest.mark.parametrize("text", ["compile(text, '', 'eval')", "subprocess.run(line, shell=is_text)"])
+def test_dangerous_calls_are_reported(text: str) -> None:
+    assert len(find_dangerous_calls("flows.api", ast.parse(text))) == 1
 
 
-@pytest.mark.parametrize(
-    ("module", "text"),
-    [
-        ("packs.api", "from packs import models, queue"),
-        ("packs.api", "def take():\n    import json"),
-        ("flows.engine.handle_event", "from packs import queue\nfrom datastore.lookup import get_value"),
-        (
-            "flows.template.runtime.values",
-            "import re2\nfrom django.utils.html import escape\nfrom flows.template import errors",
-        ),
-        ("flyte_client.pack", "import httpx\nfrom flyte_client import errors\nfrom . import links"),
-        ("flyte_client.packs.common.configuration", "def read():\n    import yaml"),
-    ],
-)
-def test_the_checker_lets_good_imports_pass(module: str, text: str) -> None:
-    assert new_violations(Source(module, text)) == []
+def test_cycles_are_reported() -> None:
+    graph = grimp.ImportGraph()
+    for importer, imported in [("a", "b"), ("b", "c"), ("c", "a"), ("a", "d")]:
+        graph.add_import(importer=importer, imported=imported)
+    assert find_cyclic_modules(graph) == ["a", "b", "c"]
 
 
-def test_the_checker_finds_circles() -> None:
-    sources = [Source("a", "import b"), Source("b", "import c"), Source("c", "from a import x"), Source("d", "")]
-    assert circles(sources) == ["a", "b", "c"]
-
-
-def test_the_checker_measures_files_and_functions() -> None:
+def test_long_files_and_functions_are_reported() -> None:
     body = "    pass\n"
-    fine = Source("fine", "def f():\n" + body * (MAX_FUNCTION_LINES - 1))
-    long = Source("long", "def f():\n" + body * MAX_FUNCTION_LINES)
-    assert too_long([fine, long, Source("file", "x = 1\n" * 400)]) == [
-        "long:1 f() has 81 lines",
-        "file has 400 lines",
-    ]
+    assert find_long_parts("short", "def f():\n" + body * (MAX_FUNCTION_LINES - 1)) == []
+    assert find_long_parts("long", "def f():\n" + body * MAX_FUNCTION_LINES) == ["long:1 f() has 81 lines"]
+    assert find_long_parts("file", "x = 1\n" * 400) == ["file has 400 lines"]

@@ -151,7 +151,7 @@ def _parse_document(prefix: str, source: str, text: str) -> Any:
         except (ValueError, RecursionError):
             pass  # YAML flow style also starts with a brace
     with require_extra(prefix.removeprefix("FLYTE_").lower()):
-        import yaml
+        import yaml  # noqa: PLC0415
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -46,7 +46,7 @@ class CronSchedule:
 
     def __post_init__(self) -> None:
         with require_extra("timer"):
-            from croniter import croniter  # type: ignore[import-untyped]
+            from croniter import croniter  # type: ignore[import-untyped]  # noqa: PLC0415
         fields = self.expression.upper().split()
         is_valid = (
             len(self.expression) <= MAX_EXPRESSION_LENGTH and len(fields) == 5 and all(map(CRON_FIELD.match, fields))
@@ -55,7 +55,7 @@ class CronSchedule:
             raise ValueError(f"invalid cron expression {self.expression[:60]!r}, use five fields such as 0 9 * * MON")
 
     def next(self, after: datetime) -> datetime | None:
-        from croniter import CroniterBadDateError, croniter
+        from croniter import CroniterBadDateError, croniter  # noqa: PLC0415
 
         times = croniter(self.expression, after.astimezone(self.timezone))
         while True:
