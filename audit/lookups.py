@@ -18,7 +18,7 @@ def filter_by_labels(actions: QuerySet[Action], labels: Mapping[str, str]) -> Qu
         pair = f"{json.dumps(name)}:{json.dumps(value)}"
         # A pair follows "{" or ","; within a text, both would be between escaped quotes. `contains` would not do:
         # SQLite's LIKE is case-insensitive.
-        as_first, as_later = (StrIndex("label_key", Value(separator + pair)) for separator in "{,")
+        as_first, as_later = (StrIndex("labels_key", Value(separator + pair)) for separator in "{,")
         actions = actions.alias(first=as_first, later=as_later).filter(Q(first__gt=0) | Q(later__gt=0))
     return actions
 
@@ -39,9 +39,9 @@ def find_actions_by_execution(executions: list[Execution]) -> dict[str, list[Act
 
 def find_orphan_ids(actions: Mapping[str, list[Action]]) -> set[str]:
     """Find the ids of queued actions that no registered pack could take. One query; none if nothing is queued."""
-    queued = [action for execution_actions in actions.values() for action in execution_actions if action.waiting]
-    orphaned_keys = filter_orphaned((action.pack_name, action.label_key) for action in queued)
-    return {action.id for action in queued if (action.pack_name, action.label_key) in orphaned_keys}
+    queued = [action for execution_actions in actions.values() for action in execution_actions if action.is_queued]
+    orphaned_keys = filter_orphaned((action.pack_name, action.labels_key) for action in queued)
+    return {action.id for action in queued if (action.pack_name, action.labels_key) in orphaned_keys}
 
 
 def find_hosted_resources(actions: Mapping[str, list[Action]]) -> dict[str, HostedResource]:

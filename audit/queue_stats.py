@@ -23,18 +23,19 @@ MAX_CLAIMED = 2_000
 _QUEUE_GROUPS_SQL = """
     WITH RECURSIVE asked(pack) AS (VALUES {names}),
     found(pack, labels, place) AS (
-        SELECT pack, (SELECT min(label_key) FROM packs_action WHERE waiting AND pack_name = asked.pack), 1 FROM asked
+        SELECT pack, (SELECT min(labels_key) FROM packs_action WHERE is_queued AND pack_name = asked.pack), 1 FROM asked
         UNION ALL
-        SELECT pack, (SELECT min(label_key) FROM packs_action
-                      WHERE waiting AND pack_name = found.pack AND label_key > found.labels), place + 1
+        SELECT pack, (SELECT min(labels_key) FROM packs_action
+                      WHERE is_queued AND pack_name = found.pack AND labels_key > found.labels), place + 1
         FROM found WHERE found.labels IS NOT NULL AND place < %s
     )
     SELECT pack, labels,
         (SELECT count(*) FROM (
-            SELECT 1 FROM packs_action WHERE waiting AND pack_name = found.pack AND label_key = found.labels
+            SELECT 1 FROM packs_action WHERE is_queued AND pack_name = found.pack AND labels_key = found.labels
             ORDER BY ready_at LIMIT %s
         ) AS counted),
-        (SELECT min(ready_at) FROM packs_action WHERE waiting AND pack_name = found.pack AND label_key = found.labels)
+        (SELECT min(ready_at) FROM packs_action
+         WHERE is_queued AND pack_name = found.pack AND labels_key = found.labels)
     FROM found WHERE labels IS NOT NULL
 """
 
@@ -98,7 +99,7 @@ def sum_groups(queue_groups: Collection[QueueGroup]) -> ActionCount:
 
 def count_claimed() -> dict[str, ActionCount]:
     """Count the claimed actions of each pack by its identity, with the time of the oldest. One query."""
-    leased = _leased_actions().values_list("holder", "states")[:MAX_CLAIMED]
+    leased = _leased_actions().values_list("claimed_by", "state_log")[:MAX_CLAIMED]
     since: dict[str, list[datetime]] = {}
     for claimed_by, state_log in leased:
         since.setdefault(claimed_by, []).append(parse_rfc3339(state_log[-1]["time"]))
@@ -108,9 +109,8 @@ def count_claimed() -> dict[str, ActionCount]:
 
 def find_claimed_actions(identity: str, limit: int) -> list[Action]:
     """Find the actions that this pack has claimed, the earliest lease expiry first. At most two queries."""
-    ids = [
-        key for key, claimed_by in _leased_actions().values_list("id", "holder")[:MAX_CLAIMED] if claimed_by == identity
-    ][:limit]
+    leased = _leased_actions().values_list("id", "claimed_by")[:MAX_CLAIMED]
+    ids = [key for key, claimed_by in leased if claimed_by == identity][:limit]
     return _load_without_documents(Action.objects.filter(id__in=ids).order_by("lease_ends_at")) if ids else []
 
 
@@ -118,14 +118,14 @@ def find_oldest_actions(queue_groups: Iterable[QueueGroup], limit: int) -> list[
     """Find the oldest actions of these groups. One query per group, and one for the actions."""
     oldest_keys: list[tuple[datetime, str]] = []
     for group in queue_groups:
-        queued = Action.objects.filter(waiting=True, pack_name=group.pack_name, label_key=group.labels_key)
+        queued = Action.objects.filter(is_queued=True, pack_name=group.pack_name, labels_key=group.labels_key)
         oldest_keys += queued.order_by("ready_at", "id").values_list("ready_at", "id")[:limit]
     ids = [key for _, key in sorted(oldest_keys)[:limit]]
     return _load_without_documents(Action.objects.filter(id__in=ids).order_by("ready_at", "id")) if ids else []
 
 
 def _load_without_documents(actions: "QuerySet[Action]") -> list[Action]:
-    return list(actions.defer("input", "context", "trigger", "history", "result"))
+    return list(actions.defer("input", "context", "trigger", "attempt_log", "result"))
 
 
 def _leased_actions() -> "QuerySet[Action]":

@@ -204,8 +204,8 @@ def serialize_action(
     action: Action, *, is_orphaned: bool = False, hosted: HostedResource | None = None
 ) -> dict[str, Any]:
     """Return `ActionSchema` data; empty fields are omitted, as in the original."""
-    states = [_serialize_state(entry) for entry in action.states]
-    optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.history}
+    states = [_serialize_state(entry) for entry in action.state_log]
+    optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.attempt_log}
     body: dict[str, Any] = {"id": action.id, "name": action.name, "packName": action.pack_name}
     body |= {key: value for key, value in optional.items() if value}
     if action.input is not None:

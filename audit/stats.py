@@ -30,17 +30,17 @@ _HOUR_SQL = """
 # Pack names with queued actions, one index look-up each.
 _QUEUED_PACK_NAMES_SQL = """
     WITH RECURSIVE found(pack) AS (
-        SELECT (SELECT pack_name FROM packs_action WHERE waiting ORDER BY pack_name, label_key, ready_at LIMIT 1)
+        SELECT (SELECT pack_name FROM packs_action WHERE is_queued ORDER BY pack_name, labels_key, ready_at LIMIT 1)
         UNION ALL
-        SELECT (SELECT pack_name FROM packs_action WHERE waiting AND pack_name > found.pack
-                ORDER BY pack_name, label_key, ready_at LIMIT 1)
+        SELECT (SELECT pack_name FROM packs_action WHERE is_queued AND pack_name > found.pack
+                ORDER BY pack_name, labels_key, ready_at LIMIT 1)
         FROM found WHERE found.pack IS NOT NULL
     )
     SELECT pack FROM found WHERE pack IS NOT NULL LIMIT %s
 """
 _QUEUED_SQL = """
     SELECT %s AS pack, count(*), min(ready_at) FROM (
-        SELECT ready_at FROM packs_action WHERE waiting AND pack_name = %s ORDER BY label_key, ready_at LIMIT %s
+        SELECT ready_at FROM packs_action WHERE is_queued AND pack_name = %s ORDER BY labels_key, ready_at LIMIT %s
     ) AS part
 """
 
@@ -143,8 +143,8 @@ def _count_claimed() -> dict[str, tuple[int, datetime | None]]:
     """Count claimed actions by pack name, with the time of the oldest claim; covers the leases that expire first."""
     leased = Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")[:MAX_CLAIMED]
     since: dict[str, list[datetime]] = {}
-    for name, states in leased.values_list("pack_name", "states"):
-        since.setdefault(name, []).append(parse_rfc3339(states[-1]["time"]))
+    for name, state_log in leased.values_list("pack_name", "state_log"):
+        since.setdefault(name, []).append(parse_rfc3339(state_log[-1]["time"]))
     return {name: (len(times), min(times)) for name, times in since.items()}
 
 

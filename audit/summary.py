@@ -88,7 +88,7 @@ def _describe_branches(dependents: Mapping[str, Sequence[Action]], cause: str, c
 
 # Fields of an action that a summary needs; contexts, inputs and payloads may be long and are not loaded.
 SUMMARY_FIELDS = (
-    "correlation_id", "step_id", "pack_name", "name", "state", "states", "attempt", "holder", "ready_at",
+    "correlation_id", "step_id", "pack_name", "name", "state", "state_log", "attempt", "claimed_by", "ready_at",
     "triggered_by",
 )  # fmt: skip
 
@@ -108,7 +108,7 @@ def _describe_action(action: Action, context: _SummaryContext) -> str:
     if action.state == ActionState.PENDING:
         relation = "waiting for quota of" if action.id in context.waiting_for_quota else "running on"
         duration = _describe_duration(action_intervals, now)
-        return f"{action.step_id} ({command}) {relation} {action.holder} for {duration}{_describe_attempt(action)}"
+        return f"{action.step_id} ({command}) {relation} {action.claimed_by} for {duration}{_describe_attempt(action)}"
     if action.state == ActionState.CANCELLED:
         return f"{action.step_id} ({command}, cancelled)"
     run_time = humanize_duration(total_run_time(action_intervals, now))

@@ -68,9 +68,9 @@ def build_intervals(action: Action) -> list[ActionInterval]:
     """Build the intervals since the action was queued, in order and without gaps. A finished action's last interval is
     closed.
 
-    Needs `states`; claimers of earlier attempts and expired leases are included if `history` is loaded.
+    Needs `state_log`; claimers of earlier attempts and expired leases are included if `attempt_log` is loaded.
     """
-    entries = [_StateEntry(entry["value"], parse_rfc3339(entry["time"])) for entry in action.states]
+    entries = [_StateEntry(entry["value"], parse_rfc3339(entry["time"])) for entry in action.state_log]
     past_attempts = _read_past_attempts(action)
     action_intervals: list[ActionInterval] = []
     attempt = 0
@@ -118,17 +118,17 @@ def _find_claim_end(following: _StateEntry | None, is_lease_expired: bool) -> In
 
 def _read_past_attempts(action: Action) -> dict[int, tuple[str, bool]]:
     """Map each attempt that did not end the action to its claimer and True if the lease expired. Skips late results."""
-    if "history" in action.get_deferred_fields():
+    if "attempt_log" in action.get_deferred_fields():
         return {}
     return {
         entry["attempt"]: (entry["packId"], bool(entry.get("leaseEnded")))
-        for entry in action.history
+        for entry in action.attempt_log
         if not entry.get("late")
     }
 
 
 def _find_claimer(action: Action, attempt: int) -> str:
-    return action.holder if attempt == action.attempt else ""
+    return action.claimed_by if attempt == action.attempt else ""
 
 
 def total_run_time(action_intervals: Sequence[ActionInterval], now: datetime) -> timedelta:

@@ -19,13 +19,14 @@ SIZES = (100, 10_000, 1_000_000)
 TAKE_COUNT, TAKES_PER_BATCH = 1000, 100
 MAX_DEAD_ROWS = 100_000
 INSERT_ACTIONS = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
-        label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
-        history, states, holder, request_id, traceparent)
+        labels_key, name, input, context, trigger, triggered_by, retries, backoff, state, is_queued, ready_at, attempt,
+        attempt_log, state_log, claimed_by, request_id, traceparent)
     WITH RECURSIVE counted(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM counted WHERE n < {last})
     SELECT {id}, {id}, 'bench', '0', 'one', {pack}, {labels}, {labels}, 'Do', '"x"', '{{}}', '{{}}', '', 0, 0, 'NEW',
         {true}, {ready}, 0, '[]', '[{{"value":"NEW","time":"2026-01-01T00:00:00.000Z"}}]', '', '', '' FROM counted"""
-MARK_TAKEN = """UPDATE packs_action SET state = 'PENDING', waiting = %s, attempt = 1, lease_ends_at = %s WHERE id IN (
-    SELECT id FROM packs_action WHERE waiting AND pack_name = %s AND label_key = %s ORDER BY ready_at, id LIMIT 1000)"""
+MARK_TAKEN = """UPDATE packs_action SET state = 'PENDING', is_queued = %s, attempt = 1, lease_ends_at = %s WHERE id IN (
+    SELECT id FROM packs_action WHERE is_queued AND pack_name = %s AND labels_key = %s
+    ORDER BY ready_at, id LIMIT 1000)"""
 LONG_AGO, LATER = 1_700_000_000, 10_000_000
 LABEL = """'{"env":"prod"}'"""
 DISTINCT_LABEL = """'{"host":"' || n || '"}'"""

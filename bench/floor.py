@@ -41,12 +41,12 @@ EVENT = """INSERT INTO flows_event (id, name, pack_identity, pack_name, pack_lab
 EXECUTION = """INSERT INTO flows_execution (id, flow_name, version_id, event_id, state, errors, started_at, ended_at,
     changed_at, replay_of, latest_action_id) VALUES (?, 'bench', ?, ?, 'running', '[]', ?, NULL, ?, '', ?)"""
 ACTION = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
-    label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
-    history, states, holder, request_id, traceparent) VALUES (?, ?, 'bench', ?, ?, 'Worker', '{}', '{}', 'Do',
-    '{"to":"ann"}', '{"Who":"ann"}', ?, '', 0, 0, 'NEW', ?, ?, 0, '[]', ?, '', '', '')"""
-TAKE = """UPDATE packs_action SET state = 'PENDING', waiting = ?, holder = 'Worker', states = ?, attempt = 1,
-    lease_ends_at = ? WHERE id = ? AND waiting"""
-FINISH = """UPDATE packs_action SET state = 'SUCCESS', states = ?, result = ?, finished_at = ?, lease_ends_at = NULL
+    labels_key, name, input, context, trigger, triggered_by, retries, backoff, state, is_queued, ready_at, attempt,
+    attempt_log, state_log, claimed_by, request_id, traceparent) VALUES (?, ?, 'bench', ?, ?, 'Worker', '{}', '{}',
+    'Do', '{"to":"ann"}', '{"Who":"ann"}', ?, '', 0, 0, 'NEW', ?, ?, 0, '[]', ?, '', '', '')"""
+TAKE = """UPDATE packs_action SET state = 'PENDING', is_queued = ?, claimed_by = 'Worker', state_log = ?, attempt = 1,
+    lease_ends_at = ? WHERE id = ? AND is_queued"""
+FINISH = """UPDATE packs_action SET state = 'SUCCESS', state_log = ?, result = ?, finished_at = ?, lease_ends_at = NULL
     WHERE id = ?"""
 UPDATE_EXECUTION = (
     "UPDATE flows_execution SET latest_action_id = ?, state = ?, ended_at = ?, changed_at = ? WHERE id = ?"

@@ -96,8 +96,9 @@ class Action(models.Model):
     """One command for a pack. References flows only by plain values.
 
     `secrets`: the encrypted texts of input and context that only the taker can see; a mask replaces them there.
-    `timeout` and `backoff`: in seconds. `attempt`: the number of takes. `history`: the outcome of each attempt that did
-    not finish the action, and late results. `request_id` and `traceparent`: from the request that caused the action.
+    `timeout` and `backoff`: in seconds. `attempt`: the number of takes. `state_log`: each state with its time.
+    `attempt_log`: the outcome of each attempt that did not finish the action, and late results. `request_id` and
+    `traceparent`: from the request that caused the action.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
@@ -108,7 +109,7 @@ class Action(models.Model):
 
     pack_name = models.CharField(max_length=255)
     pack_labels = TextJSONField(default=dict)
-    label_key = models.CharField(max_length=2000)
+    labels_key = models.CharField(max_length=2000)
     name = models.CharField(max_length=255)
     input = TextJSONField(null=True)
     context = TextJSONField(default=dict)
@@ -121,13 +122,13 @@ class Action(models.Model):
     backoff = models.FloatField(default=0)
 
     state = models.CharField(max_length=9, choices=ActionState, default=ActionState.NEW)
-    waiting = models.BooleanField(default=True)
+    is_queued = models.BooleanField(default=True)
     ready_at = models.DateTimeField(default=timezone.now)
     attempt = models.PositiveSmallIntegerField(default=0)
     lease_ends_at = models.DateTimeField(null=True)
-    history: Any = TextJSONField(default=list)
-    states: Any = TextJSONField(default=list)
-    holder = models.CharField(max_length=512, blank=True, default="")
+    attempt_log: Any = TextJSONField(default=list)
+    state_log: Any = TextJSONField(default=list)
+    claimed_by = models.CharField(max_length=512, blank=True, default="")
     result = TextJSONField(null=True)
     request_id = models.CharField(max_length=MAX_REQUEST_ID_LENGTH, blank=True, default="")
     traceparent = models.CharField(max_length=MAX_TRACEPARENT_LENGTH, blank=True, default="")
@@ -138,7 +139,8 @@ class Action(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["correlation_id", "step_id"], name="one_action_a_step"),
             models.CheckConstraint(
-                condition=Q(waiting=True, state=ActionState.NEW) | (Q(waiting=False) & ~Q(state=ActionState.NEW)),
+                condition=Q(is_queued=True, state=ActionState.NEW) | (Q(is_queued=False) & ~Q(state=ActionState.NEW)),
+                # Named before the column was renamed; on SQLite a new name would rebuild the table.
                 name="waiting_means_new",
             ),
         ]
@@ -146,7 +148,7 @@ class Action(models.Model):
             # Queued actions only, so that the index stays small. Its condition is a boolean column, because SQLite uses
             # a partial index only for queries that repeat its condition literally.
             models.Index(
-                fields=["pack_name", "label_key", "ready_at", "id"], condition=Q(waiting=True), name="waiting_actions"
+                fields=["pack_name", "labels_key", "ready_at", "id"], condition=Q(is_queued=True), name="queued_actions"
             ),
             models.Index(fields=["lease_ends_at"], condition=Q(lease_ends_at__isnull=False), name="leased_actions"),
             models.Index(fields=["id"], condition=Q(secrets__isnull=False), name="actions_with_secrets"),
@@ -154,7 +156,7 @@ class Action(models.Model):
             models.Index(fields=["name", "id"], name="actions_by_command"),
             models.Index(fields=["step_id", "id"], name="actions_by_step"),
             # Most actions require no labels, and are not in this index.
-            models.Index(fields=["label_key", "id"], condition=~Q(label_key="{}"), name="actions_by_labels"),
+            models.Index(fields=["labels_key", "id"], condition=~Q(labels_key="{}"), name="actions_by_labels"),
         ]
 
     def __str__(self) -> str:

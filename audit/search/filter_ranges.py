@@ -14,7 +14,7 @@ from flows.models import Event
 from packs.models import Action
 
 _EVENT_INDEX = ("pack_name", "name")
-_HAS_LABELS_SQL = "NOT (label_key = '{}')"
+_HAS_LABELS_SQL = "NOT (labels_key = '{}')"
 
 
 class _HasLabels(Func):
@@ -31,13 +31,13 @@ def labels_range_set(labels: Mapping[str, str]) -> RangeSet | None:
 
     Return None if there are too many distinct label sets to check, or too many of them match.
     """
-    labels_keys = distinct_values("packs_action", "label_key", _HAS_LABELS_SQL) if labels else None
+    labels_keys = distinct_values("packs_action", "labels_key", _HAS_LABELS_SQL) if labels else None
     if labels_keys is None:
         return None
     ranges: list[IndexRange] = [
         (labels_key,) for labels_key in labels_keys if labels.items() <= json.loads(labels_key).items()
     ]
-    return _build_range_set(ranges, ("label_key",), Action.objects.filter(_HasLabels("label_key")))
+    return _build_range_set(ranges, ("labels_key",), Action.objects.filter(_HasLabels("labels_key")))
 
 
 def event_range_set(pack: str, name: str) -> RangeSet | None:

@@ -92,7 +92,7 @@ class ExecutionDetail:
     @property
     def fingerprint(self) -> str:
         """Return a text that changes whenever anything but the time changes."""
-        log_lengths = "".join(f"{len(row.action.states)}.{len(row.action.history)}." for row in self.timeline)
+        log_lengths = "".join(f"{len(row.action.state_log)}.{len(row.action.attempt_log)}." for row in self.timeline)
         return f"{self.execution.state}-{len(self.execution.errors)}-{log_lengths}{self.hosted_fingerprint}"
 
     @property
@@ -186,7 +186,7 @@ def _build_json_parts(action: Action) -> dict[str, Any]:
         "Input": action.input,
         "Earlier attempts": _find_earlier_attempts(action),
         "Result": action.result,
-        "Late results": [entry for entry in action.history if entry.get("late")],
+        "Late results": [entry for entry in action.attempt_log if entry.get("late")],
     }
     return {name: redact_keys(value) for name, value in json_parts.items() if value or name == "Input"}
 
@@ -194,7 +194,7 @@ def _build_json_parts(action: Action) -> dict[str, Any]:
 def _find_earlier_attempts(action: Action) -> list[Any]:
     """Return the log of the attempts before the last one; after an expired lease the log has the last one too."""
     last = action.attempt - 1 if action.is_finished else action.attempt
-    return [entry for entry in action.history if entry["attempt"] <= last and not entry.get("late")]
+    return [entry for entry in action.attempt_log if entry["attempt"] <= last and not entry.get("late")]
 
 
 def _find_evaluations(execution: Execution, actions: Sequence[Action]) -> dict[str, LastEvaluation]:

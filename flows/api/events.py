@@ -148,6 +148,6 @@ def explain_refusal(action_id: str, pack: Pack) -> str:
     action = Action.objects.filter(id=action_id).first()
     if action is None or not pack.can_take(action):
         return "the action is meant for packs of another name or with other labels"
-    if action.waiting:
+    if action.is_queued:
         return "the action waits to be taken; no result is expected of it"
     return f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"

@@ -124,7 +124,7 @@ def _expire_lease(action: Action) -> ResultStatus | None:
     if completion.matches:
         event_history.prune_events(event)
     fields = {"action": action.id, "execution": completion.execution.id, "attempt": action.attempt}
-    log.warning("lease_ended", pack=action.holder, **fields, outcome=completion.status.value)
+    log.warning("lease_ended", pack=action.claimed_by, **fields, outcome=completion.status.value)
     return completion.status
 
 
@@ -142,13 +142,13 @@ def _lock_execution_and_actions(correlation_id: str) -> tuple[Execution | None, 
 def _build_lease_expired_event(action: Action) -> IncomingEvent:
     """Build the FATAL event that replaces the missing result."""
     now = timezone.now()
-    holder = Pack.objects.filter(identity=action.holder).first()
-    source = EventSource(action.holder, action.pack_name, holder.labels if holder else action.pack_labels)
+    claimer = Pack.objects.filter(identity=action.claimed_by).first()
+    source = EventSource(action.claimed_by, action.pack_name, claimer.labels if claimer else action.pack_labels)
     reason = unreadable_reason(action)
     payload = {
         "reason": f"the action's secrets can't be read: {reason}" if reason else "lease expired",
         "command": action.name,
-        "packId": action.holder,
+        "packId": action.claimed_by,
         "attempt": action.attempt,
     }
     return IncomingEvent(source, action_queue.FATAL_EVENT, payload, now, now)

@@ -218,7 +218,7 @@ class _Simulation:
         now = self.dry_run.event.received_at + timedelta(milliseconds=self.finished_count)
         received = IncomingEvent(source, simulated.name, simulated.payload, simulated.created_at or now, now)
         event = redact_result(action, received)
-        action.result, action.finished_at, action.waiting = event.to_json(), now, False
+        action.result, action.finished_at, action.is_queued = event.to_json(), now, False
         action.state = ActionState.FATAL if simulated.name == action_queue.FATAL_EVENT else ActionState.SUCCESS
         actions = list(self.dry_run.actions.values())
         self._evaluate(dependent_candidates(self.dry_run.definition, actions, action, event), now)

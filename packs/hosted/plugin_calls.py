@@ -89,7 +89,7 @@ def build_context(runtime: PluginRuntime, action: Action, attempt: int, taken_at
     )
     return TaskExecutionContext(
         secrets=runtime.secrets,
-        task=TaskReader(action.name, action.pack_name, action.holder, action.timeout),
+        task=TaskReader(action.name, action.pack_name, action.claimed_by, action.timeout),
         input=input_with_secrets(action),
         metadata=metadata,
         output=OutputWriter(max_bytes),

@@ -97,7 +97,7 @@ def build_action(execution: ExecutionRef, spec: ActionSpec, now: datetime) -> Ac
         step_id=spec.step_id,
         pack_name=spec.pack_name,
         pack_labels=spec.pack_labels,
-        label_key=build_labels_key(spec.pack_labels),
+        labels_key=build_labels_key(spec.pack_labels),
         name=spec.name,
         input=spec.input,
         context=spec.context,
@@ -108,7 +108,7 @@ def build_action(execution: ExecutionRef, spec: ActionSpec, now: datetime) -> Ac
         retries=spec.retries,
         backoff=spec.backoff,
         ready_at=now,
-        states=[build_state_entry(ActionState.NEW, now)],
+        state_log=[build_state_entry(ActionState.NEW, now)],
         request_id=request_ids.current(),
         traceparent=tracing.get_traceparent(),
     )
@@ -153,7 +153,7 @@ def record_result(
 
 def expire_lease(writes: Writes, action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
     """End the attempt of a locked action whose lease has expired; `result` replaces the missing one."""
-    action.history = [*action.history, {**_build_attempt_entry(action, result, now), "leaseEnded": True}]
+    action.attempt_log = [*action.attempt_log, {**_build_attempt_entry(action, result, now), "leaseEnded": True}]
     return _finish_attempt(writes, action, result, now)
 
 
@@ -165,7 +165,7 @@ def _finish_attempt(writes: Writes, action: Action, result: dict[str, Any], now:
         return ResultStatus.RETRIED
     action.result, action.finished_at = result, now
     state = ActionState.FATAL if is_fatal else ActionState.SUCCESS
-    _transition(writes, action, state, now, "result", *(["history"] if action.history else []))
+    _transition(writes, action, state, now, "result", *(["attempt_log"] if action.attempt_log else []))
     return ResultStatus.ACCEPTED
 
 
@@ -178,10 +178,10 @@ def backoff_delay(action: Action) -> timedelta:
 def requeue(writes: Writes, action: Action, result: dict[str, Any], now: datetime, pause: timedelta) -> None:
     """Queue a locked action again after `pause`, and log the result of its last attempt."""
     if not _has_lease_expired(action, action.attempt):
-        action.history = [*action.history, _build_attempt_entry(action, result, now)]
+        action.attempt_log = [*action.attempt_log, _build_attempt_entry(action, result, now)]
     action.result = action.finished_at = None
     action.ready_at = now + pause
-    _transition(writes, action, ActionState.NEW, now, "result", "ready_at", "history")
+    _transition(writes, action, ActionState.NEW, now, "result", "ready_at", "attempt_log")
     notify(writes, [action.pack_name])
 
 
@@ -192,7 +192,7 @@ def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:
     """
     Action.objects.filter(correlation_id=correlation_id).delete()
     created = Action.objects.bulk_create(actions)
-    notify(DirectWrites(), (action.pack_name for action in created if action.waiting))
+    notify(DirectWrites(), (action.pack_name for action in created if action.is_queued))
 
 
 def cancel_action(writes: Writes, action: Action, now: datetime) -> None:
@@ -204,9 +204,10 @@ def cancel_action(writes: Writes, action: Action, now: datetime) -> None:
 
 def _transition(writes: Writes, action: Action, state: ActionState, now: datetime, *changed_fields: str) -> None:
     """Change the action's state, and write it together with `changed_fields`."""
-    action.state, action.waiting, action.lease_ends_at = state, state == ActionState.NEW, None
-    action.states = [*action.states, build_state_entry(state, now)]
-    ACTION_TABLE.update(writes, action, "state", "waiting", "lease_ends_at", "states", "finished_at", *changed_fields)
+    action.state, action.is_queued, action.lease_ends_at = state, state == ActionState.NEW, None
+    action.state_log = [*action.state_log, build_state_entry(state, now)]
+    state_fields = ("state", "is_queued", "lease_ends_at", "state_log", "finished_at")
+    ACTION_TABLE.update(writes, action, *state_fields, *changed_fields)
     count_transitions(writes, [action.pack_name], state)
 
 
@@ -218,7 +219,7 @@ def count_transitions(writes: Writes, pack_names: list[str], state: ActionState)
 def _is_duplicate_result(action: Action, attempt: int, result: dict[str, Any]) -> bool:
     if action.is_finished and attempt == action.attempt:
         return _is_same_result(action.result, result)
-    attempt_entries = (entry for entry in action.history if entry["attempt"] == attempt and not entry.get("late"))
+    attempt_entries = (entry for entry in action.attempt_log if entry["attempt"] == attempt and not entry.get("late"))
     return any(_is_same_result(entry["result"], result) for entry in attempt_entries)
 
 
@@ -230,19 +231,19 @@ def _record_late_result(
     A result that contradicts the attempt's own earlier result is wrong rather than late, and is not logged.
     """
     has_result = action.is_finished and attempt == action.attempt and not _has_lease_expired(action, attempt)
-    if has_result or not 0 < attempt <= action.attempt or len(action.history) >= MAX_ATTEMPT_LOG_ENTRIES:
+    if has_result or not 0 < attempt <= action.attempt or len(action.attempt_log) >= MAX_ATTEMPT_LOG_ENTRIES:
         return
     entry = {"attempt": attempt, "packId": pack.identity, "time": format_rfc3339(now), "late": True, "result": result}
-    action.history = [*action.history, entry]
-    ACTION_TABLE.update(writes, action, "history")
+    action.attempt_log = [*action.attempt_log, entry]
+    ACTION_TABLE.update(writes, action, "attempt_log")
 
 
 def _has_lease_expired(action: Action, attempt: int) -> bool:
-    return any(entry["attempt"] == attempt and entry.get("leaseEnded") for entry in action.history)
+    return any(entry["attempt"] == attempt and entry.get("leaseEnded") for entry in action.attempt_log)
 
 
 def _build_attempt_entry(action: Action, result: dict[str, Any], now: datetime) -> dict[str, Any]:
-    return {"attempt": action.attempt, "packId": action.holder, "time": format_rfc3339(now), "result": result}
+    return {"attempt": action.attempt, "packId": action.claimed_by, "time": format_rfc3339(now), "result": result}
 
 
 def _is_same_result(first: dict[str, Any], second: dict[str, Any]) -> bool:

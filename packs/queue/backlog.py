@@ -28,20 +28,20 @@ QueueKey = tuple[str, str]
 # index of queued actions has this order: with `min()` PostgreSQL could read all finished actions of a name by another.
 _QUEUE_KEYS_SQL = """
     WITH RECURSIVE names(pack, place) AS (
-        SELECT (SELECT pack_name FROM packs_action WHERE waiting ORDER BY pack_name, label_key, ready_at LIMIT 1), 1
+        SELECT (SELECT pack_name FROM packs_action WHERE is_queued ORDER BY pack_name, labels_key, ready_at LIMIT 1), 1
         UNION ALL
-        SELECT (SELECT pack_name FROM packs_action WHERE waiting AND pack_name > names.pack
-                ORDER BY pack_name, label_key, ready_at LIMIT 1), place + 1
+        SELECT (SELECT pack_name FROM packs_action WHERE is_queued AND pack_name > names.pack
+                ORDER BY pack_name, labels_key, ready_at LIMIT 1), place + 1
         FROM names WHERE names.pack IS NOT NULL AND place < %s
     ),
     found(pack, labels, place) AS (
-        SELECT pack, (SELECT label_key FROM packs_action WHERE waiting AND pack_name = names.pack
-                      ORDER BY label_key, ready_at LIMIT 1), 1
+        SELECT pack, (SELECT labels_key FROM packs_action WHERE is_queued AND pack_name = names.pack
+                      ORDER BY labels_key, ready_at LIMIT 1), 1
         FROM names WHERE names.pack IS NOT NULL
         UNION ALL
-        SELECT pack, (SELECT label_key FROM packs_action
-                      WHERE waiting AND pack_name = found.pack AND label_key > found.labels
-                      ORDER BY label_key, ready_at LIMIT 1), place + 1
+        SELECT pack, (SELECT labels_key FROM packs_action
+                      WHERE is_queued AND pack_name = found.pack AND labels_key > found.labels
+                      ORDER BY labels_key, ready_at LIMIT 1), place + 1
         FROM found WHERE found.labels IS NOT NULL AND place < %s
     )
     SELECT pack, labels FROM found WHERE labels IS NOT NULL LIMIT %s
@@ -51,10 +51,11 @@ _GROUP_COUNTS_SQL = """
     WITH asked(pack, labels) AS (VALUES {groups})
     SELECT pack, labels,
         (SELECT count(*) FROM (
-            SELECT 1 FROM packs_action WHERE waiting AND pack_name = asked.pack AND label_key = asked.labels
+            SELECT 1 FROM packs_action WHERE is_queued AND pack_name = asked.pack AND labels_key = asked.labels
             ORDER BY ready_at LIMIT %s
         ) AS counted),
-        (SELECT min(ready_at) FROM packs_action WHERE waiting AND pack_name = asked.pack AND label_key = asked.labels)
+        (SELECT min(ready_at) FROM packs_action
+         WHERE is_queued AND pack_name = asked.pack AND labels_key = asked.labels)
     FROM asked
 """
 

@@ -20,7 +20,7 @@ def compute_lease_expiry(action: Action, now: datetime) -> datetime:
 
 def extend_lease(action_id: str, pack: Pack, attempt: int) -> bool:
     """Restart the lease; return False if the action no longer belongs to this pack and attempt."""
-    claimed = Action.objects.filter(id=action_id, state=ActionState.PENDING, holder=pack.identity, attempt=attempt)
+    claimed = Action.objects.filter(id=action_id, state=ActionState.PENDING, claimed_by=pack.identity, attempt=attempt)
     action = claimed.first()
     return action is not None and claimed.update(lease_ends_at=compute_lease_expiry(action, timezone.now())) == 1
 

@@ -240,16 +240,16 @@ def release_connection() -> None:
 _READY_SQL = """
     WITH RECURSIVE asked(pack) AS (VALUES {names}),
     found(pack, labels) AS (
-        SELECT pack, (SELECT min(label_key) FROM packs_action WHERE waiting AND pack_name = asked.pack) FROM asked
+        SELECT pack, (SELECT min(labels_key) FROM packs_action WHERE is_queued AND pack_name = asked.pack) FROM asked
         UNION ALL
-        SELECT pack, (SELECT min(label_key) FROM packs_action
-                      WHERE waiting AND pack_name = found.pack AND label_key > found.labels)
+        SELECT pack, (SELECT min(labels_key) FROM packs_action
+                      WHERE is_queued AND pack_name = found.pack AND labels_key > found.labels)
         FROM found WHERE found.labels IS NOT NULL
     )
     SELECT pack, labels FROM found
     WHERE labels IS NOT NULL AND (
         SELECT min(ready_at) FROM packs_action
-        WHERE waiting AND pack_name = found.pack AND label_key = found.labels
+        WHERE is_queued AND pack_name = found.pack AND labels_key = found.labels
     ) <= %s
 """
 

@@ -29,7 +29,7 @@ from packs.queue.leases import compute_lease_expiry
 log = structlog.get_logger(__name__)
 
 # Without the large columns that no caller reads.
-TAKE_COLUMNS = TableSQL(Action, excluded=("context", "trigger", "history", "result"))
+TAKE_COLUMNS = TableSQL(Action, excluded=("context", "trigger", "attempt_log", "result"))
 # More than one, since other takers can have locked some.
 CANDIDATES_PER_LABELS = 3
 # A pack with more labels can serve too many sets of them; then the sets that queued actions require are looked up.
@@ -46,17 +46,17 @@ MAX_WATERMARKS = 10_000
 # The distinct labels that queued actions of one pack name require, by a loose index scan: one index lookup for each,
 # however many actions are queued. Neither database does that by itself.
 _QUEUED_LABELS_KEYS_SQL = """
-    WITH RECURSIVE found(label_key) AS (
-        SELECT min(label_key) FROM packs_action WHERE waiting AND pack_name = %s
+    WITH RECURSIVE found(labels_key) AS (
+        SELECT min(labels_key) FROM packs_action WHERE is_queued AND pack_name = %s
         UNION ALL
-        SELECT (SELECT min(label_key) FROM packs_action
-                WHERE waiting AND pack_name = %s AND label_key > found.label_key)
-        FROM found WHERE found.label_key IS NOT NULL
+        SELECT (SELECT min(labels_key) FROM packs_action
+                WHERE is_queued AND pack_name = %s AND labels_key > found.labels_key)
+        FROM found WHERE found.labels_key IS NOT NULL
     )
-    SELECT label_key FROM found WHERE label_key IS NOT NULL
+    SELECT labels_key FROM found WHERE labels_key IS NOT NULL
 """
 _CANDIDATES_FOR_LABELS_SQL = """SELECT id, ready_at FROM packs_action
-    WHERE waiting AND pack_name = %s AND label_key = %s AND ready_at >= %s AND ready_at <= %s{names}
+    WHERE is_queued AND pack_name = %s AND labels_key = %s AND ready_at >= %s AND ready_at <= %s{names}
     ORDER BY ready_at, id LIMIT {limit}"""
 # PostgreSQL: find and claim in one statement; skip rows that other takers have locked. Candidates are looked up one by
 # one: for a join PostgreSQL can read the whole table under a generic plan or without statistics.
@@ -64,10 +64,10 @@ _TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kind
     found AS MATERIALIZED (
         SELECT own.id AS found_id FROM candidate CROSS JOIN LATERAL (
             SELECT action.id FROM packs_action AS action
-            WHERE action.id = candidate.id AND action.waiting AND action.ready_at <= %s FOR UPDATE SKIP LOCKED) AS own
+            WHERE action.id = candidate.id AND action.is_queued AND action.ready_at <= %s FOR UPDATE SKIP LOCKED) AS own
         LIMIT 1)
-    UPDATE packs_action SET state = %s, waiting = false, holder = %s, attempt = attempt + 1,
-        states = left(states, -1) || %s, lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
+    UPDATE packs_action SET state = %s, is_queued = false, claimed_by = %s, attempt = attempt + 1,
+        state_log = left(state_log, -1) || %s, lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
     FROM found WHERE id = found_id
     RETURNING {columns}"""
 
@@ -110,7 +110,7 @@ class ScanWatermarks:
         with self._lock:
             if len(self._watermarks) >= MAX_WATERMARKS:
                 self._watermarks.clear()
-            watermark = self._watermarks.setdefault((action.pack_name, action.label_key), Watermark())
+            watermark = self._watermarks.setdefault((action.pack_name, action.labels_key), Watermark())
             watermark.takes += 1
             if watermark.takes < MIN_TAKES_FOR_WATERMARK:
                 return
@@ -177,7 +177,7 @@ def _claim_in_transaction(pack: Pack, command_names: list[str]) -> Action | None
             sql, values = candidates
             candidate_ids_sql = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - built from constants
             action = TAKE_COLUMNS.select_first(
-                f"waiting AND id IN ({candidate_ids_sql}) ORDER BY ready_at, id LIMIT 1", *values
+                f"is_queued AND id IN ({candidate_ids_sql}) ORDER BY ready_at, id LIMIT 1", *values
             )
             if action is None or _claim_action(action, pack):
                 return action
@@ -188,7 +188,7 @@ def _continue_trace(action: Action) -> None:
     """Resume the request id and the trace of the action's cause; the taker's spans become children of the take."""
     request_ids.resume(action.request_id)
     span_attributes = {
-        "pack": action.holder,
+        "pack": action.claimed_by,
         "command": action.name,
         "action": action.id,
         "execution": action.correlation_id,
@@ -217,13 +217,13 @@ def _claim_action(action: Action, pack: Pack) -> bool:
     again for a later attempt.
     """
     now, attempt = timezone.now(), action.attempt
-    action.state, action.waiting, action.holder = ActionState.PENDING, False, pack.identity
-    action.states = [*action.states, build_state_entry(ActionState.PENDING, now)]
+    action.state, action.is_queued, action.claimed_by = ActionState.PENDING, False, pack.identity
+    action.state_log = [*action.state_log, build_state_entry(ActionState.PENDING, now)]
     action.attempt += 1
     action.lease_ends_at = compute_lease_expiry(action, now)
-    changed_fields = ("state", "waiting", "holder", "states", "attempt", "lease_ends_at")
+    changed_fields = ("state", "is_queued", "claimed_by", "state_log", "attempt", "lease_ends_at")
     return ACTION_TABLE.update_if(
-        "waiting AND attempt = %s AND ready_at <= %s", (attempt, now), action, *changed_fields
+        "is_queued AND attempt = %s AND ready_at <= %s", (attempt, now), action, *changed_fields
     )
 
 

@@ -131,8 +131,8 @@ def _executions(count: int, kind: Kind) -> str:
 
 
 _ACTION = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
-    label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
-    history, states, holder, lease_ends_at, request_id, traceparent) """
+    labels_key, name, input, context, trigger, triggered_by, retries, backoff, state, is_queued, ready_at, attempt,
+    attempt_log, state_log, claimed_by, lease_ends_at, request_id, traceparent) """
 
 
 def _trigger(pack_name: str, event_name: str) -> str:

@@ -245,8 +245,8 @@ def bulk(count: int) -> list[str]:
         execution = Execution(flow_name="bulk", version=version, event_id=new_id(), started_at=now)
         for step in ("a", "b"):
             values = {"correlation_id": execution.id, "step_id": step, "flow_name": "bulk", "flow_uuid": version.id}
-            state = {"states": [{"value": "NEW", "time": "2026-11-21T00:00:00.000Z"}], "trigger": {"event": "Go"}}
-            actions.append(Action(**values, **state, pack_name="Wrk", label_key="{}", name=f"Do {number % 3}"))
+            state = {"state_log": [{"value": "NEW", "time": "2026-11-21T00:00:00.000Z"}], "trigger": {"event": "Go"}}
+            actions.append(Action(**values, **state, pack_name="Wrk", labels_key="{}", name=f"Do {number % 3}"))
         execution.latest_action_id = actions[-1].id
         executions.append(execution)
     Execution.objects.bulk_create(executions)

@@ -28,7 +28,7 @@ def action(*states: tuple[str, float], **fields: Any) -> Action:
     taken = [value for value, _ in states].count("PENDING")
     plain = {"id": f"{len(states)}", "step_id": "deploy", "pack_name": "Shell", "name": "Run", "ready_at": START}
     return Action(
-        **{**plain, "states": entries, "state": states[-1][0], "attempt": taken, "holder": "Shell.x", **fields}
+        **{**plain, "state_log": entries, "state": states[-1][0], "attempt": taken, "claimed_by": "Shell.x", **fields}
     )
 
 
@@ -70,7 +70,7 @@ def test_what_is_held_is_held_till_now() -> None:
 def test_each_attempt_has_its_own_intervals_and_its_own_holder() -> None:
     tried = action(
         ("NEW", 0), ("PENDING", 1), ("NEW", 3), ("PENDING", 6), ("NEW", 10), ("PENDING", 15), ("FATAL", 21),
-        history=[ended(1), ended(2, leaseEnded=True), ended(3, late=True)],
+        attempt_log=[ended(1), ended(2, leaseEnded=True), ended(3, late=True)],
     )  # fmt: skip
     assert spans(tried) == [
         ("waiting", 1, "taken", 1),

@@ -147,7 +147,7 @@ def test_what_waits_for_packs_that_are_not_there_stands_above_with_its_execution
     assert "1 action for Slack with env: prod , oldest 5 h ago" in text_of(answer)
     (url,) = re.findall(r'href="(/admin/flows/execution/\?[^"]+)"', answer.content.decode())
     found = viewer.get(html.unescape(url)).context["rows"]
-    assert [told.execution.id for told in found] == [Action.objects.exclude(label_key="{}").get().correlation_id]
+    assert [told.execution.id for told in found] == [Action.objects.exclude(labels_key="{}").get().correlation_id]
 
 
 def test_many_orphaned_groups_are_told_in_a_number(viewer: Client) -> None:

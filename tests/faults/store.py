@@ -14,8 +14,8 @@ OPEN = "SELECT count(*) FROM packs_action WHERE state IN ('NEW', 'PENDING')"
 RUNNING = "SELECT count(*) FROM flows_execution WHERE state = 'running'"
 EXECUTIONS = "SELECT id, flow_name, state, errors FROM flows_execution ORDER BY id"
 ACTIONS = """
-    SELECT id, correlation_id, step_id, pack_name, input, "trigger", triggered_by, state, waiting,
-           lease_ends_at IS NOT NULL, attempt, retries, states, history, result
+    SELECT id, correlation_id, step_id, pack_name, input, "trigger", triggered_by, state, is_queued,
+           lease_ends_at IS NOT NULL, attempt, retries, state_log, attempt_log, result
     FROM packs_action ORDER BY id
 """
 BUSY_SECONDS = 20.0

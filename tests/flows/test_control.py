@@ -42,7 +42,7 @@ def test_a_cancelled_execution_gives_nothing_to_anybody_and_takes_no_results() -
     with pytest.raises(AssertionError, match="nothing waits"):
         b.take(worker)
     assert b.give(worker, taken, payload="late") is ResultStatus.REJECTED
-    assert Action.objects.get(id=taken.id).history[0]["result"]["payload"] == "late"
+    assert Action.objects.get(id=taken.id).attempt_log[0]["result"]["payload"] == "late"
     assert b.fired(b.only_execution()) == {"a", "b"}
     assert b.only_execution().state == ExecutionState.CANCELLED
 
@@ -62,7 +62,7 @@ def test_the_times_of_states_go_on_where_an_action_is_taken_while_its_cancel_wai
             time.sleep(HEAD_START_SECONDS)
             b.take(worker)
         cancelled.result(PATIENCE)
-    states = Action.objects.get().states
+    states = Action.objects.get().state_log
     assert [entry["value"] for entry in states] == ["NEW", "PENDING", "CANCELLED"]
     assert [entry["time"] for entry in states] == sorted(entry["time"] for entry in states)
 

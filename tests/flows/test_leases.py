@@ -89,7 +89,7 @@ def test_a_lease_that_ends_is_tried_again_while_retries_allow_it() -> None:
     b.take(worker)
     let_time_pass(minutes=2)
     assert jobs.expire_leases() == 1
-    assert (the_action().state, the_action().waiting) == (ActionState.NEW, True)
+    assert (the_action().state, the_action().is_queued) == (ActionState.NEW, True)
     assert b.fired(b.only_execution()) == {"a"}, "a FATAL that is tried again emits nothing"
     again = b.take(worker)
     assert (again.attempt, again.input) == (2, "")
@@ -97,7 +97,7 @@ def test_a_lease_that_ends_is_tried_again_while_retries_allow_it() -> None:
     jobs.expire_leases()
     assert the_action().state == ActionState.FATAL
     assert b.fired(b.only_execution()) == {"a", "alarm"}
-    assert [(entry["attempt"], entry["result"]["payload"]["reason"]) for entry in the_action().history] == [
+    assert [(entry["attempt"], entry["result"]["payload"]["reason"]) for entry in the_action().attempt_log] == [
         (1, "lease expired"),
         (2, "lease expired"),
     ]
@@ -143,7 +143,7 @@ def test_a_take_that_another_packs_whole_attempt_overtakes_is_the_next_attempt()
         second = take(worker) or b.take(worker)
     kept = Action.objects.get()
     assert (second.attempt, kept.attempt) == (2, 2)
-    assert [entry["value"] for entry in kept.states] == ["NEW", "PENDING", "NEW", "PENDING"]
+    assert [entry["value"] for entry in kept.state_log] == ["NEW", "PENDING", "NEW", "PENDING"]
 
 
 def test_a_take_that_is_overtaken_so_does_not_pass_over_the_backoff() -> None:
@@ -182,7 +182,7 @@ def test_only_the_current_attempts_result_counts_and_a_late_one_is_kept() -> Non
     assert b.give(worker, second, payload="in time") is ResultStatus.ACCEPTED
     assert b.give(worker, first, payload="long after") is ResultStatus.REJECTED
     assert the_action().result["payload"] == "in time"
-    late = [entry["result"]["payload"] for entry in the_action().history if entry.get("late")]
+    late = [entry["result"]["payload"] for entry in the_action().attempt_log if entry.get("late")]
     assert late == ["too late", "far too late", "long after"]
 
 
@@ -194,7 +194,7 @@ def test_a_result_that_comes_after_the_lease_ended_for_good_is_kept() -> None:
     let_time_pass(minutes=2)
     jobs.expire_leases()
     assert b.give(worker, taken, payload="too late") is ResultStatus.REJECTED
-    ended, late = the_action().history
+    ended, late = the_action().attempt_log
     assert (ended["leaseEnded"], late["late"], late["result"]["payload"]) == (True, True, "too late")
 
 
@@ -205,7 +205,7 @@ def test_a_second_opinion_on_a_finished_action_is_not_kept() -> None:
     taken = b.take(worker)
     b.give(worker, taken, payload=1)
     assert b.give(worker, taken, payload=2) is ResultStatus.REJECTED
-    assert the_action().history == []
+    assert the_action().attempt_log == []
 
 
 def test_the_repeat_of_a_fatal_result_that_is_tried_again_is_taken_and_does_nothing() -> None:
@@ -233,7 +233,7 @@ def test_the_result_link_names_the_attempt_from_the_second_on() -> None:
     assert second == f"{first}?attempt=2"
     assert Client().post(first, {"event": "Done"}, content_type="application/json").status_code == 409
     assert Client().post(second, {"event": "Done"}, content_type="application/json").status_code == 202
-    assert worker.identity == the_action().holder
+    assert worker.identity == the_action().claimed_by
 
 
 def test_a_heartbeat_begins_the_lease_anew_for_its_holder_alone() -> None:

@@ -155,10 +155,10 @@ def test_what_comes_later_stands_before_what_was_carried_over(carried: Path) -> 
 
 
 def test_again_it_changes_nothing(carried: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = counts(), list(Action.objects.order_by("id").values("id", "state", "states"))
+    before = counts(), list(Action.objects.order_by("id").values("id", "state", "state_log"))
     capsys.readouterr()
     assert run(carried) == 0
-    assert (counts(), list(Action.objects.order_by("id").values("id", "state", "states"))) == before
+    assert (counts(), list(Action.objects.order_by("id").values("id", "state", "state_log"))) == before
     assert "executions         4 the same" in capsys.readouterr().out
 
 
@@ -219,7 +219,7 @@ def test_a_flow_that_is_none_here_is_told_and_the_rest_carried_over(
     assert sorted(Flow.objects.values_list("name", flat=True)) == ["ex", "odd"]
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     b.give(wrk, b.take(wrk))
-    assert not Action.objects.filter(waiting=True).exists()
+    assert not Action.objects.filter(is_queued=True).exists()
 
 
 def test_steps_without_an_id_get_theirs_and_their_actions_find_them(tmp_path: Path, client: Client) -> None:

@@ -150,7 +150,7 @@ def test_earlier_attempts_and_late_results_are_masked_and_a_retry_has_the_secret
     b.give(worker, step_of("a"), "FATAL", CANARY)
     control.retry_step(b.only_execution().id, "a")
     assert taken(client) == CANARY
-    assert len(step_of("a").history) >= 2
+    assert len(step_of("a").attempt_log) >= 2
     assert_nowhere()
 
 

@@ -41,7 +41,7 @@ b.save(b.step())
 for number in range(doable['expire_executions']):
     b.tell(source)
 Execution.objects.update(changed_at=long_ago)
-Action.objects.update(waiting=False, state='SUCCESS')
+Action.objects.update(is_queued=False, state='SUCCESS')
 for number in range(doable['end_leases']):
     b.tell(source)
     b.take(worker)

@@ -42,7 +42,7 @@ def executions(count: int, age: timedelta, state: str = ExecutionState.SUCCEEDED
     Execution.objects.bulk_create(made)
     Action.objects.bulk_create(
         [
-            Action(correlation_id=one.id, step_id=str(number), pack_name="Wrk", label_key="{}", name="Do", trigger={})
+            Action(correlation_id=one.id, step_id=str(number), pack_name="Wrk", labels_key="{}", name="Do", trigger={})
             for one in made
             for number in range(actions)
         ]

@@ -62,7 +62,7 @@ def an_old_world() -> None:
     )
     copies(execution, EXECUTIONS, id=numbered("n", 1))
     action = waiting("Old")
-    Action.objects.filter(id=action.id).update(waiting=False, state="SUCCESS", finished_at=long_ago)
+    Action.objects.filter(id=action.id).update(is_queued=False, state="SUCCESS", finished_at=long_ago)
     copies(
         action,
         EXECUTIONS * ACTIONS_OF_EACH,

@@ -36,10 +36,10 @@ def fill(name: str, count: int, bare: int = 100) -> None:
                 step_id="one",
                 pack_name=name,
                 pack_labels=labels,
-                label_key=build_labels_key(labels),
+                labels_key=build_labels_key(labels),
                 name="Do",
                 trigger={},
-                states=[{"value": "NEW", "time": "2026-01-01T00:00:00.000Z"}],
+                state_log=[{"value": "NEW", "time": "2026-01-01T00:00:00.000Z"}],
                 ready_at=now + timedelta(milliseconds=number, minutes=0 if labels else 30),
             )
         )

@@ -37,7 +37,7 @@ def test_a_wait_that_is_no_whole_number_is_refused(client: Client, watcher: Long
     found = problem(client.post(f"/v1/packs/Wrk/actions/take?wait={value}"), 400)
     assert [error["path"] for error in found["errors"]] == ["wait"]
     action.refresh_from_db()
-    assert action.waiting
+    assert action.is_queued
 
 
 @pytest.mark.parametrize("query", ["", "?wait=", "?wait=0", "?wait=1", "?wait=30", "?wait=31", "?wait=999999"])
@@ -98,7 +98,7 @@ def test_a_look_finds_names_and_labels_of_what_can_be_taken_now() -> None:
         queued(name, labels=labels)
     queued("C")
     taken, later = queued("A", labels={"env": "taken"}), queued("A", labels={"env": "later"})
-    Action.objects.filter(id=taken.id).update(waiting=False, state="PENDING")
+    Action.objects.filter(id=taken.id).update(is_queued=False, state="PENDING")
     Action.objects.filter(id=later.id).update(ready_at=timezone.now() + timedelta(hours=1))
     found = long_poll.find_ready({"A", "B", "none"})
     assert sorted(found) == [("A", '{"env":"x"}'), ("A", "{}"), ("B", '{"b":"2","z":"1"}')]
@@ -114,7 +114,7 @@ def test_a_look_is_one_query_and_goes_by_the_index_of_what_waits() -> None:
             cursor.execute(f"EXPLAIN QUERY PLAN {queries[0]['sql']}")
             plan = [str(row[-1]) for row in cursor.fetchall() if "packs_action" in str(row[-1])]
         assert len(plan) == 3
-        assert all(step.startswith("SEARCH packs_action USING INDEX waiting_actions") for step in plan), plan
+        assert all(step.startswith("SEARCH packs_action USING INDEX queued_actions") for step in plan), plan
 
 
 def test_what_is_queued_is_announced_when_it_is_committed(

@@ -49,7 +49,7 @@ def test_those_that_wait_longest_come_first_with_the_time_of_their_oldest() -> N
 
 def test_what_is_taken_or_done_is_not_orphaned_and_what_waits_for_a_retry_is() -> None:
     later, taken = waiting("later"), waiting("taken")
-    Action.objects.filter(id=taken.id).update(waiting=False, state="PENDING")
+    Action.objects.filter(id=taken.id).update(is_queued=False, state="PENDING")
     Action.objects.filter(id=later.id).update(ready_at=timezone.now() + timedelta(hours=1))
     assert found() == [("later", {}, 1)]
 
@@ -106,7 +106,7 @@ def test_it_goes_by_the_index_of_what_waits() -> None:
     for query in (groups, counts):
         steps = [step for step in plan(query) if "packs_action" in step]
         assert steps
-        assert all("waiting_actions" in step for step in steps), steps
+        assert all("queued_actions" in step for step in steps), steps
 
 
 def plan(query: str) -> Iterator[str]:

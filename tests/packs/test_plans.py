@@ -35,8 +35,8 @@ TABLES = "packs_action", "flows_execution"
 
 # Oldest first, ready within the last hour: half of the actions ask for a label.
 ACTIONS = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
-        label_key, name, input, context, trigger, triggered_by, retries, backoff, state, waiting, ready_at, attempt,
-        history, states, holder, lease_ends_at, request_id, traceparent)
+        labels_key, name, input, context, trigger, triggered_by, retries, backoff, state, is_queued, ready_at, attempt,
+        attempt_log, state_log, claimed_by, lease_ends_at, request_id, traceparent)
     SELECT lpad(nextval('numbers')::text, 24, '0'), lpad(currval('numbers')::text, 24, '0'), 'flow', '', 'one', 'Wrk',
         labels, labels, 'Do', 'null', '{}', '{}', '', 0, 0, state, state = 'NEW',
         now() - interval '1 hour' + n * interval '1 millisecond', 0, '[]',
@@ -75,7 +75,7 @@ def write_finished(count: int) -> None:
 
 
 def finish_all() -> None:
-    run("UPDATE packs_action SET state = 'SUCCESS', waiting = false, lease_ends_at = NULL")
+    run("UPDATE packs_action SET state = 'SUCCESS', is_queued = false, lease_ends_at = NULL")
     run("UPDATE flows_execution SET state = 'succeeded', ended_at = now() - interval '3 days'")
 
 

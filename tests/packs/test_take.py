@@ -58,8 +58,8 @@ def test_a_taken_action_has_its_command_its_input_and_where_its_result_goes(clie
         ],
     }
     action.refresh_from_db()
-    assert (action.state, action.waiting, action.holder) == (ActionState.PENDING, False, "Wrk.env.x/y")
-    assert [entry["value"] for entry in action.states] == ["NEW", "PENDING"]
+    assert (action.state, action.is_queued, action.claimed_by) == (ActionState.PENDING, False, "Wrk.env.x/y")
+    assert [entry["value"] for entry in action.state_log] == ["NEW", "PENDING"]
 
 
 def test_the_oldest_is_given_first_each_to_one_taker_only(client: Client) -> None:
@@ -78,7 +78,7 @@ def test_a_pack_gets_what_asks_for_some_of_its_labels_and_for_none_it_lacks(clie
     expected = [waiting(labels=labels).id for labels in right]
     assert [action_id(take(client, "Wrk.az.b.env.prod")) for _ in right] == expected
     assert take(client, "Wrk.az.b.env.prod") is None
-    assert Action.objects.filter(waiting=True).count() == len(wrong)
+    assert Action.objects.filter(is_queued=True).count() == len(wrong)
 
 
 def test_labels_with_quotes_and_commas_are_told_apart(client: Client) -> None:
@@ -137,14 +137,14 @@ def test_a_command_name_with_a_nul_is_refused(client: Client) -> None:
     waiting()
     problem(client.post("/v1/packs/Wrk/actions/take?commandName=a%00"), 400)
     problem(client.post("/v1/packs/Wrk/actions/take", "actionName=a%00", content_type=FORM), 400)
-    assert Action.objects.get().waiting
+    assert Action.objects.get().is_queued
 
 
 def test_a_pack_that_is_not_registered_takes_nothing(client: Client) -> None:
     action = waiting(pack_name="Ghost")
     problem(client.post("/v1/packs/Ghost/actions/take"), 404)
     action.refresh_from_db()
-    assert action.waiting
+    assert action.is_queued
 
 
 @pytest.mark.database
@@ -187,7 +187,7 @@ def test_a_step_has_one_action_in_an_execution() -> None:
 def test_only_a_new_action_waits(is_waiting: bool, state: ActionState) -> None:
     action = waiting()
     with pytest.raises(IntegrityError), transaction.atomic():
-        Action.objects.filter(id=action.id).update(waiting=is_waiting, state=state)
+        Action.objects.filter(id=action.id).update(is_queued=is_waiting, state=state)
 
 
 def result(event: str, payload: Any = None) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
         assert action_queue.record_result(DirectWrites(), found, pack, 1, result(event, payload), now) is outcome
     found = Action.objects.get(id=action.id)
     assert (found.state, found.result) == (ActionState.SUCCESS, result("Done", {"n": 1}))
-    assert [entry["value"] for entry in found.states] == ["NEW", "PENDING", "SUCCESS"]
+    assert [entry["value"] for entry in found.state_log] == ["NEW", "PENDING", "SUCCESS"]
 
 
 def test_a_fatal_result_makes_the_action_fatal() -> None:

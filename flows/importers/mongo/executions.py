@@ -88,17 +88,17 @@ def _build_action(
         step_id=get_text(document, "stepId") or _guess_step_id(document, outlines_by_uuid),
         pack_name=get_text(document, "packName"),
         pack_labels=labels,
-        label_key=build_labels_key(labels),
+        labels_key=build_labels_key(labels),
         name=get_text(document, "name"),
         input=to_json_value(document.get("input")),
         context=to_string_map(document.get("context")),
         trigger=convert_event(document.get("trigger"), started_at),
         state=state,
-        waiting=state == ActionState.NEW,
+        is_queued=state == ActionState.NEW,
         ready_at=started_at,
         attempt=0 if state == ActionState.NEW else 1,
-        states=[{"value": value, "time": format_rfc3339(time)} for value, time in state_log],
-        holder=result["pack"]["id"] if result else "",
+        state_log=[{"value": value, "time": format_rfc3339(time)} for value, time in state_log],
+        claimed_by=result["pack"]["id"] if result else "",
         result=result,
         finished_at=changed_at if state in FINISHED_STATES else None,
     )
@@ -129,7 +129,7 @@ def _find_skip_reason(action: Action, earlier_actions: Mapping[str, Action]) -> 
     if action.step_id in earlier_actions:
         return f"step {action.step_id!r} has another"
     names = (action.flow_name, action.step_id, action.pack_name, action.name)
-    too_long = any(len(name) > MAX_NAME_LENGTH for name in names) or len(action.label_key) > MAX_LABELS_KEY_LENGTH
+    too_long = any(len(name) > MAX_NAME_LENGTH for name in names) or len(action.labels_key) > MAX_LABELS_KEY_LENGTH
     ids = (action.id, action.correlation_id)
     return "its names are too long" if too_long or any(len(value) > MAX_ID_LENGTH for value in ids) else ""
 
@@ -153,7 +153,7 @@ def _is_same_event(result: Mapping[str, Any], trigger: Mapping[str, Any]) -> boo
 
 
 def _build_execution(actions: Sequence[Action]) -> Execution:
-    change_times = sorted(parse_rfc3339(entry["time"]) for action in actions for entry in action.states)
+    change_times = sorted(parse_rfc3339(entry["time"]) for action in actions for entry in action.state_log)
     is_running = any(action.state not in FINISHED_STATES for action in actions)
     handled_ids = {action.triggered_by for action in actions}
     has_failed = any(action.state == ActionState.FATAL and action.id not in handled_ids for action in actions)

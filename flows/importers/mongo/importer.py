@@ -230,7 +230,7 @@ class MongoImporter:
 def _iter_change_times(execution: Execution) -> Iterator[datetime]:
     """When actions of an execution entered the states that they are in."""
     yield execution.started_at
-    for state_log in Action.objects.filter(correlation_id=execution.id).values_list("states", flat=True):
+    for state_log in Action.objects.filter(correlation_id=execution.id).values_list("state_log", flat=True):
         yield parse_rfc3339(state_log[-1]["time"])
 
 
