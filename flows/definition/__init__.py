@@ -1,6 +1,6 @@
-"""A flow document: what was posted, turned into typed values – or into every error in it, each with its path.
+"""Flow documents: parsed to typed values, or to every error with its path.
 
-Nothing here looks at the database: whether packs and commands are registered is told elsewhere.
+Nothing here reads the database except `plan`, `registry_checks`, `store` and `validation`.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def parse_flow(value: Any) -> FlowDefinition:
-    """The flow that a JSON value describes. Raises `FlowError` with every error at once."""
+    """Parse the flow that a JSON value describes. Raises `FlowValidationError` with every error at once."""
     parser = FlowParser()
     definition = parser.parse_flow(value)
     if parser.errors:

@@ -1,4 +1,4 @@
-"""What an editor offers while somebody writes: names that are registered, words of templates, paths in payloads."""
+"""Completions for the flow editor: registered names, words of templates, paths in payloads."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ MAX_DEPTH = 8
 
 
 def collect_words() -> dict[str, Any]:
-    """What is the same for all flows: packs with their events and commands, filters, functions and tags."""
+    """Collect completions for all flows: packs with their events and commands, filters, functions and tags."""
     names_by_pack: dict[str, dict[str, set[str]]] = {}
     for pack in Pack.objects.order_by("-last_seen").only("name", "events", "commands")[:MAX_PACKS]:
         pack_names = names_by_pack.setdefault(pack.name, {"events": set(), "commands": set()})
@@ -38,7 +38,9 @@ def collect_words() -> dict[str, Any]:
 
 
 def collect_event_paths(events: Sequence[Event]) -> list[str]:
-    """What templates can say of such events: `Event.Payload.user.id`, `Event.Pack.Labels.env`; MOST_PATHS at most."""
+    """Collect template paths of events, such as `Event.Payload.user.id` and `Event.Pack.Labels.env`; MAX_PATHS at
+    most.
+    """
     paths: dict[str, None] = {}
     for event in events:
         for path in _iter_paths("Event.Payload", redact_keys(event.payload), 0):

@@ -1,10 +1,10 @@
-"""Which steps of a flow can ever fire, and which depend on themselves."""
+"""Reachability of steps, and cycles of dependencies."""
 
 from flows.definition.types import StepDefinition
 
 
 def find_reachable_steps(steps: tuple[StepDefinition, ...]) -> set[str]:
-    """Ids of the steps that some chain of events can fire."""
+    """Return the ids of the steps that some sequence of events can fire."""
     reached: set[str] = set()
     while True:
         newly_reached = {step.id for step in steps if step.id not in reached and step.are_dependencies_met(reached)}
@@ -14,7 +14,7 @@ def find_reachable_steps(steps: tuple[StepDefinition, ...]) -> set[str]:
 
 
 def find_ancestors(step_id: str, steps: tuple[StepDefinition, ...]) -> set[str]:
-    """All that a step depends on, directly or by way of others."""
+    """Return the ids of all steps that a step depends on, directly or indirectly."""
     by_id = {step.id: step for step in steps}
     ancestor_ids: set[str] = set()
     pending_ids = list(by_id[step_id].depends_on)

@@ -1,4 +1,4 @@
-"""Two texts side by side, with what changed marked, also within a line."""
+"""A diff of two texts side by side, with changes marked within lines."""
 
 import re
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ from difflib import SequenceMatcher
 CONTEXT_LINES = 4
 MAX_LINES = 5000
 MAX_WORDS_PER_LINE = 150
-# Of so many changed lines it is said what changed within them.
+# Only so many changed lines are compared word by word.
 MAX_INLINE_DIFFS = 500
-# From here on lines that stand there very often are no anchors: else like lines would take quadratic time.
+# From this size on, very frequent lines do not anchor the diff: many equal lines would take quadratic time.
 AUTOJUNK_THRESHOLD = 1000
 _WORD_PATTERN = re.compile(r"\w+|\s+|[^\w\s]")
 
 DiffSegment = tuple[str, bool]
-"""Some text of a line, and whether it differs from the other side."""
+"""A part of a line; True if it differs from the other side."""
 
 
 @dataclass(frozen=True)
 class DiffSide:
-    """A line of one text; `number` counts from 1, and is 0 where the side has no such line."""
+    """A line of one text; `number` counts from 1, and is 0 if the side has no such line."""
 
     line_number: int
     segments: tuple[DiffSegment, ...]
@@ -28,7 +28,9 @@ class DiffSide:
 
 @dataclass(frozen=True)
 class DiffRow:
-    """A line of each side. `kind` is `same`, `changed`, `added`, `removed`, or `skipped`: then `count` like ones."""
+    """A line of each side. `kind` is `same`, `changed`, `added`, `removed`, or `skipped` for `skipped_count` equal
+    lines.
+    """
 
     kind: str
     left: DiffSide
@@ -41,7 +43,9 @@ EMPTY_SIDE = DiffSide(0, ())
 
 @dataclass(frozen=True)
 class TextDiff:
-    """The rows of two texts, equal ones far from any change left out, and how many lines each side has of its own."""
+    """The rows of two texts, without equal lines far from any change, and the number of lines that only one side
+    has.
+    """
 
     rows: list[DiffRow]
     added_count: int
@@ -54,7 +58,7 @@ class TextDiff:
 
 
 def diff_texts(left: str, right: str) -> TextDiff:
-    """What leads from the left text to the right one."""
+    """Compare two texts."""
     left_lines, right_lines = left.splitlines(), right.splitlines()
     if max(len(left_lines), len(right_lines)) > MAX_LINES:
         return TextDiff([], 0, 0, is_too_long=left != right)
@@ -93,7 +97,7 @@ def _diff_row(operation: str, left: tuple[int, str], right: tuple[int, str], *, 
 
 
 def _diff_words(left: str, right: str) -> tuple[tuple[DiffSegment, ...], tuple[DiffSegment, ...]]:
-    """Both lines in pieces; where they have little in common, whole."""
+    """Split both lines into parts; a pair with little in common is not split."""
     left_words, right_words = _WORD_PATTERN.findall(left), _WORD_PATTERN.findall(right)
     if max(len(left_words), len(right_words)) > MAX_WORDS_PER_LINE:
         return ((left, True),), ((right, True),)
@@ -115,7 +119,7 @@ def _diff_words(left: str, right: str) -> tuple[tuple[DiffSegment, ...], tuple[D
 
 
 def _collapse_unchanged(rows: list[DiffRow]) -> Iterator[DiffRow]:
-    """The rows, with long runs of equal ones as one."""
+    """Return the rows, with each long run of equal rows as one row."""
     context_indexes = {
         neighbor
         for index, row in enumerate(rows)

@@ -1,4 +1,4 @@
-"""Where the parts of a flow document stand in its text: an error's path as a line and a column."""
+"""Locations of the parts of a flow document in its text: an error's path as a line and a column."""
 
 import json
 import re
@@ -10,16 +10,16 @@ import yaml
 
 from flows.template.compiled_value import join_path
 
-# Aliases let a short text stand for a long document: so many parts are looked at, and no more.
+# Aliases let a short text expand to a long document: only so many parts are located.
 MAX_LOCATIONS = 50_000
 _JSON_TOKEN_PATTERN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|([^\s{}\[\],:"]+))', re.DOTALL)
 
 
 @dataclass(frozen=True)
 class SourceLocation:
-    """Where a part begins: `line` and `column` count from 1. `inside` is where its text does; None if unknown.
+    """The start of a part: `line` and `column` count from 1. `inside` is the start of its text; None if unknown.
 
-    With `indent`, its text goes on in the lines below, each that far from the left; otherwise it is one line.
+    With `indent`, its text continues in the lines below, each indented by so much; otherwise it is one line.
     """
 
     line: int
@@ -28,7 +28,7 @@ class SourceLocation:
     is_block_text: bool = False
 
     def locate_in_text(self, line: int, column: int) -> tuple[int, int]:
-        """Line and column in the document of those in the part's text, which count from 1."""
+        """Return line and column in the document of a line and column in the part's text; all count from 1."""
         if not line or self.text_start is None:
             return self.line, self.column
         if line > 1 and not self.is_block_text:
@@ -38,7 +38,7 @@ class SourceLocation:
 
 
 class SourceMap:
-    """The places of all parts of a text in JSON or YAML that could be read, by path as in `steps[0].event.name`."""
+    """The locations of all parts of a JSON or YAML text that could be parsed, by path as in `steps[0].event.name`."""
 
     def __init__(self, text: str, *, is_json: bool) -> None:
         path_locations = _locate_json(text) if is_json else _locate_yaml(text)
@@ -47,7 +47,9 @@ class SourceMap:
             self._locations.setdefault(path, location)
 
     def locate(self, path: str, line: int = 0, column: int = 0) -> tuple[int, int]:
-        """Line and column of what stands at the path, or of what it would be in; `line` and `column`: in its text."""
+        """Return line and column of the part at the path, or of its closest parent; `line` and `column`: in its
+        text.
+        """
         if location := self._locations.get(path):
             return location.locate_in_text(line, column)
         while path:
@@ -61,7 +63,7 @@ PathLocation = tuple[str, SourceLocation]
 
 
 def _key_paths(path: str, key: str) -> Iterator[str]:
-    """A key's path as templates have it, and as other findings do."""
+    """Return a key's path as templates have it, and as other issues do."""
     yield join_path(path, key)
     dotted_path = f"{path}.{key}" if path else key
     if dotted_path != join_path(path, key):

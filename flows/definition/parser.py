@@ -1,4 +1,4 @@
-"""Reads a flow document: typed values, or every error in it, each with its path."""
+"""A parser of flow documents: typed values, and every error with its path."""
 
 import re
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from flows.definition.document import (
     MAX_RETRIES,
     STEP,
 )
+from flows.definition.normalization import drop_empty, normalize_step
 from flows.definition.shell_injection import find_shell_injections
 from flows.definition.types import (
     TRUE_VALUES,
@@ -47,7 +48,7 @@ _CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass
 class FlowParser:
-    """Reads one document, noting all that is wrong on the way; what can't be read becomes an empty value."""
+    """A parser of one document, which collects all errors; an invalid part becomes an empty value."""
 
     errors: list[FlowIssue] = field(default_factory=list)
     warnings: list[FlowIssue] = field(default_factory=list)
@@ -76,12 +77,12 @@ class FlowParser:
         self.check_ids(steps)
         self.check_dependencies(steps)
         self.warnings += [*find_shell_injections(steps), *find_undefined_context_names(steps)]
-        document = _drop_empty(
+        document = drop_empty(
             {
                 "name": name,
                 "description": description,
                 "labels": labels,
-                "steps": [self.normalize_step(raw_step) for raw_step in raw_steps],
+                "steps": [normalize_step(raw_step) for raw_step in raw_steps],
             }
         )
         return FlowDefinition(
@@ -95,10 +96,10 @@ class FlowParser:
         )
 
     def remove_links(self, value: Any) -> Any:
-        """A flow as the server gave it brings its links along; they are not the flow's."""
+        """Remove the links that the server adds to a flow: they are not part of it."""
         if not isinstance(value, Mapping) or "links" not in value:
             return value
-        self.add_warning("links", "are the server's, and not kept")
+        self.add_warning("links", "ignored: links are set by the server")
         return {key: item for key, item in value.items() if key != "links"}
 
     def parse_step(self, value: Any, index: int) -> StepDefinition:
@@ -163,11 +164,11 @@ class FlowParser:
             FlowIssue(path, warning.message, warning.line, warning.column) for warning in template.warnings
         ]
         if "{{" not in text and "{%" not in text and text.strip("\r\n") not in TRUE_VALUES:
-            self.add_warning(path, "has no {{ … }} and is always false")
+            self.add_warning(path, "contains no {{ … }} and is always false")
         return template
 
     def parse_template_mapping(self, value: Any, path: str) -> CompiledValue:
-        """A mapping of names to templates: context, pack labels."""
+        """Parse a mapping of names to templates: context, pack labels."""
         return self.compile_templates(self.parse_labels(value, path), path)
 
     def compile_templates(self, value: Any, path: str) -> CompiledValue:
@@ -188,15 +189,17 @@ class FlowParser:
     def parse_step_part(
         self, raw_step: Mapping[str, Any], key: str, path: str, known_keys: tuple[str, ...]
     ) -> dict[str, Any]:
-        """The `event` or `command` of a step; `labels` in it counts as `packLabels`, as in the original's examples."""
+        """Parse the `event` or `command` of a step; `labels` in it means `packLabels`, as in the original's
+        examples.
+        """
         if not isinstance(raw_step.get(key), Mapping):
             self.add_error(path, f"must be a mapping with a name and a packName{_describe_actual(raw_step, key)}")
             return {"name": UNPARSED_NAME, "packName": UNPARSED_NAME}
         data = dict(raw_step[key])
         if "labels" in data:
-            self.add_warning(f"{path}.labels", "is taken as packLabels, which is its name")
+            self.add_warning(f"{path}.labels", "is read as packLabels; rename it")
             if "packLabels" in data:
-                self.add_error(f"{path}.labels", "stands beside packLabels; keep one of them")
+                self.add_error(f"{path}.labels", "duplicate of packLabels; keep one of them")
             data.setdefault("packLabels", data.pop("labels"))
         return self.parse_mapping(data, path, known_keys)
 
@@ -207,9 +210,9 @@ class FlowParser:
         for key in value:
             if key not in known_keys:
                 self.add_error(f"{path}.{key}" if path else key, f"unknown key{_suggest_key(key, known_keys)}")
-        # An old spelling is one error, not a second one for the missing key.
+        # An old spelling is one error; it does not also count as a missing key.
         legacy = {LEGACY_KEYS[key]: value[key] for key in value if LEGACY_KEYS.get(key) in known_keys}
-        # So is a misspelt one: the first error, to which people are led, is then the mistake itself.
+        # The same for a misspelt key: the first error, which the editor shows, is then the actual mistake.
         unknown = {key: item for key, item in value.items() if key not in known_keys}
         corrected = {
             _find_closest_key(key, known_keys): item
@@ -221,7 +224,7 @@ class FlowParser:
     def parse_name(self, data: Mapping[str, Any], key: str, path: str) -> str:
         value = data.get(key)
         if not isinstance(value, str) or not value:
-            self.add_error(path, f"must be text that is not empty{_describe_actual(data, key)}")
+            self.add_error(path, f"{_describe_missing(data, key)}must be non-empty text{_describe_actual(data, key)}")
             return UNPARSED_NAME
         if len(value) > MAX_NAME_LENGTH or _CONTROL_CHARACTER_PATTERN.search(value):
             self.add_error(path, f"must have at most {MAX_NAME_LENGTH} characters and no control characters")
@@ -235,7 +238,7 @@ class FlowParser:
             self.add_error(path, f"must be text, not {_get_type_name(value)}{_suggest_quotes(value)}")
             return ""
         if "\x00" in value:
-            self.add_error(path, "must have no NUL character, which PostgreSQL can't keep")
+            self.add_error(path, "must not contain NUL characters")
         return value
 
     def parse_step_ids(self, value: Any, path: str) -> tuple[str, ...]:
@@ -267,7 +270,9 @@ class FlowParser:
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
         total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
         if not 0 < total <= 366 * 86400:
-            self.add_error(path, f"must be a time such as 30s, 10m or 1h30m, at most a year, not {str(value)[:40]!r}")
+            self.add_error(
+                path, f"must be a duration such as 30s, 10m or 1h30m, at most a year, not {str(value)[:40]!r}"
+            )
             return None
         return total
 
@@ -286,7 +291,10 @@ class FlowParser:
         first_index: dict[str, int] = {}
         for index, step in enumerate(steps):
             if step.id in first_index:
-                self.add_error(f"steps[{index}].id", f"{step.id!r} is the id of steps[{first_index[step.id]}] already")
+                self.add_error(
+                    f"steps[{index}].id",
+                    f"duplicate step id {step.id!r}: already used by steps[{first_index[step.id]}]",
+                )
             first_index.setdefault(step.id, index)
 
     def check_dependencies(self, steps: tuple[StepDefinition, ...]) -> None:
@@ -296,30 +304,22 @@ class FlowParser:
                 if dependency not in ids:
                     self.add_error(
                         f"steps[{index}].dependsOn[{dependency_index}]",
-                        f"there is no step {dependency!r}{_suggest_key(dependency, ids)}",
+                        f"unknown step {dependency!r}{_suggest_key(dependency, ids)}",
                     )
         reachable_ids = find_reachable_steps(steps)
         for index, step in enumerate(steps):
             path = f"steps[{index}].dependsOn"
             if step.id not in reachable_ids and all(dependency in ids for dependency in step.depends_on):
-                self.add_error(path, f"step {step.id!r} can never fire: no trigger leads to what it depends on")
+                self.add_error(path, f"step {step.id!r} can never fire: no trigger leads to its dependencies")
             elif step.id in find_ancestors(step.id, steps):
                 self.add_warning(
-                    path, f"step {step.id!r} depends on itself by way of others; it fires once, from outside"
+                    path,
+                    f"step {step.id!r} depends on itself through other steps; it fires once, after a step outside",
                 )
-
-    def normalize_step(self, raw_step: Any) -> dict[str, Any]:
-        """A step as it is stored: the original leaves out what is empty, but always shows an input."""
-        data = raw_step if isinstance(raw_step, Mapping) else {}
-        normalized = {key: data[key] for key in STEP_KEYS if key in data}
-        normalized["event"] = _normalize_part(data.get("event"), EVENT_KEYS)
-        normalized["command"] = _normalize_part(data.get("command"), COMMAND_KEYS)
-        normalized["command"].setdefault("input", None)
-        return _drop_empty(normalized)
 
 
 def _compile_criteria(text: str) -> Template:
-    """Compile criteria, which may run over several lines: the language itself has no line breaks inside `{{ … }}`."""
+    """Compile criteria of one or more lines: the language itself allows no line breaks inside `{{ … }}`."""
     lines = text.splitlines()
     try:
         return compile_template(" ".join(lines))
@@ -329,7 +329,7 @@ def _compile_criteria(text: str) -> Template:
 
 
 def _locate_in_lines(lines: list[str], column: int) -> tuple[int, int]:
-    """Line and column, from 1, of a column of the lines joined by one character each."""
+    """Return line and column, from 1, of a column in the joined lines."""
     for line_number, line in enumerate(lines, start=1):
         if column <= len(line) + 1:
             return line_number, column
@@ -337,27 +337,15 @@ def _locate_in_lines(lines: list[str], column: int) -> tuple[int, int]:
     return len(lines), column
 
 
-def _normalize_part(raw_part: Any, known_keys: tuple[str, ...]) -> dict[str, Any]:
-    data = dict(raw_part) if isinstance(raw_part, Mapping) else {}
-    if "labels" in data:
-        data.setdefault("packLabels", data.pop("labels"))
-    normalized = {key: data[key] for key in known_keys if key in data}
-    return {key: item for key, item in normalized.items() if key == "input" or item not in (None, {}, [], "")}
-
-
-def _drop_empty(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: item for key, item in data.items() if item not in (None, "", [], {})}
-
-
 def _suggest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
     if key in LEGACY_KEYS and LEGACY_KEYS[key] in known_keys:
-        return f"; today it is called {LEGACY_KEYS[key]}"
+        return f"; renamed to {LEGACY_KEYS[key]}"
     closest = _find_closest_key(key, known_keys)
     return f"; did you mean {closest}?" if closest else _list_known_keys(known_keys)
 
 
 def _find_closest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
-    """The known key that is spelt most like this one; empty where none is near."""
+    """Return the known key with the most similar spelling; '' if none is similar."""
     keys_by_lower = {name.lower(): name for name in known_keys}
     close_matches = get_close_matches(str(key).lower(), keys_by_lower, n=1, cutoff=0.6)
     return keys_by_lower[close_matches[0]] if close_matches else ""
@@ -389,6 +377,10 @@ def _get_context_names(value: Any) -> frozenset[str]:
 
 def _describe_actual(data: Mapping[str, Any], key: str) -> str:
     return f", not {_get_type_name(data[key])}" if key in data and data[key] != "" else ""
+
+
+def _describe_missing(data: Mapping[str, Any], key: str) -> str:
+    return "required; " if data.get(key) in (None, "") else ""
 
 
 def _suggest_quotes(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What saving a flow's text would change, and a flow as a text that can be saved again: for flows kept as files."""
+"""Flows kept as files: the changes that saving a text would make, and export of a flow as text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ MAX_DIFF_LENGTH = 200_000
 
 @dataclass(frozen=True)
 class SavePlan:
-    """A text that was checked, and what saving it would do: `change` is `new`, `changed` or `same`; '' where it has
-    errors. `version` is the one that the flow is on, '' for none; `diff` is unified, of both documents as YAML.
+    """A validated text, and the effect of saving it: `change` is `new`, `changed` or `same`; '' if it has errors.
+    `version` is the flow's current one, '' for a new flow; `diff` is unified, of both documents as YAML.
     """
 
     report: ValidationReport
@@ -33,7 +33,7 @@ class SavePlan:
 
 
 def plan_save(text: str) -> SavePlan:
-    """Check the text against the flow of its name. Writes nothing."""
+    """Compare the text with the flow of its name. Writes nothing."""
     report = validate_text(text)
     definition = report.definition
     if definition is None:
@@ -56,7 +56,7 @@ def plan_save(text: str) -> SavePlan:
 
 
 def _build_display_document(document: Mapping[str, Any], enabled: bool | None) -> dict[str, Any]:
-    """A document as people write it; that a flow is enabled goes without saying."""
+    """Return a document as people write it, without the default `enabled: true`."""
     display = dict(document)
     steps = display.pop("steps", None)
     display |= {"enabled": False} if enabled is False else {}
@@ -72,11 +72,13 @@ def _build_diff(name: str, current_document: Mapping[str, Any], planned_document
     text = "".join(
         unified_diff(before, after, f"{title} (now)" if current_document else "/dev/null", f"{title} (then)")
     )
-    return text if len(text) <= MAX_DIFF_LENGTH else f"{text[:MAX_DIFF_LENGTH]}\n… and more\n"
+    return text if len(text) <= MAX_DIFF_LENGTH else f"{text[:MAX_DIFF_LENGTH]}\n… diff truncated\n"
 
 
 def export_flow(flow: Flow) -> str:
-    """The flow as a text: as it was written, comments and all, where that still says what runs; else laid out anew."""
+    """Return the flow as text: as written, with comments, if that text still describes it; else formatted from the
+    document.
+    """
     saved_text = get_version_text(flow.version)
     disabled_text = saved_text if saved_text.lstrip().startswith("{") else f"enabled: false\n{saved_text}"
     return next(
@@ -90,7 +92,7 @@ def _get_current_document(flow: Flow) -> dict[str, Any]:
 
 
 def _is_equivalent(text: str, flow: Flow) -> bool:
-    """Whether this text, saved where there is no such flow, makes this one."""
+    """Return whether saving this text on a server without the flow would create this flow."""
     definition: FlowDefinition | None = validate_text(text).definition
     return definition is not None and _build_display_document(
         definition.document, definition.enabled

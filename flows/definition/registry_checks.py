@@ -1,4 +1,4 @@
-"""What a flow names that no pack has registered (yet), and which registered name was probably meant."""
+"""Names in flows that no pack has registered (yet), and the registered names that were probably meant."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from flows.template import find_closest_name
 from packs.models import Pack
 from packs.queue.action_queue import FATAL_EVENT
 
-# Among so many packs the one that was meant is looked for.
+# A similar name is searched among so many packs.
 MAX_CANDIDATE_PACKS = 2000
 
 
 @dataclass
 class _RegisteredNames:
-    """What the packs of a name have registered; `events` is empty where they declare none at all."""
+    """The names that packs of one name have registered; `events` is empty if they declare no events at all."""
 
     commands: set[str] = field(default_factory=set)
     events: set[str] = field(default_factory=set)
 
 
 def find_registry_warnings(definition: FlowDefinition) -> list[FlowIssue]:
-    """Packs, commands and events that the flow names and that no pack has registered (yet)."""
+    """List packs, commands and events that the flow names and that no pack has registered (yet)."""
     names = {step.event.pack_name for step in definition.steps} | {step.command.pack_name for step in definition.steps}
     registered = _load_registered(names)
     missing = names - registered.keys() - {UNPARSED_NAME}
@@ -77,6 +77,6 @@ def _load_registered(names: Collection[str]) -> dict[str, _RegisteredNames]:
 
 
 def _list_candidate_packs(registered: Collection[str]) -> list[str]:
-    """The names of packs, those last seen first."""
+    """Return the names of packs, the last seen first."""
     names = Pack.objects.exclude(name__in=registered).order_by("-last_seen").values_list("name", flat=True)
     return [*registered, *dict.fromkeys(names[:MAX_CANDIDATE_PACKS])]

@@ -1,4 +1,4 @@
-"""Text of an event that reaches a shell as it came: whoever sends the event could have any command run."""
+"""Event text that reaches a shell unquoted: any sender of the event could run commands."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,14 @@ from flows.template import CompiledValue, Template
 
 SHELL_NAME = "shell"
 SHELL_INJECTION_WARNING = (
-    "gives text of an event to a shell as it came, where it may mean anything: write {{ …|shellquote }}"
+    "passes unquoted event text to a shell, where the sender can run any command: write {{ …|shellquote }}"
 )
 
 
 def find_shell_injections(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
-    """A warning for each `{{ … }}` in a shell's command that prints of an event what is not quoted.
+    """Warn for each `{{ … }}` in a shell's command that prints unquoted event text.
 
-    Seen is what stands in the flow: the payload, names that a tag or a step's context takes from it, and no more.
+    Only the flow itself is examined: the payload, and names that a tag or a step's context takes from it.
     """
     tainted_names = _find_tainted_context_names(steps)
     for step in steps:
@@ -27,7 +27,7 @@ def _is_shell_command(command: CommandDefinition) -> bool:
 
 
 def _find_tainted_context_names(steps: Sequence[StepDefinition]) -> set[str]:
-    """The context's names that some step gives text of an event to, be it by way of another name."""
+    """Return the context names to which some step assigns event text, directly or through another name."""
     named_templates = [
         (path.rpartition(".")[2], template) for step in steps for path, template in step.context.templates
     ]
@@ -48,7 +48,7 @@ def _find_unquoted_outputs(compiled_value: CompiledValue, tainted_names: set[str
 
 
 def _find_event_outputs(template: Template, tainted_names: set[str]) -> list[tuple[int, int]]:
-    """Where the template prints text of an event as it came."""
+    """Return the positions at which the template prints event text unchanged."""
     tainted_local_names = (
         template.declared_names
         if any(_reads_event_text(reference, tainted_names) for reference in template.references)

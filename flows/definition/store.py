@@ -1,4 +1,4 @@
-"""Saving and deleting flows: a new version each time, and the listeners that lead events to it."""
+"""Saving and deleting flows: a new version each time, and the subscriptions that route events to it."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from flyte_site.core.timestamps import format_rfc3339
 
 
 class VersionConflictError(Exception):
-    """The flow is not on the version that the caller knows; `current` is its version, '' where there is no flow."""
+    """The flow is not on the version that the caller expects; `current` is its version, '' if there is no such flow."""
 
     def __init__(self, current_version_id: str) -> None:
-        super().__init__("the flow was changed meanwhile" if current_version_id else "there is no such flow any more")
+        super().__init__("the flow was changed by someone else" if current_version_id else "the flow was deleted")
         self.current_version_id = current_version_id
 
 
@@ -27,11 +27,11 @@ def save_flow(
     note: str = "",
     expected_version_id: str | None = None,
 ) -> Flow:
-    """Make this document the current version of the flow of its name, now and for every event that comes.
+    """Make this document the current version of the flow of its name.
 
-    `enabled` stays what it was where the document does not say it. `source` is the text as it was written. `note` says
-    what the change is for; it is cut after MAX_NOTE characters. With `expected`, the id of the version that the flow
-    must be on ('' for none), raises `ConflictError` where it is on another.
+    `enabled` is kept unless the document sets it. `source` is the text as written. `note` describes
+    the change; it is cut to MAX_NOTE_LENGTH characters. With `expected_version_id` ('' for a new flow), raises
+    `VersionConflictError` if the flow is on another version.
     """
     current = Flow.objects.select_for_update().filter(name=definition.name).first()
     if expected_version_id is not None and expected_version_id != (current.version_id if current else ""):
@@ -52,7 +52,7 @@ def save_flow(
 
 @transaction.atomic
 def activate_version(definition: FlowDefinition, version_id: str) -> tuple[Flow, bool]:
-    """Let the flow of the document's name run on a version that has this document; whether the flow is new."""
+    """Make a version with this document the current one of its flow; return True if the flow is new."""
     values: dict[str, Any] = {"description": definition.description, "labels": dict(definition.labels)}
     values["version_id"] = version_id
     if definition.enabled is not None:
@@ -66,9 +66,10 @@ def activate_version(definition: FlowDefinition, version_id: str) -> tuple[Flow,
 def restore_version(
     version_id: str, *, saved_by: str = "", note: str = "", expected_version_id: str | None = None
 ) -> Flow | None:
-    """Save an older version anew, as the current one; None where there is no such version.
+    """Save an older version as a new, current one; return None if there is no such version.
 
-    `enabled` stays what it is. Raises `FlowError` where today's rules refuse the document, `ConflictError` as `save`.
+    `enabled` is kept. Raises `FlowValidationError` if the document violates current rules, `VersionConflictError` as in
+    `save_flow`.
     """
     version = FlowVersion.objects.filter(id=version_id).first()
     if version is None:
@@ -84,7 +85,7 @@ def restore_version(
 
 
 def set_enabled(name: str, enabled: bool) -> bool:
-    """Let the flow start executions, or not; its version stays. False where there is no such flow."""
+    """Enable or disable the flow without a new version. Return False if there is no such flow."""
     return Flow.objects.filter(name=name).update(enabled=enabled) > 0
 
 
@@ -97,6 +98,6 @@ def _replace_subscriptions(flow: Flow, definition: FlowDefinition) -> None:
 
 
 def delete_flow(name: str) -> bool:
-    """Delete a flow: it starts nothing any more, its versions and running executions stay. False if there is none."""
+    """Delete a flow; its versions and running executions are kept. Return False if there is no such flow."""
     deleted_count, _ = Flow.objects.filter(name=name).delete()
     return deleted_count > 0

@@ -1,4 +1,4 @@
-"""What a flow document holds, as typed values."""
+"""Typed values of flow documents."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from flows.template import CompiledValue, Template
 
-# What criteria must give to hold; the original reads them with Go's ParseBool.
+# Results of criteria that count as true; the original uses Go's ParseBool.
 TRUE_VALUES = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE_VALUES = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
@@ -34,9 +34,9 @@ class FlowIssue:
 
 
 class FlowValidationError(ValueError):
-    """The document is no flow; `errors` are all that were found, `document` is what could be read of it.
+    """An invalid document; `errors` are all errors, `definition` is the part that could be parsed.
 
-    A name that could not be read is UNREAD there.
+    A name that could not be parsed is UNPARSED_NAME there.
     """
 
     def __init__(self, errors: list[FlowIssue], definition: "FlowDefinition") -> None:
@@ -60,7 +60,7 @@ class EventDefinition:
 
 @dataclass(frozen=True)
 class CommandDefinition:
-    """What a step gives to some pack. Times are in seconds; `timeout` None leaves the server's default."""
+    """The command that a step sends to a pack. Times are in seconds; `timeout` None means the server's default."""
 
     pack_name: str
     name: str
@@ -111,7 +111,7 @@ class StepDefinition(StepDependencies):
 
 @dataclass(frozen=True)
 class FlowDefinition:
-    """A flow as it runs. `source` is the document as it is stored and given back."""
+    """A parsed flow. `document` is the document as it is stored and returned."""
 
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""Names of the context that templates read and that nothing gives a value to: they are always empty."""
+"""Context names that templates read and that no step assigns: they are always empty."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,10 +7,10 @@ from flows.template import Template, find_closest_name
 
 
 def find_undefined_context_names(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
-    """A warning for each `Context.X` that is empty whatever happens, once a text.
+    """Warn for each `Context.X` that is always empty, once per text.
 
-    A step may inherit what any other step sets: which of them have finished by then, only a run can tell. A trigger
-    inherits nothing, and no step's own context is there while that is evaluated.
+    A step may inherit any name that another step assigns: which steps have finished by then is known only at run time.
+    A trigger inherits nothing, and a step's own context is not available while that context is evaluated.
     """
     all_names = {name for step in steps for name in step.context_names}
     for step in steps:
@@ -48,6 +48,6 @@ def _find_undefined(path: str, template: Template, defined_names: set[str], all_
 
 def _explain_undefined(name: str, defined_names: set[str], all_names: set[str]) -> str:
     if name in all_names:
-        return "no step that comes before sets it"
+        return "no earlier step sets it"
     suggestion = find_closest_name(name, sorted(defined_names)) or find_closest_name(name, sorted(all_names))
     return f"no step's context sets it{f'; did you mean {suggestion}?' if suggestion else ''}"

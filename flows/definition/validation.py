@@ -1,4 +1,4 @@
-"""A flow's text as an editor sees it: every finding with its line, and what the text says as far as it can be read."""
+"""Validation of a flow's text for an editor: every issue with its line, and the parts that could be parsed."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ MEDIA_TYPES = {"json": "application/json", "yaml": "application/x-yaml"}
 
 @dataclass(frozen=True)
 class LocatedIssue:
-    """A finding at a line and a column of the text, both from 1; `kind` is `error` or `warning`."""
+    """An issue at a line and a column of the text, both from 1; `kind` is `error` or `warning`."""
 
     kind: str
     path: str
@@ -35,7 +35,7 @@ class LocatedIssue:
 
 @dataclass
 class ValidationReport:
-    """A text, and all that was found in it. `value` is what it reads as; `document` is None where it is no flow."""
+    """A text and its issues. `value` is the parsed text; `definition` is None for an invalid flow."""
 
     text: str
     language: str
@@ -49,29 +49,29 @@ class ValidationReport:
         return [issue for issue in self.issues if issue.kind == ERROR]
 
     def add_issues(self, kind: str, issues: Iterable[FlowIssue]) -> None:
-        """Add findings, each at its place in the text."""
+        """Add issues, each at its position in the text."""
         for issue in issues:
             line, column = self.locate(issue.path, issue.line, issue.column)
             self.issues.append(LocatedIssue(kind, issue.path, issue.message, line, column))
         self.issues.sort(key=lambda issue: (issue.line, issue.column))
 
     def locate(self, path: str, line: int = 0, column: int = 0) -> tuple[int, int]:
-        """Line and column in the text of a path, and of a line and column in the template that stands there."""
+        """Return line and column in the text of a path, and of a line and column in the template there."""
         return self.source_map.locate(path, line, column) if self.source_map else (1, 1)
 
 
 def detect_language(text: str) -> str:
-    """`json` or `yaml`, by the first character."""
+    """Return `json` or `yaml`, by the first character."""
     return "json" if text.lstrip().startswith(("{", "[")) else "yaml"
 
 
 def normalize_text(text: str) -> str:
-    """The text with the line ends that editors use, and without a byte order mark."""
+    """Return the text with line ends as in editors, and without a byte order mark."""
     return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
 
 
 def validate_text(text: str, flow: Flow | None = None) -> ValidationReport:
-    """All that is wrong with the text, and what may be; `flow` is the one that it is to replace."""
+    """Find all errors and warnings of the text; `flow` is the flow that it would replace."""
     report = ValidationReport(text, detect_language(text))
     if len(text) > MAX_TEXT_LENGTH:
         report.issues.append(LocatedIssue(ERROR, "", f"is longer than {MAX_TEXT_LENGTH:,} characters", 1, 1))
@@ -96,9 +96,9 @@ def _collect_warnings(definition: FlowDefinition) -> list[FlowIssue]:
 
 
 def _parse_text(report: ValidationReport) -> None:
-    """Reads JSON where it looks so; what begins like JSON may still be YAML."""
+    """Parse JSON if the text looks like it; if that fails, it may still be YAML."""
     if not report.text.strip():
-        report.issues.append(LocatedIssue(ERROR, "", "is empty: a flow has a name and steps", 1, 1))
+        report.issues.append(LocatedIssue(ERROR, "", "is empty; a flow has a name and steps", 1, 1))
         return
     try:
         report.value = (
@@ -124,13 +124,14 @@ def _try_yaml(report: ValidationReport) -> bool:
 
 
 def find_enabled_change(definition: FlowDefinition, flow: Flow | None) -> list[FlowIssue]:
-    """What the document would switch."""
+    """Warn if saving the document would enable or disable the flow."""
     if flow is None or flow.name != definition.name or definition.enabled in (None, flow.enabled):
         return []
     current_state, effect = ("enabled", "disables") if flow.enabled else ("disabled", "enables")
     return [
         FlowIssue(
-            "enabled", f"the flow is {current_state}, and saving this {effect} it; without this line it stays as it is"
+            "enabled",
+            f"the flow is {current_state} and saving this {effect} it; remove this line to keep it {current_state}",
         )
     ]
 
@@ -167,14 +168,14 @@ def _clip_texts(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def has_comments(text: str) -> bool:
-    """Whether a YAML text has lines that are comments, or end in one. Quoted text that looks so counts too."""
+    """Return whether a YAML text contains comments; text in quotes that looks like one counts too."""
     return any(line.lstrip().startswith("#") or " #" in line for line in text.split("\n"))
 
 
 def convert_text(text: str, language: str) -> str:
-    """The same document in the other language: `json` or `yaml`. Raises `DocumentError`.
+    """Convert the document to the other language: `json` or `yaml`. Raises `DocumentError`.
 
-    What is in that language already comes back as it is. JSON has no comments: they get lost.
+    A text in that language already is returned unchanged. JSON has no comments: they are lost.
     """
     report = ValidationReport(text, detect_language(text))
     _parse_text(report)
@@ -189,12 +190,12 @@ def convert_text(text: str, language: str) -> str:
 
 
 def format_json(value: Any) -> str:
-    """The document as people read JSON."""
+    """Format the document as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def get_version_text(version: FlowVersion) -> str:
-    """A version as it was written; JSON that a program wrote in one line is laid out, and what has no text gets one."""
+    """Return a version as it was written. JSON in one line is formatted, and a version without text gets one."""
     source = normalize_text(version.source)
     if not source.strip():
         return to_yaml(version.document)

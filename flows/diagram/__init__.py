@@ -1,4 +1,4 @@
-"""A flow as a picture: boxes for steps and arrows for what leads to what, drawn by the server as SVG."""
+"""Diagrams of flows as SVG: boxes for steps, arrows for events and dependencies."""
 
 from flows.diagram.svg import NOT_REACHED, render_diagram
 from flows.diagram.text import make_step_anchor

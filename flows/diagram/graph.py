@@ -1,4 +1,4 @@
-"""A flow's steps, and the events that begin it, as nodes and edges."""
+"""A flow's steps and trigger events as nodes and edges."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +9,7 @@ from flows.diagram.layout import Edge
 
 @dataclass(frozen=True)
 class Node:
-    """A box: a step, an event that begins the flow, or the id of a step that there is not."""
+    """A box: a step, an event that starts the flow, or the id of a missing step."""
 
     kind: Literal["step", "event", "missing"]
     label: str
@@ -29,7 +29,7 @@ class Graph:
 
 
 def build_graph(flow: FlowOutline) -> Graph:
-    """The graph of a flow. Steps come first, in their order; events and missing steps once each, where first named."""
+    """Build the graph of a flow. Steps come first, in order; events and missing steps once each, at their first use."""
     graph = Graph([Node("step", step.id, step) for step in flow.steps])
     node_numbers: dict[str, int] = {}
     for number, step in enumerate(flow.steps):

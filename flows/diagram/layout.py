@@ -1,8 +1,8 @@
-"""Where boxes and lines of a layered drawing stand: from left to right, few crossings, the same for the same graph.
+"""Layout of a layered diagram, from left to right with few crossings; deterministic.
 
-The method is Sugiyama's: nodes go into layers by their longest way from the left, edges over several layers pass
-through waypoints, layers are ordered by the barycenters of their neighbours, and then each is moved as near to the
-middle of its neighbours as the others let it.
+The method is Sugiyama's: nodes are assigned to layers by their longest path from the left, edges over several layers
+pass through waypoints, layers are ordered by the barycenters of their neighbors, and then each node is moved as near to
+the middle of its neighbors as the others allow.
 """
 
 from bisect import bisect_right, insort
@@ -19,7 +19,7 @@ Edge = tuple[int, int]
 
 @dataclass
 class Vertex:
-    """A place in a layer: a node's, or a waypoint of the edges that leave `node` for a later layer."""
+    """A position in a layer: a node's, or a waypoint of the edges that leave `node` for a later layer."""
 
     node: int
     layer: int
@@ -35,9 +35,9 @@ class Vertex:
 
 @dataclass(frozen=True)
 class Layout:
-    """The spots of the nodes by their numbers, every spot, the edges that run backward, and the size of the whole.
+    """The vertices of the nodes by number, all vertices, the back edges, and the total size.
 
-    `y` of a spot is its middle; 0 is the upper edge of the highest box.
+    `y` of a vertex is its middle; 0 is the upper edge of the highest box.
     """
 
     nodes: list[Vertex]
@@ -48,7 +48,7 @@ class Layout:
 
 
 def compute_layout(heights: Sequence[float], edges: Iterable[Edge]) -> Layout:
-    """Lay out nodes of these heights; edges are pairs of their numbers. Circles are cut open where they close."""
+    """Lay out nodes of these heights; edges are pairs of node numbers. Cycles are cut at their back edges."""
     unique_edges = sorted(set(edges))
     backward_edges = find_back_edges(len(heights), unique_edges)
     forward_edges = [edge for edge in unique_edges if edge not in set(backward_edges)]
@@ -71,7 +71,7 @@ def compute_layout(heights: Sequence[float], edges: Iterable[Edge]) -> Layout:
 
 
 def find_back_edges(count: int, edges: Sequence[Edge]) -> list[Edge]:
-    """Edges that close a circle, walking from nodes that nothing leads to, and then from those left over."""
+    """Find edges that close a cycle, searching from nodes without incoming edges, and then from the remaining ones."""
     targets = _group_by_source(edges)
     reachable_nodes = {target for _, target in edges}
     start_order = sorted(range(count), key=lambda node: (node in reachable_nodes, node))
@@ -85,7 +85,7 @@ def find_back_edges(count: int, edges: Sequence[Edge]) -> list[Edge]:
 def _collect_back_edges(
     start: int, targets: Mapping[int, list[int]], visited: set[int], back_edges: list[Edge]
 ) -> None:
-    """Go depth first from `start`, noting edges that lead back onto the way one came."""
+    """Search depth first from `start`, collecting edges that lead back to the current path."""
     if start in visited:
         return
     path = {start}
@@ -105,7 +105,7 @@ def _collect_back_edges(
 
 
 def assign_layers(count: int, edges: Sequence[Edge]) -> list[int]:
-    """The length of the longest way to each node; `edges` have no circle."""
+    """Return the length of the longest path to each node; `edges` contain no cycle."""
     depths = [0] * count
     unresolved_counts = [0] * count
     for _, target in edges:
@@ -129,7 +129,7 @@ def _group_by_source(edges: Iterable[Edge]) -> dict[int, list[int]]:
 
 
 def _insert_waypoints(nodes: list[Vertex], edges: Sequence[Edge]) -> list[Vertex]:
-    """Link the spots of each edge; edges of one source share waypoints, so that their number stays small."""
+    """Link the vertices of each edge; edges of one source share waypoints, which keeps their number small."""
     waypoints: dict[tuple[int, int], Vertex] = {}
     for source, target in edges:
         vertex = nodes[source]
@@ -156,7 +156,9 @@ def _group_by_layer(vertices: list[Vertex]) -> list[list[Vertex]]:
 
 
 def _reduce_crossings(layers: list[list[Vertex]]) -> None:
-    """Sort each layer by the barycenters of its neighbours, to and fro, and keep the order with fewest crossings."""
+    """Sort each layer by the barycenters of its neighbors, in both directions, and keep the order with the fewest
+    crossings.
+    """
     best_order, fewest_crossings = [list(layer) for layer in layers], _count_crossings(layers)
     for sweep in range(MAX_SWEEPS):
         if not fewest_crossings:
@@ -186,7 +188,7 @@ def _sort_by_barycenter(layer: list[Vertex], fixed_layer: list[Vertex], is_forwa
 
 
 def _count_crossings(layers: list[list[Vertex]]) -> int:
-    """How often lines between neighbouring layers cross: as often as their ends stand the other way round."""
+    """Count crossings of lines between neighboring layers: pairs of lines whose ends are in opposite order."""
     total = 0
     for layer, next_layer in pairwise(layers):
         indexes = {id(vertex): index for index, vertex in enumerate(next_layer)}
@@ -214,7 +216,7 @@ def _assign_coordinates(layers: list[list[Vertex]]) -> None:
 
 
 def _place_layer(layer: list[Vertex], desired_positions: list[float]) -> None:
-    """Move the spots as near to where they want to be, by least squares, as their order and gaps allow."""
+    """Move the vertices as near to their desired positions, by least squares, as their order and gaps allow."""
     offsets = [0.0]
     for upper, lower in pairwise(layer):
         gap = WAYPOINT_GAP if upper.is_waypoint and lower.is_waypoint else BOX_GAP

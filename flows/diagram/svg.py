@@ -1,7 +1,7 @@
-"""The drawing as SVG, and the same in words.
+"""Rendering of diagrams as SVG, with a description in words.
 
-No element has a style of its own: classes only, which `static/drawing.css` gives their colours, since the console's
-Content-Security-Policy lets no inline style through. Whatever comes from the flow is escaped.
+Elements have classes and no inline styles; `static/drawing.css` defines the colors, since the console's
+Content-Security-Policy forbids inline styles. All text from the flow is escaped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,11 +48,11 @@ BACK_EDGE_GAP = 16.0
 
 
 def render_diagram(document: object, states: Mapping[str, str] | None = None, *, links: bool = True) -> SafeString:
-    """A flow document as an SVG with the same told in a list below; a document of any shape is drawn as far as it goes.
+    """Render a flow document of any shape as an SVG, with a description in words below.
 
-    `states` are the states of an execution's steps by step id: an action's, `error`, or `NOT_REACHED`, which is also
-    what a step has that is not among them; None draws the flow alone. With `links`, each step leads to `#` + `anchor`
-    of its id; otherwise the picture is one image.
+    `states` maps step ids to the states of an execution: an action's state, `error`, or `NOT_REACHED`, the default;
+    None draws only the flow. With `links`, each step links to its anchor on the page; otherwise the picture is one
+    image.
     """
     flow = read_outline(document).limit_steps(MAX_STEPS)
     step_states = None if states is None else {step.id: states.get(step.id, NOT_REACHED) for step in flow.steps}
@@ -75,7 +75,7 @@ def _render_svg(flow: FlowOutline, states: StepStates, links: bool) -> SafeStrin
     return format_html(
         '<svg xmlns="http://www.w3.org/2000/svg" class="flow-svg" role="{}" aria-label="{}" width="{}" height="{}"'
         ' viewBox="0 0 {} {}">{}{}{}</svg>',
-        # Whoever reads an image to people does not look for links in it.
+        # Screen readers do not search an image for links.
         "group" if links else "img",
         escape_xml(_format_label(flow)),
         *(_format_number(size) for size in (width, height) * 2),
@@ -111,7 +111,7 @@ def _get_middle(vertex: Vertex) -> float:
 
 
 def _render_edges(graph: Graph, layout: Layout) -> SafeString:
-    """Every line once, also where several edges of one node share it."""
+    """Draw every line once, even if several edges of a node share it."""
     parts = [_render_edge(source, target) for source in layout.vertices for target in source.successors]
     bottom = MARGIN + max(layout.height, EVENT_HEIGHT)
     parts += [_render_back_edge(layout, edge, bottom, index) for index, edge in enumerate(layout.back_edges, start=1)]
@@ -119,7 +119,7 @@ def _render_edges(graph: Graph, layout: Layout) -> SafeString:
 
 
 def _render_edge(source: Vertex, target: Vertex) -> SafeString:
-    """From the right side of one spot to the left side of the next; through a waypoint's whole column."""
+    """Draw from the right side of one vertex to the left side of the next; through a waypoint's whole column."""
     x, y, to_x, to_y = _get_left(source) + BOX_WIDTH, _get_middle(source), _get_left(target), _get_middle(target)
     middle_x = (x + to_x) / 2
     waypoint_segment = f"H{_format_number(to_x + BOX_WIDTH)}" if target.is_waypoint else ""
@@ -131,7 +131,7 @@ def _render_edge(source: Vertex, target: Vertex) -> SafeString:
 
 
 def _render_back_edge(layout: Layout, edge: Edge, bottom: float, index: int) -> SafeString:
-    """An edge against the direction of reading runs below all boxes, and up and down between the columns."""
+    """Draw an edge against the reading direction below all boxes, and up and down between the columns."""
     source, target = (layout.nodes[node_number] for node_number in edge)
     right, left = _get_left(source) + BOX_WIDTH, _get_left(target)
     y, to_y, below_y = _get_middle(source), _get_middle(target), bottom + index * BACK_EDGE_GAP - BACK_EDGE_GAP / 2
@@ -147,7 +147,7 @@ def _render_arrowhead(x: float, y: float) -> SafeString:
 
 
 def _render_mode(step: StepOutline, vertex: Vertex) -> SafeString:
-    """A mark before a step that waits for several: whether for any of them or for all."""
+    """Draw a mark before a step with several dependencies: any or all."""
     if len(step.depends_on) < 2:
         return mark_safe("")
     title = "when all of them have finished" if step.depends_on_mode == "all" else "when any of them has finished"
@@ -170,7 +170,7 @@ def _render_mode(step: StepOutline, vertex: Vertex) -> SafeString:
 def _render_node(node: Node, vertex: Vertex, states: StepStates, links: bool) -> SafeString:
     if node.step:
         return _render_step(node.step, vertex, states, links)
-    title = f"the event {node.label}" if node.kind == "event" else f"there is no step {node.label!r}"
+    title = f"the event {node.label}" if node.kind == "event" else f"step {node.label!r} not found"
     return format_html(
         '<g class="flow-{}"><title>{}</title>{}{}</g>',
         node.kind,
@@ -240,12 +240,12 @@ def _render_box(vertex: Vertex, radius: float) -> SafeString:
 
 
 def _render_text(css_class: str, vertex: Vertex, offset_x: float, offset_y: float, text: str) -> SafeString:
-    """A line of text, `right` of its box's left side and `down` from its middle."""
+    """Draw a line of text, `offset_x` from its box's left side and `offset_y` from its middle."""
     x, y = _format_number(_get_left(vertex) + offset_x), _format_number(_get_middle(vertex) + offset_y)
     return format_html('<text class="{}" x="{}" y="{}">{}</text>', css_class, x, y, escape_xml(text))
 
 
-# The same in words
+# Description in words
 
 
 def _render_description(flow: FlowOutline, states: StepStates, links: bool) -> SafeString:
@@ -279,7 +279,7 @@ def _describe_step(step: StepOutline, state: str) -> str:
 
 
 def _describe_conditions(step: StepOutline, state: str) -> str:
-    """What a sentence about a step says behind its name."""
+    """Return the sentence about a step after its name."""
     parts = [f" waits for {_format_event(step, 'no event')}"]
     if step.event and step.event.pack_labels:
         labels = ", ".join(f"{name}: {value}" for name, value in step.event.pack_labels.items())
@@ -309,5 +309,5 @@ def _format_point(x: float, y: float) -> str:
 
 
 def _format_number(value: float) -> str:
-    """Short, and without a minus before nought: one digit behind the point at most."""
+    """Format with at most one decimal, and zero without a sign."""
     return f"{round(value, 1) + 0:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Text inside the drawing: escaped, cut to the width of its box, and in words for those who don't see the picture."""
+"""Text in diagrams: escaping, clipping to the width of a box, and anchors."""
 
 import re
 import unicodedata
@@ -6,13 +6,13 @@ import unicodedata
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
-# What XML 1.0 has no place for: control characters, halves of surrogate pairs, and the two that are no characters.
+# Characters that XML 1.0 forbids: control characters, lone surrogates, and the two noncharacters.
 _INVALID_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INVALID_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def make_step_anchor(step_id: str) -> str:
-    """The HTML id of a step on its page, other for every step id: `step-deploy`, `step-a.20b` for `a b`."""
+    """Return the HTML id of a step on its page, unique for each step id: `step-deploy`, `step-a.20b` for `a b`."""
     return "step-" + _INVALID_IN_ID.sub(_encode_as_hex, step_id)
 
 
@@ -21,12 +21,12 @@ def _encode_as_hex(match: re.Match[str]) -> str:
 
 
 def escape_xml(text: str) -> SafeString:
-    """The text as it may stand in XML, between tags or in quotes."""
+    """Escape the text for XML, between tags or in quotes."""
     return escape(_INVALID_IN_XML.sub("\ufffd", text))
 
 
 def clip_text(text: str, max_columns: int) -> str:
-    """The text in one line of at most so many columns, `…` where some is left out; wide characters take two."""
+    """Cut the text to one line of at most so many columns, with `…` at the cut; wide characters take two columns."""
     line = " ".join(text.split()) if text.strip() else text
     if _get_width(line[: max_columns + 1]) <= max_columns:
         return line
@@ -50,5 +50,5 @@ def _get_columns(character: str) -> int:
 
 
 def truncate_tooltip(text: str, max_length: int = 500) -> str:
-    """A text for a tooltip: whole, but not endless."""
+    """Cut a text for a tooltip to a maximum length."""
     return text if len(text) <= max_length else text[: max_length - 1] + "…"

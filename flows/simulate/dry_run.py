@@ -1,6 +1,6 @@
-"""What a flow would do with an event, and with results that are only pretended: nothing is queued or written.
+"""Dry runs: the effects that an event and simulated results would have on a flow; nothing is queued or written.
 
-Steps are judged by the engine's own code (`judging`, `steps`), and the datastore is read for real.
+Steps are evaluated by the engine's own code (`matching`, `step`), and the datastore is actually read.
 """
 
 import time
@@ -28,18 +28,18 @@ from packs.queue import action_queue
 from packs.queue.action_queue import ExecutionRef
 
 NOT_REACHED = "notReached"
-# Each step has a time limit of its own; this one is for all that a dry run asks of a server with other things to do.
+# Each step has its own time limit; this one is for the whole dry run, so that it does not block the server.
 MAX_SECONDS = 10.0
 SIMULATED_EXECUTION = ExecutionRef(correlation_id="", flow_name="", flow_uuid="")
 
 
 class DryRunTimeoutError(Exception):
-    """Judging the flow's steps takes longer than a dry run may."""
+    """Evaluation of the flow's steps exceeds the time limit of a dry run."""
 
 
 @dataclass(frozen=True)
 class SimulatedResult:
-    """The event that an action is to end with. `pack` None is a pack with the labels that the command asks for."""
+    """The result event of an action. `pack` None means a pack with the labels that the command requires."""
 
     name: str
     payload: Any = None
@@ -57,7 +57,7 @@ class StepEvaluation:
 
     @property
     def errors(self) -> list[FlowIssue]:
-        """What could not be rendered, each with its place in the document."""
+        """The parts that could not be rendered, each with its position in the document."""
         issues = [FlowIssue(error.path, error.message, error.line, error.column) for error in self.trace.errors]
         if not issues and self.outcome.kind is OutcomeKind.ERROR:
             issues = [FlowIssue(self.outcome.path, self.outcome.message, self.outcome.line, self.outcome.column)]
@@ -66,9 +66,9 @@ class StepEvaluation:
 
 @dataclass
 class DryRun:
-    """What came of a flow's steps: every look at one, in the order in which they happened, and the actions by step id.
+    """The result of a dry run: every evaluation of a step, in order, and the actions by step id.
 
-    The actions are not saved; those of steps with a pretended result have it. `notes` are about what was given.
+    The actions are not saved; an action with a simulated result has it. `notes` concern the input.
     """
 
     definition: FlowDefinition
@@ -79,16 +79,16 @@ class DryRun:
 
     @property
     def would_start(self) -> bool:
-        """Whether an execution would begin."""
+        """Return whether an execution would start."""
         return bool(self.actions)
 
     @property
     def has_errors(self) -> bool:
-        """Whether a step could not be judged."""
+        """Return whether a step could not be evaluated."""
         return any(evaluation.outcome.kind is OutcomeKind.ERROR for evaluation in self.evaluations)
 
     def to_json(self) -> dict[str, Any]:
-        """The dry run as `POST /v1/flows/dry-run` gives it, with what looks like a secret masked."""
+        """Return the response of `POST /v1/flows/dry-run`, with probable secrets redacted."""
         return {
             "flow": self.definition.name,
             "event": redact_keys(self.event.to_json()),
@@ -117,16 +117,16 @@ class DryRun:
 
     def _explain_not_reached(self, step: StepDefinition) -> str:
         if step.is_trigger:
-            return f"it waits for {step.event.full_name}, and the event is {self.event.pack.name}.{self.event.name}"
+            return f"waits for {step.event.full_name}; the event is {self.event.pack.name}.{self.event.name}"
         missing_steps = [
             self._describe_missing(step_id) for step_id in step.depends_on if not self._is_finished(step_id)
         ]
         if not step.are_dependencies_met([step_id for step_id in step.depends_on if self._is_finished(step_id)]):
-            return f"it waits for {step.describe_dependencies(missing_steps)}"
+            return f"waits for {step.describe_dependencies(missing_steps)}"
         result_names = ", ".join(
             _format_result(action.result) for action in self.actions.values() if action.is_finished
         )
-        return f"it waits for {step.event.full_name}, and the results are {result_names}"
+        return f"waits for {step.event.full_name}; the results are {result_names}"
 
     def _is_finished(self, step_id: str) -> bool:
         return step_id in self.actions and self.actions[step_id].is_finished
@@ -140,7 +140,7 @@ def _format_result(result: Mapping[str, Any]) -> str:
 
 
 def _evaluation_to_json(evaluation: StepEvaluation) -> dict[str, Any]:
-    """One look at a step: what was reached, and what came of it."""
+    """Return one evaluation of a step: the parts that were evaluated, and the outcome."""
     trace, outcome, candidate = evaluation.trace, evaluation.outcome, evaluation.candidate
     step = candidate.step
     data: dict[str, Any] = {"outcome": str(outcome.kind)}
@@ -178,9 +178,10 @@ def _evaluation_to_json(evaluation: StepEvaluation) -> dict[str, Any]:
 def dry_run_flow(
     definition: FlowDefinition, event: IncomingEvent, results: Mapping[str, SimulatedResult] | None = None
 ) -> DryRun:
-    """Judge the flow's steps on the event as the engine would, then those that follow on the pretended results.
+    """Evaluate the flow's steps on the event as the engine would, then the dependent steps on the simulated results.
 
-    `results` are by step id. They come in their order, but each not before its step has fired. Raises `TooLongError`.
+    `results` are by step id. They are used in order, but each only after its step has fired. Raises
+    `DryRunTimeoutError`.
     """
     simulation = _Simulation(DryRun(definition, event))
     simulation.start()
@@ -190,7 +191,7 @@ def dry_run_flow(
     ):
         simulation.finish_action(simulation.dry_run.actions[step_id], pending_results.pop(step_id))
     for step_id in pending_results:
-        simulation.add_note(step_id, f"the result is not used: step {step_id!r} has not fired")
+        simulation.add_note(step_id, f"result not used: step {step_id!r} has not fired")
     return simulation.dry_run
 
 
@@ -205,14 +206,12 @@ class _Simulation:
         self._evaluate(trigger_candidates(self.dry_run.definition, event), event.received_at)
 
     def finish_action(self, action: Action, simulated: SimulatedResult) -> None:
-        """End an action as a pack would, and judge what follows."""
+        """Finish an action with a simulated result, and evaluate dependent steps."""
         source = simulated.pack or EventSource(
             build_pack_id(action.pack_name, action.pack_labels), action.pack_name, action.pack_labels
         )
         if not Pack(name=source.name, labels=dict(source.labels)).can_take(action):
-            self.add_note(
-                action.step_id, "is refused: the action is meant for packs of another name or with other labels"
-            )
+            self.add_note(action.step_id, "rejected: the pack's name or labels do not match the action")
             return
         self.finished_count += 1
         now = self.dry_run.event.received_at + timedelta(milliseconds=self.finished_count)
@@ -227,11 +226,11 @@ class _Simulation:
         self.dry_run.notes.append(FlowIssue(f"results.{step_id}", message))
 
     def _evaluate(self, candidates: Iterable[StepCandidate], now: datetime) -> None:
-        """Evaluate the candidates, and then add the actions of those that fired."""
+        """Evaluate the candidates, and add the actions of the steps that fired."""
         evaluations = []
         for candidate in candidates:
             if time.monotonic() - self.started > MAX_SECONDS:
-                raise DryRunTimeoutError(f"judging the steps takes too long (more than {MAX_SECONDS:g} seconds)")
+                raise DryRunTimeoutError(f"dry run takes too long (more than {MAX_SECONDS:g} seconds)")
             trace = StepTrace()
             outcome = evaluate_step(candidate, read_datastore, trace)
             evaluations.append(StepEvaluation(candidate, outcome, trace))

@@ -1,4 +1,4 @@
-"""Templates to try, as files hold them: what they are, what they see, and what they yield."""
+"""Template test cases from files: templates with their variables, and their results."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,17 +11,17 @@ from datastore.lookup import decode_value
 from flows.template import RenderContext, TemplateError, TemplateWarning, compile_value
 from flyte_site.http.parsing import parse_json
 
-# In the original an event always has its times; where none are given they are Go's zero time.
+# In the original an event always has its times; the default is Go's zero time.
 GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class TemplateCaseError(ValueError):
-    """The file of cases can't be used."""
+    """An invalid file of template cases."""
 
 
 @dataclass(frozen=True)
 class TemplateCase:
-    """A template – a text, or any JSON value whose texts are templates – with the variables and items that it sees.
+    """A template (a text, or any JSON value with template strings) with its variables and datastore items.
 
     An item is a text, any JSON value, or `{"contentType": …, "value": text}`.
     """
@@ -31,7 +31,7 @@ class TemplateCase:
     items: Mapping[str, Any]
 
     def get_item(self, key: str) -> object:
-        """The datastore's value. Raises `LookupError`."""
+        """Return the datastore's value. Raises `LookupError`."""
         if key not in self.items:
             raise LookupError(f"datastore item {key!r} not found")
         item = self.items[key]
@@ -44,7 +44,7 @@ class TemplateCase:
 
 
 def resolve_template(template: Any, evaluation: RenderContext) -> tuple[Any, tuple[TemplateWarning, ...]]:
-    """What a template yields, and what about it may not be meant. Raises the first `TemplateError`."""
+    """Render a template; return its result and warnings. Raises the first `TemplateError`."""
     errors: list[TemplateError] = []
     compiled = compile_value(template, "", errors)
     if errors:
@@ -53,7 +53,7 @@ def resolve_template(template: Any, evaluation: RenderContext) -> tuple[Any, tup
 
 
 def run_case(case: TemplateCase) -> dict[str, Any]:
-    """What a case yields: `{"ok": value}`, or `{"error": text with line and column}`."""
+    """Run a case: return `{"ok": value}`, or `{"error": text with line and column}`."""
     try:
         value, _ = resolve_template(case.template, RenderContext(dict(case.variables), case.get_item))
     except TemplateError as error:
@@ -62,9 +62,9 @@ def run_case(case: TemplateCase) -> dict[str, Any]:
 
 
 def read_cases(file: Path) -> Iterator[TemplateCase]:
-    """The cases of a file, one JSON object a line.
+    """Read the cases of a file, one JSON object per line.
 
-    `context` and `datastore` are mappings, or names in `shared.json` beside the file. Raises `CaseError`.
+    `context` and `datastore` are mappings, or names in `shared.json` in the same folder. Raises `TemplateCaseError`.
     """
     shared_file = file.with_name("shared.json")
     shared = read_json(shared_file) if shared_file.exists() else {}
@@ -88,7 +88,7 @@ def _parse_case(line: str, shared: Mapping[str, Any], location: str) -> Template
 def _resolve_named(value: Any, named_values: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     if isinstance(value, str):
         if value not in named_values:
-            raise ValueError(f"shared.json has no {kind} {value!r}")
+            raise ValueError(f"{kind} {value!r} not found in shared.json")
         value = named_values[value]
     if value is not None and not isinstance(value, Mapping):
         raise ValueError(f"{kind} must be an object or a name")
@@ -96,7 +96,7 @@ def _resolve_named(value: Any, named_values: Mapping[str, Any], kind: str) -> Ma
 
 
 def add_event_times(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables, with an event that has its times."""
+    """Return the variables, with default times for the event."""
     event = variables.get("Event")
     if not isinstance(event, Mapping):
         return dict(variables)
@@ -104,10 +104,10 @@ def add_event_times(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_event_variables(event: Any) -> dict[str, Any]:
-    """`Event` as templates see it, of an event as packs post it or as the audit shows it. Raises `CaseError`."""
+    """Return the variable `Event` for an event as posted by packs or shown by the audit. Raises `TemplateCaseError`."""
     if not isinstance(event, Mapping) or (event and "event" not in event):
         raise TemplateCaseError(
-            'the event must be an object such as {"event": "Name", "payload": …}, or one of the audit\'s'
+            'the event must be an object such as {"event": "Name", "payload": …}, or an event from the audit API'
         )
     raw_pack = event.get("pack")
     pack: Mapping[str, Any] = raw_pack if isinstance(raw_pack, Mapping) else {}
@@ -121,7 +121,7 @@ def build_event_variables(event: Any) -> dict[str, Any]:
 
 
 def read_json(file: Path) -> Any:
-    """A file's JSON value. Raises `CaseError`."""
+    """Read a file's JSON value. Raises `TemplateCaseError`."""
     try:
         return parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -129,5 +129,5 @@ def read_json(file: Path) -> Any:
 
 
 def to_json_line(value: Any) -> str:
-    """A value as one line of JSON."""
+    """Format a value as one line of JSON."""
     return json.dumps(value, ensure_ascii=False, default=str)

@@ -74,7 +74,7 @@ class RemoteFlowStore:
             self._api.request("POST", url, text.encode(), _content_type_header(text) | precondition)
         except RefusedError as error:
             if error.status == PRECONDITION_FAILED:
-                raise FlowStoreError(f"{check.name}: the flow was changed meanwhile; run `diff` again") from None
+                raise FlowStoreError(f"{check.name}: the flow was changed by someone else; run `diff` again") from None
             raise
 
     def delete(self, name: str) -> None:

@@ -98,5 +98,5 @@ def test_the_snippet_of_the_manual_is_refused_with_todays_spellings(world: World
     assert answer.status_code == 400
     errors = {error["path"]: error["message"] for error in answer.json()["errors"]}
     for old, new in (("pack-id", "packName"), ("command-name", "name"), ("arguments", "input")):
-        assert errors[f"steps[0].command.{old}"].endswith(f"today it is called {new}")
+        assert errors[f"steps[0].command.{old}"].endswith(f"renamed to {new}")
     assert "steps[0].command.input.Message" in errors

@@ -278,7 +278,7 @@ def test_an_event_that_no_pack_has_declared_is_a_warning_where_packs_declare_any
 def test_what_can_never_work_is_warned_of() -> None:
     b.pack("Src")
     bare = post("/v1/flows", b.document(b.step(criteria="Event.Payload.x")))["X-Flyte-Warning"]
-    assert "steps[0].criteria: has no {{" in bare.replace("\\u2026", "…")
+    assert "steps[0].criteria: contains no {{" in bare.replace("\\u2026", "…")
     assert post("/v1/flows", b.document())["X-Flyte-Warning"] == "steps: is empty: the flow does nothing"
 
 

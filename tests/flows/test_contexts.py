@@ -63,7 +63,7 @@ def test_what_can_not_be_known_is_not_warned_of(text: str) -> None:
 def test_a_trigger_inherits_nothing_and_no_context_is_there_for_itself() -> None:
     first = b.step(id="first", context={"Mine": "{{ Context.Mine }}"}, command=command("{{ Context.Later }}"))
     later = b.follower("first", context={"Later": "x"})
-    reason = "is always empty here: no step that comes before sets it"
+    reason = "is always empty here: no earlier step sets it"
     assert [message for _, message, _, _ in warned(first, later)] == [
         f"Context.Later {reason}",
         f"Context.Mine {reason}",

@@ -117,7 +117,7 @@ def test_what_is_wrong_is_told_at_its_place(value: Any, path: str) -> None:
 def test_the_oldest_spellings_are_one_error_that_names_todays(place: str, key: str, today: str) -> None:
     part = {"packName": "P", "name": "N"}
     old = {key: part.pop(today, "x"), **part}
-    assert errors(one_step(**{place: old})) == {f"steps[0].{place}.{key}": f"unknown key; today it is called {today}"}
+    assert errors(one_step(**{place: old})) == {f"steps[0].{place}.{key}": f"unknown key; renamed to {today}"}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_what_is_wrong_under_a_misspelt_key_is_told_too() -> None:
     del value["name"]
     assert errors(value) == {
         "nme": "unknown key; did you mean name?",
-        "name": "must be text that is not empty, not a number",
+        "name": "must be non-empty text, not a number",
     }
 
 
@@ -190,7 +190,7 @@ def test_step_ids_are_unique_also_those_given_by_place() -> None:
 
 def test_depends_on_an_unknown_step_is_an_error_with_a_suggestion() -> None:
     found = errors(b.document(b.step(id="build"), b.follower("biuld", id="b")))
-    assert found["steps[1].dependsOn[0]"] == "there is no step 'biuld'; did you mean build?"
+    assert found["steps[1].dependsOn[0]"] == "unknown step 'biuld'; did you mean build?"
 
 
 @pytest.mark.parametrize(

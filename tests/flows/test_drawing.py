@@ -172,7 +172,7 @@ def test_long_names_are_cut_and_told_whole_in_the_title() -> None:
 
 def test_a_step_that_there_is_not_is_shown_as_missing() -> None:
     (missing,) = having(parsed(document(step(id="a"), follower(["a", "gone"], id="b"))), "flow-missing")
-    assert missing.findtext(f"{SVG}title") == "there is no step 'gone'"
+    assert missing.findtext(f"{SVG}title") == "step 'gone' not found"
 
 
 def test_steps_beyond_a_hundred_are_left_out_and_that_is_said() -> None:

@@ -240,19 +240,19 @@ def test_a_step_that_is_not_reached_says_what_it_waits_for() -> None:
     assert messages == {
         "a": None,
         "b": None,
-        "c": "it waits for Wrk.Else, and the results are Wrk.Done",
-        "join": "it waits for b (no result yet)",
-        "other": "it waits for Src.Else, and the event is Src.Go",
+        "c": "waits for Wrk.Else; the results are Wrk.Done",
+        "join": "waits for b (no result yet)",
+        "other": "waits for Src.Else; the event is Src.Go",
     }
     unanswered = step_of(try_steps(*steps), "join")
-    assert unanswered["message"] == "it waits for a (no result yet) and b (has not fired)"
+    assert unanswered["message"] == "waits for a (no result yet) and b (has not fired)"
 
 
 def test_a_result_that_cannot_be_used_is_told() -> None:
     stranger = SimulatedResult("Done", pack=b.event(b.pack("Oth"), "Done").pack)
     done = try_steps(b.step(id="a"), b.follower("a", id="b"), results={"b": SimulatedResult("Done"), "a": stranger})
     assert [note.path for note in done.notes] == ["results.a", "results.b"]
-    assert "another name" in done.notes[0].message
+    assert "name or labels do not match" in done.notes[0].message
     assert step_of(done, "b")["outcome"] == "notReached"
 
 

@@ -101,7 +101,7 @@ class Interrupted(LocalFlowStore):
 def test_all_is_saved_or_nothing(folder: Path) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
     asked = Namespace(subcommand="apply", path=folder, strict=False, json=False, prune=False, dry_run=False, note="")
-    with pytest.raises(FlowStoreError, match="two: the flow was changed meanwhile"):
+    with pytest.raises(FlowStoreError, match="two: the flow was changed by someone else"):
         command_line.run_command(Interrupted(), asked, atomic)
     assert not kept()
 

@@ -213,8 +213,8 @@ def test_a_flow_that_is_none_here_is_told_and_the_rest_carried_over(
     o.write(folder, {"action": [waits]})
     assert run(folder) == 1
     told = capsys.readouterr().err
-    assert "error: flow 'bad': steps[1].id: 'one' is the id of steps[0] already" in told
-    assert "warning: flow 'odd': steps[0].criteria: has no {{ … }} and is always false" in told
+    assert "error: flow 'bad': steps[1].id: duplicate step id 'one': already used by steps[0]" in told
+    assert "warning: flow 'odd': steps[0].criteria: contains no {{ … }} and is always false" in told
     assert f"warning: execution '{WAITING}' of flow 'bad' ends with what waits now" in told
     assert sorted(Flow.objects.values_list("name", flat=True)) == ["ex", "odd"]
     wrk = Pack.objects.get(identity="Wrk.env.prod")
