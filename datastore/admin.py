@@ -18,7 +18,7 @@ from datastore.forms import ItemForm
 from datastore.models import Item
 from flyte_site.auth.activity_log import actor_of_user
 from flyte_site.console.model_admin import ConsoleModelAdmin
-from flyte_site.core.redaction.keys import MASK
+from flyte_site.core.redaction import MASK
 from flyte_site.templatetags.console import ago
 
 MAX_DESCRIPTION_IN_LIST = 160

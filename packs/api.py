@@ -126,7 +126,7 @@ class TakeView(RawView):
         responses={200: serializers.TakenAction, 204: None, **problem_responses(400, 404)},
     )
     def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
-        """Take the oldest action that is queued for this pack; 204 if there is none within `wait` seconds."""
+        """Take the oldest action that is queued for this pack; 204 if none is queued within `wait` seconds."""
         seconds = min(
             get_integer_parameter(request, "wait", 0, maximum=MAX_WAIT_SECONDS), settings.FLYTE_LONG_POLL_SECONDS
         )

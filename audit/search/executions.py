@@ -24,7 +24,7 @@ from audit.search.keyset_page import (
 from audit.summary import SUMMARY_FIELDS, summarize_execution
 from flows.engine.diagnostics import MAX_SCANNED_EVENTS, find_flow_event_ids
 from flows.models import Event, Execution, FlowVersion
-from flyte_site.core.redaction.keys import visible_text_contains
+from flyte_site.core.redaction import visible_text_contains
 from packs.models import Action
 
 # A context may be long, and is read completely.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flyte_site.core.redaction.keys import redact_keys
+from flyte_site.core.redaction import redact_keys
 from packs.approvals import service
 from packs.models import Approval
 

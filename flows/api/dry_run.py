@@ -14,7 +14,7 @@ from flows.definition.registry_checks import find_registry_warnings
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import Event as EventRow
 from flows.simulate.dry_run import DryRunTimeoutError, SimulatedResult, dry_run_flow
-from flyte_site.core.redaction.keys import redact_keys
+from flyte_site.core.redaction import redact_keys
 from flyte_site.http.fields import InputSerializer, LabelsField, StrictTextField
 from flyte_site.http.parsing import STRING, DocumentError, parse_json, parse_yaml
 from flyte_site.http.problems import ErrorItem, invalid_input, not_found

@@ -23,7 +23,7 @@ from flows.definition.validation import (
 from flows.diagram import make_step_anchor, render_diagram
 from flows.engine.event_history import find_recent_events
 from flows.models import Event, Flow
-from flyte_site.core.redaction.keys import redact_keys
+from flyte_site.core.redaction import redact_keys
 from flyte_site.http.parsing import DocumentError
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input
 

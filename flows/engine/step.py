@@ -13,8 +13,7 @@ from typing import Any
 
 from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
 from flows.template import REDACTED, RenderContext, Secret, Template, TemplateError
-from flyte_site.core.redaction.keys import MASK, is_secret_key, preview_json
-from flyte_site.core.redaction.values import secrets_contained_in
+from flyte_site.core.redaction import MASK, is_secret_key, preview_json, secrets_contained_in
 from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
 from packs.models import Action, Pack, build_labels_key
 from packs.queue.action_queue import ActionSpec

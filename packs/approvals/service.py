@@ -58,7 +58,7 @@ def decide_approval(
     default the actor; the activity log names the actor.
 
     Of concurrent decisions the first counts. Repeating a decision as the same person changes nothing. Return None if
-    there is no such approval; raise `ApprovalNotOpenError` if it was decided differently, withdrawn, or has expired.
+    the approval is not found; raise `ApprovalNotOpenError` if it was decided differently, withdrawn, or has expired.
     """
     now, decided_by = timezone.now(), (decided_by or actor.name)[:MAX_DECIDED_BY_LENGTH]
     with transaction.atomic():

@@ -29,7 +29,7 @@ class PluginCounters:
         return PluginCounters(self._plugin, f"{self._prefix}{name}.", self._root)
 
     def flush(self) -> None:
-        """Add new counts to the sums; write nothing if there are none."""
+        """Add new counts to the sums; write nothing without new counts."""
         with self._root._lock:
             pending, self._root._pending = self._root._pending, Counter()
         if not pending:

@@ -43,7 +43,7 @@ def meta_fields(row: HostedResource, meta: Any) -> dict[str, Any]:
 
 
 def read_meta(row: HostedResource) -> Any:
-    """Return the plugin's meta; None if there is none. Raise `DecryptionError`."""
+    """Return the plugin's meta; None if it is not set. Raise `DecryptionError`."""
     if row.sealed is None:
         return row.meta
     document = json.loads(decrypt(bytes(row.sealed)))

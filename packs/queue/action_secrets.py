@@ -9,8 +9,7 @@ from typing import Any
 import structlog
 
 from flyte_site.core.encryption import DecryptionError, decrypt, encrypt
-from flyte_site.core.redaction.keys import MASK
-from flyte_site.core.redaction.values import redact_values
+from flyte_site.core.redaction import MASK, redact_values
 from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
 from packs.models import Action
 

@@ -14,7 +14,7 @@ from packs.models import HostedResource, Pack
 from tests.console.conftest import SignedOn
 from tests.console.looking import person_with, text_of
 from tests.flows import builders as b
-from tests.hosted.stub_plugin import World, ask, world
+from tests.hosted.stub_plugin import StubWorld, ask, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -27,7 +27,7 @@ def viewer(signed_on: SignedOn) -> Client:
 
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> World:
+def stub(monkeypatch: pytest.MonkeyPatch) -> StubWorld:
     """A hosted pack with a quota of two, of which three actions want something."""
     made = world(resource_quotas={"default": 2, "other": 5})
     monkeypatch.setattr(hosted_status, "get_hosted_registry", lambda: made.hosting)
@@ -40,13 +40,13 @@ def page(more: str = "") -> str:
     return f"{PACKS}{Pack.objects.get(name='Stub').pk}/{more}"
 
 
-def test_hosted_packs_are_marked_among_others(viewer: Client, stub: World) -> None:
+def test_hosted_packs_are_marked_among_others(viewer: Client, stub: StubWorld) -> None:
     assert "live Stub hosted" in text_of(viewer.get(PACKS))
     assert "Src hosted" not in text_of(viewer.get(PACKS))
     assert "Stub live hosted pack" in text_of(viewer.get(page()))
 
 
-def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: World) -> None:
+def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: StubWorld) -> None:
     def throttle() -> None:
         raise Throttled
 
@@ -61,7 +61,7 @@ def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: Wo
     assert "the service is throttling calls" in shown
 
 
-def test_who_may_not_see_actions_sees_figures_alone(stub: World) -> None:
+def test_who_may_not_see_actions_sees_figures_alone(stub: StubWorld) -> None:
     stranger = person_with("view_pack")
     answer = stranger.get(page())
     assert "live 2" in text_of(answer)
@@ -70,7 +70,7 @@ def test_who_may_not_see_actions_sees_figures_alone(stub: World) -> None:
 
 
 def test_resources_come_a_page_at_a_time_by_their_state(
-    viewer: Client, stub: World, monkeypatch: pytest.MonkeyPatch
+    viewer: Client, stub: StubWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = text_of(viewer.get(page("resources?state=waiting")))
     assert "waiting for quota" in waiting
@@ -86,7 +86,7 @@ def test_resources_come_a_page_at_a_time_by_their_state(
     assert "Actions of Stub create resources at the service." in text_of(viewer.get(page("resources")))
 
 
-def test_a_hosted_pack_is_not_deleted(signed_on: SignedOn, stub: World) -> None:
+def test_a_hosted_pack_is_not_deleted(signed_on: SignedOn, stub: StubWorld) -> None:
     operator = signed_on("operator")
     assert "delete-pack" not in operator.get(page()).content.decode()
     answer = operator.post(page("delete"), follow=True)
@@ -100,7 +100,7 @@ def test_where_this_process_hosts_it_not_that_is_said(viewer: Client) -> None:
     assert "This process does not host the pack" in text_of(viewer.get(f"{PACKS}{Pack.objects.get().pk}/"))
 
 
-def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: Client, stub: World) -> None:
+def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: Client, stub: StubWorld) -> None:
     first, *_, last = Execution.objects.order_by("id")
     place = f"/admin/flows/execution/{last.id}/"
     waiting = viewer.get(place)
@@ -117,7 +117,7 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     assert "At the hosted pack Stub: live" in text_of(viewer.get(place))
 
 
-def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(viewer: Client, stub: World) -> None:
+def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(viewer: Client, stub: StubWorld) -> None:
     with CaptureQueriesContext(connection) as captured:
         stories = [row.summary for row in viewer.get("/admin/flows/execution/").context["rows"]]
     assert ["waiting for quota of Stub for" in story for story in stories] == [True, False, False]
@@ -125,7 +125,7 @@ def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(vie
     assert sum('FROM "packs_hostedresource"' in query["sql"] for query in captured.captured_queries) == 1
 
 
-def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub: World) -> None:
+def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub: StubWorld) -> None:
     def fail() -> None:
         raise OSError("the service is away")
 

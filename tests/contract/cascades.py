@@ -5,9 +5,9 @@ import re
 from copy import deepcopy
 from typing import Any
 
-from tests.contract.changes import Change, World, objects
+from tests.contract.changes import Change, ConversationState, objects
 from tests.contract.comparison import ID, latest_change
-from tests.contract.recording import Answer, Exchange, recorded
+from tests.contract.recording import Exchange, ExchangeResponse, recorded
 
 # Ids of actions and executions in the recording, named after the sender of the event, or after the flow.
 CY, DI = "6b012c77686c8261d5a567c5", "6b012c78686c8261d5a567c7"
@@ -20,30 +20,30 @@ NO_ID_FIRST_ACTION = "6b012c7a686c8261d5a567d5"
 def taken_instead(who: str, action_id: str, instead: str, instead_id: str) -> Change:
     """Return the action of another event in a take; the two differ only in `who`."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         text = json.dumps(answer.body).replace(f"hello {who}", f"hello {instead}").replace(action_id, instead_id)
         answer.body = json.loads(text)
 
     return change
 
 
-def without_the_spoofed_event(exchange: Exchange, answer: Answer, world: World) -> None:
+def without_the_spoofed_event(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Assign the take and the result of the spoofed execution to the waiting one of `ed`."""
     flows = executions(answer)
     if any(flow["correlationId"] == SPOOF_EXECUTION for flow in flows):
-        kept = [flow for flow in flows if flow["correlationId"] != ED_EXECUTION]
-        text = json.dumps(kept).replace(SPOOF_EXECUTION, ED_EXECUTION).replace(SPOOF, ED)
+        others = [flow for flow in flows if flow["correlationId"] != ED_EXECUTION]
+        text = json.dumps(others).replace(SPOOF_EXECUTION, ED_EXECUTION).replace(SPOOF, ED)
         answer.body["flows"] = json.loads(text.replace("spoof", "ed").replace('"Fake"', '"Src"'))
 
 
-def fired_once(exchange: Exchange, answer: Answer, world: World) -> None:
+def fired_once(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Remove the step without `dependsOn` from the execution whose action finished: it fires in a new one."""
     for flow in executions(answer):
         if flow["correlationId"] == OWN_RESULT_EXECUTION:
             flow["actions"].pop("b", None)
 
 
-def steps_have_ids(exchange: Exchange, answer: Answer, world: World) -> None:
+def steps_have_ids(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Add ids by position to steps and actions without one; the recording has only the second action."""
     for flow in executions(answer):
         for number, step in enumerate(flow["steps"], start=1):
@@ -54,13 +54,13 @@ def steps_have_ids(exchange: Exchange, answer: Answer, world: World) -> None:
             flow["actions"] = {"step-1": first, "step-2": second}
 
 
-def null_taken(exchange: Exchange, answer: Answer, world: World) -> None:
+def null_taken(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Return the action with a null in a list, like the recorded one with a null in a map."""
     like = recorded("detail take nullinmap 1")
     answer.status, answer.headers, answer.body = like.status, like.headers, _with_null_in_list(like.body)
 
 
-def null_ran(exchange: Exchange, answer: Answer, world: World) -> None:
+def null_ran(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Add the execution of that action, like that of the flow with a null in a map, which ran next."""
     like = recorded("detail audit nullinmap").body["flows"]
     answer.body["flows"] += _with_null_in_list(like)
@@ -76,19 +76,19 @@ def _with_null_in_list(body: Any) -> Any:
     return like
 
 
-def no_empty_result(exchange: Exchange, answer: Answer, world: World) -> None:
+def no_empty_result(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Remove `result` while an action has none."""
     for owner in objects(answer.body):
         if owner.get("result", {}).get("event") == "":
             del owner["result"]
 
 
-def in_order(exchange: Exchange, answer: Answer, world: World) -> None:
+def in_order(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Sort executions by the latest change of their actions, which differ from the recording."""
     executions(answer).sort(key=latest_change, reverse=True)
 
 
-def executions(answer: Answer) -> list[dict[str, Any]]:
+def executions(answer: ExchangeResponse) -> list[dict[str, Any]]:
     """Return the executions of a list in the audit; [] for other responses."""
     flows: list[dict[str, Any]] = answer.body.get("flows", []) if isinstance(answer.body, dict) else []
     return flows

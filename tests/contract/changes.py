@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 import yaml
 
 from tests.contract.comparison import JsonText
-from tests.contract.recording import PROBLEM, Answer, Exchange, recorded
+from tests.contract.recording import PROBLEM, Exchange, ExchangeResponse, recorded
 
 BASE = "http://H"
 # Characters that are not escaped in a path segment; a query escapes them.
@@ -22,7 +22,7 @@ YAML_TYPE = "application/x-yaml; charset=utf-8"
 
 
 @dataclass
-class World:
+class ConversationState:
     """The effects of the conversation so far, here and in the recording, for later changes."""
 
     flows: list[Any] = field(default_factory=list)
@@ -31,7 +31,7 @@ class World:
     only_here: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
 
-    def learn(self, exchange: Exchange, expected: Answer) -> None:
+    def learn(self, exchange: Exchange, expected: ExchangeResponse) -> None:
         """Record an exchange once its expected response is known."""
         document = exchange.document()
         if exchange.path.endswith("/events") and isinstance(document, dict):
@@ -39,7 +39,7 @@ class World:
         if exchange.method in ("POST", "PUT"):
             self._learn_creation(exchange, document, expected)
 
-    def _learn_creation(self, exchange: Exchange, document: Any, expected: Answer) -> None:
+    def _learn_creation(self, exchange: Exchange, document: Any, expected: ExchangeResponse) -> None:
         if exchange.path == "/v1/flows" and expected.status == 201:
             self.flows.append(document)
         if expected.status == 201 and exchange.path.startswith(COLLECTIONS):
@@ -55,14 +55,14 @@ class World:
 
 COLLECTIONS = ("/v1/packs", "/v1/flows", "/v1/datastore")
 
-Change: TypeAlias = Callable[[Exchange, Answer, World], None]
+Change: TypeAlias = Callable[[Exchange, ExchangeResponse, ConversationState], None]
 """Changes a response in place, from the recorded one to the expected one."""
 
 
 def refused(status: int) -> Change:
     """Expect an error; the last row of the table adds the common error format."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         answer.status, answer.body = status, ""
         answer.headers = {name: value for name, value in answer.headers.items() if name == "Allow"}
 
@@ -72,7 +72,7 @@ def refused(status: int) -> Change:
 def empty(status: int) -> Change:
     """Expect a response without a body."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         answer.status, answer.headers, answer.body = status, {}, ""
 
     return change
@@ -81,7 +81,7 @@ def empty(status: int) -> Change:
 def header(name: str, value: str) -> Change:
     """Expect an additional header, or a different value of it."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         answer.headers[name] = value
 
     return change
@@ -90,7 +90,7 @@ def header(name: str, value: str) -> Change:
 def without(name: str) -> Change:
     """Expect a response without this header."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         answer.headers.pop(name, None)
 
     return change
@@ -99,7 +99,7 @@ def without(name: str) -> Change:
 def same_as(name: str) -> Change:
     """Expect the recorded response of another exchange."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         other = recorded(name)
         answer.status, answer.headers, answer.body = other.status, other.headers, other.body
 
@@ -109,9 +109,9 @@ def same_as(name: str) -> Change:
 def both(*changes: Change) -> Change:
     """Apply several changes in this order."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         for part in changes:
-            part(exchange, answer, world)
+            part(exchange, answer, state)
 
     return change
 
@@ -119,7 +119,7 @@ def both(*changes: Change) -> Change:
 def with_base_url(wrong: str, right: str) -> Change:
     """Expect links that start with `right` instead of `wrong`."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         answer.body = json.loads(json.dumps(answer.body).replace(wrong, right))
 
     return change
@@ -128,13 +128,13 @@ def with_base_url(wrong: str, right: str) -> Change:
 def head_of(name: str) -> Change:
     """Expect the status and headers of the recorded GET `name`, for HEAD."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         answer.status, answer.headers, answer.body = 200, recorded(name).headers, ""
 
     return change
 
 
-def registered(exchange: Exchange, answer: Answer, world: World) -> None:
+def registered(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect an accepted pack: 201, its document and links."""
     posted = yaml.load(exchange.request_body or "", yaml.BaseLoader)  # noqa: S506 - all values stay text
     labels = posted.get("labels", {})
@@ -144,7 +144,7 @@ def registered(exchange: Exchange, answer: Answer, world: World) -> None:
     answer.body = pack(pack_id, posted["name"], labels, posted.get("links", []))
 
 
-def with_requested_type(exchange: Exchange, answer: Answer, world: World) -> None:
+def with_requested_type(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect the requested content type."""
     if answer.status == 201:
         answer.headers["Content-Type"] = (
@@ -155,24 +155,24 @@ def with_requested_type(exchange: Exchange, answer: Answer, world: World) -> Non
 def pack_found(pack_id: str) -> Change:
     """Expect a pack without commands, events and labels."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         answer.status, answer.headers, answer.body = 200, {"Content-Type": JSON_TYPE}, pack(pack_id, pack_id, {}, [])
 
     return change
 
 
-def flow_saved(exchange: Exchange, answer: Answer, world: World) -> None:
+def flow_saved(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect an accepted flow: 201, no body."""
     answer.status, answer.headers, answer.body = 201, {"Location": href("flows", exchange.document()["name"])}, ""
 
 
-def flow_found(exchange: Exchange, answer: Answer, world: World) -> None:
+def flow_found(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect the flow in the path, as last posted."""
-    own = BASE + exchange.path
-    flow = next(flow for flow in reversed(world.flows) if href("flows", flow["name"]) == own)
+    flow_href = BASE + exchange.path
+    flow = next(flow for flow in reversed(state.flows) if href("flows", flow["name"]) == flow_href)
     entries = {key: deepcopy(value) for key, value in flow.items() if value != []}
     help_link = {"href": f"{BASE}/swagger#/flow", "rel": "help"}
-    links = [{"href": own, "rel": "self"}, link("up", "flows"), help_link]
+    links = [{"href": flow_href, "rel": "self"}, link("up", "flows"), help_link]
     answer.status, answer.headers, answer.body = 200, {"Content-Type": JSON_TYPE}, entries | {"links": links}
 
 
@@ -199,7 +199,7 @@ def link(rel: str, *segments: str) -> dict[str, str]:
     return {"href": href(*segments), "rel": rel}
 
 
-def list_entry(exchange: Exchange, document: Any, expected: Answer) -> dict[str, Any]:
+def list_entry(exchange: Exchange, document: Any, expected: ExchangeResponse) -> dict[str, Any]:
     """Build the list entry of a created object."""
     if exchange.path == "/v1/packs":
         entries = {key: value for key, value in expected.body.items() if key not in ("links", "commands", "events")}
@@ -216,33 +216,33 @@ def list_entry(exchange: Exchange, document: Any, expected: Answer) -> dict[str,
     }
 
 
-def with_created_entries(exchange: Exchange, answer: Answer, world: World) -> None:
+def with_created_entries(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect a list of the objects created here: packs and flows sorted by bytes, items in the order of creation."""
     kind = exchange.path.rpartition("/")[2]
-    entries = [entry for entry in answer.body[kind] if entry["links"][0]["href"] not in world.only_there]
+    entries = [entry for entry in answer.body[kind] if entry["links"][0]["href"] not in state.only_there]
     collection = f"{href(kind)}/"
-    extra = [entry for own_href, entry in world.only_here.items() if own_href.startswith(collection)]
-    known = {entry["links"][0]["href"] for entry in entries}
-    entries += [deepcopy(entry) for entry in extra if entry["links"][0]["href"] not in known]
+    extra = [entry for own_href, entry in state.only_here.items() if own_href.startswith(collection)]
+    listed_hrefs = {entry["links"][0]["href"] for entry in entries}
+    entries += [deepcopy(entry) for entry in extra if entry["links"][0]["href"] not in listed_hrefs]
     if kind == "datastore":
-        entries.sort(key=lambda entry: world.order.index(entry["links"][0]["href"]))
+        entries.sort(key=lambda entry: state.order.index(entry["links"][0]["href"]))
     else:
         entries.sort(key=lambda entry: entry.get("id", entry["name"]).encode())
     answer.body[kind] = entries
 
 
-def missing_if_refused(exchange: Exchange, answer: Answer, world: World) -> None:
+def missing_if_refused(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect 404 for an object that the original created and this server refused."""
-    if f"{BASE}{exchange.path}" in world.only_there and exchange.path not in COLLECTIONS:
-        refused(404)(exchange, answer, world)
+    if f"{BASE}{exchange.path}" in state.only_there and exchange.path not in COLLECTIONS:
+        refused(404)(exchange, answer, state)
 
 
-def escaped(exchange: Exchange, answer: Answer, world: World) -> None:
+def escaped(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect escaped names in every href and in `Location`."""
     for owner in objects(answer.body):
         for name in (owner.get(key) for key in ("id", "name", "key")):
-            for own in owner.get("links", []):
-                own["href"] = _escaped(own["href"], name)
+            for entry_link in owner.get("links", []):
+                entry_link["href"] = _escaped(entry_link["href"], name)
     document = exchange.document()
     named = answer.body.get("id") if isinstance(answer.body, dict) else (document or {}).get("name")
     if "Location" in answer.headers:
@@ -279,7 +279,7 @@ def replace_in_texts(value: Any, pattern: str, replacement: str) -> Any:
 def keys_renamed(names: dict[str, str]) -> Change:
     """Expect renamed keys of a command's input."""
 
-    def change(exchange: Exchange, answer: Answer, world: World) -> None:
+    def change(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
         for owner in objects(answer.body):
             if isinstance(owner.get("input"), dict):
                 owner["input"] = {names.get(key, key): value for key, value in owner["input"].items()}
@@ -287,12 +287,12 @@ def keys_renamed(names: dict[str, str]) -> Change:
     return change
 
 
-def whole_numbers_print_as_such(exchange: Exchange, answer: Answer, world: World) -> None:
+def whole_numbers_print_as_such(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect 5 instead of `5.000000`."""
     answer.body = replace_in_texts(answer.body, r"(\d)\.000000\b", r"\1")
 
 
-def numbers_exact(exchange: Exchange, answer: Answer, world: World) -> None:
+def numbers_exact(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect numbers that a 64-bit float can't represent, and minus zero, as posted."""
     posted = {"big": 9007199254740993, "neg": -0.0}
     rounded = {9007199254740992: 9007199254740993, 12345678901234567000: 12345678901234567890}
@@ -303,21 +303,21 @@ def numbers_exact(exchange: Exchange, answer: Answer, world: World) -> None:
             owner["neg"] = posted["neg"]
 
 
-def maps_print_as_json(exchange: Exchange, answer: Answer, world: World) -> None:
+def maps_print_as_json(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect compact JSON for a map or list in a text: the event's payload and a datastore list."""
     for owner in objects(answer.body):
         command_input = owner.get("input")
         if isinstance(command_input, dict):
-            payload = owner["trigger"].get("payload") if "trigger" in owner else world.payload
+            payload = owner["trigger"].get("payload") if "trigger" in owner else state.payload
             values = {"<map[string]interface {} Value>": payload, "<[]interface {} Value>": [1, 2]}
             for key, text in command_input.items():
                 if isinstance(text, str) and text in values:
                     command_input[key] = JsonText(values[text])
 
 
-def nulls_kept(exchange: Exchange, answer: Answer, world: World) -> None:
+def nulls_kept(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect the nulls of a command's input in the action."""
-    commands = [step["command"].get("input") for flow in world.flows for step in flow.get("steps") or []]
+    commands = [step["command"].get("input") for flow in state.flows for step in flow.get("steps") or []]
     with_nulls = [
         command_input
         for command_input in commands
@@ -350,7 +350,7 @@ def _add_nulls(target: dict[str, Any], command_input: dict[str, Any]) -> None:
             _add_nulls(target[key], value)
 
 
-def problem(exchange: Exchange, answer: Answer, world: World) -> None:
+def problem(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
     """Expect the common error format."""
     if answer.status >= 400 and exchange.method != "HEAD":
         answer.headers["Content-Type"] = "application/problem+json"

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby, permutations
 from typing import Any
 
-from tests.contract.recording import NOT_COMPARED, PROBLEM, Answer
+from tests.contract.recording import NOT_COMPARED, PROBLEM, ExchangeResponse
 
 RECORDING_DAY = "2026-11-21T"
 TIME_KEYS = ("lastSeen", "time", "createdAt", "receivedAt")
@@ -39,7 +39,7 @@ class Comparison:
     ours: dict[str, str] = field(default_factory=dict)
     recorded: dict[str, str] = field(default_factory=dict)
 
-    def differences(self, expected: Answer, actual: Answer) -> list[str]:
+    def differences(self, expected: ExchangeResponse, actual: ExchangeResponse) -> list[str]:
         """Return the differences, one per line; empty if the response is as expected."""
         before = dict(self.ours), dict(self.recorded)
         lines = [] if expected.status == actual.status else [f"status: {expected.status} expected, got {actual.status}"]
@@ -48,7 +48,7 @@ class Comparison:
             self.ours, self.recorded = before
         return lines
 
-    def _headers(self, expected: Answer, actual: Answer) -> list[str]:
+    def _headers(self, expected: ExchangeResponse, actual: ExchangeResponse) -> list[str]:
         named = [name for name in expected.headers if name == "Content-Type"]
         names = named if expected.body == NOT_COMPARED else [*ALWAYS_COMPARED, *expected.headers]
         lines = []
@@ -62,7 +62,7 @@ class Comparison:
                 )
         return lines
 
-    def _body(self, expected: Answer, actual: Answer) -> list[str]:
+    def _body(self, expected: ExchangeResponse, actual: ExchangeResponse) -> list[str]:
         if expected.body == NOT_COMPARED:
             return []
         if expected.body is PROBLEM:
@@ -137,8 +137,8 @@ class Comparison:
         match = re.fullmatch(pattern, actual)
         if match and all(self._bind(*pair) for pair in zip(ids, match.groups(), strict=True)):
             return []
-        known = ID.sub(lambda match: self.ours.get(match[0], match[0]), hosted)
-        return [f"{path}: {known!r} expected, got {actual!r}"]
+        with_our_ids = ID.sub(lambda match: self.ours.get(match[0], match[0]), hosted)
+        return [f"{path}: {with_our_ids!r} expected, got {actual!r}"]
 
     def _bind(self, recorded_id: str, our_id: str) -> bool:
         return (
@@ -150,7 +150,7 @@ class Comparison:
         return re.sub(r"(?<=://)H(?=/)", lambda _: self.host, text)
 
 
-def find_problem_errors(answer: Answer) -> list[str]:
+def find_problem_errors(answer: ExchangeResponse) -> list[str]:
     """Return violations of the common error format. Errors of the input must have their location."""
     body = answer.body
     if not isinstance(body, dict):

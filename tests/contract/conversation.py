@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 
 from tests.contract.comparison import Comparison
 from tests.contract.differences import Expectation
-from tests.contract.recording import Answer, Exchange, parsed
+from tests.contract.recording import Exchange, ExchangeResponse, parsed
 from tests.server import Server
 
 ANSWER_SECONDS = 30.0
@@ -24,7 +24,7 @@ class Conversation:
     captured: dict[str, str] = field(default_factory=dict)
     authorization: Authorization = field(default=lambda exchange: {})
 
-    def send(self, exchange: Exchange) -> Answer:
+    def send(self, exchange: Exchange) -> ExchangeResponse:
         """Send the request as recorded, on a new connection."""
         connection = HTTPConnection(self.server.host, timeout=ANSWER_SECONDS)
         try:
@@ -38,7 +38,7 @@ class Conversation:
             connection.close()
         self._capture(exchange, text)
         headers = {name.title(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, parsed(exchange.path, headers.get("Content-Type", ""), text))
+        return ExchangeResponse(response.status, headers, parsed(exchange.path, headers.get("Content-Type", ""), text))
 
     def _capture(self, exchange: Exchange, text: str) -> None:
         for name, pattern in exchange.captures.items():

@@ -14,7 +14,7 @@ from tests.contract import cascades
 from tests.contract.changes import (
     YAML_TYPE,
     Change,
-    World,
+    ConversationState,
     both,
     empty,
     escaped,
@@ -38,7 +38,7 @@ from tests.contract.changes import (
     with_requested_type,
     without,
 )
-from tests.contract.recording import Answer, Exchange
+from tests.contract.recording import Exchange, ExchangeResponse
 
 # These phases run on separate servers.
 UNDER_POLICY = "auth"
@@ -64,7 +64,7 @@ class Expectation:
     """The expected response of an exchange, and the rows that changed it."""
 
     exchange: Exchange
-    answer: Answer
+    answer: ExchangeResponse
     rows: tuple[Difference, ...]
 
 
@@ -81,8 +81,8 @@ def _creates_flow(exchange: Exchange) -> bool:
 
 
 def _lists(exchange: Exchange) -> bool:
-    found = exchange.method == "GET" and exchange.recorded.status == 200
-    return found and exchange.path in ("/v1/packs", "/v1/flows", "/v1/datastore")
+    is_successful_get = exchange.method == "GET" and exchange.recorded.status == 200
+    return is_successful_get and exchange.path in ("/v1/packs", "/v1/flows", "/v1/datastore")
 
 
 def _reads_item(exchange: Exchange) -> bool:
@@ -371,18 +371,18 @@ DIFFERENCES = (
 
 def expectations(exchanges: Iterable[Exchange]) -> list[Expectation]:
     """Build the expectations for these exchanges, a conversation in this order."""
-    world = World()
-    return [_expectation(exchange, world) for exchange in exchanges]
+    state = ConversationState()
+    return [_expectation(exchange, state) for exchange in exchanges]
 
 
-def _expectation(exchange: Exchange, world: World) -> Expectation:
+def _expectation(exchange: Exchange, state: ConversationState) -> Expectation:
     answer = deepcopy(exchange.recorded)
     rows = []
     for row in DIFFERENCES:
         if row.applies_to(exchange):
             before = deepcopy(answer)
-            row.change(exchange, answer, world)
+            row.change(exchange, answer, state)
             if repr(answer) != repr(before):
                 rows.append(row)
-    world.learn(exchange, answer)
+    state.learn(exchange, answer)
     return Expectation(exchange, answer, tuple(rows))

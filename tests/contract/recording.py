@@ -38,7 +38,7 @@ PROBLEM: Final = ProblemBody()
 
 
 @dataclass
-class Answer:
+class ExchangeResponse:
     """A response. `body`: the parsed JSON or YAML, otherwise text ('' if empty), or a marker."""
 
     status: int
@@ -60,7 +60,7 @@ class Exchange:
     request_headers: Mapping[str, str]
     request_body: str | None
     captures: Mapping[str, str]
-    recorded: Answer
+    recorded: ExchangeResponse
     token: Mapping[str, Any] | None = None
 
     @property
@@ -85,7 +85,7 @@ def read_exchanges() -> tuple[Exchange, ...]:
     return tuple(_exchange(json.loads(line)) for line in lines)
 
 
-def recorded(name: str) -> Answer:
+def recorded(name: str) -> ExchangeResponse:
     """Return a copy of the recorded response of an exchange."""
     return deepcopy(next(exchange.recorded for exchange in read_exchanges() if exchange.name == name))
 
@@ -105,16 +105,16 @@ def _exchange(line: dict[str, Any]) -> Exchange:
     )
 
 
-def _recorded(request: dict[str, Any], response: dict[str, Any]) -> Answer:
+def _recorded(request: dict[str, Any], response: dict[str, Any]) -> ExchangeResponse:
     headers = response.get("headers", {})
     body = response["body"] or ""
     if response["status"] == 0:
-        return Answer(0, {}, "")
+        return ExchangeResponse(0, {}, "")
     kind = headers.get("Content-Type", "")
     if request["method"] == "POST" and request["path"] == "/v1/packs":
         # The original always labels this response text/plain.
         kind = request["headers"].get("Accept", "application/json")
-    return Answer(response["status"], headers, parsed(request["path"], kind, body))
+    return ExchangeResponse(response["status"], headers, parsed(request["path"], kind, body))
 
 
 def parsed(path: str, content_type: str, text: str) -> Any:

@@ -5,18 +5,20 @@ from typing import Any
 import pytest
 
 from tests.contract.comparison import Comparison, JsonText, find_problem_errors
-from tests.contract.recording import NOT_COMPARED, PROBLEM, Answer
+from tests.contract.recording import NOT_COMPARED, PROBLEM, ExchangeResponse
 
 pytestmark = pytest.mark.unit
 
-ONE, TWO = "6b012c75686c8261d5a567bc", "6b012c75686c8261d5a567be"
-OURS, OTHER = "01a1fd7f184807c44c86a2fa", "01a1fd7f18552789d9bae96d"
+FIRST_RECORDED, SECOND_RECORDED = "6b012c75686c8261d5a567bc", "6b012c75686c8261d5a567be"
+FIRST_ACTUAL, SECOND_ACTUAL = "01a1fd7f184807c44c86a2fa", "01a1fd7f18552789d9bae96d"
 PROBLEM_TYPE = {"Content-Type": "application/problem+json; charset=utf-8"}
 
 
 def compare_bodies(expected: Any, actual: Any, comparison: Comparison | None = None) -> list[str]:
     """Return the differences between two bodies."""
-    return (comparison or Comparison("localhost:1")).differences(Answer(200, {}, expected), Answer(200, {}, actual))
+    return (comparison or Comparison("localhost:1")).differences(
+        ExchangeResponse(200, {}, expected), ExchangeResponse(200, {}, actual)
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_equivalent_bodies_have_no_differences(expected: Any, actual: Any) -> No
         ({"time": "2026-11-21T05:30:40.9Z"}, {"time": "2031-01-02T03:04:05.678+00:00"}),
         ({"createdAt": "2020-01-02T03:04:05.123Z"}, {"createdAt": "2020-01-02T03:04:05.124Z"}),
         ({"text": "2026-11-21T05:30:40.9Z"}, {"text": "2031-01-02T03:04:05.678Z"}),
-        ({"id": ONE}, {"id": "an-id"}),
+        ({"id": FIRST_RECORDED}, {"id": "an-id"}),
         ({"p": JsonText({"a": 1})}, {"p": '{"a": 1}'}),
         ({"p": JsonText({"a": 1})}, {"p": {"a": 1}}),
         ("", {}),
@@ -61,16 +63,23 @@ def test_different_bodies_are_reported(expected: Any, actual: Any) -> None:
 
 def test_an_id_identifies_the_same_object_throughout() -> None:
     comparison = Comparison("localhost:1")
-    assert compare_bodies({"id": ONE, "href": f"/a/{ONE}/b"}, {"id": OURS, "href": f"/a/{OURS}/b"}, comparison) == []
-    assert compare_bodies({"id": ONE}, {"id": OTHER}, comparison)
-    assert compare_bodies({"id": TWO}, {"id": OURS}, comparison)
-    assert compare_bodies({"id": TWO}, {"id": OTHER}, comparison) == []
+    assert (
+        compare_bodies(
+            {"id": FIRST_RECORDED, "href": f"/a/{FIRST_RECORDED}/b"},
+            {"id": FIRST_ACTUAL, "href": f"/a/{FIRST_ACTUAL}/b"},
+            comparison,
+        )
+        == []
+    )
+    assert compare_bodies({"id": FIRST_RECORDED}, {"id": SECOND_ACTUAL}, comparison)
+    assert compare_bodies({"id": SECOND_RECORDED}, {"id": FIRST_ACTUAL}, comparison)
+    assert compare_bodies({"id": SECOND_RECORDED}, {"id": SECOND_ACTUAL}, comparison) == []
 
 
 def test_a_different_response_binds_no_ids() -> None:
     comparison = Comparison("localhost:1")
-    assert compare_bodies({"id": ONE, "a": 1}, {"id": OURS, "a": 2}, comparison)
-    assert compare_bodies({"id": ONE}, {"id": OTHER}, comparison) == []
+    assert compare_bodies({"id": FIRST_RECORDED, "a": 1}, {"id": FIRST_ACTUAL, "a": 2}, comparison)
+    assert compare_bodies({"id": FIRST_RECORDED}, {"id": SECOND_ACTUAL}, comparison) == []
 
 
 def execution(name: str, second: str) -> dict[str, Any]:
@@ -96,7 +105,7 @@ def test_other_executions_cannot_be_reordered(order: str) -> None:
 @pytest.mark.parametrize("header", ["Content-Type", "Location", "Allow", "Www-Authenticate"])
 def test_an_additional_or_missing_header_is_reported(header: str) -> None:
     comparison = Comparison("localhost:1")
-    bare, dressed = Answer(200), Answer(200, {header: "x"})
+    bare, dressed = ExchangeResponse(200), ExchangeResponse(200, {header: "x"})
     assert comparison.differences(bare, dressed)
     assert comparison.differences(dressed, bare)
     assert comparison.differences(dressed, dressed) == []
@@ -104,8 +113,8 @@ def test_an_additional_or_missing_header_is_reported(header: str) -> None:
 
 def test_a_problem_is_recognized_by_its_shape() -> None:
     body = {"title": "Bad Request", "status": 400, "detail": "no", "errors": [{"path": "", "message": "no"}]}
-    expected = Answer(400, {"Content-Type": "application/problem+json"}, PROBLEM)
-    assert Comparison("localhost:1").differences(expected, Answer(400, PROBLEM_TYPE, body)) == []
+    expected = ExchangeResponse(400, {"Content-Type": "application/problem+json"}, PROBLEM)
+    assert Comparison("localhost:1").differences(expected, ExchangeResponse(400, PROBLEM_TYPE, body)) == []
 
 
 @pytest.mark.parametrize(
@@ -120,4 +129,4 @@ def test_a_problem_is_recognized_by_its_shape() -> None:
     ],
 )
 def test_a_body_without_that_shape_is_not_a_problem(body: Any) -> None:
-    assert find_problem_errors(Answer(400, PROBLEM_TYPE, body))
+    assert find_problem_errors(ExchangeResponse(400, PROBLEM_TYPE, body))

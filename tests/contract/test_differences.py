@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contract.differences import DATABASE_AWAY, DIFFERENCES, UNDER_POLICY, Difference, expectations
-from tests.contract.recording import Answer, Exchange, read_exchanges
+from tests.contract.recording import Exchange, ExchangeResponse, read_exchanges
 
 pytestmark = pytest.mark.unit
 
@@ -41,5 +41,5 @@ def test_every_dropped_connection_has_a_row() -> None:
 
 
 def test_an_unchanged_exchange_has_no_rows() -> None:
-    exchange = Exchange("index", "info", "GET", "/", {}, None, {}, Answer(200))
+    exchange = Exchange("index", "info", "GET", "/", {}, None, {}, ExchangeResponse(200))
     assert expectations([exchange])[0].rows == ()

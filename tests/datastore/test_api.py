@@ -144,7 +144,7 @@ def test_head_has_the_headers_of_get(client: Client) -> None:
 
 
 DISPOSITION = b'Content-Disposition: form-data; name="value"; filename="v"'
-WHOLE = b"--edge\r\n" + DISPOSITION + b"\r\n\r\nhello\r\n--edge--\r\n"
+COMPLETE_BODY = b"--edge\r\n" + DISPOSITION + b"\r\n\r\nhello\r\n--edge--\r\n"
 
 
 @pytest.mark.parametrize(
@@ -156,15 +156,15 @@ WHOLE = b"--edge\r\n" + DISPOSITION + b"\r\n\r\nhello\r\n--edge--\r\n"
         (b"value", ""),
         (b"", ""),
         (b"", MULTIPART),
-        (WHOLE, "multipart/form-data"),
-        (WHOLE, "multipart/form-data; boundary="),
-        (WHOLE, "multipart/form-data; boundary=other"),
-        (WHOLE, "multipart/mixed; boundary=edge"),
+        (COMPLETE_BODY, "multipart/form-data"),
+        (COMPLETE_BODY, "multipart/form-data; boundary="),
+        (COMPLETE_BODY, "multipart/form-data; boundary=other"),
+        (COMPLETE_BODY, "multipart/mixed; boundary=edge"),
         (b"--edge\r\nContent-Disposition: for", MULTIPART),
-        (WHOLE.replace(b'; filename="v"', b""), MULTIPART),
-        (WHOLE.replace(b'filename="v"', b'filename=""'), MULTIPART),
-        (WHOLE.replace(b'name="value"', b'name="other"'), MULTIPART),
-        (WHOLE.replace(b"hello", b""), MULTIPART),
+        (COMPLETE_BODY.replace(b'; filename="v"', b""), MULTIPART),
+        (COMPLETE_BODY.replace(b'filename="v"', b'filename=""'), MULTIPART),
+        (COMPLETE_BODY.replace(b'name="value"', b'name="other"'), MULTIPART),
+        (COMPLETE_BODY.replace(b"hello", b""), MULTIPART),
         (b"--edge--\r\n", MULTIPART),
         (b"\xff\x00" * 1000, MULTIPART),
     ],
@@ -175,16 +175,21 @@ def test_a_body_without_a_file_part_named_value_is_refused(client: Client, body:
 
 
 def test_a_truncated_body_is_refused(client: Client) -> None:
-    for end in (len(WHOLE) - 3, WHOLE.index(b"\r\n--edge--"), WHOLE.index(b"lo\r\n"), WHOLE.index(b"hello")):
-        assert paths_of_errors(put_raw(client, WHOLE[:end])) == ["value"]
+    for end in (
+        len(COMPLETE_BODY) - 3,
+        COMPLETE_BODY.index(b"\r\n--edge--"),
+        COMPLETE_BODY.index(b"lo\r\n"),
+        COMPLETE_BODY.index(b"hello"),
+    ):
+        assert paths_of_errors(put_raw(client, COMPLETE_BODY[:end])) == ["value"]
     unfinished = b'--edge\r\nContent-Disposition: form-data; name="description"\r\n\r\nwhat f'
-    assert paths_of_errors(put_raw(client, WHOLE.removesuffix(b"--edge--\r\n") + unfinished)) == ["value"]
+    assert paths_of_errors(put_raw(client, COMPLETE_BODY.removesuffix(b"--edge--\r\n") + unfinished)) == ["value"]
     assert Item.objects.count() == 0
 
 
 def test_the_first_of_two_values_counts(client: Client) -> None:
     second = b"--edge\r\n" + DISPOSITION + b"\r\n\r\nsecond\r\n--edge--\r\n"
-    assert put_raw(client, WHOLE.removesuffix(b"--edge--\r\n") + second).status_code == 201
+    assert put_raw(client, COMPLETE_BODY.removesuffix(b"--edge--\r\n") + second).status_code == 201
     assert client.get("/v1/datastore/key").content == b"hello"
 
 

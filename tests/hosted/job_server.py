@@ -85,7 +85,7 @@ class Jobs:
                 self.note(what="cancelled", id=job_id)
 
 
-class Faults:
+class RandomFaults:
     """Random faults of requests; none without a seed."""
 
     def __init__(self, seed: int | None) -> None:
@@ -101,7 +101,7 @@ class Faults:
 
 class Handler(BaseHTTPRequestHandler):
     jobs: Jobs
-    faults: Faults
+    faults: RandomFaults
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
@@ -172,7 +172,7 @@ class Server(ThreadingHTTPServer):
 
 def serve(port: int, journal: Path, seed: int | None = None, forget: float = 0.0) -> Server:
     """Create a server on 127.0.0.1; the caller runs it."""
-    faults = Faults(seed)
+    faults = RandomFaults(seed)
     jobs = Jobs(journal)
     jobs.forget(forget, faults.chance)
     return Server(("127.0.0.1", port), type("Bound", (Handler,), {"jobs": jobs, "faults": faults}))

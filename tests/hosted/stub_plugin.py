@@ -100,7 +100,7 @@ class Stub(AsyncPlugin):
 
 
 @dataclass
-class World:
+class StubWorld:
     """The service and the hosted plugin."""
 
     service: Service
@@ -118,7 +118,7 @@ class World:
         return self.hosting.run_upkeep()
 
 
-def world(config: PluginConfig = INLINE, service: Service | None = None, **changes: Any) -> World:
+def world(config: PluginConfig = INLINE, service: Service | None = None, **changes: Any) -> StubWorld:
     """Host a plugin `Stub` with the command `Do`."""
     service = service or Service()
     config = replace(config, **changes)
@@ -130,7 +130,7 @@ def world(config: PluginConfig = INLINE, service: Service | None = None, **chang
         events={"Do": ("Done", "Broken")},
         progress_events=("Progress",),
     )
-    return World(service, host_plugins(entry))
+    return StubWorld(service, host_plugins(entry))
 
 
 def host_plugins(*entries: PluginEntry, redis_url: str = "") -> HostedRegistry:

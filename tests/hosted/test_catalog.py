@@ -67,8 +67,8 @@ def test_violated_rules_are_reported(entries: Sequence[PluginEntry], message: st
 
 
 def test_plugins_are_named_by_id_or_by_dotted_path() -> None:
-    own = [entry("A"), entry("B")]
-    assert load_entries(["B", "tests.hosted.test_catalog.BY_PATH"], own) == [own[1], BY_PATH]
+    builtin = [entry("A"), entry("B")]
+    assert load_entries(["B", "tests.hosted.test_catalog.BY_PATH"], builtin) == [builtin[1], BY_PATH]
 
 
 def test_an_installed_package_provides_its_plugin_by_an_entry_point(

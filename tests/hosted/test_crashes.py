@@ -130,7 +130,7 @@ class WorkerPool:
 
 
 @dataclass
-class World:
+class CrashWorld:
     http: httpx.Client
     jobs: JobServer
     pool: WorkerPool
@@ -146,7 +146,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[CrashWorld]:
     with ExitStack() as stack:
         redis = stack.enter_context(private_redis())
         jobs = stack.enter_context(job_server(tmp_path))
@@ -162,10 +162,10 @@ def world(tmp_path: Path) -> Iterator[World]:
             workers.start_worker()
         stack.enter_context(running(tmp_path, server.environment, "beat"))
         http = stack.enter_context(httpx.Client(base_url=server.url, trust_env=False, timeout=60))
-        yield World(http, jobs, workers)
+        yield CrashWorld(http, jobs, workers)
 
 
-def test_every_action_finishes_once_within_limits_and_nothing_is_left(world: World, tmp_path: Path) -> None:
+def test_every_action_finishes_once_within_limits_and_nothing_is_left(world: CrashWorld, tmp_path: Path) -> None:
     chance = random.Random(20261121)
     world.post("/v1/packs", {"name": "Src", "events": [{"name": "quick"}, {"name": "endless"}]})
     world.post("/v1/flows", flow("quick"))
@@ -190,7 +190,7 @@ def test_every_action_finishes_once_within_limits_and_nothing_is_left(world: Wor
     assert world.pool.count_in_logs("Traceback") == 0
 
 
-def break_things(world: World, chance: random.Random) -> None:
+def break_things(world: CrashWorld, chance: random.Random) -> None:
     """Kill workers, restart the job server and cancel executions, with progress in between."""
     cancelled = 0
     for round in range(KILLS):
@@ -211,7 +211,7 @@ def break_things(world: World, chance: random.Random) -> None:
     assert cancelled > 0
 
 
-def check_nothing_is_left(world: World, folder: Path) -> None:
+def check_nothing_is_left(world: CrashWorld, folder: Path) -> None:
     """Check that no row is left, and no job runs without an action."""
     script = "from packs.models import HostedResource; print('rows', *HostedResource.objects.values())"
 
@@ -229,7 +229,7 @@ def check_nothing_is_left(world: World, folder: Path) -> None:
     assert endless - over == set()
 
 
-def check_results_match_jobs(world: World) -> None:
+def check_results_match_jobs(world: CrashWorld) -> None:
     entries = world.jobs.entries()
     by_token = {entry["token"]: entry for entry in entries if entry["what"] == "submitted"}
     forgotten = {entry["id"] for entry in entries if entry["what"] == "forgotten"}

@@ -13,7 +13,7 @@ QUICK = RateLimiterConfig(qps=10, burst=5)
 SLOW = RateLimiterConfig(qps=1, burst=5)
 
 
-class Clock:
+class FakeClock:
     now = 100.0
 
     def __call__(self) -> float:
@@ -22,7 +22,7 @@ class Clock:
 
 @pytest.mark.unit
 def test_a_burst_is_followed_by_the_steady_rate() -> None:
-    clock = Clock()
+    clock = FakeClock()
     bucket = LocalTokenBucket(QUICK, clock)
     assert [bucket.take(3), bucket.take(3), bucket.take(3)] == [3, 2, 0]
     clock.now += 0.25
@@ -33,7 +33,7 @@ def test_a_burst_is_followed_by_the_steady_rate() -> None:
 
 @pytest.mark.unit
 def test_a_pause_blocks_calls_and_is_followed_by_no_burst() -> None:
-    clock = Clock()
+    clock = FakeClock()
     bucket = LocalTokenBucket(QUICK, clock)
     bucket.pause(2)
     clock.now += 1.9
@@ -44,7 +44,7 @@ def test_a_pause_blocks_calls_and_is_followed_by_no_burst() -> None:
 
 @pytest.mark.unit
 def test_calls_never_exceed_burst_and_rate() -> None:
-    clock = Clock()
+    clock = FakeClock()
     bucket = LocalTokenBucket(QUICK, clock)
     taken = 0
     for _ in range(1000):

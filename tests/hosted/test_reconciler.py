@@ -16,7 +16,7 @@ from packs.hosted.plugin_api.errors import Throttled, UserFailure
 from packs.hosted.plugin_api.interfaces import Requirements
 from packs.models import Action, ActionState, HostedCount, HostedResource, HostedState, Pack
 from tests.flows import builders as b
-from tests.hosted.stub_plugin import Service, World, ask, let_time_pass, raising, result, states, world
+from tests.hosted.stub_plugin import Service, StubWorld, ask, let_time_pass, raising, result, states, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -343,7 +343,7 @@ def test_a_poll_requested_during_a_call_is_not_lost() -> None:
     assert w.service.count("get") == 2
 
 
-def request_poll(w: World, action_id: str) -> None:
+def request_poll(w: StubWorld, action_id: str) -> None:
     """Request a poll while a call is in flight."""
     w.service.answers.clear()
     HostedResource.objects.filter(action_id=action_id).update(next_at=timezone.now() - timedelta(seconds=1))

@@ -82,11 +82,11 @@ def web_service() -> Iterator[WebService]:
 class Secrets:
     """Secrets by name."""
 
-    def __init__(self, **known: str) -> None:
-        self._known = known
+    def __init__(self, **values: str) -> None:
+        self._values = values
 
     def get(self, name: str) -> str:
-        return self._known[name]
+        return self._values[name]
 
 
 class Metrics:

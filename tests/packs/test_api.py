@@ -17,7 +17,7 @@ from tests.site.shape import paths_of_errors, problem, register_pack
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 H = "http://testserver"
-WHOLE = {
+FULL_PACK = {
     "name": "Slack",
     "labels": {"env": "prod", "az": "b"},
     "commands": [{"name": "Send Message", "events": ["Sent", "Failed"]}, {"name": "Delete"}],
@@ -31,34 +31,34 @@ def post(client: Client, pack: Any) -> Any:
 
 
 def test_registration_returns_id_links_and_location(client: Client) -> None:
-    response = post(client, WHOLE)
-    own = f"{H}/v1/packs/Slack.az.b.env.prod"
-    assert (response.status_code, response.headers["Location"]) == (201, own)
+    response = post(client, FULL_PACK)
+    pack_url = f"{H}/v1/packs/Slack.az.b.env.prod"
+    assert (response.status_code, response.headers["Location"]) == (201, pack_url)
     body = json.loads(response.content)
-    assert (body["id"], body["name"], body["labels"]) == ("Slack.az.b.env.prod", "Slack", WHOLE["labels"])
+    assert (body["id"], body["name"], body["labels"]) == ("Slack.az.b.env.prod", "Slack", FULL_PACK["labels"])
     assert body["commands"][0] == {
         "name": "Send Message",
         "events": ["Sent", "Failed"],
         "links": [
             {
-                "href": f"{own}/actions/take?commandName=Send%20Message",
+                "href": f"{pack_url}/actions/take?commandName=Send%20Message",
                 "rel": f"{H}/swagger#!/action/takeAction",
             }
         ],
     }
-    assert body["events"] == WHOLE["events"]
+    assert body["events"] == FULL_PACK["events"]
     assert [(link["href"], link["rel"]) for link in body["links"]] == [
         ("http://docs", "help"),
-        (own, "self"),
+        (pack_url, "self"),
         (f"{H}/v1/packs", "up"),
-        (f"{own}/actions/take", f"{H}/swagger#!/action/takeAction"),
-        (f"{own}/events", f"{H}/swagger#/event"),
+        (f"{pack_url}/actions/take", f"{H}/swagger#!/action/takeAction"),
+        (f"{pack_url}/events", f"{H}/swagger#/event"),
     ]
     assert body["status"] == "live"
 
 
 def test_a_pack_is_returned_as_registered_with_empty_lists_of_events(client: Client) -> None:
-    posted = json.loads(post(client, WHOLE).content)
+    posted = json.loads(post(client, FULL_PACK).content)
     pack_read = json.loads(client.get("/v1/packs/Slack.az.b.env.prod").content)
     assert posted["commands"][1]["events"] is None
     assert pack_read["commands"][1]["events"] == []
@@ -67,7 +67,7 @@ def test_a_pack_is_returned_as_registered_with_empty_lists_of_events(client: Cli
 
 
 def test_a_pack_of_the_same_name_and_labels_is_replaced(client: Client) -> None:
-    post(client, WHOLE)
+    post(client, FULL_PACK)
     assert post(client, {"name": "Slack", "labels": {"az": "b", "env": "prod"}}).status_code == 201
     pack_read = json.loads(client.get("/v1/packs/Slack.az.b.env.prod").content)
     assert not {"commands", "events"} & set(pack_read)

@@ -183,7 +183,7 @@ class AsyncPlugin(ABC):
 
     def find(self, context: TaskExecutionContextReader) -> ResourceMeta | None:
         """Find a resource that `create` may have made although its response was lost, so that it can be deleted; None
-        if there is none.
+        if it does not exist.
 
         By default, call `create` again: it is idempotent by token. If the service can search by token, override this.
         """

@@ -141,7 +141,7 @@ class OutboundClient:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limits: RequestLimits
     ) -> OutboundResponse:
         """Make a call and return the whole response. Raise `UserFailure` if it is not allowed or too large, and
-        `SystemFailure` if there is no response.
+        `SystemFailure` if the host does not respond.
         """
         deadline = time.monotonic() + limits.seconds
         scheme, host, port = self._check_url(url)
@@ -201,7 +201,7 @@ class OutboundClient:
         return parts.scheme, host, port
 
     def _resolve_allowed(self, host: str, port: int) -> list[tuple[str, int]]:
-        """Return the allowed addresses. Raise `UserFailure` if there are none, `SystemFailure` if the name can't be
+        """Return the allowed addresses. Raise `UserFailure` if the list is empty, `SystemFailure` if the name can't be
         resolved.
         """
         literal = _parse_ip_literal(host)

@@ -215,7 +215,7 @@ def _origin(url: str) -> str:
 
 
 def parse_job_id(service: HttpJobService, document: Any, headers: dict[str, str]) -> str:
-    """Return the job id of the submission's response. Raise `SystemFailure` if there is none."""
+    """Return the job id of the submission's response. Raise `SystemFailure` if it is missing."""
     source, _, name = service.id.partition(":")
     raw_id = headers.get(name.lower()) if source == "header" else get_at_path(document, service.id)
     if isinstance(raw_id, bool) or not isinstance(raw_id, str | int) or not 0 < len(str(raw_id)) <= MAX_JOB_ID_LENGTH:

@@ -69,7 +69,7 @@ class ServiceClient:
 
 
 def get_at_path(value: Any, path: str) -> Any:
-    """Return the value at a dotted path such as `runs.0.state`; None if there is none. An empty path returns all."""
+    """Return the value at a dotted path such as `runs.0.state`; None if it is missing. An empty path returns all."""
     for part in path.split(".") if path else ():
         if isinstance(value, Mapping):
             value = value.get(part)
