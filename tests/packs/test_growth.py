@@ -14,6 +14,13 @@ from tests.reading import cost
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 ON_SQLITE = connection.vendor == "sqlite"
+# Of the number n, in SQL.
+HEXADECIMAL = "printf('%08x', n)" if ON_SQLITE else "lpad(to_hex(n), 8, '0')"
+LATER = (
+    "strftime('%Y-%m-%d %H:%M:%f', ready_at, (n / 1000.0) || ' seconds')"
+    if ON_SQLITE
+    else "ready_at + n * interval '1 millisecond'"
+)
 FEW, MANY = 2_000, 20_000
 TAKES = 10
 # A plan that was made when there were few is kept until somebody looks again at what is in the table.
@@ -23,27 +30,41 @@ CASES: dict[str, dict[str, str]] = {"all that waits is for it": {"env": "prod"},
 
 
 def fill(name: str, count: int, bare: int = 100) -> None:
-    """So many that wait; one in a hundred, or in another number, asks for no label, and is younger than all that do."""
-    now = timezone.now() - timedelta(hours=1)
-    rows = []
-    for number in range(count):
-        labels = {} if number % bare == 0 else {"env": "prod"}
-        rows.append(
-            Action(
-                correlation_id=new_id(),
-                flow_name="flow",
-                flow_uuid="0",
-                step_id="one",
-                pack_name=name,
-                pack_labels=labels,
-                labels_key=build_labels_key(labels),
-                name="Do",
-                trigger={},
-                state_log=[{"value": "NEW", "time": "2026-01-01T00:00:00.000Z"}],
-                ready_at=now + timedelta(milliseconds=number, minutes=0 if labels else 30),
-            )
+    """Insert queued actions: one in `bare` requires no label, and is younger than all that do."""
+    for first, labels in enumerate(({}, {"env": "prod"})):
+        ready_at = timezone.now() - timedelta(minutes=60 if labels else 30)
+        pattern = Action.objects.create(
+            id=f"{new_id()[:16]}{first:08x}",
+            correlation_id=new_id(),
+            flow_name="flow",
+            flow_uuid="0",
+            step_id="one",
+            pack_name=name,
+            pack_labels=labels,
+            labels_key=build_labels_key(labels),
+            name="Do",
+            trigger={},
+            state_log=[{"value": "NEW", "time": "2026-01-01T00:00:00.000Z"}],
+            ready_at=ready_at,
         )
-    Action.objects.bulk_create(rows, batch_size=1000)
+        copy(pattern, count, f"n > {first} AND n % {bare} {'<>' if labels else '='} 0")
+
+
+def copy(pattern: Action, count: int, condition: str) -> None:
+    """Copy an action for the numbers n < `count` of this condition, each a millisecond younger, by one statement."""
+    columns = [field.column for field in Action._meta.concrete_fields]
+    values = dict.fromkeys(columns) | {
+        "id": f"substr(id, 1, 16) || {HEXADECIMAL}",
+        "correlation_id": f"substr(id, 1, 16) || {HEXADECIMAL}",
+        "ready_at": LATER,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n < {count - 1})"
+            f" INSERT INTO packs_action ({', '.join(columns)})"
+            f" SELECT {', '.join(values[column] or column for column in columns)} FROM counted, packs_action"
+            f" WHERE id = '{pattern.id}' AND {condition}"
+        )
 
 
 def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
