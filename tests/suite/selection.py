@@ -7,19 +7,37 @@ outcome on SQLite and on PostgreSQL. So have the paths below. A test marked `dat
 import pytest
 
 STORE_INDEPENDENT = {
+    "tests/auth/test_access.py": "permissions; tests/contract and tests/site/test_problems.py ask every route",
+    "tests/auth/test_console_access.py": "permissions; tests/console/test_every_route.py asks every route",
+    "tests/auth/test_check_policy.py": "a policy and claims",
     "tests/client/": "programs that know the server by HTTP alone",
     "tests/client_packs/": "programs that know the server by HTTP alone",
     "tests/containers/": "the files of an image",
     "tests/docs/": "commands and examples of the documentation",
     "tests/examples/": "flows with packs, over HTTP",
     "tests/template/": "the template language",
+    "tests/jobs/test_celery.py::test_without_redis_worker_and_beat_say_what_to_use": "a missing setting",
+    "tests/jobs/test_private_redis.py": "the tests' own Redis",
+    "tests/jobs/test_run.py::test_the_jobs_begin_though_the_database_is_away": "PostgreSQL's address on both",
+    "tests/jobs/test_run.py::test_where_the_port_is_taken_it_says_so_and_does_not_start": "a port",
+    "tests/jobs/test_supervisor.py": "processes and signals",
     "tests/site/test_correlation.py": "request ids in logs",
     "tests/site/test_deploy.py": "what a reverse proxy is configured with",
     "tests/site/test_discretion.py": "the tests' own check of logs",
+    "tests/site/test_imports.py": "imports of commands, with a file of SQLite on both",
     "tests/site/test_logs.py": "where logs are written",
+    "tests/site/test_start.py::test_a_bad_value": "values of settings",
+    "tests/site/test_start.py::test_a_file_that_is_no_database": "a file of SQLite on both",
+    "tests/site/test_start.py::test_an_address_that_can_not_be_had": "a port",
+    "tests/site/test_start.py::test_manage_check": "values of settings",
+    "tests/site/test_start.py::test_several_bad_values": "values of settings",
+    "tests/site/test_start.py::test_while_the_database_is_away": "PostgreSQL's address on both",
+    "tests/site/test_start.py::test_with_certificate_and_key": "certificates",
     "tests/site/test_tls.py": "certificates",
     "tests/site/test_tracing.py": "traces",
     "tests/suite/": "the tests' own program",
+    "tests/test_assertions.py": "the tests' own check of assertions",
+    "tests/test_processes.py": "the tests' own processes",
 }
 FIXTURES_WITH_A_DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
 

@@ -38,9 +38,11 @@ def test_what_a_database_can_change_runs_on_both(
     assert depends_on_store(item(nodeid, *markers, fixtures=fixtures)) is depends
 
 
-@pytest.mark.parametrize("path", [*STORE_INDEPENDENT, *(start.partition("::")[0] for start in ON_ONE_DATABASE)])
-def test_the_paths_of_the_lists_exist(path: str) -> None:
+@pytest.mark.parametrize("start", [*STORE_INDEPENDENT, *ON_ONE_DATABASE])
+def test_the_paths_and_functions_of_the_lists_exist(start: str) -> None:
+    path, _, function = start.partition("[")[0].partition("::")
     assert (ROOT / path).exists()
+    assert not function or f"\ndef {function}" in (ROOT / path).read_text()
 
 
 BOTH = ["tests/a.py::test_a", "tests/a.py::test_b"]
