@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 
 from flyte_site.auth.policy import parse_policy
 from flyte_site.management.commands.check_policy import explain_decision
 from tests.contract.recording import DATA
-from tests.site.processes import manage
+from tests.site.processes import manage, manage_here
 
 POLICY = parse_policy((DATA / "policy.yml").read_text())
 
@@ -41,6 +42,26 @@ def test_it_tells_what_a_request_would_get_and_why(
     assert any(reason in line for line in reasons), reasons
 
 
+OPEN, REFUSED = ["get", "/v1"], ["GET", "/v1/packs", "--claims", '{"groups": "ops"}']
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (OPEN, 0, "let through"),
+        (REFUSED, 1, "401"),
+        (["GET", "/v1/packs", "--claims", "[]"], 1, "must be a JSON object"),
+        (["GET", "/v1/packs", "--claims", "{"], 1, "no JSON"),
+        (["GET", "v1/packs"], 1, "starts with /"),
+    ],
+)
+def test_the_exit_code_tells(settings: LazySettings, arguments: list[str], code: int, words: str) -> None:
+    settings.FLYTE_AUTH_POLICY = POLICY
+    done = manage_here("check_policy", *arguments)
+    assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done
+
+
 @pytest.mark.acceptance
 def test_on_the_command_line_the_exit_code_tells(tmp_path: Path) -> None:
     environment = {
@@ -48,13 +69,7 @@ def test_on_the_command_line_the_exit_code_tells(tmp_path: Path) -> None:
         "FLYTE_OIDC_ISSUER_URL": "https://dex.example.org",
         "FLYTE_OIDC_ISSUER_CLIENT_ID": "flyte",
     }
-    for arguments, code, words in (
-        (["get", "/v1"], 0, "let through"),
-        (["GET", "/v1/packs", "--claims", '{"groups": "ops"}'], 1, "401"),
-        (["GET", "/v1/packs", "--claims", "[]"], 1, "must be a JSON object"),
-        (["GET", "/v1/packs", "--claims", "{"], 1, "no JSON"),
-        (["GET", "v1/packs"], 1, "starts with /"),
-    ):
+    for arguments, code, words in ((OPEN, 0, "let through"), (REFUSED, 1, "401")):
         done = manage("check_policy", *arguments, folder=tmp_path, environment=environment)
         assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done
     done = manage("check_policy", "GET", "/v1", folder=tmp_path, environment={})

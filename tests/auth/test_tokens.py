@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -15,7 +16,7 @@ from flyte_site.auth.tokens import LAST_USED_RESOLUTION, TokenError
 from flyte_site.management.commands.token import parse_expiry
 from flyte_site.models import Token
 from tests.server import migrated_database, server_environment
-from tests.site.processes import manage
+from tests.site.processes import manage, manage_here
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -145,32 +146,43 @@ def test_an_expiry_is_a_span_or_a_time(text: str, expected: datetime) -> None:
     assert parse_expiry(text, NOW) == expected
 
 
+def test_tokens_are_made_listed_and_revoked_on_the_command_line() -> None:
+    made = manage_here("token", "create", "slack-prod", "--pack=Slack", "--label=env=prod", "--scope=datastore:read")
+    secret = made.stdout.strip()
+    assert made.returncode == 0
+    assert secret.startswith("flyte_")
+    listed = manage_here("token", "list").stdout
+    assert secret not in listed
+    assert "pack Slack env=prod, datastore:read" in listed
+    assert "usable" in listed
+    assert manage_here("token", "revoke", "slack-prod").returncode == 0
+    assert "revoked" in manage_here("token", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("create", "slack-prod", "--pack=Slack"),
+        ("create", "t", "--scope=all"),
+        ("create", "t", "--pack=P", "--label=x"),
+        ("create", "t", "--pack=P", "--expires=soon"),
+        ("revoke", "nobody"),
+    ],
+)
+def test_a_command_that_can_not_be_done_ends_with_1_and_one_line(wrong: tuple[str, ...]) -> None:
+    assert manage_here("token", "create", "slack-prod", "--pack=Slack").returncode == 0
+    done = manage_here("token", *wrong)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+
+
 @pytest.mark.acceptance
-def test_tokens_are_made_listed_and_revoked_on_the_command_line(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("tokens")
-    with migrated_database(folder) as url:
+def test_the_token_command_is_a_program_with_exit_codes(tmp_path: Path) -> None:
+    with migrated_database(tmp_path) as url:
         environment = server_environment(url)
-
-        def run(*arguments: str) -> tuple[int, str, str]:
-            done = manage(*arguments, folder=folder, environment=environment)
-            return done.returncode, done.stdout, done.stderr
-
-        made = run("token", "create", "slack-prod", "--pack=Slack", "--label=env=prod", "--scope=datastore:read")
-        secret = made[1].strip()
-        assert made[0] == 0
-        assert secret.startswith("flyte_")
-        listed = run("token", "list")[1]
-        assert secret not in listed
-        assert "pack Slack env=prod, datastore:read" in listed
-        assert "usable" in listed
-        assert run("token", "revoke", "slack-prod")[0] == 0
-        assert "revoked" in run("token", "list")[1]
-        for wrong in (
-            ("create", "slack-prod", "--pack=Slack"),
-            ("create", "t", "--scope=all"),
-            ("create", "t", "--pack=P", "--label=x"),
-            ("create", "t", "--pack=P", "--expires=soon"),
-            ("revoke", "nobody"),
-        ):
-            code, _, stderr = run("token", *wrong)
-            assert (code, stderr.count("\n")) == (1, 1), stderr
+        created, again = (
+            manage("token", "create", "slack", "--pack=Slack", folder=tmp_path, environment=environment)
+            for _ in range(2)
+        )
+    assert (created.returncode, created.stdout[:6]) == (0, "flyte_")
+    assert (again.returncode, again.stdout, again.stderr.count("\n")) == (1, "", 1)
+    assert again.stderr.startswith("CommandError: ")

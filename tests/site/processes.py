@@ -3,8 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
+
+from django.core.management import get_commands, load_command_class
 
 from tests import discretion, processes
 from tests.server import ROOT, server_environment
@@ -23,6 +27,21 @@ def manage(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "su
         text=True,
         timeout=PATIENCE,
     )
+
+
+def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in this process, on its test database: parsed, and ended, as by `manage`, without a start."""
+    output, errors, code = StringIO(), StringIO(), 0
+    with (
+        redirect_stdout(output),
+        redirect_stderr(errors),
+        patch("django.core.management.base.connections.close_all"),
+    ):
+        try:
+            load_command_class(get_commands()[arguments[0]], arguments[0]).run_from_argv(["manage.py", *arguments])
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 @contextmanager
