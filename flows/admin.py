@@ -1,4 +1,4 @@
-"""The console's pages of flows, and where they are."""
+"""Console pages of flows, and their URLs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from flyte_site.console.model_admin import ConsoleModelAdmin
 
 @admin.register(Flow)
 class FlowAdmin(ConsoleModelAdmin):
-    """Flows: what is written, tried, saved, and switched on and off."""
+    """Flows: editing, dry runs, versions, enabling and disabling."""
 
     kind = "flow"
 
@@ -28,7 +28,7 @@ class FlowAdmin(ConsoleModelAdmin):
             self._url_pattern("events/", editor_api.list_recent_events, "events"),
             self._url_pattern("try/", editor_api.dry_run_text, "try"),
             self._url_pattern("version/<str:version_id>/", versions.show_version, "version"),
-            # As Django's admin would call it: other rooms ask for it by that name.
+            # The URL name that Django's admin would use; other apps refer to it.
             self._url_pattern("version/<str:version_id>/", versions.show_version, "change", model_name="flowversion"),
             self._url_pattern("version/<str:version_id>/restore/", versions.restore_version, "restore"),
             self._url_pattern("<str:pk>/change/", editor.change, "change"),

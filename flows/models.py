@@ -1,4 +1,4 @@
-"""Flows and their versions, the events they listened to, and their executions."""
+"""Models of flows, their versions, events and executions."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ MAX_NOTE_LENGTH = 500
 
 
 class FlowVersion(models.Model):
-    """One saved state of a flow. Never changes and outlives the flow: executions stay on the one they began with."""
+    """A saved version of a flow. Immutable, and kept after the flow is deleted: executions stay on their version."""
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
     flow_name = models.CharField(max_length=255)
@@ -33,7 +33,7 @@ class FlowVersion(models.Model):
 
 
 class Flow(models.Model):
-    """What runs under a name now. Its identity is the name."""
+    """The current version under a name. Its identity is the name."""
 
     name = models.CharField(max_length=255, unique=True)
     description = models.TextField(blank=True, default="")
@@ -50,7 +50,7 @@ class Flow(models.Model):
 
 
 class EventSubscription(models.Model):
-    """A flow has trigger steps for this event: what finds the flows of an event without reading them all."""
+    """A trigger event of a flow; an index to find the flows of an event without reading all flows."""
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="subscriptions")
     pack_name = models.CharField(max_length=255)
@@ -68,10 +68,10 @@ class EventSubscription(models.Model):
 
 
 class Event(models.Model):
-    """An event with what each flow that listened made of it. The last few per pack and name are kept.
+    """An event with its outcome in each matching flow. The last few per pack and name are kept.
 
-    `heard` is false for one that no flow listened to. `payload_bytes` is the size of a payload that was too large to be
-    kept, else 0.
+    `heard` is false if no flow matched. `payload_bytes` is the size of a payload that was too large to be stored, else
+    0.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
@@ -100,7 +100,7 @@ class Event(models.Model):
 
 
 class ExecutionState(models.TextChoices):
-    """How a run of a flow stands."""
+    """The state of an execution."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -111,8 +111,8 @@ class ExecutionState(models.TextChoices):
 class Execution(models.Model):
     """One run of a flow; its id is the correlation id of all its actions.
 
-    Whoever changes an execution or its actions locks this row first, so that of two racing results one always sees
-    what the other did.
+    Changes of an execution or its actions lock this row first, so that of two concurrent results one always sees the
+    effects of the other.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
@@ -135,7 +135,7 @@ class Execution(models.Model):
             models.Index(fields=["flow_name", "latest_action_id"], name="executions_of_flow"),
             models.Index(fields=["state", "latest_action_id"], name="executions_by_state"),
             models.Index(fields=["replay_of", "id"], name="replays_of_execution"),
-            # What the figures of the last day are counted from, without reading the rows.
+            # Covers the counts of the last day, without reading the rows.
             models.Index(
                 fields=["ended_at", "state"], condition=Q(ended_at__isnull=False), name="executions_that_ended"
             ),
@@ -146,7 +146,7 @@ class Execution(models.Model):
 
 
 class ReceivedKey(models.Model):
-    """The `Idempotency-Key` of an event that was taken, so that the same event is not taken twice."""
+    """The `Idempotency-Key` of an accepted event, so that the event is handled once."""
 
     pack_identity = models.CharField(max_length=512)
     key = models.CharField(max_length=255)

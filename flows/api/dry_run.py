@@ -1,4 +1,4 @@
-"""Trying a flow, as people and programs ask for it: a document, an event or the id of a kept one, pretended results."""
+"""Dry runs in the API: a flow document, an event or the id of a stored one, and simulated results."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -35,7 +35,7 @@ DRY_RUN_TEXT_FIELDS: dict[str, Any] = {
 
 
 class DryRunPackInput(InputSerializer):
-    """Who sends an event: the id of a registered pack, or a name with labels."""
+    """The sender of an event: the id of a registered pack, or a name with labels."""
 
     id = StrictTextField(default="")
     name = StrictTextField(default="")
@@ -43,33 +43,32 @@ class DryRunPackInput(InputSerializer):
 
 
 class DryRunEventInput(EventInput):
-    """An event as packs post it, or as the audit shows it."""
+    """An event as posted by packs, or as returned by the audit API."""
 
     pack = DryRunPackInput(required=False, allow_null=True, default=None)
     createdAt = RFC3339Field(required=False, allow_null=True, default=None)  # noqa: N815
 
 
 class DryRunInput(InputSerializer):
-    """What to try. `flow` is a flow document, or its text in YAML or JSON."""
+    """The input of a dry run. `flow` is a flow document, or its text in YAML or JSON."""
 
     flow = AnyJSONField()
     event = DryRunEventInput(required=False, allow_null=True, default=None)
-    eventId = StrictTextField(default="", help_text="A kept event, instead of `event`.")  # noqa: N815
+    eventId = StrictTextField(default="", help_text="The id of a stored event, instead of `event`.")  # noqa: N815
     results = serializers.DictField(
-        child=DryRunEventInput(), required=False, default=dict, help_text="By step id, what its action is to end with."
+        child=DryRunEventInput(), required=False, default=dict, help_text="Simulated results of actions, by step id."
     )
 
 
 def handle_dry_run(data: Any) -> dict[str, Any]:
-    """The dry run that `value`, of `TryInput`'s shape, asks for, as `DryRun.shown` gives it.
+    """Run the dry run that `value`, of `DryRunInput`'s shape, requests; return `DryRun.to_json`.
 
-    Raises `Problem`: 400 where something of the input is wrong, each error with its path (and line); 404 where there is
-    no such event.
+    Raises `Problem`: 400 for invalid input, each error with its path (and line); 404 if the stored event is not found.
     """
     dry_run_input = DryRunInput().validate_data(data)
     definition = parse_flow_input(dry_run_input["flow"])
     if bool(dry_run_input["event"]) == bool(dry_run_input["eventId"]):
-        raise invalid_input({"path": "event", "message": "give an event, or the eventId of a kept one"})
+        raise invalid_input({"path": "event", "message": "required: an event, or the eventId of a stored one"})
     if dry_run_input["eventId"]:
         event, was_masked = load_event(dry_run_input["eventId"])
     else:
@@ -83,7 +82,7 @@ def handle_dry_run(data: Any) -> dict[str, Any]:
 
 
 def parse_flow_input(data: Any) -> FlowDefinition:
-    """The flow in a document, or in its text. Raises `Problem` 400 with every error and its place."""
+    """Parse the flow in a document or text. Raises `Problem` 400 with every error and its position."""
     try:
         return parse_flow(parse_flow_text(data) if isinstance(data, str) else data)
     except DocumentError as error:
@@ -95,7 +94,7 @@ def parse_flow_input(data: Any) -> FlowDefinition:
 
 
 def parse_flow_text(text: str) -> Any:
-    """The value of a text in JSON or YAML. Raises `DocumentError`."""
+    """Parse a text in JSON or YAML. Raises `DocumentError`."""
     if text.lstrip().startswith("{"):
         with suppress(DocumentError):
             return parse_json(text, unique_keys=True)
@@ -110,12 +109,12 @@ def _to_flow_error(path: str, message: str, line: int, column: int) -> ErrorItem
 
 
 def load_event(event_id: str) -> tuple[IncomingEvent, bool]:
-    """A kept event, masked, and whether that hid anything. Raises `Problem`."""
+    """Return a stored event, redacted, and whether anything was redacted. Raises `Problem`."""
     row = EventRow.objects.filter(id=event_id).first()
     if row is None:
         raise not_found(f"event {event_id!r}")
     if row.payload_bytes:
-        message = f"its payload of {row.payload_bytes} bytes was too large to be kept; give the event itself"
+        message = f"payload of {row.payload_bytes} bytes was too large to be stored; send the event itself"
         raise invalid_input({"path": "eventId", "message": message})
     payload = redact_keys(row.payload)
     source = EventSource(row.pack_identity, row.pack_name, row.pack_labels)
@@ -123,7 +122,7 @@ def load_event(event_id: str) -> tuple[IncomingEvent, bool]:
 
 
 def build_event(event_input: Mapping[str, Any], definition: FlowDefinition) -> IncomingEvent:
-    """The event of the input; where it names no pack, the one that the flow listens to."""
+    """Build the input's event; if it names no pack, from the pack that the flow subscribes to."""
     now = timezone.now()
     pack_name = _choose_pack_name(definition, event_input["event"])
     source = resolve_source(event_input["pack"], "event.pack") or EventSource(pack_name, pack_name, {})
@@ -136,7 +135,7 @@ def _choose_pack_name(definition: FlowDefinition, event_name: str) -> str:
 
 
 def resolve_source(pack_input: Mapping[str, Any] | None, path: str) -> EventSource | None:
-    """The pack of the input; None where it names none. Raises `Problem` 400."""
+    """Return the pack of the input; None if it names none. Raises `Problem` 400."""
     if not pack_input or not (pack_input["id"] or pack_input["name"]):
         return None
     if pack_input["name"]:
@@ -144,7 +143,7 @@ def resolve_source(pack_input: Mapping[str, Any] | None, path: str) -> EventSour
         return EventSource(identity, pack_input["name"], pack_input["labels"])
     pack = Pack.objects.filter(identity=pack_input["id"]).first()
     if pack is None:
-        message = f"no pack {pack_input['id'][:100]!r} is registered; say its name and its labels"
+        message = f"no pack {pack_input['id'][:100]!r} is registered; send its name and labels instead"
         raise invalid_input({"path": f"{path}.id", "message": message})
     return EventSource.of_pack(pack)
 
@@ -152,10 +151,10 @@ def resolve_source(pack_input: Mapping[str, Any] | None, path: str) -> EventSour
 def build_simulated_results(
     results: Mapping[str, Mapping[str, Any]], definition: FlowDefinition
 ) -> dict[str, SimulatedResult]:
-    """The pretended results of the input. Raises `Problem` 400."""
+    """Build the simulated results of the input. Raises `Problem` 400."""
     step_ids = {step.id for step in definition.steps}
     unknown_errors: list[ErrorItem] = [
-        {"path": f"results.{step_id}", "message": f"the flow has no step {step_id!r}"}
+        {"path": f"results.{step_id}", "message": f"unknown step {step_id!r}"}
         for step_id in results
         if step_id not in step_ids
     ]

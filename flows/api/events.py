@@ -1,4 +1,4 @@
-"""Events, results of actions and heartbeats: the calls by which packs report to the server."""
+"""API for packs: events, results of actions, and heartbeats."""
 
 import hashlib
 
@@ -33,12 +33,12 @@ IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     location="header",
     description=f"Unique key of the event, at most {MAX_IDEMPOTENCY_KEY_LENGTH} characters: it is handled once.",
 )
-# Made once: its fields are copied each time that one is made.
+# Created once: each use of it would copy its fields.
 EVENT_INPUT_SERIALIZER = serializers.EventInput()
 
 
 class PostEventView(RawView):
-    """Where packs tell what happened."""
+    """Events from packs."""
 
     @extend_schema(
         operation_id="event",
@@ -56,12 +56,12 @@ class PostEventView(RawView):
             with time_intake("event"):
                 handle_event(event, read_idempotency_key(request))
         except IdempotencyKeyReusedError:
-            raise Problem(422, f"the {IDEMPOTENCY_KEY_HEADER} was sent with another event before") from None
+            raise Problem(422, f"this {IDEMPOTENCY_KEY_HEADER} was already used for a different event") from None
         return empty_response(202)
 
 
 class PostResultView(RawView):
-    """Where packs give the result of an action they took."""
+    """Results of actions."""
 
     @extend_schema(
         operation_id="actionResult",
@@ -88,7 +88,7 @@ class PostResultView(RawView):
 
 
 class HeartbeatView(RawView):
-    """Where packs say that they are still at it."""
+    """Heartbeats of packs during an action."""
 
     @extend_schema(
         operation_id="extendAction",
@@ -105,16 +105,16 @@ class HeartbeatView(RawView):
             return empty_response(204)
         if not Action.objects.filter(id=action_id).exists():
             raise not_found(f"action {action_id!r}")
-        raise Problem(409, "the action is no longer this pack's")
+        raise Problem(409, "the action is no longer leased to this pack")
 
 
 def read_attempt(request: HttpRequest) -> int:
-    """The attempt that the caller speaks of; a link that names none means the first."""
+    """Return the attempt that the link names; the first if it names none."""
     return get_integer_parameter(request, "attempt", 1, maximum=MAX_ATTEMPT)
 
 
 def read_idempotency_key(request: HttpRequest) -> IdempotencyKey | None:
-    """What tells this event from others, where its sender gave it a key. Raises `Problem` 400."""
+    """Return the event's idempotency key, if the sender set one. Raises `Problem` 400."""
     key = request.META.get(IDEMPOTENCY_KEY_META, "")
     if not key:
         return None
@@ -130,7 +130,7 @@ def read_idempotency_key(request: HttpRequest) -> IdempotencyKey | None:
 
 
 def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
-    """The event in the body, as of this pack: who sent it is what the path says, never the body."""
+    """Return the event in the body, from the pack in the path."""
     now = timezone.now()
     data = parse_body(request, serializers.EVENT_TEXT_FIELDS)
     values = data if serializers.is_minimal_event(data) else EVENT_INPUT_SERIALIZER.validate_data(data)
@@ -144,10 +144,12 @@ def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
 
 
 def explain_refusal(action_id: str, pack: Pack) -> str:
-    """Why a result is not taken."""
+    """Return the reason why a result is rejected."""
     action = Action.objects.filter(id=action_id).first()
     if action is None or not pack.can_take(action):
-        return "the action is meant for packs of another name or with other labels"
+        return "the action requires a pack with a different name or labels"
     if action.is_queued:
-        return "the action waits to be taken; no result is expected of it"
-    return f"attempt {action.attempt} of the action is {action.state}; this result is another one, or too late"
+        return "the action has not been taken, so it cannot have a result"
+    return (
+        f"attempt {action.attempt} already finished with {action.state}; a different or late result cannot replace it"
+    )

@@ -1,4 +1,4 @@
-"""Flows over REST: list, save, read, delete and try them."""
+"""API of flows: list, save, read, delete and dry-run."""
 
 import json
 from typing import Any
@@ -48,12 +48,12 @@ IF_MATCH_PARAMETER = OpenApiParameter(
 IF_NONE_MATCH_PARAMETER = OpenApiParameter(
     "If-None-Match", location="header", description="`*`: save only if no flow has this name; otherwise 412."
 )
-# A proxy in front may take no more than 4 KiB for all headers of an answer.
+# A reverse proxy may accept only 4 KiB for all headers of a response.
 MAX_WARNING_LENGTH = 1500
 
 
 class FlowListView(APIView):
-    """All flows, and the door for new ones."""
+    """The list of flows, and saving of flows."""
 
     @extend_schema(
         operation_id="listFlows",
@@ -93,7 +93,7 @@ class FlowListView(APIView):
         flow = save_posted_flow(request, definition)
         warnings = [*definition.warnings, *find_registry_warnings(definition)]
         if not flow.enabled:
-            message = "the flow is disabled and starts nothing; post it with enabled: true to change that"
+            message = "the flow is disabled; set enabled: true to activate it"
             warnings.insert(0, FlowIssue("enabled", message))
         log.info("flow_saved", flow=flow.name, version=flow.version_id, warnings=len(warnings))
         headers = {"Location": self.links.href("v1", "flows", flow.name), "ETag": format_etag(flow.version_id)}
@@ -101,7 +101,7 @@ class FlowListView(APIView):
 
 
 class FlowView(APIView):
-    """One flow."""
+    """A flow."""
 
     @extend_schema(
         operation_id="getFlow",
@@ -138,12 +138,12 @@ class FlowView(APIView):
 
 @extend_schema(methods=["GET", "DELETE"], exclude=True)
 class DryRunView(FlowView):
-    """Where a flow is tried. A flow may have the name `dry-run`: GET and DELETE are about that one."""
+    """Dry runs of flows. A flow can have the name `dry-run`: GET and DELETE act on that flow."""
 
     name = "dry-run"
 
     def get(self, request: Request, name: str = name) -> Any:
-        """The flow of this name."""
+        """Get the flow of this name."""
         return super().get(request, name)
 
     def delete(self, request: Request, name: str = name) -> Any:
@@ -170,7 +170,9 @@ class DryRunView(FlowView):
 
 
 def build_plan_response(text: str) -> Response:
-    """What saving this text would change. Raises `Problem` 400 with every error and its place in the text."""
+    """Return the changes that saving this text would make. Raises `Problem` 400 with every error and its position in
+    the text.
+    """
     plan = plan_save(text)
     if errors := plan.report.errors:
         raise invalid_input(
@@ -180,7 +182,7 @@ def build_plan_response(text: str) -> Response:
 
 
 def save_posted_flow(request: Request, definition: FlowDefinition) -> Flow:
-    """Save the flow that the request posts. Raises `Problem` 412 where `If-Match` names another version."""
+    """Save the flow in the request. Raises `Problem` 412 if `If-Match` names another version."""
     note = request.query_params.get("note", "")
     if len(note) > MAX_NOTE_LENGTH:
         raise invalid_input({"path": "note", "message": f"must have at most {MAX_NOTE_LENGTH} characters"})
@@ -202,19 +204,19 @@ def save_posted_flow(request: Request, definition: FlowDefinition) -> Flow:
 
 
 def read_expected_version(request: Request) -> str | None:
-    """The version that the caller thinks the flow is on: '' for none, None where it does not say. Raises `Problem`."""
+    """Return the version that the caller expects: '' for a new flow, None if not specified. Raises `Problem`."""
     if_match, if_none_match = (request.headers.get(name, "").strip() for name in ("If-Match", "If-None-Match"))
     if if_none_match == "*":
         return ""
     if not if_match:
         return None
     if len(if_match) < 3 or if_match[0] != '"' or if_match[-1] != '"' or '"' in if_match[1:-1]:
-        raise invalid_input({"path": "If-Match", "message": "must be one ETag of the flow, in its quotes"})
+        raise invalid_input({"path": "If-Match", "message": "must be one ETag of the flow, in quotes"})
     return if_match[1:-1]
 
 
 def to_input_error(issue: FlowIssue) -> ErrorItem:
-    """An error in a flow document in the shape of the API's errors."""
+    """Convert an error in a flow document to the API's error format."""
     error: ErrorItem = {"path": issue.path, "message": issue.message}
     if issue.line:
         error |= {"line": issue.line, "column": issue.column}
@@ -222,7 +224,7 @@ def to_input_error(issue: FlowIssue) -> ErrorItem:
 
 
 def format_warning_header(warnings: list[FlowIssue]) -> dict[str, str]:
-    """The warnings as one header in ASCII, e.g. `steps[0].event.packName: no pack 'Slack' is registered; …`."""
+    """Format the warnings as one header in ASCII, e.g. `steps[0].event.packName: no pack 'Slack' is registered; …`."""
     if not warnings:
         return {}
     parts: list[str] = []

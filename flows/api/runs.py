@@ -1,4 +1,4 @@
-"""Cancel an execution, retry a step, replay an event."""
+"""Run control: cancel an execution, retry a step, replay an event."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +21,10 @@ CONTROL_RESPONSES: dict[Any, Any] = {204: None, **problem_responses(404, 409)}
 
 
 class ExecutionControlView(APIView):
-    """What all views have that change what runs."""
+    """The base of views that control executions."""
 
     def apply(self, verb: str, correlation_id: str, operation: Callable[[], None], **detail: Any) -> HttpResponse:
-        """204 when it is done, and recorded as `what`; 404 and 409 when it can't be."""
+        """Run the operation, log the activity, return 204. Raises `Problem` 404 or 409 if it is not possible."""
         try:
             with transaction.atomic():
                 operation()
@@ -37,7 +37,7 @@ class ExecutionControlView(APIView):
 
 
 class CancelExecutionView(ExecutionControlView):
-    """Stops an execution."""
+    """Cancellation of an execution."""
 
     @extend_schema(
         operation_id="cancelExecution",
@@ -52,7 +52,7 @@ class CancelExecutionView(ExecutionControlView):
 
 
 class RetryStepView(ExecutionControlView):
-    """Runs a failed step again."""
+    """Retries of a failed step."""
 
     @extend_schema(
         operation_id="retryStep",
@@ -67,7 +67,7 @@ class RetryStepView(ExecutionControlView):
 
 
 class ReplayEventView(APIView):
-    """Runs a flow again."""
+    """Replays of a trigger event."""
 
     @extend_schema(
         operation_id="replayEvent",

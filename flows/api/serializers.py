@@ -1,4 +1,4 @@
-"""Flows and events on the wire."""
+"""Serializers of flows, events and dry runs."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,7 +21,7 @@ EVENT_TEXT_FIELDS: dict[str, Any] = {"event": STRING, "createdat": STRING}
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class RFC3339Field(serializers.Field[Any, Any, Any, Any]):
-    """A time as in RFC 3339."""
+    """A time in RFC 3339."""
 
     def to_internal_value(self, data: Any) -> datetime:
         try:
@@ -31,14 +31,14 @@ class RFC3339Field(serializers.Field[Any, Any, Any, Any]):
 
 
 class AnyJSONField(serializers.JSONField):
-    """Any JSON value. It was read from JSON or YAML, so that DRF need not try to write it as JSON."""
+    """Any JSON value. It comes from parsed JSON or YAML, so DRF need not check that it is serializable."""
 
     def to_internal_value(self, data: Any) -> Any:
         return data
 
 
 class EventInput(InputSerializer):
-    """Something that happened: its name, and whatever the pack tells of it. Other keys are ignored."""
+    """An event: its name and payload. Other keys are ignored."""
 
     event = NameField()
     payload = AnyJSONField(required=False, allow_null=True, default=None)
@@ -46,8 +46,11 @@ class EventInput(InputSerializer):
 
 
 def is_minimal_event(data: Any) -> bool:
-    """Whether this is an event as most packs send it, which `EventInput` would give back as it is: a name of printable
-    characters, perhaps a payload, and nothing else."""
+    """Return whether the value is an event that `EventInput` would return unchanged: a printable name and perhaps a
+    payload.
+
+    Most packs send such events; skipping the serializer saves time.
+    """
     if type(data) is not dict or not data.keys() <= {"event", "payload"}:
         return False
     name = data.get("event")
@@ -55,23 +58,23 @@ def is_minimal_event(data: Any) -> bool:
 
 
 class FlowSummary(serializers.Serializer[Any]):
-    """A flow as lists show it."""
+    """A flow in lists."""
 
     name = serializers.CharField()
     description = serializers.CharField(required=False)
-    enabled = serializers.BooleanField(required=False, help_text="Only there, and false, where the flow is disabled.")
+    enabled = serializers.BooleanField(required=False, help_text="Only present, and false, if the flow is disabled.")
     links = LinkSerializer(many=True)
 
 
 class FlowList(serializers.Serializer[Any]):
-    """A page of flows; a `next` link where there are more."""
+    """A page of flows, with a `next` link if there are more."""
 
     flows = FlowSummary(many=True)
     links = LinkSerializer(many=True)
 
 
 class FlowIssueSchema(serializers.Serializer[Any]):
-    """Something about one place of a flow or of what was given; line and column: inside a template."""
+    """An error or warning at a path of a flow or of the input; line and column: inside a template."""
 
     path = serializers.CharField(allow_blank=True)
     message = serializers.CharField()
@@ -80,7 +83,9 @@ class FlowIssueSchema(serializers.Serializer[Any]):
 
 
 class SavePlanSchema(serializers.Serializer[Any]):
-    """What saving a flow would change: `version` is the one that it is on now, `diff` unified, of YAML documents."""
+    """The changes that saving a flow would make: `version` is its current version, `diff` unified, of YAML
+    documents.
+    """
 
     name = serializers.CharField()
     change = serializers.ChoiceField(choices=["new", "changed", "same"])
@@ -90,7 +95,7 @@ class SavePlanSchema(serializers.Serializer[Any]):
 
 
 class LabelCheckSchema(serializers.Serializer[Any]):
-    """The labels that a step asks of the event's pack, and those that it has."""
+    """The labels that a step requires of the event's pack, and the pack's labels."""
 
     wanted = serializers.DictField(child=serializers.CharField())
     had = serializers.DictField(child=serializers.CharField())
@@ -98,7 +103,7 @@ class LabelCheckSchema(serializers.Serializer[Any]):
 
 
 class CriteriaEvaluationSchema(serializers.Serializer[Any]):
-    """What a step's criteria gave, and what they looked up: by how the template says it, the value as JSON."""
+    """The result of a step's criteria, and the values they read, as JSON by expression."""
 
     template = serializers.CharField()
     verdict = serializers.CharField(required=False)
@@ -107,11 +112,11 @@ class CriteriaEvaluationSchema(serializers.Serializer[Any]):
 
 
 class StepEvaluationSchema(serializers.Serializer[Any]):
-    """One look at a step, as far as it went. A text that could not be rendered is null, and stands under `errors`."""
+    """One evaluation of a step. A text that could not be rendered is null, and listed under `errors`."""
 
     outcome = serializers.CharField(help_text="fired, labels, criteria, error or notReached")
     message = serializers.CharField(required=False)
-    cause = serializers.CharField(required=False, help_text="The step whose result this one was judged by.")
+    cause = serializers.CharField(required=False, help_text="The step on whose result this step was evaluated.")
     inherited = serializers.DictField(child=serializers.CharField(), required=False)
     context = serializers.DictField(  # type: ignore[assignment]
         child=serializers.CharField(allow_null=True), required=False
@@ -123,7 +128,7 @@ class StepEvaluationSchema(serializers.Serializer[Any]):
 
 
 class DryRunStepSchema(StepEvaluationSchema):
-    """What came of a step; `earlier` are the looks at it before the last one."""
+    """The outcome of a step; `earlier` are its evaluations before the last one."""
 
     stepId = serializers.CharField()  # noqa: N815
     event = StepEventSchema()
@@ -134,7 +139,9 @@ class DryRunStepSchema(StepEvaluationSchema):
 
 
 class DryRunSchema(serializers.Serializer[Any]):
-    """What a flow would do. `starts`: whether an execution would begin. `eventMasked`: templates saw a masked event."""
+    """The effects that an event would have. `starts`: an execution would start. `eventMasked`: templates saw a
+    redacted event.
+    """
 
     flow = serializers.CharField()
     event = serializers.JSONField()
@@ -146,14 +153,14 @@ class DryRunSchema(serializers.Serializer[Any]):
 
 
 class ReplayOutput(serializers.Serializer[Any]):
-    """The executions that a replayed event began."""
+    """The executions that a replayed event started."""
 
     correlationIds = serializers.ListField(child=serializers.CharField())  # noqa: N815
     links = LinkSerializer(many=True)
 
 
 def serialize_plan(plan: SavePlan) -> dict[str, Any]:
-    """`ProposalSchema` of a text without errors."""
+    """Return `SavePlanSchema` data of a text without errors."""
     report = plan.report
     data = {"name": report.definition.name if report.definition else "", "change": plan.change}
     data |= {key: text for key, text in (("version", plan.version), ("diff", plan.diff)) if text}
@@ -165,7 +172,7 @@ def serialize_plan(plan: SavePlan) -> dict[str, Any]:
 
 
 def serialize_flow_summary(flow: Flow, links: LinkBuilder) -> dict[str, Any]:
-    """`FlowSummary` of a flow."""
+    """Return `FlowSummary` data of a flow."""
     data: dict[str, Any] = {"name": flow.name}
     if flow.description:
         data["description"] = flow.description
@@ -175,7 +182,7 @@ def serialize_flow_summary(flow: Flow, links: LinkBuilder) -> dict[str, Any]:
 
 
 def serialize_flow(flow: Flow, links: LinkBuilder) -> dict[str, Any]:
-    """`FlowOutput` of a flow: its document as it was posted, without what is empty."""
+    """Return `FlowOutput` data of a flow: its document as posted, without empty values."""
     document: Mapping[str, Any] = flow.version.document
     flow_links = [links.to("self", "v1", "flows", flow.name), links.to("up", "v1", "flows"), links.help("#/flow")]
     return {**document, **({} if flow.enabled else {"enabled": False}), "links": flow_links}

@@ -1,4 +1,4 @@
-"""A flow's versions over REST, and whether it starts anything."""
+"""API of flow versions, and of enabling and disabling flows."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class VersionSchema(serializers.Serializer[Any]):
-    """A saved state of a flow; `current` is only there, and true, for the one that runs."""
+    """A saved version of a flow; `current` is only present, and true, for the current one."""
 
     uuid = serializers.CharField()
     savedAt = serializers.DateTimeField()  # noqa: N815
@@ -35,7 +35,7 @@ class VersionSchema(serializers.Serializer[Any]):
 
 
 class VersionList(serializers.Serializer[Any]):
-    """A page of a flow's versions; a `next` link where there are more."""
+    """A page of a flow's versions, with a `next` link if there are more."""
 
     versions = VersionSchema(many=True)
     links = LinkSerializer(many=True)
@@ -75,7 +75,7 @@ class VersionListView(APIView):
 
 
 class VersionView(APIView):
-    """One version of a flow."""
+    """A version of a flow."""
 
     @extend_schema(
         operation_id="getFlowVersion",
@@ -91,7 +91,7 @@ class VersionView(APIView):
 
 
 class RestoreView(APIView):
-    """Where an older version becomes the current one again."""
+    """Restoring of versions."""
 
     @extend_schema(
         operation_id="restoreFlowVersion",
@@ -112,7 +112,7 @@ class RestoreView(APIView):
                     )
         except FlowValidationError as error:
             errors: list[ErrorItem] = [{"path": issue.path, "message": issue.message} for issue in error.errors]
-            raise Problem(409, "the version breaks rules that came after it", errors=errors) from None
+            raise Problem(409, "the version violates rules that were added after it was saved", errors=errors) from None
         log.info("flow_restored", flow=name, version=version_id)
         if flow is None:
             raise not_found(f"version {version_id!r} of flow {name!r}")
@@ -122,7 +122,7 @@ class RestoreView(APIView):
 
 
 class EnableView(APIView):
-    """Where a flow is switched on."""
+    """Enabling of flows."""
 
     @extend_schema(
         operation_id="enableFlow",
@@ -137,7 +137,7 @@ class EnableView(APIView):
 
 
 class DisableView(APIView):
-    """Where a flow is switched off."""
+    """Disabling of flows."""
 
     @extend_schema(
         operation_id="disableFlow",
@@ -161,12 +161,12 @@ def set_flow_enabled(request: Request, name: str, *, enabled: bool) -> Any:
 
 
 def get_current_version_id(name: str) -> str:
-    """The id of the version that runs; '' where there is no such flow."""
+    """Return the id of the current version; '' if there is no such flow."""
     return Flow.objects.filter(name=name).values_list("version_id", flat=True).first() or ""
 
 
 def get_version(name: str, version_id: str) -> FlowVersion:
-    """The flow's version of this id. Raises `Problem` 404."""
+    """Return the flow's version with this id. Raises `Problem` 404."""
     version = FlowVersion.objects.filter(flow_name=name, id=version_id).first()
     if version is None:
         raise not_found(f"version {version_id!r} of flow {name!r}")
@@ -174,12 +174,12 @@ def get_version(name: str, version_id: str) -> FlowVersion:
 
 
 def format_etag(version_id: str) -> str:
-    """A version's id as HTTP's `ETag` has it."""
+    """Format a version's id as an `ETag`."""
     return f'"{version_id}"'
 
 
 def serialize_version(version: FlowVersion, current_id: str, links: LinkBuilder) -> dict[str, Any]:
-    """`VersionSchema` of a version."""
+    """Return `VersionSchema` data of a version."""
     data: dict[str, Any] = {"uuid": version.id, "savedAt": format_rfc3339(version.saved_at)}
     data |= {key: value for key, value in (("savedBy", version.saved_by), ("note", version.note)) if value}
     if version.id == current_id:

@@ -1,1 +1,1 @@
-"""The console's pages of flows, one module a page; `flows.admin` says at which paths they are."""
+"""Console pages of flows, one module per page; `flows.admin` maps their URLs."""

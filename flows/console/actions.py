@@ -1,4 +1,4 @@
-"""What is done to a flow as a whole: enabled, disabled, deleted."""
+"""Actions on a whole flow: enable, disable, delete."""
 
 import structlog
 from django.contrib import messages
@@ -15,13 +15,13 @@ log = structlog.get_logger(__name__)
 
 @require_POST
 def enable(request: HttpRequest, pk: str) -> HttpResponse:
-    """Let the flow start executions."""
+    """Enable the flow."""
     return _set_enabled(request, pk, enabled=True)
 
 
 @require_POST
 def disable(request: HttpRequest, pk: str) -> HttpResponse:
-    """Let the flow start nothing; what runs goes on."""
+    """Disable the flow; running executions continue."""
     return _set_enabled(request, pk, enabled=False)
 
 
@@ -34,7 +34,7 @@ def _set_enabled(request: HttpRequest, pk: str, *, enabled: bool) -> HttpRespons
         if flow.enabled != enabled:
             log_activity(actor_of_user(request), verb, "flow", flow.name)
     log.info("flow_enabled" if enabled else "flow_disabled", flow=flow.name)
-    effect = "is enabled." if enabled else "is disabled: it starts nothing, and what runs goes on."
+    effect = "is enabled." if enabled else "is disabled. Running executions continue."
     messages.success(request, f"The flow {flow.name} {effect}")
     redirect_url = flow_url("changelist") if request.GET.get("back") == "list" else flow_url("change", pk)
     return HttpResponseRedirect(redirect_url)
@@ -42,7 +42,7 @@ def _set_enabled(request: HttpRequest, pk: str, *, enabled: bool) -> HttpRespons
 
 @require_POST
 def delete(request: HttpRequest, pk: str) -> HttpResponse:
-    """Delete the flow; its versions, and what runs, stay."""
+    """Delete the flow; its versions and running executions are kept."""
     require_perm(request, DELETE)
     flow = get_flow_or_404(pk)
     with transaction.atomic():
@@ -50,5 +50,5 @@ def delete(request: HttpRequest, pk: str) -> HttpResponse:
             raise Http404
         log_activity(actor_of_user(request), "deleted", "flow", flow.name, version=flow.version_id)
     log.info("flow_deleted", flow=flow.name)
-    messages.success(request, f"The flow {flow.name} is deleted. What runs goes on; its versions are kept.")
+    messages.success(request, f"The flow {flow.name} is deleted. Running executions continue; its versions are kept.")
     return HttpResponseRedirect(flow_url("changelist"))

@@ -1,4 +1,4 @@
-"""What the pages of flows share: who may do what, what stands around each, and answers to their scripts."""
+"""Helpers of the flow pages: permissions, the page frame, and JSON responses to scripts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,13 +18,13 @@ ENABLE, VIEW_EVENT = "flows.enable_flow", "flows.view_event"
 
 
 def require_perm(request: HttpRequest, *permissions: str) -> None:
-    """Any of these is enough. Raises `PermissionDenied`."""
+    """Require one of these permissions. Raises `PermissionDenied`."""
     if not any(map(request.user.has_perm, permissions)):
         raise PermissionDenied
 
 
 def get_flow_or_404(pk: str) -> Flow:
-    """The flow of this page, with its version. Raises `Http404`."""
+    """Return the flow of this page, with its version. Raises `Http404`."""
     flow = Flow.objects.select_related("version").filter(pk=pk).first() if pk.isdecimal() and len(pk) < 19 else None
     if flow is None:
         raise Http404
@@ -32,13 +32,13 @@ def get_flow_or_404(pk: str) -> Flow:
 
 
 def render_page(request: HttpRequest, template: str, title: str, context: Mapping[str, Any]) -> TemplateResponse:
-    """A page of the console."""
+    """Render a console page."""
     site_context = {**site.each_context(request), "title": title}
     return TemplateResponse(request, f"console/{template}.html", {**site_context, **context})
 
 
 def flow_context(request: HttpRequest, flow: Flow, active_tab: str) -> dict[str, Any]:
-    """What all pages of one flow have at their head; `here` is which of them this is."""
+    """Return the context of the head that all pages of a flow share; `here` is the active tab."""
     return {
         "flow": flow,
         "here": active_tab,
@@ -49,12 +49,12 @@ def flow_context(request: HttpRequest, flow: Flow, active_tab: str) -> dict[str,
 
 
 def flow_url(view: str, *args: Any) -> str:
-    """A page of flows."""
+    """Return the URL of a flow page."""
     return reverse(f"admin:flows_flow_{view}", args=args)
 
 
 def respond_json(request: HttpRequest, handler: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> HttpResponse:
-    """JSON for a page's script: what `answer` makes of the JSON object in the body, or the problem with it."""
+    """Respond to a page's script: with the result of `answer` for the body's JSON object, or with the problem."""
     try:
         value = parse_json(request.body.decode())
         if not isinstance(value, dict):

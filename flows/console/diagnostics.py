@@ -1,4 +1,4 @@
-"""Why a flow did not run: its last events with what stopped each step, and events that it almost listened to."""
+"""Diagnosis of a flow that did not run: its recent events with the outcome of each step, and near misses."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ MAX_EVENTS = 20
 
 
 def diagnose_flow(request: HttpRequest, pk: str) -> HttpResponse:
-    """What the flow made of the last events that it listened to."""
+    """Show the outcomes of the flow's recent matching events."""
     require_perm(request, VIEW)
     require_perm(request, VIEW_EVENT)
     flow = get_flow_or_404(pk)
@@ -56,6 +56,6 @@ def _iter_warnings(flow: Flow) -> Iterator[str]:
     try:
         definition = parse_flow(flow.version.document)
     except FlowValidationError as error:
-        yield f"its document breaks rules that came later: {error}"
+        yield f"its document violates rules that were added later: {error}"
         return
     yield from dict.fromkeys(issue.message for issue in find_registry_warnings(definition))

@@ -1,4 +1,4 @@
-"""The editor: a flow's text, saved as a new version, whatever else happened meanwhile."""
+"""The flow editor: a flow's text, saved as a new version; concurrent changes are detected."""
 
 from dataclasses import dataclass, field
 
@@ -39,9 +39,9 @@ from flyte_site.auth.activity_log import actor_of_user, log_activity
 log = structlog.get_logger(__name__)
 
 EXAMPLE_FLOW = """\
-# A flow has steps. Each waits for an event of a pack, and then gives a command to one.
+# A flow has steps. Each waits for an event from a pack, and then sends a command to a pack.
 name: greet
-description: Says what it does, for whoever finds it later
+description: Explains what the flow does
 steps:
   - id: greet
     event:
@@ -59,10 +59,11 @@ steps:
 
 @dataclass
 class EditorState:
-    """The editor as it is shown: `flow` is None for a new one. `expected` is the version that saving replaces.
+    """The state of the editor: `flow` is None for a new flow. `expected` is the version that saving replaces.
 
-    `rename` is the document's name where it is not the flow's; then `other_version` is what that flow is on. `theirs`
-    is the version that somebody saved meanwhile, `comparison` what leads from it to `text`.
+    `new_name` is the document's name if it differs from the flow's; then `other_version` is the current version of the
+    flow with that name. `conflicting_version` is the version that was saved meanwhile, `comparison` its diff with
+    `text`.
     """
 
     flow: Flow | None
@@ -78,7 +79,7 @@ class EditorState:
 
 
 def add(request: HttpRequest) -> HttpResponse:
-    """The editor for a flow that is not there yet."""
+    """Show the editor for a new flow."""
     require_perm(request, ADD)
     if request.method == "POST":
         return handle_save(request, None)
@@ -86,7 +87,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def change(request: HttpRequest, pk: str) -> HttpResponse:
-    """The editor of a flow; for those who may not change it, its text."""
+    """Show the editor of a flow; for users who cannot change it, its text."""
     require_perm(request, VIEW)
     if request.method == "POST":
         require_perm(request, CHANGE)
@@ -100,7 +101,7 @@ def change(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def render_editor(request: HttpRequest, state: EditorState) -> HttpResponse:
-    """The page with the editor on it."""
+    """Render the editor page."""
     flow = state.flow
     report = validate_text(state.text, flow)
     head_context = flow_context(request, flow, "editor") if flow else {}
@@ -123,7 +124,7 @@ def render_editor(request: HttpRequest, state: EditorState) -> HttpResponse:
 
 
 def handle_save(request: HttpRequest, flow: Flow | None) -> HttpResponse:
-    """Save what was sent; or the editor again with it, and with what keeps it from being saved."""
+    """Save the submitted flow, or show the editor again with it and its errors."""
     form = FlowForm(request.POST)
     form.is_valid()
     state = EditorState(
@@ -153,12 +154,12 @@ def _save_document(
     require_perm(request, CHANGE if target else ADD)
     if target and _has_enabled_change(target, definition) and not request.user.has_perm(ENABLE):
         enabled_state = "enabled" if target.enabled else "disabled"
-        message = f"the flow is {enabled_state}, and you may not change that; leave this line out"
+        message = f"the flow is {enabled_state} and you are not allowed to change that; remove this line"
         report.add_issues(ERROR, [FlowIssue("enabled", message)])
         state.issues = report.errors
         return render_editor(request, state)
     if target and state.text == get_version_text(target.version) and not _has_enabled_change(target, definition):
-        messages.info(request, "Nothing has changed: there is no new version.")
+        messages.info(request, "Nothing has changed, so no version was saved.")
         return HttpResponseRedirect(flow_url("change", target.pk))
     expected = form.submitted_value("other_version") if is_renamed else state.expected
     try:
@@ -173,7 +174,7 @@ def _save_document(
 
 
 def _has_enabled_change(target: Flow, definition: FlowDefinition) -> bool:
-    """Whether saving the document enables or disables the flow."""
+    """Return whether saving the document enables or disables the flow."""
     return definition.enabled is not None and definition.enabled != target.enabled
 
 
@@ -205,7 +206,7 @@ def _save_version(
 def _mark_conflict(
     state: EditorState, definition: FlowDefinition, current_version_id: str, *, is_renamed: bool
 ) -> EditorState:
-    """What was to be saved, now upon the version that came between; nothing of either is lost."""
+    """Add the version that was saved meanwhile, to show both."""
     state.has_conflict = True
     state.conflicting_version = (
         FlowVersion.objects.filter(id=current_version_id).first() if current_version_id else None
@@ -220,11 +221,11 @@ def _mark_conflict(
 
 
 def _add_saved_message(request: HttpRequest, flow: Flow, report: ValidationReport) -> None:
-    effect = "It runs from now on." if flow.enabled else "It is disabled, and starts nothing."
+    effect = "It is active." if flow.enabled else "It is disabled."
     warning_count = sum(1 for issue in report.issues if issue.kind != ERROR)
     warning_note = (
         f" There {'is one warning' if warning_count == 1 else f'are {warning_count} warnings'} below."
         if warning_count
         else ""
     )
-    messages.success(request, f"The flow {flow.name} is saved. {effect}{warning_note}")
+    messages.success(request, f"The flow {flow.name} was saved. {effect}{warning_note}")

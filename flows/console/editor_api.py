@@ -1,4 +1,4 @@
-"""What the editor's script asks the server while somebody writes: nothing here changes anything."""
+"""Requests of the editor's script: validation, conversion, completions and dry runs. Nothing is changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -33,7 +33,9 @@ MAX_PAIRS = 20
 
 @require_POST
 def check_text(request: HttpRequest) -> HttpResponse:
-    """`{text, flow?}` → `{language, findings, drawing, steps, name}`; `flow` is the id of the flow that is edited."""
+    """Validate `{text, flow?}`; return `{language, findings, drawing, steps, name}`. `flow` is the id of the edited
+    flow.
+    """
     require_perm(request, ADD, CHANGE)
     return respond_json(request, _check_flow_text)
 
@@ -56,7 +58,9 @@ def _find_edited_flow(pk: Any) -> Flow | None:
 
 @require_POST
 def convert(request: HttpRequest) -> HttpResponse:
-    """`{text, to, anyway?}` → `{text}`; or `{comments: true}` where JSON would lose them, unless `anyway`."""
+    """Convert `{text, to, anyway?}`; return `{text}`, or `{comments: true}` if JSON would lose them, unless
+    `anyway`.
+    """
     require_perm(request, ADD, CHANGE)
     return respond_json(request, _convert_flow_text)
 
@@ -76,16 +80,16 @@ def _convert_flow_text(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @require_GET
 def list_words(request: HttpRequest) -> HttpResponse:
-    """Names and words to complete: see `flows.definition.autocomplete.collect_words`."""
+    """Return names and words for completions: see `flows.definition.autocomplete.collect_words`."""
     require_perm(request, ADD, CHANGE)
     return JsonResponse(collect_words())
 
 
 @require_POST
 def list_recent_events(request: HttpRequest) -> HttpResponse:
-    """`{pairs: [[pack, event], …]}` → `{html, paths, payloads}`: the last kept events of these, masked.
+    """Return `{html, paths, payloads}` of `{pairs: [[pack, event], …]}`: their last stored events, redacted.
 
-    `paths` and `payloads` are by `pack.event`: what templates can say of them, and the last one's payload.
+    `paths` and `payloads` are by `pack.event`: the template paths of these events, and the last one's payload.
     """
     require_perm(request, CHANGE)
     require_perm(request, VIEW_EVENT)
@@ -122,7 +126,7 @@ def _build_event_choices(rows: Sequence[Event]) -> list[dict[str, Any]]:
 
 @require_POST
 def dry_run_text(request: HttpRequest) -> HttpResponse:
-    """`{flow: text, event | eventId, results}`, as `flows.api.dry_run` takes it → `{html}`. Writes nothing."""
+    """Run `{flow: text, event | eventId, results}`, as in `flows.api.dry_run`; return `{html}`. Writes nothing."""
     require_perm(request, CHANGE)
     require_perm(request, VIEW_EVENT)
     return respond_json(request, _dry_run_flow_text)
@@ -149,7 +153,7 @@ def _dry_run_flow_text(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _add_locations(step: dict[str, Any], report: ValidationReport) -> None:
-    """Give each error of a step its place in the text, and the step its own."""
+    """Add the position in the text to each error of a step, and to the step."""
     lines_by_step = {location.id: location.line for location in locate_steps(report)}
     step["line"] = lines_by_step.get(step["stepId"], 1)
     for error in step.get("errors", []):

@@ -43,7 +43,7 @@ def list_flows(request: HttpRequest) -> HttpResponse:
 
 
 def search_flows(search_text: str, enabled: bool | None = None) -> QuerySet[Flow, Any]:
-    """The flows that have this text in their name, description or labels, or in a pack or event that they start on.
+    """Find flows with this text in their name, description or labels, or in a pack or event of their triggers.
 
     `env: prod` is a label and its value, `Slack.ReceivedMessage` a pack and its event. Each flow has its `latest`
     execution's id.
@@ -70,7 +70,7 @@ def search_flows(search_text: str, enabled: bool | None = None) -> QuerySet[Flow
 
 
 def _find_subscriptions(search_text: str) -> QuerySet[EventSubscription, Any]:
-    """Those of a flow whose pack or event has this text in its name, or that are `pack.event`."""
+    """Find subscriptions of a flow with this text in their pack or event, or that are `pack.event`."""
     pack, _, event = search_text.partition(".")
     condition = Q(pack_name__icontains=search_text) | Q(event_name__icontains=search_text)
     if pack and event:
@@ -79,7 +79,7 @@ def _find_subscriptions(search_text: str) -> QuerySet[EventSubscription, Any]:
 
 
 def _build_labels_pattern(search_text: str) -> str:
-    """The text as it stands in the JSON of labels, which has no blanks between its parts."""
+    """Return the text in the form of stored labels: JSON without blanks between its parts."""
     key, colon, value = search_text.partition(":")
     if colon and key.strip() and value.strip():
         return f"{json.dumps(key.strip())}:{json.dumps(value.strip())[:-1]}"

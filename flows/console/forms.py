@@ -1,4 +1,4 @@
-"""What the console's pages of flows ask for."""
+"""Forms of the flow pages."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from flows.models import MAX_NOTE_LENGTH
 
 
 class FlowForm(forms.Form):
-    """A flow's text, to be saved upon the version that it was read with.
+    """A flow's text, to be saved on the version that it was read with.
 
-    `expected` is that version ('' for none). Where the document has another name than the flow whose page it is,
-    `save_as` must be that name, and `other_version` is what the flow of that name is on.
+    `expected` is that version ('' for a new flow). If the document's name differs from the flow of the page, `save_as`
+    must be that name, and `other_version` the current version of the flow with that name.
     """
 
     text = forms.CharField(required=False, strip=False)
@@ -25,5 +25,5 @@ class FlowForm(forms.Form):
         return normalize_text(self.cleaned_data["text"])
 
     def submitted_value(self, name: str) -> Any:
-        """What was sent, also where it is wrong."""
+        """Return the submitted value, even if it is invalid."""
         return self.cleaned_data.get(name, self.data.get(name, ""))

@@ -1,4 +1,4 @@
-"""A flow's versions: the list, the difference of two, one by itself, and taking one back."""
+"""Versions of a flow: list, comparison, single version, restoring."""
 
 import structlog
 from django.contrib import messages
@@ -21,7 +21,7 @@ PAGE_SIZE = 50
 
 
 def version_list(request: HttpRequest, pk: str) -> HttpResponse:
-    """All versions of a flow, the newest first, and what two of them differ in: at first the last two."""
+    """Show all versions of a flow, newest first, and the diff of two; initially of the last two."""
     require_perm(request, VIEW)
     flow = get_flow_or_404(pk)
     versions = FlowVersion.objects.filter(flow_name=flow.name).defer("document", "source").order_by("-id")
@@ -38,7 +38,7 @@ def version_list(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _select_versions(request: HttpRequest, flow: Flow) -> tuple[FlowVersion | None, FlowVersion | None]:
-    """The two that are compared, the older one first; the one before where only one is asked for."""
+    """Return the two versions to compare, the older one first; the previous one if only one is selected."""
     flow_versions = FlowVersion.objects.filter(flow_name=flow.name)
     requested_ids = [_clean_version_id(request.GET.get(name, "")) for name in ("from", "to")]
     new = flow_versions.filter(id=requested_ids[1] or flow.version_id).first()
@@ -53,7 +53,7 @@ def _select_versions(request: HttpRequest, flow: Flow) -> tuple[FlowVersion | No
 
 
 def show_version(request: HttpRequest, version_id: str) -> HttpResponse:
-    """One version as it was saved, also of a flow that was deleted."""
+    """Show a version as it was saved, even if the flow was deleted."""
     require_perm(request, VIEW)
     flow_version = _get_version_or_404(version_id)
     flow = Flow.objects.filter(name=flow_version.flow_name).select_related("version").first()
@@ -71,7 +71,7 @@ def show_version(request: HttpRequest, version_id: str) -> HttpResponse:
 
 
 def _clean_version_id(text: str) -> str:
-    """What may be a version's id. Raises `Http404`."""
+    """Check a version's id. Raises `Http404`."""
     if text and not (text.isascii() and text.isalnum() and len(text) <= 24):
         raise Http404
     return text
@@ -86,7 +86,7 @@ def _get_version_or_404(version_id: str) -> FlowVersion:
 
 @require_POST
 def restore_version(request: HttpRequest, version_id: str) -> HttpResponse:
-    """Save the version anew as the current one, or its flow again where it was deleted."""
+    """Save the version as the current one; create the flow again if it was deleted."""
     require_perm(request, ADD, CHANGE)
     flow_version = _get_version_or_404(version_id)
     require_perm(request, CHANGE if Flow.objects.filter(name=flow_version.flow_name).exists() else ADD)
@@ -99,8 +99,11 @@ def restore_version(request: HttpRequest, version_id: str) -> HttpResponse:
             log_activity(actor, "restored", "flow", flow.name, version=flow.version_id, of=flow_version.id)
     except FlowValidationError as error:
         first_error = error.errors[0]
-        messages.error(request, f"It breaks rules that came after it: {first_error.path}: {first_error.message}")
+        messages.error(
+            request,
+            f"The version violates rules that were added after it was saved: {first_error.path}: {first_error.message}",
+        )
         return HttpResponseRedirect(flow_url("version", flow_version.id))
     log.info("flow_restored", flow=flow.name, version=flow_version.id)
-    messages.success(request, "The version is restored: it is saved anew, and runs now.")
+    messages.success(request, "The version was restored as a new version, which is now current.")
     return HttpResponseRedirect(flow_url("versions", flow.pk))

@@ -1,4 +1,4 @@
-"""This server's flows as `manage.py flows` brings them in line with files."""
+"""The server's flows as a store that `manage.py flows` synchronizes with files."""
 
 from contextlib import AbstractContextManager
 
@@ -34,14 +34,14 @@ class LocalFlowStore:
         """A flow as a text that can be saved again. Raises `FilesError` where there is none."""
         flow = Flow.objects.select_related("version").filter(name=name).first()
         if flow is None:
-            raise FlowFilesError(f"there is no flow {name!r}")
+            raise FlowFilesError(f"flow {name!r} not found")
         return export_flow(flow)
 
     def save(self, text: str, checked: FlowCheck, note: str) -> None:
         """Save the flow. Raises `FlowStoreError` where it is on another version than the one that was checked."""
         report = plan_save(text).report
         if report.definition is None:
-            raise FlowStoreError(f"{checked.name}: the text is no flow any more")
+            raise FlowStoreError(f"{checked.name}: the text is no longer a valid flow")
         version_fields = {
             "source": text,
             "media_type": MEDIA_TYPES[report.language],

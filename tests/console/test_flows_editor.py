@@ -196,7 +196,7 @@ def test_a_document_enables_a_flow_only_for_those_who_may(signed_on: SignedOn) -
     flow = added(editor)
     written = TEXT + "enabled: false\n"
     page = send(editor, change(flow), written, expected=flow.version_id).content.decode()
-    assert "you may not change that" in page
+    assert "you are not allowed to change that" in page
     assert "saving this disables it" in page
     assert send(admin, change(flow), written, expected=flow.version_id).status_code == 302
     flow.refresh_from_db()

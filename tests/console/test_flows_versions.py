@@ -104,7 +104,7 @@ def test_a_version_that_breaks_todays_rules_is_not_restored(signed_on: SignedOn)
     flow = two_versions()
     bad = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
     answer = signed_on("editor").post(f"{LIST}version/{bad.id}/restore/", follow=True)
-    assert "breaks rules that came after it" in answer.content.decode()
+    assert "violates rules that were added after it was saved" in answer.content.decode()
     flow.refresh_from_db()
     assert flow.description == "after"
 

@@ -293,7 +293,7 @@ def test_a_refused_result_is_told_why() -> None:
         answer = post(f"/v1/packs/{pack}/actions/{action.id}/result", {"event": "Done", "payload": payload})
         return str(json.loads(answer.content)["detail"])
 
-    assert "another name" in refused("Oth")
-    assert "waits to be taken" in refused("Wrk")
+    assert "requires a pack with a different name or labels" in refused("Oth")
+    assert "has not been taken, so it cannot have a result" in refused("Wrk")
     b.give(worker, b.take(worker))
     assert "SUCCESS" in refused("Wrk", 2)

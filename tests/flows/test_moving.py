@@ -159,7 +159,7 @@ def test_again_it_changes_nothing(carried: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert run(carried) == 0
     assert (counts(), list(Action.objects.order_by("id").values("id", "state", "state_log"))) == before
-    assert "executions         4 the same" in capsys.readouterr().out
+    assert "executions         4 unchanged" in capsys.readouterr().out
 
 
 def test_a_later_dump_brings_up_to_date_what_has_rested_here(carried: Path, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_dry_run_writes_nothing_and_tells_the_same(tmp_path: Path, capsys: pyt
     dry = capsys.readouterr().out
     run(folder)
     assert dry == capsys.readouterr().out + "nothing was written\n"
-    assert "executions         4 new\nactions            5 new\n2 executions wait, and go on here\n" in dry
+    assert "executions         4 new\nactions            5 new\n2 running executions continue here\n" in dry
 
 
 def test_what_is_another_here_is_kept_unless_it_is_to_be_overwritten(
@@ -196,8 +196,8 @@ def test_what_is_another_here_is_kept_unless_it_is_to_be_overwritten(
     Item.objects.update(value=b"mine")
     assert run(carried) == 0
     told = capsys.readouterr().err
-    assert "flow 'ex' is another one here, which is kept" in told
-    assert "datastore item 'teams' has another value here" in told
+    assert "flow 'ex' is different here; this one is kept" in told
+    assert "datastore item 'teams' has a different value here" in told
     assert run(carried, "--overwrite") == 0
     assert len(Flow.objects.get().version.document["steps"]) == 2
     assert bytes(Item.objects.get().value) != b"mine"
@@ -215,7 +215,7 @@ def test_a_flow_that_is_none_here_is_told_and_the_rest_carried_over(
     told = capsys.readouterr().err
     assert "error: flow 'bad': steps[1].id: duplicate step id 'one': already used by steps[0]" in told
     assert "warning: flow 'odd': steps[0].criteria: contains no {{ … }} and is always false" in told
-    assert f"warning: execution '{WAITING}' of flow 'bad' ends with what waits now" in told
+    assert f"warning: execution '{WAITING}' of flow 'bad' cannot run dependent steps" in told
     assert sorted(Flow.objects.values_list("name", flat=True)) == ["ex", "odd"]
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     b.give(wrk, b.take(wrk))
@@ -243,7 +243,7 @@ def test_what_can_not_be_kept_is_told_one_by_one(tmp_path: Path, capsys: pytest.
     ]
     assert run(dump(tmp_path, action=actions)) == 1
     told = capsys.readouterr().err
-    for fault in ("step 'one' has another", "its state is 'BROKEN'", "its flow is in no history"):
+    for fault in ("duplicate action of step 'one'", "unknown state 'BROKEN'", "its flow version was not found"):
         assert fault in told
     assert list(Execution.objects.values_list("id", flat=True)) == [DONE]
 

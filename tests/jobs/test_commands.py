@@ -21,8 +21,8 @@ LONG_AGO = timedelta(days=900)
 
 JOBS = {
     "delete_dead_packs": "2 packs {} deleted\n1 actions {are} orphaned: no registered pack can take them",
-    "expire_executions": "1 executions and actions of none {} deleted",
-    "forget_flow_versions": "2 versions of flows {} forgotten",
+    "expire_executions": "1 executions and actions without execution {} deleted",
+    "forget_flow_versions": "2 versions of flows {} deleted",
 }
 
 

@@ -1,1 +1,1 @@
-"""Moving over: what the original server kept in MongoDB, carried into this one's database."""
+"""Migration from the original server: its MongoDB data, imported into this database."""

@@ -1,4 +1,4 @@
-"""Values, ids and times of the original's documents in this server's form."""
+"""Conversion of values, ids and times of the original's documents."""
 
 import hashlib
 import math
@@ -19,7 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_json_value(value: Any) -> Any:
-    """A BSON value as JSON has it."""
+    """Convert a BSON value to JSON."""
     if isinstance(value, Mapping):
         return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -38,16 +38,16 @@ def to_json_value(value: Any) -> Any:
 
 
 def to_string_map(value: Any) -> dict[str, str]:
-    """A mapping of texts: labels, a context."""
+    """Convert a mapping of strings: labels, a context."""
     pairs = value.items() if isinstance(value, Mapping) else ()
     return {str(key): item for key, item in pairs if isinstance(item, str)}
 
 
 def convert_id(old_id: str, default_time: datetime) -> str:
-    """The id here of what had this id there: the same each time, and in the order of time among those made here.
+    """Convert an id of the original: the same each time, and sorted by time among the ids of this server.
 
-    The original's ids begin with seconds, these with milliseconds, so that kept as they are they would stand behind all
-    that is yet to come. `moment` counts where the id tells no time.
+    The original's ids begin with seconds, these with milliseconds, so unchanged ids would sort after all future ids.
+    `moment` is used if the id contains no time.
     """
     if _OBJECT_ID.fullmatch(old_id):
         return min_id_at(ObjectId(old_id).generation_time)[:12] + old_id[12:]
@@ -55,13 +55,13 @@ def convert_id(old_id: str, default_time: datetime) -> str:
 
 
 def get_time(document: Mapping[str, Any], key: str, default: datetime = EPOCH) -> datetime:
-    """A time of a document; Go's year 1 counts as none."""
+    """Return a time of a document; Go's year 1 counts as None."""
     value = document.get(key)
     return value if isinstance(value, datetime) and value.year > 1 else default
 
 
 def convert_event(raw_event: Any, default_time: datetime) -> dict[str, Any] | None:
-    """An event as the audit shows it; None for the empty one that an unfinished action has as its result."""
+    """Convert an event to the audit's format; None for the empty result of an unfinished action."""
     if not isinstance(raw_event, Mapping) or not get_text(raw_event, "name"):
         return None
     raw_pack = raw_event.get("pack")

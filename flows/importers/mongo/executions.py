@@ -1,4 +1,4 @@
-"""An execution there, as rows here."""
+"""Conversion of the original's executions to rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ MAX_NAME_LENGTH, MAX_ID_LENGTH, MAX_LABELS_KEY_LENGTH = 255, 24, 2000
 
 @dataclass
 class ImportedExecution:
-    """An execution with its actions; `left_out` says what could not be taken over."""
+    """An execution with its actions; `skipped_messages` lists actions that could not be imported."""
 
     execution: Execution
     actions: list[Action]
@@ -35,22 +35,22 @@ def build_imported_execution(
     version_ids: Mapping[str, str],
     outlines_by_uuid: Mapping[str, FlowOutline],
 ) -> ImportedExecution:
-    """The execution that these actions are of.
+    """Build the execution of these actions.
 
-    `version_of` gives the version here of a flow's uuid there, `steps` the steps of that version. Raises `ValueError`
-    where nothing of it can be kept.
+    `version_ids` maps the original's flow uuids to versions, `outlines_by_uuid` to their steps. Raises `ValueError` if
+    nothing of it can be imported.
     """
     skipped_messages: list[str] = []
     actions_by_step: dict[str, Action] = {}
     for document in sorted(documents, key=_get_start_time):
         action = _build_action(document, version_ids, outlines_by_uuid)
         if reason := _find_skip_reason(action, actions_by_step):
-            skipped_messages.append(f"action {get_text(document, '_id')!r} is left out: {reason}")
+            skipped_messages.append(f"action {get_text(document, '_id')!r} skipped: {reason}")
         else:
             actions_by_step[action.step_id] = action
     valid_actions = list(actions_by_step.values())
     if not valid_actions:
-        raise ValueError("; ".join(skipped_messages) or "it has no actions")
+        raise ValueError("; ".join(skipped_messages) or "no actions")
     _link_triggering_actions(valid_actions, outlines_by_uuid.get(get_text(documents[0], "flowUUID")))
     return ImportedExecution(_build_execution(valid_actions), valid_actions, skipped_messages)
 
@@ -60,7 +60,7 @@ def _get_start_time(document: MongoDocument) -> datetime:
 
 
 def _build_state_log(document: MongoDocument) -> list[tuple[str, datetime]]:
-    """The states that an action was in, the last one being the one that it is in; older documents have that alone."""
+    """Build the states of an action; the last is the current one, and the only one in older documents."""
     raw_states = document.get("states")
     states = [entry for entry in raw_states if isinstance(entry, Mapping)] if isinstance(raw_states, list) else []
     current_state = document.get("state")
@@ -80,7 +80,7 @@ def _build_action(
     labels = to_string_map(document.get("packLabels"))
     result = convert_event(document.get("result"), changed_at) if state in FINISHED_STATES else None
     return Action(
-        # Whoever has taken it will give its result under the id that it had there.
+        # The pack that has taken it will post the result under the original id.
         id=old_id if state == ActionState.PENDING else convert_id(old_id, started_at),
         correlation_id=get_text(document, "correlationId"),
         flow_name=get_text(document, "flowName"),
@@ -105,7 +105,7 @@ def _build_action(
 
 
 def _guess_step_id(document: MongoDocument, outlines_by_uuid: Mapping[str, FlowOutline]) -> str:
-    """The id here of a step that had none there: by its place; which one it was is told by its command."""
+    """Return the id of a step without an id, identified by its command."""
     outline = outlines_by_uuid.get(get_text(document, "flowUUID"))
     command = (get_text(document, "packName"), get_text(document, "name"))
     matching_ids = [
@@ -117,21 +117,21 @@ def _guess_step_id(document: MongoDocument, outlines_by_uuid: Mapping[str, FlowO
 
 
 def _find_skip_reason(action: Action, earlier_actions: Mapping[str, Action]) -> str:
-    """What keeps an action from being kept; '' if nothing."""
+    """Return the reason why an action cannot be imported; '' if it can."""
     if action.state not in (*FINISHED_STATES, ActionState.NEW, ActionState.PENDING):
-        return f"its state is {action.state!r}"
+        return f"unknown state {action.state!r}"
     if not action.flow_uuid:
-        return "its flow is in no history"
+        return "its flow version was not found"
     if action.trigger is None:
-        return "it has no trigger"
+        return "no trigger event"
     if action.state in FINISHED_STATES and not action.result:
-        return "it has ended without a result"
+        return "finished without a result"
     if action.step_id in earlier_actions:
-        return f"step {action.step_id!r} has another"
+        return f"duplicate action of step {action.step_id!r}"
     names = (action.flow_name, action.step_id, action.pack_name, action.name)
     too_long = any(len(name) > MAX_NAME_LENGTH for name in names) or len(action.labels_key) > MAX_LABELS_KEY_LENGTH
     ids = (action.id, action.correlation_id)
-    return "its names are too long" if too_long or any(len(value) > MAX_ID_LENGTH for value in ids) else ""
+    return "names too long" if too_long or any(len(value) > MAX_ID_LENGTH for value in ids) else ""
 
 
 def _link_triggering_actions(actions: Sequence[Action], outline: FlowOutline | None) -> None:

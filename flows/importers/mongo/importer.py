@@ -1,4 +1,4 @@
-"""Carries what the original kept into this database: what is here already and newer is left alone."""
+"""Import of the original's data into this database; newer data here is kept."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -26,17 +26,17 @@ from packs.models import Action, ActionState, Pack, build_pack_id
 from packs.queue import action_queue
 from packs.serializers import PackInput
 
-NEW, UNCHANGED, KEPT_EXISTING, FAILED = "new", "the same", "kept as it is here", "not carried over"
+NEW, UNCHANGED, KEPT_EXISTING, FAILED = "new", "unchanged", "kept", "not imported"
 KINDS = ("packs", "datastore items", "flows", "versions of flows", "executions", "actions")
 MAX_MESSAGES = 1000
-# Executions that are written in one transaction: each costs its database a wait for the disk.
+# Executions per transaction: each transaction waits for the disk.
 EXECUTIONS_PER_BATCH = 200
-VERSION_NOTE = "carried over from the original server"
+VERSION_NOTE = "imported from the original server"
 
 
 @dataclass
 class ImportReport:
-    """What was, or would be, carried over: counts by kind and outcome, and what somebody should look at."""
+    """The results of an import or its dry run: counts by kind and outcome, warnings and errors."""
 
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
     errors: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class ImportReport:
 
 @dataclass
 class MongoImporter:
-    """One run. With `dry_run` nothing is written; `overwrite` takes the original's flows and items that differ."""
+    """One import. With `dry_run` nothing is written; `overwrite` replaces flows and items that differ."""
 
     source: MongoSource
     dry_run: bool = False
@@ -69,7 +69,7 @@ class MongoImporter:
     invalid_uuids: set[str] = field(default_factory=set)
 
     def run(self, progress: Callable[[int], object] = lambda count: None) -> ImportReport:
-        """Everything, in the order in which one needs the other. Raises `SourceError`."""
+        """Import everything, in the order of dependencies. Raises `MongoSourceError`."""
         for kind, collection, import_document in (
             ("packs", "pack", self.import_pack),
             ("datastore items", "datastore", self.import_item),
@@ -88,7 +88,7 @@ class MongoImporter:
         return self.report
 
     def import_pack(self, document: MongoDocument) -> str:
-        """Register a pack that is not here; it was last seen when it was seen there."""
+        """Register a pack that is missing here, with the time when the original last saw it."""
         values = {key: to_json_value(document.get(key)) for key in ("name", "commands", "events", "links")}
         values["labels"] = to_string_map(document.get("labels"))
         values["links"] = [link for link in values["links"] or [] if not _is_server_link(link)]
@@ -114,7 +114,7 @@ class MongoImporter:
         return NEW
 
     def import_item(self, document: MongoDocument) -> str:
-        """Put a datastore item that is not here."""
+        """Import a datastore item that is missing here."""
         key, value = get_text(document, "_id"), bytes(document.get("value") or b"")
         if not key or (problem := datastore.get_key_error(key)):
             self.report.add_error(f"datastore item {key!r}: its key {problem if key else 'is empty'}")
@@ -127,14 +127,14 @@ class MongoImporter:
             if existing.secret or bytes(existing.value) == value:
                 return UNCHANGED
             if not self.overwrite:
-                self.report.add_warning(f"datastore item {key!r} has another value here, which is kept")
+                self.report.add_warning(f"datastore item {key!r} has a different value here, which is kept")
                 return KEPT_EXISTING
         if not self.dry_run:
             datastore.put_item(COMMAND_LINE_ACTOR, key, new_value)
         return NEW if existing is None else "overwritten"
 
     def import_version(self, document: MongoDocument) -> str:
-        """Keep a version of a flow, be it good or not: executions are shown by it."""
+        """Import a version of a flow, valid or not: executions refer to it."""
         uuid, created_at = get_text(document, "uuid"), _get_creation_time(document)
         if not uuid or not get_text(document, "name"):
             self.report.add_error(f"a version of flow {get_text(document, 'name')!r} has no uuid or no name")
@@ -155,7 +155,7 @@ class MongoImporter:
         return NEW
 
     def import_flow(self, document: MongoDocument) -> str:
-        """Let a flow run that is not here, on the version that it ran on there."""
+        """Import a flow that is missing here, on its current version."""
         name, uuid = get_text(document, "name"), get_text(document, "uuid")
         try:
             definition = parse_flow(_build_flow_source(document))
@@ -173,7 +173,7 @@ class MongoImporter:
         if existing is not None and existing.version.document == dict(definition.document):
             return UNCHANGED
         if existing is not None and not self.overwrite:
-            self.report.add_warning(f"flow {name!r} is another one here, which is kept")
+            self.report.add_warning(f"flow {name!r} is different here; this one is kept")
             return KEPT_EXISTING
         if not self.dry_run:
             with transaction.atomic():
@@ -184,7 +184,7 @@ class MongoImporter:
         return NEW if existing is None else "overwritten"
 
     def import_execution(self, documents: list[MongoDocument]) -> None:
-        """Keep an execution with its actions; one that waits there goes on here."""
+        """Import an execution with its actions; a running one continues here."""
         execution_id = get_text(documents[0], "correlationId")
         try:
             imported = build_imported_execution(documents, self.version_ids, self.outlines_by_uuid)
@@ -206,8 +206,8 @@ class MongoImporter:
         self.report.running_count += 1
         if uuid in self.invalid_uuids:
             self.report.add_warning(
-                f"execution {imported.execution.id!r} of flow {imported.execution.flow_name!r} ends with what "
-                "waits now: the version that it is on breaks rules that are checked here"
+                f"execution {imported.execution.id!r} of flow {imported.execution.flow_name!r} cannot run "
+                "dependent steps: its flow version violates rules of this server"
             )
         for action in imported.actions:
             if action.state == ActionState.PENDING:
@@ -215,7 +215,7 @@ class MongoImporter:
 
     @transaction.atomic
     def write_execution(self, imported: ImportedExecution) -> str:
-        """Write the execution where it is not here, or was carried over at an earlier time and has rested since."""
+        """Write the execution if it is missing here, or was imported earlier and has not changed since."""
         existing = Execution.objects.select_for_update().filter(id=imported.execution.id).first()
         if existing is not None:
             last_change = max(existing.changed_at, *_iter_change_times(existing))
@@ -228,7 +228,7 @@ class MongoImporter:
 
 
 def _iter_change_times(execution: Execution) -> Iterator[datetime]:
-    """When actions of an execution entered the states that they are in."""
+    """Return the times of the last state changes of an execution's actions."""
     yield execution.started_at
     for state_log in Action.objects.filter(correlation_id=execution.id).values_list("state_log", flat=True):
         yield parse_rfc3339(state_log[-1]["time"])
@@ -240,7 +240,7 @@ def _get_creation_time(document: MongoDocument) -> datetime:
 
 
 def _build_flow_source(document: MongoDocument) -> dict[str, Any]:
-    """The flow's document as it would be posted."""
+    """Return the flow's document as it would be posted."""
     source = to_json_value(
         {key: document[key] for key in ("name", "description", "labels", "steps") if key in document}
     )

@@ -1,7 +1,7 @@
-"""What the original kept: the collections of its database, from a mongodump or from a MongoDB that runs.
+"""Sources of the original's data: a mongodump or a running MongoDB.
 
-The database is `flyte`, its collections are `pack`, `flow` (the current ones), `flowHistory` (all that were saved),
-`action` and `datastore`; an older one may have a copy of the actions in `audit`.
+The database is `flyte`, its collections are `pack`, `flow` (current flows), `flowHistory` (all saved versions),
+`action` and `datastore`; an older database may have a copy of the actions in `audit`.
 """
 
 import gzip
@@ -29,18 +29,18 @@ BSON_OPTIONS: CodecOptions[MongoDocument] = CodecOptions(tz_aware=True, unicode_
 
 
 class MongoSourceError(Exception):
-    """What is to be read can't be; the text is one line."""
+    """A source that cannot be read; the text is one line."""
 
 
 class MongoSource(Protocol):
-    """A database of the original's."""
+    """A database of the original server."""
 
     def read_documents(self, collection: str) -> Iterator[MongoDocument]:
-        """Every document of a collection; none where there is no such collection. Raises `SourceError`."""
+        """Read every document of a collection; none if it does not exist. Raises `MongoSourceError`."""
 
 
 class DumpSource:
-    """A folder that `mongodump` wrote: of the one database, or with a folder for it. Files may be gzipped."""
+    """A folder written by `mongodump`: of the database, or with a subfolder for it. Files can be gzipped."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = _find_dump_folder(folder)
@@ -53,14 +53,14 @@ class DumpSource:
 
 
 def _find_dump_folder(folder: Path) -> Path:
-    """The folder with the files. Raises `SourceError` where there is none."""
+    """Find the folder with the files. Raises `MongoSourceError` if there is none."""
     for candidate in (folder, folder / DATABASE):
         if any((candidate / f"{name}.bson{suffix}").is_file() for name in COLLECTIONS for suffix in ("", ".gz")):
             return candidate
     if folder.is_file():
         raise MongoSourceError(f"{folder}: is a file; unpack an archive with mongorestore, or dump with --out")
     files = ", ".join(f"{name}.bson" for name in COLLECTIONS[:4])
-    raise MongoSourceError(f"{folder}: has no {files} as mongodump writes them")
+    raise MongoSourceError(f"{folder}: no {files} of mongodump found")
 
 
 def _read_bson(path: Path) -> Iterator[MongoDocument]:
@@ -72,7 +72,7 @@ def _read_bson(path: Path) -> Iterator[MongoDocument]:
 
 
 class LiveSource:
-    """A MongoDB that runs, by its URI; it is only read."""
+    """A running MongoDB, by its URI; it is only read."""
 
     def __init__(self, uri: str) -> None:
         try:
@@ -96,7 +96,7 @@ def _to_one_line(error: Exception) -> str:
 
 
 def group_by_execution(source: MongoSource) -> Iterator[list[MongoDocument]]:
-    """The actions of each execution. What lies in the dump in any order is put in order in a file of its own."""
+    """Group the actions by execution. A temporary file sorts them: a dump is unordered and can be large."""
     with tempfile.NamedTemporaryFile(suffix=".sqlite3") as file, closing(sqlite3.connect(file.name)) as sorter:
         sorter.execute("CREATE TABLE action (id TEXT PRIMARY KEY, execution TEXT, data BLOB)")
         for collection in ("audit", "action"):
@@ -119,6 +119,6 @@ def group_by_execution(source: MongoSource) -> Iterator[list[MongoDocument]]:
 
 
 def get_text(document: Mapping[str, Any], key: str) -> str:
-    """A text of a document; '' where it has none."""
+    """Return a string of a document; '' if it is missing."""
     value = document.get(key)
     return value.replace("\x00", "\ufffd") if isinstance(value, str) else ""

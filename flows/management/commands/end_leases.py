@@ -1,13 +1,13 @@
-"""`manage.py end_leases`: one round of looking for leases that ended."""
+"""`manage.py end_leases`: end expired leases once."""
 
 from flows.engine.jobs import expire_leases
 from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
-    """What the server does by itself every FLYTE_LEASE_CHECK_SECONDS."""
+    """Manual run of the job that the server repeats every FLYTE_LEASE_CHECK_SECONDS."""
 
-    help = "End attempts whose lease has ended: they are tried again while their step's retries allow it, else FATAL."
+    help = "End attempts with an expired lease: they are retried as far as the step's retries allow, else end FATAL."
     job = staticmethod(expire_leases)
     result_message = "{count} leases {were} ended"
     dry_run_verb, done_verb = "have", "had"

@@ -1,4 +1,4 @@
-"""`manage.py execution`: cancel one, retry a step of it, replay its event."""
+"""`manage.py execution`: cancel an execution, retry a step, replay its event."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,21 +13,23 @@ from flyte_site.scheduler.command import DatabaseCommand
 class Command(DatabaseCommand):
     """Run control for scripts; the API has the same under `/v1/audit/flows/{id}/…`."""
 
-    help = "Cancel an execution, retry a step of it that ended FATAL, or replay the event that began it."
+    help = "Cancel an execution, retry a step that ended FATAL, or replay its trigger event."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("correlation_id")
         parser.add_argument("what", choices=["cancel", "retry", "replay"])
         parser.add_argument("step_id", nargs="?", help="for retry: the step")
-        parser.add_argument("--all-flows", action="store_true", help="for replay: every flow that listens hears of it")
+        parser.add_argument(
+            "--all-flows", action="store_true", help="for replay: all subscribed flows handle the event"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["what"] == "retry") != bool(options["step_id"]):
-            raise CommandError("retry needs the id of a step, and only retry does")
+            raise CommandError("retry requires a step id; cancel and replay accept none")
         try:
             execution_ids = self.run_operation(options)
         except control.ExecutionNotFoundError as error:
-            raise CommandError(f"there is no {error}") from None
+            raise CommandError(f"{error} not found") from None
         except control.InvalidExecutionStateError as error:
             raise CommandError(str(error)) from None
         self.log_operation(options, execution_ids)
@@ -40,7 +42,7 @@ class Command(DatabaseCommand):
         log_activity(COMMAND_LINE_ACTOR, verb, "execution", options["correlation_id"], **fields)
 
     def run_operation(self, options: dict[str, Any]) -> list[str]:
-        """The ids of executions that a replay began."""
+        """Run the operation; return the ids of executions that a replay started."""
         if options["what"] == "cancel":
             control.cancel_execution(options["correlation_id"])
             return []

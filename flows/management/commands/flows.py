@@ -1,4 +1,4 @@
-"""`manage.py flows`: flows kept as files, for whoever is at the server; `flyte flows` does the same from afar."""
+"""`manage.py flows`: flows kept as files, applied on the server; `flyte flows` does the same over the network."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -14,7 +14,7 @@ from flyte_site.scheduler.command import DatabaseCommand
 
 
 class Command(DatabaseCommand):
-    """Reads and writes the database itself; no server need run. What is applied is applied whole, or not at all."""
+    """Reads and writes the database directly; no server needs to run. Changes are applied in one transaction."""
 
     help = f"Check, compare, save and write flows kept as files. {command_line.EXIT_CODES_HELP}"
 
@@ -30,8 +30,6 @@ class Command(DatabaseCommand):
             raise CommandError(str(error), returncode=EXIT_FAILED) from None
         except DatabaseError as error:
             message = " ".join(str(error).split())[:200]
-            raise CommandError(
-                f"the database does not answer as it should: {message}", returncode=EXIT_FAILED
-            ) from None
+            raise CommandError(f"database error: {message}", returncode=EXIT_FAILED) from None
         if exit_code:
             raise SystemExit(exit_code)

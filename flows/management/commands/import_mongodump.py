@@ -1,4 +1,4 @@
-"""`manage.py import_mongodump`: what the original server kept in MongoDB becomes this server's."""
+"""`manage.py import_mongodump`: import the data of the original server from MongoDB."""
 
 from argparse import ArgumentParser
 from collections import Counter
@@ -16,25 +16,25 @@ PROGRESS_INTERVAL = 1000
 
 
 class Command(DatabaseCommand):
-    """May be run again: what is here already, and has not changed there since, is left alone."""
+    """Can be run again: data that is here and unchanged in the source is skipped."""
 
     help = (
-        "Carry packs, datastore, flows with their versions, and executions over from the original server's MongoDB. "
-        "Executions that wait there go on here. Exit codes: 0 all was carried over, 1 something could not be, and is "
-        "told, 2 there is nothing that can be read."
+        "Import packs, datastore, flows with their versions, and executions from the original server's MongoDB. "
+        "Running executions continue here. Exit codes: 0 everything was imported, 1 some data could not be imported "
+        "and is listed, 2 the source cannot be read."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("folder", nargs="?", type=Path, help="what mongodump wrote: .bson or .bson.gz files")
-        parser.add_argument("--uri", help="a MongoDB that runs, such as mongodb://localhost:27017/flyte")
-        parser.add_argument("--dry-run", action="store_true", help="write nothing; tell what would be carried over")
+        parser.add_argument("folder", nargs="?", type=Path, help="folder with mongodump's .bson or .bson.gz files")
+        parser.add_argument("--uri", help="URI of a running MongoDB, such as mongodb://localhost:27017/flyte")
+        parser.add_argument("--dry-run", action="store_true", help="write nothing; print what would be imported")
         parser.add_argument(
-            "--overwrite", action="store_true", help="take the original's flows and datastore items where ours differ"
+            "--overwrite", action="store_true", help="replace flows and datastore items that differ from the original's"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["folder"] is None) == (options["uri"] is None):
-            raise CommandError("give a folder, or --uri", returncode=2)
+            raise CommandError("give either a folder or --uri", returncode=2)
         try:
             source: MongoSource = LiveSource(options["uri"]) if options["uri"] else DumpSource(options["folder"])
             importer = MongoImporter(source, dry_run=options["dry_run"], overwrite=options["overwrite"])
@@ -43,7 +43,7 @@ class Command(DatabaseCommand):
             raise CommandError(str(error), returncode=2) from None
         except DatabaseError as error:
             message = " ".join(str(error).split())[:200]
-            raise CommandError(f"the database does not answer as it should: {message}", returncode=2) from None
+            raise CommandError(f"database error: {message}", returncode=2) from None
         self.print_report(report, dry_run=options["dry_run"])
         if report.errors:
             raise SystemExit(1)
@@ -60,13 +60,13 @@ class Command(DatabaseCommand):
         for kind in KINDS:
             self.stdout.write(f"{kind:18} {format_outcomes(report.counts[kind])}")
         if report.running_count:
-            self.stdout.write(f"{report.running_count} executions wait, and go on here")
+            self.stdout.write(f"{report.running_count} running executions continue here")
         if dry_run:
             self.stdout.write("nothing was written")
 
 
 def format_outcomes(counts: Counter[str]) -> str:
-    """`3 new, 1 not carried over`; what could not be carried over stands last."""
+    """Format counts: `3 new, 1 not imported`; failures come last."""
     entries = sorted(
         ((name, amount) for name, amount in counts.items() if amount), key=lambda entry: entry[0] == FAILED
     )

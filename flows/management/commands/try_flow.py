@@ -1,4 +1,4 @@
-"""`manage.py try_flow`: what a flow would do with an event, without doing it."""
+"""`manage.py try_flow`: dry-run a flow with an event."""
 
 import json
 from argparse import ArgumentParser
@@ -17,24 +17,26 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 class Command(DatabaseCommand):
-    """The dry run for scripts; the API has the same at `POST /v1/flows/dry-run`."""
+    """Dry runs for scripts; the API has the same at `POST /v1/flows/dry-run`."""
 
     help = (
         "Print what each step of a flow would do with an event, with the items of this server's datastore; nothing is "
-        "queued or written. Exit codes: 0 it would start and every step can be judged, 1 it would not, 2 bad input."
+        "queued or written. Exit codes: 0 it would start and every step can be evaluated, 1 it would not, 2 bad input."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("flow", type=Path, help="the flow's file, YAML or JSON")
-        parser.add_argument("--event", required=True, help="a file: an event as packs post it; or a kept event's id")
+        parser.add_argument("flow", type=Path, help="file of the flow, YAML or JSON")
+        parser.add_argument(
+            "--event", required=True, help="file with an event as posted by packs, or id of a stored event"
+        )
         parser.add_argument(
             "--result",
             action="append",
             default=[],
             metavar="STEP=FILE",
-            help="the event that the step's action is to end with; may be given several times, in their order",
+            help="simulated result event of the step's action; repeatable, used in order",
         )
-        parser.add_argument("--json", action="store_true", help="print all there is, as the API gives it")
+        parser.add_argument("--json", action="store_true", help="print the API's JSON response")
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run_input: dict[str, Any] = {"flow": read_text_file(options["flow"]), "results": {}}
@@ -61,7 +63,7 @@ class Command(DatabaseCommand):
 
 
 def read_text_file(file: Path) -> str:
-    """A file's text. Raises `CommandError`."""
+    """Read a text file. Raises `CommandError`."""
     try:
         with file.open(encoding="utf-8") as stream:
             return stream.read(MAX_BYTES)
@@ -70,7 +72,7 @@ def read_text_file(file: Path) -> str:
 
 
 def read_event_file(file: Path) -> Any:
-    """The event in a YAML or JSON file. Raises `CommandError`."""
+    """Read the event in a YAML or JSON file. Raises `CommandError`."""
     try:
         return parse_yaml(read_text_file(file), DRY_RUN_TEXT_FIELDS["event"])
     except DocumentError as error:

@@ -1,4 +1,4 @@
-"""`manage.py try_template`: what a template yields, without a flow around it."""
+"""`manage.py try_template`: render a template without a flow."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -23,23 +23,25 @@ from flyte_site.scheduler.command import DatabaseCommand
 
 
 class Command(DatabaseCommand):
-    """Tries one template, or a file of them."""
+    """Renders one template, or a file of template cases."""
 
     help = (
-        "Print what a template yields for an event and a context, with the items of this server's datastore, masked "
-        "where it has read a secret one; or, with "
+        "Print the output of a template for an event and a context, with the items of this server's datastore, "
+        "redacted if it reads a secret item; or, with "
         '--cases, a line of JSON for each case of a file: {"ok": …} or {"error": …}.'
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("template", nargs="?", help="the template, e.g. '{{ Event.Payload.message|upper }}'")
-        parser.add_argument("--event", type=Path, help="a JSON file: an event as packs post it or the audit shows it")
-        parser.add_argument("--context", type=Path, help="a JSON file: the context, an object of texts")
+        parser.add_argument(
+            "--event", type=Path, help="JSON file with an event as posted by packs or returned by the audit API"
+        )
+        parser.add_argument("--context", type=Path, help="JSON file with the context, an object of strings")
         parser.add_argument(
             "--cases",
             type=Path,
-            help="a file of JSON lines with template, context, datastore; the latter two may name entries of the "
-            "shared.json beside it",
+            help="file of JSON lines with template, context, datastore; the latter two can name entries of shared.json "
+            "in the same folder",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
