@@ -1,4 +1,4 @@
-"""Accounts, and passwords that are made for somebody and are good for one sign-in."""
+"""Accounts, their forms, and one-time passwords."""
 
 import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib.admin.forms import AdminPasswordChangeForm
-from django.contrib.auth.forms import AuthenticationForm, UsernameField
+from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm, UsernameField
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -15,14 +15,16 @@ from flyte_site.auth.activity_log import SERVER_ACTOR, VIA_CONSOLE, Actor, log_a
 from flyte_site.models import OneTimePassword
 
 FIRST_ADMIN_USERNAME = "admin"
+USERNAME_EXISTS = "A user with this name already exists."
+SAME_PASSWORD = "The new password must differ from the old one."  # noqa: S105 - a message
 ONE_TIME_PASSWORD_EXPIRED = "This one-time password has expired. Ask an admin for a new one."  # noqa: S105 - a message
 
 
 def create_first_admin() -> str | None:
-    """Make the account `admin` where there is none at all; its password, which is told this once, or None.
+    """Create the account `admin` if there is no account; return its one-time password, or None.
 
-    Where it is still the only one, and its password was not used in time, it gets another. Of several that call this
-    at the same moment one does it. Nothing is done where FLYTE_LOCAL_ACCOUNTS is false.
+    If it is still the only account, and its one-time password has expired, create a new password. Of several callers at
+    the same moment, one succeeds. Do nothing if FLYTE_LOCAL_ACCOUNTS is false.
     """
     if not settings.FLYTE_LOCAL_ACCOUNTS:
         return None
@@ -39,7 +41,7 @@ def create_first_admin() -> str | None:
 
 @transaction.atomic
 def _renew_first_admin_password() -> str | None:
-    """Another password for the first account, where nobody has used the one that it has, and nobody can any more."""
+    """Replace the expired, never used password of the first account; return the new one, or None."""
     one_time_password = (
         OneTimePassword.objects.select_related("user").filter(user__username=FIRST_ADMIN_USERNAME).first()
     )
@@ -56,9 +58,9 @@ def _renew_first_admin_password() -> str | None:
 
 @transaction.atomic
 def set_one_time_password(user: User) -> str:
-    """Make a password for somebody, in place of theirs: it opens nothing but the choice of another, and not for long.
+    """Replace the user's password with a one-time password; return it, because it can't be shown again.
 
-    Whoever is signed in with the one before is so no longer. The password is told this once.
+    It expires, and allows nothing but choosing a new password. Existing sessions of the user end.
     """
     password = secrets.token_urlsafe(12)
     user.set_password(password)
@@ -68,27 +70,29 @@ def set_one_time_password(user: User) -> str:
 
 
 def get_one_time_password(user: AbstractBaseUser | AnonymousUser) -> OneTimePassword | None:
-    """What the person has, and must change before doing anything else; None for who has chosen a password."""
+    """The user's one-time password, which they must change first; None if they have chosen a password."""
     return OneTimePassword.objects.filter(user_id=user.pk).first() if user.is_authenticated else None
 
 
 def clear_one_time_password(name: str) -> None:
-    """This person's password is as good as any from now on."""
+    """Make this user's password a permanent one."""
     OneTimePassword.objects.filter(user__username=name).delete()
 
 
 if TYPE_CHECKING:
     UserModelForm = forms.ModelForm[User]
+    UserPasswordForm = SetPasswordForm[User]
 else:
     UserModelForm = forms.ModelForm
+    UserPasswordForm = SetPasswordForm
 
 
 class SignInForm(AuthenticationForm):
-    """A name and a password."""
+    """The sign-in form: user name and password."""
 
     error_messages = {
-        "invalid_login": "There is nobody with this name and this password. Capital and small letters count.",
-        "inactive": "This account is switched off. Ask somebody with the role admin.",
+        "invalid_login": "Wrong user name or password. Both are case-sensitive.",
+        "inactive": "This account is deactivated. Ask an admin.",
     }
 
     def confirm_login_allowed(self, user: User) -> None:
@@ -99,28 +103,28 @@ class SignInForm(AuthenticationForm):
 
 
 class UserFormMeta:
-    """What forms say of a person, in the console's words instead of Django's."""
+    """Labels and help texts of user forms, in the console's words instead of Django's."""
 
     model = User
     field_classes: ClassVar = {"username": UsernameField}
-    labels: ClassVar = {"is_superuser": "May do everything"}
+    labels: ClassVar = {"is_superuser": "Superuser"}
     help_texts: ClassVar = {
-        "username": "What they sign in with: at most 150 letters, digits and @ . + - _",
-        "is_active": "Without it the account is switched off: it stays, with its history, but nobody signs in with it.",
-        "is_superuser": "Whatever their roles are. Only somebody who may do everything gives this, or takes it.",
+        "username": "Used to sign in: at most 150 letters, digits and @ . + - _",
+        "is_active": "Clear it to deactivate the account: the account and its history are kept, but can't sign in.",
+        "is_superuser": "Has all permissions, whatever their roles. Only superusers can change this.",
     }
-    error_messages: ClassVar = {"username": {"unique": "There is somebody of this name already."}}
+    error_messages: ClassVar = {"username": {"unique": USERNAME_EXISTS}}
 
 
 class UserForm(UserModelForm):
-    """What is known of somebody."""
+    """The form to change a user."""
 
     class Meta(UserFormMeta):
         fields = ("username", "first_name", "last_name", "email", "is_active", "groups", "is_superuser")
 
 
 class NewUserForm(UserModelForm):
-    """Who gets an account. No password is asked for: one is made, or none where people sign in elsewhere."""
+    """The form to create a user. It has no password: one is generated, or none if users sign in at a provider."""
 
     class Meta(UserFormMeta):
         fields = ("username", "first_name", "last_name", "email", "groups")
@@ -128,22 +132,43 @@ class NewUserForm(UserModelForm):
     def clean_username(self) -> str:
         name: str = self.cleaned_data["username"]
         if User.objects.filter(username__iexact=name).exists():
-            raise forms.ValidationError("There is somebody of this name already.")
+            raise forms.ValidationError(USERNAME_EXISTS)
         return name
 
 
 class NewPasswordForm(AdminPasswordChangeForm):
-    """Choosing a password ends what was good for one sign-in."""
+    """The form to change one's own password."""
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         if "new_password1" in values and values["new_password1"] == values.get("old_password"):
-            self.add_error("new_password1", "The new password must be another than the old one.")
+            self.add_error("new_password1", SAME_PASSWORD)
         return values
 
     @transaction.atomic
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit)
-        clear_one_time_password(user.get_username())
-        log_activity(Actor(user.get_username(), VIA_CONSOLE), "changed password", "person", user.get_username())
+        record_password_change(user)
         return user
+
+
+class FirstPasswordForm(UserPasswordForm):
+    """The form to replace one's one-time password, which it doesn't ask for again after the sign-in."""
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if "new_password1" in values and self.user.check_password(values["new_password1"]):
+            self.add_error("new_password1", SAME_PASSWORD)
+        return values
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit)
+        record_password_change(user)
+        return user
+
+
+def record_password_change(user: User) -> None:
+    """Make the new password permanent, and record the change in the activity log."""
+    clear_one_time_password(user.get_username())
+    log_activity(Actor(user.get_username(), VIA_CONSOLE), "changed password", "person", user.get_username())

@@ -23,7 +23,7 @@ _INVALID_USERNAME_CHARACTERS = re.compile(r"[^\w.@+-]")
 PROFILE_FIELDS = {"first_name": ("given_name", 150), "last_name": ("family_name", 150), "email": ("email", 254)}
 
 NO_ROLE_MESSAGE = "The provider knows you, but gives you no role here. Ask who runs this server."
-INACTIVE_MESSAGE = "Your account here is switched off. Ask somebody with the role admin."
+INACTIVE_MESSAGE = "Your account on this server is deactivated. Ask an admin."
 
 
 class SignInRefusedError(Exception):

@@ -18,7 +18,13 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from flyte_site.auth.exposure import get_exposure_warning
-from flyte_site.console.accounts import ONE_TIME_PASSWORD_EXPIRED, NewPasswordForm, SignInForm, get_one_time_password
+from flyte_site.console.accounts import (
+    ONE_TIME_PASSWORD_EXPIRED,
+    FirstPasswordForm,
+    NewPasswordForm,
+    SignInForm,
+    get_one_time_password,
+)
 from flyte_site.console.oidc_login import OIDCCallbackView, OIDCLoginView
 
 VERSION = "0.1.0"
@@ -115,7 +121,7 @@ class ConsoleSite(AdminSite):
         must_change = get_one_time_password(request.user) is not None
         context = {**self.each_context(request), "one_time_password": must_change, **(extra_context or {})}
         view = PasswordChangeView.as_view(
-            form_class=NewPasswordForm,
+            form_class=FirstPasswordForm if must_change else NewPasswordForm,
             success_url=get_next_url(request) if must_change else reverse("admin:password_change_done"),
             extra_context=context,
             template_name="registration/password_change_form.html",

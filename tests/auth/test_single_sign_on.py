@@ -196,7 +196,7 @@ def test_an_account_that_is_switched_off_stays_out(browser: Browser) -> None:
     browser.sign_on(groups=["dev"])
     browser.client.post("/admin/logout/")
     User.objects.update(is_active=False)
-    assert browser.is_turned_away(browser.sign_on(groups=["dev"]), "switched off")
+    assert browser.is_turned_away(browser.sign_on(groups=["dev"]), "deactivated")
 
 
 def tampered(provider: Provider, nonce: str) -> str:
