@@ -21,6 +21,7 @@ help: ## Show what there is to make
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 $(VENV)/runtime: requirements.lock
+	@echo "Setting up: installing the server's packages into $(VENV) takes about 30 seconds, and is done only once."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --requirement requirements.lock
 	touch $@

@@ -1,4 +1,4 @@
-"""Logging of a pack, as text or as one JSON object per line like the server's log.
+"""Logging of a pack: lines for people on a terminal, else text or one JSON object per line like the server's log.
 
 The library logs `name field=%s other=%r`: the event name, and fields. In JSON such a record has the fields with their
 values; any other record, of a handler or of another library, has its whole message in `event`. Uses only the standard
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flyte_client.errors import SettingsError
+from flyte_client.terminal_log import format_line, is_terminal, supports_color
 
 LOG_FORMATS = ("text", "json")
 LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
@@ -37,8 +38,24 @@ class JSONLineFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class TerminalFormatter(logging.Formatter):
+    """Formatter for people at a terminal, with the same lines as the server's."""
+
+    def __init__(self, *, colored: bool) -> None:
+        super().__init__()
+        self._colored = colored
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {**_extract_fields(record), "level": record.levelname.lower(), "logger": record.name}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return format_line(fields, datetime.fromtimestamp(record.created, UTC), None, colored=self._colored)
+
+
 def configure_logging(environment: Mapping[str, str]) -> None:
-    """Configure logging from `LOGLEVEL` (INFO), `LOGFILE` (standard error) and `FLYTE_LOG_FORMAT` (text).
+    """Configure logging from `LOGLEVEL` (INFO), `LOGFILE` (standard error) and `FLYTE_LOG_FORMAT`.
+
+    Without a format, lines on a terminal are for people, and all others are text.
 
     Raises `SettingsError` for an unknown level or format, and for a file that can't be written.
     """
@@ -46,17 +63,20 @@ def configure_logging(environment: Mapping[str, str]) -> None:
     level = LEVEL_ALIASES.get(name, name)
     if level not in logging.getLevelNamesMapping():
         raise SettingsError(f"LOGLEVEL: invalid value {name!r}, must be one of DEBUG, INFO, WARNING, ERROR, FATAL")
-    formatter = _build_formatter(environment.get("FLYTE_LOG_FORMAT", "").strip())
-    handler = _build_handler(environment.get("LOGFILE", "").strip())
+    file = environment.get("LOGFILE", "").strip()
+    formatter = _build_formatter(environment.get("FLYTE_LOG_FORMAT", "").strip(), is_for_people=not file)
+    handler = _build_handler(file)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler])
     # httpx logs every poll at INFO, which is too much except at DEBUG.
     logging.getLogger("httpx").setLevel(logging.WARNING if level == "INFO" else level)
 
 
-def _build_formatter(name: str) -> logging.Formatter:
+def _build_formatter(name: str, *, is_for_people: bool) -> logging.Formatter:
     if name and name.lower() not in LOG_FORMATS:
         raise SettingsError(f"FLYTE_LOG_FORMAT: invalid value {name!r}, must be one of {', '.join(LOG_FORMATS)}")
+    if not name and is_for_people and is_terminal(sys.stderr):
+        return TerminalFormatter(colored=supports_color())
     return JSONLineFormatter() if name.lower() == "json" else logging.Formatter(TEXT_FORMAT)
 
 

@@ -10,7 +10,7 @@
 | `FLYTE_HEALTH_PORT` | none | port of the health page; the original's clients use 8090 |
 | `FLYTE_HEALTH_BIND` | 0.0.0.0 | address of the health page |
 | `FLYTE_API_TIMEOUT` | 10 | timeout of one call in seconds, in addition to the wait time of a long poll |
-| `LOGLEVEL`, `LOGFILE`, `FLYTE_LOG_FORMAT` | INFO, standard error, text | logging of a program, see `logs` |
+| `LOGLEVEL`, `LOGFILE`, `FLYTE_LOG_FORMAT` | INFO, standard error, text (lines for people on a terminal) | see `logs` |
 
 An empty variable counts as not set.
 """

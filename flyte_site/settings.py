@@ -12,7 +12,7 @@ from flyte_site.auth.policy import PolicyError, read_policy_file
 from flyte_site.core import tracing
 from flyte_site.core.encryption import parse_keys
 from flyte_site.core.environment import Environment, find_certificate_error, is_loopback
-from flyte_site.core.logging_config import build_logging_config
+from flyte_site.core.logging_config import build_logging_config, choose_log_format
 from flyte_site.core.secret_key import MIN_KEY_LENGTH, find_weakness, load_or_create_secret_key
 from flyte_site.http.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
@@ -389,4 +389,6 @@ FLYTE_METRICS_PATH = env.writable_folder("FLYTE_METRICS_PATH", check_id="flyte.E
 
 env.warn_about_misspellings("flyte.W002")
 
-LOGGING = build_logging_config(LOGLEVEL, LOGFILE, FLYTE_LOG_FORMAT)
+LOGGING = build_logging_config(
+    LOGLEVEL, LOGFILE, choose_log_format(env.text("FLYTE_LOG_FORMAT") and FLYTE_LOG_FORMAT, LOGFILE), FLYTE_ZONE
+)

@@ -25,6 +25,13 @@ log = structlog.get_logger("flows.engine")
 
 EXECUTION_TABLE = TableSQL(Execution)
 IDEMPOTENCY_KEY_TTL = timedelta(hours=24)
+MAX_LOGGED_FLOWS = 5
+NO_START_REASONS = {
+    OutcomeKind.LABELS_MISMATCH: "labels mismatch",
+    OutcomeKind.CRITERIA_FALSE: "criteria false",
+    OutcomeKind.ERROR: "error",
+    OutcomeKind.FIRED: "error",  # it fired, but a failure of the server kept the flow from starting
+}
 
 T = TypeVar("T")
 
@@ -67,7 +74,8 @@ def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> Non
         metrics.count_event(event.pack.name, count_matches(matches))
         execution_ids = " ".join([match.correlation_id for match in matches if match.correlation_id])
         fields = {"pack": event.pack.identity, "event_name": event.name, "flows": len(matches)}
-        log.info("event_received", **fields, **({"executions": execution_ids} if execution_ids else {}))
+        result = {"executions": execution_ids} if execution_ids else {"reason": explain_no_start(matches)}
+        log.info("event_received", **fields, **result)
 
 
 def commit_isolating_failures(write: Callable[[Writes], T], *, in_transaction: bool = True) -> T:
@@ -126,6 +134,21 @@ def build_error_entries(match: FlowMatch, event: IncomingEvent) -> list[dict[str
         for outcome in match.outcomes
         if outcome.kind is OutcomeKind.ERROR
     ]
+
+
+def explain_no_start(matches: Sequence[FlowMatch]) -> str:
+    """Explain in a few words, for the log, why an event started no execution.
+
+    The messages of outcomes can quote values of the event, so only their kinds are used.
+    """
+    if not matches:
+        return "no enabled flow listens to this event"
+    reasons = [
+        f"flow {match.flow_name}: {' and '.join(dict.fromkeys(NO_START_REASONS[step.kind] for step in match.outcomes))}"
+        for match in matches[:MAX_LOGGED_FLOWS]
+    ]
+    omitted = len(matches) - MAX_LOGGED_FLOWS
+    return "; ".join([*reasons, *([f"{omitted} more flows"] if omitted > 0 else [])])
 
 
 def count_matches(matches: Sequence[FlowMatch], own_execution_id: str = "") -> str:

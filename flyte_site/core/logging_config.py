@@ -1,12 +1,21 @@
-"""One way to log for every process: constant event names with fields, `event_received pack=Slack event=Said`."""
+"""Logging of all processes: constant event names with fields, `event_received pack=Slack event=Said`."""
 
 import logging
 import re
+import sys
+from collections.abc import Callable, MutableMapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 import structlog
+from django.utils.module_loading import import_string
 
 from flyte_site.core.safe_tracebacks import redact_exception
+
+# Not a value of FLYTE_LOG_FORMAT: the format on a terminal if the variable is not set.
+TERMINAL_FORMAT = "terminal"
+# Shared with packs, and imported only on a terminal: the client's package takes over 0.1 s.
+TERMINAL_MODULE = "flyte_client.terminal_log"
 
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -18,15 +27,34 @@ SHARED_PROCESSORS: list[Any] = [
 INVALID_REQUEST = re.compile(r"(Invalid request from ip=\S*: .*?):? ?b?['\"].*", re.DOTALL)
 
 
-def get_renderer(log_format: str) -> Any:
-    """What makes a line of an event's fields."""
+def choose_log_format(setting: str, file: str) -> str:
+    """Return `setting` if it is not empty; else the format for people on a terminal, and `text` for a file or pipe."""
+    return setting or (TERMINAL_FORMAT if not file and sys.stderr.isatty() else "text")
+
+
+def get_renderer(log_format: str, zone: tzinfo | None) -> Any:
+    """Return structlog's last processor, which formats the fields of an event as a line."""
+    if log_format == TERMINAL_FORMAT:
+        return build_terminal_renderer(zone)
     if log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False)
     return structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
 
 
+def build_terminal_renderer(zone: tzinfo | None) -> Callable[[Any, str, MutableMapping[str, Any]], str]:
+    format_line = import_string(f"{TERMINAL_MODULE}.format_line")
+    colored = import_string(f"{TERMINAL_MODULE}.supports_color")()
+
+    def render(_: Any, __: str, event_dict: MutableMapping[str, Any]) -> str:
+        time = datetime.fromisoformat(event_dict["timestamp"])
+        line: str = format_line(event_dict, time, zone, colored=colored)
+        return line
+
+    return render
+
+
 class InvalidRequestFilter(logging.Filter):
-    """gunicorn quotes what is no HTTP, where a token may stand: the log gets what is wrong with it, and from where."""
+    """Filter that removes gunicorn's quotes of invalid requests, which may contain tokens; error and address stay."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if match := INVALID_REQUEST.match(record.getMessage()):
@@ -34,10 +62,13 @@ class InvalidRequestFilter(logging.Filter):
         return True
 
 
-def build_logging_config(level: str, file: str, log_format: str = "text") -> dict[str, Any]:
-    """The `logging.dictConfig` dictionary: to `file` where one is named (appended, reopened after rotation), else to
-    standard error. Loggers of structlog and of the standard library come out in the same form: `text`, a line
-    of `field=value`, or `json`, a line that is a JSON object."""
+def build_logging_config(level: str, file: str, log_format: str = "text", zone: tzinfo | None = None) -> dict[str, Any]:
+    """Build the `logging.dictConfig` dictionary.
+
+    The log goes to `file` if set (appended, reopened after rotation), else to standard error. Loggers of structlog and
+    of the standard library have the same format: `text`, lines of `field=value`; `json`, lines that are JSON objects;
+    or `terminal`, lines for people with times in `zone`.
+    """
     processors = [*SHARED_PROCESSORS, structlog.processors.format_exc_info if level == "DEBUG" else redact_exception]
     structlog.configure(
         processors=[
@@ -48,6 +79,8 @@ def build_logging_config(level: str, file: str, log_format: str = "text") -> dic
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    # gunicorn's lines about its start add nothing to those of the server for a person.
+    gunicorn_level = "WARNING" if log_format == TERMINAL_FORMAT and level == "INFO" else level
     target: dict[str, Any] = {"class": "logging.StreamHandler"}
     if file:
         target = {"class": "logging.handlers.WatchedFileHandler", "filename": file, "encoding": "utf-8"}
@@ -60,7 +93,7 @@ def build_logging_config(level: str, file: str, log_format: str = "text") -> dic
                 "foreign_pre_chain": [*processors, structlog.stdlib.ExtraAdder(allow=())],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    get_renderer(log_format),
+                    get_renderer(log_format, zone),
                 ],
             }
         },
@@ -68,15 +101,15 @@ def build_logging_config(level: str, file: str, log_format: str = "text") -> dic
         "handlers": {"out": {**target, "formatter": "line"}},
         "root": {"handlers": ["out"], "level": level},
         "loggers": {
-            # gunicorn installs its own handlers unless told otherwise; the access log is of use when looking closely.
-            "gunicorn.error": {"handlers": [], "level": level, "propagate": True, "filters": ["unquoted"]},
+            # Without an entry, gunicorn installs its own handlers. The access log is for debugging only.
+            "gunicorn.error": {"handlers": [], "level": gunicorn_level, "propagate": True, "filters": ["unquoted"]},
             "gunicorn.access": {"handlers": [], "level": "INFO" if level == "DEBUG" else "WARNING", "propagate": True},
-            # One line for each request that is sent, with its URL.
+            # It logs the URL of each request at INFO.
             "httpx": {"level": "WARNING"},
-            # From where somebody tried wrong passwords stands in its warnings; what it cleans up is nobody's concern.
+            # Its warnings have the addresses that sent wrong passwords; its other lines are about cleaning up.
             "axes": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},
-            # Anybody can send a wrong `Host`; each would log a traceback.
+            # Anyone can send a wrong `Host`, and each would log a traceback.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
         },
     }

@@ -1,4 +1,4 @@
-"""Bringing the database up to date, though several servers start at the same moment."""
+"""Migrations and the first account, with a lock for servers that start at the same moment."""
 
 import fcntl
 import os
@@ -18,11 +18,11 @@ from flyte_site.core.safe_tracebacks import safe_database_message
 
 log = structlog.get_logger(__name__)
 
-# Any number that nothing else in this database locks.
+# A number that no other program locks in this database.
 ADVISORY_LOCK_ID = 0x466C797465
 
 _FIRST_ADMIN_NOTICE = """
-  The console's first account. The password is shown this once, and changed at the first sign-in.
+  The console's first account. The password is shown only once; choose a new one when you sign in.
 
       name:      {name}
       password:  {password}
@@ -30,28 +30,34 @@ _FIRST_ADMIN_NOTICE = """
 
 
 def migrate() -> None:
-    """Apply what is missing; one process at a time, the others wait and find nothing left to do."""
+    """Apply the missing migrations, one process at a time; others wait and then find none missing."""
     with _migration_lock():
         call_command("migrate", verbosity=0, interactive=False)
 
 
 def require_migrated() -> None:
-    """Stop the process with one line, exit code 2, where the database lacks migrations or can't be used at all.
+    """Exit with one line and code 2 if the database lacks migrations or is not usable.
 
-    One that does not answer now may be back soon: that is logged, and no reason to stop.
+    If the database is unavailable, log that and continue, because it may soon be back.
     """
     try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        missing, _ = count_missing_migrations()
     except OperationalError as error:
         log.error("database_away", error=safe_database_message(error))
         return
     except DatabaseError as error:
-        _exit_with_error(f"is no database that can be used ({safe_database_message(error)})")
+        _exit_with_error(f"not a usable database ({safe_database_message(error)})")
     finally:
         connection.close()
     if missing:
-        _exit_with_error(f"lacks {len(missing)} migrations: run `manage.py migrate` first")
+        _exit_with_error(f"{missing} migrations are missing: run `manage.py migrate` first")
+
+
+def count_missing_migrations() -> tuple[int, int]:
+    """Count the missing and the applied migrations. Raises `DatabaseError`."""
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return len(missing), len(executor.loader.applied_migrations)
 
 
 def _exit_with_error(reason: str) -> NoReturn:
@@ -60,16 +66,20 @@ def _exit_with_error(reason: str) -> NoReturn:
 
 
 def set_up_first_admin() -> None:
-    """Make the first account where there is none, and tell its password on the terminal: once, and in no log.
+    """Create the first account if there is none, and print its password: once, and never to a log."""
+    if password := try_create_first_admin():
+        print(_FIRST_ADMIN_NOTICE.format(name=FIRST_ADMIN_USERNAME, password=password), file=sys.stderr, flush=True)
 
-    While the database is away there is no telling; the next start will see.
+
+def try_create_first_admin() -> str | None:
+    """Create the first account if there is none; return its password, which the caller must print.
+
+    If the database is unavailable, the next start tries again.
     """
     try:
-        password = create_first_admin()
+        return create_first_admin()
     except OperationalError:
-        return
-    if password:
-        print(_FIRST_ADMIN_NOTICE.format(name=FIRST_ADMIN_USERNAME, password=password), file=sys.stderr, flush=True)
+        return None
 
 
 def _migration_lock() -> AbstractContextManager[None]:
@@ -80,7 +90,7 @@ def _migration_lock() -> AbstractContextManager[None]:
 
 @contextmanager
 def _advisory_lock() -> Iterator[None]:
-    """Held by the connection, so that it ends with its process too."""
+    """Hold a lock of the connection, which is released if the process ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK_ID])
     try:
@@ -92,7 +102,7 @@ def _advisory_lock() -> Iterator[None]:
 
 @contextmanager
 def _folder_lock(folder: Path) -> Iterator[None]:
-    """On the folder that SQLite's file lies in: it is there before the file is, and nothing is left behind."""
+    """Lock the folder of SQLite's file, which exists before the file does, and needs no lock file."""
     folder_fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(folder_fd, fcntl.LOCK_EX)

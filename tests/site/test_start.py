@@ -132,8 +132,8 @@ def test_a_database_without_its_migrations_stops_the_start_with_one_line(tmp_pat
     with fresh_database(tmp_path) as database_url:
         done = manage(command, folder=tmp_path, environment=server_environment(database_url, variables))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("flyte: FLYTE_DATABASE_URL: lacks ")
-    assert "run `manage.py migrate` first" in done.stderr
+    assert done.stderr.startswith("flyte: FLYTE_DATABASE_URL: ")
+    assert "migrations are missing: run `manage.py migrate` first" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["migrate", "serve", "jobs"])

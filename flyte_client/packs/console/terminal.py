@@ -61,3 +61,6 @@ class _PromptedStream:
 
     def flush(self) -> None:
         self._stream.flush()
+
+    def isatty(self) -> bool:
+        return True

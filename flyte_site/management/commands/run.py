@@ -1,4 +1,4 @@
-"""`manage.py run`: everything that a server is made of, under one roof."""
+"""`manage.py run`: all processes of a server, supervised by one."""
 
 import os
 import sys
@@ -10,26 +10,26 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 
 from flyte_site.core.metrics import shared_directory
-from flyte_site.server.db_setup import migrate, set_up_first_admin
+from flyte_site.server.db_setup import count_missing_migrations, migrate, set_up_first_admin
+from flyte_site.server.start_notice import SETUP_NOTICE, UPGRADE_NOTICE, is_on_terminal
 from flyte_site.server.supervisor import ChildProcess, Supervisor
 
 
 class Command(BaseCommand):
-    """Migrates, then serves and does the periodic jobs until it is told to stop."""
+    """Migrates the database, then runs the server and the periodic jobs until it is stopped."""
 
     help = (
-        "Bring the database up to date, serve the API and do the periodic jobs: by Celery's worker and beat where "
-        "FLYTE_REDIS_URL is set, else by a process of its own. SIGTERM or Ctrl-C finishes what is under way and stops; "
-        "SIGHUP reads the TLS certificate anew."
+        "Migrate the database, serve the API and run the periodic jobs: in Celery's worker and beat if "
+        "FLYTE_REDIS_URL is set, else in a separate process. SIGTERM or Ctrl-C finishes requests in progress and "
+        "stops; SIGHUP reloads the TLS certificate."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
+        parser.add_argument("--no-migrate", action="store_true", help="do not migrate the database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["no_migrate"]:
-            migrate()
-            set_up_first_admin()
+            set_up_database()
         connections.close_all()
         names = ["serve", "worker", "beat"] if settings.FLYTE_REDIS_URL else ["serve", "jobs"]
         manage_command = [sys.executable, str(settings.BASE_DIR / "manage.py")]
@@ -40,7 +40,19 @@ class Command(BaseCommand):
             sys.exit(code)
 
 
+def set_up_database() -> None:
+    """Migrate the database. On a terminal, `serve` creates the first account and prints it at the end."""
+    if not is_on_terminal():
+        migrate()
+        set_up_first_admin()
+        return
+    missing, applied = count_missing_migrations()
+    if missing:
+        print(f"flyte: {UPGRADE_NOTICE if applied else SETUP_NOTICE}", file=sys.stderr, flush=True)
+    migrate()
+
+
 def get_child_environment() -> dict[str, str]:
-    """What was set, without what Django made of TZ."""
+    """The environment of this process, with the operator's TZ instead of Django's."""
     inherited = {name: value for name, value in os.environ.items() if name != "TZ"}
     return inherited | ({"TZ": settings.TZ} if settings.TZ else {})

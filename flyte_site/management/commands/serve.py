@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,7 +27,8 @@ from flyte_site.console.oidc_users import find_missing_roles
 from flyte_site.core.metrics import shared_directory, use_shared_directory
 from flyte_site.db.postgresql.base import use_connection_pool
 from flyte_site.server.accept_balancing import ConnectionCounts, WorkerSlot
-from flyte_site.server.db_setup import require_migrated, set_up_first_admin
+from flyte_site.server.db_setup import require_migrated, set_up_first_admin, try_create_first_admin
+from flyte_site.server.start_notice import format_start_box, is_on_terminal
 from flyte_site.server.tls import ReloadableCertificate
 from flyte_site.wsgi import application
 from packs.queue.long_poll import long_poll_hub
@@ -36,16 +38,20 @@ log = structlog.get_logger(__name__)
 certificate = ReloadableCertificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
 
 GRACE_SECONDS = 30
-# For how long a worker leaves what came to another; the system counts no less.
+# The time for which a worker leaves new connections to others; the system's timers are no finer.
 YIELD_SECONDS = 0.001
 ACCESS_LOG_FORMAT = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
 
 class GunicornApplication(BaseApplication):
-    """gunicorn, set up from the settings instead of its own files."""
+    """gunicorn, configured from the settings instead of its configuration files."""
+
+    def __init__(self, on_ready: Callable[[Any], None]) -> None:
+        self._on_ready = on_ready
+        super().__init__()
 
     def load_config(self) -> None:
-        for name, value in build_gunicorn_options().items():
+        for name, value in {**build_gunicorn_options(), "when_ready": self._on_ready}.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
@@ -56,7 +62,7 @@ class GunicornApplication(BaseApplication):
 
 
 class AccessLogger(Logger):
-    """Makes up the line of the access log only where somebody will read it."""
+    """Logger that formats access log lines only if they are logged."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -64,7 +70,7 @@ class AccessLogger(Logger):
 
 
 class FlyteArbiter(Arbiter):
-    """Ctrl-C is a stop like any other: requests under way are finished. SIGHUP renews the certificate."""
+    """gunicorn's master: on Ctrl-C it stops gracefully like on SIGTERM, on SIGHUP it reloads the certificate."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
@@ -81,11 +87,11 @@ class FlyteArbiter(Arbiter):
 
 
 class FlyteWorker(ThreadWorker):
-    """Closes its listeners, and answers the polls that wait, when it is told to stop or its master is gone.
+    """gunicorn's worker: when it stops or its master has ended, it closes its listeners and answers waiting polls.
 
-    gunicorn's own worker keeps them open, without accepting, as long as a request is under way: callers would connect,
-    wait, and be dropped at the end, instead of being refused and trying again at once. Nor could a new master listen.
-    It leaves a connection to another worker that has fewer.
+    gunicorn's own worker keeps listeners open, without accepting, while a request is in progress: clients would
+    connect, wait and be dropped in the end, instead of being refused and trying again at once, and a new master could
+    not listen. This worker also leaves new connections to workers that have fewer.
     """
 
     slot: WorkerSlot
@@ -103,7 +109,7 @@ class FlyteWorker(ThreadWorker):
 
     def init_signals(self) -> None:
         super().init_signals()
-        # A terminal sends Ctrl-C to every process; a worker must not drop its requests before the master has asked.
+        # A terminal sends Ctrl-C to all processes; a worker must not drop its requests before the master stops it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, lambda *_: certificate.load() if settings.FLYTE_TLS_CERT_PATH else None)
 
@@ -131,7 +137,7 @@ class FlyteWorker(ThreadWorker):
 
 
 def build_gunicorn_options() -> dict[str, Any]:
-    """gunicorn's settings: several processes, each with several threads; on a stop, what is under way is finished."""
+    """gunicorn's settings: several processes with several threads each, and a graceful stop."""
     options = {
         "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
         "workers": settings.FLYTE_WEB_WORKERS,
@@ -141,8 +147,8 @@ def build_gunicorn_options() -> dict[str, Any]:
         "timeout": 60,
         "keepalive": 75,
         "forwarder_headers": "",  # a caller's SCRIPT_NAME would move the path
-        "forwarded_allow_ips": "",  # flyte_site.http.middleware.trusted_proxies judges what proxies say
-        "limit_request_line": 8190,  # a pack's id of 512 characters, each of which may be escaped as twelve
+        "forwarded_allow_ips": "",  # flyte_site.http.middleware.trusted_proxies handles the headers of proxies
+        "limit_request_line": 8190,  # a pack's id of 512 characters, each escaped as up to twelve
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
         "access_log_format": ACCESS_LOG_FORMAT,
@@ -160,14 +166,14 @@ def build_gunicorn_options() -> dict[str, Any]:
 
 
 def raise_open_file_limit() -> None:
-    """As many as the system lets this process have: each thread may have a connection and files of its own."""
+    """Raise the limit of open files to the system's maximum, because each thread can open a connection and files."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 def find_bind_error() -> str:
-    """What keeps the server from listening where it is told to; '' if nothing does. gunicorn would try for long."""
+    """Return an error if the server can't listen on its address, else ''. gunicorn would retry for long."""
     host = settings.FLYTE_BIND.strip("[]")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, settings.FLYTE_PORT, type=socket.SOCK_STREAM)[0]
@@ -181,20 +187,20 @@ def find_bind_error() -> str:
 
 
 def find_role_error() -> str:
-    """What FLYTE_CONSOLE_ROLES gives in vain; '' if nothing, or if the database does not answer now."""
+    """Return an error if FLYTE_CONSOLE_ROLES names missing roles; '' if not, or if the database is unavailable."""
     try:
         missing = find_missing_roles()
     except OperationalError:
         return ""
-    return f"FLYTE_CONSOLE_ROLES: there is no role {', '.join(missing)}" if missing else ""
+    return f"FLYTE_CONSOLE_ROLES: role not found: {', '.join(missing)}; create it in the console" if missing else ""
 
 
 class Command(BaseCommand):
-    """Serves until it is told to stop."""
+    """Serves until it is stopped."""
 
     help = (
-        "Serve the API (settings: docs/reference/settings.md). SIGTERM or Ctrl-C finishes what is under way and stops; "
-        "SIGHUP reads the TLS certificate anew."
+        "Serve the API and the console (settings: docs/reference/settings.md). SIGTERM or Ctrl-C finishes requests in "
+        "progress and stops; SIGHUP reloads the TLS certificate."
     )
 
     def handle(self, *args: Any, **arguments: Any) -> None:
@@ -202,7 +208,11 @@ class Command(BaseCommand):
             self.stderr.write(f"flyte: {bind_error}")
             sys.exit(2)
         require_migrated()
-        set_up_first_admin()
+        password = None
+        if is_on_terminal():
+            password = try_create_first_admin()
+        else:
+            set_up_first_admin()
         if role_error := find_role_error():
             log.warning("roles_unknown", notice=role_error)
         connection.close()
@@ -215,14 +225,18 @@ class Command(BaseCommand):
         raise_open_file_limit()
         scheme = "https" if settings.FLYTE_TLS_CERT_PATH else "http"
         address = f"{scheme}://{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"
-        if settings.FLYTE_LOG_FORMAT == "json":
+        on_ready: Callable[[Any], None] = lambda _: None  # noqa: E731 - a hook of gunicorn
+        if is_on_terminal():
+            box = format_start_box(address, password)
+            on_ready = lambda _: print(box, file=sys.stderr, flush=True)  # noqa: E731
+        elif settings.FLYTE_LOG_FORMAT == "json":
             log.info("serving", address=address)
         else:
             self.stderr.write(f"flyte: serving on {address}")
         with shared_directory(settings.FLYTE_METRICS_PATH) as folder:
             use_shared_directory(folder)
-            # What is there now is there to stay: no worker looks through it for garbage, which would hold up all that
-            # it has under way, nor copies it by that.
+            # Exempt what is loaded now from garbage collection: it would slow down the requests of workers, and copy
+            # the memory that they share.
             gc.collect()
             gc.freeze()
-            GunicornApplication().run()
+            GunicornApplication(on_ready).run()
