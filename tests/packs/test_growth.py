@@ -53,7 +53,7 @@ def fill(name: str, count: int, bare: int = 100) -> None:
 def copy(pattern: Action, count: int, condition: str) -> None:
     """Copy an action for the numbers n < `count` of this condition, each a millisecond younger, by one statement."""
     columns = [field.column for field in Action._meta.concrete_fields]
-    values = dict.fromkeys(columns) | {
+    values = {column: column for column in columns} | {
         "id": f"substr(id, 1, 16) || {HEXADECIMAL}",
         "correlation_id": f"substr(id, 1, 16) || {HEXADECIMAL}",
         "ready_at": LATER,
@@ -62,7 +62,7 @@ def copy(pattern: Action, count: int, condition: str) -> None:
         cursor.execute(
             f"WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n < {count - 1})"
             f" INSERT INTO packs_action ({', '.join(columns)})"
-            f" SELECT {', '.join(values[column] or column for column in columns)} FROM counted, packs_action"
+            f" SELECT {', '.join(values[column] for column in columns)} FROM counted, packs_action"
             f" WHERE id = '{pattern.id}' AND {condition}"
         )
 
