@@ -106,7 +106,6 @@ class PackView(APIView):
             raise registry.hosted_pack_error(pack_id)
         if not registry.unregister(pack_id, actor_of_caller(request)):
             raise not_found(f"pack {pack_id!r}")
-        log.info("pack_deleted", pack=pack_id)
         return empty_response(204)
 
 

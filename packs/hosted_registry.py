@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -18,14 +17,13 @@ from packs.hosted.plugin_api.interfaces import PluginEntry
 from packs.hosted.plugins.builtin import builtin_entries
 from packs.hosted.plugins.file_secrets import FileSecretManager
 from packs.hosted.plugins.http_client import AllowedHosts
-from packs.hosted.reconciler import Reconciler, ResultSink, hosted_lease_seconds
+from packs.hosted.reconciler import Reconciler, hosted_lease_seconds
 from packs.hosted.runtime import PluginRuntime
+from packs.hosted.transitions import ResultSink
 from packs.models import Pack
 from packs.queue.leases import extend_leases
 
 log = structlog.get_logger(__name__)
-
-LAST_SEEN_RESOLUTION = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class HostedRegistry:
         if not runtime.round_lock.acquire(blocking=False):
             return 0
         try:
-            return Reconciler(runtime, ensure_registered(runtime.entry), self, sink).run()
+            return Reconciler(runtime, ensure_registered(runtime.entry), self.find_runtime, sink).run()
         finally:
             try:
                 runtime.counters.flush()
@@ -58,8 +56,7 @@ class HostedRegistry:
         now = timezone.now()
         release_unhosted_packs(self.runtimes)
         for runtime in self.runtimes.values():
-            pack = ensure_registered(runtime.entry)
-            Pack.objects.filter(pk=pack.pk, last_seen__lt=now - LAST_SEEN_RESOLUTION).update(last_seen=now)
+            registry.mark_seen(ensure_registered(runtime.entry))
         ids = list(self.runtimes)
         extend_leases(resources.find_leased_actions(ids), now, hosted_lease_seconds())
         return resources.cancel_orphaned(ids, now)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,6 +13,8 @@ from flyte_site.auth.principals import HasMeta, get_principal
 from flyte_site.db.table_sql import TableSQL
 from flyte_site.http.problems import Problem, not_found
 from packs.models import Pack, build_pack_id
+
+log = structlog.get_logger(__name__)
 
 # Columns that are needed to act as a pack; its declaration is loaded only for display.
 PACK_AUTH_COLUMNS = TableSQL(Pack, excluded=("commands", "events", "links", "registered_at"))
@@ -70,10 +73,15 @@ def authenticate_pack(identity: str, request: HasMeta) -> Pack:
     authorize_as_pack(request, pack.name, pack.labels)
     if pack.hosted:
         raise hosted_pack_error(identity)
+    mark_seen(pack)
+    return pack
+
+
+def mark_seen(pack: Pack) -> None:
+    """Update `last_seen`, unless it is recent."""
     now = timezone.now()
     if pack.last_seen < now - LAST_SEEN_RESOLUTION:
         Pack.objects.filter(pk=pack.pk).update(last_seen=now)
-    return pack
 
 
 def find_pack(identity: str) -> Pack:
@@ -94,6 +102,8 @@ def unregister(identity: str, actor: Actor, **detail: Any) -> bool:
         deleted, _ = Pack.objects.filter(identity=identity).delete()
         if deleted:
             log_activity(actor, "deleted", "pack", identity, **detail)
+    if deleted:
+        log.info("pack_deleted", pack=identity)
     return deleted > 0
 
 

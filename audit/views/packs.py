@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-import structlog
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -33,8 +32,6 @@ from flyte_site.auth.activity_log import actor_of_user
 from packs import registry
 from packs.models import HostedState, Pack
 from packs.queue.backlog import OrphanGroup, find_orphans
-
-log = structlog.get_logger(__name__)
 
 CHANGELIST_URL_NAME = "admin:packs_pack_changelist"
 VIEW_PERMISSION = "packs.view_pack"
@@ -112,7 +109,6 @@ def delete_pack(request: HttpRequest, pk: str) -> HttpResponse:
     exclusive = build_pack_queue(pack).exclusive
     if not registry.unregister(pack.identity, actor_of_user(request), orphaned=exclusive.count):
         raise Http404
-    log.info("pack_deleted", pack=pack.identity)
     messages.success(
         request,
         f"Pack {pack.identity} deleted. {_orphans_message(exclusive.count, exclusive.is_truncated)}".strip(),

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import structlog
 
+from flyte_site.core import redis_client
 from packs.hosted.plugin_api.config import RateLimiterConfig
 
 log = structlog.get_logger(__name__)
 
 REDIS_KEY_PREFIX = "flyte:webapi:"
-SOCKET_TIMEOUT_SECONDS = 2.0
 # Time between two attempts while Redis is unavailable.
 REDIS_RETRY_SECONDS = 5.0
 
@@ -98,18 +98,8 @@ class RedisTokenBucket:
     """A bucket in Redis. While Redis is unavailable each process has its own."""
 
     def __init__(self, url: str, name: str, config: RateLimiterConfig) -> None:
-        # Imported here: it takes long, and most commands and servers have no Redis.
-        from redis import Redis, RedisError
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        self._failures = (RedisError, OSError, ValueError)
-        self._client = Redis.from_url(
-            url,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 1),
-        )
+        self._error_types = redis_client.get_error_types()
+        self._client = redis_client.connect(url, retries=1)
         self._script: Any = self._client.register_script(_TAKE_SCRIPT)
         self._key = REDIS_KEY_PREFIX + name
         self._config = config
@@ -133,9 +123,9 @@ class RedisTokenBucket:
             return None
         try:
             return self._script(keys=[self._key], args=[self._config.qps, self._config.burst, count, pause])
-        except self._failures as error:
+        except self._error_types as error:
             self._unavailable_until = time.monotonic() + REDIS_RETRY_SECONDS
-            log.warning("rate_limit_not_shared", bucket=self._key, error=f"{type(error).__name__}: {error}"[:200])
+            log.warning("rate_limit_not_shared", bucket=self._key, error=redis_client.format_error(error))
             return None
 
 

@@ -5,11 +5,11 @@ Any number of processes may run rounds for one pack at the same time. A round en
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TypeAlias
 
 import structlog
 from django.conf import settings
@@ -23,7 +23,7 @@ from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.interfaces import SyncPlugin
 from packs.hosted.plugin_calls import CallKind, CallResult, build_context, prepare_call
 from packs.hosted.runtime import PluginRuntime
-from packs.hosted.transitions import ResourceTransitions
+from packs.hosted.transitions import ResourceTransitions, ResultSink
 from packs.models import Action, ActionState, HostedResource, HostedState, Pack
 from packs.queue import long_poll
 from packs.queue.leases import extend_leases
@@ -40,20 +40,8 @@ WRITE_STATES = (HostedState.READY, HostedState.DELETING)
 MIN_LEASE_SECONDS = 600.0
 
 
-class ResultSink(Protocol):
-    """Receiver of results, in the layer above packs."""
-
-    def complete(self, row: HostedResource, event: str, payload: Any) -> None:
-        """Record the action's result. Raises nothing if the action has ended."""
-
-    def progress(self, row: HostedResource, event: str, payload: Any) -> None:
-        """Record a progress event; a repetition with the same `row.token` and `row.version` counts once."""
-
-
-class RuntimeFinder(Protocol):
-    """Finder of the runtime for a command."""
-
-    def find_runtime(self, pack_name: str, task_type: str) -> PluginRuntime | None: ...
+RuntimeFinder: TypeAlias = Callable[[str, str], PluginRuntime | None]
+"""Finds the runtime for a pack's name and a command."""
 
 
 @dataclass
@@ -74,7 +62,7 @@ class Reconciler:
 
     runtime: PluginRuntime
     pack: Pack
-    runtime_finder: RuntimeFinder
+    find_runtime: RuntimeFinder
     sink: ResultSink
     in_flight: "dict[Future[CallResult], InFlightCall]" = field(default_factory=dict)
     done_count: int = 0
@@ -130,7 +118,7 @@ class Reconciler:
     def _create_resource(self, action: Action) -> UserFailure | None:
         """Create the action's resource row; return the failure if that is impossible."""
         now = timezone.now()
-        runtime = self.runtime_finder.find_runtime(self.pack.name, action.name)
+        runtime = self.find_runtime(self.pack.name, action.name)
         if runtime is None:
             return UserFailure(f"no plugin of pack {self.pack.name} supports command {action.name!r}")
         try:

@@ -29,18 +29,20 @@ def sanitize_text(text: str) -> str:
     return text.replace("\x00", "\ufffd")[:MAX_REASON_LENGTH]
 
 
-class TransitionSink(Protocol):
-    """Receiver of results; see `reconciler.ResultSink`."""
+class ResultSink(Protocol):
+    """Receiver of results, in the layer above packs."""
 
-    def complete(self, row: HostedResource, event: str, payload: Any) -> None: ...
+    def complete(self, row: HostedResource, event: str, payload: Any) -> None:
+        """Record the action's result. Raise nothing if the action has ended."""
 
-    def progress(self, row: HostedResource, event: str, payload: Any) -> None: ...
+    def progress(self, row: HostedResource, event: str, payload: Any) -> None:
+        """Record a progress event; a repetition with the same `row.token` and `row.version` counts once."""
 
 
 class ResourceTransitions:
     """Writes the outcome of calls for resources that this worker has claimed."""
 
-    def __init__(self, runtime: PluginRuntime, sink: TransitionSink) -> None:
+    def __init__(self, runtime: PluginRuntime, sink: ResultSink) -> None:
         self._runtime = runtime
         self._sink = sink
 

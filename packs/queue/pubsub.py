@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flyte_site.core import redis_client
+
 if TYPE_CHECKING:
     from redis import Redis
 
 log = structlog.get_logger(__name__)
 
 CHANNEL = "flyte:waiting"
-SOCKET_TIMEOUT_SECONDS = 2.0
 # Silence after which a ping checks the connection.
 PING_AFTER_SECONDS = 5.0
 # Range of the pause between attempts to connect.
@@ -65,13 +66,12 @@ class PubSubChannel:
             thread.start()
 
     def _run_forever(self, name: str, target: Callable[[], None]) -> None:
-        from redis import RedisError
-
+        error_types = redis_client.get_error_types()
         while True:
             try:
                 target()
-            except (RedisError, OSError, ValueError) as error:
-                self._log_availability(name, f"{type(error).__name__}: {error}"[:200])
+            except error_types as error:
+                self._log_availability(name, redis_client.format_error(error))
                 time.sleep(random.uniform(*RETRY_PAUSE_SECONDS))  # noqa: S311
 
     def _publish_pending(self) -> None:
@@ -117,18 +117,7 @@ class PubSubChannel:
             on_message({str(message["data"])})
 
     def _connect(self, retries: int) -> "Redis":
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        return Redis.from_url(
-            self._url,
-            decode_responses=True,
-            encoding_errors="replace",
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), retries),
-        )
+        return redis_client.connect(self._url, retries=retries, decode_responses=True, encoding_errors="replace")
 
     def _log_availability(self, name: str, failure: str = "") -> None:
         """Log that Redis became unavailable or available again, not each attempt in between."""
