@@ -1,57 +1,17 @@
 """Queued actions of packs by label set, and the actions that each pack has claimed."""
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-from django.db import connection
 from django.db.models import QuerySet
 
 from flyte_site.core.timestamps import parse_rfc3339
-from flyte_site.db.postgresql.plans import index_order
-from packs.models import Action, Labels, Pack
+from packs.models import Action, Pack
+from packs.queue.backlog import MAX_COUNTED, QueueGroup
 
-# Bounds on label sets per pack name, and on counted actions per label set.
-MAX_LABELS_KEYS = 200
-MAX_COUNTED = 1_000
 # Bound on claimed actions, the earliest lease expiry first.
 MAX_CLAIMED = 2_000
-
-# One index look-up per name and label set, however many actions are queued (see `packs.queue.action_queue`).
-_QUEUE_GROUPS_SQL = """
-    WITH RECURSIVE asked(pack) AS (VALUES {names}),
-    found(pack, labels, place) AS (
-        SELECT pack, (SELECT min(labels_key) FROM packs_action WHERE is_queued AND pack_name = asked.pack), 1 FROM asked
-        UNION ALL
-        SELECT pack, (SELECT min(labels_key) FROM packs_action
-                      WHERE is_queued AND pack_name = found.pack AND labels_key > found.labels), place + 1
-        FROM found WHERE found.labels IS NOT NULL AND place < %s
-    )
-    SELECT pack, labels,
-        (SELECT count(*) FROM (
-            SELECT 1 FROM packs_action WHERE is_queued AND pack_name = found.pack AND labels_key = found.labels
-            ORDER BY ready_at LIMIT %s
-        ) AS counted),
-        (SELECT min(ready_at) FROM packs_action
-         WHERE is_queued AND pack_name = found.pack AND labels_key = found.labels)
-    FROM found WHERE labels IS NOT NULL
-"""
-
-
-@dataclass(frozen=True)
-class QueueGroup:
-    """Queued actions with the same pack name and labels. `since`: when the oldest could first be taken.
-
-    `count` stops at MAX_COUNTED.
-    """
-
-    pack_name: str
-    labels: Labels
-    labels_key: str
-    count: int
-    since: datetime
 
 
 @dataclass(frozen=True)
@@ -61,22 +21,6 @@ class ActionCount:
     count: int = 0
     since: datetime | None = None
     is_truncated: bool = False
-
-
-def find_queue_groups(names: Collection[str]) -> list[QueueGroup]:
-    """Find the queue groups of packs with these names. One query; none without names."""
-    if not names:
-        return []
-    unique = sorted(set(names))
-    with index_order(), connection.cursor() as cursor:
-        statement = _QUEUE_GROUPS_SQL.format(names=", ".join(["(%s)"] * len(unique)))
-        cursor.execute(statement, [*unique, MAX_LABELS_KEYS, MAX_COUNTED])
-        rows = cursor.fetchall()
-    return [
-        QueueGroup(name, json.loads(labels_key), labels_key, count, _parse_db_datetime(since))
-        for name, labels_key, count, since in rows
-        if count
-    ]
 
 
 def filter_takeable(pack: Pack, queue_groups: Iterable[QueueGroup]) -> list[QueueGroup]:
@@ -130,8 +74,3 @@ def _load_without_documents(actions: "QuerySet[Action]") -> list[Action]:
 
 def _leased_actions() -> "QuerySet[Action]":
     return Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")
-
-
-def _parse_db_datetime(value: Any) -> datetime:
-    """Parse a datetime of a raw cursor: SQLite returns text in UTC."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)

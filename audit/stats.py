@@ -11,7 +11,9 @@ from django.db.models import Max
 from flows.models import ExecutionState
 from flyte_site.core.timestamps import parse_rfc3339
 from flyte_site.db.postgresql.plans import index_order
+from flyte_site.db.raw_sql import fetch_all, to_datetime
 from packs.models import Action, Pack
+from packs.queue.index_scans import QUEUED_NAMES
 
 HOURS = 24
 MAX_PER_HOUR = 50_000
@@ -27,17 +29,6 @@ _HOUR_SQL = """
     GROUP BY state
 """
 
-# Pack names with queued actions, one index look-up each.
-_QUEUED_PACK_NAMES_SQL = """
-    WITH RECURSIVE found(pack) AS (
-        SELECT (SELECT pack_name FROM packs_action WHERE is_queued ORDER BY pack_name, labels_key, ready_at LIMIT 1)
-        UNION ALL
-        SELECT (SELECT pack_name FROM packs_action WHERE is_queued AND pack_name > found.pack
-                ORDER BY pack_name, labels_key, ready_at LIMIT 1)
-        FROM found WHERE found.pack IS NOT NULL
-    )
-    SELECT pack FROM found WHERE pack IS NOT NULL LIMIT %s
-"""
 _QUEUED_SQL = """
     SELECT %s AS pack, count(*), min(ready_at) FROM (
         SELECT ready_at FROM packs_action WHERE is_queued AND pack_name = %s ORDER BY labels_key, ready_at LIMIT %s
@@ -92,7 +83,7 @@ def count_ended_by_hour(now: datetime) -> list[HourStats]:
     newest = now.replace(minute=0, second=0, microsecond=0)
     starts = [newest - timedelta(hours=hours_ago) for hours_ago in range(HOURS - 1, -1, -1)]
     counts: list[dict[str, int]] = [{} for _ in starts]
-    for index, state, count in _fetch_all(" UNION ALL ".join([_HOUR_SQL] * HOURS), _hour_parameters(starts)):
+    for index, state, count in fetch_all(" UNION ALL ".join([_HOUR_SQL] * HOURS), _hour_parameters(starts)):
         counts[index][state] = count
     return [
         HourStats(start, *(counts_by_state.get(state, 0) for state in ENDED_STATES))
@@ -126,12 +117,12 @@ def measure_pack_loads(max_queued: int = MAX_QUEUED) -> list[PackLoad]:
 def _count_queued(max_queued: int) -> dict[str, tuple[int, datetime | None]]:
     """Count queued actions by pack name, with the time when the first could be taken."""
     with index_order():
-        names = [name for (name,) in _fetch_all(_QUEUED_PACK_NAMES_SQL, [MAX_PACK_NAMES])]
+        names = [name for (name,) in QUEUED_NAMES.fetch(limit=MAX_PACK_NAMES)]
         if not names:
             return {}
         parameters = [value for name in names for value in (name, name, max_queued)]
-        counted = _fetch_all(" UNION ALL ".join([_QUEUED_SQL] * len(names)), parameters)
-    return {name: (count, _parse_db_datetime(since)) for name, count, since in counted if count}
+        counted = fetch_all(" UNION ALL ".join([_QUEUED_SQL] * len(names)), parameters)
+    return {name: (count, to_datetime(since)) for name, count, since in counted if count}
 
 
 def _queue_time_sort_key(load: PackLoad) -> tuple[bool, datetime, str]:
@@ -151,16 +142,3 @@ def _count_claimed() -> dict[str, tuple[int, datetime | None]]:
 def _find_last_seen(names: list[str]) -> dict[str, datetime]:
     registered = Pack.objects.filter(name__in=names).order_by()
     return dict(registered.values_list("name").annotate(seen=Max("last_seen")))
-
-
-def _fetch_all(sql: str, parameters: list[Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
-
-
-def _parse_db_datetime(value: datetime | str | None) -> datetime | None:
-    """Parse a datetime of a raw cursor: SQLite returns text in UTC."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -8,13 +8,19 @@ from typing import Any
 
 from django.db.models import BooleanField, Func, QuerySet
 
-from audit.search.index_ranges import MAX_RANGES, IndexRange, distinct_values
+from audit.search.index_ranges import MAX_RANGES, IndexRange
 from audit.search.keyset_page import RangeSet
 from flows.models import Event
+from flyte_site.db.loose_index_scan import LooseIndexScan
 from packs.models import Action
 
 _EVENT_INDEX = ("pack_name", "name")
-_HAS_LABELS_SQL = "NOT (labels_key = '{}')"
+# Bound on the distinct values of a column.
+MAX_VALUES = 1_000
+
+_LABELS_KEYS = LooseIndexScan("packs_action", ("labels_key",), ("id",), where="NOT (labels_key = '{}')")
+_EVENT_NAMES = LooseIndexScan("flows_event", ("name",), ("id",), where="pack_name = %s")
+_EVENT_PACKS = LooseIndexScan("flows_event", ("pack_name",), ("name", "id"))
 
 
 class _HasLabels(Func):
@@ -31,7 +37,7 @@ def labels_range_set(labels: Mapping[str, str]) -> RangeSet | None:
 
     Return None if there are too many distinct label sets to check, or too many of them match.
     """
-    labels_keys = distinct_values("packs_action", "labels_key", _HAS_LABELS_SQL) if labels else None
+    labels_keys = _find_values(_LABELS_KEYS) if labels else None
     if labels_keys is None:
         return None
     ranges: list[IndexRange] = [
@@ -48,12 +54,18 @@ def event_range_set(pack: str, name: str) -> RangeSet | None:
     if bool(pack) == bool(name):
         return None
     if pack:
-        names = distinct_values("flows_event", "name", "pack_name = %s", [pack])
+        names = _find_values(_EVENT_NAMES, pack)
         ranges: list[IndexRange] | None = None if names is None else [(pack, value) for value in names]
     else:
-        packs = distinct_values("flows_event", "pack_name")
+        packs = _find_values(_EVENT_PACKS)
         ranges = None if packs is None else [(value, name) for value in packs]
     return None if ranges is None else _build_range_set(ranges, _EVENT_INDEX, Event.objects.all())
+
+
+def _find_values(scan: LooseIndexScan, *where_values: str) -> list[str] | None:
+    """Find the distinct values; None if there are more than MAX_VALUES."""
+    rows = scan.fetch(*where_values, limit=MAX_VALUES + 1)
+    return [value for (value,) in rows] if len(rows) <= MAX_VALUES else None
 
 
 def _build_range_set(ranges: list[IndexRange], fields: tuple[str, ...], queryset: "QuerySet[Any]") -> RangeSet | None:

@@ -16,25 +16,13 @@ from flyte_site.core.ids import min_id_at
 
 # Below and above all ids, which have 24 hexadecimal digits.
 MIN_ID, MAX_ID = "", "g"
-# Bounds on distinct values of a column, and on ranges that are read in parallel.
-MAX_VALUES = 1_000
+# Bound on ranges that are read in parallel.
 MAX_RANGES = 100
 
 IndexRange = tuple[str, ...]
 """The values of an index's columns before the id."""
 IndexRow = tuple[str, ...]
 """An id, and the other selected columns."""
-
-# One index look-up per value, however many rows have it.
-_DISTINCT_VALUES_SQL = """
-    WITH RECURSIVE found(value, place) AS (
-        SELECT min({column}), 1 FROM {table} WHERE {condition}
-        UNION ALL
-        SELECT (SELECT min({column}) FROM {table} WHERE {condition} AND {column} > found.value), place + 1
-        FROM found WHERE found.value IS NOT NULL AND place <= %s
-    )
-    SELECT value FROM found WHERE value IS NOT NULL
-"""
 
 
 @dataclass(frozen=True)
@@ -91,19 +79,6 @@ def filter_range(queryset: "QuerySet[Any]", equals: Mapping[str, str], key: str,
         _RowComparison(columns, lower_bound, arg_joiner=" >= "), _RowComparison(columns, upper_bound, arg_joiner=" <= ")
     )
     return matching.order_by(*(f"{sign}{name}" for name in (*equals, key)))
-
-
-def distinct_values(
-    table: str, column: str, condition: str = "1 = 1", parameters: Sequence[str] = ()
-) -> list[str] | None:
-    """Find the distinct values of the column that follows the index columns fixed by `condition`; None if there are
-    more than MAX_VALUES.
-    """
-    statement = _DISTINCT_VALUES_SQL.format(table=table, column=column, condition=condition)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*parameters, *parameters, MAX_VALUES])
-        distinct = [value for (value,) in cursor.fetchall()]
-    return distinct if len(distinct) <= MAX_VALUES else None
 
 
 def merge_ranges(

@@ -2,23 +2,20 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
-
-from django.db import connection
 
 from audit.queue_stats import (
     ActionCount,
-    QueueGroup,
     filter_takeable,
     find_claimed_actions,
     find_oldest_actions,
-    find_queue_groups,
     sum_groups,
 )
 from flows.models import Event
+from flyte_site.db.loose_index_scan import LooseIndexScan
+from flyte_site.db.raw_sql import fetch_all
 from packs.models import Action, Pack
-from packs.queue.backlog import filter_orphaned
+from packs.queue.backlog import QueueGroup, filter_orphaned, find_queue_groups
 
 MAX_ACTIONS = 50
 MAX_OLDEST = 10
@@ -27,16 +24,7 @@ MAX_GROUPS = 20
 MAX_NAMES = 200
 MAX_EVENTS = 10
 
-# The names of a pack's stored events, one index look-up each, and the newest events of a name.
-_EVENT_NAMES_SQL = """
-    WITH RECURSIVE found(name) AS (
-        SELECT min(name) FROM flows_event WHERE pack_identity = %s
-        UNION ALL
-        SELECT (SELECT min(name) FROM flows_event WHERE pack_identity = %s AND name > found.name)
-        FROM found WHERE found.name IS NOT NULL
-    )
-    SELECT name FROM found WHERE name IS NOT NULL LIMIT %s
-"""
+_EVENT_NAMES = LooseIndexScan("flows_event", ("name",), ("id",), where="pack_identity = %s")
 _NEWEST_EVENTS_SQL = """
     SELECT id FROM (
         SELECT id FROM flows_event WHERE pack_identity = %s AND name = %s ORDER BY id DESC LIMIT %s
@@ -116,17 +104,11 @@ def find_last_events(pack: Pack) -> list[Event]:
     """Find the latest stored events of this pack; of more than MAX_NAMES event names, of the first ones.
     Three queries.
     """
-    names = [name for (name,) in _fetch_all(_EVENT_NAMES_SQL, [pack.identity, pack.identity, MAX_NAMES])]
+    names = [name for (name,) in _EVENT_NAMES.fetch(pack.identity, limit=MAX_NAMES)]
     if not names:
         return []
     parameters = [value for name in names for value in (pack.identity, name, MAX_EVENTS)]
     ids = sorted(
-        (key for (key,) in _fetch_all(" UNION ALL ".join([_NEWEST_EVENTS_SQL] * len(names)), parameters)), reverse=True
+        (key for (key,) in fetch_all(" UNION ALL ".join([_NEWEST_EVENTS_SQL] * len(names)), parameters)), reverse=True
     )
     return list(Event.objects.filter(id__in=ids[:MAX_EVENTS]).defer("payload").order_by("-id"))
-
-
-def _fetch_all(sql: str, parameters: list[Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from audit.queue_stats import ActionCount, count_claimed, filter_takeable, find_queue_groups, sum_groups
+from audit.queue_stats import ActionCount, count_claimed, filter_takeable, sum_groups
 from packs.models import Pack, status_filter
+from packs.queue.backlog import find_queue_groups
 
 PAGE_SIZE = 50
 _COLON = re.compile(r"\s*:\s*")

@@ -31,7 +31,7 @@ from audit.views.filters import PackFilterForm, executions_query_string
 from flyte_site.auth.activity_log import actor_of_user
 from packs import registry
 from packs.models import HostedState, Pack
-from packs.queue.backlog import OrphanGroup, find_orphans
+from packs.queue.backlog import QueueGroup, find_orphans
 
 CHANGELIST_URL_NAME = "admin:packs_pack_changelist"
 VIEW_PERMISSION = "packs.view_pack"
@@ -180,7 +180,7 @@ def _count_text(count: int, is_truncated: bool) -> str:
     return f"{'At least ' if is_truncated else ''}{count} action{'' if count == 1 else 's'}"
 
 
-def _orphan_rows(groups: Iterable[OrphanGroup]) -> list[dict[str, Any]]:
+def _orphan_rows(groups: Iterable[QueueGroup]) -> list[dict[str, Any]]:
     return [
         {
             "group": group,

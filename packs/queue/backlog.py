@@ -1,99 +1,82 @@
-"""Orphaned actions: queued, but no registered pack can take them. Their pack was deleted, or never registered.
+"""The backlog: queued actions by pack name and labels, and those of them that no registered pack could take.
 
-They are not deleted: a pack of their name and labels can still register. This module only reads.
+Orphaned actions are kept: a pack with their name and labels may still register. Reads only.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
 
 from flyte_site.db.postgresql.plans import index_order
+from flyte_site.db.raw_sql import fetch_all, placeholders, to_datetime
 from packs.models import Labels, Pack
+from packs.queue.index_scans import QUEUED_KEYS
 
-# Limits of the groups that are read, of the groups that are reported, and of the actions that are counted in each.
+# Bounds on groups of orphaned actions: searched, and reported.
 MAX_GROUPS = 1000
 MAX_REPORTED_GROUPS = 100
+# Bounds on label sets per pack name, and on counted actions per group.
+MAX_LABELS_KEYS = 200
 MAX_COUNTED = 1000
-# With more names, all packs are read instead.
+# With more names, all packs are read.
 MAX_NAMES_IN_QUERY = 500
 
 QueueKey = tuple[str, str]
-"""The pack name and the labels key that queued actions require."""
+"""A pack name and a labels key, as queued actions ask for them."""
 
-# A loose index scan: one index lookup per distinct name and labels, however many actions are queued. Only the partial
-# index of queued actions has this order: with `min()` PostgreSQL could read all finished actions of a name by another.
-_QUEUE_KEYS_SQL = """
-    WITH RECURSIVE names(pack, place) AS (
-        SELECT (SELECT pack_name FROM packs_action WHERE is_queued ORDER BY pack_name, labels_key, ready_at LIMIT 1), 1
-        UNION ALL
-        SELECT (SELECT pack_name FROM packs_action WHERE is_queued AND pack_name > names.pack
-                ORDER BY pack_name, labels_key, ready_at LIMIT 1), place + 1
-        FROM names WHERE names.pack IS NOT NULL AND place < %s
-    ),
-    found(pack, labels, place) AS (
-        SELECT pack, (SELECT labels_key FROM packs_action WHERE is_queued AND pack_name = names.pack
-                      ORDER BY labels_key, ready_at LIMIT 1), 1
-        FROM names WHERE names.pack IS NOT NULL
-        UNION ALL
-        SELECT pack, (SELECT labels_key FROM packs_action
-                      WHERE is_queued AND pack_name = found.pack AND labels_key > found.labels
-                      ORDER BY labels_key, ready_at LIMIT 1), place + 1
-        FROM found WHERE found.labels IS NOT NULL AND place < %s
-    )
-    SELECT pack, labels FROM found WHERE labels IS NOT NULL LIMIT %s
-"""
-
-_GROUP_COUNTS_SQL = """
-    WITH asked(pack, labels) AS (VALUES {groups})
-    SELECT pack, labels,
+_COUNT_KEYS_SQL = """
+    SELECT pack_name, labels_key,
         (SELECT count(*) FROM (
-            SELECT 1 FROM packs_action WHERE is_queued AND pack_name = asked.pack AND labels_key = asked.labels
+            SELECT 1 FROM packs_action WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key
             ORDER BY ready_at LIMIT %s
         ) AS counted),
         (SELECT min(ready_at) FROM packs_action
-         WHERE is_queued AND pack_name = asked.pack AND labels_key = asked.labels)
-    FROM asked
+         WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key)
+    FROM keys
 """
 
 
 @dataclass(frozen=True)
-class OrphanGroup:
-    """Orphaned actions of one pack name and labels. `count` is at most MAX_COUNTED.
+class QueueGroup:
+    """Queued actions with the same pack name and labels. `since`: when the oldest could first be taken.
 
-    `since` is the time from which the oldest of them could have been taken.
+    `count` stops at MAX_COUNTED.
     """
 
     pack_name: str
     labels: Labels
+    labels_key: str
     count: int
     since: datetime
 
 
 @dataclass(frozen=True)
 class OrphanReport:
-    """All orphan groups, the oldest first; `is_truncated` if there were too many to read them all."""
+    """Orphaned actions, the longest-queued first; `is_truncated` if there were too many groups to report all."""
 
-    groups: list[OrphanGroup]
+    groups: list[QueueGroup]
     is_truncated: bool
 
     @property
     def count(self) -> int:
-        """Number of orphaned actions, a lower bound if `is_lower_bound`."""
+        """Return the number of orphaned actions, or a lower bound."""
         return sum(group.count for group in self.groups)
 
     @property
     def is_lower_bound(self) -> bool:
-        """True if there can be more actions than `count`."""
+        """Return True if there may be more actions than `count`."""
         return self.is_truncated or any(group.count == MAX_COUNTED for group in self.groups)
 
 
 def find_orphans(packs: "QuerySet[Pack] | None" = None) -> OrphanReport:
-    """Find the queued actions that none of these packs can take; by default, of all registered packs. Three queries."""
-    queue_keys = _find_queue_keys(MAX_GROUPS + 1)
+    """Find the queued actions that none of these packs could take; by default, no registered pack. Three queries."""
+    with index_order():
+        rows = QUEUED_KEYS.fetch(limit=MAX_GROUPS + 1)
+    queue_keys: list[QueueKey] = [(name, labels_key) for name, labels_key in rows]
     orphan_keys = sorted(filter_orphaned(queue_keys[:MAX_GROUPS], packs))
     return OrphanReport(
         _count_groups(orphan_keys[:MAX_REPORTED_GROUPS]),
@@ -102,7 +85,7 @@ def find_orphans(packs: "QuerySet[Pack] | None" = None) -> OrphanReport:
 
 
 def filter_orphaned(queue_keys: Iterable[QueueKey], packs: "QuerySet[Pack] | None" = None) -> set[QueueKey]:
-    """Return the queue keys that no pack can take, by one query; by none if there are no keys."""
+    """Filter the keys that no registered pack could take. One query; none without keys."""
     labels_by_name: dict[str, dict[str, Labels]] = {}
     for name, labels_key in queue_keys:
         labels_by_name.setdefault(name, {})[labels_key] = json.loads(labels_key)
@@ -124,31 +107,31 @@ def _iter_packs_by_name(packs: "QuerySet[Pack]", names: list[str]) -> Iterable[P
     return matching.order_by().only("name", "labels").iterator()
 
 
-def _find_queue_keys(limit: int) -> list[QueueKey]:
-    with index_order(), connection.cursor() as cursor:
-        cursor.execute(_QUEUE_KEYS_SQL, [limit, limit, limit])
-        return [(str(name), str(labels_key)) for name, labels_key in cursor.fetchall()]
+def find_queue_groups(names: Collection[str]) -> list[QueueGroup]:
+    """Find the queue groups of packs with these names. One query; none without names."""
+    if not names:
+        return []
+    with index_order():
+        rows = QUEUED_KEYS.fetch(
+            first_values=sorted(set(names)), limit=MAX_LABELS_KEYS, select=_COUNT_KEYS_SQL, select_values=[MAX_COUNTED]
+        )
+    return _build_groups(rows)
 
 
-def _count_groups(queue_keys: list[QueueKey]) -> list[OrphanGroup]:
-    """Count the actions of each group and find the oldest; skip groups that have become empty."""
+def _count_groups(queue_keys: list[QueueKey]) -> list[QueueGroup]:
+    """Count the actions of each group, the longest-queued first; omit groups that have become empty."""
     if not queue_keys:
         return []
-    values = ", ".join(["(%s, %s)"] * len(queue_keys))
-    with index_order(), connection.cursor() as cursor:
-        cursor.execute(
-            _GROUP_COUNTS_SQL.format(groups=values),
-            [*(part for queue_key in queue_keys for part in queue_key), MAX_COUNTED],
-        )
-        rows = cursor.fetchall()
-    groups = [
-        OrphanGroup(name, json.loads(labels_key), count, _parse_db_datetime(since))
+    values = [value for queue_key in queue_keys for value in queue_key]
+    statement = f"WITH keys(pack_name, labels_key) AS (VALUES {placeholders(len(queue_keys), 2)}) {_COUNT_KEYS_SQL}"
+    with index_order():
+        rows = fetch_all(statement, [*values, MAX_COUNTED])
+    return sorted(_build_groups(rows), key=lambda group: group.since)
+
+
+def _build_groups(rows: Iterable[Sequence[Any]]) -> list[QueueGroup]:
+    return [
+        QueueGroup(name, json.loads(labels_key), labels_key, count, to_datetime(since))
         for name, labels_key, count, since in rows
         if count
     ]
-    return sorted(groups, key=lambda group: group.since)
-
-
-def _parse_db_datetime(value: datetime | str) -> datetime:
-    """Convert a time from a raw cursor: SQLite returns a text, in UTC."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -23,6 +23,7 @@ from django.utils import timezone
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.writes import Writes
 from packs.models import Pack
+from packs.queue.index_scans import QUEUED_KEYS
 from packs.queue.pubsub import PubSubChannel
 
 log = structlog.get_logger(__name__)
@@ -236,30 +237,23 @@ def release_connection() -> None:
         connection.close()
 
 
-# A loose index scan: one index lookup per distinct name and labels, however many actions are queued.
+# Runs many times a second, and therefore without `index_order`.
 _READY_SQL = """
-    WITH RECURSIVE asked(pack) AS (VALUES {names}),
-    found(pack, labels) AS (
-        SELECT pack, (SELECT min(labels_key) FROM packs_action WHERE is_queued AND pack_name = asked.pack) FROM asked
-        UNION ALL
-        SELECT pack, (SELECT min(labels_key) FROM packs_action
-                      WHERE is_queued AND pack_name = found.pack AND labels_key > found.labels)
-        FROM found WHERE found.labels IS NOT NULL
-    )
-    SELECT pack, labels FROM found
-    WHERE labels IS NOT NULL AND (
+    SELECT pack_name, labels_key FROM keys WHERE (
         SELECT min(ready_at) FROM packs_action
-        WHERE is_queued AND pack_name = found.pack AND labels_key = found.labels
+        WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key
     ) <= %s
 """
 
 
 def find_ready(pack_names: set[str]) -> ReadyKeys:
-    """Find what packs of these names (at least one) can take now, by one query. Raise `django.db.Error`."""
+    """Find the labels keys of actions that packs of these names (at least one) can take now, by one query.
+
+    Raise `django.db.Error`.
+    """
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    with connection.cursor() as cursor:
-        cursor.execute(_READY_SQL.format(names=", ".join(["(%s)"] * len(pack_names))), [*pack_names, now])
-        return [(str(name), str(labels_key)) for name, labels_key in cursor.fetchall()]
+    keys = QUEUED_KEYS.fetch(first_values=list(pack_names), select=_READY_SQL, select_values=[now])
+    return [(str(name), str(labels_key)) for name, labels_key in keys]
 
 
 def compute_max_waiters(threads: int) -> int:

@@ -24,6 +24,7 @@ from flyte_site.db.writes import DirectWrites
 from packs.models import Action, ActionState, Pack, build_labels_key
 from packs.queue.action_queue import ACTION_TABLE, build_state_entry, count_transitions
 from packs.queue.action_secrets import unreadable_reason
+from packs.queue.index_scans import QUEUED_KEYS
 from packs.queue.leases import compute_lease_expiry
 
 log = structlog.get_logger(__name__)
@@ -43,18 +44,6 @@ FULL_SCAN_INTERVAL_SECONDS = 10.0
 MIN_TAKES_FOR_WATERMARK = 1000
 MAX_WATERMARKS = 10_000
 
-# The distinct labels that queued actions of one pack name require, by a loose index scan: one index lookup for each,
-# however many actions are queued. Neither database does that by itself.
-_QUEUED_LABELS_KEYS_SQL = """
-    WITH RECURSIVE found(labels_key) AS (
-        SELECT min(labels_key) FROM packs_action WHERE is_queued AND pack_name = %s
-        UNION ALL
-        SELECT (SELECT min(labels_key) FROM packs_action
-                WHERE is_queued AND pack_name = %s AND labels_key > found.labels_key)
-        FROM found WHERE found.labels_key IS NOT NULL
-    )
-    SELECT labels_key FROM found WHERE labels_key IS NOT NULL
-"""
 _CANDIDATES_FOR_LABELS_SQL = """SELECT id, ready_at FROM packs_action
     WHERE is_queued AND pack_name = %s AND labels_key = %s AND ready_at >= %s AND ready_at <= %s{names}
     ORDER BY ready_at, id LIMIT {limit}"""
@@ -261,13 +250,7 @@ def has_candidate(pack: Pack, command_names: Sequence[str], now: datetime) -> bo
 def matching_labels_keys(pack: Pack) -> list[str]:
     """List the labels keys of the actions that the pack can take: all possible ones, or only those in the queue."""
     if len(pack.labels) > MAX_LABELS_TO_COMBINE:
-        return [key for key in _find_queued_labels_keys(pack.name) if pack.has_labels(json.loads(key))]
+        return [key for _, key in QUEUED_KEYS.fetch(first_values=[pack.name]) if pack.has_labels(json.loads(key))]
     items = sorted(pack.labels.items())
     subsets = chain.from_iterable(combinations(items, size) for size in range(len(items) + 1))
     return [build_labels_key(dict(subset)) for subset in subsets]
-
-
-def _find_queued_labels_keys(pack_name: str) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(_QUEUED_LABELS_KEYS_SQL, [pack_name, pack_name])
-        return [str(row[0]) for row in cursor.fetchall()]

@@ -11,7 +11,7 @@ from django.utils import timezone
 from flyte_site.db.postgresql.plans import index_order
 from packs.models import Action, Pack
 from packs.queue import backlog
-from packs.queue.backlog import OrphanGroup, filter_orphaned, find_orphans
+from packs.queue.backlog import QueueGroup, filter_orphaned, find_orphans
 from tests.packs.actions import waiting
 from tests.reading import statements
 from tests.site.shape import register_pack
@@ -44,7 +44,7 @@ def test_those_that_wait_longest_come_first_with_the_time_of_their_oldest() -> N
     assert [group.pack_name for group in groups] == ["old", "middle", "young"]
     oldest = Action.objects.filter(pack_name="old").order_by("ready_at").first()
     assert oldest
-    assert groups[0] == OrphanGroup("old", {}, 2, oldest.ready_at)
+    assert groups[0] == QueueGroup("old", {}, "{}", 2, oldest.ready_at)
 
 
 def test_what_is_taken_or_done_is_not_orphaned_and_what_waits_for_a_retry_is() -> None:

@@ -133,10 +133,10 @@ READS: dict[str, tuple[Callable[[Pack], Any], int]] = {
     "waits": (lambda pack: has_candidate(pack, [], timezone.now()), 20),
     "ready": (lambda pack: long_poll.find_ready({PACK, "Other"}), 20),
     "oldest": (
-        lambda pack: queue_stats.find_oldest_actions(queue_stats.find_queue_groups([PACK]), 10),
-        2 * queue_stats.MAX_COUNTED + 20,
+        lambda pack: queue_stats.find_oldest_actions(backlog.find_queue_groups([PACK]), 10),
+        2 * backlog.MAX_COUNTED + 20,
     ),
-    "groups": (lambda pack: queue_stats.find_queue_groups([PACK, "Other"]), 2 * queue_stats.MAX_COUNTED),
+    "groups": (lambda pack: backlog.find_queue_groups([PACK, "Other"]), 2 * backlog.MAX_COUNTED),
     "orphaned": (lambda pack: backlog.find_orphans(Pack.objects.none()), 2 * backlog.MAX_COUNTED),
     "loads": (lambda pack: stats.measure_pack_loads(), stats.MAX_QUEUED + stats.MAX_CLAIMED),
     "held": (lambda pack: queue_stats.count_claimed(), queue_stats.MAX_CLAIMED),
