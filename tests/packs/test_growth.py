@@ -52,7 +52,7 @@ def fill(name: str, count: int, bare: int = 100) -> None:
 
 def copy(pattern: Action, count: int, condition: str) -> None:
     """Copy an action for the numbers n < `count` of this condition, each a millisecond younger, by one statement."""
-    columns = [field.column for field in Action._meta.concrete_fields]
+    columns = [str(field.column) for field in Action._meta.concrete_fields]
     values = {column: column for column in columns} | {
         "id": f"substr(id, 1, 16) || {HEXADECIMAL}",
         "correlation_id": f"substr(id, 1, 16) || {HEXADECIMAL}",
