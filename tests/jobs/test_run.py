@@ -82,7 +82,7 @@ def a_worker_reads(opened: socket.socket) -> bool:
 
 
 def test_where_the_port_is_taken_it_says_so_and_does_not_start(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, fresh_database(tmp_path) as url:
+    with socket.create_server(("127.0.0.1", 0)) as taken, migrated_database(tmp_path) as url:
         port = taken.getsockname()[1]
         with run_on(url, tmp_path, FLYTE_PORT=str(port)) as run:
             assert run.process.wait(PATIENCE) not in (0, None)

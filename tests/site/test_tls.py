@@ -39,7 +39,7 @@ class Secure:
         os.replace(str(self.certificate) + ".new", self.certificate)
 
     def connect(self, authority: trustme.CA, **options: ssl.TLSVersion) -> ssl.SSLSocket:
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # it trusts this authority and no other
         authority.configure_trust(context)
         for name, value in options.items():
             setattr(context, name, value)
