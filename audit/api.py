@@ -67,12 +67,14 @@ class ExecutionListView(APIView):
         parameters = _parse_page_parameters(request)
         found_executions, page = _find_executions(request, parameters)
         actions = lookups.find_actions_by_execution(found_executions)
-        orphan_ids, hosted, links = lookups.find_orphan_ids(actions), lookups.find_hosted_resources(actions), self.links
-        body_rows = [
-            serializers.serialize_execution(row, actions[row.id], links, orphan_ids, hosted) for row in found_executions
-        ]
-        body = {"flows": body_rows, "links": _list_links(links, "flows", "#/flowExecs")}
-        return Response(body, headers=_next_link_header(request, "flows", page, parameters))
+        records = [serializers.ExecutionRecord(row, actions[row.id]) for row in found_executions]
+        return self.respond(
+            serializers.ExecutionList,
+            {"flows": records, "links": _list_links(self.links, "flows", "#/flowExecs")},
+            headers=_next_link_header(request, "flows", page, parameters),
+            orphan_ids=lookups.find_orphan_ids(actions),
+            hosted=lookups.find_hosted_resources(actions),
+        )
 
 
 class ExecutionDetailView(APIView):
@@ -90,9 +92,12 @@ class ExecutionDetailView(APIView):
         if execution is None:
             raise not_found(f"execution {correlation_id!r}")
         actions = lookups.find_actions_by_execution([execution])
-        orphan_ids, hosted = lookups.find_orphan_ids(actions), lookups.find_hosted_resources(actions)
-        body = serializers.serialize_execution(execution, actions[execution.id], self.links, orphan_ids, hosted)
-        return Response(body)
+        return self.respond(
+            serializers.ExecutionSchema,
+            serializers.ExecutionRecord(execution, actions[execution.id]),
+            orphan_ids=lookups.find_orphan_ids(actions),
+            hosted=lookups.find_hosted_resources(actions),
+        )
 
 
 class EventListView(APIView):
@@ -111,10 +116,8 @@ class EventListView(APIView):
         """
         parameters = _parse_page_parameters(request)
         found_events, page = _find_events(request, parameters)
-        links = self.links
-        body_rows = [serializers.serialize_event(event, links) for event in found_events]
-        body = {"events": body_rows, "links": _list_links(links, "events", "#/flowAudit")}
-        return Response(body, headers=_next_link_header(request, "events", page, parameters))
+        body = {"events": found_events, "links": _list_links(self.links, "events", "#/flowAudit")}
+        return self.respond(serializers.EventList, body, headers=_next_link_header(request, "events", page, parameters))
 
 
 class EventDetailView(APIView):
@@ -131,7 +134,7 @@ class EventDetailView(APIView):
         event = Event.objects.filter(id=event_id).first()
         if event is None:
             raise not_found(f"event {event_id!r}")
-        return Response(serializers.serialize_event(event, self.links))
+        return self.respond(serializers.EventOutcomesSchema, event)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Executions and events as the audit API returns them."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rest_framework import serializers
@@ -8,88 +9,127 @@ from rest_framework import serializers
 from flows.api.document_serializers import StepSchema
 from flows.definition import read_outline
 from flows.models import Event, Execution, ExecutionState
-from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.http.fields import LinkSerializer
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.output import CountField, FlagField, LinksField, OutputSerializer, StringMapField, TimestampField
 from packs.hosted_status import serialize_phase
-from packs.models import Action, ActionState, HostedResource
+from packs.models import Action, ActionState
 
 
-class StateSchema(serializers.Serializer[Any]):
+@dataclass(frozen=True)
+class ExecutionRecord:
+    """An execution with its actions, oldest first."""
+
+    execution: Execution
+    actions: Sequence[Action]
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = self.execution.version.document
+        return document
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return [{"id": step.id, **step.document} for step in read_outline(self.document).steps]
+
+    @property
+    def actions_by_step(self) -> dict[str, Action]:
+        return {action.step_id: action for action in self.actions}
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.execution.state == ExecutionState.CANCELLED
+
+
+class StateSchema(OutputSerializer):
     """A state and its start; a cancelled action has `FATAL` and `cancelled`."""
 
     value = serializers.ChoiceField(choices=["NEW", "PENDING", "SUCCESS", "FATAL"])
-    time = serializers.DateTimeField()
+    time = TimestampField()
     cancelled = serializers.BooleanField(required=False)
 
+    def to_representation(self, instance: Mapping[str, str]) -> dict[str, Any]:
+        """Render CANCELLED as FATAL, which clients of the original know."""
+        if instance["value"] != ActionState.CANCELLED:
+            return super().to_representation(instance)
+        return super().to_representation({**instance, "value": ActionState.FATAL, "cancelled": True})
 
-class PackSeenSchema(serializers.Serializer[Any]):
+
+class PackSeenSchema(OutputSerializer):
     """The pack that sent an event."""
 
     id = serializers.CharField()
     name = serializers.CharField()
-    labels = serializers.DictField(child=serializers.CharField(), required=False)
+    labels = StringMapField(required=False)
 
 
-class EventSchema(serializers.Serializer[Any]):
+class EventSchema(OutputSerializer):
     """An event: a trigger or a result."""
 
     event = serializers.CharField()
     pack = PackSeenSchema()
     payload = serializers.JSONField(required=False, allow_null=True)
-    createdAt = serializers.DateTimeField()  # noqa: N815
-    receivedAt = serializers.DateTimeField()  # noqa: N815
+    createdAt = TimestampField()  # noqa: N815
+    receivedAt = TimestampField()  # noqa: N815
 
 
-class AttemptSchema(serializers.Serializer[Any]):
+class AttemptSchema(OutputSerializer):
     """The result of an attempt that did not end the action: the action is retried, or the result was `late`."""
 
     attempt = serializers.IntegerField()
     packId = serializers.CharField(allow_blank=True)  # noqa: N815
-    time = serializers.DateTimeField()
+    time = TimestampField()
     late = serializers.BooleanField(required=False)
-    leaseEnded = serializers.BooleanField(required=False)  # noqa: N815
     result = EventSchema()
+    leaseEnded = serializers.BooleanField(required=False)  # noqa: N815
 
 
-class WaitsForSchema(serializers.Serializer[Any]):
+class WaitsForSchema(OutputSerializer):
     """The missing pack of an orphaned action: no registered pack has this name and the action's `packLabels`."""
 
     pack = serializers.CharField()
     orphaned = serializers.BooleanField()
 
+    def get_attribute(self, instance: Action) -> dict[str, Any] | None:
+        is_orphaned = instance.id in self.context["orphan_ids"]
+        return {"pack": instance.pack_name, "orphaned": True} if is_orphaned else None
 
-class HostedSchema(serializers.Serializer[Any]):
+
+class HostedSchema(OutputSerializer):
     """The status of an action at the service of a hosted pack."""
 
     phase = serializers.CharField()
     reason = serializers.CharField(required=False)
     failures = serializers.IntegerField(required=False)
 
+    def get_attribute(self, instance: Action) -> dict[str, Any] | None:
+        resource = self.context["hosted"].get(instance.id)
+        return serialize_phase(resource) if resource else None
 
-class ActionSchema(serializers.Serializer[Any]):
+
+class ActionSchema(OutputSerializer):
     """An action: the command, its pack, its trigger and its result."""
 
     id = serializers.CharField()
     name = serializers.CharField()
-    packName = serializers.CharField()  # noqa: N815
-    packLabels = serializers.DictField(child=serializers.CharField(), required=False)  # noqa: N815
+    packName = serializers.CharField(source="pack_name")  # noqa: N815
+    packLabels = StringMapField(source="pack_labels", required=False)  # noqa: N815
+    context = StringMapField(required=False)  # type: ignore[assignment]
+    history = AttemptSchema(source="attempt_log", many=True, required=False)
     input = serializers.JSONField(required=False)
-    state = StateSchema()
-    states = StateSchema(many=True)
-    correlationId = serializers.CharField()  # noqa: N815
-    flowName = serializers.CharField()  # noqa: N815
-    flowUUID = serializers.CharField()  # noqa: N815
-    stepId = serializers.CharField()  # noqa: N815
-    context = serializers.DictField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
+    state = StateSchema(source="latest_state")
+    states = StateSchema(source="state_log", many=True)
+    correlationId = serializers.CharField(source="correlation_id")  # noqa: N815
+    flowName = serializers.CharField(source="flow_name")  # noqa: N815
+    flowUUID = serializers.CharField(source="flow_uuid")  # noqa: N815
+    stepId = serializers.CharField(source="step_id")  # noqa: N815
     trigger = EventSchema()
-    result = EventSchema(required=False)
-    history = AttemptSchema(many=True, required=False)
-    hosted = HostedSchema(required=False)
     waitsFor = WaitsForSchema(required=False)  # noqa: N815
+    hosted = HostedSchema(required=False)
+    result = EventSchema(required=False)
 
 
-class StepErrorSchema(serializers.Serializer[Any]):
+class StepErrorSchema(OutputSerializer):
     """A step that could not be evaluated: the error and its position in the flow and its template."""
 
     stepId = serializers.CharField()  # noqa: N815
@@ -100,33 +140,36 @@ class StepErrorSchema(serializers.Serializer[Any]):
     column = serializers.IntegerField()
     event = serializers.CharField()
     packName = serializers.CharField()  # noqa: N815
-    time = serializers.DateTimeField()
+    time = TimestampField()
 
 
-class ExecutionSchema(serializers.Serializer[Any]):
+class ExecutionSchema(OutputSerializer):
     """One run of a flow: the steps of its flow version, and its actions by step id."""
 
-    name = serializers.CharField()
-    description = serializers.CharField(required=False)
-    labels = serializers.DictField(child=serializers.CharField(), required=False)
-    uuid = serializers.CharField()
-    correlationId = serializers.CharField()  # noqa: N815
+    name = serializers.CharField(source="document.name")
+    description = serializers.CharField(source="document.description", required=False)
+    labels = StringMapField(source="document.labels", required=False)
+    uuid = serializers.CharField(source="execution.version_id")
+    correlationId = serializers.CharField(source="execution.id")  # noqa: N815
     steps = StepSchema(many=True)
-    actions = serializers.DictField(child=ActionSchema())
-    errors = StepErrorSchema(many=True, required=False)  # type: ignore[assignment]
-    cancelled = serializers.BooleanField(required=False)
-    replayOf = serializers.CharField(required=False)  # noqa: N815
-    links = LinkSerializer(many=True)
+    actions = serializers.DictField(source="actions_by_step", child=ActionSchema())
+    errors = StepErrorSchema(source="execution.errors", many=True, required=False)  # type: ignore[assignment]
+    cancelled = FlagField(source="is_cancelled")
+    replayOf = serializers.CharField(source="execution.replay_of", required=False)  # noqa: N815
+    links = LinksField()
+
+    def get_links(self, record: ExecutionRecord, links: LinkBuilder) -> list[Link]:
+        return [links.to("self", "v1", "audit", "flows", record.execution.id)]
 
 
-class ExecutionList(serializers.Serializer[Any]):
+class ExecutionList(OutputSerializer):
     """A part of the executions."""
 
     flows = ExecutionSchema(many=True)
     links = LinkSerializer(many=True)
 
 
-class StepOutcomeSchema(serializers.Serializer[Any]):
+class StepOutcomeSchema(OutputSerializer):
     """The outcome of one step: `fired`, or the reason why it did not fire: `labels`, `criteria` or `error`."""
 
     stepId = serializers.CharField(allow_blank=True)  # noqa: N815
@@ -135,16 +178,15 @@ class StepOutcomeSchema(serializers.Serializer[Any]):
     path = serializers.CharField(required=False, allow_blank=True)
     line = serializers.IntegerField(required=False)
     column = serializers.IntegerField(required=False)
-    wanted = serializers.DictField(child=serializers.CharField(), required=False)
-    had = serializers.DictField(child=serializers.CharField(), required=False)
-    saw = serializers.DictField(
-        child=serializers.CharField(),
+    wanted = StringMapField(required=False)
+    had = StringMapField(required=False)
+    saw = StringMapField(
         required=False,
         help_text="Values that false criteria read: by expression, as JSON, truncated and redacted.",
     )
 
 
-class FlowOutcomeSchema(serializers.Serializer[Any]):
+class FlowOutcomeSchema(OutputSerializer):
     """The outcome of an event in one flow; with a correlation id if an execution started or continued."""
 
     flow = serializers.CharField()
@@ -153,96 +195,28 @@ class FlowOutcomeSchema(serializers.Serializer[Any]):
     steps = StepOutcomeSchema(many=True)
 
 
-class EventOutcomesSchema(EventSchema):
+class EventOutcomesSchema(OutputSerializer):
     """An event with its outcome in each flow that listened; no outcomes if none did."""
 
     id = serializers.CharField()
-    correlationId = serializers.CharField(required=False)  # noqa: N815
-    payloadBytes = serializers.IntegerField(  # noqa: N815
-        required=False, help_text="Size of the payload in bytes, if it was too large to be stored."
+    event = serializers.CharField(source="name")
+    pack = PackSeenSchema(source="sender")
+    payload = serializers.JSONField(required=False, allow_null=True)
+    payloadBytes = CountField(  # noqa: N815
+        source="payload_bytes", help_text="Size of the payload in bytes, if it was too large to be stored."
     )
+    createdAt = TimestampField(source="created_at")  # noqa: N815
+    receivedAt = TimestampField(source="received_at")  # noqa: N815
+    correlationId = serializers.CharField(source="correlation_id", required=False)  # noqa: N815
     outcomes = FlowOutcomeSchema(many=True)
-    links = LinkSerializer(many=True)
+    links = LinksField()
+
+    def get_links(self, event: Event, links: LinkBuilder) -> list[Link]:
+        return [links.to("self", "v1", "audit", "events", event.id)]
 
 
-class EventList(serializers.Serializer[Any]):
+class EventList(OutputSerializer):
     """A part of the events."""
 
     events = EventOutcomesSchema(many=True)
     links = LinkSerializer(many=True)
-
-
-def serialize_execution(
-    execution: Execution,
-    actions: Sequence[Action],
-    links: LinkBuilder,
-    orphan_ids: Container[str] = (),
-    hosted: Mapping[str, HostedResource] | None = None,
-) -> dict[str, Any]:
-    """Return `ExecutionSchema` data. `orphan_ids`: actions that no registered pack could take; `hosted`: resources of
-    hosted packs by action id.
-    """
-    document = execution.version.document
-    steps = [{"id": step.id, **step.document} for step in read_outline(document).steps]
-    body = {key: document[key] for key in ("name", "description", "labels") if key in document}
-    body |= {"uuid": execution.version_id, "correlationId": execution.id, "steps": steps}
-    rows = hosted or {}
-    body["actions"] = {
-        action.step_id: serialize_action(action, is_orphaned=action.id in orphan_ids, hosted=rows.get(action.id))
-        for action in actions
-    }
-    if execution.errors:
-        body["errors"] = execution.errors
-    if execution.state == ExecutionState.CANCELLED:
-        body["cancelled"] = True
-    if execution.replay_of:
-        body["replayOf"] = execution.replay_of
-    return body | {"links": [links.to("self", "v1", "audit", "flows", execution.id)]}
-
-
-def serialize_action(
-    action: Action, *, is_orphaned: bool = False, hosted: HostedResource | None = None
-) -> dict[str, Any]:
-    """Return `ActionSchema` data; empty fields are omitted, as in the original."""
-    states = [_serialize_state(entry) for entry in action.state_log]
-    optional = {"packLabels": action.pack_labels, "context": action.context, "history": action.attempt_log}
-    body: dict[str, Any] = {"id": action.id, "name": action.name, "packName": action.pack_name}
-    body |= {key: value for key, value in optional.items() if value}
-    if action.input is not None:
-        body["input"] = action.input
-    body |= {
-        "state": states[-1],
-        "states": states,
-        "correlationId": action.correlation_id,
-        "flowName": action.flow_name,
-        "flowUUID": action.flow_uuid,
-        "stepId": action.step_id,
-        "trigger": action.trigger,
-    }
-    if is_orphaned:
-        body["waitsFor"] = {"pack": action.pack_name, "orphaned": True}
-    if hosted:
-        body["hosted"] = serialize_phase(hosted)
-    return body | ({"result": action.result} if action.result else {})
-
-
-def _serialize_state(entry: dict[str, str]) -> dict[str, Any]:
-    """Serialize a state in the original's vocabulary: a cancelled action is FATAL, with an additional field."""
-    if entry["value"] != ActionState.CANCELLED:
-        return dict(entry)
-    return {"value": str(ActionState.FATAL), "time": entry["time"], "cancelled": True}
-
-
-def serialize_event(event: Event, links: LinkBuilder) -> dict[str, Any]:
-    """Return `EventOutcomesSchema` data."""
-    pack = {"id": event.pack_identity, "name": event.pack_name}
-    body: dict[str, Any] = {"id": event.id, "event": event.name}
-    body["pack"] = pack | ({"labels": event.pack_labels} if event.pack_labels else {})
-    if event.payload is not None:
-        body["payload"] = event.payload
-    if event.payload_bytes:
-        body["payloadBytes"] = event.payload_bytes
-    body |= {"createdAt": format_rfc3339(event.created_at), "receivedAt": format_rfc3339(event.received_at)}
-    if event.correlation_id:
-        body["correlationId"] = event.correlation_id
-    return body | {"outcomes": event.outcomes, "links": [links.to("self", "v1", "audit", "events", event.id)]}

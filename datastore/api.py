@@ -56,9 +56,7 @@ class ItemListView(APIView):
         after = get_integer_parameter(request, "after", 0, maximum=MAX_ID)
         items = Item.objects.defer("value").filter(id__gt=after).order_by("id")
         page, links = name_page(items, "id", self.links, "datastore", "#/datastore")
-        return Response(
-            {"links": links, "datastore": [serializers.serialize_summary(item, self.links) for item in page]}
-        )
+        return self.respond(serializers.ItemList, {"links": links, "datastore": page})
 
 
 class ItemView(APIView):

@@ -6,7 +6,8 @@ from rest_framework import serializers
 
 from datastore.models import Item
 from flyte_site.http.fields import LinkSerializer
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.output import FlagField, LinksField, OutputSerializer
 
 
 class ItemInput(serializers.Serializer[Any]):
@@ -19,28 +20,21 @@ class ItemInput(serializers.Serializer[Any]):
     )
 
 
-class ItemSummary(serializers.Serializer[Any]):
+class ItemSummary(OutputSerializer):
     """An item of the list."""
 
     key = serializers.CharField()
-    contentType = serializers.CharField()  # noqa: N815
+    contentType = serializers.CharField(source="content_type")  # noqa: N815
     description = serializers.CharField(required=False)
-    secret = serializers.BooleanField(required=False, help_text="True for secret items, otherwise omitted.")
-    links = LinkSerializer(many=True)
+    secret = FlagField(help_text="True for secret items, otherwise omitted.")
+    links = LinksField()
+
+    def get_links(self, item: Item, links: LinkBuilder) -> list[Link]:
+        return [links.to("self", "v1", "datastore", item.key)]
 
 
-class ItemList(serializers.Serializer[Any]):
+class ItemList(OutputSerializer):
     """A page of items, with a `next` link if there are more."""
 
-    datastore = ItemSummary(many=True)
     links = LinkSerializer(many=True)
-
-
-def serialize_summary(item: Item, links: LinkBuilder) -> dict[str, Any]:
-    """Return `ItemSummary` data."""
-    data: dict[str, Any] = {"key": item.key, "contentType": item.content_type}
-    if item.description:
-        data["description"] = item.description
-    if item.secret:
-        data["secret"] = True
-    return data | {"links": [links.to("self", "v1", "datastore", item.key)]}
+    datastore = ItemSummary(many=True)

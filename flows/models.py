@@ -98,6 +98,12 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"{self.pack_name}.{self.name} {self.id}"
 
+    @property
+    def sender(self) -> dict[str, Any]:
+        """The pack that sent the event, as in the audit's API."""
+        sender: dict[str, Any] = {"id": self.pack_identity, "name": self.pack_name}
+        return sender | ({"labels": self.pack_labels} if self.pack_labels else {})
+
 
 class ExecutionState(models.TextChoices):
     """The state of an execution."""

@@ -57,9 +57,7 @@ class PackListView(APIView):
         page, links = name_page(
             order_by_name(Pack.objects.all(), "identity", request), "identity", self.links, "packs", "#/pack"
         )
-        return Response(
-            {"links": links, "packs": [serializers.serialize_pack_summary(pack, self.links) for pack in page]}
-        )
+        return self.respond(serializers.PackList, {"links": links, "packs": page})
 
     @extend_schema(
         operation_id="registerPack",
@@ -78,7 +76,7 @@ class PackListView(APIView):
         log.info("pack_registered", pack=pack.identity)
         location = self.links.href("v1", "packs", pack.identity)
         headers = {"Location": location, **long_poll_headers()}
-        return Response(serializers.serialize_pack(pack, self.links), status=201, headers=headers)
+        return self.respond(serializers.PackOutput, pack, status=201, headers=headers)
 
 
 class PackView(APIView):
@@ -92,7 +90,7 @@ class PackView(APIView):
     )
     def get(self, request: Request, pack_id: str) -> Response:
         """Return the pack with its declaration."""
-        return Response(serializers.serialize_pack(registry.find_pack(pack_id), self.links))
+        return self.respond(serializers.PackOutput, registry.find_pack(pack_id))
 
     @extend_schema(
         operation_id="deletePack",

@@ -166,6 +166,11 @@ class Action(models.Model):
     def is_finished(self) -> bool:
         return self.state in FINISHED_STATES
 
+    @property
+    def latest_state(self) -> dict[str, str]:
+        latest: dict[str, str] = self.state_log[-1]
+        return latest
+
 
 class HostedState(models.TextChoices):
     """The state of a resource: waiting for its namespace's quota; ready to be created, or created without a response
@@ -296,3 +301,8 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action_id} {self.question[:40]}"
+
+    @property
+    def decision(self) -> "Approval | None":
+        """The approval itself if it is decided, else None."""
+        return self if self.decided_at else None

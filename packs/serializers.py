@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from rest_framework import serializers
 
-from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.http.fields import InputSerializer, LabelsField, LinkSerializer, NameField, StrictTextField
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.output import LinksField, OutputSerializer, StringMapField, TimestampField
 from flyte_site.http.parsing import STRING
 from packs.models import Action, Pack, build_pack_id
 from packs.queue.action_secrets import input_with_secrets
@@ -74,102 +74,99 @@ class PackInput(InputSerializer):
         return values
 
 
-class PackSummary(serializers.Serializer[Any]):
+class PackIdentity(OutputSerializer):
+    """The identity of a pack."""
+
+    id = serializers.CharField(source="identity")
+    name = serializers.CharField()
+    labels = StringMapField(required=False)
+
+
+class PackSummary(PackIdentity):
     """A pack of the list."""
 
-    id = serializers.CharField()
-    name = serializers.CharField()
-    labels = serializers.DictField(child=serializers.CharField(), required=False)
-    lastSeen = serializers.DateTimeField()  # noqa: N815
+    lastSeen = TimestampField(source="last_seen")  # noqa: N815
+    links = LinksField()
     status = serializers.ChoiceField(choices=["live", "warning", "critical"])
-    links = LinkSerializer(many=True)
+
+    def get_links(self, pack: Pack, links: LinkBuilder) -> list[Link]:
+        return [links.to("self", "v1", "packs", pack.identity)]
 
 
-class CommandOutput(serializers.Serializer[Any]):
+class CommandOutput(OutputSerializer):
     """A command, with a link to take only its actions."""
 
     name = serializers.CharField()
     events = serializers.ListField(child=serializers.CharField(), allow_null=True)
-    links = LinkSerializer(many=True)
+    links = LinksField()
+
+    def get_links(self, command: Mapping[str, Any], links: LinkBuilder) -> list[Link]:
+        pack: Any = self.root.instance
+        path = ("v1", "packs", pack.identity, "actions", "take")
+        query = f"commandName={quote(command['name'], safe='')}"
+        return [links.documented("#!/action/takeAction", *path, query=query)]
 
 
-class DeclaredEvent(serializers.Serializer[Any]):
+class DeclaredEvent(OutputSerializer):
     """An event that a pack declared."""
 
     name = serializers.CharField()
     links = LinkSerializer(many=True, required=False)
 
+    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
+        return super().to_representation({key: value for key, value in instance.items() if value})
 
-class PackOutput(PackSummary):
+
+class PackOutput(PackIdentity):
     """A pack with its declaration."""
 
     commands = CommandOutput(many=True, required=False)
     events = DeclaredEvent(many=True, required=False)
+    lastSeen = TimestampField(source="last_seen")  # noqa: N815
+    links = LinksField()
+    status = serializers.ChoiceField(choices=["live", "warning", "critical"])
+
+    def get_links(self, pack: Pack, links: LinkBuilder) -> list[Link]:
+        path = ("v1", "packs", pack.identity)
+        return [
+            *pack.links,
+            links.to("self", *path),
+            links.to("up", "v1", "packs"),
+            links.documented("#!/action/takeAction", *path, "actions", "take"),
+            links.documented("#/event", *path, "events"),
+        ]
 
 
-class PackList(serializers.Serializer[Any]):
+class PackList(OutputSerializer):
     """A page of packs, with a `next` link if there are more."""
 
+    links = LinkSerializer(many=True)
     packs = PackSummary(many=True)
-    links = LinkSerializer(many=True)
 
 
-class TakenAction(serializers.Serializer[Any]):
-    """An action for the pack that took it, with a link for its result."""
+class TakenAction(OutputSerializer):
+    """An action for the pack that took it, with a link for its result.
 
-    command = serializers.CharField()
+    `serialize_taken_action` renders it, because packs take actions all the time; a test compares both.
+    """
+
+    command = serializers.CharField(source="name")
     input = serializers.JSONField(allow_null=True)
-    links = LinkSerializer(many=True)
+    links = LinksField()
 
-
-def _serialize_identity(pack: Pack) -> dict[str, Any]:
-    body: dict[str, Any] = {"id": pack.identity, "name": pack.name}
-    return body | ({"labels": pack.labels} if pack.labels else {})
-
-
-def serialize_pack_summary(pack: Pack, links: LinkBuilder) -> dict[str, Any]:
-    """Return `PackSummary` data."""
-    self_link = links.to("self", "v1", "packs", pack.identity)
-    return _serialize_identity(pack) | {
-        "lastSeen": format_rfc3339(pack.last_seen),
-        "links": [self_link],
-        "status": pack.status,
-    }
-
-
-def serialize_pack(pack: Pack, links: LinkBuilder) -> dict[str, Any]:
-    """Return `PackOutput` data."""
-    path = ("v1", "packs", pack.identity)
-    body = _serialize_identity(pack)
-    if pack.commands:
-        body["commands"] = [_serialize_command(command, path, links) for command in pack.commands]
-    if pack.events:
-        body["events"] = [{key: event[key] for key in ("name", "links") if event.get(key)} for event in pack.events]
-    server_links = [
-        links.to("self", *path),
-        links.to("up", "v1", "packs"),
-        links.documented("#!/action/takeAction", *path, "actions", "take"),
-        links.documented("#/event", *path, "events"),
-    ]
-    return body | {
-        "lastSeen": format_rfc3339(pack.last_seen),
-        "links": [*pack.links, *server_links],
-        "status": pack.status,
-    }
-
-
-def _serialize_command(command: Mapping[str, Any], path: tuple[str, ...], links: LinkBuilder) -> dict[str, Any]:
-    query = f"commandName={quote(command['name'], safe='')}"
-    take_link = links.documented("#!/action/takeAction", *path, "actions", "take", query=query)
-    return {"name": command["name"], "events": command["events"], "links": [take_link]}
+    def get_links(self, action: Action, links: LinkBuilder) -> list[Link]:
+        return [_build_result_link(action, self.context["pack"], links)]
 
 
 def serialize_taken_action(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, Any]:
     """Return `TakenAction` data for the pack that took the action: the only response that contains its secrets."""
-    result_link = links.documented(
-        "#/actionResult", *_action_path(action, pack, "result"), query=_attempt_query(action)
-    )
+    result_link = _build_result_link(action, pack, links)
     return {"command": action.name, "input": input_with_secrets(action), "links": [result_link]}
+
+
+def _build_result_link(action: Action, pack: Pack, links: LinkBuilder) -> Link:
+    path = _action_path(action, pack, "result")
+    return links.documented("#/actionResult", *path, query=_attempt_query(action))
 
 
 def lease_headers(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, str]:

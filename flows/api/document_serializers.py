@@ -7,7 +7,9 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
 from flows.definition.document import COMMAND, EVENT, FLOW, STEP, DocumentObject, Schema
-from flyte_site.http.fields import LinkSerializer
+from flows.models import Flow
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.output import LinksField
 
 
 class DocumentSerializer(serializers.Serializer[Any]):
@@ -49,7 +51,16 @@ class FlowOutput(DocumentSerializer):
 
     part = FLOW
     absent_keys = ("steps",)
-    links = LinkSerializer(many=True)
+    links = LinksField()
+
+    def get_links(self, flow: Flow, links: LinkBuilder) -> list[Link]:
+        return [links.to("self", "v1", "flows", flow.name), links.to("up", "v1", "flows"), links.help("#/flow")]
+
+    def to_representation(self, instance: Flow) -> dict[str, Any]:
+        body = super().to_representation(instance.version.document)
+        if not instance.enabled:
+            body["enabled"] = False
+        return body | {"links": self.fields["links"].to_representation(instance)}
 
 
 NESTED_SERIALIZERS: dict[str, type[DocumentSerializer]] = {

@@ -61,7 +61,7 @@ class DryRunInput(InputSerializer):
 
 
 def handle_dry_run(data: Any) -> dict[str, Any]:
-    """Run the dry run that `value`, of `DryRunInput`'s shape, requests; return `DryRun.to_json`.
+    """Run the dry run that the request describes as `DryRunInput`; return it as `DryRunSchema` renders it.
 
     Raises `Problem`: 400 for invalid input, each error with its path (and line); 404 if the stored event is not found.
     """

@@ -15,7 +15,7 @@ from flows.api import dry_run, serializers
 from flows.api.document_serializers import FlowInput, FlowOutput
 from flows.api.versions import format_etag
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, store
-from flows.definition.plan import export_flow, plan_save
+from flows.definition.plan import SavePlan, export_flow, plan_save
 from flows.definition.registry_checks import find_registry_warnings
 from flows.models import MAX_NOTE_LENGTH, Flow
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
@@ -66,9 +66,7 @@ class FlowListView(APIView):
         """List the flows in the order of their names."""
         flows = order_by_name(Flow.objects.all(), "name", request)
         page_flows, links = name_page(flows, "name", self.links, "flows", "#/flow")
-        return Response(
-            {"flows": [serializers.serialize_flow_summary(flow, self.links) for flow in page_flows], "links": links}
-        )
+        return self.respond(serializers.FlowList, {"flows": page_flows, "links": links})
 
     @extend_schema(
         operation_id="addFlow",
@@ -118,7 +116,7 @@ class FlowView(APIView):
         if request.query_params.get("text") == "true":
             headers = {"ETag": format_etag(flow.version_id)}
             return HttpResponse(export_flow(flow), content_type="text/plain; charset=utf-8", headers=headers)
-        return Response(serializers.serialize_flow(flow, self.links), headers={"ETag": format_etag(flow.version_id)})
+        return self.respond(FlowOutput, flow, headers={"ETag": format_etag(flow.version_id)})
 
     @extend_schema(
         operation_id="deleteFlow",
@@ -165,20 +163,19 @@ class DryRunView(FlowView):
         a diff, and all warnings, each with its line and column in the body.
         """
         if request.query_params.get("check") == "true":
-            return build_plan_response(read_text_body(request)[0])
-        return Response(dry_run.handle_dry_run(parse_body(request, dry_run.DRY_RUN_TEXT_FIELDS, unique_keys=True)))
+            return self.respond(serializers.SavePlanSchema, plan_valid_save(read_text_body(request)[0]))
+        data = parse_body(request, dry_run.DRY_RUN_TEXT_FIELDS, unique_keys=True)
+        return self.respond(serializers.DryRunSchema, dry_run.handle_dry_run(data))
 
 
-def build_plan_response(text: str) -> Response:
-    """Return the changes that saving this text would make. Raises `Problem` 400 with every error and its position in
-    the text.
-    """
+def plan_valid_save(text: str) -> SavePlan:
+    """Plan the save of this text. Raise `Problem` 400 with every error and its line and column."""
     plan = plan_save(text)
     if errors := plan.report.errors:
         raise invalid_input(
             *(to_input_error(FlowIssue(issue.path, issue.message, issue.line, issue.column)) for issue in errors)
         )
-    return Response(serializers.serialize_plan(plan))
+    return plan
 
 
 def save_posted_flow(request: Request, definition: FlowDefinition) -> Flow:

@@ -93,4 +93,4 @@ class ReplayEventView(APIView):
             raise Problem(409, str(error)) from None
         log_activity(actor_of_caller(request), "replayed", "execution", correlation_id, started=execution_ids)
         links = [self.links.to("execution", "v1", "audit", "flows", execution_id) for execution_id in execution_ids]
-        return Response({"correlationIds": execution_ids, "links": links}, status=202)
+        return self.respond(serializers.ReplayOutput, {"correlationIds": execution_ids, "links": links}, status=202)

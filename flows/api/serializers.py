@@ -1,6 +1,5 @@
 """Serializers of flows, events and dry runs."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +8,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from flows.api.document_serializers import StepCommandSchema, StepEventSchema
-from flows.definition.plan import SavePlan
 from flows.models import Flow
 from flyte_site.core.timestamps import parse_rfc3339
 from flyte_site.http.fields import MAX_NAME_LENGTH, InputSerializer, LinkSerializer, NameField
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.output import FlagField, LinksField, OutputSerializer, StringMapField
 from flyte_site.http.parsing import STRING
 
 EVENT_TEXT_FIELDS: dict[str, Any] = {"event": STRING, "createdat": STRING}
@@ -57,24 +56,27 @@ def is_minimal_event(data: Any) -> bool:
     return type(name) is str and 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()
 
 
-class FlowSummary(serializers.Serializer[Any]):
-    """A flow in lists."""
+class FlowSummary(OutputSerializer):
+    """A flow of the list."""
 
     name = serializers.CharField()
     description = serializers.CharField(required=False)
-    enabled = serializers.BooleanField(required=False, help_text="Only present, and false, if the flow is disabled.")
-    links = LinkSerializer(many=True)
+    enabled = FlagField(shown=False, help_text="False for disabled flows, otherwise omitted.")
+    links = LinksField()
+
+    def get_links(self, flow: Flow, links: LinkBuilder) -> list[Link]:
+        return [links.to("self", "v1", "flows", flow.name)]
 
 
-class FlowList(serializers.Serializer[Any]):
+class FlowList(OutputSerializer):
     """A page of flows, with a `next` link if there are more."""
 
     flows = FlowSummary(many=True)
     links = LinkSerializer(many=True)
 
 
-class FlowIssueSchema(serializers.Serializer[Any]):
-    """An error or warning at a path of a flow or of the input; line and column: inside a template."""
+class FlowIssueSchema(OutputSerializer):
+    """An error or a warning about a part of a flow or of the request, with the line and column in its template."""
 
     path = serializers.CharField(allow_blank=True)
     message = serializers.CharField()
@@ -82,107 +84,77 @@ class FlowIssueSchema(serializers.Serializer[Any]):
     column = serializers.IntegerField(required=False)
 
 
-class SavePlanSchema(serializers.Serializer[Any]):
-    """The changes that saving a flow would make: `version` is its current version, `diff` unified, of YAML
-    documents.
-    """
+class SavePlanSchema(OutputSerializer):
+    """The changes that saving a flow would make: its current `version`, and a unified `diff` of the YAML documents."""
 
-    name = serializers.CharField()
+    name = serializers.CharField(source="report.definition.name")
     change = serializers.ChoiceField(choices=["new", "changed", "same"])
     version = serializers.CharField(required=False)
     diff = serializers.CharField(required=False)
-    warnings = FlowIssueSchema(many=True)
+    warnings = FlowIssueSchema(source="report.issues", many=True)
 
 
-class LabelCheckSchema(serializers.Serializer[Any]):
-    """The labels that a step requires of the event's pack, and the pack's labels."""
+class LabelCheckSchema(OutputSerializer):
+    """The labels that a step requires of the event's pack, and the labels of that pack."""
 
-    wanted = serializers.DictField(child=serializers.CharField())
-    had = serializers.DictField(child=serializers.CharField())
+    wanted = StringMapField()
+    had = StringMapField()
     hold = serializers.BooleanField()
 
 
-class CriteriaEvaluationSchema(serializers.Serializer[Any]):
-    """The result of a step's criteria, and the values they read, as JSON by expression."""
+class CriteriaEvaluationSchema(OutputSerializer):
+    """The result of a step's criteria, and the values that they read: by expression, as JSON."""
 
     template = serializers.CharField()
+    saw = StringMapField()
     verdict = serializers.CharField(required=False)
     holds = serializers.BooleanField(required=False)
-    saw = serializers.DictField(child=serializers.CharField())
 
 
-class StepEvaluationSchema(serializers.Serializer[Any]):
-    """One evaluation of a step. A text that could not be rendered is null, and listed under `errors`."""
+class StepEvaluationSchema(OutputSerializer):
+    """One evaluation of a step. A text that could not be rendered is null and has an entry in `errors`."""
 
     outcome = serializers.CharField(help_text="fired, labels, criteria, error or notReached")
     message = serializers.CharField(required=False)
-    cause = serializers.CharField(required=False, help_text="The step on whose result this step was evaluated.")
-    inherited = serializers.DictField(child=serializers.CharField(), required=False)
-    context = serializers.DictField(  # type: ignore[assignment]
-        child=serializers.CharField(allow_null=True), required=False
-    )
+    cause = serializers.CharField(required=False, help_text="The step whose result triggered this evaluation.")
+    inherited = StringMapField(required=False)
+    context = StringMapField(allow_null_values=True, required=False)  # type: ignore[assignment]
     labels = LabelCheckSchema(required=False)
     criteria = CriteriaEvaluationSchema(required=False)
     command = StepCommandSchema(required=False)
     errors = FlowIssueSchema(many=True, required=False)  # type: ignore[assignment]
 
 
-class DryRunStepSchema(StepEvaluationSchema):
-    """The outcome of a step; `earlier` are its evaluations before the last one."""
+class StepReferenceSchema(OutputSerializer):
+    """The step that an evaluation is about."""
 
     stepId = serializers.CharField()  # noqa: N815
+
+
+class DryRunStepSchema(StepReferenceSchema, StepEvaluationSchema):
+    """The outcome of a step: its last evaluation, with the `earlier` ones."""
+
+    earlier = StepEvaluationSchema(many=True, required=False)
     event = StepEventSchema()
     dependsOn = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
     dependsOnMode = serializers.ChoiceField(choices=["any", "all"], required=False)  # noqa: N815
     result = serializers.JSONField(required=False)
-    earlier = StepEvaluationSchema(many=True, required=False)
 
 
-class DryRunSchema(serializers.Serializer[Any]):
-    """The effects that an event would have. `starts`: an execution would start. `eventMasked`: templates saw a
-    redacted event.
-    """
+class DryRunSchema(OutputSerializer):
+    """The result of a dry run. `starts`: an execution would start; `eventMasked`: the event had masked values."""
 
     flow = serializers.CharField()
     event = serializers.JSONField()
-    eventMasked = serializers.BooleanField()  # noqa: N815
     starts = serializers.BooleanField()
     steps = DryRunStepSchema(many=True)
     notes = FlowIssueSchema(many=True)
+    eventMasked = serializers.BooleanField()  # noqa: N815
     warnings = FlowIssueSchema(many=True)
 
 
-class ReplayOutput(serializers.Serializer[Any]):
+class ReplayOutput(OutputSerializer):
     """The executions that a replayed event started."""
 
     correlationIds = serializers.ListField(child=serializers.CharField())  # noqa: N815
     links = LinkSerializer(many=True)
-
-
-def serialize_plan(plan: SavePlan) -> dict[str, Any]:
-    """Return `SavePlanSchema` data of a text without errors."""
-    report = plan.report
-    data = {"name": report.definition.name if report.definition else "", "change": plan.change}
-    data |= {key: text for key, text in (("version", plan.version), ("diff", plan.diff)) if text}
-    warnings = [
-        {"path": issue.path, "message": issue.message, "line": issue.line, "column": issue.column}
-        for issue in report.issues
-    ]
-    return {**data, "warnings": warnings}
-
-
-def serialize_flow_summary(flow: Flow, links: LinkBuilder) -> dict[str, Any]:
-    """Return `FlowSummary` data of a flow."""
-    data: dict[str, Any] = {"name": flow.name}
-    if flow.description:
-        data["description"] = flow.description
-    if not flow.enabled:
-        data["enabled"] = False
-    return data | {"links": [links.to("self", "v1", "flows", flow.name)]}
-
-
-def serialize_flow(flow: Flow, links: LinkBuilder) -> dict[str, Any]:
-    """Return `FlowOutput` data of a flow: its document as posted, without empty values."""
-    document: Mapping[str, Any] = flow.version.document
-    flow_links = [links.to("self", "v1", "flows", flow.name), links.to("up", "v1", "flows"), links.help("#/flow")]
-    return {**document, **({} if flow.enabled else {"enabled": False}), "links": flow_links}

@@ -13,28 +13,38 @@ from rest_framework.response import Response
 from flows.definition import FlowValidationError, store
 from flows.models import Flow, FlowVersion
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
-from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import LinkSerializer, problem_responses
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.output import FlagField, LinksField, OutputSerializer, TimestampField
 from flyte_site.http.problems import ErrorItem, Problem, not_found
 from flyte_site.http.views import AFTER_PARAMETER, PAGE_SIZE, APIView
 
 log = structlog.get_logger(__name__)
 
 
-class VersionSchema(serializers.Serializer[Any]):
-    """A saved version of a flow; `current` is only present, and true, for the current one."""
+class CurrentField(FlagField):
+    """Whether a version is the current one; omitted for the others."""
 
-    uuid = serializers.CharField()
-    savedAt = serializers.DateTimeField()  # noqa: N815
-    savedBy = serializers.CharField(required=False)  # noqa: N815
+    def get_attribute(self, instance: FlowVersion) -> bool:
+        return bool(instance.id == self.context["current_id"])
+
+
+class VersionSchema(OutputSerializer):
+    """A saved state of a flow; `current` is true for the current version, otherwise omitted."""
+
+    uuid = serializers.CharField(source="id")
+    savedAt = TimestampField(source="saved_at")  # noqa: N815
+    savedBy = serializers.CharField(source="saved_by", required=False)  # noqa: N815
     note = serializers.CharField(required=False)
-    current = serializers.BooleanField(required=False)
-    links = LinkSerializer(many=True)
+    current = CurrentField()
+    links = LinksField()
+
+    def get_links(self, version: FlowVersion, links: LinkBuilder) -> list[Link]:
+        return [links.to("self", "v1", "flows", version.flow_name, "versions", version.id)]
 
 
-class VersionList(serializers.Serializer[Any]):
+class VersionList(OutputSerializer):
     """A page of a flow's versions, with a `next` link if there are more."""
 
     versions = VersionSchema(many=True)
@@ -70,8 +80,7 @@ class VersionListView(APIView):
         links = [self.links.to("self", *path), self.links.to("up", "v1", "flows", name)]
         if len(rows) > PAGE_SIZE:
             links.append(self.links.to("next", *path, query=urlencode({"after": rows[PAGE_SIZE - 1].id})))
-        items = [serialize_version(version, current_id, self.links) for version in rows[:PAGE_SIZE]]
-        return Response({"versions": items, "links": links})
+        return self.respond(VersionList, {"versions": rows[:PAGE_SIZE], "links": links}, current_id=current_id)
 
 
 class VersionView(APIView):
@@ -86,8 +95,7 @@ class VersionView(APIView):
     def get(self, request: Request, name: str, version_id: str) -> Response:
         """Return the version with the flow's document as it was saved."""
         version = get_version(name, version_id)
-        data = serialize_version(version, get_current_version_id(name), self.links)
-        return Response({**data, "document": version.document})
+        return self.respond(VersionDetail, version, current_id=get_current_version_id(name))
 
 
 class RestoreView(APIView):
@@ -176,12 +184,3 @@ def get_version(name: str, version_id: str) -> FlowVersion:
 def format_etag(version_id: str) -> str:
     """Format a version's id as an `ETag`."""
     return f'"{version_id}"'
-
-
-def serialize_version(version: FlowVersion, current_id: str, links: LinkBuilder) -> dict[str, Any]:
-    """Return `VersionSchema` data of a version."""
-    data: dict[str, Any] = {"uuid": version.id, "savedAt": format_rfc3339(version.saved_at)}
-    data |= {key: value for key, value in (("savedBy", version.saved_by), ("note", version.note)) if value}
-    if version.id == current_id:
-        data["current"] = True
-    return data | {"links": [links.to("self", "v1", "flows", version.flow_name, "versions", version.id)]}

@@ -131,3 +131,6 @@ class LinkSerializer(serializers.Serializer[Any]):
 
     href = serializers.CharField()
     rel = serializers.CharField()
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return dict(instance)

@@ -9,20 +9,20 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.http.content_types import empty_response, prefers_html, to_yaml
 from flyte_site.http.fields import LinkSerializer, problem_responses
+from flyte_site.http.output import OutputSerializer
 from flyte_site.http.problems import Problem
 from flyte_site.http.views import APIView
 
 log = structlog.get_logger(__name__)
 
 
-class LinksSchema(serializers.Serializer[Any]):
+class LinksSchema(OutputSerializer):
     """A response that only has links."""
 
     links = LinkSerializer(many=True)
@@ -42,7 +42,8 @@ class IndexView(APIView):
         if prefers_html(request._request):
             return HttpResponseRedirect("/admin/", headers={"Vary": "Accept"})
         links = self.links
-        return Response({"links": [links.to("self"), links.help("#/info"), links.documented("#!/info/v1", "v1")]})
+        entries = [links.to("self"), links.help("#/info"), links.documented("#!/info/v1", "v1")]
+        return self.respond(LinksSchema, {"links": entries})
 
 
 class V1View(APIView):
@@ -63,7 +64,7 @@ class V1View(APIView):
             links.documented("#!/flowAudit/findFlows", "v1", "audit", "flows"),
             links.documented("", "v1", "swagger"),
         ]
-        return Response({"links": entries})
+        return self.respond(LinksSchema, {"links": entries})
 
 
 class HealthView(APIView):

@@ -1,6 +1,6 @@
 """What the API's views share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView as FrameworkView
 
 from flyte_site.http.links import Link, LinkBuilder
@@ -46,6 +48,19 @@ class APIView(FrameworkView):
     @property
     def default_response_headers(self) -> dict[str, str]:
         return {"Vary": "Accept"}
+
+    def respond(
+        self,
+        serializer_class: type[BaseSerializer[Any]],
+        instance: Any,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **context: Any,
+    ) -> Response:
+        """Render the instance with the serializer that describes the response; `context` is for its fields."""
+        serializer = serializer_class(instance, context={"links": self.links, **context})
+        return Response(serializer.to_representation(instance), status=status, headers=headers)
 
     @property
     def links(self) -> LinkBuilder:

@@ -10,7 +10,6 @@ from rest_framework.response import Response
 
 from flyte_site.auth.activity_log import actor_of_caller
 from flyte_site.auth.principals import get_principal
-from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.http.fields import (
     InputSerializer,
     LinkSerializer,
@@ -18,7 +17,8 @@ from flyte_site.http.fields import (
     problem_responses,
     reject_control_characters,
 )
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.links import Link, LinkBuilder
+from flyte_site.http.output import LinksField, OutputSerializer, TimestampField
 from flyte_site.http.problems import Problem, not_found
 from flyte_site.http.request_body import parse_body
 from flyte_site.http.views import PAGE_SIZE, APIView, get_integer_parameter
@@ -50,24 +50,30 @@ class DecisionInput(InputSerializer):
     by = StrictTextField(max_length=200, validators=[reject_control_characters], default="")
 
 
-class ApprovalOutput(serializers.Serializer[Any]):
+class ApprovalOutput(OutputSerializer):
     """A question, with its decision if there is one."""
 
-    id = serializers.CharField(help_text="The id of the action.")
-    question = serializers.CharField()
+    id = serializers.CharField(source="action_id", help_text="The id of the action.")
+    question = serializers.CharField(allow_blank=True)
     details = serializers.JSONField(required=False)
-    flowName = serializers.CharField()  # noqa: N815
-    correlationId = serializers.CharField()  # noqa: N815
-    askedAt = serializers.DateTimeField()  # noqa: N815
-    endsAt = serializers.DateTimeField()  # noqa: N815
-    approved = serializers.BooleanField(required=False)
-    by = serializers.CharField(required=False)
-    comment = serializers.CharField(required=False)
-    decidedAt = serializers.DateTimeField(required=False)  # noqa: N815
-    links = LinkSerializer(many=True)
+    flowName = serializers.CharField(source="flow_name")  # noqa: N815
+    correlationId = serializers.CharField(source="correlation_id")  # noqa: N815
+    askedAt = TimestampField(source="asked_at")  # noqa: N815
+    endsAt = TimestampField(source="ends_at")  # noqa: N815
+    approved = serializers.BooleanField(source="decision.approved", required=False)
+    by = serializers.CharField(source="decision.decided_by", required=False, allow_blank=True)
+    comment = serializers.CharField(source="decision.comment", required=False, allow_blank=True)
+    decidedAt = TimestampField(source="decision.decided_at", required=False)  # noqa: N815
+    links = LinksField()
+
+    def get_links(self, approval: Approval, links: LinkBuilder) -> list[Link]:
+        return [
+            links.to("self", "v1", "approvals", approval.action_id),
+            links.to("execution", "v1", "audit", "flows", approval.correlation_id),
+        ]
 
 
-class ApprovalList(serializers.Serializer[Any]):
+class ApprovalList(OutputSerializer):
     """Open questions, with a `next` link if there are more."""
 
     approvals = ApprovalOutput(many=True)
@@ -90,9 +96,7 @@ class ApprovalListView(APIView):
         links = [self.links.to("self", "v1", "approvals"), self.links.to("up", "v1")]
         if len(rows) > PAGE_SIZE:
             links.append(self.links.to("next", "v1", "approvals", query=f"after={rows[PAGE_SIZE - 1].pk}"))
-        return Response(
-            {"approvals": [serialize_approval(row, self.links) for row in rows[:PAGE_SIZE]], "links": links}
-        )
+        return self.respond(ApprovalList, {"approvals": rows[:PAGE_SIZE], "links": links})
 
 
 class ApprovalView(APIView):
@@ -106,7 +110,7 @@ class ApprovalView(APIView):
     )
     def get(self, request: Request, action_id: str) -> Response:
         """Return the question of an action, decided or not."""
-        return Response(serialize_approval(get_approval_or_404(action_id), self.links))
+        return self.respond(ApprovalOutput, get_approval_or_404(action_id))
 
     @extend_schema(
         operation_id="decide",
@@ -129,7 +133,7 @@ class ApprovalView(APIView):
             )
         except service.ApprovalNotOpenError as error:
             raise Problem(409, str(error)) from None
-        return Response(serialize_approval(approval, self.links))
+        return self.respond(ApprovalOutput, approval)
 
 
 def get_approval_or_404(action_id: str) -> Approval:
@@ -150,18 +154,3 @@ def resolve_decider(request: Request, claimed_name: str) -> str:
         if claimed_name
         else "anonymous"
     )
-
-
-def serialize_approval(approval: Approval, links: LinkBuilder) -> dict[str, Any]:
-    """Return `ApprovalOutput` data; empty fields are omitted."""
-    body: dict[str, Any] = {"id": approval.action_id, "question": approval.question}
-    if approval.details is not None:
-        body["details"] = approval.details
-    body |= {"flowName": approval.flow_name, "correlationId": approval.correlation_id}
-    body |= {"askedAt": format_rfc3339(approval.asked_at), "endsAt": format_rfc3339(approval.ends_at)}
-    if approval.decided_at:
-        body |= {"approved": approval.approved, "by": approval.decided_by, "comment": approval.comment}
-        body |= {"decidedAt": format_rfc3339(approval.decided_at)}
-    self_link = links.to("self", "v1", "approvals", approval.action_id)
-    execution_link = links.to("execution", "v1", "audit", "flows", approval.correlation_id)
-    return body | {"links": [self_link, execution_link]}

@@ -1,0 +1,103 @@
+"""Output serializers: each declares the shape of a response once, for rendering and for the API's description."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.fields import SkipField
+
+from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.http.fields import LinkSerializer
+
+EMPTY_VALUES: tuple[Any, ...] = ("", {}, [], ())
+
+
+class OutputSerializer(serializers.Serializer[Any]):
+    """An object of a response, with the fields in the order of their declaration.
+
+    The instance is an object or a stored document, which is a mapping. Every key of a document is rendered. A field of
+    an object that is not required is left out if it has no value: None, or an empty text, list or mapping. An empty
+    text is rendered if the field allows it (`allow_blank`), and so is an empty value of a JSON field.
+    """
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        get_value = _get_document_value if isinstance(instance, Mapping) else _get_object_value
+        body: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            try:
+                value = get_value(instance, name, field)
+            except SkipField:
+                continue
+            body[name] = None if value is None else field.to_representation(value)
+        return body
+
+
+class FlagField(serializers.BooleanField):
+    """A boolean that is only rendered if it has the value `shown`."""
+
+    def __init__(self, *, shown: bool = True, **options: Any) -> None:
+        super().__init__(required=False, **options)
+        self.shown = shown
+
+
+class CountField(serializers.IntegerField):
+    """A number that is only rendered if it is not 0."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+
+class TimestampField(serializers.DateTimeField):
+    """A time in the API's form. Stored documents have it as text already."""
+
+    def to_representation(self, value: Any) -> str:
+        return value if isinstance(value, str) else format_rfc3339(value)
+
+
+class StringMapField(serializers.DictField):
+    """Names and their texts, rendered as they are stored."""
+
+    def __init__(self, *, allow_null_values: bool = False, **options: Any) -> None:
+        super().__init__(child=serializers.CharField(allow_null=allow_null_values), **options)
+
+    def to_representation(self, value: Any) -> dict[str, Any]:
+        return dict(value)
+
+
+@extend_schema_field(LinkSerializer(many=True))
+class LinksField(serializers.Field[Any, Any, Any, Any]):
+    """The links of an object: what the method `get_links` of its serializer returns."""
+
+    def get_attribute(self, instance: Any) -> Any:
+        return instance
+
+    def to_representation(self, value: Any) -> Any:
+        serializer: Any = self.parent
+        return serializer.get_links(value, self.context["links"])
+
+
+def _get_document_value(document: Mapping[str, Any], name: str, field: Any) -> Any:
+    """Get a key's value. Raise `SkipField` if the document does not have the key."""
+    if isinstance(field, LinksField):
+        return document
+    if name not in document:
+        raise SkipField
+    return document[name]
+
+
+def _get_object_value(instance: Any, name: str, field: Any) -> Any:
+    """Get the attribute that the field renders. Raise `SkipField` if the field is left out."""
+    value = field.get_attribute(instance)
+    if not field.required and (value is None or _is_empty(value, field)):
+        raise SkipField
+    return value
+
+
+def _is_empty(value: Any, field: Any) -> bool:
+    if isinstance(field, FlagField):
+        return value is not field.shown
+    if isinstance(field, CountField):
+        return not value
+    can_be_empty = isinstance(field, serializers.JSONField) or getattr(field, "allow_blank", False)
+    return not can_be_empty and value in EMPTY_VALUES
