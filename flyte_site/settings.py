@@ -265,12 +265,15 @@ MIDDLEWARE = [
     "flyte_site.http.middleware.methods.MethodMiddleware",
     "flyte_site.auth.middleware.AuthMiddleware",
     "flyte_site.http.request_body.BodySizeMiddleware",
-    "flyte_site.console.middleware.ConsoleSessionMiddleware",
-    "flyte_site.console.middleware.ConsoleCsrfMiddleware",
-    "flyte_site.console.middleware.ConsoleAuthenticationMiddleware",
-    "flyte_site.console.middleware.ConsoleMessageMiddleware",
+    "flyte_site.console.middleware.ConsoleMiddleware",
+]
+FLYTE_CONSOLE_MIDDLEWARE = [
+    "flyte_site.console.middleware.HttpsSessionMiddleware",
+    "flyte_site.console.middleware.HttpsCsrfMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "flyte_site.console.middleware.SessionLimitMiddleware",
-    "flyte_site.console.middleware.LoginThrottlingMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
     {
@@ -329,8 +332,12 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains, and
     "security.W021",  # HSTS that is built into browsers: names under this one, and its domain, are others' business
+    # These are in FLYTE_CONSOLE_MIDDLEWARE: authentication, messages, sessions, lockouts after wrong passwords, CSRF.
+    "admin.E408",
+    "admin.E409",
+    "admin.E410",
     "axes.W002",
-    "security.W003",  # both are there, for the console alone: flyte_site.console.middleware
+    "security.W003",
     "security.W008",  # a redirection to HTTPS: where TLS is on, nothing is served without
 ]
 

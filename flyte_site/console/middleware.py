@@ -1,20 +1,19 @@
-"""Django's middleware for people with browsers. The API has no sessions, and does not pay for them."""
+"""Middleware of the console: sessions, signed-in users, forms and messages, which the API does not have."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from axes.middleware import AxesMiddleware
 from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.contrib.auth import logout
-from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.exception import convert_exception_to_response
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.module_loading import import_string
 
 from flyte_site.console.error_pages import render_error_page
 from flyte_site.http.console_paths import API_PATHS, is_console_request
@@ -25,21 +24,30 @@ SESSION_STARTED_KEY, SESSION_USED_KEY = "began", "used"
 USED_RESOLUTION_SECONDS = 60
 
 
-class ConsoleOnly:
-    """Lets requests for other paths pass by."""
+class ConsoleMiddleware:
+    """A second chain of middleware, FLYTE_CONSOLE_MIDDLEWARE, for requests of the console; others skip it."""
 
-    def __call__(self, request: HttpRequest) -> Any:
-        if is_console_request(request):
-            return super().__call__(request)  # type: ignore[misc]
-        return self.get_response(request)  # type: ignore[attr-defined]
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = self.get_console_response = get_response
+        self.view_hooks: list[Callable[..., HttpResponse | None]] = []
+        for path in reversed(settings.FLYTE_CONSOLE_MIDDLEWARE):
+            middleware = import_string(path)(self.get_console_response)
+            if hasattr(middleware, "process_view"):
+                self.view_hooks.insert(0, middleware.process_view)
+            self.get_console_response = convert_exception_to_response(middleware)  # type: ignore[assignment]
 
-    def process_view(self, request: HttpRequest, *args: Any) -> Any:
-        inherited = getattr(super(), "process_view", None)
-        return inherited(request, *args) if inherited and is_console_request(request) else None
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_console_response(request) if is_console_request(request) else self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        """Call the hooks of the second chain until one of them returns a response, as Django does."""
+        if not is_console_request(request):
+            return None
+        return next((response for hook in self.view_hooks if (response := hook(request, *view)) is not None), None)
 
 
-class ConsoleSessionMiddleware(ConsoleOnly, SessionMiddleware):
-    """A session a browser. Where the browser speaks HTTPS, here or to a proxy, its cookies are for HTTPS alone."""
+class HttpsSessionMiddleware(SessionMiddleware):
+    """One session per browser. If the browser uses HTTPS, here or at a proxy, its cookies are sent over HTTPS only."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         final_response = super().process_response(request, response)
@@ -49,42 +57,34 @@ class ConsoleSessionMiddleware(ConsoleOnly, SessionMiddleware):
         return final_response
 
 
-class ConsoleCsrfMiddleware(ConsoleOnly, CsrfViewMiddleware):
-    """Forms are this site's own: from the scheme that the browser sees, which a proxy that ends TLS tells."""
+class HttpsCsrfMiddleware(CsrfViewMiddleware):
+    """Accept only forms of this site. A proxy that ends TLS reports the scheme that the browser uses."""
 
-    def __call__(self, request: HttpRequest) -> Any:
-        if is_console_request(request) and get_base_url(request).startswith("https:"):
+    def process_request(self, request: HttpRequest) -> None:
+        if get_base_url(request).startswith("https:"):
             request.META["wsgi.url_scheme"] = "https"
-        return super().__call__(request)
+        super().process_request(request)
 
 
-class ConsoleAuthenticationMiddleware(ConsoleOnly, AuthenticationMiddleware):
-    """Who is signed in."""
-
-
-class ConsoleMessageMiddleware(ConsoleOnly, MessageMiddleware):
-    """What the next page is to say."""
-
-
-class SessionLimitMiddleware(ConsoleOnly):
+class SessionLimitMiddleware:
     """Ends sessions that nobody used for FLYTE_SESSION_IDLE_SECONDS, and every one after FLYTE_SESSION_SECONDS.
 
     A page that refreshes itself is no use. When it was last used is noted once a minute, so that few requests write.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = self.inner = get_response
+        self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> Any:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
-            if is_console_request(request) and request.user.is_authenticated:
+            if request.user.is_authenticated:
                 self.enforce_limits(request, time.time())
         except Error as error:  # no view is reached yet, so nobody else makes a page of it
             problem = to_problem(error)
             if problem is None:
                 raise
             return render_error_page(problem)
-        return self.inner(request)
+        return self.get_response(request)
 
     def enforce_limits(self, request: HttpRequest, now: float) -> None:
         """Ends the session, or notes that it is used."""
@@ -97,10 +97,6 @@ class SessionLimitMiddleware(ConsoleOnly):
             logout(request)
         elif now - used_at >= USED_RESOLUTION_SECONDS and request.headers.get("HX-Request") != "true":
             session[SESSION_USED_KEY] = now
-
-
-class LoginThrottlingMiddleware(ConsoleOnly, AxesMiddleware):  # type: ignore[misc]
-    """Says when there were too many wrong passwords."""
 
 
 # For what is no page of ours: stored values too, should a browser ever show one.

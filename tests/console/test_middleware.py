@@ -1,0 +1,53 @@
+"""Only requests of the console walk the console's middleware."""
+
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def find_called_middleware(path: str) -> list[str]:
+    """Request a path, and return the dotted paths of the middleware that is called, in order."""
+    known = {*settings.MIDDLEWARE, *settings.FLYTE_CONSOLE_MIDDLEWARE}
+    called: dict[str, None] = {}
+    client = Client()
+
+    def profile(frame: FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and frame.f_code.co_name == "__call__":
+            middleware = type(frame.f_locals.get("self"))
+            called[f"{middleware.__module__}.{middleware.__qualname__}"] = None
+
+    sys.setprofile(profile)
+    try:
+        client.get(path)
+    finally:
+        sys.setprofile(None)
+    return [middleware for middleware in called if middleware in known]
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/packs", "/v1/unknown", "/health", "/metrics", "/swagger", "/unknown"])
+def test_other_requests_skip_the_console_middleware(path: str) -> None:
+    assert find_called_middleware(path) == settings.MIDDLEWARE
+    assert len(settings.MIDDLEWARE) == 12
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin/login/", "/admin/unknown"])
+def test_console_requests_walk_both_chains(path: str) -> None:
+    assert find_called_middleware(path) == [*settings.MIDDLEWARE, *settings.FLYTE_CONSOLE_MIDDLEWARE]
+    assert len(settings.FLYTE_CONSOLE_MIDDLEWARE) == 6
+
+
+def test_a_form_without_its_token_is_refused() -> None:
+    browser = Client(enforce_csrf_checks=True)
+    assert browser.post("/admin/login/", {"username": "ann", "password": "secret"}).status_code == 403
+    assert browser.post("/v1/packs", "{}", content_type="application/json").status_code == 400
+
+
+def test_a_defect_in_the_console_middleware_is_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.contrib.auth.middleware.get_user", lambda request: 1 / 0)
+    assert Client(raise_request_exception=False).get("/admin/").status_code == 500
