@@ -34,7 +34,7 @@ SECRETS_IN_LOGS = "secrets_in_logs"  # the key of what workers of pytest-xdist r
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps tests away from a database that somebody uses."""
+    """Keep tests away from a database that somebody uses."""
     url = os.environ.get("FLYTE_DATABASE_URL", "")
     if url and not url.startswith("sqlite") and url != os.environ.get(URL_VARIABLE):
         raise pytest.UsageError(
@@ -54,7 +54,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Puts Django's test database into a file where it would lie in memory."""
+    """Put Django's test database into a file where it would lie in memory."""
     settings = connections["default"].settings_dict
     if settings["ENGINE"] == "flyte_site.db.sqlite":
         settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
@@ -115,7 +115,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Starts real servers, each with a fresh database, and stops them when the test is over."""
+    """Start real servers, each with a fresh database, and stop them when the test is over."""
     with ExitStack() as stack:
 
         def start(environment: Mapping[str, str] | None = None) -> Server:
@@ -126,7 +126,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Shows what the servers wrote when a test failed."""
+    """Add the logs of the servers to the report of a failed test."""
     report = yield
     if report.failed:
         report.sections += [(f"log of {url}", log) for url, log in running_logs()]
@@ -134,7 +134,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Reads what the tests in this process have logged."""
+    """Search the log lines of this process for secrets."""
     discretion.read(report.capstderr, report.nodeid)
 
 
