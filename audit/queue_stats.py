@@ -6,12 +6,9 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from flyte_site.core.timestamps import parse_rfc3339
 from packs.models import Action, Pack
 from packs.queue.backlog import MAX_COUNTED, QueueGroup
-
-# Bound on claimed actions, the earliest lease expiry first.
-MAX_CLAIMED = 2_000
+from packs.queue.leases import MAX_COUNTED_CLAIMS, count_claims
 
 
 @dataclass(frozen=True)
@@ -43,17 +40,14 @@ def sum_groups(queue_groups: Collection[QueueGroup]) -> ActionCount:
 
 def count_claimed() -> dict[str, ActionCount]:
     """Count the claimed actions of each pack by its identity, with the time of the oldest. One query."""
-    leased = _leased_actions().values_list("claimed_by", "state_log")[:MAX_CLAIMED]
-    since: dict[str, list[datetime]] = {}
-    for claimed_by, state_log in leased:
-        since.setdefault(claimed_by, []).append(parse_rfc3339(state_log[-1]["time"]))
-    is_truncated = sum(map(len, since.values())) >= MAX_CLAIMED
-    return {claimed_by: ActionCount(len(times), min(times), is_truncated) for claimed_by, times in since.items()}
+    claims = count_claims("claimed_by")
+    is_truncated = sum(count for count, _ in claims.values()) >= MAX_COUNTED_CLAIMS
+    return {claimed_by: ActionCount(count, since, is_truncated) for claimed_by, (count, since) in claims.items()}
 
 
 def find_claimed_actions(identity: str, limit: int) -> list[Action]:
     """Find the actions that this pack has claimed, the earliest lease expiry first. At most two queries."""
-    leased = _leased_actions().values_list("id", "claimed_by")[:MAX_CLAIMED]
+    leased = _leased_actions().values_list("id", "claimed_by")[:MAX_COUNTED_CLAIMS]
     ids = [key for key, claimed_by in leased if claimed_by == identity][:limit]
     return _load_without_documents(Action.objects.filter(id__in=ids).order_by("lease_ends_at")) if ids else []
 

@@ -9,17 +9,16 @@ from django.db import connection
 from django.db.models import Max
 
 from flows.models import ExecutionState
-from flyte_site.core.timestamps import parse_rfc3339
 from flyte_site.db.postgresql.plans import index_order
 from flyte_site.db.raw_sql import fetch_all, to_datetime
-from packs.models import Action, Pack
+from packs.models import Pack
 from packs.queue.index_scans import QUEUED_NAMES
+from packs.queue.leases import count_claims
 
 HOURS = 24
 MAX_PER_HOUR = 50_000
 MAX_QUEUED = 1_000
 MAX_PACK_NAMES = 200
-MAX_CLAIMED = 2_000
 ENDED_STATES = (ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.CANCELLED)
 
 # Of each hour only index entries, and a bounded number of them.
@@ -105,7 +104,7 @@ def measure_pack_loads(max_queued: int = MAX_QUEUED) -> list[PackLoad]:
     At most `max_queued` queued actions are counted per name.
     """
     queued = _count_queued(max_queued)
-    claimed = _count_claimed()
+    claimed = count_claims("pack_name")
     names = sorted(queued.keys() | claimed.keys())
     last_seen, empty = _find_last_seen(names), (0, None)
     pack_loads = [
@@ -128,15 +127,6 @@ def _count_queued(max_queued: int) -> dict[str, tuple[int, datetime | None]]:
 def _queue_time_sort_key(load: PackLoad) -> tuple[bool, datetime, str]:
     never = datetime.max.replace(tzinfo=UTC)
     return load.queued_since is None, load.queued_since or never, load.pack_name
-
-
-def _count_claimed() -> dict[str, tuple[int, datetime | None]]:
-    """Count claimed actions by pack name, with the time of the oldest claim; covers the leases that expire first."""
-    leased = Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")[:MAX_CLAIMED]
-    since: dict[str, list[datetime]] = {}
-    for name, state_log in leased.values_list("pack_name", "state_log"):
-        since.setdefault(name, []).append(parse_rfc3339(state_log[-1]["time"]))
-    return {name: (len(times), min(times)) for name, times in since.items()}
 
 
 def _find_last_seen(names: list[str]) -> dict[str, datetime]:

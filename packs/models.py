@@ -96,9 +96,10 @@ class Action(models.Model):
     """One command for a pack. References flows only by plain values.
 
     `secrets`: the encrypted texts of input and context that only the taker can see; a mask replaces them there.
-    `timeout` and `backoff`: in seconds. `attempt`: the number of takes. `state_log`: each state with its time.
-    `attempt_log`: the outcome of each attempt that did not finish the action, and late results. `request_id` and
-    `traceparent`: from the request that caused the action.
+    `timeout` and `backoff`: in seconds. `attempt`: the number of takes. `taken_at`: the time of the last take; null for
+    actions that finished before the column existed. `state_log`: each state with its time. `attempt_log`: the outcome
+    of each attempt that did not finish the action, and late results. `request_id` and `traceparent`: from the request
+    that caused the action.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_id, editable=False)
@@ -125,6 +126,7 @@ class Action(models.Model):
     is_queued = models.BooleanField(default=True)
     ready_at = models.DateTimeField(default=timezone.now)
     attempt = models.PositiveSmallIntegerField(default=0)
+    taken_at = models.DateTimeField(null=True)
     lease_ends_at = models.DateTimeField(null=True)
     attempt_log: Any = TextJSONField(default=list)
     state_log: Any = TextJSONField(default=list)

@@ -1,12 +1,21 @@
 """Leases: the time for which an action belongs to the pack that took it."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flyte_site.db.raw_sql import fetch_all, to_datetime
 from packs.models import Action, ActionState, Pack
+
+MAX_COUNTED_CLAIMS = 2_000
+"""Bound on the claimed actions that are counted, earliest lease expiry first."""
+
+_CLAIM_COUNTS_SQL = """SELECT {column}, count(*), min(taken_at) FROM (
+        SELECT {column}, taken_at FROM packs_action WHERE lease_ends_at IS NOT NULL ORDER BY lease_ends_at LIMIT %s
+    ) AS claimed GROUP BY {column}"""
 
 
 def lease_seconds(action: Action) -> int:
@@ -43,3 +52,12 @@ def find_expired_leases(now: datetime, limit: int) -> list[str]:
 def is_lease_expired(action: Action, now: datetime) -> bool:
     """Return True if a locked action is still claimed by a pack whose lease has expired."""
     return action.lease_ends_at is not None and action.lease_ends_at <= now
+
+
+def count_claims(column: Literal["claimed_by", "pack_name"]) -> dict[str, tuple[int, datetime | None]]:
+    """Count the claimed actions by pack identity or pack name, with the time when the oldest was taken. One query.
+
+    At most MAX_COUNTED_CLAIMS actions are counted.
+    """
+    records = fetch_all(_CLAIM_COUNTS_SQL.format(column=column), [MAX_COUNTED_CLAIMS])
+    return {key: (count, since and to_datetime(since)) for key, count, since in records}

@@ -56,7 +56,8 @@ _TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kind
             WHERE action.id = candidate.id AND action.is_queued AND action.ready_at <= %s FOR UPDATE SKIP LOCKED) AS own
         LIMIT 1)
     UPDATE packs_action SET state = %s, is_queued = false, claimed_by = %s, attempt = attempt + 1,
-        state_log = left(state_log, -1) || %s, lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
+        state_log = left(state_log, -1) || %s, taken_at = %s,
+        lease_ends_at = %s + coalesce(timeout, %s) * interval '1 second'
     FROM found WHERE id = found_id
     RETURNING {columns}"""
 
@@ -149,7 +150,8 @@ def _claim_skip_locked(pack: Pack, command_names: list[str]) -> Action | None:
         return None
     sql, values = candidates
     state_entry_sql = "," + json.dumps(build_state_entry(ActionState.PENDING, now), separators=(",", ":")) + "]"
-    claim_values = [ActionState.PENDING.value, pack.identity, state_entry_sql, now, settings.FLYTE_ACTION_LEASE_SECONDS]
+    lease = [now, settings.FLYTE_ACTION_LEASE_SECONDS]
+    claim_values = [ActionState.PENDING.value, pack.identity, state_entry_sql, now, *lease]
     statement = _TAKE_SQL.format(oldest=sql, columns=TAKE_COLUMNS.columns)
     return next(iter(TAKE_COLUMNS.fetch(statement, [*values, now, *claim_values])), None)
 
@@ -209,8 +211,9 @@ def _claim_action(action: Action, pack: Pack) -> bool:
     action.state, action.is_queued, action.claimed_by = ActionState.PENDING, False, pack.identity
     action.state_log = [*action.state_log, build_state_entry(ActionState.PENDING, now)]
     action.attempt += 1
+    action.taken_at = now
     action.lease_ends_at = compute_lease_expiry(action, now)
-    changed_fields = ("state", "is_queued", "claimed_by", "state_log", "attempt", "lease_ends_at")
+    changed_fields = ("state", "is_queued", "claimed_by", "state_log", "attempt", "taken_at", "lease_ends_at")
     return ACTION_TABLE.update_if(
         "is_queued AND attempt = %s AND ready_at <= %s", (attempt, now), action, *changed_fields
     )

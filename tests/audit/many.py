@@ -132,7 +132,7 @@ def _executions(count: int, kind: Kind) -> str:
 
 _ACTION = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
     labels_key, name, input, context, trigger, triggered_by, retries, backoff, state, is_queued, ready_at, attempt,
-    attempt_log, state_log, claimed_by, lease_ends_at, request_id, traceparent) """
+    attempt_log, state_log, claimed_by, taken_at, lease_ends_at, request_id, traceparent) """
 
 
 def _trigger(pack_name: str, event_name: str) -> str:
@@ -152,7 +152,7 @@ def _actions(count: int, kind: Kind) -> str:
             {_pick(kind, "old", "rare", "work")}, {_pick(kind, "old", "Rare", "Wrk")}, {kind.labels}, {kind.labels},
             {_pick(kind, "old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
             CASE WHEN {waits} THEN 'NEW' ELSE 'SUCCESS' END, {_flag(waits)}, {_time(newest)},
-            CASE WHEN {waits} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL, '', '' FROM counted"""
+            CASE WHEN {waits} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL, NULL, '', '' FROM counted"""
 
 
 def _seconds(count: int, kind: Kind) -> str:
@@ -165,7 +165,7 @@ def _seconds(count: int, kind: Kind) -> str:
         SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick(kind, "old", "rare", "many")}, '{VERSION}', 'tell', 'Slack',
             '{{}}', '{{}}', 'SendMessage', 'null', '{{}}', '{_trigger("Wrk", "Done")}', {_id(newest, 2)}, 0, 0,
             CASE WHEN {held} THEN 'PENDING' ELSE 'SUCCESS' END, {_flag("1 = 0")}, {_time(newest)}, 1, '[]', {states},
-            'Slack', CASE WHEN {held} THEN {_time(newest, 86_400)} ELSE NULL END, '', ''
+            'Slack', {_time(newest, 4)}, CASE WHEN {held} THEN {_time(newest, 86_400)} ELSE NULL END, '', ''
         FROM counted WHERE n % 4 = 0"""
 
 

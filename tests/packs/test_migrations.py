@@ -10,7 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from flyte_site.core.timestamps import parse_rfc3339
 from packs.models import Action, ActionState
-from packs.queue.leases import find_expired_leases
+from packs.queue.leases import count_claims, find_expired_leases
 from packs.queue.take import take
 from tests.site.shape import register_pack
 
@@ -29,7 +29,7 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture
 def old_rows() -> Iterator[None]:
-    """Actions of the release before, in its tables."""
+    """Insert actions into the tables of the release before."""
     call_command("migrate", "packs", BEFORE, verbosity=0)
     try:
         state = MigrationExecutor(connection).loader.project_state([("packs", BEFORE)])
@@ -54,6 +54,14 @@ def test_rows_of_the_release_before_keep_their_values_under_the_new_names(old_ro
         (CLAIMED, "PENDING", False, "Wrk.env.x", '{"env":"x"}', CLAIMED_LOG, [], 1),
         (FINISHED, "SUCCESS", False, "Wrk.env.x", "{}", FINISHED_LOG, LATE, 1),
     ]
+
+
+def test_only_actions_that_are_claimed_get_the_time_of_their_take_from_their_log(old_rows: None) -> None:
+    call_command("migrate", "packs", verbosity=0)
+    taken_at = dict(Action.objects.values_list("id", "taken_at"))
+    assert taken_at == {QUEUED: None, CLAIMED: parse_rfc3339("2026-11-01T00:00:05.250Z"), FINISHED: None}
+    assert count_claims("claimed_by") == {"Wrk.env.x": (1, taken_at[CLAIMED])}
+    assert count_claims("pack_name") == {"Wrk": (1, taken_at[CLAIMED])}
 
 
 def test_actions_of_the_release_before_can_be_taken_and_expire(old_rows: None) -> None:
@@ -96,7 +104,7 @@ def test_a_later_migration_can_rebuild_the_table(old_rows: None) -> None:
 
 
 def indexed_columns() -> dict[str, list[str]]:
-    """The columns of each index and constraint of the table."""
+    """Read the columns of each index and constraint of the table."""
     with connection.cursor() as cursor:
         constraints = connection.introspection.get_constraints(cursor, Action._meta.db_table)
     return {name: constraint["columns"] for name, constraint in constraints.items()}

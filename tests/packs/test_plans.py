@@ -15,7 +15,7 @@ from audit import prometheus, queue_stats, stats
 from flows.models import FlowVersion
 from packs.models import Pack
 from packs.queue import backlog, long_poll
-from packs.queue.leases import find_expired_leases
+from packs.queue.leases import MAX_COUNTED_CLAIMS, find_expired_leases
 from packs.queue.take import has_candidate, scan_watermarks, take
 from tests.reading import cost
 from tests.site.shape import register_pack
@@ -138,8 +138,8 @@ READS: dict[str, tuple[Callable[[Pack], Any], int]] = {
     ),
     "groups": (lambda pack: backlog.find_queue_groups([PACK, "Other"]), 2 * backlog.MAX_COUNTED),
     "orphaned": (lambda pack: backlog.find_orphans(Pack.objects.none()), 2 * backlog.MAX_COUNTED),
-    "loads": (lambda pack: stats.measure_pack_loads(), stats.MAX_QUEUED + stats.MAX_CLAIMED),
-    "held": (lambda pack: queue_stats.count_claimed(), queue_stats.MAX_CLAIMED),
+    "loads": (lambda pack: stats.measure_pack_loads(), stats.MAX_QUEUED + MAX_COUNTED_CLAIMS),
+    "held": (lambda pack: queue_stats.count_claimed(), MAX_COUNTED_CLAIMS),
     "ended leases": (lambda pack: find_expired_leases(timezone.now(), 100), 100),
     "running": (lambda pack: prometheus.collect_pack_metrics(), prometheus.MAX_RUNNING),
     "ended in the last day": (lambda pack: stats.count_ended_by_hour(timezone.now()), 20),

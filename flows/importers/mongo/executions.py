@@ -97,6 +97,7 @@ def _build_action(
         is_queued=state == ActionState.NEW,
         ready_at=started_at,
         attempt=0 if state == ActionState.NEW else 1,
+        taken_at=changed_at if state == ActionState.PENDING else None,
         state_log=[{"value": value, "time": format_rfc3339(time)} for value, time in state_log],
         claimed_by=result["pack"]["id"] if result else "",
         result=result,
