@@ -1,4 +1,4 @@
-"""The editor: saving, by whom, upon what, and what keeps a text from being saved."""
+"""The flow editor: saving, permissions, conflicts and errors."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def change(flow: Flow) -> str:
     return f"{LIST}{flow.pk}/change/"
 
 
-def test_a_new_flow_is_saved_as_it_is_written_and_noted(signed_on: SignedOn) -> None:
+def test_a_new_flow_is_saved_as_written_and_logged(signed_on: SignedOn) -> None:
     answer = send(signed_on("editor"), ADD, TEXT.replace("\n", "\r\n"), note="a first try")
     flow = Flow.objects.select_related("version").get()
     assert answer.headers["Location"] == f"{change(flow)}?saved=new"
@@ -54,7 +54,7 @@ def test_a_new_flow_is_saved_as_it_is_written_and_noted(signed_on: SignedOn) -> 
     assert noted.detail == {"version": version.id, "note": "a first try"}
 
 
-def test_what_was_written_is_shown_again(signed_on: SignedOn) -> None:
+def test_the_editor_shows_the_saved_text(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     page = client.get(change(added(client))).content.decode()
     assert "# why it is there" in page
@@ -71,7 +71,9 @@ def test_what_was_written_is_shown_again(signed_on: SignedOn) -> None:
         ("admin", 200, 302, 302),
     ],
 )
-def test_a_role_does_what_it_may(signed_on: SignedOn, role: str, seen: int, adds: int, changes: int) -> None:
+def test_each_role_can_do_what_its_permissions_allow(
+    signed_on: SignedOn, role: str, seen: int, adds: int, changes: int
+) -> None:
     flow, client = save_flow(step()), signed_on(role)
     assert client.get(change(flow)).status_code == seen
     assert send(client, ADD, TEXT).status_code == adds
@@ -84,14 +86,14 @@ def test_a_role_does_what_it_may(signed_on: SignedOn, role: str, seen: int, adds
     assert (client.get(f"{LIST}words/").status_code == 403) is (changes == 403)
 
 
-def test_who_may_only_look_gets_a_text_that_can_not_be_changed(signed_on: SignedOn) -> None:
+def test_a_user_who_can_only_view_gets_a_read_only_text(signed_on: SignedOn) -> None:
     page = signed_on("viewer").get(change(save_flow(step()))).content.decode()
     assert " readonly" in page
     assert 'id="save"' not in page
     assert 'id="try"' not in page
 
 
-def test_without_a_script_errors_come_with_their_lines_and_the_text_stays(signed_on: SignedOn) -> None:
+def test_without_scripts_errors_have_lines_and_the_text_is_kept(signed_on: SignedOn) -> None:
     answer = send(signed_on("editor"), ADD, TEXT.replace("name: Do}", "nam: Do}"), note="my note")
     page = answer.content.decode()
     assert answer.status_code == 200
@@ -112,13 +114,13 @@ def test_no_text_makes_the_editor_fail(signed_on: SignedOn, text: str) -> None:
     assert not Flow.objects.exists()
 
 
-def test_a_note_that_is_too_long_keeps_the_text(signed_on: SignedOn) -> None:
+def test_a_too_long_note_keeps_the_text(signed_on: SignedOn) -> None:
     answer = send(signed_on("editor"), ADD, TEXT, note="x" * 501)
     assert "at most 500 characters" in answer.content.decode()
     assert not Flow.objects.exists()
 
 
-def test_saving_what_is_there_already_makes_no_version(signed_on: SignedOn) -> None:
+def test_saving_an_unchanged_text_makes_no_version(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     flow = added(client)
     answer = client.post(change(flow), {"text": TEXT, "expected": flow.version_id}, follow=True)
@@ -126,7 +128,7 @@ def test_saving_what_is_there_already_makes_no_version(signed_on: SignedOn) -> N
     assert FlowVersion.objects.count() == 1
 
 
-def test_who_comes_second_sees_what_the_first_changed_and_can_save_upon_it(signed_on: SignedOn) -> None:
+def test_a_conflicting_save_shows_the_other_change_and_can_overwrite_it(signed_on: SignedOn) -> None:
     ann, bob = signed_on("editor"), signed_on("admin")
     flow = added(ann)
     theirs, mine = TEXT.replace("hello", "theirs"), TEXT.replace("hello", "mine")
@@ -144,7 +146,7 @@ def test_who_comes_second_sees_what_the_first_changed_and_can_save_upon_it(signe
     assert flow.version.source == mine
 
 
-def test_a_new_flow_does_not_replace_one_of_its_name_unseen(signed_on: SignedOn) -> None:
+def test_a_new_flow_does_not_silently_replace_one_with_its_name(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     flow = added(client)
     page = send(client, ADD, TEXT.replace("hello", "mine")).content.decode()
@@ -153,7 +155,7 @@ def test_a_new_flow_does_not_replace_one_of_its_name_unseen(signed_on: SignedOn)
     assert send(client, ADD, TEXT.replace("hello", "mine"), expected=flow.version_id).status_code == 302
 
 
-def test_a_flow_that_was_deleted_meanwhile_is_not_lost(signed_on: SignedOn) -> None:
+def test_the_text_of_a_flow_deleted_meanwhile_is_kept(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     flow = added(client)
     path, expected = change(flow), flow.version_id
@@ -166,7 +168,7 @@ def test_a_flow_that_was_deleted_meanwhile_is_not_lost(signed_on: SignedOn) -> N
     assert Flow.objects.get().name == "greet"
 
 
-def test_another_name_is_another_flow_and_that_is_asked(signed_on: SignedOn) -> None:
+def test_a_changed_name_asks_before_creating_a_new_flow(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     flow = added(client)
     written = TEXT.replace("greet", "welcome")
@@ -178,7 +180,7 @@ def test_another_name_is_another_flow_and_that_is_asked(signed_on: SignedOn) -> 
     assert set(Flow.objects.values_list("name", flat=True)) == {"greet", "welcome"}
 
 
-def test_another_name_that_is_taken_says_so_and_is_not_replaced_unseen(signed_on: SignedOn) -> None:
+def test_a_changed_name_does_not_silently_replace_an_existing_flow(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     flow = added(client)
     other = save_flow(step(), name="welcome")
@@ -191,7 +193,7 @@ def test_another_name_that_is_taken_says_so_and_is_not_replaced_unseen(signed_on
     assert send(client, change(flow), written, save_as="welcome", other_version=other.version_id).status_code == 302
 
 
-def test_a_document_enables_a_flow_only_for_those_who_may(signed_on: SignedOn) -> None:
+def test_a_document_enables_a_flow_only_with_permission(signed_on: SignedOn) -> None:
     editor, admin = signed_on("editor"), signed_on("admin")
     flow = added(editor)
     written = TEXT + "enabled: false\n"
@@ -204,7 +206,7 @@ def test_a_document_enables_a_flow_only_for_those_who_may(signed_on: SignedOn) -
     assert [one.what for one in Change.objects.order_by("id")] == ["saved", "saved", "disabled"]
 
 
-def test_the_editor_asks_a_bounded_number_of_questions(signed_on: SignedOn, django_assert_num_queries: Any) -> None:
+def test_the_editor_runs_a_bounded_number_of_queries(signed_on: SignedOn, django_assert_num_queries: Any) -> None:
     client = signed_on("editor")
     steps = [step(id=f"s{number}", event={"packName": f"P{number}", "name": "Go"}) for number in range(50)]
     flow = save_flow(*steps)

@@ -1,4 +1,4 @@
-"""The list of flows, and what is done to one as a whole."""
+"""The list of flows, and enabling, disabling and deleting."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ def text(client: Client, path: str, **query: str) -> str:
     return answer.content.decode()
 
 
-def test_an_empty_list_says_how_to_begin_to_those_who_may(signed_on: SignedOn) -> None:
+def test_an_empty_list_explains_how_to_start_to_users_with_permission(signed_on: SignedOn) -> None:
     assert "/admin/flows/flow/add/" in text(signed_on("editor"), LIST)
     page = text(signed_on("viewer"), LIST)
     assert "A user with the editor role can add one" in page
     assert "/admin/flows/flow/add/" not in page
 
 
-def test_the_list_shows_what_a_flow_is_and_what_it_did_last(signed_on: SignedOn) -> None:
+def test_the_list_shows_each_flow_with_its_last_execution(signed_on: SignedOn) -> None:
     save(step(), name="greeter", description="says hello", labels={"env": "prod", "items": "x"})
     tell(pack("Src"))
     page = text(signed_on("viewer"), LIST)
@@ -54,7 +54,7 @@ def test_flows_are_found_by_name_and_by_label(signed_on: SignedOn) -> None:
     assert "No matching flows" in text(client, LIST, q="'%_\x00 nothing")
 
 
-def test_flows_are_found_by_what_they_say_and_start_on_and_by_their_state(signed_on: SignedOn) -> None:
+def test_flows_are_found_by_description_trigger_and_state(signed_on: SignedOn) -> None:
     save(step(event={"packName": "Slack", "name": "Said"}), name="one", description="for the night shift")
     save(step(event={"packName": "Jira", "name": "Opened"}), step(id="b"), name="two", enabled=False)
     client = signed_on("viewer")
@@ -72,7 +72,7 @@ def test_flows_are_found_by_what_they_say_and_start_on_and_by_their_state(signed
         assert {name for name in ("one", "two") if f">{name}</a>" in page} == found, asked
 
 
-def test_the_next_page_asks_the_same(signed_on: SignedOn) -> None:
+def test_the_next_page_keeps_the_search(signed_on: SignedOn) -> None:
     for number in range(51):
         save(step(), name=f"flow-{number:02}")
     client = signed_on("viewer")
@@ -83,7 +83,7 @@ def test_the_next_page_asks_the_same(signed_on: SignedOn) -> None:
     assert "flow-50" in text(client, LIST, q="flow-", state="enabled", page="2")
 
 
-def test_the_list_asks_the_same_number_of_questions_for_any_number_of_flows(
+def test_the_list_runs_the_same_number_of_queries_for_any_number_of_flows(
     signed_on: SignedOn, django_assert_num_queries: Any
 ) -> None:
     client = signed_on("operator")
@@ -100,7 +100,7 @@ def test_the_list_asks_the_same_number_of_questions_for_any_number_of_flows(
     assert "Page 1 of 2" in page
 
 
-def test_hostile_names_are_text(signed_on: SignedOn) -> None:
+def test_hostile_names_are_escaped(signed_on: SignedOn) -> None:
     flow = save(step(), name="<script>alert(1)</script>", labels={"<b>": "<i>"}, description="</textarea><img src=x>")
     client = signed_on("admin")
     for path in (LIST, f"{LIST}{flow.pk}/change/", f"{LIST}{flow.pk}/versions/", f"{LIST}{flow.pk}/why/"):
@@ -111,7 +111,7 @@ def test_hostile_names_are_text(signed_on: SignedOn) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_who_may_enable_switches_a_flow(signed_on: SignedOn, role: str) -> None:
+def test_only_users_with_permission_enable_a_flow(signed_on: SignedOn, role: str) -> None:
     flow, client = save(step()), signed_on(role)
     may = role in ("operator", "admin")
     assert client.get(f"{LIST}{flow.pk}/disable/").status_code == 405
@@ -125,7 +125,7 @@ def test_only_who_may_enable_switches_a_flow(signed_on: SignedOn, role: str) -> 
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_who_may_delete_deletes_and_the_versions_stay(signed_on: SignedOn, role: str) -> None:
+def test_only_users_with_permission_delete_a_flow_and_its_versions_stay(signed_on: SignedOn, role: str) -> None:
     flow, client = save(step()), signed_on(role)
     may = role in ("editor", "admin")
     assert client.get(f"{LIST}{flow.pk}/delete/").status_code == 405
@@ -138,14 +138,14 @@ def test_only_who_may_delete_deletes_and_the_versions_stay(signed_on: SignedOn, 
 @pytest.mark.parametrize(
     "path", ["1/disable/", "1/enable/", "1/delete/", "add/", "version/x/restore/", "check/", "try/"]
 )
-def test_a_form_of_another_site_changes_nothing(signed_on: SignedOn, path: str) -> None:
+def test_a_cross_site_form_changes_nothing(signed_on: SignedOn, path: str) -> None:
     client = signed_on("admin")
     client.handler.enforce_csrf_checks = True
     assert client.post(LIST + path, {"text": "x"}).status_code == 403
 
 
 @pytest.mark.parametrize("pk", ["0", "999", "x", "9" * 30, "-1", "１"])
-def test_flows_that_are_not_there_are_not_found(signed_on: SignedOn, pk: str) -> None:
+def test_unknown_flows_are_not_found(signed_on: SignedOn, pk: str) -> None:
     client = signed_on("admin")
     for page in ("change", "versions", "why"):
         assert client.get(f"{LIST}{pk}/{page}/").status_code == 404
@@ -153,7 +153,7 @@ def test_flows_that_are_not_there_are_not_found(signed_on: SignedOn, pk: str) ->
         assert client.post(f"{LIST}{pk}/{change}/").status_code == 404
 
 
-def test_a_running_execution_goes_on_when_its_flow_is_deleted(signed_on: SignedOn) -> None:
+def test_a_running_execution_continues_after_its_flow_is_deleted(signed_on: SignedOn) -> None:
     flow = save(step())
     tell(pack("Src"))
     signed_on("editor").post(f"{LIST}{flow.pk}/delete/")

@@ -1,4 +1,4 @@
-"""Versions of a flow, what two of them differ in, and why a flow did not run."""
+"""Versions of a flow, their diff, and the diagnosis of a flow that did not run."""
 
 import html
 from typing import Any
@@ -24,14 +24,14 @@ def two_versions() -> Flow:
     return flow
 
 
-def test_the_last_two_versions_are_compared_at_first(signed_on: SignedOn) -> None:
+def test_the_last_two_versions_are_compared_initially(signed_on: SignedOn) -> None:
     page = signed_on("viewer").get(f"{LIST}{two_versions().pk}/versions/").content.decode()
     for shown in ("<del>before</del>", "<ins>after</ins>", "note before", "ann", "current"):
         assert shown in page
     assert "Restore" not in page
 
 
-def test_any_two_versions_are_compared_the_older_first(signed_on: SignedOn) -> None:
+def test_any_two_versions_are_compared_older_first(signed_on: SignedOn) -> None:
     flow, client = two_versions(), signed_on("viewer")
     old, new = FlowVersion.objects.order_by("id")
     page = client.get(f"{LIST}{flow.pk}/versions/", {"from": new.id, "to": old.id}).content.decode()
@@ -42,12 +42,12 @@ def test_any_two_versions_are_compared_the_older_first(signed_on: SignedOn) -> N
         assert client.get(f"{LIST}{flow.pk}/versions/", wrong).status_code == 404
 
 
-def test_a_flow_of_one_version_has_nothing_to_compare(signed_on: SignedOn) -> None:
+def test_a_flow_with_one_version_has_no_comparison(signed_on: SignedOn) -> None:
     page = signed_on("viewer").get(f"{LIST}{save(step()).pk}/versions/").content.decode()
     assert "nothing to compare it with" in page
 
 
-def test_the_versions_are_in_pages(signed_on: SignedOn, django_assert_num_queries: Any) -> None:
+def test_the_versions_are_paginated(signed_on: SignedOn, django_assert_num_queries: Any) -> None:
     client = signed_on("editor")
     for number in range(55):
         flow = store.save_flow(parse_flow(document(step(), description=str(number))))
@@ -56,7 +56,7 @@ def test_the_versions_are_in_pages(signed_on: SignedOn, django_assert_num_querie
     assert "Page 1 of 2" in page
 
 
-def test_an_execution_leads_to_its_version(signed_on: SignedOn) -> None:
+def test_an_execution_links_to_its_version(signed_on: SignedOn) -> None:
     flow, client = two_versions(), signed_on("viewer")
     old = FlowVersion.objects.order_by("id")[0]
     answer = client.get(f"{LIST}{flow.pk}/change/", {"version": old.id}, follow=True)
@@ -68,7 +68,7 @@ def test_an_execution_leads_to_its_version(signed_on: SignedOn) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_who_may_change_restores(signed_on: SignedOn, role: str) -> None:
+def test_only_users_with_permission_restore_a_version(signed_on: SignedOn, role: str) -> None:
     flow, client = two_versions(), signed_on(role)
     old = FlowVersion.objects.order_by("id")[0]
     may = role in ("editor", "admin")
@@ -82,7 +82,7 @@ def test_only_who_may_change_restores(signed_on: SignedOn, role: str) -> None:
         assert (noted.what, noted.detail) == ("restored", {"version": flow.version_id, "of": old.id})
 
 
-def test_who_may_only_add_flows_restores_deleted_ones_alone(signed_on: SignedOn) -> None:
+def test_a_user_who_can_only_add_flows_restores_only_deleted_ones(signed_on: SignedOn) -> None:
     flow, client = two_versions(), signed_on("")
     User.objects.get().user_permissions.add(Permission.objects.get(codename="add_flow"))
     restore = f"{LIST}version/{flow.version_id}/restore/"
@@ -91,7 +91,7 @@ def test_who_may_only_add_flows_restores_deleted_ones_alone(signed_on: SignedOn)
     assert client.post(restore).status_code == 302
 
 
-def test_a_flow_that_was_deleted_comes_back_from_a_version(signed_on: SignedOn) -> None:
+def test_a_deleted_flow_is_restored_from_a_version(signed_on: SignedOn) -> None:
     flow, client = two_versions(), signed_on("editor")
     client.post(f"{LIST}{flow.pk}/delete/")
     page = client.get(f"{LIST}version/{flow.version_id}/").content.decode()
@@ -100,7 +100,7 @@ def test_a_flow_that_was_deleted_comes_back_from_a_version(signed_on: SignedOn) 
     assert Flow.objects.get().description == "after"
 
 
-def test_a_version_that_breaks_todays_rules_is_not_restored(signed_on: SignedOn) -> None:
+def test_a_version_that_violates_current_rules_is_not_restored(signed_on: SignedOn) -> None:
     flow = two_versions()
     bad = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
     answer = signed_on("editor").post(f"{LIST}version/{bad.id}/restore/", follow=True)
@@ -109,7 +109,7 @@ def test_a_version_that_breaks_todays_rules_is_not_restored(signed_on: SignedOn)
     assert flow.description == "after"
 
 
-def test_why_a_flow_did_not_run(signed_on: SignedOn) -> None:
+def test_the_diagnosis_shows_why_a_flow_did_not_run(signed_on: SignedOn) -> None:
     flow = save(step(criteria="{{ Event.Payload.word == 'go' }}"))
     src = pack("Src")
     tell(src, "Go", {"word": "stop"})
@@ -125,7 +125,7 @@ def test_why_a_flow_did_not_run(signed_on: SignedOn) -> None:
         assert shown in page
 
 
-def test_why_tells_the_criteria_once_and_which_outcomes_are_of_an_older_version(signed_on: SignedOn) -> None:
+def test_the_diagnosis_shows_criteria_once_and_marks_outcomes_of_older_versions(signed_on: SignedOn) -> None:
     flow, src = save(step(criteria="{{ Event.Payload.word == 'go' }}")), pack("Src")
     tell(src, "Go", {"word": "stop"})
     old = flow.version_id
@@ -141,7 +141,7 @@ def test_why_tells_the_criteria_once_and_which_outcomes_are_of_an_older_version(
     assert "the criteria are false" not in page
 
 
-def test_events_that_a_flow_almost_heard_are_told(signed_on: SignedOn) -> None:
+def test_the_diagnosis_shows_near_misses(signed_on: SignedOn) -> None:
     flow = save(step())
     tell(pack("Src"), "go")
     tell(pack("Other"), "Go")
@@ -152,7 +152,7 @@ def test_events_that_a_flow_almost_heard_are_told(signed_on: SignedOn) -> None:
     assert "Away" not in page
 
 
-def test_a_disabled_flow_says_so_first(signed_on: SignedOn) -> None:
+def test_the_diagnosis_of_a_disabled_flow_says_so_first(signed_on: SignedOn) -> None:
     page = signed_on("viewer").get(f"{LIST}{save(step(), enabled=False).pk}/why/").content.decode()
     assert "The flow is disabled" in page
     assert "No matching events" in page

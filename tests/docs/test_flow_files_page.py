@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.pages import blocks
 from tests.docs.running import run_printed
-from tests.flows import original as o
+from tests.flows import mongo_dump as o
 from tests.programs import needs
 from tests.server import ROOT, StartServer
 

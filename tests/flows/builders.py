@@ -1,4 +1,4 @@
-"""What the tests of flows are built from: documents, packs, and a run by hand."""
+"""Builders for tests of flows: documents, packs, and manual runs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The flows among the examples."""
+"""The flows of the examples."""
 
 from tests.server import ROOT
 

@@ -26,7 +26,7 @@ def errors(response: HttpResponse) -> dict[str, dict[str, Any]]:
     return {error["path"]: error for error in json.loads(response.content)["errors"]}
 
 
-def test_a_flow_is_saved_and_given_back_as_it_was_posted() -> None:
+def test_a_flow_is_saved_and_returned_as_posted() -> None:
     flow = b.document(b.step(id="a", criteria="{{ true }}"), b.step(), description="what for", labels={"env": "dev"})
     saved = post("/v1/flows", flow)
     assert (saved.status_code, saved.content, saved["Location"]) == (201, b"", "http://testserver/v1/flows/flow")
@@ -38,13 +38,13 @@ def test_a_flow_is_saved_and_given_back_as_it_was_posted() -> None:
 
 
 @pytest.mark.parametrize("kind", [YAML, "application/yaml", "text/yaml", "application/x-yaml; charset=utf-8"])
-def test_yaml_is_taken_under_each_of_its_names(kind: str) -> None:
+def test_yaml_is_accepted_under_each_of_its_media_types(kind: str) -> None:
     text = "name: y\nsteps:\n- event: {name: E, packName: P}\n  command: {name: C, packName: Q}\n"
     assert post("/v1/flows", text, kind).status_code == 201
     assert FlowVersion.objects.get().source == text
 
 
-def test_names_and_labels_in_yaml_are_the_text_that_was_written() -> None:
+def test_names_and_labels_in_yaml_stay_text() -> None:
     text = """
     name: yes
     labels: {on: no, n: 010}
@@ -66,7 +66,7 @@ def test_names_and_labels_in_yaml_are_the_text_that_was_written() -> None:
     assert (first["id"], second["dependsOn"]) == ("1", ["1"])
 
 
-def test_all_errors_come_at_once_with_places_inside_templates() -> None:
+def test_all_errors_are_returned_at_once_with_positions_inside_templates() -> None:
     flow = b.document(b.step(criteria="x\n  {{ 1 +", junk=1), {"event": {"name": "E"}}, name="")
     found = errors(post("/v1/flows", flow))
     assert {"name", "steps[0].junk", "steps[0].criteria", "steps[1].event.packName", "steps[1].command"} <= set(found)
@@ -77,19 +77,19 @@ def test_all_errors_come_at_once_with_places_inside_templates() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "line"), [('{"name":\n', "application/json", 2), ("name: x\nsteps: [", YAML, 2)]
 )
-def test_what_can_not_be_read_is_told_with_its_line(text: str, kind: str, line: int) -> None:
+def test_syntax_errors_have_a_line(text: str, kind: str, line: int) -> None:
     (error,) = errors(post("/v1/flows", text, kind)).values()
     assert error["line"] >= line
 
 
-def test_warnings_stand_in_a_header_and_keep_nothing_from_being_saved() -> None:
+def test_warnings_are_in_a_header_and_do_not_prevent_saving() -> None:
     b.pack("Src")
     saved = post("/v1/flows", b.document(b.step(command={"packName": "Wörk", "name": "Do"})))
     assert saved.status_code == 201
     assert saved["X-Flyte-Warning"] == "steps[0].command.packName: no pack 'W\\u00f6rk' is registered"
 
 
-def test_many_warnings_end_with_how_many_more_there_are() -> None:
+def test_the_warning_header_ends_with_the_number_of_omitted_warnings() -> None:
     steps = [b.step(command={"packName": f"Pack{number}", "name": "Do"}) for number in range(100)]
     warning = post("/v1/flows", b.document(*steps))["X-Flyte-Warning"]
     assert len(warning) < 1600
@@ -110,7 +110,7 @@ def test_every_saved_version_is_kept() -> None:
     assert [version.document["description"] for version in FlowVersion.objects.all()] == ["first", "second", "second"]
 
 
-def test_enabled_is_kept_where_a_new_version_does_not_say_it() -> None:
+def test_enabled_is_kept_unless_a_new_version_sets_it() -> None:
     def enabled() -> Any:
         return Client().get("/v1/flows/flow").json().get("enabled", True)
 
@@ -121,7 +121,7 @@ def test_enabled_is_kept_where_a_new_version_does_not_say_it() -> None:
     assert enabled() is True
 
 
-def test_the_list_goes_on_behind_a_next_link() -> None:
+def test_the_list_continues_at_a_next_link() -> None:
     for number in range(1003):
         b.save(b.step(), name=f"f{number:04}")
     first = Client().get("/v1/flows").json()
@@ -132,7 +132,7 @@ def test_the_list_goes_on_behind_a_next_link() -> None:
     assert not [link for link in second["links"] if link["rel"] == "next"]
 
 
-def test_an_event_runs_the_good_flow_and_the_audit_tells_of_the_bad_one() -> None:
+def test_an_event_runs_the_valid_flow_and_the_audit_shows_the_failed_one() -> None:
     post("/v1/packs", {"name": "Src"})
     bad = {"packName": "Wrk", "name": "Do", "input": "{{ datastore('none') }}"}
     post("/v1/flows", b.document(b.step(command=bad), name="bad"))
@@ -148,7 +148,7 @@ def test_an_event_runs_the_good_flow_and_the_audit_tells_of_the_bad_one() -> Non
     assert Client().get(event["links"][0]["href"]).json() == event
 
 
-def test_who_sent_an_event_is_what_the_path_says() -> None:
+def test_the_sender_of_an_event_comes_from_the_path() -> None:
     post("/v1/packs", {"name": "Src"})
     post("/v1/packs", {"name": "Oth"})
     post("/v1/flows", b.document(b.step()))
@@ -173,12 +173,12 @@ def test_who_sent_an_event_is_what_the_path_says() -> None:
         ("Go", ""),
     ],
 )
-def test_what_is_no_event_is_refused_at_its_place(body: Any, path: str) -> None:
+def test_an_invalid_event_is_rejected_with_its_path(body: Any, path: str) -> None:
     b.pack("Src")
     assert path in errors(post("/v1/packs/Src/events", json.dumps(body)))
 
 
-def test_an_event_may_spell_its_keys_in_any_case_and_carry_others() -> None:
+def test_keys_of_an_event_are_case_insensitive_and_unknown_keys_ignored() -> None:
     b.save(b.step())
     b.pack("Src")
     body = {"Event": "Go", "PAYLOAD": {"Event": "kept"}, "CreatedAt": "2020-01-02T03:04:05.5+02:00", "x": 1}
@@ -195,7 +195,7 @@ def test_events_and_results_in_yaml_keep_their_names_as_text() -> None:
     assert Event.objects.get().payload == {"b": True}
 
 
-def test_the_answers_to_results() -> None:
+def test_responses_to_results() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.pack("Oth")
     b.save(b.step())
@@ -212,7 +212,7 @@ def test_the_answers_to_results() -> None:
     assert Action.objects.get().result["createdAt"] == "2020-01-01T00:00:00.000Z"
 
 
-def test_a_pack_deleted_meanwhile_is_not_found_but_its_actions_wait() -> None:
+def test_a_deleted_pack_is_not_found_and_its_actions_stay_queued() -> None:
     source = b.pack("Src")
     b.save(b.step())
     b.tell(source)
@@ -223,11 +223,11 @@ def test_a_pack_deleted_meanwhile_is_not_found_but_its_actions_wait() -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb", "x" * 300])
-def test_a_name_that_can_not_be_stored_is_refused_not_failed_on(name: str) -> None:
+def test_a_name_that_cannot_be_stored_is_rejected(name: str) -> None:
     assert "name" in errors(post("/v1/flows", b.document(b.step(), name=name)))
 
 
-def test_a_flow_that_stays_disabled_is_shown_as_such_and_warned_of() -> None:
+def test_a_flow_that_stays_disabled_gives_a_warning() -> None:
     post("/v1/flows", b.document(b.step(), enabled=False))
     again = post("/v1/flows", b.document(b.step()))
     assert again["X-Flyte-Warning"].startswith("enabled: the flow is disabled")
@@ -237,14 +237,14 @@ def test_a_flow_that_stays_disabled_is_shown_as_such_and_warned_of() -> None:
     assert "enabled" not in Client().get("/v1/flows").json()["flows"][0]
 
 
-def test_yaml_under_a_wrong_content_type_is_told_what_to_send() -> None:
+def test_yaml_with_a_wrong_content_type_is_answered_with_the_right_one() -> None:
     (error,) = errors(post("/v1/flows", "name: x\nsteps: []\n", "application/x-www-form-urlencoded")).values()
     assert "for YAML send 'content-type: application/x-yaml'" in error["message"]
     assert "content type" not in next(iter(errors(post("/v1/flows", "{")).values()))["message"]
 
 
 @pytest.mark.parametrize("kind", ["application/json", YAML])
-def test_an_empty_body_is_called_one(kind: str) -> None:
+def test_an_empty_body_is_reported_as_empty(kind: str) -> None:
     assert errors(post("/v1/flows", " \n", kind))[""]["message"] == "the body is empty"
 
 
@@ -256,16 +256,16 @@ def test_an_empty_body_is_called_one(kind: str) -> None:
         ("name: x\nsteps:\n- {context: {}, context: {}}\n", YAML),
     ],
 )
-def test_a_key_that_stands_twice_in_a_flow_is_an_error(text: str, kind: str) -> None:
+def test_a_duplicate_key_in_a_flow_is_an_error(text: str, kind: str) -> None:
     assert "stands twice" in errors(post("/v1/flows", text, kind))[""]["message"]
 
 
-def test_a_template_without_quotes_in_yaml_is_told_to_be_quoted() -> None:
+def test_an_unquoted_template_in_yaml_gets_a_hint_to_quote_it() -> None:
     text = "name: x\nsteps:\n- criteria: {{ true }}\n"
     assert "in quotes" in errors(post("/v1/flows", text, YAML))[""]["message"]
 
 
-def test_an_event_that_no_pack_has_declared_is_a_warning_where_packs_declare_any() -> None:
+def test_an_undeclared_event_is_a_warning_if_the_pack_declares_events() -> None:
     post("/v1/packs", {"name": "Src", "events": [{"name": "Gone"}], "commands": [{"name": "C", "events": ["Ended"]}]})
     post("/v1/packs", {"name": "Wrk", "commands": [{"name": "Do"}]})
     warning = post("/v1/flows", b.document(b.step()))["X-Flyte-Warning"]
@@ -275,14 +275,14 @@ def test_an_event_that_no_pack_has_declared_is_a_warning_where_packs_declare_any
         assert "X-Flyte-Warning" not in post("/v1/flows", flow)
 
 
-def test_what_can_never_work_is_warned_of() -> None:
+def test_parts_that_can_never_work_give_warnings() -> None:
     b.pack("Src")
     bare = post("/v1/flows", b.document(b.step(criteria="Event.Payload.x")))["X-Flyte-Warning"]
     assert "steps[0].criteria: contains no {{" in bare.replace("\\u2026", "…")
     assert post("/v1/flows", b.document())["X-Flyte-Warning"] == "steps: is empty: the flow does nothing"
 
 
-def test_a_refused_result_is_told_why() -> None:
+def test_a_rejected_result_is_answered_with_the_reason() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.pack("Oth")
     b.save(b.step())

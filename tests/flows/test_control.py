@@ -1,4 +1,4 @@
-"""Cancel, retry, replay."""
+"""Run control: cancel, retry, replay."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ def audit() -> Any:
     return Client().get(f"/v1/audit/flows/{b.only_execution().id}").json()
 
 
-def test_a_cancelled_execution_gives_nothing_to_anybody_and_takes_no_results() -> None:
+def test_a_cancelled_execution_hands_out_no_actions_and_accepts_no_results() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="c"))
     b.tell(source)
@@ -48,7 +48,7 @@ def test_a_cancelled_execution_gives_nothing_to_anybody_and_takes_no_results() -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_times_of_states_go_on_where_an_action_is_taken_while_its_cancel_waits() -> None:
+def test_the_state_log_continues_if_an_action_is_taken_during_its_cancellation() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"))
     b.tell(source)
@@ -92,7 +92,7 @@ def test_finished_actions_of_a_cancelled_execution_stay_as_they_are() -> None:
     assert set(Action.objects.values_list("state", flat=True)) == {ActionState.SUCCESS, ActionState.CANCELLED}
 
 
-def test_what_has_ended_can_not_be_cancelled() -> None:
+def test_a_finished_execution_cannot_be_cancelled() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"))
     b.tell(source)
@@ -102,7 +102,7 @@ def test_what_has_ended_can_not_be_cancelled() -> None:
     assert post("/v1/audit/flows/none/cancel").status_code == 404
 
 
-def test_a_retried_step_runs_again_and_followers_that_fired_do_not() -> None:
+def test_a_retried_step_runs_again_and_dependent_steps_that_fired_do_not() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(
         b.step(id="a", command={"packName": "Wrk", "name": "Do", "input": "same"}),
@@ -124,7 +124,7 @@ def test_a_retried_step_runs_again_and_followers_that_fired_do_not() -> None:
     assert audit()["actions"]["a"]["history"][0]["result"]["payload"] == "boom"
 
 
-def test_only_a_step_that_ended_fatal_can_be_retried() -> None:
+def test_only_a_fatal_step_can_be_retried() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"))
     b.tell(source)
@@ -136,7 +136,7 @@ def test_only_a_step_that_ended_fatal_can_be_retried() -> None:
     assert detail("/v1/audit/flows/none/steps/a/retry", 404) == "there is no execution 'none'"
 
 
-def test_what_can_not_be_done_is_told_in_plain_words() -> None:
+def test_impossible_operations_are_rejected_with_the_reason() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a", id="later", event="Other"))
     b.tell(source)
@@ -162,7 +162,7 @@ def detail(path: str, status: int) -> str:
     return str(answer.json()["detail"])
 
 
-def test_a_replay_runs_the_flow_as_it_is_now_and_names_the_old_execution() -> None:
+def test_a_replay_runs_the_current_flow_and_links_to_the_old_execution() -> None:
     source = b.pack("Src")
     b.save(b.step(id="old"))
     b.tell(source, payload={"n": 1})
@@ -179,7 +179,7 @@ def test_a_replay_runs_the_flow_as_it_is_now_and_names_the_old_execution() -> No
     assert Execution.objects.count() == 2
 
 
-def test_a_replay_for_all_reaches_every_flow_that_listens() -> None:
+def test_a_replay_for_all_flows_starts_every_subscribed_flow() -> None:
     source = b.pack("Src")
     b.save(b.step())
     b.tell(source)
@@ -189,7 +189,7 @@ def test_a_replay_for_all_reaches_every_flow_that_listens() -> None:
     assert Execution.objects.filter(replay_of=old.id).count() == 2
 
 
-def test_a_replay_that_nothing_listens_to_is_refused() -> None:
+def test_a_replay_without_a_subscribed_flow_is_rejected() -> None:
     source = b.pack("Src")
     b.save(b.step())
     b.tell(source)
@@ -215,6 +215,6 @@ def test_scripts_cancel_retry_and_replay() -> None:
 
 
 @pytest.mark.parametrize("words", [("none", "cancel"), ("none", "retry"), ("none", "retry", "a"), ("none", "replay")])
-def test_what_a_script_can_not_do_is_told(words: tuple[str, ...]) -> None:
+def test_impossible_operations_of_a_script_are_errors(words: tuple[str, ...]) -> None:
     with pytest.raises(CommandError, match=r"none|needs"):
         call_command("execution", *words)

@@ -1,6 +1,6 @@
-"""What each request that packs make all day asks of the database, so that no change makes it dearer unseen.
+"""Database statements per frequent request of packs, so that no change adds some unnoticed.
 
-Within a test a transaction of SQLite's, which is another two statements, is the test's own; a result's is a savepoint.
+A test runs in a transaction, so a result's transaction counts as a savepoint.
 """
 
 import json
@@ -60,7 +60,7 @@ def test_an_event_costs_two_reads_and_its_rows(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("packs")
-def test_an_event_that_nobody_listens_to_costs_two_reads(client: Client) -> None:
+def test_an_event_without_a_subscribed_flow_costs_two_reads(client: Client) -> None:
     post(client, "Src/events", {"event": "Other"})
     with statements(2):
         post(client, "Src/events", {"event": "Other"})
@@ -75,7 +75,7 @@ def test_a_take_costs_the_read_of_the_pack_and_the_claim(client: Client) -> None
         assert post(client, "Wrk/actions/take").status_code == 204
 
 
-def test_a_take_costs_the_same_for_a_pack_of_several_labels(client: Client) -> None:
+def test_a_take_costs_the_same_for_a_pack_with_several_labels(client: Client) -> None:
     b.pack("Wrk", az="b", env="prod", zone="1")
     b.pack("Src")
     b.save(b.step(command={"packName": "Wrk", "name": "Do", "packLabels": {"env": "prod"}}))
@@ -85,7 +85,7 @@ def test_a_take_costs_the_same_for_a_pack_of_several_labels(client: Client) -> N
 
 
 @pytest.mark.usefixtures("packs")
-def test_a_result_costs_five_reads_and_what_it_changes_in_one_transaction(client: Client) -> None:
+def test_a_result_costs_five_reads_and_its_writes_in_one_transaction(client: Client) -> None:
     post(client, "Src/events", {"event": "Go"})
     first = taken(client)
     with statements(8 if AT_ONCE else 11):

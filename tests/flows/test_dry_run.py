@@ -1,4 +1,4 @@
-"""The dry run says what the real run does, and does nothing."""
+"""Dry runs: the same outcomes as real runs, without effects."""
 
 import random
 import secrets
@@ -21,7 +21,7 @@ from packs.models import Action, Pack
 from packs.queue.action_queue import ResultStatus
 from packs.queue.take import take
 from tests.flows import builders as b
-from tests.flows.happenings import HAPPENED
+from tests.flows.example_runs import HAPPENED
 from tests.server import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -111,7 +111,7 @@ def items() -> None:
 
 @pytest.mark.usefixtures("items")
 @pytest.mark.parametrize("name", HAPPENED)
-def test_the_examples_run_dry_as_they_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_of_an_example_equals_its_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "randbelow", lambda limit: limit - 1)
     monkeypatch.setattr(secrets, "choice", lambda letters: letters[0])
     (pack, labels, told, payload), results = HAPPENED[name]
@@ -162,7 +162,7 @@ def random_flow(chance: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_flows_of_any_shape_run_dry_as_they_run(seed: int) -> None:
+def test_a_dry_run_of_any_flow_equals_its_run(seed: int) -> None:
     chance = random.Random(seed)
     flow: dict[str, Any] = {}
     while not flow:
@@ -195,7 +195,7 @@ def test_nothing_is_written() -> None:
     assert set(Pack.objects.values_list("name", flat=True)) == {"Src"}
 
 
-def test_every_text_of_the_context_that_fails_is_told_with_its_place_and_the_others_are_shown() -> None:
+def test_failed_context_values_have_positions_and_the_others_are_shown() -> None:
     context = {"A": "fine", "B": "{{ datastore('none') }}", "C": "{{ Event.Payload.n.x }}"}
     shown = step_of(try_steps(b.step(id="a", context=context), payload={"n": 5}), "a")
     assert (shown["outcome"], shown["context"]) == ("error", {"A": "fine", "B": None, "C": None})
@@ -206,14 +206,14 @@ def test_every_text_of_the_context_that_fails_is_told_with_its_place_and_the_oth
     assert "command" not in shown
 
 
-def test_an_input_is_shown_with_what_failed_in_it() -> None:
+def test_an_input_is_shown_with_its_errors() -> None:
     asked = {"packName": "Wrk", "name": "Do", "input": {"to": ["{{ 1 + 1 }}", "{{ datastore('none') }}"]}}
     shown = step_of(try_steps(b.step(id="a", command=asked)), "a")
     assert shown["command"]["input"] == {"to": ["2", None]}
     assert [one["path"] for one in shown["errors"]] == ["steps[0].command.input.to[1]"]
 
 
-def test_criteria_show_what_they_gave_and_what_they_saw() -> None:
+def test_criteria_show_their_verdict_and_the_values_read() -> None:
     criteria = "{{ Event.Payload.n > 1 and Event.Payload.missing != 'x' and Context.A|upper == 'NO' }}"
     shown = step_of(try_steps(b.step(id="a", context={"A": "yes"}, criteria=criteria), payload={"n": 5}), "a")
     assert shown["outcome"] == "criteria"
@@ -222,7 +222,7 @@ def test_criteria_show_what_they_gave_and_what_they_saw() -> None:
     assert shown["criteria"]["saw"] == saw
 
 
-def test_labels_show_what_was_wanted_and_had() -> None:
+def test_labels_show_required_and_actual_values() -> None:
     wants = {"packName": "Src", "name": "Go", "packLabels": {"env": "{{ Event.Payload }}"}}
     shown = step_of(try_steps(b.step(id="a", event=wants), payload="y"), "a")
     assert (shown["outcome"], shown["labels"]) == (
@@ -231,7 +231,7 @@ def test_labels_show_what_was_wanted_and_had() -> None:
     )
 
 
-def test_a_step_that_is_not_reached_says_what_it_waits_for() -> None:
+def test_a_step_that_is_not_reached_shows_what_it_waits_for() -> None:
     other = b.step(id="other", event={"packName": "Src", "name": "Else"})
     join = b.follower(["a", "b"], id="join", dependsOnMode="all")
     steps = [b.step(id="a"), b.follower("a", id="b"), b.follower("a", event="Else", id="c"), join, other]
@@ -248,7 +248,7 @@ def test_a_step_that_is_not_reached_says_what_it_waits_for() -> None:
     assert unanswered["message"] == "waits for a (no result yet) and b (has not fired)"
 
 
-def test_a_result_that_cannot_be_used_is_told() -> None:
+def test_an_unused_result_gives_a_note() -> None:
     stranger = SimulatedResult("Done", pack=b.event(b.pack("Oth"), "Done").pack)
     done = try_steps(b.step(id="a"), b.follower("a", id="b"), results={"b": SimulatedResult("Done"), "a": stranger})
     assert [note.path for note in done.notes] == ["results.a", "results.b"]
@@ -256,7 +256,7 @@ def test_a_result_that_cannot_be_used_is_told() -> None:
     assert step_of(done, "b")["outcome"] == "notReached"
 
 
-def test_a_step_that_was_looked_at_twice_shows_both() -> None:
+def test_a_step_evaluated_twice_shows_both_evaluations() -> None:
     twice = b.follower(["a", "b"], id="c", criteria="{{ Event.Payload == 2 }}")
     results = {"a": SimulatedResult("Done", 1), "b": SimulatedResult("Done", 2)}
     done = try_steps(b.step(id="a"), b.step(id="b"), twice, results=results)
@@ -266,7 +266,7 @@ def test_a_step_that_was_looked_at_twice_shows_both() -> None:
 
 
 @override_settings(FLYTE_MASKED_KEYS="token")
-def test_what_looks_like_a_secret_is_masked_and_templates_see_it() -> None:
+def test_probable_secrets_are_redacted_but_templates_read_them() -> None:
     asked = {"packName": "Wrk", "name": "Do", "input": {"apiToken": "{{ Event.Payload.token }}"}}
     criteria = "{{ Event.Payload.token == 'abc' }}"
     done = try_steps(b.step(id="a", criteria=criteria, command=asked), payload={"token": "abc"})

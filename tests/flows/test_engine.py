@@ -1,4 +1,4 @@
-"""What events and results cause."""
+"""Effects of events and results."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`manage.py flows`, and what the API tells of a flow's text before it is saved."""
+"""`manage.py flows`, and the API's check of a flow's text."""
 
 import json
 from argparse import Namespace
@@ -54,7 +54,7 @@ def kept() -> dict[str, str]:
     return dict(Flow.objects.values_list("name", "version_id"))
 
 
-def test_flows_are_saved_once_and_then_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flows_are_saved_once_and_then_unchanged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("diff", folder) == 1
     assert not kept()
     assert run("apply", folder, "--note", "first") == 0
@@ -67,7 +67,9 @@ def test_flows_are_saved_once_and_then_the_same(folder: Path, capsys: pytest.Cap
     assert "0 new, 0 changed, 1 the same" in capsys.readouterr().out
 
 
-def test_a_comment_alone_makes_no_version_and_a_step_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_comment_makes_no_version_and_a_changed_step_does(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("apply", folder)
     first = kept()
     (folder / "one.yaml").write_text(TEXT.replace("what it is for", "other words"))
@@ -81,7 +83,7 @@ def test_a_comment_alone_makes_no_version_and_a_step_does(folder: Path, capsys: 
     assert kept() != first
 
 
-def test_nothing_is_changed_where_one_file_has_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_changed_if_a_file_has_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two") + "---\n" + TEXT.replace("Go}", "Go, nmae: x}"))
     for what in ("validate", "diff", "apply"):
         assert run(what, folder) == 2
@@ -98,7 +100,7 @@ class Interrupted(LocalFlowStore):
         super().save(text, checked, note)
 
 
-def test_all_is_saved_or_nothing(folder: Path) -> None:
+def test_either_all_flows_are_saved_or_none(folder: Path) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
     asked = Namespace(subcommand="apply", path=folder, strict=False, json=False, prune=False, dry_run=False, note="")
     with pytest.raises(FlowStoreError, match="two: the flow was changed by someone else"):
@@ -106,7 +108,7 @@ def test_all_is_saved_or_nothing(folder: Path) -> None:
     assert not kept()
 
 
-def test_a_dry_run_says_what_would_be_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_prints_the_changes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     b.save(b.step(), name="old")
     assert run("apply", folder, "--dry-run", "--prune") == 0
     assert list(kept()) == ["old"]
@@ -120,7 +122,7 @@ def test_a_dry_run_says_what_would_be_done(folder: Path, capsys: pytest.CaptureF
     assert list(kept()) == ["one"]
 
 
-def test_warnings_are_those_of_the_console_and_strict_stops_at_them(
+def test_warnings_are_those_of_the_console_and_strict_makes_them_errors(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "one.yaml").write_text(TEXT.replace("Wrk", "Nobody"))
@@ -131,14 +133,14 @@ def test_warnings_are_those_of_the_console_and_strict_stops_at_them(
     assert not kept()
 
 
-def test_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("apply", folder, "--json")
     told = json.loads(capsys.readouterr().out)
     assert told["applied"] is True
     assert [(flow["name"], flow["change"], flow["findings"]) for flow in told["flows"]] == [("one", "new", [])]
 
 
-def test_what_is_exported_is_what_was_written_and_makes_no_difference(folder: Path, tmp_path: Path) -> None:
+def test_an_export_is_the_text_as_written_and_has_no_diff(folder: Path, tmp_path: Path) -> None:
     b.save(b.step(), name="posted by a program", enabled=False)
     run("apply", folder)
     Flow.objects.filter(name="one").update(enabled=False)
@@ -153,7 +155,7 @@ def test_what_is_exported_is_what_was_written_and_makes_no_difference(folder: Pa
 
 
 @pytest.mark.parametrize("arguments", [["apply", "/nowhere"], ["export", "/tmp", "no such flow"]])
-def test_what_is_not_there_is_one_line_and_code_2(arguments: list[str]) -> None:
+def test_missing_input_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     with pytest.raises(CommandError) as raised:
         call_command("flows", *arguments)
     assert raised.value.returncode == 2
@@ -164,7 +166,7 @@ def check(client: Client, text: str) -> Any:
     return client.post("/v1/flows/dry-run?check=true", text, content_type="application/x-yaml")
 
 
-def test_the_api_tells_what_saving_a_text_would_change(folder: Path, client: Client) -> None:
+def test_the_api_returns_the_changes_that_saving_would_make(folder: Path, client: Client) -> None:
     told = check(client, TEXT).json()
     assert (told["name"], told["change"], told["warnings"]) == ("one", "new", [])
     assert not kept()
@@ -177,13 +179,13 @@ def test_the_api_tells_what_saving_a_text_would_change(folder: Path, client: Cli
     assert "+enabled: false\n" in changed["diff"]
 
 
-def test_the_api_tells_each_error_with_its_place_in_the_text(client: Client) -> None:
+def test_the_api_returns_each_error_with_its_position_in_the_text(client: Client) -> None:
     (error,) = problem(check(client, "name: one\nsteps: 5\n"), 400)["errors"]
     assert (error["path"], error["line"], error["column"]) == ("steps", 2, 1)
     assert problem(check(client, ""), 400)["errors"][0]["message"].startswith("is empty")
 
 
-def test_the_api_gives_a_flow_as_it_was_written(folder: Path, client: Client) -> None:
+def test_the_api_returns_a_flow_as_written(folder: Path, client: Client) -> None:
     run("apply", folder)
     answer = client.get("/v1/flows/one?text=true")
     assert (answer.content.decode(), answer.headers["Content-Type"]) == (TEXT, "text/plain; charset=utf-8")

@@ -1,4 +1,4 @@
-"""The same event sent twice."""
+"""Idempotency keys of events."""
 
 import json
 from datetime import timedelta
@@ -21,21 +21,21 @@ def tell(key: str, body: Any = None, pack: str = "Src") -> int:
     return Client().post(f"/v1/packs/{pack}/events", data, "application/json", headers=headers).status_code
 
 
-def test_the_same_key_and_body_is_taken_and_starts_nothing_again() -> None:
+def test_a_repeated_key_and_body_is_accepted_and_starts_nothing() -> None:
     b.pack("Src")
     b.save(b.step())
     assert [tell("k"), tell("k"), tell("other")] == [202, 202, 202]
     assert Execution.objects.count() == 2
 
 
-def test_the_same_key_with_another_body_is_refused() -> None:
+def test_a_repeated_key_with_a_different_body_is_rejected() -> None:
     b.pack("Src")
     b.save(b.step())
     assert [tell("k"), tell("k", {"event": "Go", "payload": 2})] == [202, 422]
     assert Execution.objects.count() == 1
 
 
-def test_a_key_is_a_packs_own() -> None:
+def test_keys_of_different_packs_are_independent() -> None:
     b.pack("Src")
     b.pack("Src", env="x")
     b.save(b.step())
@@ -43,7 +43,7 @@ def test_a_key_is_a_packs_own() -> None:
     assert Execution.objects.count() == 2
 
 
-def test_a_key_counts_also_where_no_flow_listened_the_first_time() -> None:
+def test_a_key_counts_even_if_no_flow_matched_the_first_event() -> None:
     b.pack("Src")
     assert tell("k") == 202
     b.save(b.step())
@@ -52,12 +52,12 @@ def test_a_key_counts_also_where_no_flow_listened_the_first_time() -> None:
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a\x00b"])
-def test_a_key_that_can_not_be_kept_is_refused(key: str) -> None:
+def test_a_key_that_cannot_be_stored_is_rejected(key: str) -> None:
     b.pack("Src")
     assert tell(key) == 400
 
 
-def test_a_key_is_forgotten_after_a_day() -> None:
+def test_a_key_expires_after_a_day() -> None:
     b.pack("Src")
     b.save(b.step())
     tell("k")

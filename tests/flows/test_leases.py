@@ -1,4 +1,4 @@
-"""Leases, retries and late results: what becomes of work that nobody finishes, or that fails."""
+"""Leases, retries and late results of actions."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

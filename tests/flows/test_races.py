@@ -1,4 +1,4 @@
-"""What must hold when two answers come at the same moment: real processes, whichever database the suite runs on."""
+"""Concurrent results and requests, from real processes, on each database."""
 
 import threading
 from collections import Counter

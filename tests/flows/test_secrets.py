@@ -1,4 +1,4 @@
-"""What templates draw from a secret reaches the pack that takes the action, and nobody else."""
+"""Secrets in templates: only the pack that takes the action gets them."""
 
 import json
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def assert_nowhere(secret: str = CANARY) -> None:
                     assert secret.encode() not in plain, (table, row)
 
 
-def test_a_text_that_reads_a_secret_is_masked_whole_and_the_taker_gets_it(client: Client) -> None:
+def test_a_text_that_reads_a_secret_is_redacted_except_for_the_taker(client: Client) -> None:
     source = b.pack("Src")
     b.pack("Wrk")
     given = {"auth": f"Bearer {READ}", "list": ["plain", READ, 5], "room": "{{ Event.Payload.room }}"}
@@ -72,7 +72,7 @@ def test_a_text_that_reads_a_secret_is_masked_whole_and_the_taker_gets_it(client
     assert step_of("a").input["auth"] == MASK
 
 
-def test_an_input_that_is_one_secret_text_is_masked_too(client: Client) -> None:
+def test_an_input_that_is_one_secret_text_is_redacted_too(client: Client) -> None:
     source = b.pack("Src")
     b.pack("Wrk")
     b.save(b.step(id="a", command=command(READ)))
@@ -81,7 +81,7 @@ def test_an_input_that_is_one_secret_text_is_masked_too(client: Client) -> None:
     assert taken(client) == CANARY
 
 
-def test_a_secret_goes_on_through_the_context_and_its_name_stays_secret(client: Client) -> None:
+def test_a_secret_stays_secret_through_the_context(client: Client) -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(
         b.step(id="a", context={"Auth": f"Bearer {READ}", "Room": "ops"}, command=command("{{ Context.Room }}")),
@@ -101,7 +101,7 @@ def test_a_secret_goes_on_through_the_context_and_its_name_stays_secret(client: 
     assert_nowhere()
 
 
-def test_a_result_that_repeats_the_secret_is_masked_before_anybody_hears_it() -> None:
+def test_a_result_that_repeats_the_secret_is_redacted_before_it_is_handled() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(
         b.step(id="a", command=command(f"Bearer {READ}")),
@@ -117,7 +117,7 @@ def test_a_result_that_repeats_the_secret_is_masked_before_anybody_hears_it() ->
     assert_nowhere()
 
 
-def test_of_a_secret_only_what_the_taker_was_given_is_looked_for(client: Client) -> None:
+def test_only_secrets_sent_to_the_taker_are_redacted_in_results(client: Client) -> None:
     account = {"user": "deploy", "password": CANARY, "url": "https://build.example.org"}
     put_secret("account", json.dumps(account), "application/json")
     source, worker = b.pack("Src"), b.pack("Wrk")
@@ -129,7 +129,7 @@ def test_of_a_secret_only_what_the_taker_was_given_is_looked_for(client: Client)
     assert step_of("a").result["payload"] == f"{MASK} with {MASK} from https://build.example.org"
 
 
-def test_a_result_sent_twice_is_the_same_though_it_was_masked() -> None:
+def test_a_repeated_result_is_equal_although_it_was_redacted() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(READ)))
     b.tell(source)
@@ -139,7 +139,7 @@ def test_a_result_sent_twice_is_the_same_though_it_was_masked() -> None:
     assert_nowhere()
 
 
-def test_earlier_attempts_and_late_results_are_masked_and_a_retry_has_the_secret_again(client: Client) -> None:
+def test_attempts_and_late_results_are_redacted_and_a_retry_gets_the_secret(client: Client) -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(READ, retries=1)))
     b.tell(source)
@@ -154,7 +154,7 @@ def test_earlier_attempts_and_late_results_are_masked_and_a_retry_has_the_secret
     assert_nowhere()
 
 
-def test_a_replay_reads_the_secret_anew(client: Client) -> None:
+def test_a_replay_reads_the_current_secret(client: Client) -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(READ)))
     b.tell(source)
@@ -166,7 +166,7 @@ def test_a_replay_reads_the_secret_anew(client: Client) -> None:
 
 
 @pytest.mark.parametrize("place", ["event", "command"])
-def test_labels_may_not_read_secrets(place: str) -> None:
+def test_labels_cannot_read_secrets(place: str) -> None:
     source = b.pack("Src")
     step = b.step(id="a")
     step[place] = {**step[place], "packLabels": {"env": READ}}
@@ -189,7 +189,7 @@ def test_labels_may_not_read_secrets(place: str) -> None:
         ("{{ datastore('token')|length > 3 }}", "fired"),
     ],
 )
-def test_criteria_may_read_secrets_and_tell_nothing_but_their_verdict(criteria: str, outcome: str) -> None:
+def test_criteria_that_read_secrets_show_only_their_verdict(criteria: str, outcome: str) -> None:
     source = b.pack("Src")
     b.save(b.step(criteria=criteria))
     b.tell(source)
@@ -198,14 +198,14 @@ def test_criteria_may_read_secrets_and_tell_nothing_but_their_verdict(criteria: 
     assert_nowhere()
 
 
-def test_a_flow_that_only_judges_by_a_secret_keeps_nothing_of_it() -> None:
+def test_a_flow_whose_criteria_read_a_secret_stores_nothing_of_it() -> None:
     source = b.pack("Src")
     b.save(b.step(id="a", criteria="{{ datastore('token')|length > 3 }}", command=command("x")))
     b.tell(source)
     assert step_of("a").secrets is None
 
 
-def test_the_dry_run_shows_nothing_of_a_secret_and_judges_by_it(client: Client) -> None:
+def test_a_dry_run_reads_a_secret_and_shows_nothing_of_it(client: Client) -> None:
     flow = b.document(
         b.step(
             id="a",
@@ -228,7 +228,7 @@ def test_the_dry_run_shows_nothing_of_a_secret_and_judges_by_it(client: Client) 
     assert answer.content.decode().count(CANARY) == json.dumps(flow["steps"][0]["criteria"]).count(CANARY)
 
 
-def test_a_template_that_is_tried_shows_nothing_of_a_secret() -> None:
+def test_try_template_shows_nothing_of_a_secret() -> None:
     out = StringIO()
     call_command("try_template", f"Bearer {READ}", stdout=out)
     assert out.getvalue() == f"{MASK}\n"

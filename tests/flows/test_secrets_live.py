@@ -1,4 +1,4 @@
-"""A secret's way through a real server: only the pack that takes the action ever sees it."""
+"""A secret on a real server: only the pack that takes the action gets it."""
 
 import base64
 import json

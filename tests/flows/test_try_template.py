@@ -38,7 +38,7 @@ def test_one_template_sees_event_context_and_datastore(tmp_path: Path) -> None:
     assert (out.strip(), err) == ("Said dev 5 ann x@y", "")
 
 
-def test_an_error_is_told_with_its_place_and_a_warning_beside_the_result() -> None:
+def test_errors_have_a_position_and_warnings_do_not_change_the_output() -> None:
     with pytest.raises(CommandError, match=r"(?s)'uper'.*'upper'.*line 2.*\^"):
         run("a\n{{ 1|uper }}")
     out, err = run("[{{ Evnt.Name }}]")
@@ -46,7 +46,7 @@ def test_an_error_is_told_with_its_place_and_a_warning_beside_the_result() -> No
     assert "Event" in err
 
 
-def test_a_file_of_cases_yields_a_line_for_each() -> None:
+def test_a_file_of_cases_gives_a_line_per_case() -> None:
     out, _ = run(cases=recorded.DATA / "cases.jsonl")
     answers = [json.loads(line) for line in out.splitlines()]
     assert len(answers) == len(recorded.CASES)
@@ -67,14 +67,14 @@ def test_a_file_of_cases_yields_a_line_for_each() -> None:
         ('{"template": "x", "datastore": 5}', "datastore"),
     ],
 )
-def test_a_file_that_is_none_is_told_with_its_line(tmp_path: Path, line: str, message: str) -> None:
+def test_an_invalid_file_of_cases_is_an_error_with_a_line(tmp_path: Path, line: str, message: str) -> None:
     file = tmp_path / "cases.jsonl"
     file.write_text(f'{{"template": "x"}}\n{line}\n')
     with pytest.raises(CommandError, match=message):
         run(cases=file)
 
 
-def test_a_missing_file_or_template_is_told() -> None:
+def test_a_missing_file_or_template_is_an_error() -> None:
     with pytest.raises(CommandError, match="none"):
         run(cases=Path("/none"))
     with pytest.raises(CommandError, match="--cases"):

@@ -1,4 +1,4 @@
-"""What is warned of: names of the context that nothing gives a value to."""
+"""Warnings about context names that no step assigns."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def command(text: str) -> dict[str, Any]:
     return {"packName": "Wrk", "name": "Do", "input": {"to": text}}
 
 
-def test_a_name_that_no_step_sets_is_told_with_its_place_and_the_one_that_was_meant() -> None:
+def test_an_unassigned_name_gives_a_warning_with_position_and_suggestion() -> None:
     asked = b.step(id="asked", context={"Channel": "{{ Event.Payload.channel }}"})
     told = b.follower("asked", command=command("so,\n{{ Context.Chanel }}{{ Context.Chanel }}"))
     message = "Context.Chanel is always empty here: no step's context sets it; did you mean Channel?"
@@ -38,13 +38,13 @@ def test_a_name_that_no_step_sets_is_told_with_its_place_and_the_one_that_was_me
         {"command": command("{% for one in Context.No %}{{ one }}{% endfor %}")},
     ],
 )
-def test_every_template_of_a_step_is_looked_at(reads: dict[str, Any]) -> None:
+def test_every_template_of_a_step_is_checked(reads: dict[str, Any]) -> None:
     ((_, message, line, _),) = warned(b.step(id="a", context={"Far": "x"}), b.step(dependsOn=["a"], **reads))
     assert message.startswith("Context.No is always empty here")
     assert line == 1
 
 
-def test_what_a_step_sets_itself_or_any_other_step_may_have_set_before_is_there() -> None:
+def test_names_of_the_step_or_of_steps_before_it_are_defined() -> None:
     asked = b.step(
         id="asked", context={"A": "x"}, criteria="{{ Context.A == 'x' }}", command=command("{{ Context.A }}")
     )
@@ -56,11 +56,11 @@ def test_what_a_step_sets_itself_or_any_other_step_may_have_set_before_is_there(
 @pytest.mark.parametrize(
     "text", ["{{ Context }}", "{% set Context = Event.Payload %}{{ Context.A }}", "{{ Event.No }}"]
 )
-def test_what_can_not_be_known_is_not_warned_of(text: str) -> None:
+def test_names_that_only_a_run_can_decide_give_no_warning(text: str) -> None:
     assert warned(b.step(command=command(text))) == []
 
 
-def test_a_trigger_inherits_nothing_and_no_context_is_there_for_itself() -> None:
+def test_a_trigger_inherits_nothing_and_a_context_cannot_read_itself() -> None:
     first = b.step(id="first", context={"Mine": "{{ Context.Mine }}"}, command=command("{{ Context.Later }}"))
     later = b.follower("first", context={"Later": "x"})
     reason = "is always empty here: no earlier step sets it"
@@ -70,7 +70,7 @@ def test_a_trigger_inherits_nothing_and_no_context_is_there_for_itself() -> None
     ]
 
 
-def test_warnings_are_there_while_something_else_is_an_error() -> None:
+def test_warnings_are_listed_together_with_errors() -> None:
     with pytest.raises(FlowValidationError) as caught:
         parse_flow(
             b.document(b.step(command=command("{{ Context.No }}"), context={"N": 5}), b.step(dependsOn=["nobody"]))

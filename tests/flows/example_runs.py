@@ -1,4 +1,4 @@
-"""What happens to each example flow: the event that starts it, and what its steps' actions end with."""
+"""Runs of the example flows: the trigger event of each, and the results of its actions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Two texts side by side."""
+"""Diffs of two texts."""
 
 import pytest
 
@@ -11,13 +11,13 @@ def shown(row: DiffRow) -> tuple[str, int, int]:
     return row.kind, row.left.line_number, row.right.line_number
 
 
-def test_equal_texts_have_nothing_to_show() -> None:
+def test_equal_texts_have_an_empty_diff() -> None:
     comparison = diff_texts("a\nb", "a\nb\n")
     assert comparison.is_equal
     assert [row.kind for row in comparison.rows] == ["skipped"]
 
 
-def test_lines_that_came_went_and_changed_stand_side_by_side() -> None:
+def test_added_removed_and_changed_lines_are_side_by_side() -> None:
     comparison = diff_texts("a\nhello big world\nc\nd", "a\nhello small world\nd\ne")
     assert [shown(row) for row in comparison.rows] == [
         ("same", 1, 1),
@@ -32,7 +32,7 @@ def test_lines_that_came_went_and_changed_stand_side_by_side() -> None:
     assert (comparison.added_count, comparison.removed_count) == (2, 2)
 
 
-def test_lines_with_little_in_common_are_marked_whole() -> None:
+def test_lines_with_little_in_common_are_marked_as_a_whole() -> None:
     (row,) = diff_texts("abc def", "1,2,3,4,5").rows
     assert row.left.segments == (("abc def", True),)
 
@@ -52,7 +52,7 @@ def test_texts_that_are_too_long_are_not_compared() -> None:
     assert diff_texts(long, long).is_equal
 
 
-def test_thousands_of_like_lines_are_compared_in_time() -> None:
+def test_thousands_of_equal_lines_are_compared_in_time() -> None:
     assert not diff_texts("\n" * MAX_LINES, "a\n" + "\n" * (MAX_LINES - 1)).is_too_long
 
 

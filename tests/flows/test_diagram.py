@@ -1,4 +1,4 @@
-"""The drawing of a flow: well-formed, harmless, readable, and always the same."""
+"""Diagrams of flows: well-formed, escaped, readable and deterministic."""
 
 import xml.etree.ElementTree as ET
 from itertools import combinations, pairwise
@@ -67,7 +67,7 @@ def having(tree: ET.Element, css_class: str) -> list[ET.Element]:
     return [element for element in tree.iter() if css_class in (element.get("class") or "").split()]
 
 
-def test_a_flow_shows_its_event_its_steps_and_what_leads_where() -> None:
+def test_a_diagram_shows_events_steps_and_edges() -> None:
     tree = parsed(document(step(id="one", criteria="{{ true }}"), follower("one", id="two")))
     assert texts(tree, "flow-id") == ["one", "two"]
     assert texts(tree, "flow-name") == ["on Src.Go", "do Wrk.Do", "on Wrk.Done", "do Wrk.Do", "Src.Go"]
@@ -78,25 +78,25 @@ def test_a_flow_shows_its_event_its_steps_and_what_leads_where() -> None:
     assert (svg.get("role"), svg.get("aria-label")) == ("group", "Flow flow: 2 steps")
 
 
-def test_triggers_on_one_event_hang_on_one_box() -> None:
+def test_triggers_on_one_event_share_a_box() -> None:
     tree = parsed(document(step(id="a"), step(id="b"), step(id="c", event={"packName": "Src", "name": "Else"})))
     assert len(having(tree, "flow-event")) == 2
     assert len(having(tree, "flow-line")) == 3
 
 
 @pytest.mark.parametrize(("mode", "told"), [("any", "a or b has finished"), ("all", "a and b have finished")])
-def test_a_join_says_whether_it_waits_for_any_or_for_all(mode: str, told: str) -> None:
+def test_a_join_shows_its_mode(mode: str, told: str) -> None:
     tree = parsed(document(step(id="a"), step(id="b"), follower(["a", "b"], id="c", dependsOnMode=mode)))
     (mark,) = having(tree, "flow-mode")
     assert mark.findtext(f"{SVG}text") == mode
     assert told in all_text(tree)
 
 
-def test_a_step_that_waits_for_one_needs_no_such_mark() -> None:
+def test_a_step_with_one_dependency_shows_no_mode() -> None:
     assert having(parsed(document(step(id="a"), follower(["a", "a"], id="b"))), "flow-mode") == []
 
 
-def test_each_step_leads_to_its_place_on_the_page_in_the_picture_and_in_words() -> None:
+def test_each_step_links_to_its_anchor_in_picture_and_description() -> None:
     tree = parsed(document(step(id="one")))
     assert [link.get("href") for link in tree.iter() if link.tag.endswith("a") and link.get("href")] == [
         "#step-one",
@@ -111,7 +111,7 @@ def test_without_links_it_is_one_image() -> None:
     assert "Step one waits for Src.Go, then runs Wrk.Do." in all_text(tree)
 
 
-def test_every_state_has_a_class_and_stands_there_in_words() -> None:
+def test_every_state_has_a_class_and_a_text() -> None:
     states = {"a": "queued", "b": "running", "c": "succeeded", "d": "failed", "e": "cancelled", "f": "error"}
     tree = parsed(document(*(step(id=name) for name in "abcdefg")), states)
     assert texts(tree, "flow-state") == [
@@ -123,13 +123,13 @@ def test_every_state_has_a_class_and_stands_there_in_words() -> None:
         assert f"Status: {state}." in all_text(tree)
 
 
-def test_a_drawing_without_states_tells_none() -> None:
+def test_a_diagram_without_states_shows_none() -> None:
     assert "Status" not in render_diagram(document(step(id="a")))
 
 
 @given(document=FLOW_LIKE | JSON, states=st.none() | st.dictionaries(st.sampled_from("abcd"), st.text(max_size=5)))
 @settings(deadline=None)
-def test_documents_of_any_shape_are_drawn_and_well_formed(document: Any, states: dict[str, str] | None) -> None:
+def test_diagrams_of_documents_of_any_shape_are_well_formed(document: Any, states: dict[str, str] | None) -> None:
     drawn = render_diagram(document, states)
     assert drawn == render_diagram(document, states)
     check_harmless(ET.fromstring(drawn))
@@ -142,7 +142,7 @@ def check_harmless(tree: ET.Element) -> None:
         assert (element.get("href") or "#").startswith("#")
 
 
-def test_what_a_flow_says_is_text_and_nothing_else_wherever_it_stands() -> None:
+def test_text_from_the_flow_is_escaped_everywhere() -> None:
     part = {"packName": HOSTILE, "name": HOSTILE, "packLabels": {HOSTILE: HOSTILE}}
     steps = [
         {"id": HOSTILE, "event": part, "criteria": HOSTILE, "command": part},
@@ -155,14 +155,14 @@ def test_what_a_flow_says_is_text_and_nothing_else_wherever_it_stands() -> None:
     assert escape("<script>alert(1)</script>") in drawn
 
 
-def test_nothing_has_a_style_of_its_own() -> None:
+def test_no_element_has_an_inline_style() -> None:
     drawn = render_diagram(
         document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "queued"}
     )
     assert "style" not in drawn
 
 
-def test_long_names_are_cut_and_told_whole_in_the_title() -> None:
+def test_long_names_are_cut_and_complete_in_the_title() -> None:
     long = "n" * 255
     tree = parsed(document(step(id=long, command={"packName": "字" * 40, "name": "Do"})))
     assert texts(tree, "flow-id") == ["n" * 23 + "…"]
@@ -170,12 +170,12 @@ def test_long_names_are_cut_and_told_whole_in_the_title() -> None:
     assert long in (having(tree, "flow-step")[0].findtext(f"{SVG}title") or "")
 
 
-def test_a_step_that_there_is_not_is_shown_as_missing() -> None:
+def test_an_unknown_step_is_shown_as_missing() -> None:
     (missing,) = having(parsed(document(step(id="a"), follower(["a", "gone"], id="b"))), "flow-missing")
     assert missing.findtext(f"{SVG}title") == "step 'gone' not found"
 
 
-def test_steps_beyond_a_hundred_are_left_out_and_that_is_said() -> None:
+def test_steps_beyond_a_hundred_are_omitted_with_a_note() -> None:
     tree = parsed(document(*(step(id=f"s{n}") for n in range(130))))
     assert len(texts(tree, "flow-id")) == 100
     assert "30 more steps are not drawn." in all_text(tree)
@@ -192,7 +192,7 @@ def test_every_example_is_drawn(path: Any) -> None:
     assert len(texts(parsed(flow), "flow-id")) == len(flow["steps"])
 
 
-def test_anchors_tell_all_ids_apart_and_have_no_spaces() -> None:
+def test_anchors_are_unique_and_have_no_spaces() -> None:
     ids = ["a b", "a.20b", "a-b", "a_b", "ä", "a%20b", "", "\ud800", "#", "A B"]
     anchors = [make_step_anchor(one) for one in ids]
     assert len(set(anchors)) == len(ids)
@@ -223,7 +223,7 @@ GRAPHS = st.integers(1, 14).flatmap(
 
 @given(GRAPHS)
 @settings(deadline=None)
-def test_boxes_never_lie_on_each_other_and_lines_run_forward(graph: tuple[int, list[tuple[int, int]]]) -> None:
+def test_boxes_never_overlap_and_lines_run_forward(graph: tuple[int, list[tuple[int, int]]]) -> None:
     count, edges = graph
     layout = compute_layout([74.0] * count, edges)
     check_no_overlap(layout)
@@ -234,21 +234,21 @@ def test_boxes_never_lie_on_each_other_and_lines_run_forward(graph: tuple[int, l
         assert layout.nodes[source].layer < layout.nodes[target].layer
 
 
-def test_layers_count_the_longest_way() -> None:
+def test_the_layer_is_the_length_of_the_longest_path() -> None:
     assert assign_layers(4, [(0, 1), (1, 2), (0, 3), (2, 3)]) == [0, 1, 2, 3]
 
 
-def test_circles_are_cut_where_they_close() -> None:
+def test_cycles_are_cut_at_their_back_edges() -> None:
     assert find_back_edges(4, [(0, 1), (1, 2), (2, 1), (3, 3)]) == [(2, 1), (3, 3)]
 
 
-def test_a_circle_is_drawn_with_a_line_that_runs_back() -> None:
+def test_a_cycle_is_drawn_with_a_back_edge() -> None:
     tree = parsed(document(step(id="a"), follower(["a", "c"], id="b"), follower("b", id="c")))
     assert len(having(tree, "flow-line-back")) == 1
     assert len(having(tree, "flow-arrowhead")) == 4
 
 
-def test_lines_that_need_not_cross_don_t() -> None:
+def test_avoidable_crossings_are_avoided() -> None:
     layout = compute_layout([50.0] * 6, [(0, 5), (1, 4), (2, 3)])
     assert sorted(range(3), key=lambda node: layout.nodes[node].y) == sorted(
         range(3), key=lambda node: layout.nodes[5 - node].y

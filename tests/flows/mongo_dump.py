@@ -1,7 +1,6 @@
-"""A dump of the original server's database, as `mongodump` writes it: what it keeps of packs, flows and executions.
+"""A dump of the original server's database, as `mongodump` writes it: packs, flows and executions.
 
-The names of collections and fields are those that its API shows (tests/data/contract), but for `_id`, `uuid`, and the
-`name` of an event, which it keeps under these.
+Collections and fields have the names in its API (tests/data/contract), except `_id`, `uuid`, and an event's `name`.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""Trying a flow over the API and from the command line."""
+"""Dry runs over the API and from the command line."""
 
 import json
 from io import StringIO
@@ -39,7 +39,7 @@ def tried(client: Client, **body: Any) -> dict[str, Any]:
     return {**answer, "steps": {step["stepId"]: step for step in answer["steps"]}}
 
 
-def test_a_flow_is_tried_with_an_event_and_results_and_nothing_is_kept(client: Client) -> None:
+def test_a_dry_run_with_event_and_results_stores_nothing(client: Client) -> None:
     answer = tried(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}}, results={"a": {"event": "Done"}})
     assert (answer["flow"], answer["starts"], answer["event"]["pack"]["name"]) == ("flow", True, "Src")
     assert {step: one["outcome"] for step, one in answer["steps"].items()} == {"a": "fired", "b": "fired"}
@@ -48,7 +48,7 @@ def test_a_flow_is_tried_with_an_event_and_results_and_nothing_is_kept(client: C
         assert not model.objects.exists()
 
 
-def test_the_flow_may_be_a_text_and_the_body_yaml(client: Client) -> None:
+def test_the_flow_can_be_a_text_and_the_body_yaml(client: Client) -> None:
     told = {"event": "Go", "payload": {"n": 7}}
     assert tried(client, flow=TEXT, event=told)["steps"]["a"]["command"]["input"] == "7"
     assert tried(client, flow=json.dumps(FLOW), event=told)["starts"] is True
@@ -57,7 +57,7 @@ def test_the_flow_may_be_a_text_and_the_body_yaml(client: Client) -> None:
     assert response.json()["event"]["event"] == "yes", "a name is the text that was written"
 
 
-def test_the_pack_may_be_given_by_its_id_or_by_name_and_labels(client: Client) -> None:
+def test_the_pack_is_named_by_id_or_by_name_and_labels(client: Client) -> None:
     b.pack("Src", env="x")
     for given in ({"id": "Src.env.x"}, {"name": "Src", "labels": {"env": "x"}}):
         answer = tried(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}, "pack": given})
@@ -66,7 +66,7 @@ def test_the_pack_may_be_given_by_its_id_or_by_name_and_labels(client: Client) -
     assert paths_of_errors(post(client, flow=FLOW, event=unknown)) == ["event.pack.id"]
 
 
-def test_a_kept_event_is_tried_masked_and_the_answer_says_so(client: Client) -> None:
+def test_a_stored_event_is_redacted_and_the_response_says_so(client: Client) -> None:
     source = b.pack("Src")
     b.save(b.step())
     for payload in ({"n": 2}, {"n": 2, "password": "abc"}):
@@ -98,22 +98,22 @@ BAD_STEP = {**b.step(id="a"), "criteria": "{{ 1 ="}
         ({"flow": "a: [", "event": {"event": "Go"}}, ["flow"]),
     ],
 )
-def test_what_cannot_be_tried_is_told_with_its_place(client: Client, body: dict[str, Any], paths: list[str]) -> None:
+def test_invalid_input_is_an_error_with_its_path(client: Client, body: dict[str, Any], paths: list[str]) -> None:
     assert set(paths_of_errors(post(client, **body))) == set(paths)
 
 
-def test_a_flow_that_does_not_read_is_told_with_line_and_column(client: Client) -> None:
+def test_a_flow_with_syntax_errors_has_line_and_column(client: Client) -> None:
     for flow in ("name: x\nsteps: ]", b.document(BAD_STEP)):
         (error,) = problem(post(client, flow=flow, event={"event": "Go"}), 400)["errors"]
         assert (error["line"], error["column"] > 5) == ((2 if isinstance(flow, str) else 1), True)
 
 
-def test_a_flow_that_takes_too_long_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_that_takes_too_long_is_an_error(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.simulate.dry_run.MAX_SECONDS", 0.0)
     assert paths_of_errors(post(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}})) == ["flow"]
 
 
-def test_a_flow_may_have_the_name_of_the_route(client: Client) -> None:
+def test_a_flow_can_have_the_name_of_the_route(client: Client) -> None:
     problem(client.get(PATH), 404)
     b.save(b.step(), name="dry-run")
     assert client.get(PATH).json()["name"] == "dry-run"
@@ -135,7 +135,7 @@ def run(folder: Path, flow: Any, *arguments: str, **files: Any) -> tuple[int, st
     return 0, out.getvalue()
 
 
-def test_the_command_tells_what_each_step_would_do(tmp_path: Path) -> None:
+def test_the_command_prints_the_outcome_of_each_step(tmp_path: Path) -> None:
     event = f"--event={tmp_path}/event.json"
     told = {"event": "Go", "payload": {"n": 2}}
     code, out = run(tmp_path, FLOW, event, f"--result=a={tmp_path}/done.json", event=told, done={"event": "Done"})
@@ -151,7 +151,7 @@ def test_the_command_tells_what_each_step_would_do(tmp_path: Path) -> None:
     assert (code, json.loads(out)["starts"]) == (1, False)
 
 
-def test_the_command_ends_with_2_for_what_it_cannot_read(tmp_path: Path) -> None:
+def test_the_command_exits_with_2_for_unreadable_input(tmp_path: Path) -> None:
     event = f"--event={tmp_path}/event.json"
     for flow, arguments, words in (
         ("name: x\nsteps: ]", [event], "flow: not YAML"),

@@ -1,4 +1,4 @@
-"""What is warned of: packs, events and commands that nobody has registered, with the name that was probably meant."""
+"""Warnings about unregistered packs, events and commands, with suggestions."""
 
 from typing import Any
 
@@ -45,18 +45,18 @@ def flow(pack: str = "Slack", event: str = "ReceivedMessage", command: str = "Se
         ({"command": "Sing"}, "command.name", "no pack 'Slack' has registered a command 'Sing'"),
     ],
 )
-def test_what_is_not_registered_is_told_with_what_was_meant(names: dict[str, str], path: str, message: str) -> None:
+def test_an_unregistered_name_gives_a_warning_with_a_suggestion(names: dict[str, str], path: str, message: str) -> None:
     assert [(one.path, one.message) for one in find_registry_warnings(parse_flow(flow(**names)))] == [
         (f"steps[0].{path}", message)
     ]
 
 
-def test_what_is_registered_and_what_may_always_come_is_not_warned_of() -> None:
+def test_registered_and_built_in_names_give_no_warning() -> None:
     for event in ("ReceivedMessage", "MessageSent", "FATAL"):
         assert find_registry_warnings(parse_flow(flow(event=event))) == []
 
 
-def test_a_name_that_is_missing_is_an_error_and_no_warning_besides() -> None:
+def test_a_missing_name_is_an_error_without_a_warning() -> None:
     found = validate_text("name: f\nsteps:\n- event: {packName: Slack}\n  command: {name: Do, packName: Slak}\n")
     assert [(one.kind, one.path) for one in found.issues] == [
         ("error", "steps[0].event.name"),

@@ -1,4 +1,4 @@
-"""What is warned of: text of an event in a shell's command that is not quoted."""
+"""Warnings about unquoted event text in shell commands."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def warned(*steps: dict[str, Any]) -> list[tuple[str, int, int]]:
         "{{ datastore('teams').a + Event.Payload.path }}",
     ],
 )
-def test_text_of_the_event_is_warned_of(source: str) -> None:
+def test_unquoted_event_text_gives_a_warning(source: str) -> None:
     assert [path for path, _, _ in warned(shell(source))] == ["steps[0].command.input"]
 
 
@@ -66,12 +66,12 @@ def test_text_of_the_event_is_warned_of(source: str) -> None:
         "date",
     ],
 )
-def test_what_can_do_no_harm_is_not(source: str) -> None:
+def test_harmless_text_gives_no_warning(source: str) -> None:
     context = {"Fixed": "x", "Quoted": "{{ Event.Payload.path|shellquote }}"}
     assert warned(shell(source, context=context)) == []
 
 
-def test_the_context_takes_it_along_from_step_to_step() -> None:
+def test_event_text_in_the_context_gives_a_warning_in_later_steps() -> None:
     steps = [
         b.step(id="a", context={"One": "{{ Event.Payload.path }}", "Room": "ops"}),
         b.follower("a", id="b", context={"Two": "{{ Context.One }}.gz", "Three": "{{ Context.Room }}"}),
@@ -85,12 +85,12 @@ def test_the_context_takes_it_along_from_step_to_step() -> None:
     ("pack", "command", "is_one"),
     [("Shell", "Run", True), ("Remote", "shell", True), ("shell", "x", True), ("Slack", "SendMessage", False)],
 )
-def test_a_shell_is_a_pack_or_a_command_of_that_name(pack: str, command: str, is_one: bool) -> None:
+def test_a_shell_is_recognized_by_the_name_of_the_pack_or_command(pack: str, command: str, is_one: bool) -> None:
     step = b.step(command={"packName": pack, "name": command, "input": "{{ Event.Payload }}"})
     assert bool(warned(step)) is is_one
 
 
 @pytest.mark.parametrize("file", EXAMPLE_FLOWS, ids=lambda file: file.name)
-def test_no_example_does_it(file: Any) -> None:
+def test_no_example_passes_unquoted_text_to_a_shell(file: Any) -> None:
     flow = parse_flow(parse_yaml(file.read_text(), FLOW_TEXT_FIELDS))
     assert [one for one in flow.warnings if one.message == SHELL_INJECTION_WARNING] == []

@@ -1,4 +1,4 @@
-"""What is a flow document, and what is told about one that is none."""
+"""Parsing of flow documents, and the errors of invalid ones."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def one_step(**changes: Any) -> dict[str, Any]:
     return b.document(b.step(**changes))
 
 
-def test_a_whole_document_becomes_typed_values() -> None:
+def test_a_complete_document_is_parsed_to_typed_values() -> None:
     command = {"packName": "Q", "name": "C", "timeout": "1h30m", "retries": 2, "backoff": 1.5, "input": {"a": 1}}
     flow = parse_flow(
         b.document(
@@ -42,7 +42,7 @@ def test_a_whole_document_becomes_typed_values() -> None:
     assert (second.command.timeout, second.command.retries, second.command.backoff) == (5400, 2, 1.5)
 
 
-def test_every_error_is_told_at_once_with_its_path() -> None:
+def test_every_error_is_reported_at_once_with_its_path() -> None:
     found = errors(
         {
             "nme": "x",
@@ -101,7 +101,7 @@ def test_every_error_is_told_at_once_with_its_path() -> None:
         (one_step(command={"packName": "P", "name": "C", "backoff": "1"}), "steps[0].command.backoff"),
     ],
 )
-def test_what_is_wrong_is_told_at_its_place(value: Any, path: str) -> None:
+def test_an_error_has_its_path(value: Any, path: str) -> None:
     assert path in errors(value)
 
 
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_told_at_its_place(value: Any, path: str) -> None:
         ("command", "arguments", "input"),
     ],
 )
-def test_the_oldest_spellings_are_one_error_that_names_todays(place: str, key: str, today: str) -> None:
+def test_an_old_spelling_is_one_error_that_names_the_current_one(place: str, key: str, today: str) -> None:
     part = {"packName": "P", "name": "N"}
     old = {key: part.pop(today, "x"), **part}
     assert errors(one_step(**{place: old})) == {f"steps[0].{place}.{key}": f"unknown key; renamed to {today}"}
@@ -123,13 +123,13 @@ def test_the_oldest_spellings_are_one_error_that_names_todays(place: str, key: s
 @pytest.mark.parametrize(
     ("key", "suggestion"), [("packlabels", "packLabels"), ("PackName", "packName"), ("packLabel", "packLabels")]
 )
-def test_a_misspelt_key_brings_a_suggestion(key: str, suggestion: str) -> None:
+def test_a_misspelt_key_gets_a_suggestion(key: str, suggestion: str) -> None:
     event = {"packName": "P", "name": "E", key: {}}
     assert errors(one_step(event=event))[f"steps[0].event.{key}"] == f"unknown key; did you mean {suggestion}?"
 
 
 @pytest.mark.parametrize(("place", "key"), [("command", "comand"), ("event", "evnt")])
-def test_a_misspelt_part_of_a_step_is_one_error_and_not_a_second_one_for_what_is_missing(place: str, key: str) -> None:
+def test_a_misspelt_part_of_a_step_is_one_error(place: str, key: str) -> None:
     value = one_step(**{key: {"packName": "P", "name": "N"}})
     del value["steps"][0][place]
     assert errors(value) == {f"steps[0].{key}": f"unknown key; did you mean {place}?"}
@@ -145,14 +145,14 @@ def test_a_misspelt_part_of_a_step_is_one_error_and_not_a_second_one_for_what_is
         ("steps[0].command", "pack_name", "packName"),
     ],
 )
-def test_a_misspelt_key_is_one_error_and_not_a_second_one_for_what_is_missing(path: str, key: str, meant: str) -> None:
+def test_a_misspelt_key_is_one_error(path: str, key: str, meant: str) -> None:
     value = one_step()
     part = value["steps"][0][path.split(".")[-1]] if path else value
     part[key] = part.pop(meant)
     assert errors(value) == {f"{path}.{key}".lstrip("."): f"unknown key; did you mean {meant}?"}
 
 
-def test_what_is_wrong_under_a_misspelt_key_is_told_too() -> None:
+def test_errors_below_a_misspelt_key_are_reported_too() -> None:
     value = {**one_step(), "nme": 5}
     del value["name"]
     assert errors(value) == {
@@ -161,7 +161,7 @@ def test_what_is_wrong_under_a_misspelt_key_is_told_too() -> None:
     }
 
 
-def test_a_part_that_stands_beside_a_misspelt_one_is_the_one_that_is_read() -> None:
+def test_a_correct_part_is_preferred_to_a_misspelt_one() -> None:
     value = one_step(comand={"packName": "P"})
     assert errors(value) == {"steps[0].comand": "unknown key; did you mean command?"}
 
@@ -172,18 +172,18 @@ def test_labels_inside_an_event_or_command_count_as_pack_labels_with_a_warning()
     assert parse_flow(value).document["steps"][0]["event"] == {"packName": "P", "name": "E", "packLabels": {"env": "x"}}
 
 
-def test_a_flow_as_the_server_gave_it_can_be_posted_with_its_links() -> None:
+def test_a_flow_can_be_posted_with_the_servers_links() -> None:
     value = b.document(b.step(), links=[{"href": "http://h", "rel": "self"}])
     assert set(warnings(value)) == {"links"}
     assert "links" not in parse_flow(value).document
 
 
-def test_labels_beside_pack_labels_are_an_error() -> None:
+def test_labels_together_with_pack_labels_are_an_error() -> None:
     both = {"packName": "P", "name": "E", "labels": {"a": "b"}, "packLabels": {"c": "d"}}
     assert "steps[0].event.labels" in errors(one_step(event=both))
 
 
-def test_step_ids_are_unique_also_those_given_by_place() -> None:
+def test_step_ids_are_unique_including_default_ones() -> None:
     assert set(errors(b.document(b.step(id="a"), b.step(id="a")))) == {"steps[1].id"}
     assert set(errors(b.document(b.step(id="step-2"), b.step()))) == {"steps[1].id"}
 
@@ -207,12 +207,12 @@ def test_a_step_that_can_never_fire_is_an_error(steps: list[dict[str, Any]]) -> 
     assert all("can never fire" in message for message in found.values())
 
 
-def test_a_circle_with_a_way_in_is_a_warning() -> None:
+def test_a_reachable_cycle_is_a_warning() -> None:
     found = warnings(b.document(b.step(id="t"), b.follower(["t", "c"], id="b"), b.follower("b", id="c")))
     assert set(found) == {"steps[1].dependsOn", "steps[2].dependsOn"}
 
 
-def test_a_template_that_does_not_compile_is_told_with_line_and_column() -> None:
+def test_a_template_error_has_line_and_column() -> None:
     with pytest.raises(FlowValidationError) as caught:
         parse_flow(one_step(criteria="line one\n{{ 1 | nope }}"))
     (error,) = caught.value.errors
@@ -225,7 +225,7 @@ def test_a_misspelt_variable_is_a_warning_with_its_path() -> None:
     assert "steps[0].criteria" in warnings(one_step(criteria="{{ Evnt.Payload == 1 }}"))
 
 
-def test_the_stored_source_leaves_out_what_is_empty_but_always_shows_an_input() -> None:
+def test_the_stored_document_omits_empty_values_except_inputs() -> None:
     value = b.document(
         b.step(criteria="", context={}, dependsOn=[], event={"packName": "P", "name": "E", "packLabels": {}}),
         description="",
@@ -240,7 +240,7 @@ def test_the_stored_source_leaves_out_what_is_empty_but_always_shows_an_input() 
 
 
 @pytest.mark.parametrize("given", ["s", 5, True, None, [], {}, 0, False, ""])
-def test_an_input_of_any_kind_is_stored_as_it_is(given: Any) -> None:
+def test_an_input_of_any_type_is_stored_unchanged(given: Any) -> None:
     command = parse_flow(one_step(command={"packName": "P", "name": "C", "input": given})).document["steps"][0][
         "command"
     ]
@@ -248,13 +248,13 @@ def test_an_input_of_any_kind_is_stored_as_it_is(given: Any) -> None:
     assert type(command["input"]) is type(given)
 
 
-def test_a_stored_source_reads_as_the_same_flow() -> None:
+def test_a_stored_document_parses_to_the_same_flow() -> None:
     value = b.document(b.step(id="a"), b.follower("a", dependsOnMode="all"), labels={"x": "y"})
     first = parse_flow(value)
     assert parse_flow(first.document).document == first.document
 
 
-def test_criteria_may_run_over_several_lines_and_errors_in_them_keep_their_places() -> None:
+def test_criteria_can_have_several_lines_and_errors_keep_their_positions() -> None:
     assert parse_flow(one_step(criteria="{{ 1 ==\n 1 }}\n")).steps[0].criteria is not None
     with pytest.raises(FlowValidationError) as caught:
         parse_flow(one_step(criteria="{{ 1 ==\n  nope(1)|nope }}"))

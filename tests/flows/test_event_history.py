@@ -1,4 +1,4 @@
-"""Which events are kept, and how much of them."""
+"""The event history: stored events, samples and pruning."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def payloads() -> list[Any]:
     return [event.payload for event in Event.objects.order_by("id")]
 
 
-def test_the_first_event_that_no_flow_listens_to_is_kept_without_outcomes() -> None:
+def test_the_first_unmatched_event_is_stored_without_outcomes() -> None:
     source = b.pack("Src", env="x")
     for number in range(3):
         b.tell(source, payload=number)
@@ -33,14 +33,14 @@ def test_the_first_event_that_no_flow_listens_to_is_kept_without_outcomes() -> N
     assert (event.payload, event.outcomes, event.heard, event.pack_labels) == (0, [], False, {"env": "x"})
 
 
-def test_each_pack_and_name_has_its_own() -> None:
+def test_each_pack_and_name_has_its_own_sample() -> None:
     for sender in (b.pack("Src"), b.pack("Src", env="x"), b.pack("Oth")):
         for name in ("Go", "Went"):
             b.tell(sender, name)
     assert Event.objects.count() == 6
 
 
-def test_the_others_cost_no_query_more() -> None:
+def test_further_unmatched_events_cost_no_query() -> None:
     source = b.pack("Src")
     b.tell(source)
     with CaptureQueriesContext(connection) as queries:
@@ -48,7 +48,7 @@ def test_the_others_cost_no_query_more() -> None:
     assert len(queries) == 1, "which flows listen"
 
 
-def test_a_result_that_no_step_and_no_flow_listens_to_is_kept_with_its_execution() -> None:
+def test_an_unmatched_result_is_stored_with_its_execution() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step())
     b.tell(source)
@@ -66,11 +66,11 @@ def tell_thinned(count: int, every: float) -> int:
 @pytest.mark.parametrize(
     ("count", "every", "passed"), [(1, 1, 1), (1000, 0.001, 1), (60, 1, 1), (61, 1, 2), (10, 60, 10)]
 )
-def test_of_a_flood_one_a_minute_is_kept(count: int, every: float, passed: int) -> None:
+def test_one_unmatched_event_per_minute_is_stored(count: int, every: float, passed: int) -> None:
     assert tell_thinned(count, every) == passed
 
 
-def test_a_flood_of_names_keeps_few_and_takes_little_memory() -> None:
+def test_many_event_names_store_few_events_and_little_memory() -> None:
     thinning, source = event_history.UnmatchedEventSampler(), b.pack("Src")
     passed = sum(thinning.should_keep(b.event(source, f"E{number}"), number / 1000) for number in range(10_000))
     assert passed == event_history.MAX_SAMPLES_PER_INTERVAL
@@ -81,7 +81,7 @@ def test_a_flood_of_names_keeps_few_and_takes_little_memory() -> None:
 
 
 @override_settings(FLYTE_EVENT_SAMPLES=2)
-def test_the_last_few_stay_and_events_that_were_listened_to_are_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_keeps_the_last_samples_and_all_matched_events(monkeypatch: pytest.MonkeyPatch) -> None:
     source = b.pack("Src")
     b.save(b.step(), name="deaf soon")
     b.tell(source, payload="heard")
@@ -92,7 +92,7 @@ def test_the_last_few_stay_and_events_that_were_listened_to_are_not_touched(monk
     assert payloads() == ["heard", 2, 3]
 
 
-def test_all_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_number_of_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_history, "MAX_SAMPLES", 3)
     source = b.pack("Src")
     for number in range(5):
@@ -101,13 +101,13 @@ def test_all_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"FLYTE_EVENT_SAMPLES": 0}, {"FLYTE_EVENT_KEEP": 0}])
-def test_they_can_be_switched_off(settings: dict[str, int]) -> None:
+def test_sampling_can_be_disabled(settings: dict[str, int]) -> None:
     with override_settings(**settings):
         b.tell(b.pack("Src"))
     assert not Event.objects.exists()
 
 
-def test_with_keep_0_nothing_is_kept_and_what_was_goes() -> None:
+def test_keeping_0_events_stores_none_and_deletes_stored_ones() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a"))
     b.tell(source)
@@ -120,7 +120,7 @@ def test_with_keep_0_nothing_is_kept_and_what_was_goes() -> None:
 
 
 @override_settings(FLYTE_EVENT_KEEP_BYTES=20)
-def test_of_a_large_payload_only_the_size_is_kept_and_the_flow_sees_it_whole(client: Client) -> None:
+def test_only_the_size_of_a_large_payload_is_stored_but_the_flow_reads_it(client: Client) -> None:
     source = b.pack("Src")
     b.save(b.step(command={"packName": "Wrk", "name": "Do", "input": "{{ Event.Payload.text }}"}))
     for size in (9, 10):
@@ -147,7 +147,7 @@ def test_recent_events_are_found_newest_first_through_an_index() -> None:
     assert connection.vendor != "sqlite" or "events_by_name" in plan
 
 
-def test_the_audit_shows_them_too(client: Client) -> None:
+def test_the_audit_shows_unmatched_events(client: Client) -> None:
     b.tell(b.pack("Src"), payload=5)
     (shown,) = client.get("/v1/audit/events", {"packName": "Src"}).json()["events"]
     assert (shown["event"], shown["payload"], shown["outcomes"]) == ("Go", 5, [])

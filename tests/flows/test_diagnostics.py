@@ -1,4 +1,4 @@
-"""Why a flow did not run."""
+"""Diagnosis of flows that did not run."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def hints() -> dict[str, str]:
     return {hint.flow_name: hint.message for hint in explain_event(Event.objects.order_by("-id")[0])}
 
 
-def test_flows_that_almost_listened_are_named_with_what_is_different() -> None:
+def test_near_misses_name_the_flows_and_the_difference() -> None:
     b.save(listening("Src", "Go"), name="disabled", enabled=False)
     b.save(listening("Oth", "Go"), name="other pack")
     b.save(listening("src", "Go"), name="small pack")
@@ -46,13 +46,13 @@ def test_flows_that_almost_listened_are_named_with_what_is_different() -> None:
     }
 
 
-def test_a_flow_that_came_later_is_told_so() -> None:
+def test_a_flow_that_was_saved_later_is_marked() -> None:
     b.tell(b.pack("Src"))
     b.save(b.step(), name="late")
     assert hints() == {"late": "subscribes to this event now, but was saved or enabled after it was received"}
 
 
-def test_hints_are_few_and_take_three_queries() -> None:
+def test_hints_are_limited_and_cost_three_queries() -> None:
     for number in range(MAX_HINTS + 10):
         b.save(listening(f"P{number}", "Go"), name=f"flow {number}")
     b.tell(b.pack("Src"))
@@ -62,12 +62,12 @@ def test_hints_are_few_and_take_three_queries() -> None:
     assert len(queries) == 3
 
 
-def test_the_listeners_of_an_event_name_are_found_by_an_index() -> None:
+def test_subscriptions_to_an_event_name_are_found_by_an_index() -> None:
     plan = EventSubscription.objects.filter(event_name="Go").explain()
     assert connection.vendor != "sqlite" or "listeners_by_event" in plan
 
 
-def test_a_flow_tells_what_it_made_of_its_last_events_triggers_and_followers() -> None:
+def test_the_outcomes_of_recent_events_are_listed_for_triggers_and_dependent_steps() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", criteria="{{ Event.Payload > 1 }}"), b.follower("a", id="b", criteria="false"))
     b.save(b.step(), name="other")

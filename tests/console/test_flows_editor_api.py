@@ -1,4 +1,4 @@
-"""What the editor asks while somebody writes: findings with lines, conversion, names to offer, kept events, a try."""
+"""Requests of the editor's script: validation, conversion, completions, stored events and dry runs."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ def editor(signed_on: SignedOn) -> Client:
     return signed_on("editor")
 
 
-def test_a_text_is_checked_and_drawn(editor: Client) -> None:
+def test_a_text_is_validated_and_drawn(editor: Client) -> None:
     told = ask(editor, "check", {"text": TEXT})
     assert (told["language"], told["name"]) == ("yaml", "greet")
     assert "<svg" in told["drawing"]
@@ -54,7 +54,7 @@ def test_a_text_is_checked_and_drawn(editor: Client) -> None:
     assert {one["kind"] for one in told["findings"]} == {"warning"}
 
 
-def test_errors_stand_at_their_lines_in_yaml_and_json(editor: Client) -> None:
+def test_errors_have_lines_in_yaml_and_json(editor: Client) -> None:
     told = ask(editor, "check", {"text": TEXT.replace("== 'go'", "==")})
     (error,) = [one for one in told["findings"] if one["kind"] == "error"]
     assert (error["path"], error["line"]) == ("steps[0].criteria", 7)
@@ -68,7 +68,7 @@ def test_errors_stand_at_their_lines_in_yaml_and_json(editor: Client) -> None:
     assert ask(editor, "check", {"text": '{"name": "x",\n  "a": "b" "c"}'})["findings"][0]["line"] == 2
 
 
-def test_a_text_that_is_no_flow_yet_is_drawn_as_far_as_it_goes(editor: Client) -> None:
+def test_an_incomplete_flow_is_drawn_as_far_as_possible(editor: Client) -> None:
     told = ask(editor, "check", {"text": "steps:\n  - id: one\n  - 5\n  - id: [x]\n    event: 7\n    context: [1]"})
     assert "one" in told["drawing"]
     assert len(told["steps"]) == 3
@@ -76,18 +76,18 @@ def test_a_text_that_is_no_flow_yet_is_drawn_as_far_as_it_goes(editor: Client) -
 
 
 @pytest.mark.parametrize("value", [{}, {"text": 5}, {"text": "x" * 500_001}, [], 7, {"text": None}])
-def test_bad_questions_are_answered_with_their_errors(editor: Client, value: Any) -> None:
+def test_invalid_requests_are_answered_with_errors(editor: Client, value: Any) -> None:
     for what in ("check", "convert"):
         assert ask(editor, what, value, 400)["errors"][0]["message"]
 
 
-def test_a_body_that_is_no_json_is_refused(editor: Client) -> None:
+def test_a_body_that_is_not_json_is_rejected(editor: Client) -> None:
     for body in (b"{", b"\xff", b""):
         answer = editor.post(f"{LIST}check/", body, content_type="application/json")
         assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
 
 
-def test_checking_says_what_saving_does_to_the_flows_state(editor: Client) -> None:
+def test_validation_warns_if_saving_enables_or_disables_the_flow(editor: Client) -> None:
     flow = save(step(), name="greet")
     told = ask(editor, "check", {"text": TEXT + "enabled: false\n", "flow": flow.pk})
     assert "saving this disables it" in next(one for one in told["findings"] if one["path"] == "enabled")["message"]
@@ -95,7 +95,7 @@ def test_checking_says_what_saving_does_to_the_flows_state(editor: Client) -> No
         ask(editor, "check", {"text": TEXT, "flow": odd})
 
 
-def test_yaml_becomes_json_and_back(editor: Client) -> None:
+def test_yaml_converts_to_json_and_back(editor: Client) -> None:
     written = ask(editor, "convert", {"text": TEXT, "to": "json"})["text"]
     assert list(json.loads(written)) == ["name", "steps"]
     back = ask(editor, "convert", {"text": written, "to": "yaml"})["text"]
@@ -103,14 +103,14 @@ def test_yaml_becomes_json_and_back(editor: Client) -> None:
     assert ask(editor, "convert", {"text": TEXT, "to": "yaml"})["text"] == TEXT
 
 
-def test_comments_are_not_lost_without_a_word(editor: Client) -> None:
+def test_losing_comments_must_be_confirmed(editor: Client) -> None:
     text = TEXT + "# the end\n"
     assert ask(editor, "convert", {"text": text, "to": "json"}) == {"comments": True}
     assert "the end" not in ask(editor, "convert", {"text": text, "to": "json", "anyway": True})["text"]
     assert "(line " in ask(editor, "convert", {"text": "a: [", "to": "json"}, 400)["errors"][0]["message"]
 
 
-def test_names_come_from_the_registry_and_the_language(editor: Client) -> None:
+def test_completions_come_from_the_registry_and_the_language(editor: Client) -> None:
     command = {"name": "Send", "events": ["Sent"], "links": []}
     registry.register({"name": "Slack", "labels": {}, "commands": [command], "events": [{"name": "Got"}], "links": []})
     told = editor.get(f"{LIST}words/").json()
@@ -120,7 +120,7 @@ def test_names_come_from_the_registry_and_the_language(editor: Client) -> None:
     assert "if" in told["tags"]
 
 
-def test_kept_events_are_offered_masked_with_the_paths_in_them(editor: Client) -> None:
+def test_stored_events_are_offered_redacted_with_their_paths(editor: Client) -> None:
     save(step())
     src = pack("Src", env="prod")
     tell(src, "Go", {"user": {"name": "<b>ann</b>"}, "tags": [{"id": 1}], "password": "hush"})
@@ -137,7 +137,7 @@ def test_kept_events_are_offered_masked_with_the_paths_in_them(editor: Client) -
     assert ask(editor, "events", {"pairs": [["", ""], ["\x00", "x"]] * 50})["paths"] == {}
 
 
-def test_a_try_shows_each_step_and_writes_nothing(editor: Client) -> None:
+def test_a_dry_run_shows_each_step_and_writes_nothing(editor: Client) -> None:
     event = {"event": "Go", "payload": {"word": "go", "user": {"name": "ann"}}}
     told = ask(editor, "try", {"flow": TEXT, "event": event, "results": {"hello": {"event": "Done"}}})
     assert not told["failed"]
@@ -150,14 +150,14 @@ def test_a_try_shows_each_step_and_writes_nothing(editor: Client) -> None:
         assert not model.objects.exists()
 
 
-def test_a_try_on_a_kept_event(editor: Client) -> None:
+def test_a_dry_run_on_a_stored_event(editor: Client) -> None:
     save(step(), follower("step-1"))
     tell(pack("Src"), "Go", {"word": "go", "user": {"name": "ann"}})
     told = ask(editor, "try", {"flow": TEXT, "eventId": Event.objects.get().id})
     assert "An execution would start" in told["html"]
 
 
-def test_what_is_wrong_in_a_try_leads_to_its_line(editor: Client) -> None:
+def test_errors_of_a_dry_run_link_to_their_lines(editor: Client) -> None:
     event = {"event": "Go", "payload": {"word": "go"}}
     told = ask(editor, "try", {"flow": TEXT.replace("{{ Context.Who }}", "{{ datastore('none') }}"), "event": event})
     assert 'data-line="8"' in told["html"]
@@ -171,7 +171,7 @@ def test_what_is_wrong_in_a_try_leads_to_its_line(editor: Client) -> None:
         assert ask(editor, "try", {"flow": TEXT, "eventId": odd})["failed"]
 
 
-def test_keys_of_payloads_and_labels_do_not_break_what_is_shown(editor: Client) -> None:
+def test_unusual_keys_of_payloads_and_labels_do_not_break_the_page(editor: Client) -> None:
     text = TEXT.replace(
         "packName: Wrk, name: Do, input", "packName: Wrk, packLabels: {items: x, '<b>': y}, name: Do, input", 1
     )

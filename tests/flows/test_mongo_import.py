@@ -1,4 +1,4 @@
-"""Moving over from the original server: a dump of its database is imported, and what waited there ends here."""
+"""The import from the original server: a dump of its database, and executions that continue here."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from flyte_site.core.ids import min_id_at, new_id
 from packs.models import Action, ActionState, Pack
 from packs.queue.leases import find_expired_leases
 from tests.flows import builders as b
-from tests.flows import original as o
+from tests.flows import mongo_dump as o
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -70,7 +70,7 @@ def carried(tmp_path: Path) -> Path:
     return folder
 
 
-def test_everything_is_carried_over(carried: Path) -> None:
+def test_everything_is_imported(carried: Path) -> None:
     assert counts() == [2, 1, 2, 1, 4, 5]
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     assert (wrk.labels, wrk.last_seen, wrk.commands) == (
@@ -85,7 +85,7 @@ def test_everything_is_carried_over(carried: Path) -> None:
     assert states == {DONE: "succeeded", FAILED: "failed", TAKEN: "running", WAITING: "running"}
 
 
-def test_the_audit_shows_it(carried: Path, client: Client) -> None:
+def test_the_audit_shows_imported_data(carried: Path, client: Client) -> None:
     shown = client.get(f"/v1/audit/flows/{DONE}").json()
     assert [step["id"] for step in shown["steps"]] == ["one", "two"]
     one = shown["actions"]["one"]
@@ -104,7 +104,7 @@ def test_the_audit_shows_it(carried: Path, client: Client) -> None:
     )
 
 
-def test_the_console_shows_it(carried: Path, admin_client: Client) -> None:
+def test_the_console_shows_imported_data(carried: Path, admin_client: Client) -> None:
     for correlation_id in (DONE, FAILED, TAKEN, WAITING):
         page = admin_client.get(f"/admin/flows/execution/{correlation_id}/", follow=True)
         assert (page.status_code, correlation_id in page.content.decode()) == (200, True)
@@ -112,7 +112,7 @@ def test_the_console_shows_it(carried: Path, admin_client: Client) -> None:
         assert admin_client.get(path).status_code == 200
 
 
-def test_an_execution_that_waited_there_ends_here(carried: Path) -> None:
+def test_a_running_execution_ends_here(carried: Path) -> None:
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     action = b.take(wrk)
     assert (action.correlation_id, action.input, action.context) == (
@@ -124,9 +124,7 @@ def test_an_execution_that_waited_there_ends_here(carried: Path) -> None:
     assert Execution.objects.get(id=WAITING).state == ExecutionState.SUCCEEDED
 
 
-def test_who_had_taken_an_action_there_gives_its_result_here_and_the_flow_goes_on(
-    carried: Path, client: Client
-) -> None:
+def test_a_result_of_an_action_taken_there_continues_the_flow_here(carried: Path, client: Client) -> None:
     path = f"/v1/packs/Wrk.env.prod/actions/{HELD}/result"
     answer = client.post(path, {"event": "Done", "payload": {"n": 7}}, content_type="application/json")
     assert answer.status_code == 202
@@ -135,7 +133,7 @@ def test_who_had_taken_an_action_there_gives_its_result_here_and_the_flow_goes_o
     assert Execution.objects.get(id=TAKEN).latest_action_id == following.id
 
 
-def test_who_never_gives_a_result_loses_the_action_when_its_time_is_up(carried: Path) -> None:
+def test_an_action_taken_there_ends_with_its_lease(carried: Path) -> None:
     taken = Action.objects.get(correlation_id=TAKEN)
     assert taken.lease_ends_at is not None
     assert taken.lease_ends_at > timezone.now()
@@ -145,7 +143,7 @@ def test_who_never_gives_a_result_loses_the_action_when_its_time_is_up(carried: 
     assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
 
 
-def test_what_comes_later_stands_before_what_was_carried_over(carried: Path) -> None:
+def test_newer_data_sorts_after_imported_data(carried: Path) -> None:
     b.tell(Pack.objects.get(identity="Src"), payload={"n": 1})
     newest = Execution.objects.order_by("-latest_action_id").first()
     assert newest is not None
@@ -154,7 +152,7 @@ def test_what_comes_later_stands_before_what_was_carried_over(carried: Path) -> 
     assert FlowVersion.objects.filter(flow_name="ex").order_by("-id")[0] == Flow.objects.get().version
 
 
-def test_again_it_changes_nothing(carried: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_import_changes_nothing(carried: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = counts(), list(Action.objects.order_by("id").values("id", "state", "state_log"))
     capsys.readouterr()
     assert run(carried) == 0
@@ -162,7 +160,7 @@ def test_again_it_changes_nothing(carried: Path, capsys: pytest.CaptureFixture[s
     assert "executions         4 unchanged" in capsys.readouterr().out
 
 
-def test_a_later_dump_brings_up_to_date_what_has_rested_here(carried: Path, tmp_path: Path) -> None:
+def test_a_later_dump_updates_unchanged_executions(carried: Path, tmp_path: Path) -> None:
     taken = Action.objects.get(correlation_id=TAKEN)
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     b.give(wrk, b.take(wrk))
@@ -179,7 +177,7 @@ def test_a_later_dump_brings_up_to_date_what_has_rested_here(carried: Path, tmp_
     assert Execution.objects.get(id=WAITING).state == ExecutionState.SUCCEEDED, "what went on here is not undone"
 
 
-def test_a_dry_run_writes_nothing_and_tells_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_writes_nothing_and_prints_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = dump(tmp_path)
     assert run(folder, "--dry-run") == 0
     assert counts() == [0] * 6
@@ -189,9 +187,7 @@ def test_a_dry_run_writes_nothing_and_tells_the_same(tmp_path: Path, capsys: pyt
     assert "executions         4 new\nactions            5 new\n2 running executions continue here\n" in dry
 
 
-def test_what_is_another_here_is_kept_unless_it_is_to_be_overwritten(
-    carried: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_different_data_here_is_kept_unless_overwritten(carried: Path, capsys: pytest.CaptureFixture[str]) -> None:
     b.save(b.step(), name="ex")
     Item.objects.update(value=b"mine")
     assert run(carried) == 0
@@ -203,9 +199,7 @@ def test_what_is_another_here_is_kept_unless_it_is_to_be_overwritten(
     assert bytes(Item.objects.get().value) != b"mine"
 
 
-def test_a_flow_that_is_none_here_is_told_and_the_rest_carried_over(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_invalid_flow_is_listed_and_the_rest_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = o.flow("bad", o.step("one"), o.step("one", ["nobody"]))
     odd = o.flow("odd", o.step("one", criteria="true or false"))
     folder = dump(tmp_path, flow=[FLOW, bad, odd], flowHistory=[FLOW, bad, odd])
@@ -222,7 +216,7 @@ def test_a_flow_that_is_none_here_is_told_and_the_rest_carried_over(
     assert not Action.objects.filter(is_queued=True).exists()
 
 
-def test_steps_without_an_id_get_theirs_and_their_actions_find_them(tmp_path: Path, client: Client) -> None:
+def test_steps_without_an_id_get_default_ids_and_keep_their_actions(tmp_path: Path, client: Client) -> None:
     other = {"name": "Then", "packName": "Wrk", "input": None}
     flow = o.flow("nameless", o.step("x"), o.step(""), o.step("", ["x"], command=other))
     actions = [o.action(flow, DONE, "x", "NEW"), o.action(flow, DONE, "", "NEW", name="Then")]
@@ -233,7 +227,7 @@ def test_steps_without_an_id_get_theirs_and_their_actions_find_them(tmp_path: Pa
     assert sorted(shown["actions"]) == ["step-3", "x"]
 
 
-def test_what_can_not_be_kept_is_told_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_cannot_be_imported_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     actions = [
         o.action(FLOW, DONE, "one", "NEW"),
         o.action(FLOW, DONE, "one", "NEW"),
@@ -249,13 +243,13 @@ def test_what_can_not_be_kept_is_told_one_by_one(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_the_folder_may_be_the_databases_or_the_one_above_and_its_files_zipped(tmp_path: Path, zipped: bool) -> None:
+def test_the_folder_is_the_databases_or_its_parent_and_files_can_be_gzipped(tmp_path: Path, zipped: bool) -> None:
     o.write(tmp_path / "flyte", {"datastore": [o.item("k", b"v", "text/plain")]}, zipped=zipped)
     assert run(tmp_path) == 0
     assert Item.objects.get().content_type == "text/plain"
 
 
-def test_an_older_database_has_its_actions_in_a_second_collection_too(tmp_path: Path) -> None:
+def test_actions_of_an_older_database_are_in_a_second_collection_too(tmp_path: Path) -> None:
     gone = o.action(FLOW, DONE, "one", "NEW", "PENDING", "SUCCESS")
     now = o.action(FLOW, TAKEN, "one", "NEW", "PENDING")
     for one in (gone, now):
@@ -267,7 +261,7 @@ def test_an_older_database_has_its_actions_in_a_second_collection_too(tmp_path: 
 
 
 @pytest.mark.parametrize("what", ["nothing", "cut", "noise", "file", "both"])
-def test_what_is_no_dump_is_told_in_one_line(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_dump_is_an_error_in_one_line(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     dump(tmp_path / "dump")
     cut = tmp_path / "dump" / "pack.bson"
     cut.write_bytes(cut.read_bytes()[:-3] if what == "cut" else b"noise" * 9)
@@ -278,13 +272,13 @@ def test_what_is_no_dump_is_told_in_one_line(tmp_path: Path, what: str, capsys: 
     assert "\n" not in str(raised.value)
 
 
-def test_a_mongodb_that_is_none_is_told_in_one_line() -> None:
+def test_an_unreachable_mongodb_is_an_error_in_one_line() -> None:
     with pytest.raises(CommandError) as raised:
         call_command("import_mongodump", "--uri", "mongodb://")
     assert (raised.value.returncode, "\n" in str(raised.value)) == (2, False)
 
 
-def test_ids_are_the_same_each_time_and_in_the_order_of_time() -> None:
+def test_converted_ids_are_stable_and_sorted_by_time() -> None:
     old = "5ab24a266f42ed00054733d9"
     assert convert_id(old, o.BEGAN) == convert_id(old, timezone.now())
     assert min_id_at(o.BEGAN) > convert_id(old, o.BEGAN)
@@ -292,7 +286,7 @@ def test_ids_are_the_same_each_time_and_in_the_order_of_time() -> None:
     assert len(convert_id("odd", o.BEGAN)) == 24
 
 
-def test_values_of_bson_become_values_of_json() -> None:
+def test_bson_values_convert_to_json() -> None:
     given = {"a": Int64(5), "b": o.BEGAN, "c": [float("nan"), True, None], 1: ObjectId("5" * 24)}
     assert to_json_value(given) == {"a": 5, "b": "2026-11-20T05:30:29.463Z", "c": [None, True, None], "1": "5" * 24}
     assert type(to_json_value(Int64(5))) is int

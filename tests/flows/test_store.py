@@ -1,4 +1,4 @@
-"""Saving flows: versions, notes, locks, and the switch."""
+"""Saving flows: versions, notes, conflicts, enabling and disabling."""
 
 import threading
 from typing import Any
@@ -20,7 +20,7 @@ def post(client: Client, description: str = "", *, query: str = "", **headers: s
     return client.post(f"/v1/flows{query}", flow, content_type="application/json", headers=headers)
 
 
-def test_a_save_on_the_expected_version_is_taken_and_on_another_refused_with_the_current_one() -> None:
+def test_a_save_on_an_unexpected_version_is_rejected_with_the_current_one() -> None:
     first = b.save(b.step()).version_id
     second = store.save_flow(parse_flow(b.document(b.step())), expected_version_id=first).version_id
     with pytest.raises(store.VersionConflictError) as caught:
@@ -30,7 +30,7 @@ def test_a_save_on_the_expected_version_is_taken_and_on_another_refused_with_the
     assert FlowVersion.objects.count() == 2, "nothing of what was refused is kept"
 
 
-def test_a_flow_that_must_not_be_there_or_is_gone_is_a_conflict() -> None:
+def test_an_existing_or_deleted_flow_is_a_conflict() -> None:
     document = parse_flow(b.document(b.step()))
     with pytest.raises(store.VersionConflictError) as caught:
         store.save_flow(document, expected_version_id="0" * 24)
@@ -43,7 +43,7 @@ def test_a_flow_that_must_not_be_there_or_is_gone_is_a_conflict() -> None:
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-def test_of_several_who_save_on_one_version_one_is_taken() -> None:
+def test_one_of_several_concurrent_saves_on_a_version_succeeds() -> None:
     first = b.save(b.step()).version_id
     taken, refused = [], []
     together = threading.Barrier(4)
@@ -67,7 +67,7 @@ def test_of_several_who_save_on_one_version_one_is_taken() -> None:
     assert Flow.objects.get().version_id == taken[0]
 
 
-def test_restoring_saves_the_old_document_anew_and_leaves_the_switch_alone() -> None:
+def test_restoring_saves_the_old_document_and_keeps_enabled() -> None:
     source = b.pack("Src")
     old = b.save(b.step(id="old")).version_id
     b.save(b.step(id="new", event={"packName": "Src", "name": "Else"}), enabled=False)
@@ -82,13 +82,13 @@ def test_restoring_saves_the_old_document_anew_and_leaves_the_switch_alone() -> 
     assert store.restore_version("0" * 24) is None
 
 
-def test_a_version_that_todays_rules_refuse_is_not_restored() -> None:
+def test_an_invalid_version_is_not_restored() -> None:
     version = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
     with pytest.raises(FlowValidationError):
         store.restore_version(version.id)
 
 
-def test_the_switch_makes_no_version() -> None:
+def test_enabling_makes_no_version() -> None:
     source, version = b.pack("Src"), b.save(b.step()).version_id
     assert store.set_enabled("flow", False)
     b.tell(source)
@@ -100,7 +100,7 @@ def test_the_switch_makes_no_version() -> None:
     assert not store.set_enabled("none", True)
 
 
-def test_the_switch_over_the_api(client: Client) -> None:
+def test_enabling_and_disabling_over_the_api(client: Client) -> None:
     b.save(b.step())
     assert client.post("/v1/flows/flow/disable").status_code == 204
     assert client.get("/v1/flows/flow").json()["enabled"] is False
@@ -134,7 +134,7 @@ def test_versions_are_listed_with_their_notes_and_can_be_restored(client: Client
     assert paths_of_errors(post(client, query="?note=" + "x" * 501)) == ["note"]
 
 
-def test_the_versions_of_a_deleted_flow_stay_and_other_names_have_none(client: Client) -> None:
+def test_the_versions_of_a_deleted_flow_are_kept(client: Client) -> None:
     post(client)
     client.delete("/v1/flows/flow")
     (version,) = client.get("/v1/flows/flow/versions").json()["versions"]
@@ -145,7 +145,7 @@ def test_the_versions_of_a_deleted_flow_stay_and_other_names_have_none(client: C
     assert client.get("/v1/flows/flow/versions?after=0").json()["versions"] == []
 
 
-def test_a_version_that_breaks_newer_rules_is_409_and_says_why(client: Client) -> None:
+def test_restoring_an_invalid_version_is_409_with_the_reason(client: Client) -> None:
     version = FlowVersion.objects.create(flow_name="flow", document={"name": "flow", "steps": 5})
     restored = client.post(f"/v1/flows/flow/versions/{version.id}/restore")
     assert paths_of_errors(restored, 409) == ["steps"]

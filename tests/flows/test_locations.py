@@ -1,4 +1,4 @@
-"""Where the parts of a document stand in its text."""
+"""Locations of the parts of a document in its text."""
 
 import json
 
@@ -61,12 +61,12 @@ steps:
         ("", (0, 0), (1, 1)),
     ],
 )
-def test_a_part_of_yaml_is_found(path: str, inside: tuple[int, int], place: tuple[int, int]) -> None:
+def test_a_part_of_yaml_is_located(path: str, inside: tuple[int, int], place: tuple[int, int]) -> None:
     assert SourceMap(FLOW, is_json=False).locate(path, *inside) == place
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4])
-def test_a_part_of_json_is_found_at_its_key(indent: int | None) -> None:
+def test_a_part_of_json_is_located_at_its_key(indent: int | None) -> None:
     value = {"name": 'a "b" \\', "a b": [1, {"c": [[], {}, "d"]}, "e"], "\u00e9": {"f": None}, "empty": {}}
     text = json.dumps(value, indent=indent)
     places, lines = SourceMap(text, is_json=True), text.split("\n")
@@ -85,12 +85,12 @@ def test_a_part_of_json_is_found_at_its_key(indent: int | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a"', '{"a":', "[", "]", '"', "{]", "a: [", "\x00", YAML])
-def test_text_that_can_not_be_read_has_no_places(text: str) -> None:
+def test_text_with_syntax_errors_has_no_locations(text: str) -> None:
     for is_json in (True, False):
         assert SourceMap(text, is_json=is_json).locate("a.b[3]", 5, 5)[0] >= 1
 
 
-def test_aliases_do_not_make_it_endless() -> None:
+def test_nested_aliases_are_limited() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     places = SourceMap("\n".join(lines), is_json=False)
