@@ -125,7 +125,7 @@ class FlowView(APIView):
         responses={204: None, **problem_responses(404)},
     )
     def delete(self, request: Request, name: str) -> Any:
-        """Delete the flow. It starts no more executions; running ones continue."""
+        """Delete the flow. It starts no further executions; running ones continue."""
         with transaction.atomic():
             if not store.delete_flow(name):
                 raise not_found(f"flow {name!r}")

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class CurrentField(FlagField):
-    """Whether a version is the current one; omitted for the others."""
+    """A flag, true for the current version and omitted for the others."""
 
     def get_attribute(self, instance: FlowVersion) -> bool:
         return bool(instance.id == self.context["current_id"])
@@ -169,7 +169,7 @@ def set_flow_enabled(request: Request, name: str, *, enabled: bool) -> Any:
 
 
 def get_current_version_id(name: str) -> str:
-    """Return the id of the current version; '' if there is no such flow."""
+    """Return the id of the current version; '' if the flow does not exist."""
     return Flow.objects.filter(name=name).values_list("version_id", flat=True).first() or ""
 
 

@@ -40,8 +40,10 @@ def diagnose_flow(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _build_step_rows(outcome: Any, criteria: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
-    """The steps' outcomes, with what criteria saw as pairs, and with their text where they are the first of `criteria`
-    that were false: what is told is taken out of it."""
+    """Return the steps' outcomes with the values their criteria read, and the text of false criteria at its first use.
+
+    Texts already shown are removed from `criteria`.
+    """
     return [
         {
             **step,

@@ -10,7 +10,7 @@ from flyte_site.core.timestamps import format_rfc3339
 
 
 class VersionConflictError(Exception):
-    """The flow is not on the version that the caller expects; `current` is its version, '' if there is no such flow."""
+    """A conflict: the flow is not on the expected version. `current` is its version, '' if the flow does not exist."""
 
     def __init__(self, current_version_id: str) -> None:
         super().__init__("the flow was changed by someone else" if current_version_id else "the flow was deleted")
@@ -66,7 +66,7 @@ def activate_version(definition: FlowDefinition, version_id: str) -> tuple[Flow,
 def restore_version(
     version_id: str, *, saved_by: str = "", note: str = "", expected_version_id: str | None = None
 ) -> Flow | None:
-    """Save an older version as a new, current one; return None if there is no such version.
+    """Save an older version as a new, current one; return None if the version does not exist.
 
     `enabled` is kept. Raises `FlowValidationError` if the document violates current rules, `VersionConflictError` as in
     `save_flow`.
@@ -85,7 +85,7 @@ def restore_version(
 
 
 def set_enabled(name: str, enabled: bool) -> bool:
-    """Enable or disable the flow without a new version. Return False if there is no such flow."""
+    """Enable or disable the flow without a new version. Return False if the flow does not exist."""
     return Flow.objects.filter(name=name).update(enabled=enabled) > 0
 
 
@@ -98,6 +98,6 @@ def _replace_subscriptions(flow: Flow, definition: FlowDefinition) -> None:
 
 
 def delete_flow(name: str) -> bool:
-    """Delete a flow; its versions and running executions are kept. Return False if there is no such flow."""
+    """Delete a flow; its versions and running executions are kept. Return False if it does not exist."""
     deleted_count, _ = Flow.objects.filter(name=name).delete()
     return deleted_count > 0

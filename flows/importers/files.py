@@ -17,7 +17,7 @@ class LocalFlowStore:
     """The database as a `flow_files.sync.FlowStore`."""
 
     def check(self, text: str) -> FlowCheck:
-        """What saving the text would do."""
+        """Return the changes that saving the text would make."""
         plan = plan_save(text)
         report = plan.report
         issues = [
@@ -27,18 +27,18 @@ class LocalFlowStore:
         return FlowCheck(name, plan.change, plan.version, plan.diff, issues)
 
     def names(self) -> list[str]:
-        """The names of all flows."""
+        """List the names of all flows."""
         return list(Flow.objects.order_by("name").values_list("name", flat=True))
 
     def text(self, name: str) -> str:
-        """A flow as a text that can be saved again. Raises `FilesError` where there is none."""
+        """Return a flow as text that can be saved again. Raises `FlowStoreError` if it is not found."""
         flow = Flow.objects.select_related("version").filter(name=name).first()
         if flow is None:
             raise FlowFilesError(f"flow {name!r} not found")
         return export_flow(flow)
 
     def save(self, text: str, checked: FlowCheck, note: str) -> None:
-        """Save the flow. Raises `FlowStoreError` where it is on another version than the one that was checked."""
+        """Save the flow. Raises `FlowStoreError` if it is not on the version that was checked."""
         report = plan_save(text).report
         if report.definition is None:
             raise FlowStoreError(f"{checked.name}: the text is no longer a valid flow")
@@ -55,11 +55,11 @@ class LocalFlowStore:
         log_activity(COMMAND_LINE_ACTOR, "saved", "flow", flow.name, version=flow.version_id, note=note)
 
     def delete(self, name: str) -> None:
-        """Delete the flow; one that is gone already is fine."""
+        """Delete the flow; a missing one is no error."""
         if store.delete_flow(name):
             log_activity(COMMAND_LINE_ACTOR, "deleted", "flow", name)
 
 
 def atomic() -> AbstractContextManager[object]:
-    """All that is done in the block happens, or nothing."""
+    """Commit everything done in the block, or nothing."""
     return transaction.atomic()

@@ -53,7 +53,7 @@ class DumpSource:
 
 
 def _find_dump_folder(folder: Path) -> Path:
-    """Find the folder with the files. Raises `MongoSourceError` if there is none."""
+    """Find the folder with the files. Raises `MongoSourceError` if it is not found."""
     for candidate in (folder, folder / DATABASE):
         if any((candidate / f"{name}.bson{suffix}").is_file() for name in COLLECTIONS for suffix in ("", ".gz")):
             return candidate
