@@ -1,4 +1,4 @@
-"""The console's approvals: on the home page and on pages of their own; who may decide, and what is told of it."""
+"""Approvals in the console: on the home page and on their pages, and the permission to decide."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,23 +36,23 @@ def hosting() -> HostedRegistry:
 
 
 @pytest.fixture
-def asked(hosting: HostedRegistry) -> Ask:
-    """Has a flow ask; gives the id of the action that does."""
+def ask_question(hosting: HostedRegistry) -> Ask:
+    """Return a function that creates an approval and returns the id of its action."""
 
-    def asking(input: Any = "Deploy to prod?", **options: Any) -> str:
+    def create_question(input: Any = "Deploy to prod?", **options: Any) -> str:
         ask(pack="Approval", name="Ask", input=input, **options)
         let_time_pass()
         hosting.reconcile("Approval", HostedResults())
         return Action.objects.filter(step_id="do").order_by("-id")[0].id
 
-    return asking
+    return create_question
 
 
 def decide(client: Client, action_id: str, approved: str = "true", **more: str) -> Any:
     return client.post(f"{LIST}{action_id}/decide", {"approved": approved, "back": "home", **more}, follow=True)
 
 
-def many(count: int) -> None:
+def create_approvals(count: int) -> None:
     moment = Action.objects.get().ready_at
     rows = (
         Approval(
@@ -69,8 +69,10 @@ def many(count: int) -> None:
     Approval.objects.bulk_create(rows)
 
 
-def test_home_has_what_waits_for_a_decision_with_buttons_for_those_who_may(signed_on: SignedOn, asked: Ask) -> None:
-    action_id = asked({"question": "Deploy to prod?", "details": {"version": "1.2", "password": "geheim"}})
+def test_home_lists_open_approvals_with_buttons_for_users_with_permission(
+    signed_on: SignedOn, ask_question: Ask
+) -> None:
+    action_id = ask_question({"question": "Deploy to prod?", "details": {"version": "1.2", "password": "geheim"}})
     operator, viewer = signed_on("operator"), signed_on("viewer")
     for path in ("/admin/", "/admin/now", LIST, f"{LIST}{action_id}/"):
         for client, decides in ((operator, True), (viewer, False)):
@@ -83,10 +85,10 @@ def test_home_has_what_waits_for_a_decision_with_buttons_for_those_who_may(signe
     assert "Only operators and admins can decide." in text_of(viewer.get(f"{LIST}{action_id}/"))
 
 
-def test_home_says_nothing_of_approvals_where_none_waits_or_one_may_not_see_them(asked: Ask) -> None:
+def test_home_has_no_approvals_if_none_are_open_or_visible(ask_question: Ask) -> None:
     stranger = person_with("view_pack")
     assert "Pending approvals" not in text_of(stranger.get("/admin/"))
-    asked()
+    ask_question()
     assert "Deploy to prod?" not in text_of(stranger.get("/admin/"))
     assert stranger.get(LIST).status_code == 403
 
@@ -94,10 +96,10 @@ def test_home_says_nothing_of_approvals_where_none_waits_or_one_may_not_see_them
 @pytest.mark.parametrize(
     ("approved", "told", "event"), [("true", "Approved", "Approved"), ("false", "Rejected", "Rejected")]
 )
-def test_who_decides_and_why_stands_in_the_result_and_in_the_changes(
-    signed_on: SignedOn, asked: Ask, hosting: HostedRegistry, approved: str, told: str, event: str
+def test_the_decision_is_in_the_result_and_the_activity_log(
+    signed_on: SignedOn, ask_question: Ask, hosting: HostedRegistry, approved: str, told: str, event: str
 ) -> None:
-    action_id = asked()
+    action_id = ask_question()
     operator = signed_on("operator")
     answer = decide(operator, action_id, approved, comment="at noon\x00 ")
     assert answer.redirect_chain == [("/admin/", 302)]
@@ -114,8 +116,8 @@ def test_who_decides_and_why_stands_in_the_result_and_in_the_changes(
     assert "decide" not in operator.get(f"{LIST}{action_id}/").content.decode().split("Expires")[1]
 
 
-def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked: Ask) -> None:
-    action_id = asked()
+def test_the_second_of_two_concurrent_decisions_is_refused(signed_on: SignedOn, ask_question: Ask) -> None:
+    action_id = ask_question()
     operator, admin = signed_on("operator"), signed_on("admin")
     decide(operator, action_id, "true")
     for decision in ("true", "false"):
@@ -125,16 +127,16 @@ def test_of_two_who_decide_at_once_the_second_is_told(signed_on: SignedOn, asked
     assert (Approval.objects.get().decided_by, Change.objects.filter(kind="approval").count()) == ("operator", 1)
 
 
-def test_what_was_cancelled_or_is_over_can_not_be_decided(
-    signed_on: SignedOn, asked: Ask, hosting: HostedRegistry
+def test_a_cancelled_or_expired_approval_cannot_be_decided(
+    signed_on: SignedOn, ask_question: Ask, hosting: HostedRegistry
 ) -> None:
     operator = signed_on("operator")
-    late = asked()
+    late = ask_question()
     Approval.objects.update(ends_at=F("asked_at"))
     assert "Not decided: the time to decide has expired." in text_of(decide(operator, late))
     assert "Approval expired" in text_of(operator.get(f"{LIST}{late}/"))
     assert "Nobody decided in time." in text_of(operator.get(f"{LIST}{late}/"))
-    cancelled = asked()
+    cancelled = ask_question()
     control.cancel_execution(Action.objects.get(id=cancelled).correlation_id)
     hosting.run_upkeep()
     hosting.reconcile("Approval", HostedResults())
@@ -142,8 +144,8 @@ def test_what_was_cancelled_or_is_over_can_not_be_decided(
     assert "withdrawn" in text_of(operator.get(f"{LIST}{cancelled}/"))
 
 
-def test_deciding_needs_its_permission_a_token_against_forgery_and_a_decision(signed_on: SignedOn, asked: Ask) -> None:
-    action_id = asked()
+def test_deciding_requires_permission_a_csrf_token_and_a_decision(signed_on: SignedOn, ask_question: Ask) -> None:
+    action_id = ask_question()
     for role in ("viewer", "editor", ""):
         assert decide(signed_on(role), action_id).status_code == 403
     operator = signed_on("operator")
@@ -161,31 +163,31 @@ def test_deciding_needs_its_permission_a_token_against_forgery_and_a_decision(si
     assert Approval.objects.get().approved is None
 
 
-def test_one_comes_back_to_where_one_decided(signed_on: SignedOn, asked: Ask) -> None:
+def test_a_decision_returns_to_the_previous_page(signed_on: SignedOn, ask_question: Ask) -> None:
     operator = signed_on("operator")
     for back, place in (("home", "/admin/"), ("list", LIST), ("question", None), ("https://example.org/", None)):
-        action_id = asked()
+        action_id = ask_question()
         answer = decide(operator, action_id, back=back)
         assert answer.redirect_chain == [(place or f"{LIST}{action_id}/", 302)]
     only = person_with("decide_approval")
-    assert decide(only, asked(), back="list").redirect_chain == [("/admin/", 302)]
+    assert decide(only, ask_question(), back="list").redirect_chain == [("/admin/", 302)]
 
 
-def test_empty_lists_say_how_a_flow_asks(signed_on: SignedOn) -> None:
+def test_empty_lists_explain_how_a_flow_asks(signed_on: SignedOn) -> None:
     viewer = signed_on("viewer")
     assert "No pending approvals" in text_of(viewer.get(LIST))
     assert "No approvals yet" in text_of(viewer.get(f"{LIST}?show=all"))
     assert "No more approvals" in text_of(viewer.get(f"{LIST}?show=open&after=999"))
 
 
-def test_many_questions_come_a_page_at_a_time_at_the_same_cost(signed_on: SignedOn, asked: Ask) -> None:
-    asked()
+def test_approvals_are_paged_with_constant_queries(signed_on: SignedOn, ask_question: Ask) -> None:
+    ask_question()
     viewer = signed_on("viewer")
     with CaptureQueriesContext(
         connection,
     ) as few:
         viewer.get(LIST)
-    many(PAGE_SIZE + 10)
+    create_approvals(PAGE_SIZE + 10)
     with CaptureQueriesContext(connection) as more:
         first = viewer.get(LIST)
     assert len(more) == len(few)
@@ -206,15 +208,15 @@ def test_many_questions_come_a_page_at_a_time_at_the_same_cost(signed_on: Signed
 @pytest.mark.parametrize(
     "query", ["after=x", "after=-1", "after=" + "9" * 30, "before=%00", "show=%3Cscript%3E", "after=٣"]
 )
-def test_an_address_that_is_none_is_the_first_page(signed_on: SignedOn, asked: Ask, query: str) -> None:
-    asked()
+def test_an_invalid_address_is_the_first_page(signed_on: SignedOn, ask_question: Ask, query: str) -> None:
+    ask_question()
     assert "Deploy to prod?" in text_of(signed_on("viewer").get(f"{LIST}?{query}"))
 
 
-def test_history_tells_how_each_ended(signed_on: SignedOn, asked: Ask) -> None:
+def test_the_history_shows_the_outcome_of_each_approval(signed_on: SignedOn, ask_question: Ask) -> None:
     operator = signed_on("operator")
-    decide(operator, asked("One?"), "false", comment="not on a Friday")
-    asked("Two?")
+    decide(operator, ask_question("One?"), "false", comment="not on a Friday")
+    ask_question("Two?")
     shown = text_of(operator.get(f"{LIST}?show=all"))
     assert shown.index("Two?") < shown.index("One?")
     assert "pending –" in shown
@@ -223,17 +225,17 @@ def test_history_tells_how_each_ended(signed_on: SignedOn, asked: Ask) -> None:
     assert "One?" not in text_of(operator.get(LIST))
 
 
-def test_what_is_asked_and_said_is_text(signed_on: SignedOn, asked: Ask) -> None:
+def test_question_and_comment_are_escaped(signed_on: SignedOn, ask_question: Ask) -> None:
     operator = signed_on("operator")
-    action_id = asked({"question": HOSTILE, "details": HOSTILE})
+    action_id = ask_question({"question": HOSTILE, "details": HOSTILE})
     pages = [operator.get(path) for path in ("/admin/", LIST, f"{LIST}{action_id}/")]
     decide(operator, action_id, comment=HOSTILE)
     pages += [operator.get(path) for path in (f"{LIST}?show=all", f"{LIST}{action_id}/")]
     assert [HOSTILE in page.content.decode() for page in pages] == [False] * 5
 
 
-def test_the_execution_leads_to_the_question(signed_on: SignedOn, asked: Ask) -> None:
-    action_id = asked()
+def test_the_execution_links_to_the_approval(signed_on: SignedOn, ask_question: Ask) -> None:
+    action_id = ask_question()
     place = f"/admin/flows/execution/{Execution.objects.get().id}/"
     for role, word in (("operator", "Decide"), ("viewer", "Show question")):
         answer = signed_on(role).get(place)
@@ -241,7 +243,7 @@ def test_the_execution_leads_to_the_question(signed_on: SignedOn, asked: Ask) ->
         assert f'href="{LIST}{action_id}/"' in answer.content.decode()
 
 
-def test_every_role_sees_approvals_and_operators_and_admins_decide() -> None:
+def test_every_role_sees_approvals_but_only_operators_and_admins_decide() -> None:
     def roles(codename: str) -> set[str]:
         return set(Group.objects.filter(permissions__codename=codename).values_list("name", flat=True))
 

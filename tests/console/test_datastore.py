@@ -1,4 +1,4 @@
-"""The datastore's pages."""
+"""The console's pages of datastore items."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def test_an_empty_list_explains_items(signed_on: SignedOn) -> None:
     assert "Items are values that flows share" in signed_on("viewer").get(LIST).content.decode()
 
 
-def test_an_item_is_written_by_hand_and_flows_read_it(signed_on: SignedOn) -> None:
+def test_an_item_is_created_and_read_by_flows(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     assert client.post(f"{LIST}add/", fields(description="who")).headers["Location"] == LIST
     assert get_value("teams") == {"a": 2}
@@ -40,7 +40,7 @@ def test_an_item_is_written_by_hand_and_flows_read_it(signed_on: SignedOn) -> No
     assert "2" not in str(change.detail.get("value", ""))
 
 
-def test_the_list_has_the_beginning_of_a_long_description(signed_on: SignedOn) -> None:
+def test_the_list_truncates_a_long_description(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     client.post(f"{LIST}add/", fields(description="who is on duty " + "and when " * 300 + "the end"))
     page = client.get(LIST).content.decode()
@@ -49,7 +49,7 @@ def test_the_list_has_the_beginning_of_a_long_description(signed_on: SignedOn) -
     assert "the end" in client.get(f"{LIST}{Item.objects.get().pk}/change/").content.decode()
 
 
-def test_an_item_is_edited_in_place(signed_on: SignedOn) -> None:
+def test_an_item_is_edited(signed_on: SignedOn) -> None:
     item, client = made(), signed_on("editor")
     page = client.get(f"{LIST}{item.pk}/change/").content.decode()
     assert "{&quot;a&quot;: 1}" in page
@@ -60,7 +60,7 @@ def test_an_item_is_edited_in_place(signed_on: SignedOn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"text": "{"}, "The value is not valid application/json"),
         ({"text": ""}, "must not be empty"),
@@ -69,16 +69,14 @@ def test_an_item_is_edited_in_place(signed_on: SignedOn) -> None:
         ({"key": "x" * 513}, "at most 512"),
     ],
 )
-def test_what_can_not_be_a_value_is_told_and_kept_in_the_form(
-    signed_on: SignedOn, changed: dict[str, str], told: str
-) -> None:
+def test_an_invalid_value_is_reported_and_not_saved(signed_on: SignedOn, changed: dict[str, str], message: str) -> None:
     answer = signed_on("editor").post(f"{LIST}add/", fields(**changed))
     assert answer.status_code == 200
-    assert told in answer.content.decode()
+    assert message in answer.content.decode()
     assert not Item.objects.exists()
 
 
-def test_a_file_is_kept_byte_for_byte_and_downloaded_so(signed_on: SignedOn) -> None:
+def test_a_file_is_stored_and_downloaded_unchanged(signed_on: SignedOn) -> None:
     client, picture = signed_on("editor"), bytes(range(256))
     file = SimpleUploadedFile("a.png", picture)
     client.post(f"{LIST}add/", fields(key="picture", content_type="image/png", text="", file=file))
@@ -93,7 +91,7 @@ def test_a_file_is_kept_byte_for_byte_and_downloaded_so(signed_on: SignedOn) -> 
     assert (bytes(item.value), item.content_type) == (picture, "image/x-icon")
 
 
-def test_a_viewer_sees_values_and_changes_none(signed_on: SignedOn) -> None:
+def test_a_viewer_can_see_values_but_not_change_them(signed_on: SignedOn) -> None:
     item, client = made(value=b'{"seen": "<b>"}'), signed_on("viewer")
     page = client.get(f"{LIST}{item.pk}/change/").content.decode()
     assert "&lt;b&gt;" in page
@@ -105,20 +103,20 @@ def test_a_viewer_sees_values_and_changes_none(signed_on: SignedOn) -> None:
     assert bytes(Item.objects.get().value) == b'{"seen": "<b>"}'
 
 
-def test_who_has_no_role_sees_no_value(signed_on: SignedOn) -> None:
+def test_a_user_without_a_role_sees_no_values(signed_on: SignedOn) -> None:
     item, client = made(), signed_on("")
     for path in (LIST, f"{LIST}{item.pk}/change/", f"{LIST}{item.pk}/download/"):
         assert client.get(path).status_code == 403
 
 
-def test_an_item_is_deleted_by_hand(signed_on: SignedOn) -> None:
+def test_an_item_is_deleted(signed_on: SignedOn) -> None:
     item = made()
     signed_on("editor").post(f"{LIST}{item.pk}/delete/", {"post": "yes"})
     assert not Item.objects.exists()
     assert [change.what for change in Change.objects.all()] == ["deleted"]
 
 
-def test_a_form_without_the_sites_token_is_refused(signed_on: SignedOn) -> None:
+def test_a_form_without_a_csrf_token_is_refused(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = client.cookies
@@ -126,7 +124,7 @@ def test_a_form_without_the_sites_token_is_refused(signed_on: SignedOn) -> None:
     assert not Item.objects.exists()
 
 
-def test_the_list_costs_the_same_however_many_there_are(
+def test_the_list_needs_constant_queries(
     signed_on: SignedOn, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = signed_on("viewer")
@@ -143,7 +141,7 @@ def keys() -> Iterator[None]:
         yield
 
 
-def test_a_secret_item_is_written_by_hand_and_never_shown(signed_on: SignedOn, keys: None) -> None:
+def test_a_secret_item_is_created_and_never_shown(signed_on: SignedOn, keys: None) -> None:
     client = signed_on("editor")
     client.post(f"{LIST}add/", fields(text='"canary-77"', secret="on"))
     item = Item.objects.get()
@@ -156,7 +154,7 @@ def test_a_secret_item_is_written_by_hand_and_never_shown(signed_on: SignedOn, k
             assert answer.status_code == (403 if "download" in path else 200), path
 
 
-def test_a_secret_item_keeps_its_value_until_it_gets_another(signed_on: SignedOn, keys: None) -> None:
+def test_a_secret_item_keeps_its_value_until_a_new_one_is_entered(signed_on: SignedOn, keys: None) -> None:
     put_secret("teams", '"old"', "application/json")
     item, client = Item.objects.get(), signed_on("editor")
     page = f"{LIST}{item.pk}/change/"
@@ -172,14 +170,14 @@ def test_a_secret_item_keeps_its_value_until_it_gets_another(signed_on: SignedOn
     assert find_value("teams") == DatastoreValue("public", False)
 
 
-def test_what_is_typed_for_a_secret_does_not_come_back_with_an_error(signed_on: SignedOn, keys: None) -> None:
+def test_an_entered_secret_is_not_in_the_page_with_the_error(signed_on: SignedOn, keys: None) -> None:
     answer = signed_on("editor").post(f"{LIST}add/", fields(text="{canary-77", secret="on"))
     assert answer.status_code == 200
     assert "The value is not valid application/json" in answer.content.decode()
     assert "canary-77" not in answer.content.decode()
 
 
-def test_without_keys_nothing_can_be_made_secret_and_the_form_says_what_is_missing(signed_on: SignedOn) -> None:
+def test_without_keys_the_form_names_the_missing_setting(signed_on: SignedOn) -> None:
     client = signed_on("editor")
     for path in (f"{LIST}add/", f"{LIST}{made('old').pk}/change/"):
         page = client.get(path).content.decode()
@@ -190,13 +188,13 @@ def test_without_keys_nothing_can_be_made_secret_and_the_form_says_what_is_missi
     assert [item.key for item in Item.objects.all()] == ["old"]
 
 
-def test_with_keys_a_value_can_be_made_secret(signed_on: SignedOn, keys: None) -> None:
+def test_with_keys_an_item_can_be_secret(signed_on: SignedOn, keys: None) -> None:
     page = signed_on("editor").get(f"{LIST}add/").content.decode()
     assert not re.search('name="secret"[^>]* disabled', page)
     assert "Never shown again" in page
 
 
-def test_an_items_form_tells_times_as_every_page_does(signed_on: SignedOn) -> None:
+def test_the_form_shows_times_like_every_page(signed_on: SignedOn) -> None:
     page = signed_on("editor").get(f"{LIST}{made().pk}/change/").content.decode()
     assert page.count("<time datetime=") == 2
     assert "p.m." not in page

@@ -1,4 +1,4 @@
-"""Packs that the server hosts, on the console: marked, with what they have at their services and what bounds them."""
+"""Hosted packs in the console: their mark, resources, quotas and rate limits."""
 
 import pytest
 from django.db import connection
@@ -28,7 +28,7 @@ def viewer(signed_on: SignedOn) -> Client:
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> StubWorld:
-    """A hosted pack with a quota of two, of which three actions want something."""
+    """Host a pack with a quota of two, and queue three actions for it."""
     made = world(resource_quotas={"default": 2, "other": 5})
     monkeypatch.setattr(hosted_status, "get_hosted_registry", lambda: made.hosting)
     ask(3)
@@ -40,13 +40,13 @@ def page(more: str = "") -> str:
     return f"{PACKS}{Pack.objects.get(name='Stub').pk}/{more}"
 
 
-def test_hosted_packs_are_marked_among_others(viewer: Client, stub: StubWorld) -> None:
+def test_hosted_packs_are_marked_in_the_list(viewer: Client, stub: StubWorld) -> None:
     assert "live Stub hosted" in text_of(viewer.get(PACKS))
     assert "Src hosted" not in text_of(viewer.get(PACKS))
     assert "Stub live hosted pack" in text_of(viewer.get(page()))
 
 
-def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: StubWorld) -> None:
+def test_the_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: StubWorld) -> None:
     def throttle() -> None:
         raise Throttled
 
@@ -61,7 +61,7 @@ def test_its_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: St
     assert "the service is throttling calls" in shown
 
 
-def test_who_may_not_see_actions_sees_figures_alone(stub: StubWorld) -> None:
+def test_without_permission_for_actions_only_numbers_are_shown(stub: StubWorld) -> None:
     stranger = person_with("view_pack")
     answer = stranger.get(page())
     assert "live 2" in text_of(answer)
@@ -69,7 +69,7 @@ def test_who_may_not_see_actions_sees_figures_alone(stub: StubWorld) -> None:
     assert stranger.get(page("resources")).status_code == 403
 
 
-def test_resources_come_a_page_at_a_time_by_their_state(
+def test_resources_are_paged_and_filtered_by_state(
     viewer: Client, stub: StubWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = text_of(viewer.get(page("resources?state=waiting")))
@@ -80,13 +80,13 @@ def test_resources_come_a_page_at_a_time_by_their_state(
     monkeypatch.setattr(hosted.list_resource_rows, "__defaults__", ("", 0, 2))
     first = viewer.get(page("resources"))
     rest = viewer.get(page(f"resources?after={first.context['resources'].next_key}"))
-    assert [len(one.context["resources"].rows) for one in (first, rest)] == [2, 1]
+    assert [len(response.context["resources"].rows) for response in (first, rest)] == [2, 1]
     assert "No more resources" in text_of(viewer.get(page("resources?after=99999999")))
     HostedResource.objects.all().delete()
     assert "Actions of Stub create resources at the service." in text_of(viewer.get(page("resources")))
 
 
-def test_a_hosted_pack_is_not_deleted(signed_on: SignedOn, stub: StubWorld) -> None:
+def test_a_hosted_pack_cannot_be_deleted(signed_on: SignedOn, stub: StubWorld) -> None:
     operator = signed_on("operator")
     assert "delete-pack" not in operator.get(page()).content.decode()
     answer = operator.post(page("delete"), follow=True)
@@ -94,13 +94,13 @@ def test_a_hosted_pack_is_not_deleted(signed_on: SignedOn, stub: StubWorld) -> N
     assert Pack.objects.filter(name="Stub").exists()
 
 
-def test_where_this_process_hosts_it_not_that_is_said(viewer: Client) -> None:
+def test_a_pack_that_another_process_hosts_is_marked(viewer: Client) -> None:
     b.pack("Elsewhere")
     Pack.objects.update(hosted=True)
     assert "This process does not host the pack" in text_of(viewer.get(f"{PACKS}{Pack.objects.get().pk}/"))
 
 
-def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: Client, stub: StubWorld) -> None:
+def test_an_execution_shows_and_updates_the_status_of_its_hosted_action(viewer: Client, stub: StubWorld) -> None:
     first, *_, last = Execution.objects.order_by("id")
     place = f"/admin/flows/execution/{last.id}/"
     waiting = viewer.get(place)
@@ -117,7 +117,7 @@ def test_an_execution_says_what_its_hosted_action_waits_for_and_follows(viewer: 
     assert "At the hosted pack Stub: live" in text_of(viewer.get(place))
 
 
-def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(viewer: Client, stub: StubWorld) -> None:
+def test_the_list_of_executions_shows_waiting_resources_with_one_more_query(viewer: Client, stub: StubWorld) -> None:
     with CaptureQueriesContext(connection) as captured:
         stories = [row.summary for row in viewer.get("/admin/flows/execution/").context["rows"]]
     assert ["waiting for quota of Stub for" in story for story in stories] == [True, False, False]
@@ -125,7 +125,7 @@ def test_the_list_of_executions_tells_who_waits_for_a_turn_by_one_query_more(vie
     assert sum('FROM "packs_hostedresource"' in query["sql"] for query in captured.captured_queries) == 1
 
 
-def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub: StubWorld) -> None:
+def test_consecutive_failures_are_shown_during_retries(viewer: Client, stub: StubWorld) -> None:
     def fail() -> None:
         raise OSError("the service is away")
 
@@ -144,5 +144,5 @@ def test_failures_in_a_row_are_told_while_it_is_tried_again(viewer: Client, stub
         (-60.0, "paused for another 2.0 s"),
     ],
 )
-def test_how_much_of_a_rate_is_in_use(left: float | None, use: str) -> None:
+def test_the_usage_of_a_rate_limit_is_shown(left: float | None, use: str) -> None:
     assert use in hosted.build_rate_limit_row("get", RateLimitStatus(30, 300, left)).usage

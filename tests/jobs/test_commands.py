@@ -1,4 +1,4 @@
-"""Each job by hand: what the commands say, and that a dry run changes nothing."""
+"""The commands of jobs: their output, and dry runs."""
 
 from datetime import timedelta
 from io import StringIO
@@ -26,8 +26,8 @@ JOBS = {
 }
 
 
-def an_old_world() -> None:
-    """Two dead packs, an execution whose time is over, and a flow that was saved four times."""
+def create_old_rows() -> None:
+    """Create two dead packs, an expired execution, and a flow that was saved four times."""
     source = b.pack("Src")
     b.pack("Wrk")
     for number in range(3):
@@ -39,8 +39,8 @@ def an_old_world() -> None:
     FlowVersion.objects.update(saved_at=timezone.now() - LONG_AGO)
 
 
-def everything() -> dict[str, list[object]]:
-    """Every row of every table."""
+def read_all_rows() -> dict[str, list[object]]:
+    """Read all rows of all tables."""
     return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in apps.get_models()}
 
 
@@ -51,14 +51,14 @@ def run(command: str, *options: str) -> str:
 
 
 @override_settings(FLYTE_FLOW_VERSIONS_KEEP=1)
-@pytest.mark.parametrize(("command", "said"), JOBS.items())
-def test_a_dry_run_says_what_would_be_done_and_changes_nothing(command: str, said: str) -> None:
-    an_old_world()
-    before = everything()
-    assert run(command, "--dry-run") == said.format("would be", are="would be")
-    assert everything() == before
-    assert run(command) == said.format("were", are="are")
-    assert everything() != before
+@pytest.mark.parametrize(("command", "message"), JOBS.items())
+def test_a_dry_run_reports_the_changes_and_makes_none(command: str, message: str) -> None:
+    create_old_rows()
+    before = read_all_rows()
+    assert run(command, "--dry-run") == message.format("would be", are="would be")
+    assert read_all_rows() == before
+    assert run(command) == message.format("were", are="are")
+    assert read_all_rows() != before
     assert run(command).startswith("0 ")
 
 
@@ -68,24 +68,24 @@ def test_every_scheduled_job_has_a_command_of_its_name() -> None:
         assert job.is_shared or run(job.name, "--dry-run")
 
 
-def test_the_list_tells_when_each_job_last_ran() -> None:
+def test_the_list_has_the_last_run_of_each_job() -> None:
     jobs = get_scheduled_jobs()
     first = jobs[0]
     assert f"{first.name}: every 15 s; last ran: never; runs: 0" in run("jobs", "--list").splitlines()
     now = timezone.now()
     run_if_due(first, now)
     assert run_if_due(first, now + timedelta(seconds=15))
-    told = run("jobs", "--list").splitlines()
+    output = run("jobs", "--list").splitlines()
     last = (now + timedelta(seconds=15)).isoformat(timespec="seconds")
-    assert told[0] == f"{first.name}: every 15 s; last ran: {last}; runs: 1"
-    assert len(told) == len(jobs) + 2
+    assert output[0] == f"{first.name}: every 15 s; last ran: {last}; runs: 1"
+    assert len(output) == len(jobs) + 2
 
 
-def test_the_list_tells_of_the_jobs_that_are_switched_off_and_why() -> None:
-    off = {line.split(":")[0]: line for line in run("jobs", "--list").splitlines() if ": off" in line}
-    assert off.keys() == {"delete_dead_packs", "forget_flow_versions"}
-    assert off["delete_dead_packs"].endswith("off, since FLYTE_SHOULD_DELETE_DEAD_PACKS is false")
+def test_the_list_has_disabled_jobs_with_the_reason() -> None:
+    disabled_jobs = {line.split(":")[0]: line for line in run("jobs", "--list").splitlines() if ": off" in line}
+    assert disabled_jobs.keys() == {"delete_dead_packs", "forget_flow_versions"}
+    assert disabled_jobs["delete_dead_packs"].endswith("off, since FLYTE_SHOULD_DELETE_DEAD_PACKS is false")
     with override_settings(FLYTE_SHOULD_DELETE_DEAD_PACKS=True, FLYTE_FLOW_VERSIONS_KEEP=5):
-        told = run("jobs", "--list")
-    assert ": off" not in told
-    assert "delete_dead_packs: daily at" in told
+        output = run("jobs", "--list")
+    assert ": off" not in output
+    assert "delete_dead_packs: daily at" in output
