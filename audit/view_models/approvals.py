@@ -15,14 +15,14 @@ SHOW_OPEN, SHOW_ALL = "open", "all"
 
 @dataclass(frozen=True)
 class ApprovalRow:
-    """An approval. `status` is `open` while it can be decided; `details` have their secrets redacted."""
+    """An approval with its current status; `details` have their secrets redacted."""
 
     approval: Approval
-    status: str
+    status: service.ApprovalStatus
 
     @property
     def is_open(self) -> bool:
-        return self.status == SHOW_OPEN
+        return self.status is service.ApprovalStatus.OPEN
 
     @property
     def details(self) -> Any:

@@ -1,6 +1,7 @@
 """Approvals: created by the plugin Approval, decided through the API or the console."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -18,6 +19,16 @@ MAX_DECIDED_BY_LENGTH = 255
 MAX_COMMENT_LENGTH = 10_000
 MAX_LISTED = 1001
 ATTEMPT_ENDED_REASON = "the action was cancelled or timed out"
+
+
+class ApprovalStatus(StrEnum):
+    """The status of an approval, as the console shows it."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 class ApprovalNotOpenError(Exception):
@@ -94,11 +105,13 @@ def is_attempt_pending(approval: Approval) -> bool:
     return Action.objects.filter(id=approval.action_id, state=ActionState.PENDING, attempt=approval.attempt).exists()
 
 
-def approval_status(approval: Approval, now: datetime) -> str:
-    """Return the status: `open`, `approved`, `rejected`, `withdrawn` or `not decided`."""
+def approval_status(approval: Approval, now: datetime) -> ApprovalStatus:
+    """Return the status of an approval."""
     if approval.approved is not None:
-        return "approved" if approval.approved else "rejected"
-    return "withdrawn" if approval.withdrawn else "open" if approval.ends_at > now else "not decided"
+        return ApprovalStatus.APPROVED if approval.approved else ApprovalStatus.REJECTED
+    if approval.withdrawn:
+        return ApprovalStatus.WITHDRAWN
+    return ApprovalStatus.OPEN if approval.ends_at > now else ApprovalStatus.EXPIRED
 
 
 def closed_reason(approval: Approval, now: datetime) -> str:
