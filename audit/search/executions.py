@@ -25,6 +25,7 @@ from audit.summary import SUMMARY_FIELDS, summarize_execution
 from flows.engine.diagnostics import MAX_SCANNED_EVENTS, find_flow_event_ids
 from flows.models import Event, Execution, FlowVersion
 from flyte_site.core.redaction import visible_text_contains
+from flyte_site.db.postgresql.plans import index_lookups, index_order
 from packs.models import Action
 
 # A context may be long, and is read completely.
@@ -119,23 +120,29 @@ class ExecutionMatches:
     keyset_page: KeysetPage
 
 
+@index_order()
 def find_executions(query: ExecutionQuery, cursor: KeysetCursor, size: int, skip: int = 0) -> ExecutionMatches:
     """Find executions, ordered by their newest action, newest first; with action filters and no flow, by their newest
     matching action. Skip the first `skip`, at a cost that grows with their number.
 
     Usually four queries; at most about sixty if several filters match few of many rows.
     """
+    return _find_executions(query, cursor, size, skip)
+
+
+def _find_executions(query: ExecutionQuery, cursor: KeysetCursor, size: int, skip: int = 0) -> ExecutionMatches:
     by_actions = query.has_action_filters and not query.flow
     indexed_query = _query_actions(query) if by_actions else _query_executions(query)
     keyset_page = fetch_page(indexed_query, cursor, skip + size)
     page_keys = keyset_page.primary_keys[skip:]
     matches = _fetch_executions_of_actions(page_keys) if by_actions else _fetch_in_order(Execution.objects, page_keys)
-    versions = FlowVersion.objects.defer("source").in_bulk({match.version_id for match in matches})
+    versions = FlowVersion.objects.defer("source").order_by().in_bulk({match.version_id for match in matches})
     for execution in matches:
         execution.version = versions[execution.version_id]
     return ExecutionMatches(matches, keyset_page)
 
 
+@index_order()
 def list_execution_rows(
     query: ExecutionQuery, cursor: KeysetCursor, now: datetime, size: int = PAGE_SIZE
 ) -> ExecutionPage:
@@ -145,10 +152,11 @@ def list_execution_rows(
     """
     if query.text and query.since is None:
         query = replace(query, since=(query.until or now) - TEXT_SEARCH_WINDOW)
-    matches = find_executions(query, cursor, size)
+    matches = _find_executions(query, cursor, size)
     return ExecutionPage(_build_rows(matches.executions, now), matches.keyset_page, query.since)
 
 
+@index_order()
 def find_events(query: EventQuery, cursor: KeysetCursor, size: int = PAGE_SIZE, skip: int = 0) -> EventPage:
     """Return a page of the stored events, newest first, without the first `skip`. Usually three queries."""
     fields = {"pack_name": query.pack, "name": query.name}
@@ -161,6 +169,7 @@ def find_events(query: EventQuery, cursor: KeysetCursor, size: int = PAGE_SIZE, 
     return EventPage(_fetch_in_order(Event.objects, keyset_page.primary_keys[skip:]), keyset_page)
 
 
+@index_lookups()
 def find_events_with_outcome(flow: str, query: EventQuery, size: int, skip: int = 0) -> list[Event]:
     """Find the latest events with an outcome in this flow, newest first, among those that
     `find_flow_event_ids` scans.
@@ -259,14 +268,15 @@ def _fetch_executions_of_actions(action_ids: list[str]) -> list[Execution]:
 
 def _fetch_in_order(manager: Any, keys: Sequence[str]) -> list[Any]:
     """Fetch rows by primary key: without statistics PostgreSQL can't know of any other index that it finds one row."""
-    by_key = manager.in_bulk(list(keys))
+    by_key = manager.order_by().in_bulk(list(keys))
     return [by_key[key] for key in keys if key in by_key]
 
 
 def _build_rows(executions_read: list[Execution], now: datetime) -> list[ExecutionRow]:
-    """Build the rows with their actions. One query."""
+    """Build the rows with their actions, by one query; sorted here, since PostgreSQL must not sort in `index_order`."""
     actions: dict[str, list[Action]] = {execution.id: [] for execution in executions_read}
-    for action in Action.objects.filter(correlation_id__in=list(actions)).only(*SUMMARY_FIELDS).order_by("id"):
+    queryset = Action.objects.filter(correlation_id__in=list(actions)).only(*SUMMARY_FIELDS).order_by()
+    for action in sorted(queryset, key=lambda action: action.id):
         actions[action.correlation_id].append(action)
     return [
         ExecutionRow(row, actions[row.id], summarize_execution(row, actions[row.id], now)) for row in executions_read

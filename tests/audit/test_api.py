@@ -16,6 +16,7 @@ from flows.models import Execution, FlowVersion
 from flyte_site.core.ids import new_id
 from packs.models import Action, Pack
 from tests.flows import builders as b
+from tests.reading import statements
 from tests.site.shape import paths_of_errors, problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -324,7 +325,7 @@ def test_a_list_takes_as_many_queries_for_fifty_executions_as_for_five(client: C
     for limit in (5, 50):
         with CaptureQueriesContext(connection) as queries:
             get(client, FLOWS, limit=limit, **query)
-        counts.append(len(queries))
+        counts.append(len(statements(queries)))
     assert counts[0] == counts[1] <= 7
 
 
@@ -384,7 +385,7 @@ def test_listing_events_takes_two_queries_however_many_there_are(client: Client,
         b.tell(source)
     with CaptureQueriesContext(connection) as queries:
         assert len(get(client, EVENTS)["events"]) == 10
-    assert len(queries) == 2
+    assert len(statements(queries)) == 2
 
 
 def test_the_audit_only_reads(client: Client) -> None:

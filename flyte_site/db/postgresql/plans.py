@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
-_SETTINGS = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
+_WITHOUT_SCANS = "SET LOCAL enable_seqscan = off"
+_IN_INDEX_ORDER = f"{_WITHOUT_SCANS}; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
 
 
 @contextmanager
@@ -18,11 +19,28 @@ def index_order() -> Iterator[None]:
     only read: it ends with a rollback, which also resets the settings. On SQLite, whose plans do not depend on
     estimates here, nothing changes.
     """
+    with _planner_settings(_IN_INDEX_ORDER):
+        yield
+
+
+@contextmanager
+def index_lookups() -> Iterator[None]:
+    """Let PostgreSQL read no whole table where an index has the rows, whatever it estimates; sorting is allowed.
+
+    For look-ups of some rows by their keys. While the statistics say that a table is empty or unknown, PostgreSQL
+    prefers to read all of it. Like `index_order`, the block can only read.
+    """
+    with _planner_settings(_WITHOUT_SCANS):
+        yield
+
+
+@contextmanager
+def _planner_settings(settings: str) -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(_SETTINGS)
+            cursor.execute(settings)
         yield
         transaction.set_rollback(True)
