@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from flyte_site.db.postgresql.plans import index_order
 from packs.models import Action, Pack
 from packs.queue.backlog import MAX_COUNTED, QueueGroup
 from packs.queue.leases import MAX_COUNTED_CLAIMS, count_claims
@@ -47,8 +48,10 @@ def count_claimed() -> dict[str, ActionCount]:
 
 def find_claimed_actions(identity: str, limit: int) -> list[Action]:
     """Find the actions that this pack has claimed, the earliest lease expiry first. At most two queries."""
-    leased = _leased_actions().values_list("id", "claimed_by")[:MAX_COUNTED_CLAIMS]
-    ids = [key for key, claimed_by in leased if claimed_by == identity][:limit]
+    leased = Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")
+    with index_order():
+        claims = list(leased.values_list("id", "claimed_by")[:MAX_COUNTED_CLAIMS])
+    ids = [key for key, claimed_by in claims if claimed_by == identity][:limit]
     return _load_without_documents(Action.objects.filter(id__in=ids).order_by("lease_ends_at")) if ids else []
 
 
@@ -64,7 +67,3 @@ def find_oldest_actions(queue_groups: Iterable[QueueGroup], limit: int) -> list[
 
 def _load_without_documents(actions: "QuerySet[Action]") -> list[Action]:
     return list(actions.defer("input", "context", "trigger", "attempt_log", "result"))
-
-
-def _leased_actions() -> "QuerySet[Action]":
-    return Action.objects.filter(lease_ends_at__isnull=False).order_by("lease_ends_at")

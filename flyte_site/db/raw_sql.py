@@ -21,5 +21,6 @@ def placeholders(rows: int, columns: int = 1) -> str:
 
 
 def to_datetime(value: datetime | str) -> datetime:
-    """Convert a datetime column of a plain cursor: SQLite returns text in UTC."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """Convert a datetime of a plain cursor: SQLite returns text in UTC, and for a plain column a naive datetime."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

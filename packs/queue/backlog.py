@@ -34,8 +34,8 @@ _COUNT_KEYS_SQL = """
             SELECT 1 FROM packs_action WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key
             ORDER BY ready_at LIMIT %s
         ) AS counted),
-        (SELECT min(ready_at) FROM packs_action
-         WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key)
+        (SELECT ready_at FROM packs_action
+         WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key ORDER BY ready_at LIMIT 1)
     FROM keys
 """
 

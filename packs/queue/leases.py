@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flyte_site.db.postgresql.plans import index_order
 from flyte_site.db.raw_sql import fetch_all, to_datetime
 from packs.models import Action, ActionState, Pack
 
@@ -59,5 +60,6 @@ def count_claims(column: Literal["claimed_by", "pack_name"]) -> dict[str, tuple[
 
     At most MAX_COUNTED_CLAIMS actions are counted.
     """
-    records = fetch_all(_CLAIM_COUNTS_SQL.format(column=column), [MAX_COUNTED_CLAIMS])
+    with index_order():
+        records = fetch_all(_CLAIM_COUNTS_SQL.format(column=column), [MAX_COUNTED_CLAIMS])
     return {key: (count, since and to_datetime(since)) for key, count, since in records}
