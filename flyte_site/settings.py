@@ -333,9 +333,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains, and
     "security.W021",  # HSTS that is built into browsers: names under this one, and its domain, are others' business
     # These are in FLYTE_CONSOLE_MIDDLEWARE: authentication, messages, sessions, lockouts after wrong passwords, CSRF.
-    "admin.E408",
-    "admin.E409",
-    "admin.E410",
+    *("admin.E408", "admin.E409", "admin.E410"),
     "axes.W002",
     "security.W003",
     "security.W008",  # a redirection to HTTPS: where TLS is on, nothing is served without
