@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from tests import processes
-from tests.jobs.processes import Running, running, wait_until
+from tests.jobs.processes import PATIENCE, Running, running, wait_until
 from tests.private_postgres import free_port
 from tests.private_redis import private_redis
 from tests.server import ROOT, running_server
@@ -139,6 +139,10 @@ class CrashWorld:
         answer = self.http.post(path, json=body)
         assert answer.status_code in (201, 202, 204), answer.text
 
+    def is_running(self) -> bool:
+        """Return True as long as an execution runs. It is asked often: one execution is enough of an answer."""
+        return self.executions(state="running", limit="1") != []
+
     def executions(self, **filters: str) -> list[Any]:
         answer = self.http.get("/v1/audit/flows", params={"limit": "500", **filters})
         assert answer.status_code == 200, answer.text
@@ -179,7 +183,7 @@ def test_every_action_finishes_once_within_limits_and_nothing_is_left(world: Cra
         world.post("/v1/packs/Src/events", {"event": "endless" if endless else "quick", "payload": payload})
     break_things(world, chance)
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while world.executions(state="running"):
+    while world.is_running():
         assert time.monotonic() < deadline, world.executions(state="running")
         time.sleep(0.2)
     check_nothing_is_left(world, tmp_path)
@@ -197,7 +201,7 @@ def break_things(world: CrashWorld, chance: random.Random) -> None:
         before = len(world.jobs.entries_of("submitted"))
         goal = min(before + ACTIONS // (KILLS + 2), ACTIONS)
         wait_until(
-            lambda goal=goal: len(world.jobs.entries_of("submitted")) >= goal or not world.executions(state="running"),  # type: ignore[misc]
+            lambda goal=goal: len(world.jobs.entries_of("submitted")) >= goal or not world.is_running(),  # type: ignore[misc]
             lambda: f"{len(world.jobs.entries_of('submitted'))} submissions\n{world.pool.workers[-1].log()[-3000:]}",
         )
         world.pool.kill_one(chance)
@@ -213,7 +217,15 @@ def break_things(world: CrashWorld, chance: random.Random) -> None:
 
 def check_nothing_is_left(world: CrashWorld, folder: Path) -> None:
     """Check that no row is left, and no job runs without an action."""
-    script = "from packs.models import HostedResource; print('rows', *HostedResource.objects.values())"
+    # The process waits, because each start takes a second of a processor.
+    script = f"""
+import time
+from packs.models import HostedResource
+deadline = time.monotonic() + {PATIENCE / 2}
+while HostedResource.objects.exists() and time.monotonic() < deadline:
+    time.sleep(0.1)
+print('rows', *HostedResource.objects.values())
+"""
 
     def rows() -> str:
         output = manage("shell", "--no-imports", "-c", script, folder=folder, environment=world.pool.environment)
