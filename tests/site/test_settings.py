@@ -245,7 +245,7 @@ def test_a_broken_policy_is_refused_with_its_line(read: Read, policy: Path) -> N
     policy.write_text("- path: /v1\n- path: /health\n  clams: {a: [b]}\n")
     (error,) = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy)))
     assert (error.check_id, error.variable) == ("flyte.E062", "FLYTE_AUTH_POLICY_PATH")
-    assert f"{policy}, line 3: 'clams'" in str(error)
+    assert f"{policy}, line 3: unknown key 'clams'" in str(error)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "flyte.example.org"])
