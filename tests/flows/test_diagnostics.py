@@ -108,7 +108,7 @@ def test_events_of_a_flow_over_the_api(client: Client) -> None:
     assert found(flow="mine") == ["Go", "Else", "Go"], "also of one that was deleted"
 
 
-def test_events_of_a_flow_are_found_by_the_index_of_their_names() -> None:
+def test_events_of_a_flow_are_read_by_the_index_of_their_names() -> None:
     b.save(b.step(), b.follower("step-1"))
     with CaptureQueriesContext(connection) as queries:
         find_flow_event_ids("flow", 20)

@@ -68,7 +68,7 @@ def test_an_event_from_outside_fires_no_step_that_depends_on_another() -> None:
     assert b.fired(b.only_execution()) == {"a"}
 
 
-def test_a_follower_fires_once_though_two_of_its_parents_finish() -> None:
+def test_a_dependent_step_fires_once_if_two_of_its_parents_finish() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="c"))
     b.tell(source)
@@ -78,7 +78,7 @@ def test_a_follower_fires_once_though_two_of_its_parents_finish() -> None:
     assert Action.objects.filter(step_id="c").count() == 1
 
 
-def test_depends_on_any_holds_when_a_named_step_has_finished_whoever_sent_the_event() -> None:
+def test_depends_on_any_holds_for_any_finished_step_and_sender() -> None:
     source, worker, other = b.pack("Src"), b.pack("Wrk"), b.pack("Oth")
     b.save(
         b.step(id="a"),
@@ -115,7 +115,7 @@ def test_depends_on_all_takes_the_latest_result_that_its_event_matches() -> None
     assert b.actions(b.only_execution())["c"].context["From"] == "second"
 
 
-def test_contexts_merge_in_the_order_of_finishing_and_the_cause_is_laid_on_last() -> None:
+def test_contexts_merge_in_finishing_order_with_the_trigger_last() -> None:
     source, worker, other = b.pack("Src"), b.pack("Wrk"), b.pack("Oth")
     second = {"packName": "Oth", "name": "Do"}
     b.save(
@@ -129,7 +129,7 @@ def test_contexts_merge_in_the_order_of_finishing_and_the_cause_is_laid_on_last(
     assert b.actions(b.only_execution())["c"].context == {"A": "a", "B": "b", "X": "a"}
 
 
-def test_an_execution_succeeds_when_nothing_of_it_is_left_to_do() -> None:
+def test_an_execution_succeeds_when_all_actions_are_finished() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a", id="b"))
     b.tell(source)
@@ -140,7 +140,7 @@ def test_an_execution_succeeds_when_nothing_of_it_is_left_to_do() -> None:
     assert b.only_execution().ended_at is not None
 
 
-def test_a_fatal_result_that_no_step_answers_fails_the_execution() -> None:
+def test_an_unhandled_fatal_result_fails_the_execution() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a", id="b"))
     b.tell(source)
@@ -148,7 +148,7 @@ def test_a_fatal_result_that_no_step_answers_fails_the_execution() -> None:
     assert b.only_execution().state == ExecutionState.FAILED
 
 
-def test_a_fatal_result_that_a_step_answers_does_not_fail_it() -> None:
+def test_a_handled_fatal_result_does_not_fail_the_execution() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a", id="alarm", event="FATAL"))
     b.tell(source)
@@ -167,7 +167,7 @@ def test_a_fatal_result_answered_only_when_the_other_parent_ends_is_answered() -
     assert b.only_execution().state == ExecutionState.SUCCEEDED
 
 
-def test_a_later_steps_error_stands_in_its_execution_and_fails_it() -> None:
+def test_a_dependent_steps_error_is_recorded_and_fails_the_execution() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a", id="b", criteria="{{ datastore('none') }}"), b.follower("a", id="c"))
     b.tell(source)
@@ -181,7 +181,7 @@ def test_a_later_steps_error_stands_in_its_execution_and_fails_it() -> None:
     ]
 
 
-def test_a_failing_flow_stops_no_other_and_its_error_stands_with_the_event() -> None:
+def test_a_failing_flow_affects_no_other_and_its_error_is_recorded() -> None:
     source = b.pack("Src")
     bad = {"packName": "Wrk", "name": "Do", "input": {"to": "{{ datastore('none') }}"}}
     b.save(b.step(id="a", command=bad), name="bad")
@@ -195,7 +195,7 @@ def test_a_failing_flow_stops_no_other_and_its_error_stands_with_the_event() -> 
     assert "none" in error["message"]
 
 
-def test_a_flow_whose_saved_document_no_longer_reads_stops_no_other() -> None:
+def test_a_flow_that_no_longer_parses_affects_no_other() -> None:
     source = b.pack("Src")
     flow = b.save(b.step(), name="old")
     flow.version.document = {"name": "old", "steps": [{"junk": 1}]}
@@ -206,7 +206,7 @@ def test_a_flow_whose_saved_document_no_longer_reads_stops_no_other() -> None:
     assert Event.objects.get().outcomes[0]["steps"][0]["outcome"] == "error"
 
 
-def test_what_stopped_a_step_is_told_with_the_event() -> None:
+def test_the_event_records_the_reason_of_each_unfired_step() -> None:
     source = b.pack("Src", env="dev")
     wants_prod = {"packName": "Src", "name": "Go", "packLabels": {"env": "prod"}}
     b.save(b.step(id="l", event=wants_prod), b.step(id="c", criteria="{{ 1 == 2 }}"), b.step(id="w", criteria="maybe"))
@@ -221,7 +221,7 @@ def test_what_stopped_a_step_is_told_with_the_event() -> None:
     assert not Execution.objects.exists()
 
 
-def test_false_criteria_are_told_with_what_they_saw_cut_and_masked() -> None:
+def test_false_criteria_are_recorded_with_their_reads_truncated_and_masked() -> None:
     source = b.pack("Src")
     Item.objects.create(key="limits", value=b'{"most": 3}', content_type="application/json")
     criteria = "{{ Event.Payload.n < datastore('limits').most and Context.Who == 'ann' or Event.Payload.token == '' }}"
@@ -240,7 +240,7 @@ def test_false_criteria_are_told_with_what_they_saw_cut_and_masked() -> None:
 
 
 @override_settings(FLYTE_EVENT_KEEP=3)
-def test_the_last_few_events_of_each_pack_and_name_are_kept() -> None:
+def test_the_last_events_of_each_pack_and_name_are_stored() -> None:
     source, other = b.pack("Src"), b.pack("Src", env="x")
     b.save(b.step())
     for number in range(5):
@@ -249,7 +249,7 @@ def test_the_last_few_events_of_each_pack_and_name_are_kept() -> None:
     assert sorted(str(event.payload) for event in Event.objects.all()) == ["2", "3", "4", "other"]
 
 
-def test_a_disabled_or_deleted_flow_starts_nothing_and_what_runs_goes_on() -> None:
+def test_a_disabled_or_deleted_flow_starts_nothing_but_its_executions_continue() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.follower("a", id="b"))
     b.tell(source)
@@ -286,12 +286,12 @@ def test_a_result_counts_once() -> None:
     assert Action.objects.filter(step_id="b").count() == 1
 
 
-def test_a_result_for_an_unknown_action_is_told_apart() -> None:
+def test_a_result_for_an_unknown_action_is_distinguished() -> None:
     worker = b.pack("Wrk")
     assert b.give(worker, Action(id="0" * 24)) is None
 
 
-def test_a_pack_with_more_labels_may_finish_what_a_pack_of_its_name_took() -> None:
+def test_a_pack_with_more_labels_can_finish_an_action_of_its_name() -> None:
     source, worker, labelled = b.pack("Src"), b.pack("Wrk"), b.pack("Wrk", env="x")
     b.save(b.step())
     b.tell(source)

@@ -135,7 +135,7 @@ def test_only_the_size_of_a_large_payload_is_stored_but_the_flow_reads_it(client
     assert paths_of_errors(client.post("/v1/flows/dry-run", body, content_type="application/json")) == ["eventId"]
 
 
-def test_recent_events_are_found_newest_first_through_an_index() -> None:
+def test_recent_events_are_returned_newest_first_by_an_index() -> None:
     one, other = b.pack("Src"), b.pack("Src", env="x")
     b.save(b.step())
     for number, sender in enumerate((one, other, one)):

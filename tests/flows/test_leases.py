@@ -49,7 +49,7 @@ def test_a_lease_lasts_as_long_as_the_step_says_else_as_the_setting_says() -> No
     assert left == [600, 60]
 
 
-def test_a_lease_that_has_not_ended_is_left_alone() -> None:
+def test_an_unexpired_lease_is_not_ended() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(timeout="10m")))
     b.tell(source)
@@ -59,7 +59,7 @@ def test_a_lease_that_has_not_ended_is_left_alone() -> None:
     assert the_action().state == ActionState.PENDING
 
 
-def test_a_lease_that_ends_without_retries_is_fatal_and_flows_can_react() -> None:
+def test_an_expired_lease_without_retries_is_fatal_and_flows_can_react() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk", env="x")
     b.save(b.step(id="a", command=command(timeout="10m")), b.follower("a", id="alarm", event="FATAL"))
     b.save(b.step(event={"packName": "Wrk", "name": "FATAL", "packLabels": {"env": "x"}}), name="watching")
@@ -82,7 +82,7 @@ def test_a_lease_that_ends_without_retries_is_fatal_and_flows_can_react() -> Non
     assert jobs.expire_leases() == 0, "once"
 
 
-def test_a_lease_that_ends_is_tried_again_while_retries_allow_it() -> None:
+def test_an_expired_lease_is_retried_while_retries_are_left() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(timeout="1m", retries=1)), b.follower("a", id="alarm", event="FATAL"))
     b.tell(source)
@@ -103,7 +103,7 @@ def test_a_lease_that_ends_is_tried_again_while_retries_allow_it() -> None:
     ]
 
 
-def test_a_fatal_result_is_tried_again_after_the_backoff_which_doubles() -> None:
+def test_a_fatal_result_is_retried_after_a_backoff_that_doubles() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(retries=2, backoff=100)))
     b.tell(source)
@@ -169,7 +169,7 @@ def test_an_attempt_that_succeeds_ends_the_retries() -> None:
     assert b.fired(b.only_execution()) == {"a", "b"}
 
 
-def test_only_the_current_attempts_result_counts_and_a_late_one_is_kept() -> None:
+def test_only_the_current_attempts_result_counts_and_a_late_one_is_logged() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(timeout="1m", retries=1)))
     b.tell(source)
@@ -186,7 +186,7 @@ def test_only_the_current_attempts_result_counts_and_a_late_one_is_kept() -> Non
     assert late == ["too late", "far too late", "long after"]
 
 
-def test_a_result_that_comes_after_the_lease_ended_for_good_is_kept() -> None:
+def test_a_result_after_the_final_lease_expiry_is_logged() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(timeout="1m")))
     b.tell(source)
@@ -198,7 +198,7 @@ def test_a_result_that_comes_after_the_lease_ended_for_good_is_kept() -> None:
     assert (ended["leaseEnded"], late["late"], late["result"]["payload"]) == (True, True, "too late")
 
 
-def test_a_second_opinion_on_a_finished_action_is_not_kept() -> None:
+def test_a_contradicting_result_of_a_finished_action_is_not_logged() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"))
     b.tell(source)
@@ -208,7 +208,7 @@ def test_a_second_opinion_on_a_finished_action_is_not_kept() -> None:
     assert the_action().attempt_log == []
 
 
-def test_the_repeat_of_a_fatal_result_that_is_tried_again_is_taken_and_does_nothing() -> None:
+def test_a_repeated_fatal_result_is_accepted_and_has_no_effect() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(retries=1)))
     b.tell(source)
@@ -236,7 +236,7 @@ def test_the_result_link_names_the_attempt_from_the_second_on() -> None:
     assert worker.identity == the_action().claimed_by
 
 
-def test_a_heartbeat_begins_the_lease_anew_for_its_holder_alone() -> None:
+def test_a_heartbeat_restarts_the_lease_only_for_its_claimer() -> None:
     source, worker, other = b.pack("Src"), b.pack("Wrk"), b.pack("Wrk", env="x")
     b.save(b.step(id="a", command=command(timeout="10m", retries=1)))
     b.tell(source)
@@ -258,7 +258,7 @@ def test_a_heartbeat_begins_the_lease_anew_for_its_holder_alone() -> None:
     assert Client().post("/v1/packs/Wrk/actions/none/heartbeat").status_code == 404
 
 
-def test_an_action_that_waits_for_its_next_attempt_keeps_nobody_waiting() -> None:
+def test_a_delayed_retry_does_not_block_other_actions() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(retries=1, backoff=1000)))
     b.tell(source)
@@ -279,7 +279,7 @@ def test_the_audit_shows_the_attempts() -> None:
     assert [(entry["attempt"], entry["result"]["payload"]) for entry in action["history"]] == [(1, "boom")]
 
 
-def test_a_take_tells_how_long_the_action_is_the_takers_and_where_to_extend_that() -> None:
+def test_a_take_returns_the_lease_and_the_address_to_extend_it() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk", env="a;b, c")
     b.save(b.step(id="a", command=command(timeout="10m", retries=1)), b.step(id="b", command=command()))
     b.tell(source)
@@ -293,13 +293,13 @@ def test_a_take_tells_how_long_the_action_is_the_takers_and_where_to_extend_that
     assert Client().post(again.headers["Link"].partition(">")[0][1:]).status_code == 204
 
 
-def test_an_empty_take_tells_of_no_lease() -> None:
+def test_an_empty_take_returns_no_lease() -> None:
     b.pack("Wrk")
     empty = Client().post("/v1/packs/Wrk/actions/take")
     assert (empty.status_code, {"Link", "Flyte-Lease"} & {*empty.headers}) == (204, set())
 
 
-def test_an_action_whose_execution_was_cancelled_can_not_be_kept() -> None:
+def test_the_lease_of_a_cancelled_action_cannot_be_extended() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command()))
     b.tell(source)

@@ -31,7 +31,7 @@ def watcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[LongPollHub]:
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "x", "30s", "1e1", "%20", "٣"])
-def test_a_wait_that_is_no_whole_number_is_refused(client: Client, watcher: LongPollHub, value: str) -> None:
+def test_a_wait_that_is_not_an_integer_is_rejected(client: Client, watcher: LongPollHub, value: str) -> None:
     register_pack("Wrk")
     action = queued()
     found = problem(client.post(f"/v1/packs/Wrk/actions/take?wait={value}"), 400)
@@ -41,7 +41,7 @@ def test_a_wait_that_is_no_whole_number_is_refused(client: Client, watcher: Long
 
 
 @pytest.mark.parametrize("query", ["", "?wait=", "?wait=0", "?wait=1", "?wait=30", "?wait=31", "?wait=999999"])
-def test_what_is_there_is_given_at_once(client: Client, watcher: LongPollHub, query: str) -> None:
+def test_a_ready_action_is_returned_at_once(client: Client, watcher: LongPollHub, query: str) -> None:
     register_pack("Wrk")
     queued()
     response = client.post(f"/v1/packs/Wrk/actions/take{query}")
@@ -61,7 +61,7 @@ def test_an_idle_wait_reads_once_and_writes_nothing(client: Client, watcher: Lon
     assert [query["sql"].split()[0] for query in queries] in (["SELECT", "SELECT"], ["SELECT", "WITH"])
 
 
-def test_one_too_many_is_answered_at_once_and_told_when_to_come_again(client: Client, watcher: LongPollHub) -> None:
+def test_one_poll_too_many_gets_a_retry_after(client: Client, watcher: LongPollHub) -> None:
     register_pack("Wrk")
     with watcher.register(Pack(name="Other"), 0):
         response = client.post("/v1/packs/Wrk/actions/take?wait=30")
@@ -71,21 +71,21 @@ def test_one_too_many_is_answered_at_once_and_told_when_to_come_again(client: Cl
         assert client.post("/v1/packs/Wrk/actions/take?wait=30").status_code == 200
 
 
-def test_a_server_that_stops_lets_nobody_wait(client: Client, watcher: LongPollHub) -> None:
+def test_a_stopping_server_admits_no_polls(client: Client, watcher: LongPollHub) -> None:
     register_pack("Wrk")
     watcher.stop()
     response = client.post("/v1/packs/Wrk/actions/take?wait=30")
     assert (response.status_code, "Retry-After" in response.headers) == (204, True)
 
 
-def test_registration_and_takes_tell_for_how_long_a_take_may_wait(client: Client, watcher: LongPollHub) -> None:
+def test_registration_and_takes_return_the_maximum_wait(client: Client, watcher: LongPollHub) -> None:
     registered = client.post("/v1/packs", {"name": "Wrk"}, content_type="application/json")
     taken = client.post("/v1/packs/Wrk/actions/take")
     assert [one.headers["Flyte-Long-Poll"] for one in (registered, taken)] == ["30", "30"]
     assert "Retry-After" not in taken.headers
 
 
-def test_waiting_can_be_turned_off(client: Client, watcher: LongPollHub, settings: Settings) -> None:
+def test_long_polling_can_be_disabled(client: Client, watcher: LongPollHub, settings: Settings) -> None:
     settings.FLYTE_LONG_POLL_SECONDS = 0
     registered = client.post("/v1/packs", {"name": "Wrk"}, content_type="application/json")
     taken = client.post("/v1/packs/Wrk/actions/take?wait=30")
@@ -93,7 +93,7 @@ def test_waiting_can_be_turned_off(client: Client, watcher: LongPollHub, setting
     assert not {"Flyte-Long-Poll", "Retry-After"} & {*registered.headers, *taken.headers}
 
 
-def test_a_look_finds_names_and_labels_of_what_can_be_taken_now() -> None:
+def test_the_query_finds_names_and_labels_of_ready_actions() -> None:
     for name, labels in (("A", {}), ("A", {"env": "x"}), ("A", {"env": "x"}), ("B", {"z": "1", "b": "2"})):
         queued(name, labels=labels)
     queued("C")
@@ -105,7 +105,7 @@ def test_a_look_finds_names_and_labels_of_what_can_be_taken_now() -> None:
 
 
 @pytest.mark.database
-def test_a_look_is_one_query_and_goes_by_the_index_of_what_waits() -> None:
+def test_the_query_is_one_statement_and_uses_the_index_of_queued_actions() -> None:
     with CaptureQueriesContext(connection) as queries:
         long_poll.find_ready({"A", "B"})
     assert len(queries) == 1
@@ -117,7 +117,7 @@ def test_a_look_is_one_query_and_goes_by_the_index_of_what_waits() -> None:
         assert all(step.startswith("SEARCH packs_action USING INDEX queued_actions") for step in plan), plan
 
 
-def test_what_is_queued_is_announced_when_it_is_committed(
+def test_a_queued_action_is_announced_after_the_commit(
     announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
@@ -126,7 +126,7 @@ def test_what_is_queued_is_announced_when_it_is_committed(
     assert announced == ["A"]
 
 
-def test_what_is_undone_is_not_announced(
+def test_a_rolled_back_action_is_not_announced(
     announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
@@ -137,7 +137,7 @@ def test_what_is_undone_is_not_announced(
     assert announced == ["B"]
 
 
-def test_what_is_to_be_tried_again_is_announced(
+def test_a_requeued_action_is_announced(
     announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     action = queued("A")

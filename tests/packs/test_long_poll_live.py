@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-def test_an_action_that_comes_while_a_poll_waits_is_given_to_it(server: Server, polls: Polls) -> None:
+def test_a_waiting_poll_gets_an_action_that_is_queued(server: Server, polls: Polls) -> None:
     world(server, "Wrk")
     # Several times, so that poll and event meet in one process and in different ones.
     for _ in range(8):
@@ -42,7 +42,7 @@ def test_an_action_that_comes_while_a_poll_waits_is_given_to_it(server: Server, 
         assert answer.headers["Flyte-Long-Poll"] == "30"
 
 
-def test_of_two_that_wait_one_gets_the_action_and_the_other_waits_on(server: Server, polls: Polls) -> None:
+def test_one_of_two_polls_gets_the_action_and_the_other_keeps_waiting(server: Server, polls: Polls) -> None:
     world(server, "Two")
     both = {polls(server, "Two"), polls(server, "Two")}
     tell(server, "Two")
@@ -54,7 +54,7 @@ def test_of_two_that_wait_one_gets_the_action_and_the_other_waits_on(server: Ser
     assert call(server, "/v1/packs/Two/actions/take").status_code == 204
 
 
-def test_a_poll_waits_on_past_what_is_for_other_labels_and_commands(server: Server, polls: Polls) -> None:
+def test_a_poll_ignores_actions_for_other_labels_and_commands(server: Server, polls: Polls) -> None:
     world(server, "Picky")
     register(server, "Picky", env="dev")
     only_b = polls(server, "Picky", "&commandName=B")
@@ -67,7 +67,7 @@ def test_a_poll_waits_on_past_what_is_for_other_labels_and_commands(server: Serv
     assert call(server, "/v1/packs/Picky/actions/take").json()["command"] == "A"
 
 
-def test_a_pack_that_is_deleted_while_it_waits_takes_nothing_more(server: Server, polls: Polls) -> None:
+def test_a_pack_deleted_during_its_poll_takes_nothing(server: Server, polls: Polls) -> None:
     world(server, "Deleted")
     future = polls(server, "Deleted")
     assert call(server, "/v1/packs/Deleted", method="DELETE").status_code == 204
@@ -77,7 +77,7 @@ def test_a_pack_that_is_deleted_while_it_waits_takes_nothing_more(server: Server
     assert call(server, "/v1/packs/Deleted/actions/take").status_code == 200
 
 
-def test_nothing_is_taken_for_a_caller_that_went_away_while_it_waited(server: Server) -> None:
+def test_nothing_is_taken_for_a_client_that_disconnected_while_waiting(server: Server) -> None:
     world(server, "Gone")
     with connection(server, "/v1/packs/Gone/actions/take?wait=30"):
         until(lambda: waits(server, "Gone"), server)
@@ -85,7 +85,7 @@ def test_nothing_is_taken_for_a_caller_that_went_away_while_it_waited(server: Se
     assert call(server, "/v1/packs/Gone/actions/take").status_code == 200
 
 
-def test_a_caller_that_closes_its_writing_end_is_answered_at_once(server: Server) -> None:
+def test_a_client_that_closes_its_writing_end_is_answered_at_once(server: Server) -> None:
     register(server, "Half")
     with connection(server, "/v1/packs/Half/actions/take?wait=30") as opened:
         until(lambda: waits(server, "Half"), server)
@@ -103,7 +103,7 @@ def connection(server: Server, path: str) -> Iterator[socket.socket]:
         yield opened
 
 
-def test_a_wait_ends_with_204_when_its_time_is_over(server: Server) -> None:
+def test_a_poll_ends_with_204_when_its_time_is_up(server: Server) -> None:
     register(server, "Short")
     answer = call(server, "/v1/packs/Short/actions/take?wait=1")
     assert (answer.status_code, answer.content, "Retry-After" in answer.headers) == (204, b"", False)
@@ -135,7 +135,7 @@ def test_a_pack_of_the_client_library_gets_its_actions_without_polling_again(ser
     assert call(server, "/v1/packs/Lib/actions/take").status_code == 204
 
 
-def test_fifty_idle_packs_leave_room_for_others_and_a_stop_answers_them_all(start_server: StartServer) -> None:
+def test_fifty_idle_packs_leave_threads_for_others_and_a_stop_answers_all(start_server: StartServer) -> None:
     server = start_server({"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8"})
     for number in range(IDLE_PACKS):
         register(server, f"Idle{number}")
@@ -178,7 +178,7 @@ def test_polls_that_wait_hold_no_connection_to_the_database(start_server: StartS
     server.stop()
 
 
-def test_redis_wakes_polls_in_other_processes_and_may_go_away_and_come_back(tmp_path: Path, polls: Polls) -> None:
+def test_redis_wakes_polls_in_other_processes_and_can_be_interrupted(tmp_path: Path, polls: Polls) -> None:
     with (
         private_redis() as redis,
         running_server(tmp_path, {"LOGLEVEL": "DEBUG", "FLYTE_REDIS_URL": redis.url}) as server,

@@ -62,14 +62,14 @@ def test_a_taken_action_has_its_command_its_input_and_where_its_result_goes(clie
     assert [entry["value"] for entry in action.state_log] == ["NEW", "PENDING"]
 
 
-def test_the_oldest_is_given_first_each_to_one_taker_only(client: Client) -> None:
+def test_the_oldest_action_is_taken_first_and_by_one_taker(client: Client) -> None:
     register_pack("Wrk")
     actions = [waiting() for _ in range(45)]
     assert [action_id(take(client, "Wrk")) for _ in actions] == [action.id for action in actions]
     assert take(client, "Wrk") is None
 
 
-def test_a_pack_gets_what_asks_for_some_of_its_labels_and_for_none_it_lacks(client: Client) -> None:
+def test_a_pack_takes_actions_that_require_only_labels_it_has(client: Client) -> None:
     register_pack("Wrk", env="prod", az="b")
     wrong = [{"env": "dev"}, {"env": "prod", "az": "c"}, {"other": "x"}, {"env": ""}]
     for labels in wrong:
@@ -81,7 +81,7 @@ def test_a_pack_gets_what_asks_for_some_of_its_labels_and_for_none_it_lacks(clie
     assert Action.objects.filter(is_queued=True).count() == len(wrong)
 
 
-def test_labels_with_quotes_and_commas_are_told_apart(client: Client) -> None:
+def test_labels_with_quotes_and_commas_are_distinguished(client: Client) -> None:
     register_pack("Wrk", a='b","c":"d')
     waiting(labels={"a": "b", "c": "d"})
     right = waiting(labels={"a": 'b","c":"d'})
@@ -97,7 +97,7 @@ def test_a_pack_of_another_name_gets_nothing(client: Client, other: str) -> None
 
 
 @pytest.mark.parametrize("parameter", ["actionName", "commandName"])
-def test_a_pack_may_ask_for_one_command(client: Client, parameter: str) -> None:
+def test_a_take_can_be_limited_to_one_command(client: Client, parameter: str) -> None:
     register_pack("Wrk")
     first, wanted = waiting(name="Other"), waiting(name="This & that")
     query = "?" + urlencode({parameter: "This & that"})
@@ -107,7 +107,7 @@ def test_a_pack_may_ask_for_one_command(client: Client, parameter: str) -> None:
     assert action_id(take(client, "Wrk", f"?{parameter}=")) == first.id
 
 
-def test_both_parameters_together_ask_for_either_command(client: Client) -> None:
+def test_both_parameters_together_select_either_command(client: Client) -> None:
     register_pack("Wrk")
     waiting(name="C")
     expected = [waiting(name="A").id, waiting(name="B").id]
@@ -116,7 +116,7 @@ def test_both_parameters_together_ask_for_either_command(client: Client) -> None
     assert take(client, "Wrk", query) is None
 
 
-def test_the_command_may_stand_in_a_form(client: Client) -> None:
+def test_the_command_can_be_sent_as_a_form(client: Client) -> None:
     register_pack("Wrk")
     waiting(name="Other")
     wanted = waiting(name="Dö")
@@ -125,14 +125,14 @@ def test_the_command_may_stand_in_a_form(client: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", FORM, "multipart/form-data; boundary=x"])
-def test_any_other_body_is_passed_over(client: Client, kind: str) -> None:
+def test_any_other_body_is_ignored(client: Client, kind: str) -> None:
     register_pack("Wrk")
     waiting()
     response = client.generic("POST", "/v1/packs/Wrk/actions/take", b"\xff{ nonsense", content_type=kind)
     assert response.status_code == 200
 
 
-def test_a_command_name_with_a_nul_is_refused(client: Client) -> None:
+def test_a_command_name_with_nul_is_rejected(client: Client) -> None:
     register_pack("Wrk")
     waiting()
     problem(client.post("/v1/packs/Wrk/actions/take?commandName=a%00"), 400)
@@ -148,7 +148,7 @@ def test_a_pack_that_is_not_registered_takes_nothing(client: Client) -> None:
 
 
 @pytest.mark.database
-def test_the_cost_of_a_take_does_not_grow_with_what_waits(client: Client) -> None:
+def test_the_cost_of_a_take_does_not_grow_with_the_queue(client: Client) -> None:
     register_pack("Wrk", env="prod")
     counts = []
     for _ in range(2):
@@ -161,7 +161,7 @@ def test_the_cost_of_a_take_does_not_grow_with_what_waits(client: Client) -> Non
 
 
 @pytest.mark.database
-def test_what_waits_for_others_costs_an_idle_pack_two_reads(client: Client) -> None:
+def test_actions_for_others_cost_an_idle_pack_two_reads(client: Client) -> None:
     register_pack("Wrk", env="prod")
     for number in range(50):
         waiting(labels={"env": f"dev{number % 5}"})
@@ -184,7 +184,7 @@ def test_a_step_has_one_action_in_an_execution() -> None:
 @pytest.mark.parametrize(
     ("is_waiting", "state"), [(True, ActionState.PENDING), (True, ActionState.FATAL), (False, ActionState.NEW)]
 )
-def test_only_a_new_action_waits(is_waiting: bool, state: ActionState) -> None:
+def test_only_a_new_action_can_be_queued(is_waiting: bool, state: ActionState) -> None:
     action = waiting()
     with pytest.raises(IntegrityError), transaction.atomic():
         Action.objects.filter(id=action.id).update(is_queued=is_waiting, state=state)
@@ -225,7 +225,7 @@ def test_a_fatal_result_makes_the_action_fatal() -> None:
     assert Action.objects.get().state == ActionState.FATAL
 
 
-def test_what_was_never_taken_and_what_is_for_others_cannot_be_finished() -> None:
+def test_actions_that_were_not_taken_or_are_for_others_cannot_be_finished() -> None:
     pack, other, now = register_pack("Wrk"), register_pack("Other"), timezone.now()
     action = waiting()
     assert action_queue.record_result(DirectWrites(), action, pack, 1, result("Done"), now) is ResultStatus.REJECTED
@@ -238,7 +238,7 @@ def test_what_was_never_taken_and_what_is_for_others_cannot_be_finished() -> Non
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL passes over what another claims")
-def test_takers_who_come_at_once_never_try_to_claim_what_another_has() -> None:
+def test_concurrent_takers_never_claim_the_same_action() -> None:
     pack = Pack.objects.create(identity="Wrk", name="Wrk", labels={}, last_seen=timezone.now())
     for _ in range(40):
         waiting()

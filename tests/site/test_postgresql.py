@@ -1,4 +1,4 @@
-"""What the server asks of PostgreSQL's connections."""
+"""Settings of PostgreSQL connections."""
 
 import pytest
 from django.db import connection
@@ -10,7 +10,7 @@ pytestmark = [
 ]
 
 
-def test_no_statement_is_compiled() -> None:
+def test_just_in_time_compilation_is_off() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW jit")
         assert cursor.fetchone() == ("off",)

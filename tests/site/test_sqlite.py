@@ -1,4 +1,4 @@
-"""How threads, and other programs, wait for each other to write into SQLite's file."""
+"""Writers of SQLite's file: threads and other programs wait for each other."""
 
 import os
 import sqlite3
@@ -83,7 +83,7 @@ def test_a_thread_waits_until_another_has_written(write: Callable[[str], None]) 
 
 
 @pytest.mark.parametrize("write", [put, put_in_transaction])
-def test_what_another_program_holds_is_waited_for(write: Callable[[str], None]) -> None:
+def test_a_lock_of_another_program_is_waited_for(write: Callable[[str], None]) -> None:
     with ThreadPoolExecutor(2) as pool:
         with somebody_writes():
             waiting = [pool.submit(in_thread, partial(write, name)) for name in ("one", "two")]
@@ -94,7 +94,7 @@ def test_what_another_program_holds_is_waited_for(write: Callable[[str], None]) 
 
 
 @pytest.mark.parametrize("write", [put, put_in_transaction])
-def test_who_waited_in_vain_is_told_so_and_holds_up_nobody(
+def test_a_timeout_is_raised_and_blocks_no_other_thread(
     write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
@@ -105,7 +105,7 @@ def test_who_waited_in_vain_is_told_so_and_holds_up_nobody(
     assert names() == {"two"}
 
 
-def test_many_who_wait_in_vain_wait_no_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_waiters_time_out_as_fast_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
     told = []
 
@@ -121,7 +121,7 @@ def test_many_who_wait_in_vain_wait_no_longer_than_one(monkeypatch: pytest.Monke
     assert names() == set()
 
 
-def test_whatever_goes_wrong_the_next_one_has_the_turn() -> None:
+def test_after_any_error_the_next_writer_gets_the_lock() -> None:
     put("one")
     with pytest.raises(IntegrityError):
         put("one")
@@ -139,7 +139,7 @@ def test_whatever_goes_wrong_the_next_one_has_the_turn() -> None:
     assert names() == {"one", "four"}
 
 
-def test_the_turn_is_kept_until_the_outermost_transaction_ends() -> None:
+def test_the_write_lock_is_held_until_the_outermost_transaction_ends() -> None:
     with transaction.atomic():
         put_in_transaction("one")
         with suppress(IntegrityError), transaction.atomic():
@@ -148,7 +148,7 @@ def test_the_turn_is_kept_until_the_outermost_transaction_ends() -> None:
     assert is_free()
 
 
-def test_reading_waits_for_nobody() -> None:
+def test_reads_do_not_wait() -> None:
     with transaction.atomic():
         put("one")
         seen: list[set[str]] = []
@@ -157,14 +157,14 @@ def test_reading_waits_for_nobody() -> None:
         assert seen == [set()]
 
 
-def test_after_waiting_the_connection_waits_as_long_as_before() -> None:
+def test_a_wait_does_not_change_the_connections_timeout() -> None:
     with connection.cursor() as cursor:
         before = cursor.execute(TIMEOUT).fetchone()
         put("one")
         assert cursor.execute(TIMEOUT).fetchone() == before == (20_000,)
 
 
-def test_a_process_that_was_forked_while_a_thread_writes_has_turns_of_its_own() -> None:
+def test_a_process_forked_during_a_write_has_separate_locks() -> None:
     with transaction.atomic():
         put("one")
         child = processes.fork()

@@ -1,5 +1,5 @@
 """How many statements each page and each list costs the database, and that it is as many for more: what packs ask all
-day is in `tests/flows/test_cost.py`. What begins, sets up and ends transactions is not counted.
+day is in `tests/flows/test_statement_counts.py`. What begins, sets up and ends transactions is not counted.
 """
 
 import json

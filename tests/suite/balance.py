@@ -8,9 +8,9 @@ ON_ONE_DATABASE = {
     "tests/audit/test_growth.py::test_of_as_many_labels_as_actions_a_bounded_number_is_looked_at[generic": PLANS,
     "tests/jobs/test_expiry.py::test_an_execution_that_somebody_is_changing_stays": "SQLite locks no rows",
     "tests/jobs/test_two_servers.py": "SQLite's file belongs to one machine",
-    "tests/packs/test_growth.py::test_a_take_reads_no_more_where_ten_times_as_much_waits": PLANS,
-    "tests/packs/test_plans.py": PLANS,
-    "tests/packs/test_take.py::test_takers_who_come_at_once_never_try_to_claim_what_another_has": (
+    "tests/packs/test_take_growth.py::test_a_take_reads_no_more_with_a_queue_ten_times_as_long": PLANS,
+    "tests/packs/test_query_plans.py": PLANS,
+    "tests/packs/test_take.py::test_concurrent_takers_never_claim_the_same_action": (
         "PostgreSQL passes over what another claims"
     ),
     "tests/site/test_failures.py::test_a_value_that_fits_no_column_is_not_quoted": "SQLite takes any value",

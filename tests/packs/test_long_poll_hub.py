@@ -1,4 +1,4 @@
-"""The watcher: whom it wakes and when, how many may wait, and how the waiting ends."""
+"""The hub of long polls: wake-ups, the limit of waiters, and the end of polls."""
 
 import socket
 import threading
@@ -78,7 +78,7 @@ def pack(name: str = "Wrk", **labels: str) -> Pack:
     return Pack(identity=name, name=name, labels=labels)
 
 
-def test_a_poll_is_woken_by_what_a_look_finds_for_its_name_and_labels(board: Board, waits: Waits) -> None:
+def test_a_poll_wakes_for_a_ready_action_of_its_name_and_labels(board: Board, waits: Waits) -> None:
     right = [waits(pack(env="prod", az="b")), waits(pack("Other"))]
     wrong = [waits(pack(env="dev")), waits(pack("wrk", env="prod")), waits(pack())]
     board.ready = [("Wrk", '{"env":"prod"}'), ("Other", "{}")]
@@ -87,7 +87,7 @@ def test_a_poll_is_woken_by_what_a_look_finds_for_its_name_and_labels(board: Boa
     assert not any(future.done() for future in wrong)
 
 
-def test_one_look_serves_all_that_wait_and_asks_only_for_their_names(board: Board, waits: Waits) -> None:
+def test_one_query_serves_all_waiters_and_only_their_names(board: Board, waits: Waits) -> None:
     for name in ("A", "B", "B"):
         waits(pack(name))
     board.wait_for_looks()
@@ -95,7 +95,7 @@ def test_one_look_serves_all_that_wait_and_asks_only_for_their_names(board: Boar
     assert all(board.asked)
 
 
-def test_what_this_process_queues_wakes_the_polls_of_that_name_alone(
+def test_an_action_queued_in_this_process_wakes_only_polls_of_its_name(
     board: Board, watcher: LongPollHub, waits: Waits
 ) -> None:
     right, wrong = [waits(pack("A")), waits(pack("A", env="x"))], waits(pack("B"))
@@ -105,7 +105,7 @@ def test_what_this_process_queues_wakes_the_polls_of_that_name_alone(
     assert not wrong.done()
 
 
-def test_what_comes_between_a_take_and_the_wait_is_not_missed(watcher: LongPollHub) -> None:
+def test_an_action_queued_between_take_and_wait_is_not_missed(watcher: LongPollHub) -> None:
     with watcher.register(pack(), 0) as place:
         assert place
         watcher.wake(["Wrk"])
@@ -125,7 +125,7 @@ class Noting(threading.Condition):
         return super().wait(timeout)
 
 
-def test_a_poll_that_comes_after_an_idle_time_is_looked_after_at_once(
+def test_a_poll_after_an_idle_time_is_served_at_once(
     board: Board, watcher: LongPollHub, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_poll, "IDLE_SECONDS", 3600.0)
@@ -137,7 +137,7 @@ def test_a_poll_that_comes_after_an_idle_time_is_looked_after_at_once(
     assert waits(pack()).result(PATIENCE)
 
 
-def test_the_watcher_ends_when_nobody_waits_and_begins_again(
+def test_the_watcher_thread_ends_when_idle_and_starts_again(
     board: Board, watcher: LongPollHub, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_poll, "IDLE_SECONDS", 0.01)
@@ -150,7 +150,7 @@ def test_the_watcher_ends_when_nobody_waits_and_begins_again(
     assert waits(pack()).result(PATIENCE)
 
 
-def test_a_look_that_fails_ends_no_waiting(board: Board, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_query_does_not_end_polls(board: Board, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_poll, "SLOW_POLL_SECONDS", 0.01)
     board.failures = [OperationalError("the database is away")] * 3
     board.ready = [("Wrk", "{}")]
@@ -158,7 +158,7 @@ def test_a_look_that_fails_ends_no_waiting(board: Board, waits: Waits, monkeypat
     assert len(board.asked) >= 4
 
 
-def test_a_poll_for_some_commands_is_not_woken_again_and_again_by_what_is_for_others() -> None:
+def test_a_filtered_poll_is_not_woken_repeatedly_by_actions_for_others() -> None:
     place = Waiter(pack(), 0, is_filtered=True, client_fd=None)
     woken = []
     for now in (0.0, 0.1, long_poll.FILTERED_WAKE_SECONDS - 0.1, long_poll.FILTERED_WAKE_SECONDS + 0.1):
@@ -167,7 +167,7 @@ def test_a_poll_for_some_commands_is_not_woken_again_and_again_by_what_is_for_ot
     assert woken == [True, False, False, True]
 
 
-def test_no_more_polls_wait_than_there_are_places(board: Board) -> None:
+def test_the_number_of_waiters_is_bounded(board: Board) -> None:
     watcher = LongPollHub(board.look, max_waiters=2)
     with watcher.register(pack(), 0) as first, watcher.register(pack(), 0), watcher.register(pack(), 0) as third:
         assert (first is not None, third, watcher.waiter_count) == (True, None, 2)
@@ -179,11 +179,11 @@ def test_no_more_polls_wait_than_there_are_places(board: Board) -> None:
 @pytest.mark.parametrize(
     ("threads", "most"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2), (8, 4), (9, 4), (64, 32), (320, 288), (512, 480)]
 )
-def test_half_of_the_threads_two_at_least_and_32_at_most_are_left_for_others(threads: int, most: int) -> None:
+def test_half_of_the_threads_but_2_to_32_are_left_for_other_requests(threads: int, most: int) -> None:
     assert long_poll.compute_max_waiters(threads) == most
 
 
-def test_a_stop_ends_all_waiting_at_once_and_for_good(watcher: LongPollHub, waits: Waits) -> None:
+def test_a_stop_ends_all_polls_and_admits_no_new_ones(watcher: LongPollHub, waits: Waits) -> None:
     futures = [waits(pack("A")), waits(pack("B"))]
     watcher.stop()
     assert [future.result(PATIENCE) for future in futures] == [False, False]
@@ -192,7 +192,7 @@ def test_a_stop_ends_all_waiting_at_once_and_for_good(watcher: LongPollHub, wait
 
 
 @pytest.mark.parametrize("half", [True, False], ids=["its writing end", "the connection"])
-def test_a_caller_that_closes_loses_its_place_and_takes_nothing(waits: Waits, watcher: LongPollHub, half: bool) -> None:
+def test_a_disconnected_client_is_dropped_and_takes_nothing(waits: Waits, watcher: LongPollHub, half: bool) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         future = waits(pack(), client_fd=ours.fileno())
@@ -203,7 +203,7 @@ def test_a_caller_that_closes_loses_its_place_and_takes_nothing(waits: Waits, wa
         assert future.result(PATIENCE) is False
 
 
-def test_a_caller_that_has_gone_is_seen_before_a_take_without_a_look() -> None:
+def test_a_disconnected_client_is_detected_before_a_take_without_a_query() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"more")

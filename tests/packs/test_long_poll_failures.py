@@ -53,7 +53,7 @@ def serve_all(server: Server, pack: str, waiting: list[Future[httpx.Response]]) 
     assert [future.result(PATIENCE).status_code for future in waiting] == [200] * len(waiting)
 
 
-def test_redis_may_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls, broker: PrivateRedis) -> None:
+def test_redis_can_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls, broker: PrivateRedis) -> None:
     with running_server(
         tmp_path, {"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8", "FLYTE_REDIS_URL": broker.url}
     ) as server:
@@ -99,7 +99,7 @@ def assert_a_word_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) 
     serve_all(server, "Red", waiting)
 
 
-def test_a_web_process_that_is_killed_takes_only_its_own_polls_along(start_server: StartServer, polls: Polls) -> None:
+def test_a_killed_web_process_ends_only_its_polls(start_server: StartServer, polls: Polls) -> None:
     server = start_server({"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8"})
     world(server, "Shot")
     waiting = fill(server, polls, "Shot")

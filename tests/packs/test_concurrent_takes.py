@@ -1,4 +1,4 @@
-"""Many processes that take from one queue of a real server."""
+"""Many processes that take from one queue of a real server at the same time."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ def takers(server: Server) -> Iterator[list["subprocess.Popen[str]"]]:
             process.wait()
 
 
-def test_eight_processes_take_every_action_once_and_see_no_error(start_server: StartServer) -> None:
+def test_eight_processes_take_each_action_once_without_errors(start_server: StartServer) -> None:
     server = start_server()
     fill(server)
     with takers(server) as started:

@@ -1,4 +1,4 @@
-"""What a take reads does not grow with what waits, whatever PostgreSQL knows of its table: rows, or SQLite's steps."""
+"""Reads of a take for a growing queue, with any statistics of PostgreSQL: its rows, or SQLite's steps."""
 
 from datetime import timedelta
 
@@ -89,6 +89,6 @@ def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
 
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("case", CASES)
-def test_a_take_reads_no_more_where_ten_times_as_much_waits(case: str, plan: str) -> None:
+def test_a_take_reads_no_more_with_a_queue_ten_times_as_long(case: str, plan: str) -> None:
     few, many_more = (taken(f"Wrk{count}", count, plan, CASES[case]) for count in (FEW, MANY))
     assert many_more <= 1.5 * few + 20 * TAKES

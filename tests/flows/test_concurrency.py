@@ -47,7 +47,7 @@ def result_link(response: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("mode", ["any", "all"])
-def test_of_two_results_racing_for_one_step_the_step_runs_exactly_once(
+def test_a_step_runs_once_if_two_results_arrive_at_the_same_time(
     client: httpx.Client, server: Server, mode: str
 ) -> None:
     join = b.follower(["a", "b"], id="c", dependsOnMode=mode, command={"packName": "Join", "name": "Do"})
@@ -77,7 +77,7 @@ def executions(client: httpx.Client, flow_name: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_of_two_equal_results_at_once_one_counts_and_both_are_taken(client: httpx.Client, server: Server) -> None:
+def test_equal_results_at_the_same_time_count_once_and_are_both_accepted(client: httpx.Client, server: Server) -> None:
     for name in ("Src2", "Wrk2"):
         post(client, "/v1/packs", {"name": name})
     event, command = {"packName": "Src2", "name": "Go"}, {"packName": "Wrk2", "name": "Do"}
@@ -95,7 +95,7 @@ def test_of_two_equal_results_at_once_one_counts_and_both_are_taken(client: http
             assert client.post("/v1/packs/Wrk2/actions/take").status_code == 204
 
 
-def test_a_flow_posted_by_many_at_once_is_one_flow(client: httpx.Client, server: Server) -> None:
+def test_concurrent_posts_of_a_flow_save_one_flow(client: httpx.Client, server: Server) -> None:
     clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
     flow = b.document(b.step(), name="contended")
     for _ in range(10):
@@ -104,7 +104,7 @@ def test_a_flow_posted_by_many_at_once_is_one_flow(client: httpx.Client, server:
     assert [one["name"] for one in client.get("/v1/flows").json()["flows"]].count("contended") == 1
 
 
-def test_a_pack_registering_in_many_processes_at_once_is_one_pack(client: httpx.Client, server: Server) -> None:
+def test_concurrent_registrations_of_a_pack_register_one_pack(client: httpx.Client, server: Server) -> None:
     clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
     for number in range(10):
         body = {"name": f"Contended{number}"}

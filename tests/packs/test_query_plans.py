@@ -1,4 +1,4 @@
-"""Rows that PostgreSQL reads for waiting, leased and running work while its statistics mislead it.
+"""Rows that PostgreSQL reads for queued, leased and running work while its statistics mislead it.
 
 Each history leaves little work among many finished actions and executions, and makes another plan look cheaper than
 the index that holds only that work: the whole table, or another index. A number of rows is measured, never a time.

@@ -54,7 +54,7 @@ def taken(client: Client) -> str:
 
 
 @pytest.mark.usefixtures("packs")
-def test_an_event_costs_two_reads_and_its_rows(client: Client) -> None:
+def test_an_event_costs_two_reads_and_its_inserts(client: Client) -> None:
     with statements(3 if AT_ONCE else 5):
         post(client, "Src/events", {"event": "Go"})
 

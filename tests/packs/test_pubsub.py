@@ -1,4 +1,4 @@
-"""Word by way of a real Redis: from process to process, across its absence, and never in anybody's way."""
+"""Notifications through a real Redis: between processes, during its outage, and without blocking."""
 
 import threading
 import time
@@ -65,7 +65,7 @@ def until_hearing(channel: PubSubChannel, yes: bool = True) -> None:
     assert bool(channel.subscription_epoch) == yes
 
 
-def test_what_one_process_tells_all_hear(redis: PrivateRedis) -> None:
+def test_a_message_reaches_all_processes(redis: PrivateRedis) -> None:
     (one, heard_by_one), (two, heard_by_two) = listening(redis), listening(redis)
     one.publish(["Slack", "ü / \n"])
     two.publish({"Jira"})
@@ -73,7 +73,7 @@ def test_what_one_process_tells_all_hear(redis: PrivateRedis) -> None:
         ear.wait_for("Slack", "ü / \n", "Jira")
 
 
-def test_a_redis_that_goes_away_and_comes_back_is_noticed_and_used_again(redis: PrivateRedis) -> None:
+def test_an_interruption_of_redis_is_logged_and_survived(redis: PrivateRedis) -> None:
     (channel, ear), teller = listening(redis), PubSubChannel(redis.url)
     before = channel.subscription_epoch
     teller.publish(["before"])
@@ -88,7 +88,7 @@ def test_a_redis_that_goes_away_and_comes_back_is_noticed_and_used_again(redis: 
     ear.wait_for("after")
 
 
-def test_a_restart_between_two_words_loses_neither(redis: PrivateRedis) -> None:
+def test_a_restart_between_two_messages_loses_neither(redis: PrivateRedis) -> None:
     (channel, ear), teller = listening(redis), PubSubChannel(redis.url)
     teller.publish(["first"])
     ear.wait_for("first")
@@ -101,7 +101,7 @@ def test_a_restart_between_two_words_loses_neither(redis: PrivateRedis) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:{}/0", "redis://127.0.0.1:{}/0?max_connections=none"])
-def test_a_redis_that_is_not_there_keeps_nobody_waiting(url: str) -> None:
+def test_an_unavailable_redis_blocks_no_caller(url: str) -> None:
     channel = PubSubChannel(url.format(free_port()))
     Ear(channel)
     for number in range(1000):
@@ -109,7 +109,7 @@ def test_a_redis_that_is_not_there_keeps_nobody_waiting(url: str) -> None:
     assert channel.subscription_epoch == 0
 
 
-def test_a_watcher_is_woken_by_the_channel_and_looks_itself_when_it_hears_nothing(redis: PrivateRedis) -> None:
+def test_the_hub_is_woken_by_the_channel_and_queries_when_it_is_silent(redis: PrivateRedis) -> None:
     found: ReadyKeys = []
     channel, (teller, _) = PubSubChannel(redis.url), listening(redis)
     watcher = LongPollHub(lambda names: found, max_waiters=1, channel=channel)
@@ -125,7 +125,7 @@ def test_a_watcher_is_woken_by_the_channel_and_looks_itself_when_it_hears_nothin
     redis.start_again()
 
 
-def test_while_the_channel_is_heard_looks_are_rare(redis: PrivateRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_are_rare_while_the_channel_is_subscribed(redis: PrivateRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_poll, "SLOW_POLL_SECONDS", 3600.0)
     looks: list[set[str]] = []
 

@@ -1,4 +1,4 @@
-"""What waits for packs that are not there: found group by group, bounded, and by the index of what waits."""
+"""Orphaned actions: grouped, bounded, and read by the index of queued actions."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -23,11 +23,11 @@ def found() -> list[tuple[str, dict[str, str], int]]:
     return [(group.pack_name, dict(group.labels), group.count) for group in find_orphans().groups]
 
 
-def test_where_nothing_waits_nothing_is_orphaned() -> None:
+def test_an_empty_queue_has_no_orphans() -> None:
     assert (find_orphans().groups, find_orphans().count, find_orphans().is_lower_bound) == ([], 0, False)
 
 
-def test_what_no_registered_pack_could_take_is_found_by_name_and_labels() -> None:
+def test_orphans_are_grouped_by_name_and_labels() -> None:
     register_pack("A", env="prod", az="b")
     register_pack("B", env="dev")
     for name, labels in (("A", {}), ("A", {"env": "prod"}), ("A", {"env": "dev"}), ("B", {"env": "prod"}), ("a", {})):
@@ -36,7 +36,7 @@ def test_what_no_registered_pack_could_take_is_found_by_name_and_labels() -> Non
     assert found() == [("A", {"env": "dev"}, 1), ("B", {"env": "prod"}, 2), ("a", {}, 1)]
 
 
-def test_those_that_wait_longest_come_first_with_the_time_of_their_oldest() -> None:
+def test_the_oldest_group_comes_first_with_the_time_of_its_oldest_action() -> None:
     for name, minutes in (("young", 1), ("old", 60), ("old", 3), ("middle", 30)):
         action = waiting(name)
         Action.objects.filter(id=action.id).update(ready_at=timezone.now() - timedelta(minutes=minutes))
@@ -47,14 +47,14 @@ def test_those_that_wait_longest_come_first_with_the_time_of_their_oldest() -> N
     assert groups[0] == QueueGroup("old", {}, "{}", 2, oldest.ready_at)
 
 
-def test_what_is_taken_or_done_is_not_orphaned_and_what_waits_for_a_retry_is() -> None:
+def test_only_queued_actions_are_orphaned_also_those_waiting_for_retry() -> None:
     later, taken = waiting("later"), waiting("taken")
     Action.objects.filter(id=taken.id).update(is_queued=False, state="PENDING")
     Action.objects.filter(id=later.id).update(ready_at=timezone.now() + timedelta(hours=1))
     assert found() == [("later", {}, 1)]
 
 
-def test_a_pack_that_comes_back_ends_it() -> None:
+def test_a_registered_pack_ends_the_orphan_state() -> None:
     waiting("Wrk", labels={"env": "x"})
     pack = register_pack("Wrk", env="x", more="y")
     assert found() == []
@@ -65,7 +65,7 @@ def test_a_pack_that_comes_back_ends_it() -> None:
 @pytest.mark.parametrize(
     ("limit", "value", "told"), [("MAX_COUNTED", 3, 5), ("MAX_REPORTED_GROUPS", 1, 3), ("MAX_GROUPS", 2, 4)]
 )
-def test_beyond_its_bounds_it_says_that_there_may_be_more(
+def test_a_truncated_report_says_that_there_can_be_more(
     monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: int
 ) -> None:
     for name, env in (("A", "1"), ("A", "1"), ("A", "1"), ("B", "1"), ("B", "2")):
@@ -83,7 +83,7 @@ def test_with_many_names_all_packs_are_read(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.database
-def test_it_takes_three_queries_however_much_waits() -> None:
+def test_a_report_takes_three_queries_for_any_queue_length() -> None:
     for name in ("A", "B", "C"):
         for label in ("x", "y"):
             for _ in range(3):
@@ -98,7 +98,7 @@ def test_it_takes_three_queries_however_much_waits() -> None:
 
 
 @pytest.mark.database
-def test_it_goes_by_the_index_of_what_waits() -> None:
+def test_a_report_reads_the_index_of_queued_actions() -> None:
     waiting("A")
     with CaptureQueriesContext(connection) as queries:
         find_orphans()
@@ -116,7 +116,7 @@ def plan(query: str) -> Iterator[str]:
         yield from (str(row[-1]) for row in cursor.fetchall())
 
 
-def test_packs_may_be_left_out_of_account() -> None:
+def test_packs_can_be_excluded() -> None:
     register_pack("A")
     waiting("A")
     assert find_orphans().groups == []

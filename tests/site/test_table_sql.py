@@ -1,4 +1,4 @@
-"""Rows by ready-made SQL: written together or not at all, and read without what nobody looks at."""
+"""Prepared SQL: atomic batches, callbacks after the commit, excluded fields and pipelined reads."""
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -23,7 +23,7 @@ def pack(identity: str) -> Pack:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_written_together_is_there_when_it_is_over() -> None:
+def test_a_batch_is_written_at_the_end_of_its_block() -> None:
     with WriteBatch() as batch:
         PACKS.insert(batch, [pack("One"), pack("Two")])
         PACKS.insert(batch, [pack("Three")])
@@ -31,7 +31,7 @@ def test_what_is_written_together_is_there_when_it_is_over() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_where_a_part_fails_none_is_written() -> None:
+def test_a_failing_statement_undoes_the_whole_batch() -> None:
     def write() -> None:
         with WriteBatch() as batch:
             PACKS.insert(batch, [pack("One")])
@@ -43,7 +43,7 @@ def test_where_a_part_fails_none_is_written() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_where_the_block_fails_none_is_written_and_nothing_done() -> None:
+def test_a_failing_block_writes_nothing_and_calls_no_callback() -> None:
     done: list[str] = []
 
     def write() -> None:
@@ -59,7 +59,7 @@ def test_where_the_block_fails_none_is_written_and_nothing_done() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_to_be_done_after_it_is_done_when_others_can_see_it() -> None:
+def test_callbacks_run_after_the_commit() -> None:
     seen: list[bool] = []
 
     def look() -> None:
@@ -73,7 +73,7 @@ def test_what_is_to_be_done_after_it_is_done_when_others_can_see_it() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_within_a_transaction_it_is_kept_or_lost_with_that() -> None:
+def test_in_a_transaction_a_batch_is_committed_or_rolled_back_with_it() -> None:
     done: list[str] = []
     with transaction.atomic():
         with WriteBatch() as batch:
@@ -86,7 +86,7 @@ def test_within_a_transaction_it_is_kept_or_lost_with_that() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_failure_of_what_is_done_after_does_not_reach_who_wrote(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_callback_is_logged_and_not_raised(caplog: pytest.LogCaptureFixture) -> None:
     done: list[str] = []
     with WriteBatch() as batch:
         PACKS.insert(batch, [pack("One")])
@@ -98,7 +98,7 @@ def test_a_failure_of_what_is_done_after_does_not_reach_who_wrote(caplog: pytest
 
 
 @pytest.mark.django_db(transaction=True)
-def test_new_rows_and_changed_ones_are_one_statement_where_the_database_can_do_that() -> None:
+def test_inserts_and_updates_are_one_statement_on_postgresql() -> None:
     PACKS.insert(DirectWrites(), [pack("One")])
     one = Pack.objects.get()
     one.name = "Changed"
@@ -110,14 +110,14 @@ def test_new_rows_and_changed_ones_are_one_statement_where_the_database_can_do_t
 
 
 @pytest.mark.django_db
-def test_nothing_at_all_may_be_written_together() -> None:
+def test_a_batch_can_be_empty() -> None:
     with CaptureQueriesContext(connection) as queries, WriteBatch() as batch:
         PACKS.insert(batch, [])
     assert len(queries) == 0
 
 
 @pytest.mark.django_db
-def test_a_row_is_changed_only_where_it_meets_the_condition() -> None:
+def test_a_conditional_update_changes_only_a_matching_row() -> None:
     PACKS.insert(DirectWrites(), [pack("One")])
     one = Pack.objects.get()
     one.name = "Changed"
@@ -128,7 +128,7 @@ def test_a_row_is_changed_only_where_it_meets_the_condition() -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_left_out_is_read_when_it_is_asked_for() -> None:
+def test_an_excluded_field_is_loaded_on_access() -> None:
     whole = pack("One")
     whole.commands = [{"name": "Do", "events": []}]
     PACKS.insert(DirectWrites(), [whole])
@@ -140,7 +140,7 @@ def test_what_is_left_out_is_read_when_it_is_asked_for() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("lock", [False, True])
-def test_two_reads_at_once_give_what_each_alone_gives(lock: bool) -> None:
+def test_pipelined_reads_return_what_separate_reads_return(lock: bool) -> None:
     PACKS.insert(DirectWrites(), [pack("One"), pack("Two")])
     Item.objects.create(key="k", value=b"v", content_type="text/plain")
     packs, items = select_pipelined(
@@ -154,7 +154,7 @@ def test_two_reads_at_once_give_what_each_alone_gives(lock: bool) -> None:
 
 
 @pytest.mark.django_db
-def test_a_fault_in_either_of_two_reads_is_told() -> None:
+def test_an_error_in_either_pipelined_read_is_raised() -> None:
     for first, second in (("no_such_column = %s", "key = %s"), ("identity = %s", "no_such_column = %s")):
         with pytest.raises(Exception, match="no_such_column"), transaction.atomic():
             select_pipelined(PACKS, PACKS.build_select(first, "x"), ITEMS, ITEMS.build_select(second, "x"))
