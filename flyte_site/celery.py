@@ -1,7 +1,7 @@
-"""Celery: beat says when to look whether a job is due, workers look and do it. Redis carries the word alone.
+"""The Celery app: beat sends messages to check whether jobs are due, and workers check and run them.
 
-Which jobs there are is in `flyte_site.jobs`; that each is done once a tick is the database's doing
-(see `flyte_site.scheduler`), so that any number of beats and workers may run, and messages may be lost or come twice.
+`flyte_site.jobs` lists the jobs. The database makes sure that each runs once per period (`flyte_site.scheduler`), so
+any number of beats and workers can run, and messages can be lost or delivered twice.
 """
 
 import logging
@@ -20,12 +20,12 @@ from flyte_site.scheduler.runner import run_if_due
 
 RUN_JOB_TASK = "flyte.run_job"
 CONNECT_SECONDS = 5
-# Beside one for each hosted pack, whose rounds may take seconds.
+# In addition to one thread for each hosted pack, whose jobs can take seconds.
 WORKER_THREADS = 4
 
 
 def to_broker_url(url: str) -> str:
-    """The URL as Celery writes it: `unix:///run/redis.sock?db=1` is `redis+socket:///run/redis.sock?virtual_host=1`."""
+    """Convert a URL to Celery's form: `unix:///s.sock?db=1` becomes `redis+socket:///s.sock?virtual_host=1`."""
     parts = urlsplit(url)
     if parts.scheme != "unix":
         return url
@@ -34,12 +34,12 @@ def to_broker_url(url: str) -> str:
 
 
 def build_config() -> dict[str, Any]:
-    """Celery's settings, with everything stated that this depends on."""
+    """Celery's settings, with an explicit value for each that this project depends on."""
     url = settings.FLYTE_REDIS_URL
     return {
         "broker_url": to_broker_url(url),
         "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.startswith("rediss:") else None,
-        # While Redis is away jobs wait, and nobody gives up.
+        # While Redis is unavailable, jobs wait; never stop reconnecting.
         "broker_connection_retry_on_startup": True,
         "broker_connection_retry": True,
         "broker_connection_max_retries": None,
@@ -47,12 +47,12 @@ def build_config() -> dict[str, Any]:
         "broker_transport_options": {"socket_connect_timeout": CONNECT_SECONDS, "socket_keepalive": True},
         "result_backend": None,
         "task_ignore_result": True,
-        # JSON alone: a pickle from Redis could run anything.
+        # Only JSON: a pickle from Redis could run any code.
         "accept_content": ["json"],
         "task_serializer": "json",
         "result_serializer": "json",
         "event_serializer": "json",
-        # A message that is lost with its worker is made good by the next; one that is kept for later is out of date.
+        # The next message replaces one that is lost with its worker; a message that is delivered late is outdated.
         "task_acks_late": False,
         "task_reject_on_worker_lost": False,
         "task_track_started": False,
@@ -62,15 +62,15 @@ def build_config() -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_concurrency": WORKER_THREADS + len(get_hosted_jobs()),
         "worker_pool": "threads",
-        # Nobody steers or watches the workers by way of Redis.
+        # Workers are neither controlled nor monitored over Redis.
         "worker_enable_remote_control": False,
         "worker_send_task_events": False,
-        # Logs are Django's, set up from LOGLEVEL and LOGFILE.
+        # Django configures logging, from LOGLEVEL and LOGFILE.
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "enable_utc": True,
         "timezone": "UTC",
-        # When a job last ran is in the database; beat's own file of that would be a pickle.
+        # The times of runs are in the database; beat's own file for them would be a pickle.
         "beat_scheduler": "celery.beat:Scheduler",
         "beat_max_loop_interval": 5,
         "beat_schedule": build_beat_schedule(),
@@ -78,7 +78,7 @@ def build_config() -> dict[str, Any]:
 
 
 def build_beat_schedule() -> dict[str, Any]:
-    """Which job to look at how often. A message that no worker took before the next is forgotten."""
+    """Celery's schedule: a check of each job every poll interval. A message expires when the next is sent."""
     return {
         job.name: {
             "task": RUN_JOB_TASK,
@@ -96,7 +96,7 @@ app.config_from_object(build_config())
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_django_logging(**_: Any) -> None:
-    """Celery sets up its own logging where nobody listens to this signal. What it says of every message is too much."""
+    """Keep Celery from configuring its own logging by receiving the signal; silence its lines about each message."""
     for name in ("celery.beat", "celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("celery.utils.functional").setLevel(logging.INFO)
@@ -104,6 +104,6 @@ def keep_django_logging(**_: Any) -> None:
 
 @app.task(name=RUN_JOB_TASK)  # type: ignore[untyped-decorator]
 def run_job(name: str) -> None:
-    """Do the job of this name if it is due."""
+    """Run the job of this name if it is due."""
     job = next(job for job in get_scheduled_jobs() if job.name == name)
     run_if_due(job, timezone.now())

@@ -1,4 +1,4 @@
-"""Everything that runs by itself, and when: one page for Celery's beat and for the one machine without Redis."""
+"""All periodic jobs and their schedules, for Celery's beat and for a single machine without Redis."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ HOSTED_UPKEEP_INTERVAL_SECONDS = 5
 
 
 def get_scheduled_jobs() -> list[PeriodicJob]:
-    """The jobs that the settings ask for."""
+    """The jobs that the settings enable."""
     jobs = [
         PeriodicJob("end_leases", FixedIntervalSchedule(settings.FLYTE_LEASE_CHECK_SECONDS), expire_leases),
         PeriodicJob("expire_executions", FixedIntervalSchedule(5 * MINUTE), prune_executions),
@@ -38,17 +38,17 @@ def get_scheduled_jobs() -> list[PeriodicJob]:
 
 
 def get_disabled_jobs() -> dict[str, str]:
-    """The jobs that the settings don't ask for, by name: what to set for each."""
+    """The reasons of the jobs that the settings disable, by job name."""
     enabled = {job.name for job in get_scheduled_jobs()}
     disabled = {
-        "forget_flow_versions": "FLYTE_FLOW_VERSIONS_KEEP is 0, which keeps all of them",
+        "forget_flow_versions": "FLYTE_FLOW_VERSIONS_KEEP is 0, which keeps all versions",
         "delete_dead_packs": "FLYTE_SHOULD_DELETE_DEAD_PACKS is false",
     }
     return {name: reason for name, reason in disabled.items() if name not in enabled}
 
 
 def get_hosted_jobs() -> list[PeriodicJob]:
-    """The work for packs that the server hosts: any number of processes do it at once."""
+    """The shared jobs of hosted packs, which any number of processes run concurrently."""
     hosted = get_hosted_registry()
     jobs = [
         PeriodicJob(

@@ -1,4 +1,4 @@
-"""Every route of the server."""
+"""All routes of the server."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +13,7 @@ from flows.api import events, flows, runs, versions
 from flyte_site.console.error_pages import error_response
 from flyte_site.http import root_views
 from flyte_site.http.path_converters import NameConverter
-from flyte_site.http.problems import Problem, to_problem
+from flyte_site.http.problems import Problem, internal_error_detail, to_problem
 from packs import api as packs
 from packs.approvals import api as approvals
 
@@ -66,22 +66,22 @@ urlpatterns = [
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400 for what Django refuses before any view, such as a `Host` header that names no host."""
+    """Render 400 for a request that Django rejects before any view, such as one with an invalid `Host` header."""
     return error_response(request, to_problem(exception) or Problem(400))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404 for a path that no route has."""
-    return error_response(request, Problem(404, "there is nothing at this path"))
+    """Render 404 for a path without a route."""
+    return error_response(request, Problem(404, "not found"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500 for a defect outside the views; those inside are `ProblemMiddleware`'s."""
-    return error_response(request, Problem(500, "the server has a defect here; its log says more"))
+    """Render 500 for a defect outside the views; `ProblemMiddleware` handles those in views."""
+    return error_response(request, Problem(500, internal_error_detail()))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """403 for who is signed in and may not do this."""
+    """Render 403 for a signed-in user without the permission."""
     return error_response(request, Problem(403))
 
 

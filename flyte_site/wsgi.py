@@ -17,7 +17,7 @@ from flyte_site.core.environment import exit_on_errors
 Environ = dict[str, Any]
 WSGIApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-# Proxies may send the whole URL as the target (RFC 9112, 3.2.2).
+# A proxy can send the whole URL as the request target (RFC 9112, 3.2.2).
 _ABSOLUTE_FORM = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
@@ -25,9 +25,9 @@ exit_on_errors(settings.FLYTE_ENVIRONMENT)
 
 
 def keep_escaped_slashes(environ: Environ) -> None:
-    """WSGI hands over a path with `%2F` already turned into `/`, so that a name with a slash looks like two segments.
+    """Keep `%2F` and `%25` of the path escaped; `NameConverter` unescapes them later.
 
-    Where the server tells the path as it was sent, `%2F` and `%25` stay escaped, and `NameConverter` unescapes them.
+    WSGI passes the path unescaped, so a name with a slash would look like two segments. This needs gunicorn's RAW_URI.
     """
     raw_path = _ABSOLUTE_FORM.sub("", environ.get("RAW_URI", "")).split("?", 1)[0]
     if "%2f" not in raw_path.lower() and "%25" not in raw_path:
@@ -37,9 +37,9 @@ def keep_escaped_slashes(environ: Environ) -> None:
 
 
 def buffer_chunked_body(environ: Environ) -> None:
-    """Django reads as many bytes as Content-Length says; a chunked body has none, so it is read here first.
+    """Read a chunked body into memory and set its Content-Length, without which Django reads nothing.
 
-    One byte more than any path takes is enough for the size check to refuse it.
+    The limit is above that of any path, so that the size check rejects a body that is too large.
     """
     if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
         limit = max(settings.FLYTE_MAX_BODY_BYTES, settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + 1024 * 1024
@@ -49,7 +49,7 @@ def buffer_chunked_body(environ: Environ) -> None:
 
 
 def drop_invalid_content_type(environ: Environ) -> None:
-    """Django fails before any view where a parameter names a charset that there is not, as in `charset*=klingon''x`."""
+    """Replace a Content-Type with an unknown charset (`charset*=klingon''x`): Django would fail before any view."""
     if ";" not in environ.get("CONTENT_TYPE", ""):
         return
     try:
@@ -69,10 +69,10 @@ def wrap_application(inner: WSGIApplication) -> WSGIApplication:
 
 
 class UTF8Request(WSGIRequest):
-    """Reads queries and forms as UTF-8.
+    """A request whose query and form are always UTF-8.
 
-    Django would read them in the charset that the body is said to have, and fail before any view where that is
-    `rot13` or another of Python's codecs that is none for text.
+    Django would decode them with the charset of the Content-Type, and fail before any view if that is a codec of Python
+    that is not for text, such as `rot13`.
     """
 
     @property

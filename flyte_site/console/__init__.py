@@ -1,1 +1,1 @@
-"""The console: Django's admin site in this project's clothes, and what its pages share."""
+"""The console: Django's admin site with the pages and the design of this project."""

@@ -1,4 +1,4 @@
-"""The list of changes, page by page: the same cost on each, however many there are."""
+"""Pages of the activity log, at constant cost whatever its length."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ MAX_ID = 2**53
 
 
 def get_activity_page(query: QueryDict) -> dict[str, Any]:
-    """What `console/changes.html` shows: `changes`, the newest first, and the queries for `newer` and `older` ones."""
+    """Build the context of `console/changes.html`: `changes`, newest first, and the queries of `newer` and `older`."""
     form_values = {name: query.get(name, "").replace("\x00", "").strip() for name in FILTERS}
     filters = {name: text for name, text in form_values.items() if text}
     before, after = _parse_id(query.get("before", "")), _parse_id(query.get("after", ""))

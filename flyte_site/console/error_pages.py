@@ -1,7 +1,4 @@
-"""Errors as people see them: within what stands around every page, where that can be had.
-
-Else on a page that needs neither the database nor who is signed in.
-"""
+"""Error pages for browsers: inside the console's layout if possible, else a page that needs no database or session."""
 
 import json
 from collections.abc import Sequence
@@ -16,33 +13,32 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
 from flyte_site.http.console_paths import is_console_request, wants_html_page
-from flyte_site.http.problems import Problem, ProblemMiddleware, to_problem
+from flyte_site.http.problems import Problem, ProblemMiddleware, internal_error_detail, to_problem
 
 log = structlog.get_logger(__name__)
 
 STATUS_MESSAGES = {
-    403: "You may not do this. Somebody with the role admin can give you a role that may.",
-    404: "There is nothing here. It may have been deleted, or be too old to be kept.",
-    405: "A page can't be asked for in this way. What changes something is done with the page's own buttons.",
-    503: "The database does not answer. Try again in a moment.",
+    403: "You are not allowed to do this. An admin can give you a role with the permission.",
+    404: "Page not found. The item may have been deleted, or may have expired.",
+    405: "This page does not support that request method.",
+    503: "The database is unavailable. Try again in a moment.",
 }
-CSRF_MESSAGE = "The form was too old, or not one of this site's pages. Nothing was done with it."
+CSRF_MESSAGE = "The form has expired, or does not come from a page of this site. Nothing was changed."
 CSRF_ADVICE: tuple[str, ...] = (
-    "Go back, copy what you typed, load the page again, and send the form once more.",
-    "If that does not help, sign in again. Whoever signs in, be it in another tab, makes older forms useless.",
+    "Go back, copy your input, reload the page, and send the form again.",
+    "If that does not help, sign in again. A sign-in, even in a different tab, makes older forms invalid.",
 )
-COOKIES_ADVICE = "Allow this server's cookies: your browser sent none, and without them no form is taken."
-# How Django's reasons begin where the browser names another host or scheme than the request does.
+COOKIES_ADVICE = "Allow this server's cookies: your browser sent none, and forms need them."
+# The start of Django's reasons if the host or scheme that the browser names differs from the request's.
 ORIGIN_CHECK_REASONS = ("Origin checking failed", "Referer checking failed")
 PROXY_ADVICE = (
-    "If it never works, tell who runs this server: a proxy before it may not pass on the address that your browser "
-    "has. The log has the reason in its line form_refused."
+    "If it never works, contact the operator of this server: a proxy may not forward the address that your browser "
+    "uses. The log has the reason in its line form_refused."
 )
-INTERNAL_ERROR_MESSAGE = "The server has a defect here; its log says more."
 
 
 def render_error_page(problem: Problem, request: HttpRequest | None = None) -> HttpResponse:
-    """A problem as a page; with `request`, and somebody signed in, it has the console's navigation."""
+    """Render a problem as a page; with the console's navigation if `request` has a signed-in user."""
     message = STATUS_MESSAGES.get(problem.status) or str(problem)
     response = HttpResponse(
         _render_page(problem.status, message, request), status=problem.status, headers=problem.headers
@@ -62,12 +58,12 @@ def _render_page(status: int, message: str, request: HttpRequest | None, advice:
 
 
 def _is_signed_in(request: HttpRequest) -> bool:
-    """Whether who asks is known: an error may come before that is looked at, and outside the console it never is."""
+    """Return True for a signed-in user; False outside the console, or if the error came before authentication."""
     return is_console_request(request) and hasattr(request, "user") and request.user.is_authenticated
 
 
 class ErrorPageMiddleware(ProblemMiddleware):
-    """The API's shape of errors; for people with browsers a page instead."""
+    """Convert errors to pages for browsers, and to the API's form for all others."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not wants_html_page(request):
@@ -88,17 +84,17 @@ class ErrorPageMiddleware(ProblemMiddleware):
         problem = to_problem(error)
         if problem is None:
             log.exception("request_failed", method=request.method, path=request.path)
-            problem = Problem(500, INTERNAL_ERROR_MESSAGE)
+            problem = Problem(500, internal_error_detail())
         return render_error_page(problem, request)
 
 
 def error_response(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """A problem in the shape that fits its path."""
+    """Render a problem as a page or in the API's form, depending on the request."""
     return render_error_page(problem, request) if wants_html_page(request) else problem.response()
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form that did not come from a page of this site, or from one that is too old; it says what to do."""
+    """Render 403 for a form that has expired or is not from a page of this site, with advice."""
     log.warning("form_refused", path=request.path, reason=reason)
     advice = CSRF_ADVICE
     if reason == REASON_NO_CSRF_COOKIE:

@@ -1,4 +1,4 @@
-"""How often passwords may be tried, and what is forgotten of it: django-axes counts in the database, for everybody."""
+"""Limits of sign-in attempts with wrong passwords, which django-axes counts in the database, and their pruning."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,29 +15,29 @@ from flyte_site.console.error_pages import render_error_page
 from flyte_site.db.batches import delete_in_batches
 from flyte_site.http.problems import Problem
 
-# Names can be made up without end; each costs whoever tries a password's hash.
+# Attempts with made-up names need a limit. Each attempt costs the client the time of a password hash.
 MAX_ATTEMPTS = 20_000
 
 
 def get_client_address(request: HttpRequest) -> str:
-    """Where a request comes from; `ProxyMiddleware` has put in what trusted proxies say."""
+    """The client's address; `TrustedProxyMiddleware` has replaced that of a trusted proxy."""
     return str(request.META.get("REMOTE_ADDR") or "")
 
 
 def is_oidc_login(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> bool:
-    """Whether somebody comes back from the identity provider, which counts attempts by itself."""
+    """Return True for a sign-in at the identity provider, which counts attempts itself."""
     return not (credentials or {}).get("username")
 
 
 def lockout_response(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
-    """429 for a name that gets no further try from this address for now."""
+    """Render 429 for a name that is locked for this address."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     message = f"Too many wrong passwords for this name. Try again in {seconds // 60} minutes."
     return render_error_page(Problem(429, message, headers={"Retry-After": str(seconds)}))
 
 
 def prune_login_attempts(now: datetime | None = None, *, dry_run: bool = False) -> int:
-    """Delete the attempts that count no longer, and the oldest where there are too many; the number of them."""
+    """Delete the expired attempts, and the oldest if there are too many; return how many."""
     attempts = AccessAttempt.objects.order_by("attempt_time")
     cutoff_pk = (
         AccessAttempt.objects.order_by("-pk").values_list("pk", flat=True)[MAX_ATTEMPTS : MAX_ATTEMPTS + 1].first()
@@ -47,6 +47,6 @@ def prune_login_attempts(now: datetime | None = None, *, dry_run: bool = False) 
 
 
 def prune_sessions(now: datetime | None = None, *, dry_run: bool = False) -> int:
-    """Delete the sessions that are over; the number of them."""
+    """Delete the expired sessions; return how many."""
     expired = Session.objects.filter(expire_date__lte=now or timezone.now()).order_by("expire_date")
     return expired.count() if dry_run else delete_in_batches(expired)

@@ -67,9 +67,9 @@ class HttpsCsrfMiddleware(CsrfViewMiddleware):
 
 
 class SessionLimitMiddleware:
-    """Ends sessions that nobody used for FLYTE_SESSION_IDLE_SECONDS, and every one after FLYTE_SESSION_SECONDS.
+    """End sessions that are idle for FLYTE_SESSION_IDLE_SECONDS, and all sessions after FLYTE_SESSION_SECONDS.
 
-    A page that refreshes itself is no use. When it was last used is noted once a minute, so that few requests write.
+    Automatic refreshes of a page do not count as use. The time of use is updated once a minute, to write rarely.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -79,7 +79,7 @@ class SessionLimitMiddleware:
         try:
             if request.user.is_authenticated:
                 self.enforce_limits(request, time.time())
-        except Error as error:  # no view is reached yet, so nobody else makes a page of it
+        except Error as error:  # raised before any view, so nothing else renders it
             problem = to_problem(error)
             if problem is None:
                 raise
@@ -87,11 +87,11 @@ class SessionLimitMiddleware:
         return self.get_response(request)
 
     def enforce_limits(self, request: HttpRequest, now: float) -> None:
-        """Ends the session, or notes that it is used."""
+        """End the session, or record that it is used."""
         session = request.session
         started_at, used_at = session.get(SESSION_STARTED_KEY), session.get(SESSION_USED_KEY)
         if started_at is None or used_at is None:
-            session.set_expiry(None)  # whatever it was while somebody was on the way
+            session.set_expiry(None)  # replaces the short expiry during a sign-in at the provider
             session[SESSION_STARTED_KEY] = session[SESSION_USED_KEY] = now
         elif now - started_at >= settings.FLYTE_SESSION_SECONDS or now - used_at >= settings.FLYTE_SESSION_IDLE_SECONDS:
             logout(request)
@@ -99,12 +99,15 @@ class SessionLimitMiddleware:
             session[SESSION_USED_KEY] = now
 
 
-# For what is no page of ours: stored values too, should a browser ever show one.
+# For responses that are not pages of the console, such as stored values, in case a browser displays them.
 DENY_ALL_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
-    """What a page may load and run; what is no page, nothing. No cache keeps what was made for one person."""
+    """Set the Content-Security-Policy: pages load only this server's files, other responses nothing.
+
+    Pages of the console are not cached, because they depend on the user.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         is_html = response.headers.get("Content-Type", "").startswith("text/html")

@@ -1,4 +1,4 @@
-"""What the console's pages of objects share: their history is that of `flyte_site.auth.activity_log`."""
+"""Base class of the console's model pages, which use the activity log (`flyte_site.auth.activity_log`)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ else:
 
 
 class ConsoleModelAdmin(ModelAdminBase):
-    """A model's pages. What is done on them is recorded under `kind` and what `key_of` gives.
+    """Pages of a model. Changes are recorded in the activity log under `kind` and `get_log_key`.
 
-    `empty_words` stand in a list where there is nothing yet.
+    An empty list shows `empty_message`.
     """
 
     kind = ""
@@ -29,7 +29,7 @@ class ConsoleModelAdmin(ModelAdminBase):
     actions = None
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """As Django's, without its buttons for things in windows of their own."""
+        """Return Django's form field without the buttons that open pop-ups for related objects."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
@@ -53,7 +53,7 @@ class ConsoleModelAdmin(ModelAdminBase):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The changes of this thing."""
+        """Redirect to the activity log of this object."""
         obj = self.get_object(request, object_id)
         query = urlencode({"kind": self.kind, "key": self.get_log_key(obj) if obj else object_id})
         return HttpResponseRedirect(f"{reverse('admin:flyte_site_change_changelist')}?{query}")

@@ -1,7 +1,7 @@
-"""Sign-in at the console by the identity provider: OpenID Connect's authorization code flow, with PKCE.
+"""Sign-in to the console at the identity provider: OpenID Connect's authorization code flow with PKCE.
 
-The library keeps state, nonce and verifier in the session and asks for them again; which tokens count is judged by
-`flyte_site.auth.oidc.token_validation`, as for the API, and who may come in by `flyte_site.console.oidc_users`.
+The library keeps state, nonce and verifier in the session and checks them. `flyte_site.auth.oidc.token_validation`
+validates tokens, as for the API, and `flyte_site.console.oidc_users` decides which users can sign in.
 """
 
 from collections.abc import Mapping
@@ -32,39 +32,39 @@ from flyte_site.http.links import get_base_url
 
 log = structlog.get_logger(__name__)
 
-# Who does not come back from the provider within this time begins again.
+# The time in which a user must return from the provider.
 LOGIN_TIMEOUT_SECONDS = 15 * 60
 PROVIDER_UNAVAILABLE_MESSAGE = "The identity provider does not answer. Try again in a moment."
-TRY_AGAIN_MESSAGE = "The sign-in did not work, or took too long. Try again."
+TRY_AGAIN_MESSAGE = "The sign-in failed or took too long. Try again."
 
 
 def get_provider_metadata() -> ProviderMetadata:
-    """The provider's addresses. Raises `ProviderAwayError`."""
+    """The provider's endpoints. Raises `ProviderUnavailableError`."""
     return get_metadata_cache(settings.FLYTE_OIDC_ISSUER_URL).get_metadata()
 
 
 def build_callback_url(request: HttpRequest) -> str:
-    """Where the provider sends people back to: must be known to it."""
+    """The redirect URI, which must be registered at the provider."""
     return get_base_url(request) + reverse("admin:sign_on_return")
 
 
 def login_failed(request: HttpRequest, message: str) -> HttpResponse:
-    """Back to the front door, where the page says why."""
+    """Redirect to the sign-in page, which shows the message."""
     messages.error(request, message)
     return HttpResponseRedirect(reverse("admin:login"))
 
 
 class ConsoleOIDCBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
-    """Who has signed in at the provider, by the code that they bring back."""
+    """Authentication of a user by the code that the provider issued for the sign-in."""
 
     def __init__(self) -> None:
-        # Not the library's, which would want every endpoint set: every check of a permission makes one of these.
+        # Skip the library's constructor, which requires all endpoints in the settings.
         self.UserModel = User
         self.OIDC_RP_CLIENT_ID = settings.FLYTE_CONSOLE_CLIENT_ID
         self.OIDC_RP_CLIENT_SECRET = settings.FLYTE_CONSOLE_CLIENT_SECRET
 
     def get_token(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The tokens that the provider gives for the code. Raises `ProviderAwayError`, `InvalidTokenError`."""
+        """Exchange the code for tokens. Raises `ProviderUnavailableError`, `InvalidTokenError`."""
         metadata, form = get_provider_metadata(), {**payload, "redirect_uri": build_callback_url(self.request)}
         secret, options = form.pop("client_secret"), {}
         if secret and metadata.supports_basic_auth:
@@ -74,29 +74,29 @@ class ConsoleOIDCBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         return fetch_json("POST", metadata.token_endpoint, data=form, **options)
 
     def verify_token(self, token: Any, **expected: Any) -> dict[str, Any]:
-        """The claims of an ID token that was made for this sign-in. Raises as `oidc.claims_of` does."""
+        """Validate the ID token of this sign-in; return its claims. Raises the errors of `validate_token`."""
         if not isinstance(token, str):
-            raise InvalidTokenError("the provider gave no ID token")
+            raise InvalidTokenError("the provider's response has no ID token")
         claims = validate_token(token, settings.FLYTE_OIDC_ISSUER_URL, self.OIDC_RP_CLIENT_ID)
         nonce = claims.get("nonce")
         if not isinstance(nonce, str) or not constant_time_compare(nonce, expected["nonce"]):
-            raise InvalidTokenError("its nonce is another's")
+            raise InvalidTokenError("nonce mismatch")
         if claims.get("azp", self.OIDC_RP_CLIENT_ID) != self.OIDC_RP_CLIENT_ID:
-            raise InvalidTokenError("it was made for another client")
+            raise InvalidTokenError("issued for a different client")
         return claims
 
     def get_or_create_user(self, access_token: Any, id_token: str, payload: Mapping[str, Any]) -> User:
-        """The person, with what the provider says of them beside the ID token; the signed word counts more."""
+        """Get or create the user from the claims of ID token and userinfo; the signed ID token takes precedence."""
         userinfo: Mapping[str, Any] = {}
         if (url := get_provider_metadata().userinfo_endpoint) and isinstance(access_token, str):
             userinfo = fetch_json("GET", url, headers={"Authorization": f"Bearer {access_token}"})
             if userinfo.get("sub") != payload.get("sub"):
-                raise InvalidTokenError("the provider's userinfo is about somebody else")
+                raise InvalidTokenError("the provider's userinfo is about a different subject")
         return get_or_create_oidc_user(settings.FLYTE_OIDC_ISSUER_URL, {**userinfo, **payload})
 
 
 def fetch_json(method: str, url: str, **options: Any) -> dict[str, Any]:
-    """What the provider answers. Raises `ProviderAwayError`; `InvalidTokenError` where it refuses."""
+    """Request JSON from the provider. Raises `ProviderUnavailableError`; `InvalidTokenError` for status 4xx."""
     try:
         with ProviderClient() as client:
             return client.request_json(method, url, **options)
@@ -110,10 +110,10 @@ def fetch_json(method: str, url: str, **options: Any) -> dict[str, Any]:
 
 
 class OIDCLoginView(OIDCAuthenticationRequestView):  # type: ignore[misc]
-    """Sends somebody to the provider."""
+    """Redirects the user to the provider."""
 
     def __init__(self, **options: Any) -> None:
-        super(OIDCAuthenticationRequestView, self).__init__(**options)  # not the library's, as above
+        super(OIDCAuthenticationRequestView, self).__init__(**options)  # skip the library's, as above
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         if not settings.FLYTE_CONSOLE_SIGN_ON:
@@ -133,12 +133,12 @@ class OIDCLoginView(OIDCAuthenticationRequestView):  # type: ignore[misc]
 
 
 class OIDCCallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
-    """Takes somebody back from the provider, once for each time that they were sent there."""
+    """Signs in the user who returns from the provider, once for each redirect to it."""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         if not settings.FLYTE_CONSOLE_SIGN_ON:
             raise Http404
-        # Else a link on anybody's page could end somebody's session, by an error that the provider never told.
+        # Without this check, a link on any page could end a user's session with a forged error.
         if request.GET.get("state", "") not in request.session.get("oidc_states", {}):
             return login_failed(request, TRY_AGAIN_MESSAGE)
         if provider_error := request.GET.get("error"):

@@ -1,4 +1,4 @@
-"""People whom the identity provider vouches for: their accounts here, and roles that follow what it says."""
+"""Users of the identity provider: their accounts on this server, and roles by their claims."""
 
 import hashlib
 import re
@@ -19,26 +19,26 @@ log = structlog.get_logger(__name__)
 MAX_USERNAME_LENGTH = 100
 MAX_SUBJECT_LENGTH = 255
 _INVALID_USERNAME_CHARACTERS = re.compile(r"[^\w.@+-]")
-# Each with the claim that it follows, and how long it may be.
+# Fields of the user, each with its claim and maximum length.
 PROFILE_FIELDS = {"first_name": ("given_name", 150), "last_name": ("family_name", 150), "email": ("email", 254)}
 
-NO_ROLE_MESSAGE = "The provider knows you, but gives you no role here. Ask who runs this server."
+NO_ROLE_MESSAGE = "You are signed in at the provider, but have no role on this server. Ask its operator."
 INACTIVE_MESSAGE = "Your account on this server is deactivated. Ask an admin."
 
 
 class SignInRefusedError(Exception):
-    """Somebody may not come in; the message tells them why."""
+    """A user who is not allowed to sign in; the message is for them."""
 
 
 def get_or_create_oidc_user(issuer: str, claims: Mapping[str, Any]) -> User:
-    """The person with these claims, made at the first time, with the roles that the claims give. Raises `RefusedError`.
+    """Get or create the user with these claims, with the roles of the claims. Raises `SignInRefusedError`.
 
-    Where FLYTE_CONSOLE_ROLES maps claims to roles, who has none is kept out, and nothing is kept of strangers; else an
-    admin gives roles by hand.
+    If FLYTE_CONSOLE_ROLES maps claims to roles, users without a role are rejected, and unknown ones are not stored. If
+    not, an admin assigns roles by hand.
     """
     subject = str(claims.get("sub", ""))
     if not subject or len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
-        raise SignInRefusedError("The provider does not say who you are.")
+        raise SignInRefusedError("The provider sent no valid subject for you. Ask the operator of this server.")
     roles = map_claims_to_roles(claims, settings.FLYTE_CONSOLE_ROLES)
     user = _find_user(issuer, subject)
     if user is None and (roles or not settings.FLYTE_CONSOLE_ROLES):
@@ -53,7 +53,7 @@ def get_or_create_oidc_user(issuer: str, claims: Mapping[str, Any]) -> User:
 
 
 def find_missing_roles() -> list[str]:
-    """Roles that FLYTE_CONSOLE_ROLES gives and that there are not."""
+    """The roles of FLYTE_CONSOLE_ROLES that do not exist."""
     role_names = {rule.role for rule in settings.FLYTE_CONSOLE_ROLES}
     return (
         sorted(role_names - set(Group.objects.filter(name__in=role_names).values_list("name", flat=True)))
@@ -67,11 +67,11 @@ def _find_user(issuer: str, subject: str) -> User | None:
 
 
 def _create_user(issuer: str, subject: str, claims: Mapping[str, Any]) -> User:
-    """A new account; of two that sign in as the same person at the same moment one makes it."""
+    """Create the account; of two sign-ins of the same user at the same moment, one creates it."""
     name = _find_available_username(issuer, subject, claims)
     try:
         with transaction.atomic():
-            user = User.objects.create_user(name)  # with a password that nothing is
+            user = User.objects.create_user(name)  # without a usable password
             Identity.objects.create(user=user, issuer=issuer, subject=subject)
             log_activity(Actor(name, VIA_CONSOLE), "created", "person", name, subject=subject)
     except IntegrityError:
@@ -83,7 +83,7 @@ def _create_user(issuer: str, subject: str, claims: Mapping[str, Any]) -> User:
 
 
 def _find_available_username(issuer: str, subject: str, claims: Mapping[str, Any]) -> str:
-    """What the person is called here. Nobody gets an account that is there by having its name at the provider."""
+    """Choose a free user name: the same name at the provider must not give access to an existing account."""
     candidates = [claims.get("preferred_username"), claims.get("email"), subject]
     preferred = next(str(candidate) for candidate in candidates if candidate)
     name = _INVALID_USERNAME_CHARACTERS.sub("_", preferred)[:MAX_USERNAME_LENGTH]
@@ -94,7 +94,7 @@ def _find_available_username(issuer: str, subject: str, claims: Mapping[str, Any
 
 @transaction.atomic
 def _update_from_claims(user: User, claims: Mapping[str, Any], roles: set[str]) -> None:
-    """Takes over what the provider says now; what is not mapped stays as it is."""
+    """Update the profile, and the roles if they are mapped, from the current claims."""
     for field, (claim, length) in PROFILE_FIELDS.items():
         if isinstance(text := claims.get(claim), str) and text.isprintable():
             setattr(user, field, text[:length])

@@ -1,4 +1,4 @@
-"""The console's site: where its pages hang, what every page has around it, and who may come in."""
+"""The console's admin site: its URLs, the context of all pages, navigation, sign-in and forced password change."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ VERSION = "0.1.0"
 
 @dataclass(frozen=True)
 class NavigationItem:
-    """An entry of the navigation, for those who have the permission."""
+    """An entry of the navigation, shown to users with the permission."""
 
     label: str
     view: str
@@ -54,7 +54,7 @@ NAVIGATION = (
 
 
 class ConsoleSite(AdminSite):
-    """Django's admin site, as the console of this server. Whoever has an account may come in; roles say the rest."""
+    """Django's admin site as the console. All active users can sign in; roles determine what they see."""
 
     site_header = site_title = "Flyte"
     index_title = "Home"
@@ -64,7 +64,7 @@ class ConsoleSite(AdminSite):
     login_form = SignInForm
 
     def check(self, app_configs: Any) -> list[CheckMessage]:
-        """Check all pages, also where nothing has loaded the URLconf, which loads them."""
+        """Check all pages, even if the URLconf, which loads them, is not loaded."""
         autodiscover()
         return super().check(app_configs)
 
@@ -78,7 +78,7 @@ class ConsoleSite(AdminSite):
         return {**super().each_context(request), **context, "available_apps": []}
 
     def get_urls(self) -> list[Any]:
-        """As Django's, with the way to the identity provider and back: providers know these paths."""
+        """Add the URLs of the sign-in at the identity provider, which are registered there."""
         login_urls = [
             path("sign-on/", OIDCLoginView.as_view(), name="sign_on"),
             path("sign-on/return/", OIDCCallbackView.as_view(), name="sign_on_return"),
@@ -86,7 +86,7 @@ class ConsoleSite(AdminSite):
         return [*login_urls, *super().get_urls()]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """As Django's, with the provider's button, and without the form where there are no accounts of this server."""
+        """Add the provider's button to Django's sign-in page; reject the form if local accounts are off."""
         if request.method == "POST" and not settings.FLYTE_LOCAL_ACCOUNTS:
             raise PermissionDenied
         provider_host = urlsplit(settings.FLYTE_OIDC_ISSUER_URL).hostname if settings.FLYTE_CONSOLE_SIGN_ON else ""
@@ -94,11 +94,11 @@ class ConsoleSite(AdminSite):
         return super().login(request, {**context, **(extra_context or {})})
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """As Django's, in the console's words."""
+        """Set the title of Django's sign-out page."""
         return super().logout(request, {"title": "Signed out", **(extra_context or {})})
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """As Django's; who has a password for one sign-in is sent to choose another before anything else."""
+        """Redirect users with a one-time password to the password form first."""
         guarded_view = super().admin_view(view, cacheable)
 
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -114,7 +114,7 @@ class ConsoleSite(AdminSite):
         return wrapper
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
-        """People know places, not Django's apps."""
+        """Redirect home: the console has no pages by app."""
         return HttpResponseRedirect(reverse("admin:index"))
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -130,8 +130,11 @@ class ConsoleSite(AdminSite):
 
 
 def require_password_change(request: HttpRequest) -> HttpResponseRedirect | None:
-    """Where somebody goes who has a password for one sign-in: to choose another, and from there to the page that they
-    asked for; to the front door where that one is over. None for everybody else, and for who is there already."""
+    """Return a redirect for a user with a one-time password, else None.
+
+    It leads to the password form, and from there to the requested page. If the password has expired, sign the user out
+    and redirect to the sign-in page.
+    """
     change_url = reverse("admin:password_change")
     one_time_password = None if request.path == reverse("admin:logout") else get_one_time_password(request.user)
     if one_time_password is None:
@@ -149,18 +152,18 @@ def require_password_change(request: HttpRequest) -> HttpResponseRedirect | None
 
 
 def get_next_url(request: HttpRequest) -> str:
-    """The page that somebody wanted before they were sent to choose a password; home where that is none of ours."""
+    """The page that was requested before the password form; home if it is not on this server."""
     next_url = request.GET.get(REDIRECT_FIELD_NAME, "")
     return next_url if is_local_url(next_url, request) else reverse("admin:index")
 
 
 def is_local_url(url: str, request: HttpRequest) -> bool:
-    """Whether a URL that the browser sent leads nowhere but to this server."""
+    """Return True if a URL that the browser sent leads to this server."""
     return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
 
 
 def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
-    """To the sign-in, and from there to the page whose form was sent: what only acts is no page to come back to."""
+    """Redirect to the sign-in, and then to the page that contained the form, because its target accepts only POST."""
     referer = request.headers.get("Referer", "")
     is_local = is_local_url(referer, request)
     next_url = urlsplit(referer)._replace(scheme="", netloc="").geturl() if is_local else reverse("admin:index")
@@ -168,13 +171,13 @@ def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
 
 
 def redirect_full_page(redirect: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
-    """A redirection of the whole page, also where only a part of it was asked for: that would show a sign-in form."""
+    """Redirect the whole page, even for a request of a fragment, which would otherwise show the sign-in form."""
     is_partial = request.headers.get("HX-Request") == "true"
     return HttpResponse(headers={"HX-Refresh": "true"}) if is_partial else redirect
 
 
 def build_navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The places that this person may see: `label`, `url`, and whether the page is `here`."""
+    """The navigation items that the user can see: `label`, `url`, and `here` for the current page."""
     home_url = reverse("admin:index")
     items = []
     for item in NAVIGATION:

@@ -1,4 +1,4 @@
-"""What somebody says of a token that is to be made."""
+"""The form to create a token."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,27 +14,27 @@ EXPIRY_CHOICES = (("7", "in a week"), ("30", "in 30 days"), ("90", "in 90 days")
 
 
 class TokenForm(forms.Form):
-    """A name, what the token may be or do, and until when."""
+    """Name, access and expiry of a new token."""
 
     name = forms.CharField(
-        max_length=tokens.MAX_NAME_LENGTH, help_text="What it is called in lists and histories, such as slack-prod."
+        max_length=tokens.MAX_NAME_LENGTH, help_text="A unique name for lists and the activity log, such as slack-prod."
     )
     pack = forms.CharField(
         max_length=tokens.MAX_PACK_PATTERN_LENGTH,
         required=False,
-        label="May be the pack",
-        help_text="A pack's name; * is any text, as in Slack*. Empty for a token of a person or a program.",
+        label="Act as pack",
+        help_text="A pack's name; * matches any text, as in Slack*. Leave it empty for a token of a user or a program.",
     )
     labels = forms.CharField(
         max_length=2000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        label="with the labels",
-        help_text="One in a line: env=prod. The pack needs at least these.",
+        label="Pack labels",
+        help_text="One per line, such as env=prod. The pack must have at least these.",
     )
     scopes = forms.MultipleChoiceField(
         required=False,
-        label="May",
+        label="Scopes",
         widget=forms.CheckboxSelectMultiple,
         choices=[(name, f"{description} ({name})") for name, description in SCOPES.items()],
     )
@@ -45,12 +45,12 @@ class TokenForm(forms.Form):
         for line in filter(None, map(str.strip, self.cleaned_data["labels"].splitlines())):
             key, equals, value = line.partition("=")
             if not key or not equals:
-                raise forms.ValidationError(f"{line!r} must be key=value.")
+                raise forms.ValidationError(f"Invalid label {line!r}: it must be key=value.")
             labels[key] = value
         return labels
 
     def create_token(self, actor: Actor) -> str | None:
-        """The secret of the token that was made; None, with an error on the form, where none can be."""
+        """Create the token and return its secret; or add an error to the form and return None."""
         data: dict[str, Any] = self.cleaned_data
         days = data["expires"]
         try:
@@ -63,6 +63,7 @@ class TokenForm(forms.Form):
                 expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
             )
         except tokens.TokenError as error:
-            self.add_error(None, str(error).capitalize() + ".")
+            message = str(error)
+            self.add_error(None, f"{message[0].upper()}{message[1:]}.")
             return None
         return secret

@@ -1,4 +1,4 @@
-"""Which paths are the console's; all others are the API's or files."""
+"""Paths of the console; all others belong to the API or are static files."""
 
 import re
 
@@ -11,10 +11,10 @@ API_PATHS = re.compile(r"/(v1|health|swagger-config)(/|$)")
 
 
 def is_console_request(request: HttpRequest) -> bool:
-    """Whether a person with a browser is meant to be at the other end."""
+    """Return True for a path of the console."""
     return request.path.startswith(CONSOLE_PREFIX) or request.path == CONSOLE_PREFIX.rstrip("/")
 
 
 def wants_html_page(request: HttpRequest) -> bool:
-    """Whether an error is to be a page: everywhere in the console, and where a browser opens what is not the API's."""
+    """Return True if errors must be pages: in the console, and for browsers on paths outside the API."""
     return is_console_request(request) or (not API_PATHS.match(request.path) and prefers_html(request))

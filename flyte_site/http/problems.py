@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, MethodNotAllowed
 
+from flyte_site.core import request_ids
 from flyte_site.core.safe_tracebacks import safe_database_message
 
 log = structlog.get_logger(__name__)
@@ -18,7 +19,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class ErrorItem(TypedDict):
-    """What is wrong at one place of the input: `path` such as `steps[0].event.name` ('' is the whole)."""
+    """An error of the input with its `path`, such as `steps[0].event.name`; '' for the whole input."""
 
     path: str
     message: str
@@ -27,7 +28,7 @@ class ErrorItem(TypedDict):
 
 
 class Problem(Exception):  # noqa: N818 - the standard's own name
-    """Ends a request with an error answer. `errors` says where the input was at fault."""
+    """An error response that ends the request. `errors` lists the errors of the input."""
 
     def __init__(
         self,
@@ -55,12 +56,17 @@ class Problem(Exception):  # noqa: N818 - the standard's own name
 
 
 def not_found(resource: str) -> Problem:
-    """404 that names what was looked for."""
-    return Problem(404, f"there is no {resource}")
+    """Build a 404 that names the resource, such as `flow 'x'`."""
+    return Problem(404, f"{resource} not found")
+
+
+def internal_error_detail() -> str:
+    """The detail of a 500, with the id to search for in the log."""
+    return f"Internal server error. See the server log, request id {request_ids.current()}."
 
 
 def invalid_input(*errors: ErrorItem) -> Problem:
-    """400 for input that was read but can't be accepted."""
+    """Build a 400 for invalid input, with each error."""
     first = errors[0]
     prefix = f"{first['path']}: " if first["path"] else ""
     suffix = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -68,20 +74,20 @@ def invalid_input(*errors: ErrorItem) -> Problem:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """DRF's exception handler. What it doesn't know goes on to `ProblemMiddleware`."""
+    """DRF's exception handler; `ProblemMiddleware` handles the exceptions that this one does not know."""
     problem = to_problem(error)
     return problem.response() if problem else None
 
 
 def to_problem(error: Exception) -> Problem | None:
-    """The error answer that an exception stands for; None for a defect of ours."""
+    """Convert an exception to an error response; None for an exception that is a defect."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, OperationalError | InterfaceError):
         log.error("database_away", error=safe_database_message(error))
         return Problem(503, "the database does not answer", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, Http404):
-        return Problem(404, "there is nothing at this path")
+        return Problem(404, "not found")
     if isinstance(error, RequestDataTooBig):
         return Problem(413)
     if isinstance(error, PermissionDenied):
@@ -96,7 +102,7 @@ def to_problem(error: Exception) -> Problem | None:
 
 
 class ProblemMiddleware:
-    """Gives the one shape to what no view answered: unknown paths, errors before or after a view, defects."""
+    """Convert all other errors to the same form: unknown paths, errors outside views, and defects."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -113,5 +119,5 @@ class ProblemMiddleware:
         problem = to_problem(error)
         if problem is None:
             log.exception("request_failed", method=request.method, path=request.path)
-            problem = Problem(500, "the server has a defect here; its log says more")
+            problem = Problem(500, internal_error_detail())
         return problem.response()

@@ -1,1 +1,1 @@
-"""Periodic jobs: when one is due, and which of several processes does it. Which there are is in `flyte_site.jobs`."""
+"""Scheduling of periodic jobs, each run by one of several processes. `flyte_site.jobs` lists the jobs."""

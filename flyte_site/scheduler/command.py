@@ -1,4 +1,4 @@
-"""A periodic job as a command of its name: what the server does by the clock, done when somebody asks."""
+"""Base classes of management commands: without system checks, and to run a periodic job by hand."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -8,18 +8,18 @@ from django.core.management.base import BaseCommand
 
 
 class DatabaseCommand(BaseCommand):
-    """A command that serves nothing: it skips the system checks, whose checks of routes import every page.
+    """A command that skips the system checks, because those of routes import every page.
 
-    `manage.py` has already refused invalid settings; `manage.py check` has the other checks.
+    `manage.py` has already rejected invalid settings; `manage.py check` runs the other checks.
     """
 
     requires_system_checks = ()
 
 
 class JobCommand(DatabaseCommand):
-    """Does `job`, or with `--dry-run` only counts, and tells the number that it gives.
+    """A command that runs `job`, or with `--dry-run` only counts, and prints the number of affected rows.
 
-    `result_message` has places for `{count}` and `{were}`: `dry_run_verb` in a dry run, else `done_verb`.
+    `result_message` contains `{count}` and `{were}`: `dry_run_verb` in a dry run, else `done_verb`.
     """
 
     job: ClassVar[Callable[..., int]]
@@ -27,7 +27,7 @@ class JobCommand(DatabaseCommand):
     dry_run_verb, done_verb = "would be", "were"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only tell how many there are")
+        parser.add_argument("--dry-run", action="store_true", help="only count, change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]

@@ -1,4 +1,4 @@
-"""Who does a job: of all processes that look whether it is due, one."""
+"""Runs of periodic jobs: of all processes that check whether a job is due, one claims and runs it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from flyte_site.scheduler.schedules import JobSchedule
 
 log = structlog.get_logger(__name__)
 
-# A clock that was far ahead must not keep a job from running when it is set right. No tick is named as late as that.
+# No period is later than this, except after a clock was far ahead: then the job must run again once it is corrected.
 MAX_CLOCK_SKEW = timedelta(days=2)
 
 
 @dataclass(frozen=True)
 class PeriodicJob:
-    """`run` is safe to be run twice at once, does a bounded round, and gives how much it did.
+    """A periodic job. `run` is safe to run concurrently, does a bounded amount of work, and returns how much it did.
 
-    One that is `shared` is run by every process that looks, at every look: many may work on it, and nobody is noted.
+    A shared job is run by every process at every check, without a claim.
     """
 
     name: str
@@ -35,9 +35,9 @@ class PeriodicJob:
 
 
 def register_jobs(jobs: Iterable[PeriodicJob], now: datetime) -> None:
-    """Give each job that has none a row, as if it had just run: its first run is at its next tick.
+    """Insert the missing rows of jobs, as if they had just run: the first run is in the next period.
 
-    While the database is away nothing is noted; whoever then looks whether a job is due notes it.
+    If the database is unavailable, the first check whether a job is due inserts its row.
     """
     rows = [JobRun(name=job.name, tick=job.schedule.period_start(now)) for job in jobs if not job.is_shared]
     try:
@@ -47,9 +47,9 @@ def register_jobs(jobs: Iterable[PeriodicJob], now: datetime) -> None:
 
 
 def run_if_due(job: PeriodicJob, now: datetime) -> bool:
-    """Do the job if it has not been done in its current tick, by anybody; whether it was done here.
+    """Run the job if no process has run it in the current period; return True if it was run here.
 
-    A job that fails is logged and tried again at the next look. One whose process dies waits for its next tick.
+    A job that fails is logged and retried at the next check. If its process dies, it runs in the next period.
     """
     try:
         if job.is_shared:
@@ -73,7 +73,7 @@ def _run_claimed(job: PeriodicJob, job_run: JobRun, now: datetime) -> bool:
     try:
         count = _run_timed(job)
     except Exception as error:
-        # That the database went away meanwhile is no defect of the job.
+        # A database that became unavailable is not a defect of the job.
         if isinstance(error, OperationalError | InterfaceError):
             log.warning("job_broke_off", job=job.name, error=safe_database_message(error))
         else:
@@ -85,7 +85,7 @@ def _run_claimed(job: PeriodicJob, job_run: JobRun, now: datetime) -> bool:
 
 
 def _run_shared(job: PeriodicJob) -> bool:
-    """A round of a shared job."""
+    """Run a shared job; return True if it did not fail."""
     try:
         count = _run_timed(job)
     except (OperationalError, InterfaceError):
@@ -98,7 +98,7 @@ def _run_shared(job: PeriodicJob) -> bool:
 
 
 def _run_timed(job: PeriodicJob) -> int:
-    """How much the job did; how long it took is counted, however it ended."""
+    """Run the job, observe its duration, and return how much it did."""
     start, failed = perf_counter(), True
     try:
         count = job.run()
@@ -109,6 +109,6 @@ def _run_timed(job: PeriodicJob) -> int:
 
 
 def claim_period(name: str, period: datetime, now: datetime) -> bool:
-    """Take a job's tick; False where somebody has it already."""
+    """Claim the job's period; return False if another process got it first."""
     claimable = JobRun.objects.filter(Q(tick__lt=period) | Q(tick__gt=now + MAX_CLOCK_SKEW), name=name)
     return claimable.update(tick=period, ran_at=now, runs=F("runs") + 1) == 1

@@ -1,27 +1,27 @@
-"""When a job is due, as pure functions of the time.
+"""Schedules of periodic jobs, as pure functions of the time.
 
-A timing cuts time into ticks and names the tick that a moment belongs to; a job runs once a tick. `wake_seconds` is how
-often to look whether a new tick has begun: more than once a tick, so that clocks that differ a little and messages that
-come late skip none.
+A schedule divides time into periods; a job runs once per period. `poll_interval` is the time in seconds between two
+checks whether a new period has begun: shorter than a period, so that none is skipped if clocks differ or messages are
+late.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
-# A run that was missed is made up for within this time; after a longer absence packs first get the time to be seen.
+# A missed run is made up for within this time. After a longer downtime, packs first need time to report again.
 MISFIRE_GRACE = timedelta(hours=6)
 MAX_POLL_SECONDS = 10.0
 
 
 class JobSchedule(Protocol):
-    """What `Every` and `Daily` have in common."""
+    """The interface of schedules."""
 
     def period_start(self, now: datetime) -> datetime:
-        """The name of the tick that `now` is in."""
+        """The period that contains `now`, named by its start."""
 
     def is_within_grace(self, now: datetime) -> bool:
-        """Whether the tick that `now` is in may still be begun."""
+        """Return True if a run of the current period can still start."""
 
     @property
     def poll_interval(self) -> float: ...
@@ -29,7 +29,7 @@ class JobSchedule(Protocol):
 
 @dataclass(frozen=True)
 class FixedIntervalSchedule:
-    """Once in every `seconds`, counted from 1970 on, so that all processes agree."""
+    """Once in every interval of `seconds`, counted from 1970 on, so that all processes agree."""
 
     seconds: int
 
@@ -49,9 +49,9 @@ class FixedIntervalSchedule:
 
 @dataclass(frozen=True)
 class DailySchedule:
-    """Once a day of the calendar of `zone`, from `at` o'clock on.
+    """Once a day, at the time `at` in `zone`.
 
-    Where clocks are set forward over `at`, that is after they have been; where that hour comes twice, the first counts.
+    If clocks are set forward over `at`, it is due after the change; if the hour repeats, at its first occurrence.
     """
 
     at: time
@@ -64,9 +64,9 @@ class DailySchedule:
         return now - self._last_due_at(now) <= MISFIRE_GRACE
 
     def _last_due_at(self, now: datetime) -> datetime:
-        """When that hour last came."""
+        """The latest time at which the job was due."""
         today = now.astimezone(self.zone).date()
-        days = (today - timedelta(days=days_ago) for days_ago in range(3))  # a zone may once have left a day out
+        days = (today - timedelta(days=days_ago) for days_ago in range(3))  # a zone can skip a day
         due_times = (datetime.combine(day, self.at, self.zone).astimezone(UTC) for day in days)
         return next(due_time for due_time in due_times if due_time <= now)
 

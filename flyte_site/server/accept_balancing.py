@@ -1,20 +1,20 @@
-"""How many connections each web process has: one that has more than another leaves new ones to that.
+"""Balancing of connections among web processes: a process leaves new connections to those that have fewer.
 
-The system gives a new connection to whichever process is awake first, often to the same one again and again; and
-connections are kept for long. Then one process would have all callers, and the others nothing to do.
+The system gives a new connection to the process that wakes up first, often the same one again and again, and
+connections last long. Without balancing, one process would serve all clients and the others none.
 """
 
 import mmap
 
-# Nobody is there, or takes no connections.
+# The count of an unused slot, and of a process that accepts no connections.
 NOT_ACCEPTING = -1
 MAX_WORKERS = 512
-# How often something is left to the others, if none of them is seen to take or end a connection meanwhile.
+# The number of consecutive yields while no other process accepts or ends a connection.
 MAX_CONSECUTIVE_YIELDS = 10
 
 
 class ConnectionCounts:
-    """The numbers of all processes, in memory that a master shares with the processes that it forks afterwards."""
+    """The connection counts of all processes, in memory that the master shares with the processes that it forks."""
 
     def __init__(self) -> None:
         self.counts = memoryview(mmap.mmap(-1, MAX_WORKERS * 4)).cast("i")
@@ -22,17 +22,17 @@ class ConnectionCounts:
         self._free_slots = list(reversed(range(MAX_WORKERS)))
 
     def register_worker(self) -> "WorkerSlot":
-        """The one of a process that is about to be forked. Its master has to call `free` when that has ended."""
+        """Reserve a slot for a process to be forked. The master calls `release_worker` when that process has ended."""
         return WorkerSlot(self, self._free_slots.pop())
 
     def release_worker(self, slot: "WorkerSlot") -> None:
-        """However its process ended, nothing is left to it any more."""
+        """Release the slot of a process that has ended."""
         slot.stop_accepting()
         self._free_slots.append(slot.index)
 
 
 class WorkerSlot:
-    """The connections of one process. Made by `Crowds.crowd`."""
+    """The connection count of one process, created by `ConnectionCounts.register_worker`."""
 
     def __init__(self, connection_counts: ConnectionCounts, index: int) -> None:
         self.index = index
@@ -41,17 +41,17 @@ class WorkerSlot:
         self._last_counts: list[int] = []
 
     def set_count(self, count: int) -> None:
-        """The process has so many now, and takes more."""
+        """Set the number of open connections of a process that accepts more."""
         self._counts[self.index] = count
 
     def stop_accepting(self) -> None:
-        """The process takes no more."""
+        """Mark the process as accepting no more connections."""
         self._counts[self.index] = NOT_ACCEPTING
 
     def should_yield(self) -> bool:
-        """Whether a connection that came is one for another process, which has fewer.
+        """Return True if a new connection should go to a different process, which has fewer.
 
-        Not for ever: if the others do nothing, this one takes it, however many it has.
+        After MAX_CONSECUTIVE_YIELDS without activity of the others, return False regardless of the count.
         """
         my_count = self._counts[self.index]
         other_counts = [

@@ -1,8 +1,8 @@
-"""Several processes as one: what ends by itself is started again, a stop stops all of them.
+"""Supervision of several processes as a unit: one that exits is restarted, and a stop stops them all.
 
-Plain `subprocess`, since what there is does something else: honcho ends everything when one process ends, supervisor
-gives up on a process and stays up without it, circus opens control ports and brings an event loop; all of them are
-longer than this to set up.
+It uses plain `subprocess`, because existing supervisors behave differently: honcho stops everything when one process
+exits, supervisor stops restarting a process and keeps running without it, circus opens control ports and needs an event
+loop. Each of them takes more code to configure than this module has.
 """
 
 import ctypes
@@ -20,12 +20,12 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# What ends with an error this soon after the very first start can't run at all: a port in use, say.
+# A process that exits with an error this soon after its first start can't run at all, for example if a port is in use.
 STARTUP_SECONDS = 20.0
-# What ran for so long is started again at once; each time it ends sooner, it waits twice as long.
+# After a run of this length a process is restarted at once; after each shorter run the delay doubles.
 STABLE_SECONDS = 60.0
 MAX_BACKOFF_SECONDS = 30.0
-# More than any of the processes takes to finish what is under way.
+# Longer than any of the processes takes to finish its requests or jobs.
 STOP_TIMEOUT_SECONDS = 40.0
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -35,9 +35,9 @@ _PARENT_DEATH_SIGNAL = 1
 
 @dataclass
 class ChildProcess:
-    """A process that is to run: `command` is started anew whenever it has ended. Times are `time.monotonic()`.
+    """A supervised process, restarted with `command` when it exits. Times are `time.monotonic()`.
 
-    One that `reloads` is told of SIGHUP, the others would end by it.
+    If `reloads_on_hangup`, it receives SIGHUP, which would end the others.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ChildProcess:
         log.info("process_started", process=self.name, pid=self.process.pid, starts=self.starts)
 
     def reap(self) -> int | None:
-        """Notes that it has ended, if it has, and when to start it again; its exit code then."""
+        """If the process has exited, schedule its restart and return its exit code, else None."""
         code = self.process.poll() if self.process else None
         if code is None:
             return None
@@ -67,18 +67,18 @@ class ChildProcess:
         return code
 
     def has_failed_to_start(self, code: int) -> bool:
-        """Whether it ended with an error of its own as soon as it was first started."""
+        """Return True if it exited with an error (not by a signal) soon after its first start."""
         return self.starts == 1 and code > 0 and time.monotonic() - self.started_at < STARTUP_SECONDS
 
 
 def get_restart_delay(quick_exits: int) -> float:
-    """Seconds to wait before the next start: none after a steady run, then 1, 2, 4 … up to a bound."""
+    """The delay before the next start in seconds: 0 after a stable run, then 1, 2, 4 … up to MAX_BACKOFF_SECONDS."""
     return min(2.0 ** (quick_exits - 1), MAX_BACKOFF_SECONDS) if quick_exits else 0.0
 
 
 @dataclass
 class Supervisor:
-    """Runs the children until it is told to stop. `environment` is theirs."""
+    """A supervisor that runs the children, with `environment`, until it is stopped."""
 
     children: Sequence[ChildProcess]
     environment: Mapping[str, str]
@@ -87,7 +87,7 @@ class Supervisor:
     hangups: list[int] = field(default_factory=list)
 
     def run(self) -> int:
-        """Gives the exit code: 0 after a stop, a child's own if it could not run at all, 1 if one had to be killed."""
+        """Run until stopped; return the exit code: 0, a child's if it failed to start, or 1 if one had to be killed."""
         with self._catch_signals() as wakeup:
             try:
                 while not self.stop_signals and not (code := self._restart_children()):
@@ -97,7 +97,7 @@ class Supervisor:
         return killed or (0 if self.stop_signals else code)
 
     def _restart_children(self) -> int:
-        """Starts what does not run and may be started; the exit code of one that never ran, else 0."""
+        """Start the children that are due; return the exit code of one that failed to start, else 0."""
         self._forward_hangups()
         for child in self.children:
             code = child.reap()
@@ -119,7 +119,7 @@ class Supervisor:
         return max(min(delays), 0.0) if delays else None
 
     def _stop(self, wakeup: int) -> int:
-        """Tells all to stop and waits for them; those that don't, or all on a second signal, are killed."""
+        """Terminate all children and wait. Kill those that take too long, or all of them on a second signal."""
         running = [child.process for child in self.children if child.process and child.process.poll() is None]
         for process in running:
             process.terminate()
@@ -132,20 +132,20 @@ class Supervisor:
         return 0
 
     def _wait(self, wakeup: int, seconds: float | None) -> None:
-        """Until a signal comes, such as that of a child that ended."""
+        """Wait for a signal, such as SIGCHLD, or the timeout."""
         if select.select([wakeup], [], [], None if seconds is None else max(seconds, 0.0))[0]:
             os.read(wakeup, 512)
 
     @contextmanager
     def _catch_signals(self) -> Iterator[int]:
-        """Notes the signals that ask to stop; gives a file descriptor that can be read from after any signal."""
+        """Record the stop signals; yield a file descriptor that becomes readable after any signal."""
         read_fd, write_fd = os.pipe()
         os.set_blocking(read_fd, False)
         os.set_blocking(write_fd, False)
         previous_fd = signal.set_wakeup_fd(write_fd)
-        # Ctrl-C is heard, though a shell has its background jobs ignore it: the children would stop, and be started
-        # again. SIGHUP says that the terminal is gone, or, while it is there or there was none, that an operator asks
-        # to reload. Under nohup the end of the terminal is none of ours.
+        # Handle Ctrl-C even if a shell made this background job ignore it: the children would stop and be restarted.
+        # SIGHUP means that the terminal was closed or, if it is still open or there never was one, that an operator
+        # requests a reload. Under nohup, ignore a closed terminal.
         is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not has_terminal()
         previous_handlers = {number: signal.signal(number, self._record_signal) for number in STOP_SIGNALS}
         previous_handlers[signal.SIGHUP] = signal.signal(
@@ -167,7 +167,7 @@ class Supervisor:
 
 
 def has_terminal() -> bool:
-    """Whether there is a terminal that this process belongs to."""
+    """Return True if this process has a controlling terminal."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:
@@ -185,6 +185,6 @@ def _kill_processes(processes: Sequence["subprocess.Popen[bytes]"]) -> int:
 
 
 def _end_with_parent() -> None:
-    """In a child: be told to stop when the supervisor is gone, however it ended. Linux alone knows how."""
+    """In a child: receive SIGTERM when the supervisor ends for any reason. Only Linux supports this."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The certificate that the server shows, which can be renewed while it serves."""
+"""The server's TLS certificate, which can be reloaded while it serves."""
 
 import ssl
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# What RFC 9325 asks for. Ciphers and curves are OpenSSL's own choice, which is renewed with it.
+# As RFC 9325 requires. Ciphers and curves are OpenSSL's defaults.
 MIN_TLS_VERSION = ssl.TLSVersion.TLSv1_2
 
 
 @dataclass
 class ReloadableCertificate:
-    """A certificate and its key, from files in PEM. `context` is what new connections are made with."""
+    """A certificate and its key in PEM files. New connections use `context`."""
 
     certificate_path: str
     key_path: str
     context: ssl.SSLContext | None = None
 
     def load(self) -> bool:
-        """Reads the files, again perhaps; connections that are there go on. False where they can't be used.
+        """Load or reload the files; existing connections continue. Return False if the files are invalid.
 
-        Who forks reads them first, so that no child depends on how they are when it starts.
+        Call it before forking, so that children don't depend on the files at their start.
         """
         try:
             self.context = self._build_context()
@@ -35,6 +35,6 @@ class ReloadableCertificate:
     def _build_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = MIN_TLS_VERSION
-        # Without a password given here a key that is encrypted would ask the terminal for one.
+        # Without a password here, OpenSSL would ask the terminal for that of an encrypted key.
         context.load_cert_chain(self.certificate_path, self.key_path, password="")
         return context

@@ -1,4 +1,4 @@
-"""What the console's pages show again and again: states, times, JSON, buttons that ask first."""
+"""Template tags and filters of the console: states, times, JSON, and buttons with a confirmation."""
 
 import json
 import re
@@ -21,16 +21,16 @@ _TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|(-?\d[\d.eE+-]*)|\b(true|false|
 
 @register.simple_tag
 def pill(state: str, label: str = "") -> SafeString:
-    """A state as a coloured word; its class is the state in small letters."""
+    """A state as a colored word; its CSS class is the state in lower case."""
     css_class = re.sub(r"[^a-z-]", "-", str(state).lower())
     return format_html('<span class="pill {}">{}</span>', css_class, label or state)
 
 
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
-    """How long ago a moment was, or in how long it will be, with the moment itself in UTC on hovering; – for none.
+    """A time relative to now, with the time in UTC as a tooltip; – for None.
 
-    `static/times.js` tells it anew while the page stays open.
+    `static/times.js` updates it while the page is open.
     """
     if moment is None:
         return "–"
@@ -40,30 +40,30 @@ def ago(moment: datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def server_time() -> str:
-    """When the page is made, by this server's clock: `static/times.js` reckons from it."""
+    """The server's time when it renders the page, for `static/times.js`."""
     return format_rfc3339(timezone.now())
-
-
-# What their pills say already.
-_REDUNDANT_REASONS = ("the criteria are false", "the pack lacks labels that the step asks for")
 
 
 @register.filter
 def reason(outcome: Mapping[str, Any]) -> str:
-    """What is to be said of a step's outcome beside its pill; '' where the pill says it."""
-    message = str(outcome.get("message", ""))
-    return "" if message in _REDUNDANT_REASONS else message
+    """The message of a step's outcome; '' if its pill says the same.
+
+    The message of false criteria says more only if it quotes the value that they evaluated to.
+    """
+    message, kind = str(outcome.get("message", "")), outcome.get("outcome")
+    is_redundant = kind == "labels" or (kind == "criteria" and not {"'", '"'} & set(message))
+    return "" if is_redundant else message
 
 
 @register.filter
 def duration(delta: timedelta | None) -> str:
-    """A length of time in its largest two units: `2 d 4 h`, `3 min 20 s`, `1.2 s`, `45 ms`; – for none."""
+    """A duration in its largest two units: `2 d 4 h`, `3 min 20 s`, `1.2 s`, `45 ms`; – for None."""
     return "–" if delta is None else humanize_duration(delta)
 
 
 @register.filter
 def as_json(value: Any) -> SafeString:
-    """A JSON value, indented and coloured, as a `<pre>`; a very long one is cut, and says so."""
+    """A JSON value, indented and colored, in a `<pre>`; a very long one is truncated with a note."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     truncated = text[:MAX_JSON_LENGTH]
     parts = format_html_join("", "{}", ((part,) for part in _highlight(truncated)))
@@ -84,19 +84,19 @@ def _highlight(text: str) -> Any:
 
 @register.filter
 def dict_items(mapping: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    """A mapping's keys with their values. In a template, `.items` would be the value of a key of that name."""
+    """The items of a mapping. In a template, `.items` would look up a key of that name."""
     return list(mapping.items()) if mapping else []
 
 
 @register.inclusion_tag("console/folded.html")
 def json_details(label: str, value: Any, opened: bool = False) -> dict[str, Any]:
-    """JSON behind a line that opens it."""
+    """JSON that is collapsed under a label."""
     return {"label": label, "value": value, "opened": opened}
 
 
 @register.inclusion_tag("console/copyable.html")
 def copyable(name: str, text: str) -> dict[str, str]:
-    """Lines to copy, with a button; `name` is unique on the page."""
+    """Text with a copy button; `name` must be unique on the page."""
     return {"name": name, "text": text}
 
 
@@ -104,6 +104,6 @@ def copyable(name: str, text: str) -> dict[str, str]:
 def confirm_button(
     context: template.Context, name: str, url: str, label: str, question: str, *, danger: bool = False
 ) -> dict[str, Any]:
-    """A button that asks before it posts to `url`; `name` is unique on the page."""
+    """A button that asks for confirmation before it posts to `url`; `name` must be unique on the page."""
     token = context.get("csrf_token")
     return {"name": name, "url": url, "label": label, "question": question, "danger": danger, "csrf_token": token}

@@ -17,20 +17,20 @@ POLICY = parse_policy((DATA / "policy.yml").read_text())
 @pytest.mark.parametrize(
     ("method", "path", "claims", "passes", "reason"),
     [
-        ("GET", "/v1", None, True, "everybody may"),
+        ("GET", "/v1", None, True, "everyone is allowed"),
         ("HEAD", "/v1?x=1", None, True, "line 3: path /v1, methods GET"),
-        ("OPTIONS", "/nope", None, True, "needs no token"),
-        ("GET", "/nope", {"groups": ["dev"]}, False, "no rule has this path"),
-        ("DELETE", "/v1/packs", {}, False, "line 6: path /v1/packs is the closest, and only for GET, POST"),
-        ("GET", "/v1/packs", None, False, "no token was given, one of these is needed: groups: dev or packwriter"),
-        ("GET", "/v1/packs", {"level": 1}, True, "'level' has one of the values"),
+        ("OPTIONS", "/nope", None, True, "never needs a token"),
+        ("GET", "/nope", {"groups": ["dev"]}, False, "no rule matches this path"),
+        ("DELETE", "/v1/packs", {}, False, "line 6: path /v1/packs is the most specific match, but only for GET, POST"),
+        ("GET", "/v1/packs", None, False, "no token; one of these is required: groups: dev or packwriter"),
+        ("GET", "/v1/packs", {"level": 1}, True, "'level' has one of the required values"),
         ("GET", "/v1/packs/A%2Fb", {"A/b": "yes"}, True, "line 13"),
         (
             "POST",
             "/v1/packs/Foo/events",
             {"pack": "Bar"},
             False,
-            "the token has none, one of these is needed: pack: Foo",
+            "the token has none of the required claims; one of these is required: pack: Foo",
         ),
     ],
 )
@@ -49,11 +49,11 @@ OPEN, REFUSED = ["get", "/v1"], ["GET", "/v1/packs", "--claims", '{"groups": "op
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (OPEN, 0, "let through"),
+        (OPEN, 0, "allowed"),
         (REFUSED, 1, "401"),
         (["GET", "/v1/packs", "--claims", "[]"], 1, "must be a JSON object"),
-        (["GET", "/v1/packs", "--claims", "{"], 1, "no JSON"),
-        (["GET", "v1/packs"], 1, "starts with /"),
+        (["GET", "/v1/packs", "--claims", "{"], 1, "invalid JSON"),
+        (["GET", "v1/packs"], 1, "must start with /"),
     ],
 )
 def test_the_exit_code_tells(settings: LazySettings, arguments: list[str], code: int, words: str) -> None:
@@ -69,7 +69,7 @@ def test_on_the_command_line_the_exit_code_tells(tmp_path: Path) -> None:
         "FLYTE_OIDC_ISSUER_URL": "https://dex.example.org",
         "FLYTE_OIDC_ISSUER_CLIENT_ID": "flyte",
     }
-    for arguments, code, words in ((OPEN, 0, "let through"), (REFUSED, 1, "401")):
+    for arguments, code, words in ((OPEN, 0, "allowed"), (REFUSED, 1, "401")):
         done = manage("check_policy", *arguments, folder=tmp_path, environment=environment)
         assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done
     done = manage("check_policy", "GET", "/v1", folder=tmp_path, environment={})

@@ -136,13 +136,13 @@ def test_roles_follow_the_claims_at_each_sign_on(browser: Browser) -> None:
     assert user
     assert names(user.groups) == ["editor"]
     browser.client.post("/admin/logout/")
-    assert browser.is_turned_away(browser.sign_on(groups=["x"]), "gives you no role here")
+    assert browser.is_turned_away(browser.sign_on(groups=["x"]), "have no role on this server")
     assert names(user.groups) == []
     assert User.objects.count() == 1
 
 
 def test_a_stranger_without_a_role_leaves_nothing_behind(browser: Browser) -> None:
-    assert browser.is_turned_away(browser.sign_on(groups=["x"]), "gives you no role here")
+    assert browser.is_turned_away(browser.sign_on(groups=["x"]), "have no role on this server")
     assert not User.objects.exists()
 
 

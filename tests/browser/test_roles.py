@@ -36,7 +36,7 @@ def test_people_are_the_admins_business_alone(open_as: OpenAs, faults: dict[Page
         answer = page.goto(path)
         assert answer
         assert answer.status == 403, path
-    expect(page.get_by_text("may not")).to_be_visible()
+    expect(page.get_by_text("not allowed to do this")).to_be_visible()
     look_at(page, "refused")
 
 

@@ -75,7 +75,7 @@ def test_the_provider_signs_people_on_with_the_roles_of_their_groups(page: Page,
     page.get_by_role("button", name=re.compile("sign out", re.IGNORECASE)).click()
     page.goto("/admin/")
     sign_on(page, "guest")
-    expect(page.get_by_text("gives you no role here")).to_be_visible()
+    expect(page.get_by_text("have no role on this server")).to_be_visible()
     look_at(page, "login-refused-by-role")
     assert "password:" not in server_with_provider.logs()
 

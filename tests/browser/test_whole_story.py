@@ -175,11 +175,11 @@ def see_no_buttons_and_be_refused(page: Page, faults: Faults, address: str) -> N
     headers = {"X-CSRFToken": token, "Referer": page.url}
     for what in ("change", "enable", "disable", "delete"):
         answer = page.request.post(f"{address}../{what}/", headers=headers, form={"text": "name: x"})
-        assert (answer.status, "You may not do this" in answer.text()) == (403, True), what
+        assert (answer.status, "You are not allowed to do this" in answer.text()) == (403, True), what
     refused = page.goto("/admin/flows/flow/add/")
     assert refused
     assert refused.status == 403
-    expect(page.get_by_text("You may not do this")).to_be_visible()
+    expect(page.get_by_text("You are not allowed to do this")).to_be_visible()
     look_at(page, "story-refused")
 
 

@@ -164,7 +164,7 @@ def test_a_result_for_which_nothing_waits_says_so(viewer: Client, source: Pack) 
 
 def test_an_unknown_event_is_a_404_page(viewer: Client) -> None:
     for unknown in ("nothing", "0" * 24, "%00"):
-        assert "There is nothing here." in text_of(viewer.get(f"{LIST}{unknown}/"), 404)
+        assert "Page not found." in text_of(viewer.get(f"{LIST}{unknown}/"), 404)
 
 
 @pytest.mark.database

@@ -237,14 +237,14 @@ def test_a_replay_and_what_it_replays_lead_to_each_other(operator: Client, sourc
 def test_an_unknown_execution_is_a_404_page(viewer: Client) -> None:
     for unknown in ("nothing", "0" * 24, "%00", "%2F..", "é"):
         for path in (f"{LIST}{unknown}/", f"{LIST}{unknown}/now"):
-            assert "There is nothing here." in text_of(viewer.get(path), 404)
+            assert "Page not found." in text_of(viewer.get(path), 404)
 
 
 def test_nothing_can_be_done_with_an_unknown_execution_or_step(operator: Client, source: Pack) -> None:
     known = page(fail(source))
     paths = [f"{LIST}{unknown}/{what}" for unknown in ("0" * 24, "%00") for what in ("cancel", "replay", "retry/one")]
     for path in [*paths, f"{known}retry/none", f"{known}retry/%00"]:
-        assert "There is nothing here." in text_of(operator.post(path), 404), path
+        assert "Page not found." in text_of(operator.post(path), 404), path
 
 
 # Following one that runs
@@ -341,7 +341,7 @@ def test_who_may_only_look_may_do_none_of_it(viewer: Client, source: Pack, what:
     execution = fail(source)
     body = viewer.get(page(execution)).content.decode()
     assert "data-open" not in body
-    assert "You may not do this." in text_of(viewer.post(page(execution, what)), 403)
+    assert "You are not allowed to do this." in text_of(viewer.post(page(execution, what)), 403)
     assert Execution.objects.get().state == ExecutionState.FAILED
 
 

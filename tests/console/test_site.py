@@ -182,7 +182,7 @@ def test_errors_are_pages_for_people_and_problems_for_clients(signed_on: SignedO
     page = client.get("/admin/nothing/")
     assert page.status_code == 404
     assert page.headers["Content-Type"].startswith("text/html")
-    assert "There is nothing here" in page.content.decode()
+    assert "Page not found." in page.content.decode()
     assert client.get("/v1/nothing").headers["Content-Type"].startswith("application/problem+json")
 
 
@@ -210,7 +210,8 @@ def test_a_defect_is_told_on_a_page_that_needs_nothing(signed_on: SignedOn, monk
     client.raise_request_exception = False
     monkeypatch.setattr("flyte_site.admin.get_activity_page", fail)
     answer = client.get("/admin/flyte_site/change/")
-    assert (answer.status_code, "its log says more" in answer.content.decode()) == (500, True)
+    message = f"Internal server error. See the server log, request id {answer.headers['X-Request-ID']}."
+    assert (answer.status_code, message in answer.content.decode()) == (500, True)
     assert "RuntimeError" not in answer.content.decode()
 
 
@@ -246,7 +247,7 @@ def test_while_the_database_is_away_a_page_says_so(signed_on: SignedOn, path: st
     monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", fail)
     answer = client.get(path)
     assert (answer.status_code, answer.headers["Content-Type"], answer.headers["Retry-After"]) == (503, HTML, "5")
-    assert "The database does not answer" in answer.content.decode()
+    assert "The database is unavailable." in answer.content.decode()
 
 
 def test_a_host_that_is_none_is_a_page_in_the_console(client: Client) -> None:
@@ -260,7 +261,7 @@ def test_a_form_without_its_token_is_refused(signed_on: SignedOn) -> None:
     client.get("/admin/auth/user/add/")
     answer = client.post("/admin/auth/user/add/", {"username": "x"})
     said = answer.content.decode()
-    assert (answer.status_code, "load the page again" in said, "sign in again" in said) == (403, True, True)
+    assert (answer.status_code, "reload the page" in said, "sign in again" in said) == (403, True, True)
     assert "cookies" not in said
     assert client.post("/v1/packs", {"name": "P"}, content_type="application/json").status_code == 201
 
@@ -279,7 +280,7 @@ def test_a_form_is_this_sites_own_by_the_scheme_that_the_proxy_tells(db: None, s
     form = {"username": "p", "password": "well kept", "csrfmiddlewaretoken": client.cookies["flyte_csrf"].value}
     answer = client.post("/admin/login/", form, headers={**around, "Origin": "https://flyte.example.org"})
     assert answer.status_code == status
-    assert ("a proxy before it" in answer.content.decode()) == (status == 403)
+    assert ("a proxy may not forward" in answer.content.decode()) == (status == 403)
 
 
 def test_the_api_pays_for_no_session(client: Client) -> None:

@@ -132,8 +132,8 @@ def test_only_a_fatal_step_can_be_retried() -> None:
     assert post(f"{path}/a/retry").status_code == 409, "it waits"
     b.work(worker)
     assert post(f"{path}/a/retry").status_code == 409, "it succeeded"
-    assert detail(f"{path}/none/retry", 404) == f"there is no step 'none' in execution '{b.only_execution().id}'"
-    assert detail("/v1/audit/flows/none/steps/a/retry", 404) == "there is no execution 'none'"
+    assert detail(f"{path}/none/retry", 404) == f"step 'none' in execution '{b.only_execution().id}' not found"
+    assert detail("/v1/audit/flows/none/steps/a/retry", 404) == "execution 'none' not found"
 
 
 def test_impossible_operations_are_rejected_with_the_reason() -> None:

@@ -158,7 +158,7 @@ def test_the_command_exits_with_2_for_unreadable_input(tmp_path: Path) -> None:
         ({"name": "x"}, [event], "flow.steps"),
         (FLOW, ["--event=/none"], "/none"),
         (FLOW, [event, "--result=x"], "STEP=FILE"),
-        (FLOW, ["--event=" + "0" * 24], "there is no event"),
+        (FLOW, ["--event=" + "0" * 24], f"event '{'0' * 24}' not found"),
     ):
         code, out = run(tmp_path, flow, *arguments, event={"event": "Go"})
         assert (code, words in out) == (2, True), out

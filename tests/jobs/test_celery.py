@@ -165,7 +165,7 @@ def test_beat_ends_though_what_the_signal_raised_got_lost() -> None:
 def test_without_redis_worker_and_beat_say_what_to_use(tmp_path: Path, command: str) -> None:
     done = manage(command, folder=tmp_path, environment={})
     assert done.returncode == 1
-    assert "FLYTE_REDIS_URL is not set" in done.stderr
+    assert "FLYTE_REDIS_URL is required" in done.stderr
 
 
 @pytest.mark.unit

@@ -82,10 +82,10 @@ def test_the_list_has_the_last_run_of_each_job() -> None:
 
 
 def test_the_list_has_disabled_jobs_with_the_reason() -> None:
-    disabled_jobs = {line.split(":")[0]: line for line in run("jobs", "--list").splitlines() if ": off" in line}
+    disabled_jobs = {line.split(":")[0]: line for line in run("jobs", "--list").splitlines() if ": disabled" in line}
     assert disabled_jobs.keys() == {"delete_dead_packs", "forget_flow_versions"}
-    assert disabled_jobs["delete_dead_packs"].endswith("off, since FLYTE_SHOULD_DELETE_DEAD_PACKS is false")
+    assert disabled_jobs["delete_dead_packs"].endswith("disabled, because FLYTE_SHOULD_DELETE_DEAD_PACKS is false")
     with override_settings(FLYTE_SHOULD_DELETE_DEAD_PACKS=True, FLYTE_FLOW_VERSIONS_KEEP=5):
         output = run("jobs", "--list")
-    assert ": off" not in output
+    assert ": disabled" not in output
     assert "delete_dead_packs: daily at" in output

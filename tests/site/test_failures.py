@@ -136,7 +136,8 @@ def test_a_server_whose_database_refuses_a_row_tells_nobody_of_it(start_server: 
     }
     for path, body in bodies.items():
         answer = httpx.post(f"{server.url}/v1/{path}", json=body, timeout=PATIENCE, trust_env=False)
-        assert problem(answer, 500)["detail"] == "the server has a defect here; its log says more"
+        detail = f"Internal server error. See the server log, request id {answer.headers['X-Request-ID']}."
+        assert problem(answer, 500)["detail"] == detail
     log = file.read_text()
     assert log.count("request_failed") == 2
     assert "IntegrityError" in log

@@ -1,4 +1,4 @@
-"""`manage.py beat`: Celery's beat, which calls for the periodic jobs."""
+"""`manage.py beat`: Celery's beat, which triggers the periodic jobs."""
 
 import signal
 from typing import Any
@@ -21,7 +21,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class JobScheduler(Scheduler):  # type: ignore[misc]
-    """Says once that Redis is away, and that it is back, instead of a traceback for each message."""
+    """A scheduler that logs once when Redis becomes unavailable and once when it is back, without tracebacks."""
 
     is_redis_unavailable = False
 
@@ -39,11 +39,10 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
 
 
 class JobBeat(Beat):  # type: ignore[misc]
-    """Ends when it is told to, in whatever moment.
+    """Celery's beat with a reliable stop.
 
-    Celery's own closes its connection in the signal handler and raises `SystemExit`. Where that comes while it reads
-    from Redis, the closed connection makes another exception of it, which beat takes for a message that could not be
-    sent: it would go on for ever.
+    Celery's own signal handler closes the connection and raises `SystemExit`. If that happens while beat reads from
+    Redis, the closed connection raises a different exception, which beat handles as a failed message: it never stops.
     """
 
     def install_sync_handler(self, service: Service) -> None:
@@ -58,13 +57,13 @@ class JobBeat(Beat):  # type: ignore[misc]
 
 
 class Command(BaseCommand):
-    """One is enough; where several run, each job is still done once."""
+    """Triggers the periodic jobs. One process is enough; if several run, each job still runs once."""
 
-    help = "Call for the periodic jobs when they may be due, until told to stop. Needs FLYTE_REDIS_URL."
+    help = "Trigger the periodic jobs until stopped; `worker` runs them. Requires FLYTE_REDIS_URL."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
-            raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
+            raise CommandError("FLYTE_REDIS_URL is required; without Redis, `manage.py jobs` runs the periodic jobs")
         require_migrated()
         register_jobs(get_scheduled_jobs(), timezone.now())
         JobBeat(app=app, quiet=True, loglevel=settings.LOGLEVEL, scheduler_cls=JobScheduler).run()

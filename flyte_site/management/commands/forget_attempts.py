@@ -1,12 +1,12 @@
-"""`manage.py forget_attempts`: forget wrong passwords that count no longer."""
+"""`manage.py forget_attempts`: delete expired records of wrong passwords."""
 
 from flyte_site.console.login_throttling import prune_login_attempts
 from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
-    """What the server does by itself every five minutes."""
+    """Runs the job that the server runs every five minutes."""
 
-    help = "Delete the wrong passwords that count no longer against a name, and the oldest where there are too many."
+    help = "Delete expired records of wrong passwords, and the oldest ones if there are too many."
     job = staticmethod(prune_login_attempts)
-    result_message = "{count} attempts {were} forgotten"
+    result_message = "{count} attempts {were} deleted"

@@ -1,12 +1,12 @@
-"""`manage.py forget_changes`: forget who changed what long ago."""
+"""`manage.py forget_changes`: delete old entries of the activity log."""
 
 from flyte_site.auth.activity_log import prune_activity_log
 from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
-    """What the server does by itself every hour."""
+    """Runs the job that the server runs every hour."""
 
-    help = "Delete what is kept of changes FLYTE_TTL_IN_SECONDS after they were made."
+    help = "Delete entries of the activity log that are older than FLYTE_TTL_IN_SECONDS."
     job = staticmethod(prune_activity_log)
-    result_message = "{count} changes {were} forgotten"
+    result_message = "{count} changes {were} deleted"

@@ -1,12 +1,12 @@
-"""`manage.py forget_sessions`: forget the sessions that are over."""
+"""`manage.py forget_sessions`: delete expired sessions of the console."""
 
 from flyte_site.console.login_throttling import prune_sessions
 from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
-    """What the server does by itself every hour."""
+    """Runs the job that the server runs every hour."""
 
-    help = "Delete the console's sessions that are over."
+    help = "Delete expired sessions of the console."
     job = staticmethod(prune_sessions)
-    result_message = "{count} sessions {were} forgotten"
+    result_message = "{count} sessions {were} deleted"

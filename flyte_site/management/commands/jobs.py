@@ -1,4 +1,4 @@
-"""`manage.py jobs`: the periodic jobs on one machine without Redis."""
+"""`manage.py jobs`: the periodic jobs on a single machine without Redis."""
 
 import signal
 import threading
@@ -16,18 +16,18 @@ from flyte_site.models import JobRun
 from flyte_site.scheduler.runner import PeriodicJob, register_jobs, run_if_due
 from flyte_site.server.db_setup import require_migrated
 
-# What a stop waits for; a round that takes longer is broken off between two of its transactions.
+# The time that a stop waits for jobs. A job that takes longer is interrupted between two of its transactions.
 GRACE_SECONDS = 20.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
-    """Each job in a thread of its own, so that a long one keeps no other waiting."""
+    """Runs each job in a separate thread, so that a long job does not delay others."""
 
-    help = "Do the periodic jobs until told to stop. `manage.py run` starts it where FLYTE_REDIS_URL is not set."
+    help = "Run the periodic jobs until stopped. `manage.py run` starts it if FLYTE_REDIS_URL is not set."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--list", action="store_true", help="only tell which there are, and when they last ran")
+        parser.add_argument("--list", action="store_true", help="list jobs and their last run")
 
     def handle(self, *args: Any, **options: Any) -> None:
         jobs = get_scheduled_jobs()
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         runs = JobRun.objects.in_bulk([job.name for job in jobs])
         for job in jobs:
             if job.is_shared:
-                self.stdout.write(f"{job.name}: {job.schedule}, by every process that does jobs")
+                self.stdout.write(f"{job.name}: {job.schedule}, in every process that runs jobs")
                 continue
             job_run = runs.get(job.name)
             last_run = job_run.ran_at.isoformat(timespec="seconds") if job_run and job_run.ran_at else "never"
@@ -60,11 +60,11 @@ class Command(BaseCommand):
                 f"{job.name}: {job.schedule}; last ran: {last_run}; runs: {job_run.runs if job_run else 0}"
             )
         for name, reason in get_disabled_jobs().items():
-            self.stdout.write(f"{name}: off, since {reason}")
+            self.stdout.write(f"{name}: disabled, because {reason}")
 
 
 def run_until_stopped(job: PeriodicJob, stopping: threading.Event) -> None:
-    """Do the job whenever it is due, until told to stop."""
+    """Run the job whenever it is due, until stopped."""
     while not stopping.is_set():
         run_if_due(job, timezone.now())
         close_old_connections()

@@ -1,4 +1,4 @@
-"""`manage.py token`: make, list and revoke tokens."""
+"""`manage.py token`: create, list and revoke tokens."""
 
 import re
 from argparse import ArgumentParser
@@ -18,28 +18,39 @@ from flyte_site.models import Token
 from flyte_site.scheduler.command import DatabaseCommand
 
 DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-COLUMNS = ("NAME", "BEGINS", "STATE", "EXPIRES", "LAST USED", "MAY")
+COLUMNS = ("NAME", "PREFIX", "STATUS", "EXPIRES", "LAST USED", "ACCESS")
 
 
 class Command(DatabaseCommand):
-    """What the API asks for where FLYTE_AUTH is `tokens`, and takes beside a provider's where it is `oidc`."""
+    """Manages the tokens that the API requires if FLYTE_AUTH is `tokens`, and also accepts if it is `oidc`."""
 
-    help = "Make, list and revoke the tokens that packs and people call the API with."
+    help = "Create, list and revoke the tokens with which packs and users call the API."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         commands = parser.add_subparsers(dest="command", required=True, metavar="create|list|revoke")
-        create = commands.add_parser("create", help="make a token and show it, once")
-        create.add_argument("name", help="what it is called in lists and histories, such as slack-prod")
-        create.add_argument("--pack", default="", metavar="NAME", help="be packs of this name; * is any text: Slack*")
+        create = commands.add_parser("create", help="create a token and print it once")
+        create.add_argument("name", help="unique name for lists and logs, such as slack-prod")
         create.add_argument(
-            "--label", action="append", default=[], metavar="KEY=VALUE", help="… with this label; may be repeated"
+            "--pack",
+            default="",
+            metavar="NAME",
+            help="allow it to act as packs of this name; * matches any text: Slack*",
         )
         create.add_argument(
-            "--scope", action="append", default=[], metavar="SCOPE", help=f"may be repeated: {', '.join(SCOPES)}"
+            "--label", action="append", default=[], metavar="KEY=VALUE", help="… that have this label; repeatable"
         )
-        create.add_argument("--expires", metavar="WHEN", help="90d, 12h, 2w, or a time such as 2027-01-31")
-        commands.add_parser("list", help="show all tokens, without their secrets")
-        revoke = commands.add_parser("revoke", help="make a token useless from now on")
+        create.add_argument(
+            "--scope",
+            action="append",
+            default=[],
+            metavar="SCOPE",
+            help=f"allow requests of this scope; repeatable: {', '.join(SCOPES)}",
+        )
+        create.add_argument(
+            "--expires", metavar="WHEN", help="90d, 12h, 2w, or a time such as 2027-01-31 (default: never)"
+        )
+        commands.add_parser("list", help="list all tokens, without their secrets")
+        revoke = commands.add_parser("revoke", help="revoke a token")
         revoke.add_argument("name")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,7 +68,7 @@ class Command(DatabaseCommand):
             )
         except tokens.TokenError as error:
             raise CommandError(str(error)) from None
-        self.stderr.write("This is the token. It is shown this once; a pack gets it as FLYTE_JWT:")
+        self.stderr.write("The token, which is shown only once (for a pack, set FLYTE_JWT to it):")
         self.stdout.write(secret)
 
     def list(self, options: dict[str, Any]) -> None:
@@ -70,23 +81,23 @@ class Command(DatabaseCommand):
 
     def revoke(self, options: dict[str, Any]) -> None:
         if not tokens.revoke_token(COMMAND_LINE_ACTOR, options["name"]):
-            raise CommandError(f"there is no token {options['name']!r}, or it was revoked already")
-        self.stdout.write(f"{options['name']} counts no longer")
+            raise CommandError(f"token {options['name']!r} not found, or already revoked")
+        self.stdout.write(f"token {options['name']} revoked")
 
 
 def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
-    """`["env=prod"]` as `{"env": "prod"}`. Raises `CommandError`."""
+    """Parse `["env=prod"]` as `{"env": "prod"}`. Raises `CommandError`."""
     labels = {}
     for text in pairs:
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise CommandError(f"--label {text!r} must be KEY=VALUE")
+            raise CommandError(f"--label: invalid value {text!r}, must be KEY=VALUE")
         labels[key] = value
     return labels
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:
-    """When `90d` from now is over, or the time that is written (UTC where it names no zone). Raises `CommandError`."""
+    """Parse a duration from now, such as `90d`, or a time (UTC if it has no zone). Raises `CommandError`."""
     try:
         if duration := re.fullmatch(r"(\d{1,6})([mhdw])", text, re.ASCII):
             return now + timedelta(**{DURATION_UNITS[duration[2]]: int(duration[1])})
@@ -96,14 +107,14 @@ def parse_expiry(text: str, now: datetime) -> datetime:
             return datetime(day.year, day.month, day.day, tzinfo=UTC)
     except (ValueError, OverflowError):
         pass
-    raise CommandError(f"--expires {text!r} must be such as 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00Z")
+    raise CommandError(f"--expires: invalid value {text!r}, use 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00Z")
 
 
 def format_row(token: Token, now: datetime) -> tuple[str, ...]:
-    """What a list shows of one token."""
+    """The columns of one token in a list."""
     state = "revoked" if token.revoked_at else "usable" if token.is_usable(now) else "expired"
     labels = "".join(f" {key}={value}" for key, value in sorted(token.labels.items()))
-    permissions = ", ".join([*([f"be pack {token.pack}{labels}"] if token.pack else []), *token.scopes])
+    permissions = ", ".join([*([f"pack {token.pack}{labels}"] if token.pack else []), *token.scopes])
     expires, last_used = (
         format_rfc3339(moment) if moment else "never" for moment in (token.expires_at, token.last_used_at)
     )

@@ -1,4 +1,4 @@
-"""`manage.py worker`: Celery's worker, which does the periodic jobs."""
+"""`manage.py worker`: Celery's worker, which runs the periodic jobs."""
 
 import signal
 import sys
@@ -16,7 +16,7 @@ from flyte_site.server.db_setup import require_migrated
 
 
 class JobWorker(Worker):  # type: ignore[misc]
-    """Ctrl-C is a stop like any other, however often it comes: what is under way is finished."""
+    """Celery's worker: on Ctrl-C, once or more often, it finishes its jobs and stops, like on SIGTERM."""
 
     def install_platform_tweaks(self, worker: Any) -> None:
         super().install_platform_tweaks(worker)
@@ -25,17 +25,17 @@ class JobWorker(Worker):  # type: ignore[misc]
 
 
 class Command(BaseCommand):
-    """Any number of them may run, on any number of machines."""
+    """Runs the periodic jobs. Any number of processes can run, on any number of machines."""
 
-    help = "Do the periodic jobs that `manage.py beat` calls for, until told to stop. Needs FLYTE_REDIS_URL."
+    help = "Run the periodic jobs that `manage.py beat` triggers, until stopped. Requires FLYTE_REDIS_URL."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
-            raise CommandError("FLYTE_REDIS_URL is not set: without Redis `manage.py jobs` does the periodic jobs")
+            raise CommandError("FLYTE_REDIS_URL is required; without Redis, `manage.py jobs` runs the periodic jobs")
         require_migrated()
         if settings.FLYTE_METRICS_PATH:
             use_shared_directory(settings.FLYTE_METRICS_PATH)
-        # To root it says that messages could be pickles, which are refused here.
+        # It warns root that messages could be pickles, which this app rejects.
         warnings.simplefilter("ignore", SecurityWarning)
         worker = JobWorker(
             app=app,
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             without_mingle=True,
             without_heartbeat=True,
         )
-        # Now alone: Celery turns them on as it sets up. They are for who writes programs, at each loss of Redis.
+        # Only now, because Celery enables them during its setup: warnings for developers, at each loss of Redis.
         warnings.simplefilter("ignore", CPendingDeprecationWarning)
         worker.start()
         sys.exit(worker.exitcode)
