@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -10,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from flyte_site.auth.activity_log import SERVER_ACTOR
+from flyte_site.core.runtime import process_wide
 from packs import registry
 from packs.hosted import resources
 from packs.hosted.catalog import Catalog, apply_config, load_entries, parse_config_lines
@@ -73,7 +73,7 @@ def get_hosted_registry() -> HostedRegistry:
     )
 
 
-@lru_cache(maxsize=8)
+@process_wide
 def _build_registry(plugins: str, config: str, allowed_hosts: str, secrets_path: str, redis_url: str) -> HostedRegistry:
     catalog = build_catalog(plugins, config, allowed_hosts)
     secrets = FileSecretManager(secrets_path)

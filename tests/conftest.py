@@ -20,7 +20,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from packs.queue.take import scan_watermarks
+from flyte_site.core.runtime import runtime
 from tests import assertions, discretion, processes
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server, templates
@@ -93,9 +93,9 @@ def shared_certificates() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def every_take_looks_at_all_that_waits() -> None:
-    """What a process remembers of earlier takes would be wrong where a test's rows are undone or put into the past."""
-    scan_watermarks.reset()
+def fresh_runtime() -> None:
+    """Forget what this process keeps between requests: the rows that it refers to are rolled back after each test."""
+    runtime.reset()
 
 
 @pytest.fixture(scope="session", autouse=True)

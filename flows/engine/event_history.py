@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from flows.engine.step import IncomingEvent
 from flows.models import Event as EventRow
 from flyte_site.core.ids import new_id
+from flyte_site.core.runtime import process_wide
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.table_sql import TableSQL
 from flyte_site.db.writes import DirectWrites, Writes
@@ -64,7 +65,9 @@ class UnmatchedEventSampler:
             return True
 
 
-unmatched_event_sampler = UnmatchedEventSampler()
+@process_wide
+def unmatched_event_sampler() -> UnmatchedEventSampler:
+    return UnmatchedEventSampler()
 
 
 class PruneSchedule:
@@ -86,7 +89,9 @@ class PruneSchedule:
         return count % max(1, keep // 5) == 0
 
 
-prune_schedule = PruneSchedule()
+@process_wide
+def prune_schedule() -> PruneSchedule:
+    return PruneSchedule()
 
 
 def record_event(
@@ -131,7 +136,7 @@ def prune_events(event: IncomingEvent) -> None:
     Do not raise `DatabaseError`: the event itself is committed, and a later event prunes again.
     """
     keep = settings.FLYTE_EVENT_KEEP
-    if not prune_schedule.is_due(event, keep):
+    if not prune_schedule().is_due(event, keep):
         return
     try:
         with connection.cursor() as cursor:
@@ -147,7 +152,7 @@ def record_sample(event: IncomingEvent, correlation_id: str = "") -> None:
     """Record an unmatched event if a sample is due. Do not raise `DatabaseError`: the event itself was handled."""
     if not settings.FLYTE_EVENT_SAMPLES or not settings.FLYTE_EVENT_KEEP:
         return
-    if not unmatched_event_sampler.should_keep(event, time.monotonic()):
+    if not unmatched_event_sampler().should_keep(event, time.monotonic()):
         return
     unmatched = EventRow.objects.filter(heard=False)
     try:

@@ -7,12 +7,13 @@ what packs do with those as far as they hand on the header `traceparent` (W3C Tr
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from structlog.contextvars import bound_contextvars
+
+from flyte_site.core.runtime import process_wide
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -120,7 +121,7 @@ def _attach_context(parent: str) -> Iterator[None]:
         detach(token)
 
 
-@cache
+@process_wide
 def _tracer() -> "Tracer":
     """This process's tracer. Made when it is first needed: what sends the spans is a thread, and no fork has it."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

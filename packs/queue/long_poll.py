@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -20,6 +20,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils import timezone
 
+from flyte_site.core.runtime import process_wide
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.writes import Writes
 from packs.models import Pack
@@ -264,13 +265,13 @@ def compute_max_waiters(threads: int) -> int:
     return max(threads - max(min(threads - threads // 2, MAX_RESERVED_THREADS), 2), 0)
 
 
-@cache
+@process_wide
 def pubsub_channel() -> PubSubChannel | None:
     """Return this process's channel; None if FLYTE_REDIS_URL is not set."""
     return PubSubChannel(settings.FLYTE_REDIS_URL) if settings.FLYTE_REDIS_URL else None
 
 
-@cache
+@process_wide
 def long_poll_hub() -> LongPollHub:
     """Return this process's hub."""
     return LongPollHub(find_ready, compute_max_waiters(settings.FLYTE_WEB_THREADS), pubsub_channel())

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from flyte_site.core import request_ids, tracing
+from flyte_site.core.runtime import process_wide
 from flyte_site.db.table_sql import TableSQL, to_parameters
 from flyte_site.db.writes import DirectWrites
 from packs.models import Action, ActionState, Pack, build_labels_key
@@ -114,12 +115,10 @@ class ScanWatermarks:
                 if watermark and watermark.takes >= MIN_TAKES_FOR_WATERMARK:
                     watermark.advance(now)
 
-    def reset(self) -> None:
-        """Forget all watermarks, as after a restart."""
-        self._watermarks.clear()
 
-
-scan_watermarks = ScanWatermarks()
+@process_wide
+def scan_watermarks() -> ScanWatermarks:
+    return ScanWatermarks()
 
 
 def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
@@ -133,12 +132,12 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
     while action := claim(pack, names):
         count_transitions(DirectWrites(), [action.pack_name], ActionState.PENDING)
         if uses_watermarks:
-            scan_watermarks.record_take(action)
+            scan_watermarks().record_take(action)
         if not _fail_if_unreadable(action):
             _continue_trace(action)
             return action
     if uses_watermarks:
-        scan_watermarks.record_empty_take(pack, timezone.now())
+        scan_watermarks().record_empty_take(pack, timezone.now())
     return None
 
 
@@ -228,7 +227,7 @@ def candidate_sql(pack: Pack, command_names: Sequence[str], now: datetime, limit
     select = _CANDIDATES_FOR_LABELS_SQL.format(names=name_filter, limit=limit)
     labels_keys = matching_labels_keys(pack)
     values = [
-        [pack.name, labels_key, scan_watermarks.get_scan_start(pack.name, labels_key), now, *command_names]
+        [pack.name, labels_key, scan_watermarks().get_scan_start(pack.name, labels_key), now, *command_names]
         for labels_key in labels_keys
     ]
     if not labels_keys:

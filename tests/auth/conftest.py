@@ -3,8 +3,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.conf import LazySettings
 
-from flyte_site.auth.oidc.discovery import get_metadata_cache
-from flyte_site.auth.oidc.token_validation import get_jwks_cache
 from flyte_site.auth.policy import parse_policy
 from tests.auth.provider import AUDIENCE, Provider, running_provider
 
@@ -13,13 +11,9 @@ from tests.auth.provider import AUDIENCE, Provider, running_provider
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     """A provider with one RSA key `k1`, that nothing is known of yet."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    get_jwks_cache.cache_clear()
-    get_metadata_cache.cache_clear()
     with running_provider() as running:
         running.publish()
         yield running
-    get_jwks_cache.cache_clear()
-    get_metadata_cache.cache_clear()
 
 
 SetPolicy = Callable[[str], None]

@@ -11,11 +11,11 @@ from django.conf import LazySettings
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from flyte_site.auth.oidc.discovery import get_metadata_cache
 from flyte_site.auth.oidc.role_mapping import parse_role_rules
 from flyte_site.console.accounts import create_first_admin
 from flyte_site.console.oidc_login import PROVIDER_UNAVAILABLE_MESSAGE, TRY_AGAIN_MESSAGE
 from flyte_site.console.oidc_users import find_missing_roles
+from flyte_site.core.runtime import runtime
 from flyte_site.models import Change, Identity
 from tests.auth.provider import KEYS, Provider, unsigned
 
@@ -291,7 +291,7 @@ def test_a_provider_that_fails_on_the_way_back_is_away(browser: Browser, path: s
 
 def test_a_provider_with_an_unsafe_address_is_not_used(browser: Browser) -> None:
     browser.provider.discovery = {"token_endpoint": "ftp://127.0.0.1/token"}
-    get_metadata_cache.cache_clear()
+    runtime.reset()
     assert browser.is_turned_away(browser.client.get(START), PROVIDER_UNAVAILABLE_MESSAGE)
 
 

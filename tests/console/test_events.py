@@ -5,7 +5,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from flows.engine import event_history
 from flows.models import Event
 from flyte_site.core import request_ids
 from packs.models import Action, Pack
@@ -29,12 +28,6 @@ def viewer(signed_on: SignedOn) -> Client:
 @pytest.fixture
 def source() -> Pack:
     return b.pack("Src", env="x")
-
-
-@pytest.fixture
-def every_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a server that has kept no event yet that nobody heard."""
-    monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
 
 
 def told(viewer: Client) -> str:
@@ -126,7 +119,6 @@ def test_an_event_in_the_list_begins_to_say_what_it_was_about_without_its_secret
     assert "deploy one" in text_of(answer)
 
 
-@pytest.mark.usefixtures("every_sample")
 def test_a_result_on_which_no_step_was_looked_at_says_which_steps_wait_for_it(viewer: Client, source: Pack) -> None:
     worker = b.pack("Wrk")
     join = b.follower(["a", "b"], id="join", dependsOnMode="all")
@@ -143,7 +135,6 @@ def test_a_result_on_which_no_step_was_looked_at_says_which_steps_wait_for_it(vi
     assert "join a and b" not in said
 
 
-@pytest.mark.usefixtures("every_sample")
 def test_a_result_that_came_before_a_join_was_ready_says_that_the_join_waits(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="join", dependsOnMode="all"))
     b.tell(source)
@@ -153,7 +144,6 @@ def test_a_result_that_came_before_a_join_was_ready_says_that_the_join_waits(vie
     assert "result in an execution" in text_of(viewer.get(LIST))
 
 
-@pytest.mark.usefixtures("every_sample")
 def test_a_result_for_which_nothing_waits_says_so(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="a"))
     b.tell(source)

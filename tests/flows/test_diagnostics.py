@@ -8,17 +8,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from flows.definition import store
-from flows.engine import event_history
 from flows.engine.diagnostics import MAX_HINTS, explain_event, explain_flow, find_flow_event_ids
 from flows.models import Event, EventSubscription, Flow
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
-
-
-@pytest.fixture(autouse=True)
-def nothing_sampled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
 
 
 def listening(pack: str, event: str, **changes: Any) -> dict[str, Any]:

@@ -9,16 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from flows.engine import event_history
 from flows.models import Event, Execution
+from flyte_site.core.runtime import runtime
 from packs.models import Action
 from tests.flows import builders as b
 from tests.site.shape import paths_of_errors
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
-
-
-@pytest.fixture(autouse=True)
-def nothing_sampled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
 
 
 def payloads() -> list[Any]:
@@ -87,7 +83,7 @@ def test_pruning_keeps_the_last_samples_and_all_matched_events(monkeypatch: pyte
     b.tell(source, payload="heard")
     b.save(b.step(event={"packName": "Src", "name": "Else"}), name="deaf soon")
     for number in range(4):
-        monkeypatch.setattr(event_history, "unmatched_event_sampler", event_history.UnmatchedEventSampler())
+        runtime.reset()
         b.tell(source, payload=number)
     assert payloads() == ["heard", 2, 3]
 

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from audit import prometheus, queue_stats, stats
 from flows.models import FlowVersion
+from flyte_site.core.runtime import runtime
 from packs.models import Pack
 from packs.queue import backlog, long_poll
 from packs.queue.leases import MAX_COUNTED_CLAIMS, find_expired_leases
-from packs.queue.take import has_candidate, scan_watermarks, take
+from packs.queue.take import has_candidate, take
 from tests.reading import cost
 from tests.site.shape import register_pack
 
@@ -172,7 +173,7 @@ def rows_read(
 
 
 def measure(read: Callable[[Pack], Any], pack: Pack, mode: str) -> int:
-    scan_watermarks.reset()
+    runtime.reset()
     with transaction.atomic():
         run(f"SET LOCAL plan_cache_mode = {mode}")
         rows = cost(lambda: read(pack))

@@ -7,8 +7,9 @@ from django.db import connection
 from django.utils import timezone
 
 from flyte_site.core.ids import new_id
+from flyte_site.core.runtime import runtime
 from packs.models import Action, Pack, build_labels_key, build_pack_id
-from packs.queue.take import scan_watermarks, take
+from packs.queue.take import take
 from tests.reading import cost
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -70,7 +71,7 @@ def copy(pattern: Action, count: int, condition: str) -> None:
 def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
     """What several takes read where so many wait for packs of this name."""
     pack = Pack.objects.create(identity=build_pack_id(name, labels), name=name, labels=labels, last_seen=timezone.now())
-    scan_watermarks.reset()
+    runtime.reset()
     if plan == AS_OF_FEW:
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE packs_action CASCADE")  # what other tests have left makes the table large

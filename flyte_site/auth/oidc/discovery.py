@@ -3,7 +3,6 @@
 import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ import structlog
 
 from flyte_site.auth.oidc.jwks import CACHE_SECONDS, MIN_REFETCH_SECONDS, ProviderUnavailableError
 from flyte_site.auth.oidc.provider_client import PROVIDER_ERRORS, ProviderClient
+from flyte_site.core.runtime import process_wide
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ def parse_metadata(document: dict[str, Any], issuer: str) -> ProviderMetadata:
     )
 
 
-@lru_cache(maxsize=4)
+@process_wide
 def get_metadata_cache(issuer: str) -> MetadataCache:
     """The metadata cache of this issuer in this process."""
     return MetadataCache(issuer)

@@ -1,13 +1,13 @@
 """Validation of the identity provider's tokens: JSON Web Tokens as in OpenID Connect."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import jwt
 
 from flyte_site.auth.oidc.jwks import ALGORITHMS, JWKSCache, SigningKey
 from flyte_site.auth.principals import Principal
+from flyte_site.core.runtime import process_wide
 
 # The largest accepted difference between the provider's clock and ours.
 LEEWAY_SECONDS = 60
@@ -18,7 +18,7 @@ class InvalidTokenError(Exception):
     """An invalid token; the message is for the log."""
 
 
-@lru_cache(maxsize=4)
+@process_wide
 def get_jwks_cache(issuer: str) -> JWKSCache:
     """The key cache of this issuer in this process."""
     return JWKSCache(issuer)
