@@ -258,7 +258,7 @@ class ItemOutput(OutputSerializer):
         return [links]
 
 
-class Item:
+class StubItem:
     """An instance of `ItemOutput` whose optional attributes are empty unless they are set."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -273,14 +273,14 @@ def render(instance: Any) -> dict[str, Any]:
 
 @pytest.mark.unit
 def test_an_optional_field_without_a_value_is_left_out() -> None:
-    assert render(Item(name="a")) == {"name": "a", "nullable": None, "links": ["link"]}
+    assert render(StubItem(name="a")) == {"name": "a", "nullable": None, "links": ["link"]}
 
 
 @pytest.mark.unit
 def test_fields_are_rendered_in_the_order_of_their_declaration() -> None:
     flags = {"hidden": True, "enabled": False}
     values = {"payload": {}, "blank": "", "count": 2, "text": "t", "labels": {"a": "b"}, "time": timezone.now()}
-    body = render(Item(name="a", **values, **flags))
+    body = render(StubItem(name="a", **values, **flags))
     assert list(body) == [*ItemOutput().fields]
     assert body["payload"] == {}
     assert body["blank"] == ""
