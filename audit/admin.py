@@ -1,11 +1,9 @@
 """Registration of the audit's console pages: executions, events, packs and approvals, all read-only."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 
 from audit.views import approvals, events, executions, packs
 from flows.models import Event, Execution
@@ -24,12 +22,6 @@ class ReadOnlyAdmin(ConsoleModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-    def build_url(self, route: str, view: Any, name: str) -> URLPattern:
-        """Build the URL of a page for signed-in users; the view checks further permissions."""
-        url_name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_{name}"
-        pattern: URLPattern = path(route, self.admin_site.admin_view(view), name=url_name)
-        return pattern
 
 
 @admin.register(Execution)

@@ -1,11 +1,10 @@
 """Console pages of flows, and their URLs."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest
+from django.urls import URLPattern
 
 from flows.console import actions, diagnostics, editor, editor_api, flow_list, versions
 from flows.models import Flow
@@ -20,30 +19,25 @@ class FlowAdmin(ConsoleModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            self._url_pattern("", flow_list.list_flows, "changelist"),
-            self._url_pattern("add/", editor.add, "add"),
-            self._url_pattern("check/", editor_api.check_text, "check"),
-            self._url_pattern("convert/", editor_api.convert, "convert"),
-            self._url_pattern("words/", editor_api.list_words, "words"),
-            self._url_pattern("events/", editor_api.list_recent_events, "events"),
-            self._url_pattern("try/", editor_api.dry_run_text, "try"),
-            self._url_pattern("version/<str:version_id>/", versions.show_version, "version"),
+            self.build_url("", flow_list.list_flows, "changelist"),
+            self.build_url("add/", editor.add, "add"),
+            self.build_url("check/", editor_api.check_text, "check"),
+            self.build_url("convert/", editor_api.convert, "convert"),
+            self.build_url("words/", editor_api.list_words, "words"),
+            self.build_url("events/", editor_api.list_recent_events, "events"),
+            self.build_url("try/", editor_api.dry_run_text, "try"),
+            self.build_url("version/<str:version_id>/", versions.show_version, "version"),
             # The URL name that Django's admin would use; other apps refer to it.
-            self._url_pattern("version/<str:version_id>/", versions.show_version, "change", model_name="flowversion"),
-            self._url_pattern("version/<str:version_id>/restore/", versions.restore_version, "restore"),
-            self._url_pattern("<str:pk>/change/", editor.change, "change"),
-            self._url_pattern("<str:pk>/versions/", versions.version_list, "versions"),
-            self._url_pattern("<str:pk>/why/", diagnostics.diagnose_flow, "why"),
-            self._url_pattern("<str:pk>/enable/", actions.enable, "enable"),
-            self._url_pattern("<str:pk>/disable/", actions.disable, "disable"),
-            self._url_pattern("<str:pk>/delete/", actions.delete, "delete"),
-            self._url_pattern("<str:object_id>/history/", self._history, "history"),
+            self.build_url("version/<str:version_id>/", versions.show_version, "change", model_name="flowversion"),
+            self.build_url("version/<str:version_id>/restore/", versions.restore_version, "restore"),
+            self.build_url("<str:pk>/change/", editor.change, "change"),
+            self.build_url("<str:pk>/versions/", versions.version_list, "versions"),
+            self.build_url("<str:pk>/why/", diagnostics.diagnose_flow, "why"),
+            self.build_url("<str:pk>/enable/", actions.enable, "enable"),
+            self.build_url("<str:pk>/disable/", actions.disable, "disable"),
+            self.build_url("<str:pk>/delete/", actions.delete, "delete"),
+            self.build_url("<str:object_id>/history/", self._history, "history"),
         ]
-
-    def _url_pattern(
-        self, route: str, view: Callable[..., HttpResponse], name: str, model_name: str = "flow"
-    ) -> URLPattern:
-        return path(route, self.admin_site.admin_view(view), name=f"flows_{model_name}_{name}")
 
     def _history(self, request: HttpRequest, object_id: str) -> Any:
         return self.history_view(request, object_id)

@@ -14,7 +14,6 @@ from django.db.models import Model, Q, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -25,6 +24,7 @@ from flyte_site.auth.activity_log import actor_of_user, log_activity
 from flyte_site.console.accounts import NewUserForm, UserForm, get_one_time_password, set_one_time_password
 from flyte_site.console.activity_list import get_activity_page
 from flyte_site.console.model_admin import ConsoleModelAdmin
+from flyte_site.console.pages import render_page, require_perm
 from flyte_site.console.token_form import TokenForm
 from flyte_site.models import Change, Token
 from flyte_site.templatetags.console import ago
@@ -155,9 +155,8 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     def _render_password_page(self, request: HttpRequest, user: User, password: str) -> HttpResponse:
         title = "One-time password" if password else "Create a one-time password"
         lifetime = timedelta(seconds=settings.FLYTE_ONE_TIME_PASSWORD_SECONDS)
-        page_context = {"title": title, "account": user, "password": password, "valid_for": lifetime}
-        context = {**self.admin_site.each_context(request), **page_context}
-        return TemplateResponse(request, "console/one_time_password.html", context)
+        context = {"account": user, "password": password, "valid_for": lifetime}
+        return render_page(request, "console/one_time_password.html", title, context)
 
     def has_change_permission(self, request: HttpRequest, obj: AbstractUser | None = None) -> bool:
         return super().has_change_permission(request, obj) and _can_manage_user(request, obj)
@@ -207,8 +206,7 @@ class ActivityLogAdmin(ConsoleModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = {**self.admin_site.each_context(request), "title": "Activity"}
-        return TemplateResponse(request, "console/changes.html", {**context, **get_activity_page(request.GET)})
+        return render_page(request, "console/changes.html", "Activity", get_activity_page(request.GET))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -235,37 +233,29 @@ class TokenAdmin(ConsoleModelAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        _require_permission(request, "flyte_site.manage_token")
+        require_perm(request, "flyte_site.manage_token")
         page = Paginator(tokens.list_tokens(), TOKENS_PER_PAGE).get_page(request.GET.get("page"))
         now = timezone.now()
         rows = [{"token": token, "is_expired": not token.is_usable(now)} for token in page.object_list]
         tokens_required = settings.FLYTE_AUTH != "none"
-        context = {**self.admin_site.each_context(request), "title": "Tokens", "page": page, "rows": rows}
-        return TemplateResponse(
-            request, "console/tokens.html", {**context, "tokens_required": tokens_required, **(extra_context or {})}
-        )
+        context = {"page": page, "rows": rows, "tokens_required": tokens_required, **(extra_context or {})}
+        return render_page(request, "console/tokens.html", "Tokens", context)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
-        _require_permission(request, "flyte_site.manage_token")
+        require_perm(request, "flyte_site.manage_token")
         form = TokenForm(request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid() and (secret := form.create_token(actor_of_user(request))):
             # Render it in this response: a redirect would have to store the secret.
             return self.changelist_view(request, {"secret": secret, "name": form.cleaned_data["name"]})
-        context = {**self.admin_site.each_context(request), "title": "New token"}
-        return TemplateResponse(request, "console/token_add.html", {**context, "form": form})
+        return render_page(request, "console/token_add.html", "New token", {"form": form})
 
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Revoke a token."""
-        _require_permission(request, "flyte_site.manage_token")
+        require_perm(request, "flyte_site.manage_token")
         token = get_object_or_404(Token, pk=pk)
         if tokens.revoke_token(actor_of_user(request), token.name):
             messages.success(request, f"Token {token.name} has been revoked.")
         return HttpResponseRedirect(reverse("admin:flyte_site_token_changelist"))
-
-
-def _require_permission(request: HttpRequest, permission: str) -> None:
-    if not request.user.has_perm(permission):
-        raise PermissionDenied
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -1,6 +1,5 @@
 """Approvals as the console shows them: open questions, and the history of all."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,9 +61,3 @@ def _build_page(approvals_read: list[Approval], now: datetime, size: int) -> App
 def build_approval_row(approval: Approval, now: datetime) -> ApprovalRow:
     """Build the row with the current status."""
     return ApprovalRow(approval, service.approval_status(approval, now))
-
-
-def parse_key(query: Mapping[str, str], name: str) -> int:
-    """Parse a key of a query string; 0 if it is invalid."""
-    text = query.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -16,11 +15,10 @@ from audit.view_models.approvals import (
     build_approval_row,
     list_all_approval_rows,
     list_open_approval_rows,
-    parse_key,
 )
 from audit.views.executions import VIEW_PERMISSION as MAY_SEE_EXECUTIONS
-from audit.views.executions import console_url, page_context, require_perm
 from flyte_site.auth.activity_log import actor_of_user
+from flyte_site.console.pages import console_url, parse_key, render_page, require_perm
 from flyte_site.core.ids import is_id
 from packs.approvals import service
 from packs.models import Approval
@@ -46,14 +44,13 @@ def approval_list(request: HttpRequest) -> HttpResponse:
     require_perm(request, VIEW_PERMISSION)
     now, selection = timezone.now(), SHOW_ALL if request.GET.get("show") == SHOW_ALL else SHOW_OPEN
     if selection == SHOW_OPEN:
-        page = list_open_approval_rows(now, after=parse_key(request.GET, "after"))
+        page = list_open_approval_rows(now, after=parse_key(request.GET.get("after", "")))
     else:
-        page = list_all_approval_rows(now, before=parse_key(request.GET, "before"))
+        page = list_all_approval_rows(now, before=parse_key(request.GET.get("before", "")))
     next_url = (
         f"?show={selection}&{'after' if selection == SHOW_OPEN else 'before'}={page.next_key}" if page.next_key else ""
     )
     values = {
-        "title": "Approvals",
         "show": selection,
         "rows": page.rows,
         "onward": next_url,
@@ -61,7 +58,7 @@ def approval_list(request: HttpRequest) -> HttpResponse:
         "back": "list",
         **decision_context(request),
     }
-    return TemplateResponse(request, "console/approvals.html", page_context(request, **values))
+    return render_page(request, "console/approvals.html", "Approvals", values)
 
 
 @require_GET
@@ -69,8 +66,8 @@ def approval_page(request: HttpRequest, action_id: str) -> HttpResponse:
     """Show one approval."""
     require_perm(request, VIEW_PERMISSION)
     row = build_approval_row(_get_approval_or_404(action_id), timezone.now())
-    values = {"title": "Approval", "question": row, "back": "question", **decision_context(request)}
-    return TemplateResponse(request, "console/approval.html", page_context(request, **values))
+    values = {"question": row, "back": "question", **decision_context(request)}
+    return render_page(request, "console/approval.html", "Approval", values)
 
 
 @require_POST

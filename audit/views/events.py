@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.views.decorators.http import require_GET
 
 from audit.search.executions import find_events
 from audit.search.keyset_page import MAX_SCANNED
 from audit.view_models.pending_steps import find_dependent_steps
-from audit.views.executions import build_page_links, console_url, page_context, parse_cursor, require_perm
+from audit.views.executions import build_page_links, parse_cursor
 from audit.views.filters import EventFilterForm
 from flows.engine.diagnostics import explain_event, find_false_criteria
 from flows.models import Event, Flow
+from flyte_site.console.pages import console_url, render_page, require_perm
 from flyte_site.core.ids import is_id
 from flyte_site.core.redaction import preview_json, redact_keys
 
@@ -42,7 +42,6 @@ def event_list(request: HttpRequest) -> HttpResponse:
     form = EventFilterForm(request.GET)
     page = find_events(form.build_query(), parse_cursor(request))
     values = {
-        "title": "Events",
         "form": form,
         "filtered": bool(form.active_filters()),
         "rows": [_EventRow(event, [_summarize_outcome(flow) for flow in event.outcomes]) for event in page.rows],
@@ -51,7 +50,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
         "looked_at": MAX_SCANNED,
         "flows_url": console_url("flows_flow_changelist"),
     }
-    return TemplateResponse(request, "console/events.html", page_context(request, **values))
+    return render_page(request, "console/events.html", "Events", values)
 
 
 @require_GET
@@ -65,7 +64,6 @@ def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
     hints = explain_event(event)
     urls = _flow_urls(request, [flow["flow"] for flow in event.outcomes] + [hint.flow_name for hint in hints])
     values = {
-        "title": f"{event.pack_name}.{event.name}",
         "event": event,
         "payload": redact_keys(event.payload),
         "flows": [
@@ -80,7 +78,7 @@ def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
         "followers": find_dependent_steps(event) if event.correlation_id and not _has_own_outcome(event) else [],
         "hints": [(hint, urls.get(hint.flow_name, "")) for hint in hints],
     }
-    return TemplateResponse(request, "console/event.html", page_context(request, **values))
+    return render_page(request, "console/event.html", f"{event.pack_name}.{event.name}", values)
 
 
 def _flow_urls(request: HttpRequest, names: list[str]) -> dict[str, str]:

@@ -3,11 +3,9 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
@@ -19,6 +17,7 @@ from audit.views.filters import ExecutionFilterForm
 from flows.engine import control
 from flows.models import Flow
 from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.console.pages import console_url, render_page, require_perm
 from flyte_site.core.ids import is_id
 
 CHANGELIST_URL_NAME = "admin:flows_execution_changelist"
@@ -50,25 +49,6 @@ def build_page_links(request: HttpRequest, page: KeysetPage) -> dict[str, str]:
     return links
 
 
-def page_context(request: HttpRequest, **values: Any) -> dict[str, Any]:
-    """Return the context that every page of the console has, and the page's own values."""
-    return {**admin.site.each_context(request), **values}
-
-
-def console_url(view: str, *arguments: str) -> str:
-    """Return the URL of a console page; '' if this server does not have it."""
-    try:
-        return reverse(f"admin:{view}", args=arguments)
-    except NoReverseMatch:
-        return ""
-
-
-def require_perm(request: HttpRequest, permission: str) -> None:
-    """Raise `PermissionDenied` unless the user has the permission."""
-    if not request.user.has_perm(permission):
-        raise PermissionDenied
-
-
 @require_GET
 def execution_list(request: HttpRequest) -> HttpResponse:
     """Show executions, one line each."""
@@ -78,7 +58,6 @@ def execution_list(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     page = list_execution_rows(query, parse_cursor(request), now)
     values = {
-        "title": "Executions",
         "form": form,
         "filtered": bool(form.active_filters()),
         "rows": add_quota_waits(page.rows, now),
@@ -89,16 +68,16 @@ def execution_list(request: HttpRequest) -> HttpResponse:
         "flows_url": console_url("flows_flow_changelist"),
         "any_flow": page.rows or Flow.objects.exists(),
     }
-    return TemplateResponse(request, "console/executions.html", page_context(request, **values))
+    return render_page(request, "console/executions.html", "Executions", values)
 
 
 @require_GET
 def execution_page(request: HttpRequest, execution_id: str) -> HttpResponse:
     """Show one execution."""
     require_perm(request, VIEW_PERMISSION)
-    return TemplateResponse(
-        request, "console/execution.html", _execution_context(request, _get_execution_or_404(execution_id))
-    )
+    detail = _get_execution_or_404(execution_id)
+    title = detail.execution.flow_name
+    return render_page(request, "console/execution.html", title, _execution_context(request, detail))
 
 
 @require_GET
@@ -107,9 +86,8 @@ def execution_fragment(request: HttpRequest, execution_id: str) -> HttpResponse:
     require_perm(request, VIEW_PERMISSION)
     detail = _get_execution_or_404(execution_id)
     values = {**_execution_context(request, detail), "changed": request.GET.get("mark") != detail.fingerprint}
-    return TemplateResponse(
-        request, "console/execution_now.html", values, status=200 if detail.is_running else STOP_POLLING_STATUS
-    )
+    status = 200 if detail.is_running else STOP_POLLING_STATUS
+    return render_page(request, "console/execution_now.html", detail.execution.flow_name, values, status)
 
 
 @require_POST
@@ -196,12 +174,10 @@ def _get_execution_or_404(execution_id: str) -> ExecutionDetail:
 
 def _execution_context(request: HttpRequest, detail: ExecutionDetail) -> dict[str, Any]:
     flow_id = Flow.objects.filter(name=detail.execution.flow_name).values_list("id", flat=True).first()
-    return page_context(
-        request,
-        title=detail.execution.flow_name,
-        one=detail,
-        execution=detail.execution,
-        may_control=request.user.has_perm(CONTROL_PERMISSION),
-        flow_url=console_url("flows_flow_change", str(flow_id)) if flow_id else "",
-        version_url=console_url("flows_flowversion_change", detail.execution.version_id),
-    )
+    return {
+        "one": detail,
+        "execution": detail.execution,
+        "may_control": request.user.has_perm(CONTROL_PERMISSION),
+        "flow_url": console_url("flows_flow_change", str(flow_id)) if flow_id else "",
+        "version_url": console_url("flows_flowversion_change", detail.execution.version_id),
+    }

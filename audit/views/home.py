@@ -19,9 +19,10 @@ from audit.stats import PackLoad, count_ended_by_hour, measure_pack_loads
 from audit.view_models.approvals import list_open_approval_rows
 from audit.view_models.onboarding import build_onboarding_steps, is_new_server
 from audit.views.approvals import decision_context
-from audit.views.executions import CHANGELIST_URL_NAME, console_url, page_context
+from audit.views.executions import CHANGELIST_URL_NAME
 from audit.views.filters import executions_query_string
 from flows.models import ExecutionState, Flow
+from flyte_site.console.pages import console_url, render_page
 from flyte_site.http.links import get_base_url
 from packs.models import STATUSES, Pack, status_filter
 from packs.queue.backlog import OrphanReport, find_orphans
@@ -50,7 +51,7 @@ class PackLoadRow:
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """Show the home page."""
-    return TemplateResponse(request, "admin/index.html", page_context(request, title="Home", **_home_context(request)))
+    return render_page(request, "admin/index.html", "Home", _home_context(request))
 
 
 @require_GET

@@ -6,12 +6,10 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from audit.view_models.approvals import parse_key
 from audit.view_models.hosted import STATE_LABELS, build_hosted_detail, list_resource_rows
 from audit.view_models.pack import (
     MAX_ACTIONS,
@@ -26,9 +24,9 @@ from audit.view_models.pack_list import PackPage, list_pack_rows
 from audit.view_models.pack_usage import find_pack_usage
 from audit.views.events import VIEW_PERMISSION as MAY_SEE_EVENTS
 from audit.views.executions import VIEW_PERMISSION as MAY_SEE_EXECUTIONS
-from audit.views.executions import console_url, page_context, require_perm
 from audit.views.filters import PackFilterForm, executions_query_string
 from flyte_site.auth.activity_log import actor_of_user
+from flyte_site.console.pages import console_url, parse_key, render_page, require_perm
 from packs import registry
 from packs.models import HostedState, Pack
 from packs.queue.backlog import QueueGroup, find_orphans
@@ -52,7 +50,6 @@ def pack_list(request: HttpRequest) -> HttpResponse:
     page = list_pack_rows(filters, before, after, timezone.now(), with_loads=can_view_actions)
     orphans = find_orphans() if can_view_actions else None
     values = {
-        "title": "Packs",
         "form": form,
         "filtered": bool(filters),
         "rows": page.rows,
@@ -64,7 +61,7 @@ def pack_list(request: HttpRequest) -> HttpResponse:
         else 0,
         "executions_url": _executions_url(request),
     }
-    return TemplateResponse(request, "console/packs.html", page_context(request, **values))
+    return render_page(request, "console/packs.html", "Packs", values)
 
 
 @require_GET
@@ -75,7 +72,6 @@ def pack_page(request: HttpRequest, pk: str) -> HttpResponse:
     can_view_actions = request.user.has_perm(VIEW_ACTION_PERMISSION)
     queue = build_pack_queue(pack) if can_view_actions or request.user.has_perm(DELETE_PERMISSION) else None
     values = {
-        "title": pack.identity,
         "pack": pack,
         "labels": sorted(pack.labels.items()),
         "commands": list_commands(pack),
@@ -93,7 +89,7 @@ def pack_page(request: HttpRequest, pk: str) -> HttpResponse:
         **(_hosted_context(pack, can_view_actions) if pack.hosted else {}),
         "history": _activity_log_url(request, pack),
     }
-    return TemplateResponse(request, "console/pack.html", page_context(request, **values))
+    return render_page(request, "console/pack.html", pack.identity, values)
 
 
 @require_POST
@@ -124,10 +120,9 @@ def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
     require_perm(request, VIEW_PERMISSION)
     require_perm(request, VIEW_ACTION_PERMISSION)
     pack = _get_pack_or_404(pk)
-    state, after = request.GET.get("state", ""), parse_key(request.GET, "after")
+    state, after = request.GET.get("state", ""), parse_key(request.GET.get("after", ""))
     page = list_resource_rows(pack.identity, state, after)
     values = {
-        "title": f"{pack.identity}: resources",
         "pack": pack,
         "state": state if state in HostedState.values else "",
         "states": STATE_LABELS.items(),
@@ -135,7 +130,7 @@ def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
         "behind_others": after > 0,
         "executions_url": _executions_url(request),
     }
-    return TemplateResponse(request, "console/pack_resources.html", page_context(request, **values))
+    return render_page(request, "console/pack_resources.html", f"{pack.identity}: resources", values)
 
 
 def _hosted_context(pack: Pack, can_view_actions: bool) -> dict[str, Any]:
@@ -145,7 +140,7 @@ def _hosted_context(pack: Pack, can_view_actions: bool) -> dict[str, Any]:
 
 
 def _get_pack_or_404(pk: str) -> Pack:
-    pack = Pack.objects.filter(pk=pk).first() if pk.isascii() and pk.isdecimal() and len(pk) < 19 else None
+    pack = Pack.objects.filter(pk=parse_key(pk)).first()
     if pack is None:
         raise Http404
     return pack

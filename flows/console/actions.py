@@ -6,9 +6,10 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_POST
 
-from flows.console.base import DELETE, ENABLE, flow_url, get_flow_or_404, require_perm
+from flows.console.base import DELETE, ENABLE, flow_url, get_flow_or_404
 from flows.definition import store
 from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.console.pages import require_perm
 
 log = structlog.get_logger(__name__)
 

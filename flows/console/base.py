@@ -1,15 +1,13 @@
-"""Helpers of the flow pages: permissions, the page frame, and JSON responses to scripts."""
+"""Helpers of the flow pages: permissions, the head of a flow's pages, and JSON responses to scripts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.contrib.admin import site
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from flows.models import Flow
+from flyte_site.console.pages import parse_key
 from flyte_site.http.parsing import DocumentError, parse_json
 from flyte_site.http.problems import Problem
 
@@ -17,24 +15,12 @@ VIEW, ADD, CHANGE, DELETE = (f"flows.{verb}_flow" for verb in ("view", "add", "c
 ENABLE, VIEW_EVENT = "flows.enable_flow", "flows.view_event"
 
 
-def require_perm(request: HttpRequest, *permissions: str) -> None:
-    """Require one of these permissions. Raises `PermissionDenied`."""
-    if not any(map(request.user.has_perm, permissions)):
-        raise PermissionDenied
-
-
 def get_flow_or_404(pk: str) -> Flow:
     """Return the flow of this page, with its version. Raises `Http404`."""
-    flow = Flow.objects.select_related("version").filter(pk=pk).first() if pk.isdecimal() and len(pk) < 19 else None
+    flow = Flow.objects.select_related("version").filter(pk=parse_key(pk)).first()
     if flow is None:
         raise Http404
     return flow
-
-
-def render_page(request: HttpRequest, template: str, title: str, context: Mapping[str, Any]) -> TemplateResponse:
-    """Render a console page."""
-    site_context = {**site.each_context(request), "title": title}
-    return TemplateResponse(request, f"console/{template}.html", {**site_context, **context})
 
 
 def flow_context(request: HttpRequest, flow: Flow, active_tab: str) -> dict[str, Any]:

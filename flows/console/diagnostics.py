@@ -5,11 +5,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from flows.console.base import VIEW, VIEW_EVENT, flow_context, get_flow_or_404, render_page, require_perm
+from flows.console.base import VIEW, VIEW_EVENT, flow_context, get_flow_or_404
 from flows.definition import FlowValidationError, parse_flow
 from flows.definition.registry_checks import find_registry_warnings
 from flows.engine.diagnostics import explain_flow, find_false_criteria, find_near_misses
 from flows.models import Flow
+from flyte_site.console.pages import render_page, require_perm
 
 MAX_EVENTS = 20
 
@@ -36,7 +37,7 @@ def diagnose_flow(request: HttpRequest, pk: str) -> HttpResponse:
         "warnings": list(_iter_warnings(flow)),
         "subscriptions": list(flow.subscriptions.order_by("pack_name", "event_name")),
     }
-    return render_page(request, "flow_why", flow.name, context)
+    return render_page(request, "console/flow_why.html", flow.name, context)
 
 
 def _build_step_rows(outcome: Any, criteria: dict[tuple[str, str], str]) -> list[dict[str, Any]]:

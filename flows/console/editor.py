@@ -17,8 +17,6 @@ from flows.console.base import (
     flow_context,
     flow_url,
     get_flow_or_404,
-    render_page,
-    require_perm,
 )
 from flows.console.forms import FlowForm
 from flows.definition import FlowDefinition, FlowIssue, store
@@ -35,6 +33,7 @@ from flows.definition.validation import (
 from flows.diagram import make_step_anchor, render_diagram
 from flows.models import MAX_NOTE_LENGTH, Flow, FlowVersion
 from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.console.pages import render_page, require_perm
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +119,7 @@ def render_editor(request: HttpRequest, state: EditorState) -> HttpResponse:
         "lines": {make_step_anchor(step.id): step.line for step in locate_steps(report)},
         "max_note": MAX_NOTE_LENGTH,
     }
-    return render_page(request, "flow_editor", flow.name if flow else "New flow", context)
+    return render_page(request, "console/flow_editor.html", flow.name if flow else "New flow", context)
 
 
 def handle_save(request: HttpRequest, flow: Flow | None) -> HttpResponse:

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_POST
 
 from flows.api.dry_run import handle_dry_run
-from flows.console.base import ADD, CHANGE, VIEW_EVENT, require_perm, respond_json
+from flows.console.base import ADD, CHANGE, VIEW_EVENT, respond_json
 from flows.definition.autocomplete import collect_event_paths, collect_words
 from flows.definition.validation import (
     MAX_TEXT_LENGTH,
@@ -23,6 +23,7 @@ from flows.definition.validation import (
 from flows.diagram import make_step_anchor, render_diagram
 from flows.engine.event_history import find_recent_events
 from flows.models import Event, Flow
+from flyte_site.console.pages import require_perm
 from flyte_site.core.redaction import redact_keys
 from flyte_site.http.parsing import DocumentError
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input

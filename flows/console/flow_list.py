@@ -9,8 +9,9 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import urlencode
 
-from flows.console.base import ADD, ENABLE, VIEW, render_page, require_perm
+from flows.console.base import ADD, ENABLE, VIEW
 from flows.models import EventSubscription, Execution, Flow
+from flyte_site.console.pages import render_page, require_perm
 
 PAGE_SIZE = 50
 MAX_SEARCH = 200
@@ -39,7 +40,7 @@ def list_flows(request: HttpRequest) -> HttpResponse:
         "can_add": request.user.has_perm(ADD),
         "can_enable": request.user.has_perm(ENABLE),
     }
-    return render_page(request, "flow_list", "Flows", context)
+    return render_page(request, "console/flow_list.html", "Flows", context)
 
 
 def search_flows(search_text: str, enabled: bool | None = None) -> QuerySet[Flow, Any]:

@@ -7,13 +7,14 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_POST
 
-from flows.console.base import ADD, CHANGE, VIEW, flow_context, flow_url, get_flow_or_404, render_page, require_perm
+from flows.console.base import ADD, CHANGE, VIEW, flow_context, flow_url, get_flow_or_404
 from flows.definition import FlowValidationError, store
 from flows.definition.diff import diff_texts
 from flows.definition.validation import detect_language, get_version_text
 from flows.diagram import render_diagram
 from flows.models import Flow, FlowVersion
 from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.console.pages import render_page, require_perm
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ def version_list(request: HttpRequest, pk: str) -> HttpResponse:
         "new": new,
         "comparison": diff_texts(get_version_text(old), get_version_text(new)) if old and new else None,
     }
-    return render_page(request, "flow_versions", flow.name, context)
+    return render_page(request, "console/flow_versions.html", flow.name, context)
 
 
 def _select_versions(request: HttpRequest, flow: Flow) -> tuple[FlowVersion | None, FlowVersion | None]:
@@ -67,7 +68,7 @@ def show_version(request: HttpRequest, version_id: str) -> HttpResponse:
         "is_current": flow is not None and flow.version_id == flow_version.id,
         "can_restore": request.user.has_perm(CHANGE if flow else ADD),
     }
-    return render_page(request, "flow_version", flow_version.flow_name, context)
+    return render_page(request, "console/flow_version.html", flow_version.flow_name, context)
 
 
 def _clean_version_id(text: str) -> str:

@@ -1,12 +1,13 @@
 """Base class of the console's model pages, which use the activity log (`flyte_site.auth.activity_log`)."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from flyte_site.auth.activity_log import actor_of_user, log_activity
@@ -34,6 +35,11 @@ class ConsoleModelAdmin(ModelAdminBase):
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
         return field
+
+    def build_url(self, route: str, view: Callable[..., HttpResponse], name: str, model_name: str = "") -> URLPattern:
+        """Build the URL of a page for signed-in users, named as Django names its own; the view checks permissions."""
+        names = self.model._meta.app_label, model_name or self.model._meta.model_name, name
+        return path(route, self.admin_site.admin_view(view), name="_".join(map(str, names)))
 
     def get_log_key(self, obj: Model) -> str:
         return str(obj)
