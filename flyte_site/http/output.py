@@ -1,6 +1,7 @@
 """Output serializers: each declares the shape of a response once, for rendering and for the API's description."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -22,14 +23,34 @@ class OutputSerializer(serializers.Serializer[Any]):
     """
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        get_value = _get_document_value if isinstance(instance, Mapping) else _get_object_value
+        return self._render_document(instance) if isinstance(instance, Mapping) else self._render_object(instance)
+
+    @cached_property
+    def _named_fields(self) -> tuple[tuple[str, Any], ...]:
+        return tuple(self.fields.items())  # the mapping itself is slow to iterate
+
+    def _render_document(self, document: Mapping[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = {}
-        for name, field in self.fields.items():
+        for name, field in self._named_fields:
+            if name in document:
+                value = document[name]
+                body[name] = None if value is None else field.to_representation(value)
+            elif isinstance(field, LinksField):
+                body[name] = field.to_representation(document)
+        return body
+
+    def _render_object(self, instance: Any) -> dict[str, Any]:
+        body: dict[str, Any] = {}
+        for name, field in self._named_fields:
             try:
-                value = get_value(instance, name, field)
+                value = field.get_attribute(instance)
             except SkipField:
                 continue
-            body[name] = None if value is None else field.to_representation(value)
+            if value is None:
+                if field.required:
+                    body[name] = None
+            elif field.required or not _is_empty(value, field):
+                body[name] = field.to_representation(value)
         return body
 
 
@@ -75,23 +96,6 @@ class LinksField(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: Any) -> Any:
         serializer: Any = self.parent
         return serializer.get_links(value, self.context["links"])
-
-
-def _get_document_value(document: Mapping[str, Any], name: str, field: Any) -> Any:
-    """Get a key's value. Raise `SkipField` if the document does not have the key."""
-    if isinstance(field, LinksField):
-        return document
-    if name not in document:
-        raise SkipField
-    return document[name]
-
-
-def _get_object_value(instance: Any, name: str, field: Any) -> Any:
-    """Get the attribute that the field renders. Raise `SkipField` if the field is left out."""
-    value = field.get_attribute(instance)
-    if not field.required and (value is None or _is_empty(value, field)):
-        raise SkipField
-    return value
 
 
 def _is_empty(value: Any, field: Any) -> bool:
