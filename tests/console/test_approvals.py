@@ -94,25 +94,25 @@ def test_home_has_no_approvals_if_none_are_open_or_visible(ask_question: Ask) ->
 
 
 @pytest.mark.parametrize(
-    ("approved", "told", "event"), [("true", "Approved", "Approved"), ("false", "Rejected", "Rejected")]
+    ("approved", "outcome", "event"), [("true", "Approved", "Approved"), ("false", "Rejected", "Rejected")]
 )
 def test_the_decision_is_in_the_result_and_the_activity_log(
-    signed_on: SignedOn, ask_question: Ask, hosting: HostedRegistry, approved: str, told: str, event: str
+    signed_on: SignedOn, ask_question: Ask, hosting: HostedRegistry, approved: str, outcome: str, event: str
 ) -> None:
     action_id = ask_question()
     operator = signed_on("operator")
     answer = decide(operator, action_id, approved, comment="at noon\x00 ")
     assert answer.redirect_chain == [("/admin/", 302)]
-    assert f"{told}; the flow continues. Deploy to prod?" in text_of(answer)
+    assert f"{outcome}; the flow continues. Deploy to prod?" in text_of(answer)
     hosting.reconcile("Approval", HostedResults())
     result = Action.objects.get(id=action_id).result
     assert result["event"] == event
     assert (result["payload"]["by"], result["payload"]["comment"]) == ("operator", "at noon")
     change = Change.objects.get(kind="approval")
-    assert (change.actor, change.via, change.what, change.key) == ("operator", "console", told.lower(), action_id)
-    shown = text_of(operator.get(f"{LIST}{action_id}/"))
-    assert f"{told} by operator" in shown
-    assert "at noon" in shown
+    assert (change.actor, change.via, change.what, change.key) == ("operator", "console", outcome.lower(), action_id)
+    text = text_of(operator.get(f"{LIST}{action_id}/"))
+    assert f"{outcome} by operator" in text
+    assert "at noon" in text
     assert "decide" not in operator.get(f"{LIST}{action_id}/").content.decode().split("Expires")[1]
 
 
@@ -165,10 +165,10 @@ def test_deciding_requires_permission_a_csrf_token_and_a_decision(signed_on: Sig
 
 def test_a_decision_returns_to_the_previous_page(signed_on: SignedOn, ask_question: Ask) -> None:
     operator = signed_on("operator")
-    for back, place in (("home", "/admin/"), ("list", LIST), ("question", None), ("https://example.org/", None)):
+    for back, location in (("home", "/admin/"), ("list", LIST), ("question", None), ("https://example.org/", None)):
         action_id = ask_question()
         answer = decide(operator, action_id, back=back)
-        assert answer.redirect_chain == [(place or f"{LIST}{action_id}/", 302)]
+        assert answer.redirect_chain == [(location or f"{LIST}{action_id}/", 302)]
     only = person_with("decide_approval")
     assert decide(only, ask_question(), back="list").redirect_chain == [("/admin/", 302)]
 
@@ -217,11 +217,11 @@ def test_the_history_shows_the_outcome_of_each_approval(signed_on: SignedOn, ask
     operator = signed_on("operator")
     decide(operator, ask_question("One?"), "false", comment="not on a Friday")
     ask_question("Two?")
-    shown = text_of(operator.get(f"{LIST}?show=all"))
-    assert shown.index("Two?") < shown.index("One?")
-    assert "pending –" in shown
-    assert "rejected operator," in shown
-    assert "not on a Friday" in shown
+    text = text_of(operator.get(f"{LIST}?show=all"))
+    assert text.index("Two?") < text.index("One?")
+    assert "pending –" in text
+    assert "rejected operator," in text
+    assert "not on a Friday" in text
     assert "One?" not in text_of(operator.get(LIST))
 
 
@@ -236,9 +236,9 @@ def test_question_and_comment_are_escaped(signed_on: SignedOn, ask_question: Ask
 
 def test_the_execution_links_to_the_approval(signed_on: SignedOn, ask_question: Ask) -> None:
     action_id = ask_question()
-    place = f"/admin/flows/execution/{Execution.objects.get().id}/"
+    address = f"/admin/flows/execution/{Execution.objects.get().id}/"
     for role, word in (("operator", "Decide"), ("viewer", "Show question")):
-        answer = signed_on(role).get(place)
+        answer = signed_on(role).get(address)
         assert f"queued waiting for a decision. {word}" in text_of(answer)
         assert f'href="{LIST}{action_id}/"' in answer.content.decode()
 

@@ -52,13 +52,13 @@ def test_the_page_has_resources_quotas_rates_and_counts(viewer: Client, stub: St
 
     stub.service.answers["get"] = throttle
     stub.later(seconds=31)
-    shown = text_of(viewer.get(page()))
-    assert "waiting for quota 1 ready to start 0 live 2 deleting 0" in shown
-    assert "default 2 full 2 other 0 5" in shown
-    assert "get 1000 100000 counted by each process separately: Redis is not configured" in shown
-    assert "calls.create 2 calls.get 2 throttled 2" in shown
-    assert "waiting flow default waiting for quota of namespace default: 2 of 2 in use" in shown
-    assert "the service is throttling calls" in shown
+    text = text_of(viewer.get(page()))
+    assert "waiting for quota 1 ready to start 0 live 2 deleting 0" in text
+    assert "default 2 full 2 other 0 5" in text
+    assert "get 1000 100000 counted by each process separately: Redis is not configured" in text
+    assert "calls.create 2 calls.get 2 throttled 2" in text
+    assert "waiting flow default waiting for quota of namespace default: 2 of 2 in use" in text
+    assert "the service is throttling calls" in text
 
 
 def test_without_permission_for_actions_only_numbers_are_shown(stub: StubWorld) -> None:
@@ -102,19 +102,19 @@ def test_a_pack_that_another_process_hosts_is_marked(viewer: Client) -> None:
 
 def test_an_execution_shows_and_updates_the_status_of_its_hosted_action(viewer: Client, stub: StubWorld) -> None:
     first, *_, last = Execution.objects.order_by("id")
-    place = f"/admin/flows/execution/{last.id}/"
-    waiting = viewer.get(place)
+    address = f"/admin/flows/execution/{last.id}/"
+    waiting = viewer.get(address)
     reason = "waiting for quota of namespace default: 2 of 2 in use"
     assert f"Not started yet at the hosted pack Stub: {reason}" in text_of(waiting)
     assert "At the hosted pack Stub: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
     assert "(Stub.Do) waiting for quota of Stub for" in text_of(waiting)
     mark = waiting.context["one"].fingerprint
-    assert viewer.get(f"{place}now?mark={mark}").context["changed"] is False
+    assert viewer.get(f"{address}now?mark={mark}").context["changed"] is False
     stub.service.jobs = dict.fromkeys(stub.service.jobs, "done")
     stub.later(seconds=31)
     stub.later()
-    assert viewer.get(f"{place}now?mark={mark}").context["changed"] is True
-    assert "At the hosted pack Stub: live" in text_of(viewer.get(place))
+    assert viewer.get(f"{address}now?mark={mark}").context["changed"] is True
+    assert "At the hosted pack Stub: live" in text_of(viewer.get(address))
 
 
 def test_the_list_of_executions_shows_waiting_resources_with_one_more_query(viewer: Client, stub: StubWorld) -> None:
@@ -131,8 +131,8 @@ def test_consecutive_failures_are_shown_during_retries(viewer: Client, stub: Stu
 
     stub.service.answers["get"] = fail
     stub.later(seconds=31)
-    shown = text_of(viewer.get(f"/admin/flows/execution/{Execution.objects.order_by('id')[0].id}/"))
-    assert "1 consecutive call of Stub failed. Another call follows. OSError: the service is away" in shown
+    text = text_of(viewer.get(f"/admin/flows/execution/{Execution.objects.order_by('id')[0].id}/"))
+    assert "1 consecutive call of Stub failed. Another call follows. OSError: the service is away" in text
 
 
 @pytest.mark.parametrize(

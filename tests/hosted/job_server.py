@@ -162,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing: the journal is enough."""
 
 
-class Server(ThreadingHTTPServer):
+class JobHttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -170,12 +170,12 @@ class Server(ThreadingHTTPServer):
         """Ignore clients that disconnected."""
 
 
-def serve(port: int, journal: Path, seed: int | None = None, forget: float = 0.0) -> Server:
+def serve(port: int, journal: Path, seed: int | None = None, forget: float = 0.0) -> JobHttpServer:
     """Create a server on 127.0.0.1; the caller runs it."""
     faults = RandomFaults(seed)
     jobs = Jobs(journal)
     jobs.forget(forget, faults.chance)
-    return Server(("127.0.0.1", port), type("Bound", (Handler,), {"jobs": jobs, "faults": faults}))
+    return JobHttpServer(("127.0.0.1", port), type("Bound", (Handler,), {"jobs": jobs, "faults": faults}))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class WaitUntilPlugin(AsyncPlugin):
         return timezone.now()
 
     def delete(self, context: DeleteContext) -> None:
-        """Do nothing: there is no remote resource."""
+        """Do nothing: a timer has no remote resource."""
 
     def status(self, context: StatusContext) -> Phase:
         period: WaitPeriod = context.resource_meta
