@@ -1,6 +1,6 @@
-"""What is kept secret is encrypted with the operator's keys, by Fernet (AES-128-CBC with an HMAC-SHA256).
+"""Encryption of stored secrets with the operator's keys, by Fernet (AES-128-CBC with an HMAC-SHA256).
 
-`FLYTE_ENCRYPTION_KEYS` lists them: the first one encrypts, any of them decrypts.
+`FLYTE_ENCRYPTION_KEYS` lists the keys: the first one encrypts, all of them decrypt.
 """
 
 import re
@@ -14,22 +14,22 @@ KEYS_GUIDE = "docs/how-to/keep-secrets.md"
 
 
 class NoEncryptionKeysError(Exception):
-    """There is no key to encrypt with."""
+    """No encryption key is configured."""
 
     def __init__(self) -> None:
         super().__init__(f"needs FLYTE_ENCRYPTION_KEYS, which this server has none of ({KEYS_GUIDE})")
 
 
 class DecryptionError(Exception):
-    """What is encrypted can't be read with the keys that there are; the message tells the operator why."""
+    """A value that the configured keys can't decrypt; the message is for the operator."""
 
 
 def parse_keys(text: str) -> tuple[Fernet, ...]:
-    """The keys in a list of them, separated by commas. Raises `ValueError`, whose message shows no key."""
+    """Parse a list of keys, separated by commas. Raises `ValueError`, whose message contains no key."""
     keys = [key.strip() for key in text.split(",")] if text.strip() else []
     fernets = []
     for number, key in enumerate(keys, start=1):
-        # Fernet itself reads on past what is no base64.
+        # Fernet itself ignores characters that are not base64.
         if not _KEY_PATTERN.fullmatch(key):
             requirement = "must be 32 bytes in URL-safe base64, 44 characters"
             raise ValueError(f"key {number} of {len(keys)} {requirement} ({KEYS_GUIDE} says how one is made)")
@@ -43,12 +43,12 @@ def _cached_keys(setting: str) -> tuple[Fernet, ...]:
 
 
 def has_keys() -> bool:
-    """Whether there is a key to encrypt with."""
+    """Return True if an encryption key is configured."""
     return bool(_cached_keys(settings.FLYTE_ENCRYPTION_KEYS))
 
 
 def encrypt(value: bytes) -> bytes:
-    """The bytes encrypted with the first key, another text each time. Raises `NoKeysError`."""
+    """Encrypt with the first key; each call returns a different token. Raises `NoEncryptionKeysError`."""
     keys = _cached_keys(settings.FLYTE_ENCRYPTION_KEYS)
     if not keys:
         raise NoEncryptionKeysError
@@ -56,7 +56,7 @@ def encrypt(value: bytes) -> bytes:
 
 
 def decrypt(token: bytes) -> bytes:
-    """What `encrypt` was given. Raises `UnreadableError`."""
+    """Decrypt a token of `encrypt`. Raises `DecryptionError`."""
     keys = _cached_keys(settings.FLYTE_ENCRYPTION_KEYS)
     if not keys:
         raise DecryptionError("it is encrypted, and FLYTE_ENCRYPTION_KEYS has no key")
@@ -67,7 +67,7 @@ def decrypt(token: bytes) -> bytes:
 
 
 def reencrypt(token: bytes) -> bytes | None:
-    """The same value encrypted with the first key; None where it is so. Raises `NoKeysError`, `UnreadableError`."""
+    """Re-encrypt with the first key; None if it already is. Raises `NoEncryptionKeysError`, `DecryptionError`."""
     keys = _cached_keys(settings.FLYTE_ENCRYPTION_KEYS)
     if not keys:
         raise NoEncryptionKeysError

@@ -1,7 +1,7 @@
-"""What the operator sets: environment variables, each parsed and checked in one place.
+"""Environment variables of the server: parsing and checks.
 
-A bad value never raises here. It is recorded as a `Finding` and the default is used, so that `manage.py check` can tell
-every bad variable at once; whatever serves or writes calls `refuse_bad_values` first and stops with one line.
+An invalid value never raises here. It is recorded as an `EnvironmentFinding` and the default is used, so that
+`manage.py check` can report all invalid variables at once; other commands first call `exit_on_errors`.
 """
 
 import difflib
@@ -38,14 +38,14 @@ LOG_LEVELS = {
     "CRITICAL": "CRITICAL",
 }
 VARIABLE_PREFIX = "FLYTE_"
-# Packs have variables with the same beginning: what is less alike than this may well be one of theirs.
+# Packs have variables with the same prefix: a name that is less similar than this can be one of theirs.
 MIN_SIMILARITY = 0.9
 TRUE_WORDS, FALSE_WORDS = {"1", "t", "true"}, {"0", "f", "false"}
 
 
 @dataclass(frozen=True)
 class EnvironmentFinding:
-    """A variable whose value can't be used (or should be looked at): `check_id` is stable, e.g. `flyte.E003`."""
+    """An invalid or doubtful variable; `check_id` is stable, for example `flyte.E003`."""
 
     check_id: str
     variable: str
@@ -58,16 +58,16 @@ class EnvironmentFinding:
 
 @dataclass
 class Environment:
-    """Reads variables with a default for everything, and collects what is wrong with them."""
+    """A reader of variables, each with a default, that collects errors and warnings."""
 
     values: Mapping[str, str] = field(default_factory=lambda: os.environ)
     errors: list[EnvironmentFinding] = field(default_factory=list)
     warnings: list[EnvironmentFinding] = field(default_factory=list)
     warnings_printed: bool = False
-    """Whether the operator has been told the warnings; once is enough."""
+    """True if the warnings have been printed; once is enough."""
 
     read_variables: set[str] = field(default_factory=set)
-    """The variables that were read, whether they are set or not."""
+    """The variables that were read, including those that are not set."""
 
     def text(self, variable: str, default: str = "") -> str:
         self.read_variables.add(variable)
@@ -99,7 +99,7 @@ class Environment:
         return self._parse_variable(variable, default, parse, check_id)
 
     def time_zone(self, variable: str, *, check_id: str) -> tzinfo:
-        """A zone by its name, such as `Europe/Berlin`; the machine's own where none is named."""
+        """Read a time zone by its name, such as `Europe/Berlin`; the default is the machine's."""
 
         def parse(text: str) -> tzinfo:
             try:
@@ -125,7 +125,7 @@ class Environment:
         return self._parse_variable(variable, "", parse, check_id)
 
     def database_url(self, variable: str, *, check_id: str) -> str:
-        """`sqlite:////absolute/path` (three slashes: relative to where it is started) or `postgresql://host/name`."""
+        """Read `sqlite:////absolute/path` (three slashes: relative to the working folder) or `postgresql://host/name`."""
 
         def parse(text: str) -> str:
             parts = parse_url(text, ("sqlite", "postgresql", "postgres"))
@@ -140,7 +140,7 @@ class Environment:
         return self._parse_variable(variable, "", parse, check_id)
 
     def address(self, variable: str, default: str, *, check_id: str) -> str:
-        """A host name, or an IP address; one of version 6 comes out in brackets, as it stands before a port."""
+        """Read a host name or an IP address; return IPv6 addresses in brackets, as before a port."""
 
         def parse(text: str) -> str:
             try:
@@ -162,7 +162,7 @@ class Environment:
         return self._parse_variable(variable, default, parse, check_id)
 
     def hosts(self, variable: str, *, check_id: str) -> tuple[str, ...]:
-        """Host names without ports, between commas, in lower case; `.example.org` is all under it, `*` every one."""
+        """Read host names without ports, separated by commas; `.example.org` matches subdomains, `*` all hosts."""
 
         def parse(text: str) -> tuple[str, ...]:
             names = tuple(name.strip().lower() for name in text.split(","))
@@ -174,7 +174,7 @@ class Environment:
         return self._parse_variable(variable, (), parse, check_id)
 
     def networks(self, variable: str, default: str, *, check_id: str) -> tuple[Network, ...]:
-        """IP addresses and networks between commas, or `none`."""
+        """Read IP addresses and networks, separated by commas, or `none`."""
 
         def parse(text: str) -> tuple[Network, ...]:
             if text.lower() == "none":
@@ -196,7 +196,7 @@ class Environment:
         return self._parse_variable(variable, "", parse, check_id)
 
     def assignment_lines(self, variable: str, *, check_id: str) -> str:
-        """Lines `name=value`: the variable's own, or those of the file that it names."""
+        """Read lines `name=value`, from the variable or from the file that it names."""
 
         def parse(text: str) -> str:
             if "=" not in text:
@@ -238,7 +238,7 @@ class Environment:
         return self._parse_variable(variable, "", parse, check_id)
 
     def words(self, variable: str, default: str, required_word: str, *, check_id: str) -> str:
-        """Words between spaces, `needed` among them."""
+        """Read words separated by spaces; `required_word` must be one of them."""
 
         def parse(text: str) -> str:
             if required_word not in text.split():
@@ -248,7 +248,7 @@ class Environment:
         return self._parse_variable(variable, default, parse, check_id)
 
     def parsed(self, variable: str, default: T, parse: Callable[[str], T], *, check_id: str) -> T:
-        """What `parse` makes of the text; it raises `ValueError` with a message that follows the variable's name."""
+        """Read a variable with `parse`, which raises `ValueError` with a message to print after the variable's name."""
         return self._parse_variable(variable, default, parse, check_id)
 
     def error(self, check_id: str, variable: str, message: str, hint: str = "") -> None:
@@ -258,7 +258,7 @@ class Environment:
         self.warnings.append(EnvironmentFinding(check_id, variable, message, hint))
 
     def warn_about_misspellings(self, check_id: str) -> None:
-        """Warn of each variable that nothing has read, but whose name is much like one that was; called last."""
+        """Warn of each unread variable whose name is similar to one that was read; call it last."""
         for variable in sorted(self.values):
             if (
                 variable.startswith(VARIABLE_PREFIX)
@@ -286,7 +286,7 @@ class Environment:
 
 
 def is_ip_address(host: str) -> bool:
-    """Whether this is an IP address; one of version 6 may stand in brackets."""
+    """Return True for an IP address; an IPv6 address can be in brackets."""
     try:
         ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
@@ -295,7 +295,7 @@ def is_ip_address(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this name or address, of version 6 perhaps in brackets, never leaves the machine (RFC 6761, 6.3)."""
+    """Return True for a loopback name or address, IPv6 also in brackets (RFC 6761, 6.3)."""
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -304,7 +304,7 @@ def is_loopback(host: str) -> bool:
 
 
 def get_machine_time_zone() -> tzinfo:
-    """The zone that the machine is set to; UTC where that can't be told."""
+    """The machine's time zone; UTC if it is unknown."""
     with warnings.catch_warnings(action="ignore"):
         try:
             return get_localzone()
@@ -313,10 +313,7 @@ def get_machine_time_zone() -> tzinfo:
 
 
 def parse_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
-    """The parts of a URL of one of these schemes. Raises `ValueError`.
-
-    A URL may carry a password: the message names the form that is wanted, never the value.
-    """
+    """Parse a URL with one of these schemes. Raises `ValueError`, without the value, which can contain a password."""
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -330,10 +327,10 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
 
 
 def find_certificate_error(certificate_path: str, key_path: str) -> str:
-    """What keeps this certificate and key from being served with; '' if nothing does."""
+    """Return an error if the certificate or key is not usable, else ''."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # Without a password given here a key that is encrypted would ask the terminal for one.
+        # Without a password here, OpenSSL would ask the terminal for that of an encrypted key.
         context.load_cert_chain(certificate_path, key_path, password="")
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or str(error)
@@ -342,7 +339,7 @@ def find_certificate_error(certificate_path: str, key_path: str) -> str:
 
 
 def exit_on_errors(environment: Environment) -> None:
-    """Stop the process with one line a bad variable, exit code 2; warnings are said once and passed over."""
+    """Exit with code 2 and one line per invalid variable; print warnings once and continue."""
     if not environment.warnings_printed:
         environment.warnings_printed = True
         for finding in environment.warnings:

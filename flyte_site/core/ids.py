@@ -1,4 +1,4 @@
-"""Ids of what happens: events, executions, actions, flow versions."""
+"""Ids of events, executions, actions and flow versions."""
 
 import re
 import secrets
@@ -13,7 +13,7 @@ _ID = re.compile("[0-9a-f]{24}")
 
 
 class _IdGenerator:
-    """The last id given out in this process, so that the next is greater even within one millisecond."""
+    """A generator of ids that increase within a process, even within one millisecond."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -41,15 +41,15 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether an id may be so; what is not need not be looked for."""
+    """Return True if the text has the form of an id; otherwise no lookup is needed."""
     return bool(_ID.fullmatch(text))
 
 
 def min_id_at(moment: datetime) -> str:
-    """The least id that can be made in the millisecond of `moment`: ids of earlier ones are less."""
+    """The smallest id of the millisecond of `moment`; all earlier ids are smaller."""
     return f"{max((moment - _EPOCH) // _MILLISECOND, 0) << _TAIL_BITS:024x}"
 
 
 def created_at(some_id: str) -> datetime:
-    """When an id was made, to the millisecond. Raises `ValueError` for what is no id."""
+    """The creation time of an id, to the millisecond. Raises `ValueError` for an invalid id."""
     return _EPOCH + (int(some_id, 16) >> _TAIL_BITS) * _MILLISECOND

@@ -1,8 +1,8 @@
-"""What happened, counted: the numbers of all processes of a machine, for `/metrics`.
+"""Metrics of all processes of a machine, for `/metrics`.
 
-Each process writes into files of its own in one folder, and whoever is asked adds them up (prometheus_client's way with
-several processes). The files are named by a slot, not by the process: who comes after a process that is gone takes over
-its slot and counts on, so that no number falls and no files pile up.
+Each process writes its own files in a shared folder, and the process that serves `/metrics` adds them up (the
+multiprocess mode of prometheus_client). Files are named by a slot instead of the process id: a new process takes over
+the slot of one that has ended and continues its counts, so that no counter decreases and no files accumulate.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-# More names than these in one label are counted together.
+# The maximum number of values of a label; further names are counted together.
 MAX_PACK_LABELS = 200
 MAX_FLOW_LABELS = 500
 OTHER_LABEL = "(other)"
@@ -86,14 +86,14 @@ JOB_SECONDS = Histogram(
 
 
 class LabelLimiter:
-    """The first so many names that are asked for; every further one is `OTHER`."""
+    """A limit for the values of a label: names after the first `max_labels` become OTHER_LABEL."""
 
     def __init__(self, max_labels: int) -> None:
         self._max_labels = max_labels
         self._labels: set[str] = set()
 
     def limit(self, name: str) -> str:
-        """The name as it may stand in a label."""
+        """Return the name, or OTHER_LABEL beyond the limit."""
         if name in self._labels:
             return name
         if len(self._labels) >= self._max_labels:
@@ -108,28 +108,28 @@ LabeledMetric = TypeVar("LabeledMetric", Counter, Histogram)
 
 @lru_cache(maxsize=4096)
 def _with_labels(metric: LabeledMetric, *labels: str) -> LabeledMetric:
-    """The metric for these labels; the library's own look-up takes several times as long."""
+    """The metric with these labels, cached because the library's lookup takes several times as long."""
     return metric.labels(*labels)
 
 
 def count_event(pack_name: str, outcome: str) -> None:
-    """A pack posted an event."""
+    """Count an event that a pack posted."""
     _with_labels(EVENTS, _pack_labels.limit(pack_name), outcome).inc()
 
 
 def count_result(pack_name: str, outcome: str) -> None:
-    """A result came, or a lease ended."""
+    """Count a result or an expired lease."""
     _with_labels(RESULTS, _pack_labels.limit(pack_name), outcome).inc()
 
 
 def count_actions(pack_names: Iterable[str], state: str) -> None:
-    """Actions for packs of these names, one each, came into a state."""
+    """Count actions that entered a state, one for each pack name."""
     for name in pack_names:
         _with_labels(ACTIONS, _pack_labels.limit(name), state).inc()
 
 
 def count_flow(flow_name: str, *, fired: bool, errors: int) -> None:
-    """A flow was judged: whether that started an execution, and how many of its steps could not be judged."""
+    """Count an evaluation of a flow: a started execution, and steps with template errors."""
     name = _flow_labels.limit(flow_name)
     if fired:
         _with_labels(FLOWS_FIRED, name).inc()
@@ -138,32 +138,32 @@ def count_flow(flow_name: str, *, fired: bool, errors: int) -> None:
 
 
 def count_execution(flow_name: str, state: str) -> None:
-    """An execution of a flow ended."""
+    """Count an execution that ended."""
     _with_labels(EXECUTIONS_ENDED, _flow_labels.limit(flow_name), state).inc()
 
 
 @contextmanager
 def time_intake(kind: str) -> Iterator[None]:
-    """Times the block as the intake of an `event` or a `result`."""
+    """Observe the duration of the block as the intake of an `event` or a `result`."""
     start = perf_counter()
     yield
     _with_labels(INTAKE_SECONDS, kind).observe(perf_counter() - start)
 
 
 def observe_take(seconds: float, *, has_action: bool) -> None:
-    """A look for an action took so long."""
+    """Observe the duration of a take."""
     _with_labels(TAKE_SECONDS, "action" if has_action else "nothing").observe(seconds)
 
 
 def observe_job(name: str, seconds: float, *, failed: bool) -> None:
-    """A periodic job ran for so long. The label is `task`: `job` is what Prometheus calls the server."""
+    """Observe the duration of a periodic job. The label is `task`, because Prometheus uses `job` for the server."""
     _with_labels(JOB_SECONDS, name, "failed" if failed else "done").observe(seconds)
 
 
 class ProcessSlot:
-    """The number of this process among those that share a folder: the lowest that no living process holds.
+    """The slot of this process among those that share a folder: the lowest that no running process holds.
 
-    A process that was forked takes one of its own. The system gives a slot free when its process ends, however it ends.
+    A forked process takes a new one. The system releases a slot when its process ends for any reason.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -195,7 +195,7 @@ class ProcessSlot:
 
 
 def use_shared_directory(directory: str) -> None:
-    """Count into this folder from now on, together with the other processes that do. Before anything is counted."""
+    """Store metrics in this folder, shared with other processes. Call it before the first metric is used."""
     _with_labels.cache_clear()
     os.environ[DIRECTORY_VARIABLE] = directory
     values.ValueClass = values.MultiProcessValue(ProcessSlot(Path(directory)))  # type: ignore[no-untyped-call]
@@ -203,7 +203,7 @@ def use_shared_directory(directory: str) -> None:
 
 @contextmanager
 def shared_directory(configured: str) -> Iterator[str]:
-    """The folder that was chosen; else a new one for as long as the block runs, which this user alone can read."""
+    """Yield the configured folder, or a new private one that is deleted after the block."""
     if configured:
         yield configured
         return
@@ -211,12 +211,12 @@ def shared_directory(configured: str) -> Iterator[str]:
     try:
         yield directory
     finally:
-        if os.getpid() == owner_pid:  # children that were forked within the block leave it too
+        if os.getpid() == owner_pid:  # forked children leave the block, too
             shutil.rmtree(directory, ignore_errors=True)
 
 
 def collect() -> Iterable[Metric]:
-    """The numbers of all processes that share this one's folder; those of this one alone where it shares none."""
+    """The metrics of all processes that share this one's folder; without a shared folder only its own."""
     directory = os.environ.get(DIRECTORY_VARIABLE)
     if not directory:
         return REGISTRY.collect()

@@ -1,4 +1,4 @@
-"""Rows that were encrypted with an older key are encrypted anew, without keeping others from their work."""
+"""Re-encryption of rows with the newest key, in small batches that don't block other writes."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from flyte_site.db.batches import BATCH_SIZE, MAX_PAUSE_SECONDS
 
 @dataclass(frozen=True)
 class ReencryptionCount:
-    """How many rows were looked at, how many of them had to be encrypted anew, and how many no key opens."""
+    """The numbers of examined, re-encrypted and unreadable rows."""
 
     examined: int = 0
     reencrypted: int = 0
@@ -28,9 +28,9 @@ class ReencryptionCount:
 def reencrypt_rows(
     rows: "QuerySet[Any]", field: str, *, dry_run: bool, batch_size: int = BATCH_SIZE
 ) -> Iterator[ReencryptionCount]:
-    """Encrypt a field of the rows with the first key, where it is not: a slice at a time, each row by itself.
+    """Encrypt a field of the rows with the first key where it is not: in batches, each row separately.
 
-    It may be stopped and begun again at any time. Raises `NoKeysError`.
+    It can be stopped and restarted at any time. Raises `NoEncryptionKeysError`.
     """
     last_pk: Any = None
     while True:
@@ -44,17 +44,17 @@ def reencrypt_rows(
             ReencryptionCount(),
         )
         last_pk = batch[-1][0]
-        # As long as it took others have their turn: SQLite lets one write at a time.
+        # Pause as long as the batch took, because SQLite allows one writer at a time.
         time.sleep(min(time.monotonic() - start, MAX_PAUSE_SECONDS))
 
 
 def reencrypt_row(row: "QuerySet[Any]", field: str, token: bytes, *, dry_run: bool) -> ReencryptionCount:
-    """Encrypt the field of the one row anew, if it still holds the token."""
+    """Re-encrypt the field of one row if it still contains the token."""
     try:
         new_token = reencrypt(token)
     except DecryptionError:
         return ReencryptionCount(1, 0, 1)
-    # Whoever has put another value meanwhile has encrypted it with the key of today.
+    # A value that was written in the meantime is encrypted with the newest key.
     if new_token is None or not (dry_run or row.filter(**{field: token}).update(**{field: new_token})):
         return ReencryptionCount(1)
     return ReencryptionCount(1, 1)

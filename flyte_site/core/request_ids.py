@@ -1,7 +1,7 @@
-"""One id that leads through the log: from the request that began it to the last action that came of it.
+"""Request ids, which connect the log lines from a request to the last action that it caused.
 
-A request begins with an id of its own, made here or accepted. What it queues keeps that id, and whoever works on that
-later, in another process or days after, logs under it (`adopt`). Every log line within has it as `request_id`.
+A request gets a new id, or that of a trusted proxy. Actions that it queues keep the id, and later work on them, in any
+process, logs with it (`resume`). It is the field `request_id` of all these log lines.
 """
 
 import re
@@ -15,19 +15,19 @@ from flyte_site.core.ids import new_id
 
 LOG_FIELD = "request_id"
 MAX_REQUEST_ID_LENGTH = 64
-# What the log's lines have too; to look it up there takes several times as long.
+# Also a context variable of the log, but reading it there takes several times as long.
 _current: ContextVar[str] = ContextVar("request_id", default="")
 _VALID_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{MAX_REQUEST_ID_LENGTH - 1}}}", re.ASCII)
 
 
 def is_valid(text: str) -> bool:
-    """Whether somebody's id can stand in the log and in a header."""
+    """Return True if an id that was sent is valid for the log and for a header."""
     return _VALID_ID.fullmatch(text) is not None
 
 
 @contextmanager
 def bind(request_id: str = "", **fields: str) -> Iterator[None]:
-    """The id of all that happens in the block, a new one where none is given; `fields` stand in its log lines too."""
+    """Bind the id, or a new one if it is '', for the block; add it and `fields` to the log lines."""
     bound_id = request_id or new_id()
     token = _current.set(bound_id)
     try:
@@ -38,12 +38,12 @@ def bind(request_id: str = "", **fields: str) -> Iterator[None]:
 
 
 def current() -> str:
-    """The id of what happens now; '' where nothing has one."""
+    """The current request id, or ''."""
     return _current.get()
 
 
 def resume(request_id: str) -> None:
-    """Go on under the id of what is worked on, to the end of the `within` block; '' is none, and changes nothing."""
+    """Switch to the id of a queued item until the end of the `bind` block; do nothing for ''."""
     if request_id and current():
         _current.set(request_id)
         bind_contextvars(**{LOG_FIELD: request_id})

@@ -1,7 +1,7 @@
-"""What the log tells of an exception: where it came from and what kind it is, but no value that somebody sent.
+"""Tracebacks for the log: types and locations of exceptions, without values that callers sent.
 
-The message of an exception may quote what was being worked on: PostgreSQL adds whole rows to its errors
-(`DETAIL:  Failing row contains (…)`), a `ValueError` the text that was none. At DEBUG the log has all of it.
+The message of an exception can quote data: PostgreSQL adds whole rows to its errors
+(`DETAIL:  Failing row contains (…)`), a `ValueError` the invalid text. At DEBUG the log has the full messages.
 """
 
 import sys
@@ -16,7 +16,7 @@ MAX_MESSAGE_LENGTH = 200
 MAX_CHAIN_LENGTH = 10
 HIDDEN_MESSAGE = "(LOGLEVEL=DEBUG tells its message)"
 
-# What these say is about the program, or about files and sockets: their messages have names, and no values.
+# The messages of these are about the program, files and sockets: they contain names, and no values.
 SAFE_MESSAGE_TYPES = (
     AttributeError,
     ImportError,
@@ -27,12 +27,12 @@ SAFE_MESSAGE_TYPES = (
     RecursionError,
     TypeError,
 )
-# The class of SQLSTATEs whose very message quotes a value: `invalid input syntax for type integer: "…"`.
+# The class of SQLSTATEs whose message quotes a value: `invalid input syntax for type integer: "…"`.
 DATA_EXCEPTION_CLASS = "22"
 
 
 def safe_database_message(error: BaseException) -> str:
-    """A database error in one line, without the values of rows: no DETAIL, no CONTEXT, no statement."""
+    """Format a database error in one line, without values of rows: no DETAIL, no CONTEXT, no statement."""
     cause = error.__cause__ or error
     diagnostics = getattr(cause, "diag", None)
     sqlstate = getattr(diagnostics, "sqlstate", None) or ""
@@ -43,12 +43,12 @@ def safe_database_message(error: BaseException) -> str:
 
 
 def _strip_details(text: str) -> str:
-    """What stands before the details, where a driver's error has one text and no parts."""
+    """The text before the details, for errors of drivers without separate parts."""
     return text.partition("DETAIL:")[0].partition("CONTEXT:")[0]
 
 
 def redact_exception(_: Any, __: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """For `structlog`: the exception of a line as its traceback, told by types, places and harmless messages."""
+    """Replace the exception of a log line with its redacted traceback (a processor of structlog)."""
     error = _exception_of(fields.pop("exc_info", None))
     if error is not None:
         fields["exception"] = "\n".join(_format_exception(error))
@@ -64,7 +64,7 @@ def _exception_of(exc_info: Any) -> BaseException | None:
 
 
 def _format_exception(error: BaseException) -> Iterator[str]:
-    """Python's own form of a traceback, from the first cause to the exception itself."""
+    """Format the traceback as Python does, from the first cause to the exception itself."""
     for index, (exception, link) in enumerate(_exception_chain(error)):
         if index:
             yield f"\n{link}\n"
@@ -73,7 +73,7 @@ def _format_exception(error: BaseException) -> Iterator[str]:
 
 
 def _exception_chain(error: BaseException) -> Sequence[tuple[BaseException, str]]:
-    """The causes of an exception, the first one first, each with the words that lead to it."""
+    """The causes of an exception, the first one first, each with the line that links it to the next."""
     chain: list[tuple[BaseException, str]] = []
     current: BaseException | None = error
     while current is not None and len(chain) < MAX_CHAIN_LENGTH and all(current is not earlier for earlier, _ in chain):

@@ -1,4 +1,4 @@
-"""The key that signs sessions, made once and kept beside the database where the operator has not set one."""
+"""The key that signs sessions: created once and stored next to the database if the operator sets none."""
 
 import secrets
 from pathlib import Path
@@ -8,7 +8,7 @@ MIN_DISTINCT_CHARACTERS = 5
 
 
 def find_weakness(key: str) -> str:
-    """What makes a key easy to guess, so that anybody could sign a session of their own; '' where nothing does."""
+    """Return a reason why the key is easy to guess, which would allow forged sessions; '' if there is none."""
     if len(key) < MIN_KEY_LENGTH:
         return f"has only {len(key)} characters"
     if len(set(key)) < MIN_DISTINCT_CHARACTERS:
@@ -17,10 +17,10 @@ def find_weakness(key: str) -> str:
 
 
 def load_or_create_secret_key(path: Path) -> str:
-    """The key in the file at `path`, made on first use and readable by its owner alone.
+    """Load the key from `path`; create it on first use, readable only by its owner.
 
-    Two processes that start at once agree on one key: whoever links the file first decides. Raises `OSError` where the
-    folder can't be written to.
+    Processes that start at the same moment use the same key: that of the first to link the file. Raises `OSError` if
+    the folder is not writable.
     """
     if not path.exists():
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")

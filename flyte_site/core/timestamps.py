@@ -1,4 +1,4 @@
-"""Times as they stand in the API: RFC 3339, UTC, milliseconds, e.g. `2026-11-21T05:30:28.849Z`."""
+"""Times of the API: RFC 3339 in UTC with milliseconds, such as `2026-11-21T05:30:28.849Z`; and times for people."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,12 +7,12 @@ _RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d{1,6})?\d
 
 
 def format_rfc3339(moment: datetime) -> str:
-    """The API's form of a time that knows its zone."""
+    """Format an aware time as in the API."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """The time that an RFC 3339 text names; digits beyond microseconds are dropped. Raises `ValueError`."""
+    """Parse an RFC 3339 time; digits beyond microseconds are dropped. Raises `ValueError`."""
     match = _RFC3339.fullmatch(text)
     if not match:
         raise ValueError("must be a time as in RFC 3339, such as 2026-11-21T05:30:28.849Z")
@@ -25,7 +25,7 @@ def parse_rfc3339(text: str) -> datetime:
 
 
 def humanize_duration(duration: timedelta) -> str:
-    """A length of time for people, in its two greatest units: `45 ms`, `2.1 s`, `3 min 5 s`, `3 d 4 h`."""
+    """Format a duration in its two largest units: `45 ms`, `2.1 s`, `3 min 5 s`, `3 d 4 h`."""
     seconds = max(duration.total_seconds(), 0.0)
     if seconds < 0.9995:
         return f"{round(seconds * 1000)} ms"
@@ -41,8 +41,8 @@ def humanize_duration(duration: timedelta) -> str:
 
 
 def humanize_age(age: timedelta) -> str:
-    """How far off a moment is that this time has passed since; less than nothing is still to pass."""
-    # By another server's clock it may lie ahead; and nobody reads a page within milliseconds.
+    """Format an age as `5 s ago`, a negative one as `in 5 s`."""
+    # The clock of a different server can be ahead, and pages are not read within milliseconds.
     if abs(age) <= timedelta(seconds=1):
         return "just now"
     return f"in {humanize_duration(-age)}" if age < timedelta() else f"{humanize_duration(age)} ago"

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry, where its own variables ask for them; else nothing of it is imported.
+"""Traces with OpenTelemetry if its variables enable them; otherwise its packages are not imported.
 
-A trace begins with an event (or with the trace that its sender is in), goes on in the actions that come of it, and in
-what packs do with those as far as they hand on the header `traceparent` (W3C Trace Context).
+A trace starts with an event, or continues that of the sender. It includes the actions that the event causes, and the
+spans of packs that forward the header `traceparent` (W3C Trace Context).
 """
 
 import os
@@ -28,7 +28,7 @@ EXPORTER_VARIABLE, DISABLED_VARIABLE = "OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLE
 
 
 def is_requested(environment: Mapping[str, str]) -> bool:
-    """Whether OpenTelemetry's variables ask for traces: an endpoint does, and the exporter `otlp`."""
+    """Return True if OpenTelemetry's variables enable traces, by an endpoint or the exporter `otlp`."""
     if environment.get(DISABLED_VARIABLE, "").strip().lower() == "true":
         return False
     exporter = environment.get(EXPORTER_VARIABLE, "").strip().lower()
@@ -38,7 +38,7 @@ def is_requested(environment: Mapping[str, str]) -> bool:
 
 
 def find_configuration_error(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """The variable that asks for what is not to be had here, and why."""
+    """Return the variable with an unsupported value and the error, or None."""
     exporter = environment.get(EXPORTER_VARIABLE, "").strip().lower()
     if exporter not in ("", "none", "otlp"):
         return EXPORTER_VARIABLE, f"is {exporter!r}, but must be otlp or none"
@@ -53,18 +53,20 @@ def find_configuration_error(environment: Mapping[str, str]) -> tuple[str, str] 
 
 
 def start_span(name: str, parent: str = "", **attributes: str) -> AbstractContextManager[None]:
-    """A span around the block, in the trace under way. Where none is, or another than that of `parent` (as in
-    `traceparent`), it goes on with `parent`. Attributes are called `flyte.…`."""
+    """Start a span for the block in the current trace, or in that of `parent` (a `traceparent`) if it differs.
+
+    The names of attributes get the prefix `flyte.`.
+    """
     return _start_span(name, parent, attributes) if settings.FLYTE_TRACES else nullcontext()
 
 
 def continue_trace(parent: str) -> AbstractContextManager[None]:
-    """Within the block, spans go on with `parent`, what a caller has sent as `traceparent`."""
+    """Continue the trace of `parent`, the `traceparent` of a caller, within the block."""
     return _attach_context(parent) if settings.FLYTE_TRACES and parent else nullcontext()
 
 
 def get_traceparent() -> str:
-    """The span under way, as the header tells it; '' where there is none."""
+    """The current span as the value of the header, or ''."""
     if not settings.FLYTE_TRACES:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -78,7 +80,7 @@ def get_traceparent() -> str:
 def _start_span(name: str, parent: str, attributes: Mapping[str, str]) -> Iterator[None]:
     from opentelemetry.trace import SpanKind, format_trace_id
 
-    # What an exception says may be secret: that it came is in the log.
+    # The message of an exception can contain secrets; the log has its redacted form.
     with (
         _tracer().start_as_current_span(
             name,
@@ -94,7 +96,7 @@ def _start_span(name: str, parent: str, attributes: Mapping[str, str]) -> Iterat
 
 
 def _parent_context(parent: str) -> "Context | None":
-    """The context of `parent`; None for the one under way, where that is of the same trace, or `parent` is none."""
+    """The context of `parent`; None for the current one if it has the same trace, or if `parent` is not valid."""
     from opentelemetry.trace import get_current_span
 
     context = _extract_context(parent)
@@ -123,7 +125,7 @@ def _attach_context(parent: str) -> Iterator[None]:
 
 @process_wide
 def _tracer() -> "Tracer":
-    """This process's tracer. Made when it is first needed: what sends the spans is a thread, and no fork has it."""
+    """This process's tracer, created on first use, because the thread that sends spans does not survive a fork."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider

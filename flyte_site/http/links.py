@@ -1,4 +1,4 @@
-"""Absolute links as the clients follow them: hypermedia, with rels that end in the names the clients look for."""
+"""Absolute links of responses, with rels that end in the names that clients search for."""
 
 import re
 from typing import TypedDict
@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from django.http import HttpRequest
 
-# What RFC 3986 allows in a path segment as it is; "/" is not among it.
+# The characters that RFC 3986 allows unescaped in a path segment, which do not include "/".
 SEGMENT_SAFE = "!$&'()*+,;=:@"
 HOST_PATTERN = re.compile(r"[A-Za-z0-9._~\-\[\]:%]+")
 
@@ -26,7 +26,7 @@ def build_path(*segments: str) -> str:
 def get_base_url(request: HttpRequest) -> str:
     """Scheme and host as the caller sees them, e.g. `https://flyte.example.org:8443`.
 
-    `X-Flyte-Host` is believed first, then the first of `X-Forwarded-Host`, then `Host`.
+    `X-Flyte-Host` has precedence, then the first of `X-Forwarded-Host`, then `Host`.
     """
     return f"{_scheme(request)}://{_host(request)}"
 
@@ -45,7 +45,7 @@ def _host(request: HttpRequest) -> str:
 
 
 class LinkBuilder:
-    """Makes links for the answers to one request."""
+    """A builder of links for the response to one request."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.base = get_base_url(request)
@@ -55,11 +55,11 @@ class LinkBuilder:
         return self.base + (build_path(*segments) or "/") + (f"?{query}" if query else "")
 
     def to(self, rel: str, *segments: str, query: str = "") -> Link:
-        """A link with a rel of its own name: `self`, `up`, `next`."""
+        """A link with a plain rel: `self`, `up`, `next`."""
         return {"href": self.href(*segments, query=query), "rel": rel}
 
     def help(self, anchor: str) -> Link:
-        """A link to a place in the API's documentation, e.g. `#/pack`."""
+        """A link to a section of the API's documentation, e.g. `#/pack`."""
         return {"href": f"{self.base}/swagger{anchor}", "rel": "help"}
 
     def documented(self, anchor: str, *segments: str, query: str = "") -> Link:

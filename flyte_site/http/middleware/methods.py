@@ -1,4 +1,4 @@
-"""What the original server answers to methods, beside those that its paths know."""
+"""Responses of the original server to OPTIONS, TRACE and unknown methods."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ ALLOW_ANY = "GET, HEAD, PATCH, CONNECT, DELETE, POST, PUT"
 
 
 class MethodMiddleware:
-    """OPTIONS is answered for every path alike; TRACE and unknown methods are refused."""
+    """Answer OPTIONS for every path alike; reject TRACE and unknown methods."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

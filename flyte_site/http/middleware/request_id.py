@@ -1,4 +1,4 @@
-"""Each request gets an id, which its log lines and its answer have; and goes on with the trace of its sender."""
+"""Request ids for log lines and responses, and the trace of the sender."""
 
 from collections.abc import Callable
 
@@ -15,16 +15,16 @@ REQUEST_ID_META_KEY, TRACEPARENT_META_KEY = (
 
 
 class RequestIdMiddleware:
-    """Takes the id that a trusted proxy sends, if it is sane, else makes one; the answer says which.
+    """Use the id that a trusted proxy sends, if it is valid, else a new one; return it in a response header.
 
-    It stands before `ProxyMiddleware`, which puts the caller's address in the place of the proxy's.
+    It comes before `TrustedProxyMiddleware`, which replaces the proxy's address with the client's.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # Not `request.headers`, which would keep for all that follow what `ProxyMiddleware` is going to drop.
+        # Not `request.headers`, whose cache would keep headers that `TrustedProxyMiddleware` drops.
         meta = request.META
         sent_id = meta.get(REQUEST_ID_META_KEY, "")
         trusted_id = sent_id if request_ids.is_valid(sent_id) and is_trusted_proxy(meta.get("REMOTE_ADDR", "")) else ""

@@ -1,7 +1,7 @@
-"""What a proxy in front says about a request, believed only from those that the operator trusts.
+"""Headers of proxies, accepted only from trusted ones.
 
-`X-Forwarded-For`, `-Proto` and `-Host`, and `X-Flyte-Host`, can be written by everybody; links and logs made from them
-would be forged. From an address that is not in FLYTE_TRUSTED_PROXIES they count as not sent.
+Any client can send `X-Forwarded-For`, `-Proto` and `-Host`, and `X-Flyte-Host`, and so forge links and logs. From an
+address that is not in FLYTE_TRUSTED_PROXIES they are removed.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ FORWARDED_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_F
 
 
 class TrustedProxyMiddleware:
-    """Drops the word of strangers; from a trusted proxy the caller's own address and scheme are taken over."""
+    """Remove the headers of untrusted senders; from a trusted proxy, use the client's address and scheme."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -32,7 +32,7 @@ class TrustedProxyMiddleware:
 
 
 def apply_forwarded_headers(meta: dict[str, Any]) -> None:
-    """Puts what a trusted proxy says in the place of what its own connection says."""
+    """Replace scheme and address of the proxy's connection with those of its headers."""
     scheme = meta.get("HTTP_X_FORWARDED_PROTO", "").split(",")[0].strip().lower()
     if scheme in ("http", "https"):
         meta["wsgi.url_scheme"] = scheme
@@ -40,7 +40,7 @@ def apply_forwarded_headers(meta: dict[str, Any]) -> None:
     for text in reversed(meta.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         address = _parse_address(text.strip())
         if address is None:
-            return  # whatever stands before it can't be believed either
+            return  # earlier entries can't be trusted either
         meta["REMOTE_ADDR"] = address
         if not is_trusted_proxy(address):
             return
@@ -55,7 +55,7 @@ def _parse_address(text: str) -> str | None:
 
 
 def is_trusted_proxy(address: str) -> bool:
-    """Whether a proxy at this address is believed. One that has none listens on a socket of this machine's files."""
+    """Return True if a proxy at this address is trusted. An empty address means a Unix socket, which is trusted."""
     return not address or _is_in_networks(address, settings.FLYTE_TRUSTED_PROXIES)
 
 
