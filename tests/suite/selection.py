@@ -20,6 +20,7 @@ STORE_INDEPENDENT = {
     "tests/jobs/test_private_redis.py": "the tests' own Redis",
     "tests/jobs/test_run.py::test_the_jobs_begin_though_the_database_is_away": "PostgreSQL's address on both",
     "tests/jobs/test_run.py::test_where_the_port_is_taken_it_says_so_and_does_not_start": "a port",
+    "tests/jobs/test_run_on_terminal.py": "lines on a terminal",
     "tests/jobs/test_supervisor.py": "processes and signals",
     "tests/site/test_correlation.py": "request ids in logs",
     "tests/site/test_deploy.py": "what a reverse proxy is configured with",
