@@ -8,7 +8,6 @@ import ast
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -17,6 +16,8 @@ from pathlib import Path
 
 import grimp
 import pytest
+
+from tests import processes
 
 pytestmark = pytest.mark.unit
 
@@ -53,7 +54,7 @@ def read_module(module: str) -> ast.Module:
 
 def find_file(module: str) -> Path:
     path = ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return next(file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())
 
 
 def find_modules(*packages: str) -> list[str]:
@@ -194,7 +195,7 @@ def import_report(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(command: list[str | Path], folder: Path = ROOT, text: str = "") -> str:
-    return subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, check=False).stdout
+    return processes.run(command, cwd=folder, input=text, capture_output=True, text=True).stdout
 
 
 def run_ruff(path: str, text: str) -> set[str]:

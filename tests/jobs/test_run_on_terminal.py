@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import processes
 from tests.jobs.processes import PATIENCE, wait_until
 from tests.private_postgres import free_port
 from tests.server import ROOT, fresh_database, server_environment
@@ -49,9 +50,7 @@ def run_on_terminal(database_url: str, folder: Path, **variables: str) -> Iterat
     environment = server_environment(database_url, {"FLYTE_PORT": str(port), "TERM": "xterm"} | variables)
     master, slave = pty.openpty()
     command = [sys.executable, str(ROOT / "manage.py"), "run"]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-    )
+    process = processes.start(command, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     run = TerminalRun(f"http://127.0.0.1:{port}", process)
     reader = threading.Thread(target=_read_all, args=(master, run.chunks))

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests import processes
 from tests.language.texts import Module, Text, read_hash_comments, read_page, read_script
 
 RULES = Path(__file__).with_name("rules.toml")
@@ -71,7 +71,7 @@ class Project:
     def read(self) -> "Project":
         """Add every file that git lists or would list."""
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        listed = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True)
+        listed = processes.run(command, cwd=self.root, capture_output=True, text=True, check=True)
         for path in sorted(set(listed.stdout.split("\0")) - {""}):
             file = self.root / path
             if file.is_file() and not any(fnmatch(path, pattern) for pattern in self.rules["files"]["skipped"]):
@@ -203,7 +203,7 @@ def find_non_imperative(root: Path, modules: list[Module]) -> list[Offence]:
         return []
     options = ["--isolated", "--select", "D401", "--output-format", "json", "--exit-zero", "--no-cache"]
     ruff = [sys.executable, "-m", "ruff", "check", *options, *(module.path for module in modules)]
-    output = subprocess.run(ruff, cwd=root, capture_output=True, text=True, check=True).stdout
+    output = processes.run(ruff, cwd=root, capture_output=True, text=True, check=True).stdout
     return [
         Offence(
             Path(entry["filename"]).relative_to(root).as_posix(),

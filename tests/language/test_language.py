@@ -1,11 +1,11 @@
 """The check of the project's English: what it counts, and where it says that the offences are."""
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.language.__main__ import main
 from tests.language.checks import Figure, Project, load_rules
 
@@ -26,7 +26,7 @@ class Store:
 
 
 def write_project(root: Path, files: Mapping[str, str]) -> Path:
-    subprocess.run(["git", "init", "--quiet", root], check=True)
+    processes.run(["git", "init", "--quiet", root], check=True)
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)
