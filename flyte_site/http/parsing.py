@@ -1,4 +1,4 @@
-"""JSON and YAML texts into plain values, safely: bounded in depth and expansion, and never a Python object.
+"""Safe parsing of JSON and YAML to plain values, with limits of depth and expansion, and never to Python objects.
 
 YAML is read as the original does (YAML 1.1: `yes` is true, `010` is 8; dates stay text), with one difference: keys, and
 the names and label values that a reader declares, are the text that was written.
@@ -20,7 +20,7 @@ MAX_DIGITS = 4300
 """Digits of a whole number: what Python itself turns into text and back."""
 MAX_BITS = int(MAX_DIGITS * math.log2(10))
 
-# Python knows charsets that take for ever (punycode) or give what is no text (utf-7): these alone are read.
+# Only these: some of Python's codecs take very long (punycode) or return no text (utf-7).
 _SUPPORTED_CHARSETS = re.compile(
     r"utf-8(-sig)?|utf-16(-le|-be)?|ascii|iso8859-\d+|cp125\d|koi8-[ru]|big5|gb2312|gbk|gb18030|euc_jp|euc_kr|shift_jis"
 )
@@ -37,7 +37,7 @@ _LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class DocumentError(ValueError):
-    """The text can't be read. `line` and `column` count from 1; 0 where the place isn't known."""
+    """An invalid document. `line` and `column` count from 1; 0 if the position is unknown."""
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class DocumentError(ValueError):
 
 
 def decode_text(data: bytes, charset: str) -> str:
-    """The text that bytes are in a charset such as `utf-8`. Raises `DocumentError`."""
+    """Decode bytes with a charset such as `utf-8`. Raises `DocumentError`."""
     try:
         name = codecs.lookup(charset).name if charset.isascii() and charset.isprintable() else ""
         if _SUPPORTED_CHARSETS.fullmatch(name):
@@ -56,9 +56,9 @@ def decode_text(data: bytes, charset: str) -> str:
 
 
 def parse_json(text: str, *, unique_keys: bool = False) -> Any:
-    """The value of a JSON text. Raises `DocumentError`, also for numbers that JSON has but no computer can hold.
+    """Parse a JSON text. Raises `DocumentError`, also for numbers that are too large.
 
-    Of a key that stands twice the last counts; with `unique_keys` it is an error.
+    Of duplicate keys the last one counts; with `unique_keys` they are an error.
     """
     pairs_hook = _reject_duplicate_keys if unique_keys else None
     try:
@@ -72,7 +72,7 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
     except DocumentError:
         raise
     except json.JSONDecodeError as error:
-        raise DocumentError(f"not JSON: {error.msg}", error.lineno, error.colno) from None
+        raise DocumentError(f"invalid JSON: {error.msg}", error.lineno, error.colno) from None
     except RecursionError:
         raise DocumentError(f"nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
@@ -83,9 +83,9 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
 
 
 def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_keys: bool = False) -> Any:
-    """The value of the one YAML document in `text`; an empty text is None. Raises `DocumentError`.
+    """Parse the single YAML document in `text`; an empty text is None. Raises `DocumentError`.
 
-    Of a key that stands twice the last counts; with `unique_keys` it is an error.
+    Of duplicate keys the last one counts; with `unique_keys` they are an error.
     """
     try:
         _check_yaml_depth(text)
@@ -100,10 +100,12 @@ def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_k
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise DocumentError(
-            f"not YAML: {error.problem or error.context}", mark.line + 1 if mark else 0, mark.column + 1 if mark else 0
+            f"invalid YAML: {error.problem or error.context}",
+            mark.line + 1 if mark else 0,
+            mark.column + 1 if mark else 0,
         ) from None
     except yaml.YAMLError as error:
-        raise DocumentError(f"not YAML: {' '.join(str(error).split())}") from None
+        raise DocumentError(f"invalid YAML: {' '.join(str(error).split())}") from None
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(mapping) < len(pairs):
         names = [name for name, _ in pairs]
         duplicate = next(name for name in names if names.count(name) > 1)
-        raise DocumentError(f"the key {duplicate!r} stands twice in one object")
+        raise DocumentError(f"duplicate key {duplicate!r}")
     return mapping
 
 
@@ -129,7 +131,7 @@ def _parse_finite_float(text: str) -> float:
 
 
 def _reject_constant(text: str) -> NoReturn:
-    raise ValueError(f"not JSON: {text} is no JSON number")
+    raise ValueError(f"invalid JSON: {text} is not allowed")
 
 
 def _check_depth(value: Any) -> None:
@@ -203,7 +205,7 @@ class _YAMLConverter:
                 for source in self.convert_merge_sources(item, string_fields, depth):
                     merged = {**source, **merged}
             elif self.unique_keys and key.value in explicit:
-                self.fail(key, f"the key {key.value!r} stands twice in one mapping")
+                self.fail(key, f"duplicate key {key.value!r}")
             else:
                 explicit[key.value] = self.convert(item, _descend(string_fields, key.value), depth)
         return {**merged, **explicit}

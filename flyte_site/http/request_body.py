@@ -1,4 +1,4 @@
-"""Bodies of requests: how large they may be, and what is read from them."""
+"""Request bodies: size limits, decoding and parsing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ MAX_DRAIN_BYTES = 64 * 1024 * 1024
 
 
 class BodySizeMiddleware:
-    """Refuses with 413 what is larger than its path takes, before anything is read into memory."""
+    """Reject bodies that exceed the limit of their path with 413, before they are read into memory."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -29,11 +29,11 @@ class BodySizeMiddleware:
         if length <= limit:
             return self.get_response(request)
         drain_body(request, min(length, MAX_DRAIN_BYTES))
-        return Problem(413, f"the body has {length} bytes; {limit} are taken here").response()
+        return Problem(413, f"request body of {length} bytes exceeds the limit of {limit} bytes").response()
 
 
 def get_body_limit(path: str) -> int:
-    """Bytes that a request to `path` may carry."""
+    """The maximum size of a request body for `path`, in bytes."""
     if path.startswith(("/v1/datastore/", "/admin/datastore/")):
         return int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_OVERHEAD_BYTES
     return int(settings.FLYTE_MAX_BODY_BYTES)
@@ -45,10 +45,10 @@ def drain_body(request: HttpRequest, size: int) -> None:
 
 
 def read_body(request: HttpRequest) -> bytes:
-    """The body's bytes. Raises `Problem` 400 where the caller went away in the middle: half of it may look whole."""
+    """Read the body. Raises `Problem` 400 if the client disconnected early, because a part can look complete."""
     body: bytes = request.body
     if len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
-        raise Problem(400, "the body ends before its end")
+        raise Problem(400, "request body is shorter than Content-Length")
     return body
 
 
@@ -64,7 +64,7 @@ def parse_content_type(request: HttpRequest) -> tuple[str, dict[str, str]]:
 def parse_body(request: HttpRequest, string_fields: StringFields | None = None, *, unique_keys: bool = False) -> Any:
     """The value that the body holds: YAML where its content type says so, else JSON, as the original takes it.
 
-    `text_places` says where YAML means text (see `documents.TextPlaces`). Raises `Problem` 400.
+    `string_fields` lists the fields that YAML reads as text (see `parsing.StringFields`). Raises `Problem` 400.
     """
     text, is_yaml = read_text_body(request)
     if not text.strip():

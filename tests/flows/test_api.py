@@ -257,7 +257,7 @@ def test_an_empty_body_is_reported_as_empty(kind: str) -> None:
     ],
 )
 def test_a_duplicate_key_in_a_flow_is_an_error(text: str, kind: str) -> None:
-    assert "stands twice" in errors(post("/v1/flows", text, kind))[""]["message"]
+    assert "duplicate key" in errors(post("/v1/flows", text, kind))[""]["message"]
 
 
 def test_an_unquoted_template_in_yaml_gets_a_hint_to_quote_it() -> None:

@@ -154,7 +154,7 @@ def test_the_command_prints_the_outcome_of_each_step(tmp_path: Path) -> None:
 def test_the_command_exits_with_2_for_unreadable_input(tmp_path: Path) -> None:
     event = f"--event={tmp_path}/event.json"
     for flow, arguments, words in (
-        ("name: x\nsteps: ]", [event], "flow: not YAML"),
+        ("name: x\nsteps: ]", [event], "flow: invalid YAML"),
         ({"name": "x"}, [event], "flow.steps"),
         (FLOW, ["--event=/none"], "/none"),
         (FLOW, [event, "--result=x"], "STEP=FILE"),

@@ -46,7 +46,7 @@ def test_what_is_no_json_is_told_with_its_place(text: str) -> None:
     error = refusal(parse_json, text)
     assert error.line >= 1
     assert error.column >= 1
-    assert error.message.startswith("not JSON: ")
+    assert error.message.startswith("invalid JSON: ")
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "-Infinity", "1e999", "-1e999", "9" * 4301, f"[-{'9' * 10000}]"])
@@ -161,7 +161,7 @@ def test_what_yaml_cannot_mean_here_is_refused_with_its_place(text: str) -> None
 
 
 def test_control_characters_are_refused_in_yaml() -> None:
-    assert refusal(parse_yaml, "a: 'x\0y'").message.startswith("not YAML: ")
+    assert refusal(parse_yaml, "a: 'x\0y'").message.startswith("invalid YAML: ")
 
 
 @pytest.mark.parametrize(
