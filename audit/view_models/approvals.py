@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from flyte_site.core.redaction import redact_keys
+from flyte_site.db.keyset import Page, fetch_page
 from packs.approvals import service
 from packs.models import Approval
 
@@ -43,19 +44,16 @@ class ApprovalPage:
 
 def list_open_approval_rows(now: datetime, after: int = 0, size: int = PAGE_SIZE) -> ApprovalPage:
     """List the open approvals after this key, oldest first. One query."""
-    rows = service.open_approvals(now).filter(pk__gt=after).order_by("pk")[: size + 1]
-    return _build_page(list(rows), now, size)
+    return _build_page(fetch_page(service.open_approvals(now), "pk", size, after=after), now)
 
 
 def list_all_approval_rows(now: datetime, before: int = 0, size: int = PAGE_SIZE) -> ApprovalPage:
     """List all approvals before this key, newest first. One query."""
-    rows = Approval.objects.order_by("-pk")
-    return _build_page(list((rows.filter(pk__lt=before) if before else rows)[: size + 1]), now, size)
+    return _build_page(fetch_page(Approval.objects.all(), "pk", size, after=before, descending=True), now)
 
 
-def _build_page(approvals_read: list[Approval], now: datetime, size: int) -> ApprovalPage:
-    rows = [build_approval_row(approval, now) for approval in approvals_read[:size]]
-    return ApprovalPage(rows, rows[-1].approval.pk if len(approvals_read) > size else 0)
+def _build_page(page: Page[Approval], now: datetime) -> ApprovalPage:
+    return ApprovalPage([build_approval_row(approval, now) for approval in page.rows], page.next_key or 0)
 
 
 def build_approval_row(approval: Approval, now: datetime) -> ApprovalRow:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from audit.queue_stats import ActionCount, count_claimed, filter_takeable, sum_groups
+from flyte_site.db.keyset import fetch_page
 from packs.models import Pack, status_filter
 from packs.queue.backlog import find_queue_groups
 
@@ -47,26 +48,8 @@ def list_pack_rows(
     """List the packs that match `text` and `status` in the order of their identities, after `after` or up to `before`.
     `with_loads`: include queued and claimed actions. Three queries.
     """
-    matching = _filter_packs(filters, now)
-    if before:
-        read = list(matching.filter(identity__lt=before).order_by("-identity")[: PAGE_SIZE + 1])
-        has_more, page_packs = len(read) > PAGE_SIZE, read[:PAGE_SIZE][::-1]
-        return _build_page(
-            page_packs,
-            page_packs[0].identity if page_packs and has_more else "",
-            _last_identity(page_packs),
-            with_loads=with_loads,
-        )
-    read = list(matching.filter(identity__gt=after).order_by("identity")[: PAGE_SIZE + 1])
-    page_packs = read[:PAGE_SIZE]
-    first = page_packs[0].identity if after and page_packs else ""
-    return _build_page(
-        page_packs, first, _last_identity(page_packs) if len(read) > PAGE_SIZE else "", with_loads=with_loads
-    )
-
-
-def _last_identity(page_packs: list[Pack]) -> str:
-    return page_packs[-1].identity if page_packs else ""
+    page = fetch_page(_filter_packs(filters, now), "identity", PAGE_SIZE, after=after, before=before)
+    return _build_page(page.rows, page.previous_key or "", page.next_key or "", with_loads=with_loads)
 
 
 def _build_page(page_packs: list[Pack], before: str, after: str, *, with_loads: bool) -> PackPage:

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from flyte_site.db.keyset import fetch_page
 from flyte_site.models import Change
 
 PAGE_SIZE = 50
@@ -18,19 +19,14 @@ def get_activity_page(query: QueryDict) -> dict[str, Any]:
     form_values = {name: query.get(name, "").replace("\x00", "").strip() for name in FILTERS}
     filters = {name: text for name, text in form_values.items() if text}
     before, after = _parse_id(query.get("before", "")), _parse_id(query.get("after", ""))
-    entries = Change.objects.filter(**filters)
-    if after:
-        fetched = list(entries.filter(pk__gt=after).order_by("pk")[: PAGE_SIZE + 1])
-        has_newer, has_older, page = len(fetched) > PAGE_SIZE, True, fetched[:PAGE_SIZE][::-1]
-    else:
-        fetched = list((entries.filter(pk__lt=before) if before else entries).order_by("-pk")[: PAGE_SIZE + 1])
-        has_newer, has_older, page = bool(before), len(fetched) > PAGE_SIZE, fetched[:PAGE_SIZE]
+    # In the order of display the older entries come after the newer ones.
+    page = fetch_page(Change.objects.filter(**filters), "pk", PAGE_SIZE, after=before, before=after, descending=True)
     return {
-        "changes": page,
+        "changes": page.rows,
         "asked": form_values,
         "kinds": KINDS,
-        "newer": urlencode({**filters, "after": page[0].pk}) if has_newer and page else "",
-        "older": urlencode({**filters, "before": page[-1].pk}) if has_older and page else "",
+        "newer": urlencode({**filters, "after": page.previous_key}) if page.previous_key else "",
+        "older": urlencode({**filters, "before": page.next_key}) if page.next_key else "",
     }
 
 
