@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from packs.hosted.plugin_api.config import RateLimiterConfig
 from packs.hosted.rate_limits import TokenBucket
@@ -95,11 +95,10 @@ def _build_rate_limit_status(config: RateLimiterConfig, bucket: TokenBucket) -> 
     return RateLimitStatus(config.qps, config.burst, bucket.available() if is_shared else None)
 
 
-def list_resources(plugin: str = "", after: int = 0, limit: int = 100, state: str = "") -> list[HostedResource]:
-    """List resources after the row with id `after`, oldest first."""
+def find_resources(plugin: str = "", state: str = "") -> "QuerySet[HostedResource]":
+    """Find the resources of a plugin ('': any) in a state ('': any). Callers must limit them."""
     filters = {name: value for name, value in (("plugin", plugin), ("state", state)) if value}
-    rows = HostedResource.objects.filter(id__gt=after, **filters).order_by("id")
-    return list(rows[: min(limit, MAX_ROWS + 1)])
+    return HostedResource.objects.filter(**filters)
 
 
 def find_resources_of_actions(action_ids: Iterable[str]) -> dict[str, HostedResource]:

@@ -9,7 +9,8 @@ from audit import lookups
 from audit.search.executions import ExecutionRow
 from audit.summary import summarize_execution
 from flows.models import ExecutionState
-from packs.hosted_status import HostedPackStatus, RateLimitStatus, find_hosted_pack, list_resources, serialize_phase
+from flyte_site.db.keyset import fetch_page
+from packs.hosted_status import HostedPackStatus, RateLimitStatus, find_hosted_pack, find_resources, serialize_phase
 from packs.models import HostedResource, HostedState
 
 PAGE_SIZE = 50
@@ -89,9 +90,9 @@ def build_rate_limit_row(operations: str, rate: RateLimitStatus) -> RateLimitRow
 
 def list_resource_rows(plugin: str, state: str = "", after: int = 0, size: int = PAGE_SIZE) -> HostedResourcePage:
     """List the plugin's resources in this state ('': any) after this key, oldest first. One query."""
-    resources_read = list_resources(plugin, after, size + 1, state if state in HostedState.values else "")
-    rows = [build_resource_row(resource) for resource in resources_read[:size]]
-    return HostedResourcePage(rows, rows[-1].resource.pk if len(resources_read) > size else 0)
+    resources = find_resources(plugin, state if state in HostedState.values else "")
+    page = fetch_page(resources, "pk", size, after=after)
+    return HostedResourcePage([build_resource_row(resource) for resource in page.rows], page.next_key or 0)
 
 
 def build_resource_row(resource: HostedResource) -> HostedResourceRow:

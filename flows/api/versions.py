@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from flows.definition import FlowValidationError, store
 from flows.models import Flow, FlowVersion
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
+from flyte_site.db.keyset import fetch_page
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import LinkSerializer, problem_responses
 from flyte_site.http.links import Link, LinkBuilder
@@ -69,18 +70,17 @@ class VersionListView(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         """List the versions of a flow, newest first, even if the flow was deleted."""
-        versions = FlowVersion.objects.filter(flow_name=name).defer("document", "source").order_by("-id")
-        if after := request.query_params.get("after", ""):
-            versions = versions.filter(id__lt=after)
-        rows = list(versions[: PAGE_SIZE + 1])
-        if not rows and not FlowVersion.objects.filter(flow_name=name).exists():
+        versions = FlowVersion.objects.filter(flow_name=name).defer("document", "source")
+        after = request.query_params.get("after", "")
+        page = fetch_page(versions, "id", PAGE_SIZE, after=after, descending=True)
+        if not page.rows and not FlowVersion.objects.filter(flow_name=name).exists():
             raise not_found(f"flow {name!r}")
         current_id = get_current_version_id(name)
         path = ("v1", "flows", name, "versions")
         links = [self.links.to("self", *path), self.links.to("up", "v1", "flows", name)]
-        if len(rows) > PAGE_SIZE:
-            links.append(self.links.to("next", *path, query=urlencode({"after": rows[PAGE_SIZE - 1].id})))
-        return self.respond(VersionList, {"versions": rows[:PAGE_SIZE], "links": links}, current_id=current_id)
+        if page.next_key:
+            links.append(self.links.to("next", *path, query=urlencode({"after": page.next_key})))
+        return self.respond(VersionList, {"versions": page.rows, "links": links}, current_id=current_id)
 
 
 class VersionView(APIView):

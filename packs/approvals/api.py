@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -10,6 +11,7 @@ from rest_framework.response import Response
 
 from flyte_site.auth.activity_log import actor_of_caller
 from flyte_site.auth.principals import get_principal
+from flyte_site.db.keyset import fetch_page
 from flyte_site.http.fields import (
     InputSerializer,
     LinkSerializer,
@@ -92,11 +94,12 @@ class ApprovalListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """List the questions that can be decided now, oldest first."""
-        rows = service.list_open_approvals(get_integer_parameter(request, "after", 0, maximum=MAX_ID), PAGE_SIZE + 1)
+        after = get_integer_parameter(request, "after", 0, maximum=MAX_ID)
+        page = fetch_page(service.open_approvals(timezone.now()), "pk", PAGE_SIZE, after=after)
         links = [self.links.to("self", "v1", "approvals"), self.links.to("up", "v1")]
-        if len(rows) > PAGE_SIZE:
-            links.append(self.links.to("next", "v1", "approvals", query=f"after={rows[PAGE_SIZE - 1].pk}"))
-        return self.respond(ApprovalList, {"approvals": rows[:PAGE_SIZE], "links": links})
+        if page.next_key:
+            links.append(self.links.to("next", "v1", "approvals", query=f"after={page.next_key}"))
+        return self.respond(ApprovalList, {"approvals": page.rows, "links": links})
 
 
 class ApprovalView(APIView):

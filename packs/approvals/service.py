@@ -17,7 +17,6 @@ log = structlog.get_logger(__name__)
 
 MAX_DECIDED_BY_LENGTH = 255
 MAX_COMMENT_LENGTH = 10_000
-MAX_LISTED = 1001
 ATTEMPT_ENDED_REASON = "the action was cancelled or timed out"
 
 
@@ -38,11 +37,6 @@ class ApprovalNotOpenError(Exception):
 def open_approvals(now: datetime | None = None) -> "QuerySet[Approval]":
     """Return the approvals that can be decided now, by an index. Callers must limit it."""
     return Approval.objects.filter(approved__isnull=True, withdrawn=False, ends_at__gt=now or timezone.now())
-
-
-def list_open_approvals(after: int = 0, limit: int = 100) -> list[Approval]:
-    """Return open approvals after the row with id `after`, oldest first; at most MAX_LISTED."""
-    return list(open_approvals().filter(id__gt=after).order_by("id")[: min(limit, MAX_LISTED)])
 
 
 def find_approval(action_id: str) -> Approval | None:

@@ -134,7 +134,7 @@ def test_a_cancelled_question_cannot_be_decided(hosting: HostedRegistry, client:
     hosting.run_upkeep()
     run_round(hosting)
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the action was cancelled or timed out"
-    assert (service.list_open_approvals(), HostedResource.objects.count()) == ([], 0)
+    assert (list(service.open_approvals()), HostedResource.objects.count()) == ([], 0)
 
 
 def test_a_retried_action_asks_again(hosting: HostedRegistry, client: Client) -> None:

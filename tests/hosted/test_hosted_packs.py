@@ -7,6 +7,7 @@ import pytest
 from django.test import Client, override_settings
 
 from flyte_site.core.environment import Environment
+from flyte_site.db.keyset import fetch_page
 from packs import hosted_status
 from packs.hosted.plugin_api.errors import Throttled
 from packs.hosted_registry import check_settings, get_hosted_registry, parse_plugin_names
@@ -89,9 +90,9 @@ def test_the_status_has_resources_quotas_rates_and_counts(monkeypatch: pytest.Mo
     assert status.quotas == {"default": (2, 2), "other": (0, 5)}
     assert (status.read_rate.qps, status.read_rate.available) == (1000, None)
     assert status.counts == {"calls.create": 2, "calls.get": 2, "throttled": 2}
-    first, second, third = hosted_status.list_resources("Stub")
-    assert hosted_status.list_resources(after=first.pk, limit=1) == [second]
-    assert hosted_status.list_resources("Other") == []
+    first, second, third = hosted_status.find_resources("Stub").order_by("id")
+    assert fetch_page(hosted_status.find_resources(), "pk", 1, after=first.pk).rows == [second]
+    assert list(hosted_status.find_resources("Other")) == []
     assert third.state == "waiting"
 
 
