@@ -26,7 +26,7 @@ def get_preferred_type(accept: str) -> str:
 
 
 def prefers_html(request: HttpRequest) -> bool:
-    """Whether a browser asks, as far as its `Accept` tells."""
+    """Return True if the `Accept` header prefers HTML, as browsers do."""
     return request.get_preferred_type([JSON_TYPE, HTML_TYPE]) == HTML_TYPE
 
 
@@ -50,7 +50,7 @@ def to_yaml(data: Any) -> str:
 
 
 def empty_response(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
-    """An answer without a body, and so without a content type."""
+    """A response without a body and a content type."""
     response = HttpResponse(status=status, headers=headers)
     del response["Content-Type"]
     return response

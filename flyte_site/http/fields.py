@@ -1,4 +1,4 @@
-"""What the API's input serializers share: JSON's own types, and keys as the original reads them."""
+"""Fields and base class of the API's input serializers, with strict JSON types and case-insensitive keys."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ def reject_control_characters(value: str) -> None:
 
 
 class StrictTextField(serializers.CharField):
-    """Text and nothing that could be turned into it. null counts as empty, as in the original."""
+    """A string without conversion from other types. null counts as empty, as in the original."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("allow_blank", True)
@@ -34,7 +34,7 @@ class StrictTextField(serializers.CharField):
 
 
 class NameField(StrictTextField):
-    """Text that is not empty, of at most 255 characters, none of them a control character."""
+    """A non-empty string of at most 255 characters without control characters."""
 
     def __init__(self, **options: Any) -> None:
         messages = {"max_length": f"must have at most {MAX_NAME_LENGTH} characters"}
@@ -46,12 +46,12 @@ class NameField(StrictTextField):
     def run_validation(self, data: Any = serializers.empty) -> Any:
         value = super().run_validation("" if data is serializers.empty else data)
         if not value:
-            raise serializers.ValidationError("is required: text that is not empty")
+            raise serializers.ValidationError("required; must be a non-empty string")
         return value
 
 
 class LabelsField(serializers.DictField):
-    """Label names and their values."""
+    """A mapping of label names to values."""
 
     child = StrictTextField(validators=[reject_control_characters])
 
@@ -62,7 +62,7 @@ class LabelsField(serializers.DictField):
 
 
 class InputSerializer(serializers.Serializer[Any]):
-    """Reads a JSON object whose keys may be spelt in any case, as the original's decoder does."""
+    """A serializer of a JSON object with case-insensitive keys, like the original's decoder."""
 
     default_error_messages = {"invalid": "must be an object"}
 
@@ -70,7 +70,7 @@ class InputSerializer(serializers.Serializer[Any]):
         return super().run_validation(normalize_keys(data, self.fields) if isinstance(data, Mapping) else data)
 
     def validate_data(self, data: Any) -> dict[str, Any]:
-        """The validated values. Raises `Problem` 400 with every error and its path."""
+        """Validate the data; return the values. Raises `Problem` 400 with every error and its path."""
         if not isinstance(data, Mapping):
             raise invalid_input({"path": "", "message": "must be an object"})
         try:
@@ -80,13 +80,13 @@ class InputSerializer(serializers.Serializer[Any]):
 
 
 def normalize_keys(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same object with its known keys in their own spelling; the last of several spellings counts."""
+    """Copy the object with known keys in the spelling of the fields; of several spellings the last one counts."""
     spelling = {name.lower(): name for name in fields}
     return {spelling.get(key.lower(), key): value for key, value in data.items()}
 
 
 def flatten_errors(errors: Any, path: str = "") -> Iterator[ErrorItem]:
-    """DRF's nested errors as a list with paths, e.g. `commands[0].name`."""
+    """Flatten DRF's nested errors to a list with paths, e.g. `commands[0].name`."""
     if isinstance(errors, Mapping):
         for key, inner in errors.items():
             inner_path = (
@@ -110,7 +110,7 @@ def _join_path(path: str, key: str) -> str:
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """The shape of every error answer (RFC 9457)."""
+    """The form of every error response (RFC 9457)."""
 
     title = serializers.CharField()
     status = serializers.IntegerField()

@@ -1,4 +1,4 @@
-"""How names stand in paths."""
+"""Path converter for names with any characters."""
 
 from urllib.parse import quote
 
@@ -8,7 +8,7 @@ from flyte_site.http.links import SEGMENT_SAFE
 
 
 def unescape_segment(segment: str) -> str:
-    """A segment as it was meant, of a path in which `%2F` and `%25` are still escaped (see `flyte_site.wsgi`)."""
+    """Unescape `%2F` and `%25` in a segment, which `flyte_site.wsgi` keeps escaped."""
     return segment.replace("%2F", "/").replace("%25", "%")
 
 

@@ -1,4 +1,4 @@
-"""What the API's views share."""
+"""Base classes and helpers of the API's views."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -68,9 +68,9 @@ class APIView(FrameworkView):
 
 
 class RawView(APIView):
-    """A view for what packs do all day, without what of the framework's work around each request is of no use here.
+    """A view for the frequent calls of packs, without the framework's overhead for each request.
 
-    Its methods get Django's own request, and give what `flyte_site.http.negotiation` makes of an answer.
+    Its methods receive Django's request and return responses of `flyte_site.http.negotiation`.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -92,7 +92,7 @@ class RawView(APIView):
 
 
 def reject_nul_in_query(request: HttpRequest) -> None:
-    """Raises `Problem` 400."""
+    """Reject query parameters with a NUL character. Raises `Problem` 400."""
     query = request.META.get("QUERY_STRING", "")
     if "%00" in query or "\x00" in query:
         for name, values in request.GET.lists():
@@ -100,13 +100,13 @@ def reject_nul_in_query(request: HttpRequest) -> None:
 
 
 def reject_nul(name: str, values: Iterable[str]) -> None:
-    """No text in the database has a NUL, and PostgreSQL fails where one is asked for. Raises `Problem` 400."""
+    """Reject a NUL character, for which PostgreSQL fails. Raises `Problem` 400."""
     if any("\x00" in value for value in values):
         raise invalid_input({"path": name, "message": "must have no NUL character"})
 
 
 def get_integer_parameter(request: HttpRequest, name: str, default: int, *, maximum: int) -> int:
-    """The query parameter `name`, from 0 to `most` (more counts as `most`). Raises `Problem` 400."""
+    """Parse the query parameter `name`, from 0 to `maximum` (more counts as `maximum`). Raises `Problem` 400."""
     text = request.GET.get(name, "") if request.META.get("QUERY_STRING") else ""
     if not text:
         return default
