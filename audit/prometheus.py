@@ -14,14 +14,13 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.metrics_core import Metric
 from rest_framework.request import Request
 
-from audit.stats import MAX_PACK_NAMES as MOST_NAMES
-from audit.stats import PackLoad, measure_pack_loads
+from audit.stats import MAX_PACK_NAMES, PackLoad, measure_pack_loads
 from flows.models import Execution, ExecutionState
 from flyte_site.core.metrics import collect
 from flyte_site.db.postgresql.plans import index_order
 from flyte_site.http.views import APIView
 from flyte_site.models import JobRun
-from packs.hosted_status import MAX_ROWS as MOST_COUNTS
+from packs.hosted_status import MAX_ROWS
 from packs.models import STATUSES, HostedCount, Pack, status_filter
 from packs.queue.backlog import find_orphans
 
@@ -72,7 +71,9 @@ def collect_queue_metrics() -> list[Metric]:
     now, pack_loads = timezone.now(), measure_pack_loads(MAX_QUEUED)
     orphans = find_orphans()
     is_truncated = (
-        orphans.is_lower_bound or len(pack_loads) >= MOST_NAMES or any(load.queued >= MAX_QUEUED for load in pack_loads)
+        orphans.is_lower_bound
+        or len(pack_loads) >= MAX_PACK_NAMES
+        or any(load.queued >= MAX_QUEUED for load in pack_loads)
     )
     return [
         _gauge_by_pack("flyte_actions_waiting", "Queued actions.", pack_loads, lambda load: load.queued),
@@ -134,7 +135,7 @@ def collect_job_metrics() -> list[Metric]:
 def collect_hosted_metrics() -> list[Metric]:
     """Report the counters of hosted plugins, the server's and their own, over all machines."""
     counts = CounterMetricFamily("flyte_hosted", "Counters of hosted plugins.", labels=["plugin", "name"])
-    for row in HostedCount.objects.order_by("plugin", "name")[:MOST_COUNTS]:
+    for row in HostedCount.objects.order_by("plugin", "name")[:MAX_ROWS]:
         counts.add_metric([row.plugin, row.name], row.value)
     return [counts]
 

@@ -16,7 +16,7 @@ from audit.view_models.approvals import (
     list_all_approval_rows,
     list_open_approval_rows,
 )
-from audit.views.executions import VIEW_PERMISSION as MAY_SEE_EXECUTIONS
+from audit.views.executions import VIEW_PERMISSION as VIEW_EXECUTION_PERMISSION
 from flyte_site.auth.activity_log import actor_of_user
 from flyte_site.console.pages import console_url, parse_key, render_page, require_perm
 from flyte_site.core.ids import is_id
@@ -33,7 +33,7 @@ def decision_context(request: HttpRequest) -> dict[str, Any]:
     """Return the context of templates in which approvals can be decided."""
     return {
         "may_decide": request.user.has_perm(DECIDE_PERMISSION),
-        "sees_executions": request.user.has_perm(MAY_SEE_EXECUTIONS),
+        "sees_executions": request.user.has_perm(VIEW_EXECUTION_PERMISSION),
         "most_comment": service.MAX_COMMENT_LENGTH,
     }
 

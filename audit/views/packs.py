@@ -22,8 +22,8 @@ from audit.view_models.pack import (
 )
 from audit.view_models.pack_list import PackPage, list_pack_rows
 from audit.view_models.pack_usage import find_pack_usage
-from audit.views.events import VIEW_PERMISSION as MAY_SEE_EVENTS
-from audit.views.executions import VIEW_PERMISSION as MAY_SEE_EXECUTIONS
+from audit.views.events import VIEW_PERMISSION as VIEW_EVENT_PERMISSION
+from audit.views.executions import VIEW_PERMISSION as VIEW_EXECUTION_PERMISSION
 from audit.views.filters import PackFilterForm, executions_query_string
 from flyte_site.auth.activity_log import actor_of_user
 from flyte_site.console.pages import console_url, parse_key, render_page, require_perm
@@ -81,8 +81,8 @@ def pack_page(request: HttpRequest, pk: str) -> HttpResponse:
         "executions_url": _executions_url(request),
         "executions_query": executions_query_string(pack.name),
         **(_usage_context(pack) if request.user.has_perm(VIEW_FLOW_PERMISSION) else {}),
-        "sees_events": request.user.has_perm(MAY_SEE_EVENTS),
-        "events": find_last_events(pack) if request.user.has_perm(MAY_SEE_EVENTS) else [],
+        "sees_events": request.user.has_perm(VIEW_EVENT_PERMISSION),
+        "events": find_last_events(pack) if request.user.has_perm(VIEW_EVENT_PERMISSION) else [],
         "deletion": _deletion_warning(queue)
         if queue and request.user.has_perm(DELETE_PERMISSION) and not pack.hosted
         else "",
@@ -196,7 +196,7 @@ def _usage_context(pack: Pack) -> dict[str, Any]:
 
 
 def _executions_url(request: HttpRequest) -> str:
-    return console_url("flows_execution_changelist") if request.user.has_perm(MAY_SEE_EXECUTIONS) else ""
+    return console_url("flows_execution_changelist") if request.user.has_perm(VIEW_EXECUTION_PERMISSION) else ""
 
 
 def _activity_log_url(request: HttpRequest, pack: Pack) -> str:
