@@ -146,7 +146,7 @@ class StepErrorSchema(OutputSerializer):
 class ExecutionSchema(OutputSerializer):
     """One run of a flow: the steps of its flow version, and its actions by step id."""
 
-    name = serializers.CharField(source="document.name")
+    name = serializers.CharField(source="execution.flow_name")
     description = serializers.CharField(source="document.description", required=False)
     labels = StringMapField(source="document.labels", required=False)
     uuid = serializers.CharField(source="execution.version_id")
