@@ -13,7 +13,7 @@ ON_ONE_DATABASE = {
     "tests/packs/test_take.py::test_concurrent_takers_never_claim_the_same_action": (
         "PostgreSQL passes over what another claims"
     ),
-    "tests/site/test_failures.py::test_a_value_that_fits_no_column_is_not_quoted": "SQLite takes any value",
+    "tests/site/test_safe_tracebacks.py::test_a_value_that_fits_no_column_is_not_quoted": "SQLite takes any value",
     "tests/site/test_postgresql.py": "it is about PostgreSQL's connections",
     "tests/site/test_sqlite.py": "PostgreSQL has locks of rows",
 }

@@ -22,7 +22,7 @@ STORE_INDEPENDENT = {
     "tests/jobs/test_run.py::test_where_the_port_is_taken_it_says_so_and_does_not_start": "a port",
     "tests/jobs/test_run_on_terminal.py": "lines on a terminal",
     "tests/jobs/test_supervisor.py": "processes and signals",
-    "tests/site/test_correlation.py": "request ids in logs",
+    "tests/site/test_request_ids.py": "request ids in logs",
     "tests/site/test_deploy.py": "what a reverse proxy is configured with",
     "tests/site/test_discretion.py": "the tests' own check of logs",
     "tests/site/test_imports.py": "imports of commands, with a file of SQLite on both",

@@ -41,7 +41,7 @@ def test_an_exception_is_told_by_its_kind_and_place_without_its_message(error: E
     assert MARK not in told
     assert told.startswith("Traceback (most recent call last):\n")
     assert told.endswith(f"{type(error).__name__}: {HIDDEN_MESSAGE}")
-    assert 'test_failures.py", line ' in told
+    assert 'test_safe_tracebacks.py", line ' in told
     assert "in raised" in told
 
 
