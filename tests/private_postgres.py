@@ -41,7 +41,13 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 # Nothing here has to survive a power cut.
-OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "autovacuum": "off",  # tests of plans set the statistics themselves
+}
 
 
 class PostgresUnavailableError(RuntimeError):
