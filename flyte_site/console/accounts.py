@@ -21,7 +21,7 @@ ONE_TIME_PASSWORD_EXPIRED = "This one-time password has expired. Ask an admin fo
 
 
 def create_first_admin() -> str | None:
-    """Create the account `admin` if there is no account; return its one-time password, or None.
+    """Create the account `admin` if no account exists; return its one-time password, or None.
 
     If it is still the only account, and its one-time password has expired, create a new password. Of several callers at
     the same moment, one succeeds. Do nothing if FLYTE_LOCAL_ACCOUNTS is false.
@@ -70,7 +70,7 @@ def set_one_time_password(user: User) -> str:
 
 
 def get_one_time_password(user: AbstractBaseUser | AnonymousUser) -> OneTimePassword | None:
-    """The user's one-time password, which they must change first; None if they have chosen a password."""
+    """Return the user's one-time password, which they must change first; None if they have chosen a password."""
     return OneTimePassword.objects.filter(user_id=user.pk).first() if user.is_authenticated else None
 
 

@@ -32,8 +32,8 @@ COOKIES_ADVICE = "Allow this server's cookies: your browser sent none, and forms
 # The start of Django's reasons if the host or scheme that the browser names differs from the request's.
 ORIGIN_CHECK_REASONS = ("Origin checking failed", "Referer checking failed")
 PROXY_ADVICE = (
-    "If it never works, contact the operator of this server: a proxy may not forward the address that your browser "
-    "uses. The log has the reason in its line form_refused."
+    "If it never works, contact the operator of this server: perhaps a proxy does not forward the address that "
+    "your browser uses. The log line form_refused contains the reason."
 )
 
 
@@ -63,7 +63,7 @@ def _is_signed_in(request: HttpRequest) -> bool:
 
 
 class ErrorPageMiddleware(ProblemMiddleware):
-    """Convert errors to pages for browsers, and to the API's form for all others."""
+    """Errors as pages for browsers, and in the API's format for all other clients."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not wants_html_page(request):
@@ -89,7 +89,7 @@ class ErrorPageMiddleware(ProblemMiddleware):
 
 
 def error_response(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Render a problem as a page or in the API's form, depending on the request."""
+    """Render a problem as a page or in the API's format, depending on the request."""
     return render_error_page(problem, request) if wants_html_page(request) else problem.response()
 
 

@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 20_000
 
 
 def get_client_address(request: HttpRequest) -> str:
-    """The client's address; `TrustedProxyMiddleware` has replaced that of a trusted proxy."""
+    """Return the client's address; `TrustedProxyMiddleware` has replaced the address of a trusted proxy."""
     return str(request.META.get("REMOTE_ADDR") or "")
 
 

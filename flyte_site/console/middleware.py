@@ -58,7 +58,7 @@ class HttpsSessionMiddleware(SessionMiddleware):
 
 
 class HttpsCsrfMiddleware(CsrfViewMiddleware):
-    """Accept only forms of this site. A proxy that ends TLS reports the scheme that the browser uses."""
+    """Protection against forms of other sites. A proxy that ends TLS reports the scheme that the browser uses."""
 
     def process_request(self, request: HttpRequest) -> None:
         if get_base_url(request).startswith("https:"):
@@ -67,7 +67,7 @@ class HttpsCsrfMiddleware(CsrfViewMiddleware):
 
 
 class SessionLimitMiddleware:
-    """End sessions that are idle for FLYTE_SESSION_IDLE_SECONDS, and all sessions after FLYTE_SESSION_SECONDS.
+    """Expiry of sessions: after FLYTE_SESSION_IDLE_SECONDS without use, and always after FLYTE_SESSION_SECONDS.
 
     Automatic refreshes of a page do not count as use. The time of use is updated once a minute, to write rarely.
     """
@@ -104,7 +104,7 @@ DENY_ALL_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; fram
 
 
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
-    """Set the Content-Security-Policy: pages load only this server's files, other responses nothing.
+    """The Content-Security-Policy: pages load only this server's files, other responses nothing.
 
     Pages of the console are not cached, because they depend on the user.
     """

@@ -39,12 +39,12 @@ TRY_AGAIN_MESSAGE = "The sign-in failed or took too long. Try again."
 
 
 def get_provider_metadata() -> ProviderMetadata:
-    """The provider's endpoints. Raises `ProviderUnavailableError`."""
+    """Return the provider's endpoints. Raise `ProviderUnavailableError`."""
     return get_metadata_cache(settings.FLYTE_OIDC_ISSUER_URL).get_metadata()
 
 
 def build_callback_url(request: HttpRequest) -> str:
-    """The redirect URI, which must be registered at the provider."""
+    """Build the redirect URI, which must be registered at the provider."""
     return get_base_url(request) + reverse("admin:sign_on_return")
 
 
@@ -64,7 +64,7 @@ class ConsoleOIDCBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         self.OIDC_RP_CLIENT_SECRET = settings.FLYTE_CONSOLE_CLIENT_SECRET
 
     def get_token(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Exchange the code for tokens. Raises `ProviderUnavailableError`, `InvalidTokenError`."""
+        """Exchange the code for tokens. Raise `ProviderUnavailableError`, `InvalidTokenError`."""
         metadata, form = get_provider_metadata(), {**payload, "redirect_uri": build_callback_url(self.request)}
         secret, options = form.pop("client_secret"), {}
         if secret and metadata.supports_basic_auth:
@@ -74,7 +74,7 @@ class ConsoleOIDCBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         return fetch_json("POST", metadata.token_endpoint, data=form, **options)
 
     def verify_token(self, token: Any, **expected: Any) -> dict[str, Any]:
-        """Validate the ID token of this sign-in; return its claims. Raises the errors of `validate_token`."""
+        """Validate the ID token of this sign-in; return its claims. Raise the errors of `validate_token`."""
         if not isinstance(token, str):
             raise InvalidTokenError("the provider's response has no ID token")
         claims = validate_token(token, settings.FLYTE_OIDC_ISSUER_URL, self.OIDC_RP_CLIENT_ID)
@@ -96,7 +96,7 @@ class ConsoleOIDCBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
 
 
 def fetch_json(method: str, url: str, **options: Any) -> dict[str, Any]:
-    """Request JSON from the provider. Raises `ProviderUnavailableError`; `InvalidTokenError` for status 4xx."""
+    """Request JSON from the provider. Raise `ProviderUnavailableError`; `InvalidTokenError` for status 4xx."""
     try:
         with ProviderClient() as client:
             return client.request_json(method, url, **options)
@@ -110,7 +110,7 @@ def fetch_json(method: str, url: str, **options: Any) -> dict[str, Any]:
 
 
 class OIDCLoginView(OIDCAuthenticationRequestView):  # type: ignore[misc]
-    """Redirects the user to the provider."""
+    """Redirect to the provider for the sign-in."""
 
     def __init__(self, **options: Any) -> None:
         super(OIDCAuthenticationRequestView, self).__init__(**options)  # skip the library's, as above
@@ -133,7 +133,7 @@ class OIDCLoginView(OIDCAuthenticationRequestView):  # type: ignore[misc]
 
 
 class OIDCCallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
-    """Signs in the user who returns from the provider, once for each redirect to it."""
+    """Sign-in of a user who returns from the provider; each redirect to it allows one return."""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         if not settings.FLYTE_CONSOLE_SIGN_ON:
@@ -142,7 +142,7 @@ class OIDCCallbackView(OIDCAuthenticationCallbackView):  # type: ignore[misc]
         if request.GET.get("state", "") not in request.session.get("oidc_states", {}):
             return login_failed(request, TRY_AGAIN_MESSAGE)
         if provider_error := request.GET.get("error"):
-            log.warning("sign_on_refused", reason=f"the provider says {provider_error[:100]}")
+            log.warning("sign_on_refused", reason=f"the provider returned the error {provider_error[:100]!r}")
         try:
             response: HttpResponseBase = super().get(request)
         except (InvalidTokenError, SuspiciousOperation) as error:

@@ -27,11 +27,11 @@ INACTIVE_MESSAGE = "Your account on this server is deactivated. Ask an admin."
 
 
 class SignInRefusedError(Exception):
-    """A user who is not allowed to sign in; the message is for them."""
+    """A sign-in that is not allowed; the message is shown to the user."""
 
 
 def get_or_create_oidc_user(issuer: str, claims: Mapping[str, Any]) -> User:
-    """Get or create the user with these claims, with the roles of the claims. Raises `SignInRefusedError`.
+    """Get or create the user with these claims, with the roles of the claims. Raise `SignInRefusedError`.
 
     If FLYTE_CONSOLE_ROLES maps claims to roles, users without a role are rejected, and unknown ones are not stored. If
     not, an admin assigns roles by hand.
@@ -53,7 +53,7 @@ def get_or_create_oidc_user(issuer: str, claims: Mapping[str, Any]) -> User:
 
 
 def find_missing_roles() -> list[str]:
-    """The roles of FLYTE_CONSOLE_ROLES that do not exist."""
+    """Return the roles of FLYTE_CONSOLE_ROLES that do not exist."""
     role_names = {rule.role for rule in settings.FLYTE_CONSOLE_ROLES}
     return (
         sorted(role_names - set(Group.objects.filter(name__in=role_names).values_list("name", flat=True)))

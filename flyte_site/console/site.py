@@ -152,7 +152,7 @@ def require_password_change(request: HttpRequest) -> HttpResponseRedirect | None
 
 
 def get_next_url(request: HttpRequest) -> str:
-    """The page that was requested before the password form; home if it is not on this server."""
+    """Return the page that was requested before the password form; home if it is not on this server."""
     next_url = request.GET.get(REDIRECT_FIELD_NAME, "")
     return next_url if is_local_url(next_url, request) else reverse("admin:index")
 
@@ -177,7 +177,7 @@ def redirect_full_page(redirect: HttpResponseBase, request: HttpRequest) -> Http
 
 
 def build_navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The navigation items that the user can see: `label`, `url`, and `here` for the current page."""
+    """Build the navigation items that the user can see: `label`, `url`, and `here` for the current page."""
     home_url = reverse("admin:index")
     items = []
     for item in NAVIGATION:

@@ -14,10 +14,10 @@ KEYS_GUIDE = "docs/how-to/keep-secrets.md"
 
 
 class NoEncryptionKeysError(Exception):
-    """No encryption key is configured."""
+    """An attempt to encrypt without a configured key."""
 
     def __init__(self) -> None:
-        super().__init__(f"needs FLYTE_ENCRYPTION_KEYS, which this server has none of ({KEYS_GUIDE})")
+        super().__init__(f"needs FLYTE_ENCRYPTION_KEYS, which is not set on this server (see {KEYS_GUIDE})")
 
 
 class DecryptionError(Exception):
@@ -25,14 +25,14 @@ class DecryptionError(Exception):
 
 
 def parse_keys(text: str) -> tuple[Fernet, ...]:
-    """Parse a list of keys, separated by commas. Raises `ValueError`, whose message contains no key."""
+    """Parse a comma-separated list of keys. Raise `ValueError`; its message contains no key."""
     keys = [key.strip() for key in text.split(",")] if text.strip() else []
     fernets = []
     for number, key in enumerate(keys, start=1):
         # Fernet itself ignores characters that are not base64.
         if not _KEY_PATTERN.fullmatch(key):
             requirement = "must be 32 bytes in URL-safe base64, 44 characters"
-            raise ValueError(f"key {number} of {len(keys)} {requirement} ({KEYS_GUIDE} says how one is made)")
+            raise ValueError(f"key {number} of {len(keys)} {requirement} (see {KEYS_GUIDE})")
         fernets.append(Fernet(key))
     return tuple(fernets)
 
@@ -48,7 +48,7 @@ def has_keys() -> bool:
 
 
 def encrypt(value: bytes) -> bytes:
-    """Encrypt with the first key; each call returns a different token. Raises `NoEncryptionKeysError`."""
+    """Encrypt with the first key; each call returns a different token. Raise `NoEncryptionKeysError`."""
     keys = _cached_keys(settings.FLYTE_ENCRYPTION_KEYS)
     if not keys:
         raise NoEncryptionKeysError
@@ -56,18 +56,18 @@ def encrypt(value: bytes) -> bytes:
 
 
 def decrypt(token: bytes) -> bytes:
-    """Decrypt a token of `encrypt`. Raises `DecryptionError`."""
+    """Decrypt a token of `encrypt`. Raise `DecryptionError`."""
     keys = _cached_keys(settings.FLYTE_ENCRYPTION_KEYS)
     if not keys:
-        raise DecryptionError("it is encrypted, and FLYTE_ENCRYPTION_KEYS has no key")
+        raise DecryptionError("it is encrypted, but FLYTE_ENCRYPTION_KEYS has no key")
     try:
         return MultiFernet(keys).decrypt(token)
     except InvalidToken:
-        raise DecryptionError("it was encrypted with a key that FLYTE_ENCRYPTION_KEYS lacks, or is damaged") from None
+        raise DecryptionError("it is damaged, or was encrypted with a key that FLYTE_ENCRYPTION_KEYS lacks") from None
 
 
 def reencrypt(token: bytes) -> bytes | None:
-    """Re-encrypt with the first key; None if it already is. Raises `NoEncryptionKeysError`, `DecryptionError`."""
+    """Re-encrypt with the first key; return None if it already is. Raise `NoEncryptionKeysError`, `DecryptionError`."""
     keys = _cached_keys(settings.FLYTE_ENCRYPTION_KEYS)
     if not keys:
         raise NoEncryptionKeysError

@@ -45,7 +45,7 @@ TRUE_WORDS, FALSE_WORDS = {"1", "t", "true"}, {"0", "f", "false"}
 
 @dataclass(frozen=True)
 class EnvironmentFinding:
-    """An invalid or doubtful variable; `check_id` is stable, for example `flyte.E003`."""
+    """An invalid or suspicious variable. `check_id` is stable, for example `flyte.E003`."""
 
     check_id: str
     variable: str
@@ -130,11 +130,11 @@ class Environment:
         def parse(text: str) -> str:
             parts = parse_url(text, ("sqlite", "postgresql", "postgres"))
             if parts.scheme == "sqlite" and (parts.netloc or len(parts.path) < 2):
-                raise ValueError("must name a file, as in sqlite:////var/lib/flyte/flyte.sqlite3")
+                raise ValueError("must contain a file, as in sqlite:////var/lib/flyte/flyte.sqlite3")
             if parts.scheme == "sqlite" and not Path(unquote(parts.path[1:])).parent.is_dir():
-                raise ValueError("names a file in a folder that does not exist")
+                raise ValueError("is a SQLite file in a folder that does not exist: create the folder first")
             if parts.scheme != "sqlite" and len(parts.path) < 2:
-                raise ValueError("must name a database, as in postgresql://user@host/flyte")
+                raise ValueError("must contain a database name, as in postgresql://user@host/flyte")
             return text
 
         return self._parse_variable(variable, "", parse, check_id)
@@ -162,13 +162,16 @@ class Environment:
         return self._parse_variable(variable, default, parse, check_id)
 
     def hosts(self, variable: str, *, check_id: str) -> tuple[str, ...]:
-        """Read host names without ports, separated by commas; `.example.org` matches subdomains, `*` all hosts."""
+        """Read comma-separated host names without ports, in lower case.
+
+        `.example.org` matches the domain and its subdomains, `*` all hosts.
+        """
 
         def parse(text: str) -> tuple[str, ...]:
             names = tuple(name.strip().lower() for name in text.split(","))
             for name in names:
                 if name != "*" and not is_ip_address(name) and not _HOST_NAME.fullmatch(name.removeprefix(".")):
-                    raise ValueError(f"has {name!r}, but must be host names without ports, between commas")
+                    raise ValueError(f"contains {name!r}, but must be comma-separated host names without ports")
             return names
 
         return self._parse_variable(variable, (), parse, check_id)
@@ -182,7 +185,7 @@ class Environment:
             try:
                 return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
             except ValueError:
-                message = f"is {text!r}, but must be IP addresses and networks such as 10.1.0.0/16, between commas"
+                message = f"is {text!r}, but must be comma-separated IP addresses and networks, such as 10.1.0.0/16"
                 raise ValueError(message) from None
 
         return self._parse_variable(variable, parse(default), parse, check_id)
@@ -190,7 +193,7 @@ class Environment:
     def readable_file(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
             if not os.access(text, os.R_OK) or not Path(text).is_file():
-                raise ValueError(f"is {text!r}, which is no file that can be read")
+                raise ValueError(f"is {text!r}, which is not a readable file")
             return text
 
         return self._parse_variable(variable, "", parse, check_id)
@@ -203,10 +206,10 @@ class Environment:
                 try:
                     text = Path(text).read_text(encoding="utf-8")
                 except (OSError, ValueError):
-                    raise ValueError(f"is {text!r}, which is neither name=value nor a file that can be read") from None
+                    raise ValueError(f"is {text!r}, which is neither name=value nor a readable file") from None
             for number, line in enumerate(text.splitlines(), start=1):
                 if line.strip() and not line.strip().startswith("#") and "=" not in line:
-                    raise ValueError(f"has no name=value in line {number}: {line.strip()[:80]!r}")
+                    raise ValueError(f"has an invalid line {number}, {line.strip()[:80]!r}: must be name=value")
             return text
 
         return self._parse_variable(variable, "", parse, check_id)
@@ -214,7 +217,7 @@ class Environment:
     def readable_folder(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
             if not Path(text).is_dir() or not os.access(text, os.R_OK | os.X_OK):
-                raise ValueError(f"is {text!r}, which is no folder that can be read")
+                raise ValueError(f"is {text!r}, which is not a readable folder")
             return text
 
         return self._parse_variable(variable, "", parse, check_id)
@@ -222,7 +225,7 @@ class Environment:
     def writable_folder(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
             if not Path(text).is_dir() or not os.access(text, os.R_OK | os.W_OK | os.X_OK):
-                raise ValueError(f"is {text!r}, which is no folder that can be written to")
+                raise ValueError(f"is {text!r}, which is not a writable folder")
             return text
 
         return self._parse_variable(variable, "", parse, check_id)
@@ -233,7 +236,7 @@ class Environment:
                 with open(text, "a", encoding="utf-8"):
                     return text
             except OSError as error:
-                raise ValueError(f"is {text!r}, which can't be written to ({error.strerror})") from None
+                raise ValueError(f"is {text!r}, which is not a writable file ({error.strerror})") from None
 
         return self._parse_variable(variable, "", parse, check_id)
 
@@ -242,7 +245,7 @@ class Environment:
 
         def parse(text: str) -> str:
             if required_word not in text.split():
-                raise ValueError(f"is {text!r}, but must have {required_word} among its words")
+                raise ValueError(f"is {text!r}, but must include the word {required_word}")
             return text
 
         return self._parse_variable(variable, default, parse, check_id)
@@ -258,14 +261,16 @@ class Environment:
         self.warnings.append(EnvironmentFinding(check_id, variable, message, hint))
 
     def warn_about_misspellings(self, check_id: str) -> None:
-        """Warn of each unread variable whose name is similar to one that was read; call it last."""
+        """Warn about each unread variable whose name is similar to one that was read; call it last."""
         for variable in sorted(self.values):
             if (
                 variable.startswith(VARIABLE_PREFIX)
                 and variable not in self.read_variables
                 and (suggestion := self._suggest_variable(variable))
             ):
-                self.warning(check_id, variable, f"is no setting and has no effect; did you mean {suggestion}?")
+                self.warning(
+                    check_id, variable, f"is not a known variable and has no effect; did you mean {suggestion}?"
+                )
 
     def _suggest_variable(self, variable: str) -> str:
         if variable.removeprefix(VARIABLE_PREFIX) in self.read_variables:
@@ -304,7 +309,7 @@ def is_loopback(host: str) -> bool:
 
 
 def get_machine_time_zone() -> tzinfo:
-    """The machine's time zone; UTC if it is unknown."""
+    """Return the machine's time zone; UTC if it is unknown."""
     with warnings.catch_warnings(action="ignore"):
         try:
             return get_localzone()
@@ -313,16 +318,18 @@ def get_machine_time_zone() -> tzinfo:
 
 
 def parse_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
-    """Parse a URL with one of these schemes. Raises `ValueError`, without the value, which can contain a password."""
+    """Parse a URL with one of these schemes. Raise `ValueError`; its message omits the value, a possible secret."""
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
-        raise ValueError("is not a URL (special characters in a password are written as %40 and the like)") from None
+        raise ValueError(
+            "is not a valid URL (special characters in a password must be percent-encoded, such as %40 for @)"
+        ) from None
     if parts.scheme not in schemes or "://" not in text:
         raise ValueError("must be a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes))
     if parts.scheme in ("http", "https", "redis", "rediss") and not parts.hostname:
-        raise ValueError("has no host")
+        raise ValueError("must contain a host")
     return parts
 
 
@@ -330,11 +337,12 @@ def find_certificate_error(certificate_path: str, key_path: str) -> str:
     """Return an error if the certificate or key is not usable, else ''."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # Without a password here, OpenSSL would ask the terminal for that of an encrypted key.
+        # Without a password, OpenSSL would prompt for one on the terminal if the key is encrypted.
         context.load_cert_chain(certificate_path, key_path, password="")
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or str(error)
-        return f"and FLYTE_TLS_KEY_PATH hold no certificate in PEM with its own key, not encrypted ({reason})"
+        requirement = "must be a PEM certificate that matches the unencrypted key in FLYTE_TLS_KEY_PATH"
+        return f"is {certificate_path!r}, but {requirement} ({reason})"
     return ""
 
 

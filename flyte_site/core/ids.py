@@ -34,9 +34,11 @@ _generator = _IdGenerator()
 
 
 def new_id() -> str:
-    """24 hexadecimal digits, as long as the original's ids: 48 bits of milliseconds since 1970, then 48 bits that grow
-    from a random start. Ids made by one process sort in the order in which they were made; ids of several processes
-    sort by time and don't meet."""
+    """Generate an id of 24 hexadecimal digits, the length of the original's ids.
+
+    It has 48 bits of milliseconds since 1970, then 48 bits that increase from a random start. Ids of one process sort
+    in the order of their creation. Ids of several processes sort by time and don't collide.
+    """
     return f"{_generator.next_number():024x}"
 
 
@@ -46,10 +48,10 @@ def is_id(text: str) -> bool:
 
 
 def min_id_at(moment: datetime) -> str:
-    """The smallest id of the millisecond of `moment`; all earlier ids are smaller."""
+    """Return the smallest id of the millisecond of `moment`; all earlier ids are smaller."""
     return f"{max((moment - _EPOCH) // _MILLISECOND, 0) << _TAIL_BITS:024x}"
 
 
 def created_at(some_id: str) -> datetime:
-    """The creation time of an id, to the millisecond. Raises `ValueError` for an invalid id."""
+    """Return the creation time of an id, to the millisecond. Raise `ValueError` for an invalid id."""
     return _EPOCH + (int(some_id, 16) >> _TAIL_BITS) * _MILLISECOND

@@ -31,54 +31,55 @@ DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 JOB_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900)
 
-# Every one has a label: what has none would begin to count before it is known where.
+# All metrics have labels: one without would create its value on import, before the folder is known.
 REGISTRY = CollectorRegistry()
 EVENTS = Counter(
     "flyte_events",
-    "Events that packs posted: fired (it started a flow), unmet (labels or criteria of those that listen did not "
-    "hold), error (a flow could not judge it, and none started), unheard (no flow listens), repeated.",
+    "Events that packs posted: fired (an execution started), unmet (flows subscribe to the event, but labels or "
+    "criteria did not match), error (a flow failed to evaluate, and none started), unheard (no flow subscribes), "
+    "repeated (the Idempotency-Key was already used).",
     ["pack", "outcome"],
     registry=REGISTRY,
 )
 RESULTS = Counter(
     "flyte_results",
-    "Results of actions that packs posted, and leases that ended: counted, retried, repeated, refused.",
+    "Results of actions, and expired leases: counted, retried (a FATAL that is retried), repeated, refused.",
     ["pack", "outcome"],
     registry=REGISTRY,
 )
 ACTIONS = Counter(
     "flyte_actions",
-    "Actions that came into a state; NEW again before each retry.",
+    "Actions that entered a state; NEW again before each retry.",
     ["pack", "state"],
     registry=REGISTRY,
 )
-FLOWS_FIRED = Counter("flyte_flows_fired", "Executions that were started.", ["flow"], registry=REGISTRY)
+FLOWS_FIRED = Counter("flyte_flows_fired", "Executions started by events and results.", ["flow"], registry=REGISTRY)
 EXECUTIONS_ENDED = Counter(
     "flyte_executions_ended",
-    "Executions that ended, by how; one that was retried ends again.",
+    "Executions that ended, by state. An execution with a retried step ends again.",
     ["flow", "state"],
     registry=REGISTRY,
 )
 TEMPLATE_ERRORS = Counter(
-    "flyte_template_errors", "Steps that could not be judged, for an error in a template.", ["flow"], registry=REGISTRY
+    "flyte_template_errors", "Steps that failed to evaluate because of a template error.", ["flow"], registry=REGISTRY
 )
 TAKE_SECONDS = Histogram(
     "flyte_take_seconds",
-    "How long it took to look for an action, and to give it away if there was one; without the time that a poll waits.",
+    "Time to find and hand out an action, or to find that none is ready; without the waiting time of long polls.",
     ["outcome"],
     buckets=REQUEST_BUCKETS,
     registry=REGISTRY,
 )
 INTAKE_SECONDS = Histogram(
     "flyte_intake_seconds",
-    "How long it took to take in an event or a result, with all that it causes.",
+    "Time to process an event or a result with all its effects, until they were committed.",
     ["kind"],
     buckets=REQUEST_BUCKETS,
     registry=REGISTRY,
 )
 JOB_SECONDS = Histogram(
     "flyte_job_seconds",
-    "How long periodic jobs took, by how they ended: done or failed.",
+    "Duration of periodic jobs, by outcome: done or failed.",
     ["task", "outcome"],
     buckets=JOB_BUCKETS,
     registry=REGISTRY,
@@ -108,7 +109,7 @@ LabeledMetric = TypeVar("LabeledMetric", Counter, Histogram)
 
 @lru_cache(maxsize=4096)
 def _with_labels(metric: LabeledMetric, *labels: str) -> LabeledMetric:
-    """The metric with these labels, cached because the library's lookup takes several times as long."""
+    """Return the metric with these labels, cached because the library's lookup takes several times as long."""
     return metric.labels(*labels)
 
 
@@ -151,7 +152,7 @@ def time_intake(kind: str) -> Iterator[None]:
 
 
 def observe_take(seconds: float, *, has_action: bool) -> None:
-    """Observe the duration of a take."""
+    """Observe the duration of a search for an action."""
     _with_labels(TAKE_SECONDS, "action" if has_action else "nothing").observe(seconds)
 
 
@@ -181,7 +182,7 @@ class ProcessSlot:
 
     def _acquire(self) -> None:
         if self._lock_fd is not None and os.getpid() != self._process:
-            os.close(self._lock_fd)  # the parent's, which keeps it
+            os.close(self._lock_fd)  # the lock of the parent, which keeps it
         for number in range(MAX_PROCESSES):
             lock_fd = os.open(self._directory / f"{number}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
@@ -191,7 +192,7 @@ class ProcessSlot:
                 continue
             self._lock_fd, self._number, self._process = lock_fd, str(number), os.getpid()
             return
-        raise RuntimeError(f"{self._directory} is shared by more than {MAX_PROCESSES} processes")
+        raise RuntimeError(f"more than {MAX_PROCESSES} processes share the metrics folder {self._directory}")
 
 
 def use_shared_directory(directory: str) -> None:
@@ -211,12 +212,12 @@ def shared_directory(configured: str) -> Iterator[str]:
     try:
         yield directory
     finally:
-        if os.getpid() == owner_pid:  # forked children leave the block, too
+        if os.getpid() == owner_pid:  # forked children leave the block too
             shutil.rmtree(directory, ignore_errors=True)
 
 
 def collect() -> Iterable[Metric]:
-    """The metrics of all processes that share this one's folder; without a shared folder only its own."""
+    """Return the metrics of all processes that share the folder; without a shared folder, those of this process."""
     directory = os.environ.get(DIRECTORY_VARIABLE)
     if not directory:
         return REGISTRY.collect()

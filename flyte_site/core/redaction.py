@@ -19,7 +19,7 @@ from flyte_site.core.timestamps import format_rfc3339
 
 MASK = "••••••"
 
-# A shorter secret occurs by chance: it is masked only if it is a whole text.
+# A shorter secret can occur in other texts by chance: it is masked only if it is a whole text.
 MIN_REDACTABLE_LENGTH = 6
 # Lines of a multi-line secret, such as a key, are masked separately from this length on.
 MIN_REDACTABLE_LINE_LENGTH = 16
@@ -67,7 +67,7 @@ def visible_text_contains(value: Any, text: str) -> bool:
 
 
 def preview_json(value: Any, max_length: int) -> str:
-    """Return the start of the redacted value as JSON: up to `max_length` characters, then `…`; read no more."""
+    """Return the start of the redacted value as JSON: up to `max_length` characters, then `…`. The rest is not read."""
     text = ""
     for chunk in _iter_json_chunks(value, max_length):
         text += chunk

@@ -1,4 +1,4 @@
-"""Re-encryption of rows with the newest key, in small batches that don't block other writes."""
+"""Re-encryption of rows with the first key, in small batches that don't block other writes."""
 
 import time
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ class ReencryptionCount:
 def reencrypt_rows(
     rows: "QuerySet[Any]", field: str, *, dry_run: bool, batch_size: int = BATCH_SIZE
 ) -> Iterator[ReencryptionCount]:
-    """Encrypt a field of the rows with the first key where it is not: in batches, each row separately.
+    """Encrypt a field of the rows with the first key if it is not: in batches, each row separately.
 
-    It can be stopped and restarted at any time. Raises `NoEncryptionKeysError`.
+    It can be stopped and restarted at any time. Raise `NoEncryptionKeysError`.
     """
     last_pk: Any = None
     while True:
@@ -54,7 +54,7 @@ def reencrypt_row(row: "QuerySet[Any]", field: str, token: bytes, *, dry_run: bo
         new_token = reencrypt(token)
     except DecryptionError:
         return ReencryptionCount(1, 0, 1)
-    # A value that was written in the meantime is encrypted with the newest key.
+    # A value that was written in the meantime is already encrypted with the first key.
     if new_token is None or not (dry_run or row.filter(**{field: token}).update(**{field: new_token})):
         return ReencryptionCount(1)
     return ReencryptionCount(1, 1)

@@ -15,13 +15,13 @@ from flyte_site.core.ids import new_id
 
 LOG_FIELD = "request_id"
 MAX_REQUEST_ID_LENGTH = 64
-# Also a context variable of the log, but reading it there takes several times as long.
+# structlog's context has the same value, but takes several times as long to read.
 _current: ContextVar[str] = ContextVar("request_id", default="")
 _VALID_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{MAX_REQUEST_ID_LENGTH - 1}}}", re.ASCII)
 
 
 def is_valid(text: str) -> bool:
-    """Return True if an id that was sent is valid for the log and for a header."""
+    """Return True if an id that a client sent is valid in the log and in a header."""
     return _VALID_ID.fullmatch(text) is not None
 
 
@@ -38,7 +38,7 @@ def bind(request_id: str = "", **fields: str) -> Iterator[None]:
 
 
 def current() -> str:
-    """The current request id, or ''."""
+    """Return the current request id, or ''."""
     return _current.get()
 
 

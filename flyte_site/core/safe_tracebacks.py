@@ -14,9 +14,12 @@ from django.db import Error
 
 MAX_MESSAGE_LENGTH = 200
 MAX_CHAIN_LENGTH = 10
-HIDDEN_MESSAGE = "(LOGLEVEL=DEBUG tells its message)"
+HIDDEN_MESSAGE = "(message hidden; set LOGLEVEL=DEBUG to log it)"
+# The texts of Python's own tracebacks.
+DIRECT_CAUSE = "The above exception was the direct cause of the following exception:"
+CONTEXT_CAUSE = "During handling of the above exception, another exception occurred:"
 
-# The messages of these are about the program, files and sockets: they contain names, and no values.
+# Messages of these types are about the program, files and sockets: they contain names, but no values.
 SAFE_MESSAGE_TYPES = (
     AttributeError,
     ImportError,
@@ -43,7 +46,7 @@ def safe_database_message(error: BaseException) -> str:
 
 
 def _strip_details(text: str) -> str:
-    """The text before the details, for errors of drivers without separate parts."""
+    """Return the text before the details, for errors of drivers without separate parts."""
     return text.partition("DETAIL:")[0].partition("CONTEXT:")[0]
 
 
@@ -73,12 +76,12 @@ def _format_exception(error: BaseException) -> Iterator[str]:
 
 
 def _exception_chain(error: BaseException) -> Sequence[tuple[BaseException, str]]:
-    """The causes of an exception, the first one first, each with the line that links it to the next."""
+    """Return the causes of an exception and itself, first cause first, each with the line that links it to the next."""
     chain: list[tuple[BaseException, str]] = []
     current: BaseException | None = error
     while current is not None and len(chain) < MAX_CHAIN_LENGTH and all(current is not earlier for earlier, _ in chain):
         is_direct = current.__cause__ is not None
-        chain.append((current, "It caused:" if is_direct else "While it was handled, this came:"))
+        chain.append((current, DIRECT_CAUSE if is_direct else CONTEXT_CAUSE))
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return chain[::-1]
 

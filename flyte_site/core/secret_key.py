@@ -8,7 +8,7 @@ MIN_DISTINCT_CHARACTERS = 5
 
 
 def find_weakness(key: str) -> str:
-    """Return a reason why the key is easy to guess, which would allow forged sessions; '' if there is none."""
+    """Return a reason why the key is easy to guess, which would allow forged sessions; '' for a strong key."""
     if len(key) < MIN_KEY_LENGTH:
         return f"has only {len(key)} characters"
     if len(set(key)) < MIN_DISTINCT_CHARACTERS:
@@ -19,7 +19,7 @@ def find_weakness(key: str) -> str:
 def load_or_create_secret_key(path: Path) -> str:
     """Load the key from `path`; create it on first use, readable only by its owner.
 
-    Processes that start at the same moment use the same key: that of the first to link the file. Raises `OSError` if
+    Processes that start at the same moment use the same key: that of the first to link the file. Raise `OSError` if
     the folder is not writable.
     """
     if not path.exists():

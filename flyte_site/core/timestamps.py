@@ -12,16 +12,16 @@ def format_rfc3339(moment: datetime) -> str:
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """Parse an RFC 3339 time; digits beyond microseconds are dropped. Raises `ValueError`."""
+    """Parse an RFC 3339 time; digits beyond microseconds are dropped. Raise `ValueError`."""
     match = _RFC3339.fullmatch(text)
     if not match:
-        raise ValueError("must be a time as in RFC 3339, such as 2026-11-21T05:30:28.849Z")
+        raise ValueError("must be an RFC 3339 time, such as 2026-11-21T05:30:28.849Z")
     date, time, fraction, zone = match.groups()
     moment = datetime.fromisoformat(f"{date}T{time}{(fraction or '.0').ljust(7, '0')}{zone.upper()}")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("is too far away in time") from None
+        raise ValueError("is out of range: must be within the years 1 to 9999 in UTC") from None
 
 
 def humanize_duration(duration: timedelta) -> str:
@@ -41,8 +41,8 @@ def humanize_duration(duration: timedelta) -> str:
 
 
 def humanize_age(age: timedelta) -> str:
-    """Format an age as `5 s ago`, a negative one as `in 5 s`."""
-    # The clock of a different server can be ahead, and pages are not read within milliseconds.
+    """Format an age as `5 s ago` or `just now`, a negative one as `in 5 s`."""
+    # The clock of another server can be slightly ahead, and milliseconds don't matter to a reader.
     if abs(age) <= timedelta(seconds=1):
         return "just now"
     return f"in {humanize_duration(-age)}" if age < timedelta() else f"{humanize_duration(age)} ago"

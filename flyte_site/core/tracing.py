@@ -23,7 +23,7 @@ TRACEPARENT_HEADER = "traceparent"
 MAX_TRACEPARENT_LENGTH = 55
 ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOL_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-MISSING_PACKAGES_MESSAGE = "asks for traces, whose packages are not installed: run `make tracing` first"
+MISSING_PACKAGES_MESSAGE = "requests traces, but their packages are not installed: run `make tracing` first"
 EXPORTER_VARIABLE, DISABLED_VARIABLE = "OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLED"
 
 
@@ -48,7 +48,7 @@ def find_configuration_error(environment: Mapping[str, str]) -> tuple[str, str] 
         ), MISSING_PACKAGES_MESSAGE
     for name in PROTOCOL_VARIABLES if is_requested(environment) else ():
         if (protocol := environment.get(name, "").strip()) not in ("", "http/protobuf"):
-            return name, f"is {protocol!r}, but only http/protobuf is spoken here"
+            return name, f"is {protocol!r}, but must be http/protobuf"
     return None
 
 
@@ -66,7 +66,7 @@ def continue_trace(parent: str) -> AbstractContextManager[None]:
 
 
 def get_traceparent() -> str:
-    """The current span as the value of the header, or ''."""
+    """Return the current span as the value of the header, or ''."""
     if not settings.FLYTE_TRACES:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -96,7 +96,7 @@ def _start_span(name: str, parent: str, attributes: Mapping[str, str]) -> Iterat
 
 
 def _parent_context(parent: str) -> "Context | None":
-    """The context of `parent`; None for the current one if it has the same trace, or if `parent` is not valid."""
+    """Return the context of `parent`; None to use the current one: if it has the same trace, or `parent` is invalid."""
     from opentelemetry.trace import get_current_span
 
     context = _extract_context(parent)
@@ -125,7 +125,7 @@ def _attach_context(parent: str) -> Iterator[None]:
 
 @process_wide
 def _tracer() -> "Tracer":
-    """This process's tracer, created on first use, because the thread that sends spans does not survive a fork."""
+    """Create this process's tracer, on first use: the thread that sends its spans does not survive a fork."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider

@@ -55,7 +55,8 @@ def test_what_is_about_the_program_keeps_its_message() -> None:
 def test_causes_are_told_first_and_as_discreetly() -> None:
     told = line(raised(TypeError("outer"), raised(ValueError(MARK))))
     assert MARK not in told
-    assert told.index("ValueError") < told.index("It caused:") < told.index("TypeError: outer")
+    link = "\n\nThe above exception was the direct cause of the following exception:\n\n"
+    assert told.index("ValueError") < told.index(link) < told.index("TypeError: outer")
 
 
 @pytest.mark.unit
