@@ -1,1 +1,1 @@
-"""What `make bench` measures: figures side by side in one run, printed as tables."""
+"""Benchmarks of `make bench`: results of one run, printed as tables."""

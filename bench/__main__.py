@@ -1,6 +1,6 @@
-"""`python -m bench`: every measure, each in processes of its own; one table a measure, and all of it in `bench.json`.
+"""`python -m bench`: run all benchmarks in separate processes; print a table for each, and write all to `bench.json`.
 
-Names on the command line choose measures: `python -m bench flows audit`.
+Arguments select benchmarks by name: `python -m bench flows audit`.
 """
 
 import json
@@ -23,7 +23,7 @@ BOTH_DATABASES = ("sqlite", "postgresql")
 
 
 class Benchmark(NamedTuple):
-    """A heading, and the module with its arguments, once for each database where it is about one."""
+    """A benchmark: the title of its table, and a module with arguments, run once for each database."""
 
     title: str
     command_line: tuple[str, ...]
@@ -36,25 +36,25 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS = {
     "flows": Benchmark("Flows of two steps over HTTP, event to completion, eight callers", ("bench.flows",)),
-    "parts": Benchmark("Where the time of a flow goes, without HTTP", ("bench.in_process", "parts")),
-    "http": Benchmark("HTTP alone, with an application that does nothing", ("bench.http_baseline",), ("",)),
-    "backlog": Benchmark("A take while very many actions wait", ("bench.in_process", "backlog")),
-    "intake": Benchmark("Events while very many flows are saved, of which few listen", ("bench.intake",)),
-    "audit": Benchmark("The audit's list of executions", ("bench.in_process", "executions")),
-    "idle": Benchmark("Packs with nothing to do", ("bench.idle",)),
-    "longpoll": Benchmark("Long poll: an event to the take that waits for it", ("bench.longpoll",)),
+    "parts": Benchmark("Processor time of a flow by part, without HTTP", ("bench.in_process", "parts")),
+    "http": Benchmark("Only HTTP, with an application that does nothing", ("bench.http_baseline",), ("",)),
+    "backlog": Benchmark("A take with many queued actions", ("bench.in_process", "backlog")),
+    "intake": Benchmark("Events with many flows, few of which match", ("bench.intake",)),
+    "audit": Benchmark("The list of executions in the audit", ("bench.in_process", "executions")),
+    "idle": Benchmark("Idle packs", ("bench.idle",)),
+    "longpoll": Benchmark("Long poll: from an event to the waiting take", ("bench.longpoll",)),
     "templates": Benchmark("Templates of the manual, on one core", ("bench.templates",), ("",)),
 }
 
 
 def run_benchmark(command: list[str]) -> list[dict[str, Any]]:
-    """What a measure prints: a JSON object a line."""
+    """Run a benchmark; return the JSON objects that it prints, one per line."""
     completed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return [json.loads(line) for line in completed.stdout.splitlines() if line.startswith("{")]
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:
-    """Rows under their names, in columns."""
+    """Format rows as a table with a header."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
@@ -62,7 +62,7 @@ def format_table(rows: list[dict[str, Any]]) -> str:
 
 
 def describe_machine() -> dict[str, Any]:
-    """On what it was measured."""
+    """Describe the hardware and software of this machine."""
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ": unknown")
     versions = {"Python": platform.python_version(), "Django": django.__version__, "gunicorn": gunicorn.__version__}
     stores = {"psycopg": psycopg.__version__, "SQLite": sqlite3.sqlite_version}
@@ -71,10 +71,10 @@ def describe_machine() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the measures one after another: two cores measure one thing at a time."""
+    """Run the benchmarks one after another, so that they don't disturb each other."""
     chosen = sys.argv[1:] or list(BENCHMARKS)
     if unknown := set(chosen) - set(BENCHMARKS):
-        sys.exit(f"there is no measure {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        sys.exit(f"unknown benchmarks: {', '.join(sorted(unknown))}; use {', '.join(BENCHMARKS)}")
     result: dict[str, Any] = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "machine": describe_machine()}
     print(", ".join(f"{name} {value}" for name, value in result["machine"].items()), flush=True)
     for name in chosen:

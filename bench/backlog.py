@@ -1,8 +1,8 @@
-"""Takes while very many actions wait: time, and what the database reads for one.
+"""Takes with many queued actions: duration and database reads of one take.
 
-Of the actions 99 in 100, and the oldest, ask for a label. *all match* is taken by a pack that has it, *1 % match* by
-one that lacks it, so that all those stand before it. *a label each*: every one of them asks for a label of its own.
-`python -m bench.in_process sqlite backlog` or `postgresql`, and sizes other than the usual.
+99 of 100 actions, which are the oldest, require a label. *all match*: a pack with this label takes. *1 % match*: a pack
+without it takes, so all actions that it can't take precede its own actions. *a label each*: every action requires a
+different label. Run `python -m bench.in_process sqlite backlog` or `postgresql`; further arguments set the sizes.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from packs.models import Pack, build_pack_id
 from packs.queue.take import take
 
 SIZES = (100, 10_000, 1_000_000)
-# A hundred at a time: what was undone is cleared away in between, so that a measure does not find its own traces.
+# In batches, with a vacuum of rolled back rows after each, so that a measurement does not slow down the next.
 TAKE_COUNT, TAKES_PER_BATCH = 1000, 100
 MAX_DEAD_ROWS = 100_000
 INSERT_ACTIONS = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
@@ -33,7 +33,7 @@ DISTINCT_LABEL = """'{"host":"' || n || '"}'"""
 
 
 def insert_actions(first: int, last: int, pack_name: str, label: str) -> None:
-    """Rows of these numbers; one in a hundred has no label, and is younger than all that have one."""
+    """Insert actions with these numbers; one in a hundred has no label, and is newer than all with a label."""
     is_sqlite = connection.vendor == "sqlite"
     is_unlabeled = "n % 100 = 0"
     seconds = f"{LONG_AGO} + n + CASE WHEN {is_unlabeled} THEN {LATER} ELSE 0 END"
@@ -48,7 +48,7 @@ def insert_actions(first: int, last: int, pack_name: str, label: str) -> None:
         cursor.execute(INSERT_ACTIONS.format(first=first, last=last - 1, **values))
         if not is_sqlite:
             cursor.execute("VACUUM ANALYZE packs_action")
-            cursor.execute("CHECKPOINT")  # else PostgreSQL still writes this while takes are timed
+            cursor.execute("CHECKPOINT")  # otherwise PostgreSQL still writes these rows during the measurement
 
 
 def create_pack(name: str, **labels: str) -> Pack:
@@ -58,7 +58,7 @@ def create_pack(name: str, **labels: str) -> Pack:
 def take_and_roll_back(taker: Pack) -> None:
     with transaction.atomic():
         if take(taker) is None:
-            raise ValueError(f"there is nothing for {taker}")
+            raise ValueError(f"no action found for {taker}")
         transaction.set_rollback(True)
 
 
@@ -76,7 +76,7 @@ def measure(database: str, waiting: int, case: str, taker: Pack) -> None:
 
 
 def measure_after_takes(database: str, waiting: int, takes: int, taker: Pack) -> None:
-    """Real takes, while what was taken before still lies there."""
+    """Measure committed takes, with the rows of earlier takes still in the table."""
 
     def call() -> None:
         take(taker)
@@ -91,14 +91,14 @@ def measure_after_takes(database: str, waiting: int, takes: int, taker: Pack) ->
 
 
 def vacuum() -> None:
-    """Let PostgreSQL forget the rows that were undone, as it does by itself sooner or later."""
+    """Make PostgreSQL remove rolled back rows, as autovacuum does later."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM packs_action")
 
 
 def main(database: str, arguments: Sequence[str]) -> None:
-    """Measure, and print a line of JSON for each size and case."""
+    """Print a line of JSON for each size and case."""
     sizes = [int(size) for size in arguments] or SIZES
     matching, unlabeled, distinct = create_pack("Mixed", env="prod"), create_pack("Mixed"), create_pack("Each")
     inserted = 0
@@ -107,7 +107,7 @@ def main(database: str, arguments: Sequence[str]) -> None:
         inserted = size
         measure(database, size, "all match", matching)
         measure(database, size, "1 % match", unlabeled)
-    # As many labels as actions is beyond reason: a tenth of the greatest size.
+    # As many labels as actions is unrealistic: use a tenth of the largest size.
     insert_actions(0, inserted // 10, "Each", DISTINCT_LABEL)
     measure(database, inserted // 10, "a label each", distinct)
     takes = min(MAX_DEAD_ROWS, inserted // 2)
@@ -116,12 +116,12 @@ def main(database: str, arguments: Sequence[str]) -> None:
 
 
 def create_dead_rows(taker: Pack, takes: int) -> None:
-    """As after so many takes, oldest first, with nothing cleaned up behind them."""
+    """Create the state after this many takes of the oldest actions, without vacuum."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("ALTER TABLE packs_action SET (autovacuum_enabled = false)")
         for _ in range(takes // 1000 - 1):
             cursor.execute(MARK_TAKEN, [False, timezone.now(), taker.name, '{"env":"prod"}'])
-    # The last thousand by this process itself, so that it knows what every process that takes comes to know.
+    # Take the last thousand in this process, so that its caches are as in any process that takes.
     for _ in range(1000):
         take(taker)

@@ -1,6 +1,6 @@
-"""The databases that are measured: SQLite as the server sets it up, PostgreSQL with its own defaults.
+"""Databases of benchmarks: SQLite as configured by the server, and PostgreSQL with its defaults.
 
-The tests' PostgreSQL may lose what it committed; here every commit is on the disk before it is answered, on both.
+Unlike the tests' PostgreSQL, both write every commit to disk before they confirm it.
 """
 
 import os
@@ -19,7 +19,7 @@ DISPLAY_NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 @dataclass(frozen=True)
 class BenchDatabase:
-    """One database. `process` is its server's process id, 0 where it has none; in `folder` there may lie files."""
+    """A database. `process` is the process id of its server, 0 for SQLite; `folder` is for temporary files."""
 
     name: str
     folder: Path
@@ -28,9 +28,9 @@ class BenchDatabase:
 
 @contextmanager
 def open_database() -> Iterator[BenchDatabase]:
-    """The database that the command line names, `sqlite` or `postgresql`, while the block runs.
+    """Provide the database that the first argument names, `sqlite` or `postgresql`, during the block.
 
-    `tests.server` makes its databases in it.
+    `tests.server` creates its databases in it.
     """
     name = sys.argv[1] if len(sys.argv) > 1 else "sqlite"
     with tempfile.TemporaryDirectory(prefix="flyte-bench-") as folder:

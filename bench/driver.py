@@ -1,6 +1,6 @@
-"""Requests at as little cost as Python allows: keep-alive sockets, ready-made bytes, answers that are hardly read.
+"""An HTTP client with minimal overhead: keep-alive sockets, prebuilt bytes, and minimal parsing of responses.
 
-The driver shares the machine with what it measures.
+It must be cheap because it runs on the same machine as the server that it measures.
 """
 
 import json
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 120
 
 
 class RawResponse(NamedTuple):
-    """A status, the headers in small letters, and a body."""
+    """An HTTP response; `headers` are in lower case."""
 
     status: int
     body: bytes
@@ -19,7 +19,7 @@ class RawResponse(NamedTuple):
 
 
 class KeepAliveConnection:
-    """One connection that is kept. `host` is a name or address with a port."""
+    """A keep-alive connection. `host` is a name or address with a port."""
 
     def __init__(self, host: str) -> None:
         name, _, port = host.rpartition(":")
@@ -28,23 +28,23 @@ class KeepAliveConnection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def post(self, path: str, body: bytes = b"") -> RawResponse:
-        """Post, and wait for the answer. Raises `ValueError` where it is no success."""
+        """Post and wait for the response. Raises `ValueError` for an error response."""
         self.send(path, body)
         response = self.receive()
         if response.status >= 300:
-            raise ValueError(f"POST {path} was answered {response}")
+            raise ValueError(f"unexpected response to POST {path}: {response}")
         return response
 
     def post_json(self, path: str, value: Any) -> RawResponse:
         return self.post(path, json.dumps(value).encode())
 
     def send(self, path: str, body: bytes = b"") -> None:
-        """Post, and come back for the answer later."""
+        """Send a POST request; `receive` returns its response."""
         length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
         self.socket.sendall(b"POST " + path.encode() + b" HTTP/1.1\r\n" + self.host_header + length + body)
 
     def receive(self) -> RawResponse:
-        """The answer to what was sent."""
+        """Wait for the response to the last request."""
         data = b""
         while (end := data.find(b"\r\n\r\n")) < 0:
             data += self._receive_more()

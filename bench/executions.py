@@ -1,6 +1,6 @@
-"""The audit's list at very many executions, as the API gives it: time, and what the database reads for a page.
+"""The API's list of executions with many executions: duration and database reads of one page.
 
-`python -m bench.in_process sqlite executions` or `postgresql`, and a size other than the usual.
+Run `python -m bench.in_process sqlite executions` or `postgresql`; a further argument sets the size.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from bench.in_process import count_reads, print_row, time_percentiles
 from tests.audit.many import OWN_LABELS, Kind, id_of, many
 
 SIZE = 1_000_000
-# Each of which asks for a label of its own.
+# The number of executions that each require a different label.
 HOSTS = 100_000
 REPEATS = 20
 FILTERS = {
@@ -47,7 +47,7 @@ DISTINCT_LABELS = {
 
 
 def main(database: str, arguments: Sequence[str]) -> None:
-    """Measure, and print a line of JSON for each filter; before that, where each execution asks for its own label."""
+    """Print a line of JSON for each filter, first with executions that each require a different label."""
     size = int(arguments[0]) if arguments else SIZE
     newest = datetime.now(UTC)
     with override_settings(FLYTE_ALLOWED_HOSTS=("testserver",)):
@@ -62,19 +62,19 @@ def main(database: str, arguments: Sequence[str]) -> None:
 
 
 def old_number(size: int) -> int:
-    """The number of the execution that alone is of the flow, the state, the step and the pack `old`."""
+    """Return the number of the only execution with the flow, state, step and pack `old`."""
     return size - size // 20
 
 
 def measure(database: str, size: int, name: str, query: str) -> None:
-    """Print what a page costs."""
+    """Print the cost of a page."""
     client = Client()
 
     def call() -> None:
         response = client.get(f"/v1/audit/flows?{query}")
         if response.status_code != 200:
-            raise ValueError(f"{query} was answered {response.status_code}")
+            raise ValueError(f"unexpected status {response.status_code} of {query}")
 
-    for _ in range(6):  # PostgreSQL plans a statement anew until it has come so often
+    for _ in range(6):  # PostgreSQL plans a prepared statement on each of its first executions
         call()
     print_row(database=database, executions=size, page=name, **time_percentiles(call, REPEATS), **count_reads(call, 3))

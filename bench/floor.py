@@ -1,8 +1,8 @@
-"""The floor under the flows' figures: the same rows written into the same tables by the bare database.
+"""The floor of the flow benchmark: the same rows written to the same tables with plain database connections.
 
-Each flow costs what it costs the server: its event, execution and action in one commit; two takes; two results, the
-first with an event and the second action. As many connections as the server has callers, in as many processes as it
-has; no HTTP, no templates, no ORM, nothing read.
+Each flow writes the same as in the server: its event, execution and action in one commit; two takes; two results, the
+first with an event and the second action. It uses as many connections as the server has callers, in as many processes,
+without HTTP, templates, ORM or reads.
 """
 
 import json
@@ -58,7 +58,7 @@ Execute = Callable[[str, tuple[Any, ...]], Any]
 
 
 class BareConnection:
-    """One connection. `url` is a database that has the server's tables."""
+    """A plain database connection. `url` is that of a migrated database."""
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite:///")
@@ -81,7 +81,7 @@ class BareConnection:
 
 
 def write_flow(connection: BareConnection, number: str) -> None:
-    """All writes of one flow; `number` has 22 characters."""
+    """Write all rows of one flow; `number` has 22 characters."""
     first, second = f"{number}01", f"{number}02"
     connection.execute(EVENT, (first, NOW, NOW, "", True, OUTCOMES))
     connection.execute(EXECUTION, (first, VERSION, first, NOW, NOW, first))
@@ -105,7 +105,7 @@ def take_action(connection: BareConnection, action: str) -> None:
 
 
 def measure_seconds(url: str, flows: int, connections: int) -> float:
-    """How long so many flows take by so many connections; `url` is a migrated database that nobody else uses."""
+    """Measure the seconds for this many flows and connections; nothing else may use the migrated database `url`."""
     connection = BareConnection(url)
     connection.execute(FLOW_VERSION, (VERSION, NOW))
     connection.commit()
@@ -125,7 +125,7 @@ def measure_seconds(url: str, flows: int, connections: int) -> float:
 
 
 def run_process(process_number: int, url: str, flows: int, connections: int, ready: Barrier) -> None:
-    """One process's share: so many connections, each with so many flows."""
+    """Write the flows of one process: `flows` on each of its `connections`."""
 
     def run(client: int) -> None:
         connection = BareConnection(url)

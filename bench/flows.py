@@ -1,7 +1,7 @@
-"""Flows from event to completion over HTTP, beside the floor that the database sets (`bench.floor`).
+"""Flows from event to completion over HTTP, compared to the floor that the database sets (`bench.floor`).
 
-*steady*: each of eight callers sends an event, takes two actions and posts their results, again and again. *burst*:
-first all events, so that they wait, then all takes and results. `python -m bench.flows sqlite` or `postgresql`.
+*steady*: each of eight callers repeatedly sends an event, takes two actions and posts their results. *burst*: first all
+events, which queue their actions, then all takes and results. Run `python -m bench.flows sqlite` or `postgresql`.
 """
 
 import json
@@ -22,7 +22,7 @@ STEADY_FLOWS, BURST_FLOWS = 600, 5000
 CALLERS = 8
 FLOOR_FLOWS = 2000
 ACTIONS_PER_FLOW = 2
-# Before the next look for work where there was none.
+# The delay after a take that returned no action.
 PAUSE_SECONDS = 0.002
 RESULT_BODY = json.dumps({"event": "Done", "payload": {"n": 1}}).encode()
 FLOW_DOCUMENT = {
@@ -50,7 +50,7 @@ FLOW_DOCUMENT = {
 
 
 class LoadClient:
-    """One connection: sends events, takes and finishes actions, and notes how long what took, in seconds."""
+    """A client with one connection that sends events, takes and finishes actions, and records durations in seconds."""
 
     def __init__(self, host: str) -> None:
         self.connection = KeepAliveConnection(host)
@@ -62,7 +62,7 @@ class LoadClient:
         self.connection.post("/v1/packs/Source/events", body)
 
     def complete_action(self) -> None:
-        """Take what comes next, and post its result."""
+        """Take the next action and post its result."""
         while not (body := self._take()):
             time.sleep(PAUSE_SECONDS)
         link = body.partition(b'"href":"http://')[2].partition(b'"')[0]
@@ -105,7 +105,7 @@ def complete_actions(caller: LoadClient, flows: int) -> None:
 
 
 class ResourceUsage:
-    """Seconds of the clock, and of the processor by server, database and driver, since it was made."""
+    """Elapsed time, and processor time of server, database and driver, since its creation, in seconds."""
 
     def __init__(self, server: Server, database: BenchDatabase) -> None:
         self._roots = {"server": server.process.pid, "database": database.process}
@@ -122,7 +122,7 @@ class ResourceUsage:
 def measure(
     server: Server, database: BenchDatabase, flows: int, *phases: Callable[[LoadClient, int], None]
 ) -> dict[str, Any]:
-    """What so many flows took, all callers going through one phase after the other."""
+    """Run the flows, with all callers in one phase after the other; return rates, durations and processor times."""
     callers = [LoadClient(server.host) for _ in range(CALLERS)]
     usage = ResourceUsage(server, database)
     with ThreadPoolExecutor(CALLERS) as pool:
@@ -142,14 +142,14 @@ def measure(
 
 
 def measure_floor(database: BenchDatabase) -> float:
-    """Flows a second that the bare database does."""
+    """Return the flows per second of the plain database."""
     with fresh_database(database.folder) as url:
         migrate(server_environment(url), database.folder / "floor.log")
         return FLOOR_FLOWS / floor.measure_seconds(url, FLOOR_FLOWS, CALLERS)
 
 
 def main() -> None:
-    """Measure, and print a line of JSON for each way. A number on the command line stands in the place of both."""
+    """Print a line of JSON for each kind of load. The second argument sets the number of flows of both."""
     steady_flows, burst_flows = map(int, sys.argv[2:3] * 2 or (STEADY_FLOWS, BURST_FLOWS))
     with open_database() as database:
         floor_rate = measure_floor(database)

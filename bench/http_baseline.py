@@ -1,6 +1,6 @@
-"""What HTTP alone costs: gunicorn as the server sets it up, with an application that reads a request and does nothing.
+"""The cost of HTTP: gunicorn configured as in the server, with an application that only reads the request.
 
-`python -m bench.http_baseline`, with one caller after another and with eight at once.
+Run `python -m bench.http_baseline`; it measures with one and with eight concurrent callers.
 """
 
 import json
@@ -24,7 +24,7 @@ GUNICORN_OPTIONS = ("--workers", "2", "--worker-class", "gthread", "--threads", 
 
 
 def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    """202 for everything."""
+    """Respond with 202 to every request."""
     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     start_response("202 Accepted", [("Content-Length", "0")])
     return []
@@ -32,7 +32,7 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 @contextmanager
 def serve() -> Iterator[tuple[str, int]]:
-    """Where it is served, and the process that does."""
+    """Serve the application during the block; yield its address and process id."""
     host = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", *GUNICORN_OPTIONS, "--bind", host, "bench.http_baseline:application"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -73,7 +73,7 @@ def measure(host: str, process: int, callers: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, and print a line of JSON for each number of callers."""
+    """Print a line of JSON for each number of callers."""
     with serve() as (host, process):
         measure(host, process, CALLERS)
         for callers in (1, CALLERS):

@@ -1,8 +1,8 @@
-"""Five hundred packs that have nothing to do: what they cost a minute. `python -m bench.idle sqlite` or `postgresql`.
+"""The cost per minute of 500 idle packs. Run `python -m bench.idle sqlite` or `postgresql`.
 
-*every 5 s*: each asks on a connection that it keeps, and comes again after five seconds. *long polling*: each asks to
-wait as long as the server says that it may, and comes again at once, or when a `Retry-After` says. Queries are
-PostgreSQL's transactions, of which each query is one here; writes are rows, those that note when a pack was last seen.
+*every 5 s*: each pack polls on a keep-alive connection every five seconds. *long polling*: each pack waits in a poll as
+long as the server allows, and polls again at once, or after `Retry-After`. Queries are PostgreSQL's transactions, as
+each query is a transaction here; writes are rows, with which the server records when a pack was last seen.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.server import Server, running_server
 PACKS = 500
 POLL_INTERVAL = 5.0
 MEASURED_SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 30.0
-# Until every pack's first request is answered or waits.
+# The time until the first request of every pack has a response or waits.
 SETTLE_SECONDS = 10.0
 WAIT_SECONDS = 30
 MODES = {"every 5 s": "", "long polling": f"?wait={WAIT_SECONDS}"}
@@ -30,7 +30,7 @@ _COUNTS = """SELECT sum(xact_commit), sum(tup_inserted + tup_updated + tup_delet
 
 
 class Poller:
-    """One pack's connection, and when it asks next."""
+    """The connection of one pack, and the time of its next poll."""
 
     def __init__(self, server: Server, number: int, query: str) -> None:
         self.connection = KeepAliveConnection(server.host)
@@ -45,7 +45,7 @@ class Poller:
     def receive_response(self, is_long_poll: bool) -> None:
         response = self.connection.receive()
         if response.status != 204:
-            raise ValueError(f"a poll was answered {response}")
+            raise ValueError(f"unexpected response to a poll: {response}")
         self.is_waiting = False
         pause = (
             float(response.headers.partition(b"retry-after:")[2].split(b"\r\n", 1)[0] or 0)
@@ -56,7 +56,7 @@ class Poller:
 
 
 def poll(pollers: list[Poller], seconds: float, *, is_long_poll: bool) -> int:
-    """Let the packs poll for so long; gives how many polls were answered."""
+    """Let the packs poll for this time; return the number of responses."""
     deadline, answered = time.monotonic() + seconds, 0
     with selectors.DefaultSelector() as selector:
         for poller in pollers:
@@ -66,17 +66,17 @@ def poll(pollers: list[Poller], seconds: float, *, is_long_poll: bool) -> int:
                 if not poller.is_waiting and poller.next_at <= now:
                     poller.send_poll()
             for key, _ in selector.select(0.05):
-                key.data.answered(is_long_poll)
+                key.data.receive_response(is_long_poll)
                 answered += 1
     return answered
 
 
 def read_counts(database: BenchDatabase, url: str) -> tuple[int, int]:
-    """Transactions and written rows of the database so far; zeros for SQLite, which counts neither."""
+    """Return the database's transactions and written rows so far; zeros for SQLite, which counts neither."""
     if not database.process:
         return 0, 0
     with psycopg.connect(url, autocommit=True) as connection:
-        time.sleep(1.5)  # what the server's connections did is known only a second later
+        time.sleep(1.5)  # PostgreSQL updates the statistics of connections only once per second
         commits, writes = connection.execute(_COUNTS).fetchone() or (0, 0)
         return int(commits), int(writes)
 
@@ -107,7 +107,7 @@ def measure(server: Server, database: BenchDatabase, mode: str) -> dict[str, Any
 
 
 def main() -> None:
-    """Measure, and print a line of JSON for each way."""
+    """Print a line of JSON for each mode of polling."""
     with open_database() as database, running_server(database.folder, {"LOGLEVEL": "ERROR"}) as server:
         connection = KeepAliveConnection(server.host)
         for number in range(PACKS):

@@ -1,7 +1,7 @@
-"""The server's own code on a database of the bench, without HTTP, and what the database reads for it.
+"""Benchmarks of the server's code without HTTP, and counters of database reads.
 
-`python -m bench.in_process sqlite backlog 100` sets Django up on an empty database in SQLite and runs `bench.backlog`
-there: nothing of the server can be imported before.
+`python -m bench.in_process sqlite backlog 100` sets up Django with an empty SQLite database and then imports and runs
+`bench.backlog`, because modules of the server can't be imported before the setup.
 """
 
 import gc
@@ -29,7 +29,7 @@ _READ_STATISTICS = """SELECT
 
 
 def time_calls(call: Callable[[], Any], times: int) -> list[float]:
-    """Seconds that each call takes."""
+    """Measure the seconds of each call."""
     durations = []
     for _ in range(times):
         start = time.perf_counter()
@@ -39,19 +39,22 @@ def time_calls(call: Callable[[], Any], times: int) -> list[float]:
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
-    """As milliseconds."""
+    """Return the median and the 99th percentile in milliseconds."""
     cuts = quantiles(seconds, n=100)
     return {"p50 ms": round(cuts[49] * 1000, 2), "p99 ms": round(cuts[98] * 1000, 2)}
 
 
 def time_percentiles(call: Callable[[], Any], times: int) -> dict[str, float]:
-    """Milliseconds that a call takes."""
+    """Measure the median and the 99th percentile of a call in milliseconds."""
     return percentiles(time_calls(call, times))
 
 
 def count_reads(call: Callable[[], Any], times: int) -> dict[str, float]:
-    """What the database reads for one call: pages and rows of PostgreSQL, rows by scans and indexes alike; for SQLite,
-    which counts neither, the steps of its machine, of which each row takes a few."""
+    """Count the database reads of one call.
+
+    For PostgreSQL, these are pages, and rows from scans and indexes. SQLite counts neither: for it, they are steps of
+    its virtual machine, a few for each row.
+    """
     repeat = partial(time_calls, call, times)
     counted = {"steps": float(steps(repeat))} if connection.vendor == "sqlite" else _count_postgresql_reads(repeat)
     return {name: round(value / times, 1) for name, value in counted.items()}
@@ -74,12 +77,12 @@ def _read_statistics() -> tuple[Any, Any]:
 
 
 def print_row(**row: Any) -> None:
-    """Print a row of the table."""
+    """Print a row of the table as JSON."""
     print(json.dumps(row), flush=True)
 
 
 def main() -> None:
-    """Run the measure that the command line names."""
+    """Run the benchmark that the second argument names."""
     with open_database() as database, fresh_database(database.folder) as url:
         os.environ |= {"FLYTE_DATABASE_URL": url, "LOGLEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": "flyte_site.settings"}
         django.setup()

@@ -1,8 +1,8 @@
-"""Events a second while very many flows are saved, of which few listen.
+"""Events per second with many flows, few of which match.
 
-`python -m bench.intake sqlite` or `postgresql`. Those that listen are saved over HTTP, the others are
-written into the database. Each number of flows has a server and a database of its own, and they are asked in turns:
-what else the machine does meanwhile falls on all of them. The figures are medians of the rounds.
+Run `python -m bench.intake sqlite` or `postgresql`. Matching flows are saved over HTTP, the others are inserted into
+the database. Each number of flows has a separate server and database. They are measured in turns, so that other load
+on the machine affects all of them. The results are medians of the rounds.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.server import Server, running_server
 
 FLOW_COUNTS = (10, 1_000, 10_000)
 LISTENER_COUNTS = (1, 100)
-# By how many listen: how many events a round has.
+# The events of a round, by the number of matching flows.
 EVENTS_PER_ROUND = {1: 400, 100: 24}
 ROUNDS = 11
 CALLERS = 4
@@ -37,7 +37,7 @@ def build_document(name: str, event: str) -> dict[str, Any]:
 
 
 def insert_flows(url: str, first: int, last: int) -> None:
-    """Flows that listen to other events of the pack, written as the server writes them."""
+    """Insert flows that match other events of the pack, with the same rows that the server writes."""
     is_sqlite = url.startswith("sqlite:///")
     connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60) if is_sqlite else psycopg.connect(url)
     placeholder = "?" if is_sqlite else "%s"
@@ -51,7 +51,7 @@ def insert_flows(url: str, first: int, last: int) -> None:
 
 
 def build_rows(number: int) -> dict[str, dict[str, Any]]:
-    """The rows of one such flow by their tables."""
+    """Build the rows of a flow by table."""
     name, version, flow, event = f"other {number}", f"{number:024x}", FIRST_ID + number, f"Other{number}"
     text = json.dumps(build_document(name, event))
     return {
@@ -75,7 +75,7 @@ def measure_rate(server: Server, event: str, events: int) -> float:
 
 
 def prepare(server: Server, size: int) -> None:
-    """Save so many flows, and send the first events: flows are compiled, and connections made, with those."""
+    """Save the flows and send the first events, with which the server compiles flows and opens connections."""
     with closing(KeepAliveConnection(server.host)) as connection:
         for name in ("Source", "Worker"):
             connection.post_json("/v1/packs", {"name": name})
@@ -88,7 +88,7 @@ def prepare(server: Server, size: int) -> None:
 
 
 def measure_rates(servers: dict[int, Server]) -> dict[tuple[int, int], list[float]]:
-    """Events a second in each round, by the number of flows and of those that listen."""
+    """Measure the events per second in each round, by the number of all and of matching flows."""
     figures: dict[tuple[int, int], list[float]] = {(size, number): [] for size in servers for number in LISTENER_COUNTS}
     for _ in range(ROUNDS):
         for (size, listening), values in random.sample(list(figures.items()), len(figures)):
@@ -97,7 +97,7 @@ def measure_rates(servers: dict[int, Server]) -> dict[tuple[int, int], list[floa
 
 
 def main() -> None:
-    """Measure, and print a line of JSON for each number of flows."""
+    """Print a line of JSON for each number of flows."""
     with open_database() as database, ExitStack() as stack:
         servers = {}
         for size in FLOW_COUNTS:

@@ -1,8 +1,8 @@
-"""From an event to the take of the action that it causes, while a pack's poll waits at the server.
+"""The time from an event to the take of its action, while a pack's long poll waits at the server.
 
-Each event comes on a connection of its own, so that it meets the waiting poll in one of the server's processes or in
-another. Beside it the time that the event alone takes until its 202: what is over that is the wake-up. `python -m
-bench.longpoll sqlite` or `postgresql` measures each with and without Redis.
+Each event is sent on a new connection, so that it arrives in the same process as the waiting poll or in a different
+one. The time until the event's 202 is also measured: the difference is the wake-up of the poll. Run
+`python -m bench.longpoll sqlite` or `postgresql`; it measures with and without Redis.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.private_redis import private_redis
 from tests.server import Server, running_server
 
 EVENTS = 150
-# Until the poll that follows a take is at the server again.
+# The time until the next poll after a take has arrived at the server.
 PAUSE_SECONDS = 0.05
 FLOW = {
     "name": "bench",
@@ -38,14 +38,14 @@ def prepare(server: Server) -> None:
 
 
 def wait_for_action(url: str) -> float:
-    """When the answer with an action came."""
+    """Poll until a response contains an action; return the time of that response."""
     while httpx.post(f"{url}/v1/packs/Worker/actions/take?wait=30", timeout=60).status_code == 204:
         pass
     return time.perf_counter()
 
 
 def measure(server: Server) -> tuple[list[float], list[float]]:
-    """Milliseconds from the sending of each event to its 202, and to the take's answer."""
+    """Measure the milliseconds from sending each event to its 202, and to the response of the take."""
     accepted, taken = [], []
     with ThreadPoolExecutor(1) as poller:
         for _ in range(EVENTS):
@@ -73,7 +73,7 @@ def measure_row(folder: Path, redis_url: str = "") -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, and print a line of JSON without Redis and one with it."""
+    """Print a line of JSON without Redis and one with Redis."""
     with ExitStack() as stack:
         folder = stack.enter_context(open_database()).folder
         redis = stack.enter_context(private_redis())

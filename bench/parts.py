@@ -1,8 +1,8 @@
-"""Where the processor time of a flow goes, one request after another, in one process and without HTTP.
+"""Processor time of a flow by request, sequentially in one process and without HTTP.
 
-*request*: the whole WSGI application. *pack*: looking up who calls. *engine*: what `flows.engine` and `packs.queue` do
-with it, the database's client in it. What is neither is the framework's, and reading and writing HTTP's own texts.
-`python -m bench.in_process sqlite parts` or `postgresql`.
+*request*: the whole WSGI application. *pack*: the lookup of the calling pack. *engine*: `flows.engine` and
+`packs.queue`, including the database client. The remaining time is spent in the framework and on HTTP itself.
+Run `python -m bench.in_process sqlite parts` or `postgresql`.
 """
 
 import io
@@ -36,7 +36,7 @@ ANONYMOUS_REQUEST = RequestFactory().post("/")
 
 
 class CPUClock:
-    """Seconds of the processor that this thread spent on parts, by their names."""
+    """Processor time that this thread spent on parts, in seconds by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -52,7 +52,7 @@ class CPUClock:
 
 
 def send_request(path: str, body: bytes = b"") -> bytes:
-    """A request as gunicorn would hand it over; its answer's body."""
+    """Send a request in the form that gunicorn passes on; return the body of the response. Raises `ValueError`."""
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": path,
@@ -74,12 +74,12 @@ def send_request(path: str, body: bytes = b"") -> bytes:
     response_body = b"".join(response)
     response.close()
     if status[0][0] != "2":
-        raise ValueError(f"{path} was answered {status[0]} {response_body!r}")
+        raise ValueError(f"unexpected response to {path}: {status[0]} {response_body!r}")
     return response_body
 
 
 def run_over_wsgi(clock: CPUClock) -> None:
-    """A flow by its requests, and a take that finds nothing."""
+    """Run a flow by its requests, and a take without an action."""
     clock.time("event", send_request, "/v1/packs/Source/events", EVENT_BODY)
     for name in ("first", "second"):
         taken = clock.time(f"{name} take", send_request, "/v1/packs/Worker/actions/take")
@@ -89,7 +89,7 @@ def run_over_wsgi(clock: CPUClock) -> None:
 
 
 def run_engine(clock: CPUClock) -> None:
-    """The same by what the views call."""
+    """Run the same with the functions that the views call."""
     source = clock.time("pack", registry.authenticate_pack, "Source", ANONYMOUS_REQUEST)
     clock.time("event", handle_event, build_event(source, "Go", {"who": "ann", "at": "1"}))
     worker = registry.authenticate_pack("Worker", ANONYMOUS_REQUEST)
@@ -105,7 +105,7 @@ def build_event(pack: Pack, name: str, payload: Any) -> IncomingEvent:
 
 
 def main(database: str, arguments: Sequence[str]) -> None:
-    """Measure, and print a line of JSON for each request."""
+    """Print a line of JSON for each request."""
     with tempfile.TemporaryDirectory(prefix="flyte-bench-") as folder:
         use_shared_directory(folder)
         for name in ("Source", "Worker"):

@@ -1,4 +1,4 @@
-"""What processes cost: seconds of processor time, as Linux counts them."""
+"""Processor time of processes, from Linux's /proc."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(root: int) -> float:
-    """Seconds that a process and all that came of it have used, those that ended and were waited for among them."""
+    """Sum the processor seconds of a process and its descendants, including those that ended and were waited for."""
     if not root:
         return 0.0
     processes = dict(filter(None, map(_read_process, Path("/proc").iterdir())))
@@ -18,11 +18,11 @@ def cpu_seconds(root: int) -> float:
 
 
 def _read_process(folder: Path) -> tuple[int, tuple[int, int]] | None:
-    """A process's id, its parent's, and its ticks."""
+    """Return the id of a process, that of its parent, and its ticks; None if it is not a running process."""
     if not folder.name.isdigit():
         return None
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None  # it has ended meanwhile
+        return None  # the process has ended
     return int(folder.name), (int(fields[1]), sum(map(int, fields[11:15])))

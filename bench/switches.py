@@ -1,9 +1,9 @@
-"""How many of the server's modules one event, take and result pass through, and how often control changes between them.
+"""Modules of the server that an event, a take and a result pass through, and the switches between modules.
 
-*modules*: first-party modules of which a function was called. *switches*: calls of a function of another module than
-the first-party function that was called before. Both are of a process that has handled the same before, so that caches
-are full. *request*: the whole WSGI application; *engine*: what the views call.
-`python -m bench.in_process sqlite switches` or `postgresql`; with `trace` the sequence of modules is printed, too.
+*modules*: first-party modules with a called function. *switches*: calls of a first-party function in a different module
+than the previous one. Both are counted in a process with warm caches. *request*: the whole WSGI application; *engine*:
+the functions that the views call. Run `python -m bench.in_process sqlite switches` or `postgresql`; the argument
+`trace` also prints the calls.
 """
 
 import sys
@@ -27,7 +27,7 @@ REQUESTS = ("event", "first take", "first result")
 
 
 class CallTrace(CPUClock):
-    """First-party functions that were called, by the name of the request, instead of processor time."""
+    """A clock that records the called first-party functions by request, instead of processor time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class CallTrace(CPUClock):
             sys.setprofile(None)
 
     def modules(self, name: str) -> list[str]:
-        """The module of each call, repetitions left out."""
+        """Return the modules of the calls in order, without consecutive duplicates."""
         modules = [module for module, _ in self.calls[name]]
         return [module for module, previous in zip(modules, ["", *modules], strict=False) if module != previous]
 
@@ -58,7 +58,7 @@ def _record_call(calls: list[tuple[str, str]], frame: FrameType) -> None:
 
 
 def main(database: str, arguments: Sequence[str]) -> None:
-    """Measure, and print a line of JSON for each request."""
+    """Print a line of JSON for each request."""
     with tempfile.TemporaryDirectory(prefix="flyte-bench-") as folder:
         use_shared_directory(folder)
         for name in ("Source", "Worker"):

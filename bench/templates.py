@@ -1,7 +1,7 @@
-"""Templates of the manual and the quickstart: rendered and compiled here, in plain Django and in Jinja2's sandbox.
+"""Templates of the docs, compiled and rendered by Flyte, by Django and by Jinja2's sandbox.
 
-Each language says the same in its own words; what Django and Jinja2 lack (`match`, `split`, `datastore` …) is given to
-them as filters and tags that do no more than ours must. `python -m bench.templates` prints a line of JSON a language.
+Each template is written in every language. Filters and functions that Django and Jinja2 lack (`match`, `split`,
+`datastore` …) are added in a minimal form. Run `python -m bench.templates`; it prints a line of JSON per language.
 """
 
 import json
@@ -42,7 +42,7 @@ VARIABLES: dict[str, Any] = {
 
 
 class BenchTemplate(NamedTuple):
-    """One template in each language."""
+    """A template in each language."""
 
     flyte: str
     django: str
@@ -84,7 +84,7 @@ CASES = [
     ),
     BenchTemplate(
         "contact {{ datastore('teams').devinf.email }}",
-        "{% datastore 'teams' as found %}contact {{ found.devinf.email }}",
+        "{% datastore 'teams' as teams %}contact {{ teams.devinf.email }}",
         "contact {{ datastore('teams').devinf.email }}",
     ),
 ]
@@ -113,7 +113,7 @@ def integer(value: Any) -> int:
 
 
 def build_django_engine() -> Engine:
-    """Django's engine without escaping, as our language has none unless asked for."""
+    """Build a Django engine without autoescaping, like Flyte's templates."""
     library = Library()
     functions: dict[str, Callable[..., Any]] = {"match": match, "split": split, "index": index, "integer": integer}
     library.filters.update(functions)
@@ -152,7 +152,7 @@ def build_jinja_renderer(environment: SandboxedEnvironment) -> Callable[[BenchTe
 
 
 def measure_rate(calls: list[Callable[[], Any]]) -> float:
-    """Calls a second, over whole rounds of all of them."""
+    """Measure calls per second, in complete rounds of all calls."""
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < MEASURED_SECONDS:
         for _ in range(20):
@@ -163,7 +163,7 @@ def measure_rate(calls: list[Callable[[], Any]]) -> float:
 
 
 def main() -> None:
-    """Measure, and print a line of JSON a language."""
+    """Print a line of JSON for each language."""
     if not settings.configured:
         settings.configure()
         django.setup()
@@ -186,11 +186,11 @@ def main() -> None:
 
 
 def check_equal_output(renders: dict[str, Callable[[BenchTemplate], Render]]) -> None:
-    """What yields something else must not be compared in speed."""
+    """Check that each template has the same output in all languages. Raises `ValueError`."""
     for case in CASES:
         texts = {name: render(case)() for name, render in renders.items()}
         if len(set(texts.values())) != 1:
-            raise ValueError(f"{case.flyte} yields {texts}")
+            raise ValueError(f"different output of {case.flyte}: {texts}")
 
 
 if __name__ == "__main__":

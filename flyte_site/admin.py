@@ -277,7 +277,7 @@ def _can_manage_role(request: HttpRequest, role: Group | None) -> bool:
 
 
 def _missing_permissions(request: HttpRequest) -> QuerySet[Permission]:
-    """The permissions that the requester does not have."""
+    """Return the permissions that the requester does not have."""
     if _is_superuser(request):
         return Permission.objects.none()
     return Permission.objects.exclude(Q(group__user=request.user.pk) | Q(user=request.user.pk))

@@ -1,4 +1,4 @@
-"""The Celery app: beat sends messages to check whether jobs are due, and workers check and run them.
+"""The Celery app: beat sends messages to check for due jobs, and workers check and run the jobs.
 
 `flyte_site.jobs` lists the jobs. The database makes sure that each runs once per period (`flyte_site.scheduler`), so
 any number of beats and workers can run, and messages can be lost or delivered twice.
@@ -34,7 +34,7 @@ def to_broker_url(url: str) -> str:
 
 
 def build_config() -> dict[str, Any]:
-    """Celery's settings, with an explicit value for each that this project depends on."""
+    """Build Celery's settings, with an explicit value for each that this project depends on."""
     url = settings.FLYTE_REDIS_URL
     return {
         "broker_url": to_broker_url(url),
@@ -70,7 +70,7 @@ def build_config() -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         "enable_utc": True,
         "timezone": "UTC",
-        # The times of runs are in the database; beat's own file for them would be a pickle.
+        # The database stores the times of runs; beat's default file for them would be a pickle.
         "beat_scheduler": "celery.beat:Scheduler",
         "beat_max_loop_interval": 5,
         "beat_schedule": build_beat_schedule(),
@@ -78,7 +78,7 @@ def build_config() -> dict[str, Any]:
 
 
 def build_beat_schedule() -> dict[str, Any]:
-    """Celery's schedule: a check of each job every poll interval. A message expires when the next is sent."""
+    """Build Celery's schedule: a check of each job every poll interval. A message expires when the next is sent."""
     return {
         job.name: {
             "task": RUN_JOB_TASK,
@@ -96,7 +96,7 @@ app.config_from_object(build_config())
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_django_logging(**_: Any) -> None:
-    """Keep Celery from configuring its own logging by receiving the signal; silence its lines about each message."""
+    """Prevent Celery from configuring logging, by receiving this signal; silence its lines about each message."""
     for name in ("celery.beat", "celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("celery.utils.functional").setLevel(logging.INFO)

@@ -20,7 +20,7 @@ HOSTED_UPKEEP_INTERVAL_SECONDS = 5
 
 
 def get_scheduled_jobs() -> list[PeriodicJob]:
-    """The jobs that the settings enable."""
+    """Return the jobs that the settings enable."""
     jobs = [
         PeriodicJob("end_leases", FixedIntervalSchedule(settings.FLYTE_LEASE_CHECK_SECONDS), expire_leases),
         PeriodicJob("expire_executions", FixedIntervalSchedule(5 * MINUTE), prune_executions),
@@ -38,7 +38,7 @@ def get_scheduled_jobs() -> list[PeriodicJob]:
 
 
 def get_disabled_jobs() -> dict[str, str]:
-    """The reasons of the jobs that the settings disable, by job name."""
+    """Return why the settings disable jobs, by job name."""
     enabled = {job.name for job in get_scheduled_jobs()}
     disabled = {
         "forget_flow_versions": "FLYTE_FLOW_VERSIONS_KEEP is 0, which keeps all versions",
@@ -48,7 +48,7 @@ def get_disabled_jobs() -> dict[str, str]:
 
 
 def get_hosted_jobs() -> list[PeriodicJob]:
-    """The shared jobs of hosted packs, which any number of processes run concurrently."""
+    """Return the shared jobs of hosted packs, which any number of processes run concurrently."""
     hosted = get_hosted_registry()
     jobs = [
         PeriodicJob(

@@ -49,7 +49,7 @@ class Change(models.Model):
 
 
 class OneTimePassword(models.Model):
-    """A mark on a user whose password was generated: it expires soon and must be changed at the first sign-in."""
+    """A marker of users with a generated password, which expires soon and must be changed at the first sign-in."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_password")
     made_at = models.DateTimeField(default=timezone.now)
@@ -70,7 +70,7 @@ class OneTimePassword(models.Model):
 
 
 class Identity(models.Model):
-    """A user's identity at the identity provider, by its subject: email addresses and names can change hands."""
+    """A user's identity at the identity provider. Email addresses and names can be reassigned, subjects can't."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identity")
     issuer = models.CharField(max_length=255)

@@ -22,13 +22,13 @@ HUNDRED_YEARS = 100 * 365 * DAY
 
 FLYTE_ENVIRONMENT = env = Environment()
 
-# Where it listens. Loopback alone by default: the server gives commands to shells.
+# The listen address. By default only loopback, because the server can send commands to shells.
 FLYTE_BIND = env.address("FLYTE_BIND", "127.0.0.1", check_id="flyte.E023")
 FLYTE_TLS_CERT_PATH = env.readable_file("FLYTE_TLS_CERT_PATH", check_id="flyte.E002")
 FLYTE_TLS_KEY_PATH = env.readable_file("FLYTE_TLS_KEY_PATH", check_id="flyte.E003")
 if bool(env.text("FLYTE_TLS_CERT_PATH")) != bool(env.text("FLYTE_TLS_KEY_PATH")):
     missing = "FLYTE_TLS_KEY_PATH" if env.text("FLYTE_TLS_CERT_PATH") else "FLYTE_TLS_CERT_PATH"
-    env.error("flyte.E004", missing, "must be set too: TLS needs both the certificate and its key")
+    env.error("flyte.E004", missing, "is required: TLS needs both the certificate and its key")
 elif (
     FLYTE_TLS_CERT_PATH
     and FLYTE_TLS_KEY_PATH
@@ -42,7 +42,7 @@ FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, minimum=1, maximum=256, 
 FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 320, minimum=1, maximum=512, check_id="flyte.E006")
 FLYTE_LONG_POLL_SECONDS = env.integer("FLYTE_LONG_POLL_SECONDS", 30, minimum=0, maximum=30, check_id="flyte.E029")
 
-# How much it takes in at once, in bytes.
+# Size limits in bytes.
 FLYTE_MAX_BODY_BYTES = env.integer(
     "FLYTE_MAX_BODY_BYTES", 1024 * 1024, minimum=1024, maximum=1024**3, check_id="flyte.E007"
 )
@@ -50,13 +50,13 @@ FLYTE_MAX_DATASTORE_VALUE_BYTES = env.integer(
     "FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * 1024 * 1024, minimum=1024, maximum=1024**3, check_id="flyte.E008"
 )
 
-# How long who took an action has it, where its step does not say, and how often ended leases are looked for.
+# The lease of an action if its step has no timeout, and the interval between checks for expired leases.
 FLYTE_ACTION_LEASE_SECONDS = env.integer(
     "FLYTE_ACTION_LEASE_SECONDS", 86_400, minimum=1, maximum=HUNDRED_YEARS, check_id="flyte.E025"
 )
 FLYTE_LEASE_CHECK_SECONDS = env.integer("FLYTE_LEASE_CHECK_SECONDS", 15, minimum=1, maximum=DAY, check_id="flyte.E026")
 
-# What it keeps, and for how long.
+# Retention.
 FLYTE_EVENT_KEEP = env.integer("FLYTE_EVENT_KEEP", 50, minimum=0, maximum=10_000, check_id="flyte.E009")
 FLYTE_EVENT_SAMPLES = env.integer("FLYTE_EVENT_SAMPLES", 5, minimum=0, maximum=100, check_id="flyte.E040")
 FLYTE_EVENT_KEEP_BYTES = env.integer(
@@ -69,7 +69,7 @@ FLYTE_SHOULD_DELETE_DEAD_PACKS = env.boolean("FLYTE_SHOULD_DELETE_DEAD_PACKS", F
 FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM = env.clock_time(
     "FLYTE_DELETE_DEAD_PACKS_AT_HH_COLON_MM", time(23, 0), check_id="flyte.E012"
 )
-# In which zone that hour is. Django sets TZ to a zone of its own for this process; those it starts get what was set.
+# The time zone of daily jobs and log lines. Django changes TZ in this process; child processes get the original value.
 TZ = env.text("TZ")
 FLYTE_ZONE = env.time_zone("TZ", check_id="flyte.E027")
 FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = env.integer(
@@ -81,13 +81,13 @@ FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS = env.integer(
 )
 FLYTE_FLOW_VERSIONS_KEEP = env.integer("FLYTE_FLOW_VERSIONS_KEEP", 0, minimum=0, maximum=10_000, check_id="flyte.E028")
 
-# What nobody is shown in events and inputs: values under keys that have one of these in them.
+# Values in events and inputs are masked if their key contains one of these texts.
 FLYTE_MASKED_KEYS = env.text(
     "FLYTE_MASKED_KEYS",
     "password,passwd,pwd,passphrase,secret,token,authorization,api_key,access_key,private_key,credential",
 )
 
-# What keeps secrets: the first key encrypts, any decrypts.
+# Encryption of secrets: the first key encrypts, all of them decrypt.
 FLYTE_ENCRYPTION_KEYS = env.text("FLYTE_ENCRYPTION_KEYS")
 try:
     parse_keys(FLYTE_ENCRYPTION_KEYS)
@@ -95,20 +95,20 @@ except ValueError as keys_error:
     env.error("flyte.E050", "FLYTE_ENCRYPTION_KEYS", str(keys_error))
     FLYTE_ENCRYPTION_KEYS = ""
 
-# The packs that it hosts itself (packs.hosted), and whom they may call.
+# Hosted packs (packs.hosted), and the hosts that they can call.
 FLYTE_WEBAPI_PLUGINS = env.text("FLYTE_WEBAPI_PLUGINS", "WaitUntil,Approval")
 FLYTE_WEBAPI_CONFIG = env.assignment_lines("FLYTE_WEBAPI_CONFIG", check_id="flyte.E080")
 FLYTE_WEBAPI_ALLOWED_HOSTS = env.text("FLYTE_WEBAPI_ALLOWED_HOSTS")
 FLYTE_WEBAPI_SECRETS_PATH = env.readable_folder("FLYTE_WEBAPI_SECRETS_PATH", check_id="flyte.E081")
 
-# Who may call it: everybody, tokens of its own, or an identity provider's beside them (flyte_site.auth).
+# API authentication: none, the server's own tokens, or also those of an identity provider (flyte_site.auth).
 FLYTE_OIDC_ISSUER_URL = env.url("FLYTE_OIDC_ISSUER_URL", ("https", "http"), check_id="flyte.E014")
 FLYTE_OIDC_ISSUER_CLIENT_ID = env.text("FLYTE_OIDC_ISSUER_CLIENT_ID")
 FLYTE_AUTH_POLICY_PATH = env.readable_file("FLYTE_AUTH_POLICY_PATH", check_id="flyte.E015")
 OIDC_VARIABLES = ("FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH")
 CONSOLE_VARIABLES = ("FLYTE_CONSOLE_CLIENT_ID", "FLYTE_CONSOLE_CLIENT_SECRET", "FLYTE_CONSOLE_ROLES")
 set_oidc_variables = [variable for variable in OIDC_VARIABLES if env.text(variable)]
-# With these the issuer may be the console's alone; that the API asks nobody, or for tokens, has to be said then.
+# If one of these is set, the issuer can be for the console only; FLYTE_AUTH must then be set to none or tokens.
 set_console_variables = [variable for variable in CONSOLE_VARIABLES if env.text(variable)]
 set_api_oidc_variables = [
     variable for variable in set_oidc_variables if not set_console_variables or variable == "FLYTE_AUTH_POLICY_PATH"
@@ -119,13 +119,15 @@ FLYTE_AUTH = env.choice(
 if FLYTE_AUTH == "oidc":
     for variable in OIDC_VARIABLES:
         if variable not in set_oidc_variables:
-            env.error("flyte.E016", variable, f"must be set too: sign-in needs all of {', '.join(OIDC_VARIABLES)}")
+            env.error("flyte.E016", variable, f"is required: FLYTE_AUTH=oidc needs all of {', '.join(OIDC_VARIABLES)}")
 elif set_api_oidc_variables:
     env.error(
-        "flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {set_api_oidc_variables[0]} is set: leave out one of the two"
+        "flyte.E061", "FLYTE_AUTH", f"is {FLYTE_AUTH}, but {set_api_oidc_variables[0]} is set: remove one of the two"
     )
 if FLYTE_OIDC_ISSUER_URL.startswith("http://") and not is_loopback(urlsplit(FLYTE_OIDC_ISSUER_URL).hostname or ""):
-    env.warning("flyte.W010", "FLYTE_OIDC_ISSUER_URL", "is no https:// URL: who is in between can make up tokens")
+    env.warning(
+        "flyte.W010", "FLYTE_OIDC_ISSUER_URL", "is not an https:// URL: attackers on the network can forge tokens"
+    )
 FLYTE_AUTH_POLICY = None
 if FLYTE_AUTH_POLICY_PATH:
     try:
@@ -133,7 +135,7 @@ if FLYTE_AUTH_POLICY_PATH:
     except PolicyError as policy_error:
         env.error("flyte.E062", "FLYTE_AUTH_POLICY_PATH", f"{FLYTE_AUTH_POLICY_PATH}, {policy_error}")
 
-# Who signs in at the console: people with accounts here, and those whom the provider vouches for.
+# Console sign-in: local accounts and users of the identity provider.
 FLYTE_CONSOLE_CLIENT_ID = env.text("FLYTE_CONSOLE_CLIENT_ID", FLYTE_OIDC_ISSUER_CLIENT_ID)
 FLYTE_CONSOLE_CLIENT_SECRET = env.text("FLYTE_CONSOLE_CLIENT_SECRET")
 FLYTE_CONSOLE_SCOPES = env.words("FLYTE_CONSOLE_SCOPES", "openid profile email", "openid", check_id="flyte.E072")
@@ -142,11 +144,11 @@ FLYTE_CONSOLE_SIGN_ON = bool(set_console_variables and FLYTE_OIDC_ISSUER_URL and
 if set_console_variables and not FLYTE_CONSOLE_SIGN_ON:
     missing = "FLYTE_CONSOLE_CLIENT_ID" if env.text("FLYTE_OIDC_ISSUER_URL") else "FLYTE_OIDC_ISSUER_URL"
     env.error(
-        "flyte.E070", missing, f"must be set too, since {set_console_variables[0]} is: the console's sign-in needs both"
+        "flyte.E070", missing, f"is required because {set_console_variables[0]} is set: console sign-in needs both"
     )
 FLYTE_LOCAL_ACCOUNTS = env.boolean("FLYTE_LOCAL_ACCOUNTS", True, check_id="flyte.E073")
 if not FLYTE_LOCAL_ACCOUNTS and not FLYTE_CONSOLE_SIGN_ON:
-    env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false, but there is no FLYTE_CONSOLE_CLIENT_ID to sign in by")
+    env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false: FLYTE_CONSOLE_CLIENT_ID is then required to sign in")
 FLYTE_SESSION_SECONDS = env.integer(
     "FLYTE_SESSION_SECONDS", 7 * DAY, minimum=60, maximum=HUNDRED_YEARS, check_id="flyte.E075"
 )
@@ -157,19 +159,19 @@ FLYTE_ONE_TIME_PASSWORD_SECONDS = env.integer(
     "FLYTE_ONE_TIME_PASSWORD_SECONDS", 3 * DAY, minimum=60, maximum=HUNDRED_YEARS, check_id="flyte.E077"
 )
 
-# Without tokens: whom it lets near. On a network it must be said that everybody there may do everything.
+# Access without tokens. On a network, the operator must confirm that everyone has full access.
 FLYTE_ALLOW_ANONYMOUS = env.boolean("FLYTE_ALLOW_ANONYMOUS", False, check_id="flyte.E063")
 if FLYTE_AUTH == "none" and not is_loopback(FLYTE_BIND) and not FLYTE_ALLOW_ANONYMOUS:
     env.error(
         "flyte.E064",
         "FLYTE_BIND",
-        f"is {FLYTE_BIND}, where everybody could give commands to packs: set FLYTE_AUTH=tokens, "
-        "or FLYTE_ALLOW_ANONYMOUS=true if everybody may",
+        f"is {FLYTE_BIND}, so anyone on the network could command packs: set FLYTE_AUTH=tokens, "
+        "or FLYTE_ALLOW_ANONYMOUS=true to allow it",
     )
 FLYTE_ALLOWED_HOSTS = env.hosts("FLYTE_ALLOWED_HOSTS", check_id="flyte.E065")
 FLYTE_TRUSTED_PROXIES = env.networks("FLYTE_TRUSTED_PROXIES", "127.0.0.0/8, ::1", check_id="flyte.E066")
 
-# Where it keeps everything.
+# Database and Redis.
 FLYTE_DATABASE_URL = (
     env.database_url("FLYTE_DATABASE_URL", check_id="flyte.E018") or f"sqlite:///{BASE_DIR / 'flyte.sqlite3'}"
 )
@@ -178,18 +180,18 @@ if env.text("FLYTE_MGO_HOST"):
     env.warning(
         "flyte.W001",
         "FLYTE_MGO_HOST",
-        "has no effect: there is no MongoDB here, FLYTE_DATABASE_URL says where the store is "
-        "(moving over: docs/how-to/move-from-the-go-server.md)",
+        "has no effect: MongoDB is not used; set the database with FLYTE_DATABASE_URL "
+        "(see docs/how-to/move-from-the-go-server.md)",
     )
 
 
 def build_database_settings(url: str) -> dict[str, Any]:
-    """Django's settings for one store; what SQLite and PostgreSQL need to be safe with several processes."""
+    """Build Django's settings of a database, with options that make it safe for several processes."""
     config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["ENGINE"] = "flyte_site.db.sqlite"
-        # IMMEDIATE: a transaction that reads first and writes later would else fail where another wrote in between.
-        # FULL: what was answered with 202 survives a power cut, as it does with PostgreSQL.
+        # IMMEDIATE: otherwise a transaction that reads first and writes later fails if a concurrent one has written.
+        # FULL: committed data survives a power failure, as with PostgreSQL.
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -197,7 +199,7 @@ def build_database_settings(url: str) -> dict[str, Any]:
         }
     else:
         config["ENGINE"] = "flyte_site.db.postgresql"
-        # Prepared statements spare the database the planning of what is asked again and again.
+        # With prepared statements, the database does not plan frequent queries each time.
         prepared = {"server_side_binding": True, "prepare_threshold": 5}
         timeouts = {"connect_timeout": 3, "tcp_user_timeout": 10_000}
         config["OPTIONS"] = prepared | timeouts | config.get("OPTIONS", {})
@@ -213,16 +215,15 @@ if SECRET_KEY and (key_weakness := find_weakness(SECRET_KEY)):
     env.warning(
         "flyte.W003",
         "FLYTE_SECRET_KEY",
-        f"{key_weakness}: who guesses it can sign in as anybody; set at least {MIN_KEY_LENGTH} random ones, "
-        "or leave it out on a single machine, and one is made",
+        f"{key_weakness}: an attacker who guesses it can sign in as any user; set at least {MIN_KEY_LENGTH} random "
+        "characters, or unset it on a single machine to generate a key",
     )
 if not SECRET_KEY:
     try:
         SECRET_KEY = load_or_create_secret_key(Path(FLYTE_SECRET_KEY_PATH or BASE_DIR / ".secret_key"))
     except OSError as key_file_error:
-        env.error(
-            "flyte.E020", "FLYTE_SECRET_KEY", f"must be set, since none can be kept here ({key_file_error.strerror})"
-        )
+        message = f"is required: a generated key can't be stored ({key_file_error.strerror})"
+        env.error("flyte.E020", "FLYTE_SECRET_KEY", message)
         SECRET_KEY = "unused: the server does not start without a key"  # noqa: S105
 
 DEBUG = False
@@ -230,10 +231,10 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "flyte_site.urls"
 WSGI_APPLICATION = "flyte_site.wsgi.application"
 APPEND_SLASH = False
-DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.http.request_body judges sizes, by path
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flyte_site.http.request_body limits sizes by path
 
 INSTALLED_APPS = [
-    "flyte_site",  # before those whose commands it extends
+    "flyte_site",  # before the apps whose commands it extends
     "flyte_site.console.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -291,7 +292,7 @@ TEMPLATES = [
 ]
 CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "flyte"
 
-# What a page may load and run: this server's own files, and no script or style within a page.
+# Pages can only load and run files of this server; inline scripts and styles are blocked.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -309,38 +310,38 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 
-# Who is signed in at the console.
+# Sessions of the console.
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # lets nobody in: it refuses before the others are asked
+    "axes.backends.AxesStandaloneBackend",  # rejects locked-out attempts before the other backends
     *(["django.contrib.auth.backends.ModelBackend"] if FLYTE_LOCAL_ACCOUNTS else []),
     *(["flyte_site.console.oidc_login.ConsoleOIDCBackend"] if FLYTE_CONSOLE_SIGN_ON else []),
 ]
 OIDC_AUTHENTICATION_CALLBACK_URL = "admin:sign_on_return"
 OIDC_RP_SCOPES = FLYTE_CONSOLE_SCOPES
 OIDC_USE_PKCE = True
-OIDC_MAX_STATES = 10  # sign-ons that a browser may have under way
+OIDC_MAX_STATES = 10  # concurrent sign-ins of one browser
 SESSION_COOKIE_NAME = "flyte_session"
 CSRF_COOKIE_NAME = "flyte_csrf"
 SESSION_COOKIE_AGE = FLYTE_SESSION_SECONDS
-# Behind a proxy that speaks HTTPS `flyte_site.console.middleware` says the same of each answer.
+# Behind an HTTPS proxy, `flyte_site.console.middleware` makes the cookies of each response secure.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(FLYTE_TLS_CERT_PATH)
-# Only where TLS ends here: a proxy that ends it says so itself, for all that it has.
+# Only if this server terminates TLS: a proxy that does sends its own header for all of its sites.
 SECURE_HSTS_SECONDS = 365 * DAY if FLYTE_TLS_CERT_PATH else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains, and
-    "security.W021",  # HSTS that is built into browsers: names under this one, and its domain, are others' business
+    "security.W021",  # HSTS preloading: subdomains and the parent domain can belong to others
     # These are in FLYTE_CONSOLE_MIDDLEWARE: authentication, messages, sessions, lockouts after wrong passwords, CSRF.
     *("admin.E408", "admin.E409", "admin.E410"),
     "axes.W002",
     "security.W003",
-    "security.W008",  # a redirection to HTTPS: where TLS is on, nothing is served without
+    "security.W008",  # HTTPS redirect: with TLS, the server does not serve plain HTTP
 ]
 
-# Passwords are not tried for long: after so many failures a name gets no further try from the same address for a while.
-# Never a name from everywhere, nor an address for every name: anybody could keep people out by that.
+# After this many failures, a user name is locked for an address for some time. Locking a name for all addresses, or an
+# address for all names, would let anyone lock out other users.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -383,11 +384,11 @@ LOGLEVEL = env.log_level("LOGLEVEL", "INFO", check_id="flyte.E021")
 LOGFILE = env.writable_file("LOGFILE", check_id="flyte.E022")
 FLYTE_LOG_FORMAT = env.choice("FLYTE_LOG_FORMAT", "text", ("text", "json"), check_id="flyte.E091")
 
-# Whether it sends traces: OpenTelemetry's own variables say so, and where to.
+# Tracing, configured by the variables of OpenTelemetry.
 FLYTE_TRACES = tracing.is_requested(env.values)
 if tracing_error := tracing.find_configuration_error(env.values):
     env.error("flyte.E092", *tracing_error)
-# Where the processes of a machine count what happens, for /metrics; a folder of their own where none is named.
+# The folder in which the processes of a machine share their metrics for /metrics; by default a temporary one.
 FLYTE_METRICS_PATH = env.writable_folder("FLYTE_METRICS_PATH", check_id="flyte.E090")
 
 env.warn_about_misspellings("flyte.W002")

@@ -59,6 +59,8 @@ def drop_invalid_content_type(environ: Environ) -> None:
 
 
 def wrap_application(inner: WSGIApplication) -> WSGIApplication:
+    """Wrap Django's application to fix the environment of each request first."""
+
     def wrapper(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         keep_escaped_slashes(environ)
         buffer_chunked_body(environ)
@@ -71,7 +73,7 @@ def wrap_application(inner: WSGIApplication) -> WSGIApplication:
 class UTF8Request(WSGIRequest):
     """A request whose query and form are always UTF-8.
 
-    Django would decode them with the charset of the Content-Type, and fail before any view if that is a codec of Python
+    Django would decode them with the charset of the Content-Type, and fail before any view if it names a Python codec
     that is not for text, such as `rot13`.
     """
 

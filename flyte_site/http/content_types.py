@@ -17,7 +17,7 @@ _CHARSET = re.compile(r";\s*charset\s*=[^;,]*", re.IGNORECASE)
 
 
 def get_preferred_type(accept: str) -> str:
-    """The media type to answer in, by the rules of HTTP for an `Accept` header (RFC 9110, 12.5.1)."""
+    """Return the media type of the response to a request with this `Accept` header (RFC 9110, 12.5.1)."""
     if accept in ("*/*", JSON_TYPE):
         return JSON_TYPE
     request = HttpRequest()
@@ -31,6 +31,8 @@ def prefers_html(request: HttpRequest) -> bool:
 
 
 class _Dumper(yaml.CSafeDumper):
+    """A YAML dumper that writes repeated values in full instead of as aliases."""
+
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
@@ -44,13 +46,13 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def to_yaml(data: Any) -> str:
-    """A YAML document, text of several lines as blocks."""
+    """Convert data to a YAML document, with multi-line text as block scalars."""
     text: str = yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False)
     return text
 
 
 def empty_response(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
-    """A response without a body and a content type."""
+    """Build a response without a body or a content type."""
     response = HttpResponse(status=status, headers=headers)
     del response["Content-Type"]
     return response

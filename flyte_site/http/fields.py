@@ -1,4 +1,4 @@
-"""Fields and base class of the API's input serializers, with strict JSON types and case-insensitive keys."""
+"""Fields and base class of input serializers: strict JSON types, and keys in any case, as in the original server."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,11 +12,11 @@ MAX_NAME_LENGTH = 255
 
 def reject_control_characters(value: str) -> None:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise serializers.ValidationError("must have no control characters")
+        raise serializers.ValidationError("must not contain control characters")
 
 
 class StrictTextField(serializers.CharField):
-    """A string without conversion from other types. null counts as empty, as in the original."""
+    """A string field without conversion from other types. null counts as empty, as in the original server."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("allow_blank", True)
@@ -29,12 +29,12 @@ class StrictTextField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            raise serializers.ValidationError("must be text")
+            raise serializers.ValidationError("must be a string")
         return data
 
 
 class NameField(StrictTextField):
-    """A non-empty string of at most 255 characters without control characters."""
+    """A required, non-empty string of at most 255 characters, without control characters."""
 
     def __init__(self, **options: Any) -> None:
         messages = {"max_length": f"must have at most {MAX_NAME_LENGTH} characters"}
@@ -51,7 +51,7 @@ class NameField(StrictTextField):
 
 
 class LabelsField(serializers.DictField):
-    """A mapping of label names to values."""
+    """A mapping of label names to label values."""
 
     child = StrictTextField(validators=[reject_control_characters])
 
@@ -62,7 +62,7 @@ class LabelsField(serializers.DictField):
 
 
 class InputSerializer(serializers.Serializer[Any]):
-    """A serializer of a JSON object with case-insensitive keys, like the original's decoder."""
+    """A serializer that accepts the keys of a JSON object in any case, like the original server."""
 
     default_error_messages = {"invalid": "must be an object"}
 
@@ -70,7 +70,7 @@ class InputSerializer(serializers.Serializer[Any]):
         return super().run_validation(normalize_keys(data, self.fields) if isinstance(data, Mapping) else data)
 
     def validate_data(self, data: Any) -> dict[str, Any]:
-        """Validate the data; return the values. Raises `Problem` 400 with every error and its path."""
+        """Validate the data and return the values. Raises `Problem` 400 with every error and its path."""
         if not isinstance(data, Mapping):
             raise invalid_input({"path": "", "message": "must be an object"})
         try:
@@ -80,13 +80,13 @@ class InputSerializer(serializers.Serializer[Any]):
 
 
 def normalize_keys(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy the object with known keys in the spelling of the fields; of several spellings the last one counts."""
+    """Rename known keys to the case of the field; the last of several spellings counts."""
     spelling = {name.lower(): name for name in fields}
     return {spelling.get(key.lower(), key): value for key, value in data.items()}
 
 
 def flatten_errors(errors: Any, path: str = "") -> Iterator[ErrorItem]:
-    """Flatten DRF's nested errors to a list with paths, e.g. `commands[0].name`."""
+    """Flatten DRF's nested errors to items with paths, e.g. `commands[0].name`."""
     if isinstance(errors, Mapping):
         for key, inner in errors.items():
             inner_path = (
@@ -110,7 +110,7 @@ def _join_path(path: str, key: str) -> str:
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """The form of every error response (RFC 9457)."""
+    """The body of every error response (RFC 9457)."""
 
     title = serializers.CharField()
     status = serializers.IntegerField()
@@ -122,12 +122,12 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
 def problem_responses(*statuses: int) -> dict[tuple[int, str], type[ProblemSerializer]]:
-    """Error answers of one operation for the API's documentation; those of all are `openapi.shared_answers`."""
+    """Declare error responses of one operation; `openapi.COMMON_RESPONSES` has those of all operations."""
     return {(status, PROBLEM_MEDIA_TYPE): ProblemSerializer for status in statuses}
 
 
 class LinkSerializer(serializers.Serializer[Any]):
-    """One link."""
+    """A link."""
 
     href = serializers.CharField()
     rel = serializers.CharField()

@@ -12,19 +12,19 @@ HOST_PATTERN = re.compile(r"[A-Za-z0-9._~\-\[\]:%]+")
 
 
 class Link(TypedDict):
-    """One link: an absolute `href`, and its `rel`."""
+    """A link with an absolute `href` and a `rel`."""
 
     href: str
     rel: str
 
 
 def build_path(*segments: str) -> str:
-    """The escaped path of these segments, e.g. `/v1/packs/A%2Fb`."""
+    """Build the escaped path of the segments, e.g. `/v1/packs/A%2Fb`."""
     return "".join("/" + quote(segment, safe=SEGMENT_SAFE) for segment in segments)
 
 
 def get_base_url(request: HttpRequest) -> str:
-    """Scheme and host as the caller sees them, e.g. `https://flyte.example.org:8443`.
+    """Return the scheme and host that the client sees, e.g. `https://flyte.example.org:8443`.
 
     `X-Flyte-Host` has precedence, then the first of `X-Forwarded-Host`, then `Host`.
     """
@@ -51,17 +51,17 @@ class LinkBuilder:
         self.base = get_base_url(request)
 
     def href(self, *segments: str, query: str = "") -> str:
-        """The absolute URL of a path given by its unescaped segments; `query` is escaped already."""
+        """Build the absolute URL of a path from unescaped segments and an already escaped query."""
         return self.base + (build_path(*segments) or "/") + (f"?{query}" if query else "")
 
     def to(self, rel: str, *segments: str, query: str = "") -> Link:
-        """A link with a plain rel: `self`, `up`, `next`."""
+        """Build a link with a plain rel: `self`, `up` or `next`."""
         return {"href": self.href(*segments, query=query), "rel": rel}
 
     def help(self, anchor: str) -> Link:
-        """A link to a section of the API's documentation, e.g. `#/pack`."""
+        """Build a link to a section of the API's documentation, e.g. `#/pack`."""
         return {"href": f"{self.base}/swagger{anchor}", "rel": "help"}
 
     def documented(self, anchor: str, *segments: str, query: str = "") -> Link:
-        """A link whose rel is its documentation; clients look for how that ends, e.g. `/takeAction`."""
+        """Build a link whose rel is the URL of its documentation; clients search for its ending, e.g. `/takeAction`."""
         return {"href": self.href(*segments, query=query), "rel": f"{self.base}/swagger{anchor}"}

@@ -25,7 +25,7 @@ class JSONRenderer(BaseRenderer):
 
 
 class YAMLRenderer(BaseRenderer):
-    """YAML in UTF-8, keys in the order that JSON has them in."""
+    """YAML in UTF-8, with keys in the same order as in JSON."""
 
     media_type, format, charset = YAML_TYPES[0], "yaml", "utf-8"
 
@@ -36,19 +36,19 @@ class YAMLRenderer(BaseRenderer):
 
 
 class JSONBodyParser(BaseParser):
-    """Tells the documentation that bodies may be JSON; `flyte_site.http.request_body` reads them."""
+    """A declaration for the OpenAPI description that bodies can be JSON; `flyte_site.http.request_body` parses them."""
 
     media_type = JSON_TYPE
 
 
 class YAMLBodyParser(BaseParser):
-    """Tells the documentation that bodies may be YAML; `flyte_site.http.request_body` reads them."""
+    """A declaration for the OpenAPI description that bodies can be YAML; `flyte_site.http.request_body` parses them."""
 
     media_type = YAML_TYPES[0]
 
 
 class ContentNegotiation(BaseContentNegotiation):
-    """JSON unless the caller prefers YAML; whatever else is asked for, the answer is JSON and never a 406."""
+    """Content negotiation that selects JSON unless the caller prefers YAML, and never returns 406."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -60,16 +60,16 @@ class ContentNegotiation(BaseContentNegotiation):
         return renderer, media_type
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        return None  # bodies are read by flyte_site.http.request_body
+        return None  # flyte_site.http.request_body parses bodies
 
 
 def get_renderer_class(media_type: str) -> type[JSONRenderer] | type[YAMLRenderer]:
-    """What writes a media type that `preferred_type` gives."""
+    """Return the renderer of a media type from `get_preferred_type`."""
     return YAMLRenderer if media_type in YAML_TYPES else JSONRenderer
 
 
 def render_response(request: HttpRequest, data: Any, headers: dict[str, str] | None = None) -> HttpResponse:
-    """An answer with a body in the type that the caller prefers."""
+    """Build a response with a body in the media type that the caller prefers."""
     media_type = get_preferred_type(request.META.get("HTTP_ACCEPT", "*/*"))
     renderer_class = get_renderer_class(media_type)
     content_type = f"{media_type}; charset={renderer_class.charset}"

@@ -1,4 +1,4 @@
-"""What all operations of the OpenAPI description have in common: error responses and path parameters."""
+"""Common parts of all operations in the OpenAPI description: error responses and path parameters."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""Output serializers: each declares the shape of a response once, for rendering and for the API's description."""
+"""Output serializers, which declare the shape of a response once, for rendering and for the OpenAPI description."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -17,9 +17,9 @@ EMPTY_VALUES: tuple[Any, ...] = ("", {}, [], ())
 class OutputSerializer(serializers.Serializer[Any]):
     """An object of a response, with the fields in the order of their declaration.
 
-    The instance is an object or a stored document, which is a mapping. Every key of a document is rendered. A field of
-    an object that is not required is left out if it has no value: None, or an empty text, list or mapping. An empty
-    text is rendered if the field allows it (`allow_blank`), and so is an empty value of a JSON field.
+    The instance is an object or a stored document, which is a mapping. Every key of a document is rendered. For an
+    object, an optional field is left out if its value is None or an empty text, list or mapping. Empty text is rendered
+    if the field allows it (`allow_blank`), and so is an empty value of a JSON field.
     """
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
@@ -70,14 +70,14 @@ class CountField(serializers.IntegerField):
 
 
 class TimestampField(serializers.DateTimeField):
-    """A time in the API's form. Stored documents have it as text already."""
+    """A time as RFC 3339 text. Stored documents already contain it in this form."""
 
     def to_representation(self, value: Any) -> str:
         return value if isinstance(value, str) else format_rfc3339(value)
 
 
 class StringMapField(serializers.DictField):
-    """Names and their texts, rendered as they are stored."""
+    """A mapping of names to text, rendered as stored."""
 
     def __init__(self, *, allow_null_values: bool = False, **options: Any) -> None:
         super().__init__(child=serializers.CharField(allow_null=allow_null_values), **options)
@@ -88,7 +88,7 @@ class StringMapField(serializers.DictField):
 
 @extend_schema_field(LinkSerializer(many=True))
 class LinksField(serializers.Field[Any, Any, Any, Any]):
-    """The links of an object: what the method `get_links` of its serializer returns."""
+    """The links of an object, from the method `get_links` of its serializer."""
 
     def get_attribute(self, instance: Any) -> Any:
         return instance

@@ -1,7 +1,7 @@
-"""Safe parsing of JSON and YAML to plain values, with limits of depth and expansion, and never to Python objects.
+"""Safe parsing of JSON and YAML into plain values, with limits for depth and alias expansion.
 
-YAML is read as the original does (YAML 1.1: `yes` is true, `010` is 8; dates stay text), with one difference: keys, and
-the names and label values that a reader declares, are the text that was written.
+YAML is parsed like in the original server (YAML 1.1: `yes` is true, `010` is 8; dates stay text), with one difference:
+keys, and the names and label values that a caller declares as strings, keep the text that was written.
 """
 
 import codecs
@@ -17,16 +17,16 @@ import yaml
 MAX_DEPTH = 100
 MAX_EXPANSION = 2 * 1024 * 1024
 MAX_DIGITS = 4300
-"""Digits of a whole number: what Python itself turns into text and back."""
+"""The maximum number of digits of an integer: Python's own limit for conversion between int and text."""
 MAX_BITS = int(MAX_DIGITS * math.log2(10))
 
-# Only these: some of Python's codecs take very long (punycode) or return no text (utf-7).
+# Only these: some of Python's codecs are extremely slow (punycode) or can return invalid text (utf-7).
 _SUPPORTED_CHARSETS = re.compile(
     r"utf-8(-sig)?|utf-16(-le|-be)?|ascii|iso8859-\d+|cp125\d|koi8-[ru]|big5|gb2312|gbk|gb18030|euc_jp|euc_kr|shift_jis"
 )
 
 StringFields: TypeAlias = Mapping[str, Any]
-"""Where text is meant: lower-case keys, `*` for any key or index, and TEXT at the leaves."""
+"""The fields whose scalars are strings: lower-case keys, `*` for any key or index, and STRING at the leaves."""
 STRING: StringFields = {}
 
 _COLLECTION_TAGS: dict[type[yaml.Node], str] = {
@@ -37,7 +37,7 @@ _LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class DocumentError(ValueError):
-    """An invalid document. `line` and `column` count from 1; 0 if the position is unknown."""
+    """A parse error. `line` and `column` count from 1; both are 0 if the position is unknown."""
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
@@ -45,20 +45,20 @@ class DocumentError(ValueError):
 
 
 def decode_text(data: bytes, charset: str) -> str:
-    """Decode bytes with a charset such as `utf-8`. Raises `DocumentError`."""
+    """Decode bytes in a charset such as `utf-8`. Raises `DocumentError`."""
     try:
         name = codecs.lookup(charset).name if charset.isascii() and charset.isprintable() else ""
         if _SUPPORTED_CHARSETS.fullmatch(name):
             return data.decode(name)
     except (LookupError, UnicodeDecodeError):
         pass
-    raise DocumentError(f"not text in {charset[:40]}")
+    raise DocumentError(f"invalid text for charset {charset[:40]!r}, or unsupported charset")
 
 
 def parse_json(text: str, *, unique_keys: bool = False) -> Any:
     """Parse a JSON text. Raises `DocumentError`, also for numbers that are too large.
 
-    Of duplicate keys the last one counts; with `unique_keys` they are an error.
+    The last of duplicate keys counts; with `unique_keys` they are an error.
     """
     pairs_hook = _reject_duplicate_keys if unique_keys else None
     try:
@@ -83,9 +83,9 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
 
 
 def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_keys: bool = False) -> Any:
-    """Parse the single YAML document in `text`; an empty text is None. Raises `DocumentError`.
+    """Parse a text with a single YAML document; an empty text is None. Raises `DocumentError`.
 
-    Of duplicate keys the last one counts; with `unique_keys` they are an error.
+    The last of duplicate keys counts; with `unique_keys` they are an error.
     """
     try:
         _check_yaml_depth(text)
@@ -99,11 +99,8 @@ def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_k
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise DocumentError(
-            f"invalid YAML: {error.problem or error.context}",
-            mark.line + 1 if mark else 0,
-            mark.column + 1 if mark else 0,
-        ) from None
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise DocumentError(f"invalid YAML: {error.problem or error.context}", line, column) from None
     except yaml.YAMLError as error:
         raise DocumentError(f"invalid YAML: {' '.join(str(error).split())}") from None
 
@@ -119,14 +116,14 @@ def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
-        raise ValueError(f"{text[:20]}… is too large a number")
+        raise ValueError(f"number too large: {text[:20]}…")
     return int(text)
 
 
 def _parse_finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large a number")
+        raise ValueError(f"number too large: {text[:20]}")
     return number
 
 
@@ -151,7 +148,7 @@ def _children(value: Any) -> Iterator[Any]:
 
 
 def _replace_lone_surrogates(value: Any) -> Any:
-    """Half a surrogate pair is no character and can't be sent or stored: it becomes U+FFFD, as in the original."""
+    """Replace unpaired surrogates, which can't be sent or stored, by U+FFFD, as the original server does."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
@@ -162,7 +159,7 @@ def _replace_lone_surrogates(value: Any) -> Any:
 
 
 def _check_yaml_depth(text: str) -> None:
-    """The parser's events come one by one, while its node tree is built by recursion: look before it leaps."""
+    """Check the depth on the stream of parser events, before the node tree is built recursively."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -175,7 +172,7 @@ def _check_yaml_depth(text: str) -> None:
 
 @dataclass
 class _YAMLConverter:
-    """Turns one document's nodes into values, counting what its aliases expand to."""
+    """A converter of the nodes of one document to values that limits the expansion of aliases."""
 
     loader: yaml.CSafeLoader
     text_length: int
@@ -185,11 +182,11 @@ class _YAMLConverter:
     def convert(self, node: yaml.Node, string_fields: StringFields | None, depth: int) -> Any:
         self.cost += 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
         if self.cost > max(MAX_EXPANSION, 2 * self.text_length) or depth > MAX_DEPTH:
-            self.fail(node, "the document's aliases expand to too much")
+            self.fail(node, "YAML aliases expand to too much data")
         if isinstance(node, yaml.ScalarNode):
             return self.convert_scalar(node, string_fields)
         if node.tag != _COLLECTION_TAGS[type(node)]:
-            self.fail(node, f"the tag {node.tag} is not supported")
+            self.fail(node, f"unsupported YAML tag {node.tag}")
         if isinstance(node, yaml.MappingNode):
             return self.convert_mapping(node, string_fields, depth + 1)
         return [self.convert(item, _descend(string_fields, "*"), depth + 1) for item in node.value]
@@ -199,7 +196,7 @@ class _YAMLConverter:
         explicit: dict[str, Any] = {}
         for key, item in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.fail(key, "a key must be text; a template that begins with {{ must stand in quotes")
+                self.fail(key, "a key must be a string; put a template that begins with {{ in quotes")
             self.cost += len(key.value)
             if key.tag == "tag:yaml.org,2002:merge":
                 for source in self.convert_merge_sources(item, string_fields, depth):
@@ -217,7 +214,7 @@ class _YAMLConverter:
         sources = []
         for source in nodes:
             if not isinstance(source, yaml.MappingNode):
-                self.fail(source, "only a mapping, or a list of them, can be merged with <<")
+                self.fail(source, "<< can only merge a mapping or a list of mappings")
             sources.append(self.convert(source, string_fields, depth))
         return sources
 
@@ -228,22 +225,22 @@ class _YAMLConverter:
         if tag == "null":
             return None
         if tag not in ("bool", "int", "float"):
-            self.fail(node, f"the tag {node.tag} is not supported")
+            self.fail(node, f"unsupported YAML tag {node.tag}")
         return node.value if string_fields == STRING else self.convert_number_or_bool(node)
 
     def convert_number_or_bool(self, node: yaml.ScalarNode) -> Any:
         if ":" in node.value:
-            return node.value  # `22:30` is a time of day to everyone but YAML 1.1, where it is 1350
+            return node.value  # people write `22:30` for a time of day; in YAML 1.1 it is the number 1350
         if len(node.value) > MAX_DIGITS:
-            self.fail(node, f"{node.value[:20]}… is too large a number")
+            self.fail(node, f"number too large: {node.value[:20]}…")
         try:
             value = self.loader.construct_object(node)
         except (ValueError, LookupError):
-            self.fail(node, f"{node.value[:40]!r} is no {node.tag.rpartition(':')[2]}")
+            self.fail(node, f"invalid {node.tag.rpartition(':')[2]} {node.value[:40]!r}")
         if isinstance(value, float) and not math.isfinite(value):
-            self.fail(node, f"{node.value[:20]} is no number that JSON has")
+            self.fail(node, f"invalid number {node.value[:20]}: not allowed in JSON")
         if isinstance(value, int) and value.bit_length() > MAX_BITS:
-            self.fail(node, f"{node.value[:20]}… is too large a number")
+            self.fail(node, f"number too large: {node.value[:20]}…")
         return value
 
     def fail(self, node: yaml.Node, message: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Path converter for names with any characters."""
+"""Path converters: names of packs, flows and items as URL path segments."""
 
 from urllib.parse import quote
 
@@ -8,16 +8,16 @@ from flyte_site.http.links import SEGMENT_SAFE
 
 
 def unescape_segment(segment: str) -> str:
-    """Unescape `%2F` and `%25` in a segment, which `flyte_site.wsgi` keeps escaped."""
+    """Unescape `%2F` and `%25`, which `flyte_site.wsgi` keeps escaped in paths."""
     return segment.replace("%2F", "/").replace("%25", "%")
 
 
 class NameConverter(StringConverter):
-    """One path segment: a name of any characters, with `/` sent as `%2F` (see `flyte_site.wsgi`)."""
+    """A path segment that holds any name; a `/` in it is sent as `%2F` (see `flyte_site.wsgi`)."""
 
     def to_python(self, value: str) -> str:
         if "\x00" in value:
-            raise ValueError("no name has a NUL")  # Django answers 404; PostgreSQL would fail on it
+            raise ValueError("NUL in a name")  # Django responds with 404; PostgreSQL would raise an error
         return unescape_segment(value)
 
     def to_url(self, value: str) -> str:

@@ -74,7 +74,7 @@ def invalid_input(*errors: ErrorItem) -> Problem:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """DRF's exception handler; `ProblemMiddleware` handles the exceptions that this one does not know."""
+    """Handle an exception in a DRF view; `ProblemMiddleware` handles those for which this returns None."""
     problem = to_problem(error)
     return problem.response() if problem else None
 
@@ -85,7 +85,7 @@ def to_problem(error: Exception) -> Problem | None:
         return error
     if isinstance(error, OperationalError | InterfaceError):
         log.error("database_away", error=safe_database_message(error))
-        return Problem(503, "the database does not answer", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return Problem(503, "the database is unavailable", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, Http404):
         return Problem(404, "not found")
     if isinstance(error, RequestDataTooBig):
@@ -102,7 +102,7 @@ def to_problem(error: Exception) -> Problem | None:
 
 
 class ProblemMiddleware:
-    """Convert all other errors to the same form: unknown paths, errors outside views, and defects."""
+    """Middleware that converts all other errors to the same form: unknown paths, errors outside views, and defects."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

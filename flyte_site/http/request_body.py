@@ -11,14 +11,14 @@ from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES
 from flyte_site.http.parsing import DocumentError, StringFields, decode_text, parse_json, parse_yaml
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input
 
-# What multipart adds around a value: boundaries, part headers, a description.
+# The size that multipart adds to a value: boundaries, part headers, a description.
 MULTIPART_OVERHEAD_BYTES = 64 * 1024
-# A caller that is still sending sees the answer only when it is done: this much more is read and thrown away.
+# A client that is still sending sees the response only after it has sent all: up to this much is read and discarded.
 MAX_DRAIN_BYTES = 64 * 1024 * 1024
 
 
 class BodySizeMiddleware:
-    """Reject bodies that exceed the limit of their path with 413, before they are read into memory."""
+    """Middleware that rejects bodies above the limit of their path with 413, before they are read into memory."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -33,19 +33,20 @@ class BodySizeMiddleware:
 
 
 def get_body_limit(path: str) -> int:
-    """The maximum size of a request body for `path`, in bytes."""
+    """Return the size limit of request bodies for this path, in bytes."""
     if path.startswith(("/v1/datastore/", "/admin/datastore/")):
         return int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_OVERHEAD_BYTES
     return int(settings.FLYTE_MAX_BODY_BYTES)
 
 
 def drain_body(request: HttpRequest, size: int) -> None:
+    """Read and discard up to `size` bytes of the body."""
     while size > 0 and (chunk := request.read(min(size, 65536))):
         size -= len(chunk)
 
 
 def read_body(request: HttpRequest) -> bytes:
-    """Read the body. Raises `Problem` 400 if the client disconnected early, because a part can look complete."""
+    """Return the body. Raises `Problem` 400 if the client disconnected early: a part can look like a complete body."""
     body: bytes = request.body
     if len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
         raise Problem(400, "request body is shorter than Content-Length")
@@ -53,7 +54,7 @@ def read_body(request: HttpRequest) -> bytes:
 
 
 def parse_content_type(request: HttpRequest) -> tuple[str, dict[str, str]]:
-    """The content type in lower case and its parameters; ('', {}) where none was sent."""
+    """Return the content type in lower case and its parameters; ('', {}) if it is missing."""
     header = request.META.get("CONTENT_TYPE", "")
     if header == JSON_TYPE:
         return JSON_TYPE, {}
@@ -62,13 +63,13 @@ def parse_content_type(request: HttpRequest) -> tuple[str, dict[str, str]]:
 
 
 def parse_body(request: HttpRequest, string_fields: StringFields | None = None, *, unique_keys: bool = False) -> Any:
-    """The value that the body holds: YAML where its content type says so, else JSON, as the original takes it.
+    """Parse the body: as YAML if its content type is one of YAML_TYPES, else as JSON, like the original server.
 
-    `string_fields` lists the fields that YAML reads as text (see `parsing.StringFields`). Raises `Problem` 400.
+    `string_fields` are the fields whose YAML scalars are strings (see `parsing.StringFields`). Raises `Problem` 400.
     """
     text, is_yaml = read_text_body(request)
     if not text.strip():
-        raise invalid_input({"path": "", "message": "the body is empty"})
+        raise invalid_input({"path": "", "message": "request body is empty"})
     try:
         if is_yaml:
             return parse_yaml(text, string_fields, unique_keys=unique_keys)
@@ -80,14 +81,14 @@ def parse_body(request: HttpRequest, string_fields: StringFields | None = None, 
 
 
 def _content_type_hint(content_type: str) -> str:
-    """What to say to someone who sends YAML and has not said so: the most common slip with curl."""
+    """Build a hint for a sender of YAML without its content type, the most common mistake with curl."""
     if "json" in content_type:
         return ""
-    return f" (the content type is {content_type[:60] or 'missing'}; for YAML send 'content-type: {YAML_TYPES[0]}')"
+    return f" (the content type is {content_type[:60] or 'missing'}; for YAML, send 'content-type: {YAML_TYPES[0]}')"
 
 
 def read_text_body(request: HttpRequest) -> tuple[str, bool]:
-    """The body as text, and whether it is YAML."""
+    """Return the body as text, and whether it is YAML. Raises `Problem` 400."""
     content_type, parameters = parse_content_type(request)
     try:
         text = decode_text(read_body(request), parameters.get("charset", "utf-8"))
@@ -97,7 +98,7 @@ def read_text_body(request: HttpRequest) -> tuple[str, bool]:
 
 
 def to_error_item(error: DocumentError, path: str = "") -> ErrorItem:
-    """A reading error in the shape of the API's errors."""
+    """Convert a parse error to an item of an error response."""
     item: ErrorItem = {"path": path, "message": error.message}
     if error.line:
         item |= {"line": error.line, "column": error.column}

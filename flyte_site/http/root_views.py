@@ -1,4 +1,4 @@
-"""The API's own pages: where its links begin, whether it is well, and its documentation."""
+"""Views of the API as a whole: entry points, health check and documentation."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class LinksSchema(OutputSerializer):
 
 
 class IndexView(APIView):
-    """Where a client begins."""
+    """The entry point of the API."""
 
     @extend_schema(
         operation_id="index",
@@ -47,7 +47,7 @@ class IndexView(APIView):
 
 
 class V1View(APIView):
-    """What version 1 has."""
+    """The resources of version 1."""
 
     @extend_schema(operation_id="v1", summary="List the resources of version 1", tags=["info"], responses=LinksSchema)
     def get(self, request: Request) -> Response:
@@ -68,7 +68,7 @@ class V1View(APIView):
 
 
 class HealthView(APIView):
-    """Whether the server can do its work."""
+    """The health check."""
 
     @extend_schema(
         operation_id="health",
@@ -83,7 +83,7 @@ class HealthView(APIView):
                 cursor.execute("SELECT 1")
         except Error as error:
             log.error("database_away", error=safe_database_message(error))
-            raise Problem(500, "the database does not answer") from None
+            raise Problem(500, "the database is unavailable") from None
         return empty_response(200)
 
 
@@ -96,11 +96,11 @@ def openapi_document(request: HttpRequest, media_type: str) -> HttpResponse:
 
 @require_safe
 def swagger_ui(request: HttpRequest) -> HttpResponse:
-    """Swagger UI, its files from this server."""
+    """Render Swagger UI, with its files served from this server."""
     return render(request, "swagger.html")
 
 
 @require_safe
 def redirect_to_swagger_ui(request: HttpRequest) -> HttpResponse:
-    """Where the original's documentation was."""
+    """Redirect from the path of Swagger UI in the original server."""
     return HttpResponsePermanentRedirect("/swagger")

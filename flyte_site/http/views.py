@@ -1,4 +1,4 @@
-"""Base classes and helpers of the API's views."""
+"""Base classes of API views, query parameters and paging by name."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ M = TypeVar("M", bound=Model)
 
 
 class APIView(FrameworkView):
-    """A view whose 405 names the allowed methods as the original does, and that answers HEAD where it answers GET."""
+    """A view with the `Allow` header of the original server in 405 responses, and with HEAD wherever it has GET."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -34,7 +34,7 @@ class APIView(FrameworkView):
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         raise Problem(
-            405, f"method {request.method} is not allowed here", headers={"Allow": format_allow_header(self.methods())}
+            405, f"method {request.method} is not allowed", headers={"Allow": format_allow_header(self.methods())}
         )
 
     def methods(self) -> list[str]:
@@ -68,9 +68,9 @@ class APIView(FrameworkView):
 
 
 class RawView(APIView):
-    """A view for the frequent calls of packs, without the framework's overhead for each request.
+    """A view for the frequent requests of packs, which skips the parts of DRF that they don't need.
 
-    Its methods receive Django's request and return responses of `flyte_site.http.negotiation`.
+    Its methods receive Django's request and return a response of `flyte_site.http.negotiation.render_response`.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -92,7 +92,7 @@ class RawView(APIView):
 
 
 def reject_nul_in_query(request: HttpRequest) -> None:
-    """Reject query parameters with a NUL character. Raises `Problem` 400."""
+    """Reject NUL characters in query parameters. Raises `Problem` 400."""
     query = request.META.get("QUERY_STRING", "")
     if "%00" in query or "\x00" in query:
         for name, values in request.GET.lists():
@@ -100,28 +100,28 @@ def reject_nul_in_query(request: HttpRequest) -> None:
 
 
 def reject_nul(name: str, values: Iterable[str]) -> None:
-    """Reject a NUL character, for which PostgreSQL fails. Raises `Problem` 400."""
+    """Reject NUL characters, which PostgreSQL can't store or compare. Raises `Problem` 400."""
     if any("\x00" in value for value in values):
-        raise invalid_input({"path": name, "message": "must have no NUL character"})
+        raise invalid_input({"path": name, "message": "must not contain NUL characters"})
 
 
 def get_integer_parameter(request: HttpRequest, name: str, default: int, *, maximum: int) -> int:
-    """Parse the query parameter `name`, from 0 to `maximum` (more counts as `maximum`). Raises `Problem` 400."""
+    """Return a query parameter as an integer from 0, limited to `maximum`. Raises `Problem` 400."""
     text = request.GET.get(name, "") if request.META.get("QUERY_STRING") else ""
     if not text:
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 12:
-        raise invalid_input({"path": name, "message": f"must be a whole number from 0, not {text[:40]!r}"})
+        raise invalid_input({"path": name, "message": f"must be a non-negative integer, not {text[:40]!r}"})
     return min(int(text), maximum)
 
 
 def byte_order(field: str) -> Combinable:
-    """A text column in the order of its characters' codes, whatever language the database sorts by."""
+    """Order a text column by code points, regardless of the database's collation."""
     return Collate(field, "C") if connection.vendor == "postgresql" else F(field)
 
 
 def order_by_name(rows: QuerySet[M], field: str, request: Request) -> QuerySet[M]:
-    """Rows in the byte order of a text field, beginning behind the one that the query's `after` names."""
+    """Order rows by the byte order of a text field, starting after the value of the query parameter `after`."""
     ordered: QuerySet[M] = rows.alias(page_key=byte_order(field)).order_by("page_key")  # type: ignore[assignment]
     after = request.query_params.get("after", "")
     return ordered.filter(page_key__gt=after) if after else ordered
@@ -130,9 +130,9 @@ def order_by_name(rows: QuerySet[M], field: str, request: Request) -> QuerySet[M
 def name_page(
     rows: QuerySet[M], cursor: str, links: LinkBuilder, collection: str, help_anchor: str
 ) -> tuple[list[M], list[Link]]:
-    """The first page of rows, and the links of that page.
+    """Return the first page of rows, and the links of that page.
 
-    Where more rows follow, a `next` link says so; its `after` is the `cursor` field of the page's last row.
+    If more rows follow, the links include `next`; its `after` is the `cursor` field of the last row of the page.
     """
     page = list(rows[: PAGE_SIZE + 1])
     page_links = [links.to("self", "v1", collection), links.to("up", "v1"), links.help(help_anchor)]

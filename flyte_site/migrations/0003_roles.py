@@ -32,7 +32,7 @@ ROLES = {"viewer": VIEWER, "editor": EDITOR, "operator": OPERATOR, "admin": ADMI
 
 
 def make_roles(apps, schema_editor):
-    # Django makes permissions only after all migrations.
+    # Django creates permissions only after all migrations.
     for name in ("flows", "packs", "datastore", "flyte_site", "auth"):
         config = apps.get_app_config(name)
         config.models_module = True

@@ -1,4 +1,4 @@
-"""Who has the role admin makes roles, too."""
+"""Let the role `admin` manage roles."""
 
 from django.db import migrations
 

@@ -1,11 +1,11 @@
-"""Who has the role admin makes and revokes tokens."""
+"""Add the permission to manage tokens, and grant it to the role `admin`."""
 
 from django.contrib.auth.management import create_permissions
 from django.db import migrations
 
 
 def give(apps, schema_editor):
-    # Django makes permissions only after all migrations.
+    # Django creates permissions only after all migrations.
     config = apps.get_app_config("flyte_site")
     config.models_module = True
     create_permissions(config, apps=apps, verbosity=0, using=schema_editor.connection.alias)

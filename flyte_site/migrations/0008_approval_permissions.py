@@ -1,4 +1,4 @@
-"""Everybody with a role sees what waits for a decision; operators and admins decide."""
+"""Let the roles view approvals, and the roles operator and admin decide them."""
 
 from django.contrib.auth.management import create_permissions
 from django.db import migrations
@@ -8,7 +8,7 @@ DECIDE = ("operator", "admin")
 
 
 def give(apps, schema_editor):
-    # Django makes permissions only after all migrations.
+    # Django creates permissions only after all migrations.
     config = apps.get_app_config("packs")
     config.models_module = True
     create_permissions(config, apps=apps, verbosity=0, using=schema_editor.connection.alias)

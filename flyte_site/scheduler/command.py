@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 
 
 class DatabaseCommand(BaseCommand):
-    """A command that skips the system checks, because those of routes import every page.
+    """A command that skips the system checks, because the checks of routes import every page.
 
     `manage.py` has already rejected invalid settings; `manage.py check` runs the other checks.
     """

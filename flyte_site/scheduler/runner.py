@@ -1,4 +1,4 @@
-"""Runs of periodic jobs: of all processes that check whether a job is due, one claims and runs it."""
+"""Runs of periodic jobs: many processes check whether a job is due, and the one that claims the period runs it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from flyte_site.scheduler.schedules import JobSchedule
 
 log = structlog.get_logger(__name__)
 
-# No period is later than this, except after a clock was far ahead: then the job must run again once it is corrected.
+# A stored period that is further ahead was written with a wrong clock: run the job again once the clock is correct.
 MAX_CLOCK_SKEW = timedelta(days=2)
 
 

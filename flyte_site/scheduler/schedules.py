@@ -1,15 +1,14 @@
 """Schedules of periodic jobs, as pure functions of the time.
 
-A schedule divides time into periods; a job runs once per period. `poll_interval` is the time in seconds between two
-checks whether a new period has begun: shorter than a period, so that none is skipped if clocks differ or messages are
-late.
+A schedule divides time into periods; a job runs once per period. `poll_interval` is the number of seconds between
+checks for a new period: fewer than a period has, so that no period is skipped if clocks differ or messages are late.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
-# A missed run is made up for within this time. After a longer downtime, packs first need time to report again.
+# A missed run is started within this time. After a longer downtime, packs first need time to report again.
 MISFIRE_GRACE = timedelta(hours=6)
 MAX_POLL_SECONDS = 10.0
 
@@ -18,7 +17,7 @@ class JobSchedule(Protocol):
     """The interface of schedules."""
 
     def period_start(self, now: datetime) -> datetime:
-        """The period that contains `now`, named by its start."""
+        """Return the start of the period that contains `now`."""
 
     def is_within_grace(self, now: datetime) -> bool:
         """Return True if a run of the current period can still start."""
@@ -29,7 +28,7 @@ class JobSchedule(Protocol):
 
 @dataclass(frozen=True)
 class FixedIntervalSchedule:
-    """Once in every interval of `seconds`, counted from 1970 on, so that all processes agree."""
+    """A schedule with one run in every interval of `seconds`, counted from 1970, so that all processes agree."""
 
     seconds: int
 
@@ -49,9 +48,9 @@ class FixedIntervalSchedule:
 
 @dataclass(frozen=True)
 class DailySchedule:
-    """Once a day, at the time `at` in `zone`.
+    """A schedule with one run a day, at the time `at` in `zone`.
 
-    If clocks are set forward over `at`, it is due after the change; if the hour repeats, at its first occurrence.
+    If clocks are set forward past `at`, the job is due after the change; if the hour repeats, at its first occurrence.
     """
 
     at: time
@@ -64,7 +63,7 @@ class DailySchedule:
         return now - self._last_due_at(now) <= MISFIRE_GRACE
 
     def _last_due_at(self, now: datetime) -> datetime:
-        """The latest time at which the job was due."""
+        """Return the latest time at which the job was due."""
         today = now.astimezone(self.zone).date()
         days = (today - timedelta(days=days_ago) for days_ago in range(3))  # a zone can skip a day
         due_times = (datetime.combine(day, self.at, self.zone).astimezone(UTC) for day in days)

@@ -41,11 +41,11 @@ class WorkerSlot:
         self._last_counts: list[int] = []
 
     def set_count(self, count: int) -> None:
-        """Set the number of open connections of a process that accepts more."""
+        """Set the number of open connections; the process accepts more."""
         self._counts[self.index] = count
 
     def stop_accepting(self) -> None:
-        """Mark the process as accepting no more connections."""
+        """Mark the process as no longer accepting connections."""
         self._counts[self.index] = NOT_ACCEPTING
 
     def should_yield(self) -> bool:

@@ -66,13 +66,13 @@ def _exit_with_error(reason: str) -> NoReturn:
 
 
 def set_up_first_admin() -> None:
-    """Create the first account if there is none, and print its password: once, and never to a log."""
+    """Create the first account if no account exists, and print its password: once, and never to a log."""
     if password := try_create_first_admin():
         print(_FIRST_ADMIN_NOTICE.format(name=FIRST_ADMIN_USERNAME, password=password), file=sys.stderr, flush=True)
 
 
 def try_create_first_admin() -> str | None:
-    """Create the first account if there is none; return its password, which the caller must print.
+    """Create the first account if no account exists; return its password, which the caller must print.
 
     If the database is unavailable, the next start tries again.
     """
@@ -90,7 +90,7 @@ def _migration_lock() -> AbstractContextManager[None]:
 
 @contextmanager
 def _advisory_lock() -> Iterator[None]:
-    """Hold a lock of the connection, which is released if the process ends."""
+    """Hold a lock that belongs to the connection: it is released if the process ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK_ID])
     try:
@@ -102,7 +102,7 @@ def _advisory_lock() -> Iterator[None]:
 
 @contextmanager
 def _folder_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of SQLite's file, which exists before the file does, and needs no lock file."""
+    """Lock the folder of SQLite's file, which exists before the file, so that no lock file is needed."""
     folder_fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(folder_fd, fcntl.LOCK_EX)

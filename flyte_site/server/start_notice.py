@@ -1,4 +1,4 @@
-"""The text that the server prints on a terminal: one box with its addresses and the first account, once it is ready."""
+"""The notice that the server prints on a terminal when it is ready: a box with its addresses and the first account."""
 
 import sys
 
@@ -8,12 +8,12 @@ from flyte_site.console.accounts import FIRST_ADMIN_USERNAME
 
 SETUP_NOTICE = "Setting up the database: creating its tables takes about 10 seconds, and is done only once."
 UPGRADE_NOTICE = "Upgrading the database: this can take a moment."
-# For terminals that can't show the others: top left, top right, bottom left, bottom right, horizontal, vertical.
+# Top left, top right, bottom left, bottom right, horizontal, vertical; ASCII for terminals that can't display the rest.
 BOX_CHARACTERS, ASCII_BOX_CHARACTERS = "╭╮╰╯─│", "++++-|"
 
 
 def is_on_terminal() -> bool:
-    """Return True if a person reads standard error, and did not ask for JSON."""
+    """Return True if standard error is a terminal and the log format is not JSON."""
     return sys.stderr.isatty() and settings.FLYTE_LOG_FORMAT != "json"
 
 

@@ -1,4 +1,4 @@
-"""Supervision of several processes as a unit: one that exits is restarted, and a stop stops them all.
+"""Supervision of several processes as a unit: a process that exits is restarted, and a stop stops all of them.
 
 It uses plain `subprocess`, because existing supervisors behave differently: honcho stops everything when one process
 exits, supervisor stops restarting a process and keeps running without it, circus opens control ports and needs an event
@@ -25,7 +25,7 @@ STARTUP_SECONDS = 20.0
 # After a run of this length a process is restarted at once; after each shorter run the delay doubles.
 STABLE_SECONDS = 60.0
 MAX_BACKOFF_SECONDS = 30.0
-# Longer than any of the processes takes to finish its requests or jobs.
+# Longer than any of the processes needs to finish its requests or jobs.
 STOP_TIMEOUT_SECONDS = 40.0
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -55,7 +55,7 @@ class ChildProcess:
         log.info("process_started", process=self.name, pid=self.process.pid, starts=self.starts)
 
     def reap(self) -> int | None:
-        """If the process has exited, schedule its restart and return its exit code, else None."""
+        """Schedule a restart if the process has exited; return its exit code, or None if it runs."""
         code = self.process.poll() if self.process else None
         if code is None:
             return None
@@ -72,7 +72,7 @@ class ChildProcess:
 
 
 def get_restart_delay(quick_exits: int) -> float:
-    """The delay before the next start in seconds: 0 after a stable run, then 1, 2, 4 … up to MAX_BACKOFF_SECONDS."""
+    """Return the seconds before the next start: 0 after a stable run, then 1, 2, 4 … up to MAX_BACKOFF_SECONDS."""
     return min(2.0 ** (quick_exits - 1), MAX_BACKOFF_SECONDS) if quick_exits else 0.0
 
 
@@ -185,6 +185,6 @@ def _kill_processes(processes: Sequence["subprocess.Popen[bytes]"]) -> int:
 
 
 def _end_with_parent() -> None:
-    """In a child: receive SIGTERM when the supervisor ends for any reason. Only Linux supports this."""
+    """Make a child receive SIGTERM when the supervisor ends for any reason. Only Linux supports this."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)

@@ -35,6 +35,6 @@ class ReloadableCertificate:
     def _build_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = MIN_TLS_VERSION
-        # Without a password here, OpenSSL would ask the terminal for that of an encrypted key.
+        # Without a password argument, OpenSSL would prompt for the password of an encrypted key on the terminal.
         context.load_cert_chain(self.certificate_path, self.key_path, password="")
         return context

@@ -21,14 +21,14 @@ _TOKEN = re.compile(r'("(?:\\.|[^"\\])*")(\s*:)?|(-?\d[\d.eE+-]*)|\b(true|false|
 
 @register.simple_tag
 def pill(state: str, label: str = "") -> SafeString:
-    """A state as a colored word; its CSS class is the state in lower case."""
+    """Render a state as a colored label; its CSS class is the state in lower case."""
     css_class = re.sub(r"[^a-z-]", "-", str(state).lower())
     return format_html('<span class="pill {}">{}</span>', css_class, label or state)
 
 
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
-    """A time relative to now, with the time in UTC as a tooltip; – for None.
+    """Render a time relative to now, with the time in UTC as a tooltip; – for None.
 
     `static/times.js` updates it while the page is open.
     """
@@ -40,15 +40,15 @@ def ago(moment: datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def server_time() -> str:
-    """The server's time when it renders the page, for `static/times.js`."""
+    """Return the server's time when it renders the page, for `static/times.js`."""
     return format_rfc3339(timezone.now())
 
 
 @register.filter
 def reason(outcome: Mapping[str, Any]) -> str:
-    """The message of a step's outcome; '' if its pill says the same.
+    """Return the message of a step's outcome, or '' if it repeats the label.
 
-    The message of false criteria says more only if it quotes the value that they evaluated to.
+    The message of false criteria adds information only if it quotes the value of the criteria.
     """
     message, kind = str(outcome.get("message", "")), outcome.get("outcome")
     is_redundant = kind == "labels" or (kind == "criteria" and not {"'", '"'} & set(message))
@@ -57,17 +57,17 @@ def reason(outcome: Mapping[str, Any]) -> str:
 
 @register.filter
 def duration(delta: timedelta | None) -> str:
-    """A duration in its largest two units: `2 d 4 h`, `3 min 20 s`, `1.2 s`, `45 ms`; – for None."""
+    """Format a duration in its largest two units: `2 d 4 h`, `3 min 20 s`, `1.2 s`, `45 ms`; – for None."""
     return "–" if delta is None else humanize_duration(delta)
 
 
 @register.filter
 def as_json(value: Any) -> SafeString:
-    """A JSON value, indented and colored, in a `<pre>`; a very long one is truncated with a note."""
+    """Render a JSON value, indented and colored, in a `<pre>`; a very long value is truncated with a note."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     truncated = text[:MAX_JSON_LENGTH]
     parts = format_html_join("", "{}", ((part,) for part in _highlight(truncated)))
-    note = f"\n… and {len(text) - MAX_JSON_LENGTH} characters more" if len(text) > MAX_JSON_LENGTH else ""
+    note = f"\n… and {len(text) - MAX_JSON_LENGTH} more characters" if len(text) > MAX_JSON_LENGTH else ""
     return format_html('<pre class="json" tabindex="0">{}{}</pre>', parts, note)
 
 
@@ -84,19 +84,19 @@ def _highlight(text: str) -> Any:
 
 @register.filter
 def dict_items(mapping: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    """The items of a mapping. In a template, `.items` would look up a key of that name."""
+    """Return the items of a mapping. In a template, `.items` would look up a key of that name."""
     return list(mapping.items()) if mapping else []
 
 
 @register.inclusion_tag("console/folded.html")
 def json_details(label: str, value: Any, opened: bool = False) -> dict[str, Any]:
-    """JSON that is collapsed under a label."""
+    """Render JSON collapsed under a label."""
     return {"label": label, "value": value, "opened": opened}
 
 
 @register.inclusion_tag("console/copyable.html")
 def copyable(name: str, text: str) -> dict[str, str]:
-    """Text with a copy button; `name` must be unique on the page."""
+    """Render text with a copy button; `name` must be unique on the page."""
     return {"name": name, "text": text}
 
 
@@ -104,6 +104,6 @@ def copyable(name: str, text: str) -> dict[str, str]:
 def confirm_button(
     context: template.Context, name: str, url: str, label: str, question: str, *, danger: bool = False
 ) -> dict[str, Any]:
-    """A button that asks for confirmation before it posts to `url`; `name` must be unique on the page."""
+    """Render a button that asks for confirmation before it posts to `url`; `name` must be unique on the page."""
     token = context.get("csrf_token")
     return {"name": name, "url": url, "label": label, "question": question, "danger": danger, "csrf_token": token}

@@ -242,11 +242,11 @@ def test_a_result_that_was_already_decided_is_not_sent_again(stub: StubServer, r
 
 
 def test_a_result_that_the_server_finds_unfit_becomes_fatal(stub: StubServer, running: Running) -> None:
-    stub.script("result", Answer(413, {"title": "Content Too Large", "detail": "1048576 bytes are taken here"}))
+    stub.script("result", Answer(413, {"title": "Content Too Large", "detail": "limit of 1048576 bytes"}))
     stub.queue("Say", "long")
     with running(echo_pack(stub)):
         (call,) = stub.wait_for("result", event="FATAL")
-    assert "413: Content Too Large; 1048576 bytes" in call.body["payload"]["message"]
+    assert "413: Content Too Large; limit of 1048576 bytes" in call.body["payload"]["message"]
 
 
 def test_a_poll_that_is_refused_is_no_end(stub: StubServer, running: Running) -> None:

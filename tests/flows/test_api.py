@@ -239,13 +239,13 @@ def test_a_flow_that_stays_disabled_gives_a_warning() -> None:
 
 def test_yaml_with_a_wrong_content_type_is_answered_with_the_right_one() -> None:
     (error,) = errors(post("/v1/flows", "name: x\nsteps: []\n", "application/x-www-form-urlencoded")).values()
-    assert "for YAML send 'content-type: application/x-yaml'" in error["message"]
+    assert "for YAML, send 'content-type: application/x-yaml'" in error["message"]
     assert "content type" not in next(iter(errors(post("/v1/flows", "{")).values()))["message"]
 
 
 @pytest.mark.parametrize("kind", ["application/json", YAML])
 def test_an_empty_body_is_reported_as_empty(kind: str) -> None:
-    assert errors(post("/v1/flows", " \n", kind))[""]["message"] == "the body is empty"
+    assert errors(post("/v1/flows", " \n", kind))[""]["message"] == "request body is empty"
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_a_database_that_is_away_is_503_with_retry_after(
     method = "POST" if route in JSON_ROUTES else "GET"
     body = json.dumps({"event": "x"} if "/packs/x" in route else {"name": "x", "steps": []})
     response = client.generic(method, route, body, content_type="application/json")
-    assert problem(response, 503)["detail"] == "the database does not answer"
+    assert problem(response, 503)["detail"] == "the database is unavailable"
     assert response.headers["Retry-After"] == "5"
     problem(client.get("/health"), 500)
 

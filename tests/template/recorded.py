@@ -66,7 +66,7 @@ def reader(items: dict[str, Any]) -> Callable[[str], object]:
         try:
             return json.loads(item["value"])
         except ValueError:
-            raise LookupError(f"can't read datastore item {key!r}: not JSON") from None
+            raise LookupError(f"can't read datastore item {key!r}: invalid JSON") from None
 
     return read
 

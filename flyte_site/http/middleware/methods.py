@@ -12,7 +12,7 @@ ALLOW_ANY = "GET, HEAD, PATCH, CONNECT, DELETE, POST, PUT"
 
 
 class MethodMiddleware:
-    """Answer OPTIONS for every path alike; reject TRACE and unknown methods."""
+    """Middleware that responds to OPTIONS in the same way for every path, and rejects TRACE and unknown methods."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -27,5 +27,5 @@ class MethodMiddleware:
 
 
 def format_allow_header(methods: list[str]) -> str:
-    """The value of an `Allow` header in the original's order; OPTIONS is allowed everywhere and not named."""
+    """Format an `Allow` header in the order of the original server; OPTIONS is allowed everywhere and left out."""
     return ", ".join(method for method in KNOWN_METHODS if method in methods and method != "OPTIONS")

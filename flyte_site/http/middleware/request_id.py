@@ -15,7 +15,7 @@ REQUEST_ID_META_KEY, TRACEPARENT_META_KEY = (
 
 
 class RequestIdMiddleware:
-    """Use the id that a trusted proxy sends, if it is valid, else a new one; return it in a response header.
+    """Middleware that uses a valid id from a trusted proxy, else a new one, and returns it in a response header.
 
     It comes before `TrustedProxyMiddleware`, which replaces the proxy's address with the client's.
     """

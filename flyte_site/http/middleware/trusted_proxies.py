@@ -16,7 +16,7 @@ FORWARDED_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_F
 
 
 class TrustedProxyMiddleware:
-    """Remove the headers of untrusted senders; from a trusted proxy, use the client's address and scheme."""
+    """Middleware that drops the headers of untrusted senders, and applies the address and scheme from trusted ones."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -32,7 +32,7 @@ class TrustedProxyMiddleware:
 
 
 def apply_forwarded_headers(meta: dict[str, Any]) -> None:
-    """Replace scheme and address of the proxy's connection with those of its headers."""
+    """Replace the scheme and address of the proxy's connection by those in its headers."""
     scheme = meta.get("HTTP_X_FORWARDED_PROTO", "").split(",")[0].strip().lower()
     if scheme in ("http", "https"):
         meta["wsgi.url_scheme"] = scheme

@@ -57,7 +57,7 @@ class JobBeat(Beat):  # type: ignore[misc]
 
 
 class Command(BaseCommand):
-    """Triggers the periodic jobs. One process is enough; if several run, each job still runs once."""
+    """The command that triggers the periodic jobs. If several processes run it, each job still runs once per period."""
 
     help = "Trigger the periodic jobs until stopped; `worker` runs them. Requires FLYTE_REDIS_URL."
 

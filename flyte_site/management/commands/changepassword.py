@@ -1,4 +1,4 @@
-"""`manage.py changepassword`: Django's, with an entry in the activity log."""
+"""`manage.py changepassword`: Django's command, with an entry in the activity log."""
 
 import getpass
 from typing import Any
@@ -10,7 +10,7 @@ from flyte_site.console.accounts import clear_one_time_password
 
 
 class Command(changepassword.Command):
-    """Sets a permanent password, which ends a one-time password."""
+    """The command that sets a permanent password, which replaces a one-time password."""
 
     def handle(self, *args: Any, **options: Any) -> str:
         output = super().handle(*args, **options)

@@ -15,11 +15,11 @@ from flyte_site.scheduler.command import DatabaseCommand
 
 
 class Command(DatabaseCommand):
-    """Evaluates the policy without the server or the provider; the claims are not verified."""
+    """The command that evaluates the policy without the server or the provider; it does not verify the claims."""
 
     help = (
         "Check whether the policy in FLYTE_AUTH_POLICY_PATH allows a request, and print the rule that decides. "
-        "The exit code is 0 if it does, else 1."
+        "The exit code is 0 if the request is allowed, else 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def explain_decision(policy: PathPolicy, method: str, path: str, claims: Claims 
     rule = requirement.rule
     reasons = [f"line {rule.line}: path {rule.pattern.path}, methods {', '.join(rule.methods) or 'all'}"]
     if requirement.is_open:
-        return True, [*reasons, "it requires no claims, so everyone is allowed, with any token or none"]
+        return True, [*reasons, "it requires no claims, so everyone is allowed, with or without a token"]
     matching_claim = requirement.find_matching_claim(claims) if claims is not None else ""
     return bool(matching_claim), [*reasons, _explain_claims(requirement, claims, matching_claim)]
 

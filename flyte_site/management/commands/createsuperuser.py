@@ -1,4 +1,4 @@
-"""`manage.py createsuperuser`: Django's, with an entry in the activity log."""
+"""`manage.py createsuperuser`: Django's command, with an entry in the activity log."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
 
 
 class Command(createsuperuser.Command):
-    """Creates an account with all permissions."""
+    """The command that creates an account with all permissions."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         existing_ids = set(User.objects.values_list("pk", flat=True))

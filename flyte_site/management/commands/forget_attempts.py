@@ -5,7 +5,7 @@ from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
-    """Runs the job that the server runs every five minutes."""
+    """The command for the job that the server runs every five minutes."""
 
     help = "Delete expired records of wrong passwords, and the oldest ones if there are too many."
     job = staticmethod(prune_login_attempts)

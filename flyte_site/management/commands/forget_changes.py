@@ -5,7 +5,7 @@ from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
-    """Runs the job that the server runs every hour."""
+    """The command for the job that the server runs every hour."""
 
     help = "Delete entries of the activity log that are older than FLYTE_TTL_IN_SECONDS."
     job = staticmethod(prune_activity_log)

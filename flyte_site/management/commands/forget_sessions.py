@@ -5,7 +5,7 @@ from flyte_site.scheduler.command import JobCommand
 
 
 class Command(JobCommand):
-    """Runs the job that the server runs every hour."""
+    """The command for the job that the server runs every hour."""
 
     help = "Delete expired sessions of the console."
     job = staticmethod(prune_sessions)

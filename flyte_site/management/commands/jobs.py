@@ -16,15 +16,15 @@ from flyte_site.models import JobRun
 from flyte_site.scheduler.runner import PeriodicJob, register_jobs, run_if_due
 from flyte_site.server.db_setup import require_migrated
 
-# The time that a stop waits for jobs. A job that takes longer is interrupted between two of its transactions.
+# The time that a stop waits for jobs. A longer job is interrupted between two of its transactions.
 GRACE_SECONDS = 20.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
-    """Runs each job in a separate thread, so that a long job does not delay others."""
+    """The command that runs each job in a separate thread, so that a long job does not delay others."""
 
-    help = "Run the periodic jobs until stopped. `manage.py run` starts it if FLYTE_REDIS_URL is not set."
+    help = "Run the periodic jobs until stopped. `manage.py run` starts this command if FLYTE_REDIS_URL is not set."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--list", action="store_true", help="list jobs and their last run")

@@ -16,7 +16,7 @@ from flyte_site.server.supervisor import ChildProcess, Supervisor
 
 
 class Command(BaseCommand):
-    """Migrates the database, then runs the server and the periodic jobs until it is stopped."""
+    """The command that migrates the database, then runs the server and the periodic jobs until stopped."""
 
     help = (
         "Migrate the database, serve the API and run the periodic jobs: in Celery's worker and beat if "
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 
 def set_up_database() -> None:
-    """Migrate the database. On a terminal, `serve` creates the first account and prints it at the end."""
+    """Migrate the database. On a terminal, `serve` creates the first account and prints it when ready."""
     if not is_on_terminal():
         migrate()
         set_up_first_admin()
@@ -53,6 +53,6 @@ def set_up_database() -> None:
 
 
 def get_child_environment() -> dict[str, str]:
-    """The environment of this process, with the operator's TZ instead of Django's."""
+    """Return the environment of this process, with the operator's TZ instead of Django's."""
     inherited = {name: value for name, value in os.environ.items() if name != "TZ"}
     return inherited | ({"TZ": settings.TZ} if settings.TZ else {})

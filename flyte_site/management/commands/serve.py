@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 certificate = ReloadableCertificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE_TLS_KEY_PATH)
 
 GRACE_SECONDS = 30
-# The time for which a worker leaves new connections to others; the system's timers are no finer.
+# The time for which a worker leaves new connections to others, at the resolution of the system's timers.
 YIELD_SECONDS = 0.001
 ACCESS_LOG_FORMAT = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
@@ -62,7 +62,7 @@ class GunicornApplication(BaseApplication):
 
 
 class AccessLogger(Logger):
-    """Logger that formats access log lines only if they are logged."""
+    """gunicorn's logger, which formats access log lines only if they are logged."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -137,7 +137,7 @@ class FlyteWorker(ThreadWorker):
 
 
 def build_gunicorn_options() -> dict[str, Any]:
-    """gunicorn's settings: several processes with several threads each, and a graceful stop."""
+    """Build gunicorn's settings: several processes with several threads each, and a graceful stop."""
     options = {
         "bind": [f"{settings.FLYTE_BIND}:{settings.FLYTE_PORT}"],
         "workers": settings.FLYTE_WEB_WORKERS,
@@ -146,9 +146,9 @@ def build_gunicorn_options() -> dict[str, Any]:
         "graceful_timeout": GRACE_SECONDS,
         "timeout": 60,
         "keepalive": 75,
-        "forwarder_headers": "",  # a caller's SCRIPT_NAME would move the path
+        "forwarder_headers": "",  # a client's SCRIPT_NAME would change the path
         "forwarded_allow_ips": "",  # flyte_site.http.middleware.trusted_proxies handles the headers of proxies
-        "limit_request_line": 8190,  # a pack's id of 512 characters, each escaped as up to twelve
+        "limit_request_line": 8190,  # fits a pack id of 512 characters, each escaped as up to twelve
         "logconfig_dict": settings.LOGGING,
         "accesslog": "-",
         "access_log_format": ACCESS_LOG_FORMAT,
@@ -173,7 +173,7 @@ def raise_open_file_limit() -> None:
 
 
 def find_bind_error() -> str:
-    """Return an error if the server can't listen on its address, else ''. gunicorn would retry for long."""
+    """Return an error if the server can't listen on its address, else ''. gunicorn would retry for seconds."""
     host = settings.FLYTE_BIND.strip("[]")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, settings.FLYTE_PORT, type=socket.SOCK_STREAM)[0]
@@ -196,7 +196,7 @@ def find_role_error() -> str:
 
 
 class Command(BaseCommand):
-    """Serves until it is stopped."""
+    """The command that serves until stopped."""
 
     help = (
         "Serve the API and the console (settings: docs/reference/settings.md). SIGTERM or Ctrl-C finishes requests in "
@@ -235,8 +235,8 @@ class Command(BaseCommand):
             self.stderr.write(f"flyte: serving on {address}")
         with shared_directory(settings.FLYTE_METRICS_PATH) as folder:
             use_shared_directory(folder)
-            # Exempt what is loaded now from garbage collection: it would slow down the requests of workers, and copy
-            # the memory that they share.
+            # Exempt all loaded objects from garbage collection, which would slow down the requests of workers and
+            # copy the memory that they share.
             gc.collect()
             gc.freeze()
             GunicornApplication(on_ready).run()

@@ -22,7 +22,7 @@ COLUMNS = ("NAME", "PREFIX", "STATUS", "EXPIRES", "LAST USED", "ACCESS")
 
 
 class Command(DatabaseCommand):
-    """Manages the tokens that the API requires if FLYTE_AUTH is `tokens`, and also accepts if it is `oidc`."""
+    """The command that manages tokens. The API requires them with FLYTE_AUTH=tokens, and accepts them with `oidc`."""
 
     help = "Create, list and revoke the tokens with which packs and users call the API."
 
@@ -68,7 +68,7 @@ class Command(DatabaseCommand):
             )
         except tokens.TokenError as error:
             raise CommandError(str(error)) from None
-        self.stderr.write("The token, which is shown only once (for a pack, set FLYTE_JWT to it):")
+        self.stderr.write("New token, shown only once (for a pack, set FLYTE_JWT to it):")
         self.stdout.write(secret)
 
     def list(self, options: dict[str, Any]) -> None:
@@ -111,7 +111,7 @@ def parse_expiry(text: str, now: datetime) -> datetime:
 
 
 def format_row(token: Token, now: datetime) -> tuple[str, ...]:
-    """The columns of one token in a list."""
+    """Format the columns of a token in the list."""
     state = "revoked" if token.revoked_at else "usable" if token.is_usable(now) else "expired"
     labels = "".join(f" {key}={value}" for key, value in sorted(token.labels.items()))
     permissions = ", ".join([*([f"pack {token.pack}{labels}"] if token.pack else []), *token.scopes])

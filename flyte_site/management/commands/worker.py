@@ -16,7 +16,7 @@ from flyte_site.server.db_setup import require_migrated
 
 
 class JobWorker(Worker):  # type: ignore[misc]
-    """Celery's worker: on Ctrl-C, once or more often, it finishes its jobs and stops, like on SIGTERM."""
+    """Celery's worker, which finishes its jobs and stops on any number of Ctrl-C, like on SIGTERM."""
 
     def install_platform_tweaks(self, worker: Any) -> None:
         super().install_platform_tweaks(worker)
@@ -25,7 +25,7 @@ class JobWorker(Worker):  # type: ignore[misc]
 
 
 class Command(BaseCommand):
-    """Runs the periodic jobs. Any number of processes can run, on any number of machines."""
+    """The command that runs the periodic jobs, in any number of processes on any number of machines."""
 
     help = "Run the periodic jobs that `manage.py beat` triggers, until stopped. Requires FLYTE_REDIS_URL."
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         require_migrated()
         if settings.FLYTE_METRICS_PATH:
             use_shared_directory(settings.FLYTE_METRICS_PATH)
-        # It warns root that messages could be pickles, which this app rejects.
+        # Celery warns root that messages could be pickles, which this app rejects.
         warnings.simplefilter("ignore", SecurityWarning)
         worker = JobWorker(
             app=app,
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             without_mingle=True,
             without_heartbeat=True,
         )
-        # Only now, because Celery enables them during its setup: warnings for developers, at each loss of Redis.
+        # After Celery's setup, which enables these warnings for developers, issued at each loss of Redis.
         warnings.simplefilter("ignore", CPendingDeprecationWarning)
         worker.start()
         sys.exit(worker.exitcode)
