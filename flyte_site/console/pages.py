@@ -1,4 +1,4 @@
-"""The kit of the console's pages: permissions, the page frame, addresses, and keys of a query string."""
+"""Shared functions of console pages: permissions, the page frame, URLs, and integer keys of query strings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 
-# Integer keys with more digits might exceed the database's 64 bits.
+# Integer keys with more digits can exceed the database's 64 bits.
 MAX_KEY_DIGITS = 18
 
 
@@ -36,5 +36,5 @@ def console_url(view: str, *arguments: Any) -> str:
 
 
 def parse_key(text: str) -> int:
-    """Parse an integer key of an address; return 0 if it is invalid."""
+    """Parse an integer key from a URL; return 0 if it is invalid."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS else 0

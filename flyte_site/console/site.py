@@ -47,7 +47,7 @@ NAVIGATION = (
     NavigationItem("Events", "flows_event_changelist", "flows.view_event"),
     NavigationItem("Packs", "packs_pack_changelist", "packs.view_pack"),
     NavigationItem("Datastore", "datastore_item_changelist", "datastore.view_item"),
-    NavigationItem("Changes", "flyte_site_change_changelist", "flyte_site.view_change"),
+    NavigationItem("Activity", "flyte_site_change_changelist", "flyte_site.view_change"),
     NavigationItem("Tokens", "flyte_site_token_changelist", "flyte_site.manage_token"),
     NavigationItem("Users", "auth_user_changelist", "auth.view_user"),
 )

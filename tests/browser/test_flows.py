@@ -35,7 +35,7 @@ def write(page: Page, text: str) -> None:
 
 
 def saved(page: Page, name: str = "browser-flow") -> None:
-    expect(page.locator(".messagelist")).to_contain_text(f"{name} is saved")
+    expect(page.locator(".messagelist")).to_contain_text(f"{name} was saved")
 
 
 def wait_for(page: Page, condition: str) -> None:

@@ -78,7 +78,7 @@ def test_everybody_with_a_role_sees_who_changed_what(open_as: OpenAs, console: S
     flow = {"name": "seen-in-changes", "steps": [step]}
     assert httpx.post(f"{console.url}/v1/flows", json=flow, trust_env=False).status_code == 201
     page = open_as("viewer")
-    page.get_by_role("link", name="Changes").click()
+    page.get_by_role("link", name="Activity").click()
     row = page.locator("tr", has_text="seen-in-changes")
     for word in ("anonymous", "api", "saved", "flow"):
         expect(row).to_contain_text(word)

@@ -151,7 +151,7 @@ def change_and_take_back(page: Page, address: str, flow: str) -> None:
     expect(page.locator(".messagelist")).to_contain_text("restored")
     agree(page, "Disable")
     expect(page.locator(".flow-head .pill.disabled")).to_be_visible()
-    page.get_by_role("link", name="Changes").first.click()
+    page.get_by_role("link", name="Activity").first.click()
     for done in ("saved", "restored", "disabled"):
         expect(page.locator("table tbody")).to_contain_text(done)
 
