@@ -19,8 +19,8 @@ from flyte_site.http.request_body import parse_body
 from flyte_site.http.views import RawView, get_integer_parameter
 from packs import registry
 from packs.models import Action, Pack
-from packs.queue.action_queue import ResultStatus
 from packs.queue.leases import extend_lease
+from packs.queue.results import ResultStatus
 
 IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 MAX_IDEMPOTENCY_KEY_LENGTH = 255

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from flows.definition import UNPARSED_NAME, FlowDefinition, FlowIssue, StepDefinition
 from flows.template import find_closest_name
 from packs.models import Pack
-from packs.queue.action_queue import FATAL_EVENT
+from packs.queue.results import FATAL_EVENT
 
 # A similar name is searched among so many packs.
 MAX_CANDIDATE_PACKS = 2000

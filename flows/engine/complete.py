@@ -23,10 +23,10 @@ from flyte_site.core.ids import new_id
 from flyte_site.db.table_sql import select_pipelined
 from flyte_site.db.writes import DirectWrites, Writes
 from packs.models import Action, ActionState, Pack
-from packs.queue import action_queue
-from packs.queue.action_queue import ExecutionRef, ResultStatus
+from packs.queue import action_queue, leases
+from packs.queue.action_queue import ExecutionRef
 from packs.queue.action_secrets import redact_action_secrets, unreadable_reason
-from packs.queue.leases import is_lease_expired
+from packs.queue.results import FATAL_EVENT, ResultStatus, record_result
 
 log = structlog.get_logger("flows.engine")
 
@@ -72,9 +72,7 @@ def _complete_action(action: Action, pack: Pack, event: IncomingEvent, attempt: 
         if execution is None or current is None:
             return None
         result, now = event.to_json(), event.received_at
-        completion = Completion(
-            execution, current, action_queue.record_result(writes, current, pack, attempt, result, now)
-        )
+        completion = Completion(execution, current, record_result(writes, current, pack, attempt, result, now))
         if completion.status is ResultStatus.ACCEPTED:
             _apply_result(writes, completion, actions, event, matches)
         return completion
@@ -112,9 +110,9 @@ def _expire_lease(action: Action) -> ResultStatus | None:
     with transaction.atomic():
         execution = EXECUTION_TABLE.select_first("id = %s", action.correlation_id, lock=True)
         current = action_queue.lock_action(action.id)
-        if execution is None or current is None or not is_lease_expired(current, event.received_at):
+        if execution is None or current is None or not leases.is_lease_expired(current, event.received_at):
             return None
-        status = action_queue.expire_lease(writes, current, event.to_json(), event.received_at)
+        status = leases.expire_lease(writes, current, event.to_json(), event.received_at)
         completion = Completion(execution, current, status)
         if status is ResultStatus.ACCEPTED:
             others = action_queue.list_execution_actions(execution.id)
@@ -151,7 +149,7 @@ def _build_lease_expired_event(action: Action) -> IncomingEvent:
         "packId": action.claimed_by,
         "attempt": action.attempt,
     }
-    return IncomingEvent(source, action_queue.FATAL_EVENT, payload, now, now)
+    return IncomingEvent(source, FATAL_EVENT, payload, now, now)
 
 
 def _count_completion(completion: Completion) -> None:

@@ -15,6 +15,7 @@ from flyte_site.core import metrics
 from flyte_site.db.writes import DirectWrites
 from packs.models import Action, ActionState
 from packs.queue import action_queue
+from packs.queue.retries import NO_DELAY, requeue
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +77,7 @@ def retry_step(correlation_id: str, step_id: str) -> None:
         if action.state != ActionState.FATAL:
             raise InvalidExecutionStateError(_NOT_RETRYABLE_MESSAGES[ActionState(action.state)])
         now = timezone.now()
-        action_queue.requeue(DirectWrites(), action, action.result, now, action_queue.NO_DELAY)
+        requeue(DirectWrites(), action, action.result, now, NO_DELAY)
         execution.state, execution.ended_at, execution.changed_at = ExecutionState.RUNNING, None, now
         execution.save(update_fields=["state", "ended_at", "changed_at"])
     log.info("step_retried", execution=correlation_id, step=step_id)

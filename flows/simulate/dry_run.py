@@ -26,6 +26,7 @@ from flyte_site.core.redaction import redact_keys
 from packs.models import Action, ActionState, Pack, build_pack_id
 from packs.queue import action_queue
 from packs.queue.action_queue import ExecutionRef
+from packs.queue.results import FATAL_EVENT
 
 NOT_REACHED = "notReached"
 # Each step has its own time limit; this one is for the whole dry run, so that it does not block the server.
@@ -218,7 +219,7 @@ class _Simulation:
         received = IncomingEvent(source, simulated.name, simulated.payload, simulated.created_at or now, now)
         event = redact_result(action, received)
         action.result, action.finished_at, action.is_queued = event.to_json(), now, False
-        action.state = ActionState.FATAL if simulated.name == action_queue.FATAL_EVENT else ActionState.SUCCESS
+        action.state = ActionState.FATAL if simulated.name == FATAL_EVENT else ActionState.SUCCESS
         actions = list(self.dry_run.actions.values())
         self._evaluate(dependent_candidates(self.dry_run.definition, actions, action, event), now)
 

@@ -1,7 +1,7 @@
 """Leases: the time for which an action belongs to the pack that took it."""
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -9,7 +9,10 @@ from django.utils import timezone
 
 from flyte_site.db.postgresql.plans import index_order
 from flyte_site.db.raw_sql import fetch_all, to_datetime
+from flyte_site.db.writes import Writes
 from packs.models import Action, ActionState, Pack
+from packs.queue.attempt_log import build_attempt_entry
+from packs.queue.results import ResultStatus, finish_attempt
 
 MAX_COUNTED_CLAIMS = 2_000
 """Bound on the claimed actions that are counted, earliest lease expiry first."""
@@ -53,6 +56,12 @@ def find_expired_leases(now: datetime, limit: int) -> list[str]:
 def is_lease_expired(action: Action, now: datetime) -> bool:
     """Return True if a locked action is still claimed by a pack whose lease has expired."""
     return action.lease_ends_at is not None and action.lease_ends_at <= now
+
+
+def expire_lease(writes: Writes, action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:
+    """End the attempt of a locked action whose lease has expired; `result` replaces the missing one."""
+    action.attempt_log = [*action.attempt_log, {**build_attempt_entry(action, result, now), "leaseEnded": True}]
+    return finish_attempt(writes, action, result, now)
 
 
 def count_claims(column: Literal["claimed_by", "pack_name"]) -> dict[str, tuple[int, datetime | None]]:

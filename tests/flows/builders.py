@@ -12,7 +12,7 @@ from flows.engine.step import EventSource, IncomingEvent
 from flows.models import Execution, Flow
 from packs import registry
 from packs.models import Action, Pack
-from packs.queue.action_queue import ResultStatus
+from packs.queue.results import ResultStatus
 from packs.queue.take import take as take_action
 
 

@@ -15,7 +15,7 @@ from django.test import Client
 from flows.engine import control
 from flows.models import Execution, ExecutionState
 from packs.models import Action, ActionState
-from packs.queue.action_queue import ResultStatus
+from packs.queue.results import ResultStatus
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

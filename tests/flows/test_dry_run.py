@@ -18,7 +18,7 @@ from flows.models import Execution, Flow, FlowVersion
 from flows.simulate.dry_run import DryRun, SimulatedResult, dry_run_flow
 from flyte_site.http.parsing import parse_yaml
 from packs.models import Action, Pack
-from packs.queue.action_queue import ResultStatus
+from packs.queue.results import ResultStatus
 from packs.queue.take import take
 from tests.flows import builders as b
 from tests.flows.example_runs import HAPPENED

@@ -8,7 +8,7 @@ from django.test import override_settings
 from datastore.models import Item
 from flows.models import Event, Execution, ExecutionState, Flow
 from packs.models import Action, ActionState
-from packs.queue.action_queue import ResultStatus
+from packs.queue.results import ResultStatus
 from tests.flows import builders as b
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -1,41 +1,20 @@
-"""Leases, retries and late results of actions."""
+"""Leases of actions, and late results."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.models import F
 from django.test import Client, override_settings
 from django.utils import timezone
 
 from flows.engine import control, jobs
-from flows.models import ExecutionState
-from packs.models import Action, ActionState, Pack
-from packs.queue.action_queue import ResultStatus
-from packs.queue.take import take
+from packs.models import Action, ActionState
+from packs.queue.results import ResultStatus
 from tests.flows import builders as b
+from tests.flows.attempts import command, let_time_pass, the_action
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 H = "http://testserver/v1/packs/Wrk.env.a;b,%20c/actions"
-
-
-def command(**options: Any) -> dict[str, Any]:
-    return {"packName": "Wrk", "name": "Do", "input": "{{ Event.Payload }}", **options}
-
-
-def let_time_pass(**time: float) -> None:
-    """Move everything that waits for a time nearer."""
-    earlier = timedelta(**time)
-    Action.objects.update(ready_at=F("ready_at") - earlier)
-    Action.objects.filter(lease_ends_at__isnull=False).update(lease_ends_at=F("lease_ends_at") - earlier)
-
-
-def the_action(step_id: str = "a") -> Action:
-    return Action.objects.get(step_id=step_id)
 
 
 def test_a_lease_lasts_as_long_as_the_step_says_else_as_the_setting_says() -> None:
@@ -103,72 +82,6 @@ def test_an_expired_lease_is_retried_while_retries_are_left() -> None:
     ]
 
 
-def test_a_fatal_result_is_retried_after_a_backoff_that_doubles() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=2, backoff=100)))
-    b.tell(source)
-    waits = []
-    for _ in range(2):
-        assert b.give(worker, b.take(worker), "FATAL", "boom") is ResultStatus.RETRIED
-        waits.append((the_action().ready_at - timezone.now()).total_seconds())
-        with pytest.raises(AssertionError, match="nothing waits"):
-            b.take(worker)
-        let_time_pass(seconds=1000)
-    assert 70 < waits[0] < 130
-    assert 140 < waits[1] < 260
-    assert b.give(worker, b.take(worker), "FATAL", "boom") is ResultStatus.ACCEPTED
-    assert the_action().state == ActionState.FATAL
-
-
-@contextmanager
-def meanwhile(what: Callable[[], None]) -> Iterator[None]:
-    """Does something in the moment before the first change of an action."""
-    left = [what]
-
-    def interpose(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "UPDATE packs_action" in sql and left:
-            left.pop()()
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(interpose):
-        yield
-
-
-def test_a_take_that_another_packs_whole_attempt_overtakes_is_the_next_attempt() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=1)))
-    b.tell(source)
-    with meanwhile(lambda: fail_one_attempt(worker)):
-        # PostgreSQL's one statement looks for what could be taken when it began, and that attempt could not.
-        second = take(worker) or b.take(worker)
-    kept = Action.objects.get()
-    assert (second.attempt, kept.attempt) == (2, 2)
-    assert [entry["value"] for entry in kept.state_log] == ["NEW", "PENDING", "NEW", "PENDING"]
-
-
-def test_a_take_that_is_overtaken_so_does_not_pass_over_the_backoff() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=1, backoff=600)))
-    b.tell(source)
-    with meanwhile(lambda: fail_one_attempt(worker)):
-        assert take(worker) is None
-    assert Action.objects.get().attempt == 1
-
-
-def fail_one_attempt(worker: Pack) -> None:
-    assert b.give(worker, b.take(worker), "FATAL") is ResultStatus.RETRIED
-
-
-def test_an_attempt_that_succeeds_ends_the_retries() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=5)), b.follower("a", id="b"))
-    b.tell(source)
-    b.give(worker, b.take(worker), "FATAL", "boom")
-    assert b.only_execution().state == ExecutionState.RUNNING
-    assert b.give(worker, b.take(worker)) is ResultStatus.ACCEPTED
-    assert b.fired(b.only_execution()) == {"a", "b"}
-
-
 def test_only_the_current_attempts_result_counts_and_a_late_one_is_logged() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(timeout="1m", retries=1)))
@@ -208,34 +121,6 @@ def test_a_contradicting_result_of_a_finished_action_is_not_logged() -> None:
     assert the_action().attempt_log == []
 
 
-def test_a_repeated_fatal_result_is_accepted_and_has_no_effect() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=1)))
-    b.tell(source)
-    first = b.take(worker)
-    assert b.give(worker, first, "FATAL", "boom") is ResultStatus.RETRIED
-    assert b.give(worker, first, "FATAL", "boom") is ResultStatus.DUPLICATE
-    second = b.take(worker)
-    assert b.give(worker, first, "FATAL", "boom") is ResultStatus.DUPLICATE
-    assert (the_action().state, the_action().attempt) == (ActionState.PENDING, second.attempt)
-
-
-def test_the_result_link_names_the_attempt_from_the_second_on() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=1)))
-    b.tell(source)
-    take = "/v1/packs/Wrk/actions/take"
-    first = Client().post(take).json()["links"][0]["href"]
-    assert first.endswith("/result")
-    body = {"event": "FATAL"}
-    assert Client().post(first, body, content_type="application/json").status_code == 202
-    second = Client().post(take).json()["links"][0]["href"]
-    assert second == f"{first}?attempt=2"
-    assert Client().post(first, {"event": "Done"}, content_type="application/json").status_code == 409
-    assert Client().post(second, {"event": "Done"}, content_type="application/json").status_code == 202
-    assert worker.identity == the_action().claimed_by
-
-
 def test_a_heartbeat_restarts_the_lease_only_for_its_claimer() -> None:
     source, worker, other = b.pack("Src"), b.pack("Wrk"), b.pack("Wrk", env="x")
     b.save(b.step(id="a", command=command(timeout="10m", retries=1)))
@@ -256,27 +141,6 @@ def test_a_heartbeat_restarts_the_lease_only_for_its_claimer() -> None:
     assert jobs.expire_leases() == 1
     assert beat(worker) == 409, "it is not its any more"
     assert Client().post("/v1/packs/Wrk/actions/none/heartbeat").status_code == 404
-
-
-def test_a_delayed_retry_does_not_block_other_actions() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=1, backoff=1000)))
-    b.tell(source)
-    b.give(worker, b.take(worker), "FATAL")
-    b.tell(source, payload="next")
-    assert b.take(worker).input == "next"
-
-
-def test_the_audit_shows_the_attempts() -> None:
-    source, worker = b.pack("Src"), b.pack("Wrk")
-    b.save(b.step(id="a", command=command(retries=1)))
-    b.tell(source)
-    b.give(worker, b.take(worker), "FATAL", "boom")
-    b.give(worker, b.take(worker), "Done")
-    (run,) = Client().get("/v1/audit/flows").json()["flows"]
-    action = run["actions"]["a"]
-    assert [state["value"] for state in action["states"]] == ["NEW", "PENDING", "NEW", "PENDING", "SUCCESS"]
-    assert [(entry["attempt"], entry["result"]["payload"]) for entry in action["history"]] == [(1, "boom")]
 
 
 def test_a_take_returns_the_lease_and_the_address_to_extend_it() -> None:

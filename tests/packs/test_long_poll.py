@@ -13,8 +13,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from flyte_site.db.writes import DirectWrites
 from packs.models import Action, Pack
-from packs.queue import action_queue, long_poll
+from packs.queue import long_poll
 from packs.queue.long_poll import LongPollHub
+from packs.queue.retries import NO_DELAY, requeue
 from tests.packs.actions import waiting as queued
 from tests.site.shape import problem, register_pack
 
@@ -142,7 +143,7 @@ def test_a_requeued_action_is_announced(
 ) -> None:
     action = queued("A")
     with django_capture_on_commit_callbacks(execute=True):
-        action_queue.requeue(DirectWrites(), action, {"event": "FATAL"}, timezone.now(), action_queue.NO_DELAY)
+        requeue(DirectWrites(), action, {"event": "FATAL"}, timezone.now(), NO_DELAY)
     assert announced == ["A"]
 
 
