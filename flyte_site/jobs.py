@@ -10,8 +10,8 @@ from flyte_site.auth.activity_log import prune_activity_log
 from flyte_site.console.login_throttling import prune_login_attempts, prune_sessions
 from flyte_site.scheduler.runner import PeriodicJob
 from flyte_site.scheduler.schedules import DailySchedule, FixedIntervalSchedule
+from packs.dead_packs import delete_dead_packs
 from packs.hosted_registry import get_hosted_registry
-from packs.jobs import delete_dead_packs
 
 MINUTE = 60
 HOUR = 60 * MINUTE

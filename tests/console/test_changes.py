@@ -16,7 +16,7 @@ from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity, prune
 from flyte_site.console.accounts import create_first_admin
 from flyte_site.console.activity_list import KINDS
 from flyte_site.models import Change, OneTimePassword
-from packs.jobs import delete_dead_packs
+from packs.dead_packs import delete_dead_packs
 from packs.models import Pack
 from tests.console.conftest import SignedOn
 from tests.flows import builders as b

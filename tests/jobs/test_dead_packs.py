@@ -12,7 +12,7 @@ from django.utils import timezone
 from flyte_site.db.batches import BATCH_SIZE
 from flyte_site.jobs import get_scheduled_jobs
 from flyte_site.scheduler.runner import register_jobs, run_if_due
-from packs.jobs import delete_dead_packs
+from packs.dead_packs import delete_dead_packs
 from packs.models import Pack
 from tests.jobs.statements import deletes
 

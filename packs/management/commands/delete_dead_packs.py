@@ -3,7 +3,7 @@
 from typing import Any
 
 from flyte_site.scheduler.command import JobCommand
-from packs.jobs import delete_dead_packs, find_orphans_without_dead_packs
+from packs.dead_packs import delete_dead_packs, find_orphans_without_dead_packs
 
 
 class Command(JobCommand):

@@ -1,4 +1,4 @@
-"""Periodic jobs of packs: delete dead packs."""
+"""Deletion of dead packs: those that were not seen for the grace period."""
 
 from datetime import datetime, timedelta
 
