@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from flyte_site.core import request_ids
 from flyte_site.core.encryption import DecryptionError
-from packs.hosted import resources
+from packs.hosted import quotas, resources
 from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.interfaces import SyncPlugin
 from packs.hosted.plugin_calls import CallKind, CallResult, build_context, prepare_call
@@ -85,7 +85,7 @@ class Reconciler:
 
     def _start_work(self) -> int:
         taken_count = self._take_actions()
-        resources.admit_waiting(self.runtime.id, self.runtime.config.resource_quotas, timezone.now())
+        quotas.admit_waiting(self.runtime.id, self.runtime.config.resource_quotas, timezone.now())
         slots = self.runtime.capacity - len(self.in_flight)
         reads = self._start_due_calls((HostedState.LIVE,), max(slots // 2, 1) if slots > 0 else 0, is_write=False)
         writes = self._start_due_calls(WRITE_STATES, slots - len(reads), is_write=True)
