@@ -1,1 +1,1 @@
-"""Former module names of the plugin API, for installed plugins: import from `packs.hosted.plugin_api` in new code."""
+"""Public name of `packs.hosted.plugin_api`; kept for plugins. Import from `packs.hosted.plugin_api` in new code."""
