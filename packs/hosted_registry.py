@@ -16,9 +16,9 @@ from packs.hosted.catalog import Catalog, apply_config, load_entries, parse_conf
 from packs.hosted.plugin_api.interfaces import PluginEntry
 from packs.hosted.plugins.builtin import builtin_entries
 from packs.hosted.plugins.file_secrets import FileSecretManager
-from packs.hosted.plugins.http_client import AllowedHosts
 from packs.hosted.reconciler import Reconciler, hosted_lease_seconds
 from packs.hosted.runtime import PluginRuntime
+from packs.hosted.ssrf_guard import AllowedHosts
 from packs.hosted.transitions import ResultSink
 from packs.models import Pack
 from packs.queue.leases import extend_leases

@@ -12,8 +12,8 @@ from packs.hosted.plugin_api.errors import SystemFailure, Throttled, UserFailure
 from packs.hosted.plugin_api.interfaces import PluginSetupContext
 from packs.hosted.plugin_api.phases import Phase
 from packs.hosted.plugins import http_request
-from packs.hosted.plugins.http_client import HostNotAllowedError
 from packs.hosted.plugins.http_request import HttpRequestConfig, parse_input
+from packs.hosted.ssrf_guard import HostNotAllowedError
 from tests.hosted.stub_plugin import ask, host_plugins, result
 from tests.hosted.web_service import LOOPBACK, Metrics, Secrets, WebService, context, web_service
 

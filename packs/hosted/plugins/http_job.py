@@ -24,8 +24,9 @@ from packs.hosted.plugin_api.interfaces import (
     TaskExecutionContextReader,
 )
 from packs.hosted.plugin_api.phases import Phase, failure, queued, running, success
-from packs.hosted.plugins.http_client import AllowedHosts, OutboundClient
+from packs.hosted.plugins.http_client import OutboundClient
 from packs.hosted.plugins.service_client import ServiceClient, get_at_path, get_first_at_path
+from packs.hosted.ssrf_guard import AllowedHosts
 
 MAX_JOB_ID_LENGTH = 2000
 INPUT_KEYS = {"service", "parameters"}

@@ -12,12 +12,12 @@ from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
 from packs.hosted.plugin_api.interfaces import PluginEntry, PluginSetupContext, SyncPlugin, TaskExecutionContext
 from packs.hosted.plugin_api.phases import Phase, success
 from packs.hosted.plugins.http_client import (
-    AllowedHosts,
     OutboundClient,
     OutboundResponse,
     RequestLimits,
     parse_throttling,
 )
+from packs.hosted.ssrf_guard import AllowedHosts
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 RESERVED_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "idempotency-key", "accept-encoding")
