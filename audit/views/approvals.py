@@ -21,18 +21,17 @@ from flyte_site.auth.activity_log import actor_of_user
 from flyte_site.console.pages import console_url, parse_key, render_page, require_perm
 from flyte_site.core.ids import is_id
 from packs.approvals import service
+from packs.approvals.permissions import DECIDE_PERMISSION, VIEW_PERMISSION, may_decide, may_view
 from packs.models import Approval
 
 CHANGELIST_URL_NAME = "packs_approval_changelist"
-VIEW_PERMISSION = "packs.view_approval"
-DECIDE_PERMISSION = "packs.decide_approval"
 DECISIONS = {"true": True, "false": False}
 
 
 def decision_context(request: HttpRequest) -> dict[str, Any]:
     """Return the context of templates in which approvals can be decided."""
     return {
-        "may_decide": request.user.has_perm(DECIDE_PERMISSION),
+        "may_decide": may_decide(request.user),
         "sees_executions": request.user.has_perm(VIEW_EXECUTION_PERMISSION),
         "most_comment": service.MAX_COMMENT_LENGTH,
     }
@@ -104,7 +103,7 @@ def _shorten_question(approval: Approval) -> str:
 def _redirect_back(request: HttpRequest, action_id: str) -> HttpResponse:
     """Redirect to the page of the decision, if this person may view it."""
     origin = request.POST.get("back", "")
-    if origin == "home" or not request.user.has_perm(VIEW_PERMISSION):
+    if origin == "home" or not may_view(request.user):
         return HttpResponseRedirect(reverse("admin:index"))
     url = console_url(CHANGELIST_URL_NAME) if origin == "list" else console_url("packs_approval_change", action_id)
     return HttpResponseRedirect(url)

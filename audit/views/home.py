@@ -24,6 +24,7 @@ from audit.views.filters import executions_query_string
 from flows.models import ExecutionState, Flow
 from flyte_site.console.pages import console_url, render_page
 from flyte_site.http.links import get_base_url
+from packs.approvals.permissions import VIEW_PERMISSION as VIEW_APPROVAL_PERMISSION
 from packs.models import STATUSES, Pack, status_filter
 from packs.queue.backlog import OrphanReport, find_orphans
 
@@ -35,7 +36,7 @@ BLOCK_PERMISSIONS = {
     "actions": "packs.view_action",
     "flows": "flows.view_flow",
     "executions": "flows.view_execution",
-    "approvals": "packs.view_approval",
+    "approvals": VIEW_APPROVAL_PERMISSION,
 }
 
 
