@@ -66,7 +66,8 @@ def poll(pollers: list[Poller], seconds: float, *, is_long_poll: bool) -> int:
                 if not poller.is_waiting and poller.next_at <= now:
                     poller.send_poll()
             for key, _ in selector.select(0.05):
-                key.data.receive_response(is_long_poll)
+                ready: Poller = key.data
+                ready.receive_response(is_long_poll)
                 answered += 1
     return answered
 

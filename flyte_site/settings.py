@@ -148,7 +148,7 @@ if set_console_variables and not FLYTE_CONSOLE_SIGN_ON:
     )
 FLYTE_LOCAL_ACCOUNTS = env.boolean("FLYTE_LOCAL_ACCOUNTS", True, check_id="flyte.E073")
 if not FLYTE_LOCAL_ACCOUNTS and not FLYTE_CONSOLE_SIGN_ON:
-    env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false: FLYTE_CONSOLE_CLIENT_ID is then required to sign in")
+    env.error("flyte.E074", "FLYTE_LOCAL_ACCOUNTS", "is false, so FLYTE_CONSOLE_CLIENT_ID is required for sign-in")
 FLYTE_SESSION_SECONDS = env.integer(
     "FLYTE_SESSION_SECONDS", 7 * DAY, minimum=60, maximum=HUNDRED_YEARS, check_id="flyte.E075"
 )

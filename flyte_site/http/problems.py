@@ -61,7 +61,7 @@ def not_found(resource: str) -> Problem:
 
 
 def internal_error_detail() -> str:
-    """The detail of a 500, with the id to search for in the log."""
+    """Return the detail of a 500, with the request id to search for in the log."""
     return f"Internal server error. See the server log, request id {request_ids.current()}."
 
 
