@@ -66,7 +66,7 @@ class FlowParser:
         labels = self.parse_labels(data.get("labels"), "labels")
         enabled = data.get("enabled")
         if enabled is not None and not isinstance(enabled, bool):
-            self.add_error("enabled", f"must be true or false, not {_get_type_name(enabled)}")
+            self.add_error("enabled", f"must be true or false, not {_format_value(enabled)}")
         raw_steps = data.get("steps")
         if not isinstance(raw_steps, list):
             self.add_error("steps", f"must be a list of steps{_describe_actual(data, 'steps')}")
@@ -271,7 +271,7 @@ class FlowParser:
         total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
         if not 0 < total <= 366 * 86400:
             self.add_error(
-                path, f"must be a duration such as 30s, 10m or 1h30m, at most a year, not {str(value)[:40]!r}"
+                path, f"must be a duration such as 30s, 10m or 1h30m, at most a year, not {_format_value(value)}"
             )
             return None
         return total
@@ -282,7 +282,8 @@ class FlowParser:
         has_valid_type = isinstance(value, int) if is_integer else isinstance(value, int | float)
         if isinstance(value, bool) or not has_valid_type or not 0 <= value <= maximum:
             self.add_error(
-                path, f"must be a {'whole ' if is_integer else ''}number from 0 to {maximum}, not {str(value)[:40]!r}"
+                path,
+                f"must be a {'whole ' if is_integer else ''}number from 0 to {maximum}, not {_format_value(value)}",
             )
             return 0
         return float(value)
@@ -340,8 +341,19 @@ def _locate_in_lines(lines: list[str], column: int) -> tuple[int, int]:
 def _suggest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
     if key in LEGACY_KEYS and LEGACY_KEYS[key] in known_keys:
         return f"; renamed to {LEGACY_KEYS[key]}"
+    if known_keys == STEP_KEYS and (parts := _find_step_parts(key)):
+        new_name = f", as {LEGACY_KEYS[key]}" if key in LEGACY_KEYS else ""
+        return f"; belongs in {' or '.join(parts)}{new_name}"
     closest = _find_closest_key(key, known_keys)
     return f"; did you mean {closest}?" if closest else _list_known_keys(known_keys)
+
+
+def _find_step_parts(key: str) -> list[str]:
+    """Return the parts of a step, `event` or `command`, that have the key or its current name."""
+    current_key = LEGACY_KEYS.get(key, key)
+    prefix, _, suffix = key.partition("-")
+    parts = [part for part, keys in (("event", EVENT_KEYS), ("command", COMMAND_KEYS)) if current_key in keys]
+    return [prefix] if suffix == "name" and prefix in parts else parts
 
 
 def _find_closest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
@@ -369,6 +381,15 @@ def _get_type_name(value: Any) -> str:
         dict: "a mapping",
     }
     return "null" if value is None else type_names.get(type(value), type(value).__name__)
+
+
+def _format_value(value: Any) -> str:
+    """Format a wrong value as it is in the document: `'maybe'`, `200`; a list or a mapping as its type."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    if isinstance(value, bool | int | float):
+        return str(value).lower()[:40]
+    return _get_type_name(value)
 
 
 def _get_context_names(value: Any) -> frozenset[str]:

@@ -121,6 +121,50 @@ def test_an_old_spelling_is_one_error_that_names_the_current_one(place: str, key
 
 
 @pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [
+        ("pack-id", "belongs in event or command, as packName"),
+        ("packName", "belongs in event or command"),
+        ("event-name", "belongs in event, as name"),
+        ("command-name", "belongs in command, as name"),
+        ("arguments", "belongs in command, as input"),
+        ("timeout", "belongs in command"),
+        ("depends-on", "renamed to dependsOn"),
+    ],
+)
+def test_a_key_of_an_event_or_command_directly_in_a_step_is_an_error_that_says_where_it_belongs(
+    key: str, suggestion: str
+) -> None:
+    assert errors(one_step(**{key: []}))[f"steps[0].{key}"] == f"unknown key; {suggestion}"
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "message"),
+    [
+        ({**one_step(), "enabled": "maybe"}, "enabled", "must be true or false, not 'maybe'"),
+        ({**one_step(), "enabled": 1}, "enabled", "must be true or false, not 1"),
+        (
+            one_step(command={"packName": "P", "name": "C", "retries": 200}),
+            "steps[0].command.retries",
+            "must be a whole number from 0 to 100, not 200",
+        ),
+        (
+            one_step(command={"packName": "P", "name": "C", "timeout": 200}),
+            "steps[0].command.timeout",
+            "must be a duration such as 30s, 10m or 1h30m, at most a year, not 200",
+        ),
+        (
+            one_step(command={"packName": "P", "name": "C", "backoff": True}),
+            "steps[0].command.backoff",
+            "must be a number from 0 to 86400, not true",
+        ),
+    ],
+)
+def test_an_error_of_a_value_quotes_text_and_leaves_numbers_bare(value: Any, path: str, message: str) -> None:
+    assert errors(value)[path] == message
+
+
+@pytest.mark.parametrize(
     ("key", "suggestion"), [("packlabels", "packLabels"), ("PackName", "packName"), ("packLabel", "packLabels")]
 )
 def test_a_misspelt_key_gets_a_suggestion(key: str, suggestion: str) -> None:
