@@ -197,7 +197,10 @@ def save_posted_flow(request: Request, definition: FlowDefinition) -> Flow:
             return flow
     except store.VersionConflictError as conflict:
         headers = {"ETag": format_etag(conflict.current_version_id)} if conflict.current_version_id else {}
-        raise Problem(412, str(conflict), headers=headers) from None
+        message = str(conflict)
+        if not conflict.current_version_id and not conflict.was_deleted:
+            message = f"flow {definition.name!r} does not exist (If-Match was {request.headers['If-Match'].strip()})"
+        raise Problem(412, message, headers=headers) from None
 
 
 def read_expected_version(request: Request) -> str | None:

@@ -10,10 +10,15 @@ from flyte_site.core.timestamps import format_rfc3339
 
 
 class VersionConflictError(Exception):
-    """A conflict: the flow is not on the expected version. `current` is its version, '' if the flow does not exist."""
+    """A conflict: the flow is not on the expected version; `current_version_id` is its version.
 
-    def __init__(self, current_version_id: str) -> None:
-        super().__init__("the flow was changed by someone else" if current_version_id else "the flow was deleted")
+    `current_version_id` is '' if the flow does not exist; `was_deleted` is then true if it has existed.
+    """
+
+    def __init__(self, current_version_id: str, *, was_deleted: bool = False) -> None:
+        missing = "the flow was deleted" if was_deleted else "the flow does not exist"
+        super().__init__("the flow was changed by someone else" if current_version_id else missing)
+        self.was_deleted = was_deleted
         self.current_version_id = current_version_id
 
 
@@ -35,7 +40,7 @@ def save_flow(
     """
     current = Flow.objects.select_for_update().filter(name=definition.name).first()
     if expected_version_id is not None and expected_version_id != (current.version_id if current else ""):
-        raise VersionConflictError(current.version_id if current else "")
+        raise _build_conflict(definition.name, current)
     version = FlowVersion.objects.create(
         flow_name=definition.name,
         document=definition.document,
@@ -48,6 +53,12 @@ def save_flow(
     if expected_version_id == "" and not created:
         raise VersionConflictError(flow.version_id)
     return flow
+
+
+def _build_conflict(name: str, current: Flow | None) -> VersionConflictError:
+    if current:
+        return VersionConflictError(current.version_id)
+    return VersionConflictError("", was_deleted=FlowVersion.objects.filter(flow_name=name).exists())
 
 
 @transaction.atomic

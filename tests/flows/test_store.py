@@ -117,6 +117,15 @@ def test_a_post_with_the_etag_of_an_older_version_is_412(client: Client) -> None
     assert refused.headers["ETag"] == newer
     problem(post(client, "third", **{"if-none-match": "*"}), 412)
     assert client.get("/v1/flows/flow").json()["description"] == "second"
+    missing = client.post(
+        "/v1/flows",
+        b.document(b.step(), name="date"),
+        content_type="application/json",
+        headers={"if-match": '"nope"'},
+    )
+    assert problem(missing, 412)["detail"] == "flow 'date' does not exist (If-Match was \"nope\")"
+    assert client.delete("/v1/flows/flow").status_code == 204
+    assert problem(post(client, "fourth", **{"if-match": newer}), 412)["detail"] == "the flow was deleted"
     for wrong in ("*", "x", '"', '""', '"a", "b"', 'W/"a"'):
         assert paths_of_errors(post(client, **{"if-match": wrong})) == ["If-Match"], wrong
 
