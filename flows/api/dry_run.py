@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from flows.api.serializers import AnyJSONField, EventInput, RFC3339Field
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowValidationError, parse_flow
+from flows.definition.locations import locate_issues
 from flows.definition.registry_checks import find_registry_warnings
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import Event as EventRow
@@ -60,13 +61,14 @@ class DryRunInput(InputSerializer):
     )
 
 
-def handle_dry_run(data: Any) -> dict[str, Any]:
+def handle_dry_run(data: Any, body: tuple[str, bool] | None = None) -> dict[str, Any]:
     """Run the dry run that the request describes as `DryRunInput`; return it as `DryRunSchema` renders it.
 
-    Raises `Problem`: 400 for invalid input, each error with its path (and line); 404 if the stored event is not found.
+    `body` is the text that `data` was parsed from, and whether it is YAML. Raises `Problem`: 400 for invalid input,
+    each error with its path (and line); 404 if the stored event is not found.
     """
     dry_run_input = DryRunInput().validate_data(data)
-    definition = parse_flow_input(dry_run_input["flow"])
+    definition = parse_flow_input(dry_run_input["flow"], body)
     if bool(dry_run_input["event"]) == bool(dry_run_input["eventId"]):
         raise invalid_input({"path": "event", "message": "required: an event, or the eventId of a stored one"})
     if dry_run_input["eventId"]:
@@ -81,24 +83,34 @@ def handle_dry_run(data: Any) -> dict[str, Any]:
     return {**result.to_json(), "eventMasked": was_masked, "warnings": [asdict(issue) for issue in warnings]}
 
 
-def parse_flow_input(data: Any) -> FlowDefinition:
-    """Parse the flow in a document or text. Raises `Problem` 400 with every error and its position."""
+def parse_flow_input(data: Any, body: tuple[str, bool] | None = None) -> FlowDefinition:
+    """Parse the flow in a document or text. Raises `Problem` 400 with every error and its position.
+
+    The position of an error is in the text of the flow; for a flow in a document, in `body`.
+    """
+    is_yaml, root = False, "flow"
     try:
-        return parse_flow(parse_flow_text(data) if isinstance(data, str) else data)
+        if isinstance(data, str):
+            root, text = "", data
+            data, is_yaml = parse_flow_text(data)
+        else:
+            text, is_yaml = body or ("", False)
+        return parse_flow(data)
     except DocumentError as error:
         raise invalid_input(to_error_item(error, "flow")) from None
     except FlowValidationError as error:
+        issues = locate_issues(error.errors, text, is_json=not is_yaml, root=root) if text else error.errors
         raise invalid_input(
-            *(_to_flow_error(issue.path, issue.message, issue.line, issue.column) for issue in error.errors)
+            *(_to_flow_error(issue.path, issue.message, issue.line, issue.column) for issue in issues)
         ) from None
 
 
-def parse_flow_text(text: str) -> Any:
-    """Parse a text in JSON or YAML. Raises `DocumentError`."""
+def parse_flow_text(text: str) -> tuple[Any, bool]:
+    """Parse a text in JSON or YAML; return the value and whether it is YAML. Raises `DocumentError`."""
     if text.lstrip().startswith("{"):
         with suppress(DocumentError):
-            return parse_json(text, unique_keys=True)
-    return parse_yaml(text, FLOW_TEXT_FIELDS, unique_keys=True)
+            return parse_json(text, unique_keys=True), False
+    return parse_yaml(text, FLOW_TEXT_FIELDS, unique_keys=True), True
 
 
 def _to_flow_error(path: str, message: str, line: int, column: int) -> ErrorItem:

@@ -15,6 +15,7 @@ from flows.api import dry_run, serializers
 from flows.api.document_serializers import FlowInput, FlowOutput
 from flows.api.versions import format_etag
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, store
+from flows.definition.locations import locate_issues
 from flows.definition.plan import SavePlan, export_flow, plan_save
 from flows.definition.registry_checks import find_registry_warnings
 from flows.models import MAX_NOTE_LENGTH, Flow
@@ -79,7 +80,8 @@ class FlowListView(APIView):
     def post(self, request: Request) -> Any:
         """Save a flow under its name. If a flow has this name already, its document becomes an older version.
 
-        If the flow has errors, the response lists all of them, each with its path. Possible mistakes, such as a pack
+        If the flow has errors, the response lists all of them, each with its path, and its line and column in the body.
+        Possible mistakes, such as a pack
         that is not registered, do not prevent saving; they are listed in the header `X-Flyte-Warning`.
         With `If-Match` and the `ETag` of an earlier read, the flow is saved only if it has not changed since.
         """
@@ -87,7 +89,9 @@ class FlowListView(APIView):
         try:
             definition = parse_flow(data)
         except FlowValidationError as error:
-            raise invalid_input(*map(to_input_error, error.errors)) from None
+            text, is_yaml = read_text_body(request)
+            errors = locate_issues(error.errors, text, is_json=not is_yaml)
+            raise invalid_input(*map(to_input_error, errors)) from None
         flow = save_posted_flow(request, definition)
         warnings = [*definition.warnings, *find_registry_warnings(definition)]
         if not flow.enabled:
@@ -165,7 +169,7 @@ class DryRunView(FlowView):
         if request.query_params.get("check") == "true":
             return self.respond(serializers.SavePlanSchema, plan_valid_save(read_text_body(request)[0]))
         data = parse_body(request, dry_run.DRY_RUN_TEXT_FIELDS, unique_keys=True)
-        return self.respond(serializers.DryRunSchema, dry_run.handle_dry_run(data))
+        return self.respond(serializers.DryRunSchema, dry_run.handle_dry_run(data, read_text_body(request)))
 
 
 def plan_valid_save(text: str) -> SavePlan:

@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
+from flows.definition.types import FlowIssue
 from flows.template.compiled_value import join_path
 
 # Aliases let a short text expand to a long document: only so many parts are located.
 MAX_LOCATIONS = 50_000
+MAX_LOCATED_LENGTH = 500_000
 _JSON_TOKEN_PATTERN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|([^\s{}\[\],:"]+))', re.DOTALL)
 
 
@@ -57,6 +59,22 @@ class SourceMap:
             if location := self._locations.get(path):
                 return location.line, location.column
         return 1, 1
+
+
+def locate_issues(issues: Iterable[FlowIssue], text: str, *, is_json: bool, root: str = "") -> list[FlowIssue]:
+    """Give each issue its line and column in the text; `root` is the path of the flow in the text's document.
+
+    In a text longer than MAX_LOCATED_LENGTH characters, issues have no line and column.
+    """
+    if len(text) > MAX_LOCATED_LENGTH:
+        return [replace(issue, line=0, column=0) for issue in issues]
+    source_map = SourceMap(text, is_json=is_json)
+    located = []
+    for issue in issues:
+        path = f"{root}.{issue.path}" if root and issue.path else root or issue.path
+        line, column = source_map.locate(path, issue.line, issue.column)
+        located.append(replace(issue, line=line, column=column))
+    return located
 
 
 PathLocation = tuple[str, SourceLocation]

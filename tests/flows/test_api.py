@@ -66,12 +66,45 @@ def test_names_and_labels_in_yaml_stay_text() -> None:
     assert (first["id"], second["dependsOn"]) == ("1", ["1"])
 
 
-def test_all_errors_are_returned_at_once_with_positions_inside_templates() -> None:
+def test_all_errors_are_returned_at_once_with_positions_in_the_body() -> None:
     flow = b.document(b.step(criteria="x\n  {{ 1 +", junk=1), {"event": {"name": "E"}}, name="")
-    found = errors(post("/v1/flows", flow))
+    text = json.dumps(flow, indent=2)
+    found = errors(post("/v1/flows", text))
     assert {"name", "steps[0].junk", "steps[0].criteria", "steps[1].event.packName", "steps[1].command"} <= set(found)
-    assert found["steps[0].criteria"]["line"] == 2
+    lines = text.split("\n")
+    for path, key in (("name", "name"), ("steps[0].junk", "junk"), ("steps[0].criteria", "criteria")):
+        assert f'"{key}":' in lines[found[path]["line"] - 1]
     assert not FlowVersion.objects.exists()
+
+
+def test_a_template_error_has_its_line_and_column_in_the_body() -> None:
+    text = """\
+# a comment
+name: y
+steps:
+- event: {name: E, packName: P}
+  criteria: |
+    true
+    {{ 1 | nope }}
+  command: {name: C, packName: Q, input: "{{ 2 | nope }}"}
+"""
+    found = errors(post("/v1/flows", text, YAML))
+    positions = {path: (error["line"], error["column"]) for path, error in found.items()}
+    assert positions == {
+        "steps[0].criteria": (7, text.split("\n")[6].index("nope") + 1),
+        "steps[0].command.input": (8, text.split("\n")[7].index("nope") + 1),
+    }
+    (error,) = errors(post("/v1/flows", json.dumps(b.document(b.step(criteria="{{ 1 | nope }}"))))).values()
+    assert (error["line"], error["column"]) == (
+        1,
+        json.dumps(b.document(b.step(criteria="{{ 1 | nope }}"))).index("nope") + 1,
+    )
+
+
+def test_errors_in_a_very_long_body_have_no_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.definition.locations.MAX_LOCATED_LENGTH", 100)
+    (error,) = errors(post("/v1/flows", b.document(b.step(criteria="{{ 1 | nope }}")))).values()
+    assert "line" not in error
 
 
 @pytest.mark.parametrize(

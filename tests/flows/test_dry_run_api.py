@@ -108,6 +108,18 @@ def test_a_flow_with_syntax_errors_has_line_and_column(client: Client) -> None:
         assert (error["line"], error["column"] > 5) == ((2 if isinstance(flow, str) else 1), True)
 
 
+def test_a_template_error_has_its_position_in_the_flows_text_or_in_the_body(client: Client) -> None:
+    text = TEXT.replace("Event.Payload.n", "1|nope")
+    (error,) = problem(post(client, flow=text, event={"event": "Go"}), 400)["errors"]
+    line = text.split("\n")[error["line"] - 1]
+    assert (error["path"], error["line"]) == ("flow.steps[0].command.input", 6)
+    assert line[error["column"] - 1 :].startswith("nope")
+    body = json.dumps({"event": {"event": "Go"}, "flow": b.document(b.step(criteria="{{ 1|nope }}"))}, indent=1)
+    (error,) = problem(client.post(PATH, body, content_type="application/json"), 400)["errors"]
+    assert error["path"] == "flow.steps[0].criteria"
+    assert body.split("\n")[error["line"] - 1][error["column"] - 1 :].startswith("nope")
+
+
 def test_a_dry_run_that_takes_too_long_is_an_error(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.simulate.dry_run.MAX_SECONDS", 0.0)
     assert paths_of_errors(post(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}})) == ["flow"]
