@@ -1,4 +1,4 @@
-"""Checks of all files of `examples/flows`."""
+"""Checks of all files of `examples/flows` and `examples/data`."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .world import FLOWS, World, flow_files, read
+from .world import DATA, FLOWS, World, flow_files, read
 
 pytestmark = pytest.mark.acceptance
 
@@ -46,7 +46,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def test_every_file_has_a_test() -> None:
-    assert sorted(files_with_tests()) == sorted(path.name for path in FLOWS.iterdir())
+    assert sorted(files_with_tests()) == sorted(path.name for path in [*FLOWS.iterdir(), *DATA.iterdir()])
 
 
 def test_every_documented_function_and_filter_is_in_an_example() -> None:
