@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from flows.api.dry_run import handle_dry_run
 from flows.console.base import ADD, CHANGE, VIEW_EVENT, respond_json
 from flows.definition.autocomplete import collect_event_paths, collect_words
-from flows.definition.validation import (
+from flows.definition.editor_report import (
     MAX_TEXT_LENGTH,
     ValidationReport,
     convert_text,

@@ -1,6 +1,6 @@
 """Flow documents: parsed to typed values, or to every error with its path.
 
-Nothing here reads the database except `plan`, `registry_checks`, `store` and `validation`.
+Nothing here reads the database except `editor_report`, `plan`, `registry_checks` and `store`.
 """
 
 from typing import Any

@@ -6,7 +6,7 @@ from difflib import unified_diff
 from typing import Any
 
 from flows.definition import FlowDefinition
-from flows.definition.validation import (
+from flows.definition.editor_report import (
     WARNING,
     ValidationReport,
     find_enabled_change,

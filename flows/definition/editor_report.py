@@ -1,4 +1,4 @@
-"""Validation of a flow's text for an editor: every issue with its line, and the parts that could be parsed."""
+"""Report on a flow's text for an editor: every issue with its line, and the parts that could be parsed."""
 
 import json
 from collections.abc import Iterable, Sequence
