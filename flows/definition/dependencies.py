@@ -1,9 +1,11 @@
 """Reachability of steps, and cycles of dependencies."""
 
+from collections.abc import Sequence
+
 from flows.definition.types import StepDefinition
 
 
-def find_reachable_steps(steps: tuple[StepDefinition, ...]) -> set[str]:
+def find_reachable_steps(steps: Sequence[StepDefinition]) -> set[str]:
     """Return the ids of the steps that some sequence of events can fire."""
     reached: set[str] = set()
     while True:
@@ -13,7 +15,7 @@ def find_reachable_steps(steps: tuple[StepDefinition, ...]) -> set[str]:
         reached |= newly_reached
 
 
-def find_ancestors(step_id: str, steps: tuple[StepDefinition, ...]) -> set[str]:
+def find_ancestors(step_id: str, steps: Sequence[StepDefinition]) -> set[str]:
     """Return the ids of all steps that a step depends on, directly or indirectly."""
     by_id = {step.id: step for step in steps}
     ancestor_ids: set[str] = set()

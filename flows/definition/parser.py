@@ -1,24 +1,20 @@
-"""A parser of flow documents: typed values, and every error with its path."""
+"""Parser of flow documents: parses and validates them, to typed values and every error with its path.
+
+The rules for keys, steps and dependencies are in `validation`.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
-from flows.definition.dependencies import find_ancestors, find_reachable_steps
 from flows.definition.document import (
-    COMMAND,
     DEPENDS_ON_MODES,
-    EVENT,
-    FLOW,
     MAX_BACKOFF_SECONDS,
     MAX_NAME_LENGTH,
     MAX_RETRIES,
-    STEP,
 )
 from flows.definition.normalization import drop_empty, normalize_step
-from flows.definition.shell_injection import find_shell_injections
 from flows.definition.types import (
     TRUE_VALUES,
     UNPARSED_NAME,
@@ -29,19 +25,18 @@ from flows.definition.types import (
     StepDefinition,
     make_default_step_id,
 )
-from flows.definition.undefined_names import find_undefined_context_names
+from flows.definition.validation import (
+    COMMAND_KEYS,
+    EVENT_KEYS,
+    FLOW_KEYS,
+    LEGACY_KEYS,
+    STEP_KEYS,
+    find_closest_key,
+    find_unknown_keys,
+    validate_steps,
+)
 from flows.template import CompiledValue, Template, TemplateError, compile_template, compile_value
 
-FLOW_KEYS, STEP_KEYS, EVENT_KEYS, COMMAND_KEYS = (part.key_names for part in (FLOW, STEP, EVENT, COMMAND))
-LEGACY_KEYS = {
-    "pack-id": "packName",
-    "pack-name": "packName",
-    "pack-labels": "packLabels",
-    "command-name": "name",
-    "event-name": "name",
-    "arguments": "input",
-    "depends-on": "dependsOn",
-}
 _DURATION_PATTERN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 _CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -74,9 +69,9 @@ class FlowParser:
         if raw_steps == [] and "steps" in data:
             self.add_warning("steps", "is empty: the flow does nothing")
         steps = tuple(self.parse_step(raw_step, index) for index, raw_step in enumerate(raw_steps))
-        self.check_ids(steps)
-        self.check_dependencies(steps)
-        self.warnings += [*find_shell_injections(steps), *find_undefined_context_names(steps)]
+        errors, warnings = validate_steps(steps)
+        self.errors += errors
+        self.warnings += warnings
         document = drop_empty(
             {
                 "name": name,
@@ -207,17 +202,15 @@ class FlowParser:
         if not isinstance(value, Mapping):
             self.add_error(path, f"must be a mapping, not {_get_type_name(value)}")
             return {"name": UNPARSED_NAME, "steps": [], "event": {}, "command": {}} if not path else {}
-        for key in value:
-            if key not in known_keys:
-                self.add_error(f"{path}.{key}" if path else key, f"unknown key{_suggest_key(key, known_keys)}")
+        self.errors += find_unknown_keys(value, path, known_keys)
         # An old spelling is one error; it does not also count as a missing key.
         legacy = {LEGACY_KEYS[key]: value[key] for key in value if LEGACY_KEYS.get(key) in known_keys}
         # The same for a misspelt key: the first error, which the editor shows, is then the actual mistake.
         unknown = {key: item for key, item in value.items() if key not in known_keys}
         corrected = {
-            _find_closest_key(key, known_keys): item
+            find_closest_key(key, known_keys): item
             for key, item in unknown.items()
-            if _find_closest_key(key, known_keys)
+            if find_closest_key(key, known_keys)
         }
         return corrected | legacy | {key: value[key] for key in value if key in known_keys}
 
@@ -288,36 +281,6 @@ class FlowParser:
             return 0
         return float(value)
 
-    def check_ids(self, steps: tuple[StepDefinition, ...]) -> None:
-        first_index: dict[str, int] = {}
-        for index, step in enumerate(steps):
-            if step.id in first_index:
-                self.add_error(
-                    f"steps[{index}].id",
-                    f"duplicate step id {step.id!r}: already used by steps[{first_index[step.id]}]",
-                )
-            first_index.setdefault(step.id, index)
-
-    def check_dependencies(self, steps: tuple[StepDefinition, ...]) -> None:
-        ids = [step.id for step in steps]
-        for index, step in enumerate(steps):
-            for dependency_index, dependency in enumerate(step.depends_on):
-                if dependency not in ids:
-                    self.add_error(
-                        f"steps[{index}].dependsOn[{dependency_index}]",
-                        f"unknown step {dependency!r}{_suggest_key(dependency, ids)}",
-                    )
-        reachable_ids = find_reachable_steps(steps)
-        for index, step in enumerate(steps):
-            path = f"steps[{index}].dependsOn"
-            if step.id not in reachable_ids and all(dependency in ids for dependency in step.depends_on):
-                self.add_error(path, f"step {step.id!r} can never fire: no trigger leads to its dependencies")
-            elif step.id in find_ancestors(step.id, steps):
-                self.add_warning(
-                    path,
-                    f"step {step.id!r} depends on itself through other steps; it fires once, after a step outside",
-                )
-
 
 def _compile_criteria(text: str) -> Template:
     """Compile criteria of one or more lines: the language itself allows no line breaks inside `{{ … }}`."""
@@ -336,35 +299,6 @@ def _locate_in_lines(lines: list[str], column: int) -> tuple[int, int]:
             return line_number, column
         column -= len(line) + 1
     return len(lines), column
-
-
-def _suggest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
-    if key in LEGACY_KEYS and LEGACY_KEYS[key] in known_keys:
-        return f"; renamed to {LEGACY_KEYS[key]}"
-    if known_keys == STEP_KEYS and (parts := _find_step_parts(key)):
-        new_name = f", as {LEGACY_KEYS[key]}" if key in LEGACY_KEYS else ""
-        return f"; belongs in {' or '.join(parts)}{new_name}"
-    closest = _find_closest_key(key, known_keys)
-    return f"; did you mean {closest}?" if closest else _list_known_keys(known_keys)
-
-
-def _find_step_parts(key: str) -> list[str]:
-    """Return the parts of a step, `event` or `command`, that have the key or its current name."""
-    current_key = LEGACY_KEYS.get(key, key)
-    prefix, _, suffix = key.partition("-")
-    parts = [part for part, keys in (("event", EVENT_KEYS), ("command", COMMAND_KEYS)) if current_key in keys]
-    return [prefix] if suffix == "name" and prefix in parts else parts
-
-
-def _find_closest_key(key: str, known_keys: tuple[str, ...] | list[str]) -> str:
-    """Return the known key with the most similar spelling; '' if none is similar."""
-    keys_by_lower = {name.lower(): name for name in known_keys}
-    close_matches = get_close_matches(str(key).lower(), keys_by_lower, n=1, cutoff=0.6)
-    return keys_by_lower[close_matches[0]] if close_matches else ""
-
-
-def _list_known_keys(known_keys: tuple[str, ...] | list[str]) -> str:
-    return f"; known are {', '.join(dict.fromkeys(known_keys))}" if 0 < len(known_keys) <= 12 else ""
 
 
 def _format_template_error(error: TemplateError) -> str:

@@ -6,22 +6,9 @@ import pytest
 
 from flows.definition import FlowValidationError, parse_flow
 from tests.flows import builders as b
+from tests.flows.parsing import errors, one_step, warnings
 
 pytestmark = pytest.mark.unit
-
-
-def errors(value: Any) -> dict[str, str]:
-    with pytest.raises(FlowValidationError) as caught:
-        parse_flow(value)
-    return {error.path: error.message for error in caught.value.errors}
-
-
-def warnings(value: Any) -> dict[str, str]:
-    return {warning.path: warning.message for warning in parse_flow(value).warnings}
-
-
-def one_step(**changes: Any) -> dict[str, Any]:
-    return b.document(b.step(**changes))
 
 
 def test_a_complete_document_is_parsed_to_typed_values() -> None:
@@ -106,39 +93,6 @@ def test_an_error_has_its_path(value: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "key", "today"),
-    [
-        ("event", "pack-id", "packName"),
-        ("command", "pack-id", "packName"),
-        ("command", "command-name", "name"),
-        ("command", "arguments", "input"),
-    ],
-)
-def test_an_old_spelling_is_one_error_that_names_the_current_one(place: str, key: str, today: str) -> None:
-    part = {"packName": "P", "name": "N"}
-    old = {key: part.pop(today, "x"), **part}
-    assert errors(one_step(**{place: old})) == {f"steps[0].{place}.{key}": f"unknown key; renamed to {today}"}
-
-
-@pytest.mark.parametrize(
-    ("key", "suggestion"),
-    [
-        ("pack-id", "belongs in event or command, as packName"),
-        ("packName", "belongs in event or command"),
-        ("event-name", "belongs in event, as name"),
-        ("command-name", "belongs in command, as name"),
-        ("arguments", "belongs in command, as input"),
-        ("timeout", "belongs in command"),
-        ("depends-on", "renamed to dependsOn"),
-    ],
-)
-def test_a_key_of_an_event_or_command_directly_in_a_step_is_an_error_that_says_where_it_belongs(
-    key: str, suggestion: str
-) -> None:
-    assert errors(one_step(**{key: []}))[f"steps[0].{key}"] == f"unknown key; {suggestion}"
-
-
-@pytest.mark.parametrize(
     ("value", "path", "message"),
     [
         ({**one_step(), "enabled": "maybe"}, "enabled", "must be true or false, not 'maybe'"),
@@ -164,47 +118,6 @@ def test_an_error_of_a_value_quotes_text_and_leaves_numbers_bare(value: Any, pat
     assert errors(value)[path] == message
 
 
-@pytest.mark.parametrize(
-    ("key", "suggestion"), [("packlabels", "packLabels"), ("PackName", "packName"), ("packLabel", "packLabels")]
-)
-def test_a_misspelt_key_gets_a_suggestion(key: str, suggestion: str) -> None:
-    event = {"packName": "P", "name": "E", key: {}}
-    assert errors(one_step(event=event))[f"steps[0].event.{key}"] == f"unknown key; did you mean {suggestion}?"
-
-
-@pytest.mark.parametrize(("place", "key"), [("command", "comand"), ("event", "evnt")])
-def test_a_misspelt_part_of_a_step_is_one_error(place: str, key: str) -> None:
-    value = one_step(**{key: {"packName": "P", "name": "N"}})
-    del value["steps"][0][place]
-    assert errors(value) == {f"steps[0].{key}": f"unknown key; did you mean {place}?"}
-
-
-@pytest.mark.parametrize(
-    ("path", "key", "meant"),
-    [
-        ("", "nme", "name"),
-        ("", "step", "steps"),
-        ("steps[0].event", "nam", "name"),
-        ("steps[0].event", "packname", "packName"),
-        ("steps[0].command", "pack_name", "packName"),
-    ],
-)
-def test_a_misspelt_key_is_one_error(path: str, key: str, meant: str) -> None:
-    value = one_step()
-    part = value["steps"][0][path.split(".")[-1]] if path else value
-    part[key] = part.pop(meant)
-    assert errors(value) == {f"{path}.{key}".lstrip("."): f"unknown key; did you mean {meant}?"}
-
-
-def test_errors_below_a_misspelt_key_are_reported_too() -> None:
-    value = {**one_step(), "nme": 5}
-    del value["name"]
-    assert errors(value) == {
-        "nme": "unknown key; did you mean name?",
-        "name": "must be non-empty text, not a number",
-    }
-
-
 def test_a_correct_part_is_preferred_to_a_misspelt_one() -> None:
     value = one_step(comand={"packName": "P"})
     assert errors(value) == {"steps[0].comand": "unknown key; did you mean command?"}
@@ -225,35 +138,6 @@ def test_a_flow_can_be_posted_with_the_servers_links() -> None:
 def test_labels_together_with_pack_labels_are_an_error() -> None:
     both = {"packName": "P", "name": "E", "labels": {"a": "b"}, "packLabels": {"c": "d"}}
     assert "steps[0].event.labels" in errors(one_step(event=both))
-
-
-def test_step_ids_are_unique_including_default_ones() -> None:
-    assert set(errors(b.document(b.step(id="a"), b.step(id="a")))) == {"steps[1].id"}
-    assert set(errors(b.document(b.step(id="step-2"), b.step()))) == {"steps[1].id"}
-
-
-def test_depends_on_an_unknown_step_is_an_error_with_a_suggestion() -> None:
-    found = errors(b.document(b.step(id="build"), b.follower("biuld", id="b")))
-    assert found["steps[1].dependsOn[0]"] == "unknown step 'biuld'; did you mean build?"
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        [b.follower("a", id="a")],
-        [b.follower("b", id="a"), b.follower("a", id="b")],
-        [b.step(id="t"), b.follower(["t", "c"], id="b", dependsOnMode="all"), b.follower("b", id="c")],
-    ],
-)
-def test_a_step_that_can_never_fire_is_an_error(steps: list[dict[str, Any]]) -> None:
-    found = errors(b.document(*steps))
-    assert found
-    assert all("can never fire" in message for message in found.values())
-
-
-def test_a_reachable_cycle_is_a_warning() -> None:
-    found = warnings(b.document(b.step(id="t"), b.follower(["t", "c"], id="b"), b.follower("b", id="c")))
-    assert set(found) == {"steps[1].dependsOn", "steps[2].dependsOn"}
 
 
 def test_a_template_error_has_line_and_column() -> None:

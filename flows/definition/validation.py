@@ -1,0 +1,107 @@
+"""Validation of a parsed flow: known keys, unique step ids, dependencies that exist and can fire, suspicious templates.
+
+`parser` calls these rules. It checks types, names, numbers, durations and templates itself, as it parses them.
+"""
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+from flows.definition.dependencies import find_ancestors, find_reachable_steps
+from flows.definition.document import COMMAND, EVENT, FLOW, STEP
+from flows.definition.shell_injection import find_shell_injections
+from flows.definition.types import FlowIssue, StepDefinition
+from flows.definition.undefined_names import find_undefined_context_names
+
+FLOW_KEYS, STEP_KEYS, EVENT_KEYS, COMMAND_KEYS = (part.key_names for part in (FLOW, STEP, EVENT, COMMAND))
+LEGACY_KEYS = {
+    "pack-id": "packName",
+    "pack-name": "packName",
+    "pack-labels": "packLabels",
+    "command-name": "name",
+    "event-name": "name",
+    "arguments": "input",
+    "depends-on": "dependsOn",
+}
+
+
+def validate_steps(steps: Sequence[StepDefinition]) -> tuple[list[FlowIssue], list[FlowIssue]]:
+    """Return the errors and the warnings of a flow's steps, taken together."""
+    unreachable = _find_unreachable_steps(steps)
+    errors = [*_find_duplicate_ids(steps), *_find_unknown_dependencies(steps), *_report_unreachable(steps, unreachable)]
+    warnings = [*_find_cycles(steps, unreachable), *find_shell_injections(steps), *find_undefined_context_names(steps)]
+    return errors, warnings
+
+
+def find_unknown_keys(keys: Iterable[str], path: str, known_keys: Sequence[str]) -> Iterator[FlowIssue]:
+    """Find unknown keys of the mapping at the path."""
+    for key in keys:
+        if key not in known_keys:
+            yield FlowIssue(f"{path}.{key}" if path else key, f"unknown key{_suggest_key(key, known_keys)}")
+
+
+def _find_duplicate_ids(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
+    first_index: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        if step.id in first_index:
+            message = f"duplicate step id {step.id!r}: already used by steps[{first_index[step.id]}]"
+            yield FlowIssue(f"steps[{index}].id", message)
+        first_index.setdefault(step.id, index)
+
+
+def _find_unknown_dependencies(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
+    ids = [step.id for step in steps]
+    for index, step in enumerate(steps):
+        for dependency_index, dependency in enumerate(step.depends_on):
+            if dependency not in ids:
+                message = f"unknown step {dependency!r}{_suggest_key(dependency, ids)}"
+                yield FlowIssue(f"steps[{index}].dependsOn[{dependency_index}]", message)
+
+
+def _find_unreachable_steps(steps: Sequence[StepDefinition]) -> set[int]:
+    """Return the indexes of steps to which no trigger leads; a step with an unknown dependency has another error."""
+    ids, reachable_ids = {step.id for step in steps}, find_reachable_steps(steps)
+    return {
+        index for index, step in enumerate(steps) if step.id not in reachable_ids and ids.issuperset(step.depends_on)
+    }
+
+
+def _report_unreachable(steps: Sequence[StepDefinition], unreachable: Iterable[int]) -> Iterator[FlowIssue]:
+    for index in sorted(unreachable):
+        message = f"step {steps[index].id!r} can never fire: no trigger leads to its dependencies"
+        yield FlowIssue(f"steps[{index}].dependsOn", message)
+
+
+def _find_cycles(steps: Sequence[StepDefinition], unreachable: Container[int]) -> Iterator[FlowIssue]:
+    for index, step in enumerate(steps):
+        if index not in unreachable and step.id in find_ancestors(step.id, steps):
+            message = f"step {step.id!r} depends on itself through other steps; it fires once, after a step outside"
+            yield FlowIssue(f"steps[{index}].dependsOn", message)
+
+
+def _suggest_key(key: str, known_keys: Sequence[str]) -> str:
+    if key in LEGACY_KEYS and LEGACY_KEYS[key] in known_keys:
+        return f"; renamed to {LEGACY_KEYS[key]}"
+    if known_keys == STEP_KEYS and (parts := _find_step_parts(key)):
+        new_name = f", as {LEGACY_KEYS[key]}" if key in LEGACY_KEYS else ""
+        return f"; belongs in {' or '.join(parts)}{new_name}"
+    closest = find_closest_key(key, known_keys)
+    return f"; did you mean {closest}?" if closest else _list_known_keys(known_keys)
+
+
+def _find_step_parts(key: str) -> list[str]:
+    """Return the parts of a step, `event` or `command`, that have the key or its current name."""
+    current_key = LEGACY_KEYS.get(key, key)
+    prefix, _, suffix = key.partition("-")
+    parts = [part for part, keys in (("event", EVENT_KEYS), ("command", COMMAND_KEYS)) if current_key in keys]
+    return [prefix] if suffix == "name" and prefix in parts else parts
+
+
+def find_closest_key(key: str, known_keys: Sequence[str]) -> str:
+    """Return the known key with the most similar spelling; '' if none is similar."""
+    keys_by_lower = {name.lower(): name for name in known_keys}
+    close_matches = get_close_matches(str(key).lower(), keys_by_lower, n=1, cutoff=0.6)
+    return keys_by_lower[close_matches[0]] if close_matches else ""
+
+
+def _list_known_keys(known_keys: Sequence[str]) -> str:
+    return f"; known are {', '.join(dict.fromkeys(known_keys))}" if 0 < len(known_keys) <= 12 else ""
