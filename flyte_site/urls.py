@@ -64,6 +64,8 @@ urlpatterns = [
     path("swagger-config/v1.yml", root_views.openapi_document, {"media_type": "application/x-yaml"}),
 ]
 
+MAX_QUOTED_PATH = 100
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Render 400 for a request that Django rejects before any view, such as one with an invalid `Host` header."""
@@ -72,7 +74,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Render 404 for a path without a route."""
-    return error_response(request, Problem(404, "not found"))
+    path = request.path if len(request.path) <= MAX_QUOTED_PATH else f"{request.path[:MAX_QUOTED_PATH]}…"
+    hint = "remove the trailing slash" if request.path.endswith("/") else "GET /v1 lists the resources of the API"
+    return error_response(request, Problem(404, f"path {path!r} not found; {hint}"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

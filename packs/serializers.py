@@ -6,7 +6,14 @@ from urllib.parse import quote
 
 from rest_framework import serializers
 
-from flyte_site.http.fields import InputSerializer, LabelsField, LinkSerializer, NameField, StrictTextField
+from flyte_site.http.fields import (
+    InputSerializer,
+    LabelsField,
+    LinkSerializer,
+    ListInputField,
+    NameField,
+    StrictTextField,
+)
 from flyte_site.http.links import Link, LinkBuilder
 from flyte_site.http.output import LinksField, OutputSerializer, StringMapField, TimestampField
 from flyte_site.http.parsing import STRING
@@ -38,14 +45,14 @@ class CommandInput(InputSerializer):
     """A command that the pack can run, and its possible result events."""
 
     name = NameField()
-    events = serializers.ListField(child=NameField(), allow_null=True, default=None)
+    events = ListInputField(child=NameField(), allow_null=True, default=None)
 
 
 class DeclaredEventInput(InputSerializer):
     """An event that the pack may send."""
 
     name = NameField()
-    links = serializers.ListField(child=LinkInput(), allow_null=True, default=None)
+    links = ListInputField(child=LinkInput(), allow_null=True, default=None)
 
 
 class PackInput(InputSerializer):
@@ -53,9 +60,9 @@ class PackInput(InputSerializer):
 
     name = NameField()
     labels = LabelsField(allow_null=True, default=dict)
-    commands = serializers.ListField(child=CommandInput(), allow_null=True, default=list)
-    events = serializers.ListField(child=DeclaredEventInput(), allow_null=True, default=list)
-    links = serializers.ListField(child=LinkInput(), allow_null=True, default=list)
+    commands = ListInputField(child=CommandInput(), allow_null=True, default=list)
+    events = ListInputField(child=DeclaredEventInput(), allow_null=True, default=list)
+    links = ListInputField(child=LinkInput(), allow_null=True, default=list)
 
     def validate_links(self, links: list[Mapping[str, str]] | None) -> list[Mapping[str, str]]:
         for link in links or []:

@@ -54,11 +54,18 @@ class LabelsField(serializers.DictField):
     """A mapping of label names to label values."""
 
     child = StrictTextField(validators=[reject_control_characters])
+    default_error_messages = {"not_a_dict": "must be an object that maps names to strings"}
 
     def run_child_validation(self, data: Mapping[str, Any]) -> Any:
         for name in data:
             reject_control_characters(name)
         return super().run_child_validation(data)
+
+
+class ListInputField(serializers.ListField):
+    """A list; another type gets an error in the API's words."""
+
+    default_error_messages = {"not_a_list": "must be a list"}
 
 
 class InputSerializer(serializers.Serializer[Any]):

@@ -33,9 +33,9 @@ class APIView(FrameworkView):
         reject_nul_in_query(request)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        raise Problem(
-            405, f"method {request.method} is not allowed", headers={"Allow": format_allow_header(self.methods())}
-        )
+        allowed = format_allow_header(self.methods())
+        detail = f"method {request.method} is not allowed; allowed: {allowed}"
+        raise Problem(405, detail, headers={"Allow": allowed})
 
     def methods(self) -> list[str]:
         names = [name.upper() for name in self.http_method_names if name != "head" and hasattr(self, name)]

@@ -22,7 +22,7 @@ LINKS = ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "vbs
 MAX_PAGES = 120
 
 
-class Page(HTMLParser):
+class NamedPage(HTMLParser):
     """What of a page would run, or lead elsewhere; and where its links lead."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ def hostile(client: Client) -> None:
     put_value(client, quote(NAME, safe=""), b"<script>alert(1)</script>", "text/html", description=NAME)
 
 
-def pages(client: Client) -> Iterator[tuple[str, Page]]:
+def pages(client: Client) -> Iterator[tuple[str, NamedPage]]:
     """Every page that can be reached from the home page and those of what is there."""
     to_do = [reverse(f"admin:{place}_changelist") for place in ("flows_flow", "flows_event", "datastore_item")]
     to_do += [
@@ -91,7 +91,7 @@ def pages(client: Client) -> Iterator[tuple[str, Page]]:
         answer = client.get(path, follow=True)
         assert answer.status_code in (200, 286), path
         if answer.headers["Content-Type"].startswith("text/html") and not answer.has_header("Content-Disposition"):
-            page = Page()
+            page = NamedPage()
             page.feed(answer.content.decode())
             to_do += page.links
             yield path, page
