@@ -105,7 +105,7 @@ def example(name: str) -> Any:
 @pytest.fixture
 def items() -> None:
     for key in ("teams", "duty", "operators"):
-        value = (ROOT / f"examples/flows/{key}.json").read_bytes()
+        value = (ROOT / f"examples/data/{key}.json").read_bytes()
         Item.objects.create(key=key, value=value, content_type="application/json")
 
 
