@@ -50,6 +50,10 @@ PACK_TRANSFERS = {
 }
 
 
+# A warning whose reason is a sentence that says it all: it is printed instead of the name.
+SENTENCE_EVENTS = {"server_away"}
+
+
 def is_terminal(stream: TerminalStream) -> bool:
     """Return True if the stream is a terminal that shows lines to a person."""
     return hasattr(stream, "isatty") and stream.isatty()
@@ -76,11 +80,21 @@ def format_line(fields: Mapping[str, Any], time: datetime, zone: tzinfo | None, 
     else:
         color = LEVEL_COLORS.get(level, "")
         label = f"{level}: " if level in ("warning", "error", "critical") else ""
-        head = f"{paint('·', DIM)} {paint(label + _escape(fields.get('event')), color)}"
-        remaining = dict(fields)
+        text, remaining = _format_event(fields)
+        head = f"{paint('·', DIM)} {paint(label + text, color)}"
     parts = [paint(f"{time.astimezone(zone):%H:%M:%S}", DIM), head, *_format_fields(remaining, paint)]
     exception = f"\n{_escape_lines(str(fields['exception']))}" if fields.get("exception") else ""
     return " ".join(part for part in parts if part) + exception
+
+
+def _format_event(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Format the name of an event, or its reason as a sentence; return it with the other fields."""
+    remaining = dict(fields)
+    if fields.get("event") not in SENTENCE_EVENTS or not fields.get("reason"):
+        return _escape(fields.get("event")), remaining
+    sentence = _escape(remaining.pop("reason"))
+    wait = remaining.pop("wait_s", None)
+    return (sentence if wait is None else f"{sentence}; retrying in {_escape(wait)} s"), remaining
 
 
 def _format_transfer(transfer: Transfer, fields: Mapping[str, Any], paint: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from flyte_client.errors import RefusedError, ServerAwayError
-from flyte_client.transport.api_client import check_response, parse_json_object
+from flyte_client.transport.api_client import check_response, describe_network_error, parse_json_object
 from flyte_client.transport.links import find_link
 from flyte_client.version import __version__
 
@@ -39,7 +39,7 @@ class ServerApi:
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
             raise RefusedError(0, f"invalid address {url}: {error}") from error
         except httpx.RequestError as error:
-            raise ServerAwayError(f"no response from {self._root} ({type(error).__name__}: {error})") from error
+            raise ServerAwayError(describe_network_error(error, str(self._root))) from error
         except RefusedError as error:
             if hint := STATUS_HINTS.get(error.status):
                 raise RefusedError(error.status, f"{error.detail} ({hint})") from None

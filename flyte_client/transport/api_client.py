@@ -1,5 +1,6 @@
 """HTTP calls to the server, and the interpretation of its responses."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ MAX_POLL_WAIT_SECONDS = 30
 
 # A wrong clock or a mistake on the server must not stop a pack for a very long time.
 MAX_RETRY_AFTER = 3600.0
+_ERRNO_PATTERN = re.compile(r"\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class ApiClient:
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise RefusedError(0, f"invalid address {url}: {error}") from error
         except httpx.RequestError as error:
-            message = f"{type(error).__name__} at {url.scheme}://{url.netloc.decode()}: {error}"
+            message = describe_network_error(error, f"{url.scheme}://{url.netloc.decode()}")
             self.last_call = LastCall(message)
             raise ServerAwayError(message) from error
         except (ServerAwayError, RefusedError) as error:
@@ -83,6 +85,16 @@ class ApiClient:
             raise
         self.last_call = LastCall()
         return response
+
+
+def describe_network_error(error: httpx.RequestError, address: str) -> str:
+    """Describe a request without a response: `can't reach http://host:1 (connection refused)`."""
+    is_unreachable = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+    reason = _ERRNO_PATTERN.sub("", str(error)) or type(error).__name__
+    if reason[1:2].islower():
+        reason = reason[0].lower() + reason[1:]
+    failure = "can't reach" if is_unreachable else "no response from"
+    return f"{failure} {address} ({reason})"
 
 
 def parse_json_object(response: httpx.Response) -> Mapping[str, Any]:

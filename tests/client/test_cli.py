@@ -168,7 +168,7 @@ def test_invalid_input_is_reported_in_one_line_with_code_2(server: Server, tmp_p
 
 
 def test_an_unreachable_or_wrong_server_is_reported_in_one_line_with_code_3(server: Server) -> None:
-    assert "no response from http://127.0.0.1" in failure(flyte(f"http://127.0.0.1:{free_port()}", "packs"), 3)
+    assert "can't reach http://127.0.0.1" in failure(flyte(f"http://127.0.0.1:{free_port()}", "packs"), 3)
     assert "404" in failure(flyte(f"{server.url}/nothing", "packs"), 3)
     assert "pack 'Nobody' not found" in failure(flyte(server, "packs", "Nobody"), 3)
 

@@ -155,7 +155,7 @@ def test_a_second_signal_ends_the_pack_at_once(stub: StubServer, start: Start) -
 def test_a_pack_waits_for_its_server_and_stops_while_waiting(stub: StubServer, start: Start) -> None:
     stub.stop()
     program = start(*SHELL)
-    program.wait_for_log(f"ConnectError at {stub.url}: ")
+    program.wait_for_log(f"can't reach {stub.url} (connection refused)")
     program.signal()
     assert program.exit_code() == 0
 
@@ -293,7 +293,7 @@ def test_console_shows_a_prompt_in_a_terminal(stub: StubServer) -> None:
     process = processes.start(
         [sys.executable, *CONSOLE, "--channel", "C1"],
         cwd=ROOT,
-        env=environment | {"FLYTE_API": stub.url},
+        env=environment | {"FLYTE_API": stub.url, "NO_COLOR": "1"},
         stdin=other_end,
         stdout=other_end,
         stderr=other_end,
@@ -302,7 +302,7 @@ def test_console_shows_a_prompt_in_a_terminal(stub: StubServer) -> None:
     try:
         read_terminal(terminal, "pack_registered pack=Console\r\nC1> ")
         os.write(terminal, b"hello\n")
-        read_terminal(terminal, "event=ReceivedMessage\r\nC1> ")
+        read_terminal(terminal, "→ event  Console ReceivedMessage\r\nC1> ")
         stub.queue("SendMessage", {"channelId": "C1", "message": "Hey"})
         read_terminal(terminal, "C1> \r\x1b[K[C1] Hey\r\nC1> ")
     finally:
