@@ -28,7 +28,9 @@ from flyte_site.http.views import APIView, get_integer_parameter, name_page
 log = structlog.get_logger(__name__)
 
 DEFAULT_CONTENT_TYPE = "text/plain; charset=us-ascii"
-MULTIPART_REQUIRED = "must be a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' …"
+MULTIPART_REQUIRED = (
+    "must be a file part of multipart form data: curl -X PUT -F 'value=@FILE;type=application/json' ..."
+)
 # The size of a body is limited before it is parsed, so its parts may stay in memory.
 MULTIPART_LIMITS: dict[str, Any] = {
     "part_limit": 100,
@@ -135,7 +137,7 @@ def _parse_upload(request: Request) -> service.ItemUpdate:
         raise invalid_input({"path": "value", "message": f"invalid multipart body: {error}"}) from None
     value_part = next((part for part in parts if part.name == "value" and part.filename), None)
     if value_part is None or not value_part.size:
-        raise invalid_input({"path": "value", "message": "must be a non-empty file part with a file name"})
+        raise invalid_input({"path": "value", "message": _explain_missing_value(parts)})
     if value_part.size > settings.FLYTE_MAX_DATASTORE_VALUE_BYTES:
         max_bytes = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
         raise Problem(413, f"value of {value_part.size} bytes exceeds the limit of {max_bytes} bytes")
@@ -143,6 +145,17 @@ def _parse_upload(request: Request) -> service.ItemUpdate:
     return service.ItemUpdate(
         value_part.raw, get_part_content_type(value_part), description, _parse_flag("secret", parts, request)
     )
+
+
+def _explain_missing_value(parts: Iterable[MultipartPart]) -> str:
+    """Explain why the form has no usable `value`: no such part, no file name, or no content."""
+    value_parts = [part for part in parts if part.name == "value"]
+    if not value_parts:
+        names = ", ".join(dict.fromkeys(str(part.name)[:40] for part in parts)) or "no parts"
+        return f"the form has no part named 'value' (found: {names[:200]})"
+    if not any(part.filename for part in value_parts):
+        return "part 'value' has no file name: add ;filename=NAME"
+    return "part 'value' is empty"
 
 
 def _get_field(name: str, parts: Iterable[MultipartPart], request: Request) -> str:

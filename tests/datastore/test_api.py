@@ -174,6 +174,25 @@ def test_a_body_without_a_file_part_named_value_is_refused(client: Client, body:
     assert Item.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (COMPLETE_BODY.replace(b'name="value"', b'name="foo"'), "the form has no part named 'value' (found: foo)"),
+        (b"--edge--\r\n", "the form has no part named 'value' (found: no parts)"),
+        (COMPLETE_BODY.replace(b'; filename="v"', b""), "part 'value' has no file name: add ;filename=NAME"),
+        (COMPLETE_BODY.replace(b"hello", b""), "part 'value' is empty"),
+    ],
+)
+def test_a_form_without_a_value_says_what_is_missing(client: Client, body: bytes, message: str) -> None:
+    assert problem(put_raw(client, body), 400)["errors"] == [{"path": "value", "message": message}]
+
+
+def test_the_hint_for_a_body_that_is_no_form_is_plain_ascii(client: Client) -> None:
+    response = put_raw(client, b"v", "text/plain")
+    assert response.content.isascii()
+    assert b"\\u" not in response.content
+
+
 def test_a_truncated_body_is_refused(client: Client) -> None:
     for end in (
         len(COMPLETE_BODY) - 3,
