@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client, override_settings
 
@@ -312,8 +312,14 @@ class TestRotation:
         assert "0 of 2 datastore items were re-encrypted, 1 unreadable" in out.getvalue()
 
     def test_without_keys_it_says_so(self) -> None:
-        with override_settings(FLYTE_ENCRYPTION_KEYS=""), pytest.raises(Exception, match="needs FLYTE_ENCRYPTION_KEYS"):
-            self.run()
+        for _ in range(2):
+            with (
+                override_settings(FLYTE_ENCRYPTION_KEYS=""),
+                pytest.raises(CommandError, match="needs FLYTE_ENCRYPTION_KEYS") as caught,
+            ):
+                self.run()
+            assert caught.value.returncode == 2
+            Item.objects.all().delete()
 
     def test_a_value_that_is_put_after_the_old_one_was_read_stays(self) -> None:
         rows, old = Item.objects.filter(key="token"), bytes(Item.objects.get(key="token").value)

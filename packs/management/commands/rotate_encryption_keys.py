@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from datastore import service
-from flyte_site.core.encryption import NoEncryptionKeysError
+from flyte_site.core.encryption import NoEncryptionKeysError, has_keys
 from flyte_site.core.reencryption import ReencryptionCount
 from flyte_site.scheduler.command import DatabaseCommand
 from packs.hosted import resources
@@ -28,14 +28,13 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run: bool = options["dry_run"]
-        try:
-            counts = [
-                self._report("datastore items", service.reencrypt_items(dry_run=dry_run), dry_run),
-                self._report("actions", action_secrets.reencrypt_secrets(dry_run=dry_run), dry_run),
-                self._report("resources of hosted packs", resources.reencrypt_meta(dry_run=dry_run), dry_run),
-            ]
-        except NoEncryptionKeysError as error:
-            raise CommandError(f"this {error}", returncode=2) from None
+        if not has_keys():
+            raise CommandError(f"this {NoEncryptionKeysError()}", returncode=2)
+        counts = [
+            self._report("datastore items", service.reencrypt_items(dry_run=dry_run), dry_run),
+            self._report("actions", action_secrets.reencrypt_secrets(dry_run=dry_run), dry_run),
+            self._report("resources of hosted packs", resources.reencrypt_meta(dry_run=dry_run), dry_run),
+        ]
         if any(count.unreadable for count in counts):
             raise CommandError("some can't be decrypted with any of the keys; they are unchanged")
 
