@@ -272,6 +272,16 @@ def test_an_invalid_dump_is_an_error_in_one_line(tmp_path: Path, what: str, caps
     assert "\n" not in str(raised.value)
 
 
+def test_a_folder_without_a_dump_is_an_error_that_names_it(tmp_path: Path) -> None:
+    for folder, message in (
+        (tmp_path, f"{tmp_path}: no mongodump files found (expected pack.bson, flow.bson, …)"),
+        (tmp_path / "nope", f"{tmp_path}/nope: folder not found"),
+    ):
+        with pytest.raises(CommandError) as raised:
+            call_command("import_mongodump", str(folder))
+        assert str(raised.value) == message
+
+
 def test_an_unreachable_mongodb_is_an_error_in_one_line() -> None:
     with pytest.raises(CommandError) as raised:
         call_command("import_mongodump", "--uri", "mongodb://")

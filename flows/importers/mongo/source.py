@@ -59,8 +59,10 @@ def _find_dump_folder(folder: Path) -> Path:
             return candidate
     if folder.is_file():
         raise MongoSourceError(f"{folder}: is a file; unpack an archive with mongorestore, or dump with --out")
-    files = ", ".join(f"{name}.bson" for name in COLLECTIONS[:4])
-    raise MongoSourceError(f"{folder}: no {files} of mongodump found")
+    if not folder.is_dir():
+        raise MongoSourceError(f"{folder}: folder not found")
+    files = ", ".join(f"{name}.bson" for name in COLLECTIONS[:2])
+    raise MongoSourceError(f"{folder}: no mongodump files found (expected {files}, …)")
 
 
 def _read_bson(path: Path) -> Iterator[MongoDocument]:
