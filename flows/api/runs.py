@@ -14,7 +14,7 @@ from flows.engine import control
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
-from flyte_site.http.problems import Problem, not_found
+from flyte_site.http.problems import Problem
 from flyte_site.http.views import APIView
 
 CONTROL_RESPONSES: dict[Any, Any] = {204: None, **problem_responses(404, 409)}
@@ -30,7 +30,7 @@ class ExecutionControlView(APIView):
                 operation()
                 log_activity(actor_of_caller(self.request), verb, "execution", correlation_id, **detail)
         except control.ExecutionNotFoundError as error:
-            raise not_found(str(error)) from None
+            raise Problem(404, str(error)) from None
         except control.InvalidExecutionStateError as error:
             raise Problem(409, str(error)) from None
         return empty_response(204)
@@ -88,7 +88,7 @@ class ReplayEventView(APIView):
         try:
             execution_ids = control.replay_event(correlation_id, all_flows=request.query_params.get("flows") == "all")
         except control.ExecutionNotFoundError as error:
-            raise not_found(str(error)) from None
+            raise Problem(404, str(error)) from None
         except control.InvalidExecutionStateError as error:
             raise Problem(409, str(error)) from None
         log_activity(actor_of_caller(request), "replayed", "execution", correlation_id, started=execution_ids)

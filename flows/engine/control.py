@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class ExecutionNotFoundError(Exception):
-    """The execution, or the step in it, does not exist; the message names it."""
+    """The execution, or the step in it, does not exist; the message is a sentence that names it."""
 
 
 class InvalidExecutionStateError(Exception):
@@ -87,7 +87,7 @@ def _build_missing_action_error(execution: Execution, step_id: str) -> Exception
     """Build the error for a step that has no action in the execution."""
     if read_outline(execution.version.document).get_step(step_id):
         return InvalidExecutionStateError("the step was not reached; there is nothing to retry")
-    return ExecutionNotFoundError(f"step {step_id!r} in execution {execution.id!r}")
+    return ExecutionNotFoundError(f"step {step_id!r} not found in execution {execution.id!r}")
 
 
 def replay_event(correlation_id: str, *, all_flows: bool = False) -> list[str]:
@@ -98,7 +98,7 @@ def replay_event(correlation_id: str, *, all_flows: bool = False) -> list[str]:
     """
     execution = Execution.objects.filter(id=correlation_id).first()
     if execution is None:
-        raise ExecutionNotFoundError(f"execution {correlation_id!r}")
+        raise ExecutionNotFoundError(f"execution {correlation_id!r} not found")
     event = _load_triggering_event(execution)
     flows = Flow.objects.all() if all_flows else Flow.objects.filter(name=execution.flow_name)
     matches = match_flows(event, flows)
@@ -116,7 +116,7 @@ def _lock_execution(correlation_id: str) -> Execution:
     """Lock the execution's row until the transaction ends. Raise `ExecutionNotFoundError`."""
     execution = Execution.objects.select_for_update().filter(id=correlation_id).first()
     if execution is None:
-        raise ExecutionNotFoundError(f"execution {correlation_id!r}")
+        raise ExecutionNotFoundError(f"execution {correlation_id!r} not found")
     return execution
 
 

@@ -16,37 +16,45 @@ class Command(DatabaseCommand):
     help = "Cancel an execution, retry a step that ended FATAL, or replay its trigger event."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("correlation_id")
-        parser.add_argument("what", choices=["cancel", "retry", "replay"])
-        parser.add_argument("step_id", nargs="?", help="for retry: the step")
+        parser.add_argument("correlation_id", metavar="ID", help="execution id")
+        parser.add_argument(
+            "action", metavar="ACTION", choices=["cancel", "retry", "replay"], help="cancel, retry or replay"
+        )
+        parser.add_argument("step_id", metavar="STEP", nargs="?", help="for retry: id of the step")
         parser.add_argument(
             "--all-flows", action="store_true", help="for replay: all subscribed flows handle the event"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if (options["what"] == "retry") != bool(options["step_id"]):
-            raise CommandError("retry requires a step id; cancel and replay accept none")
+        execution_id, action = options["correlation_id"], options["action"]
+        if action == "retry" and not options["step_id"]:
+            raise CommandError(f"retry requires a step id: manage.py execution {execution_id} retry STEP")
+        if action != "retry" and options["step_id"]:
+            raise CommandError(
+                f"{action} accepts no step id, because it concerns the whole execution: "
+                f"manage.py execution {execution_id} {action}"
+            )
         try:
             execution_ids = self.run_operation(options)
         except control.ExecutionNotFoundError as error:
-            raise CommandError(f"{error} not found") from None
+            raise CommandError(str(error)) from None
         except control.InvalidExecutionStateError as error:
             raise CommandError(str(error)) from None
         self.log_operation(options, execution_ids)
-        self.stdout.write("\n".join(execution_ids) if options["what"] == "replay" else f"{options['what']}: done")
+        self.stdout.write("\n".join(execution_ids) if options["action"] == "replay" else f"{options['action']}: done")
 
     def log_operation(self, options: dict[str, Any], execution_ids: list[str]) -> None:
-        verb = {"cancel": "cancelled", "retry": "retried", "replay": "replayed"}[options["what"]]
+        verb = {"cancel": "cancelled", "retry": "retried", "replay": "replayed"}[options["action"]]
         detail = {"step": options["step_id"], "started": execution_ids}
         fields = {name: value for name, value in detail.items() if value}
         log_activity(COMMAND_LINE_ACTOR, verb, "execution", options["correlation_id"], **fields)
 
     def run_operation(self, options: dict[str, Any]) -> list[str]:
         """Run the operation; return the ids of executions that a replay started."""
-        if options["what"] == "cancel":
+        if options["action"] == "cancel":
             control.cancel_execution(options["correlation_id"])
             return []
-        if options["what"] == "retry":
+        if options["action"] == "retry":
             control.retry_step(options["correlation_id"], options["step_id"])
             return []
         return control.replay_event(options["correlation_id"], all_flows=options["all_flows"])
