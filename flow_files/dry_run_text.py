@@ -5,6 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
+# The outcomes of the API that are not words.
+OUTCOME_TEXTS = {"notReached": "not reached"}
+
+
 def format_error(error: Mapping[str, Any]) -> str:
     """Format an input error as one line."""
     location = f" (line {error['line']}, column {error['column']})" if "line" in error else ""
@@ -20,7 +24,8 @@ def format_dry_run(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"note: {finding['path']}: {finding['message']}"
     for step in result["steps"]:
         yield ""
-        yield f"{step['stepId']}: {step['outcome']}{' on the result of ' + step['cause'] if 'cause' in step else ''}"
+        outcome = OUTCOME_TEXTS.get(step["outcome"], step["outcome"])
+        yield f"{step['stepId']}: {outcome}{' on the result of ' + step['cause'] if 'cause' in step else ''}"
         yield from (f"  {line}" for line in _format_step(step))
 
 

@@ -159,6 +159,8 @@ def test_the_command_prints_the_outcome_of_each_step(tmp_path: Path) -> None:
         "command Wrk Do null",
     ):
         assert line in out
+    code, out = run(tmp_path, FLOW, event, event=told)
+    assert "b: not reached" in out
     code, out = run(tmp_path, FLOW, event, "--json", event={"event": "Go", "payload": {"n": 1}})
     assert (code, json.loads(out)["starts"]) == (1, False)
 
