@@ -40,6 +40,7 @@ certificate = ReloadableCertificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE
 GRACE_SECONDS = 30
 # The time for which a worker leaves new connections to others, at the resolution of the system's timers.
 YIELD_SECONDS = 0.001
+PORT_IN_USE_HINT = "; stop that process, or set FLYTE_PORT to another port"
 ACCESS_LOG_FORMAT = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
 
@@ -182,7 +183,9 @@ def find_bind_error() -> str:
             probe.bind(address)
     except OSError as error:
         variable = "FLYTE_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "FLYTE_BIND"
-        return f"{variable}: can't listen on {settings.FLYTE_BIND}:{settings.FLYTE_PORT} ({error.strerror or error})"
+        hint = PORT_IN_USE_HINT if error.errno == errno.EADDRINUSE else ""
+        reason = error.strerror or error
+        return f"{variable}: can't listen on {settings.FLYTE_BIND}:{settings.FLYTE_PORT} ({reason}){hint}"
     return ""
 
 
