@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-
 # The outcomes of the API that are not words.
 OUTCOME_TEXTS = {"notReached": "not reached"}
 
