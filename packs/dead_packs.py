@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flyte_site.auth.activity_log import SERVER_ACTOR, log_activity
-from flyte_site.db.batches import iter_batches
+from flyte_site.db.batch_deletion import iter_batches
 from packs.models import Pack
 from packs.queue.backlog import OrphanReport, find_orphans
 

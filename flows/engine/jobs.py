@@ -8,7 +8,7 @@ from flows.engine.complete import complete_action, expire_lease
 from flows.engine.handle_event import IDEMPOTENCY_KEY_TTL, IdempotencyKey, handle_event
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import ReceivedKey
-from flyte_site.db.batches import delete_in_batches
+from flyte_site.db.batch_deletion import delete_in_batches
 from packs.hosted_registry import get_hosted_registry
 from packs.models import HostedResource, Pack
 from packs.queue.action_secrets import redact_action_secrets_by_id

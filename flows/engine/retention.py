@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from flows.models import Execution, Flow, FlowVersion
 from flyte_site.core.ids import min_id_at
-from flyte_site.db.batches import delete_in_batches, iter_batches
+from flyte_site.db.batch_deletion import delete_in_batches, iter_batches
 from packs.models import Action, Approval
 
 # Smaller than other batches: an execution is deleted together with all its actions.

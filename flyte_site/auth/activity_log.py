@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from flyte_site.auth.principals import HasMeta, get_principal
-from flyte_site.db.batches import delete_in_batches
+from flyte_site.db.batch_deletion import delete_in_batches
 from flyte_site.models import Change
 
 VIA_CONSOLE, VIA_API, VIA_COMMAND, VIA_JOB = "console", "api", "command", "job"

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from flyte_site.console.error_pages import render_error_page
-from flyte_site.db.batches import delete_in_batches
+from flyte_site.db.batch_deletion import delete_in_batches
 from flyte_site.http.problems import Problem
 
 # Attempts with made-up names need a limit. Each attempt costs the client the time of a password hash.

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from flyte_site.db.batches import BATCH_SIZE
+from flyte_site.db.batch_deletion import BATCH_SIZE
 from flyte_site.jobs import get_scheduled_jobs
 from flyte_site.scheduler.runner import register_jobs, run_if_due
 from packs.dead_packs import delete_dead_packs

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from flows.engine.retention import EXECUTIONS_PER_BATCH, prune_executions
 from flows.models import Execution, FlowVersion
-from flyte_site.db.batches import BATCH_SIZE
+from flyte_site.db.batch_deletion import BATCH_SIZE
 from packs.models import Action
 from tests.flows import builders as b
 from tests.jobs.statements import deleted_by_transaction
