@@ -42,12 +42,12 @@ def log_activity(actor: Actor, action: str, kind: str, key: str, **detail: Any) 
 
 
 def actor_of_caller(request: HasMeta) -> Actor:
-    """The caller of the API as an actor."""
+    """Return the caller of the API as an actor."""
     return Actor(get_principal(request).actor_name, VIA_API)
 
 
 def actor_of_user(request: HttpRequest) -> Actor:
-    """The signed-in user of the console as an actor."""
+    """Return the signed-in user of the console as an actor."""
     return Actor(request.user.get_username(), VIA_CONSOLE)
 
 

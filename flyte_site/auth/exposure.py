@@ -6,7 +6,7 @@ from flyte_site.core.environment import is_loopback
 
 
 def get_exposure_warning() -> str:
-    """The warning of a server that listens on a network without authentication; '' for all others."""
+    """Return the warning of a server that listens on a network without authentication; '' for all others."""
     if settings.FLYTE_AUTH != "none" or is_loopback(settings.FLYTE_BIND):
         return ""
     return (

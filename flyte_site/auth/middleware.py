@@ -47,7 +47,7 @@ class AuthMiddleware:
 
 
 def authenticate(request: HttpRequest) -> Principal:
-    """The principal that sends this request, if it is allowed. Raises `Problem` 401, 403 or 503."""
+    """Return the principal that sends this request, if it is allowed. Raises `Problem` 401, 403 or 503."""
     principal = {"none": authenticate_by_origin, "tokens": authenticate_by_token, "oidc": authenticate_by_policy}[
         settings.FLYTE_AUTH
     ](request)
@@ -115,13 +115,13 @@ def authenticate_by_policy(request: HttpRequest) -> Principal:
 
 
 def method_and_segments(request: HttpRequest) -> tuple[str, Sequence[str]]:
-    """The method and path segments that rules are matched against; HEAD counts as GET."""
+    """Return the method and path segments that rules are matched against; HEAD counts as GET."""
     method = "GET" if request.method == "HEAD" else str(request.method)
     return method, [unescape_segment(segment) for segment in request.path_info[1:].split("/")]
 
 
 def require_bearer_token(request: HttpRequest) -> str:
-    """The token of the request in the forms that the original accepts: after `Bearer` in any case, or by itself.
+    """Return the token of the request in the forms that the original accepts: after `Bearer` in any case, or by itself.
 
     Raises `Problem` 401.
     """
@@ -134,7 +134,7 @@ def require_bearer_token(request: HttpRequest) -> str:
 
 
 def get_bearer_token(request: HttpRequest) -> str:
-    """The bearer token of the request, unchecked; '' if it has none."""
+    """Return the bearer token of the request, unchecked; '' if it has none."""
     scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()

@@ -76,7 +76,7 @@ class PathPattern:
         return (*(part.kind for part in self.parts), PartKind.END)
 
     def match(self, segments: PathSegments) -> dict[str, str] | None:
-        """The values of the names, or None if the path does not match; early wildcards match as little as possible."""
+        """Return the values of the names, or None if the path does not match; early wildcards match the least possible."""
         start, matched = 0, []
         chunks = self._chunks
         for index, chunk in enumerate(chunks):
@@ -113,7 +113,7 @@ def _parse_part(text: str) -> PatternPart:
 def _find_chunk(
     chunk: tuple[PatternPart, ...], segments: PathSegments, start: int, *, anchored: bool, at_end: bool
 ) -> int | None:
-    """The position from `start` on where the parts match: only `start` if anchored, only the path's end if `at_end`."""
+    """Return the position from `start` on where the parts match: only `start` if anchored, only the end if `at_end`."""
     last_start = len(segments) - len(chunk)
     positions: Iterable[int] = range(last_start if at_end else start, (start if anchored else last_start) + 1)
     return next(
@@ -170,7 +170,7 @@ class PathTable(Generic[T]):
             yield from methods.values()
 
     def find_most_specific(self, segments: Sequence[str]) -> Mapping[str, PathTableRow[T]]:
-        """The rows of the most specific pattern that matches the path, by method; empty if none does.
+        """Return the rows of the most specific pattern that matches the path, by method; empty if none does.
 
         Segments are compared from left to right: static before named, named before wildcard. Only the path decides: if
         the most specific pattern does not have the method, no other pattern is tried.
@@ -184,7 +184,7 @@ class PathTable(Generic[T]):
         return next(matching, {})
 
     def find(self, method: str, segments: Sequence[str]) -> tuple[T, dict[str, str]] | None:
-        """The value for this request and the values of the pattern's names, or None."""
+        """Return the value for this request and the values of the pattern's names, or None."""
         methods = self.find_most_specific(segments)
         row = methods.get(method) or methods.get(ANY_METHOD)
         return (row.value, row.pattern.match(segments) or {}) if row else None

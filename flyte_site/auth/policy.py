@@ -57,7 +57,7 @@ class ClaimRequirement:
         return not self.claims
 
     def find_matching_claim(self, claims: Claims) -> str:
-        """The name of a claim that meets the requirement, or ''."""
+        """Return the name of a claim that meets the requirement, or ''."""
         return next(
             (name for name, allowed_values in self.claims if set(claim_values(claims.get(name))) & set(allowed_values)),
             "",
@@ -79,11 +79,11 @@ class PathPolicy:
             raise PolicyError(f"duplicate path and method: already in line {first.line}", second.line) from None
 
     def find_most_specific(self, segments: Sequence[str]) -> list[PolicyRule]:
-        """The rules for the path, whatever the method."""
+        """Return the rules for the path, whatever the method."""
         return [row.value for row in self._table.find_most_specific(segments).values()]
 
     def get_requirement(self, method: str, segments: Sequence[str]) -> ClaimRequirement | None:
-        """The requirement for this request; None if no rule allows it."""
+        """Return the requirement for this request; None if no rule allows it."""
         match = self._table.find(method, segments)
         if match is None:
             return None
@@ -92,14 +92,14 @@ class PathPolicy:
 
 
 def _resolve_names(rule: PolicyRule, names: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The rule's claims with each `:name` replaced by its value in the path."""
+    """Return the rule's claims with each `:name` replaced by its value in the path."""
     values = {f":{name}": value for name, value in names.items()}
     for claim, allowed_values in rule.claims.items():
         yield values.get(claim, claim), tuple(values.get(text, text) for text in allowed_values)
 
 
 def claim_values(claim: Any) -> list[str]:
-    """The values of a claim as the policy spells them: text, `true`, `1`; each item of a list. Objects have none."""
+    """Return the values of a claim as the policy spells them: text, `true`, `1`; each item of a list; of objects none."""
     values = claim if isinstance(claim, list) else [claim]
     return [_claim_value(value) for value in values if isinstance(value, str | int | float)]
 
@@ -209,7 +209,7 @@ def _sequence_items(node: yaml.Node, message: str) -> list[yaml.Node]:
 
 
 def _scalar_items(node: yaml.Node, message: str) -> list[yaml.ScalarNode]:
-    """The scalars of a list, or of a single scalar as a list of one; numbers and booleans stay as written."""
+    """Return the scalars of a list, or of a single scalar as a list of one; numbers and booleans stay as written."""
     items = [node] if isinstance(node, yaml.ScalarNode) else _sequence_items(node, message)
     scalars = []
     for item in items:

@@ -49,7 +49,7 @@ ANONYMOUS = Principal("anonymous")
 
 
 def get_principal(request: HasMeta) -> Principal:
-    """The sender of this request; anonymous if authentication did not run."""
+    """Return the sender of this request; anonymous if authentication did not run."""
     principal = request.META.get(META_KEY, ANONYMOUS)
     return principal if isinstance(principal, Principal) else ANONYMOUS
 

@@ -15,7 +15,7 @@ def is_outside_api(path: str) -> bool:
 
 
 def list_api_routes() -> list[list[str | None]]:
-    """The segments of each API route; None for a variable segment."""
+    """Return the segments of each API route; None for a variable segment."""
     routes = [f"/{route}" for route in _iter_routes(get_resolver())]
     return [
         [None if segment.startswith("<") else segment for segment in route[1:].split("/")]
@@ -33,7 +33,7 @@ def _iter_routes(resolver: URLResolver) -> Iterator[str]:
 
 
 def find_unreachable_rules(policy: PathPolicy | None) -> list[PolicyRule]:
-    """The rules that match no route of the API, probably because of a mistyped path."""
+    """Return the rules that match no route of the API, probably because of a mistyped path."""
     routes = list_api_routes()
     rules = policy.rules if policy else ()
     return [rule for rule in rules if not any(rule.pattern.match(route) is not None for route in routes)]

@@ -120,10 +120,10 @@ def token_allows(token: Token, required_scope: str | None) -> bool:
 
 
 def hash_secret(secret: str) -> str:
-    """The digest that is stored instead of a secret."""
+    """Return the digest that is stored instead of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def principal_from_token(token: Token) -> Principal:
-    """The principal of requests with this token."""
+    """Return the principal of requests with this token."""
     return Principal("token", token.name, token.pack, token.labels)

@@ -38,7 +38,7 @@ class MetadataCache:
         self._fetched_at = self._tried_at = float("-inf")
 
     def get_metadata(self) -> ProviderMetadata:
-        """The endpoints, fetched if they are stale. Raises `ProviderUnavailableError`."""
+        """Return the endpoints, fetched if they are stale. Raises `ProviderUnavailableError`."""
         with self._lock:
             now = time.monotonic()
             if now - self._fetched_at >= CACHE_SECONDS and now - self._tried_at >= MIN_REFETCH_SECONDS:
@@ -80,5 +80,5 @@ def parse_metadata(document: dict[str, Any], issuer: str) -> ProviderMetadata:
 
 @process_wide
 def get_metadata_cache(issuer: str) -> MetadataCache:
-    """The metadata cache of this issuer in this process."""
+    """Return the metadata cache of this issuer in this process."""
     return MetadataCache(issuer)

@@ -60,7 +60,7 @@ class JWKSCache:
         self._fetched_at = self._tried_at = float("-inf")
 
     def find(self, kid: str | None, algorithm: str, *, rejected: tuple[SigningKey, ...] = ()) -> tuple[SigningKey, ...]:
-        """The keys that can verify this signature; without a `kid`, all keys for the algorithm.
+        """Return the keys that can verify this signature; without a `kid`, all keys for the algorithm.
 
         If there are none, or only `rejected` keys, fetch the keys again, unless they have just been fetched.
         Raises `ProviderUnavailableError`.

@@ -38,12 +38,12 @@ def parse_role_rules(text: str) -> tuple[RoleRule, ...]:
 
 
 def map_claims_to_roles(claims: Mapping[str, Any], rules: tuple[RoleRule, ...]) -> set[str]:
-    """The roles that these claims give."""
+    """Return the roles that these claims give."""
     return {rule.role for rule in rules if rule.value in _claim_values(claims, rule.claim)}
 
 
 def _claim_values(claims: Mapping[str, Any], name: str) -> list[str]:
-    """A claim's value or values as text. If no claim is called `a.b`, it means the field `b` of the claim `a`."""
+    """Return the values of a claim as text. If no claim is called `a.b`, it means the field `b` of the claim `a`."""
     claim: Any = claims.get(name)
     if claim is None and "." in name:
         claim = claims

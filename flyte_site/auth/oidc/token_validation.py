@@ -20,7 +20,7 @@ class InvalidTokenError(Exception):
 
 @process_wide
 def get_jwks_cache(issuer: str) -> JWKSCache:
-    """The key cache of this issuer in this process."""
+    """Return the key cache of this issuer in this process."""
     return JWKSCache(issuer)
 
 
@@ -52,7 +52,7 @@ def validate_token(token: str, issuer: str, audience: str) -> dict[str, Any]:
 def _decode_with_any_key(
     token: str, keys: tuple[SigningKey, ...], algorithm: str, issuer: str, audience: str
 ) -> dict[str, Any] | None:
-    """The claims if one of the keys signed the token, None if none did. Raises `InvalidTokenError`."""
+    """Return the claims if one of the keys signed the token, None if none did. Raises `InvalidTokenError`."""
     for key in keys[:MAX_TRIED_KEYS]:
         try:
             return jwt.decode(
@@ -84,7 +84,7 @@ def _decode_with_any_key(
 
 
 def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
-    """The principal of requests with these claims: the subject, with an email address or name for people."""
+    """Return the principal of requests with these claims: the subject, with an email address or name for people."""
     display_name = next(
         (claims[key] for key in ("email", "preferred_username", "name") if _is_printable_text(claims.get(key))), ""
     )
