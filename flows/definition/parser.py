@@ -159,7 +159,7 @@ class FlowParser:
             FlowIssue(path, warning.message, warning.line, warning.column) for warning in template.warnings
         ]
         if "{{" not in text and "{%" not in text and text.strip("\r\n") not in TRUE_VALUES:
-            self.add_warning(path, "contains no {{ … }} and is always false")
+            self.add_warning(path, "contains no {{ ... }} and is always false")
         return template
 
     def parse_template_mapping(self, value: Any, path: str) -> CompiledValue:

@@ -41,14 +41,14 @@ def _check_step(
         and registered_names.events
         and event.name not in {*registered_names.events, FATAL_EVENT}
     ):
-        message = f"no pack {event.pack_name!r} has declared an event {event.name!r}"
+        message = f"pack {event.pack_name!r} has no event {event.name!r}"
         yield from _report_missing_name(
             f"{step.path}.event.name", event.name, message, {*registered_names.events, FATAL_EVENT}
         )
     if command.pack_name in suggestions:
         yield _report_missing_pack(f"{step.path}.command.packName", command.pack_name, suggestions)
     elif (registered_names := registered.get(command.pack_name)) and command.name not in registered_names.commands:
-        message = f"no pack {command.pack_name!r} has registered a command {command.name!r}"
+        message = f"pack {command.pack_name!r} has no command {command.name!r}"
         yield from _report_missing_name(f"{step.path}.command.name", command.name, message, registered_names.commands)
 
 

@@ -7,7 +7,7 @@ from flows.template import CompiledValue, Template
 
 SHELL_NAME = "shell"
 SHELL_INJECTION_WARNING = (
-    "passes unquoted event text to a shell, where the sender can run any command: write {{ …|shellquote }}"
+    "passes unquoted event text to a shell, where the sender can run any command: write {{ ...|shellquote }}"
 )
 
 

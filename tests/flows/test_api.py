@@ -302,7 +302,7 @@ def test_an_undeclared_event_is_a_warning_if_the_pack_declares_events() -> None:
     post("/v1/packs", {"name": "Src", "events": [{"name": "Gone"}], "commands": [{"name": "C", "events": ["Ended"]}]})
     post("/v1/packs", {"name": "Wrk", "commands": [{"name": "Do"}]})
     warning = post("/v1/flows", b.document(b.step()))["X-Flyte-Warning"]
-    assert warning == "steps[0].event.name: no pack 'Src' has declared an event 'Go'; did you mean 'Gone'?"
+    assert warning == "steps[0].event.name: pack 'Src' has no event 'Go'; did you mean 'Gone'?"
     for name in ("Gone", "Ended", "FATAL"):
         flow = b.document(b.step(event={"packName": "Src", "name": name}))
         assert "X-Flyte-Warning" not in post("/v1/flows", flow)

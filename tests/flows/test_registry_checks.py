@@ -35,14 +35,14 @@ def flow(pack: str = "Slack", event: str = "ReceivedMessage", command: str = "Se
         (
             {"event": "RecievedMessage"},
             "event.name",
-            "no pack 'Slack' has declared an event 'RecievedMessage'; did you mean 'ReceivedMessage'?",
+            "pack 'Slack' has no event 'RecievedMessage'; did you mean 'ReceivedMessage'?",
         ),
         (
             {"command": "SendMesage"},
             "command.name",
-            "no pack 'Slack' has registered a command 'SendMesage'; did you mean 'SendMessage'?",
+            "pack 'Slack' has no command 'SendMesage'; did you mean 'SendMessage'?",
         ),
-        ({"command": "Sing"}, "command.name", "no pack 'Slack' has registered a command 'Sing'"),
+        ({"command": "Sing"}, "command.name", "pack 'Slack' has no command 'Sing'"),
     ],
 )
 def test_an_unregistered_name_gives_a_warning_with_a_suggestion(names: dict[str, str], path: str, message: str) -> None:
