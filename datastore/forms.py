@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
+from django.utils.http import parse_header_parameters
 
 from datastore.content_types import is_valid_content_type
-from datastore.lookup import decode_value
+from datastore.lookup import decode_value, is_json_media_type
 from datastore.models import Item
 from datastore.service import MAX_SECRET_BYTES, get_key_error
 from flyte_site.core.encryption import NoEncryptionKeysError, has_keys
+from flyte_site.http.parsing import DocumentError
+from flyte_site.http.request_body import format_size
 
 # Longer values must be uploaded as files: they are too long for a text area.
 MAX_EDITABLE_BYTES = 256 * 1024
@@ -45,7 +48,9 @@ class ItemForm(ItemModelForm):
         widget=forms.Textarea(attrs={"rows": 18, "class": "code wide", "spellcheck": "false"}),
         help_text="Any text; must be valid JSON if the content type is JSON.",
     )
-    file = forms.FileField(label="Or a file", required=False, help_text="Stored unchanged; replaces the text.")
+    file = forms.FileField(
+        label="Or a file", required=False, help_text="If you choose a file, it is stored instead of the text above."
+    )
 
     class Meta:
         model = Item
@@ -107,12 +112,14 @@ class ItemForm(ItemModelForm):
             if not is_secret:
                 self.add_error("text", "Enter a value: the secret one can't be made readable.")
             return None
-        value: bytes = file.read() if file else self._encode_text(cleaned_data)
         max_bytes = MAX_SECRET_BYTES if is_secret else settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
+        limit = f"{'secret ' if is_secret else ''}values can be at most {format_size(max_bytes)}"
+        if file and file.size > max_bytes:
+            self.add_error("file", f"The file is {format_size(file.size)}; {limit}.")
+            return None
+        value: bytes = file.read() if file else self._encode_text(cleaned_data)
         if len(value) > max_bytes:
-            self.add_error(
-                "file" if file else "text", f"The value of {len(value)} bytes exceeds the limit of {max_bytes} bytes."
-            )
+            self.add_error("text", f"The text is {format_size(len(value))}; {limit}.")
         elif not value:
             self.add_error("text" if "text" in self.fields else "file", "The value must not be empty.")
         elif not file and "text" in self.fields:
@@ -127,9 +134,22 @@ class ItemForm(ItemModelForm):
 
     def _check_decodable(self, value: bytes, content_type: str, is_secret: bool) -> None:
         try:
-            decode_value(value, content_type)
+            decode_value(value, content_type, unique_keys=True)
         except ValueError as error:
-            self.add_error("text", f"The value is not valid {content_type}{'.' if is_secret else f': {error}'}")
+            # The error of a secret value could quote a part of it.
+            message = f"The value is not valid {content_type}." if is_secret else _decoding_error(error, content_type)
+            self.add_error("text", message)
+
+
+def _decoding_error(error: ValueError, content_type: str) -> str:
+    """Build the message of an error in the text, with its position if it is known."""
+    if not is_json_media_type(parse_header_parameters(content_type)[0]):
+        return f"The value is not valid {content_type}: {error}."
+    reason = str(error).removeprefix("invalid JSON: ")
+    reason = f"{reason[:1].lower()}{reason[1:]}"
+    if isinstance(error, DocumentError) and error.line:
+        return f"Invalid JSON at line {error.line}, column {error.column}: {reason}."
+    return f"Invalid JSON: {reason}."
 
 
 def get_editable_text(item: Item) -> str | None:

@@ -69,11 +69,16 @@ def _decode_cached(value: bytes, content_type: str) -> _CachedValue:
     return _CachedValue(decode_value(value, content_type), len(value))
 
 
-def decode_value(value: bytes, content_type: str) -> Any:
-    """Decode bytes into JSON or text by their content type. Raise `ValueError` if they are invalid."""
+def decode_value(value: bytes, content_type: str, *, unique_keys: bool = False) -> Any:
+    """Decode bytes into JSON or text by their content type. Raise `ValueError` if they are invalid.
+
+    The last of duplicate keys in JSON counts; with `unique_keys` they are an error.
+    """
     media_type, parameters = parse_header_parameters(content_type)
     text = decode_text(value, _get_charset(parameters))
-    return parse_json(text.removeprefix("\ufeff")) if is_json_media_type(media_type) else text
+    if not is_json_media_type(media_type):
+        return text
+    return parse_json(text.removeprefix("\ufeff"), unique_keys=unique_keys)
 
 
 def is_json_media_type(media_type: str) -> bool:

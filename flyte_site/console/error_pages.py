@@ -14,12 +14,13 @@ from django.utils.cache import patch_vary_headers
 
 from flyte_site.http.console_paths import is_console_request, wants_html_page
 from flyte_site.http.problems import Problem, ProblemMiddleware, internal_error_detail, to_problem
+from flyte_site.http.request_body import format_size, get_body_limit, get_content_length
 
 log = structlog.get_logger(__name__)
 
 STATUS_MESSAGES = {
     403: "You are not allowed to do this. An admin can give you a role with the permission.",
-    404: "Page not found. The item may have been deleted, or may have expired.",
+    404: "Page not found. Check the address. The item may have been deleted.",
     405: "This page does not support that request method.",
     503: "The database is unavailable. Try again in a moment.",
 }
@@ -39,16 +40,27 @@ PROXY_ADVICE = (
 
 def render_error_page(problem: Problem, request: HttpRequest | None = None) -> HttpResponse:
     """Render a problem as a page; with the console's navigation if `request` has a signed-in user."""
-    message = STATUS_MESSAGES.get(problem.status) or str(problem)
-    response = HttpResponse(
-        _render_page(problem.status, message, request), status=problem.status, headers=problem.headers
-    )
+    message, form_url = STATUS_MESSAGES.get(problem.status) or str(problem), ""
+    if problem.status == 413 and request is not None:
+        message, form_url = _describe_size_limit(request), request.path if is_console_request(request) else ""
+    page = _render_page(problem.status, message, request, form_url=form_url)
+    response = HttpResponse(page, status=problem.status, headers=problem.headers)
     patch_vary_headers(response, ["Accept"])
     return response
 
 
-def _render_page(status: int, message: str, request: HttpRequest | None, advice: Sequence[str] = ()) -> str:
-    context = {"title": HTTPStatus(status).phrase, "detail": message, "advice": advice}
+def _describe_size_limit(request: HttpRequest) -> str:
+    limit = get_body_limit(request.path)
+    return (
+        f"You sent {format_size(get_content_length(request))}, and the limit is {format_size(limit.max_bytes)}. "
+        f"Nothing was saved. The operator of this server can raise the limit with {limit.setting}."
+    )
+
+
+def _render_page(
+    status: int, message: str, request: HttpRequest | None, advice: Sequence[str] = (), form_url: str = ""
+) -> str:
+    context = {"title": HTTPStatus(status).phrase, "detail": message, "advice": advice, "form_url": form_url}
     try:
         if status < 500 and request is not None and _is_signed_in(request):
             return render_to_string("console/error_inside.html", {**site.each_context(request), **context}, request)

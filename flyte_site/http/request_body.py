@@ -1,7 +1,8 @@
 """Request bodies: size limits, decoding and parsing."""
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -24,19 +25,38 @@ class BodySizeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        limit = get_body_limit(request.path)
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-        if length <= limit:
+        limit, length = get_body_limit(request.path), get_content_length(request)
+        if length <= limit.max_bytes:
             return self.get_response(request)
         drain_body(request, min(length, MAX_DRAIN_BYTES))
-        return Problem(413, f"request body of {length} bytes exceeds the limit of {limit} bytes").response()
+        detail = f"request body of {length} bytes exceeds the limit of {limit.max_bytes} bytes ({limit.setting})"
+        return Problem(413, detail).response()
 
 
-def get_body_limit(path: str) -> int:
-    """Return the size limit of request bodies for this path, in bytes."""
+class BodyLimit(NamedTuple):
+    """The size limit of request bodies, and the setting that it follows from."""
+
+    max_bytes: int
+    setting: str
+
+
+def get_body_limit(path: str) -> BodyLimit:
+    """Return the size limit of request bodies for this path."""
     if path.startswith(("/v1/datastore/", "/admin/datastore/")):
-        return int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_OVERHEAD_BYTES
-    return int(settings.FLYTE_MAX_BODY_BYTES)
+        max_bytes = int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_OVERHEAD_BYTES
+        return BodyLimit(max_bytes, "FLYTE_MAX_DATASTORE_VALUE_BYTES")
+    return BodyLimit(int(settings.FLYTE_MAX_BODY_BYTES), "FLYTE_MAX_BODY_BYTES")
+
+
+def get_content_length(request: HttpRequest) -> int:
+    """Return the size of the request body in bytes, as the client announced it; 0 if it did not."""
+    return int(request.META.get("CONTENT_LENGTH") or 0)
+
+
+def format_size(size: int) -> str:
+    """Format a size as `17 MiB`, `1.5 KiB` or `300 bytes`, rounded up, so that a size above a limit looks like one."""
+    unit, name = (1 << 20, "MiB") if size >= 1 << 20 else (1 << 10, "KiB") if size >= 1 << 10 else (1, "bytes")
+    return f"{math.ceil(size * 100 / unit) / 100:g} {name}"
 
 
 def drain_body(request: HttpRequest, size: int) -> None:
@@ -48,7 +68,7 @@ def drain_body(request: HttpRequest, size: int) -> None:
 def read_body(request: HttpRequest) -> bytes:
     """Return the body. Raises `Problem` 400 if the client disconnected early: a part can look like a complete body."""
     body: bytes = request.body
-    if len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
+    if len(body) < get_content_length(request):
         raise Problem(400, "request body is shorter than Content-Length")
     return body
 

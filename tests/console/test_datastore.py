@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, override_settings
 from pytest_django import DjangoAssertNumQueries
@@ -62,7 +63,14 @@ def test_an_item_is_edited(signed_on: SignedOn) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"text": "{"}, "The value is not valid application/json"),
+        ({"text": "{"}, "Invalid JSON at line 1, column 2: expecting property name enclosed in double quotes."),
+        ({"text": '{"a": 1,\r\n oops}'}, "Invalid JSON at line 2, column 2: expecting property name"),
+        ({"text": '{"a": 1, "a": 2}'}, "Invalid JSON: duplicate key &#x27;a&#x27;."),
+        ({"text": "[1e999]"}, "Invalid JSON: number too large: 1e999."),
+        (
+            {"content_type": "text/plain; charset=klingon"},
+            "not valid text/plain; charset=klingon: invalid text",
+        ),
         ({"text": ""}, "must not be empty"),
         ({"content_type": "json"}, "Enter a valid content type"),
         ({"key": "a\x01b"}, "control characters"),
@@ -74,6 +82,31 @@ def test_an_invalid_value_is_reported_and_not_saved(signed_on: SignedOn, changed
     assert answer.status_code == 200
     assert message in answer.content.decode()
     assert not Item.objects.exists()
+
+
+def test_a_file_that_is_too_large_leaves_the_rest_of_the_form_as_entered(
+    signed_on: SignedOn, settings: LazySettings
+) -> None:
+    limit = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES = 2 * 1024 * 1024
+    file = SimpleUploadedFile("a.bin", b"x" * (limit + 1))
+    answer = signed_on("editor").post(f"{LIST}add/", fields(key="kept", text="", file=file))
+    assert answer.status_code == 200
+    assert "The file is 2.01 MiB; values can be at most 2 MiB." in answer.content.decode()
+    assert 'value="kept"' in answer.content.decode()
+    assert not Item.objects.exists()
+
+
+def test_a_request_that_is_too_large_names_the_limit_and_leads_back_to_the_form(
+    signed_on: SignedOn, settings: LazySettings
+) -> None:
+    settings.FLYTE_MAX_DATASTORE_VALUE_BYTES = 1024 * 1024
+    file = SimpleUploadedFile("a.bin", b"x" * (2 * 1024 * 1024))
+    answer = signed_on("editor").post(f"{LIST}add/", fields(key="k", text="", file=file))
+    assert answer.status_code == 413
+    said = answer.content.decode()
+    assert "You sent 2.01 MiB, and the limit is 1.07 MiB. Nothing was saved." in said
+    assert "FLYTE_MAX_DATASTORE_VALUE_BYTES" in said
+    assert f'<a href="{LIST}add/">Back to the form</a>' in said
 
 
 def test_a_file_is_stored_and_downloaded_unchanged(signed_on: SignedOn) -> None:

@@ -79,11 +79,20 @@ def test_the_first_account_is_made_once_and_must_choose_a_password_before_anythi
     client.post("/admin/login/", {"username": FIRST_ADMIN_USERNAME, "password": password})
     refused = client.get("/admin/auth/user/")
     assert (refused.status_code, refused.headers["Location"].split("?")[0]) == (302, "/admin/password_change/")
-    assert "You signed in with a one-time password" in client.get("/admin/password_change/").content.decode()
+    form = client.get("/admin/password_change/").content.decode()
+    assert "You signed in with a one-time password" in form
+    assert "Repeat the new password." in form
+    assert 'aria-label="Main"' not in form
     chosen = {"new_password1": "much better 1", "new_password2": "much better 1"}
     assert client.post("/admin/password_change/", chosen).headers["Location"] == "/admin/"
     assert client.get("/admin/auth/user/").status_code == 200
     assert not OneTimePassword.objects.exists()
+
+
+def test_the_sign_in_form_names_what_is_missing(client: Client) -> None:
+    said = client.post("/admin/login/", {"username": "", "password": ""}).content.decode()
+    assert "Enter your user name." in said
+    assert "Enter your password." in said
 
 
 def age_password(**ago: float) -> None:
@@ -235,7 +244,8 @@ def test_a_method_that_a_page_lacks_and_a_body_too_large_are_pages_too(client: C
     assert refused.headers["Allow"] == "GET, HEAD"
     large = client.post("/admin/login/", b"x" * 2_000_000, content_type="application/x-www-form-urlencoded")
     assert (large.status_code, large.headers["Content-Type"]) == (413, HTML)
-    assert "2000000 bytes" in large.content.decode()
+    assert "You sent 1.91 MiB, and the limit is 1 MiB." in large.content.decode()
+    assert "FLYTE_MAX_BODY_BYTES" in large.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/"])
