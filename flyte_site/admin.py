@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from flyte_site.auth import tokens
-from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.auth.activity_log import USER_KIND, actor_of_user, log_activity
 from flyte_site.console.accounts import NewUserForm, UserForm, get_one_time_password, set_one_time_password
 from flyte_site.console.activity_list import get_activity_page
 from flyte_site.console.model_admin import ConsoleModelAdmin
@@ -66,7 +66,7 @@ class RoleFilter(admin.RelatedFieldListFilter):
 class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
     """Accounts. Only superusers can create, change or delete superusers."""
 
-    kind = "person"
+    kind, log_kind = "user", USER_KIND
     search_help_text = "Name or email"
     list_display = ("username", "first_name", "last_name", "email", "roles", "is_active", "last_signed_in")
     list_filter = ("is_active", ("groups", RoleFilter))
@@ -106,7 +106,7 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="roles")
     def roles(self, user: User) -> str:
-        names = ["everything"] if user.is_superuser else []
+        names = ["superuser"] if user.is_superuser else []
         return ", ".join([*names, *(group.name for group in user.groups.all())]) or "none"
 
     def get_readonly_fields(self, request: HttpRequest, obj: AbstractUser | None = None) -> Any:
@@ -149,7 +149,7 @@ class ConsoleUserAdmin(ConsoleModelAdmin, UserAdmin):  # type: ignore[type-arg]
             return self._render_password_page(request, user, "")
         with transaction.atomic():
             password = set_one_time_password(user)
-            log_activity(actor_of_user(request), "created one-time password", self.kind, user.username)
+            log_activity(actor_of_user(request), "created one-time password", self.log_kind, user.username)
         return self._render_password_page(request, user, password)
 
     def _render_password_page(self, request: HttpRequest, user: User, password: str) -> HttpResponse:

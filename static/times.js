@@ -18,9 +18,11 @@
     }
     return parts.slice(0, 2).filter(Boolean).join(" ");
   };
+  const DAY_MS = 86400 * 1000;
+  const lengthInWords = (ms) => (ms >= 3 * DAY_MS ? `${Math.floor(ms / DAY_MS)} days` : inWords(ms));
   const told = (passed) => {
     if (Math.abs(passed) <= 1000) return "just now";
-    return passed < 0 ? `in ${inWords(-passed)}` : `${inWords(passed)} ago`;
+    return passed < 0 ? `in ${lengthInWords(-passed)}` : `${lengthInWords(passed)} ago`;
   };
   const tellAll = () => {
     if (document.hidden) return;

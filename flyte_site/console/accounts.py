@@ -11,11 +11,12 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from flyte_site.auth.activity_log import SERVER_ACTOR, VIA_CONSOLE, Actor, log_activity
+from flyte_site.auth.activity_log import SERVER_ACTOR, USER_KIND, VIA_CONSOLE, Actor, log_activity
 from flyte_site.models import OneTimePassword
 
 FIRST_ADMIN_USERNAME = "admin"
 USERNAME_EXISTS = "A user with this name already exists."
+REPEAT_PASSWORD = "Repeat the new password."  # noqa: S105 - a message
 SAME_PASSWORD = "The new password must differ from the old one."  # noqa: S105 - a message
 ONE_TIME_PASSWORD_EXPIRED = "This one-time password has expired. Ask an admin for a new one."  # noqa: S105 - a message
 
@@ -33,7 +34,7 @@ def create_first_admin() -> str | None:
     try:
         with transaction.atomic():
             user = User.objects.create_superuser(FIRST_ADMIN_USERNAME)
-            log_activity(SERVER_ACTOR, "created", "person", FIRST_ADMIN_USERNAME, superuser=True)
+            log_activity(SERVER_ACTOR, "created", USER_KIND, FIRST_ADMIN_USERNAME, superuser=True)
             return set_one_time_password(user)
     except IntegrityError:
         return None
@@ -52,7 +53,7 @@ def _renew_first_admin_password() -> str | None:
         made_at=now
     ):
         return None
-    log_activity(SERVER_ACTOR, "created one-time password", "person", FIRST_ADMIN_USERNAME)
+    log_activity(SERVER_ACTOR, "created one-time password", USER_KIND, FIRST_ADMIN_USERNAME)
     return set_one_time_password(one_time_password.user)
 
 
@@ -94,6 +95,11 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "Wrong user name or password. Both are case-sensitive.",
         "inactive": "This account is deactivated. Ask an admin.",
     }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].error_messages["required"] = "Enter your user name."
+        self.fields["password"].error_messages["required"] = "Enter your password."
 
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
@@ -139,6 +145,10 @@ class NewUserForm(UserModelForm):
 class NewPasswordForm(AdminPasswordChangeForm):
     """The form to change one's own password."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password2"].help_text = REPEAT_PASSWORD
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         if "new_password1" in values and values["new_password1"] == values.get("old_password"):
@@ -154,6 +164,10 @@ class NewPasswordForm(AdminPasswordChangeForm):
 
 class FirstPasswordForm(UserPasswordForm):
     """The form to replace one's one-time password, which it doesn't ask for again after the sign-in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password2"].help_text = REPEAT_PASSWORD
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -171,4 +185,4 @@ class FirstPasswordForm(UserPasswordForm):
 def record_password_change(user: User) -> None:
     """Make the new password permanent, and record the change in the activity log."""
     clear_one_time_password(user.get_username())
-    log_activity(Actor(user.get_username(), VIA_CONSOLE), "changed password", "person", user.get_username())
+    log_activity(Actor(user.get_username(), VIA_CONSOLE), "changed password", USER_KIND, user.get_username())

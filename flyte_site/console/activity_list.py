@@ -5,11 +5,12 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from flyte_site.auth.activity_log import USER_KIND
 from flyte_site.db.keyset import fetch_page
 from flyte_site.models import Change
 
 PAGE_SIZE = 50
-KINDS = ("flow", "execution", "pack", "approval", "datastore item", "person", "role", "token")
+KINDS = ("flow", "execution", "pack", "approval", "datastore item", USER_KIND, "role", "token")
 FILTERS = ("kind", "key", "actor")
 MAX_ID = 2**53
 

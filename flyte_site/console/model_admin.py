@@ -19,15 +19,20 @@ else:
 
 
 class ConsoleModelAdmin(ModelAdminBase):
-    """Pages of a model. Changes are recorded in the activity log under `kind` and `get_log_key`.
+    """Pages of a model. Changes are recorded in the activity log under `log_kind` and `get_log_key`.
 
+    Pages call an object `kind`; `log_kind` differs only if stored entries have a different word.
     An empty list shows `empty_message`.
     """
 
-    kind = ""
+    kind = log_kind = ""
     empty_message = ""
     show_full_result_count = False
     actions = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.log_kind = cls.log_kind or cls.kind
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return Django's form field without the buttons that open pop-ups for related objects."""
@@ -45,21 +50,25 @@ class ConsoleModelAdmin(ModelAdminBase):
         return str(obj)
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        log_activity(actor_of_user(request), "created", self.kind, self.get_log_key(obj))
+        log_activity(actor_of_user(request), "created", self.log_kind, self.get_log_key(obj))
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         fields = [name for part in message if "changed" in part for name in part["changed"].get("fields", [])]
         if fields:
-            log_activity(actor_of_user(request), "changed", self.kind, self.get_log_key(obj), fields=fields)
+            log_activity(actor_of_user(request), "changed", self.log_kind, self.get_log_key(obj), fields=fields)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         for obj in queryset:
-            log_activity(actor_of_user(request), "deleted", self.kind, self.get_log_key(obj))
+            log_activity(actor_of_user(request), "deleted", self.log_kind, self.get_log_key(obj))
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> Any:
+        """Render the confirmation, which names the kind of the object."""
+        return super().render_delete_form(request, {**context, "kind": self.kind})
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Redirect to the activity log of this object."""
         obj = self.get_object(request, object_id)
-        query = urlencode({"kind": self.kind, "key": self.get_log_key(obj) if obj else object_id})
+        query = urlencode({"kind": self.log_kind, "key": self.get_log_key(obj) if obj else object_id})
         return HttpResponseRedirect(f"{reverse('admin:flyte_site_change_changelist')}?{query}")

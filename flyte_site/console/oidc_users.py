@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 
-from flyte_site.auth.activity_log import VIA_CONSOLE, Actor, log_activity
+from flyte_site.auth.activity_log import USER_KIND, VIA_CONSOLE, Actor, log_activity
 from flyte_site.auth.oidc.role_mapping import map_claims_to_roles
 from flyte_site.models import Identity
 
@@ -73,7 +73,7 @@ def _create_user(issuer: str, subject: str, claims: Mapping[str, Any]) -> User:
         with transaction.atomic():
             user = User.objects.create_user(name)  # without a usable password
             Identity.objects.create(user=user, issuer=issuer, subject=subject)
-            log_activity(Actor(name, VIA_CONSOLE), "created", "person", name, subject=subject)
+            log_activity(Actor(name, VIA_CONSOLE), "created", USER_KIND, name, subject=subject)
     except IntegrityError:
         existing = _find_user(issuer, subject)
         if existing is None:
@@ -106,4 +106,4 @@ def _update_from_claims(user: User, claims: Mapping[str, Any], roles: set[str]) 
         log.error("role_unknown", roles=sorted(unknown))
     if set(user.groups.values_list("name", flat=True)) != groups.keys():
         user.groups.set(groups.values())
-        log_activity(Actor(user.username, VIA_CONSOLE), "changed roles", "person", user.username, roles=sorted(groups))
+        log_activity(Actor(user.username, VIA_CONSOLE), "changed roles", USER_KIND, user.username, roles=sorted(groups))

@@ -24,6 +24,10 @@ def parse_rfc3339(text: str) -> datetime:
         raise ValueError("is out of range: must be within the years 1 to 9999 in UTC") from None
 
 
+DAYS_ONLY_FROM = timedelta(days=3)
+"""Ages from here on are shown in days: the hours no longer matter to a reader."""
+
+
 def humanize_duration(duration: timedelta) -> str:
     """Format a duration in its two largest units: `45 ms`, `2.1 s`, `3 min 5 s`, `3 d 4 h`."""
     seconds = max(duration.total_seconds(), 0.0)
@@ -45,4 +49,13 @@ def humanize_age(age: timedelta) -> str:
     # The clock of another server can be slightly ahead, and milliseconds don't matter to a reader.
     if abs(age) <= timedelta(seconds=1):
         return "just now"
-    return f"in {humanize_duration(-age)}" if age < timedelta() else f"{humanize_duration(age)} ago"
+    length = abs(age)
+    text = humanize_days(length) if length >= DAYS_ONLY_FROM else humanize_duration(length)
+    return f"in {text}" if age < timedelta() else f"{text} ago"
+
+
+def humanize_days(duration: timedelta) -> str:
+    """Format a duration of at least a day in whole days, as `1 day` or `89 days`; a shorter one in its units."""
+    if duration.days < 1:
+        return humanize_duration(duration)
+    return f"{duration.days} day{'' if duration.days == 1 else 's'}"

@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from flyte_site.core.timestamps import format_rfc3339, humanize_age, humanize_duration
+from flyte_site.auth.activity_log import USER_KIND
+from flyte_site.core.timestamps import format_rfc3339, humanize_age, humanize_days, humanize_duration
 
 register = template.Library()
 
@@ -62,6 +63,18 @@ def duration(delta: timedelta | None) -> str:
 
 
 @register.filter
+def kind_label(kind: str) -> str:
+    """Return the console's word for the kind of an object in the activity log."""
+    return "user" if kind == USER_KIND else kind
+
+
+@register.filter
+def days(duration: timedelta) -> str:
+    """Format a duration for a sentence: `3 days`, or `2 h 30 min` if it is less than a day."""
+    return humanize_days(duration)
+
+
+@register.filter
 def as_json(value: Any) -> SafeString:
     """Render a JSON value, indented and colored, in a `<pre>`; a very long value is truncated with a note."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
@@ -102,8 +115,27 @@ def copyable(name: str, text: str) -> dict[str, str]:
 
 @register.inclusion_tag("console/confirmed.html", takes_context=True)
 def confirm_button(
-    context: template.Context, name: str, url: str, label: str, question: str, *, danger: bool = False
+    context: template.Context,
+    name: str,
+    url: str,
+    label: str,
+    obj: str,
+    obj_name: str,
+    question: str,
+    *,
+    danger: bool = False,
 ) -> dict[str, Any]:
-    """Render a button that asks for confirmation before it posts to `url`; `name` must be unique on the page."""
-    token = context.get("csrf_token")
-    return {"name": name, "url": url, "label": label, "question": question, "danger": danger, "csrf_token": token}
+    """Render a button that asks for confirmation before it posts to `url`; `name` must be unique on the page.
+
+    The dialog's title names the object: label "Delete", object "flow" and its name make "Delete flow 'date'?".
+    """
+    return {
+        "name": name,
+        "url": url,
+        "label": label,
+        "obj": obj,
+        "obj_name": obj_name,
+        "question": question,
+        "danger": danger,
+        "csrf_token": context.get("csrf_token"),
+    }

@@ -12,13 +12,14 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from flows.models import Execution
-from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity, prune_activity_log
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, USER_KIND, log_activity, prune_activity_log
 from flyte_site.console.accounts import create_first_admin
 from flyte_site.console.activity_list import KINDS
 from flyte_site.models import Change, OneTimePassword
 from packs.dead_packs import delete_dead_packs
 from packs.models import Pack
 from tests.console.conftest import SignedOn
+from tests.console.looking import text_of
 from tests.flows import builders as b
 from tests.site.shape import put_value
 from tests.test_architecture import ROOT, SERVER
@@ -59,7 +60,17 @@ def test_the_filter_has_every_kind_that_is_recorded() -> None:
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     told = [call.args[2] for call in calls if getattr(call.func, "id", "") == "log_activity" and len(call.args) == 4]
     found = {node.value for node in told if isinstance(node, ast.Constant)} | {"role"}  # of people's forms: `kind`
+    found |= {USER_KIND for node in told if isinstance(node, ast.Name) and node.id == "USER_KIND"}
     assert found == set(KINDS)
+
+
+def test_the_kind_of_users_is_shown_as_user_whatever_is_stored(signed_on: SignedOn) -> None:
+    log_activity(COMMAND_LINE_ACTOR, "created", "person", "ann")
+    answer = signed_on("admin").get("/admin/flyte_site/change/?kind=person")
+    said = text_of(answer)
+    assert "created user ann" in said
+    assert "person" not in said
+    assert '<option value="person" selected>user</option>' in answer.content.decode()
 
 
 def test_what_is_refused_is_not_recorded(client: Client) -> None:

@@ -115,6 +115,8 @@ def test_only_users_with_permission_enable_a_flow(signed_on: SignedOn, role: str
     flow, client = save(step()), signed_on(role)
     may = role in ("operator", "admin")
     assert client.get(f"{LIST}{flow.pk}/disable/").status_code == 405
+    for page in (LIST, f"{LIST}{flow.pk}/change/"):
+        assert ("Disable flow 'flow'?" in client.get(page).content.decode()) is may
     assert client.post(f"{LIST}{flow.pk}/disable/").status_code == (302 if may else 403)
     flow.refresh_from_db()
     assert flow.enabled is not may
@@ -129,6 +131,7 @@ def test_only_users_with_permission_delete_a_flow_and_its_versions_stay(signed_o
     flow, client = save(step()), signed_on(role)
     may = role in ("editor", "admin")
     assert client.get(f"{LIST}{flow.pk}/delete/").status_code == 405
+    assert ("Delete flow 'flow'?" in client.get(f"{LIST}{flow.pk}/change/").content.decode()) is may
     assert client.post(f"{LIST}{flow.pk}/delete/").status_code == (302 if may else 403)
     assert Flow.objects.exists() is not may
     assert FlowVersion.objects.count() == 1

@@ -126,6 +126,8 @@ def chosen() -> dict[str, str]:
 
 def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -> None:
     client = signed_on("admin")
+    assert "New user" in page(client, "/admin/auth/user/add/")
+    assert "Add user" in page(client, "/admin/auth/user/")
     password = given(client.post("/admin/auth/user/add/", {"username": "new"}))
     user = User.objects.get(username="new")
     assert "one-time password" in page(client, f"/admin/auth/user/{user.pk}/change/")

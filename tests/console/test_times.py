@@ -20,6 +20,8 @@ BY_THE_CLOCK = {"home_hours.html", "flow_versions.html"}
     ("passed", "told"),
     [
         (timedelta(days=2, hours=3, seconds=1), "2 d 3 h ago"),
+        (timedelta(days=3, seconds=1), "3 days ago"),
+        (timedelta(days=-89, hours=-23), "in 89 days"),
         (timedelta(minutes=-5, seconds=-30), "in 5 min 30 s"),
         (timedelta(hours=-1, seconds=-30), "in 1 h"),
         (timedelta(milliseconds=-500), "just now"),

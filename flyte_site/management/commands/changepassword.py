@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth.management.commands import changepassword
 
-from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, USER_KIND, log_activity
 from flyte_site.console.accounts import clear_one_time_password
 
 
@@ -16,5 +16,5 @@ class Command(changepassword.Command):
         output = super().handle(*args, **options)
         name = options["username"] or getpass.getuser()
         clear_one_time_password(name)
-        log_activity(COMMAND_LINE_ACTOR, "changed password", "person", name)
+        log_activity(COMMAND_LINE_ACTOR, "changed password", USER_KIND, name)
         return str(output)

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.management.commands import createsuperuser
 from django.contrib.auth.models import User
 
-from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
+from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, USER_KIND, log_activity
 
 
 class Command(createsuperuser.Command):
@@ -15,4 +15,4 @@ class Command(createsuperuser.Command):
         existing_ids = set(User.objects.values_list("pk", flat=True))
         super().handle(*args, **options)
         for user in User.objects.exclude(pk__in=existing_ids):
-            log_activity(COMMAND_LINE_ACTOR, "created", "person", user.get_username(), superuser=True)
+            log_activity(COMMAND_LINE_ACTOR, "created", USER_KIND, user.get_username(), superuser=True)
