@@ -79,7 +79,7 @@ def _validate(name: str, pack: str, labels: dict[str, str], scopes: list[str], e
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
         raise TokenError(f"unknown scope {unknown[0]!r}; use {', '.join(SCOPES)}")
     if not pack and not scopes:
-        raise TokenError("a pack or a scope is required, or the token could do nothing")
+        raise TokenError("choose a pack or at least one scope; without either, the token allows nothing")
     if expires_at is not None and expires_at <= timezone.now():
         raise TokenError("expiry time must be in the future")
 

@@ -78,7 +78,7 @@ def test_being_used_is_noted_once_in_a_while() -> None:
         ({"name": ""}, "name"),
         ({"name": "x" * 101, "pack": "P"}, "1 to 100 printable characters"),
         ({"name": "a\nb", "pack": "P"}, "printable"),
-        ({"name": "t"}, "a pack or a scope is required"),
+        ({"name": "t"}, "choose a pack or at least one scope; without either, the token allows nothing"),
         ({"name": "t", "scopes": ["flows:delete"]}, "unknown scope 'flows:delete'"),
         ({"name": "t", "scopes": ["flows:read"], "labels": {"a": "b"}}, "labels require a pack"),
         ({"name": "t", "pack": "P" * 256}, "256 characters exceeds the limit of 255"),

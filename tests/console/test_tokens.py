@@ -10,6 +10,7 @@ from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
 from flyte_site.models import Change, Token
 from tests.console.conftest import SignedOn
+from tests.console.looking import text_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -62,7 +63,10 @@ def test_a_revoked_token_counts_no_longer(signed_on: SignedOn) -> None:
         ({"name": ""}, "required"),
         ({"name": "made"}, "already"),
         ({"pack": "", "labels": ""}, ""),
-        ({"pack": "", "labels": "", "scopes": []}, "A pack or a scope is required"),
+        (
+            {"pack": "", "labels": "", "scopes": []},
+            "Choose a pack or at least one scope; without either, the token allows nothing.",
+        ),
         ({"pack": ""}, "Labels require a pack"),
         ({"labels": "env"}, "must be key=value"),
         ({"scopes": ["everything"]}, "everything"),
@@ -111,3 +115,17 @@ def test_every_page_tells_where_everybody_may_give_commands(signed_on: SignedOn,
         settings.FLYTE_AUTH, settings.FLYTE_BIND = auth, bind
         for path in ("/admin/", LIST, ADD, "/admin/auth/user/", "/admin/flyte_site/change/", "/admin/flows/execution/"):
             assert ("The API is open" in client.get(path).content.decode()) == told, path
+
+
+def test_the_form_with_errors_says_that_nothing_was_saved_and_can_be_left(signed_on: SignedOn) -> None:
+    client = signed_on("admin")
+    fresh, wrong = client.get(ADD).content.decode(), client.post(ADD, {**GIVEN, "name": ""}).content.decode()
+    assert "Not saved:" not in fresh
+    assert "<strong>Not saved:</strong> fix the errors below." in wrong
+    assert f'<a class="btn" href="{LIST}">Cancel</a>' in fresh
+    assert wrong.index("This field is required.") < wrong.index("A unique name for lists")
+
+
+def test_the_question_before_revoking_names_the_token(signed_on: SignedOn) -> None:
+    made("slack-prod")
+    assert "Revoke token 'slack-prod'?" in text_of(signed_on("admin").get(LIST))
