@@ -146,6 +146,7 @@
   };
   let timer = 0;
   session.on("change", () => {
+    at("not-saved").hidden = true; // the text it is about has changed
     clearTimeout(timer);
     timer = setTimeout(check, 400);
   });
@@ -202,6 +203,7 @@
     const error = state.checked?.text === session.getValue() ? state.checked.error : null;
     at("not-saved").hidden = !error;
     if (!error) return false;
+    document.querySelector(".messagelist")?.remove(); // the outcome of an earlier save
     at("not-saved-why").textContent = `Line ${error.line}${error.path ? `, ${error.path}` : ""}: ${error.message}`;
     jump(error.line, error.column);
     at("not-saved").scrollIntoView({ block: "nearest" });
