@@ -1,6 +1,7 @@
 """Filter forms of the lists of executions, events and packs, read from the query string."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,9 +13,9 @@ from audit.search.executions import EventQuery, ExecutionQuery
 from flows.models import ExecutionState
 from packs.models import STATUSES, Labels
 
-STATE_CHOICES = [("", "any"), *((str(state), str(state)) for state in ExecutionState)]
 MAX_TEXT_LENGTH = 255
-WHOLE_NAME_HELP = "full name"
+EXACT_NAME_HELP = "exact name"
+INVALID_TIME = "invalid time: use YYYY-MM-DDThh:mm, such as 2026-11-21T05:30"
 
 
 class UTCDateTimeField(forms.DateTimeField):
@@ -23,7 +24,21 @@ class UTCDateTimeField(forms.DateTimeField):
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
     def __init__(self, label: str) -> None:
-        super().__init__(label=label, required=False)
+        super().__init__(label=label, required=False, error_messages={"invalid": INVALID_TIME})
+
+
+class StatusField(forms.ChoiceField):
+    """A choice of one status, or of any."""
+
+    def __init__(self, statuses: Iterable[str]) -> None:
+        names = [str(status) for status in statuses]
+        message = f"unknown status: use {', '.join(names)}"
+        super().__init__(
+            label="Status",
+            required=False,
+            choices=[("", "any"), *((name, name) for name in names)],
+            error_messages={"invalid_choice": message},
+        )
 
 
 def _text_field(label: str, help_text: str, placeholder: str = "") -> forms.CharField:
@@ -53,13 +68,13 @@ class FilterForm(forms.Form):
 class ExecutionFilterForm(FilterForm):
     """Filters of executions."""
 
-    flow = _text_field("Flow", WHOLE_NAME_HELP)
-    state = forms.ChoiceField(label="Status", required=False, choices=STATE_CHOICES)
-    pack = _text_field("Pack", WHOLE_NAME_HELP)
-    command = _text_field("Command", WHOLE_NAME_HELP)
-    step = _text_field("Step", WHOLE_NAME_HELP)
+    flow = _text_field("Flow", EXACT_NAME_HELP)
+    state = StatusField(ExecutionState)
+    pack = _text_field("Pack", EXACT_NAME_HELP)
+    command = _text_field("Command", EXACT_NAME_HELP)
+    step = _text_field("Step", EXACT_NAME_HELP)
     labels = _text_field("Pack labels", "all must match", "env:prod, az:b")
-    text = _text_field("Text in context", "last 24 hours, or since From")
+    text = _text_field("Text in context", "searches the last 24 hours unless From is set")
     since = UTCDateTimeField("From (UTC)")
     until = UTCDateTimeField("Until (UTC)")
 
@@ -78,8 +93,8 @@ class ExecutionFilterForm(FilterForm):
 class EventFilterForm(FilterForm):
     """Filters of events."""
 
-    pack = _text_field("Pack", WHOLE_NAME_HELP)
-    name = _text_field("Event", WHOLE_NAME_HELP)
+    pack = _text_field("Pack", EXACT_NAME_HELP)
+    name = _text_field("Event", EXACT_NAME_HELP)
     since = UTCDateTimeField("From (UTC)")
     until = UTCDateTimeField("Until (UTC)")
 
@@ -90,10 +105,8 @@ class EventFilterForm(FilterForm):
 class PackFilterForm(FilterForm):
     """Filters of packs."""
 
-    text = _text_field("Name or label", "part of it", "Slack, env:prod")
-    status = forms.ChoiceField(
-        label="Status", required=False, choices=[("", "any"), *((status, status) for status in STATUSES)]
-    )
+    text = _text_field("Name or label", "contains", "Slack, env:prod")
+    status = StatusField(STATUSES)
 
 
 def executions_query_string(pack_name: str, labels: Labels | None = None) -> str:

@@ -49,10 +49,10 @@ def test_an_event_is_a_line_with_what_each_flow_made_of_it(viewer: Client, sourc
     b.tell(source)
     answer = viewer.get(LIST)
     said = text_of(answer)
-    assert "fired fires" in said
-    assert "criteria false refuses" in said
-    assert "labels mismatch elsewhere" in said
-    assert "error breaks" in said
+    assert "fires : fired" in said
+    assert "refuses: criteria false" in said
+    assert "elsewhere: labels mismatch" in said
+    assert "breaks: error" in said
     assert f"/admin/flows/execution/{b.only_execution().id}/" in answer.content.decode()
 
 
@@ -141,7 +141,7 @@ def test_a_result_that_came_before_a_join_was_ready_says_that_the_join_waits(vie
     b.work(b.pack("Wrk"))
     result = Event.objects.get(name="Done")
     assert "join a and b not fired" in text_of(viewer.get(f"{LIST}{result.id}/"))
-    assert "result in an execution" in text_of(viewer.get(LIST))
+    assert "result of an action" in text_of(viewer.get(LIST))
 
 
 def test_a_result_for_which_nothing_waits_says_so(viewer: Client, source: Pack) -> None:
@@ -149,7 +149,8 @@ def test_a_result_for_which_nothing_waits_says_so(viewer: Client, source: Pack) 
     b.tell(source)
     b.work(b.pack("Wrk"))
     said = text_of(viewer.get(f"{LIST}{Event.objects.get(name='Done').id}/"))
-    assert "No dependent steps This event is a result in an execution . No step of the execution depends on it" in said
+    assert "No dependent steps This event is the result of an action of an execution . No step of the exec" in said
+    assert "No step of the execution depends on it" in said
 
 
 def test_an_unknown_event_is_a_404_page(viewer: Client) -> None:
@@ -174,9 +175,9 @@ def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client
     b.save(b.step())
     with request_ids.bind("asked-for-it"):
         b.tell(source)
-    assert "Log field request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
+    assert "Find it in the log request_id=asked-for-it" in text_of(viewer.get(execution_page(b.only_execution())))
     Action.objects.update(request_id="")
-    assert "Log field" not in text_of(viewer.get(execution_page(b.only_execution())))
+    assert "Find it in the log" not in text_of(viewer.get(execution_page(b.only_execution())))
 
 
 def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: Pack) -> None:

@@ -113,8 +113,8 @@ def test_the_list_can_be_narrowed(viewer: Client, source: Pack, query: str, foun
             for wrong in ODD_LABELS
         ),
         ("labels=env:prod,%20az", "invalid pair 'az': use name:value, such as env:prod, az:b"),
-        ("state=gone", "Select a valid choice"),
-        ("since=yesterday", "Enter a valid date/time"),
+        ("state=gone", "unknown status: use running, "),
+        ("since=yesterday", "invalid time: use YYYY-MM-DDThh:mm"),
         ("since=2026-01-02T00:00&until=2026-01-01T00:00", "must be later than From"),
         ("flow=" + "x" * 256, "at most 255 characters"),
         ("flow=%00", "Null characters are not allowed"),
@@ -151,8 +151,8 @@ def test_a_text_without_a_time_says_how_far_back_it_was_looked_for(viewer: Clien
 
 def test_the_fields_say_how_they_look(viewer: Client) -> None:
     said = text_of(viewer.get(LIST))
-    assert "Flow full name" in said
-    assert "Text in context last 24 hours, or since From" in said
+    assert "Flow exact name" in said
+    assert "Text in context searches the last 24 hours unless From is set" in said
 
 
 # One execution

@@ -141,7 +141,7 @@ def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
 @pytest.mark.parametrize(
     ("codename", "shown"),
     [
-        ("view_pack", ["packs live"]),
+        ("view_pack", ["live packs"]),
         ("view_action", ["actions queued", "Queue"]),
         ("view_flow", ["flows enabled"]),
         ("view_execution", ["last 24 hours", "Latest failures"]),
@@ -150,7 +150,7 @@ def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
 def test_each_block_asks_for_its_own_permission(codename: str, shown: list[str]) -> None:
     fail()
     person = person_with(codename)
-    whole = ["packs live", "actions queued", "Queue", "flows enabled", "last 24 hours", "Latest failures"]
+    whole = ["live packs", "actions queued", "Queue", "flows enabled", "last 24 hours", "Latest failures"]
     for path in (HOME, NOW):
         said = text_of(person.get(path))
         assert [block for block in whole if block in said] == shown
