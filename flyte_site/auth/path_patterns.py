@@ -76,7 +76,7 @@ class PathPattern:
         return (*(part.kind for part in self.parts), PartKind.END)
 
     def match(self, segments: PathSegments) -> dict[str, str] | None:
-        """Return the values of the names, or None if the path does not match; early wildcards match the least possible."""
+        """Return the values of the names, or None if the path does not match; early wildcards match the least."""
         start, matched = 0, []
         chunks = self._chunks
         for index, chunk in enumerate(chunks):

@@ -99,7 +99,7 @@ def _resolve_names(rule: PolicyRule, names: Mapping[str, str]) -> Iterator[tuple
 
 
 def claim_values(claim: Any) -> list[str]:
-    """Return the values of a claim as the policy spells them: text, `true`, `1`; each item of a list; of objects none."""
+    """Return the values of a claim as policies spell them: text, `true`, `1`; list items each. Objects have none."""
     values = claim if isinstance(claim, list) else [claim]
     return [_claim_value(value) for value in values if isinstance(value, str | int | float)]
 
