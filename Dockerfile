@@ -1,4 +1,4 @@
-# One image for the server, its worker and beat, and each pack that comes with it (docs/how-to/run-in-containers.md).
+# One image for the server, the worker, beat, and each included pack (docs/how-to/run-in-containers.md).
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /opt/flyte
 COPY requirements-tracing.lock ./
@@ -17,7 +17,7 @@ COPY templates templates
 RUN .venv/bin/python -m compileall -q audit datastore flow_files flows flyte_client flyte_site packs
 
 FROM python:3.11-slim-bookworm
-# What flows have the Shell pack run, and the Git pack runs; tini reaps what they leave. The base image says which versions.
+# Programs that the Shell and Git packs run; tini reaps their orphaned processes. The base image determines the versions.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bash curl git jq tini \
@@ -27,8 +27,8 @@ RUN apt-get update \
 COPY --from=build /opt/flyte /opt/flyte
 WORKDIR /opt/flyte
 USER 10001
-# Everybody who reaches the container may give commands to packs, as with the original's image: FLYTE_AUTH=tokens ends that.
-# The path of a key is no key.
+# Anyone who can reach the container can send commands to packs, as with the original's image, unless FLYTE_AUTH=tokens is set.
+# The linter reports FLYTE_SECRET_KEY_PATH as a secret, but it holds a path.
 # hadolint ignore=DL3064
 ENV PATH=/opt/flyte/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
