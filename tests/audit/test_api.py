@@ -1,4 +1,4 @@
-"""What the audit shows: executions and events, found by filters, a page at a time."""
+"""The REST API of the audit: executions and events, by filters and pages."""
 
 import json
 import re
@@ -29,19 +29,19 @@ EVENTS = "/v1/audit/events"
 def get(client: Client, path: str, **query: Any) -> dict[str, Any]:
     response = client.get(f"{path}?{urlencode(query)}")
     assert response.status_code == 200, response.content
-    found: dict[str, Any] = json.loads(response.content)
-    return found
+    body: dict[str, Any] = json.loads(response.content)
+    return body
 
 
 def found_flows(client: Client, **query: Any) -> list[str]:
-    """The names of the flows whose executions are found, in their order."""
+    """Return the flow names of the executions that match, in the order of the list."""
     return [flow["name"] for flow in get(client, FLOWS, **query)["flows"]]
 
 
 def run(source: Pack, name: str, /, **command: Any) -> None:
-    """Saves a flow of one step and starts it."""
-    asked = {"packName": "Wrk", "name": "Do", **command}
-    b.save(b.step(id=f"{name}-step", command=asked), name=name)
+    """Save a flow of one step, start it, and replace it by one that never fires."""
+    full_command = {"packName": "Wrk", "name": "Do", **command}
+    b.save(b.step(id=f"{name}-step", command=full_command), name=name)
     b.tell(source)
     b.save(b.step(event={"packName": "Nobody", "name": "Never"}), name=name)
 
@@ -51,7 +51,7 @@ def source() -> Pack:
     return b.pack("Src")
 
 
-def test_with_nothing_run_the_lists_are_empty(client: Client) -> None:
+def test_the_lists_are_empty_before_the_first_run(client: Client) -> None:
     for path, key in ((FLOWS, "flows"), (EVENTS, "events")):
         body = get(client, path)
         assert body[key] == []
@@ -69,26 +69,26 @@ def test_an_execution_shows_its_flow_and_every_action(client: Client, source: Pa
     )
     b.tell(source, payload={"n": 5})
     b.work(worker, payload={"ok": True})
-    (shown,) = get(client, FLOWS)["flows"]
+    (listed,) = get(client, FLOWS)["flows"]
     execution = b.only_execution()
-    assert (shown["name"], shown["description"], shown["labels"]) == ("flow", "what for", {"team": "a"})
-    assert (shown["uuid"], shown["correlationId"]) == (flow.version_id, execution.id)
-    assert [step["id"] for step in shown["steps"]] == ["one", "two"]
-    assert shown["links"] == [{"href": f"{H}{FLOWS}/{execution.id}", "rel": "self"}]
-    one, two = shown["actions"]["one"], shown["actions"]["two"]
-    assert (one["packName"], one["packLabels"], one["context"]) == ("Wrk", {"env": "x"}, {"N": "5"})
-    assert (one["input"], one["correlationId"], one["flowName"]) == ({"n": "5"}, execution.id, "flow")
-    assert [state["value"] for state in one["states"]] == ["NEW", "PENDING", "SUCCESS"]
-    assert one["state"] == one["states"][-1]
-    assert (one["trigger"]["event"], one["trigger"]["payload"]) == ("Go", {"n": 5})
-    assert (one["result"]["event"], one["result"]["payload"]) == ("Done", {"ok": True})
-    assert one["result"]["pack"] == {"id": "Wrk.env.x", "name": "Wrk", "labels": {"env": "x"}}
-    assert two["state"]["value"] == "NEW"
-    assert not {"result", "packLabels"} & set(two)
-    assert two["trigger"] == one["result"]
+    assert (listed["name"], listed["description"], listed["labels"]) == ("flow", "what for", {"team": "a"})
+    assert (listed["uuid"], listed["correlationId"]) == (flow.version_id, execution.id)
+    assert [step["id"] for step in listed["steps"]] == ["one", "two"]
+    assert listed["links"] == [{"href": f"{H}{FLOWS}/{execution.id}", "rel": "self"}]
+    first, second = listed["actions"]["one"], listed["actions"]["two"]
+    assert (first["packName"], first["packLabels"], first["context"]) == ("Wrk", {"env": "x"}, {"N": "5"})
+    assert (first["input"], first["correlationId"], first["flowName"]) == ({"n": "5"}, execution.id, "flow")
+    assert [state["value"] for state in first["states"]] == ["NEW", "PENDING", "SUCCESS"]
+    assert first["state"] == first["states"][-1]
+    assert (first["trigger"]["event"], first["trigger"]["payload"]) == ("Go", {"n": 5})
+    assert (first["result"]["event"], first["result"]["payload"]) == ("Done", {"ok": True})
+    assert first["result"]["pack"] == {"id": "Wrk.env.x", "name": "Wrk", "labels": {"env": "x"}}
+    assert second["state"]["value"] == "NEW"
+    assert not {"result", "packLabels"} & set(second)
+    assert second["trigger"] == first["result"]
 
 
-def test_an_execution_is_found_by_its_id_and_looks_as_in_the_list(client: Client, source: Pack) -> None:
+def test_an_execution_by_its_id_equals_its_entry_in_the_list(client: Client, source: Pack) -> None:
     run(source, "flow")
     (listed,) = get(client, FLOWS)["flows"]
     assert get(client, f"{FLOWS}/{listed['correlationId']}") == listed
@@ -96,9 +96,9 @@ def test_an_execution_is_found_by_its_id_and_looks_as_in_the_list(client: Client
         problem(client.get(f"{FLOWS}/{unknown}"), 404)
 
 
-def test_an_action_that_no_registered_pack_could_take_says_so_while_it_waits(client: Client, source: Pack) -> None:
-    asked = {"packName": "Wrk", "name": "Do", "packLabels": {"env": "x"}}
-    b.save(b.step(id="lost", command=asked), b.step(id="found"))
+def test_a_queued_action_that_no_registered_pack_can_take_is_marked_as_orphaned(client: Client, source: Pack) -> None:
+    command = {"packName": "Wrk", "name": "Do", "packLabels": {"env": "x"}}
+    b.save(b.step(id="lost", command=command), b.step(id="found"))
     other, worker = b.pack("Wrk", env="y"), b.pack("Wrk", env="x", az="b")
     b.tell(source)
 
@@ -119,23 +119,23 @@ def test_an_action_that_no_registered_pack_could_take_says_so_while_it_waits(cli
     assert waits_for() == {"lost": None, "found": None}
 
 
-def test_yaml_says_the_same(client: Client, source: Pack) -> None:
+def test_yaml_has_the_same_content(client: Client, source: Pack) -> None:
     run(source, "flow", input={"text": "two\nlines", "number": 1.5})
-    answer = client.get(FLOWS, headers={"accept": "application/x-yaml"})
-    assert yaml.safe_load(answer.content) == get(client, FLOWS)
+    response = client.get(FLOWS, headers={"accept": "application/x-yaml"})
+    assert yaml.safe_load(response.content) == get(client, FLOWS)
 
 
-def test_a_step_that_could_not_be_judged_stands_with_its_execution(client: Client, source: Pack) -> None:
+def test_a_step_that_could_not_be_evaluated_is_an_error_of_its_execution(client: Client, source: Pack) -> None:
     b.pack("Wrk")
     b.save(b.step(id="fine"), b.step(id="broken", criteria="{{ datastore('none') }}"))
     b.tell(source)
-    (shown,) = get(client, FLOWS)["flows"]
-    (error,) = shown["errors"]
+    (listed,) = get(client, FLOWS)["flows"]
+    (error,) = listed["errors"]
     assert (error["stepId"], error["outcome"], error["path"]) == ("broken", "error", "steps[1].criteria")
     assert "none" in error["message"]
 
 
-def test_those_that_were_active_last_come_first(client: Client, source: Pack) -> None:
+def test_recently_active_executions_come_first(client: Client, source: Pack) -> None:
     worker = b.pack("Wrk")
     for name in ("a", "b", "c"):
         b.save(b.step(id="one"), b.follower("one"), name=name)
@@ -146,8 +146,8 @@ def test_those_that_were_active_last_come_first(client: Client, source: Pack) ->
 
 
 @pytest.fixture
-def several(source: Pack) -> None:
-    """Executions that differ in what the filters look at; the newest last."""
+def filtered_executions(source: Pack) -> None:
+    """Create executions with different values of the filtered fields, the newest last."""
     run(source, "plain")
     run(source, "named", name="Other Command")
     run(source, "packed", packName="Else")
@@ -199,14 +199,12 @@ def several(source: Pack) -> None:
         ({"unknown": "1", "limit": 2}, ["odd", "quoted"]),
     ],
 )
-@pytest.mark.usefixtures("several")
-def test_filters_find_what_they_say_and_nothing_else(
-    client: Client, query: dict[str, Any], expected: list[str]
-) -> None:
+@pytest.mark.usefixtures("filtered_executions")
+def test_filters_match_exactly(client: Client, query: dict[str, Any], expected: list[str]) -> None:
     assert found_flows(client, **query) == expected
 
 
-def test_filters_about_actions_must_hold_for_one_and_the_same_action(client: Client, source: Pack) -> None:
+def test_all_filters_of_actions_must_match_the_same_action(client: Client, source: Pack) -> None:
     b.save(
         b.step(id="one", command={"packName": "Wrk", "name": "A"}),
         b.step(id="two", command={"packName": "Wrk", "name": "B", "packLabels": {"env": "x"}}),
@@ -229,7 +227,7 @@ def test_executions_are_found_by_their_state(client: Client, source: Pack) -> No
     assert paths_of_errors(client.get(FLOWS, {"state": "dreaming"})) == ["state"]
 
 
-def test_no_filter_makes_a_defect(client: Client, source: Pack) -> None:
+def test_no_filter_value_causes_a_server_error(client: Client, source: Pack) -> None:
     run(source, "flow")
     for name in ("flowName", "state", "stepId", "actionName", "actionPackName", "actionPackLabels", "start", "limit"):
         for value in ("\0", "a:\0", "'; --", "x" * 5000, "\ud83d".encode("utf-8", "surrogatepass"), "%", "[]"):
@@ -239,7 +237,7 @@ def test_no_filter_makes_a_defect(client: Client, source: Pack) -> None:
 
 
 def bulk(count: int) -> list[str]:
-    """Executions of two actions each, without their flow; gives their ids, newest first."""
+    """Insert executions of two actions each, without a flow; return their ids, newest first."""
     version = FlowVersion.objects.create(flow_name="bulk", document={"name": "bulk", "steps": []})
     now, executions, actions = timezone.now(), [], []
     for number in range(count):
@@ -277,20 +275,20 @@ def test_a_page_has_at_most_500(client: Client) -> None:
 
 @pytest.mark.parametrize("path", [FLOWS, EVENTS])
 @pytest.mark.parametrize("query", [{"start": 10_001}, {"start": 10**11}, {"olderThan": "x"}, {"olderThan": "A" * 24}])
-def test_a_page_begins_where_one_can_and_else_it_is_said(client: Client, path: str, query: dict[str, Any]) -> None:
+def test_an_invalid_start_of_a_page_is_an_error_with_its_path(client: Client, path: str, query: dict[str, Any]) -> None:
     assert paths_of_errors(client.get(path, query)) == list(query)
 
 
 def test_the_header_link_leads_to_older_executions_with_the_same_filters(client: Client) -> None:
     newest_first = bulk(60)
-    wanted = newest_first[2::3][1:]
+    matching = newest_first[2::3][1:]
     path, seen = f"{FLOWS}?{urlencode({'actionName': 'Do 0', 'start': 1, 'limit': 6})}", []
     while path:
-        answer = client.get(path)
-        seen.append([flow["correlationId"] for flow in answer.json()["flows"]])
-        path = _next_of(answer)
+        response = client.get(path)
+        seen.append([flow["correlationId"] for flow in response.json()["flows"]])
+        path = _next_of(response)
         assert path.startswith(f"{H}{FLOWS}?actionName=Do+0&limit=6&olderThan=") or not path
-    assert seen == [wanted[0:6], wanted[6:12], wanted[12:18], wanted[18:]]
+    assert seen == [matching[0:6], matching[6:12], matching[12:18], matching[18:]]
 
 
 def test_the_header_link_leads_to_older_events(client: Client, source: Pack) -> None:
@@ -299,15 +297,15 @@ def test_the_header_link_leads_to_older_events(client: Client, source: Pack) -> 
         b.tell(source)
     first = client.get(f"{EVENTS}?limit=3&packName=Src")
     second = client.get(_next_of(first))
-    assert [len(answer.json()["events"]) for answer in (first, second)] == [3, 2]
+    assert [len(response.json()["events"]) for response in (first, second)] == [3, 2]
     assert _next_of(second) == ""
     assert _next_of(client.get(f"{EVENTS}?limit=0")) == ""
 
 
-def _next_of(answer: Any) -> str:
-    """Where the header leads; '' where there is none."""
-    found = re.fullmatch('<(.+)>; rel="next"', answer.headers.get("Link", ""))
-    return found.group(1) if found else ""
+def _next_of(response: Any) -> str:
+    """Return the target of the Link header, or '' if it is missing."""
+    match = re.fullmatch('<(.+)>; rel="next"', response.headers.get("Link", ""))
+    return match.group(1) if match else ""
 
 
 @pytest.mark.parametrize("path", [FLOWS, EVENTS])
@@ -329,18 +327,18 @@ def test_a_list_takes_as_many_queries_for_fifty_executions_as_for_five(client: C
     assert counts[0] == counts[1] <= 7
 
 
-def test_an_event_shows_what_every_flow_made_of_it(client: Client) -> None:
+def test_an_event_shows_its_outcome_in_each_flow(client: Client) -> None:
     source = b.pack("Src", env="x")
     b.save(b.step(id="yes"), b.step(id="no", criteria="false"), name="fires")
     b.save(b.step(id="other", event={"packName": "Src", "name": "Go", "packLabels": {"env": "y"}}), name="other labels")
     b.save(b.step(id="bad", criteria="{{ datastore('none') }}"), name="breaks")
     b.tell(source, payload={"n": [1, None]})
-    (shown,) = get(client, EVENTS)["events"]
-    assert (shown["event"], shown["payload"]) == ("Go", {"n": [1, None]})
-    assert shown["pack"] == {"id": "Src.env.x", "name": "Src", "labels": {"env": "x"}}
-    assert shown["links"] == [{"href": f"{H}{EVENTS}/{shown['id']}", "rel": "self"}]
-    outcomes = {one["flow"]: one for one in shown["outcomes"]}
-    assert {name: [step["outcome"] for step in one["steps"]] for name, one in outcomes.items()} == {
+    (listed,) = get(client, EVENTS)["events"]
+    assert (listed["event"], listed["payload"]) == ("Go", {"n": [1, None]})
+    assert listed["pack"] == {"id": "Src.env.x", "name": "Src", "labels": {"env": "x"}}
+    assert listed["links"] == [{"href": f"{H}{EVENTS}/{listed['id']}", "rel": "self"}]
+    outcomes = {outcome["flow"]: outcome for outcome in listed["outcomes"]}
+    assert {name: [step["outcome"] for step in outcome["steps"]] for name, outcome in outcomes.items()} == {
         "fires": ["fired", "criteria"],
         "other labels": ["labels"],
         "breaks": ["error"],
@@ -352,7 +350,7 @@ def test_an_event_shows_what_every_flow_made_of_it(client: Client) -> None:
     assert (labels["wanted"], labels["had"]) == ({"env": "y"}, {"env": "x"})
     (error,) = outcomes["breaks"]["steps"]
     assert (error["path"], "none" in error["message"]) == ("steps[0].criteria", True)
-    assert get(client, f"{EVENTS}/{shown['id']}") == shown
+    assert get(client, f"{EVENTS}/{listed['id']}") == listed
 
 
 def test_an_unknown_event_is_404(client: Client) -> None:
@@ -367,15 +365,15 @@ def test_events_are_found_by_pack_and_name_newest_first(client: Client) -> None:
     for pack, event in names:
         b.tell(pack, event)
 
-    def found(**query: Any) -> list[tuple[str, str]]:
-        return [(one["pack"]["name"], one["event"]) for one in get(client, EVENTS, **query)["events"]]
+    def search(**query: Any) -> list[tuple[str, str]]:
+        return [(event["pack"]["name"], event["event"]) for event in get(client, EVENTS, **query)["events"]]
 
-    assert found() == [("Q", "F"), ("P", "F"), ("Q", "E"), ("P", "E")]
-    assert found(packName="P") == [("P", "F"), ("P", "E")]
-    assert found(event="E") == [("Q", "E"), ("P", "E")]
-    assert found(packName="Q", event="E") == [("Q", "E")]
-    assert found(packName="q") == found(event="e") == found(packName="P", event="G") == []
-    assert found(start=1, limit=2) == [("P", "F"), ("Q", "E")]
+    assert search() == [("Q", "F"), ("P", "F"), ("Q", "E"), ("P", "E")]
+    assert search(packName="P") == [("P", "F"), ("P", "E")]
+    assert search(event="E") == [("Q", "E"), ("P", "E")]
+    assert search(packName="Q", event="E") == [("Q", "E")]
+    assert search(packName="q") == search(event="e") == search(packName="P", event="G") == []
+    assert search(start=1, limit=2) == [("P", "F"), ("Q", "E")]
 
 
 @pytest.mark.database

@@ -1,4 +1,4 @@
-"""`/metrics`: Prometheus' own parser reads it, it adds up, and dashboard, alerts and page name what there is."""
+"""`/metrics`: its format and totals, and the metrics that dashboard, alerts and reference page name."""
 
 import json
 import os
@@ -39,31 +39,35 @@ GRAFANAS = {"$__rate_interval": "5m"}
 Labels = tuple[tuple[str, str], ...]
 
 
-def parsed(text: str) -> dict[tuple[str, Labels], float]:
-    """Every sample by its name and labels, as Prometheus' own parser reads them; none stands twice."""
-    found = [
+def parse_samples(text: str) -> dict[tuple[str, Labels], float]:
+    """Parse samples by name and labels with Prometheus' parser; fail on duplicates."""
+    samples = [
         ((sample.name, tuple(sorted(sample.labels.items()))), sample.value)
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     ]
-    assert len(dict(found)) == len(found)
-    return dict(found)
+    assert len(dict(samples)) == len(samples)
+    return dict(samples)
 
 
 def total(samples: dict[tuple[str, Labels], float], name: str, /, **labels: str) -> float:
-    return sum(value for (one, own), value in samples.items() if one == name and labels.items() <= dict(own).items())
+    return sum(
+        value
+        for (key, own_labels), value in samples.items()
+        if key == name and labels.items() <= dict(own_labels).items()
+    )
 
 
 def read(client: Client) -> dict[tuple[str, Labels], float]:
     response = client.get("/metrics")
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    return parsed(response.content.decode())
+    return parse_samples(response.content.decode())
 
 
 @pytest.mark.integration
 @pytest.mark.django_db
-def test_what_the_database_knows_is_told(client: Client) -> None:
+def test_the_state_of_the_database_is_exported(client: Client) -> None:
     source, worker = pack("Src"), pack("Wrk")
     save(step(id="a"), follower("a", id="b"))
     register_jobs(get_scheduled_jobs(), Pack.objects.get(pk=source.pk).last_seen)
@@ -88,7 +92,7 @@ def test_what_the_database_knows_is_told(client: Client) -> None:
 
 @pytest.mark.integration
 @pytest.mark.django_db(transaction=True)
-def test_what_happens_is_counted_by_how_it_went(client: Client) -> None:
+def test_events_actions_and_results_are_counted_by_outcome(client: Client) -> None:
     source, worker = pack("Src"), pack("Wrk")
     save(step(id="a", criteria="{{ Event.Payload.n == 1 }}"), follower("a", id="b"), name="counted")
     save(
@@ -104,22 +108,24 @@ def test_what_happens_is_counted_by_how_it_went(client: Client) -> None:
     work(worker)
     after = read(client)
 
-    def grown(name: str, **labels: str) -> float:
+    def increase(name: str, **labels: str) -> float:
         return total(after, name, **labels) - total(before, name, **labels)
 
     outcomes = ("fired", "unmet", "error", "unheard")
-    assert [grown("flyte_events_total", pack="Src", outcome=outcome) for outcome in outcomes] == [1, 1, 1, 1]
-    assert grown("flyte_flows_fired_total", flow="counted") == 1
-    assert grown("flyte_template_errors_total", flow="b") == 1
+    assert [increase("flyte_events_total", pack="Src", outcome=outcome) for outcome in outcomes] == [1, 1, 1, 1]
+    assert increase("flyte_flows_fired_total", flow="counted") == 1
+    assert increase("flyte_template_errors_total", flow="b") == 1
     states = ("NEW", "PENDING", "SUCCESS", "FATAL")
-    assert [grown("flyte_actions_total", pack="Wrk", state=state) for state in states] == [2, 2, 2, 0]
-    assert grown("flyte_results_total", pack="Wrk", outcome="counted") == 2
-    assert grown("flyte_executions_ended_total", flow="counted", state="succeeded") == 1
+    assert [increase("flyte_actions_total", pack="Wrk", state=state) for state in states] == [2, 2, 2, 0]
+    assert increase("flyte_results_total", pack="Wrk", outcome="counted") == 2
+    assert increase("flyte_executions_ended_total", flow="counted", state="succeeded") == 1
 
 
 @pytest.mark.integration
 @pytest.mark.django_db
-def test_while_the_database_is_away_the_processes_still_tell(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_database_the_metrics_of_processes_are_exported(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(*_: object) -> None:
         raise OperationalError("server closed")
 
@@ -141,7 +147,7 @@ def test_a_page_costs_a_few_queries(client: Client) -> None:
 
 @pytest.mark.integration
 @pytest.mark.django_db
-def test_strangers_are_refused(client: Client, settings: LazySettings) -> None:
+def test_a_token_with_the_scope_is_required(client: Client, settings: LazySettings) -> None:
     settings.FLYTE_AUTH = "tokens"
     problem(client.get("/metrics"), 401)
     for scope, status in (("audit:read", 403), ("metrics:read", 200)):
@@ -150,7 +156,7 @@ def test_strangers_are_refused(client: Client, settings: LazySettings) -> None:
 
 
 @pytest.mark.acceptance
-def test_after_a_soak_on_two_processes_one_of_which_was_killed_it_adds_up(start_server: StartServer) -> None:
+def test_totals_of_two_processes_are_exact_after_one_is_killed(start_server: StartServer) -> None:
     server = start_server({"FLYTE_WEB_WORKERS": "2", "LOGLEVEL": "ERROR"})
     with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
         for name in ("Src", "Wrk"):
@@ -160,7 +166,7 @@ def test_after_a_soak_on_two_processes_one_of_which_was_killed_it_adds_up(start_
     sent = soak(server, rounds=10)
     kill_a_worker(server)
     sent += soak(server, rounds=5)
-    samples = scraped(server)
+    samples = scrape(server)
     fired = total(samples, "flyte_events_total", pack="Src", outcome="fired")
     assert total(samples, "flyte_events_total", pack="Src") == sent
     assert fired == sent / 2 == total(samples, "flyte_flows_fired_total", flow="f")
@@ -174,7 +180,7 @@ def test_after_a_soak_on_two_processes_one_of_which_was_killed_it_adds_up(start_
 
 
 def soak(server: Server, rounds: int) -> int:
-    """Four callers at once, each with a connection of its own a round; how many events they posted."""
+    """Run four concurrent callers, each with a new connection in every round; return the number of posted events."""
     threads = [threading.Thread(target=call, args=(server, rounds)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -187,16 +193,16 @@ def call(server: Server, rounds: int) -> None:
     for _ in range(rounds):
         with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
             for number in range(4):
-                answer = http.post("/v1/packs/Src/events", json={"event": "Go", "payload": {"n": number}})
-                assert answer.status_code == 202
+                response = http.post("/v1/packs/Src/events", json={"event": "Go", "payload": {"n": number}})
+                assert response.status_code == 202
             taken = http.post("/v1/packs/Wrk/actions/take")
             if taken.status_code == 200:
-                (result,) = (one["href"] for one in taken.json()["links"] if one["rel"].endswith("actionResult"))
+                (result,) = (link["href"] for link in taken.json()["links"] if link["rel"].endswith("actionResult"))
                 assert http.post(result, json={"event": "Done"}).status_code == 202
 
 
 def kill_a_worker(server: Server) -> None:
-    """Ends one of the web processes by force, and waits till another has taken its place."""
+    """Kill one of the web processes, and wait until another one has replaced it."""
     before = workers(server)
     assert len(before) == 2
     os.kill(before[-1], signal.SIGKILL)
@@ -204,27 +210,29 @@ def kill_a_worker(server: Server) -> None:
 
 
 def workers(server: Server) -> list[int]:
-    """The processes that the server has started."""
+    """Return the ids of the server's child processes."""
     pid = server.process.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def scraped(server: Server) -> dict[tuple[str, Labels], float]:
-    answer = httpx.get(f"{server.url}/metrics", trust_env=False, timeout=60)
-    assert answer.status_code == 200
-    return parsed(answer.text)
+def scrape(server: Server) -> dict[tuple[str, Labels], float]:
+    response = httpx.get(f"{server.url}/metrics", trust_env=False, timeout=60)
+    assert response.status_code == 200
+    return parse_samples(response.text)
 
 
-def facts() -> list[Any]:
-    """What the database tells, without labels too."""
-    return [one for fact in COLLECTORS for one in fact()]
+def database_metrics() -> list[Any]:
+    """Collect the metrics that are read from the database, including those without labels."""
+    return [metric for collect in COLLECTORS for metric in collect()]
 
 
 @pytest.fixture
 def names(db: None) -> set[str]:
-    """The names of all samples that there can be, without what a histogram adds."""
-    found = [*REGISTRY.collect(), *facts()]
-    return {f"{one.name}_total" if one.type == "counter" else one.name for one in found} | {"flyte_database_up"}
+    """Return the names of all metrics, without the suffixes of a histogram's samples."""
+    metrics = [*REGISTRY.collect(), *database_metrics()]
+    return {f"{metric.name}_total" if metric.type == "counter" else metric.name for metric in metrics} | {
+        "flyte_database_up"
+    }
 
 
 @pytest.mark.integration
@@ -235,39 +243,41 @@ def test_the_page_lists_every_metric_and_no_other(names: set[str]) -> None:
 
 @pytest.mark.unit
 def test_every_metric_that_processes_count_has_a_label() -> None:
-    # Without one it would begin to count where it is imported, before the processes share a folder.
+    # Without a label it would start to count at import, before the processes share a folder.
     assert all(metric._labelnames for metric in REGISTRY._collector_to_names)  # type: ignore[attr-defined]
 
 
 def expressions() -> list[str]:
-    """All that dashboard and alert rules ask Prometheus."""
+    """Return all PromQL expressions of the dashboard and the alert rules."""
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    of_panels = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     rules = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
-    found = [*asked, *(rule["expr"] for rule in rules)]
+    all_expressions = [*of_panels, *(rule["expr"] for rule in rules)]
     for name, value in GRAFANAS.items():
-        found = [expression.replace(name, value) for expression in found]
-    return found
+        all_expressions = [expression.replace(name, value) for expression in all_expressions]
+    return all_expressions
 
 
 @pytest.mark.unit
 @pytest.mark.parametrize("expression", expressions())
-def test_prometheus_would_take_the_expression(expression: str) -> None:
+def test_prometheus_accepts_the_expression(expression: str) -> None:
     assert isinstance(promql_parser.parse(expression), promql_parser.Expr)
 
 
 @pytest.mark.integration
-def test_dashboard_and_alerts_name_metrics_and_labels_that_there_are(names: set[str]) -> None:
-    asked = "\n".join(expressions())
-    used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bflyte_\w+", asked)}
+def test_dashboard_and_alerts_use_existing_metrics_and_labels(names: set[str]) -> None:
+    text = "\n".join(expressions())
+    used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bflyte_\w+", text)}
     assert used <= names
     assert names - used == {"flyte_figures_cut", "flyte_job_runs_total"}, "what there is should be shown"
-    by = {label for labels in re.findall(r"\bby \(([^)]*)\)", asked) for label in labels.split(", ")}
-    assert by - {"le"} <= {label for one in [*REGISTRY._collector_to_names, *facts()] for label in one._labelnames}
+    group_labels = {label for labels in re.findall(r"\bby \(([^)]*)\)", text) for label in labels.split(", ")}
+    assert group_labels - {"le"} <= {
+        label for metric in [*REGISTRY._collector_to_names, *database_metrics()] for label in metric._labelnames
+    }
 
 
 @pytest.mark.unit
-def test_alert_rules_have_what_prometheus_wants_of_them() -> None:
+def test_alert_rules_have_the_keys_that_prometheus_requires() -> None:
     (group,) = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
     assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"])
     for rule in group["rules"]:
@@ -278,14 +288,14 @@ def test_alert_rules_have_what_prometheus_wants_of_them() -> None:
 
 
 @pytest.mark.unit
-def test_the_configuration_reads_the_rules_beside_it_and_scrapes_what_the_alerts_call_flyte() -> None:
+def test_the_configuration_loads_the_rules_and_scrapes_the_job_of_the_alerts() -> None:
     configuration = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())
     assert all((MONITORING / name).exists() for name in configuration["rule_files"])
-    assert [one["job_name"] for one in configuration["scrape_configs"]] == ["flyte"]
+    assert [scrape["job_name"] for scrape in configuration["scrape_configs"]] == ["flyte"]
 
 
 @pytest.mark.unit
-def test_the_dashboards_panels_lie_beside_each_other() -> None:
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
     panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
     cells = [
         (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)

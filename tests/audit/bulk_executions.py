@@ -1,7 +1,7 @@
-"""A hundred thousand executions, written by the database itself in a few seconds; the same on both databases.
+"""A hundred thousand executions, inserted by SQL in a few seconds; the same on both databases.
 
-Executions run a second apart up to `NEWEST`, number 0 the newest. Every one has an action of the step `work`; every
-fourth a second, `tell`. What each is follows from its number, so that tests know what there is to find.
+Executions start one second apart until `NEWEST`; number 0 is the newest. Each has an action of the step `work`, and
+every fourth also a second one. All values depend on the number, so tests can compute the expected results.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ DOCUMENT = {
         },
     ],
 }
-# Of which numbers: one in so many, from the first on.
+# Intervals between the numbers of executions of a kind.
 FAILED_EVERY = 100
 RARE_EVERY = 9_000
 LONG_AGO = 95_000  # the one execution of the flow, the state, the step, the command and the pack "old"
@@ -39,14 +39,14 @@ WAITING_EVERY = 50
 _NUMBERS = "WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n < {last})"
 
 
-# A label in each thousandth execution.
+# One in a thousand executions requires a label.
 FEW_LABELS = """CASE WHEN n % 1000 = 3 THEN '{"env":"prod"}' ELSE '{}' END"""
 OWN_LABELS = """'{"host":"h-' || n || '"}'"""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is written: `long_ago` is the one of long ago, `labels` what actions ask for, in SQL, by the number `n`."""
+    """The variable part of the rows: `long_ago` numbers the old execution, `labels` is an SQL expression of `n`."""
 
     newest: datetime = NEWEST
     long_ago: int = LONG_AGO
@@ -54,12 +54,12 @@ class Kind:
 
 
 @contextmanager
-def many(count: int = EXECUTIONS, kind: Kind = Kind(), *, analyzed: bool = True) -> Iterator[None]:
-    """So many executions with their actions and events, committed, and gone again when the block ends."""
+def insert_executions(count: int = EXECUTIONS, kind: Kind = Kind(), *, analyzed: bool = True) -> Iterator[None]:
+    """Insert and commit executions with their actions and events, and delete them at the end of the block."""
     _delete_all()
     version = FlowVersion.objects.create(id=VERSION, flow_name="many", document=DOCUMENT)
     try:
-        write(count, kind, analyzed=analyzed)
+        write_rows(count, kind, analyzed=analyzed)
         yield
     finally:
         _delete_all()
@@ -67,7 +67,7 @@ def many(count: int = EXECUTIONS, kind: Kind = Kind(), *, analyzed: bool = True)
 
 
 def _delete_all() -> None:
-    """Leave PostgreSQL neither dead rows, which the next test would read in its indexes, nor a count of rows."""
+    """Delete all rows; on PostgreSQL by TRUNCATE, which leaves no dead rows in indexes and no row count."""
     tables = [model._meta.db_table for model in (Action, Execution, Event)]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -77,10 +77,10 @@ def _delete_all() -> None:
                 cursor.execute(f"DELETE FROM {table}")
 
 
-def write(count: int, kind: Kind = Kind(), *, analyzed: bool = True) -> None:
-    """The rows, by one statement a table, and what the database's planner wants to know of them."""
+def write_rows(count: int, kind: Kind = Kind(), *, analyzed: bool = True) -> None:
+    """Insert the rows, one statement for each kind, and update the statistics of PostgreSQL's planner."""
     with connection.cursor() as cursor:
-        for statement in (_executions(count, kind), _actions(count, kind), _seconds(count, kind)):
+        for statement in (_executions(count, kind), _actions(count, kind), _second_actions(count, kind)):
             cursor.execute(statement)
         cursor.execute(_events(min(EVENTS, count), kind))
         if connection.vendor == "postgresql" and analyzed:
@@ -89,12 +89,12 @@ def write(count: int, kind: Kind = Kind(), *, analyzed: bool = True) -> None:
 
 
 def id_of(number: int, kind: int = 1, newest: datetime = NEWEST) -> str:
-    """The id of an execution (1), its actions (2, 3) or an event (4) of this number."""
+    """Return the id of an execution (1), one of its actions (2, 3) or its event (4) by its number."""
     return f"{int((newest - timedelta(seconds=number)).timestamp() * 1000):012x}{kind:02x}{number:010x}"
 
 
 def _id(newest: datetime, kind: int) -> str:
-    """`id_of` in SQL, of the number `n`."""
+    """Return `id_of` as an SQL expression of the number `n`."""
     milliseconds = f"{int(newest.timestamp() * 1000)} - n * 1000"
     if connection.vendor == "sqlite":
         return f"printf('%012x{kind:02x}%010x', {milliseconds}, n)"
@@ -102,7 +102,7 @@ def _id(newest: datetime, kind: int) -> str:
 
 
 def _time(newest: datetime, seconds: float = 0) -> str:
-    """The time of the number `n`, and so many seconds after."""
+    """Return the time of the number `n` plus these seconds, as an SQL expression."""
     after = newest + timedelta(seconds=seconds)
     if connection.vendor == "sqlite":
         return f"strftime('%Y-%m-%d %H:%M:%S', {int(after.timestamp())} - n, 'unixepoch')"
@@ -110,7 +110,7 @@ def _time(newest: datetime, seconds: float = 0) -> str:
 
 
 def _text(newest: datetime, seconds: float = 0) -> str:
-    """The time as the states of an action have it."""
+    """Return the time in the format of an action's states, as an SQL expression."""
     after = newest + timedelta(seconds=seconds)
     if connection.vendor == "sqlite":
         return f"strftime('%Y-%m-%dT%H:%M:%S.000Z', {int(after.timestamp())} - n, 'unixepoch')"
@@ -122,7 +122,7 @@ def _pick(kind: Kind, old: str, rare: str, common: str) -> str:
 
 
 def _flag(condition: str) -> str:
-    """A condition as a value of the boolean columns."""
+    """Convert an SQL condition to a value of a boolean column."""
     return f"({condition})" if connection.vendor == "postgresql" else f"CASE WHEN {condition} THEN 1 ELSE 0 END"
 
 
@@ -151,8 +151,8 @@ def _trigger(pack_name: str, event_name: str) -> str:
 
 def _actions(count: int, kind: Kind) -> str:
     newest = kind.newest
-    waits = f"n % {WAITING_EVERY} = 2"
-    states = f"""'[{{"value":"NEW","time":"' || {_text(newest)} || '"}}' || CASE WHEN {waits} THEN '' ELSE
+    queued = f"n % {WAITING_EVERY} = 2"
+    states = f"""'[{{"value":"NEW","time":"' || {_text(newest)} || '"}}' || CASE WHEN {queued} THEN '' ELSE
         ',{{"value":"PENDING","time":"' || {_text(newest, 1)} || '"}},{{"value":"SUCCESS","time":"' ||
         {_text(newest, 3)} || '"}}' END || ']'"""
     context = f"""'{{"Who":"user ' || n || '"' || CASE WHEN n % {RARE_EVERY} = 1 THEN ',"Word":"Needle"' ELSE '' END
@@ -161,21 +161,21 @@ def _actions(count: int, kind: Kind) -> str:
         SELECT {_id(newest, 2)}, {_id(newest, 1)}, {_pick(kind, "old", "rare", "many")}, '{VERSION}',
             {_pick(kind, "old", "rare", "work")}, {_pick(kind, "old", "Rare", "Wrk")}, {kind.labels}, {kind.labels},
             {_pick(kind, "old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
-            CASE WHEN {waits} THEN 'NEW' ELSE 'SUCCESS' END, {_flag(waits)}, {_time(newest)},
-            CASE WHEN {waits} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL, NULL, '', '' FROM counted"""
+            CASE WHEN {queued} THEN 'NEW' ELSE 'SUCCESS' END, {_flag(queued)}, {_time(newest)},
+            CASE WHEN {queued} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL, NULL, '', '' FROM counted"""
 
 
-def _seconds(count: int, kind: Kind) -> str:
+def _second_actions(count: int, kind: Kind) -> str:
     newest = kind.newest
     states = f"""'[{{"value":"NEW","time":"' || {_text(newest, 3)} || '"}},{{"value":"PENDING","time":"' ||
         {_text(newest, 4)} || '"}}' || CASE WHEN n % 2000 = 0 THEN '' ELSE ',{{"value":"SUCCESS","time":"' ||
         {_text(newest, 9)} || '"}}' END || ']'"""
-    held = "n % 2000 = 0"
+    claimed = "n % 2000 = 0"
     return f"""{_ACTION} {_NUMBERS.format(last=count - 1)}
         SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick(kind, "old", "rare", "many")}, '{VERSION}', 'tell', 'Slack',
             '{{}}', '{{}}', 'SendMessage', 'null', '{{}}', '{_trigger("Wrk", "Done")}', {_id(newest, 2)}, 0, 0,
-            CASE WHEN {held} THEN 'PENDING' ELSE 'SUCCESS' END, {_flag("1 = 0")}, {_time(newest)}, 1, '[]', {states},
-            'Slack', {_time(newest, 4)}, CASE WHEN {held} THEN {_time(newest, 86_400)} ELSE NULL END, '', ''
+            CASE WHEN {claimed} THEN 'PENDING' ELSE 'SUCCESS' END, {_flag("1 = 0")}, {_time(newest)}, 1, '[]', {states},
+            'Slack', {_time(newest, 4)}, CASE WHEN {claimed} THEN {_time(newest, 86_400)} ELSE NULL END, '', ''
         FROM counted WHERE n % 4 = 0"""
 
 
