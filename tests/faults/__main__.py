@@ -1,4 +1,4 @@
-"""One soak, `python -m tests.faults sqlite|postgresql`: figures, and exit code 1 with what is wrong if anything is."""
+"""A soak test: `python -m tests.faults sqlite|postgresql` prints figures; it exits with 1 if a check fails."""
 
 import argparse
 import random
@@ -11,8 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 from tests.faults.checks import failed_checks
-from tests.faults.report import defects_logged, table, told_by_logs
-from tests.faults.soak import NotSettledError, Settings, prepared
+from tests.faults.report import defects_logged, summarize_logs, table
+from tests.faults.soak import NotSettledError, Settings, prepare_soak
 from tests.faults.store import damage
 
 MAX_SHOWN = 20
@@ -24,7 +24,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="flyte-faults-"))
     name = "PostgreSQL" if settings.postgres else "SQLite"
     print(f"soak on {name}: seed {settings.seed}, {settings.seconds:.0f} s, files in {folder}", flush=True)
-    wrong = soaked(settings, folder)
+    wrong = run_soak(settings, folder)
     if not wrong:
         if not keep:
             shutil.rmtree(folder)
@@ -37,15 +37,15 @@ def main() -> int:
     return 1
 
 
-def soaked(settings: Settings, folder: Path) -> dict[str, list[str]]:
-    """What went wrong, by what found it; prints the figures."""
-    with prepared(settings, folder) as soak:
+def run_soak(settings: Settings, folder: Path) -> dict[str, list[str]]:
+    """Run a soak, print its figures, and return the failures by check."""
+    with prepare_soak(settings, folder) as soak:
         try:
             story = soak.run()
         except NotSettledError as error:
             return {"settled": [str(error)]}
         print(table(story))
-        print(told_by_logs(soak.storm.programs))
+        print(summarize_logs(soak.storm.programs))
         others = {
             "settled": soak.unsettled,
             "logs": defects_logged(soak.storm.servers),
@@ -55,15 +55,15 @@ def soaked(settings: Settings, folder: Path) -> dict[str, list[str]]:
 
 
 def read_arguments() -> tuple[Settings, bool]:
-    """What is asked for, and whether the files are to be kept though all holds."""
+    """Return the settings, and True if the files are kept after a success."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("database", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=120.0, help="how long the storm lasts")
     parser.add_argument("--seed", type=int, help="of the plan of faults; without it one is drawn")
     parser.add_argument("--keep", action="store_true", help="keep all files, though all holds")
-    given = parser.parse_args()
-    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
-    return Settings(seed, given.seconds, postgres=given.database == "postgresql"), given.keep
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    return Settings(seed, options.seconds, postgres=options.database == "postgresql"), options.keep
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Cancels a running execution now and then, as a person would: `python -m tests.faults.canceller SECONDS_BETWEEN`."""
+"""A program that cancels a running execution now and then: `python -m tests.faults.canceller SECONDS_BETWEEN`."""
 
 import os
 import random
@@ -10,13 +10,13 @@ import httpx
 from tests.faults.journal import SEED_VARIABLE, Journal, own_journal
 
 CALL_SECONDS = 15.0
-LOOKED_AT = 20
+PAGE_SIZE = 20
 
 
 def cancel_one(http: httpx.Client, journal: Journal, chance: random.Random) -> None:
-    found = http.get("/v1/audit/flows", params={"state": "running", "limit": LOOKED_AT})
-    journal.note("answer", to="audit", status=found.status_code)
-    running = found.json().get("flows", [])
+    response = http.get("/v1/audit/flows", params={"state": "running", "limit": PAGE_SIZE})
+    journal.note("answer", to="audit", status=response.status_code)
+    running = response.json().get("flows", [])
     if not running:
         return
     execution = chance.choice(running)["correlationId"]

@@ -1,4 +1,4 @@
-"""What must be true when the soak is over: pure functions from a story to what is wrong in it, a line each."""
+"""The checks of a finished soak: pure functions that take a story and yield a line for each defect."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from tests.faults.flows import BETA, ECHO, FAN_OUT, FATAL, FLOWS, STEPS
 from tests.faults.journal import Note
 from tests.faults.lawful import unlawful
-from tests.faults.story import FINAL, Action, Execution, Story
+from tests.faults.story import FINAL, StoredAction, StoredExecution, Story
 
 Wrong = Iterator[str]
 
@@ -16,9 +16,9 @@ LEASE_EXPIRED = "lease expired"
 
 
 def accepted_events_ran_once(story: Story) -> Wrong:
-    """An event answered with 202 has one execution, one that was not has at most one, and nothing else has any."""
-    sent = {note["key"] for note in story.told("event_sent")}
-    accepted = {note["key"] for note in story.told("event_answered") if note["status"] == 202}
+    """Check that an event answered with 202 has one execution, and any other sent event at most one."""
+    sent = {note["key"] for note in story.notes_of_kind("event_sent")}
+    accepted = {note["key"] for note in story.notes_of_kind("event_answered") if note["status"] == 202}
     ran = executions_by_key(story, FAN_OUT["name"])
     yield from (f"event {key} was answered with 202 and has no execution" for key in sorted(accepted - set(ran)))
     yield from (f"event {key} has {len(ids)} executions: {ids}" for key, ids in ran.items() if len(ids) > 1)
@@ -26,7 +26,7 @@ def accepted_events_ran_once(story: Story) -> Wrong:
 
 
 def results_started_their_flow_once(story: Story) -> Wrong:
-    """The flow that listens to a step's result ran once for each such result."""
+    """Check that the flow that is triggered by a step's result ran once for each such result."""
     done = Counter(action.key for action in story.actions if action.ended_in(BETA, "RightDone"))
     ran = executions_by_key(story, ECHO["name"])
     for key in sorted(set(done) | set(ran)):
@@ -35,21 +35,21 @@ def results_started_their_flow_once(story: Story) -> Wrong:
 
 
 def executions_by_key(story: Story, flow: str) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    executions: dict[str, list[str]] = defaultdict(list)
     for execution in story.executions:
         if execution.flow == flow:
-            found[story.key_of(execution)].append(execution.id)
-    return found
+            executions[story.key_of(execution)].append(execution.id)
+    return executions
 
 
 def steps_fired_at_most_once(story: Story) -> Wrong:
-    """No two actions of one execution are of one step."""
+    """Check that no two actions of an execution have the same step."""
     counts = Counter((action.execution, action.step) for action in story.actions)
     yield from (f"step {step} of {execution} fired {n} times" for (execution, step), n in counts.items() if n > 1)
 
 
 def every_step_fired_that_had_to(story: Story) -> Wrong:
-    """A step has an action if, and only if, what it waits for has happened; joins are neither lost nor early."""
+    """Check that a step has an action if, and only if, its trigger has happened; joins are neither lost nor early."""
     for execution in story.executions:
         actions = story.actions_of[execution.id]
         fired, due = {action.step for action in actions}, steps_due(execution.flow, actions)
@@ -59,50 +59,51 @@ def every_step_fired_that_had_to(story: Story) -> Wrong:
             yield f"{execution.id}: fired too much {sorted(fired - due)}, too little {sorted(due - fired)}"
 
 
-def steps_due(flow: str, actions: Sequence[Action]) -> set[str]:
-    """The steps of a flow that must have fired, its actions being what they are."""
-    document = next(one for one in FLOWS if one["name"] == flow)
+def steps_due(flow: str, actions: Sequence[StoredAction]) -> set[str]:
+    """Return the ids of the steps that must have fired, as the actions of the execution imply."""
+    document = next(document for document in FLOWS if document["name"] == flow)
     return {step["id"] for step in document["steps"] if _is_due(step, actions)}
 
 
-def _is_due(step: Mapping[str, Any], actions: Sequence[Action]) -> bool:
+def _is_due(step: Mapping[str, Any], actions: Sequence[StoredAction]) -> bool:
     named = step.get("dependsOn", [])
     finished = [action for action in actions if action.step in named and action.finished]
-    return not named or ({one.step for one in finished} == set(named) and any(_fits(step, one) for one in finished))
+    all_finished = {action.step for action in finished} == set(named)
+    return not named or (all_finished and any(_fits(step, action) for action in finished))
 
 
-def _fits(step: Mapping[str, Any], action: Action) -> bool:
+def _fits(step: Mapping[str, Any], action: StoredAction) -> bool:
     return action.ended_in(step["event"]["packName"], step["event"]["name"])
 
 
 def actions_belong_together(story: Story) -> Wrong:
-    """An action is of an execution that there is and of its event, and a step it follows from really fired it."""
-    known = {execution.id: story.key_of(execution) for execution in story.executions}
+    """Check that an action belongs to an existing execution and its event, and was triggered by a dependency."""
+    keys = {execution.id: story.key_of(execution) for execution in story.executions}
     for action in story.actions:
-        if action.execution not in known:
+        if action.execution not in keys:
             yield f"action {action.id} is of no execution that there is ({action.execution})"
-        elif action.key != known[action.execution]:
-            yield f"action {action.id} is for event {action.key}, its execution for {known[action.execution]}"
+        elif action.key != keys[action.execution]:
+            yield f"action {action.id} is for event {action.key}, its execution for {keys[action.execution]}"
         if action.triggered_by and not _was_fired_by(action, story.action.get(action.triggered_by)):
             yield f"action {action.id} says it was triggered by {action.triggered_by}, which can't be"
 
 
-def _was_fired_by(action: Action, cause: Action | None) -> bool:
+def _was_fired_by(action: StoredAction, cause: StoredAction | None) -> bool:
     step = STEPS[action.step]
     named = step.get("dependsOn", [])
     return cause is not None and cause.execution == action.execution and cause.step in named and _fits(step, cause)
 
 
 def actions_have_lawful_ends(story: Story) -> Wrong:
-    """Each action ended once, went through lawful states, and no attempt is unaccounted for."""
+    """Check that each action ended once and went through allowed states, and that each attempt has an end."""
     for action in story.actions:
         yield from (f"action {action.id} ({action.step}): {wrong}" for wrong in unlawful(action))
 
 
 def executions_have_the_state_of_their_actions(story: Story) -> Wrong:
-    """Failed where a FATAL result had no step that fired on it, cancelled where somebody cancelled, else succeeded."""
-    sent = {note["execution"] for note in story.told("cancel_sent")}
-    done = {note["execution"] for note in story.told("cancel_answered") if note["status"] == 204}
+    """Check that executions with an unhandled FATAL result failed, cancelled ones are cancelled, others succeeded."""
+    sent = {note["execution"] for note in story.notes_of_kind("cancel_sent")}
+    done = {note["execution"] for note in story.notes_of_kind("cancel_answered") if note["status"] == 204}
     for execution in story.executions:
         implied = state_implied(execution, story.actions_of[execution.id])
         if execution.state != implied:
@@ -113,7 +114,7 @@ def executions_have_the_state_of_their_actions(story: Story) -> Wrong:
             yield f"{execution.id} is {execution.state}, and was answered to be cancelled"
 
 
-def state_implied(execution: Execution, actions: Sequence[Action]) -> str:
+def state_implied(execution: StoredExecution, actions: Sequence[StoredAction]) -> str:
     states = {action.state for action in actions}
     if not actions or not states <= set(FINAL):
         return "running"
@@ -125,8 +126,8 @@ def state_implied(execution: Execution, actions: Sequence[Action]) -> str:
 
 
 def actions_had_one_holder(story: Story) -> Wrong:
-    """Each attempt was given to one pack, and only attempts that the step allows were given."""
-    takes = Counter((note["action"], note["attempt"]) for note in story.told("taken"))
+    """Check that each attempt was claimed by one pack, and that the server knows each claimed attempt."""
+    takes = Counter((note["action"], note["attempt"]) for note in story.notes_of_kind("taken"))
     for (key, attempt), count in takes.items():
         action = story.action.get(key)
         if count > 1:
@@ -136,8 +137,8 @@ def actions_had_one_holder(story: Story) -> Wrong:
 
 
 def handlers_ran_no_more_than_attempts(story: Story) -> Wrong:
-    """At most `1 + retries` times, whatever was killed."""
-    runs = Counter((note["key"], note["step"]) for note in story.told("began"))
+    """Check that no handler ran more often than its action had attempts, whatever was killed."""
+    runs = Counter((note["key"], note["step"]) for note in story.notes_of_kind("began"))
     attempts: Counter[tuple[str, str]] = Counter()
     for action in story.actions:
         attempts[(action.key, action.step)] += action.attempt
@@ -147,17 +148,17 @@ def handlers_ran_no_more_than_attempts(story: Story) -> Wrong:
 
 
 def accepted_results_are_kept(story: Story) -> Wrong:
-    """A result answered with 202 is what its attempt shows, and one answered with 409 is not."""
-    for note in story.told("result_answered"):
-        shown = is_shown(story.action.get(note["action"]), note)
-        if note["status"] == 202 and not shown:
+    """Check that a result answered with 202 is the result of its attempt, and that one answered with 409 is not."""
+    for note in story.notes_of_kind("result_answered"):
+        is_stored = is_result_of_attempt(story.action.get(note["action"]), note)
+        if note["status"] == 202 and not is_stored:
             yield f"result {_what(note)} was answered with 202 and is not what is shown"
-        if note["status"] == 409 and shown:
+        if note["status"] == 409 and is_stored:
             yield f"result {_what(note)} was answered with 409 though it is what is shown"
 
 
-def is_shown(action: Action | None, note: Note) -> bool:
-    """Whether an attempt ended in this result."""
+def is_result_of_attempt(action: StoredAction | None, note: Note) -> bool:
+    """Return True if an attempt ended in this result."""
     if action is None:
         return False
     if action.finished and action.attempt == note["attempt"] and same(action.result, note):
@@ -175,8 +176,8 @@ def _what(note: Note) -> str:
 
 
 def results_come_from_packs(story: Story) -> Wrong:
-    """What an action ended in was sent by a pack, or is the server's word that the lease has ended."""
-    sent = {(note["action"], note["attempt"], str(note["payload"])) for note in story.told("result_sent")}
+    """Check that each result was sent by a pack, or is the server's result for an expired lease."""
+    sent = {(note["action"], note["attempt"], str(note["payload"])) for note in story.notes_of_kind("result_sent")}
     for action in story.actions:
         if action.result is None or not action.finished:
             continue
@@ -187,7 +188,7 @@ def results_come_from_packs(story: Story) -> Wrong:
 
 
 def nothing_waits(story: Story) -> Wrong:
-    """No action waits to be taken, or is with somebody."""
+    """Check that no action is queued or claimed."""
     for action in story.actions:
         if action.waiting or action.leased or action.state not in FINAL:
             yield f"action {action.id} ({action.step}) is left {action.state}"
@@ -206,18 +207,18 @@ LAWFUL_ANSWERS: Mapping[str, frozenset[int]] = {
 
 
 def answers_are_lawful(story: Story) -> Wrong:
-    """Nothing but what the API promises, and 503 only while the database is away."""
+    """Check that the API gave only documented status codes, and 503 only while the database was down."""
     outages = database_outages(story.notes)
     odd = Counter(
         (note["to"], note["status"], note["status"] == 503)
-        for note in story.told("answer")
+        for note in story.notes_of_kind("answer")
         if note["status"] not in LAWFUL_ANSWERS[note["to"]] and not _excused(note, outages)
     )
     for (to, status, away), count in odd.items():
         yield f"{to} was answered with {status} {count} times{', the database being there' if away else ''}"
 
 
-# What was asked for while the database was away may be answered so long after it is back, in seconds.
+# A request that was sent while the database was down may be answered this long after the restart, in seconds.
 EXCUSED_SECONDS = 5.0
 
 
@@ -226,30 +227,32 @@ def _excused(note: Note, outages: Sequence[tuple[float, float]]) -> bool:
 
 
 def database_outages(notes: Iterable[Note]) -> list[tuple[float, float]]:
-    """From when to when the database was away."""
+    """Return the begin and end of each time that the database was down."""
     moments = [note for note in notes if note["kind"].startswith("outage_") and note["what"] == "PostgreSQL"]
-    return [(float(one["at"]), float(other["at"])) for one, other in pairwise(moments) if one["kind"] == "outage_began"]
+    pairs = [(begin, end) for begin, end in pairwise(moments) if begin["kind"] == "outage_began"]
+    return [(float(begin["at"]), float(end["at"])) for begin, end in pairs]
 
 
 def audit_shows_what_is_kept(story: Story) -> Wrong:
-    """The API's audit has every execution, with the actions and results that are in the database."""
+    """Check that the API's audit has every execution, with the actions and results that are in the database."""
     for execution in story.executions:
-        shown = story.audit.get(execution.id)
-        if shown is None:
+        document = story.audit.get(execution.id)
+        if document is None:
             yield f"the audit does not show {execution.id}"
             continue
-        kept = {one.step: (one.id, *_shown_state(one), one.result) for one in story.actions_of[execution.id]}
-        told = {step: _told(action) for step, action in shown["actions"].items()}
-        if kept != told:
+        actions = story.actions_of[execution.id]
+        stored = {action.step: (action.id, *_stored_state(action), action.result) for action in actions}
+        audited = {step: _audited_state(action) for step, action in document["actions"].items()}
+        if stored != audited:
             yield f"the audit shows {execution.id} otherwise than it is kept"
 
 
-def _shown_state(action: Action) -> tuple[str, bool]:
+def _stored_state(action: StoredAction) -> tuple[str, bool]:
     cancelled = action.state == "CANCELLED"
     return (FATAL if cancelled else action.state), cancelled
 
 
-def _told(action: Mapping[str, Any]) -> tuple[Any, ...]:
+def _audited_state(action: Mapping[str, Any]) -> tuple[Any, ...]:
     state = action["state"]
     return action["id"], state["value"], state.get("cancelled", False), action.get("result")
 
@@ -273,5 +276,5 @@ CHECKS: tuple[Callable[[Story], Wrong], ...] = (
 
 
 def failed_checks(story: Story) -> dict[str, list[str]]:
-    """What is wrong, by the name of the check that found it."""
-    return {check.__name__: found for check in CHECKS if (found := list(check(story)))}
+    """Return the lines of each check that found a defect, by its name."""
+    return {check.__name__: lines for check in CHECKS if (lines := list(check(story)))}

@@ -18,7 +18,7 @@ CHANCE = random.Random(os.environ[SEED_VARIABLE])
 
 
 class NotingApi(ApiClient):
-    """The library's own calls, with a note of each."""
+    """A client of the API that writes each call into the journal."""
 
     def __init__(self, token: str | None, timeout: float) -> None:
         super().__init__(token, timeout)

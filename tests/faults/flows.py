@@ -1,7 +1,7 @@
-"""The flows of the soak: a fan-out that is joined, with retries and short leases, and a flow that hears its results.
+"""The flows of the soak: a fan-out with a join, retries and short leases, and a flow that is triggered by its results.
 
-The checker reads the same documents. What makes its reckoning simple: each step waits for one event of one pack that
-only steps which it depends on end in.
+The checks read the same documents. They stay simple because each step waits for one event of one pack, which only
+the steps that it depends on send as their result.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 SOURCE, ALPHA, BETA, PLAIN = "Source", "Alpha", "Beta", "Plain"
 HAPPENED, FATAL = "Happened", "FATAL"
 
-# What a pack's handler of each step ends in where all goes well.
+# The result of each step's handler if nothing fails.
 RESULTS = {
     "start": "Begun",
     "left": "LeftDone",
@@ -25,7 +25,7 @@ KEY = "{{ Context.Key }}"
 
 
 def command(pack: str, step: str, **options: Any) -> dict[str, Any]:
-    """What a step gives: its input tells the handler which event and step it is for."""
+    """Return the command of a step, with the event's key and the step in its input for the handler."""
     return {"packName": pack, "name": step, "input": {"key": KEY, "step": step}, **options}
 
 
@@ -94,10 +94,10 @@ ECHO: dict[str, Any] = {
 FLOWS = (FAN_OUT, ECHO)
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for flow in FLOWS for step in flow["steps"]}
 
-# The lease of steps that say none, in seconds.
+# The lease of steps without a timeout, in seconds.
 LEASE_SECONDS = 4
 
 
 def commands_of(pack: str) -> list[str]:
-    """The commands that a pack of this name is asked for."""
+    """Return the commands that the flows send to a pack."""
     return [name for name, step in STEPS.items() if step["command"]["packName"] == pack]

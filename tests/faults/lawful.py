@@ -1,28 +1,28 @@
-"""Whether one action went through states that an action can go through."""
+"""A check of the states and attempts of one action."""
 
 import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tests.faults.story import Action
+from tests.faults.story import StoredAction
 
-# Queued, taken; queued and taken again as often as it was tried; then one end. Cancelled while queued or taken.
+# Queued and taken, for each attempt; then one end. An action can be cancelled while it is queued or taken.
 LAWFUL = re.compile(r"(NEW PENDING )*(NEW PENDING (SUCCESS|FATAL)|NEW (PENDING )?CANCELLED)")
 
 
-def unlawful(action: Action) -> Iterator[str]:
-    """What is wrong with the states and attempts of an action."""
+def unlawful(action: StoredAction) -> Iterator[str]:
+    """Yield a line for each defect in the states and attempts of an action."""
     values = [entry["value"] for entry in action.states]
-    told = " ".join(values)
-    if not LAWFUL.fullmatch(told):
-        yield f"went through {told}"
+    sequence = " ".join(values)
+    if not LAWFUL.fullmatch(sequence):
+        yield f"went through {sequence}"
     if not values or values[-1] != action.state:
         yield f"is {action.state}, and its last state is {values[-1:]}"
     if values.count("PENDING") != action.attempt:
         yield f"was taken {values.count('PENDING')} times in {action.attempt} attempts"
     if action.attempt > 1 + action.retries:
         yield f"was tried {action.attempt} times with {action.retries} retries"
-    if any(one["time"] > other["time"] for one, other in pairwise(action.states)):
+    if any(earlier["time"] > later["time"] for earlier, later in pairwise(action.states)):
         yield f"went back in time: {[entry['time'] for entry in action.states]}"
     if missing := attempts_unaccounted_for(action):
         yield f"does not tell what became of attempts {missing}"
@@ -30,7 +30,7 @@ def unlawful(action: Action) -> Iterator[str]:
         yield f"is {action.state} and has {'a' if action.result else 'no'} result"
 
 
-def attempts_unaccounted_for(action: Action) -> list[int]:
-    """Earlier attempts of which the history has no end."""
+def attempts_unaccounted_for(action: StoredAction) -> list[int]:
+    """Return the earlier attempts that have no end in the history."""
     ended = {entry["attempt"] for entry in action.history if not entry.get("late")}
     return [attempt for attempt in range(1, action.attempt) if attempt not in ended]

@@ -1,4 +1,4 @@
-"""Stories that nobody lived through, for the tests of the checks: a sound one, and ways to spoil it."""
+"""Invented stories for the tests of the checks: a correct one, and functions that add defects."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.faults.flows import FATAL, RESULTS, STEPS
 from tests.faults.journal import Note
-from tests.faults.story import Action, Execution, Story
+from tests.faults.story import StoredAction, StoredExecution, Story
 
 KEY = "s-1"
 RUN, OTHER_RUN = "x1", "x2"
@@ -19,21 +19,21 @@ def note(kind: str, **fields: Any) -> Note:
 
 
 def result(step: str, event: str = "", run: str = RUN) -> dict[str, Any]:
-    """A result as the audit shows it."""
+    """Build a result as the audit shows it."""
     name = STEPS[step]["command"]["packName"]
     payload = {"key": KEY, "step": step, "run": run}
     return {"event": event or RESULTS[step], "pack": {"id": name, "name": name}, "payload": payload}
 
 
 def entries(text: str) -> list[dict[str, str]]:
-    """States one after the other, a second each."""
+    """Build the log of an action's states, one second apart."""
     return [{"value": value, "time": f"2024-01-01T00:00:{second:02}Z"} for second, value in enumerate(text.split())]
 
 
-def action(step: str, execution: str = "e1") -> Action:
-    """One that ended well at the first attempt."""
+def action(step: str, execution: str = "e1") -> StoredAction:
+    """Build an action that succeeded at its first attempt."""
     cause = CAUSES.get(step, "")
-    return Action(
+    return StoredAction(
         id=f"{execution}-{step}",
         execution=execution,
         step=step,
@@ -51,99 +51,106 @@ def action(step: str, execution: str = "e1") -> Action:
     )
 
 
-def fatal(step: str, run: str = RUN) -> Action:
-    """One that ended FATAL at its last attempt."""
-    whole = action(step)
-    return replace(whole, state=FATAL, states=entries("NEW PENDING FATAL"), result=result(step, FATAL, run))
+def fatal(step: str, run: str = RUN) -> StoredAction:
+    """Build an action that ended FATAL at its last attempt."""
+    succeeded = action(step)
+    return replace(succeeded, state=FATAL, states=entries("NEW PENDING FATAL"), result=result(step, FATAL, run))
 
 
-def cancelled(step: str) -> Action:
-    """One that was taken out of the queue."""
+def cancelled(step: str) -> StoredAction:
+    """Build an action that was cancelled in the queue."""
     return replace(action(step), state="CANCELLED", attempt=0, states=entries("NEW CANCELLED"), result=None)
 
 
-def tried_twice(step: str) -> Action:
-    """One whose first attempt ended FATAL."""
+def tried_twice(step: str) -> StoredAction:
+    """Build an action whose first attempt ended FATAL."""
     history = [{"attempt": 1, "result": result(step, FATAL)}]
     states = entries("NEW PENDING NEW PENDING SUCCESS")
     return replace(action(step), attempt=2, states=states, history=history, result=result(step, run=OTHER_RUN))
 
 
-def notes_of(one: Action) -> list[Note]:
-    """What a pack tells that did all attempts of an action, was answered each time, and lost no answer."""
-    ended = [(entry["attempt"], entry["result"]) for entry in one.history if not entry.get("late")]
-    ended += [(one.attempt, one.result)] if one.result else []
-    return [line for attempt, given in ended for line in _attempt_notes(one, attempt, given)]
+def notes_of(action: StoredAction) -> list[Note]:
+    """Build the notes of a pack that ran all attempts of an action and received every response."""
+    ended = [(entry["attempt"], entry["result"]) for entry in action.history if not entry.get("late")]
+    ended += [(action.attempt, action.result)] if action.result else []
+    return [line for attempt, result in ended for line in _attempt_notes(action, attempt, result)]
 
 
-def _attempt_notes(one: Action, attempt: int, given: Mapping[str, Any]) -> list[Note]:
-    which = {"action": one.id, "attempt": attempt}
-    run = {"key": one.key, "step": one.step, "run": given["payload"].get("run", OTHER_RUN)}
-    told = which | {"event": given["event"], "payload": given["payload"]}
-    begun = [
-        note("taken", **which, key=one.key, step=one.step),
+def _attempt_notes(action: StoredAction, attempt: int, result: Mapping[str, Any]) -> list[Note]:
+    ids = {"action": action.id, "attempt": attempt}
+    run = {"key": action.key, "step": action.step, "run": result["payload"].get("run", OTHER_RUN)}
+    sent = ids | {"event": result["event"], "payload": result["payload"]}
+    notes = [
+        note("taken", **ids, key=action.key, step=action.step),
         note("answer", to="take", status=200),
         note("began", **run),
     ]
-    if "run" not in given["payload"]:  # the lease ended meanwhile
-        return begun
+    if "run" not in result["payload"]:  # the lease expired during the run
+        return notes
     return [
-        *begun,
+        *notes,
         note("ended", **run),
-        note("result_sent", **told),
-        note("result_answered", status=202, **told),
+        note("result_sent", **sent),
+        note("result_answered", status=202, **sent),
         note("answer", to="result", status=202),
     ]
 
 
-def shown(execution: Execution, actions: Sequence[Action]) -> dict[str, Any]:
-    """An execution as the audit shows it, as far as the checks look."""
-    return {"correlationId": execution.id, "actions": {one.step: shown_action(one) for one in actions}}
+def audit_execution(execution: StoredExecution, actions: Sequence[StoredAction]) -> dict[str, Any]:
+    """Build an execution as the audit shows it, with the fields that the checks read."""
+    return {"correlationId": execution.id, "actions": {action.step: audit_action(action) for action in actions}}
 
 
-def shown_action(one: Action) -> dict[str, Any]:
-    state: dict[str, Any] = {"value": one.state}
-    if one.state == "CANCELLED":
+def audit_action(action: StoredAction) -> dict[str, Any]:
+    state: dict[str, Any] = {"value": action.state}
+    if action.state == "CANCELLED":
         state = {"value": FATAL, "cancelled": True}
-    return {"id": one.id, "state": state} | ({"result": one.result} if one.result else {})
+    return {"id": action.id, "state": state} | ({"result": action.result} if action.result else {})
 
 
-def story(*changed: Action, without: str = "", state: str = "succeeded", echo: bool = True) -> Story:
-    """A run of the fan-out, and of the flow that hears it; `changed` actions stand in place of the usual ones."""
+def story(*changed: StoredAction, without: str = "", state: str = "succeeded", echo: bool = True) -> Story:
+    """Build a run of the fan-out and of the flow that it triggers; `changed` actions replace the usual ones."""
     usual = {step: action(step) for step in USUAL_STEPS if step not in without.split()}
-    actions = list((usual | {one.step: one for one in changed}).values())
-    executions = [Execution("e1", "fan-out", state)]
+    actions = list((usual | {changed_action.step: changed_action for changed_action in changed}).values())
+    executions = [StoredExecution("e1", "fan-out", state)]
     if echo:
         actions.append(action("echo", "e2"))
-        executions.append(Execution("e2", "echo", "succeeded"))
+        executions.append(StoredExecution("e2", "echo", "succeeded"))
     notes = [
         note("event_sent", key=KEY),
         note("event_answered", key=KEY, status=202),
         note("answer", to="events", status=202),
-        *(line for one in actions for line in notes_of(one)),
+        *(line for performed in actions for line in notes_of(performed)),
     ]
-    return whole(notes, executions, actions)
+    return complete_story(notes, executions, actions)
 
 
-def whole(notes: Sequence[Note], executions: Sequence[Execution], actions: Sequence[Action]) -> Story:
-    """A story whose audit shows what it has."""
-    audit = {one.id: shown(one, [own for own in actions if own.execution == one.id]) for one in executions}
+def complete_story(
+    notes: Sequence[Note], executions: Sequence[StoredExecution], actions: Sequence[StoredAction]
+) -> Story:
+    """Build a story whose audit agrees with its rows."""
+    audit = {
+        execution.id: audit_execution(execution, [action for action in actions if action.execution == execution.id])
+        for execution in executions
+    }
     return Story(notes, executions, actions, audit)
 
 
-def with_notes(told: Story, *more: Note) -> Story:
-    return replace(told, notes=[*told.notes, *more])
+def with_notes(original: Story, *more: Note) -> Story:
+    return replace(original, notes=[*original.notes, *more])
 
 
-def without_notes(told: Story, drop: Callable[[Note], bool]) -> Story:
-    return replace(told, notes=[line for line in told.notes if not drop(line)])
+def without_notes(original: Story, drop: Callable[[Note], bool]) -> Story:
+    return replace(original, notes=[line for line in original.notes if not drop(line)])
 
 
-def with_action(told: Story, step: str, **changes: Any) -> Story:
-    """The story with one action of the fan-out changed, in the audit too."""
-    actions = [replace(one, **changes) if one.id == f"e1-{step}" else one for one in told.actions]
-    return whole(told.notes, told.executions, actions)
+def with_action(original: Story, step: str, **changes: Any) -> Story:
+    """Return the story with one action of the fan-out changed, in the audit too."""
+    actions = [replace(action, **changes) if action.id == f"e1-{step}" else action for action in original.actions]
+    return complete_story(original.notes, original.executions, actions)
 
 
-def with_more(told: Story, executions: Sequence[Execution] = (), actions: Sequence[Action] = ()) -> Story:
-    return whole(told.notes, [*told.executions, *executions], [*told.actions, *actions])
+def with_more(
+    original: Story, executions: Sequence[StoredExecution] = (), actions: Sequence[StoredAction] = ()
+) -> Story:
+    return complete_story(original.notes, [*original.executions, *executions], [*original.actions, *actions])

@@ -1,4 +1,4 @@
-"""A pack as the original's clients make them, with a journal: `python -m tests.faults.plain_pack NAME`.
+"""A pack that calls the API as the original's clients do, with a journal: `python -m tests.faults.plain_pack NAME`.
 
 It polls without waiting, works on one action at a time, sends no heartbeats, and tries a result only a few times.
 """
@@ -24,7 +24,7 @@ CALL_SECONDS = 15.0
 
 
 class PlainPack:
-    """Registers, polls, works, until SIGTERM."""
+    """A pack that registers, polls and works until SIGTERM."""
 
     def __init__(self, name: str, journal: Journal, chance: random.Random) -> None:
         self.name = name
@@ -47,23 +47,23 @@ class PlainPack:
                 time.sleep(POLL_SECONDS if take else PAUSE_SECONDS)
 
     def register(self) -> str:
-        """Where to take actions; '' when the server does not answer."""
+        """Register the pack; return the URL to take actions from, '' if the server does not respond."""
         answer = self.call("/v1/packs", {"name": self.name, "commands": commands(self.name)})
         if answer is None or answer.status_code != 201:
             return ""
         return next(str(link["href"]) for link in answer.json()["links"] if link["rel"].endswith("takeAction"))
 
     def take_and_work(self, take: str) -> bool:
-        """Whether there was anything to do."""
+        """Take an action and work on it; return False if there was none."""
         answer = self.call(take)
         if answer is None or answer.status_code != 200:
             return False
         document = answer.json()
         event, payload = handle(self.journal, self.chance, document["input"])
-        self.give(result_link(document), {"event": event, "payload": payload})
+        self.send_result(result_link(document), {"event": event, "payload": payload})
         return True
 
-    def give(self, link: httpx.URL, result: dict[str, Any]) -> None:
+    def send_result(self, link: httpx.URL, result: dict[str, Any]) -> None:
         for _ in range(TRIES):
             answer = self.call(link, result)
             if answer is not None and answer.status_code != 503:

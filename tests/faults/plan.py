@@ -1,10 +1,10 @@
-"""What is done to whom and when, from a seed alone."""
+"""The plan of faults: their kinds, targets and times, derived from a seed."""
 
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# How often each fault comes, beside the others; how long what was stopped stays away, in seconds.
+# The relative frequency of each fault, and how long a stopped process stays down, in seconds.
 WEIGHTS: Mapping[str, int] = {
     "web_worker killed": 5,
     "web_workers killed": 12,
@@ -23,14 +23,14 @@ WEIGHTS: Mapping[str, int] = {
     "PostgreSQL crashed": 2,
     "Redis stopped": 2,
 }
-SHORTEST, LONGEST = 0.2, 4.0
-# At the begin everything is let work a little, and at the end settle.
+MIN_SECONDS, MAX_SECONDS = 0.2, 4.0
+# The programs work without faults for this long at the start.
 CALM_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`at` and `seconds` (how long it lasts) count in seconds; `choice`, from 0 to 1, says which of several."""
+    """A fault at `at` that lasts `seconds` (both in seconds); `choice`, from 0 to 1, selects one of several targets."""
 
     at: float
     kind: str
@@ -39,7 +39,7 @@ class Fault:
 
 
 def make_plan(seed: int, seconds: float, kinds: frozenset[str], between: float) -> list[Fault]:
-    """Faults of these kinds, in the order of their times: each kind once if there is time, then by weight.
+    """Plan faults of these kinds in the order of their times: each kind once if there is time, then by weight.
 
     `between` is the mean time from one to the next.
     """
@@ -49,7 +49,7 @@ def make_plan(seed: int, seconds: float, kinds: frozenset[str], between: float) 
     faults: list[Fault] = []
     at = CALM_SECONDS
     while at < seconds:
-        kind = first.pop() if first else chance.choices(eligible, [WEIGHTS[one] for one in eligible])[0]
-        faults.append(Fault(round(at, 2), kind, chance.random(), round(chance.uniform(SHORTEST, LONGEST), 2)))
+        kind = first.pop() if first else chance.choices(eligible, [WEIGHTS[kind] for kind in eligible])[0]
+        faults.append(Fault(round(at, 2), kind, chance.random(), round(chance.uniform(MIN_SECONDS, MAX_SECONDS), 2)))
         at += chance.uniform(0.3, 1.7) * between
     return faults

@@ -1,4 +1,4 @@
-"""The processes of the soak: started, killed, frozen, started again, and none left behind."""
+"""The processes of the soak: start, kill, freeze and restart them, and leave none running."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ from tests.faults.journal import PATH_VARIABLE, SEED_VARIABLE
 from tests.server import ROOT
 
 STOP_SECONDS = 60.0
-AGAIN_SECONDS = 1.0
+RESTART_SECONDS = 1.0
 
 
 @dataclass
-class Program:
-    """A program that is to run: `arguments` are Python's. Each start has a journal of its own in `folder`."""
+class SoakProgram:
+    """A program of the soak: `arguments` are Python's. Each start has its own journal in `folder`."""
 
     name: str
     arguments: Sequence[str]
@@ -29,9 +29,9 @@ class Program:
     process: "subprocess.Popen[bytes] | None" = None
     starts: int = 0
     away_until: float = 0.0
-    wanted: bool = False
+    enabled: bool = False
     ends: list[int] = field(default_factory=list)
-    """Exit codes of those starts that ended by themselves."""
+    """Exit codes of the processes that nobody stopped."""
 
     @property
     def log_path(self) -> Path:
@@ -52,7 +52,7 @@ class Program:
 
     def start(self) -> None:
         self.starts += 1
-        own = {
+        variables = {
             PATH_VARIABLE: str(self.journal_path),
             SEED_VARIABLE: f"{self.environment[SEED_VARIABLE]} {self.name} {self.starts}",
         }
@@ -60,25 +60,25 @@ class Program:
             self.process = processes.start(
                 [sys.executable, *self.arguments],
                 cwd=ROOT,
-                env={**self.environment, **own},
+                env={**self.environment, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
 
-    def look_after(self, now: float) -> None:
-        """Start it where it does not run and may: after a kill when its time away is over, else after a pause."""
-        if self.runs or not self.wanted:
+    def restart_if_due(self, now: float) -> None:
+        """Start the program if it is enabled and does not run, and its downtime or its pause after an end is over."""
+        if self.runs or not self.enabled:
             return
         if self.process is not None:
             self.ends.append(self.process.returncode)
             self.clear()
-            self.away_until = now + AGAIN_SECONDS
+            self.away_until = now + RESTART_SECONDS
         if now >= self.away_until:
             self.start()
 
     def kill(self, away: float = 0.0) -> None:
-        """SIGKILL to it and all that it has started; `away` is for how many seconds it then stays so."""
+        """Kill the process and all that it has started; `away` is the downtime that follows, in seconds."""
         if self.process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -87,7 +87,7 @@ class Program:
         self.away_until = time.monotonic() + away
 
     def kill_alone(self, away: float) -> None:
-        """SIGKILL to it alone: what it has started has to notice by itself."""
+        """Kill only the process: its children have to notice by themselves."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -95,20 +95,20 @@ class Program:
         self.away_until = time.monotonic() + away
 
     def clear(self) -> None:
-        """Forget the process that has ended, and end what it left behind."""
+        """Forget a process that has ended, and kill the children that it left."""
         if self.process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process = None
 
     def signal(self, number: signal.Signals) -> None:
-        """To it and all that it has started."""
+        """Send a signal to the process and all that it has started."""
         if self.process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
 
     def stop(self, away: float = 0.0) -> int | None:
-        """SIGTERM, as an operator stops it, and SIGKILL if it does not end; its exit code, None after a kill."""
+        """Stop the process by SIGTERM, then by SIGKILL; return its exit code, None after SIGKILL."""
         code = None
         if self.process:
             with suppress(ProcessLookupError):
@@ -122,42 +122,42 @@ class Program:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
 
-def ours(folder: Path) -> list[int]:
-    """Processes that were started with a journal in this folder, and all that they have started, dead parent or not."""
+def processes_of(folder: Path) -> list[int]:
+    """Return the processes with a journal in this folder and their descendants, also those without a parent."""
     mark = f"{PATH_VARIABLE}={folder}/".encode()
-    found = []
+    pids = []
     for pid in _processes():
         with suppress(OSError):
             if mark in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(pid)
-    return found
+                pids.append(pid)
+    return pids
 
 
 def kill_all(folder: Path) -> None:
-    """SIGKILL to what is left of the processes whose journals are in this folder."""
-    for pid in ours(folder):
+    """Kill the remaining processes whose journals are in this folder."""
+    for pid in processes_of(folder):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 def children(pid: int) -> list[int]:
-    """Processes that this one has started, by their ids, in the order of those."""
-    return sorted(one for one, (parent, _) in _processes().items() if parent == pid)
+    """Return the ids of the children of a process, sorted."""
+    return sorted(child for child, (parent, _) in _processes().items() if parent == pid)
 
 
 def child_running(pid: int, command: str) -> int | None:
-    """The child of this process whose command line ends in `command`."""
-    found = (one for one, (parent, line) in _processes().items() if parent == pid and line.endswith(command))
-    return next(found, None)
+    """Return the child of a process whose command line ends in `command`, or None."""
+    matches = (child for child, (parent, line) in _processes().items() if parent == pid and line.endswith(command))
+    return next(matches, None)
 
 
 def _processes() -> dict[int, tuple[int, str]]:
-    """Parent and command line of each process that is alive."""
-    found = {}
+    """Return the parent and the command line of each living process."""
+    living = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             line = (folder / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
             if state not in "ZX":
-                found[int(folder.name)] = (int(parent), line)
-    return found
+                living[int(folder.name)] = (int(parent), line)
+    return living

@@ -1,6 +1,6 @@
-"""Sends events, each until it is answered with 202: `python -m tests.faults.sender NAME SECONDS_BETWEEN`.
+"""A program that sends events, each until the response is 202: `python -m tests.faults.sender NAME SECONDS_BETWEEN`.
 
-Each event has an `Idempotency-Key`; some are sent again after their 202, as a pack does that lost the answer.
+Each event has an `Idempotency-Key`; some are sent again after their 202, like those of a pack that lost the response.
 """
 
 import json
@@ -19,11 +19,11 @@ from tests.faults.journal import SEED_VARIABLE, Journal, own_journal
 
 CALL_SECONDS = 15.0
 PAUSE_SECONDS = (0.1, 0.5)
-AGAIN_SHARE = 0.1
+REPEAT_SHARE = 0.1
 
 
 class Sender:
-    """Sends until SIGTERM; then only what it has begun."""
+    """A sender of events that completes the current event after SIGTERM."""
 
     def __init__(self, name: str, journal: Journal, chance: random.Random) -> None:
         self.name = f"{name}-{secrets.token_hex(3)}"
@@ -45,10 +45,10 @@ class Sender:
             time.sleep(self.chance.uniform(0, 2 * between))
 
     def send(self, key: str) -> None:
-        """Send an event until it is answered, and now and then once more."""
+        """Send an event until the server responds, and now and then once more."""
         while self.send_once(key) in (0, 503):
             self.pause()
-        if self.chance.random() < AGAIN_SHARE:
+        if self.chance.random() < REPEAT_SHARE:
             self.send_once(key)
 
     def send_once(self, key: str) -> int:
@@ -58,7 +58,7 @@ class Sender:
         return status
 
     def post(self, path: str, body: object, key: str = "") -> int:
-        """The answer's status; 0 where none came."""
+        """Send a request; return the status of the response, 0 without one."""
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
         try:
             status = self.http.post(path, content=json.dumps(body), headers=headers).status_code

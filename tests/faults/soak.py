@@ -1,4 +1,4 @@
-"""One soak: real processes, a storm of faults, quiet, and what is known then."""
+"""A soak: real processes under faults, a time without faults, and the story of the run."""
 
 import signal
 import time
@@ -13,7 +13,7 @@ import httpx
 from tests.faults.flows import ALPHA, BETA, FLOWS, LEASE_SECONDS, PLAIN
 from tests.faults.journal import SEED_VARIABLE, read_journals
 from tests.faults.plan import WEIGHTS, make_plan
-from tests.faults.programs import Program, kill_all
+from tests.faults.programs import SoakProgram, kill_all
 from tests.faults.store import count_open, read_actions, read_executions
 from tests.faults.storm import Storm
 from tests.faults.story import Story
@@ -24,20 +24,20 @@ from tests.server import server_environment
 START_SECONDS = 120.0
 SETTLE_SECONDS = 150.0
 PAGE = 500
-# A crash of PostgreSQL must lose nothing that it has called committed; the disk itself is not put to the test.
+# A crash of PostgreSQL must lose no committed transaction; the disk itself is not tested.
 POSTGRES_OPTIONS = {"synchronous_commit": "on"}
 SERVER_VARIABLES = {"FLYTE_LEASE_CHECK_SECONDS": "1", "FLYTE_ACTION_LEASE_SECONDS": str(LEASE_SECONDS)}
 
 
 class NotSettledError(AssertionError):
-    """Something that had to happen did not, within a generous time."""
+    """A condition that was not met within a generous time."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`between` is the mean time from one fault to the next, `pace` that from one event of a sender to its next.
+    """Settings of a soak: `between` and `pace` are the mean times between faults, and between events of a sender.
 
-    `spared` are kinds of faults that are not done; `least` is how many events are sent though it takes longer.
+    `excluded_kinds` are faults to leave out; the soak continues until `min_events` events are accepted.
     """
 
     seed: int
@@ -48,14 +48,14 @@ class Settings:
     senders: int = 2
     between: float = 1.8
     pace: float = 0.4
-    spared: frozenset[str] = frozenset()
-    least: int = 10
+    excluded_kinds: frozenset[str] = frozenset()
+    min_events: int = 10
 
     def kinds(self) -> frozenset[str]:
-        """The faults that can be done."""
+        """Return the kinds of faults that are possible."""
         absent = {"jobs"} if self.redis else {"worker", "beat", "Redis"}
         absent |= set() if self.postgres else {"PostgreSQL"}
-        return frozenset(kind for kind in WEIGHTS if kind.rsplit(" ", 1)[0] not in absent) - self.spared
+        return frozenset(kind for kind in WEIGHTS if kind.rsplit(" ", 1)[0] not in absent) - self.excluded_kinds
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Soak:
     unsettled: list[str] = field(default_factory=list)
 
     def run(self) -> Story:
-        """Start all, let the storm rage, wait until nothing is left to do. `unsettled` has what did not come to that.
+        """Start all programs, run the plan of faults, and wait until all work is done; note the rest in `unsettled`.
 
-        Raises `NotSettledError` where not even the servers start.
+        Raises `NotSettledError` if the servers do not start.
         """
         settings = self.settings
         self.start()
@@ -86,23 +86,23 @@ class Soak:
         return Story(read_journals(self.storm.folder), executions, actions, audit)
 
     def start(self) -> None:
-        want(self.storm.servers)
+        enable(self.storm.servers)
         for url in self.urls:
             self.wait(lambda: healthy(url), f"{url} answers", START_SECONDS)  # noqa: B023 - waited for at once
         for flow in FLOWS:
             httpx.post(f"{self.urls[0]}/v1/flows", json=flow, timeout=START_SECONDS, trust_env=False).raise_for_status()
-        want([*self.storm.packs, *self.storm.senders, *self.storm.others])
+        enable([*self.storm.packs, *self.storm.senders, *self.storm.others])
 
     def settle(self) -> None:
-        """Let what was begun come to its end, with nobody harming it."""
+        """Wait without faults until all work is done."""
         self.wait_or_note(
-            lambda: count_accepted(self.storm.folder) >= self.settings.least, "enough events are accepted"
+            lambda: count_accepted(self.storm.folder) >= self.settings.min_events, "enough events are accepted"
         )
         for other in self.storm.others:
-            other.wanted = False
+            other.enabled = False
             other.kill()
         for sender in self.storm.senders:
-            sender.wanted = False
+            sender.enabled = False
             sender.signal(signal.SIGTERM)
         senders = self.storm.senders
         self.wait_or_note(lambda: not any(sender.runs for sender in senders), "the senders end what they began")
@@ -121,23 +121,23 @@ class Soak:
                 raise NotSettledError(f"it did not come in {seconds:.0f} s that {what}")
             self.storm.tend(time.monotonic())
 
-    def stop(self, programs: Sequence[Program]) -> None:
-        """As an operator does; notes where one does not end well."""
+    def stop(self, programs: Sequence[SoakProgram]) -> None:
+        """Stop programs by SIGTERM; note each exit code that is not 0."""
         for program in programs:
-            program.wanted = False
+            program.enabled = False
         for program in programs:
             if program.runs and (code := program.stop()) != 0:
                 self.unsettled.append(f"{program.name} ended with {code} when it was told to stop")
 
 
-def want(programs: Sequence[Program]) -> None:
+def enable(programs: Sequence[SoakProgram]) -> None:
     for program in programs:
-        program.wanted = True
+        program.enabled = True
 
 
 @contextmanager
-def prepared(settings: Settings, folder: Path) -> Iterator[Soak]:
-    """A soak that can run, whose files all lie in `folder`; at the end of the block no process of it is left."""
+def prepare_soak(settings: Settings, folder: Path) -> Iterator[Soak]:
+    """Prepare a soak with all its files in `folder`; stop all its processes at the end of the block."""
     with ExitStack() as stack:
         stack.callback(kill_all, folder)
         postgres = stack.enter_context(private_postgres(POSTGRES_OPTIONS)) if settings.postgres else None
@@ -148,17 +148,17 @@ def prepared(settings: Settings, folder: Path) -> Iterator[Soak]:
         ports = [free_port() for _ in range(settings.servers)]
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         servers = [
-            Program(f"server-{place}", ["manage.py", "run"], {**environment, "FLYTE_PORT": str(port)}, folder)
-            for place, port in enumerate(ports, start=1)
+            SoakProgram(f"server-{number}", ["manage.py", "run"], {**environment, "FLYTE_PORT": str(port)}, folder)
+            for number, port in enumerate(ports, start=1)
         ]
-        crowd = Crowd(folder, environment, urls)
+        factory = ProgramFactory(folder, environment, urls)
         cancelling = str(max(settings.seconds / 20, 2))
         storm = Storm(
             folder,
             servers,
-            crowd.packs(),
-            [crowd.program(f"sender-{n}", "sender", str(n), str(settings.pace)) for n in range(settings.senders)],
-            [crowd.program("canceller", "canceller", cancelling)],
+            factory.packs(),
+            [factory.program(f"sender-{n}", "sender", str(n), str(settings.pace)) for n in range(settings.senders)],
+            [factory.program("canceller", "canceller", cancelling)],
             postgres,
             redis,
         )
@@ -167,21 +167,21 @@ def prepared(settings: Settings, folder: Path) -> Iterator[Soak]:
 
 
 @dataclass
-class Crowd:
-    """Makes the programs that talk to the servers, each with one of them, in turn."""
+class ProgramFactory:
+    """A factory of clients, which it assigns to the servers in turn."""
 
     folder: Path
     environment: Mapping[str, str]
     urls: Sequence[str]
-    made: int = 0
+    count: int = 0
 
-    def program(self, name: str, module: str, *arguments: str, **variables: str) -> Program:
-        url = self.urls[self.made % len(self.urls)]
-        self.made += 1
+    def program(self, name: str, module: str, *arguments: str, **variables: str) -> SoakProgram:
+        url = self.urls[self.count % len(self.urls)]
+        self.count += 1
         environment = {**self.environment, "FLYTE_API": url, **variables}
-        return Program(name, ["-m", f"tests.faults.{module}", *arguments], environment, self.folder)
+        return SoakProgram(name, ["-m", f"tests.faults.{module}", *arguments], environment, self.folder)
 
-    def packs(self) -> list[Program]:
+    def packs(self) -> list[SoakProgram]:
         return [
             self.program("alpha-1", "client_pack", ALPHA),
             self.program("alpha-2", "client_pack", ALPHA),
@@ -192,7 +192,7 @@ class Crowd:
 
 
 def count_accepted(folder: Path) -> int:
-    """How many events were answered with 202 so far."""
+    """Count the events that were answered with 202 so far."""
     notes = (note for note in read_journals(folder) if note["kind"] == "event_answered")
     return len({note["key"] for note in notes if note["status"] == 202})
 
@@ -205,10 +205,10 @@ def healthy(url: str) -> bool:
 
 
 def read_audit(url: str) -> Iterator[tuple[str, Any]]:
-    """All executions as the audit shows them, by id."""
+    """Yield the id and the document of each execution in the audit."""
     with httpx.Client(base_url=url, timeout=START_SECONDS, trust_env=False) as http:
         path = f"/v1/audit/flows?limit={PAGE}"
         while path:
             answer = http.get(path).raise_for_status()
-            yield from ((shown["correlationId"], shown) for shown in answer.json()["flows"])
+            yield from ((execution["correlationId"], execution) for execution in answer.json()["flows"])
             path = answer.links.get("next", {}).get("url", "")

@@ -1,4 +1,4 @@
-"""What stands in the database when all is over, read by plain SQL and not by the code that is tested."""
+"""Reads of the database after the soak, by plain SQL instead of the code under test."""
 
 import json
 import sqlite3
@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from tests.faults.story import Action, Execution
+from tests.faults.story import StoredAction, StoredExecution
 
 OPEN = "SELECT count(*) FROM packs_action WHERE state IN ('NEW', 'PENDING')"
 RUNNING = "SELECT count(*) FROM flows_execution WHERE state = 'running'"
@@ -22,7 +22,7 @@ BUSY_SECONDS = 20.0
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    """What a query gives. Raises `psycopg.Error` or `sqlite3.Error`."""
+    """Return the rows of a query. Raises `psycopg.Error` or `sqlite3.Error`."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=BUSY_SECONDS)) as lite:
             return lite.execute(query).fetchall()
@@ -31,28 +31,31 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
 
 
 def count_open(url: str) -> int:
-    """How many actions and executions have not come to their end."""
+    """Count the actions and executions that have not ended."""
     return int(rows(url, OPEN)[0][0]) + int(rows(url, RUNNING)[0][0])
 
 
-def read_executions(url: str) -> list[Execution]:
-    return [Execution(key, flow, state, bool(json.loads(errors))) for key, flow, state, errors in rows(url, EXECUTIONS)]
+def read_executions(url: str) -> list[StoredExecution]:
+    return [
+        StoredExecution(key, flow, state, bool(json.loads(errors)))
+        for key, flow, state, errors in rows(url, EXECUTIONS)
+    ]
 
 
-def read_actions(url: str) -> list[Action]:
+def read_actions(url: str) -> list[StoredAction]:
     return list(_actions(rows(url, ACTIONS)))
 
 
-def _actions(found: list[tuple[Any, ...]]) -> Iterator[Action]:
-    for row in found:
-        key, execution, step, pack, given, trigger, cause, state, waiting, leased, attempt, retries, *texts = row
+def _actions(records: list[tuple[Any, ...]]) -> Iterator[StoredAction]:
+    for row in records:
+        key, execution, step, pack, action_input, trigger, cause, state, waiting, leased, attempt, retries, *texts = row
         states, history, result = (json.loads(text) if text else None for text in texts)
-        yield Action(
+        yield StoredAction(
             id=key,
             execution=execution,
             step=step,
             pack=pack,
-            key=json.loads(given)["key"],
+            key=json.loads(action_input)["key"],
             trigger_key=(json.loads(trigger).get("payload") or {}).get("key", ""),
             triggered_by=cause,
             state=state,
@@ -67,7 +70,7 @@ def _actions(found: list[tuple[Any, ...]]) -> Iterator[Action]:
 
 
 def damage(url: str) -> list[str]:
-    """What SQLite finds wrong with its own file."""
+    """Return the problems that SQLite finds in its file."""
     if not url.startswith("sqlite"):
         return []
     return [str(text) for (text,) in rows(url, "PRAGMA integrity_check") if text != "ok"]

@@ -1,4 +1,4 @@
-"""Does what the plan says to the processes, and keeps all else running."""
+"""The storm: faults by plan, and restarts of the processes that ended."""
 
 import os
 import signal
@@ -10,25 +10,25 @@ from pathlib import Path
 
 from tests.faults.journal import Journal
 from tests.faults.plan import Fault
-from tests.faults.programs import Program, child_running, children, ours
+from tests.faults.programs import SoakProgram, child_running, children, processes_of
 from tests.private_postgres import PrivatePostgres
 from tests.private_redis import PrivateRedis
 
 TICK_SECONDS = 0.05
-# A kill waits so long for a moment at which a request is under way or has just been answered.
+# A kill waits at most this long for a moment at which a request is in progress or was just answered.
 BUSY_SECONDS = 1.0
 GLANCE_SECONDS = 0.001
 
 
 @dataclass
 class Storm:
-    """`others` are programs that no fault is done to."""
+    """The processes under faults; `others` are programs without faults."""
 
     folder: Path
-    servers: Sequence[Program]
-    packs: Sequence[Program]
-    senders: Sequence[Program]
-    others: Sequence[Program]
+    servers: Sequence[SoakProgram]
+    packs: Sequence[SoakProgram]
+    senders: Sequence[SoakProgram]
+    others: Sequence[SoakProgram]
     postgres: PrivatePostgres | None = None
     redis: PrivateRedis | None = None
     later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
@@ -38,11 +38,11 @@ class Storm:
         self.journal = Journal(self.folder / "storm.jsonl")
 
     @property
-    def programs(self) -> list[Program]:
+    def programs(self) -> list[SoakProgram]:
         return [*self.servers, *self.packs, *self.senders, *self.others]
 
     def rage(self, plan: Sequence[Fault], seconds: float) -> None:
-        """Go through the plan, for so many seconds; at the end nothing is stopped or frozen any more."""
+        """Run the plan for `seconds`; at the end nothing is stopped or frozen."""
         began = time.monotonic()
         waiting = list(plan)
         while (now := time.monotonic()) < began + seconds:
@@ -53,35 +53,35 @@ class Storm:
             self.tend(time.monotonic())
 
     def tend(self, now: float) -> None:
-        """Bring back what was away for long enough, and start what has ended; sleeps a little."""
+        """End the faults that are due, restart programs that have ended, and sleep for a tick."""
         for entry in [entry for entry in self.later if entry[0] <= now]:
             self.later.remove(entry)
             entry[1]()
         for program in self.programs:
-            program.look_after(now)
+            program.restart_if_due(now)
         time.sleep(TICK_SECONDS)
 
     def end(self) -> None:
         """Kill all programs."""
         for program in self.programs:
-            program.wanted = False
+            program.enabled = False
             program.kill()
 
     def do(self, fault: Fault) -> None:
-        """One fault, if there is somebody to do it to."""
+        """Inject a fault, or note that it has no target."""
         target, how = fault.kind.rsplit(" ", 1)
-        serving = [one for one in self.servers if web_workers(one)]
+        serving = [server for server in self.servers if web_workers(server)]
         if target in COSTLY and len(serving) < len(self.servers):
             self.journal.note("fault_missed", what=fault.kind, choice=fault.choice)
             return
         server = _chosen(serving or self.servers, fault)
         if fault.kind in AT_A_BUSY_MOMENT:
-            crowd = self.senders if target == "web_workers" else [*self.senders, *self.packs]
-            wait_for_a_busy_moment(server, crowd)
+            clients = self.senders if target == "web_workers" else [*self.senders, *self.packs]
+            wait_for_a_busy_moment(server, clients)
         done = self.methods(server, fault)[target](how)
         self.journal.note("fault" if done else "fault_missed", what=fault.kind, choice=fault.choice)
 
-    def methods(self, server: Program, fault: Fault) -> dict[str, Callable[[str], bool]]:
+    def methods(self, server: SoakProgram, fault: Fault) -> dict[str, Callable[[str], bool]]:
         return {
             "web_worker": lambda how: self.hit_web_worker(server, fault, how),
             "web_workers": lambda how: sum(map(_kill, web_workers(server))) > 0,
@@ -97,7 +97,7 @@ class Storm:
             "Redis": lambda how: self.hit_redis(fault),
         }
 
-    def hit_program(self, program: Program, fault: Fault, how: str) -> bool:
+    def hit_program(self, program: SoakProgram, fault: Fault, how: str) -> bool:
         if not program.runs:
             return False
         if how == "frozen":
@@ -109,7 +109,7 @@ class Storm:
             program.kill(fault.seconds)
         return True
 
-    def hit_web_worker(self, server: Program, fault: Fault, how: str) -> bool:
+    def hit_web_worker(self, server: SoakProgram, fault: Fault, how: str) -> bool:
         workers = web_workers(server)
         if not workers:
             return False
@@ -122,7 +122,7 @@ class Storm:
         return True
 
     def thaw(self, pid: int) -> None:
-        if pid in ours(self.folder):
+        if pid in processes_of(self.folder):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
@@ -157,35 +157,35 @@ class Storm:
         self.later.append((time.monotonic() + seconds, what))
 
 
-# After these a server needs seconds to start: while one does, the others are let work.
+# After these a server needs seconds to start; meanwhile the others get no such fault.
 COSTLY = ("serve", "supervisor", "server")
 AT_A_BUSY_MOMENT = ("web_worker killed", "web_workers killed", "serve killed", "server killed", "PostgreSQL crashed")
 
 
-def wait_for_a_busy_moment(server: Program, crowd: Sequence[Program]) -> None:
-    """Until one of the crowd who talks to this server has just noted something.
+def wait_for_a_busy_moment(server: SoakProgram, clients: Sequence[SoakProgram]) -> None:
+    """Wait until a client of this server has written to its journal.
 
-    That is when a request was sent or its answer has come: what a server has said too early would be lost then.
+    At that moment a request was sent or its response has arrived, so a response that was sent too early would be lost.
     """
     port = server.environment["FLYTE_PORT"]
-    talking = [one for one in crowd if one.environment["FLYTE_API"].endswith(f":{port}")]
-    before = [_size(one) for one in talking]
+    talking = [client for client in clients if client.environment["FLYTE_API"].endswith(f":{port}")]
+    before = [_size(client) for client in talking]
     deadline = time.monotonic() + BUSY_SECONDS
-    while before == [_size(one) for one in talking] and time.monotonic() < deadline:
+    while before == [_size(client) for client in talking] and time.monotonic() < deadline:
         time.sleep(GLANCE_SECONDS)
 
 
-def _size(program: Program) -> int:
+def _size(program: SoakProgram) -> int:
     path = program.journal_path
     return path.stat().st_size if path.exists() else 0
 
 
-def web_workers(server: Program) -> list[int]:
+def web_workers(server: SoakProgram) -> list[int]:
     serve = child_running(server.pid, "manage.py serve") if server.runs else None
     return children(serve) if serve else []
 
 
-def _chosen(programs: Sequence[Program], fault: Fault) -> Program:
+def _chosen(programs: Sequence[SoakProgram], fault: Fault) -> SoakProgram:
     return programs[int(fault.choice * len(programs))]
 
 
@@ -197,12 +197,12 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def _kill_child(server: Program, name: str) -> bool:
+def _kill_child(server: SoakProgram, name: str) -> bool:
     pid = child_running(server.pid, f"manage.py {name}") if server.runs else None
     return pid is not None and _kill(pid)
 
 
-def _kill_alone(server: Program, fault: Fault) -> bool:
+def _kill_alone(server: SoakProgram, fault: Fault) -> bool:
     running = server.runs
     server.kill_alone(fault.seconds)
     return running

@@ -1,4 +1,4 @@
-"""All that is known when the soak is over: what the journals tell, and what the server has kept."""
+"""The story of a soak: the notes of its journals, and the rows of the server's database."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +13,8 @@ FINAL = (*FINISHED, "CANCELLED")
 
 
 @dataclass(frozen=True)
-class Execution:
-    """A row of the executions; `errors` tells whether a step could not be judged."""
+class StoredExecution:
+    """A row of the executions; `errors` is True if a step could not be evaluated."""
 
     id: str
     flow: str
@@ -23,8 +23,8 @@ class Execution:
 
 
 @dataclass(frozen=True)
-class Action:
-    """A row of the actions. `key` is that of its input, `trigger_key` that of the event it was made for ('': none)."""
+class StoredAction:
+    """A row of the actions. `key` is that of its input, `trigger_key` that of its trigger event ('': none)."""
 
     id: str
     execution: str
@@ -47,7 +47,7 @@ class Action:
         return self.state in FINISHED
 
     def ended_in(self, pack: str, event: str) -> bool:
-        """Whether its result is this event of a pack of this name."""
+        """Return True if the result is this event of a pack of this name."""
         return self.finished and self.result is not None and _name(self.result) == (pack, event)
 
 
@@ -57,30 +57,30 @@ def _name(result: Mapping[str, Any]) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Story:
-    """`audit` has the executions as the API shows them, by id."""
+    """The notes and rows of a soak; `audit` has the executions as the API shows them, by id."""
 
     notes: Sequence[Note]
-    executions: Sequence[Execution]
-    actions: Sequence[Action]
+    executions: Sequence[StoredExecution]
+    actions: Sequence[StoredAction]
     audit: Mapping[str, Any] = field(default_factory=dict)
 
-    def told(self, kind: str) -> Iterator[Note]:
-        """The notes of this kind."""
+    def notes_of_kind(self, kind: str) -> Iterator[Note]:
+        """Yield the notes of a kind."""
         return (note for note in self.notes if note["kind"] == kind)
 
     @cached_property
-    def actions_of(self) -> Mapping[str, list[Action]]:
-        """The actions by execution."""
-        found: dict[str, list[Action]] = defaultdict(list)
+    def actions_of(self) -> Mapping[str, list[StoredAction]]:
+        """Return the actions by execution."""
+        actions: dict[str, list[StoredAction]] = defaultdict(list)
         for action in self.actions:
-            found[action.execution].append(action)
-        return found
+            actions[action.execution].append(action)
+        return actions
 
     @cached_property
-    def action(self) -> Mapping[str, Action]:
-        """The actions by id."""
+    def action(self) -> Mapping[str, StoredAction]:
+        """Return the actions by id."""
         return {action.id: action for action in self.actions}
 
-    def key_of(self, execution: Execution) -> str:
-        """The key of the event that began an execution, as its first action has it; '' where it has none."""
-        return next((one.trigger_key for one in self.actions_of[execution.id] if not one.triggered_by), "")
+    def key_of(self, execution: StoredExecution) -> str:
+        """Return the key of an execution's trigger event, from its first action; '' without one."""
+        return next((action.trigger_key for action in self.actions_of[execution.id] if not action.triggered_by), "")

@@ -1,4 +1,4 @@
-"""The checks, on stories that are made up: sound ones pass, and each way to break a promise is found by its check."""
+"""The checks on invented stories: correct ones pass, and each check finds its defect."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from tests.faults.made_up import (
     with_notes,
     without_notes,
 )
-from tests.faults.story import Execution, Story
+from tests.faults.story import StoredExecution, Story
 
 pytestmark = pytest.mark.unit
 
@@ -32,13 +32,15 @@ RESULT_OF_LEFT = {"action": "e1-left", "attempt": 1, "event": "LeftDone"}
 
 
 def cancelled_story() -> Story:
-    """Cancelled while one of three was still waiting."""
-    told = story(cancelled("middle"), without="join after", state="cancelled")
-    return with_notes(told, note("cancel_sent", execution="e1"), note("cancel_answered", execution="e1", status=204))
+    """Build the story of an execution that was cancelled while one of three actions was queued."""
+    cancelled_middle = story(cancelled("middle"), without="join after", state="cancelled")
+    return with_notes(
+        cancelled_middle, note("cancel_sent", execution="e1"), note("cancel_answered", execution="e1", status=204)
+    )
 
 
 def rescued_story() -> Story:
-    """One branch ended FATAL, and a step fired on that."""
+    """Build the story of an execution in which a branch ended FATAL and a step fired on that."""
     return story(fatal("right"), action("rescue"), echo=False)
 
 
@@ -53,7 +55,7 @@ SOUND = {
     "a FATAL result had none": story(fatal("left"), without="join after", state="failed"),
     "a lease ended": story(replace(fatal("right"), result=EXPIRED), action("rescue"), echo=False),
     "it was cancelled": cancelled_story(),
-    "a pack was killed before its answer came": without_notes(story(), lambda one: one["kind"] == "result_answered"),
+    "a pack was killed before its answer came": without_notes(story(), lambda line: line["kind"] == "result_answered"),
     "an event was sent twice": with_notes(story(), note("event_sent", key=KEY)),
     "an event was never answered": with_notes(story(), note("event_sent", key="s-2")),
     "a late result was refused": with_notes(
@@ -68,9 +70,9 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize("told", SOUND.values(), ids=SOUND.keys())
-def test_a_sound_story_passes(told: Story) -> None:
-    assert failed_checks(told) == {}
+@pytest.mark.parametrize("sound_story", SOUND.values(), ids=SOUND.keys())
+def test_a_sound_story_passes(sound_story: Story) -> None:
+    assert failed_checks(sound_story) == {}
 
 
 BROKEN: dict[str, tuple[str, Story]] = {
@@ -80,24 +82,27 @@ BROKEN: dict[str, tuple[str, Story]] = {
     ),
     "an event ran twice": (
         "accepted_events_ran_once",
-        with_more(story(), [Execution("e3", "fan-out", "succeeded")], [action("start", "e3")]),
+        with_more(story(), [StoredExecution("e3", "fan-out", "succeeded")], [action("start", "e3")]),
     ),
     "an event that was not answered ran twice": (
         "accepted_events_ran_once",
         without_notes(
-            with_more(story(), [Execution("e3", "fan-out", "succeeded")], [action("start", "e3")]),
-            lambda one: one["kind"] == "event_answered",
+            with_more(story(), [StoredExecution("e3", "fan-out", "succeeded")], [action("start", "e3")]),
+            lambda line: line["kind"] == "event_answered",
         ),
     ),
     "an event ran that nobody sent": (
         "accepted_events_ran_once",
-        without_notes(story(), lambda one: one["kind"] == "event_sent"),
+        without_notes(story(), lambda line: line["kind"] == "event_sent"),
     ),
-    "an execution has no actions": ("accepted_events_ran_once", with_more(story(), [Execution("e3", "fan-out", "x")])),
+    "an execution has no actions": (
+        "accepted_events_ran_once",
+        with_more(story(), [StoredExecution("e3", "fan-out", "x")]),
+    ),
     "a result started nothing": ("results_started_their_flow_once", story(echo=False)),
     "a result started its flow twice": (
         "results_started_their_flow_once",
-        with_more(story(), [Execution("e3", "echo", "succeeded")], [action("echo", "e3")]),
+        with_more(story(), [StoredExecution("e3", "echo", "succeeded")], [action("echo", "e3")]),
     ),
     "a step fired twice": ("steps_fired_at_most_once", with_more(story(), actions=[replace(action("left"), id="l2")])),
     "a join was lost": ("every_step_fired_that_had_to", story(without="join after")),
@@ -105,7 +110,7 @@ BROKEN: dict[str, tuple[str, Story]] = {
     "a step fired on nothing": ("every_step_fired_that_had_to", story(action("rescue"))),
     "a step could not be judged": (
         "every_step_fired_that_had_to",
-        replace(story(), executions=[Execution("e1", "fan-out", "failed", errors=True)]),
+        replace(story(), executions=[StoredExecution("e1", "fan-out", "failed", errors=True)]),
     ),
     "an action is of no execution": ("actions_belong_together", with_action(story(), "left", execution="e9")),
     "an action has another's event": ("actions_belong_together", with_action(story(), "left", key="s-9")),
@@ -145,7 +150,7 @@ BROKEN: dict[str, tuple[str, Story]] = {
     "an execution runs on": ("executions_have_the_state_of_their_actions", story(state="running")),
     "an execution was cancelled and nobody asked": (
         "executions_have_the_state_of_their_actions",
-        without_notes(cancelled_story(), lambda one: one["kind"].startswith("cancel_")),
+        without_notes(cancelled_story(), lambda line: line["kind"].startswith("cancel_")),
     ),
     "a cancel was answered and lost": (
         "executions_have_the_state_of_their_actions",
@@ -188,7 +193,7 @@ BROKEN: dict[str, tuple[str, Story]] = {
     ),
     "a result came from nobody": (
         "results_come_from_packs",
-        without_notes(story(), lambda one: one["kind"] == "result_sent" and one["action"] == "e1-left"),
+        without_notes(story(), lambda line: line["kind"] == "result_sent" and line["action"] == "e1-left"),
     ),
     "an action waits": ("nothing_waits", with_action(story(), "left", waiting=True)),
     "an action has a lease": ("nothing_waits", with_action(story(), "left", leased=True)),
@@ -211,20 +216,22 @@ BROKEN: dict[str, tuple[str, Story]] = {
 }
 
 
-@pytest.mark.parametrize(("check", "told"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_promise_is_found(check: str, told: Story) -> None:
-    assert check in failed_checks(told)
+@pytest.mark.parametrize(("check", "defective_story"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_promise_is_found(check: str, defective_story: Story) -> None:
+    assert check in failed_checks(defective_story)
 
 
 def test_every_check_can_fail() -> None:
     assert {check for check, _ in BROKEN.values()} == {check.__name__ for check in CHECKS}
 
 
-def test_what_is_wrong_is_told_with_its_ids() -> None:
-    told = with_notes(story(), note("event_sent", key="s-2"), note("event_answered", key="s-2", status=202))
-    assert failed_checks(told) == {"accepted_events_ran_once": ["event s-2 was answered with 202 and has no execution"]}
+def test_a_defect_is_reported_with_its_ids() -> None:
+    lost_event = with_notes(story(), note("event_sent", key="s-2"), note("event_answered", key="s-2", status=202))
+    assert failed_checks(lost_event) == {
+        "accepted_events_ran_once": ["event s-2 was answered with 202 and has no execution"]
+    }
 
 
-def test_an_outage_lasts_from_its_begin_to_its_end() -> None:
+def test_an_outage_lasts_from_its_start_to_its_end() -> None:
     notes = [*outage("PostgreSQL"), *outage("Redis"), note("outage_began", at=200.0, what="PostgreSQL")]
     assert database_outages(notes) == [(100.0, 110.0)]

@@ -1,4 +1,4 @@
-"""The plan of faults, and the journals that tell what came of it."""
+"""The plan of faults, and the journals of the soak."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_a_seed_gives_the_same_plan_each_time_and_another_seed_another() -> None
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_each_fault_comes_where_there_is_time_and_none_that_was_not_asked_for(seed: int) -> None:
+def test_each_requested_fault_comes_if_there_is_time_and_no_other(seed: int) -> None:
     kinds = frozenset({"pack killed", "server stopped", "Redis stopped"})
     plan = make_plan(seed, 30, kinds, 1)
     assert {fault.kind for fault in plan} == kinds
@@ -29,16 +29,16 @@ def test_each_fault_comes_where_there_is_time_and_none_that_was_not_asked_for(se
 
 
 def test_journals_are_read_in_the_order_of_time_without_a_line_that_a_kill_cut_off(tmp_path: Path) -> None:
-    one, other = Journal(tmp_path / "one.jsonl"), Journal(tmp_path / "other.jsonl")
-    one.note("first", n=1)
-    other.note("second", n=2)
-    one.note("third", n=3)
+    first, second = Journal(tmp_path / "one.jsonl"), Journal(tmp_path / "other.jsonl")
+    first.note("first", n=1)
+    second.note("second", n=2)
+    first.note("third", n=3)
     with (tmp_path / "other.jsonl").open("a") as file:
         file.write('{"kind": "cut o')
     assert [note["kind"] for note in read_journals(tmp_path)] == ["first", "second", "third"]
 
 
-def test_tracebacks_are_counted_by_what_ended_them() -> None:
+def test_tracebacks_are_counted_by_their_exceptions() -> None:
     trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\nValueError: no\n'
     assert tracebacks(f"a line\n{trace}{trace}another: line\n") == {"ValueError: no": 2}
 
