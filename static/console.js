@@ -1,4 +1,4 @@
-// What all pages share: copying a line, asking before something is done. No page has scripts of its own within it.
+// Behavior of all pages: copy buttons, dialogs, automatic refreshes. Pages have no inline scripts.
 (() => {
   const copy = async (button) => {
     const text = document.getElementById(button.dataset.copy).textContent;
@@ -7,14 +7,14 @@
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = before; }, 1500);
   };
-  const placeOf = (details) => `${details.closest("[id]")?.id} ${details.querySelector("summary").textContent}`;
-  // What asks again and again (hx-trigger="every 2s") rests while nobody looks at the page.
-  // So does what holds an open dialog: somebody may be writing in it.
-  const isAsking = (part) => part.querySelector("dialog[open]") !== null;
+  const detailsKey = (details) => `${details.closest("[id]")?.id} ${details.querySelector("summary").textContent}`;
+  // Parts that refresh automatically (hx-trigger="every 2s") pause while the page is hidden.
+  // They also pause while they contain an open dialog, so that its input is not lost.
+  const hasOpenDialog = (part) => part.querySelector("dialog[open]") !== null;
   document.addEventListener("htmx:beforeRequest", (event) => {
     const part = event.detail.elt;
     const trigger = part.getAttribute("hx-trigger") || "";
-    if ((document.hidden || isAsking(part)) && trigger.includes("every ")) event.preventDefault();
+    if ((document.hidden || hasOpenDialog(part)) && trigger.includes("every ")) event.preventDefault();
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy], [data-open], [data-close]");
@@ -23,29 +23,29 @@
     if (button.dataset.open) document.getElementById(button.dataset.open).showModal();
     if (button.hasAttribute("data-close")) button.closest("dialog").close();
   });
-  // A drawing that is higher than its place begins at what began the execution, or the flow, not on blank paper.
-  const toTheStart = (canvas) => {
-    const reached = canvas.querySelector(".flow-step:not(.flow-step-unreached)");
-    const start = reached || canvas.querySelector(".flow-event");
+  // If a diagram is taller than its canvas, scroll to the first step that was reached, otherwise to the first event.
+  const scrollToStart = (canvas) => {
+    const firstReached = canvas.querySelector(".flow-step:not(.flow-step-unreached)");
+    const start = firstReached || canvas.querySelector(".flow-event");
     if (!start) return;
-    const [box, around] = [start.getBoundingClientRect(), canvas.getBoundingClientRect()];
-    canvas.scrollTop += box.top + box.height / 2 - around.top - canvas.clientHeight / 2;
+    const [box, canvasBox] = [start.getBoundingClientRect(), canvas.getBoundingClientRect()];
+    canvas.scrollTop += box.top + box.height / 2 - canvasBox.top - canvas.clientHeight / 2;
   };
-  document.querySelectorAll(".flow-canvas").forEach(toTheStart);
-  // What people have folded open stays so where a part of the page is replaced, and a drawing stays where it was moved.
-  let opened = [];
-  let moved = null;
+  document.querySelectorAll(".flow-canvas").forEach(scrollToStart);
+  // After a refresh, reopen the details that were open, and restore the scroll position of the diagram.
+  let openKeys = [];
+  let scrolled = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (isAsking(event.detail.target)) event.detail.shouldSwap = false;
-    opened = [...document.querySelectorAll("details[open]")].map(placeOf);
+    if (hasOpenDialog(event.detail.target)) event.detail.shouldSwap = false;
+    openKeys = [...document.querySelectorAll("details[open]")].map(detailsKey);
     const canvas = document.querySelector(".flow-canvas");
-    moved = canvas && [canvas.scrollLeft, canvas.scrollTop];
+    scrolled = canvas && [canvas.scrollLeft, canvas.scrollTop];
   });
   document.addEventListener("htmx:afterSettle", () => {
     document.querySelectorAll("details:not([open])").forEach((details) => {
-      if (opened.includes(placeOf(details))) details.open = true;
+      if (openKeys.includes(detailsKey(details))) details.open = true;
     });
     const canvas = document.querySelector(".flow-canvas");
-    if (canvas && moved) canvas.scrollTo(...moved);
+    if (canvas && scrolled) canvas.scrollTo(...scrolled);
   });
 })();

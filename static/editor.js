@@ -1,4 +1,4 @@
-// The flow editor: the text in Ace, checked by the server as somebody types. Without it the form is a plain one.
+// The flow editor: the document in Ace, checked by the server while the user types. Without Ace, the plain form works.
 (() => {
   const form = document.getElementById("flow-form");
   const area = document.getElementById("id_text");
@@ -41,7 +41,7 @@
   area.hidden = true;
   document.querySelector("label[for=id_text]")?.setAttribute("hidden", "");
   host.hidden = false;
-  for (const one of document.querySelectorAll(".needs-script")) one.hidden = false;
+  for (const part of document.querySelectorAll(".needs-script")) part.hidden = false;
   new ResizeObserver(() => editor.resize()).observe(host);
   editor.resize(true);
 
@@ -54,7 +54,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-line]");
     if (button) jump(Number(button.dataset.line), Number(button.dataset.column || 1));
-    const step = event.target.closest("#drawing a[href^='#']");
+    const step = event.target.closest("#diagram a[href^='#']");
     if (step && anchors.has(step.getAttribute("href").slice(1))) {
       event.preventDefault();
       jump(anchors.get(step.getAttribute("href").slice(1)), 1);
@@ -62,9 +62,9 @@
   });
   if (!editable) return;
 
-  // Asking the server
+  // Requests
 
-  const ask = async (address, value, signal) => {
+  const fetchJson = async (address, value, signal) => {
     const answer = await fetch(address, {
       method: value === undefined ? "GET" : "POST",
       headers: value === undefined ? {} : { "Content-Type": "application/json", "X-CSRFToken": token },
@@ -74,72 +74,72 @@
     if (!(answer.headers.get("Content-Type") || "").startsWith("application/json")) {
       throw new Error(answer.redirected || answer.status === 403 ? "you are signed out or lack permission; your document is kept in this browser" : `the server returned ${answer.status}`);
     }
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(told.errors.map((one) => `${one.path ? `${one.path}: ` : ""}${one.message}`).join("; "));
-    return told;
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.errors.map((error) => `${error.path ? `${error.path}: ` : ""}${error.message}`).join("; "));
+    return body;
   };
 
-  // Errors as somebody types
+  // Validation while the user types
 
   const state = { checked: null, steps: [], triggers: [], paths: {}, payloads: {}, words: { packs: {}, keys: [], filters: [], functions: [], tags: [] } };
   let marks = [];
   const mark = (findings) => {
-    session.setAnnotations(findings.map((one) => ({
-      row: one.line - 1, column: one.column - 1, type: one.kind, text: `${one.path ? `${one.path}: ` : ""}${one.message}`,
+    session.setAnnotations(findings.map((finding) => ({
+      row: finding.line - 1, column: finding.column - 1, type: finding.kind, text: `${finding.path ? `${finding.path}: ` : ""}${finding.message}`,
     })));
     marks.forEach((id) => session.removeMarker(id));
     const { Range } = ace.require("ace/range");
-    marks = findings.filter((one) => one.kind === "error").map((one) => {
-      const row = Math.min(one.line, session.getLength()) - 1;
+    marks = findings.filter((finding) => finding.kind === "error").map((finding) => {
+      const row = Math.min(finding.line, session.getLength()) - 1;
       const end = session.getLine(row).length;
-      const begin = Math.min(one.column - 1, Math.max(end - 1, 0));
+      const begin = Math.min(finding.column - 1, Math.max(end - 1, 0));
       return session.addMarker(new Range(row, begin, row, end), "ace_mark-error", "text");
     });
   };
   const element = (name, content, className) => {
-    const made = document.createElement(name);
-    made.textContent = content;
-    if (className) made.className = className;
-    return made;
+    const node = document.createElement(name);
+    node.textContent = content;
+    if (className) node.className = className;
+    return node;
   };
   const listFindings = (findings) => {
-    at("findings").replaceChildren(...findings.map((one) => {
-      const item = element("li", "", one.kind);
-      const button = element("button", `line ${one.line}`, "jump");
+    at("findings").replaceChildren(...findings.map((finding) => {
+      const item = element("li", "", finding.kind);
+      const button = element("button", `line ${finding.line}`, "jump");
       button.type = "button";
-      button.dataset.line = one.line;
-      button.dataset.column = one.column;
-      item.append(button, " ", element("span", one.kind, "word"), " ");
-      if (one.path) item.append(element("code", one.path), " ");
-      item.append(one.message);
+      button.dataset.line = finding.line;
+      button.dataset.column = finding.column;
+      item.append(button, " ", element("span", finding.kind, "word"), " ");
+      if (finding.path) item.append(element("code", finding.path), " ");
+      item.append(finding.message);
       return item;
     }));
   };
   const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
   const verdict = (findings) => {
-    const errors = findings.filter((one) => one.kind === "error").length;
+    const errors = findings.filter((finding) => finding.kind === "error").length;
     const warnings = findings.length - errors;
     const warned = warnings ? count(warnings, "warning") : "";
     at("verdict").textContent = [errors ? count(errors, "error") : "no errors", warned].filter(Boolean).join(", ");
   };
-  let underway = null;
+  let pendingCheck = null;
   const check = async () => {
-    underway?.abort();
-    underway = new AbortController();
+    pendingCheck?.abort();
+    pendingCheck = new AbortController();
     at("verdict").textContent = "checking…";
     try {
       const text = session.getValue();
-      const told = await ask(data.check, { text, flow: data.flow ? Number(data.flow) : null }, underway.signal);
-      state.checked = { text, error: told.findings.find((one) => one.kind === "error") };
+      const result = await fetchJson(data.check, { text, flow: data.flow ? Number(data.flow) : null }, pendingCheck.signal);
+      state.checked = { text, error: result.findings.find((finding) => finding.kind === "error") };
       if (!state.checked.error) at("not-saved").hidden = true;
-      mark(told.findings);
-      listFindings(told.findings);
-      verdict(told.findings);
-      if (told.language !== data.language) setLanguage(told.language);
-      if (told.drawing) at("drawing").innerHTML = told.drawing;
-      if (told.steps.length) state.steps = told.steps;
-      anchors = new Map(told.steps.map((step) => [step.anchor, step.line]));
-      lookForEvents();
+      mark(result.findings);
+      listFindings(result.findings);
+      verdict(result.findings);
+      if (result.language !== data.language) setLanguage(result.language);
+      if (result.diagram) at("diagram").innerHTML = result.diagram;
+      if (result.steps.length) state.steps = result.steps;
+      anchors = new Map(result.steps.map((step) => [step.anchor, step.line]));
+      loadEvents();
     } catch (error) {
       if (error.name !== "AbortError") at("verdict").textContent = `check failed: ${error.message}`;
     }
@@ -151,7 +151,7 @@
     timer = setTimeout(check, 400);
   });
 
-  // What is not saved yet
+  // Unsaved changes
 
   let leaving = false;
   const changed = () => session.getValue() !== first || data.kept === "no";
@@ -163,33 +163,33 @@
     try {
       if (!changed()) dropDraft();
       else localStorage.setItem(data.draft, JSON.stringify({ text: session.getValue(), version: data.version, at: new Date().toISOString() }));
-    } catch { /* the browser keeps nothing: then the question at leaving is all there is */ }
+    } catch { /* no storage: only the prompt before leaving protects the changes */ }
   };
   const saved = new URLSearchParams(location.search).get("saved");
   if (saved) {
-    // The draft that was saved may be one of another page: of a new flow, or of a flow of another name.
+    // The saved draft can belong to a different page: that of a new flow, or of a flow with a different name.
     const key = data.draft.replace(/\.[^.]*$/, `.${saved}`);
-    try { if (JSON.parse(localStorage.getItem(key))?.text === first) localStorage.removeItem(key); } catch { /* as above */ }
+    try { if (JSON.parse(localStorage.getItem(key))?.text === first) localStorage.removeItem(key); } catch { /* no storage, no draft */ }
     history.replaceState(null, "", location.pathname);
   }
   const draft = readDraft();
   if (draft && typeof draft.text === "string" && draft.text !== first) {
-    const upon = draft.version === data.version ? "" : " It is based on a different version: compare before you save.";
-    at("draft-told").textContent = `This browser has an unsaved draft from ${new Date(draft.at).toLocaleString()}.${upon}`;
+    const basis = draft.version === data.version ? "" : " It is based on a different version: compare before you save.";
+    at("draft-message").textContent = `This browser has an unsaved draft from ${new Date(draft.at).toLocaleString()}.${basis}`;
     at("draft").hidden = false;
   } else if (draft && data.kept === "yes") dropDraft();
-  at("draft-take").addEventListener("click", () => {
+  at("draft-restore").addEventListener("click", () => {
     session.setValue(draft.text);
     at("draft").hidden = true;
     editor.focus();
   });
-  at("draft-drop").addEventListener("click", () => {
+  at("draft-discard").addEventListener("click", () => {
     dropDraft();
     at("draft").hidden = true;
   });
   let draftTimer = 0;
   session.on("change", () => {
-    if (!at("draft").hidden) return; // an older draft is not thrown away before somebody has decided
+    if (!at("draft").hidden) return; // keep the older draft until the user restores or discards it
     clearTimeout(draftTimer);
     draftTimer = setTimeout(keepDraft, 300);
   });
@@ -198,8 +198,8 @@
     if (at("draft").hidden) keepDraft();
     event.preventDefault();
   });
-  // What the server is known to refuse is not sent: the page stays as it is, with the cursor at the first error.
-  const refused = () => {
+  // If the last check found an error in this text, do not submit the form: show the error, and move the cursor to it.
+  const showKnownError = () => {
     const error = state.checked?.text === session.getValue() ? state.checked.error : null;
     at("not-saved").hidden = !error;
     if (!error) return false;
@@ -210,7 +210,7 @@
     return true;
   };
   form.addEventListener("submit", (event) => {
-    if (refused()) return event.preventDefault();
+    if (showKnownError()) return event.preventDefault();
     area.value = session.getValue();
     if (changed()) {
       at("draft").hidden = true;
@@ -226,7 +226,7 @@
       save();
     }
   });
-  // Enter in the note saves, and never takes the button of another name, which stands first in the form.
+  // Enter in the note saves under the current name. Otherwise it would press the first button: save as a new flow.
   at("id_note").addEventListener("keydown", (event) => {
     if (event.key === "Enter") {
       event.preventDefault();
@@ -239,10 +239,10 @@
   const convert = async (anyway) => {
     try {
       const to = data.language === "json" ? "yaml" : "json";
-      const told = await ask(data.convert, { text: session.getValue(), to, anyway });
-      if (told.comments) at("comments-lost").showModal();
+      const result = await fetchJson(data.convert, { text: session.getValue(), to, anyway });
+      if (result.comments) at("comments-lost").showModal();
       else {
-        session.doc.setValue(told.text);
+        session.doc.setValue(result.text);
         setLanguage(to);
       }
     } catch (error) {
@@ -259,7 +259,7 @@
 
   const offer = (words, meta, score) => words.map((word) => ({ value: word, caption: word, meta, score }));
   const siblingPack = (row) => {
-    // The packName of the mapping that the row is in: the nearest above or below with the same indentation.
+    // The packName of the mapping that contains the row: the nearest above or below with the same indentation.
     const indent = (line) => line.search(/\S/);
     const mine = indent(session.getLine(row));
     for (const step of [-1, 1]) {
@@ -273,7 +273,7 @@
     }
     return "";
   };
-  const blockOf = (row) => {
+  const blockAt = (row) => {
     const mine = session.getLine(row).search(/\S/);
     for (let other = row - 1; other >= 0; other -= 1) {
       const line = session.getLine(other);
@@ -291,7 +291,7 @@
     if (/^\{%-?\s*\w*$/.test(template)) return offer(state.words.tags, "tag", 50);
     const step = stepAt(row);
     const own = step ? state.paths[`${step.pack}.${step.event}`] || [] : [];
-    const keys = [...new Set(state.steps.flatMap((one) => one.context))].map((key) => `Context.${key}`);
+    const keys = [...new Set(state.steps.flatMap((other) => other.context))].map((key) => `Context.${key}`);
     const always = ["Event.Name", "Event.Payload", "Event.Pack.Name", "Event.Pack.Id", "Event.CreatedAt", "Event.ReceivedAt"];
     return [
       ...offer(own, "event", 90), ...offer(keys, "context", 80), ...offer(always, "event", 40),
@@ -306,7 +306,7 @@
       if (template) return done(null, templateWords(template, position.row));
       if (/"?packName"?\s*:\s*["']?[^"']*$/.test(before)) return done(null, offer(Object.keys(state.words.packs), "pack", 90));
       if (/(^|[\s{,"-])name"?\s*:\s*["']?[^"']*$/.test(before)) {
-        const kind = blockOf(position.row);
+        const kind = blockAt(position.row);
         const known = state.words.packs[siblingPack(position.row)]?.[kind] || [];
         return done(null, offer(kind === "events" ? [...known, "FATAL"] : known, kind.slice(0, -1), 90));
       }
@@ -317,73 +317,73 @@
   ace.require("ace/ext/language_tools");
   editor.completers = [completer];
   editor.setOptions({ enableBasicAutocompletion: [completer], enableLiveAutocompletion: [completer] });
-  ask(data.words).then((words) => { state.words = words; }, () => { /* nothing to offer, then */ });
+  fetchJson(data.words).then((words) => { state.words = words; }, () => { /* no completions */ });
 
-  // Trying
+  // Dry run
 
-  // Which event is tried: the kept one that is marked, or one's own. What the script wrote follows the flow's triggers;
-  // what somebody wrote stays, and is told of where the flow does not start on it.
-  let written = "";
-  let decided = false;
+  // A dry run uses the selected stored event, or the custom event. The script updates the custom event that it has
+  // generated if the trigger events change. It keeps one that the user has edited, and warns if it does not start the flow.
+  let generated = "";
+  let hasChosen = false;
   const chosenEvent = () => form.querySelector("[name=try-event-id]:checked");
   const chooseEvent = (id) => {
-    const kept = [...form.querySelectorAll("#try-events [name=try-event-id]:enabled")];
-    const same = kept.find((one) => one.value === id);
+    const stored = [...form.querySelectorAll("#try-events [name=try-event-id]:enabled")];
+    const same = stored.find((input) => input.value === id);
     const own = at("try-own");
-    const shown = same || (decided && id === "" ? own : kept[0] || own);
-    shown.checked = true;
+    const selected = same || (hasChosen && id === "" ? own : stored[0] || own);
+    selected.checked = true;
   };
   const writeEvent = () => {
     const [pack, name] = state.triggers[0] || [];
-    written = pack ? JSON.stringify({ event: name, pack: { name: pack, labels: {} }, payload: state.payloads[`${pack}.${name}`] ?? {} }, null, 2) : "";
-    at("try-event").value = written;
+    generated = pack ? JSON.stringify({ event: name, pack: { name: pack, labels: {} }, payload: state.payloads[`${pack}.${name}`] ?? {} }, null, 2) : "";
+    at("try-event").value = generated;
   };
-  const nameOfOwn = () => {
+  const customEventName = () => {
     try {
       const own = JSON.parse(at("try-event").value);
       const pack = own?.pack?.name ?? state.triggers.find(([, name]) => name === own?.event)?.[0];
       return typeof own?.event === "string" ? [pack ?? "?", own.event].join(".") : "";
     } catch { return ""; }
   };
-  const tellEvent = () => {
-    const kept = chosenEvent()?.value ? chosenEvent() : null;
-    const own = nameOfOwn();
+  const describeEvent = () => {
+    const stored = chosenEvent()?.value ? chosenEvent() : null;
+    const own = customEventName();
     const triggers = (state.triggers || []).map((pair) => pair.join("."));
-    const other = !kept && own && triggers.length && !triggers.includes(own);
-    at("try-own-event").hidden = Boolean(kept);
-    at("try-other").hidden = !other;
-    if (other) at("try-other-told").textContent = `The event is ${own}, but the trigger events of the flow are ${triggers.join(", ")}.`;
-    at("try-with").textContent = kept
-      ? `with the stored event ${kept.dataset.name} from ${kept.closest("label").querySelector("time").textContent}`
+    const isOther = !stored && own && triggers.length && !triggers.includes(own);
+    at("try-own-event").hidden = Boolean(stored);
+    at("try-other").hidden = !isOther;
+    if (isOther) at("try-other-message").textContent = `The event is ${own}, but the trigger events of the flow are ${triggers.join(", ")}.`;
+    at("try-with").textContent = stored
+      ? `with the stored event ${stored.dataset.name} from ${stored.closest("label").querySelector("time").textContent}`
       : own ? `with the custom event ${own}` : "with a custom event";
   };
-  let looked = "";
-  async function lookForEvents(again) {
+  let loadedPairs = "";
+  async function loadEvents(reload) {
     if (!at("try")) return;
     const pairs = [...new Map(state.steps.filter((step) => step.pack && step.event)
-      .sort((one, other) => one.depends_on.length - other.depends_on.length)
+      .sort((left, right) => left.depends_on.length - right.depends_on.length)
       .map((step) => [`${step.pack}\n${step.event}`, step])).values()];
-    const asked = JSON.stringify(pairs.map((step) => [step.pack, step.event, step.depends_on.length > 0]));
-    if (asked === looked && !again) return;
-    looked = asked;
+    const newPairs = JSON.stringify(pairs.map((step) => [step.pack, step.event, step.depends_on.length > 0]));
+    if (newPairs === loadedPairs && !reload) return;
+    loadedPairs = newPairs;
     try {
       const triggers = pairs.filter((step) => !step.depends_on.length).map((step) => [step.pack, step.event]);
-      const told = await ask(data.events, { pairs: triggers });
+      const result = await fetchJson(data.events, { pairs: triggers });
       const chosen = chosenEvent()?.value;
-      at("try-events").innerHTML = told.html;
+      at("try-events").innerHTML = result.html;
       chooseEvent(chosen);
       const others = pairs.filter((step) => step.depends_on.length).map((step) => [step.pack, step.event]);
-      const later = others.length ? await ask(data.events, { pairs: others }) : { paths: {}, payloads: {} };
-      state.paths = { ...later.paths, ...told.paths };
-      state.payloads = { ...later.payloads, ...told.payloads };
+      const later = others.length ? await fetchJson(data.events, { pairs: others }) : { paths: {}, payloads: {} };
+      state.paths = { ...later.paths, ...result.paths };
+      state.payloads = { ...later.payloads, ...result.payloads };
       state.triggers = triggers;
-      if ([written, ""].includes(at("try-event").value)) writeEvent();
-      tellEvent();
+      if ([generated, ""].includes(at("try-event").value)) writeEvent();
+      describeEvent();
     } catch (error) {
-      at("try-told").textContent = error.message;
+      at("try-message").textContent = error.message;
     }
   }
-  const fillIn = () => {
+  const fillInResults = () => {
     const results = {};
     for (const step of state.steps) {
       for (const named of step.depends_on) {
@@ -397,48 +397,48 @@
     if (!text) return undefined;
     try { return JSON.parse(text); } catch (error) { throw new Error(`${what}: ${error.message}`); }
   };
-  const tellOld = () => {
+  const updateOutdated = () => {
     at("try-old").hidden = !at("try-outcome").childElementCount || session.getValue() === state.tried;
   };
-  const tryIt = async () => {
+  const runDryRun = async () => {
     const button = at("try-run");
     button.disabled = true;
-    at("try-told").textContent = "running…";
+    at("try-message").textContent = "running…";
     try {
-      const asked = { flow: session.getValue() };
-      if (chosenEvent()?.value) asked.eventId = chosenEvent().value;
-      else asked.event = readJson("try-event", "event");
-      if (!asked.eventId && !asked.event) throw new Error("select an event or enter a custom event");
+      const request = { flow: session.getValue() };
+      if (chosenEvent()?.value) request.eventId = chosenEvent().value;
+      else request.event = readJson("try-event", "event");
+      if (!request.eventId && !request.event) throw new Error("select an event or enter a custom event");
       const results = at("try-later").open ? readJson("try-results", "simulated results") : undefined;
-      if (results) asked.results = results;
-      at("try-outcome").innerHTML = (await ask(data.try, asked)).html;
-      state.tried = asked.flow;
-      tellOld();
-      at("try-told").textContent = "";
+      if (results) request.results = results;
+      at("try-outcome").innerHTML = (await fetchJson(data.try, request)).html;
+      state.tried = request.flow;
+      updateOutdated();
+      at("try-message").textContent = "";
     } catch (error) {
-      at("try-told").textContent = error.message;
+      at("try-message").textContent = error.message;
       at("try-outcome").replaceChildren();
-      tellOld();
+      updateOutdated();
     } finally {
       button.disabled = false;
     }
   };
   if (at("try")) {
-    at("try-run").addEventListener("click", tryIt);
-    at("try-refresh").addEventListener("click", () => lookForEvents(true));
-    at("try-skeleton").addEventListener("click", fillIn);
-    at("try-later").addEventListener("toggle", () => { if (at("try-later").open && !at("try-results").value) fillIn(); });
+    at("try-run").addEventListener("click", runDryRun);
+    at("try-refresh").addEventListener("click", () => loadEvents(true));
+    at("try-skeleton").addEventListener("click", fillInResults);
+    at("try-later").addEventListener("toggle", () => { if (at("try-later").open && !at("try-results").value) fillInResults(); });
     at("try").addEventListener("change", (event) => {
       if (event.target.name !== "try-event-id") return;
-      decided = true;
-      tellEvent();
+      hasChosen = true;
+      describeEvent();
     });
-    at("try-event").addEventListener("input", tellEvent);
-    at("try-anew").addEventListener("click", () => {
+    at("try-event").addEventListener("input", describeEvent);
+    at("try-reset").addEventListener("click", () => {
       writeEvent();
-      tellEvent();
+      describeEvent();
     });
-    session.on("change", tellOld);
+    session.on("change", updateOutdated);
   }
   check();
 })();

@@ -1,4 +1,4 @@
-// Starts Swagger UI on the page's element; a file of its own, so that no page needs inline scripts.
+// Start Swagger UI in the page's element. This is a separate file because pages have no inline scripts.
 (() => {
   const element = document.getElementById("swagger");
   window.SwaggerUIBundle({ url: element.dataset.document, domNode: element, deepLinking: true });

@@ -112,7 +112,7 @@ def render_editor(request: HttpRequest, state: EditorState) -> HttpResponse:
         "findings": issues,
         "not_saved": errors[0] if errors and request.method == "POST" else None,
         "language": report.language,
-        "drawing": render_diagram(report.value) if isinstance(report.value, dict) else "",
+        "diagram": render_diagram(report.value) if isinstance(report.value, dict) else "",
         "editable": request.user.has_perm(CHANGE if flow else ADD),
         "can_try": request.user.has_perm(CHANGE) and request.user.has_perm(VIEW_EVENT),
         "draft_key": f"flyte.draft.{request.user.pk}.{flow.pk if flow else 'new'}",

@@ -34,7 +34,7 @@ MAX_PAIRS = 20
 
 @require_POST
 def check_text(request: HttpRequest) -> HttpResponse:
-    """Validate `{text, flow?}`; return `{language, findings, drawing, steps, name}`. `flow` is the id of the edited
+    """Validate `{text, flow?}`; return `{language, findings, diagram, steps, name}`. `flow` is the id of the edited
     flow.
     """
     require_perm(request, ADD, CHANGE)
@@ -47,7 +47,7 @@ def _check_flow_text(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         "language": report.language,
         "findings": [asdict(issue) for issue in report.issues],
-        "drawing": render_diagram(report.value) if is_mapping else None,
+        "diagram": render_diagram(report.value) if is_mapping else None,
         "steps": [asdict(step) | {"anchor": make_step_anchor(step.id)} for step in locate_steps(report)],
         "name": report.definition.name if report.definition else "",
     }

@@ -64,7 +64,7 @@ def show_version(request: HttpRequest, version_id: str) -> HttpResponse:
         "version": flow_version,
         "text": text,
         "language": detect_language(text),
-        "drawing": render_diagram(flow_version.document, links=False),
+        "diagram": render_diagram(flow_version.document, links=False),
         "is_current": flow is not None and flow.version_id == flow_version.id,
         "can_restore": request.user.has_perm(CHANGE if flow else ADD),
     }

@@ -1,6 +1,6 @@
 """Rendering of diagrams as SVG, with a description in words.
 
-Elements have classes and no inline styles; `static/drawing.css` defines the colors, since the console's
+Elements have classes and no inline styles; `static/diagram.css` defines the colors, since the console's
 Content-Security-Policy forbids inline styles. All text from the flow is escaped.
 """
 
@@ -57,7 +57,7 @@ def render_diagram(document: object, states: Mapping[str, str] | None = None, *,
     flow = read_outline(document).limit_steps(MAX_STEPS)
     step_states = None if states is None else {step.id: states.get(step.id, NOT_REACHED) for step in flow.steps}
     return format_html(
-        '<figure class="flow-drawing"><div class="flow-canvas">{}</div>{}</figure>',
+        '<figure class="flow-diagram"><div class="flow-canvas">{}</div>{}</figure>',
         _render_svg(flow, step_states, links),
         _render_description(flow, step_states, links),
     )

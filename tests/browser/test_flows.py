@@ -65,7 +65,7 @@ def test_a_flow_is_written_mended_tried_saved_compared_restored_and_disabled(ope
 
     write(page, FLOW)
     expect(page.locator("#findings li.error")).to_have_count(0)
-    expect(page.locator("#drawing svg")).to_contain_text("greet")
+    expect(page.locator("#diagram svg")).to_contain_text("greet")
     page.get_by_label("Custom event").check()
     page.locator("#try-event").fill('{"event": "Go", "payload": {"word": "go"}}')
     page.locator("#try-run").click()
@@ -146,7 +146,7 @@ def test_a_viewer_reads_a_flow(open_as: OpenAs) -> None:
     expect(page.locator(".ace_line").first).to_contain_text("read-flow")
     assert page.evaluate("ace.edit('ace').getReadOnly()")
     expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
-    page.locator("#drawing svg a").click()
+    page.locator("#diagram svg a").click()
     assert page.evaluate("ace.edit('ace').getCursorPosition().row") == 2
     look_at(page, "flow-viewer")
 

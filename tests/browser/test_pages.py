@@ -33,11 +33,11 @@ def something(console: Server) -> None:
 @pytest.mark.parametrize("role", ["viewer", "admin"])
 def test_every_place_of_the_navigation_looks_right(open_as: OpenAs, role: str) -> None:
     page = open_as(role)
-    places = [link.get_attribute("href") or "" for link in page.locator("nav.places a").all()]
+    places = [link.get_attribute("href") or "" for link in page.locator("nav.main-nav a").all()]
     assert len(places) > 2
     for place in places:
         page.goto(place)
-        expect(page.locator("nav.places [aria-current=page]")).to_have_attribute("href", place)
+        expect(page.locator("nav.main-nav [aria-current=page]")).to_have_attribute("href", place)
         look_at(page, f"place-{role}-{place.strip('/').replace('/', '-')}")
 
 

@@ -46,7 +46,7 @@ def editor(signed_on: SignedOn) -> Client:
 def test_a_text_is_validated_and_drawn(editor: Client) -> None:
     told = ask(editor, "check", {"text": TEXT})
     assert (told["language"], told["name"]) == ("yaml", "greet")
-    assert "<svg" in told["drawing"]
+    assert "<svg" in told["diagram"]
     assert [(one["id"], one["line"], one["context"], one["depends_on"]) for one in told["steps"]] == [
         ("hello", 3, ["Who"], []),
         ("after", 9, [], ["hello"]),
@@ -70,9 +70,9 @@ def test_errors_have_lines_in_yaml_and_json(editor: Client) -> None:
 
 def test_an_incomplete_flow_is_drawn_as_far_as_possible(editor: Client) -> None:
     told = ask(editor, "check", {"text": "steps:\n  - id: one\n  - 5\n  - id: [x]\n    event: 7\n    context: [1]"})
-    assert "one" in told["drawing"]
+    assert "one" in told["diagram"]
     assert len(told["steps"]) == 3
-    assert ask(editor, "check", {"text": "just words"})["drawing"] is None
+    assert ask(editor, "check", {"text": "just words"})["diagram"] is None
 
 
 @pytest.mark.parametrize("value", [{}, {"text": 5}, {"text": "x" * 500_001}, [], 7, {"text": None}])
