@@ -78,7 +78,7 @@ def _describe_tree(ordered: Sequence[Action], context: _SummaryContext) -> str:
 
 
 def _describe_branches(dependents: Mapping[str, Sequence[Action]], cause: str, context: _SummaryContext) -> str:
-    """Describe the steps that followed this action, recursively; '' if there are none."""
+    """Describe the steps that followed this action, recursively; '' if no step followed."""
     branches = []
     for action in dependents.get(cause, ()):
         next_branches = _describe_branches(dependents, action.id, context)

@@ -175,8 +175,8 @@ def _scan_sizes(query: IndexedQuery, scans: Sequence[_IndexScan], needed: int) -
 
 
 def _read_furthest(scans: Sequence[_IndexScan], ids: IdRange, limit: int) -> tuple[list[IndexRow], Set[str], bool]:
-    """Read with the index that reaches furthest. Return the rows, the fields that it fixes, and True if there are no
-    more rows.
+    """Read with the index that reaches furthest. Return the rows, the fields that it fixes, and True if it was read
+    to the end.
     """
     full_scans: list[tuple[str, list[IndexRow], Set[str]]] = []
     for scan in scans:

@@ -31,7 +31,7 @@ class _EventRow:
 
     @property
     def payload(self) -> str:
-        """Return the beginning of the redacted payload; '' if there is none."""
+        """Return the beginning of the redacted payload; '' if the event has no payload."""
         return "" if self.event.payload is None else preview_json(self.event.payload, PAYLOAD_PREVIEW_LENGTH)
 
 

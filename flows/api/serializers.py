@@ -61,7 +61,7 @@ class FlowSummary(OutputSerializer):
 
     name = serializers.CharField()
     description = serializers.CharField(required=False)
-    enabled = FlagField(shown=False, help_text="False for disabled flows, otherwise omitted.")
+    enabled = FlagField(rendered_value=False, help_text="False for disabled flows, otherwise omitted.")
     links = LinksField()
 
     def get_links(self, flow: Flow, links: LinkBuilder) -> list[Link]:

@@ -81,7 +81,7 @@ PathLocation = tuple[str, SourceLocation]
 
 
 def _key_paths(path: str, key: str) -> Iterator[str]:
-    """Return a key's path as templates have it, and as other issues do."""
+    """Yield a key's path in the notation of issues, and the dotted path of templates if it differs."""
     yield join_path(path, key)
     dotted_path = f"{path}.{key}" if path else key
     if dotted_path != join_path(path, key):

@@ -25,7 +25,7 @@ class PartOutline:
 
 @dataclass(frozen=True)
 class StepOutline(StepDependencies):
-    """A step. `event` is None if the step has none; `document` is the step as the document has it."""
+    """A step. `event` is None if the step has none; `document` is the step's part of the document."""
 
     id: str
     has_default_id: bool

@@ -55,7 +55,7 @@ class LocalFlowStore:
         log_activity(COMMAND_LINE_ACTOR, "saved", "flow", flow.name, version=flow.version_id, note=note)
 
     def delete(self, name: str) -> None:
-        """Delete the flow; a missing one is no error."""
+        """Delete the flow if it exists."""
         if store.delete_flow(name):
             log_activity(COMMAND_LINE_ACTOR, "deleted", "flow", name)
 

@@ -55,11 +55,11 @@ class OutputSerializer(serializers.Serializer[Any]):
 
 
 class FlagField(serializers.BooleanField):
-    """A boolean that is only rendered if it has the value `shown`."""
+    """A boolean that is only rendered if it equals `rendered_value`."""
 
-    def __init__(self, *, shown: bool = True, **options: Any) -> None:
+    def __init__(self, *, rendered_value: bool = True, **options: Any) -> None:
         super().__init__(required=False, **options)
-        self.shown = shown
+        self.rendered_value = rendered_value
 
 
 class CountField(serializers.IntegerField):
@@ -100,7 +100,7 @@ class LinksField(serializers.Field[Any, Any, Any, Any]):
 
 def _is_empty(value: Any, field: Any) -> bool:
     if isinstance(field, FlagField):
-        return value is not field.shown
+        return value is not field.rendered_value
     if isinstance(field, CountField):
         return not value
     can_be_empty = isinstance(field, serializers.JSONField) or getattr(field, "allow_blank", False)

@@ -250,7 +250,7 @@ class ItemOutput(OutputSerializer):
     nullable = serializers.JSONField(allow_null=True)
     count = CountField()
     hidden = FlagField()
-    enabled = FlagField(shown=False)
+    enabled = FlagField(rendered_value=False)
     time = TimestampField(required=False)
     links = LinksField()
 

@@ -62,7 +62,7 @@ class JWKSCache:
     def find(self, kid: str | None, algorithm: str, *, rejected: tuple[SigningKey, ...] = ()) -> tuple[SigningKey, ...]:
         """Return the keys that can verify this signature; without a `kid`, all keys for the algorithm.
 
-        If there are none, or only `rejected` keys, fetch the keys again, unless they have just been fetched.
+        If no key matches, or only `rejected` keys do, fetch the keys again, unless they have just been fetched.
         Raises `ProviderUnavailableError`.
         """
         matching = self._matching(kid, algorithm)
