@@ -1,4 +1,4 @@
-"""Actions that wait, made by the queue itself."""
+"""Queued actions, created by the queue itself."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from packs.queue import action_queue
 def waiting(
     pack_name: str = "Wrk", name: str = "Do", labels: dict[str, str] | None = None, input: Any = None
 ) -> Action:
-    """One more action that waits for packs of this name, in an execution of its own."""
+    """Enqueue an action for packs of this name, in a separate execution."""
     owner = action_queue.ExecutionRef(correlation_id=new_id(), flow_name="flow", flow_uuid=new_id())
     draft = action_queue.ActionSpec("step-1", pack_name, labels or {}, name, input, {}, trigger={"event": "Go"})
     (action,) = action_queue.enqueue(DirectWrites(), owner, [draft], timezone.now())

@@ -1,13 +1,13 @@
-"""A pack that takes until nothing is left: `python -m tests.packs.taker PORT`, once a line comes in on its input.
+"""A pack that takes actions until none is left: `python -m tests.packs.taker PORT`.
 
-Prints every status that it got but 200, and the id of every action that it took.
+It starts after a line of input, and prints the id of each action that it took, and each status except 200.
 """
 
 import http.client
 import json
 import sys
 
-PATH = "/v1/packs/Crowd/actions/take"
+PATH = "/v1/packs/Wrk/actions/take"
 
 
 def main(port: int) -> None:

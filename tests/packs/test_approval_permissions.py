@@ -31,5 +31,5 @@ def test_a_role_may_view_and_operators_and_admins_may_decide(role: str, rights: 
     assert (may_view(user), may_decide(user)) == rights
 
 
-def test_people_who_are_not_signed_in_have_no_rights() -> None:
+def test_anonymous_users_have_no_permissions() -> None:
     assert (may_view(AnonymousUser()), may_decide(AnonymousUser())) == (False, False)

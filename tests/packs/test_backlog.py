@@ -19,7 +19,7 @@ from tests.site.shape import register_pack
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def found() -> list[tuple[str, dict[str, str], int]]:
+def find_groups() -> list[tuple[str, dict[str, str], int]]:
     return [(group.pack_name, dict(group.labels), group.count) for group in find_orphans().groups]
 
 
@@ -33,7 +33,7 @@ def test_orphans_are_grouped_by_name_and_labels() -> None:
     for name, labels in (("A", {}), ("A", {"env": "prod"}), ("A", {"env": "dev"}), ("B", {"env": "prod"}), ("a", {})):
         waiting(name, labels=labels)
     waiting("B", labels={"env": "prod"})
-    assert found() == [("A", {"env": "dev"}, 1), ("B", {"env": "prod"}, 2), ("a", {}, 1)]
+    assert find_groups() == [("A", {"env": "dev"}, 1), ("B", {"env": "prod"}, 2), ("a", {}, 1)]
 
 
 def test_the_oldest_group_comes_first_with_the_time_of_its_oldest_action() -> None:
@@ -47,32 +47,32 @@ def test_the_oldest_group_comes_first_with_the_time_of_its_oldest_action() -> No
     assert groups[0] == QueueGroup("old", {}, "{}", 2, oldest.ready_at)
 
 
-def test_only_queued_actions_are_orphaned_also_those_waiting_for_retry() -> None:
+def test_only_queued_actions_are_orphaned_including_those_that_wait_for_a_retry() -> None:
     later, taken = waiting("later"), waiting("taken")
     Action.objects.filter(id=taken.id).update(is_queued=False, state="PENDING")
     Action.objects.filter(id=later.id).update(ready_at=timezone.now() + timedelta(hours=1))
-    assert found() == [("later", {}, 1)]
+    assert find_groups() == [("later", {}, 1)]
 
 
 def test_a_registered_pack_ends_the_orphan_state() -> None:
     waiting("Wrk", labels={"env": "x"})
     pack = register_pack("Wrk", env="x", more="y")
-    assert found() == []
+    assert find_groups() == []
     pack.delete()
-    assert found() == [("Wrk", {"env": "x"}, 1)]
+    assert find_groups() == [("Wrk", {"env": "x"}, 1)]
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "told"), [("MAX_COUNTED", 3, 5), ("MAX_REPORTED_GROUPS", 1, 3), ("MAX_GROUPS", 2, 4)]
+    ("limit", "value", "reported"), [("MAX_COUNTED", 3, 5), ("MAX_REPORTED_GROUPS", 1, 3), ("MAX_GROUPS", 2, 4)]
 )
-def test_a_truncated_report_says_that_there_can_be_more(
-    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: int
+def test_a_truncated_report_is_marked_as_a_lower_bound(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, reported: int
 ) -> None:
     for name, env in (("A", "1"), ("A", "1"), ("A", "1"), ("B", "1"), ("B", "2")):
         waiting(name, labels={"env": env})
     assert (find_orphans().count, find_orphans().is_lower_bound) == (5, False)
     monkeypatch.setattr(backlog, limit, value)
-    assert (find_orphans().count, find_orphans().is_lower_bound) == (told, True)
+    assert (find_orphans().count, find_orphans().is_lower_bound) == (reported, True)
 
 
 def test_with_many_names_all_packs_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_a_report_reads_the_index_of_queued_actions() -> None:
 
 
 def plan(query: str) -> Iterator[str]:
-    """What the database would read, step by step, by the settings with which the product counts."""
+    """Return the steps of the query plan, under the settings that the product uses to count."""
     with index_order(), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {'QUERY PLAN' if connection.vendor == 'sqlite' else ''} {query}")
         yield from (str(row[-1]) for row in cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Many processes that take from one queue of a real server at the same time."""
+"""Concurrent takes of many processes from one queue of a real server."""
 
 import subprocess
 import sys
@@ -21,11 +21,11 @@ PATIENCE = 120
 
 
 def fill(server: Server) -> None:
-    """Makes 2,000 actions wait: a flow of a hundred steps, and twenty events."""
-    step = {"event": {"packName": "Source", "name": "Go"}, "command": {"packName": "Crowd", "name": "Do"}}
-    flow = {"name": "crowd", "steps": [step] * STEPS}
+    """Queue 2,000 actions: a flow of a hundred steps, and twenty events."""
+    step = {"event": {"packName": "Source", "name": "Go"}, "command": {"packName": "Wrk", "name": "Do"}}
+    flow = {"name": "many-steps", "steps": [step] * STEPS}
     with httpx.Client(base_url=server.url, timeout=PATIENCE, trust_env=False) as client:
-        for name in ("Source", "Crowd"):
+        for name in ("Source", "Wrk"):
             assert client.post("/v1/packs", json={"name": name}).status_code == 201
         assert client.post("/v1/flows", json=flow).status_code == 201
         for _ in range(EVENTS):
@@ -34,7 +34,7 @@ def fill(server: Server) -> None:
 
 @contextmanager
 def takers(server: Server) -> Iterator[list["subprocess.Popen[str]"]]:
-    """The processes, each ready to begin."""
+    """Start the processes, and wait until each is ready."""
     port = server.url.rpartition(":")[2]
     command = [sys.executable, "-m", "tests.packs.taker", port]
     pipe = subprocess.PIPE
@@ -62,9 +62,9 @@ def test_eight_processes_take_each_action_once_without_errors(start_server: Star
             process.stdin.flush()
         outputs = [process.communicate(timeout=PATIENCE) for process in started]
     assert [errors for _, errors in outputs] == [""] * PROCESSES
-    said = [line.split() for output, _ in outputs for line in output.splitlines()]
-    assert [word for kind, word in said if kind == "status"] == ["204"] * PROCESSES
-    taken = Counter(word for kind, word in said if kind == "took")
+    records = [line.split() for output, _ in outputs for line in output.splitlines()]
+    assert [value for kind, value in records if kind == "status"] == ["204"] * PROCESSES
+    taken = Counter(value for kind, value in records if kind == "took")
     assert len(taken) == STEPS * EVENTS
     assert set(taken.values()) == {1}
     assert "level=error" not in server.logs()

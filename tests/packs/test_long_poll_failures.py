@@ -11,14 +11,14 @@ import pytest
 import redis
 
 from packs.queue.pubsub import CHANNEL
-from tests.packs.polling import PATIENCE, PLACES, Polls, call, tell, until, waits, world
+from tests.packs.polling import MAX_WAITERS, PATIENCE, Polls, call, count_waits, create_queue, post_event, wait_until
 from tests.private_redis import PrivateRedis, private_redis
 from tests.server import Server, StartServer, running_server
 
 pytestmark = pytest.mark.acceptance
 
 PROCESSES = 2
-# A poll that comes to a process without a free place is turned away, and the next may come to the other.
+# A process at its limit of waiters rejects a poll; the next poll may reach the other process.
 ATTEMPTS = 200
 
 
@@ -29,7 +29,7 @@ def broker() -> Iterator[PrivateRedis]:
 
 
 def fill(server: Server, polls: Polls, pack: str) -> list[Future[httpx.Response]]:
-    """Polls of the pack on every place of every process."""
+    """Start polls of the pack until every process is at its limit of waiters."""
     waiting: list[Future[httpx.Response]] = []
     for _ in range(ATTEMPTS):
         future = polls(server, pack)
@@ -37,9 +37,9 @@ def fill(server: Server, polls: Polls, pack: str) -> list[Future[httpx.Response]
             assert "Retry-After" in future.result().headers
         else:
             waiting.append(future)
-        if len(waiting) == PLACES:
+        if len(waiting) == MAX_WAITERS:
             return waiting
-    raise AssertionError(f"{len(waiting)} polls wait, not {PLACES}")
+    raise AssertionError(f"{len(waiting)} polls wait, not {MAX_WAITERS}")
 
 
 def still_waiting(futures: list[Future[httpx.Response]]) -> list[Future[httpx.Response]]:
@@ -47,9 +47,9 @@ def still_waiting(futures: list[Future[httpx.Response]]) -> list[Future[httpx.Re
 
 
 def serve_all(server: Server, pack: str, waiting: list[Future[httpx.Response]]) -> None:
-    """Each of these polls gets an action."""
+    """Queue an action for each of these polls, and check that each gets one."""
     for _ in waiting:
-        tell(server, pack)
+        post_event(server, pack)
     assert [future.result(PATIENCE).status_code for future in waiting] == [200] * len(waiting)
 
 
@@ -57,63 +57,63 @@ def test_redis_can_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls,
     with running_server(
         tmp_path, {"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8", "FLYTE_REDIS_URL": broker.url}
     ) as server:
-        world(server, "Red")
+        create_queue(server, "Red")
         waiting = fill(server, polls, "Red")
-        until(lambda: processes_that_hear(broker) == PROCESSES, server)
+        wait_until(lambda: count_subscribers(broker) == PROCESSES, server)
         broker.stop()
-        world(server, "Other")
+        create_queue(server, "Other")
         for path in ("/v1/packs", "/v1/audit/flows", "/health"):
             assert call(server, path, method="GET").status_code == 200
-        assert len(still_waiting(waiting)) == PLACES
+        assert len(still_waiting(waiting)) == MAX_WAITERS
         serve_all(server, "Red", waiting)
         broker.start_again()
-        until(lambda: processes_that_hear(broker) == PROCESSES, server)
-        until(lambda: all_that_was_untold_is_told(server), server)
-        assert_a_word_wakes_all(server, polls, broker)
+        wait_until(lambda: count_subscribers(broker) == PROCESSES, server)
+        wait_until(lambda: all_processes_can_publish(server), server)
+        check_message_wakes_all(server, polls, broker)
         assert server.logs().count("event=redis_away task=subscribe") == PROCESSES
         assert "level=error" not in server.logs()
 
 
-def processes_that_hear(broker: PrivateRedis) -> int:
+def count_subscribers(broker: PrivateRedis) -> int:
     with redis.Redis.from_url(broker.url) as client:
         return int(client.pubsub_numsub(CHANNEL)[0][1])
 
 
-def all_that_was_untold_is_told(server: Server) -> bool:
-    """Give the processes something to tell, and see whether each that could not tell before has done so since.
+def all_processes_can_publish(server: Server) -> bool:
+    """Post an event, and return True if every process that failed to publish has succeeded since.
 
-    Its late word would wake polls, too.
+    A late message would wake polls, too.
     """
-    tell(server, "Other")
+    post_event(server, "Other")
     logs = server.logs()
     return logs.count("event=redis_back task=publish") == logs.count("event=redis_away task=publish")
 
 
-def assert_a_word_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) -> None:
-    """What Redis tells wakes the polls of every process: each looks, finds nothing, and waits again."""
+def check_message_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) -> None:
+    """Check that a message of Redis wakes all polls: each queries, finds nothing, and waits again."""
     waiting = fill(server, polls, "Red")
-    before = waits(server, "Red")
+    before = count_waits(server, "Red")
     with redis.Redis.from_url(broker.url) as client:
         assert client.publish(CHANNEL, "Red") == PROCESSES
-    until(lambda: waits(server, "Red") == before + PLACES, server)
+    wait_until(lambda: count_waits(server, "Red") == before + MAX_WAITERS, server)
     serve_all(server, "Red", waiting)
 
 
 def test_a_killed_web_process_ends_only_its_polls(start_server: StartServer, polls: Polls) -> None:
     server = start_server({"LOGLEVEL": "DEBUG", "FLYTE_WEB_THREADS": "8"})
-    world(server, "Shot")
+    create_queue(server, "Shot")
     waiting = fill(server, polls, "Shot")
     killed, _ = workers(server)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: len(still_waiting(waiting)) == PLACES / PROCESSES, server)
+    wait_until(lambda: len(still_waiting(waiting)) == MAX_WAITERS / PROCESSES, server)
     assert all(isinstance(future.exception(), httpx.TransportError) for future in waiting if future.done())
     serve_all(server, "Shot", still_waiting(waiting))
     assert call(server, "/v1/packs/Shot/actions/take").status_code == 204
-    until(lambda: len(workers(server)) == PROCESSES and killed not in workers(server), server)
+    wait_until(lambda: len(workers(server)) == PROCESSES and killed not in workers(server), server)
     serve_all(server, "Shot", fill(server, polls, "Shot"))
 
 
 def workers(server: Server) -> list[int]:
-    """The web processes that are alive."""
+    """Return the ids of the running web processes."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     return [int(pid) for pid in children]

@@ -16,200 +16,203 @@ from packs.queue.long_poll import LongPollHub, ReadyKeys, Waiter
 
 pytestmark = pytest.mark.unit
 
-# Generous: only a failing test ever waits this long.
+# Generous, because only a failing test waits this long.
 PATIENCE = 30.0
 
 
-class Board:
-    """What a look finds; counts the looks."""
+class RecordingQuery:
+    """A query for ready actions with a fixed result, which records its calls."""
 
     def __init__(self) -> None:
         self.ready: ReadyKeys = []
-        self.asked: list[set[str]] = []
+        self.calls: list[set[str]] = []
         self.failures: list[Exception] = []
-        self._looked = threading.Condition()
+        self._called = threading.Condition()
 
-    def look(self, names: set[str]) -> ReadyKeys:
-        with self._looked:
-            self.asked.append(names)
-            self._looked.notify_all()
+    def find_ready(self, names: set[str]) -> ReadyKeys:
+        with self._called:
+            self.calls.append(names)
+            self._called.notify_all()
             if self.failures:
                 raise self.failures.pop()
-            return [found for found in self.ready if found[0] in names]
+            return [key for key in self.ready if key[0] in names]
 
-    def wait_for_looks(self, more: int = 3) -> None:
-        """Until there were so many more."""
-        with self._looked:
-            wanted = len(self.asked) + more
-            assert self._looked.wait_for(lambda: len(self.asked) >= wanted, PATIENCE)
-
-
-@pytest.fixture
-def board() -> Board:
-    return Board()
+    def wait_for_calls(self, more: int = 3) -> None:
+        """Wait until the query was called `more` times."""
+        with self._called:
+            count = len(self.calls) + more
+            assert self._called.wait_for(lambda: len(self.calls) >= count, PATIENCE)
 
 
 @pytest.fixture
-def watcher(board: Board) -> Iterator[LongPollHub]:
-    made = LongPollHub(board.look, max_waiters=10)
-    yield made
-    made.stop()
-
-
-Waits = Callable[..., Future[bool]]
+def query() -> RecordingQuery:
+    return RecordingQuery()
 
 
 @pytest.fixture
-def waits(watcher: LongPollHub) -> Iterator[Waits]:
-    """Begins to wait in a thread of its own; the future has what `Place.wait` gave."""
+def hub(query: RecordingQuery) -> Iterator[LongPollHub]:
+    started = LongPollHub(query.find_ready, max_waiters=10)
+    yield started
+    started.stop()
+
+
+Polls = Callable[..., Future[bool]]
+
+
+@pytest.fixture
+def polls(hub: LongPollHub) -> Iterator[Polls]:
+    """Return a function that starts to wait in a separate thread; its future has the result of `Waiter.wait`."""
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(10))
 
         def wait(pack: Pack, **options: Any) -> Future[bool]:
-            place = stack.enter_context(watcher.register(pack, PATIENCE, **options))
-            assert place
-            return threads.submit(place.wait)
+            waiter = stack.enter_context(hub.register(pack, PATIENCE, **options))
+            assert waiter
+            return threads.submit(waiter.wait)
 
         yield wait
-        watcher.stop()
+        hub.stop()
 
 
 def pack(name: str = "Wrk", **labels: str) -> Pack:
     return Pack(identity=name, name=name, labels=labels)
 
 
-def test_a_poll_wakes_for_a_ready_action_of_its_name_and_labels(board: Board, waits: Waits) -> None:
-    right = [waits(pack(env="prod", az="b")), waits(pack("Other"))]
-    wrong = [waits(pack(env="dev")), waits(pack("wrk", env="prod")), waits(pack())]
-    board.ready = [("Wrk", '{"env":"prod"}'), ("Other", "{}")]
+def test_a_poll_wakes_for_a_ready_action_of_its_name_and_labels(query: RecordingQuery, polls: Polls) -> None:
+    right = [polls(pack(env="prod", az="b")), polls(pack("Other"))]
+    wrong = [polls(pack(env="dev")), polls(pack("wrk", env="prod")), polls(pack())]
+    query.ready = [("Wrk", '{"env":"prod"}'), ("Other", "{}")]
     assert [future.result(PATIENCE) for future in right] == [True, True]
-    board.wait_for_looks()
+    query.wait_for_calls()
     assert not any(future.done() for future in wrong)
 
 
-def test_one_query_serves_all_waiters_and_only_their_names(board: Board, waits: Waits) -> None:
+def test_one_query_serves_all_waiters_and_only_their_names(query: RecordingQuery, polls: Polls) -> None:
     for name in ("A", "B", "B"):
-        waits(pack(name))
-    board.wait_for_looks()
-    assert board.asked[-1] == {"A", "B"}
-    assert all(board.asked)
+        polls(pack(name))
+    query.wait_for_calls()
+    assert query.calls[-1] == {"A", "B"}
+    assert all(query.calls)
 
 
 def test_an_action_queued_in_this_process_wakes_only_polls_of_its_name(
-    board: Board, watcher: LongPollHub, waits: Waits
+    query: RecordingQuery, hub: LongPollHub, polls: Polls
 ) -> None:
-    right, wrong = [waits(pack("A")), waits(pack("A", env="x"))], waits(pack("B"))
-    watcher.wake(["A"])
+    right, wrong = [polls(pack("A")), polls(pack("A", env="x"))], polls(pack("B"))
+    hub.wake(["A"])
     assert [future.result(PATIENCE) for future in right] == [True, True]
-    board.wait_for_looks()
+    query.wait_for_calls()
     assert not wrong.done()
 
 
-def test_an_action_queued_between_take_and_wait_is_not_missed(watcher: LongPollHub) -> None:
-    with watcher.register(pack(), 0) as place:
-        assert place
-        watcher.wake(["Wrk"])
-        assert place.wait()
-        assert not place.wait()
+def test_an_action_queued_between_take_and_wait_is_not_missed(hub: LongPollHub) -> None:
+    with hub.register(pack(), 0) as waiter:
+        assert waiter
+        hub.wake(["Wrk"])
+        assert waiter.wait()
+        assert not waiter.wait()
 
 
-class Noting(threading.Condition):
-    """Tells when somebody sleeps on it."""
+class RecordingCondition(threading.Condition):
+    """A condition that records when a thread waits for it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asleep = threading.Event()
+        self.is_waiting = threading.Event()
 
     def wait(self, timeout: float | None = None) -> bool:
-        self.asleep.set()
+        self.is_waiting.set()
         return super().wait(timeout)
 
 
 def test_a_poll_after_an_idle_time_is_served_at_once(
-    board: Board, watcher: LongPollHub, waits: Waits, monkeypatch: pytest.MonkeyPatch
+    query: RecordingQuery, hub: LongPollHub, polls: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_poll, "IDLE_SECONDS", 3600.0)
-    watcher._condition = idle = Noting()
-    with watcher.register(pack(), 0):
-        board.wait_for_looks(1)
-    assert idle.asleep.wait(PATIENCE)
-    board.ready = [("Wrk", "{}")]
-    assert waits(pack()).result(PATIENCE)
+    hub._condition = idle = RecordingCondition()
+    with hub.register(pack(), 0):
+        query.wait_for_calls(1)
+    assert idle.is_waiting.wait(PATIENCE)
+    query.ready = [("Wrk", "{}")]
+    assert polls(pack()).result(PATIENCE)
 
 
-def test_the_watcher_thread_ends_when_idle_and_starts_again(
-    board: Board, watcher: LongPollHub, waits: Waits, monkeypatch: pytest.MonkeyPatch
+def test_the_thread_ends_when_idle_and_starts_again(
+    query: RecordingQuery, hub: LongPollHub, polls: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_poll, "IDLE_SECONDS", 0.01)
-    with watcher.register(pack(), 0):
-        board.wait_for_looks(1)
-        (thread,) = (one for one in threading.enumerate() if one is watcher._thread)
+    with hub.register(pack(), 0):
+        query.wait_for_calls(1)
+        (thread,) = (candidate for candidate in threading.enumerate() if candidate is hub._thread)
     thread.join(PATIENCE)
     assert not thread.is_alive()
-    board.ready = [("Wrk", "{}")]
-    assert waits(pack()).result(PATIENCE)
+    query.ready = [("Wrk", "{}")]
+    assert polls(pack()).result(PATIENCE)
 
 
-def test_a_failed_query_does_not_end_polls(board: Board, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_query_does_not_end_polls(
+    query: RecordingQuery, polls: Polls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(long_poll, "SLOW_POLL_SECONDS", 0.01)
-    board.failures = [OperationalError("the database is away")] * 3
-    board.ready = [("Wrk", "{}")]
-    assert waits(pack()).result(PATIENCE)
-    assert len(board.asked) >= 4
+    query.failures = [OperationalError("the database is away")] * 3
+    query.ready = [("Wrk", "{}")]
+    assert polls(pack()).result(PATIENCE)
+    assert len(query.calls) >= 4
 
 
 def test_a_filtered_poll_is_not_woken_repeatedly_by_actions_for_others() -> None:
-    place = Waiter(pack(), 0, is_filtered=True, client_fd=None)
+    waiter = Waiter(pack(), 0, is_filtered=True, client_fd=None)
     woken = []
     for now in (0.0, 0.1, long_poll.FILTERED_WAKE_SECONDS - 0.1, long_poll.FILTERED_WAKE_SECONDS + 0.1):
-        place.wake_if_ready([("Wrk", "{}")], now)
-        woken.append(place.wait())
+        waiter.wake_if_ready([("Wrk", "{}")], now)
+        woken.append(waiter.wait())
     assert woken == [True, False, False, True]
 
 
-def test_the_number_of_waiters_is_bounded(board: Board) -> None:
-    watcher = LongPollHub(board.look, max_waiters=2)
-    with watcher.register(pack(), 0) as first, watcher.register(pack(), 0), watcher.register(pack(), 0) as third:
-        assert (first is not None, third, watcher.waiter_count) == (True, None, 2)
-    with watcher.register(pack(), 0) as later:
+def test_the_number_of_waiters_is_bounded(query: RecordingQuery) -> None:
+    hub = LongPollHub(query.find_ready, max_waiters=2)
+    with hub.register(pack(), 0) as first, hub.register(pack(), 0), hub.register(pack(), 0) as third:
+        assert (first is not None, third, hub.waiter_count) == (True, None, 2)
+    with hub.register(pack(), 0) as later:
         assert later
-    watcher.stop()
+    hub.stop()
 
 
 @pytest.mark.parametrize(
-    ("threads", "most"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2), (8, 4), (9, 4), (64, 32), (320, 288), (512, 480)]
+    ("threads", "max_waiters"),
+    [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2), (8, 4), (9, 4), (64, 32), (320, 288), (512, 480)],
 )
-def test_half_of_the_threads_but_2_to_32_are_left_for_other_requests(threads: int, most: int) -> None:
-    assert long_poll.compute_max_waiters(threads) == most
+def test_half_of_the_threads_but_2_to_32_are_left_for_other_requests(threads: int, max_waiters: int) -> None:
+    assert long_poll.compute_max_waiters(threads) == max_waiters
 
 
-def test_a_stop_ends_all_polls_and_admits_no_new_ones(watcher: LongPollHub, waits: Waits) -> None:
-    futures = [waits(pack("A")), waits(pack("B"))]
-    watcher.stop()
+def test_a_stop_ends_all_polls_and_admits_no_new_ones(hub: LongPollHub, polls: Polls) -> None:
+    futures = [polls(pack("A")), polls(pack("B"))]
+    hub.stop()
     assert [future.result(PATIENCE) for future in futures] == [False, False]
-    with watcher.register(pack(), PATIENCE) as place:
-        assert place is None
+    with hub.register(pack(), PATIENCE) as waiter:
+        assert waiter is None
 
 
-@pytest.mark.parametrize("half", [True, False], ids=["its writing end", "the connection"])
-def test_a_disconnected_client_is_dropped_and_takes_nothing(waits: Waits, watcher: LongPollHub, half: bool) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        future = waits(pack(), client_fd=ours.fileno())
-        if half:
-            theirs.shutdown(socket.SHUT_WR)
+@pytest.mark.parametrize("half_closed", [True, False], ids=["its writing end", "the connection"])
+def test_a_disconnected_client_is_dropped_and_takes_nothing(polls: Polls, hub: LongPollHub, half_closed: bool) -> None:
+    server_end, client_end = socket.socketpair()
+    with server_end, client_end:
+        future = polls(pack(), client_fd=server_end.fileno())
+        if half_closed:
+            client_end.shutdown(socket.SHUT_WR)
         else:
-            theirs.close()
+            client_end.close()
         assert future.result(PATIENCE) is False
 
 
 def test_a_disconnected_client_is_detected_before_a_take_without_a_query() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.sendall(b"more")
-        place = Waiter(pack(), 0, is_filtered=False, client_fd=ours.fileno())
-        place.wake()
-        assert place.wait()
-        theirs.close()
-        place.wake()
-        assert not place.wait()
+    server_end, client_end = socket.socketpair()
+    with server_end, client_end:
+        client_end.sendall(b"more")
+        waiter = Waiter(pack(), 0, is_filtered=False, client_fd=server_end.fileno())
+        waiter.wake()
+        assert waiter.wait()
+        client_end.close()
+        waiter.wake()
+        assert not waiter.wait()

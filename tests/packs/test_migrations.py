@@ -1,4 +1,4 @@
-"""Migrations of a database of the release before, with rows in it."""
+"""Migrations of a database of the previous release with rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +29,7 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture
 def old_rows() -> Iterator[None]:
-    """Insert actions into the tables of the release before."""
+    """Insert actions into the tables of the previous release."""
     call_command("migrate", "packs", BEFORE, verbosity=0)
     try:
         state = MigrationExecutor(connection).loader.project_state([("packs", BEFORE)])
@@ -46,7 +46,7 @@ def old_rows() -> Iterator[None]:
         call_command("migrate", "packs", verbosity=0)
 
 
-def test_rows_of_the_release_before_keep_their_values_under_the_new_names(old_rows: None) -> None:
+def test_rows_of_the_previous_release_keep_their_values_under_the_new_names(old_rows: None) -> None:
     call_command("migrate", "packs", verbosity=0)
     columns = ("id", "state", "is_queued", "claimed_by", "labels_key", "state_log", "attempt_log", "attempt")
     assert list(Action.objects.order_by("id").values_list(*columns)) == [
@@ -56,7 +56,7 @@ def test_rows_of_the_release_before_keep_their_values_under_the_new_names(old_ro
     ]
 
 
-def test_only_actions_that_are_claimed_get_the_time_of_their_take_from_their_log(old_rows: None) -> None:
+def test_only_claimed_actions_get_the_time_of_their_take_from_their_log(old_rows: None) -> None:
     call_command("migrate", "packs", verbosity=0)
     taken_at = dict(Action.objects.values_list("id", "taken_at"))
     assert taken_at == {QUEUED: None, CLAIMED: parse_rfc3339("2026-11-01T00:00:05.250Z"), FINISHED: None}
@@ -64,7 +64,7 @@ def test_only_actions_that_are_claimed_get_the_time_of_their_take_from_their_log
     assert count_claims("pack_name") == {"Wrk": (1, taken_at[CLAIMED])}
 
 
-def test_actions_of_the_release_before_can_be_taken_and_expire(old_rows: None) -> None:
+def test_actions_of_the_previous_release_can_be_taken_and_expire(old_rows: None) -> None:
     call_command("migrate", "packs", verbosity=0)
     action = take(register_pack("Wrk"))
     assert action is not None
@@ -86,7 +86,7 @@ def read_rows() -> list[Any]:
 
 
 def test_a_later_migration_can_rebuild_the_table(old_rows: None) -> None:
-    """SQLite copies a table to change a column: then Django makes every index and constraint from its own state."""
+    """Alter a column: SQLite copies the table, and Django recreates its indexes and constraints."""
     call_command("migrate", "packs", verbosity=0)
     before = MigrationExecutor(connection).loader.project_state()
     change = migrations.AlterField("action", "name", models.CharField(max_length=300))

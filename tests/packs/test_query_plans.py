@@ -34,7 +34,7 @@ PACK = "Wrk"
 LABELS = {"env": "prod"}
 TABLES = "packs_action", "flows_execution"
 
-# Oldest first, ready within the last hour: half of the actions ask for a label.
+# Oldest first, ready within the last hour; half of the actions require a label.
 ACTIONS = """INSERT INTO packs_action (id, correlation_id, flow_name, flow_uuid, step_id, pack_name, pack_labels,
         labels_key, name, input, context, trigger, triggered_by, retries, backoff, state, is_queued, ready_at, attempt,
         attempt_log, state_log, claimed_by, lease_ends_at, request_id, traceparent)
@@ -64,7 +64,7 @@ def maintain(command: str) -> None:
 
 
 def write_open(count: int) -> None:
-    """Insert so many waiting actions, leased actions and running executions."""
+    """Insert this number of queued actions, leased actions and running executions."""
     for state in ("NEW", "PENDING"):
         run(ACTIONS, state=state, count=count)
     run(EXECUTIONS, state="running", count=count, version=VERSION)
@@ -81,7 +81,7 @@ def finish_all() -> None:
 
 
 def a_backlog_was_finished() -> None:
-    """The statistics say that nothing is finished."""
+    """Make statistics without finished rows."""
     write_open(MANY)
     maintain("ANALYZE")
     finish_all()
@@ -90,7 +90,7 @@ def a_backlog_was_finished() -> None:
 
 
 def a_larger_backlog_was_pruned() -> None:
-    """The indexes are as large as they were; the tables have shrunk."""
+    """Leave large indexes and small tables."""
     write_open(2 * MANY)
     maintain("DELETE FROM")
     maintain("VACUUM")
@@ -100,21 +100,21 @@ def a_larger_backlog_was_pruned() -> None:
 
 
 def all_was_finished() -> None:
-    """The statistics say that no work is open."""
+    """Make statistics without open work."""
     write_finished(MANY)
     maintain("VACUUM ANALYZE")
     write_open(FEW)
 
 
 def half_is_finished() -> None:
-    """The statistics are right, but finished rows stand before the others, and PostgreSQL expects an even mix."""
+    """Put finished rows before the others; the statistics are correct, but PostgreSQL expects an even mix."""
     write_finished(MANY)
     write_open(MANY)
     maintain("VACUUM ANALYZE")
 
 
 def the_tables_were_empty() -> None:
-    """Nothing is known."""
+    """Make statistics of empty tables."""
     maintain("VACUUM ANALYZE")
     write_finished(MANY)
     write_open(FEW)
@@ -128,7 +128,7 @@ HISTORIES = {
     the_tables_were_empty: FEW,
 }
 MODES = "force_custom_plan", "force_generic_plan"
-# Each call, and how many rows of open work it may look at: those of one number, or a few of each kind.
+# Each call, and the number of rows of open work that it may read: up to its limit, or a few of each kind.
 READS: dict[str, tuple[Callable[[Pack], Any], int]] = {
     "take": (take, 20),
     "waits": (lambda pack: has_candidate(pack, [], timezone.now()), 20),
@@ -151,7 +151,7 @@ READS: dict[str, tuple[Callable[[Pack], Any], int]] = {
 def rows_read(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any
 ) -> Iterator[dict[tuple[str, str], int]]:
-    """The number of rows that each call reads after a history, by the call's name and the plan cache's mode."""
+    """Measure the rows that each call reads after a history, by its name and the mode of the plan cache."""
     with django_db_blocker.unblock():
         maintain("ANALYZE")
         version = FlowVersion.objects.create(id=VERSION, flow_name="flow", document={})
@@ -187,5 +187,5 @@ def test_only_open_work_is_read(
     name: str, mode: str, rows_read: dict[tuple[str, str], int], request: pytest.FixtureRequest
 ) -> None:
     history = request.node.callspec.params["rows_read"]
-    # PostgreSQL counts an entry of an index, and its row, each for one.
+    # PostgreSQL counts an index entry and its row separately.
     assert rows_read[name, mode] <= 2 * min(READS[name][1], 3 * HISTORIES[history]) + 50

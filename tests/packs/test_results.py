@@ -1,4 +1,4 @@
-"""Results of actions: which are accepted, which are repeated or rejected."""
+"""Results of actions: accepted, repeated and rejected ones."""
 
 from typing import Any
 
@@ -31,11 +31,11 @@ def test_a_result_counts_once_and_its_repeat_changes_nothing() -> None:
         ("Done", {"n": 2}, ResultStatus.REJECTED),
         ("FATAL", {"n": 1}, ResultStatus.REJECTED),
     ):
-        found = Action.objects.get(id=action.id)
-        assert record_result(DirectWrites(), found, pack, 1, result(event, payload), now) is outcome
-    found = Action.objects.get(id=action.id)
-    assert (found.state, found.result) == (ActionState.SUCCESS, result("Done", {"n": 1}))
-    assert [entry["value"] for entry in found.state_log] == ["NEW", "PENDING", "SUCCESS"]
+        stored = Action.objects.get(id=action.id)
+        assert record_result(DirectWrites(), stored, pack, 1, result(event, payload), now) is outcome
+    stored = Action.objects.get(id=action.id)
+    assert (stored.state, stored.result) == (ActionState.SUCCESS, result("Done", {"n": 1}))
+    assert [entry["value"] for entry in stored.state_log] == ["NEW", "PENDING", "SUCCESS"]
 
 
 def test_a_fatal_result_makes_the_action_fatal() -> None:

@@ -1,4 +1,4 @@
-"""Who gets which action, and what the database holds to."""
+"""Takes: the action that a pack gets, and the constraints of the database."""
 
 import json
 from collections.abc import Callable
@@ -27,14 +27,14 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def take(client: Client, pack: str, query: str = "") -> dict[str, Any] | None:
-    """The action that the pack gets; None for 204."""
+    """Take an action over HTTP, and return it; None for 204."""
     response = client.post(f"/v1/packs/{pack}/actions/take{query}")
     if response.status_code == 204:
         assert response.content == b""
         return None
     assert response.status_code == 200
-    found: dict[str, Any] = json.loads(response.content)
-    return found
+    action: dict[str, Any] = json.loads(response.content)
+    return action
 
 
 def action_id(taken: dict[str, Any] | None) -> str:
@@ -42,7 +42,7 @@ def action_id(taken: dict[str, Any] | None) -> str:
     return str(taken["links"][0]["href"].split("/")[-2])
 
 
-def test_a_taken_action_has_its_command_its_input_and_where_its_result_goes(client: Client) -> None:
+def test_a_taken_action_has_its_command_its_input_and_a_result_link(client: Client) -> None:
     register_pack("Wrk", env="x/y")
     action = waiting(name="Do it", input={"a": [1, 1.5, None, "é"], "b": 10**20})
     taken = take(client, "Wrk.env.x%2Fy".replace("%2F", "%252F"))
@@ -98,12 +98,12 @@ def test_a_pack_of_another_name_gets_nothing(client: Client, other: str) -> None
 @pytest.mark.parametrize("parameter", ["actionName", "commandName"])
 def test_a_take_can_be_limited_to_one_command(client: Client, parameter: str) -> None:
     register_pack("Wrk")
-    first, wanted = waiting(name="Other"), waiting(name="This & that")
+    other, matching = waiting(name="Other"), waiting(name="This & that")
     query = "?" + urlencode({parameter: "This & that"})
-    assert action_id(take(client, "Wrk", query)) == wanted.id
+    assert action_id(take(client, "Wrk", query)) == matching.id
     assert take(client, "Wrk", query) is None
     assert take(client, "Wrk", f"?{parameter}=this") is None
-    assert action_id(take(client, "Wrk", f"?{parameter}=")) == first.id
+    assert action_id(take(client, "Wrk", f"?{parameter}=")) == other.id
 
 
 def test_both_parameters_together_select_either_command(client: Client) -> None:
@@ -118,9 +118,9 @@ def test_both_parameters_together_select_either_command(client: Client) -> None:
 def test_the_command_can_be_sent_as_a_form(client: Client) -> None:
     register_pack("Wrk")
     waiting(name="Other")
-    wanted = waiting(name="Dö")
+    matching = waiting(name="Dö")
     response = client.post("/v1/packs/Wrk/actions/take", urlencode({"actionName": "Dö"}), content_type=FORM)
-    assert action_id(json.loads(response.content)) == wanted.id
+    assert action_id(json.loads(response.content)) == matching.id
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", FORM, "multipart/form-data; boundary=x"])
@@ -181,34 +181,34 @@ def test_a_step_has_one_action_in_an_execution() -> None:
 
 @pytest.mark.database
 @pytest.mark.parametrize(
-    ("is_waiting", "state"), [(True, ActionState.PENDING), (True, ActionState.FATAL), (False, ActionState.NEW)]
+    ("is_queued", "state"), [(True, ActionState.PENDING), (True, ActionState.FATAL), (False, ActionState.NEW)]
 )
-def test_only_a_new_action_can_be_queued(is_waiting: bool, state: ActionState) -> None:
+def test_only_a_new_action_can_be_queued(is_queued: bool, state: ActionState) -> None:
     action = waiting()
     with pytest.raises(IntegrityError), transaction.atomic():
-        Action.objects.filter(id=action.id).update(is_queued=is_waiting, state=state)
+        Action.objects.filter(id=action.id).update(is_queued=is_queued, state=state)
 
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL passes over what another claims")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL skips rows that another taker claims")
 def test_concurrent_takers_never_claim_the_same_action() -> None:
     pack = Pack.objects.create(identity="Wrk", name="Wrk", labels={}, last_seen=timezone.now())
     for _ in range(40):
         waiting()
-    together = Barrier(8)
+    barrier = Barrier(8)
     claims: list[str] = []
 
-    def noted(execute: Callable[..., Any], sql: str, *further: Any) -> Any:
+    def record_claim(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
         if sql.startswith("UPDATE"):
             claims.append(sql)
-        return execute(sql, *further)
+        return execute(sql, *arguments)
 
     def take_five() -> list[str]:
-        together.wait(60)
+        barrier.wait(60)
         try:
-            with connection.execute_wrapper(noted):
-                return [found.id for found in (take_action(pack) for _ in range(5)) if found]
+            with connection.execute_wrapper(record_claim):
+                return [action.id for action in (take_action(pack) for _ in range(5)) if action]
         finally:
             connection.close()
 

@@ -1,4 +1,4 @@
-"""Reads of a take for a growing queue, with any statistics of PostgreSQL: its rows, or SQLite's steps."""
+"""Reads of a take for a growing queue, under any statistics: rows of PostgreSQL, or steps of SQLite."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from tests.reading import cost
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 ON_SQLITE = connection.vendor == "sqlite"
-# Of the number n, in SQL.
+# SQL expressions of the number n.
 HEXADECIMAL = "printf('%08x', n)" if ON_SQLITE else "lpad(to_hex(n), 8, '0')"
 LATER = (
     "strftime('%Y-%m-%d %H:%M:%f', ready_at, (n / 1000.0) || ' seconds')"
@@ -24,14 +24,17 @@ LATER = (
 )
 FEW, MANY = 2_000, 20_000
 TAKES = 10
-# A plan that was made when there were few is kept until somebody looks again at what is in the table.
-AS_OF_FEW = "made when there were few"
+# PostgreSQL keeps a plan for few rows until the statistics are updated.
+AS_OF_FEW = "made for few rows"
 PLANS = ["fresh"] if ON_SQLITE else ["fresh", AS_OF_FEW]
-CASES: dict[str, dict[str, str]] = {"all that waits is for it": {"env": "prod"}, "what is older is for others": {}}
+CASES: dict[str, dict[str, str]] = {
+    "all queued actions are for the pack": {"env": "prod"},
+    "older actions are for others": {},
+}
 
 
 def fill(name: str, count: int, bare: int = 100) -> None:
-    """Insert queued actions: one in `bare` requires no label, and is younger than all that do."""
+    """Insert queued actions: one in `bare` requires no label, and is newer than all that require one."""
     for first, labels in enumerate(({}, {"env": "prod"})):
         ready_at = timezone.now() - timedelta(minutes=60 if labels else 30)
         pattern = Action.objects.create(
@@ -52,7 +55,7 @@ def fill(name: str, count: int, bare: int = 100) -> None:
 
 
 def copy(pattern: Action, count: int, condition: str) -> None:
-    """Copy an action for the numbers n < `count` of this condition, each a millisecond younger, by one statement."""
+    """Copy an action for the numbers n < `count` of this condition, each a millisecond newer, in one statement."""
     columns = [str(field.column) for field in Action._meta.concrete_fields]
     values = {column: column for column in columns} | {
         "id": f"substr(id, 1, 16) || {HEXADECIMAL}",
@@ -68,13 +71,13 @@ def copy(pattern: Action, count: int, condition: str) -> None:
         )
 
 
-def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
-    """What several takes read where so many wait for packs of this name."""
+def measure_takes(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
+    """Measure the reads of several takes with this number of queued actions."""
     pack = Pack.objects.create(identity=build_pack_id(name, labels), name=name, labels=labels, last_seen=timezone.now())
     runtime.reset()
     if plan == AS_OF_FEW:
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE packs_action CASCADE")  # what other tests have left makes the table large
+            cursor.execute("TRUNCATE packs_action CASCADE")  # rows of other tests make the table large
             cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         fill(name, 4 * TAKES, bare=2)
         for _ in range(TAKES):
@@ -91,5 +94,5 @@ def taken(name: str, count: int, plan: str, labels: dict[str, str]) -> int:
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("case", CASES)
 def test_a_take_reads_no_more_with_a_queue_ten_times_as_long(case: str, plan: str) -> None:
-    few, many_more = (taken(f"Wrk{count}", count, plan, CASES[case]) for count in (FEW, MANY))
-    assert many_more <= 1.5 * few + 20 * TAKES
+    few, many = (measure_takes(f"Wrk{count}", count, plan, CASES[case]) for count in (FEW, MANY))
+    assert many <= 1.5 * few + 20 * TAKES
