@@ -33,7 +33,7 @@ def decision_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "may_decide": may_decide(request.user),
         "sees_executions": request.user.has_perm(VIEW_EXECUTION_PERMISSION),
-        "most_comment": service.MAX_COMMENT_LENGTH,
+        "max_comment_length": service.MAX_COMMENT_LENGTH,
     }
 
 
@@ -52,8 +52,8 @@ def approval_list(request: HttpRequest) -> HttpResponse:
     values = {
         "show": selection,
         "rows": page.rows,
-        "onward": next_url,
-        "behind_others": any(name in request.GET for name in ("after", "before")),
+        "next_url": next_url,
+        "is_later_page": any(name in request.GET for name in ("after", "before")),
         "back": "list",
         **decision_context(request),
     }

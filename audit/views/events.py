@@ -46,8 +46,8 @@ def event_list(request: HttpRequest) -> HttpResponse:
         "filtered": bool(form.active_filters()),
         "rows": [_EventRow(event, [_summarize_outcome(flow) for flow in event.outcomes]) for event in page.rows],
         "links": build_page_links(request, page.keyset_page),
-        "looked_to": page.keyset_page.scanned_to,
-        "looked_at": MAX_SCANNED,
+        "scanned_to": page.keyset_page.scanned_to,
+        "scan_limit": MAX_SCANNED,
         "flows_url": console_url("flows_flow_changelist"),
     }
     return render_page(request, "console/events.html", "Events", values)
@@ -75,7 +75,7 @@ def event_page(request: HttpRequest, event_id: str) -> HttpResponse:
             }
             for flow in event.outcomes
         ],
-        "followers": find_dependent_steps(event) if event.correlation_id and not _has_own_outcome(event) else [],
+        "dependent_steps": find_dependent_steps(event) if event.correlation_id and not _has_own_outcome(event) else [],
         "hints": [(hint, urls.get(hint.flow_name, "")) for hint in hints],
     }
     return render_page(request, "console/event.html", f"{event.pack_name}.{event.name}", values)
@@ -105,7 +105,7 @@ def _summarize_outcome(flow: dict[str, Any]) -> dict[str, Any]:
     words = {"criteria": "criteria false", "labels": "labels mismatch"}
     return {
         "name": flow["flow"],
-        "said": result,
+        "result": result,
         "words": words.get(result, result),
         "execution": flow.get("correlationId"),
     }

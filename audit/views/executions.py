@@ -62,9 +62,9 @@ def execution_list(request: HttpRequest) -> HttpResponse:
         "filtered": bool(form.active_filters()),
         "rows": add_quota_waits(page.rows, now),
         "links": build_page_links(request, page.keyset_page),
-        "looked_to": page.keyset_page.scanned_to,
-        "looked_at": MAX_SCANNED_TEXTS if query.text else MAX_SCANNED,
-        "looked_from": page.since if query.text and not query.since else None,
+        "scanned_to": page.keyset_page.scanned_to,
+        "scan_limit": MAX_SCANNED_TEXTS if query.text else MAX_SCANNED,
+        "searched_since": page.since if query.text and not query.since else None,
         "flows_url": console_url("flows_flow_changelist"),
         "any_flow": page.rows or Flow.objects.exists(),
     }
@@ -175,7 +175,7 @@ def _get_execution_or_404(execution_id: str) -> ExecutionDetail:
 def _execution_context(request: HttpRequest, detail: ExecutionDetail) -> dict[str, Any]:
     flow_id = Flow.objects.filter(name=detail.execution.flow_name).values_list("id", flat=True).first()
     return {
-        "one": detail,
+        "detail": detail,
         "execution": detail.execution,
         "may_control": request.user.has_perm(CONTROL_PERMISSION),
         "flow_url": console_url("flows_flow_change", str(flow_id)) if flow_id else "",

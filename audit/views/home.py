@@ -144,8 +144,8 @@ def _queue_context() -> dict[str, Any]:
         "waiting_since": _earliest(load.queued_since for load in pack_loads),
         "held": sum(load.claimed for load in pack_loads),
         "held_since": _earliest(load.claimed_since for load in pack_loads),
-        "lost": orphans.count,
-        "lost_cut": orphans.is_lower_bound,
+        "orphaned": orphans.count,
+        "orphaned_cut": orphans.is_lower_bound,
     }
 
 

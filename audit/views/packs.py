@@ -55,8 +55,8 @@ def pack_list(request: HttpRequest) -> HttpResponse:
         "rows": page.rows,
         "links": _build_page_links(request, page),
         "sees_actions": can_view_actions,
-        "lost": _orphan_rows(orphans.groups[:MAX_ORPHAN_GROUPS]) if orphans else [],
-        "lost_more": len(orphans.groups) - MAX_ORPHAN_GROUPS
+        "orphans": _orphan_rows(orphans.groups[:MAX_ORPHAN_GROUPS]) if orphans else [],
+        "more_orphans": len(orphans.groups) - MAX_ORPHAN_GROUPS
         if orphans and len(orphans.groups) > MAX_ORPHAN_GROUPS
         else 0,
         "executions_url": _executions_url(request),
@@ -127,7 +127,7 @@ def pack_resources(request: HttpRequest, pk: str) -> HttpResponse:
         "state": state if state in HostedState.values else "",
         "states": STATE_LABELS.items(),
         "resources": page,
-        "behind_others": after > 0,
+        "is_later_page": after > 0,
         "executions_url": _executions_url(request),
     }
     return render_page(request, "console/pack_resources.html", f"{pack.identity}: resources", values)

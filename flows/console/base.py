@@ -24,10 +24,10 @@ def get_flow_or_404(pk: str) -> Flow:
 
 
 def flow_context(request: HttpRequest, flow: Flow, active_tab: str) -> dict[str, Any]:
-    """Return the context of the head that all pages of a flow share; `here` is the active tab."""
+    """Return the context of the header that all pages of a flow share."""
     return {
         "flow": flow,
-        "here": active_tab,
+        "active_tab": active_tab,
         "can_change": request.user.has_perm(CHANGE),
         "can_enable": request.user.has_perm(ENABLE),
         "can_delete": request.user.has_perm(DELETE),

@@ -33,7 +33,7 @@ def diagnose_flow(request: HttpRequest, pk: str) -> HttpResponse:
             }
             for flow_outcome in outcomes
         ],
-        "missed": find_near_misses(flow),
+        "near_misses": find_near_misses(flow),
         "warnings": list(_iter_warnings(flow)),
         "subscriptions": list(flow.subscriptions.order_by("pack_name", "event_name")),
     }

@@ -122,7 +122,7 @@ def _parse_pairs(value: Any) -> list[tuple[str, str]]:
 
 
 def _build_event_choices(rows: Sequence[Event]) -> list[dict[str, Any]]:
-    return [{"row": row, "payload": redact_keys(row.payload), "lost": bool(row.payload_bytes)} for row in rows]
+    return [{"row": row, "payload": redact_keys(row.payload), "is_too_large": bool(row.payload_bytes)} for row in rows]
 
 
 @require_POST
@@ -150,7 +150,7 @@ def _dry_run_flow_text(data: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"html": render_to_string("console/flow_tried.html", {"errors": errors}), "failed": True}
     for step in result["steps"]:
         _add_locations(step, report)
-    return {"html": render_to_string("console/flow_tried.html", {"tried": result}), "failed": False}
+    return {"html": render_to_string("console/flow_tried.html", {"dry_run": result}), "failed": False}
 
 
 def _add_locations(step: dict[str, Any], report: ValidationReport) -> None:

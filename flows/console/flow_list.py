@@ -33,7 +33,7 @@ def list_flows(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [{"flow": flow, "execution": executions.get(flow.latest)} for flow in flows],
         "page": page,
-        "wanted": search_text,
+        "search_text": search_text,
         "state": state,
         "states": list(ENABLED_BY_STATE),
         "query": urlencode(query_parameters),

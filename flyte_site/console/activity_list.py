@@ -24,7 +24,7 @@ def get_activity_page(query: QueryDict) -> dict[str, Any]:
     page = fetch_page(Change.objects.filter(**filters), "pk", PAGE_SIZE, after=before, before=after, descending=True)
     return {
         "changes": page.rows,
-        "asked": form_values,
+        "filters": form_values,
         "kinds": KINDS,
         "newer": urlencode({**filters, "after": page.previous_key}) if page.previous_key else "",
         "older": urlencode({**filters, "before": page.next_key}) if page.next_key else "",

@@ -74,7 +74,12 @@ class ConsoleSite(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         items = build_navigation(request)
         current = next((item for item in reversed(items) if item["here"]), None)
-        context = {"navigation": items, "place": current, "flyte_version": VERSION, "openness": get_exposure_warning()}
+        context = {
+            "navigation": items,
+            "current_page": current,
+            "flyte_version": VERSION,
+            "exposure_warning": get_exposure_warning(),
+        }
         return {**super().each_context(request), **context, "available_apps": []}
 
     def get_urls(self) -> list[Any]:

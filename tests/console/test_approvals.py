@@ -192,12 +192,12 @@ def test_approvals_are_paged_with_constant_queries(signed_on: SignedOn, ask_ques
         first = viewer.get(LIST)
     assert len(more) == len(few)
     assert len(first.context["rows"]) == PAGE_SIZE
-    second = viewer.get(LIST + first.context["onward"])
+    second = viewer.get(LIST + first.context["next_url"])
     assert [row.approval.question for row in second.context["rows"]][-1] == f"Question {PAGE_SIZE + 10}?"
-    assert (len(second.context["rows"]), second.context["onward"]) == (11, "")
+    assert (len(second.context["rows"]), second.context["next_url"]) == (11, "")
     newest = viewer.get(f"{LIST}?show=all")
     assert newest.context["rows"][0].approval.question == f"Question {PAGE_SIZE + 10}?"
-    oldest = viewer.get(LIST + newest.context["onward"])
+    oldest = viewer.get(LIST + newest.context["next_url"])
     assert oldest.context["rows"][-1].approval.question == "Deploy to prod?"
     home = text_of(viewer.get("/admin/"))
     assert "Question 4?" in home
