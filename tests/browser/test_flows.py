@@ -51,6 +51,23 @@ def agree(page: Page, label: str) -> None:
     page.locator("dialog[open]").get_by_role("button", name=label, exact=True).click()
 
 
+def test_only_the_outcome_of_the_last_save_is_on_the_page(open_as: OpenAs) -> None:
+    page = open_as("admin")
+    page.goto("/admin/flows/flow/add/")
+    write(page, FLOW.replace("browser-flow", "saved-twice"))
+    page.get_by_role("button", name="Save", exact=True).click()
+    saved(page, "saved-twice")
+    write(page, "name: saved-twice\nsteps: 1\n")
+    expect(page.locator("#findings li.error")).to_have_count(1)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#not-saved")).to_contain_text("Not saved. Line 2, steps")
+    expect(page.locator(".messagelist")).to_have_count(0)
+    write(page, FLOW.replace("browser-flow", "saved-twice").replace("id: greet", "id: wave"))
+    expect(page.locator("#not-saved")).to_be_hidden()
+    page.get_by_role("button", name="Save", exact=True).click()
+    saved(page, "saved-twice")
+
+
 def test_a_flow_is_written_mended_tried_saved_compared_restored_and_disabled(open_as: OpenAs) -> None:
     page = open_as("admin")
     page.goto("/admin/flows/flow/add/")
