@@ -25,7 +25,7 @@ def test_the_steps_to_a_first_flow_are_ticked_off_while_one_looks_on(
     ):
         page = context.new_page()
         sign_in(page, "some-admin", PASSWORD)
-        done = page.locator(".first-steps li.done")
+        done = page.locator(".onboarding li.done")
         expect(page.locator("#line-shell")).to_have_text(
             f"FLYTE_API={server.url} .venv/bin/python -m flyte_client.packs.shell"
         )
