@@ -7,10 +7,10 @@ import sys
 
 import django
 from django.conf import settings
-from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
 from flyte_site.core.environment import exit_on_errors
+from flyte_site.management.command_line import FlyteManagementUtility
 
 # These commands report on the settings or do not use them, so they run even if the environment is invalid.
 COMMANDS_WITHOUT_CHECK = {"check", "help", "version", "--help", "--version", "-h"}
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     gc.freeze()
     gc.enable()
     try:
-        execute_from_command_line(sys.argv)
+        FlyteManagementUtility(sys.argv).execute()
     except DatabaseError as error:
         # The database is unreachable or invalid, which is not a defect of the command: print one line, not a traceback.
         print(f"flyte: FLYTE_DATABASE_URL: the database can't be used: {' '.join(str(error).split())}", file=sys.stderr)
