@@ -19,6 +19,8 @@ def is_on_terminal() -> bool:
 
 def format_start_box(address: str, password: str | None) -> str:
     """Format the box. `password` is the one-time password of the first account, if it has just been created."""
+    # The same address as in the guides, which a browser and `curl` on this machine reach as well.
+    address = address.replace("//127.0.0.1:", "//localhost:")
     lines = ["Flyte is ready. Press Ctrl-C to stop.", "", f"Console   {address}/admin/", f"API       {address}/v1"]
     if password:
         lines += ["", "First account (shown only once; choose a new password when you sign in):"]
