@@ -26,7 +26,7 @@ from _pytest.assertion import rewrite
 MARKER = "asserts_nothing"
 EXPECTATIONS = ("PageAssertions", "LocatorAssertions", "APIResponseAssertions")
 
-# The name by which every module reaches `count`, which cannot be a name of its own.
+# The built-in name of `count` in every module; no module can define it, because it is not an identifier.
 COUNT_NAME = "@count_assertion"
 
 passed = 0

@@ -1,8 +1,8 @@
 """Fixtures for the whole suite.
 
-`pytest` runs it on SQLite, `python -m tests.private_postgres pytest` on PostgreSQL; both make databases of their own.
+`pytest` runs it on SQLite, `python -m tests.private_postgres pytest` on PostgreSQL; both create their own databases.
 On SQLite Django's test database is a file, not one in memory, so that tests marked `django_db(transaction=True)` can
-use it from several threads and processes (`connection.settings_dict["NAME"]` says where it lies).
+use it from several threads and processes (`connection.settings_dict["NAME"]` has its path).
 """
 
 import gc
@@ -42,37 +42,37 @@ def pytest_configure(config: pytest.Config) -> None:
             "or run `python -m tests.private_postgres pytest` for a PostgreSQL of their own"
         )
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell that starts the suite in the background says so; the programs that tests stop by Ctrl-C must hear it.
+        # A shell sets this for a suite in the background; the programs that tests stop by Ctrl-C need the signal.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector away from the modules and tests, a heap that it would search again and again."""
+    """Freeze the heap of modules and tests, which the garbage collector would search again and again."""
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Put Django's test database into a file where it would lie in memory."""
+    """Put Django's test database into a file if it would be in memory."""
     settings = connections["default"].settings_dict
     if settings["ENGINE"] == "flyte_site.db.sqlite":
         settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def django_test_client_knows_the_server_by_a_name_of_its_own() -> Iterator[None]:
-    """Without tokens the server answers to its own names alone; Django's test client calls it `testserver`."""
+def allow_host_of_test_client() -> Iterator[None]:
+    """Allow the host `testserver` of Django's test client: without tokens the server accepts only its own names."""
     with override_settings(FLYTE_ALLOWED_HOSTS=("testserver",)):
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_settings() -> Iterator[None]:
-    """Save what makes Django's test client slow and what no test in this process is about.
+    """Replace settings that slow down Django's test client and that no test in this process checks.
 
-    Without autorefresh WhiteNoise lists all static files for each `Client`. A slow hash is what a password needs on a
-    server; tests/site/test_settings.py checks that servers keep Django's own hashers.
+    Without autorefresh WhiteNoise lists all static files for each `Client`. Passwords need a slow
+    hash only on a server; tests/site/test_settings.py checks that servers keep Django's own hashers.
     """
     with override_settings(WHITENOISE_AUTOREFRESH=True, PASSWORD_HASHERS=[QUICK_HASHER]):
         yield
@@ -94,7 +94,7 @@ def shared_certificates() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def fresh_runtime() -> None:
-    """Forget what this process keeps between requests: the rows that it refers to are rolled back after each test."""
+    """Reset the caches of this process: the rows that they refer to are rolled back after each test."""
     runtime.reset()
 
 
@@ -108,7 +108,7 @@ def migrated_template(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for the whole run: tests that share it use names of their own."""
+    """Run one real server for the whole run; tests that share it use unique names."""
     with running_server(tmp_path_factory.mktemp("server")) as started:
         yield started
 
@@ -139,17 +139,17 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run whose logs tell a secret; a worker of pytest-xdist leaves that to its controller."""
+    """Fail a run whose logs contain a secret; a worker of pytest-xdist leaves that to its controller."""
     if is_worker(session.config):
-        session.config.workeroutput[SECRETS_IN_LOGS] = discretion.found  # type: ignore[attr-defined]
-    elif discretion.found and session.exitstatus == pytest.ExitCode.OK:
+        session.config.workeroutput[SECRETS_IN_LOGS] = discretion.secrets_found  # type: ignore[attr-defined]
+    elif discretion.secrets_found and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object) -> None:
-    """Take over what a worker of pytest-xdist has read in the logs of its servers."""
-    discretion.found.extend(getattr(node, "workeroutput", {}).get(SECRETS_IN_LOGS, []))
+    """Collect the secrets that a worker of pytest-xdist found in the logs of its servers."""
+    discretion.secrets_found.extend(getattr(node, "workeroutput", {}).get(SECRETS_IN_LOGS, []))
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -158,5 +158,5 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for one in dict.fromkeys(discretion.found):
-        terminalreporter.line(f"a log tells a secret, {one}", red=True)
+    for secret in dict.fromkeys(discretion.secrets_found):
+        terminalreporter.line(f"a log contains a secret, {secret}", red=True)

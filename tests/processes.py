@@ -1,8 +1,7 @@
 """Processes that tests start: the functions `start` and `run`, whose processes never outlive the run of tests.
 
-Use them where `subprocess.Popen` and `subprocess.run` would do; tests call those nowhere else. A watchdog (watchdog.py)
-kills what is left when the process that called these functions is gone, even by SIGKILL: what they have started, and
-what that has started in turn.
+Tests use them instead of `subprocess.Popen` and `subprocess.run`. A watchdog (watchdog.py) kills the processes that are
+left when the caller of these functions has ended, even by SIGKILL: those that it has started, and their descendants.
 """
 
 import json
@@ -19,14 +18,14 @@ from typing import Any, Literal, overload
 
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 
-# Names the runs that a process belongs to, as `TOKEN` or, in a run within a run, as `TOKEN,TOKEN`.
+# The runs that a process belongs to, as `TOKEN` or, in a run within a run, as `TOKEN,TOKEN`.
 TOKENS_VARIABLE = "TEST_RUN_TOKENS"
 
 Command = Sequence[str | os.PathLike[str]]
 
 
 class Watchdog:
-    """This process's own watchdog, started when it is first needed."""
+    """The watchdog of this process, started on first use."""
 
     pipe: int | None = None
     tokens = ""
@@ -35,7 +34,7 @@ class Watchdog:
         self.lock = threading.Lock()
 
     def ensure(self) -> None:
-        """Start it unless it runs. All that this process starts from now on inherits its token."""
+        """Start the watchdog unless it runs. All processes that are started later inherit its token."""
         with self.lock:
             if self.pipe is not None:
                 return
@@ -49,7 +48,7 @@ class Watchdog:
                 os.close(reader)
 
     def _start(self, token: str, reader: int) -> None:
-        # Without the token in its own environment, and without anything of this process's that it would keep open.
+        # The watchdog has no token in its environment, and inherits no open file of this process.
         subprocess.run(
             [sys.executable, "-I", "-S", str(WATCHDOG), token],
             cwd="/",
@@ -62,7 +61,7 @@ class Watchdog:
         )
 
     def register(self, pid: int, stop_signal: signal.Signals, folder: Path | None) -> None:
-        """Have it kill this process, and then remove the folder, when this process here is gone."""
+        """Let the watchdog kill this process and remove the folder when the current process has ended."""
         self.ensure()
         line = {"pid": pid, "signal": stop_signal, "folder": str(folder) if folder else None}
         with self.lock:
@@ -70,7 +69,7 @@ class Watchdog:
             os.write(self.pipe, f"{json.dumps(line)}\n".encode())
 
     def leave_to_parent(self) -> None:
-        """Forget it in a fork. With the pipe still open there, it would not see that the parent has ended."""
+        """Forget the watchdog in a fork: with the pipe open there, it would not notice the end of the parent."""
         if self.pipe is not None:
             os.close(self.pipe)
         self.pipe = None
@@ -95,7 +94,7 @@ def start(
     folder: Path | None = None,
     **options: Any,
 ) -> "subprocess.Popen[Any]":
-    """Start a program, in a session of its own unless told otherwise; the other options are those of `Popen`.
+    """Start a program, in a new session by default; the other options are those of `Popen`.
 
     If it outlives this process, it gets `stop_signal`, and SIGKILL some seconds later; then `folder` is removed.
     """
@@ -123,7 +122,7 @@ def run(
     check: bool = False,
     **options: Any,
 ) -> "subprocess.CompletedProcess[Any]":
-    """Run a program to its end, as `subprocess.run` does; kill it and its process group where that is not reached."""
+    """Run a program to its end, as `subprocess.run` does; kill its process group if that fails."""
     if input is not None:
         options["stdin"] = subprocess.PIPE
     if capture_output:
@@ -141,7 +140,7 @@ def run(
 
 
 def kill_group(process: "subprocess.Popen[Any]") -> None:
-    """Kill a process that has a session of its own, and all of its process group."""
+    """Kill a process that leads a session, and its process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()

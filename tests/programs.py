@@ -1,4 +1,4 @@
-"""Programs that a few tests run because the pages tell people to: curl, jq, bash."""
+"""Programs that some tests run because the documentation uses them: curl, jq, bash."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import pytest
 
 
 def needs(*names: str) -> None:
-    """Skips the test, with a reason, where one of the programs is not on the machine; a pipeline must have them."""
+    """Skip the test if one of the programs is not installed; fail it in a pipeline."""
     missing = [name for name in names if shutil.which(name) is None]
     if missing and os.environ.get("CI"):
         pytest.fail(f"install {', '.join(missing)}: a pipeline runs every test")

@@ -1,5 +1,6 @@
-"""A proxy before several servers, as an operator has one: each new connection goes to the next, and on to another where
-that one refuses it. It passes bytes, so that the servers see the address that was called in `Host`.
+"""A reverse proxy in front of several servers: it assigns each new connection to the next server that accepts it.
+
+It forwards bytes, so that the servers see the requested address in `Host`.
 """
 
 import itertools
@@ -13,7 +14,7 @@ PIECE = 65536
 
 
 class Proxy:
-    """Passes connections to `ports` of 127.0.0.1 in turn."""
+    """A proxy that forwards connections to `ports` of 127.0.0.1 in turn."""
 
     def __init__(self, ports: Sequence[int]) -> None:
         self.passed = dict.fromkeys(ports, 0)
@@ -22,7 +23,7 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def serve(self) -> None:
-        """Until the listener is shut down."""
+        """Accept connections until the listener is shut down."""
         with suppress(OSError):
             while True:
                 caller, _ = self._listener.accept()
@@ -44,7 +45,7 @@ class Proxy:
                 back.join()
 
     def _connected(self) -> socket.socket | None:
-        """A connection to the next server that takes one; None where all refuse."""
+        """Connect to the next server that accepts; return None if all refuse."""
         for port in itertools.islice(self._turns, len(self.passed)):
             with suppress(OSError):
                 server = socket.create_connection(("127.0.0.1", port), CONNECT_SECONDS)
@@ -55,20 +56,20 @@ class Proxy:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Pass on what comes, and the end of it; a connection that breaks breaks the other."""
+    """Forward data and its end; shut down both connections if one breaks."""
     try:
         while piece := source.recv(PIECE):
             target.sendall(piece)
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        for one in (source, target):
+        for connection in (source, target):
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
 def proxy(*ports: int) -> Iterator[Proxy]:
-    """A proxy for as long as the block runs."""
+    """Run a proxy while the block runs."""
     made = Proxy(ports)
     thread = threading.Thread(target=made.serve, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""What a database reads for a call, which says more than the time that it takes."""
+"""Reads of the database for a call, a more stable measure than its time."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from django.db import connection
 
 
 def cost(call: Callable[[], Any]) -> int:
-    """What the database reads for a call, in this transaction: SQLite's steps, PostgreSQL's rows."""
+    """Return the cost of a call in this transaction: SQLite's steps, or the rows that PostgreSQL reads."""
     if connection.vendor == "sqlite":
         return steps(call)
     before = rows_read()
@@ -16,7 +16,7 @@ def cost(call: Callable[[], Any]) -> int:
 
 
 def rows_read() -> int:
-    """Rows of tables read through, and rows of indexes, in this transaction of PostgreSQL."""
+    """Return the number of rows that PostgreSQL has read from tables and indexes in this transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class WHERE relkind IN ('r', 'i')"
@@ -26,7 +26,7 @@ def rows_read() -> int:
 
 
 def statements(queries: Iterable[Mapping[str, str]]) -> list[str]:
-    """The captured statements, without those that control transactions."""
+    """Return the captured statements, without those that control transactions."""
     return [" ".join(query["sql"].split()) for query in queries if not controls_transaction(query["sql"])]
 
 
@@ -36,7 +36,7 @@ def controls_transaction(sql: str) -> bool:
 
 
 def steps(call: Callable[[], Any]) -> int:
-    """The steps of SQLite's machine for a call, of which each row takes a few."""
+    """Return the steps of SQLite's virtual machine for a call; each row takes a few."""
     count = 0
 
     def step() -> int:

@@ -28,7 +28,7 @@ STOP_SECONDS = 20.0
 LOG_LINES = 80
 
 StartServer = Callable[..., "Server"]
-"""What the fixture `start_server` gives: called with environment variables, or none, it gives a running server."""
+"""The type of the fixture `start_server`: a function that takes environment variables and returns a running server."""
 
 
 class ServerNotStartedError(AssertionError):
@@ -37,7 +37,7 @@ class ServerNotStartedError(AssertionError):
 
 @dataclass
 class Server:
-    """A running server. `url` has no slash at its end; `environment` is the whole one that it runs with."""
+    """A running server. `url` has no slash at its end; `environment` is its complete environment."""
 
     url: str
     database_url: str
@@ -47,15 +47,15 @@ class Server:
 
     @property
     def host(self) -> str:
-        """Host and port, as they stand in its links."""
+        """Return host and port, as in the links of the server."""
         return self.url.removeprefix("http://")
 
     def logs(self) -> str:
-        """All that it has written to standard output and standard error."""
+        """Return all output to standard output and standard error."""
         return self.log_path.read_text(errors="replace")
 
     def stop(self) -> None:
-        """Ends it and its workers: SIGTERM, then SIGKILL after a bound. May be called again."""
+        """Stop the server and its workers: SIGTERM, then SIGKILL after a timeout. A second call does nothing."""
         if running.pop(self.process.pid, None) is None:
             return
         try:
@@ -69,23 +69,23 @@ class Server:
             discretion.read(self.logs(), self.url, self.environment)
 
     def start_again(self, *, ready: str = "/health") -> "Server":
-        """A new process on the same database and environment, as after a restart; this one has to be stopped."""
+        """Start a new process with the same database and environment; stop this one before."""
         return _serve(self.database_url, self.environment, self.log_path, ready)
 
 
-# What a failed test shows the logs of, by process id.
+# Servers by process id; the report of a failed test has their logs.
 running: dict[int, Server] = {}
 
 
 def running_logs() -> Iterator[tuple[str, str]]:
-    """The last lines that each running server has written, with its URL."""
+    """Yield the URL and the last log lines of each running server."""
     for server in running.values():
         yield server.url, "\n".join(server.logs().splitlines()[-LOG_LINES:])
 
 
 @contextmanager
 def running_server(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server with a database of its own while the block runs; its log, and SQLite's file, lie in `folder`."""
+    """Run a server with a new database while the block runs; its log and SQLite's file are in `folder`."""
     with migrated_database(folder) as database_url:
         server = start(folder, database_url, environment)
         try:
@@ -96,7 +96,7 @@ def running_server(folder: Path, environment: Mapping[str, str] | None = None) -
 
 @contextmanager
 def fresh_database(folder: Path) -> Iterator[str]:
-    """The URL of an empty database: a file in `folder`, or one in the tests' private PostgreSQL where that runs."""
+    """Create an empty database and yield its URL: a file in `folder`, or one in the private PostgreSQL if it runs."""
     cluster = os.environ.get(URL_VARIABLE)
     if cluster:
         with _database_in(cluster) as url:
@@ -107,7 +107,7 @@ def fresh_database(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def migrated_database(folder: Path) -> Iterator[str]:
-    """The URL of a database with every table and no rows but those of migrations: a copy of the run's template."""
+    """Copy the run's template, a migrated database without further rows, and yield its URL."""
     cluster = os.environ.get(URL_VARIABLE)
     template = _template(cluster or "")
     if cluster:
@@ -139,15 +139,15 @@ def _fresh_name() -> str:
 
 
 class _Templates:
-    """The folder where the processes of one run make a template once; where none is set, this process has its own."""
+    """The folder in which the processes of a run make a template once; without a folder, each process makes its own."""
 
     folder: Path | None = None
-    own: "tempfile.TemporaryDirectory[str] | None" = None
+    temporary: "tempfile.TemporaryDirectory[str] | None" = None
 
     def path(self) -> Path:
         if self.folder is None:
-            self.own = tempfile.TemporaryDirectory(prefix="flyte-template-")
-            self.folder = Path(self.own.name)
+            self.temporary = tempfile.TemporaryDirectory(prefix="flyte-template-")
+            self.folder = Path(self.temporary.name)
         return self.folder
 
 
@@ -156,7 +156,7 @@ templates = _Templates()
 
 @cache
 def _template(cluster: str) -> str:
-    """The migrated database to copy: the path of a file, or with a cluster a name in it. Made by the first who asks."""
+    """Return the migrated database to copy: a path, or a name in the cluster. The first caller makes it."""
     folder = templates.path()
     made, name = folder / "migrated", "migrated_template"
     with (folder / "lock").open("w") as lock:
@@ -184,22 +184,22 @@ def start(folder: Path, database_url: str, environment: Mapping[str, str] | None
 
 
 def server_environment(database_url: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what configures a server, with what the test wants."""
+    """Return this process's environment with the server's settings replaced by those of the test."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("FLYTE_") and name not in ("LOGFILE", "LOGLEVEL", "DJANGO_SETTINGS_MODULE")
     }
-    own = {
+    settings = {
         "FLYTE_DATABASE_URL": database_url,
         "FLYTE_SECRET_KEY": secrets.token_hex(32),
         "PYTHONUNBUFFERED": "1",
     }
-    return inherited | own | dict(environment or {})
+    return inherited | settings | dict(environment or {})
 
 
 def migrate(environment: dict[str, str], log_path: Path) -> None:
-    """Brings the database of that environment up to date. Raises `ServerNotStartedError`."""
+    """Migrate the database of that environment. Raises `ServerNotStartedError`."""
     with log_path.open("ab") as log:
         done = processes.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],
@@ -215,7 +215,7 @@ def migrate(environment: dict[str, str], log_path: Path) -> None:
 
 
 def _serve(database_url: str, environment: dict[str, str], log_path: Path, ready: str) -> Server:
-    for _ in range(3):  # somebody else may take the port between its choice and its use
+    for _ in range(3):  # another process may take the port before the server does
         port = free_port()
         with log_path.open("ab") as log:
             process = processes.start(

@@ -1,4 +1,4 @@
-"""Rules of structure: those that the tools check, each with a planted violation, and the few that they can't check.
+"""Rules of structure: those of the tools, each tested by a planted violation, and those without a tool.
 
 `[tool.importlinter]` and `[tool.ruff.lint]` in pyproject.toml hold the layers, the imports inside functions, and the
 calls that run text. `make lint` runs both.
@@ -29,13 +29,13 @@ SERVER = ("flyte_site", "audit", "flows", "packs", "datastore", "flow_files")
 MAX_FILE_LINES = 399
 MAX_FUNCTION_LINES = 80
 
-# What a package imports at most besides the standard library and itself.
+# The only imports that a package may have besides the standard library and itself.
 MAY_IMPORT = {
     "flows.template": ("django.template", "django.utils", "re2", "croniter"),
     "flyte_client": ("flow_files", "httpx"),
     "manage": ("django", "flow_files", "flyte_site"),
 }
-# What single packs require, and import inside functions only.
+# Requirements of single packs, which import them inside functions only.
 PACK_MAY_IMPORT = {
     "flyte_client.cli.flyte": ("shtab",),
     "flyte_client.packs.common.configuration": ("yaml",),
@@ -77,7 +77,7 @@ def find_imported_names(node: ast.AST) -> list[str]:
 
 
 def find_foreign_imports(module: str, tree: ast.AST, in_function: bool = False) -> list[str]:
-    """Return what a module imports although MAY_IMPORT does not list it for its package."""
+    """Return the imports of a module that MAY_IMPORT does not list for its package."""
     package = next(package for package in MAY_IMPORT if is_within(module, [package]))
     allowed = (package, *MAY_IMPORT[package], *(PACK_MAY_IMPORT.get(module, ()) if in_function else ()))
     foreign = []
@@ -130,7 +130,7 @@ def test_every_package_is_checked() -> None:
 
 def test_packages_import_only_the_libraries_that_they_may() -> None:
     modules = [*find_modules("flows/template", "flyte_client"), "manage"]
-    assert [found for module in modules for found in find_foreign_imports(module, read_module(module))] == []
+    assert [line for module in modules for line in find_foreign_imports(module, read_module(module))] == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -144,10 +144,10 @@ def test_files_and_functions_stay_short() -> None:
 
 def test_no_call_runs_text_as_a_program() -> None:
     modules = [*find_modules(*ROOT_PACKAGES), "manage"]
-    assert [found for module in modules for found in find_dangerous_calls(module, read_module(module))] == []
+    assert [call for module in modules for call in find_dangerous_calls(module, read_module(module))] == []
 
 
-# By contract: where a line is added, the line, and the import that the contract then reports.
+# Contract, file, line to add, and the import that the contract then reports.
 PLANTED_IMPORTS = [
     ("applications", "packs/queue/leases.py", "from flows.models import Flow", "packs.queue.leases -> flows.models"),
     ("applications", "packs/queue/pubsub.py", "from flows import models", "packs.queue.pubsub -> flows.models"),
@@ -177,7 +177,7 @@ PLANTED_IMPORTS = [
 
 @pytest.fixture(scope="module")
 def import_report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return what import-linter says of a copy of the project with every planted import."""
+    """Return the report of import-linter on a copy of the project with every planted import."""
     folder = tmp_path_factory.mktemp("project")
     for package in ROOT_PACKAGES:
         shutil.copytree(

@@ -1,15 +1,15 @@
-"""A program that kills what a run of tests has started once that run is gone, however it ended.
+"""A program that kills the processes of a run of tests after its end, however it ended.
 
     python tests/watchdog.py TOKEN
 
-Its standard input is a pipe whose other end only the run has, so it ends with the run, even after SIGKILL. Each line
-is a process that the run has started, as JSON:
+Its standard input is a pipe whose other end only the run has, so that it notices the end of the run, even
+after SIGKILL. Each line is a process that the run has started, as JSON:
 
     {"pid": 4711, "signal": 9, "folder": null}
 
-To the run belong these processes, their process groups and sessions, every process whose environment has the token,
-and all descendants of these. Each gets SIGKILL; one registered with another signal gets that first, and some seconds
-to end. A registered folder is removed at last. It needs Linux's /proc.
+The run consists of these processes, their process groups and sessions, every process whose environment has the token,
+and all descendants of these. Each gets SIGKILL; a process registered with another signal gets that first, and some
+seconds to end. Registered folders are removed last. It needs Linux's /proc.
 """
 
 import json
@@ -95,7 +95,7 @@ def parse(line: str) -> Registered:
 
 
 def drop_ended(registered: list[Registered]) -> list[Registered]:
-    """Drop processes that have ended and left nobody in their groups: their ids may be used again."""
+    """Drop processes that have ended and whose groups are empty: their ids may be reused."""
     ids = {number for pid, status in read_processes().items() for number in (pid, status.group, status.session)}
     return [process for process in registered if process.folder or process.pid in ids]
 
@@ -106,18 +106,18 @@ def send(pid: int, number: int) -> None:
 
 
 def end_run(registered: list[Registered], token: bytes) -> None:
-    """Kill all that belongs to the run, and wait until none of it is left."""
+    """Kill all processes of the run, and wait for their ends."""
     gentle = {process.pid: process.signal for process in registered if process.signal != signal.SIGKILL}
     members = find_members(registered, token)
-    spared = {pid for pid in gentle if pid in members}
-    for pid in spared:
+    waiting = {pid for pid in gentle if pid in members}
+    for pid in waiting:
         send(pid, gentle[pid])
     deadline = time.monotonic() + END_SECONDS
     while members and time.monotonic() < deadline + GIVE_UP_SECONDS:
         if time.monotonic() > deadline:
-            spared.clear()
-        # The children of one that is spared are its own to end.
-        for pid in members - spared - find_descendants(spared):
+            waiting.clear()
+        # A process that got another signal ends its children itself.
+        for pid in members - waiting - find_descendants(waiting):
             send(pid, signal.SIGKILL)
         time.sleep(PAUSE_SECONDS)
         members = find_members(registered, token)
@@ -127,16 +127,16 @@ def end_run(registered: list[Registered], token: bytes) -> None:
 
 def find_descendants(pids: set[int]) -> set[int]:
     processes = read_processes()
-    found: set[int] = set()
-    while children := {pid for pid, status in processes.items() if status.parent in pids | found} - found:
-        found |= children
-    return found
+    descendants: set[int] = set()
+    while children := {pid for pid, status in processes.items() if status.parent in pids | descendants} - descendants:
+        descendants |= children
+    return descendants
 
 
 def main(token: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.fork():
-        os._exit(0)  # so that it is no child of the run, which another run's watchdog may kill with all its children
+        os._exit(0)  # not a child of the run: the watchdog of an outer run may kill the run with its children
     registered: list[Registered] = []
     dropped = time.monotonic()
     for line in sys.stdin:

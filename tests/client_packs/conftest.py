@@ -11,7 +11,7 @@ import trustme
 
 from tests.client.program import Program
 from tests.client.stub_server import StubServer
-from tests.examples.world import SECONDS, World
+from tests.examples.world import SECONDS, ExampleClient
 from tests.private_postgres import free_port
 from tests.server import Server, running_server
 
@@ -31,10 +31,10 @@ def packs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def world(packs_server: Server) -> Iterator[World]:
+def world(packs_server: Server) -> Iterator[ExampleClient]:
     """The server, without data of other tests."""
     with httpx.Client(trust_env=False, timeout=SECONDS) as http:
-        made = World(http, packs_server.url)
+        made = ExampleClient(http, packs_server.url)
         yield made
         made.clear()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tests.client.stub_server import PATIENCE
-from tests.examples.world import World, link
+from tests.examples.world import ExampleClient, link
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ def eventually(what: Callable[[], T], why: str = "it did not come to be") -> T:
     return value
 
 
-def watch(world: World, pack: str, event: str) -> None:
+def watch(world: ExampleClient, pack: str, event: str) -> None:
     """Save a flow that starts an execution for each such event, with its payload as the action's input."""
     step = {
         "event": {"packName": pack, "name": event},
@@ -32,7 +32,7 @@ def watch(world: World, pack: str, event: str) -> None:
     assert posted.status_code == 201, posted.text
 
 
-def seen(world: World, pack: str, event: str) -> list[Any]:
+def seen(world: ExampleClient, pack: str, event: str) -> list[Any]:
     """Return the payloads of the events that started an execution, oldest first."""
     found = world.executions(f"{pack}-{event}")
     actions = [world.get(link(one["links"], "self"))["actions"]["note"] for one in reversed(found)]

@@ -57,7 +57,7 @@ class Workspace:
             came = self._changed.wait_for(lambda: envelope in self.acknowledged, PATIENCE)
         assert came, f"{envelope} was not acknowledged, but {self.acknowledged}"
 
-    def tell(self, event: Any, event_id: str = "Ev1", envelope: str = "e1", **more: Any) -> None:
+    def send_event(self, event: Any, event_id: str = "Ev1", envelope: str = "e1", **more: Any) -> None:
         payload = {"type": "event_callback", "event_id": event_id, "event": event}
         self.send({"type": "events_api", "envelope_id": envelope, "payload": payload} | more)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.client.stub_server import Answer, StubServer
-from tests.examples.world import World
+from tests.examples.world import ExampleClient
 from tests.server import Server
 
 from .conftest import StartPack
@@ -63,7 +63,7 @@ def looked(bamboo: Bamboo) -> None:
 
 @pytest.mark.acceptance
 def test_a_build_that_succeeds_gets_its_label(
-    world: World, packs_server: Server, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
+    world: ExampleClient, packs_server: Server, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     world.load("built.yaml")
     program = start_pack("bamboo", packs_server.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN"))

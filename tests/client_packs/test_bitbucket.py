@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.client.stub_server import Answer, StubServer
-from tests.examples.world import World
+from tests.examples.world import ExampleClient
 from tests.server import Server
 
 from .conftest import StartPack
@@ -79,7 +79,7 @@ def looked(bitbucket: Bitbucket) -> None:
 
 @pytest.mark.acceptance
 def test_a_merge_starts_a_build(
-    world: World, packs_server: Server, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
+    world: ExampleClient, packs_server: Server, start_pack: StartPack, bitbucket: Bitbucket, tmp_path: Path
 ) -> None:
     bamboo = world.pack("Bamboo", {"TriggerPlan": ["PlanTriggered"]})
     world.load("merged.yaml")
@@ -92,7 +92,7 @@ def test_a_merge_starts_a_build(
     taken = eventually(bamboo.poll)
     assert taken is not None
     assert taken.input == {"plan": "WEB-MAIN"}
-    taken.give("PlanTriggered")
+    taken.send_result("PlanTriggered")
     program.signal()
     assert program.exit_code() == 0
     assert "t0ken" not in "".join(program.log)

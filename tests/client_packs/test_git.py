@@ -16,7 +16,7 @@ from flyte_client.packs.git.ref_changes import RefChange, compare_refs
 from tests import processes
 from tests.client.program import Program
 from tests.client.stub_server import PATIENCE, Answer, StubServer
-from tests.examples.world import World
+from tests.examples.world import ExampleClient
 from tests.server import Server
 
 from .conftest import StartPack
@@ -117,7 +117,7 @@ def test_branches_are_sent_before_tags() -> None:
 
 @pytest.mark.acceptance
 def test_a_push_is_one_event_across_a_restart(
-    world: World, packs_server: Server, start_git: StartGit, repository: Repository, tmp_path: Path
+    world: ExampleClient, packs_server: Server, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     watch(world, "Git", "BranchPushed")
     first = start_git(packs_server.url, {"url": repository.url})

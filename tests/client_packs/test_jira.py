@@ -10,7 +10,7 @@ from flyte_client.packs.common.rest_client import RestClient, RestError, RestSet
 from flyte_client.packs.jira.input_fields import build_issue_fields, pick_echoed_fields
 from flyte_client.packs.jira.issues import JiraIssues, parse_issue_key
 from tests.client.stub_server import Answer, StubServer
-from tests.examples.world import World, states
+from tests.examples.world import ExampleClient, states
 from tests.server import Server
 
 from .conftest import StartPack
@@ -94,17 +94,17 @@ def result(stub: StubServer, event: str) -> Any:
 
 @pytest.mark.acceptance
 def test_a_chat_message_becomes_an_issue(
-    world: World, packs_server: Server, start_pack: StartPack, jira: Counterpart
+    world: ExampleClient, packs_server: Server, start_pack: StartPack, jira: Counterpart
 ) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
     world.load("ticket.yaml")
     program = start_pack("jira", packs_server.url, **variables(jira))
     said = {"channelId": "C1", "user": {"name": "ann"}, "message": "ticket: No ink", "threadTimestamp": "17.5"}
-    slack.tell("ReceivedMessage", said)
+    slack.send_event("ReceivedMessage", said)
     taken = eventually(slack.poll)
     assert taken is not None
     assert taken.input["message"] == f"HELP-7: {jira.url}/browse/HELP-7"
-    taken.give("MessageSent")
+    taken.send_result("MessageSent")
     assert states(world.execution("ticket")) == {"create": "SUCCESS", "reply": "SUCCESS"}
     (asked,) = jira.of(f"{API}/issue")
     assert asked.headers["Authorization"] == "Bearer t0ken"

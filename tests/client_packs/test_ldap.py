@@ -11,7 +11,7 @@ from flyte_client.packs.ldap.directory import DirectoryError, LdapSearch, run_se
 from flyte_client.packs.ldap.filters import encode_filter
 from flyte_client.packs.ldap.settings import LdapServer, read_settings
 from tests.client.stub_server import StubServer
-from tests.examples.world import World, states
+from tests.examples.world import ExampleClient, states
 from tests.private_postgres import free_port
 from tests.server import Server as FlyteServer
 
@@ -44,17 +44,17 @@ def result(stub: StubServer, event: str) -> Any:
 
 @pytest.mark.acceptance
 def test_only_group_members_may_deploy(
-    world: World, packs_server: FlyteServer, start_pack: StartPack, directory: Directory
+    world: ExampleClient, packs_server: FlyteServer, start_pack: StartPack, directory: Directory
 ) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
     world.load("allowed.yaml")
     program = start_pack("ldap", packs_server.url, **directory.variables)
     said = {"channelId": "C1", "user": {"name": "ann"}, "message": "may I deploy", "threadTimestamp": "17.5"}
-    slack.tell("ReceivedMessage", said)
+    slack.send_event("ReceivedMessage", said)
     taken = eventually(slack.poll)
     assert taken is not None
     assert taken.input["message"] == "ann: no, you are not in deployers"
-    taken.give("MessageSent")
+    taken.send_result("MessageSent")
     assert set(states(world.execution("allowed")).values()) == {"SUCCESS"}
     program.signal()
     assert program.exit_code() == 0

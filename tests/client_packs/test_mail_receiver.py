@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.client.stub_server import Answer, StubServer
-from tests.examples.world import World, states
+from tests.examples.world import ExampleClient, states
 from tests.private_postgres import free_port
 from tests.server import Server
 
@@ -22,7 +22,7 @@ def received(stub: StubServer, count: int) -> list[Any]:
 
 @pytest.mark.acceptance
 def test_a_mail_is_answered_once_with_both_sides_of_the_pack(
-    world: World, packs_server: Server, start_pack: StartPack, start_smtp: StartSmtp, imap: Imap
+    world: ExampleClient, packs_server: Server, start_pack: StartPack, start_smtp: StartSmtp, imap: Imap
 ) -> None:
     post, smtp = start_smtp()
     world.load("support.yaml")
@@ -43,7 +43,7 @@ def test_a_mail_is_answered_once_with_both_sides_of_the_pack(
 
 @pytest.mark.acceptance
 def test_a_mail_starts_its_flow_once_even_if_it_is_unread_again(
-    world: World, packs_server: Server, start_pack: StartPack, imap: Imap
+    world: ExampleClient, packs_server: Server, start_pack: StartPack, imap: Imap
 ) -> None:
     watch(world, "Email", "EmailReceived")
     start_pack("email", packs_server.url, **imap.variables)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.client.stub_server import Answer, StubServer
-from tests.examples.world import World, states
+from tests.examples.world import ExampleClient, states
 from tests.server import Server
 
 from .conftest import StartPack
@@ -45,16 +45,16 @@ def result(stub: StubServer, event: str) -> Any:
 
 @pytest.mark.acceptance
 def test_a_message_is_answered_in_its_thread(
-    world: World, packs_server: Server, start_pack: StartPack, slack: Workspace
+    world: ExampleClient, packs_server: Server, start_pack: StartPack, slack: Workspace
 ) -> None:
     world.load("echo.yaml")
     program = start_pack("slack", packs_server.url, **slack.variables)
     slack.wait_for_sockets()
-    slack.tell(MESSAGE | {"text": "echo one < two"})
+    slack.send_event(MESSAGE | {"text": "echo one < two"})
     eventually(lambda: world.executions("echo", state="succeeded"))
     assert slack.posted() == [{"channel": "C1", "text": "<@U1>, you said: one < two", "thread_ts": "17.000001"}]
     assert states(world.execution("echo")) == {"echo": "SUCCESS"}
-    slack.tell(MESSAGE | {"text": "echo one < two"}, envelope="e2", retry_attempt=1)
+    slack.send_event(MESSAGE | {"text": "echo one < two"}, envelope="e2", retry_attempt=1)
     slack.wait_for_acknowledgement("e2")
     assert len(world.executions("echo")) == 1, "an event that Slack told twice counted twice"
     program.signal()
@@ -66,8 +66,8 @@ def test_a_message_is_answered_in_its_thread(
 def test_a_message_has_its_user_who_is_fetched_once(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
-    slack.tell(MESSAGE)
-    slack.tell(MESSAGE | {"ts": "17.000002", "thread_ts": "17.000001"}, "Ev2", "e2")
+    slack.send_event(MESSAGE)
+    slack.send_event(MESSAGE | {"ts": "17.000002", "thread_ts": "17.000001"}, "Ev2", "e2")
     assert received(stub, 2) == [TOLD, TOLD | {"timestamp": "17.000002"}]
     slack.wait_for_acknowledgement("e2")
     assert len(slack.web.of("/api/users.info")) == 1
@@ -78,7 +78,7 @@ def test_a_reaction_has_the_originals_shape(stub: StubServer, start_pack: StartP
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
     item = {"type": "message", "channel": "C1", "ts": "17.000001"}
-    slack.tell(
+    slack.send_event(
         {
             "type": "reaction_added",
             "user": "U1",
@@ -118,9 +118,9 @@ def test_other_events_are_only_acknowledged(
 ) -> None:
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
-    slack.tell(event)
+    slack.send_event(event)
     slack.wait_for_acknowledgement("e1")
-    slack.tell(MESSAGE, "Ev2", "e2")
+    slack.send_event(MESSAGE, "Ev2", "e2")
     assert received(stub) == [TOLD]
 
 
@@ -130,13 +130,13 @@ def test_an_event_is_acknowledged_only_after_flyte_accepted_it(
     stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
     program = start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
-    slack.tell(MESSAGE)
+    slack.send_event(MESSAGE)
     program.wait_for_log("server_away")
     assert slack.acknowledged == []
     program.kill()
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets(2)
-    slack.tell(MESSAGE, envelope="e2", retry_attempt=1)
+    slack.send_event(MESSAGE, envelope="e2", retry_attempt=1)
     slack.wait_for_acknowledgement("e2")
     first, second = stub.of("event")
     assert first.body == second.body
@@ -150,8 +150,8 @@ def test_an_event_that_flyte_refuses_does_not_hold_up_the_next(
     stub.script("event", Answer(status))
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
-    slack.tell(MESSAGE)
-    slack.tell(MESSAGE | {"text": "next"}, "Ev2", "e2")
+    slack.send_event(MESSAGE)
+    slack.send_event(MESSAGE | {"text": "next"}, "Ev2", "e2")
     slack.wait_for_acknowledgement("e2")
     assert ("e1" in slack.acknowledged) == acknowledged
 
@@ -166,7 +166,7 @@ def test_it_connects_again(stub: StubServer, start_pack: StartPack, slack: Works
     slack.wait_for_sockets()
     end(slack)
     slack.wait_for_sockets(2)
-    slack.tell(MESSAGE)
+    slack.send_event(MESSAGE)
     slack.wait_for_acknowledgement("e1")
     assert received(stub) == [TOLD]
 

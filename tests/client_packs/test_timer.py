@@ -14,7 +14,7 @@ from flyte_client.packs.timer.runner import build_event_key, build_payload, find
 from flyte_client.packs.timer.schedule import IntervalSchedule
 from flyte_client.packs.timer.settings import Timer
 from tests.client.stub_server import Answer, StubServer
-from tests.examples.world import World
+from tests.examples.world import ExampleClient
 from tests.server import Server
 
 from .conftest import StartPack
@@ -72,7 +72,7 @@ def test_a_tick_that_the_server_may_have_forgotten_is_not_made_up_for() -> None:
 
 
 @pytest.mark.acceptance
-def test_two_processes_send_each_tick_once(world: World, packs_server: Server, start_pack: StartPack) -> None:
+def test_two_processes_send_each_tick_once(world: ExampleClient, packs_server: Server, start_pack: StartPack) -> None:
     watch(world, "Timer", "Tick")
     settings = {"FLYTE_TIMER_CONFIG": config(every="1s"), "FLYTE_TIMER_TIMEZONE": "Europe/Berlin"}
     programs = [start_pack("timer", packs_server.url, **settings) for _ in range(2)]
@@ -92,7 +92,7 @@ def test_two_processes_send_each_tick_once(world: World, packs_server: Server, s
 
 @pytest.mark.acceptance
 def test_a_restart_loses_and_doubles_no_tick(
-    world: World, packs_server: Server, start_pack: StartPack, tmp_path: Path
+    world: ExampleClient, packs_server: Server, start_pack: StartPack, tmp_path: Path
 ) -> None:
     watch(world, "Timer", "Tick")
     settings = {"FLYTE_TIMER_CONFIG": config(every="1s", catchUp=100), "FLYTE_TIMER_STATE": str(tmp_path / "ticks")}

@@ -14,7 +14,7 @@ import pytest
 
 from tests.client.program import Program
 from tests.client.stub_server import Answer, StubServer
-from tests.examples.world import World
+from tests.examples.world import ExampleClient
 from tests.private_postgres import free_port
 from tests.server import Server
 
@@ -86,7 +86,7 @@ def payloads(stub: StubServer) -> list[Any]:
 
 @pytest.mark.acceptance
 def test_a_delivery_that_is_made_again_starts_its_flow_once(
-    world: World, packs_server: Server, start_hooks: StartHooks
+    world: ExampleClient, packs_server: Server, start_hooks: StartHooks
 ) -> None:
     watch(world, "Webhook", "Pushed")
     hooks = start_hooks(packs_server.url)
@@ -109,7 +109,9 @@ def test_a_delivery_that_is_made_again_starts_its_flow_once(
 
 
 @pytest.mark.acceptance
-def test_202_is_only_said_when_flyte_has_the_event(world: World, packs_server: Server, start_hooks: StartHooks) -> None:
+def test_202_is_only_said_when_flyte_has_the_event(
+    world: ExampleClient, packs_server: Server, start_hooks: StartHooks
+) -> None:
     watch(world, "Webhook", "Received")
     hooks = start_hooks(packs_server.url)
     answer = hooks.post("open", b'{"n": 1}')

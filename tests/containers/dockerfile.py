@@ -1,4 +1,4 @@
-"""A Dockerfile's instructions, as far as the project's own uses them."""
+"""The instructions of a Dockerfile that the project's image uses."""
 
 import fnmatch
 import json
@@ -14,43 +14,43 @@ FOLDER, STATE = "/opt/flyte", "/var/lib/flyte"
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction, its continued lines joined."""
+    """An instruction with its continuation lines joined."""
 
     name: str
     rest: str
 
 
 def instructions(path: Path = ROOT / "Dockerfile") -> list[Instruction]:
-    """All of them in order, without comments."""
+    """Return the instructions in order, without comments."""
     text = re.sub(r"^#.*\n", "", path.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     return [Instruction(*line.split(None, 1)) for line in text.splitlines() if line.strip()]
 
 
 def all_of(name: str) -> list[str]:
-    """What stands behind the instructions of this name."""
-    return [one.rest for one in instructions() if one.name == name]
+    """Return the arguments of the instructions with this name."""
+    return [instruction.rest for instruction in instructions() if instruction.name == name]
 
 
 def environment() -> dict[str, str]:
-    """The variables that the image sets, but for its PATH."""
+    """Return the variables that the image sets, except its PATH."""
     (text,) = all_of("ENV")
     return {name: value for name, value in re.findall(r"(\w+)=(\S+)", text) if name != "PATH"}
 
 
 def command(name: str) -> list[str]:
-    """The last CMD or ENTRYPOINT."""
-    found: list[str] = json.loads(all_of(name)[-1])
-    return found
+    """Return the last CMD or ENTRYPOINT."""
+    words: list[str] = json.loads(all_of(name)[-1])
+    return words
 
 
 def health_check() -> list[str]:
     (text,) = all_of("HEALTHCHECK")
-    found: list[str] = json.loads(text.partition("CMD ")[2])
-    return found
+    words: list[str] = json.loads(text.partition("CMD ")[2])
+    return words
 
 
 def is_ignored(path: str) -> bool:
-    """Whether `.dockerignore` keeps a path of the project from the image: the last rule about it counts."""
+    """Return True if `.dockerignore` excludes a path of the project: the last matching rule counts."""
     ignored = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         rule = line.strip()
@@ -65,18 +65,18 @@ def is_ignored(path: str) -> bool:
 
 
 def copy_into(folder: Path) -> None:
-    """Does the COPY instructions that take from the project; what they name must be let through."""
+    """Run the COPY instructions that have sources in the project; fail if `.dockerignore` excludes one."""
     for text in all_of("COPY"):
         if text.startswith("--from="):
             continue
         *sources, target = text.split()
         for source in sources:
             assert not is_ignored(source), f".dockerignore keeps {source} out"
-            place = folder / target
+            destination = folder / target
             if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, place, ignore=_ignored)
+                shutil.copytree(ROOT / source, destination, ignore=_ignored)
             else:
-                shutil.copy(ROOT / source, place if target != "./" else folder / source)
+                shutil.copy(ROOT / source, destination if target != "./" else folder / source)
 
 
 def _ignored(folder: str, names: list[str]) -> set[str]:

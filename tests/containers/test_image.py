@@ -1,4 +1,4 @@
-"""The image's steps, done in a clean folder: no container engine is needed, and what only one can show is not shown."""
+"""The image's steps, run in a clean folder without a container engine."""
 
 import os
 import re
@@ -28,12 +28,12 @@ def test_hadolint_finds_nothing() -> None:
 
 @pytest.mark.unit
 @pytest.mark.parametrize("path", [".env", ".secret_key", "flyte.sqlite3", ".git", "tests", "docs", ".venv", "bench"])
-def test_what_is_not_of_the_image_stays_out(path: str) -> None:
+def test_other_files_stay_out_of_the_image(path: str) -> None:
     assert is_ignored(path)
 
 
 @pytest.mark.unit
-def test_the_image_installs_what_is_locked_and_runs_as_somebody_who_may_little() -> None:
+def test_the_image_installs_from_a_lock_and_runs_as_an_unprivileged_user() -> None:
     assert any("--require-hashes" in step and "requirements-tracing.lock" in step for step in all_of("RUN"))
     assert all_of("USER") == ["10001"]
     assert all(":" in base.split()[0] and not base.split()[0].endswith(":latest") for base in all_of("FROM"))
@@ -41,7 +41,7 @@ def test_the_image_installs_what_is_locked_and_runs_as_somebody_who_may_little()
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """The image's folder, made by its steps; in the place of its virtual environment stands this one."""
+    """Build the image's folder by its steps, with this virtual environment instead of a new one."""
     folder = tmp_path / "image"
     folder.mkdir()
     copy_into(folder)
@@ -57,9 +57,14 @@ def test_the_images_command_serves_is_healthy_and_has_a_shell_pack(image: Path, 
     state = tmp_path / "state"
     state.mkdir()
     before = listing(image)
-    own = {name: value.replace(STATE, str(state)) for name, value in environment().items()}
+    image_variables = {name: value.replace(STATE, str(state)) for name, value in environment().items()}
     port = str(free_port())
-    variables = {"PATH": f"{BIN}:{os.environ['PATH']}", **own, "FLYTE_PORT": port, "FLYTE_MGO_HOST": "mongo"}
+    variables = {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        **image_variables,
+        "FLYTE_PORT": port,
+        "FLYTE_MGO_HOST": "mongo",
+    }
     assert command("ENTRYPOINT") == ["tini", "--"]
     with program(tmp_path, variables, within(image, *command("CMD"))) as server:
         wait_for_health(f"http://127.0.0.1:{port}", server)
@@ -69,7 +74,7 @@ def test_the_images_command_serves_is_healthy_and_has_a_shell_pack(image: Path, 
         assert httpx.get(f"http://127.0.0.1:{port}/{file}", trust_env=False, timeout=60).status_code == 200
         assert httpx.get(f"http://127.0.0.1:{port}/admin/login/", trust_env=False, timeout=60).status_code == 200
         metrics = f"http://127.0.0.1:{port}/metrics"
-        # The process that does the jobs counts into the folder of those that serve.
+        # The process for jobs writes its metrics into the folder of the web workers.
         wait_until(
             lambda: "flyte_job_seconds_count" in httpx.get(metrics, trust_env=False, timeout=60).text, server.log
         )
@@ -105,19 +110,19 @@ def listing(folder: Path) -> set[str]:
 
 
 def compose() -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    return found
+    services: dict[str, dict[str, object]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    return services
 
 
 def shell_command() -> list[str]:
-    found = compose()["shell"]["command"]
-    assert isinstance(found, list)
-    return found
+    words = compose()["shell"]["command"]
+    assert isinstance(words, list)
+    return words
 
 
 @pytest.mark.unit
-def test_compose_starts_what_there_is() -> None:
-    commands = [one["command"] for one in compose().values() if one.get("image") == "flyte:latest"]
+def test_compose_starts_existing_commands() -> None:
+    commands = [service["command"] for service in compose().values() if service.get("image") == "flyte:latest"]
     assert len(commands) == 5
     for words in commands:
         assert isinstance(words, list)
@@ -132,12 +137,12 @@ def test_compose_starts_what_there_is() -> None:
 def test_every_variable_of_image_and_compose_is_on_a_page() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     used = set(re.findall(r"\b(?:FLYTE_\w+)(?==|:)", (ROOT / "compose.yaml").read_text())) | set(environment())
-    own = {"FLYTE_SHELL_TOKEN"}  # compose.yaml's, for the Shell pack's FLYTE_JWT
-    assert {name for name in used - own if name.startswith("FLYTE_") and f"`{name}`" not in text} == set()
+    compose_only = {"FLYTE_SHELL_TOKEN"}  # compose.yaml's, for the Shell pack's FLYTE_JWT
+    assert {name for name in used - compose_only if name.startswith("FLYTE_") and f"`{name}`" not in text} == set()
 
 
 @pytest.mark.unit
-def test_the_page_says_what_the_image_sets() -> None:
+def test_the_page_has_the_variables_of_the_image() -> None:
     page = (ROOT / "docs/how-to/run-in-containers.md").read_text()
     rows = dict(re.findall(r"^\| `(FLYTE_\w+)` \| `([^`]*)`", page, re.MULTILINE))
     assert rows == {name: value for name, value in environment().items() if name.startswith("FLYTE_")}
@@ -145,7 +150,7 @@ def test_the_page_says_what_the_image_sets() -> None:
 
 
 @pytest.mark.acceptance
-def test_make_makes_passwords_once_that_nobody_else_can_read(tmp_path: Path) -> None:
+def test_make_creates_private_passwords_once(tmp_path: Path) -> None:
     make = ["make", "--file", str(ROOT / "Makefile"), ".env"]
     processes.run(make, cwd=tmp_path, check=True, capture_output=True)
     made = (tmp_path / ".env").read_text()

@@ -1,4 +1,4 @@
-"""Programs of the pages, run for as long as a block of a test."""
+"""Programs of the pages that run during a block of a test."""
 
 import os
 import re
@@ -19,7 +19,7 @@ SECONDS = 120
 def running(
     command: list[str], folder: Path, environment: Mapping[str, str] = os.environ
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Runs a program, and all that it starts, for as long as the block runs."""
+    """Run a program during the block; kill it and its children at the end."""
     process = processes.start(command, cwd=folder, env=dict(environment))
     try:
         yield process

@@ -1,4 +1,4 @@
-"""The page on the protocol: its blocks, run one after another in a shell, answer what is printed below them."""
+"""The page on the protocol: its blocks, run in order in a shell, return the output that is printed below them."""
 
 import json
 import re
@@ -22,7 +22,7 @@ SECONDS = 120
 
 
 def answers(server: Server, folder: Path) -> list[str]:
-    """What each of the page's `sh` blocks prints."""
+    """Return the output of each `sh` block of the page."""
     script = "".join(f"{block}\nprintf '{END}'\n" for block in blocks(PAGE, "sh"))
     done = processes.run(
         ["bash", "-euo", "pipefail", "-c", at(server, script)],
@@ -36,30 +36,32 @@ def answers(server: Server, folder: Path) -> list[str]:
 
 
 def printed() -> list[str]:
-    """What is printed below each of them; nothing where no block of another kind follows."""
-    found = BLOCK.findall(PAGE.read_text())
-    follows = [*found[1:], ("sh", "")]
+    """Return the output that is printed below each `sh` block, or '' if the next block has another language."""
+    all_blocks = BLOCK.findall(PAGE.read_text())
+    following = [*all_blocks[1:], ("sh", "")]
     return [
         "" if kind in ("sh", "bash") else text
-        for (own, _), (kind, text) in zip(found, follows, strict=True)
-        if own == "sh"
+        for (language, _), (kind, text) in zip(all_blocks, following, strict=True)
+        if language == "sh"
     ]
 
 
 def masked(text: str) -> str:
-    """Without what differs from one time to the next: ids, times."""
+    """Replace ids and times, which differ from run to run."""
     plain = re.sub(r"\b[0-9a-f]{24}\b", "ID", text.replace("\r", ""))
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", plain)
 
 
-def test_each_block_answers_what_is_printed_below_it(start_server: StartServer, tmp_path: Path) -> None:
+def test_each_block_returns_the_printed_output(start_server: StartServer, tmp_path: Path) -> None:
     needs("curl", "jq")
-    given = [masked(answer) for answer in answers(start_server(), tmp_path)]
-    shown = [masked(text) for text in printed()]
-    assert [answer for answer, text in zip(given, shown, strict=True) if text] == [text for text in shown if text]
+    actual = [masked(answer) for answer in answers(start_server(), tmp_path)]
+    documented = [masked(text) for text in printed()]
+    assert [answer for answer, text in zip(actual, documented, strict=True) if text] == [
+        text for text in documented if text
+    ]
 
 
-def test_every_answer_in_json_is_json() -> None:
+def test_every_json_block_can_be_parsed() -> None:
     for text in blocks(PAGE, "json"):
         assert all(json.loads(line) for line in text.splitlines()) if text.startswith('{"') else json.loads(text)
 

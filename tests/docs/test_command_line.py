@@ -1,4 +1,4 @@
-"""The page on the command line names every command that there is."""
+"""The page on the command line names every command."""
 
 import re
 

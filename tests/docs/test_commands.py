@@ -30,12 +30,12 @@ def words(text: str) -> list[str]:
     """Split a shell command into words, up to an operator or a comment."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
-    found = []
+    command_words = []
     for word in lexer:
         if word in OPERATORS:
             break
-        found.append(word)
-    return found
+        command_words.append(word)
+    return command_words
 
 
 def load(name: str) -> BaseCommand:

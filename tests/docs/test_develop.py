@@ -15,7 +15,7 @@ FOLDERS = {
     for top in (*SERVER, "flyte_client", "examples", "bench")
     for path in (ROOT / top).rglob("*.py")
 }
-# A migration's folder explains itself, and so does a pack's.
+# The folders of migrations, commands and packs need no explanation.
 EXEMPT = re.compile(r".*/(migrations|management)|flyte_client/packs/.*")
 
 

@@ -1,4 +1,4 @@
-"""The pages on flows in files and on moving over: their commands, run as they are printed."""
+"""The pages on flows in files and on moving from the Go server: their commands, run as they are printed."""
 
 import re
 from pathlib import Path
@@ -19,11 +19,11 @@ MOVING = ROOT / "docs" / "how-to" / "move-from-the-go-server.md"
 
 
 def commands(page: Path) -> list[str]:
-    """The lines of the page that a person types."""
+    """Return the lines of the page after a prompt."""
     return [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
 
 
-def test_flows_in_files_come_to_the_server_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:
+def test_flows_in_files_are_applied_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     (tmp_path / "my-flows").mkdir()
     (tmp_path / "my-flows" / "date.yaml").write_bytes((ROOT / "examples" / "quickstart.yaml").read_bytes())
@@ -52,9 +52,7 @@ def test_export_refuses_to_write_among_the_servers_modules(start_server: StartSe
     assert sorted((ROOT / "flows").iterdir()) == before
 
 
-def test_a_dump_is_carried_over_and_templates_are_tried_as_the_page_says(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_a_dump_is_imported_and_templates_are_tried_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     o.write(tmp_path / "dump" / "flyte", {"datastore": [o.item("k", b"1")], "pack": [o.pack("Src")]}, zipped=True)
     (tmp_path / "cases.jsonl").write_text("".join(blocks(MOVING, "json")))
@@ -62,14 +60,14 @@ def test_a_dump_is_carried_over_and_templates_are_tried_as_the_page_says(
     dump, *lines = commands(MOVING)
     assert dump.startswith("mongodump ")
     tried = [line for block in blocks(MOVING, "sh") for line in block.splitlines() if "try_template" in line]
-    told = []
+    outputs = []
     for line in [*lines, *tried]:
         done = run_printed(line, tmp_path, server)
         assert done.returncode == 0, (line, done.stderr)
-        told.append(done.stdout)
-    assert "nothing was written" in told[0]
-    assert "1 new" in told[1]
-    assert told[2:] == ["HI\n", '{"ok": "6"}\n']
+        outputs.append(done.stdout)
+    assert "nothing was written" in outputs[0]
+    assert "1 new" in outputs[1]
+    assert outputs[2:] == ["HI\n", '{"ok": "6"}\n']
 
 
 def test_flows_and_items_are_copied_over_http_as_the_page_says(start_server: StartServer, tmp_path: Path) -> None:

@@ -139,5 +139,5 @@ def test_log_lines_have_the_logger_and_the_fields_of_the_page(start_server: Star
         chat.terminate()
     for printed, text in zip(blocks(HOW_TO / "watch-it.md", "json"), (server.logs(), log.read_text()), strict=True):
         line = json.loads(printed)
-        lines = [json.loads(one) for one in text.splitlines() if f'"event": "{line["event"]}"' in one]
+        lines = [json.loads(entry) for entry in text.splitlines() if f'"event": "{line["event"]}"' in entry]
         assert (lines[0].keys(), lines[0]["logger"]) == (line.keys(), line["logger"])

@@ -1,4 +1,4 @@
-"""What the pages promise: their links lead somewhere, and the README's first flow runs as it is printed."""
+"""The pages: their links have targets, and the README's first flow runs as it is printed."""
 
 import os
 import re
@@ -28,9 +28,9 @@ LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 def test_links_between_pages_lead_to_a_file_and_a_heading(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
         file, _, heading = target.partition("#")
-        found = (page.parent / file).resolve() if file else page
-        assert found.exists(), target
-        assert not heading or heading in headings(found), target
+        target_page = (page.parent / file).resolve() if file else page
+        assert target_page.exists(), target
+        assert not heading or heading in headings(target_page), target
 
 
 def headings(page: Path) -> set[str]:
@@ -39,7 +39,7 @@ def headings(page: Path) -> set[str]:
 
 
 @pytest.mark.unit
-def test_the_two_commands_stand_at_the_top_of_the_readme() -> None:
+def test_the_readme_begins_with_two_commands() -> None:
     assert [line.split("#")[0].strip() for line in blocks(README, "sh")[0].splitlines()] == ["make run", "make test"]
 
 
@@ -79,7 +79,7 @@ def test_the_readmes_first_flow_runs_as_it_is_printed(start_server: StartServer,
     server = start_server()
     lines = [at(server, block.strip()) for block in blocks(README, "sh")]
     shell, console = (line for line in lines if "flyte_client.packs" in line)
-    save, *looks = (line for line in lines if line.startswith("curl"))
+    save, *queries = (line for line in lines if line.startswith("curl"))
     output = tmp_path / "console"
     with output.open("wb") as log, program(shell, log), program(console, log) as typing:
         wait_for(lambda: output.read_bytes().count(b"pack_registered") == 2)
@@ -87,11 +87,11 @@ def test_the_readmes_first_flow_runs_as_it_is_printed(start_server: StartServer,
         type_line(typing, "flyte time")
         type_line(typing, "flyte date")
         wait_for(lambda: b"[console] Hey" in output.read_bytes())
-        wait_for(lambda: looks_done(looks[0]))
-    assert "criteria are false" in run(looks[1])
+        wait_for(lambda: has_succeeded(queries[0]))
+    assert "criteria are false" in run(queries[1])
 
 
-def looks_done(command: str) -> bool:
+def has_succeeded(command: str) -> bool:
     return run(command).count("value: SUCCESS") == 4
 
 

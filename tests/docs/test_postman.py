@@ -1,6 +1,6 @@
 """The Postman collection, sent to a server request by request, as Postman sends it.
 
-What its test scripts ask for is read from their text: a status, and the links that later requests go to.
+Its test scripts contain the expected status and the links for later requests; both are read from their text.
 """
 
 import json
@@ -41,30 +41,33 @@ def script(item: dict[str, Any]) -> list[str]:
 
 
 def resolved(text: str, variables: dict[str, str]) -> str:
-    """The text with its variables; those of a flow's templates have spaces around their names."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: variables[found[1]], text)
+    """Replace the variables in a text, but not those of a flow's templates, which have spaces around their names."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: variables[match[1]], text)
 
 
 def send(http: httpx.Client, item: dict[str, Any], variables: dict[str, str]) -> httpx.Response:
-    asked = item["request"]
-    headers = {header["key"]: header["value"] for header in asked["header"]}
+    request = item["request"]
+    headers = {header["key"]: header["value"] for header in request["header"]}
     if variables["token"]:
         headers["Authorization"] = f"Bearer {variables['token']}"
-    body = asked.get("body", {})
+    body = request.get("body", {})
     content = resolved(body["raw"], variables) if body.get("mode") == "raw" else None
-    url = resolved(asked["url"]["raw"], variables)
-    return http.request(asked["method"], url, headers=headers, content=content)
+    url = resolved(request["url"]["raw"], variables)
+    return http.request(request["method"], url, headers=headers, content=content)
 
 
 def run(server: Server, token: str = "") -> list[str]:
-    """Sends all requests in their order; their names."""
-    variables = {one["key"]: one["value"] for one in collection()["variable"]} | {"baseUrl": server.url, "token": token}
+    """Send all requests in order; return their names."""
+    variables = {variable["key"]: variable["value"] for variable in collection()["variable"]} | {
+        "baseUrl": server.url,
+        "token": token,
+    }
     names = []
     with httpx.Client(trust_env=False, timeout=60) as http:
         for item in requests():
             answer = send(http, item, variables)
-            wanted, *links = script(item)
-            (status,) = STATUS.findall(wanted)
+            check, *links = script(item)
+            (status,) = STATUS.findall(check)
             assert answer.status_code == int(status), (item["name"], answer.text)
             for line in links:
                 ((variable, rel),) = LINK.findall(line)
@@ -73,7 +76,7 @@ def run(server: Server, token: str = "") -> list[str]:
     return names
 
 
-def test_every_request_is_answered_as_the_collection_says_and_it_can_be_run_again(server: Server) -> None:
+def test_every_response_has_the_documented_status_also_in_a_second_run(server: Server) -> None:
     assert run(server) == run(server)
 
 
@@ -85,9 +88,9 @@ def test_it_runs_with_a_token(start_server: StartServer) -> None:
 
 def token_for(server: Server) -> str:
     scopes = "packs:read packs:write flows:read flows:write datastore:read datastore:write audit:read approvals:write"
-    given = [word for scope in scopes.split() for word in ("--scope", scope)]
+    options = [word for scope in scopes.split() for word in ("--scope", scope)]
     done = processes.run(
-        [sys.executable, "manage.py", "token", "create", "postman", "--pack", "S*", *given],
+        [sys.executable, "manage.py", "token", "create", "postman", "--pack", "S*", *options],
         cwd=ROOT,
         env=server.environment,
         capture_output=True,
@@ -98,13 +101,13 @@ def token_for(server: Server) -> str:
 
 
 @pytest.mark.unit
-def test_it_has_the_form_that_postman_and_insomnia_read() -> None:
-    found = collection()
-    assert found["info"]["schema"] == "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-    variables = {one["key"] for one in found["variable"]}
+def test_the_collection_has_the_format_of_postman_and_insomnia() -> None:
+    document = collection()
+    assert document["info"]["schema"] == "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+    variables = {variable["key"] for variable in document["variable"]}
     for item in requests():
         url = item["request"]["url"]
-        query = "&".join(f"{one['key']}={one['value']}" for one in url.get("query", ()))
+        query = "&".join(f"{parameter['key']}={parameter['value']}" for parameter in url.get("query", ()))
         path = "/".join([*url["host"], *url.get("path", ())])
         assert url["raw"].rstrip("/") == path + (f"?{query}" if query else "")
         assert set(re.findall(r"\{\{(\w+)\}\}", url["raw"])) <= variables

@@ -1,4 +1,4 @@
-"""What `docs/how-to/run-as-a-service.md` hands out: a proxy's configuration, systemd's units, and their settings."""
+"""The files of `docs/how-to/run-as-a-service.md`: a proxy's configuration, systemd's units, and their settings."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def test_every_variable_of_the_settings_file_is_a_setting() -> None:
 
 
 @pytest.mark.unit
-def test_the_units_start_programs_that_there_are() -> None:
+def test_the_units_start_existing_programs() -> None:
     starts = {unit.stem: re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE) for unit in units()}
     python = "/srv/flyte/current/.venv/bin/python"
     assert starts == {
@@ -57,7 +57,7 @@ def units() -> list[Path]:
 
 
 @pytest.mark.acceptance
-def test_behind_the_proxy_links_and_ids_are_its_own_and_a_web_process_may_be_away(
+def test_behind_the_proxy_links_and_ids_are_right_while_a_web_process_is_down(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     if NGINX is None:
@@ -77,21 +77,21 @@ def test_behind_the_proxy_links_and_ids_are_its_own_and_a_web_process_may_be_awa
 
 @contextmanager
 def proxy(server: Server, port: int, folder: Path) -> Iterator[Path]:
-    """nginx with the printed configuration, but for its addresses and files; the second web process is away."""
+    """Run nginx with the documented configuration and other addresses and files; the second web process is down."""
     issued = trustme.CA()
     certificate = issued.issue_cert("localhost")
     certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "tls.pem"))
     issued.cert_pem.write_to_path(str(folder / "authority.pem"))
     printed = (FOLDER / "nginx.conf").read_text()
-    for told, here in {
+    for documented, actual in {
         "127.0.0.1:8081": server.url.removeprefix("http://"),
         "127.0.0.1:8082": f"127.0.0.1:{free_port()}",
         "listen 443": f"listen 127.0.0.1:{port}",
         "/etc/flyte/tls.pem": str(folder / "tls.pem"),
         "/etc/flyte/tls.key": str(folder / "tls.pem"),
     }.items():
-        assert printed.count(told) == 1, told
-        printed = printed.replace(told, here)
+        assert printed.count(documented) == 1, documented
+        printed = printed.replace(documented, actual)
     temporary = "".join(
         f"{kind}_temp_path {folder / kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )

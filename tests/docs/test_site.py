@@ -74,7 +74,7 @@ def test_printed_json_and_yaml_can_be_parsed(page: Path) -> None:
         assert list(yaml.safe_load_all(text))
 
 
-def test_the_project_says_how_it_may_be_used_and_who_to_tell() -> None:
+def test_the_project_has_a_license_and_a_security_page() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text()
     for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
         assert ROOT / name in pages()

@@ -1,4 +1,4 @@
-"""The pages on hosted packs: the plugin that is printed works, and the tables say what the code does."""
+"""The pages on hosted packs: the printed plugin works, and the tables agree with the code."""
 
 import importlib
 import json
@@ -44,7 +44,7 @@ DOCUMENT = re.findall(
 
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginEntry]:
-    """The page's plugin, found as the server finds it."""
+    """Load the page's plugin as the server does."""
     folder = tmp_path_factory.mktemp("plugins")
     (program,) = blocks(HOW_TO, "python")
     (folder / "report_plugin.py").write_text(program)
@@ -61,8 +61,8 @@ def service() -> Iterator[WebService]:
 
 
 def hosted(entry: PluginEntry, service: WebService) -> HostedRegistry:
-    (found,) = apply_config([entry], [f"webapi.Report.url={service.url}"], [])
-    return host_plugins(replace(found, config=replace(found.config, caching=CachingConfig(workers=2))))
+    (configured,) = apply_config([entry], [f"webapi.Report.url={service.url}"], [])
+    return host_plugins(replace(configured, config=replace(configured.config, caching=CachingConfig(workers=2))))
 
 
 def work(hosting: HostedRegistry) -> None:
@@ -108,22 +108,22 @@ def test_the_plugin_on_the_page_cancels_and_slows_down(entry: PluginEntry, servi
     control.cancel_execution(Execution.objects.get().id)
     hosting.run_upkeep()
     host = hosting.runtimes["Report"]
-    hosting = host_plugins(host.entry)  # a worker of which the service has asked nothing
+    hosting = host_plugins(host.entry)  # a worker without a rate limit from the service
     work(hosting)
     work(hosting)
     assert [request.method for request in service.requests] == ["POST", "GET", "DELETE"]
 
 
 def rows(heading: str) -> dict[str, str]:
-    """By what its first cell names in code, the second cell of each row of the section's table."""
+    """Return the second cell of each row of the section's table by the first."""
     text = REFERENCE.read_text()
     section = re.split(r"^#+ ", text[text.index(f"# {heading}\n") :], flags=re.MULTILINE)[1]
-    found = {}
+    cells_by_name = {}
     for line in section.splitlines():
         if line.startswith("| `"):
             cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-            found[cells[0].strip("| ")] = cells[1]
-    return found
+            cells_by_name[cells[0].strip("| ")] = cells[1]
+    return cells_by_name
 
 
 def names_in(cells: Iterator[str] | list[str]) -> list[str]:
@@ -131,25 +131,25 @@ def names_in(cells: Iterator[str] | list[str]) -> list[str]:
 
 
 @pytest.mark.unit
-def test_every_field_of_the_configuration_stands_on_the_page_and_no_other() -> None:
-    assert names_in(list(rows("Configuration"))) == [one.name for one in iter_config_fields(PluginConfig())]
+def test_the_page_lists_exactly_the_fields_of_the_configuration() -> None:
+    assert names_in(list(rows("Configuration"))) == [field.name for field in iter_config_fields(PluginConfig())]
 
 
 @pytest.mark.unit
-def test_every_field_of_a_service_stands_on_the_page_and_no_other() -> None:
+def test_the_page_lists_exactly_the_fields_of_a_service() -> None:
     named = {name.removesuffix(".<name>") for name in names_in(list(rows("HttpJob")))}
-    assert named == {one.name.removesuffix(".<name>") for one in iter_config_fields(HttpJobService())}
+    assert named == {field.name.removesuffix(".<name>") for field in iter_config_fields(HttpJobService())}
 
 
 @pytest.mark.unit
 def test_the_default_states_on_the_page_are_those_of_the_code() -> None:
-    found = rows("HttpJob")
-    assert found["`succeeded`"] == f"`{','.join(HttpJobService().succeeded)}`"
-    assert found["`failed`"] == f"`{','.join(HttpJobService().failed)}`"
+    defaults = rows("HttpJob")
+    assert defaults["`succeeded`"] == f"`{','.join(HttpJobService().succeeded)}`"
+    assert defaults["`failed`"] == f"`{','.join(HttpJobService().failed)}`"
 
 
 @pytest.mark.unit
-def test_the_tests_that_the_table_names_are_there() -> None:
+def test_the_tests_in_the_table_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`", REFERENCE.read_text()))
     sources = "\n".join(path.read_text() for path in Path(ROOT / "tests").rglob("test_*.py"))
     assert len(named) > 20
@@ -157,7 +157,7 @@ def test_the_tests_that_the_table_names_are_there() -> None:
 
 
 @pytest.mark.unit
-def test_every_row_of_the_table_names_the_test_that_shows_it() -> None:
+def test_every_row_of_the_table_names_a_test() -> None:
     section = REFERENCE.read_text().partition("## Mapping to Flyte's web API plugins")[2]
     lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert len(lines) > 30

@@ -25,14 +25,14 @@ PAGE = ROOT / "docs" / "how-to" / "write-a-pack.md"
 
 
 def block(language: str, words: str) -> str:
-    """The page's one block of the language with these words in it."""
-    (found,) = (text for text in blocks(PAGE, language) if words in text)
-    return found
+    """Return the page's only block of the language that contains these words."""
+    (matching_block,) = (text for text in blocks(PAGE, language) if words in text)
+    return matching_block
 
 
 @contextmanager
 def program(words: str, folder: Path, server: Server) -> Iterator[None]:
-    """Runs a program of the page in `folder`, where it also looks for other programs first."""
+    """Run a program of the page in `folder`, which is also the first folder of its PATH."""
     (folder / "pack.py").write_text(block("python", words))
     path = f"{folder}:{os.environ['PATH']}"
     environment = {**os.environ, "FLYTE_API": server.url, "PYTHONPATH": str(ROOT), "PATH": path}
@@ -42,7 +42,9 @@ def program(words: str, folder: Path, server: Server) -> Iterator[None]:
         assert process.wait(PATIENCE) == 0
 
 
-def test_the_pack_on_the_page_tells_of_files_and_writes_them(start_server: StartServer, tmp_path: Path) -> None:
+def test_the_pack_on_the_page_sends_events_for_files_and_writes_files(
+    start_server: StartServer, tmp_path: Path
+) -> None:
     server = start_server()
     flow = {
         "name": "copy",
@@ -76,8 +78,8 @@ def test_the_long_work_on_the_page_stops_when_it_is_cancelled(start_server: Star
         assert client.post("/v1/flows", json=flow).status_code == 201
         assert client.post("/v1/packs/Src/events", json={"event": "Go"}).status_code == 202
         wait_for((tmp_path / "begun").exists)
-        (found,) = client.get("/v1/audit/flows").json()["flows"]
-        execution = f"/v1/audit/flows/{found['correlationId']}"
+        (document,) = client.get("/v1/audit/flows").json()["flows"]
+        execution = f"/v1/audit/flows/{document['correlationId']}"
         assert client.post(f"{execution}/cancel").status_code == 204
         wait_for(lambda: "history" in client.get(execution).json()["actions"]["step-1"])
         (late,) = client.get(execution).json()["actions"]["step-1"]["history"]
@@ -88,10 +90,10 @@ def test_the_first_pack_is_written_tested_and_greets(start_server: StartServer, 
     needs("curl")
     server = start_server()
     install(build_wheel(tmp_path / "wheel"), tmp_path / "venv", "httpx", "pytest")
-    for setting_up in ("python3.11 -m venv venv\n", "pip install /path/to/flyte/flyte_client pytest\n"):
-        assert setting_up in block("sh", "flyte-pack new")  # what the line above has done without the network
+    for step in ("python3.11 -m venv venv\n", "pip install /path/to/flyte/flyte_client pytest\n"):
+        assert step in block("sh", "flyte-pack new")  # done by `install` above, without the network
     written = re.sub(r"(python3.11|pip) .*\n", "", block("sh", "flyte-pack new"))
-    asked = "".join(block("sh", words) for words in ('"name": "greet"', '"who": "Ann"'))
+    requests = "".join(block("sh", words) for words in ('"name": "greet"', '"who": "Ann"'))
     left_out = ("PYTEST", "DJANGO", "PYTHON", "FLYTE")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     with (
@@ -100,9 +102,9 @@ def test_the_first_pack_is_written_tested_and_greets(start_server: StartServer, 
     ):
         wait_for(lambda: bool(client.get("/v1/packs").json()["packs"]))
         assert (tmp_path / "greeter" / "Dockerfile").exists()
-        processes.run(["bash", "-ec", at(server, asked)], check=True, capture_output=True, timeout=PATIENCE)
-        shown = ["bash", "-ec", at(server, block("sh", "flowName=greet"))]
-        wait_for(lambda: "text: Hello Ann!" in processes.run(shown, capture_output=True, text=True, check=True).stdout)
+        processes.run(["bash", "-ec", at(server, requests)], check=True, capture_output=True, timeout=PATIENCE)
+        query = ["bash", "-ec", at(server, block("sh", "flowName=greet"))]
+        wait_for(lambda: "text: Hello Ann!" in processes.run(query, capture_output=True, text=True, check=True).stdout)
 
 
 def test_the_test_on_the_page_passes(tmp_path: Path) -> None:

@@ -5,24 +5,24 @@ import pytest
 
 from tests.server import Server, running_server
 
-from .world import SECONDS, World
+from .world import SECONDS, ExampleClient
 
 
 @pytest.fixture(scope="session")
 def examples_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A separate server for the examples, because tests elsewhere use the same names of packs."""
+    """Run a separate server for the examples, because other tests use the same names of packs."""
     with running_server(tmp_path_factory.mktemp("examples")) as server:
         yield server
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, examples_server: Server) -> Iterator[World]:
-    """The server with the module's `DATASTORE` and `FLOW`, without data of other tests."""
+def world(request: pytest.FixtureRequest, examples_server: Server) -> Iterator[ExampleClient]:
+    """Load the module's `DATASTORE` and `FLOW` into the server, without data of other tests."""
     with httpx.Client(trust_env=False, timeout=SECONDS) as http:
-        made = World(http, examples_server.url)
+        client = ExampleClient(http, examples_server.url)
         for key, file in getattr(request.module, "DATASTORE", {}).items():
-            made.put(key, file)
+            client.put(key, file)
         if flow := getattr(request.module, "FLOW", ""):
-            made.load(flow)
-        yield made
-        made.clear()
+            client.load(flow)
+        yield client
+        client.clear()

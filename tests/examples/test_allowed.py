@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .world import World
+from .world import ExampleClient
 
 pytestmark = pytest.mark.acceptance
 
@@ -23,12 +23,12 @@ FLOW = "allowed.yaml"
         ),
     ],
 )
-def test_the_directory_decides(world: World, event: str, payload: Any, message: str) -> None:
+def test_the_directory_decides(world: ExampleClient, event: str, payload: Any, message: str) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent", "SendMessageFailed"]})
     ldap = world.pack("Ldap", {"GetGroups": ["GroupsRetrieved", "GroupsRetrievalError"]})
     said = {"channelId": "C1", "user": {"name": "ann"}, "message": "may I deploy?", "threadTimestamp": "17.5"}
-    slack.tell("ReceivedMessage", said)
+    slack.send_event("ReceivedMessage", said)
     assert ldap.do(event, payload) == ("GetGroups", {"username": "ann"})
-    command, told = slack.do("MessageSent")
+    command, reply = slack.do("MessageSent")
     assert command == "SendMessage"
-    assert told["message"].startswith(message)
+    assert reply["message"].startswith(message)

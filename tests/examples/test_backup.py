@@ -2,7 +2,7 @@
 
 import pytest
 
-from .world import World, states
+from .world import ExampleClient, states
 
 pytestmark = pytest.mark.acceptance
 
@@ -11,10 +11,10 @@ TICK = {"timer": "backup", "time": "2026-11-21T02:30:00+01:00", "data": {"folder
 
 
 @pytest.mark.parametrize("exit_code", [0, 1])
-def test_a_mail_goes_out_only_if_the_backup_fails(world: World, exit_code: int) -> None:
+def test_a_mail_goes_out_only_if_the_backup_fails(world: ExampleClient, exit_code: int) -> None:
     timer, shell = world.pack("Timer"), world.pack("Shell", {"Shell": ["Output"]})
     email = world.pack("Email", {"SendEmail": ["EmailSent"]})
-    timer.tell("Tick", TICK)
+    timer.send_event("Tick", TICK)
     _, script = shell.do("Output", {"stdout": "", "stderr": "no space left", "exit_code": exit_code})
     assert script == "tar --create --gzip --file /tmp/backup-'2026-11-21'.tar.gz '/srv/data'"
     if exit_code == 0:
@@ -29,6 +29,6 @@ def test_a_mail_goes_out_only_if_the_backup_fails(world: World, exit_code: int) 
     assert states(world.execution("backup")) == {"back_up": "SUCCESS", "report_failure": "SUCCESS"}
 
 
-def test_other_timers_make_no_backup(world: World) -> None:
-    world.pack("Timer").tell("Tick", TICK | {"timer": "lunch"})
+def test_other_timers_make_no_backup(world: ExampleClient) -> None:
+    world.pack("Timer").send_event("Tick", TICK | {"timer": "lunch"})
     assert world.executions("backup") == []

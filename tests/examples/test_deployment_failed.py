@@ -2,7 +2,7 @@
 
 import pytest
 
-from .world import ScriptedPack, World, states
+from .world import ExampleClient, ScriptedPack, states
 
 pytestmark = pytest.mark.acceptance
 
@@ -16,7 +16,7 @@ def failure(team: str) -> dict[str, str]:
     return {"app": "foo-app", "version": "1.2.0", "team": team, "reason": 'pod "foo" isn\'t ready <5 min>'}
 
 
-def packs(world: World) -> tuple[ScriptedPack, ScriptedPack, ScriptedPack]:
+def packs(world: ExampleClient) -> tuple[ScriptedPack, ScriptedPack, ScriptedPack]:
     return (
         world.pack("Deployer", {"Deploy": ["Deployed", "DeploymentFailed"]}),
         world.pack("Smtp", {"SendEmail": ["EmailSent", "EmailFailed"]}),
@@ -25,9 +25,9 @@ def packs(world: World) -> tuple[ScriptedPack, ScriptedPack, ScriptedPack]:
 
 
 @pytest.mark.parametrize(("team", "room"), [("devinf", "10000"), ("devs", "10001")])
-def test_the_team_gets_an_email_and_its_room_a_message(world: World, team: str, room: str) -> None:
+def test_the_team_gets_an_email_and_its_room_a_message(world: ExampleClient, team: str, room: str) -> None:
     deployer, smtp, hipchat = packs(world)
-    deployer.tell("DeploymentFailed", failure(team))
+    deployer.send_event("DeploymentFailed", failure(team))
     assert smtp.do("EmailSent") == (
         "SendEmail",
         {
@@ -46,54 +46,54 @@ def test_the_team_gets_an_email_and_its_room_a_message(world: World, team: str, 
     assert execution["actions"]["notify_room"]["context"] == context
 
 
-def test_a_team_that_is_not_in_the_datastore_gets_nothing_and_the_audit_says_so(world: World) -> None:
+def test_a_team_that_is_not_in_the_datastore_gets_nothing_and_the_audit_says_so(world: ExampleClient) -> None:
     deployer, smtp, _ = packs(world)
-    deployer.tell("DeploymentFailed", failure("nobody"))
+    deployer.send_event("DeploymentFailed", failure("nobody"))
     assert smtp.poll() is None
     assert world.outcomes("deployment_failed", "DeploymentFailed")[STEP]["outcome"] == "criteria"
 
 
-def test_the_room_is_notified_only_after_the_email_was_sent(world: World) -> None:
+def test_the_room_is_notified_only_after_the_email_was_sent(world: ExampleClient) -> None:
     deployer, smtp, hipchat = packs(world)
-    deployer.tell("DeploymentFailed", failure("devs"))
+    deployer.send_event("DeploymentFailed", failure("devs"))
     smtp.do("EmailFailed", {"error": "no such mailbox"})
     assert hipchat.poll() is None
     assert states(world.execution("deployment_failed")) == {STEP: "SUCCESS"}
 
 
-def test_an_item_without_the_json_content_type_is_text_and_the_audit_names_the_position(world: World) -> None:
+def test_an_item_without_the_json_content_type_is_text_and_the_audit_names_the_position(world: ExampleClient) -> None:
     deployer, smtp, _ = packs(world)
     world.put("teams", "teams.json", "text/plain")
-    deployer.tell("DeploymentFailed", failure("devs"))
+    deployer.send_event("DeploymentFailed", failure("devs"))
     assert smtp.poll() is None
     outcome = world.outcomes("deployment_failed", "DeploymentFailed")[STEP]
     assert outcome["outcome"] == "error"
     assert outcome["path"] == "steps[0].context.Email"
 
 
-def test_under_the_key_of_the_manual_the_template_would_not_find_it(world: World) -> None:
+def test_the_template_does_not_find_the_key_of_the_manual(world: ExampleClient) -> None:
     deployer, _, _ = packs(world)
     deleted = world.http.delete(f"{datastore(world)}/teams")
     assert deleted.status_code == 204
     world.put("teams.json", "teams.json")
-    deployer.tell("DeploymentFailed", failure("devs"))
+    deployer.send_event("DeploymentFailed", failure("devs"))
     outcome = world.outcomes("deployment_failed", "DeploymentFailed")[STEP]
     assert (outcome["outcome"], outcome["message"]) == ("error", "datastore item 'teams' not found")
 
 
-def datastore(world: World) -> str:
-    (href,) = [one["href"] for one in world.links if one["rel"].endswith("/listDatastoreItems")]
+def datastore(world: ExampleClient) -> str:
+    (href,) = [link["href"] for link in world.links if link["rel"].endswith("/listDatastoreItems")]
     return href
 
 
-def test_the_snippet_of_the_manual_is_refused_with_todays_spellings(world: World) -> None:
+def test_the_snippet_of_the_manual_is_rejected_with_the_new_names(world: ExampleClient) -> None:
     command = {
         "pack-id": "Hipchat",
         "command-name": "SendMessage",
         "arguments": {"Message": "please contact {{ datastore('teams').devinf.email` }}"},
     }
     step = {"event": {"packName": "Hipchat", "name": "Asked"}, "command": command}
-    (flows,) = [one["href"] for one in world.links if one["rel"].endswith("/listFlows")]
+    (flows,) = [link["href"] for link in world.links if link["rel"].endswith("/listFlows")]
     answer = world.http.post(flows, json={"name": "contact", "steps": [step]})
     assert answer.status_code == 400
     errors = {error["path"]: error["message"] for error in answer.json()["errors"]}

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from .world import ScriptedPack, World
+from .world import ExampleClient, ScriptedPack
 
 pytestmark = pytest.mark.acceptance
 
@@ -19,45 +19,45 @@ MESSAGE = re.compile(
 )
 
 
-def slack(world: World) -> ScriptedPack:
+def slack(world: ExampleClient) -> ScriptedPack:
     return world.pack("Slack", {"SendMessage": ["MessageSent"]})
 
 
-def clock(world: World) -> ScriptedPack:
+def clock(world: ExampleClient) -> ScriptedPack:
     return world.pack("Clock")
 
 
 def chosen(message: str) -> tuple[str, str, str]:
     """Return the name, the code and the link in the message."""
-    found = MESSAGE.fullmatch(message)
-    assert found, message
-    return found[1], found[2], found[3]
+    match = MESSAGE.fullmatch(message)
+    assert match, message
+    return match[1], match[2], match[3]
 
 
-def test_somebody_is_chosen_and_takes_the_duty_by_the_link(world: World) -> None:
+def test_somebody_is_chosen_and_takes_the_duty_by_the_link(world: ExampleClient) -> None:
     chat, web = slack(world), world.pack("Web")
-    clock(world).tell("Tick", {"time": MONDAY_AT_NINE})
+    clock(world).send_event("Tick", {"time": MONDAY_AT_NINE})
     command, sent = chat.do("MessageSent")
     assert (command, sent["channelId"]) == ("SendMessage", "C0DUTY")
     name, code, link = chosen(sent["message"])
     (first,) = world.executions("duty_of_the_day")
     assert first["actions"]["choose"]["context"] == {"Name": name, "Code": code, "Day": "2026-03-02"}
     address = urlsplit(link)
-    web.tell("LinkOpened", {"path": address.path, "state": parse_qs(address.query)["state"][0]})
+    web.send_event("LinkOpened", {"path": address.path, "state": parse_qs(address.query)["state"][0]})
     answer = {"channelId": "C0DUTY", "message": f"{name} has accepted the duty of 2026-03-02"}
     assert chat.do("MessageSent") == ("SendMessage", answer)
-    assert [list(one["actions"]) for one in world.executions("duty_of_the_day")] == [["taken"], ["choose"]]
+    assert [list(execution["actions"]) for execution in world.executions("duty_of_the_day")] == [["taken"], ["choose"]]
 
 
-def test_the_choice_is_random_and_every_code_is_different(world: World) -> None:
+def test_the_choice_is_random_and_every_code_is_different(world: ExampleClient) -> None:
     chat, ticking = slack(world), clock(world)
-    found = []
-    # That all 30 name the same person happens once in 3^29 runs.
+    choices = []
+    # All 30 choose the same person once in 3^29 runs.
     for _ in range(30):
-        ticking.tell("Tick", {"time": MONDAY_AT_NINE})
-        found.append(chosen(chat.do("MessageSent")[1]["message"]))
-    assert len({name for name, _, _ in found}) > 1
-    assert len({code for _, code, _ in found}) == 30
+        ticking.send_event("Tick", {"time": MONDAY_AT_NINE})
+        choices.append(chosen(chat.do("MessageSent")[1]["message"]))
+    assert len({name for name, _, _ in choices}) > 1
+    assert len({code for _, code, _ in choices}) == 30
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_the_choice_is_random_and_every_code_is_different(world: World) -> None:
         ("2026-03-01T09:00:00Z", False),  # a Sunday
     ],
 )
-def test_only_nine_on_weekdays_counts(world: World, time: str, fires: bool) -> None:
+def test_only_nine_on_weekdays_counts(world: ExampleClient, time: str, fires: bool) -> None:
     chat = slack(world)
-    clock(world).tell("Tick", {"time": time})
+    clock(world).send_event("Tick", {"time": time})
     assert (chat.poll() is not None) is fires
     outcome = world.outcomes("duty_of_the_day", "Tick")["choose"]["outcome"]
     assert outcome == ("fired" if fires else "criteria")
 
 
-def test_a_link_that_nobody_sent_is_an_error_in_the_audit_and_starts_nothing(world: World) -> None:
+def test_a_link_that_nobody_sent_is_an_error_in_the_audit_and_starts_nothing(world: ExampleClient) -> None:
     chat = slack(world)
-    world.pack("Web").tell("LinkOpened", {"path": "/taken", "state": "%%%"})
+    world.pack("Web").send_event("LinkOpened", {"path": "/taken", "state": "%%%"})
     assert chat.poll() is None
     outcome = world.outcomes("duty_of_the_day", "LinkOpened")["taken"]
     assert (outcome["outcome"], outcome["path"]) == ("error", "steps[1].context.Name")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from .world import DATA, FLOWS, World, flow_files, read
+from .world import DATA, FLOWS, ExampleClient, flow_files, read
 
 pytestmark = pytest.mark.acceptance
 
-# The functions and filters that the manual documents, and `split`, which its example uses; `unmarshalJson` the original
-# has without documentation.
+# The functions and filters that the manual documents, and `split`, which its example uses; the original
+# has `unmarshalJson` without documentation.
 FUNCTIONS = ("randomInt", "randomAlpha", "base64Encode", "base64Decode", "datastore", "template", "unmarshalJson")
 FILTERS = ("kvp", "key", "index", "match", "matchesCron", "split")
 
@@ -31,9 +31,9 @@ def files_with_tests() -> list[str]:
     """Return the example files that the test modules load."""
     files = []
     for path in Path(__file__).parent.glob("test_*.py"):
-        found = constants(path)
-        if "FLOW" in found and "\ndef test_" in path.read_text():
-            files += [found["FLOW"], *found.get("DATASTORE", {}).values()]
+        assigned = constants(path)
+        if "FLOW" in assigned and "\ndef test_" in path.read_text():
+            files += [assigned["FLOW"], *assigned.get("DATASTORE", {}).values()]
     return files
 
 
@@ -57,7 +57,7 @@ def test_every_documented_function_and_filter_is_in_an_example() -> None:
 
 
 @pytest.mark.parametrize("path", flow_files(), ids=lambda path: path.name)
-def test_the_server_has_nothing_to_warn_of_once_the_packs_are_there(world: World, path: Path) -> None:
+def test_the_server_has_no_warnings_if_the_packs_are_registered(world: ExampleClient, path: Path) -> None:
     flow = read(path)
     commands: dict[str, dict[str, list[str]]] = {}
     for step in flow["steps"]:

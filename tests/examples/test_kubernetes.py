@@ -13,7 +13,7 @@ from tests.hosted.web_service import WebService, web_service
 from tests.jobs.processes import running
 from tests.server import ROOT, running_server
 
-from .world import SECONDS, ScriptedPack, World, link, states
+from .world import SECONDS, ExampleClient, ScriptedPack, link, states
 
 pytestmark = pytest.mark.acceptance
 
@@ -41,7 +41,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cluster, ScriptedPack]]:
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ExampleClient, Cluster, ScriptedPack]]:
     folder = tmp_path_factory.mktemp("kubernetes")
     (folder / "secrets").mkdir()
     (folder / "secrets" / "kubernetes").write_text("Bearer of-the-service-account")
@@ -58,7 +58,7 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World
         server = stack.enter_context(running_server(folder, variables))
         stack.enter_context(running(folder, server.environment, "jobs"))
         http = stack.enter_context(httpx.Client(trust_env=False, timeout=SECONDS))
-        world = World(http, server.url)
+        world = ExampleClient(http, server.url)
         where = (FOLDER / "cluster.json").read_text().replace(CLUSTER, web.url)
         item = {"value": ("cluster.json", where, "application/json")}
         http.put(f"{server.url}/v1/datastore/cluster", files=item).raise_for_status()
@@ -69,32 +69,32 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World
         yield world, Cluster(web), chat
 
 
-def wait_for(what: Any) -> Any:
+def wait_for(read: Any) -> Any:
     deadline = time.monotonic() + PATIENCE
-    while not (found := what()) and time.monotonic() < deadline:
+    while not (result := read()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert found
-    return found
+    assert result
+    return result
 
 
-def told(chat: ScriptedPack, message: str) -> Any:
+def get_reply(chat: ScriptedPack, message: str) -> Any:
     """Send a message and return the chat's reply."""
-    chat.tell("ReceivedMessage", {"message": message})
+    chat.send_event("ReceivedMessage", {"message": message})
     taken = wait_for(chat.poll)
-    taken.give("MessageSent")
+    taken.send_result("MessageSent")
     return taken.input
 
 
-def test_a_version_comes_into_the_cluster(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+def test_a_version_comes_into_the_cluster(kubernetes: tuple[ExampleClient, Cluster, ScriptedPack]) -> None:
     world, cluster, chat = kubernetes
     cluster.ready = 2
     cluster.web.requests.clear()
-    assert told(chat, "kubernetes foo-app 1.2.0") == "foo-app 1.2.0 runs"
-    patch, look = cluster.web.requests
+    assert get_reply(chat, "kubernetes foo-app 1.2.0") == "foo-app 1.2.0 runs"
+    patch, query = cluster.web.requests
     path = "/apis/apps/v1/namespaces/default/deployments/foo-app"
-    assert (patch.method, patch.path, look.method, look.path) == ("PATCH", path, "GET", path)
+    assert (patch.method, patch.path, query.method, query.path) == ("PATCH", path, "GET", path)
     assert patch.headers["content-type"] == "application/strategic-merge-patch+json"
-    assert patch.headers["authorization"] == look.headers["authorization"] == "Bearer of-the-service-account"
+    assert patch.headers["authorization"] == query.headers["authorization"] == "Bearer of-the-service-account"
     image = {"name": "foo-app", "image": "registry.example.org/foo-app:1.2.0"}
     assert json.loads(patch.body) == {"spec": {"template": {"spec": {"containers": [image]}}}}
     execution = world.executions("kubernetes")[0]
@@ -102,15 +102,19 @@ def test_a_version_comes_into_the_cluster(kubernetes: tuple[World, Cluster, Scri
     assert "of-the-service-account" not in json.dumps(execution)
 
 
-def test_a_deployment_that_is_not_ready_is_reported(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+def test_a_deployment_that_is_not_ready_is_reported(kubernetes: tuple[ExampleClient, Cluster, ScriptedPack]) -> None:
     _, cluster, chat = kubernetes
     cluster.ready = 1
-    assert told(chat, "kubernetes foo-app 1.3.0") == "foo-app 1.3.0 is not there yet: 1 of 2 are new"
+    assert get_reply(chat, "kubernetes foo-app 1.3.0") == "foo-app 1.3.0 is not there yet: 1 of 2 are new"
 
 
-def test_the_clusters_refusal_is_reported_with_its_message(kubernetes: tuple[World, Cluster, ScriptedPack]) -> None:
+def test_the_clusters_refusal_is_reported_with_its_message(
+    kubernetes: tuple[ExampleClient, Cluster, ScriptedPack],
+) -> None:
     _, _, chat = kubernetes
-    assert told(chat, "kubernetes bar-app 1.0") == 'the cluster refuses bar-app: deployments.apps "bar-app" not found'
+    assert (
+        get_reply(chat, "kubernetes bar-app 1.0") == 'the cluster refuses bar-app: deployments.apps "bar-app" not found'
+    )
 
 
 def test_the_page_names_the_example() -> None:

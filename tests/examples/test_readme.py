@@ -11,14 +11,14 @@ from tests import processes
 from tests.programs import needs
 from tests.server import ROOT, Server
 
-from .world import FLOWS, MEDIA_TYPES, World, flow_files, read, states
+from .world import FLOWS, MEDIA_TYPES, ExampleClient, flow_files, read, states
 
 pytestmark = pytest.mark.acceptance
 
 README = ROOT / "examples" / "README.md"
 ADDRESS = "http://localhost:8080"
 SECONDS = 60
-# Refusals and missing servers are errors here; the responses are in the output of a failed test.
+# Error responses and failed connections end the script; a failed test shows the responses.
 STRICT_CURL = 'set -eu\ncurl() { command curl --noproxy "*" --silent --show-error --fail-with-body "$@" || exit 1; }\n'
 
 
@@ -38,7 +38,7 @@ class Section:
 def sections() -> list[Section]:
     parts = re.split(r"^## (.+)$", README.read_text(), flags=re.MULTILINE)[1:]
     blocks = [re.findall(r"^```sh\n(.*?)^```$", body, flags=re.MULTILINE | re.DOTALL) for body in parts[1::2]]
-    return [Section(heading, "\n".join(found)) for heading, found in zip(parts[::2], blocks, strict=True)]
+    return [Section(heading, "\n".join(commands)) for heading, commands in zip(parts[::2], blocks, strict=True)]
 
 
 def introduction() -> str:
@@ -67,7 +67,9 @@ def test_each_flow_is_loaded_by_a_curl_line_with_its_media_type(path: Path) -> N
 
 
 @pytest.mark.parametrize("path", flow_files(), ids=lambda path: path.name)
-def test_the_commands_of_the_page_run_the_flow_to_its_end(world: World, examples_server: Server, path: Path) -> None:
+def test_the_commands_of_the_page_run_the_flow_to_its_end(
+    world: ExampleClient, examples_server: Server, path: Path
+) -> None:
     needs("curl")
     script = f"{STRICT_CURL}{introduction()}\n{section_of(path.name).commands}".replace(ADDRESS, examples_server.url)
     done = processes.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)

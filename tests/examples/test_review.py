@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .world import World
+from .world import ExampleClient
 
 pytestmark = pytest.mark.acceptance
 
@@ -17,17 +17,17 @@ def request(action: str = "opened", kind: str = "pull_request") -> dict[str, Any
     return {"hook": "code", "headers": headers, "body": {"action": action, "pull_request": pull_request}}
 
 
-def test_a_pull_request_is_posted(world: World) -> None:
+def test_a_pull_request_is_posted(world: ExampleClient) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
-    world.pack("Webhook").tell("Received", request())
+    world.pack("Webhook").send_event("Received", request())
     message = "ann: Faster https://github.com/x/y/pull/1"
     assert slack.do("MessageSent") == ("SendMessage", {"channelId": "reviews", "message": message})
 
 
 @pytest.mark.parametrize(
-    "given", [request("closed"), request(kind="ping"), {"hook": "code", "headers": {}, "body": None}]
+    "payload", [request("closed"), request(kind="ping"), {"hook": "code", "headers": {}, "body": None}]
 )
-def test_other_deliveries_are_not(world: World, given: dict[str, Any]) -> None:
+def test_other_deliveries_are_not_posted(world: ExampleClient, payload: dict[str, Any]) -> None:
     slack = world.pack("Slack", {"SendMessage": ["MessageSent"]})
-    world.pack("Webhook").tell("Received", given)
+    world.pack("Webhook").send_event("Received", payload)
     assert slack.poll() is None

@@ -19,7 +19,7 @@ Commands = Mapping[str, list[str]]
 
 def link(links: Links, ending: str) -> str:
     """Return the single link whose rel ends with `rel`."""
-    (href,) = [one["href"] for one in links if one["rel"].endswith(ending)]
+    (href,) = [entry["href"] for entry in links if entry["rel"].endswith(ending)]
     return href
 
 
@@ -32,7 +32,7 @@ class Taken:
         self.command: str = answer["command"]
         self.input: Any = answer["input"]
 
-    def give(self, event: str, payload: Any = None) -> None:
+    def send_result(self, event: str, payload: Any = None) -> None:
         """Post the result."""
         posted = self._http.post(self._result, json={"event": event, "payload": payload})
         assert posted.status_code == 202, posted.text
@@ -47,7 +47,7 @@ class ScriptedPack:
         self._take = link(answer["links"], "/takeAction")
         self.id: str = answer["id"]
 
-    def tell(self, event: str, payload: Any = None) -> None:
+    def send_event(self, event: str, payload: Any = None) -> None:
         """Post an event."""
         posted = self._http.post(self._event, json={"event": event, "payload": payload})
         assert posted.status_code == 202, posted.text
@@ -61,25 +61,25 @@ class ScriptedPack:
         return Taken(self._http, answer.json())
 
     def take(self) -> Taken:
-        """Take the next action; fail if there is none."""
+        """Take the next action; fail without one."""
         taken = self.poll()
-        assert taken is not None, f"nothing waits for {self.id}"
+        assert taken is not None, f"no action is queued for {self.id}"
         return taken
 
     def do(self, event: str, payload: Any = None) -> Any:
         """Take the next action and post this result; return its command and input."""
         taken = self.take()
-        taken.give(event, payload)
+        taken.send_result(event, payload)
         return taken.command, taken.input
 
 
-class World:
+class ExampleClient:
     """A client for the server at `url`."""
 
     def __init__(self, http: httpx.Client, url: str) -> None:
         self.http = http
         self.links: Links = self.get(f"{url}/v1")["links"]
-        self._before = {link(one["links"], "self") for one in self._all_executions() + self._all_events()}
+        self._before = {link(entry["links"], "self") for entry in self._all_executions() + self._all_events()}
 
     def clear(self) -> None:
         """Delete all flows, packs, items and queued actions."""
@@ -94,7 +94,7 @@ class World:
             self.http.delete(url)
 
     def _listed(self, ending: str, collection: str) -> list[str]:
-        return [link(one["links"], "self") for one in self.get(link(self.links, ending))[collection]]
+        return [link(entry["links"], "self") for entry in self.get(link(self.links, ending))[collection]]
 
     def get(self, url: str, **query: str) -> Any:
         answer = self.http.get(url, params=query or None)
@@ -133,13 +133,13 @@ class World:
 
     def execution(self, flow: str) -> Any:
         """Return the flow's only execution with its details."""
-        (found,) = self.executions(flow)
-        return self.get(link(found["links"], "self"))
+        (execution,) = self.executions(flow)
+        return self.get(link(execution["links"], "self"))
 
     def outcomes(self, flow: str, event: str) -> Any:
         """Return the outcome of each step for the last event with this name."""
         last = self._new(self._all_events(event=event))[0]
-        (outcome,) = [one for one in last["outcomes"] if one["flow"] == flow]
+        (outcome,) = [outcome for outcome in last["outcomes"] if outcome["flow"] == flow]
         return {step["stepId"]: step for step in outcome["steps"]}
 
     def _all_executions(self, **filters: str) -> list[Any]:
@@ -149,8 +149,8 @@ class World:
         events = link(self.links, "/findFlows").replace("/audit/flows", "/audit/events")
         return list(self.get(events, limit="500", **filters)["events"])
 
-    def _new(self, found: list[Any]) -> list[Any]:
-        return [one for one in found if link(one["links"], "self") not in self._before]
+    def _new(self, entries: list[Any]) -> list[Any]:
+        return [entry for entry in entries if link(entry["links"], "self") not in self._before]
 
 
 def states(execution: Any) -> dict[str, str]:
@@ -158,7 +158,7 @@ def states(execution: Any) -> dict[str, str]:
     return {step: action["state"]["value"] for step, action in execution["actions"].items()}
 
 
-def walked(action: Any) -> list[str]:
+def list_states(action: Any) -> list[str]:
     """Return all states of an action."""
     return [state["value"] for state in action["states"]]
 

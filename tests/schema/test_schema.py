@@ -1,6 +1,6 @@
-"""Whatever is asked of the server, within its description and beside it: no defect, and no answer that it leaves out.
+"""Requests within and outside the description of the API: no defect, and no response that it omits.
 
-schemathesis makes the requests from the document that the server serves: the same ones in every run.
+schemathesis makes the requests from the document that the server serves, the same ones in every run.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import processes
-from tests.schema.world import PACK, World, populated
+from tests.schema.world import PACK, SampleIds, populate
 from tests.server import Server, running_server
 from tests.site.processes import manage
 
@@ -30,7 +30,7 @@ CHECKS = (
     "use_after_free",
     "ensure_resource_availability",
 )
-# A poll that waits would wait for nothing.
+# A long poll would only wait for its end.
 SETTINGS = {"FLYTE_LONG_POLL_SECONDS": "0"}
 EDITOR = ("packs:read", "flows:read", "flows:write", "datastore:read", "datastore:write", "audit:read")
 ALL = (*EDITOR, "packs:write", "executions:write")
@@ -38,21 +38,21 @@ ALL = (*EDITOR, "packs:write", "executions:write")
 
 @pytest.fixture(scope="module")
 def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """It asks nobody who they are."""
+    """Run a server without authentication."""
     with running_server(tmp_path_factory.mktemp("open"), SETTINGS) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """It asks everybody for a token."""
+    """Run a server that requires a token."""
     with running_server(tmp_path_factory.mktemp("guarded"), {**SETTINGS, "FLYTE_AUTH": "tokens"}) as server:
         yield server
 
 
-def token(server: Server, name: str, *may: str) -> str:
-    """A new token, made as an operator makes it."""
-    done = manage("token", "create", name, *may, folder=server.log_path.parent, environment=server.environment)
+def token(server: Server, name: str, *options: str) -> str:
+    """Create a token by the command line."""
+    done = manage("token", "create", name, *options, folder=server.log_path.parent, environment=server.environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -62,50 +62,52 @@ def scopes(*names: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def world_of_all(open_server: Server) -> World:
-    return populated(open_server)
+def open_ids(open_server: Server) -> SampleIds:
+    return populate(open_server)
 
 
 @pytest.fixture(scope="module")
-def guarded_world(guarded_server: Server) -> World:
-    return populated(guarded_server, token(guarded_server, "maker", f"--pack={PACK}", *scopes(*ALL)))
+def guarded_ids(guarded_server: Server) -> SampleIds:
+    return populate(guarded_server, token(guarded_server, "maker", f"--pack={PACK}", *scopes(*ALL)))
 
 
-def test_anybody_on_an_open_server(open_server: Server, world_of_all: World, tmp_path: Path) -> None:
-    ask_at_random(open_server, tmp_path)
-    ask_of_what_is_there(open_server, world_of_all, tmp_path)
+def test_requests_without_authentication(open_server: Server, open_ids: SampleIds, tmp_path: Path) -> None:
+    request_everything(open_server, tmp_path)
+    request_existing_objects(open_server, open_ids, tmp_path)
 
 
 @pytest.mark.parametrize(
     "may", [[], [f"--pack={PACK}"], scopes(*EDITOR, "executions:write")], ids=["nobody", "pack", "editor"]
 )
-def test_who_has_a_token(
-    guarded_server: Server, guarded_world: World, tmp_path: Path, may: list[str], request: pytest.FixtureRequest
+def test_requests_with_a_token(
+    guarded_server: Server, guarded_ids: SampleIds, tmp_path: Path, may: list[str], request: pytest.FixtureRequest
 ) -> None:
     secret = token(guarded_server, request.node.name, *may) if may else ""
-    ask_of_what_is_there(guarded_server, guarded_world, tmp_path, secret)
+    request_existing_objects(guarded_server, guarded_ids, tmp_path, secret)
 
 
-def ask_at_random(server: Server, folder: Path) -> None:
-    """Requests of every operation, with names that schemathesis makes up or has found in answers."""
-    ask(server, folder, "")
+def request_everything(server: Server, folder: Path) -> None:
+    """Request every operation, with names that schemathesis generates or has read in responses."""
+    run_schemathesis(server, folder, "")
 
 
-def ask_of_what_is_there(server: Server, world: World, folder: Path, secret: str = "") -> None:
-    """Requests about things that there are; none is deleted, so that they stay."""
-    places = "".join(f'"path.{name}" = "{value}"\n' for name, value in asdict(world).items())
+def request_existing_objects(server: Server, ids: SampleIds, folder: Path, secret: str = "") -> None:
+    """Request existing objects; delete none of them."""
+    parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in asdict(ids).items())
     headers = f'[headers]\nAuthorization = "Bearer {secret}"\n' if secret else ""
-    ask(server, folder, f"{headers}[parameters]\n{places}", "--exclude-method=DELETE", "--phases=coverage,fuzzing")
+    run_schemathesis(
+        server, folder, f"{headers}[parameters]\n{parameters}", "--exclude-method=DELETE", "--phases=coverage,fuzzing"
+    )
 
 
-def ask(server: Server, folder: Path, configuration: str, *options: str) -> None:
-    """Lets schemathesis ask; fails with what it found, and where the server's log tells of a defect."""
+def run_schemathesis(server: Server, folder: Path, configuration: str, *options: str) -> None:
+    """Run schemathesis; fail with its findings, or if the server has logged an error."""
     file = folder / "schemathesis.toml"
     file.write_text(configuration)
     checks = [f"--checks={','.join(CHECKS)}", f"--max-examples={EXAMPLES}", "--generation-deterministic"]
-    place = [f"--config-file={file}", "run", f"{server.url}/v1/swagger", f"--url={server.url}"]
+    target = [f"--config-file={file}", "run", f"{server.url}/v1/swagger", f"--url={server.url}"]
     done = processes.run(
-        [sys.executable, "-m", "schemathesis.cli", *place, "--continue-on-failure", "--no-color", *checks, *options],
+        [sys.executable, "-m", "schemathesis.cli", *target, "--continue-on-failure", "--no-color", *checks, *options],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,

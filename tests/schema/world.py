@@ -1,4 +1,4 @@
-"""A server in which every kind of thing is there once, so that what is asked at random meets more than 404."""
+"""Sample data of every kind on a server, so that random requests get other responses than 404."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ FLOW: dict[str, Any] = {
         },
     ],
 }
-# Each stops at another place: labels that differ, false criteria, a template that fails.
+# Each step stops for another reason: labels that differ, false criteria, a template that fails.
 STOPPED: dict[str, Any] = {
     "name": "stopped",
     "steps": [
@@ -53,8 +53,8 @@ STOPPED: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class World:
-    """Ids of what is there, by the names that the API's description has for them in paths."""
+class SampleIds:
+    """Ids of the sample data, by the names of path parameters in the API's description."""
 
     pack_id: str
     name: str
@@ -66,8 +66,8 @@ class World:
     key: str
 
 
-def populated(server: Server, token: str = "") -> World:
-    """Makes everything once; the execution that is named has a step that ended FATAL, others wait, succeed, stop."""
+def populate(server: Server, token: str = "") -> SampleIds:
+    """Create the sample data and return ids: those of an execution with a FATAL step, while others wait or succeed."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with httpx.Client(base_url=server.url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
         register(client)
@@ -78,7 +78,7 @@ def populated(server: Server, token: str = "") -> World:
         run(client, "Asked")
         failed = run(client, "FATAL")
         begin(client)
-        return look(client, failed)
+        return read_ids(client, failed)
 
 
 def register(client: httpx.Client) -> None:
@@ -96,7 +96,7 @@ def begin(client: httpx.Client) -> None:
 
 
 def run(client: httpx.Client, result: str) -> str:
-    """Begins an execution and ends its first action with `result`; the link of that result."""
+    """Start an execution, end its first action with `result`, and return the link of that result."""
     begin(client)
     taken = answered(client.post(f"/v1/packs/{PACK}/actions/take?commandName=Ask"), 200).json()
     link = str(taken["links"][0]["href"])
@@ -104,13 +104,13 @@ def run(client: httpx.Client, result: str) -> str:
     return link
 
 
-def look(client: httpx.Client, result_link: str) -> World:
-    """What there is, as the API tells it."""
+def read_ids(client: httpx.Client, result_link: str) -> SampleIds:
+    """Read the ids of the sample data from the API."""
     executions = answered(client.get("/v1/audit/flows"), 200).json()["flows"]
     action_id = result_link.split("/")[-2]
-    failed = next(one for one in executions if one["actions"]["ask"]["id"] == action_id)
+    failed = next(execution for execution in executions if execution["actions"]["ask"]["id"] == action_id)
     events = answered(client.get("/v1/audit/events"), 200).json()["events"]
-    return World(
+    return SampleIds(
         pack_id=PACK,
         name=failed["name"],
         version_id=failed["uuid"],

@@ -28,19 +28,19 @@ TOKEN = TOKEN_PREFIX + "A" * 43
     ],
 )
 def test_a_secret_is_known_by_its_shape_or_by_what_the_server_was_given(line: str, what: list[str]) -> None:
-    told = discretion.told(f"first\n{START}{line}\nlast", {"FLYTE_SECRET_KEY": "Kx7-very-own"})
+    told = discretion.find_secrets(f"first\n{START}{line}\nlast", {"FLYTE_SECRET_KEY": "Kx7-very-own"})
     assert [one.partition(":")[0] for one in told] == what
 
 
 @pytest.mark.unit
 def test_lines_at_debug_and_what_is_no_log_do_not_count() -> None:
-    assert not list(discretion.told(f"password: {TOKEN}\n{START.replace('info', 'debug')}x token={TOKEN}"))
+    assert not list(discretion.find_secrets(f"password: {TOKEN}\n{START.replace('info', 'debug')}x token={TOKEN}"))
 
 
 @pytest.mark.unit
 def test_tokens_of_a_provider_are_known() -> None:
     token = jwt.encode({"sub": "ana"}, "k" * 32, "HS256")
-    assert len(list(discretion.told(f"{START}x {token}"))) == 1
+    assert len(list(discretion.find_secrets(f"{START}x {token}"))) == 1
 
 
 TESTS_THAT_TELL = f"""

@@ -2,8 +2,8 @@
 
     python -m tests.suite [--processes N] [PYTEST ARGUMENT …]
 
-On PostgreSQL only what `tests.suite.selection` keeps runs. Each run has N processes (3) on SQLite and one less on
-PostgreSQL. Ctrl-C, or SIGTERM, stops both.
+PostgreSQL runs only the tests that `tests.suite.selection` selects. Each run has N processes (3) on SQLite and one
+less on PostgreSQL. Ctrl-C, or SIGTERM, stops both.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from tests.suite.report import Report, read_report
 
 STOP_SECONDS = 60.0
 INTERRUPTED = 130
-NO_TESTS = 5  # pytest's exit code where all that was asked for is deselected
+NO_TESTS = 5  # pytest's exit code if all tests are deselected
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist=worksteal", "-p", "tests.suite.report"]
 
 
 @dataclass
-class Run:
+class DatabaseRun:
     """One database's run of pytest. Its lines are printed with its name in front."""
 
     name: str
@@ -74,7 +74,7 @@ class Run:
             os.killpg(self.process.pid, number)
 
     def stop(self) -> None:
-        """Wait until it has ended, a bounded time, and kill what is left of it."""
+        """Wait for the end of the run, at most STOP_SECONDS, and kill its remaining processes."""
         with suppress(subprocess.TimeoutExpired):
             self.wait(STOP_SECONDS)
         self.signal(signal.SIGKILL)
@@ -92,24 +92,24 @@ class Run:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.suite", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--processes", type=int, default=3, help="of the run on SQLite (3)")
-    options, given = parser.parse_known_args(arguments)
+    options, pytest_arguments = parser.parse_known_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     with tempfile.TemporaryDirectory() as folder:
-        runs = both(Path(folder), options.processes, given)
+        runs = both(Path(folder), options.processes, pytest_arguments)
         try:
             run_to_the_end(runs)
         except KeyboardInterrupt:
             print("interrupted: both runs are stopped", flush=True)
             return INTERRUPTED
-        faults = [*faults_of(runs, whole=not given)]
+        faults = [*faults_of(runs, complete=not pytest_arguments)]
         print("\n".join(["", *skips_of(runs), *(run.summary() for run in runs), *faults]))
     print("FAILED" if faults else "passed on both databases")
     return 1 if faults else 0
 
 
-def run_to_the_end(runs: Sequence[Run]) -> None:
-    """Start the runs and wait for all of them; none goes on when this returns or raises."""
+def run_to_the_end(runs: Sequence[DatabaseRun]) -> None:
+    """Start the runs and wait for all of them; stop them before returning or raising."""
     with ExitStack() as stack:
         for run in runs:
             run.start()
@@ -123,41 +123,48 @@ def run_to_the_end(runs: Sequence[Run]) -> None:
             raise
 
 
-def both(folder: Path, processes: int, given: Sequence[str]) -> list[Run]:
+def both(folder: Path, processes: int, arguments: Sequence[str]) -> list[DatabaseRun]:
     sqlite, postgresql = folder / "sqlite.json", folder / "postgresql.json"
     private = [sys.executable, "-m", "tests.private_postgres"]
     select = ["-p", "tests.suite.selection"]
     fewer = max(1, processes - 1)
     return [
-        Run("SQLite", [*PYTEST, f"-n{processes}", f"--report-to={sqlite}", *given], sqlite),
-        Run("PostgreSQL", [*private, *PYTEST, *select, f"-n{fewer}", f"--report-to={postgresql}", *given], postgresql),
+        DatabaseRun("SQLite", [*PYTEST, f"-n{processes}", f"--report-to={sqlite}", *arguments], sqlite),
+        DatabaseRun(
+            "PostgreSQL",
+            [*private, *PYTEST, *select, f"-n{fewer}", f"--report-to={postgresql}", *arguments],
+            postgresql,
+        ),
     ]
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, but let Python cache what it compiles.
+    """Return this process's environment, but let Python cache compiled modules.
 
-    Without the cache each of several hundred processes compiles the whole project, which is a sixth of its start.
+    Without the cache each of several hundred processes compiles the whole project, a sixth of its start time.
     """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def faults_of(runs: Sequence[Run], *, whole: bool) -> list[str]:
-    """Return what makes the suite fail, a line for each."""
-    one, other = (run.report().database for run in runs)
+def faults_of(runs: Sequence[DatabaseRun], *, complete: bool) -> list[str]:
+    """Return a line for each reason why the suite fails."""
+    sqlite, postgresql = (run.report().database for run in runs)
     failures = [f"{run.name:<10} | failed: {test}" for run in runs for test in dict.fromkeys(run.report().failures)]
-    fine = {0} if whole else {0, NO_TESTS}
+    fine = {0} if complete else {0, NO_TESTS}
     codes = [
         f"{run.name} failed with exit code {run.process.returncode}"
         for run in runs
         if run.process.returncode not in fine
     ]
-    lone = [f"marked `database`, but ran on one database only: {test}" for test in on_one_database(one, other)]
-    unused = [f"a reason in tests/suite/balance.py that no test needs: {start}" for start in unused_reasons(one, other)]
-    return failures + codes + lone + (unused if whole else [])
+    lone = [f"marked `database`, but ran on one database only: {test}" for test in on_one_database(sqlite, postgresql)]
+    unused = [
+        f"a reason in tests/suite/balance.py that no test needs: {start}"
+        for start in unused_reasons(sqlite, postgresql)
+    ]
+    return failures + codes + lone + (unused if complete else [])
 
 
-def skips_of(runs: Sequence[Run]) -> list[str]:
+def skips_of(runs: Sequence[DatabaseRun]) -> list[str]:
     return [f"{run.name:<10} | skipped: {test}: {why}" for run in runs for test, why in run.report().skips.items()]
 
 

@@ -1,4 +1,4 @@
-"""A check that every test marked `database` has run on both databases, but for those with a reason."""
+"""A check that every test marked `database` has run on both databases, unless it has a reason."""
 
 from collections.abc import Collection
 
@@ -19,12 +19,12 @@ ON_ONE_DATABASE = {
 }
 
 
-def on_one_database(one: Collection[str], other: Collection[str]) -> list[str]:
+def on_one_database(sqlite: Collection[str], postgresql: Collection[str]) -> list[str]:
     """Return the node ids that only one of two runs has, without those that have a reason above."""
-    return sorted(test for test in set(one) ^ set(other) if not test.startswith(tuple(ON_ONE_DATABASE)))
+    return sorted(test for test in set(sqlite) ^ set(postgresql) if not test.startswith(tuple(ON_ONE_DATABASE)))
 
 
-def unused_reasons(one: Collection[str], other: Collection[str]) -> list[str]:
-    """Return the reasons above that no test of two whole runs needs any more."""
-    lone = set(one) ^ set(other)
+def unused_reasons(sqlite: Collection[str], postgresql: Collection[str]) -> list[str]:
+    """Return the reasons above that no test of two complete runs needs."""
+    lone = set(sqlite) ^ set(postgresql)
     return [start for start in ON_ONE_DATABASE if not any(test.startswith(start) for test in lone)]

@@ -1,4 +1,4 @@
-"""A plugin that writes what a run came to into a file: `pytest -p tests.suite.report --report-to FILE`."""
+"""A plugin that writes the outcomes of a run into a file: `pytest -p tests.suite.report --report-to FILE`."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ import pytest
 
 @dataclass
 class Report:
-    """The outcomes of a run. `skips` has the reason by node id, `database` the tests marked so that ran."""
+    """The outcomes of a run. `skips` has the reason by node id, `database` the tests with this marker that ran."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Report:
 
 
 def read_report(path: Path) -> Report | None:
-    """Return what a run wrote, or None if it ended before."""
+    """Return the report of a run, or None if it ended without one."""
     return Report(**json.loads(path.read_text())) if path.exists() else None
 
 

@@ -1,4 +1,4 @@
-"""A plugin that deselects what no database can change: `pytest -p tests.suite.selection`.
+"""A plugin that deselects tests whose outcome no database can change: `pytest -p tests.suite.selection`.
 
 Unit tests, and integration tests without access to a database (pytest-django refuses it to them), have the same
 outcome on SQLite and on PostgreSQL. So have the paths below. A test marked `database` always runs on both.

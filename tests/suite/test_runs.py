@@ -11,7 +11,7 @@ import pytest
 
 from tests.processes import start
 from tests.server import ROOT
-from tests.suite.__main__ import PYTEST, Run, faults_of, run_to_the_end
+from tests.suite.__main__ import PYTEST, DatabaseRun, faults_of, run_to_the_end
 
 SECONDS = 60.0
 EITHER = """
@@ -33,13 +33,13 @@ def test_on_one_database():
 """
 
 
-def made_run(folder: Path, name: str, *, passes: bool) -> Run:
-    """A run of two or three tests without Django."""
+def made_run(folder: Path, name: str, *, passes: bool) -> DatabaseRun:
+    """Build a run of two or three tests without Django."""
     file, report = folder / name / "test_either.py", folder / f"{name}.json"
     file.parent.mkdir()
     file.write_text(EITHER.format(passes=passes))
     command = [*PYTEST, "-p", "no:django", "-c", os.devnull, f"--rootdir={file.parent}", f"--report-to={report}"]
-    return Run(name, [*command, str(file)], report)
+    return DatabaseRun(name, [*command, str(file)], report)
 
 
 @pytest.mark.acceptance
@@ -49,12 +49,12 @@ def test_a_failure_on_one_database_fails_both_and_is_named(tmp_path: Path, capsy
     assert [fine.process.returncode, broken.process.returncode] == [0, 1]
     assert fine.summary().startswith("SQLite     | 2 passed, 1 skipped in ")
     assert broken.summary().startswith("PostgreSQL | 1 failed, 2 passed in ")
-    assert faults_of([fine, broken], whole=False) == [
+    assert faults_of([fine, broken], complete=False) == [
         "PostgreSQL | failed: test_either.py::test_other",
         "PostgreSQL failed with exit code 1",
         "marked `database`, but ran on one database only: test_either.py::test_on_one_database",
     ]
-    assert faults_of([fine, fine], whole=False) == []
+    assert faults_of([fine, fine], complete=False) == []
     printed = capsys.readouterr().out
     assert "SQLite     | ..s" in printed
     assert "PostgreSQL | .F." in printed
@@ -68,7 +68,7 @@ import signal, sys
 from pathlib import Path
 from tests.suite import __main__ as suite
 code = "import os, sys, time; print(os.getpid(), flush=True); time.sleep({SECONDS})"
-runs = [suite.Run(name, [sys.executable, "-c", code], Path("none")) for name in ("one", "other")]
+runs = [suite.DatabaseRun(name, [sys.executable, "-c", code], Path("none")) for name in ("one", "other")]
 suite.both = lambda *_: runs
 sys.exit(suite.main([]))
 """

@@ -1,4 +1,4 @@
-"""What runs on PostgreSQL, and the check that tests marked `database` run on both."""
+"""The selection of tests for PostgreSQL, and the check that tests marked `database` run on both."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +32,7 @@ def item(nodeid: str, *markers: str, fixtures: tuple[str, ...] = ()) -> Any:
         ("tests/client/test_a.py::test_a", ["unit", "database"], (), True),
     ],
 )
-def test_what_a_database_can_change_runs_on_both(
+def test_tests_that_depend_on_the_database_run_on_both(
     nodeid: str, markers: list[str], fixtures: tuple[str, ...], depends: bool
 ) -> None:
     assert depends_on_store(item(nodeid, *markers, fixtures=fixtures)) is depends
