@@ -5,5 +5,16 @@ class FlowFilesError(Exception):
     """A file or folder of flows that can't be used; the message is one line and names it."""
 
 
+def describe_read_error(error: OSError | ValueError) -> str:
+    """Describe why a text file can't be read: `file not found`."""
+    if isinstance(error, FileNotFoundError):
+        return "file not found"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a file"
+    if isinstance(error, UnicodeDecodeError):
+        return "invalid UTF-8"
+    return str(getattr(error, "strerror", None) or error)
+
+
 class FlowStoreError(Exception):
     """An operation that the store of flows refused, or a flow that changed in the meantime."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from flow_files.errors import FlowFilesError
+from flow_files.errors import FlowFilesError, describe_read_error
 
 FILE_SUFFIXES = (".yaml", ".yml", ".json")
 MAX_FILES = 10_000
@@ -60,10 +60,8 @@ def _read_documents(path: Path) -> Iterator[FlowSource]:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
         text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise FlowFilesError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise FlowFilesError(f"{path}: invalid UTF-8") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FlowFilesError(f"{path}: {describe_read_error(error)}") from None
     if len(data) > MAX_FILE_BYTES:
         raise FlowFilesError(f"{path}: too large, at most {MAX_FILE_BYTES:,} bytes are allowed")
     parts = [(1, text)] if text.lstrip().startswith("{") else split_documents(text)

@@ -18,7 +18,7 @@ from flows.simulate.dry_run import DryRunTimeoutError, SimulatedResult, dry_run_
 from flyte_site.core.redaction import redact_keys
 from flyte_site.http.fields import InputSerializer, LabelsField, StrictTextField
 from flyte_site.http.parsing import STRING, DocumentError, parse_json, parse_yaml
-from flyte_site.http.problems import ErrorItem, invalid_input, not_found
+from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
 from flyte_site.http.request_body import to_error_item
 from packs.models import Pack, build_pack_id
 
@@ -67,7 +67,10 @@ def handle_dry_run(data: Any, body: tuple[str, bool] | None = None) -> dict[str,
     `body` is the text that `data` was parsed from, and whether it is YAML. Raises `Problem`: 400 for invalid input,
     each error with its path (and line); 404 if the stored event is not found.
     """
-    dry_run_input = DryRunInput().validate_data(data)
+    try:
+        dry_run_input = DryRunInput().validate_data(data)
+    except Problem as problem:
+        raise invalid_input(*(problem.errors or []), *_find_flow_errors(data, body)) from None
     definition = parse_flow_input(dry_run_input["flow"], body)
     if bool(dry_run_input["event"]) == bool(dry_run_input["eventId"]):
         raise invalid_input({"path": "event", "message": "required: an event, or the eventId of a stored one"})
@@ -81,6 +84,17 @@ def handle_dry_run(data: Any, body: tuple[str, bool] | None = None) -> dict[str,
         raise invalid_input({"path": "flow", "message": str(error)}) from None
     warnings = [*definition.warnings, *find_registry_warnings(definition)]
     return {**result.to_json(), "eventMasked": was_masked, "warnings": [asdict(issue) for issue in warnings]}
+
+
+def _find_flow_errors(data: Any, body: tuple[str, bool] | None) -> list[ErrorItem]:
+    """Find the errors of the flow in an input that has other errors, so that all are reported at once."""
+    if not isinstance(data, Mapping) or not data.get("flow"):
+        return []
+    try:
+        parse_flow_input(data["flow"], body)
+    except Problem as problem:
+        return problem.errors or []
+    return []
 
 
 def parse_flow_input(data: Any, body: tuple[str, bool] | None = None) -> FlowDefinition:

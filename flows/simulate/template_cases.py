@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datastore.lookup import decode_value
+from flow_files.errors import describe_read_error
 from flows.template import RenderContext, TemplateError, TemplateWarning, compile_value
 from flyte_site.http.parsing import parse_json
 
@@ -68,7 +69,11 @@ def read_cases(file: Path) -> Iterator[TemplateCase]:
     """
     shared_file = file.with_name("shared.json")
     shared = read_json(shared_file) if shared_file.exists() else {}
-    for line_number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise TemplateCaseError(f"{file}: {describe_read_error(error)}") from None
+    for line_number, line in enumerate(lines, start=1):
         if line.strip():
             yield _parse_case(line, shared, f"{file}:{line_number}")
 
@@ -125,7 +130,7 @@ def read_json(file: Path) -> Any:
     try:
         return parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TemplateCaseError(f"{file}: {error}") from None
+        raise TemplateCaseError(f"{file}: {describe_read_error(error)}") from None
 
 
 def to_json_line(value: Any) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_files.dry_run_text import format_dry_run, format_error
+from flow_files.errors import describe_read_error
 from flow_files.sync import EXIT_DIFFERENCES, EXIT_OK
 from flyte_client.cli.flow_store import RemoteFlowStore
 from flyte_client.cli.packs import read_json
@@ -62,7 +63,7 @@ def _read_flow(store: RemoteFlowStore, name_or_path: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name_or_path}: {getattr(error, 'strerror', None) or 'invalid UTF-8'}") from None
+        raise SettingsError(f"{name_or_path}: {describe_read_error(error)}") from None
 
 
 def _parse_event(text: str) -> dict[str, Any]:

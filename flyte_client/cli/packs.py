@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flow_files.errors import describe_read_error
 from flyte_client.cli.server_api import ServerApi
 from flyte_client.cli.tables import print_json, print_table
 from flyte_client.errors import FlyteError, SettingsError
@@ -85,6 +86,6 @@ def read_json(text: str) -> Any:
             text = Path(source).read_text(encoding="utf-8")
         return json.loads(text)
     except OSError as error:
-        raise SettingsError(f"{source}: {error.strerror}") from None
+        raise SettingsError(f"{source}: {describe_read_error(error)}") from None
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{source[:60]}: invalid JSON ({error})") from None

@@ -168,11 +168,20 @@ def test_the_command_prints_the_outcome_of_each_step(tmp_path: Path) -> None:
 def test_the_command_exits_with_2_for_unreadable_input(tmp_path: Path) -> None:
     event = f"--event={tmp_path}/event.json"
     for flow, arguments, words in (
-        ("name: x\nsteps: ]", [event], "flow: invalid YAML"),
-        ({"name": "x"}, [event], "flow.steps"),
-        (FLOW, ["--event=/none"], "/none"),
+        ("name: x\nsteps: ]", [event], "flow.json: flow: invalid YAML"),
+        ({"name": "x"}, [event], "flow.json: steps: must be a list"),
+        (FLOW, ["--event=/none"], "/none: file not found"),
         (FLOW, [event, "--result=x"], "STEP=FILE"),
         (FLOW, ["--event=" + "0" * 24], f"event '{'0' * 24}' not found"),
     ):
         code, out = run(tmp_path, flow, *arguments, event={"event": "Go"})
         assert (code, words in out) == (2, True), out
+    with pytest.raises(CommandError, match=r"^nofile: file not found$"):
+        call_command("try_flow", "nofile", event)
+    for arguments in (["{{ 1 }}", "--event=/nope"], ["--cases=/nope"]):
+        with pytest.raises(CommandError, match=r"^/nope: file not found$"):
+            call_command("try_template", *arguments)
+    code, out = run(tmp_path, {"name": "x"}, event, event={})
+    assert code == 2
+    assert f"{tmp_path}/flow.json: steps: must be a list" in out
+    assert f"{tmp_path}/event.json: event: required" in out

@@ -2,12 +2,14 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from flow_files.dry_run_text import format_dry_run, format_error
+from flow_files.errors import describe_read_error
 from flows.api.dry_run import DRY_RUN_TEXT_FIELDS, handle_dry_run
 from flyte_site.http.parsing import DocumentError, parse_yaml
 from flyte_site.http.problems import Problem
@@ -39,6 +41,7 @@ class Command(DatabaseCommand):
         parser.add_argument("--json", action="store_true", help="print the API's JSON response")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        files = {"flow": str(options["flow"]), "event": options["event"]}
         dry_run_input: dict[str, Any] = {"flow": read_text_file(options["flow"]), "results": {}}
         if Path(options["event"]).is_file() or not options["event"].isalnum():
             dry_run_input["event"] = read_event_file(Path(options["event"]))
@@ -48,18 +51,27 @@ class Command(DatabaseCommand):
             step_id, _, file = argument.rpartition("=")
             if not step_id:
                 raise CommandError(f"--result must be STEP=FILE, not {argument!r}", returncode=2)
+            files[f"results.{step_id}"] = file
             dry_run_input["results"][step_id] = read_event_file(Path(file))
         try:
             report = handle_dry_run(dry_run_input)
         except Problem as problem:
-            raise CommandError(
-                "\n".join(map(format_error, problem.errors or [])) or problem.detail, returncode=2
-            ) from None
+            lines = [format_file_error(error, files) for error in problem.errors or []]
+            raise CommandError("\n".join(lines) or problem.detail, returncode=2) from None
         self.stdout.write(
             json.dumps(report, indent=2, ensure_ascii=False) if options["json"] else "\n".join(format_dry_run(report))
         )
         if not report["starts"] or any(step["outcome"] == "error" for step in report["steps"]):
             raise SystemExit(1)
+
+
+def format_file_error(error: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """Format an input error with the name of its file."""
+    for root, file in files.items():
+        if error["path"] == root or error["path"].startswith(f"{root}."):
+            path = error["path"][len(root) + 1 :]
+            return f"{file}: {format_error({**error, 'path': path or root})}"
+    return format_error(error)
 
 
 def read_text_file(file: Path) -> str:
@@ -68,7 +80,7 @@ def read_text_file(file: Path) -> str:
         with file.open(encoding="utf-8") as stream:
             return stream.read(MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise CommandError(f"{file}: {error}", returncode=2) from None
+        raise CommandError(f"{file}: {describe_read_error(error)}", returncode=2) from None
 
 
 def read_event_file(file: Path) -> Any:
