@@ -31,7 +31,7 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
     b.tell(source)
 
     def parts() -> set[str]:
-        (step,) = viewer.get(page(b.only_execution())).context[""].steps
+        (step,) = viewer.get(page(b.only_execution())).context["detail"].steps
         return {name for name in step.json_parts if name in ("Earlier attempts", "Late results")}
 
     def end_lease() -> None:
@@ -45,7 +45,7 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
     second = b.take(worker)
     end_lease()
     assert Action.objects.get().state == ActionState.FATAL
-    (step,) = viewer.get(page(b.only_execution())).context[""].steps
+    (step,) = viewer.get(page(b.only_execution())).context["detail"].steps
     assert [entry["attempt"] for entry in step.json_parts["Earlier attempts"]] == [1]
     b.give(worker, second)
     assert parts() == {"Earlier attempts", "Late results"}

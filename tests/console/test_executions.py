@@ -177,7 +177,7 @@ def test_an_execution_shows_its_flow_its_times_and_every_action(viewer: Client, 
     assert "step-3 waits for Wrk.Done after two" in said
     assert '"N" : "5"' in said
     assert "hunter2" not in body
-    assert [row.action.step_id for row in answer.context[""].timeline] == ["one", "two"]
+    assert [row.action.step_id for row in answer.context["detail"].timeline] == ["one", "two"]
     assert reverse("admin:flows_event_change", args=[execution.event_id]) in body
 
 
@@ -256,7 +256,7 @@ def test_a_page_asks_again_while_the_execution_runs_and_no_longer(viewer: Client
     execution = b.only_execution()
     first = viewer.get(page(execution))
     assert f'hx-get="{page(execution, "now")}" hx-trigger="every 2s"' in first.content.decode()
-    mark = first.context[""].fingerprint
+    mark = first.context["detail"].fingerprint
     same = viewer.get(page(execution, f"now?mark={mark}"))
     assert (same.status_code, "hx-swap-oob" in same.content.decode()) == (200, False)
     b.work(b.pack("Wrk"))
@@ -271,10 +271,10 @@ def test_what_is_asked_again_tells_only_times_while_nothing_changes(viewer: Clie
     b.save(b.step())
     b.tell(source)
     execution = b.only_execution()
-    mark = viewer.get(page(execution)).context[""].fingerprint
+    mark = viewer.get(page(execution)).context["detail"].fingerprint
     b.take(b.pack("Wrk"))
     taken = viewer.get(page(execution, f"now?mark={mark}"))
-    assert taken.context[""].fingerprint != mark
+    assert taken.context["detail"].fingerprint != mark
     assert "step-1 running" in text_of(taken)
 
 

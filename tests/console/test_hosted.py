@@ -108,7 +108,7 @@ def test_an_execution_shows_and_updates_the_status_of_its_hosted_action(viewer: 
     assert f"Not started yet at the hosted pack Stub: {reason}" in text_of(waiting)
     assert "At the hosted pack Stub: live" in text_of(viewer.get(f"/admin/flows/execution/{first.id}/"))
     assert "(Stub.Do) waiting for quota of Stub for" in text_of(waiting)
-    mark = waiting.context[""].fingerprint
+    mark = waiting.context["detail"].fingerprint
     assert viewer.get(f"{address}now?mark={mark}").context["changed"] is False
     stub.service.jobs = dict.fromkeys(stub.service.jobs, "done")
     stub.later(seconds=31)
