@@ -1,4 +1,4 @@
-"""A stand-in for an OpenTelemetry collector: takes spans over OTLP/HTTP and keeps them."""
+"""A fake OpenTelemetry collector, which receives spans over OTLP/HTTP and stores them."""
 
 import gzip
 import threading
@@ -14,7 +14,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it came; ids in hex, `parent` is '' for none."""
+    """A received span: ids in hex, `parent` is '' for a root span."""
 
     name: str
     trace: str
@@ -25,7 +25,7 @@ class Span:
 
 
 class Collector:
-    """Keeps what is sent to it."""
+    """The store of the received spans."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -33,35 +33,35 @@ class Collector:
         self._changed = threading.Condition()
 
     def take(self, body: bytes) -> None:
-        """Keep the spans of a request."""
+        """Store the spans of a request."""
         request = ExportTraceServiceRequest.FromString(body)
         with self._changed:
             for resource in request.resource_spans:
-                service = {one.key: one.value.string_value for one in resource.resource.attributes}["service.name"]
+                service = {item.key: item.value.string_value for item in resource.resource.attributes}["service.name"]
                 for scope in resource.scope_spans:
                     for span in scope.spans:
-                        attributes = {one.key: one.value.string_value for one in span.attributes}
+                        attributes = {item.key: item.value.string_value for item in span.attributes}
                         ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
                         self._spans.append(Span(span.name, *ids, attributes, service))
             self._changed.notify_all()
 
     def wait_for(self, count: int) -> list[Span]:
-        """The spans, once there are so many; fails if they don't come."""
+        """Wait until `count` spans are received, and return them; fail after PATIENCE seconds."""
         with self._changed:
-            came = self._changed.wait_for(lambda: len(self._spans) >= count, PATIENCE)
-            assert came, f"of {count} spans came {self._spans}"
+            arrived = self._changed.wait_for(lambda: len(self._spans) >= count, PATIENCE)
+            assert arrived, f"of {count} spans came {self._spans}"
             return list(self._spans)
 
 
 @contextmanager
 def collector() -> Iterator[Collector]:
-    """A collector on a free port for as long as the block runs."""
-    found = Collector()
+    """Run a collector on a free port during the block."""
+    received = Collector()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.take(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+            received.take(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", "0")
@@ -72,10 +72,10 @@ def collector() -> Iterator[Collector]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    found.url = f"http://127.0.0.1:{server.server_address[1]}"
+    received.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
-        yield found
+        yield received
     finally:
         server.shutdown()
         server.server_close()

@@ -14,15 +14,15 @@ Read = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
-    """Reads the settings with these variables and no others; what a project keeps in its folder goes to a fresh one."""
+    """Return a function that reads the settings with the passed variables only, in an empty project folder."""
     module = tmp_path / "project" / "flyte_site" / "settings.py"
     module.parent.mkdir(parents=True)
     shutil.copy(ROOT / "flyte_site" / "settings.py", module)
 
     def read_settings(**variables: str) -> dict[str, Any]:
-        kept = {k: v for k, v in server_environment("").items() if not k.startswith("FLYTE_")}
+        inherited = {k: v for k, v in server_environment("").items() if not k.startswith("FLYTE_")}
         with monkeypatch.context() as patch:
-            patch.setattr("os.environ", kept | variables)
+            patch.setattr("os.environ", inherited | variables)
             return runpy.run_path(str(module))
 
     return read_settings
@@ -30,7 +30,7 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 in one file with the authority that signed it, and its key."""
+    """Issue a certificate for 127.0.0.1; return the file of the chain with the authority, and the file of the key."""
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     authority = trustme.CA()

@@ -1,4 +1,4 @@
-"""`manage.py` as an operator runs it, with an environment of the test's own."""
+"""`manage.py` as an operator runs it, with an environment that the test passes."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ PATIENCE = 60.0
 
 
 def manage(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Runs a command to its end; the database is a file in `folder` where the environment names none."""
+    """Run a command until it ends, on a database file in `folder` unless the environment sets another database."""
     return processes.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -30,7 +30,7 @@ def manage(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "su
 
 
 def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command in this process, on its test database: parsed, and ended, as by `manage`, without a start."""
+    """Run a command in this process, on its test database. `manage` does the same in a new process."""
     output, errors, code = StringIO(), StringIO(), 0
     with (
         redirect_stdout(output),
@@ -46,7 +46,7 @@ def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @contextmanager
 def serving(log_path: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Runs `manage.py serve` with exactly this environment for as long as the block runs."""
+    """Run `manage.py serve` with exactly this environment during the block."""
     with log_path.open("ab") as log:
         process = processes.start(
             [sys.executable, "manage.py", "serve"], cwd=ROOT, env=dict(environment), stdout=log, stderr=log

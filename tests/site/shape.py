@@ -1,4 +1,4 @@
-"""The one shape of errors, and the routes that tests go through."""
+"""The shape of error responses, and the routes of the API."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from packs.registry import register
 
 
 def problem(response: Any, status: int) -> dict[str, Any]:
-    """The body of an error answer, which must have the shape of all errors and this status."""
+    """Check that the response is a problem with this status, and return its body."""
     assert response.status_code == status, response.content[:500]
     assert response.headers["Content-Type"] == "application/problem+json; charset=utf-8"
     body: dict[str, Any] = json.loads(response.content)
@@ -31,20 +31,20 @@ def paths_of_errors(response: Any, status: int = 400) -> list[str]:
 
 
 def routes(name: str = "x") -> list[str]:
-    """A path for every route of the API, with `name` where the route has a name."""
+    """Return a path for every route of the API; `name` is the value of all path parameters."""
     return ["/" + path.replace("<>", name) for path in _templates(get_resolver())]
 
 
 def _templates(resolver: URLResolver) -> list[str]:
-    found = []
+    templates = []
     for pattern in resolver.url_patterns:
         if str(pattern.pattern).split("/")[0] == "admin":
             continue  # the console's
         if isinstance(pattern, URLResolver):
-            found += [str(pattern.pattern) + inner for inner in _templates(pattern)]
+            templates += [str(pattern.pattern) + inner for inner in _templates(pattern)]
         elif isinstance(pattern, URLPattern):
-            found.append(_without_names(str(pattern.pattern)))
-    return found
+            templates.append(_without_names(str(pattern.pattern)))
+    return templates
 
 
 def _without_names(route: str) -> str:
@@ -53,7 +53,7 @@ def _without_names(route: str) -> str:
 
 
 def put_value(client: Client, key: str, value: bytes, content_type: str | None = "text/plain", **fields: str) -> Any:
-    """Puts a datastore value as the original's clients do: a multipart body with a file part `value`."""
+    """Put a datastore value as the original's clients do: in a multipart body with a file part `value`."""
     lines = [b"--edge", b'Content-Disposition: form-data; name="value"; filename="value"']
     lines += [f"Content-Type: {content_type}".encode()] if content_type is not None else []
     lines += [b"", value]

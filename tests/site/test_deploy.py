@@ -1,4 +1,4 @@
-"""What Django's own checks say of a server that runs with TLS."""
+"""Django's own deployment checks of a server with TLS."""
 
 import secrets
 import sys
@@ -17,7 +17,7 @@ def test_the_checks_for_deployment_find_nothing_with_tls(tmp_path: Path) -> None
     issued = trustme.CA().issue_cert("localhost")
     issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
     issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    given = {
+    variables = {
         "FLYTE_TLS_CERT_PATH": str(tmp_path / "cert.pem"),
         "FLYTE_TLS_KEY_PATH": str(tmp_path / "key.pem"),
         "FLYTE_SECRET_KEY": secrets.token_urlsafe(64),
@@ -25,7 +25,7 @@ def test_the_checks_for_deployment_find_nothing_with_tls(tmp_path: Path) -> None
     done = processes.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=ROOT,
-        env=server_environment(f"sqlite:///{tmp_path / 'flyte.sqlite3'}", given),
+        env=server_environment(f"sqlite:///{tmp_path / 'flyte.sqlite3'}", variables),
         capture_output=True,
         text=True,
         timeout=120,

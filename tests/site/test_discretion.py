@@ -1,4 +1,4 @@
-"""That a run of the suite fails where a log tells a secret."""
+"""Failure of a test run if a log contains a secret."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ TOKEN = TOKEN_PREFIX + "A" * 43
 
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    ("line", "what"),
+    ("line", "expected"),
     [
         (f"refused token={TOKEN}", ["a token"]),
         (f"refused header='Bearer {TOKEN}'", ["a token", "an authorization"]),
@@ -27,23 +27,23 @@ TOKEN = TOKEN_PREFIX + "A" * 43
         (f"token_made shown={TOKEN[:12]} at=http://127.0.0.1:8080/v1/packs/a@b", []),
     ],
 )
-def test_a_secret_is_known_by_its_shape_or_by_what_the_server_was_given(line: str, what: list[str]) -> None:
-    told = discretion.find_secrets(f"first\n{START}{line}\nlast", {"FLYTE_SECRET_KEY": "Kx7-very-own"})
-    assert [one.partition(":")[0] for one in told] == what
+def test_a_secret_is_recognized_by_its_shape_or_by_the_servers_settings(line: str, expected: list[str]) -> None:
+    findings = discretion.find_secrets(f"first\n{START}{line}\nlast", {"FLYTE_SECRET_KEY": "Kx7-very-own"})
+    assert [finding.partition(":")[0] for finding in findings] == expected
 
 
 @pytest.mark.unit
-def test_lines_at_debug_and_what_is_no_log_do_not_count() -> None:
+def test_debug_lines_and_other_output_do_not_count() -> None:
     assert not list(discretion.find_secrets(f"password: {TOKEN}\n{START.replace('info', 'debug')}x token={TOKEN}"))
 
 
 @pytest.mark.unit
-def test_tokens_of_a_provider_are_known() -> None:
+def test_tokens_of_a_provider_are_recognized() -> None:
     token = jwt.encode({"sub": "ana"}, "k" * 32, "HS256")
     assert len(list(discretion.find_secrets(f"{START}x {token}"))) == 1
 
 
-TESTS_THAT_TELL = f"""
+LEAKING_TESTS = f"""
 import pytest
 import structlog
 from tests import discretion
@@ -62,10 +62,10 @@ def test_loose(server):
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("options", [[], ["-n1"]], ids=["one process", "a worker"])
-def test_a_run_fails_if_a_log_of_a_test_or_of_a_server_tells_a_token(tmp_path: Path, options: list[str]) -> None:
+def test_a_run_fails_if_a_log_of_a_test_or_of_a_server_contains_a_token(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     file = tmp_path / "test_loose.py"
-    file.write_text(TESTS_THAT_TELL)
+    file.write_text(LEAKING_TESTS)
     done = processes.run(
         [sys.executable, "-m", "pytest", "-q", *options, "--rootdir", str(ROOT), "-c", "pyproject.toml", str(file)],
         cwd=ROOT, capture_output=True, text=True, timeout=120,

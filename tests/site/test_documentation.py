@@ -1,4 +1,4 @@
-"""The server's own description of its API, and the page that shows it."""
+"""The OpenAPI description of the API, and the page that displays it."""
 
 import re
 from pathlib import Path
@@ -21,8 +21,8 @@ PAGES = {"/swagger", "/swagger/index.html", "/swagger-config/v1.yml", "/v1/swagg
 def document(client: Client) -> dict[str, Any]:
     response = client.get("/v1/swagger")
     assert response.status_code == 200
-    found: dict[str, Any] = yaml.safe_load(response.content)
-    return found
+    description: dict[str, Any] = yaml.safe_load(response.content)
+    return description
 
 
 def test_the_description_is_valid_openapi_3(document: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ def test_every_object_in_a_body_has_a_description(document: dict[str, Any]) -> N
     ] == []
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_has_a_target(document: dict[str, Any]) -> None:
     text = yaml.safe_dump(document)
     for name in re.findall(r"#/components/schemas/(\w+)", text):
         assert name in document["components"]["schemas"]
@@ -102,12 +102,12 @@ def test_the_page_takes_everything_from_this_server(client: Client) -> None:
         assert client.get(file).status_code == 200, file
 
 
-def test_where_the_originals_page_was_leads_to_it(client: Client) -> None:
+def test_the_originals_address_of_the_page_redirects_to_it(client: Client) -> None:
     response = client.get("/swagger/index.html")
     assert (response.status_code, response.headers["Location"]) == (301, "/swagger")
 
 
-def test_making_the_description_warns_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generating_the_description_prints_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "api.yaml"
     call_command("spectacular", file=str(path), validate=True, fail_on_warn=True)
     assert capsys.readouterr() == ("", "")
@@ -125,7 +125,7 @@ def test_bodies_and_errors_are_described_as_they_are(document: dict[str, Any]) -
     assert set(event["responses"]["400"]["content"]) == {"application/problem+json"}
 
 
-def test_every_operation_tells_of_the_errors_that_any_request_may_end_in(document: dict[str, Any]) -> None:
+def test_every_operation_describes_the_errors_of_all_requests(document: dict[str, Any]) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():
             answers = set(operation["responses"])

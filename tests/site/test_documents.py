@@ -1,4 +1,4 @@
-"""JSON and YAML texts: what they become, and that none can do harm."""
+"""Parsing of JSON and YAML: values, errors, and limits against malicious documents."""
 
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ LONG = "x" * 500_000
 LAYERS = "bcdefghij"
 
 
-def refusal(parse: Any, text: str) -> DocumentError:
+def parse_error(parse: Any, text: str) -> DocumentError:
     with pytest.raises(DocumentError) as caught:
         parse(text)
     return caught.value
@@ -35,23 +35,23 @@ def refusal(parse: Any, text: str) -> DocumentError:
         ('"\\\\ud800"', "\\ud800"),
     ],
 )
-def test_json_becomes_its_value(text: str, value: Any) -> None:
-    found = parse_json(text)
-    assert found == value
-    assert type(found) is type(value)
+def test_json_is_parsed(text: str, value: Any) -> None:
+    parsed = parse_json(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "{} x", "{'a': 1}", "[1,]", "nul", '"\x00"', '"\n"'])
-def test_what_is_no_json_is_told_with_its_place(text: str) -> None:
-    error = refusal(parse_json, text)
+def test_invalid_json_is_reported_with_line_and_column(text: str) -> None:
+    error = parse_error(parse_json, text)
     assert error.line >= 1
     assert error.column >= 1
     assert error.message.startswith("invalid JSON: ")
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "-Infinity", "1e999", "-1e999", "9" * 4301, f"[-{'9' * 10000}]"])
-def test_json_has_no_numbers_that_no_computer_holds(text: str) -> None:
-    message = refusal(parse_json, text).message
+def test_numbers_that_cannot_be_represented_are_refused(text: str) -> None:
+    message = parse_error(parse_json, text).message
     assert len(message) < 100
     assert "sys." not in message
 
@@ -60,12 +60,12 @@ def test_json_has_no_numbers_that_no_computer_holds(text: str) -> None:
 def test_nesting_is_bounded(parse: Any) -> None:
     assert parse("[" * MAX_DEPTH + "]" * MAX_DEPTH)
     for deep in ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "[" * 200_000, '{"a":' * 50_000):
-        assert "nested deeper" in refusal(parse, deep).message
+        assert "nested deeper" in parse_error(parse, deep).message
 
 
 @pytest.mark.parametrize("text", ["- " * 100_000, "? " * 100_000, "a: {" * 50_000])
 def test_nesting_in_yaml_is_bounded_however_it_is_written(text: str) -> None:
-    assert refusal(parse_yaml, text)
+    assert parse_error(parse_yaml, text)
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_nesting_in_yaml_is_bounded_however_it_is_written(text: str) -> None:
         ("a: &a [1]\nb: [*a, *a]", {"a": [1], "b": [[1], [1]]}),
     ],
 )  # fmt: skip
-def test_yaml_becomes_its_value(text: str, value: Any) -> None:
+def test_yaml_is_parsed(text: str, value: Any) -> None:
     assert parse_yaml(text) == value
 
 
-PLACES = {"name": STRING, "labels": {"*": STRING}, "events": {"*": {"name": STRING}}}
+SHAPES = {"name": STRING, "labels": {"*": STRING}, "events": {"*": {"name": STRING}}}
 
 
-def test_names_and_labels_are_the_text_that_was_written() -> None:
+def test_names_and_labels_keep_their_text() -> None:
     text = "Name: yes\nlabels: {a: 010, b: 1e3, c: off, d: 1.50}\nevents: [{name: no}, {name: 0x1}]\nother: yes"
-    assert parse_yaml(text, PLACES) == {
+    assert parse_yaml(text, SHAPES) == {
         "Name": "yes",
         "labels": {"a": "010", "b": "1e3", "c": "off", "d": "1.50"},
         "events": [{"name": "no"}, {"name": "0x1"}],
@@ -112,8 +112,8 @@ def test_names_and_labels_are_the_text_that_was_written() -> None:
     }
 
 
-def test_a_null_where_text_is_meant_stays_null() -> None:
-    assert parse_yaml("name: ~", PLACES) == {"name": None}
+def test_a_null_stays_null_where_text_is_expected() -> None:
+    assert parse_yaml("name: ~", SHAPES) == {"name": None}
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ def test_a_null_where_text_is_meant_stays_null() -> None:
         "a: 0x" + "f" * 4000,
     ],
 )
-def test_what_yaml_cannot_mean_here_is_refused_with_its_place(text: str) -> None:
-    error = refusal(parse_yaml, text)
+def test_yaml_that_is_not_supported_is_refused_with_line_and_column(text: str) -> None:
+    error = parse_error(parse_yaml, text)
     assert error.line >= 1
     assert error.column >= 1
     assert len(error.message) < 150
 
 
 def test_control_characters_are_refused_in_yaml() -> None:
-    assert refusal(parse_yaml, "a: 'x\0y'").message.startswith("invalid YAML: ")
+    assert parse_error(parse_yaml, "a: 'x\0y'").message.startswith("invalid YAML: ")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_control_characters_are_refused_in_yaml() -> None:
          "merged into itself", "deep"],
 )  # fmt: skip
 def test_aliases_cannot_expand_to_much(text: str) -> None:
-    assert "aliases expand to too much" in refusal(parse_yaml, text).message
+    assert "aliases expand to too much" in parse_error(parse_yaml, text).message
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_aliases_cannot_expand_to_much(text: str) -> None:
         (b"a", "us-ascii", "a"),
     ],
 )
-def test_bytes_become_text_by_their_charset(data: bytes, charset: str, text: str) -> None:
+def test_bytes_are_decoded_by_their_charset(data: bytes, charset: str, text: str) -> None:
     assert decode_text(data, charset) == text
 
 
@@ -223,7 +223,7 @@ def test_bytes_become_text_by_their_charset(data: bytes, charset: str, text: str
         (b"a", "x" * 10_000),
     ],
 )
-def test_bytes_that_are_no_text_in_a_charset_that_is_read_are_refused(data: bytes, charset: str) -> None:
+def test_invalid_bytes_and_unsupported_charsets_are_refused(data: bytes, charset: str) -> None:
     with pytest.raises(DocumentError) as caught:
         decode_text(data, charset)
     assert len(caught.value.message) < 100

@@ -1,4 +1,4 @@
-"""The first key encrypts, any of them decrypts, and who has none is told."""
+"""Encryption with several keys: the first encrypts, every key decrypts, and a missing key is an error."""
 
 import pytest
 from django.test import override_settings
@@ -13,7 +13,7 @@ def with_keys(*keys: str) -> override_settings:
     return override_settings(FLYTE_ENCRYPTION_KEYS=",".join(keys))
 
 
-def test_what_is_encrypted_comes_back_and_is_another_text_each_time() -> None:
+def test_encrypted_values_can_be_decrypted_and_differ_each_time() -> None:
     with with_keys(FIRST):
         tokens = {encrypt(b"\x00value") for _ in range(3)}
         assert len(tokens) == 3
@@ -33,7 +33,7 @@ def test_the_first_key_encrypts_and_every_key_decrypts() -> None:
             decrypt(old)
 
 
-def test_without_keys_nothing_is_encrypted_or_read() -> None:
+def test_without_keys_nothing_is_encrypted_or_decrypted() -> None:
     with with_keys(FIRST):
         token = encrypt(b"value")
     with with_keys():
@@ -44,7 +44,7 @@ def test_without_keys_nothing_is_encrypted_or_read() -> None:
             decrypt(token)
 
 
-def test_a_token_is_renewed_where_another_key_than_the_first_encrypted_it() -> None:
+def test_a_value_of_an_older_key_is_encrypted_again() -> None:
     with with_keys(FIRST):
         old = encrypt(b"value")
         assert reencrypt(old) is None
@@ -58,7 +58,7 @@ def test_a_token_is_renewed_where_another_key_than_the_first_encrypted_it() -> N
         reencrypt(new)
 
 
-def test_a_token_that_was_changed_is_not_read() -> None:
+def test_a_changed_value_is_not_decrypted() -> None:
     with with_keys(FIRST):
         token = bytearray(encrypt(b"value"))
         token[20] ^= 1

@@ -1,4 +1,4 @@
-"""Modules that a command imports: those of pages, the API, Redis and PostgreSQL take longer than most commands do."""
+"""Modules that a command imports. Importing pages, the API, Redis or PostgreSQL takes longer than most commands."""
 
 import re
 from pathlib import Path
@@ -43,11 +43,11 @@ IMPORT = re.compile(r"^import time:.*\|\s+(\S+)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a migrated database."""
-    made = tmp_path_factory.mktemp("imports")
-    done = manage("migrate", folder=made, environment={})
+    """Create a folder with a migrated database."""
+    path = tmp_path_factory.mktemp("imports")
+    done = manage("migrate", folder=path, environment={})
     assert done.returncode == 0, done.stderr
-    return made
+    return path
 
 
 def heavy_imports(folder: Path, *arguments: str) -> set[str]:
@@ -64,7 +64,7 @@ def test_a_command_imports_nothing_heavy(command: str, folder: Path) -> None:
     assert heavy_imports(folder, *command.split()) == set()
 
 
-def test_the_commands_for_files_of_flows_import_nothing_heavy_either(folder: Path) -> None:
+def test_the_commands_for_flow_files_import_nothing_heavy(folder: Path) -> None:
     assert heavy_imports(folder, "flows", "export", str(folder / "my-flows")) == set()
 
 

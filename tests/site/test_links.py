@@ -1,4 +1,4 @@
-"""Where links lead: the host as the caller sees it, and names escaped."""
+"""Links: the host that the caller sees, and escaped names."""
 
 import json
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 
 def base(client: Client, **headers: str) -> str:
-    """What the links of an answer to these headers begin with."""
+    """Return the base URL of the links in the response to a request with these headers."""
     response = client.get("/", headers={name.replace("_", "-"): value for name, value in headers.items()})
     assert response.status_code == 200
     href: str = json.loads(response.content)["links"][0]["href"]
@@ -43,7 +43,7 @@ def base(client: Client, **headers: str) -> str:
         ({"x_forwarded_port": "9"}, "http://testserver"),
     ],
 )
-def test_links_begin_where_the_caller_sees_the_server(client: Client, headers: dict[str, str], expected: str) -> None:
+def test_links_begin_with_the_callers_address(client: Client, headers: dict[str, str], expected: str) -> None:
     assert base(client, **headers) == expected
 
 

@@ -1,4 +1,4 @@
-"""What only a real server over real sockets shows: escaped names, chunks, sizes, charsets, and how it stops."""
+"""A real server over real sockets: escaped names, chunks, sizes, charsets, and graceful shutdown."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def connection(server: Server) -> Iterator[socket.socket]:
 
 
 def exchange(server: Server, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Sends bytes as they are; gives status, headers in lower case and body of the answer."""
+    """Send raw bytes; return status, headers (names in lower case) and body of the response."""
     with connection(server) as opened:
         with suppress(BrokenPipeError, ConnectionResetError):
             opened.sendall(request)
@@ -114,7 +114,7 @@ def test_the_longest_id_of_the_longest_characters_fits_into_a_path(server: Serve
     assert (get(created.headers["Location"]).json()["id"], taken.status_code) == (created.json()["id"], 204)
 
 
-def test_a_slash_that_is_not_escaped_is_no_part_of_a_name(server: Server) -> None:
+def test_an_unescaped_slash_is_not_part_of_a_name(server: Server) -> None:
     httpx.post(f"{server.url}/v1/packs", json={"name": "plain/slash"}, trust_env=False)
     assert get(f"{server.url}/v1/packs/plain%2fslash").status_code == 200
     assert exchange(server, post("/v1/packs/plain/slash", method="GET"))[0] == 404
@@ -123,7 +123,7 @@ def test_a_slash_that_is_not_escaped_is_no_part_of_a_name(server: Server) -> Non
 @pytest.mark.parametrize(
     "target", ["/v1/packs/whole%2Furl%25", "http://flyte.example.org/v1/packs/whole%2Furl%25?x=%2F"]
 )
-def test_the_target_may_be_a_whole_url(server: Server, target: str) -> None:
+def test_the_target_may_be_an_absolute_url(server: Server, target: str) -> None:
     httpx.post(f"{server.url}/v1/packs", json={"name": "whole/url%"}, trust_env=False)
     status, _, body = exchange(server, post(target, method="GET"))
     assert (status, json.loads(body)["id"]) == (200, "whole/url%")
@@ -155,7 +155,7 @@ def test_a_path_is_taken_as_it_is(server: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["SCRIPT_NAME: /v1", "SCRIPT_NAME: /x", "PATH_INFO: /health", "X_Flyte_Host: evil"])
-def test_no_header_moves_the_path_or_stands_for_another(server: Server, header: str) -> None:
+def test_no_header_changes_the_path_or_replaces_another_header(server: Server, header: str) -> None:
     status, _, body = exchange(server, post("/v1/packs", header, method="GET"))
     assert (status, json.loads(body)["links"][0]["href"]) == (200, "http://test.localhost/v1/packs")
 
@@ -164,7 +164,7 @@ def test_no_header_moves_the_path_or_stands_for_another(server: Server, header: 
     ("method", "allow"),
     [("TRACE", "GET, HEAD, PATCH, CONNECT, DELETE, POST, PUT"), ("BREW", ""), ("PUT", "GET, HEAD, POST")],
 )
-def test_methods_are_judged_over_the_wire_too(server: Server, method: str, allow: str) -> None:
+def test_methods_that_are_not_allowed_are_405_over_the_wire_too(server: Server, method: str, allow: str) -> None:
     status, headers, body = exchange(server, post("/v1/packs", method=method))
     assert (status, headers.get("allow", ""), json.loads(body)["status"]) == (405, allow, 405)
 
@@ -180,16 +180,16 @@ def test_head_has_the_length_that_get_has(server: Server) -> None:
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=e"])
 def test_the_charset_of_a_body_says_nothing_about_the_query(server: Server, charset: str, kind: str) -> None:
     httpx.post(f"{server.url}/v1/packs", json={"name": "charset"}, trust_env=False)
-    given = (f"Content-Type: {kind}; charset={charset}", "Content-Length: 14")
+    headers = (f"Content-Type: {kind}; charset={charset}", "Content-Length: 14")
     path = "/v1/packs/charset/actions/take?actionName=%ff%C3%A9"
-    assert exchange(server, post(path, *given, body=b"actionName=%ff"))[0] == 204
+    assert exchange(server, post(path, *headers, body=b"actionName=%ff"))[0] == 204
 
 
 @pytest.mark.parametrize("parameter", ["charset*=klingon''x", "charset*=undefined''x", "a*0*=x''%ff"])
-def test_a_content_type_that_cannot_be_read_counts_as_none(server: Server, parameter: str) -> None:
+def test_an_invalid_content_type_counts_as_missing(server: Server, parameter: str) -> None:
     body = b'{"name": "odd type"}'
-    given = (f"Content-Type: application/json; {parameter}", f"Content-Length: {len(body)}")
-    assert exchange(server, post("/v1/packs", *given, body=body))[0] == 201
+    headers = (f"Content-Type: application/json; {parameter}", f"Content-Length: {len(body)}")
+    assert exchange(server, post("/v1/packs", *headers, body=body))[0] == 201
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,7 @@ def test_a_content_type_that_cannot_be_read_counts_as_none(server: Server, param
     ],
 )
 @pytest.mark.parametrize("framing", ["Content-Length: 500", "Transfer-Encoding: chunked"])
-def test_a_body_whose_sender_goes_away_in_the_middle_is_not_taken(
-    server: Server, kind: str, body: bytes, framing: str
-) -> None:
+def test_an_incomplete_body_is_not_accepted(server: Server, kind: str, body: bytes, framing: str) -> None:
     name = f"half of {len(body)} {framing[0]}".replace(" ", "-")
     is_put = kind.startswith("multipart")
     body = body.replace(b"half", name.encode())
@@ -223,18 +221,18 @@ def test_a_body_whose_sender_goes_away_in_the_middle_is_not_taken(
     )
 
 
-def test_a_chunked_body_is_taken(server: Server) -> None:
+def test_a_chunked_body_is_accepted(server: Server) -> None:
     body = chunks(json.dumps({"name": "chunked", "labels": {"long": "x" * 200}}).encode(), size=7)
     status, _, answer = exchange(server, post("/v1/packs", "Transfer-Encoding: chunked", body=body))
     assert (status, json.loads(answer)["name"]) == (201, "chunked")
 
 
-def test_a_chunked_datastore_value_is_kept_whole(server: Server) -> None:
+def test_a_chunked_datastore_value_is_stored_completely(server: Server) -> None:
     value = os.urandom(3 * MIB)
     head = b'--8d0c1f6e2b7a\r\nContent-Disposition: form-data; name="value"; filename="v"\r\n\r\n'
     part = head + value + b"\r\n--8d0c1f6e2b7a--\r\n"
-    given = ("Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=8d0c1f6e2b7a")
-    assert exchange(server, post("/v1/datastore/chunked", *given, method="PUT", body=chunks(part)))[0] == 201
+    headers = ("Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=8d0c1f6e2b7a")
+    assert exchange(server, post("/v1/datastore/chunked", *headers, method="PUT", body=chunks(part)))[0] == 201
     assert get(f"{server.url}/v1/datastore/chunked").content == value
 
 
@@ -259,7 +257,7 @@ def test_a_body_that_is_too_large_is_413(server: Server, request_bytes: bytes) -
     assert json.loads(body)["status"] == 413
 
 
-def test_a_body_of_just_the_limit_is_taken(start_server: StartServer) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(start_server: StartServer) -> None:
     server = start_server({"FLYTE_MAX_BODY_BYTES": "2048", "FLYTE_WEB_WORKERS": "1"})
     body = json.dumps({"name": "limit", "commands": []}).encode()
     for size, status in ((2048, 201), (2049, 413)):
@@ -273,19 +271,19 @@ def terminate(server: Server) -> None:
 
 
 def interrupt_all(server: Server) -> None:
-    """As a terminal does at Ctrl-C: every process of the group gets it."""
+    """Send SIGINT to every process of the group, as a terminal does at Ctrl-C."""
     os.killpg(server.process.pid, signal.SIGINT)
 
 
 @pytest.mark.parametrize("stop", [terminate, interrupt_all])
-def test_a_stop_finishes_what_is_under_way_and_takes_nothing_new(
+def test_a_stop_finishes_current_requests_and_accepts_no_new_ones(
     start_server: StartServer, stop: Callable[[Server], None]
 ) -> None:
     server = start_server()
     body = json.dumps({"name": "slow"}).encode()
     with connection(server) as slow:
         slow.sendall(post("/v1/packs", f"Content-Length: {len(body)}", "Expect: 100-continue"))
-        assert slow.recv(100).startswith(b"HTTP/1.1 100")  # a worker has it in hand
+        assert slow.recv(100).startswith(b"HTTP/1.1 100")  # a worker has begun to handle the request
         slow.sendall(body[:5])
         stop(server)
         wait_until_closed(server)
@@ -296,12 +294,12 @@ def test_a_stop_finishes_what_is_under_way_and_takes_nothing_new(
     assert server.process.wait(PATIENCE) == 0
 
 
-def test_workers_whose_master_was_killed_finish_what_is_under_way_and_leave_the_port(start_server: StartServer) -> None:
+def test_workers_of_a_killed_master_finish_current_requests_and_release_the_port(start_server: StartServer) -> None:
     server = start_server()
     body = json.dumps({"name": "slow"}).encode()
     with connection(server) as slow:
         slow.sendall(post("/v1/packs", f"Content-Length: {len(body)}", "Expect: 100-continue"))
-        assert slow.recv(100).startswith(b"HTTP/1.1 100")  # a worker has it in hand
+        assert slow.recv(100).startswith(b"HTTP/1.1 100")  # a worker has begun to handle the request
         server.process.kill()
         wait_until_closed(server)
         slow.sendall(body)
@@ -318,6 +316,6 @@ def wait_until_closed(server: Server) -> None:
         except ConnectionRefusedError:
             return
         except ConnectionResetError:
-            pass  # it came just as the listener was being closed
+            pass  # the connection arrived while the listener was being closed
         time.sleep(0.02)
     pytest.fail("the listener is still open")

@@ -1,4 +1,4 @@
-"""LOGLEVEL and LOGFILE, in every process of the server."""
+"""LOGLEVEL and LOGFILE in all processes of the server."""
 
 import logging
 import re
@@ -21,26 +21,24 @@ def register(server: Server, name: str) -> None:
 
 
 def lines(text: str) -> list[tuple[str, str, str]]:
-    """Level, logger and the rest of each log line; nothing else may stand in the log."""
+    """Parse a log into level, logger and rest of each line; fail if another line is in it."""
     matches = [LINE.fullmatch(line) for line in text.splitlines()]
     assert all(matches), text
     return [(match[1], match[2], match[3]) for match in matches if match]
 
 
-def test_the_log_file_gets_the_lines_of_master_and_workers_and_the_terminal_none(
-    tmp_path: Path, start_server: StartServer
-) -> None:
+def test_master_and_workers_log_to_the_file_and_not_to_the_terminal(tmp_path: Path, start_server: StartServer) -> None:
     file = tmp_path / "flyte.log"
     server = start_server({"LOGFILE": str(file)})
     register(server, "Logged")
-    found = lines(file.read_text())
-    assert any(line[:2] == ("info", "packs.api") and "pack_registered pack=Logged" in line[2] for line in found)
-    assert any(logger == "gunicorn.error" and "Listening at" in rest for _, logger, rest in found)
-    assert not any(logger == "gunicorn.access" for _, logger, _ in found)
+    entries = lines(file.read_text())
+    assert any(line[:2] == ("info", "packs.api") and "pack_registered pack=Logged" in line[2] for line in entries)
+    assert any(logger == "gunicorn.error" and "Listening at" in rest for _, logger, rest in entries)
+    assert not any(logger == "gunicorn.access" for _, logger, _ in entries)
     assert "timestamp=" not in server.logs()
 
 
-def test_a_log_file_that_is_moved_away_is_made_again(tmp_path: Path, start_server: StartServer) -> None:
+def test_a_log_file_that_was_moved_is_created_again(tmp_path: Path, start_server: StartServer) -> None:
     file = tmp_path / "flyte.log"
     server = start_server({"LOGFILE": str(file), "FLYTE_WEB_WORKERS": "1"})
     file.rename(tmp_path / "flyte.log.1")
@@ -48,7 +46,7 @@ def test_a_log_file_that_is_moved_away_is_made_again(tmp_path: Path, start_serve
     assert "pack=AfterRotation" in file.read_text()
 
 
-def test_debug_shows_access_lines_in_the_same_form(start_server: StartServer) -> None:
+def test_debug_logs_access_lines_in_the_same_format(start_server: StartServer) -> None:
     server = start_server({"LOGLEVEL": "debug"})
     register(server, "Seen")
     server.stop()
@@ -56,7 +54,7 @@ def test_debug_shows_access_lines_in_the_same_form(start_server: StartServer) ->
     assert any("POST /v1/packs" in rest for rest in access)
 
 
-def test_error_silences_what_is_only_information(start_server: StartServer) -> None:
+def test_error_suppresses_lower_levels(start_server: StartServer) -> None:
     server = start_server({"LOGLEVEL": "ERROR"})
     register(server, "Quiet")
     server.stop()
@@ -64,13 +62,13 @@ def test_error_silences_what_is_only_information(start_server: StartServer) -> N
 
 
 def log_part(server: Server) -> str:
-    """What the server wrote, but for what it tells whoever starts it: the first account, and where it serves."""
-    told, at, rest = server.logs().partition("flyte: serving")
-    assert at, told
+    """Return the output of the server after its start messages (the first account and the address)."""
+    start, separator, rest = server.logs().partition("flyte: serving")
+    assert separator, start
     return rest.partition("\n")[2]
 
 
-def test_commands_log_to_the_file_too_from_the_level_on_that_is_set(tmp_path: Path) -> None:
+def test_commands_log_to_the_file_too_at_the_set_level(tmp_path: Path) -> None:
     file = tmp_path / "flyte.log"
     script = "import structlog; log = structlog.get_logger('a.command'); log.info('silent'); log.warning('said', n=1)"
     environment = {"LOGFILE": str(file), "LOGLEVEL": "Warning"}
@@ -88,7 +86,7 @@ def test_without_a_file_the_log_goes_to_standard_error() -> None:
 
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("message", "logged"),
     [
         ("Invalid HTTP Header: 'Authorization Bearer x'", "Invalid HTTP Header"),
         ('Invalid HTTP Header: "it\'s"', "Invalid HTTP Header"),
@@ -96,14 +94,14 @@ def test_without_a_file_the_log_goes_to_standard_error() -> None:
         ("[SSL: HTTP_REQUEST] http request (_ssl.c:1006)", "[SSL: HTTP_REQUEST] http request (_ssl.c:1006)"),
     ],
 )
-def test_what_is_no_http_is_not_quoted(said: str, kept: str) -> None:
-    record = logging.makeLogRecord({"msg": f"Invalid request from ip=::1: {said}"})
+def test_invalid_http_is_not_quoted(message: str, logged: str) -> None:
+    record = logging.makeLogRecord({"msg": f"Invalid request from ip=::1: {message}"})
     assert InvalidRequestFilter().filter(record)
-    assert record.getMessage() == f"Invalid request from ip=::1: {kept}"
+    assert record.getMessage() == f"Invalid request from ip=::1: {logged}"
 
 
 @pytest.mark.unit
-def test_other_lines_stay_as_they_are() -> None:
+def test_other_lines_are_unchanged() -> None:
     record = logging.makeLogRecord({"msg": "Listening at: '%s'", "args": ("here",)})
     assert InvalidRequestFilter().filter(record)
     assert record.getMessage() == "Listening at: 'here'"

@@ -1,4 +1,4 @@
-"""Numbers of several processes: each counts by itself, and nothing is lost when one ends."""
+"""Metrics of several processes: each counts separately, and no count is lost when a process ends."""
 
 import subprocess
 import sys
@@ -33,8 +33,8 @@ os.kill(os.getpid(), 9)
 """
 
 
-def counting(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """A process that has counted, and waits to be killed."""
+def start_counting(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Start a process that counts events, and return it when it has counted and waits for input."""
     process = processes.start(
         [sys.executable, "-c", COUNT, str(folder), *arguments],
         cwd=ROOT,
@@ -47,29 +47,29 @@ def counting(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return process
 
 
-def numbers(folder: Path) -> dict[tuple[str, str], float]:
-    found = MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
+def read_metrics(folder: Path) -> dict[tuple[str, str], float]:
+    metrics = MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
     return {
         (sample.name, sample.labels.get("outcome", "")): sample.value
-        for metric in found
+        for metric in metrics
         for sample in metric.samples
         if not sample.name.endswith("_bucket")
     }
 
 
-def test_processes_at_once_count_apart_and_are_added_up(tmp_path: Path) -> None:
-    started = [counting(tmp_path, "3"), counting(tmp_path, "4", "fork")]
-    assert numbers(tmp_path)[("flyte_events_total", "fired")] == 3 + 1 + 4 + 1
-    assert numbers(tmp_path)[("flyte_events_total", "unheard")] == 1
-    assert numbers(tmp_path)[("flyte_take_seconds_count", "action")] == 1
+def test_counts_of_concurrent_processes_are_added_up(tmp_path: Path) -> None:
+    started = [start_counting(tmp_path, "3"), start_counting(tmp_path, "4", "fork")]
+    assert read_metrics(tmp_path)[("flyte_events_total", "fired")] == 3 + 1 + 4 + 1
+    assert read_metrics(tmp_path)[("flyte_events_total", "unheard")] == 1
+    assert read_metrics(tmp_path)[("flyte_take_seconds_count", "action")] == 1
     for process in started:
         process.communicate("")
 
 
-def test_who_comes_after_a_process_that_was_killed_counts_on_in_its_files(tmp_path: Path) -> None:
+def test_the_successor_of_a_killed_process_continues_its_files(tmp_path: Path) -> None:
     for _ in range(3):
-        counting(tmp_path, "9").communicate("")
-    assert numbers(tmp_path) == {("flyte_events_total", "fired"): 30.0}
+        start_counting(tmp_path, "9").communicate("")
+    assert read_metrics(tmp_path) == {("flyte_events_total", "fired"): 30.0}
     assert {path.name for path in tmp_path.iterdir()} == {"0.lock", "counter_0.db"}
 
 
@@ -78,7 +78,7 @@ def test_names_beyond_a_bound_are_counted_together() -> None:
     assert [names.limit(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER_LABEL, "a", OTHER_LABEL]
 
 
-def test_a_folder_that_nobody_chose_is_gone_afterwards(tmp_path: Path) -> None:
+def test_a_temporary_folder_is_removed_and_a_chosen_one_stays(tmp_path: Path) -> None:
     with shared_directory("") as folder:
         assert Path(folder).is_dir()
         assert Path(folder).stat().st_mode & 0o777 == 0o700

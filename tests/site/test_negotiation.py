@@ -1,4 +1,4 @@
-"""Which media type an answer has, and what YAML looks like in both directions."""
+"""Content negotiation: media types of responses, and YAML in requests and responses."""
 
 import json
 from typing import Any
@@ -45,20 +45,18 @@ YAML = "application/x-yaml"
         ("a" * 10_000, JSON),
     ],
 )
-def test_the_answers_type_follows_accept_and_is_json_where_nothing_fits(
-    client: Client, accept: str, expected: str
-) -> None:
+def test_the_media_type_follows_accept_and_is_json_by_default(client: Client, accept: str, expected: str) -> None:
     assert get_preferred_type(accept) == expected
     response = client.get("/v1/packs", headers={"accept": accept})
     assert (response.status_code, response.headers["Content-Type"]) == (200, f"{expected}; charset=utf-8")
     assert "Accept" in response.headers["Vary"]
 
 
-def test_without_an_accept_header_the_answer_is_json(client: Client) -> None:
+def test_without_an_accept_header_the_response_is_json(client: Client) -> None:
     assert client.get("/v1/packs").headers["Content-Type"] == "application/json; charset=utf-8"
 
 
-def test_yaml_says_what_json_says(client: Client) -> None:
+def test_yaml_and_json_have_the_same_content(client: Client) -> None:
     register_pack("Yaml", a="yes", b="010", c="two\nlines", d="ä: #")
     for path in ("/", "/v1", "/v1/packs", "/v1/packs/Yaml.a.yes.b.010.c.two%0Alines.d.ä: %23"):
         in_json, in_yaml = client.get(path), client.get(path, headers={"accept": YAML})
@@ -82,14 +80,14 @@ def test_any_text_survives_yaml(text: str) -> None:
     "content_type",
     [YAML, "application/yaml", "text/yaml", "application/x-yaml; charset=utf-8", "Application/X-YAML", "text/yaml;a=b"],
 )
-def test_yaml_is_read_by_its_content_type(client: Client, content_type: str) -> None:
+def test_yaml_is_parsed_by_its_content_type(client: Client, content_type: str) -> None:
     response = client.generic("POST", "/v1/packs", b"name: no\nlabels: {n: 010}", content_type=content_type)
     assert (response.status_code, json.loads(response.content)["id"]) == (201, "no.n.010")
     assert response.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
 @pytest.mark.parametrize("content_type", [JSON, "", "text/plain", "application/octet-stream", "application/yaml-not"])
-def test_all_else_is_read_as_json(client: Client, content_type: str) -> None:
+def test_other_content_types_are_parsed_as_json(client: Client, content_type: str) -> None:
     assert client.generic("POST", "/v1/packs", b'{"name": "J"}', content_type=content_type).status_code == 201
     problem(client.generic("POST", "/v1/packs", b"name: J", content_type=content_type), 400)
 
@@ -104,24 +102,24 @@ def test_all_else_is_read_as_json(client: Client, content_type: str) -> None:
         (b'{"name": "\\u00e9"}', 'application/json; charset="US-ASCII"'),
     ],
 )
-def test_a_body_is_read_by_its_charset_with_or_without_a_byte_order_mark(
+def test_a_body_is_decoded_by_its_charset_with_or_without_a_byte_order_mark(
     client: Client, body: bytes, content_type: str
 ) -> None:
     response = client.generic("POST", "/v1/packs", body, content_type=content_type)
     assert json.loads(response.content)["name"] == "é"
 
 
-def test_json_answers_hold_text_as_it_is(client: Client) -> None:
+def test_json_responses_contain_unescaped_text(client: Client) -> None:
     register_pack("日本\u2028")
     assert "日本\u2028".encode() in client.get("/v1/packs").content
 
 
 @pytest.mark.parametrize("accept", ["text/html", YAML, "image/png"])
-def test_an_error_is_a_problem_whatever_is_accepted(client: Client, accept: str) -> None:
+def test_an_error_is_a_problem_for_every_accept_header(client: Client, accept: str) -> None:
     problem(client.get("/v1/packs/none", headers={"accept": accept}), 404)
 
 
-def test_keys_are_read_in_any_case_as_the_original_reads_them(client: Client) -> None:
+def test_keys_are_case_insensitive_as_in_the_original(client: Client) -> None:
     pack: dict[str, Any] = {"NAME": "Case", "Labels": {"A": "b"}, "COMMANDS": [{"Name": "Do", "EVENTS": ["Done"]}]}
     response = client.post("/v1/packs", json.dumps(pack), content_type=JSON)
     body = json.loads(response.content)

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, wherever: one shape, the right status, and no word about the server's inside."""
+"""Error responses of all routes: one shape, the right status, and no internal details."""
 
 import json
 from typing import Any
@@ -14,10 +14,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 NAMED = [route for route in routes() if "/x" in route]
-OWN = {"X-Request-ID": "of each request its own"}
+SAME_REQUEST_ID = {"X-Request-ID": "of each request its own"}
 EVERYWHERE = "GET, HEAD, PATCH, CONNECT, DELETE, POST, PUT"
 
-# What each route allows, as the original's `Allow` has it.
+# The value of `Allow` for each route, in the original's order.
 ALLOWED = {
     "/": "GET, HEAD",
     "/v1": "GET, HEAD",
@@ -63,9 +63,7 @@ def test_the_table_of_methods_has_every_route() -> None:
     ("method", "route"),
     [(method, route) for method in METHODS for route in routes() if method not in ALLOWED[route].split(", ")],
 )
-def test_a_method_that_a_route_lacks_is_405_and_allow_tells_which_it_has(
-    client: Client, method: str, route: str
-) -> None:
+def test_a_method_that_a_route_lacks_is_405_with_the_allowed_methods(client: Client, method: str, route: str) -> None:
     response = client.generic(method, route)
     assert response.headers["Allow"] == ALLOWED[route]
     if method != "HEAD":
@@ -74,7 +72,7 @@ def test_a_method_that_a_route_lacks_is_405_and_allow_tells_which_it_has(
 
 
 @pytest.mark.parametrize("route", routes())
-def test_options_are_answered_everywhere_alike(client: Client, route: str) -> None:
+def test_options_has_the_same_response_on_every_route(client: Client, route: str) -> None:
     response = client.options(route)
     assert (response.status_code, response.content, response.headers["Allow"]) == (200, b"", EVERYWHERE)
 
@@ -87,10 +85,10 @@ def test_other_methods_are_405(client: Client, method: str) -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in routes() if "GET" in ALLOWED[route]])
-def test_head_answers_as_get_without_the_body(client: Client, route: str) -> None:
+def test_head_responds_like_get_without_a_body(client: Client, route: str) -> None:
     got, head = client.get(route), client.head(route)
     assert (head.status_code, head.content) == (got.status_code, b"")
-    assert dict(head.headers) | OWN == dict(got.headers) | OWN
+    assert dict(head.headers) | SAME_REQUEST_ID == dict(got.headers) | SAME_REQUEST_ID
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/v2", "/v1/", "/v1/packs/", "/v1/packs/a/b", "/v1/audit"])
@@ -103,14 +101,14 @@ def test_an_unknown_path_is_404(client: Client, path: str, method: str) -> None:
     ("method", "route"),
     [(method, route) for route in NAMED for method in ALLOWED[route].split(", ") if method not in ("HEAD", "PUT")],
 )
-def test_a_name_that_there_is_not_is_404(client: Client, method: str, route: str) -> None:
+def test_an_unknown_name_is_404(client: Client, method: str, route: str) -> None:
     body = problem(client.generic(method, route, b'{"event": "x"}', content_type="application/json"), 404)
     assert "'x'" in body["detail"]
 
 
 @pytest.mark.parametrize("name", ["%00", "%ff%fe", "%E2%82", "a%00b", "x" * 3000, "%0d%0aX-Injected:1", "%F0%9F%98%80"])
 @pytest.mark.parametrize("route", NAMED)
-def test_no_name_makes_a_defect(client: Client, route: str, name: str) -> None:
+def test_no_name_causes_a_server_error(client: Client, route: str, name: str) -> None:
     path = route.replace("/x", f"/{name}")
     for method in ALLOWED[route].split(", "):
         response = client.generic(method, path, b'{"event": "x"}', content_type="application/json")
@@ -142,12 +140,12 @@ BROKEN = [
 
 @pytest.mark.parametrize("route", [*JSON_ROUTES, "/v1/flows/dry-run"])
 @pytest.mark.parametrize(("content_type", "body"), BROKEN)
-def test_a_body_that_cannot_be_read_is_400(client: Client, route: str, content_type: str, body: bytes) -> None:
+def test_an_invalid_body_is_400(client: Client, route: str, content_type: str, body: bytes) -> None:
     register_pack("x")
     paths_of_errors(client.generic("POST", route, body, content_type=content_type))
 
 
-def test_a_syntax_error_is_told_with_line_and_column(client: Client) -> None:
+def test_a_syntax_error_is_reported_with_line_and_column(client: Client) -> None:
     for kind, body in (("application/json", '{\n "name": }'), ("application/x-yaml", "a: 1\nb: ]")):
         (error,) = problem(client.post("/v1/packs", body, content_type=kind), 400)["errors"]
         assert error["line"] == 2
@@ -156,7 +154,7 @@ def test_a_syntax_error_is_told_with_line_and_column(client: Client) -> None:
 
 @pytest.mark.parametrize("error", [OperationalError("server closed"), InterfaceError("connection already closed")])
 @pytest.mark.parametrize("route", [*JSON_ROUTES, "/v1/datastore", "/v1/audit/flows", "/v1/audit/events", "/v1/flows/x"])
-def test_a_database_that_is_away_is_503_with_retry_after(
+def test_an_unavailable_database_is_503_with_retry_after(
     client: Client, route: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> Any:
@@ -173,7 +171,7 @@ def test_a_database_that_is_away_is_503_with_retry_after(
 
 
 @pytest.mark.parametrize("route", ["/v1/packs", "/v1/packs/x"])
-def test_a_defect_is_500_in_the_same_shape_without_a_word_of_the_inside(
+def test_a_defect_is_500_in_the_same_shape_without_internal_details(
     route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def defect(_: object) -> str:
@@ -187,13 +185,13 @@ def test_a_defect_is_500_in_the_same_shape_without_a_word_of_the_inside(
 
 
 @pytest.mark.parametrize("host", ["bad host", "a/b", "a?b", "", "a..b:x"])
-def test_a_host_that_is_none_is_400(client: Client, host: str) -> None:
+def test_an_invalid_host_is_400(client: Client, host: str) -> None:
     problem(client.get("/v1/packs", headers={"host": host}), 400)
 
 
-def test_several_errors_come_at_once_each_with_its_path(client: Client) -> None:
+def test_all_errors_are_reported_at_once_with_their_paths(client: Client) -> None:
     pack = {"name": "", "labels": {"a": 1}, "commands": [{"events": [5]}], "links": "x"}
     response = client.post("/v1/packs", json.dumps(pack), content_type="application/json")
-    found = set(paths_of_errors(response))
-    assert found == {"name", "labels.a", "commands[0].name", "commands[0].events[0]", "links"}
+    paths = set(paths_of_errors(response))
+    assert paths == {"name", "labels.a", "commands[0].name", "commands[0].events[0]", "links"}
     assert problem(response, 400)["detail"].endswith("(and 4 more)")

@@ -99,7 +99,7 @@ def finish_action(client: Client, taken: Any, event: str) -> None:
 
 @pytest.fixture
 def populated_client(client: Client) -> Client:
-    """A client of a server with a pack, flows, an item, and executions that failed, retry, wait and were cancelled."""
+    """Create a pack, flows, an item, and executions in several states; return the client."""
     register_pack(client)
     for flow in (FLOW, {**STOPPED, "description": "stops", "enabled": True}):
         post(client, "/v1/flows?note=first", flow, 201)

@@ -1,4 +1,4 @@
-"""What the log tells of exceptions: their kinds and places, and no value of anybody's."""
+"""Exceptions in the log: their types and locations, but no values."""
 
 import re
 import sqlite3
@@ -36,31 +36,31 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
 
 @pytest.mark.unit
 @pytest.mark.parametrize("error", [ValueError(f"no {MARK}"), KeyError(MARK), RuntimeError(MARK), UnicodeError(MARK)])
-def test_an_exception_is_told_by_its_kind_and_place_without_its_message(error: Exception) -> None:
-    told = line(raised(error))
-    assert MARK not in told
-    assert told.startswith("Traceback (most recent call last):\n")
-    assert told.endswith(f"{type(error).__name__}: {HIDDEN_MESSAGE}")
-    assert 'test_safe_tracebacks.py", line ' in told
-    assert "in raised" in told
+def test_an_exception_is_logged_with_type_and_location_but_without_message(error: Exception) -> None:
+    text = line(raised(error))
+    assert MARK not in text
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.endswith(f"{type(error).__name__}: {HIDDEN_MESSAGE}")
+    assert 'test_safe_tracebacks.py", line ' in text
+    assert "in raised" in text
 
 
 @pytest.mark.unit
-def test_what_is_about_the_program_keeps_its_message() -> None:
+def test_errors_of_the_program_keep_their_message() -> None:
     assert line(raised(AttributeError("no attribute 'x'"))).endswith("AttributeError: no attribute 'x'")
     assert line(raised(ConnectionRefusedError(111, "refused"))).endswith("ConnectionRefusedError: [Errno 111] refused")
 
 
 @pytest.mark.unit
-def test_causes_are_told_first_and_as_discreetly() -> None:
-    told = line(raised(TypeError("outer"), raised(ValueError(MARK))))
-    assert MARK not in told
+def test_causes_are_logged_first_and_redacted_too() -> None:
+    text = line(raised(TypeError("outer"), raised(ValueError(MARK))))
+    assert MARK not in text
     link = "\n\nThe above exception was the direct cause of the following exception:\n\n"
-    assert told.index("ValueError") < told.index(link) < told.index("TypeError: outer")
+    assert text.index("ValueError") < text.index(link) < text.index("TypeError: outer")
 
 
 @pytest.mark.unit
-def test_the_exception_that_is_being_handled_is_told_too_and_none_is_none() -> None:
+def test_the_current_exception_is_logged_if_there_is_one() -> None:
     try:
         raise KeyError(MARK)
     except KeyError:
@@ -70,17 +70,17 @@ def test_the_exception_that_is_being_handled_is_told_too_and_none_is_none() -> N
 
 
 @pytest.mark.unit
-def test_circles_of_causes_end() -> None:
-    one, other = ValueError("1"), ValueError("2")
-    one.__cause__, other.__cause__ = other, one
-    assert line(one).count("builtins.ValueError") == 2
+def test_circular_causes_end() -> None:
+    first, second = ValueError("1"), ValueError("2")
+    first.__cause__, second.__cause__ = second, first
+    assert line(first).count("builtins.ValueError") == 2
 
 
 @pytest.mark.unit
-def test_debug_tells_all_and_every_other_level_nothing_more() -> None:
+def test_only_debug_logs_messages_of_exceptions() -> None:
     def processors(level: str) -> list[Any]:
-        found: list[Any] = build_logging_config(level, "")["formatters"]["line"]["foreign_pre_chain"]
-        return found
+        chain: list[Any] = build_logging_config(level, "")["formatters"]["line"]["foreign_pre_chain"]
+        return chain
 
     try:
         assert redact_exception not in processors("DEBUG")
@@ -90,7 +90,7 @@ def test_debug_tells_all_and_every_other_level_nothing_more() -> None:
 
 
 def broken(statement: str, *values: str) -> Error:
-    """The error of a statement that the database refuses."""
+    """Execute a statement that the database refuses, and return the error."""
     with pytest.raises(Error) as caught, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, values)
     return caught.value
@@ -98,7 +98,7 @@ def broken(statement: str, *values: str) -> Error:
 
 @pytest.mark.database
 @pytest.mark.django_db
-def test_a_row_that_is_there_already_is_not_quoted() -> None:
+def test_a_duplicate_row_is_not_quoted() -> None:
     register_pack(MARK)
     with pytest.raises(IntegrityError) as caught, transaction.atomic():
         Pack.objects.bulk_create([Pack(name=MARK, identity=MARK, last_seen=timezone.now())])
@@ -126,7 +126,7 @@ def test_a_value_that_fits_no_column_is_not_quoted() -> None:
 
 
 @pytest.mark.acceptance
-def test_a_server_whose_database_refuses_a_row_tells_nobody_of_it(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_server_does_not_reveal_a_row_that_its_database_refuses(start_server: StartServer, tmp_path: Path) -> None:
     file = tmp_path / "flyte.log"
     server = start_server({"LOGFILE": str(file)})
     refuse_names(server)
@@ -147,7 +147,7 @@ def test_a_server_whose_database_refuses_a_row_tells_nobody_of_it(start_server: 
 
 
 def refuse_names(server: Server) -> None:
-    """Has the database refuse what is called `Refused`, as a constraint that a defect of ours broke would."""
+    """Make the database refuse rows with the name `Refused`, as a violated constraint would."""
     for table in ("packs_pack", "flows_flow"):
         if server.database_url.startswith("sqlite"):
             path = re.sub("^sqlite:///", "", server.database_url)

@@ -1,3 +1,5 @@
+"""The secret key: created once, readable only by its owner, and the same in all processes."""
+
 import stat
 import subprocess
 import sys
@@ -17,13 +19,13 @@ SCRIPT = (
 )
 
 
-def test_the_key_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
+def test_the_key_is_created_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "key"
     first = load_or_create_secret_key(path)
     assert len(first) >= 50
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_or_create_secret_key(path) == first
-    assert [found.name for found in tmp_path.iterdir()] == ["key"]
+    assert [file.name for file in tmp_path.iterdir()] == ["key"]
 
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
@@ -31,9 +33,9 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     started = [processes.start(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     keys = {process.communicate(timeout=60)[0].strip() for process in started}
     assert keys == {(tmp_path / "key").read_text()}
-    assert [found.name for found in tmp_path.iterdir()] == ["key"]
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
-def test_where_the_folder_does_not_exist_it_fails(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         load_or_create_secret_key(tmp_path / "nowhere" / "key")

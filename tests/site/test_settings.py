@@ -1,4 +1,4 @@
-"""Every variable: what it gives, and what is said about a value that can't be used."""
+"""Environment variables: their values, and the errors of values that cannot be used."""
 
 import re
 from datetime import time
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.unit
 
 
 def findings(settings: dict[str, Any]) -> list[EnvironmentFinding]:
-    found: list[EnvironmentFinding] = settings["FLYTE_ENVIRONMENT"].errors
-    return found
+    errors: list[EnvironmentFinding] = settings["FLYTE_ENVIRONMENT"].errors
+    return errors
 
 
 GOOD = [
@@ -84,7 +84,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("variable", "value", "expected"), GOOD)
-def test_a_good_value_counts(read: Read, variable: str, value: str, expected: Any) -> None:
+def test_a_valid_value_is_used(read: Read, variable: str, value: str, expected: Any) -> None:
     settings = read(**{"FLYTE_ALLOW_ANONYMOUS": "true" if variable == "FLYTE_BIND" else "", variable: value})
     assert settings[variable] == expected
     assert type(settings[variable]) is type(expected)
@@ -134,24 +134,24 @@ BAD = [
 @pytest.mark.parametrize(
     ("variable", "check_id", "value"), [(variable, check_id, value) for variable, check_id, bad in BAD for value in bad]
 )
-def test_a_bad_value_is_told_under_its_id_and_the_default_is_used(
+def test_an_invalid_value_is_reported_by_its_check_and_the_default_is_used(
     read: Read, variable: str, check_id: str, value: str
 ) -> None:
     settings = read(**{variable: value})
-    (error,) = [found for found in findings(settings) if found.check_id == check_id]
+    (error,) = [finding for finding in findings(settings) if finding.check_id == check_id]
     assert str(error).startswith(f"{variable}: ")
     assert "\n" not in str(error)
-    # A test that FLYTE_DATABASE_URL's default is in the project's folder has its own place below.
+    # The default of FLYTE_DATABASE_URL depends on the project folder; another test checks it.
     assert variable == "FLYTE_DATABASE_URL" or settings[variable] == read()[variable]
 
 
-def test_the_default_database_lies_in_the_projects_folder(read: Read, tmp_path: Path) -> None:
+def test_the_default_database_is_in_the_project_folder(read: Read, tmp_path: Path) -> None:
     settings = read()
     assert settings["FLYTE_DATABASE_URL"] == f"sqlite:///{tmp_path / 'project' / 'flyte.sqlite3'}"
     assert settings["DATABASES"]["default"]["NAME"] == str(tmp_path / "project" / "flyte.sqlite3")
 
 
-def test_sqlite_is_set_up_for_several_processes_and_postgresql_for_a_database_that_is_away(read: Read) -> None:
+def test_sqlite_is_configured_for_several_processes_and_postgresql_with_timeouts(read: Read) -> None:
     sqlite = read(FLYTE_DATABASE_URL="sqlite:////tmp/x.sqlite3")["DATABASES"]["default"]
     assert sqlite["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert "journal_mode=WAL" in sqlite["OPTIONS"]["init_command"]
@@ -167,7 +167,7 @@ def test_a_database_url_that_is_refused_never_shows_its_password(read: Read, url
     assert "hunter2" not in str(error)
 
 
-def test_a_key_that_is_refused_is_named_by_its_place_and_never_shown(read: Read) -> None:
+def test_a_refused_key_is_identified_by_its_position_and_never_shown(read: Read) -> None:
     (error,) = findings(read(FLYTE_ENCRYPTION_KEYS=f"{'A' * 43}=,hunter2"))
     assert "key 2 of 2" in str(error)
     assert "hunter2" not in str(error)
@@ -185,11 +185,13 @@ def policy(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("absent", ["FLYTE_OIDC_ISSUER_URL", "FLYTE_OIDC_ISSUER_CLIENT_ID", "FLYTE_AUTH_POLICY_PATH"])
 def test_each_missing_auth_variable_is_named(read: Read, policy: Path, absent: str) -> None:
-    given = {name: value for name, value in {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}.items() if name != absent}
-    assert [error.variable for error in findings(read(**given)) if error.check_id == "flyte.E016"] == [absent]
+    variables = {
+        name: value for name, value in {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}.items() if name != absent
+    }
+    assert [error.variable for error in findings(read(**variables)) if error.check_id == "flyte.E016"] == [absent]
 
 
-def test_one_auth_variable_alone_names_the_other_two(read: Read) -> None:
+def test_a_single_auth_variable_requires_the_other_two(read: Read) -> None:
     errors = findings(read(FLYTE_OIDC_ISSUER_CLIENT_ID="flyte"))
     missing = [error.variable for error in errors if error.check_id == "flyte.E016"]
     assert missing == ["FLYTE_OIDC_ISSUER_URL", "FLYTE_AUTH_POLICY_PATH"]
@@ -202,25 +204,25 @@ def test_oidc_without_its_variables_names_all_three(read: Read) -> None:
     ]
 
 
-def test_the_three_variables_together_mean_oidc(read: Read, policy: Path) -> None:
+def test_the_three_variables_enable_oidc(read: Read, policy: Path) -> None:
     settings = read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy))
     assert (settings["FLYTE_AUTH"], findings(settings)) == ("oidc", [])
     assert len(settings["FLYTE_AUTH_POLICY"].rules) == 1
 
 
 @pytest.mark.parametrize("mode", ["none", "tokens"])
-def test_another_mode_than_the_variables_mean_is_refused(read: Read, policy: Path, mode: str) -> None:
+def test_a_mode_that_contradicts_the_variables_is_refused(read: Read, policy: Path, mode: str) -> None:
     errors = findings(read(**AUTH, FLYTE_AUTH_POLICY_PATH=str(policy), FLYTE_AUTH=mode))
     assert [(error.check_id, error.variable) for error in errors] == [("flyte.E061", "FLYTE_AUTH")]
 
 
-@pytest.mark.parametrize("given", ["FLYTE_CONSOLE_CLIENT_ID", "FLYTE_CONSOLE_CLIENT_SECRET", "FLYTE_CONSOLE_ROLES"])
-def test_the_consoles_sign_on_needs_an_issuer_and_a_client(read: Read, given: str) -> None:
-    errors = findings(read(**{given: "groups:a=admin"}))
+@pytest.mark.parametrize("variable", ["FLYTE_CONSOLE_CLIENT_ID", "FLYTE_CONSOLE_CLIENT_SECRET", "FLYTE_CONSOLE_ROLES"])
+def test_the_consoles_sign_on_needs_an_issuer_and_a_client(read: Read, variable: str) -> None:
+    errors = findings(read(**{variable: "groups:a=admin"}))
     assert [(error.check_id, error.variable) for error in errors] == [("flyte.E070", "FLYTE_OIDC_ISSUER_URL")]
 
 
-def test_the_consoles_sign_on_takes_the_apis_client_where_it_has_none_of_its_own(read: Read, policy: Path) -> None:
+def test_the_consoles_sign_on_uses_the_apis_client_by_default(read: Read, policy: Path) -> None:
     api = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}
     assert not read(**api)["FLYTE_CONSOLE_SIGN_ON"]
     settings = read(**api, FLYTE_CONSOLE_CLIENT_SECRET="s")
@@ -229,14 +231,14 @@ def test_the_consoles_sign_on_takes_the_apis_client_where_it_has_none_of_its_own
 
 
 @pytest.mark.parametrize("mode", ["none", "tokens"])
-def test_people_may_sign_on_by_a_provider_that_the_api_does_not_ask(read: Read, mode: str) -> None:
+def test_the_console_may_use_a_provider_that_the_api_does_not_use(read: Read, mode: str) -> None:
     console = {"FLYTE_OIDC_ISSUER_URL": AUTH["FLYTE_OIDC_ISSUER_URL"], "FLYTE_CONSOLE_CLIENT_ID": "console"}
     settings = read(**console, FLYTE_AUTH=mode)
     assert (settings["FLYTE_AUTH"], settings["FLYTE_CONSOLE_SIGN_ON"], findings(settings)) == (mode, True, [])
     assert "flyte.E016" in {error.check_id for error in findings(read(**console))}
 
 
-def test_somebody_must_be_able_to_sign_on(read: Read) -> None:
+def test_local_accounts_are_required_without_a_provider(read: Read) -> None:
     errors = findings(read(FLYTE_LOCAL_ACCOUNTS="false"))
     assert [(error.check_id, error.variable) for error in errors] == [("flyte.E074", "FLYTE_LOCAL_ACCOUNTS")]
 
@@ -249,7 +251,7 @@ def test_a_broken_policy_is_refused_with_its_line(read: Read, policy: Path) -> N
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "flyte.example.org"])
-def test_a_network_without_tokens_must_be_asked_for(read: Read, policy: Path, address: str) -> None:
+def test_anonymous_access_from_a_network_must_be_allowed_explicitly(read: Read, policy: Path, address: str) -> None:
     errors = findings(read(FLYTE_BIND=address))
     assert [(error.check_id, error.variable) for error in errors] == [("flyte.E064", "FLYTE_BIND")]
     oidc = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy)}
@@ -266,16 +268,16 @@ def test_loopback_needs_no_tokens(read: Read, address: str) -> None:
     ("issuer", "warned"), [("http://dex", True), ("http://127.0.0.1:5556", False), ("https://dex", False)]
 )
 def test_an_issuer_without_tls_is_a_warning(read: Read, policy: Path, issuer: str, warned: bool) -> None:
-    given = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy), "FLYTE_OIDC_ISSUER_URL": issuer}
-    found = [one.check_id for one in read(**given)["FLYTE_ENVIRONMENT"].warnings]
-    assert found == (["flyte.W010"] if warned else [])
+    variables = {**AUTH, "FLYTE_AUTH_POLICY_PATH": str(policy), "FLYTE_OIDC_ISSUER_URL": issuer}
+    check_ids = [warning.check_id for warning in read(**variables)["FLYTE_ENVIRONMENT"].warnings]
+    assert check_ids == (["flyte.W010"] if warned else [])
 
 
 def test_tls_needs_both_files(read: Read, certificate: tuple[Path, Path]) -> None:
-    alone = findings(read(FLYTE_TLS_CERT_PATH=str(certificate[0])))
-    assert [(error.check_id, error.variable) for error in alone] == [("flyte.E004", "FLYTE_TLS_KEY_PATH")]
-    alone = findings(read(FLYTE_TLS_KEY_PATH=str(certificate[1])))
-    assert [(error.check_id, error.variable) for error in alone] == [("flyte.E004", "FLYTE_TLS_CERT_PATH")]
+    errors = findings(read(FLYTE_TLS_CERT_PATH=str(certificate[0])))
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E004", "FLYTE_TLS_KEY_PATH")]
+    errors = findings(read(FLYTE_TLS_KEY_PATH=str(certificate[1])))
+    assert [(error.check_id, error.variable) for error in errors] == [("flyte.E004", "FLYTE_TLS_CERT_PATH")]
 
 
 def test_with_tls_the_port_is_8443_unless_another_is_set(read: Read, certificate: tuple[Path, Path]) -> None:
@@ -284,7 +286,7 @@ def test_with_tls_the_port_is_8443_unless_another_is_set(read: Read, certificate
     assert read(**tls, FLYTE_PORT="9000")["FLYTE_PORT"] == 9000
 
 
-def test_files_that_hold_no_certificate_and_its_key_are_refused(
+def test_files_without_a_certificate_and_its_key_are_refused(
     read: Read, certificate: tuple[Path, Path], tmp_path: Path
 ) -> None:
     junk = tmp_path / "junk.pem"
@@ -294,12 +296,12 @@ def test_files_that_hold_no_certificate_and_its_key_are_refused(
         assert [(error.check_id, error.variable) for error in errors] == [("flyte.E024", "FLYTE_TLS_CERT_PATH")]
 
 
-def test_an_unreadable_file_is_not_called_missing_as_well(read: Read, certificate: tuple[Path, Path]) -> None:
+def test_an_unreadable_file_is_not_reported_as_missing_too(read: Read, certificate: tuple[Path, Path]) -> None:
     errors = findings(read(FLYTE_TLS_CERT_PATH="/nowhere", FLYTE_TLS_KEY_PATH=str(certificate[1])))
     assert [error.check_id for error in errors] == ["flyte.E002"]
 
 
-def test_the_originals_mongo_host_is_a_warning_and_no_error(read: Read) -> None:
+def test_the_originals_mongo_host_is_a_warning_and_not_an_error(read: Read) -> None:
     environment = read(FLYTE_MGO_HOST="mongo.example.org")["FLYTE_ENVIRONMENT"]
     (warning,) = environment.warnings
     assert (warning.check_id, environment.errors) == ("flyte.W001", [])
@@ -307,7 +309,7 @@ def test_the_originals_mongo_host_is_a_warning_and_no_error(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("variable", "meant"),
     [
         ("FLYTE_LOGFORMAT", "FLYTE_LOG_FORMAT"),
         ("FLYTE_PROT", "FLYTE_PORT"),
@@ -316,14 +318,14 @@ def test_the_originals_mongo_host_is_a_warning_and_no_error(read: Read) -> None:
         ("FLYTE_LOGLEVEL", "LOGLEVEL"),
     ],
 )
-def test_a_name_that_is_nearly_a_settings_is_warned_of(read: Read, given: str, meant: str) -> None:
-    environment = read(**{given: "x"})["FLYTE_ENVIRONMENT"]
+def test_a_misspelled_variable_is_a_warning(read: Read, variable: str, meant: str) -> None:
+    environment = read(**{variable: "x"})["FLYTE_ENVIRONMENT"]
     (warning,) = environment.warnings
-    assert (warning.check_id, warning.variable, environment.errors) == ("flyte.W002", given, [])
+    assert (warning.check_id, warning.variable, environment.errors) == ("flyte.W002", variable, [])
     assert str(warning).endswith(f"did you mean {meant}?")
 
 
-def test_no_setting_and_no_packs_variable_is_taken_for_a_misspelt_one(read: Read) -> None:
+def test_no_documented_variable_counts_as_misspelled(read: Read) -> None:
     pages = [ROOT / "docs/reference/settings.md", *(ROOT / "flyte_client").rglob("*.md")]
     names = {name for page in pages for name in re.findall(r"`(FLYTE_[A-Z0-9_]*[A-Z0-9])[`=]", page.read_text())}
     assert {"FLYTE_LOG_FORMAT", "FLYTE_SECRET_KEY_PATH", "FLYTE_WEBHOOK_THREADS"} < names
@@ -332,7 +334,7 @@ def test_no_setting_and_no_packs_variable_is_taken_for_a_misspelt_one(read: Read
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "reason"),
     [
         ("short", "has only 5 characters"),
         ("0123456789abcdef0123456789abcde", "has only 31 characters"),
@@ -341,26 +343,26 @@ def test_no_setting_and_no_packs_variable_is_taken_for_a_misspelt_one(read: Read
         ("abcde" * 7, ""),
     ],
 )
-def test_a_secret_key_that_can_be_guessed_is_warned_of_and_not_shown(read: Read, key: str, told: str) -> None:
+def test_a_weak_secret_key_is_a_warning_that_does_not_show_it(read: Read, key: str, reason: str) -> None:
     environment = read(FLYTE_SECRET_KEY=key)["FLYTE_ENVIRONMENT"]
-    found = [(one.check_id, one.variable, str(one)) for one in environment.warnings]
-    assert [one[:2] for one in found] == ([("flyte.W003", "FLYTE_SECRET_KEY")] if told else [])
-    assert all(told in text and key not in text for _, _, text in found)
+    warnings = [(warning.check_id, warning.variable, str(warning)) for warning in environment.warnings]
+    assert [warning[:2] for warning in warnings] == ([("flyte.W003", "FLYTE_SECRET_KEY")] if reason else [])
+    assert all(reason in text and key not in text for _, _, text in warnings)
     assert environment.errors == []
 
 
-def test_a_secret_key_that_is_set_is_used_and_none_is_kept(read: Read, tmp_path: Path) -> None:
+def test_a_secret_key_that_is_set_is_used_and_not_stored(read: Read, tmp_path: Path) -> None:
     assert read(FLYTE_SECRET_KEY="the operator's own")["SECRET_KEY"] == "the operator's own"
     assert not (tmp_path / "project" / ".secret_key").exists()
 
 
-def test_without_one_the_same_kept_secret_key_is_used_each_time(read: Read, tmp_path: Path) -> None:
+def test_without_a_setting_the_stored_secret_key_is_used(read: Read, tmp_path: Path) -> None:
     first = read()["SECRET_KEY"]
     assert len(first) >= 50
     assert read()["SECRET_KEY"] == first == (tmp_path / "project" / ".secret_key").read_text()
 
 
-def test_where_no_secret_key_can_be_kept_one_must_be_set(read: Read, tmp_path: Path) -> None:
+def test_a_secret_key_must_be_set_if_it_cannot_be_stored(read: Read, tmp_path: Path) -> None:
     (tmp_path / "project" / ".secret_key").mkdir()
     assert [(error.check_id, error.variable) for error in findings(read())] == [("flyte.E020", "FLYTE_SECRET_KEY")]
 

@@ -1,4 +1,4 @@
-"""docs/reference/settings.md says what the code does."""
+"""Agreement of docs/reference/settings.md with the code."""
 
 import re
 from datetime import time
@@ -15,7 +15,7 @@ SOURCE = (ROOT / "flyte_site/settings.py").read_text(encoding="utf-8")
 ROW = re.compile(r"\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
 READ = re.compile(r'env\.(\w+)\(\s*"(\w+)"')
 
-# What the page says in words of its own.
+# Defaults that the page describes in its own words.
 SPECIAL = {
     "FLYTE_PORT": "`8080`, with TLS `8443`",
     "FLYTE_DATABASE_URL": "`sqlite:///…/flyte.sqlite3`",
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 def rows() -> dict[str, Row]:
-    """The page's tables, by variable."""
+    """Parse the rows of the page's tables, by variable."""
     text = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     return {match[1]: Row(*(cell.strip() for cell in match.groups()[1:])) for match in ROW.finditer(text)}
 
@@ -50,7 +50,7 @@ def printed(default: Any) -> str:
     return f"`{default}`" if default != "" else "none"
 
 
-def test_every_variable_that_is_read_stands_on_the_page_and_no_other() -> None:
+def test_the_page_has_exactly_the_variables_that_the_code_reads() -> None:
     assert set(rows()) == {variable for _, variable in READ.findall(SOURCE)}
 
 
@@ -66,6 +66,6 @@ def test_the_bounds_of_numbers_on_the_page_are_those_of_the_code(read: Read) -> 
         assert error.message.endswith(f"whole number from {rows()[variable].values}"), variable
 
 
-def test_every_check_has_an_id_of_its_own() -> None:
+def test_every_check_has_a_unique_id() -> None:
     ids = re.findall(r'"(flyte\.[EW]\d{3})"', SOURCE)
     assert len(ids) == len(set(ids))

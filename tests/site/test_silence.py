@@ -1,4 +1,4 @@
-"""The log tells of no secret and of nothing that packs say: what must not be there is sent by every door there is."""
+"""Secrets and payloads are never logged: the tests send them through every interface, and search the log for them."""
 
 import json
 import re
@@ -21,7 +21,7 @@ SCOPES = [f"--scope={name}" for name in MAY]
 
 
 class Marks:
-    """Texts that nothing else has: secrets are tokens and passwords; told is whatever packs and people say."""
+    """Unique texts: secrets for tokens and passwords, and other texts for what packs and people send."""
 
     def __init__(self) -> None:
         self.made: dict[str, str] = {}
@@ -40,27 +40,27 @@ class Marks:
         return [what for what, text in self.made.items() if text in log and what.startswith(kinds)]
 
 
-def test_at_info_the_log_has_no_secret_and_nothing_that_was_said(start_server: StartServer, tmp_path: Path) -> None:
-    marks, log = driven("INFO", start_server, tmp_path)
+def test_at_info_the_log_has_no_secret_and_no_payload(start_server: StartServer, tmp_path: Path) -> None:
+    marks, log = drive_server("INFO", start_server, tmp_path)
     assert "event_received" in log
     assert 'Invalid request from ip=127.0.0.1: Invalid HTTP Header"' in log
     assert marks.found_in(log, ("secret", "told")) == []
 
 
 def test_at_debug_the_log_has_no_token_and_no_password(start_server: StartServer, tmp_path: Path) -> None:
-    marks, log = driven("DEBUG", start_server, tmp_path)
+    marks, log = drive_server("DEBUG", start_server, tmp_path)
     assert "gunicorn.access" in log
     assert marks.found_in(log, ("secret",)) == []
 
 
-def driven(level: str, start_server: StartServer, folder: Path) -> tuple[Marks, str]:
-    """What was sent to a server that logs from this level on, and its whole log."""
+def drive_server(level: str, start_server: StartServer, folder: Path) -> tuple[Marks, str]:
+    """Send marks to a server with this log level; return the marks and the complete log."""
     marks, file = Marks(), folder / "flyte.log"
     own_key = marks.secret("the server's key")
     server = start_server(
         {"FLYTE_AUTH": "tokens", "LOGLEVEL": level, "LOGFILE": str(file), "FLYTE_SECRET_KEY": own_key * 3}
     )
-    token = marks.keep("secret token", made_token(server))
+    token = marks.keep("secret token", create_token(server))
     for drive in (packs_and_flows, datastore, refused_tokens, bad_requests):
         with httpx.Client(
             base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE, trust_env=False
@@ -72,7 +72,7 @@ def driven(level: str, start_server: StartServer, folder: Path) -> tuple[Marks, 
     return marks, file.read_text(errors="replace")
 
 
-def made_token(server: Server) -> str:
+def create_token(server: Server) -> str:
     done = manage(
         "token",
         "create",
@@ -92,7 +92,7 @@ def step(name: str, **parts: object) -> dict[str, object]:
 
 
 def packs_and_flows(client: httpx.Client, marks: Marks) -> None:
-    """Registration, flows that work, stop and fail, events, results good and bad, what the audit shows of them."""
+    """Register a pack, save flows that succeed, stop and fail, send events and results, and read the audit."""
     links = [{"href": f"http://example.org/{marks.told('link')}", "rel": "help"}]
     labelled = {"name": PACK, "labels": {}, "commands": [{"name": "Do", "events": ["Done"]}], "links": links}
     expect(client.post("/v1/packs", json=labelled), 201)
@@ -120,9 +120,9 @@ def packs_and_flows(client: httpx.Client, marks: Marks) -> None:
     result = taken["links"][0]["href"]
     expect(client.post(result, json={"event": "FATAL", "payload": marks.told("result")}), 202)
     expect(client.post(result, json={"event": "Done", "payload": marks.told("late result")}), 409)
-    shown = expect(client.get("/v1/audit/flows"), 200).json()["flows"][0]
-    expect(client.post(f"/v1/audit/flows/{shown['correlationId']}/replay"), 202)
-    expect(client.post(f"/v1/audit/flows/{shown['correlationId']}/cancel"), 409)
+    execution = expect(client.get("/v1/audit/flows"), 200).json()["flows"][0]
+    expect(client.post(f"/v1/audit/flows/{execution['correlationId']}/replay"), 202)
+    expect(client.post(f"/v1/audit/flows/{execution['correlationId']}/cancel"), 409)
 
 
 def datastore(client: httpx.Client, marks: Marks) -> None:
@@ -152,12 +152,12 @@ def bad_requests(client: httpx.Client, marks: Marks) -> None:
 
 
 def console(server: Server, marks: Marks) -> None:
-    """Signing in with a wrong password and the right one, changing it, and forms without their token."""
+    """Sign in with a wrong and the right password, change the password, and send a form without a CSRF token."""
     first = re.search(r"password:\s+(\S+)", server.logs())
     assert first, server.logs()
-    own = marks.keep("secret first password", first[1])
+    initial = marks.keep("secret first password", first[1])
     with httpx.Client(base_url=server.url, timeout=PATIENCE, trust_env=False) as browser:
-        for password in (marks.secret("wrong password"), own):
+        for password in (marks.secret("wrong password"), initial):
             answer = post_form(browser, "/admin/login/", {"username": "admin", "password": password})
         expect(answer, 302)
         for name, value in browser.cookies.items():
@@ -170,7 +170,7 @@ def console(server: Server, marks: Marks) -> None:
 
 
 def post_form(browser: httpx.Client, path: str, fields: dict[str, str]) -> httpx.Response:
-    """Fills in a page's form, as a browser does."""
+    """Open a page, and send its form as a browser does."""
     page = browser.get(path).text
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
     assert token, page
@@ -180,7 +180,7 @@ def post_form(browser: httpx.Client, path: str, fields: dict[str, str]) -> httpx
 
 
 def broken_http(server: Server, marks: Marks) -> None:
-    """What is no HTTP, with a token where one would stand."""
+    """Send invalid HTTP that contains a token."""
     lines: list[Callable[[str], str]] = [
         lambda mark: f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {mark}",
         lambda mark: f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer {mark}",
@@ -190,9 +190,9 @@ def broken_http(server: Server, marks: Marks) -> None:
         lambda mark: f"Authorization: Bearer {mark}",
     ]
     port = int(server.url.rpartition(":")[2])
-    for place, line in enumerate(lines):
+    for index, line in enumerate(lines):
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as opened:
-            opened.sendall(line(marks.secret(f"broken HTTP {place}")).encode() + b"\r\n\r\n")
+            opened.sendall(line(marks.secret(f"broken HTTP {index}")).encode() + b"\r\n\r\n")
             opened.recv(65536)
 
 

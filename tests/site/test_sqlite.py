@@ -1,4 +1,4 @@
-"""Writers of SQLite's file: threads and other programs wait for each other."""
+"""Writes to SQLite: threads and other programs wait for each other."""
 
 import os
 import sqlite3
@@ -26,7 +26,7 @@ TIMEOUT = "PRAGMA busy_timeout"
 
 
 def put(name: str) -> None:
-    """A statement that writes, without a transaction."""
+    """Execute a statement that writes, outside a transaction."""
     Item.objects.create(key=name, value=b"1")
 
 
@@ -47,8 +47,8 @@ def in_thread(call: Callable[[], None]) -> None:
 
 
 @contextmanager
-def meanwhile(*calls: Callable[[], None]) -> "Iterator[list[Future[None]]]":
-    """Begins the calls in threads of their own, and waits for them at the end of the block."""
+def run_in_threads(*calls: Callable[[], None]) -> "Iterator[list[Future[None]]]":
+    """Start each call in a thread, and wait for the threads at the end of the block."""
     with ThreadPoolExecutor(len(calls)) as pool:
         futures = [pool.submit(in_thread, call) for call in calls]
         yield futures
@@ -57,8 +57,8 @@ def meanwhile(*calls: Callable[[], None]) -> "Iterator[list[Future[None]]]":
 
 
 @contextmanager
-def somebody_writes() -> Iterator[None]:
-    """Another program has the file's lock: it knows nothing of turns."""
+def locked_by_another_program() -> Iterator[None]:
+    """Lock the database file as another program does, without the write lock of this process."""
     with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -83,9 +83,9 @@ def test_a_thread_waits_until_another_has_written(write: Callable[[str], None]) 
 
 
 @pytest.mark.parametrize("write", [put, put_in_transaction])
-def test_a_lock_of_another_program_is_waited_for(write: Callable[[str], None]) -> None:
+def test_a_write_waits_for_the_lock_of_another_program(write: Callable[[str], None]) -> None:
     with ThreadPoolExecutor(2) as pool:
-        with somebody_writes():
+        with locked_by_another_program():
             waiting = [pool.submit(in_thread, partial(write, name)) for name in ("one", "two")]
             assert not any(future.done() for future in waiting)
         for future in waiting:
@@ -98,7 +98,7 @@ def test_a_timeout_is_raised_and_blocks_no_other_thread(
     write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
-    with somebody_writes(), pytest.raises(OperationalError, match="database is locked"):
+    with locked_by_another_program(), pytest.raises(OperationalError, match="database is locked"):
         write("one")
     assert is_free()
     write("two")
@@ -107,16 +107,16 @@ def test_a_timeout_is_raised_and_blocks_no_other_thread(
 
 def test_many_waiters_time_out_as_fast_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
-    told = []
+    threads = []
 
     def write() -> None:
         with suppress(OperationalError):
             put("vain")
-        told.append(threading.get_ident())
+        threads.append(threading.get_ident())
 
-    with somebody_writes(), meanwhile(*[write] * 8):
+    with locked_by_another_program(), run_in_threads(*[write] * 8):
         pass
-    assert len(told) == 8
+    assert len(threads) == 8
     assert is_free()
     assert names() == set()
 
@@ -134,7 +134,7 @@ def test_after_any_error_the_next_writer_gets_the_lock() -> None:
         put("three")
         connection.close()
     assert is_free()
-    with meanwhile(partial(put, "four")):
+    with run_in_threads(partial(put, "four")):
         pass
     assert names() == {"one", "four"}
 
@@ -152,7 +152,7 @@ def test_reads_do_not_wait() -> None:
     with transaction.atomic():
         put("one")
         seen: list[set[str]] = []
-        with meanwhile(lambda: seen.append(names())):
+        with run_in_threads(lambda: seen.append(names())):
             pass
         assert seen == [set()]
 

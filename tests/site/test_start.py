@@ -1,4 +1,4 @@
-"""Starting as an operator does: what stops it, what does not, and TLS."""
+"""Start of the server as by an operator: errors, warnings, and TLS."""
 
 import socket
 import ssl
@@ -94,7 +94,7 @@ def test_while_the_database_is_away_it_serves_and_says_so(tmp_path: Path) -> Non
     log = tmp_path / "serve.log"
     with serving(log, {**environment, "FLYTE_PORT": str(port)}):
         health = answer_when_up(f"http://127.0.0.1:{port}/health")
-        assert log.read_text().count("database_away") == 2  # at the start already, and by the probe
+        assert log.read_text().count("database_away") == 2  # once at the start, and once by the probe
         packs = httpx.get(f"http://127.0.0.1:{port}/v1/packs", trust_env=False, timeout=PATIENCE)
     assert (health.status_code, health.json()["status"]) == (500, 500)
     assert (packs.status_code, packs.json()["status"], packs.headers["Retry-After"]) == (503, 503, "5")
@@ -102,7 +102,7 @@ def test_while_the_database_is_away_it_serves_and_says_so(tmp_path: Path) -> Non
 
 
 def answer_when_up(url: str, authority: Path | None = None) -> httpx.Response:
-    """The first answer to a GET; `authority` is the certificate that https is checked by."""
+    """Send GET requests until the server responds, and return the response; `authority` is the trusted certificate."""
     context = ssl.create_default_context(cafile=str(authority)) if authority else True
     deadline = time.monotonic() + PATIENCE
     while True:

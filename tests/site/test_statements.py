@@ -1,5 +1,5 @@
-"""How many statements each page and each list costs the database, and that it is as many for more: what packs ask all
-day is in `tests/flows/test_statement_counts.py`. What begins, sets up and ends transactions is not counted.
+"""SQL statements of each page and each list, which must not depend on the number of rows. The requests of packs are
+in `tests/flows/test_statement_counts.py`. Statements that begin, set up or end transactions are not counted.
 """
 
 import json
@@ -59,7 +59,7 @@ CONSOLE = {
 
 @pytest.fixture
 def pages(client: Client) -> None:
-    """What there is to be read: one of each."""
+    """Create a row of each kind that the pages read."""
     b.pack("Src")
     b.save(b.step(id="one", command={"packName": "Wrk", "name": "Do", "packLabels": {"env": "prod"}}))
     put(client)()
@@ -67,46 +67,46 @@ def pages(client: Client) -> None:
 
 
 def run_once(number: int) -> None:
-    """One more of each."""
+    """Create another row of each kind."""
     worker = b.pack("Wrk", env="prod", number=str(number))
     b.save(b.step(id="one", event={"packName": "None", "name": "Go"}), name=f"flow-{number}")
     b.tell(b.pack("Src"))
     b.give(worker, b.take(worker))
 
 
-def counted(call: Callable[[], Any]) -> list[str]:
-    """The statements of a call, each by its beginning."""
+def count_statements(call: Callable[[], Any]) -> list[str]:
+    """Return the first 100 characters of each statement of a call."""
     with CaptureQueriesContext(connection) as queries:
         answer = call()
     assert answer.status_code < 300, answer.content[:500]
     return [sql[:100] for sql in statements(queries)]
 
 
-def reading(client: Client, path: str) -> list[str]:
+def read_page(client: Client, path: str) -> list[str]:
     execution, event = (model.objects.order_by("id").values_list("id", flat=True)[0] for model in (Execution, Event))
-    return counted(lambda: client.get(path.format(execution=execution, event=event)))
+    return count_statements(lambda: client.get(path.format(execution=execution, event=event)))
 
 
 @pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize("path", READ)
-def test_a_page_of_the_api_takes_as_many_statements_for_one_as_for_ten(path: str, client: Client) -> None:
-    told = reading(client, path)
-    assert len(told) == READ[path], told
+def test_an_api_page_has_as_many_statements_for_ten_rows_as_for_one(path: str, client: Client) -> None:
+    executed = read_page(client, path)
+    assert len(executed) == READ[path], executed
     for number in range(2, 11):
         run_once(number)
-    assert len(reading(client, path)) == READ[path]
+    assert len(read_page(client, path)) == READ[path]
 
 
 @pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize("path", CONSOLE)
-def test_a_page_of_the_console_takes_as_many_statements_for_one_as_for_ten(path: str, client: Client) -> None:
+def test_a_console_page_has_as_many_statements_for_ten_rows_as_for_one(path: str, client: Client) -> None:
     client.force_login(User.objects.create_superuser("admin"))
-    client.get("/admin/password_change/")  # a session is noted as used at its first page, and then now and again
-    told = reading(client, path)
-    assert len(told) == CONSOLE[path], told
+    client.get("/admin/password_change/")  # the first page of a session records its use
+    executed = read_page(client, path)
+    assert len(executed) == CONSOLE[path], executed
     for number in range(2, 11):
         run_once(number)
-    assert len(reading(client, path)) == CONSOLE[path]
+    assert len(read_page(client, path)) == CONSOLE[path]
 
 
 def post(client: Client, path: str, body: str) -> Callable[[], Any]:
@@ -118,22 +118,22 @@ def put(client: Client) -> Callable[[], Any]:
     return lambda: client.put("/v1/datastore/key", body, content_type=MULTIPART_CONTENT)
 
 
-def test_what_a_registration_costs(client: Client) -> None:
-    first = counted(post(client, "/v1/packs", PACK))
+def test_the_statements_of_a_registration(client: Client) -> None:
+    first = count_statements(post(client, "/v1/packs", PACK))
     assert len(first) == 5, first
-    again = counted(post(client, "/v1/packs", PACK))
+    again = count_statements(post(client, "/v1/packs", PACK))
     assert len(again) == 4, again
 
 
-def test_what_saving_a_flow_costs(client: Client) -> None:
-    first = counted(post(client, "/v1/flows", FLOW))
+def test_the_statements_of_saving_a_flow(client: Client) -> None:
+    first = count_statements(post(client, "/v1/flows", FLOW))
     assert len(first) == 9, first
-    same = counted(post(client, "/v1/flows", FLOW))
+    same = count_statements(post(client, "/v1/flows", FLOW))
     assert len(same) == 9, same
 
 
-def test_what_putting_an_item_costs(client: Client) -> None:
-    first = counted(put(client))
+def test_the_statements_of_putting_an_item(client: Client) -> None:
+    first = count_statements(put(client))
     assert len(first) == 4, first
-    again = counted(put(client))
+    again = count_statements(put(client))
     assert len(again) == 4, again

@@ -60,16 +60,16 @@ def test_a_failing_block_writes_nothing_and_calls_no_callback() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_callbacks_run_after_the_commit() -> None:
-    seen: list[bool] = []
+    committed: list[bool] = []
 
-    def look() -> None:
-        seen.append(Pack.objects.filter(identity="One").exists() and not connection.in_atomic_block)
+    def check() -> None:
+        committed.append(Pack.objects.filter(identity="One").exists() and not connection.in_atomic_block)
 
     with WriteBatch() as batch:
-        batch.on_commit(look)
+        batch.on_commit(check)
         PACKS.insert(batch, [pack("One")])
-        assert not seen
-    assert seen == [True]
+        assert not committed
+    assert committed == [True]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -100,12 +100,12 @@ def test_a_failing_callback_is_logged_and_not_raised(caplog: pytest.LogCaptureFi
 @pytest.mark.django_db(transaction=True)
 def test_inserts_and_updates_are_one_statement_on_postgresql() -> None:
     PACKS.insert(DirectWrites(), [pack("One")])
-    one = Pack.objects.get()
-    one.name = "Changed"
+    changed = Pack.objects.get()
+    changed.name = "Changed"
     with CaptureQueriesContext(connection) as queries, WriteBatch() as batch:
         PACKS.insert(batch, [pack("Two")])
-        PACKS.update(batch, one, "name")
-    assert len(queries) == (1 if AT_ONCE else 4)  # else two, and a transaction's two
+        PACKS.update(batch, changed, "name")
+    assert len(queries) == (1 if AT_ONCE else 4)  # otherwise two, and two of the transaction
     assert sorted(Pack.objects.values_list("name", flat=True)) == ["Changed", "Two"]
 
 
@@ -119,23 +119,23 @@ def test_a_batch_can_be_empty() -> None:
 @pytest.mark.django_db
 def test_a_conditional_update_changes_only_a_matching_row() -> None:
     PACKS.insert(DirectWrites(), [pack("One")])
-    one = Pack.objects.get()
-    one.name = "Changed"
-    assert not PACKS.update_if("identity = %s", ["Two"], one, "name")
+    changed = Pack.objects.get()
+    changed.name = "Changed"
+    assert not PACKS.update_if("identity = %s", ["Two"], changed, "name")
     assert Pack.objects.get().name == "One"
-    assert PACKS.update_if("identity = %s", ["One"], one, "name")
+    assert PACKS.update_if("identity = %s", ["One"], changed, "name")
     assert Pack.objects.get().name == "Changed"
 
 
 @pytest.mark.django_db
 def test_an_excluded_field_is_loaded_on_access() -> None:
-    whole = pack("One")
-    whole.commands = [{"name": "Do", "events": []}]
-    PACKS.insert(DirectWrites(), [whole])
-    found = TableSQL(Pack, excluded=("commands",)).select_first("identity = %s", "One")
-    assert found is not None
-    assert found.get_deferred_fields() == {"commands"}
-    assert found.commands == [{"name": "Do", "events": []}]
+    complete = pack("One")
+    complete.commands = [{"name": "Do", "events": []}]
+    PACKS.insert(DirectWrites(), [complete])
+    partial = TableSQL(Pack, excluded=("commands",)).select_first("identity = %s", "One")
+    assert partial is not None
+    assert partial.get_deferred_fields() == {"commands"}
+    assert partial.commands == [{"name": "Do", "events": []}]
 
 
 @pytest.mark.django_db
@@ -149,8 +149,8 @@ def test_pipelined_reads_return_what_separate_reads_return(lock: bool) -> None:
         ITEMS,
         ITEMS.build_select("key = %s", "k"),
     )
-    assert [one.identity for one in packs] == ["One", "Two"]
-    assert [bytes(one.value) for one in items] == [b"v"]
+    assert [pack.identity for pack in packs] == ["One", "Two"]
+    assert [bytes(item.value) for item in items] == [b"v"]
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""HTTPS: which versions there are, and a certificate that is renewed while the server serves."""
+"""HTTPS: TLS versions, and renewal of the certificate while the server runs."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @dataclass
 class Secure:
-    """A server with TLS, the files of its certificate, and the authorities before and after."""
+    """A server with TLS, and the files of its certificate."""
 
     run: Running
     port: int
@@ -31,7 +31,7 @@ class Secure:
     key: Path
 
     def show(self, authority: trustme.CA) -> None:
-        """Puts a new certificate where the server's is, as a tool that renews it does: each file in one step."""
+        """Replace the certificate and its key atomically, as a renewal tool does."""
         issued = authority.issue_cert("localhost")
         issued.private_key_pem.write_to_path(str(self.key) + ".new")
         issued.cert_chain_pems[0].write_to_path(str(self.certificate) + ".new")
@@ -39,7 +39,7 @@ class Secure:
         os.replace(str(self.certificate) + ".new", self.certificate)
 
     def connect(self, authority: trustme.CA, **options: ssl.TLSVersion) -> ssl.SSLSocket:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # it trusts this authority and no other
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts only this authority
         authority.configure_trust(context)
         for name, value in options.items():
             setattr(context, name, value)
@@ -47,7 +47,7 @@ class Secure:
         return context.wrap_socket(plain, server_hostname="localhost")
 
     def accepts(self, authority: trustme.CA) -> bool:
-        """Whether a connection made now is shown a certificate of this authority."""
+        """Return True if the server presents a certificate of this authority to a new connection."""
         try:
             with self.connect(authority) as connection:
                 return asked(connection)
@@ -67,7 +67,7 @@ def first() -> trustme.CA:
 
 @pytest.fixture(params=["serve", "run"])
 def secure(request: pytest.FixtureRequest, tmp_path: Path, first: trustme.CA) -> Iterator[Secure]:
-    """A server that shows a certificate of the first authority."""
+    """Start a server with a certificate of the first authority."""
     port, certificate, key = free_port(), tmp_path / "certificate.pem", tmp_path / "key.pem"
     variables = {
         "FLYTE_PORT": str(port),
@@ -80,9 +80,9 @@ def secure(request: pytest.FixtureRequest, tmp_path: Path, first: trustme.CA) ->
         waiting = Secure(None, port, certificate, key)  # type: ignore[arg-type]
         waiting.show(first)
         with running(tmp_path, environment, request.param) as started:
-            found = Secure(started, port, certificate, key)
-            wait_until(lambda: is_up(found, first), started.log)
-            yield found
+            server = Secure(started, port, certificate, key)
+            wait_until(lambda: is_up(server, first), started.log)
+            yield server
 
 
 def is_up(secure: Secure, authority: trustme.CA) -> bool:
@@ -97,7 +97,7 @@ def test_a_certificate_is_renewed_without_dropping_a_request(secure: Secure, fir
     failures: list[BaseException] = []
     stop = threading.Event()
 
-    def go_on_asking() -> None:
+    def send_requests() -> None:
         while not stop.is_set():
             try:
                 if not (secure.accepts(first) or secure.accepts(second)):
@@ -105,23 +105,23 @@ def test_a_certificate_is_renewed_without_dropping_a_request(secure: Secure, fir
             except OSError as error:
                 failures.append(error)
 
-    with secure.connect(first) as kept:
-        assert asked(kept)
-        asker = threading.Thread(target=go_on_asking)
-        asker.start()
+    with secure.connect(first) as open_connection:
+        assert asked(open_connection)
+        sender = threading.Thread(target=send_requests)
+        sender.start()
         secure.show(second)
-        assert secure.accepts(first), "nothing changes before it is asked for"
+        assert secure.accepts(first), "nothing changes before the signal"
         secure.run.process.send_signal(signal.SIGHUP)
         secure.run.wait_for("event=certificate_read", times=4)
         assert [secure.accepts(second) for _ in range(10)] == [True] * 10
         stop.set()
-        asker.join()
-        assert asked(kept), "a connection that was there goes on"
+        sender.join()
+        assert asked(open_connection), "an open connection continues"
     assert failures == []
     assert not secure.run.said("process_ended")
 
 
-def test_files_that_can_not_be_used_change_nothing(secure: Secure, first: trustme.CA) -> None:
+def test_invalid_files_change_nothing(secure: Secure, first: trustme.CA) -> None:
     secure.key.write_text("junk")
     secure.run.process.send_signal(signal.SIGHUP)
     secure.run.wait_for("event=certificate_not_read")

@@ -1,4 +1,4 @@
-"""Traces: not even loaded unless OpenTelemetry's variables say so; if they do, one from an event to the last action."""
+"""Traces: loaded only if OpenTelemetry's variables enable them; one trace from an event to its last action."""
 
 import sys
 import threading
@@ -21,7 +21,7 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    ("environment", "wanted"),
+    ("environment", "enabled"),
     [
         ({}, False),
         ({OTLP: "http://c"}, True),
@@ -32,8 +32,8 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
         ({OTLP: " "}, False),
     ],
 )
-def test_opentelemetrys_own_variables_turn_them_on(environment: dict[str, str], wanted: bool) -> None:
-    assert tracing.is_requested(environment) is wanted
+def test_opentelemetrys_variables_enable_traces(environment: dict[str, str], enabled: bool) -> None:
+    assert tracing.is_requested(environment) is enabled
     assert tracing.find_configuration_error(environment) is None
 
 
@@ -45,10 +45,10 @@ def test_opentelemetrys_own_variables_turn_them_on(environment: dict[str, str], 
         ({OTLP: "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL"),
     ],
 )
-def test_what_is_not_to_be_had_is_named(environment: dict[str, str], variable: str) -> None:
-    found = tracing.find_configuration_error(environment)
-    assert found
-    assert found[0] == variable
+def test_an_unsupported_value_is_reported_by_its_variable(environment: dict[str, str], variable: str) -> None:
+    error = tracing.find_configuration_error(environment)
+    assert error
+    assert error[0] == variable
 
 
 @pytest.mark.unit
@@ -60,7 +60,7 @@ def test_without_its_packages_the_start_is_refused(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.integration
 @pytest.mark.parametrize(("exporter", "loaded"), [("none", "False"), ("otlp", "True")])
-def test_its_code_is_loaded_only_where_it_is_wanted(tmp_path: Path, exporter: str, loaded: str) -> None:
+def test_opentelemetry_is_loaded_only_if_traces_are_enabled(tmp_path: Path, exporter: str, loaded: str) -> None:
     script = (
         "import django, sys; django.setup(); import flyte_site.urls, flyte_site.core.tracing as tracing\n"
         "parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'\n"
@@ -75,7 +75,7 @@ def test_its_code_is_loaded_only_where_it_is_wanted(tmp_path: Path, exporter: st
 
 
 @pytest.mark.acceptance
-def test_a_trace_leads_from_the_event_through_a_pack_to_the_last_action(
+def test_a_trace_covers_the_event_the_pack_and_the_last_action(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with collector() as collected:
@@ -89,11 +89,11 @@ def test_a_trace_leads_from_the_event_through_a_pack_to_the_last_action(
         spans = collected.wait_for(6)
     assert {span.trace for span in spans} == {TRACE}
     assert {span.service for span in spans} == {"flyte"}
-    told, news = (event_span(spans, name) for name in ("Go", "News"))
-    assert told.parent == SENDER
+    received, news = (event_span(spans, name) for name in ("Go", "News"))
+    assert received.parent == SENDER
     first, second = ordered(spans, "take")
     ended_first, ended_second = ordered(spans, "result")
-    assert first.parent == told.id
+    assert first.parent == received.id
     assert ended_first.parent == news.parent == first.id
     assert second.parent == ended_first.id
     assert ended_second.parent == second.id
@@ -114,11 +114,11 @@ def tell(server: Server) -> None:
 
 
 def work(seen: list[dict[str, str]]) -> None:
-    """A pack of the client library that does two actions, and tells of the first while it is at it."""
+    """Run a pack of the client library for two actions, and send an event during the first."""
     pack = Pack("Wrk")
 
     @pack.command("Do", events=["Done"])
-    def do(given: object) -> Event:
+    def do(action_input: object) -> Event:
         seen.append(carried_headers())
         if len(seen) == 1:
             pack.send("News")
@@ -134,12 +134,12 @@ def work(seen: list[dict[str, str]]) -> None:
 
 
 def event_span(spans: list[Span], name: str) -> Span:
-    (found,) = (span for span in spans if span.name == "event" and span.attributes["flyte.event"] == name)
-    return found
+    (event,) = (span for span in spans if span.name == "event" and span.attributes["flyte.event"] == name)
+    return event
 
 
 def ordered(spans: list[Span], name: str) -> list[Span]:
-    """The two spans of this name in the order of their actions' ids."""
-    found = sorted((span for span in spans if span.name == name), key=lambda span: span.attributes["flyte.action"])
-    assert len(found) == 2
-    return found
+    """Return the two spans with this name, sorted by the id of their action."""
+    matching = sorted((span for span in spans if span.name == name), key=lambda span: span.attributes["flyte.action"])
+    assert len(matching) == 2
+    return matching

@@ -1,4 +1,4 @@
-"""Ids, times, and JSON kept as text."""
+"""Ids, times, and JSON that is stored as text."""
 
 import json
 import re
@@ -17,20 +17,20 @@ from tests.packs.actions import waiting
 @pytest.mark.unit
 def test_ids_are_24_hexadecimal_digits_that_begin_with_the_time() -> None:
     before = datetime.now(UTC)
-    found = new_id()
-    assert re.fullmatch("[0-9a-f]{24}", found)
-    made = datetime.fromtimestamp(int(found[:12], 16) / 1000, UTC)
-    assert before - timedelta(milliseconds=2) <= made <= datetime.now(UTC) + timedelta(milliseconds=2)
+    value = new_id()
+    assert re.fullmatch("[0-9a-f]{24}", value)
+    created = datetime.fromtimestamp(int(value[:12], 16) / 1000, UTC)
+    assert before - timedelta(milliseconds=2) <= created <= datetime.now(UTC) + timedelta(milliseconds=2)
 
 
 @pytest.mark.unit
-def test_ids_of_one_process_sort_in_the_order_in_which_they_were_made() -> None:
-    found = [new_id() for _ in range(10_000)]
-    assert found == sorted(set(found))
+def test_ids_of_one_process_are_sorted_by_their_creation() -> None:
+    ids = [new_id() for _ in range(10_000)]
+    assert ids == sorted(set(ids))
 
 
 @pytest.mark.unit
-def test_ids_made_by_several_threads_never_meet() -> None:
+def test_ids_of_several_threads_are_unique() -> None:
     made: list[list[str]] = [[] for _ in range(8)]
 
     def make(into: list[str]) -> None:
@@ -41,11 +41,11 @@ def test_ids_made_by_several_threads_never_meet() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({one for into in made for one in into}) == 16_000
+    assert len({value for into in made for value in into}) == 16_000
 
 
 @pytest.mark.unit
-def test_an_id_tells_when_it_was_made_and_a_time_the_least_id_of_it() -> None:
+def test_an_id_contains_its_time_and_a_time_has_a_smallest_id() -> None:
     moment = datetime(2026, 11, 20, 12, 30, 15, 250999, UTC)
     assert created_at(min_id_at(moment)) == moment.replace(microsecond=250000)
     made = new_id()
@@ -74,7 +74,7 @@ def test_an_id_tells_when_it_was_made_and_a_time_the_least_id_of_it() -> None:
         (86_400 * 3 + 3_600 * 4 + 59, "3 d 4 h"),
     ],
 )
-def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> None:
+def test_durations_have_at_most_two_units(seconds: float, words: str) -> None:
     assert humanize_duration(timedelta(seconds=seconds)) == words
 
 
@@ -90,7 +90,7 @@ def test_lengths_of_time_are_told_in_two_units(seconds: float, words: str) -> No
         ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_read_as_in_rfc_3339(text: str, moment: datetime) -> None:
+def test_a_time_is_parsed_as_in_rfc_3339(text: str, moment: datetime) -> None:
     assert parse_rfc3339(text) == moment
 
 
@@ -113,13 +113,13 @@ def test_a_time_is_read_as_in_rfc_3339(text: str, moment: datetime) -> None:
         "٢٠٢٦-11-21T05:30:28Z",
     ],
 )
-def test_what_is_no_such_time_raises_a_value_error(text: str) -> None:
+def test_an_invalid_time_raises_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_rfc3339(text)
 
 
 @pytest.mark.unit
-def test_a_time_is_written_in_utc_with_milliseconds() -> None:
+def test_a_time_is_formatted_in_utc_with_milliseconds() -> None:
     moment = datetime(2026, 11, 21, 5, 30, 28, 849999, timezone(timedelta(hours=1)))
     assert format_rfc3339(moment) == "2026-11-21T04:30:28.849Z"
 
@@ -130,7 +130,7 @@ def test_a_time_is_written_in_utc_with_milliseconds() -> None:
     "value",
     [None, {}, [], "", 0, False, "a\0b", "日本😀", 1e21, 1.5, 10**400, -0.0, {"b": 1, "a": {"d": [None], "c": ""}}],
 )
-def test_json_comes_back_from_the_database_as_it_went_in(value: Any) -> None:
-    found = Action.objects.get(id=waiting(input=value).id).input
-    assert json.dumps(found) == json.dumps(value)
-    assert type(found) is type(value)
+def test_json_is_unchanged_by_the_database(value: Any) -> None:
+    stored = Action.objects.get(id=waiting(input=value).id).input
+    assert json.dumps(stored) == json.dumps(value)
+    assert type(stored) is type(value)
