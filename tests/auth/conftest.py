@@ -9,7 +9,7 @@ from tests.auth.provider import AUDIENCE, Provider, running_provider
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
-    """A provider with one RSA key `k1`, that nothing is known of yet."""
+    """Start a provider with one RSA key `k1`, which is not cached yet."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with running_provider() as running:
         running.publish()
@@ -21,7 +21,7 @@ SetPolicy = Callable[[str], None]
 
 @pytest.fixture
 def set_policy(settings: LazySettings, provider: Provider) -> SetPolicy:
-    """Turns OIDC on, with the provider and this policy."""
+    """Return a function that enables OIDC with the provider and a policy."""
 
     def set_up(text: str) -> None:
         settings.FLYTE_AUTH = "oidc"

@@ -1,4 +1,4 @@
-"""An identity provider of the test's own on loopback: discovery, keys that can be changed, and a count of who asked."""
+"""A fake identity provider on loopback: discovery, keys that tests can change, and counts of its requests."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ AUDIENCE = "example-app"
 
 @cache
 def private_key(kind: str, number: int = 0) -> Any:
-    """A key of this kind; another number is another key."""
+    """Generate a key of this kind, or return the earlier one of the same kind and number."""
     if kind.startswith("RSA"):
         return rsa.generate_private_key(65537, int(kind[3:] or 2048))
     if kind == "Ed25519":
@@ -36,19 +36,19 @@ KIND_OF = {"RS": "RSA", "PS": "RSA", "Ed": "Ed25519", "ES256": "P-256", "ES384":
 
 
 def kind_for(algorithm: str) -> str:
-    """The kind of key that this algorithm signs with."""
+    """Return the kind of the keys of an algorithm."""
     return KIND_OF.get(algorithm) or KIND_OF[algorithm[:2]]
 
 
 def public_jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
-    """The public half as a provider publishes it."""
+    """Return the public key as a JWK, as a provider publishes it."""
     maker: Any = jwt.algorithms.RSAAlgorithm
     if isinstance(key, ed25519.Ed25519PrivateKey):
         maker = jwt.algorithms.OKPAlgorithm
     elif isinstance(key, ec.EllipticCurvePrivateKey):
         maker = jwt.algorithms.ECAlgorithm
-    found: dict[str, Any] = maker.to_jwk(key.public_key(), as_dict=True)
-    return {**found, "use": "sig", **({"kid": kid} if kid is not None else {}), **more}
+    jwk: dict[str, Any] = maker.to_jwk(key.public_key(), as_dict=True)
+    return {**jwk, "use": "sig", **({"kid": kid} if kid is not None else {}), **more}
 
 
 def public_pem(key: Any) -> bytes:
@@ -59,39 +59,39 @@ def public_pem(key: Any) -> bytes:
 
 
 def unsigned(claims: Mapping[str, Any], algorithm: str = "none", signature: bytes = b"", **header: Any) -> str:
-    """A token with any header, and this signature."""
+    """Build a token with any header and signature."""
     parts = [json.dumps({"alg": algorithm, "typ": "JWT", **header}).encode(), json.dumps(dict(claims)).encode()]
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in [*parts, signature])
 
 
 @dataclass
 class Provider:
-    """`keys` is what it publishes; `status` what it answers with; `delay` how many seconds it takes for that."""
+    """The state of a provider: its published keys, and the status and the delay (in seconds) of its responses."""
 
     issuer: str = ""
     keys: list[dict[str, Any]] = field(default_factory=list)
-    asked: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
     status: int = 200
     delay: float = 0.0
     discovery: dict[str, Any] = field(default_factory=dict)
     body: bytes = b""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What it answers at other paths, and `sent`, the form that it got there."""
+    """Responses at other paths; `sent` has the forms that were posted there."""
     sent: dict[str, dict[str, str]] = field(default_factory=dict)
     signs_on: bool = False
 
     def publish(self, kid: str | None = "k1", kind: str = "RSA", number: int = 0, **more: Any) -> None:
-        """Has one more key."""
+        """Publish another key."""
         self.keys.append(public_jwk(private_key(kind, number), kid, **more))
 
     def claims(self, **claims: Any) -> dict[str, Any]:
-        """Claims that count for an hour; those that are None are left out."""
+        """Return claims that are valid for an hour, without those that are None."""
         now = int(time.time())
         all_claims = {"iss": self.issuer, "aud": AUDIENCE, "sub": "s", "iat": now, "exp": now + 3600, **claims}
         return {name: value for name, value in all_claims.items() if value is not None}
 
     def token(self, kid: str | None = "k1", algorithm: str = "RS256", number: int = 0, **claims: Any) -> str:
-        """A token that this provider made."""
+        """Sign a token."""
         headers = {"kid": kid} if kid is not None else {}
         key = private_key(kind_for(algorithm), number)
         return jwt.encode(self.claims(**claims), key, algorithm=algorithm, headers=headers)
@@ -101,13 +101,13 @@ class Provider:
         return {f"{name}_endpoint": f"{self.issuer}/{name}" for name in names}
 
     def answer(self, path: str) -> tuple[int, bytes]:
-        self.asked[path] += 1
+        self.requests[path] += 1
         time.sleep(self.delay)
         if self.status != 200:
             return self.status, b""
         if path == DISCOVERY:
-            found = {"issuer": self.issuer, "jwks_uri": self.issuer + "/keys", **self._endpoints(), **self.discovery}
-            return 200, json.dumps(found).encode()
+            document = {"issuer": self.issuer, "jwks_uri": self.issuer + "/keys", **self._endpoints(), **self.discovery}
+            return 200, json.dumps(document).encode()
         if path == KEYS:
             return 200, self.body or json.dumps({"keys": self.keys}).encode()
         more = self.answers.get(path)
@@ -116,18 +116,18 @@ class Provider:
 
 @contextmanager
 def running_provider(port: int = 0, provider: Provider | None = None) -> Iterator[Provider]:
-    """A provider that answers for as long as the block runs."""
-    found = provider or Provider()
+    """Run a provider during the block."""
+    served = provider or Provider()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             sent = {name: values[0] for name, values in form.items()}
-            found.sent[self.path] = {**sent, "authorization": self.headers.get("Authorization", "")}
+            served.sent[self.path] = {**sent, "authorization": self.headers.get("Authorization", "")}
             self.do_GET()
 
         def do_GET(self) -> None:
-            status, body = found.answer(self.path)
+            status, body = served.answer(self.path)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -142,14 +142,14 @@ def running_provider(port: int = 0, provider: Provider | None = None) -> Iterato
         block_on_close = False
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a caller that did not want to wait
+            pass  # the caller closed the connection
 
     server = Server(("127.0.0.1", port), Handler)
-    found.issuer = f"http://127.0.0.1:{server.server_port}/dex"
+    served.issuer = f"http://127.0.0.1:{server.server_port}/dex"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield found
+        yield served
     finally:
         server.shutdown()
         server.server_close()

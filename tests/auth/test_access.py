@@ -1,4 +1,4 @@
-"""Who may do what: every route and method with every kind of caller, and the page that says so."""
+"""Permissions of the API: every route and method with every kind of caller, and the page of the docs."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ PAGE = ROOT / "docs/reference/access.md"
 
 @dataclass(frozen=True)
 class Request:
-    """A request that a route is made for, and what it needs."""
+    """A request for a route, and the scope that it needs."""
 
     method: str
     path: str
@@ -37,13 +37,13 @@ class Request:
         return f"{self.method} {self.path}"
 
     def send(self, client: Client, token: str = "", **headers: str) -> int:
-        given = {"authorization": f"Bearer {token}", **headers} if token else headers
+        all_headers = {"authorization": f"Bearer {token}", **headers} if token else headers
         body, kind = (b'{"name": "x", "event": "e"}', "application/json") if self.method == "POST" else (b"", "")
-        return client.generic(self.method, self.path, body, content_type=kind, headers=given).status_code
+        return client.generic(self.method, self.path, body, content_type=kind, headers=all_headers).status_code
 
 
 def requests() -> Iterator[Request]:
-    """Every method of every route that is not the console's. Raises `KeyError` for one without a row."""
+    """Yield every method of every API route. Raise KeyError if a route has no row."""
     for route in list_api_routes():
         path = "/" + "/".join("x" if segment is None else segment for segment in route)
         for method in ALLOWED[path].split(", "):
@@ -61,7 +61,7 @@ def test_every_route_and_method_has_a_row_and_there_are_no_others() -> None:
     assert {request.needed for request in REQUESTS} <= {OPEN, AS_PACK, *SCOPES}
 
 
-def test_the_page_says_what_the_code_does() -> None:
+def test_the_access_page_agrees_with_the_code() -> None:
     text = PAGE.read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([A-Z]+ /[^`]*)` \| ([^|]+) \|$", text, re.MULTILINE))
     assert {request: cell.strip().strip("`") for request, cell in rows.items()} == REQUIRED_SCOPES
@@ -71,7 +71,7 @@ def test_the_page_says_what_the_code_does() -> None:
 
 @pytest.fixture
 def secrets(settings: LazySettings) -> dict[str, str]:
-    """A token for each scope alone, one that may be pack x, and one that may be another pack."""
+    """Create a token for each scope, a token of pack x, and a token of another pack; return the secrets by name."""
     settings.FLYTE_AUTH = "tokens"
     register_pack("x")
     made = {scope: tokens.create_token(COMMAND_LINE_ACTOR, scope, scopes=[scope])[1] for scope in SCOPES}
@@ -83,7 +83,7 @@ def secrets(settings: LazySettings) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
-def test_with_tokens_a_request_needs_what_its_row_says(
+def test_with_tokens_a_request_needs_the_scope_of_its_row(
     client: Client, secrets: dict[str, str], request_: Request
 ) -> None:
     passed = {name for name, secret in secrets.items() if request_.send(client, secret) not in REFUSED}
@@ -94,7 +94,7 @@ def test_with_tokens_a_request_needs_what_its_row_says(
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
-def test_under_a_policy_a_request_needs_what_the_rule_says(
+def test_with_a_policy_a_request_needs_the_claims_of_its_rule(
     client: Client, provider: Provider, set_policy: SetPolicy, request_: Request
 ) -> None:
     register_pack("x")
@@ -107,7 +107,7 @@ def test_under_a_policy_a_request_needs_what_the_rule_says(
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
-def test_beside_a_policy_tokens_of_the_server_go_by_their_scopes(
+def test_tokens_of_the_server_keep_their_scopes_with_a_policy(
     client: Client, secrets: dict[str, str], set_policy: SetPolicy, request_: Request
 ) -> None:
     set_policy("- path: /none\n  claims: {a: [b]}")
@@ -118,7 +118,7 @@ def test_beside_a_policy_tokens_of_the_server_go_by_their_scopes(
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
-def test_without_tokens_everybody_may_but_pages_of_others(client: Client, request_: Request) -> None:
+def test_without_tokens_every_request_is_allowed_except_from_other_sites(client: Client, request_: Request) -> None:
     register_pack("x")
     assert request_.send(client) not in REFUSED
     assert request_.send(client, "junk") not in REFUSED
@@ -136,9 +136,7 @@ def test_head_needs_what_get_needs_and_options_needs_nothing(client: Client, sec
     assert client.options("/v1/flows").status_code == 200
 
 
-def test_paths_and_methods_that_there_are_not_are_for_nobody_who_is_unknown(
-    client: Client, secrets: dict[str, str]
-) -> None:
+def test_unknown_paths_and_methods_need_a_valid_token_too(client: Client, secrets: dict[str, str]) -> None:
     bearer = {"authorization": f"Bearer {secrets['flows:read']}"}
     for path in ("/nope", "/v1/", "/v1/flows/a/b", "//v1/flows", "/v1/flows/"):
         assert problem(client.get(path), 401)
@@ -146,7 +144,7 @@ def test_paths_and_methods_that_there_are_not_are_for_nobody_who_is_unknown(
     assert problem(client.put("/v1/flows", headers=bearer), 403)
 
 
-def test_the_console_and_its_files_are_none_of_the_apis_business(
+def test_the_policy_does_not_apply_to_the_console_and_its_files(
     client: Client, settings: LazySettings, set_policy: SetPolicy
 ) -> None:
     set_policy("- path: /none\n  claims: {a: [b]}")
@@ -159,8 +157,8 @@ def test_the_console_and_its_files_are_none_of_the_apis_business(
 def test_challenges_are_the_originals(client: Client, secrets: dict[str, str]) -> None:
     realm = 'Bearer realm="token"'
     sent = {"": realm, "Basic eDp4": f'{realm}, error="invalid_token"', "Bearer": f'{realm}, error="invalid_token"'}
-    for given, challenge in {**sent, "Bearer x": f'{realm}, error="invalid_token"'}.items():
-        response = client.get("/v1/flows", headers={"authorization": given})
+    for authorization, challenge in {**sent, "Bearer x": f'{realm}, error="invalid_token"'}.items():
+        response = client.get("/v1/flows", headers={"authorization": authorization})
         assert problem(response, 401)
         assert response.headers["WWW-Authenticate"] == challenge
     lacking = client.get("/v1/flows", headers={"authorization": f"bearer {secrets['packs:read']}"})
@@ -168,7 +166,7 @@ def test_challenges_are_the_originals(client: Client, secrets: dict[str, str]) -
     assert lacking.headers["WWW-Authenticate"] == f'{realm}, error="insufficient_scope"'
 
 
-def test_a_database_that_is_away_is_503_at_the_door_too(
+def test_an_unavailable_database_is_503_during_authentication_too(
     client: Client, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
@@ -180,7 +178,7 @@ def test_a_database_that_is_away_is_503_at_the_door_too(
     assert response.headers["Retry-After"] == "5"
 
 
-def test_a_provider_that_is_away_is_503(client: Client, provider: Provider, set_policy: SetPolicy) -> None:
+def test_an_unavailable_provider_is_503(client: Client, provider: Provider, set_policy: SetPolicy) -> None:
     set_policy("- path: /v1/flows\n  claims: {role: [r]}\n- path: /v1")
     provider.status = 500
     response = client.get("/v1/flows", headers={"authorization": f"Bearer {provider.token()}"})
@@ -190,11 +188,11 @@ def test_a_provider_that_is_away_is_503(client: Client, provider: Provider, set_
     assert client.get("/v1/flows").status_code == 401
 
 
-def test_a_name_in_the_path_is_the_name_that_the_api_sees(
+def test_a_policy_compares_the_unescaped_name_in_the_path(
     client: Client, provider: Provider, set_policy: SetPolicy
 ) -> None:
     set_policy("- path: /v1/packs/:pack\n  claims: {pack: [':pack']}")
-    # As flyte_site.wsgi hands it over: what was sent as %2F and %25 is still escaped.
+    # flyte_site.wsgi passes %2F and %25 on in escaped form.
     for path, name in (("/v1/packs/A%252Fb", "A/b"), ("/v1/packs/50%2525", "50%"), ("/v1/packs/%C3%A4", "ä")):
         good, other = provider.token(pack=name), provider.token(pack=path.rpartition("/")[2])
         assert client.get(path, headers={"authorization": good}).status_code == 404
@@ -202,7 +200,7 @@ def test_a_name_in_the_path_is_the_name_that_the_api_sees(
 
 
 @pytest.mark.parametrize(("mode", "reads"), [("none", 0), ("tokens", 1)])
-def test_the_door_costs_no_read_without_tokens_and_one_with_them(
+def test_authentication_needs_no_query_without_tokens_and_one_with_them(
     client: Client, settings: LazySettings, mode: str, reads: int, django_assert_num_queries: Any
 ) -> None:
     settings.FLYTE_AUTH = mode

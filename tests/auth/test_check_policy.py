@@ -1,4 +1,4 @@
-"""`manage.py check_policy`, and what the start says about a policy."""
+"""`manage.py check_policy`, and the messages about a policy at the start."""
 
 from pathlib import Path
 
@@ -34,11 +34,11 @@ POLICY = parse_policy((DATA / "policy.yml").read_text())
         ),
     ],
 )
-def test_it_tells_what_a_request_would_get_and_why(
+def test_the_decision_about_a_request_is_explained(
     method: str, path: str, claims: dict[str, object] | None, passes: bool, reason: str
 ) -> None:
-    found, reasons = explain_decision(POLICY, method, path, claims)
-    assert found is passes
+    decision, reasons = explain_decision(POLICY, method, path, claims)
+    assert decision is passes
     assert any(reason in line for line in reasons), reasons
 
 
@@ -56,14 +56,14 @@ OPEN, REFUSED = ["get", "/v1"], ["GET", "/v1/packs", "--claims", '{"groups": "op
         (["GET", "v1/packs"], 1, "must start with /"),
     ],
 )
-def test_the_exit_code_tells(settings: LazySettings, arguments: list[str], code: int, words: str) -> None:
+def test_the_exit_code_is_the_decision(settings: LazySettings, arguments: list[str], code: int, words: str) -> None:
     settings.FLYTE_AUTH_POLICY = POLICY
     done = manage_here("check_policy", *arguments)
     assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done
 
 
 @pytest.mark.acceptance
-def test_on_the_command_line_the_exit_code_tells(tmp_path: Path) -> None:
+def test_the_command_line_has_the_same_exit_codes(tmp_path: Path) -> None:
     environment = {
         "FLYTE_AUTH_POLICY_PATH": str(DATA / "policy.yml"),
         "FLYTE_OIDC_ISSUER_URL": "https://dex.example.org",

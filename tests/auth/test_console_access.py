@@ -1,4 +1,4 @@
-"""Who may do what at the console: every page with everybody, and the page of the docs that says so."""
+"""Permissions of the console: every page with every role, and the page of the docs."""
 
 import re
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ WORDS = {
     EVERYBODY: "everyone",
 }
 ROW = re.compile(r"^\| `(/admin\S*)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
-# What a session or the throttle notes of every request.
+# Statements of sessions and of the throttle, which belong to every request.
 BOOKKEEPING = ("django_session", "axes_", "SAVEPOINT", "last_login")
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody got: the status, where it leads to, and whether it changed anything."""
+    """A response: its status, the target of its redirect, and a flag for changes in the database."""
 
     status: int
     leads_to: str
@@ -56,67 +56,70 @@ def things(db: None) -> dict[str, Any]:
 
 @pytest.fixture
 def sessions(db: None) -> dict[str, str]:
-    """Who is asked for, with their session's key; '' is none."""
-    return {who: "" if who == STRANGER else signed_on(who) for who in EVERYBODY}
+    """Create a user for each role; return the session keys by role, with '' for signed-out visitors."""
+    return {role: "" if role == STRANGER else sign_in(role) for role in EVERYBODY}
 
 
-def signed_on(who: str) -> str:
-    user = User.objects.create_user(who)
-    if who in ROLES:
-        user.groups.add(Group.objects.get(name=who))
+def sign_in(role: str) -> str:
+    user = User.objects.create_user(role)
+    if role in ROLES:
+        user.groups.add(Group.objects.get(name=role))
     client = Client()
     client.force_login(user)
     return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
-def asked(client: Client, method: str, path: str, session: str) -> Answer:
-    """Asks, and takes back whatever it did."""
+def request_page(client: Client, method: str, path: str, session: str) -> Answer:
+    """Send a request, and roll back its changes."""
     client.cookies.clear()
     client.cookies[settings.SESSION_COOKIE_NAME] = session
     with CaptureQueriesContext(connection) as queries, transaction.atomic():
         answer = client.generic(method, path, content_type="application/x-www-form-urlencoded")
         transaction.set_rollback(True)
     assert answer.status_code < 500, (method, path)
-    statements = [one["sql"] for one in queries.captured_queries]
-    wrote = any(one.startswith(WRITES) and not any(word in one for word in BOOKKEEPING) for one in statements)
+    statements = [query["sql"] for query in queries.captured_queries]
+    wrote = any(sql.startswith(WRITES) and not any(word in sql for word in BOOKKEEPING) for sql in statements)
     return Answer(answer.status_code, answer.headers.get("Location", ""), wrote)
 
 
-def told(who: list[str]) -> str:
-    return WORDS.get(tuple(who)) or ", ".join(who)
+def describe_roles(roles: list[str]) -> str:
+    return WORDS.get(tuple(roles)) or ", ".join(roles)
 
 
-def measured(client: Client, things: dict[str, Any], sessions: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """For each route who may open it, and who may act there, as the docs say it. Routes that only lead to other pages
-    of the console, and those that refuse everybody, are left out."""
-    found = {}
+def measure_access(client: Client, things: dict[str, Any], sessions: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return for each route the roles that may open it and the roles that may act on it, in the words of the docs.
+
+    Routes that only redirect to other pages of the console, and those that refuse everybody, are left out.
+    """
+    rows = {}
     for route in console_routes():
         path = path_of(route, things)
         opened, acted = (
-            {who: asked(client, method, path, key) for who, key in sessions.items()} for method in ("GET", "POST")
+            {role: request_page(client, method, path, key) for role, key in sessions.items()}
+            for method in ("GET", "POST")
         )
-        opens = [who for who, answer in opened.items() if answer.is_page]
-        acts = [who for who, answer in acted.items() if not answer.is_refused]
+        opens = [role for role, answer in opened.items() if answer.is_page]
+        acts = [role for role, answer in acted.items() if not answer.is_refused]
         assert not any(answer.wrote for answer in opened.values()), f"GET {path} changes something"
         if acts == opens and not any(answer.wrote for answer in acted.values()) and not FORMS.search(route):
-            acts = []  # the page again
+            acts = []  # the response is the same page
         if opens or (acts and {*acts} <= {*ROLES}) or any(answer.is_page for answer in acted.values()):
-            found[re.sub(r"<(?:\w+:)?(\w+)>", r":\1", route)] = (told(opens), told(acts))
-    return found
+            rows[re.sub(r"<(?:\w+:)?(\w+)>", r":\1", route)] = (describe_roles(opens), describe_roles(acts))
+    return rows
 
 
-# Forms that write only where they are filled in.
+# Forms that write only if they are filled in.
 FORMS = re.compile(r"/(add|delete|password|password_change|login|logout)/$|>/change/$")
 
 
-def test_the_page_says_who_may_open_each_page_of_the_console_and_who_may_act_there(
+def test_the_access_page_has_the_roles_of_each_page_of_the_console(
     client: Client, things: dict[str, Any], sessions: dict[str, str]
 ) -> None:
     rows = {path: (opens, acts) for path, opens, acts in ROW.findall(PAGE.read_text(encoding="utf-8"))}
-    assert measured(client, things, sessions) == rows
+    assert measure_access(client, things, sessions) == rows
 
 
-def test_who_is_not_signed_in_is_asked_to_whatever_the_path(client: Client, db: None) -> None:
+def test_signed_out_visitors_are_redirected_to_the_sign_in_page_from_every_path(client: Client, db: None) -> None:
     for path in ("/admin/", "/admin/nope", "/admin/flows/flow/1/change/", "/admin/flows/flow/1/delete/"):
         for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
-            assert asked(client, method, path, "").leads_to.startswith("/admin/login/"), (method, path)
+            assert request_page(client, method, path, "").leads_to.startswith("/admin/login/"), (method, path)

@@ -1,4 +1,4 @@
-"""Which names the server answers to, and whose pages may change something, where nobody is asked who they are."""
+"""Protection without authentication: allowed host names, requests of other sites, and trusted proxies."""
 
 from ipaddress import ip_network
 
@@ -21,13 +21,13 @@ OF_OTHERS = ["evil.example.org", "localhost.evil.example.org", "127.0.0.1.evil.o
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *OF_THE_NETWORK, *OF_OTHERS])
-def test_on_loopback_only_names_of_loopback_are_its_own(settings: LazySettings, host: str) -> None:
+def test_on_loopback_only_names_of_loopback_are_allowed(settings: LazySettings, host: str) -> None:
     settings.FLYTE_ALLOWED_HOSTS = ()
     assert is_allowed_host(host) == (host in LOOPBACK)
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *OF_THE_NETWORK, *OF_OTHERS])
-def test_on_a_network_names_that_nobody_outside_can_own_are_its_own(settings: LazySettings, host: str) -> None:
+def test_on_a_network_all_private_names_are_allowed(settings: LazySettings, host: str) -> None:
     settings.FLYTE_ALLOWED_HOSTS, settings.FLYTE_BIND = (), "0.0.0.0"
     assert is_allowed_host(host) == (host not in OF_OTHERS)
 
@@ -46,14 +46,12 @@ def test_on_a_network_names_that_nobody_outside_can_own_are_its_own(settings: La
         ("*", "evil.example.org", True),
     ],
 )
-def test_names_that_are_allowed_are_its_own_too(
-    settings: LazySettings, allowed: str, host: str, expected: bool
-) -> None:
+def test_configured_names_are_allowed(settings: LazySettings, allowed: str, host: str, expected: bool) -> None:
     settings.FLYTE_ALLOWED_HOSTS = (allowed,)
     assert is_allowed_host(host) is expected
 
 
-def test_a_name_of_others_is_refused_whatever_a_page_claims_the_proxy_said(client: Client) -> None:
+def test_other_names_are_refused_even_with_forwarded_headers(client: Client) -> None:
     for headers in ({}, {"x-forwarded-host": "localhost"}, {"x-flyte-host": "localhost"}):
         response = client.get("/v1/packs", headers={"host": "evil.example.org", **headers})
         assert "FLYTE_ALLOWED_HOSTS" in problem(response, 403)["detail"]
@@ -79,15 +77,15 @@ def test_a_name_of_others_is_refused_whatever_a_page_claims_the_proxy_said(clien
     ],
     ids=str,
 )
-def test_a_page_of_another_site_changes_nothing(client: Client, headers: dict[str, str], passes: bool) -> None:
-    given = {"host": "localhost:8080", **headers}
+def test_a_page_of_another_site_cannot_change_anything(client: Client, headers: dict[str, str], passes: bool) -> None:
+    all_headers = {"host": "localhost:8080", **headers}
     for kind in ("application/json", "text/plain"):
-        response = client.post("/v1/packs", '{"name": "x"}', content_type=kind, headers=given)
+        response = client.post("/v1/packs", '{"name": "x"}', content_type=kind, headers=all_headers)
         assert response.status_code == (201 if passes else 403)
-    assert client.get("/v1/packs", headers=given).status_code == 200
+    assert client.get("/v1/packs", headers=all_headers).status_code == 200
 
 
-def test_the_server_says_when_everybody_may(settings: LazySettings) -> None:
+def test_the_server_warns_of_anonymous_access_from_a_network(settings: LazySettings) -> None:
     assert get_exposure_warning() == ""
     settings.FLYTE_BIND = "0.0.0.0"
     assert "0.0.0.0:8080" in get_exposure_warning()
@@ -96,29 +94,29 @@ def test_the_server_says_when_everybody_may(settings: LazySettings) -> None:
 
 
 def forwarded(remote: str, **headers: str) -> HttpRequest:
-    """A request as it looks behind the middleware."""
-    seen = []
+    """Return a request as the middleware passes it on."""
+    requests = []
 
     def note(request: HttpRequest) -> HttpResponse:
-        seen.append(request)
+        requests.append(request)
         return HttpResponse()
 
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    TrustedProxyMiddleware(note)(RequestFactory().get("/", headers=given, REMOTE_ADDR=remote))
-    return seen[0]
+    request_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    TrustedProxyMiddleware(note)(RequestFactory().get("/", headers=request_headers, REMOTE_ADDR=remote))
+    return requests[0]
 
 
 FORGED = {"x_forwarded_proto": "https", "x_forwarded_host": "evil.org", "x_flyte_host": "evil.org"}
 
 
 @pytest.mark.parametrize("remote", ["10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1", "not an address"])
-def test_strangers_can_not_forge_links_or_addresses(remote: str) -> None:
+def test_untrusted_senders_cannot_forge_links_or_addresses(remote: str) -> None:
     request = forwarded(remote, **FORGED, x_forwarded_for="1.2.3.4")
     assert (get_base_url(request), request.META["REMOTE_ADDR"]) == ("http://testserver", remote)
 
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "127.5.5.5", "::1", "::ffff:127.0.0.1", ""])
-def test_proxies_that_are_trusted_are_believed(remote: str) -> None:
+def test_headers_of_trusted_proxies_are_used(remote: str) -> None:
     request = forwarded(
         remote, x_forwarded_proto="https", x_forwarded_host="flyte.example.org", x_forwarded_for="1.2.3.4"
     )
@@ -138,13 +136,13 @@ def test_proxies_that_are_trusted_are_believed(remote: str) -> None:
         ("2001:db8::1", "2001:db8::1"),
     ],
 )
-def test_the_callers_address_is_the_last_that_no_trusted_proxy_has(
+def test_the_callers_address_is_the_last_one_that_is_not_a_trusted_proxy(
     settings: LazySettings, header: str, address: str
 ) -> None:
     settings.FLYTE_TRUSTED_PROXIES = (ip_network("10.0.0.0/8"),)
     assert forwarded("10.0.0.9", x_forwarded_for=header).META["REMOTE_ADDR"] == address
 
 
-def test_with_no_proxies_at_all_even_loopback_is_not_believed(settings: LazySettings) -> None:
+def test_without_trusted_proxies_even_headers_from_loopback_are_ignored(settings: LazySettings) -> None:
     settings.FLYTE_TRUSTED_PROXIES = ()
     assert get_base_url(forwarded("127.0.0.1", **FORGED)) == "http://testserver"

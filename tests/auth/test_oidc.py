@@ -1,4 +1,4 @@
-"""Tokens of a provider: which count, and when the provider is asked for its keys."""
+"""Tokens of a provider: valid and invalid ones, and requests for the provider's keys."""
 
 import json
 import threading
@@ -42,8 +42,8 @@ from tests.auth.provider import (
 pytestmark = pytest.mark.integration
 
 
-class Clock:
-    """A clock for the age of keys that goes when it is told to."""
+class KeyClock:
+    """A clock for the age of keys that only tests advance."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -53,17 +53,17 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(jwks, "time", found)
-    return found
+def clock(monkeypatch: pytest.MonkeyPatch) -> KeyClock:
+    key_clock = KeyClock()
+    monkeypatch.setattr(jwks, "time", key_clock)
+    return key_clock
 
 
 def claims(provider: Provider, token: str) -> dict[str, Any]:
     return validate_token(token, provider.issuer, AUDIENCE)
 
 
-def refused(provider: Provider, token: str) -> bool:
+def is_refused(provider: Provider, token: str) -> bool:
     try:
         claims(provider, token)
     except InvalidTokenError:
@@ -72,11 +72,11 @@ def refused(provider: Provider, token: str) -> bool:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_with_a_public_key_counts(provider: Provider, algorithm: str) -> None:
+def test_every_algorithm_with_a_public_key_is_accepted(provider: Provider, algorithm: str) -> None:
     provider.keys.clear()
     provider.publish("k", kind_for(algorithm))
     assert claims(provider, provider.token("k", algorithm, role="dev"))["role"] == "dev"
-    assert refused(provider, provider.token("k", algorithm, number=1))
+    assert is_refused(provider, provider.token("k", algorithm, number=1))
 
 
 NOW = int(time.time())
@@ -104,12 +104,12 @@ HOUR = 3600
     ],
     ids=str,
 )
-def test_a_token_with_a_wrong_claim_does_not_count(provider: Provider, wrong: dict[str, Any]) -> None:
-    assert refused(provider, provider.token(**wrong))
+def test_a_token_with_a_wrong_claim_is_refused(provider: Provider, wrong: dict[str, Any]) -> None:
+    assert is_refused(provider, provider.token(**wrong))
 
 
-def test_the_issuer_is_compared_as_it_is_written(provider: Provider) -> None:
-    assert refused(provider, provider.token(iss=provider.issuer + "/"))
+def test_the_issuer_must_be_identical(provider: Provider) -> None:
+    assert is_refused(provider, provider.token(iss=provider.issuer + "/"))
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_the_issuer_is_compared_as_it_is_written(provider: Provider) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_condition_does_not_matter(provider: Provider, fine: dict[str, Any]) -> None:
+def test_other_claims_do_not_matter(provider: Provider, fine: dict[str, Any]) -> None:
     assert claims(provider, provider.token(**fine))
 
 
-def test_small_differences_of_clocks_do_not_matter(provider: Provider) -> None:
+def test_small_clock_differences_do_not_matter(provider: Provider) -> None:
     now = time.time()
     assert claims(provider, provider.token(exp=now - LEEWAY_SECONDS // 2, nbf=now + LEEWAY_SECONDS // 2))
     for wrong in (provider.token(exp=now - 90), provider.token(nbf=now + 90)):
@@ -135,7 +135,7 @@ def test_small_differences_of_clocks_do_not_matter(provider: Provider) -> None:
             validate_token(wrong, provider.issuer, AUDIENCE)
 
 
-def test_a_secret_made_of_the_public_key_signs_nothing(provider: Provider) -> None:
+def test_the_public_key_is_not_accepted_as_a_secret(provider: Provider) -> None:
     key = private_key("RSA")
     for secret in (public_pem(key), json.dumps(public_jwk(key, "k1")).encode()):
         for algorithm in ("HS256", "HS384", "HS512"):
@@ -143,44 +143,44 @@ def test_a_secret_made_of_the_public_key_signs_nothing(provider: Provider) -> No
             head = unsigned(provider.claims(), algorithm, kid="k1").rpartition(".")[0]
             signature = maker.sign(head.encode(), secret)
             token = unsigned(provider.claims(), algorithm, signature, kid="k1")
-            assert refused(provider, token)
-    assert not provider.asked
+            assert is_refused(provider, token)
+    assert not provider.requests
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", "HS256", "ES256K", "RS1", "dir", None, 5, ["RS256"]])
-def test_other_algorithms_do_not_count_and_ask_the_provider_nothing(provider: Provider, algorithm: Any) -> None:
+def test_other_algorithms_are_refused_without_a_request_to_the_provider(provider: Provider, algorithm: Any) -> None:
     for signature in (b"", b"x" * 256):
-        assert refused(provider, unsigned(provider.claims(), algorithm, signature, kid="k1"))
-    assert not provider.asked
+        assert is_refused(provider, unsigned(provider.claims(), algorithm, signature, kid="k1"))
+    assert not provider.requests
 
 
 @pytest.mark.parametrize("header", [{"kid": 5}, {"crit": ["exp"]}, {"crit": ["x"], "x": 1}, {"b64": False}])
-def test_odd_headers_do_not_count(provider: Provider, header: dict[str, Any]) -> None:
+def test_invalid_headers_are_refused(provider: Provider, header: dict[str, Any]) -> None:
     key = private_key("RSA")
     head = unsigned(provider.claims(), "RS256", **{"kid": "k1", **header}).rpartition(".")[0]
     signature = jwt.algorithms.get_default_algorithms()["RS256"].sign(head.encode(), key)
-    assert refused(provider, unsigned(provider.claims(), "RS256", signature, **{"kid": "k1", **header}))
+    assert is_refused(provider, unsigned(provider.claims(), "RS256", signature, **{"kid": "k1", **header}))
 
 
 @pytest.mark.parametrize("token", ["", "junk", "a.b", "a.b.c", "....", "é.é.é", "eyJhbGciOiJSUzI1NiJ9..", "x" * 8000])
-def test_junk_does_not_count(provider: Provider, token: str) -> None:
-    assert refused(provider, token)
+def test_junk_is_refused(provider: Provider, token: str) -> None:
+    assert is_refused(provider, token)
 
 
-def test_a_signature_of_another_token_does_not_count(provider: Provider) -> None:
-    one, other = provider.token(role="dev"), provider.token(role="admin")
-    assert refused(provider, one.rpartition(".")[0] + "." + other.rpartition(".")[2])
+def test_the_signature_of_another_token_is_refused(provider: Provider) -> None:
+    token, other = provider.token(role="dev"), provider.token(role="admin")
+    assert is_refused(provider, token.rpartition(".")[0] + "." + other.rpartition(".")[2])
 
 
-def test_a_key_checks_only_what_it_is_published_for(provider: Provider) -> None:
+def test_a_key_is_used_only_for_its_published_purpose(provider: Provider) -> None:
     provider.keys.clear()
     provider.publish("only", alg="RS256")
     provider.publish("encrypts", number=1, use="enc")
     provider.publish("signs", number=2, key_ops=["sign"])
     assert claims(provider, provider.token("only"))
-    assert refused(provider, provider.token("only", "RS512"))
-    assert refused(provider, provider.token("encrypts", number=1))
-    assert refused(provider, provider.token("signs", number=2))
+    assert is_refused(provider, provider.token("only", "RS512"))
+    assert is_refused(provider, provider.token("encrypts", number=1))
+    assert is_refused(provider, provider.token("signs", number=2))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_key_checks_only_what_it_is_published_for(provider: Provider) -> None:
     ],
     ids=str,
 )
-def test_a_published_key_that_is_weak_secret_or_broken_is_passed_over(provider: Provider, jwk: Any) -> None:
+def test_a_published_key_that_is_weak_secret_or_broken_is_ignored(provider: Provider, jwk: Any) -> None:
     assert parse_jwk(jwk) is None
     provider.keys.insert(0, jwk)
     assert claims(provider, provider.token())
@@ -207,71 +207,69 @@ def test_a_published_key_that_is_weak_secret_or_broken_is_passed_over(provider: 
 def test_a_token_without_a_key_id_is_tried_with_every_key(provider: Provider) -> None:
     provider.publish("k2", number=1)
     assert claims(provider, provider.token(None, number=1))
-    assert refused(provider, provider.token("k1", number=1))
+    assert is_refused(provider, provider.token("k1", number=1))
 
 
-def test_keys_are_asked_for_once_and_used_many_times(provider: Provider) -> None:
-    assert not provider.asked
+def test_keys_are_fetched_once_and_used_many_times(provider: Provider) -> None:
+    assert not provider.requests
     for _ in range(5):
         claims(provider, provider.token())
-    assert provider.asked == {DISCOVERY: 1, KEYS: 1}
+    assert provider.requests == {DISCOVERY: 1, KEYS: 1}
 
 
-def test_a_new_key_counts_as_soon_as_the_cool_down_is_over(provider: Provider, clock: Clock) -> None:
+def test_a_new_key_is_fetched_after_the_cool_down(provider: Provider, clock: KeyClock) -> None:
     claims(provider, provider.token())
     provider.publish("k2", number=1)
-    assert refused(provider, provider.token("k2", number=1))
+    assert is_refused(provider, provider.token("k2", number=1))
     clock.seconds += MIN_REFETCH_SECONDS
     assert claims(provider, provider.token("k2", number=1))
     assert claims(provider, provider.token())
 
 
-def test_a_new_key_under_an_old_name_counts_too(provider: Provider, clock: Clock) -> None:
+def test_a_new_key_with_an_old_id_is_fetched_too(provider: Provider, clock: KeyClock) -> None:
     claims(provider, provider.token())
     provider.keys.clear()
     provider.publish("k1", number=1)
     clock.seconds += MIN_REFETCH_SECONDS
     assert claims(provider, provider.token(number=1))
-    assert refused(provider, provider.token())
+    assert is_refused(provider, provider.token())
 
 
-def test_a_key_that_was_withdrawn_counts_no_longer_than_keys_are_kept(provider: Provider, clock: Clock) -> None:
+def test_a_withdrawn_key_is_accepted_until_the_cache_expires(provider: Provider, clock: KeyClock) -> None:
     claims(provider, provider.token())
     provider.keys.clear()
     provider.publish("k2", number=1)
     assert claims(provider, provider.token())
     clock.seconds += CACHE_SECONDS
-    assert refused(provider, provider.token())
+    assert is_refused(provider, provider.token())
 
 
-def test_a_flood_of_unknown_keys_makes_the_provider_answer_once_in_a_cool_down(
-    provider: Provider, clock: Clock
-) -> None:
+def test_many_unknown_keys_cause_one_fetch_in_each_cool_down(provider: Provider, clock: KeyClock) -> None:
     claims(provider, provider.token())
     for number in range(3):
         clock.seconds += MIN_REFETCH_SECONDS
         with ThreadPoolExecutor(8) as pool:
-            tokens = [provider.token(f"made up {one}") for one in range(40)]
-            assert all(pool.map(lambda token: refused(provider, token), tokens))
+            tokens = [provider.token(f"made up {key}") for key in range(40)]
+            assert all(pool.map(lambda token: is_refused(provider, token), tokens))
             assert claims(provider, provider.token())
-        assert provider.asked == {DISCOVERY: number + 2, KEYS: number + 2}
+        assert provider.requests == {DISCOVERY: number + 2, KEYS: number + 2}
 
 
-def test_wrong_signatures_are_as_bounded_as_unknown_keys(provider: Provider, clock: Clock) -> None:
+def test_wrong_signatures_cause_one_fetch_in_each_cool_down_too(provider: Provider, clock: KeyClock) -> None:
     for _ in range(20):
-        assert refused(provider, provider.token(number=1))
+        assert is_refused(provider, provider.token(number=1))
     clock.seconds += MIN_REFETCH_SECONDS
     for _ in range(20):
-        assert refused(provider, provider.token(number=1))
-    assert provider.asked[KEYS] == 2
+        assert is_refused(provider, provider.token(number=1))
+    assert provider.requests[KEYS] == 2
 
 
-def test_many_that_come_at_once_at_the_start_make_one_fetch_and_all_get_its_keys(provider: Provider) -> None:
+def test_concurrent_requests_at_the_start_share_one_fetch(provider: Provider) -> None:
     provider.delay = 0.2
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: claims(provider, provider.token()), range(16)))
-    assert len(found) == 16
-    assert provider.asked[KEYS] == 1
+        validated = list(pool.map(lambda _: claims(provider, provider.token()), range(16)))
+    assert len(validated) == 16
+    assert provider.requests[KEYS] == 1
 
 
 @pytest.mark.parametrize(
@@ -291,8 +289,8 @@ def test_many_that_come_at_once_at_the_start_make_one_fetch_and_all_get_its_keys
     ],
     ids=lambda fault: str(fault)[:50],
 )
-def test_a_provider_that_gives_no_keys_is_away_and_known_keys_go_on_counting(
-    provider: Provider, clock: Clock, fault: dict[str, Any]
+def test_a_provider_without_keys_is_unavailable_and_cached_keys_stay_valid(
+    provider: Provider, clock: KeyClock, fault: dict[str, Any]
 ) -> None:
     good = provider.status, provider.body, provider.discovery
     for name, value in fault.items():
@@ -308,10 +306,10 @@ def test_a_provider_that_gives_no_keys_is_away_and_known_keys_go_on_counting(
     assert claims(provider, provider.token())
     with pytest.raises(ProviderUnavailableError):
         claims(provider, provider.token("new", number=1))
-    assert refused(provider, provider.token(exp=NOW - HOUR))
+    assert is_refused(provider, provider.token(exp=NOW - HOUR))
 
 
-def test_a_provider_that_is_down_at_first_is_found_when_it_is_up(clock: Clock, provider: Provider) -> None:
+def test_a_provider_that_starts_late_is_used_after_the_cool_down(clock: KeyClock, provider: Provider) -> None:
     with running_provider() as other:
         other.publish()
         port = int(other.issuer.rpartition(":")[2].split("/")[0])
@@ -324,22 +322,22 @@ def test_a_provider_that_is_down_at_first_is_found_when_it_is_up(clock: Clock, p
         assert claims(other, other.token())
 
 
-def test_a_provider_that_dawdles_is_given_up_on(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_provider_is_unavailable(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_client, "NETWORK_TIMEOUT_SECONDS", 0.05)
     provider.delay = 1.0
     with pytest.raises(ProviderUnavailableError):
         claims(provider, provider.token())
 
 
-def test_nobody_waits_for_stale_keys_to_be_renewed_by_another(provider: Provider, clock: Clock) -> None:
+def test_no_request_waits_while_another_renews_stale_keys(provider: Provider, clock: KeyClock) -> None:
     claims(provider, provider.token())
     clock.seconds += CACHE_SECONDS
-    entered, released, asked = threading.Event(), threading.Event(), provider.answer
+    entered, released, answer = threading.Event(), threading.Event(), provider.answer
 
     def slow(path: str) -> tuple[int, bytes]:
         entered.set()
         released.wait(30)
-        return asked(path)
+        return answer(path)
 
     provider.answer = slow  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:
@@ -352,7 +350,7 @@ def test_nobody_waits_for_stale_keys_to_be_renewed_by_another(provider: Provider
 
 
 @pytest.mark.parametrize(
-    ("found", "actor"),
+    ("token_claims", "actor"),
     [
         ({"sub": "s"}, "oidc s"),
         ({"sub": "s", "email": "ana@example.org", "name": "Ana"}, "oidc s (ana@example.org)"),
@@ -362,28 +360,28 @@ def test_nobody_waits_for_stale_keys_to_be_renewed_by_another(provider: Provider
         ({"sub": "x" * 1000}, "oidc " + "x" * 250),
     ],
 )
-def test_the_actor_is_the_subject_and_what_people_know_it_by(found: dict[str, Any], actor: str) -> None:
-    assert principal_from_claims(found).actor_name == actor
+def test_the_actor_name_is_the_subject_with_email_or_name(token_claims: dict[str, Any], actor: str) -> None:
+    assert principal_from_claims(token_claims).actor_name == actor
 
 
-def test_a_provider_that_others_have_written_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_of_another_project_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
     with run_server_in_thread(port=0) as server:
         base = f"http://localhost:{server.server_port}"
         with httpx.Client(base_url=base, trust_env=False) as client:
             issuer = client.get("/.well-known/openid-configuration").json()["issuer"]
-            token = signed_in(client, "ana@example.org")
-        found = validate_token(token, issuer, AUDIENCE)
-        assert (found["sub"], found["aud"]) == ("ana@example.org", [AUDIENCE])
+            token = sign_in(client, "ana@example.org")
+        token_claims = validate_token(token, issuer, AUDIENCE)
+        assert (token_claims["sub"], token_claims["aud"]) == ("ana@example.org", [AUDIENCE])
         with pytest.raises(InvalidTokenError):
             validate_token(token, issuer, "another-app")
 
 
-def signed_in(client: httpx.Client, subject: str) -> str:
-    """The ID token that a provider gives somebody who signs in (OpenID Connect Core 1.0, 3.1)."""
+def sign_in(client: httpx.Client, subject: str) -> str:
+    """Sign in at the provider, and return the ID token (OpenID Connect Core 1.0, 3.1)."""
     back = "http://127.0.0.1/back"
-    asked = {"client_id": AUDIENCE, "redirect_uri": back, "response_type": "code", "scope": "openid", "state": "x"}
-    sent_back = client.post("/oauth2/authorize", params=asked, data={"sub": subject})
+    query = {"client_id": AUDIENCE, "redirect_uri": back, "response_type": "code", "scope": "openid", "state": "x"}
+    sent_back = client.post("/oauth2/authorize", params=query, data={"sub": subject})
     code = parse_qs(urlsplit(sent_back.headers["Location"]).query)["code"][0]
     answer = client.post(
         "/oauth2/token",

@@ -1,4 +1,4 @@
-"""What the token of one pack can't do to another."""
+"""Limits of a token of one pack towards other packs."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)
-def tokens_are_asked_for(settings: LazySettings) -> None:
+def require_tokens(settings: LazySettings) -> None:
     settings.FLYTE_AUTH = "tokens"
 
 
@@ -44,7 +44,7 @@ def token(pack: str, **labels: str) -> str:
         ("Slack", {"env": "prod"}, "Slack", {"env": "dev"}, 403),
     ],
 )
-def test_a_token_registers_only_the_packs_it_may_be(
+def test_a_token_registers_only_packs_that_match_it(
     client: Client, pack: str, labels: dict[str, str], name: str, its_labels: dict[str, str], status: int
 ) -> None:
     response = send(client, token(pack, **labels), "/v1/packs", {"name": name, "labels": its_labels})
@@ -52,22 +52,22 @@ def test_a_token_registers_only_the_packs_it_may_be(
     assert Pack.objects.exists() == (status == 201)
 
 
-def test_a_pack_is_not_replaced_by_one_that_merely_has_its_id(client: Client) -> None:
+def test_a_pack_is_not_replaced_by_another_pack_with_the_same_id(client: Client) -> None:
     register_pack("Slack", env="prod")
     response = send(client, token("Slack.env.prod"), "/v1/packs", {"name": "Slack.env.prod"})
     assert problem(response, 403)
     assert Pack.objects.get().name == "Slack"
 
 
-def test_a_token_does_nothing_in_the_name_of_another_pack_and_leaves_no_trace(client: Client) -> None:
+def test_a_token_cannot_act_as_another_pack(client: Client) -> None:
     register_pack("Jira")
     register_pack("Slack")
     save(step(event={"packName": "Slack", "name": "Said"}, command={"packName": "Jira", "name": "Do"}))
-    slack, own = token("Slack"), token("Jira")
+    slack, jira = token("Slack"), token("Jira")
     assert send(client, slack, "/v1/packs/Slack/events", {"event": "Said"}).status_code == 202
     assert problem(send(client, slack, "/v1/packs/Jira/events", {"event": "Said"}), 403)
     assert problem(send(client, slack, "/v1/packs/Jira/actions/take"), 403)
-    taken = send(client, own, "/v1/packs/Jira/actions/take")
+    taken = send(client, jira, "/v1/packs/Jira/actions/take")
     assert taken.status_code == 200
     action = Action.objects.get()
     for verb in ("result", "heartbeat"):
@@ -75,22 +75,22 @@ def test_a_token_does_nothing_in_the_name_of_another_pack_and_leaves_no_trace(cl
     assert problem(send(client, slack, f"/v1/packs/Slack/actions/{action.id}/result", {"event": "Done"}), 409)
     action.refresh_from_db()
     assert action.state == ActionState.PENDING
-    assert send(client, own, f"/v1/packs/Jira/actions/{action.id}/result", {"event": "Done"}).status_code == 202
+    assert send(client, jira, f"/v1/packs/Jira/actions/{action.id}/result", {"event": "Done"}).status_code == 202
 
 
-def test_being_refused_does_not_count_as_being_seen(client: Client) -> None:
+def test_a_refused_request_does_not_change_last_seen(client: Client) -> None:
     register_pack("Jira")
     Pack.objects.update(last_seen="2020-01-01T00:00Z")
     send(client, token("Slack"), "/v1/packs/Jira/actions/take")
     assert Pack.objects.get().last_seen.year == 2020
 
 
-def test_a_token_of_a_name_with_labels_does_not_act_for_the_pack_of_the_same_name_without(client: Client) -> None:
+def test_a_token_with_labels_cannot_act_as_the_pack_without_labels(client: Client) -> None:
     register_pack("Slack")
     assert problem(send(client, token("Slack", env="dev"), "/v1/packs/Slack/actions/take"), 403)
 
 
-def test_a_request_tells_who_sent_it(rf: Any) -> None:
+def test_a_request_has_the_principal_of_its_sender(rf: Any) -> None:
     request = rf.get("/")
     assert get_principal(request) is ANONYMOUS
     request.META["flyte.caller"] = Principal("token", "slack-prod")

@@ -1,4 +1,4 @@
-"""What the pages about security show is true."""
+"""Agreement of the pages about security with the code."""
 
 import re
 
@@ -17,16 +17,16 @@ ACCESS = (ROOT / "docs/reference/access.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", [SECURITY, ACCESS])
-def test_the_policies_that_are_shown_can_be_used(page: str) -> None:
-    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    policy = parse_policy(shown)
-    assert len(policy.rules) == len(yaml.safe_load(shown))
+def test_the_example_policies_are_valid(page: str) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    policy = parse_policy(example)
+    assert len(policy.rules) == len(yaml.safe_load(example))
     assert find_unreachable_rules(policy) == []
 
 
-def test_the_example_lets_packs_be_themselves_and_no_others() -> None:
-    (shown,) = re.findall(r"```yaml\n(.*?)```", SECURITY, re.DOTALL)
-    policy = parse_policy(shown)
+def test_the_example_policy_allows_packs_to_act_only_as_themselves() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", SECURITY, re.DOTALL)
+    policy = parse_policy(example)
     for path in ("events", "actions/take", "actions/5/result", "actions/5/heartbeat"):
         demand = policy.get_requirement("POST", ["v1", "packs", "Slack", *path.split("/")])
         assert demand is not None
@@ -34,6 +34,6 @@ def test_the_example_lets_packs_be_themselves_and_no_others() -> None:
         assert not demand.find_matching_claim({"pack": "Jira"})
 
 
-def test_the_algorithms_that_are_named_are_those_that_count() -> None:
+def test_the_documented_algorithms_are_those_that_are_accepted() -> None:
     (row,) = re.findall(r"^\| `alg` \| (.*) \|$", ACCESS, re.MULTILINE)
     assert set(re.findall(r"\b[A-Z]{2}\d{3}\b|EdDSA", row)) == set(ALGORITHMS)

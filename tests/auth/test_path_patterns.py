@@ -1,4 +1,4 @@
-"""Patterns of paths: what they match, and which of several is the closest."""
+"""Path patterns: matching, and the choice of the closest of several."""
 
 from collections.abc import Sequence
 
@@ -44,12 +44,12 @@ def segments(path: str) -> list[str]:
         ("/*/*", "/1/2", {}),
     ],
 )
-def test_a_pattern_matches_what_the_manual_says(pattern: str, path: str, names: dict[str, str] | None) -> None:
+def test_a_pattern_matches_as_in_the_manual(pattern: str, path: str, names: dict[str, str] | None) -> None:
     assert PathPattern.parse(pattern).match(segments(path)) == names
 
 
 @pytest.mark.parametrize("path", ["", "packs", "*", "/a*", "/*a", "/a:b", "/:", "/::a", "/:a*", "/:a/:a"])
-def test_what_is_no_pattern_is_refused(path: str) -> None:
+def test_an_invalid_pattern_is_refused(path: str) -> None:
     with pytest.raises(PathPatternError):
         PathPattern.parse(path)
 
@@ -76,21 +76,21 @@ ALL = ("/*", "/v1/*", "/v1/:a", "/v1/packs", "/v1/packs/*", "/v1/packs/:p/events
         ("/v1/packs/p/x/y", "/v1/packs/*"),
     ],
 )
-def test_the_closest_pattern_counts_whatever_the_order_in_the_file(path: str, closest: str) -> None:
+def test_the_closest_pattern_is_used_regardless_of_the_order(path: str, closest: str) -> None:
     for order in (ALL, ALL[::-1]):
-        found = table(*order).find("GET", segments(path))
-        assert found is not None
-        assert found[0] == closest
+        match = table(*order).find("GET", segments(path))
+        assert match is not None
+        assert match[0] == closest
 
 
-def test_the_closest_path_decides_before_the_method_does() -> None:
+def test_the_path_is_compared_before_the_method() -> None:
     rows = [PathTableRow(PathPattern.parse("/a/:x"), "GET", "get"), PathTableRow(PathPattern.parse("/a/*"), "", "all")]
     assert PathTable(rows).find("GET", ["a", "b"]) == ("get", {"x": "b"})
     assert PathTable(rows).find("POST", ["a", "b"]) is None
     assert PathTable(rows).find("POST", ["a", "b", "c"]) == ("all", {})
 
 
-def test_a_method_that_is_named_goes_before_all_methods() -> None:
+def test_a_row_for_a_method_has_priority_over_a_row_for_all_methods() -> None:
     rows = [
         PathTableRow(PathPattern.parse("/a/:x"), "", "all"),
         PathTableRow(PathPattern.parse("/a/:y"), "POST", "post"),
@@ -110,12 +110,12 @@ def test_two_rows_for_one_request_are_refused() -> None:
     ("pattern", "expected"),
     [("/packs", False), ("/v1/packs/*", True), ("/v1/:a/:b", True), ("/v1/packs/slack", True), ("/v1/*/x", True)],
 )
-def test_a_pattern_may_meet_a_route(pattern: str, expected: bool) -> None:
+def test_a_pattern_can_be_compared_with_a_route(pattern: str, expected: bool) -> None:
     assert (PathPattern.parse(pattern).match(["v1", "packs", None]) is not None) is expected
 
 
 def plain_match(parts: Sequence[str], path: Sequence[str]) -> bool:
-    """The reference: every way to share the path out among the wildcards, tried one after the other."""
+    """Match a path by trying every assignment of segments to wildcards, as a reference."""
     if not parts:
         return not path
     if parts[0] == "*":
@@ -126,9 +126,9 @@ def plain_match(parts: Sequence[str], path: Sequence[str]) -> bool:
 
 
 def plain_closest(patterns: Sequence[str], path: Sequence[str]) -> tuple[int, ...] | None:
-    """The reference: all matching patterns, the smallest by static < named < wildcard from left to right."""
+    """Return the rank of the closest pattern (static < named < wildcard, from left to right), as a reference."""
     kinds = {":": 1, "*": 2}
-    matching = [one[1:].split("/") for one in patterns if plain_match(one[1:].split("/"), path)]
+    matching = [pattern[1:].split("/") for pattern in patterns if plain_match(pattern[1:].split("/"), path)]
     return min(((*(kinds.get(part[:1], 0) for part in parts), 3) for parts in matching), default=None)
 
 
@@ -143,15 +143,15 @@ def named(parts: Sequence[str]) -> str:
 
 @given(PATTERNS, PATHS)
 def test_the_matcher_agrees_with_a_plain_reference(patterns: list[list[str]], path: list[str]) -> None:
-    written = sorted({named(parts) for parts in patterns})
-    found = table(*written).find("GET", path)
-    rank = tuple(PathPattern.parse(found[0]).rank) if found else None
-    assert rank == plain_closest(written, path)
-    if found:
-        assert plain_match(found[0][1:].split("/"), path)
-        assert set(found[1]) == set(PathPattern.parse(found[0]).names)
+    paths = sorted({named(parts) for parts in patterns})
+    match = table(*paths).find("GET", path)
+    rank = tuple(PathPattern.parse(match[0]).rank) if match else None
+    assert rank == plain_closest(paths, path)
+    if match:
+        assert plain_match(match[0][1:].split("/"), path)
+        assert set(match[1]) == set(PathPattern.parse(match[0]).names)
 
 
-def test_a_path_of_many_segments_costs_little() -> None:
-    found = PathPattern.parse("/*/a/*/a/*/a/*/a/*/b").match(["a"] * 4000)
-    assert found is None
+def test_a_path_with_many_segments_is_matched_quickly() -> None:
+    match = PathPattern.parse("/*/a/*/a/*/a/*/a/*/b").match(["a"] * 4000)
+    assert match is None

@@ -1,4 +1,4 @@
-"""The path policy: reading the file, and what it asks of a request."""
+"""The path policy: parsing of the file, and its requirements for requests."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.contract.recording import DATA
 
 pytestmark = pytest.mark.unit
 
-# The manual's own example, with paths as they are here.
+# The example of the original's manual, with the paths of this server.
 MANUAL = """
 - path: /v1/packs/:pack
   methods: [DELETE]
@@ -63,22 +63,22 @@ def test_the_manuals_example(claims: dict[str, Any], expected: bool) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/packs/foo"), ("DELETE", "/v1/packs"), ("DELETE", "/v1")])
-def test_what_no_rule_is_about_is_for_nobody(method: str, path: str) -> None:
+def test_requests_without_a_rule_are_refused(method: str, path: str) -> None:
     assert parse_policy(MANUAL).get_requirement(method, path[1:].split("/")) is None
 
 
-def test_without_claims_everybody_may_and_without_methods_in_every_way() -> None:
+def test_a_rule_without_claims_and_methods_allows_everything() -> None:
     policy = parse_policy("- path: /health")
     demand = policy.get_requirement("BREW", ["health"])
     assert demand is not None
     assert demand.is_open
 
 
-def test_an_empty_list_of_values_is_met_by_nobody() -> None:
+def test_an_empty_list_of_values_matches_no_token() -> None:
     assert not allowed(parse_policy("- path: /a\n  claims: {x: []}"), "GET", "/a", {"x": "", "": []})
 
 
-def test_a_name_stands_for_a_claims_name_too() -> None:
+def test_a_path_parameter_can_be_the_name_of_a_claim() -> None:
     policy = parse_policy("- path: /packs/:pack\n  claims: {':pack': [yes, true], Foo: [no]}")
     assert allowed(policy, "GET", "/packs/Foo", {"Foo": "yes"})
     assert allowed(policy, "GET", "/packs/Foo", {"Foo": True})

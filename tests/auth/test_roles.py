@@ -1,4 +1,4 @@
-"""From a provider's claims to the console's roles."""
+"""Mapping of a provider's claims to roles of the console."""
 
 from typing import Any
 
@@ -37,6 +37,6 @@ def test_roles_follow_the_claims(claims: dict[str, Any], roles: set[str]) -> Non
 
 
 @pytest.mark.parametrize("text", ["admin", "groups=admin", "groups:=admin", "groups:a=", ":a=b", "g:a=b,", "g:a=b=c"])
-def test_what_is_no_rule_is_told(text: str) -> None:
+def test_an_invalid_rule_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="claim:value=role"):
         parse_role_rules(text)

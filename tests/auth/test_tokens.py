@@ -1,4 +1,4 @@
-"""Tokens of the server: made, found, ended, and what is kept of them."""
+"""Tokens of the server: creation, lookup, expiry, revocation, and storage."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from tests.site.processes import manage, manage_here
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def test_a_token_is_found_by_its_secret_of_which_only_a_digest_is_kept() -> None:
+def test_a_token_is_found_by_its_secret_and_only_a_digest_is_stored() -> None:
     token, secret = tokens.create_token(COMMAND_LINE_ACTOR, "slack", pack="Slack")
     assert tokens.find_token(secret) == token
     assert len(secret) >= len("flyte_") + 43
@@ -31,30 +31,32 @@ def test_a_token_is_found_by_its_secret_of_which_only_a_digest_is_kept() -> None
     assert secret.startswith(token.shown)
 
 
-def test_no_two_tokens_have_one_secret() -> None:
+def test_every_token_has_a_different_secret() -> None:
     assert len({tokens.create_token(COMMAND_LINE_ACTOR, f"t{number}", pack="P")[1] for number in range(50)}) == 50
 
 
 @pytest.mark.parametrize("secret", ["", "flyte_", "x", "flyte_" + "A" * 43, "\x00", "\udcff", "ä" * 5000])
-def test_what_is_no_token_finds_nothing(secret: str) -> None:
+def test_an_unknown_secret_finds_no_token(secret: str) -> None:
     tokens.create_token(COMMAND_LINE_ACTOR, "slack", pack="Slack")
     assert tokens.find_token(secret) is None
 
 
-def test_a_revoked_token_and_one_that_has_expired_count_no_longer() -> None:
-    _, gone = tokens.create_token(COMMAND_LINE_ACTOR, "gone", pack="P")
-    _, over = tokens.create_token(COMMAND_LINE_ACTOR, "over", pack="P", expires_at=timezone.now() + timedelta(days=1))
-    assert tokens.find_token(gone)
-    assert tokens.find_token(over)
+def test_revoked_and_expired_tokens_are_not_found() -> None:
+    _, revoked = tokens.create_token(COMMAND_LINE_ACTOR, "gone", pack="P")
+    _, expired = tokens.create_token(
+        COMMAND_LINE_ACTOR, "over", pack="P", expires_at=timezone.now() + timedelta(days=1)
+    )
+    assert tokens.find_token(revoked)
+    assert tokens.find_token(expired)
     assert tokens.revoke_token(COMMAND_LINE_ACTOR, "gone")
     assert not tokens.revoke_token(COMMAND_LINE_ACTOR, "gone")
     assert not tokens.revoke_token(COMMAND_LINE_ACTOR, "never")
     Token.objects.filter(name="over").update(expires_at=timezone.now())
-    assert (tokens.find_token(gone), tokens.find_token(over)) == (None, None)
+    assert (tokens.find_token(revoked), tokens.find_token(expired)) == (None, None)
     assert [token.name for token in tokens.list_tokens()] == ["gone", "over"]
 
 
-def test_being_used_is_noted_once_in_a_while() -> None:
+def test_the_time_of_the_last_use_is_updated_at_intervals() -> None:
     _, secret = tokens.create_token(COMMAND_LINE_ACTOR, "slack", pack="Slack")
     with CaptureQueriesContext(
         connection,
@@ -73,7 +75,7 @@ def test_being_used_is_noted_once_in_a_while() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("options", "message"),
     [
         ({"name": ""}, "name"),
         ({"name": "x" * 101, "pack": "P"}, "1 to 100 printable characters"),
@@ -86,10 +88,10 @@ def test_being_used_is_noted_once_in_a_while() -> None:
         ({"name": "taken", "pack": "P"}, "'taken' already exists"),
     ],
 )
-def test_a_token_that_makes_no_sense_is_not_made(asked: dict[str, object], message: str) -> None:
+def test_a_token_with_invalid_options_is_not_created(options: dict[str, object], message: str) -> None:
     tokens.create_token(COMMAND_LINE_ACTOR, "taken", pack="P")
     with pytest.raises(TokenError, match=message):
-        tokens.create_token(COMMAND_LINE_ACTOR, **asked)  # type: ignore[arg-type]
+        tokens.create_token(COMMAND_LINE_ACTOR, **options)  # type: ignore[arg-type]
     assert Token.objects.count() == 1
 
 
@@ -113,13 +115,11 @@ def test_a_token_that_makes_no_sense_is_not_made(asked: dict[str, object], messa
         ("", "Slack", False),
     ],
 )
-def test_a_star_in_a_packs_name_is_any_text_and_nothing_else_is_special(
-    pattern: str, name: str, expected: bool
-) -> None:
+def test_only_a_star_in_a_packs_name_is_a_wildcard(pattern: str, name: str, expected: bool) -> None:
     assert matches_pattern(pattern, name) is expected
 
 
-def test_a_token_may_be_packs_that_have_its_labels_and_perhaps_more() -> None:
+def test_a_token_can_act_as_packs_that_have_all_its_labels() -> None:
     caller = Principal("token", "t", pack="Slack", labels={"env": "prod"})
     assert caller.can_act_as("Slack", {"env": "prod", "az": "b"})
     for name, labels in (("Slack", {}), ("Slack", {"env": "dev"}), ("Jira", {"env": "prod"})):
@@ -142,14 +142,14 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
         ("2027-01-31T12:00", datetime(2027, 1, 31, 12, tzinfo=UTC)),
     ],
 )
-def test_an_expiry_is_a_span_or_a_time(text: str, expected: datetime) -> None:
+def test_an_expiry_is_a_duration_or_a_time(text: str, expected: datetime) -> None:
     assert parse_expiry(text, NOW) == expected
 
 
-def test_tokens_are_made_listed_and_revoked_on_the_command_line() -> None:
-    made = manage_here("token", "create", "slack-prod", "--pack=Slack", "--label=env=prod", "--scope=datastore:read")
-    secret = made.stdout.strip()
-    assert made.returncode == 0
+def test_tokens_are_created_listed_and_revoked_on_the_command_line() -> None:
+    created = manage_here("token", "create", "slack-prod", "--pack=Slack", "--label=env=prod", "--scope=datastore:read")
+    secret = created.stdout.strip()
+    assert created.returncode == 0
     assert secret.startswith("flyte_")
     listed = manage_here("token", "list").stdout
     assert secret not in listed
@@ -169,14 +169,14 @@ def test_tokens_are_made_listed_and_revoked_on_the_command_line() -> None:
         ("revoke", "nobody"),
     ],
 )
-def test_a_command_that_can_not_be_done_ends_with_1_and_one_line(wrong: tuple[str, ...]) -> None:
+def test_a_failed_command_exits_with_1_and_one_line(wrong: tuple[str, ...]) -> None:
     assert manage_here("token", "create", "slack-prod", "--pack=Slack").returncode == 0
     done = manage_here("token", *wrong)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
 
 
 @pytest.mark.acceptance
-def test_the_token_command_is_a_program_with_exit_codes(tmp_path: Path) -> None:
+def test_the_token_command_has_exit_codes(tmp_path: Path) -> None:
     with migrated_database(tmp_path) as url:
         environment = server_environment(url)
         created, again = (
