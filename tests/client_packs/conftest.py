@@ -17,26 +17,26 @@ from tests.server import Server, running_server
 
 from .http_stub import Counterpart
 from .mail_servers import HOST, Certificate, Imap, StartImap, StartSmtp, imap_servers, smtp_servers
-from .pack_commands import Ask, result, variables
+from .pack_commands import RunCommand, result, variables
 
 StartPack = Callable[..., Program]
-"""Starts `python -m flyte_client.packs.NAME` with these variables, and the server's address unless they hold one."""
+"""A function that runs `python -m flyte_client.packs.NAME` with variables and the server's address."""
 
 
 @pytest.fixture(scope="session")
 def packs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A separate server for these packs, because tests elsewhere use the same names."""
+    """Run a separate server for these packs, because other tests use the same names."""
     with running_server(tmp_path_factory.mktemp("packs")) as server:
         yield server
 
 
 @pytest.fixture
 def world(packs_server: Server) -> Iterator[ExampleClient]:
-    """The server, without data of other tests."""
+    """Provide a client for the server, without data of other tests."""
     with httpx.Client(trust_env=False, timeout=SECONDS) as http:
-        made = ExampleClient(http, packs_server.url)
-        yield made
-        made.clear()
+        client = ExampleClient(http, packs_server.url)
+        yield client
+        client.clear()
 
 
 @pytest.fixture
@@ -63,13 +63,13 @@ def start_pack() -> Iterator[StartPack]:
 
 
 @pytest.fixture
-def ask(stub: StubServer, start_pack: StartPack, tmp_path: Path) -> Ask:
-    def asked(name: str, web: Counterpart, command: str, given: Any, event: str) -> Any:
-        stub.queue(command, given)
+def run_command(stub: StubServer, start_pack: StartPack, tmp_path: Path) -> RunCommand:
+    def run(name: str, web: Counterpart, command: str, action_input: Any, event: str) -> Any:
+        stub.queue(command, action_input)
         start_pack(name, stub.url, **variables(name, web, tmp_path))
         return result(stub, event)
 
-    return asked
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Flows that forward events to a pack of the test, and waiting for them."""
+"""Flows that record events as executions, and functions that wait for them."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.examples.world import ExampleClient, link
 T = TypeVar("T")
 
 
-def eventually(what: Callable[[], T], why: str = "it did not come to be") -> T:
+def eventually(what: Callable[[], T], why: str = "the condition was not met in time") -> T:
     """Return the first true result of the function; fail on a timeout."""
     deadline = time.monotonic() + PATIENCE
     while not (value := what()) and time.monotonic() < deadline:
@@ -34,6 +34,6 @@ def watch(world: ExampleClient, pack: str, event: str) -> None:
 
 def seen(world: ExampleClient, pack: str, event: str) -> list[Any]:
     """Return the payloads of the events that started an execution, oldest first."""
-    found = world.executions(f"{pack}-{event}")
-    actions = [world.get(link(one["links"], "self"))["actions"]["note"] for one in reversed(found)]
+    executions = world.executions(f"{pack}-{event}")
+    actions = [world.get(link(execution["links"], "self"))["actions"]["note"] for execution in reversed(executions)]
     return [action["trigger"]["payload"] for action in actions]

@@ -14,8 +14,8 @@ from tests.client.stub_server import PATIENCE, Answer
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request; `query` has each name once, `body` is a JSON value, or a form's fields."""
+class RecordedRequest:
+    """A recorded request; `query` has each name once, `body` is a JSON value, or a form's fields."""
 
     method: str
     path: str
@@ -24,15 +24,15 @@ class Asked:
     body: Any = None
 
 
-Routes = Callable[[Asked], Answer | None]
-"""What to answer; None hangs up without an answer."""
+Routes = Callable[[RecordedRequest], Answer | None]
+"""A function from a request to its response, or None to close the connection without one."""
 
 
 class Counterpart:
     """A stub of a service; `script` adds responses for single requests before those of `routes`."""
 
     def __init__(self, routes: Routes) -> None:
-        self.asked: list[Asked] = []
+        self.requests: list[RecordedRequest] = []
         self._routes = routes
         self._scripted: dict[str, deque[Answer | None]] = defaultdict(deque)
         self._changed = threading.Condition()
@@ -53,27 +53,35 @@ class Counterpart:
         with self._changed:
             self._scripted[path].extend(answers)
 
-    def of(self, path: str, method: str = "") -> list[Asked]:
+    def of(self, path: str, method: str = "") -> list[RecordedRequest]:
         with self._changed:
-            return [one for one in self.asked if one.path == path and (not method or one.method == method)]
+            return [
+                request
+                for request in self.requests
+                if request.path == path and (not method or request.method == method)
+            ]
 
-    def wait_for(self, path: str, count: int = 1, method: str = "") -> list[Asked]:
+    def wait_for(self, path: str, count: int = 1, method: str = "") -> list[RecordedRequest]:
         with self._changed:
             came = self._changed.wait_for(lambda: len(self._matching(path, method)) >= count, PATIENCE)
-            assert came, f"{count} of {method} {path} did not come; there were {[one.path for one in self.asked]}"
+            assert came, (
+                f"{count} of {method} {path} did not come; there were {[request.path for request in self.requests]}"
+            )
             return self._matching(path, method)
 
-    def _matching(self, path: str, method: str) -> list[Asked]:
-        return [one for one in self.asked if one.path == path and (not method or one.method == method)]
+    def _matching(self, path: str, method: str) -> list[RecordedRequest]:
+        return [
+            request for request in self.requests if request.path == path and (not method or request.method == method)
+        ]
 
-    def answer(self, asked: Asked) -> Answer | None:
+    def answer(self, request: RecordedRequest) -> Answer | None:
         with self._changed:
-            self.asked.append(asked)
+            self.requests.append(request)
             self._changed.notify_all()
-            scripted = self._scripted[asked.path]
+            scripted = self._scripted[request.path]
             if scripted:
                 return scripted.popleft()
-        return self._routes(asked)
+        return self._routes(request)
 
 
 @contextmanager
@@ -109,7 +117,7 @@ def _handler_of(server: Counterpart) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
             answer = server.answer(
-                Asked(self.command, parts.path, query, dict(self.headers.items()), _body(self.headers, raw))
+                RecordedRequest(self.command, parts.path, query, dict(self.headers.items()), _body(self.headers, raw))
             )
             self.close_connection = True
             if answer is not None:

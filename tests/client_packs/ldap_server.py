@@ -29,7 +29,7 @@ from flyte_client.packs.ldap.directory import (
 class Directory:
     """Responses of the stub: `code` is the result of a search, `raw` is sent before all responses, `silent` sends none.
 
-    `slipped_in` is sent unencrypted together with the response after which TLS begins.
+    `premature` is sent unencrypted together with the response after which TLS begins.
     """
 
     port: int
@@ -39,21 +39,21 @@ class Directory:
     entries: list[tuple[str, dict[str, list[bytes]]]] = field(default_factory=list)
     code: int = 0
     raw: bytes = b""
-    slipped_in: bytes = b""
+    premature: bytes = b""
     silent: bool = False
-    asked: list[dict[str, object]] = field(default_factory=list)
+    searches: list[dict[str, object]] = field(default_factory=list)
     security: str = "none"
 
     @property
     def variables(self) -> dict[str, str]:
-        given = {
+        settings = {
             "URL": f"ldap://127.0.0.1:{self.port}",
             "SECURITY": "none",
             "BASE_DN": "dc=example,dc=com",
             "BIND_USERNAME": self.user,
             "BIND_PASSWORD": self.password,
         }
-        return {f"FLYTE_LDAP_{name}": value for name, value in given.items()}
+        return {f"FLYTE_LDAP_{name}": value for name, value in settings.items()}
 
     def serve(self, listener: socket.socket) -> None:
         while True:
@@ -72,7 +72,7 @@ class Directory:
                     return
                 connection.sendall(self.raw)
                 for answer in self._answers(tag, content):
-                    more = self.slipped_in if tag == EXTENDED_REQUEST else b""
+                    more = self.premature if tag == EXTENDED_REQUEST else b""
                     connection.sendall(ber.encode_element(ber.SEQUENCE, ber.encode_int(number), answer) + more)
                 if tag == EXTENDED_REQUEST and self.context:
                     connection = self.context.wrap_socket(connection, server_side=True)
@@ -87,7 +87,7 @@ class Directory:
             fine = (parts[1].decode(), parts[2].decode()) == (self.user, self.password)
             return [_result(BIND_RESPONSE, 0 if fine else 49)]
         assert tag == SEARCH_REQUEST
-        self.asked.append(
+        self.searches.append(
             {
                 "base": parts[0].decode(),
                 "scope": parts[1][0],
@@ -103,12 +103,12 @@ class Directory:
 
 def _message(connection: socket.socket) -> tuple[int, int, bytes]:
     data = b""
-    while (found := ber.read_header(data)) is None or len(data) < found[2]:
-        chunk = connection.recv(1 if found is None else found[2] - len(data))
+    while (header := ber.read_header(data)) is None or len(data) < header[2]:
+        chunk = connection.recv(1 if header is None else header[2] - len(data))
         if not chunk:
             raise EOFError
         data += chunk
-    (_, number), (tag, content), *_ = ber.iter_elements(data[found[1] : found[2]])
+    (_, number), (tag, content), *_ = ber.iter_elements(data[header[1] : header[2]])
     return ber.decode_int(number), tag, content
 
 
@@ -118,13 +118,13 @@ def _result(tag: int, code: int) -> bytes:
 
 
 def _entry(dn: str, attributes: dict[str, list[bytes]]) -> bytes:
-    told = [
+    encoded = [
         ber.encode_element(
             ber.SEQUENCE, ber.encode_octets(name), ber.encode_element(ber.SET, *map(ber.encode_octets, values))
         )
         for name, values in attributes.items()
     ]
-    return ber.encode_element(SEARCH_RESULT_ENTRY, ber.encode_octets(dn), ber.encode_element(ber.SEQUENCE, *told))
+    return ber.encode_element(SEARCH_RESULT_ENTRY, ber.encode_octets(dn), ber.encode_element(ber.SEQUENCE, *encoded))
 
 
 @contextmanager

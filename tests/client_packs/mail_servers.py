@@ -53,7 +53,7 @@ class Post:
 
 
 StartSmtp = Callable[..., tuple[Post, dict[str, str]]]
-"""Starts an SMTP server with these options of aiosmtpd's: what it got, and the pack's variables for it."""
+"""A function that starts an SMTP server with options of aiosmtpd; it returns the mails and the pack's variables."""
 
 
 @contextmanager
@@ -94,8 +94,8 @@ class Imap:
 
     @property
     def variables(self) -> dict[str, str]:
-        given = {"HOST": HOST, "PORT": str(self.port), "SECURITY": "none", "USER": "me", "PASSWORD": "pw"}
-        return {f"FLYTE_IMAP_{name}": value for name, value in given.items()} | {"FLYTE_IMAP_POLL_SECONDS": "0.3"}
+        settings = {"HOST": HOST, "PORT": str(self.port), "SECURITY": "none", "USER": "me", "PASSWORD": "pw"}
+        return {f"FLYTE_IMAP_{name}": value for name, value in settings.items()} | {"FLYTE_IMAP_POLL_SECONDS": "0.3"}
 
     def client(self) -> Any:
         client = IMAPClient(HOST, self.port, ssl=False, timeout=PATIENCE)
@@ -113,7 +113,7 @@ class Imap:
 
 
 StartImap = Callable[..., Imap]
-"""Starts an IMAP server at a port; with a certificate, files in PEM, it knows STARTTLS."""
+"""A function that starts an IMAP server on a port; with a certificate it supports STARTTLS."""
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def imap_servers() -> Iterator[StartImap]:
 
 @contextmanager
 def tls_before(port: int, context: ssl.SSLContext) -> Iterator[int]:
-    """A TLS port that forwards its decrypted data to a different port."""
+    """Open a TLS port that forwards its decrypted data to a different port."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection(HOST, port)

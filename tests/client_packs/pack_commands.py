@@ -10,15 +10,15 @@ from .http_stub import Counterpart
 
 TOKEN = "t0ken"
 
-Ask = Callable[[str, Counterpart, str, Any, str], Any]
-"""Starts a pack by its name, beside its counterpart, gives it a command with an input, and waits for an event of this
-name; the event's payload."""
+RunCommand = Callable[[str, Counterpart, str, Any, str], Any]
+"""A function that starts a pack with the stub of its service, queues a command with an input, and returns the
+payload of the result with this event name."""
 
 
 def variables(name: str, web: Counterpart, folder: Path, **more: str) -> dict[str, str]:
-    """Return the environment of such a pack."""
-    given = {"URL": web.url, "TOKEN": TOKEN, "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
-    return {f"FLYTE_{name.upper()}_{key}": value for key, value in (given | more).items()}
+    """Return the environment of a pack."""
+    settings = {"URL": web.url, "TOKEN": TOKEN, "FOLDER": str(folder), "POLL_SECONDS": "0.1"}
+    return {f"FLYTE_{name.upper()}_{key}": value for key, value in (settings | more).items()}
 
 
 def result(stub: StubServer, event: str) -> Any:
@@ -27,6 +27,6 @@ def result(stub: StubServer, event: str) -> Any:
 
 
 def assert_refused(payload: Any, words: str) -> None:
-    """Assert that the failure has the error and is not temporary."""
+    """Assert that the failure has the error and is permanent."""
     assert payload["error"].startswith(words)
     assert payload["temporary"] is False

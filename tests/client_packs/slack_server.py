@@ -11,7 +11,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from tests.client.stub_server import PATIENCE, Answer
 
-from .http_stub import Asked, Counterpart, counterpart
+from .http_stub import Counterpart, RecordedRequest, counterpart
 
 TOKEN, APP_TOKEN = "xoxb-s3cret", "xapp-s3cret"
 ANN = {
@@ -19,7 +19,7 @@ ANN = {
     "name": "ann",
     "profile": {"email": "ann@example.com", "title": "Engineer", "first_name": "Ann", "last_name": "Lee"},
 }
-TOLD_OF_ANN = {
+ANN_PAYLOAD = {
     "id": "U1",
     "name": "ann",
     "email": "ann@example.com",
@@ -45,7 +45,7 @@ class Workspace:
         return tokens | {"FLYTE_SLACK_API_URL": f"{self.web.url}/api"}
 
     def posted(self, count: int = 1) -> list[Any]:
-        return [asked.body for asked in self.web.wait_for("/api/chat.postMessage", count)]
+        return [request.body for request in self.web.wait_for("/api/chat.postMessage", count)]
 
     def wait_for_sockets(self, count: int = 1) -> None:
         """Wait until this many sockets have been opened in total."""
@@ -64,21 +64,21 @@ class Workspace:
     def send(self, message: Any) -> None:
         self.sockets[-1].send(json.dumps(message))
 
-    def routes(self, asked: Asked) -> Answer:
-        method = asked.path.removeprefix("/api/")
-        wanted = APP_TOKEN if method == "apps.connections.open" else TOKEN
-        if asked.headers.get("Authorization") != f"Bearer {wanted}":
+    def routes(self, request: RecordedRequest) -> Answer:
+        method = request.path.removeprefix("/api/")
+        token = APP_TOKEN if method == "apps.connections.open" else TOKEN
+        if request.headers.get("Authorization") != f"Bearer {token}":
             return Answer(200, {"ok": False, "error": "invalid_auth"})
-        known: dict[str, dict[str, Any]] = {
+        responses: dict[str, dict[str, Any]] = {
             "auth.test": {"user_id": "UBOT", "bot_id": "BBOT"},
             "apps.connections.open": {"url": f"{self.address}/?ticket=t1cket"},
             "chat.postMessage": {"ts": "17.000100", "channel": "C1"},
             "conversations.join": {},
             "users.info": {"user": ANN},
         }
-        if method == "users.info" and asked.body != {"user": "U1"}:
+        if method == "users.info" and request.body != {"user": "U1"}:
             return Answer(200, {"ok": False, "error": "user_not_found"})
-        return Answer(200, {"ok": True} | known[method])
+        return Answer(200, {"ok": True} | responses[method])
 
     def serve_socket(self, socket: ServerConnection) -> None:
         socket.send(json.dumps({"type": "hello", "num_connections": 1}))

@@ -12,8 +12,8 @@ from tests.server import Server
 
 from .conftest import StartPack
 from .event_watcher import eventually
-from .http_stub import Asked, Counterpart, counterpart
-from .pack_commands import Ask, assert_refused, variables
+from .http_stub import Counterpart, RecordedRequest, counterpart
+from .pack_commands import RunCommand, assert_refused, variables
 
 pytestmark = pytest.mark.integration
 
@@ -28,35 +28,35 @@ class Bamboo:
         self.web: Counterpart
 
     def end(self, number: int, state: str = "Successful", completed: str = "2026-11-21T10:00:00Z") -> None:
-        self.builds = [one for one in self.builds if one["buildNumber"] != number]
+        self.builds = [build for build in self.builds if build["buildNumber"] != number]
         life = "Finished" if state != "Unknown" else "InProgress"
         build = {"buildResultKey": f"WEB-MAIN-{number}", "buildNumber": number, "state": state, "lifeCycleState": life}
         self.builds.insert(0, build | {"buildCompletedTime": completed, "buildDurationInSeconds": 95})
 
-    def routes(self, asked: Asked) -> Answer:
-        if asked.headers.get("Authorization") != "Bearer t0ken" or asked.headers["X-Atlassian-Token"] != "no-check":
+    def routes(self, request: RecordedRequest) -> Answer:
+        if request.headers.get("Authorization") != "Bearer t0ken" or request.headers["X-Atlassian-Token"] != "no-check":
             return Answer(401, {"message": "You must be authenticated", "status-code": 401})
-        known = {
+        responses = {
             f"GET {API}/result/WEB-MAIN": Answer(200, {"results": {"result": self.builds}}),
             f"POST {API}/queue/WEB-MAIN": Answer(200, {"buildResultKey": "WEB-MAIN-13", "buildNumber": 13}),
             f"POST {API}/result/WEB-MAIN-12/label": Answer(204),
             f"DELETE {API}/result/WEB-MAIN-12/label/a%2Fb": Answer(204),
             f"POST {API}/result/WEB-MAIN-12/comment": Answer(204),
         }
-        return known.get(
-            f"{asked.method} {asked.path}", Answer(404, {"message": "Plan not found.", "status-code": 404})
+        return responses.get(
+            f"{request.method} {request.path}", Answer(404, {"message": "Plan not found.", "status-code": 404})
         )
 
 
 @pytest.fixture
 def bamboo() -> Iterator[Bamboo]:
-    answering = Bamboo()
-    with counterpart(answering.routes) as web:
-        answering.web = web
-        yield answering
+    service = Bamboo()
+    with counterpart(service.routes) as web:
+        service.web = web
+        yield service
 
 
-def looked(bamboo: Bamboo) -> None:
+def wait_for_polls(bamboo: Bamboo) -> None:
     """Wait for two polls of the plan: then the result of the first one is stored."""
     bamboo.web.wait_for(f"{API}/result/WEB-MAIN", len(bamboo.web.of(f"{API}/result/WEB-MAIN")) + 2)
 
@@ -67,11 +67,11 @@ def test_a_build_that_succeeds_gets_its_label(
 ) -> None:
     world.load("built.yaml")
     program = start_pack("bamboo", packs_server.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN"))
-    looked(bamboo)
+    wait_for_polls(bamboo)
     bamboo.end(12)
     eventually(lambda: world.executions("built", state="succeeded"))
-    (asked,) = bamboo.web.of(f"{API}/result/WEB-MAIN-12/label")
-    assert asked.body == {"name": "good"}
+    (request,) = bamboo.web.of(f"{API}/result/WEB-MAIN-12/label")
+    assert request.body == {"name": "good"}
     program.signal()
     assert program.exit_code() == 0
     assert "t0ken" not in "".join(program.log)
@@ -83,7 +83,7 @@ def test_each_finished_build_is_sent_once_without_history(
     bamboo.end(10)
     settings = variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN")
     program = start_pack("bamboo", stub.url, **settings)
-    looked(bamboo)
+    wait_for_polls(bamboo)
     bamboo.end(11, "Failed")
     bamboo.end(12)
     bamboo.end(13, "Unknown")
@@ -99,14 +99,14 @@ def test_each_finished_build_is_sent_once_without_history(
         "seconds": 95,
         "url": f"{bamboo.web.url}/browse/WEB-MAIN-11",
     }
-    looked(bamboo)
+    wait_for_polls(bamboo)
     program.kill()
     bamboo.end(14)
     start_pack("bamboo", stub.url, **settings)
     stub.wait_for("event", 3)
     bamboo.end(11, "Successful", "2026-11-21T11:00:00Z")
     stub.wait_for("event", 4)
-    looked(bamboo)
+    wait_for_polls(bamboo)
     builds = [call.body["payload"]["build"] for call in stub.of("event")]
     assert builds == ["WEB-MAIN-11", "WEB-MAIN-12", "WEB-MAIN-14", "WEB-MAIN-11"]
 
@@ -116,7 +116,7 @@ def test_an_event_that_was_pending_in_a_crash_is_sent_again_with_its_key(
 ) -> None:
     settings = variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN")
     program = start_pack("bamboo", stub.url, **settings)
-    looked(bamboo)
+    wait_for_polls(bamboo)
     stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
     bamboo.end(12)
     program.wait_for_log("server_away")
@@ -131,7 +131,7 @@ def test_an_expired_token_of_flytes_loses_no_build(
     stub: StubServer, start_pack: StartPack, bamboo: Bamboo, tmp_path: Path
 ) -> None:
     start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN"))
-    looked(bamboo)
+    wait_for_polls(bamboo)
     stub.script("event", Answer(401))
     bamboo.end(12)
     first, second = stub.wait_for("event", 2)
@@ -144,7 +144,7 @@ def test_an_unreadable_plan_is_reported_once_and_does_not_block_others(
     start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="NO-SUCH,WEB-MAIN"))
     (call,) = stub.wait_for("event", event="BambooUnreachable")
     assert call.body["payload"] == {"list": "NO-SUCH", "error": "status 404: Plan not found."}
-    looked(bamboo)
+    wait_for_polls(bamboo)
     bamboo.end(12)
     stub.wait_for("event", event="BuildSuccessful")
     bamboo.web.script(f"{API}/result/NO-SUCH", Answer(200, {"results": {"result": []}}))
@@ -152,7 +152,7 @@ def test_an_unreadable_plan_is_reported_once_and_does_not_block_others(
 
 
 @pytest.mark.parametrize(
-    ("command", "given", "event", "more"),
+    ("command", "action_input", "event", "more"),
     [
         ("TriggerPlan", {"plan": "WEB-MAIN"}, "PlanTriggered", {"build": "WEB-MAIN-13", "number": 13}),
         ("AddLabel", {"build": "WEB-MAIN-12", "label": "good"}, "LabelAdded", {}),
@@ -160,30 +160,30 @@ def test_an_unreadable_plan_is_reported_once_and_does_not_block_others(
     ],
 )
 def test_a_success_is_reported(
-    ask: Ask,
+    run_command: RunCommand,
     bamboo: Bamboo,
     command: str,
-    given: Any,
+    action_input: Any,
     event: str,
     more: Any,
 ) -> None:
-    assert ask("bamboo", bamboo.web, command, given, event) == given | more
+    assert run_command("bamboo", bamboo.web, command, action_input, event) == action_input | more
 
 
-def test_variables_go_along_with_a_plan(ask: Ask, bamboo: Bamboo) -> None:
-    given = {"plan": "WEB-MAIN", "vars": {"target": "a&b=c"}}
-    ask("bamboo", bamboo.web, "TriggerPlan", given, "PlanTriggered")
-    (asked,) = bamboo.web.of(f"{API}/queue/WEB-MAIN")
-    assert asked.query == {"bamboo.variable.target": "a&b=c"}
+def test_a_plan_is_triggered_with_its_variables(run_command: RunCommand, bamboo: Bamboo) -> None:
+    action_input = {"plan": "WEB-MAIN", "vars": {"target": "a&b=c"}}
+    run_command("bamboo", bamboo.web, "TriggerPlan", action_input, "PlanTriggered")
+    (request,) = bamboo.web.of(f"{API}/queue/WEB-MAIN")
+    assert request.query == {"bamboo.variable.target": "a&b=c"}
 
 
-def test_a_labels_slash_stays_in_its_name(ask: Ask, bamboo: Bamboo) -> None:
-    given = {"build": "WEB-MAIN-12", "label": "a/b"}
-    assert ask("bamboo", bamboo.web, "DeleteLabel", given, "LabelDeleted") == given
+def test_a_slash_in_a_label_is_encoded(run_command: RunCommand, bamboo: Bamboo) -> None:
+    action_input = {"build": "WEB-MAIN-12", "label": "a/b"}
+    assert run_command("bamboo", bamboo.web, "DeleteLabel", action_input, "LabelDeleted") == action_input
 
 
 @pytest.mark.parametrize(
-    ("command", "given", "event", "words"),
+    ("command", "action_input", "event", "words"),
     [
         ("TriggerPlan", {"plan": "NO-SUCH"}, "FailedToTriggerPlan", "Bamboo: status 404: Plan not found."),
         ("TriggerPlan", {"plan": "../x"}, "FailedToTriggerPlan", "'../x' is not a plan"),
@@ -200,14 +200,14 @@ def test_a_labels_slash_stays_in_its_name(ask: Ask, bamboo: Bamboo) -> None:
     ],
 )
 def test_a_failure_is_reported(
-    ask: Ask,
+    run_command: RunCommand,
     bamboo: Bamboo,
     command: str,
-    given: Any,
+    action_input: Any,
     event: str,
     words: str,
 ) -> None:
-    assert_refused(ask("bamboo", bamboo.web, command, given, event), words)
+    assert_refused(run_command("bamboo", bamboo.web, command, action_input, event), words)
 
 
 def test_invalid_plans_are_reported_in_one_line(

@@ -12,8 +12,8 @@ from tests.server import Server
 
 from .conftest import StartPack
 from .event_watcher import eventually
-from .http_stub import Asked, Counterpart, counterpart
-from .pack_commands import Ask, assert_refused, variables
+from .http_stub import Counterpart, RecordedRequest, counterpart
+from .pack_commands import RunCommand, assert_refused, variables
 
 pytestmark = pytest.mark.integration
 
@@ -44,14 +44,14 @@ class Bitbucket:
             "fromRef": {"id": "refs/heads/faster", "displayId": "faster"},
             "toRef": {"id": "refs/heads/main", "displayId": "main"},
         }
-        others = [one for one in self.requests if one["id"] != number]
+        others = [pull_request for pull_request in self.requests if pull_request["id"] != number]
         made = request | links(f"pr/{number}") | more
-        self.requests = sorted([*others, made], key=lambda one: -int(str(one["id"])))
+        self.requests = sorted([*others, made], key=lambda pull_request: -int(str(pull_request["id"])))
 
-    def routes(self, asked: Asked) -> Answer:
-        if asked.headers.get("Authorization") != "Bearer t0ken":
+    def routes(self, request: RecordedRequest) -> Answer:
+        if request.headers.get("Authorization") != "Bearer t0ken":
             return Answer(401, {"errors": [{"message": "Who are you?"}]})
-        known = {
+        responses = {
             f"GET {REQUESTS}": Answer(200, {"values": self.requests, "isLastPage": True}),
             f"POST {REQUESTS}": Answer(201, {"id": 8} | links("pr/8")),
             f"POST {REQUESTS}/7/comments": Answer(201, {"id": 1}),
@@ -61,18 +61,18 @@ class Bitbucket:
             f"POST {REQUESTS}/9/merge": Answer(409, REFUSAL),
             "POST /rest/api/1.0/projects/WEB/repos": Answer(201, links("projects/WEB/repos/site/browse")),
         }
-        return known.get(f"{asked.method} {asked.path}", Answer(404, {"errors": [{"message": "Not there."}]}))
+        return responses.get(f"{request.method} {request.path}", Answer(404, {"errors": [{"message": "Not there."}]}))
 
 
 @pytest.fixture
 def bitbucket() -> Iterator[Bitbucket]:
-    answering = Bitbucket()
-    with counterpart(answering.routes) as web:
-        answering.web = web
-        yield answering
+    service = Bitbucket()
+    with counterpart(service.routes) as web:
+        service.web = web
+        yield service
 
 
-def looked(bitbucket: Bitbucket) -> None:
+def wait_for_polls(bitbucket: Bitbucket) -> None:
     """Wait for two polls of the repository: then the result of the first one is stored."""
     bitbucket.web.wait_for(REQUESTS, len(bitbucket.web.of(REQUESTS)) + 2)
 
@@ -87,7 +87,7 @@ def test_a_merge_starts_a_build(
     program = start_pack(
         "bitbucket", packs_server.url, **variables("bitbucket", bitbucket.web, tmp_path, REPOSITORIES="WEB/site")
     )
-    looked(bitbucket)
+    wait_for_polls(bitbucket)
     bitbucket.put(7, "MERGED", closedDate=1)
     taken = eventually(bamboo.poll)
     assert taken is not None
@@ -104,7 +104,7 @@ def test_each_state_of_a_pull_request_is_sent_once(
     bitbucket.put(6)
     settings = variables("bitbucket", bitbucket.web, tmp_path, REPOSITORIES="WEB/site")
     program = start_pack("bitbucket", stub.url, **settings)
-    looked(bitbucket)
+    wait_for_polls(bitbucket)
     bitbucket.put(5, title="half \ud800 a pair")
     bitbucket.put(7)
     (opened,) = stub.wait_for("event", event="PullRequestOpened")
@@ -117,13 +117,13 @@ def test_each_state_of_a_pull_request_is_sent_once(
         "to": "main",
         "url": "https://bitbucket.example.com/pr/7",
     }
-    looked(bitbucket)
+    wait_for_polls(bitbucket)
     program.kill()
     bitbucket.put(6, "DECLINED", closedDate=1)
     start_pack("bitbucket", stub.url, **settings)
     stub.wait_for("event", event="PullRequestDeclined")
     bitbucket.put(6)
-    looked(bitbucket)
+    wait_for_polls(bitbucket)
     bitbucket.put(6, "DECLINED", closedDate=2)
     stub.wait_for("event", 2, event="PullRequestDeclined")
     assert [call.body["payload"]["id"] for call in stub.of("event")] == [7, 6, 6]
@@ -139,7 +139,7 @@ def test_an_unreadable_repository_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("command", "given", "event", "more", "path", "body"),
+    ("command", "action_input", "event", "more", "path", "body"),
     [
         (
             "createRepo",
@@ -181,24 +181,24 @@ def test_an_unreadable_repository_is_reported(
     ],
 )
 def test_a_success_is_reported(
-    ask: Ask,
+    run_command: RunCommand,
     bitbucket: Bitbucket,
     command: str,
-    given: Any,
+    action_input: Any,
     event: str,
     more: Any,
     path: str,
     body: Any,
 ) -> None:
-    assert ask("bitbucket", bitbucket.web, command, given, event) == given | more
-    (asked,) = bitbucket.web.of(path, "POST")
-    assert asked.body == body
+    assert run_command("bitbucket", bitbucket.web, command, action_input, event) == action_input | more
+    (request,) = bitbucket.web.of(path, "POST")
+    assert request.body == body
     if command == "MergePullRequest":
-        assert asked.query == {"version": "4"}
+        assert request.query == {"version": "4"}
 
 
 @pytest.mark.parametrize(
-    ("command", "given", "event", "words"),
+    ("command", "action_input", "event", "words"),
     [
         ("createRepo", {"project": "../x", "name": "site"}, "createRepoFailure", "invalid project key '../x'"),
         ("createRepo", "text", "createRepoFailure", "project: must be a non-empty string"),
@@ -225,14 +225,14 @@ def test_a_success_is_reported(
     ],
 )
 def test_a_failure_is_reported(
-    ask: Ask,
+    run_command: RunCommand,
     bitbucket: Bitbucket,
     command: str,
-    given: Any,
+    action_input: Any,
     event: str,
     words: str,
 ) -> None:
-    assert_refused(ask("bitbucket", bitbucket.web, command, given, event), words)
+    assert_refused(run_command("bitbucket", bitbucket.web, command, action_input, event), words)
 
 
 def test_invalid_repositories_are_reported_in_one_line(

@@ -68,10 +68,10 @@ StartGit = Callable[..., Program]
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    made = Repository(tmp_path)
-    made.commit("first")
-    made.push("main")
-    return made
+    repository = Repository(tmp_path)
+    repository.commit("first")
+    repository.push("main")
+    return repository
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def state(tmp_path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def begun(tmp_path: Path) -> bool:
+def is_polled(tmp_path: Path) -> bool:
     """Return True after the first poll of the repository."""
     return "refs" in state(tmp_path).get("repositories", {}).get("app", {})
 
@@ -106,13 +106,13 @@ def event(stub: StubServer, name: str, count: int = 1) -> Any:
 def test_branches_are_sent_before_tags() -> None:
     before = {"refs/heads/gone": "1", "refs/heads/same": "2", "refs/tags/v1": "3"}
     now = {"refs/heads/same": "2", "refs/tags/v1": "4", "refs/heads/new/one": "5"}
-    found = list(compare_refs(before, now))
-    assert found == [
+    changes = list(compare_refs(before, now))
+    assert changes == [
         RefChange("refs/heads/gone", "1", None),
         RefChange("refs/heads/new/one", None, "5"),
         RefChange("refs/tags/v1", "3", "4"),
     ]
-    assert [(change.name, change.is_tag) for change in found] == [("gone", False), ("new/one", False), ("v1", True)]
+    assert [(change.name, change.is_tag) for change in changes] == [("gone", False), ("new/one", False), ("v1", True)]
 
 
 @pytest.mark.acceptance
@@ -121,13 +121,13 @@ def test_a_push_is_one_event_across_a_restart(
 ) -> None:
     watch(world, "Git", "BranchPushed")
     first = start_git(packs_server.url, {"url": repository.url})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     old = repository.git("rev-parse", "HEAD")
     repository.commit("second\n\nwith a body")
     new = repository.commit("third")
     repository.push("main")
-    (told,) = eventually(lambda: seen(world, "Git", "BranchPushed"))
-    assert {name: told[name] for name in ("repository", "branch", "kind", "old", "new", "more")} == {
+    (payload,) = eventually(lambda: seen(world, "Git", "BranchPushed"))
+    assert {name: payload[name] for name in ("repository", "branch", "kind", "old", "new", "more")} == {
         "repository": "app",
         "branch": "main",
         "kind": "updated",
@@ -135,10 +135,10 @@ def test_a_push_is_one_event_across_a_restart(
         "new": new,
         "more": False,
     }
-    assert [commit["message"] for commit in told["commits"]] == ["third", "second\n\nwith a body"]
-    assert told["commits"][0]["author"] == {"name": "Ann Öther", "email": "ann@example.com"}
-    assert [commit["title"] for commit in told["commits"]] == ["third", "second"]
-    assert told["commits"][0]["id"] == new
+    assert [commit["message"] for commit in payload["commits"]] == ["third", "second\n\nwith a body"]
+    assert payload["commits"][0]["author"] == {"name": "Ann Öther", "email": "ann@example.com"}
+    assert [commit["title"] for commit in payload["commits"]] == ["third", "second"]
+    assert payload["commits"][0]["id"] == new
     first.signal()
     assert first.exit_code() == 0
     repository.commit("while nobody looked")
@@ -154,10 +154,10 @@ def test_the_first_poll_sends_no_events(
     repository.git("tag", "v1")
     repository.push("v1")
     start_git(stub.url, {"url": repository.url})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     repository.push("main:later")
-    told = event(stub, "BranchPushed")
-    assert (told["branch"], told["kind"], told["old"], told["commits"]) == ("later", "created", None, [])
+    payload = event(stub, "BranchPushed")
+    assert (payload["branch"], payload["kind"], payload["old"], payload["commits"]) == ("later", "created", None, [])
     assert len(stub.of("event")) == 1
 
 
@@ -165,7 +165,7 @@ def test_branches_come_are_forced_and_go(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     start_git(stub.url, {"url": repository.url}, FLYTE_GIT_COMMITS="2")
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     repository.git("switch", "--quiet", "-c", "topic")
     for number in range(3):
         repository.commit(f"topic {number}")
@@ -185,12 +185,12 @@ def test_branches_come_are_forced_and_go(
 
 def test_tags_come_move_and_go(stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path) -> None:
     start_git(stub.url, {"url": repository.url, "branches": [], "tags": ["v*"]})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     repository.git("tag", "-a", "-m", "one", "v1.0")
     repository.git("tag", "other")
     repository.push("v1.0", "other")
-    told = event(stub, "TagPushed")
-    assert (told["tag"], told["kind"], told["commit"]["message"]) == ("v1.0", "created", "first")
+    payload = event(stub, "TagPushed")
+    assert (payload["tag"], payload["kind"], payload["commit"]["message"]) == ("v1.0", "created", "first")
     repository.commit("second")
     repository.git("tag", "--force", "v1.0")
     repository.push("--force", "main", "v1.0")
@@ -207,7 +207,7 @@ def test_the_same_move_twice_is_two_events(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     start_git(stub.url, {"url": repository.url})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     first = repository.git("rev-parse", "HEAD")
     second = repository.commit("second")
     for number, target in enumerate([second, first, second], start=1):
@@ -216,11 +216,11 @@ def test_the_same_move_twice_is_two_events(
     assert len({call.headers["Idempotency-Key"] for call in stub.of("event")}) == 3
 
 
-def test_an_event_that_a_crash_cut_off_is_sent_again_as_it_was(
+def test_an_event_is_sent_again_unchanged_after_a_crash(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     first = start_git(stub.url, {"url": repository.url})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     stub.script("event", *[Answer(503, headers={"Retry-After": "3600"})])
     repository.commit("second")
     repository.push("main")
@@ -241,7 +241,7 @@ def test_a_temporary_refusal_is_retried_and_a_permanent_one_dropped(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     program = start_git(stub.url, {"url": repository.url})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     stub.script("event", Answer(401), Answer(202), Answer(413))
     for number in range(3):
         repository.commit(str(number))
@@ -256,7 +256,7 @@ def test_an_unreachable_repository_and_its_recovery_are_reported_once(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     program = start_git(stub.url, {"url": repository.url})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     away = repository.bare.with_name("away")
     repository.bare.rename(away)
     assert "does not" in event(stub, "RepositoryUnreachable")["error"]
@@ -279,8 +279,8 @@ class Guarded(http.server.SimpleHTTPRequestHandler):
     """A handler that serves files to requests with the token."""
 
     def do_GET(self) -> None:
-        wanted = base64.b64encode(b"bot:t0ken").decode()
-        if self.headers.get("Authorization") == f"Basic {wanted}":
+        credentials = base64.b64encode(b"bot:t0ken").decode()
+        if self.headers.get("Authorization") == f"Basic {credentials}":
             super().do_GET()
         else:
             self.send_error(401)
@@ -311,13 +311,13 @@ def test_a_token_is_used_and_appears_nowhere(
     assert wrong.exit_code() == 0
     right = start_git(stub.url, {"url": guarded, "user": "bot", "token": "APP_TOKEN"}, APP_TOKEN="t0ken")
     event(stub, "RepositoryReachable")
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     right.signal()
     assert right.exit_code() == 0
-    kept = [path.read_bytes() for path in (tmp_path / "copies").rglob("*") if path.is_file()]
-    told = [json.dumps(call.body).encode() for call in stub.calls]
+    files = [path.read_bytes() for path in (tmp_path / "copies").rglob("*") if path.is_file()]
+    sent = [json.dumps(call.body).encode() for call in stub.calls]
     secret = base64.b64encode(b"bot:t0ken")
-    assert not [text for text in [*kept, *told, "".join(right.log).encode()] if b"t0ken" in text or secret in text]
+    assert not [text for text in [*files, *sent, "".join(right.log).encode()] if b"t0ken" in text or secret in text]
 
 
 def test_a_redirect_is_not_followed_so_that_no_other_server_sees_the_token(
@@ -337,11 +337,11 @@ def test_a_redirect_is_not_followed_so_that_no_other_server_sees_the_token(
         server.shutdown()
 
 
-def test_hooks_that_somebody_put_into_a_copy_are_not_run(
+def test_hooks_in_a_copy_are_not_run(
     stub: StubServer, start_git: StartGit, repository: Repository, tmp_path: Path
 ) -> None:
     start_git(stub.url, {"url": repository.url})
-    eventually(lambda: begun(tmp_path))
+    eventually(lambda: is_polled(tmp_path))
     marker = tmp_path / "ran"
     hook = tmp_path / "copies" / "app.git" / "hooks" / "reference-transaction"
     hook.write_text(f"#!/bin/sh\ntouch {marker}\n")
@@ -370,7 +370,7 @@ def test_hooks_that_somebody_put_into_a_copy_are_not_run(
         ({"url": "https://example.org/x", "branches": "main"}, "branches: must be a list"),
     ],
 )
-def test_addresses_that_could_do_harm_are_refused(
+def test_dangerous_addresses_are_rejected(
     stub: StubServer, start_git: StartGit, repository_settings: dict[str, Any], words: str
 ) -> None:
     program = start_git(stub.url, repository_settings, FLYTE_GIT_PROTOCOLS="")

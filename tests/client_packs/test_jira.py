@@ -15,7 +15,7 @@ from tests.server import Server
 
 from .conftest import StartPack
 from .event_watcher import eventually
-from .http_stub import Asked, Counterpart, counterpart
+from .http_stub import Counterpart, RecordedRequest, counterpart
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,7 @@ ISSUE = {
         "issuetype": {"name": "Task"},
     },
 }
-TOLD = {
+ISSUE_PAYLOAD = {
     "id": "TEST-1",
     "summary": "No ink",
     "status": "Open",
@@ -56,10 +56,10 @@ FLAT = {"project": "HELP", "issuetype": "Task", "summary": "No ink"}
 BASIC = "Basic " + base64.b64encode(b"flyte:s3cret").decode()
 
 
-def routes(asked: Asked) -> Answer:
-    if asked.headers.get("Authorization") not in (BASIC, "Bearer t0ken"):
+def routes(request: RecordedRequest) -> Answer:
+    if request.headers.get("Authorization") not in (BASIC, "Bearer t0ken"):
         return Answer(401, b"<html>")
-    known: dict[tuple[str, str], Answer] = {
+    responses: dict[tuple[str, str], Answer] = {
         ("GET", "/issue/TEST-1"): Answer(200, ISSUE),
         ("GET", "/issue/TEST-1/transitions"): Answer(200, {"transitions": TRANSITIONS}),
         ("GET", "/search"): Answer(200, {"total": 85, "issues": [ISSUE]}),
@@ -68,7 +68,7 @@ def routes(asked: Asked) -> Answer:
         ("POST", "/issue/TEST-1/transitions"): Answer(204),
         ("PUT", "/issue/TEST-1/assignee"): Answer(204),
     }
-    return known.get((asked.method, asked.path.removeprefix(API)), Answer(404, REFUSAL))
+    return responses.get((request.method, request.path.removeprefix(API)), Answer(404, REFUSAL))
 
 
 @pytest.fixture
@@ -106,24 +106,24 @@ def test_a_chat_message_becomes_an_issue(
     assert taken.input["message"] == f"HELP-7: {jira.url}/browse/HELP-7"
     taken.send_result("MessageSent")
     assert states(world.execution("ticket")) == {"create": "SUCCESS", "reply": "SUCCESS"}
-    (asked,) = jira.of(f"{API}/issue")
-    assert asked.headers["Authorization"] == "Bearer t0ken"
-    assert asked.body["fields"]["summary"] == "No ink"
+    (request,) = jira.of(f"{API}/issue")
+    assert request.headers["Authorization"] == "Bearer t0ken"
+    assert request.body["fields"]["summary"] == "No ink"
     program.signal()
     assert program.exit_code() == 0
     assert "t0ken" not in "".join(program.log)
 
 
 @pytest.mark.parametrize(
-    ("command", "given", "event", "told"),
+    ("command", "action_input", "event", "payload"),
     [
-        ("IssueInfo", "TEST-1", "Info", TOLD),
-        ("IssueInfo", "<https://jira.example.com/browse/TEST-1>", "Info", TOLD),
+        ("IssueInfo", "TEST-1", "Info", ISSUE_PAYLOAD),
+        ("IssueInfo", "<https://jira.example.com/browse/TEST-1>", "Info", ISSUE_PAYLOAD),
         (
             "SearchIssues",
             {"query": "project = TEST", "maxResults": "5"},
             "SearchSuccess",
-            {"query": "project = TEST", "startIndex": 0, "maxResults": 5, "total": 85, "issues": [TOLD]},
+            {"query": "project = TEST", "startIndex": 0, "maxResults": 5, "total": 85, "issues": [ISSUE_PAYLOAD]},
         ),
         ("CommentIssue", {"id": "TEST-1", "comment": "Yes"}, "Comment", {"id": "TEST-1", "comment": "Yes"}),
         (
@@ -142,18 +142,24 @@ def test_a_chat_message_becomes_an_issue(
     ],
 )
 def test_a_result_has_the_originals_shape(
-    stub: StubServer, start_pack: StartPack, jira: Counterpart, command: str, given: Any, event: str, told: Any
+    stub: StubServer,
+    start_pack: StartPack,
+    jira: Counterpart,
+    command: str,
+    action_input: Any,
+    event: str,
+    payload: Any,
 ) -> None:
-    stub.queue(command, given)
+    stub.queue(command, action_input)
     start_pack("jira", stub.url, **variables(jira))
     expected = {
-        name: value.replace("URL", jira.url) if isinstance(value, str) else value for name, value in told.items()
+        name: value.replace("URL", jira.url) if isinstance(value, str) else value for name, value in payload.items()
     }
     assert result(stub, event) == expected
 
 
 @pytest.mark.parametrize(
-    ("command", "given", "event", "words"),
+    ("command", "action_input", "event", "words"),
     [
         ("IssueInfo", "TEST-404", "InfoFailure", "Jira: status 404: No such thing; project: project is required"),
         ("CommentIssue", {"id": "../../x", "comment": "a"}, "CommentFailure", "invalid issue key '../../x'"),
@@ -169,22 +175,22 @@ def test_a_result_has_the_originals_shape(
     ],
 )
 def test_a_failure_repeats_the_input(
-    stub: StubServer, start_pack: StartPack, jira: Counterpart, command: str, given: Any, event: str, words: str
+    stub: StubServer, start_pack: StartPack, jira: Counterpart, command: str, action_input: Any, event: str, words: str
 ) -> None:
-    stub.queue(command, given)
+    stub.queue(command, action_input)
     start_pack("jira", stub.url, **variables(jira))
-    told = result(stub, event)
-    assert told["error"].startswith(words)
-    assert told["temporary"] is False
-    assert [asked for asked in jira.asked if asked.method != "GET"] == []
+    payload = result(stub, event)
+    assert payload["error"].startswith(words)
+    assert payload["temporary"] is False
+    assert [request for request in jira.requests if request.method != "GET"] == []
 
 
-def test_requests_are_as_jira_wants_them(jira: Counterpart, issues: JiraIssues) -> None:
+def test_requests_have_the_form_that_jira_requires(jira: Counterpart, issues: JiraIssues) -> None:
     issues.search_issues('project = TEST AND text ~ "a&b"', 20, 5)
     issues.add_comment("TEST-1", "Yes")
     issues.assign_issue("TEST-1", "")
     issues.transition_issue("TEST-1", "21")
-    search, comment, assign, _, transition = jira.asked
+    search, comment, assign, _, transition = jira.requests
     assert search.headers["Authorization"] == BASIC
     assert (search.query["jql"], search.query["startAt"], search.query["maxResults"]) == (
         'project = TEST AND text ~ "a&b"',
@@ -200,7 +206,7 @@ def test_requests_are_as_jira_wants_them(jira: Counterpart, issues: JiraIssues) 
 def test_a_read_is_retried(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
     jira.script(f"{API}/issue/TEST-1", answer)
     assert issues.get_issue("TEST-1")["summary"] == "No ink"
-    assert len(jira.asked) == 2
+    assert len(jira.requests) == 2
 
 
 @pytest.mark.parametrize("answer", [None, Answer(503, None, {"Retry-After": "0"}), Answer(500)])
@@ -209,13 +215,13 @@ def test_a_write_is_not_retried(jira: Counterpart, issues: JiraIssues, answer: A
     with pytest.raises(RestError) as caught:
         issues.add_comment("TEST-1", "Yes")
     assert caught.value.temporary
-    assert len(jira.asked) == 1
+    assert len(jira.requests) == 1
 
 
-def test_but_after_a_pause_that_jira_wants(jira: Counterpart, issues: JiraIssues) -> None:
+def test_a_write_is_retried_after_the_pause_that_jira_requests(jira: Counterpart, issues: JiraIssues) -> None:
     jira.script(f"{API}/issue/TEST-1/comment", Answer(429, None, {"Retry-After": "1"}))
     issues.add_comment("TEST-1", "Yes")
-    assert len(jira.asked) == 2
+    assert len(jira.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -232,16 +238,21 @@ def test_an_invalid_response_is_reported(jira: Counterpart, issues: JiraIssues, 
     jira.script(f"{API}/issue/TEST-1", answer)
     with pytest.raises(RestError, match=words.replace("?", r"\?")):
         issues.get_issue("TEST-1")
-    assert len(jira.asked) == 1
+    assert len(jira.requests) == 1
 
 
 def test_missing_fields_in_a_response_become_empty(jira: Counterpart, issues: JiraIssues) -> None:
     jira.script(f"{API}/issue/TEST-1", Answer(200, {"key": "TEST-1", "fields": {"assignee": None, "labels": None}}))
-    assert issues.get_issue("TEST-1") == {**dict.fromkeys(TOLD, ""), "id": "TEST-1", "components": [], "labels": []}
+    assert issues.get_issue("TEST-1") == {
+        **dict.fromkeys(ISSUE_PAYLOAD, ""),
+        "id": "TEST-1",
+        "components": [],
+        "labels": [],
+    }
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("text", "key"),
     [
         ("TEST-1", "TEST-1"),
         (" 10000 ", "10000"),
@@ -250,27 +261,27 @@ def test_missing_fields_in_a_response_become_empty(jira: Counterpart, issues: Ji
         ("https://foo.bar/browse/T-1/?focus=2", "T-1"),
     ],
 )
-def test_an_issue_is_named_in_several_ways(given: str, found: str) -> None:
-    assert parse_issue_key(given) == found
+def test_an_issue_can_be_identified_in_several_ways(text: str, key: str) -> None:
+    assert parse_issue_key(text) == key
 
 
-@pytest.mark.parametrize("given", ["", "TEST", "../TEST-1/x", "TEST-1\nx", "T-1#x", None, 5, {}, "T-" + "1" * 99])
-def test_an_invalid_issue_key_is_refused(given: Any) -> None:
+@pytest.mark.parametrize("text", ["", "TEST", "../TEST-1/x", "TEST-1\nx", "T-1#x", None, 5, {}, "T-" + "1" * 99])
+def test_an_invalid_issue_key_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match="invalid issue key"):
-        parse_issue_key(given)
+        parse_issue_key(text)
 
 
-def test_a_new_issue_is_made_of_plain_names() -> None:
-    given = FLAT | {"priority": "High", "labels": ["a"], "description": ""}
+def test_a_new_issue_is_built_from_plain_names() -> None:
+    fields = FLAT | {"priority": "High", "labels": ["a"], "description": ""}
     made = {"project": {"key": "HELP"}, "issuetype": {"name": "Task"}, "summary": "No ink", "labels": ["a"]}
-    assert build_issue_fields(given) == made | {"priority": {"name": "High"}}
-    assert pick_echoed_fields(given) == FLAT | {"priority": "High"}
+    assert build_issue_fields(fields) == made | {"priority": {"name": "High"}}
+    assert pick_echoed_fields(fields) == FLAT | {"priority": "High"}
 
 
-@pytest.mark.parametrize("given", [None, [], {}, FLAT | {"color": "red"}, FLAT | {"project": {"key": "HELP"}}])
-def test_invalid_fields_of_an_issue_are_refused(given: Any) -> None:
+@pytest.mark.parametrize("fields", [None, [], {}, FLAT | {"color": "red"}, FLAT | {"project": {"key": "HELP"}}])
+def test_invalid_fields_of_an_issue_are_refused(fields: Any) -> None:
     with pytest.raises(ValueError, match=r"must be a non-empty string|unknown field"):
-        build_issue_fields(given)
+        build_issue_fields(fields)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 GROUPS = [b"cn=admins,ou=groups,dc=example,dc=com", b"cn=staff,dc=example,dc=com", b"cn=staff,dc=other"]
 ANN = ("uid=ann,dc=example,dc=com", {"memberOf": GROUPS})
-WANTED = LdapSearch("dc=example,dc=com", "sub", encode_filter("(uid=ann)"), ("memberOf",), 5)
+SEARCH = LdapSearch("dc=example,dc=com", "sub", encode_filter("(uid=ann)"), ("memberOf",), 5)
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def test_a_users_groups_are_returned(stub: StubServer, start_pack: StartPack, di
     start_pack("ldap", stub.url, **directory.variables)
     groups = {"usergroups": ["admins", "staff"]}
     assert result(stub, "GroupsRetrieved") == {"commandName": "GetGroups", "username": "ann"} | groups
-    (asked,) = directory.asked
-    assert (asked["base"], asked["scope"], asked["limit"]) == ("dc=example,dc=com", 2, 2)
-    assert (asked["attributes"], asked["filter"]) == (["memberOf"], encode_filter("(uid=ann)")[2:])
+    (search,) = directory.searches
+    assert (search["base"], search["scope"], search["limit"]) == ("dc=example,dc=com", 2, 2)
+    assert (search["attributes"], search["filter"]) == (["memberOf"], encode_filter("(uid=ann)")[2:])
 
 
 @pytest.mark.parametrize(
-    ("given", "entries", "error"),
+    ("action_input", "entries", "error"),
     [
         ({"username": "eve"}, [], "user 'eve' not found"),
         ({"username": "ann"}, [ANN, ANN], "user 'ann' is not unique"),
@@ -81,34 +81,34 @@ def test_a_users_groups_are_returned(stub: StubServer, start_pack: StartPack, di
     ],
 )
 def test_an_unknown_or_ambiguous_user_is_reported(
-    stub: StubServer, start_pack: StartPack, directory: Directory, given: Any, entries: Any, error: str
+    stub: StubServer, start_pack: StartPack, directory: Directory, action_input: Any, entries: Any, error: str
 ) -> None:
     directory.entries = entries
-    stub.queue("GetGroups", given)
+    stub.queue("GetGroups", action_input)
     start_pack("ldap", stub.url, **directory.variables)
-    told = result(stub, "GroupsRetrievalError")
-    assert told["error"].startswith(error)
-    assert (told["commandName"], told["username"]) == ("GetGroups", given.get("username"))
+    payload = result(stub, "GroupsRetrievalError")
+    assert payload["error"].startswith(error)
+    assert (payload["commandName"], payload["username"]) == ("GetGroups", action_input.get("username"))
 
 
-def test_a_search_tells_entries_without_secrets(stub: StubServer, start_pack: StartPack, directory: Directory) -> None:
+def test_a_search_returns_no_secrets(stub: StubServer, start_pack: StartPack, directory: Directory) -> None:
     attributes = {"mail": [b"ann@example.com"], "jpegPhoto": [b"\xff\xd8"], "userPassword": [b"{SSHA}x"]}
     directory.entries = [("uid=ann,dc=example,dc=com", attributes)]
     directory.code = 4
-    given = {"filter": "(mail={mail})", "values": {"mail": "a*@example.com"}}
+    action_input = {"filter": "(mail={mail})", "values": {"mail": "a*@example.com"}}
     more = {"base": "OU=People,DC=example,DC=com", "scope": "one", "attributes": ["mail"], "limit": "7"}
-    stub.queue("Search", given | more)
+    stub.queue("Search", action_input | more)
     start_pack("ldap", stub.url, **directory.variables)
-    told = {"mail": ["ann@example.com"], "jpegPhoto": ["/9g="]}
-    entries = [{"dn": "uid=ann,dc=example,dc=com", "attributes": told}]
-    assert result(stub, "SearchDone") == given | {"entries": entries, "complete": False}
-    (asked,) = directory.asked
-    assert (asked["base"], asked["scope"], asked["limit"]) == ("OU=People,DC=example,DC=com", 1, 7)
-    assert asked["filter"] == encode_filter(r"(mail=a\2a@example.com)")[2:]
+    decoded = {"mail": ["ann@example.com"], "jpegPhoto": ["/9g="]}
+    entries = [{"dn": "uid=ann,dc=example,dc=com", "attributes": decoded}]
+    assert result(stub, "SearchDone") == action_input | {"entries": entries, "complete": False}
+    (search,) = directory.searches
+    assert (search["base"], search["scope"], search["limit"]) == ("OU=People,DC=example,DC=com", 1, 7)
+    assert search["filter"] == encode_filter(r"(mail=a\2a@example.com)")[2:]
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("action_input", "error"),
     [
         ("(a=b)", "the input must be an object"),
         ({"filter": "(a=b)", "size": 1}, "the input must be an object"),
@@ -123,14 +123,14 @@ def test_a_search_tells_entries_without_secrets(stub: StubServer, start_pack: St
     ],
 )
 def test_an_invalid_search_is_reported(
-    stub: StubServer, start_pack: StartPack, directory: Directory, given: Any, error: str
+    stub: StubServer, start_pack: StartPack, directory: Directory, action_input: Any, error: str
 ) -> None:
-    stub.queue("Search", given)
+    stub.queue("Search", action_input)
     start_pack("ldap", stub.url, **directory.variables)
-    told = result(stub, "SearchFailed")
-    assert told["error"].startswith(error)
-    assert told["temporary"] is False
-    assert directory.asked == []
+    payload = result(stub, "SearchFailed")
+    assert payload["error"].startswith(error)
+    assert payload["temporary"] is False
+    assert directory.searches == []
 
 
 @pytest.mark.parametrize(
@@ -154,66 +154,64 @@ def test_an_invalid_search_is_reported(
 def test_the_directorys_error_is_reported(
     directory: Directory, changes: dict[str, Any], words: str, temporary: bool
 ) -> None:
-    asking = server(directory)
+    configured_server = server(directory)
     for name, value in changes.items():
         setattr(directory, name, value)
     if not words:
-        found = run_search(asking, WANTED)
-        assert (len(found.entries), found.complete) == (5, False)
+        outcome = run_search(configured_server, SEARCH)
+        assert (len(outcome.entries), outcome.complete) == (5, False)
         return
     with pytest.raises(DirectoryError, match=words) as caught:
-        run_search(asking, WANTED)
+        run_search(configured_server, SEARCH)
     assert caught.value.temporary == temporary
 
 
 def test_a_silent_directory_times_out(directory: Directory) -> None:
     directory.silent = True
     with pytest.raises(DirectoryError, match=r"is unreachable: .*(timed out|no response)") as caught:
-        run_search(replace(server(directory), timeout=0.3), WANTED)
+        run_search(replace(server(directory), timeout=0.3), SEARCH)
     assert caught.value.temporary
 
 
 def test_an_unreachable_directory_is_a_temporary_failure() -> None:
     with pytest.raises(DirectoryError, match=r"127\.0\.0\.1 is unreachable") as caught:
-        run_search(LdapServer("127.0.0.1", free_port(), "none", 5.0), WANTED)
+        run_search(LdapServer("127.0.0.1", free_port(), "none", 5.0), SEARCH)
     assert caught.value.temporary
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 @pytest.mark.parametrize("trusted", [True, False])
-def test_the_password_goes_over_tls_to_whom_somebody_vouches_for(
+def test_the_password_goes_over_tls_to_trusted_servers_only(
     monkeypatch: pytest.MonkeyPatch, certificate: Certificate, security: str, trusted: bool
 ) -> None:
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
     with running_directory(certificate.file) as directory, tls_before(directory.port, certificate.context) as port:
         directory.entries = [ANN]
-        asking = server(directory, security=security)
-        asking = replace(asking, port=port) if security == "tls" else asking
+        configured_server = server(directory, security=security)
+        configured_server = replace(configured_server, port=port) if security == "tls" else configured_server
         if trusted:
-            assert len(run_search(asking, WANTED).entries) == 1
-            assert directory.asked[0]["security"] == ("starttls" if security == "starttls" else "none")
+            assert len(run_search(configured_server, SEARCH).entries) == 1
+            assert directory.searches[0]["security"] == ("starttls" if security == "starttls" else "none")
         else:
             with pytest.raises(DirectoryError, match="CERTIFICATE_VERIFY_FAILED"):
-                run_search(asking, WANTED)
-            assert directory.asked == []
+                run_search(configured_server, SEARCH)
+            assert directory.searches == []
 
 
-def test_nothing_that_came_in_the_clear_counts_within_tls(
-    monkeypatch: pytest.MonkeyPatch, certificate: Certificate
-) -> None:
+def test_unencrypted_data_before_tls_is_rejected(monkeypatch: pytest.MonkeyPatch, certificate: Certificate) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
     with running_directory(certificate.file) as directory:
         fine = ber.encode_element(0x61, ber.encode_int(0, ber.ENUMERATED), ber.encode_octets(""), ber.encode_octets(""))
-        directory.slipped_in = ber.encode_element(ber.SEQUENCE, ber.encode_int(2), fine)
+        directory.premature = ber.encode_element(ber.SEQUENCE, ber.encode_int(2), fine)
         with pytest.raises(DirectoryError, match="unexpected data before TLS"):
-            run_search(server(directory, security="starttls"), WANTED)
+            run_search(server(directory, security="starttls"), SEARCH)
 
 
 def test_a_directory_without_starttls_gets_no_password(directory: Directory) -> None:
     with pytest.raises(DirectoryError, match="result code 2"):
-        run_search(server(directory, security="starttls"), WANTED)
-    assert directory.asked == []
+        run_search(server(directory, security="starttls"), SEARCH)
+    assert directory.searches == []
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.unit
 @pytest.mark.parametrize(
     ("value", "wire"), [(0, "020100"), (127, "02017f"), (128, "02020080"), (-1, "0201ff"), (65536, "0203010000")]
 )
-def test_numbers_are_as_in_x690(value: int, wire: str) -> None:
+def test_numbers_are_encoded_as_in_x690(value: int, wire: str) -> None:
     assert ber.encode_int(value).hex() == wire
     assert ber.decode_int(ber.encode_int(value)[2:]) == value
 
 
 @pytest.mark.parametrize("size", [0, 127, 128, 255, 256, 70_000])
-def test_an_element_comes_back_as_it_was(size: int) -> None:
+def test_an_element_is_decoded_to_its_content(size: int) -> None:
     content = b"x" * size
     assert list(ber.iter_elements(ber.encode_octets(content) + ber.encode_bool(True))) == [(4, content), (1, b"\xff")]
 
@@ -34,7 +34,7 @@ def test_an_invalid_element_is_refused(wire: str) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_do_harm(data: bytes) -> None:
+def test_any_bytes_are_decoded_or_rejected(data: bytes) -> None:
     with suppress(ber.BerError):
         assert sum(len(content) for _, content in ber.iter_elements(data)) <= len(data)
 
@@ -78,10 +78,10 @@ def test_an_invalid_filter_is_refused(text: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_a_value_can_mean_nothing_but_itself(value: str) -> None:
+def test_a_value_in_a_filter_is_always_literal(value: str) -> None:
     safe = value.encode("utf-8", "replace").decode()
-    found = encode_filter(fill_template("(&(uid={name})(a=b))", {"name": safe}))
-    assert found == encoded_and(safe.encode())
+    encoded = encode_filter(fill_template("(&(uid={name})(a=b))", {"name": safe}))
+    assert encoded == encoded_and(safe.encode())
 
 
 def encoded_and(value: bytes) -> bytes:
@@ -114,5 +114,5 @@ def test_a_placeholder_without_a_value_is_an_error() -> None:
         ("", ""),
     ],
 )
-def test_a_groups_name_is_taken_out_of_its_dn(dn: str, value: str) -> None:
+def test_the_name_of_a_group_is_parsed_from_its_dn(dn: str, value: str) -> None:
     assert find_attribute_value("cn", dn) == value

@@ -76,44 +76,44 @@ def slapd(tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPa
         process.wait(30)
 
 
-def found(server: LdapServer, template: str, limit: int = 10, **values: str) -> list[str]:
-    wanted = LdapSearch(BASE, "sub", encode_filter(fill_template(template, values)), ("uid",), limit)
-    return sorted(attributes["uid"][0].decode() for _, attributes in run_search(server, wanted).entries)
+def find_uids(server: LdapServer, template: str, limit: int = 10, **values: str) -> list[str]:
+    search = LdapSearch(BASE, "sub", encode_filter(fill_template(template, values)), ("uid",), limit)
+    return sorted(attributes["uid"][0].decode() for _, attributes in run_search(server, search).entries)
 
 
 def test_a_real_directory_understands_every_kind_of_filter(slapd: LdapServer) -> None:
-    assert found(slapd, "(uid=ann)") == ["ann"]
-    assert found(slapd, "(uid=*)") == ["ann", "bob", "jürgen"]
-    assert found(slapd, "(cn=*n*e*)") == ["ann"]
-    assert found(slapd, "(&(mail=*@example.com)(!(|(uid=ann)(uid=bob))))") == ["jürgen"]
-    assert found(slapd, "(cn={name})", name="Bob (the *)") == ["bob"]
-    assert found(slapd, "(uid={name})", name="*") == []
-    assert found(slapd, "(uid={name})", name="jürgen") == ["jürgen"]
-    assert found(slapd, "(cn:caseExactMatch:=ann lee)") == []
-    assert found(slapd, "(cn:caseIgnoreMatch:=ann lee)") == ["ann"]
+    assert find_uids(slapd, "(uid=ann)") == ["ann"]
+    assert find_uids(slapd, "(uid=*)") == ["ann", "bob", "jürgen"]
+    assert find_uids(slapd, "(cn=*n*e*)") == ["ann"]
+    assert find_uids(slapd, "(&(mail=*@example.com)(!(|(uid=ann)(uid=bob))))") == ["jürgen"]
+    assert find_uids(slapd, "(cn={name})", name="Bob (the *)") == ["bob"]
+    assert find_uids(slapd, "(uid={name})", name="*") == []
+    assert find_uids(slapd, "(uid={name})", name="jürgen") == ["jürgen"]
+    assert find_uids(slapd, "(cn:caseExactMatch:=ann lee)") == []
+    assert find_uids(slapd, "(cn:caseIgnoreMatch:=ann lee)") == ["ann"]
 
 
-def test_it_heeds_the_limit_and_says_so(slapd: LdapServer) -> None:
-    wanted = LdapSearch(BASE, "sub", encode_filter("(uid=*)"), ("*",), 2)
-    answer = run_search(slapd, wanted)
+def test_a_search_stops_at_the_limit_and_reports_it(slapd: LdapServer) -> None:
+    search = LdapSearch(BASE, "sub", encode_filter("(uid=*)"), ("*",), 2)
+    answer = run_search(slapd, search)
     assert (len(answer.entries), answer.complete) == (2, False)
-    assert run_search(slapd, replace(wanted, limit=3)).complete
+    assert run_search(slapd, replace(search, limit=3)).complete
 
 
 def test_a_wrong_or_missing_password_is_refused(slapd: LdapServer) -> None:
     with pytest.raises(DirectoryError, match="invalid user name or password"):
-        found(replace(slapd, password="other"), "(uid=ann)")
+        find_uids(replace(slapd, password="other"), "(uid=ann)")
     with pytest.raises(DirectoryError, match="entry not found"):
-        found(replace(slapd, user="", password=""), "(uid=ann)")
+        find_uids(replace(slapd, user="", password=""), "(uid=ann)")
 
 
 def test_its_certificate_is_checked(slapd: LdapServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(DirectoryError, match="CERTIFICATE_VERIFY_FAILED"):
-        found(slapd, "(uid=ann)")
+        find_uids(slapd, "(uid=ann)")
 
 
-def test_the_pack_asks_it_for_groups(
+def test_the_pack_returns_groups_of_a_real_directory(
     slapd: LdapServer, stub: StubServer, start_pack: StartPack, certificate: Certificate
 ) -> None:
     add_group(slapd, "deployers", "ann")
@@ -132,10 +132,10 @@ def test_the_pack_asks_it_for_groups(
 
 def add_group(server: LdapServer, name: str, member: str) -> None:
     """Add the entries by LDAP, because the overlay only records members that are added that way."""
-    given = {"objectClass": "groupOfNames", "cn": name, "member": f"uid={member},{BASE}"}
+    group = {"objectClass": "groupOfNames", "cn": name, "member": f"uid={member},{BASE}"}
     attributes = [
         ber.encode_element(ber.SEQUENCE, ber.encode_octets(key), ber.encode_element(ber.SET, ber.encode_octets(value)))
-        for key, value in given.items()
+        for key, value in group.items()
     ]
     bind = ber.encode_element(
         BIND_REQUEST, ber.encode_int(3), ber.encode_octets(server.user), ber.encode_octets(server.password, 0x80)

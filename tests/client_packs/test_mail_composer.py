@@ -15,8 +15,8 @@ PLAIN = {"to": "ann@example.com", "subject": "s", "text": "t"}
 SENDER = "Flyte <flyte@example.org>"
 
 
-def composed(given: Any, max_bytes: int = 1000) -> OutgoingMail:
-    return compose_mail(given, SENDER, max_bytes)
+def composed(mail_input: Any, max_bytes: int = 1000) -> OutgoingMail:
+    return compose_mail(mail_input, SENDER, max_bytes)
 
 
 def parsed(mail: OutgoingMail) -> Any:
@@ -45,8 +45,8 @@ def test_headers_have_sender_date_and_auto_submitted() -> None:
 
 def test_text_html_and_attachments() -> None:
     content = base64.b64encode(b"\x00\xff").decode()
-    given = PLAIN | {"text": "é\n", "html": "<p>é</p>", "attachments": [{"name": "ä.pdf", "content": content}]}
-    message = parsed(composed(given))
+    mail_input = PLAIN | {"text": "é\n", "html": "<p>é</p>", "attachments": [{"name": "ä.pdf", "content": content}]}
+    message = parsed(composed(mail_input))
     assert message.get_body(("plain",)).get_content() == "é\r\n"
     assert message.get_body(("html",)).get_content() == "<p>é</p>\r\n"
     (attachment,) = message.iter_attachments()
@@ -63,7 +63,7 @@ def test_a_mail_can_have_only_html() -> None:
 @pytest.mark.parametrize(
     "ending", ["\nBcc: evil@example.com", "\r\nBcc: evil@example.com", "\rX: y", "\u2028X: y", "\0"]
 )
-def test_no_field_can_bring_a_header_of_its_own(field: str, ending: str) -> None:
+def test_no_field_can_inject_a_header(field: str, ending: str) -> None:
     start = "<1@x.org>" if field == "inReplyTo" else "ann@example.com"
     with pytest.raises(ValueError, match=field):
         composed(PLAIN | {field: start + ending})
@@ -75,7 +75,7 @@ def test_an_attachment_name_cannot_inject_a_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("mail_input", "words"),
     [
         (None, "must be an object"),
         ("hello", "must be an object"),
@@ -112,9 +112,9 @@ def test_an_attachment_name_cannot_inject_a_header() -> None:
         (PLAIN | {"inReplyTo": "1@x.org"}, "inReplyTo: must be a message id"),
     ],
 )
-def test_invalid_input_is_reported(given: Any, words: str) -> None:
+def test_invalid_input_is_reported(mail_input: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        composed(given)
+        composed(mail_input)
 
 
 @pytest.mark.parametrize("sender", ["", "a@x.org, b@x.org", "Flyte", "a@x.org\nX: y"])

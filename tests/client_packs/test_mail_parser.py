@@ -65,7 +65,7 @@ def test_a_mail_that_is_too_large_has_only_headers() -> None:
         (b"\n" + b"x" * 60_000, "text", "x" * 50_000),
     ],
 )
-def test_mail_that_is_not_as_it_should_be_is_read_as_far_as_it_goes(raw: bytes, field: str, value: object) -> None:
+def test_malformed_mail_is_parsed_as_far_as_possible(raw: bytes, field: str, value: object) -> None:
     assert parse_mail(raw, len(raw), 0)[field] == value
 
 
@@ -97,7 +97,7 @@ def test_mail_that_is_not_as_it_should_be_is_read_as_far_as_it_goes(raw: bytes, 
         max_size=40,
     )
 )
-def test_no_mail_can_stop_the_reading(parts: list[bytes]) -> None:
+def test_any_bytes_are_parsed(parts: list[bytes]) -> None:
     raw = b"".join(parts)
     payload = parse_mail(raw, len(raw), 100)
     json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()

@@ -21,7 +21,7 @@ def received(stub: StubServer, count: int) -> list[Any]:
 
 
 @pytest.mark.acceptance
-def test_a_mail_is_answered_once_with_both_sides_of_the_pack(
+def test_a_mail_is_answered_once_by_receiver_and_sender(
     world: ExampleClient, packs_server: Server, start_pack: StartPack, start_smtp: StartSmtp, imap: Imap
 ) -> None:
     post, smtp = start_smtp()
@@ -68,7 +68,7 @@ def test_a_mail_is_marked_as_read_only_when_flyte_has_it(stub: StubServer, start
     assert {call.headers["Idempotency-Key"] for call in (first, second)} == {"email/<1@example.com>"}
 
 
-def test_a_mail_that_flyte_had_before_is_marked_as_read(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
+def test_a_duplicate_mail_is_marked_as_read(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
     stub.script("event", Answer(422))
     imap.deliver(raw_mail())
     start_pack("email", stub.url, **imap.variables)
@@ -76,7 +76,7 @@ def test_a_mail_that_flyte_had_before_is_marked_as_read(stub: StubServer, start_
     assert len(stub.of("event")) == 1
 
 
-def test_a_mail_that_flyte_does_not_take_stays_and_does_not_hold_up_the_others(
+def test_a_rejected_mail_stays_and_does_not_block_the_others(
     stub: StubServer, start_pack: StartPack, imap: Imap
 ) -> None:
     stub.script("event", Answer(413))
@@ -107,7 +107,7 @@ def test_processed_mail_is_moved(stub: StubServer, start_pack: StartPack, imap: 
     assert imap.unseen("INBOX", "ALL") == 0
 
 
-def test_the_server_tells_of_mail_before_the_next_poll(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
+def test_the_server_notifies_of_mail_before_the_next_poll(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
     program = start_pack("email", stub.url, **(imap.variables | {"FLYTE_IMAP_POLL_SECONDS": "3600"}))
     program.wait_for_log("mailbox_opened")
     for number in range(1, 4):

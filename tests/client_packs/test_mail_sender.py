@@ -26,17 +26,17 @@ def test_a_mail_goes_to_all_recipients(stub: StubServer, start_pack: StartPack, 
     post, smtp = start_smtp()
     stub.queue("SendEmail", MAIL)
     start_pack("email", stub.url, **smtp)
-    told = result(stub, "EmailSent")
+    payload = result(stub, "EmailSent")
     assert post.envelopes[0].mail_from == "flyte@example.org"
     assert post.envelopes[0].rcpt_tos == ["ann@example.com", "bob@example.com", "eve@example.com"]
     message = post.message()
     assert (message["From"], message["Bcc"], message.get_content()) == ("Flyte <flyte@example.org>", None, "Hé\r\n")
-    kept = {name: MAIL[name] for name in ("to", "cc", "bcc", "subject")}
-    assert told == kept | {"messageId": message["Message-ID"], "refused": {}}
+    echoed = {name: MAIL[name] for name in ("to", "cc", "bcc", "subject")}
+    assert payload == echoed | {"messageId": message["Message-ID"], "refused": {}}
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "temporary"),
+    ("addresses", "error", "temporary"),
     [
         ({"to": "no@x.org"}, "all recipients were refused: no@x.org: 550 5.1.1 no such person", False),
         ({"to": ["later@x.org"]}, "450 4.2.1 come again", True),
@@ -45,14 +45,19 @@ def test_a_mail_goes_to_all_recipients(stub: StubServer, start_pack: StartPack, 
     ],
 )
 def test_a_mail_without_any_delivery_is_a_failure(
-    stub: StubServer, start_pack: StartPack, start_smtp: StartSmtp, given: dict[str, Any], error: str, temporary: bool
+    stub: StubServer,
+    start_pack: StartPack,
+    start_smtp: StartSmtp,
+    addresses: dict[str, Any],
+    error: str,
+    temporary: bool,
 ) -> None:
     post, smtp = start_smtp()
-    stub.queue("SendEmail", {"subject": "s", "text": "t"} | given)
+    stub.queue("SendEmail", {"subject": "s", "text": "t"} | addresses)
     start_pack("email", stub.url, **smtp)
-    told = result(stub, "SendEmailFailed")
-    assert error in told.pop("error")
-    assert told == {"to": given["to"], "cc": "", "bcc": "", "subject": "s", "temporary": temporary}
+    payload = result(stub, "SendEmailFailed")
+    assert error in payload.pop("error")
+    assert payload == {"to": addresses["to"], "cc": "", "bcc": "", "subject": "s", "temporary": temporary}
     assert post.envelopes == []
 
 
@@ -70,8 +75,8 @@ def test_an_unreachable_server_is_a_temporary_failure(stub: StubServer, start_pa
     stub.queue("SendEmail", MAIL)
     smtp = {"FLYTE_SMTP_HOST": HOST, "FLYTE_SMTP_PORT": str(free_port()), "FLYTE_EMAIL_FROM": "a@x.org"}
     start_pack("email", stub.url, **smtp)
-    told = result(stub, "SendEmailFailed")
-    assert (told["error"].partition(":")[0], told["temporary"]) == ("ConnectionRefusedError", True)
+    payload = result(stub, "SendEmailFailed")
+    assert (payload["error"].partition(":")[0], payload["temporary"]) == ("ConnectionRefusedError", True)
 
 
 def check_login(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
@@ -85,7 +90,7 @@ def test_login_and_mail_go_over_tls(
     stub: StubServer, start_pack: StartPack, start_smtp: StartSmtp, certificate: Certificate, security: str
 ) -> None:
     tls = {"ssl_context": certificate.context} if security == "tls" else {"tls_context": certificate.context}
-    # Within TLS from the first byte on, aiosmtpd does not know of it.
+    # aiosmtpd does not detect TLS that begins with the first byte.
     required = {"auth_required": True, "authenticator": check_login, "auth_require_tls": security == "starttls"}
     post, smtp = start_smtp(security, require_starttls=security == "starttls", **tls, **required)
     stub.queue("SendEmail", MAIL)
@@ -104,21 +109,21 @@ def test_a_wrong_password_is_reported(
     stub.queue("SendEmail", MAIL)
     login = {"FLYTE_SMTP_USER": "flyte", "FLYTE_SMTP_PASSWORD": "wr0ng"}
     start_pack("email", stub.url, **smtp, **login, SSL_CERT_FILE=str(certificate.authority))
-    told = result(stub, "SendEmailFailed")
-    assert told["error"].startswith("535 ")
-    assert "wr0ng" not in json.dumps(told)
+    payload = result(stub, "SendEmailFailed")
+    assert payload["error"].startswith("535 ")
+    assert "wr0ng" not in json.dumps(payload)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_server_whose_certificate_nobody_vouches_for_gets_nothing(
+def test_a_server_with_an_untrusted_certificate_gets_nothing(
     stub: StubServer, start_pack: StartPack, start_smtp: StartSmtp, certificate: Certificate, security: str
 ) -> None:
     tls = {"ssl_context": certificate.context} if security == "tls" else {"tls_context": certificate.context}
     post, smtp = start_smtp(security, **tls)
     stub.queue("SendEmail", MAIL)
     start_pack("email", stub.url, **smtp)
-    told = result(stub, "SendEmailFailed")
-    assert "CERTIFICATE_VERIFY_FAILED" in told["error"]
+    payload = result(stub, "SendEmailFailed")
+    assert "CERTIFICATE_VERIFY_FAILED" in payload["error"]
     assert post.envelopes == []
 
 

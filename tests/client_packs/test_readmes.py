@@ -69,7 +69,7 @@ SETTINGS = {
     },
     "webhook": {"GITHUB_WEBHOOK_SECRET": "s", "SLACK_SIGNING_SECRET": "s", "FLYTE_WEBHOOK_PORT": "0"},
 }
-# Of all packs, or of the server.
+# Variables of all packs, or of the server.
 OTHERS = {"FLYTE_API", "FLYTE_API_TIMEOUT", "FLYTE_MAX_BODY_BYTES"}
 
 
@@ -80,24 +80,24 @@ def page(name: str) -> Path:
 def read_variables(name: str) -> set[str]:
     """Return the variables that the pack's `read_settings` reads."""
 
-    class Asked(dict[str, str]):
+    class ReadTracker(dict[str, str]):
         def get(self, key: str, default: Any = None) -> Any:
-            asked.add(key)
+            names_read.add(key)
             return super().get(key, default)
 
-    asked: set[str] = set()
-    READERS[name](Asked(environment(name)))
-    return {variable for variable in asked if variable.startswith("FLYTE_")}
+    names_read: set[str] = set()
+    READERS[name](ReadTracker(environment(name)))
+    return {variable for variable in names_read if variable.startswith("FLYTE_")}
 
 
 def environment(name: str) -> dict[str, str]:
-    given = dict(SETTINGS.get(name, {}))
+    variables = dict(SETTINGS.get(name, {}))
     for document in blocks(page(name), "yaml"):
-        given[f"FLYTE_{name.upper()}_CONFIG"] = document
-    return given
+        variables[f"FLYTE_{name.upper()}_CONFIG"] = document
+    return variables
 
 
-def apart(folder: Path) -> dict[str, str]:
+def isolated(folder: Path) -> dict[str, str]:
     """Return variables that redirect folders and addresses of the pages to the test's."""
     nowhere = "http://127.0.0.1:9"
     folders = {f"FLYTE_{name}_FOLDER": str(folder / name.lower()) for name in ("BAMBOO", "BITBUCKET", "GIT")}
@@ -112,9 +112,9 @@ def test_the_page_names_each_variable_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", ["git", "timer", "webhook"])
 def test_the_page_names_each_key_of_the_configuration(name: str) -> None:
     source = (PACKS / name / "settings.py").read_text()
-    (known,) = re.findall(r"^[A-Z]+_KEYS = \((.*)\)$", source, re.MULTILINE)
+    (keys,) = re.findall(r"^[A-Z]+_KEYS = \((.*)\)$", source, re.MULTILINE)
     table = re.findall(r"^\| `(\w+)` \|", page(name).read_text(), re.MULTILINE)
-    assert set(re.findall(r'"(\w+)"', known)) == {key for key in table if key[0].islower()}
+    assert set(re.findall(r'"(\w+)"', keys)) == {key for key in table if key[0].islower()}
 
 
 @pytest.mark.integration
@@ -122,7 +122,7 @@ def test_the_page_names_each_key_of_the_configuration(name: str) -> None:
 def test_the_pack_registers_the_commands_and_the_events_on_its_page(
     name: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
 ) -> None:
-    start_pack(name, stub.url, **environment(name), **apart(tmp_path))
+    start_pack(name, stub.url, **environment(name), **isolated(tmp_path))
     (call,) = stub.wait_for("packs")
     assert call.body["name"] == name.capitalize()
     (section,) = re.findall(r"^## Events\n(.*?)^## ", page(name).read_text(), re.MULTILINE | re.DOTALL)
@@ -150,10 +150,10 @@ def test_the_page_names_the_packs_extra_and_its_packages(name: str) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("name", READERS)
-def test_the_list_of_packs_names_its_commands_and_its_own_events(
+def test_the_list_of_packs_names_commands_and_events(
     name: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
 ) -> None:
-    start_pack(name, stub.url, **environment(name), **apart(tmp_path))
+    start_pack(name, stub.url, **environment(name), **isolated(tmp_path))
     (call,) = stub.wait_for("packs")
     (row,) = [line for line in LIST.read_text().splitlines() if f"`flyte_client.packs.{name}` |" in line]
     commands, events = (
@@ -161,9 +161,9 @@ def test_the_list_of_packs_names_its_commands_and_its_own_events(
     )
     declared = {command["name"]: set(command["events"]) for command in call.body["commands"]}
     assert set(declared) == commands
-    if name not in ("timer", "webhook"):  # where the operator names them
-        own = {event["name"] for event in call.body["events"]} - set().union(*declared.values())
-        assert own == events
+    if name not in ("timer", "webhook"):  # their events are named by the operator
+        undeclared = {event["name"] for event in call.body["events"]} - set().union(*declared.values())
+        assert undeclared == events
 
 
 @pytest.mark.integration
@@ -189,7 +189,7 @@ def test_a_missing_package_is_reported_in_one_line(
     name: str, module: str, stub: StubServer, start_pack: StartPack, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{module!r}] = None\n")
-    program = start_pack(name, stub.url, **environment(name), **apart(tmp_path), PYTHONPATH=str(tmp_path))
+    program = start_pack(name, stub.url, **environment(name), **isolated(tmp_path), PYTHONPATH=str(tmp_path))
     assert program.exit_code() == 2
     assert (
         program.log[-1] == f"{name.capitalize()}: {module} is not installed: run pip install 'flyte-client[{name}]'\n"

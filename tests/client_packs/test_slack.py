@@ -11,14 +11,14 @@ from tests.server import Server
 
 from .conftest import StartPack
 from .event_watcher import eventually
-from .slack_server import TOLD_OF_ANN, Workspace, running_workspace
+from .slack_server import ANN_PAYLOAD, Workspace, running_workspace
 
 pytestmark = pytest.mark.integration
 
 MESSAGE = {"type": "message", "user": "U1", "channel": "C1", "text": "hi there", "ts": "17.000001"}
-TOLD = {
+MESSAGE_PAYLOAD = {
     "channelId": "C1",
-    "user": TOLD_OF_ANN,
+    "user": ANN_PAYLOAD,
     "message": "hi there",
     "timestamp": "17.000001",
     "threadTimestamp": "17.000001",
@@ -68,7 +68,7 @@ def test_a_message_has_its_user_who_is_fetched_once(stub: StubServer, start_pack
     slack.wait_for_sockets()
     slack.send_event(MESSAGE)
     slack.send_event(MESSAGE | {"ts": "17.000002", "thread_ts": "17.000001"}, "Ev2", "e2")
-    assert received(stub, 2) == [TOLD, TOLD | {"timestamp": "17.000002"}]
+    assert received(stub, 2) == [MESSAGE_PAYLOAD, MESSAGE_PAYLOAD | {"timestamp": "17.000002"}]
     slack.wait_for_acknowledgement("e2")
     assert len(slack.web.of("/api/users.info")) == 1
     assert [call.headers["Idempotency-Key"] for call in stub.of("event")] == ["slack/Ev1", "slack/Ev2"]
@@ -88,11 +88,11 @@ def test_a_reaction_has_the_originals_shape(stub: StubServer, start_pack: StartP
             "event_ts": "18.1",
         }
     )
-    nobody = dict.fromkeys(TOLD_OF_ANN, "")
+    nobody = dict.fromkeys(ANN_PAYLOAD, "")
     assert received(stub, event="ReactionAdded") == [
         {
             "channelId": "C1",
-            "user": TOLD_OF_ANN,
+            "user": ANN_PAYLOAD,
             "reaction": "eyes",
             "eventTimestamp": "18.1",
             "type": "message",
@@ -121,7 +121,7 @@ def test_other_events_are_only_acknowledged(
     slack.send_event(event)
     slack.wait_for_acknowledgement("e1")
     slack.send_event(MESSAGE, "Ev2", "e2")
-    assert received(stub) == [TOLD]
+    assert received(stub) == [MESSAGE_PAYLOAD]
 
 
 def test_an_event_is_acknowledged_only_after_flyte_accepted_it(
@@ -144,7 +144,7 @@ def test_an_event_is_acknowledged_only_after_flyte_accepted_it(
 
 
 @pytest.mark.parametrize(("status", "acknowledged"), [(422, True), (413, True), (401, False)])
-def test_an_event_that_flyte_refuses_does_not_hold_up_the_next(
+def test_a_rejected_event_does_not_block_the_next(
     stub: StubServer, start_pack: StartPack, slack: Workspace, status: int, acknowledged: bool
 ) -> None:
     stub.script("event", Answer(status))
@@ -161,30 +161,30 @@ def disconnect(slack: Workspace) -> None:
 
 
 @pytest.mark.parametrize("end", [disconnect, lambda slack: slack.sockets[-1].close()])
-def test_it_connects_again(stub: StubServer, start_pack: StartPack, slack: Workspace, end: Any) -> None:
+def test_the_pack_reconnects(stub: StubServer, start_pack: StartPack, slack: Workspace, end: Any) -> None:
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
     end(slack)
     slack.wait_for_sockets(2)
     slack.send_event(MESSAGE)
     slack.wait_for_acknowledgement("e1")
-    assert received(stub) == [TOLD]
+    assert received(stub) == [MESSAGE_PAYLOAD]
 
 
-def test_it_comes_when_slack_is_away_at_first(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+def test_the_pack_connects_once_slack_is_reachable(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
     slack.web.script("/api/auth.test", None, Answer(503, b"<html>"))
     slack.web.script("/api/apps.connections.open", Answer(429, {"ok": False}, {"Retry-After": "1"}))
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
 
 
-def test_it_joins_the_configured_channel_and_continues_on_failure(
+def test_the_pack_joins_the_configured_channel_and_continues_on_failure(
     stub: StubServer, start_pack: StartPack, slack: Workspace
 ) -> None:
     slack.web.script("/api/conversations.join", Answer(200, {"ok": False, "error": "method_not_supported"}))
     program = start_pack("slack", stub.url, **slack.variables, FLYTE_SLACK_DEFAULT_JOIN_CHANNEL="C7")
-    (asked,) = slack.web.wait_for("/api/conversations.join")
-    assert asked.body == {"channel": "C7"}
+    (request,) = slack.web.wait_for("/api/conversations.join")
+    assert request.body == {"channel": "C7"}
     slack.wait_for_sockets()
     program.wait_for_log("channel_not_joined channel=C7")
 
@@ -196,7 +196,7 @@ def test_a_message_is_sent(stub: StubServer, start_pack: StartPack, slack: Works
     assert slack.posted() == [{"channel": "C1", "text": "hello", "thread_ts": "17.000001"}]
 
 
-def test_a_rich_message_is_sent_as_it_is(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
+def test_a_rich_message_is_sent_unchanged(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
     stub.queue("SendRichMessage", RICH)
     start_pack("slack", stub.url, **slack.variables)
     assert result(stub, "RichMessageSent") == RICH
@@ -204,7 +204,7 @@ def test_a_rich_message_is_sent_as_it_is(stub: StubServer, start_pack: StartPack
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("action_input", "error"),
     [
         ({"message": "x"}, "required: channelId"),
         ({}, "required: message, channelId"),
@@ -212,23 +212,23 @@ def test_a_rich_message_is_sent_as_it_is(stub: StubServer, start_pack: StartPack
     ],
 )
 def test_an_invalid_message_is_reported(
-    stub: StubServer, start_pack: StartPack, slack: Workspace, given: Any, error: str
+    stub: StubServer, start_pack: StartPack, slack: Workspace, action_input: Any, error: str
 ) -> None:
-    stub.queue("SendMessage", given)
+    stub.queue("SendMessage", action_input)
     start_pack("slack", stub.url, **slack.variables)
-    told = result(stub, "SendMessageFailed")
-    assert (told["error"], told["temporary"]) == (error, False)
+    payload = result(stub, "SendMessageFailed")
+    assert (payload["error"], payload["temporary"]) == (error, False)
     assert slack.web.of("/api/chat.postMessage") == []
 
 
-@pytest.mark.parametrize("given", ["text", {"channel": "C1"}, RICH | {"token": "xoxb-other"}])
+@pytest.mark.parametrize("action_input", ["text", {"channel": "C1"}, RICH | {"token": "xoxb-other"}])
 def test_an_invalid_rich_message_is_reported(
-    stub: StubServer, start_pack: StartPack, slack: Workspace, given: Any
+    stub: StubServer, start_pack: StartPack, slack: Workspace, action_input: Any
 ) -> None:
-    stub.queue("SendRichMessage", given)
+    stub.queue("SendRichMessage", action_input)
     start_pack("slack", stub.url, **slack.variables)
-    told = result(stub, "SendRichMessageFailed")
-    assert (told["inputMessage"], told["temporary"]) == (given, False)
+    payload = result(stub, "SendRichMessageFailed")
+    assert (payload["inputMessage"], payload["temporary"]) == (action_input, False)
     assert slack.web.of("/api/chat.postMessage") == []
 
 
@@ -253,9 +253,9 @@ def test_slacks_refusal_is_reported_and_not_retried(
     slack.web.script("/api/chat.postMessage", answer)
     stub.queue("SendMessage", INPUT)
     start_pack("slack", stub.url, **slack.variables)
-    told = result(stub, "SendMessageFailed")
-    assert told["error"].startswith(error)
-    assert told == INPUT | {"error": told["error"], "temporary": temporary}
+    payload = result(stub, "SendMessageFailed")
+    assert payload["error"].startswith(error)
+    assert payload == INPUT | {"error": payload["error"], "temporary": temporary}
     assert len(slack.posted()) == 1
 
 
@@ -269,7 +269,7 @@ def test_a_rate_limit_is_waited_out(stub: StubServer, start_pack: StartPack, sla
 
 
 @pytest.mark.parametrize("name", ["FLYTE_SLACK_TOKEN", "FLYTE_SLACK_APP_TOKEN"])
-def test_a_token_that_slack_does_not_take_ends_it(
+def test_a_token_that_slack_rejects_ends_the_pack(
     stub: StubServer, start_pack: StartPack, slack: Workspace, name: str
 ) -> None:
     wrong = slack.variables[name].replace("s3cret", "wr0ng")

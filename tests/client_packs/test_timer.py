@@ -31,8 +31,8 @@ def timer(seconds: int, catch_up: int = 0) -> Timer:
     return Timer("t", IntervalSchedule(seconds), ZoneInfo("Europe/Berlin"), "Tick", catch_up, {"a": 1})
 
 
-def minutes_ago(found: list[datetime]) -> list[float]:
-    return [round((NOW - tick).total_seconds() / 60, 1) for tick in found]
+def minutes_ago(ticks: list[datetime]) -> list[float]:
+    return [round((NOW - tick).total_seconds() / 60, 1) for tick in ticks]
 
 
 @pytest.mark.unit
@@ -59,16 +59,16 @@ def test_a_start_sends_the_newest_tick_if_it_is_only_late() -> None:
 
 
 @pytest.mark.unit
-def test_the_newest_missed_ticks_are_made_up_for() -> None:
+def test_the_newest_missed_ticks_are_caught_up() -> None:
     assert minutes_ago(find_due_ticks(timer(600, 3), NOW - timedelta(hours=2), NOW)) == [30.5, 20.5, 10.5, 0.5]
     assert minutes_ago(find_due_ticks(timer(600, 3), NOW - timedelta(minutes=12), NOW)) == [10.5, 0.5]
 
 
 @pytest.mark.unit
-def test_a_tick_that_the_server_may_have_forgotten_is_not_made_up_for() -> None:
-    found = find_due_ticks(timer(3600, 100), NOW - timedelta(days=9), NOW)
-    assert len(found) == 23
-    assert NOW - found[0] < timedelta(hours=23)
+def test_a_tick_older_than_the_idempotency_window_is_not_caught_up() -> None:
+    ticks = find_due_ticks(timer(3600, 100), NOW - timedelta(days=9), NOW)
+    assert len(ticks) == 23
+    assert NOW - ticks[0] < timedelta(hours=23)
 
 
 @pytest.mark.acceptance
@@ -142,7 +142,7 @@ def test_ticks_outlast_a_short_absence_of_the_server(stub: StubServer, start_pac
 
 
 @pytest.mark.integration
-def test_a_tick_that_is_refused_does_not_hold_up_the_others(stub: StubServer, start_pack: StartPack) -> None:
+def test_a_rejected_tick_does_not_block_the_others(stub: StubServer, start_pack: StartPack) -> None:
     stub.script("event", *[Answer(422)] * 3)
     start_pack("timer", stub.url, FLYTE_TIMER_CONFIG=config(every="1s", event="Second"))
     calls = stub.wait_for("event", 5, event="Second")

@@ -23,8 +23,8 @@ def local(schedule: TimerSchedule, after: datetime, until: datetime) -> list[str
 
 def test_an_interval_counts_from_1970_and_not_from_the_start() -> None:
     start = datetime(2026, 11, 21, 10, 7, 3, 500, tzinfo=UTC)
-    found = list(iter_ticks(IntervalSchedule(300), start, start + timedelta(minutes=11)))
-    assert [tick.strftime("%H:%M:%S") for tick in found] == ["10:10:00", "10:15:00"]
+    ticks = list(iter_ticks(IntervalSchedule(300), start, start + timedelta(minutes=11)))
+    assert [tick.strftime("%H:%M:%S") for tick in ticks] == ["10:10:00", "10:15:00"]
 
 
 def test_the_next_tick_is_later_than_the_time() -> None:
@@ -62,9 +62,9 @@ def test_days_on_which_clocks_change(expression: str, day: datetime, expected: l
 def test_ticks_do_not_depend_on_the_start_time(expression: str, day: datetime, minutes: int) -> None:
     schedule = CronSchedule(expression, BERLIN)
     later, end = day + timedelta(minutes=minutes, seconds=7), day + DAY
-    whole = list(iter_ticks(schedule, day - DAY, end))
-    assert list(iter_ticks(schedule, later, end)) == [tick for tick in whole if tick > later]
-    assert whole == sorted(set(whole))
+    all_ticks = list(iter_ticks(schedule, day - DAY, end))
+    assert list(iter_ticks(schedule, later, end)) == [tick for tick in all_ticks if tick > later]
+    assert all_ticks == sorted(set(all_ticks))
 
 
 @pytest.mark.parametrize(

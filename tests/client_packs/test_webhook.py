@@ -33,7 +33,7 @@ SECRETS = {"GITHUB_SECRET": "g1", "GITLAB_SECRET": "g2", "SLACK_SECRET": "s3"}
 
 
 class Hooks:
-    """Return the address of the pack's HTTP server."""
+    """A client for the pack's HTTP server."""
 
     def __init__(self, http: httpx.Client, program: Program) -> None:
         self.http = http
@@ -85,7 +85,7 @@ def payloads(stub: StubServer) -> list[Any]:
 
 
 @pytest.mark.acceptance
-def test_a_delivery_that_is_made_again_starts_its_flow_once(
+def test_a_repeated_delivery_starts_its_flow_once(
     world: ExampleClient, packs_server: Server, start_hooks: StartHooks
 ) -> None:
     watch(world, "Webhook", "Pushed")
@@ -109,7 +109,7 @@ def test_a_delivery_that_is_made_again_starts_its_flow_once(
 
 
 @pytest.mark.acceptance
-def test_202_is_only_said_when_flyte_has_the_event(
+def test_the_response_is_202_only_after_flyte_has_the_event(
     world: ExampleClient, packs_server: Server, start_hooks: StartHooks
 ) -> None:
     watch(world, "Webhook", "Received")
@@ -119,7 +119,7 @@ def test_202_is_only_said_when_flyte_has_the_event(
     assert [event["body"] for event in seen(world, "Webhook", "Received")] == [{"n": 1}]
 
 
-def test_a_wrong_signature_is_refused_and_tells_flyte_nothing(stub: StubServer, hooks: Hooks) -> None:
+def test_a_wrong_signature_is_rejected_without_an_event(stub: StubServer, hooks: Hooks) -> None:
     assert hooks.github(b"{}", "d", secret="other").status_code == 401
     assert hooks.post("github").status_code == 401
     assert hooks.post("gitlab", x_gitlab_token="g").status_code == 401
@@ -128,7 +128,7 @@ def test_a_wrong_signature_is_refused_and_tells_flyte_nothing(stub: StubServer, 
     assert "g1" not in "".join(hooks.program.log)
 
 
-def test_gitlab_gets_in_with_its_token_and_its_key_counts(stub: StubServer, hooks: Hooks) -> None:
+def test_gitlab_is_authenticated_by_its_token_and_its_key_is_used(stub: StubServer, hooks: Hooks) -> None:
     answer = hooks.post("gitlab", x_gitlab_token="g2", idempotency_key="k-1", x_gitlab_event="Push Hook")
     assert answer.status_code == 202
     (call,) = stub.of("event")
@@ -136,7 +136,7 @@ def test_gitlab_gets_in_with_its_token_and_its_key_counts(stub: StubServer, hook
     assert call.body["payload"]["headers"] == {"X-Gitlab-Event": "Push Hook"}
 
 
-def test_slack_gets_in_with_its_signature_and_its_word_repeated(stub: StubServer, hooks: Hooks) -> None:
+def test_slack_is_authenticated_by_its_signature_and_gets_its_challenge(stub: StubServer, hooks: Hooks) -> None:
     def signed(body: bytes) -> dict[str, str]:
         stamp = str(int(time.time()))
         signature = hmac.new(b"s3", b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
@@ -146,13 +146,13 @@ def test_slack_gets_in_with_its_signature_and_its_word_repeated(stub: StubServer
     sent = signed(form) | {"content_type": "application/x-www-form-urlencoded"}
     assert hooks.post("chat", form, **sent).status_code == 202
     assert payloads(stub)[0]["body"] == {"command": "/flyte", "text": "a b", "user": ["1", "2"]}
-    asked = b'{"type": "url_verification", "challenge": "3eZb"}'
-    answer = hooks.post("chat", asked, **signed(asked))
+    challenge = b'{"type": "url_verification", "challenge": "3eZb"}'
+    answer = hooks.post("chat", challenge, **signed(challenge))
     assert (answer.status_code, answer.text.strip()) == (200, "3eZb")
     assert len(stub.of("event")) == 1
 
 
-def test_only_listed_headers_go_on(stub: StubServer, hooks: Hooks) -> None:
+def test_only_listed_headers_are_in_the_event(stub: StubServer, hooks: Hooks) -> None:
     answer = hooks.http.put(
         "/hooks/open?a=1&b=&a=2",
         content="hé".encode(),
@@ -263,7 +263,7 @@ def test_requests_beyond_the_backlog_are_asked_to_retry(stub: StubServer, start_
     assert hooks.post("nothing").status_code == 404, "it serves on"
 
 
-def test_a_request_under_way_is_answered_before_the_pack_ends(stub: StubServer, start_hooks: StartHooks) -> None:
+def test_a_request_in_progress_is_answered_before_the_pack_ends(stub: StubServer, start_hooks: StartHooks) -> None:
     hooks = start_hooks(stub.url, FLYTE_WEBHOOK_SEND_SECONDS="20")
     hooks.program.wait_for_log("pack_registered")
     stub.script("event", Answer(503, headers={"Retry-After": "1"}))
@@ -306,8 +306,8 @@ def test_a_request_under_way_is_answered_before_the_pack_ends(stub: StubServer, 
 def test_invalid_settings_are_reported_in_one_line(
     stub: StubServer, start_pack: StartPack, settings: dict[str, str], words: str
 ) -> None:
-    given = {"FLYTE_WEBHOOK_CONFIG": json.dumps({"hooks": HOOKS})} | SECRETS | settings
-    program = start_pack("webhook", stub.url, **given)
+    variables = {"FLYTE_WEBHOOK_CONFIG": json.dumps({"hooks": HOOKS})} | SECRETS | settings
+    program = start_pack("webhook", stub.url, **variables)
     assert program.exit_code() == 2
     (line,) = program.log
     assert line.startswith("Webhook: ")

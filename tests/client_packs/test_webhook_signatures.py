@@ -9,7 +9,7 @@ from flyte_client.packs.webhook.signatures import SIGNATURE_CHECKS, SignedReques
 
 pytestmark = pytest.mark.unit
 
-# The example in GitHub's own documentation of its signatures.
+# The example in GitHub's documentation of its signatures.
 GITHUB_SECRET = "It's a Secret to Everybody"
 GITHUB_BODY = b"Hello, ExampleClient!"
 GITHUB_SIGNATURE = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
@@ -42,13 +42,13 @@ def test_githubs_own_example_holds() -> None:
         ({"x-hub-signature": GITHUB_SIGNATURE}, GITHUB_BODY, GITHUB_SECRET),
     ],
 )
-def test_a_missing_or_wrong_signature_does_not(headers: dict[str, str], body: bytes, secret: str) -> None:
+def test_a_missing_or_wrong_signature_is_invalid(headers: dict[str, str], body: bytes, secret: str) -> None:
     assert not holds("github", secret, headers, body)
 
 
-@pytest.mark.parametrize(("given", "fine"), [("s3cret", True), ("", False), ("s3cre", False), ("S3CRET", False)])
-def test_gitlab_sends_the_secret_itself(given: str, fine: bool) -> None:
-    assert holds("gitlab", "s3cret", {"x-gitlab-token": given}) is fine
+@pytest.mark.parametrize(("token", "fine"), [("s3cret", True), ("", False), ("s3cre", False), ("S3CRET", False)])
+def test_gitlab_sends_the_secret_itself(token: str, fine: bool) -> None:
+    assert holds("gitlab", "s3cret", {"x-gitlab-token": token}) is fine
     assert not holds("gitlab", "s3cret", {})
 
 
