@@ -30,7 +30,7 @@ def stub() -> Iterator[StubServer]:
 
 @pytest.fixture
 def running() -> Running:
-    """Context manager that runs a pack in a thread, and waits for its end."""
+    """Return a context manager that runs a pack in a thread and waits for its end."""
 
     @contextmanager
     def run(pack: Pack) -> Iterator[threading.Thread]:
@@ -48,7 +48,7 @@ def running() -> Running:
 
 @pytest.fixture
 def start(stub: StubServer) -> Iterator[Start]:
-    """Starter of programs with the stub's address; stops all of them at the end."""
+    """Return a function that starts programs with the stub's address; stop them at the end."""
     programs: list[Program] = []
 
     def start_program(*arguments: str, **environment: str) -> Program:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from .program import ROOT
-from .stub_server import Answer, Call, StubServer
+from .stub_server import Call, StubResponse, StubServer
 
 EXCHANGES = ROOT / "tests" / "data" / "contract" / "exchanges.jsonl"
 PACK = "exec setup pack {'name': 'Wrk'}"
@@ -38,18 +38,18 @@ class OriginalServer(StubServer):
 
     def answer(
         self, method: str, target: str, headers: Mapping[str, str], body: Any, connection: socket.socket
-    ) -> Answer:
+    ) -> StubResponse:
         path = target.partition("?")[0]
         with self._changed:
-            kind, name = self._found(method, path)
+            kind, name = self._find_exchange(method, path)
             self.calls.append(Call(kind, path, headers, body, target.partition("?")[2]))
             self._changed.notify_all()
             if kind == "result" and self.lose_answer:
                 self.lose_answer = False
                 connection.shutdown(socket.SHUT_RDWR)
-            return self._said(name)
+            return self._recorded_answer(name)
 
-    def _found(self, method: str, path: str) -> tuple[str, str]:
+    def _find_exchange(self, method: str, path: str) -> tuple[str, str]:
         """Return the kind of the call, and the recorded exchange for it."""
         fixed = {
             ("GET", "/"): ("root", "index"),
@@ -62,9 +62,9 @@ class OriginalServer(StubServer):
             self.packs.add("Wrk")
             return "packs", PACK
         if re.fullmatch("/v1/packs/Wrk/actions/[0-9a-f]+/result", path):
-            known = path in self._results
+            is_repeated = path in self._results
             self._results.add(path)
-            return "result", "result unknown pack" if not self.packs else "result twice" if known else TAKEN
+            return "result", "result unknown pack" if not self.packs else "result twice" if is_repeated else TAKEN
         if path == "/v1/packs/Wrk/events":
             return "event", "event criteria true" if self.packs else "event unknown pack"
         if path == "/v1/packs/Wrk/actions/take":
@@ -79,9 +79,9 @@ class OriginalServer(StubServer):
         self.waiting -= 1
         return "take present"
 
-    def _said(self, name: str) -> Answer:
+    def _recorded_answer(self, name: str) -> StubResponse:
         here = f"127.0.0.1:{self.port}"
         answer = recorded()[name]
         text = answer["body"].replace("//H/", f"//{here}/")
         headers = {key: value.replace("//H/", f"//{here}/") for key, value in answer["headers"].items()}
-        return Answer(answer["status"], json.loads(text) if text.startswith("{") else None, headers)
+        return StubResponse(answer["status"], json.loads(text) if text.startswith("{") else None, headers)

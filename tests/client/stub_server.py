@@ -1,4 +1,4 @@
-"""A stub Flyte server: the original's recorded responses, at addresses that only links lead to."""
+"""A stub of the server: the original's recorded responses, at addresses that are only found by links."""
 
 import json
 import re
@@ -17,7 +17,9 @@ PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class StubResponse:
+    """A response of a stub."""
+
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -37,9 +39,9 @@ class Call:
 class StubServer:
     """Stub that registers packs, hands out queued actions and records calls; `script` adds responses for single calls.
 
-    With `long_poll` it supports long polls, which end with an action, or when the caller closes the connection. `deaf`
-    stands for a server or proxy that does not notice the latter; `last_word` is queued then. With `lease` its actions
-    have a lease of this many seconds, except the `cancelled` ones.
+    With `long_poll` it supports long polls, which end with an action, or when the caller closes the connection. With
+    `ignores_disconnects` it does not notice the latter, like some proxies. `last_command` is queued at a disconnect.
+    With `lease` its actions have a lease of this many seconds, except the `cancelled` ones.
     """
 
     def __init__(self) -> None:
@@ -47,13 +49,13 @@ class StubServer:
         self.long_poll = 0
         self.lease = ""
         self.cancelled: set[str] = set()
-        self.deaf = False
-        self.last_word = ""
-        self.hung_up = 0
+        self.ignores_disconnects = False
+        self.last_command = ""
+        self.disconnects = 0
         self.calls: list[Call] = []
         self.packs: set[str] = set()
         self._actions: deque[dict[str, Any]] = deque()
-        self._scripted: dict[str, deque[Answer]] = defaultdict(deque)
+        self._scripted: dict[str, deque[StubResponse]] = defaultdict(deque)
         self._changed = threading.Condition()
         self._http: ThreadingHTTPServer | None = None
 
@@ -74,11 +76,11 @@ class StubServer:
             self._http.server_close()
             self._http = None
 
-    def queue(self, command: str, given: Any = None, action: str = "a1") -> None:
+    def queue(self, command: str, action_input: Any = None, action: str = "a1") -> None:
         with self._changed:
-            self._actions.append({"command": command, "input": given, "id": action})
+            self._actions.append({"command": command, "input": action_input, "id": action})
 
-    def script(self, kind: str, *answers: Answer) -> None:
+    def script(self, kind: str, *answers: StubResponse) -> None:
         """Answer the next calls of `kind` (root, v1, health, packs, take …) with `answers`, one per call."""
         with self._changed:
             self._scripted[kind].extend(answers)
@@ -110,7 +112,7 @@ class StubServer:
 
     def answer(
         self, method: str, target: str, headers: Mapping[str, str], body: Any, connection: socket.socket
-    ) -> Answer:
+    ) -> StubResponse:
         path, _, query = target.partition("?")
         kind, route = _route(method, path)
         with self._changed:
@@ -125,70 +127,70 @@ class StubServer:
 
     def _wait_for_action(self, connection: socket.socket) -> None:
         while not self._actions:
-            if not self.deaf and _has_hung_up(connection):
-                self.hung_up += 1
-                if self.last_word:
-                    self._actions.append({"command": self.last_word, "input": None, "id": "last"})
+            if not self.ignores_disconnects and _has_hung_up(connection):
+                self.disconnects += 1
+                if self.last_command:
+                    self._actions.append({"command": self.last_command, "input": None, "id": "last"})
                 return
             if self._http is None or connection.fileno() == -1:
                 return
             self._changed.wait(0.01)
 
-    def _offering(self, answer: Answer) -> Answer:
+    def _offering(self, answer: StubResponse) -> StubResponse:
         offer = {"Flyte-Long-Poll": str(self.long_poll)} if self.long_poll else {}
-        return Answer(answer.status, answer.body, {**offer, **answer.headers})
+        return StubResponse(answer.status, answer.body, {**offer, **answer.headers})
 
     def link(self, path: str, rel: str) -> dict[str, str]:
         return {"href": f"{self.url}{path}", "rel": f"{self.url}/swagger#{rel}"}
 
-    def _root(self, _path: str, _body: Any) -> Answer:
+    def _root(self, _path: str, _body: Any) -> StubResponse:
         links = [{"href": self.url, "rel": "self"}, self.link("/current", "!/info/v1")]
-        return Answer(200, {"links": links})
+        return StubResponse(200, {"links": links})
 
-    def _version(self, _path: str, _body: Any) -> Answer:
+    def _version(self, _path: str, _body: Any) -> StubResponse:
         links = [self.link("/well", "!/info/health"), self.link("/registry", "!/pack/listPacks")]
-        return Answer(200, {"links": [{"href": f"{self.url}/current", "rel": "self"}, *links]})
+        return StubResponse(200, {"links": [{"href": f"{self.url}/current", "rel": "self"}, *links]})
 
-    def _health(self, _path: str, _body: Any) -> Answer:
-        return Answer(200, {})
+    def _health(self, _path: str, _body: Any) -> StubResponse:
+        return StubResponse(200, {})
 
-    def _register(self, _path: str, body: Any) -> Answer:
+    def _register(self, _path: str, body: Any) -> StubResponse:
         labels = [f".{key}.{value}" for key, value in sorted((body.get("labels") or {}).items())]
         pack_id = body["name"] + "".join(labels)
         self.packs.add(pack_id)
-        own = [
+        pack_links = [
             {"href": f"{self.url}/p/{pack_id}", "rel": "self"},
             self.link(f"/p/{pack_id}/work", "!/action/takeAction"),
             self.link(f"/p/{pack_id}/news", "/event"),
         ]
-        return Answer(201, {**body, "id": pack_id, "links": body.get("links", []) + own, "status": "live"})
+        return StubResponse(201, {**body, "id": pack_id, "links": body.get("links", []) + pack_links, "status": "live"})
 
-    def _take(self, path: str, _body: Any) -> Answer:
+    def _take(self, path: str, _body: Any) -> StubResponse:
         pack_id = path.split("/")[2]
         if pack_id not in self.packs:
-            return Answer(404)
+            return StubResponse(404)
         if not self._actions:
-            return Answer(204)
+            return StubResponse(204)
         action = self._actions.popleft()
-        place = f"/p/{pack_id}/work/{action.pop('id')}"
-        pulse = f'<{self.url}/else>; rel=other, <{place}/pulse?attempt=1>; rel="heartbeat"'
+        action_path = f"/p/{pack_id}/work/{action.pop('id')}"
+        pulse = f'<{self.url}/else>; rel=other, <{action_path}/pulse?attempt=1>; rel="heartbeat"'
         headers = {"Link": pulse, "Flyte-Lease": self.lease, "X-Request-ID": "of-the-event"} if self.lease else {}
-        return Answer(200, {**action, "links": [self.link(f"{place}/done", "/actionResult")]}, headers)
+        return StubResponse(200, {**action, "links": [self.link(f"{action_path}/done", "/actionResult")]}, headers)
 
-    def _event(self, path: str, _body: Any) -> Answer:
-        return Answer(202 if path.split("/")[2] in self.packs else 404)
+    def _event(self, path: str, _body: Any) -> StubResponse:
+        return StubResponse(202 if path.split("/")[2] in self.packs else 404)
 
-    def _result(self, _path: str, _body: Any) -> Answer:
-        return Answer(202)
+    def _result(self, _path: str, _body: Any) -> StubResponse:
+        return StubResponse(202)
 
-    def _heartbeat(self, path: str, _body: Any) -> Answer:
-        return Answer(409 if path.split("/")[4] in self.cancelled else 204)
+    def _heartbeat(self, path: str, _body: Any) -> StubResponse:
+        return StubResponse(409 if path.split("/")[4] in self.cancelled else 204)
 
-    def _unknown(self, path: str, _body: Any) -> Answer:
-        return Answer(404, {"title": "Not Found", "detail": f"nothing at {path}", "status": 404})
+    def _unknown(self, path: str, _body: Any) -> StubResponse:
+        return StubResponse(404, {"title": "Not Found", "detail": f"nothing at {path}", "status": 404})
 
 
-Route = Callable[[StubServer, str, Any], Answer]
+Route = Callable[[StubServer, str, Any], StubResponse]
 
 ROUTES: list[tuple[str, str, str, Route]] = [
     ("GET", r"/", "root", StubServer._root),
@@ -209,13 +211,13 @@ def _route(method: str, path: str) -> tuple[str, Route]:
     return "unknown", StubServer._unknown
 
 
-def _has(body: Any, wanted: Mapping[str, Any]) -> bool:
-    return all(isinstance(body, dict) and key in body and body[key] == value for key, value in wanted.items())
+def _has(body: Any, expected: Mapping[str, Any]) -> bool:
+    return all(isinstance(body, dict) and key in body and body[key] == value for key, value in expected.items())
 
 
 def _has_hung_up(connection: socket.socket) -> bool:
     try:
-        # A socket may have a timeout, and then waits for it whatever the flags say.
+        # A socket with a timeout waits for it regardless of the flags.
         readable, _, _ = select.select([connection], [], [], 0)
         return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
     except (OSError, ValueError):

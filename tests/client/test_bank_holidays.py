@@ -19,8 +19,8 @@ PUBLISHED = {
 @pytest.mark.parametrize("year", PUBLISHED)
 def test_dates_and_substitute_days_are_those_that_were_published(year: int) -> None:
     events = list_bank_holidays(range(year, year + 1))["events"]
-    shown = [event["date"][5:] + ("*" if event["notes"] == "Substitute day" else "") for event in events]
-    assert shown == PUBLISHED[year].split()
+    dates = [event["date"][5:] + ("*" if event["notes"] == "Substitute day" else "") for event in events]
+    assert dates == PUBLISHED[year].split()
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_weekends_move_new_year_and_christmas(year: int, days: dict[str, str]) -
 @pytest.mark.parametrize(
     ("year", "day"), [(1961, "04-02"), (2000, "04-23"), (2008, "03-23"), (2038, "04-25"), (2049, "04-18")]
 )
-def test_easter_falls_where_it_fell(year: int, day: str) -> None:
+def test_easter_sunday_is_computed(year: int, day: str) -> None:
     assert find_easter_sunday(year).isoformat() == f"{year}-{day}"
 
 
-def test_the_document_has_the_form_of_the_real_one() -> None:
+def test_the_document_has_the_format_of_gov_uk() -> None:
     document = list_bank_holidays(range(2026, 2028))
     assert document["division"] == "england-and-wales"
     assert document["events"][1] == {"title": "Good Friday", "date": "2026-04-03", "notes": "", "bunting": False}

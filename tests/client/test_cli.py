@@ -30,26 +30,26 @@ steps:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
-    return {**kept, "COLUMNS": "120", **changes}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
+    return {**inherited, "COLUMNS": "120", **changes}
 
 
-def flyte(server: Server | str, *arguments: object, given: str = "", **changes: str) -> Done:
+def flyte(server: Server | str, *arguments: object, standard_input: str = "", **changes: str) -> Done:
     url = server if isinstance(server, str) else server.url
     command = [sys.executable, "-m", "flyte_client.cli", *map(str, arguments)]
     return processes.run(
         command,
         cwd=ROOT,
         env=environment(FLYTE_API=url, **changes),
-        input=given,
+        input=standard_input,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
     )
 
 
-def ok(server: Server | str, *arguments: object, given: str = "") -> str:
-    done = flyte(server, *arguments, given=given)
+def ok(server: Server | str, *arguments: object, standard_input: str = "") -> str:
+    done = flyte(server, *arguments, standard_input=standard_input)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -70,10 +70,10 @@ def teller(server: Server) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    place = tmp_path / "flows"
-    place.mkdir()
-    (place / "two.yaml").write_text(FLOW.format(name="cli one") + "---\n" + FLOW.format(name="cli/two"))
-    return place
+    path = tmp_path / "flows"
+    path.mkdir()
+    (path / "two.yaml").write_text(FLOW.format(name="cli one") + "---\n" + FLOW.format(name="cli/two"))
+    return path
 
 
 def test_flows_are_applied_compared_and_exported_remotely(start_server: StartServer, folder: Path) -> None:
@@ -87,8 +87,8 @@ def test_flows_are_applied_compared_and_exported_remotely(start_server: StartSer
     ok(server, "flows", "export", out)
     assert (out / "cli%2Ftwo.yaml").read_text() == FLOW.format(name="cli/two")
     (folder / "two.yaml").write_text(FLOW.format(name="cli one").replace("Told", "Heard"))
-    told = json.loads(ok(server, "flows", "apply", folder, "--prune", "--json"))
-    assert ([flow["change"] for flow in told["flows"]], told["others"]) == (["changed"], ["cli/two"])
+    report = json.loads(ok(server, "flows", "apply", folder, "--prune", "--json"))
+    assert ([flow["change"] for flow in report["flows"]], report["others"]) == (["changed"], ["cli/two"])
     listed = httpx.get(f"{server.url}/v1/flows", trust_env=False).json()["flows"]
     assert [flow["name"] for flow in listed] == ["cli one"]
     (folder / "bad.yaml").write_text("name: cli bad\nsteps: 5\n")
@@ -97,14 +97,14 @@ def test_flows_are_applied_compared_and_exported_remotely(start_server: StartSer
     assert f"{folder}/bad.yaml:2:1: error: steps: must be a list" in done.stderr
 
 
-def test_an_event_is_sent_and_what_comes_of_it_is_seen(server: Server, teller: str, tmp_path: Path) -> None:
+def test_an_event_is_sent_and_its_actions_are_in_the_audit(server: Server, teller: str, tmp_path: Path) -> None:
     name = f"cli {tmp_path.name}"
     (tmp_path / "flow.yaml").write_text(FLOW.format(name=name))
     ok(server, "flows", "apply", tmp_path / "flow.yaml")
     assert teller in ok(server, "packs")
     assert json.loads(ok(server, "packs", teller, "--json"))["events"] == [{"name": "Told"}]
     assert "would start" in ok(server, "try", name, "--event", '{"event": "Told", "payload": {"n": 1}}')
-    assert "None" not in ok(server, "events", "send", "Teller", "Told", "-", given='{"n": 7}')
+    assert "None" not in ok(server, "events", "send", "Teller", "Told", "-", standard_input='{"n": 7}')
     lines = ok(server, "audit", "tail", "--flow", name).splitlines()
     assert lines[1].split()[-2:] == ["Doer.Do", "NEW"]
     (change,) = map(json.loads, ok(server, "audit", "tail", "--flow", name, "--json").splitlines())

@@ -18,7 +18,7 @@ BASE = httpx.URL("http://h/v1/packs/Slack")
 
 
 @pytest.mark.parametrize(
-    ("rel", "wanted", "found"),
+    ("rel", "name", "matches"),
     [
         ("http://h/swagger#!/action/takeAction", "takeAction", True),
         ("http://h/swagger#/event", "event", True),
@@ -28,28 +28,28 @@ BASE = httpx.URL("http://h/v1/packs/Slack")
         ("help", "event", False),
     ],
 )
-def test_a_link_is_known_by_the_end_of_its_rel(rel: str, wanted: str, found: bool) -> None:
-    link = find_link({"links": [{"href": "http://h/there", "rel": rel}]}, wanted, BASE)
-    assert link == (httpx.URL("http://h/there") if found else None)
+def test_a_link_is_found_by_the_end_of_its_rel(rel: str, name: str, matches: bool) -> None:
+    link = find_link({"links": [{"href": "http://h/there", "rel": rel}]}, name, BASE)
+    assert link == (httpx.URL("http://h/there") if matches else None)
 
 
-def test_a_relative_link_counts_from_its_document() -> None:
+def test_a_relative_link_is_resolved_against_its_document() -> None:
     link = find_link({"links": [{"href": "/v1/packs/Slack/events", "rel": "/event"}]}, "event", BASE)
     assert link == "http://h/v1/packs/Slack/events"
 
 
-def test_the_servers_link_goes_before_one_that_the_pack_registered() -> None:
+def test_the_servers_link_precedes_one_that_the_pack_registered() -> None:
     links = [{"href": "http://mine", "rel": "event"}, {"href": "http://h/events", "rel": "http://h/swagger#/event"}]
     assert find_link({"links": links}, "event", BASE) == "http://h/events"
 
 
 @pytest.mark.parametrize("links", [None, "links", [1, None], [{"rel": "event"}], [{"rel": 5, "href": "http://h"}]])
-def test_links_of_a_wrong_shape_are_no_links(links: object) -> None:
+def test_malformed_links_are_ignored(links: object) -> None:
     assert find_link({"links": links}, "event", BASE) is None
 
 
 @pytest.mark.parametrize(
-    ("header", "found"),
+    ("header", "address"),
     [
         ('<http://h/pulse>; rel="heartbeat"', "http://h/pulse"),
         ("<http://h/a;b,%20c/pulse?attempt=2>;rel=heartbeat", "http://h/a;b,%20c/pulse?attempt=2"),
@@ -63,11 +63,11 @@ def test_links_of_a_wrong_shape_are_no_links(links: object) -> None:
         ("", None),
     ],
 )
-def test_a_link_in_a_header_is_known_by_its_rel(header: str, found: str | None) -> None:
-    assert find_header_link(header, "heartbeat", BASE) == (httpx.URL(found) if found else None)
+def test_a_link_in_a_header_is_found_by_its_rel(header: str, address: str | None) -> None:
+    assert find_header_link(header, "heartbeat", BASE) == (httpx.URL(address) if address else None)
 
 
-def test_pauses_grow_to_a_bound_and_differ() -> None:
+def test_pauses_grow_to_a_limit_and_differ() -> None:
     pauses = list(islice(backoff(), 2000))
     assert 0.25 <= pauses[0] <= 0.5
     assert 2 <= pauses[3] <= 4
@@ -75,7 +75,7 @@ def test_pauses_grow_to_a_bound_and_differ() -> None:
     assert len(set(pauses)) > 1900
 
 
-def test_giving_up_raises_what_was_last_wrong() -> None:
+def test_a_shutdown_raises_the_last_error() -> None:
     stopping = Shutdown()
     stopping.request()
 
@@ -105,6 +105,6 @@ def test_retry_after_as_a_date() -> None:
 
 def test_a_command_has_one_handler() -> None:
     pack = Pack("Twice")
-    pack.command("Do")(lambda given: Event("Done"))
+    pack.command("Do")(lambda action_input: Event("Done"))
     with pytest.raises(ValueError, match="duplicate command Do: it already has a handler"):
         pack.command("Do")

@@ -51,7 +51,7 @@ def test_labels_are_read_in_both_forms(text: str, labels: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("text", ["env", "=prod", "env=prod,az"])
-def test_labels_of_another_form_are_refused(text: str) -> None:
+def test_labels_of_another_form_are_rejected(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^FLYTE_LABELS: "):
         settings.read_labels({"FLYTE_LABELS": text})
 
@@ -67,7 +67,7 @@ def test_seconds_have_a_default() -> None:
     assert settings.read_seconds({"FLYTE_POLL_INTERVAL": "0.5"}, "FLYTE_POLL_INTERVAL", 5.0) == 0.5
 
 
-def test_a_token_that_no_header_can_carry_is_refused() -> None:
+def test_a_token_with_invalid_characters_is_rejected() -> None:
     assert settings.read_token({"FLYTE_JWT": " a.b.c\n"}) == "a.b.c"
     assert settings.read_token({}) is None
     with pytest.raises(SettingsError, match=r"^FLYTE_JWT: "):

@@ -7,7 +7,7 @@ import pytest
 
 from flyte_client import Pack, ServerAwayError
 
-from .stub_server import PATIENCE, Answer, StubServer
+from .stub_server import PATIENCE, StubResponse, StubServer
 
 pytestmark = pytest.mark.integration
 
@@ -20,14 +20,14 @@ def test_an_event_with_a_key_has_the_same_bytes_from_any_sender(stub: StubServer
     assert first.body == second.body == {"event": "Heard", "payload": {"n": 1}}
 
 
-def test_an_event_without_a_key_tells_its_time(stub: StubServer) -> None:
+def test_an_event_without_a_key_has_its_time(stub: StubServer) -> None:
     Pack("Echo", api_url=stub.url).send("Heard")
     (call,) = stub.of("event")
     assert call.body["createdAt"].endswith("Z")
 
 
-def test_the_key_stays_when_an_attempt_is_made_again(stub: StubServer) -> None:
-    stub.script("event", Answer(503, headers={"Retry-After": "0"}))
+def test_the_key_stays_the_same_in_a_retry(stub: StubServer) -> None:
+    stub.script("event", StubResponse(503, headers={"Retry-After": "0"}))
     Pack("Echo", api_url=stub.url).send("Heard", key="heard/1")
     assert [call.headers["Idempotency-Key"] for call in stub.of("event")] == ["heard/1", "heard/1"]
 
@@ -40,7 +40,7 @@ def test_an_event_with_a_deadline_fails_if_the_server_stays_unreachable(stub: St
         pack.send("Heard", within=0.2)
 
 
-def test_the_bound_holds_also_while_another_thread_tries_to_register(stub: StubServer) -> None:
+def test_the_deadline_holds_while_another_thread_registers(stub: StubServer) -> None:
     stub.stop()
     pack = Pack("Echo", api_url=stub.url, stop_grace=0.0)
 

@@ -19,11 +19,11 @@ from flow_files.sync import (
 pytestmark = pytest.mark.unit
 
 
-class Shelf:
+class MemoryStore:
     """A store of flows that are texts of two lines: a name and a value."""
 
-    def __init__(self, **kept: str) -> None:
-        self.kept = kept
+    def __init__(self, **flows: str) -> None:
+        self.flows = flows
         self.notes: list[str] = []
 
     def check(self, text: str) -> FlowCheck:
@@ -31,22 +31,22 @@ class Shelf:
         if len(lines) != 2:
             return FlowCheck(findings=[FlowFinding("error", "steps", "must be a list", 2, 3)])
         name, value = lines
-        if name not in self.kept:
+        if name not in self.flows:
             return FlowCheck(name, "new")
-        return FlowCheck(name, "same" if self.kept[name] == value else "changed", version=self.kept[name])
+        return FlowCheck(name, "same" if self.flows[name] == value else "changed", version=self.flows[name])
 
     def names(self) -> list[str]:
-        return sorted(self.kept)
+        return sorted(self.flows)
 
     def text(self, name: str) -> str:
-        return f"{name}\n{self.kept[name]}\n"
+        return f"{name}\n{self.flows[name]}\n"
 
     def save(self, text: str, checked: FlowCheck, note: str) -> None:
-        self.kept[checked.name] = text.split()[1]
+        self.flows[checked.name] = text.split()[1]
         self.notes.append(note)
 
     def delete(self, name: str) -> None:
-        del self.kept[name]
+        del self.flows[name]
 
 
 def put(folder: Path, **files: str) -> Path:
@@ -69,22 +69,20 @@ def put(folder: Path, **files: str) -> Path:
         ("# nothing\n", []),
     ],
 )
-def test_a_file_may_hold_several_documents_each_with_the_line_it_begins_at(
-    text: str, documents: list[tuple[int, str]]
-) -> None:
+def test_a_file_is_split_into_documents_with_their_first_lines(text: str, documents: list[tuple[int, str]]) -> None:
     assert split_documents(text) == documents
 
 
-def test_a_folder_is_read_with_those_below_it_but_not_what_is_hidden_or_something_else(tmp_path: Path) -> None:
+def test_a_folder_is_read_recursively_without_hidden_and_other_files(tmp_path: Path) -> None:
     for name in ("b/two.yml", "a.json", "b/.hidden/x.yaml", ".git/y.yaml", "notes.md", "c.yaml"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('{"a": "---"}' if name == "a.json" else f"name: {name}\n---\nname: more\n")
-    found = read_flows(tmp_path)
-    assert [str(one.path.relative_to(tmp_path)) for one in found] == ["a.json", "b/two.yml", "b/two.yml"] + [
+    flows = read_flows(tmp_path)
+    assert [str(flow.path.relative_to(tmp_path)) for flow in flows] == ["a.json", "b/two.yml", "b/two.yml"] + [
         "c.yaml"
     ] * 2
-    assert found[2].format_location(1, 7) == f"{tmp_path}/b/two.yml:3:7"
+    assert flows[2].format_location(1, 7) == f"{tmp_path}/b/two.yml:3:7"
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"# only a comment\n"])
@@ -100,28 +98,28 @@ def test_an_unreadable_file_is_reported_in_one_line(tmp_path: Path, content: byt
 
 def test_an_empty_folder_is_an_error_so_pruning_cannot_delete_everything(tmp_path: Path) -> None:
     with pytest.raises(FlowFilesError, match=r"no flow files \(\*\.yaml, \*\.yml, \*\.json\) in '"):
-        build_plan(Shelf(one="1"), tmp_path)
+        build_plan(MemoryStore(one="1"), tmp_path)
 
 
 def test_flows_that_differ_are_saved_and_others_left_unchanged(tmp_path: Path) -> None:
-    shelf, reports = Shelf(one="1", two="1", three="1"), list[str]()
-    made = build_plan(shelf, put(tmp_path, a="one\n1\n---\ntwo\n2\n", b="four\n1\n"))
+    store, reports = MemoryStore(one="1", two="1", three="1"), list[str]()
+    made = build_plan(store, put(tmp_path, a="one\n1\n---\ntwo\n2\n", b="four\n1\n"))
     assert format_summary(made) == "1 new, 1 changed, 1 the same, 1 in no file"
-    apply_plan(shelf, made, prune=False, note="why", report=reports.append)
-    assert shelf.kept == {"one": "1", "two": "2", "three": "1", "four": "1"}
-    assert (reports, shelf.notes) == (["changed  two", "new  four"], ["why", "why"])
-    again = build_plan(shelf, tmp_path)
+    apply_plan(store, made, prune=False, note="why", report=reports.append)
+    assert store.flows == {"one": "1", "two": "2", "three": "1", "four": "1"}
+    assert (reports, store.notes) == (["changed  two", "new  four"], ["why", "why"])
+    again = build_plan(store, tmp_path)
     assert (again.changes, again.store_only) == ([], ["three"])
 
 
 def test_pruning_deletes_flows_that_are_in_no_file(tmp_path: Path) -> None:
-    shelf, reports = Shelf(one="1", two="1"), list[str]()
-    apply_plan(shelf, build_plan(shelf, put(tmp_path, a="one\n1\n")), prune=True, note="", report=reports.append)
-    assert (shelf.kept, reports) == ({"one": "1"}, ["deleted  two"])
+    store, reports = MemoryStore(one="1", two="1"), list[str]()
+    apply_plan(store, build_plan(store, put(tmp_path, a="one\n1\n")), prune=True, note="", report=reports.append)
+    assert (store.flows, reports) == ({"one": "1"}, ["deleted  two"])
 
 
 def test_a_duplicate_name_is_an_error_at_its_second_use(tmp_path: Path) -> None:
-    made = build_plan(Shelf(), put(tmp_path, a="one\n1\n", b="two\n1\n---\none\n2\n"))
+    made = build_plan(MemoryStore(), put(tmp_path, a="one\n1\n", b="two\n1\n---\none\n2\n"))
     assert made.has_errors
     assert list(format_findings(made)) == [
         f"{tmp_path}/b.yaml:4:1: error: name: duplicate flow name 'one', first used at {tmp_path}/a.yaml:1:1"
@@ -129,28 +127,28 @@ def test_a_duplicate_name_is_an_error_at_its_second_use(tmp_path: Path) -> None:
 
 
 def test_an_error_is_reported_with_its_line_in_the_file(tmp_path: Path) -> None:
-    made = build_plan(Shelf(), put(tmp_path, a="one\n1\n---\ntoo\nmany\nlines\n"))
+    made = build_plan(MemoryStore(), put(tmp_path, a="one\n1\n---\ntoo\nmany\nlines\n"))
     assert list(format_findings(made)) == [f"{tmp_path}/a.yaml:5:3: error: steps: must be a list"]
 
 
-def test_flows_are_exported_to_files_of_their_names_and_only_what_differs_is_written(tmp_path: Path) -> None:
-    shelf = Shelf(**{"a/b": "1", "two": "1"})
-    assert [changed for _, _, changed in export_flows(shelf, tmp_path / "new")] == [True, True]
+def test_flows_are_exported_to_files_with_their_names_if_they_differ(tmp_path: Path) -> None:
+    store = MemoryStore(**{"a/b": "1", "two": "1"})
+    assert [changed for _, _, changed in export_flows(store, tmp_path / "new")] == [True, True]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a%2Fb.yaml", "two.yaml"]
-    shelf.kept["two"] = "2"
-    assert [name for name, _, changed in export_flows(shelf, tmp_path / "new") if changed] == ["two"]
-    assert not build_plan(shelf, tmp_path / "new").changes
+    store.flows["two"] = "2"
+    assert [name for name, _, changed in export_flows(store, tmp_path / "new") if changed] == ["two"]
+    assert not build_plan(store, tmp_path / "new").changes
 
 
 def test_names_that_differ_only_in_case_do_not_overwrite_each_other(tmp_path: Path) -> None:
     with pytest.raises(FlowFilesError, match="same file name for 'One' and 'one'"):
-        list(export_flows(Shelf(One="1", one="1"), tmp_path))
+        list(export_flows(MemoryStore(One="1", one="1"), tmp_path))
 
 
 def test_export_refuses_a_python_package_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "__init__.py").touch()
     with pytest.raises(FlowFilesError, match="is a Python package") as raised:
-        list(export_flows(Shelf(one="1"), tmp_path))
+        list(export_flows(MemoryStore(one="1"), tmp_path))
     assert str(raised.value).startswith(f"{tmp_path}: ")
     assert [path.name for path in tmp_path.iterdir()] == ["__init__.py"]
 

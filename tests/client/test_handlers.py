@@ -28,7 +28,7 @@ def pack(stub: StubServer) -> Pack:
     return Pack("Typed", api_url=stub.url, poll_interval=0.02)
 
 
-def test_a_typed_handler_gets_what_it_asks_for(stub: StubServer, running: Running, pack: Pack) -> None:
+def test_a_typed_handler_gets_its_type(stub: StubServer, running: Running, pack: Pack) -> None:
     @pack.command("Greet", events=["Greeted"])
     def greet(greeting: Greeting) -> Event:
         return Event("Greeted", [greeting.name] * greeting.times)
@@ -52,7 +52,9 @@ def test_a_bad_input_is_fatal_and_the_handler_is_not_called(stub: StubServer, ru
     }
 
 
-def test_a_bad_input_ends_in_the_event_that_was_declared_for_it(stub: StubServer, running: Running, pack: Pack) -> None:
+def test_a_bad_input_results_in_the_event_that_was_declared_for_it(
+    stub: StubServer, running: Running, pack: Pack
+) -> None:
     @pack.command("Greet", events=["Greeted"], bad_input="GreetFailed")
     async def greet(greeting: Greeting) -> Event:
         raise AssertionError
@@ -64,16 +66,16 @@ def test_a_bad_input_ends_in_the_event_that_was_declared_for_it(stub: StubServer
     assert call.body["payload"] == {"error": "input.name: required", "errors": [fault]}
 
 
-def test_async_handlers_run_together_in_one_thread_and_know_their_action(
+def test_async_handlers_run_concurrently_in_one_thread_and_know_their_action(
     stub: StubServer, running: Running, pack: Pack
 ) -> None:
     threads: set[str] = set()
     meeting: list[str] = []
     both = asyncio.Event()
 
-    async def meet(given: Any) -> Event:
+    async def meet(action_input: Any) -> Event:
         threads.add(threading.current_thread().name)
-        meeting.append(given)
+        meeting.append(action_input)
         if len(meeting) == 2:
             both.set()
         await asyncio.wait_for(both.wait(), PATIENCE)
@@ -91,16 +93,16 @@ def test_async_handlers_run_together_in_one_thread_and_know_their_action(
 
 
 def test_sync_handlers_run_at_the_same_time_as_an_async_one(stub: StubServer, running: Running, pack: Pack) -> None:
-    let_go = threading.Event()
+    released = threading.Event()
 
     @pack.command("Wait", events=["Waited"])
-    async def wait(given: Any) -> Event:
-        await asyncio.to_thread(let_go.wait, PATIENCE)
+    async def wait(action_input: Any) -> Event:
+        await asyncio.to_thread(released.wait, PATIENCE)
         return Event("Waited")
 
     @pack.command("Release", events=["Released"])
-    def release(given: Any) -> Event:
-        let_go.set()
+    def release(action_input: Any) -> Event:
+        released.set()
         return Event("Released")
 
     stub.queue("Wait", action="a1")
@@ -110,15 +112,15 @@ def test_sync_handlers_run_at_the_same_time_as_an_async_one(stub: StubServer, ru
 
 
 @pytest.mark.parametrize("failure", [ValueError("of its own"), SystemExit(3), asyncio.CancelledError()])
-def test_an_async_handler_that_fails_is_fatal_and_the_others_go_on(
+def test_an_async_handler_that_fails_is_fatal_and_the_others_continue(
     stub: StubServer, running: Running, pack: Pack, failure: BaseException
 ) -> None:
     @pack.command("Fail", events=[])
-    async def fail(given: Any) -> Event:
+    async def fail(action_input: Any) -> Event:
         await asyncio.sleep(0)
-        if given == "exit":
+        if action_input == "exit":
             sys.exit(3)
-        if given:
+        if action_input:
             raise failure
         return Event("Fine")
 
@@ -137,12 +139,12 @@ def test_an_async_handler_is_cancelled_when_its_action_is(
     stub.cancelled.update({"a1", "a2"})
 
     @pack.command("Hang", events=["Hung"])
-    async def hang(given: Any) -> Event:
+    async def hang(action_input: Any) -> Event:
         await asyncio.sleep(PATIENCE * 20)
         raise AssertionError
 
     @pack.command("Tidy", events=["Tidied"])
-    async def tidy(given: Any) -> Event:
+    async def tidy(action_input: Any) -> Event:
         try:
             await asyncio.sleep(PATIENCE * 20)
         except asyncio.CancelledError:
@@ -160,13 +162,11 @@ def test_an_async_handler_is_cancelled_when_its_action_is(
     assert (by_action["a2"]["event"], by_action["a2"]["payload"]) == ("Tidied", True)
 
 
-def test_what_an_async_handler_leaves_running_ends_with_the_pack(
-    stub: StubServer, running: Running, pack: Pack
-) -> None:
+def test_tasks_of_an_async_handler_end_with_the_pack(stub: StubServer, running: Running, pack: Pack) -> None:
     left: list[asyncio.Task[None]] = []
 
     @pack.command("Leave", events=["Left"])
-    async def leave(given: Any) -> Event:
+    async def leave(action_input: Any) -> Event:
         left.append(asyncio.create_task(asyncio.sleep(PATIENCE * 20)))
         return Event("Left")
 

@@ -36,32 +36,32 @@ def get(page: str, path: str = "/") -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/any?thing"])
-def test_it_tells_all_checks_at_any_path(stub: StubServer, running: Running, pack: Pack, page: str, path: str) -> None:
+def test_every_path_shows_all_checks(stub: StubServer, running: Running, pack: Pack, page: str, path: str) -> None:
     @pack.health_check("Some Check")
     def some() -> Health:
         return Health(True, {"queue": 3})
 
     with running(pack):
         stub.wait_for("packs")
-        status, told = get(page, path)
+        status, checks = get(page, path)
         assert httpx.head(page, trust_env=False).content == b""
     assert status == 200
-    assert told["Some Check"] == {"healthy": True, "status": {"queue": 3}}
-    assert told["Flyte"]["healthy"]
-    assert told["Flyte"]["status"].startswith("answered ")
+    assert checks["Some Check"] == {"healthy": True, "status": {"queue": 3}}
+    assert checks["Flyte"]["healthy"]
+    assert checks["Flyte"]["status"].startswith("answered ")
 
 
-def test_one_check_that_is_not_healthy_makes_it_500(stub: StubServer, running: Running, pack: Pack, page: str) -> None:
+def test_one_unhealthy_check_makes_the_status_500(stub: StubServer, running: Running, pack: Pack, page: str) -> None:
     pack.health_check("Good")(lambda: Health(True, "fine"))
     pack.health_check("Bad")(lambda: Health(False, "no disk"))
     with running(pack):
         stub.wait_for("packs")
-        status, told = get(page)
+        status, checks = get(page)
     assert status == 500
-    assert (told["Good"]["healthy"], told["Bad"]) == (True, {"healthy": False, "status": "no disk"})
+    assert (checks["Good"]["healthy"], checks["Bad"]) == (True, {"healthy": False, "status": "no disk"})
 
 
-def test_a_check_that_fails_or_says_what_is_no_json_is_not_healthy(
+def test_a_check_that_fails_or_returns_no_json_is_unhealthy(
     stub: StubServer, running: Running, pack: Pack, page: str
 ) -> None:
     @pack.health_check("Broken")
@@ -71,10 +71,10 @@ def test_a_check_that_fails_or_says_what_is_no_json_is_not_healthy(
     pack.health_check("Odd")(lambda: Health(True, object()))
     with running(pack):
         stub.wait_for("packs")
-        status, told = get(page)
+        status, checks = get(page)
     assert status == 500
-    assert told["Broken"] == {"healthy": False, "status": "RuntimeError: of its own"}
-    assert not told["Odd"]["healthy"]
+    assert checks["Broken"] == {"healthy": False, "status": "RuntimeError: of its own"}
+    assert not checks["Odd"]["healthy"]
 
 
 def test_an_unreachable_server_is_reported_but_the_pack_stays_healthy(
@@ -83,12 +83,12 @@ def test_an_unreachable_server_is_reported_but_the_pack_stays_healthy(
     stub.stop()
     with running(pack):
         deadline = time.monotonic() + PATIENCE
-        while "can't reach" not in (found := told_of_flyte(page))["status"]:
-            assert time.monotonic() < deadline, found
-    assert found["healthy"]
+        while "can't reach" not in (check := read_flyte_check(page))["status"]:
+            assert time.monotonic() < deadline, check
+    assert check["healthy"]
 
 
-def told_of_flyte(page: str) -> Any:
+def read_flyte_check(page: str) -> Any:
     try:
         return get(page)[1]["Flyte"]
     except httpx.ConnectError:
@@ -107,28 +107,28 @@ def test_two_packs_with_one_port_both_work(
     assert len([record for record in caplog.records if "health_page_missing" in record.message]) == 1
 
 
-def test_the_port_is_free_when_the_pack_has_ended_though_a_check_hangs(
+def test_the_port_is_free_after_the_pack_has_ended_while_a_check_hangs(
     stub: StubServer, running: Running, pack: Pack, page: str
 ) -> None:
-    asked, let_go = threading.Event(), threading.Event()
+    called, released = threading.Event(), threading.Event()
 
     @pack.health_check("Slow")
     def slow() -> Health:
-        asked.set()
-        let_go.wait(PATIENCE)
+        called.set()
+        released.wait(PATIENCE)
         return Health(True)
 
     with running(pack), socket.socket() as caller:
         stub.wait_for("packs")
         caller.connect(("127.0.0.1", int(page.rpartition(":")[2])))
         caller.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        assert asked.wait(PATIENCE)
+        assert called.wait(PATIENCE)
     with pytest.raises(httpx.ConnectError):
         httpx.get(page, trust_env=False)
-    let_go.set()
+    released.set()
 
 
-def test_who_says_nothing_keeps_nobody_from_asking(stub: StubServer, running: Running, pack: Pack, page: str) -> None:
+def test_a_silent_client_blocks_no_other(stub: StubServer, running: Running, pack: Pack, page: str) -> None:
     with running(pack), socket.socket() as silent:
         stub.wait_for("packs")
         silent.connect(("127.0.0.1", int(page.rpartition(":")[2])))

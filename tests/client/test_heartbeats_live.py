@@ -22,7 +22,7 @@ Api = httpx.Client
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A server that checks for expired leases every second, with a Shell pack."""
+    """Run a Shell pack, and a server that checks for expired leases every second."""
     folder, url = tmp_path_factory.mktemp("leases"), f"http://127.0.0.1:{(port := free_port())}"
     settings = {"FLYTE_PORT": str(port), "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
     with (
@@ -52,8 +52,8 @@ def begin(api: Api, flow: str, script: str, timeout: str) -> str:
     step = {"id": "run", "event": {"packName": "Src", "name": flow}, "command": command}
     assert api.post("/v1/flows", json={"name": flow, "steps": [step]}).status_code == 201
     assert api.post("/v1/packs/Src/events", json={"event": flow}).status_code == 202
-    (found,) = api.get("/v1/audit/flows", params={"flowName": flow}).json()["flows"]
-    return f"/v1/audit/flows/{found['correlationId']}"
+    (document,) = api.get("/v1/audit/flows", params={"flowName": flow}).json()["flows"]
+    return f"/v1/audit/flows/{document['correlationId']}"
 
 
 def the_action(api: Api, execution: str) -> dict[str, Any]:

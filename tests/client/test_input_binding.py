@@ -74,22 +74,22 @@ class Checked:
             raise ValueError("a name must have no slash")
 
 
-def reading(wanted: Any) -> Callable[[Any], Any]:
-    def handler(given: Any) -> Event:
+def build_binder(annotation: Any) -> Callable[[Any], Any]:
+    def handler(raw: Any) -> Event:
         return Event("Done")
 
-    handler.__annotations__["given"] = wanted
+    handler.__annotations__["raw"] = annotation
     return build_input_binder(handler)
 
 
-def faults(wanted: Any, given: Any) -> list[tuple[str, str]]:
+def bind_errors(annotation: Any, raw: Any) -> list[tuple[str, str]]:
     with pytest.raises(InputError) as caught:
-        reading(wanted)(given)
+        build_binder(annotation)(raw)
     return [(fault.path, fault.message) for fault in caught.value.errors]
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "value"),
+    ("name", "raw", "value"),
     [
         ("text", "a", "a"),
         ("count", 3, 3),
@@ -125,13 +125,13 @@ def faults(wanted: Any, given: Any) -> list[tuple[str, str]]:
         ("nothing", None, None),
     ],
 )
-def test_a_value_becomes_what_its_field_asks_for(name: str, given: Any, value: Any) -> None:
-    read = getattr(reading(Everything)({name: given}), name)
+def test_a_value_is_converted_to_the_type_of_its_field(name: str, raw: Any, value: Any) -> None:
+    read = getattr(build_binder(Everything)({name: raw}), name)
     assert (read, type(read)) == (value, type(value))
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "path", "message"),
+    ("name", "raw", "path", "message"),
     [
         ("text", 5, ".text", "must be text, not a number"),
         ("text", None, ".text", "must be text, not null"),
@@ -158,32 +158,32 @@ def test_a_value_becomes_what_its_field_asks_for(name: str, given: Any, value: A
         ("raw", "a", ".raw", "must be an object, not text"),
     ],
 )
-def test_an_invalid_value_is_reported_with_its_path(name: str, given: Any, path: str, message: str) -> None:
-    assert faults(Everything, {name: given}) == [(f"input{path}", message)]
+def test_an_invalid_value_is_reported_with_its_path(name: str, raw: Any, path: str, message: str) -> None:
+    assert bind_errors(Everything, {name: raw}) == [(f"input{path}", message)]
 
 
 def test_all_errors_are_reported_at_once_up_to_a_limit() -> None:
-    assert faults(Point, {"y": "b"}) == [
+    assert bind_errors(Point, {"y": "b"}) == [
         ("input.x", "required"),
         ("input.y", "must be a whole number, not text"),
     ]
-    assert len(faults(list[Point], [{}] * 1000)) == MAX_FIELD_ERRORS
+    assert len(bind_errors(list[Point], [{}] * 1000)) == MAX_FIELD_ERRORS
 
 
-def test_names_may_be_spelt_as_packs_spell_them_and_unknown_ones_are_passed_over() -> None:
-    assert reading(Everything)({"threadTimestamp": "1.2", "other": 1}).thread_timestamp == "1.2"
+def test_names_can_be_in_camel_case_and_unknown_names_are_ignored() -> None:
+    assert build_binder(Everything)({"threadTimestamp": "1.2", "other": 1}).thread_timestamp == "1.2"
     both = {"threadTimestamp": "1.2", "thread_timestamp": "3.4"}
-    assert reading(Everything)(both).thread_timestamp == "3.4"
+    assert build_binder(Everything)(both).thread_timestamp == "3.4"
 
 
 def test_a_type_can_be_recursive() -> None:
-    given = {"name": "a", "children": [{"name": "b"}]}
-    assert reading(Tree)(given) == Tree("a", [Tree("b")])
-    assert faults(Tree, {"name": "a", "children": [{"children": []}]}) == [("input.children[0].name", "required")]
+    raw = {"name": "a", "children": [{"name": "b"}]}
+    assert build_binder(Tree)(raw) == Tree("a", [Tree("b")])
+    assert bind_errors(Tree, {"name": "a", "children": [{"children": []}]}) == [("input.children[0].name", "required")]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "given", "value"),
+    ("annotation", "raw", "value"),
     [
         (Point, '{"x": 1}', Point(1)),
         (Point | None, None, None),
@@ -196,39 +196,39 @@ def test_a_type_can_be_recursive() -> None:
         (list[Model], [{"name": "a"}], [Model(name="a")]),
     ],
 )
-def test_a_typed_value_can_be_nested(wanted: Any, given: Any, value: Any) -> None:
-    assert reading(wanted)(given) == value
+def test_a_typed_value_can_be_nested(annotation: Any, raw: Any, value: Any) -> None:
+    assert build_binder(annotation)(raw) == value
 
 
-@pytest.mark.parametrize("given", [None, 5, "a", [], "[]"])
-def test_what_is_no_object_is_no_dataclass(given: Any) -> None:
-    ((path, message),) = faults(Point, given)
+@pytest.mark.parametrize("raw", [None, 5, "a", [], "[]"])
+def test_a_dataclass_requires_an_object(raw: Any) -> None:
+    ((path, message),) = bind_errors(Point, raw)
     assert path == "input"
     assert message.startswith("must be an object, not ")
 
 
 def test_pydantic_errors_have_a_path_and_no_value() -> None:
-    assert faults(Model, {"size": "secret"}) == [
+    assert bind_errors(Model, {"size": "secret"}) == [
         ("input.name", "Field required"),
         ("input.size", "Input should be a valid integer, unable to parse string as an integer"),
     ]
-    assert faults(list[Model], [{"name": "a", "size": 0}]) == [
+    assert bind_errors(list[Model], [{"name": "a", "size": 0}]) == [
         ("input[0].size", "Input should be greater than or equal to 1")
     ]
 
 
-def test_a_class_may_check_itself() -> None:
-    assert faults(Checked, {"name": "a/b"}) == [("input", "a name must have no slash")]
+def test_a_class_can_validate_itself() -> None:
+    assert bind_errors(Checked, {"name": "a/b"}) == [("input", "a name must have no slash")]
 
 
-@pytest.mark.parametrize("wanted", [Any, object, dict, dict[str, Any], list[int], str, int | None, "Any", float])
-def test_any_other_annotation_leaves_the_input_as_it_came(wanted: Any) -> None:
-    given: Any = {"a": [1, "2"]}
-    assert reading(wanted)(given) is given
+@pytest.mark.parametrize("annotation", [Any, object, dict, dict[str, Any], list[int], str, int | None, "Any", float])
+def test_any_other_annotation_leaves_the_input_unchanged(annotation: Any) -> None:
+    raw: Any = {"a": [1, "2"]}
+    assert build_binder(annotation)(raw) is raw
 
 
-def test_without_an_annotation_the_input_is_as_it_came() -> None:
-    assert build_input_binder(lambda given: Event("Done"))("5") == "5"
+def test_without_an_annotation_the_input_is_unchanged() -> None:
+    assert build_input_binder(lambda raw: Event("Done"))("5") == "5"
     assert build_input_binder(print)("5") == "5"
 
 
@@ -248,7 +248,7 @@ class Pair:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"),
+    ("annotation", "words"),
     [
         (Odd, "unsupported input type complex"),
         (Keys, "a mapping with keys other than str"),
@@ -257,9 +257,9 @@ class Pair:
         ("Nowhere", "can't resolve the annotation of .*: name 'Nowhere'"),
     ],
 )
-def test_an_unsupported_annotation_is_reported_at_declaration(wanted: Any, words: str) -> None:
+def test_an_unsupported_annotation_is_reported_at_declaration(annotation: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
-        reading(wanted)
+        build_binder(annotation)
 
 
 def test_the_event_for_a_bad_input_is_declared_with_its_command() -> None:

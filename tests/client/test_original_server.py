@@ -56,22 +56,22 @@ def test_an_action_is_taken_and_its_result_posted(original: OriginalServer, runn
     assert original.of("unknown") == []
 
 
-def test_polls_ask_for_no_wait_and_actions_have_no_heartbeat(
-    original: OriginalServer, running: Running, pack: Pack
-) -> None:
+def test_polls_are_short_and_actions_have_no_heartbeat(original: OriginalServer, running: Running, pack: Pack) -> None:
     original.waiting = 1
     before = threading.enumerate()  # other tests may have left some
     with running(pack):
         original.wait_for("take", 5)
-        assert not [one for one in threading.enumerate() if one.name == "heart" and one not in before]
+        assert not [thread for thread in threading.enumerate() if thread.name == "heart" and thread not in before]
     assert {call.query for call in original.of("take")} == {""}
 
 
-def test_it_is_polled_every_five_seconds_by_default() -> None:
+def test_the_default_poll_interval_is_five_seconds() -> None:
     assert settings.DEFAULT_POLL_INTERVAL == 5.0
 
 
-def test_a_pack_that_it_has_forgotten_registers_again(original: OriginalServer, running: Running, pack: Pack) -> None:
+def test_a_forgotten_pack_registers_again_at_the_original(
+    original: OriginalServer, running: Running, pack: Pack
+) -> None:
     with running(pack):
         original.wait_for("take")
         original.forget_packs()
@@ -95,5 +95,5 @@ def test_a_result_whose_response_was_lost_is_dropped_after_the_limit(
         original.wait_for("result", 3)
         pack.stop()
         thread.join()
-    assert [one for one in caplog.messages if one.startswith("result_refused command=Do status=500")]
+    assert [message for message in caplog.messages if message.startswith("result_refused command=Do status=500")]
     assert len({str(call.body) for call in original.of("result")}) == 1

@@ -16,7 +16,7 @@ from tests import processes
 
 from .conftest import Start
 from .program import ROOT
-from .stub_server import PATIENCE, Answer, StubServer
+from .stub_server import PATIENCE, StubResponse, StubServer
 
 pytestmark = pytest.mark.integration
 
@@ -24,8 +24,8 @@ SHELL = ("-m", "flyte_client.packs.shell")
 CONSOLE = ("-m", "flyte_client.packs.console")
 
 
-def shell_output(stub: StubServer, start: Start, given: Any, **environment: str) -> Any:
-    stub.queue("Shell", given)
+def shell_output(stub: StubServer, start: Start, action_input: Any, **environment: str) -> Any:
+    stub.queue("Shell", action_input)
     start(*SHELL, **environment)
     return stub.wait_for("result", event="Output")[0].body["payload"]
 
@@ -38,7 +38,7 @@ def test_shell_registers_its_command(stub: StubServer, start: Start) -> None:
     assert call.body["commands"] == [{"name": "Shell", "events": ["Output"]}]
 
 
-def test_shell_runs_a_script_and_tells_what_came_out(stub: StubServer, start: Start) -> None:
+def test_shell_runs_a_script_and_returns_its_output(stub: StubServer, start: Start) -> None:
     script = "echo oh; echo dear >&2; exit 4"
     payload = shell_output(stub, start, script)
     assert payload == {"command": script, "stdout": "oh\n", "stderr": "dear\n", "exit_code": 4}
@@ -57,7 +57,7 @@ def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("action_input", "words"),
     [
         (None, "no script"),
         ("", "no script"),
@@ -66,15 +66,15 @@ def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start)
         ({"command": "echo", "timeout": True}, "timeout: invalid value True"),
     ],
 )
-def test_shell_without_a_script_gives_exit_code_1(stub: StubServer, start: Start, given: Any, words: str) -> None:
-    payload = shell_output(stub, start, given)
+def test_shell_without_a_script_gives_exit_code_1(
+    stub: StubServer, start: Start, action_input: Any, words: str
+) -> None:
+    payload = shell_output(stub, start, action_input)
     assert payload["exit_code"] == 1
     assert words in payload["stderr"]
 
 
-def test_the_log_names_the_request_that_brought_an_action_where_the_server_says_it(
-    stub: StubServer, start: Start
-) -> None:
+def test_the_log_has_the_request_id_of_an_action_if_the_server_sends_it(stub: StubServer, start: Start) -> None:
     stub.lease = "600"
     stub.queue("Shell", "echo traced")
     program = start(*SHELL)
@@ -91,8 +91,8 @@ def test_the_log_is_json_if_configured(stub: StubServer, start: Start) -> None:
     assert program.exit_code() == 0
     lines = [json.loads(line) for line in program.log]
     (done,) = (line for line in lines if line["event"] == "action_done")
-    wanted = {"command": "Shell", "request_id": "of-the-event", "event_name": "Output", "level": "info"}
-    assert done.items() >= wanted.items()
+    expected = {"command": "Shell", "request_id": "of-the-event", "event_name": "Output", "level": "info"}
+    assert done.items() >= expected.items()
     assert all(line.keys() >= {"event", "level", "logger", "timestamp"} for line in lines)
 
 
@@ -109,7 +109,7 @@ def test_shell_keeps_its_token_from_scripts(stub: StubServer, start: Start) -> N
     assert payload["stdout"] == "[]\n"
 
 
-def test_shell_shows_scripts_only_the_variables_that_are_named(stub: StubServer, start: Start) -> None:
+def test_shell_passes_only_the_listed_variables_to_scripts(stub: StubServer, start: Start) -> None:
     named = {"FLYTE_SHELL_ENV": "PATH, MINE,MISSING", "MINE": "1", "SECRET": "s3cret"}
     payload = shell_output(stub, start, "env | cut -d= -f1 | sort | tr '\\n' ' '", **named)
     assert set(payload["stdout"].split()) - {"PWD", "SHLVL", "_"} == {"MINE", "PATH"}
@@ -127,7 +127,7 @@ def test_a_script_that_cannot_be_started_is_fatal(stub: StubServer, start: Start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_script_finish_and_its_result_out(
+def test_a_signal_lets_the_script_finish_and_its_result_be_sent(
     stub: StubServer, start: Start, tmp_path: Path, number: signal.Signals
 ) -> None:
     gate = tmp_path / "gate"
@@ -194,8 +194,8 @@ def test_an_invalid_setting_ends_the_pack_with_one_line(start: Start, environmen
     assert line.startswith(words)
 
 
-def test_a_refused_pack_ends_with_the_servers_words(stub: StubServer, start: Start) -> None:
-    stub.script("packs", Answer(401, {"title": "Unauthorized", "detail": "the token has expired"}))
+def test_a_rejected_pack_ends_with_the_servers_message(stub: StubServer, start: Start) -> None:
+    stub.script("packs", StubResponse(401, {"title": "Unauthorized", "detail": "the token has expired"}))
     program = start(*SHELL)
     assert program.exit_code() == 1
     assert program.log[-1] == "Shell: 401: Unauthorized; the token has expired\n"
@@ -243,14 +243,16 @@ def test_console_prints_the_messages_it_sends(stub: StubServer, start: Start) ->
 
 
 @pytest.mark.parametrize(
-    ("given", "payload"),
+    ("action_input", "payload"),
     [
         ({"channelId": "C1"}, {"error": "required: message", "channelId": "C1", "message": "", "threadTimestamp": ""}),
         ("hello", {"error": "required: message, channelId", "channelId": "", "message": "", "threadTimestamp": ""}),
     ],
 )
-def test_console_reports_missing_fields_of_a_message(stub: StubServer, start: Start, given: Any, payload: Any) -> None:
-    stub.queue("SendMessage", given)
+def test_console_reports_missing_fields_of_a_message(
+    stub: StubServer, start: Start, action_input: Any, payload: Any
+) -> None:
+    stub.queue("SendMessage", action_input)
     start(*CONSOLE)
     (call,) = stub.wait_for("result", event="SendMessageFailed")
     assert call.body["payload"] == payload

@@ -54,7 +54,7 @@ def test_it_runs_as_its_readme_says(folder: Path, stub: StubServer, start: Start
 
 
 @pytest.mark.integration
-def test_it_makes_a_wheel_that_flyte_pack_knows(folder: Path, tmp_path: Path) -> None:
+def test_its_wheel_is_listed_by_flyte_pack(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--no-index"]
     run(folder, *pip, "--no-build-isolation", "--target", str(target), ".")
@@ -65,7 +65,7 @@ def test_it_makes_a_wheel_that_flyte_pack_knows(folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.unit
-def test_all_that_a_pack_needs_is_written_and_named_after_it(folder: Path) -> None:
+def test_all_files_of_a_pack_are_created_with_its_name(folder: Path) -> None:
     written = {file.name: file.read_text() for file in folder.iterdir()}
     names = {"Dockerfile", "README.md", "hello_world.py", "pyproject.toml", "test_hello_world.py"}
     assert set(written) == names
@@ -73,7 +73,7 @@ def test_all_that_a_pack_needs_is_written_and_named_after_it(folder: Path) -> No
 
 
 @pytest.mark.unit
-def test_the_image_has_a_user_of_its_own_who_may_write_where_its_readme_puts_the_spool(folder: Path) -> None:
+def test_the_user_of_the_image_may_write_to_the_spool_of_its_readme(folder: Path) -> None:
     image, readme = (folder / "Dockerfile").read_text(), (folder / "README.md").read_text()
     assert "--env FLYTE_SPOOL=/spool --volume hello-world-spool:/spool" in readme
     assert "useradd --uid 10001 pack && install --directory --owner pack /spool" in image
@@ -93,7 +93,7 @@ def test_the_image_has_a_user_of_its_own_who_may_write_where_its_readme_puts_the
         ("Class", "class_pack"),
     ],
 )
-def test_the_module_is_named_as_modules_are_and_hides_no_other(name: str, module: str) -> None:
+def test_the_module_name_is_valid_and_hides_no_other(name: str, module: str) -> None:
     assert derive_module_name(name) == module
 
 

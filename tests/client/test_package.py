@@ -45,7 +45,7 @@ def test_the_wheel_runs_without_the_server(wheel: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_the_wheel_has_every_module_and_says_that_it_is_typed(wheel: Path) -> None:
+def test_the_wheel_has_every_module_and_the_typing_marker(wheel: Path) -> None:
     folder = ROOT / "flyte_client"
     files = [*folder.rglob("*.py"), *(ROOT / "flow_files").rglob("*.py"), *(folder / "new_pack").iterdir()]
     modules = {str(path.relative_to(ROOT)) for path in files} | {"flyte_client/py.typed"}

@@ -8,7 +8,7 @@ import pytest
 from flyte_client import Event, Pack, RefusedError
 
 from .conftest import Running
-from .stub_server import PATIENCE, Answer, StubServer
+from .stub_server import PATIENCE, StubResponse, StubServer
 
 pytestmark = pytest.mark.integration
 
@@ -18,8 +18,8 @@ def echo_pack(stub: StubServer, **options: Any) -> Pack:
     pack = Pack("Echo", **settings)
 
     @pack.command("Say", events=["Said", "Failed"])
-    def say(given: Any) -> Event:
-        return Event("Said", {"said": given})
+    def say(action_input: Any) -> Event:
+        return Event("Said", {"said": action_input})
 
     return pack
 
@@ -51,7 +51,7 @@ def test_an_action_goes_to_its_handler_and_its_event_to_the_result_link(stub: St
     assert call.body["createdAt"].endswith("Z")
 
 
-def test_the_address_may_lead_straight_to_the_version(stub: StubServer, running: Running) -> None:
+def test_the_address_can_be_that_of_the_version(stub: StubServer, running: Running) -> None:
     with running(echo_pack(stub, api_url=f"{stub.url}/current/")):
         stub.wait_for("take")
     assert stub.of("root") == []
@@ -68,14 +68,16 @@ def test_every_call_carries_the_token(stub: StubServer, running: Running, monkey
 def test_polls_again_at_once_after_an_action(stub: StubServer, running: Running) -> None:
     for number in range(3):
         stub.queue("Say", number, action=f"a{number}")
-    # With an hour between polls the second action only comes in time when an action is followed by no pause.
+    # With an hour between polls the second action only comes in time if no pause follows an action.
     with running(echo_pack(stub, poll_interval=3600.0)):
         results = stub.wait_for("result", 3)
     assert sorted(call.body["payload"]["said"] for call in results) == [0, 1, 2]
 
 
-def test_an_empty_answer_with_retry_after_is_waited_for_that_long(stub: StubServer, running: Running) -> None:
-    stub.script("take", Answer(204, headers={"Retry-After": "0"}), Answer(204, headers={"Retry-After": "3600"}))
+def test_retry_after_of_an_empty_response_is_the_next_pause(stub: StubServer, running: Running) -> None:
+    stub.script(
+        "take", StubResponse(204, headers={"Retry-After": "0"}), StubResponse(204, headers={"Retry-After": "3600"})
+    )
     with running(echo_pack(stub, poll_interval=3600.0)):
         stub.wait_for("take", 2)
     assert len(stub.of("take")) == 2
@@ -104,11 +106,11 @@ def test_an_error_in_a_handler_is_a_fatal_event_with_message_and_traceback(stub:
         (None, "TypeError: the handler of Say returned NoneType, expected an Event"),
     ],
 )
-def test_a_result_that_is_no_event_in_json_is_fatal(
+def test_a_result_that_is_not_an_event_in_json_is_fatal(
     stub: StubServer, running: Running, result: Any, message: str
 ) -> None:
     pack = Pack("Odd", api_url=stub.url, poll_interval=0.02)
-    pack.command("Say", events=["Said"])(lambda given: result)
+    pack.command("Say", events=["Said"])(lambda action_input: result)
     stub.queue("Say")
     with running(pack):
         (call,) = stub.wait_for("result", event="FATAL")
@@ -122,19 +124,19 @@ def test_an_unknown_command_is_fatal(stub: StubServer, running: Running) -> None
     assert "unknown command 'Sing'" in call.body["payload"]["message"]
 
 
-def test_handlers_run_side_by_side_up_to_the_bound(stub: StubServer, running: Running) -> None:
+def test_handlers_run_concurrently_up_to_the_limit(stub: StubServer, running: Running) -> None:
     pack = Pack("Wide", api_url=stub.url, poll_interval=0.02, concurrency=2)
     meeting, leave = threading.Barrier(3), threading.Event()
 
     @pack.command("Wait", events=["Waited"])
-    def wait(given: Any) -> Event:
-        if given != "last":
+    def wait(action_input: Any) -> Event:
+        if action_input != "last":
             meeting.wait(PATIENCE)
         leave.wait(PATIENCE)
-        return Event("Waited", given)
+        return Event("Waited", action_input)
 
-    for number, given in enumerate(["first", "second", "last"]):
-        stub.queue("Wait", given, action=f"a{number}")
+    for number, action_input in enumerate(["first", "second", "last"]):
+        stub.queue("Wait", action_input, action=f"a{number}")
     with running(pack):
         meeting.wait(PATIENCE)
         assert len(stub.of("take")) == 2, "an action was taken for which no thread was free"
@@ -142,7 +144,7 @@ def test_handlers_run_side_by_side_up_to_the_bound(stub: StubServer, running: Ru
         stub.wait_for("result", 3)
 
 
-def test_a_server_that_is_away_is_waited_for(stub: StubServer, running: Running) -> None:
+def test_a_pack_waits_for_an_unreachable_server(stub: StubServer, running: Running) -> None:
     stub.stop()
     with running(echo_pack(stub)):
         stub.queue("Say", "after all")
@@ -153,10 +155,12 @@ def test_a_server_that_is_away_is_waited_for(stub: StubServer, running: Running)
 
 @pytest.mark.parametrize("kind", ["root", "v1", "packs", "take", "result"])
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_each_call_is_tried_again_when_the_server_cannot_answer(
+def test_each_call_is_retried_after_a_temporary_error(
     stub: StubServer, running: Running, kind: str, status: int
 ) -> None:
-    stub.script(kind, Answer(status, headers={"Retry-After": "0"}), Answer(status, headers={"Retry-After": "0"}))
+    stub.script(
+        kind, StubResponse(status, headers={"Retry-After": "0"}), StubResponse(status, headers={"Retry-After": "0"})
+    )
     stub.queue("Say", "kept")
     with running(echo_pack(stub)):
         calls = stub.wait_for("result", 3 if kind == "result" else 1)
@@ -185,17 +189,17 @@ def test_an_event_of_a_forgotten_pack_is_sent_after_registering_again(stub: Stub
 
 
 def test_events_are_sent_without_running_and_tried_again(stub: StubServer) -> None:
-    stub.script("event", Answer(503, headers={"Retry-After": "0"}), Answer(500))
+    stub.script("event", StubResponse(503, headers={"Retry-After": "0"}), StubResponse(500))
     Pack("News", api_url=stub.url).send("Told", {"n": 1})
     assert [call.body["payload"] for call in stub.of("event")] == [{"n": 1}] * 3
 
 
-def test_an_event_keeps_its_key_and_bytes_through_all_attempts_and_no_other_has_it(stub: StubServer) -> None:
+def test_an_event_keeps_its_unique_key_and_bytes_in_all_attempts(stub: StubServer) -> None:
     pack = Pack("News", api_url=stub.url)
     pack.event("Told")
     pack.send("Told", 1)
     stub.forget_packs()
-    stub.script("event", Answer(503, headers={"Retry-After": "0"}))
+    stub.script("event", StubResponse(503, headers={"Retry-After": "0"}))
     pack.send("Told", 1)
     first, *attempts = stub.of("event")
     assert len(attempts) == 3
@@ -203,16 +207,16 @@ def test_an_event_keeps_its_key_and_bytes_through_all_attempts_and_no_other_has_
     assert first.headers["Idempotency-Key"] != attempts[0].headers["Idempotency-Key"]
 
 
-def test_an_event_that_the_server_refuses_raises_with_its_words(stub: StubServer) -> None:
+def test_a_rejected_event_raises_with_the_servers_message(stub: StubServer) -> None:
     faults = [{"path": "event", "message": "is required"}]
-    stub.script("event", Answer(400, {"title": "Bad Request", "detail": "no event", "errors": faults}))
+    stub.script("event", StubResponse(400, {"title": "Bad Request", "detail": "no event", "errors": faults}))
     with pytest.raises(RefusedError, match="400: Bad Request; no event; event: is required"):
         Pack("News", api_url=stub.url).send("")
     assert len(stub.of("event")) == 1
 
 
 def test_a_result_of_a_forgotten_pack_is_posted_after_registering_again(stub: StubServer, running: Running) -> None:
-    stub.script("result", Answer(404))
+    stub.script("result", StubResponse(404))
     stub.queue("Say", "kept")
     with running(echo_pack(stub)):
         calls = stub.wait_for("result", 2)
@@ -222,7 +226,7 @@ def test_a_result_of_a_forgotten_pack_is_posted_after_registering_again(stub: St
 
 
 def test_a_result_of_a_deleted_action_is_dropped(stub: StubServer, running: Running) -> None:
-    stub.script("result", Answer(404), Answer(404))
+    stub.script("result", StubResponse(404), StubResponse(404))
     stub.queue("Say", 1)
     with running(echo_pack(stub)):
         stub.wait_for("result", 2)
@@ -232,7 +236,7 @@ def test_a_result_of_a_deleted_action_is_dropped(stub: StubServer, running: Runn
 
 
 def test_a_result_that_was_already_decided_is_not_sent_again(stub: StubServer, running: Running) -> None:
-    stub.script("result", Answer(409, {"title": "Conflict"}))
+    stub.script("result", StubResponse(409, {"title": "Conflict"}))
     stub.queue("Say", 1)
     with running(echo_pack(stub)):
         stub.wait_for("result")
@@ -241,34 +245,39 @@ def test_a_result_that_was_already_decided_is_not_sent_again(stub: StubServer, r
     assert [call.body["event"] for call in stub.of("result")] == ["Said", "Said"]
 
 
-def test_a_result_that_the_server_finds_unfit_becomes_fatal(stub: StubServer, running: Running) -> None:
-    stub.script("result", Answer(413, {"title": "Content Too Large", "detail": "limit of 1048576 bytes"}))
+def test_a_result_that_the_server_rejects_becomes_fatal(stub: StubServer, running: Running) -> None:
+    stub.script("result", StubResponse(413, {"title": "Content Too Large", "detail": "limit of 1048576 bytes"}))
     stub.queue("Say", "long")
     with running(echo_pack(stub)):
         (call,) = stub.wait_for("result", event="FATAL")
     assert "413: Content Too Large; limit of 1048576 bytes" in call.body["payload"]["message"]
 
 
-def test_a_poll_that_is_refused_is_no_end(stub: StubServer, running: Running) -> None:
-    stub.script("take", Answer(401), Answer(200, ["not", "an", "action"]), Answer(200, {"command": "Say", "links": []}))
+def test_a_rejected_poll_does_not_end_the_pack(stub: StubServer, running: Running) -> None:
+    stub.script(
+        "take",
+        StubResponse(401),
+        StubResponse(200, ["not", "an", "action"]),
+        StubResponse(200, {"command": "Say", "links": []}),
+    )
     stub.queue("Say", "still here")
     with running(echo_pack(stub)):
         stub.wait_for("result", payload={"said": "still here"})
 
 
-def test_a_registration_that_is_refused_ends_the_run(stub: StubServer) -> None:
-    stub.script("packs", Answer(401, {"title": "Unauthorized"}))
+def test_a_rejected_registration_ends_the_run(stub: StubServer) -> None:
+    stub.script("packs", StubResponse(401, {"title": "Unauthorized"}))
     with pytest.raises(RefusedError, match="401: Unauthorized"):
         echo_pack(stub).run()
 
 
 def test_an_address_of_another_service_is_reported(stub: StubServer) -> None:
-    stub.script("root", Answer(200, {"links": []}))
+    stub.script("root", StubResponse(200, {"links": []}))
     with pytest.raises(RefusedError, match=r"link 'pack/listPacks' not found at .*: check that this is a Flyte server"):
         echo_pack(stub).run()
 
 
-def test_no_address_is_ever_made_up(stub: StubServer, running: Running) -> None:
+def test_only_linked_addresses_are_requested(stub: StubServer, running: Running) -> None:
     stub.queue("Say")
     pack = echo_pack(stub)
     with running(pack):
@@ -279,36 +288,36 @@ def test_no_address_is_ever_made_up(stub: StubServer, running: Running) -> None:
 
 
 def test_health_is_requested_once(stub: StubServer) -> None:
-    stub.script("health", Answer(500))
+    stub.script("health", StubResponse(500))
     assert not echo_pack(stub).server_is_healthy()
     stub.stop()
     assert not echo_pack(stub).server_is_healthy()
 
 
-def test_stopping_finishes_what_is_held_and_posts_its_result(stub: StubServer, running: Running) -> None:
+def test_stopping_finishes_running_handlers_and_posts_their_results(stub: StubServer, running: Running) -> None:
     pack = Pack("Slow", api_url=stub.url, poll_interval=0.02, concurrency=1)
-    begun, go_on = threading.Event(), threading.Event()
+    started, released = threading.Event(), threading.Event()
 
     @pack.command("Work", events=["Worked"])
-    def work(given: Any) -> Event:
-        begun.set()
-        go_on.wait(PATIENCE)
-        return Event("Worked", given)
+    def work(action_input: Any) -> Event:
+        started.set()
+        released.wait(PATIENCE)
+        return Event("Worked", action_input)
 
     stub.queue("Work", "held")
     with running(pack) as thread:
-        assert begun.wait(PATIENCE)
+        assert started.wait(PATIENCE)
         pack.stop()
         stub.queue("Work", "not taken")
-        go_on.set()
+        released.set()
         thread.join(PATIENCE)
         assert not thread.is_alive()
     assert [call.body["payload"] for call in stub.of("result")] == ["held"]
 
 
-def test_a_result_held_at_the_end_outlasts_a_short_absence_of_the_server(stub: StubServer, running: Running) -> None:
+def test_a_result_at_the_end_is_retried_during_a_short_outage(stub: StubServer, running: Running) -> None:
     pack = echo_pack(stub)
-    stub.script("result", Answer(503, headers={"Retry-After": "3600"}))
+    stub.script("result", StubResponse(503, headers={"Retry-After": "3600"}))
     stub.queue("Say", "late")
     with running(pack) as thread:
         stub.wait_for("result")
@@ -317,7 +326,7 @@ def test_a_result_held_at_the_end_outlasts_a_short_absence_of_the_server(stub: S
     assert len(stub.of("result")) == 2
 
 
-def test_stopping_when_idle_first_does_what_is_waiting(stub: StubServer, running: Running) -> None:
+def test_stopping_when_idle_first_does_queued_actions(stub: StubServer, running: Running) -> None:
     for number in range(3):
         stub.queue("Say", number, action=f"a{number}")
     pack = echo_pack(stub)

@@ -37,16 +37,16 @@ def bounds(timeout: float, limit: int = 1000) -> ShellSettings:
         ("exec >&- 2>&-; exit 5", ScriptResult("", "", 5)),
     ],
 )
-def test_a_script_gives_what_it_printed_and_its_exit_code(script: str, outcome: ScriptResult) -> None:
+def test_a_script_returns_its_output_and_exit_code(script: str, outcome: ScriptResult) -> None:
     assert run(script) == outcome
 
 
-def test_time_that_is_up_kills_all_processes_of_the_script(tmp_path: Path) -> None:
+def test_a_timeout_kills_all_processes_of_the_script(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $! >>{pids}; (sleep 600 & echo $! >>{pids}; wait) & echo before; wait"
     outcome = run(script, timeout=5.0)
     assert outcome == ScriptResult("before\n", "", TIMEOUT_EXIT_CODE, ("killed after 5 seconds",))
-    # A process that is being killed closes its outputs a moment before it is gone.
+    # A killed process closes its outputs shortly before it ends.
     wait_until(lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
 
 
@@ -54,7 +54,7 @@ def test_a_script_that_closed_its_outputs_is_killed_in_time_too() -> None:
     assert run("exec >&- 2>&-; sleep 600", timeout=0.5).exit_code == TIMEOUT_EXIT_CODE
 
 
-def test_a_script_that_is_cancelled_is_killed_with_all_its_processes_and_keeps_what_it_printed(tmp_path: Path) -> None:
+def test_a_cancelled_script_is_killed_with_its_processes_and_keeps_its_output(tmp_path: Path) -> None:
     cancelled, pids = threading.Event(), tmp_path / "pids"
     script = f"echo before; sleep 600 & echo $! >>{pids}; echo $$ >>{pids}; wait"
     with ThreadPoolExecutor(1) as thread:
@@ -72,12 +72,12 @@ def test_a_script_that_closed_its_outputs_can_be_cancelled_too() -> None:
     assert run_script("exec >&- 2>&-; sleep 600", bounds(600.0), cancelled).exit_code == KILLED_EXIT_CODE
 
 
-def test_a_process_that_left_the_group_does_not_hold_the_pack_up() -> None:
+def test_a_process_that_left_the_group_does_not_block_the_pack() -> None:
     outcome = run("setsid sleep 30 & echo started", timeout=5.0)
     assert (outcome.stdout, outcome.exit_code) == ("started\n", TIMEOUT_EXIT_CODE)
 
 
-def test_output_is_cut_at_the_limit_while_the_script_goes_on() -> None:
+def test_output_is_truncated_at_the_limit_while_the_script_continues() -> None:
     outcome = run("head -c 5000000 /dev/zero | tr '\\0' x; echo end >&2", limit=1000)
     assert outcome == ScriptResult("x" * 1000, "end\n", 0, ("stdout was truncated to 1000 bytes",))
 

@@ -16,11 +16,11 @@ from tests.private_postgres import free_port
 
 from .conftest import Running, Start
 from .program import Program
-from .stub_server import Answer, StubServer
+from .stub_server import StubResponse, StubServer
 
 pytestmark = pytest.mark.integration
 
-AWAY = Answer(503, headers={"Retry-After": "0"})
+AWAY = StubResponse(503, headers={"Retry-After": "0"})
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def echo_pack(stub: StubServer, name: str = "Echo") -> Pack:
     pack = Pack(name, api_url=stub.url, poll_interval=0.02, stop_grace=0.0)
 
     @pack.command("Say", events=["Said"])
-    def say(given: Any) -> Event:
-        return Event("Said", {"said": given})
+    def say(action_input: Any) -> Event:
+        return Event("Said", {"said": action_input})
 
     return pack
 
@@ -52,7 +52,7 @@ def leave_result(stub: StubServer, running: Running, pack: Pack) -> None:
     stub.unscript("result")
 
 
-def test_a_result_is_delivered_at_the_next_start_as_it_was_and_before_anything_is_taken(
+def test_a_result_is_delivered_unchanged_at_the_next_start_before_any_take(
     stub: StubServer, running: Running, folder: Path
 ) -> None:
     leave_result(stub, running, echo_pack(stub))
@@ -91,7 +91,7 @@ def test_an_event_is_delivered_at_the_next_start_with_its_key_and_time(
     assert files(folder) == []
 
 
-def test_what_was_delivered_is_not_kept(stub: StubServer, running: Running, folder: Path) -> None:
+def test_delivered_messages_are_not_spooled(stub: StubServer, running: Running, folder: Path) -> None:
     pack = echo_pack(stub)
     stub.queue("Say", 1)
     with running(pack):
@@ -108,48 +108,48 @@ def test_a_spooled_message_is_readable_only_by_its_owner(stub: StubServer, runni
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize(("status", "kept"), [(400, 0), (404, 0), (409, 0), (413, 0), (422, 0), (401, 1), (403, 1)])
+@pytest.mark.parametrize(
+    ("status", "remaining"), [(400, 0), (404, 0), (409, 0), (413, 0), (422, 0), (401, 1), (403, 1)]
+)
 def test_only_messages_that_the_server_can_never_accept_are_dropped(
-    stub: StubServer, running: Running, folder: Path, status: int, kept: int
+    stub: StubServer, running: Running, folder: Path, status: int, remaining: int
 ) -> None:
     leave_result(stub, running, echo_pack(stub))
-    for _ in range(2 if kept else 1):
-        stub.script("result", *[Answer(status)] * (2 if status == 404 else 1))
+    for _ in range(2 if remaining else 1):
+        stub.script("result", *[StubResponse(status)] * (2 if status == 404 else 1))
         with running(echo_pack(stub)):
             stub.wait_for("take", len(stub.of("take")) + 1)
-        assert len(files(folder)) == kept
+        assert len(files(folder)) == remaining
 
 
-def test_a_server_that_does_not_accept_the_pack_has_not_judged_its_results(
-    stub: StubServer, running: Running, folder: Path
-) -> None:
+def test_a_rejected_pack_keeps_its_results(stub: StubServer, running: Running, folder: Path) -> None:
     leave_result(stub, running, echo_pack(stub))
     for kind, status in (("root", 404), ("packs", 400)):
-        stub.script(kind, Answer(status))
+        stub.script(kind, StubResponse(status))
         with pytest.raises(RefusedError):
             echo_pack(stub).run()
-        stub.script(kind, Answer(status))
+        stub.script(kind, StubResponse(status))
         with pytest.raises(RefusedError):
             echo_pack(stub, "Other").send("Heard")
     assert len(files(folder)) == 1
     assert len(files(folder.parent / "Other")) == 2
 
 
-def test_an_event_with_a_bound_is_its_senders_to_send_again(stub: StubServer, folder: Path) -> None:
+def test_an_event_with_a_deadline_is_not_spooled(stub: StubServer, folder: Path) -> None:
     stub.script("event", AWAY)
     with pytest.raises(ServerAwayError):
         echo_pack(stub).send("Heard", key="heard/1", within=0)
     assert files(folder) == []
 
 
-def test_an_event_that_is_refused_is_not_kept(stub: StubServer, folder: Path) -> None:
-    stub.script("event", Answer(400))
+def test_a_rejected_event_is_not_spooled(stub: StubServer, folder: Path) -> None:
+    stub.script("event", StubResponse(400))
     with pytest.raises(RefusedError):
         echo_pack(stub).send("Heard")
     assert files(folder) == []
 
 
-def test_one_that_cannot_be_delivered_holds_up_nothing_and_is_tried_on(
+def test_an_undeliverable_message_blocks_nothing_and_is_retried(
     stub: StubServer, running: Running, folder: Path
 ) -> None:
     elsewhere = StubServer()
@@ -170,7 +170,7 @@ def test_one_that_cannot_be_delivered_holds_up_nothing_and_is_tried_on(
         elsewhere.stop()
 
 
-def test_what_cannot_be_read_stays_and_an_unfinished_file_goes(
+def test_an_unreadable_file_stays_and_an_unfinished_file_is_deleted(
     stub: StubServer, running: Running, folder: Path
 ) -> None:
     leave_result(stub, running, echo_pack(stub))
@@ -194,7 +194,7 @@ def test_a_week_old_result_is_dropped_but_an_event_is_not(stub: StubServer, fold
     assert len(files(folder)) == 1
 
 
-def test_a_disk_that_refuses_the_file_holds_up_no_result(stub: StubServer, running: Running, folder: Path) -> None:
+def test_a_failed_write_to_the_spool_blocks_no_result(stub: StubServer, running: Running, folder: Path) -> None:
     pack = echo_pack(stub)
     with running(pack):
         stub.wait_for("take")
@@ -205,11 +205,11 @@ def test_a_disk_that_refuses_the_file_holds_up_no_result(stub: StubServer, runni
 
 
 def test_a_folder_in_use_by_another_process_is_reported(stub: StubServer, folder: Path) -> None:
-    def send_beside(_: Spool) -> None:
+    def send_meanwhile(_: Spool) -> None:
         with pytest.raises(SettingsError, match=r"^FLYTE_SPOOL: .* is in use by another process"):
             echo_pack(stub).send("Heard")
 
-    with_spool(folder, send_beside)
+    with_spool(folder, send_meanwhile)
     echo_pack(stub).send("Heard")
 
 
@@ -221,7 +221,7 @@ def test_a_folder_that_cannot_be_created_is_reported(stub: StubServer, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "é" * 200, "Echo"])
-def test_each_pack_has_a_folder_of_its_own(tmp_path: Path, name: str) -> None:
+def test_each_pack_has_a_separate_folder(tmp_path: Path, name: str) -> None:
     labelled = Spool(tmp_path, name, {"env": "prod"})
     plain = Spool(tmp_path, name, {})
     assert labelled.add(SpooledMessage(b"1"))

@@ -132,11 +132,11 @@ def test_each_result_counts_once_whichever_process_is_killed(site: Site) -> None
         wait_until(lambda: not site.parcels, lambda: str(site.parcels))
         pack.signal()
         assert pack.exit_code() == 0
-        for copy in copies:  # as if the pack had been killed between the server's answers and its own note of them
+        for copy in copies:  # as if the pack had been killed before it deleted the delivered messages
             shutil.copy(copy, site.folder / "spool" / "Worker")
         with site.pack():
             wait_until(lambda: not site.parcels, lambda: str(site.parcels))
-        given = [site.post("/v1/packs/Sink/actions/take") for _ in range(COUNT + 1)]
-    assert sorted(action.json()["input"] for action in given[:-1]) == sorted(f"n{number}" for number in range(COUNT))
-    assert given[-1].status_code == 204
+        takes = [site.post("/v1/packs/Sink/actions/take") for _ in range(COUNT + 1)]
+    assert sorted(action.json()["input"] for action in takes[:-1]) == sorted(f"n{number}" for number in range(COUNT))
+    assert takes[-1].status_code == 204
     assert len(site.begun) == COUNT, "a handler was called twice"

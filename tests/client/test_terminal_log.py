@@ -73,7 +73,7 @@ def test_the_arrows_of_a_pack_point_the_other_way() -> None:
     assert record("action_done %s event=%s", action, "Output") == "→ result Run it Output request_id=…d530bb3d"
 
 
-def test_an_unreachable_server_is_a_sentence() -> None:
+def test_an_unreachable_server_is_reported_in_a_sentence() -> None:
     reason = "can't reach http://localhost:1 (connection refused)"
     away = line("server_away", "flyte_client", level="warning", call="listPacks", wait_s=0.5, reason=reason)
     assert away == f"08:06:21 · warning: {reason}; retrying in 0.5 s call=listPacks"

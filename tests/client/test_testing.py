@@ -14,7 +14,7 @@ pytestmark = pytest.mark.unit
 
 
 @dataclass
-class Greeting:
+class GreetInput:
     name: str
 
 
@@ -24,30 +24,30 @@ def pack() -> Pack:
     pack.event("Asked")
 
     @pack.command("Greet", events=["Greeted"], bad_input="GreetFailed")
-    def greet(greeting: Greeting) -> Event:
+    def greet(greeting: GreetInput) -> Event:
         return Event("Greeted", {"text": f"Hello {greeting.name}!"})
 
     @pack.command("Later", events=["Greeted"])
-    async def later(given: Any) -> Event:
+    async def later(action_input: Any) -> Event:
         await asyncio.sleep(0)
-        return Event("Greeted", given)
+        return Event("Greeted", action_input)
 
     @pack.command("Ask", events=["Greeted"])
-    def ask(given: Any) -> Event:
+    def ask(action_input: Any) -> Event:
         pack.send("Asked", (1, 2))
         pack.send("Asked", None, key="asked/1", within=5)
         return Event("Greeted", current_action().cancelled.is_set())
 
     @pack.command("Break", events=[])
-    def break_(given: Any) -> Event:
+    def break_(action_input: Any) -> Event:
         raise ValueError("of its own")
 
-    pack.command("Stray", events=["Greeted"])(lambda given: Event("Greated"))
-    pack.command("Odd", events=["Greeted"])(lambda given: Event("Greeted", object()))
+    pack.command("Stray", events=["Greeted"])(lambda action_input: Event("Greated"))
+    pack.command("Odd", events=["Greeted"])(lambda action_input: Event("Greeted", object()))
     return pack
 
 
-def test_a_command_gives_its_event(pack: Pack) -> None:
+def test_a_command_returns_its_event(pack: Pack) -> None:
     assert PackTester(pack).command("Greet", {"name": "Ann"}) == Event("Greeted", {"text": "Hello Ann!"})
 
 
@@ -62,7 +62,7 @@ def test_a_bad_input_returns_its_event(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize(("name", "words"), [("Break", "ValueError: of its own"), ("Odd", "TypeError: ")])
-def test_what_fails_in_a_running_pack_is_fatal_here(pack: Pack, name: str, words: str) -> None:
+def test_a_failure_in_a_running_pack_is_fatal_in_the_tester(pack: Pack, name: str, words: str) -> None:
     event = PackTester(pack).command(name)
     assert event.name == "FATAL"
     assert event.payload["message"].startswith(words)

@@ -42,14 +42,14 @@ def install(wheel: Path, folder: Path, *packages: str) -> Path:
 
 def required(name: str) -> set[str]:
     """Return the names of a package and all its requirements."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [name]
     while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            waiting += _requirements(distribution(one))
-    return found
+        package = waiting.pop()
+        if package not in names:
+            names.add(package)
+            waiting += _requirements(distribution(package))
+    return names
 
 
 def _requirements(package: Distribution) -> Iterator[str]:

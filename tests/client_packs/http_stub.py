@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.client.stub_server import PATIENCE, Answer
+from tests.client.stub_server import PATIENCE, StubResponse
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class RecordedRequest:
     body: Any = None
 
 
-Routes = Callable[[RecordedRequest], Answer | None]
+Routes = Callable[[RecordedRequest], StubResponse | None]
 """A function from a request to its response, or None to close the connection without one."""
 
 
@@ -34,7 +34,7 @@ class Counterpart:
     def __init__(self, routes: Routes) -> None:
         self.requests: list[RecordedRequest] = []
         self._routes = routes
-        self._scripted: dict[str, deque[Answer | None]] = defaultdict(deque)
+        self._scripted: dict[str, deque[StubResponse | None]] = defaultdict(deque)
         self._changed = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._http.daemon_threads = True
@@ -49,7 +49,7 @@ class Counterpart:
         self._http.shutdown()
         self._http.server_close()
 
-    def script(self, path: str, *answers: Answer | None) -> None:
+    def script(self, path: str, *answers: StubResponse | None) -> None:
         with self._changed:
             self._scripted[path].extend(answers)
 
@@ -74,7 +74,7 @@ class Counterpart:
             request for request in self.requests if request.path == path and (not method or request.method == method)
         ]
 
-    def answer(self, request: RecordedRequest) -> Answer | None:
+    def answer(self, request: RecordedRequest) -> StubResponse | None:
         with self._changed:
             self.requests.append(request)
             self._changed.notify_all()
@@ -123,7 +123,7 @@ def _handler_of(server: Counterpart) -> type[BaseHTTPRequestHandler]:
             if answer is not None:
                 self._write(answer)
 
-        def _write(self, answer: Answer) -> None:
+        def _write(self, answer: StubResponse) -> None:
             raw = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             content = b"" if answer.body is None else raw
             self.send_response(answer.status)

@@ -9,7 +9,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
-from tests.client.stub_server import PATIENCE, Answer
+from tests.client.stub_server import PATIENCE, StubResponse
 
 from .http_stub import Counterpart, RecordedRequest, counterpart
 
@@ -64,11 +64,11 @@ class Workspace:
     def send(self, message: Any) -> None:
         self.sockets[-1].send(json.dumps(message))
 
-    def routes(self, request: RecordedRequest) -> Answer:
+    def routes(self, request: RecordedRequest) -> StubResponse:
         method = request.path.removeprefix("/api/")
         token = APP_TOKEN if method == "apps.connections.open" else TOKEN
         if request.headers.get("Authorization") != f"Bearer {token}":
-            return Answer(200, {"ok": False, "error": "invalid_auth"})
+            return StubResponse(200, {"ok": False, "error": "invalid_auth"})
         responses: dict[str, dict[str, Any]] = {
             "auth.test": {"user_id": "UBOT", "bot_id": "BBOT"},
             "apps.connections.open": {"url": f"{self.address}/?ticket=t1cket"},
@@ -77,8 +77,8 @@ class Workspace:
             "users.info": {"user": ANN},
         }
         if method == "users.info" and request.body != {"user": "U1"}:
-            return Answer(200, {"ok": False, "error": "user_not_found"})
-        return Answer(200, {"ok": True} | responses[method])
+            return StubResponse(200, {"ok": False, "error": "user_not_found"})
+        return StubResponse(200, {"ok": True} | responses[method])
 
     def serve_socket(self, socket: ServerConnection) -> None:
         socket.send(json.dumps({"type": "hello", "num_connections": 1}))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stub_server import Answer, StubServer
+from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient
 from tests.server import Server
 
@@ -33,18 +33,18 @@ class Bamboo:
         build = {"buildResultKey": f"WEB-MAIN-{number}", "buildNumber": number, "state": state, "lifeCycleState": life}
         self.builds.insert(0, build | {"buildCompletedTime": completed, "buildDurationInSeconds": 95})
 
-    def routes(self, request: RecordedRequest) -> Answer:
+    def routes(self, request: RecordedRequest) -> StubResponse:
         if request.headers.get("Authorization") != "Bearer t0ken" or request.headers["X-Atlassian-Token"] != "no-check":
-            return Answer(401, {"message": "You must be authenticated", "status-code": 401})
+            return StubResponse(401, {"message": "You must be authenticated", "status-code": 401})
         responses = {
-            f"GET {API}/result/WEB-MAIN": Answer(200, {"results": {"result": self.builds}}),
-            f"POST {API}/queue/WEB-MAIN": Answer(200, {"buildResultKey": "WEB-MAIN-13", "buildNumber": 13}),
-            f"POST {API}/result/WEB-MAIN-12/label": Answer(204),
-            f"DELETE {API}/result/WEB-MAIN-12/label/a%2Fb": Answer(204),
-            f"POST {API}/result/WEB-MAIN-12/comment": Answer(204),
+            f"GET {API}/result/WEB-MAIN": StubResponse(200, {"results": {"result": self.builds}}),
+            f"POST {API}/queue/WEB-MAIN": StubResponse(200, {"buildResultKey": "WEB-MAIN-13", "buildNumber": 13}),
+            f"POST {API}/result/WEB-MAIN-12/label": StubResponse(204),
+            f"DELETE {API}/result/WEB-MAIN-12/label/a%2Fb": StubResponse(204),
+            f"POST {API}/result/WEB-MAIN-12/comment": StubResponse(204),
         }
         return responses.get(
-            f"{request.method} {request.path}", Answer(404, {"message": "Plan not found.", "status-code": 404})
+            f"{request.method} {request.path}", StubResponse(404, {"message": "Plan not found.", "status-code": 404})
         )
 
 
@@ -117,7 +117,7 @@ def test_an_event_that_was_pending_in_a_crash_is_sent_again_with_its_key(
     settings = variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN")
     program = start_pack("bamboo", stub.url, **settings)
     wait_for_polls(bamboo)
-    stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
+    stub.script("event", StubResponse(503, headers={"Retry-After": "3600"}))
     bamboo.end(12)
     program.wait_for_log("server_away")
     program.kill()
@@ -132,7 +132,7 @@ def test_an_expired_token_of_flytes_loses_no_build(
 ) -> None:
     start_pack("bamboo", stub.url, **variables("bamboo", bamboo.web, tmp_path, PLANS="WEB-MAIN"))
     wait_for_polls(bamboo)
-    stub.script("event", Answer(401))
+    stub.script("event", StubResponse(401))
     bamboo.end(12)
     first, second = stub.wait_for("event", 2)
     assert first.body == second.body
@@ -147,7 +147,7 @@ def test_an_unreadable_plan_is_reported_once_and_does_not_block_others(
     wait_for_polls(bamboo)
     bamboo.end(12)
     stub.wait_for("event", event="BuildSuccessful")
-    bamboo.web.script(f"{API}/result/NO-SUCH", Answer(200, {"results": {"result": []}}))
+    bamboo.web.script(f"{API}/result/NO-SUCH", StubResponse(200, {"results": {"result": []}}))
     stub.wait_for("event", event="BambooReachable")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stub_server import Answer, StubServer
+from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient
 from tests.server import Server
 
@@ -48,20 +48,22 @@ class Bitbucket:
         made = request | links(f"pr/{number}") | more
         self.requests = sorted([*others, made], key=lambda pull_request: -int(str(pull_request["id"])))
 
-    def routes(self, request: RecordedRequest) -> Answer:
+    def routes(self, request: RecordedRequest) -> StubResponse:
         if request.headers.get("Authorization") != "Bearer t0ken":
-            return Answer(401, {"errors": [{"message": "Who are you?"}]})
+            return StubResponse(401, {"errors": [{"message": "Who are you?"}]})
         responses = {
-            f"GET {REQUESTS}": Answer(200, {"values": self.requests, "isLastPage": True}),
-            f"POST {REQUESTS}": Answer(201, {"id": 8} | links("pr/8")),
-            f"POST {REQUESTS}/7/comments": Answer(201, {"id": 1}),
-            f"GET {REQUESTS}/7": Answer(200, {"id": 7, "version": 4}),
-            f"POST {REQUESTS}/7/merge": Answer(200, {"state": "MERGED"} | links("pr/7")),
-            f"GET {REQUESTS}/9": Answer(200, {"id": 9, "version": 0}),
-            f"POST {REQUESTS}/9/merge": Answer(409, REFUSAL),
-            "POST /rest/api/1.0/projects/WEB/repos": Answer(201, links("projects/WEB/repos/site/browse")),
+            f"GET {REQUESTS}": StubResponse(200, {"values": self.requests, "isLastPage": True}),
+            f"POST {REQUESTS}": StubResponse(201, {"id": 8} | links("pr/8")),
+            f"POST {REQUESTS}/7/comments": StubResponse(201, {"id": 1}),
+            f"GET {REQUESTS}/7": StubResponse(200, {"id": 7, "version": 4}),
+            f"POST {REQUESTS}/7/merge": StubResponse(200, {"state": "MERGED"} | links("pr/7")),
+            f"GET {REQUESTS}/9": StubResponse(200, {"id": 9, "version": 0}),
+            f"POST {REQUESTS}/9/merge": StubResponse(409, REFUSAL),
+            "POST /rest/api/1.0/projects/WEB/repos": StubResponse(201, links("projects/WEB/repos/site/browse")),
         }
-        return responses.get(f"{request.method} {request.path}", Answer(404, {"errors": [{"message": "Not there."}]}))
+        return responses.get(
+            f"{request.method} {request.path}", StubResponse(404, {"errors": [{"message": "Not there."}]})
+        )
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from flyte_client.packs.git.ref_changes import RefChange, compare_refs
 from tests import processes
 from tests.client.program import Program
-from tests.client.stub_server import PATIENCE, Answer, StubServer
+from tests.client.stub_server import PATIENCE, StubResponse, StubServer
 from tests.examples.world import ExampleClient
 from tests.server import Server
 
@@ -221,7 +221,7 @@ def test_an_event_is_sent_again_unchanged_after_a_crash(
 ) -> None:
     first = start_git(stub.url, {"url": repository.url})
     eventually(lambda: is_polled(tmp_path))
-    stub.script("event", *[Answer(503, headers={"Retry-After": "3600"})])
+    stub.script("event", *[StubResponse(503, headers={"Retry-After": "3600"})])
     repository.commit("second")
     repository.push("main")
     stub.wait_for("event")
@@ -242,7 +242,7 @@ def test_a_temporary_refusal_is_retried_and_a_permanent_one_dropped(
 ) -> None:
     program = start_git(stub.url, {"url": repository.url})
     eventually(lambda: is_polled(tmp_path))
-    stub.script("event", Answer(401), Answer(202), Answer(413))
+    stub.script("event", StubResponse(401), StubResponse(202), StubResponse(413))
     for number in range(3):
         repository.commit(str(number))
         repository.push("main")

@@ -9,7 +9,7 @@ import pytest
 from flyte_client.packs.common.rest_client import RestClient, RestError, RestSettings
 from flyte_client.packs.jira.input_fields import build_issue_fields, pick_echoed_fields
 from flyte_client.packs.jira.issues import JiraIssues, parse_issue_key
-from tests.client.stub_server import Answer, StubServer
+from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient, states
 from tests.server import Server
 
@@ -56,19 +56,19 @@ FLAT = {"project": "HELP", "issuetype": "Task", "summary": "No ink"}
 BASIC = "Basic " + base64.b64encode(b"flyte:s3cret").decode()
 
 
-def routes(request: RecordedRequest) -> Answer:
+def routes(request: RecordedRequest) -> StubResponse:
     if request.headers.get("Authorization") not in (BASIC, "Bearer t0ken"):
-        return Answer(401, b"<html>")
-    responses: dict[tuple[str, str], Answer] = {
-        ("GET", "/issue/TEST-1"): Answer(200, ISSUE),
-        ("GET", "/issue/TEST-1/transitions"): Answer(200, {"transitions": TRANSITIONS}),
-        ("GET", "/search"): Answer(200, {"total": 85, "issues": [ISSUE]}),
-        ("POST", "/issue"): Answer(201, {"id": "10000", "key": "HELP-7"}),
-        ("POST", "/issue/TEST-1/comment"): Answer(201, {"id": "1"}),
-        ("POST", "/issue/TEST-1/transitions"): Answer(204),
-        ("PUT", "/issue/TEST-1/assignee"): Answer(204),
+        return StubResponse(401, b"<html>")
+    responses: dict[tuple[str, str], StubResponse] = {
+        ("GET", "/issue/TEST-1"): StubResponse(200, ISSUE),
+        ("GET", "/issue/TEST-1/transitions"): StubResponse(200, {"transitions": TRANSITIONS}),
+        ("GET", "/search"): StubResponse(200, {"total": 85, "issues": [ISSUE]}),
+        ("POST", "/issue"): StubResponse(201, {"id": "10000", "key": "HELP-7"}),
+        ("POST", "/issue/TEST-1/comment"): StubResponse(201, {"id": "1"}),
+        ("POST", "/issue/TEST-1/transitions"): StubResponse(204),
+        ("PUT", "/issue/TEST-1/assignee"): StubResponse(204),
     }
-    return responses.get((request.method, request.path.removeprefix(API)), Answer(404, REFUSAL))
+    return responses.get((request.method, request.path.removeprefix(API)), StubResponse(404, REFUSAL))
 
 
 @pytest.fixture
@@ -202,15 +202,15 @@ def test_requests_have_the_form_that_jira_requires(jira: Counterpart, issues: Ji
     assert transition.body == {"transition": {"id": "21"}}
 
 
-@pytest.mark.parametrize("answer", [None, Answer(503), Answer(429, None, {"Retry-After": "0"})])
-def test_a_read_is_retried(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
+@pytest.mark.parametrize("answer", [None, StubResponse(503), StubResponse(429, None, {"Retry-After": "0"})])
+def test_a_read_is_retried(jira: Counterpart, issues: JiraIssues, answer: StubResponse | None) -> None:
     jira.script(f"{API}/issue/TEST-1", answer)
     assert issues.get_issue("TEST-1")["summary"] == "No ink"
     assert len(jira.requests) == 2
 
 
-@pytest.mark.parametrize("answer", [None, Answer(503, None, {"Retry-After": "0"}), Answer(500)])
-def test_a_write_is_not_retried(jira: Counterpart, issues: JiraIssues, answer: Answer | None) -> None:
+@pytest.mark.parametrize("answer", [None, StubResponse(503, None, {"Retry-After": "0"}), StubResponse(500)])
+def test_a_write_is_not_retried(jira: Counterpart, issues: JiraIssues, answer: StubResponse | None) -> None:
     jira.script(f"{API}/issue/TEST-1/comment", answer)
     with pytest.raises(RestError) as caught:
         issues.add_comment("TEST-1", "Yes")
@@ -219,7 +219,7 @@ def test_a_write_is_not_retried(jira: Counterpart, issues: JiraIssues, answer: A
 
 
 def test_a_write_is_retried_after_the_pause_that_jira_requests(jira: Counterpart, issues: JiraIssues) -> None:
-    jira.script(f"{API}/issue/TEST-1/comment", Answer(429, None, {"Retry-After": "1"}))
+    jira.script(f"{API}/issue/TEST-1/comment", StubResponse(429, None, {"Retry-After": "1"}))
     issues.add_comment("TEST-1", "Yes")
     assert len(jira.requests) == 2
 
@@ -227,14 +227,16 @@ def test_a_write_is_retried_after_the_pause_that_jira_requests(jira: Counterpart
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer(200, b"<html>"), "with invalid JSON: check the address of the API"),
-        (Answer(302, None, {"Location": "https://elsewhere.example.com"}), "status 302"),
-        (Answer(200, b"x" * (10 * 1024 * 1024 + 1)), "response too large, at most"),
-        (Answer(200, b"[" * 100_000), "with invalid JSON"),
-        (Answer(429, None, {"Retry-After": "3600"}), "status 429"),
+        (StubResponse(200, b"<html>"), "with invalid JSON: check the address of the API"),
+        (StubResponse(302, None, {"Location": "https://elsewhere.example.com"}), "status 302"),
+        (StubResponse(200, b"x" * (10 * 1024 * 1024 + 1)), "response too large, at most"),
+        (StubResponse(200, b"[" * 100_000), "with invalid JSON"),
+        (StubResponse(429, None, {"Retry-After": "3600"}), "status 429"),
     ],
 )
-def test_an_invalid_response_is_reported(jira: Counterpart, issues: JiraIssues, answer: Answer, words: str) -> None:
+def test_an_invalid_response_is_reported(
+    jira: Counterpart, issues: JiraIssues, answer: StubResponse, words: str
+) -> None:
     jira.script(f"{API}/issue/TEST-1", answer)
     with pytest.raises(RestError, match=words.replace("?", r"\?")):
         issues.get_issue("TEST-1")
@@ -242,7 +244,9 @@ def test_an_invalid_response_is_reported(jira: Counterpart, issues: JiraIssues, 
 
 
 def test_missing_fields_in_a_response_become_empty(jira: Counterpart, issues: JiraIssues) -> None:
-    jira.script(f"{API}/issue/TEST-1", Answer(200, {"key": "TEST-1", "fields": {"assignee": None, "labels": None}}))
+    jira.script(
+        f"{API}/issue/TEST-1", StubResponse(200, {"key": "TEST-1", "fields": {"assignee": None, "labels": None}})
+    )
     assert issues.get_issue("TEST-1") == {
         **dict.fromkeys(ISSUE_PAYLOAD, ""),
         "id": "TEST-1",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stub_server import Answer, StubServer
+from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient, states
 from tests.private_postgres import free_port
 from tests.server import Server
@@ -54,7 +54,7 @@ def test_a_mail_starts_its_flow_once_even_if_it_is_unread_again(
 
 
 def test_a_mail_is_marked_as_read_only_when_flyte_has_it(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
-    stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
+    stub.script("event", StubResponse(503, headers={"Retry-After": "3600"}))
     imap.deliver(raw_mail())
     program = start_pack("email", stub.url, **imap.variables)
     stub.wait_for("event")
@@ -69,7 +69,7 @@ def test_a_mail_is_marked_as_read_only_when_flyte_has_it(stub: StubServer, start
 
 
 def test_a_duplicate_mail_is_marked_as_read(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
-    stub.script("event", Answer(422))
+    stub.script("event", StubResponse(422))
     imap.deliver(raw_mail())
     start_pack("email", stub.url, **imap.variables)
     eventually(lambda: imap.unseen() == 0)
@@ -79,7 +79,7 @@ def test_a_duplicate_mail_is_marked_as_read(stub: StubServer, start_pack: StartP
 def test_a_rejected_mail_stays_and_does_not_block_the_others(
     stub: StubServer, start_pack: StartPack, imap: Imap
 ) -> None:
-    stub.script("event", Answer(413))
+    stub.script("event", StubResponse(413))
     imap.deliver(raw_mail(1))
     imap.deliver(raw_mail(2))
     program = start_pack("email", stub.url, **imap.variables)
@@ -91,7 +91,7 @@ def test_a_rejected_mail_stays_and_does_not_block_the_others(
 
 
 def test_an_expired_token_loses_no_mail(stub: StubServer, start_pack: StartPack, imap: Imap) -> None:
-    stub.script("event", Answer(401))
+    stub.script("event", StubResponse(401))
     imap.deliver(raw_mail())
     start_pack("email", stub.url, **imap.variables)
     assert received(stub, 2) == ["n 1", "n 1"]

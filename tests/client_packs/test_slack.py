@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.stub_server import Answer, StubServer
+from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient, states
 from tests.server import Server
 
@@ -127,7 +127,7 @@ def test_other_events_are_only_acknowledged(
 def test_an_event_is_acknowledged_only_after_flyte_accepted_it(
     stub: StubServer, start_pack: StartPack, slack: Workspace
 ) -> None:
-    stub.script("event", Answer(503, headers={"Retry-After": "3600"}))
+    stub.script("event", StubResponse(503, headers={"Retry-After": "3600"}))
     program = start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
     slack.send_event(MESSAGE)
@@ -147,7 +147,7 @@ def test_an_event_is_acknowledged_only_after_flyte_accepted_it(
 def test_a_rejected_event_does_not_block_the_next(
     stub: StubServer, start_pack: StartPack, slack: Workspace, status: int, acknowledged: bool
 ) -> None:
-    stub.script("event", Answer(status))
+    stub.script("event", StubResponse(status))
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
     slack.send_event(MESSAGE)
@@ -172,8 +172,8 @@ def test_the_pack_reconnects(stub: StubServer, start_pack: StartPack, slack: Wor
 
 
 def test_the_pack_connects_once_slack_is_reachable(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
-    slack.web.script("/api/auth.test", None, Answer(503, b"<html>"))
-    slack.web.script("/api/apps.connections.open", Answer(429, {"ok": False}, {"Retry-After": "1"}))
+    slack.web.script("/api/auth.test", None, StubResponse(503, b"<html>"))
+    slack.web.script("/api/apps.connections.open", StubResponse(429, {"ok": False}, {"Retry-After": "1"}))
     start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
 
@@ -181,7 +181,7 @@ def test_the_pack_connects_once_slack_is_reachable(stub: StubServer, start_pack:
 def test_the_pack_joins_the_configured_channel_and_continues_on_failure(
     stub: StubServer, start_pack: StartPack, slack: Workspace
 ) -> None:
-    slack.web.script("/api/conversations.join", Answer(200, {"ok": False, "error": "method_not_supported"}))
+    slack.web.script("/api/conversations.join", StubResponse(200, {"ok": False, "error": "method_not_supported"}))
     program = start_pack("slack", stub.url, **slack.variables, FLYTE_SLACK_DEFAULT_JOIN_CHANNEL="C7")
     (request,) = slack.web.wait_for("/api/conversations.join")
     assert request.body == {"channel": "C7"}
@@ -235,20 +235,20 @@ def test_an_invalid_rich_message_is_reported(
 @pytest.mark.parametrize(
     ("answer", "error", "temporary"),
     [
-        (Answer(200, {"ok": False, "error": "channel_not_found"}), "channel_not_found", False),
+        (StubResponse(200, {"ok": False, "error": "channel_not_found"}), "channel_not_found", False),
         (
-            Answer(200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}),
+            StubResponse(200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}),
             "missing_scope (requires chat:write)",
             False,
         ),
-        (Answer(500, {"ok": False, "error": "internal_error"}), "internal_error", True),
-        (Answer(502, b"<html>"), "Received a response in a non-JSON format", True),
+        (StubResponse(500, {"ok": False, "error": "internal_error"}), "internal_error", True),
+        (StubResponse(502, b"<html>"), "Received a response in a non-JSON format", True),
         (None, "Slack is unreachable", True),
-        (Answer(429, {"ok": False}, {"Retry-After": "3600"}), "ratelimited: Slack asks to wait 3600", True),
+        (StubResponse(429, {"ok": False}, {"Retry-After": "3600"}), "ratelimited: Slack asks to wait 3600", True),
     ],
 )
 def test_slacks_refusal_is_reported_and_not_retried(
-    stub: StubServer, start_pack: StartPack, slack: Workspace, answer: Answer | None, error: str, temporary: bool
+    stub: StubServer, start_pack: StartPack, slack: Workspace, answer: StubResponse | None, error: str, temporary: bool
 ) -> None:
     slack.web.script("/api/chat.postMessage", answer)
     stub.queue("SendMessage", INPUT)
@@ -260,7 +260,9 @@ def test_slacks_refusal_is_reported_and_not_retried(
 
 
 def test_a_rate_limit_is_waited_out(stub: StubServer, start_pack: StartPack, slack: Workspace) -> None:
-    slack.web.script("/api/chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}))
+    slack.web.script(
+        "/api/chat.postMessage", StubResponse(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})
+    )
     stub.queue("SendMessage", INPUT)
     program = start_pack("slack", stub.url, **slack.variables)
     result(stub, "MessageSent")

@@ -13,7 +13,7 @@ import pytest
 from flyte_client.packs.timer.runner import build_event_key, build_payload, find_due_ticks, find_start
 from flyte_client.packs.timer.schedule import IntervalSchedule
 from flyte_client.packs.timer.settings import Timer
-from tests.client.stub_server import Answer, StubServer
+from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient
 from tests.server import Server
 
@@ -143,7 +143,7 @@ def test_ticks_outlast_a_short_absence_of_the_server(stub: StubServer, start_pac
 
 @pytest.mark.integration
 def test_a_rejected_tick_does_not_block_the_others(stub: StubServer, start_pack: StartPack) -> None:
-    stub.script("event", *[Answer(422)] * 3)
+    stub.script("event", *[StubResponse(422)] * 3)
     start_pack("timer", stub.url, FLYTE_TIMER_CONFIG=config(every="1s", event="Second"))
     calls = stub.wait_for("event", 5, event="Second")
     keys = [call.headers["Idempotency-Key"] for call in calls]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.client.program import Program
-from tests.client.stub_server import Answer, StubServer
+from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient
 from tests.private_postgres import free_port
 from tests.server import Server
@@ -240,7 +240,7 @@ def test_a_pack_that_never_reached_its_server_says_503(stub: StubServer, start_h
 @pytest.mark.parametrize(("refusal", "status"), [(400, 400), (413, 413), (422, 409), (401, 503), (403, 503)])
 def test_flytes_refusal_is_sent_to_the_sender(stub: StubServer, hooks: Hooks, refusal: int, status: int) -> None:
     hooks.program.wait_for_log("pack_registered")
-    stub.script("event", Answer(refusal))
+    stub.script("event", StubResponse(refusal))
     assert hooks.post("open").status_code == status
 
 
@@ -266,7 +266,7 @@ def test_requests_beyond_the_backlog_are_asked_to_retry(stub: StubServer, start_
 def test_a_request_in_progress_is_answered_before_the_pack_ends(stub: StubServer, start_hooks: StartHooks) -> None:
     hooks = start_hooks(stub.url, FLYTE_WEBHOOK_SEND_SECONDS="20")
     hooks.program.wait_for_log("pack_registered")
-    stub.script("event", Answer(503, headers={"Retry-After": "1"}))
+    stub.script("event", StubResponse(503, headers={"Retry-After": "1"}))
     codes: list[int] = []
     sender = threading.Thread(target=lambda: codes.append(hooks.post("open").status_code))
     sender.start()

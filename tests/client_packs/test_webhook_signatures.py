@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 # The example in GitHub's documentation of its signatures.
 GITHUB_SECRET = "It's a Secret to Everybody"
-GITHUB_BODY = b"Hello, ExampleClient!"
+GITHUB_BODY = b"Hello, World!"
 GITHUB_SIGNATURE = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 
 STAMP = 1531420618
