@@ -77,7 +77,7 @@ def _with_null_in_list(body: Any) -> Any:
 
 
 def no_empty_result(exchange: Exchange, answer: ExchangeResponse, state: ConversationState) -> None:
-    """Remove `result` while an action has none."""
+    """Remove the empty `result` of an unfinished action."""
     for owner in objects(answer.body):
         if owner.get("result", {}).get("event") == "":
             del owner["result"]

@@ -56,7 +56,7 @@ class ConversationState:
 COLLECTIONS = ("/v1/packs", "/v1/flows", "/v1/datastore")
 
 Change: TypeAlias = Callable[[Exchange, ExchangeResponse, ConversationState], None]
-"""Changes a response in place, from the recorded one to the expected one."""
+"""A function that changes a response in place, from the recorded one to the expected one."""
 
 
 def refused(status: int) -> Change:

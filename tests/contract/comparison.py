@@ -1,4 +1,4 @@
-"""Compares responses with the expected ones: ids and times by their format, everything else exactly.
+"""Comparison of responses with the expected ones: ids and times by their format, everything else exactly.
 
 Ids are compared by identity: each recorded id corresponds to one id of this server in the whole conversation, and vice
 versa. Times of the recording's day match any time in the API's format; other times were sent by the recording's client,
@@ -33,7 +33,7 @@ class JsonText:
 
 @dataclass
 class Comparison:
-    """Compares the responses of a conversation, in order. `host` replaces H in the recording."""
+    """A comparison of the responses of a conversation, in order. `host` replaces H in the recording."""
 
     host: str
     ours: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Sends the recorded requests to a live server, byte for byte, and compares its responses."""
+"""Replay of the recorded requests to a live server, byte for byte, and comparison of its responses."""
 
 import re
 from collections.abc import Callable, Mapping

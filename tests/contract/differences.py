@@ -238,8 +238,8 @@ DIFFERENCES = (
     Difference(
         "unknown keys in a flow: kept out, 201 | 400 with a suggestion", refused(400), ("flow post unknown fields",)
     ),
-    Difference("what was refused above is not there afterwards", missing_if_refused, when=_all),
-    Difference("lists show what was accepted and refused above", with_created_entries, when=_lists),
+    Difference("objects that were refused above do not exist afterwards", missing_if_refused, when=_all),
+    Difference("lists have the objects accepted above, and not the refused ones", with_created_entries, when=_lists),
     Difference(
         "stored content type | served with `nosniff`, active types as attachment",
         header("X-Content-Type-Options", "nosniff"),
@@ -271,12 +271,12 @@ DIFFERENCES = (
         ("take with commandName that matches nothing",),
     ),
     Difference(
-        "… so that the action not taken there is the first at the next take",
+        "… so that the next take returns the action that was not taken there",
         cascades.taken_instead("di", cascades.DI, "cy", cascades.CY),
         ("take with actionName in form body, match",),
     ),
     Difference(
-        "… and the one after it at the take after that",
+        "… and the following take returns the following action",
         cascades.taken_instead("ed", cascades.ED, "di", cascades.DI),
         ("take it (X-Forwarded)",),
     ),
@@ -329,9 +329,7 @@ DIFFERENCES = (
         cascades.no_empty_result,
         when=_audits,
     ),
-    Difference(
-        "the executions that differ above have their places by when they changed", cascades.in_order, when=_audits
-    ),
+    Difference("executions that differ above are sorted by the time of their change", cascades.in_order, when=_audits),
     Difference(
         "audit limit or start negative: 500; not a number: ignored | 400, problem",
         refused(400),

@@ -1,4 +1,4 @@
-"""The comparison accepts equivalent responses only."""
+"""Comparison of responses: only equivalent ones are accepted."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The table of differences is complete, and every row of it is needed."""
+"""Completeness of the table of differences, and the need for each of its rows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The REST API of the datastore: values are put, read, listed and deleted."""
+"""The REST API of the datastore: writing, reading, listing and deleting values."""
 
 import json
 import os
@@ -187,7 +187,7 @@ def test_a_form_without_a_value_says_what_is_missing(client: Client, body: bytes
     assert problem(put_raw(client, body), 400)["errors"] == [{"path": "value", "message": message}]
 
 
-def test_the_hint_for_a_body_that_is_no_form_is_plain_ascii(client: Client) -> None:
+def test_the_hint_for_a_body_that_is_not_a_form_is_ascii(client: Client) -> None:
     response = put_raw(client, b"v", "text/plain")
     assert response.content.isascii()
     assert b"\\u" not in response.content

@@ -122,11 +122,11 @@ def test_a_value_is_decoded_once_per_version_and_changes_are_visible_immediately
     decoded: list[bytes] = []
     decode = lookup.decode_value
 
-    def counting(value: bytes, content_type: str) -> Any:
+    def record_and_decode(value: bytes, content_type: str) -> Any:
         decoded.append(value)
         return decode(value, content_type)
 
-    monkeypatch.setattr(lookup, "decode_value", counting)
+    monkeypatch.setattr(lookup, "decode_value", record_and_decode)
     item = Item.objects.create(key="counted", value=b'{"count": 1}', content_type="application/json")
     assert [lookup.get_value("counted") for _ in range(3)] == [{"count": 1}] * 3
     item.value = b'{"count": 2}'

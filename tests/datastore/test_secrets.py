@@ -25,7 +25,7 @@ def keys() -> Iterator[None]:
         yield
 
 
-def stored(key: str = "key") -> Item:
+def get_item(key: str = "key") -> Item:
     return Item.objects.get(key=key)
 
 
@@ -36,10 +36,10 @@ def list_items(client: Client) -> dict[str, Any]:
 
 @pytest.mark.parametrize("value", [CANARY.encode(), b"\x00\xff", b"x" * MAX_SECRET_BYTES])
 def test_a_secret_item_is_encrypted_and_templates_read_it(client: Client, value: bytes) -> None:
-    answer = put_value(client, "key", value, "text/plain; charset=latin-1", secret="true")
-    assert (answer.status_code, answer.content) == (201, b"")
-    assert value not in bytes(stored().value)
-    assert stored().get_plaintext() == value
+    response = put_value(client, "key", value, "text/plain; charset=latin-1", secret="true")
+    assert (response.status_code, response.content) == (201, b"")
+    assert value not in bytes(get_item().value)
+    assert get_item().get_plaintext() == value
     assert find_value("key") == DatastoreValue(value.decode("latin-1"), True)
 
 
@@ -65,7 +65,7 @@ def test_the_list_marks_secret_items_only(client: Client) -> None:
 
 def test_secret_can_be_a_query_parameter(client: Client) -> None:
     assert put_value(client, "key?secret=true", b"1").status_code == 201
-    assert stored().secret
+    assert get_item().secret
 
 
 @pytest.mark.parametrize("flag", ["yes", "2", "\x00"])
@@ -77,16 +77,16 @@ def test_an_invalid_boolean_is_refused(client: Client, flag: str) -> None:
 def test_a_secret_item_stays_secret_until_it_is_set_to_false(client: Client) -> None:
     put_secret("key", "old")
     assert put_value(client, "key", CANARY.encode()).status_code == 204
-    assert (stored().secret, find_value("key").value) == (True, CANARY)
+    assert (get_item().secret, find_value("key").value) == (True, CANARY)
     assert put_value(client, "key", b"public", secret="false").status_code == 204
-    assert (stored().secret, bytes(stored().value)) == (False, b"public")
+    assert (get_item().secret, bytes(get_item().value)) == (False, b"public")
     assert client.get("/v1/datastore/key").content == b"public"
 
 
 def test_a_plain_item_can_become_secret(client: Client) -> None:
     put_value(client, "key", b"public")
     put_value(client, "key", CANARY.encode(), secret="true")
-    assert stored().secret
+    assert get_item().secret
     assert find_value("key").value == CANARY
 
 
@@ -94,9 +94,9 @@ def test_without_keys_a_secret_is_refused_naming_the_missing_setting(client: Cli
     put_secret("key", "old")
     with override_settings(FLYTE_ENCRYPTION_KEYS=""):
         for fields in ({"secret": "true"}, {}):
-            answer = put_value(client, "key", b"new", **fields)
-            assert paths_of_errors(answer) == ["secret"]
-            assert "FLYTE_ENCRYPTION_KEYS" in answer.content.decode()
+            response = put_value(client, "key", b"new", **fields)
+            assert paths_of_errors(response) == ["secret"]
+            assert "FLYTE_ENCRYPTION_KEYS" in response.content.decode()
         assert paths_of_errors(put_value(client, "other", b"new", secret="true")) == ["secret"]
         assert put_value(client, "plain", b"1").status_code == 201
     assert find_value("key").value == "old"
@@ -118,7 +118,7 @@ def test_a_missing_encryption_key_is_reported_to_the_flow_author(other_keys: str
 def test_an_encrypted_value_cannot_be_copied_to_another_item() -> None:
     put_secret("key", CANARY)
     put_secret("other", "x")
-    Item.objects.filter(key="other").update(value=stored().value)
+    Item.objects.filter(key="other").update(value=get_item().value)
     with pytest.raises(LookupError, match="it was encrypted for another item"):
         find_value("other")
 

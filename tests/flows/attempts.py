@@ -1,4 +1,4 @@
-"""Attempts at an action, for the tests of leases and retries."""
+"""Helpers for attempts of an action: commands, expired times, and the action of a step."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ def command(**options: Any) -> dict[str, Any]:
 
 
 def let_time_pass(**time: float) -> None:
-    """Move everything that waits for a time nearer."""
+    """Move the ready times and lease ends of all actions into the past by this duration."""
     earlier = timedelta(**time)
     Action.objects.update(ready_at=F("ready_at") - earlier)
     Action.objects.filter(lease_ends_at__isnull=False).update(lease_ends_at=F("lease_ends_at") - earlier)

@@ -17,15 +17,15 @@ from packs.queue.take import take as take_action
 
 
 def step(**changes: Any) -> dict[str, Any]:
-    """A step that fires on Src.Go and asks Wrk to Do."""
-    plain = {"event": {"packName": "Src", "name": "Go"}, "command": {"packName": "Wrk", "name": "Do"}}
-    return {**plain, **changes}
+    """Build a step that fires on Src.Go and runs the command Do of Wrk."""
+    defaults = {"event": {"packName": "Src", "name": "Go"}, "command": {"packName": "Wrk", "name": "Do"}}
+    return {**defaults, **changes}
 
 
 def follower(after: str | list[str], event: str = "Done", pack: str = "Wrk", **changes: Any) -> dict[str, Any]:
-    """A step that fires on an event of an action of its execution."""
-    named = [after] if isinstance(after, str) else after
-    return step(event={"packName": pack, "name": event}, dependsOn=named, **changes)
+    """Build a step that depends on other steps, and fires on an event of one of their actions."""
+    dependencies = [after] if isinstance(after, str) else after
+    return step(event={"packName": pack, "name": event}, dependsOn=dependencies, **changes)
 
 
 def document(*steps: dict[str, Any], name: str = "flow", **changes: Any) -> dict[str, Any]:
@@ -46,31 +46,31 @@ def event(sender: Pack, name: str, payload: Any = None) -> IncomingEvent:
 
 
 def tell(sender: Pack, name: str = "Go", payload: Any = None) -> None:
-    """The pack posts an event."""
+    """Post an event of the pack."""
     handle_event(event(sender, name, payload))
 
 
 def take(taker: Pack) -> Action:
-    """The pack takes its next action; there must be one."""
+    """Take the next action of the pack; fail if none is ready."""
     action = take_action(taker)
     assert action is not None, f"nothing waits for {taker}"
     return action
 
 
 def give(taker: Pack, action: Action, name: str = "Done", payload: Any = None) -> ResultStatus | None:
-    """The pack posts the result of an attempt, as the action was when it was taken."""
+    """Post the result of an attempt; `action` is in the state in which the pack took it."""
     return complete_action(action.id, taker, event(taker, name, payload), action.attempt or 1)
 
 
 def work(taker: Pack, name: str = "Done", payload: Any = None) -> Action:
-    """The pack takes its next action and finishes it."""
+    """Take the next action of the pack, and finish it."""
     action = take(taker)
     assert give(taker, action, name, payload) is ResultStatus.ACCEPTED
     return Action.objects.get(id=action.id)
 
 
 def actions(execution: Execution) -> Mapping[str, Action]:
-    """The actions of an execution by step id."""
+    """Return the actions of an execution by step id."""
     return {action.step_id: action for action in Action.objects.filter(correlation_id=execution.id)}
 
 
@@ -79,5 +79,5 @@ def fired(execution: Execution) -> set[str]:
 
 
 def only_execution() -> Execution:
-    """The one execution there is, as the database has it."""
+    """Read the only execution from the database."""
     return Execution.objects.get()

@@ -2,5 +2,5 @@
 
 from tests.server import ROOT
 
-# Not what Prometheus reads, which is YAML too.
+# Without the YAML files of Prometheus.
 EXAMPLE_FLOWS = [path for path in sorted((ROOT / "examples").rglob("*.yaml")) if "\nsteps:\n" in path.read_text()]

@@ -20,7 +20,7 @@ def at(seconds: float) -> datetime:
 
 
 def new_id(seconds: float = 0) -> str:
-    """An id as the original makes them: of the second, and some more."""
+    """Create an id in the format of the original: the time in seconds, and a random part."""
     return str(ObjectId(f"{int(at(seconds).timestamp()):08x}{ObjectId()!s:.24}"[:8] + str(ObjectId())[8:]))
 
 
@@ -34,32 +34,32 @@ def pack(name: str, labels: dict[str, str] | None = None, **changes: Any) -> dic
 
 
 def flow(name: str, *steps: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """As both `flow` and `flowHistory` have it; the two differ in `_id` alone."""
+    """Build a flow for `flow` and `flowHistory`; the two differ only in `_id`."""
     return {"_id": ObjectId(new_id(-60)), "uuid": new_id(-60), "name": name, "steps": list(steps), **changes}
 
 
 def step(step_id: str, after: list[str] | None = None, **changes: Any) -> dict[str, Any]:
-    """A step that fires on Src.Go, or on Wrk.Done after others, and asks Wrk to Do."""
+    """Build a step that fires on Src.Go, or on Wrk.Done after others, and runs the command Do of Wrk."""
     event = {"name": "Done", "packName": "Wrk"} if after else {"name": "Go", "packName": "Src"}
-    plain = {"event": event, "command": {"name": "Do", "packName": "Wrk", "input": "{{ Event.Payload.n }}"}}
-    return {**({"id": step_id} if step_id else {}), **({"dependsOn": after} if after else {}), **plain, **changes}
+    defaults = {"event": event, "command": {"name": "Do", "packName": "Wrk", "input": "{{ Event.Payload.n }}"}}
+    return {**({"id": step_id} if step_id else {}), **({"dependsOn": after} if after else {}), **defaults, **changes}
 
 
 def event(pack_name: str, name: str, payload: Any = None, seconds: float = 0) -> dict[str, Any]:
-    told = {"name": name, "pack": {"_id": pack_name, "name": pack_name}, "createdAt": at(seconds - 1)}
-    return told | ({} if payload is None else {"payload": payload}) | {"receivedAt": at(seconds)}
+    document = {"name": name, "pack": {"_id": pack_name, "name": pack_name}, "createdAt": at(seconds - 1)}
+    return document | ({} if payload is None else {"payload": payload}) | {"receivedAt": at(seconds)}
 
 
 def action(of: dict[str, Any], correlation_id: str, step_id: str, *states: str, **changes: Any) -> dict[str, Any]:
-    """An action that was in these states, a second after another."""
-    listed = [{"value": value, "time": at(place)} for place, value in enumerate(states)]
+    """Build an action that had these states, one second apart."""
+    entries = [{"value": value, "time": at(index)} for index, value in enumerate(states)]
     finished = states[-1] in ("SUCCESS", "FATAL")
-    ended = event("Wrk", "FATAL" if states[-1] == "FATAL" else "Done", {"n": 7}, len(states) - 1)
+    result = event("Wrk", "FATAL" if states[-1] == "FATAL" else "Done", {"n": 7}, len(states) - 1)
     return {
-        "_id": new_id(), "name": "Do", "packName": "Wrk", "input": {"n": 5, "list": [1.5, None]}, "state": listed[-1],
-        "states": listed, "correlationId": correlation_id, "flowName": of["name"], "flowUUID": of["uuid"],
+        "_id": new_id(), "name": "Do", "packName": "Wrk", "input": {"n": 5, "list": [1.5, None]}, "state": entries[-1],
+        "states": entries, "correlationId": correlation_id, "flowName": of["name"], "flowUUID": of["uuid"],
         "stepId": step_id, "context": {"Who": "ann"}, "trigger": event("Src", "Go", {"n": 5}),
-        "result": ended if finished else NOBODY, **changes,
+        "result": result if finished else NOBODY, **changes,
     }  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def item(key: str, value: bytes, content_type: str = "application/json") -> dict
 
 
 def write(folder: Path, collections: dict[str, list[dict[str, Any]]], *, zipped: bool = False) -> Path:
-    """The folder with a file for each collection, and the metadata that mongodump puts beside it."""
+    """Write a file for each collection with the metadata that mongodump adds, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, documents in collections.items():
         data = b"".join(bson.encode(document) for document in documents)

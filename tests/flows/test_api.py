@@ -30,11 +30,11 @@ def test_a_flow_is_saved_and_returned_as_posted() -> None:
     flow = b.document(b.step(id="a", criteria="{{ true }}"), b.step(), description="what for", labels={"env": "dev"})
     saved = post("/v1/flows", flow)
     assert (saved.status_code, saved.content, saved["Location"]) == (201, b"", "http://testserver/v1/flows/flow")
-    found = Client().get("/v1/flows/flow").json()
-    del found["links"]
+    returned = Client().get("/v1/flows/flow").json()
+    del returned["links"]
     for step in flow["steps"]:
         step["command"]["input"] = None
-    assert found == flow
+    assert returned == flow
 
 
 @pytest.mark.parametrize("kind", [YAML, "application/yaml", "text/yaml", "application/x-yaml; charset=utf-8"])
@@ -69,11 +69,11 @@ def test_names_and_labels_in_yaml_stay_text() -> None:
 def test_all_errors_are_returned_at_once_with_positions_in_the_body() -> None:
     flow = b.document(b.step(criteria="x\n  {{ 1 +", junk=1), {"event": {"name": "E"}}, name="")
     text = json.dumps(flow, indent=2)
-    found = errors(post("/v1/flows", text))
-    assert {"name", "steps[0].junk", "steps[0].criteria", "steps[1].event.packName", "steps[1].command"} <= set(found)
+    by_path = errors(post("/v1/flows", text))
+    assert {"name", "steps[0].junk", "steps[0].criteria", "steps[1].event.packName", "steps[1].command"} <= set(by_path)
     lines = text.split("\n")
     for path, key in (("name", "name"), ("steps[0].junk", "junk"), ("steps[0].criteria", "criteria")):
-        assert f'"{key}":' in lines[found[path]["line"] - 1]
+        assert f'"{key}":' in lines[by_path[path]["line"] - 1]
     assert not FlowVersion.objects.exists()
 
 
@@ -88,8 +88,8 @@ steps:
     {{ 1 | nope }}
   command: {name: C, packName: Q, input: "{{ 2 | nope }}"}
 """
-    found = errors(post("/v1/flows", text, YAML))
-    positions = {path: (error["line"], error["column"]) for path, error in found.items()}
+    by_path = errors(post("/v1/flows", text, YAML))
+    positions = {path: (error["line"], error["column"]) for path, error in by_path.items()}
     assert positions == {
         "steps[0].criteria": (7, text.split("\n")[6].index("nope") + 1),
         "steps[0].command.input": (8, text.split("\n")[7].index("nope") + 1),
@@ -126,8 +126,8 @@ def test_the_warning_header_ends_with_the_number_of_omitted_warnings() -> None:
     steps = [b.step(command={"packName": f"Pack{number}", "name": "Do"}) for number in range(100)]
     warning = post("/v1/flows", b.document(*steps))["X-Flyte-Warning"]
     assert len(warning) < 1600
-    told = warning.split("; ")
-    assert told[-1] == f"and {200 - len(told) + 1} more"
+    entries = warning.split("; ")
+    assert entries[-1] == f"and {200 - len(entries) + 1} more"
 
 
 def test_a_flow_whose_packs_and_commands_are_registered_has_no_warnings() -> None:
@@ -170,8 +170,8 @@ def test_an_event_runs_the_valid_flow_and_the_audit_shows_the_failed_one() -> No
     bad = {"packName": "Wrk", "name": "Do", "input": "{{ datastore('none') }}"}
     post("/v1/flows", b.document(b.step(command=bad), name="bad"))
     post("/v1/flows", b.document(b.step(), name="good"))
-    told = post("/v1/packs/Src/events", {"event": "Go", "payload": {"n": 1}})
-    assert (told.status_code, told.content) == (202, b"")
+    response = post("/v1/packs/Src/events", {"event": "Go", "payload": {"n": 1}})
+    assert (response.status_code, response.content) == (202, b"")
     assert [run["name"] for run in Client().get("/v1/audit/flows").json()["flows"]] == ["good"]
     (event,) = Client().get("/v1/audit/events").json()["events"]
     outcomes = {outcome["flow"]: outcome["steps"][0] for outcome in event["outcomes"]}
@@ -270,7 +270,7 @@ def test_a_flow_that_stays_disabled_gives_a_warning() -> None:
     assert "enabled" not in Client().get("/v1/flows").json()["flows"][0]
 
 
-def test_yaml_with_a_wrong_content_type_is_answered_with_the_right_one() -> None:
+def test_the_error_for_yaml_with_a_wrong_content_type_names_the_right_one() -> None:
     (error,) = errors(post("/v1/flows", "name: x\nsteps: []\n", "application/x-www-form-urlencoded")).values()
     assert "for YAML, send 'content-type: application/x-yaml'" in error["message"]
     assert "content type" not in next(iter(errors(post("/v1/flows", "{")).values()))["message"]
@@ -315,7 +315,7 @@ def test_parts_that_can_never_work_give_warnings() -> None:
     assert post("/v1/flows", b.document())["X-Flyte-Warning"] == "steps: is empty: the flow does nothing"
 
 
-def test_a_rejected_result_is_answered_with_the_reason() -> None:
+def test_the_response_to_a_rejected_result_has_the_reason() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.pack("Oth")
     b.save(b.step())

@@ -25,7 +25,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 
 def at_once(*calls: Callable[[], httpx.Response]) -> list[httpx.Response]:
-    """Make the calls at the same moment, each on a connection of its own."""
+    """Make the calls at the same time, each in a separate thread."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], httpx.Response]) -> httpx.Response:
@@ -55,14 +55,18 @@ def test_a_step_runs_once_if_two_results_arrive_at_the_same_time(
     for name in ("Src", "Wrk", "Join"):
         post(client, "/v1/packs", {"name": name})
     post(client, "/v1/flows", flow)
-    with httpx.Client(base_url=server.url, timeout=30) as one, httpx.Client(base_url=server.url, timeout=30) as other:
+    with (
+        httpx.Client(base_url=server.url, timeout=30) as left,
+        httpx.Client(base_url=server.url, timeout=30) as right,
+    ):
         for _ in range(ROUNDS):
             post(client, "/v1/packs/Src/events", {"event": "Go"})
             first, second = (result_link(post(client, "/v1/packs/Wrk/actions/take", None)) for _ in range(2))
-            answers = at_once(
-                partial(one.post, first, json={"event": "Done"}), partial(other.post, second, json={"event": "Done"})
+            responses = at_once(
+                partial(left.post, first, json={"event": "Done"}),
+                partial(right.post, second, json={"event": "Done"}),
             )
-            assert [answer.status_code for answer in answers] == [202, 202]
+            assert [response.status_code for response in responses] == [202, 202]
     client.delete(f"/v1/flows/join-{mode}")
     runs = executions(client, flow["name"])
     assert len(runs) == ROUNDS
@@ -73,24 +77,27 @@ def test_a_step_runs_once_if_two_results_arrive_at_the_same_time(
 
 def executions(client: httpx.Client, flow_name: str) -> list[dict[str, Any]]:
     response = client.get("/v1/audit/flows", params={"flowName": flow_name, "limit": 500})
-    found: list[dict[str, Any]] = response.json()["flows"]
-    return found
+    runs: list[dict[str, Any]] = response.json()["flows"]
+    return runs
 
 
 def test_equal_results_at_the_same_time_count_once_and_are_both_accepted(client: httpx.Client, server: Server) -> None:
     for name in ("Src2", "Wrk2"):
         post(client, "/v1/packs", {"name": name})
     event, command = {"packName": "Src2", "name": "Go"}, {"packName": "Wrk2", "name": "Do"}
-    after = b.follower("a", id="b", pack="Wrk2", command=command)
-    post(client, "/v1/flows", b.document(b.step(id="a", event=event, command=command), after, name="twice"))
-    with httpx.Client(base_url=server.url, timeout=30) as one, httpx.Client(base_url=server.url, timeout=30) as other:
+    dependent = b.follower("a", id="b", pack="Wrk2", command=command)
+    post(client, "/v1/flows", b.document(b.step(id="a", event=event, command=command), dependent, name="twice"))
+    with (
+        httpx.Client(base_url=server.url, timeout=30) as left,
+        httpx.Client(base_url=server.url, timeout=30) as right,
+    ):
         for _ in range(30):
             post(client, "/v1/packs/Src2/events", {"event": "Go"})
             link = result_link(post(client, "/v1/packs/Wrk2/actions/take", None))
-            answers = at_once(
-                *(partial(each.post, link, json={"event": "Done", "payload": 1}) for each in (one, other))
+            responses = at_once(
+                *(partial(poster.post, link, json={"event": "Done", "payload": 1}) for poster in (left, right))
             )
-            assert [answer.status_code for answer in answers] == [202, 202]
+            assert [response.status_code for response in responses] == [202, 202]
             post(client, "/v1/packs/Wrk2/actions/take", None)
             assert client.post("/v1/packs/Wrk2/actions/take").status_code == 204
 
@@ -99,14 +106,14 @@ def test_concurrent_posts_of_a_flow_save_one_flow(client: httpx.Client, server: 
     clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
     flow = b.document(b.step(), name="contended")
     for _ in range(10):
-        answers = at_once(*(partial(one.post, "/v1/flows", json=flow) for one in clients))
-        assert [answer.status_code for answer in answers] == [201] * 4
-    assert [one["name"] for one in client.get("/v1/flows").json()["flows"]].count("contended") == 1
+        responses = at_once(*(partial(poster.post, "/v1/flows", json=flow) for poster in clients))
+        assert [response.status_code for response in responses] == [201] * 4
+    assert [saved["name"] for saved in client.get("/v1/flows").json()["flows"]].count("contended") == 1
 
 
 def test_concurrent_registrations_of_a_pack_register_one_pack(client: httpx.Client, server: Server) -> None:
     clients = [httpx.Client(base_url=server.url, timeout=30) for _ in range(4)]
     for number in range(10):
         body = {"name": f"Contended{number}"}
-        answers = at_once(*(partial(one.post, "/v1/packs", json=body) for one in clients))
-        assert [answer.status_code for answer in answers] == [201] * 4
+        responses = at_once(*(partial(poster.post, "/v1/packs", json=body) for poster in clients))
+        assert [response.status_code for response in responses] == [201] * 4

@@ -21,7 +21,7 @@ from tests.flows import builders as b
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 PATIENCE = 30.0
-# What the cancel gets to be at its lock; where it takes longer, the test proves less, and does not fail.
+# Time for the cancellation to reach its lock; if it takes longer, the test proves less, but does not fail.
 HEAD_START_SECONDS = 0.2
 
 
@@ -33,7 +33,7 @@ def audit() -> Any:
     return Client().get(f"/v1/audit/flows/{b.only_execution().id}").json()
 
 
-def test_a_cancelled_execution_hands_out_no_actions_and_accepts_no_results() -> None:
+def test_actions_of_a_cancelled_execution_cannot_be_taken_or_finished() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="c"))
     b.tell(source)
@@ -53,12 +53,12 @@ def test_the_state_log_continues_if_an_action_is_taken_during_its_cancellation()
     b.save(b.step(id="a"))
     b.tell(source)
     execution = b.only_execution()
-    asked = threading.Event()
+    started = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Execution.objects.select_for_update().get(id=execution.id)
-            cancelled = pool.submit(cancel_in_thread, execution.id, asked)
-            assert asked.wait(PATIENCE)
+            cancelled = pool.submit(cancel_in_thread, execution.id, started)
+            assert started.wait(PATIENCE)
             time.sleep(HEAD_START_SECONDS)
             b.take(worker)
         cancelled.result(PATIENCE)
@@ -67,23 +67,23 @@ def test_the_state_log_continues_if_an_action_is_taken_during_its_cancellation()
     assert [entry["time"] for entry in states] == sorted(entry["time"] for entry in states)
 
 
-def cancel_in_thread(correlation_id: str, asked: threading.Event) -> None:
-    asked.set()
+def cancel_in_thread(correlation_id: str, started: threading.Event) -> None:
+    started.set()
     control.cancel_execution(correlation_id)
     connection.close()
 
 
-def test_the_originals_readers_see_a_cancelled_action_as_fatal() -> None:
+def test_clients_of_the_original_see_a_cancelled_action_as_fatal() -> None:
     source = b.pack("Src")
     b.save(b.step(id="a"))
     b.tell(source)
     control.cancel_execution(b.only_execution().id)
-    shown = audit()
-    state = shown["actions"]["a"]["state"]
-    assert (state["value"], state["cancelled"], shown["cancelled"]) == ("FATAL", True, True)
+    execution = audit()
+    state = execution["actions"]["a"]["state"]
+    assert (state["value"], state["cancelled"], execution["cancelled"]) == ("FATAL", True, True)
 
 
-def test_finished_actions_of_a_cancelled_execution_stay_as_they_are() -> None:
+def test_finished_actions_of_a_cancelled_execution_are_unchanged() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.step(id="b"))
     b.tell(source)
@@ -97,8 +97,8 @@ def test_a_finished_execution_cannot_be_cancelled() -> None:
     b.save(b.step(id="a"))
     b.tell(source)
     b.work(worker)
-    answer = post(f"/v1/audit/flows/{b.only_execution().id}/cancel")
-    assert (answer.status_code, b.only_execution().state) == (409, ExecutionState.SUCCEEDED)
+    response = post(f"/v1/audit/flows/{b.only_execution().id}/cancel")
+    assert (response.status_code, b.only_execution().state) == (409, ExecutionState.SUCCEEDED)
     assert post("/v1/audit/flows/none/cancel").status_code == 404
 
 
@@ -156,10 +156,10 @@ def test_impossible_operations_are_rejected_with_the_reason() -> None:
 
 
 def detail(path: str, status: int) -> str:
-    """What a refusal says."""
-    answer = Client().post(path)
-    assert answer.status_code == status
-    return str(answer.json()["detail"])
+    """Post to the path, and return the detail of the error."""
+    response = Client().post(path)
+    assert response.status_code == status
+    return str(response.json()["detail"])
 
 
 def test_a_replay_runs_the_current_flow_and_links_to_the_old_execution() -> None:
@@ -169,13 +169,13 @@ def test_a_replay_runs_the_current_flow_and_links_to_the_old_execution() -> None
     old = b.only_execution()
     b.save(b.step(id="new"))
     b.save(b.step(id="other"), name="other flow")
-    answer = post(f"/v1/audit/flows/{old.id}/replay")
-    assert answer.status_code == 202
-    (begun,) = answer.json()["correlationIds"]  # type: ignore[attr-defined]
-    execution = Execution.objects.get(id=begun)
+    response = post(f"/v1/audit/flows/{old.id}/replay")
+    assert response.status_code == 202
+    (new_id,) = response.json()["correlationIds"]  # type: ignore[attr-defined]
+    execution = Execution.objects.get(id=new_id)
     assert (b.fired(execution), execution.replay_of, execution.flow_name) == ({"new"}, old.id, "flow")
     assert Action.objects.get(step_id="new").trigger["payload"] == {"n": 1}
-    assert Client().get(f"/v1/audit/flows/{begun}").json()["replayOf"] == old.id
+    assert Client().get(f"/v1/audit/flows/{new_id}").json()["replayOf"] == old.id
     assert Execution.objects.count() == 2
 
 
@@ -199,7 +199,7 @@ def test_a_replay_without_a_subscribed_flow_is_rejected() -> None:
     assert post("/v1/audit/flows/none/replay").status_code == 404
 
 
-def test_scripts_cancel_retry_and_replay() -> None:
+def test_the_command_cancels_retries_and_replays() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"))
     b.tell(source)
@@ -232,7 +232,7 @@ def test_scripts_cancel_retry_and_replay() -> None:
         (("none",), "Error: the following arguments are required: ACTION"),
     ],
 )
-def test_impossible_operations_of_a_script_are_errors(words: tuple[str, ...], message: str) -> None:
+def test_impossible_operations_of_the_command_are_errors(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(CommandError) as caught:
         call_command("execution", *words)
     assert str(caught.value) == message

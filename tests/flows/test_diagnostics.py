@@ -15,22 +15,22 @@ from tests.flows import builders as b
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def listening(pack: str, event: str, **changes: Any) -> dict[str, Any]:
+def subscribed_step(pack: str, event: str, **changes: Any) -> dict[str, Any]:
     return b.step(event={"packName": pack, "name": event}, **changes)
 
 
 def hints() -> dict[str, str]:
-    """Of the newest event: by flow."""
+    """Return the hints for the newest event by flow."""
     return {hint.flow_name: hint.message for hint in explain_event(Event.objects.order_by("-id")[0])}
 
 
 def test_near_misses_name_the_flows_and_the_difference() -> None:
-    b.save(listening("Src", "Go"), name="disabled", enabled=False)
-    b.save(listening("Oth", "Go"), name="other pack")
-    b.save(listening("src", "Go"), name="small pack")
-    b.save(listening("Src", "go"), name="small name")
-    b.save(listening("Src", "Went"), name="another event")
-    b.save(listening("Src", "Go", criteria="false"), name="heard it")
+    b.save(subscribed_step("Src", "Go"), name="disabled", enabled=False)
+    b.save(subscribed_step("Oth", "Go"), name="other pack")
+    b.save(subscribed_step("src", "Go"), name="small pack")
+    b.save(subscribed_step("Src", "go"), name="small name")
+    b.save(subscribed_step("Src", "Went"), name="another event")
+    b.save(subscribed_step("Src", "Go", criteria="false"), name="heard it")
     b.tell(b.pack("Src"))
     assert hints() == {
         "disabled": "subscribes to this event, but is disabled",
@@ -48,7 +48,7 @@ def test_a_flow_that_was_saved_later_is_marked() -> None:
 
 def test_hints_are_limited_and_cost_three_queries() -> None:
     for number in range(MAX_HINTS + 10):
-        b.save(listening(f"P{number}", "Go"), name=f"flow {number}")
+        b.save(subscribed_step(f"P{number}", "Go"), name=f"flow {number}")
     b.tell(b.pack("Src"))
     event = Event.objects.get()
     with CaptureQueriesContext(connection) as queries:
@@ -71,9 +71,11 @@ def test_the_outcomes_of_recent_events_are_listed_for_triggers_and_dependent_ste
     b.work(worker)
     b.work(worker)
     b.work(worker)
-    found = explain_flow(Flow.objects.get(name="flow"))
-    told = [(one.event.name, [(step["stepId"], step["outcome"]) for step in one.outcome["steps"]]) for one in found]
-    assert told == [
+    entries = explain_flow(Flow.objects.get(name="flow"))
+    outcomes = [
+        (entry.event.name, [(step["stepId"], step["outcome"]) for step in entry.outcome["steps"]]) for entry in entries
+    ]
+    assert outcomes == [
         ("Done", [("b", "criteria")]),
         ("Go", [("a", "fired")]),
         ("Go", [("a", "criteria")]),
@@ -84,22 +86,24 @@ def test_the_outcomes_of_recent_events_are_listed_for_triggers_and_dependent_ste
 
 def test_events_of_a_flow_over_the_api(client: Client) -> None:
     source = b.pack("Src")
-    b.save(b.step(criteria="false"), listening("Src", "Else"), name="mine")
+    b.save(b.step(criteria="false"), subscribed_step("Src", "Else"), name="mine")
     b.save(b.step(), name="other's")
     for name in ("Go", "Else", "Go"):
         b.tell(source, name)
-    b.save(b.step(criteria="false"), listening("Src", "Else", id="x"), name="new")
+    b.save(b.step(criteria="false"), subscribed_step("Src", "Else", id="x"), name="new")
 
-    def found(**query: Any) -> list[str]:
-        return [one["event"] for one in client.get("/v1/audit/events", query).json()["events"]]
+    def search(**query: Any) -> list[str]:
+        return [event["event"] for event in client.get("/v1/audit/events", query).json()["events"]]
 
-    assert found(flow="mine") == ["Go", "Else", "Go"]
-    assert found(flow="mine", event="Else") == ["Else"]
-    assert found(flow="mine", packName="Oth") == []
-    assert found(flow="mine", start=1, limit=1) == ["Else"]
-    assert found(flow="mine", start=3) == found(flow="mine", limit=0) == found(flow="new") == found(flow="none") == []
+    assert search(flow="mine") == ["Go", "Else", "Go"]
+    assert search(flow="mine", event="Else") == ["Else"]
+    assert search(flow="mine", packName="Oth") == []
+    assert search(flow="mine", start=1, limit=1) == ["Else"]
+    assert (
+        search(flow="mine", start=3) == search(flow="mine", limit=0) == search(flow="new") == search(flow="none") == []
+    )
     store.delete_flow("mine")
-    assert found(flow="mine") == ["Go", "Else", "Go"], "also of one that was deleted"
+    assert search(flow="mine") == ["Go", "Else", "Go"], "also for a deleted flow"
 
 
 def test_events_of_a_flow_are_read_by_the_index_of_their_names() -> None:

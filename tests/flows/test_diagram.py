@@ -51,7 +51,7 @@ FLOW_LIKE = st.fixed_dictionaries(
 )
 
 
-def parsed(document: object, *arguments: Any, **options: Any) -> ET.Element:
+def render_tree(document: object, *arguments: Any, **options: Any) -> ET.Element:
     return ET.fromstring(render_diagram(document, *arguments, **options))
 
 
@@ -63,49 +63,49 @@ def texts(tree: ET.Element, css_class: str) -> list[str]:
     return [element.text or "" for element in tree.iter(f"{SVG}text") if element.get("class") == css_class]
 
 
-def having(tree: ET.Element, css_class: str) -> list[ET.Element]:
+def find_by_class(tree: ET.Element, css_class: str) -> list[ET.Element]:
     return [element for element in tree.iter() if css_class in (element.get("class") or "").split()]
 
 
 def test_a_diagram_shows_events_steps_and_edges() -> None:
-    tree = parsed(document(step(id="one", criteria="{{ true }}"), follower("one", id="two")))
+    tree = render_tree(document(step(id="one", criteria="{{ true }}"), follower("one", id="two")))
     assert texts(tree, "flow-id") == ["one", "two"]
     assert texts(tree, "flow-name") == ["on Src.Go", "do Wrk.Do", "on Wrk.Done", "do Wrk.Do", "Src.Go"]
-    assert len(having(tree, "flow-line")) == len(having(tree, "flow-arrowhead")) == 2
-    (criteria,) = having(tree, "flow-criteria")
+    assert len(find_by_class(tree, "flow-line")) == len(find_by_class(tree, "flow-arrowhead")) == 2
+    (criteria,) = find_by_class(tree, "flow-criteria")
     assert criteria.findtext(f"{SVG}title") == "only if {{ true }}"
     svg = next(tree.iter(f"{SVG}svg"))
     assert (svg.get("role"), svg.get("aria-label")) == ("group", "Flow flow: 2 steps")
 
 
 def test_triggers_on_one_event_share_a_box() -> None:
-    tree = parsed(document(step(id="a"), step(id="b"), step(id="c", event={"packName": "Src", "name": "Else"})))
-    assert len(having(tree, "flow-event")) == 2
-    assert len(having(tree, "flow-line")) == 3
+    tree = render_tree(document(step(id="a"), step(id="b"), step(id="c", event={"packName": "Src", "name": "Else"})))
+    assert len(find_by_class(tree, "flow-event")) == 2
+    assert len(find_by_class(tree, "flow-line")) == 3
 
 
-@pytest.mark.parametrize(("mode", "told"), [("any", "a or b has finished"), ("all", "a and b have finished")])
-def test_a_join_shows_its_mode(mode: str, told: str) -> None:
-    tree = parsed(document(step(id="a"), step(id="b"), follower(["a", "b"], id="c", dependsOnMode=mode)))
-    (mark,) = having(tree, "flow-mode")
+@pytest.mark.parametrize(("mode", "description"), [("any", "a or b has finished"), ("all", "a and b have finished")])
+def test_a_join_shows_its_mode(mode: str, description: str) -> None:
+    tree = render_tree(document(step(id="a"), step(id="b"), follower(["a", "b"], id="c", dependsOnMode=mode)))
+    (mark,) = find_by_class(tree, "flow-mode")
     assert mark.findtext(f"{SVG}text") == mode
-    assert told in all_text(tree)
+    assert description in all_text(tree)
 
 
 def test_a_step_with_one_dependency_shows_no_mode() -> None:
-    assert having(parsed(document(step(id="a"), follower(["a", "a"], id="b"))), "flow-mode") == []
+    assert find_by_class(render_tree(document(step(id="a"), follower(["a", "a"], id="b"))), "flow-mode") == []
 
 
 def test_each_step_links_to_its_anchor_in_picture_and_description() -> None:
-    tree = parsed(document(step(id="one")))
+    tree = render_tree(document(step(id="one")))
     assert [link.get("href") for link in tree.iter() if link.tag.endswith("a") and link.get("href")] == [
         "#step-one",
         "#step-one",
     ]
 
 
-def test_without_links_it_is_one_image() -> None:
-    tree = parsed(document(step(id="one")), links=False)
+def test_a_diagram_without_links_is_one_image() -> None:
+    tree = render_tree(document(step(id="one")), links=False)
     assert next(tree.iter(f"{SVG}svg")).get("role") == "img"
     assert not [element for element in tree.iter() if element.get("href")]
     assert "Step one waits for Src.Go, then runs Wrk.Do." in all_text(tree)
@@ -113,12 +113,12 @@ def test_without_links_it_is_one_image() -> None:
 
 def test_every_state_has_a_class_and_a_text() -> None:
     states = {"a": "queued", "b": "running", "c": "succeeded", "d": "failed", "e": "cancelled", "f": "error"}
-    tree = parsed(document(*(step(id=name) for name in "abcdefg")), states)
+    tree = render_tree(document(*(step(id=name) for name in "abcdefg")), states)
     assert texts(tree, "flow-state") == [
         "… queued", "▶ running", "✓ succeeded", "✕ failed", "⊘ cancelled", "! error", "– not reached",
     ]  # fmt: skip
     for css_class in ("new", "pending", "success", "fatal", "cancelled", "error", "unreached"):
-        assert len(having(tree, f"flow-step-{css_class}")) == 1
+        assert len(find_by_class(tree, f"flow-step-{css_class}")) == 1
     for state in (*states.values(), NOT_REACHED):
         assert f"Status: {state}." in all_text(tree)
 
@@ -130,9 +130,9 @@ def test_a_diagram_without_states_shows_none() -> None:
 @given(document=FLOW_LIKE | JSON, states=st.none() | st.dictionaries(st.sampled_from("abcd"), st.text(max_size=5)))
 @settings(deadline=None)
 def test_diagrams_of_documents_of_any_shape_are_well_formed(document: Any, states: dict[str, str] | None) -> None:
-    drawn = render_diagram(document, states)
-    assert drawn == render_diagram(document, states)
-    check_harmless(ET.fromstring(drawn))
+    svg_text = render_diagram(document, states)
+    assert svg_text == render_diagram(document, states)
+    check_harmless(ET.fromstring(svg_text))
 
 
 def check_harmless(tree: ET.Element) -> None:
@@ -148,53 +148,53 @@ def test_text_from_the_flow_is_escaped_everywhere() -> None:
         {"id": HOSTILE, "event": part, "criteria": HOSTILE, "command": part},
         {"id": "b", "dependsOn": [HOSTILE, f"no {HOSTILE}"], "dependsOnMode": HOSTILE, "event": part, "command": part},
     ]
-    drawn = render_diagram({"name": HOSTILE, "steps": steps}, {HOSTILE: HOSTILE, "b": HOSTILE})
-    drawn.encode()
-    check_harmless(ET.fromstring(drawn))
-    assert "<script" not in drawn
-    assert escape("<script>alert(1)</script>") in drawn
+    svg_text = render_diagram({"name": HOSTILE, "steps": steps}, {HOSTILE: HOSTILE, "b": HOSTILE})
+    svg_text.encode()
+    check_harmless(ET.fromstring(svg_text))
+    assert "<script" not in svg_text
+    assert escape("<script>alert(1)</script>") in svg_text
 
 
 def test_no_element_has_an_inline_style() -> None:
-    drawn = render_diagram(
+    svg_text = render_diagram(
         document(step(id="a", criteria="x"), follower("a"), follower(["a", "none"])), {"a": "queued"}
     )
-    assert "style" not in drawn
+    assert "style" not in svg_text
 
 
 def test_long_names_are_cut_and_complete_in_the_title() -> None:
     long = "n" * 255
-    tree = parsed(document(step(id=long, command={"packName": "字" * 40, "name": "Do"})))
+    tree = render_tree(document(step(id=long, command={"packName": "字" * 40, "name": "Do"})))
     assert texts(tree, "flow-id") == ["n" * 23 + "…"]
     assert texts(tree, "flow-name")[1] == f"do {'字' * 12}…"
-    assert long in (having(tree, "flow-step")[0].findtext(f"{SVG}title") or "")
+    assert long in (find_by_class(tree, "flow-step")[0].findtext(f"{SVG}title") or "")
 
 
 def test_an_unknown_step_is_shown_as_missing() -> None:
-    (missing,) = having(parsed(document(step(id="a"), follower(["a", "gone"], id="b"))), "flow-missing")
+    (missing,) = find_by_class(render_tree(document(step(id="a"), follower(["a", "gone"], id="b"))), "flow-missing")
     assert missing.findtext(f"{SVG}title") == "step 'gone' not found"
 
 
 def test_steps_beyond_a_hundred_are_omitted_with_a_note() -> None:
-    tree = parsed(document(*(step(id=f"s{n}") for n in range(130))))
+    tree = render_tree(document(*(step(id=f"s{n}") for n in range(130))))
     assert len(texts(tree, "flow-id")) == 100
     assert "30 more steps are not drawn." in all_text(tree)
     assert next(tree.iter(f"{SVG}svg")).get("aria-label") == "Flow flow: 130 steps"
 
 
-def test_a_flow_without_steps_says_so() -> None:
-    assert "The flow has no steps." in all_text(parsed({"name": "x"}))
+def test_the_diagram_of_a_flow_without_steps_has_a_note() -> None:
+    assert "The flow has no steps." in all_text(render_tree({"name": "x"}))
 
 
 @pytest.mark.parametrize("path", EXAMPLE_FLOWS, ids=lambda path: path.stem)
-def test_every_example_is_drawn(path: Any) -> None:
+def test_every_example_has_a_diagram(path: Any) -> None:
     flow = yaml.safe_load(path.read_text())
-    assert len(texts(parsed(flow), "flow-id")) == len(flow["steps"])
+    assert len(texts(render_tree(flow), "flow-id")) == len(flow["steps"])
 
 
 def test_anchors_are_unique_and_have_no_spaces() -> None:
     ids = ["a b", "a.20b", "a-b", "a_b", "ä", "a%20b", "", "\ud800", "#", "A B"]
-    anchors = [make_step_anchor(one) for one in ids]
+    anchors = [make_step_anchor(step_id) for step_id in ids]
     assert len(set(anchors)) == len(ids)
     assert anchors[:3] == ["step-a.20b", "step-a.2e20b", "step-a-b"]
 
@@ -202,14 +202,14 @@ def test_anchors_are_unique_and_have_no_spaces() -> None:
 # The layout
 
 
-def dense(count: int) -> list[tuple[int, int]]:
-    """Every node leads to every later one."""
+def complete_graph(count: int) -> list[tuple[int, int]]:
+    """Return the edges from every node to every later one."""
     return list(combinations(range(count), 2))
 
 
 def check_no_overlap(layout: Layout) -> None:
-    for layer in {spot.layer for spot in layout.vertices}:
-        column = sorted((spot for spot in layout.vertices if spot.layer == layer), key=lambda spot: spot.y)
+    for layer in {vertex.layer for vertex in layout.vertices}:
+        column = sorted((vertex for vertex in layout.vertices if vertex.layer == layer), key=lambda vertex: vertex.y)
         for upper, lower in pairwise(column):
             assert upper.y + upper.height / 2 < lower.y - lower.height / 2
 
@@ -228,8 +228,8 @@ def test_boxes_never_overlap_and_lines_run_forward(graph: tuple[int, list[tuple[
     layout = compute_layout([74.0] * count, edges)
     check_no_overlap(layout)
     assert len(layout.nodes) == count
-    assert all(other.layer == spot.layer + 1 for spot in layout.vertices for other in spot.successors)
-    assert min(spot.y - spot.height / 2 for spot in layout.vertices) == pytest.approx(0)
+    assert all(other.layer == vertex.layer + 1 for vertex in layout.vertices for other in vertex.successors)
+    assert min(vertex.y - vertex.height / 2 for vertex in layout.vertices) == pytest.approx(0)
     for source, target in set(edges) - set(layout.back_edges):
         assert layout.nodes[source].layer < layout.nodes[target].layer
 
@@ -243,12 +243,12 @@ def test_cycles_are_cut_at_their_back_edges() -> None:
 
 
 def test_a_cycle_is_drawn_with_a_back_edge() -> None:
-    tree = parsed(document(step(id="a"), follower(["a", "c"], id="b"), follower("b", id="c")))
-    assert len(having(tree, "flow-line-back")) == 1
-    assert len(having(tree, "flow-arrowhead")) == 4
+    tree = render_tree(document(step(id="a"), follower(["a", "c"], id="b"), follower("b", id="c")))
+    assert len(find_by_class(tree, "flow-line-back")) == 1
+    assert len(find_by_class(tree, "flow-arrowhead")) == 4
 
 
-def test_avoidable_crossings_are_avoided() -> None:
+def test_lines_do_not_cross_without_need() -> None:
     layout = compute_layout([50.0] * 6, [(0, 5), (1, 4), (2, 3)])
     assert sorted(range(3), key=lambda node: layout.nodes[node].y) == sorted(
         range(3), key=lambda node: layout.nodes[5 - node].y
@@ -256,17 +256,17 @@ def test_avoidable_crossings_are_avoided() -> None:
 
 
 def test_a_chain_is_straight() -> None:
-    assert {spot.y for spot in compute_layout([50.0] * 6, list(pairwise(range(6)))).vertices} == {25.0}
+    assert {vertex.y for vertex in compute_layout([50.0] * 6, list(pairwise(range(6)))).vertices} == {25.0}
 
 
-def test_the_densest_flow_costs_little() -> None:
-    layout = compute_layout([74.0] * 50, dense(50))
-    # One waypoint a source and layer, not one an edge and layer, of which there would be 19,600.
+def test_the_densest_flow_needs_few_waypoints() -> None:
+    layout = compute_layout([74.0] * 50, complete_graph(50))
+    # One waypoint for each source and layer; with one for each edge and layer there would be 19,600.
     assert len(layout.vertices) - 50 == sum(range(48 + 1))
     check_no_overlap(layout)
 
 
 def test_no_text_is_wider_than_its_box() -> None:
-    # 12 px monospace is 7.2 px a column, wherever the font comes from.
-    tree = parsed(document(step(id="W" * 90, command={"packName": "W" * 90, "name": "x"})))
+    # A column of 12 px monospace is 7.2 px wide in every font.
+    tree = render_tree(document(step(id="W" * 90, command={"packName": "W" * 90, "name": "x"})))
     assert max(map(len, texts(tree, "flow-name"))) * 7.25 + 14 <= BOX_WIDTH

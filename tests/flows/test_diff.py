@@ -7,7 +7,7 @@ from flows.definition.diff import MAX_LINES, DiffRow, diff_texts
 pytestmark = pytest.mark.unit
 
 
-def shown(row: DiffRow) -> tuple[str, int, int]:
+def line_numbers(row: DiffRow) -> tuple[str, int, int]:
     return row.kind, row.left.line_number, row.right.line_number
 
 
@@ -19,7 +19,7 @@ def test_equal_texts_have_an_empty_diff() -> None:
 
 def test_added_removed_and_changed_lines_are_side_by_side() -> None:
     comparison = diff_texts("a\nhello big world\nc\nd", "a\nhello small world\nd\ne")
-    assert [shown(row) for row in comparison.rows] == [
+    assert [line_numbers(row) for row in comparison.rows] == [
         ("same", 1, 1),
         ("changed", 2, 2),
         ("removed", 3, 0),

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 Results = dict[str, SimulatedResult]
 
 
-class Came(NamedTuple):
-    """What came of a step that fired: all that its action says, without ids and times."""
+class FiredStep(NamedTuple):
+    """A step that fired: all fields of its action except ids and times."""
 
     command: tuple[str, str]
     labels: dict[str, str]
@@ -41,30 +41,31 @@ class Came(NamedTuple):
     options: tuple[int | None, int, float]
 
 
-def came(action: Action, cause: str) -> Came:
+def describe(action: Action, cause: str) -> FiredStep:
     trigger = (action.trigger["event"], action.trigger.get("payload"))
     options = (action.timeout, action.retries, action.backoff)
     command = (action.pack_name, action.name)
-    return Came(command, action.pack_labels, action.input, action.context, cause, trigger, options)
+    return FiredStep(command, action.pack_labels, action.input, action.context, cause, trigger, options)
 
 
-def really(
+def run_for_real(
     flow: Mapping[str, Any], event: IncomingEvent, results: Results
-) -> tuple[dict[str, Came], list[dict[str, Any]]]:
-    """Runs the flow: what fired, and what every look at a step came to."""
+) -> tuple[dict[str, FiredStep], list[dict[str, Any]]]:
+    """Run the flow; return the fired steps by id, and the outcome of each evaluation of a step."""
     store.save_flow(parse_flow(flow))
     before = set(EventRow.objects.values_list("id", flat=True))
     handle_event(event)
     execution = Execution.objects.filter(flow_name=flow["name"]).order_by("-id").first()
-    waiting = dict(results)
-    while execution and (step_id := next((one for one in waiting if one in b.actions(execution)), None)):
-        give(b.actions(execution)[step_id], waiting.pop(step_id))
-    found = b.actions(execution) if execution else {}
-    by_id = {action.id: action.step_id for action in found.values()}
+    open_results = dict(results)
+    while execution and (step_id := next((key for key in open_results if key in b.actions(execution)), None)):
+        give(b.actions(execution)[step_id], open_results.pop(step_id))
+    fired = b.actions(execution) if execution else {}
+    by_id = {action.id: action.step_id for action in fired.values()}
     rows = EventRow.objects.exclude(id__in=before).order_by("id")
-    own = [one for row in rows for one in row.outcomes if not execution or one.get("correlationId") == execution.id]
-    looks = [step for one in own for step in one["steps"]]
-    return {step: came(action, by_id.get(action.triggered_by, "")) for step, action in found.items()}, looks
+    outcomes = [outcome for row in rows for outcome in row.outcomes]
+    own_outcomes = [item for item in outcomes if not execution or item.get("correlationId") == execution.id]
+    evaluations = [step for outcome in own_outcomes for step in outcome["steps"]]
+    return {step: describe(action, by_id.get(action.triggered_by, "")) for step, action in fired.items()}, evaluations
 
 
 def give(action: Action, result: SimulatedResult) -> None:
@@ -74,27 +75,27 @@ def give(action: Action, result: SimulatedResult) -> None:
     assert complete_action(action.id, pack, b.event(pack, result.name, result.payload), 1) is ResultStatus.ACCEPTED
 
 
-def dryly(
+def run_dry(
     flow: Mapping[str, Any], event: IncomingEvent, results: Results
-) -> tuple[dict[str, Came], list[dict[str, Any]]]:
+) -> tuple[dict[str, FiredStep], list[dict[str, Any]]]:
     done = dry_run_flow(parse_flow(flow), event, results)
     by_id = {action.id: action.step_id for action in done.actions.values()}
-    found = {step: came(action, by_id.get(action.triggered_by, "")) for step, action in done.actions.items()}
-    return found, [one.outcome.to_json() for one in done.evaluations]
+    fired = {step: describe(action, by_id.get(action.triggered_by, "")) for step, action in done.actions.items()}
+    return fired, [evaluation.outcome.to_json() for evaluation in done.evaluations]
 
 
-def same(flow: Mapping[str, Any], event: IncomingEvent, results: Results) -> dict[str, Came]:
-    """What fired, in both alike."""
-    dry = dryly(flow, event, results)
+def compare_runs(flow: Mapping[str, Any], event: IncomingEvent, results: Results) -> dict[str, FiredStep]:
+    """Check that dry run and run have the same outcome, and return the fired steps."""
+    dry = run_dry(flow, event, results)
     assert not Flow.objects.filter(name=flow["name"]).exists()
-    real = really(flow, event, results)
+    real = run_for_real(flow, event, results)
     assert dry[0] == real[0]
     assert by_step(dry[1]) == by_step(real[1])
     return dry[0]
 
 
-def by_step(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(looks, key=lambda look: str(look["stepId"]))
+def by_step(evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(evaluations, key=lambda evaluation: str(evaluation["stepId"]))
 
 
 def example(name: str) -> Any:
@@ -114,12 +115,14 @@ def items() -> None:
 def test_a_dry_run_of_an_example_equals_its_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "randbelow", lambda limit: limit - 1)
     monkeypatch.setattr(secrets, "choice", lambda letters: letters[0])
-    (pack, labels, told, payload), results = HAPPENED[name]
+    (pack, labels, event_name, payload), results = HAPPENED[name]
     flow = example(name)
-    event = b.event(b.pack(pack, **labels), told, payload)
-    known = {step["id"] for step in flow["steps"]}
-    found = same(flow, event, {step: SimulatedResult(*one) for step, one in results.items() if step in known})
-    assert set(found) >= {step for step in results if step in known}
+    event = b.event(b.pack(pack, **labels), event_name, payload)
+    step_ids = {step["id"] for step in flow["steps"]}
+    fired = compare_runs(
+        flow, event, {step: SimulatedResult(*result) for step, result in results.items() if step in step_ids}
+    )
+    assert set(fired) >= {step for step in results if step in step_ids}
 
 
 def test_the_table_has_every_example() -> None:
@@ -139,7 +142,7 @@ CRITERIA = ["{{ Event.Payload.n > 1 }}", "true", "{{ Context.A == '1' }}", "mayb
 
 
 def random_flow(chance: random.Random) -> dict[str, Any]:
-    """Two to seven steps, that may wait for one another in any way, even in circles."""
+    """Build a flow of two to seven steps with random dependencies, possibly cyclic."""
     ids = [f"s{number}" for number in range(chance.randint(2, 7))]
     steps = []
     for number, step_id in enumerate(ids):
@@ -166,18 +169,19 @@ def test_a_dry_run_of_any_flow_equals_its_run(seed: int) -> None:
     chance = random.Random(seed)
     flow: dict[str, Any] = {}
     while not flow:
-        made = random_flow(chance)
+        candidate = random_flow(chance)
         try:
-            parse_flow(made)
-            flow = made
+            parse_flow(candidate)
+            flow = candidate
         except ValueError:
             continue
     ids = [step["id"] for step in flow["steps"]]
     order = chance.sample(ids, chance.randint(0, len(ids)))
     results = {
-        one: SimulatedResult(chance.choice(["Done", "Done", "FATAL"]), {"n": chance.randint(0, 3)}) for one in order
+        step_id: SimulatedResult(chance.choice(["Done", "Done", "FATAL"]), {"n": chance.randint(0, 3)})
+        for step_id in order
     }
-    same(flow, b.event(b.pack("Src", env="x"), "Go", {"n": chance.randint(0, 3)}), results)
+    compare_runs(flow, b.event(b.pack("Src", env="x"), "Go", {"n": chance.randint(0, 3)}), results)
 
 
 def step_of(done: DryRun, step_id: str) -> dict[str, Any]:
@@ -197,35 +201,35 @@ def test_nothing_is_written() -> None:
 
 def test_failed_context_values_have_positions_and_the_others_are_shown() -> None:
     context = {"A": "fine", "B": "{{ datastore('none') }}", "C": "{{ Event.Payload.n.x }}"}
-    shown = step_of(try_steps(b.step(id="a", context=context), payload={"n": 5}), "a")
-    assert (shown["outcome"], shown["context"]) == ("error", {"A": "fine", "B": None, "C": None})
-    assert [(one["path"], one["line"], one["column"]) for one in shown["errors"]] == [
+    step = step_of(try_steps(b.step(id="a", context=context), payload={"n": 5}), "a")
+    assert (step["outcome"], step["context"]) == ("error", {"A": "fine", "B": None, "C": None})
+    assert [(error["path"], error["line"], error["column"]) for error in step["errors"]] == [
         ("steps[0].context.B", 1, 4),
         ("steps[0].context.C", 1, 20),
     ]
-    assert "command" not in shown
+    assert "command" not in step
 
 
 def test_an_input_is_shown_with_its_errors() -> None:
-    asked = {"packName": "Wrk", "name": "Do", "input": {"to": ["{{ 1 + 1 }}", "{{ datastore('none') }}"]}}
-    shown = step_of(try_steps(b.step(id="a", command=asked)), "a")
-    assert shown["command"]["input"] == {"to": ["2", None]}
-    assert [one["path"] for one in shown["errors"]] == ["steps[0].command.input.to[1]"]
+    command = {"packName": "Wrk", "name": "Do", "input": {"to": ["{{ 1 + 1 }}", "{{ datastore('none') }}"]}}
+    step = step_of(try_steps(b.step(id="a", command=command)), "a")
+    assert step["command"]["input"] == {"to": ["2", None]}
+    assert [error["path"] for error in step["errors"]] == ["steps[0].command.input.to[1]"]
 
 
-def test_criteria_show_their_verdict_and_the_values_read() -> None:
+def test_criteria_show_their_result_and_the_values_read() -> None:
     criteria = "{{ Event.Payload.n > 1 and Event.Payload.missing != 'x' and Context.A|upper == 'NO' }}"
-    shown = step_of(try_steps(b.step(id="a", context={"A": "yes"}, criteria=criteria), payload={"n": 5}), "a")
-    assert shown["outcome"] == "criteria"
-    assert (shown["criteria"]["verdict"], shown["criteria"]["holds"]) == ("False", False)
-    saw = {"Event.Payload.n": "5", "Event.Payload.missing": "null", "Context.A": '"yes"'}
-    assert shown["criteria"]["saw"] == saw
+    step = step_of(try_steps(b.step(id="a", context={"A": "yes"}, criteria=criteria), payload={"n": 5}), "a")
+    assert step["outcome"] == "criteria"
+    assert (step["criteria"]["verdict"], step["criteria"]["holds"]) == ("False", False)
+    values = {"Event.Payload.n": "5", "Event.Payload.missing": "null", "Context.A": '"yes"'}
+    assert step["criteria"]["saw"] == values
 
 
 def test_labels_show_required_and_actual_values() -> None:
-    wants = {"packName": "Src", "name": "Go", "packLabels": {"env": "{{ Event.Payload }}"}}
-    shown = step_of(try_steps(b.step(id="a", event=wants), payload="y"), "a")
-    assert (shown["outcome"], shown["labels"]) == (
+    event = {"packName": "Src", "name": "Go", "packLabels": {"env": "{{ Event.Payload }}"}}
+    step = step_of(try_steps(b.step(id="a", event=event), payload="y"), "a")
+    assert (step["outcome"], step["labels"]) == (
         "labels",
         {"wanted": {"env": "y"}, "had": {"env": "x"}, "hold": False},
     )
@@ -260,16 +264,16 @@ def test_a_step_evaluated_twice_shows_both_evaluations() -> None:
     twice = b.follower(["a", "b"], id="c", criteria="{{ Event.Payload == 2 }}")
     results = {"a": SimulatedResult("Done", 1), "b": SimulatedResult("Done", 2)}
     done = try_steps(b.step(id="a"), b.step(id="b"), twice, results=results)
-    shown = step_of(done, "c")
-    assert (shown["outcome"], shown["cause"]) == ("fired", "b")
-    assert [(one["outcome"], one["cause"]) for one in shown["earlier"]] == [("criteria", "a")]
+    step = step_of(done, "c")
+    assert (step["outcome"], step["cause"]) == ("fired", "b")
+    assert [(evaluation["outcome"], evaluation["cause"]) for evaluation in step["earlier"]] == [("criteria", "a")]
 
 
 @override_settings(FLYTE_MASKED_KEYS="token")
 def test_probable_secrets_are_redacted_but_templates_read_them() -> None:
-    asked = {"packName": "Wrk", "name": "Do", "input": {"apiToken": "{{ Event.Payload.token }}"}}
+    command = {"packName": "Wrk", "name": "Do", "input": {"apiToken": "{{ Event.Payload.token }}"}}
     criteria = "{{ Event.Payload.token == 'abc' }}"
-    done = try_steps(b.step(id="a", criteria=criteria, command=asked), payload={"token": "abc"})
+    done = try_steps(b.step(id="a", criteria=criteria, command=command), payload={"token": "abc"})
     assert done.actions["a"].input == {"apiToken": "abc"}
     assert "abc" not in str(done.to_json()).replace(criteria, "")
     assert step_of(done, "a")["outcome"] == "fired"

@@ -31,37 +31,37 @@ def post(client: Client, **body: Any) -> Any:
     return client.post(PATH, json.dumps(body), content_type="application/json")
 
 
-def tried(client: Client, **body: Any) -> dict[str, Any]:
-    """What the server says of a flow that can be tried, by step id."""
+def dry_run(client: Client, **body: Any) -> dict[str, Any]:
+    """Dry-run the flow, and return the response with its steps by id."""
     response = post(client, **body)
     assert response.status_code == 200, response.content
-    answer: dict[str, Any] = response.json()
-    return {**answer, "steps": {step["stepId"]: step for step in answer["steps"]}}
+    content: dict[str, Any] = response.json()
+    return {**content, "steps": {step["stepId"]: step for step in content["steps"]}}
 
 
 def test_a_dry_run_with_event_and_results_stores_nothing(client: Client) -> None:
-    answer = tried(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}}, results={"a": {"event": "Done"}})
-    assert (answer["flow"], answer["starts"], answer["event"]["pack"]["name"]) == ("flow", True, "Src")
-    assert {step: one["outcome"] for step, one in answer["steps"].items()} == {"a": "fired", "b": "fired"}
-    assert answer["warnings"][0]["path"] == "steps[0].event.packName"
+    body = dry_run(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}}, results={"a": {"event": "Done"}})
+    assert (body["flow"], body["starts"], body["event"]["pack"]["name"]) == ("flow", True, "Src")
+    assert {step: outcome["outcome"] for step, outcome in body["steps"].items()} == {"a": "fired", "b": "fired"}
+    assert body["warnings"][0]["path"] == "steps[0].event.packName"
     for model in (Flow, Event, Execution, Action):
         assert not model.objects.exists()
 
 
 def test_the_flow_can_be_a_text_and_the_body_yaml(client: Client) -> None:
-    told = {"event": "Go", "payload": {"n": 7}}
-    assert tried(client, flow=TEXT, event=told)["steps"]["a"]["command"]["input"] == "7"
-    assert tried(client, flow=json.dumps(FLOW), event=told)["starts"] is True
+    event = {"event": "Go", "payload": {"n": 7}}
+    assert dry_run(client, flow=TEXT, event=event)["steps"]["a"]["command"]["input"] == "7"
+    assert dry_run(client, flow=json.dumps(FLOW), event=event)["starts"] is True
     body = "flow:" + TEXT.replace("\n", "\n  ") + "\nevent: {event: yes, payload: {n: 8}, pack: {name: Src}}"
     response = client.post(PATH, body, content_type="application/x-yaml")
-    assert response.json()["event"]["event"] == "yes", "a name is the text that was written"
+    assert response.json()["event"]["event"] == "yes", "a name stays text"
 
 
 def test_the_pack_is_named_by_id_or_by_name_and_labels(client: Client) -> None:
     b.pack("Src", env="x")
-    for given in ({"id": "Src.env.x"}, {"name": "Src", "labels": {"env": "x"}}):
-        answer = tried(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}, "pack": given})
-        assert answer["event"]["pack"] == {"id": "Src.env.x", "name": "Src", "labels": {"env": "x"}}
+    for pack in ({"id": "Src.env.x"}, {"name": "Src", "labels": {"env": "x"}}):
+        body = dry_run(client, flow=FLOW, event={"event": "Go", "payload": {"n": 2}, "pack": pack})
+        assert body["event"]["pack"] == {"id": "Src.env.x", "name": "Src", "labels": {"env": "x"}}
     unknown = {"event": "Go", "pack": {"id": "None"}}
     assert paths_of_errors(post(client, flow=FLOW, event=unknown)) == ["event.pack.id"]
 
@@ -72,8 +72,8 @@ def test_a_stored_event_is_redacted_and_the_response_says_so(client: Client) -> 
     for payload in ({"n": 2}, {"n": 2, "password": "abc"}):
         b.tell(source, payload=payload)
     plain, secret = Event.objects.order_by("id").values_list("id", flat=True)
-    assert tried(client, flow=FLOW, eventId=plain)["eventMasked"] is False
-    answer = tried(client, flow=FLOW, eventId=secret)
+    assert dry_run(client, flow=FLOW, eventId=plain)["eventMasked"] is False
+    answer = dry_run(client, flow=FLOW, eventId=secret)
     assert (answer["eventMasked"], answer["event"]["payload"]) == (True, {"n": 2, "password": "••••••"})
     problem(post(client, flow=FLOW, eventId="0" * 24), 404)
 
@@ -134,7 +134,7 @@ def test_a_flow_can_have_the_name_of_the_route(client: Client) -> None:
 
 
 def run(folder: Path, flow: Any, *arguments: str, **files: Any) -> tuple[int, str]:
-    """The command's exit code and what it prints; files are written first, and named without their suffix."""
+    """Write the files, run the command, and return its exit code and output; file names lack the suffix."""
     for name, value in {"flow": flow, **files}.items():
         (folder / f"{name}.json").write_text(value if isinstance(value, str) else json.dumps(value))
     out = StringIO()
@@ -148,9 +148,11 @@ def run(folder: Path, flow: Any, *arguments: str, **files: Any) -> tuple[int, st
 
 
 def test_the_command_prints_the_outcome_of_each_step(tmp_path: Path) -> None:
-    event = f"--event={tmp_path}/event.json"
-    told = {"event": "Go", "payload": {"n": 2}}
-    code, out = run(tmp_path, FLOW, event, f"--result=a={tmp_path}/done.json", event=told, done={"event": "Done"})
+    event_option = f"--event={tmp_path}/event.json"
+    event = {"event": "Go", "payload": {"n": 2}}
+    code, out = run(
+        tmp_path, FLOW, event_option, f"--result=a={tmp_path}/done.json", event=event, done={"event": "Done"}
+    )
     assert code == 0
     for line in (
         "flow flow: would start",
@@ -159,9 +161,9 @@ def test_the_command_prints_the_outcome_of_each_step(tmp_path: Path) -> None:
         "command Wrk Do null",
     ):
         assert line in out
-    code, out = run(tmp_path, FLOW, event, event=told)
+    code, out = run(tmp_path, FLOW, event_option, event=event)
     assert "b: not reached" in out
-    code, out = run(tmp_path, FLOW, event, "--json", event={"event": "Go", "payload": {"n": 1}})
+    code, out = run(tmp_path, FLOW, event_option, "--json", event={"event": "Go", "payload": {"n": 1}})
     assert (code, json.loads(out)["starts"]) == (1, False)
 
 

@@ -14,7 +14,7 @@ from tests.flows import builders as b
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def test_an_event_starts_every_flow_that_listens_and_no_other() -> None:
+def test_an_event_starts_every_subscribed_flow_and_no_other() -> None:
     source = b.pack("Src")
     b.save(b.step(), name="one")
     b.save(b.step(), name="two")
@@ -29,8 +29,8 @@ def test_all_trigger_steps_of_a_flow_fire_in_one_execution_and_do_not_see_each_o
     first = b.step(id="a", context={"X": "from a"}, command={"packName": "Wrk", "name": "Do", "input": "{{Context.X}}"})
     b.save(first, b.step(id="b", command={"packName": "Wrk", "name": "Do", "input": "[{{ Context.X }}]"}))
     b.tell(source)
-    found = b.actions(b.only_execution())
-    assert {step_id: action.input for step_id, action in found.items()} == {"a": "from a", "b": "[]"}
+    actions = b.actions(b.only_execution())
+    assert {step_id: action.input for step_id, action in actions.items()} == {"a": "from a", "b": "[]"}
 
 
 def test_a_result_continues_its_execution_with_the_context_so_far() -> None:
@@ -53,7 +53,7 @@ def test_a_result_starts_other_flows_too() -> None:
     assert set(Execution.objects.values_list("flow_name", flat=True)) == {"first", "second"}
 
 
-def test_a_step_without_depends_on_that_hears_its_own_flow_starts_a_new_execution_once() -> None:
+def test_a_step_without_depends_on_that_matches_its_own_flow_starts_a_new_execution_once() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.step(id="b", event={"packName": "Wrk", "name": "Done"}))
     b.tell(source)
@@ -93,7 +93,7 @@ def test_depends_on_any_holds_for_any_finished_step_and_sender() -> None:
 
 
 @pytest.mark.parametrize("order", [("Wrk", "Oth"), ("Oth", "Wrk")])
-def test_depends_on_all_waits_for_every_named_step_in_whatever_order_they_end(order: tuple[str, str]) -> None:
+def test_depends_on_all_waits_for_every_named_step_in_any_order(order: tuple[str, str]) -> None:
     source, packs = b.pack("Src"), {name: b.pack(name) for name in ("Wrk", "Oth")}
     join = b.follower(["a", "b"], id="c", dependsOnMode="all", context={"From": "{{ Event.Payload }}"})
     b.save(b.step(id="a"), b.step(id="b", command={"packName": "Oth", "name": "Do"}), join)
@@ -157,7 +157,7 @@ def test_a_handled_fatal_result_does_not_fail_the_execution() -> None:
     assert b.only_execution().state == ExecutionState.SUCCEEDED
 
 
-def test_a_fatal_result_answered_only_when_the_other_parent_ends_is_answered() -> None:
+def test_a_fatal_result_handled_only_after_the_other_parent_ends_is_handled() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="c", event="FATAL", dependsOnMode="all"))
     b.tell(source)
@@ -275,9 +275,9 @@ def test_a_result_counts_once() -> None:
     b.save(b.step(id="a"), b.follower("a", id="b"))
     b.tell(source)
     waiting = Action.objects.get()
-    assert b.give(worker, waiting) is ResultStatus.REJECTED, "nobody has taken it"
+    assert b.give(worker, waiting) is ResultStatus.REJECTED, "not taken yet"
     action = b.take(worker)
-    assert b.give(wrong, action) is ResultStatus.REJECTED, "not this pack's"
+    assert b.give(wrong, action) is ResultStatus.REJECTED, "taken by another pack"
     assert b.give(worker, action, payload={"r": 1}) is ResultStatus.ACCEPTED
     assert b.give(worker, action, payload={"r": 1}) is ResultStatus.DUPLICATE
     assert b.give(worker, action, payload={"r": 2}) is ResultStatus.REJECTED
@@ -312,15 +312,15 @@ def test_pack_labels_of_a_command_may_be_templates() -> None:
 
 def test_null_in_an_input_stays_null_and_numbers_keep_their_kind() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
-    given = {"n": None, "l": [None, 1, 1.0, 12345678901234567890], "s": "{{ Event.Payload.big }}"}
-    b.save(b.step(command={"packName": "Wrk", "name": "Do", "input": given}))
+    template = {"n": None, "l": [None, 1, 1.0, 12345678901234567890], "s": "{{ Event.Payload.big }}"}
+    b.save(b.step(command={"packName": "Wrk", "name": "Do", "input": template}))
     b.tell(source, payload={"big": 12345678901234567890})
-    taken = b.take(worker).input
-    assert taken == {**given, "s": "12345678901234567890"}
-    assert [type(item) for item in taken["l"]] == [type(None), int, float, int]
+    rendered = b.take(worker).input
+    assert rendered == {**template, "s": "12345678901234567890"}
+    assert [type(item) for item in rendered["l"]] == [type(None), int, float, int]
 
 
-def test_text_with_nul_is_kept_as_it_came() -> None:
+def test_text_with_nul_is_stored_unchanged() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(command={"packName": "Wrk", "name": "Do", "input": "{{ Event.Payload }}"}))
     b.tell(source, payload="a\x00b")

@@ -41,7 +41,7 @@ def test_further_unmatched_events_cost_no_query() -> None:
     b.tell(source)
     with CaptureQueriesContext(connection) as queries:
         b.tell(source)
-    assert len(queries) == 1, "which flows listen"
+    assert len(queries) == 1, "only the query for subscriptions"
 
 
 def test_an_unmatched_result_is_stored_with_its_execution() -> None:
@@ -53,35 +53,35 @@ def test_an_unmatched_result_is_stored_with_its_execution() -> None:
     assert (result.heard, result.payload, result.correlation_id) == (False, {"r": 1}, b.only_execution().id)
 
 
-def tell_thinned(count: int, every: float) -> int:
-    """How many of the events that come every so many seconds are kept."""
-    thinning, event = event_history.UnmatchedEventSampler(), b.event(b.pack("Src"), "Go")
-    return sum(thinning.should_keep(event, number * every) for number in range(count))
+def count_samples(count: int, interval: float) -> int:
+    """Count the events that are sampled, of `count` events that arrive at this interval in seconds."""
+    sampler, event = event_history.UnmatchedEventSampler(), b.event(b.pack("Src"), "Go")
+    return sum(sampler.should_keep(event, number * interval) for number in range(count))
 
 
 @pytest.mark.parametrize(
-    ("count", "every", "passed"), [(1, 1, 1), (1000, 0.001, 1), (60, 1, 1), (61, 1, 2), (10, 60, 10)]
+    ("count", "interval", "sampled"), [(1, 1, 1), (1000, 0.001, 1), (60, 1, 1), (61, 1, 2), (10, 60, 10)]
 )
-def test_one_unmatched_event_per_minute_is_stored(count: int, every: float, passed: int) -> None:
-    assert tell_thinned(count, every) == passed
+def test_one_unmatched_event_per_minute_is_stored(count: int, interval: float, sampled: int) -> None:
+    assert count_samples(count, interval) == sampled
 
 
 def test_many_event_names_store_few_events_and_little_memory() -> None:
-    thinning, source = event_history.UnmatchedEventSampler(), b.pack("Src")
-    passed = sum(thinning.should_keep(b.event(source, f"E{number}"), number / 1000) for number in range(10_000))
-    assert passed == event_history.MAX_SAMPLES_PER_INTERVAL
+    sampler, source = event_history.UnmatchedEventSampler(), b.pack("Src")
+    sampled = sum(sampler.should_keep(b.event(source, f"E{number}"), number / 1000) for number in range(10_000))
+    assert sampled == event_history.MAX_SAMPLES_PER_INTERVAL
     for minute in range(100):
         for number in range(60):
-            thinning.should_keep(b.event(source, f"{minute} {number}"), 100 + minute * 60)
-    assert len(thinning._last_sampled) == event_history.MAX_TRACKED_NAMES
+            sampler.should_keep(b.event(source, f"{minute} {number}"), 100 + minute * 60)
+    assert len(sampler._last_sampled) == event_history.MAX_TRACKED_NAMES
 
 
 @override_settings(FLYTE_EVENT_SAMPLES=2)
 def test_pruning_keeps_the_last_samples_and_all_matched_events(monkeypatch: pytest.MonkeyPatch) -> None:
     source = b.pack("Src")
-    b.save(b.step(), name="deaf soon")
+    b.save(b.step(), name="unsubscribed soon")
     b.tell(source, payload="heard")
-    b.save(b.step(event={"packName": "Src", "name": "Else"}), name="deaf soon")
+    b.save(b.step(event={"packName": "Src", "name": "Else"}), name="unsubscribed soon")
     for number in range(4):
         runtime.reset()
         b.tell(source, payload=number)
@@ -125,18 +125,18 @@ def test_only_the_size_of_a_large_payload_is_stored_but_the_flow_reads_it(client
     assert (fits.payload, fits.payload_bytes) == ({"text": "x" * 9}, 0)
     assert (large.payload, large.payload_bytes) == (None, 21)
     assert Action.objects.order_by("id").values_list("input", flat=True)[1] == "x" * 10
-    shown = client.get(f"/v1/audit/events/{large.id}").json()
-    assert ("payload" in shown, shown["payloadBytes"]) == (False, 21)
+    body = client.get(f"/v1/audit/events/{large.id}").json()
+    assert ("payload" in body, body["payloadBytes"]) == (False, 21)
     body = {"flow": b.document(b.step()), "eventId": large.id}
     assert paths_of_errors(client.post("/v1/flows/dry-run", body, content_type="application/json")) == ["eventId"]
 
 
 def test_recent_events_are_returned_newest_first_by_an_index() -> None:
-    one, other = b.pack("Src"), b.pack("Src", env="x")
+    source, labelled = b.pack("Src"), b.pack("Src", env="x")
     b.save(b.step())
-    for number, sender in enumerate((one, other, one)):
+    for number, sender in enumerate((source, labelled, source)):
         b.tell(sender, payload=number)
-    b.tell(one, "Else")
+    b.tell(source, "Else")
     assert [event.payload for event in event_history.find_recent_events("Src", "Go")] == [2, 1, 0]
     assert [event.payload for event in event_history.find_recent_events("Src", "Go", 1)] == [2]
     plan = Event.objects.filter(pack_name="Src", name="Go").order_by("-id")[:5].explain()
@@ -145,5 +145,5 @@ def test_recent_events_are_returned_newest_first_by_an_index() -> None:
 
 def test_the_audit_shows_unmatched_events(client: Client) -> None:
     b.tell(b.pack("Src"), payload=5)
-    (shown,) = client.get("/v1/audit/events", {"packName": "Src"}).json()["events"]
-    assert (shown["event"], shown["payload"], shown["outcomes"]) == ("Go", 5, [])
+    (listed,) = client.get("/v1/audit/events", {"packName": "Src"}).json()["events"]
+    assert (listed["event"], listed["payload"], listed["outcomes"]) == ("Go", 5, [])

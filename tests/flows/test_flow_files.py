@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> int:
-    """The exit code of `manage.py flows`."""
+    """Run `manage.py flows`, and return its exit code."""
     try:
         call_command("flows", *map(str, arguments))
     except SystemExit as end:
@@ -50,20 +50,20 @@ def run(*arguments: object) -> int:
     return 0
 
 
-def kept() -> dict[str, str]:
+def stored_versions() -> dict[str, str]:
     return dict(Flow.objects.values_list("name", "version_id"))
 
 
 def test_flows_are_saved_once_and_then_unchanged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("diff", folder) == 1
-    assert not kept()
+    assert not stored_versions()
     assert run("apply", folder, "--note", "first") == 0
-    first = kept()
+    first = stored_versions()
     version = FlowVersion.objects.get()
     assert (version.source, version.saved_by, version.note) == (TEXT, "manage.py", "first")
     assert [(change.what, change.key) for change in Change.objects.filter(kind="flow")] == [("saved", "one")]
     assert run("apply", folder) == run("diff", folder) == run("diff", folder, "--prune") == 0
-    assert kept() == first
+    assert stored_versions() == first
     assert "0 new, 0 changed, 1 the same" in capsys.readouterr().out
 
 
@@ -71,28 +71,28 @@ def test_a_changed_comment_makes_no_version_and_a_changed_step_does(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("apply", folder)
-    first = kept()
+    first = stored_versions()
     (folder / "one.yaml").write_text(TEXT.replace("what it is for", "other words"))
     assert run("apply", folder) == 0
-    assert kept() == first
+    assert stored_versions() == first
     (folder / "one.yaml").write_text(TEXT.replace("name: Do", "name: Redo"))
     capsys.readouterr()
     assert run("diff", folder) == 1
     assert "-    name: Do\n+    name: Redo\n" in capsys.readouterr().out
     assert run("apply", folder) == 0
-    assert kept() != first
+    assert stored_versions() != first
 
 
 def test_nothing_is_changed_if_a_file_has_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two") + "---\n" + TEXT.replace("Go}", "Go, nmae: x}"))
     for what in ("validate", "diff", "apply"):
         assert run(what, folder) == 2
-    assert not kept()
+    assert not stored_versions()
     assert f"{folder}/two.yaml:12:38: error: steps[0].event.nmae: unknown key" in capsys.readouterr().err
 
 
-class Interrupted(LocalFlowStore):
-    """A shelf on which somebody changes the second flow after it was checked."""
+class ConflictingStore(LocalFlowStore):
+    """A flow store in which another user changes the second flow after the check."""
 
     def save(self, text: str, checked: FlowCheck, note: str) -> None:
         if checked.name == "two":
@@ -102,16 +102,16 @@ class Interrupted(LocalFlowStore):
 
 def test_either_all_flows_are_saved_or_none(folder: Path) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
-    asked = Namespace(subcommand="apply", path=folder, strict=False, json=False, prune=False, dry_run=False, note="")
+    options = Namespace(subcommand="apply", path=folder, strict=False, json=False, prune=False, dry_run=False, note="")
     with pytest.raises(FlowStoreError, match="two: the flow was changed by someone else"):
-        command_line.run_command(Interrupted(), asked, atomic)
-    assert not kept()
+        command_line.run_command(ConflictingStore(), options, atomic)
+    assert not stored_versions()
 
 
 def test_a_dry_run_prints_the_changes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     b.save(b.step(), name="old")
     assert run("apply", folder, "--dry-run", "--prune") == 0
-    assert list(kept()) == ["old"]
+    assert list(stored_versions()) == ["old"]
     out = capsys.readouterr().out
     assert out.splitlines() == [
         "new  one",
@@ -119,7 +119,7 @@ def test_a_dry_run_prints_the_changes(folder: Path, capsys: pytest.CaptureFixtur
         "1 new, 0 changed, 0 the same, 1 to delete; nothing was changed",
     ]
     assert run("apply", folder, "--prune") == 0
-    assert list(kept()) == ["one"]
+    assert list(stored_versions()) == ["one"]
 
 
 def test_warnings_are_those_of_the_console_and_strict_makes_them_errors(
@@ -130,14 +130,14 @@ def test_warnings_are_those_of_the_console_and_strict_makes_them_errors(
     warning = f"{folder}/one.yaml:6:15: warning: steps[0].command.packName: no pack 'Nobody' is registered"
     assert warning in capsys.readouterr().err
     assert run("apply", folder, "--strict") == 1
-    assert not kept()
+    assert not stored_versions()
 
 
 def test_json_output_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("apply", folder, "--json")
-    told = json.loads(capsys.readouterr().out)
-    assert told["applied"] is True
-    assert [(flow["name"], flow["change"], flow["findings"]) for flow in told["flows"]] == [("one", "new", [])]
+    output = json.loads(capsys.readouterr().out)
+    assert output["applied"] is True
+    assert [(flow["name"], flow["change"], flow["findings"]) for flow in output["flows"]] == [("one", "new", [])]
 
 
 def test_an_export_is_the_text_as_written_and_has_no_diff(folder: Path, tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def check(client: Client, text: str) -> Any:
 
 
 def test_the_api_returns_the_changes_that_saving_would_make(folder: Path, client: Client) -> None:
-    told = check(client, TEXT).json()
-    assert (told["name"], told["change"], told["warnings"]) == ("one", "new", [])
-    assert not kept()
+    report = check(client, TEXT).json()
+    assert (report["name"], report["change"], report["warnings"]) == ("one", "new", [])
+    assert not stored_versions()
     run("apply", folder)
     assert check(client, TEXT).json() == {
-        "name": "one", "change": "same", "version": kept()["one"], "warnings": []
+        "name": "one", "change": "same", "version": stored_versions()["one"], "warnings": []
     }  # fmt: skip
     changed = check(client, TEXT.replace("name: Go", "name: Gone") + "enabled: false").json()
     assert (changed["change"], changed["warnings"][0]["line"]) == ("changed", 7)
@@ -187,7 +187,7 @@ def test_the_api_returns_each_error_with_its_position_in_the_text(client: Client
 
 def test_the_api_returns_a_flow_as_written(folder: Path, client: Client) -> None:
     run("apply", folder)
-    answer = client.get("/v1/flows/one?text=true")
-    assert (answer.content.decode(), answer.headers["Content-Type"]) == (TEXT, "text/plain; charset=utf-8")
-    assert answer.headers["ETag"] == f'"{kept()["one"]}"'
+    response = client.get("/v1/flows/one?text=true")
+    assert (response.content.decode(), response.headers["Content-Type"]) == (TEXT, "text/plain; charset=utf-8")
+    assert response.headers["ETag"] == f'"{stored_versions()["one"]}"'
     problem(client.get("/v1/flows/none?text=true"), 404)

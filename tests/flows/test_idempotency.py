@@ -15,7 +15,7 @@ from tests.flows import builders as b
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def tell(key: str, body: Any = None, pack: str = "Src") -> int:
+def post_event(key: str, body: Any = None, pack: str = "Src") -> int:
     data = json.dumps(body or {"event": "Go", "payload": 1})
     headers = {"Idempotency-Key": key}
     return Client().post(f"/v1/packs/{pack}/events", data, "application/json", headers=headers).status_code
@@ -24,14 +24,14 @@ def tell(key: str, body: Any = None, pack: str = "Src") -> int:
 def test_a_repeated_key_and_body_is_accepted_and_starts_nothing() -> None:
     b.pack("Src")
     b.save(b.step())
-    assert [tell("k"), tell("k"), tell("other")] == [202, 202, 202]
+    assert [post_event("k"), post_event("k"), post_event("other")] == [202, 202, 202]
     assert Execution.objects.count() == 2
 
 
 def test_a_repeated_key_with_a_different_body_is_rejected() -> None:
     b.pack("Src")
     b.save(b.step())
-    assert [tell("k"), tell("k", {"event": "Go", "payload": 2})] == [202, 422]
+    assert [post_event("k"), post_event("k", {"event": "Go", "payload": 2})] == [202, 422]
     assert Execution.objects.count() == 1
 
 
@@ -39,31 +39,31 @@ def test_keys_of_different_packs_are_independent() -> None:
     b.pack("Src")
     b.pack("Src", env="x")
     b.save(b.step())
-    assert [tell("k"), tell("k", pack="Src.env.x")] == [202, 202]
+    assert [post_event("k"), post_event("k", pack="Src.env.x")] == [202, 202]
     assert Execution.objects.count() == 2
 
 
 def test_a_key_counts_even_if_no_flow_matched_the_first_event() -> None:
     b.pack("Src")
-    assert tell("k") == 202
+    assert post_event("k") == 202
     b.save(b.step())
-    assert tell("k") == 202
+    assert post_event("k") == 202
     assert not Execution.objects.exists()
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a\x00b"])
 def test_a_key_that_cannot_be_stored_is_rejected(key: str) -> None:
     b.pack("Src")
-    assert tell(key) == 400
+    assert post_event(key) == 400
 
 
 def test_a_key_expires_after_a_day() -> None:
     b.pack("Src")
     b.save(b.step())
-    tell("k")
-    tell("young")
+    post_event("k")
+    post_event("young")
     ReceivedKey.objects.filter(key="k").update(received_at=timezone.now() - timedelta(hours=25))
-    assert tell("k", {"event": "Go", "payload": 2}) == 202, "a day later it is another event"
+    assert post_event("k", {"event": "Go", "payload": 2}) == 202, "a day later it is another event"
     ReceivedKey.objects.filter(key="k").update(received_at=timezone.now() - timedelta(hours=25))
     assert jobs.prune_idempotency_keys(dry_run=True) == 1
     assert jobs.prune_idempotency_keys() == 1

@@ -17,18 +17,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 H = "http://testserver/v1/packs/Wrk.env.a;b,%20c/actions"
 
 
-def test_a_lease_lasts_as_long_as_the_step_says_else_as_the_setting_says() -> None:
+def test_the_duration_of_a_lease_comes_from_the_step_or_the_setting() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(timeout="10m")), b.step(id="b", command=command()))
     b.tell(source)
     with override_settings(FLYTE_ACTION_LEASE_SECONDS=60):
         ends = [b.take(worker).lease_ends_at for _ in range(2)]
     now = timezone.now()
-    left = [round((end - now).total_seconds(), -1) for end in ends if end]
-    assert left == [600, 60]
+    durations = [round((end - now).total_seconds(), -1) for end in ends if end]
+    assert durations == [600, 60]
 
 
-def test_an_unexpired_lease_is_not_ended() -> None:
+def test_an_unexpired_lease_stays() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(timeout="10m")))
     b.tell(source)
@@ -69,7 +69,7 @@ def test_an_expired_lease_is_retried_while_retries_are_left() -> None:
     let_time_pass(minutes=2)
     assert jobs.expire_leases() == 1
     assert (the_action().state, the_action().is_queued) == (ActionState.NEW, True)
-    assert b.fired(b.only_execution()) == {"a"}, "a FATAL that is tried again emits nothing"
+    assert b.fired(b.only_execution()) == {"a"}, "a retried FATAL fires nothing"
     again = b.take(worker)
     assert (again.attempt, again.input) == (2, "")
     let_time_pass(minutes=2)
@@ -129,21 +129,21 @@ def test_a_heartbeat_restarts_the_lease_only_for_its_claimer() -> None:
     def beat(pack: Any, query: str = "") -> int:
         return Client().post(f"/v1/packs/{pack}/actions/{the_action().id}/heartbeat{query}").status_code
 
-    assert beat(worker) == 409, "nobody has taken it"
+    assert beat(worker) == 409, "not taken yet"
     b.take(worker)
     let_time_pass(minutes=9)
-    assert beat(other) == 409, "another pack has it"
+    assert beat(other) == 409, "taken by another pack"
     assert beat(worker, "?attempt=2") == 409
     assert beat(worker) == 204
     let_time_pass(minutes=9)
     assert jobs.expire_leases() == 0
     let_time_pass(minutes=2)
     assert jobs.expire_leases() == 1
-    assert beat(worker) == 409, "it is not its any more"
+    assert beat(worker) == 409, "its lease expired"
     assert Client().post("/v1/packs/Wrk/actions/none/heartbeat").status_code == 404
 
 
-def test_a_take_returns_the_lease_and_the_address_to_extend_it() -> None:
+def test_a_take_returns_the_lease_and_the_url_to_extend_it() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk", env="a;b, c")
     b.save(b.step(id="a", command=command(timeout="10m", retries=1)), b.step(id="b", command=command()))
     b.tell(source)

@@ -44,7 +44,7 @@ steps:
 
 
 @pytest.mark.parametrize(
-    ("path", "inside", "place"),
+    ("path", "inside", "location"),
     [
         ("name", (0, 0), (1, 1)),
         ("steps[0]", (0, 0), (3, 5)),
@@ -61,15 +61,15 @@ steps:
         ("", (0, 0), (1, 1)),
     ],
 )
-def test_a_part_of_yaml_is_located(path: str, inside: tuple[int, int], place: tuple[int, int]) -> None:
-    assert SourceMap(FLOW, is_json=False).locate(path, *inside) == place
+def test_a_part_of_yaml_is_located(path: str, inside: tuple[int, int], location: tuple[int, int]) -> None:
+    assert SourceMap(FLOW, is_json=False).locate(path, *inside) == location
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4])
 def test_a_part_of_json_is_located_at_its_key(indent: int | None) -> None:
     value = {"name": 'a "b" \\', "a b": [1, {"c": [[], {}, "d"]}, "e"], "\u00e9": {"f": None}, "empty": {}}
     text = json.dumps(value, indent=indent)
-    places, lines = SourceMap(text, is_json=True), text.split("\n")
+    source_map, lines = SourceMap(text, is_json=True), text.split("\n")
     for path, begin in [
         ("name", '"name"'),
         ('["a b"]', '"a b"'),
@@ -80,7 +80,7 @@ def test_a_part_of_json_is_located_at_its_key(indent: int | None) -> None:
         ('["\u00e9"].f', '"f"'),
         ("empty", '"empty"'),
     ]:
-        line, column = places.locate(path)
+        line, column = source_map.locate(path)
         assert lines[line - 1][column - 1 :].startswith(begin), path
 
 

@@ -28,7 +28,7 @@ HELD = "5ab24a266f42ed00054744a1"
 
 
 def dump(folder: Path, **changes: list[dict[str, Any]]) -> Path:
-    """Two packs, a flow with an older version, and executions of each kind."""
+    """Write a dump of two packs, a flow with an older version, and executions of each kind."""
     first = o.action(FLOW, DONE, "one", "NEW", "PENDING", "SUCCESS")
     second = o.action(FLOW, DONE, "two", "NEW", "PENDING", "SUCCESS", trigger=first["result"])
     old = o.flow("ex", o.step("one"), _id=ObjectId(o.new_id(-600)), uuid=o.new_id(-600))
@@ -49,7 +49,7 @@ def dump(folder: Path, **changes: list[dict[str, Any]]) -> Path:
 
 
 def run(*arguments: object) -> int:
-    """The exit code of the command."""
+    """Run the command, and return its exit code."""
     try:
         call_command("import_mongodump", *map(str, arguments))
     except SystemExit as end:
@@ -64,13 +64,13 @@ def counts() -> list[int]:
 
 
 @pytest.fixture
-def carried(tmp_path: Path) -> Path:
+def imported(tmp_path: Path) -> Path:
     folder = dump(tmp_path / "dump")
     assert run(folder) == 0
     return folder
 
 
-def test_everything_is_imported(carried: Path) -> None:
+def test_everything_is_imported(imported: Path) -> None:
     assert counts() == [2, 1, 2, 1, 4, 5]
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     assert (wrk.labels, wrk.last_seen, wrk.commands) == (
@@ -80,23 +80,25 @@ def test_everything_is_imported(carried: Path) -> None:
     assert bytes(Item.objects.get(key="teams").value) == b'{"a": "a@example.org"}'
     flow = Flow.objects.select_related("version").get()
     assert (flow.name, flow.enabled, len(flow.version.document["steps"])) == ("ex", True, 2)
-    assert [(one.pack_name, one.event_name) for one in flow.subscriptions.all()] == [("Src", "Go")]
+    assert [(subscription.pack_name, subscription.event_name) for subscription in flow.subscriptions.all()] == [
+        ("Src", "Go")
+    ]
     states = dict(Execution.objects.values_list("id", "state"))
     assert states == {DONE: "succeeded", FAILED: "failed", TAKEN: "running", WAITING: "running"}
 
 
-def test_the_audit_shows_imported_data(carried: Path, client: Client) -> None:
-    shown = client.get(f"/v1/audit/flows/{DONE}").json()
-    assert [step["id"] for step in shown["steps"]] == ["one", "two"]
-    one = shown["actions"]["one"]
-    assert [state["value"] for state in one["states"]] == ["NEW", "PENDING", "SUCCESS"]
-    assert one["states"][0]["time"] == "2026-11-20T05:30:29.463Z"
-    assert (one["input"], one["context"]) == ({"n": 5, "list": [1.5, None]}, {"Who": "ann"})
-    assert one["trigger"] == {
+def test_the_audit_shows_imported_data(imported: Path, client: Client) -> None:
+    execution = client.get(f"/v1/audit/flows/{DONE}").json()
+    assert [step["id"] for step in execution["steps"]] == ["one", "two"]
+    first = execution["actions"]["one"]
+    assert [state["value"] for state in first["states"]] == ["NEW", "PENDING", "SUCCESS"]
+    assert first["states"][0]["time"] == "2026-11-20T05:30:29.463Z"
+    assert (first["input"], first["context"]) == ({"n": 5, "list": [1.5, None]}, {"Who": "ann"})
+    assert first["trigger"] == {
         "event": "Go", "pack": {"id": "Src", "name": "Src"}, "payload": {"n": 5},
         "createdAt": "2026-11-20T05:30:28.463Z", "receivedAt": "2026-11-20T05:30:29.463Z",
     }  # fmt: skip
-    assert one["result"]["event"] == "Done"
+    assert first["result"]["event"] == "Done"
     assert "result" not in client.get(f"/v1/audit/flows/{TAKEN}").json()["actions"]["one"]
     assert (
         Action.objects.get(correlation_id=DONE, step_id="two").triggered_by
@@ -104,7 +106,7 @@ def test_the_audit_shows_imported_data(carried: Path, client: Client) -> None:
     )
 
 
-def test_the_console_shows_imported_data(carried: Path, admin_client: Client) -> None:
+def test_the_console_shows_imported_data(imported: Path, admin_client: Client) -> None:
     for correlation_id in (DONE, FAILED, TAKEN, WAITING):
         page = admin_client.get(f"/admin/flows/execution/{correlation_id}/", follow=True)
         assert (page.status_code, correlation_id in page.content.decode()) == (200, True)
@@ -112,7 +114,7 @@ def test_the_console_shows_imported_data(carried: Path, admin_client: Client) ->
         assert admin_client.get(path).status_code == 200
 
 
-def test_a_running_execution_ends_here(carried: Path) -> None:
+def test_a_running_execution_ends_here(imported: Path) -> None:
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     action = b.take(wrk)
     assert (action.correlation_id, action.input, action.context) == (
@@ -124,7 +126,7 @@ def test_a_running_execution_ends_here(carried: Path) -> None:
     assert Execution.objects.get(id=WAITING).state == ExecutionState.SUCCEEDED
 
 
-def test_a_result_of_an_action_taken_there_continues_the_flow_here(carried: Path, client: Client) -> None:
+def test_a_result_of_an_action_taken_there_continues_the_flow_here(imported: Path, client: Client) -> None:
     path = f"/v1/packs/Wrk.env.prod/actions/{HELD}/result"
     answer = client.post(path, {"event": "Done", "payload": {"n": 7}}, content_type="application/json")
     assert answer.status_code == 202
@@ -133,7 +135,7 @@ def test_a_result_of_an_action_taken_there_continues_the_flow_here(carried: Path
     assert Execution.objects.get(id=TAKEN).latest_action_id == following.id
 
 
-def test_an_action_taken_there_ends_with_its_lease(carried: Path) -> None:
+def test_an_action_taken_there_ends_with_its_lease(imported: Path) -> None:
     taken = Action.objects.get(correlation_id=TAKEN)
     assert taken.lease_ends_at is not None
     assert taken.lease_ends_at > timezone.now()
@@ -143,7 +145,7 @@ def test_an_action_taken_there_ends_with_its_lease(carried: Path) -> None:
     assert Execution.objects.get(id=TAKEN).state == ExecutionState.FAILED
 
 
-def test_newer_data_sorts_after_imported_data(carried: Path) -> None:
+def test_newer_data_sorts_after_imported_data(imported: Path) -> None:
     b.tell(Pack.objects.get(identity="Src"), payload={"n": 1})
     newest = Execution.objects.order_by("-latest_action_id").first()
     assert newest is not None
@@ -152,15 +154,15 @@ def test_newer_data_sorts_after_imported_data(carried: Path) -> None:
     assert FlowVersion.objects.filter(flow_name="ex").order_by("-id")[0] == Flow.objects.get().version
 
 
-def test_a_second_import_changes_nothing(carried: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_import_changes_nothing(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = counts(), list(Action.objects.order_by("id").values("id", "state", "state_log"))
     capsys.readouterr()
-    assert run(carried) == 0
+    assert run(imported) == 0
     assert (counts(), list(Action.objects.order_by("id").values("id", "state", "state_log"))) == before
     assert "executions         4 unchanged" in capsys.readouterr().out
 
 
-def test_a_later_dump_updates_unchanged_executions(carried: Path, tmp_path: Path) -> None:
+def test_a_later_dump_updates_unchanged_executions(imported: Path, tmp_path: Path) -> None:
     taken = Action.objects.get(correlation_id=TAKEN)
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     b.give(wrk, b.take(wrk))
@@ -187,14 +189,14 @@ def test_a_dry_run_writes_nothing_and_prints_the_same(tmp_path: Path, capsys: py
     assert "executions         4 new\nactions            5 new\n2 running executions continue here\n" in dry
 
 
-def test_different_data_here_is_kept_unless_overwritten(carried: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_different_data_here_is_kept_unless_overwritten(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     b.save(b.step(), name="ex")
     Item.objects.update(value=b"mine")
-    assert run(carried) == 0
-    told = capsys.readouterr().err
-    assert "flow 'ex' is different here; this one is kept" in told
-    assert "datastore item 'teams' has a different value here" in told
-    assert run(carried, "--overwrite") == 0
+    assert run(imported) == 0
+    messages = capsys.readouterr().err
+    assert "flow 'ex' is different here; this one is kept" in messages
+    assert "datastore item 'teams' has a different value here" in messages
+    assert run(imported, "--overwrite") == 0
     assert len(Flow.objects.get().version.document["steps"]) == 2
     assert bytes(Item.objects.get().value) != b"mine"
 
@@ -206,10 +208,10 @@ def test_an_invalid_flow_is_listed_and_the_rest_imported(tmp_path: Path, capsys:
     (waits,) = [o.action(bad, WAITING, "one", "NEW")]
     o.write(folder, {"action": [waits]})
     assert run(folder) == 1
-    told = capsys.readouterr().err
-    assert "error: flow 'bad': steps[1].id: duplicate step id 'one': already used by steps[0]" in told
-    assert "warning: flow 'odd': steps[0].criteria: contains no {{ … }} and is always false" in told
-    assert f"warning: execution '{WAITING}' of flow 'bad' cannot run dependent steps" in told
+    messages = capsys.readouterr().err
+    assert "error: flow 'bad': steps[1].id: duplicate step id 'one': already used by steps[0]" in messages
+    assert "warning: flow 'odd': steps[0].criteria: contains no {{ … }} and is always false" in messages
+    assert f"warning: execution '{WAITING}' of flow 'bad' cannot run dependent steps" in messages
     assert sorted(Flow.objects.values_list("name", flat=True)) == ["ex", "odd"]
     wrk = Pack.objects.get(identity="Wrk.env.prod")
     b.give(wrk, b.take(wrk))
@@ -222,9 +224,9 @@ def test_steps_without_an_id_get_default_ids_and_keep_their_actions(tmp_path: Pa
     actions = [o.action(flow, DONE, "x", "NEW"), o.action(flow, DONE, "", "NEW", name="Then")]
     dump(tmp_path, flow=[flow], flowHistory=[flow], action=actions)
     assert run(tmp_path) == 0
-    shown = client.get(f"/v1/audit/flows/{DONE}").json()
-    assert [step["id"] for step in shown["steps"]] == ["x", "step-2", "step-3"]
-    assert sorted(shown["actions"]) == ["step-3", "x"]
+    execution = client.get(f"/v1/audit/flows/{DONE}").json()
+    assert [step["id"] for step in execution["steps"]] == ["x", "step-2", "step-3"]
+    assert sorted(execution["actions"]) == ["step-3", "x"]
 
 
 def test_data_that_cannot_be_imported_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,9 +238,9 @@ def test_data_that_cannot_be_imported_is_listed(tmp_path: Path, capsys: pytest.C
         {"_id": "no execution"},
     ]
     assert run(dump(tmp_path, action=actions)) == 1
-    told = capsys.readouterr().err
+    messages = capsys.readouterr().err
     for fault in ("duplicate action of step 'one'", "unknown state 'BROKEN'", "its flow version was not found"):
-        assert fault in told
+        assert fault in messages
     assert list(Execution.objects.values_list("id", flat=True)) == [DONE]
 
 
@@ -250,11 +252,11 @@ def test_the_folder_is_the_databases_or_its_parent_and_files_can_be_gzipped(tmp_
 
 
 def test_actions_of_an_older_database_are_in_a_second_collection_too(tmp_path: Path) -> None:
-    gone = o.action(FLOW, DONE, "one", "NEW", "PENDING", "SUCCESS")
-    now = o.action(FLOW, TAKEN, "one", "NEW", "PENDING")
-    for one in (gone, now):
-        del one["states"], one["trigger"]["createdAt"], one["trigger"]["receivedAt"]
-    dump(tmp_path, audit=[gone, {**now, "state": {"value": "NEW", "time": o.at(0)}}], action=[now])
+    finished = o.action(FLOW, DONE, "one", "NEW", "PENDING", "SUCCESS")
+    running = o.action(FLOW, TAKEN, "one", "NEW", "PENDING")
+    for action in (finished, running):
+        del action["states"], action["trigger"]["createdAt"], action["trigger"]["receivedAt"]
+    dump(tmp_path, audit=[finished, {**running, "state": {"value": "NEW", "time": o.at(0)}}], action=[running])
     assert run(tmp_path) == 0
     states = dict(Action.objects.values_list("correlation_id", "state"))
     assert states == {DONE: "SUCCESS", TAKEN: "PENDING"}
@@ -263,11 +265,11 @@ def test_actions_of_an_older_database_are_in_a_second_collection_too(tmp_path: P
 @pytest.mark.parametrize("what", ["nothing", "cut", "noise", "file", "both"])
 def test_an_invalid_dump_is_an_error_in_one_line(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     dump(tmp_path / "dump")
-    cut = tmp_path / "dump" / "pack.bson"
-    cut.write_bytes(cut.read_bytes()[:-3] if what == "cut" else b"noise" * 9)
-    given = {"nothing": f"{tmp_path}", "file": f"{cut}", "both": f"{tmp_path} --uri mongodb://x"}
+    file = tmp_path / "dump" / "pack.bson"
+    file.write_bytes(file.read_bytes()[:-3] if what == "cut" else b"noise" * 9)
+    arguments = {"nothing": f"{tmp_path}", "file": f"{file}", "both": f"{tmp_path} --uri mongodb://x"}
     with pytest.raises(CommandError) as raised:
-        call_command("import_mongodump", *given.get(what, f"{cut.parent}").split())
+        call_command("import_mongodump", *arguments.get(what, f"{file.parent}").split())
     assert raised.value.returncode == 2
     assert "\n" not in str(raised.value)
 
@@ -297,6 +299,6 @@ def test_converted_ids_are_stable_and_sorted_by_time() -> None:
 
 
 def test_bson_values_convert_to_json() -> None:
-    given = {"a": Int64(5), "b": o.BEGAN, "c": [float("nan"), True, None], 1: ObjectId("5" * 24)}
-    assert to_json_value(given) == {"a": 5, "b": "2026-11-20T05:30:29.463Z", "c": [None, True, None], "1": "5" * 24}
+    document = {"a": Int64(5), "b": o.BEGAN, "c": [float("nan"), True, None], 1: ObjectId("5" * 24)}
+    assert to_json_value(document) == {"a": 5, "b": "2026-11-20T05:30:29.463Z", "c": [None, True, None], "1": "5" * 24}
     assert type(to_json_value(Int64(5))) is int

@@ -30,7 +30,7 @@ def test_a_complete_document_is_parsed_to_typed_values() -> None:
 
 
 def test_every_error_is_reported_at_once_with_its_path() -> None:
-    found = errors(
+    by_path = errors(
         {
             "nme": "x",
             "steps": [
@@ -40,7 +40,7 @@ def test_every_error_is_reported_at_once_with_its_path() -> None:
             ],
         }
     )
-    assert set(found) == {
+    assert set(by_path) == {
         "nme",
         "steps[0].event.name",
         "steps[0].command.packName",
@@ -52,7 +52,7 @@ def test_every_error_is_reported_at_once_with_its_path() -> None:
         "steps[1].context.a",
         "steps[2].command.input[0]",
     }
-    assert found["nme"] == "unknown key; did you mean name?"
+    assert by_path["nme"] == "unknown key; did you mean name?"
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_the_stored_document_omits_empty_values_except_inputs() -> None:
     }
 
 
-@pytest.mark.parametrize("given", ["s", 5, True, None, [], {}, 0, False, ""])
-def test_an_input_of_any_type_is_stored_unchanged(given: Any) -> None:
-    command = parse_flow(one_step(command={"packName": "P", "name": "C", "input": given})).document["steps"][0][
+@pytest.mark.parametrize("value", ["s", 5, True, None, [], {}, 0, False, ""])
+def test_an_input_of_any_type_is_stored_unchanged(value: Any) -> None:
+    command = parse_flow(one_step(command={"packName": "P", "name": "C", "input": value})).document["steps"][0][
         "command"
     ]
-    assert command["input"] == given
-    assert type(command["input"]) is type(given)
+    assert command["input"] == value
+    assert type(command["input"]) is type(value)
 
 
 def test_a_stored_document_parses_to_the_same_flow() -> None:

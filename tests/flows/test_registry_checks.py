@@ -46,7 +46,7 @@ def flow(pack: str = "Slack", event: str = "ReceivedMessage", command: str = "Se
     ],
 )
 def test_an_unregistered_name_gives_a_warning_with_a_suggestion(names: dict[str, str], path: str, message: str) -> None:
-    assert [(one.path, one.message) for one in find_registry_warnings(parse_flow(flow(**names)))] == [
+    assert [(warning.path, warning.message) for warning in find_registry_warnings(parse_flow(flow(**names)))] == [
         (f"steps[0].{path}", message)
     ]
 
@@ -57,8 +57,8 @@ def test_registered_and_built_in_names_give_no_warning() -> None:
 
 
 def test_a_missing_name_is_an_error_without_a_warning() -> None:
-    found = validate_text("name: f\nsteps:\n- event: {packName: Slack}\n  command: {name: Do, packName: Slak}\n")
-    assert [(one.kind, one.path) for one in found.issues] == [
+    report = validate_text("name: f\nsteps:\n- event: {packName: Slack}\n  command: {name: Do, packName: Slak}\n")
+    assert [(issue.kind, issue.path) for issue in report.issues] == [
         ("error", "steps[0].event.name"),
         ("warning", "steps[0].command.packName"),
     ]

@@ -37,36 +37,36 @@ def test_a_fatal_result_is_retried_after_a_backoff_that_doubles() -> None:
 
 
 @contextmanager
-def meanwhile(what: Callable[[], None]) -> Iterator[None]:
-    """Does something in the moment before the first change of an action."""
-    left = [what]
+def before_first_update(function: Callable[[], None]) -> Iterator[None]:
+    """Call the function immediately before the first update of an action."""
+    pending = [function]
 
     def interpose(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "UPDATE packs_action" in sql and left:
-            left.pop()()
+        if "UPDATE packs_action" in sql and pending:
+            pending.pop()()
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(interpose):
         yield
 
 
-def test_a_take_that_another_packs_whole_attempt_overtakes_is_the_next_attempt() -> None:
+def test_a_take_overtaken_by_a_whole_attempt_is_the_next_attempt() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(retries=1)))
     b.tell(source)
-    with meanwhile(lambda: fail_one_attempt(worker)):
-        # PostgreSQL's one statement looks for what could be taken when it began, and that attempt could not.
+    with before_first_update(lambda: fail_one_attempt(worker)):
+        # PostgreSQL's statement finds actions that were ready at its start; the second attempt was not.
         second = take(worker) or b.take(worker)
-    kept = Action.objects.get()
-    assert (second.attempt, kept.attempt) == (2, 2)
-    assert [entry["value"] for entry in kept.state_log] == ["NEW", "PENDING", "NEW", "PENDING"]
+    stored = Action.objects.get()
+    assert (second.attempt, stored.attempt) == (2, 2)
+    assert [entry["value"] for entry in stored.state_log] == ["NEW", "PENDING", "NEW", "PENDING"]
 
 
-def test_a_take_that_is_overtaken_so_does_not_pass_over_the_backoff() -> None:
+def test_an_overtaken_take_respects_the_backoff() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(retries=1, backoff=600)))
     b.tell(source)
-    with meanwhile(lambda: fail_one_attempt(worker)):
+    with before_first_update(lambda: fail_one_attempt(worker)):
         assert take(worker) is None
     assert Action.objects.get().attempt == 1
 
@@ -97,7 +97,7 @@ def test_a_repeated_fatal_result_is_accepted_and_has_no_effect() -> None:
     assert (the_action().state, the_action().attempt) == (ActionState.PENDING, second.attempt)
 
 
-def test_the_result_link_names_the_attempt_from_the_second_on() -> None:
+def test_result_links_name_the_attempt_except_the_first() -> None:
     source, worker = b.pack("Src"), b.pack("Wrk")
     b.save(b.step(id="a", command=command(retries=1)))
     b.tell(source)

@@ -33,23 +33,23 @@ def keys() -> Iterator[None]:
         yield
 
 
-def command(given: Any, **options: Any) -> dict[str, Any]:
-    return {"packName": "Wrk", "name": "Do", "input": given, **options}
+def command(input_value: Any, **options: Any) -> dict[str, Any]:
+    return {"packName": "Wrk", "name": "Do", "input": input_value, **options}
 
 
-def taken(client: Client, pack: str = "Wrk") -> Any:
-    """The input of the next action, as the pack that takes it gets it."""
-    answer = client.post(f"/v1/packs/{pack}/actions/take")
-    assert answer.status_code == 200, answer.content
-    return json.loads(answer.content)["input"]
+def take_input(client: Client, pack: str = "Wrk") -> Any:
+    """Take the next action over HTTP, and return its input."""
+    response = client.post(f"/v1/packs/{pack}/actions/take")
+    assert response.status_code == 200, response.content
+    return json.loads(response.content)["input"]
 
 
 def step_of(step_id: str) -> Action:
     return Action.objects.get(step_id=step_id)
 
 
-def assert_nowhere(secret: str = CANARY) -> None:
-    """No column of any row has the text."""
+def check_not_stored(secret: str = CANARY) -> None:
+    """Check that no column of any row contains the secret."""
     for table in connection.introspection.table_names():
         with connection.cursor() as cursor:
             cursor.execute(f'SELECT * FROM "{table}"')
@@ -62,13 +62,13 @@ def assert_nowhere(secret: str = CANARY) -> None:
 def test_a_text_that_reads_a_secret_is_redacted_except_for_the_taker(client: Client) -> None:
     source = b.pack("Src")
     b.pack("Wrk")
-    given = {"auth": f"Bearer {READ}", "list": ["plain", READ, 5], "room": "{{ Event.Payload.room }}"}
-    b.save(b.step(id="a", command=command(given)))
+    template = {"auth": f"Bearer {READ}", "list": ["plain", READ, 5], "room": "{{ Event.Payload.room }}"}
+    b.save(b.step(id="a", command=command(template)))
     b.tell(source, payload={"room": "ops"})
     assert step_of("a").input == {"auth": MASK, "list": ["plain", MASK, 5], "room": "ops"}
-    assert_nowhere()
-    whole = {"auth": f"Bearer {CANARY}", "list": ["plain", CANARY, 5], "room": "ops"}
-    assert taken(client) == whole
+    check_not_stored()
+    rendered = {"auth": f"Bearer {CANARY}", "list": ["plain", CANARY, 5], "room": "ops"}
+    assert take_input(client) == rendered
     assert step_of("a").input["auth"] == MASK
 
 
@@ -78,7 +78,7 @@ def test_an_input_that_is_one_secret_text_is_redacted_too(client: Client) -> Non
     b.save(b.step(id="a", command=command(READ)))
     b.tell(source)
     assert step_of("a").input == MASK
-    assert taken(client) == CANARY
+    assert take_input(client) == CANARY
 
 
 def test_a_secret_stays_secret_through_the_context(client: Client) -> None:
@@ -97,8 +97,8 @@ def test_a_secret_stays_secret_through_the_context(client: Client) -> None:
     b.work(worker)
     assert step_of("c").input == [MASK, "open"]
     assert step_of("c").context == {"Auth": "open", "Room": "ops", "Both": MASK}
-    assert taken(client) == [f"Bearer {CANARY}!", "open"]
-    assert_nowhere()
+    assert take_input(client) == [f"Bearer {CANARY}!", "open"]
+    check_not_stored()
 
 
 def test_a_result_that_repeats_the_secret_is_redacted_before_it_is_handled() -> None:
@@ -114,7 +114,7 @@ def test_a_result_that_repeats_the_secret_is_redacted_before_it_is_handled() -> 
     assert step_of("a").result["payload"] == {"out": masked}
     assert (step_of("b").input, step_of("step-1").input) == (masked, masked)
     assert Event.objects.filter(name="Done").get().payload == {"out": masked}
-    assert_nowhere()
+    check_not_stored()
 
 
 def test_only_secrets_sent_to_the_taker_are_redacted_in_results(client: Client) -> None:
@@ -136,7 +136,7 @@ def test_a_repeated_result_is_equal_although_it_was_redacted() -> None:
     action = b.take(worker)
     finishes = [b.give(worker, action, payload=f"said {CANARY}") for _ in range(2)]
     assert [finish.value for finish in finishes if finish] == ["counted", "repeated"]
-    assert_nowhere()
+    check_not_stored()
 
 
 def test_attempts_and_late_results_are_redacted_and_a_retry_gets_the_secret(client: Client) -> None:
@@ -145,13 +145,13 @@ def test_attempts_and_late_results_are_redacted_and_a_retry_gets_the_secret(clie
     b.tell(source)
     action = b.take(worker)
     b.give(worker, action, "FATAL", CANARY)
-    assert taken(client) == CANARY
+    assert take_input(client) == CANARY
     b.give(worker, action, "Done", {"late": CANARY})
     b.give(worker, step_of("a"), "FATAL", CANARY)
     control.retry_step(b.only_execution().id, "a")
-    assert taken(client) == CANARY
+    assert take_input(client) == CANARY
     assert len(step_of("a").attempt_log) >= 2
-    assert_nowhere()
+    check_not_stored()
 
 
 def test_a_replay_reads_the_current_secret(client: Client) -> None:
@@ -161,22 +161,22 @@ def test_a_replay_reads_the_current_secret(client: Client) -> None:
     b.work(worker)
     put_secret("token", "another-secret")
     control.replay_event(b.only_execution().id)
-    assert taken(client) == "another-secret"
-    assert_nowhere()
+    assert take_input(client) == "another-secret"
+    check_not_stored()
 
 
-@pytest.mark.parametrize("place", ["event", "command"])
-def test_labels_cannot_read_secrets(place: str) -> None:
+@pytest.mark.parametrize("part", ["event", "command"])
+def test_labels_cannot_read_secrets(part: str) -> None:
     source = b.pack("Src")
     step = b.step(id="a")
-    step[place] = {**step[place], "packLabels": {"env": READ}}
+    step[part] = {**step[part], "packLabels": {"env": READ}}
     b.save(step)
     b.tell(source)
     assert not Action.objects.exists()
     outcome = Event.objects.get().outcomes[0]["steps"][0]
-    assert (outcome["outcome"], outcome["path"]) == ("error", f"steps[0].{place}.packLabels.env")
+    assert (outcome["outcome"], outcome["path"]) == ("error", f"steps[0].{part}.packLabels.env")
     assert "must not read a secret" in outcome["message"]
-    assert_nowhere()
+    check_not_stored()
 
 
 @pytest.mark.parametrize(
@@ -189,13 +189,13 @@ def test_labels_cannot_read_secrets(place: str) -> None:
         ("{{ datastore('token')|length > 3 }}", "fired"),
     ],
 )
-def test_criteria_that_read_secrets_show_only_their_verdict(criteria: str, outcome: str) -> None:
+def test_criteria_that_read_secrets_show_only_their_result(criteria: str, outcome: str) -> None:
     source = b.pack("Src")
     b.save(b.step(criteria=criteria))
     b.tell(source)
-    (told,) = Event.objects.get().outcomes[0]["steps"]
-    assert told["outcome"] == outcome
-    assert_nowhere()
+    (step,) = Event.objects.get().outcomes[0]["steps"]
+    assert step["outcome"] == outcome
+    check_not_stored()
 
 
 def test_a_flow_whose_criteria_read_a_secret_stores_nothing_of_it() -> None:
@@ -217,7 +217,7 @@ def test_a_dry_run_reads_a_secret_and_shows_nothing_of_it(client: Client) -> Non
         b.follower("a", id="c", command=command("{{ Context.T }} {{ Event.Payload }}")),
     )
     body = {"flow": flow, "event": {"event": "Go"}, "results": {"a": {"event": "Done", "payload": f"x {CANARY}"}}}
-    # The flow itself names the value here, as no flow should.
+    # The flow contains the value itself, unlike any real flow.
     answer = client.post("/v1/flows/dry-run", json.dumps(body), content_type="application/json")
     steps = {step["stepId"]: step for step in json.loads(answer.content)["steps"]}
     assert steps["a"]["command"]["input"] == {"t": MASK, "u": ""}
@@ -234,35 +234,35 @@ def test_try_template_shows_nothing_of_a_secret() -> None:
     assert out.getvalue() == f"{MASK}\n"
 
 
-@pytest.mark.parametrize(("others", "told"), [("", "has no key"), (SECOND, "FLYTE_ENCRYPTION_KEYS lacks")])
-class TestWithoutTheKey:
-    """The operator has lost a key, or forgotten it on one machine."""
+@pytest.mark.parametrize(("others", "message"), [("", "has no key"), (SECOND, "FLYTE_ENCRYPTION_KEYS lacks")])
+class TestMissingKey:
+    """Flows and actions if a key is lost, or missing on one machine."""
 
-    def test_the_step_that_reads_the_secret_tells_so(self, others: str, told: str) -> None:
+    def test_the_outcome_of_the_step_that_reads_the_secret_names_the_key(self, others: str, message: str) -> None:
         source = b.pack("Src")
         b.save(b.step(id="a", command=command({"auth": READ})))
         with override_settings(FLYTE_ENCRYPTION_KEYS=others):
             b.tell(source)
         outcome = Event.objects.get().outcomes[0]["steps"][0]
         assert (outcome["outcome"], outcome["path"]) == ("error", "steps[0].command.input.auth")
-        assert told in outcome["message"]
+        assert message in outcome["message"]
 
-    def test_an_action_that_waits_with_a_secret_ends_fatal_and_says_why(
-        self, others: str, told: str, client: Client
+    def test_a_queued_action_with_a_secret_ends_fatal_with_a_reason(
+        self, others: str, message: str, client: Client
     ) -> None:
         source = b.pack("Src")
         b.pack("Wrk")
         b.save(b.step(id="a", command=command(READ)), b.step(id="plain", command=command("plain")))
         b.tell(source)
         with override_settings(FLYTE_ENCRYPTION_KEYS=others):
-            assert taken(client) == "plain"
+            assert take_input(client) == "plain"
             jobs.expire_leases()
         assert step_of("a").state == ActionState.FATAL
-        assert told in step_of("a").result["payload"]["reason"]
+        assert message in step_of("a").result["payload"]["reason"]
         control.retry_step(b.only_execution().id, "a")
-        assert taken(client) == CANARY
+        assert take_input(client) == CANARY
 
-    def test_a_step_that_would_inherit_the_secret_tells_so(self, others: str, told: str) -> None:
+    def test_a_step_that_inherits_the_secret_is_an_error_of_the_execution(self, others: str, message: str) -> None:
         source, worker = b.pack("Src"), b.pack("Wrk")
         b.save(b.step(id="a", context={"T": READ}, command=command("x")), b.follower("a", id="b"))
         b.tell(source)
@@ -271,21 +271,21 @@ class TestWithoutTheKey:
             b.give(worker, action, payload=f"x {CANARY}")
         (error,) = b.only_execution().errors
         assert (error["stepId"], error["path"]) == ("b", "steps[1].context")
-        assert told in error["message"]
+        assert message in error["message"]
         assert step_of("a").result["payload"] == MASK
         assert b.only_execution().state == ExecutionState.FAILED
-        assert_nowhere()
+        check_not_stored()
 
 
 class TestRotation:
-    """`manage.py rotate_encryption_keys`"""
+    """The command `manage.py rotate_encryption_keys`."""
 
     def run(self, *arguments: str) -> str:
         out = StringIO()
         call_command("rotate_encryption_keys", *arguments, stdout=out)
         return out.getvalue()
 
-    def test_what_an_old_key_encrypted_is_encrypted_with_the_new_one(self, client: Client) -> None:
+    def test_values_of_an_old_key_are_encrypted_with_the_new_one(self, client: Client) -> None:
         source = b.pack("Src")
         b.pack("Wrk")
         b.save(b.step(id="a", command=command(READ)))
@@ -293,17 +293,17 @@ class TestRotation:
         Item.objects.create(key="plain", value=b"1", content_type="text/plain")
         updated = Item.objects.get(key="token").updated_at
         with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
-            told = "1 of 1 datastore items would be re-encrypted\n1 of 1 actions would be re-encrypted\n"
-            told += "0 of 0 resources of hosted packs would be re-encrypted\n"
-            assert self.run("--dry-run") == told
-            assert self.run() == told.replace("would be", "were")
-            assert self.run() == told.replace("would be", "were").replace("1 of", "0 of")
+            output = "1 of 1 datastore items would be re-encrypted\n1 of 1 actions would be re-encrypted\n"
+            output += "0 of 0 resources of hosted packs would be re-encrypted\n"
+            assert self.run("--dry-run") == output
+            assert self.run() == output.replace("would be", "were")
+            assert self.run() == output.replace("would be", "were").replace("1 of", "0 of")
         with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
             assert input_with_secrets(step_of("a")) == CANARY
-            assert taken(client) == CANARY
+            assert take_input(client) == CANARY
         assert Item.objects.get(key="token").updated_at == updated
 
-    def test_it_goes_on_where_some_can_not_be_read_and_says_so(self) -> None:
+    def test_unreadable_values_are_skipped_and_counted(self) -> None:
         with override_settings(FLYTE_ENCRYPTION_KEYS=SECOND):
             put_secret("other", "x")
         out = StringIO()
@@ -311,7 +311,7 @@ class TestRotation:
             call_command("rotate_encryption_keys", stdout=out)
         assert "0 of 2 datastore items were re-encrypted, 1 unreadable" in out.getvalue()
 
-    def test_without_keys_it_says_so(self) -> None:
+    def test_a_missing_setting_of_keys_is_an_error(self) -> None:
         for _ in range(2):
             with (
                 override_settings(FLYTE_ENCRYPTION_KEYS=""),
@@ -321,7 +321,7 @@ class TestRotation:
             assert caught.value.returncode == 2
             Item.objects.all().delete()
 
-    def test_a_value_that_is_put_after_the_old_one_was_read_stays(self) -> None:
+    def test_a_value_replaced_during_the_rotation_is_not_overwritten(self) -> None:
         rows, old = Item.objects.filter(key="token"), bytes(Item.objects.get(key="token").value)
         with override_settings(FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}"):
             put_secret("token", "meanwhile")

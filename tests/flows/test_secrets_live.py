@@ -88,27 +88,27 @@ OTHER = {
 }
 
 
-class Story:
-    """A server, and all that a flow with a secret does on it."""
+class SecretScenario:
+    """A server, the requests of a flow with a secret, and their responses."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.http = httpx.Client(base_url=server.url, timeout=60, trust_env=False, follow_redirects=False)
-        self.taken: list[Any] = []
-        self.answers: list[str] = []
+        self.inputs: list[Any] = []
+        self.responses: list[str] = []
 
     def call(self, method: str, path: str, status: int, **body: Any) -> httpx.Response:
-        answer = self.http.request(method, path, **body)
-        assert answer.status_code == status, (method, path, answer.text)
-        self.answers.append(f"{answer.headers}\n{answer.text}")
-        return answer
+        response = self.http.request(method, path, **body)
+        assert response.status_code == status, (method, path, response.text)
+        self.responses.append(f"{response.headers}\n{response.text}")
+        return response
 
     def take(self, command: str) -> str:
-        """The next action's result link; its input, which may have the secret, is kept apart."""
-        answer = self.http.post(f"/v1/packs/Wrk/actions/take?commandName={command}")
-        assert answer.status_code == 200
-        action = answer.json()
-        self.taken.append(action["input"])
+        """Take the next action, and return its result link; store its input, which may contain the secret."""
+        response = self.http.post(f"/v1/packs/Wrk/actions/take?commandName={command}")
+        assert response.status_code == 200
+        action = response.json()
+        self.inputs.append(action["input"])
         return str(action["links"][0]["href"])
 
     def manage(self, *arguments: str, **environment: str) -> None:
@@ -121,9 +121,9 @@ class Story:
             timeout=120,
             check=True,
         )
-        self.answers.append(done.stdout + done.stderr)
+        self.responses.append(done.stdout + done.stderr)
 
-    def tell(self) -> None:
+    def run(self) -> None:
         value = {"value": ("value", CANARY.encode(), "text/plain")}
         self.call("PUT", "/v1/datastore/token", 201, files=value, data={"secret": "true"})
         self.call("GET", "/v1/datastore/token", 403)
@@ -133,7 +133,7 @@ class Story:
             self.call("POST", "/v1/flows", 201, json=flow)
         self.call("POST", "/v1/packs/Src/events", 202, json={"event": "Go", "payload": {"n": 1}})
         first = self.take("Do")
-        echo = {"out": f"used {self.taken[0]} and {CANARY}", CANARY: [CANARY.upper(), 1]}
+        echo = {"out": f"used {self.inputs[0]} and {CANARY}", CANARY: [CANARY.upper(), 1]}
         self.call("POST", first, 202, json={"event": "FATAL", "payload": echo})
         second = self.take("Do")
         self.call("POST", first, 409, json={"event": "Done", "payload": [echo, "late"]})
@@ -146,15 +146,15 @@ class Story:
         self.manage("execution", execution, "replay")
         self.manage("try_template", f"{{{{ datastore('token') }}}} {READ}")
         self.manage("rotate_encryption_keys", "--dry-run", FLYTE_ENCRYPTION_KEYS=f"{SECOND},{FIRST}")
-        asked = {"flow": FLOW, "event": {"event": "Go"}, "results": {"a": {"event": "Done", "payload": echo}}}
-        self.call("POST", "/v1/flows/dry-run", 200, json=asked)
+        body = {"flow": FLOW, "event": {"event": "Go"}, "results": {"a": {"event": "Done", "payload": echo}}}
+        self.call("POST", "/v1/flows/dry-run", 200, json=body)
 
     def executions(self, name: str) -> list[str]:
-        found = self.call("GET", f"/v1/audit/flows?flowName={name}", 200).json()["flows"]
-        return [one["correlationId"] for one in found]
+        flows = self.call("GET", f"/v1/audit/flows?flowName={name}", 200).json()["flows"]
+        return [flow["correlationId"] for flow in flows]
 
     def paths(self) -> Iterator[str]:
-        """Every address that GET knows, with what there is."""
+        """Yield every path that supports GET, with the names of existing objects."""
         events = [event["id"] for event in self.call("GET", "/v1/audit/events", 200).json()["events"]]
         versions = self.call("GET", "/v1/flows/canary/versions", 200).json()["versions"]
         names = {
@@ -182,23 +182,26 @@ class Story:
         assert self.http.post("/admin/login/", data=form, headers=headers).status_code == 302
 
     def console(self) -> dict[str, str]:
-        """All pages of the console that links lead to, by address."""
-        found: dict[str, str] = {}
-        ahead = ["/admin/"]
-        while ahead and len(found) < MAX_PAGES:
-            path = ahead.pop(0)
-            answer = self.http.get(path)
-            assert answer.status_code < 500, path
-            found[path] = f"{answer.headers}\n{answer.text}"
-            for link in [*re.findall(r'(?:href|hx-get)="([^"]+)"', answer.text), answer.headers.get("Location", "")]:
+        """Fetch all pages of the console that links lead to, by path."""
+        pages: dict[str, str] = {}
+        queue = ["/admin/"]
+        while queue and len(pages) < MAX_PAGES:
+            path = queue.pop(0)
+            response = self.http.get(path)
+            assert response.status_code < 500, path
+            pages[path] = f"{response.headers}\n{response.text}"
+            for link in [
+                *re.findall(r'(?:href|hx-get)="([^"]+)"', response.text),
+                response.headers.get("Location", ""),
+            ]:
                 link = str(httpx.URL(path).join(link.replace("&amp;", "&"))).partition("#")[0] if link else ""
-                if link.startswith("/admin/") and link not in found and link not in ahead and "logout" not in link:
-                    ahead.append(link)
-        return found
+                if link.startswith("/admin/") and link not in pages and link not in queue and "logout" not in link:
+                    queue.append(link)
+        return pages
 
 
 def columns(server: Server) -> Iterator[bytes]:
-    """The bytes of SQLite's files, or all that is in the tables of PostgreSQL."""
+    """Yield the bytes of SQLite's files, or all values in the tables of PostgreSQL."""
     if server.database_url.startswith("sqlite"):
         path = Path(server.database_url.removeprefix("sqlite:///"))
         for file in path.parent.glob(f"{path.name}*"):
@@ -223,27 +226,27 @@ def leaks(text: str) -> list[str]:
 
 
 def test_only_the_pack_that_takes_the_action_sees_the_secret(start_server: StartServer) -> None:
-    story = Story(start_server({"FLYTE_ENCRYPTION_KEYS": FIRST, "LOGLEVEL": "DEBUG"}))
-    story.tell()
+    scenario = SecretScenario(start_server({"FLYTE_ENCRYPTION_KEYS": FIRST, "LOGLEVEL": "DEBUG"}))
+    scenario.run()
 
     encoded = base64.urlsafe_b64encode(CANARY.encode()).decode().rstrip("=")
-    whole = {"h": [f"Bearer {CANARY}", encoded], "up": CANARY.upper()}
-    assert story.taken[:2] == [whole, whole]
-    assert leaks(json.dumps(story.taken[2])) == []
+    rendered = {"h": [f"Bearer {CANARY}", encoded], "up": CANARY.upper()}
+    assert scenario.inputs[:2] == [rendered, rendered]
+    assert leaks(json.dumps(scenario.inputs[2])) == []
 
-    for path in story.paths():
+    for path in scenario.paths():
         for accept in ("application/json", "application/yaml"):
-            answer = story.http.get(path, headers={"Accept": accept})
-            assert answer.status_code < 500, path
-            assert leaks(f"{answer.headers}\n{answer.text}") == [], path
-    assert [answer for answer in story.answers if leaks(answer)] == []
+            response = scenario.http.get(path, headers={"Accept": accept})
+            assert response.status_code < 500, path
+            assert leaks(f"{response.headers}\n{response.text}") == [], path
+    assert [response for response in scenario.responses if leaks(response)] == []
 
-    story.sign_in()
-    pages = story.console()
+    scenario.sign_in()
+    pages = scenario.console()
     assert len(pages) > 30
     assert any("/flows/execution/" in path and "••••••" in page for path, page in pages.items())
     assert [path for path, page in pages.items() if leaks(page)] == []
 
-    assert "datastore/token" in story.server.logs()
-    assert leaks(story.server.logs()) == []
-    assert [value[:200] for value in columns(story.server) if any(form.encode() in value for form in FORMS)] == []
+    assert "datastore/token" in scenario.server.logs()
+    assert leaks(scenario.server.logs()) == []
+    assert [value[:200] for value in columns(scenario.server) if any(form.encode() in value for form in FORMS)] == []

@@ -13,13 +13,17 @@ from tests.flows.example_flows import EXAMPLE_FLOWS
 pytestmark = pytest.mark.unit
 
 
-def shell(given: Any, **step: Any) -> dict[str, Any]:
-    return b.step(command={"packName": "Shell", "name": "Shell", "input": given}, **step)
+def shell(input_value: Any, **step: Any) -> dict[str, Any]:
+    return b.step(command={"packName": "Shell", "name": "Shell", "input": input_value}, **step)
 
 
-def warned(*steps: dict[str, Any]) -> list[tuple[str, int, int]]:
-    found = parse_flow(b.document(*steps)).warnings
-    return [(one.path, one.line, one.column) for one in found if one.message == SHELL_INJECTION_WARNING]
+def find_warnings(*steps: dict[str, Any]) -> list[tuple[str, int, int]]:
+    warnings = parse_flow(b.document(*steps)).warnings
+    return [
+        (warning.path, warning.line, warning.column)
+        for warning in warnings
+        if warning.message == SHELL_INJECTION_WARNING
+    ]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ def warned(*steps: dict[str, Any]) -> list[tuple[str, int, int]]:
     ],
 )
 def test_unquoted_event_text_gives_a_warning(source: str) -> None:
-    assert [path for path, _, _ in warned(shell(source))] == ["steps[0].command.input"]
+    assert [path for path, _, _ in find_warnings(shell(source))] == ["steps[0].command.input"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_unquoted_event_text_gives_a_warning(source: str) -> None:
 )
 def test_harmless_text_gives_no_warning(source: str) -> None:
     context = {"Fixed": "x", "Quoted": "{{ Event.Payload.path|shellquote }}"}
-    assert warned(shell(source, context=context)) == []
+    assert find_warnings(shell(source, context=context)) == []
 
 
 def test_event_text_in_the_context_gives_a_warning_in_later_steps() -> None:
@@ -78,19 +82,19 @@ def test_event_text_in_the_context_gives_a_warning_in_later_steps() -> None:
         shell({"command": "ls\nls {{ Context.Two }} {{ Context.Three }}"}, dependsOn=["b"]),
         shell("ls {{ Context|key:'One' }}", dependsOn=["b"]),
     ]
-    assert warned(*steps) == [("steps[2].command.input.command", 2, 7), ("steps[3].command.input", 1, 7)]
+    assert find_warnings(*steps) == [("steps[2].command.input.command", 2, 7), ("steps[3].command.input", 1, 7)]
 
 
 @pytest.mark.parametrize(
-    ("pack", "command", "is_one"),
+    ("pack", "command", "is_shell"),
     [("Shell", "Run", True), ("Remote", "shell", True), ("shell", "x", True), ("Slack", "SendMessage", False)],
 )
-def test_a_shell_is_recognized_by_the_name_of_the_pack_or_command(pack: str, command: str, is_one: bool) -> None:
+def test_a_shell_is_recognized_by_the_name_of_the_pack_or_command(pack: str, command: str, is_shell: bool) -> None:
     step = b.step(command={"packName": pack, "name": command, "input": "{{ Event.Payload }}"})
-    assert bool(warned(step)) is is_one
+    assert bool(find_warnings(step)) is is_shell
 
 
 @pytest.mark.parametrize("file", EXAMPLE_FLOWS, ids=lambda file: file.name)
 def test_no_example_passes_unquoted_text_to_a_shell(file: Any) -> None:
     flow = parse_flow(parse_yaml(file.read_text(), FLOW_TEXT_FIELDS))
-    assert [one for one in flow.warnings if one.message == SHELL_INJECTION_WARNING] == []
+    assert [warning for warning in flow.warnings if warning.message == SHELL_INJECTION_WARNING] == []

@@ -1,6 +1,6 @@
-"""Database statements per frequent request of packs, so that no change adds some unnoticed.
+"""Database statements of frequent pack requests, so that no change adds any unnoticed.
 
-A test runs in a transaction, so a result's transaction counts as a savepoint.
+A test runs in a transaction, so the transaction of a result counts as a savepoint.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.flows import builders as b
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
-# PostgreSQL finds and claims in one statement, and makes all writes of an event or a result by one.
+# PostgreSQL finds and claims an action in one statement, and writes an event or a result in one.
 AT_ONCE = connection.vendor == "postgresql"
 TAKE = 2 if AT_ONCE else 6
 
@@ -27,8 +27,8 @@ TAKE = 2 if AT_ONCE else 6
 def statements(count: int) -> Iterator[None]:
     with CaptureQueriesContext(connection) as queries:
         yield
-    told = [query["sql"][:80] for query in queries]
-    assert len(told) == count, told
+    executed = [query["sql"][:80] for query in queries]
+    assert len(executed) == count, executed
 
 
 def post(client: Client, path: str, body: Any = None) -> Any:
@@ -39,16 +39,16 @@ def post(client: Client, path: str, body: Any = None) -> Any:
 
 @pytest.fixture
 def packs(client: Client) -> None:
-    """A flow of two steps that has run once: what is done once a process, or once a minute, has been done."""
+    """Run a flow of two steps once, so that statements once per process or minute are not counted."""
     b.pack("Src")
     b.pack("Wrk")
     b.save(b.step(id="one"), b.follower("one", id="two"))
     post(client, "Src/events", {"event": "Go"})
     for _ in range(2):
-        post(client, f"Wrk/actions/{taken(client)}/result", {"event": "Done"})
+        post(client, f"Wrk/actions/{take(client)}/result", {"event": "Done"})
 
 
-def taken(client: Client) -> str:
+def take(client: Client) -> str:
     post(client, "Wrk/actions/take")
     return Action.objects.get(state="PENDING").id
 
@@ -87,10 +87,10 @@ def test_a_take_costs_the_same_for_a_pack_with_several_labels(client: Client) ->
 @pytest.mark.usefixtures("packs")
 def test_a_result_costs_five_reads_and_its_writes_in_one_transaction(client: Client) -> None:
     post(client, "Src/events", {"event": "Go"})
-    first = taken(client)
+    first = take(client)
     with statements(8 if AT_ONCE else 11):
         post(client, f"Wrk/actions/{first}/result", {"event": "Done"})
-    last = taken(client)
+    last = take(client)
     with statements(8 if AT_ONCE else 9):
         post(client, f"Wrk/actions/{last}/result", {"event": "Done"})
 
@@ -98,6 +98,6 @@ def test_a_result_costs_five_reads_and_its_writes_in_one_transaction(client: Cli
 @pytest.mark.usefixtures("packs")
 def test_a_heartbeat_costs_two_reads_and_a_write(client: Client) -> None:
     post(client, "Src/events", {"event": "Go"})
-    action = taken(client)
+    action = take(client)
     with statements(3):
         post(client, f"Wrk/actions/{action}/heartbeat")

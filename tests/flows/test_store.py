@@ -27,7 +27,7 @@ def test_a_save_on_an_unexpected_version_is_rejected_with_the_current_one() -> N
         store.save_flow(parse_flow(b.document(b.step(), description="lost")), expected_version_id=first)
     assert caught.value.current_version_id == second
     assert Flow.objects.get().version_id == second
-    assert FlowVersion.objects.count() == 2, "nothing of what was refused is kept"
+    assert FlowVersion.objects.count() == 2, "no version of a rejected save"
 
 
 def test_an_existing_or_deleted_flow_is_a_conflict() -> None:
@@ -45,14 +45,14 @@ def test_an_existing_or_deleted_flow_is_a_conflict() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_one_of_several_concurrent_saves_on_a_version_succeeds() -> None:
     first = b.save(b.step()).version_id
-    taken, refused = [], []
-    together = threading.Barrier(4)
+    saved, refused = [], []
+    barrier = threading.Barrier(4)
 
     def save(number: int) -> None:
-        together.wait(30)
+        barrier.wait(30)
         try:
             document = parse_flow(b.document(b.step(), description=str(number)))
-            taken.append(store.save_flow(document, expected_version_id=first).version_id)
+            saved.append(store.save_flow(document, expected_version_id=first).version_id)
         except store.VersionConflictError as conflict:
             refused.append(conflict.current_version_id)
         finally:
@@ -63,8 +63,8 @@ def test_one_of_several_concurrent_saves_on_a_version_succeeds() -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert refused == taken * 3
-    assert Flow.objects.get().version_id == taken[0]
+    assert refused == saved * 3
+    assert Flow.objects.get().version_id == saved[0]
 
 
 def test_restoring_saves_the_old_document_and_keeps_enabled() -> None:
@@ -136,9 +136,9 @@ def test_versions_are_listed_with_their_notes_and_can_be_restored(client: Client
     newer, older = client.get("/v1/flows/flow/versions").json()["versions"]
     assert (older["note"], "note" in newer) == ("to begin", False)
     assert (newer["current"], "current" in older) == (True, False)
-    own = older["links"][0]["href"]
-    assert client.get(own).json()["document"]["description"] == "first"
-    assert client.post(f"{own}/restore").status_code == 201
+    path = older["links"][0]["href"]
+    assert client.get(path).json()["document"]["description"] == "first"
+    assert client.post(f"{path}/restore").status_code == 201
     assert client.get("/v1/flows/flow").json()["description"] == "first"
     assert paths_of_errors(post(client, query="?note=" + "x" * 501)) == ["note"]
 

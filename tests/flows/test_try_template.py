@@ -48,14 +48,14 @@ def test_errors_have_a_position_and_warnings_do_not_change_the_output() -> None:
 
 def test_a_file_of_cases_gives_a_line_per_case() -> None:
     out, _ = run(cases=recorded.DATA / "cases.jsonl")
-    answers = [json.loads(line) for line in out.splitlines()]
-    assert len(answers) == len(recorded.CASES)
-    for case, found in zip(recorded.CASES, answers, strict=True):
+    outputs = [json.loads(line) for line in out.splitlines()]
+    assert len(outputs) == len(recorded.CASES)
+    for case, output in zip(recorded.CASES, outputs, strict=True):
         expected = case.ours()
         if expected == recorded.ERROR:
-            assert set(found) == {"error"}, case
+            assert set(output) == {"error"}, case
         elif not case.shape_only:
-            assert found == {"ok": expected}, case
+            assert output == {"ok": expected}, case
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,13 @@ from tests.flows import builders as b
 pytestmark = pytest.mark.unit
 
 
-def warned(*steps: dict[str, Any]) -> list[tuple[str, str, int, int]]:
-    found = parse_flow(b.document(*steps)).warnings
-    return [(one.path, one.message, one.line, one.column) for one in found if "Context" in one.message]
+def find_warnings(*steps: dict[str, Any]) -> list[tuple[str, str, int, int]]:
+    warnings = parse_flow(b.document(*steps)).warnings
+    return [
+        (warning.path, warning.message, warning.line, warning.column)
+        for warning in warnings
+        if "Context" in warning.message
+    ]
 
 
 def command(text: str) -> dict[str, Any]:
@@ -20,10 +24,10 @@ def command(text: str) -> dict[str, Any]:
 
 
 def test_an_unassigned_name_gives_a_warning_with_position_and_suggestion() -> None:
-    asked = b.step(id="asked", context={"Channel": "{{ Event.Payload.channel }}"})
-    told = b.follower("asked", command=command("so,\n{{ Context.Chanel }}{{ Context.Chanel }}"))
+    trigger = b.step(id="asked", context={"Channel": "{{ Event.Payload.channel }}"})
+    dependent = b.follower("asked", command=command("so,\n{{ Context.Chanel }}{{ Context.Chanel }}"))
     message = "Context.Chanel is always empty here: no step's context sets it; did you mean Channel?"
-    assert warned(asked, told) == [("steps[1].command.input.to", message, 2, 4)]
+    assert find_warnings(trigger, dependent) == [("steps[1].command.input.to", message, 2, 4)]
 
 
 @pytest.mark.parametrize(
@@ -39,32 +43,32 @@ def test_an_unassigned_name_gives_a_warning_with_position_and_suggestion() -> No
     ],
 )
 def test_every_template_of_a_step_is_checked(reads: dict[str, Any]) -> None:
-    ((_, message, line, _),) = warned(b.step(id="a", context={"Far": "x"}), b.step(dependsOn=["a"], **reads))
+    ((_, message, line, _),) = find_warnings(b.step(id="a", context={"Far": "x"}), b.step(dependsOn=["a"], **reads))
     assert message.startswith("Context.No is always empty here")
     assert line == 1
 
 
 def test_names_of_the_step_or_of_steps_before_it_are_defined() -> None:
-    asked = b.step(
+    trigger = b.step(
         id="asked", context={"A": "x"}, criteria="{{ Context.A == 'x' }}", command=command("{{ Context.A }}")
     )
-    aside = b.step(id="aside", context={"B": "y"})
-    told = b.follower("asked", context={"C": "{{ Context.A }}"}, command=command("{{ Context.B }}{{ Context.C }}"))
-    assert warned(asked, aside, told) == []
+    other = b.step(id="aside", context={"B": "y"})
+    dependent = b.follower("asked", context={"C": "{{ Context.A }}"}, command=command("{{ Context.B }}{{ Context.C }}"))
+    assert find_warnings(trigger, other, dependent) == []
 
 
 @pytest.mark.parametrize(
     "text", ["{{ Context }}", "{% set Context = Event.Payload %}{{ Context.A }}", "{{ Event.No }}"]
 )
-def test_names_that_only_a_run_can_decide_give_no_warning(text: str) -> None:
-    assert warned(b.step(command=command(text))) == []
+def test_names_known_only_at_run_time_give_no_warning(text: str) -> None:
+    assert find_warnings(b.step(command=command(text))) == []
 
 
 def test_a_trigger_inherits_nothing_and_a_context_cannot_read_itself() -> None:
     first = b.step(id="first", context={"Mine": "{{ Context.Mine }}"}, command=command("{{ Context.Later }}"))
     later = b.follower("first", context={"Later": "x"})
     reason = "is always empty here: no earlier step sets it"
-    assert [message for _, message, _, _ in warned(first, later)] == [
+    assert [message for _, message, _, _ in find_warnings(first, later)] == [
         f"Context.Later {reason}",
         f"Context.Mine {reason}",
     ]
@@ -75,5 +79,5 @@ def test_warnings_are_listed_together_with_errors() -> None:
         parse_flow(
             b.document(b.step(command=command("{{ Context.No }}"), context={"N": 5}), b.step(dependsOn=["nobody"]))
         )
-    assert {one.path for one in caught.value.errors} == {"steps[0].context.N", "steps[1].dependsOn[0]"}
-    assert [one.path for one in caught.value.definition.warnings] == ["steps[0].command.input.to"]
+    assert {issue.path for issue in caught.value.errors} == {"steps[0].context.N", "steps[1].dependsOn[0]"}
+    assert [issue.path for issue in caught.value.definition.warnings] == ["steps[0].command.input.to"]

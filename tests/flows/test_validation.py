@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 
 @pytest.mark.parametrize(
-    ("place", "key", "today"),
+    ("part_name", "key", "current"),
     [
         ("event", "pack-id", "packName"),
         ("command", "pack-id", "packName"),
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.unit
         ("command", "arguments", "input"),
     ],
 )
-def test_an_old_spelling_is_one_error_that_names_the_current_one(place: str, key: str, today: str) -> None:
+def test_an_old_spelling_is_one_error_that_names_the_current_one(part_name: str, key: str, current: str) -> None:
     part = {"packName": "P", "name": "N"}
-    old = {key: part.pop(today, "x"), **part}
-    assert errors(one_step(**{place: old})) == {f"steps[0].{place}.{key}": f"unknown key; renamed to {today}"}
+    old = {key: part.pop(current, "x"), **part}
+    assert errors(one_step(**{part_name: old})) == {f"steps[0].{part_name}.{key}": f"unknown key; renamed to {current}"}
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_misspelt_key_gets_a_suggestion(key: str, suggestion: str) -> None:
     assert errors(one_step(event=event))[f"steps[0].event.{key}"] == f"unknown key; did you mean {suggestion}?"
 
 
-@pytest.mark.parametrize(("place", "key"), [("command", "comand"), ("event", "evnt")])
-def test_a_misspelt_part_of_a_step_is_one_error(place: str, key: str) -> None:
+@pytest.mark.parametrize(("part_name", "key"), [("command", "comand"), ("event", "evnt")])
+def test_a_misspelt_part_of_a_step_is_one_error(part_name: str, key: str) -> None:
     value = one_step(**{key: {"packName": "P", "name": "N"}})
-    del value["steps"][0][place]
-    assert errors(value) == {f"steps[0].{key}": f"unknown key; did you mean {place}?"}
+    del value["steps"][0][part_name]
+    assert errors(value) == {f"steps[0].{key}": f"unknown key; did you mean {part_name}?"}
 
 
 @pytest.mark.parametrize(
-    ("path", "key", "meant"),
+    ("path", "key", "correct"),
     [
         ("", "nme", "name"),
         ("", "step", "steps"),
@@ -68,11 +68,11 @@ def test_a_misspelt_part_of_a_step_is_one_error(place: str, key: str) -> None:
         ("steps[0].command", "pack_name", "packName"),
     ],
 )
-def test_a_misspelt_key_is_one_error(path: str, key: str, meant: str) -> None:
+def test_a_misspelt_key_is_one_error(path: str, key: str, correct: str) -> None:
     value = one_step()
     part = value["steps"][0][path.split(".")[-1]] if path else value
-    part[key] = part.pop(meant)
-    assert errors(value) == {f"{path}.{key}".lstrip("."): f"unknown key; did you mean {meant}?"}
+    part[key] = part.pop(correct)
+    assert errors(value) == {f"{path}.{key}".lstrip("."): f"unknown key; did you mean {correct}?"}
 
 
 def test_errors_below_a_misspelt_key_are_reported_too() -> None:
@@ -90,8 +90,8 @@ def test_step_ids_are_unique_including_default_ones() -> None:
 
 
 def test_depends_on_an_unknown_step_is_an_error_with_a_suggestion() -> None:
-    found = errors(b.document(b.step(id="build"), b.follower("biuld", id="b")))
-    assert found["steps[1].dependsOn[0]"] == "unknown step 'biuld'; did you mean build?"
+    by_path = errors(b.document(b.step(id="build"), b.follower("biuld", id="b")))
+    assert by_path["steps[1].dependsOn[0]"] == "unknown step 'biuld'; did you mean build?"
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,11 @@ def test_depends_on_an_unknown_step_is_an_error_with_a_suggestion() -> None:
     ],
 )
 def test_a_step_that_can_never_fire_is_an_error(steps: list[dict[str, Any]]) -> None:
-    found = errors(b.document(*steps))
-    assert found
-    assert all("can never fire" in message for message in found.values())
+    by_path = errors(b.document(*steps))
+    assert by_path
+    assert all("can never fire" in message for message in by_path.values())
 
 
 def test_a_reachable_cycle_is_a_warning() -> None:
-    found = warnings(b.document(b.step(id="t"), b.follower(["t", "c"], id="b"), b.follower("b", id="c")))
-    assert set(found) == {"steps[1].dependsOn", "steps[2].dependsOn"}
+    by_path = warnings(b.document(b.step(id="t"), b.follower(["t", "c"], id="b"), b.follower("b", id="c")))
+    assert set(by_path) == {"steps[1].dependsOn", "steps[2].dependsOn"}

@@ -28,11 +28,11 @@ class Job:
     token: str
     ends_at: float
     ends: str
-    over: str = ""
+    end_state: str = ""
 
     @property
     def state(self) -> str:
-        return self.over or (self.ends if time.time() >= self.ends_at else "running")
+        return self.end_state or (self.ends if time.time() >= self.ends_at else "running")
 
 
 class Jobs:
@@ -60,7 +60,7 @@ class Jobs:
             self.jobs[entry["id"]] = Job(entry["token"], entry["at"] + entry["seconds"], entry["ends"])
             self.by_token.setdefault(entry["token"], entry["id"])
         elif entry["what"] == "cancelled" and job:
-            job.over = "cancelled"
+            job.end_state = "cancelled"
         elif entry["what"] == "forgotten":
             self.jobs.pop(entry["id"], None)
 

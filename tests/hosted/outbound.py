@@ -1,4 +1,4 @@
-"""Outbound calls, to servers of this process and to names that resolve as a test says."""
+"""Helpers for outbound calls: servers in this process, and name resolution set by the test."""
 
 import socket
 import threading
@@ -18,8 +18,8 @@ LIMITS = RequestLimits(seconds=10, max_bytes=1000)
 
 
 @contextmanager
-def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen at a port, and pass each connection to `answer`."""
+def listening(respond: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Listen at a port, and pass each connection to `respond`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def accept() -> None:
@@ -30,7 +30,7 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
                     return
                 with peer:
                     try:
-                        answer(peer)
+                        respond(peer)
                     except OSError:
                         continue
 
@@ -39,11 +39,11 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def responding(text: bytes) -> Callable[[socket.socket], None]:
-    def answer(peer: socket.socket) -> None:
+    def respond(peer: socket.socket) -> None:
         peer.recv(65_536)
         peer.sendall(text)
 
-    return answer
+    return respond
 
 
 RESPOND_HELLO = responding(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello")
@@ -55,10 +55,10 @@ def call(url: str, allowed: str, limits: RequestLimits = LIMITS, resolve: Any = 
 
 def resolving(*addresses: str) -> Any:
     """Resolve each name to the next address; repeat the last one."""
-    left = list(addresses)
+    remaining = list(addresses)
 
     def resolve(host: str, port: int, **_: Any) -> list[Any]:
-        address = left.pop(0) if len(left) > 1 else left[0]
+        address = remaining.pop(0) if len(remaining) > 1 else remaining[0]
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return [(family, socket.SOCK_STREAM, 6, "", (address, port))]
 

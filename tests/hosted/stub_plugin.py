@@ -1,4 +1,4 @@
-"""A service in this process with a journal, a plugin for it, and rounds that tests run."""
+"""A service in this process with a journal, a plugin for it, and rounds that tests start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

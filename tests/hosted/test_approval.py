@@ -1,4 +1,4 @@
-"""The plugin Approval: a person decides once, by the API."""
+"""The plugin Approval: decisions over the API, each made once."""
 
 import json
 import threading
@@ -36,7 +36,7 @@ def run_round(hosting: HostedRegistry, **time: float) -> None:
 
 
 def ask_question(hosting: HostedRegistry, input: Any = "Deploy to prod?", **options: Any) -> str:
-    """Create an action that asks for approval, and return its id."""
+    """Create an action that requests an approval, and return its id."""
     ask(pack="Approval", name="Ask", input=input, **options)
     run_round(hosting)
     return Action.objects.filter(step_id="do").order_by("-id")[0].id
@@ -87,7 +87,7 @@ def test_of_concurrent_decisions_one_counts_and_the_others_are_refused(hosting: 
     action_id = ask_question(hosting)
     start, refusals = threading.Barrier(6, timeout=60), []
 
-    def person(number: int) -> None:
+    def decide_once(number: int) -> None:
         start.wait()
         try:
             service.decide_approval(action_id, Actor(f"Person {number}", VIA_CONSOLE), number % 2 == 0)
@@ -96,10 +96,10 @@ def test_of_concurrent_decisions_one_counts_and_the_others_are_refused(hosting: 
         finally:
             connection.close()
 
-    people = [threading.Thread(target=person, args=(number,)) for number in range(6)]
-    for thread in people:
+    threads = [threading.Thread(target=decide_once, args=(number,)) for number in range(6)]
+    for thread in threads:
         thread.start()
-    for thread in people:
+    for thread in threads:
         thread.join(timeout=60)
     (change,) = Change.objects.filter(kind="approval")
     decided = Approval.objects.get()

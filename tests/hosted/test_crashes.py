@@ -136,17 +136,17 @@ class CrashWorld:
     pool: WorkerPool
 
     def post(self, path: str, body: Any = None) -> None:
-        answer = self.http.post(path, json=body)
-        assert answer.status_code in (201, 202, 204), answer.text
+        response = self.http.post(path, json=body)
+        assert response.status_code in (201, 202, 204), response.text
 
     def is_running(self) -> bool:
-        """Return True as long as an execution runs. It is asked often: one execution is enough of an answer."""
+        """Return True as long as an execution runs. Fetch only one, because this is called often."""
         return self.executions(state="running", limit="1") != []
 
     def executions(self, **filters: str) -> list[Any]:
-        answer = self.http.get("/v1/audit/flows", params={"limit": "500", **filters})
-        assert answer.status_code == 200, answer.text
-        return list(answer.json()["flows"])
+        response = self.http.get("/v1/audit/flows", params={"limit": "500", **filters})
+        assert response.status_code == 200, response.text
+        return list(response.json()["flows"])
 
 
 @pytest.fixture
@@ -208,8 +208,8 @@ def break_things(world: CrashWorld, chance: random.Random) -> None:
         if round in (1, 3):
             world.jobs.kill()
             world.jobs.start()
-        left = world.executions(state="running")
-        for execution in chance.sample(left, min(4, len(left))):
+        running_executions = world.executions(state="running")
+        for execution in chance.sample(running_executions, min(4, len(running_executions))):
             if world.http.post(f"/v1/audit/flows/{execution['correlationId']}/cancel").status_code == 204:
                 cancelled += 1
     assert cancelled > 0
@@ -217,7 +217,7 @@ def break_things(world: CrashWorld, chance: random.Random) -> None:
 
 def check_nothing_is_left(world: CrashWorld, folder: Path) -> None:
     """Check that no row is left, and no job runs without an action."""
-    # The process waits, because each start takes a second of a processor.
+    # The process waits, because each start takes a second of processor time.
     script = f"""
 import time
 from packs.models import HostedResource
@@ -234,11 +234,11 @@ print('rows', *HostedResource.objects.values())
 
     # A delete is retried 30 seconds after several consecutive failures.
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while left := rows():
-        assert time.monotonic() < deadline, f"{left}\n{world.pool.workers[-1].log()[-3000:]}"
-    over = {entry["id"] for kind in ("cancelled", "forgotten") for entry in world.jobs.entries_of(kind)}
+    while remaining := rows():
+        assert time.monotonic() < deadline, f"{remaining}\n{world.pool.workers[-1].log()[-3000:]}"
+    ended = {entry["id"] for kind in ("cancelled", "forgotten") for entry in world.jobs.entries_of(kind)}
     endless = {entry["id"] for entry in world.jobs.entries_of("submitted") if entry["seconds"] == FOREVER}
-    assert endless - over == set()
+    assert endless - ended == set()
 
 
 def check_results_match_jobs(world: CrashWorld) -> None:
@@ -268,7 +268,7 @@ def check_no_token_submitted_twice(jobs: JobServer) -> None:
     tokens = Counter(entry["token"] for entry in jobs.entries_of("submitted"))
     assert {token: count for token, count in tokens.items() if count > 1} == {}
     assert "" not in tokens
-    assert jobs.entries_of("repeated"), "no answer got lost: the test tested nothing"
+    assert jobs.entries_of("repeated"), "no response was lost, so the test is void"
 
 
 def check_quota(jobs: JobServer) -> None:
@@ -280,8 +280,8 @@ def check_quota(jobs: JobServer) -> None:
             begins[entry["id"]], ends[entry["id"]] = entry["at"], entry["at"] + entry["seconds"]
         elif entry["what"] in ("cancelled", "forgotten"):
             ends[entry["id"]] = min(ends[entry["id"]], entry["at"])
-    at_once = max(sum(1 for job in begins if begins[job] <= at < ends[job]) for at in begins.values())
-    assert QUOTA / 2 <= at_once <= QUOTA
+    max_concurrent = max(sum(1 for job in begins if begins[job] <= at < ends[job]) for at in begins.values())
+    assert QUOTA / 2 <= max_concurrent <= QUOTA
 
 
 def check_rates(jobs: JobServer) -> None:

@@ -1,4 +1,4 @@
-"""Hosted packs in the API, the audit and the status for pages."""
+"""Hosted packs in the API, in the audit and in the status for console pages."""
 
 import json
 from typing import Any
@@ -101,7 +101,7 @@ def test_by_default_the_plugins_that_need_no_network_are_hosted() -> None:
 
 
 @override_settings(FLYTE_WEBAPI_PLUGINS="-")
-def test_a_dash_hosts_no_plugins() -> None:
+def test_a_dash_disables_all_plugins() -> None:
     assert (dict(get_hosted_registry().runtimes), parse_plugin_names(" - ")) == ({}, [])
 
 

@@ -1,4 +1,4 @@
-"""Calls to other services, with limits of time and size."""
+"""Calls to other services, within limits of time and size."""
 
 import socket
 import ssl
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.unit
 
 def test_a_response_is_read_completely() -> None:
     with listening(RESPOND_HELLO) as port:
-        answer = call(f"http://127.0.0.1:{port}/x?y#z", LOOPBACK)
-    assert (answer.status, answer.body, answer.headers["x-one"]) == (200, b"hello", "1")
+        response = call(f"http://127.0.0.1:{port}/x?y#z", LOOPBACK)
+    assert (response.status, response.body, response.headers["x-one"]) == (200, b"hello", "1")
 
 
 def test_redirects_are_not_followed() -> None:
@@ -46,20 +46,20 @@ def test_a_response_that_is_too_large_is_not_read_completely(head: bytes) -> Non
         call(f"http://127.0.0.1:{port}/", LOOPBACK)
 
 
-@pytest.mark.parametrize("drop", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"])
-def test_a_slow_response_times_out(drop: bytes) -> None:
-    over = threading.Event()
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"])
+def test_a_slow_response_times_out(head: bytes) -> None:
+    finished = threading.Event()
 
     def drip(peer: socket.socket) -> None:
         peer.recv(65_536)
-        peer.sendall(drop)
-        while not over.wait(0.05):
-            peer.sendall(b"x" if drop else b"")
+        peer.sendall(head)
+        while not finished.wait(0.05):
+            peer.sendall(b"x" if head else b"")
 
     with listening(drip) as port:
         with pytest.raises(SystemFailure):
             call(f"http://127.0.0.1:{port}/", LOOPBACK, RequestLimits(seconds=0.4, max_bytes=10_000))
-        over.set()
+        finished.set()
 
 
 @pytest.mark.parametrize("text", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"])
@@ -81,11 +81,11 @@ def test_certificates_are_verified_for_the_host_name(monkeypatch: pytest.MonkeyP
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("api.example.org").configure_cert(context)
 
-    def answer(peer: socket.socket) -> None:
+    def respond_over_tls(peer: socket.socket) -> None:
         with context.wrap_socket(peer, server_side=True) as secure:
             RESPOND_HELLO(secure)
 
-    with listening(answer) as port:
+    with listening(respond_over_tls) as port:
         for trusted, host, is_valid in ((True, "api", True), (True, "other", False), (False, "api", False)):
             client = ssl.create_default_context()
             if trusted:

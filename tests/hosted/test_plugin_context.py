@@ -1,4 +1,4 @@
-"""The context of a plugin's calls, and the time of its loading."""
+"""The context of a plugin's calls, and its loading on first use."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
 class RecordingPlugin(SyncPlugin):
-    """Records its contexts, and acts by the input."""
+    """A plugin that records its contexts, and acts by the input."""
 
     def __init__(self, setup: PluginSetupContext) -> None:
         self.setup = setup

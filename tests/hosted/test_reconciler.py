@@ -171,8 +171,8 @@ def test_after_the_lease_expires_the_resource_is_deleted_and_the_next_attempt_ha
 
 def test_blocked_calls_do_not_delay_others_while_workers_are_free() -> None:
     w = world(caching=CachingConfig(workers=3), call_timeout=timedelta(seconds=30))
-    meeting = threading.Barrier(3, timeout=30)
-    w.service.answers["create"] = lambda: print(meeting.wait())
+    barrier = threading.Barrier(3, timeout=30)
+    w.service.answers["create"] = lambda: print(barrier.wait())
     ask(3)
     w.round()
     assert [row.state for row in HostedResource.objects.all()] == ["live"] * 3
@@ -222,7 +222,7 @@ def test_another_worker_takes_over_after_one_dies_in_a_call(call: str) -> None:
         w.later(seconds=31)
     w.service.answers.clear()
     other = world(service=w.service)
-    assert other.round() == 0, "the claim still holds"
+    assert other.round() == 0, "the claim has not expired"
     w.service.jobs = dict.fromkeys(w.service.jobs, "done")
     other.later(seconds=60)
     other.later(seconds=60)

@@ -12,7 +12,7 @@ from tests.hosted.stub_plugin import ask, raising, result, states, world
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def test_the_step_s_timeout_ends_the_action_and_deletes_the_resource() -> None:
+def test_the_timeout_of_the_step_ends_the_action_and_deletes_the_resource() -> None:
     w = world()
     ask(timeout="10s")
     w.round()

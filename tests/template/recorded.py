@@ -26,13 +26,13 @@ class Case(NamedTuple):
     shape_only: bool
 
     def ours(self, template: Any = None, **event: Any) -> Any:
-        """What the template, or another one in the same place, yields here; `event`: fields to set in the event."""
+        """Return the output here of the template, or of another one instead; `event`: fields to set in the event."""
         variables = {**self.variables, "Event": {**self.variables.get("Event", {}), **event}}
         return resolve(self.template if template is None else template, variables, self.datastore)
 
     @property
     def text(self) -> str:
-        """The template where it is a string."""
+        """The template if it is a string, otherwise an empty text."""
         return self.template if isinstance(self.template, str) else ""
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ def _variables(context: Any) -> dict[str, Any]:
     event = variables.get("Event")
     if not isinstance(event, dict):
         return dict(variables)
-    # In the original an event always has its times; where the recording gave none, they are the zero time.
+    # In the original, an event always has its times; if the recording has none, they are the zero time.
     return {**variables, "Event": {"CreatedAt": NEVER, "ReceivedAt": NEVER, **event}}
 
 

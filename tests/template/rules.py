@@ -152,7 +152,7 @@ def r11_slices_are_pythons(case: Case, expected: Expected) -> Expected:
     try:
         return match[1][slice(*(int(bound) if bound else None for bound in match[2].split(":")))]
     except ValueError:
-        return match[1]  # as Django: what is no slice changes nothing
+        return match[1]  # as in Django: an invalid slice changes nothing
 
 
 def r12_arguments_and_parentheses(case: Case, expected: Expected) -> Expected:

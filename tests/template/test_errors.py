@@ -43,8 +43,8 @@ def test_an_error_names_its_line_and_column(source: str, line: int, column: int)
     error = error_of(source)
 
     assert (error.line, error.column) == (line, column)
-    shown, caret = error.excerpt.split("\n")
-    assert shown == source.split("\n")[line - 1]
+    excerpt, caret = error.excerpt.split("\n")
+    assert excerpt == source.split("\n")[line - 1]
     assert caret == " " * (column - 1) + "^"
 
 
@@ -111,9 +111,9 @@ def test_a_warning_names_its_line_and_column() -> None:
     assert str(warning).endswith("at line 2, column 5")
 
 
-@pytest.mark.parametrize(("offset", "place"), [(0, (1, 1)), (2, (1, 3)), (3, (2, 1)), (4, (2, 2)), (99, (2, 3))])
-def test_an_offset_converts_to_line_and_column(offset: int, place: tuple[int, int]) -> None:
-    assert get_line_and_column("ab\ncd", offset) == place
+@pytest.mark.parametrize(("offset", "position"), [(0, (1, 1)), (2, (1, 3)), (3, (2, 1)), (4, (2, 2)), (99, (2, 3))])
+def test_an_offset_converts_to_line_and_column(offset: int, position: tuple[int, int]) -> None:
+    assert get_line_and_column("ab\ncd", offset) == position
 
 
 def test_the_excerpt_of_a_long_line_is_cut() -> None:

@@ -1,4 +1,4 @@
-"""Limits of templates, measured in work, not in time."""
+"""Limits of templates, in units of work instead of time."""
 
 import pytest
 
@@ -23,11 +23,11 @@ for _ in range(900):
 
 
 def make_render_context(**limits: int) -> RenderContext:
-    """A render context with these limits; without a limit of time, as a test machine can be slow."""
+    """Create a render context with these limits, and a long time limit, because a test machine can be slow."""
     return RenderContext(VARIABLES, {"deep": NESTED}.__getitem__, RenderLimits(**{"seconds": 3600, **limits}))
 
 
-def refusal(source: str, shared: RenderContext | None = None) -> str:
+def error_message(source: str, shared: RenderContext | None = None) -> str:
     with pytest.raises(TemplateError) as caught:
         compile_template(source).render(shared or make_render_context())
     assert "cannot be" not in caught.value.message
@@ -65,7 +65,7 @@ def test_a_long_chain_of_operators_is_not_nesting(word: str) -> None:
 
 @pytest.mark.parametrize("link", ["|upper", ".a()"])
 def test_a_long_chain_of_filters_or_calls_is_an_error(link: str) -> None:
-    assert refusal("{{ a" + link * 10_000 + " }}").startswith("too many filters or calls")
+    assert error_message("{{ a" + link * 10_000 + " }}").startswith("too many filters or calls")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_long_chain_of_filters_or_calls_is_an_error(link: str) -> None:
     ],
 )  # fmt: skip
 def test_exceeding_a_limit_is_an_error(source: str, message: str) -> None:
-    assert refusal(source).startswith(message)
+    assert error_message(source).startswith(message)
 
 
 def test_recursive_calls_of_template_are_limited() -> None:
@@ -132,14 +132,14 @@ def test_all_templates_of_a_step_share_one_budget_of_work() -> None:
     first = shared.work
     while shared.work + first <= 10_000:
         template.render(shared)
-    assert refusal(template.source, shared).startswith("template does too much work (more than 10,000")
+    assert error_message(template.source, shared).startswith("template does too much work (more than 10,000")
 
 
 def test_all_templates_of_a_step_share_one_budget_of_iterations() -> None:
     template, shared = compile_template(LOOP + "{% endfor %}"), make_render_context(iterations=1500)
 
     template.render(shared)
-    assert refusal(template.source, shared) == "too many loop iterations (more than 1,500)"
+    assert error_message(template.source, shared) == "too many loop iterations (more than 1,500)"
 
 
 def test_all_templates_of_a_step_share_one_budget_of_output() -> None:
@@ -147,13 +147,13 @@ def test_all_templates_of_a_step_share_one_budget_of_output() -> None:
 
     assert len(compile_template(source).render(shared)) == 2_000_000
     assert len(compile_template(source).render(shared)) == 2_000_000
-    assert refusal(source, shared) == "template output is too long (more than 5,000,000 characters)"
+    assert error_message(source, shared) == "template output is too long (more than 5,000,000 characters)"
 
 
 def test_a_time_limit_stops_a_template_within_its_work_budget() -> None:
     shared = make_render_context(seconds=-1)
 
-    assert refusal(LOOP + "{{ x }}{% endfor %}" + LOOP + "{{ x }}{% endfor %}", shared).startswith(
+    assert error_message(LOOP + "{{ x }}{% endfor %}" + LOOP + "{{ x }}{% endfor %}", shared).startswith(
         "template takes too long"
     )
 
@@ -181,8 +181,8 @@ def test_a_normal_template_costs_a_small_part_of_the_budget() -> None:
 def test_the_cache_of_compiled_templates_is_bounded() -> None:
     for number in range(MAX_CACHED_TEMPLATES + 10):
         compile_template(f"{{{{ {number} }}}}")
-    kept = _compile_cached.cache_info().currsize
+    size = _compile_cached.cache_info().currsize
     compile_template("x" * (MAX_CACHED_SOURCE_LENGTH + 1))
 
-    assert _compile_cached.cache_info().currsize == kept == MAX_CACHED_TEMPLATES
+    assert _compile_cached.cache_info().currsize == size == MAX_CACHED_TEMPLATES
     assert compile_template("{{ 1 }}") is compile_template("{{ 1 }}")

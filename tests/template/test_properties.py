@@ -1,4 +1,4 @@
-"""Properties of every template."""
+"""Properties that hold for every template."""
 
 import json
 
@@ -17,7 +17,7 @@ SECRET = "never to be seen"
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-class Guarded(dict[str, object]):
+class GuardedMap(dict[str, object]):
     """A map with an attribute that only Python code can reach."""
 
     def __init__(self, *values: object, **named: object) -> None:
@@ -126,12 +126,12 @@ templates = st.recursive(
 
 
 def evaluation() -> RenderContext:
-    payload = Guarded(l=[1, "b", None, {"k": 2}], s="text <b>", n=None, f=1.5, t=True, d="2019-05-06T07:08:09Z")
-    event = Guarded(Name="N", Payload=payload, CreatedAt="2019-05-06T07:08:09Z", Pack={"Labels": {"a": "b"}})
+    payload = GuardedMap(l=[1, "b", None, {"k": 2}], s="text <b>", n=None, f=1.5, t=True, d="2019-05-06T07:08:09Z")
+    event = GuardedMap(Name="N", Payload=payload, CreatedAt="2019-05-06T07:08:09Z", Pack={"Labels": {"a": "b"}})
     limits = RenderLimits(
         work=20_000, iterations=2_000, text_length=100_000, output_length=200_000, random_letters=1_000
     )
-    return RenderContext({"Event": event, "Context": Guarded(A="a")}, {"a": "stored"}.__getitem__, limits)
+    return RenderContext({"Event": event, "Context": GuardedMap(A="a")}, {"a": "stored"}.__getitem__, limits)
 
 
 def render(source: str) -> str | None:

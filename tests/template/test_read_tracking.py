@@ -1,4 +1,4 @@
-"""Read tracking: the lookups recorded, and the unchanged output."""
+"""Read tracking: the recorded lookups, and the unchanged output."""
 
 from typing import Any
 

@@ -15,10 +15,10 @@ class Datastore:
 
     def __init__(self, items: dict[str, object]) -> None:
         self.items = items
-        self.asked: list[str] = []
+        self.keys_read: list[str] = []
 
     def __call__(self, key: str) -> object:
-        self.asked.append(key)
+        self.keys_read.append(key)
         if key not in self.items:
             raise LookupError(f"datastore item '{key}' does not exist")
         return self.items[key]
@@ -38,7 +38,7 @@ def test_each_datastore_key_is_read_at_most_once_in_a_step() -> None:
 
     assert render("{{ datastore('a').b }}{{ datastore('a').b }}", evaluation) == "cc"
     assert render("{{ template(\"{{ datastore('a').b }}\", Context) }}", evaluation) == "c"
-    assert store.asked == ["a"]
+    assert store.keys_read == ["a"]
 
 
 def test_a_missing_datastore_key_is_read_once_and_its_error_repeated() -> None:
@@ -49,7 +49,7 @@ def test_a_missing_datastore_key_is_read_once_and_its_error_repeated() -> None:
         with pytest.raises(TemplateError) as caught:
             render("a {{ datastore('x') }}", evaluation)
         assert (caught.value.message, caught.value.column) == ("datastore item 'x' does not exist", 6)
-    assert store.asked == ["x"]
+    assert store.keys_read == ["x"]
 
 
 def test_a_datastore_failure_is_not_a_template_error() -> None:

@@ -1,4 +1,4 @@
-"""Secrets in templates: exactly the texts that read a secret are secret."""
+"""Secrets in templates: texts are secret exactly if they read a secret."""
 
 from typing import Any
 
@@ -132,7 +132,7 @@ def test_tracked_reads_after_the_first_secret_are_redacted() -> None:
     assert render_context.tracked_reads["Context.room"] is REDACTED
 
 
-# Results at random differ between two renderings, whatever is secret.
+# Random results differ between two renderings, with or without a secret.
 CASES_WITH_VALUES_TO_HIDE = [
     case
     for case in recorded.CASES
@@ -143,7 +143,7 @@ CASES_WITH_VALUES_TO_HIDE = [
 
 @pytest.mark.parametrize("case", CASES_WITH_VALUES_TO_HIDE, ids=str)
 def test_a_result_that_depends_on_a_secret_is_secret(case: recorded.Case) -> None:
-    """Texts that are not secret are the same for a different secret value, so they reveal nothing."""
+    """Check that texts that are not secret stay the same for another secret value, and so reveal nothing."""
     context = case.variables.get("Context") or {}
     read = recorded.reader(case.datastore)
     plain = rendered(case, context, read)
