@@ -1,4 +1,4 @@
-"""A pack whose processes each write down what they did: `python -m tests.jobs.noting_pack FILE`."""
+"""A pack that appends the input of each action to a file: `python -m tests.jobs.noting_pack FILE`."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from flyte_client import Event, Pack
 from flyte_client.program import run
 
-# So that a process is busy while others take.
+# Keeps a process busy while others take actions.
 WORK_SECONDS = 0.02
 
 
@@ -16,11 +16,11 @@ def main(path: Path) -> int:
     pack = Pack("Noting")
 
     @pack.command("Do")
-    def do(given: Any) -> Event:
+    def do(action_input: Any) -> Event:
         with path.open("a") as file:
-            file.write(f"{given}\n")
+            file.write(f"{action_input}\n")
         time.sleep(WORK_SECONDS)
-        return Event("Done", {"did": given})
+        return Event("Done", {"did": action_input})
 
     return run(pack)
 

@@ -1,4 +1,4 @@
-"""`manage.py` commands that go on until they are stopped, as an operator runs them."""
+"""`manage.py` commands that run until they are stopped, as an operator runs them."""
 
 import os
 import re
@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 @dataclass
 class Running:
-    """A process with a process group of its own, and what it and its children have written."""
+    """A process in a new process group, and the log of the group."""
 
     process: "subprocess.Popen[bytes]"
     log_path: Path
@@ -31,45 +31,45 @@ class Running:
         return self.log_path.read_text(errors="replace")
 
     def said(self, *words: str) -> list[str]:
-        """The lines with all of these words."""
+        """Return the log lines that contain all of these words."""
         return [line for line in self.log().splitlines() if all(word in line for word in words)]
 
     def wait_for(self, *words: str, times: int = 1) -> list[str]:
-        """Until so many lines have all of these words."""
+        """Wait until at least `times` log lines contain all of these words; return these lines."""
         wait_until(lambda: len(self.said(*words)) >= times, lambda: f"{words} {times} times in:\n{self.log()}")
         return self.said(*words)
 
     def child(self, name: str) -> int:
-        """The id of the process that the supervisor last started under this name."""
+        """Return the id of the process that the supervisor last started with this name."""
         pids: list[str] = re.findall(rf"event=process_started process={name} pid=(\d+)", self.log())
         return int(pids[-1])
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Tells it to stop; its exit code."""
+        """Send a signal, wait for the end, and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
     def members(self) -> list[int]:
-        """The processes of its group that are alive."""
-        found = []
+        """Return the ids of the live processes of the group."""
+        pids = []
         for status in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
                 state, _, group = status.read_text().rpartition(")")[2].split()[:3]
                 if int(group) == self.process.pid and state not in "ZX":
-                    found.append(int(status.parent.name))
-        return found
+                    pids.append(int(status.parent.name))
+        return pids
 
 
 @contextmanager
 def running(folder: Path, environment: Mapping[str, str], *command: str) -> Iterator[Running]:
-    """Runs a `manage.py` command with exactly this environment; at the end of the block nothing of it is left."""
+    """Run a `manage.py` command with exactly this environment; kill its process group at the end of the block."""
     with program(folder, environment, [sys.executable, "manage.py", *command]) as started:
         yield started
 
 
 @contextmanager
 def program(folder: Path, environment: Mapping[str, str], command: Sequence[str]) -> Iterator[Running]:
-    """Runs a program so."""
+    """Run a program with exactly this environment; kill its process group at the end of the block."""
     log_path = folder / f"process-{secrets.token_hex(4)}.log"
     with log_path.open("ab") as log:
         process = processes.start(
@@ -91,7 +91,7 @@ def program(folder: Path, environment: Mapping[str, str], command: Sequence[str]
 
 
 def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None:
-    """Waits for the condition, a bounded time."""
+    """Wait until the condition is true; fail after PATIENCE seconds with the description `what`."""
     deadline = time.monotonic() + PATIENCE
     while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -99,7 +99,7 @@ def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None
 
 
 def wait_for_health(url: str, running: Running) -> None:
-    """Until the server answers."""
+    """Wait until the server is healthy."""
 
     def healthy() -> bool:
         try:

@@ -1,4 +1,4 @@
-"""What a piece of code sends to the database."""
+"""Recording of the DELETE statements of a block."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,25 +10,25 @@ from django.db import connection, transaction
 
 @contextmanager
 def deletes(table: str) -> Iterator[list[tuple[int, bool]]]:
-    """Of each DELETE from `table`: how many parameters it has, and whether it stands in a transaction."""
-    seen: list[tuple[int, bool]] = []
+    """Record for each DELETE from `table` the number of its parameters, and True if it is in a transaction."""
+    recorded: list[tuple[int, bool]] = []
 
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith(f'DELETE FROM "{table}"'):
-            seen.append((len(params), connection.in_atomic_block))
+            recorded.append((len(params), connection.in_atomic_block))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note):
-        yield seen
+    with connection.execute_wrapper(record):
+        yield recorded
 
 
 @contextmanager
 def deleted_by_transaction() -> Iterator[list[Counter[str]]]:
-    """Of each transaction of this thread that deleted something and is committed: how many rows from which table."""
+    """Record for each committed transaction of this thread with DELETE statements the number of rows by table."""
     committed: list[Counter[str]] = []
     current: list[Counter[str]] = []
 
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
         if sql.startswith("DELETE FROM "):
             if not current:
@@ -37,5 +37,5 @@ def deleted_by_transaction() -> Iterator[list[Counter[str]]]:
             current[0][sql.split('"')[1]] += context["cursor"].rowcount
         return result
 
-    with connection.execute_wrapper(note):
+    with connection.execute_wrapper(record):
         yield committed

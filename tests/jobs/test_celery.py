@@ -1,4 +1,4 @@
-"""Beat and workers with a real Redis: each job once a tick however many run, and Redis may go away and come back."""
+"""Beat and workers with a real Redis: each job runs once a tick, and an outage of Redis ends no process."""
 
 import re
 import secrets
@@ -23,7 +23,7 @@ from tests.private_redis import PrivateRedis, private_redis
 from tests.server import migrated_database, server_environment
 from tests.site.processes import manage
 
-# What is there for each job to do, once.
+# The number of rows that each job changes at its first run.
 DOABLE = {"end_leases": 3, "expire_executions": 4, "delete_dead_packs": 5, "forget_idempotency_keys": 7}
 SEED = f"""
 from datetime import timedelta
@@ -60,7 +60,7 @@ def redis() -> Iterator[PrivateRedis]:
 
 
 @pytest.mark.acceptance
-def test_two_beats_and_three_workers_do_each_job_once_a_tick(tmp_path: Path, redis: PrivateRedis) -> None:
+def test_two_beats_and_three_workers_run_each_job_once_a_tick(tmp_path: Path, redis: PrivateRedis) -> None:
     with migrated_database(tmp_path) as url, ExitStack() as stack:
         environment = server_environment(
             url,
@@ -95,14 +95,14 @@ def test_two_beats_and_three_workers_do_each_job_once_a_tick(tmp_path: Path, red
 
 
 def effects(workers: list[Running]) -> list[tuple[str, int]]:
-    """Each time that a job found something to do, and how much."""
+    """Return job and count of each run with a count above 0."""
     logs = "".join(worker.log() for worker in workers)
     return [(job, int(count)) for job, count in re.findall(r"job_done job=(\w+) count=([1-9]\d*)", logs)]
 
 
 @contextmanager
 def worker_with_a_log_file(folder: Path, environment: Mapping[str, str]) -> Iterator[Running]:
-    """What it logs goes to LOGFILE, and to nowhere else."""
+    """Run a worker whose log goes only to LOGFILE."""
     log_file = folder / f"worker-{secrets.token_hex(4)}.log"
     log_file.touch()
     with running(folder, {**environment, "LOGFILE": str(log_file)}, "worker") as started:
@@ -111,7 +111,7 @@ def worker_with_a_log_file(folder: Path, environment: Mapping[str, str]) -> Iter
 
 
 @pytest.mark.acceptance
-def test_redis_may_go_away_and_come_back(tmp_path: Path, redis: PrivateRedis) -> None:
+def test_jobs_continue_after_an_outage_of_redis(tmp_path: Path, redis: PrivateRedis) -> None:
     port = free_port()
     variables = {"FLYTE_REDIS_URL": redis.url, "FLYTE_LEASE_CHECK_SECONDS": "1", "LOGLEVEL": "DEBUG"}
     with migrated_database(tmp_path) as url:
@@ -136,8 +136,8 @@ def test_redis_may_go_away_and_come_back(tmp_path: Path, redis: PrivateRedis) ->
             assert run.members() == []
 
 
-class Deaf(JobScheduler):
-    """Loses what a signal raised, as Celery does where it comes in the middle of a read."""
+class SignalLosingScheduler(JobScheduler):
+    """A scheduler that loses the exception of a signal, as Celery does if the signal arrives during a read."""
 
     ticks = 0
 
@@ -150,9 +150,9 @@ class Deaf(JobScheduler):
 
 
 @pytest.mark.integration
-def test_beat_ends_though_what_the_signal_raised_got_lost() -> None:
+def test_beat_ends_even_if_the_exception_of_the_signal_is_lost() -> None:
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    beat = JobBeat(app=app, quiet=True, loglevel="INFO", scheduler_cls=Deaf, socket_timeout=0)
+    beat = JobBeat(app=app, quiet=True, loglevel="INFO", scheduler_cls=SignalLosingScheduler, socket_timeout=0)
     try:
         beat.start_scheduler()
     finally:
@@ -170,7 +170,7 @@ def test_without_redis_worker_and_beat_say_what_to_use(tmp_path: Path, command: 
 
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    ("url", "celerys"),
+    ("url", "expected"),
     [
         ("redis://h:6379/1", "redis://h:6379/1"),
         ("rediss://:pw@h/0", "rediss://:pw@h/0"),
@@ -178,12 +178,12 @@ def test_without_redis_worker_and_beat_say_what_to_use(tmp_path: Path, command: 
         ("unix://u:pw@/run/redis.sock?db=3", "redis+socket://u:pw@/run/redis.sock?virtual_host=3"),
     ],
 )
-def test_celery_gets_the_broker_as_it_writes_it(url: str, celerys: str) -> None:
-    assert to_broker_url(url) == celerys
+def test_the_redis_url_becomes_a_broker_url_of_celery(url: str, expected: str) -> None:
+    assert to_broker_url(url) == expected
 
 
 @pytest.mark.unit
-def test_beat_looks_at_every_scheduled_job_with_messages_that_end_before_the_next() -> None:
+def test_beat_schedules_every_job_with_messages_that_expire_before_the_next() -> None:
     schedule = build_beat_schedule()
     assert list(schedule) == [job.name for job in get_scheduled_jobs()]
     assert all(entry["options"]["expires"] == entry["schedule"].seconds for entry in schedule.values())
@@ -191,7 +191,7 @@ def test_beat_looks_at_every_scheduled_job_with_messages_that_end_before_the_nex
 
 
 @pytest.mark.unit
-def test_nothing_but_json_is_read_and_certificates_are_checked() -> None:
+def test_only_json_is_accepted_and_certificates_are_verified() -> None:
     with override_settings(FLYTE_REDIS_URL="rediss://h/0"):
-        found = build_config()
-    assert (found["accept_content"], found["broker_use_ssl"]["ssl_cert_reqs"].name) == (["json"], "CERT_REQUIRED")
+        config = build_config()
+    assert (config["accept_content"], config["broker_use_ssl"]["ssl_cert_reqs"].name) == (["json"], "CERT_REQUIRED")

@@ -1,4 +1,4 @@
-"""Who does a job: once a tick, whatever restarts, fails, or looks at the same time. Clocks are the tests' own."""
+"""Claims of jobs: one run a tick despite restarts, failures and concurrent processes. Tests set the time."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-class Work:
-    """Notes when it was done; fails as often as it is told to."""
+class RecordedJob:
+    """The function of a job, which records its runs and raises an error `failures` times."""
 
     def __init__(self, failures: int = 0) -> None:
         self.now = NOON
@@ -40,16 +40,16 @@ class Work:
         return PeriodicJob("work", timing, self)
 
 
-def live(
-    work: Work,
+def check_at(
+    work: RecordedJob,
     timing: DailySchedule | FixedIntervalSchedule,
-    looks: Iterable[datetime],
+    checks: Iterable[datetime],
     restarts: Iterable[datetime] = (),
 ) -> None:
-    """A process looks at these times; at `restarts` it has just been started again."""
+    """Check at each of these times if the job is due; restart the process at the times in `restarts`."""
     restarted = set(restarts)
     register_jobs([work.job(timing)], NOON)
-    for now in looks:
+    for now in checks:
         work.now = now
         if now in restarted:
             register_jobs([work.job(timing)], now)
@@ -67,62 +67,62 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
 NIGHTLY = DailySchedule(time(23), UTC)
 
 
-def test_the_first_run_is_the_next_time_that_the_hour_comes() -> None:
-    work = Work()
-    live(work, NIGHTLY, minutes(NOON, 36 * 60))
+def test_the_first_run_is_at_the_next_occurrence_of_the_hour() -> None:
+    work = RecordedJob()
+    check_at(work, NIGHTLY, minutes(NOON, 36 * 60))
     assert work.done == [at(21, 23), at(22, 23)]
 
 
-def test_restarts_neither_put_it_off_nor_run_it_twice_a_day() -> None:
-    work = Work()
+def test_restarts_neither_delay_nor_repeat_a_run() -> None:
+    work = RecordedJob()
     every_hour_and_around_the_run = [*minutes(NOON, 72 * 60)[::60], at(21, 22, 59), at(21, 23, 1), at(22, 23, 1)]
-    live(work, NIGHTLY, minutes(NOON, 72 * 60), every_hour_and_around_the_run)
+    check_at(work, NIGHTLY, minutes(NOON, 72 * 60), every_hour_and_around_the_run)
     assert work.done == [at(21, 23), at(22, 23), at(23, 23)]
 
 
-def test_a_run_that_was_missed_is_made_up_for_and_the_next_comes_at_its_hour() -> None:
-    work = Work()
+def test_a_missed_run_is_made_up_and_the_next_is_at_its_hour() -> None:
+    work = RecordedJob()
     down = [now for now in minutes(NOON, 36 * 60) if not at(21, 22) < now < at(22, 2)]
-    live(work, NIGHTLY, down, restarts=[at(22, 2)])
+    check_at(work, NIGHTLY, down, restarts=[at(22, 2)])
     assert work.done == [at(22, 2), at(22, 23)]
 
 
-def test_after_a_long_absence_the_next_run_is_the_next_time_that_the_hour_comes() -> None:
-    work = Work()
+def test_after_a_long_outage_the_next_run_is_at_its_hour() -> None:
+    work = RecordedJob()
     down = [now for now in minutes(NOON, 240 * 60) if not at(21, 13) < now < at(30, 9)]
-    live(work, NIGHTLY, down, restarts=[at(30, 9)])
+    check_at(work, NIGHTLY, down, restarts=[at(30, 9)])
     assert work.done == [at(30, 23)]
 
 
-def test_an_interval_has_one_run_however_often_it_is_looked_at() -> None:
-    work = Work()
-    live(work, FixedIntervalSchedule(300), minutes(NOON, 21))
+def test_an_interval_has_one_run_regardless_of_the_number_of_checks() -> None:
+    work = RecordedJob()
+    check_at(work, FixedIntervalSchedule(300), minutes(NOON, 21))
     assert work.done == minutes(NOON, 21)[5::5]
     assert JobRun.objects.get().runs == 4
 
 
-def test_what_failed_is_tried_again_at_the_next_look() -> None:
-    work = Work(failures=2)
-    live(work, NIGHTLY, minutes(NOON, 24 * 60))
+def test_a_failed_run_is_repeated_at_the_next_check() -> None:
+    work = RecordedJob(failures=2)
+    check_at(work, NIGHTLY, minutes(NOON, 24 * 60))
     assert work.done == [at(21, 23, 2)]
 
 
-def test_a_clock_that_was_far_ahead_keeps_no_job_from_running() -> None:
-    work = Work()
+def test_a_tick_in_the_future_does_not_prevent_runs() -> None:
+    work = RecordedJob()
     JobRun.objects.create(name="work", tick=NOON + timedelta(days=900))
-    live(work, FixedIntervalSchedule(60), minutes(NOON, 3))
+    check_at(work, FixedIntervalSchedule(60), minutes(NOON, 3))
     assert work.done == minutes(NOON, 3)
 
 
-def test_a_job_that_nobody_noted_yet_waits_for_its_next_tick() -> None:
-    work = Work()
+def test_an_unregistered_job_waits_for_its_next_tick() -> None:
+    work = RecordedJob()
     job = work.job(FixedIntervalSchedule(60))
     assert [run_if_due(job, now) for now in (NOON, NOON, NOON + MINUTE)] == [False, False, True]
 
 
 @contextmanager
-def store_away() -> Iterator[None]:
-    """Every statement fails, as while the database is away."""
+def unavailable_database() -> Iterator[None]:
+    """Make every statement fail, as if the database were unavailable."""
 
     def fail(*_: object) -> None:
         raise OperationalError("away")
@@ -131,16 +131,16 @@ def store_away() -> Iterator[None]:
         yield
 
 
-def test_while_the_database_is_away_nothing_runs_and_nothing_ends() -> None:
-    work = Work()
+def test_without_the_database_no_job_runs_and_no_error_is_raised() -> None:
+    work = RecordedJob()
     register_jobs([work.job(FixedIntervalSchedule(60))], NOON)
-    with store_away():
+    with unavailable_database():
         assert not run_if_due(work.job(FixedIntervalSchedule(60)), NOON + MINUTE)
     assert run_if_due(work.job(FixedIntervalSchedule(60)), NOON + MINUTE)
 
 
-class WorkBrokenOff(Work):
-    """The database does not answer in the middle of it, the first time."""
+class InterruptedJob(RecordedJob):
+    """A job during whose first runs the database becomes unavailable."""
 
     def __call__(self) -> int:
         if not self.failures:
@@ -149,8 +149,8 @@ class WorkBrokenOff(Work):
         raise OperationalError("server closed the connection")
 
 
-def test_a_job_that_the_database_breaks_off_is_tried_again_and_is_no_defect() -> None:
-    work = WorkBrokenOff(failures=1)
+def test_a_job_that_loses_the_database_is_repeated_and_not_logged_as_an_error() -> None:
+    work = InterruptedJob(failures=1)
     register_jobs([work.job(FixedIntervalSchedule(60))], NOON)
     with capture_logs() as logged:
         assert not run_if_due(work.job(FixedIntervalSchedule(60)), NOON + MINUTE)
@@ -160,7 +160,7 @@ def test_a_job_that_the_database_breaks_off_is_tried_again_and_is_no_defect() ->
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-def test_of_many_that_look_at_the_same_moment_one_does_the_job() -> None:
+def test_one_of_many_concurrent_checks_runs_the_job() -> None:
     done: list[int] = []
     job = PeriodicJob("crowded", FixedIntervalSchedule(60), lambda: done.append(1) or 1)  # type: ignore[func-returns-value]
     register_jobs([job], NOON)
@@ -171,14 +171,14 @@ def test_of_many_that_look_at_the_same_moment_one_does_the_job() -> None:
         start.wait(30)
         return real_claim(name, tick, now)
 
-    def look() -> None:
+    def check() -> None:
         try:
             run_if_due(job, NOON + MINUTE)
         finally:
             connection.close()
 
     with patch.object(runner, "claim_period", claim_together):
-        threads = [threading.Thread(target=look) for _ in range(8)]
+        threads = [threading.Thread(target=check) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -187,7 +187,7 @@ def test_of_many_that_look_at_the_same_moment_one_does_the_job() -> None:
     assert JobRun.objects.get(name="crowded").runs == 1
 
 
-def test_a_shared_job_is_done_at_every_look_by_everybody_and_noted_nowhere() -> None:
+def test_a_shared_job_runs_at_every_check_and_is_not_recorded() -> None:
     done: list[int] = []
 
     def work() -> int:
@@ -201,7 +201,7 @@ def test_a_shared_job_is_done_at_every_look_by_everybody_and_noted_nowhere() -> 
     assert (len(done), JobRun.objects.count()) == (3, 0)
 
 
-def test_a_shared_job_that_fails_is_tried_again() -> None:
+def test_a_failed_shared_job_is_repeated() -> None:
     def fail() -> int:
         raise ValueError("no")
 

@@ -1,4 +1,4 @@
-"""Two hundred thousand actions whose time is over go slice by slice, and the API answers in between."""
+"""Deletion of 200,000 expired actions in batches, between which the API responds."""
 
 import json
 import threading
@@ -28,12 +28,12 @@ ACTIONS_OF_EACH = 10
 OWNERLESS = 20_000
 
 PATIENCE = 120.0
-# The callers are in the process that expires, and shall not be what keeps it busy.
+# The caller is in the process that deletes, and must not keep it busy.
 BETWEEN_SECONDS = 0.05
 
 
-def copies(row: models.Model, count: int, **changes: str) -> None:
-    """Adds copies of a row in one statement; `changes` are SQL for columns that differ, where `n` counts from 0."""
+def insert_copies(row: models.Model, count: int, **changes: str) -> None:
+    """Insert copies of a row in one statement; `changes` are SQL of columns that differ, where `n` counts from 0."""
     table = row._meta.db_table
     names = [str(field.column) for field in row._meta.concrete_fields]
     values = ", ".join(changes.get(name, f'{table}."{name}"') for name in names)
@@ -47,39 +47,39 @@ def copies(row: models.Model, count: int, **changes: str) -> None:
         )
 
 
-def numbered(number: str, kind: int) -> str:
-    """SQL for an id of 24 digits, older than any that the server makes now."""
+def id_sql(number: str, kind: int) -> str:
+    """Return SQL of an id of 24 digits that is older than all current ids."""
     return f"'00000000{kind}' || CAST(100000000000000 + {number} AS text)"
 
 
-def an_old_world() -> None:
-    """What ended long ago: executions with their actions, and actions of none."""
+def create_expired_rows() -> None:
+    """Create executions that ended long ago, with their actions, and actions without an execution."""
     long_ago = timezone.now() - timedelta(days=900)
     version = FlowVersion.objects.create(flow_name="old", document={})
     times = {"started_at": long_ago, "changed_at": long_ago}
     execution = Execution.objects.create(
         flow_name="old", version=version, event_id="0", latest_action_id="0", state="succeeded", **times
     )
-    copies(execution, EXECUTIONS, id=numbered("n", 1))
+    insert_copies(execution, EXECUTIONS, id=id_sql("n", 1))
     action = waiting("Old")
     Action.objects.filter(id=action.id).update(is_queued=False, state="SUCCESS", finished_at=long_ago)
-    copies(
+    insert_copies(
         action,
         EXECUTIONS * ACTIONS_OF_EACH,
-        id=numbered("n", 2),
-        correlation_id=numbered(f"n / {ACTIONS_OF_EACH}", 1),
+        id=id_sql("n", 2),
+        correlation_id=id_sql(f"n / {ACTIONS_OF_EACH}", 1),
         step_id=f"CAST(n %% {ACTIONS_OF_EACH} AS text)",
     )
-    copies(action, OWNERLESS, id=numbered("n", 3), correlation_id=numbered("n", 4))
+    insert_copies(action, OWNERLESS, id=id_sql("n", 3), correlation_id=id_sql("n", 4))
     Execution.objects.filter(id=execution.id).delete()
     Action.objects.filter(id=action.id).delete()
 
 
 class Caller:
-    """Calls the API again and again in a thread of its own; notes after how many slices each answer came."""
+    """A thread that calls the API repeatedly, and records the number of batches before each response."""
 
-    def __init__(self, slices: Callable[[], int]) -> None:
-        self.slices = slices
+    def __init__(self, batches: Callable[[], int]) -> None:
+        self.batches = batches
         self.answers: list[tuple[str, int, int]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -97,7 +97,7 @@ class Caller:
         response = Client(raise_request_exception=False).generic(
             method, path, json.dumps(body) if body else "", "application/json"
         )
-        self.answers.append((name, response.status_code, self.slices()))
+        self.answers.append((name, response.status_code, self.batches()))
 
     @contextmanager
     def calling(self) -> Iterator[None]:
@@ -109,8 +109,8 @@ class Caller:
             self._thread.join(PATIENCE)
 
 
-def test_two_hundred_thousand_actions_go_in_slices_between_which_the_api_answers() -> None:
-    an_old_world()
+def test_the_api_responds_between_the_batches_of_a_large_deletion() -> None:
+    create_expired_rows()
     assert Action.objects.count() == EXECUTIONS * ACTIONS_OF_EACH + OWNERLESS == 200_000
     b.pack("Src")
     b.pack("Wrk")
@@ -120,14 +120,14 @@ def test_two_hundred_thousand_actions_go_in_slices_between_which_the_api_answers
         with caller.calling():
             expired = prune_executions()
     assert expired == EXECUTIONS + OWNERLESS
-    slice_of_executions = Counter(
+    batch_of_executions = Counter(
         flows_execution=EXECUTIONS_PER_BATCH, packs_action=EXECUTIONS_PER_BATCH * ACTIONS_OF_EACH
     )
-    assert transactions == [slice_of_executions] * (EXECUTIONS // EXECUTIONS_PER_BATCH) + [
+    assert transactions == [batch_of_executions] * (EXECUTIONS // EXECUTIONS_PER_BATCH) + [
         Counter(packs_action=BATCH_SIZE)
     ] * (OWNERLESS // BATCH_SIZE)
-    between = Counter(name for name, _, slices in caller.answers if 0 < slices < len(transactions))
-    # Without pauses between the slices few of them come through on SQLite.
+    between = Counter(name for name, _, batches in caller.answers if 0 < batches < len(transactions))
+    # Without pauses between the batches, few requests succeed on SQLite.
     assert min(between[name] for name in ("event", "take", "audit")) >= len(transactions) // 10
     assert {(name, status) for name, status, _ in caller.answers} == {("event", 202), ("take", 200), ("audit", 200)}
     assert not Action.objects.filter(flow_name="old").exists()

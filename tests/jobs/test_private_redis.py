@@ -1,4 +1,4 @@
-"""The tests' own Redis leaves nothing running, however its owner ends."""
+"""The Redis of the tests: no process of it is left, even if its owner is killed."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def answers(port: int) -> bool:
     return True
 
 
-def test_it_is_there_for_as_long_as_the_block_runs() -> None:
+def test_redis_runs_during_the_block() -> None:
     with private_redis() as redis:
         assert answers(redis.port)
         redis.stop()
@@ -39,7 +39,7 @@ def test_it_is_there_for_as_long_as_the_block_runs() -> None:
     assert not answers(redis.port)
 
 
-def test_it_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
+def test_redis_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
     with program(tmp_path, os.environ, [sys.executable, "-c", OWNER]) as owner:
         port = int(owner.wait_for("port")[0].split()[1])
         assert answers(port)

@@ -1,4 +1,4 @@
-"""`manage.py run` without Redis: the server and the jobs, started, crashed and stopped as a whole."""
+"""`manage.py run` without Redis: start, crashes and stop of the server and its jobs."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def run_on(database_url: str, folder: Path, **variables: str) -> Iterator[Run]:
         yield Run(started.process, started.log_path, port, environment)
 
 
-def test_it_serves_and_does_the_jobs_and_starts_again_what_was_killed(tmp_path: Path) -> None:
+def test_the_server_and_the_jobs_run_and_a_killed_process_is_restarted(tmp_path: Path) -> None:
     with fresh_database(tmp_path) as url, run_on(url, tmp_path) as run:
         wait_for_health(run.url, run)
         run.wait_for("job_done job=end_leases")
@@ -53,12 +53,12 @@ def test_it_serves_and_does_the_jobs_and_starts_again_what_was_killed(tmp_path: 
         run.wait_for("process_started process=jobs", times=2)
         run.wait_for("job_done job=end_leases", times=before + 2)
         assert httpx.get(f"{run.url}/health", trust_env=False).status_code == 200
-        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C: to every process
+        os.killpg(run.process.pid, signal.SIGINT)  # to every process of the group, as a terminal does at Ctrl-C
         assert run.process.wait(PATIENCE) == 0
         wait_until(lambda: run.members() == [], lambda: f"{run.members()} gone")
 
 
-def test_requests_under_way_are_finished_when_it_is_told_to_stop(tmp_path: Path) -> None:
+def test_current_requests_are_finished_before_a_stop(tmp_path: Path) -> None:
     body = json.dumps({"name": "Slow"}).encode()
     lines = ["POST /v1/packs HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}", "", ""]
     head = "\r\n".join(lines).encode()
@@ -66,7 +66,7 @@ def test_requests_under_way_are_finished_when_it_is_told_to_stop(tmp_path: Path)
         wait_for_health(run.url, run)
         with socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE) as opened:
             opened.sendall(head + body[:5])
-            wait_until(lambda: a_worker_reads(opened), lambda: "the request's begin was read")
+            wait_until(lambda: has_read_all(opened), lambda: "the request's begin was read")
             run.process.send_signal(signal.SIGTERM)
             run.wait_for("Handling signal: term")
             opened.sendall(body[5:])
@@ -74,14 +74,14 @@ def test_requests_under_way_are_finished_when_it_is_told_to_stop(tmp_path: Path)
         assert run.process.wait(PATIENCE) == 0
 
 
-def a_worker_reads(opened: socket.socket) -> bool:
-    """Whether the server has taken all that was sent so far out of its receive queue."""
+def has_read_all(opened: socket.socket) -> bool:
+    """Return True if the receive queue of the server is empty."""
     port = f":{opened.getsockname()[1]:04X}"
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(fields[2].endswith(port) and fields[4].endswith(":00000000") for fields in lines)
 
 
-def test_where_the_port_is_taken_it_says_so_and_does_not_start(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_and_stops_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, migrated_database(tmp_path) as url:
         port = taken.getsockname()[1]
         with run_on(url, tmp_path, FLYTE_PORT=str(port)) as run:
@@ -90,19 +90,19 @@ def test_where_the_port_is_taken_it_says_so_and_does_not_start(tmp_path: Path) -
             assert run.members() == []
 
 
-def test_two_that_start_at_the_same_moment_migrate_once_both_serve_and_share_the_jobs(tmp_path: Path) -> None:
-    with fresh_database(tmp_path) as url, run_on(url, tmp_path) as one, run_on(url, tmp_path) as other:
-        for run in (one, other):
+def test_two_concurrent_starts_migrate_once_and_share_the_jobs(tmp_path: Path) -> None:
+    with fresh_database(tmp_path) as url, run_on(url, tmp_path) as first, run_on(url, tmp_path) as second:
+        for run in (first, second):
             wait_for_health(run.url, run)
-        wait_until(lambda: len(ticks(one, other)) >= 4, lambda: f"four ticks in:\n{one.log()}\n{other.log()}")
-        for run in (one, other):
+        wait_until(lambda: len(ticks(first, second)) >= 4, lambda: f"four ticks in:\n{first.log()}\n{second.log()}")
+        for run in (first, second):
             assert run.stop() == 0
             assert "Traceback" not in run.log()
-        assert set(ticks(one, other).values()) == {1}
+        assert set(ticks(first, second).values()) == {1}
 
 
-def test_the_jobs_begin_though_the_database_is_away(tmp_path: Path) -> None:
-    """It may be restarted in the very moment in which they start; an end of theirs would end the whole server."""
+def test_the_jobs_start_without_the_database(tmp_path: Path) -> None:
+    """Start the jobs without a database. If they ended, the supervisor would stop the whole server."""
     environment = server_environment(f"postgresql://nobody@127.0.0.1:{free_port()}/away")
     with running(tmp_path, environment, "jobs") as jobs:
         jobs.wait_for("event=jobs_not_noted")
@@ -111,12 +111,12 @@ def test_the_jobs_begin_though_the_database_is_away(tmp_path: Path) -> None:
 
 
 def ticks(*runs: Run) -> Counter[str]:
-    """How often a job was begun for each of its ticks."""
+    """Count the starts of each tick of each job."""
     return Counter(re.findall(r"job_started (job=\w+ tick=\S+)", "".join(run.log() for run in runs)))
 
 
-def test_the_processes_have_the_time_zone_that_was_set(tmp_path: Path) -> None:
-    """The job's hour, in Tokyo, came a minute ago, and its last run was yesterday."""
+def test_the_processes_use_the_configured_time_zone(tmp_path: Path) -> None:
+    """Run a daily job whose hour in Tokyo was a minute ago, and whose last run was yesterday."""
     hour = datetime.now(UTC) + timedelta(hours=9, minutes=-1)
     settings = {
         "TZ": "Asia/Tokyo",

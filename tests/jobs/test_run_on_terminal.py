@@ -68,14 +68,14 @@ def _read_all(terminal: int, chunks: list[bytes]) -> None:
     while True:
         try:
             chunk = os.read(terminal, 65536)
-        except OSError:  # on Linux the end of the last process
+        except OSError:  # on Linux, after the end of the last process
             return
         if not chunk:
             return
         chunks.append(chunk)
 
 
-def test_the_start_ends_with_one_box_and_each_line_is_for_people(tmp_path: Path) -> None:
+def test_the_start_prints_one_box_and_readable_lines(tmp_path: Path) -> None:
     with fresh_database(tmp_path) as database_url, run_on_terminal(database_url, tmp_path, NO_COLOR="1") as run:
         run.wait_for("╰")
         assert run.screen.startswith("flyte: Setting up the database")
@@ -110,7 +110,7 @@ def test_lines_are_colored_and_the_password_is_printed_only_at_the_first_start(t
             assert "Setting up" not in run.screen
 
 
-def test_a_format_that_is_set_counts_on_a_terminal_too(tmp_path: Path) -> None:
+def test_a_configured_format_is_used_on_a_terminal_too(tmp_path: Path) -> None:
     with (
         fresh_database(tmp_path) as database_url,
         run_on_terminal(database_url, tmp_path, FLYTE_LOG_FORMAT="json") as run,

@@ -1,4 +1,4 @@
-"""The supervisor with small programs in place of the server's own."""
+"""The supervisor with small programs in place of the server and the jobs."""
 
 import os
 import signal
@@ -46,19 +46,19 @@ sys.exit(Supervisor(children, {}, stop_timeout=float(sys.argv[1])).run())
 
 @contextmanager
 def supervised(folder: Path, *codes: str, stop_seconds: float = 60.0) -> Iterator[Running]:
-    """Children that run these programs; what does not stop within that time is killed."""
+    """Supervise children that run these programs; kill those that do not stop within `stop_seconds`."""
     with program(folder, os.environ, [sys.executable, "-c", RUN, str(stop_seconds), *codes]) as started:
         yield started
 
 
 @pytest.mark.unit
-def test_it_waits_longer_each_time_and_never_very_long() -> None:
+def test_the_restart_delay_increases_up_to_a_maximum() -> None:
     assert [get_restart_delay(ends) for ends in range(7)] == [0, 1, 2, 4, 8, 16, MAX_BACKOFF_SECONDS]
     assert get_restart_delay(1000) == MAX_BACKOFF_SECONDS
 
 
 @pytest.mark.acceptance
-def test_a_child_that_is_killed_is_started_again_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_killed_child_is_restarted_and_the_others_continue(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, STEADY) as run:
         run.wait_for("process_started", times=2)
         first, other = run.child("child0"), run.child("child1")
@@ -72,14 +72,14 @@ def test_a_child_that_is_killed_is_started_again_and_the_others_go_on(tmp_path: 
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_each_way_to_ask_stops_all_with_code_0(tmp_path: Path, number: signal.Signals) -> None:
+def test_each_stop_signal_stops_all_with_code_0(tmp_path: Path, number: signal.Signals) -> None:
     with supervised(tmp_path, STEADY, STEADY) as run:
         run.wait_for("process_started", times=2)
         assert (run.stop(number), run.members()) == (0, [])
 
 
 @pytest.mark.acceptance
-def test_a_hangup_without_a_terminal_is_passed_on_to_who_reloads(tmp_path: Path) -> None:
+def test_a_hangup_without_a_terminal_is_passed_on_to_children_that_reload(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, RELOADING) as run:
         run.wait_for("process_started", times=2)
         run.wait_for("hears")
@@ -93,11 +93,11 @@ def test_a_hangup_without_a_terminal_is_passed_on_to_who_reloads(tmp_path: Path)
 
 
 @pytest.mark.acceptance
-def test_when_its_terminal_is_gone_it_stops(tmp_path: Path) -> None:
+def test_the_supervisor_stops_when_its_terminal_is_closed(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
     leader, end = processes.fork_into_terminal()
     if not leader:
-        # Whoever starts the suite by `nohup` passes on that hangups are ignored.
+        # If the suite runs under `nohup`, its processes inherit that SIGHUP is ignored.
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         with open(tmp_path / "log", "ab") as log:
             os.dup2(log.fileno(), 1)
@@ -119,7 +119,7 @@ def test_when_its_terminal_is_gone_it_stops(tmp_path: Path) -> None:
 
 
 @pytest.mark.acceptance
-def test_what_does_not_stop_is_killed_and_the_exit_code_says_so(tmp_path: Path) -> None:
+def test_a_child_that_does_not_stop_is_killed_and_the_exit_code_is_1(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, STUBBORN, stop_seconds=1.0) as run:
         run.wait_for("deaf")
         assert (run.stop(), run.members()) == (1, [])
@@ -127,7 +127,7 @@ def test_what_does_not_stop_is_killed_and_the_exit_code_says_so(tmp_path: Path) 
 
 
 @pytest.mark.acceptance
-def test_who_asks_twice_does_not_want_to_wait(tmp_path: Path) -> None:
+def test_a_second_stop_signal_kills_the_remaining_children(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, STUBBORN, stop_seconds=10_000.0) as run:
         run.wait_for("deaf")
         steady, stubborn = run.child("child0"), run.child("child1")
@@ -138,13 +138,13 @@ def test_who_asks_twice_does_not_want_to_wait(tmp_path: Path) -> None:
 
 
 @pytest.mark.acceptance
-def test_where_one_can_not_run_at_all_everything_stops_with_its_code(tmp_path: Path) -> None:
+def test_a_child_that_cannot_run_stops_everything_with_its_code(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, BROKEN) as run:
         assert (run.process.wait(60), run.members()) == (7, [])
 
 
 @pytest.mark.acceptance
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child that its parent has ended")
 def test_when_the_supervisor_is_killed_its_children_end_too(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, STEADY) as run:
         run.wait_for("process_started", times=2)

@@ -1,6 +1,6 @@
-"""Two whole servers on one PostgreSQL behind a proxy, each of them killed once while a pack's two processes work.
+"""Two servers on one PostgreSQL behind a proxy, each of which is killed once while two processes of a pack work.
 
-Not for SQLite, whose file belongs to one machine: `tests/jobs/conftest.py` leaves it out there.
+SQLite is for one machine only; there, `tests/jobs/conftest.py` ignores this file.
 """
 
 import os
@@ -26,7 +26,7 @@ from tests.server import migrated_database, server_environment
 pytestmark = [pytest.mark.acceptance, pytest.mark.database]
 
 EVENTS = 120
-# A take whose answer got lost with its server is taken again after so long.
+# The time until an action is taken again if the response of its first take was lost.
 LEASE = "20s"
 COMMAND = {"packName": "Noting", "name": "Do", "timeout": LEASE, "retries": 5}
 FLOW = {
@@ -48,8 +48,8 @@ FLOW = {
 WORK = [text for n in range(EVENTS) for text in (f"first {n}", f"second, after first {n}")]
 
 
-class Pair:
-    """Two `manage.py run` on one database, that are started, killed and started again."""
+class ServerPair:
+    """Two servers on one database, which can be started and killed."""
 
     def __init__(self, stack: ExitStack, folder: Path, database_url: str) -> None:
         self.database_url = database_url
@@ -69,7 +69,7 @@ class Pair:
         wait_for_health(f"http://127.0.0.1:{self.ports[number]}", run)
 
     def kill(self, run: Running) -> None:
-        """All of its processes at once, as a machine that fails."""
+        """Kill all processes of a server at once, as a failure of its machine does."""
         os.killpg(run.process.pid, signal.SIGKILL)
         run.process.wait(PATIENCE)
         wait_until(lambda: run.members() == [], lambda: f"{run.members()} gone")
@@ -80,13 +80,13 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
+def pair(tmp_path: Path) -> Iterator[ServerPair]:
     with migrated_database(tmp_path) as url, ExitStack() as stack:
-        yield Pair(stack, tmp_path, url)
+        yield ServerPair(stack, tmp_path, url)
 
 
 def post(url: str, path: str, body: Any, key: str = "") -> None:
-    """Until it is answered; on a connection of its own, so that either server may get it."""
+    """Send a request until it succeeds, each time on a new connection, so that either server can receive it."""
     headers = {"Idempotency-Key": key} if key else {}
 
     def answered() -> bool:
@@ -101,8 +101,8 @@ def post(url: str, path: str, body: Any, key: str = "") -> None:
 
 
 @contextmanager
-def events_coming(url: str, notes: list[Path]) -> Iterator[None]:
-    """Posts the events in a thread, not much faster than they are handled, so that there is always something to do."""
+def sending_events(url: str, notes: list[Path]) -> Iterator[None]:
+    """Send the events in a thread, only a few ahead of those that are handled, so that there is always work."""
 
     def tell() -> None:
         for n in range(EVENTS):
@@ -117,20 +117,20 @@ def events_coming(url: str, notes: list[Path]) -> Iterator[None]:
         thread.join()
 
 
-def test_either_of_two_servers_may_be_killed_and_all_work_is_done_once(tmp_path: Path, pair: Pair) -> None:
-    one, other = (pair.start(number) for number in (0, 1))
-    for number, run in enumerate((one, other)):
+def test_all_work_is_done_once_if_each_of_two_servers_is_killed(tmp_path: Path, pair: ServerPair) -> None:
+    first, second = (pair.start(number) for number in (0, 1))
+    for number, run in enumerate((first, second)):
         pair.wait_for(number, run)
     notes = [tmp_path / f"{name}.txt" for name in ("left", "right")]
     with proxy(*pair.ports) as front, packs(tmp_path, front, notes):
         post(front.url, "/v1/packs", {"name": "Source"})
         post(front.url, "/v1/flows", FLOW)
-        with events_coming(front.url, notes):
+        with sending_events(front.url, notes):
             wait_for_work(notes, EVENTS // 4)
-            pair.kill(one)
+            pair.kill(first)
             wait_for_work(notes, EVENTS)
             pair.wait_for(0, pair.start(0))
-            pair.kill(other)
+            pair.kill(second)
         wait_until(lambda: all_done(front.url), lambda: f"all work done: {len(handled(notes))} of {len(WORK)}")
     assert Counter(handled(notes)) == Counter(WORK)
     assert all(path.read_text() for path in notes)
@@ -142,7 +142,7 @@ def test_either_of_two_servers_may_be_killed_and_all_work_is_done_once(tmp_path:
 
 @contextmanager
 def packs(folder: Path, front: Proxy, notes: list[Path]) -> Iterator[None]:
-    """Two processes of one pack, each with a file for its notes."""
+    """Run two processes of one pack, each with a file for its notes."""
     environment = server_environment("", {"FLYTE_API": front.url, "FLYTE_POLL_INTERVAL": "1"})
     with ExitStack() as stack:
         for path in notes:
@@ -160,25 +160,25 @@ def wait_for_work(notes: list[Path], count: int) -> None:
 
 
 def all_done(url: str) -> bool:
-    found = httpx.get(f"{url}/v1/audit/flows?limit=500", timeout=PATIENCE, trust_env=False).json()["flows"]
-    states = [action["state"]["value"] for flow in found for action in flow["actions"].values()]
-    assert len(found) <= EVENTS
-    return len(found) == EVENTS and states == ["SUCCESS"] * len(WORK)
+    executions = httpx.get(f"{url}/v1/audit/flows?limit=500", timeout=PATIENCE, trust_env=False).json()["flows"]
+    states = [action["state"]["value"] for execution in executions for action in execution["actions"].values()]
+    assert len(executions) <= EVENTS
+    return len(executions) == EVENTS and states == ["SUCCESS"] * len(WORK)
 
 
-def assert_migrated_once(pair: Pair) -> None:
+def assert_migrated_once(pair: ServerPair) -> None:
     migrations = pair.query("SELECT app, name FROM django_migrations")
     assert len(migrations) == len(set(migrations)) > 0
     assert not any("Traceback" in run.log() for run in pair.runs)
 
 
-def assert_one_first_account(pair: Pair) -> None:
+def assert_one_first_account(pair: ServerPair) -> None:
     assert pair.query("SELECT username FROM auth_user") == [("admin",)]
     assert [run.log().count("password:") for run in pair.runs[:2]] in ([0, 1], [1, 0])
     assert all("password:" not in run.log() for run in pair.runs[2:])
 
 
-def assert_each_job_done_once_a_tick(pair: Pair) -> None:
+def assert_each_job_done_once_a_tick(pair: ServerPair) -> None:
     started = Counter(re.findall(r"job_started job=(\w+) tick=(\S+)", "".join(run.log() for run in pair.runs)))
     assert set(started.values()) == {1}
     ticks = Counter(job for job, _ in started)
