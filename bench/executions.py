@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from django.test import Client, override_settings
 
 from bench.in_process import count_reads, print_row, time_percentiles
-from tests.audit.bulk_executions import OWN_LABELS, Kind, id_of, insert_executions
+from tests.audit.bulk_executions import OWN_LABELS, Dataset, id_of, insert_executions
 
 SIZE = 1_000_000
 # The number of executions that each require a different label.
@@ -52,10 +52,10 @@ def main(database: str, arguments: Sequence[str]) -> None:
     newest = datetime.now(UTC)
     with override_settings(FLYTE_ALLOWED_HOSTS=("testserver",)):
         hosts, old = min(size, HOSTS), old_number(min(size, HOSTS))
-        with insert_executions(hosts, Kind(newest, old, OWN_LABELS)):
+        with insert_executions(hosts, Dataset(newest, old, OWN_LABELS)):
             for name, labels in DISTINCT_LABELS.items():
                 measure(database, hosts, name, f"actionPackLabels={labels.format(old=old)}")
-        with insert_executions(size, Kind(newest, old_number(size))):
+        with insert_executions(size, Dataset(newest, old_number(size))):
             deep = id_of(size - size // 10, 2, newest)
             for name, query in (FILTERS | DEEP_PAGES).items():
                 measure(database, size, name, query.format(deep=deep))

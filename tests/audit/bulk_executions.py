@@ -33,7 +33,7 @@ DOCUMENT = {
 # Intervals between the numbers of executions of a kind.
 FAILED_EVERY = 100
 RARE_EVERY = 9_000
-LONG_AGO = 95_000  # the one execution of the flow, the state, the step, the command and the pack "old"
+LONG_AGO = 95_000  # the only execution with flow, step, command and pack "old", and the only cancelled one
 WAITING_EVERY = 50
 
 _NUMBERS = "WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n < {last})"
@@ -45,7 +45,7 @@ OWN_LABELS = """'{"host":"h-' || n || '"}'"""
 
 
 @dataclass(frozen=True)
-class Kind:
+class Dataset:
     """The variable part of the rows: `long_ago` numbers the old execution, `labels` is an SQL expression of `n`."""
 
     newest: datetime = NEWEST
@@ -54,12 +54,12 @@ class Kind:
 
 
 @contextmanager
-def insert_executions(count: int = EXECUTIONS, kind: Kind = Kind(), *, analyzed: bool = True) -> Iterator[None]:
+def insert_executions(count: int = EXECUTIONS, data: Dataset = Dataset(), *, analyzed: bool = True) -> Iterator[None]:
     """Insert and commit executions with their actions and events, and delete them at the end of the block."""
     _delete_all()
     version = FlowVersion.objects.create(id=VERSION, flow_name="many", document=DOCUMENT)
     try:
-        write_rows(count, kind, analyzed=analyzed)
+        write_rows(count, data, analyzed=analyzed)
         yield
     finally:
         _delete_all()
@@ -77,12 +77,12 @@ def _delete_all() -> None:
                 cursor.execute(f"DELETE FROM {table}")
 
 
-def write_rows(count: int, kind: Kind = Kind(), *, analyzed: bool = True) -> None:
+def write_rows(count: int, data: Dataset = Dataset(), *, analyzed: bool = True) -> None:
     """Insert the rows, one statement for each kind, and update the statistics of PostgreSQL's planner."""
     with connection.cursor() as cursor:
-        for statement in (_executions(count, kind), _actions(count, kind), _second_actions(count, kind)):
+        for statement in (_executions(count, data), _actions(count, data), _second_actions(count, data)):
             cursor.execute(statement)
-        cursor.execute(_events(min(EVENTS, count), kind))
+        cursor.execute(_events(min(EVENTS, count), data))
         if connection.vendor == "postgresql" and analyzed:
             for model in (Action, Execution, Event):
                 cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")
@@ -117,8 +117,8 @@ def _text(newest: datetime, seconds: float = 0) -> str:
     return f"to_char(to_timestamp({after.timestamp()} - n) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\".000Z\"')"
 
 
-def _pick(kind: Kind, old: str, rare: str, common: str) -> str:
-    return f"CASE WHEN n = {kind.long_ago} THEN '{old}' WHEN n % {RARE_EVERY} = 1 THEN '{rare}' ELSE '{common}' END"
+def _pick(data: Dataset, old: str, rare: str, common: str) -> str:
+    return f"CASE WHEN n = {data.long_ago} THEN '{old}' WHEN n % {RARE_EVERY} = 1 THEN '{rare}' ELSE '{common}' END"
 
 
 def _flag(condition: str) -> str:
@@ -126,13 +126,13 @@ def _flag(condition: str) -> str:
     return f"({condition})" if connection.vendor == "postgresql" else f"CASE WHEN {condition} THEN 1 ELSE 0 END"
 
 
-def _executions(count: int, kind: Kind) -> str:
-    newest = kind.newest
-    state = f"""CASE WHEN n = {kind.long_ago} THEN 'cancelled' WHEN n % {WAITING_EVERY} = 2 THEN 'running'
+def _executions(count: int, data: Dataset) -> str:
+    newest = data.newest
+    state = f"""CASE WHEN n = {data.long_ago} THEN 'cancelled' WHEN n % {WAITING_EVERY} = 2 THEN 'running'
         WHEN n % {FAILED_EVERY} = 0 THEN 'failed' ELSE 'succeeded' END"""
     ended = f"CASE WHEN n % {WAITING_EVERY} = 2 THEN NULL ELSE {_time(newest, 10)} END"
     latest = f"CASE WHEN n % 4 = 0 THEN {_id(newest, 3)} ELSE {_id(newest, 2)} END"
-    flow = _pick(kind, "old", "rare", "many")
+    flow = _pick(data, "old", "rare", "many")
     return f"""INSERT INTO flows_execution (id, flow_name, version_id, event_id, state, errors, started_at, ended_at,
             changed_at, replay_of, latest_action_id)
         {_NUMBERS.format(last=count - 1)}
@@ -149,8 +149,8 @@ def _trigger(pack_name: str, event_name: str) -> str:
     return f'{{"event":"{event_name}","pack":{{"id":"{pack_name}","name":"{pack_name}"}}}}'
 
 
-def _actions(count: int, kind: Kind) -> str:
-    newest = kind.newest
+def _actions(count: int, data: Dataset) -> str:
+    newest = data.newest
     queued = f"n % {WAITING_EVERY} = 2"
     states = f"""'[{{"value":"NEW","time":"' || {_text(newest)} || '"}}' || CASE WHEN {queued} THEN '' ELSE
         ',{{"value":"PENDING","time":"' || {_text(newest, 1)} || '"}},{{"value":"SUCCESS","time":"' ||
@@ -158,31 +158,31 @@ def _actions(count: int, kind: Kind) -> str:
     context = f"""'{{"Who":"user ' || n || '"' || CASE WHEN n % {RARE_EVERY} = 1 THEN ',"Word":"Needle"' ELSE '' END
         || '}}'"""
     return f"""{_ACTION} {_NUMBERS.format(last=count - 1)}
-        SELECT {_id(newest, 2)}, {_id(newest, 1)}, {_pick(kind, "old", "rare", "many")}, '{VERSION}',
-            {_pick(kind, "old", "rare", "work")}, {_pick(kind, "old", "Rare", "Wrk")}, {kind.labels}, {kind.labels},
-            {_pick(kind, "old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
+        SELECT {_id(newest, 2)}, {_id(newest, 1)}, {_pick(data, "old", "rare", "many")}, '{VERSION}',
+            {_pick(data, "old", "rare", "work")}, {_pick(data, "old", "Rare", "Wrk")}, {data.labels}, {data.labels},
+            {_pick(data, "old", "Rare", "Do")}, 'null', {context}, '{_trigger("Src", "Go")}', '', 0, 0,
             CASE WHEN {queued} THEN 'NEW' ELSE 'SUCCESS' END, {_flag(queued)}, {_time(newest)},
             CASE WHEN {queued} THEN 0 ELSE 1 END, '[]', {states}, 'Wrk', NULL, NULL, '', '' FROM counted"""
 
 
-def _second_actions(count: int, kind: Kind) -> str:
-    newest = kind.newest
+def _second_actions(count: int, data: Dataset) -> str:
+    newest = data.newest
     states = f"""'[{{"value":"NEW","time":"' || {_text(newest, 3)} || '"}},{{"value":"PENDING","time":"' ||
         {_text(newest, 4)} || '"}}' || CASE WHEN n % 2000 = 0 THEN '' ELSE ',{{"value":"SUCCESS","time":"' ||
         {_text(newest, 9)} || '"}}' END || ']'"""
     claimed = "n % 2000 = 0"
     return f"""{_ACTION} {_NUMBERS.format(last=count - 1)}
-        SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick(kind, "old", "rare", "many")}, '{VERSION}', 'tell', 'Slack',
+        SELECT {_id(newest, 3)}, {_id(newest, 1)}, {_pick(data, "old", "rare", "many")}, '{VERSION}', 'tell', 'Slack',
             '{{}}', '{{}}', 'SendMessage', 'null', '{{}}', '{_trigger("Wrk", "Done")}', {_id(newest, 2)}, 0, 0,
             CASE WHEN {claimed} THEN 'PENDING' ELSE 'SUCCESS' END, {_flag("1 = 0")}, {_time(newest)}, 1, '[]', {states},
             'Slack', {_time(newest, 4)}, CASE WHEN {claimed} THEN {_time(newest, 86_400)} ELSE NULL END, '', ''
         FROM counted WHERE n % 4 = 0"""
 
 
-def _events(count: int, kind: Kind) -> str:
-    newest = kind.newest
+def _events(count: int, data: Dataset) -> str:
+    newest = data.newest
     return f"""INSERT INTO flows_event (id, name, pack_identity, pack_name, pack_labels, payload, created_at,
             received_at, correlation_id, outcomes, heard, payload_bytes)
         {_NUMBERS.format(last=count - 1)}
-        SELECT {_id(newest, 4)}, {_pick(kind, "old", "Rare", "Go")}, 'Src', {_pick(kind, "old", "Rare", "Src")}, '{{}}',
+        SELECT {_id(newest, 4)}, {_pick(data, "old", "Rare", "Go")}, 'Src', {_pick(data, "old", "Rare", "Src")}, '{{}}',
             'null', {_time(newest)}, {_time(newest)}, '', '[]', {_flag("1 = 1")}, 0 FROM counted"""

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from audit.search.keyset_page import MAX_SCANNED
-from tests.audit.bulk_executions import OWN_LABELS, Kind, id_of, insert_executions
+from tests.audit.bulk_executions import OWN_LABELS, Dataset, id_of, insert_executions
 from tests.reading import cost
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -52,7 +52,7 @@ LISTS = {
     "console's list of labels": "/admin/flows/execution/?labels=env:prod",
     "console's list of a time": "/admin/flows/execution/?until={hour}",
     "console's list of a pack and time": "/admin/flows/execution/?pack=Wrk&until={hour}",
-    "console's execution": "/admin/flows/execution/{one}/",
+    "console's execution": "/admin/flows/execution/{id}/",
     "console's events": "/admin/flows/event/?pack=old",
 }
 
@@ -61,7 +61,7 @@ Cost = dict[str, int]
 
 def costs(count: int, plan: str, paths: dict[str, str], **fields: Any) -> Cost:
     """Measure the reads of each page with this number of executions."""
-    dataset = Kind(NEWEST, long_ago=count - 10, **fields)
+    dataset = Dataset(NEWEST, long_ago=count - 10, **fields)
     with insert_executions(count, dataset, analyzed=plan != "generic, nothing known"), transaction.atomic():
         client = Client()
         client.force_login(User.objects.create_superuser("admin"))
@@ -71,7 +71,7 @@ def costs(count: int, plan: str, paths: dict[str, str], **fields: Any) -> Cost:
                 cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         parameters = {
             "deep": id_of(count * 3 // 4, 2, NEWEST),
-            "one": id_of(count - 20, 1, NEWEST),
+            "id": id_of(count - 20, 1, NEWEST),
             "hour": f"{NEWEST - timedelta(seconds=count * 3 // 4):%Y-%m-%dT%H:%M}",
         }
         reads = {name: cost(lambda path=path: get(client, path.format(**parameters))) for name, path in paths.items()}  # type: ignore[misc]

@@ -19,5 +19,5 @@ def let_time_pass(**time: float) -> None:
     Action.objects.filter(lease_ends_at__isnull=False).update(lease_ends_at=F("lease_ends_at") - earlier)
 
 
-def the_action(step_id: str = "a") -> Action:
+def get_action(step_id: str = "a") -> Action:
     return Action.objects.get(step_id=step_id)

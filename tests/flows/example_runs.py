@@ -4,7 +4,7 @@ from typing import Any
 
 SAID = "ReceivedMessage"
 
-HAPPENED: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[str, Any]]]] = {
+EXAMPLE_RUNS: dict[str, tuple[tuple[str, dict[str, str], str, Any], dict[str, tuple[str, Any]]]] = {
     "date": (
         ("Console", {}, SAID, {"message": "flyte date", "channelId": "c", "user": {"id": "ann"}}),
         {"asked": ("Output", {"exit_code": 0, "stdout": "Monday"}), "answer": ("MessageSent", None)},

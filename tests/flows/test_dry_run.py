@@ -21,7 +21,7 @@ from packs.models import Action, Pack
 from packs.queue.results import ResultStatus
 from packs.queue.take import take
 from tests.flows import builders as b
-from tests.flows.example_runs import HAPPENED
+from tests.flows.example_runs import EXAMPLE_RUNS
 from tests.server import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -111,11 +111,11 @@ def items() -> None:
 
 
 @pytest.mark.usefixtures("items")
-@pytest.mark.parametrize("name", HAPPENED)
+@pytest.mark.parametrize("name", EXAMPLE_RUNS)
 def test_a_dry_run_of_an_example_equals_its_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "randbelow", lambda limit: limit - 1)
     monkeypatch.setattr(secrets, "choice", lambda letters: letters[0])
-    (pack, labels, event_name, payload), results = HAPPENED[name]
+    (pack, labels, event_name, payload), results = EXAMPLE_RUNS[name]
     flow = example(name)
     event = b.event(b.pack(pack, **labels), event_name, payload)
     step_ids = {step["id"] for step in flow["steps"]}
@@ -127,7 +127,7 @@ def test_a_dry_run_of_an_example_equals_its_run(name: str, monkeypatch: pytest.M
 
 def test_the_table_has_every_example() -> None:
     files = {path.name for path in (ROOT / "examples/flows").iterdir() if "steps" in parse_yaml(path.read_text())}
-    assert files | {"date"} == set(HAPPENED)
+    assert files | {"date"} == set(EXAMPLE_RUNS)
 
 
 TEMPLATES = [

@@ -10,7 +10,7 @@ from flows.engine import control, jobs
 from packs.models import Action, ActionState
 from packs.queue.results import ResultStatus
 from tests.flows import builders as b
-from tests.flows.attempts import command, let_time_pass, the_action
+from tests.flows.attempts import command, get_action, let_time_pass
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -35,7 +35,7 @@ def test_an_unexpired_lease_stays() -> None:
     b.take(worker)
     let_time_pass(minutes=9)
     assert jobs.expire_leases() == 0
-    assert the_action().state == ActionState.PENDING
+    assert get_action().state == ActionState.PENDING
 
 
 def test_an_expired_lease_without_retries_is_fatal_and_flows_can_react() -> None:
@@ -46,9 +46,9 @@ def test_an_expired_lease_without_retries_is_fatal_and_flows_can_react() -> None
     b.take(worker)
     let_time_pass(minutes=11)
     assert jobs.expire_leases(dry_run=True) == 1
-    assert the_action().state == ActionState.PENDING
+    assert get_action().state == ActionState.PENDING
     assert jobs.expire_leases() == 1
-    action = the_action()
+    action = get_action()
     assert action.state == ActionState.FATAL
     assert action.result["payload"] == {
         "reason": "lease expired",
@@ -56,7 +56,7 @@ def test_an_expired_lease_without_retries_is_fatal_and_flows_can_react() -> None
         "packId": "Wrk.env.x",
         "attempt": 1,
     }
-    assert the_action("alarm").trigger == action.result
+    assert get_action("alarm").trigger == action.result
     assert Action.objects.filter(flow_name="watching").count() == 1
     assert jobs.expire_leases() == 0, "once"
 
@@ -68,15 +68,15 @@ def test_an_expired_lease_is_retried_while_retries_are_left() -> None:
     b.take(worker)
     let_time_pass(minutes=2)
     assert jobs.expire_leases() == 1
-    assert (the_action().state, the_action().is_queued) == (ActionState.NEW, True)
+    assert (get_action().state, get_action().is_queued) == (ActionState.NEW, True)
     assert b.fired(b.only_execution()) == {"a"}, "a retried FATAL fires nothing"
     again = b.take(worker)
     assert (again.attempt, again.input) == (2, "")
     let_time_pass(minutes=2)
     jobs.expire_leases()
-    assert the_action().state == ActionState.FATAL
+    assert get_action().state == ActionState.FATAL
     assert b.fired(b.only_execution()) == {"a", "alarm"}
-    assert [(entry["attempt"], entry["result"]["payload"]["reason"]) for entry in the_action().attempt_log] == [
+    assert [(entry["attempt"], entry["result"]["payload"]["reason"]) for entry in get_action().attempt_log] == [
         (1, "lease expired"),
         (2, "lease expired"),
     ]
@@ -94,8 +94,8 @@ def test_only_the_current_attempts_result_counts_and_a_late_one_is_logged() -> N
     assert b.give(worker, first, payload="far too late") is ResultStatus.REJECTED
     assert b.give(worker, second, payload="in time") is ResultStatus.ACCEPTED
     assert b.give(worker, first, payload="long after") is ResultStatus.REJECTED
-    assert the_action().result["payload"] == "in time"
-    late = [entry["result"]["payload"] for entry in the_action().attempt_log if entry.get("late")]
+    assert get_action().result["payload"] == "in time"
+    late = [entry["result"]["payload"] for entry in get_action().attempt_log if entry.get("late")]
     assert late == ["too late", "far too late", "long after"]
 
 
@@ -107,7 +107,7 @@ def test_a_result_after_the_final_lease_expiry_is_logged() -> None:
     let_time_pass(minutes=2)
     jobs.expire_leases()
     assert b.give(worker, taken, payload="too late") is ResultStatus.REJECTED
-    ended, late = the_action().attempt_log
+    ended, late = get_action().attempt_log
     assert (ended["leaseEnded"], late["late"], late["result"]["payload"]) == (True, True, "too late")
 
 
@@ -118,7 +118,7 @@ def test_a_contradicting_result_of_a_finished_action_is_not_logged() -> None:
     taken = b.take(worker)
     b.give(worker, taken, payload=1)
     assert b.give(worker, taken, payload=2) is ResultStatus.REJECTED
-    assert the_action().attempt_log == []
+    assert get_action().attempt_log == []
 
 
 def test_a_heartbeat_restarts_the_lease_only_for_its_claimer() -> None:
@@ -127,7 +127,7 @@ def test_a_heartbeat_restarts_the_lease_only_for_its_claimer() -> None:
     b.tell(source)
 
     def beat(pack: Any, query: str = "") -> int:
-        return Client().post(f"/v1/packs/{pack}/actions/{the_action().id}/heartbeat{query}").status_code
+        return Client().post(f"/v1/packs/{pack}/actions/{get_action().id}/heartbeat{query}").status_code
 
     assert beat(worker) == 409, "not taken yet"
     b.take(worker)
@@ -148,12 +148,12 @@ def test_a_take_returns_the_lease_and_the_url_to_extend_it() -> None:
     b.save(b.step(id="a", command=command(timeout="10m", retries=1)), b.step(id="b", command=command()))
     b.tell(source)
     first, second = (Client().post(f"/v1/packs/{worker.identity}/actions/take") for _ in range(2))
-    assert first.headers["Link"] == f'<{H}/{the_action().id}/heartbeat>; rel="heartbeat"'
+    assert first.headers["Link"] == f'<{H}/{get_action().id}/heartbeat>; rel="heartbeat"'
     assert (first.headers["Flyte-Lease"], second.headers["Flyte-Lease"]) == ("600", "86400")
     let_time_pass(minutes=11)
     jobs.expire_leases()
     again = Client().post(f"/v1/packs/{worker.identity}/actions/take")
-    assert again.headers["Link"] == f'<{H}/{the_action().id}/heartbeat?attempt=2>; rel="heartbeat"'
+    assert again.headers["Link"] == f'<{H}/{get_action().id}/heartbeat?attempt=2>; rel="heartbeat"'
     assert Client().post(again.headers["Link"].partition(">")[0][1:]).status_code == 204
 
 
@@ -168,5 +168,5 @@ def test_the_lease_of_a_cancelled_action_cannot_be_extended() -> None:
     b.save(b.step(id="a", command=command()))
     b.tell(source)
     taken = Client().post(f"/v1/packs/{worker.identity}/actions/take")
-    control.cancel_execution(the_action().correlation_id)
+    control.cancel_execution(get_action().correlation_id)
     assert Client().post(taken.headers["Link"].partition(">")[0][1:]).status_code == 409

@@ -14,7 +14,7 @@ from packs.models import Action, ActionState, Pack
 from packs.queue.results import ResultStatus
 from packs.queue.take import take
 from tests.flows import builders as b
-from tests.flows.attempts import command, let_time_pass, the_action
+from tests.flows.attempts import command, get_action, let_time_pass
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -26,14 +26,14 @@ def test_a_fatal_result_is_retried_after_a_backoff_that_doubles() -> None:
     waits = []
     for _ in range(2):
         assert b.give(worker, b.take(worker), "FATAL", "boom") is ResultStatus.RETRIED
-        waits.append((the_action().ready_at - timezone.now()).total_seconds())
+        waits.append((get_action().ready_at - timezone.now()).total_seconds())
         with pytest.raises(AssertionError, match="nothing waits"):
             b.take(worker)
         let_time_pass(seconds=1000)
     assert 70 < waits[0] < 130
     assert 140 < waits[1] < 260
     assert b.give(worker, b.take(worker), "FATAL", "boom") is ResultStatus.ACCEPTED
-    assert the_action().state == ActionState.FATAL
+    assert get_action().state == ActionState.FATAL
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def test_a_repeated_fatal_result_is_accepted_and_has_no_effect() -> None:
     assert b.give(worker, first, "FATAL", "boom") is ResultStatus.DUPLICATE
     second = b.take(worker)
     assert b.give(worker, first, "FATAL", "boom") is ResultStatus.DUPLICATE
-    assert (the_action().state, the_action().attempt) == (ActionState.PENDING, second.attempt)
+    assert (get_action().state, get_action().attempt) == (ActionState.PENDING, second.attempt)
 
 
 def test_result_links_name_the_attempt_except_the_first() -> None:
@@ -110,7 +110,7 @@ def test_result_links_name_the_attempt_except_the_first() -> None:
     assert second == f"{first}?attempt=2"
     assert Client().post(first, {"event": "Done"}, content_type="application/json").status_code == 409
     assert Client().post(second, {"event": "Done"}, content_type="application/json").status_code == 202
-    assert worker.identity == the_action().claimed_by
+    assert worker.identity == get_action().claimed_by
 
 
 def test_a_delayed_retry_does_not_block_other_actions() -> None:
