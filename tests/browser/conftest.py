@@ -1,4 +1,4 @@
-"""Chromium, people who are signed in, and pages in which nothing may go wrong."""
+"""Chromium, signed-in users, and pages whose errors fail the test."""
 
 import os
 import shutil
@@ -13,22 +13,22 @@ from tests.browser.people import PASSWORD, make_people
 from tests.server import Server
 
 OpenAs = Callable[[str], Page]
-"""What the fixture `open_as` gives: called with a role, or '' for none, it gives somebody's page at home."""
+"""The type of the fixture `open_as`: it opens the home page for a role, or for a user without a role for ''."""
 
 
 def chromium_path() -> str | None:
-    """The path of the machine's Chromium, or None."""
+    """Return the path of the Chromium of the system, or None."""
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The system's own Chromium, without a window."""
+    """Start the Chromium of the system in headless mode."""
     path = chromium_path()
     if path is None:
         pytest.fail("there is no Chromium: install it (Debian: apt-get install chromium), or set CHROMIUM to its path")
     with sync_playwright() as playwright:
-        # As root, and in containers, Chromium's own sandbox does not start; it sees this server's pages alone.
+        # As root and in containers, the sandbox of Chromium does not start. Only pages of this server are opened.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -36,30 +36,30 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def console(server: Server) -> Server:
-    """The shared server, with a person for every role."""
+    """Create a user for each role on the shared server, and return the server."""
     make_people(server)
     return server
 
 
 @pytest.fixture(scope="session")
 def signed_in(chromium: Browser, console: Server) -> Callable[[str], StorageState]:
-    """The cookies of somebody who has signed in: each person does so once a run."""
-    kept: dict[str, StorageState] = {}
+    """Return a function that signs a user in once a run, and returns the cookies."""
+    states: dict[str, StorageState] = {}
 
     def state(role: str) -> StorageState:
         name = f"some-{role}" if role else "nobody"
-        if name not in kept:
+        if name not in states:
             with strict_context(chromium, console.url) as (context, _):
                 sign_in(context.new_page(), name, PASSWORD)
-                kept[name] = context.storage_state()
-        return kept[name]
+                states[name] = context.storage_state()
+        return states[name]
 
     return state
 
 
 @pytest.fixture
 def faults() -> dict[Page, Faults]:
-    """What went wrong in each page's window so far; a test that asks for an error adds its status to `expected`."""
+    """Return the faults by page; a test that causes an error adds its status to `expected`."""
     return {}
 
 
@@ -67,13 +67,15 @@ def faults() -> dict[Page, Faults]:
 def open_as(
     chromium: Browser, console: Server, signed_in: Callable[[str], StorageState], faults: dict[Page, Faults]
 ) -> Iterator[OpenAs]:
-    """Opens the console as somebody. When the test is over, nothing may have gone wrong in any of its pages."""
+    """Return a function that opens the console for a role; fail at the end if there were errors in any page."""
     with ExitStack() as stack:
 
         def opened(role: str) -> Page:
-            context, found = stack.enter_context(strict_context(chromium, console.url, storage_state=signed_in(role)))
+            context, page_faults = stack.enter_context(
+                strict_context(chromium, console.url, storage_state=signed_in(role))
+            )
             page = context.new_page()
-            faults[page] = found
+            faults[page] = page_faults
             page.goto("/admin/")
             return page
 

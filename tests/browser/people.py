@@ -1,4 +1,4 @@
-"""Accounts for every role, made in a running server's database."""
+"""Users for every role, created in the database of a running server."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ for role in {roles}:
 
 
 def make_people(server: Server) -> None:
-    """One person a role, such as `some-viewer`; `nobody` has none."""
+    """Create a user for each role, such as `some-viewer`, and `nobody` without a role."""
     script = _MAKE.format(roles=json.dumps(["", *ROLES]), password=json.dumps(PASSWORD))
     processes.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", script],

@@ -48,7 +48,7 @@ def run_the_quickstart(server: Server, folder: Path) -> str:
 
 
 def take(page: Page, name: str) -> None:
-    """Write a picture of the open page. Raises `AssertionError` if it is too large for the README."""
+    """Write a screenshot of the open page. Raise AssertionError if it is too large for the README."""
     page.wait_for_load_state("networkidle")
     picture = FOLDER / name
     page.screenshot(path=picture, animations="disabled")

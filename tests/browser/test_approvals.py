@@ -1,4 +1,4 @@
-"""Approvals and hosted packs in a real browser: a flow waits, somebody approves at home, and the flow goes on."""
+"""Approvals and hosted packs in a real browser: a flow waits, a user approves on the home page, the flow continues."""
 
 import time
 from collections.abc import Iterator
@@ -47,8 +47,8 @@ FLOW = {
 }
 
 
-class World:
-    """A server with everything that `manage.py run` starts, a flow that asks, and the pack that ships."""
+class ApprovalServer:
+    """A server with all processes of `manage.py run`, a flow with an approval, and the pack of its next step."""
 
     def __init__(self, server: Server, stack: ExitStack, chromium: Browser) -> None:
         self.server, self._stack, self._chromium = server, stack, chromium
@@ -61,29 +61,31 @@ class World:
             assert self.api.post(path, json=body).is_success
 
     def ask(self, version: str) -> str:
-        """Have the flow ask; the id of the question."""
+        """Start the flow; return the id of the approval."""
         built = {"event": "Built", "payload": {"version": version}}
         assert self.api.post("/v1/packs/Ci/events", json=built).is_success
-        return self.soon(lambda: next((one["id"] for one in self.open() if version in one["question"]), ""))
+        return self.soon(
+            lambda: next((approval["id"] for approval in self.open() if version in approval["question"]), "")
+        )
 
     def open(self) -> list[Any]:
         return list(self.api.get("/v1/approvals").json()["approvals"])
 
     def shipped(self) -> str:
-        """What the pack that ships is told, as soon as it is told anything."""
+        """Take the next action of the shipping pack, send its result, and return its input."""
         taken = self.soon(lambda: self.api.post("/v1/packs/Shipper/actions/take").text)
         assert self.api.post(httpx.Response(200, text=taken).json()["links"][0]["href"], json={"event": "Shipped"})
         return str(httpx.Response(200, text=taken).json()["input"])
 
     def soon(self, what: Any) -> str:
         deadline = time.monotonic() + PATIENCE_MS / 1000
-        while not (found := what()):
+        while not (result := what()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        return str(found)
+        return str(result)
 
     def page_of(self, role: str, *expected: int) -> Page:
-        """The home page of somebody with the role, who may get answers of these statuses."""
+        """Open the home page for a role; responses with the expected error statuses are allowed."""
         context, faults = self._stack.enter_context(strict_context(self._chromium, self.server.url))
         faults.expected.update(expected)
         page = context.new_page()
@@ -92,19 +94,19 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, chromium: Browser) -> Iterator[World]:
+def world(tmp_path: Path, chromium: Browser) -> Iterator[ApprovalServer]:
     with ExitStack() as stack:
         server = stack.enter_context(running_server(tmp_path))
         make_people(server)
         stack.enter_context(running(tmp_path, server.environment, "jobs"))
-        yield World(server, stack, chromium)
+        yield ApprovalServer(server, stack, chromium)
 
 
 def question_in(page: Page) -> Any:
     return page.get_by_role("dialog")
 
 
-def test_an_operator_approves_at_home_and_the_flow_goes_on(world: World) -> None:
+def test_an_operator_approves_at_home_and_the_flow_goes_on(world: ApprovalServer) -> None:
     page = world.page_of("operator")
     page.goto(LIST)
     look_at(page, "approvals-empty")
@@ -117,7 +119,7 @@ def test_an_operator_approves_at_home_and_the_flow_goes_on(world: World) -> None
     look_at(page, "approval-dialog")
     comment = question_in(page).get_by_label("Comment")
     comment.fill("after lunch")
-    # What comes in while somebody writes does not take their words away.
+    # An update of the page must not delete text that a user is entering.
     page.evaluate("htmx.ajax('GET', '/admin/now', {target: '#figures', swap: 'innerHTML'})")
     expect(comment).to_have_value("after lunch")
     question_in(page).get_by_role("button", name="Approve").click()
@@ -139,7 +141,7 @@ def test_an_operator_approves_at_home_and_the_flow_goes_on(world: World) -> None
     look_at(page, "pack-hosted")
 
 
-def test_who_comes_second_is_told_who_decided(world: World) -> None:
+def test_who_comes_second_is_told_who_decided(world: ApprovalServer) -> None:
     first, second = world.page_of("operator"), world.page_of("admin")
     for number in range(7):
         world.ask(f"2.{number}")
@@ -166,11 +168,11 @@ def test_who_comes_second_is_told_who_decided(world: World) -> None:
     look_at(second, "execution-approval")
 
 
-def test_a_viewer_sees_the_question_without_buttons_and_is_refused_by_its_address(world: World) -> None:
+def test_a_viewer_sees_the_question_without_buttons_and_is_refused_by_its_address(world: ApprovalServer) -> None:
     page = world.page_of("viewer", 403)
     action_id = world.ask("3.0")
-    for place in ("/admin/", LIST, f"{LIST}{action_id}/"):
-        page.goto(place)
+    for path in ("/admin/", LIST, f"{LIST}{action_id}/"):
+        page.goto(path)
         expect(page.get_by_text("Ship 3.0 to production?").first).to_be_visible()
         expect(page.get_by_role("button", name="Decide")).to_have_count(0)
         expect(page.get_by_role("button", name="Approve")).to_have_count(0)
@@ -182,4 +184,4 @@ def test_a_viewer_sees_the_question_without_buttons_and_is_refused_by_its_addres
         headers={"Referer": world.server.url},
     )
     assert answer.status == 403
-    assert [one["id"] for one in world.open()] == [action_id]
+    assert [approval["id"] for approval in world.open()] == [action_id]

@@ -1,4 +1,4 @@
-"""Executions and events in a real browser: looked at empty and full, followed while they run, cancelled and retried."""
+"""Executions and events in a real browser: lists, live updates, cancellation and retries."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.browser
 LIST = "/admin/flows/execution/"
 
 
-class World:
-    """A source, a worker and their flow of three steps, of names that no other test uses."""
+class ExecutionFlow:
+    """A source, a worker and their flow of three steps, with unique names."""
 
     def __init__(self, server: Server, name: str, branches: int = 1) -> None:
         self.api = httpx.Client(base_url=server.url, timeout=60)
@@ -41,10 +41,10 @@ class World:
         return answer
 
     def start(self) -> str:
-        """Send the event; the id of the newest execution."""
+        """Send the event; return the id of the newest execution."""
         self._post(f"/v1/packs/{self.source}/events", {"event": "Go", "payload": "Ana"})
-        found = self.api.get("/v1/audit/flows", params={"flowName": self.name}).json()
-        return str(found["flows"][0]["correlationId"])
+        listed = self.api.get("/v1/audit/flows", params={"flowName": self.name}).json()
+        return str(listed["flows"][0]["correlationId"])
 
     def work(self, event: str = "Done") -> None:
         """Take an action and end it with this event."""
@@ -67,11 +67,11 @@ def test_lists_without_anything_say_what_to_do(open_as: OpenAs) -> None:
 
 
 def test_an_execution_is_followed_till_its_end_without_loading_again(open_as: OpenAs, console: Server) -> None:
-    world = World(console, "Followed")
+    world = ExecutionFlow(console, "Followed")
     execution = world.start()
     page = open_as("viewer")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "/now" in request.url else None)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url) if "/now" in request.url else None)
     page.goto(f"{LIST}{execution}/")
     expect(state(page)).to_have_text("running")
     page.locator("#step-asked summary", has_text="Input").click()
@@ -81,9 +81,9 @@ def test_an_execution_is_followed_till_its_end_without_loading_again(open_as: Op
     look_at(page, "execution-running")
     world.work()
     expect(state(page)).to_have_text("succeeded")
-    before = len(asked)
+    before = len(requests)
     page.wait_for_timeout(4500)
-    assert len(asked) == before
+    assert len(requests) == before
     look_at(page, "execution-succeeded")
     page.get_by_role("link", name=f"{world.source}.Go", exact=True).click()
     expect(page.get_by_text("Outcome by flow")).to_be_visible()
@@ -91,7 +91,7 @@ def test_an_execution_is_followed_till_its_end_without_loading_again(open_as: Op
 
 
 def test_an_operator_retries_cancels_and_replays(open_as: OpenAs, console: Server) -> None:
-    world = World(console, "Controlled")
+    world = ExecutionFlow(console, "Controlled")
     execution = world.start()
     world.work("FATAL")
     page = open_as("operator")
@@ -117,13 +117,13 @@ def test_an_operator_retries_cancels_and_replays(open_as: OpenAs, console: Serve
 def test_a_large_drawing_begins_at_what_began_the_execution_and_stays_where_it_is_moved(
     open_as: OpenAs, console: Server
 ) -> None:
-    world = World(console, "Large", branches=14)
+    world = ExecutionFlow(console, "Large", branches=14)
     execution = world.start()
     page = open_as("viewer")
     page.goto(f"{LIST}{execution}/")
-    canvas, asked = page.locator("#steps .flow-canvas"), page.locator('.flow-canvas a[href="#step-asked"]')
+    canvas, first_step = page.locator("#steps .flow-canvas"), page.locator('.flow-canvas a[href="#step-asked"]')
     canvas.scroll_into_view_if_needed()
-    expect(asked).to_be_in_viewport()
+    expect(first_step).to_be_in_viewport()
     assert canvas.evaluate("one => one.scrollTop") > 100
     look_at(page, "execution-large")
     canvas.evaluate("one => { one.scrollTop = 40; }")
@@ -133,7 +133,7 @@ def test_a_large_drawing_begins_at_what_began_the_execution_and_stays_where_it_i
 
 
 def test_lists_lead_to_what_they_list(open_as: OpenAs, console: Server) -> None:
-    world = World(console, "Listed")
+    world = ExecutionFlow(console, "Listed")
     for _ in range(27):
         world.start()
     page = open_as("viewer")

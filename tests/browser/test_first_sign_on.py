@@ -1,4 +1,4 @@
-"""The first minutes with a fresh server: the password from the terminal, a password of one's own, the way in."""
+"""The first sign-in on a new server: the password from the terminal, and the choice of another one."""
 
 import re
 
@@ -14,10 +14,10 @@ CHOSEN = "the-first-morning-9"
 
 
 def one_time_password(server: Server) -> str:
-    """The password that the server printed to its terminal when it made the first account."""
-    told = re.findall(r"^\s*password:\s+(\S+)$", server.logs(), re.MULTILINE)
-    assert len(told) == 1, "it is told once"
-    return str(told[0])
+    """Return the password of the first account, which the server printed to its terminal."""
+    passwords = re.findall(r"^\s*password:\s+(\S+)$", server.logs(), re.MULTILINE)
+    assert len(passwords) == 1, "it is printed once"
+    return str(passwords[0])
 
 
 def test_the_one_time_password_opens_nothing_but_the_choice_of_another(
@@ -42,7 +42,7 @@ def test_the_one_time_password_opens_nothing_but_the_choice_of_another(
         page.get_by_label("New password", exact=False).first.fill(CHOSEN)
         page.locator("[name=new_password2]").fill(CHOSEN)
         page.get_by_role("button", name="Change").click()
-        expect(page).to_have_url(re.compile("/admin/auth/user/$"))  # which was asked for last
+        expect(page).to_have_url(re.compile("/admin/auth/user/$"))  # the last requested page
         expect(page.locator("#result_list").get_by_role("link", name="admin")).to_be_visible()
     with strict_context(chromium, server.url) as (context, _):
         page = context.new_page()

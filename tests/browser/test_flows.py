@@ -1,4 +1,4 @@
-"""Somebody writes a flow: a mistake, its mending, a try, two versions, one of them back, and off."""
+"""The flow editor in a real browser: errors, dry runs, versions, restoring and disabling."""
 
 import time
 
@@ -28,7 +28,7 @@ steps:
 
 
 def write(page: Page, text: str) -> None:
-    """Put a text into the editor as somebody would paste it."""
+    """Replace the text of the editor, as pasting does."""
     page.evaluate(
         "text => { const editor = ace.edit('ace'); editor.focus(); editor.session.doc.setValue(text); }", text
     )
@@ -39,7 +39,7 @@ def saved(page: Page, name: str = "browser-flow") -> None:
 
 
 def wait_for(page: Page, condition: str) -> None:
-    """Wait until a condition in the page holds. Playwright's own way would need `eval`, which the policy forbids."""
+    """Wait until a condition in the page is true. Playwright's own function needs `eval`, which the policy forbids."""
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while not (result := page.evaluate(condition)) and time.monotonic() < deadline:
         page.wait_for_timeout(50)

@@ -1,4 +1,4 @@
-"""What stands around every page: keyboard, themes, errors, and pages beside the console."""
+"""The frame of every page: keyboard, themes, errors, and the page of the API."""
 
 import re
 from datetime import timedelta
@@ -55,7 +55,7 @@ def test_the_keyboard_reaches_the_content_first_and_the_navigation_next(open_as:
 def test_scripts_can_not_read_the_sessions_cookie(open_as: OpenAs) -> None:
     page = open_as("viewer")
     assert "session" not in page.evaluate("document.cookie")
-    session = next(one for one in page.context.cookies() if "session" in one.get("name", ""))
+    session = next(cookie for cookie in page.context.cookies() if "session" in cookie.get("name", ""))
     assert (session.get("httpOnly"), session.get("sameSite")) == (True, "Lax")
 
 
@@ -75,11 +75,11 @@ htmx.process(part);
 
 def test_a_live_part_rests_while_nobody_looks_and_goes_on_when_somebody_does(open_as: OpenAs) -> None:
     page = open_as("viewer")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     page.evaluate(LIVE_PART)
     expect(page.locator("body")).to_have_attribute("data-asked", re.compile(r"[3-9]|\d\d+"))
-    assert not [url for url in asked if url.endswith("/admin/")]
+    assert not [url for url in requests if url.endswith("/admin/")]
     with page.expect_response("**/admin/"):
         page.evaluate("window.away = false")
     expect(page.locator("#part")).to_contain_text("Flyte")
@@ -99,15 +99,15 @@ ADD_TIMES = """(all) => all.forEach((one) => {
 
 def test_times_go_on_in_the_servers_words_while_a_page_stays_open(open_as: OpenAs) -> None:
     page = open_as("viewer")
-    page.clock.set_fixed_time(0)  # a browser's clock may go wrong by any amount
+    page.clock.set_fixed_time(0)  # the clock of a browser can be wrong by any amount
     page.goto("/admin/")
     made = parse_rfc3339(str(page.locator("meta[name=server-time]").get_attribute("content")))
     page.clock.set_fixed_time(3)
     now = made + timedelta(seconds=3)
     page.evaluate(ADD_TIMES, [format_rfc3339(now - length) for length in LENGTHS])
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    shown = page.locator("#content > time").all_inner_texts()
-    assert shown == [humanize_age(length) for length in LENGTHS]
+    ages = page.locator("#content > time").all_inner_texts()
+    assert ages == [humanize_age(length) for length in LENGTHS]
 
 
 def test_a_live_part_whose_session_is_over_shows_the_login(open_as: OpenAs) -> None:

@@ -1,4 +1,4 @@
-"""Home and packs in a real browser: a first flow from an empty server on, figures that follow, a pack deleted."""
+"""Home and packs in a real browser: the steps to a first flow, live figures, and deletion of a pack."""
 
 import httpx
 import pytest
@@ -51,7 +51,7 @@ def test_the_steps_to_a_first_flow_are_ticked_off_while_one_looks_on(
 
 @pytest.fixture
 def two_packs(console: Server) -> None:
-    """Two packs of names that no other test uses; an action waits for the first."""
+    """Create two packs with unique names, and a waiting action for the first."""
     flow = {**STEP, "event": {"packName": "Asks", "name": "Go"}, "command": {"packName": "Deleted", "name": "Do"}}
     link = {"rel": "help", "href": "https://example.org/help"}
     with httpx.Client(base_url=console.url, timeout=60, trust_env=False) as api:

@@ -1,4 +1,4 @@
-"""Every page that the navigation leads to, empty and with something on it."""
+"""All pages of the navigation, with and without data."""
 
 import httpx
 import pytest
@@ -16,7 +16,7 @@ STEP = {"id": "first", "event": {"packName": "Looked", "name": "Go"}, "command":
 
 @pytest.fixture(scope="module")
 def something(console: Server) -> None:
-    """A pack, a flow, an execution that waits, and a datastore item."""
+    """Create a pack, a flow, a waiting execution, and a datastore item."""
     with httpx.Client(base_url=console.url, trust_env=False, timeout=60) as api:
         for path, body in (
             ("/v1/packs", {"name": "Looked", **PACK}),
@@ -35,19 +35,19 @@ def test_every_place_of_the_navigation_looks_right(open_as: OpenAs, role: str) -
     page = open_as(role)
     places = [link.get_attribute("href") or "" for link in page.locator("nav.main-nav a").all()]
     assert len(places) > 2
-    for place in places:
-        page.goto(place)
-        expect(page.locator("nav.main-nav [aria-current=page]")).to_have_attribute("href", place)
-        look_at(page, f"place-{role}-{place.strip('/').replace('/', '-')}")
+    for path in places:
+        page.goto(path)
+        expect(page.locator("nav.main-nav [aria-current=page]")).to_have_attribute("href", path)
+        look_at(page, f"place-{role}-{path.strip('/').replace('/', '-')}")
 
 
 @pytest.mark.usefixtures("something")
 def test_what_a_list_leads_to_looks_right(open_as: OpenAs) -> None:
     page = open_as("admin")
-    for place in ("flows/execution", "flows/event", "datastore/item"):
-        page.goto(f"/admin/{place}/")
+    for path in ("flows/execution", "flows/event", "datastore/item"):
+        page.goto(f"/admin/{path}/")
         first = page.locator("#content table tbody a").first
         if first.count() == 0:
             continue
         page.goto(first.get_attribute("href") or "")
-        look_at(page, f"one-{place.replace('/', '-')}")
+        look_at(page, f"one-{path.replace('/', '-')}")

@@ -1,4 +1,4 @@
-"""What each role sees, and that what it doesn't see is refused by its URL too."""
+"""Pages of each role, and refusal of the URLs of other pages."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Somebody signs in by a provider, in a real browser, and by a provider that others have written."""
+"""Single sign-on in a real browser with a provider of another project."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PEOPLE = {"lea": ["leads"], "dev": ["developers"], "guest": []}
 
 @pytest.fixture
 def issuer() -> Iterator[str]:
-    """A provider on loopback with some people, who are in groups."""
+    """Run a provider on loopback with users in groups."""
     people = [User(sub=name, claims={"preferred_username": name, "groups": PEOPLE[name]}) for name in PEOPLE]
     with run_server_in_thread(port=0, user_claims=people) as running:
         yield f"http://localhost:{running.server_port}"
@@ -27,8 +27,8 @@ def issuer() -> Iterator[str]:
 
 @pytest.fixture
 def server_with_provider(start_server: StartServer, issuer: str) -> Server:
-    """A server whose people sign in by the provider alone."""
-    found: Server = start_server(
+    """Start a server on which only the provider signs users in."""
+    started: Server = start_server(
         {
             "FLYTE_AUTH": "tokens",
             "FLYTE_OIDC_ISSUER_URL": issuer,
@@ -39,12 +39,12 @@ def server_with_provider(start_server: StartServer, issuer: str) -> Server:
             "NO_PROXY": "localhost,127.0.0.1",
         }
     )
-    return found
+    return started
 
 
 @pytest.fixture
 def page(chromium: Browser, server_with_provider: Server) -> Iterator[Page]:
-    """A page that may go to the provider's too, which are not ours to judge."""
+    """Open a page without checks for errors, because the pages of the provider are not checked."""
     size: Any = {"width": WIDTHS[0], "height": 900}
     context = chromium.new_context(base_url=server_with_provider.url, viewport=size)
     context.set_default_timeout(PATIENCE_MS)

@@ -1,6 +1,6 @@
-"""One person's first day: signed in, a flow written, mended, tried and saved, run by real packs, changed, taken back.
+"""A complete story: an admin signs in, writes, tries, saves, runs, changes and restores a flow with real packs.
 
-And another's, who may only look.
+A viewer can only read it.
 """
 
 import re
@@ -52,7 +52,7 @@ steps:
 
 @contextmanager
 def pack_process(server: Server, name: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """One of the packs that come with the client, as its operator runs it, from when the server knows it."""
+    """Run a pack of the client library, and wait until it is registered."""
     environment = {**server.environment, "FLYTE_API": server.url}
     command = [sys.executable, "-m", f"flyte_client.packs.{name.lower()}"]
     with processes.start(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE) as process:
@@ -92,7 +92,7 @@ def come_in(page: Page, name: str, password: str) -> None:
 
 
 def write_with_mistakes(page: Page, flow: str) -> None:
-    """Each mistake is marked where it stands; what can't be saved says so, and what may be meant is told."""
+    """Enter mistakes, which are marked in their lines with suggestions, and prevent saving."""
     write(page, flow.replace("criteria:", "critera:"))
     expect(page.locator("#findings li.error")).to_contain_text("line 7")
     expect(page.locator("#findings li.error")).to_contain_text("did you mean criteria?")
@@ -109,11 +109,11 @@ def write_with_mistakes(page: Page, flow: str) -> None:
 
 
 def try_on_what_was_said(page: Page) -> None:
-    """The event that was said before the flow was there is kept, and marked."""
+    """Try the flow on the stored event that was sent before the flow existed."""
     page.get_by_role("button", name="Refresh events").click()
-    kept = page.locator("#try-events [name=try-event-id]")
-    expect(kept).to_have_count(1)
-    expect(kept).to_be_checked()
+    stored_event = page.locator("#try-events [name=try-event-id]")
+    expect(stored_event).to_have_count(1)
+    expect(stored_event).to_be_checked()
     expect(page.locator("#try-with")).to_contain_text("with the stored event Console.ReceivedMessage from")
     page.locator("#try-run").click()
     expect(page.locator("#try-outcome")).to_contain_text("An execution would start")
@@ -121,7 +121,7 @@ def try_on_what_was_said(page: Page) -> None:
 
 
 def watch_it_run(page: Page, gate: Path) -> None:
-    """From running to succeeded on one page, which nobody loads again."""
+    """Watch an execution from running to succeeded without reloading the page."""
     first = page.locator("#content table tbody a").first
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while not first.count():
@@ -171,7 +171,7 @@ def see_no_buttons_and_be_refused(page: Page, faults: Faults, address: str) -> N
             expect(page.get_by_role("button", name=label, exact=True)).to_have_count(0)
         expect(page.get_by_role("link", name="Add flow")).to_have_count(0)
     faults.expected.add(403)
-    token = next(one["value"] for one in page.context.cookies() if one["name"] == "flyte_csrf")
+    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "flyte_csrf")
     headers = {"X-CSRFToken": token, "Referer": page.url}
     for what in ("change", "enable", "disable", "delete"):
         answer = page.request.post(f"{address}../{what}/", headers=headers, form={"text": "name: x"})

@@ -1,4 +1,4 @@
-"""People at the console, one for each role."""
+"""Signed-in users of the console."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ SignedOn = Callable[[str], Client]
 
 @pytest.fixture
 def signed_on(db: None) -> SignedOn:
-    """A browser in which somebody with a role is signed in; '' is somebody with none."""
+    """Return a function that signs in a new user with a role, or without one for '', and returns the client."""
 
     def sign_on(role: str) -> Client:
         user = User.objects.create_user(role or "nobody")
@@ -19,7 +19,7 @@ def signed_on(db: None) -> SignedOn:
             user.groups.add(Group.objects.get(name=role))
         client = Client()
         client.force_login(user)
-        # A session is noted as used at its first page, and then now and again: no test counts that among its queries.
+        # The first page of a session records its use; tests must not count that query.
         client.get("/admin/password_change/")
         return client
 

@@ -1,4 +1,4 @@
-"""What tests of pages look with: what a page says, people with single permissions, packs that were silent."""
+"""Helpers for tests of pages: text of a page, users with single permissions, and inactive packs."""
 
 import html
 import re
@@ -14,7 +14,7 @@ from tests.flows import builders as b
 
 
 def text_of(response: Any) -> str:
-    """What a page says, without its tags and with single spaces."""
+    """Return the text of a page without tags and with single spaces."""
     assert response.status_code == 200, response.content[:400]
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", response.content.decode())).split())
 

@@ -1,4 +1,4 @@
-"""Every route of the console, also those that come later, and a world with one of each thing that they are about."""
+"""All routes of the console, and an object of each kind that they need."""
 
 import re
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from tests.flows import builders as b
 
 
 def console_routes() -> dict[str, str]:
-    """Each route as it is written, with its name; not the one that catches what has none."""
-    found = {f"/{route}": name for route, name in _routes(get_resolver(), "") if re.match("admin(/|$)", route)}
-    assert len(found) > 60
-    return {route: found[route] for route in sorted(found) if "(?P<url>" not in route}
+    """Return the names of all routes by their pattern, without the catch-all route."""
+    names = {f"/{route}": name for route, name in _routes(get_resolver(), "") if re.match("admin(/|$)", route)}
+    assert len(names) > 60
+    return {route: names[route] for route in sorted(names) if "(?P<url>" not in route}
 
 
 def _routes(resolver: URLResolver, before: str) -> Iterator[tuple[str, str]]:
@@ -35,7 +35,7 @@ def _routes(resolver: URLResolver, before: str) -> Iterator[tuple[str, str]]:
 
 
 def one_of_each() -> dict[str, Any]:
-    """The keys of things that are there, by the beginning of the paths that are about them."""
+    """Create an object of each kind; return their keys by the beginning of their paths."""
     source, _ = b.pack("Src"), b.pack("Wrk")
     flow = b.save(b.step(id="a"))
     b.tell(source)
@@ -61,7 +61,7 @@ def one_of_each() -> dict[str, Any]:
 
 
 def _ask_about(action: Action) -> None:
-    """A question to a person."""
+    """Create an approval for an action."""
     now = timezone.now()
     Approval.objects.create(
         action_id=action.id, attempt=1, flow_name="f", correlation_id="b" * 24, question="?", asked_at=now,
@@ -70,7 +70,7 @@ def _ask_about(action: Action) -> None:
 
 
 def path_of(route: str, things: dict[str, Any]) -> str:
-    """A path of this route, to something that is there."""
+    """Return a path of this route to an existing object."""
     begins = max((start for start in things if f"{route}/".startswith(f"{start}/")), key=len)
     assert begins != "/admin" or "<app" in route or "<" not in route, f"{route} is about what `one_of_each` has none of"
     route = re.sub(r"<(path:)?step_id>", "a", route)

@@ -1,4 +1,4 @@
-"""What an execution's page tells of attempts, and what a search must not tell of secrets."""
+"""Attempts on the page of an execution, and secrets that searches must not reveal."""
 
 from datetime import timedelta
 
@@ -63,7 +63,7 @@ def test_what_ended_at_its_first_attempt_had_no_earlier_one(viewer: Client, sour
 
 def test_a_secret_can_t_be_spelt_out_by_looking_for_its_letters(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="one", context={"password": "{{ Event.Payload.pw }}", "Name": "{{ Event.Payload.who }}"}))
-    for _ in range(30):  # more than a page: neither may a link to the next page tell
+    for _ in range(30):  # more than a page: a link to the next page must not reveal secrets either
         b.tell(source, payload={"pw": "hunter2", "who": "Ana"})
 
     def said(text: str, more: str) -> tuple[int, dict[str, str], str]:

@@ -1,4 +1,4 @@
-"""Who changed what: the same record whichever door was taken, and no more of it than is needed."""
+"""The activity log: the same record for changes by the API, the console and commands, without unnecessary data."""
 
 import ast
 from datetime import timedelta
@@ -31,11 +31,11 @@ PACK = {"name": "Src", "commands": [], "events": [{"name": "Go"}], "links": []}
 FLOW = b.document(b.step(id="a"), name="f")
 
 
-def told() -> list[tuple[str, str, str]]:
-    """What was recorded, the oldest first, and forgotten then."""
-    found = [(one.what, one.kind, one.key) for one in Change.objects.order_by("pk")]
+def read_records() -> list[tuple[str, str, str]]:
+    """Return all records, the oldest first, and delete them."""
+    records = [(change.what, change.kind, change.key) for change in Change.objects.order_by("pk")]
     Change.objects.all().delete()
-    return found
+    return records
 
 
 def post(client: Client, path: str, body: Any = None) -> None:
@@ -47,21 +47,21 @@ def test_what_the_api_does_to_flows_is_recorded(client: Client) -> None:
     post(client, "/v1/flows?note=first", FLOW)
     saved = Change.objects.get()
     assert ((saved.actor, saved.via), saved.detail["note"]) == (API, "first")
-    assert told() == [("saved", "flow", "f")]
+    assert read_records() == [("saved", "flow", "f")]
     version = client.get("/v1/flows/f/versions").json()["versions"][0]["uuid"]
     for word in ("disable", "enable", f"versions/{version}/restore"):
         post(client, f"/v1/flows/f/{word}")
     client.delete("/v1/flows/f")
-    assert [what for what, *_ in told()] == ["disabled", "enabled", "restored", "deleted"]
+    assert [what for what, *_ in read_records()] == ["disabled", "enabled", "restored", "deleted"]
 
 
 def test_the_filter_has_every_kind_that_is_recorded() -> None:
     trees = [ast.parse(path.read_text()) for room in SERVER for path in (ROOT / room).rglob("*.py")]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    told = [call.args[2] for call in calls if getattr(call.func, "id", "") == "log_activity" and len(call.args) == 4]
-    found = {node.value for node in told if isinstance(node, ast.Constant)} | {"role"}  # of people's forms: `kind`
-    found |= {USER_KIND for node in told if isinstance(node, ast.Name) and node.id == "USER_KIND"}
-    assert found == set(KINDS)
+    kinds = [call.args[2] for call in calls if getattr(call.func, "id", "") == "log_activity" and len(call.args) == 4]
+    recorded = {node.value for node in kinds if isinstance(node, ast.Constant)} | {"role"}  # `kind` in forms of users
+    recorded |= {USER_KIND for node in kinds if isinstance(node, ast.Name) and node.id == "USER_KIND"}
+    assert recorded == set(KINDS)
 
 
 def test_the_kind_of_users_is_shown_as_user_whatever_is_stored(signed_on: SignedOn) -> None:
@@ -81,7 +81,7 @@ def test_what_is_refused_is_not_recorded(client: Client) -> None:
     client.post("/v1/flows/f/enable")
     client.post("/v1/audit/flows/x/cancel")
     client.post("/v1/audit/flows/x/replay")
-    assert told() == []
+    assert read_records() == []
 
 
 def test_what_the_api_does_to_the_datastore_is_recorded_without_the_value(client: Client) -> None:
@@ -89,26 +89,26 @@ def test_what_the_api_does_to_the_datastore_is_recorded_without_the_value(client
     put_value(client, "k", b"hunter3")
     client.delete("/v1/datastore/k")
     assert "hunter" not in str(list(Change.objects.values()))
-    assert [(what, key) for what, _, key in told()] == [("created", "k"), ("changed", "k"), ("deleted", "k")]
+    assert [(what, key) for what, _, key in read_records()] == [("created", "k"), ("changed", "k"), ("deleted", "k")]
 
 
 def test_a_pack_that_registers_again_as_it_was_is_no_change(client: Client) -> None:
     post(client, "/v1/packs", PACK)
-    assert told() == [("registered", "pack", "Src")]
+    assert read_records() == [("registered", "pack", "Src")]
     post(client, "/v1/packs", PACK)
     client.post("/v1/packs/Src/actions/take")
-    assert told() == []
+    assert read_records() == []
     post(client, "/v1/packs", {**PACK, "events": []})
     client.delete("/v1/packs/Src")
-    assert told() == [("changed", "pack", "Src"), ("deleted", "pack", "Src")]
+    assert read_records() == [("changed", "pack", "Src"), ("deleted", "pack", "Src")]
 
 
 def test_a_pack_that_the_server_deletes_is_recorded_too() -> None:
     b.pack("Src")
     Pack.objects.update(last_seen=timezone.now() - timedelta(days=900))
-    told()
+    read_records()
     assert delete_dead_packs() == 1
-    assert told() == [("deleted", "pack", "Src")]
+    assert read_records() == [("deleted", "pack", "Src")]
 
 
 def test_run_control_is_recorded_from_the_api_and_from_scripts(client: Client) -> None:
@@ -116,13 +116,13 @@ def test_run_control_is_recorded_from_the_api_and_from_scripts(client: Client) -
     b.save(b.step(id="a"))
     b.tell(source)
     execution = Execution.objects.get().id
-    told()
+    read_records()
     b.give(worker, b.take(worker), name="FATAL")
     post(client, f"/v1/audit/flows/{execution}/steps/a/retry")
     post(client, f"/v1/audit/flows/{execution}/cancel")
     call_command("execution", execution, "replay", stdout=StringIO())
     assert set(Change.objects.values_list("via", flat=True)) == {"api", "command"}
-    assert told() == [(what, "execution", execution) for what in ("retried", "cancelled", "replayed")]
+    assert read_records() == [(what, "execution", execution) for what in ("retried", "cancelled", "replayed")]
 
 
 def test_accounts_that_commands_make_and_change_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_accounts_that_commands_make_and_change_are_recorded(monkeypatch: pytest
     assert User.objects.get(username="admin").check_password("much better 2")
     assert not OneTimePassword.objects.exists()
     assert "better" not in str(list(Change.objects.values()))
-    assert [(what, key) for what, _, key in told()] == [
+    assert [(what, key) for what, _, key in read_records()] == [
         ("created", "admin"),
         ("created", "root"),
         ("changed password", "admin"),
@@ -168,11 +168,11 @@ def test_pages_of_changes_meet_and_none_is_lost(signed_on: SignedOn) -> None:
     query = "kind=flow"
     while query:
         answer = client.get(f"/admin/flyte_site/change/?{query}")
-        keys += [one.key for one in answer.context["changes"]]
+        keys += [change.key for change in answer.context["changes"]]
         query, newer = answer.context["older"], answer.context["newer"]
     assert keys == [f"f{number}" for number in reversed(range(120))]
     back = client.get(f"/admin/flyte_site/change/?{newer}")
-    assert [one.key for one in back.context["changes"]] == keys[50:100]
+    assert [change.key for change in back.context["changes"]] == keys[50:100]
 
 
 @pytest.mark.parametrize(

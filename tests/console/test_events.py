@@ -1,4 +1,4 @@
-"""The console's pages of events: what came, and why it did or did not start something."""
+"""Pages of events in the console, with the reasons why an event started an execution or not."""
 
 import pytest
 from django.db import connection
@@ -30,8 +30,8 @@ def source() -> Pack:
     return b.pack("Src", env="x")
 
 
-def told(viewer: Client) -> str:
-    """The page of the newest event."""
+def newest_event_text(viewer: Client) -> str:
+    """Return the text of the page of the newest event."""
     newest = Event.objects.order_by("-id")[0]
     return text_of(viewer.get(f"{LIST}{newest.id}/"))
 
@@ -59,7 +59,7 @@ def test_an_event_is_a_line_with_what_each_flow_made_of_it(viewer: Client, sourc
 def test_an_event_says_what_stopped_each_step_and_what_it_saw(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="asked", criteria="{{ Event.Payload.message == 'deploy' }}"))
     b.tell(source, payload={"message": "bye", "token": "xoxb"})
-    said = told(viewer)
+    said = newest_event_text(viewer)
     assert "asked criteria false {{ Event.Payload.message == 'deploy' }} Event.Payload.message was \"bye\"" in said
     assert "the criteria are false" not in said
     assert "xoxb" not in said
@@ -69,7 +69,7 @@ def test_an_event_says_what_stopped_each_step_and_what_it_saw(viewer: Client, so
 def test_an_event_that_nobody_heard_says_who_listens_to_something_like_it(viewer: Client, source: Pack) -> None:
     b.save(b.step(event={"packName": "Src", "name": "go"}), name="small letters")
     b.tell(source)
-    said = told(viewer)
+    said = newest_event_text(viewer)
     assert "No matching flow" in said
     assert "small letters subscribes to go, not to Go (names are case-sensitive)." in said
 
@@ -127,7 +127,7 @@ def test_a_result_on_which_no_step_was_looked_at_says_which_steps_wait_for_it(vi
     b.save(b.step(id="a"), b.step(id="b"), join, b.follower("a", id="x"), y, never)
     b.tell(source)
     ended = [b.work(worker).step_id for _ in range(3)]
-    assert ended == ["a", "b", "x"]  # on a fires x, on b the join; y waits for x and one that does not run
+    assert ended == ["a", "b", "x"]  # a starts x, and b starts the join; y waits for x and for a step that does not run
     result = Event.objects.filter(outcomes=[]).latest("id")
     said = text_of(viewer.get(f"{LIST}{result.id}/"))
     assert "No matching flow" not in said

@@ -1,6 +1,6 @@
-"""Every route of the console, also those that come later: only its own forms change things, and not for everybody.
+"""All routes of the console: changes need forms of the same site and a permission.
 
-Who may open which page and act there is told, and measured, in `tests/auth/test_console_access.py`.
+The permissions of each page are tested in `tests/auth/test_console_access.py`.
 """
 
 import re
@@ -16,13 +16,13 @@ from tests.console.routes import console_routes, one_of_each, path_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
-# Where people are that are not signed in.
+# Pages for visitors who are not signed in.
 OPEN = ("/admin", "/admin/", "/admin/login/", "/admin/logout/", "/admin/sign-on/", "/admin/sign-on/return/")
-# Pages that show a thing, and forms that are everybody's own: a viewer may post to them, and nothing comes of it.
-SHOWN = re.compile(r"(execution|event|pack|approval|flowversion|change)_change$|^password_change$")
+# Pages of one object, and forms for the own account. A viewer may post to them, without effect.
+HARMLESS_FORMS = re.compile(r"(execution|event|pack|approval|flowversion|change)_change$|^password_change$")
 CHANGES = re.compile(r"_(add|change|delete|enable|disable|restore|cancel|replay|retry|revoke|decide|password_change)$")
-# A session is noted as used, whatever is looked at.
-UNTOLD = ("Session",)
+# Every page may record the use of the session.
+IGNORED_MODELS = ("Session",)
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def world(db: None) -> dict[str, Any]:
 
 
 def console(world: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Each route of the console: as it is written, its name, and a path to it in this world."""
+    """Return pattern, name, and a path to an existing object for each route of the console."""
     return [(route, name, path_of(route, world)) for route, name in console_routes().items()]
 
 
 def everything() -> dict[str, list[Any]]:
-    models = [model for model in apps.get_models() if model.__name__ not in UNTOLD]
+    models = [model for model in apps.get_models() if model.__name__ not in IGNORED_MODELS]
     return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in models}
 
 
@@ -59,14 +59,14 @@ def test_who_may_not_change_anything_changes_nothing(world: dict[str, Any], sign
         if route in OPEN:
             continue
         answer = client.post(path, {"post": "yes", "name": "x", "text": "name: x", "expected": "", "answer": "approve"})
-        if CHANGES.search(name) and not SHOWN.search(name):
+        if CHANGES.search(name) and not HARMLESS_FORMS.search(name):
             assert answer.status_code == 403, path
         assert answer.status_code < 500, path
     assert everything() == before
 
 
 def test_the_same_forms_change_much_for_who_may_do_everything(world: dict[str, Any]) -> None:
-    """So that what is said above is not said of forms that would do nothing for anybody."""
+    """Check that the forms of the other tests have an effect if the user has the permission."""
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
     done = ("/disable/", "/enable/", "/cancel", "/restore/", "/revoke/", "/password/", "/delete/", "/delete")

@@ -1,4 +1,4 @@
-"""The console's pages of executions: what they show, what people may do there, and how they follow what happens."""
+"""Pages of executions in the console: content, actions of users, and live updates."""
 
 import html
 import re
@@ -32,7 +32,7 @@ def page(execution: Execution, more: str = "") -> str:
 
 
 def text_of(response: Any, status: int = 200) -> str:
-    """What a page says, without its tags and with single spaces."""
+    """Return the text of a page without tags and with single spaces."""
     assert response.status_code == status, response.content[:400]
     body = re.sub(r"<title>.*?</title>", " ", response.content.decode(), flags=re.S)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
@@ -54,7 +54,7 @@ def operator(signed_on: SignedOn) -> Client:
 
 
 def fail(source: Pack, name: str = "flow") -> Execution:
-    """An execution whose only action ended FATAL."""
+    """Create an execution whose only action ended with FATAL."""
     worker = b.pack("Wrk")
     b.save(b.step(id="one"), name=name)
     b.tell(source)
@@ -81,7 +81,7 @@ def test_an_execution_is_a_line_with_its_state_and_its_story(viewer: Client, sou
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "names"),
     [
         ("flow=a", ["a"]),
         ("state=running", ["a", "b"]),
@@ -96,17 +96,17 @@ def test_an_execution_is_a_line_with_its_state_and_its_story(viewer: Client, sou
         ("since=2020-01-01T00:00", ["a", "b"]),
     ],
 )
-def test_the_list_can_be_narrowed(viewer: Client, source: Pack, query: str, found: list[str]) -> None:
+def test_the_list_can_be_narrowed(viewer: Client, source: Pack, query: str, names: list[str]) -> None:
     b.save(b.step(id="a-step", context={"Who": "{{ Event.Payload.who }}"}), name="a")
     other = {"packName": "Else", "name": "Other", "packLabels": {"env": "prod"}}
     b.save(b.step(id="b-step", command=other), name="b")
     b.tell(source, payload={"who": "Ana"})
     rows = viewer.get(f"{LIST}?{query}").context["rows"]
-    assert sorted(told.execution.flow_name for told in rows) == found
+    assert sorted(row.execution.flow_name for row in rows) == names
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         *(
             (f"labels={wrong}", f"invalid pair '{wrong}': use name:value, such as env:prod, az:b")
@@ -123,8 +123,8 @@ def test_the_list_can_be_narrowed(viewer: Client, source: Pack, query: str, foun
         ("newer_than=x&older_than=y", "Executions"),
     ],
 )
-def test_a_wrong_address_is_told_and_breaks_nothing(viewer: Client, query: str, told: str) -> None:
-    assert told in text_of(viewer.get(f"{LIST}?{query}"))
+def test_a_wrong_address_is_told_and_breaks_nothing(viewer: Client, query: str, message: str) -> None:
+    assert message in text_of(viewer.get(f"{LIST}?{query}"))
 
 
 def test_pages_follow_each_other_with_the_filters_kept(viewer: Client, source: Pack) -> None:
@@ -138,9 +138,7 @@ def test_pages_follow_each_other_with_the_filters_kept(viewer: Client, source: P
     assert len(second.context["rows"]) == 5
     assert set(second.context["links"]) == {"newest", "newer"}
     again = viewer.get(LIST + second.context["links"]["newer"])
-    assert [told.execution.id for told in again.context["rows"]] == [
-        told.execution.id for told in first.context["rows"]
-    ]
+    assert [row.execution.id for row in again.context["rows"]] == [row.execution.id for row in first.context["rows"]]
 
 
 def test_a_text_without_a_time_says_how_far_back_it_was_looked_for(viewer: Client) -> None:
@@ -241,13 +239,13 @@ def test_an_unknown_execution_is_a_404_page(viewer: Client) -> None:
 
 
 def test_nothing_can_be_done_with_an_unknown_execution_or_step(operator: Client, source: Pack) -> None:
-    known = page(fail(source))
+    existing = page(fail(source))
     paths = [f"{LIST}{unknown}/{what}" for unknown in ("0" * 24, "%00") for what in ("cancel", "replay", "retry/one")]
-    for path in [*paths, f"{known}retry/none", f"{known}retry/%00"]:
+    for path in [*paths, f"{existing}retry/none", f"{existing}retry/%00"]:
         assert "Page not found." in text_of(operator.post(path), 404), path
 
 
-# Following one that runs
+# Live updates
 
 
 def test_a_page_asks_again_while_the_execution_runs_and_no_longer(viewer: Client, source: Pack) -> None:
@@ -278,7 +276,7 @@ def test_what_is_asked_again_tells_only_times_while_nothing_changes(viewer: Clie
     assert "step-1 running" in text_of(taken)
 
 
-# What people do
+# Actions of users
 
 
 def test_an_operator_cancels_an_execution(operator: Client, source: Pack) -> None:

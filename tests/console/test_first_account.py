@@ -1,4 +1,4 @@
-"""Several servers that start at the same moment make one first account."""
+"""Creation of the first account by several servers that start at the same time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -26,7 +26,7 @@ def test_servers_that_start_at_once_make_one_account_and_one_tells_its_password(
             connection.close()
 
     with ThreadPoolExecutor(SERVERS) as threads:
-        passwords = [told for told in threads.map(start, range(SERVERS)) if told]
+        passwords = [password for password in threads.map(start, range(SERVERS)) if password]
     person = User.objects.get()
     assert (person.get_username(), len(passwords)) == (FIRST_ADMIN_USERNAME, 1)
     assert person.check_password(passwords[0])

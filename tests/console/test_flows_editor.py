@@ -203,7 +203,7 @@ def test_a_document_enables_a_flow_only_with_permission(signed_on: SignedOn) -> 
     assert send(admin, change(flow), written, expected=flow.version_id).status_code == 302
     flow.refresh_from_db()
     assert not flow.enabled
-    assert [one.what for one in Change.objects.order_by("id")] == ["saved", "saved", "disabled"]
+    assert [change.what for change in Change.objects.order_by("id")] == ["saved", "saved", "disabled"]
 
 
 def test_the_editor_runs_a_bounded_number_of_queries(signed_on: SignedOn, django_assert_num_queries: Any) -> None:

@@ -44,34 +44,34 @@ def editor(signed_on: SignedOn) -> Client:
 
 
 def test_a_text_is_validated_and_drawn(editor: Client) -> None:
-    told = ask(editor, "check", {"text": TEXT})
-    assert (told["language"], told["name"]) == ("yaml", "greet")
-    assert "<svg" in told["diagram"]
-    assert [(one["id"], one["line"], one["context"], one["depends_on"]) for one in told["steps"]] == [
+    response = ask(editor, "check", {"text": TEXT})
+    assert (response["language"], response["name"]) == ("yaml", "greet")
+    assert "<svg" in response["diagram"]
+    assert [(item["id"], item["line"], item["context"], item["depends_on"]) for item in response["steps"]] == [
         ("hello", 3, ["Who"], []),
         ("after", 9, [], ["hello"]),
     ]
-    assert {one["kind"] for one in told["findings"]} == {"warning"}
+    assert {item["kind"] for item in response["findings"]} == {"warning"}
 
 
 def test_errors_have_lines_in_yaml_and_json(editor: Client) -> None:
-    told = ask(editor, "check", {"text": TEXT.replace("== 'go'", "==")})
-    (error,) = [one for one in told["findings"] if one["kind"] == "error"]
+    response = ask(editor, "check", {"text": TEXT.replace("== 'go'", "==")})
+    (error,) = [item for item in response["findings"] if item["kind"] == "error"]
     assert (error["path"], error["line"]) == ("steps[0].criteria", 7)
     value = {
         "name": "x",
         "steps": [{"event": {"packName": "A", "nam": "B"}, "command": {"packName": "A", "name": "B"}}],
     }
-    told = ask(editor, "check", {"text": json.dumps(value, indent=2)})
-    assert told["language"] == "json"
-    assert [one["line"] for one in told["findings"] if one["path"] == "steps[0].event.nam"] == [7]
+    response = ask(editor, "check", {"text": json.dumps(value, indent=2)})
+    assert response["language"] == "json"
+    assert [item["line"] for item in response["findings"] if item["path"] == "steps[0].event.nam"] == [7]
     assert ask(editor, "check", {"text": '{"name": "x",\n  "a": "b" "c"}'})["findings"][0]["line"] == 2
 
 
 def test_an_incomplete_flow_is_drawn_as_far_as_possible(editor: Client) -> None:
-    told = ask(editor, "check", {"text": "steps:\n  - id: one\n  - 5\n  - id: [x]\n    event: 7\n    context: [1]"})
-    assert "one" in told["diagram"]
-    assert len(told["steps"]) == 3
+    response = ask(editor, "check", {"text": "steps:\n  - id: one\n  - 5\n  - id: [x]\n    event: 7\n    context: [1]"})
+    assert "one" in response["diagram"]
+    assert len(response["steps"]) == 3
     assert ask(editor, "check", {"text": "just words"})["diagram"] is None
 
 
@@ -89,8 +89,10 @@ def test_a_body_that_is_not_json_is_rejected(editor: Client) -> None:
 
 def test_validation_warns_if_saving_enables_or_disables_the_flow(editor: Client) -> None:
     flow = save(step(), name="greet")
-    told = ask(editor, "check", {"text": TEXT + "enabled: false\n", "flow": flow.pk})
-    assert "saving this disables it" in next(one for one in told["findings"] if one["path"] == "enabled")["message"]
+    response = ask(editor, "check", {"text": TEXT + "enabled: false\n", "flow": flow.pk})
+    assert (
+        "saving this disables it" in next(item for item in response["findings"] if item["path"] == "enabled")["message"]
+    )
     for odd in (0, -1, 10**30, "1", None, True):
         ask(editor, "check", {"text": TEXT, "flow": odd})
 
@@ -113,25 +115,25 @@ def test_losing_comments_must_be_confirmed(editor: Client) -> None:
 def test_completions_come_from_the_registry_and_the_language(editor: Client) -> None:
     command = {"name": "Send", "events": ["Sent"], "links": []}
     registry.register({"name": "Slack", "labels": {}, "commands": [command], "events": [{"name": "Got"}], "links": []})
-    told = editor.get(f"{LIST}words/").json()
-    assert told["packs"] == {"Slack": {"events": ["Got", "Sent"], "commands": ["Send"]}}
-    assert "match" in told["filters"]
-    assert "datastore" in told["functions"]
-    assert "if" in told["tags"]
+    response = editor.get(f"{LIST}words/").json()
+    assert response["packs"] == {"Slack": {"events": ["Got", "Sent"], "commands": ["Send"]}}
+    assert "match" in response["filters"]
+    assert "datastore" in response["functions"]
+    assert "if" in response["tags"]
 
 
 def test_stored_events_are_offered_redacted_with_their_paths(editor: Client) -> None:
     save(step())
     src = pack("Src", env="prod")
     tell(src, "Go", {"user": {"name": "<b>ann</b>"}, "tags": [{"id": 1}], "password": "hush"})
-    told = ask(editor, "events", {"pairs": [["Src", "Go"], ["No", "Body"]]})
-    assert "hush" not in json.dumps(told)
-    assert "<b>" not in told["html"]
-    assert "No stored events" in told["html"]
+    response = ask(editor, "events", {"pairs": [["Src", "Go"], ["No", "Body"]]})
+    assert "hush" not in json.dumps(response)
+    assert "<b>" not in response["html"]
+    assert "No stored events" in response["html"]
     assert {"Event.Payload.user.name", "Event.Payload.tags.0.id", "Event.Pack.Labels.env"} <= set(
-        told["paths"]["Src.Go"]
+        response["paths"]["Src.Go"]
     )
-    assert told["payloads"]["Src.Go"]["user"] == {"name": "<b>ann</b>"}
+    assert response["payloads"]["Src.Go"]["user"] == {"name": "<b>ann</b>"}
     for odd in ([["a"]], [[1, 2]], ["ab"], [[["x"], "y"]]):
         ask(editor, "events", {"pairs": odd}, 400)
     assert ask(editor, "events", {"pairs": [["", ""], ["\x00", "x"]] * 50})["paths"] == {}
@@ -139,14 +141,14 @@ def test_stored_events_are_offered_redacted_with_their_paths(editor: Client) -> 
 
 def test_a_dry_run_shows_each_step_and_writes_nothing(editor: Client) -> None:
     event = {"event": "Go", "payload": {"word": "go", "user": {"name": "ann"}}}
-    told = ask(editor, "try", {"flow": TEXT, "event": event, "results": {"hello": {"event": "Done"}}})
-    assert not told["failed"]
-    for shown in ("An execution would start", "ann", "Event.Payload.word", "Wrk.Do", "result of hello"):
-        assert shown in told["html"], shown
-    told = ask(editor, "try", {"flow": TEXT, "event": {**event, "payload": {"word": "stop"}}})
-    assert "No execution would start" in told["html"]
-    assert told["html"].count("criteria false") == 1
-    assert "the criteria are false" not in told["html"]
+    response = ask(editor, "try", {"flow": TEXT, "event": event, "results": {"hello": {"event": "Done"}}})
+    assert not response["failed"]
+    for text in ("An execution would start", "ann", "Event.Payload.word", "Wrk.Do", "result of hello"):
+        assert text in response["html"], text
+    response = ask(editor, "try", {"flow": TEXT, "event": {**event, "payload": {"word": "stop"}}})
+    assert "No execution would start" in response["html"]
+    assert response["html"].count("criteria false") == 1
+    assert "the criteria are false" not in response["html"]
     for model in (Execution, Action, Event, FlowVersion, Change):
         assert not model.objects.exists()
 
@@ -154,20 +156,22 @@ def test_a_dry_run_shows_each_step_and_writes_nothing(editor: Client) -> None:
 def test_a_dry_run_on_a_stored_event(editor: Client) -> None:
     save(step(), follower("step-1"))
     tell(pack("Src"), "Go", {"word": "go", "user": {"name": "ann"}})
-    told = ask(editor, "try", {"flow": TEXT, "eventId": Event.objects.get().id})
-    assert "An execution would start" in told["html"]
+    response = ask(editor, "try", {"flow": TEXT, "eventId": Event.objects.get().id})
+    assert "An execution would start" in response["html"]
 
 
 def test_errors_of_a_dry_run_link_to_their_lines(editor: Client) -> None:
     event = {"event": "Go", "payload": {"word": "go"}}
-    told = ask(editor, "try", {"flow": TEXT.replace("{{ Context.Who }}", "{{ datastore('none') }}"), "event": event})
-    assert 'data-line="8"' in told["html"]
-    assert "steps[0].command.input.to" in told["html"]
-    told = ask(editor, "try", {"flow": TEXT.replace("name: Go", "nam: Go"), "event": event})
-    assert told["failed"]
-    assert 'data-line="4"' in told["html"]
-    told = ask(editor, "try", {"flow": TEXT, "event": {"payload": 1}})
-    assert "event.event" in told["html"]
+    response = ask(
+        editor, "try", {"flow": TEXT.replace("{{ Context.Who }}", "{{ datastore('none') }}"), "event": event}
+    )
+    assert 'data-line="8"' in response["html"]
+    assert "steps[0].command.input.to" in response["html"]
+    response = ask(editor, "try", {"flow": TEXT.replace("name: Go", "nam: Go"), "event": event})
+    assert response["failed"]
+    assert 'data-line="4"' in response["html"]
+    response = ask(editor, "try", {"flow": TEXT, "event": {"payload": 1}})
+    assert "event.event" in response["html"]
     for odd in ("x", "\x00", "x" * 1000):
         assert ask(editor, "try", {"flow": TEXT, "eventId": odd})["failed"]
 
@@ -181,7 +185,7 @@ def test_unusual_keys_of_payloads_and_labels_do_not_break_the_page(editor: Clien
         "payload": {"word": "go", "items": "<i>"},
         "pack": {"name": "Src", "labels": {"items": "q"}},
     }
-    told = ask(editor, "try", {"flow": text, "event": event})
-    assert "items: x" in told["html"]
-    assert "<i>" not in told["html"]
-    assert "<b>" not in told["html"]
+    response = ask(editor, "try", {"flow": text, "event": event})
+    assert "items: x" in response["html"]
+    assert "<i>" not in response["html"]
+    assert "<b>" not in response["html"]

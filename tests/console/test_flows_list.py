@@ -33,8 +33,8 @@ def test_the_list_shows_each_flow_with_its_last_execution(signed_on: SignedOn) -
     save(step(), name="greeter", description="says hello", labels={"env": "prod", "items": "x"})
     tell(pack("Src"))
     page = text(signed_on("viewer"), LIST)
-    for shown in ("greeter", "says hello", "env: prod", "items: x", "Src.Go", "running", "enabled"):
-        assert shown in page
+    for expected in ("greeter", "says hello", "env: prod", "items: x", "Src.Go", "running", "enabled"):
+        assert expected in page
     assert "Disable" not in page
 
 
@@ -42,15 +42,15 @@ def test_flows_are_found_by_name_and_by_label(signed_on: SignedOn) -> None:
     save(step(), name="one", labels={"env": "prod"})
     save(step(), name="two", labels={"env": "dev", "städte": "Köln"})
     client = signed_on("viewer")
-    for wanted, found in [
+    for query, names in [
         ("ONE", {"one"}),
         ("env: pro", {"one"}),
         ("dev", {"two"}),
         ("Köln", {"two"}),
         ("env", {"one", "two"}),
     ]:
-        page = text(client, LIST, q=wanted)
-        assert {name for name in ("one", "two") if f">{name}</a>" in page} == found, wanted
+        page = text(client, LIST, q=query)
+        assert {name for name in ("one", "two") if f">{name}</a>" in page} == names, query
     assert "No matching flows" in text(client, LIST, q="'%_\x00 nothing")
 
 
@@ -58,7 +58,7 @@ def test_flows_are_found_by_description_trigger_and_state(signed_on: SignedOn) -
     save(step(event={"packName": "Slack", "name": "Said"}), name="one", description="for the night shift")
     save(step(event={"packName": "Jira", "name": "Opened"}), step(id="b"), name="two", enabled=False)
     client = signed_on("viewer")
-    for asked, found in [
+    for filters, names in [
         ({"q": "night"}, {"one"}),
         ({"q": "slac"}, {"one"}),
         ({"q": "Jira.Open"}, {"two"}),
@@ -68,8 +68,8 @@ def test_flows_are_found_by_description_trigger_and_state(signed_on: SignedOn) -
         ({"state": "disabled", "q": "slack"}, set()),
         ({"state": "neither"}, {"one", "two"}),
     ]:
-        page = text(client, LIST, **asked)
-        assert {name for name in ("one", "two") if f">{name}</a>" in page} == found, asked
+        page = text(client, LIST, **filters)
+        assert {name for name in ("one", "two") if f">{name}</a>" in page} == names, filters
 
 
 def test_the_next_page_keeps_the_search(signed_on: SignedOn) -> None:

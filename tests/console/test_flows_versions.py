@@ -26,8 +26,8 @@ def two_versions() -> Flow:
 
 def test_the_last_two_versions_are_compared_initially(signed_on: SignedOn) -> None:
     page = signed_on("viewer").get(f"{LIST}{two_versions().pk}/versions/").content.decode()
-    for shown in ("<del>before</del>", "<ins>after</ins>", "note before", "ann", "current"):
-        assert shown in page
+    for expected in ("<del>before</del>", "<ins>after</ins>", "note before", "ann", "current"):
+        assert expected in page
     assert "Restore" not in page
 
 
@@ -115,14 +115,14 @@ def test_the_diagnosis_shows_why_a_flow_did_not_run(signed_on: SignedOn) -> None
     tell(src, "Go", {"word": "stop"})
     tell(src, "Go", {"word": "go"})
     page = signed_on("viewer").get(f"{LIST}{flow.pk}/why/").content.decode()
-    for shown in (
+    for expected in (
         "criteria false",
         "Event.Payload.word",
         "&quot;stop&quot;",
         "fired",
         "no pack &#x27;Wrk&#x27; is registered",
     ):
-        assert shown in page
+        assert expected in page
 
 
 def test_the_diagnosis_shows_criteria_once_and_marks_outcomes_of_older_versions(signed_on: SignedOn) -> None:
@@ -133,7 +133,7 @@ def test_the_diagnosis_shows_criteria_once_and_marks_outcomes_of_older_versions(
     for word in ("stop", "stop", "walk"):
         tell(src, "Go", {"word": word})
     answer = signed_on("viewer").get(f"{LIST}{flow.pk}/why/")
-    assert [one["older"] for one in answer.context["outcomes"]] == [False, False, False, True]
+    assert [outcome["older"] for outcome in answer.context["outcomes"]] == [False, False, False, True]
     page = html.unescape(answer.content.decode())
     assert page.index("{{ Event.Payload.word == 'walk' }}") < page.index("{{ Event.Payload.word == 'go' }}")
     assert f'<a href="{LIST}version/{old}/">an older version</a> of the flow' in page

@@ -1,4 +1,4 @@
-"""The console's first page: how the server stands, each block for those who may see it, and the first steps."""
+"""The home page of the console: status of the server, permissions for each block, and the first steps."""
 
 import html
 import re
@@ -30,10 +30,10 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def tiles(response: Any) -> dict[str, tuple[str, str]]:
-    """The number and the address of each tile, by its id; no address where it leads nowhere."""
+    """Parse number and URL of each tile, by its id; the URL is empty if the tile is not a link."""
     assert response.status_code == 200
-    found = re.findall(r'<a class="tile[^"]*" id="tile-(\w+)" href="([^"]*)">(.*?)</a>', response.content.decode())
-    return {name: (re.sub(r"<[^>]+>", "", inner).split()[0], html.unescape(url)) for name, url, inner in found}
+    matches = re.findall(r'<a class="tile[^"]*" id="tile-(\w+)" href="([^"]*)">(.*?)</a>', response.content.decode())
+    return {name: (re.sub(r"<[^>]+>", "", inner).split()[0], html.unescape(url)) for name, url, inner in matches}
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def test_numbers_of_packs_and_flows_lead_to_their_lists(viewer: Client) -> None:
         seen_ago(name, seconds=seconds)
     b.save(b.step(), name="on")
     b.save(b.step(), name="off", enabled=False)
-    found = tiles(viewer.get(HOME))
-    assert [found[name][0] for name in ("live", "warning", "critical")] == ["2", "2", "2"]
-    assert found["critical"][1] == "/admin/packs/pack/?status=critical"
+    numbers = tiles(viewer.get(HOME))
+    assert [numbers[name][0] for name in ("live", "warning", "critical")] == ["2", "2", "2"]
+    assert numbers["critical"][1] == "/admin/packs/pack/?status=critical"
     assert Flow.objects.filter(enabled=False).count() == 1
     assert "1 flows enabled 1 flows disabled" in text_of(viewer.get(HOME))
 
@@ -70,8 +70,8 @@ def test_what_waits_stands_by_pack_with_the_age_of_its_oldest_and_whether_it_is_
     assert "Gone not registered 2 orphaned oldest 3 h ago" in said
     assert re.search(r"Here last seen (just now|[\d.]+ s ago) 2 1 orphaned oldest 1 h ago", said)
     assert "/admin/flows/execution/?pack=Gone&amp;state=running" in viewer.get(HOME).content.decode()
-    found = tiles(viewer.get(HOME))
-    assert (found["waiting"][0], found["orphaned"][0]) == ("4", "3")
+    numbers = tiles(viewer.get(HOME))
+    assert (numbers["waiting"][0], numbers["orphaned"][0]) == ("4", "3")
 
 
 def test_what_packs_have_in_hand_stands_with_since_when(viewer: Client) -> None:
@@ -109,10 +109,10 @@ def test_the_hours_are_bars_and_a_table(viewer: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"), [(0, 1), (1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (50, 50), (51, 100), (50_000, 50_000)]
+    ("maximum", "top"), [(0, 1), (1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (50, 50), (51, 100), (50_000, 50_000)]
 )
-def test_the_scale_ends_at_a_round_number(most: int, top: int) -> None:
-    assert round_up_to_scale(most) == top
+def test_the_scale_ends_at_a_round_number(maximum: int, top: int) -> None:
+    assert round_up_to_scale(maximum) == top
 
 
 def test_bars_stand_on_each_other_and_no_number_is_too_small_to_be_seen() -> None:
@@ -124,7 +124,7 @@ def test_bars_stand_on_each_other_and_no_number_is_too_small_to_be_seen() -> Non
     assert describe_hour(HourStats(NOON)) == "12:00 UTC: none ended"
 
 
-# Who sees what
+# Permissions
 
 
 def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
@@ -139,7 +139,7 @@ def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codename", "shown"),
+    ("codename", "expected"),
     [
         ("view_pack", ["live packs"]),
         ("view_action", ["actions queued", "Queue"]),
@@ -147,13 +147,13 @@ def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
         ("view_execution", ["last 24 hours", "Latest failures"]),
     ],
 )
-def test_each_block_asks_for_its_own_permission(codename: str, shown: list[str]) -> None:
+def test_each_block_asks_for_its_own_permission(codename: str, expected: list[str]) -> None:
     fail()
     person = person_with(codename)
-    whole = ["live packs", "actions queued", "Queue", "flows enabled", "last 24 hours", "Latest failures"]
+    blocks = ["live packs", "actions queued", "Queue", "flows enabled", "last 24 hours", "Latest failures"]
     for path in (HOME, NOW):
         said = text_of(person.get(path))
-        assert [block for block in whole if block in said] == shown
+        assert [block for block in blocks if block in said] == expected
 
 
 def test_a_role_without_figures_is_told_where_to_go() -> None:
@@ -186,7 +186,7 @@ def test_names_are_shown_as_they_are(viewer: Client) -> None:
     assert html.escape(HOSTILE) in body
 
 
-# Live, and the first steps
+# Live updates and first steps
 
 
 def test_the_figures_follow_what_happens(viewer: Client) -> None:
@@ -202,15 +202,15 @@ def test_an_empty_server_shows_the_readmes_steps_with_its_own_address(viewer: Cl
     answer = viewer.get(HOME, headers={"host": "flyte.example.org:8081", "X-Forwarded-Proto": "https"})
     lines = [html.unescape(line) for line in re.findall(r'<pre class="text" id="line-[^"]*">(.*?)</pre>', text(answer))]
     readme = [block.strip() for block in blocks(ROOT / "README.md", "sh")]
-    own = [line.replace("https://flyte.example.org:8081", "http://localhost:8080") for line in lines]
-    assert own[:3] == [one for one in readme if "flyte_client.packs" in one or "/v1/flows -H" in one]
+    local = [line.replace("https://flyte.example.org:8081", "http://localhost:8080") for line in lines]
+    assert local[:3] == [line for line in readme if "flyte_client.packs" in line or "/v1/flows -H" in line]
     assert lines[3] == "flyte date"
     assert all("https://flyte.example.org:8081" in line for line in lines[:3])
 
 
 def text(answer: Any) -> str:
-    found: str = answer.content.decode()
-    return found
+    part: str = answer.content.decode()
+    return part
 
 
 def test_a_server_that_asks_who_calls_says_that_the_steps_need_tokens(viewer: Client, settings: Any) -> None:

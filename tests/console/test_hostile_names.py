@@ -1,4 +1,4 @@
-"""Whatever packs, flows, events and items are called, no page takes it for its own markup or follows it elsewhere."""
+"""Names of packs, flows, events and items that contain markup: pages escape them and never link to other sites."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -23,7 +23,7 @@ MAX_PAGES = 120
 
 
 class NamedPage(HTMLParser):
-    """What of a page would run, or lead elsewhere; and where its links lead."""
+    """A parser that collects the links of a page, and anything that would run or lead to other sites."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,23 +31,23 @@ class NamedPage(HTMLParser):
         self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attributes}
-        handlers = [name for name in given if name.startswith("on")]
-        inline = tag == "script" and "src" not in given and given.get("type") != "application/json"
-        if handlers or inline or given.get("src") == "x":
+        values = {name: value or "" for name, value in attributes}
+        handlers = [name for name in values if name.startswith("on")]
+        inline = tag == "script" and "src" not in values and values.get("type") != "application/json"
+        if handlers or inline or values.get("src") == "x":
             self.wrong.append(self.get_starttag_text() or tag)
         for name in ("href", "src", "action", "formaction"):
             if (
-                (to := given.get(name)) and not to.startswith(("/", "?", "#", "../", "http://", "https://"))
+                (to := values.get(name)) and not to.startswith(("/", "?", "#", "../", "http://", "https://"))
             ) or to in LINKS:
                 self.wrong.append(f"{name}={to}")
         if tag == "a":
-            self.links.append(given.get("href", ""))
+            self.links.append(values.get("href", ""))
 
 
 @pytest.fixture
 def hostile(client: Client) -> None:
-    """Everything that can be called something is called `NAME`."""
+    """Create objects of each kind with the name `NAME`."""
     links = [{"href": to, "rel": "help"} for to in LINKS]
     sender = registry.register(
         {
@@ -59,10 +59,10 @@ def hostile(client: Client) -> None:
         }
     )
     command = {"packName": "Gone", "name": NAME, "packLabels": {NAME: NAME}, "input": {NAME: "{{ Event.Payload.x }}"}}
-    heard = {"packName": NAME, "name": NAME}
+    trigger = {"packName": NAME, "name": NAME}
     b.save(
-        {"id": "a", "event": heard, "command": command, "context": {"C": "{{ Event.Payload.x }}"}},
-        {"id": "b", "event": heard, "command": {**command, "packName": NAME, "packLabels": {}, "name": "Do"}},
+        {"id": "a", "event": trigger, "command": command, "context": {"C": "{{ Event.Payload.x }}"}},
+        {"id": "b", "event": trigger, "command": {**command, "packName": NAME, "packLabels": {}, "name": "Do"}},
         name=NAME,
         description=NAME,
         labels={NAME: NAME},
@@ -73,8 +73,8 @@ def hostile(client: Client) -> None:
 
 
 def pages(client: Client) -> Iterator[tuple[str, NamedPage]]:
-    """Every page that can be reached from the home page and those of what is there."""
-    to_do = [reverse(f"admin:{place}_changelist") for place in ("flows_flow", "flows_event", "datastore_item")]
+    """Follow all links from the home page, the lists and the created objects; yield each path with its parsed page."""
+    to_do = [reverse(f"admin:{model}_changelist") for model in ("flows_flow", "flows_event", "datastore_item")]
     to_do += [
         "/admin/",
         f"/admin/packs/pack/{Pack.objects.get().pk}/",
@@ -98,6 +98,6 @@ def pages(client: Client) -> Iterator[tuple[str, NamedPage]]:
 
 
 def test_no_name_becomes_markup_or_a_link_that_runs(hostile: None, signed_on: SignedOn) -> None:
-    found = dict(pages(signed_on("admin")))
-    assert len(found) > 25
-    assert {path: page.wrong for path, page in found.items() if page.wrong} == {}
+    visited = dict(pages(signed_on("admin")))
+    assert len(visited) > 25
+    assert {path: page.wrong for path, page in visited.items() if page.wrong} == {}

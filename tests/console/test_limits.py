@@ -1,4 +1,4 @@
-"""How long sessions last, how often passwords may be tried, and what browsers are told about HTTPS."""
+"""Limits of sessions and of sign-in attempts, and security headers."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 PASSWORD = "as good as any 3"
 
 
-class Clock:
-    """A clock that goes when it is told to."""
+class SessionClock:
+    """A clock that only tests advance."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -31,17 +31,17 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(middleware, "time", found)
-    return found
+def clock(monkeypatch: pytest.MonkeyPatch) -> SessionClock:
+    session_clock = SessionClock()
+    monkeypatch.setattr(middleware, "time", session_clock)
+    return session_clock
 
 
 def signed_in(client: Client) -> bool:
     return client.get("/admin/").status_code == 200
 
 
-def test_a_session_that_nobody_uses_ends(signed_on: SignedOn, clock: Clock, settings: LazySettings) -> None:
+def test_a_session_that_nobody_uses_ends(signed_on: SignedOn, clock: SessionClock, settings: LazySettings) -> None:
     client = signed_on("viewer")
     for _ in range(3):
         assert signed_in(client)
@@ -50,7 +50,9 @@ def test_a_session_that_nobody_uses_ends(signed_on: SignedOn, clock: Clock, sett
     assert not signed_in(client)
 
 
-def test_a_page_that_refreshes_itself_is_no_use(signed_on: SignedOn, clock: Clock, settings: LazySettings) -> None:
+def test_a_page_that_refreshes_itself_is_no_use(
+    signed_on: SignedOn, clock: SessionClock, settings: LazySettings
+) -> None:
     client = signed_on("viewer")
     assert signed_in(client)
     clock.now += settings.FLYTE_SESSION_IDLE_SECONDS - 1
@@ -60,7 +62,9 @@ def test_a_page_that_refreshes_itself_is_no_use(signed_on: SignedOn, clock: Cloc
     assert refreshed.headers["HX-Refresh"] == "true"
 
 
-def test_every_session_ends_however_much_it_is_used(signed_on: SignedOn, clock: Clock, settings: LazySettings) -> None:
+def test_every_session_ends_however_much_it_is_used(
+    signed_on: SignedOn, clock: SessionClock, settings: LazySettings
+) -> None:
     client = signed_on("viewer")
     settings.FLYTE_SESSION_SECONDS = 10 * settings.FLYTE_SESSION_IDLE_SECONDS // 2
     for _ in range(10):
@@ -69,7 +73,7 @@ def test_every_session_ends_however_much_it_is_used(signed_on: SignedOn, clock: 
     assert not signed_in(client)
 
 
-def test_use_is_noted_once_a_minute(signed_on: SignedOn, clock: Clock) -> None:
+def test_use_is_noted_once_a_minute(signed_on: SignedOn, clock: SessionClock) -> None:
     client = signed_on("viewer")
     assert signed_in(client)
     before = client.session["used"]
@@ -93,7 +97,7 @@ def test_signing_on_gives_the_session_another_name(client: Client, db: None) -> 
 
 
 def attempt(name: str, password: str = "wrong", address: str = "198.51.100.1") -> Any:
-    """A try from this address; another browser each time."""
+    """Try to sign in from this address with a new client."""
     form = {"username": name, "password": password}
     return Client(REMOTE_ADDR=address).post("/admin/login/", form)
 
@@ -137,9 +141,9 @@ def test_the_address_is_the_one_that_a_trusted_proxy_tells_and_no_other(person: 
 def test_failed_tries_keep_neither_passwords_nor_more_than_they_need(person: User) -> None:
     for _ in range(20):
         attempt("ana", "hunter-2-hunter")
-    kept = AccessAttempt.objects.get()
-    assert "hunter" not in f"{kept.post_data}{kept.get_data}"
-    assert len(kept.post_data) < 2000
+    stored = AccessAttempt.objects.get()
+    assert "hunter" not in f"{stored.post_data}{stored.get_data}"
+    assert len(stored.post_data) < 2000
 
 
 def test_attempts_are_forgotten_when_they_count_no_more_and_when_there_are_too_many(

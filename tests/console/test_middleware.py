@@ -1,4 +1,4 @@
-"""Only requests of the console walk the console's middleware."""
+"""The console's middleware, which only requests of the console pass through."""
 
 import sys
 from types import FrameType
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 def find_called_middleware(path: str) -> list[str]:
     """Request a path, and return the dotted paths of the middleware that is called, in order."""
-    known = {*settings.MIDDLEWARE, *settings.FLYTE_CONSOLE_MIDDLEWARE}
+    configured = {*settings.MIDDLEWARE, *settings.FLYTE_CONSOLE_MIDDLEWARE}
     called: dict[str, None] = {}
     client = Client()
 
@@ -27,7 +27,7 @@ def find_called_middleware(path: str) -> list[str]:
         client.get(path)
     finally:
         sys.setprofile(None)
-    return [middleware for middleware in called if middleware in known]
+    return [middleware for middleware in called if middleware in configured]
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/packs", "/v1/unknown", "/health", "/metrics", "/swagger", "/unknown"])

@@ -1,4 +1,4 @@
-"""The console's pages of packs: who is there, what waits for whom, and what people may do about it."""
+"""Pages of packs in the console: status, queues, deletion, and permissions."""
 
 import html
 import re
@@ -71,12 +71,12 @@ def test_status_and_filter_are_of_one_mind() -> None:
         seen_ago(f"P{number}", seconds=seconds)
     now = timezone.now()
     for status in STATUSES:
-        found = Pack.objects.filter(status_filter(status, now))
-        assert [pack.status for pack in found] == [status, status]
+        packs = Pack.objects.filter(status_filter(status, now))
+        assert [pack.status for pack in packs] == [status, status]
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("status=live", ["Jira.env.prod", "Slack"]),
         ("status=critical", ["Old"]),
@@ -94,11 +94,11 @@ def test_status_and_filter_are_of_one_mind() -> None:
         ("before=A", []),
     ],
 )
-def test_the_list_can_be_narrowed(viewer: Client, query: str, found: list[str]) -> None:
+def test_the_list_can_be_narrowed(viewer: Client, query: str, expected: list[str]) -> None:
     b.pack("Slack")
     b.pack("Jira", env="prod")
     seen_ago("Old", days=3)
-    assert names(viewer.get(f"{LIST}?{query}")) == found
+    assert names(viewer.get(f"{LIST}?{query}")) == expected
 
 
 def test_pages_follow_each_other_with_the_filters_kept(viewer: Client) -> None:
@@ -146,8 +146,8 @@ def test_what_waits_for_packs_that_are_not_there_stands_above_with_its_execution
     answer = viewer.get(LIST)
     assert "1 action for Slack with env: prod , oldest 5 h ago" in text_of(answer)
     (url,) = re.findall(r'href="(/admin/flows/execution/\?[^"]+)"', answer.content.decode())
-    found = viewer.get(html.unescape(url)).context["rows"]
-    assert [told.execution.id for told in found] == [Action.objects.exclude(labels_key="{}").get().correlation_id]
+    rows = viewer.get(html.unescape(url)).context["rows"]
+    assert [row.execution.id for row in rows] == [Action.objects.exclude(labels_key="{}").get().correlation_id]
 
 
 def test_many_orphaned_groups_are_told_in_a_number(viewer: Client) -> None:
@@ -209,9 +209,9 @@ def test_of_very_many_that_wait_the_oldest_ten_are_listed(viewer: Client, slack:
         waiting("Slack", labels={"env": "prod"} if number % 2 else {})
     for number in range(30):
         aged(waiting("Slack", name="Old"), hours=number + 1)
-    found = viewer.get(page(slack)).context["queue"]
-    assert (found.queued.count, len(found.oldest)) == (70, 10)
-    assert [action.name for action in found.oldest] == ["Old"] * 10
+    queue = viewer.get(page(slack)).context["queue"]
+    assert (queue.queued.count, len(queue.oldest)) == (70, 10)
+    assert [action.name for action in queue.oldest] == ["Old"] * 10
 
 
 def test_flows_that_use_it_are_named_with_what_they_use(viewer: Client, slack: Pack) -> None:
@@ -224,9 +224,9 @@ def test_flows_that_use_it_are_named_with_what_they_use(viewer: Client, slack: P
     b.save(b.step(command=of("Slack", "SendMessage", env="{{ Event.Payload.env }}")), name="perhaps")
     b.save(b.step(command=of("Slack", "SendMessage", env="dev")), name="another label")
     b.save(b.step(command={**of("Wrk", "Do"), "input": {"packName": "Slack"}}), name="only in its input")
-    found = viewer.get(page(slack)).context["uses"]
-    assert [row["use"].flow.name for row in found] == ["commands", "follows", "perhaps", "starts"]
-    assert [row["use"].is_trigger for row in found] == [False, False, False, True]
+    uses = viewer.get(page(slack)).context["uses"]
+    assert [row["use"].flow.name for row in uses] == ["commands", "follows", "perhaps", "starts"]
+    assert [row["use"].is_trigger for row in uses] == [False, False, False, True]
     assert "commands disabled – SendMessage" in text_of(viewer.get(page(slack)))
 
 
@@ -235,10 +235,10 @@ def test_its_own_last_events_are_shown_and_not_its_neighbours(viewer: Client, sl
     for _ in range(25):
         b.tell(slack)
     b.tell(b.pack("Slack"))
-    found = viewer.get(page(slack)).context["events"]
-    assert len(found) == 10
-    assert {event.pack_identity for event in found} == {slack.identity}
-    assert [event.id for event in found] == sorted((event.id for event in found), reverse=True)
+    events = viewer.get(page(slack)).context["events"]
+    assert len(events) == 10
+    assert {event.pack_identity for event in events} == {slack.identity}
+    assert [event.id for event in events] == sorted((event.id for event in events), reverse=True)
 
 
 @pytest.mark.parametrize("pk", ["0", "x", "9" * 18, "9" * 40, "²", "%00", "-1"])
@@ -313,7 +313,7 @@ def test_nobody_adds_or_edits_a_pack(signed_on: SignedOn, more: str) -> None:
     assert signed_on("admin").get(LIST + more).status_code == 404
 
 
-# Who sees what
+# Permissions
 
 
 def test_who_has_no_role_sees_nothing(signed_on: SignedOn, slack: Pack) -> None:
@@ -347,11 +347,11 @@ def test_the_pages_take_as_many_queries_for_many_packs_as_for_few(viewer: Client
             b.save(b.step(event={"packName": f"Pack {number} 0", "name": "Go"}), name=f"flow {number} {each}")
         pack = Pack.objects.get(name=f"Pack {number} 0")
         b.tell(pack)
-        found = []
+        numbers = []
         for path in (LIST, page(pack)):
             with CaptureQueriesContext(connection) as captured:
                 assert viewer.get(path).status_code == 200
-            found.append(len(statements(captured)))
-        counts.append((found[0], found[1]))
+            numbers.append(len(statements(captured)))
+        counts.append((numbers[0], numbers[1]))
     assert counts[0] == counts[1]
     assert counts[0] <= (12, 18)

@@ -1,4 +1,4 @@
-"""People and roles: nobody gives, or takes over, more than they have."""
+"""Users and roles: nobody can assign or take over more permissions than they have."""
 
 import re
 from datetime import timedelta
@@ -19,7 +19,7 @@ CHOSEN = "seven-small-boats"
 
 
 def helpdesk(*permissions: str) -> Client:
-    """Somebody who may change people, and what else is named, and no more."""
+    """Create a user with the permission to change users and with the listed ones only; return the client."""
     user = User.objects.create_user("helpdesk", password="x")
     names = ["view_user", "add_user", "change_user", "delete_user", "view_group", "add_group", "change_group"]
     user.user_permissions.set(Permission.objects.filter(codename__in=[*names, *permissions]))
@@ -93,15 +93,15 @@ def test_an_admin_makes_people_and_roles(signed_on: SignedOn) -> None:
 
 def test_the_history_of_a_person_is_the_list_of_their_changes(signed_on: SignedOn) -> None:
     client, other = signed_on("admin"), somebody("viewer")
-    password = given(client.post(f"/admin/auth/user/{other.pk}/password/"))
+    password = one_time_password(client.post(f"/admin/auth/user/{other.pk}/password/"))
     answer = client.get(f"/admin/auth/user/{other.pk}/history/", follow=True)
     assert answer.redirect_chain[-1][0].startswith("/admin/flyte_site/change/?kind=person&key=some-viewer")
-    assert [one.what for one in answer.context["changes"]] == ["created one-time password"]
+    assert [change.what for change in answer.context["changes"]] == ["created one-time password"]
     assert password not in answer.content.decode()
 
 
-def given(answer: Any) -> str:
-    """The password that a page tells this once."""
+def one_time_password(answer: Any) -> str:
+    """Parse the one-time password in a response."""
     (password,) = re.findall(r'<pre class="text" id="one-time-password">([\w-]{16})</pre>', answer.content.decode())
     assert "no-store" in answer.headers["Cache-Control"]
     return str(password)
@@ -128,7 +128,7 @@ def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -
     client = signed_on("admin")
     assert "New user" in page(client, "/admin/auth/user/add/")
     assert "Add user" in page(client, "/admin/auth/user/")
-    password = given(client.post("/admin/auth/user/add/", {"username": "new"}))
+    password = one_time_password(client.post("/admin/auth/user/add/", {"username": "new"}))
     user = User.objects.get(username="new")
     assert "one-time password" in page(client, f"/admin/auth/user/{user.pk}/change/")
     choose(sign_on("new", password))
@@ -141,34 +141,34 @@ def test_a_password_that_an_admin_gives_ends_what_was_signed_on_with_the_one_bef
     address = f"/admin/auth/user/{other.pk}/password/"
     assert "Create one-time password" in page(client, address)
     assert theirs.get("/admin/").status_code == 200, "nothing is done before it is asked for"
-    password = given(client.post(address))
+    password = one_time_password(client.post(address))
     assert theirs.get("/admin/").headers["Location"].startswith("/admin/login/")
     choose(sign_on("some-viewer", password))
 
 
 def test_who_chose_a_password_goes_on_to_the_page_that_they_wanted(signed_on: SignedOn) -> None:
-    password = given(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
-    client, wanted = Client(), "/admin/flows/flow/?q=a&b=c"
-    sent = client.get(wanted).headers["Location"]
-    sent = client.post(sent, {"username": "new", "password": password, "next": wanted}).headers["Location"]
-    assert sent == wanted
-    sent = client.get(wanted).headers["Location"]
+    password = one_time_password(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
+    client, target = Client(), "/admin/flows/flow/?q=a&b=c"
+    sent = client.get(target).headers["Location"]
+    sent = client.post(sent, {"username": "new", "password": password, "next": target}).headers["Location"]
+    assert sent == target
+    sent = client.get(target).headers["Location"]
     assert sent == "/admin/password_change/?next=%2Fadmin%2Fflows%2Fflow%2F%3Fq%3Da%26b%3Dc"
-    assert client.post(sent, chosen()).headers["Location"] == wanted
+    assert client.post(sent, chosen()).headers["Location"] == target
 
 
 @pytest.mark.parametrize(
     "elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "", "/\\evil"]
 )
 def test_who_chose_a_password_is_sent_to_no_page_that_is_another_s(signed_on: SignedOn, elsewhere: str) -> None:
-    password = given(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
+    password = one_time_password(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
     client = sign_on("new", password)
     path = "/admin/password_change/?" + urlencode({"next": elsewhere})
     assert client.post(path, chosen()).headers["Location"] == "/admin/"
 
 
 def test_who_sent_a_form_first_goes_home_after_choosing_a_password(signed_on: SignedOn) -> None:
-    password = given(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
+    password = one_time_password(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
     assert (
         sign_on("new", password).post("/admin/flows/flow/1/disable/").headers["Location"] == "/admin/password_change/"
     )
@@ -176,7 +176,7 @@ def test_who_sent_a_form_first_goes_home_after_choosing_a_password(signed_on: Si
 
 def test_a_one_time_password_that_was_not_used_in_time_opens_nothing(signed_on: SignedOn) -> None:
     admin = signed_on("admin")
-    password = given(admin.post("/admin/auth/user/add/", {"username": "new"}))
+    password = one_time_password(admin.post("/admin/auth/user/add/", {"username": "new"}))
     user, early = User.objects.get(username="new"), sign_on("new", password)
     theirs = f"/admin/auth/user/{user.pk}/change/"
     assert "not used yet, expires <time" in page(admin, theirs)
@@ -189,16 +189,16 @@ def test_a_one_time_password_that_was_not_used_in_time_opens_nothing(signed_on: 
     assert early.post("/admin/password_change/", chosen()).headers["Location"] == "/admin/login/"
     assert "has expired" in page(early, "/admin/login/")
     assert not User.objects.get(username="new").check_password(CHOSEN)
-    another = given(admin.post(f"/admin/auth/user/{user.pk}/password/"))
+    another = one_time_password(admin.post(f"/admin/auth/user/{user.pk}/password/"))
     choose(sign_on("new", another))
 
 
 @override_settings(FLYTE_ONE_TIME_PASSWORD_SECONDS=7 * 24 * 3600)
 def test_the_setting_says_how_long_a_one_time_password_is_good_for(signed_on: SignedOn) -> None:
-    told = signed_on("admin").post("/admin/auth/user/add/", {"username": "new"})
-    assert "within 7 d" in told.content.decode()
+    response = signed_on("admin").post("/admin/auth/user/add/", {"username": "new"})
+    assert "within 7 d" in response.content.decode()
     OneTimePassword.objects.update(made_at=timezone.now() - timedelta(hours=73))
-    choose(sign_on("new", given(told)))
+    choose(sign_on("new", one_time_password(response)))
 
 
 def test_a_permanent_password_is_changed_only_with_the_old_one(signed_on: SignedOn) -> None:
@@ -215,8 +215,8 @@ def test_a_permanent_password_is_changed_only_with_the_old_one(signed_on: Signed
 
 def test_ones_own_password_is_changed_where_everybodys_is(signed_on: SignedOn) -> None:
     client = signed_on("admin")
-    own = User.objects.get(username="admin")
-    assert client.post(f"/admin/auth/user/{own.pk}/password/").headers["Location"] == "/admin/password_change/"
+    admin = User.objects.get(username="admin")
+    assert client.post(f"/admin/auth/user/{admin.pk}/password/").headers["Location"] == "/admin/password_change/"
     assert client.get("/admin/auth/user/99999/password/").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""The console's frame: who comes in, by which door, and what every page carries."""
+"""The frame of the console: sign-in, roles, error pages, and headers of every page."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""However many web processes there are, wrong passwords are counted together, in either database."""
+"""The limit of sign-in attempts with several web processes, which count together on both databases."""
 
 import re
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.acceptance
 
 FAILURES = 5
 TRIES = 24
-# Two servers of two processes, each of which may be at work on so many tries when the last allowed one fails.
+# The number of attempts that all processes can handle at the same time when the last allowed one fails.
 AT_ONCE = 2 * 2 * 2
 
 
-def signed_on(server: Server, name: str, password: str, agent: str = "a") -> int:
-    """The status of a try in a browser of its own; 302 lets somebody in, 429 lets them try no more."""
+def try_sign_in(server: Server, name: str, password: str, agent: str = "a") -> int:
+    """Try to sign in with a new client; return 302 after a success, 429 if further attempts are refused."""
     with httpx.Client(
         base_url=server.url, headers={"User-Agent": agent, "Origin": server.url}, timeout=PATIENCE, trust_env=False
     ) as browser:
@@ -30,41 +30,43 @@ def signed_on(server: Server, name: str, password: str, agent: str = "a") -> int
 
 
 def first_password(server: Server) -> str:
-    told = re.search(r"password:\s+(\S+)", server.logs())
-    assert told, server.logs()
-    return told[1]
+    match = re.search(r"password:\s+(\S+)", server.logs())
+    assert match, server.logs()
+    return match[1]
 
 
 @pytest.fixture
 def servers(start_server: StartServer) -> Sequence[Server]:
-    """Two servers on one database, each of two processes with few threads."""
-    one = start_server({"FLYTE_WEB_WORKERS": "2", "FLYTE_WEB_THREADS": "2"})
-    return one, one.start_again()
+    """Start two servers on one database, each with two processes and few threads."""
+    first = start_server({"FLYTE_WEB_WORKERS": "2", "FLYTE_WEB_THREADS": "2"})
+    return first, first.start_again()
 
 
 def test_tries_are_counted_over_all_processes_and_browsers(servers: Sequence[Server]) -> None:
-    one, other = servers
+    first, second = servers
     try:
-        password = first_password(one)
-        tried = [signed_on(servers[number % 2], "admin", "wrong", f"agent {number}") for number in range(FAILURES + 4)]
+        password = first_password(first)
+        tried = [
+            try_sign_in(servers[number % 2], "admin", "wrong", f"agent {number}") for number in range(FAILURES + 4)
+        ]
         assert tried[: FAILURES - 1] == [200] * (FAILURES - 1)
         assert set(tried[FAILURES:]) == {429}
-        assert {signed_on(server, "admin", password) for server in servers for _ in range(4)} == {429}
-        assert signed_on(other, "somebody-else", "wrong") == 200
+        assert {try_sign_in(server, "admin", password) for server in servers for _ in range(4)} == {429}
+        assert try_sign_in(second, "somebody-else", "wrong") == 200
     finally:
-        other.stop()
+        second.stop()
 
 
 def test_tries_at_the_same_moment_are_not_many_more_than_those_one_by_one(servers: Sequence[Server]) -> None:
-    one, other = servers
+    first, second = servers
     try:
-        password = first_password(one)
+        password = first_password(first)
         with ThreadPoolExecutor(TRIES) as pool:
-            told = list(
-                pool.map(lambda number: signed_on(servers[number % 2], "admin", f"wrong {number}"), range(TRIES))
+            statuses = list(
+                pool.map(lambda number: try_sign_in(servers[number % 2], "admin", f"wrong {number}"), range(TRIES))
             )
-        assert set(told) <= {200, 429}
-        assert told.count(200) <= FAILURES + AT_ONCE
-        assert {signed_on(server, "admin", password) for server in servers} == {429}
+        assert set(statuses) <= {200, 429}
+        assert statuses.count(200) <= FAILURES + AT_ONCE
+        assert {try_sign_in(server, "admin", password) for server in servers} == {429}
     finally:
-        other.stop()
+        second.stop()

@@ -1,4 +1,4 @@
-"""How the console tells a time: how long ago it was or how soon it will be, and exactly on hovering."""
+"""Times in the console: relative in the text, and exact in the tooltip."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,12 +12,12 @@ from flyte_site.templatetags.console import ago
 
 pytestmark = pytest.mark.unit
 
-# The hours of the table below the chart, and what tells versions apart for who hears the page.
+# Hours in the table below the chart, and labels of versions for screen readers.
 BY_THE_CLOCK = {"home_hours.html", "flow_versions.html"}
 
 
 @pytest.mark.parametrize(
-    ("passed", "told"),
+    ("passed", "expected"),
     [
         (timedelta(days=2, hours=3, seconds=1), "2 d 3 h ago"),
         (timedelta(days=3, seconds=1), "3 days ago"),
@@ -28,10 +28,10 @@ BY_THE_CLOCK = {"home_hours.html", "flow_versions.html"}
         (timedelta(milliseconds=5), "just now"),
     ],
 )
-def test_a_time_is_told_by_its_distance(passed: timedelta, told: str) -> None:
+def test_a_time_is_told_by_its_distance(passed: timedelta, expected: str) -> None:
     text = re.sub("<[^>]+>", "", ago(timezone.now() - passed))
-    assert text.startswith(told[:6])
-    assert text.endswith(" ago") == told.endswith(" ago")
+    assert text.startswith(expected[:6])
+    assert text.endswith(" ago") == expected.endswith(" ago")
 
 
 def test_the_exact_time_stands_behind_it_in_utc() -> None:

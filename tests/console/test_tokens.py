@@ -1,4 +1,4 @@
-"""Tokens on the console: who may make them, what is shown and kept, and the banner where nobody needs one."""
+"""Tokens in the console: permissions, secrets that are shown once, and the banner about anonymous access."""
 
 import re
 
@@ -15,7 +15,7 @@ from tests.console.looking import text_of
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 LIST, ADD = "/admin/flyte_site/token/", "/admin/flyte_site/token/add/"
-GIVEN = {
+FORM = {
     "name": "slack-prod",
     "pack": "Slack*",
     "labels": "env=prod\n zone=a ",
@@ -31,7 +31,7 @@ def made(name: str = "made") -> Token:
 def test_a_token_is_shown_once_and_can_do_what_was_said(signed_on: SignedOn, settings: LazySettings) -> None:
     settings.FLYTE_AUTH = "tokens"
     client = signed_on("admin")
-    answer = client.post(ADD, GIVEN)
+    answer = client.post(ADD, FORM)
     (secret,) = set(re.findall(r"flyte_[\w-]{43}", answer.content.decode()))
     assert "no-store" in answer.headers["Cache-Control"]
     token = Token.objects.get()
@@ -75,7 +75,7 @@ def test_a_revoked_token_counts_no_longer(signed_on: SignedOn) -> None:
 )
 def test_what_makes_no_token_is_said_on_the_form(signed_on: SignedOn, wrong: dict[str, object], words: str) -> None:
     made()
-    page = signed_on("admin").post(ADD, {**GIVEN, **wrong}).content.decode()
+    page = signed_on("admin").post(ADD, {**FORM, **wrong}).content.decode()
     assert words in page
     assert Token.objects.count() == (1 if words else 2)
 
@@ -85,7 +85,7 @@ def test_tokens_are_the_admins_business(signed_on: SignedOn, role: str) -> None:
     token, client = made(), signed_on(role)
     revoke = f"{LIST}{token.pk}/revoke/"
     assert [client.get(LIST).status_code, client.get(ADD).status_code] == [403, 403]
-    assert [client.post(ADD, GIVEN).status_code, client.post(revoke).status_code] == [403, 403]
+    assert [client.post(ADD, FORM).status_code, client.post(revoke).status_code] == [403, 403]
     token.refresh_from_db()
     assert (Token.objects.count(), token.revoked_at) == (1, None)
     assert "Tokens" not in client.get("/admin/").content.decode()
@@ -96,7 +96,7 @@ def test_tokens_change_by_forms_of_this_site_alone(signed_on: SignedOn) -> None:
     assert client.get(f"{LIST}{token.pk}/revoke/").status_code == 405
     client.handler.enforce_csrf_checks = True
     assert client.post(f"{LIST}{token.pk}/revoke/").status_code == 403
-    assert client.post(ADD, GIVEN).status_code == 403
+    assert client.post(ADD, FORM).status_code == 403
     for path in (f"{token.pk}/change/", f"{token.pk}/delete/", "999/revoke/"):
         assert client.get(LIST + path).status_code in (404, 405)
 
@@ -111,15 +111,19 @@ def test_many_tokens_are_several_pages(signed_on: SignedOn) -> None:
 
 def test_every_page_tells_where_everybody_may_give_commands(signed_on: SignedOn, settings: LazySettings) -> None:
     client = signed_on("admin")
-    for auth, bind, told in (("none", "0.0.0.0", True), ("none", "127.0.0.1", False), ("tokens", "0.0.0.0", False)):
+    for auth, bind, has_banner in (
+        ("none", "0.0.0.0", True),
+        ("none", "127.0.0.1", False),
+        ("tokens", "0.0.0.0", False),
+    ):
         settings.FLYTE_AUTH, settings.FLYTE_BIND = auth, bind
         for path in ("/admin/", LIST, ADD, "/admin/auth/user/", "/admin/flyte_site/change/", "/admin/flows/execution/"):
-            assert ("The API is open" in client.get(path).content.decode()) == told, path
+            assert ("The API is open" in client.get(path).content.decode()) == has_banner, path
 
 
 def test_the_form_with_errors_says_that_nothing_was_saved_and_can_be_left(signed_on: SignedOn) -> None:
     client = signed_on("admin")
-    fresh, wrong = client.get(ADD).content.decode(), client.post(ADD, {**GIVEN, "name": ""}).content.decode()
+    fresh, wrong = client.get(ADD).content.decode(), client.post(ADD, {**FORM, "name": ""}).content.decode()
     assert "Not saved:" not in fresh
     assert "<strong>Not saved:</strong> fix the errors below." in wrong
     assert f'<a class="btn" href="{LIST}">Cancel</a>' in fresh
