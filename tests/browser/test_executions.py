@@ -110,7 +110,7 @@ def test_an_operator_retries_cancels_and_replays(open_as: OpenAs, console: Serve
     expect(state(page)).to_have_text("cancelled")
     page.get_by_role("button", name="Replay").click()
     page.get_by_role("dialog").get_by_role("button", name="Replay").click()
-    expect(page.get_by_text("this is what it started")).to_be_visible()
+    expect(page.get_by_text("The event was replayed and started this execution.")).to_be_visible()
     assert execution not in page.url
 
 

@@ -210,7 +210,7 @@ def test_an_invalid_flow_is_listed_and_the_rest_imported(tmp_path: Path, capsys:
     assert run(folder) == 1
     messages = capsys.readouterr().err
     assert "error: flow 'bad': steps[1].id: duplicate step id 'one': already used by steps[0]" in messages
-    assert "warning: flow 'odd': steps[0].criteria: contains no {{ … }} and is always false" in messages
+    assert "warning: flow 'odd': steps[0].criteria: contains no {{ ... }} and is always false" in messages
     assert f"warning: execution '{WAITING}' of flow 'bad' cannot run dependent steps" in messages
     assert sorted(Flow.objects.values_list("name", flat=True)) == ["ex", "odd"]
     wrk = Pack.objects.get(identity="Wrk.env.prod")
