@@ -80,8 +80,9 @@ def test_the_start_prints_one_box_and_readable_lines(tmp_path: Path) -> None:
         run.wait_for("╰")
         assert run.screen.startswith("flyte: Setting up the database")
         box = run.screen[run.screen.index("╭") :]
-        assert f"Console   {run.url}/admin/ " in box
-        assert f"API       {run.url}/v1 " in box
+        address = run.url.replace("127.0.0.1", "localhost")
+        assert f"Console   {address}/admin/ " in box
+        assert f"API       {address}/v1 " in box
         assert "User      admin " in box
         (password,) = re.findall(r"Password  (\S{16}) ", run.screen)
         with httpx.Client(base_url=run.url, trust_env=False, timeout=PATIENCE) as browser:

@@ -72,6 +72,6 @@ def test_a_run_fails_if_a_log_of_a_test_or_of_a_server_contains_a_token(tmp_path
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 passed" in done.stdout
-    assert "a log tells a secret" in done.stdout
+    assert "a log contains a secret" in done.stdout
     assert "test_loose: a token" in done.stdout
     assert "http://loose: a token" in done.stdout
