@@ -87,7 +87,7 @@ test-slapd: $(VENV)/development ## Run the tests of the Ldap pack with OpenLDAP'
 
 test-schema: $(VENV)/development ## Send random requests to every API operation, on both databases, and check the responses
 	$(BIN)/python -m pytest -m schema tests/schema
-	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest -m schema -k open_server tests/schema
+	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest -m schema -k without_authentication tests/schema
 
 test-postgres: $(VENV)/development ## Run all tests on a private PostgreSQL
 	$(BIN)/python -m tests.private_postgres $(BIN)/python -m pytest $(PARALLEL)
