@@ -12,7 +12,7 @@ TEST_PROCESSES ?= 3
 PARALLEL = -n $(TEST_PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo demo-packs test test-unit test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres pictures tracing docker-run lint format types lock docs audit bench clean
+.PHONY: help install run demo demo-packs test test-fast test-integration test-database test-acceptance test-browser test-slapd test-schema test-faults test-postgres pictures tracing docker-run lint format types lock docs audit bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,8 @@ demo-packs: $(VENV)/runtime ## Run a flow that connects the packs Webhook, Shell
 test: $(VENV)/development ## Run all tests on SQLite, and the tests that depend on the database on a private PostgreSQL
 	exec $(BIN)/python -m tests.suite --processes $(TEST_PROCESSES) $(TESTS)
 
-test-unit: $(VENV)/development ## Run the tests of pure code
-	$(BIN)/python -m pytest -m unit
+test-fast: $(VENV)/development ## Run the tests of pure code in parallel: no database, no process; less than a minute
+	$(BIN)/python -m pytest -m unit $(PARALLEL)
 
 test-integration: $(VENV)/development ## Run the tests of one package with the database
 	$(BIN)/python -m pytest -m integration
