@@ -142,16 +142,19 @@ class NewUserForm(UserModelForm):
         return name
 
 
-class NewPasswordForm(AdminPasswordChangeForm):
-    """The form to change one's own password."""
+class OwnPasswordForm(UserPasswordForm):
+    """A form to change one's own password: the new one must differ, and the change is recorded."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["new_password2"].help_text = REPEAT_PASSWORD
 
+    def is_current_password(self, password: str) -> bool:
+        raise NotImplementedError
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
-        if "new_password1" in values and values["new_password1"] == values.get("old_password"):
+        if "new_password1" in values and self.is_current_password(values["new_password1"]):
             self.add_error("new_password1", SAME_PASSWORD)
         return values
 
@@ -162,24 +165,18 @@ class NewPasswordForm(AdminPasswordChangeForm):
         return user
 
 
-class FirstPasswordForm(UserPasswordForm):
+class NewPasswordForm(OwnPasswordForm, AdminPasswordChangeForm):
+    """The form to change one's own password, which asks for the current one."""
+
+    def is_current_password(self, password: str) -> bool:
+        return bool(password == self.cleaned_data.get("old_password"))
+
+
+class FirstPasswordForm(OwnPasswordForm):
     """The form to replace one's one-time password, which it doesn't ask for again after the sign-in."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["new_password2"].help_text = REPEAT_PASSWORD
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if "new_password1" in values and self.user.check_password(values["new_password1"]):
-            self.add_error("new_password1", SAME_PASSWORD)
-        return values
-
-    @transaction.atomic
-    def save(self, commit: bool = True) -> User:
-        user: User = super().save(commit)
-        record_password_change(user)
-        return user
+    def is_current_password(self, password: str) -> bool:
+        return self.user.check_password(password)
 
 
 def record_password_change(user: User) -> None:
