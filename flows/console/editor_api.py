@@ -12,7 +12,6 @@ from flows.api.dry_run import handle_dry_run
 from flows.console.base import ADD, CHANGE, VIEW_EVENT, respond_json
 from flows.definition.autocomplete import collect_event_paths, collect_words
 from flows.definition.editor_report import (
-    MAX_TEXT_LENGTH,
     ValidationReport,
     convert_text,
     has_comments,
@@ -20,6 +19,7 @@ from flows.definition.editor_report import (
     normalize_text,
     validate_text,
 )
+from flows.definition.locations import MAX_LOCATED_LENGTH
 from flows.diagram import make_step_anchor, render_diagram
 from flows.engine.event_history import find_recent_events
 from flows.models import Event, Flow
@@ -165,6 +165,6 @@ def _require_text(data: Mapping[str, Any], key: str) -> str:
     text = data.get(key)
     if not isinstance(text, str):
         raise invalid_input({"path": key, "message": "must be text"})
-    if len(text) > MAX_TEXT_LENGTH:
-        raise invalid_input({"path": key, "message": f"must have at most {MAX_TEXT_LENGTH:,} characters"})
+    if len(text) > MAX_LOCATED_LENGTH:
+        raise invalid_input({"path": key, "message": f"must have at most {MAX_LOCATED_LENGTH:,} characters"})
     return normalize_text(text)

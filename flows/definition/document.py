@@ -51,6 +51,11 @@ class DocumentObject:
         return next(key for key in self.keys if key.name == name)
 
 
+# The keys of an event and of a command that name the pack.
+_PACK_KEYS = (
+    DocumentKey("packName", "The name of its pack.", _STRING, _NAME_LIMITS, is_required=True, is_literal=True),
+    DocumentKey("packLabels", "Labels that its pack must have; values are templates.", _STRING_MAP, is_literal=True),
+)
 _PACK_LABELS_ALIASES = {"labels": "packLabels"}
 
 EVENT = DocumentObject(
@@ -58,10 +63,7 @@ EVENT = DocumentObject(
     "The event that a step waits for; label values are templates.",
     (
         DocumentKey("name", "The name of the event.", _STRING, _NAME_LIMITS, is_required=True, is_literal=True),
-        DocumentKey("packName", "The name of its pack.", _STRING, _NAME_LIMITS, is_required=True, is_literal=True),
-        DocumentKey(
-            "packLabels", "Labels that its pack must have; values are templates.", _STRING_MAP, is_literal=True
-        ),
+        *_PACK_KEYS,
     ),
     _PACK_LABELS_ALIASES,
 )
@@ -70,10 +72,7 @@ COMMAND = DocumentObject(
     "The command that a step sends to a pack; every string in the input is a template.",
     (
         DocumentKey("name", "The name of the command.", _STRING, _NAME_LIMITS, is_required=True, is_literal=True),
-        DocumentKey("packName", "The name of its pack.", _STRING, _NAME_LIMITS, is_required=True, is_literal=True),
-        DocumentKey(
-            "packLabels", "Labels that its pack must have; values are templates.", _STRING_MAP, is_literal=True
-        ),
+        *_PACK_KEYS,
         DocumentKey("input", "Any value; every string in it is a template.", {}),
         DocumentKey(
             "timeout",

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow, read_outline
-from flows.definition.locations import SourceMap
+from flows.definition.locations import MAX_LOCATED_LENGTH, SourceMap
 from flows.definition.registry_checks import find_registry_warnings
 from flows.models import Flow, FlowVersion
 from flyte_site.http.content_types import to_yaml
 from flyte_site.http.parsing import DocumentError, parse_json, parse_yaml
 
-MAX_TEXT_LENGTH = 500_000
 MAX_ISSUES = 200
 MAX_LOCATED_STEPS = 500
 MAX_CLIPPED_TEXTS = 200
@@ -73,8 +72,8 @@ def normalize_text(text: str) -> str:
 def validate_text(text: str, flow: Flow | None = None) -> ValidationReport:
     """Find all errors and warnings of the text; `flow` is the flow that it would replace."""
     report = ValidationReport(text, detect_language(text))
-    if len(text) > MAX_TEXT_LENGTH:
-        report.issues.append(LocatedIssue(ERROR, "", f"is longer than {MAX_TEXT_LENGTH:,} characters", 1, 1))
+    if len(text) > MAX_LOCATED_LENGTH:
+        report.issues.append(LocatedIssue(ERROR, "", f"is longer than {MAX_LOCATED_LENGTH:,} characters", 1, 1))
         return report
     _parse_text(report)
     if report.issues:
