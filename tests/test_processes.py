@@ -177,7 +177,7 @@ def test_a_program_that_takes_too_long_ends_with_its_children(tmp_path: Path) ->
     wait_until(lambda: "sleep 1003" not in describe(pid), lambda: describe(pid))
 
 
-def test_run_gives_what_subprocess_run_gives() -> None:
+def test_run_returns_the_same_as_subprocess_run() -> None:
     command = ["sh", "-c", "cat; echo trouble >&2; exit 3"]
     done = processes.run(command, input="text", capture_output=True, text=True)
     assert (done.args, done.returncode, done.stdout, done.stderr) == (command, 3, "text", "trouble\n")

@@ -66,7 +66,7 @@ def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start)
         ({"command": "echo", "timeout": True}, "timeout: invalid value True"),
     ],
 )
-def test_shell_without_a_script_gives_exit_code_1(
+def test_shell_without_a_script_returns_exit_code_1(
     stub: StubServer, start: Start, action_input: Any, words: str
 ) -> None:
     payload = shell_output(stub, start, action_input)
@@ -279,7 +279,7 @@ def test_console_ends_with_its_input_with_exit_on_eof(stub: StubServer, start: S
     assert program.output == ["[C1] was waiting\n"]
 
 
-def test_console_sends_after_the_server_has_come_back(stub: StubServer, start: Start) -> None:
+def test_console_sends_after_an_outage_of_the_server(stub: StubServer, start: Start) -> None:
     stub.stop()
     program = start(*CONSOLE)
     program.type("are you there\n")

@@ -270,7 +270,7 @@ def test_an_issue_can_be_identified_in_several_ways(text: str, key: str) -> None
 
 
 @pytest.mark.parametrize("text", ["", "TEST", "../TEST-1/x", "TEST-1\nx", "T-1#x", None, 5, {}, "T-" + "1" * 99])
-def test_an_invalid_issue_key_is_refused(text: Any) -> None:
+def test_an_invalid_issue_key_is_rejected(text: Any) -> None:
     with pytest.raises(ValueError, match="invalid issue key"):
         parse_issue_key(text)
 
@@ -283,7 +283,7 @@ def test_a_new_issue_is_built_from_plain_names() -> None:
 
 
 @pytest.mark.parametrize("fields", [None, [], {}, FLAT | {"color": "red"}, FLAT | {"project": {"key": "HELP"}}])
-def test_invalid_fields_of_an_issue_are_refused(fields: Any) -> None:
+def test_invalid_fields_of_an_issue_are_rejected(fields: Any) -> None:
     with pytest.raises(ValueError, match=r"must be a non-empty string|unknown field"):
         build_issue_fields(fields)
 

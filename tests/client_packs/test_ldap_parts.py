@@ -28,7 +28,7 @@ def test_an_element_is_decoded_to_its_content(size: int) -> None:
 
 
 @pytest.mark.parametrize("wire", ["04", "0402ff", "0480ff0000", "04850000000001ff", "1f0100", "048200"])
-def test_an_invalid_element_is_refused(wire: str) -> None:
+def test_an_invalid_element_is_rejected(wire: str) -> None:
     with pytest.raises(ber.BerError):
         list(ber.iter_elements(bytes.fromhex(wire)))
 
@@ -72,7 +72,7 @@ def test_a_filter_is_encoded_as_in_the_standard(text: str, wire: bytes) -> None:
         *["(&" * 25 + "(a=b)" + ")" * 25, f"(a={'b' * 5000})"],
     ],
 )
-def test_an_invalid_filter_is_refused(text: str) -> None:
+def test_an_invalid_filter_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="filter"):
         encode_filter(text)
 

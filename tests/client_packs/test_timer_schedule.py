@@ -82,7 +82,7 @@ def test_ticks_do_not_depend_on_the_start_time(expression: str, day: datetime, m
         "9" * 300,
     ],
 )
-def test_an_invalid_cron_expression_is_refused(expression: str) -> None:
+def test_an_invalid_cron_expression_is_rejected(expression: str) -> None:
     with pytest.raises(ValueError, match="invalid cron expression"):
         CronSchedule(expression, BERLIN)
 

@@ -189,18 +189,18 @@ def test_deliveries_without_an_id_are_all_different(stub: StubServer, hooks: Hoo
         (b"a=1&" * 2000, "application/x-www-form-urlencoded", 400),
     ],
 )
-def test_an_invalid_body_is_refused(hooks: Hooks, body: bytes, kind: str, status: int) -> None:
+def test_an_invalid_body_is_rejected(hooks: Hooks, body: bytes, kind: str, status: int) -> None:
     assert hooks.post("open", body, content_type=kind).status_code == status
 
 
-def test_an_unknown_hook_or_method_is_refused(hooks: Hooks) -> None:
+def test_an_unknown_hook_or_method_is_rejected(hooks: Hooks) -> None:
     assert hooks.post("nothing").status_code == 404
     assert hooks.http.post("/").status_code == 404
     answer = hooks.http.get("/hooks/open")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST, PUT")
 
 
-def test_a_body_that_is_too_large_is_refused(stub: StubServer, start_hooks: StartHooks) -> None:
+def test_a_body_that_is_too_large_is_rejected(stub: StubServer, start_hooks: StartHooks) -> None:
     hooks = start_hooks(stub.url, FLYTE_WEBHOOK_MAX_BYTES="1000")
     assert hooks.post("open", b'"%s"' % (b"x" * 998)).status_code == 202
     assert hooks.post("open", b'"%s"' % (b"x" * 999)).status_code == 413

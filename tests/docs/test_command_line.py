@@ -16,8 +16,8 @@ APPS = ("flyte_site", "packs", "flows", "audit", "datastore")
 
 def test_the_help_of_manage_py_describes_each_of_flytes_commands_in_a_line_before_djangos() -> None:
     text = FlyteManagementUtility(["manage.py", "help"]).main_help_text()
-    own, _, others = text.partition("\nCommands of Django and its apps:\n")
-    described = dict(re.findall(r"^  ([a-z_]+) {2,}(\S.+)$", own, re.MULTILINE))
+    flyte_commands, _, others = text.partition("\nCommands of Django and its apps:\n")
+    described = dict(re.findall(r"^  ([a-z_]+) {2,}(\S.+)$", flyte_commands, re.MULTILINE))
     files = [path for app in APPS for path in (ROOT / app / "management" / "commands").glob("[a-z]*.py")]
     assert {path.stem for path in files} | {"migrate"} == set(described)
     assert max(map(len, text.splitlines())) <= 110

@@ -42,7 +42,7 @@ def test_flows_in_files_are_applied_as_the_page_says(start_server: StartServer, 
     assert not (ROOT / "my-flows").exists()
 
 
-def test_export_refuses_to_write_among_the_servers_modules(start_server: StartServer, tmp_path: Path) -> None:
+def test_export_rejects_a_folder_of_the_server(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     before = sorted((ROOT / "flows").iterdir())
     for program in (".venv/bin/python manage.py", "flyte"):

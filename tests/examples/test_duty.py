@@ -34,7 +34,7 @@ def chosen(message: str) -> tuple[str, str, str]:
     return match[1], match[2], match[3]
 
 
-def test_somebody_is_chosen_and_takes_the_duty_by_the_link(world: ExampleClient) -> None:
+def test_a_person_is_chosen_and_accepts_the_duty_by_the_link(world: ExampleClient) -> None:
     chat, web = slack(world), world.pack("Web")
     clock(world).send_event("Tick", {"time": MONDAY_AT_NINE})
     command, sent = chat.do("MessageSent")
@@ -78,7 +78,7 @@ def test_only_nine_on_weekdays_counts(world: ExampleClient, time: str, fires: bo
     assert outcome == ("fired" if fires else "criteria")
 
 
-def test_a_link_that_nobody_sent_is_an_error_in_the_audit_and_starts_nothing(world: ExampleClient) -> None:
+def test_an_invalid_link_is_an_error_in_the_audit_and_starts_nothing(world: ExampleClient) -> None:
     chat = slack(world)
     world.pack("Web").send_event("LinkOpened", {"path": "/taken", "state": "%%%"})
     assert chat.poll() is None

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 KINDS = frozenset(WEIGHTS)
 
 
-def test_a_seed_gives_the_same_plan_each_time_and_another_seed_another() -> None:
+def test_a_plan_depends_only_on_its_seed() -> None:
     assert make_plan(7, 60, KINDS, 1) == make_plan(7, 60, KINDS, 1)
     assert make_plan(7, 60, KINDS, 1) != make_plan(8, 60, KINDS, 1)
 
