@@ -106,7 +106,7 @@ def question_in(page: Page) -> Any:
     return page.get_by_role("dialog")
 
 
-def test_an_operator_approves_at_home_and_the_flow_goes_on(world: ApprovalServer) -> None:
+def test_an_operator_approves_on_the_home_page_and_the_flow_continues(world: ApprovalServer) -> None:
     page = world.page_of("operator")
     page.goto(LIST)
     look_at(page, "approvals-empty")
@@ -141,7 +141,7 @@ def test_an_operator_approves_at_home_and_the_flow_goes_on(world: ApprovalServer
     look_at(page, "pack-hosted")
 
 
-def test_who_comes_second_is_told_who_decided(world: ApprovalServer) -> None:
+def test_the_second_of_two_deciders_sees_the_first_decision(world: ApprovalServer) -> None:
     first, second = world.page_of("operator"), world.page_of("admin")
     for number in range(7):
         world.ask(f"2.{number}")

@@ -66,7 +66,7 @@ def test_lists_without_anything_say_what_to_do(open_as: OpenAs) -> None:
     look_at(page, "events-empty")
 
 
-def test_an_execution_is_followed_till_its_end_without_loading_again(open_as: OpenAs, console: Server) -> None:
+def test_an_execution_is_updated_until_its_end_without_reloading(open_as: OpenAs, console: Server) -> None:
     world = ExecutionFlow(console, "Followed")
     execution = world.start()
     page = open_as("viewer")
@@ -114,9 +114,7 @@ def test_an_operator_retries_cancels_and_replays(open_as: OpenAs, console: Serve
     assert execution not in page.url
 
 
-def test_a_large_drawing_begins_at_what_began_the_execution_and_stays_where_it_is_moved(
-    open_as: OpenAs, console: Server
-) -> None:
+def test_a_large_diagram_starts_at_the_trigger_and_keeps_its_position(open_as: OpenAs, console: Server) -> None:
     world = ExecutionFlow(console, "Large", branches=14)
     execution = world.start()
     page = open_as("viewer")
@@ -132,7 +130,7 @@ def test_a_large_drawing_begins_at_what_began_the_execution_and_stays_where_it_i
     assert canvas.evaluate("one => one.scrollTop") == 40
 
 
-def test_lists_lead_to_what_they_list(open_as: OpenAs, console: Server) -> None:
+def test_lists_link_to_their_rows(open_as: OpenAs, console: Server) -> None:
     world = ExecutionFlow(console, "Listed")
     for _ in range(27):
         world.start()

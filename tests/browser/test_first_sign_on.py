@@ -20,9 +20,7 @@ def one_time_password(server: Server) -> str:
     return str(passwords[0])
 
 
-def test_the_one_time_password_opens_nothing_but_the_choice_of_another(
-    chromium: Browser, start_server: StartServer
-) -> None:
+def test_the_one_time_password_allows_only_the_choice_of_another(chromium: Browser, start_server: StartServer) -> None:
     server = start_server()
     first = one_time_password(server)
     with strict_context(chromium, server.url) as (context, _):

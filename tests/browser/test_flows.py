@@ -68,7 +68,7 @@ def test_only_the_outcome_of_the_last_save_is_on_the_page(open_as: OpenAs) -> No
     saved(page, "saved-twice")
 
 
-def test_a_flow_is_written_mended_tried_saved_compared_restored_and_disabled(open_as: OpenAs) -> None:
+def test_a_flow_is_written_corrected_tried_saved_compared_restored_and_disabled(open_as: OpenAs) -> None:
     page = open_as("admin")
     page.goto("/admin/flows/flow/add/")
     look_at(page, "flow-new")
@@ -127,7 +127,7 @@ def test_unsaved_text_survives_a_closed_tab(open_as: OpenAs) -> None:
     assert again.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('flyte.draft')).length") == 0
 
 
-def test_comments_are_not_lost_without_a_word(open_as: OpenAs) -> None:
+def test_a_loss_of_comments_must_be_confirmed(open_as: OpenAs) -> None:
     page = open_as("editor")
     page.goto("/admin/flows/flow/add/")
     page.get_by_role("button", name="Convert to JSON").click()
@@ -168,7 +168,7 @@ def test_a_viewer_reads_a_flow(open_as: OpenAs) -> None:
     look_at(page, "flow-viewer")
 
 
-def test_who_comes_second_sees_both_texts_and_saves_upon_theirs(open_as: OpenAs) -> None:
+def test_the_second_of_two_editors_sees_both_texts_and_can_overwrite(open_as: OpenAs) -> None:
     page = open_as("editor")
     page.goto("/admin/flows/flow/add/")
     write(page, FLOW.replace("browser-flow", "shared-flow"))
@@ -189,7 +189,7 @@ def test_who_comes_second_sees_both_texts_and_saves_upon_theirs(open_as: OpenAs)
     assert "'mine'" in page.evaluate("ace.edit('ace').getValue()")
 
 
-def test_another_name_is_asked_about(open_as: OpenAs) -> None:
+def test_a_changed_name_must_be_confirmed(open_as: OpenAs) -> None:
     page = open_as("editor")
     page.goto("/admin/flows/flow/add/")
     write(page, FLOW.replace("browser-flow", "old-name"))

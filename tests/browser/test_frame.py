@@ -21,7 +21,7 @@ def test_the_api_page_works_under_the_same_policy(open_as: OpenAs) -> None:
     expect(page.get_by_role("button", name="Try it out").first).to_be_visible()
 
 
-def test_a_page_that_there_is_not_says_so_and_leads_back(open_as: OpenAs, faults: dict[Page, Faults]) -> None:
+def test_an_unknown_page_says_so_and_links_back(open_as: OpenAs, faults: dict[Page, Faults]) -> None:
     page = open_as("viewer")
     faults[page].expected.add(404)
     page.goto("/admin/nothing/")
@@ -52,7 +52,7 @@ def test_the_keyboard_reaches_the_content_first_and_the_navigation_next(open_as:
     assert page.evaluate("document.activeElement.id") == "content-start"
 
 
-def test_scripts_can_not_read_the_sessions_cookie(open_as: OpenAs) -> None:
+def test_scripts_cannot_read_the_session_cookie(open_as: OpenAs) -> None:
     page = open_as("viewer")
     assert "session" not in page.evaluate("document.cookie")
     session = next(cookie for cookie in page.context.cookies() if "session" in cookie.get("name", ""))
@@ -73,7 +73,7 @@ htmx.process(part);
 """
 
 
-def test_a_live_part_rests_while_nobody_looks_and_goes_on_when_somebody_does(open_as: OpenAs) -> None:
+def test_a_live_part_pauses_while_the_page_is_hidden(open_as: OpenAs) -> None:
     page = open_as("viewer")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
@@ -97,7 +97,7 @@ ADD_TIMES = """(all) => all.forEach((one) => {
 })"""
 
 
-def test_times_go_on_in_the_servers_words_while_a_page_stays_open(open_as: OpenAs) -> None:
+def test_times_on_an_open_page_are_updated_in_the_servers_format(open_as: OpenAs) -> None:
     page = open_as("viewer")
     page.clock.set_fixed_time(0)  # the clock of a browser can be wrong by any amount
     page.goto("/admin/")
@@ -110,7 +110,7 @@ def test_times_go_on_in_the_servers_words_while_a_page_stays_open(open_as: OpenA
     assert ages == [humanize_age(length) for length in LENGTHS]
 
 
-def test_a_live_part_whose_session_is_over_shows_the_login(open_as: OpenAs) -> None:
+def test_a_live_part_shows_the_sign_in_page_after_the_session_ended(open_as: OpenAs) -> None:
     page = open_as("viewer")
     page.context.clear_cookies()
     page.evaluate(LIVE_PART)
@@ -118,7 +118,7 @@ def test_a_live_part_whose_session_is_over_shows_the_login(open_as: OpenAs) -> N
     expect(page.get_by_label("Password")).to_be_visible()
 
 
-def test_words_without_end_make_no_page_wider_than_its_window(open_as: OpenAs) -> None:
+def test_long_words_make_no_page_wider_than_its_window(open_as: OpenAs) -> None:
     page = open_as("admin")
     page.goto("/admin/flows/flow/?q=" + "a" * 3000)
     look_at(page, "flows-long-search")

@@ -14,9 +14,7 @@ pytestmark = pytest.mark.browser
 STEP = {"id": "ask", "event": {"packName": "First", "name": "Go"}, "command": {"packName": "Gone", "name": "Do"}}
 
 
-def test_the_steps_to_a_first_flow_are_ticked_off_while_one_looks_on(
-    chromium: Browser, start_server: StartServer
-) -> None:
+def test_the_steps_to_a_first_flow_are_checked_live(chromium: Browser, start_server: StartServer) -> None:
     server = start_server()
     make_people(server)
     with (
@@ -65,7 +63,7 @@ def two_packs(console: Server) -> None:
 
 
 @pytest.mark.usefixtures("two_packs")
-def test_an_operator_deletes_a_pack_knowing_what_is_orphaned_by_that(open_as: OpenAs) -> None:
+def test_an_operator_deletes_a_pack_after_a_warning_of_orphaned_actions(open_as: OpenAs) -> None:
     page = open_as("operator")
     page.locator("#tile-live").click()
     page.get_by_label("Name or label").fill("delet")
@@ -87,7 +85,7 @@ def test_an_operator_deletes_a_pack_knowing_what_is_orphaned_by_that(open_as: Op
 
 
 @pytest.mark.usefixtures("two_packs")
-def test_figures_that_follow_keep_the_focus_and_what_is_open(open_as: OpenAs) -> None:
+def test_live_figures_keep_the_focus_and_open_details(open_as: OpenAs) -> None:
     page = open_as("viewer")
     page.locator("#tile-live").focus()
     with page.expect_response("**/admin/now"):

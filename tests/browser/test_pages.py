@@ -31,7 +31,7 @@ def something(console: Server) -> None:
 
 @pytest.mark.usefixtures("something")
 @pytest.mark.parametrize("role", ["viewer", "admin"])
-def test_every_place_of_the_navigation_looks_right(open_as: OpenAs, role: str) -> None:
+def test_every_page_of_the_navigation_looks_right(open_as: OpenAs, role: str) -> None:
     page = open_as(role)
     places = [link.get_attribute("href") or "" for link in page.locator("nav.main-nav a").all()]
     assert len(places) > 2
@@ -42,7 +42,7 @@ def test_every_place_of_the_navigation_looks_right(open_as: OpenAs, role: str) -
 
 
 @pytest.mark.usefixtures("something")
-def test_what_a_list_leads_to_looks_right(open_as: OpenAs) -> None:
+def test_the_details_of_each_list_look_right(open_as: OpenAs) -> None:
     page = open_as("admin")
     for path in ("flows/execution", "flows/event", "datastore/item"):
         page.goto(f"/admin/{path}/")

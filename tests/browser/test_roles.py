@@ -21,14 +21,14 @@ def test_home_looks_right_for_every_role(open_as: OpenAs, role: str) -> None:
     look_at(page, f"home-{role}")
 
 
-def test_who_has_no_role_is_told_what_to_do(open_as: OpenAs) -> None:
+def test_a_user_without_a_role_gets_instructions(open_as: OpenAs) -> None:
     page = open_as("")
     expect(page.get_by_text("no role", exact=False).first).to_be_visible()
     look_at(page, "home-nobody")
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "operator"])
-def test_people_are_the_admins_business_alone(open_as: OpenAs, faults: dict[Page, Faults], role: str) -> None:
+def test_only_admins_manage_users(open_as: OpenAs, faults: dict[Page, Faults], role: str) -> None:
     page = open_as(role)
     expect(page.get_by_role("link", name="Users")).to_have_count(0)
     faults[page].expected.add(403)
@@ -40,7 +40,7 @@ def test_people_are_the_admins_business_alone(open_as: OpenAs, faults: dict[Page
     look_at(page, "refused")
 
 
-def test_an_admin_makes_a_person_with_a_role(open_as: OpenAs, chromium: Browser, console: Server) -> None:
+def test_an_admin_creates_a_user_with_a_role(open_as: OpenAs, chromium: Browser, console: Server) -> None:
     page = open_as("admin")
     page.get_by_role("link", name="Users").click()
     look_at(page, "people")
@@ -73,7 +73,7 @@ def test_a_role_looks_right(open_as: OpenAs) -> None:
     look_at(page, "role")
 
 
-def test_everybody_with_a_role_sees_who_changed_what(open_as: OpenAs, console: Server) -> None:
+def test_every_role_sees_the_activity_log(open_as: OpenAs, console: Server) -> None:
     step = {"event": {"packName": "Src", "name": "Go"}, "command": {"packName": "Wrk", "name": "Do"}}
     flow = {"name": "seen-in-changes", "steps": [step]}
     assert httpx.post(f"{console.url}/v1/flows", json=flow, trust_env=False).status_code == 201

@@ -60,7 +60,7 @@ def sign_on(page: Page, name: str) -> None:
     ).first.click()
 
 
-def test_the_provider_signs_people_on_with_the_roles_of_their_groups(page: Page, server_with_provider: Server) -> None:
+def test_users_sign_on_with_the_roles_of_their_groups(page: Page, server_with_provider: Server) -> None:
     page.goto("/admin/flyte_site/change/")
     expect(page.get_by_label("Password")).to_have_count(0)
     look_at(page, "login-provider")
@@ -80,7 +80,7 @@ def test_the_provider_signs_people_on_with_the_roles_of_their_groups(page: Page,
     assert "password:" not in server_with_provider.logs()
 
 
-def test_an_admin_makes_a_token_and_revokes_it(open_as: OpenAs) -> None:
+def test_an_admin_creates_and_revokes_a_token(open_as: OpenAs) -> None:
     page = open_as("admin")
     page.get_by_role("link", name="Tokens").click()
     page.get_by_role("link", name="New token").click()

@@ -187,7 +187,7 @@ def enter(stack: ExitStack, chromium: Browser, server: Server) -> tuple[BrowserC
     return stack.enter_context(strict_context(chromium, server.url))
 
 
-def test_a_flow_is_written_run_by_real_packs_and_taken_back_and_a_viewer_only_looks(
+def test_a_flow_is_written_run_and_restored_and_a_viewer_can_only_read_it(
     chromium: Browser, start_server: StartServer, tmp_path: Path
 ) -> None:
     server, gate = start_server(), tmp_path / "gate"

@@ -25,7 +25,7 @@ def viewer(signed_on: SignedOn) -> Client:
     return signed_on("viewer")
 
 
-def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer: Client, source: Pack) -> None:
+def test_abandoned_attempts_are_separate_from_the_current_one(viewer: Client, source: Pack) -> None:
     worker = b.pack("Wrk")
     b.save(b.step(id="one", command={"packName": "Wrk", "name": "Do", "retries": 1}))
     b.tell(source)
@@ -52,7 +52,7 @@ def test_attempts_that_were_given_up_stand_apart_from_the_one_that_counts(viewer
     assert first.attempt == 1
 
 
-def test_what_ended_at_its_first_attempt_had_no_earlier_one(viewer: Client, source: Pack) -> None:
+def test_a_first_attempt_has_no_earlier_attempts(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="one"))
     b.tell(source)
     b.take(b.pack("Wrk"))
@@ -61,7 +61,7 @@ def test_what_ended_at_its_first_attempt_had_no_earlier_one(viewer: Client, sour
     assert "Earlier attempts" not in text_of(viewer.get(page(b.only_execution())))
 
 
-def test_a_secret_can_t_be_spelt_out_by_looking_for_its_letters(viewer: Client, source: Pack) -> None:
+def test_a_search_does_not_reveal_parts_of_a_secret(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="one", context={"password": "{{ Event.Payload.pw }}", "Name": "{{ Event.Payload.who }}"}))
     for _ in range(30):  # more than a page: a link to the next page must not reveal secrets either
         b.tell(source, payload={"pw": "hunter2", "who": "Ana"})

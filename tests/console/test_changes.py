@@ -43,7 +43,7 @@ def post(client: Client, path: str, body: Any = None) -> None:
     assert answer.status_code < 300, answer.content
 
 
-def test_what_the_api_does_to_flows_is_recorded(client: Client) -> None:
+def test_changes_of_flows_by_the_api_are_recorded(client: Client) -> None:
     post(client, "/v1/flows?note=first", FLOW)
     saved = Change.objects.get()
     assert ((saved.actor, saved.via), saved.detail["note"]) == (API, "first")
@@ -73,7 +73,7 @@ def test_the_kind_of_users_is_shown_as_user_whatever_is_stored(signed_on: Signed
     assert '<option value="person" selected>user</option>' in answer.content.decode()
 
 
-def test_what_is_refused_is_not_recorded(client: Client) -> None:
+def test_refused_requests_are_not_recorded(client: Client) -> None:
     client.post("/v1/flows", {"name": "f"}, content_type="application/json")
     client.delete("/v1/flows/f")
     client.delete("/v1/packs/f")
@@ -84,7 +84,7 @@ def test_what_is_refused_is_not_recorded(client: Client) -> None:
     assert read_records() == []
 
 
-def test_what_the_api_does_to_the_datastore_is_recorded_without_the_value(client: Client) -> None:
+def test_changes_of_the_datastore_by_the_api_are_recorded_without_the_value(client: Client) -> None:
     put_value(client, "k", b"hunter2")
     put_value(client, "k", b"hunter3")
     client.delete("/v1/datastore/k")
@@ -92,7 +92,7 @@ def test_what_the_api_does_to_the_datastore_is_recorded_without_the_value(client
     assert [(what, key) for what, _, key in read_records()] == [("created", "k"), ("changed", "k"), ("deleted", "k")]
 
 
-def test_a_pack_that_registers_again_as_it_was_is_no_change(client: Client) -> None:
+def test_an_unchanged_registration_is_not_recorded(client: Client) -> None:
     post(client, "/v1/packs", PACK)
     assert read_records() == [("registered", "pack", "Src")]
     post(client, "/v1/packs", PACK)
@@ -125,7 +125,7 @@ def test_run_control_is_recorded_from_the_api_and_from_scripts(client: Client) -
     assert read_records() == [(what, "execution", execution) for what in ("retried", "cancelled", "replayed")]
 
 
-def test_accounts_that_commands_make_and_change_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_of_accounts_by_commands_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     create_first_admin()
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "much better 1")
     call_command("createsuperuser", "--noinput", username="root", email="", stdout=StringIO())
@@ -161,7 +161,7 @@ def test_changes_are_forgotten_with_what_they_are_about() -> None:
     assert Change.objects.get().key == "30 minutes"
 
 
-def test_pages_of_changes_meet_and_none_is_lost(signed_on: SignedOn) -> None:
+def test_pages_of_changes_have_no_gaps_and_no_overlaps(signed_on: SignedOn) -> None:
     for number in range(120):
         log_activity(COMMAND_LINE_ACTOR, "saved", "flow", f"f{number}")
     client, keys = signed_on("viewer"), []
@@ -178,13 +178,11 @@ def test_pages_of_changes_meet_and_none_is_lost(signed_on: SignedOn) -> None:
 @pytest.mark.parametrize(
     "query", ["before=x", "after=" + "9" * 30, "before=-1", "kind=%00", "key=%F0%9F%98%80&actor=%ff"]
 )
-def test_no_query_for_changes_is_a_defect(signed_on: SignedOn, query: str) -> None:
+def test_no_query_of_changes_causes_a_server_error(signed_on: SignedOn, query: str) -> None:
     assert signed_on("viewer").get(f"/admin/flyte_site/change/?{query}").status_code == 200
 
 
-def test_a_page_of_changes_costs_the_same_however_many_there_are(
-    signed_on: SignedOn, django_assert_max_num_queries: Any
-) -> None:
+def test_a_page_of_changes_needs_constant_queries(signed_on: SignedOn, django_assert_max_num_queries: Any) -> None:
     Change.objects.bulk_create(
         Change(actor="a", via="api", kind="flow", key=f"<b>{n}", what="saved") for n in range(500)
     )

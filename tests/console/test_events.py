@@ -36,12 +36,12 @@ def newest_event_text(viewer: Client) -> str:
     return text_of(viewer.get(f"{LIST}{newest.id}/"))
 
 
-def test_with_no_event_the_list_says_what_would_be_there(viewer: Client) -> None:
+def test_an_empty_list_explains_events(viewer: Client) -> None:
     assert "No events yet" in text_of(viewer.get(LIST))
     assert "No matching events" in text_of(viewer.get(f"{LIST}?pack=x"))
 
 
-def test_an_event_is_a_line_with_what_each_flow_made_of_it(viewer: Client, source: Pack) -> None:
+def test_an_event_is_listed_with_its_outcome_by_flow(viewer: Client, source: Pack) -> None:
     b.save(b.step(), name="fires")
     b.save(b.step(criteria="false"), name="refuses")
     b.save(b.step(event={"packName": "Src", "name": "Go", "packLabels": {"env": "y"}}), name="elsewhere")
@@ -56,7 +56,7 @@ def test_an_event_is_a_line_with_what_each_flow_made_of_it(viewer: Client, sourc
     assert f"/admin/flows/execution/{b.only_execution().id}/" in answer.content.decode()
 
 
-def test_an_event_says_what_stopped_each_step_and_what_it_saw(viewer: Client, source: Pack) -> None:
+def test_an_event_shows_why_each_step_did_not_run(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="asked", criteria="{{ Event.Payload.message == 'deploy' }}"))
     b.tell(source, payload={"message": "bye", "token": "xoxb"})
     said = newest_event_text(viewer)
@@ -66,7 +66,7 @@ def test_an_event_says_what_stopped_each_step_and_what_it_saw(viewer: Client, so
     assert "Sender labels env: x" in said
 
 
-def test_an_event_that_nobody_heard_says_who_listens_to_something_like_it(viewer: Client, source: Pack) -> None:
+def test_an_event_without_a_flow_shows_flows_with_similar_triggers(viewer: Client, source: Pack) -> None:
     b.save(b.step(event={"packName": "Src", "name": "go"}), name="small letters")
     b.tell(source)
     said = newest_event_text(viewer)
@@ -74,7 +74,7 @@ def test_an_event_that_nobody_heard_says_who_listens_to_something_like_it(viewer
     assert "small letters subscribes to go, not to Go (names are case-sensitive)." in said
 
 
-def test_an_event_leads_to_the_flows_that_it_tells_of(viewer: Client, source: Pack) -> None:
+def test_an_event_links_to_its_flows(viewer: Client, source: Pack) -> None:
     stopped = b.save(b.step(criteria="false"), name="stopped")
     deaf = b.save(b.step(event={"packName": "Src", "name": "go"}), name="deaf")
     gone = b.save(b.step(criteria="false"), name="gone")
@@ -99,7 +99,7 @@ def test_events_are_found_by_pack_and_name(viewer: Client, source: Pack) -> None
     assert [row.event.name for row in viewer.get(f"{LIST}?name=Come").context["rows"]] == ["Come"]
 
 
-def test_a_result_leads_to_its_execution(viewer: Client, source: Pack) -> None:
+def test_a_result_links_to_its_execution(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="one"), b.follower("one"))
     b.tell(source)
     b.work(b.pack("Wrk"))
@@ -107,7 +107,7 @@ def test_a_result_leads_to_its_execution(viewer: Client, source: Pack) -> None:
     assert f"/admin/flows/execution/{b.only_execution().id}/" in viewer.get(f"{LIST}{result.id}/").content.decode()
 
 
-def test_an_event_in_the_list_begins_to_say_what_it_was_about_without_its_secrets(viewer: Client, source: Pack) -> None:
+def test_the_list_has_a_redacted_preview_of_each_payload(viewer: Client, source: Pack) -> None:
     b.save(b.step())
     for payload in ({"message": "deploy one", "token": "xoxb"}, {"message": "x" * 5000}, None):
         b.tell(source, payload=payload)
@@ -119,7 +119,7 @@ def test_an_event_in_the_list_begins_to_say_what_it_was_about_without_its_secret
     assert "deploy one" in text_of(answer)
 
 
-def test_a_result_on_which_no_step_was_looked_at_says_which_steps_wait_for_it(viewer: Client, source: Pack) -> None:
+def test_a_result_shows_the_steps_that_depend_on_it(viewer: Client, source: Pack) -> None:
     worker = b.pack("Wrk")
     join = b.follower(["a", "b"], id="join", dependsOnMode="all")
     y = b.follower(["x", "never"], id="y", dependsOnMode="all")
@@ -135,7 +135,7 @@ def test_a_result_on_which_no_step_was_looked_at_says_which_steps_wait_for_it(vi
     assert "join a and b" not in said
 
 
-def test_a_result_that_came_before_a_join_was_ready_says_that_the_join_waits(viewer: Client, source: Pack) -> None:
+def test_a_result_shows_that_a_join_still_waits(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="a"), b.step(id="b"), b.follower(["a", "b"], id="join", dependsOnMode="all"))
     b.tell(source)
     b.work(b.pack("Wrk"))
@@ -144,7 +144,7 @@ def test_a_result_that_came_before_a_join_was_ready_says_that_the_join_waits(vie
     assert "result of an action" in text_of(viewer.get(LIST))
 
 
-def test_a_result_for_which_nothing_waits_says_so(viewer: Client, source: Pack) -> None:
+def test_a_result_without_dependent_steps_says_so(viewer: Client, source: Pack) -> None:
     b.save(b.step(id="a"))
     b.tell(source)
     b.work(b.pack("Wrk"))
@@ -159,7 +159,7 @@ def test_an_unknown_event_is_a_404_page(viewer: Client) -> None:
 
 
 @pytest.mark.database
-def test_the_list_takes_as_many_queries_for_many_as_for_few(viewer: Client, source: Pack) -> None:
+def test_the_list_of_events_needs_constant_queries(viewer: Client, source: Pack) -> None:
     b.save(b.step())
     counts = []
     for number in (2, 20):
@@ -171,7 +171,7 @@ def test_the_list_takes_as_many_queries_for_many_as_for_few(viewer: Client, sour
     assert counts[0] == counts[1] <= 7
 
 
-def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client, source: Pack) -> None:
+def test_an_execution_shows_its_request_id(viewer: Client, source: Pack) -> None:
     b.save(b.step())
     with request_ids.bind("asked-for-it"):
         b.tell(source)
@@ -180,7 +180,7 @@ def test_an_execution_tells_the_id_by_which_the_log_has_all_of_it(viewer: Client
     assert "Find it in the log" not in text_of(viewer.get(execution_page(b.only_execution())))
 
 
-def test_the_event_that_began_it_is_linked_for_those_who_may_see_events(source: Pack) -> None:
+def test_the_first_event_is_linked_for_users_with_permission(source: Pack) -> None:
     b.save(b.step(id="one"), b.follower("one", criteria="{{ false }}"))
     b.tell(source)
     b.work(b.pack("Wrk"))

@@ -40,7 +40,7 @@ def everything() -> dict[str, list[Any]]:
     return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in models}
 
 
-def test_no_form_is_taken_that_is_not_this_sites_own(world: dict[str, Any]) -> None:
+def test_forms_of_other_sites_are_refused(world: dict[str, Any]) -> None:
     User.objects.create_superuser("root")
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.get(username="root"))
@@ -52,7 +52,7 @@ def test_no_form_is_taken_that_is_not_this_sites_own(world: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("role", ["", "viewer"])
-def test_who_may_not_change_anything_changes_nothing(world: dict[str, Any], signed_on: SignedOn, role: str) -> None:
+def test_users_without_permission_change_nothing(world: dict[str, Any], signed_on: SignedOn, role: str) -> None:
     client = signed_on(role)
     before = everything()
     for route, name, path in console(world):
@@ -65,7 +65,7 @@ def test_who_may_not_change_anything_changes_nothing(world: dict[str, Any], sign
     assert everything() == before
 
 
-def test_the_same_forms_change_much_for_who_may_do_everything(world: dict[str, Any]) -> None:
+def test_the_same_forms_have_an_effect_for_a_superuser(world: dict[str, Any]) -> None:
     """Check that the forms of the other tests have an effect if the user has the permission."""
     client = Client()
     client.force_login(User.objects.create_superuser("root"))

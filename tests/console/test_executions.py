@@ -65,14 +65,14 @@ def fail(source: Pack, name: str = "flow") -> Execution:
 # The list
 
 
-def test_with_nothing_run_the_list_says_what_to_do(viewer: Client) -> None:
+def test_an_empty_list_explains_executions(viewer: Client) -> None:
     assert "No flows yet." in text_of(viewer.get(LIST))
     b.save(b.step())
     assert "starts when a pack sends an event" in text_of(viewer.get(LIST))
     assert "No matching executions" in text_of(viewer.get(f"{LIST}?flow=x"))
 
 
-def test_an_execution_is_a_line_with_its_state_and_its_story(viewer: Client, source: Pack) -> None:
+def test_an_execution_is_listed_with_its_state_and_summary(viewer: Client, source: Pack) -> None:
     execution = fail(source)
     answer = viewer.get(LIST)
     assert "Src.Go → one (Wrk.Do, failed after" in text_of(answer)
@@ -123,11 +123,11 @@ def test_the_list_can_be_narrowed(viewer: Client, source: Pack, query: str, name
         ("newer_than=x&older_than=y", "Executions"),
     ],
 )
-def test_a_wrong_address_is_told_and_breaks_nothing(viewer: Client, query: str, message: str) -> None:
+def test_an_invalid_query_is_reported(viewer: Client, query: str, message: str) -> None:
     assert message in text_of(viewer.get(f"{LIST}?{query}"))
 
 
-def test_pages_follow_each_other_with_the_filters_kept(viewer: Client, source: Pack) -> None:
+def test_links_to_other_pages_keep_the_filters(viewer: Client, source: Pack) -> None:
     b.save(b.step())
     for _ in range(30):
         b.tell(source)
@@ -141,13 +141,13 @@ def test_pages_follow_each_other_with_the_filters_kept(viewer: Client, source: P
     assert [row.execution.id for row in again.context["rows"]] == [row.execution.id for row in first.context["rows"]]
 
 
-def test_a_text_without_a_time_says_how_far_back_it_was_looked_for(viewer: Client) -> None:
+def test_a_text_search_without_a_time_shows_its_range(viewer: Client) -> None:
     said = text_of(viewer.get(f"{LIST}?text=x")).replace("1 d ago", "24 h ago")
     assert "covers the last 24 hours, back to 24 h ago" in said
     assert "covers the last 24 hours" not in text_of(viewer.get(f"{LIST}?text=x&since=2026-01-01T00:00"))
 
 
-def test_the_fields_say_how_they_look(viewer: Client) -> None:
+def test_the_fields_explain_their_search(viewer: Client) -> None:
     said = text_of(viewer.get(LIST))
     assert "Flow exact name" in said
     assert "Text in context searches the last 24 hours unless From is set" in said
@@ -179,7 +179,7 @@ def test_an_execution_shows_its_flow_its_times_and_every_action(viewer: Client, 
     assert reverse("admin:flows_event_change", args=[execution.event_id]) in body
 
 
-def test_a_step_that_waits_says_so_where_no_pack_could_take_it(viewer: Client, source: Pack) -> None:
+def test_a_step_shows_that_no_pack_can_take_it(viewer: Client, source: Pack) -> None:
     b.pack("Wrk", env="dev")
     b.save(b.step(command={"packName": "Wrk", "name": "Do", "packLabels": {"env": "prod"}}))
     b.tell(source)
@@ -187,7 +187,7 @@ def test_a_step_that_waits_says_so_where_no_pack_could_take_it(viewer: Client, s
     assert "Queued for pack Wrk with env: prod. No registered pack can run it." in said
 
 
-def test_a_step_that_was_not_reached_says_what_stopped_it(viewer: Client, source: Pack) -> None:
+def test_a_step_that_did_not_run_shows_the_reason(viewer: Client, source: Pack) -> None:
     worker = b.pack("Wrk")
     b.save(
         b.step(id="one"),
@@ -205,7 +205,7 @@ def test_a_step_that_was_not_reached_says_what_stopped_it(viewer: Client, source
     assert "steps[3].criteria, line 1" in said
 
 
-def test_what_flows_and_packs_say_is_text_on_every_page(operator: Client, source: Pack) -> None:
+def test_text_of_flows_and_packs_is_escaped_on_every_page(operator: Client, source: Pack) -> None:
     worker = b.pack(HOSTILE)
     b.save(
         b.step(id=HOSTILE, command={"packName": HOSTILE, "name": HOSTILE, "input": HOSTILE}, criteria="{{ true }}"),
@@ -222,7 +222,7 @@ def test_what_flows_and_packs_say_is_text_on_every_page(operator: Client, source
         assert " style=" not in body
 
 
-def test_a_replay_and_what_it_replays_lead_to_each_other(operator: Client, source: Pack) -> None:
+def test_a_replay_and_its_original_link_to_each_other(operator: Client, source: Pack) -> None:
     execution = fail(source)
     answer = operator.post(page(execution, "replay"))
     again = Execution.objects.exclude(id=execution.id).get()
@@ -248,7 +248,7 @@ def test_nothing_can_be_done_with_an_unknown_execution_or_step(operator: Client,
 # Live updates
 
 
-def test_a_page_asks_again_while_the_execution_runs_and_no_longer(viewer: Client, source: Pack) -> None:
+def test_a_page_is_updated_only_while_the_execution_runs(viewer: Client, source: Pack) -> None:
     b.save(b.step())
     b.tell(source)
     execution = b.only_execution()
@@ -265,7 +265,7 @@ def test_a_page_asks_again_while_the_execution_runs_and_no_longer(viewer: Client
     assert "hx-get" not in viewer.get(page(execution)).content.decode()
 
 
-def test_what_is_asked_again_tells_only_times_while_nothing_changes(viewer: Client, source: Pack) -> None:
+def test_an_update_without_changes_contains_only_times(viewer: Client, source: Pack) -> None:
     b.save(b.step())
     b.tell(source)
     execution = b.only_execution()
@@ -312,7 +312,7 @@ def test_a_step_of_any_id_can_be_retried(operator: Client, source: Pack) -> None
         assert "is queued again" in text_of(operator.post(html.unescape(url), follow=True))
 
 
-def test_what_can_t_be_done_is_said_and_nothing_is_recorded(operator: Client, source: Pack) -> None:
+def test_an_impossible_action_is_reported_and_not_recorded(operator: Client, source: Pack) -> None:
     execution = fail(source)
     said = text_of(operator.post(page(execution, "cancel"), follow=True))
     assert "Not cancelled: the execution has already failed." in said
@@ -328,14 +328,14 @@ def test_what_can_t_be_done_is_said_and_nothing_is_recorded(operator: Client, so
     assert not Change.objects.exists()
 
 
-def test_a_replay_on_which_nothing_fires_is_said(operator: Client, source: Pack) -> None:
+def test_a_replay_that_starts_nothing_is_reported(operator: Client, source: Pack) -> None:
     execution = fail(source)
     b.save(b.step(criteria="false"))
     assert "no trigger of the flow fired" in text_of(operator.post(page(execution, "replay"), follow=True))
 
 
 @pytest.mark.parametrize("what", ["cancel", "replay", "retry/one"])
-def test_who_may_only_look_may_do_none_of_it(viewer: Client, source: Pack, what: str) -> None:
+def test_viewers_cannot_change_executions(viewer: Client, source: Pack, what: str) -> None:
     execution = fail(source)
     body = viewer.get(page(execution)).content.decode()
     assert "data-open" not in body
@@ -344,7 +344,7 @@ def test_who_may_only_look_may_do_none_of_it(viewer: Client, source: Pack, what:
 
 
 @pytest.mark.parametrize("what", ["cancel", "replay", "retry/one"])
-def test_a_form_of_another_site_does_nothing(source: Pack, operator: Client, what: str) -> None:
+def test_a_form_of_another_site_has_no_effect(source: Pack, operator: Client, what: str) -> None:
     execution = fail(source)
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = operator.cookies
@@ -353,20 +353,20 @@ def test_a_form_of_another_site_does_nothing(source: Pack, operator: Client, wha
     assert Execution.objects.count() == 1
 
 
-def test_who_has_no_role_sees_nothing(signed_on: SignedOn, source: Pack) -> None:
+def test_users_without_a_role_see_nothing(signed_on: SignedOn, source: Pack) -> None:
     execution = fail(source)
     nobody = signed_on("")
     for path in (LIST, page(execution), page(execution, "now"), "/admin/flows/event/"):
         assert nobody.get(path).status_code == 403
 
 
-def test_who_is_not_signed_in_is_asked_to(client: Client, source: Pack) -> None:
+def test_signed_out_visitors_are_redirected_to_the_sign_in_page(client: Client, source: Pack) -> None:
     execution = fail(source)
     assert client.get(page(execution)).headers["Location"].startswith("/admin/login/")
 
 
 @pytest.mark.database
-def test_one_execution_takes_as_many_queries_for_twenty_steps_as_for_two(viewer: Client, source: Pack) -> None:
+def test_the_page_of_an_execution_needs_constant_queries(viewer: Client, source: Pack) -> None:
     counts = []
     worker = b.pack("Wrk")
     for number in (2, 20):

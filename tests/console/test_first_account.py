@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 SERVERS = 4
 
 
-def test_servers_that_start_at_once_make_one_account_and_one_tells_its_password() -> None:
+def test_concurrent_starts_create_one_account_and_print_its_password_once() -> None:
     barrier = Barrier(SERVERS)
 
     def start(_: int) -> str | None:

@@ -49,7 +49,7 @@ def fail(name: str = "flow") -> Execution:
     return Execution.objects.get(flow_name=name)
 
 
-def test_numbers_of_packs_and_flows_lead_to_their_lists(viewer: Client) -> None:
+def test_numbers_of_packs_and_flows_link_to_their_lists(viewer: Client) -> None:
     for name, seconds in (("A", 0), ("B", 590), ("C", 610), ("D", 86_390), ("E", 86_410), ("F", 900_000)):
         seen_ago(name, seconds=seconds)
     b.save(b.step(), name="on")
@@ -61,7 +61,7 @@ def test_numbers_of_packs_and_flows_lead_to_their_lists(viewer: Client) -> None:
     assert "1 flows enabled 1 flows disabled" in text_of(viewer.get(HOME))
 
 
-def test_what_waits_stands_by_pack_with_the_age_of_its_oldest_and_whether_it_is_orphaned(viewer: Client) -> None:
+def test_the_queue_is_shown_by_pack_with_the_oldest_age_and_orphaned_actions(viewer: Client) -> None:
     b.pack("Here")
     for name, hours in (("Here", 1), ("Gone", 3), ("Gone", 2)):
         Action.objects.filter(id=waiting(name).id).update(ready_at=timezone.now() - timedelta(hours=hours))
@@ -74,7 +74,7 @@ def test_what_waits_stands_by_pack_with_the_age_of_its_oldest_and_whether_it_is_
     assert (numbers["waiting"][0], numbers["orphaned"][0]) == ("4", "3")
 
 
-def test_what_packs_have_in_hand_stands_with_since_when(viewer: Client) -> None:
+def test_running_actions_are_shown_with_their_age(viewer: Client) -> None:
     waiting("Wrk")
     b.take(b.pack("Wrk"))
     said = text_of(viewer.get(HOME))
@@ -82,14 +82,14 @@ def test_what_packs_have_in_hand_stands_with_since_when(viewer: Client) -> None:
     assert tiles(viewer.get(HOME))["held"][0] == "1"
 
 
-def test_the_rows_of_what_waits_are_few_and_say_how_many_there_are_more(viewer: Client) -> None:
+def test_the_rows_of_the_queue_are_bounded_and_the_rest_is_counted(viewer: Client) -> None:
     for number in range(13):
         waiting(f"Pack {number}")
     assert "3 more pack names have queued or running actions" in text_of(viewer.get(HOME))
     assert len(viewer.get(HOME).context["queue"]["rows"]) == 10
 
 
-def test_failures_stand_with_their_stories(viewer: Client) -> None:
+def test_failures_are_shown_with_their_summaries(viewer: Client) -> None:
     execution = fail()
     answer = viewer.get(HOME)
     assert "Src.Go → one (Wrk.Do, failed after" in text_of(answer)
@@ -98,7 +98,7 @@ def test_failures_stand_with_their_stories(viewer: Client) -> None:
     assert 'href="/admin/flows/execution/?state=failed"' in answer.content.decode()
 
 
-def test_the_hours_are_bars_and_a_table(viewer: Client) -> None:
+def test_the_hours_have_a_chart_and_a_table(viewer: Client) -> None:
     fail()
     body = viewer.get(HOME).content.decode()
     assert body.count('<rect class="failed"') == 1
@@ -115,7 +115,7 @@ def test_the_scale_ends_at_a_round_number(maximum: int, top: int) -> None:
     assert round_up_to_scale(maximum) == top
 
 
-def test_bars_stand_on_each_other_and_no_number_is_too_small_to_be_seen() -> None:
+def test_bars_are_stacked_and_have_a_minimum_height() -> None:
     picture = render_hourly_chart([HourStats(NOON, succeeded=9_999, failed=1), HourStats(NOON + timedelta(hours=1))])
     good, bad = re.findall(r'<rect class="(?:succeeded|failed)" [^>]*y="([\d.]+)"[^>]*height="([\d.]+)"', picture)
     assert float(bad[1]) == 2.0
@@ -127,7 +127,7 @@ def test_bars_stand_on_each_other_and_no_number_is_too_small_to_be_seen() -> Non
 # Permissions
 
 
-def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
+def test_users_without_a_role_see_only_the_note(signed_on: SignedOn) -> None:
     fail()
     nobody = signed_on("")
     body = nobody.get(HOME).content.decode()
@@ -147,7 +147,7 @@ def test_who_has_no_role_sees_the_note_alone(signed_on: SignedOn) -> None:
         ("view_execution", ["last 24 hours", "Latest failures"]),
     ],
 )
-def test_each_block_asks_for_its_own_permission(codename: str, expected: list[str]) -> None:
+def test_each_block_needs_its_own_permission(codename: str, expected: list[str]) -> None:
     fail()
     person = person_with(codename)
     blocks = ["live packs", "actions queued", "Queue", "flows enabled", "last 24 hours", "Latest failures"]
@@ -156,11 +156,11 @@ def test_each_block_asks_for_its_own_permission(codename: str, expected: list[st
         assert [block for block in blocks if block in said] == expected
 
 
-def test_a_role_without_figures_is_told_where_to_go() -> None:
+def test_a_role_without_figures_gets_an_explanation() -> None:
     assert "Your role has no dashboard" in text_of(person_with("view_item").get(HOME))
 
 
-def test_numbers_lead_nowhere_where_one_may_not_go() -> None:
+def test_numbers_are_not_links_without_permission() -> None:
     waiting("Gone")
     body = person_with("view_action").get(HOME).content.decode()
     assert "Gone" in body
@@ -169,16 +169,16 @@ def test_numbers_lead_nowhere_where_one_may_not_go() -> None:
 
 
 @pytest.mark.parametrize("path", [HOME, NOW])
-def test_who_is_not_signed_in_is_asked_to(client: Client, path: str) -> None:
+def test_signed_out_visitors_are_redirected_to_the_sign_in_page(client: Client, path: str) -> None:
     assert client.get(path).headers["Location"].startswith("/admin/login/")
 
 
 @pytest.mark.parametrize("path", [HOME, NOW])
-def test_nothing_is_done_by_post(viewer: Client, path: str) -> None:
+def test_post_is_refused(viewer: Client, path: str) -> None:
     assert viewer.post(path).status_code == 405
 
 
-def test_names_are_shown_as_they_are(viewer: Client) -> None:
+def test_names_are_escaped(viewer: Client) -> None:
     waiting(HOSTILE)
     fail(name=HOSTILE)
     body = viewer.get(HOME).content.decode()
@@ -189,7 +189,7 @@ def test_names_are_shown_as_they_are(viewer: Client) -> None:
 # Live updates and first steps
 
 
-def test_the_figures_follow_what_happens(viewer: Client) -> None:
+def test_the_figures_are_updated(viewer: Client) -> None:
     assert 'hx-get="/admin/now?steps=1" hx-trigger="every 10s"' in viewer.get(HOME).content.decode()
     fail()
     assert 'hx-get="/admin/now" hx-trigger="every 10s"' in viewer.get(HOME).content.decode()
@@ -213,13 +213,13 @@ def text(answer: Any) -> str:
     return part
 
 
-def test_a_server_that_asks_who_calls_says_that_the_steps_need_tokens(viewer: Client, settings: Any) -> None:
+def test_with_authentication_the_steps_mention_tokens(viewer: Client, settings: Any) -> None:
     assert "FLYTE_JWT" not in text_of(viewer.get(HOME))
     settings.FLYTE_AUTH = "tokens"
     assert "FLYTE_JWT" in text_of(viewer.get(HOME))
 
 
-def test_each_step_is_ticked_off_as_it_is_done(viewer: Client) -> None:
+def test_each_completed_step_is_checked(viewer: Client) -> None:
     def ticked() -> list[bool]:
         return [step.is_done for step in viewer.get(f"{NOW}?steps=1").context["steps"]]
 
@@ -236,7 +236,7 @@ def test_each_step_is_ticked_off_as_it_is_done(viewer: Client) -> None:
     assert "three steps" not in text_of(viewer.get(HOME))
 
 
-def test_the_page_takes_as_many_queries_for_much_as_for_little(viewer: Client) -> None:
+def test_the_home_page_needs_constant_queries(viewer: Client) -> None:
     counts = []
     for number in range(1, 4):
         fail(f"flow {number}")

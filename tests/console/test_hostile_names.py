@@ -97,7 +97,7 @@ def pages(client: Client) -> Iterator[tuple[str, NamedPage]]:
             yield path, page
 
 
-def test_no_name_becomes_markup_or_a_link_that_runs(hostile: None, signed_on: SignedOn) -> None:
+def test_no_name_becomes_markup_or_a_script_link(hostile: None, signed_on: SignedOn) -> None:
     visited = dict(pages(signed_on("admin")))
     assert len(visited) > 25
     assert {path: page.wrong for path, page in visited.items() if page.wrong} == {}

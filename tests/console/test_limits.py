@@ -41,7 +41,7 @@ def signed_in(client: Client) -> bool:
     return client.get("/admin/").status_code == 200
 
 
-def test_a_session_that_nobody_uses_ends(signed_on: SignedOn, clock: SessionClock, settings: LazySettings) -> None:
+def test_an_idle_session_ends(signed_on: SignedOn, clock: SessionClock, settings: LazySettings) -> None:
     client = signed_on("viewer")
     for _ in range(3):
         assert signed_in(client)
@@ -50,7 +50,7 @@ def test_a_session_that_nobody_uses_ends(signed_on: SignedOn, clock: SessionCloc
     assert not signed_in(client)
 
 
-def test_a_page_that_refreshes_itself_is_no_use(
+def test_automatic_updates_do_not_count_as_use(
     signed_on: SignedOn, clock: SessionClock, settings: LazySettings
 ) -> None:
     client = signed_on("viewer")
@@ -62,7 +62,7 @@ def test_a_page_that_refreshes_itself_is_no_use(
     assert refreshed.headers["HX-Refresh"] == "true"
 
 
-def test_every_session_ends_however_much_it_is_used(
+def test_every_session_ends_after_its_maximum_age(
     signed_on: SignedOn, clock: SessionClock, settings: LazySettings
 ) -> None:
     client = signed_on("viewer")
@@ -73,7 +73,7 @@ def test_every_session_ends_however_much_it_is_used(
     assert not signed_in(client)
 
 
-def test_use_is_noted_once_a_minute(signed_on: SignedOn, clock: SessionClock) -> None:
+def test_use_is_recorded_once_a_minute(signed_on: SignedOn, clock: SessionClock) -> None:
     client = signed_on("viewer")
     assert signed_in(client)
     before = client.session["used"]
@@ -85,7 +85,7 @@ def test_use_is_noted_once_a_minute(signed_on: SignedOn, clock: SessionClock) ->
     assert client.session["used"] == before + 60
 
 
-def test_signing_on_gives_the_session_another_name(client: Client, db: None) -> None:
+def test_signing_on_changes_the_session_key(client: Client, db: None) -> None:
     User.objects.create_user("ana", password=PASSWORD)
     session = client.session
     session["x"] = 1
@@ -107,9 +107,7 @@ def person(db: None) -> User:
     return User.objects.create_user("ana", password=PASSWORD)
 
 
-def test_a_name_gets_no_more_tries_from_one_address_and_everybody_else_does(
-    person: User, settings: LazySettings
-) -> None:
+def test_attempts_are_limited_for_each_name_and_address(person: User, settings: LazySettings) -> None:
     User.objects.create_user("ben", password=PASSWORD)
     answers = [attempt("ana").status_code for _ in range(settings.AXES_FAILURE_LIMIT + 2)]
     assert answers[: settings.AXES_FAILURE_LIMIT - 1] == [200] * (settings.AXES_FAILURE_LIMIT - 1)
@@ -120,7 +118,7 @@ def test_a_name_gets_no_more_tries_from_one_address_and_everybody_else_does(
     assert attempt("ben", PASSWORD).status_code == 302
 
 
-def test_a_name_gets_another_try_after_a_while(person: User, settings: LazySettings) -> None:
+def test_attempts_are_allowed_again_after_the_cool_down(person: User, settings: LazySettings) -> None:
     for _ in range(settings.AXES_FAILURE_LIMIT):
         attempt("ana")
     assert attempt("ana", PASSWORD).status_code == 429
@@ -128,7 +126,7 @@ def test_a_name_gets_another_try_after_a_while(person: User, settings: LazySetti
     assert attempt("ana", PASSWORD).status_code == 302
 
 
-def test_the_address_is_the_one_that_a_trusted_proxy_tells_and_no_other(person: User, settings: LazySettings) -> None:
+def test_the_address_comes_only_from_a_trusted_proxy(person: User, settings: LazySettings) -> None:
     form = {"username": "ana", "password": "wrong"}
     for number in range(settings.AXES_FAILURE_LIMIT + 1):
         stranger = Client(REMOTE_ADDR="198.51.100.1", headers={"X-Forwarded-For": f"203.0.113.{number}"})
@@ -138,7 +136,7 @@ def test_the_address_is_the_one_that_a_trusted_proxy_tells_and_no_other(person: 
     assert proxied.post("/admin/login/", {**form, "password": PASSWORD}).status_code == 302
 
 
-def test_failed_tries_keep_neither_passwords_nor_more_than_they_need(person: User) -> None:
+def test_failed_attempts_are_stored_without_passwords_and_in_bounded_size(person: User) -> None:
     for _ in range(20):
         attempt("ana", "hunter-2-hunter")
     stored = AccessAttempt.objects.get()
@@ -146,7 +144,7 @@ def test_failed_tries_keep_neither_passwords_nor_more_than_they_need(person: Use
     assert len(stored.post_data) < 2000
 
 
-def test_attempts_are_forgotten_when_they_count_no_more_and_when_there_are_too_many(
+def test_expired_and_surplus_attempts_are_deleted(
     db: None, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = timezone.now()
@@ -161,7 +159,7 @@ def test_attempts_are_forgotten_when_they_count_no_more_and_when_there_are_too_m
     assert set(AccessAttempt.objects.values_list("username", flat=True)) == {"n6", "n7", "n8", "n9"}
 
 
-def test_sessions_that_are_over_are_forgotten(db: None) -> None:
+def test_expired_sessions_are_deleted(db: None) -> None:
     now = timezone.now()
     for name, at in (("old", now), ("new", now + timedelta(seconds=1))):
         Session.objects.create(session_key=name, session_data="", expire_date=at)
@@ -170,7 +168,7 @@ def test_sessions_that_are_over_are_forgotten(db: None) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
-def test_cookies_are_for_https_alone_where_a_trusted_proxy_speaks_it(person: User, scheme: str) -> None:
+def test_cookies_are_secure_if_a_trusted_proxy_uses_https(person: User, scheme: str) -> None:
     for address, secure in (("127.0.0.1", scheme == "https"), ("198.51.100.1", False)):
         client = Client(REMOTE_ADDR=address, headers={"X-Forwarded-Proto": scheme})
         client.get("/admin/login/")
@@ -181,7 +179,7 @@ def test_cookies_are_for_https_alone_where_a_trusted_proxy_speaks_it(person: Use
         assert client.cookies["flyte_session"]["samesite"] == "Lax"
 
 
-def test_pages_are_not_guessed_at_nor_framed(client: Client, db: None) -> None:
+def test_pages_forbid_type_sniffing_and_frames(client: Client, db: None) -> None:
     headers = client.get("/admin/login/").headers
     assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
     assert "Strict-Transport-Security" not in headers

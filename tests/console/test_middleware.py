@@ -37,7 +37,7 @@ def test_other_requests_skip_the_console_middleware(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin/login/", "/admin/unknown"])
-def test_console_requests_walk_both_chains(path: str) -> None:
+def test_console_requests_pass_both_middleware_chains(path: str) -> None:
     assert find_called_middleware(path) == [*settings.MIDDLEWARE, *settings.FLYTE_CONSOLE_MIDDLEWARE]
     assert len(settings.FLYTE_CONSOLE_MIDDLEWARE) == 6
 

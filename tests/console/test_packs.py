@@ -51,12 +51,12 @@ def operator(signed_on: SignedOn) -> Client:
 # The list
 
 
-def test_without_packs_the_list_says_where_they_come_from(viewer: Client) -> None:
+def test_an_empty_list_explains_packs(viewer: Client) -> None:
     assert "No packs yet" in text_of(viewer.get(LIST))
     assert "No matching packs" in text_of(viewer.get(f"{LIST}?status=live"))
 
 
-def test_a_pack_is_a_line_with_its_status_and_what_it_declared(viewer: Client) -> None:
+def test_a_pack_is_listed_with_its_status_and_declarations(viewer: Client) -> None:
     pack = seen_ago("Slack", hours=3)
     commands = [{"name": "SendMessage", "events": ["Sent", "ReceivedMessage"]}, {"name": "Leave"}]
     declared = {"commands": commands, "events": [{"name": "ReceivedMessage"}]}
@@ -66,7 +66,7 @@ def test_a_pack_is_a_line_with_its_status_and_what_it_declared(viewer: Client) -
     assert f'href="{page(pack)}"' in answer.content.decode()
 
 
-def test_status_and_filter_are_of_one_mind() -> None:
+def test_status_and_filter_agree() -> None:
     for number, seconds in enumerate((0, 599, 601, 86_399, 86_401, 10**7)):
         seen_ago(f"P{number}", seconds=seconds)
     now = timezone.now()
@@ -101,7 +101,7 @@ def test_the_list_can_be_narrowed(viewer: Client, query: str, expected: list[str
     assert names(viewer.get(f"{LIST}?{query}")) == expected
 
 
-def test_pages_follow_each_other_with_the_filters_kept(viewer: Client) -> None:
+def test_links_to_other_pages_keep_the_filters(viewer: Client) -> None:
     for number in range(120):
         b.pack(f"Pack {number:03}")
     b.pack("Other")
@@ -117,7 +117,7 @@ def test_pages_follow_each_other_with_the_filters_kept(viewer: Client) -> None:
     assert set(viewer.get(LIST + back.context["links"]["before"]).context["links"]) == {"after"}
 
 
-def test_what_waits_counts_for_each_pack_that_could_take_it(viewer: Client) -> None:
+def test_a_queued_action_counts_for_each_pack_that_can_take_it(viewer: Client) -> None:
     for labels in ({}, {"env": "prod"}, {"env": "prod", "az": "b"}):
         b.pack("Slack", **labels)
     aged(waiting("Slack", labels={"env": "prod"}), hours=2)
@@ -128,7 +128,7 @@ def test_what_waits_counts_for_each_pack_that_could_take_it(viewer: Client) -> N
     assert "2 oldest 2 h ago" in text_of(viewer.get(LIST))
 
 
-def test_what_is_held_counts_for_its_holder_alone(viewer: Client) -> None:
+def test_a_running_action_counts_only_for_its_pack(viewer: Client) -> None:
     first, _ = b.pack("Slack", env="a"), b.pack("Slack", env="b")
     for _ in range(2):
         waiting("Slack")
@@ -137,7 +137,7 @@ def test_what_is_held_counts_for_its_holder_alone(viewer: Client) -> None:
     assert rows == {"Slack.env.a": (1, 1), "Slack.env.b": (1, 0)}
 
 
-def test_what_waits_for_packs_that_are_not_there_stands_above_with_its_executions(viewer: Client) -> None:
+def test_orphaned_actions_are_shown_above_with_links_to_their_executions(viewer: Client) -> None:
     b.pack("Slack")
     b.save(b.step(command={"packName": "Slack", "name": "Send", "packLabels": {"env": "prod"}}))
     b.tell(b.pack("Src"))
@@ -150,7 +150,7 @@ def test_what_waits_for_packs_that_are_not_there_stands_above_with_its_execution
     assert [row.execution.id for row in rows] == [Action.objects.exclude(labels_key="{}").get().correlation_id]
 
 
-def test_many_orphaned_groups_are_told_in_a_number(viewer: Client) -> None:
+def test_many_orphaned_groups_are_shown_as_a_number(viewer: Client) -> None:
     for number in range(13):
         waiting(f"Gone {number}")
     assert "And 3 newer groups" in text_of(viewer.get(LIST))
@@ -176,14 +176,14 @@ def slack() -> Pack:
     return Pack.objects.get(pk=pack.pk)
 
 
-def test_a_pack_shows_what_it_declared(viewer: Client, slack: Pack) -> None:
+def test_a_pack_shows_its_declarations(viewer: Client, slack: Pack) -> None:
     said = text_of(viewer.get(page(slack)))
     for part in ("env: prod items: x", "SendMessage Sent, SendFailed", "ReceivedMessage data:text/html,x", "Bare –"):
         assert part in said
     assert "No queued or running actions." in said
 
 
-def test_only_pages_of_http_become_links(viewer: Client, slack: Pack) -> None:
+def test_only_http_urls_become_links(viewer: Client, slack: Pack) -> None:
     body = viewer.get(page(slack)).content.decode()
     assert 'href="https://example.org/slack" rel="noreferrer noopener nofollow"' in body
     for scheme in ("javascript:", "data:text", "https://[broken"):
@@ -191,7 +191,7 @@ def test_only_pages_of_http_become_links(viewer: Client, slack: Pack) -> None:
         assert scheme in body
 
 
-def test_the_oldest_that_waits_and_what_it_holds_lead_to_their_executions(viewer: Client, slack: Pack) -> None:
+def test_the_oldest_queued_action_and_running_actions_link_to_their_executions(viewer: Client, slack: Pack) -> None:
     held = waiting("Slack")
     b.take(slack)
     old = aged(waiting("Slack", labels={"env": "prod"}), hours=4)
@@ -204,7 +204,7 @@ def test_the_oldest_that_waits_and_what_it_holds_lead_to_their_executions(viewer
     assert "1 running action." in text_of(answer)
 
 
-def test_of_very_many_that_wait_the_oldest_ten_are_listed(viewer: Client, slack: Pack) -> None:
+def test_only_the_ten_oldest_queued_actions_are_listed(viewer: Client, slack: Pack) -> None:
     for number in range(40):
         waiting("Slack", labels={"env": "prod"} if number % 2 else {})
     for number in range(30):
@@ -214,7 +214,7 @@ def test_of_very_many_that_wait_the_oldest_ten_are_listed(viewer: Client, slack:
     assert [action.name for action in queue.oldest] == ["Old"] * 10
 
 
-def test_flows_that_use_it_are_named_with_what_they_use(viewer: Client, slack: Pack) -> None:
+def test_flows_that_use_a_pack_are_listed_with_its_commands_and_events(viewer: Client, slack: Pack) -> None:
     def of(pack_name: str, name: str, **labels: str) -> dict[str, Any]:
         return {"packName": pack_name, "name": name, **({"packLabels": labels} if labels else {})}
 
@@ -230,7 +230,7 @@ def test_flows_that_use_it_are_named_with_what_they_use(viewer: Client, slack: P
     assert "commands disabled – SendMessage" in text_of(viewer.get(page(slack)))
 
 
-def test_its_own_last_events_are_shown_and_not_its_neighbours(viewer: Client, slack: Pack) -> None:
+def test_only_the_last_events_of_the_pack_are_shown(viewer: Client, slack: Pack) -> None:
     b.save(b.step(event={"packName": "Slack", "name": "Go"}))
     for _ in range(25):
         b.tell(slack)
@@ -242,12 +242,12 @@ def test_its_own_last_events_are_shown_and_not_its_neighbours(viewer: Client, sl
 
 
 @pytest.mark.parametrize("pk", ["0", "x", "9" * 18, "9" * 40, "²", "%00", "-1"])
-def test_a_pack_that_is_not_there_is_a_page_that_says_so(operator: Client, pk: str) -> None:
+def test_an_unknown_pack_is_a_404_page(operator: Client, pk: str) -> None:
     assert operator.get(f"{LIST}{pk}/").status_code == 404
     assert operator.post(f"{LIST}{pk}/delete").status_code == 404
 
 
-def test_names_are_shown_as_they_are(viewer: Client) -> None:
+def test_names_are_escaped(viewer: Client) -> None:
     pack = b.pack(HOSTILE, env=HOSTILE)
     Pack.objects.update(
         commands=[{"name": HOSTILE, "events": [HOSTILE]}],
@@ -264,7 +264,7 @@ def test_names_are_shown_as_they_are(viewer: Client) -> None:
 # Deleting
 
 
-def test_deleting_says_first_what_would_be_orphaned_and_is_recorded(operator: Client, slack: Pack) -> None:
+def test_a_deletion_warns_of_orphaned_actions_and_is_recorded(operator: Client, slack: Pack) -> None:
     b.pack("Slack", env="dev")
     waiting("Slack")
     for _ in range(2):
@@ -280,7 +280,7 @@ def test_deleting_says_first_what_would_be_orphaned_and_is_recorded(operator: Cl
     assert "2 actions for Slack with env: prod" in text_of(operator.get(LIST))
 
 
-def test_deleting_says_what_becomes_of_that_which_it_holds(operator: Client, slack: Pack) -> None:
+def test_a_deletion_warns_of_running_actions(operator: Client, slack: Pack) -> None:
     waiting("Slack")
     b.take(slack)
     said = text_of(operator.get(page(slack)))
@@ -291,7 +291,7 @@ def test_deleting_says_what_becomes_of_that_which_it_holds(operator: Client, sla
 @pytest.mark.parametrize(
     ("role", "status"), [("viewer", 403), ("editor", 403), ("operator", 302), ("admin", 302), ("", 403)]
 )
-def test_who_may_delete(signed_on: SignedOn, slack: Pack, role: str, status: int) -> None:
+def test_deletion_needs_a_permission(signed_on: SignedOn, slack: Pack, role: str, status: int) -> None:
     person = signed_on(role)
     if role:
         assert ("delete-pack" in person.get(page(slack)).content.decode()) == (status == 302)
@@ -300,7 +300,7 @@ def test_who_may_delete(signed_on: SignedOn, slack: Pack, role: str, status: int
     assert Change.objects.filter(what="deleted").exists() == (status == 302)
 
 
-def test_a_pack_is_not_deleted_by_a_link_nor_by_a_form_of_another_site(operator: Client, slack: Pack) -> None:
+def test_a_link_or_a_form_of_another_site_does_not_delete_a_pack(operator: Client, slack: Pack) -> None:
     assert operator.get(page(slack, "delete")).status_code == 405
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = operator.cookies
@@ -316,17 +316,17 @@ def test_nobody_adds_or_edits_a_pack(signed_on: SignedOn, more: str) -> None:
 # Permissions
 
 
-def test_who_has_no_role_sees_nothing(signed_on: SignedOn, slack: Pack) -> None:
+def test_users_without_a_role_see_nothing(signed_on: SignedOn, slack: Pack) -> None:
     nobody = signed_on("")
     assert [nobody.get(path).status_code for path in (LIST, page(slack))] == [403, 403]
 
 
-def test_who_is_not_signed_in_is_asked_to(client: Client, slack: Pack) -> None:
+def test_signed_out_visitors_are_redirected_to_the_sign_in_page(client: Client, slack: Pack) -> None:
     for path in (LIST, page(slack)):
         assert client.get(path).headers["Location"].startswith("/admin/login/")
 
 
-def test_queues_flows_and_events_ask_for_permissions_of_their_own(slack: Pack) -> None:
+def test_queues_flows_and_events_need_their_own_permissions(slack: Pack) -> None:
     waiting("Slack")
     waiting("Gone")
     person = person_with("view_pack")
@@ -338,7 +338,7 @@ def test_queues_flows_and_events_ask_for_permissions_of_their_own(slack: Pack) -
 
 
 @pytest.mark.database
-def test_the_pages_take_as_many_queries_for_many_packs_as_for_few(viewer: Client) -> None:
+def test_the_pages_of_packs_need_constant_queries(viewer: Client) -> None:
     counts: list[tuple[int, int]] = []
     for number in (2, 48):
         for each in range(number):

@@ -41,7 +41,7 @@ def somebody(role: str) -> User:
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "operator", "admin"])
-def test_a_role_has_what_it_is_for(role: str) -> None:
+def test_a_role_has_its_permissions(role: str) -> None:
     may = User.objects.get(pk=somebody(role).pk).has_perm
     edits, controls, rules = role in ("editor", "admin"), role in ("operator", "admin"), role == "admin"
     assert all(map(may, ["flows.view_flow", "flows.view_execution", "packs.view_pack", "datastore.view_item"]))
@@ -50,7 +50,7 @@ def test_a_role_has_what_it_is_for(role: str) -> None:
     assert may("auth.change_user") == may("auth.add_group") == may("auth.delete_group") == rules
 
 
-def test_who_may_change_people_can_not_take_over_somebody_who_may_more() -> None:
+def test_a_user_manager_cannot_take_over_users_with_more_permissions() -> None:
     client, stronger = helpdesk(), somebody("admin")
     for path in ("change", "password", "delete"):
         answer = client.post(f"/admin/auth/user/{stronger.pk}/{path}/", {"post": "yes"})
@@ -59,7 +59,7 @@ def test_who_may_change_people_can_not_take_over_somebody_who_may_more() -> None
     assert stronger.check_password("x")
 
 
-def test_nobody_gives_a_role_that_may_more_than_they_may() -> None:
+def test_nobody_assigns_a_role_with_more_permissions_than_they_have() -> None:
     client, other = helpdesk(), User.objects.create_user("other")
     viewer, admin = (Group.objects.get(name=name).pk for name in ("viewer", "admin"))
     assert f'value="{admin}"' not in page(client, f"/admin/auth/user/{other.pk}/change/")
@@ -69,7 +69,7 @@ def test_nobody_gives_a_role_that_may_more_than_they_may() -> None:
     assert f'value="{viewer}"' not in page(client, f"/admin/auth/user/{other.pk}/change/")
 
 
-def test_nobody_makes_a_role_that_may_more_than_they_may() -> None:
+def test_nobody_creates_a_role_with_more_permissions_than_they_have() -> None:
     client = helpdesk()
     delete_flow = Permission.objects.get(codename="delete_flow").pk
     client.post("/admin/auth/group/add/", {"name": "mine", "permissions": [delete_flow]})
@@ -78,7 +78,7 @@ def test_nobody_makes_a_role_that_may_more_than_they_may() -> None:
     assert client.post(f"/admin/auth/group/{editor.pk}/change/", {"name": "x"}).status_code == 403
 
 
-def test_an_admin_makes_people_and_roles(signed_on: SignedOn) -> None:
+def test_an_admin_creates_users_and_roles(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     view_flow = Permission.objects.get(codename="view_flow").pk
     client.post("/admin/auth/group/add/", {"name": "readers", "permissions": [view_flow]})
@@ -124,7 +124,7 @@ def chosen() -> dict[str, str]:
     return {"new_password1": CHOSEN, "new_password2": CHOSEN}
 
 
-def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -> None:
+def test_a_new_user_must_choose_a_password_first(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     assert "New user" in page(client, "/admin/auth/user/add/")
     assert "Add user" in page(client, "/admin/auth/user/")
@@ -135,7 +135,7 @@ def test_who_gets_an_account_must_choose_a_password_first(signed_on: SignedOn) -
     assert "chosen by the user" in page(client, f"/admin/auth/user/{user.pk}/change/")
 
 
-def test_a_password_that_an_admin_gives_ends_what_was_signed_on_with_the_one_before(signed_on: SignedOn) -> None:
+def test_a_new_one_time_password_ends_the_sessions_of_the_user(signed_on: SignedOn) -> None:
     client, other = signed_on("admin"), somebody("viewer")
     theirs = sign_on("some-viewer", "x")
     address = f"/admin/auth/user/{other.pk}/password/"
@@ -146,7 +146,7 @@ def test_a_password_that_an_admin_gives_ends_what_was_signed_on_with_the_one_bef
     choose(sign_on("some-viewer", password))
 
 
-def test_who_chose_a_password_goes_on_to_the_page_that_they_wanted(signed_on: SignedOn) -> None:
+def test_a_user_is_redirected_to_the_requested_page_after_choosing_a_password(signed_on: SignedOn) -> None:
     password = one_time_password(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
     client, target = Client(), "/admin/flows/flow/?q=a&b=c"
     sent = client.get(target).headers["Location"]
@@ -160,21 +160,23 @@ def test_who_chose_a_password_goes_on_to_the_page_that_they_wanted(signed_on: Si
 @pytest.mark.parametrize(
     "elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "", "/\\evil"]
 )
-def test_who_chose_a_password_is_sent_to_no_page_that_is_another_s(signed_on: SignedOn, elsewhere: str) -> None:
+def test_a_user_is_not_redirected_to_another_site_after_choosing_a_password(
+    signed_on: SignedOn, elsewhere: str
+) -> None:
     password = one_time_password(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
     client = sign_on("new", password)
     path = "/admin/password_change/?" + urlencode({"next": elsewhere})
     assert client.post(path, chosen()).headers["Location"] == "/admin/"
 
 
-def test_who_sent_a_form_first_goes_home_after_choosing_a_password(signed_on: SignedOn) -> None:
+def test_a_user_who_sent_a_form_is_redirected_to_the_home_page(signed_on: SignedOn) -> None:
     password = one_time_password(signed_on("admin").post("/admin/auth/user/add/", {"username": "new"}))
     assert (
         sign_on("new", password).post("/admin/flows/flow/1/disable/").headers["Location"] == "/admin/password_change/"
     )
 
 
-def test_a_one_time_password_that_was_not_used_in_time_opens_nothing(signed_on: SignedOn) -> None:
+def test_an_expired_one_time_password_is_refused(signed_on: SignedOn) -> None:
     admin = signed_on("admin")
     password = one_time_password(admin.post("/admin/auth/user/add/", {"username": "new"}))
     user, early = User.objects.get(username="new"), sign_on("new", password)
@@ -194,7 +196,7 @@ def test_a_one_time_password_that_was_not_used_in_time_opens_nothing(signed_on: 
 
 
 @override_settings(FLYTE_ONE_TIME_PASSWORD_SECONDS=7 * 24 * 3600)
-def test_the_setting_says_how_long_a_one_time_password_is_good_for(signed_on: SignedOn) -> None:
+def test_the_lifetime_of_a_one_time_password_is_a_setting(signed_on: SignedOn) -> None:
     response = signed_on("admin").post("/admin/auth/user/add/", {"username": "new"})
     assert "within 7 d" in response.content.decode()
     OneTimePassword.objects.update(made_at=timezone.now() - timedelta(hours=73))
@@ -213,19 +215,19 @@ def test_a_permanent_password_is_changed_only_with_the_old_one(signed_on: Signed
     assert User.objects.get(username="some-viewer").check_password(CHOSEN)
 
 
-def test_ones_own_password_is_changed_where_everybodys_is(signed_on: SignedOn) -> None:
+def test_the_own_password_is_changed_on_the_password_page(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     admin = User.objects.get(username="admin")
     assert client.post(f"/admin/auth/user/{admin.pk}/password/").headers["Location"] == "/admin/password_change/"
     assert client.get("/admin/auth/user/99999/password/").status_code == 404
 
 
-def test_nobody_gets_a_name_that_differs_in_capitals_alone(signed_on: SignedOn) -> None:
+def test_user_names_must_differ_in_more_than_case(signed_on: SignedOn) -> None:
     answer = signed_on("admin").post("/admin/auth/user/add/", {"username": "ADMIN"})
     assert "A user with this name already exists." in answer.content.decode()
 
 
-def test_forms_of_people_speak_the_consoles_words(signed_on: SignedOn) -> None:
+def test_forms_of_users_use_the_terms_of_the_console(signed_on: SignedOn) -> None:
     root = Client()
     root.force_login(User.objects.create_superuser("root"))
     for client in (root, signed_on("admin")):
@@ -242,7 +244,7 @@ def somebody_new() -> int:
     return User.objects.create_user(f"new-{User.objects.count()}").pk
 
 
-def test_where_there_are_no_passwords_of_this_server_none_is_made(signed_on: SignedOn) -> None:
+def test_without_local_accounts_no_password_is_created(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     with override_settings(FLYTE_LOCAL_ACCOUNTS=False):
         client.post("/admin/auth/user/add/", {"username": "new"})
@@ -252,6 +254,6 @@ def test_where_there_are_no_passwords_of_this_server_none_is_made(signed_on: Sig
     assert not user.has_usable_password()
 
 
-def test_a_part_of_a_page_whose_session_is_over_has_the_whole_page_loaded_again(client: Client) -> None:
+def test_an_update_after_the_session_ended_reloads_the_page(client: Client) -> None:
     answer = client.get("/admin/flyte_site/change/", headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Refresh"], answer.content) == (200, "true", b"")

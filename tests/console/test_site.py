@@ -22,14 +22,14 @@ HTML = "text/html; charset=utf-8"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def test_a_browser_is_sent_from_the_front_door_to_the_console_and_a_client_gets_links(client: Client) -> None:
+def test_the_root_redirects_browsers_to_the_console_and_sends_links_to_clients(client: Client) -> None:
     sent = client.get("/", headers={"Accept": BROWSER})
     assert (sent.status_code, sent.headers["Location"], sent.headers["Vary"]) == (302, "/admin/", "Accept")
     for accept in ("", "*/*", "application/json"):
         assert "links" in client.get("/", headers={"Accept": accept}).json()
 
 
-def test_every_page_carries_a_policy_that_lets_only_this_servers_scripts_run(client: Client) -> None:
+def test_every_page_has_a_policy_that_allows_only_scripts_of_this_server(client: Client) -> None:
     for path in ("/admin/login/", "/swagger", "/admin/nothing/"):
         policy = client.get(path, follow=True).headers["Content-Security-Policy"]
         directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
@@ -40,7 +40,7 @@ def test_every_page_carries_a_policy_that_lets_only_this_servers_scripts_run(cli
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/flows", "/health", "/nope", "/v1/datastore/page", "/v1/swagger"])
-def test_what_is_no_page_may_load_and_run_nothing(client: Client, db: None, path: str) -> None:
+def test_other_responses_have_a_policy_that_allows_nothing(client: Client, db: None, path: str) -> None:
     put_value(client, "page", b"<script>1</script>", "text/html")
     headers = client.get(path).headers
     assert "default-src 'none'" in headers["Content-Security-Policy"]
@@ -48,7 +48,7 @@ def test_what_is_no_page_may_load_and_run_nothing(client: Client, db: None, path
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_nobody_comes_in_without_signing_in(client: Client) -> None:
+def test_every_page_needs_a_sign_in(client: Client) -> None:
     for path in ("/admin/", "/admin/auth/user/", "/admin/flyte_site/change/"):
         answer = client.get(path)
         assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/login/?next={path}")
@@ -63,15 +63,13 @@ def test_nobody_comes_in_without_signing_in(client: Client) -> None:
         ("", "/admin/"),
     ],
 )
-def test_who_acts_after_the_session_ended_comes_back_to_the_page_of_the_button(
-    client: Client, sent_from: str, next_page: str
-) -> None:
+def test_an_action_after_the_session_ended_returns_to_its_page(client: Client, sent_from: str, next_page: str) -> None:
     answer = client.post("/admin/flows/flow/1/disable/", headers={"Referer": sent_from})
     assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/login/?next={next_page}")
     assert client.post("/admin/logout/").headers["Location"] == "/admin/"
 
 
-def test_the_first_account_is_made_once_and_must_choose_a_password_before_anything_else() -> None:
+def test_the_first_account_is_created_once_and_must_choose_a_password_first() -> None:
     password = create_first_admin()
     assert password
     assert create_first_admin() is None
@@ -99,7 +97,7 @@ def age_password(**ago: float) -> None:
     OneTimePassword.objects.update(made_at=timezone.now() - timedelta(**ago))
 
 
-def test_the_first_account_gets_another_password_at_a_start_after_the_one_before_was_not_used_in_time() -> None:
+def test_the_first_account_gets_a_new_password_after_the_old_one_expired() -> None:
     first = create_first_admin()
     age_password(hours=71)
     assert create_first_admin() is None
@@ -113,7 +111,7 @@ def test_the_first_account_gets_another_password_at_a_start_after_the_one_before
     assert create_first_admin() is None
 
 
-def test_there_is_no_first_account_where_somebody_has_one() -> None:
+def test_no_first_account_is_created_if_there_are_users() -> None:
     User.objects.create_user("somebody")
     assert create_first_admin() is None
 
@@ -129,13 +127,13 @@ def test_a_role_opens_its_pages_and_no_others(signed_on: SignedOn, role: str, pe
     assert client.get("/admin/flyte_site/change/").status_code == changes
 
 
-def test_who_signs_out_is_told_so(signed_on: SignedOn) -> None:
+def test_signing_out_is_confirmed(signed_on: SignedOn) -> None:
     said = signed_on("viewer").post("/admin/logout/").content.decode()
     assert "You have signed out in this browser." in said
     assert "quality time" not in said
 
 
-def test_the_console_says_sign_in_and_sign_out_and_nowhere_log_in(signed_on: SignedOn) -> None:
+def test_the_console_uses_sign_in_and_sign_out_consistently(signed_on: SignedOn) -> None:
     stranger, viewer = Client(), signed_on("viewer")
     wrong = stranger.post("/admin/login/", {"username": "ana", "password": "wrong"}).content.decode()
     assert "Wrong user name or password. Both are case-sensitive." in wrong
@@ -152,11 +150,11 @@ def test_the_console_says_sign_in_and_sign_out_and_nowhere_log_in(signed_on: Sig
         assert re.search(r"\bsign(ed)?[ -](in|out)\b", page, re.IGNORECASE)
 
 
-def test_who_has_no_role_is_told_so(signed_on: SignedOn) -> None:
+def test_a_user_without_a_role_gets_an_explanation(signed_on: SignedOn) -> None:
     assert "You have no role yet" in signed_on("").get("/admin/").content.decode()
 
 
-def test_an_admin_can_neither_make_nor_change_who_may_do_everything(signed_on: SignedOn) -> None:
+def test_an_admin_can_neither_create_nor_change_superusers(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     root = User.objects.create_superuser("root", password="x")
     other = User.objects.create_user("other", password="x")
@@ -167,7 +165,7 @@ def test_an_admin_can_neither_make_nor_change_who_may_do_everything(signed_on: S
     assert not other.is_superuser
 
 
-def test_what_is_done_to_people_is_recorded(signed_on: SignedOn) -> None:
+def test_changes_of_users_are_recorded(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     other = User.objects.create_user("other", password="x")
     client.post(f"/admin/auth/user/{other.pk}/change/", {"username": "other", "is_active": "on", "email": "o@x.org"})
@@ -181,12 +179,12 @@ def test_what_is_done_to_people_is_recorded(signed_on: SignedOn) -> None:
     )
 
 
-def test_details_that_are_too_large_are_not_kept() -> None:
+def test_details_that_are_too_large_are_not_stored() -> None:
     log_activity(COMMAND_LINE_ACTOR, "saved", "flow", "Large", text="x" * 5000)
     assert Change.objects.get().detail == {"note": "details were too large to record"}
 
 
-def test_errors_are_pages_for_people_and_problems_for_clients(signed_on: SignedOn) -> None:
+def test_errors_are_pages_for_browsers_and_problems_for_clients(signed_on: SignedOn) -> None:
     client = signed_on("viewer")
     page = client.get("/admin/nothing/")
     assert page.status_code == 404
@@ -195,7 +193,7 @@ def test_errors_are_pages_for_people_and_problems_for_clients(signed_on: SignedO
     assert client.get("/v1/nothing").headers["Content-Type"].startswith("application/problem+json")
 
 
-def test_an_error_has_the_navigation_of_who_is_signed_in_and_says_nothing_twice(signed_on: SignedOn) -> None:
+def test_an_error_page_has_the_navigation_of_the_user_and_no_repetitions(signed_on: SignedOn) -> None:
     client = signed_on("viewer")
     for answer, status in (
         (client.get("/admin/nothing/"), 404),
@@ -211,7 +209,7 @@ def test_an_error_has_the_navigation_of_who_is_signed_in_and_says_nothing_twice(
     assert 'aria-label="Main"' not in bare
 
 
-def test_a_defect_is_told_on_a_page_that_needs_nothing(signed_on: SignedOn, monkeypatch: Any) -> None:
+def test_a_server_error_is_reported_with_its_request_id(signed_on: SignedOn, monkeypatch: Any) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("a defect")
 
@@ -225,7 +223,7 @@ def test_a_defect_is_told_on_a_page_that_needs_nothing(signed_on: SignedOn, monk
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/flows"])
-def test_a_path_that_is_nothing_is_a_page_for_a_browser_and_a_problem_for_a_client(client: Client, path: str) -> None:
+def test_an_unknown_path_is_a_page_for_browsers_and_a_problem_for_clients(client: Client, path: str) -> None:
     page = client.get(path, headers={"Accept": BROWSER})
     assert (page.status_code, page.headers["Content-Type"]) == (404, HTML)
     assert "Accept" in page.headers["Vary"]
@@ -233,12 +231,12 @@ def test_a_path_that_is_nothing_is_a_page_for_a_browser_and_a_problem_for_a_clie
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/flows/x", "/v1"])
-def test_the_api_answers_a_browser_as_anybody(client: Client, path: str) -> None:
+def test_the_api_responds_to_browsers_as_to_clients(client: Client, path: str) -> None:
     answer = client.get(path, headers={"Accept": BROWSER})
     assert "json" in answer.headers["Content-Type"]
 
 
-def test_a_method_that_a_page_lacks_and_a_body_too_large_are_pages_too(client: Client) -> None:
+def test_405_and_413_are_pages_too(client: Client) -> None:
     refused = client.post("/swagger", headers={"Accept": BROWSER})
     assert (refused.status_code, refused.headers["Content-Type"]) == (405, HTML)
     assert refused.headers["Allow"] == "GET, HEAD"
@@ -249,7 +247,7 @@ def test_a_method_that_a_page_lacks_and_a_body_too_large_are_pages_too(client: C
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/"])
-def test_while_the_database_is_away_a_page_says_so(signed_on: SignedOn, path: str, monkeypatch: Any) -> None:
+def test_an_unavailable_database_is_reported_on_a_page(signed_on: SignedOn, path: str, monkeypatch: Any) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise OperationalError("server closed")
 
@@ -260,7 +258,7 @@ def test_while_the_database_is_away_a_page_says_so(signed_on: SignedOn, path: st
     assert "The database is unavailable." in answer.content.decode()
 
 
-def test_a_host_that_is_none_is_a_page_in_the_console(client: Client) -> None:
+def test_an_invalid_host_is_a_page_in_the_console(client: Client) -> None:
     answer = client.get("/admin/", headers={"host": "a/b"})
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, HTML)
 
@@ -276,13 +274,13 @@ def test_a_form_without_its_token_is_refused(signed_on: SignedOn) -> None:
     assert client.post("/v1/packs", {"name": "P"}, content_type="application/json").status_code == 201
 
 
-def test_who_keeps_no_cookies_is_told_that_forms_need_them() -> None:
+def test_a_form_without_cookies_explains_that_they_are_required() -> None:
     answer = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "x", "password": "y"})
     assert (answer.status_code, "Allow this server&#x27;s cookies" in answer.content.decode()) == (403, True)
 
 
 @pytest.mark.parametrize(("scheme", "status"), [("https", 302), ("http", 403)])
-def test_a_form_is_this_sites_own_by_the_scheme_that_the_proxy_tells(db: None, scheme: str, status: int) -> None:
+def test_the_origin_of_a_form_is_compared_with_the_scheme_of_the_proxy(db: None, scheme: str, status: int) -> None:
     User.objects.create_user("p", password="well kept")
     client = Client(enforce_csrf_checks=True)
     around = {"Host": "flyte.example.org", "X-Forwarded-Proto": scheme}
@@ -293,7 +291,7 @@ def test_a_form_is_this_sites_own_by_the_scheme_that_the_proxy_tells(db: None, s
     assert ("a proxy does not forward the address" in answer.content.decode()) == (status == 403)
 
 
-def test_the_api_pays_for_no_session(client: Client) -> None:
+def test_the_api_uses_no_session(client: Client) -> None:
     answer = client.get("/v1")
     assert "Cookie" not in answer.headers.get("Vary", "")
     assert not answer.cookies

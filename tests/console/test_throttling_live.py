@@ -42,7 +42,7 @@ def servers(start_server: StartServer) -> Sequence[Server]:
     return first, first.start_again()
 
 
-def test_tries_are_counted_over_all_processes_and_browsers(servers: Sequence[Server]) -> None:
+def test_attempts_of_all_processes_and_browsers_are_counted(servers: Sequence[Server]) -> None:
     first, second = servers
     try:
         password = first_password(first)
@@ -57,7 +57,7 @@ def test_tries_are_counted_over_all_processes_and_browsers(servers: Sequence[Ser
         second.stop()
 
 
-def test_tries_at_the_same_moment_are_not_many_more_than_those_one_by_one(servers: Sequence[Server]) -> None:
+def test_concurrent_attempts_hardly_exceed_the_limit(servers: Sequence[Server]) -> None:
     first, second = servers
     try:
         password = first_password(first)

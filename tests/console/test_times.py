@@ -28,18 +28,18 @@ BY_THE_CLOCK = {"home_hours.html", "flow_versions.html"}
         (timedelta(milliseconds=5), "just now"),
     ],
 )
-def test_a_time_is_told_by_its_distance(passed: timedelta, expected: str) -> None:
+def test_a_time_is_shown_relative_to_now(passed: timedelta, expected: str) -> None:
     text = re.sub("<[^>]+>", "", ago(timezone.now() - passed))
     assert text.startswith(expected[:6])
     assert text.endswith(" ago") == expected.endswith(" ago")
 
 
-def test_the_exact_time_stands_behind_it_in_utc() -> None:
+def test_the_tooltip_is_the_exact_time_in_utc() -> None:
     exact = "2026-11-20T12:30:00.000Z"
     assert f'<time datetime="{exact}" title="{exact}">' in ago(datetime(2026, 11, 20, 12, 30, tzinfo=UTC))
     assert ago(None) == "–"
 
 
-def test_no_page_tells_times_in_a_way_of_its_own() -> None:
+def test_only_listed_pages_format_times_themselves() -> None:
     pages = (Path(settings.BASE_DIR) / "templates" / "console").glob("*.html")
     assert {page.name for page in pages if "|date" in page.read_text()} == BY_THE_CLOCK

@@ -28,7 +28,7 @@ def made(name: str = "made") -> Token:
     return tokens.create_token(COMMAND_LINE_ACTOR, name, scopes=["flows:read"])[0]
 
 
-def test_a_token_is_shown_once_and_can_do_what_was_said(signed_on: SignedOn, settings: LazySettings) -> None:
+def test_a_token_is_shown_once_and_has_its_permissions(signed_on: SignedOn, settings: LazySettings) -> None:
     settings.FLYTE_AUTH = "tokens"
     client = signed_on("admin")
     answer = client.post(ADD, FORM)
@@ -45,7 +45,7 @@ def test_a_token_is_shown_once_and_can_do_what_was_said(signed_on: SignedOn, set
     assert secret not in str(change.detail)
 
 
-def test_a_revoked_token_counts_no_longer(signed_on: SignedOn) -> None:
+def test_a_revoked_token_is_refused(signed_on: SignedOn) -> None:
     token, client = made(), signed_on("admin")
     assert "Revoke" in client.get(LIST).content.decode()
     answer = client.post(f"{LIST}{token.pk}/revoke/", follow=True)
@@ -73,7 +73,7 @@ def test_a_revoked_token_counts_no_longer(signed_on: SignedOn) -> None:
         ({"expires": "4000"}, "4000"),
     ],
 )
-def test_what_makes_no_token_is_said_on_the_form(signed_on: SignedOn, wrong: dict[str, object], words: str) -> None:
+def test_errors_of_a_token_are_shown_on_the_form(signed_on: SignedOn, wrong: dict[str, object], words: str) -> None:
     made()
     page = signed_on("admin").post(ADD, {**FORM, **wrong}).content.decode()
     assert words in page
@@ -81,7 +81,7 @@ def test_what_makes_no_token_is_said_on_the_form(signed_on: SignedOn, wrong: dic
 
 
 @pytest.mark.parametrize("role", ["", "viewer", "editor", "operator"])
-def test_tokens_are_the_admins_business(signed_on: SignedOn, role: str) -> None:
+def test_only_admins_see_tokens(signed_on: SignedOn, role: str) -> None:
     token, client = made(), signed_on(role)
     revoke = f"{LIST}{token.pk}/revoke/"
     assert [client.get(LIST).status_code, client.get(ADD).status_code] == [403, 403]
@@ -91,7 +91,7 @@ def test_tokens_are_the_admins_business(signed_on: SignedOn, role: str) -> None:
     assert "Tokens" not in client.get("/admin/").content.decode()
 
 
-def test_tokens_change_by_forms_of_this_site_alone(signed_on: SignedOn) -> None:
+def test_only_forms_of_this_site_change_tokens(signed_on: SignedOn) -> None:
     token, client = made(), signed_on("admin")
     assert client.get(f"{LIST}{token.pk}/revoke/").status_code == 405
     client.handler.enforce_csrf_checks = True
@@ -101,7 +101,7 @@ def test_tokens_change_by_forms_of_this_site_alone(signed_on: SignedOn) -> None:
         assert client.get(LIST + path).status_code in (404, 405)
 
 
-def test_many_tokens_are_several_pages(signed_on: SignedOn) -> None:
+def test_tokens_are_paged(signed_on: SignedOn) -> None:
     Token.objects.bulk_create(Token(name=f"t{number:03}", digest=str(number), shown="x") for number in range(150))
     client = signed_on("admin")
     assert "t149" not in client.get(LIST).content.decode()
@@ -109,7 +109,7 @@ def test_many_tokens_are_several_pages(signed_on: SignedOn) -> None:
     assert client.get(LIST, {"page": "x"}).status_code == 200
 
 
-def test_every_page_tells_where_everybody_may_give_commands(signed_on: SignedOn, settings: LazySettings) -> None:
+def test_every_page_warns_of_anonymous_access_from_a_network(signed_on: SignedOn, settings: LazySettings) -> None:
     client = signed_on("admin")
     for auth, bind, has_banner in (
         ("none", "0.0.0.0", True),
