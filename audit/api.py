@@ -67,7 +67,7 @@ class ExecutionListView(APIView):
         parameters = _parse_page_parameters(request)
         found_executions, page = _find_executions(request, parameters)
         actions = lookups.find_actions_by_execution(found_executions)
-        records = [serializers.ExecutionRecord(row, actions[row.id]) for row in found_executions]
+        records = serializers.build_execution_records(found_executions, actions)
         return self.respond(
             serializers.ExecutionList,
             {"flows": records, "links": _list_links(self.links, "flows", "#/flowExecs")},
@@ -94,7 +94,7 @@ class ExecutionDetailView(APIView):
         actions = lookups.find_actions_by_execution([execution])
         return self.respond(
             serializers.ExecutionSchema,
-            serializers.ExecutionRecord(execution, actions[execution.id]),
+            serializers.build_execution_records([execution], actions)[0],
             orphan_ids=lookups.find_orphan_ids(actions),
             hosted=lookups.find_hosted_resources(actions),
         )

@@ -10,27 +10,37 @@ from flows.api.document_serializers import StepSchema
 from flows.definition import read_outline
 from flows.models import Event, Execution, ExecutionState
 from flyte_site.http.fields import LinkSerializer
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import CountField, FlagField, LinksField, OutputSerializer, StringMapField, TimestampField
+from flyte_site.http.links import Link
+from flyte_site.http.output import (
+    CountField,
+    FlagField,
+    LinksField,
+    OutputContext,
+    OutputSerializer,
+    StringMapField,
+    TimestampField,
+)
 from packs.hosted_status import serialize_phase
 from packs.models import Action, ActionState
 
 
 @dataclass(frozen=True)
 class ExecutionRecord:
-    """An execution with its actions, oldest first."""
+    """An execution with its actions, oldest first, and the steps of its flow version."""
 
     execution: Execution
     actions: Sequence[Action]
+    steps: Sequence[Mapping[str, Any]]
 
     @property
-    def document(self) -> Mapping[str, Any]:
-        document: Mapping[str, Any] = self.execution.version.document
-        return document
+    def description(self) -> str | None:
+        description: str | None = self.execution.version.document.get("description")
+        return description
 
     @property
-    def steps(self) -> list[dict[str, Any]]:
-        return [{"id": step.id, **step.document} for step in read_outline(self.document).steps]
+    def labels(self) -> Mapping[str, str] | None:
+        labels: Mapping[str, str] | None = self.execution.version.document.get("labels")
+        return labels
 
     @property
     def actions_by_step(self) -> dict[str, Action]:
@@ -41,6 +51,18 @@ class ExecutionRecord:
         return self.execution.state == ExecutionState.CANCELLED
 
 
+def build_execution_records(
+    executions: Sequence[Execution], actions: Mapping[str, Sequence[Action]]
+) -> list[ExecutionRecord]:
+    """Build the records of executions with their versions; `actions` by correlation id."""
+    versions = {execution.version_id: execution.version for execution in executions}
+    steps = {
+        version_id: [{"id": step.id, **step.document} for step in read_outline(version.document).steps]
+        for version_id, version in versions.items()
+    }
+    return [ExecutionRecord(execution, actions[execution.id], steps[execution.version_id]) for execution in executions]
+
+
 class StateSchema(OutputSerializer):
     """A state and its start; a cancelled action has `FATAL` and `cancelled`."""
 
@@ -48,11 +70,11 @@ class StateSchema(OutputSerializer):
     time = TimestampField()
     cancelled = serializers.BooleanField(required=False)
 
-    def to_representation(self, instance: Mapping[str, str]) -> dict[str, Any]:
+    def render(self, instance: Mapping[str, str], context: OutputContext) -> dict[str, Any]:
         """Render CANCELLED as FATAL, which clients of the original know."""
         if instance["value"] != ActionState.CANCELLED:
-            return super().to_representation(instance)
-        return super().to_representation({**instance, "value": ActionState.FATAL, "cancelled": True})
+            return self.render_document(instance, context)
+        return self.render_document({**instance, "value": ActionState.FATAL, "cancelled": True}, context)
 
 
 class PackSeenSchema(OutputSerializer):
@@ -90,8 +112,8 @@ class WaitsForSchema(OutputSerializer):
     pack = serializers.CharField()
     orphaned = serializers.BooleanField()
 
-    def get_attribute(self, instance: Action) -> dict[str, Any] | None:
-        is_orphaned = instance.id in self.context["orphan_ids"]
+    def compute(self, instance: Action, context: OutputContext) -> dict[str, Any] | None:
+        is_orphaned = instance.id in context.values["orphan_ids"]
         return {"pack": instance.pack_name, "orphaned": True} if is_orphaned else None
 
 
@@ -102,8 +124,8 @@ class HostedSchema(OutputSerializer):
     reason = serializers.CharField(required=False)
     failures = serializers.IntegerField(required=False)
 
-    def get_attribute(self, instance: Action) -> dict[str, Any] | None:
-        resource = self.context["hosted"].get(instance.id)
+    def compute(self, instance: Action, context: OutputContext) -> dict[str, Any] | None:
+        resource = context.values["hosted"].get(instance.id)
         return serialize_phase(resource) if resource else None
 
 
@@ -147,8 +169,8 @@ class ExecutionSchema(OutputSerializer):
     """One run of a flow: the steps of its flow version, and its actions by step id."""
 
     name = serializers.CharField(source="execution.flow_name")
-    description = serializers.CharField(source="document.description", required=False)
-    labels = StringMapField(source="document.labels", required=False)
+    description = serializers.CharField(required=False)
+    labels = StringMapField(required=False)
     uuid = serializers.CharField(source="execution.version_id")
     correlationId = serializers.CharField(source="execution.id")  # noqa: N815
     steps = StepSchema(many=True)
@@ -158,8 +180,8 @@ class ExecutionSchema(OutputSerializer):
     replayOf = serializers.CharField(source="execution.replay_of", required=False)  # noqa: N815
     links = LinksField()
 
-    def get_links(self, record: ExecutionRecord, links: LinkBuilder) -> list[Link]:
-        return [links.to("self", "v1", "audit", "flows", record.execution.id)]
+    def get_links(self, record: ExecutionRecord, context: OutputContext) -> list[Link]:
+        return [context.links.to("self", "v1", "audit", "flows", record.execution.id)]
 
 
 class ExecutionList(OutputSerializer):
@@ -211,8 +233,8 @@ class EventOutcomesSchema(OutputSerializer):
     outcomes = FlowOutcomeSchema(many=True)
     links = LinksField()
 
-    def get_links(self, event: Event, links: LinkBuilder) -> list[Link]:
-        return [links.to("self", "v1", "audit", "events", event.id)]
+    def get_links(self, event: Event, context: OutputContext) -> list[Link]:
+        return [context.links.to("self", "v1", "audit", "events", event.id)]
 
 
 class EventList(OutputSerializer):

@@ -6,8 +6,8 @@ from rest_framework import serializers
 
 from datastore.models import Item
 from flyte_site.http.fields import LinkSerializer
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import FlagField, LinksField, OutputSerializer
+from flyte_site.http.links import Link
+from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer
 
 
 class ItemInput(serializers.Serializer[Any]):
@@ -29,8 +29,8 @@ class ItemSummary(OutputSerializer):
     secret = FlagField(help_text="True for secret items, otherwise omitted.")
     links = LinksField()
 
-    def get_links(self, item: Item, links: LinkBuilder) -> list[Link]:
-        return [links.to("self", "v1", "datastore", item.key)]
+    def get_links(self, item: Item, context: OutputContext) -> list[Link]:
+        return [context.links.to("self", "v1", "datastore", item.key)]
 
 
 class ItemList(OutputSerializer):

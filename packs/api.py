@@ -76,7 +76,7 @@ class PackListView(APIView):
         log.info("pack_registered", pack=pack.identity)
         location = self.links.href("v1", "packs", pack.identity)
         headers = {"Location": location, **long_poll_headers()}
-        return self.respond(serializers.PackOutput, pack, status=201, headers=headers)
+        return self.respond(serializers.PackOutput, pack, status=201, headers=headers, pack=pack)
 
 
 class PackView(APIView):
@@ -90,7 +90,8 @@ class PackView(APIView):
     )
     def get(self, request: Request, pack_id: str) -> Response:
         """Return the pack with its declaration."""
-        return self.respond(serializers.PackOutput, registry.find_pack(pack_id))
+        pack = registry.find_pack(pack_id)
+        return self.respond(serializers.PackOutput, pack, pack=pack)
 
     @extend_schema(
         operation_id="deletePack",

@@ -15,7 +15,7 @@ from flyte_site.http.fields import (
     StrictTextField,
 )
 from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import LinksField, OutputSerializer, StringMapField, TimestampField
+from flyte_site.http.output import LinksField, OutputContext, OutputSerializer, StringMapField, TimestampField
 from flyte_site.http.parsing import STRING
 from packs.models import Action, Pack, build_pack_id
 from packs.queue.action_secrets import input_with_secrets
@@ -96,8 +96,8 @@ class PackSummary(PackIdentity):
     links = LinksField()
     status = serializers.ChoiceField(choices=["live", "warning", "critical"])
 
-    def get_links(self, pack: Pack, links: LinkBuilder) -> list[Link]:
-        return [links.to("self", "v1", "packs", pack.identity)]
+    def get_links(self, pack: Pack, context: OutputContext) -> list[Link]:
+        return [context.links.to("self", "v1", "packs", pack.identity)]
 
 
 class CommandOutput(OutputSerializer):
@@ -107,11 +107,11 @@ class CommandOutput(OutputSerializer):
     events = serializers.ListField(child=serializers.CharField(), allow_null=True)
     links = LinksField()
 
-    def get_links(self, command: Mapping[str, Any], links: LinkBuilder) -> list[Link]:
-        pack: Any = self.root.instance
+    def get_links(self, command: Mapping[str, Any], context: OutputContext) -> list[Link]:
+        pack: Pack = context.values["pack"]
         path = ("v1", "packs", pack.identity, "actions", "take")
         query = f"commandName={quote(command['name'], safe='')}"
-        return [links.documented("#!/action/takeAction", *path, query=query)]
+        return [context.links.documented("#!/action/takeAction", *path, query=query)]
 
 
 class DeclaredEvent(OutputSerializer):
@@ -120,8 +120,8 @@ class DeclaredEvent(OutputSerializer):
     name = serializers.CharField()
     links = LinkSerializer(many=True, required=False)
 
-    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
-        return super().to_representation({key: value for key, value in instance.items() if value})
+    def render(self, instance: Mapping[str, Any], context: OutputContext) -> dict[str, Any]:
+        return self.render_document({key: value for key, value in instance.items() if value}, context)
 
 
 class PackOutput(PackIdentity):
@@ -133,14 +133,14 @@ class PackOutput(PackIdentity):
     links = LinksField()
     status = serializers.ChoiceField(choices=["live", "warning", "critical"])
 
-    def get_links(self, pack: Pack, links: LinkBuilder) -> list[Link]:
+    def get_links(self, pack: Pack, context: OutputContext) -> list[Link]:
         path = ("v1", "packs", pack.identity)
         return [
             *pack.links,
-            links.to("self", *path),
-            links.to("up", "v1", "packs"),
-            links.documented("#!/action/takeAction", *path, "actions", "take"),
-            links.documented("#/event", *path, "events"),
+            context.links.to("self", *path),
+            context.links.to("up", "v1", "packs"),
+            context.links.documented("#!/action/takeAction", *path, "actions", "take"),
+            context.links.documented("#/event", *path, "events"),
         ]
 
 
@@ -161,8 +161,8 @@ class TakenAction(OutputSerializer):
     input = serializers.JSONField(allow_null=True)
     links = LinksField()
 
-    def get_links(self, action: Action, links: LinkBuilder) -> list[Link]:
-        return [_build_result_link(action, self.context["pack"], links)]
+    def get_links(self, action: Action, context: OutputContext) -> list[Link]:
+        return [_build_result_link(action, context.values["pack"], context.links)]
 
 
 def serialize_taken_action(action: Action, pack: Pack, links: LinkBuilder) -> dict[str, Any]:

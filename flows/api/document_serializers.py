@@ -8,8 +8,8 @@ from rest_framework import serializers
 
 from flows.definition.document import COMMAND, EVENT, FLOW, STEP, DocumentObject, Schema
 from flows.models import Flow
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import LinksField
+from flyte_site.http.links import Link
+from flyte_site.http.output import LinksField, OutputContext
 
 
 class DocumentSerializer(serializers.Serializer[Any]):
@@ -53,14 +53,18 @@ class FlowOutput(DocumentSerializer):
     absent_keys = ("steps",)
     links = LinksField()
 
-    def get_links(self, flow: Flow, links: LinkBuilder) -> list[Link]:
-        return [links.to("self", "v1", "flows", flow.name), links.to("up", "v1", "flows"), links.help("#/flow")]
+    def get_links(self, flow: Flow, context: OutputContext) -> list[Link]:
+        return [
+            context.links.to("self", "v1", "flows", flow.name),
+            context.links.to("up", "v1", "flows"),
+            context.links.help("#/flow"),
+        ]
 
-    def to_representation(self, instance: Flow) -> dict[str, Any]:
-        body = super().to_representation(instance.version.document)
-        if not instance.enabled:
+    def render(self, flow: Flow, context: OutputContext) -> dict[str, Any]:
+        body = self.to_representation(flow.version.document)
+        if not flow.enabled:
             body["enabled"] = False
-        return body | {"links": self.fields["links"].to_representation(instance)}
+        return body | {"links": self.get_links(flow, context)}
 
 
 NESTED_SERIALIZERS: dict[str, type[DocumentSerializer]] = {

@@ -11,8 +11,8 @@ from flows.api.document_serializers import StepCommandSchema, StepEventSchema
 from flows.models import Flow
 from flyte_site.core.timestamps import parse_rfc3339
 from flyte_site.http.fields import MAX_NAME_LENGTH, InputSerializer, LinkSerializer, NameField
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import FlagField, LinksField, OutputSerializer, StringMapField
+from flyte_site.http.links import Link
+from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer, StringMapField
 from flyte_site.http.parsing import STRING
 
 EVENT_TEXT_FIELDS: dict[str, Any] = {"event": STRING, "createdat": STRING}
@@ -64,8 +64,8 @@ class FlowSummary(OutputSerializer):
     enabled = FlagField(rendered_value=False, help_text="False for disabled flows, otherwise omitted.")
     links = LinksField()
 
-    def get_links(self, flow: Flow, links: LinkBuilder) -> list[Link]:
-        return [links.to("self", "v1", "flows", flow.name)]
+    def get_links(self, flow: Flow, context: OutputContext) -> list[Link]:
+        return [context.links.to("self", "v1", "flows", flow.name)]
 
 
 class FlowList(OutputSerializer):

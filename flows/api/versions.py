@@ -16,8 +16,8 @@ from flyte_site.auth.activity_log import actor_of_caller, log_activity
 from flyte_site.db.keyset import fetch_page
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import LinkSerializer, problem_responses
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import FlagField, LinksField, OutputSerializer, TimestampField
+from flyte_site.http.links import Link
+from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer, TimestampField
 from flyte_site.http.problems import ErrorItem, Problem, not_found
 from flyte_site.http.views import AFTER_PARAMETER, PAGE_SIZE, APIView
 
@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 class CurrentField(FlagField):
     """A flag, true for the current version and omitted for the others."""
 
-    def get_attribute(self, instance: FlowVersion) -> bool:
-        return bool(instance.id == self.context["current_id"])
+    def compute(self, instance: FlowVersion, context: OutputContext) -> bool:
+        return bool(instance.id == context.values["current_id"])
 
 
 class VersionSchema(OutputSerializer):
@@ -41,8 +41,8 @@ class VersionSchema(OutputSerializer):
     current = CurrentField()
     links = LinksField()
 
-    def get_links(self, version: FlowVersion, links: LinkBuilder) -> list[Link]:
-        return [links.to("self", "v1", "flows", version.flow_name, "versions", version.id)]
+    def get_links(self, version: FlowVersion, context: OutputContext) -> list[Link]:
+        return [context.links.to("self", "v1", "flows", version.flow_name, "versions", version.id)]
 
 
 class VersionList(OutputSerializer):

@@ -18,6 +18,7 @@ from rest_framework.views import APIView as FrameworkView
 
 from flyte_site.http.links import Link, LinkBuilder
 from flyte_site.http.middleware.methods import format_allow_header
+from flyte_site.http.output import OutputContext, render_output
 from flyte_site.http.problems import Problem, invalid_input, to_problem
 
 PAGE_SIZE = 1000
@@ -56,11 +57,11 @@ class APIView(FrameworkView):
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-        **context: Any,
+        **values: Any,
     ) -> Response:
-        """Render the instance with the serializer that describes the response; `context` is for its fields."""
-        serializer = serializer_class(instance, context={"links": self.links, **context})
-        return Response(serializer.to_representation(instance), status=status, headers=headers)
+        """Render the instance with the serializer that describes the response; `values` are for its fields."""
+        body = render_output(serializer_class, instance, OutputContext(self.links, values))
+        return Response(body, status=status, headers=headers)
 
     @property
     def links(self) -> LinkBuilder:

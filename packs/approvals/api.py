@@ -19,8 +19,8 @@ from flyte_site.http.fields import (
     problem_responses,
     reject_control_characters,
 )
-from flyte_site.http.links import Link, LinkBuilder
-from flyte_site.http.output import LinksField, OutputSerializer, TimestampField
+from flyte_site.http.links import Link
+from flyte_site.http.output import LinksField, OutputContext, OutputSerializer, TimestampField
 from flyte_site.http.problems import Problem, not_found
 from flyte_site.http.request_body import parse_body
 from flyte_site.http.views import PAGE_SIZE, APIView, get_integer_parameter
@@ -68,10 +68,10 @@ class ApprovalOutput(OutputSerializer):
     decidedAt = TimestampField(source="decision.decided_at", required=False)  # noqa: N815
     links = LinksField()
 
-    def get_links(self, approval: Approval, links: LinkBuilder) -> list[Link]:
+    def get_links(self, approval: Approval, context: OutputContext) -> list[Link]:
         return [
-            links.to("self", "v1", "approvals", approval.action_id),
-            links.to("execution", "v1", "audit", "flows", approval.correlation_id),
+            context.links.to("self", "v1", "approvals", approval.action_id),
+            context.links.to("execution", "v1", "audit", "flows", approval.correlation_id),
         ]
 
 

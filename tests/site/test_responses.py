@@ -14,14 +14,16 @@ from django.utils import timezone
 from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 from rest_framework import serializers
 
-from flyte_site.http.links import LinkBuilder
+from flyte_site.http.links import Link, LinkBuilder
 from flyte_site.http.output import (
     CountField,
     FlagField,
     LinksField,
+    OutputContext,
     OutputSerializer,
     StringMapField,
     TimestampField,
+    render_output,
 )
 from packs.models import Action, Approval, Pack
 from packs.serializers import TakenAction
@@ -33,6 +35,8 @@ API_MODULES = [
     *(ROOT / path for path in ("audit/api.py", "packs/api.py", "packs/approvals/api.py", "datastore/api.py")),
     ROOT / "flyte_site/http/root_views.py",
 ]
+LINKS = LinkBuilder(RequestFactory().get("/"))
+SELF_LINK = LINKS.to("self", "v1")
 
 
 class Description:
@@ -222,8 +226,8 @@ def test_a_taken_action_is_rendered_as_its_serializer_renders_it(
     description.validate("/v1/packs/{pack_id}/actions/take", taken, "post")
     action, pack = Action.objects.get(), Pack.objects.get(identity=PACK)
     assert action.attempt == attempt
-    context = {"links": LinkBuilder(RequestFactory().get("/")), "pack": pack}
-    rendered = TakenAction(context=context).to_representation(action)
+    context = OutputContext(LINKS, {"pack": pack})
+    rendered = render_output(TakenAction, action, context)
     assert json.dumps(rendered, separators=(",", ":")).encode() == taken.content
 
 
@@ -254,8 +258,8 @@ class ItemOutput(OutputSerializer):
     time = TimestampField(required=False)
     links = LinksField()
 
-    def get_links(self, instance: Any, links: str) -> list[str]:
-        return [links]
+    def get_links(self, instance: Any, context: OutputContext) -> list[Link]:
+        return [SELF_LINK]
 
 
 class StubItem:
@@ -268,12 +272,13 @@ class StubItem:
 
 
 def render(instance: Any) -> dict[str, Any]:
-    return ItemOutput(context={"links": "link"}).to_representation(instance)
+    body: dict[str, Any] = render_output(ItemOutput, instance, OutputContext(LINKS))
+    return body
 
 
 @pytest.mark.unit
 def test_an_optional_field_without_a_value_is_left_out() -> None:
-    assert render(StubItem(name="a")) == {"name": "a", "nullable": None, "links": ["link"]}
+    assert render(StubItem(name="a")) == {"name": "a", "nullable": None, "links": [SELF_LINK]}
 
 
 @pytest.mark.unit
@@ -289,4 +294,21 @@ def test_fields_are_rendered_in_the_order_of_their_declaration() -> None:
 @pytest.mark.unit
 def test_every_documented_key_of_a_stored_document_is_rendered() -> None:
     document = {"unknown": 1, "labels": {}, "name": "a", "payload": None, "count": 0}
-    assert render(document) == {"name": "a", "labels": {}, "payload": None, "count": 0, "links": ["link"]}
+    assert render(document) == {"name": "a", "labels": {}, "payload": None, "count": 0, "links": [SELF_LINK]}
+
+
+@pytest.mark.unit
+def test_all_responses_share_one_serializer() -> None:
+    created: list[ItemOutput] = []
+
+    class CountedOutput(ItemOutput):
+        """An item whose serializers are counted."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            created.append(self)
+
+    for name in ("a", "b"):
+        body = render_output(CountedOutput, StubItem(name=name), OutputContext(LINKS))
+        assert body == {"name": name, "nullable": None, "links": [SELF_LINK]}
+    assert len(created) == 1
