@@ -4,18 +4,19 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from flow_files import sync
 from flow_files.sync import EXIT_DIFFERENCES, EXIT_INVALID, EXIT_OK, FlowStore, SyncPlan
 
-Atomic = Callable[[], AbstractContextManager[object]]
-"""Context manager that applies all changes made in its block or none, as far as the store supports that."""
+Atomic = Callable[[], AbstractContextManager[object]] | None
+"""Context manager that applies all changes made in its block or none; None if the store applies them one by one."""
 
 EXIT_CODES_HELP = (
     "Exit codes: 0 done, or no differences; 1 differences (diff), or warnings (--strict); 2 invalid files or "
-    "arguments, nothing was changed; 3 server unreachable, request refused, or a flow was changed in the meantime."
+    "arguments, nothing was changed; 3 server unreachable, request refused, a flow was changed in the meantime, or a "
+    "file could not be written."
 )
 
 
@@ -96,10 +97,7 @@ def _print_diff(plan: SyncPlan, options: Namespace) -> int:
 
 def _apply_plan(store: FlowStore, plan: SyncPlan, options: Namespace, atomic: Atomic) -> int:
     if not options.dry_run:
-        with atomic():
-            sync.apply_plan(
-                store, plan, prune=options.prune, note=options.note, report=_discard_line if options.json else print
-            )
+        _make_changes(store, plan, options, atomic)
     elif not options.json:
         for entry in plan.changes:
             print(f"{entry.check.change}  {entry.check.name}")
@@ -111,6 +109,27 @@ def _apply_plan(store: FlowStore, plan: SyncPlan, options: Namespace, atomic: At
         summary = sync.format_summary(plan, prune=options.prune)
         print(f"{summary}; nothing was changed" if options.dry_run else summary)
     return EXIT_OK
+
+
+def _make_changes(store: FlowStore, plan: SyncPlan, options: Namespace, atomic: Atomic) -> None:
+    """Make the changes; print each when it is certain. If one fails, say what was changed before."""
+    lines: list[str] = []
+
+    def report(line: str) -> None:
+        lines.append(line)
+        if atomic is None and not options.json:
+            print(line, flush=True)
+
+    try:
+        with atomic() if atomic else nullcontext():
+            sync.apply_plan(store, plan, prune=options.prune, note=options.note, report=report)
+    except Exception:
+        if atomic is None:
+            total = len(plan.changes) + (len(plan.store_only) if options.prune else 0)
+            print(f"stopped after {len(lines)} of {total} changes", file=sys.stderr)
+        raise
+    if atomic and not options.json:
+        print("\n".join(lines), end="\n" if lines else "")
 
 
 def _export_flows(store: FlowStore, options: Namespace) -> int:
@@ -129,7 +148,3 @@ def _export_flows(store: FlowStore, options: Namespace) -> int:
 
 def _print_plan_json(plan: SyncPlan, *, applied: bool) -> None:
     print(json.dumps({**plan.to_json(), "applied": applied}, ensure_ascii=False))
-
-
-def _discard_line(_line: str) -> None:
-    """Print nothing: with `--json` the output is one object."""

@@ -1,5 +1,9 @@
 """Errors raised while reading, writing or synchronizing flow files."""
 
+from collections.abc import Sequence
+
+MAX_LISTED_NAMES = 20
+
 
 class FlowFilesError(Exception):
     """A file or folder of flows that can't be used; the message is one line and names it."""
@@ -18,3 +22,9 @@ def describe_read_error(error: OSError | ValueError) -> str:
 
 class FlowStoreError(Exception):
     """An operation that the store of flows refused, or a flow that changed in the meantime."""
+
+
+def format_names(names: Sequence[str]) -> str:
+    """Format names for an error message: at most 20, or `none`."""
+    more = f" and {len(names) - MAX_LISTED_NAMES} more" if len(names) > MAX_LISTED_NAMES else ""
+    return (", ".join(names[:MAX_LISTED_NAMES]) or "none") + more

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from flow_files.errors import FlowFilesError
-from flow_files.files import FlowSource, check_target, flow_file_name, read_flows, write_flow
+from flow_files.errors import FlowFilesError, format_names
+from flow_files.files import FlowSource, check_target, choose_file_stems, get_suffix, read_flows, write_flow
 
 NEW, CHANGED, SAME = "new", "changed", "same"
 EXIT_OK, EXIT_DIFFERENCES, EXIT_INVALID, EXIT_FAILED = 0, 1, 2, 3
@@ -142,19 +142,21 @@ def apply_plan(store: FlowStore, plan: SyncPlan, *, prune: bool, note: str, repo
 
 
 def export_flows(store: FlowStore, folder: Path, names: Sequence[str] = ()) -> Iterator[tuple[str, Path, bool]]:
-    """Write flows to a folder; yield name, file, and True if the file changed. Raises `FlowFilesError`."""
+    """Write flows to a folder; yield name, file, and True if the file changed.
+
+    Raises `FlowFilesError` before anything is written, and `FlowStoreError` if a file can't be written.
+    """
     check_target(folder)
-    names_by_file: dict[str, str] = {}
-    for name in names or store.names():
-        text = store.text(name)
-        # Some file systems are case-insensitive.
-        file = flow_file_name(name, text)
-        if other_name := names_by_file.get(file.lower()):
-            raise FlowFilesError(
-                f"{folder / file}: same file name for {other_name!r} and {name!r}; export one to a different folder"
-            )
-        names_by_file[file.lower()] = name
-        yield name, folder / file, write_flow(folder, name, text)
+    all_names = store.names()
+    exported_names = list(dict.fromkeys(names or all_names))
+    if unknown_names := [name for name in exported_names if name not in set(all_names)]:
+        raise FlowFilesError(f"flow {unknown_names[0]!r} not found; flows: {format_names(all_names)}")
+    # The stems depend on all flows, so that an export of one flow chooses the same file as an export of all.
+    stems = choose_file_stems(all_names)
+    texts = {name: store.text(name) for name in exported_names}
+    for name, text in texts.items():
+        path = folder / f"{stems[name]}{get_suffix(text)}"
+        yield name, path, write_flow(path, text)
 
 
 def format_findings(plan: SyncPlan) -> Iterator[str]:

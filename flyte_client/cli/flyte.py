@@ -4,7 +4,6 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 from flow_files import command_line
@@ -90,7 +89,7 @@ def _add_command(
 
 
 def _run_flows(api: ServerApi, options: Namespace) -> int:
-    return command_line.run_command(RemoteFlowStore(api), options, nullcontext)
+    return command_line.run_command(RemoteFlowStore(api), options, atomic=None)
 
 
 def _print_completion(shell: str) -> int:

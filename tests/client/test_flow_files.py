@@ -1,11 +1,15 @@
 """Flow files: reading a folder and synchronizing it with an in-memory store."""
 
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from flow_files.errors import FlowFilesError
-from flow_files.files import flow_file_name, read_flows, split_documents, write_flow
+from flow_files.errors import FlowFilesError, FlowStoreError
+from flow_files.files import MAX_FILE_NAME_LENGTH, choose_file_stems, read_flows, split_documents
 from flow_files.sync import (
     FlowCheck,
     FlowFinding,
@@ -140,9 +144,47 @@ def test_flows_are_exported_to_files_with_their_names_if_they_differ(tmp_path: P
     assert not build_plan(store, tmp_path / "new").changes
 
 
-def test_names_that_differ_only_in_case_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    with pytest.raises(FlowFilesError, match="same file name for 'One' and 'one'"):
-        list(export_flows(MemoryStore(One="1", one="1"), tmp_path))
+def test_names_that_differ_only_in_case_get_files_that_differ_in_more(tmp_path: Path) -> None:
+    store = MemoryStore(One="1", one="2", ONE="3", Other="4")
+    files = {name: path.name for name, path, _ in export_flows(store, tmp_path)}
+    assert files == {"one": "one.yaml", "One": "%4Fne.yaml", "ONE": "%4F%4E%45.yaml", "Other": "Other.yaml"}
+    assert not build_plan(store, tmp_path).changes
+    assert [changed for _, _, changed in export_flows(store, tmp_path, ["One", "One"])] == [False]
+
+
+def test_long_names_that_differ_only_at_the_end_get_different_files(tmp_path: Path) -> None:
+    store = MemoryStore(**{"a" * 250 + end: end for end in "12"})
+    assert len({path.name for _, path, _ in export_flows(store, tmp_path)}) == 2
+    assert all(len(path.stem) <= MAX_FILE_NAME_LENGTH for path in tmp_path.iterdir())
+
+
+def test_an_export_of_an_unknown_flow_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FlowFilesError, match="flow 'three' not found; flows: one, two"):
+        list(export_flows(MemoryStore(one="1", two="2"), tmp_path, ["one", "three"]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_to_a_full_disk_keeps_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.yaml").write_text("old")
+
+    def write_half(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(FlowStoreError, match=r"one\.yaml: No space left on device"):
+        list(export_flows(MemoryStore(one="1"), tmp_path))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"one.yaml": "old"}
+
+
+def test_an_export_writes_to_the_target_of_a_link_and_keeps_the_access_mode(tmp_path: Path) -> None:
+    target = tmp_path / "target.yaml"
+    target.touch(mode=0o640)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "one.yaml").symlink_to(target)
+    list(export_flows(MemoryStore(one="1"), tmp_path / "out"))
+    assert (target.read_text(), target.stat().st_mode & 0o777) == ("one\n1\n", 0o640)
 
 
 def test_export_refuses_a_python_package_and_writes_nothing(tmp_path: Path) -> None:
@@ -155,6 +197,81 @@ def test_export_refuses_a_python_package_and_writes_nothing(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["..", "../../etc/passwd", "/etc/passwd", ".hidden", "a\x00b", "é" * 200])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
-    assert write_flow(tmp_path, name, "text")
+    list(export_flows(MemoryStore(**{name: "1"}), tmp_path))
     (written,) = tmp_path.iterdir()
-    assert written.name == flow_file_name(name, "text")
+    assert written.stem == choose_file_stems([name])[name]
+
+
+def link_without_target(path: Path) -> None:
+    path.symlink_to("no such file")
+
+
+def link_to_folder_above(path: Path) -> None:
+    path.symlink_to(path.parent)
+
+
+def write_blank_file(path: Path) -> None:
+    path.write_text(" \n")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "reason"),
+    [
+        (link_without_target, "two.yaml", "symbolic link to 'no such file', which does not exist"),
+        (link_without_target, "folder", "symbolic link to 'no such file', which does not exist"),
+        (link_without_target, "more/two.json", "symbolic link to 'no such file', which does not exist"),
+        (link_to_folder_above, "folder", "symbolic link to a folder that contains it"),
+        (os.mkfifo, "two.yml", "is not a regular file"),
+        (write_blank_file, "two.yaml", "file is empty"),
+    ],
+)
+def test_what_could_hold_a_flow_and_cannot_be_read_stops_the_command(
+    tmp_path: Path, make: Callable[[Path], object], name: str, reason: str
+) -> None:
+    (tmp_path / "one.yaml").write_text("one\n1\n")
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    with pytest.raises(FlowFilesError) as raised:
+        build_plan(MemoryStore(one="1", two="2"), tmp_path)
+    assert str(raised.value).startswith(f"{path}: {reason}")
+
+
+def test_a_hidden_link_without_target_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / ".#one.yaml").symlink_to("user@host.123")
+    assert build_plan(MemoryStore(one="1"), put(tmp_path, one="one\n1\n")).store_only == []
+
+
+def test_a_linked_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    put(tmp_path / "shared", two="two\n2\n")
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "linked").symlink_to(tmp_path / "shared")
+    assert build_plan(MemoryStore(two="2"), tmp_path / "flows").store_only == []
+
+
+@pytest.fixture
+def unprivileged_folder() -> Iterator[Path]:
+    """Create a folder as a user without root's right to read everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, user = Path(name), os.geteuid()
+        if user == 0:
+            os.chown(folder, 65534, 65534)
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+
+
+@pytest.mark.parametrize("name", ["two.yaml", "folder", ""])
+def test_an_unreadable_file_or_folder_stops_the_command(unprivileged_folder: Path, name: str) -> None:
+    folder = unprivileged_folder / "flows"
+    (folder / "folder").mkdir(parents=True)
+    put(folder, one="one\n1\n", two="two\n2\n")
+    unreadable = folder / name
+    unreadable.chmod(0)
+    with pytest.raises(FlowFilesError) as raised:
+        build_plan(MemoryStore(one="1", two="2"), folder)
+    unreadable.chmod(0o700)
+    assert str(raised.value) == f"{unreadable}: Permission denied"

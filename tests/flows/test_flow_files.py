@@ -100,12 +100,28 @@ class ConflictingStore(LocalFlowStore):
         super().save(text, checked, note)
 
 
-def test_either_all_flows_are_saved_or_none(folder: Path) -> None:
+def test_either_all_flows_are_saved_or_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
     options = Namespace(subcommand="apply", path=folder, strict=False, json=False, prune=False, dry_run=False, note="")
     with pytest.raises(FlowStoreError, match="two: the flow was changed by someone else"):
         command_line.run_command(ConflictingStore(), options, atomic)
     assert not stored_versions()
+    assert capsys.readouterr().out == ""  # no change is reported that was rolled back
+
+
+def test_a_failure_after_some_changes_says_how_many_were_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "two.yaml").write_text(TEXT.replace("one", "two"))
+    options = Namespace(subcommand="apply", path=folder, strict=False, json=False, prune=False, dry_run=False, note="")
+    with pytest.raises(FlowStoreError):
+        command_line.run_command(ConflictingStore(), options, None)
+    assert capsys.readouterr() == ("new  one\n", "stopped after 1 of 2 changes\n")
+
+
+def test_pruning_stops_at_a_link_without_target(folder: Path) -> None:
+    b.save(b.step(), name="two")
+    (folder / "two.yaml").symlink_to(folder / "moved.yaml")
+    assert run("apply", folder, "--prune") == 2
+    assert list(stored_versions()) == ["two"]
 
 
 def test_a_dry_run_prints_the_changes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
