@@ -206,6 +206,11 @@ class StepOutcomeSchema(OutputSerializer):
         required=False,
         help_text="Values that false criteria read: by expression, as JSON, truncated and redacted.",
     )
+    warnings = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Probable mistakes in false criteria, such as a number that is compared with text.",
+    )
 
 
 class FlowOutcomeSchema(OutputSerializer):

@@ -45,6 +45,7 @@ def _format_step(step: Mapping[str, Any]) -> Iterator[str]:
         labels = f" {_to_json(command['packLabels'])}" if command["packLabels"] else ""
         yield f"command {command['packName']}{labels} {command['name']} {_to_json(command['input'])}"
     yield from (f"error at {format_error(error)}" for error in step.get("errors", []))
+    yield from (f"warning at {format_error(warning)}" for warning in step.get("warnings", []))
     if "result" in step:
         yield f"result {step['result']['event']} {_to_json(step['result'].get('payload'))}"
 

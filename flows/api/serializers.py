@@ -112,7 +112,10 @@ class CriteriaEvaluationSchema(OutputSerializer):
 
 
 class StepEvaluationSchema(OutputSerializer):
-    """One evaluation of a step. A text that could not be rendered is null and has an entry in `errors`."""
+    """One evaluation of a step. A text that could not be rendered is null and has an entry in `errors`.
+
+    `warnings` are probable mistakes that depend on the values, such as a number that is compared with text.
+    """
 
     outcome = serializers.CharField(help_text="fired, labels, criteria, error or notReached")
     message = serializers.CharField(required=False)
@@ -123,6 +126,7 @@ class StepEvaluationSchema(OutputSerializer):
     criteria = CriteriaEvaluationSchema(required=False)
     command = StepCommandSchema(required=False)
     errors = FlowIssueSchema(many=True, required=False)  # type: ignore[assignment]
+    warnings = FlowIssueSchema(many=True, required=False)
 
 
 class StepReferenceSchema(OutputSerializer):

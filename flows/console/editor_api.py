@@ -154,11 +154,11 @@ def _dry_run_flow_text(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _add_locations(step: dict[str, Any], report: ValidationReport) -> None:
-    """Add the position in the text to each error of a step, and to the step."""
+    """Add the position in the text to each error and warning of a step, and to the step."""
     lines_by_step = {location.id: location.line for location in locate_steps(report)}
     step["line"] = lines_by_step.get(step["stepId"], 1)
-    for error in step.get("errors", []):
-        error["line"], error["column"] = report.locate(error["path"], error["line"], error["column"])
+    for issue in [*step.get("errors", []), *step.get("warnings", [])]:
+        issue["line"], issue["column"] = report.locate(issue["path"], issue["line"], issue["column"])
 
 
 def _require_text(data: Mapping[str, Any], key: str) -> str:

@@ -6,13 +6,13 @@ The real run, the dry run and the tests share it.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
-from flows.template import REDACTED, RenderContext, Secret, Template, TemplateError
+from flows.template import REDACTED, RenderContext, Secret, Template, TemplateError, TemplateWarning
 from flyte_site.core.redaction import MASK, is_secret_key, preview_json, secrets_contained_in
 from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
 from packs.models import Action, Pack, build_labels_key
@@ -21,6 +21,7 @@ from packs.queue.action_secrets import ActionSecrets, InputPath
 
 MAX_LABELS_KEY_LENGTH = 1000
 MAX_READ_LENGTH = 200
+MASKED_WARNING = "warning details hidden because the criteria read a masked value"
 
 DatastoreLookup = Callable[[str], object]
 StepContext = Mapping[str, str | Secret]
@@ -131,7 +132,7 @@ class StepTrace:
 
     In `context` and `input` a text that could not be rendered is None, and `errors` have the reasons in their order;
     texts that read a secret are masked. `reads` has the values that the criteria looked up, as JSON, truncated and
-    masked.
+    masked. `warnings` are probable mistakes that depend on the values, such as a number that is compared with text.
     """
 
     context: dict[str, Any] | None = None
@@ -141,6 +142,7 @@ class StepTrace:
     command_labels: dict[str, Any] | None = None
     input: Any = None
     errors: list[TemplateError] = field(default_factory=list)
+    warnings: list[TemplateWarning] = field(default_factory=list)
 
 
 def evaluate_step(candidate: StepCandidate, lookup: DatastoreLookup, trace: StepTrace | None = None) -> StepOutcome:
@@ -155,6 +157,7 @@ def evaluate_step(candidate: StepCandidate, lookup: DatastoreLookup, trace: Step
     evaluation.set_step_context(candidate.inherited_context)
     if trace:
         evaluation.collected_errors = trace.errors
+        evaluation.collected_warnings = trace.warnings
     try:
         return _evaluate_parts(candidate, evaluation, trace or StepTrace())
     except TemplateError as error:
@@ -198,9 +201,9 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
         trace.verdict = verdict
         trace.reads = _collect_reads(evaluation)
         if verdict not in TRUE_VALUES:
-            return _report_criteria_false(
-                step, verdict, trace.reads if is_tracing else _trace_criteria(step.criteria, evaluation)
-            )
+            if not is_tracing:
+                _trace_criteria(step.criteria, trace, f"{step.path}.criteria", evaluation)
+            return _report_criteria_false(step, verdict, trace)
     command_labels = step.command.pack_labels.render(evaluation)
     trace.command_labels = _redact(command_labels, evaluation)
     _raise_first_error(evaluation)
@@ -298,14 +301,29 @@ def _render_criteria(criteria: Template, path: str, evaluation: RenderContext, i
         if evaluation.collected_errors is not None:
             evaluation.collected_errors.append(error)
         raise
+    finally:
+        _collect_criteria_warnings(criteria, path, evaluation)
 
 
-def _trace_criteria(criteria: Template, evaluation: RenderContext) -> dict[str, str]:
-    """Render the criteria once more with read tracking, and return the values that they looked up."""
-    # The second rendering can exceed the budget; the reads until then are returned.
+def _trace_criteria(criteria: Template, trace: StepTrace, path: str, evaluation: RenderContext) -> None:
+    """Render the criteria once more, and record the values that they looked up and the warnings."""
+    evaluation.collected_warnings = trace.warnings
+    # The second rendering can exceed the budget; the reads until then are recorded.
     with suppress(TemplateError):
         criteria.with_read_tracking().render(evaluation)
-    return _collect_reads(evaluation)
+    trace.reads = _collect_reads(evaluation)
+    _collect_criteria_warnings(criteria, path, evaluation)
+
+
+def _collect_criteria_warnings(criteria: Template, path: str, evaluation: RenderContext) -> None:
+    """Collect the warnings of the criteria, without details if a value that they read is masked."""
+    warnings = evaluation.collected_warnings
+    if warnings is None:
+        return
+    start = len(warnings)
+    evaluation.collect_warnings(criteria.source, path)
+    if any(value is REDACTED or is_secret_key(name) for name, value in evaluation.tracked_reads.items()):
+        warnings[start:] = [replace(warning, message=MASKED_WARNING) for warning in warnings[start:]]
 
 
 def _collect_reads(evaluation: RenderContext) -> dict[str, str]:
@@ -317,8 +335,16 @@ def _collect_reads(evaluation: RenderContext) -> dict[str, str]:
     }
 
 
-def _report_criteria_false(step: StepDefinition, verdict: str, reads: dict[str, str]) -> StepOutcome:
+def _report_criteria_false(step: StepDefinition, verdict: str, trace: StepTrace) -> StepOutcome:
     message = "the criteria are false"
     if verdict not in FALSE_VALUES:
         message = f"criteria evaluated to {verdict[:100]!r}, expected true or false; treated as false"
-    return StepOutcome(step.id, OutcomeKind.CRITERIA_FALSE, message=message, details={"saw": reads} if reads else {})
+    path = f"{step.path}.criteria"
+    warnings = list(dict.fromkeys(warning.message for warning in trace.warnings if warning.path == path))
+    details: dict[str, Any] = {"saw": trace.reads} if trace.reads else {}
+    return StepOutcome(
+        step.id,
+        OutcomeKind.CRITERIA_FALSE,
+        message=message,
+        details=details | ({"warnings": warnings} if warnings else {}),
+    )

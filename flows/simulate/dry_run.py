@@ -5,7 +5,7 @@ Steps are evaluated by the engine's own code (`matching`, `step`), and the datas
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -173,6 +173,8 @@ def _evaluation_to_json(evaluation: StepEvaluation) -> dict[str, Any]:
             {"path": error.path, "message": error.message, "line": error.line, "column": error.column}
             for error in errors
         ]
+    if trace.warnings:
+        data["warnings"] = [asdict(warning) for warning in trace.warnings]
     return data
 
 

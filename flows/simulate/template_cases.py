@@ -50,7 +50,9 @@ def resolve_template(template: Any, evaluation: RenderContext) -> tuple[Any, tup
     compiled = compile_value(template, "", errors)
     if errors:
         raise errors[0]
-    return compiled.render(evaluation), compiled.warnings
+    evaluation.collected_warnings = []
+    value = compiled.render(evaluation)
+    return value, (*compiled.warnings, *evaluation.collected_warnings)
 
 
 def run_case(case: TemplateCase) -> dict[str, Any]:

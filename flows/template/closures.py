@@ -10,6 +10,7 @@ from flows.template.errors import OPERATION_ERRORS, LocatedError, locate_error
 from flows.template.filters.base import Filter
 from flows.template.functions import Function
 from flows.template.runtime.macros import Macro
+from flows.template.runtime.numbers import SpacedLiteral, mark_spaced
 from flows.template.runtime.operators import OperatorFunc, negate
 from flows.template.runtime.render_context import MAX_UNCHARGED_SIZE, RenderContext, Scope
 from flows.template.runtime.resolve import call_method, make_path_reader, make_variable_reader, resolve_key
@@ -20,6 +21,8 @@ KeyWithOffset = tuple[str | int, int]
 
 def make_constant(value: object, offset: int) -> Expression:
     """Compile a literal."""
+    if isinstance(value, str):
+        value = mark_spaced(value, SpacedLiteral)
     return Expression(lambda scope: value, offset, is_constant=True, value=value, is_shell_safe=True)
 
 
@@ -133,6 +136,8 @@ def compile_filter(
             result = apply(value, argument_value, render_context)
         except OPERATION_ERRORS as error:
             raise locate_error(error, offset) from None
+        if render_context.unlocated_warnings:
+            render_context.locate_warnings(offset)
         if isinstance(result, str | list) and len(result) > MAX_UNCHARGED_SIZE:
             _charge_result(result, render_context, offset)
         return result
@@ -188,13 +193,15 @@ def fold_left(
     remaining = list(zip(operations, operands[1:], offsets, strict=True))
 
     def evaluate(scope: Scope) -> object:
-        left = evaluate_first(scope)
+        left, render_context = evaluate_first(scope), scope.render_context
         for apply, evaluate_operand, offset in remaining:
             right = evaluate_operand(scope)
             try:
-                left = apply(left, right, scope.render_context)
+                left = apply(left, right, render_context)
             except OPERATION_ERRORS as error:
                 raise locate_error(error, offset) from None
+            if render_context.unlocated_warnings:
+                render_context.locate_warnings(offset)
         return left
 
     return evaluate
@@ -210,12 +217,14 @@ def fold_right(
 
     def evaluate(scope: Scope) -> object:
         values = [evaluate_operand(scope) for evaluate_operand in operands]
-        value = values.pop()
+        value, render_context = values.pop(), scope.render_context
         for apply, offset in reversed_operations:
             try:
-                value = apply(values.pop(), value, scope.render_context)
+                value = apply(values.pop(), value, render_context)
             except OPERATION_ERRORS as error:
                 raise locate_error(error, offset) from None
+            if render_context.unlocated_warnings:
+                render_context.locate_warnings(offset)
         return value
 
     return evaluate

@@ -32,7 +32,7 @@ class CompiledValue:
         """Return the value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
 
         A string that has read a secret becomes a `Secret`. If the render context collects errors, they are appended to
-        its list and the failed strings become null.
+        its list and the failed strings become null. If it collects warnings, they are appended to its list.
         """
         return self._render(render_context)
 
@@ -98,6 +98,8 @@ def _make_renderer(template: Template, path: str) -> ResolveFunc:
                 raise
             render_context.collected_errors.append(error)
             return None
+        finally:
+            render_context.collect_warnings(template.source, path)
 
     return render
 

@@ -136,13 +136,16 @@ class _TemplateFunction(Function):
     __slots__ = ()
 
     def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
-        scope.render_context.enter_call(offset)
+        render_context = scope.render_context
+        render_context.enter_call(offset)
+        outer_warnings = render_context.take_warnings()
         try:
             return super().apply(scope, arguments, offset)
         except TemplateError as error:
             raise LocatedError(_format_nested_error(error), offset, error.suggestion) from None
         finally:
-            scope.render_context.leave_call()
+            render_context.move_nested_warnings(outer_warnings, offset, _NESTED_ERROR_PREFIX)
+            render_context.leave_call()
 
 
 ALL_FUNCTIONS = {**FUNCTIONS, "template": _TemplateFunction("template", 2, _render_template_function)}

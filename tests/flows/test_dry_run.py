@@ -12,7 +12,7 @@ from datastore.models import Item
 from flows.definition import parse_flow, store
 from flows.engine.complete import complete_action
 from flows.engine.handle_event import handle_event
-from flows.engine.step import IncomingEvent
+from flows.engine.step import MASKED_WARNING, IncomingEvent
 from flows.models import Event as EventRow
 from flows.models import Execution, Flow, FlowVersion
 from flows.simulate.dry_run import DryRun, SimulatedResult, dry_run_flow
@@ -277,3 +277,46 @@ def test_probable_secrets_are_redacted_but_templates_read_them() -> None:
     assert done.actions["a"].input == {"apiToken": "abc"}
     assert "abc" not in str(done.to_json()).replace(criteria, "")
     assert step_of(done, "a")["outcome"] == "fired"
+
+
+WARNING = "the number 42 never equals the text '42': convert it with |integer or |float"
+
+
+def test_operations_that_are_probably_mistakes_give_warnings_with_positions() -> None:
+    command = {"packName": "Wrk", "name": "Do", "input": {"n": ["{{ 'n/a'|integer }}"]}}
+    step = b.step(id="a", context={"A": "x {{ none + 1 }}"}, criteria="{{ Event.Payload != 42 }}", command=command)
+    warnings = step_of(try_steps(step, payload="42"), "a")["warnings"]
+    assert warnings == [
+        {"path": "steps[0].context.A", "message": "none counts as 0 here", "line": 1, "column": 11},
+        {"path": "steps[0].criteria", "message": WARNING, "line": 1, "column": 18},
+        {
+            "path": "steps[0].command.input.n[0]",
+            "message": "'n/a' is not a number; it counts as 0",
+            "line": 1,
+            "column": 10,
+        },
+    ]
+
+
+def test_text_that_is_not_a_number_is_an_error_with_the_value_in_the_run_and_the_dry_run() -> None:
+    flow = b.document(b.step(id="a", criteria="{{ Event.Payload > 14 }}"))
+    event = b.event(b.pack("Src"), "Go", "n/a\n")
+    _, outcomes = run_for_real(flow, event, {})
+    (simulated,) = dry_run_flow(parse_flow(flow), event).evaluations
+    message = "cannot compare 14 with a text: 'n/a\\n' is not a number"
+    assert [outcome["message"] for outcome in outcomes] == [message] == [simulated.outcome.message]
+
+
+def test_false_criteria_explain_a_comparison_that_is_never_true() -> None:
+    flow = b.document(b.step(id="a", context={"A": "{{ none + 1 }}"}, criteria="{{ Event.Payload == 42 }}"))
+    _, outcomes = run_for_real(flow, b.event(b.pack("Src"), "Go", "42"), {})
+    assert [outcome["warnings"] for outcome in outcomes] == [[WARNING]]
+
+
+@override_settings(FLYTE_MASKED_KEYS="pin")
+def test_a_warning_hides_values_that_are_masked() -> None:
+    flow = b.document(b.step(id="a", criteria="{{ Event.Payload.pin == 1234 }}"))
+    event = b.event(b.pack("Src"), "Go", {"pin": "1234"})
+    _, outcomes = run_for_real(flow, event, {})
+    assert outcomes[0]["warnings"] == [MASKED_WARNING]
+    assert "'1234'" not in str(dry_run_flow(parse_flow(flow), event).to_json())

@@ -1,7 +1,7 @@
 """Intended differences from the original's templates: one function per rule.
 
 Each takes a case and the output expected so far, and returns the output expected under the rule; the same if the rule
-does not apply. R1–R16 are explained in docs/reference/templates.md.
+does not apply. R1–R17 are explained in docs/reference/templates.md.
 """
 
 import json
@@ -191,6 +191,13 @@ def r16_files_are_out_of_reach(case: Case, expected: Expected) -> Expected:
     return ERROR if re.search(r"\{% *(include|ssi|import|extends|block)\b", case.text) else expected
 
 
+def r17_white_space_around_numbers_is_ignored(case: Case, expected: Expected) -> Expected:
+    match = re.fullmatch(r"\{\{ '(\s*)(\S+)(\s*)'\|(integer|float|floatformat) \}\}", case.text)
+    if match is None or not match[1] + match[3] or not _NUMBER.fullmatch(match[2]):
+        return expected
+    return case.ours(f"{{{{ '{match[2]}'|{match[4]} }}}}")
+
+
 def any_json_in_the_datastore(case: Case, expected: Expected) -> Expected:
     """Allow any JSON in the datastore, not only objects; a rule of the datastore, not of the language."""
     match = re.fullmatch(r"\{\{ datastore\('(\w+)'\) \}\}", case.text)
@@ -217,6 +224,7 @@ RULES: tuple[Rule, ...] = (
     r14_dates_from_text,
     r15_a_number_is_a_number,
     r16_files_are_out_of_reach,
+    r17_white_space_around_numbers_is_ignored,
     any_json_in_the_datastore,
 )
 

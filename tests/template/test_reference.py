@@ -28,10 +28,14 @@ def outcomes(template: str) -> list[str]:
     """Return the outcomes that the page may show: the output, the warnings, or the error."""
     try:
         compiled = compile_template(template)
-        printed = compiled.render(RenderContext(VARIABLES, reader(DATASTORE)))
+        render_context = RenderContext(VARIABLES, reader(DATASTORE))
+        render_context.collected_warnings = []
+        printed = compiled.render(render_context)
     except TemplateError as error:
         return [f"error: {error.message}"]
-    return [printed.replace("\n", "⏎").rstrip(" "), *(f"warning: {warning.message}" for warning in compiled.warnings)]
+    render_context.collect_warnings(template, "")
+    warnings = [*compiled.warnings, *render_context.collected_warnings]
+    return [printed.replace("\n", "⏎").rstrip(" "), *(f"warning: {warning.message}" for warning in warnings)]
 
 
 @pytest.mark.parametrize(("line", "template", "result"), EXAMPLES)

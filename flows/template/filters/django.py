@@ -9,10 +9,11 @@ from django.utils.timesince import timesince, timeuntil
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter
 from flows.template.runtime.go_time import make_aware, parse_rfc3339
+from flows.template.runtime.numbers import read_float
 from flows.template.runtime.operators import compare_for_sorting
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.resolve import get_type_name, resolve_key
-from flows.template.runtime.values import to_float, to_text
+from flows.template.runtime.values import to_text
 
 
 def _strip_safe_mark(value: str) -> str:
@@ -25,7 +26,7 @@ def _slugify(value: object, argument: object, render_context: RenderContext) -> 
 
 
 def _filesizeformat(value: object, argument: object, render_context: RenderContext) -> object:
-    return _strip_safe_mark(filesizeformat(to_float(value)))
+    return _strip_safe_mark(filesizeformat(read_float(value, render_context)))
 
 
 def _to_time(filter_name: str, value: object) -> datetime:

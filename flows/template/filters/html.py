@@ -9,8 +9,9 @@ import re2  # type: ignore[import-untyped]
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter
 from flows.template.filters.flyte import replace_surrogates
+from flows.template.runtime.numbers import read_int
 from flows.template.runtime.render_context import RenderContext
-from flows.template.runtime.values import SafeText, to_int, to_text
+from flows.template.runtime.values import SafeText, to_text
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _TAG_PATTERN = re2.compile(r"<[^>]*>")
@@ -116,7 +117,7 @@ def _urlize(value: object, argument: object, render_context: RenderContext) -> o
 
 
 def _urlizetrunc(value: object, argument: object, render_context: RenderContext) -> object:
-    return _link_urls(to_text(value), True, to_int(argument))
+    return _link_urls(to_text(value), True, read_int(argument, render_context))
 
 
 class _HTMLTruncator:
@@ -161,7 +162,7 @@ class _HTMLTruncator:
 
 
 def _truncatechars_html(value: object, argument: object, render_context: RenderContext) -> object:
-    source, max_length = to_text(value), max(to_int(argument) - 3, 0)
+    source, max_length = to_text(value), max(read_int(argument, render_context) - 3, 0)
     truncator, copied_count = _HTMLTruncator(source), 0
 
     def advance(start: int) -> int:
@@ -176,7 +177,7 @@ def _truncatechars_html(value: object, argument: object, render_context: RenderC
 
 
 def _truncatewords_html(value: object, argument: object, render_context: RenderContext) -> object:
-    source, max_words = to_text(value), max(to_int(argument), 0)
+    source, max_words = to_text(value), max(read_int(argument, render_context), 0)
     truncator, word_count = _HTMLTruncator(source), 0
 
     def advance(start: int) -> int:

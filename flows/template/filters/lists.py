@@ -6,9 +6,10 @@ from django.template.defaultfilters import slice_filter
 
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter, check_text_length
+from flows.template.runtime.numbers import read_int
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.resolve import get_type_name
-from flows.template.runtime.values import Record, is_number, is_sliceable, is_truthy, to_int, to_text
+from flows.template.runtime.values import Record, is_number, is_sliceable, is_truthy, to_text
 
 
 def _first(value: object, argument: object, render_context: RenderContext) -> object:
@@ -26,7 +27,7 @@ def _random(value: object, argument: object, render_context: RenderContext) -> o
 def _index(value: object, argument: object, render_context: RenderContext) -> object:
     if not isinstance(value, list | str) or not value:
         return ""
-    index = to_int(argument)
+    index = read_int(argument, render_context)
     if -len(value) <= index < len(value):
         return value[index]
     return "" if isinstance(value, str) else None
@@ -90,12 +91,12 @@ def _yesno(value: object, argument: object, render_context: RenderContext) -> ob
 
 
 def _pluralize(value: object, argument: object, render_context: RenderContext) -> object:
-    if not is_number(value):
+    if not is_number(value) and not isinstance(value, str):
         raise OperationError(f"pluralize needs a number, not {get_type_name(value)}")
     endings = (to_text(argument) or "s").split(",")
     if len(endings) > 2:
         raise OperationError("pluralize takes one or two endings: pluralize:'y,ies'")
-    if to_int(value) != 1:
+    if read_int(value, render_context) != 1:
         return endings[-1]
     return endings[0] if len(endings) == 2 else ""
 

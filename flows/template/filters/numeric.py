@@ -6,38 +6,46 @@ from flows.template.errors import OperationError
 from flows.template.filters.base import Filter
 from flows.template.filters.go_format import format_value
 from flows.template.runtime.go_time import format_go_or_django, parse_rfc3339
-from flows.template.runtime.operators import check_number_size, concatenate
+from flows.template.runtime.numbers import (
+    convert_to_float,
+    cut_to_int,
+    read_int,
+    read_number,
+    read_number_or_zero,
+    read_number_pair,
+)
+from flows.template.runtime.operators import add, check_number_size, concatenate
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.resolve import get_type_name
-from flows.template.runtime.values import is_number, to_float, to_int, to_number, to_text
+from flows.template.runtime.values import is_number, to_text
 
 MAX_DECIMALS = 100
 
 
 def _add(value: object, argument: object, render_context: RenderContext) -> object:
-    if is_number(value) and is_number(argument):
-        try:
-            return check_number_size(to_number(value) + to_number(argument), render_context)
-        except OverflowError:
-            raise OperationError("number is too large for a decimal number") from None
+    """Add a number to a number or to text that spells one; join two texts, as in the original."""
+    if (is_number(value) or is_number(argument)) and (pair := read_number_pair(value, argument)) is not None:
+        return add(*pair, render_context)
     return concatenate(value, argument, render_context)
 
 
 def _integer(value: object, argument: object, render_context: RenderContext) -> object:
-    return check_number_size(to_int(value), render_context)
+    return check_number_size(cut_to_int(read_number_or_zero(value, render_context)), render_context)
 
 
 def _float(value: object, argument: object, render_context: RenderContext) -> object:
-    return to_float(value)
+    return convert_to_float(read_number_or_zero(value, render_context))
 
 
 def _divisibleby(value: object, argument: object, render_context: RenderContext) -> object:
-    divisor = to_int(argument)
-    return divisor != 0 and to_int(value) % divisor == 0
+    dividend, divisor = read_int(value, render_context), read_int(argument, render_context)
+    return divisor != 0 and dividend % divisor == 0
 
 
 def _get_digit(value: object, argument: object, render_context: RenderContext) -> object:
-    digits, position = to_text(value), to_int(argument)
+    digits = value.strip() if isinstance(value, str) else to_text(value)
+    read_number(value, render_context)
+    position = read_int(argument, render_context)
     if not 0 < position <= len(digits):
         return value
     char = digits[-position]
@@ -45,14 +53,14 @@ def _get_digit(value: object, argument: object, render_context: RenderContext) -
 
 
 def _floatformat(value: object, argument: object, render_context: RenderContext) -> object:
-    decimals = to_int(argument) if argument is not None else -1
+    decimals = read_int(argument, render_context) if argument is not None else -1
     trims_zeros = not is_number(argument) or decimals <= 0
     if abs(decimals) > MAX_DECIMALS:
         raise OperationError(f"floatformat returns at most {MAX_DECIMALS} decimals")
-    number_value = to_number(value)
-    if trims_zeros and number_value == to_int(number_value):
-        return to_int(number_value)
-    return f"{to_float(number_value):.{abs(decimals)}f}"
+    number = read_number_or_zero(value, render_context)
+    if trims_zeros and number == cut_to_int(number):
+        return cut_to_int(number)
+    return f"{convert_to_float(number):.{abs(decimals)}f}"
 
 
 def _make_date_filter(name: str) -> Filter:

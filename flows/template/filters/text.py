@@ -4,8 +4,9 @@ from django.template.defaultfilters import addslashes as django_addslashes
 
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter, check_text_length
+from flows.template.runtime.numbers import read_int
 from flows.template.runtime.render_context import RenderContext
-from flows.template.runtime.values import get_length, to_int, to_text
+from flows.template.runtime.values import get_length, to_text
 
 _PHONE_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999" * 2)
 
@@ -46,23 +47,23 @@ def _length(value: object, argument: object, render_context: RenderContext) -> o
 
 
 def _length_is(value: object, argument: object, render_context: RenderContext) -> object:
-    return get_length(value) == to_int(argument)
+    return get_length(value) == read_int(argument, render_context)
 
 
 def _ljust(value: object, argument: object, render_context: RenderContext) -> object:
-    spaces = to_int(argument) - get_length(value)
+    spaces = read_int(argument, render_context) - get_length(value)
     check_text_length(spaces, render_context)
     return to_text(value) + " " * spaces
 
 
 def _rjust(value: object, argument: object, render_context: RenderContext) -> object:
-    width = to_int(argument)
+    width = read_int(argument, render_context)
     check_text_length(abs(width), render_context)
     return to_text(value).rjust(width) if width >= 0 else to_text(value).ljust(-width)
 
 
 def _center(value: object, argument: object, render_context: RenderContext) -> object:
-    spaces = to_int(argument) - get_length(value)
+    spaces = read_int(argument, render_context) - get_length(value)
     check_text_length(spaces, render_context)
     if spaces <= 0:
         return value
@@ -80,7 +81,7 @@ def _addslashes(value: object, argument: object, render_context: RenderContext) 
 
 
 def _truncatechars(value: object, argument: object, render_context: RenderContext) -> object:
-    source, max_length = to_text(value), to_int(argument)
+    source, max_length = to_text(value), read_int(argument, render_context)
     if max_length < 0:
         raise OperationError("truncatechars needs a number of at least 0")
     if max_length >= len(source):
@@ -89,7 +90,7 @@ def _truncatechars(value: object, argument: object, render_context: RenderContex
 
 
 def _truncatewords(value: object, argument: object, render_context: RenderContext) -> object:
-    words, count = to_text(value).split(), to_int(argument)
+    words, count = to_text(value).split(), read_int(argument, render_context)
     if count <= 0:
         return ""
     return " ".join([*words[:count], "..."] if count < len(words) else words)
@@ -100,7 +101,7 @@ def _wordcount(value: object, argument: object, render_context: RenderContext) -
 
 
 def _wordwrap(value: object, argument: object, render_context: RenderContext) -> object:
-    count = to_int(argument)
+    count = read_int(argument, render_context)
     if count <= 0:
         return value
     words = to_text(value).split()

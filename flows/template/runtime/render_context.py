@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.template.errors import LocatedError, OperationError, TemplateError
+from flows.template.errors import LocatedError, OperationError, TemplateError, TemplateWarning, get_line_and_column
 from flows.template.limits import DEFAULT_LIMITS, RenderLimits
 from flows.template.runtime.taint import Secret, Taint
 from flows.template.runtime.values import ForLoop, to_record
@@ -14,6 +14,8 @@ MAX_UNCHARGED_SIZE = 256
 # Work between two checks of the clock.
 WORK_BETWEEN_CHECKS = 2_000
 MAX_TRACKED_READS = 20
+MAX_COLLECTED_WARNINGS = 20
+HIDDEN_WARNING = "warning details hidden because the template reads a secret"
 # Replaces a value that was looked up after a secret.
 REDACTED = Secret(None, ())
 
@@ -26,6 +28,8 @@ class RenderContext:
     cannot be read. context_secrets: the secret values of the context. taint: the secrets that templates have read.
     tracked_reads: lookups of templates with read tracking, and their values, or REDACTED. collected_errors: None, or a
     list that receives the errors of a value's strings, so that the other strings are still rendered.
+    collected_warnings: None, or a list that receives probable mistakes that depend on the values, such as a number that
+    is compared with text.
     """
 
     __slots__ = (
@@ -39,12 +43,15 @@ class RenderContext:
         "_started_at",
         "call_depth",
         "collected_errors",
+        "collected_warnings",
         "context_secrets",
         "iterations",
         "limits",
+        "located_warnings",
         "output_length",
         "taint",
         "tracked_reads",
+        "unlocated_warnings",
         "variables",
         "work",
     )
@@ -65,6 +72,9 @@ class RenderContext:
         self._event_record: object = None
         self.tracked_reads: dict[str, object] = {}
         self.collected_errors: list[TemplateError] | None = None
+        self.collected_warnings: list[TemplateWarning] | None = None
+        self.unlocated_warnings: list[str] = []
+        self.located_warnings: dict[tuple[str, int], None] = {}
         self.taint = Taint()
         self.context_secrets: dict[str, Secret] = {}
 
@@ -158,6 +168,48 @@ class RenderContext:
         """
         if len(self.tracked_reads) < MAX_TRACKED_READS:
             self.tracked_reads.setdefault(source, REDACTED if self.taint.is_tainted else value)
+
+    @property
+    def collects_warnings(self) -> bool:
+        """Return whether `warn` records anything; check it before an expensive message."""
+        return self.collected_warnings is not None
+
+    def warn(self, message: str) -> None:
+        """Warn about a probable mistake in the operation that is being evaluated; the caller of it adds the position.
+
+        After the template has read a secret, the message is hidden: any may contain some of it.
+        """
+        if self.collected_warnings is not None:
+            self.unlocated_warnings.append(HIDDEN_WARNING if self.taint.is_tainted else message)
+
+    def locate_warnings(self, offset: int) -> None:
+        """Add the position in the template to the last warnings."""
+        for message in self.unlocated_warnings:
+            if len(self.located_warnings) < MAX_COLLECTED_WARNINGS:
+                self.located_warnings.setdefault((message, offset))
+        self.unlocated_warnings.clear()
+
+    def take_warnings(self) -> list[tuple[str, int]]:
+        """Return the located warnings, each with its offset, and forget them."""
+        self.unlocated_warnings.clear()
+        warnings = list(self.located_warnings)
+        self.located_warnings.clear()
+        return warnings
+
+    def move_nested_warnings(self, outer_warnings: list[tuple[str, int]], offset: int, prefix: str) -> None:
+        """Move the warnings of a nested template to `offset` in the outer one, behind the warnings of that one."""
+        nested_warnings = self.take_warnings()
+        self.located_warnings.update(dict.fromkeys(outer_warnings))
+        self.unlocated_warnings += [prefix + message for message, _ in nested_warnings]
+        self.locate_warnings(offset)
+
+    def collect_warnings(self, source: str, path: str) -> None:
+        """Add the warnings of the template at this path, which has this source, to the collected ones."""
+        if self.collected_warnings is not None:
+            self.collected_warnings += [
+                TemplateWarning(message, *get_line_and_column(source, offset), path)
+                for message, offset in self.take_warnings()
+            ]
 
     def get_event_record(self) -> object:
         """Return the variable `Event` as a record."""

@@ -1,19 +1,14 @@
-"""Values of templates: printing, comparison, truth, and conversion to numbers.
+"""Values of templates: printing, comparison and truth.
 
 Values are JSON's (None, bool, int, float, str, list, dict), times, and the few objects of this module.
 """
 
 import json
-import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from flows.template.errors import OperationError
-from flows.template.limits import MAX_DIGITS
 from flows.template.runtime.go_time import format_go_default, format_rfc3339, parse_rfc3339
-
-_NUMBER_PATTERN = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?\Z")
 
 
 class SafeText(str):
@@ -140,45 +135,6 @@ def is_truthy(value: object) -> bool:
 def is_number(value: object) -> bool:
     """Return whether the value is a number; true and false are not."""
     return type(value) is int or type(value) is float
-
-
-def parse_number(value: str) -> int | float | None:
-    """Return the number that a whole text spells (`42`, `-1.5`, `1e3`), or None."""
-    match = _NUMBER_PATTERN.match(value) if len(value) <= MAX_DIGITS else None
-    if match is None:
-        return None
-    if match[1] is None and match[2] is None and match[3] is None:
-        return int(value)
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def to_number(value: object) -> int | float:
-    """Convert the value to a number; 0 if it is not numeric."""
-    value_type = type(value)
-    if value_type is int or value_type is float:
-        return value  # type: ignore[return-value]
-    if isinstance(value, str):
-        return parse_number(value) or 0
-    return 0
-
-
-def to_int(value: object) -> int:
-    """Convert the value to an integer, cut towards zero; 0 if it is not numeric."""
-    number_value = to_number(value)
-    if type(number_value) is int:
-        return number_value
-    if not math.isfinite(number_value):
-        raise OperationError("number is not finite")
-    return int(number_value)
-
-
-def to_float(value: object) -> float:
-    """Convert the value to a float; 0.0 if it is not numeric."""
-    try:
-        return float(to_number(value))
-    except OverflowError:
-        raise OperationError("number is too large for a decimal number") from None
 
 
 def get_length(value: object) -> int:

@@ -13,8 +13,9 @@ from flows.template.lexer import KEYWORD, NAME, NUMBER, STRING
 from flows.template.limits import MAX_LAYOUT_LENGTH, MAX_LOREM_COUNT
 from flows.template.parser import Tag, TagParser, TemplateParser, render_value
 from flows.template.runtime.go_time import format_go
-from flows.template.runtime.render_context import Scope
-from flows.template.runtime.values import CycleValue, is_truthy, to_float, to_text
+from flows.template.runtime.numbers import read_float
+from flows.template.runtime.render_context import RenderContext, Scope
+from flows.template.runtime.values import CycleValue, is_truthy, to_text
 from flows.template.tags.lorem import PARAGRAPHS
 
 _SPACE_BETWEEN_TAGS = re.compile(r"(?<=>)[\t\n\v\f\r ]+(?=<)")
@@ -191,7 +192,7 @@ def parse_widthratio(parser: TemplateParser, tag: Tag) -> RenderFunc:
     tag.arguments.expect_end("'%}'")
 
     def render(scope: Scope) -> str:
-        ratio = _compute_ratio([evaluate(scope) for evaluate in operands], tag.token.offset)
+        ratio = _compute_ratio([evaluate(scope) for evaluate in operands], scope.render_context, tag.token.offset)
         if not name:
             return str(ratio)
         scope.local_variables[name] = ratio
@@ -200,13 +201,16 @@ def parse_widthratio(parser: TemplateParser, tag: Tag) -> RenderFunc:
     return render
 
 
-def _compute_ratio(values: list[object], offset: int) -> int:
+def _compute_ratio(values: list[object], render_context: RenderContext, offset: int) -> int:
     try:
-        value, maximum, width = (to_float(item) for item in values)
+        value, maximum, width = (read_float(item, render_context) for item in values)
+        render_context.locate_warnings(offset)
         return math.ceil(value / maximum * width + 0.5)
     except ZeroDivisionError:
         raise LocatedError("division by zero", offset) from None
-    except (OperationError, OverflowError, ValueError):
+    except OperationError as error:
+        raise locate_error(error, offset) from None
+    except (OverflowError, ValueError):
         raise LocatedError("number is too large", offset) from None
 
 
