@@ -25,14 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
 ROOT_PACKAGES = CONFIGURATION["importlinter"]["root_packages"]
-SERVER = ("flyte_site", "audit", "flows", "packs", "datastore", "flow_files")
+SERVER = ("flyte_site", "audit", "flows", "packs", "datastore", "flow_files", "flyte_time")
 MAX_FILE_LINES = 399
 MAX_FUNCTION_LINES = 80
 
 # The only imports that a package may have besides the standard library and itself.
 MAY_IMPORT = {
-    "flows.template": ("django.template", "django.utils", "re2", "croniter"),
-    "flyte_client": ("flow_files", "httpx"),
+    "flows.template": ("django.template", "django.utils", "flyte_time", "re2"),
+    "flyte_client": ("flow_files", "flyte_time", "httpx"),
     "manage": ("django", "flow_files", "flyte_site"),
 }
 # Requirements of single packs, which import them inside functions only.
@@ -42,7 +42,6 @@ PACK_MAY_IMPORT = {
     "flyte_client.packs.email.mailbox": ("imapclient",),
     "flyte_client.packs.slack.socket_mode": ("slack_sdk",),
     "flyte_client.packs.slack.web_api": ("slack_sdk",),
-    "flyte_client.packs.timer.schedule": ("croniter",),
     "flyte_client.packs.webhook.http_server": ("cheroot",),
 }
 

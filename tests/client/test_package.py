@@ -47,7 +47,8 @@ def test_the_wheel_runs_without_the_server(wheel: Path, tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_the_wheel_has_every_module_and_the_typing_marker(wheel: Path) -> None:
     folder = ROOT / "flyte_client"
-    files = [*folder.rglob("*.py"), *(ROOT / "flow_files").rglob("*.py"), *(folder / "new_pack").iterdir()]
+    shared = [*(ROOT / "flow_files").rglob("*.py"), *(ROOT / "flyte_time").rglob("*.py")]
+    files = [*folder.rglob("*.py"), *shared, *(folder / "new_pack").iterdir()]
     modules = {str(path.relative_to(ROOT)) for path in files} | {"flyte_client/py.typed"}
     assert modules - set(ZipFile(wheel).namelist()) == set()
     assert "flyte_client/pyproject.toml" not in ZipFile(wheel).namelist()

@@ -178,7 +178,7 @@ def test_help_describes_the_pack(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "module"),
     [
-        ("timer", "croniter"),
+        ("timer", "yaml"),
         ("webhook", "cheroot"),
         ("git", "yaml"),
         ("email", "imapclient"),

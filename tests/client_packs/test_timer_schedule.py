@@ -76,10 +76,11 @@ def test_ticks_do_not_depend_on_the_start_time(expression: str, day: datetime, m
         "61 * * * *",
         "H * * * *",
         "R * * * *",
-        "@daily",
-        "0 0 L * *",
+        "@nightly",
+        "0 22-5 * * *",
+        "0 0 30 2 *",
         "a b c d e",
-        "9" * 300,
+        "9" * 600,
     ],
 )
 def test_an_invalid_cron_expression_is_rejected(expression: str) -> None:
@@ -87,5 +88,18 @@ def test_an_invalid_cron_expression_is_rejected(expression: str) -> None:
         CronSchedule(expression, BERLIN)
 
 
-def test_an_expression_that_never_comes_true_has_no_next_tick() -> None:
-    assert CronSchedule("0 0 30 2 *", BERLIN).next(BACK) is None
+@pytest.mark.parametrize(
+    ("expression", "ticks"),
+    [
+        ("9-9 9 * * *", ["20 09:09+0100", "21 09:09+0100", "22 09:09+0100"]),
+        ("0,30 20-20 * * *", ["20 20:00+0100", "20 20:30+0100", "21 20:00+0100", "21 20:30+0100"]),
+        ("@daily", ["21 00:00+0100", "22 00:00+0100"]),
+        ("0 0 L * *", []),
+        ("0 9 * * 6#3", ["21 09:00+0100"]),
+        ("0 9 * * SATL", []),
+        ("0 9 * * fri-sun", ["20 09:00+0100", "21 09:00+0100", "22 09:00+0100"]),
+    ],
+)
+def test_ranges_of_one_value_and_names_are_those_of_cron(expression: str, ticks: list[str]) -> None:
+    after = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+    assert local(CronSchedule(expression, BERLIN), after, datetime(2026, 11, 22, 12, 0, tzinfo=UTC)) == ticks

@@ -8,10 +8,10 @@ import re2  # type: ignore[import-untyped]
 
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter, FilterFunc, check_text_length
-from flows.template.filters.cron import CronExpression, matches_cron, parse_cron
 from flows.template.runtime.go_time import parse_rfc3339
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.values import to_text
+from flyte_time.cron import CronExpression, parse_cron
 
 _WHITESPACE = re2.compile(r"\s+")
 
@@ -88,18 +88,25 @@ def _kvp(value: object, argument: object, render_context: RenderContext) -> obje
 
 def _matches_cron(value: object, argument: object, render_context: RenderContext) -> object:
     render_context.charge(100)
-    return _cron_matches(parse_cron(to_text(argument)), value)
+    return _cron_matches(_parse_cron(argument), value)
+
+
+def _parse_cron(argument: object) -> CronExpression:
+    try:
+        return parse_cron(to_text(argument), allow_seconds_and_year=True)
+    except ValueError as error:
+        raise OperationError(str(error)) from None
 
 
 def _cron_matches(cron: CronExpression, value: object) -> bool:
     moment = parse_rfc3339(value) if isinstance(value, str) else None
     if moment is None:
         raise OperationError(f"matchesCron needs a time such as '2018-02-14T23:18:09Z', not '{to_text(value)[:40]}'")
-    return matches_cron(cron, moment)
+    return cron.matches(moment)
 
 
 def _bind_matches_cron(argument: object) -> FilterFunc:
-    cron = parse_cron(to_text(argument))
+    cron = _parse_cron(argument)
     return lambda value, _, render_context: _cron_matches(cron, value)
 
 

@@ -1,18 +1,14 @@
 """Schedules of timers; the ticks are the same in all instances of the pack."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from flyte_client.packs.common.optional_import import require_extra
+from flyte_time.cron import parse_cron
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# croniter's other syntax (random and hashed fields) would give each instance different times.
-CRON_FIELD = re.compile(r"(?:[0-9*,/-]|SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)+\Z")
-MAX_EXPRESSION_LENGTH = 200
 
 
 class TimerSchedule(Protocol):
@@ -35,7 +31,7 @@ class IntervalSchedule:
 
 @dataclass(frozen=True)
 class CronSchedule:
-    """A cron expression with five fields in a time zone.
+    """A cron expression with five fields in a time zone. Raises `ValueError` if the expression is invalid.
 
     When clocks go forward, a skipped time ticks at the change. When clocks go back, a repeated time ticks only the
     first time, unless its hour field has a `*`.
@@ -45,29 +41,10 @@ class CronSchedule:
     timezone: ZoneInfo
 
     def __post_init__(self) -> None:
-        with require_extra("timer"):
-            from croniter import croniter  # type: ignore[import-untyped]  # noqa: PLC0415
-        fields = self.expression.upper().split()
-        is_valid = (
-            len(self.expression) <= MAX_EXPRESSION_LENGTH and len(fields) == 5 and all(map(CRON_FIELD.match, fields))
-        )
-        if not is_valid or not croniter.is_valid(self.expression):
-            raise ValueError(f"invalid cron expression {self.expression[:60]!r}, use five fields such as 0 9 * * MON")
+        parse_cron(self.expression)
 
     def next(self, after: datetime) -> datetime | None:
-        from croniter import CroniterBadDateError, croniter  # noqa: PLC0415
-
-        times = croniter(self.expression, after.astimezone(self.timezone))
-        while True:
-            try:
-                tick: datetime = times.get_next(datetime).astimezone(UTC)
-            except CroniterBadDateError:
-                return None
-            if not self._is_repeated(tick):
-                return tick
-
-    def _is_repeated(self, tick: datetime) -> bool:
-        return tick.astimezone(self.timezone).fold == 1 and "*" not in self.expression.split()[1]
+        return parse_cron(self.expression).find_next(after, self.timezone)
 
 
 def iter_ticks(schedule: TimerSchedule, after: datetime, end: datetime) -> Iterator[datetime]:
