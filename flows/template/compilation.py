@@ -1,13 +1,14 @@
 """State shared by the parsers while one source is compiled: tokens, nesting depth, names and warnings."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
 from flows.template.errors import LocatedError, TemplateWarning, find_closest_name, get_line_and_column
 from flows.template.functions import Function
-from flows.template.lexer import END, SYMBOL, TemplateToken
+from flows.template.hints import CONDITIONAL_HINT
+from flows.template.lexer import END, NAME, SYMBOL, TemplateToken
 from flows.template.limits import MAX_NESTING_DEPTH, MAX_TOKENS
 from flows.template.runtime.render_context import Scope
 
@@ -48,14 +49,22 @@ class RawOutput(NamedTuple):
 class CompilationState:
     """The compilation of one source. tracks_reads: the compiled template records its lookups in the render context."""
 
-    def __init__(self, source: str, functions: Mapping[str, Function], tracks_reads: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        functions: Mapping[str, Function],
+        filter_names: Collection[str] = (),
+        tracks_reads: bool = False,
+    ) -> None:
         self.source = source
         self.functions = functions
+        self.filter_names = filter_names
         self.tracks_reads = tracks_reads
         self.declared_names: set[str] = set()
         self._depth = 0
         self._token_count = 0
         self._root_names: list[tuple[str, int]] = []
+        self._dashed_keys: dict[int, str] = {}
         self.references: list[tuple[str, str | int | None]] = []
         self.raw_outputs: list[RawOutput] = []
         self._context_offsets: dict[str, int] = {}
@@ -102,6 +111,10 @@ class CompilationState:
         """Record the name at the start of an expression."""
         self._root_names.append((name, offset))
 
+    def record_dashed_key(self, suggestion: str, offset: int) -> None:
+        """Record that the name at `offset` is probably the end of a key with a dash, which is spelled as suggested."""
+        self._dashed_keys[offset] = suggestion
+
     def record_reference(self, name: str, key: str | int | None, offset: int) -> None:
         """Record that an expression reads the name, and its first key, if any."""
         self.references.append((name, key))
@@ -141,11 +154,17 @@ class CompilationState:
         unknown_offsets: dict[str, int] = {}
         for name, offset in self._root_names:
             if name not in known_names:
-                unknown_offsets.setdefault(name, offset)
+                unknown_offsets.setdefault(self._dashed_keys.get(offset, name), offset)
         for name, offset in islice(unknown_offsets.items(), MAX_WARNINGS):
-            suggestion = find_closest_name(name, sorted(known_names))
-            hint = f": did you mean '{suggestion}'?" if suggestion else ""
-            yield f"unknown variable '{name}' is always empty{hint}", offset
+            yield self._describe_unknown_name(name, offset, sorted(known_names)), offset
+
+    def _describe_unknown_name(self, name: str, offset: int, known_names: list[str]) -> str:
+        if offset in self._dashed_keys:
+            return f"a dash is a minus here: for a key with a dash, write {self._dashed_keys[offset]}"
+        if name in self.filter_names:
+            return f"unknown variable '{name}' is always empty: '{name}' is a filter, write value|{name}"
+        suggestion = find_closest_name(name, known_names)
+        return f"unknown variable '{name}' is always empty{f': did you mean {suggestion!r}?' if suggestion else ''}"
 
 
 class TokenStream:
@@ -213,5 +232,5 @@ class TokenStream:
     def make_unexpected_token_error(self, expected: str) -> LocatedError:
         """Return the error that the next token is not what was expected."""
         token = self.current
-        actual = f"'{token.value}'"
-        return LocatedError(f"{expected} expected, not {actual}", token.offset)
+        hint = f": {CONDITIONAL_HINT}" if token.kind == NAME and token.value == "if" else ""
+        return LocatedError(f"{expected} expected, not '{token.value}'{hint}", token.offset)

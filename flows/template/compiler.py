@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from flows.template.compilation import CompilationState, RenderFunc
 from flows.template.errors import OPERATION_ERRORS, LocatedError, TemplateError, locate_error, make_template_error
+from flows.template.filters import FILTERS
 from flows.template.functions import FUNCTIONS, Function, check_template_context
 from flows.template.limits import MAX_SOURCE_LENGTH
 from flows.template.parser import TemplateParser
@@ -160,7 +161,7 @@ def _compile(source: str, tracks_reads: bool = False) -> Template:
     try:
         if len(source) > MAX_SOURCE_LENGTH:
             raise LocatedError(f"template is too long (more than {MAX_SOURCE_LENGTH:,} characters)")
-        compilation = CompilationState(source, ALL_FUNCTIONS, tracks_reads)
+        compilation = CompilationState(source, ALL_FUNCTIONS, FILTERS, tracks_reads)
         block = TemplateParser(compilation, TAGS).parse_template()
     except LocatedError as located_error:
         raise make_template_error(located_error, source) from None

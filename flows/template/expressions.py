@@ -4,6 +4,7 @@ Loosest first: `and or` (grouping to the right), the word `not`, comparisons (to
 right), and a value with its keys and filters. A sign or `!` is allowed only before the first term of a sum.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from flows.template.closures import (
@@ -25,7 +26,16 @@ from flows.template.compilation import LITERALS, CompilationState, Expression, E
 from flows.template.errors import LocatedError, OperationError, find_closest_name
 from flows.template.filters import FILTERS
 from flows.template.filters.base import Filter, FilterFunc
-from flows.template.lexer import KEYWORD, NAME, NUMBER, STRING, SYMBOL, TemplateToken
+from flows.template.hints import MAX_HINT_LENGTH, suggest_key
+from flows.template.lexer import (
+    KEYWORD,
+    NAME,
+    NUMBER,
+    STRING,
+    SYMBOL,
+    TemplateToken,
+    read_string_with_line_breaks,
+)
 from flows.template.limits import MAX_CHAIN_LENGTH, MAX_DIGITS
 from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, raise_to_power
 
@@ -38,6 +48,9 @@ SHELL_SAFE_FILTERS = frozenset(
 )  # fmt: skip
 # The result comes from the operator, or consists of letters and digits, for any input.
 _SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt"))
+# In their argument, a backslash has another meaning: `\n` in a pattern, and the letter n in Django's formats.
+_BACKSLASH_FILTERS = frozenset(("date", "extractMatch", "match", "time"))
+_DASHED_PATH_PATTERN = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+(?:-\w+)*\Z", re.ASCII)
 _LOGICAL_OPERATORS = {"and": True, "&&": True, "or": False, "||": False}
 
 
@@ -141,6 +154,8 @@ class ExpressionParser:
         first = self._parse_signed(token) if is_signed else self._parse_product()
         operands, operations, offsets = [first], [], []
         while operator := stream.accept_symbol("+", "-"):
+            if operator.value == "+" or not self._record_dashed_key(token, operator):
+                token = stream.current
             operands.append(self._parse_product())
             operations.append(ADDITIONS[operator.value])
             offsets.append(operator.offset)
@@ -151,6 +166,21 @@ class ExpressionParser:
         return Expression(
             evaluate, first.offset, all(operand.is_safe for operand in operands), is_shell_safe=is_shell_safe
         )
+
+    def _record_dashed_key(self, first: TemplateToken, dash: TemplateToken) -> bool:
+        """Record a probable key with a dash, such as `Event.Payload.issue-key`, for the warning about `key`.
+
+        `first` is the first token of the path. Return whether it is such a key.
+        """
+        following, source = self.stream.current, self.compilation.source
+        if following.kind != NAME or following.offset != dash.offset + 1:
+            return False
+        path, _, key = source[first.offset : dash.offset].rpartition(".")
+        if not _DASHED_PATH_PATTERN.match(f"{path}.{key}"):
+            return False
+        end = following.offset + len(following.value)
+        self.compilation.record_dashed_key(suggest_key(path, f"{key}-{following.value}", source, end), following.offset)
+        return True
 
     def _parse_signed(self, token: TemplateToken) -> Expression:
         is_negative = False
@@ -204,11 +234,16 @@ class ExpressionParser:
         """Parse `name` or `name:argument` after a `|`, applied to `evaluate`; return the result and the name."""
         token = self.stream.expect(NAME, "the name of a filter")
         template_filter = get_filter(FILTERS, token)
+        if self.stream.current.kind == SYMBOL and self.stream.current.value == "(":
+            raise LocatedError(
+                f"a filter takes its argument after a colon: write {token.value}:{self._read_argument_source()}",
+                self.stream.current.offset,
+            )
         argument = None
         if self.stream.accept_symbol(":"):
             if self.stream.is_at_end():
                 raise self.stream.make_unexpected_token_error(f"an argument for the filter '{token.value}'")
-            argument = self._parse_filter_argument()
+            argument = self._parse_filter_argument(with_line_breaks=token.value not in _BACKSLASH_FILTERS)
         if template_filter.bind_argument is not None and argument is not None and argument.is_constant:
             return self._bind_filter(
                 template_filter, template_filter.bind_argument, evaluate, argument, token
@@ -233,7 +268,20 @@ class ExpressionParser:
             Filter(template_filter.name, apply, template_filter.is_per_character), evaluate, None, token.offset
         )
 
-    def _parse_filter_argument(self) -> Expression:
+    def _read_argument_source(self) -> str:
+        """Return the text of the single token in the parentheses that begin here, or `argument`."""
+        _, argument, closing = (self.stream.tokens[self.stream.index :] + [self.stream.tokens[-1]] * 2)[:3]
+        if argument.kind not in (STRING, NUMBER, NAME) or closing.value != ")":
+            return "argument"
+        text = self.compilation.source[argument.offset : closing.offset].strip()
+        return text if len(text) <= MAX_HINT_LENGTH else "argument"
+
+    def _parse_filter_argument(self, *, with_line_breaks: bool) -> Expression:
+        literal = self.stream.current
+        if literal.kind == STRING and with_line_breaks:
+            self.stream.index += 1
+            value = read_string_with_line_breaks(self.compilation.source, literal.offset)
+            return make_constant(value, literal.offset)
         token = self.stream.accept_symbol("-", "+")
         operand = self.parse_operand()
         if token is None or token.value == "+":

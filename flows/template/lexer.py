@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from flows.template.errors import LocatedError
+from flows.template.hints import explain_character
 
 NAME, NUMBER, STRING, KEYWORD, SYMBOL, END = "name", "number", "string", "keyword", "symbol", "end"
 
@@ -28,6 +29,9 @@ _TOKEN_PATTERN = re.compile(
 _OPENING_PATTERN = re.compile(r"\{\{-?|\{%-?|\{\#")
 _ESCAPE_PATTERN = re.compile(r"""\\([\\"'])""")
 _BLANK_PATTERN = re.compile(r"[ \t\r]*")
+
+_LINE_BREAK_PATTERN = re.compile(r"""\\([\\"'n])""")
+_STRING_PATTERN = re.compile(r"""'(?:[^'\\\n]|\\[^\n])*'|"(?:[^"\\\n]|\\[^\n])*\"""")
 
 CLOSING_DELIMITERS = frozenset({"}}", "%}", "-}}", "-%}"})
 
@@ -88,6 +92,13 @@ def tokenize_code(source: str, start: int) -> TokenizedCode:
     raise _make_lexer_error(source, position)
 
 
+def read_string_with_line_breaks(source: str, offset: int) -> str:
+    """Return the value of the string literal at this offset; here, `\\n` is a line break, too."""
+    literal = _STRING_PATTERN.match(source, offset)
+    body = literal.group()[1:-1] if literal else ""
+    return _LINE_BREAK_PATTERN.sub(lambda match: "\n" if match[1] == "n" else match[1], body)
+
+
 def _make_lexer_error(source: str, position: int) -> LocatedError:
     blank = _BLANK_PATTERN.match(source, position)
     position = blank.end() if blank else position
@@ -98,4 +109,4 @@ def _make_lexer_error(source: str, position: int) -> LocatedError:
         return LocatedError("a line break is not allowed inside {{ … }} and {% … %}", position)
     if character in "\"'":
         return LocatedError("string is not closed on its line", position)
-    return LocatedError(f"unexpected character {character!r}", position)
+    return LocatedError(f"unexpected character {character!r}{explain_character(source, position)}", position)

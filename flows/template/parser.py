@@ -7,6 +7,7 @@ from flows.template.compilation import CompilationState, Expression, RenderFunc,
 from flows.template.errors import OPERATION_ERRORS, LocatedError, find_closest_name, locate_error
 from flows.template.expressions import ExpressionParser
 from flows.template.filters.html import escape_html
+from flows.template.hints import explain_conditional
 from flows.template.lexer import (
     END,
     NAME,
@@ -109,6 +110,9 @@ class TemplateParser:
     def _parse_output(self, start: int, delimiter_length: int) -> RenderFunc:
         stream, first_reference = self._tokenize(start, delimiter_length, "}}"), len(self.compilation.references)
         expression = self.make_expression_parser(stream).parse_expression()
+        if stream.current.kind == NAME and stream.current.value == "if":
+            code = self.source[start + delimiter_length : stream.tokens[-1].offset]
+            raise LocatedError(f"'}}}}' expected, not 'if': {explain_conditional(code)}", stream.current.offset)
         stream.expect_end("'}}'")
         self.compilation.record_output(expression, first_reference)
         return compile_output(expression)

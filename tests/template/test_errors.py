@@ -99,6 +99,68 @@ def test_a_probable_mistake_gives_a_warning(source: str, warnings: list[str]) ->
     assert [warning.message for warning in compile_template(source).warnings] == warnings
 
 
+KEY = "a dash is a minus here: for a key with a dash, write "
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{{ Event.Payload.tags[0] }}", "unexpected character '[': write Event.Payload.tags.0"),
+        ("{{ x[ -2 ] }}", "unexpected character '[': write x|index:-2"),
+        ("{{ x['a'] }}", "unexpected character '[': write x.a"),
+        ('{{ Event.Payload["a-b"] }}', "unexpected character '[': write Event.Payload|key:'a-b'"),
+        ("{{ x['a b'].c }}", "unexpected character '[': write (x|key:'a b')"),
+        ('{{ x["it\'s"] }}', "unexpected character '[': write x|key:\"it's\""),
+        ("{{ x[i] }}", "unexpected character '[': write x|index:i for a list, and x|key:i for a map"),
+        ("{{ x[1:] }}", "unexpected character '[': write x.0 for an item, and x|slice:'1:3' for a part"),
+        (
+            "{{ 'a' in ['a'] }}",
+            "unexpected character '[': a list is written as text that is split, as in 'a,b'|split:','",
+        ),
+        (
+            "{{ 'yes' if Event.Payload.ok else 'no' }}",
+            "'}}' expected, not 'if': write {% if Event.Payload.ok %}{{ 'yes' }}{% else %}{{ 'no' }}{% endif %}",
+        ),
+        ("{{ 1 if 2 }}", "'}}' expected, not 'if': write {% if condition %}a{% else %}b{% endif %}"),
+        ("{% set a = 1 if 2 else 3 %}", "'%}' expected, not 'if': write {% if condition %}a{% else %}b{% endif %}"),
+        ("{{ a ? b : c }}", "unexpected character '?': write {% if condition %}a{% else %}b{% endif %}"),
+        ("{{ 'a' ~ 'b' }}", "unexpected character '~': join text with +"),
+        ("{{ x|default('x') }}", "a filter takes its argument after a colon: write default:'x'"),
+        ("{{ x|default(Event.Name) }}", "a filter takes its argument after a colon: write default:argument"),
+        ("{% filter cut('a') %}{% endfilter %}", "a filter takes its argument after a colon: write cut:'a'"),
+        ("{{ Event.Payload.gerät }}", "unexpected character 'ä': write Event.Payload|key:'gerät'"),
+        ("{{ Context.Größe|upper }}", "unexpected character 'ö': write Context|key:'Größe'"),
+        ("{% if Event.Payload.gerät.name %}{% endif %}", "unexpected character 'ä': write (Event.Payload|key:'gerät')"),
+        ("{{ é }}", "unexpected character 'é': a name consists of the letters a to z, digits and _"),
+    ],
+)  # fmt: skip
+def test_a_spelling_of_another_language_gets_the_one_of_this_language(source: str, message: str) -> None:
+    assert error_of(source).message == message
+
+
+@pytest.mark.parametrize(
+    ("source", "warnings"),
+    [
+        ("{{ Event.Payload.issue-key }}", [KEY + "Event.Payload|key:'issue-key'"]),
+        ("{{ 'a' + Event.Payload.issue-key.name }}", [KEY + "(Event.Payload|key:'issue-key')"]),
+        ("{{ Context.a-b == Context.a-b }}", [KEY + "Context|key:'a-b'"]),
+        (
+            "{{ Event.Payload.one-two-three }}",
+            [KEY + "Event.Payload|key:'one-two'", KEY + "Event.Payload|key:'one-two-three'"],
+        ),
+        ("{{ Event.Payload.item-1 }}{{ Event.Payload.a -1 }}", []),
+        ("{{ Event.Payload.a - q }}", ["unknown variable 'q' is always empty"]),
+        ("{% set key = 1 %}{{ Event.Payload.issue-key }}", []),
+        (
+            "{{ default('x') }}",
+            ["unknown variable 'default' is always empty: 'default' is a filter, write value|default"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_key_with_a_dash_and_a_filter_as_a_function_get_the_right_spelling(source: str, warnings: list[str]) -> None:
+    assert [warning.message for warning in compile_template(source).warnings] == warnings
+
+
 def test_there_is_one_warning_per_name_and_a_maximum() -> None:
     assert len(compile_template("{{ a }}" * 1000).warnings) == 1
     assert len(compile_template("".join(f"{{{{ a{number} }}}}" for number in range(500))).warnings) == MAX_WARNINGS

@@ -36,7 +36,8 @@ def _escapejs(value: object, argument: object, render_context: RenderContext) ->
     def encode(match: "re.Match[str]") -> str:
         matched = match.group()
         char = {"\\r": "\r", "\\n": "\n"}.get(matched, matched[0])
-        return f"\\u{ord(char):04X}"
+        units = char.encode("utf-16-be", "surrogatepass").hex().upper()
+        return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
     return _UNSAFE_IN_SCRIPT.sub(encode, to_text(value))
 
