@@ -1,5 +1,6 @@
 """Event text that reaches a shell unquoted: any sender of the event could run commands."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from flows.definition.types import CommandDefinition, FlowIssue, StepDefinition
@@ -7,12 +8,15 @@ from flows.template import CompiledValue, Template
 
 SHELL_NAME = "shell"
 SHELL_INJECTION_WARNING = (
-    "passes unquoted event text to a shell, where the sender can run any command: write {{ ...|shellquote }}"
+    "passes unquoted event text to a shell, where the sender can run any command: "
+    "pass it in `env` or `stdin`, or write {{ ...|shellquote }}"
 )
+# Keys of the Shell pack's input that are data of the script, not part of it.
+DATA_KEYS = re.compile(r"command\.input\.(stdin|env)(?![\w-])")
 
 
 def find_shell_injections(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
-    """Warn for each `{{ … }}` in a shell's command that prints unquoted event text.
+    """Warn for each `{{ … }}` in a shell's command that prints unquoted event text, except in `stdin` and `env`.
 
     Only the flow itself is examined: the payload, and names that a tag or a step's context takes from it.
     """
@@ -43,6 +47,8 @@ def _find_tainted_context_names(steps: Sequence[StepDefinition]) -> set[str]:
 
 def _find_unquoted_outputs(compiled_value: CompiledValue, tainted_names: set[str]) -> Iterator[FlowIssue]:
     for path, template in compiled_value.templates:
+        if DATA_KEYS.search(path):
+            continue
         for line, column in _find_event_outputs(template, tainted_names):
             yield FlowIssue(path, SHELL_INJECTION_WARNING, line, column)
 

@@ -56,24 +56,6 @@ def test_shell_takes_bounds_from_the_environment(stub: StubServer, start: Start)
     assert payload["stderr"] == "[stdout was truncated to 4 bytes]\n[killed after 4 seconds]\n"
 
 
-@pytest.mark.parametrize(
-    ("action_input", "words"),
-    [
-        (None, "no script"),
-        ("", "no script"),
-        ({"script": "echo"}, "no script"),
-        ({"command": "echo", "timeout": "soon"}, "timeout: invalid value 'soon'"),
-        ({"command": "echo", "timeout": True}, "timeout: invalid value True"),
-    ],
-)
-def test_shell_without_a_script_returns_exit_code_1(
-    stub: StubServer, start: Start, action_input: Any, words: str
-) -> None:
-    payload = shell_output(stub, start, action_input)
-    assert payload["exit_code"] == 1
-    assert words in payload["stderr"]
-
-
 def test_the_log_has_the_request_id_of_an_action_if_the_server_sends_it(stub: StubServer, start: Start) -> None:
     stub.lease = "600"
     stub.queue("Shell", "echo traced")
@@ -117,13 +99,6 @@ def test_shell_passes_only_the_listed_variables_to_scripts(stub: StubServer, sta
 
 def test_shell_starts_scripts_in_its_folder(stub: StubServer, start: Start, tmp_path: Path) -> None:
     assert shell_output(stub, start, "pwd -P", FLYTE_SHELL_FOLDER=str(tmp_path))["stdout"] == f"{tmp_path.resolve()}\n"
-
-
-def test_a_script_that_cannot_be_started_is_fatal(stub: StubServer, start: Start) -> None:
-    stub.queue("Shell", "echo \0")
-    start(*SHELL)
-    (call,) = stub.wait_for("result", event="FATAL")
-    assert "null byte" in call.body["payload"]["message"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -16,7 +16,10 @@ def test_a_mail_goes_out_only_if_the_backup_fails(world: ExampleClient, exit_cod
     email = world.pack("Email", {"SendEmail": ["EmailSent"]})
     timer.send_event("Tick", TICK)
     _, script = shell.do("Output", {"stdout": "", "stderr": "no space left", "exit_code": exit_code})
-    assert script == "tar --create --gzip --file /tmp/backup-'2026-11-21'.tar.gz '/srv/data'"
+    assert script == {
+        "command": 'tar --create --gzip --file "/tmp/backup-$DAY.tar.gz" -- "$FOLDER"',
+        "env": {"DAY": "2026-11-21", "FOLDER": "/srv/data"},
+    }
     if exit_code == 0:
         assert email.poll() is None
         return

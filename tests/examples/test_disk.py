@@ -1,6 +1,7 @@
 """A chat message that runs a shell command on one host, and JSON in its output."""
 
 import json
+import os
 
 import pytest
 
@@ -31,7 +32,13 @@ def test_the_named_host_runs_the_command_and_its_answer_is_posted(world: Example
     slack.send_event("ReceivedMessage", said("disk host=web1,path=/var"))
     assert shells["web2"].poll() is None
     command, script = shells["web1"].do("Output", output('{"free": 25, "total": 200}\n'))
-    assert (command, script) == ("Shell", """stat --file-system --format '{"free": %a, "total": %b}' '/var'""")
+    assert (command, script) == (
+        "Shell",
+        {
+            "command": """stat --file-system --format '{"free": %a, "total": %b}' -- "$FOLDER\"""",
+            "env": {"FOLDER": "/var"},
+        },
+    )
     answer = {"channelId": "C1", "threadTimestamp": "17.5", "message": "web1 has 12 % left at /var"}
     assert slack.do("MessageSent") == ("SendMessage", answer)
     execution = world.execution("disk")
@@ -43,7 +50,8 @@ def test_the_command_is_one_that_a_shell_can_run(world: ExampleClient) -> None:
     slack, shells = packs(world)
     slack.send_event("ReceivedMessage", said("disk host=web2,path=/"))
     taken = shells["web2"].take()
-    done = processes.run(["bash", "-c", taken.input], capture_output=True, text=True, check=True, timeout=30)
+    command, variables = taken.input["command"], os.environ | taken.input["env"]
+    done = processes.run(["bash", "-c", command], env=variables, capture_output=True, text=True, check=True, timeout=30)
     disk = json.loads(done.stdout)
     taken.send_result("Output", output(done.stdout))
     left = disk["free"] * 100 // disk["total"]

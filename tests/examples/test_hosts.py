@@ -30,7 +30,13 @@ def test_the_service_is_restarted_on_the_host_that_was_named(world: ExampleClien
     slack.send_event("ReceivedMessage", said("restart nginx on web2"))
     assert shells["web1"].poll() is None
     command, script = shells["web2"].do("Output", output(0))
-    assert (command, script) == ("Shell", "systemctl restart 'nginx' && systemctl is-active 'nginx'")
+    assert (command, script) == (
+        "Shell",
+        {
+            "command": 'systemctl restart -- "$SERVICE" && systemctl is-active -- "$SERVICE"',
+            "env": {"SERVICE": "nginx"},
+        },
+    )
     assert slack.do("MessageSent")[1]["message"] == "Ann, nginx runs on web2 again"
     assert states(world.execution("hosts")) == {"restart": "SUCCESS", "report_success": "SUCCESS"}
 

@@ -85,6 +85,23 @@ def test_event_text_in_the_context_gives_a_warning_in_later_steps() -> None:
     assert find_warnings(*steps) == [("steps[2].command.input.command", 2, 7), ("steps[3].command.input", 1, 7)]
 
 
+def test_event_text_in_the_standard_input_and_in_variables_gives_no_warning() -> None:
+    data = {
+        "command": 'grep -e "$WORD"',
+        "stdin": {"a": ["{{ Event.Payload }}"]},
+        "env": {"WORD": "{{ Event.Payload.word }}"},
+    }
+    assert find_warnings(shell(data)) == []
+    others = dict.fromkeys(("command", "stdin-x", "environ", "timeout"), "{{ Event.Payload }}")
+    assert sorted(path for path, _, _ in find_warnings(shell(others | {"a": {"stdin": "{{ Event.Payload }}"}}))) == [
+        "steps[0].command.input.a.stdin",
+        "steps[0].command.input.command",
+        "steps[0].command.input.environ",
+        "steps[0].command.input.timeout",
+        'steps[0].command.input["stdin-x"]',
+    ]
+
+
 @pytest.mark.parametrize(
     ("pack", "command", "is_shell"),
     [("Shell", "Run", True), ("Remote", "shell", True), ("shell", "x", True), ("Slack", "SendMessage", False)],

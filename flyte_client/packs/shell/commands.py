@@ -1,16 +1,20 @@
 """The command `Shell`: its input and its result event."""
 
+import errno
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.handlers.action_context import current_action
 from flyte_client.pack import Pack
-from flyte_client.packs.shell.script import ScriptResult, run_script
-from flyte_client.packs.shell.settings import ShellSettings
+from flyte_client.packs.shell.script import MAX_ARGUMENT_BYTES, Script, ScriptResult, encode_text, run_script
+from flyte_client.packs.shell.settings import VARIABLE_NAME, ShellSettings
 
 INVALID_INPUT_EXIT_CODE = 1
+INPUT_KEYS = ("command", "stdin", "env", "timeout")
 
 
 def build_shell_pack(settings: ShellSettings) -> Pack:
@@ -18,23 +22,60 @@ def build_shell_pack(settings: ShellSettings) -> Pack:
 
     @pack.command("Shell", events=["Output"])
     def shell(command_input: Any) -> Event:
+        fields = command_input if isinstance(command_input, dict) else {"command": command_input}
         try:
-            script, timeout = _parse_input(command_input, settings.timeout)
+            script = _parse_script(fields)
+            limits = replace(settings, timeout=_parse_timeout(fields.get("timeout"), settings.timeout))
+            result = run_script(script, limits, current_action().cancelled)
         except ValueError as error:
-            return _build_output_event("", ScriptResult("", str(error), INVALID_INPUT_EXIT_CODE))
-        cancelled = current_action().cancelled
-        return _build_output_event(script, run_script(script, replace(settings, timeout=timeout), cancelled))
+            return _build_error_event(str(error))
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            return _build_error_event("env: the variables are too large together; pass large text in `stdin`")
+        return _build_output_event(script.command, result)
 
     return pack
 
 
-def _parse_input(command_input: Any, default_timeout: float) -> tuple[str, float]:
-    """Return the script and its timeout in seconds. Raises `ValueError` for invalid input."""
-    fields = command_input if isinstance(command_input, dict) else {"command": command_input}
-    script = fields.get("command")
-    if not isinstance(script, str) or not script.strip():
+def _parse_script(fields: Mapping[str, Any]) -> Script:
+    """Parse the input. Raises `ValueError` if it is invalid."""
+    command = fields.get("command")
+    if not isinstance(command, str) or not command.strip():
         raise ValueError("no script: the input must be a non-empty string, or an object with one in `command`")
-    return script, _parse_timeout(fields.get("timeout"), default_timeout)
+    if unknown := [name for name in fields if name not in INPUT_KEYS]:
+        raise ValueError(f"{unknown[0]}: unknown key; allowed keys: {', '.join(INPUT_KEYS)}")
+    if "\0" in command:
+        raise ValueError("command: a script must not contain the character NUL")
+    return Script(command, _format_text(fields.get("stdin")), _parse_env(fields.get("env")))
+
+
+def _parse_env(raw_value: Any) -> dict[str, str]:
+    if raw_value is None:
+        return {}
+    if not isinstance(raw_value, dict):
+        raise ValueError("env: must be an object of variable names and values")
+    return {name: _parse_variable(name, value) for name, value in raw_value.items() if value is not None}
+
+
+def _parse_variable(name: str, raw_value: Any) -> str:
+    if not VARIABLE_NAME.match(name):
+        raise ValueError(f"env: invalid name {name!r}, use letters, digits and underscores")
+    value = _format_text(raw_value)
+    if "\0" in value:
+        raise ValueError(f"env.{name}: must not contain the character NUL")
+    size = len(name) + 1 + len(encode_text(value))
+    if size > MAX_ARGUMENT_BYTES:
+        limit = f"at most {MAX_ARGUMENT_BYTES} are allowed"
+        raise ValueError(f"env.{name}: {size} bytes are too large, {limit}; pass large text in `stdin`")
+    return value
+
+
+def _format_text(value: Any) -> str:
+    """Return text as it is, '' for null, and other values as JSON."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _parse_timeout(raw_value: Any, default: float) -> float:
@@ -50,9 +91,13 @@ def _parse_timeout(raw_value: Any, default: float) -> float:
     return value
 
 
-def _build_output_event(script: str, result: ScriptResult) -> Event:
+def _build_error_event(message: str) -> Event:
+    return _build_output_event("", ScriptResult("", message, INVALID_INPUT_EXIT_CODE))
+
+
+def _build_output_event(command: str, result: ScriptResult) -> Event:
     stderr = result.stderr
     for note in result.notes:
         stderr += f"{'' if not stderr or stderr.endswith(chr(10)) else chr(10)}[{note}]\n"
-    payload = {"command": script, "stdout": result.stdout, "stderr": stderr, "exit_code": result.exit_code}
+    payload = {"command": command, "stdout": result.stdout, "stderr": stderr, "exit_code": result.exit_code}
     return Event("Output", payload)
