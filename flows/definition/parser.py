@@ -35,7 +35,15 @@ from flows.definition.validation import (
     find_unknown_keys,
     validate_steps,
 )
-from flows.template import CompiledValue, Template, TemplateError, compile_template, compile_value
+from flows.template import (
+    CompiledValue,
+    Template,
+    TemplateError,
+    can_equal_any,
+    compile_template,
+    compile_value,
+    iter_literals,
+)
 
 _DURATION_PATTERN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 _CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
@@ -155,11 +163,14 @@ class FlowParser:
         except TemplateError as error:
             self.add_template_errors([error], path)
             return None
+        lines = text.splitlines()
         self.warnings += [
-            FlowIssue(path, warning.message, warning.line, warning.column) for warning in template.warnings
+            FlowIssue(path, warning.message, *_locate_in_lines(lines, warning.column)) for warning in template.warnings
         ]
         if "{{" not in text and "{%" not in text and text.strip("\r\n") not in TRUE_VALUES:
             self.add_warning(path, "contains no {{ ... }} and is always false")
+        elif not can_equal_any(template.shape, TRUE_VALUES):
+            self.add_warning(path, _explain_never_true(template))
         return template
 
     def parse_template_mapping(self, value: Any, path: str) -> CompiledValue:
@@ -290,6 +301,17 @@ def _compile_criteria(text: str) -> Template:
     except TemplateError as error:
         error.line, error.column = _locate_in_lines(lines, error.column)
         raise
+
+
+def _explain_never_true(template: Template) -> str:
+    """Explain why the criteria are never true: of a text that they contain, or because they print nothing."""
+    literals = [text for text in iter_literals(template.shape) if not any(text in value for value in TRUE_VALUES)]
+    if not literals:
+        return "is never true: it prints neither true nor a value"
+    text = literals[0].strip()
+    if any(text in value for value in TRUE_VALUES):
+        return "is never true: white space is part of the result; remove it, or write {{- ... -}} or {%- ... -%}"
+    return f"is never true: {text[:40]!r} is part of the result; put the whole condition into one {{{{ ... }}}}"
 
 
 def _locate_in_lines(lines: list[str], column: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from flows.template.errors import TemplateError, TemplateWarning, find_closest_n
 from flows.template.limits import DEFAULT_LIMITS, RenderLimits
 from flows.template.runtime.render_context import REDACTED, RenderContext
 from flows.template.runtime.taint import Secret, make_secret
+from flows.template.shape import can_equal_any, iter_literals
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -29,8 +30,10 @@ __all__ = [
     "Template",
     "TemplateError",
     "TemplateWarning",
+    "can_equal_any",
     "compile_template",
     "compile_value",
     "find_closest_name",
+    "iter_literals",
     "make_secret",
 ]

@@ -2,12 +2,12 @@
 
 from functools import lru_cache
 
-from flows.template.compilation import CompilationState, RenderFunc
+from flows.template.compilation import CompilationState
 from flows.template.errors import OPERATION_ERRORS, LocatedError, TemplateError, locate_error, make_template_error
 from flows.template.filters import FILTERS
 from flows.template.functions import FUNCTIONS, Function, check_template_context
 from flows.template.limits import MAX_SOURCE_LENGTH
-from flows.template.parser import TemplateParser
+from flows.template.parser import Block, TemplateParser
 from flows.template.runtime.render_context import RenderContext, Scope
 from flows.template.runtime.values import to_text
 from flows.template.tags.control import CONTROL_TAGS
@@ -28,7 +28,7 @@ class Template:
 
     source: the text it was compiled from. warnings: probable mistakes. raw_outputs: outputs that may print text
     unchanged; references: all variables that it reads, as in `RawOutput`; declared_names: names set by its own tags.
-    context_names: the context names that it reads, each with line and column, from 1.
+    context_names: the context names that it reads, each with line and column, from 1. shape: the shape of its output.
     """
 
     __slots__ = (
@@ -39,19 +39,21 @@ class Template:
         "declared_names",
         "raw_outputs",
         "references",
+        "shape",
         "source",
         "warnings",
     )
 
-    def __init__(self, source: str, render: RenderFunc, cost: int, compilation: CompilationState) -> None:
+    def __init__(self, source: str, block: Block, compilation: CompilationState) -> None:
         self.source = source
+        self.shape = block.shape
         self.warnings = compilation.get_warnings()
         self.raw_outputs = tuple(compilation.raw_outputs)
         self.references = frozenset(compilation.references)
         self.declared_names = frozenset(compilation.declared_names)
         self.context_names = compilation.get_context_names()
-        self._render = render
-        self._cost = cost
+        self._render = block.render
+        self._cost = block.cost
         self._is_constant = "{" not in source
 
     def render(self, render_context: RenderContext) -> str:
@@ -169,7 +171,7 @@ def _compile(source: str, tracks_reads: bool = False) -> Template:
         raise make_template_error(locate_error(operation_error, 0), source) from None
     except _UNEXPECTED_ERRORS as error:
         raise make_template_error(LocatedError(f"cannot be compiled ({type(error).__name__})"), source) from error
-    return Template(source, block.render, block.cost, compilation)
+    return Template(source, block, compilation)
 
 
 _compile_cached = lru_cache(maxsize=MAX_CACHED_TEMPLATES)(_compile)

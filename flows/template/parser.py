@@ -19,6 +19,7 @@ from flows.template.lexer import (
 )
 from flows.template.runtime.render_context import MAX_UNCHARGED_SIZE, Scope
 from flows.template.runtime.values import SafeText, is_number, to_text
+from flows.template.shape import ANY_TEXT, AnyText, Choice, Shape
 
 
 class Block(NamedTuple):
@@ -28,6 +29,7 @@ class Block(NamedTuple):
     cost: int
     end_token: TemplateToken
     arguments: TokenStream
+    shape: Shape
 
 
 class Tag(NamedTuple):
@@ -41,6 +43,9 @@ TagParser = Callable[["TemplateParser", Tag], RenderFunc]
 
 # Tags that read other files (R16).
 _FILE_READING_TAGS = frozenset({"extends", "include", "import", "ssi", "block"})
+# Tags that render one of their blocks, all of it, or nothing; the output of others can be any text.
+_CHOICE_TAGS = frozenset({"if", "ifequal", "ifnotequal", "with", "autoescape"})
+_SILENT_TAGS = frozenset({"comment", "macro", "set"})
 _BRANCH_TAGS = frozenset({"else", "elif", "empty"})
 
 
@@ -53,6 +58,9 @@ class TemplateParser:
         self.source = compilation.source
         self.position = 0
         self._trims_start = False
+        # The blocks of each tag that is being parsed, and the shape of each block that is being parsed.
+        self._blocks: list[list[Block]] = []
+        self._shapes: list[list[str | Choice | AnyText]] = []
 
     def parse_template(self) -> Block:
         """Parse the whole source."""
@@ -61,7 +69,9 @@ class TemplateParser:
     def parse_block(self, tag: Tag, *end_tags: str) -> Block:
         """Parse the source between `tag` and the first of the end tags."""
         with self.compilation.nested(tag.token.offset):
-            return self._parse_nodes(end_tags, tag)
+            block = self._parse_nodes(end_tags, tag)
+        self._blocks[-1].append(block)
+        return block
 
     def make_expression_parser(self, stream: TokenStream) -> ExpressionParser:
         """Return a parser for the expressions in the stream."""
@@ -70,6 +80,7 @@ class TemplateParser:
     def _parse_nodes(self, end_tags: Sequence[str], opening_tag: Tag | None) -> Block:
         nodes: list[RenderFunc] = []
         cost_before, block_start = self.compilation.cost, self.position
+        self._shapes.append([])
         while True:
             delimiter, start = find_opening_delimiter(self.source, self.position)
             self._append_text(nodes, start, delimiter.endswith("-"))
@@ -95,7 +106,7 @@ class TemplateParser:
 
     def _make_block(self, nodes: list[RenderFunc], cost_before: int, start: int, end_tag: Tag) -> Block:
         cost = self.compilation.cost - cost_before + len(nodes) + 1
-        return Block(join_nodes(nodes, start), cost, end_tag.token, end_tag.arguments)
+        return Block(join_nodes(nodes, start), cost, end_tag.token, end_tag.arguments, tuple(self._shapes.pop()))
 
     def _append_text(self, nodes: list[RenderFunc], end: int, trim_end: bool) -> None:
         text = self.source[self.position : end]
@@ -105,6 +116,7 @@ class TemplateParser:
             self._trims_start = False
         if text:
             nodes.append(lambda scope: text)
+            self._shapes[-1].append(text)
         self.position = end
 
     def _parse_output(self, start: int, delimiter_length: int) -> RenderFunc:
@@ -115,6 +127,7 @@ class TemplateParser:
             raise LocatedError(f"'}}}}' expected, not 'if': {explain_conditional(code)}", stream.current.offset)
         stream.expect_end("'}}'")
         self.compilation.record_output(expression, first_reference)
+        self._shapes[-1].append(ANY_TEXT)
         return compile_output(expression)
 
     def _tokenize(self, start: int, delimiter_length: int, closing_delimiter: str) -> TokenStream:
@@ -136,13 +149,25 @@ class TemplateParser:
         name = tag.token.value
         parse_tag = self.tags.get(name)
         if parse_tag is not None:
-            return parse_tag(self, tag)
+            self._blocks.append([])
+            render = parse_tag(self, tag)
+            self._append_tag_shape(name, self._blocks.pop())
+            return render
         if name in _FILE_READING_TAGS:
             raise LocatedError(f"tag '{name}' is not available: templates cannot read files", tag.token.offset)
         if name in _BRANCH_TAGS or name.startswith("end"):
             expected = f": {_format_alternatives(end_tags)} expected" if end_tags else ""
             raise LocatedError(f"'{name}' has no matching opening tag{expected}", tag.token.offset)
         raise LocatedError(f"unknown tag '{name}'", tag.token.offset, find_closest_name(name, self.tags))
+
+    def _append_tag_shape(self, name: str, blocks: list[Block]) -> None:
+        if name in _CHOICE_TAGS:
+            is_conditional = name not in ("with", "autoescape")
+            has_else = any(block.end_token.value == "else" for block in blocks)
+            choice = Choice(tuple(block.shape for block in blocks), is_conditional and not has_else)
+            self._shapes[-1].append(choice)
+        elif name not in _SILENT_TAGS:
+            self._shapes[-1].append(ANY_TEXT)
 
     def read_raw_until(self, tag: Tag, end_tag: str) -> str:
         """Return the source up to `{% end_tag %}` without parsing it, and continue after that tag."""

@@ -188,3 +188,53 @@ def test_criteria_can_have_several_lines_and_errors_keep_their_positions() -> No
         parse_flow(one_step(criteria="{{ 1 ==\n  nope(1)|nope }}"))
     (error,) = caught.value.errors
     assert (error.line, error.column > 2) == (2, True)
+
+
+WHITE_SPACE = "is never true: white space is part of the result; remove it, or write {{- ... -}} or {%- ... -%}"
+
+
+@pytest.mark.parametrize(
+    ("criteria", "message"),
+    [
+        (" {{ Event.Payload }}", WHITE_SPACE),
+        ("{{ Event.Payload }} ", WHITE_SPACE),
+        ("\n{{ Event.Payload }}", WHITE_SPACE),
+        ("{{ Event.Payload }}\n\n", WHITE_SPACE),
+        ("{% if Event.Payload %} true {% endif %}", WHITE_SPACE),
+        ("{% if Event.Payload %}\ntrue\n{% else %}\nfalse\n{% endif %}", WHITE_SPACE),
+        ("{% with a=Event.Payload %}{{ a }} {% endwith %}", WHITE_SPACE),
+        ("{% set a = Event.Payload %} {{ a }}", WHITE_SPACE),
+        (
+            "{{ Event.Payload }} and {{ Event.Name }}",
+            "is never true: 'and' is part of the result; put the whole condition into one {{ ... }}",
+        ),
+        (
+            "{% if Event.Payload %}yes{% else %}no{% endif %}",
+            "is never true: 'yes' is part of the result; put the whole condition into one {{ ... }}",
+        ),
+        ("{% set a = 1 %}", "is never true: it prints neither true nor a value"),
+    ],
+)
+def test_criteria_that_are_never_true_are_a_warning(criteria: str, message: str) -> None:
+    assert warnings(one_step(criteria=criteria))["steps[0].criteria"] == message
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        "{{ Event.Payload }}", "{{ Event.Payload }}\n", "{{ true }}", "{{ 1 ==\n 1 }}", "true", "t{{ Event.Payload }}",
+        "{% if Event.Payload %}true{% else %} false {% endif %}",
+        "{% if Event.Payload %}\n{%- if 1 -%} true {%- endif -%}\n{% endif -%}",
+        "{% if 1 %} {% endif %}true", "{% for x in Event.Payload %} {% endfor %}1",
+        "{% macro m() %} {% endmacro %}{{ 1 }}",
+        "{% filter cut:' ' %} true {% endfilter %}", "{# c #}{{- 1 -}}{# c #}", "{% ifequal 1 1 %}T{% endifequal %}",
+        "{% set a = 1 %}{{ a }}", "{% autoescape on %}{{ Event.Payload }}{% endautoescape %}",
+    ],
+)  # fmt: skip
+def test_criteria_that_can_be_true_give_no_warning(criteria: str) -> None:
+    assert warnings(one_step(criteria=criteria)) == {}
+
+
+def test_a_warning_in_criteria_of_several_lines_has_its_line() -> None:
+    (warning,) = parse_flow(one_step(criteria="{{ 1 ==\n  Evnt.Payload }}")).warnings
+    assert (warning.line, warning.column) == (2, 3)
