@@ -79,6 +79,7 @@ DESCRIPTIONS = {
     "docs/how-to/write-a-pack": "Write a pack in Python: commands, events, typed inputs, tests, long-running work.",
     "docs/how-to/write-a-pack-in-another-language": "The pack protocol, step by step with curl.",
     "docs/how-to/write-a-plugin": "Write a plugin for a pack that the server hosts.",
+    "docs/explanation/libraries": "Which libraries Flyte uses, and where own code stays in their place.",
     "docs/explanation/why-flyte": "A comparison with other automation engines, and what Flyte lacks.",
     "docs/explanation/how-it-works": "How an event becomes actions, how long polling works, and what is stored.",
     "docs/explanation/guarantees": "Guarantees for events, actions and flows, and how they are tested.",
