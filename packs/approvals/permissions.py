@@ -3,17 +3,14 @@
 In the console a user needs VIEW_PERMISSION or DECIDE_PERMISSION: `packs.models.Approval` declares them,
 and `flyte_site/migrations/0008_approval_permissions.py` adds them to the roles. `audit.views.approvals` enforces them.
 
-In the REST API a token needs DECIDE_SCOPE, to view and to decide. `flyte_site.auth.middleware` enforces it before the
-view runs, by the path (`flyte_site.auth.scopes`). An identity token needs the claims of the path policy instead.
+In the REST API a token needs a scope, the same to view and to decide. `flyte_site.auth.middleware` enforces it before
+the view runs, by the path (`flyte_site.auth.scopes`). An identity token needs the claims of the path policy instead.
 """
 
 from django.contrib.auth.models import AnonymousUser, User
 
-from flyte_site.auth.scopes import REQUIRED_SCOPES
-
 VIEW_PERMISSION = "packs.view_approval"
 DECIDE_PERMISSION = "packs.decide_approval"
-DECIDE_SCOPE = REQUIRED_SCOPES["POST /v1/approvals/:action"]
 
 
 def may_view(user: User | AnonymousUser) -> bool:
