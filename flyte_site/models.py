@@ -26,7 +26,10 @@ class JobRun(models.Model):
 
 
 class Change(models.Model):
-    """An entry of the activity log. `key` identifies the object within its kind, such as a flow's name."""
+    """An entry of the activity log. `key` identifies the object within its kind, such as a flow's name.
+
+    The class keeps its first name, which is part of a permission that roles grant and of the console's URLs.
+    """
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.CharField(max_length=255)

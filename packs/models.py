@@ -192,10 +192,10 @@ QUOTA_STATES = (HostedState.READY, HostedState.LIVE, HostedState.DELETING)
 class HostedResource(models.Model):
     """The resource of a hosted pack at its service, for one attempt at an action. Deleted when no work is left.
 
-    A worker that makes a call for it sets `busy_until` and increments `claim`: writes of an older claim are rejected.
-    `asked`: `create` was called, so the resource may exist although `meta` is null. `sealed`: the meta, encrypted, if
-    the server has encryption keys (it may contain a secret); `meta` is null then. `per_flow`, `per_execution`: the
-    plugin's limits for the action's flow and execution.
+    A worker that makes a call for it sets `claimed_until` and increments `claim_number`: writes of an older claim are
+    rejected. `create_called`: the resource may exist although `meta` is null. `encrypted_meta`: the meta, if the server
+    has encryption keys (it may contain a secret); `meta` is null then. `per_flow`, `per_execution`: the plugin's limits
+    for the action's flow and execution.
     """
 
     action_id = models.CharField(max_length=24)
@@ -209,9 +209,9 @@ class HostedResource(models.Model):
     per_flow = models.PositiveIntegerField(null=True)
     per_execution = models.PositiveIntegerField(null=True)
     state = models.CharField(max_length=8, choices=HostedState, default=HostedState.WAITING)
-    asked = models.BooleanField(default=False)
+    create_called = models.BooleanField(default=False)
     meta: Any = TextJSONField(null=True)
-    sealed = models.BinaryField(null=True)
+    encrypted_meta = models.BinaryField(null=True)
     phase = models.CharField(max_length=20, blank=True, default="")
     reason = models.TextField(blank=True, default="")
     version = models.IntegerField(default=0)
@@ -219,10 +219,10 @@ class HostedResource(models.Model):
     delete_reason = models.TextField(blank=True, default="")
 
     taken_at = models.DateTimeField()
-    next_at = models.DateTimeField()
+    next_call_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
-    busy_until = models.DateTimeField(null=True)
-    claim = models.PositiveIntegerField(default=0)
+    claimed_until = models.DateTimeField(null=True)
+    claim_number = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -230,7 +230,7 @@ class HostedResource(models.Model):
             models.UniqueConstraint(fields=["action_id", "attempt"], name="one_resource_an_attempt"),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["plugin", "state", "next_at"], name="hosted_due"),
+            models.Index(fields=["plugin", "state", "next_call_at"], name="hosted_due"),
             models.Index(fields=["plugin", "namespace", "state"], name="hosted_by_namespace"),
         ]
 

@@ -89,7 +89,7 @@ def decide_approval(
         elif (approval.approved, approval.decided_by) != (approved, decided_by):
             raise ApprovalNotOpenError(closed_reason(approval, now))
         # The hosted pack polls the action's resource as soon as it can.
-        HostedResource.objects.filter(action_id=action_id).update(next_at=now)
+        HostedResource.objects.filter(action_id=action_id).update(next_call_at=now)
     log.info("approval_decided", action=action_id, approved=approved, changed=bool(is_changed))
     return approval
 

@@ -20,7 +20,9 @@ def admit_waiting(plugin: str, quotas: Mapping[str, int], now: datetime) -> int:
     waiting = HostedResource.objects.filter(plugin=plugin, state=HostedState.WAITING)
     is_limited = Q(namespace__in=list(quotas)) | Q(per_flow__isnull=False) | Q(per_execution__isnull=False)
     unlimited_ids = list(waiting.exclude(is_limited).values_list("id", flat=True)[:BATCH_SIZE])
-    admitted = waiting.filter(id__in=unlimited_ids).update(state=HostedState.READY, next_at=now) if unlimited_ids else 0
+    admitted = (
+        waiting.filter(id__in=unlimited_ids).update(state=HostedState.READY, next_call_at=now) if unlimited_ids else 0
+    )
     namespaces = waiting.filter(is_limited).order_by().values_list("namespace", flat=True).distinct()[:BATCH_SIZE]
     return admitted + sum(_admit_namespace(plugin, name, quotas.get(name), now) for name in list(namespaces))
 
@@ -41,7 +43,7 @@ def _admit_namespace(plugin: str, namespace: str, quota: int | None, now: dateti
         admitted = list(in_namespace.filter(state__in=QUOTA_STATES).values_list("flow_name", "correlation_id"))
         candidates = list(waiting[:BATCH_SIZE])
         admitted_ids, reasons = _select_admitted(candidates, admitted, namespace, quota)
-        HostedResource.objects.filter(id__in=admitted_ids).update(state=HostedState.READY, reason="", next_at=now)
+        HostedResource.objects.filter(id__in=admitted_ids).update(state=HostedState.READY, reason="", next_call_at=now)
         for reason in sorted(set(reasons.values())):
             ids = [row_id for row_id, row_reason in reasons.items() if row_reason == reason]
             HostedResource.objects.filter(id__in=ids).update(reason=reason)

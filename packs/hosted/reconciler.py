@@ -165,15 +165,15 @@ class Reconciler:
         elif row.state == HostedState.LIVE:
             self._submit_call(row, CallKind.GET, None, overdue_action=action if _is_overdue(row) else None)
         else:
-            if not row.asked:
+            if not row.create_called:
                 ends_at = timezone.now() + timedelta(seconds=action.timeout) if action.timeout else None
-                resources.update_claimed(row, asked=True, ends_at=ends_at)
+                resources.update_claimed(row, create_called=True, ends_at=ends_at)
             self._submit_call(row, CallKind.DO if self._is_sync() else CallKind.CREATE, action)
 
     def _start_deletion(self, row: HostedResource) -> None:
         if self._is_sync():
             resources.delete_claimed(row)
-        elif row.meta is not None or row.sealed is not None:
+        elif row.meta is not None or row.encrypted_meta is not None:
             self._submit_call(row, CallKind.DELETE, None)
         else:
             self._submit_call(row, CallKind.FIND, Action.objects.filter(id=row.action_id).first())

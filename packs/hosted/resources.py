@@ -32,15 +32,15 @@ class ResourceRequest:
 def meta_fields(row: HostedResource, meta: Any) -> dict[str, Any]:
     """Return the fields that store a plugin's meta: encrypted if there are keys."""
     if meta is None or not has_keys():
-        return {"meta": meta, "sealed": None}
-    return {"meta": None, "sealed": encrypt(json.dumps({"of": row.token, "meta": meta}).encode())}
+        return {"meta": meta, "encrypted_meta": None}
+    return {"meta": None, "encrypted_meta": encrypt(json.dumps({"of": row.token, "meta": meta}).encode())}
 
 
 def read_meta(row: HostedResource) -> Any:
     """Return the plugin's meta; None if it is not set. Raise `DecryptionError`."""
-    if row.sealed is None:
+    if row.encrypted_meta is None:
         return row.meta
-    document = json.loads(decrypt(bytes(row.sealed)))
+    document = json.loads(decrypt(bytes(row.encrypted_meta)))
     if document["of"] != row.token:
         raise DecryptionError("it was encrypted for another resource")
     return document["meta"]
@@ -48,7 +48,9 @@ def read_meta(row: HostedResource) -> Any:
 
 def reencrypt_meta(*, dry_run: bool) -> Iterator[ReencryptionCount]:
     """Encrypt metas with the first key if another one was used. Raise `NoEncryptionKeysError`."""
-    return reencrypt_rows(HostedResource.objects.filter(sealed__isnull=False), "sealed", dry_run=dry_run)
+    return reencrypt_rows(
+        HostedResource.objects.filter(encrypted_meta__isnull=False), "encrypted_meta", dry_run=dry_run
+    )
 
 
 def create_resource(request: ResourceRequest, now: datetime) -> HostedResource:
@@ -65,7 +67,7 @@ def create_resource(request: ResourceRequest, now: datetime) -> HostedResource:
         per_flow=requirements.constraints.per_flow,
         per_execution=requirements.constraints.per_execution,
         taken_at=now,
-        next_at=now,
+        next_call_at=now,
     )
 
 
@@ -78,9 +80,9 @@ def find_due(plugin: str, states: Sequence[HostedState], now: datetime, limit: i
     """Find rows with a due call, the longest due first."""
     if limit <= 0:
         return []
-    is_free = Q(busy_until__isnull=True) | Q(busy_until__lte=now)
-    rows = HostedResource.objects.filter(is_free, plugin=plugin, state__in=states, next_at__lte=now)
-    return list(rows.order_by("next_at", "id")[:limit])
+    is_free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
+    rows = HostedResource.objects.filter(is_free, plugin=plugin, state__in=states, next_call_at__lte=now)
+    return list(rows.order_by("next_call_at", "id")[:limit])
 
 
 def claim_due(rows: Sequence[HostedResource], now: datetime, duration: timedelta) -> list[HostedResource]:
@@ -88,14 +90,14 @@ def claim_due(rows: Sequence[HostedResource], now: datetime, duration: timedelta
     claimed = []
     with transaction.atomic():
         for row in sorted(rows, key=lambda row_to_claim: row_to_claim.pk):  # always lock in the same order
-            if _filter_claimed(row).update(claim=F("claim") + 1, busy_until=now + duration):
-                row.claim, row.busy_until = row.claim + 1, now + duration
+            if _filter_claimed(row).update(claim_number=F("claim_number") + 1, claimed_until=now + duration):
+                row.claim_number, row.claimed_until = row.claim_number + 1, now + duration
                 claimed.append(row)
     return claimed
 
 
 def _filter_claimed(row: HostedResource) -> "QuerySet[HostedResource]":
-    return HostedResource.objects.filter(pk=row.pk, claim=row.claim)
+    return HostedResource.objects.filter(pk=row.pk, claim_number=row.claim_number)
 
 
 def update_claimed(row: HostedResource, **changes: Any) -> bool:
@@ -105,18 +107,18 @@ def update_claimed(row: HostedResource, **changes: Any) -> bool:
     return _filter_claimed(row).update(**changes) == 1
 
 
-def release_claim(row: HostedResource, next_at: datetime, **changes: Any) -> bool:
+def release_claim(row: HostedResource, next_call_at: datetime, **changes: Any) -> bool:
     """Write changes if this worker still has the claim, and release it. An earlier poll requested meanwhile is kept."""
-    changes["busy_until"] = None
-    if _filter_claimed(row).filter(next_at=row.next_at).update(**changes, next_at=next_at):
+    changes["claimed_until"] = None
+    if _filter_claimed(row).filter(next_call_at=row.next_call_at).update(**changes, next_call_at=next_call_at):
         return True
     return _filter_claimed(row).update(**changes) == 1
 
 
 def store_meta_after_lost_claim(row: HostedResource, meta: Any) -> None:
     """Store the meta of `create` although the claim is lost: the current claimer may need it to delete the resource."""
-    without_meta = HostedResource.objects.filter(pk=row.pk, meta__isnull=True, sealed__isnull=True)
-    without_meta.update(asked=True, **meta_fields(row, meta))
+    without_meta = HostedResource.objects.filter(pk=row.pk, meta__isnull=True, encrypted_meta__isnull=True)
+    without_meta.update(create_called=True, **meta_fields(row, meta))
 
 
 def delete_claimed(row: HostedResource) -> None:
@@ -136,10 +138,10 @@ def cancel_orphaned(plugins: Sequence[str], now: datetime) -> int:
     pending_attempt = Action.objects.filter(
         id=OuterRef("action_id"), state=ActionState.PENDING, attempt=OuterRef("attempt")
     )
-    orphaned = HostedResource.objects.filter(~Exists(pending_attempt), plugin__in=plugins, busy_until__isnull=True)
-    never_called = Q(state=HostedState.WAITING) | Q(state=HostedState.READY, asked=False)
+    orphaned = HostedResource.objects.filter(~Exists(pending_attempt), plugin__in=plugins, claimed_until__isnull=True)
+    never_called = Q(state=HostedState.WAITING) | Q(state=HostedState.READY, create_called=False)
     deleted = orphaned.filter(never_called).delete()[0]
-    return deleted + orphaned.filter(next_at__gt=now).exclude(state=HostedState.DELETING).update(next_at=now)
+    return deleted + orphaned.filter(next_call_at__gt=now).exclude(state=HostedState.DELETING).update(next_call_at=now)
 
 
 def find_leased_actions(plugins: Sequence[str]) -> "QuerySet[Action]":

@@ -92,7 +92,7 @@ class ResourceTransitions:
 
     def start_deletion(self, row: HostedResource, reason: str) -> None:
         """Delete the resource, which may exist at the service."""
-        if row.asked:
+        if row.create_called:
             changes = {"state": HostedState.DELETING, "delete_reason": reason, "failures": 0, "reason": ""}
             resources.release_claim(row, timezone.now(), **changes)
         else:

@@ -154,8 +154,8 @@ def let_time_pass(**time: float) -> None:
     earlier = timedelta(**time)
     Action.objects.update(ready_at=F("ready_at") - earlier)
     Action.objects.filter(lease_ends_at__isnull=False).update(lease_ends_at=F("lease_ends_at") - earlier)
-    HostedResource.objects.update(next_at=F("next_at") - earlier)
-    for name in ("busy_until", "ends_at"):
+    HostedResource.objects.update(next_call_at=F("next_call_at") - earlier)
+    for name in ("claimed_until", "ends_at"):
         HostedResource.objects.filter(**{f"{name}__isnull": False}).update(**{name: F(name) - earlier})
 
 

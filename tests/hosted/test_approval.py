@@ -119,7 +119,7 @@ def test_a_decision_is_in_the_activity_log_once(hosting: HostedRegistry, client:
 def test_an_approval_expires_without_a_decision(hosting: HostedRegistry, client: Client) -> None:
     action_id = ask_question(hosting, {"question": "Deploy?", "timeout": "1h"})
     row = HostedResource.objects.get()
-    assert round((row.next_at - row.taken_at).total_seconds()) == 3600
+    assert round((row.next_call_at - row.taken_at).total_seconds()) == 3600
     Approval.objects.update(ends_at=F("ends_at") - timedelta(hours=1))
     assert problem(decide(client, action_id, approved=True), 409)["detail"] == "the time to decide has expired"
     assert client.get("/v1/approvals").json()["approvals"] == []

@@ -185,7 +185,7 @@ def test_leases_are_extended_while_the_resource_exists() -> None:
     with override_settings(FLYTE_ACTION_LEASE_SECONDS=60):
         let_time_pass(hours=23)
         HostedResource.objects.update(ends_at=None)
-        Action.objects.filter(step_id="do").update(lease_ends_at=HostedResource.objects.get().next_at)
+        Action.objects.filter(step_id="do").update(lease_ends_at=HostedResource.objects.get().next_call_at)
         w.upkeep()
     assert jobs.expire_leases() == 0
 
@@ -294,4 +294,4 @@ def test_a_poll_requested_during_a_call_is_not_lost() -> None:
 def request_poll(w: StubWorld, action_id: str) -> None:
     """Request a poll while a call is in flight."""
     w.service.answers.clear()
-    HostedResource.objects.filter(action_id=action_id).update(next_at=timezone.now() - timedelta(seconds=1))
+    HostedResource.objects.filter(action_id=action_id).update(next_call_at=timezone.now() - timedelta(seconds=1))

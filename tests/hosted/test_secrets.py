@@ -76,7 +76,7 @@ def test_metadata_is_encrypted_if_there_are_keys_and_decrypted_for_the_plugin() 
     w.round()
     row = HostedResource.objects.get()
     assert row.meta is None
-    assert row.token.encode() not in bytes(row.sealed or b"")
+    assert row.token.encode() not in bytes(row.encrypted_meta or b"")
     assert resources.read_meta(row) == {"id": row.token}
     w.service.jobs[row.token] = "done"
     w.later(seconds=31)

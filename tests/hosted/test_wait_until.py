@@ -54,7 +54,7 @@ def test_a_flow_waits_without_polling() -> None:
     work(hosting)
     row = HostedResource.objects.get()
     assert (row.phase, states()) == ("queued", [ActionState.PENDING])
-    assert round((row.next_at - row.taken_at).total_seconds()) == 3600
+    assert round((row.next_call_at - row.taken_at).total_seconds()) == 3600
     # The plugin reads the real clock; `let_time_pass` changes only the row.
     HostedResource.objects.update(meta={"since": row.meta["since"], "until": row.meta["since"]})
     work(hosting, hours=1)

@@ -9,7 +9,7 @@ from django.db import connection, migrations, models
 from django.db.migrations.executor import MigrationExecutor
 
 from flyte_site.core.timestamps import parse_rfc3339
-from packs.models import Action, ActionState
+from packs.models import Action, ActionState, HostedResource
 from packs.queue.leases import count_claims, find_expired_leases
 from packs.queue.take import take
 from tests.site.shape import register_pack
@@ -26,6 +26,9 @@ PLAIN: dict[str, Any] = {
     "flow_name": "flow", "flow_uuid": "", "step_id": "one", "pack_name": "Wrk", "name": "Do", "trigger": {},
 }  # fmt: skip
 
+TAKEN_AT, LEASE_END = (parse_rfc3339(f"2026-11-01T{hour}:00:00.000Z") for hour in ("00", "01"))
+HOSTED: dict[str, Any] = {"plugin": "Job", "namespace": "n", "state": "ready", "asked": True, "taken_at": TAKEN_AT}
+
 
 @pytest.fixture
 def old_rows() -> Iterator[None]:
@@ -41,6 +44,9 @@ def old_rows() -> Iterator[None]:
         old.create(id=CLAIMED, correlation_id=CLAIMED, states=CLAIMED_LOG, **labels, **taken, **lease, **PLAIN)
         finished = {**taken, "state": "SUCCESS", "history": LATE, "result": {"event": "Done"}}
         old.create(id=FINISHED, correlation_id=FINISHED, label_key="{}", states=FINISHED_LOG, **finished, **PLAIN)
+        state.apps.get_model("packs", "HostedResource").objects.create(
+            action_id=CLAIMED, attempt=1, sealed=b"encrypted", claim=3, next_at=TAKEN_AT, busy_until=LEASE_END, **HOSTED
+        )
         yield
     finally:
         call_command("migrate", "packs", verbosity=0)
@@ -54,6 +60,11 @@ def test_rows_of_the_previous_release_keep_their_values_under_the_new_names(old_
         (CLAIMED, "PENDING", False, "Wrk.env.x", '{"env":"x"}', CLAIMED_LOG, [], 1),
         (FINISHED, "SUCCESS", False, "Wrk.env.x", "{}", FINISHED_LOG, LATE, 1),
     ]
+    resource = HostedResource.objects.get()
+    assert (resource.action_id, resource.create_called, resource.claim_number) == (CLAIMED, True, 3)
+    assert (resource.next_call_at, resource.claimed_until) == (TAKEN_AT, LEASE_END)
+    assert bytes(resource.encrypted_meta or b"") == b"encrypted"
+    assert indexed_columns(HostedResource)["hosted_due"] == ["plugin", "state", "next_call_at"]
 
 
 def test_only_claimed_actions_get_the_time_of_their_take_from_their_log(old_rows: None) -> None:
@@ -82,7 +93,9 @@ def test_the_migrations_can_be_undone_and_repeated_with_rows(old_rows: None) -> 
 def read_rows() -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, state, waiting, holder, label_key, states, history FROM packs_action ORDER BY id")
-        return list(cursor.fetchall())
+        actions = cursor.fetchall()
+        cursor.execute("SELECT id, asked, sealed, claim, next_at, busy_until FROM packs_hostedresource")
+        return [*actions, *map(repr, cursor.fetchall())]
 
 
 def test_a_later_migration_can_rebuild_the_table(old_rows: None) -> None:
@@ -103,8 +116,8 @@ def test_a_later_migration_can_rebuild_the_table(old_rows: None) -> None:
     assert Action.objects.filter(state=ActionState.NEW, is_queued=True).count() == 1
 
 
-def indexed_columns() -> dict[str, list[str]]:
-    """Read the columns of each index and constraint of the table."""
+def indexed_columns(model: type[models.Model] = Action) -> dict[str, list[str]]:
+    """Read the columns of each index and constraint of the model's table."""
     with connection.cursor() as cursor:
-        constraints = connection.introspection.get_constraints(cursor, Action._meta.db_table)
+        constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
     return {name: constraint["columns"] for name, constraint in constraints.items()}
