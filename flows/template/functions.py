@@ -85,9 +85,14 @@ def _base64_decode(scope: Scope, value: object) -> str:
 
 def _datastore(scope: Scope, key: object) -> object:
     try:
-        return scope.render_context.get_datastore_value(_require_text("datastore", key))
+        return scope.render_context.get_datastore_value(_trim_key(_require_text("datastore", key)))
     except LookupError as error:
         raise OperationError(str(error.args[0])) from None
+
+
+def _trim_key(key: str) -> str:
+    """Return the key without white space at its ends if there is a line break: keys have no control characters."""
+    return key.strip() if key != key.strip("\r\n") else key
 
 
 def _reject_constant(name: str) -> NoReturn:

@@ -100,8 +100,8 @@ def build_date_coercer(date_type: type[date]) -> Coercer:
 
     def coerce(raw_value: Any) -> date:
         try:
-            return date_type.fromisoformat(raw_value)
-        except (TypeError, ValueError):
+            return date_type.fromisoformat(raw_value.strip())
+        except (AttributeError, TypeError, ValueError):
             raise mismatch_error(f"must be an ISO 8601 {date_type.__name__}", raw_value) from None
 
     return coerce
@@ -113,7 +113,7 @@ def build_choice_coercer(values: Sequence[Any], convert: Coercer = lambda value:
     def coerce(raw_value: Any) -> Any:
         for value in values:
             if (type(value) is type(raw_value) and value == raw_value) or (
-                isinstance(raw_value, str) and str(value) == raw_value
+                isinstance(raw_value, str) and str(value) in (raw_value, raw_value.strip())
             ):
                 return convert(value)
         raise ValueError(f"must be one of {', '.join(map(str, values))}")

@@ -282,6 +282,17 @@ def test_a_new_issue_is_built_from_plain_names() -> None:
     assert pick_echoed_fields(fields) == FLAT | {"priority": "High"}
 
 
+def test_the_fields_of_a_new_issue_are_single_lines() -> None:
+    fields = {"project": "HELP\n", "issuetype": " Task", "summary": "No ink\nin printer 3\n", "description": "a\nb\n"}
+    assert build_issue_fields(fields) == {
+        "project": {"key": "HELP"},
+        "issuetype": {"name": "Task"},
+        "summary": "No ink in printer 3",
+        "description": "a\nb\n",
+    }
+    assert build_issue_fields({"fields": {"summary": "No ink\n", "x": 1}}) == {"summary": "No ink", "x": 1}
+
+
 @pytest.mark.parametrize("fields", [None, [], {}, FLAT | {"color": "red"}, FLAT | {"project": {"key": "HELP"}}])
 def test_invalid_fields_of_an_issue_are_rejected(fields: Any) -> None:
     with pytest.raises(ValueError, match=r"must be a non-empty string|unknown field"):

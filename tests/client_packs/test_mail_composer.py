@@ -36,7 +36,7 @@ def test_recipients_come_from_texts_and_lists_and_blind_copies_are_in_no_header(
 def test_headers_have_sender_date_and_auto_submitted() -> None:
     message = parsed(composed(PLAIN | {"subject": "é " * 100, "replyTo": "r@x.org", "inReplyTo": "<1@x.org>"}))
     assert str(message["From"]) == SENDER
-    assert str(message["Subject"]) == "é " * 100
+    assert str(message["Subject"]) == ("é " * 100).strip()
     assert message["Message-ID"].endswith("@example.org>")
     assert message["Auto-Submitted"] == "auto-generated"
     assert (message["Reply-To"], message["In-Reply-To"], message["References"]) == ("r@x.org", "<1@x.org>", "<1@x.org>")
@@ -67,6 +67,15 @@ def test_no_field_can_inject_a_header(field: str, ending: str) -> None:
     start = "<1@x.org>" if field == "inReplyTo" else "ann@example.com"
     with pytest.raises(ValueError, match=field):
         composed(PLAIN | {field: start + ending})
+
+
+def test_white_space_around_a_field_is_removed() -> None:
+    attachment = {"name": "log.txt\n", "content": "YQ=="}
+    fields = {"to": "ann@example.com\n", "subject": " Disk is full\r\n", "inReplyTo": "<1@x.org>\n"}
+    message = parsed(composed(PLAIN | fields | {"attachments": [attachment]}))
+    assert (str(message["To"]), str(message["Subject"])) == ("ann@example.com", "Disk is full")
+    assert str(message["In-Reply-To"]) == "<1@x.org>"
+    assert [part.get_filename() for part in message.iter_attachments()] == ["log.txt"]
 
 
 def test_an_attachment_name_cannot_inject_a_header() -> None:

@@ -184,6 +184,7 @@ def test_the_service_is_the_namespace_of_the_quota(web: WebService) -> None:
 
 def test_a_placeholder_in_a_url_is_one_segment_for_any_value() -> None:
     assert fill_template("https://h/{a}/x?b={b}", {"a": "../é&?", "b": 5}) == "https://h/..%2F%C3%A9%26%3F/x?b=5"
+    assert fill_template("https://h/{a}", {"a": "main\n"}) == "https://h/main"
     with pytest.raises(UserFailure, match="'c' is required"):
         fill_template("https://h/{c}", {"a": 1})
 

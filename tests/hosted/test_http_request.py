@@ -99,6 +99,11 @@ def test_a_host_that_is_not_allowed_is_not_called(service: WebService) -> None:
     assert service.requests == []
 
 
+def test_white_space_around_the_parts_of_a_request_is_removed() -> None:
+    request = parse_input({"url": " http://x/a\n", "method": "put\n", "headers": {"A": "b\n"}})
+    assert (request.url, request.method, request.headers) == ("http://x/a", "PUT", {"a": "b"})
+
+
 @pytest.mark.parametrize(
     "request_input",
     [None, "http://x/", {}, {"url": 5}, {"url": "http://x/", "method": "BREW"}, {"url": "http://x/", "headers": ["a"]},

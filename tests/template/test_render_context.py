@@ -32,6 +32,14 @@ def with_event(**event: Any) -> RenderContext:
     return RenderContext({"Event": event, "Context": {}}, Datastore({}))
 
 
+def test_a_datastore_key_loses_a_line_break_at_its_end() -> None:
+    render_context = RenderContext({"Context": {"k": "team\n", "blank": " team "}}, lambda key: f"<{key}>")
+
+    output = compile_template("{{ datastore(Context.k) }}{{ datastore(Context.blank) }}").render(render_context)
+
+    assert output == "<team>< team >"
+
+
 def test_each_datastore_key_is_read_at_most_once_in_a_step() -> None:
     store = Datastore({"a": {"b": "c"}})
     evaluation = RenderContext({"Context": {}}, store)

@@ -76,6 +76,7 @@ class BambooBuilds:
 
 
 def _check_key(value: Any, pattern: re.Pattern[str], description: str) -> str:
-    if not isinstance(value, str) or not pattern.match(value):
+    key = value.strip() if isinstance(value, str) else ""
+    if not pattern.match(key):
         raise ValueError(f"{str(value)[:100]!r} is not a {description}")
-    return value
+    return key

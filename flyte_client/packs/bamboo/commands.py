@@ -6,7 +6,7 @@ from typing import Any
 from flyte_client.events import Event
 from flyte_client.pack import Pack
 from flyte_client.packs.bamboo.builds import BambooBuilds
-from flyte_client.packs.common.results import pick_fields, require_text, run_command
+from flyte_client.packs.common.results import pick_fields, require_line, require_text, run_command
 
 MAX_VARIABLES = 100
 MAX_LABEL_LENGTH = 255
@@ -59,7 +59,7 @@ def _run_command(success_event: str, failure_event: str, echoed: Mapping[str, An
 
 
 def _require_label(echoed: Mapping[str, Any]) -> str:
-    label = require_text(echoed, "label")
+    label = require_line(echoed, "label")
     if len(label) > MAX_LABEL_LENGTH or any(character.isspace() for character in label):
         raise ValueError(f"label: must have at most {MAX_LABEL_LENGTH} characters and no spaces")
     return label

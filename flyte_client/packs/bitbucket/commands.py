@@ -6,7 +6,7 @@ from typing import Any
 from flyte_client.events import Event
 from flyte_client.pack import Pack
 from flyte_client.packs.bitbucket.repositories import BitbucketRepositories
-from flyte_client.packs.common.results import pick_fields, require_int, require_text, run_command
+from flyte_client.packs.common.results import pick_fields, require_int, require_line, require_text, run_command
 
 MAX_PULL_REQUEST_ID = 10**11 - 1
 
@@ -69,12 +69,12 @@ def _run_command(success_event: str, failure_event: str, echoed: Mapping[str, An
 
 
 def _require_repository(echoed: Mapping[str, Any]) -> tuple[str, str]:
-    return require_text(echoed, "project"), require_text(echoed, "name")
+    return require_line(echoed, "project"), require_line(echoed, "name")
 
 
 def _pull_request_fields(fields: Mapping[str, Any]) -> dict[str, str]:
     description = require_text(fields, "description") if fields["description"] else ""
-    return {name: require_text(fields, name) for name in ("title", "from", "to")} | {"description": description}
+    return {name: require_line(fields, name) for name in ("title", "from", "to")} | {"description": description}
 
 
 def _require_number(echoed: Mapping[str, Any]) -> int:

@@ -1,5 +1,6 @@
 """Result events of commands that call another system: one event for success, one for failure."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from flyte_client.packs.common.errors import ServiceError
 
 MAX_TEXT_LENGTH = 32_767
 MAX_DIGITS = 11
+LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 
 
 def run_command(
@@ -49,14 +51,23 @@ def require_text(fields: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def require_line(fields: Mapping[str, Any], name: str) -> str:
+    """Return a text field as a single line, without white space at its ends. Raises `ValueError` like `require_text`.
+
+    The output of a program, which a flow may pass on, ends with a line break.
+    """
+    return LINE_BREAK.sub(" ", require_text(fields, name).strip())
+
+
 def require_int(fields: Mapping[str, Any], name: str, minimum: int, maximum: int) -> int:
-    """Return a whole number, also from a text of digits: a flow's template yields text.
+    """Return a whole number, also from a text of digits, with white space around it: a flow's template yields text.
 
     Raises `ValueError` for anything else, and for a number out of range.
     """
     value = fields.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
-        value = int(value)
+    if isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH:
+        digits = value.strip()
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS else value
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         raise ValueError(f"{name}: must be a whole number from {minimum} to {maximum}")
     return value

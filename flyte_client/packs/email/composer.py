@@ -83,7 +83,7 @@ def _parse_addresses(name: str, value: Any) -> list[Address]:
 
 
 def _parse_address_list(name: str, text: str) -> list[Address]:
-    line = _reject_control_characters(name, text)
+    line = _reject_control_characters(name, text.strip())
     try:
         header: Any = _HEADER_REGISTRY("To", line)
         addresses = [] if header.defects else list(header.addresses)
@@ -99,7 +99,7 @@ def _check_line(name: str, value: Any, max_length: int) -> str:
         return ""
     if not isinstance(value, str) or len(value) > max_length:
         raise ValueError(f"{name}: must be a string of at most {max_length} characters")
-    return _reject_control_characters(name, value)
+    return _reject_control_characters(name, value.strip())
 
 
 def _reject_control_characters(name: str, text: str) -> str:
@@ -115,9 +115,9 @@ def _set_reply_headers(message: EmailMessage, fields: Mapping[str, Any]) -> None
     parent_id = fields.get("inReplyTo")
     if not parent_id:
         return
-    if not isinstance(parent_id, str) or not MESSAGE_ID_PATTERN.match(parent_id):
+    if not isinstance(parent_id, str) or not MESSAGE_ID_PATTERN.match(parent_id.strip()):
         raise ValueError("inReplyTo: must be a message id, such as <123@example.com>")
-    message["In-Reply-To"] = message["References"] = parent_id
+    message["In-Reply-To"] = message["References"] = parent_id.strip()
 
 
 def _set_content(message: EmailMessage, fields: Mapping[str, Any], max_bytes: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flyte_client.events import Event
 from flyte_client.pack import Pack
-from flyte_client.packs.common.results import pick_fields, require_int, require_text, run_command
+from flyte_client.packs.common.results import pick_fields, require_int, require_line, require_text, run_command
 from flyte_client.packs.jira.input_fields import (
     as_mapping,
     build_issue_fields,
@@ -42,7 +42,7 @@ def declare_commands(pack: Pack, issues: JiraIssues) -> None:
         return _run_command(
             "DoTransition",
             echoed,
-            lambda: issues.transition_issue(parse_issue_key(echoed["issueId"]), require_text(echoed, field_name)),
+            lambda: issues.transition_issue(parse_issue_key(echoed["issueId"]), require_line(echoed, field_name)),
         )
 
     @pack.command("IssueAssign", events=["Assign", "AssignFailure"])
@@ -74,7 +74,7 @@ def _declare_read_commands(pack: Pack, issues: JiraIssues) -> None:
             start_index = require_int(echoed, "startIndex", 0, MAX_START_INDEX)
             max_results = require_int(echoed, "maxResults", 0, MAX_RESULTS)
             return {"startIndex": start_index, "maxResults": max_results} | issues.search_issues(
-                require_text(echoed, "query"), start_index, max_results
+                require_line(echoed, "query"), start_index, max_results
             )
 
         return _run_command("SearchSuccess", echoed, search, "SearchFailure")

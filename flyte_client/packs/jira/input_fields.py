@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flyte_client.packs.common.results import require_text
+from flyte_client.packs.common.results import require_line
 
 # Jira's fields that refer to objects by name, and fields with plain values.
 NAMED_FIELDS = {"project": "key", "issuetype": "name", "priority": "name", "reporter": "name", "assignee": "name"}
@@ -16,14 +16,14 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 
 
 def get_optional_text(fields: Mapping[str, Any], name: str) -> str:
-    return require_text(fields, name) if fields.get(name) else ""
+    return require_line(fields, name) if fields.get(name) else ""
 
 
 def build_issue_fields(command_input: Any) -> dict[str, Any]:
     """Return Jira's `fields` for a new issue: the input's `fields`, or built from plain names."""
     fields = as_mapping(command_input)
     if isinstance(fields.get("fields"), dict):
-        return dict(fields["fields"])
+        return _trim_summary(fields["fields"])
     unknown = [name for name in fields if name not in NAMED_FIELDS and name not in PLAIN_FIELDS]
     if unknown:
         raise ValueError(
@@ -31,11 +31,17 @@ def build_issue_fields(command_input: Any) -> dict[str, Any]:
             "or `fields` with Jira's format"
         )
     for name in ("project", "issuetype", "summary"):
-        require_text(fields, name)
-    issue_fields = {name: fields[name] for name in PLAIN_FIELDS if fields.get(name)}
+        require_line(fields, name)
+    issue_fields = _trim_summary({name: fields[name] for name in PLAIN_FIELDS if fields.get(name)})
     return issue_fields | {
-        name: {key: require_text(fields, name)} for name, key in NAMED_FIELDS.items() if fields.get(name)
+        name: {key: require_line(fields, name)} for name, key in NAMED_FIELDS.items() if fields.get(name)
     }
+
+
+def _trim_summary(issue_fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with the summary as one line: Jira rejects line breaks in it."""
+    is_text = isinstance(issue_fields.get("summary"), str) and issue_fields["summary"].strip()
+    return {**issue_fields, "summary": require_line(issue_fields, "summary")} if is_text else dict(issue_fields)
 
 
 def pick_echoed_fields(command_input: Any) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def declare_commands(pack: Pack, settings: LdapSettings) -> None:
 def _find_groups(settings: LdapSettings, username: Any) -> list[str]:
     if not isinstance(username, str) or not username.strip() or len(username) > MAX_VALUE_LENGTH:
         raise ValueError(f"username: must be a non-empty string of at most {MAX_VALUE_LENGTH} characters")
-    encoded_filter = encode_filter(fill_template(settings.user_filter, {"username": username}))
+    encoded_filter = encode_filter(fill_template(settings.user_filter, {"username": username.strip()}))
     result = run_search(settings.server, LdapSearch(settings.base_dn, "sub", encoded_filter, settings.attributes, 2))
     if len(result.entries) != 1:
         reason = "not found" if not result.entries else "is not unique"

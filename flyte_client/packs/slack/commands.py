@@ -57,8 +57,9 @@ def _build_message(fields: Mapping[str, Any]) -> dict[str, Any]:
     invalid = [name for name in MESSAGE_FIELDS if not isinstance(fields[name], str)]
     if invalid:
         raise ValueError(f"must be a string: {', '.join(invalid)}")
-    thread = {"thread_ts": fields["threadTimestamp"]} if fields["threadTimestamp"] else {}
-    return {"channel": fields["channelId"], "text": fields["message"]} | thread
+    channel, thread_timestamp = fields["channelId"].strip(), fields["threadTimestamp"].strip()
+    thread = {"thread_ts": thread_timestamp} if thread_timestamp else {}
+    return {"channel": channel, "text": fields["message"]} | thread
 
 
 def _check_rich_message(command_input: Any) -> dict[str, Any]:

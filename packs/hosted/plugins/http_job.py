@@ -182,10 +182,10 @@ def parse_input(value: Any, config: HttpJobConfig) -> tuple[str, dict[str, Any]]
     """Parse an input `{"service": "ci", "parameters": {…}}` into service and parameters. Raise `UserFailure`."""
     if not isinstance(value, dict) or not set(value) <= INPUT_KEYS or not isinstance(value.get("parameters", {}), dict):
         raise UserFailure('invalid input: must be {"service": "…", "parameters": {…}}')
-    name = value.get("service")
-    if not isinstance(name, str) or name not in config.services:
+    name = str(value.get("service") or "").strip()
+    if name not in config.services:
         configured = ", ".join(config.services) or "none"
-        raise UserFailure(f"unknown service {str(name)[:80]!r}; configured services: {configured}")
+        raise UserFailure(f"unknown service {name[:80]!r}; configured services: {configured}")
     return name, value.get("parameters", {})
 
 
@@ -196,7 +196,7 @@ def fill_template(template: str, values: dict[str, Any]) -> str:
         parameter = values.get(placeholder[1])
         if not isinstance(parameter, str | int | float):
             raise UserFailure(f"parameter {placeholder[1]!r} is required and must be text or a number")
-        return quote(str(parameter), safe="")
+        return quote(str(parameter).strip(), safe="")
 
     return _PLACEHOLDER.sub(encode_parameter, template)
 

@@ -85,7 +85,8 @@ def parse_input(value: Any) -> RequestInput:
         raise UserFailure(
             f"invalid input: must be an object with url and optionally {', '.join(sorted(INPUT_KEYS - {'url'}))}"
         )
-    method = str(value.get("method") or ("POST" if {"body", "text"} & set(value) else "GET")).upper()
+    url = value["url"].strip()
+    method = str(value.get("method") or ("POST" if {"body", "text"} & set(value) else "GET")).strip().upper()
     if method not in METHODS:
         raise UserFailure(f"method {method[:20]!r} is not allowed; use one of {', '.join(METHODS)}")
     headers = parse_headers(value.get("headers") or {})
@@ -93,11 +94,11 @@ def parse_input(value: Any) -> RequestInput:
         raise UserFailure("invalid input: body (JSON) and text exclude each other")
     if "body" in value:
         headers.setdefault("content-type", "application/json")
-        return RequestInput(method, value["url"], headers, json.dumps(value["body"], ensure_ascii=False).encode())
+        return RequestInput(method, url, headers, json.dumps(value["body"], ensure_ascii=False).encode())
     if "text" in value:
         headers.setdefault("content-type", "text/plain; charset=utf-8")
-        return RequestInput(method, value["url"], headers, str(value["text"]).encode())
-    return RequestInput(method, value["url"], headers, None)
+        return RequestInput(method, url, headers, str(value["text"]).encode())
+    return RequestInput(method, url, headers, None)
 
 
 def parse_headers(raw_headers: Any) -> dict[str, str]:
@@ -106,7 +107,7 @@ def parse_headers(raw_headers: Any) -> dict[str, str]:
         isinstance(value, str | int | float) for value in raw_headers.values()
     ):
         raise UserFailure("invalid headers: must be an object of texts")
-    headers = {str(name).lower(): str(value) for name, value in raw_headers.items()}
+    headers = {str(name).lower(): str(value).strip() for name, value in raw_headers.items()}
     for name, value in headers.items():
         if name in RESERVED_HEADERS or not value.isprintable():
             raise UserFailure(f"header {name[:80]!r} is not allowed or has an invalid value")
