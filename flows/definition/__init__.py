@@ -39,9 +39,12 @@ __all__ = [
 ]
 
 
-def parse_flow(value: Any) -> FlowDefinition:
-    """Parse the flow that a JSON value describes. Raises `FlowValidationError` with every error at once."""
-    parser = FlowParser()
+def parse_flow(value: Any, *, is_stored: bool = False) -> FlowDefinition:
+    """Parse the flow that a JSON value describes. Raises `FlowValidationError` with every error at once.
+
+    A flow that `is_stored` keeps names that an earlier release allowed.
+    """
+    parser = FlowParser(is_stored=is_stored)
     definition = parser.parse_flow(value)
     if parser.errors:
         raise FlowValidationError(parser.errors, definition)

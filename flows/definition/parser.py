@@ -44,6 +44,8 @@ from flows.template import (
     compile_value,
     iter_literals,
 )
+from flyte_site.core.dot_segments import get_dot_segment_error
+from flyte_site.core.json_numbers import to_json_numbers
 
 _DURATION_PATTERN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 _CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
@@ -53,6 +55,7 @@ _CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
 class FlowParser:
     """A parser of one document, which collects all errors; an invalid part becomes an empty value."""
 
+    is_stored: bool = False
     errors: list[FlowIssue] = field(default_factory=list)
     warnings: list[FlowIssue] = field(default_factory=list)
 
@@ -64,7 +67,7 @@ class FlowParser:
 
     def parse_flow(self, value: Any) -> FlowDefinition:
         data = self.parse_mapping(self.remove_links(value), "", FLOW_KEYS)
-        name = self.parse_name(data, "name", "name")
+        name = self.parse_path_name(data, "name", "name")
         description = self.parse_text(data, "description", "description")
         labels = self.parse_labels(data.get("labels"), "labels")
         enabled = data.get("enabled")
@@ -125,7 +128,7 @@ class FlowParser:
         )
 
     def parse_step_id(self, data: Mapping[str, Any], path: str) -> str:
-        return self.parse_name(data, "id", f"{path}.id") if data.get("id") not in (None, "") else ""
+        return self.parse_path_name(data, "id", f"{path}.id") if data.get("id") not in (None, "") else ""
 
     def parse_event(self, raw_step: Mapping[str, Any], step_path: str) -> EventDefinition:
         path = f"{step_path}.event"
@@ -143,7 +146,8 @@ class FlowParser:
             pack_name=self.parse_name(data, "packName", f"{path}.packName"),
             name=self.parse_name(data, "name", f"{path}.name"),
             pack_labels=self.parse_template_mapping(data.get("packLabels"), f"{path}.packLabels"),
-            input=self.compile_templates(data.get("input"), f"{path}.input"),
+            # An earlier release stored `3.0` as it was written or imported.
+            input=self.compile_templates(to_json_numbers(data.get("input")), f"{path}.input"),
             timeout=self.parse_duration(data.get("timeout"), f"{path}.timeout"),
             retries=int(
                 self.parse_number(data.get("retries"), f"{path}.retries", is_integer=True, maximum=MAX_RETRIES)
@@ -233,6 +237,13 @@ class FlowParser:
         if len(value) > MAX_NAME_LENGTH or _CONTROL_CHARACTER_PATTERN.search(value):
             self.add_error(path, f"must have at most {MAX_NAME_LENGTH} characters and no control characters")
         return value
+
+    def parse_path_name(self, data: Mapping[str, Any], key: str, path: str) -> str:
+        """Parse a name that occurs in paths of the API."""
+        name = self.parse_name(data, key, path)
+        if not self.is_stored and (error := get_dot_segment_error(name)):
+            self.add_error(path, error)
+        return name
 
     def parse_text(self, data: Mapping[str, Any], key: str, path: str) -> str:
         value = data.get(key)

@@ -1,7 +1,8 @@
 """Safe parsing of JSON and YAML into plain values, with limits for depth and alias expansion.
 
 YAML is parsed like in the original server (YAML 1.1: `yes` is true, `010` is 8; dates stay text), with one difference:
-keys, and the names and label values that a caller declares as strings, keep the text that was written.
+keys, and the names and label values that a caller declares as strings, keep the text that was written. A number
+without a fraction is an integer, however it is written (`flyte_site.core.json_numbers`).
 """
 
 import codecs
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
 import yaml
+
+from flyte_site.core.json_numbers import to_json_number
 
 MAX_DEPTH = 100
 MAX_EXPANSION = 2 * 1024 * 1024
@@ -120,11 +123,11 @@ def _parse_integer(text: str) -> int:
     return int(text)
 
 
-def _parse_finite_float(text: str) -> float:
+def _parse_finite_float(text: str) -> int | float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"number too large: {text[:20]}")
-    return number
+    return to_json_number(number)
 
 
 def _reject_constant(text: str) -> NoReturn:
@@ -237,8 +240,10 @@ class _YAMLConverter:
             value = self.loader.construct_object(node)
         except (ValueError, LookupError):
             self.fail(node, f"invalid {node.tag.rpartition(':')[2]} {node.value[:40]!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            self.fail(node, f"invalid number {node.value[:20]}: not allowed in JSON")
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                self.fail(node, f"invalid number {node.value[:20]}: not allowed in JSON")
+            return to_json_number(value)
         if isinstance(value, int) and value.bit_length() > MAX_BITS:
             self.fail(node, f"number too large: {node.value[:20]}…")
         return value

@@ -1,5 +1,6 @@
 """Conversion of values, ids and times of the original's documents."""
 
+import base64
 import hashlib
 import math
 import re
@@ -7,34 +8,54 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bson import ObjectId
-from bson.decimal128 import Decimal128
+from bson import Decimal128, ObjectId, Regex, Timestamp
 
 from flows.importers.mongo.source import MongoDocument, get_text
 from flyte_site.core.ids import min_id_at
+from flyte_site.core.json_numbers import to_json_number
 from flyte_site.core.timestamps import format_rfc3339
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class UnsupportedValueError(ValueError):
+    """A value of a BSON type that has no counterpart in JSON."""
+
+
 def to_json_value(value: Any) -> Any:
-    """Convert a BSON value to JSON."""
+    """Convert a BSON value to the JSON that the original's API returned for it. Raises `UnsupportedValueError`.
+
+    Go has only one type for numbers in JSON, so all of the original's numbers are stored as floats.
+    """
     if isinstance(value, Mapping):
         return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_json_value(item) for item in value]
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int):
         return int(value)
+    return _convert_scalar(value)
+
+
+def _convert_scalar(value: Any) -> Any:
     if isinstance(value, Decimal128):
         value = float(value.to_decimal())
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return to_json_number(value) if math.isfinite(value) else None
     if isinstance(value, datetime):
         return format_rfc3339(value)
-    return value if isinstance(value, str) else str(value)
+    if isinstance(value, ObjectId):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Timestamp):
+        return value.time << 32 | value.inc
+    if isinstance(value, Regex):
+        options = "".join(letter for letter in "ilmsux" if value.flags & getattr(re, letter.upper()))
+        return {"Pattern": value.pattern, "Options": options}
+    raise UnsupportedValueError(f"value of type {type(value).__name__} cannot be imported")
 
 
 def to_string_map(value: Any) -> dict[str, str]:

@@ -16,9 +16,16 @@ from django.utils import timezone
 from datastore import service as datastore
 from datastore.models import Item
 from flows.definition import FlowOutline, FlowValidationError, parse_flow, read_outline, store
-from flows.importers.mongo.conversion import EPOCH, convert_id, get_time, to_json_value, to_string_map
+from flows.importers.mongo.conversion import (
+    EPOCH,
+    UnsupportedValueError,
+    convert_id,
+    get_time,
+    to_json_value,
+    to_string_map,
+)
 from flows.importers.mongo.executions import ImportedExecution, build_imported_execution
-from flows.importers.mongo.source import MongoDocument, MongoSource, get_text, group_by_execution
+from flows.importers.mongo.source import COLLECTIONS, MongoDocument, MongoSource, get_text, group_by_execution
 from flows.models import Execution, Flow, FlowVersion
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, log_activity
 from flyte_site.core.timestamps import parse_rfc3339
@@ -31,6 +38,9 @@ KINDS = ("packs", "datastore items", "flows", "versions of flows", "executions",
 MAX_MESSAGES = 1000
 # Executions per transaction: each transaction waits for the disk.
 EXECUTIONS_PER_BATCH = 200
+MAX_CONTENT_TYPE_LENGTH = 255
+# Older databases also have a collection `audit`.
+REQUIRED_COLLECTIONS = set(COLLECTIONS) - {"audit"}
 VERSION_NOTE = "imported from the original server"
 
 
@@ -41,18 +51,23 @@ class ImportReport:
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    unlisted_count: int = 0
     running_count: int = 0
 
     def add_count(self, kind: str, outcome: str, number: int = 1) -> None:
         self.counts[kind][outcome] += number
 
     def add_error(self, message: str) -> None:
-        if len(self.errors) < MAX_MESSAGES:
-            self.errors.append(message)
+        self._add_message(self.errors, message)
 
     def add_warning(self, message: str) -> None:
-        if len(self.warnings) < MAX_MESSAGES:
-            self.warnings.append(message)
+        self._add_message(self.warnings, message)
+
+    def _add_message(self, messages: list[str], message: str) -> None:
+        if len(messages) < MAX_MESSAGES:
+            messages.append(message)
+        else:
+            self.unlisted_count += 1
 
 
 @dataclass
@@ -70,6 +85,8 @@ class MongoImporter:
 
     def run(self, progress: Callable[[int], object] = lambda count: None) -> ImportReport:
         """Import everything, in the order of dependencies. Raises `MongoSourceError`."""
+        for name in sorted(REQUIRED_COLLECTIONS - self.source.list_collections()):
+            self.report.add_warning(f"collection {name!r} not found; nothing is imported from it")
         for kind, collection, import_document in (
             ("packs", "pack", self.import_pack),
             ("datastore items", "datastore", self.import_item),
@@ -77,8 +94,8 @@ class MongoImporter:
             ("flows", "flow", self.import_flow),
         ):
             for document in self.source.read_documents(collection):
-                self.report.add_count(kind, import_document(document))
-        action_groups, done_count = group_by_execution(self.source), 0
+                self.report.add_count(kind, self.import_or_report(kind, document, import_document))
+        action_groups, done_count = group_by_execution(self.source, self.skip_action), 0
         while batch := list(islice(action_groups, EXECUTIONS_PER_BATCH)):
             with nullcontext() if self.dry_run else transaction.atomic():
                 for documents in batch:
@@ -86,6 +103,20 @@ class MongoImporter:
             done_count += len(batch)
             progress(done_count)
         return self.report
+
+    def import_or_report(
+        self, kind: str, document: MongoDocument, import_document: Callable[[MongoDocument], str]
+    ) -> str:
+        """Import a document; report one with a value that cannot be imported."""
+        try:
+            return import_document(document)
+        except UnsupportedValueError as error:
+            self.report.add_error(f"{kind}: {get_text(document, 'name') or get_text(document, '_id')!r}: {error}")
+            return FAILED
+
+    def skip_action(self, reason: str) -> None:
+        self.report.add_error(reason)
+        self.report.add_count("actions", FAILED)
 
     def import_pack(self, document: MongoDocument) -> str:
         """Register a pack that is missing here, with the time when the original last saw it."""
@@ -119,9 +150,11 @@ class MongoImporter:
         if not key or (problem := datastore.get_key_error(key)):
             self.report.add_error(f"datastore item {key!r}: its key {problem if key else 'is empty'}")
             return FAILED
-        new_value = datastore.ItemUpdate(
-            value, get_text(document, "contentType")[:255], get_text(document, "description")
-        )
+        content_type = get_text(document, "contentType")
+        if len(content_type) > MAX_CONTENT_TYPE_LENGTH:
+            self.report.add_error(f"datastore item {key!r}: its content type has {len(content_type)} characters")
+            return FAILED
+        new_value = datastore.ItemUpdate(value, content_type, get_text(document, "description"))
         existing = Item.objects.filter(key=key).first()
         if existing is not None:
             if existing.secret or bytes(existing.value) == value:

@@ -37,15 +37,17 @@ class Command(DatabaseCommand):
             raise CommandError("give either a folder or --uri", returncode=2)
         try:
             source: MongoSource = LiveSource(options["uri"]) if options["uri"] else DumpSource(options["folder"])
-            importer = MongoImporter(source, dry_run=options["dry_run"], overwrite=options["overwrite"])
-            report = importer.run(self.print_progress)
         except MongoSourceError as error:
             raise CommandError(str(error), returncode=2) from None
-        except DatabaseError as error:
-            message = " ".join(str(error).split())[:200]
-            raise CommandError(f"database error: {message}", returncode=2) from None
-        self.print_report(report, dry_run=options["dry_run"])
-        if report.errors:
+        importer = MongoImporter(source, dry_run=options["dry_run"], overwrite=options["overwrite"])
+        try:
+            importer.run(self.print_progress)
+        except (MongoSourceError, DatabaseError) as error:
+            if any(importer.report.counts.values()):
+                self.print_report(importer.report, dry_run=options["dry_run"])
+            raise CommandError(describe_error(error), returncode=2) from None
+        self.print_report(importer.report, dry_run=options["dry_run"])
+        if importer.report.errors:
             raise SystemExit(1)
 
     def print_progress(self, count: int) -> None:
@@ -57,12 +59,21 @@ class Command(DatabaseCommand):
             self.stderr.write(f"warning: {message}")
         for message in report.errors:
             self.stderr.write(f"error: {message}")
+        if report.unlisted_count:
+            self.stderr.write(f"and {report.unlisted_count} more errors and warnings")
         for kind in KINDS:
             self.stdout.write(f"{kind:18} {format_outcomes(report.counts[kind])}")
         if report.running_count:
             self.stdout.write(f"{report.running_count} running executions continue here")
         if dry_run:
             self.stdout.write("nothing was written")
+
+
+def describe_error(error: MongoSourceError | DatabaseError) -> str:
+    """Describe an error that ended the import, in one line."""
+    if isinstance(error, MongoSourceError):
+        return str(error)
+    return f"database error: {' '.join(str(error).split())[:200]}"
 
 
 def format_outcomes(counts: Counter[str]) -> str:
