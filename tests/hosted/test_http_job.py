@@ -88,6 +88,18 @@ def test_a_state_is_mapped_to_a_phase(web: WebService, state: str | None, kind: 
     assert (phase.kind, phase.event, web.requests[-1].path) == (kind, event, "/jobs/j%201")
 
 
+@pytest.mark.parametrize(
+    ("answer", "event"),
+    [({"state": "done", "x": [1]}, "JobSucceeded"), ({"state": "failed", "x": None}, "JobFailed")],
+)
+def test_the_output_is_the_whole_response_by_default(web: WebService, answer: dict[str, Any], event: str) -> None:
+    job_plugin = plugin(web)
+    job, _ = job_plugin.create(context(INPUT))
+    web.respond_with(200, answer)
+    ended = poll(job_plugin, job)
+    assert (ended.event, ended.payload["output"]) == (event, answer)
+
+
 def test_output_message_and_progress_are_read_at_their_paths(web: WebService) -> None:
     job_plugin = plugin(web, output="run.0.out", message="run.0.why", progress="done", state=("run.0.result", "life"))
     job, _ = job_plugin.create(context(INPUT))

@@ -38,6 +38,7 @@ class HttpJobService:
     """The configuration of a service. URLs may have `{parameter}` of the action's input, and `{id}` of the job.
 
     Fields in responses are addressed by dotted paths (`run.state`, `runs.0.id`); `id` may also be `header:location`.
+    An empty `output` is the whole response.
     `state` may list several paths; the first with a value counts. `follow`: path of a URL in the poll response that has
     the actual status. `token_header`, `token_field`: where to send the token that makes a repeated submission
     idempotent.
@@ -228,7 +229,7 @@ def parse_job_status(service: HttpJobService, document: Any) -> JobStatus:
     """Parse the relevant fields of a response about a job."""
     state = get_first_at_path(document, service.state)
     message = get_at_path(document, service.message) if service.message else None
-    output = get_at_path(document, service.output) if service.output else None
+    output = get_at_path(document, service.output)
     progress = get_at_path(document, service.progress) if service.progress else None
     state_text = "" if state is None else str(state)[:200]
     return JobStatus(state_text, "" if message is None else str(message)[:1000], progress, output)
