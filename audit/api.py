@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import lookups, serializers
+from audit.filter_warnings import find_filter_warnings
 from audit.search.executions import EventQuery, ExecutionQuery, find_events, find_events_with_outcome, find_executions
 from audit.search.keyset_page import KeysetCursor, KeysetPage
 from flows.models import Event, Execution, ExecutionState
@@ -17,6 +18,7 @@ from flyte_site.http.fields import problem_responses
 from flyte_site.http.links import Link, LinkBuilder
 from flyte_site.http.problems import invalid_input, not_found
 from flyte_site.http.views import APIView, get_integer_parameter
+from flyte_site.http.warning_header import format_warning_header
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -64,6 +66,7 @@ class ExecutionListView(APIView):
     def get(self, request: Request) -> Response:
         """List executions, those with the newest action first."""
         _check_state(request)
+        warnings = _format_filter_warnings(request, EXECUTION_FILTERS)
         parameters = _parse_page_parameters(request)
         found_executions, page = _find_executions(request, parameters)
         actions = lookups.find_actions_by_execution(found_executions)
@@ -71,7 +74,7 @@ class ExecutionListView(APIView):
         return self.respond(
             serializers.ExecutionList,
             {"flows": records, "links": _list_links(self.links, "flows", "#/flowExecs")},
-            headers=_next_link_header(request, "flows", page, parameters),
+            headers=_next_link_header(request, "flows", page, parameters) | warnings,
             orphan_ids=lookups.find_orphan_ids(actions),
             hosted=lookups.find_hosted_resources(actions),
         )
@@ -117,7 +120,10 @@ class EventListView(APIView):
         parameters = _parse_page_parameters(request)
         found_events, page = _find_events(request, parameters)
         body = {"events": found_events, "links": _list_links(self.links, "events", "#/flowAudit")}
-        return self.respond(serializers.EventList, body, headers=_next_link_header(request, "events", page, parameters))
+        headers = _next_link_header(request, "events", page, parameters)
+        return self.respond(
+            serializers.EventList, body, headers=headers | _format_filter_warnings(request, EVENT_FILTERS)
+        )
 
 
 class EventDetailView(APIView):
@@ -205,6 +211,14 @@ def _next_link_header(
         {**kept_parameters, **start_parameter, "limit": parameters.limit, "olderThan": keyset_page.older.older_than}
     )
     return {"Link": f'<{LinkBuilder(request._request).href("v1", "audit", collection, query=query)}>; rel="next"'}
+
+
+def _format_filter_warnings(request: Request, filters: list[OpenApiParameter]) -> dict[str, str]:
+    """Build the header that names filters without effect, which are ignored as in the original server."""
+    if not request.query_params:
+        return {}
+    known_names = [parameter.name for parameter in (*filters, *PAGE_PARAMETERS)]
+    return format_warning_header(list(find_filter_warnings(request.query_params, known_names)))
 
 
 def _check_state(request: Request) -> None:

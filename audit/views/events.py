@@ -7,8 +7,8 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from audit.search.executions import find_events
-from audit.search.keyset_page import MAX_SCANNED
+from audit.search.executions import EventPage, find_events
+from audit.search.keyset_page import MAX_SCANNED, KeysetPage
 from audit.view_models.pending_steps import find_dependent_steps
 from audit.views.executions import build_page_links, parse_cursor
 from audit.views.filters import EventFilterForm
@@ -40,10 +40,11 @@ def event_list(request: HttpRequest) -> HttpResponse:
     """Show the stored events, each with its outcome by flow."""
     require_perm(request, VIEW_PERMISSION)
     form = EventFilterForm(request.GET)
-    page = find_events(form.build_query(), parse_cursor(request))
+    query = form.build_query()
+    page = find_events(query, parse_cursor(request)) if form.is_valid() else EventPage([], KeysetPage([]))
     values = {
         "form": form,
-        "filtered": bool(form.active_filters()),
+        "filtered": bool(form.active_filters()) or not form.is_valid(),
         "rows": [_EventRow(event, [_summarize_outcome(flow) for flow in event.outcomes]) for event in page.rows],
         "links": build_page_links(request, page.keyset_page),
         "scanned_to": page.keyset_page.scanned_to,

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from audit.search.executions import MAX_SCANNED_TEXTS, list_execution_rows
+from audit.search.executions import MAX_SCANNED_TEXTS, ExecutionPage, list_execution_rows
 from audit.search.keyset_page import MAX_SCANNED, KeysetCursor, KeysetPage
 from audit.view_models.execution import ExecutionDetail, build_execution_detail
 from audit.view_models.hosted import add_quota_waits
@@ -56,10 +56,14 @@ def execution_list(request: HttpRequest) -> HttpResponse:
     form = ExecutionFilterForm(request.GET)
     query = form.build_query()
     now = timezone.now()
-    page = list_execution_rows(query, parse_cursor(request), now)
+    page = (
+        list_execution_rows(query, parse_cursor(request), now)
+        if form.is_valid()
+        else ExecutionPage([], KeysetPage([]), None)
+    )
     values = {
         "form": form,
-        "filtered": bool(form.active_filters()),
+        "filtered": bool(form.active_filters()) or not form.is_valid(),
         "rows": add_quota_waits(page.rows, now),
         "links": build_page_links(request, page.keyset_page),
         "scanned_to": page.keyset_page.scanned_to,

@@ -15,6 +15,7 @@ from packs.models import STATUSES, Labels
 
 MAX_TEXT_LENGTH = 255
 EXACT_NAME_HELP = "exact name"
+PAGE_PARAMETERS = ("older_than", "newer_than", "before", "after")
 INVALID_TIME = "invalid time: use YYYY-MM-DDThh:mm, such as 2026-11-21T05:30"
 
 
@@ -48,7 +49,7 @@ def _text_field(label: str, help_text: str, placeholder: str = "") -> forms.Char
 
 
 class FilterForm(forms.Form):
-    """A filter form: every field is optional; an invalid field is reported and ignored."""
+    """A filter form: every field is optional. With an invalid or unknown one the page reports it and lists nothing."""
 
     use_required_attribute = False
 
@@ -62,6 +63,10 @@ class FilterForm(forms.Form):
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and until <= since:
             self.add_error("until", ValidationError("must be later than From"))
+        for name in self.data:
+            if name not in self.fields and name not in PAGE_PARAMETERS:
+                message = f"Unknown filter {name[:40]!r}. Filters: {', '.join(self.fields)}."
+                self.add_error(None, ValidationError(message))
         return cleaned
 
 

@@ -47,11 +47,15 @@ def pack_list(request: HttpRequest) -> HttpResponse:
     form = PackFilterForm(request.GET)
     filters, can_view_actions = form.active_filters(), request.user.has_perm(VIEW_ACTION_PERMISSION)
     before, after = (request.GET.get(name, "").replace("\x00", "") for name in ("before", "after"))
-    page = list_pack_rows(filters, before, after, timezone.now(), with_loads=can_view_actions)
+    page = (
+        list_pack_rows(filters, before, after, timezone.now(), with_loads=can_view_actions)
+        if form.is_valid()
+        else PackPage([], "", "")
+    )
     orphans = find_orphans() if can_view_actions else None
     values = {
         "form": form,
-        "filtered": bool(filters),
+        "filtered": bool(filters) or not form.is_valid(),
         "rows": page.rows,
         "links": _build_page_links(request, page),
         "sees_actions": can_view_actions,

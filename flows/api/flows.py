@@ -1,6 +1,5 @@
 """API of flows: list, save, read, delete and dry-run."""
 
-import json
 from typing import Any
 
 import structlog
@@ -25,10 +24,10 @@ from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
 from flyte_site.http.request_body import parse_body, parse_content_type, read_text_body
 from flyte_site.http.views import AFTER_PARAMETER, APIView, name_page, order_by_name
+from flyte_site.http.warning_header import format_warning_header
 
 log = structlog.get_logger(__name__)
 
-WARNING_HEADER = "X-Flyte-Warning"
 DRY_RUN_RESPONSE = PolymorphicProxySerializer(
     component_name="Tried",
     serializers=[serializers.DryRunSchema, serializers.SavePlanSchema],
@@ -49,8 +48,6 @@ IF_MATCH_PARAMETER = OpenApiParameter(
 IF_NONE_MATCH_PARAMETER = OpenApiParameter(
     "If-None-Match", location="header", description="`*`: save only if no flow has this name; otherwise 412."
 )
-# A reverse proxy may accept only 4 KiB for all headers of a response.
-MAX_WARNING_LENGTH = 1500
 
 
 class FlowListView(APIView):
@@ -225,16 +222,3 @@ def to_input_error(issue: FlowIssue) -> ErrorItem:
     if issue.line:
         error |= {"line": issue.line, "column": issue.column}
     return error
-
-
-def format_warning_header(warnings: list[FlowIssue]) -> dict[str, str]:
-    """Format the warnings as one header in ASCII, e.g. `steps[0].event.packName: no pack 'Slack' is registered; …`."""
-    if not warnings:
-        return {}
-    parts: list[str] = []
-    for warning in warnings:
-        text = json.dumps(f"{warning.path}: {warning.message}")[1:-1].replace('\\"', '"')[:MAX_WARNING_LENGTH]
-        if parts and len("; ".join([*parts, text])) > MAX_WARNING_LENGTH:
-            return {WARNING_HEADER: "; ".join([*parts, f"and {len(warnings) - len(parts)} more"])}
-        parts.append(text)
-    return {WARNING_HEADER: "; ".join(parts)}
