@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from datastore.models import Item, encrypt_value
 from flyte_site.auth.activity_log import Actor, log_activity
+from flyte_site.core.dot_segments import get_dot_segment_error
 from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
 
 MAX_KEY_LENGTH = 512
@@ -82,4 +83,4 @@ def get_key_error(key: str) -> str:
     """Return the reason why a key is invalid; '' if it is valid."""
     if len(key) > MAX_KEY_LENGTH or any(ord(character) < 32 or ord(character) == 127 for character in key):
         return f"must have at most {MAX_KEY_LENGTH} characters and no control characters"
-    return ""
+    return get_dot_segment_error(key)

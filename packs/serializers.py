@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from rest_framework import serializers
 
+from flyte_site.core.dot_segments import get_dot_segment_error
 from flyte_site.http.fields import (
     InputSerializer,
     LabelsField,
@@ -63,6 +64,11 @@ class PackInput(InputSerializer):
     commands = ListInputField(child=CommandInput(), allow_null=True, default=list)
     events = ListInputField(child=DeclaredEventInput(), allow_null=True, default=list)
     links = ListInputField(child=LinkInput(), allow_null=True, default=list)
+
+    def validate_name(self, name: str) -> str:
+        if error := get_dot_segment_error(name):
+            raise serializers.ValidationError(error)
+        return name
 
     def validate_links(self, links: list[Mapping[str, str]] | None) -> list[Mapping[str, str]]:
         for link in links or []:

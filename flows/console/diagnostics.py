@@ -57,7 +57,7 @@ def _build_step_rows(outcome: Any, criteria: dict[tuple[str, str], str]) -> list
 
 def _iter_warnings(flow: Flow) -> Iterator[str]:
     try:
-        definition = parse_flow(flow.version.document)
+        definition = parse_flow(flow.version.document, is_stored=True)
     except FlowValidationError as error:
         yield f"its document violates rules that were added later: {error}"
         return

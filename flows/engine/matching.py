@@ -63,7 +63,7 @@ class FlowMatch:
 @lru_cache(maxsize=MAX_CACHED_DEFINITIONS)
 def load_definition(version_id: str) -> FlowDefinition:
     """Parse the flow of a version. A version never changes, so each process parses it once."""
-    return parse_flow(FlowVersion.objects.only("document").get(id=version_id).document)
+    return parse_flow(FlowVersion.objects.only("document").get(id=version_id).document, is_stored=True)
 
 
 def read_datastore(key: str) -> object:

@@ -1,6 +1,7 @@
 """`flyte audit tail`: state changes of actions as they happen."""
 
 import json
+import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import OrderedDict
@@ -10,9 +11,11 @@ from typing import Any
 
 import httpx
 
+from flow_files.errors import format_names
+from flyte_client.cli.flow_store import RemoteFlowStore
 from flyte_client.cli.server_api import ServerApi
 from flyte_client.cli.tables import replace_unprintable
-from flyte_client.errors import ServerAwayError
+from flyte_client.errors import FlyteError, RefusedError, ServerAwayError
 
 MAX_EXECUTIONS = 500
 MAX_PRINTED_KEYS = 20_000
@@ -71,6 +74,8 @@ def tail_changes(api: ServerApi, options: Namespace) -> int:
     url = api.find_url("findFlows").copy_merge_params({"flowName": options.flow} if options.flow else {})
     printed = _PrintedChanges()
     changes = printed.take_new(_fetch_changes(api, url, MAX_EXECUTIONS if options.lines > 50 else 50))
+    if options.flow and not changes:
+        _require_flow(api, options)
     _print_changes(changes[len(changes) - min(options.lines, len(changes)) :], options, titles=not options.json)
     while options.follow:
         time.sleep(options.interval)
@@ -79,6 +84,20 @@ def tail_changes(api: ServerApi, options: Namespace) -> int:
         except ServerAwayError:
             continue  # keep following while the server restarts
     return 0
+
+
+def _require_flow(api: ServerApi, options: Namespace) -> None:
+    """Report a flow that does not exist: its name is probably misspelled. Raises `FlyteError` without `--follow`."""
+    try:
+        names = RemoteFlowStore(api).names()
+    except RefusedError:
+        return  # the token may read the audit but not the flows
+    if options.flow in names:
+        return
+    message = f"flow {options.flow!r} not found, and it has no executions; flows: {format_names(names)}"
+    if not options.follow:
+        raise FlyteError(message)
+    print(f"flyte: {message}", file=sys.stderr)
 
 
 @dataclass

@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="STEP=EVENT",
-        help="simulated result of the step's action: an event as JSON, or @FILE; repeatable",
+        help="simulated result of the step's action: an event as JSON, or @FILE; one for each step, used in order",
     )
     parser.add_argument("--json", action="store_true", help="print the API's response")
 
@@ -76,5 +76,7 @@ def _parse_results(arguments: list[str]) -> dict[str, Any]:
         step_id, separator, text = argument.partition("=")
         if not (step_id and separator):
             raise SettingsError(f"--result: invalid value {argument!r}, expected STEP=EVENT")
+        if step_id in results:
+            raise SettingsError(f"--result: step {step_id!r} has more than one result")
         results[step_id] = read_json(text)
     return results

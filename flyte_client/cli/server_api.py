@@ -11,6 +11,7 @@ from flyte_client.transport.links import find_link
 from flyte_client.version import __version__
 
 MAX_PAGES = 1000
+WARNING_HEADER = "X-Flyte-Warning"
 STATUS_HINTS = {401: "missing or invalid token: check FLYTE_JWT", 403: "not allowed: check the token's scopes"}
 
 
@@ -46,8 +47,11 @@ class ServerApi:
             raise
 
     def get_json(self, url: httpx.URL) -> Mapping[str, Any]:
-        """Fetch the JSON object at an address."""
-        return parse_json_object(self.request("GET", url))
+        """Fetch the JSON object at an address. Raises `RefusedError` if the server ignored a part of the request."""
+        response = self.request("GET", url)
+        if warning := response.headers.get(WARNING_HEADER):
+            raise RefusedError(response.status_code, f"{url}: {warning}")
+        return parse_json_object(response)
 
     def find_url(self, rel: str) -> httpx.URL:
         """Return the address that the API's index links to under this rel, such as `listFlows`."""
@@ -63,12 +67,18 @@ class ServerApi:
         return url
 
     def iter_items(self, url: httpx.URL, list_name: str) -> Iterator[Mapping[str, Any]]:
-        """Yield all entries of a list, page by page."""
+        """Yield all entries of a list, page by page. Raises `RefusedError` for a response that is no such list."""
         for _ in range(MAX_PAGES):
             page = self.get_json(url)
-            items = page.get(list_name)
-            yield from (item for item in (items if isinstance(items, list) else []) if isinstance(item, dict))
+            # The original server sends null for an empty list.
+            items = page.get(list_name, ...)
+            if items is not None and not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+                raise RefusedError(200, f"list {list_name!r} not found at {url}: check that this is a Flyte server")
+            yield from items or ()
             next_url = find_link(page, "next", url)
-            if next_url is None or next_url == url:
+            if next_url is None:
                 return
+            if next_url == url:
+                raise RefusedError(200, f"the next page of {url} is the same page")
             url = next_url
+        raise RefusedError(200, f"more than {MAX_PAGES} pages at {url}")

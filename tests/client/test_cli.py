@@ -164,6 +164,8 @@ def test_invalid_input_is_reported_in_one_line_with_code_2(server: Server, tmp_p
     assert "invalid JSON" in failure(flyte(server, "events", "send", "Teller", "Told", "{x"), 2)
     assert "FLYTE_API" in failure(flyte("", "packs"), 2)
     assert "STEP=EVENT" in failure(flyte(server, "try", "x", "--event", "{}", "--result", "x"), 2)
+    twice = ("--result", "a={}", "--result", "a={}")
+    assert "more than one result" in failure(flyte(server, "try", "x", "--event", "{}", *twice), 2)
     assert flyte(server, "flow").returncode == 2
 
 
@@ -171,6 +173,7 @@ def test_an_unreachable_or_wrong_server_is_reported_in_one_line_with_code_3(serv
     assert "can't reach http://127.0.0.1" in failure(flyte(f"http://127.0.0.1:{free_port()}", "packs"), 3)
     assert "404" in failure(flyte(f"{server.url}/nothing", "packs"), 3)
     assert "pack 'Nobody' not found" in failure(flyte(server, "packs", "Nobody"), 3)
+    assert "flow 'misspelt' not found, and it" in failure(flyte(server, "audit", "tail", "--flow", "misspelt"), 3)
 
 
 def test_a_missing_or_insufficient_token_is_reported(start_server: StartServer, tmp_path: Path) -> None:

@@ -118,6 +118,17 @@ def test_an_error_of_a_value_quotes_text_and_leaves_numbers_bare(value: Any, pat
     assert errors(value)[path] == message
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_clients_remove_from_paths_is_refused_unless_it_is_stored(name: str) -> None:
+    flow = b.document(b.step(id=name), name=name)
+    with pytest.raises(FlowValidationError) as raised:
+        parse_flow(flow)
+    assert [(error.path, error.message) for error in raised.value.errors] == [
+        (path, f"must not be {name!r}: clients remove this from paths") for path in ("name", "steps[0].id")
+    ]
+    assert parse_flow(flow, is_stored=True).name == name
+
+
 def test_a_correct_part_is_preferred_to_a_misspelt_one() -> None:
     value = one_step(comand={"packName": "P"})
     assert errors(value) == {"steps[0].comand": "unknown key; did you mean command?"}

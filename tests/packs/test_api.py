@@ -113,6 +113,8 @@ def test_rels_similar_to_reserved_ones_are_accepted(client: Client, rel: str) ->
         ({"name": "a\nb"}, "name"),
         ({"name": "a\u0000b"}, "name"),
         ({"name": "x" * 256}, "name"),
+        ({"name": "."}, "name"),
+        ({"name": "..", "labels": {"a": "b"}}, "name"),
         ({"name": "P", "labels": []}, "labels"),
         ({"name": "P", "labels": {"a": 1}}, "labels.a"),
         ({"name": "P", "labels": {"a": "x\u0000"}}, "labels.a"),

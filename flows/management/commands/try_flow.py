@@ -15,7 +15,7 @@ from flyte_site.http.parsing import DocumentError, parse_yaml
 from flyte_site.http.problems import Problem
 from flyte_site.scheduler.command import DatabaseCommand
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_LENGTH = 16 * 1024 * 1024
 
 
 class Command(DatabaseCommand):
@@ -36,7 +36,7 @@ class Command(DatabaseCommand):
             action="append",
             default=[],
             metavar="STEP=FILE",
-            help="simulated result event of the step's action; repeatable, used in order",
+            help="simulated result event of the step's action; repeatable, once for each step, used in order",
         )
         parser.add_argument("--json", action="store_true", help="print the API's JSON response")
 
@@ -51,6 +51,8 @@ class Command(DatabaseCommand):
             step_id, _, file = argument.rpartition("=")
             if not step_id:
                 raise CommandError(f"--result must be STEP=FILE, not {argument!r}", returncode=2)
+            if step_id in dry_run_input["results"]:
+                raise CommandError(f"--result: step {step_id!r} has more than one result", returncode=2)
             files[f"results.{step_id}"] = file
             dry_run_input["results"][step_id] = read_event_file(Path(file))
         try:
@@ -78,9 +80,12 @@ def read_text_file(file: Path) -> str:
     """Read a text file. Raises `CommandError`."""
     try:
         with file.open(encoding="utf-8") as stream:
-            return stream.read(MAX_BYTES)
+            text = stream.read(MAX_LENGTH + 1)
     except (OSError, ValueError) as error:
         raise CommandError(f"{file}: {describe_read_error(error)}", returncode=2) from None
+    if len(text) > MAX_LENGTH:
+        raise CommandError(f"{file}: too large, at most {MAX_LENGTH:,} characters are allowed", returncode=2)
+    return text
 
 
 def read_event_file(file: Path) -> Any:
