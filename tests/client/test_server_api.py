@@ -20,9 +20,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[httpx.Reques
 
     def build(respond: Callable[[httpx.Request], httpx.Response]) -> ServerApi:
         client = httpx.Client
-        monkeypatch.setattr(
-            server_api.httpx, "Client", lambda **options: client(transport=httpx.MockTransport(respond))
-        )
+        monkeypatch.setattr(httpx, "Client", lambda **options: client(transport=httpx.MockTransport(respond)))
         return ServerApi("http://flyte.test", None, 5.0)
 
     return build
