@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from flows.api.serializers import AnyJSONField, EventInput, RFC3339Field
-from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowValidationError, parse_flow
+from flows.api.serializers import AnyJSONField, EventInput, TimeField
+from flows.definition import FLOW_TEXT_FIELDS, FlowDefinition, FlowIssue, FlowValidationError, parse_flow
 from flows.definition.locations import locate_issues
 from flows.definition.registry_checks import find_registry_warnings
 from flows.engine.step import EventSource, IncomingEvent
@@ -20,6 +20,7 @@ from flyte_site.http.fields import InputSerializer, LabelsField, StrictTextField
 from flyte_site.http.parsing import STRING, DocumentError, parse_json, parse_yaml
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
 from flyte_site.http.request_body import to_error_item
+from flyte_time.times import read_time
 from packs.models import Pack, build_pack_id
 
 _EVENT_TEXT_FIELDS: dict[str, Any] = {
@@ -47,7 +48,7 @@ class DryRunEventInput(EventInput):
     """An event as posted by packs, or as returned by the audit API."""
 
     pack = DryRunPackInput(required=False, allow_null=True, default=None)
-    createdAt = RFC3339Field(required=False, allow_null=True, default=None)  # noqa: N815
+    createdAt = TimeField(required=False, allow_null=True, default=None)  # noqa: N815
 
 
 class DryRunInput(InputSerializer):
@@ -82,8 +83,26 @@ def handle_dry_run(data: Any, body: tuple[str, bool] | None = None) -> dict[str,
         result = dry_run_flow(definition, event, build_simulated_results(dry_run_input["results"], definition))
     except DryRunTimeoutError as error:
         raise invalid_input({"path": "flow", "message": str(error)}) from None
+    result.notes += find_naive_times(data)
     warnings = [*definition.warnings, *find_registry_warnings(definition)]
     return {**result.to_json(), "eventMasked": was_masked, "warnings": [asdict(issue) for issue in warnings]}
+
+
+def find_naive_times(data: Mapping[str, Any]) -> list[FlowIssue]:
+    """Return a note for each `createdAt` of a valid input that has no time zone."""
+    results = _get_ignoring_case(data, "results") or {}
+    events = {"event": _get_ignoring_case(data, "event")}
+    events |= {f"results.{step_id}": event for step_id, event in results.items()}
+    times = {path: _get_ignoring_case(event, "createdAt") for path, event in events.items() if event}
+    return [
+        FlowIssue(f"{path}.createdAt", f"the time {str(value)[:60]!r} has no time zone and is read as UTC")
+        for path, value in times.items()
+        if value is not None and read_time(value).is_naive
+    ]
+
+
+def _get_ignoring_case(data: Mapping[str, Any], name: str) -> Any:
+    return next((value for key, value in data.items() if key.lower() == name.lower()), None)
 
 
 def _find_flow_errors(data: Any, body: tuple[str, bool] | None) -> list[ErrorItem]:

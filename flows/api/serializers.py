@@ -1,6 +1,6 @@
 """Serializers of flows, events and dry runs."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -9,22 +9,22 @@ from rest_framework import serializers
 
 from flows.api.document_serializers import StepCommandSchema, StepEventSchema
 from flows.models import Flow
-from flyte_site.core.timestamps import parse_rfc3339
 from flyte_site.http.fields import MAX_NAME_LENGTH, InputSerializer, LinkSerializer, NameField
 from flyte_site.http.links import Link
 from flyte_site.http.output import FlagField, LinksField, OutputContext, OutputSerializer, StringMapField
 from flyte_site.http.parsing import STRING
+from flyte_time.times import parse_time
 
 EVENT_TEXT_FIELDS: dict[str, Any] = {"event": STRING, "createdat": STRING}
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)
-class RFC3339Field(serializers.Field[Any, Any, Any, Any]):
-    """A time in RFC 3339."""
+class TimeField(serializers.Field[Any, Any, Any, Any]):
+    """A time as text or number, in any format that `flyte_time.times` reads."""
 
     def to_internal_value(self, data: Any) -> datetime:
         try:
-            return parse_rfc3339(data if isinstance(data, str) else "")
+            return parse_time(data).astimezone(UTC)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
 
@@ -41,7 +41,7 @@ class EventInput(InputSerializer):
 
     event = NameField()
     payload = AnyJSONField(required=False, allow_null=True, default=None)
-    createdAt = RFC3339Field(required=False, allow_null=True, default=None)  # noqa: N815
+    createdAt = TimeField(required=False, allow_null=True, default=None)  # noqa: N815
 
 
 def is_minimal_event(data: Any) -> bool:

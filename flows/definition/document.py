@@ -15,6 +15,8 @@ Schema = Mapping[str, Any]
 _NAME_LIMITS = {"minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": r"^[^\u0000-\u001f\u007f]*$"}
 _TEXT_LIMITS = {"pattern": r"^[^\u0000]*$"}
 _STRING: Schema = {"type": "string"}
+_DURATION_PART = "[0-9]+(\\.[0-9]+)? ?(ms|s|min|m|h|d|w) ?"
+DURATION_PATTERN = rf"^ *([0-9]+(\.[0-9]+)?|({_DURATION_PART})+) *$"
 _STRING_MAP: Schema = {"type": "object", "additionalProperties": _STRING}
 
 
@@ -76,9 +78,9 @@ COMMAND = DocumentObject(
         DocumentKey("input", "Any value; every string in it is a template.", {}),
         DocumentKey(
             "timeout",
-            "How long a pack can hold the action without a heartbeat: `30s`, `10m` or `1h30m`.",
-            _STRING,
-            {"pattern": "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"},
+            "How long a pack can hold the action without a heartbeat: `30s`, `10m`, `1h30m`, or a number of seconds.",
+            {"oneOf": [_STRING, {"type": "number"}]},
+            {"pattern": DURATION_PATTERN},
             is_literal=True,
         ),
         DocumentKey(
@@ -165,7 +167,7 @@ def _find_strings(key: DocumentKey) -> StringFields | None:
         return {"*": build_string_fields(nested)}
     if not key.is_literal:
         return None
-    return STRING if key.schema["type"] == "string" else {"*": STRING}
+    return {"*": STRING} if key.schema.get("type") in ("array", "object") else STRING
 
 
 FLOW_TEXT_FIELDS = build_string_fields(FLOW)

@@ -39,6 +39,8 @@ def _build_key(key: DocumentKey) -> dict[str, Any]:
     schema = _convert_schema({**key.schema, **key.limits})
     if not key.is_required and "type" in schema:
         schema["type"] = [schema["type"], "null"]
+    if not key.is_required and "oneOf" in schema:
+        schema["oneOf"] = [*schema["oneOf"], {"type": "null"}]
     if "enum" in schema:
         schema["enum"] = [*schema["enum"], "", None]
     return {"description": key.description, **schema}

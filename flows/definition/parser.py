@@ -46,8 +46,9 @@ from flows.template import (
 )
 from flyte_site.core.dot_segments import get_dot_segment_error
 from flyte_site.core.json_numbers import to_json_numbers
+from flyte_time.durations import parse_whole_seconds
 
-_DURATION_PATTERN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+MAX_DURATION_SECONDS = 366 * 86_400
 _CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -281,15 +282,11 @@ class FlowParser:
     def parse_duration(self, value: Any, path: str) -> int | None:
         if value is None:
             return None
-        match = _DURATION_PATTERN.fullmatch(value) if isinstance(value, str) and len(value) < 40 else None
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
-        total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-        if not 0 < total <= 366 * 86400:
-            self.add_error(
-                path, f"must be a duration such as 30s, 10m or 1h30m, at most a year, not {_format_value(value)}"
-            )
+        try:
+            return parse_whole_seconds(value, MAX_DURATION_SECONDS)
+        except ValueError as error:
+            self.add_error(path, str(error))
             return None
-        return total
 
     def parse_number(self, value: Any, path: str, *, is_integer: bool, maximum: int) -> float:
         if value is None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_ty
 
 import yaml
 
-from packs.hosted.plugin_api.durations import parse_duration
+from flyte_time.durations import parse_duration
 
 C = TypeVar("C")
 TRUE, FALSE = ("true", "1"), ("false", "0")

@@ -12,7 +12,7 @@ import pytest
 
 from flyte_client.packs.timer.runner import build_event_key, build_payload, find_due_ticks, find_start
 from flyte_client.packs.timer.schedule import IntervalSchedule
-from flyte_client.packs.timer.settings import Timer
+from flyte_client.packs.timer.settings import Timer, read_settings
 from tests.client.stub_server import StubResponse, StubServer
 from tests.examples.world import ExampleClient
 from tests.server import Server
@@ -69,6 +69,13 @@ def test_a_tick_older_than_the_idempotency_window_is_not_caught_up() -> None:
     ticks = find_due_ticks(timer(3600, 100), NOW - timedelta(days=9), NOW)
     assert len(ticks) == 23
     assert NOW - ticks[0] < timedelta(hours=23)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("every", ["5400s", "90m", "1h30m", "1.5h", "1h 30m", 5400, "5400"])
+def test_an_interval_is_a_duration(every: Any) -> None:
+    settings = read_settings({"FLYTE_TIMER_CONFIG": config(every=every)})
+    assert settings.timers[0].schedule == IntervalSchedule(5400)
 
 
 @pytest.mark.acceptance
@@ -161,7 +168,7 @@ def test_a_rejected_tick_does_not_block_the_others(stub: StubServer, start_pack:
         ({"FLYTE_TIMER_CONFIG": config()}, "Timer: FLYTE_TIMER_CONFIG: timers[0].cron: set either this or `every`"),
         ({"FLYTE_TIMER_CONFIG": config(cron="9 9")}, "timers[0].cron: invalid cron expression '9 9'"),
         ({"FLYTE_TIMER_CONFIG": config(every="1s", tz="x")}, "timers[0].tz: unknown key"),
-        ({"FLYTE_TIMER_CONFIG": config(every="0s")}, "timers[0].every: must be a duration"),
+        ({"FLYTE_TIMER_CONFIG": config(every="0s")}, "timers[0].every: duration '0s' is out of range, use 1s to 366d"),
         ({"FLYTE_TIMER_CONFIG": config(every="1s", timezone="Mars")}, "timers[0].timezone: unknown time zone 'Mars'"),
         ({"FLYTE_TIMER_CONFIG": config(every="1s", catchUp=1)}, "timers[0].catchUp: requires FLYTE_TIMER_STATE"),
         (

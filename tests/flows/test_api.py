@@ -221,6 +221,25 @@ def test_keys_of_an_event_are_case_insensitive_and_unknown_keys_ignored() -> Non
     assert event.created_at.isoformat() == "2020-01-02T01:04:05.500000+00:00"
 
 
+@pytest.mark.parametrize(
+    "created_at",
+    [
+        "2020-01-02T03:04:05.5Z",
+        "2020-01-02T04:04:05.5+0100",
+        "2020-01-02 03:04:05.5 +0000 UTC",
+        "2020-01-02 03:04:05.5",
+        "1577934245.5",
+        1577934245.5,
+        1577934245500,
+    ],
+)
+def test_the_time_of_an_event_is_read_in_common_formats(created_at: Any) -> None:
+    b.save(b.step())
+    b.pack("Src")
+    assert post("/v1/packs/Src/events", {"event": "Go", "createdAt": created_at}).status_code == 202
+    assert Event.objects.get().created_at.isoformat() == "2020-01-02T03:04:05.500000+00:00"
+
+
 def test_events_and_results_in_yaml_keep_their_names_as_text() -> None:
     source = b.pack("Src")
     b.save(b.step(event={"packName": "Src", "name": "on"}))

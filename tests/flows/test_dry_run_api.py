@@ -187,3 +187,26 @@ def test_the_command_exits_with_2_for_unreadable_input(tmp_path: Path) -> None:
     assert code == 2
     assert f"{tmp_path}/flow.json: steps: must be a list" in out
     assert f"{tmp_path}/event.json: event: required" in out
+
+
+def test_a_time_without_a_zone_is_a_note(client: Client) -> None:
+    event = {"event": "Go", "payload": {"n": 2}, "CreatedAt": "2026-11-21 05:30"}
+    result = {"event": "Done", "createdAt": "2026-11-21"}
+
+    body = dry_run(client, flow=FLOW, event=event, results={"a": result})
+
+    assert body["event"]["createdAt"] == "2026-11-21T05:30:00.000Z"
+    assert body["notes"] == [
+        {"path": "event.createdAt", "message": "the time '2026-11-21 05:30' has no time zone and is read as UTC"},
+        {"path": "results.a.createdAt", "message": "the time '2026-11-21' has no time zone and is read as UTC"},
+    ]
+    assert dry_run(client, flow=FLOW, event={"event": "Go", "createdAt": 1795239000}, results={})["notes"] == []
+
+
+def test_a_filter_that_reads_a_time_without_a_zone_is_a_warning(client: Client) -> None:
+    flow = b.document(b.step(id="a", criteria="{{ Event.Payload.at|timezone:'Europe/Berlin'|date:'H' == '06' }}"))
+    for at in ("2026-11-21 05:30", "2026-11-21T05:30:00Z"):
+        step = dry_run(client, flow=flow, event={"event": "Go", "payload": {"at": at}})["steps"]["a"]
+        assert step["outcome"] == "fired"
+        messages = [warning["message"] for warning in step.get("warnings", [])]
+        assert messages == ([] if at.endswith("Z") else [f"the time '{at}' has no time zone and is read as UTC"])

@@ -80,7 +80,7 @@ def test_every_error_is_reported_at_once_with_its_path() -> None:
         (one_step(junk=1), "steps[0].junk"),
         (one_step(event={"packName": "P", "name": "E", "packLabels": {"a": 1}}), "steps[0].event.packLabels.a"),
         (one_step(command={"packName": "P", "name": "C", "timeout": "soon"}), "steps[0].command.timeout"),
-        (one_step(command={"packName": "P", "name": "C", "timeout": 30}), "steps[0].command.timeout"),
+        (one_step(command={"packName": "P", "name": "C", "timeout": True}), "steps[0].command.timeout"),
         (one_step(command={"packName": "P", "name": "C", "timeout": "0s"}), "steps[0].command.timeout"),
         (one_step(command={"packName": "P", "name": "C", "retries": -1}), "steps[0].command.retries"),
         (one_step(command={"packName": "P", "name": "C", "retries": 1.5}), "steps[0].command.retries"),
@@ -103,9 +103,19 @@ def test_an_error_has_its_path(value: Any, path: str) -> None:
             "must be a whole number from 0 to 100, not 200",
         ),
         (
-            one_step(command={"packName": "P", "name": "C", "timeout": 200}),
+            one_step(command={"packName": "P", "name": "C", "timeout": 1e9}),
             "steps[0].command.timeout",
-            "must be a duration such as 30s, 10m or 1h30m, at most a year, not 200",
+            "duration 1000000000.0 is out of range, use 1s to 366d",
+        ),
+        (
+            one_step(command={"packName": "P", "name": "C", "timeout": "500ms"}),
+            "steps[0].command.timeout",
+            "duration '500ms' is out of range, use 1s to 366d",
+        ),
+        (
+            one_step(command={"packName": "P", "name": "C", "timeout": "soon"}),
+            "steps[0].command.timeout",
+            "invalid duration 'soon', use for example 500ms, 90s, 10m, 1h30m or 2d",
         ),
         (
             one_step(command={"packName": "P", "name": "C", "backoff": True}),

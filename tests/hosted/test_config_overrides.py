@@ -7,7 +7,6 @@ import pytest
 
 from packs.hosted.config_overrides import iter_config_fields, with_override
 from packs.hosted.plugin_api.config import CachingConfig, PluginConfig, RateLimiterConfig
-from packs.hosted.plugin_api.durations import parse_duration
 
 pytestmark = pytest.mark.unit
 
@@ -102,17 +101,3 @@ def test_earlier_overrides_of_a_map_are_kept() -> None:
 def test_an_invalid_override_is_reported(name: str, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         with_override(ExampleConfig(), name.split("."), text)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("10s", 10), ("250ms", 0.25), ("1h30m", 5400), ("90", 90), ("1.5", 1.5), ("2d", 172_800), (" 3m ", 180)],
-)
-def test_durations_are_parsed(text: str, seconds: float) -> None:
-    assert parse_duration(text) == timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize("text", ["", "s", "-1s", "10x", "1h 2m", "1e3", "999999999d", "١s", "True"])
-def test_an_invalid_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^invalid duration |exceeds the limit of 100 years$"):
-        parse_duration(text)

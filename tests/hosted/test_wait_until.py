@@ -24,6 +24,16 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
         ({"for": "1h30m"}, NOON + timedelta(minutes=90)),
         ({"for": "90"}, NOON + timedelta(seconds=90)),
         ({"for": 90}, NOON + timedelta(seconds=90)),
+        ({"for": 0.5}, NOON + timedelta(milliseconds=500)),
+        ({"for": "1h 30m"}, NOON + timedelta(minutes=90)),
+        ({"until": "2026-11-21T14:00:00+0200"}, NOON),
+        ({"until": "2026-11-21 12:00:00 +0000 UTC"}, NOON),
+        ({"until": "2026-11-21 12:00"}, NOON),
+        ({"until": "2026-11-21"}, NOON - timedelta(hours=12)),
+        ({"until": "Sat, 21 Nov 2026 13:00:00 +0100"}, NOON),
+        ({"until": "1795262400"}, NOON),
+        ({"until": 1795262400}, NOON),
+        ({"until": 1795262400000}, NOON),
         ({"until": "2020-01-01T00:00:00Z"}, datetime(2020, 1, 1, tzinfo=UTC)),
     ],
 )
@@ -34,7 +44,23 @@ def test_the_input_is_a_time_or_a_duration(wait_input: Any, until: datetime) -> 
 @pytest.mark.unit
 @pytest.mark.parametrize(
     "wait_input",
-    [None, "10m", {}, {"until": "noon"}, {"for": "a while"}, {"for": True}, {"for": "1h", "until": "x"}, {"until": 5}],
+    [
+        None,
+        "10m",
+        {},
+        {"until": "noon"},
+        {"until": None},
+        {"until": True},
+        {"until": ["2026-11-21"]},
+        {"until": 5},
+        {"until": 2026},
+        {"until": "9999-12-31T23:59:59-14:00"},
+        {"for": "a while"},
+        {"for": True},
+        {"for": None},
+        {"for": -1},
+        {"for": "1h", "until": "x"},
+    ],
 )
 def test_any_other_input_is_refused(wait_input: Any) -> None:
     with pytest.raises(UserFailure, match="invalid input: must be"):

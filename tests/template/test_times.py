@@ -1,4 +1,4 @@
-"""Times: parsing RFC 3339, formatting by Go's layouts and Django's letters."""
+"""Times: formatting by Go's layouts and Django's letters."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -10,7 +10,6 @@ from flows.template.runtime.go_time import (
     format_go_default,
     format_go_or_django,
     format_rfc3339,
-    parse_rfc3339,
     to_unix_seconds,
 )
 
@@ -18,44 +17,6 @@ pytestmark = pytest.mark.unit
 
 PARIS = timezone(timedelta(hours=2))
 TIME = datetime(2019, 5, 6, 15, 8, 9, 120_000, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("text", "time"),
-    [
-        ("2019-05-06T07:08:09Z", datetime(2019, 5, 6, 7, 8, 9, tzinfo=UTC)),
-        ("2019-05-06T07:08:09.5Z", datetime(2019, 5, 6, 7, 8, 9, 500_000, tzinfo=UTC)),
-        ("2018-02-14T23:18:09.0481031Z", datetime(2018, 2, 14, 23, 18, 9, 48_103, tzinfo=UTC)),
-        ("2019-05-06T07:08:09+02:00", datetime(2019, 5, 6, 7, 8, 9, tzinfo=PARIS)),
-        ("2019-05-06T07:08:09-03:30", datetime(2019, 5, 6, 10, 38, 9, tzinfo=UTC)),
-        ("2019-05-06T07:08:09+00:00", datetime(2019, 5, 6, 7, 8, 9, tzinfo=UTC)),
-    ],
-)
-def test_rfc3339_times_are_parsed(text: str, time: datetime) -> None:
-    assert parse_rfc3339(text) == time
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "2019-05-06",
-        "2019-05-06 07:08:09Z",
-        "2019-05-06T07:08:09",
-        "2019-05-06T07:08Z",
-        "2019-13-06T07:08:09Z",
-        "2019-02-30T07:08:09Z",
-        "2019-05-06T24:08:09Z",
-        "2019-05-06T07:08:60Z",
-        "0000-05-06T07:08:09Z",
-        "2019-05-06T07:08:09+25:00",
-        "2019-05-06T07:08:09Z\n",
-        "2019-05-06T07:08:09." + "1" * 100 + "Z",
-        "２019-05-06T07:08:09Z",
-    ],
-)
-def test_other_time_formats_are_rejected(text: str) -> None:
-    assert parse_rfc3339(text) is None
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,17 @@ from flows.template.filters.html import HTML_FILTERS
 from flows.template.filters.lists import LIST_FILTERS
 from flows.template.filters.numeric import NUMERIC_FILTERS
 from flows.template.filters.text import TEXT_FILTERS
+from flows.template.filters.times import TIME_FILTERS
 
 FILTERS: dict[str, Filter] = {
     each.name: each
-    for each in (*TEXT_FILTERS, *LIST_FILTERS, *NUMERIC_FILTERS, *HTML_FILTERS, *FLYTE_FILTERS, *DJANGO_FILTERS)
+    for each in (
+        *TEXT_FILTERS,
+        *LIST_FILTERS,
+        *NUMERIC_FILTERS,
+        *TIME_FILTERS,
+        *HTML_FILTERS,
+        *FLYTE_FILTERS,
+        *DJANGO_FILTERS,
+    )
 }

@@ -1,14 +1,11 @@
 """Filters of Django that the original lacks. They read keys instead of attributes of objects."""
 
-from datetime import UTC, datetime
 from functools import cmp_to_key
 
 from django.template.defaultfilters import filesizeformat, slugify, unordered_list
-from django.utils.timesince import timesince, timeuntil
 
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter
-from flows.template.runtime.go_time import make_aware, parse_rfc3339
 from flows.template.runtime.numbers import read_float
 from flows.template.runtime.operators import compare_for_sorting
 from flows.template.runtime.render_context import RenderContext
@@ -27,23 +24,6 @@ def _slugify(value: object, argument: object, render_context: RenderContext) -> 
 
 def _filesizeformat(value: object, argument: object, render_context: RenderContext) -> object:
     return _strip_safe_mark(filesizeformat(read_float(value, render_context)))
-
-
-def _to_time(filter_name: str, value: object) -> datetime:
-    moment = parse_rfc3339(value) if isinstance(value, str) else value
-    if not isinstance(moment, datetime):
-        raise OperationError(f"{filter_name} needs a time, not {get_type_name(value)}")
-    return make_aware(moment)
-
-
-def _timesince(value: object, argument: object, render_context: RenderContext) -> object:
-    reference = datetime.now(UTC) if argument is None else _to_time("timesince", argument)
-    return _strip_safe_mark(timesince(_to_time("timesince", value), reference))
-
-
-def _timeuntil(value: object, argument: object, render_context: RenderContext) -> object:
-    reference = datetime.now(UTC) if argument is None else _to_time("timeuntil", argument)
-    return _strip_safe_mark(timeuntil(_to_time("timeuntil", value), reference))
 
 
 def _get_sort_key(item: object, keys: list[str]) -> object:
@@ -83,8 +63,6 @@ def _unordered_list(value: object, argument: object, render_context: RenderConte
 DJANGO_FILTERS = (
     Filter("slugify", _slugify),
     Filter("filesizeformat", _filesizeformat),
-    Filter("timesince", _timesince),
-    Filter("timeuntil", _timeuntil),
     Filter("dictsort", _dictsort),
     Filter("dictsortreversed", _dictsortreversed),
     Filter("unordered_list", _unordered_list),

@@ -1,4 +1,4 @@
-"""Filters for flows: regular expressions, key=value texts, cron, white space, as in the original, and shell quoting."""
+"""Filters for flows: regular expressions, key=value texts, white space, as in the original, and shell quoting."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,10 +8,8 @@ import re2  # type: ignore[import-untyped]
 
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter, FilterFunc, check_text_length
-from flows.template.runtime.go_time import parse_rfc3339
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.values import to_text
-from flyte_time.cron import CronExpression, parse_cron
 
 _WHITESPACE = re2.compile(r"\s+")
 
@@ -86,30 +84,6 @@ def _kvp(value: object, argument: object, render_context: RenderContext) -> obje
     return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
 
 
-def _matches_cron(value: object, argument: object, render_context: RenderContext) -> object:
-    render_context.charge(100)
-    return _cron_matches(_parse_cron(argument), value)
-
-
-def _parse_cron(argument: object) -> CronExpression:
-    try:
-        return parse_cron(to_text(argument), allow_seconds_and_year=True)
-    except ValueError as error:
-        raise OperationError(str(error)) from None
-
-
-def _cron_matches(cron: CronExpression, value: object) -> bool:
-    moment = parse_rfc3339(value) if isinstance(value, str) else None
-    if moment is None:
-        raise OperationError(f"matchesCron needs a time such as '2018-02-14T23:18:09Z', not '{to_text(value)[:40]}'")
-    return cron.matches(moment)
-
-
-def _bind_matches_cron(argument: object) -> FilterFunc:
-    cron = _parse_cron(argument)
-    return lambda value, _, render_context: _cron_matches(cron, value)
-
-
 def _remove_duplicate_whitespace(value: object, argument: object, render_context: RenderContext) -> object:
     return _WHITESPACE.sub(" ", replace_surrogates(to_text(value))).rstrip(" ")
 
@@ -136,7 +110,6 @@ FLYTE_FILTERS = (
     Filter("match", _match, bind_argument=_bind_match),
     Filter("extractMatch", _extract_match, bind_argument=_bind_extract_match),
     Filter("kvp", _kvp),
-    Filter("matchesCron", _matches_cron, bind_argument=_bind_matches_cron),
     Filter("removedupwhitespaces", _remove_duplicate_whitespace),
     Filter("safecopypaste", _safe_copy_paste),
     Filter("shellquote", _shell_quote),

@@ -1,11 +1,8 @@
-"""Filters for numbers and times."""
-
-from datetime import datetime
+"""Filters for numbers."""
 
 from flows.template.errors import OperationError
 from flows.template.filters.base import Filter
 from flows.template.filters.go_format import format_value
-from flows.template.runtime.go_time import format_go_or_django, parse_rfc3339
 from flows.template.runtime.numbers import (
     convert_to_float,
     cut_to_int,
@@ -16,7 +13,6 @@ from flows.template.runtime.numbers import (
 )
 from flows.template.runtime.operators import add, check_number_size, concatenate
 from flows.template.runtime.render_context import RenderContext
-from flows.template.runtime.resolve import get_type_name
 from flows.template.runtime.values import is_number, to_text
 
 MAX_DECIMALS = 100
@@ -63,17 +59,6 @@ def _floatformat(value: object, argument: object, render_context: RenderContext)
     return f"{convert_to_float(number):.{abs(decimals)}f}"
 
 
-def _make_date_filter(name: str) -> Filter:
-    def format_date(value: object, argument: object, render_context: RenderContext) -> object:
-        moment = parse_rfc3339(value) if isinstance(value, str) else value
-        if not isinstance(moment, datetime):
-            described = "this text" if isinstance(value, str) else get_type_name(value)
-            raise OperationError(f"{name} needs a time, not {described}")
-        return format_go_or_django(moment, to_text(argument))
-
-    return Filter(name, format_date)
-
-
 def _stringformat(value: object, argument: object, render_context: RenderContext) -> object:
     return format_value(to_text(argument), value, render_context.limits.text_length)
 
@@ -85,7 +70,5 @@ NUMERIC_FILTERS = (
     Filter("divisibleby", _divisibleby),
     Filter("get_digit", _get_digit),
     Filter("floatformat", _floatformat),
-    _make_date_filter("date"),
-    _make_date_filter("time"),
     Filter("stringformat", _stringformat),
 )

@@ -1,5 +1,4 @@
-"""Times: parsing of RFC 3339, formatting by Go layouts or Django's format letters, and the attributes that templates
-read.
+"""Times: formatting by Go layouts or Django's format letters, and the attributes that templates read.
 
 Go's layouts are documented at https://pkg.go.dev/time#pkg-constants.
 """
@@ -14,35 +13,12 @@ from django.utils import dateformat
 from flows.template.errors import OperationError
 from flows.template.limits import MAX_LAYOUT_LENGTH
 
-_RFC3339_PATTERN = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:(Z)|([+-])(\d\d):(\d\d))\Z", re.ASCII
-)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July",
     "August", "September", "October", "November", "December",
 )  # fmt: skip
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-def parse_rfc3339(text: str) -> datetime | None:
-    """Parse an RFC 3339 time; return None if it is invalid. Digits after the microseconds are dropped."""
-    match = _RFC3339_PATTERN.match(text) if len(text) < 64 else None
-    if match is None:
-        return None
-    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    microsecond = int((match[7] or "0")[:6].ljust(6, "0"))
-    timezone_info = UTC
-    if match[8] is None:
-        hours, minutes = int(match[10]), int(match[11])
-        if hours > 23 or minutes > 59:
-            return None
-        offset = timedelta(hours=hours, minutes=minutes)
-        timezone_info = timezone(-offset if match[9] == "-" else offset) if offset else UTC
-    try:
-        return datetime(year, month, day, hour, minute, second, microsecond, timezone_info)
-    except ValueError:
-        return None
 
 
 def make_aware(moment: datetime) -> datetime:
@@ -145,6 +121,10 @@ def _check_layout(layout: str) -> None:
         raise OperationError(f"layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)")
 
 
+# Of https://docs.djangoproject.com/en/5.2/ref/templates/builtins/#date
+_DJANGO_LETTERS = frozenset("aAbcdDeEfFgGhHiIjlLmMnNoOPrsStTuUwWyYzZ")
+
+
 @lru_cache(maxsize=256)
 def _parse_go_layout(layout: str) -> tuple[tuple[str, Callable[[datetime], str] | None], ...]:
     parts: list[tuple[str, Callable[[datetime], str] | None]] = []
@@ -173,6 +153,16 @@ def format_go_or_django(moment: datetime, layout: str) -> str:
     if any(format_element is not None for _, format_element in _parse_go_layout(layout)):
         return format_go(moment, layout)
     return str(dateformat.format(make_aware(moment), layout))
+
+
+def is_time_layout(layout: str) -> bool:
+    """Return whether `{% now %}` replaces anything in the layout: parts of Go's reference time, or Django's letters.
+
+    Text with any other letter, such as `fake`, is printed unchanged, as in the original.
+    """
+    has_go_element = any(format_element is not None for _, format_element in _parse_go_layout(layout))
+    letters = re.findall(r"(?<!\\)[A-Za-z]", layout)
+    return has_go_element or (bool(letters) and _DJANGO_LETTERS.issuperset(letters))
 
 
 def to_unix_seconds(moment: datetime) -> int:

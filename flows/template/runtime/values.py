@@ -5,10 +5,12 @@ Values are JSON's (None, bool, int, float, str, list, dict), times, and the few 
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from flows.template.errors import OperationError
-from flows.template.runtime.go_time import format_go_default, format_rfc3339, parse_rfc3339
+from flows.template.runtime.go_time import format_go_default, format_rfc3339
+from flyte_time.times import parse_time
 
 
 class SafeText(str):
@@ -184,13 +186,14 @@ def contains(container: object, item: object, charge: Callable[[int], None]) -> 
 
 
 def to_record(value: object) -> object:
-    """Convert the event, or its pack, to a record; its times, if given as RFC 3339 text, to times."""
+    """Convert the event, or its pack, to a record; its times, if given as text, to times."""
     if not isinstance(value, dict) or isinstance(value, Record):
         return value
     record = Record(value)
     for name in ("CreatedAt", "ReceivedAt"):
         if isinstance(moment := record.get(name), str):
-            record[name] = parse_rfc3339(moment) or moment
+            with suppress(ValueError):
+                record[name] = parse_time(moment)
     if "Pack" in record:
         record["Pack"] = to_record(record["Pack"])
     return record

@@ -12,7 +12,7 @@ from flows.template.expressions import SHELL_SAFE_FILTERS, check_chain_length
 from flows.template.lexer import KEYWORD, NAME, NUMBER, STRING
 from flows.template.limits import MAX_LAYOUT_LENGTH, MAX_LOREM_COUNT
 from flows.template.parser import Tag, TagParser, TemplateParser, render_value
-from flows.template.runtime.go_time import format_go
+from flows.template.runtime.go_time import format_go_or_django, is_time_layout
 from flows.template.runtime.numbers import read_float
 from flows.template.runtime.render_context import RenderContext, Scope
 from flows.template.runtime.values import CycleValue, is_truthy, to_text
@@ -173,13 +173,16 @@ class _CycleTag:
 
 
 def parse_now(parser: TemplateParser, tag: Tag) -> RenderFunc:
-    """Parse `{% now '2006-01-02' %}`, the time in a Go layout; with `fake` always the same time."""
+    """Parse `{% now '2006-01-02' %}`, the time in a layout for `date`; with `fake` always the same time."""
     layout = tag.arguments.expect(STRING, "a layout in quotes")
     is_fake = tag.arguments.accept_word(NAME, "fake") is not None
     tag.arguments.expect_end("'%}'")
     if len(layout.value) > MAX_LAYOUT_LENGTH:
         raise LocatedError(f"layout is too long (more than {MAX_LAYOUT_LENGTH:,} characters)", layout.offset)
-    return lambda scope: format_go(_FAKE_NOW if is_fake else datetime.now(UTC), layout.value)
+    if not is_time_layout(layout.value):
+        parser.compilation.add_warning(f"the layout {layout.value[:40]!r} contains no part of a time", layout.offset)
+        return lambda scope: layout.value
+    return lambda scope: format_go_or_django(_FAKE_NOW if is_fake else datetime.now(UTC), layout.value)
 
 
 def parse_widthratio(parser: TemplateParser, tag: Tag) -> RenderFunc:

@@ -8,11 +8,10 @@ from typing import Any
 
 from flyte_client.errors import SettingsError
 from flyte_client.packs.common.optional_import import require_extra
+from flyte_time.durations import parse_whole_seconds
 
 MAX_FILE_BYTES = 1024 * 1024
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
-DURATION_PATTERN = re.compile(r"([0-9]{1,7})(s|m|h|d)\Z")
-SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class ConfigSection:
@@ -70,12 +69,11 @@ class ConfigSection:
         return value
 
     def get_seconds(self, name: str, maximum: int) -> int:
-        """Return a duration such as `30s`, `5m`, `2h` or `1d` in seconds."""
-        match = DURATION_PATTERN.match(self.get_text(name))
-        seconds = int(match[1]) * SECONDS_PER_UNIT[match[2]] if match else 0
-        if not 1 <= seconds <= maximum:
-            raise self.setting_error(name, f"must be a duration such as 30s, 5m or 2h, from 1s to {maximum}s")
-        return seconds
+        """Return a duration such as `30s`, `1h30m`, or 90, in seconds."""
+        try:
+            return parse_whole_seconds(self._values.get(name), maximum)
+        except ValueError as error:
+            raise self.setting_error(name, str(error)) from None
 
     def get_texts(self, name: str, default: Sequence[str]) -> tuple[str, ...]:
         value = self._values.get(name, default)

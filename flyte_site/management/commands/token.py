@@ -1,14 +1,13 @@
 """`manage.py token`: create, list and revoke tokens."""
 
-import re
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
@@ -16,8 +15,9 @@ from flyte_site.auth.scopes import SCOPES
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.models import Token
 from flyte_site.scheduler.command import DatabaseCommand
+from flyte_time.durations import parse_duration
+from flyte_time.times import parse_time
 
-DURATION_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 COLUMNS = ("NAME", "PREFIX", "STATUS", "EXPIRES", "LAST USED", "ACCESS")
 
 
@@ -98,15 +98,11 @@ def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
 
 def parse_expiry(text: str, now: datetime) -> datetime:
     """Parse a duration from now, such as `90d`, or a time (UTC if it has no zone). Raises `CommandError`."""
-    try:
-        if duration := re.fullmatch(r"(\d{1,6})([mhdw])", text, re.ASCII):
-            return now + timedelta(**{DURATION_UNITS[duration[2]]: int(duration[1])})
-        if moment := parse_datetime(text):
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if day := parse_date(text):
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    except (ValueError, OverflowError):
-        pass
+    with suppress(ValueError):
+        # Not a number without a unit: nobody means seconds by it.
+        return parse_time(text) if text.strip().isdigit() else now + parse_duration(text)
+    with suppress(ValueError):
+        return parse_time(text)
     raise CommandError(f"--expires: invalid value {text!r}, use 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00Z")
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from flyte_site.core.timestamps import format_rfc3339
+from flyte_time.durations import parse_duration
 from packs.approvals import service
 from packs.hosted.plugin_api.config import CachingConfig, PluginConfig, RateLimiterConfig
-from packs.hosted.plugin_api.durations import parse_duration
 from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.interfaces import (
     AsyncPlugin,
@@ -106,7 +106,7 @@ def parse_input(value: Any, default: timedelta) -> tuple[str, Any, timedelta]:
         )
     try:
         if values.get("timeout") is not None:
-            timeout = parse_duration(str(values["timeout"]))
+            timeout = parse_duration(values["timeout"])
     except ValueError as error:
         raise UserFailure(f"invalid timeout in the input: {error}") from None
     if timeout > MAX_TIMEOUT:

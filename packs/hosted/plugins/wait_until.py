@@ -7,8 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
+from flyte_time.durations import parse_duration
+from flyte_time.times import parse_time
 from packs.hosted.plugin_api.config import CachingConfig, PluginConfig, RateLimiterConfig
-from packs.hosted.plugin_api.durations import parse_duration
 from packs.hosted.plugin_api.errors import UserFailure
 from packs.hosted.plugin_api.interfaces import (
     AsyncPlugin,
@@ -67,10 +68,10 @@ def parse_end_time(value: Any, since: datetime) -> datetime:
     """Parse the end time of an input. Raise `UserFailure`."""
     try:
         match value:
-            case {"until": str(text), **rest} if not rest:
-                return parse_rfc3339(text.strip())
-            case {"for": str() | int() as duration, **rest} if not rest:
-                return since.astimezone(UTC) + parse_duration(str(duration))
+            case {"until": until, **rest} if not rest:
+                return parse_time(until).astimezone(UTC)
+            case {"for": duration, **rest} if not rest:
+                return since.astimezone(UTC) + parse_duration(duration)
     except ValueError as error:
         raise UserFailure(f"invalid input: {INPUT_FORMAT}: {error}") from None
     raise UserFailure(f"invalid input: {INPUT_FORMAT}")
