@@ -10,12 +10,13 @@ COPY datastore datastore
 COPY flows flows
 COPY flow_files flow_files
 COPY flyte_client flyte_client
+COPY flyte_formats flyte_formats
 COPY flyte_time flyte_time
 COPY flyte_site flyte_site
 COPY packs packs
 COPY static static
 COPY templates templates
-RUN .venv/bin/python -m compileall -q audit datastore flow_files flows flyte_client flyte_site flyte_time packs
+RUN .venv/bin/python -m compileall -q audit datastore flow_files flows flyte_client flyte_formats flyte_site flyte_time packs
 
 FROM python:3.11-slim-bookworm
 # Programs that the Shell and Git packs run; tini reaps their orphaned processes. The base image determines the versions.

@@ -25,14 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
 ROOT_PACKAGES = CONFIGURATION["importlinter"]["root_packages"]
-SERVER = ("flyte_site", "audit", "flows", "packs", "datastore", "flow_files", "flyte_time")
+SERVER = ("flyte_site", "audit", "flows", "packs", "datastore", "flow_files", "flyte_formats", "flyte_time")
 MAX_FILE_LINES = 399
 MAX_FUNCTION_LINES = 80
 
 # The only imports that a package may have besides the standard library and itself.
 MAY_IMPORT = {
     "flows.template": ("django.template", "django.utils", "flyte_time", "re2"),
-    "flyte_client": ("flow_files", "flyte_time", "httpx"),
+    "flyte_client": ("flow_files", "flyte_formats", "flyte_time", "httpx"),
     "manage": ("django", "flow_files", "flyte_site"),
 }
 # Requirements of single packs, which import them inside functions only.

@@ -47,7 +47,7 @@ def test_the_wheel_runs_without_the_server(wheel: Path, tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_the_wheel_has_every_module_and_the_typing_marker(wheel: Path) -> None:
     folder = ROOT / "flyte_client"
-    shared = [*(ROOT / "flow_files").rglob("*.py"), *(ROOT / "flyte_time").rglob("*.py")]
+    shared = [file for name in ("flow_files", "flyte_formats", "flyte_time") for file in (ROOT / name).rglob("*.py")]
     files = [*folder.rglob("*.py"), *shared, *(folder / "new_pack").iterdir()]
     modules = {str(path.relative_to(ROOT)) for path in files} | {"flyte_client/py.typed"}
     assert modules - set(ZipFile(wheel).namelist()) == set()
