@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
+from flyte_formats.characters import escape_control_characters
+
 SHORT_ID_LENGTH = 8
 # A field that is always an id, or a list of them with spaces between.
 ID_FIELDS = {"action", "execution", "executions", "request_id", "trace_id"}
@@ -126,10 +128,7 @@ def _quote(text: str) -> str:
 
 
 def _escape(value: object) -> str:
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(value)
-    )
+    return escape_control_characters(str(value))
 
 
 def _escape_lines(text: str) -> str:

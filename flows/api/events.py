@@ -11,6 +11,7 @@ from flows.api import serializers
 from flows.engine.complete import complete_action
 from flows.engine.handle_event import IdempotencyKey, IdempotencyKeyReusedError, handle_event
 from flows.engine.step import EventSource, IncomingEvent
+from flyte_formats.characters import has_control_characters
 from flyte_site.core.metrics import time_intake
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
@@ -115,10 +116,10 @@ def read_attempt(request: HttpRequest) -> int:
 
 def read_idempotency_key(request: HttpRequest) -> IdempotencyKey | None:
     """Return the event's idempotency key, if the sender set one. Raises `Problem` 400."""
-    key = request.META.get(IDEMPOTENCY_KEY_META, "")
+    key = _decode_header(request.META.get(IDEMPOTENCY_KEY_META, ""))
     if not key:
         return None
-    if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH or not key.isprintable():
+    if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH or has_control_characters(key):
         raise invalid_input(
             {
                 "path": IDEMPOTENCY_KEY_HEADER,
@@ -127,6 +128,14 @@ def read_idempotency_key(request: HttpRequest) -> IdempotencyKey | None:
         )
     content_type = request.META.get("CONTENT_TYPE", "")
     return IdempotencyKey(key, hashlib.sha256(content_type.encode() + b"\n" + request.body).hexdigest())
+
+
+def _decode_header(value: str) -> str:
+    """Decode the value of a header as UTF-8 if possible; WSGI decodes headers as Latin-1."""
+    try:
+        return value if value.isascii() else value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from flyte_formats.characters import has_control_characters
 from flyte_site.auth.activity_log import Actor, log_activity
 from flyte_site.auth.principals import Principal
 from flyte_site.auth.scopes import AS_PACK, OPEN, SCOPES
@@ -68,7 +69,7 @@ def create_token(
 
 
 def _validate(name: str, pack: str, labels: dict[str, str], scopes: list[str], expires_at: datetime | None) -> None:
-    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+    if not name or len(name) > MAX_NAME_LENGTH or has_control_characters(name):
         raise TokenError(
             f"invalid token name {name[:MAX_NAME_LENGTH]!r}: 1 to {MAX_NAME_LENGTH} printable characters required"
         )

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 
+from flyte_formats.characters import has_control_characters
 from flyte_site.auth.activity_log import USER_KIND, VIA_CONSOLE, Actor, log_activity
 from flyte_site.auth.oidc.role_mapping import map_claims_to_roles
 from flyte_site.models import Identity
@@ -37,7 +38,7 @@ def get_or_create_oidc_user(issuer: str, claims: Mapping[str, Any]) -> User:
     not, an admin assigns roles by hand.
     """
     subject = str(claims.get("sub", ""))
-    if not subject or len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
+    if not subject or len(subject) > MAX_SUBJECT_LENGTH or has_control_characters(subject):
         raise SignInRefusedError("The provider sent no valid subject for you. Ask the operator of this server.")
     roles = map_claims_to_roles(claims, settings.FLYTE_CONSOLE_ROLES)
     user = _find_user(issuer, subject)
@@ -96,7 +97,7 @@ def _find_available_username(issuer: str, subject: str, claims: Mapping[str, Any
 def _update_from_claims(user: User, claims: Mapping[str, Any], roles: set[str]) -> None:
     """Update the profile, and the roles if they are mapped, from the current claims."""
     for field, (claim, length) in PROFILE_FIELDS.items():
-        if isinstance(text := claims.get(claim), str) and text.isprintable():
+        if isinstance(text := claims.get(claim), str) and not has_control_characters(text):
             setattr(user, field, text[:length])
     user.save(update_fields=list(PROFILE_FIELDS))
     if not settings.FLYTE_CONSOLE_ROLES:

@@ -80,6 +80,9 @@ def test_the_time_of_the_last_use_is_updated_at_intervals() -> None:
         ({"name": ""}, "name"),
         ({"name": "x" * 101, "pack": "P"}, "1 to 100 printable characters"),
         ({"name": "a\nb", "pack": "P"}, "printable"),
+        ({"name": "a\u2028b", "pack": "P"}, "printable"),
+        ({"name": "a\x9bb", "pack": "P"}, "printable"),
+        ({"name": "a\udcffb", "pack": "P"}, "printable"),
         ({"name": "t"}, "choose a pack or at least one scope; without either, the token allows nothing"),
         ({"name": "t", "scopes": ["flows:delete"]}, "unknown scope 'flows:delete'"),
         ({"name": "t", "scopes": ["flows:read"], "labels": {"a": "b"}}, "labels require a pack"),
@@ -93,6 +96,12 @@ def test_a_token_with_invalid_options_is_not_created(options: dict[str, object],
     with pytest.raises(TokenError, match=message):
         tokens.create_token(COMMAND_LINE_ACTOR, **options)  # type: ignore[arg-type]
     assert Token.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["会議\u3000室", "👩\u200d💻 deploy", "\u200fشكرا", "a\u00a0b\u202fc\u00add", "🫩"])
+def test_a_name_can_have_unusual_characters(name: str) -> None:
+    tokens.create_token(COMMAND_LINE_ACTOR, name, pack="P")
+    assert Token.objects.get().name == name
 
 
 @pytest.mark.parametrize(

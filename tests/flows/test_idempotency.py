@@ -51,10 +51,22 @@ def test_a_key_counts_even_if_no_flow_matched_the_first_event() -> None:
     assert not Execution.objects.exists()
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "a\x00b"])
+@pytest.mark.parametrize(
+    "key", ["x" * 256, "a\x00b", "a\u2028b".encode().decode("latin-1"), "a\x85b".encode().decode("latin-1")]
+)
 def test_a_key_that_cannot_be_stored_is_rejected(key: str) -> None:
     b.pack("Src")
     assert post_event(key) == 400
+
+
+@pytest.mark.parametrize("key", ["Größe à côté", "ключ\u00a0ё", "鍵\u3000🫨", "a\u00adb"])
+def test_a_key_can_have_characters_that_are_not_ascii(key: str) -> None:
+    b.pack("Src")
+    b.save(b.step())
+    as_sent = key.encode().decode("latin-1")
+    assert [post_event(as_sent), post_event(as_sent), post_event(as_sent + "x")] == [202, 202, 202]
+    assert Execution.objects.count() == 2
+    assert set(ReceivedKey.objects.values_list("key", flat=True)) == {key, key + "x"}
 
 
 def test_a_key_expires_after_a_day() -> None:

@@ -13,6 +13,7 @@ from flyte_client.errors import FlyteError
 from flyte_client.events import Event
 from flyte_client.pack import Pack
 from flyte_client.packs.console.terminal import OutputStream
+from flyte_formats.characters import replace_control_characters
 
 CHUNK_SIZE = 65536
 
@@ -107,9 +108,9 @@ def send_lines(pack: Pack, lines: Iterator[str], user: ChatUser, on_eof: Callabl
 def _format_message(channel: str, message: str) -> str:
     """Format a message with its channel before each line; replace control characters."""
     lines = message.removesuffix("\n").split("\n")
-    return "".join(f"[{_replace_unprintable(channel)}] {_replace_unprintable(line)}\n" for line in lines)
+    return "".join(f"[{_make_harmless(channel)}] {_make_harmless(line)}\n" for line in lines)
 
 
-def _replace_unprintable(text: str) -> str:
-    characters = (character if character.isprintable() or character == "\t" else "\ufffd" for character in text)
-    return "".join(characters)
+def _make_harmless(text: str) -> str:
+    """Replace characters that a terminal would interpret as commands."""
+    return replace_control_characters(text, "\ufffd", allowed="\t")

@@ -11,6 +11,7 @@ from flyte_client import settings
 from flyte_client.errors import SettingsError
 from flyte_client.packs.common import environment as variables
 from flyte_client.packs.common.configuration import ConfigSection, check_unique_names, read_sections
+from flyte_formats.characters import has_control_characters
 
 REPOSITORY_KEYS = ("name", "url", "branches", "tags", "token", "user")
 # `ext::`, which runs programs, is never allowed; unencrypted protocols only if configured.
@@ -103,7 +104,7 @@ def _parse_url(section: ConfigSection, protocols: tuple[str, ...]) -> str:
         host, port, password = parts.hostname or "", parts.port, parts.password
     except ValueError:
         raise section.setting_error("url", "invalid address") from None
-    if parts.scheme not in protocols or "://" not in url or not url.isprintable():
+    if parts.scheme not in protocols or "://" not in url or has_control_characters(url):
         raise section.setting_error("url", f"must start with one of {', '.join(f'{name}://' for name in protocols)}")
     # A host that starts with a dash could be interpreted as an option by git, ssh or their helpers.
     if parts.scheme != "file" and not HOST_PATTERN.match(host) and ":" not in host:

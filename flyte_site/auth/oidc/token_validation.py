@@ -5,6 +5,7 @@ from typing import Any
 
 import jwt
 
+from flyte_formats.characters import has_control_characters
 from flyte_site.auth.oidc.jwks import ALGORITHMS, JWKSCache, SigningKey
 from flyte_site.auth.principals import Principal
 from flyte_site.core.runtime import process_wide
@@ -86,11 +87,11 @@ def _decode_with_any_key(
 def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
     """Return the principal of requests with these claims: the subject, with an email address or name for people."""
     display_name = next(
-        (claims[key] for key in ("email", "preferred_username", "name") if _is_printable_text(claims.get(key))), ""
+        (claims[key] for key in ("email", "preferred_username", "name") if _is_single_line(claims.get(key))), ""
     )
     subject = claims.get("sub", "")
     return Principal("oidc", f"{subject} ({display_name})" if display_name else str(subject))
 
 
-def _is_printable_text(value: object) -> bool:
-    return isinstance(value, str) and value != "" and value.isprintable()
+def _is_single_line(value: object) -> bool:
+    return isinstance(value, str) and value != "" and not has_control_characters(value)
