@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from flyte_formats.characters import replace_surrogates
+
 FATAL = "FATAL"
 
 
@@ -19,7 +21,7 @@ class Event:
 
 def fatal_event(message: str, trace: str = "") -> Event:
     """Build the `FATAL` event, which every command can return: an error that the pack's author did not handle."""
-    return Event(FATAL, {"message": _replace_surrogates(message), "traceback": _replace_surrogates(trace)})
+    return Event(FATAL, {"message": message, "traceback": trace})
 
 
 def fatal_event_from(error: BaseException) -> Event:
@@ -30,19 +32,16 @@ def fatal_event_from(error: BaseException) -> Event:
 def encode_event(event: Event, *, with_time: bool = True) -> bytes:
     """Encode an event for the server, with the current time as `createdAt` unless `with_time` is False.
 
-    Encode once, not at each attempt: retries then send the same bytes and keep the time of the event. Raises
-    `ValueError`, `TypeError` or `RecursionError` for a payload that is not JSON-serializable.
+    Encode once, not at each attempt: retries then send the same bytes and keep the time of the event. Unpaired
+    surrogates, which can't be sent, become U+FFFD. Raises `ValueError`, `TypeError` or `RecursionError` for a payload
+    that is not JSON-serializable.
     """
     document = {"event": event.name, "payload": event.payload}
     if with_time:
         document["createdAt"] = _format_now()
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return replace_surrogates(text).encode()
 
 
 def _format_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _replace_surrogates(text: str) -> str:
-    # A lone surrogate, the result of undecodable bytes, can't be encoded in UTF-8.
-    return text.encode("utf-8", "replace").decode()

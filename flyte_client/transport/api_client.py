@@ -13,6 +13,7 @@ from flyte_client.errors import RefusedError, ServerAwayError
 from flyte_client.transport.poll_connection import PollConnection
 from flyte_client.transport.trace_context import carried_headers
 from flyte_client.version import __version__
+from flyte_formats.characters import replace_surrogates
 
 MAX_POLL_WAIT_SECONDS = 30
 
@@ -54,9 +55,9 @@ class ApiClient:
         self, url: httpx.URL, body: bytes = b"", *, key: str | None = None, timeout: float | None = None
     ) -> httpx.Response:
         """Post JSON. `key` is the idempotency key of an event; `timeout` can only shorten the pack's timeout."""
-        headers = {"Content-Type": "application/json", **carried_headers()}
+        headers = httpx.Headers({"Content-Type": "application/json", **carried_headers()}, encoding="utf-8")
         if key:
-            headers["Idempotency-Key"] = key
+            headers["Idempotency-Key"] = replace_surrogates(key)
         seconds = self._timeout if timeout is None else min(timeout, self._timeout)
         return self._send_checked(lambda: self._http.post(url, content=body, headers=headers, timeout=seconds), url)
 

@@ -102,7 +102,6 @@ def test_an_error_in_a_handler_is_a_fatal_event_with_message_and_traceback(stub:
     [
         (Event("Said", {1, 2}), "TypeError: Object of type set is not JSON serializable"),
         (Event("Said", float("nan")), "ValueError: Out of range float values are not JSON compliant"),
-        (Event("Said", "\udcff"), "UnicodeEncodeError"),
         (None, "TypeError: the handler of Say returned NoneType, expected an Event"),
     ],
 )
@@ -115,6 +114,21 @@ def test_a_result_that_is_not_an_event_in_json_is_fatal(
     with running(pack):
         (call,) = stub.wait_for("result", event="FATAL")
     assert message in call.body["payload"]["message"]
+
+
+def test_unpaired_surrogates_of_a_result_and_an_event_are_replaced(stub: StubServer, running: Running) -> None:
+    pack = Pack("Odd", api_url=stub.url, poll_interval=0.02)
+    pack.event("Heard")
+    said = {"text": "half \ud83d", "\udcff": ["\ude00!", "\ud83d\ude00"]}
+    pack.command("Say", events=["Said"])(lambda action_input: Event("Said", said))
+    stub.queue("Say")
+    with running(pack):
+        (result,) = stub.wait_for("result", event="Said")
+        pack.send("Heard", said, key="kéy \ud83d")
+    assert result.body["payload"] == {"text": "half \ufffd", "\ufffd": ["\ufffd!", "😀"]}
+    (event,) = stub.of("event")
+    assert event.body["payload"] == result.body["payload"]
+    assert event.headers["Idempotency-Key"].encode("latin-1").decode() == "kéy \ufffd"
 
 
 def test_an_unknown_command_is_fatal(stub: StubServer, running: Running) -> None:

@@ -108,8 +108,10 @@ def test_each_state_of_a_pull_request_is_sent_once(
     program = start_pack("bitbucket", stub.url, **settings)
     wait_for_polls(bitbucket)
     bitbucket.put(5, title="half \ud800 a pair")
+    stub.wait_for("event", event="PullRequestOpened")
     bitbucket.put(7)
-    (opened,) = stub.wait_for("event", event="PullRequestOpened")
+    damaged, opened = stub.wait_for("event", 2, event="PullRequestOpened")
+    assert damaged.body["payload"]["title"] == "half \ufffd a pair"
     assert opened.body["payload"] == WHERE | {
         "id": 7,
         "title": "Faster",

@@ -110,7 +110,6 @@ def test_a_reaction_has_the_originals_shape(stub: StubServer, start_pack: StartP
         {"type": "message", "subtype": "bot_message", "channel": "C1", "text": "no user"},
         {"type": "app_home_opened", "user": "U1"},
         "no event at all",
-        MESSAGE | {"text": "half \ud800 a pair"},
     ],
 )
 def test_other_events_are_only_acknowledged(
@@ -122,6 +121,17 @@ def test_other_events_are_only_acknowledged(
     slack.wait_for_acknowledgement("e1")
     slack.send_event(MESSAGE, "Ev2", "e2")
     assert received(stub) == [MESSAGE_PAYLOAD]
+
+
+def test_a_message_with_values_that_json_cannot_hold_is_not_lost(
+    stub: StubServer, start_pack: StartPack, slack: Workspace
+) -> None:
+    start_pack("slack", stub.url, **slack.variables)
+    slack.wait_for_sockets()
+    slack.send_event(MESSAGE | {"text": "half \ud800 a pair", "replies": [{"ts": float("nan"), "n": float("inf")}]})
+    slack.wait_for_acknowledgement("e1")
+    text, replies = "half \ufffd a pair", [{"ts": None, "n": None}]
+    assert received(stub) == [MESSAGE_PAYLOAD | {"message": text, "replies": replies}]
 
 
 def test_an_event_is_acknowledged_only_after_flyte_accepted_it(

@@ -78,8 +78,6 @@ class ListWatcher:
         except RefusedError as error:
             if not error.is_permanent:
                 raise
-        except ValueError as error:  # for example a lone surrogate, which can't be encoded
-            logger.error("event_unfit event=%s id=%s reason=%r", item.event.name, item.id, str(error))
 
     def _save_sent(self, name: str, sent_ids: list[str], items: Sequence[WatchedItem]) -> None:
         current_ids = {item.id for item in items}

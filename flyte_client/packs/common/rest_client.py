@@ -18,6 +18,9 @@ from flyte_client.packs.common import environment as variables
 from flyte_client.packs.common.errors import ServiceError
 from flyte_client.transport.api_client import parse_retry_after
 from flyte_client.transport.retry import backoff
+from flyte_formats.characters import has_control_characters
+from flyte_formats.decoding import decode_text
+from flyte_formats.json_text import parse_lenient_json
 
 MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 TOO_MANY_REQUESTS = 429
@@ -145,7 +148,7 @@ class _UnavailableError(Exception):
 
 def quote_path_segment(text: str) -> str:
     """Quote a single path segment. Raises `ValueError` for a text that would change the path, such as `..`."""
-    if text in ("", ".", "..") or not text.isprintable():
+    if text in ("", ".", "..") or has_control_characters(text):
         raise ValueError(f"invalid name {text!r}")
     return quote(text, safe="")
 
@@ -186,7 +189,7 @@ def _parse_response(response: httpx.Response, raw: bytes) -> Any:
 
 def _parse_json(raw: bytes) -> Any:
     try:
-        return json.loads(raw) if raw else None
+        return parse_lenient_json(decode_text(raw)) if raw else None
     except (ValueError, RecursionError):
         return None
 
