@@ -9,6 +9,7 @@ from flyte_client.errors import SettingsError
 from flyte_client.packs.common.optional_import import require_extra
 from flyte_client.packs.webhook.receiver import WebhookReceiver, WebhookRequest, WebhookResponse
 from flyte_client.packs.webhook.settings import WebhookSettings
+from flyte_formats.characters import replace_surrogates
 
 MAX_HEADER_BYTES = 32 * 1024
 # Maximum time between two parts of a request, in seconds.
@@ -64,7 +65,7 @@ def build_wsgi_app(
 
     def handle_wsgi(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         response = _handle_request(receiver, environ, max_bytes)
-        content = f"{response.text}\n".encode()
+        content = f"{replace_surrogates(response.text)}\n".encode()
         headers = {
             "Content-Type": "text/plain; charset=utf-8",
             "Content-Length": str(len(content)),

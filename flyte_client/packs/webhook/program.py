@@ -32,7 +32,7 @@ def _run_pack() -> int:
     def send(name: str, payload: Any, key: str | None) -> None:
         pack.send(name, payload, key=key, within=settings.send_timeout)
 
-    serve = prepare_server(WebhookReceiver(settings.hooks, send), settings)
+    serve = prepare_server(WebhookReceiver(settings.hooks, send, settings.max_bytes), settings)
     for hook in settings.hooks:
         logger.info("hook_ready path=%s sender=%s address=%s:%s", hook.path, hook.sender, settings.host, settings.port)
     return run_with_workers(pack, serve)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flyte_client.errors import RefusedError, ServerAwayError
-from flyte_client.packs.webhook.request_body import RequestBodyError, parse_body, parse_form
+from flyte_client.packs.webhook.request_body import RequestBodyError, decode_content, parse_body, parse_form
 from flyte_client.packs.webhook.settings import Hook
 from flyte_client.packs.webhook.signatures import SIGNATURE_CHECKS, SignedRequest
+from flyte_formats.decoding import decode_text
 
 SAFE_KEY = re.compile(r"[\x21-\x7e]{1,150}\Z")
 # Time after a failure of the Flyte server in which requests get 503 without another attempt.
@@ -52,9 +53,10 @@ class WebhookResponse:
 class WebhookReceiver:
     """Thread-safe handler of requests to `hooks`."""
 
-    def __init__(self, hooks: tuple[Hook, ...], send: SendEvent) -> None:
+    def __init__(self, hooks: tuple[Hook, ...], send: SendEvent, max_bytes: int) -> None:
         self._hooks = {hook.path: hook for hook in hooks}
         self._send = send
+        self._max_bytes = max_bytes
         self._unavailable_until = 0.0
 
     def check_route(self, method: str, path: str) -> WebhookResponse | None:
@@ -75,7 +77,8 @@ class WebhookReceiver:
                 logger.warning("signature_wrong hook=%s", hook.name)
                 return WebhookResponse(401, "missing or invalid signature")
         try:
-            content = parse_body(request.headers.get("content-type", ""), request.body)
+            body = decode_content(request.body, request.headers.get("content-encoding", ""), self._max_bytes)
+            content = parse_body(request.headers.get("content-type", ""), body)
             payload = _build_payload(hook, request, content)
         except RequestBodyError as error:
             return WebhookResponse(error.status, str(error))
@@ -94,19 +97,30 @@ class WebhookReceiver:
                 return WebhookResponse(409 if error.status == 422 else error.status, REFUSAL_TEXTS[error.status])
             # For example an expired token: not the sender's fault, so it should retry.
             return _unavailable_response()
+        except RecursionError:
+            return WebhookResponse(400, "request body is nested too deeply")
         return WebhookResponse(202, "accepted")
 
 
 def _build_payload(hook: Hook, request: WebhookRequest, content: Any) -> dict[str, Any]:
-    headers = {name: request.headers[name.lower()] for name in hook.headers if name.lower() in request.headers}
+    headers = {
+        name: _decode_wsgi_text(value)
+        for name in hook.headers
+        if (value := request.headers.get(name.lower())) is not None
+    }
     return {
         "hook": hook.name,
         "method": request.method,
         "path": request.path,
-        "query": parse_form(request.query),
+        "query": parse_form(request.query.encode("latin-1", "replace")),
         "headers": headers,
         "body": content,
     }
+
+
+def _decode_wsgi_text(text: str) -> str:
+    """Decode text that WSGI decoded as Latin-1 (PEP 3333)."""
+    return decode_text(text.encode("latin-1", "replace"))
 
 
 def _build_event_key(hook: Hook, request: WebhookRequest) -> str | None:

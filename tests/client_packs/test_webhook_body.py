@@ -1,0 +1,115 @@
+"""Bodies of requests to the Webhook pack: encodings, forms, compression, and values that JSON can't hold."""
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from flyte_client.events import Event, encode_event
+from flyte_client.packs.webhook.receiver import WebhookReceiver, WebhookRequest
+from flyte_client.packs.webhook.request_body import RequestBodyError, parse_body, parse_form
+from flyte_client.packs.webhook.settings import Hook
+
+pytestmark = pytest.mark.unit
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+HOOK = Hook("open", "none", "", "Received", ("X-Topic",), "", ("POST",))
+
+
+class EventRecorder:
+    """The function that sends events; it records them as the server gets them."""
+
+    def __init__(self) -> None:
+        self.payloads: list[Any] = []
+
+    def __call__(self, name: str, payload: Any, key: str | None) -> None:
+        self.payloads.append(json.loads(encode_event(Event(name, payload)))["payload"])
+
+
+def receive(body: bytes, content_type: str = JSON, query: str = "", **headers: str) -> tuple[int, Any]:
+    recorder = EventRecorder()
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = WebhookRequest("POST", HOOK.path, query, names | {"content-type": content_type}, body)
+    response = WebhookReceiver((HOOK,), recorder, 1000).receive(request)
+    return response.status, recorder.payloads[0] if recorder.payloads else response.text
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "value"),
+    [
+        (JSON, b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (JSON, '{"a": "é"}'.encode("utf-16"), {"a": "é"}),
+        (f"{JSON}; charset=iso-8859-1", b'{"a": "\xe9"}', {"a": "é"}),
+        (JSON, b'{"a": "\xe9"}', {"a": "é"}),
+        ("application/vnd.github+json", b"\xef\xbb\xbf[]", []),
+        (JSON, b'{"a": "\\ud83d", "\\ude00": "\\ud83d\\ude00"}', {"a": "\ufffd", "\ufffd": "😀"}),
+        ("text/plain", b"gr\xfc\xdfe", "grüße"),
+        ("text/plain; charset=koi8-r", "Привет".encode("koi8-r"), "Привет"),
+        ("text/plain", b"\xef\xbb\xbfhello", "hello"),
+        ("text/xml", '<?xml version="1.0" encoding="cp1251"?>Да'.encode("cp1251"), None),
+        ("", b"\xff", "ÿ"),
+        (FORM, b"\xef\xbb\xbfname=a&b=2", {"name": "a", "b": "2"}),
+        (FORM, b"%EF%BB%BFname=a", {"name": "a"}),
+        (FORM, b"a=%C3%A9&b=%E9&c=\xe9&%FC=\xc3\xbc&d=", {"a": "é", "b": "é", "c": "é", "ü": "ü", "d": ""}),
+        (f"{FORM}; charset=windows-1251", b"a=%C4%E0&a=+", {"a": ["Да", " "]}),
+        (FORM, b"payload=%7B%22a%22%3A%22%F0%9F%9A%80%22%7D", {"payload": '{"a":"🚀"}'}),
+    ],
+)
+def test_a_body_is_decoded(content_type: str, body: bytes, value: Any) -> None:
+    status, payload = receive(body, content_type)
+    assert status == 202
+    if value is None:
+        assert payload["body"].endswith("Да")
+    else:
+        assert payload["body"] == value
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", gzip.compress(b'{"a": 1}', mtime=0)), ("deflate", zlib.compress(b'{"a": 1}')), ("identity", b'{"a": 1}')],
+)
+def test_a_body_is_decompressed(encoding: str, body: bytes) -> None:
+    assert receive(body, content_encoding=encoding)[1]["body"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status", "text"),
+    [
+        ("gzip", gzip.compress(b" " * 1001, mtime=0), 413, "decompressed content exceeds the limit of 1000 bytes"),
+        ("gzip", b"{}", 400, "invalid compressed content"),
+        ("br", b"{}", 415, "unsupported content encoding 'br'"),
+    ],
+)
+def test_a_body_that_cannot_be_decompressed_is_refused(encoding: str, body: bytes, status: int, text: str) -> None:
+    answer = receive(body, content_encoding=encoding)
+    assert (answer[0], text in answer[1]) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"a": [1e400]}', "1e400 is not a number that JSON can hold"),
+        (b'{"a": NaN}', "NaN is not a number that JSON can hold"),
+        (b"[-Infinity]", "-Infinity is not a number that JSON can hold"),
+        (b"{", "line 1 column 2"),
+        (b"[" * 5000, "nested too deeply"),
+    ],
+)
+def test_json_that_is_invalid_is_refused_with_the_reason(body: bytes, text: str) -> None:
+    status, answer = receive(body)
+    assert (status, text in answer) == (400, True)
+
+
+def test_query_and_headers_are_decoded() -> None:
+    topic = "größe".encode().decode("latin-1")
+    _, payload = receive(b"{}", query="q=%E9&r=%C3%A9&s=\xc3\xa9", x_topic=topic)
+    assert payload["query"] == {"q": "é", "r": "é", "s": "é"}
+    assert payload["headers"] == {"X-Topic": "größe"}
+
+
+def test_a_form_with_too_many_fields_is_refused() -> None:
+    with pytest.raises(RequestBodyError, match="too many fields"):
+        parse_form(b"a=1&" * 2000)
+    assert parse_body(FORM, b"") is None
