@@ -59,9 +59,9 @@ def test_a_mail_can_have_only_html() -> None:
     assert (message.get_content_type(), str(message["Subject"])) == ("text/html", "")
 
 
-@pytest.mark.parametrize("field", ["to", "cc", "bcc", "replyTo", "subject", "inReplyTo"])
+@pytest.mark.parametrize("field", ["to", "cc", "bcc", "replyTo", "inReplyTo"])
 @pytest.mark.parametrize(
-    "ending", ["\nBcc: evil@example.com", "\r\nBcc: evil@example.com", "\rX: y", "\u2028X: y", "\0"]
+    "ending", ["\nBcc: evil@example.com", "\r\nBcc: evil@example.com", "\rX: y", "\u2028X: y", "\0", "\x85X: y"]
 )
 def test_no_field_can_inject_a_header(field: str, ending: str) -> None:
     start = "<1@x.org>" if field == "inReplyTo" else "ann@example.com"
@@ -76,6 +76,52 @@ def test_white_space_around_a_field_is_removed() -> None:
     assert (str(message["To"]), str(message["Subject"])) == ("ann@example.com", "Disk is full")
     assert str(message["In-Reply-To"]) == "<1@x.org>"
     assert [part.get_filename() for part in message.iter_attachments()] == ["log.txt"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "line"),
+    [
+        ("one\nBcc: evil@example.com", "one Bcc: evil@example.com"),
+        ("one\r\ntwo\rthree\u2028four\u2029five\x85six\x0bseven\0eight", "one two three four five six seven eight"),
+        ("Disk is at 95%\n", "Disk is at 95%"),
+        ("\r\n\r\nfirst", "first"),
+        ("a\tb", "a b"),
+        ("half \ud83d", "half \ufffd"),
+    ],
+)
+def test_control_characters_in_the_subject_become_spaces(subject: str, line: str) -> None:
+    message = parsed(composed(PLAIN | {"subject": subject}))
+    assert (str(message["Subject"]), message["Bcc"]) == (line, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "会議\u3000資料",
+        "\u3000会議" * 50,
+        "12\u202f000\u00a0€",
+        "👩\u200d👩\u200d👧\u200d👦 " * 20 + "x",
+        "\u200fشكرا\u200e",
+        "Donau\u00addampf\u00adschiff",
+        "🫩🪾 newer than Python",
+    ],
+)
+def test_unusual_characters_are_kept_in_subject_names_and_addresses(text: str) -> None:
+    attachments = [{"name": f"a{text[:8]}.txt", "content": ""}]
+    mail = composed(PLAIN | {"subject": text, "to": f"{text[:8]} <a@x.org>\n", "attachments": attachments})
+    message = parsed(mail)
+    assert str(message["Subject"]) == text
+    assert [address.display_name for address in message["To"].addresses] == [text[:8].strip(" ")]
+    assert next(message.iter_attachments()).get_filename() == f"a{text[:8]}.txt"
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"ab", b"abc", b"\xfb\xff\xfe", bytes(range(256))])
+def test_an_attachment_can_be_in_each_form_of_base64(data: bytes) -> None:
+    standard, url_safe = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
+    forms = [standard, standard.rstrip("="), url_safe, url_safe.rstrip("="), "\r\n".join(standard), f" {standard}\n"]
+    attachments = [{"name": "a.bin", "content": form} for form in forms]
+    message = parsed(composed(PLAIN | {"attachments": attachments}, 10_000))
+    assert [part.get_content() for part in message.iter_attachments()] == [data] * len(forms)
 
 
 def test_an_attachment_name_cannot_inject_a_header() -> None:
@@ -109,6 +155,8 @@ def test_an_attachment_name_cannot_inject_a_header() -> None:
         (PLAIN | {"attachments": ["x"]}, "must be an object"),
         (PLAIN | {"attachments": [{"content": ""}]}, "attachments[0].name: required"),
         (PLAIN | {"attachments": [{"name": "a", "content": "%"}]}, "attachments[0].content: invalid base64"),
+        (PLAIN | {"attachments": [{"name": "a", "content": "YWJjZ"}]}, "attachments[0].content: invalid base64"),
+        (PLAIN | {"attachments": [{"name": "a", "content": "YQ==" * 2}]}, "attachments[0].content: invalid base64"),
         (PLAIN | {"attachments": [{"name": "a", "content": 5}]}, "attachments[0].content: invalid base64"),
         (
             PLAIN | {"attachments": [{"name": "a", "type": "message/rfc822", "content": ""}]},

@@ -1,5 +1,6 @@
 """Mails of all kinds as event payloads."""
 
+import base64
 import json
 from email.message import EmailMessage
 
@@ -60,13 +61,204 @@ def test_a_mail_that_is_too_large_has_only_headers() -> None:
         (b"Subject: a\x00b\n\n", "subject", "ab"),
         (b"Subject: =?utf-8?q?=ff?=\n\n", "subject", "\ufffd"),
         (b"Content-Type: text/plain; charset=nobody-knows\n\nh\xe9", "text", "hé"),
-        (b"Content-Type: text/plain; charset=utf-8\n\nh\xe9", "text", "h\ufffd"),
+        (b"Content-Type: text/plain; charset=utf-8\n\nh\xe9", "text", "hé"),
         (b"\r\none\r\ntwo\r\n", "text", "one\ntwo\n"),
         (b"\n" + b"x" * 60_000, "text", "x" * 50_000),
     ],
 )
 def test_malformed_mail_is_parsed_as_far_as_possible(raw: bytes, field: str, value: object) -> None:
     assert parse_mail(raw, len(raw), 0)[field] == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("Content-Type: text/plain\n\ngrüße".encode(), "grüße"),
+        ("\ngrüße".encode(), "grüße"),
+        (b"\ngr\xfc\xdfe", "grüße"),
+        ("Content-Type: text/plain; charset=us-ascii\n\ngrüße".encode(), "grüße"),
+        ("Content-Type: text/plain; charset=x-unknown\n\ngrüße".encode(), "grüße"),
+        ("Content-Type: text/plain; charset=unknown-8bit\n\ngrüße".encode(), "grüße"),
+        ("Content-Type: text/plain; charset=koi8-r\n\nПривет".encode("koi8-r"), "Привет"),
+        ("Content-Type: text/plain; charset=gb2312\n\n中文镕".encode("gb18030"), "中文镕"),
+        (b"Content-Type: text/plain; charset=iso-8859-1\n\n\x93ok\x94 \x80", "“ok” €"),
+        (b"Content-Type: text/plain; charset=utf-8\n\n\xef\xbb\xbfhello", "hello"),
+        (b"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\ngr=C3=BC=C3=9Fe", "grüße"),
+        (b"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\nZ3LDvMOfZQ==", "grüße"),
+        (b"Content-Type: text/plain; charset=utf-7\n\nplain", "plain"),
+        (b"Content-Type: text/plain; charset*=x''utf-8\n\nplain", "plain"),
+    ],
+)
+def test_text_is_decoded_by_its_charset_or_as_utf8_or_windows_1252(raw: bytes, text: str) -> None:
+    assert parse_mail(raw, len(raw), 0)["text"] == text
+
+
+def test_html_can_declare_its_charset() -> None:
+    html = 'Content-Type: text/html\n\n<html><meta charset="windows-1251">Привет'.encode("cp1251")
+    assert parse_mail(html, len(html), 0)["html"].endswith("Привет")
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("Grüße".encode(), "Grüße"),
+        (b"Gr\xfc\xdfe", "Grüße"),
+        ("Grüße,\r\n die länger sind".encode(), "Grüße, die länger sind"),
+        (b"=?x-unknown?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
+        (b"=?us-ascii?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
+        (b"=?utf-8?q?Gr=C3=BC?= =?iso-8859-1?q?=DFe?=", "Grüße"),
+        ("会議\u3000資料 👩\u200d💻".encode(), "会議\u3000資料 👩\u200d💻"),
+    ],
+)
+def test_headers_can_have_bytes_that_are_not_ascii(subject: bytes, text: str) -> None:
+    raw = b"Subject: " + subject + b"\r\nFrom: " + subject.partition(b",")[0] + b" <ann@example.com>\r\n\r\n"
+    payload = parse_mail(raw, len(raw), 0)
+    assert payload["subject"] == text
+    assert payload["from"]["address"] == "ann@example.com"
+
+
+def test_names_and_file_names_can_have_bytes_that_are_not_ascii() -> None:
+    raw = (
+        b"From: J\xc3\xbcrgen <j@example.com>\nTo: J\xfcrgen <k@example.com>\n"
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n"
+        b'Content-Type: text/csv; name="gr\xc3\xb6\xc3\x9fe.csv"\nContent-Disposition: attachment\n\n1\n--b--\n'
+    )
+    payload = parse_mail(raw, len(raw), 0)
+    assert payload["from"] == {"name": "Jürgen", "address": "j@example.com"}
+    assert payload["to"] == [{"name": "Jürgen", "address": "k@example.com"}]
+    assert payload["attachments"][0]["name"] == "größe.csv"
+
+
+@pytest.mark.parametrize(
+    ("date", "text"),
+    [
+        ("Sun, 29 Nov 2026 10:00:00 +0100", "2026-11-29T10:00:00+01:00"),
+        ("Sun, 29 Nov 2026 10:00:00 -0000", "2026-11-29T10:00:00+00:00"),
+        ("Sun, 29 Nov 2026 10:00:00", "2026-11-29T10:00:00+00:00"),
+        ("29 Nov 2026 10:00 GMT", "2026-11-29T10:00:00+00:00"),
+        ("29 Nov 26 10:00 EST", "2026-11-29T10:00:00-05:00"),
+    ],
+)
+def test_a_date_always_has_a_zone(date: str, text: str) -> None:
+    raw = f"Date: {date}\n\n".encode()
+    assert parse_mail(raw, len(raw), 0)["date"] == text
+
+
+ATTACHED = (
+    b"From: Ann <ann@example.com>\r\nSubject: a subject that is much longer than the lines that mail programs "
+    b"write, so it would be folded\r\n\r\nhello \xc3\xa9\r\n"
+)
+STATUS = (
+    b"Reporting-MTA: dns; mx.example.org\r\n\r\n"
+    b"Final-Recipient: rfc822; nobody@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+    b"Diagnostic-Code: smtp; 550 5.1.1 user\r\n unknown; try again\r\nRemote-MTA: dns; mx.example.com\r\n\r\n"
+    b"Final-Recipient: rfc822;ann@example.com\r\nAction: delayed\r\nStatus: 4.4.1\r\n\r\n"
+)
+
+
+def build_multipart(kind: str, *parts: tuple[str, bytes]) -> bytes:
+    head = b"From: a@example.com\r\nContent-Type: multipart/%s; boundary=b\r\n\r\n" % kind.encode()
+    return head + b"".join(b"--b\r\n%s\r\n\r\n%s\r\n" % (type_.encode(), body) for type_, body in parts) + b"--b--\r\n"
+
+
+def test_a_bounce_has_the_status_of_each_recipient_and_the_returned_mail() -> None:
+    raw = build_multipart(
+        "report; report-type=delivery-status",
+        ("Content-Type: text/plain", b"It failed."),
+        ("Content-Type: message/delivery-status", STATUS),
+        ("Content-Type: message/rfc822", ATTACHED),
+    )
+    payload = parse_mail(raw, len(raw), 10_000)
+    assert (payload["text"], payload["complete"]) == ("It failed.", True)
+    assert payload["deliveryStatus"] == [
+        {
+            "recipient": "nobody@example.com",
+            "originalRecipient": "",
+            "action": "failed",
+            "status": "5.1.1",
+            "diagnostic": "550 5.1.1 user unknown; try again",
+            "server": "mx.example.com",
+        },
+        {
+            "recipient": "ann@example.com",
+            "originalRecipient": "",
+            "action": "delayed",
+            "status": "4.4.1",
+            "diagnostic": "",
+            "server": "",
+        },
+    ]
+    assert [
+        (attachment["type"], attachment["size"], base64.b64decode(attachment["content"]))
+        for attachment in payload["attachments"]
+    ] == [("message/delivery-status", len(STATUS), STATUS), ("message/rfc822", len(ATTACHED), ATTACHED)]
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        ("Content-Type: message/rfc822", ATTACHED),
+        ("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64", base64.encodebytes(ATTACHED)),
+        ("Content-Type: text/rfc822-headers", ATTACHED),
+        ("Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64", base64.encodebytes(ATTACHED)),
+    ],
+)
+def test_an_attached_message_has_its_size_and_content(header: str, body: bytes) -> None:
+    raw = build_multipart("mixed", ("Content-Type: text/plain", b"see below"), (header, body))
+    (attachment,) = parse_mail(raw, len(raw), 10_000)["attachments"]
+    assert (attachment["size"], base64.b64decode(attachment["content"])) == (len(ATTACHED), ATTACHED)
+
+
+def test_an_attached_message_with_attachments_is_one_attachment() -> None:
+    inner = build_multipart("mixed", ("Content-Type: text/plain", b"inner"), ("Content-Type: image/png", b"12345"))
+    inner = inner.replace(b"boundary=b", b"boundary=inner").replace(b"--b", b"--inner")
+    raw = build_multipart("mixed", ("Content-Type: text/plain", b"outer"), ("Content-Type: message/rfc822", inner))
+    payload = parse_mail(raw, len(raw), 0)
+    assert payload["text"] == "outer"
+    assert payload["attachments"] == [{"name": "", "type": "message/rfc822", "size": len(inner)}]
+
+
+CALENDAR = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nSUMMARY:Größe\r\nEND:VCALENDAR\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + CALENDAR,
+        build_multipart(
+            "alternative",
+            ("Content-Type: text/plain", b"Invitation"),
+            ("Content-Type: text/html", b"<p>Invitation"),
+            ("Content-Type: text/calendar; charset=utf-8; method=REQUEST", CALENDAR),
+        ),
+        build_multipart(
+            "mixed",
+            ("Content-Type: text/plain", b"Invitation"),
+            ('Content-Type: text/calendar; name="invite.ics"\r\nContent-Disposition: attachment', CALENDAR),
+        ),
+    ],
+)
+def test_an_invitation_is_in_the_payload_and_among_the_attachments(raw: bytes) -> None:
+    payload = parse_mail(raw, len(raw), 0)
+    assert payload["calendar"].replace("\n", "\r\n").strip().encode() == CALENDAR.strip()
+    assert [attachment["type"] for attachment in payload["attachments"]] == ["text/calendar"]
+    assert payload["attachments"][0]["size"] == len(CALENDAR)
+
+
+def test_a_mail_that_is_only_a_file_has_an_attachment() -> None:
+    raw = b'Content-Type: application/pdf; name="a.pdf"\nContent-Transfer-Encoding: base64\n\nMTIzNDU=\n'
+    payload = parse_mail(raw, len(raw), 10)
+    assert payload["attachments"] == [{"name": "a.pdf", "type": "application/pdf", "size": 5, "content": "MTIzNDU="}]
+    assert (payload["text"], payload["html"], "calendar" in payload) == ("", "", False)
+
+
+def test_images_of_an_html_text_are_attachments() -> None:
+    raw = build_multipart(
+        "related", ("Content-Type: text/html", b"<img src=cid:1>"), ("Content-Type: image/png", b"123")
+    )
+    payload = parse_mail(raw, len(raw), 0)
+    assert payload["html"] == "<img src=cid:1>"
+    assert payload["attachments"] == [{"name": "", "type": "image/png", "size": 3}]
 
 
 @settings(max_examples=300, deadline=None)
@@ -81,6 +273,10 @@ def test_malformed_mail_is_parsed_as_far_as_possible(raw: bytes, field: str, val
                 b"Message-ID: <",
                 b"Content-Type: multipart/mixed; boundary=x",
                 b"Content-Transfer-Encoding: base64",
+                b"Content-Type: message/rfc822",
+                b"Content-Type: message/delivery-status",
+                b"Content-Type: text/calendar; charset=",
+                b"Final-Recipient: ",
                 b"--x",
                 b"--x--",
                 b"@",

@@ -1,7 +1,6 @@
 """Composition of a mail from a command's input. The input can't inject headers or recipients."""
 
 import base64
-import binascii
 import mimetypes
 import re
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime, localtime, make_msgid
 from typing import Any
 
+from flyte_formats.characters import has_control_characters, replace_control_characters, replace_surrogates
+
 INPUT_FIELDS = ("to", "cc", "bcc", "subject", "text", "html", "attachments", "replyTo", "inReplyTo")
 ATTACHMENT_FIELDS = ("name", "type", "content")
 MAX_RECIPIENTS = 100
@@ -19,6 +20,8 @@ MAX_SUBJECT_LENGTH = 900
 ADDRESS_PATTERN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
 MESSAGE_ID_PATTERN = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,250}>\Z")
 MEDIA_TYPE_PATTERN = re.compile(r"([a-z]+)/([a-z0-9.+-]{1,100})\Z")
+BLANKS = " \t\r\n"
+URL_SAFE_TO_STANDARD = str.maketrans("-_", "+/")
 
 _HEADER_REGISTRY = HeaderRegistry()
 
@@ -48,7 +51,7 @@ def compose_mail(command_input: Any, sender: str, max_bytes: int) -> OutgoingMai
         message["To"] = to
     if cc:
         message["Cc"] = cc
-    message["Subject"] = _check_line("subject", fields.get("subject"), MAX_SUBJECT_LENGTH)
+    message["Subject"] = _build_subject(fields.get("subject"))
     message["Date"] = format_datetime(localtime())
     message["Message-ID"] = make_msgid(domain=parse_address(sender).domain)
     # RFC 3834: prevents automatic replies.
@@ -83,7 +86,7 @@ def _parse_addresses(name: str, value: Any) -> list[Address]:
 
 
 def _parse_address_list(name: str, text: str) -> list[Address]:
-    line = _reject_control_characters(name, text.strip())
+    line = _reject_control_characters(name, text.strip(BLANKS))
     try:
         header: Any = _HEADER_REGISTRY("To", line)
         addresses = [] if header.defects else list(header.addresses)
@@ -94,17 +97,23 @@ def _parse_address_list(name: str, text: str) -> list[Address]:
     return addresses
 
 
-def _check_line(name: str, value: Any, max_length: int) -> str:
+def _build_subject(value: Any) -> str:
+    """Return the subject as one line: text from other systems may have line breaks, which become spaces."""
+    text = _check_text("subject", value, MAX_SUBJECT_LENGTH).strip(BLANKS).replace("\r\n", "\n")
+    return replace_control_characters(replace_surrogates(text), " ")
+
+
+def _check_text(name: str, value: Any, max_length: int) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > max_length:
         raise ValueError(f"{name}: must be a string of at most {max_length} characters")
-    return _reject_control_characters(name, value.strip())
+    return value
 
 
 def _reject_control_characters(name: str, text: str) -> str:
     """Return the text if it has no control characters: a line break would start a new header."""
-    if not all(character.isprintable() or character == "\u00a0" for character in text):
+    if has_control_characters(text):
         raise ValueError(f"{name}: line breaks and other control characters are not allowed")
     return text
 
@@ -141,7 +150,7 @@ def _check_body(name: str, value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{name}: must be a string")
-    return value.encode("utf-8", "replace").decode().replace("\0", "")
+    return replace_surrogates(value).replace("\0", "")
 
 
 def _decode_attachments(value: Any) -> list[tuple[str, str, str, bytes]]:
@@ -153,15 +162,20 @@ def _decode_attachments(value: Any) -> list[tuple[str, str, str, bytes]]:
 def _decode_attachment(path: str, value: Any) -> tuple[str, str, str, bytes]:
     if not isinstance(value, dict) or not set(value) <= set(ATTACHMENT_FIELDS):
         raise ValueError(f"{path}: must be an object with {', '.join(ATTACHMENT_FIELDS)}")
-    name = _check_line(f"{path}.name", value.get("name"), 200)
+    name = _reject_control_characters(f"{path}.name", _check_text(f"{path}.name", value.get("name"), 200).strip(BLANKS))
     if not name:
         raise ValueError(f"{path}.name: required")
     media_type = value.get("type") or mimetypes.guess_type(name)[0] or "application/octet-stream"
     match = MEDIA_TYPE_PATTERN.match(media_type) if isinstance(media_type, str) else None
     if not match or match[1] in ("multipart", "message"):
         raise ValueError(f"{path}.type: must be a media type such as application/pdf")
+    return name, match[1], match[2], _decode_base64(f"{path}.content", value.get("content", ""))
+
+
+def _decode_base64(path: str, value: Any) -> bytes:
+    """Decode base64 in the standard or the URL-safe alphabet (RFC 4648), with or without padding and line breaks."""
     try:
-        content = base64.b64decode("".join(value.get("content", "").split()), validate=True)
-    except (AttributeError, ValueError, binascii.Error):
-        raise ValueError(f"{path}.content: invalid base64") from None
-    return name, match[1], match[2], content
+        digits = "".join(value.split()).translate(URL_SAFE_TO_STANDARD)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except (AttributeError, ValueError):
+        raise ValueError(f"{path}: invalid base64") from None

@@ -1,20 +1,24 @@
 """Parsing of a mail into an event's payload. Mail is untrusted: a malformed mail must not block other mails."""
 
-import base64
 import hashlib
 import logging
 import re
+from datetime import UTC
 from email import message_from_bytes, policy
+from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from typing import Any
 
-MAX_TEXT_LENGTH = 50_000
+from flyte_client.packs.email.mail_content import read_content
+from flyte_client.packs.email.mail_text import decode_escaped_bytes, remove_unstorable
+
 MAX_HEADER_LENGTH = 1000
 MAX_ADDRESSES = 100
-MAX_ATTACHMENTS = 50
 FORWARDED_HEADERS = ("In-Reply-To", "References", "List-Id", "Auto-Submitted", "Precedence", "Authentication-Results")
 SAFE_KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")
+
+_HEADER_REGISTRY = HeaderRegistry()
 
 logger = logging.getLogger(__name__)
 
@@ -53,49 +57,25 @@ def build_event_key(payload: dict[str, Any], location: str) -> str:
 def _parse_content(raw: bytes, attachment_bytes: int) -> dict[str, Any] | None:
     try:
         message = message_from_bytes(raw, EmailMessage, policy=policy.default)
-        return {
-            "text": _read_text(message, "plain"),
-            "html": _read_text(message, "html"),
-            "attachments": _read_attachments(message, attachment_bytes),
-        }
+        return read_content(message, attachment_bytes)
     except Exception:  # the standard library's parser raises many kinds of errors for malicious mail
         logger.warning("mail_unreadable")
         return None
 
 
-def _read_text(message: EmailMessage, subtype: str) -> str:
-    part = message.get_body(preferencelist=(subtype,))
-    if part is None:
-        return ""
-    try:
-        text = str(part.get_content())
-    except LookupError:  # an unknown character set
-        text = _decode_part(part).decode("latin-1")
-    return _remove_unstorable(text.replace("\r\n", "\n"))[:MAX_TEXT_LENGTH]
-
-
-def _read_attachments(message: EmailMessage, attachment_bytes: int) -> list[dict[str, Any]]:
-    remaining_bytes = attachment_bytes
-    attachments = []
-    for part in list(message.iter_attachments())[:MAX_ATTACHMENTS]:
-        content = _decode_part(part)
-        name = _remove_unstorable(part.get_filename() or "")[:MAX_HEADER_LENGTH]
-        attachment = {"name": name, "type": part.get_content_type(), "size": len(content)}
-        if len(content) <= remaining_bytes:
-            remaining_bytes -= len(content)
-            attachment["content"] = base64.b64encode(content).decode()
-        attachments.append(attachment)
-    return attachments
-
-
-def _decode_part(part: Any) -> bytes:
-    content = part.get_payload(decode=True)
-    return content if isinstance(content, bytes) else b""
+def _parse_header(message: EmailMessage, name: str) -> Any:
+    """Parse the first header of this name, also if it has bytes that are not ASCII; None if there is none."""
+    raw_value = next((value for header, value in message.raw_items() if header.lower() == name.lower()), None)
+    if raw_value is None:
+        return None
+    return _HEADER_REGISTRY(name, decode_escaped_bytes("".join(re.split(r"[\r\n]+", raw_value))))
 
 
 def _read_header(message: EmailMessage, name: str) -> str:
     try:
-        return _remove_unstorable(str(message.get(name, "")))[:MAX_HEADER_LENGTH]
+        header = _parse_header(message, name)
+        text = "" if header is None else decode_escaped_bytes(str(header))
+        return remove_unstorable(text)[:MAX_HEADER_LENGTH]
     except Exception:  # as for contents
         logger.warning("header_unreadable name=%s", name)
         return ""
@@ -103,10 +83,13 @@ def _read_header(message: EmailMessage, name: str) -> str:
 
 def _read_addresses(message: EmailMessage, name: str) -> list[dict[str, str]]:
     try:
-        header = message.get(name)
+        header = _parse_header(message, name)
         addresses = header.addresses if header is not None else ()
         return [
-            {"name": _remove_unstorable(address.display_name), "address": _remove_unstorable(address.addr_spec)}
+            {
+                "name": remove_unstorable(decode_escaped_bytes(address.display_name)),
+                "address": remove_unstorable(decode_escaped_bytes(address.addr_spec)),
+            }
             for address in addresses[:MAX_ADDRESSES]
         ]
     except Exception:  # as for contents
@@ -115,12 +98,9 @@ def _read_addresses(message: EmailMessage, name: str) -> list[dict[str, str]]:
 
 
 def _read_date(message: EmailMessage) -> str:
+    """Return the date in RFC 3339; one without a zone (`-0000` in RFC 5322) is in UTC."""
     try:
-        return str(message["Date"].datetime.isoformat())
+        date = message["Date"].datetime
+        return str((date if date.tzinfo else date.replace(tzinfo=UTC)).isoformat())
     except Exception:  # as for contents; None without a date
         return ""
-
-
-def _remove_unstorable(text: str) -> str:
-    """Remove characters that JSON or databases can't store."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
