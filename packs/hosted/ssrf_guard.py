@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
+from packs.hosted.url_encoding import encode_host
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -91,6 +92,8 @@ def _parse_host_pattern(text: str) -> tuple[str, int | None]:
         not domain or "*" in domain or any(not (character.isalnum() or character in ".-_") for character in domain)
     ):
         raise ValueError(f"invalid host name or address {text[:80]!r}")
+    if domain:
+        name = name.removesuffix(domain) + encode_host(domain)
     return name.rstrip("."), int(port) if colon else None
 
 

@@ -1,6 +1,7 @@
 """The plugin HttpJob: jobs are submitted, polled and cancelled at different kinds of services."""
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -98,6 +99,35 @@ def test_the_output_is_the_whole_response_by_default(web: WebService, answer: di
     web.respond_with(200, answer)
     ended = poll(job_plugin, job)
     assert (ended.event, ended.payload["output"]) == (event, answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'\xef\xbb\xbf{"state": "done", "x": "\xc3\xa9"}', {}),
+        ('{"state": "done", "x": "é"}'.encode("utf-16"), {}),
+        (b'{"state": "done", "x": "\xe9"}', {"content-type": "application/json; charset=iso-8859-1"}),
+        (b'{"state": "done", "x": "\xe9"}', {}),
+        (zlib.compress(b'{"state": "done", "x": "\xc3\xa9"}'), {"content-encoding": "deflate"}),
+    ],
+)
+def test_a_response_is_decoded(web: WebService, body: bytes, headers: dict[str, str]) -> None:
+    job_plugin = plugin(web)
+    job, _ = job_plugin.create(context(INPUT))
+    web.respond = lambda method, path: (200, headers, body)
+    assert poll(job_plugin, job).payload["output"]["x"] == "é"
+
+
+def test_the_address_of_a_job_can_have_characters_that_are_not_ascii(web: WebService) -> None:
+    job_plugin = plugin(web, id="header:location", poll_url="{id}?a b=ü", submit_url=f"{web.url}/größe jobs")
+    web.respond_with(201, {}, location="/jobs/größe 5".encode().decode("latin-1"))
+    job, _ = job_plugin.create(context(INPUT))
+    assert job.id == "/jobs/größe 5"
+    web.respond_with(200, {"state": "done"})
+    assert poll(job_plugin, job).event == "JobSucceeded"
+    assert [request.path for request in web.requests] == [
+        "/gr%C3%B6%C3%9Fe%20jobs", "/jobs/gr%C3%B6%C3%9Fe%205?a%20b=%C3%BC",
+    ]  # fmt: skip
 
 
 def test_output_message_and_progress_are_read_at_their_paths(web: WebService) -> None:

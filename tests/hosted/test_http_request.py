@@ -1,7 +1,10 @@
 """The plugin HttpRequest: one call, and the result for each kind of response."""
 
+import gzip
 import json
-from collections.abc import Iterator
+import re
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +55,98 @@ def test_a_response_without_valid_json_is_text(service: WebService) -> None:
     assert do({"url": service.url}).payload["text"] == "a\ufffdb\ufffd"
     service.respond = lambda method, path: (200, {"content-type": "application/json"}, b"{nan: NaN")
     assert do({"url": service.url}).payload["text"] == "{nan: NaN"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "value"),
+    [
+        ("application/json", b'\xef\xbb\xbf{"a": "\xc3\xa9"}', {"a": "é"}),
+        ("application/json", '{"a": "é"}'.encode("utf-16"), {"a": "é"}),
+        ("application/json; charset=ISO-8859-1", b'{"a": "\xe9"}', {"a": "é"}),
+        ("application/problem+json", b'{"a": "\xe9"}', {"a": "é"}),
+        ("application/json", b'{"a": "\\ud83d"}', {"a": "\ufffd"}),
+        ("text/plain; charset=koi8-r", "Привет".encode("koi8-r"), "Привет"),
+        ("text/plain", "Grüße".encode(), "Grüße"),
+        ("text/csv", b"\xef\xbb\xbfname;gr\xc3\xb6\xc3\x9fe", "name;größe"),
+        ("text/plain", b"Gr\xfc\xdfe \x96 \x80", "Grüße – €"),
+        ("text/xml", '<?xml version="1.0" encoding="windows-1251"?><a>Да</a>'.encode("cp1251"), None),
+        ("application/json", b'{"a": 1e400}', '{"a": 1e400}'),
+    ],
+)
+def test_a_body_is_decoded_by_its_mark_its_charset_or_as_utf8_or_windows_1252(
+    service: WebService, content_type: str, body: bytes, value: Any
+) -> None:
+    service.respond = lambda method, path: (200, {"content-type": content_type}, body)
+    payload = do({"url": service.url}).payload
+    if value is None:
+        assert payload["text"].endswith("<a>Да</a>")
+    else:
+        assert payload["text" if isinstance(value, str) else "body"] == value
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_compressed_body_is_decompressed_within_the_limit(
+    service: WebService, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    service.respond = lambda method, path: (200, headers, compress(b'{"a": 1}'))
+    assert do({"url": service.url}, max_response_bytes=30).payload["body"] == {"a": 1}
+    service.respond = lambda method, path: (200, headers, compress(b" " * 1_000_000))
+    with pytest.raises(UserFailure, match="decompressed response exceeds the limit of 5000 bytes"):
+        do({"url": service.url}, max_response_bytes=5000)
+
+
+def test_a_body_whose_encoding_is_invalid_is_a_failure(service: WebService) -> None:
+    service.respond = lambda method, path: (200, {"content-encoding": "br"}, b"x")
+    with pytest.raises(UserFailure, match="unsupported content encoding 'br'"):
+        do({"url": service.url})
+    service.respond = lambda method, path: (200, {"content-encoding": "gzip"}, b"not compressed")
+    with pytest.raises(SystemFailure, match="invalid compressed content"):
+        do({"url": service.url})
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/größe?q=a b", "/gr%C3%B6%C3%9Fe?q=a%20b"),
+        ("/a%20b/ü?x=%C3%BC&y=1+2#ä", "/a%20b/%C3%BC?x=%C3%BC&y=1+2"),
+        ("/日本/🚀", "/%E6%97%A5%E6%9C%AC/%F0%9F%9A%80"),
+        ('/a"b|c{d}', "/a%22b%7Cc%7Bd%7D"),
+        ("/a?b=[1]&c='x'", "/a?b=[1]&c='x'"),
+        ("/trimmed\r\n", "/trimmed"),
+        ("?", "/?"),
+    ],
+)
+def test_a_url_is_encoded(service: WebService, path: str, sent: str) -> None:
+    assert do({"url": f" {service.url}{path}"}).event == "Answered"
+    assert [request.path for request in service.requests] == [sent if sent != "/?" else "/"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"url": "http://x/a\nb"}, "line breaks and other control characters are not allowed"),
+        ({"url": "http://a b/"}, "'a b' is not a host"),
+        ({"url": "http://☃/"}, "'☃' is not a host"),
+        ({"url": "example.org/ü"}, "must begin with http:// or https://"),
+        ({"headers": {"X-Name": "a\u2028b"}}, "header 'x-name': line breaks and other control characters"),
+        ({"headers": {"X-Name": "日本"}}, "header 'x-name': invalid character '日'"),
+        ({"headers": {"Host": "y"}}, "header 'host' is not allowed"),
+    ],
+)
+def test_an_invalid_url_or_header_is_refused_at_once_with_the_reason(
+    service: WebService, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UserFailure, match=re.escape(reason)):
+        do({"url": service.url} | changes)
+    assert service.requests == []
+
+
+def test_a_header_can_have_a_tab_and_characters_of_latin_1(service: WebService) -> None:
+    do({"url": service.url, "headers": {"X-Name": "a\tb\u00a0é\u00ad\n"}})
+    assert service.requests[0].headers["x-name"] == "a\tb\u00a0é\u00ad"
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 500])

@@ -32,6 +32,14 @@ def test_only_listed_host_names_are_allowed(allowed: str, host: str, expected: b
     assert AllowedHosts.parse(allowed).allows_name(host, 443) is expected
 
 
+@pytest.mark.parametrize("allowed", ["bücher.example", "BÜCHER.example:80", "xn--bcher-kva.example", "*.example"])
+@pytest.mark.parametrize("host", ["bücher.example", "BÜCHER.EXAMPLE", "xn--bcher-kva.example", "bu\u0308cher.example"])
+def test_a_host_name_that_is_not_ascii_can_be_allowed(allowed: str, host: str) -> None:
+    with listening(RESPOND_HELLO) as port:
+        allowed_hosts = f"{allowed.replace(':80', f':{port}')},{LOOPBACK}"
+        assert call(f"http://{host}:{port}/", allowed_hosts, resolve=resolving("127.0.0.1")).body == b"hello"
+
+
 PUBLIC = "93.184.216.34"
 NOT_PUBLIC = [
     "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
@@ -84,7 +92,9 @@ def test_addresses_that_are_not_allowed_are_skipped() -> None:
 @pytest.mark.parametrize(
     "url",
     ["ftp://a.example.org/", "file:///etc/passwd", "http://", "http://user:pw@a.example.org/", "a.example.org", "",
-     "http://a.example.org:99999/", "http://a.example.org/a b", "http://a.example.org/\n", "http://[::1", "gopher://x/"],
+     "http://a.example.org:99999/", "http://a example.org/", "http://a.example.org/\nb", "http://[::1", "gopher://x/",
+     "http://a..ü/", "http://☃.net/", "http://a.example.org:８０８０/", "http://a.example.org\\@b.example.org/",
+     "http://a.example.org/\tb", "http://a.example.org/\x85b", "http://a.example.org/\u2028b", "ｈttp://x/"],
 )  # fmt: skip
 def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(UserFailure):

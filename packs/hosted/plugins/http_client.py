@@ -13,8 +13,16 @@ from typing import Any
 
 import httpcore
 
+from flyte_formats.content_encoding import (
+    ContentEncodingError,
+    ContentTooLargeError,
+    CorruptContentError,
+    decompress,
+)
+from flyte_formats.decoding import decode_text
 from packs.hosted.plugin_api.errors import SystemFailure, Throttled, UserFailure
 from packs.hosted.ssrf_guard import AllowedHosts, PinnedBackend, check_url, resolve_allowed
+from packs.hosted.url_encoding import encode_url
 
 MAX_HEADERS = 100
 
@@ -50,6 +58,7 @@ class OutboundClient:
         `SystemFailure` if the host does not respond.
         """
         deadline = time.monotonic() + limits.seconds
+        url = encode_url(url)
         scheme, host, port = check_url(url, self._allowed)
         addresses = resolve_allowed(host, port, self._allowed, self._resolve)
         backend = PinnedBackend(addresses, deadline)
@@ -85,15 +94,33 @@ class OutboundClient:
                     raise UserFailure(f"response exceeds the limit of {limits.max_bytes} bytes")
                 if time.monotonic() > deadline:
                     raise SystemFailure(f"no complete response within {limits.seconds:g} s")
-            pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
-            return OutboundResponse(response.status, dict(pairs[:MAX_HEADERS]), bytes(received))
+            pairs = [(name.decode("latin-1").lower(), decode_text(value)) for name, value in response.headers]
+            response_headers = dict(pairs[:MAX_HEADERS])
+            content = _decompress(bytes(received), response_headers, limits)
+            return OutboundResponse(response.status, response_headers, content)
+
+
+def _decompress(body: bytes, headers: Mapping[str, str], limits: RequestLimits) -> bytes:
+    """Decompress the body if the service compressed it, although it was not asked to."""
+    try:
+        return decompress(body, headers.get("content-encoding", ""), limits.max_bytes)
+    except ContentTooLargeError:
+        raise UserFailure(f"decompressed response exceeds the limit of {limits.max_bytes} bytes") from None
+    except ContentEncodingError as error:
+        raise UserFailure(f"invalid response: {error}") from None
+    except CorruptContentError as error:
+        raise SystemFailure(f"invalid response: {error}") from None
 
 
 def _encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    try:
-        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
-    except ValueError:
-        raise UserFailure("invalid character in a header") from None
+    encoded = []
+    for name, value in headers.items():
+        try:
+            encoded.append((name.encode("ascii"), value.encode("latin-1")))
+        except UnicodeEncodeError as error:
+            character = error.object[error.start]
+            raise UserFailure(f"header {name[:80]!r}: invalid character {character!r}") from None
+    return encoded
 
 
 @cache

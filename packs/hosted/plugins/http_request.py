@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from flyte_formats.characters import has_control_characters
+from flyte_formats.decoding import decode_text, parse_charset
 from flyte_site.http.parsing import parse_json
 from packs.hosted.plugin_api.config import PluginConfig
 from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
@@ -18,6 +20,7 @@ from packs.hosted.plugins.http_client import (
     parse_throttling,
 )
 from packs.hosted.ssrf_guard import AllowedHosts
+from packs.hosted.url_encoding import encode_url
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 RESERVED_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "idempotency-key", "accept-encoding")
@@ -85,7 +88,7 @@ def parse_input(value: Any) -> RequestInput:
         raise UserFailure(
             f"invalid input: must be an object with url and optionally {', '.join(sorted(INPUT_KEYS - {'url'}))}"
         )
-    url = value["url"].strip()
+    url = encode_url(value["url"])
     method = str(value.get("method") or ("POST" if {"body", "text"} & set(value) else "GET")).strip().upper()
     if method not in METHODS:
         raise UserFailure(f"method {method[:20]!r} is not allowed; use one of {', '.join(METHODS)}")
@@ -109,8 +112,10 @@ def parse_headers(raw_headers: Any) -> dict[str, str]:
         raise UserFailure("invalid headers: must be an object of texts")
     headers = {str(name).lower(): str(value).strip() for name, value in raw_headers.items()}
     for name, value in headers.items():
-        if name in RESERVED_HEADERS or not value.isprintable():
-            raise UserFailure(f"header {name[:80]!r} is not allowed or has an invalid value")
+        if name in RESERVED_HEADERS:
+            raise UserFailure(f"header {name[:80]!r} is not allowed")
+        if has_control_characters(value.replace("\t", " ")):
+            raise UserFailure(f"header {name[:80]!r}: line breaks and other control characters are not allowed")
     return headers
 
 
@@ -118,13 +123,15 @@ def build_payload(response: OutboundResponse) -> dict[str, Any]:
     """Return a response as an event's payload: the body as JSON if its content type is JSON, else as text."""
     headers = {name: value for name, value in response.headers.items() if name in REPORTED_HEADERS}
     payload: dict[str, Any] = {"status": response.status, "headers": headers}
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type == "application/json" or content_type.endswith("+json"):
+    content_type = response.headers.get("content-type", "")
+    text = decode_text(response.body, parse_charset(content_type))
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "application/json" or media_type.endswith("+json"):
         try:
-            return payload | {"body": parse_json(response.body.decode())}
+            return payload | {"body": parse_json(text)}
         except (ValueError, RecursionError):
             pass
-    return payload | {"text": response.body.decode("utf-8", "replace").replace("\x00", "\ufffd")}
+    return payload | {"text": text.replace("\x00", "\ufffd")}
 
 
 def build_entry(allowed_hosts: str) -> PluginEntry:

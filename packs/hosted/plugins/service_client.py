@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from flyte_formats.decoding import decode_text, parse_charset
 from flyte_site.http.parsing import parse_json
 from packs.hosted.plugin_api.errors import SystemFailure, UserFailure
 from packs.hosted.plugin_api.interfaces import SecretManager
@@ -13,7 +14,7 @@ from packs.hosted.plugins.http_client import OutboundClient, OutboundResponse, R
 
 RETRYABLE_STATUSES = (408, 425)
 ALREADY_ENDED_STATUSES = (404, 409, 410)
-MAX_EXCERPT_BYTES = 300
+MAX_EXCERPT_LENGTH = 300
 _SECRET_REFERENCE = re.compile(r"\{secret:([A-Za-z0-9_.-]+)\}")
 
 
@@ -37,11 +38,12 @@ class ServiceClient:
         if response.status in RETRYABLE_STATUSES or response.status >= 500 or (response.status == 404 and body is None):
             raise SystemFailure(f"service responded with status {response.status}")
         if response.status >= 300:
-            text = response.body[:MAX_EXCERPT_BYTES].decode("utf-8", "replace").replace("\x00", "")
+            text = _decode_body(response)[:MAX_EXCERPT_LENGTH].replace("\x00", "")
             message = f"service responded with status {response.status}"
             raise UserFailure(message, payload={"message": message, "status": response.status, "answer": text})
         try:
-            document = parse_json(response.body.decode()) if response.body.strip() else None
+            text = _decode_body(response)
+            document = parse_json(text) if text.strip() else None
         except (ValueError, RecursionError):
             raise SystemFailure("the service's response is not valid JSON") from None
         return document, dict(response.headers)
@@ -66,6 +68,10 @@ class ServiceClient:
 
     def _with_secrets(self, value: str) -> str:
         return _SECRET_REFERENCE.sub(lambda match: self._secrets.get(match[1]), value)
+
+
+def _decode_body(response: OutboundResponse) -> str:
+    return decode_text(response.body, parse_charset(response.headers.get("content-type", "")))
 
 
 def get_at_path(value: Any, path: str) -> Any:
