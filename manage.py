@@ -9,6 +9,7 @@ import django
 from django.conf import settings
 from django.db import DatabaseError
 
+from flyte_formats.output import tolerate_output_encoding
 from flyte_site.core.environment import exit_on_errors
 from flyte_site.management.command_line import FlyteManagementUtility
 
@@ -16,6 +17,7 @@ from flyte_site.management.command_line import FlyteManagementUtility
 COMMANDS_WITHOUT_CHECK = {"check", "help", "version", "--help", "--version", "-h"}
 
 if __name__ == "__main__":
+    tolerate_output_encoding()
     gc.disable()  # startup allocates mostly permanent objects; collecting garbage takes a fifth of its time
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
     if len(sys.argv) > 1 and sys.argv[1] not in COMMANDS_WITHOUT_CHECK:

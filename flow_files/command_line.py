@@ -1,6 +1,5 @@
 """`flows validate|diff|apply|export`, the same for `flyte` and for `manage.py`."""
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -9,6 +8,8 @@ from pathlib import Path
 
 from flow_files import sync
 from flow_files.sync import EXIT_DIFFERENCES, EXIT_INVALID, EXIT_OK, FlowStore, SyncPlan
+from flyte_formats.arguments import decode_argument
+from flyte_formats.output import format_json
 
 Atomic = Callable[[], AbstractContextManager[object]] | None
 """Context manager that applies all changes made in its block or none; None if the store applies them one by one."""
@@ -38,7 +39,9 @@ def add_subcommands(parser: ArgumentParser) -> None:
             command.add_argument("--prune", action="store_true", help="delete flows that are in no file")
         if name == "apply":
             command.add_argument("--dry-run", action="store_true", help="only print what would change")
-            command.add_argument("--note", default="", help="reason for the change; stored with each new version")
+            command.add_argument(
+                "--note", type=decode_argument, default="", help="reason for the change; stored with each new version"
+            )
     command = commands.add_parser(
         "export",
         help="write the server's flows to files",
@@ -48,7 +51,7 @@ def add_subcommands(parser: ArgumentParser) -> None:
     command.add_argument(
         "path", metavar="DIR", type=Path, help="output directory (created if missing); not a Python package"
     )
-    command.add_argument("names", metavar="FLOW", nargs="*", help="only these flows")
+    command.add_argument("names", metavar="FLOW", nargs="*", type=decode_argument, help="only these flows")
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -139,7 +142,7 @@ def _export_flows(store: FlowStore, options: Namespace) -> int:
         if changed and not options.json:
             print(f"written  {path}")
     if options.json:
-        print(json.dumps({"flows": exported}, ensure_ascii=False))
+        print(format_json({"flows": exported}))
     else:
         changes = sum(1 for entry in exported if entry["changed"])
         print(f"{len(exported)} {'flow' if len(exported) == 1 else 'flows'}, {changes} written")
@@ -147,4 +150,4 @@ def _export_flows(store: FlowStore, options: Namespace) -> int:
 
 
 def _print_plan_json(plan: SyncPlan, *, applied: bool) -> None:
-    print(json.dumps({**plan.to_json(), "applied": applied}, ensure_ascii=False))
+    print(format_json({**plan.to_json(), "applied": applied}))

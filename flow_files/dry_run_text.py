@@ -1,8 +1,9 @@
 """Plain-text rendering of a dry run."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from flyte_formats.output import format_json
 
 # The outcomes of the API that are not words.
 OUTCOME_TEXTS = {"notReached": "not reached"}
@@ -51,4 +52,4 @@ def _format_step(step: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return format_json(value)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from flyte_formats.decoding import describe_decode_error
+
 MAX_LISTED_NAMES = 20
 
 
@@ -16,7 +18,7 @@ def describe_read_error(error: OSError | ValueError) -> str:
     if isinstance(error, IsADirectoryError):
         return "is a folder, not a file"
     if isinstance(error, UnicodeDecodeError):
-        return "invalid UTF-8"
+        return describe_decode_error(error)
     return str(getattr(error, "strerror", None) or error)
 
 

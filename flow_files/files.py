@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from flow_files.errors import FlowFilesError, FlowStoreError, describe_read_error
+from flyte_formats.decoding import decode_text
 
 FILE_SUFFIXES = (".yaml", ".yml", ".json")
 MAX_FILES = 10_000
@@ -112,11 +113,11 @@ def _read_documents(path: Path) -> Iterator[FlowSource]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
-        text = data.decode("utf-8-sig")
+        if len(data) > MAX_FILE_BYTES:
+            raise FlowFilesError(f"{path}: too large, at most {MAX_FILE_BYTES:,} bytes are allowed")
+        text = decode_text(data, errors="strict")
     except (OSError, UnicodeDecodeError) as error:
         raise FlowFilesError(f"{path}: {describe_read_error(error)}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise FlowFilesError(f"{path}: too large, at most {MAX_FILE_BYTES:,} bytes are allowed")
     if not text.strip():
         raise FlowFilesError(f"{path}: file is empty; delete it if its flow is not needed")
     parts = [(1, text)] if text.lstrip().startswith("{") else split_documents(text)

@@ -84,7 +84,7 @@ def _build_handler(file: str) -> logging.Handler:
     if not file:
         return logging.StreamHandler(sys.stderr)
     try:
-        return logging.FileHandler(file, encoding="utf-8")
+        return logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise SettingsError(f"LOGFILE: can't write to {file!r} ({error.strerror})") from None
 

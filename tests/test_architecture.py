@@ -33,7 +33,7 @@ MAX_FUNCTION_LINES = 80
 MAY_IMPORT = {
     "flows.template": ("django.template", "django.utils", "flyte_time", "re2"),
     "flyte_client": ("flow_files", "flyte_formats", "flyte_time", "httpx"),
-    "manage": ("django", "flow_files", "flyte_site"),
+    "manage": ("django", "flow_files", "flyte_formats", "flyte_site"),
 }
 # Requirements of single packs, which import them inside functions only.
 PACK_MAY_IMPORT = {

@@ -1,6 +1,5 @@
 """Template test cases from files: templates with their variables, and their results."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ from typing import Any
 from datastore.lookup import decode_value
 from flow_files.errors import describe_read_error
 from flows.template import RenderContext, TemplateError, TemplateWarning, compile_value
+from flyte_formats.decoding import decode_text
+from flyte_formats.output import format_json
 from flyte_site.http.parsing import parse_json
 
 # In the original an event always has its times; the default is Go's zero time.
@@ -72,7 +73,7 @@ def read_cases(file: Path) -> Iterator[TemplateCase]:
     shared_file = file.with_name("shared.json")
     shared = read_json(shared_file) if shared_file.exists() else {}
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = decode_text(file.read_bytes(), errors="strict").split("\n")
     except (OSError, ValueError) as error:
         raise TemplateCaseError(f"{file}: {describe_read_error(error)}") from None
     for line_number, line in enumerate(lines, start=1):
@@ -130,11 +131,11 @@ def build_event_variables(event: Any) -> dict[str, Any]:
 def read_json(file: Path) -> Any:
     """Read a file's JSON value. Raises `TemplateCaseError`."""
     try:
-        return parse_json(file.read_text(encoding="utf-8"))
+        return parse_json(decode_text(file.read_bytes(), errors="strict"))
     except (OSError, ValueError) as error:
         raise TemplateCaseError(f"{file}: {describe_read_error(error)}") from None
 
 
 def to_json_line(value: Any) -> str:
     """Format a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return format_json(value, default=str)

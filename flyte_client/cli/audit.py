@@ -1,6 +1,5 @@
 """`flyte audit tail`: state changes of actions as they happen."""
 
-import json
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -16,6 +15,8 @@ from flyte_client.cli.flow_store import RemoteFlowStore
 from flyte_client.cli.server_api import ServerApi
 from flyte_client.cli.tables import replace_unprintable
 from flyte_client.errors import FlyteError, RefusedError, ServerAwayError
+from flyte_formats.arguments import decode_argument
+from flyte_formats.output import format_json
 
 MAX_EXECUTIONS = 500
 MAX_PRINTED_KEYS = 20_000
@@ -29,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     tail.add_argument(
         "-n", "--lines", type=_parse_count, default=20, metavar="N", help="number of past changes to print (20)"
     )
-    tail.add_argument("--flow", help="only this flow")
+    tail.add_argument("--flow", type=decode_argument, help="only this flow")
     tail.add_argument(
         "--interval", type=_parse_interval, default=2.0, metavar="SECONDS", help="time between two polls (2)"
     )
@@ -140,7 +141,7 @@ def _list_state_changes(execution: Mapping[str, Any]) -> Iterator[StateChange]:
 def _print_changes(changes: list[StateChange], options: Namespace, *, titles: bool = False) -> None:
     if options.json:
         for change in changes:
-            print(json.dumps(vars(change), ensure_ascii=False), flush=True)
+            print(format_json(vars(change)), flush=True)
         return
     if titles:
         print(_format_line("TIME", "EXECUTION", "FLOW", "STEP", "COMMAND", "STATE"))
@@ -153,4 +154,4 @@ def _print_changes(changes: list[StateChange], options: Namespace, *, titles: bo
 
 def _format_line(timestamp: str, *cells: str) -> str:
     padded = [f"{replace_unprintable(cell):{width}}" for cell, width in zip(cells, COLUMN_WIDTHS, strict=False)]
-    return "  ".join([f"{timestamp:24}", *padded, cells[-1]])
+    return "  ".join([f"{timestamp:24}", *padded, replace_unprintable(cells[-1])])

@@ -13,6 +13,8 @@ from flyte_client.cli.packs import read_json
 from flyte_client.cli.server_api import ServerApi
 from flyte_client.cli.tables import print_json
 from flyte_client.errors import RefusedError, SettingsError
+from flyte_formats.arguments import decode_argument
+from flyte_formats.decoding import decode_text
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -59,9 +61,9 @@ def _read_flow(store: RemoteFlowStore, name_or_path: str) -> str:
     """Return the text of the file if it exists, else of the server's flow with this name."""
     path = Path(name_or_path)
     if not path.is_file() and not path.suffix:
-        return store.text(name_or_path)
+        return store.text(decode_argument(name_or_path))
     try:
-        return path.read_text(encoding="utf-8")
+        return decode_text(path.read_bytes(), errors="strict")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name_or_path}: {describe_read_error(error)}") from None
 

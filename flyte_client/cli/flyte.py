@@ -15,6 +15,7 @@ from flyte_client.cli.flow_store import RemoteFlowStore
 from flyte_client.cli.server_api import ServerApi
 from flyte_client.errors import FlyteError, SettingsError
 from flyte_client.version import __version__
+from flyte_formats.output import tolerate_output_encoding
 
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
 DEFAULT_TIMEOUT = 30.0
@@ -25,6 +26,7 @@ RunCommand = Callable[[ServerApi, Namespace], int]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command in the arguments; return the exit code."""
+    tolerate_output_encoding()
     options = _build_parser().parse_args(arguments)
     try:
         code = _run_command(options)

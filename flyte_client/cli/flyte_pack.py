@@ -7,6 +7,7 @@ from pathlib import Path
 from flyte_client.cli.pack_discovery import PackProgram, discover_packs
 from flyte_client.cli.pack_template import create_pack
 from flyte_client.errors import SettingsError
+from flyte_formats.output import tolerate_output_encoding
 
 USAGE = """usage: flyte-pack NAME [OPTION...]   run a pack; see its --help for options
        flyte-pack list               list the available packs
@@ -17,6 +18,7 @@ EXIT_USAGE = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command in the arguments; return the exit code, 2 for invalid arguments."""
+    tolerate_output_encoding()
     name, *pack_arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
         print(USAGE, end="")

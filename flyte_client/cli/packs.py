@@ -11,10 +11,19 @@ from flow_files.errors import describe_read_error
 from flyte_client.cli.server_api import ServerApi
 from flyte_client.cli.tables import print_json, print_table
 from flyte_client.errors import FlyteError, SettingsError
+from flyte_formats.arguments import decode_argument
+from flyte_formats.decoding import decode_text
+from flyte_formats.json_text import parse_json
 
 
 def add_pack_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("pack", nargs="?", metavar="PACK", help="id or name of a pack: list its commands and events")
+    parser.add_argument(
+        "pack",
+        nargs="?",
+        metavar="PACK",
+        type=decode_argument,
+        help="id or name of a pack: list its commands and events",
+    )
     parser.add_argument("--json", action="store_true", help="print the API's response")
 
 
@@ -58,10 +67,12 @@ def _find_pack(api: ServerApi, id_or_name: str) -> Mapping[str, Any]:
 def add_event_arguments(parser: ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     send = commands.add_parser("send", help="send an event as a registered pack")
-    send.add_argument("pack", metavar="PACK", help="id or name of the pack")
-    send.add_argument("event", metavar="EVENT", help="name of the event")
+    send.add_argument("pack", metavar="PACK", type=decode_argument, help="id or name of the pack")
+    send.add_argument("event", metavar="EVENT", type=decode_argument, help="name of the event")
     send.add_argument("payload", metavar="PAYLOAD", nargs="?", help="JSON, @FILE, or - for standard input")
-    send.add_argument("--key", help="idempotency key: an event sent again with the same key counts once")
+    send.add_argument(
+        "--key", type=decode_argument, help="idempotency key: an event sent again with the same key counts once"
+    )
 
 
 def send_event(api: ServerApi, options: Namespace) -> int:
@@ -80,12 +91,14 @@ def read_json(text: str) -> Any:
     source = text
     try:
         if text == "-":
-            source, text = "standard input", sys.stdin.read()
+            source, data = "standard input", sys.stdin.buffer.read()
         elif text.startswith("@"):
             source = text[1:]
-            text = Path(source).read_text(encoding="utf-8")
-        return json.loads(text)
-    except OSError as error:
-        raise SettingsError(f"{source}: {describe_read_error(error)}") from None
+            data = Path(source).read_bytes()
+        else:
+            data = text.encode("utf-8", "surrogateescape")
+        return parse_json(decode_text(data, errors="strict"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{source[:60]}: {describe_read_error(error)}") from None
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{source[:60]}: invalid JSON ({error})") from None

@@ -36,7 +36,8 @@ class ServerApi:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         try:
-            return check_response(self._http.request(method, url, content=body, headers=headers))
+            encoded_headers = httpx.Headers(headers, encoding="utf-8")
+            return check_response(self._http.request(method, url, content=body, headers=encoded_headers))
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
             raise RefusedError(0, f"invalid address {url}: {error}") from error
         except httpx.RequestError as error:

@@ -89,7 +89,9 @@ def test_a_folder_is_read_recursively_without_hidden_and_other_files(tmp_path: P
     assert flows[2].format_location(1, 7) == f"{tmp_path}/b/two.yml:3:7"
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"# only a comment\n"])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe\x00", "name: größ".encode()[:-1], b"a\x00\xff", b"a\x81", b"# only a comment\n"]
+)
 def test_an_unreadable_file_is_reported_in_one_line(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "a.yaml"
     if content is not None:
@@ -98,6 +100,12 @@ def test_an_unreadable_file_is_reported_in_one_line(tmp_path: Path, content: byt
         read_flows(file)
     assert str(file) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "cp1252"])
+def test_a_file_of_an_editor_for_windows_is_read(tmp_path: Path, codec: str) -> None:
+    (tmp_path / "a.yaml").write_bytes("name: Größe – x\r\n".encode(codec))
+    assert [flow.text for flow in read_flows(tmp_path)] == ["name: Größe – x\r\n"]
 
 
 def test_an_empty_folder_is_an_error_so_pruning_cannot_delete_everything(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_each_state_of_a_pull_request_is_sent_once(
     wait_for_polls(bitbucket)
     bitbucket.put(6, "DECLINED", closedDate=2)
     stub.wait_for("event", 2, event="PullRequestDeclined")
-    assert [call.body["payload"]["id"] for call in stub.of("event")] == [7, 6, 6]
+    assert [call.body["payload"]["id"] for call in stub.of("event")] == [5, 7, 6, 6]
     assert bitbucket.web.of(REQUESTS)[0].query == {"state": "ALL", "order": "NEWEST", "limit": "100"}
 
 

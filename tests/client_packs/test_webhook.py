@@ -185,7 +185,6 @@ def test_deliveries_without_an_id_are_all_different(stub: StubServer, hooks: Hoo
         (b"[NaN]", "application/json", 400),
         (b'{"a": 1e400}', "application/json", 400),
         (b"[" * 50_000, "application/json", 400),
-        (b"[" * 980 + b"]" * 980, "application/json", 400),
         (b"--x", "multipart/form-data; boundary=x", 415),
         (b"a=1&" * 2000, "application/x-www-form-urlencoded", 400),
     ],

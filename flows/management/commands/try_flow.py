@@ -1,6 +1,5 @@
 """`manage.py try_flow`: dry-run a flow with an event."""
 
-import json
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +10,13 @@ from django.core.management.base import CommandError
 from flow_files.dry_run_text import format_dry_run, format_error
 from flow_files.errors import describe_read_error
 from flows.api.dry_run import DRY_RUN_TEXT_FIELDS, handle_dry_run
+from flyte_formats.decoding import decode_text
+from flyte_formats.output import format_json
 from flyte_site.http.parsing import DocumentError, parse_yaml
 from flyte_site.http.problems import Problem
 from flyte_site.scheduler.command import DatabaseCommand
 
-MAX_LENGTH = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 
 
 class Command(DatabaseCommand):
@@ -60,9 +61,7 @@ class Command(DatabaseCommand):
         except Problem as problem:
             lines = [format_file_error(error, files) for error in problem.errors or []]
             raise CommandError("\n".join(lines) or problem.detail, returncode=2) from None
-        self.stdout.write(
-            json.dumps(report, indent=2, ensure_ascii=False) if options["json"] else "\n".join(format_dry_run(report))
-        )
+        self.stdout.write(format_json(report, indent=2) if options["json"] else "\n".join(format_dry_run(report)))
         if not report["starts"] or any(step["outcome"] == "error" for step in report["steps"]):
             raise SystemExit(1)
 
@@ -79,13 +78,13 @@ def format_file_error(error: Mapping[str, Any], files: Mapping[str, str]) -> str
 def read_text_file(file: Path) -> str:
     """Read a text file. Raises `CommandError`."""
     try:
-        with file.open(encoding="utf-8") as stream:
-            text = stream.read(MAX_LENGTH + 1)
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise CommandError(f"{file}: too large, at most {MAX_BYTES:,} bytes are allowed", returncode=2)
+        return decode_text(data, errors="strict")
     except (OSError, ValueError) as error:
         raise CommandError(f"{file}: {describe_read_error(error)}", returncode=2) from None
-    if len(text) > MAX_LENGTH:
-        raise CommandError(f"{file}: too large, at most {MAX_LENGTH:,} characters are allowed", returncode=2)
-    return text
 
 
 def read_event_file(file: Path) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flyte_client.errors import SettingsError
 from flyte_client.packs.common.optional_import import require_extra
+from flyte_formats.decoding import decode_text, describe_decode_error
 from flyte_time.durations import parse_whole_seconds
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -136,9 +137,9 @@ def _read_file(variable: str, path: Path) -> str:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise SettingsError(f"{variable}: {path} is too large, at most {MAX_FILE_BYTES} bytes are allowed")
-        return content.decode()
+        return decode_text(content, errors="strict")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "invalid UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else describe_decode_error(error)
         raise SettingsError(f"{variable}: can't read {path} ({reason})") from None
 
 

@@ -11,6 +11,7 @@ from flyte_client.errors import ServerAwayError, SettingsError
 from flyte_client.logs import configure_logging
 from flyte_client.pack import Pack
 from flyte_client.program import run
+from flyte_formats.output import tolerate_output_encoding
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def run_program(name: str, description: str, start: Callable[[], int], arguments
 
     For invalid settings print one line on standard error and return 2.
     """
+    tolerate_output_encoding()
     prog = f"python -m flyte_client.packs.{name.lower()}"
     argparse.ArgumentParser(prog=prog, description=description).parse_args(arguments)
     try:
