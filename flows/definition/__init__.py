@@ -10,6 +10,7 @@ from flows.definition.outline import FlowOutline, PartOutline, StepOutline, read
 from flows.definition.parser import FlowParser
 from flows.definition.types import (
     FALSE_VALUES,
+    MAX_ISSUES,
     TRUE_VALUES,
     UNPARSED_NAME,
     CommandDefinition,
@@ -23,6 +24,7 @@ from flows.definition.types import (
 __all__ = [
     "FALSE_VALUES",
     "FLOW_TEXT_FIELDS",
+    "MAX_ISSUES",
     "TRUE_VALUES",
     "UNPARSED_NAME",
     "CommandDefinition",
@@ -40,12 +42,14 @@ __all__ = [
 
 
 def parse_flow(value: Any, *, is_stored: bool = False) -> FlowDefinition:
-    """Parse the flow that a JSON value describes. Raises `FlowValidationError` with every error at once.
+    """Parse the flow that a JSON value describes. Raises `FlowValidationError` with the first MAX_ISSUES errors.
 
     A flow that `is_stored` keeps names that an earlier release allowed.
     """
     parser = FlowParser(is_stored=is_stored)
     definition = parser.parse_flow(value)
+    if len(parser.errors) > MAX_ISSUES:
+        parser.errors[MAX_ISSUES:] = [FlowIssue("", f"more errors follow; the first {MAX_ISSUES} are reported")]
     if parser.errors:
         raise FlowValidationError(parser.errors, definition)
     return definition

@@ -1,12 +1,14 @@
 """A diff of two texts side by side, with changes marked within lines."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 CONTEXT_LINES = 4
 MAX_LINES = 5000
+# Comparison of moved lines takes quadratic time: longer ranges of changed lines count as replaced.
+MAX_COMPARED_LINES = 1500
 MAX_WORDS_PER_LINE = 150
 # Only so many changed lines are compared word by word.
 MAX_INLINE_DIFFS = 500
@@ -69,10 +71,8 @@ def diff_texts(left: str, right: str) -> TextDiff:
 
 
 def _iter_rows(left_lines: list[str], right_lines: list[str]) -> Iterator[DiffRow]:
-    autojunk, changed_pairs = max(len(left_lines), len(right_lines)) > AUTOJUNK_THRESHOLD, 0
-    for operation, left_start, left_end, right_start, right_end in SequenceMatcher(
-        None, left_lines, right_lines, autojunk=autojunk
-    ).get_opcodes():
+    changed_pairs = 0
+    for operation, left_start, left_end, right_start, right_end in _compare_lines(left_lines, right_lines):
         pair_count = min(left_end - left_start, right_end - right_start)
         for index in range(pair_count):
             changed_pairs += operation != "equal"
@@ -85,6 +85,33 @@ def _iter_rows(left_lines: list[str], right_lines: list[str]) -> Iterator[DiffRo
             yield DiffRow("removed", DiffSide(index + 1, ((left_lines[index], False),)), EMPTY_SIDE)
         for index in range(right_start + pair_count, right_end):
             yield DiffRow("added", EMPTY_SIDE, DiffSide(index + 1, ((right_lines[index], False),)))
+
+
+def _compare_lines(left_lines: list[str], right_lines: list[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """Yield the operations that make the right lines of the left ones, as `SequenceMatcher.get_opcodes`."""
+    start, left_end, right_end = find_changed_range(left_lines, right_lines)
+    if start:
+        yield "equal", 0, start, 0, start
+    left, right = left_lines[start:left_end], right_lines[start:right_end]
+    line_count = max(len(left), len(right))
+    if line_count > MAX_COMPARED_LINES:
+        yield "replace", start, left_end, start, right_end
+    elif line_count:
+        matcher = SequenceMatcher(None, left, right, autojunk=line_count > AUTOJUNK_THRESHOLD)
+        for operation, left_from, left_to, right_from, right_to in matcher.get_opcodes():
+            yield operation, start + left_from, start + left_to, start + right_from, start + right_to
+    if left_end < len(left_lines):
+        yield "equal", left_end, len(left_lines), right_end, len(right_lines)
+
+
+def find_changed_range(left_lines: Sequence[str], right_lines: Sequence[str]) -> tuple[int, int, int]:
+    """Return the number of equal lines at the start, and on each side the index of those at the end."""
+    shortest = min(len(left_lines), len(right_lines))
+    start = next((index for index in range(shortest) if left_lines[index] != right_lines[index]), shortest)
+    left_end, right_end = len(left_lines), len(right_lines)
+    while min(left_end, right_end) > start and left_lines[left_end - 1] == right_lines[right_end - 1]:
+        left_end, right_end = left_end - 1, right_end - 1
+    return start, left_end, right_end
 
 
 def _diff_row(operation: str, left: tuple[int, str], right: tuple[int, str], *, inline: bool) -> DiffRow:

@@ -120,7 +120,7 @@ def _locate_yaml_node(node: yaml.Node, path: str, start: tuple[int, int], lines:
 def _locate_yaml_text(node: yaml.ScalarNode, lines: list[str]) -> tuple[tuple[int, int], bool]:
     line, column = _get_position(node)
     if node.style == "|":
-        next_line = next((line_text for line_text in lines[line:] if line_text.strip()), "")
+        next_line = next((lines[index] for index in range(line, len(lines)) if lines[index].strip()), "")
         return (line + 1, len(next_line) - len(next_line.lstrip(" ")) + 1), True
     return (line, column + (1 if node.style in ("'", '"') else 0)), False
 

@@ -4,8 +4,9 @@ The rules for keys, steps and dependencies are in `validation`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from flows.definition.document import (
@@ -16,6 +17,7 @@ from flows.definition.document import (
 )
 from flows.definition.normalization import drop_empty, normalize_step
 from flows.definition.types import (
+    MAX_ISSUES,
     TRUE_VALUES,
     UNPARSED_NAME,
     CommandDefinition,
@@ -39,6 +41,7 @@ from flows.template import (
     CompiledValue,
     Template,
     TemplateError,
+    TemplateWarning,
     can_equal_any,
     compile_template,
     compile_value,
@@ -80,10 +83,11 @@ class FlowParser:
             raw_steps = []
         if raw_steps == [] and "steps" in data:
             self.add_warning("steps", "is empty: the flow does nothing")
-        steps = tuple(self.parse_step(raw_step, index) for index, raw_step in enumerate(raw_steps))
-        errors, warnings = validate_steps(steps)
-        self.errors += errors
-        self.warnings += warnings
+        steps = tuple(self.parse_steps(raw_steps))
+        if len(steps) == len(raw_steps):
+            errors, warnings = validate_steps(steps)
+            self.errors += errors
+            self.warnings += warnings
         document = drop_empty(
             {
                 "name": name,
@@ -99,8 +103,15 @@ class FlowParser:
             enabled,
             steps,
             document,
-            tuple(sorted(self.warnings, key=lambda warning: warning.path)),
+            tuple(sorted(self.warnings, key=lambda warning: warning.path)[:MAX_ISSUES]),
         )
+
+    def parse_steps(self, raw_steps: list[Any]) -> Iterator[StepDefinition]:
+        """Parse the steps, until there are MAX_ISSUES errors."""
+        for index, raw_step in enumerate(raw_steps):
+            if len(self.errors) >= MAX_ISSUES:
+                return
+            yield self.parse_step(raw_step, index)
 
     def remove_links(self, value: Any) -> Any:
         """Remove the links that the server adds to a flow: they are not part of it."""
@@ -186,11 +197,14 @@ class FlowParser:
         errors: list[TemplateError] = []
         compiled_value = compile_value(value, path, errors)
         self.add_template_errors(errors, path)
-        self.warnings += [
-            FlowIssue(warning.path, warning.message, warning.line, warning.column)
-            for warning in compiled_value.warnings
-        ]
+        self.add_template_warnings(compiled_value.iter_warnings(), path)
         return compiled_value
+
+    def add_template_warnings(self, warnings: Iterable[TemplateWarning], path: str) -> None:
+        self.warnings += [
+            FlowIssue(warning.path or path, warning.message, warning.line, warning.column)
+            for warning in islice(warnings, max(0, MAX_ISSUES - len(self.warnings)))
+        ]
 
     def add_template_errors(self, errors: list[TemplateError], path: str) -> None:
         self.errors += [
@@ -222,12 +236,9 @@ class FlowParser:
         # An old spelling is one error; it does not also count as a missing key.
         legacy = {LEGACY_KEYS[key]: value[key] for key in value if LEGACY_KEYS.get(key) in known_keys}
         # The same for a misspelt key: the first error, which the editor shows, is then the actual mistake.
-        unknown = {key: item for key, item in value.items() if key not in known_keys}
-        corrected = {
-            find_closest_key(key, known_keys): item
-            for key, item in unknown.items()
-            if find_closest_key(key, known_keys)
-        }
+        unknown_keys = islice((key for key in value if key not in known_keys), MAX_ISSUES)
+        closest_keys = {key: find_closest_key(key, known_keys) for key in unknown_keys}
+        corrected = {closest: value[key] for key, closest in closest_keys.items() if closest}
         return corrected | legacy | {key: value[key] for key in value if key in known_keys}
 
     def parse_name(self, data: Mapping[str, Any], key: str, path: str) -> str:

@@ -6,6 +6,7 @@ from difflib import unified_diff
 from typing import Any
 
 from flows.definition import FlowDefinition
+from flows.definition.diff import MAX_COMPARED_LINES, find_changed_range
 from flows.definition.editor_report import (
     WARNING,
     ValidationReport,
@@ -69,6 +70,9 @@ def _build_diff(name: str, current_document: Mapping[str, Any], planned_document
         for document in (current_document, planned_document)
     )
     title = name.replace("\n", " ")
+    start, before_end, after_end = find_changed_range(before, after)
+    if min(before_end, after_end) - start > MAX_COMPARED_LINES:
+        return f"{title}: {max(before_end, after_end) - start:,} lines changed; too many for a diff\n"
     text = "".join(
         unified_diff(before, after, f"{title} (now)" if current_document else "/dev/null", f"{title} (then)")
     )

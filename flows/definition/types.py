@@ -12,6 +12,9 @@ FALSE_VALUES = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 UNPARSED_NAME = "?"
 
+MAX_ISSUES = 100
+"""The maximum number of errors of a flow that are reported, and of warnings."""
+
 
 def make_default_step_id(index: int) -> str:
     """Return the id of the step at this index (from 0) if its document has none."""

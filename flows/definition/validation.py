@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from itertools import chain, islice
 
-from flows.definition.dependencies import find_ancestors, find_reachable_steps
+from flows.definition.dependencies import find_cyclic_steps, find_reachable_steps
 from flows.definition.document import COMMAND, EVENT, FLOW, STEP
 from flows.definition.shell_injection import find_shell_injections
-from flows.definition.types import FlowIssue, StepDefinition
+from flows.definition.types import MAX_ISSUES, FlowIssue, StepDefinition
 from flows.definition.undefined_names import find_undefined_context_names
+from flows.template import find_closest_name
 
 FLOW_KEYS, STEP_KEYS, EVENT_KEYS, COMMAND_KEYS = (part.key_names for part in (FLOW, STEP, EVENT, COMMAND))
 LEGACY_KEYS = {
@@ -25,18 +26,21 @@ LEGACY_KEYS = {
 
 
 def validate_steps(steps: Sequence[StepDefinition]) -> tuple[list[FlowIssue], list[FlowIssue]]:
-    """Return the errors and the warnings of a flow's steps, taken together."""
+    """Return the errors and the warnings of a flow's steps, taken together; of each at most MAX_ISSUES."""
     unreachable = _find_unreachable_steps(steps)
-    errors = [*_find_duplicate_ids(steps), *_find_unknown_dependencies(steps), *_report_unreachable(steps, unreachable)]
-    warnings = [*_find_cycles(steps, unreachable), *find_shell_injections(steps), *find_undefined_context_names(steps)]
-    return errors, warnings
+    errors = chain(
+        _find_duplicate_ids(steps), _find_unknown_dependencies(steps), _report_unreachable(steps, unreachable)
+    )
+    warnings = chain(
+        _find_cycles(steps, unreachable), find_shell_injections(steps), find_undefined_context_names(steps)
+    )
+    return list(islice(errors, MAX_ISSUES)), list(islice(warnings, MAX_ISSUES))
 
 
 def find_unknown_keys(keys: Iterable[str], path: str, known_keys: Sequence[str]) -> Iterator[FlowIssue]:
-    """Find unknown keys of the mapping at the path."""
-    for key in keys:
-        if key not in known_keys:
-            yield FlowIssue(f"{path}.{key}" if path else key, f"unknown key{_suggest_key(key, known_keys)}")
+    """Find unknown keys of the mapping at the path, at most MAX_ISSUES."""
+    for key in islice((key for key in keys if key not in known_keys), MAX_ISSUES):
+        yield FlowIssue(f"{path}.{key}" if path else key, f"unknown key{_suggest_key(key, known_keys)}")
 
 
 def _find_duplicate_ids(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
@@ -49,11 +53,11 @@ def _find_duplicate_ids(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
 
 
 def _find_unknown_dependencies(steps: Sequence[StepDefinition]) -> Iterator[FlowIssue]:
-    ids = [step.id for step in steps]
+    ids = {step.id: step.path for step in steps}
     for index, step in enumerate(steps):
         for dependency_index, dependency in enumerate(step.depends_on):
             if dependency not in ids:
-                message = f"unknown step {dependency!r}{_suggest_key(dependency, ids)}"
+                message = f"unknown step {dependency!r}{_suggest_key(dependency, tuple(ids))}"
                 yield FlowIssue(f"steps[{index}].dependsOn[{dependency_index}]", message)
 
 
@@ -72,8 +76,9 @@ def _report_unreachable(steps: Sequence[StepDefinition], unreachable: Iterable[i
 
 
 def _find_cycles(steps: Sequence[StepDefinition], unreachable: Container[int]) -> Iterator[FlowIssue]:
+    cyclic_ids = find_cyclic_steps(steps)
     for index, step in enumerate(steps):
-        if index not in unreachable and step.id in find_ancestors(step.id, steps):
+        if index not in unreachable and step.id in cyclic_ids:
             message = f"step {step.id!r} depends on itself through other steps; it fires once, after a step outside"
             yield FlowIssue(f"steps[{index}].dependsOn", message)
 
@@ -99,8 +104,8 @@ def _find_step_parts(key: str) -> list[str]:
 def find_closest_key(key: str, known_keys: Sequence[str]) -> str:
     """Return the known key with the most similar spelling; '' if none is similar."""
     keys_by_lower = {name.lower(): name for name in known_keys}
-    close_matches = get_close_matches(str(key).lower(), keys_by_lower, n=1, cutoff=0.6)
-    return keys_by_lower[close_matches[0]] if close_matches else ""
+    lower_key = str(key).lower()
+    return keys_by_lower.get(lower_key) or keys_by_lower.get(find_closest_name(lower_key, keys_by_lower) or "", "")
 
 
 def _list_known_keys(known_keys: Sequence[str]) -> str:

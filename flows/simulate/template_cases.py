@@ -53,7 +53,7 @@ def resolve_template(template: Any, evaluation: RenderContext) -> tuple[Any, tup
         raise errors[0]
     evaluation.collected_warnings = []
     value = compiled.render(evaluation)
-    return value, (*compiled.warnings, *evaluation.collected_warnings)
+    return value, (*compiled.iter_warnings(), *evaluation.collected_warnings)
 
 
 def run_case(case: TemplateCase) -> dict[str, Any]:

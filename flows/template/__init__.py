@@ -14,7 +14,7 @@ The reference is docs/reference/templates.md.
 
 from flows.template.compiled_value import CompiledValue, compile_value
 from flows.template.compiler import Template, compile_template
-from flows.template.errors import TemplateError, TemplateWarning, find_closest_name
+from flows.template.errors import TemplateError, TemplateWarning, find_closest_name, get_line_and_column
 from flows.template.limits import DEFAULT_LIMITS, RenderLimits
 from flows.template.runtime.render_context import REDACTED, RenderContext
 from flows.template.runtime.taint import Secret, make_secret
@@ -34,6 +34,7 @@ __all__ = [
     "compile_template",
     "compile_value",
     "find_closest_name",
+    "get_line_and_column",
     "iter_literals",
     "make_secret",
 ]

@@ -42,8 +42,7 @@ class RawOutput(NamedTuple):
     """
 
     references: tuple[tuple[str, str | int | None], ...]
-    line: int
-    column: int
+    offset: int
 
 
 class CompilationState:
@@ -131,11 +130,7 @@ class CompilationState:
     def record_output(self, expression: Expression, first_reference: int) -> None:
         """Record a printed expression; the references from index `first_reference` on are its own."""
         if not expression.is_shell_safe and len(self.references) > first_reference:
-            self.raw_outputs.append(
-                RawOutput(
-                    tuple(self.references[first_reference:]), *get_line_and_column(self.source, expression.offset)
-                )
-            )
+            self.raw_outputs.append(RawOutput(tuple(self.references[first_reference:]), expression.offset))
 
     def add_warning(self, message: str, offset: int) -> None:
         """Warn about a probable mistake at `offset`."""

@@ -1,7 +1,7 @@
 """JSON values whose strings are templates: a step's context, labels, criteria and input."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flows.template.compiler import Template, compile_template
@@ -14,19 +14,22 @@ JSONValue = Any
 ResolveFunc = Callable[[RenderContext], JSONValue]
 
 MAX_VALUE_DEPTH = 100
+MAX_ERRORS = 100
+"""After so many errors, the other strings of a value are not compiled."""
 
 
 class CompiledValue:
     """A JSON value with compiled strings. Keys are not templates. templates: the compiled strings by path."""
 
-    __slots__ = ("_render", "templates", "warnings")
+    __slots__ = ("_render", "templates")
 
-    def __init__(
-        self, render: ResolveFunc, warnings: tuple[TemplateWarning, ...], templates: tuple[tuple[str, Template], ...]
-    ) -> None:
+    def __init__(self, render: ResolveFunc, templates: tuple[tuple[str, Template], ...]) -> None:
         self._render = render
-        self.warnings = warnings
         self.templates = templates
+
+    def iter_warnings(self) -> Iterator[TemplateWarning]:
+        """Yield the probable mistakes, each with its path. Each template is examined when its turn comes."""
+        return (warning.with_path(path) for path, template in self.templates for warning in template.warnings)
 
     def render(self, render_context: RenderContext) -> JSONValue:
         """Return the value with its strings rendered; a string stays a string, null stays null. Raises TemplateError.
@@ -40,11 +43,11 @@ class CompiledValue:
 def compile_value(value: JSONValue, path: str, errors: list[TemplateError]) -> CompiledValue:
     """Compile every string of `value`, which is at `path` of its document.
 
-    Errors are appended to `errors`, each with its path; a value with an error resolves to itself.
+    Errors are appended to `errors`, each with its path, at most MAX_ERRORS; a value with an error resolves to itself.
     """
     compiler = _ValueCompiler(errors)
     render = compiler.compile(value, path, 0)
-    return CompiledValue(render, tuple(compiler.warnings), tuple(compiler.templates))
+    return CompiledValue(render, tuple(compiler.templates))
 
 
 class _ValueCompiler:
@@ -52,7 +55,6 @@ class _ValueCompiler:
 
     def __init__(self, errors: list[TemplateError]) -> None:
         self.errors = errors
-        self.warnings: list[TemplateWarning] = []
         self.templates: list[tuple[str, Template]] = []
 
     def compile(self, value: JSONValue, path: str, depth: int) -> ResolveFunc:
@@ -74,11 +76,12 @@ class _ValueCompiler:
         return lambda render_context: value
 
     def _compile_string(self, source: str, path: str) -> ResolveFunc:
+        if len(self.errors) >= MAX_ERRORS:
+            return lambda render_context: source
         try:
             template = compile_template(source)
         except TemplateError as error:
             return self._add_error(error, source, path)
-        self.warnings.extend(warning.with_path(path) for warning in template.warnings)
         self.templates.append((path, template))
         return _make_renderer(template, path)
 

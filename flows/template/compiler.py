@@ -3,7 +3,14 @@
 from functools import lru_cache
 
 from flows.template.compilation import CompilationState
-from flows.template.errors import OPERATION_ERRORS, LocatedError, TemplateError, locate_error, make_template_error
+from flows.template.errors import (
+    OPERATION_ERRORS,
+    LocatedError,
+    TemplateError,
+    TemplateWarning,
+    locate_error,
+    make_template_error,
+)
 from flows.template.filters import FILTERS
 from flows.template.functions import FUNCTIONS, Function, check_template_context
 from flows.template.limits import MAX_SOURCE_LENGTH
@@ -26,35 +33,42 @@ _UNEXPECTED_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupErr
 class Template:
     """A compiled template.
 
-    source: the text it was compiled from. warnings: probable mistakes. raw_outputs: outputs that may print text
-    unchanged; references: all variables that it reads, as in `RawOutput`; declared_names: names set by its own tags.
-    context_names: the context names that it reads, each with line and column, from 1. shape: the shape of its output.
+    source: the text it was compiled from. raw_outputs: outputs that may print text unchanged; references: all variables
+    that it reads, as in `RawOutput`; declared_names: names set by its own tags. shape: the shape of its output.
     """
 
     __slots__ = (
+        "_compilation",
         "_cost",
         "_is_constant",
         "_render",
-        "context_names",
         "declared_names",
         "raw_outputs",
         "references",
         "shape",
         "source",
-        "warnings",
     )
 
     def __init__(self, source: str, block: Block, compilation: CompilationState) -> None:
         self.source = source
+        self._compilation = compilation
         self.shape = block.shape
-        self.warnings = compilation.get_warnings()
         self.raw_outputs = tuple(compilation.raw_outputs)
         self.references = frozenset(compilation.references)
         self.declared_names = frozenset(compilation.declared_names)
-        self.context_names = compilation.get_context_names()
         self._render = block.render
         self._cost = block.cost
         self._is_constant = "{" not in source
+
+    @property
+    def warnings(self) -> tuple[TemplateWarning, ...]:
+        """The probable mistakes. Found when they are asked for: it takes far longer than compilation."""
+        return self._compilation.get_warnings()
+
+    @property
+    def context_names(self) -> tuple[tuple[str, int, int], ...]:
+        """The context names that the template reads, each with line and column, from 1."""
+        return self._compilation.get_context_names()
 
     def render(self, render_context: RenderContext) -> str:
         """Render the template with the context's variables. Raises TemplateError.

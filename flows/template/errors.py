@@ -86,6 +86,9 @@ class TemplateWarning:
 
 
 MAX_EXCERPT_WIDTH = 120
+MAX_SUGGESTED_LENGTH = 60
+MAX_COMPARED_NAMES = 300
+SIMILARITY = 0.6
 
 
 def get_line_and_column(source: str, offset: int) -> tuple[int, int]:
@@ -115,13 +118,21 @@ def make_template_error(error: LocatedError, source: str) -> TemplateError:
 
 
 def find_closest_name(name: str, known_names: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant by `name`, or None."""
-    if len(name) > 60:
+    """Return the known name that was probably meant by `name`, or None.
+
+    Names of more than MAX_SUGGESTED_LENGTH characters have none, and only MAX_COMPARED_NAMES are compared.
+    """
+    if len(name) > MAX_SUGGESTED_LENGTH:
         return None
-    names = list(known_names)
-    by_lower = {candidate.lower(): candidate for candidate in names}
+    by_lower: dict[str, str] = {}
+    similar_names: list[str] = []
+    for candidate in known_names:
+        by_lower[candidate.lower()] = candidate
+        # Two texts of more different lengths can't be similar enough.
+        if SIMILARITY * (len(name) + len(candidate)) <= 2 * min(len(name), len(candidate)):
+            similar_names.append(candidate)
     case_insensitive_match = by_lower.get(name.lower())
     if case_insensitive_match is not None and case_insensitive_match != name:
         return case_insensitive_match
-    close_matches = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    close_matches = difflib.get_close_matches(name, similar_names[:MAX_COMPARED_NAMES], n=1, cutoff=SIMILARITY)
     return close_matches[0] if close_matches else None

@@ -9,6 +9,7 @@ import codecs
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
@@ -19,6 +20,9 @@ from flyte_site.core.json_numbers import to_json_number
 
 MAX_DEPTH = 100
 MAX_EXPANSION = 2 * 1024 * 1024
+"""The maximum number of characters of a document after the expansion of its aliases, or twice its length."""
+MAX_EXPANDED_NODES = 50_000
+"""The maximum number of nodes that aliases and merges add to those that are in the text."""
 MAX_DIGITS = 4300
 """The maximum number of digits of an integer: Python's own limit for conversion between int and text."""
 MAX_BITS = int(MAX_DIGITS * math.log2(10))
@@ -91,13 +95,13 @@ def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_k
     The last of duplicate keys counts; with `unique_keys` they are an error.
     """
     try:
-        _check_yaml_depth(text)
+        node_count = _count_yaml_nodes(text)
         loader = yaml.CSafeLoader(text)
         try:
             node = loader.get_single_node()
-            return (
-                None if node is None else _YAMLConverter(loader, len(text), unique_keys).convert(node, string_fields, 0)
-            )
+            if node is None:
+                return None
+            return _YAMLConverter(loader, len(text), node_count, unique_keys).convert(node, string_fields, 0)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -111,8 +115,8 @@ def parse_yaml(text: str, string_fields: StringFields | None = None, *, unique_k
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
-        names = [name for name, _ in pairs]
-        duplicate = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        duplicate = next(name for name, count in counts.items() if count > 1)
         raise DocumentError(f"duplicate key {duplicate!r}")
     return mapping
 
@@ -161,16 +165,18 @@ def _replace_lone_surrogates(value: Any) -> Any:
     return value
 
 
-def _check_yaml_depth(text: str) -> None:
-    """Check the depth on the stream of parser events, before the node tree is built recursively."""
-    depth = 0
+def _count_yaml_nodes(text: str) -> int:
+    """Count the nodes in the text. Check the depth, before the node tree is built recursively."""
+    depth = count = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        count += isinstance(event, yaml.NodeEvent)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
                 raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+    return count
 
 
 @dataclass
@@ -179,12 +185,19 @@ class _YAMLConverter:
 
     loader: yaml.CSafeLoader
     text_length: int
+    node_count: int
     unique_keys: bool
-    cost: int = field(default=0)
+    length: int = field(default=0)
+    converted_nodes: int = field(default=0)
 
     def convert(self, node: yaml.Node, string_fields: StringFields | None, depth: int) -> Any:
-        self.cost += 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
-        if self.cost > max(MAX_EXPANSION, 2 * self.text_length) or depth > MAX_DEPTH:
+        self.length += 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        self.converted_nodes += 1
+        if (
+            self.length > max(MAX_EXPANSION, 2 * self.text_length)
+            or self.converted_nodes > self.node_count + MAX_EXPANDED_NODES
+            or depth > MAX_DEPTH
+        ):
             self.fail(node, "YAML aliases expand to too much data")
         if isinstance(node, yaml.ScalarNode):
             return self.convert_scalar(node, string_fields)
@@ -200,10 +213,11 @@ class _YAMLConverter:
         for key, item in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self.fail(key, "a key must be a string; put a template that begins with {{ in quotes")
-            self.cost += len(key.value)
+            self.length += len(key.value)
             if key.tag == "tag:yaml.org,2002:merge":
                 for source in self.convert_merge_sources(item, string_fields, depth):
-                    merged = {**source, **merged}
+                    for name, value in source.items():
+                        merged.setdefault(name, value)
             elif self.unique_keys and key.value in explicit:
                 self.fail(key, f"duplicate key {key.value!r}")
             else:

@@ -67,8 +67,9 @@ def test_a_render_error_has_its_path() -> None:
 def test_warnings_have_their_paths() -> None:
     value, _ = compiled({"a": "{{ Evnt }}", "b": ["{{ 1 or 2 and 3 }}"]})
 
-    assert [warning.path for warning in value.warnings] == ["command.input.a", "command.input.b[0]"]
-    assert str(value.warnings[0]).startswith("command.input.a: unknown variable 'Evnt'")
+    warnings = list(value.iter_warnings())
+    assert [warning.path for warning in warnings] == ["command.input.a", "command.input.b[0]"]
+    assert str(warnings[0]).startswith("command.input.a: unknown variable 'Evnt'")
 
 
 def test_rendering_does_not_change_the_document() -> None:
