@@ -68,7 +68,7 @@ class PackListView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Register a pack; replaces a pack with the same name and labels."""
-        values = serializers.PackInput().validate_data(parse_body(request, serializers.STRING_FIELDS))
+        values = serializers.PackInput().parse_values(parse_body(request, serializers.STRING_FIELDS))
         registry.authorize_registration(request, values)
         pack = registry.register(values, actor_of_caller(request))
         # The response repeats the request, including a null list of events; later it reads as an empty list.

@@ -69,7 +69,7 @@ def handle_dry_run(data: Any, body: tuple[str, bool] | None = None) -> dict[str,
     each error with its path (and line); 404 if the stored event is not found.
     """
     try:
-        dry_run_input = DryRunInput().validate_data(data)
+        dry_run_input = DryRunInput().parse_values(data)
     except Problem as problem:
         raise invalid_input(*(problem.errors or []), *_find_flow_errors(data, body)) from None
     definition = parse_flow_input(dry_run_input["flow"], body)

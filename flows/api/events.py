@@ -8,14 +8,27 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from flows.api import serializers
+from flows.api.cloud_events import (
+    BATCH_TYPE,
+    EVENT_TYPE,
+    CloudEvent,
+    CloudEventInput,
+    is_cloud_event,
+    read_cloud_events,
+)
 from flows.engine.complete import complete_action
-from flows.engine.handle_event import IdempotencyKey, IdempotencyKeyReusedError, handle_event
+from flows.engine.handle_event import (
+    MAX_IDEMPOTENCY_KEY_LENGTH,
+    IdempotencyKey,
+    IdempotencyKeyReusedError,
+    handle_event,
+)
 from flows.engine.step import EventSource, IncomingEvent
 from flyte_formats.characters import has_control_characters
 from flyte_site.core.metrics import time_intake
-from flyte_site.http.content_types import empty_response
+from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response
 from flyte_site.http.fields import problem_responses
-from flyte_site.http.problems import Problem, invalid_input, not_found
+from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
 from flyte_site.http.request_body import parse_body
 from flyte_site.http.views import RawView, get_integer_parameter
 from packs import registry
@@ -24,7 +37,6 @@ from packs.queue.leases import extend_lease
 from packs.queue.results import ResultStatus
 
 IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
-MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_ATTEMPT = 30_000
 ATTEMPT_PARAMETER = OpenApiParameter(
     "attempt", OpenApiTypes.INT, description="The attempt, from the action's result link; 1 if absent."
@@ -34,6 +46,12 @@ IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     location="header",
     description=f"Unique key of the event, at most {MAX_IDEMPOTENCY_KEY_LENGTH} characters: it is handled once.",
 )
+EVENT_REQUESTS = {
+    JSON_TYPE: serializers.EventInput,
+    YAML_TYPES[0]: serializers.EventInput,
+    EVENT_TYPE: CloudEventInput,
+    BATCH_TYPE: CloudEventInput(many=True),
+}
 # Created once: each use of it would copy its fields.
 EVENT_INPUT_SERIALIZER = serializers.EventInput()
 
@@ -45,13 +63,19 @@ class PostEventView(RawView):
         operation_id="event",
         summary="Post an event",
         tags=["event"],
-        request=serializers.EventInput,
+        request=EVENT_REQUESTS,
         parameters=[IDEMPOTENCY_KEY_PARAMETER],
         responses={202: None, **problem_responses(400, 404, 422)},
     )
     def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
-        """Post an event. 202 means that the event and everything it causes is stored."""
+        """Post an event. 202 means that the event and everything it causes is stored.
+
+        The event can also be a CloudEvent, in structured, binary or batched mode.
+        """
         pack = registry.authenticate_pack(pack_id, request)
+        if is_cloud_event(request):
+            handle_cloud_events(read_cloud_events(request), pack)
+            return empty_response(202)
         event = read_event(request, pack)
         try:
             with time_intake("event"):
@@ -109,6 +133,28 @@ class HeartbeatView(RawView):
         raise Problem(409, "the action is no longer leased to this pack")
 
 
+def handle_cloud_events(cloud_events: list[CloudEvent], pack: Pack) -> None:
+    """Handle all events. Raises `Problem` 422 if some have the source and id of a different event."""
+    reused_keys: list[ErrorItem] = []
+    for index, cloud_event in enumerate(cloud_events):
+        now = timezone.now()
+        event = IncomingEvent(
+            pack=EventSource.of_pack(pack),
+            name=cloud_event.name,
+            payload=cloud_event.payload,
+            created_at=cloud_event.created_at or now,
+            received_at=now,
+        )
+        try:
+            with time_intake("event"):
+                handle_event(event, IdempotencyKey(cloud_event.key, cloud_event.digest))
+        except IdempotencyKeyReusedError:
+            message = f"source {cloud_event.source!r} and id {cloud_event.id!r} were already used for a different event"
+            reused_keys.append({"path": f"[{index}].id" if len(cloud_events) > 1 else "id", "message": message})
+    if reused_keys:
+        raise Problem(422, reused_keys[0]["message"], errors=reused_keys)
+
+
 def read_attempt(request: HttpRequest) -> int:
     """Return the attempt that the link names; the first if it names none."""
     return get_integer_parameter(request, "attempt", 1, maximum=MAX_ATTEMPT)
@@ -142,7 +188,7 @@ def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
     """Return the event in the body, from the pack in the path."""
     now = timezone.now()
     data = parse_body(request, serializers.EVENT_TEXT_FIELDS)
-    values = data if serializers.is_minimal_event(data) else EVENT_INPUT_SERIALIZER.validate_data(data)
+    values = data if serializers.is_minimal_event(data) else EVENT_INPUT_SERIALIZER.parse_values(data)
     return IncomingEvent(
         pack=EventSource.of_pack(pack),
         name=values["event"],

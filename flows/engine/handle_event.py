@@ -25,6 +25,7 @@ log = structlog.get_logger("flows.engine")
 
 EXECUTION_TABLE = TableSQL(Execution)
 IDEMPOTENCY_KEY_TTL = timedelta(hours=24)
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_LOGGED_FLOWS = 5
 NO_START_REASONS = {
     OutcomeKind.LABELS_MISMATCH: "labels mismatch",

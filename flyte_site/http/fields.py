@@ -76,8 +76,11 @@ class InputSerializer(serializers.Serializer[Any]):
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation(normalize_keys(data, self.fields) if isinstance(data, Mapping) else data)
 
-    def validate_data(self, data: Any) -> dict[str, Any]:
-        """Validate the data and return the values. Raises `Problem` 400 with every error and its path."""
+    def parse_values(self, data: Any) -> dict[str, Any]:
+        """Validate the data and return the values. Raises `Problem` 400 with every error and its path.
+
+        DRF calls a method `validate_x` for each field `x`, so this method has another name.
+        """
         if not isinstance(data, Mapping):
             raise invalid_input({"path": "", "message": "must be an object"})
         try:

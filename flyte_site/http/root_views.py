@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.core.safe_tracebacks import safe_database_message
-from flyte_site.http.content_types import empty_response, prefers_html, to_yaml
+from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response, prefers_html, to_yaml
 from flyte_site.http.fields import LinkSerializer, problem_responses
+from flyte_site.http.negotiation import JSONRenderer
 from flyte_site.http.output import OutputSerializer
 from flyte_site.http.problems import Problem
 from flyte_site.http.views import APIView
@@ -89,9 +90,14 @@ class HealthView(APIView):
 
 @require_safe
 def openapi_document(request: HttpRequest, media_type: str) -> HttpResponse:
-    """Return the OpenAPI 3 document of the API, generated from the code."""
+    """Return the OpenAPI 3 document of the API, generated from the code: YAML, or JSON if the caller prefers it."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    return HttpResponse(to_yaml(schema), content_type=media_type)
+    if request.get_preferred_type([media_type.partition(";")[0], *YAML_TYPES, JSON_TYPE]) == JSON_TYPE:
+        response = HttpResponse(JSONRenderer().render(schema), content_type=f"{JSON_TYPE}; charset=utf-8")
+    else:
+        response = HttpResponse(to_yaml(schema), content_type=media_type)
+    response["Vary"] = "Accept"
+    return response
 
 
 @require_safe

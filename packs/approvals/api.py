@@ -125,7 +125,7 @@ class ApprovalView(APIView):
     def post(self, request: Request, action_id: str) -> Response:
         """Approve or reject; the flow then continues. The first decision counts; repeating it changes nothing."""
         approval = get_approval_or_404(action_id)
-        values = DecisionInput().validate_data(parse_body(request))
+        values = DecisionInput().parse_values(parse_body(request))
         decided_by = resolve_decider(request, values["by"])
         try:
             approval = (

@@ -90,6 +90,24 @@ def test_the_description_is_served_as_the_originals_type_of_yaml(client: Client,
     assert client.get(path).headers["Content-Type"] == kind
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/json; charset=utf-8"),
+        ("application/json,*/*", "application/json; charset=utf-8"),
+        ("application/json;q=0.5, application/x-yaml", "application/vnd.yaml; charset=utf-8"),
+        ("application/vnd.yaml", "application/vnd.yaml; charset=utf-8"),
+        ("text/html,*/*;q=0.8", "application/vnd.yaml; charset=utf-8"),
+        ("image/png", "application/vnd.yaml; charset=utf-8"),
+        ("*/*", "application/vnd.yaml; charset=utf-8"),
+    ],
+)
+def test_the_description_is_json_if_the_caller_prefers_it(client: Client, accept: str, kind: str) -> None:
+    response = client.get("/v1/swagger", headers={"Accept": accept})
+    assert (response.headers["Content-Type"], response.headers["Vary"]) == (kind, "Accept")
+    assert yaml.safe_load(response.content)["openapi"].startswith("3.")
+
+
 def test_the_page_takes_everything_from_this_server(client: Client) -> None:
     page = client.get("/swagger")
     assert page.headers["Content-Type"].startswith("text/html")
@@ -117,7 +135,8 @@ def test_generating_the_description_prints_no_warning(tmp_path: Path, capsys: py
 
 def test_bodies_and_errors_are_described_as_they_are(document: dict[str, Any]) -> None:
     event = document["paths"]["/v1/packs/{pack_id}/events"]["post"]
-    assert set(event["requestBody"]["content"]) == {"application/json", "application/x-yaml"}
+    cloud_events = {"application/cloudevents+json", "application/cloudevents-batch+json"}
+    assert set(event["requestBody"]["content"]) == {"application/json", "application/x-yaml", *cloud_events}
     name = event["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
     schema = document["components"]["schemas"][name]
     assert set(schema["properties"]) == {"event", "payload", "createdAt"}
