@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from flows.template.compilation import ExpressionFunc, RenderFunc
 from flows.template.errors import OPERATION_ERRORS, LocatedError, OperationError, locate_error
-from flows.template.expressions import SHELL_SAFE_FILTERS, check_chain_length
+from flows.template.filter_calls import SHELL_SAFE_FILTERS, check_chain_length
 from flows.template.lexer import KEYWORD, NAME, NUMBER, STRING
 from flows.template.limits import MAX_LAYOUT_LENGTH, MAX_LOREM_COUNT
 from flows.template.parser import Tag, TagParser, TemplateParser, render_value
