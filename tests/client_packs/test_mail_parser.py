@@ -59,7 +59,7 @@ def test_a_mail_that_is_too_large_has_only_headers() -> None:
         (b"", "from", {"name": "", "address": ""}),
         (b"Date: yesterday\n\n", "date", ""),
         (b"Subject: a\x00b\n\n", "subject", "ab"),
-        (b"Subject: =?utf-8?q?=ff?=\n\n", "subject", "\ufffd"),
+        (b"Subject: =?utf-8?q?=ff?=\n\n", "subject", "ÿ"),
         (b"Content-Type: text/plain; charset=nobody-knows\n\nh\xe9", "text", "hé"),
         (b"Content-Type: text/plain; charset=utf-8\n\nh\xe9", "text", "hé"),
         (b"\r\none\r\ntwo\r\n", "text", "one\ntwo\n"),
@@ -107,14 +107,36 @@ def test_html_can_declare_its_charset() -> None:
         (b"=?x-unknown?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
         (b"=?us-ascii?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
         (b"=?utf-8?q?Gr=C3=BC?= =?iso-8859-1?q?=DFe?=", "Grüße"),
+        (b"=?utf-8?B?R3LD?=\r\n =?utf-8?B?vMOfZQ==?=", "Grüße"),  # a character is split
+        (b"=?utf-8?q?Gr=FC=DFe?= and =?utf-8?q?=C3=BC?=", "Grüße and ü"),
+        (b"=?iso-8859-1?q?=93ok=94?=", "“ok”"),
+        (b"=?gb2312?b?" + base64.b64encode("中文镕".encode("gb18030")) + b"?=", "中文镕"),
         ("会議\u3000資料 👩\u200d💻".encode(), "会議\u3000資料 👩\u200d💻"),
     ],
 )
-def test_headers_can_have_bytes_that_are_not_ascii(subject: bytes, text: str) -> None:
+def test_headers_can_have_any_encoding(subject: bytes, text: str) -> None:
     raw = b"Subject: " + subject + b"\r\nFrom: " + subject.partition(b",")[0] + b" <ann@example.com>\r\n\r\n"
     payload = parse_mail(raw, len(raw), 0)
     assert payload["subject"] == text
     assert payload["from"]["address"] == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("=?utf-8?B?5pel5pys?= =?utf-8?B?6Kqe?=", "日本語"),
+        ("=?utf-8?B?5pel5pys?=\r\n =?utf-8?B?6Kqe?=", "日本語"),
+        ("=?iso-8859-1?Q?J=FCrgen?= =?iso-8859-1?Q?_M=FCller?=", "Jürgen Müller"),
+        ("=?utf-8?q?J=C3=BCrgen?= Smith", "Jürgen Smith"),
+        ('"=?utf-8?q?Smith,_J=C3=BCrgen?="', "Smith, Jürgen"),
+        ("=?utf-8?q?a=2C_b_=3Cc=40d=2Eorg=3E?=", "a, b <c@d.org>"),
+    ],
+)
+def test_a_name_in_several_encoded_words_has_no_extra_blanks(name: str, text: str) -> None:
+    raw = f"From: {name} <ann@example.com>\r\nTo: {name} <a@x.org>, {name} <b@x.org>\r\n\r\n".encode()
+    payload = parse_mail(raw, len(raw), 0)
+    assert payload["from"] == {"name": text, "address": "ann@example.com"}
+    assert payload["to"] == [{"name": text, "address": "a@x.org"}, {"name": text, "address": "b@x.org"}]
 
 
 def test_names_and_file_names_can_have_bytes_that_are_not_ascii() -> None:
@@ -142,6 +164,22 @@ def test_names_and_file_names_can_have_bytes_that_are_not_ascii() -> None:
 def test_a_date_always_has_a_zone(date: str, text: str) -> None:
     raw = f"Date: {date}\n\n".encode()
     assert parse_mail(raw, len(raw), 0)["date"] == text
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b'attachment; filename="Gr\xfc\xdfe.pdf"',
+        b"attachment; filename=Gr\xc3\xbc\xc3\x9fe.pdf",
+        b'attachment; filename="=?utf-8?B?R3LDvMOf?= =?utf-8?B?ZS5wZGY=?="',
+        b"attachment; filename*=iso-8859-1''Gr%FC%DFe.pdf",
+        b"attachment; filename*0*=utf-8''Gr%C3%BC; filename*1*=%C3%9Fe.pdf",
+        b'inline\r\nContent-Type: image/png; name="Gr\xc3\xbc\xc3\x9fe.pdf"',
+    ],
+)
+def test_a_file_name_can_be_in_each_encoding(disposition: bytes) -> None:
+    raw = b"Content-Disposition: " + disposition + b"\r\nContent-Type: application/pdf\r\n\r\nx"
+    assert [attachment["name"] for attachment in parse_mail(raw, len(raw), 0)["attachments"]] == ["Grüße.pdf"]
 
 
 ATTACHED = (

@@ -9,7 +9,7 @@ from email import message_from_string, policy
 from email.message import EmailMessage, Message
 from typing import Any
 
-from flyte_client.packs.email.mail_text import decode_escaped_bytes, remove_unstorable
+from flyte_client.packs.email.mail_text import decode_escaped_bytes, parse_header, remove_unstorable
 from flyte_formats.decoding import decode_text
 
 MAX_TEXT_LENGTH = 50_000
@@ -74,13 +74,19 @@ def _read_attachments(parts: list[Message], attachment_bytes: int) -> list[dict[
     attachments = []
     for part in parts[:MAX_ATTACHMENTS]:
         content = _decode_part(part)
-        name = remove_unstorable(decode_escaped_bytes(part.get_filename() or ""))[:MAX_NAME_LENGTH]
-        attachment = {"name": name, "type": part.get_content_type(), "size": len(content)}
+        attachment = {"name": _read_file_name(part), "type": part.get_content_type(), "size": len(content)}
         if len(content) <= remaining_bytes:
             remaining_bytes -= len(content)
             attachment["content"] = base64.b64encode(content).decode()
         attachments.append(attachment)
     return attachments
+
+
+def _read_file_name(part: Message) -> str:
+    for header, parameter in (("Content-Disposition", "filename"), ("Content-Type", "name")):
+        if name := getattr(parse_header(part, header), "params", {}).get(parameter):
+            return remove_unstorable(decode_escaped_bytes(name))[:MAX_NAME_LENGTH]
+    return ""
 
 
 def _decode_part(part: Message) -> bytes:

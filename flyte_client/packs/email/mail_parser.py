@@ -5,20 +5,17 @@ import logging
 import re
 from datetime import UTC
 from email import message_from_bytes, policy
-from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from typing import Any
 
 from flyte_client.packs.email.mail_content import read_content
-from flyte_client.packs.email.mail_text import decode_escaped_bytes, remove_unstorable
+from flyte_client.packs.email.mail_text import decode_escaped_bytes, parse_header, remove_unstorable
 
 MAX_HEADER_LENGTH = 1000
 MAX_ADDRESSES = 100
 FORWARDED_HEADERS = ("In-Reply-To", "References", "List-Id", "Auto-Submitted", "Precedence", "Authentication-Results")
 SAFE_KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")
-
-_HEADER_REGISTRY = HeaderRegistry()
 
 logger = logging.getLogger(__name__)
 
@@ -63,17 +60,9 @@ def _parse_content(raw: bytes, attachment_bytes: int) -> dict[str, Any] | None:
         return None
 
 
-def _parse_header(message: EmailMessage, name: str) -> Any:
-    """Parse the first header of this name, also if it has bytes that are not ASCII; None if there is none."""
-    raw_value = next((value for header, value in message.raw_items() if header.lower() == name.lower()), None)
-    if raw_value is None:
-        return None
-    return _HEADER_REGISTRY(name, decode_escaped_bytes("".join(re.split(r"[\r\n]+", raw_value))))
-
-
 def _read_header(message: EmailMessage, name: str) -> str:
     try:
-        header = _parse_header(message, name)
+        header = parse_header(message, name)
         text = "" if header is None else decode_escaped_bytes(str(header))
         return remove_unstorable(text)[:MAX_HEADER_LENGTH]
     except Exception:  # as for contents
@@ -83,7 +72,7 @@ def _read_header(message: EmailMessage, name: str) -> str:
 
 def _read_addresses(message: EmailMessage, name: str) -> list[dict[str, str]]:
     try:
-        header = _parse_header(message, name)
+        header = parse_header(message, name)
         addresses = header.addresses if header is not None else ()
         return [
             {
