@@ -123,19 +123,19 @@ def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
-        raise ValueError(f"number too large: {text[:20]}…")
+        raise ValueError(f"number too large: {text[:20]}…; use a string")
     return int(text)
 
 
 def _parse_finite_float(text: str) -> int | float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"number too large: {text[:20]}")
+        raise ValueError(f"number too large: {text[:20]}; use a string")
     return to_json_number(number)
 
 
 def _reject_constant(text: str) -> NoReturn:
-    raise ValueError(f"invalid JSON: {text} is not allowed")
+    raise ValueError(f"invalid JSON: {text} is not allowed; use null or a string")
 
 
 def _check_depth(value: Any) -> None:

@@ -356,6 +356,8 @@ def test_no_request_waits_while_another_renews_stale_keys(provider: Provider, cl
         ({"sub": "s", "email": "ana@example.org", "name": "Ana"}, "oidc s (ana@example.org)"),
         ({"sub": "s", "email": 5, "name": "Ana"}, "oidc s (Ana)"),
         ({"sub": "s", "name": "line\nbreak"}, "oidc s"),
+        ({"sub": "s", "name": "line\u2028break"}, "oidc s"),
+        ({"sub": "s", "name": "山田\u3000太郎 👩\u200d💻"}, "oidc s (山田\u3000太郎 👩\u200d💻)"),
         ({}, "oidc"),
         ({"sub": "x" * 1000}, "oidc " + "x" * 250),
     ],

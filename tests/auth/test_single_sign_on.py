@@ -192,6 +192,14 @@ def test_a_renamed_person_keeps_the_account(browser: Browser) -> None:
     assert User.objects.get().email == "new@example.org"
 
 
+def test_names_can_have_unusual_characters_but_no_control_characters(browser: Browser) -> None:
+    name = "山田\u3000太郎\u200d\u00a0\u200f"
+    browser.sign_on(given_name=name, family_name="line\u2028break", groups=["dev"])
+    user = browser.user
+    assert user
+    assert (user.first_name, user.last_name) == (name, "")
+
+
 def test_a_deactivated_account_cannot_sign_on(browser: Browser) -> None:
     browser.sign_on(groups=["dev"])
     browser.client.post("/admin/logout/")

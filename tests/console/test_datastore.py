@@ -66,7 +66,7 @@ def test_an_item_is_edited(signed_on: SignedOn) -> None:
         ({"text": "{"}, "Invalid JSON at line 1, column 2: expecting property name enclosed in double quotes."),
         ({"text": '{"a": 1,\r\n oops}'}, "Invalid JSON at line 2, column 2: expecting property name"),
         ({"text": '{"a": 1, "a": 2}'}, "Invalid JSON: duplicate key &#x27;a&#x27;."),
-        ({"text": "[1e999]"}, "Invalid JSON: number too large: 1e999."),
+        ({"text": "[1e999]"}, "Invalid JSON: number too large: 1e999; use a string."),
         (
             {"content_type": "text/plain; charset=klingon"},
             "not valid text/plain; charset=klingon: invalid text",

@@ -211,6 +211,33 @@ def test_an_invalid_event_is_rejected_with_its_path(body: Any, path: str) -> Non
     assert path in errors(post("/v1/packs/Src/events", json.dumps(body)))
 
 
+@pytest.mark.parametrize(
+    ("kind", "number", "message"),
+    [
+        ("application/json", "NaN", "invalid JSON: NaN is not allowed; use null or a string"),
+        ("application/json", "-Infinity", "invalid JSON: -Infinity is not allowed; use null or a string"),
+        ("application/json", "1e400", "number too large: 1e400; use a string"),
+        ("application/json", "-1e400", "number too large: -1e400; use a string"),
+        ("application/json", "9" * 5000, f"number too large: {'9' * 20}…; use a string"),
+        ("application/x-yaml", ".nan", "invalid number .nan: not allowed in JSON"),
+        ("application/x-yaml", "-.inf", "invalid number -.inf: not allowed in JSON"),
+    ],
+)
+def test_a_number_that_json_cannot_hold_is_rejected_with_the_reason(kind: str, number: str, message: str) -> None:
+    b.pack("Src")
+    body = f'{{"event": "Go", "payload": {{"a": [{number}]}}}}'
+    response = Client().post("/v1/packs/Src/events", body, content_type=kind)
+    assert (response.status_code, response.json()["errors"][0]["message"]) == (400, message)
+
+
+def test_half_of_a_surrogate_pair_in_an_event_is_replaced() -> None:
+    b.pack("Src")
+    b.save(b.step(command={"packName": "Wrk", "name": "Do", "input": "{{ Event.Payload.text }}"}))
+    body = r'{"event": "Go", "payload": {"text": "half \ud83d, pair \ud83d\ude00"}}'
+    assert post("/v1/packs/Src/events", body).status_code == 202
+    assert Action.objects.get().input == "half \ufffd, pair 😀"
+
+
 def test_keys_of_an_event_are_case_insensitive_and_unknown_keys_ignored() -> None:
     b.save(b.step())
     b.pack("Src")
