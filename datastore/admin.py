@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models.functions import Length
 from django.forms import ModelForm
@@ -16,11 +16,13 @@ from datastore import service
 from datastore.content_types import make_value_response
 from datastore.forms import ItemForm
 from datastore.models import Item
+from datastore.value_checks import is_json_of_other_type
 from flyte_site.auth.activity_log import actor_of_user
 from flyte_site.console.model_admin import ConsoleModelAdmin
 from flyte_site.core.redaction import MASK
 from flyte_site.templatetags.console import ago
 
+JSON_OF_OTHER_TYPE = "The value is JSON, but its content type is {}: templates read it as text, not as a map or list."
 MAX_DESCRIPTION_IN_LIST = 160
 """Length of a description in the list; the form shows all of it."""
 
@@ -133,6 +135,8 @@ class ItemAdmin(ConsoleModelAdmin):
             return
         update = service.ItemUpdate(value, obj.content_type, obj.description, bool(form.cleaned_data.get("secret")))
         service.put_item(actor_of_user(request), obj.key, update)
+        if is_json_of_other_type(value, obj.content_type):
+            self.message_user(request, JSON_OF_OTHER_TYPE.format(obj.content_type), messages.WARNING)
         obj.pk = Item.objects.only("pk").get(key=obj.key).pk
 
     def delete_model(self, request: HttpRequest, obj: Item) -> None:

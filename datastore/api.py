@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from datastore import serializers, service
 from datastore.content_types import is_valid_content_type, make_value_response
 from datastore.models import Item
+from datastore.value_checks import find_value_warnings
 from flyte_site.auth.activity_log import actor_of_caller
 from flyte_site.core.encryption import NoEncryptionKeysError
 from flyte_site.core.environment import FALSE_WORDS, TRUE_WORDS
@@ -24,6 +25,7 @@ from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import Problem, invalid_input, not_found
 from flyte_site.http.request_body import parse_content_type, read_body
 from flyte_site.http.views import APIView, get_integer_parameter, name_page
+from flyte_site.http.warning_header import format_warning_header
 
 log = structlog.get_logger(__name__)
 
@@ -94,18 +96,20 @@ class ItemView(APIView):
     def put(self, request: Request, key: str) -> Any:
         """Create or replace the value of a key: 201 for a new item, 204 for an existing one.
 
-        With `secret=true` the value is encrypted, and only templates can read it.
+        With `secret=true` the value is encrypted, and only templates can read it. A value that is not valid for its
+        content type, or JSON of another type, is stored with a warning in the header `X-Flyte-Warning`.
         """
         if key_error := service.get_key_error(key):
             raise invalid_input({"path": "key", "message": key_error})
+        update = _parse_upload(request)
         try:
-            created = service.put_item(actor_of_caller(request._request), key, _parse_upload(request))
+            created = service.put_item(actor_of_caller(request._request), key, update)
         except NoEncryptionKeysError as error:
             raise invalid_input({"path": "secret", "message": f"a secret item {error}"}) from None
         except service.SecretTooLargeError as error:
             raise Problem(413, str(error)) from None
         log.info("datastore_item_put", key=key, created=created)
-        return empty_response(201 if created else 204)
+        return empty_response(201 if created else 204, _build_warning_header(key, update))
 
     @extend_schema(
         operation_id="deleteDatastoreItem",
@@ -119,6 +123,14 @@ class ItemView(APIView):
             raise not_found(f"datastore item {key!r}")
         log.info("datastore_item_deleted", key=key)
         return empty_response(204)
+
+
+def _build_warning_header(key: str, update: service.ItemUpdate) -> dict[str, str]:
+    """Build the header with the warnings about a stored value, if there are any."""
+    warnings = find_value_warnings(update.value, update.content_type, is_secret=True)
+    if warnings and not Item.objects.filter(key=key, secret=True).exists():
+        warnings = find_value_warnings(update.value, update.content_type)
+    return format_warning_header(warnings)
 
 
 def _parse_upload(request: Request) -> service.ItemUpdate:

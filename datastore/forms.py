@@ -122,8 +122,8 @@ class ItemForm(ItemModelForm):
             self.add_error("text", f"The text is {format_size(len(value))}; {limit}.")
         elif not value:
             self.add_error("text" if "text" in self.fields else "file", "The value must not be empty.")
-        elif not file and "text" in self.fields:
-            self._check_decodable(value, cleaned_data["content_type"], is_secret)
+        else:
+            self._check_decodable(value, cleaned_data["content_type"], is_secret, is_file=bool(file))
         return value
 
     def _encode_text(self, cleaned_data: dict[str, Any]) -> bytes:
@@ -132,13 +132,17 @@ class ItemForm(ItemModelForm):
         # Browsers send CRLF for each line break.
         return str(cleaned_data.get("text", "")).replace("\r\n", "\n").encode()
 
-    def _check_decodable(self, value: bytes, content_type: str, is_secret: bool) -> None:
+    def _check_decodable(self, value: bytes, content_type: str, is_secret: bool, *, is_file: bool) -> None:
+        """Reject a value that templates could not read. A file of another type than JSON can have any content."""
+        is_editable = "text" in self.fields and not is_file
+        if not is_editable and not is_json_media_type(parse_header_parameters(content_type)[0]):
+            return
         try:
             decode_value(value, content_type, unique_keys=True)
         except ValueError as error:
             # The error of a secret value could quote a part of it.
             message = f"The value is not valid {content_type}." if is_secret else _decoding_error(error, content_type)
-            self.add_error("text", message)
+            self.add_error("text" if is_editable else "file" if is_file else "content_type", message)
 
 
 def _decoding_error(error: ValueError, content_type: str) -> str:

@@ -19,10 +19,11 @@ class _CachedValue(NamedTuple):
 
 
 class DatastoreValue(NamedTuple):
-    """An item's value, and True if it is secret."""
+    """An item's value, True if it is secret, and its content type."""
 
     value: Any
     is_secret: bool
+    content_type: str
 
 
 def get_value(key: str) -> Any:
@@ -44,8 +45,8 @@ def find_value(key: str) -> DatastoreValue:
     try:
         value = _decode_secret(item) if item.secret else _decode_cached(bytes(item.value), item.content_type).value
     except (DecryptionError, ValueError) as error:
-        raise LookupError(f"can't read datastore item {key!r}: {error}") from None
-    return DatastoreValue(value, item.secret)
+        raise LookupError(f"can't read datastore item {key!r}, stored as {item.content_type}: {error}") from None
+    return DatastoreValue(value, item.secret, item.content_type)
 
 
 def _decode_secret(item: Item) -> Any:

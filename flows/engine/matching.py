@@ -18,7 +18,7 @@ from datastore.lookup import find_value
 from flows.definition import FlowDefinition, StepDefinition, parse_flow
 from flows.engine.step import IncomingEvent, OutcomeKind, StepCandidate, StepContext, StepOutcome, evaluate_step
 from flows.models import Flow, FlowVersion
-from flows.template import Secret, make_secret
+from flows.template import Secret, make_secret, mark_stored_text
 from flyte_site.core.encryption import DecryptionError
 from flyte_site.db.writes import DATABASE_UNAVAILABLE
 from packs.models import Action
@@ -69,7 +69,8 @@ def load_definition(version_id: str) -> FlowDefinition:
 def read_datastore(key: str) -> object:
     """Look up a datastore value for templates, wrapped if it is secret. Raise `LookupError` if it does not exist."""
     stored_value = find_value(key)
-    return make_secret(stored_value.value) if stored_value.is_secret else stored_value.value
+    value = mark_stored_text(stored_value.value, key, stored_value.content_type)
+    return make_secret(value) if stored_value.is_secret else value
 
 
 def match_flows(event: IncomingEvent, candidate_flows: QuerySet[Flow] | None = None) -> list[FlowMatch]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from datastore.lookup import decode_value
 from flow_files.errors import describe_read_error
-from flows.template import RenderContext, TemplateError, TemplateWarning, compile_value
+from flows.template import RenderContext, TemplateError, TemplateWarning, compile_value, mark_stored_text
 from flyte_formats.decoding import decode_text
 from flyte_formats.output import format_json
 from flyte_site.http.parsing import parse_json
@@ -39,10 +39,11 @@ class TemplateCase:
         item = self.items[key]
         if not isinstance(item, Mapping) or set(item) != {"contentType", "value"}:
             return item
+        content_type = str(item["contentType"])
         try:
-            return decode_value(str(item["value"]).encode(), str(item["contentType"]))
+            return mark_stored_text(decode_value(str(item["value"]).encode(), content_type), key, content_type)
         except ValueError as error:
-            raise LookupError(f"can't read datastore item {key!r}: {error}") from None
+            raise LookupError(f"can't read datastore item {key!r}, stored as {content_type}: {error}") from None
 
 
 def resolve_template(template: Any, evaluation: RenderContext) -> tuple[Any, tuple[TemplateWarning, ...]]:

@@ -18,6 +18,7 @@ from flows.template.errors import TemplateError, TemplateWarning, find_closest_n
 from flows.template.limits import DEFAULT_LIMITS, RenderLimits
 from flows.template.runtime.render_context import REDACTED, RenderContext
 from flows.template.runtime.taint import Secret, make_secret
+from flows.template.runtime.values import mark_stored_text
 from flows.template.shape import can_equal_any, iter_literals
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "get_line_and_column",
     "iter_literals",
     "make_secret",
+    "mark_stored_text",
 ]

@@ -98,9 +98,12 @@ def compile_function_call(function: Function, arguments: Sequence[ExpressionFunc
             return scope.local_variables[name] if not arguments else call_by_name(scope)
         argument_values = [evaluate_argument(scope) for evaluate_argument in arguments]
         try:
-            return function.apply(scope, argument_values, offset)
+            result = function.apply(scope, argument_values, offset)
         except OPERATION_ERRORS as error:
             raise locate_error(error, offset) from None
+        if scope.render_context.unlocated_warnings:
+            scope.render_context.locate_warnings(offset)
+        return result
 
     return evaluate
 

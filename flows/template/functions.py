@@ -12,7 +12,7 @@ from typing import NoReturn
 from flows.template.errors import OperationError
 from flows.template.runtime.render_context import Scope
 from flows.template.runtime.resolve import get_type_name
-from flows.template.runtime.values import to_text
+from flows.template.runtime.values import StoredText, to_text
 
 _IDENTIFIER_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
 _LETTERS = string.ascii_letters
@@ -84,10 +84,24 @@ def _base64_decode(scope: Scope, value: object) -> str:
 
 
 def _datastore(scope: Scope, key: object) -> object:
+    render_context = scope.render_context
     try:
-        return scope.render_context.get_datastore_value(_trim_key(_require_text("datastore", key)))
+        value = render_context.get_datastore_value(_trim_key(_require_text("datastore", key)))
     except LookupError as error:
         raise OperationError(str(error.args[0])) from None
+    if render_context.collects_warnings and isinstance(value, StoredText) and _is_json_of_map_or_list(value):
+        render_context.warn(f"{value.description}, so it is a text, not a map or list")
+    return value
+
+
+def _is_json_of_map_or_list(text: str) -> bool:
+    if not text.strip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _trim_key(key: str) -> str:

@@ -84,6 +84,29 @@ def test_an_invalid_value_is_reported_and_not_saved(signed_on: SignedOn, changed
     assert not Item.objects.exists()
 
 
+def test_a_file_that_is_not_json_is_refused_if_its_type_is_json(signed_on: SignedOn) -> None:
+    file = SimpleUploadedFile("a.json", b'{"a": 1')
+    answer = signed_on("editor").post(f"{LIST}add/", fields(text="", file=file))
+    assert "Invalid JSON at line 1, column 8: expecting &#x27;,&#x27; delimiter." in answer.content.decode()
+    assert not Item.objects.exists()
+
+
+def test_json_of_another_type_is_saved_with_a_warning(signed_on: SignedOn) -> None:
+    client = signed_on("editor")
+    answer = client.post(f"{LIST}add/", fields(content_type="text/plain"), follow=True)
+    assert "The value is JSON, but its content type is text/plain" in answer.content.decode()
+    assert find_value("teams").value == '{"a": 2}'
+
+
+def test_the_type_of_a_value_that_is_not_json_cannot_become_json(signed_on: SignedOn) -> None:
+    client = signed_on("editor")
+    client.post(f"{LIST}add/", fields(content_type="image/png", text="", file=SimpleUploadedFile("a.png", b"\x00\xff")))
+    page = f"{LIST}{Item.objects.get().pk}/change/"
+    answer = client.post(page, {"content_type": "application/json", "description": ""})
+    assert "not valid" in answer.content.decode() or "Invalid JSON" in answer.content.decode()
+    assert Item.objects.get().content_type == "image/png"
+
+
 def test_a_file_that_is_too_large_leaves_the_rest_of_the_form_as_entered(
     signed_on: SignedOn, settings: LazySettings
 ) -> None:
@@ -178,7 +201,8 @@ def test_a_secret_item_is_created_and_never_shown(signed_on: SignedOn, keys: Non
     client = signed_on("editor")
     client.post(f"{LIST}add/", fields(text='"canary-77"', secret="on"))
     item = Item.objects.get()
-    assert (find_value("teams"), b"canary-77" in bytes(item.value)) == (DatastoreValue("canary-77", True), False)
+    assert find_value("teams") == DatastoreValue("canary-77", True, "application/json")
+    assert b"canary-77" not in bytes(item.value)
     paths = [LIST, f"{LIST}{item.pk}/change/", f"{LIST}{item.pk}/download/", "/admin/flyte_site/change/"]
     for who in (client, signed_on("viewer")):
         for path in paths:
@@ -195,12 +219,12 @@ def test_a_secret_item_keeps_its_value_until_a_new_one_is_entered(signed_on: Sig
     item.refresh_from_db()
     assert (find_value("teams").value, item.description) == ("old", "new words")
     client.post(page, fields(text='"new"', secret="on"))
-    assert find_value("teams") == DatastoreValue("new", True)
+    assert find_value("teams") == DatastoreValue("new", True, "application/json")
     refused = client.post(page, fields(text=""))
     assert "Enter a value" in refused.content.decode()
-    assert find_value("teams") == DatastoreValue("new", True)
+    assert find_value("teams") == DatastoreValue("new", True, "application/json")
     client.post(page, fields(text='"public"'))
-    assert find_value("teams") == DatastoreValue("public", False)
+    assert find_value("teams") == DatastoreValue("public", False, "application/json")
 
 
 def test_an_entered_secret_is_not_in_the_page_with_the_error(signed_on: SignedOn, keys: None) -> None:

@@ -111,7 +111,7 @@ def test_an_unknown_key_is_reported(key: str) -> None:
 @pytest.mark.django_db
 def test_an_undecodable_value_is_reported_with_the_reason() -> None:
     Item.objects.create(key="bad", value=b"not json", content_type=JSON)
-    with pytest.raises(LookupError, match="can't read datastore item 'bad': invalid JSON"):
+    with pytest.raises(LookupError, match="can't read datastore item 'bad', stored as application/json: invalid JSON"):
         get_value("bad")
 
 

@@ -40,12 +40,12 @@ def test_a_secret_item_is_encrypted_and_templates_read_it(client: Client, value:
     assert (response.status_code, response.content) == (201, b"")
     assert value not in bytes(get_item().value)
     assert get_item().get_plaintext() == value
-    assert find_value("key") == DatastoreValue(value.decode("latin-1"), True)
+    assert find_value("key") == DatastoreValue(value.decode("latin-1"), True, "text/plain; charset=latin-1")
 
 
 def test_a_secret_json_item_is_read_as_json(client: Client) -> None:
     put_value(client, "key", b'{"a": [1]}', "application/json", secret="1")
-    assert find_value("key") == DatastoreValue({"a": [1]}, True)
+    assert find_value("key") == DatastoreValue({"a": [1]}, True, "application/json")
 
 
 def test_a_secret_value_is_never_returned(client: Client) -> None:

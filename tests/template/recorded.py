@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flows.template import RenderContext, TemplateError, compile_value
+from flows.template import RenderContext, TemplateError, compile_value, mark_stored_text
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "templates"
 SHARED = json.loads((DATA / "shared.json").read_text())
@@ -60,13 +60,14 @@ def reader(items: dict[str, Any]) -> Callable[[str], object]:
         item = items[key]
         if not isinstance(item, dict) or set(item) != {"contentType", "value"}:
             return item
+        content_type = item["contentType"]
         subtype = item["contentType"].partition(";")[0].strip().partition("/")[2]
         if subtype != "json" and not subtype.endswith("+json"):
-            return item["value"]
+            return mark_stored_text(item["value"], key, content_type)
         try:
             return json.loads(item["value"])
         except ValueError:
-            raise LookupError(f"can't read datastore item {key!r}: invalid JSON") from None
+            raise LookupError(f"can't read datastore item {key!r}, stored as {content_type}: invalid JSON") from None
 
     return read
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from flows.template.errors import OperationError
 from flows.template.runtime.go_time import TIME_ATTRIBUTES, format_go
 from flows.template.runtime.render_context import Scope
-from flows.template.runtime.values import ForLoop
+from flows.template.runtime.values import ForLoop, StoredText
 
 KeyWithOffset = tuple[str | int, int]
 """A key or an index, and its offset."""
@@ -26,6 +26,8 @@ def get_type_name(value: object) -> str:
     """Return the name of a value's type for messages: 'a number'."""
     if value is None:
         return "none"
+    if isinstance(value, StoredText):
+        return f"a text ({value.description})"
     return next((name for value_type, name in TYPE_NAMES.items() if isinstance(value, value_type)), "such a value")
 
 

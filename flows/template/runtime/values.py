@@ -19,6 +19,22 @@ class SafeText(str):
     __slots__ = ()
 
 
+class StoredText(str):
+    """The text of a datastore item. `description` has the item's key and content type, for messages."""
+
+    __slots__ = ("description",)
+    description: str
+
+
+def mark_stored_text(value: object, key: str, content_type: str) -> object:
+    """Return the value of a datastore item, with a description of the item if the value is text."""
+    if not isinstance(value, str):
+        return value
+    text = StoredText(value)
+    text.description = f"datastore item {key!r} is stored as {content_type}"
+    return text
+
+
 class Record(dict[str, object]):
     """`Event` and `Event.Pack`: objects with fields instead of keys.
 
