@@ -29,7 +29,7 @@ def template_error(source: str) -> str:
         (b'{"a": 1', JSON, "is not valid application/json (invalid JSON: "),
         (b"", JSON, "is not valid application/json (invalid JSON: "),
         (b"hello", "application/problem+json", "is not valid application/problem+json (invalid JSON: "),
-        (b"[1e999]", JSON, "is not valid application/json (number too large: 1e999)"),
+        (b"[1e999]", JSON, "is not valid application/json (number too large: 1e999"),
         (b"\xff", "text/plain", "is not valid text/plain (invalid text for charset 'utf-8'"),
         (b'{"a": 1}', "text/plain; charset=us-ascii", "is JSON, but its type is text/plain; charset"),
         (b" [1, 2]\n", "application/octet-stream", "is JSON, but its type is application/octet-stream"),
