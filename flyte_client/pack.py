@@ -128,8 +128,10 @@ class Pack:
             document["links"] = [{"rel": "help", "href": self._help_url}]
         return document
 
-    def send(self, name: str, payload: Any = None, *, key: str | None = None, within: float | None = None) -> None:
+    def send(self, name: str, payload: Any = None, *, key: str | None = None, within: float | None = None) -> bool:
         """Send an event; return when the server has accepted it. Works with and without `run`, from any thread.
+
+        Return False if the server says that it had received this `key` before, so that the event started nothing again.
 
         While the server is unreachable, and after a lost response, this waits and retries; the event counts once (on
         an original Flyte server, which ignores idempotency keys, it can count twice). With a `key` (at most 255
@@ -146,11 +148,13 @@ class Pack:
         body = encode_event(Event(name, payload), with_time=key is None)
         try:
             sink = self._test_transport or self._connect().outbox
-            sink.post_event(body, key or str(uuid.uuid4()), within)
+            # Without a key the event is new, and a repetition only the retry of a lost response.
+            is_new = sink.post_event(body, key or str(uuid.uuid4()), within) or key is None
         except RefusedError as error:
             logger.error("event_refused pack=%s event=%s reason=%r", self.name, name, str(error))
             raise
-        logger.info("event_sent pack=%s event=%s", self.name, name)
+        logger.info("event_sent pack=%s event=%s%s", self.name, name, "" if is_new else " repeated=true")
+        return is_new
 
     def server_is_healthy(self) -> bool:
         """Return True if the server responds that it is healthy; ask once, without retries."""

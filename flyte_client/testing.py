@@ -41,9 +41,10 @@ class PackTester:
             raise AssertionError(f"{name} returned the undeclared event {event.name}; declared: {declared}")
         return event
 
-    def post_event(self, body: bytes, key: str, within: float | None = None) -> None:
+    def post_event(self, body: bytes, key: str, within: float | None = None) -> bool:
         """Record an event; called by the pack's `send`."""
         self.sent.append(_decode_event(body))
+        return True
 
 
 def _decode_event(body: bytes) -> Event:

@@ -37,6 +37,7 @@ from packs.queue.leases import extend_lease
 from packs.queue.results import ResultStatus
 
 IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
+REPEATED_HEADER = "Idempotent-Replayed"
 MAX_ATTEMPT = 30_000
 ATTEMPT_PARAMETER = OpenApiParameter(
     "attempt", OpenApiTypes.INT, description="The attempt, from the action's result link; 1 if absent."
@@ -52,6 +53,13 @@ EVENT_REQUESTS = {
     EVENT_TYPE: CloudEventInput,
     BATCH_TYPE: CloudEventInput(many=True),
 }
+REPEATED_PARAMETER = OpenApiParameter(
+    REPEATED_HEADER,
+    location="header",
+    enum=["true"],
+    description="The event was received before with the same key, and had no further effect.",
+    response=[202],
+)
 # Created once: each use of it would copy its fields.
 EVENT_INPUT_SERIALIZER = serializers.EventInput()
 
@@ -64,7 +72,7 @@ class PostEventView(RawView):
         summary="Post an event",
         tags=["event"],
         request=EVENT_REQUESTS,
-        parameters=[IDEMPOTENCY_KEY_PARAMETER],
+        parameters=[IDEMPOTENCY_KEY_PARAMETER, REPEATED_PARAMETER],
         responses={202: None, **problem_responses(400, 404, 422)},
     )
     def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
@@ -74,15 +82,14 @@ class PostEventView(RawView):
         """
         pack = registry.authenticate_pack(pack_id, request)
         if is_cloud_event(request):
-            handle_cloud_events(read_cloud_events(request), pack)
-            return empty_response(202)
+            return accept_event(handle_cloud_events(read_cloud_events(request), pack))
         event = read_event(request, pack)
         try:
             with time_intake("event"):
-                handle_event(event, read_idempotency_key(request))
+                is_new = handle_event(event, read_idempotency_key(request))
         except IdempotencyKeyReusedError:
             raise Problem(422, f"this {IDEMPOTENCY_KEY_HEADER} was already used for a different event") from None
-        return empty_response(202)
+        return accept_event(is_new)
 
 
 class PostResultView(RawView):
@@ -133,9 +140,18 @@ class HeartbeatView(RawView):
         raise Problem(409, "the action is no longer leased to this pack")
 
 
-def handle_cloud_events(cloud_events: list[CloudEvent], pack: Pack) -> None:
-    """Handle all events. Raises `Problem` 422 if some have the source and id of a different event."""
+def accept_event(is_new: bool) -> HttpResponse:
+    """Build the response for an event that is stored; it says so if the event was received before."""
+    return empty_response(202, None if is_new else {REPEATED_HEADER: "true"})
+
+
+def handle_cloud_events(cloud_events: list[CloudEvent], pack: Pack) -> bool:
+    """Handle all events; return False if all were received before.
+
+    Raises `Problem` 422 if some have the source and id of a different event.
+    """
     reused_keys: list[ErrorItem] = []
+    is_any_new = not cloud_events
     for index, cloud_event in enumerate(cloud_events):
         now = timezone.now()
         event = IncomingEvent(
@@ -147,12 +163,14 @@ def handle_cloud_events(cloud_events: list[CloudEvent], pack: Pack) -> None:
         )
         try:
             with time_intake("event"):
-                handle_event(event, IdempotencyKey(cloud_event.key, cloud_event.digest))
+                is_new = handle_event(event, IdempotencyKey(cloud_event.key, cloud_event.digest))
+            is_any_new = is_any_new or is_new
         except IdempotencyKeyReusedError:
             message = f"source {cloud_event.source!r} and id {cloud_event.id!r} were already used for a different event"
             reused_keys.append({"path": f"[{index}].id" if len(cloud_events) > 1 else "id", "message": message})
     if reused_keys:
         raise Problem(422, reused_keys[0]["message"], errors=reused_keys)
+    return is_any_new
 
 
 def read_attempt(request: HttpRequest) -> int:

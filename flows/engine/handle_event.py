@@ -49,11 +49,11 @@ class IdempotencyKey:
     digest: str
 
 
-def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> None:
+def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> bool:
     """Start every flow that listens to the event. On return all effects are committed.
 
-    With a key, an event that was already received starts nothing. Raise `IdempotencyKeyReusedError` if the key was used
-    for a different event.
+    With a key, an event that was already received starts nothing; then return False. Raise `IdempotencyKeyReusedError`
+    if the key was used for a different event.
     """
     with tracing.start_span("event", pack=event.pack.identity, event=event.name, request_id=request_ids.current()):
         matches = match_flows(event)
@@ -67,7 +67,7 @@ def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> Non
         # A batch is atomic by itself; together with the key it needs a transaction.
         if (matches or key) and not commit_isolating_failures(write, in_transaction=key is not None):
             metrics.count_event(event.pack.name, "repeated")
-            return
+            return False
         if matches:
             event_history.prune_events(event)
         else:
@@ -77,6 +77,7 @@ def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> Non
         fields = {"pack": event.pack.identity, "event_name": event.name, "flows": len(matches)}
         result = {"executions": execution_ids} if execution_ids else {"reason": explain_no_start(matches)}
         log.info("event_received", **fields, **result)
+        return True
 
 
 def commit_isolating_failures(write: Callable[[Writes], T], *, in_transaction: bool = True) -> T:

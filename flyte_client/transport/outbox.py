@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class EventSink(Protocol):
     """Receiver of the events of `Pack.send`."""
 
-    def post_event(self, body: bytes, key: str, within: float | None = None) -> None: ...
+    def post_event(self, body: bytes, key: str, within: float | None = None) -> bool: ...
 
 
 class Outbox:
@@ -35,14 +35,13 @@ class Outbox:
         self._is_attempted = False
         self._thread: threading.Thread | None = None
 
-    def post_event(self, body: bytes, key: str, within: float | None = None) -> None:
+    def post_event(self, body: bytes, key: str, within: float | None = None) -> bool:
         """Deliver an event as `ServerClient.post_event` does. With `within` it is not spooled: the caller retries."""
         if within is not None:
-            self._server.post_event(body, key, within)
-            return
+            return self._server.post_event(body, key, within)
         with self._spooled(SpooledMessage(body, key=key)):
             self.deliver_pending()
-            self._server.post_event(body, key)
+            return self._server.post_event(body, key)
 
     def post_result(self, url: httpx.URL, body: bytes) -> None:
         """Deliver a result as `ServerClient.post_result` does."""

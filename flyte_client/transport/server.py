@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 NOT_FOUND = 404
 CONFLICT = 409
+# In the response to an event whose idempotency key the server has received before.
+REPEATED_HEADER = "Idempotent-Replayed"
 # Time in which the server should answer the waiting poll after `abort_poll`.
 POLL_ABORT_SECONDS = 2.0
 
@@ -142,10 +144,10 @@ class ServerClient:
             self._api.abort_poll(immediately=time.monotonic() >= deadline)
             polling_done.wait(POLL_ABORT_SECONDS / 10)
 
-    def post_event(self, body: bytes, key: str, within: float | None = None) -> None:
+    def post_event(self, body: bytes, key: str, within: float | None = None) -> bool:
         """Deliver an event; all attempts have the same idempotency key, so the event counts once.
 
-        No attempt starts later than `within` seconds.
+        No attempt starts later than `within` seconds. Return False if the server had received the key before.
         """
         deadline = None if within is None else time.monotonic() + within
 
@@ -153,7 +155,8 @@ class ServerClient:
             call = partial(self._api.post, registration.events_url, body, key=key)
             return retry_until_stopped(call, "event", self._shutdown, self._stop_grace, deadline)
 
-        self._call_registered(post, deadline)
+        response = self._call_registered(post, deadline)
+        return REPEATED_HEADER not in response.headers
 
     def post_result(self, url: httpx.URL, body: bytes, within: float | None = None) -> None:
         """Deliver a result to its action's address. No key is needed, because an action has one result."""

@@ -32,6 +32,16 @@ def test_the_key_stays_the_same_in_a_retry(stub: StubServer) -> None:
     assert [call.headers["Idempotency-Key"] for call in stub.of("event")] == ["heard/1", "heard/1"]
 
 
+def test_a_repeated_event_is_reported_to_the_sender(stub: StubServer) -> None:
+    pack = Pack("Echo", api_url=stub.url)
+    assert pack.send("Heard", key="heard/1") is True
+    for within in (None, 5.0):
+        stub.script("event", StubResponse(202, headers={"Idempotent-Replayed": "true"}))
+        assert pack.send("Heard", key="heard/1", within=within) is False
+    stub.script("event", StubResponse(202, headers={"Idempotent-Replayed": "true"}))
+    assert pack.send("Heard") is True, "a retry of the same call is not a repetition"
+
+
 def test_an_event_with_a_deadline_fails_if_the_server_stays_unreachable(stub: StubServer) -> None:
     pack = Pack("Echo", api_url=stub.url)
     pack.send("Heard")

@@ -167,3 +167,9 @@ def test_another_format_of_cloudevents_is_reported() -> None:
 def test_a_missing_header_of_binary_mode_is_reported() -> None:
     response = post('{"event": "Go"}', "application/json", **{"ce-id": "1", "ce-type": "Go", "ce-specversion": "1.0"})
     assert [error["path"] for error in problem(response, 400)["errors"]] == ["ce-source"]
+
+
+def test_a_request_is_reported_as_repeated_if_all_its_events_are() -> None:
+    other = EVENT | {"id": "B"}
+    answers = [post(EVENT), post(EVENT), post([EVENT, other], BATCHED), post([EVENT, other], BATCHED)]
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [None, "true", None, "true"]

@@ -15,10 +15,14 @@ from tests.flows import builders as b
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
-def post_event(key: str, body: Any = None, pack: str = "Src") -> int:
+def post(key: str, body: Any = None, pack: str = "Src") -> Any:
     data = json.dumps(body or {"event": "Go", "payload": 1})
-    headers = {"Idempotency-Key": key}
-    return Client().post(f"/v1/packs/{pack}/events", data, "application/json", headers=headers).status_code
+    headers = {"Idempotency-Key": key} if key else {}
+    return Client().post(f"/v1/packs/{pack}/events", data, "application/json", headers=headers)
+
+
+def post_event(key: str, body: Any = None, pack: str = "Src") -> int:
+    return int(post(key, body, pack).status_code)
 
 
 def test_a_repeated_key_and_body_is_accepted_and_starts_nothing() -> None:
@@ -26,6 +30,14 @@ def test_a_repeated_key_and_body_is_accepted_and_starts_nothing() -> None:
     b.save(b.step())
     assert [post_event("k"), post_event("k"), post_event("other")] == [202, 202, 202]
     assert Execution.objects.count() == 2
+
+
+def test_a_repeated_event_is_reported() -> None:
+    b.pack("Src")
+    b.save(b.step())
+    answers = [post(key) for key in ("k", "k", "k", "other", "", "")]
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [None, "true", "true", None, None, None]
+    assert "Idempotent-Replayed" not in post("k", {"event": "Go", "payload": 2}).headers
 
 
 def test_a_repeated_key_with_a_different_body_is_rejected() -> None:
