@@ -44,8 +44,10 @@ def test_a_large_script_is_run_and_returned() -> None:
         (None, "no script"),
         ("", "no script"),
         ({"script": "echo"}, "no script"),
-        ({"command": "echo", "timeout": "soon"}, "timeout: invalid value 'soon'"),
-        ({"command": "echo", "timeout": True}, "timeout: invalid value True"),
+        ({"command": "echo", "timeout": "soon"}, "timeout: invalid duration 'soon', use for example 500ms"),
+        ({"command": "echo", "timeout": True}, "timeout: invalid duration True"),
+        ({"command": "echo", "timeout": "-1"}, "timeout: invalid duration '-1'"),
+        ({"command": "echo", "timeout": 0}, "timeout: invalid value 0, must be above 0"),
         (
             {"command": "echo", "environment": {}},
             "environment: unknown key; allowed keys: command, stdin",
@@ -66,6 +68,12 @@ def test_an_invalid_input_gives_exit_code_1_and_a_message(action_input: Any, wor
     assert event.name == "Output"
     assert event.payload == {"command": "", "stdout": "", "stderr": event.payload["stderr"], "exit_code": 1}
     assert event.payload["stderr"].startswith(words)
+
+
+@pytest.mark.parametrize("timeout", [0.2, "0.2", "200ms", " 0.2s\n"])
+def test_the_timeout_is_a_duration(timeout: Any) -> None:
+    payload = run({"command": "sleep 600", "timeout": timeout}).payload
+    assert (payload["exit_code"], payload["stderr"]) == (124, "[killed after 0.2 seconds]\n")
 
 
 def test_a_script_that_cannot_be_started_is_fatal(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from flyte_client.handlers.action_context import current_action
 from flyte_client.pack import Pack
 from flyte_client.packs.shell.script import MAX_ARGUMENT_BYTES, Script, ScriptResult, encode_text, run_script
 from flyte_client.packs.shell.settings import VARIABLE_NAME, ShellSettings
+from flyte_time.durations import parse_duration
 
 INVALID_INPUT_EXIT_CODE = 1
 INPUT_KEYS = ("command", "stdin", "env", "timeout")
@@ -79,16 +79,15 @@ def _format_text(value: Any) -> str:
 
 
 def _parse_timeout(raw_value: Any, default: float) -> float:
-    # A template in a flow always yields text, so `"30"` is accepted like 30.
     if raw_value is None or raw_value == "":
         return default
     try:
-        value = math.nan if isinstance(raw_value, bool) else float(raw_value)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ValueError(f"timeout: invalid value {raw_value!r}, must be a number of seconds above 0")
-    return value
+        seconds = parse_duration(raw_value).total_seconds()
+    except ValueError as error:
+        raise ValueError(f"timeout: {error}") from None
+    if seconds == 0:
+        raise ValueError(f"timeout: invalid value {raw_value!r}, must be above 0")
+    return seconds
 
 
 def _build_error_event(message: str) -> Event:
