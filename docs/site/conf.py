@@ -107,7 +107,7 @@ DESCRIPTIONS = {
     "flyte_client/packs/shell/README": "Runs scripts with bash and returns their output.",
     "flyte_client/packs/slack/README": "Sends Slack messages, and reports messages and reactions.",
     "flyte_client/packs/timer/README": "Sends events on a schedule: cron expressions and intervals.",
-    "flyte_client/packs/webhook/README": "Receives signed webhooks from GitHub, GitLab, Slack and others.",
+    "flyte_client/packs/webhook/README": "Receives webhooks of GitHub, Slack, Alertmanager and others.",
     "CONTRIBUTING": "How to report bugs and make changes, and the code of conduct.",
     "SECURITY": "How to report a vulnerability, and what counts as one.",
     "CHANGELOG": "What has changed in each release.",

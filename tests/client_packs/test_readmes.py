@@ -67,7 +67,13 @@ SETTINGS = {
         "FLYTE_SLACK_APP_TOKEN": "xapp-1",
         "FLYTE_SLACK_API_URL": "http://127.0.0.1:9",
     },
-    "webhook": {"GITHUB_WEBHOOK_SECRET": "s", "SLACK_SIGNING_SECRET": "s", "FLYTE_WEBHOOK_PORT": "0"},
+    "webhook": {
+        "GITHUB_WEBHOOK_SECRET": "s",
+        "SLACK_SIGNING_SECRET": "s",
+        "ALERT_TOKEN": "s",
+        "SENTRY_CLIENT_SECRET": "s",
+        "FLYTE_WEBHOOK_PORT": "0",
+    },
 }
 # Variables of all packs, or of the server.
 OTHERS = {"FLYTE_API", "FLYTE_API_TIMEOUT", "FLYTE_MAX_BODY_BYTES"}
@@ -112,7 +118,7 @@ def test_the_page_names_each_variable_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", ["git", "timer", "webhook"])
 def test_the_page_names_each_key_of_the_configuration(name: str) -> None:
     source = (PACKS / name / "settings.py").read_text()
-    (keys,) = re.findall(r"^[A-Z]+_KEYS = \((.*)\)$", source, re.MULTILINE)
+    (keys,) = re.findall(r"^(?:HOOK|TIMER|REPOSITORY)_KEYS = \((.*?)\)$", source, re.MULTILINE | re.DOTALL)
     table = re.findall(r"^\| `(\w+)` \|", page(name).read_text(), re.MULTILINE)
     assert set(re.findall(r'"(\w+)"', keys)) == {key for key in table if key[0].islower()}
 

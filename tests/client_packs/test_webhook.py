@@ -91,7 +91,10 @@ def test_a_repeated_delivery_starts_its_flow_once(
     watch(world, "Webhook", "Pushed")
     hooks = start_hooks(packs_server.url)
     body = json.dumps({"ref": "refs/heads/main", "text": "é\u2028"}).encode()
-    assert [hooks.github(body, "d-1").status_code for _ in range(2)] == [202, 202]
+    answers = [hooks.github(body, "d-1") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [answer.text for answer in answers] == ["accepted\n", "already received: this delivery counts once\n"]
+    hooks.program.wait_for_log("event_repeated hook=github key=webhook/github/d-1")
     assert hooks.github(body, "d-2").status_code == 202
     assert hooks.github(b"{}", "d-1").status_code == 409
     first, second = seen(world, "Webhook", "Pushed")
@@ -185,7 +188,7 @@ def test_deliveries_without_an_id_are_all_different(stub: StubServer, hooks: Hoo
         (b"[NaN]", "application/json", 400),
         (b'{"a": 1e400}', "application/json", 400),
         (b"[" * 50_000, "application/json", 400),
-        (b"--x", "multipart/form-data; boundary=x", 415),
+        (b"--x", "multipart/form-data; boundary=x", 400),
         (b"a=1&" * 2000, "application/x-www-form-urlencoded", 400),
     ],
 )
@@ -208,6 +211,7 @@ def test_a_body_that_is_too_large_is_rejected(stub: StubServer, start_hooks: Sta
     assert hooks.http.post("/hooks/open", content=pieces).status_code == 413
     assert hooks.http.post("/hooks/open", content=(b"x" for _ in range(20))).status_code == 202
     assert len(stub.of("event")) == 2
+    hooks.program.wait_for_log("path='/hooks/open' status=413 reason='The entity sent with the request exceeds")
 
 
 def test_a_truncated_body_is_not_an_event(stub: StubServer, hooks: Hooks) -> None:
@@ -215,7 +219,15 @@ def test_a_truncated_body_is_not_an_event(stub: StubServer, hooks: Hooks) -> Non
         sender.sendall(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
         sender.shutdown(socket.SHUT_WR)
         assert b" 400 " in sender.recv(1000)
+    hooks.program.wait_for_log("status=400 reason='request body is shorter than Content-Length'")
     assert stub.of("event") == []
+
+
+def test_a_request_that_is_not_http_is_refused_and_logged(stub: StubServer, hooks: Hooks) -> None:
+    with socket.create_connection((hooks.http.base_url.host, hooks.http.base_url.port or 0), timeout=30) as sender:
+        sender.sendall(b"nonsense\r\n\r\n")
+        assert b" 400 " in sender.recv(1000)
+    hooks.program.wait_for_log("request_refused method= path='' status=400 reason='Malformed Request-Line'")
 
 
 def test_an_unreachable_server_is_503_in_bounded_time(stub: StubServer, start_hooks: StartHooks) -> None:
@@ -260,6 +272,7 @@ def test_requests_beyond_the_backlog_are_asked_to_retry(stub: StubServer, start_
     for thread in threads:
         thread.join(30)
     assert codes == [503] * 12
+    hooks.program.wait_for_log("status=503 reason='too many requests are waiting' address=127.0.0.1")
     assert hooks.post("nothing").status_code == 404, "it serves on"
 
 
@@ -294,7 +307,7 @@ def test_a_request_in_progress_is_answered_before_the_pack_ends(stub: StubServer
         ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a/b, sender: none}]"}, "hooks[0].name: invalid value"),
         (
             {"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: none, secret: B}]"},
-            "hooks[0].secret: not allowed with the sender none",
+            "hooks[0].secret: not used by the sender none",
         ),
         ({"FLYTE_WEBHOOK_CONFIG": "hooks: [{name: a, sender: github}]"}, "hooks[0].secret: required"),
         (

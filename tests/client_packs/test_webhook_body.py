@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from flyte_client.events import Event, encode_event
-from flyte_client.packs.webhook.receiver import WebhookReceiver, WebhookRequest
-from flyte_client.packs.webhook.request_body import RequestBodyError, parse_body, parse_form
+from flyte_client.packs.webhook.http_messages import RequestBodyError, WebhookRequest
+from flyte_client.packs.webhook.receiver import WebhookReceiver
+from flyte_client.packs.webhook.request_body import parse_body, parse_form
 from flyte_client.packs.webhook.settings import Hook
 
 pytestmark = pytest.mark.unit
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-HOOK = Hook("open", "none", "", "Received", ("X-Topic",), "", ("POST",))
+HOOK = Hook("open", "none", headers=("X-Topic",))
 
 
 class EventRecorder:
@@ -24,8 +25,9 @@ class EventRecorder:
     def __init__(self) -> None:
         self.payloads: list[Any] = []
 
-    def __call__(self, name: str, payload: Any, key: str | None) -> None:
+    def __call__(self, name: str, payload: Any, key: str | None) -> bool:
         self.payloads.append(json.loads(encode_event(Event(name, payload)))["payload"])
+        return True
 
 
 def receive(body: bytes, content_type: str = JSON, query: str = "", **headers: str) -> tuple[int, Any]:
@@ -54,6 +56,14 @@ def receive(body: bytes, content_type: str = JSON, query: str = "", **headers: s
         (FORM, b"%EF%BB%BFname=a", {"name": "a"}),
         (FORM, b"a=%C3%A9&b=%E9&c=\xe9&%FC=\xc3\xbc&d=", {"a": "é", "b": "é", "c": "é", "ü": "ü", "d": ""}),
         (f"{FORM}; charset=windows-1251", b"a=%C4%E0&a=+", {"a": ["Да", " "]}),
+        ("application/vnd.api+json; charset=utf-8", b'{"a": 1}', {"a": 1}),
+        ("text/json", b"[1]", [1]),
+        ("application/x-ndjson", b'{"a": 1}\n\n[2]\r\n"3"', [{"a": 1}, [2], "3"]),
+        ("application/json-seq", b"\x1e1\n\x1e2\n", [1, 2]),
+        ("application/x-yaml", b"a: 1\n", "a: 1\n"),
+        (FORM, b' {"a": "b=c&d"}', {"a": "b=c&d"}),
+        (FORM, b"[1, 2]", [1, 2]),
+        (FORM, b"{a=1", {"{a": "1"}),
         (FORM, b"payload=%7B%22a%22%3A%22%F0%9F%9A%80%22%7D", {"payload": '{"a":"🚀"}'}),
     ],
 )
@@ -100,6 +110,50 @@ def test_a_body_that_cannot_be_decompressed_is_refused(encoding: str, body: byte
 def test_json_that_is_invalid_is_refused_with_the_reason(body: bytes, text: str) -> None:
     status, answer = receive(body)
     assert (status, text in answer) == (400, True)
+
+
+def test_a_line_that_is_not_json_is_refused_with_its_number() -> None:
+    status, text = receive(b"1\n{", "application/x-ndjson")
+    assert (status, "not valid JSON: line 2: " in text) == (400, True)
+    assert receive(b"1\n" * 10_001, "application/x-ndjson")[0] == 413
+
+
+MULTIPART = "multipart/form-data; boundary=x"
+PARTS = (
+    b'--x\r\ncontent-disposition: form-data; name="to"\r\n\r\nann@example.com\r\n'
+    b'--x\r\ncontent-disposition: form-data; name="tag"\r\ncontent-type: text/plain; charset=latin1\r\n\r\n\xe9\r\n'
+    b'--x\r\ncontent-disposition: form-data; name="tag"\r\n\r\n\r\n'
+    b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.bin"\r\n'
+    b"content-type: image/png\r\n\r\n\x00\xff\r\n"
+    b"--x--\r\n"
+)
+
+
+def test_a_multipart_form_has_fields_and_files() -> None:
+    status, payload = receive(PARTS, MULTIPART)
+    file = {"name": "a.bin", "type": "image/png", "size": 2, "content": "AP8="}
+    assert (status, payload["body"]) == (202, {"to": "ann@example.com", "tag": ["é", ""], "file": file})
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status", "text"),
+    [
+        ("multipart/form-data", PARTS, 400, "boundary not found"),
+        (MULTIPART, PARTS[:-6], 400, "invalid multipart body"),
+        (MULTIPART, b"--x", 400, "invalid multipart body"),
+        (
+            MULTIPART,
+            b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n\r\n' * 101 + b"--x--\r\n",
+            413,
+            "too many",
+        ),
+        ("multipart/mixed; boundary=x", PARTS, 415, "unsupported media type 'multipart/mixed'"),
+        ("application/octet-stream", b"\0", 415, "unsupported media type 'application/octet-stream'"),
+    ],
+)
+def test_an_invalid_multipart_form_is_refused(content_type: str, body: bytes, status: int, text: str) -> None:
+    answer = receive(body, content_type)
+    assert (answer[0], text in answer[1]) == (status, True), answer
 
 
 def test_query_and_headers_are_decoded() -> None:

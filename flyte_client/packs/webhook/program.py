@@ -29,8 +29,8 @@ def _run_pack() -> int:
     for event in dict.fromkeys(hook.event for hook in settings.hooks):
         pack.event(event)
 
-    def send(name: str, payload: Any, key: str | None) -> None:
-        pack.send(name, payload, key=key, within=settings.send_timeout)
+    def send(name: str, payload: Any, key: str | None) -> bool:
+        return pack.send(name, payload, key=key, within=settings.send_timeout)
 
     serve = prepare_server(WebhookReceiver(settings.hooks, send, settings.max_bytes), settings)
     for hook in settings.hooks:

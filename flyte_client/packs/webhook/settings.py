@@ -3,37 +3,69 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flyte_client import settings
 from flyte_client.errors import SettingsError
 from flyte_client.packs.common import environment as variables
 from flyte_client.packs.common.configuration import ConfigSection, check_unique_names, read_sections
-from flyte_client.packs.webhook.signatures import SIGNATURE_CHECKS
+from flyte_client.packs.webhook.checks import build_check
+from flyte_client.packs.webhook.senders import SENDERS, SenderPreset
+from flyte_client.packs.webhook.verification import Check, NoCheck, QueryCheck
 
-HOOK_KEYS = ("name", "sender", "secret", "event", "headers", "deliveryId", "methods")
+HOOK_KEYS = (
+    "name",
+    "sender",
+    "event",
+    "headers",
+    "deliveryId",
+    "methods",
+    "secret",
+    "user",
+    "header",
+    "prefix",
+    "algorithm",
+    "encoding",
+    "timestamp",
+    "tolerance",
+    "signed",
+    "url",
+    "parameter",
+    "verifyToken",
+    "topic",
+    "confirm",
+)
+COMMON_KEYS = HOOK_KEYS[:6]
 ALLOWED_METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}\Z")
+BODY_FIELD = re.compile(r"body(\.[A-Za-z0-9_-]{1,100}){1,5}\Z")
+TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,260}\Z")
 MAX_HOOKS = 200
-# The header with the delivery's id, so that a repeated delivery counts once, and headers that flows need.
-DELIVERY_ID_HEADERS = {"github": "X-GitHub-Delivery", "gitlab": "Idempotency-Key"}
-FORWARDED_HEADERS = {
-    "github": ("X-GitHub-Event", "X-GitHub-Delivery"),
-    "gitlab": ("X-Gitlab-Event", "X-Gitlab-Event-UUID"),
-}
 
 
 @dataclass(frozen=True)
 class Hook:
-    """The settings of one path. `secret` is empty only for the sender `none`: then requests are not verified."""
+    """The settings of one path.
+
+    `secret` is empty if the sender has none. `authentication` is the scheme of HTTP that proves it: `Basic`, `Bearer`
+    or ''. `delivery_ids` are headers, or fields of the body. `topic` is the ARN of the only topic from which SNS can
+    send, and `confirms_topic` is True if its subscription is confirmed.
+    """
 
     name: str
     sender: str
-    secret: str
-    event: str
-    headers: tuple[str, ...]
-    delivery_id: str
-    methods: tuple[str, ...]
+    secret: str = ""
+    event: str = "Received"
+    headers: tuple[str, ...] = ()
+    delivery_ids: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("POST",)
+    check: Check = field(default_factory=NoCheck)
+    authentication: str = ""
+    json_field: str = ""
+    secret_parameter: str = ""
+    verify_token: str = ""
+    topic: str = ""
+    confirms_topic: bool = False
 
     @property
     def path(self) -> str:
@@ -72,37 +104,66 @@ def read_settings(environment: Mapping[str, str]) -> WebhookSettings:
 
 
 def _parse_hook(section: ConfigSection, environment: Mapping[str, str]) -> Hook:
-    sender = section.get_choice("sender", (*SIGNATURE_CHECKS, "none"))
-    if sender == "none" and section.has_value("secret"):
-        raise section.setting_error("secret", "not allowed with the sender none, which does not sign")
-    methods = section.get_texts("methods", ("POST",))
-    if not methods or not set(methods) <= set(ALLOWED_METHODS):
-        raise section.setting_error("methods", f"must be a non-empty list of {', '.join(ALLOWED_METHODS)}")
+    name = section.get_choice("sender", tuple(SENDERS))
+    sender = SENDERS[name]
+    for key in HOOK_KEYS:
+        if section.has_value(key) and key not in (*COMMON_KEYS, *sender.keys):
+            raise section.setting_error(key, f"not used by the sender {name}")
+    check = sender.check or build_check(section, name)
     return Hook(
         name=section.get_name("name"),
-        sender=sender,
-        secret="" if sender == "none" else section.get_secret("secret", environment),
+        sender=name,
+        secret=section.get_secret("secret", environment) if "secret" in sender.keys else "",
         event=section.get_name("event", "Received"),
-        headers=(*FORWARDED_HEADERS.get(sender, ()), *_parse_headers(section)),
-        delivery_id=_parse_delivery_id(section, sender),
-        methods=methods,
+        headers=_parse_headers(section, sender, check),
+        delivery_ids=_parse_delivery_ids(section, sender),
+        methods=_parse_methods(section),
+        check=check,
+        authentication=("Basic" if section.has_value("user") else "Bearer") if "Authorization" in check.names else "",
+        json_field=sender.json_field,
+        secret_parameter=check.parameter if isinstance(check, QueryCheck) else "",
+        verify_token=section.get_secret("verifyToken", environment) if name == "meta" else "",
+        topic=_parse_topic(section) if name == "sns" else "",
+        confirms_topic=section.get_bool("confirm", False),
     )
 
 
-def _parse_headers(section: ConfigSection) -> tuple[str, ...]:
+def _parse_methods(section: ConfigSection) -> tuple[str, ...]:
+    methods = section.get_texts("methods", ("POST",))
+    if not methods or not set(methods) <= set(ALLOWED_METHODS):
+        raise section.setting_error("methods", f"must be a non-empty list of {', '.join(ALLOWED_METHODS)}")
+    return methods
+
+
+def _parse_headers(section: ConfigSection, sender: SenderPreset, check: Check) -> tuple[str, ...]:
     names = section.get_texts("headers", ())
     if len(names) > 100 or not all(map(HEADER_NAME.match, names)):
         raise section.setting_error("headers", "must be a list of up to 100 header names")
-    return names
+    proofs = [name.lower() for name in check.names]
+    if secret_headers := [name for name in names if name.lower() in proofs]:
+        raise section.setting_error(
+            "headers",
+            f"{secret_headers[0]} is not allowed, because it proves the sender and events are kept in the audit",
+        )
+    return (*sender.headers, *names)
 
 
-def _parse_delivery_id(section: ConfigSection, sender: str) -> str:
+def _parse_delivery_ids(section: ConfigSection, sender: SenderPreset) -> tuple[str, ...]:
     if not section.has_value("deliveryId"):
-        return DELIVERY_ID_HEADERS.get(sender, "")
+        return tuple(sender.delivery_ids)
     name = section.get_text("deliveryId")
-    if not HEADER_NAME.match(name):
-        raise section.setting_error("deliveryId", "must be a header name")
-    return name
+    if not HEADER_NAME.match(name) and not BODY_FIELD.match(name):
+        raise section.setting_error("deliveryId", "must be a header name, or a field of the body such as body.id")
+    return (name,)
+
+
+def _parse_topic(section: ConfigSection) -> str:
+    topic = section.get_text("topic")
+    if not TOPIC_ARN.match(topic):
+        raise section.setting_error(
+            "topic", f"invalid value {topic[:100]!r}, must be an ARN such as arn:aws:sns:eu-west-1:123456789012:alerts"
+        )
+    return topic
 
 
 def _read_bind_address(environment: Mapping[str, str]) -> str:
