@@ -48,15 +48,14 @@ class ItemForm(ItemModelForm):
         widget=forms.Textarea(attrs={"rows": 18, "class": "code wide", "spellcheck": "false"}),
         help_text="Any text; must be valid JSON if the content type is JSON.",
     )
-    file = forms.FileField(
-        label="Or a file", required=False, help_text="If you choose a file, it is stored instead of the text above."
-    )
+    file = forms.FileField(label="Or a file", required=False)
 
     class Meta:
         model = Item
         fields = ("key", "content_type", "description", "secret")
         help_texts = {"secret": "Encrypted. Never shown again; only flow templates can read it."}
         widgets = {"description": forms.Textarea(attrs={"rows": 2})}
+        error_messages = {"key": {"unique": "A datastore item with this key already exists."}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,6 +64,7 @@ class ItemForm(ItemModelForm):
             del self.fields["text"]
         elif self.instance.pk:
             self.initial["text"] = text
+        self._describe_file_limit()
         if self.instance.secret:
             self.fields["text"].help_text = "Enter a new value to replace the secret, or leave this empty to keep it."
         if self.instance.secret or self.data.get("secret"):
@@ -75,6 +75,13 @@ class ItemForm(ItemModelForm):
         if "content_type" in self.fields:
             self.fields["content_type"].initial = JSON_CONTENT_TYPE
             self.fields["content_type"].help_text = f"For example {', '.join(SUGGESTED_CONTENT_TYPES)}."
+
+    def _describe_file_limit(self) -> None:
+        """Name the limit. A script rejects a larger file before it is sent: the server would reject the whole form."""
+        max_bytes = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
+        field = self.fields["file"]
+        field.help_text = f"At most {format_size(max_bytes)}. It is stored instead of the text above."
+        field.widget.attrs |= {"data-max-bytes": max_bytes, "data-max-size": format_size(max_bytes)}
 
     def _make_text_write_only(self) -> None:
         if "text" in self.fields:

@@ -40,7 +40,7 @@ def _format_step(step: Mapping[str, Any]) -> Iterator[str]:
         yield f"criteria {step['criteria']['template']}"
         yield from (f"  {name} is {value}" for name, value in step["criteria"]["saw"].items())
         if "verdict" in step["criteria"]:
-            yield f"  evaluated to {step['criteria']['verdict']!r}"
+            yield f"  the criteria {_describe_verdict(step['criteria'])}"
     if "command" in step:
         command = step["command"]
         labels = f" {_to_json(command['packLabels'])}" if command["packLabels"] else ""
@@ -49,6 +49,13 @@ def _format_step(step: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"warning at {format_error(warning)}" for warning in step.get("warnings", []))
     if "result" in step:
         yield f"result {step['result']['event']} {_to_json(step['result'].get('payload'))}"
+
+
+def _describe_verdict(criteria: Mapping[str, Any]) -> str:
+    if criteria["holds"]:
+        return "are true"
+    verdict = criteria["verdict"]
+    return "are false" if verdict.lower() == "false" else f"evaluated to {verdict!r}, which counts as false"
 
 
 def _to_json(value: Any) -> str:

@@ -25,15 +25,13 @@ from flyte_site.console.accounts import NewUserForm, UserForm, get_one_time_pass
 from flyte_site.console.activity_list import get_activity_page
 from flyte_site.console.model_admin import ConsoleModelAdmin
 from flyte_site.console.pages import render_page, require_perm
+from flyte_site.console.permission_choices import PERMISSION_LABELS, list_permissions
 from flyte_site.console.token_form import TokenForm
 from flyte_site.models import Change, Token
 from flyte_site.templatetags.console import ago
 
 TOKENS_PER_PAGE = 100
 
-# Bookkeeping models: they have no page, so that roles don't list their permissions.
-HIDDEN_MODELS = ("logentry", "permission", "contenttype", "session", "jobrun", "listener", "receivedkey")
-HIDDEN_APPS = ("axes",)
 ROLES_HELP_TEXT = "A user has the permissions of all their roles. Without a role they see no pages."
 
 admin.site.unregister([User, Group])
@@ -46,12 +44,12 @@ else:
 
 
 class PermissionChoiceField(_PermissionChoiceBase):
-    """A choice of permissions, labeled by their names without the app."""
+    """A choice of permissions, labeled in the console's words."""
 
     widget = CheckboxSelectMultiple
 
     def label_from_instance(self, obj: Model) -> str:
-        return str(obj.name) if isinstance(obj, Permission) else str(obj)
+        return PERMISSION_LABELS[obj.codename] if isinstance(obj, Permission) else str(obj)
 
 
 class RoleFilter(admin.RelatedFieldListFilter):
@@ -59,7 +57,7 @@ class RoleFilter(admin.RelatedFieldListFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title = "role"
+        self.title, self.empty_value_display = "role", "no role"
 
 
 @admin.register(User)
@@ -179,13 +177,8 @@ class RoleAdmin(ConsoleModelAdmin, GroupAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
         if db_field.name == "permissions" and request is not None:
-            permissions = (
-                Permission.objects.exclude(content_type__model__in=HIDDEN_MODELS)
-                .exclude(content_type__app_label__in=HIDDEN_APPS)
-                .exclude(pk__in=_missing_permissions(request))
-            )
             kwargs |= {
-                "queryset": permissions.order_by("content_type__app_label", "name"),
+                "queryset": list_permissions().exclude(pk__in=_missing_permissions(request)),
                 "form_class": PermissionChoiceField,
             }
         return super().formfield_for_manytomany(db_field, request, **kwargs)

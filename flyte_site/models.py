@@ -106,7 +106,7 @@ class Token(models.Model):
 
     class Meta:
         default_permissions: ClassVar = []
-        permissions: ClassVar = [("manage_token", "Can see, make and revoke tokens")]
+        permissions: ClassVar = [("manage_token", "Can view, create and revoke tokens")]
 
     def __str__(self) -> str:
         return self.name

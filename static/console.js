@@ -23,6 +23,39 @@
     if (button.dataset.open) document.getElementById(button.dataset.open).showModal();
     if (button.hasAttribute("data-close")) button.closest("dialog").close();
   });
+  // A request that exceeds the server's limit loses the form's input. So report a file that is too large before it is sent.
+  const formatSize = (bytes) => {
+    const [unit, name] = bytes >= 1 << 20 ? [1 << 20, "MiB"] : [1 << 10, "KiB"];
+    return `${Math.ceil((bytes * 100) / unit) / 100} ${name}`;
+  };
+  const reportLargeFile = (input) => {
+    const [file] = input.files;
+    const isTooLarge = Boolean(file) && file.size > Number(input.dataset.maxBytes);
+    let list = document.getElementById(`${input.id}_too_large`);
+    if (!list && isTooLarge) {
+      list = document.createElement("ul");
+      list.id = `${input.id}_too_large`;
+      list.className = "errorlist";
+      list.setAttribute("role", "alert");
+      input.before(list);
+    }
+    if (list) list.replaceChildren();
+    if (!isTooLarge) return false;
+    const item = document.createElement("li");
+    item.textContent = `The file is ${formatSize(file.size)}; values can be at most ${input.dataset.maxSize}.`;
+    list.append(item);
+    return true;
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[type=file][data-max-bytes]")) reportLargeFile(event.target);
+  });
+  document.addEventListener("submit", (event) => {
+    const inputs = [...event.target.querySelectorAll("input[type=file][data-max-bytes]")];
+    const wrong = inputs.find(reportLargeFile);
+    if (!wrong) return;
+    event.preventDefault();
+    wrong.focus();
+  });
   // If a diagram is taller than its canvas, scroll to the first step that was reached, otherwise to the first event.
   const scrollToStart = (canvas) => {
     const firstReached = canvas.querySelector(".flow-step:not(.flow-step-unreached)");

@@ -122,6 +122,12 @@
     const warned = warnings ? count(warnings, "warning") : "";
     at("verdict").textContent = [errors ? count(errors, "error") : "no errors", warned].filter(Boolean).join(", ");
   };
+  // A text with errors has no diagram: the last one stays, with a title that says so.
+  const showDiagram = (diagram) => {
+    if (diagram) at("diagram").innerHTML = diagram;
+    const isOutdated = !diagram && at("diagram").querySelector("svg");
+    at("diagram-title").textContent = isOutdated ? "Diagram of the last valid text" : "Diagram";
+  };
   let pendingCheck = null;
   const check = async () => {
     pendingCheck?.abort();
@@ -136,7 +142,7 @@
       listFindings(result.findings);
       verdict(result.findings);
       if (result.language !== data.language) setLanguage(result.language);
-      if (result.diagram) at("diagram").innerHTML = result.diagram;
+      showDiagram(result.diagram);
       if (result.steps.length) state.steps = result.steps;
       anchors = new Map(result.steps.map((step) => [step.anchor, step.line]));
       loadEvents();

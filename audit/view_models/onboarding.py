@@ -46,7 +46,7 @@ def build_onboarding_steps(base_url: str) -> list[OnboardingStep]:
         ),
         OnboardingStep(
             "Save a flow",
-            "The flow runs a command for each chat message, and replies with the output.",
+            "The flow runs a command when someone writes “flyte date”, and replies with its output.",
             Flow.objects.exists(),
             [
                 CopyableLine(

@@ -14,7 +14,7 @@ from packs.models import Pack, status_filter
 from packs.queue.backlog import find_queue_groups
 
 PAGE_SIZE = 50
-_COLON = re.compile(r"\s*:\s*")
+_SEPARATOR = re.compile(r"\s*[=:]\s*")
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ def _build_page(page_packs: list[Pack], before: str, after: str, *, with_loads: 
 
 
 def _filter_packs(filters: Mapping[str, str], now: datetime) -> "QuerySet[Pack, Any]":
-    """Filter packs. A label is searched for as it appears in an identity, also if it is written as `env: prod`."""
+    """Filter packs. A label, written as `env=prod` or `env: prod`, is searched for as it appears in an identity."""
     matching = Pack.objects.defer("links")
     if status := filters.get("status"):
         matching = matching.filter(status_filter(status, now))
     if text := filters.get("text", "").strip():
-        matching = matching.filter(Q(identity__icontains=text) | Q(identity__icontains=_COLON.sub(".", text)))
+        matching = matching.filter(Q(identity__icontains=text) | Q(identity__icontains=_SEPARATOR.sub(".", text)))
     return matching

@@ -1,6 +1,5 @@
 """Filter forms of the lists of executions, events and packs, read from the query string."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
@@ -8,9 +7,9 @@ from urllib.parse import urlencode
 from django import forms
 from django.core.exceptions import ValidationError
 
-from audit.lookups import parse_labels
 from audit.search.executions import EventQuery, ExecutionQuery
 from flows.models import ExecutionState
+from flyte_site.core.labels import split_label
 from packs.models import STATUSES, Labels
 
 MAX_TEXT_LENGTH = 255
@@ -78,18 +77,13 @@ class ExecutionFilterForm(FilterForm):
     pack = _text_field("Pack", EXACT_NAME_HELP)
     command = _text_field("Command", EXACT_NAME_HELP)
     step = _text_field("Step", EXACT_NAME_HELP)
-    labels = _text_field("Pack labels", "all must match", "env:prod, az:b")
+    labels = _text_field("Pack labels", "all must match", "env=prod, az=b")
     text = _text_field("Text in context", "searches the last 24 hours unless From is set")
     since = UTCDateTimeField("From (UTC)")
     until = UTCDateTimeField("Until (UTC)")
 
     def clean_labels(self) -> dict[str, str]:
-        parts = [part.strip() for part in self.cleaned_data["labels"].split(",")]
-        for part in parts:
-            name, _, value = (piece.strip() for piece in part.partition(":"))
-            if part and not (name and value):
-                raise ValidationError(f"invalid pair {part[:40]!r}: use name:value, such as env:prod, az:b")
-        return parse_labels(",".join(parts))
+        return _parse_labels(self.cleaned_data["labels"])
 
     def build_query(self) -> ExecutionQuery:
         return ExecutionQuery(**self.active_filters())
@@ -110,7 +104,7 @@ class EventFilterForm(FilterForm):
 class PackFilterForm(FilterForm):
     """Filters of packs."""
 
-    text = _text_field("Name or label", "contains", "Slack, env:prod")
+    text = _text_field("Name or label", "contains", "Slack, env=prod")
     status = StatusField(STATUSES)
 
 
@@ -118,12 +112,32 @@ def executions_query_string(pack_name: str, labels: Labels | None = None) -> str
     """Build the query string with which the list of executions finds running executions for this pack name
     and labels.
     """
-    pairs = [f"{name}:{value}" for name, value in (labels or {}).items()]
-    # The filter splits labels at commas, and name and value at the first colon; it requires both.
-    is_expressible = not any("," in pair or not re.fullmatch(r"\s*[^:\s][^:]*:[^:]*[^:\s]\s*", pair) for pair in pairs)
     parameters = {
         "pack": pack_name,
         "state": str(ExecutionState.RUNNING),
-        "labels": ", ".join(pairs) if is_expressible else "",
+        "labels": _format_labels(labels or {}),
     }
     return urlencode({name: value for name, value in parameters.items() if value})
+
+
+def _parse_labels(text: str) -> dict[str, str]:
+    """Parse `env=prod, az=b`. Raises `ValidationError` for a label without a name or a value."""
+    labels = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        try:
+            name, value = split_label(part)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        if not value:
+            raise ValidationError(f"invalid label {part[:100]!r}: use name=value, such as env=prod")
+        labels[name] = value
+    return labels
+
+
+def _format_labels(labels: Labels) -> str:
+    """Format labels for the filter; '' if it would read them differently, such as a value that contains a comma."""
+    text = ", ".join(f"{name}={value}" for name, value in labels.items())
+    try:
+        return text if _parse_labels(text) == labels else ""
+    except ValidationError:
+        return ""

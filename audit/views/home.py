@@ -119,8 +119,10 @@ def _onboarding_steps(request: HttpRequest, visible: Mapping[str, bool]) -> list
 
 
 def _count_packs_by_status(now: datetime) -> dict[str, int]:
+    """Count packs by status, and under `hosted` the live packs that the server hosts."""
     counts = {status: Count("pk", filter=status_filter(status, now)) for status in STATUSES}
-    return dict(Pack.objects.order_by().aggregate(**counts))
+    hosted = Count("pk", filter=status_filter("live", now) & Q(hosted=True))
+    return dict(Pack.objects.order_by().aggregate(**counts, hosted=hosted))
 
 
 def _count_flows() -> dict[str, int]:

@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 from flows.console.base import ADD, ENABLE, VIEW
 from flows.models import EventSubscription, Execution, Flow
 from flyte_site.console.pages import render_page, require_perm
+from flyte_site.core.labels import split_label
 
 PAGE_SIZE = 50
 MAX_SEARCH = 200
@@ -46,7 +47,7 @@ def list_flows(request: HttpRequest) -> HttpResponse:
 def search_flows(search_text: str, enabled: bool | None = None) -> QuerySet[Flow, Any]:
     """Find flows with this text in their name, description or labels, or in a pack or event of their triggers.
 
-    `env: prod` is a label and its value, `Slack.ReceivedMessage` a pack and its event. Each flow has its `latest`
+    `env=prod` is a label and its value, `Slack.ReceivedMessage` a pack and its event. Each flow has its `latest`
     execution's id.
     """
     latest = Execution.objects.filter(flow_name=OuterRef("name")).order_by("-latest_action_id").values("id")[:1]
@@ -81,7 +82,8 @@ def _find_subscriptions(search_text: str) -> QuerySet[EventSubscription, Any]:
 
 def _build_labels_pattern(search_text: str) -> str:
     """Return the text in the form of stored labels: JSON without blanks between its parts."""
-    key, colon, value = search_text.partition(":")
-    if colon and key.strip() and value.strip():
-        return f"{json.dumps(key.strip())}:{json.dumps(value.strip())[:-1]}"
-    return json.dumps(search_text)[1:-1]
+    try:
+        name, value = split_label(search_text)
+    except ValueError:
+        value = ""
+    return f"{json.dumps(name)}:{json.dumps(value)[:-1]}" if value else json.dumps(search_text)[1:-1]

@@ -97,7 +97,7 @@ def _collect_warnings(definition: FlowDefinition) -> list[FlowIssue]:
 def _parse_text(report: ValidationReport) -> None:
     """Parse JSON if the text looks like it; if that fails, it may still be YAML."""
     if not report.text.strip():
-        report.issues.append(LocatedIssue(ERROR, "", "is empty; a flow has a name and steps", 1, 1))
+        report.issues.append(LocatedIssue(ERROR, "", "the document is empty; a flow needs a name and steps", 1, 1))
         return
     try:
         report.value = (

@@ -16,6 +16,7 @@ from flyte_site.models import OneTimePassword
 
 FIRST_ADMIN_USERNAME = "admin"
 USERNAME_EXISTS = "A user with this name already exists."
+USERNAME_CHARACTERS = "Use only letters, digits and @ . + - _"
 REPEAT_PASSWORD = "Repeat the new password."  # noqa: S105 - a message
 SAME_PASSWORD = "The new password must differ from the old one."  # noqa: S105 - a message
 ONE_TIME_PASSWORD_EXPIRED = "This one-time password has expired. Ask an admin for a new one."  # noqa: S105 - a message
@@ -119,7 +120,7 @@ class UserFormMeta:
         "is_active": "Clear it to deactivate the account: the account and its history are kept, but can't sign in.",
         "is_superuser": "Has all permissions, whatever their roles. Only superusers can change this.",
     }
-    error_messages: ClassVar = {"username": {"unique": USERNAME_EXISTS}}
+    error_messages: ClassVar = {"username": {"unique": USERNAME_EXISTS, "invalid": USERNAME_CHARACTERS}}
 
 
 class UserForm(UserModelForm):

@@ -53,7 +53,8 @@ def _describe_size_limit(request: HttpRequest) -> str:
     limit = get_body_limit(request.path)
     return (
         f"You sent {format_size(get_content_length(request))}, and the limit is {format_size(limit.max_bytes)}. "
-        f"Nothing was saved. The operator of this server can raise the limit with {limit.setting}."
+        f"Nothing was saved{', and your input is lost' if is_console_request(request) else ''}. "
+        f"The operator of this server can raise the limit with {limit.setting}."
     )
 
 

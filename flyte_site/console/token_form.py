@@ -9,6 +9,7 @@ from django.utils import timezone
 from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import Actor
 from flyte_site.auth.scopes import SCOPES
+from flyte_site.core.labels import split_label
 
 EXPIRY_CHOICES = (("7", "in a week"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never"))
 
@@ -43,10 +44,12 @@ class TokenForm(forms.Form):
     def clean_labels(self) -> dict[str, str]:
         labels = {}
         for line in filter(None, map(str.strip, self.cleaned_data["labels"].splitlines())):
-            key, equals, value = line.partition("=")
-            if not key or not equals:
-                raise forms.ValidationError(f"Invalid label {line!r}: it must be key=value.")
-            labels[key] = value
+            try:
+                name, value = split_label(line)
+            except ValueError as error:
+                message = str(error)
+                raise forms.ValidationError(f"{message[0].upper()}{message[1:]}.") from None
+            labels[name] = value
         return labels
 
     def create_token(self, actor: Actor) -> str | None:

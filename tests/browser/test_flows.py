@@ -68,6 +68,21 @@ def test_only_the_outcome_of_the_last_save_is_on_the_page(open_as: OpenAs) -> No
     saved(page, "saved-twice")
 
 
+def test_the_diagram_of_an_earlier_text_is_labeled(open_as: OpenAs) -> None:
+    page = open_as("editor")
+    page.goto("/admin/flows/flow/add/")
+    title = page.locator("#diagram-title")
+    expect(page.locator("#verdict")).to_have_text("no errors")
+    expect(title).to_have_text("Diagram")
+    write(page, "name: broken\nsteps: 1\n")
+    expect(title).to_have_text("Diagram of the last valid text")
+    expect(page.locator("#diagram svg")).to_be_visible()
+    look_at(page, "flow-outdated-diagram")
+    write(page, FLOW)
+    expect(title).to_have_text("Diagram")
+    page.evaluate("localStorage.clear()")
+
+
 def test_a_flow_is_written_corrected_tried_saved_compared_restored_and_disabled(open_as: OpenAs) -> None:
     page = open_as("admin")
     page.goto("/admin/flows/flow/add/")

@@ -70,7 +70,7 @@ def test_an_operator_deletes_a_pack_after_a_warning_of_orphaned_actions(open_as:
     page.get_by_role("button", name="Search").click()
     look_at(page, "packs")
     page.get_by_role("link", name="Deleted", exact=True).click()
-    expect(page.get_by_text("1 queued action that this pack can claim")).to_be_visible()
+    expect(page.get_by_text("1 queued action that this pack can run")).to_be_visible()
     look_at(page, "pack")
     page.get_by_role("button", name="Delete").click()
     question = page.get_by_role("dialog")

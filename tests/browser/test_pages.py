@@ -1,5 +1,7 @@
 """All pages of the navigation, with and without data."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from playwright.sync_api import expect
@@ -39,6 +41,23 @@ def test_every_page_of_the_navigation_looks_right(open_as: OpenAs, role: str) ->
         page.goto(path)
         expect(page.locator("nav.main-nav [aria-current=page]")).to_have_attribute("href", path)
         look_at(page, f"place-{role}-{path.strip('/').replace('/', '-')}")
+
+
+def test_a_file_that_is_too_large_is_reported_before_it_is_sent(open_as: OpenAs, tmp_path: Path) -> None:
+    (tmp_path / "large.bin").write_bytes(bytes(17 << 20))
+    (tmp_path / "small.bin").write_bytes(b"1")
+    page = open_as("editor")
+    page.goto("/admin/datastore/item/add/")
+    page.get_by_label("Key").fill("kept")
+    page.get_by_label("Or a file").set_input_files(tmp_path / "large.bin")
+    error = page.get_by_text("The file is 17 MiB; values can be at most 16 MiB.")
+    expect(error).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    expect(error).to_be_visible()
+    expect(page.get_by_label("Key")).to_have_value("kept")
+    look_at(page, "datastore-large-file")
+    page.get_by_label("Or a file").set_input_files(tmp_path / "small.bin")
+    expect(error).to_have_count(0)
 
 
 @pytest.mark.usefixtures("something")

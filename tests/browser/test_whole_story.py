@@ -167,9 +167,9 @@ def make_viewer(page: Page) -> str:
 def see_no_buttons_and_be_refused(page: Page, faults: Faults, address: str) -> None:
     for path in (address, f"{address}../versions/", "/admin/flows/flow/"):
         page.goto(path)
-        for label in ("Save", "Restore old version", "Disable", "Enable", "Delete", "Add flow", "Start dry run"):
+        for label in ("Save", "Restore old version", "Disable", "Enable", "Delete", "New flow", "Start dry run"):
             expect(page.get_by_role("button", name=label, exact=True)).to_have_count(0)
-        expect(page.get_by_role("link", name="Add flow")).to_have_count(0)
+        expect(page.get_by_role("link", name="New flow")).to_have_count(0)
     faults.expected.add(403)
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "flyte_csrf")
     headers = {"X-CSRFToken": token, "Referer": page.url}

@@ -107,6 +107,13 @@ def test_the_type_of_a_value_that_is_not_json_cannot_become_json(signed_on: Sign
     assert Item.objects.get().content_type == "image/png"
 
 
+def test_a_key_that_exists_is_reported_and_its_item_stays(signed_on: SignedOn) -> None:
+    made()
+    said = signed_on("editor").post(f"{LIST}add/", fields()).content.decode()
+    assert "A datastore item with this key already exists." in said
+    assert get_value("teams") == {"a": 1}
+
+
 def test_a_file_that_is_too_large_leaves_the_rest_of_the_form_as_entered(
     signed_on: SignedOn, settings: LazySettings
 ) -> None:
@@ -127,7 +134,7 @@ def test_a_request_that_is_too_large_names_the_limit_and_leads_back_to_the_form(
     answer = signed_on("editor").post(f"{LIST}add/", fields(key="k", text="", file=file))
     assert answer.status_code == 413
     said = answer.content.decode()
-    assert "You sent 2.01 MiB, and the limit is 1.07 MiB. Nothing was saved." in said
+    assert "You sent 2.01 MiB, and the limit is 1.07 MiB. Nothing was saved, and your input is lost." in said
     assert "FLYTE_MAX_DATASTORE_VALUE_BYTES" in said
     assert f'<a href="{LIST}add/">Back to the form</a>' in said
 

@@ -155,4 +155,4 @@ def test_the_diagnosis_shows_near_misses(signed_on: SignedOn) -> None:
 def test_the_diagnosis_of_a_disabled_flow_says_so_first(signed_on: SignedOn) -> None:
     page = signed_on("viewer").get(f"{LIST}{save(step(), enabled=False).pk}/why/").content.decode()
     assert "The flow is disabled" in page
-    assert "No matching events" in page
+    assert "No such events" in page

@@ -58,7 +58,15 @@ def test_numbers_of_packs_and_flows_link_to_their_lists(viewer: Client) -> None:
     assert [numbers[name][0] for name in ("live", "warning", "critical")] == ["2", "2", "2"]
     assert numbers["critical"][1] == "/admin/packs/pack/?status=critical"
     assert Flow.objects.filter(enabled=False).count() == 1
-    assert "1 flows enabled 1 flows disabled" in text_of(viewer.get(HOME))
+    assert "1 flow enabled 1 flow disabled" in text_of(viewer.get(HOME))
+
+
+def test_the_tile_of_live_packs_counts_those_that_the_server_hosts(viewer: Client) -> None:
+    b.pack("Here")
+    hosted = b.pack("Wait")
+    assert "hosted by the server" not in text_of(viewer.get(HOME))
+    Pack.objects.filter(pk=hosted.pk).update(hosted=True)
+    assert "2 live packs: seen in the last 10 minutes, 1 of them hosted by the server" in text_of(viewer.get(HOME))
 
 
 def test_the_queue_is_shown_by_pack_with_the_oldest_age_and_orphaned_actions(viewer: Client) -> None:
@@ -143,14 +151,14 @@ def test_users_without_a_role_see_only_the_note(signed_on: SignedOn) -> None:
     [
         ("view_pack", ["live packs"]),
         ("view_action", ["actions queued", "Queue"]),
-        ("view_flow", ["flows enabled"]),
+        ("view_flow", ["flow enabled"]),
         ("view_execution", ["last 24 hours", "Latest failures"]),
     ],
 )
 def test_each_block_needs_its_own_permission(codename: str, expected: list[str]) -> None:
     fail()
     person = person_with(codename)
-    blocks = ["live packs", "actions queued", "Queue", "flows enabled", "last 24 hours", "Latest failures"]
+    blocks = ["live packs", "actions queued", "Queue", "flow enabled", "last 24 hours", "Latest failures"]
     for path in (HOME, NOW):
         said = text_of(person.get(path))
         assert [block for block in blocks if block in said] == expected

@@ -97,7 +97,9 @@ def test_a_hosted_pack_cannot_be_deleted(signed_on: SignedOn, stub: StubWorld) -
 def test_a_pack_that_another_process_hosts_is_marked(viewer: Client) -> None:
     b.pack("Elsewhere")
     Pack.objects.update(hosted=True)
-    assert "This process does not host the pack" in text_of(viewer.get(f"{PACKS}{Pack.objects.get().pk}/"))
+    assert "No details: the settings of this web process do not include the pack." in text_of(
+        viewer.get(f"{PACKS}{Pack.objects.get().pk}/")
+    )
 
 
 def test_an_execution_shows_and_updates_the_status_of_its_hosted_action(viewer: Client, stub: StubWorld) -> None:

@@ -200,7 +200,7 @@ def test_the_oldest_queued_action_and_running_actions_link_to_their_executions(v
     answer = viewer.get(page(slack))
     links = re.findall(r'/admin/flows/execution/(\w{24})/">Execution<', answer.content.decode())
     assert links == [old.correlation_id, young.correlation_id, held.correlation_id]
-    assert "2 queued actions that this pack can claim, oldest 4 h ago" in text_of(answer)
+    assert "2 queued actions that this pack can run, oldest 4 h ago" in text_of(answer)
     assert "1 running action." in text_of(answer)
 
 

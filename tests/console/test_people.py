@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from flyte_site.console.permission_choices import PERMISSION_LABELS
 from flyte_site.models import Change, OneTimePassword
 from tests.console.conftest import SignedOn
 
@@ -127,7 +128,7 @@ def chosen() -> dict[str, str]:
 def test_a_new_user_must_choose_a_password_first(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     assert "New user" in page(client, "/admin/auth/user/add/")
-    assert "Add user" in page(client, "/admin/auth/user/")
+    assert "New user" in page(client, "/admin/auth/user/")
     password = one_time_password(client.post("/admin/auth/user/add/", {"username": "new"}))
     user = User.objects.get(username="new")
     assert "one-time password" in page(client, f"/admin/auth/user/{user.pk}/change/")
@@ -225,6 +226,47 @@ def test_the_own_password_is_changed_on_the_password_page(signed_on: SignedOn) -
 def test_user_names_must_differ_in_more_than_case(signed_on: SignedOn) -> None:
     answer = signed_on("admin").post("/admin/auth/user/add/", {"username": "ADMIN"})
     assert "A user with this name already exists." in answer.content.decode()
+
+
+def test_an_invalid_user_name_is_reported_in_the_words_of_the_help_text(signed_on: SignedOn) -> None:
+    client, path = signed_on("admin"), f"/admin/auth/user/{somebody_new()}/change/"
+    for form in ("/admin/auth/user/add/", path):
+        assert "Use only letters, digits and @ . + - _<" in client.post(form, {"username": "a b"}).content.decode()
+
+
+def test_roles_are_made_of_permissions_that_the_server_checks(signed_on: SignedOn) -> None:
+    root = Client()
+    root.force_login(User.objects.create_superuser("root"))
+    labels = re.findall(r'name="permissions"[^>]*>\s*([^<]+?)</label>', page(root, "/admin/auth/group/add/"))
+    assert labels == list(PERMISSION_LABELS.values())
+    assert "Approve and reject" in labels
+    assert "View the activity log" in labels
+    of_roles = Permission.objects.filter(group__name__in=["viewer", "editor", "operator", "admin"])
+    assert {permission.codename for permission in of_roles} - {"view_flowversion"} == set(PERMISSION_LABELS)
+
+
+def test_the_title_of_a_tab_is_the_heading_of_its_page(signed_on: SignedOn) -> None:
+    client, user = signed_on("admin"), User.objects.get(pk=somebody_new())
+    for path, heading in (
+        ("auth/user/add/", "New user"),
+        ("auth/group/add/", "New role"),
+        ("datastore/item/add/", "New datastore item"),
+        ("flyte_site/token/add/", "New token"),
+        ("flows/flow/add/", "New flow"),
+        (f"auth/user/{user.pk}/change/", user.username),
+        (f"auth/user/{user.pk}/delete/", f"Delete user '{user.username}'?"),
+    ):
+        said = page(client, f"/admin/{path}")
+        assert f"<title>{heading} · Flyte</title>" in said.replace("&#x27;", "'"), path
+        assert f"<h1>{heading}</h1>" in said.replace("&#x27;", "'"), path
+
+
+def test_users_without_a_role_can_be_listed(signed_on: SignedOn) -> None:
+    client, user = signed_on("admin"), User.objects.get(pk=somebody_new())
+    assert ">no role<" in re.sub(r"\s+(?=<)|(?<=>)\s+", "", page(client, "/admin/auth/user/"))
+    listed = page(client, "/admin/auth/user/?groups__isnull=True")
+    assert user.username in listed
+    assert "some-" not in listed
 
 
 def test_forms_of_users_use_the_terms_of_the_console(signed_on: SignedOn) -> None:

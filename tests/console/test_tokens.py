@@ -18,7 +18,7 @@ LIST, ADD = "/admin/flyte_site/token/", "/admin/flyte_site/token/add/"
 FORM = {
     "name": "slack-prod",
     "pack": "Slack*",
-    "labels": "env=prod\n zone=a ",
+    "labels": "env=prod\n zone: a ",
     "expires": "30",
     "scopes": ["flows:read"],
 }
@@ -68,7 +68,7 @@ def test_a_revoked_token_is_refused(signed_on: SignedOn) -> None:
             "Choose a pack or at least one scope; without either, the token allows nothing.",
         ),
         ({"pack": ""}, "Labels require a pack"),
-        ({"labels": "env"}, "must be key=value"),
+        ({"labels": "env"}, "Invalid label &#x27;env&#x27;: use name=value, such as env=prod."),
         ({"scopes": ["everything"]}, "everything"),
         ({"expires": "4000"}, "4000"),
     ],

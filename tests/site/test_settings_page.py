@@ -22,7 +22,7 @@ SPECIAL = {
     "FLYTE_SECRET_KEY": "generated, in `.secret_key`",
     "FLYTE_MGO_HOST": "none",
     "TZ": "system time zone",
-    "FLYTE_AUTH": "`none`, or `oidc` with the next three",
+    "FLYTE_AUTH": "`none`, or `oidc` when the next three are set",
     "FLYTE_ALLOWED_HOSTS": "none",
     "FLYTE_CONSOLE_CLIENT_ID": "`FLYTE_OIDC_ISSUER_CLIENT_ID`",
     "FLYTE_CONSOLE_ROLES": "none",

@@ -12,6 +12,7 @@ from django.utils import timezone
 from flyte_site.auth import tokens
 from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR
 from flyte_site.auth.scopes import SCOPES
+from flyte_site.core.labels import split_label
 from flyte_site.core.timestamps import format_rfc3339
 from flyte_site.models import Token
 from flyte_site.scheduler.command import DatabaseCommand
@@ -37,7 +38,11 @@ class Command(DatabaseCommand):
             help="allow it to act as packs of this name; * matches any text: Slack*",
         )
         create.add_argument(
-            "--label", action="append", default=[], metavar="KEY=VALUE", help="… that have this label; repeatable"
+            "--label",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="only packs with this label, such as env=prod; repeatable",
         )
         create.add_argument(
             "--scope",
@@ -89,10 +94,11 @@ def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
     """Parse `["env=prod"]` as `{"env": "prod"}`. Raises `CommandError`."""
     labels = {}
     for text in pairs:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise CommandError(f"--label: invalid value {text!r}, must be KEY=VALUE")
-        labels[key] = value
+        try:
+            name, value = split_label(text)
+        except ValueError as error:
+            raise CommandError(f"--label: {error}") from None
+        labels[name] = value
     return labels
 
 
