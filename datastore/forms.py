@@ -18,7 +18,7 @@ from flyte_site.http.request_body import format_size
 MAX_EDITABLE_BYTES = 256 * 1024
 JSON_CONTENT_TYPE = "application/json"
 TEXT_CONTENT_TYPE = "text/plain; charset=utf-8"
-NO_ENCRYPTION_KEYS = "Not available: secret values are encrypted, and FLYTE_ENCRYPTION_KEYS is not set on the server."
+NO_ENCRYPTION_KEYS = "Not available: FLYTE_ENCRYPTION_KEYS is not set on the server. Its keys encrypt secret values."
 SUGGESTED_CONTENT_TYPES = (JSON_CONTENT_TYPE, TEXT_CONTENT_TYPE, "application/octet-stream")
 
 
@@ -80,7 +80,9 @@ class ItemForm(ItemModelForm):
         """Name the limit. A script rejects a larger file before it is sent: the server would reject the whole form."""
         max_bytes = settings.FLYTE_MAX_DATASTORE_VALUE_BYTES
         field = self.fields["file"]
-        field.help_text = f"At most {format_size(max_bytes)}. It is stored instead of the text above."
+        field.help_text = (
+            f"At most {format_size(max_bytes)}. If you choose a file, it is stored instead of the text above."
+        )
         field.widget.attrs |= {"data-max-bytes": max_bytes, "data-max-size": format_size(max_bytes)}
 
     def _make_text_write_only(self) -> None:
@@ -157,7 +159,6 @@ def _decoding_error(error: ValueError, content_type: str) -> str:
     if not is_json_media_type(parse_header_parameters(content_type)[0]):
         return f"The value is not valid {content_type}: {error}."
     reason = str(error).removeprefix("invalid JSON: ")
-    reason = f"{reason[:1].lower()}{reason[1:]}"
     if isinstance(error, DocumentError) and error.line:
         return f"Invalid JSON at line {error.line}, column {error.column}: {reason}."
     return f"Invalid JSON: {reason}."

@@ -45,7 +45,7 @@ def add_subcommands(parser: ArgumentParser) -> None:
     command = commands.add_parser(
         "export",
         help="write the server's flows to files",
-        description="Write each flow to a file named after it, in its original text where that is complete. "
+        description="Write each flow to a file named after it: the text as saved, or YAML if that text is outdated. "
         f"Other files are not changed. {EXIT_CODES_HELP}",
     )
     command.add_argument(

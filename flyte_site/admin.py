@@ -1,7 +1,7 @@
 """Console pages of users, roles, tokens and the activity log."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -11,12 +11,13 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
+from django.forms import CheckboxSelectMultiple, ModelForm, ModelMultipleChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_POST
 
 from flyte_site.auth import tokens
@@ -32,15 +33,17 @@ from flyte_site.templatetags.console import ago
 
 TOKENS_PER_PAGE = 100
 
-ROLES_HELP_TEXT = "A user has the permissions of all their roles. Without a role they see no pages."
+ROLES_HELP_TEXT = "A user has the permissions of all their roles. A user without a role sees no pages."
 
 admin.site.unregister([User, Group])
 
 
 if TYPE_CHECKING:
     _PermissionChoiceBase = ModelMultipleChoiceField[Permission]
+    RoleModelForm = ModelForm[Group]
 else:
     _PermissionChoiceBase = ModelMultipleChoiceField
+    RoleModelForm = ModelForm
 
 
 class PermissionChoiceField(_PermissionChoiceBase):
@@ -52,12 +55,19 @@ class PermissionChoiceField(_PermissionChoiceBase):
         return PERMISSION_LABELS[obj.codename] if isinstance(obj, Permission) else str(obj)
 
 
+class RoleForm(RoleModelForm):
+    """The form of a role. Django's model calls it a group."""
+
+    class Meta:
+        error_messages: ClassVar = {"name": {"unique": "A role with this name already exists."}}
+
+
 class RoleFilter(admin.RelatedFieldListFilter):
     """A filter of users by role."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title, self.empty_value_display = "role", "no role"
+        self.title, self.empty_value_display = "role", mark_safe("no role")
 
 
 @admin.register(User)
@@ -168,6 +178,7 @@ class RoleAdmin(ConsoleModelAdmin, GroupAdmin):
     """Roles. Nobody can create or change a role with permissions that they don't have themselves."""
 
     kind = "role"
+    form = RoleForm
     list_display = ("name",)
     search_help_text = "Name"
     filter_horizontal = ()

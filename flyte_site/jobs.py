@@ -62,7 +62,7 @@ def get_hosted_jobs() -> list[PeriodicJob]:
     return [
         *jobs,
         PeriodicJob(
-            "look_after_hosted",
+            "maintain_hosted_packs",
             FixedIntervalSchedule(HOSTED_UPKEEP_INTERVAL_SECONDS),
             hosted.run_upkeep,
             is_shared=True,

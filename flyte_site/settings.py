@@ -340,7 +340,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # HTTPS redirect: with TLS, the server does not serve plain HTTP
 ]
 
-# After this many failures, a user name is locked for an address for some time. Locking a name for all addresses, or an
+# After this many failures, a username is locked for an address for some time. Locking a name for all addresses, or an
 # address for all names, would let anyone lock out other users.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5

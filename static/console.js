@@ -31,20 +31,16 @@
   const reportLargeFile = (input) => {
     const [file] = input.files;
     const isTooLarge = Boolean(file) && file.size > Number(input.dataset.maxBytes);
-    let list = document.getElementById(`${input.id}_too_large`);
-    if (!list && isTooLarge) {
-      list = document.createElement("ul");
-      list.id = `${input.id}_too_large`;
-      list.className = "errorlist";
-      list.setAttribute("role", "alert");
-      input.before(list);
+    let message = document.getElementById(`${input.id}_too_large`);
+    if (!message) {
+      message = document.createElement("div");
+      message.id = `${input.id}_too_large`;
+      message.className = "errorlist";
+      message.setAttribute("role", "alert");
+      input.before(message);
     }
-    if (list) list.replaceChildren();
-    if (!isTooLarge) return false;
-    const item = document.createElement("li");
-    item.textContent = `The file is ${formatSize(file.size)}; values can be at most ${input.dataset.maxSize}.`;
-    list.append(item);
-    return true;
+    message.textContent = isTooLarge ? `The file is ${formatSize(file.size)}; values can be at most ${input.dataset.maxSize}.` : "";
+    return isTooLarge;
   };
   document.addEventListener("change", (event) => {
     if (event.target.matches("input[type=file][data-max-bytes]")) reportLargeFile(event.target);

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 EXAMPLE_FLOW = """\
 # A flow has steps. Each waits for an event from a pack, and then sends a command to a pack.
 name: greet
-description: Explains what the flow does
+description: Replies to the message “hello”
 steps:
   - id: greet
     event:

@@ -79,10 +79,11 @@ class FlowParser:
             self.add_error("enabled", f"must be true or false, not {_format_value(enabled)}")
         raw_steps = data.get("steps")
         if not isinstance(raw_steps, list):
-            self.add_error("steps", f"must be a list of steps{_describe_actual(data, 'steps')}")
+            missing, actual = _describe_missing(data, "steps"), _describe_actual(data, "steps")
+            self.add_error("steps", f"{missing}must be a list of steps{actual}")
             raw_steps = []
         if raw_steps == [] and "steps" in data:
-            self.add_warning("steps", "is empty: the flow does nothing")
+            self.add_warning("steps", "empty list: the flow does nothing")
         steps = tuple(self.parse_steps(raw_steps))
         if len(steps) == len(raw_steps):
             errors, warnings = validate_steps(steps)
@@ -218,7 +219,8 @@ class FlowParser:
         examples.
         """
         if not isinstance(raw_step.get(key), Mapping):
-            self.add_error(path, f"must be a mapping with a name and a packName{_describe_actual(raw_step, key)}")
+            missing, actual = _describe_missing(raw_step, key), _describe_actual(raw_step, key)
+            self.add_error(path, f"{missing}must be a mapping with a name and a packName{actual}")
             return {"name": UNPARSED_NAME, "packName": UNPARSED_NAME}
         data = dict(raw_step[key])
         if "labels" in data:

@@ -71,7 +71,7 @@ def _find_unreachable_steps(steps: Sequence[StepDefinition]) -> set[int]:
 
 def _report_unreachable(steps: Sequence[StepDefinition], unreachable: Iterable[int]) -> Iterator[FlowIssue]:
     for index in sorted(unreachable):
-        message = f"step {steps[index].id!r} can never fire: no trigger leads to its dependencies"
+        message = f"step {steps[index].id!r} can never fire: no trigger step leads to its dependencies"
         yield FlowIssue(f"steps[{index}].dependsOn", message)
 
 

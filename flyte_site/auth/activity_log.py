@@ -35,7 +35,7 @@ def log_activity(actor: Actor, action: str, kind: str, key: str, **detail: Any) 
     """Record that the actor performed `action` (such as `saved`) on the object of this kind and key.
 
     Kinds and their keys: `flow` (name), `execution` (correlation id), `pack` (id), `approval` (id of the action that
-    asks), `datastore item` (key), USER_KIND (user name) and `role` (name). Call it in the transaction that makes the
+    asks), `datastore item` (key), USER_KIND (username) and `role` (name). Call it in the transaction that makes the
     change, if there is one. `detail` is small JSON without secret values; if it is too large, a note replaces it.
     """
     if len(json.dumps(detail, default=str)) > MAX_DETAIL_LENGTH:

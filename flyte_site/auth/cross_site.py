@@ -70,7 +70,7 @@ def reject_cross_site(request: HttpRequest) -> None:
     site = request.META.get("HTTP_SEC_FETCH_SITE", "none")
     origin = request.META.get("HTTP_ORIGIN")
     if site not in ("same-origin", "none") or (origin is not None and not _is_same_origin(origin, request)):
-        raise Problem(403, "cross-site request rejected: send a token")
+        raise Problem(403, "cross-site request rejected: pages of other sites need a token")
 
 
 def _is_same_origin(origin: str, request: HttpRequest) -> bool:

@@ -12,7 +12,7 @@ SCOPES = {
     "packs:read": "see registered packs with their commands and events",
     "packs:write": "delete packs",
     "flows:read": "see flows and their versions",
-    "flows:write": "save, test, enable, disable, restore and delete flows; a test can read events and datastore items",
+    "flows:write": "save, dry-run, enable, disable, restore, delete flows; dry runs can read events and the datastore",
     "datastore:read": "read datastore items",
     "datastore:write": "create, replace and delete datastore items",
     "audit:read": "see executions and events with their full content",

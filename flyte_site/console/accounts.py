@@ -90,16 +90,16 @@ else:
 
 
 class SignInForm(AuthenticationForm):
-    """The sign-in form: user name and password."""
+    """The sign-in form: username and password."""
 
     error_messages = {
-        "invalid_login": "Wrong user name or password. Both are case-sensitive.",
+        "invalid_login": "Wrong username or password. Both are case-sensitive.",
         "inactive": "This account is deactivated. Ask an admin.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].error_messages["required"] = "Enter your user name."
+        self.fields["username"].error_messages["required"] = "Enter your username."
         self.fields["password"].error_messages["required"] = "Enter your password."
 
     def confirm_login_allowed(self, user: User) -> None:

@@ -84,7 +84,7 @@ def _create_user(issuer: str, subject: str, claims: Mapping[str, Any]) -> User:
 
 
 def _find_available_username(issuer: str, subject: str, claims: Mapping[str, Any]) -> str:
-    """Choose a free user name: the same name at the provider must not give access to an existing account."""
+    """Choose a free username: the same name at the provider must not give access to an existing account."""
     candidates = [claims.get("preferred_username"), claims.get("email"), subject]
     preferred = next(str(candidate) for candidate in candidates if candidate)
     name = _INVALID_USERNAME_CHARACTERS.sub("_", preferred)[:MAX_USERNAME_LENGTH]

@@ -124,7 +124,8 @@ class ConsoleSite(AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         must_change = get_one_time_password(request.user) is not None
-        context = {**self.each_context(request), "one_time_password": must_change, **(extra_context or {})}
+        context = {**self.each_context(request), "title": "Change password", "one_time_password": must_change}
+        context |= extra_context or {}
         if must_change:
             context["navigation"] = []  # no other page opens until the password is changed
         view = PasswordChangeView.as_view(

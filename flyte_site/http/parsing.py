@@ -79,7 +79,8 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
     except DocumentError:
         raise
     except json.JSONDecodeError as error:
-        raise DocumentError(f"invalid JSON: {error.msg}", error.lineno, error.colno) from None
+        reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        raise DocumentError(f"invalid JSON: {reason}", error.lineno, error.colno) from None
     except RecursionError:
         raise DocumentError(f"nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:

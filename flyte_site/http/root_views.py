@@ -83,7 +83,7 @@ class HealthView(APIView):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
         except Error as error:
-            log.error("database_away", error=safe_database_message(error))
+            log.error("database_unavailable", error=safe_database_message(error))
             raise Problem(500, "the database is unavailable") from None
         return empty_response(200)
 

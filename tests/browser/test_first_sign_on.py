@@ -29,7 +29,7 @@ def test_the_one_time_password_allows_only_the_choice_of_another(chromium: Brows
         expect(page).to_have_url(re.compile("/admin/login/"))
         look_at(page, "login")
         sign_in(page, "admin", "not-the-password")
-        expect(page.locator(".errornote")).to_contain_text("Wrong user name or password")
+        expect(page.locator(".errornote")).to_contain_text("Wrong username or password")
         look_at(page, "login-refused")
         sign_in(page, "admin", first)
         for path in ("/admin/", "/admin/auth/user/"):

@@ -140,7 +140,7 @@ def test_an_invalid_search_is_reported(
         ({"code": 3}, "time limit exceeded", True),
         ({"code": 51}, "the server is busy", True),
         ({"code": 99}, "result code 99", False),
-        ({"password": "other"}, "invalid user name or password", False),
+        ({"password": "other"}, "invalid username or password", False),
         ({"raw": b"HTTP/1.1 400 Bad Request"}, "invalid LDAP response", False),
         (
             {"raw": ber.encode_element(0x30, ber.encode_int(0), ber.encode_element(0x78))},

@@ -101,7 +101,7 @@ def test_a_search_stops_at_the_limit_and_reports_it(slapd: LdapServer) -> None:
 
 
 def test_a_wrong_or_missing_password_is_rejected(slapd: LdapServer) -> None:
-    with pytest.raises(DirectoryError, match="invalid user name or password"):
+    with pytest.raises(DirectoryError, match="invalid username or password"):
         find_uids(replace(slapd, password="other"), "(uid=ann)")
     with pytest.raises(DirectoryError, match="entry not found"):
         find_uids(replace(slapd, user="", password=""), "(uid=ann)")

@@ -234,6 +234,11 @@ def test_an_invalid_user_name_is_reported_in_the_words_of_the_help_text(signed_o
         assert "Use only letters, digits and @ . + - _<" in client.post(form, {"username": "a b"}).content.decode()
 
 
+def test_a_role_that_exists_is_reported_as_a_role(signed_on: SignedOn) -> None:
+    said = signed_on("admin").post("/admin/auth/group/add/", {"name": "viewer"}).content.decode()
+    assert "A role with this name already exists." in said
+
+
 def test_roles_are_made_of_permissions_that_the_server_checks(signed_on: SignedOn) -> None:
     root = Client()
     root.force_login(User.objects.create_superuser("root"))

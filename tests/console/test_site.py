@@ -89,7 +89,7 @@ def test_the_first_account_is_created_once_and_must_choose_a_password_first() ->
 
 def test_the_sign_in_form_names_what_is_missing(client: Client) -> None:
     said = client.post("/admin/login/", {"username": "", "password": ""}).content.decode()
-    assert "Enter your user name." in said
+    assert "Enter your username." in said
     assert "Enter your password." in said
 
 
@@ -136,7 +136,7 @@ def test_signing_out_is_confirmed(signed_on: SignedOn) -> None:
 def test_the_console_uses_sign_in_and_sign_out_consistently(signed_on: SignedOn) -> None:
     stranger, viewer = Client(), signed_on("viewer")
     wrong = stranger.post("/admin/login/", {"username": "ana", "password": "wrong"}).content.decode()
-    assert "Wrong user name or password. Both are case-sensitive." in wrong
+    assert "Wrong username or password. Both are case-sensitive." in wrong
     pages = [
         stranger.get("/admin/login/").content.decode(),
         wrong,

@@ -124,8 +124,8 @@ def test_every_page_warns_of_anonymous_access_from_a_network(signed_on: SignedOn
 def test_the_form_with_errors_says_that_nothing_was_saved_and_can_be_left(signed_on: SignedOn) -> None:
     client = signed_on("admin")
     fresh, wrong = client.get(ADD).content.decode(), client.post(ADD, {**FORM, "name": ""}).content.decode()
-    assert "Not saved:" not in fresh
-    assert "<strong>Not saved:</strong> fix the errors below." in wrong
+    assert "Not saved" not in fresh
+    assert "<strong>Not saved.</strong> Fix the error below." in wrong
     assert f'<a class="btn" href="{LIST}">Cancel</a>' in fresh
     assert wrong.index("This field is required.") < wrong.index("A unique name for lists")
 

@@ -358,7 +358,7 @@ def test_parts_that_can_never_work_give_warnings() -> None:
     b.pack("Src")
     bare = post("/v1/flows", b.document(b.step(criteria="Event.Payload.x")))["X-Flyte-Warning"]
     assert "steps[0].criteria: contains no {{" in bare.replace("\\u2026", "…")
-    assert post("/v1/flows", b.document())["X-Flyte-Warning"] == "steps: is empty: the flow does nothing"
+    assert post("/v1/flows", b.document())["X-Flyte-Warning"] == "steps: empty list: the flow does nothing"
 
 
 def test_the_response_to_a_rejected_result_has_the_reason() -> None:

@@ -7,7 +7,10 @@ from flyte_site.scheduler.command import JobCommand
 class Command(JobCommand):
     """Manual run of the job that the server repeats every FLYTE_LEASE_CHECK_SECONDS."""
 
-    help = "End attempts with an expired lease: they are retried as far as the step's retries allow, else end FATAL."
+    help = (
+        "End attempts with an expired lease. An action is retried if its step allows more retries; otherwise it fails "
+        "with FATAL."
+    )
     job = staticmethod(expire_leases)
     result_message = "{count} leases {were} ended"
     dry_run_verb, done_verb = "have", "had"

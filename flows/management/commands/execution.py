@@ -22,7 +22,9 @@ class Command(DatabaseCommand):
         )
         parser.add_argument("step_id", metavar="STEP", nargs="?", help="for retry: id of the step")
         parser.add_argument(
-            "--all-flows", action="store_true", help="for replay: all subscribed flows handle the event"
+            "--all-flows",
+            action="store_true",
+            help="for replay: let all subscribed flows handle the event, not only this one",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

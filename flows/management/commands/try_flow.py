@@ -23,8 +23,9 @@ class Command(DatabaseCommand):
     """Dry runs for scripts; the API has the same at `POST /v1/flows/dry-run`."""
 
     help = (
-        "Print what each step of a flow would do with an event, with the items of this server's datastore; nothing is "
-        "queued or written. Exit codes: 0 it would start and every step can be evaluated, 1 it would not, 2 bad input."
+        "Dry-run a flow: print what each step would do with an event. Templates read this server's datastore; nothing "
+        "is queued or saved. Exit codes: 0 the flow would start and no step has an error, 1 it would not start or a "
+        "step has an error, 2 invalid input."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

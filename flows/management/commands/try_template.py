@@ -26,9 +26,9 @@ class Command(DatabaseCommand):
     """Renders one template, or a file of template cases."""
 
     help = (
-        "Print the output of a template for an event and a context, with the items of this server's datastore, "
-        "redacted if it reads a secret item; or, with "
-        '--cases, a line of JSON for each case of a file: {"ok": …} or {"error": …}.'
+        "Render a template with an event and a context, and print the output. Templates read this server's datastore; "
+        "output that depends on a secret item is redacted. With --cases, print a line of JSON for each case of a file: "
+        '{"ok": …} or {"error": …}.'
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

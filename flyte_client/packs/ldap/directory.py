@@ -44,7 +44,7 @@ RESULT_MESSAGES = {
     8: "the server requires stronger authentication",
     10: "the server refers to a different server",
     32: "entry not found",
-    49: "invalid user name or password",
+    49: "invalid username or password",
     50: "not allowed",
     51: "the server is busy",
     52: "the server is not available",

@@ -12,6 +12,8 @@ from flyte_site.console.accounts import clear_one_time_password
 class Command(changepassword.Command):
     """The command that sets a permanent password, which replaces a one-time password."""
 
+    help = "Set a user's password. It replaces a one-time password."
+
     def handle(self, *args: Any, **options: Any) -> str:
         output = super().handle(*args, **options)
         name = options["username"] or getpass.getuser()

@@ -11,6 +11,8 @@ from flyte_site.auth.activity_log import COMMAND_LINE_ACTOR, USER_KIND, log_acti
 class Command(createsuperuser.Command):
     """The command that creates an account with all permissions."""
 
+    help = "Create a user with all permissions (a superuser)."
+
     def handle(self, *args: Any, **options: Any) -> None:
         existing_ids = set(User.objects.values_list("pk", flat=True))
         super().handle(*args, **options)

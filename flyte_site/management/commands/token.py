@@ -29,13 +29,15 @@ class Command(DatabaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         commands = parser.add_subparsers(dest="command", required=True, metavar="create|list|revoke")
-        create = commands.add_parser("create", help="create a token and print it once")
+        create = commands.add_parser(
+            "create", help="create a token and print it once", description="Create a token and print it once."
+        )
         create.add_argument("name", help="unique name for lists and logs, such as slack-prod")
         create.add_argument(
             "--pack",
             default="",
             metavar="NAME",
-            help="allow it to act as packs of this name; * matches any text: Slack*",
+            help="act as packs with this name; * matches any text, as in Slack*",
         )
         create.add_argument(
             "--label",
@@ -54,9 +56,11 @@ class Command(DatabaseCommand):
         create.add_argument(
             "--expires", metavar="WHEN", help="90d, 12h, 2w, or a time such as 2027-01-31 (default: never)"
         )
-        commands.add_parser("list", help="list all tokens, without their secrets")
-        revoke = commands.add_parser("revoke", help="revoke a token")
-        revoke.add_argument("name")
+        commands.add_parser(
+            "list", help="list all tokens, without their secrets", description="List all tokens, without their secrets."
+        )
+        revoke = commands.add_parser("revoke", help="revoke a token", description="Revoke a token.")
+        revoke.add_argument("name", help="name of the token")
 
     def handle(self, *args: Any, **options: Any) -> None:
         {"create": self.create, "list": self.list, "revoke": self.revoke}[options["command"]](options)

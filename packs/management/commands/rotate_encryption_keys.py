@@ -19,12 +19,12 @@ class Command(DatabaseCommand):
 
     help = (
         "Encrypt secret items, actions' secrets and metadata of hosted packs with the first of FLYTE_ENCRYPTION_KEYS "
-        "if another key was used. The server may run meanwhile, with the same keys. "
+        "if another key was used. The server can keep running if it has the same keys. "
         "Exit codes: 0 done, 1 some are unreadable, 2 no keys."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only count them")
+        parser.add_argument("--dry-run", action="store_true", help="only count, change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run: bool = options["dry_run"]
