@@ -74,7 +74,7 @@ def test_the_diagram_of_an_earlier_text_is_labeled(open_as: OpenAs) -> None:
     title = page.locator("#diagram-title")
     expect(page.locator("#verdict")).to_contain_text("no errors")
     expect(title).to_have_text("Diagram")
-    write(page, "name: broken\nsteps: 1\n")
+    write(page, "name: [\n")
     expect(title).to_have_text("Diagram of the last valid text")
     expect(page.locator("#diagram svg")).to_be_visible()
     look_at(page, "flow-outdated-diagram")
