@@ -1,6 +1,7 @@
 """Settings of the whole server, read from the environment (docs/reference/settings.md lists every variable)."""
 
 from datetime import time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,13 +43,13 @@ FLYTE_WEB_WORKERS = env.integer("FLYTE_WEB_WORKERS", 2, minimum=1, maximum=256, 
 FLYTE_WEB_THREADS = env.integer("FLYTE_WEB_THREADS", 320, minimum=1, maximum=512, check_id="flyte.E006")
 FLYTE_LONG_POLL_SECONDS = env.integer("FLYTE_LONG_POLL_SECONDS", 30, minimum=0, maximum=30, check_id="flyte.E029")
 
-# Size limits in bytes.
-FLYTE_MAX_BODY_BYTES = env.integer(
-    "FLYTE_MAX_BODY_BYTES", 1024 * 1024, minimum=1024, maximum=1024**3, check_id="flyte.E007"
-)
-FLYTE_MAX_DATASTORE_VALUE_BYTES = env.integer(
-    "FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * 1024 * 1024, minimum=1024, maximum=1024**3, check_id="flyte.E008"
-)
+# Size limits in bytes. That of results is by default not below that of other bodies, as in earlier releases.
+MIB = 1024 * 1024
+limit = partial(env.integer, minimum=1024, maximum=1024 * MIB)
+FLYTE_MAX_BODY_BYTES = limit("FLYTE_MAX_BODY_BYTES", MIB, check_id="flyte.E007")
+FLYTE_MAX_RESULT_BYTES = limit("FLYTE_MAX_RESULT_BYTES", max(16 * MIB, FLYTE_MAX_BODY_BYTES), check_id="flyte.E093")
+FLYTE_MAX_RESULT_BYTES_IN_FLIGHT = limit("FLYTE_MAX_RESULT_BYTES_IN_FLIGHT", 64 * MIB, check_id="flyte.E094")
+FLYTE_MAX_DATASTORE_VALUE_BYTES = limit("FLYTE_MAX_DATASTORE_VALUE_BYTES", 16 * MIB, check_id="flyte.E008")
 
 # The lease of an action if its step has no timeout, and the interval between checks for expired leases.
 FLYTE_ACTION_LEASE_SECONDS = env.integer(

@@ -42,7 +42,12 @@ def buffer_chunked_body(environ: Environ) -> None:
     The limit is above that of any path, so that the size check rejects a body that is too large.
     """
     if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
-        limit = max(settings.FLYTE_MAX_BODY_BYTES, settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + 1024 * 1024
+        limits = (
+            settings.FLYTE_MAX_BODY_BYTES,
+            settings.FLYTE_MAX_RESULT_BYTES,
+            settings.FLYTE_MAX_DATASTORE_VALUE_BYTES,
+        )
+        limit = max(limits) + 1024 * 1024
         body = environ["wsgi.input"].read(limit)
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))

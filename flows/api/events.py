@@ -1,7 +1,9 @@
 """API for packs: events, results of actions, and heartbeats."""
 
 import hashlib
+from contextlib import AbstractContextManager, nullcontext
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -26,15 +28,16 @@ from flows.engine.handle_event import (
 from flows.engine.step import EventSource, IncomingEvent
 from flyte_formats.characters import has_control_characters
 from flyte_site.core.metrics import time_intake
+from flyte_site.http.byte_budget import RESULT_BUDGET
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
-from flyte_site.http.request_body import parse_body
+from flyte_site.http.request_body import get_content_length, parse_body
 from flyte_site.http.views import RawView, get_integer_parameter
 from packs import registry
 from packs.models import Action, Pack
 from packs.queue.leases import extend_lease
-from packs.queue.results import ResultStatus
+from packs.queue.results import FATAL_EVENT, ResultStatus
 
 IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 REPEATED_HEADER = "Idempotent-Replayed"
@@ -106,16 +109,17 @@ class PostResultView(RawView):
     def post(self, request: HttpRequest, pack_id: str, action_id: str) -> HttpResponse:
         """Post the result of an action, which is an event: `FATAL` if the command failed unexpectedly.
 
-        Posting the same result again has no effect. A different result, or one of a finished attempt, returns 409.
+        Posting the same result again has no effect. A different result, or one of a finished attempt, returns 409. A
+        result that is too large ends the attempt with FATAL and returns 413.
         """
         pack = registry.authenticate_pack(pack_id, request)
-        event, attempt = read_event(request, pack), read_attempt(request)
-        with time_intake("result"):
-            status = complete_action(action_id, pack, event, attempt)
-        if status is None:
-            raise not_found(f"action {action_id!r}")
-        if status is ResultStatus.REJECTED:
-            raise Problem(409, explain_refusal(action_id, pack))
+        attempt, size = read_attempt(request), get_content_length(request)
+        if size > settings.FLYTE_MAX_RESULT_BYTES:
+            event = build_too_large_event(pack, size)
+            post_result(action_id, pack, event, attempt)
+            raise Problem(413, f"{event.payload['message']}; the attempt ended with FATAL")
+        with reserve_result_bytes(size):
+            post_result(action_id, pack, read_event(request, pack), attempt)
         return empty_response(202)
 
 
@@ -143,6 +147,32 @@ class HeartbeatView(RawView):
 def accept_event(is_new: bool) -> HttpResponse:
     """Build the response for an event that is stored; it says so if the event was received before."""
     return empty_response(202, None if is_new else {REPEATED_HEADER: "true"})
+
+
+def post_result(action_id: str, pack: Pack, event: IncomingEvent, attempt: int) -> None:
+    """Complete the action with its result. Raises `Problem` 404 or 409."""
+    with time_intake("result"):
+        status = complete_action(action_id, pack, event, attempt)
+    if status is None:
+        raise not_found(f"action {action_id!r}")
+    if status is ResultStatus.REJECTED:
+        raise Problem(409, explain_refusal(action_id, pack))
+
+
+def reserve_result_bytes(size: int) -> AbstractContextManager[None]:
+    """Reserve the bytes of a result that is larger than other bodies may be. Raises `Problem` 503."""
+    if size <= settings.FLYTE_MAX_BODY_BYTES:
+        return nullcontext()
+    return RESULT_BUDGET.reserve(size, settings.FLYTE_MAX_RESULT_BYTES_IN_FLIGHT)
+
+
+def build_too_large_event(pack: Pack, size: int) -> IncomingEvent:
+    """Build the FATAL event that replaces a result that is too large to be read."""
+    now = timezone.now()
+    limit = settings.FLYTE_MAX_RESULT_BYTES
+    message = f"the result has {size} bytes, over the limit of {limit} bytes (FLYTE_MAX_RESULT_BYTES)"
+    payload = {"reason": "result too large", "message": message, "packId": pack.identity}
+    return IncomingEvent(EventSource.of_pack(pack), FATAL_EVENT, payload, now, now)
 
 
 def handle_cloud_events(cloud_events: list[CloudEvent], pack: Pack) -> bool:

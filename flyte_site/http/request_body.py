@@ -1,6 +1,7 @@
 """Request bodies: size limits, decoding and parsing."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from flyte_site.http.problems import ErrorItem, Problem, invalid_input
 MULTIPART_OVERHEAD_BYTES = 64 * 1024
 # A client that is still sending sees the response only after it has sent all: up to this much is read and discarded.
 MAX_DRAIN_BYTES = 64 * 1024 * 1024
+RESULT_PATH = re.compile(r"/v1/packs/[^/]+/actions/[^/]+/result")
 
 
 class BodySizeMiddleware:
@@ -28,16 +30,24 @@ class BodySizeMiddleware:
         limit, length = get_body_limit(request.path), get_content_length(request)
         if length <= limit.max_bytes:
             return self.get_response(request)
+        if limit.is_checked_by_view:
+            response = self.get_response(request)
+            drain_body(request, min(length, MAX_DRAIN_BYTES))
+            return response
         drain_body(request, min(length, MAX_DRAIN_BYTES))
         detail = f"request body of {length} bytes exceeds the limit of {limit.max_bytes} bytes ({limit.setting})"
         return Problem(413, detail).response()
 
 
 class BodyLimit(NamedTuple):
-    """The size limit of request bodies, and the setting that it follows from."""
+    """The size limit of request bodies, and the setting that it follows from.
+
+    If it `is_checked_by_view`, the view handles the request without reading the body.
+    """
 
     max_bytes: int
     setting: str
+    is_checked_by_view: bool = False
 
 
 def get_body_limit(path: str) -> BodyLimit:
@@ -45,6 +55,8 @@ def get_body_limit(path: str) -> BodyLimit:
     if path.startswith(("/v1/datastore/", "/admin/datastore/")):
         max_bytes = int(settings.FLYTE_MAX_DATASTORE_VALUE_BYTES) + MULTIPART_OVERHEAD_BYTES
         return BodyLimit(max_bytes, "FLYTE_MAX_DATASTORE_VALUE_BYTES")
+    if RESULT_PATH.fullmatch(path):
+        return BodyLimit(int(settings.FLYTE_MAX_RESULT_BYTES), "FLYTE_MAX_RESULT_BYTES", is_checked_by_view=True)
     return BodyLimit(int(settings.FLYTE_MAX_BODY_BYTES), "FLYTE_MAX_BODY_BYTES")
 
 

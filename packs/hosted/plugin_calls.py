@@ -76,7 +76,7 @@ class PluginDatastore:
 
 def build_context(runtime: PluginRuntime, action: Action, attempt: int, taken_at: datetime) -> TaskExecutionContext:
     """Build the argument of `create` and `do` for an attempt at an action."""
-    max_bytes = settings.FLYTE_MAX_BODY_BYTES
+    max_bytes = settings.FLYTE_MAX_RESULT_BYTES
     metadata = TaskExecutionMetadata(
         token=f"{action.id}-{attempt}",
         action_id=action.id,

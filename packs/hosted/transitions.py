@@ -81,7 +81,7 @@ class ResourceTransitions:
     def finish(self, row: HostedResource, event: str, payload: Any, *, delete_reason: str = "") -> None:
         """Record the action's result; then delete the resource with this `delete_reason`, or only its row."""
         try:
-            check_result_size(payload, settings.FLYTE_MAX_BODY_BYTES)
+            check_result_size(payload, settings.FLYTE_MAX_RESULT_BYTES)
         except UserFailure as failure:
             event, payload = failure.event, failure.payload
         self._sink.complete(row, event, payload)

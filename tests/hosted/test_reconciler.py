@@ -261,7 +261,7 @@ def test_a_result_that_is_too_large_is_fatal() -> None:
     ask()
     w.round()
     w.service.jobs = dict.fromkeys(w.service.jobs, "done " + "x" * 3000)
-    with override_settings(FLYTE_MAX_BODY_BYTES=2000):
+    with override_settings(FLYTE_MAX_RESULT_BYTES=2000):
         w.later(seconds=31)
     assert (result()["event"], "exceeds the limit of 2000 bytes" in result()["payload"]["message"]) == ("FATAL", True)
 
