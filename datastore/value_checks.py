@@ -22,13 +22,20 @@ class ValueWarning:
 def find_value_warnings(value: bytes, content_type: str, *, is_secret: bool = False) -> list[ValueWarning]:
     """Find the probable mistake in a value with this content type: it is not valid, or it is JSON of another type.
 
-    The message quotes no part of a secret value.
+    Any bytes are valid for a type that is neither JSON nor text. The message quotes no part of a secret value.
     """
+    media_type = parse_header_parameters(content_type)[0].lower()
+    if not is_json_media_type(media_type) and not media_type.startswith("text/"):
+        return _find_type_warnings(value, content_type)
     try:
         decode_value(value, content_type)
     except ValueError as error:
         reason = "" if is_secret else f" ({error})"
         return [ValueWarning(f"is not valid {content_type}{reason}; templates can't read it")]
+    return _find_type_warnings(value, content_type)
+
+
+def _find_type_warnings(value: bytes, content_type: str) -> list[ValueWarning]:
     if is_json_of_other_type(value, content_type):
         message = f"is JSON, but its type is {content_type}: templates read it as text, not as a map or list"
         return [ValueWarning(message)]

@@ -10,7 +10,7 @@ from flow_files import command_line
 from flow_files.errors import FlowFilesError, FlowStoreError
 from flow_files.sync import EXIT_FAILED, EXIT_INVALID
 from flyte_client import settings
-from flyte_client.cli import audit, dry_run, packs
+from flyte_client.cli import audit, datastore, dry_run, packs
 from flyte_client.cli.flow_store import RemoteFlowStore
 from flyte_client.cli.server_api import ServerApi
 from flyte_client.errors import FlyteError, SettingsError
@@ -75,6 +75,7 @@ def _build_parser() -> ArgumentParser:
         commands, "packs", packs.add_pack_arguments, packs.show_packs, "list the registered packs, or show one pack"
     )
     _add_command(commands, "events", packs.add_event_arguments, packs.send_event, "send an event")
+    _add_command(commands, "datastore", datastore.add_arguments, datastore.run, "list, read or change datastore items")
     _add_command(commands, "audit", audit.add_arguments, audit.tail_changes, "show state changes of actions")
     _add_command(commands, "try", dry_run.add_arguments, dry_run.run_dry_run, "dry-run a flow with an event")
     completion = commands.add_parser("completion", help="print a shell completion script")

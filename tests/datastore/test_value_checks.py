@@ -47,6 +47,7 @@ def test_a_probable_mistake_is_a_warning(value: bytes, content_type: str, warnin
         (b'{"a": 1}', JSON), (b"\xef\xbb\xbf{}", JSON), (b"5", "text/plain"), (b"{name}", "text/plain"),
         (b"[x]", "text/plain"),
         (b'{"a": 1}', "application/x-yaml"), (b"[]", "text/javascript"), (b"hello", "text/plain"),
+        (b"\x00\xff", "application/octet-stream"), (b"\xff", "image/png"),
     ],
 )  # fmt: skip
 def test_other_values_give_no_warning(value: bytes, content_type: str) -> None:

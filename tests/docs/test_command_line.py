@@ -52,5 +52,5 @@ def test_every_command_of_flyte_is_named(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         main(["--help"])
     commands = re.findall(r"^    ([a-z]+)(?:  |$)", capsys.readouterr().out, re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == 7
     assert set(commands) - set(re.findall(r"`flyte ([a-z]+)", PAGE)) == set()
