@@ -176,6 +176,14 @@ def test_errors_of_a_dry_run_link_to_their_lines(editor: Client) -> None:
         assert ask(editor, "try", {"flow": TEXT, "eventId": odd})["failed"]
 
 
+def test_warnings_of_a_dry_run_link_to_their_lines(editor: Client) -> None:
+    event = {"event": "Go", "payload": {"word": "go", "user": {"name": "ann"}}}
+    text = TEXT.replace("{{ Context.Who }}", "{{ 'n/a'|integer }}")
+    response = ask(editor, "try", {"flow": text, "event": event})
+    assert 'data-line="8"' in response["html"]
+    assert "&#x27;n/a&#x27; is not a number; it counts as 0" in response["html"]
+
+
 def test_unusual_keys_of_payloads_and_labels_do_not_break_the_page(editor: Client) -> None:
     text = TEXT.replace(
         "packName: Wrk, name: Do, input", "packName: Wrk, packLabels: {items: x, '<b>': y}, name: Do, input", 1

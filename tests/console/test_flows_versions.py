@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.urls import reverse
 
 from flows.definition import parse_flow, store
-from flows.models import Flow, FlowVersion
+from flows.models import Event, Flow, FlowVersion
 from flyte_site.models import Change
 from tests.console.conftest import SignedOn
 from tests.flows.builders import document, pack, save, step, tell
@@ -123,6 +124,15 @@ def test_the_diagnosis_shows_why_a_flow_did_not_run(signed_on: SignedOn) -> None
         "no pack &#x27;Wrk&#x27; is registered",
     ):
         assert expected in page
+
+
+def test_the_diagnosis_and_the_events_page_show_warnings_about_false_criteria(signed_on: SignedOn) -> None:
+    flow = save(step(criteria="{{ Event.Payload.code == 200 }}"))
+    tell(pack("Src"), "Go", {"code": "200"})
+    client, event_id = signed_on("viewer"), Event.objects.get().id
+    for path in (f"{LIST}{flow.pk}/why/", reverse("admin:flows_event_change", args=[event_id])):
+        page = html.unescape(client.get(path).content.decode())
+        assert "the number 200 never equals the text '200': convert it with |integer or |float" in page
 
 
 def test_the_diagnosis_shows_criteria_once_and_marks_outcomes_of_older_versions(signed_on: SignedOn) -> None:

@@ -15,7 +15,7 @@ VARIABLES = {
         "Payload": {
             "out": "42\n", "crlf": "9\r\n", "wc": "      42 notes.txt\n", "padded": "\t 42 \n", "percent": " 95%\n",
             "float": "4.75\n", "digits": "1234\n", "blank": " \n", "text": "n/a\n", "commas": "1,234\n",
-            "size": "123456\n", "one": "1\n", "huge": "1e400\n", "hours": "10", "minutes": "30",
+            "size": "123456\n", "one": "1\n", "huge": "1e400\n", "bom": "\ufeff42\r\n", "hours": "10", "minutes": "30",
             "n": 42, "codes": [200, 201], "names": ["200", "201"], "list": [1], "map": {"a": 1},
         },
     },
@@ -45,6 +45,7 @@ def value(expression: str) -> str:
     [
         ("Event.Payload.out|integer", "42"),
         ("Event.Payload.padded|integer", "42"),
+        ("Event.Payload.bom|integer", "42"),
         ("Event.Payload.out|float", "42.0"),
         ("Event.Payload.float|integer", "4"),
         ("Event.Payload.out|floatformat:1", "42.0"),

@@ -1,6 +1,7 @@
 """The filter `stringformat`: formats a value like Go's fmt.Sprintf.
 
-The verbs are documented at https://pkg.go.dev/fmt. Width and precision are checked before anything is built.
+The verbs are documented at https://pkg.go.dev/fmt. Text that spells a number is formatted as that number (R17). Width
+and precision are checked before anything is built.
 """
 
 import re
@@ -9,8 +10,10 @@ from datetime import datetime
 
 from flows.template.errors import OperationError
 from flows.template.runtime.go_time import format_go_default
+from flows.template.runtime.numbers import parse_number
 from flows.template.runtime.values import to_json
 
+_NUMERIC_VERBS = frozenset("dfFeEgG")
 _VERB_PATTERN = re.compile(r"%([-+# 0]*)([0-9]*)(?:(\.)([0-9]*))?(.)", re.DOTALL)
 
 _GO_TYPES: tuple[tuple[type, str], ...] = (
@@ -114,11 +117,19 @@ def _format_shortest(value: float) -> str:
 
 
 def _format_verb(spec: _FormatSpec, value: object) -> str:
+    if isinstance(value, str) and spec.verb in _NUMERIC_VERBS:
+        value = _read_numeric_text(value, spec.verb)
     format_body = _VERB_FORMATTERS.get(spec.verb)
     body = format_body(spec, value) if format_body else None
     if body is None:
         return f"%!{spec.verb}({_describe_value(value)})"
     return _pad(spec, body, value)
+
+
+def _read_numeric_text(text: str, verb: str) -> object:
+    """Return the number that the text spells, or the text; for `%d`, only a whole number."""
+    number = parse_number(text)
+    return text if number is None or (verb == "d" and type(number) is float) else number
 
 
 def _pad(spec: _FormatSpec, body: str, value: object) -> str:

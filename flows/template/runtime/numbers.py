@@ -43,8 +43,11 @@ def mark_spaced(text: str, text_type: type[SpacedText]) -> str:
 
 
 def parse_number(text: str) -> int | float | None:
-    """Return the number that a whole text spells (`42`, `-1.5`, `1e3`), or None. White space around it is ignored."""
-    text = text.strip() if len(text) <= MAX_NUMBER_LENGTH else ""
+    """Return the number that a whole text spells (`42`, `-1.5`, `1e3`), or None.
+
+    White space around it, and a byte order mark before it, are ignored.
+    """
+    text = text.strip().removeprefix("\ufeff").lstrip() if len(text) <= MAX_NUMBER_LENGTH else ""
     match = _NUMBER_PATTERN.match(text) if len(text) <= MAX_DIGITS else None
     if match is None:
         return None
