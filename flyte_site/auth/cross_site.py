@@ -4,9 +4,11 @@ If a caller needs no token, any page that they open could use the API in their n
 server, or by a host name that resolves to this server (DNS rebinding), which lets the page read responses, too.
 """
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import split_domain_port
@@ -14,10 +16,34 @@ from django.http.request import split_domain_port
 from flyte_site.core.environment import is_ip_address, is_loopback
 from flyte_site.http.problems import Problem
 
+log = structlog.get_logger(__name__)
+
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Names that outsiders can't register (RFC 6761, RFC 6762, and ICANN's decision on `internal`).
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal")
 HEALTH_PATH = "/health"
+# Anybody can send any name.
+MAX_LOGGED_HOSTS, MAX_LOGGED_HOST_LENGTH = 50, 255
+
+
+@dataclass
+class RefusedHosts:
+    """The names of hosts that were refused; each is logged once by each process."""
+
+    names: set[str] = field(default_factory=set)
+
+    def log(self, host: str) -> None:
+        name = host.lower()[:MAX_LOGGED_HOST_LENGTH]
+        if name in self.names or len(self.names) >= MAX_LOGGED_HOSTS:
+            return
+        self.names.add(name)
+        hint = f"add it to FLYTE_ALLOWED_HOSTS if it is a name of this server: FLYTE_ALLOWED_HOSTS={name}"
+        log.warning("host_refused", host=name, hint=hint)
+        if len(self.names) == MAX_LOGGED_HOSTS:
+            log.warning("hosts_refused", count=MAX_LOGGED_HOSTS, hint="further names are not logged")
+
+
+REFUSED_HOSTS = RefusedHosts()
 
 
 def reject_unknown_host(request: HttpRequest) -> None:
@@ -29,6 +55,7 @@ def reject_unknown_host(request: HttpRequest) -> None:
         return
     host = split_domain_port(request.META.get("HTTP_HOST") or request.get_host())[0]
     if not is_allowed_host(host):
+        REFUSED_HOSTS.log(host)
         raise Problem(403, f"host {host!r} is not allowed; add it to FLYTE_ALLOWED_HOSTS")
 
 

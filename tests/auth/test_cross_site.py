@@ -6,7 +6,9 @@ import pytest
 from django.conf import LazySettings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
+from structlog.testing import capture_logs
 
+from flyte_site.auth import cross_site
 from flyte_site.auth.cross_site import is_allowed_host
 from flyte_site.auth.exposure import get_exposure_warning
 from flyte_site.http.links import get_base_url
@@ -56,6 +58,18 @@ def test_other_names_are_refused_even_with_forwarded_headers(client: Client) -> 
         response = client.get("/v1/packs", headers={"host": "evil.example.org", **headers})
         assert "FLYTE_ALLOWED_HOSTS" in problem(response, 403)["detail"]
     assert client.get("/health", headers={"host": "evil.example.org"}).status_code == 200
+
+
+def test_each_refused_name_is_logged_once_and_at_most_fifty(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_site, "REFUSED_HOSTS", cross_site.RefusedHosts())
+    with capture_logs() as logged:
+        for name in ("a.example.org", "A.example.org:8080", "b.example.org", *(f"{n}.example.org" for n in range(100))):
+            client.get("/v1/packs", headers={"host": name})
+    refused = [entry for entry in logged if entry["event"] == "host_refused"]
+    assert [entry["host"] for entry in refused[:3]] == ["a.example.org", "b.example.org", "0.example.org"]
+    assert refused[0]["hint"].endswith("FLYTE_ALLOWED_HOSTS=a.example.org")
+    assert len(refused) == 50
+    assert [entry["count"] for entry in logged if entry["event"] == "hosts_refused"] == [50]
 
 
 @pytest.mark.parametrize(

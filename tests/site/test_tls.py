@@ -5,7 +5,9 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +92,21 @@ def is_up(secure: Secure, authority: trustme.CA) -> bool:
         return secure.accepts(authority)
     except OSError:
         return False
+
+
+def test_plain_http_is_answered_with_a_sentence(secure: Secure, first: trustme.CA) -> None:
+    """Send a whole request, the first byte after a pause, and more than the server reads."""
+    for request, pause in ((REQUEST, 0.0), (REQUEST, 0.3), (b"POST /v1/flows HTTP/1.1\r\n\r\n" + b"x" * 300_000, 0.0)):
+        with socket.create_connection(("127.0.0.1", secure.port), PATIENCE) as connection:
+            time.sleep(pause)
+            with suppress(ConnectionError):
+                connection.sendall(request)
+            answer = connection.makefile("rb").readline() if len(request) > 100_000 else connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            if len(request) < 100_000:
+                assert b'"detail": "this port serves HTTPS: use https:// instead of http://"' in answer
+    with secure.connect(first) as connection:
+        assert asked(connection)
 
 
 def test_a_certificate_is_renewed_without_dropping_a_request(secure: Secure, first: trustme.CA) -> None:

@@ -19,7 +19,11 @@ from django.db import OperationalError, connection
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import (  # type: ignore[attr-defined]
+    _DEFER,
+    DEFAULT_WORKER_DATA_TIMEOUT,
+    ThreadWorker,
+)
 
 from flyte_site.auth.exposure import get_exposure_warning
 from flyte_site.auth.routes import find_unreachable_rules
@@ -29,7 +33,7 @@ from flyte_site.db.postgresql.base import use_connection_pool
 from flyte_site.server.accept_balancing import ConnectionCounts, WorkerSlot
 from flyte_site.server.db_setup import require_migrated, set_up_first_admin, try_create_first_admin
 from flyte_site.server.start_notice import format_start_box, is_on_terminal
-from flyte_site.server.tls import ReloadableCertificate
+from flyte_site.server.tls import ReloadableCertificate, answer_plain_http
 from flyte_site.wsgi import application
 from packs.queue.long_poll import long_poll_hub
 
@@ -121,6 +125,14 @@ class FlyteWorker(ThreadWorker):
         else:
             super().accept(listener)
             self.slot.set_count(self.nr_conns)
+
+    def handle(self, conn: Any) -> Any:
+        if self.cfg.is_ssl and not conn.initialized:
+            if not conn.wait_for_data(DEFAULT_WORKER_DATA_TIMEOUT):
+                return _DEFER
+            if answer_plain_http(conn.sock):
+                return False
+        return super().handle(conn)
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         if self.alive:
