@@ -28,20 +28,23 @@ class DatastoreValue(NamedTuple):
 
 def get_value(key: str) -> Any:
     """Return the value of `find_value`, without its secrecy."""
-    return find_value(key).value
+    try:
+        return find_value(key).value
+    except KeyError as error:
+        raise LookupError(error.args[0]) from None  # the text of a KeyError has quotes
 
 
 def find_value(key: str) -> DatastoreValue:
     """Return the value of a key: decoded JSON if its content type is JSON, otherwise text. One query.
 
-    Raise `LookupError`, with a message for the author of the flow, if the key is not found or its value can't be
-    decoded.
+    Raise `KeyError` if the key is not found, and `LookupError` if its value can't be decoded, with a message for the
+    author of the flow.
     """
     # PostgreSQL does not store NUL characters, and fails if a query has one.
     fields = ("key", "value", "content_type", "secret")
     item = None if "\x00" in key else Item.objects.filter(key=key).only(*fields).first()
     if item is None:
-        raise LookupError(f"datastore item {key!r} not found")
+        raise KeyError(f"datastore item {key!r} not found")
     try:
         value = _decode_secret(item) if item.secret else _decode_cached(bytes(item.value), item.content_type).value
     except (DecryptionError, ValueError) as error:

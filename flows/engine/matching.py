@@ -67,7 +67,7 @@ def load_definition(version_id: str) -> FlowDefinition:
 
 
 def read_datastore(key: str) -> object:
-    """Look up a datastore value for templates, wrapped if it is secret. Raise `LookupError` if it does not exist."""
+    """Look up a datastore value for templates, wrapped if it is secret. Raise `KeyError` if it does not exist."""
     stored_value = find_value(key)
     value = mark_stored_text(stored_value.value, key, stored_value.content_type)
     return make_secret(value) if stored_value.is_secret else value

@@ -33,9 +33,9 @@ class TemplateCase:
     items: Mapping[str, Any]
 
     def get_item(self, key: str) -> object:
-        """Return the datastore's value. Raises `LookupError`."""
+        """Return the datastore's value. Raises `KeyError` or `LookupError`."""
         if key not in self.items:
-            raise LookupError(f"datastore item {key!r} not found")
+            raise KeyError(f"datastore item {key!r} not found")
         item = self.items[key]
         if not isinstance(item, Mapping) or set(item) != {"contentType", "value"}:
             return item

@@ -60,6 +60,7 @@ class CompilationState:
         self.filter_names = filter_names
         self.tracks_reads = tracks_reads
         self.declared_names: set[str] = set()
+        self.collected_names: set[str] = set()
         self._depth = 0
         self._token_count = 0
         self._root_names: list[tuple[str, int]] = []

@@ -16,11 +16,12 @@ from flows.template.functions import FUNCTIONS, Function, check_template_context
 from flows.template.limits import MAX_SOURCE_LENGTH
 from flows.template.parser import Block, TemplateParser
 from flows.template.runtime.render_context import RenderContext, Scope
-from flows.template.runtime.values import to_text
+from flows.template.runtime.values import CollectedList, to_text
+from flows.template.tags.collect import COLLECT_TAGS
 from flows.template.tags.control import CONTROL_TAGS
 from flows.template.tags.text import TEXT_TAGS
 
-TAGS = {**CONTROL_TAGS, **TEXT_TAGS}
+TAGS = {**CONTROL_TAGS, **COLLECT_TAGS, **TEXT_TAGS}
 
 MAX_CACHED_TEMPLATES = 512
 # Longer sources are compiled each time, to keep the cache small.
@@ -38,6 +39,7 @@ class Template:
     """
 
     __slots__ = (
+        "_collected_names",
         "_compilation",
         "_cost",
         "_is_constant",
@@ -56,6 +58,7 @@ class Template:
         self.raw_outputs = tuple(compilation.raw_outputs)
         self.references = frozenset(compilation.references)
         self.declared_names = frozenset(compilation.declared_names)
+        self._collected_names = frozenset(compilation.collected_names)
         self._render = block.render
         self._cost = block.cost
         self._is_constant = "{" not in source
@@ -96,6 +99,8 @@ class Template:
         render_context = scope.render_context
         try:
             render_context.charge(self._cost, 0)
+            for name in self._collected_names:
+                scope.local_variables[name] = CollectedList()
             result = self._render(scope)
             if len(result) > MAX_CACHED_SOURCE_LENGTH:
                 _check_output_length(len(result), render_context)

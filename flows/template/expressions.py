@@ -36,7 +36,7 @@ from flows.template.limits import MAX_DIGITS
 from flows.template.runtime.operators import ADDITIONS, COMPARISONS, MULTIPLICATIONS, raise_to_power
 
 # The result comes from the operator, or consists of letters and digits, for any input.
-_SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt"))
+_SHELL_SAFE_FUNCTIONS = frozenset(("base64Encode", "datastore", "randomAlpha", "randomInt", "range"))
 _DASHED_PATH_PATTERN = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+(?:-\w+)*\Z", re.ASCII)
 _LOGICAL_OPERATORS = {"and": True, "&&": True, "or": False, "||": False}
 
@@ -299,7 +299,8 @@ class ExpressionParser(FilterCallParser):
     def _parse_call(self, token: TemplateToken, keys: list[tuple[str | int, int]]) -> Expression:
         first_reference = len(self.compilation.references)
         arguments = self._parse_arguments()
-        if token.value in _SHELL_SAFE_FUNCTIONS:
+        has_default = token.value == "datastore" and len(arguments) > 1
+        if token.value in _SHELL_SAFE_FUNCTIONS and not has_default:
             del self.compilation.references[first_reference:]
         function = self.compilation.functions.get(token.value)
         if keys:

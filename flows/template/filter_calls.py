@@ -16,7 +16,7 @@ from flows.template.limits import MAX_CHAIN_LENGTH
 SHELL_SAFE_FILTERS = frozenset(
     (
         "shellquote", "integer", "float", "length", "length_is", "wordcount", "divisibleby", "floatformat", "get_digit",
-        "match", "matchesCron", "slugify", "pluralize", "yesno",
+        "match", "matchesCron", "slugify", "pluralize", "yesno", "duration", "sha256", "version",
     )
 )  # fmt: skip
 # In their argument, a backslash has another meaning: `\n` in a pattern, and the letter n in Django's formats.
@@ -50,6 +50,8 @@ class FilterCallParser(ABC):
             if self.stream.is_at_end():
                 raise self.stream.make_unexpected_token_error(f"an argument for the filter '{token.value}'")
             argument = self._parse_filter_argument(with_line_breaks=token.value not in _BACKSLASH_FILTERS)
+        if template_filter.takes_two_arguments:
+            argument = self._parse_second_argument(argument, token)
         if template_filter.bind_argument is not None and argument is not None and argument.is_constant:
             return self._bind_filter(
                 template_filter, template_filter.bind_argument, evaluate, argument, token
@@ -57,6 +59,15 @@ class FilterCallParser(ABC):
         return compile_filter(
             template_filter, evaluate, argument.evaluate if argument else None, token.offset
         ), token.value
+
+    def _parse_second_argument(self, first: Expression | None, token: TemplateToken) -> Expression:
+        """Parse `:second` after `name:first`; return the expression of both values."""
+        if first is None or not self.stream.accept_symbol(":"):
+            name = token.value
+            raise LocatedError(f"filter '{name}' takes two arguments: {name}:'old':'new'", self.stream.current.offset)
+        evaluate_first = first.evaluate
+        evaluate_second = self._parse_filter_argument(with_line_breaks=True).evaluate
+        return Expression(lambda scope: (evaluate_first(scope), evaluate_second(scope)), first.offset)
 
     def _bind_filter(
         self,

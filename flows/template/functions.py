@@ -16,22 +16,30 @@ from flows.template.runtime.values import StoredText, to_text
 
 _IDENTIFIER_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
 _LETTERS = string.ascii_letters
+MAX_RANGE_NUMBER = 2**53
 
 
 class Function:
-    """A function: its name, number of arguments, and implementation."""
+    """A function: its name, numbers of required and of optional arguments, and implementation."""
 
-    __slots__ = ("call", "name", "parameter_count")
+    __slots__ = ("call", "name", "optional_count", "parameter_count")
 
-    def __init__(self, name: str, parameter_count: int, call: Callable[..., object]) -> None:
+    def __init__(
+        self, name: str, parameter_count: int, call: Callable[..., object], *, optional_count: int = 0
+    ) -> None:
         self.name = name
         self.parameter_count = parameter_count
+        self.optional_count = optional_count
         self.call = call
 
     def apply(self, scope: Scope, arguments: list[object], offset: int) -> object:
         """Call the function. Raises OperationError for invalid arguments."""
-        if len(arguments) != self.parameter_count:
-            expected = {1: "one argument", 2: "two arguments"}[self.parameter_count]
+        maximum = self.parameter_count + self.optional_count
+        if not self.parameter_count <= len(arguments) <= maximum:
+            words = ("no", "one", "two", "three")
+            separator = " or " if self.optional_count == 1 else " to "
+            numbers = separator.join(dict.fromkeys((words[self.parameter_count], words[maximum])))
+            expected = f"{numbers} argument{'' if maximum == 1 else 's'}"
             raise OperationError(f"{self.name} takes {expected}, not {len(arguments)}")
         scope.render_context.charge(1 + sum(len(argument) >> 6 for argument in arguments if isinstance(argument, str)))
         return self.call(scope, *arguments)
@@ -70,7 +78,9 @@ def _random_alpha(scope: Scope, size: object) -> str:
 
 def _base64_encode(scope: Scope, value: object) -> str:
     data = _require_text("base64Encode", value).encode(errors="replace")
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    text = base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    scope.render_context.taint.add_derived(text)
+    return text
 
 
 def _base64_decode(scope: Scope, value: object) -> str:
@@ -78,15 +88,36 @@ def _base64_decode(scope: Scope, value: object) -> str:
     try:
         if not re.fullmatch(r"[A-Za-z0-9_-]*", data):
             raise ValueError
-        return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode(errors="replace")
+        text = base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode(errors="replace")
     except (binascii.Error, ValueError):
         raise OperationError("base64Decode needs URL-safe base64 without padding") from None
+    scope.render_context.taint.add_derived(text)
+    return text
 
 
-def _datastore(scope: Scope, key: object) -> object:
+def _range(scope: Scope, *bounds: object) -> list[object]:
+    """Return whole numbers, as Python's range does."""
+    numbers = [_require_int("range", bound) for bound in bounds]
+    if any(abs(number) > MAX_RANGE_NUMBER for number in numbers):
+        raise OperationError(f"range takes numbers up to {MAX_RANGE_NUMBER:,}")
+    if len(numbers) == 3 and numbers[2] == 0:
+        raise OperationError("range needs a step other than 0")
+    values, max_count = range(*numbers), scope.render_context.limits.iterations
+    if len(values) > max_count:
+        raise OperationError(f"range returns at most {max_count:,} numbers, not {len(values):,}")
+    scope.render_context.charge(len(values) >> 2)
+    return list(values)
+
+
+def _datastore(scope: Scope, key: object, *default: object) -> object:
+    """Return the value, or the default if there is one and the item does not exist."""
     render_context = scope.render_context
     try:
         value = render_context.get_datastore_value(_trim_key(_require_text("datastore", key)))
+    except KeyError as error:
+        if default:
+            return default[0]
+        raise OperationError(str(error.args[0])) from None
     except LookupError as error:
         raise OperationError(str(error.args[0])) from None
     if render_context.collects_warnings and isinstance(value, StoredText) and _is_json_of_map_or_list(value):
@@ -123,7 +154,8 @@ def _unmarshal_json(scope: Scope, value: object) -> object:
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):
-        raise OperationError(f"unmarshalJson needs a JSON object, not {get_type_name(parsed)}")
+        raise OperationError(f"unmarshalJson needs a JSON object, not {get_type_name(parsed)}: use the filter fromjson")
+    scope.render_context.taint.add_derived(parsed)
     return parsed
 
 
@@ -146,7 +178,8 @@ FUNCTIONS: dict[str, Function] = {
         Function("randomAlpha", 1, _random_alpha),
         Function("base64Encode", 1, _base64_encode),
         Function("base64Decode", 1, _base64_decode),
-        Function("datastore", 1, _datastore),
+        Function("datastore", 1, _datastore, optional_count=1),
+        Function("range", 1, _range, optional_count=2),
         Function("unmarshalJson", 1, _unmarshal_json),
     )
 }

@@ -34,3 +34,5 @@ MAX_CHAIN_LENGTH = 50
 MAX_LOREM_COUNT = 1_000
 MAX_DIGITS = 1_000
 MAX_LAYOUT_LENGTH = 1_000
+# Of lists that `{% append %}` puts into each other.
+MAX_COLLECTED_DEPTH = 20

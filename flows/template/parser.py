@@ -45,7 +45,7 @@ TagParser = Callable[["TemplateParser", Tag], RenderFunc]
 _FILE_READING_TAGS = frozenset({"extends", "include", "import", "ssi", "block"})
 # Tags that render one of their blocks, all of it, or nothing; the output of others can be any text.
 _CHOICE_TAGS = frozenset({"if", "ifequal", "ifnotequal", "with", "autoescape"})
-_SILENT_TAGS = frozenset({"comment", "macro", "set"})
+_SILENT_TAGS = frozenset({"append", "comment", "macro", "set"})
 _BRANCH_TAGS = frozenset({"else", "elif", "empty"})
 
 

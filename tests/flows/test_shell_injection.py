@@ -46,6 +46,12 @@ def find_warnings(*steps: dict[str, Any]) -> list[tuple[str, int, int]]:
         "{{ unmarshalJson(Event.Payload.json).a }}",
         "{{ template(Event.Payload.script, Event.Payload) }}",
         "{{ datastore('teams').a + Event.Payload.path }}",
+        "{{ datastore('path', Event.Payload.path) }}",
+        "{{ Event.Payload.path|replace:'a':'b' }}",
+        "{{ 'x'|replace:'x':Event.Payload.path }}",
+        "{{ Event.Payload.json|fromjson }}",
+        "{{ Event.Payload.path|b64decode }}",
+        "{% for f in Event.Payload.files %}{% append f to all %}{% endfor %}{{ all|join:' ' }}",
     ],
 )
 def test_unquoted_event_text_gives_a_warning(source: str) -> None:
@@ -65,6 +71,10 @@ def test_unquoted_event_text_gives_a_warning(source: str) -> None:
         "{% if Event.Payload.force %}--force{% endif %}",
         "{{ Event.CreatedAt.Unix }} {{ Event.Name }} {{ Event.Pack.Labels.env }}",
         "{{ datastore(Event.Payload.user).home }}",
+        "{{ Event.Payload.path|sha256 }}",
+        "{{ Event.Payload.a|version:'>1' }} {{ Event.Payload.a|duration }}",
+        "{% for f in Event.Payload.files %}{% append f to all %}{% endfor %}{{ all|shellquote }}",
+        "{% for n in range(Event.Payload.count) %}{{ forloop.Counter }}{% endfor %}{{ range(Event.Payload.n) }}",
         "{{ base64Encode(Event.Payload.text) }}",
         "{{ Context.Fixed }} {{ Context.Quoted }} {{ 'text' }}",
         "date",

@@ -56,7 +56,7 @@ def reader(items: dict[str, Any]) -> Callable[[str], object]:
 
     def read(key: str) -> object:
         if key not in items:
-            raise LookupError(f"datastore item {key!r} not found")
+            raise KeyError(f"datastore item {key!r} not found")
         item = items[key]
         if not isinstance(item, dict) or set(item) != {"contentType", "value"}:
             return item

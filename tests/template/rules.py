@@ -1,7 +1,7 @@
 """Intended differences from the original's templates: one function per rule.
 
 Each takes a case and the output expected so far, and returns the output expected under the rule; the same if the rule
-does not apply. R1–R17 are explained in docs/reference/templates.md.
+does not apply. R1–R18 are explained in docs/reference/templates.md.
 """
 
 import json
@@ -198,6 +198,11 @@ def r17_white_space_around_numbers_is_ignored(case: Case, expected: Expected) ->
     return case.ours(f"{{{{ '{match[2]}'|{match[4]} }}}}")
 
 
+def r18_more_filters(case: Case, expected: Expected) -> Expected:
+    match = re.fullmatch(r"\{\{ '([^'\\]*)'\|trim \}\}", case.text)
+    return match[1].strip() if expected == ERROR and match else expected
+
+
 def any_json_in_the_datastore(case: Case, expected: Expected) -> Expected:
     """Allow any JSON in the datastore, not only objects; a rule of the datastore, not of the language."""
     match = re.fullmatch(r"\{\{ datastore\('(\w+)'\) \}\}", case.text)
@@ -225,6 +230,7 @@ RULES: tuple[Rule, ...] = (
     r15_a_number_is_a_number,
     r16_files_are_out_of_reach,
     r17_white_space_around_numbers_is_ignored,
+    r18_more_filters,
     any_json_in_the_datastore,
 )
 

@@ -15,13 +15,14 @@ class Filter(NamedTuple):
 
     is_per_character: it processes its text character by character, so each costs a unit of work. bind_argument: called
     with a literal argument when the template is compiled; returns the filter for it, or raises OperationError if it is
-    invalid.
+    invalid. takes_two_arguments: the argument is a tuple of the two values.
     """
 
     name: str
     apply: FilterFunc
     is_per_character: bool = False
     bind_argument: Callable[[object], FilterFunc] | None = None
+    takes_two_arguments: bool = False
 
 
 def check_text_length(length: int, render_context: RenderContext) -> None:

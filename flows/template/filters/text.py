@@ -1,5 +1,7 @@
 """Filters for text: case, length, padding, cutting and words."""
 
+import re
+
 from django.template.defaultfilters import addslashes as django_addslashes
 
 from flows.template.errors import OperationError
@@ -8,6 +10,7 @@ from flows.template.runtime.numbers import read_int
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.values import get_length, to_text
 
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _PHONE_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999" * 2)
 
 
@@ -76,6 +79,31 @@ def _cut(value: object, argument: object, render_context: RenderContext) -> obje
     return to_text(value).replace(part, "") if part else to_text(value)
 
 
+def _replace(value: object, arguments: object, render_context: RenderContext) -> object:
+    source = to_text(value)
+    old, new = (to_text(argument) for argument in arguments) if isinstance(arguments, tuple) else ("", "")
+    if not old:
+        raise OperationError("replace needs a text to search for: replace:'old':'new'")
+    check_text_length(len(source) + source.count(old) * (len(new) - len(old)), render_context)
+    return source.replace(old, new)
+
+
+def _trim(value: object, argument: object, render_context: RenderContext) -> object:
+    """Remove white space, or the given characters, from both ends."""
+    source = str.__str__(to_text(value))
+    return source.strip() if argument is None else source.strip(to_text(argument))
+
+
+def _lines(value: object, argument: object, render_context: RenderContext) -> object:
+    """Split into lines; a line break at the end starts no other line."""
+    lines: list[object] = list(_LINE_BREAK.split(to_text(value)))
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _words(value: object, argument: object, render_context: RenderContext) -> object:
+    return list[object](to_text(value).split())
+
+
 def _addslashes(value: object, argument: object, render_context: RenderContext) -> object:
     return django_addslashes(to_text(value))
 
@@ -127,6 +155,10 @@ TEXT_FILTERS = (
     Filter("rjust", _rjust),
     Filter("center", _center),
     Filter("cut", _cut),
+    Filter("replace", _replace, takes_two_arguments=True),
+    Filter("trim", _trim),
+    Filter("lines", _lines),
+    Filter("words", _words),
     Filter("addslashes", _addslashes),
     Filter("truncatechars", _truncatechars),
     Filter("truncatewords", _truncatewords),

@@ -24,12 +24,12 @@ class RenderContext:
     """One evaluation of a step: pass the same object to every template of the step.
 
     variables: the template variables by name; a plain dict that may be changed between renders. datastore: called at
-    most once per key; returns a Secret if the value is secret, raises LookupError(message) if the key is missing or
-    cannot be read. context_secrets: the secret values of the context. taint: the secrets that templates have read.
-    tracked_reads: lookups of templates with read tracking, and their values, or REDACTED. collected_errors: None, or a
-    list that receives the errors of a value's strings, so that the other strings are still rendered.
-    collected_warnings: None, or a list that receives probable mistakes that depend on the values, such as a number that
-    is compared with text.
+    most once per key; returns a Secret if the value is secret, raises KeyError(message) if the key is missing, and
+    LookupError(message) if its value cannot be read. context_secrets: the secret values of the context. taint: the
+    secrets that templates have read. tracked_reads: lookups of templates with read tracking, and their values, or
+    REDACTED. collected_errors: None, or a list that receives the errors of a value's strings, so that the other strings
+    are still rendered. collected_warnings: None, or a list that receives probable mistakes that depend on the values,
+    such as a number that is compared with text.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class RenderContext:
         self.work = self.iterations = self.output_length = self.call_depth = 0
         self._datastore = datastore
         self._datastore_values: dict[str, object] = {}
-        self._datastore_errors: dict[str, str] = {}
+        self._datastore_errors: dict[str, tuple[type[LookupError], str]] = {}
         self._next_check = min(WORK_BETWEEN_CHECKS, limits.work)
         self._elapsed_seconds = 0.0
         self._started_at = 0.0
@@ -136,17 +136,18 @@ class RenderContext:
         self.call_depth -= 1
 
     def get_datastore_value(self, key: str) -> object:
-        """Return the datastore's value for `key`. Raises the datastore's LookupError."""
+        """Return the datastore's value for `key`. Raises the datastore's KeyError or LookupError."""
         if key in self._datastore_errors:
-            raise LookupError(self._datastore_errors[key])
+            error_type, message = self._datastore_errors[key]
+            raise error_type(message)
         if key not in self._datastore_values:
             try:
                 self._datastore_values[key] = self._datastore(key)
             except LookupError as error:
-                self._datastore_errors[key] = (
-                    str(error.args[0]) if error.args else f"datastore item '{key}' cannot be read"
-                )
-                raise LookupError(self._datastore_errors[key]) from None
+                message = str(error.args[0]) if error.args else f"datastore item '{key}' cannot be read"
+                error_type = KeyError if isinstance(error, KeyError) else LookupError
+                self._datastore_errors[key] = (error_type, message)
+                raise error_type(message) from None
         value = self._datastore_values[key]
         if isinstance(value, Secret):
             self.taint.add(value)

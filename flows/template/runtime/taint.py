@@ -58,6 +58,13 @@ class Taint:
             self.sources = NO_SOURCES
         self.sources = {**self.sources, **dict.fromkeys(secret.sources)}
 
+    def add_derived(self, value: object) -> None:
+        """Record the texts in a decoded or encoded value if the template has read a secret: they may be that secret in
+        another form.
+        """
+        if self.is_tainted:
+            self.sources = {**self.sources, **dict.fromkeys(_iter_texts(value))}
+
     def wrap(self, text: str) -> str | Secret:
         """Return the template's output: a Secret if it has read one."""
         return Secret(text, tuple({**self.sources, text: None})) if self.is_tainted else text

@@ -80,6 +80,27 @@ _LOOP_FIELD_READERS: dict[str, Callable[[ForLoop], object]] = {
 _LOOP_FIELD_READERS |= {name.lower(): read for name, read in _LOOP_FIELD_READERS.items()}
 
 
+class CollectedList(list[object]):
+    """A list that `{% append %}` adds to.
+
+    size: the characters and items in it, also in nested values. depth: the levels of its nested lists of this type.
+    """
+
+    __slots__ = ("depth", "size")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+        self.depth = 1
+
+    def copy_collected(self) -> "CollectedList":
+        """Return a copy, which does not change with this list."""
+        copied = CollectedList()
+        copied.extend(self)
+        copied.size, copied.depth = self.size, self.depth
+        return copied
+
+
 class CycleValue:
     """The value that `{% cycle … as name %}` assigns to its name."""
 
@@ -115,12 +136,13 @@ def _format_integer(value: object) -> str:
 def to_json(value: object) -> str:
     """Format as compact JSON, the form in which maps and lists print (R3)."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_json_default)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=encode_json_value)
     except (RecursionError, ValueError):
         raise OperationError("value is nested too deeply or too large to print") from None
 
 
-def _json_default(value: object) -> object:
+def encode_json_value(value: object) -> object:
+    """Return the JSON value for a time or an object of this module. Raises OperationError for others."""
     if isinstance(value, datetime):
         return format_rfc3339(value)
     if isinstance(value, ForLoop):

@@ -9,10 +9,11 @@ from flows.template.compilation import ExpressionFunc, RenderFunc, TokenStream
 from flows.template.errors import OPERATION_ERRORS, LocatedError, locate_error
 from flows.template.lexer import KEYWORD, NAME
 from flows.template.parser import Block, Tag, TagParser, TemplateParser
+from flows.template.runtime.collecting import copy_to_collected
 from flows.template.runtime.macros import Macro, MacroParameter
 from flows.template.runtime.operators import COMPARISONS, compare_for_sorting
 from flows.template.runtime.render_context import Scope
-from flows.template.runtime.values import ForLoop, Record, is_equal, is_truthy
+from flows.template.runtime.values import CollectedList, ForLoop, Record, is_equal, is_truthy
 
 
 def render_nothing(scope: Scope) -> str:
@@ -180,10 +181,14 @@ def parse_set(parser: TemplateParser, tag: Tag) -> RenderFunc:
     tag.arguments.expect_symbol("=", "'='")
     evaluate = parser.make_expression_parser(tag.arguments).parse_expression().evaluate
     tag.arguments.expect_end("'%}'")
-    name = parser.compilation.declare_name(token)
+    name, offset = parser.compilation.declare_name(token), tag.token.offset
+    collected_names = parser.compilation.collected_names
 
     def render(scope: Scope) -> str:
-        scope.local_variables[name] = evaluate(scope)
+        value = evaluate(scope)
+        if isinstance(value, list) and (name in collected_names or isinstance(value, CollectedList)):
+            value = copy_to_collected(value, scope.render_context, offset)
+        scope.local_variables[name] = value
         return ""
 
     return render
