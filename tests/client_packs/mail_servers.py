@@ -47,9 +47,14 @@ class Post:
         return "250 OK"
 
     def message(self) -> Any:
-        (envelope,) = self.envelopes
-        assert isinstance(envelope.content, bytes)
-        return message_from_bytes(envelope.content, policy=policy.default)
+        (message,) = self.messages()
+        return message
+
+    def messages(self) -> list[Any]:
+        contents = [envelope.content for envelope in self.envelopes]
+        return [
+            message_from_bytes(content, policy=policy.default) for content in contents if isinstance(content, bytes)
+        ]
 
 
 StartSmtp = Callable[..., tuple[Post, dict[str, str]]]
