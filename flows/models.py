@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from flyte_site.core.ids import new_id
 from flyte_site.db.fields import TextJSONField
+from flyte_site.db.large_values import LargeJSONField
 
 MAX_NOTE_LENGTH = 500
 
@@ -79,7 +80,7 @@ class Event(models.Model):
     pack_identity = models.CharField(max_length=512)
     pack_name = models.CharField(max_length=255)
     pack_labels = TextJSONField(default=dict)
-    payload: Any = TextJSONField(null=True)
+    payload: Any = LargeJSONField(null=True, owner_kind="event", owner="id")
     payload_bytes = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
     received_at = models.DateTimeField()

@@ -13,6 +13,7 @@ from flyte_site.core.ids import new_id
 from flyte_site.core.request_ids import MAX_REQUEST_ID_LENGTH
 from flyte_site.core.tracing import MAX_TRACEPARENT_LENGTH
 from flyte_site.db.fields import TextJSONField
+from flyte_site.db.large_values import LargeJSONField
 
 LIVE_SECONDS = 10 * 60
 WARNING_SECONDS = 24 * 60 * 60
@@ -90,6 +91,8 @@ class ActionState(models.TextChoices):
 
 
 FINISHED_STATES = (ActionState.SUCCESS, ActionState.FATAL)
+# The large values of an action are deleted with its execution.
+OWNER: dict[str, str] = {"owner_kind": "execution", "owner": "correlation_id"}
 
 
 class Action(models.Model):
@@ -112,10 +115,10 @@ class Action(models.Model):
     pack_labels = TextJSONField(default=dict)
     labels_key = models.CharField(max_length=2000)
     name = models.CharField(max_length=255)
-    input = TextJSONField(null=True)
-    context = TextJSONField(default=dict)
+    input = LargeJSONField(null=True, **OWNER)
+    context = LargeJSONField(default=dict, **OWNER)
     secrets = models.BinaryField(null=True)
-    trigger = TextJSONField()
+    trigger = LargeJSONField(**OWNER)
     triggered_by = models.CharField(max_length=24, blank=True, default="")
 
     timeout = models.PositiveIntegerField(null=True)
@@ -128,10 +131,10 @@ class Action(models.Model):
     attempt = models.PositiveSmallIntegerField(default=0)
     taken_at = models.DateTimeField(null=True)
     lease_ends_at = models.DateTimeField(null=True)
-    attempt_log: Any = TextJSONField(default=list)
+    attempt_log: Any = LargeJSONField(default=list, **OWNER)
     state_log: Any = TextJSONField(default=list)
     claimed_by = models.CharField(max_length=512, blank=True, default="")
-    result = TextJSONField(null=True)
+    result = LargeJSONField(null=True, **OWNER)
     request_id = models.CharField(max_length=MAX_REQUEST_ID_LENGTH, blank=True, default="")
     traceparent = models.CharField(max_length=MAX_TRACEPARENT_LENGTH, blank=True, default="")
     finished_at = models.DateTimeField(null=True)
@@ -172,6 +175,50 @@ class Action(models.Model):
     def latest_state(self) -> dict[str, str]:
         latest: dict[str, str] = self.state_log[-1]
         return latest
+
+
+class LargeValue(models.Model):
+    """A large part of JSON documents of actions and events, stored once. See `flyte_site.db.large_values`.
+
+    `day`: the day since 1970 on which it was written; it gets new uses only on that day. `size`: the bytes of its JSON.
+    `data`: its JSON, compressed with zlib.
+    """
+
+    id = models.CharField(primary_key=True, max_length=80)
+    day = models.PositiveIntegerField()
+    size = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        default_permissions: ClassVar = []
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class LargeValueUse(models.Model):
+    """A use of a large value by an execution or an event; `released` once that is deleted."""
+
+    value_id = models.CharField(max_length=80)
+    owner_kind = models.CharField(max_length=9)
+    owner_id = models.CharField(max_length=24)
+    released = models.BooleanField(default=False)
+
+    class Meta:
+        default_permissions: ClassVar = []
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner_id", "value_id"], name="one_use_an_owner"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["value_id"], name="uses_of_large_value"),
+            models.Index(fields=["id"], condition=Q(released=True), name="released_large_values"),
+            models.Index(
+                fields=["owner_id"], condition=Q(owner_kind="event", released=False), name="large_values_of_events"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner_kind} {self.owner_id} {self.value_id}"
 
 
 class HostedState(models.TextChoices):

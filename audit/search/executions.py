@@ -25,6 +25,7 @@ from audit.summary import SUMMARY_FIELDS, summarize_execution
 from flows.engine.diagnostics import MAX_SCANNED_EVENTS, find_flow_event_ids
 from flows.models import Event, Execution, FlowVersion
 from flyte_site.core.redaction import visible_text_contains
+from flyte_site.db.large_values import load_value
 from flyte_site.db.postgresql.plans import index_lookups, index_order
 from packs.models import Action
 
@@ -254,7 +255,7 @@ def _find_executions_with_text(correlation_ids: Sequence[str], query: ExecutionQ
         matching |= {
             execution_id
             for execution_id, context in contexts.iterator(chunk_size=100)
-            if visible_text_contains(context, query.text)
+            if visible_text_contains(load_value(context), query.text)
         }
     return matching
 

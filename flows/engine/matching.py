@@ -20,6 +20,7 @@ from flows.engine.step import IncomingEvent, OutcomeKind, StepCandidate, StepCon
 from flows.models import Flow, FlowVersion
 from flows.template import Secret, make_secret, mark_stored_text
 from flyte_site.core.encryption import DecryptionError
+from flyte_site.db.large_values import read_head
 from flyte_site.db.writes import DATABASE_UNAVAILABLE
 from packs.models import Action
 from packs.queue import action_secrets
@@ -154,7 +155,8 @@ def _find_triggering_action(
 
 
 def _is_awaited_result(step: StepDefinition, action: Action) -> bool:
-    return _is_listening_for(step, action.result["pack"]["name"], action.result["event"])
+    result = read_head(action, "result")
+    return _is_listening_for(step, result["pack"]["name"], result["event"])
 
 
 def _is_listening_for(step: StepDefinition, pack_name: str, event_name: str) -> bool:

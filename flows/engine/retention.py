@@ -1,5 +1,6 @@
-"""Retention: deletion of executions that have not changed for long, and of unused flow versions."""
+"""Retention: deletion of executions that have not changed for long, of large values, and of unused flow versions."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -7,30 +8,39 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from flows.models import Execution, Flow, FlowVersion
+from flows.models import Event, Execution, Flow, FlowVersion
 from flyte_site.core.ids import min_id_at
-from flyte_site.db.batch_deletion import delete_in_batches, iter_batches
-from packs.models import Action, Approval
+from flyte_site.db.batch_deletion import BATCH_SIZE, delete_in_batches, iter_batches
+from flyte_site.db.large_values import current_day
+from packs.models import Action, Approval, LargeValue, LargeValueUse
 
 # Smaller than other batches: an execution is deleted together with all its actions.
 EXECUTIONS_PER_BATCH = 100
 # An event that is being handled can still start an execution on a version that has just been replaced.
 REPLACED_VERSION_GRACE = timedelta(hours=1)
+# A large value gets new uses on the day of its first, by the clock of any machine.
+LARGE_VALUE_GRACE_DAYS = 1
+MAX_LARGE_VALUE_BATCHES = 20
 
 
 def prune_executions(now: datetime | None = None, *, dry_run: bool = False) -> int:
     """Delete executions FLYTE_TTL_IN_SECONDS after their last change, and actions as old that have no execution.
 
     The state of an execution does not matter. Its actions and their approvals are deleted with it. Return the number
-    of executions and of actions without one. Can run concurrently.
+    of executions and of actions without one. Can run concurrently. The large values that no execution or event uses
+    any more are deleted as well; they are not counted.
     """
     cutoff = (now or timezone.now()) - timedelta(seconds=settings.FLYTE_TTL_IN_SECONDS)
     expired, without_execution = _find_expired_executions(cutoff), _find_actions_without_execution(cutoff)
     if dry_run:
         return expired.count() + without_execution.count()
+    # Values that this run releases are deleted by a later one: somebody may be reading the execution at the moment.
+    prune_large_values()
     deleted_count = sum(_delete_batch(expired, batch_ids) for batch_ids in iter_batches(expired, EXECUTIONS_PER_BATCH))
     # While expired executions are left, the search for actions without one would read all of their actions.
-    return deleted_count if expired.exists() else deleted_count + delete_in_batches(without_execution)
+    if expired.exists():
+        return deleted_count
+    return deleted_count + sum(_delete_actions(without_execution, ids) for ids in iter_batches(without_execution))
 
 
 def _find_expired_executions(cutoff: datetime) -> "QuerySet[Execution]":
@@ -46,7 +56,51 @@ def _delete_batch(expired: "QuerySet[Execution]", batch_ids: list[str]) -> int:
         Approval.objects.filter(action_id__in=actions.order_by().values("id")).delete()
         actions.delete()
         Execution.objects.filter(id__in=ids).delete()
+        _release_large_values(ids)
     return len(ids)
+
+
+def _delete_actions(without_execution: "QuerySet[Action]", batch_ids: list[str]) -> int:
+    """Delete the actions that still have no execution."""
+    with transaction.atomic():
+        actions = without_execution.order_by().filter(pk__in=batch_ids)
+        owner_ids = set(actions.values_list("correlation_id", flat=True))
+        deleted_count = actions.delete()[0]
+        remaining = set(Action.objects.filter(correlation_id__in=owner_ids).values_list("correlation_id", flat=True))
+        _release_large_values(owner_ids - remaining)
+    return deleted_count
+
+
+def _release_large_values(execution_ids: Iterable[str]) -> None:
+    LargeValueUse.objects.filter(owner_id__in=list(execution_ids), released=False).update(released=True)
+
+
+def prune_large_values() -> int:
+    """Delete the large values whose executions and events are all deleted; return their number. Can run concurrently.
+
+    A value is deleted from the second day after it was written: until then it can get new uses.
+    """
+    _release_large_values_of_events()
+    last_day = current_day() - LARGE_VALUE_GRACE_DAYS
+    prunable = LargeValue.objects.filter(day__lt=last_day)
+    deleted_count = 0
+    for _ in range(MAX_LARGE_VALUE_BATCHES):
+        released = LargeValueUse.objects.filter(released=True, value_id__in=prunable.values("id")).order_by("id")
+        value_ids = set(released.values_list("value_id", flat=True)[:BATCH_SIZE])
+        if not value_ids:
+            break
+        with transaction.atomic():
+            uses = LargeValueUse.objects.filter(value_id__in=value_ids)
+            used_ids = set(uses.filter(released=False).values_list("value_id", flat=True))
+            deleted_count += LargeValue.objects.filter(id__in=value_ids - used_ids).delete()[0]
+            uses.filter(released=True).delete()
+    return deleted_count
+
+
+def _release_large_values_of_events() -> None:
+    """Release the values of events that are no longer stored: these are deleted by their number, not by age."""
+    stored = Event.objects.filter(id=OuterRef("owner_id"))
+    LargeValueUse.objects.filter(~Exists(stored), owner_kind="event", released=False).update(released=True)
 
 
 def _find_actions_without_execution(cutoff: datetime) -> "QuerySet[Action]":

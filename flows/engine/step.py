@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
@@ -62,7 +63,14 @@ class IncomingEvent:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Serialize the event as in `/v1/audit`; empty fields are left out, as the original does."""
+        """Serialize the event as in `/v1/audit`; empty fields are left out, as the original does.
+
+        The result is always the same object, so that all flows that the event starts store it once.
+        """
+        return self._json
+
+    @cached_property
+    def _json(self) -> dict[str, Any]:
         pack: dict[str, Any] = {"id": self.pack.identity, "name": self.pack.name}
         if self.pack.labels:
             pack["labels"] = dict(self.pack.labels)

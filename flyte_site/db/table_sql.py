@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from flyte_site.db.fields import TextJSONField, encode_json
+from flyte_site.db.large_values import LargeJSONField, LargeValueLoader, StoredDocument, decode_column
 from flyte_site.db.writes import Writes
 
 MAX_CACHED_STATEMENTS = 256
@@ -29,6 +30,7 @@ class TableSQL(Generic[M]):
         self.model = model
         self.fields = [field for field in model._meta.concrete_fields if field.attname not in excluded]
         self.table = model._meta.db_table
+        self._large_fields = [index for index, field in enumerate(self.fields) if isinstance(field, LargeJSONField)]
         self._field_names = frozenset(field.attname for field in self.fields)
         self.columns = ", ".join(str(field.column) for field in self.fields)
         self._select_prefix = f"SELECT {self.columns} FROM {self.table} WHERE "  # noqa: S608
@@ -61,12 +63,15 @@ class TableSQL(Generic[M]):
     def hydrate(self, records: Sequence[Sequence[Any]], database: BaseDatabaseWrapper) -> list[M]:
         """Build model instances from database records."""
         readers = self._converters.get(database.vendor) or self._build_converters(database)
-        rows = []
+        rows, loader = [], None
         for record in records:
             values = list(record)
             for index, convert in readers:
                 if values[index] is not None:
                     values[index] = convert(values[index])
+            for index in self._large_fields:
+                if type(values[index]) is StoredDocument:
+                    values[index].loader = loader = loader or LargeValueLoader()
             rows.append(self.model.from_db(database.alias, self._field_names, values))
         return rows
 
@@ -76,14 +81,14 @@ class TableSQL(Generic[M]):
             return
         database = connections[DEFAULT_DB_ALIAS]
         fields = [field for field in self.fields if any(getattr(row, field.attname) is not None for row in rows)]
-        values = [_to_column_value(field, getattr(row, field.attname), database) for row in rows for field in fields]
+        values = [_to_column_value(field, row, database, writes) for row in rows for field in fields]
         writes.execute(self._insert_statement(fields, len(rows)), values)
         for row in rows:
             row._state.adding, row._state.db = False, database.alias
 
     def update(self, writes: Writes, row: M, *names: str) -> None:
         """Update these fields of a row."""
-        writes.execute(*self._update_statement(row, names, connections[DEFAULT_DB_ALIAS]))
+        writes.execute(*self._update_statement(row, names, connections[DEFAULT_DB_ALIAS], writes))
 
     def update_if(self, condition: str, condition_values: Sequence[Any], row: M, *names: str) -> bool:
         """Update these fields of a row at once; return False if the row does not exist or not meet the condition."""
@@ -108,7 +113,9 @@ class TableSQL(Generic[M]):
                 self._insert_cache[key] = statement
         return statement
 
-    def _update_statement(self, row: M, names: tuple[str, ...], database: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def _update_statement(
+        self, row: M, names: tuple[str, ...], database: BaseDatabaseWrapper, writes: Writes | None = None
+    ) -> tuple[str, list[Any]]:
         """Return the statement that updates these fields of a row, and its values."""
         cached = self._update_cache.get(names)
         if cached is None:
@@ -116,14 +123,14 @@ class TableSQL(Generic[M]):
             assignments = ", ".join(f"{field.column} = %s" for field in fields)
             cached = self._update_cache[names] = (f"UPDATE {self.table} SET {assignments} WHERE id = %s", fields)  # noqa: S608
         sql, fields = cached
-        return sql, [*[_to_column_value(field, getattr(row, field.attname), database) for field in fields], row.pk]
+        return sql, [*[_to_column_value(field, row, database, writes) for field in fields], row.pk]
 
     def _build_converters(self, database: BaseDatabaseWrapper) -> list[tuple[int, Converter]]:
         """Build the converters from database values, each with the index of its column."""
         indexed_converters: list[tuple[int, Converter]] = []
         for index, field in enumerate(self.fields):
             if isinstance(field, TextJSONField):
-                indexed_converters.append((index, json.loads))
+                indexed_converters.append((index, decode_column if isinstance(field, LargeJSONField) else json.loads))
                 continue
             column = field.get_col(self.table)
             converters = database.ops.get_db_converters(column) + field.get_db_converters(database)
@@ -155,10 +162,15 @@ def select_pipelined(
         )
 
 
-def _to_column_value(field: Any, value: Any, database: BaseDatabaseWrapper) -> Any:
-    """Convert a field's value to a parameter of its column."""
+def _to_column_value(field: Any, row: models.Model, database: BaseDatabaseWrapper, writes: Writes | None) -> Any:
+    """Convert the value of a row's field to a parameter of its column. Large values are written by `writes`."""
+    value = getattr(row, field.attname)
     if isinstance(field, TextJSONField):
-        return None if value is None else encode_json(value)
+        if value is None:
+            return None
+        if writes is not None and isinstance(field, LargeJSONField):
+            return writes.large_values.encode(value, field.get_owner(row))
+        return encode_json(value)
     if isinstance(value, bytes):
         return field.get_db_prep_value(value, database)
     return database.ops.adapt_datetimefield_value(value) if hasattr(value, "tzinfo") else value

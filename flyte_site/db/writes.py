@@ -5,17 +5,25 @@ A function that writes takes a `Writes` object: its caller decides if the writes
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from types import TracebackType
 from typing import Any, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections, transaction
+
+from flyte_site.db.large_values import LargeValueWriter
 
 DATABASE_UNAVAILABLE = (OperationalError, InterfaceError)
 """Failures of the database itself. A caller can retry; nothing that was being written caused them."""
 
 
 class Writes(Protocol):
-    """Receiver of SQL statements that write, and of callbacks that run after their commit."""
+    """Receiver of SQL statements that write, and of callbacks that run after their commit.
+
+    `large_values` encodes large documents for these statements; its own statements are executed before the next one.
+    """
+
+    large_values: LargeValueWriter
 
     def execute(self, sql: str, values: Sequence[Any]) -> None:
         """Write by a statement with `%s` for each value."""
@@ -33,8 +41,13 @@ class DirectWrites:
     `isolate` is a savepoint: if its block fails, only the block's writes are undone, and `on_failure` gets the error.
     """
 
+    def __init__(self) -> None:
+        self.large_values = LargeValueWriter()
+
     def execute(self, sql: str, values: Sequence[Any]) -> None:
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            for statement in self.large_values.take_statements():
+                cursor.execute(*statement)
             cursor.execute(sql, values)
 
     def on_commit(self, callback: Callable[[], Any]) -> None:
@@ -48,6 +61,7 @@ class DirectWrites:
         except DATABASE_UNAVAILABLE:
             raise
         except Exception as error:
+            self.large_values = LargeValueWriter()  # those that the block wrote were undone, too
             on_failure(error)
 
 
@@ -60,6 +74,7 @@ class WriteBatch:
     """
 
     def __init__(self) -> None:
+        self.large_values = LargeValueWriter()
         database = connections[DEFAULT_DB_ALIAS]
         self._is_single_statement = database.vendor == "postgresql"
         self._transaction = nullcontext() if self._is_single_statement else transaction.atomic(savepoint=False)
@@ -87,6 +102,8 @@ class WriteBatch:
             self._values += values
         else:
             with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+                for statement in self.large_values.take_statements():
+                    cursor.execute(*statement)
                 cursor.execute(sql, values)
 
     def on_commit(self, callback: Callable[[], Any]) -> None:
@@ -97,7 +114,9 @@ class WriteBatch:
 
     def _flush(self) -> None:
         """Execute all statements as one, which PostgreSQL makes as a whole or not at all."""
-        *leading, final = self._statements
+        large_statements = self.large_values.take_statements()
+        *leading, final = [*(sql for sql, _ in large_statements), *self._statements]
+        values = [*chain.from_iterable(values for _, values in large_statements), *self._values]
         parts = ", ".join([f"part{index} AS ({statement})" for index, statement in enumerate(leading)])
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            cursor.execute(f"WITH {parts} {final}" if leading else final, self._values)
+            cursor.execute(f"WITH {parts} {final}" if leading else final, values)
