@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from flows.definition import FALSE_VALUES, TRUE_VALUES, StepDefinition
-from flows.template import REDACTED, RenderContext, Secret, Template, TemplateError, TemplateWarning
-from flyte_site.core.redaction import MASK, is_secret_key, preview_json, secrets_contained_in
+from flows.template import MAX_QUOTED_LENGTH, REDACTED, RenderContext, Secret, Template, TemplateError, TemplateWarning
+from flyte_site.core.redaction import MASK, is_secret_key, iter_masked_texts, preview_json, secrets_contained_in
 from flyte_site.core.timestamps import format_rfc3339, parse_rfc3339
 from packs.models import Action, Pack, build_labels_key
 from packs.queue.action_queue import ActionSpec
@@ -22,6 +22,7 @@ from packs.queue.action_secrets import ActionSecrets, InputPath
 
 MAX_LABELS_KEY_LENGTH = 1000
 MAX_READ_LENGTH = 200
+MASKED_ERROR = "error details hidden because they quote a masked value"
 MASKED_WARNING = "warning details hidden because the criteria read a masked value"
 
 DatastoreLookup = Callable[[str], object]
@@ -171,6 +172,8 @@ def evaluate_step(candidate: StepCandidate, lookup: DatastoreLookup, trace: Step
     except TemplateError as error:
         if trace:
             trace.reads = _collect_reads(evaluation)
+        for each in [error, *(trace.errors if trace else ())]:
+            each.message = _hide_masked_values(each.message, candidate.event.payload)
         return StepOutcome(
             candidate.step.id,
             OutcomeKind.ERROR,
@@ -238,6 +241,12 @@ def _evaluate_parts(candidate: StepCandidate, evaluation: RenderContext, trace: 
         backoff=step.command.backoff,
     )
     return StepOutcome(step.id, OutcomeKind.FIRED, action_spec=action_spec)
+
+
+def _hide_masked_values(message: str, payload: Any) -> str:
+    """Return the message of an error, without details if it quotes a value that is masked in the payload."""
+    is_quoted = any(text and repr(text[:MAX_QUOTED_LENGTH]) in message for text in iter_masked_texts(payload))
+    return MASKED_ERROR if is_quoted else message
 
 
 def _redact(value: Any, evaluation: RenderContext) -> Any:

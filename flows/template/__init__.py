@@ -16,6 +16,7 @@ from flows.template.compiled_value import CompiledValue, compile_value
 from flows.template.compiler import Template, compile_template
 from flows.template.errors import TemplateError, TemplateWarning, find_closest_name, get_line_and_column
 from flows.template.limits import DEFAULT_LIMITS, RenderLimits
+from flows.template.runtime.numbers import MAX_QUOTED_LENGTH
 from flows.template.runtime.render_context import REDACTED, RenderContext
 from flows.template.runtime.taint import Secret, make_secret
 from flows.template.runtime.values import mark_stored_text
@@ -23,6 +24,7 @@ from flows.template.shape import can_equal_any, iter_literals
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "MAX_QUOTED_LENGTH",
     "REDACTED",
     "CompiledValue",
     "RenderContext",

@@ -55,6 +55,16 @@ def redact_keys(value: Any) -> Any:
     return value
 
 
+def iter_masked_texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value that `redact_keys` masks."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _iter_texts(item) if is_secret_key(key) else iter_masked_texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from iter_masked_texts(item)
+
+
 def redact_field(key: str, value: Any) -> Any:
     """Return the value as it can be shown under this key."""
     return MASK if value is not None and is_secret_key(key) else redact_keys(value)

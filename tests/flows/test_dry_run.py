@@ -12,7 +12,7 @@ from datastore.models import Item
 from flows.definition import parse_flow, store
 from flows.engine.complete import complete_action
 from flows.engine.handle_event import handle_event
-from flows.engine.step import MASKED_WARNING, IncomingEvent
+from flows.engine.step import MASKED_ERROR, MASKED_WARNING, IncomingEvent
 from flows.models import Event as EventRow
 from flows.models import Execution, Flow, FlowVersion
 from flows.simulate.dry_run import DryRun, SimulatedResult, dry_run_flow
@@ -311,6 +311,16 @@ def test_false_criteria_explain_a_comparison_that_is_never_true() -> None:
     flow = b.document(b.step(id="a", context={"A": "{{ none + 1 }}"}, criteria="{{ Event.Payload == 42 }}"))
     _, outcomes = run_for_real(flow, b.event(b.pack("Src"), "Go", "42"), {})
     assert [outcome["warnings"] for outcome in outcomes] == [[WARNING]]
+
+
+@override_settings(FLYTE_MASKED_KEYS="pin")
+@pytest.mark.parametrize("pin", ["abc", "x" * 100])
+def test_an_error_hides_values_that_are_masked(pin: str) -> None:
+    flow = b.document(b.step(id="a", context={"A": "{{ Event.Payload.user.pin * 2 }}"}))
+    event = b.event(b.pack("Src"), "Go", {"user": {"pin": pin}})
+    _, outcomes = run_for_real(flow, event, {})
+    assert outcomes[0]["message"] == MASKED_ERROR
+    assert pin[:40] not in str(dry_run_flow(parse_flow(flow), event).to_json())
 
 
 @override_settings(FLYTE_MASKED_KEYS="pin")
