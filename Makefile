@@ -7,7 +7,8 @@ MANAGE := $(BIN)/python manage.py
 FAULTS_SECONDS ?= 120
 FAULTS = --seconds $(FAULTS_SECONDS) $(if $(FAULTS_SEED),--seed $(FAULTS_SEED))
 
-# `make test TESTS=tests/packs` runs some of the tests; TEST_PROCESSES is the number of processes that run tests on SQLite.
+# `make test TESTS=tests/packs` runs some of the tests, and `make test ORDER=random` runs them in random order and prints
+# the seed, for `make test ORDER=SEED`. TEST_PROCESSES is the number of processes that run tests on each database.
 TEST_PROCESSES ?= 3
 PARALLEL = -n $(TEST_PROCESSES) --dist worksteal
 
@@ -57,7 +58,7 @@ demo-packs: $(VENV)/runtime ## Run a flow that connects the packs Webhook, Shell
 	$(BIN)/python -m examples.demo.packs
 
 test: $(VENV)/development ## Run all tests on SQLite, and the tests that depend on the database on a private PostgreSQL
-	exec $(BIN)/python -m tests.suite --processes $(TEST_PROCESSES) $(TESTS)
+	exec $(BIN)/python -m tests.suite --processes $(TEST_PROCESSES) $(if $(ORDER),--order $(ORDER)) $(TESTS)
 
 test-fast: $(VENV)/development ## Run the tests of pure code in parallel: no database, no process; less than a minute
 	$(BIN)/python -m pytest -m unit $(PARALLEL)

@@ -1,13 +1,15 @@
 """Run the suite on both databases at the same time, print one summary, and exit with 0 if both passed.
 
-    python -m tests.suite [--processes N] [PYTEST ARGUMENT …]
+    python -m tests.suite [--processes N] [--order random|SEED] [PYTEST ARGUMENT …]
 
-PostgreSQL runs only the tests that `tests.suite.selection` selects. Each run has N processes (3) on SQLite and one
-less on PostgreSQL. Ctrl-C, or SIGTERM, stops both.
+PostgreSQL runs only the tests that `tests.suite.selection` selects. Each run has N processes (3). `--order random` runs
+the modules, and the tests of each module, in random order, and prints the seed that repeats it. Ctrl-C, or SIGTERM,
+stops both runs.
 """
 
 import argparse
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -28,7 +30,10 @@ from tests.suite.report import Report, read_report
 STOP_SECONDS = 60.0
 INTERRUPTED = 130
 NO_TESTS = 5  # pytest's exit code if all tests are deselected
-PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist=worksteal", "-p", "tests.suite.report"]
+PLUGINS = ["-p", "tests.suite.order", "-p", "tests.suite.report"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist=worksteal", *PLUGINS]
+RANDOM = "random"
+MAX_SEED = 10**6
 
 
 @dataclass
@@ -91,12 +96,16 @@ class DatabaseRun:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.suite", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--processes", type=int, default=3, help="of the run on SQLite (3)")
+    parser.add_argument("--processes", type=int, default=3, help="of each run (3)")
+    parser.add_argument("--order", type=parse_order, metavar="random|SEED", help="a random order, or that of a seed")
     options, pytest_arguments = parser.parse_known_args(arguments)
+    order = [] if options.order is None else [f"--order-seed={options.order}"]
+    if order:
+        print(f"random order: repeat it by `make test ORDER={options.order}`", flush=True)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     with tempfile.TemporaryDirectory() as folder:
-        runs = both(Path(folder), options.processes, pytest_arguments)
+        runs = both(Path(folder), options.processes, [*order, *pytest_arguments])
         try:
             run_to_the_end(runs)
         except KeyboardInterrupt:
@@ -104,8 +113,17 @@ def main(arguments: Sequence[str]) -> int:
             return INTERRUPTED
         faults = [*faults_of(runs, complete=not pytest_arguments)]
         print("\n".join(["", *skips_of(runs), *(run.summary() for run in runs), *faults]))
+    if order:
+        print(f"random order: repeat it by `make test ORDER={options.order}`")
     print("FAILED" if faults else "passed on both databases")
     return 1 if faults else 0
+
+
+def parse_order(text: str) -> int:
+    """Return the seed of a random order: a new one for `random`, otherwise the number itself."""
+    if text != RANDOM and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither `{RANDOM}` nor the number of an earlier random order")
+    return random.randrange(MAX_SEED) if text == RANDOM else int(text)
 
 
 def run_to_the_end(runs: Sequence[DatabaseRun]) -> None:
@@ -127,12 +145,11 @@ def both(folder: Path, processes: int, arguments: Sequence[str]) -> list[Databas
     sqlite, postgresql = folder / "sqlite.json", folder / "postgresql.json"
     private = [sys.executable, "-m", "tests.private_postgres"]
     select = ["-p", "tests.suite.selection"]
-    fewer = max(1, processes - 1)
     return [
         DatabaseRun("SQLite", [*PYTEST, f"-n{processes}", f"--report-to={sqlite}", *arguments], sqlite),
         DatabaseRun(
             "PostgreSQL",
-            [*private, *PYTEST, *select, f"-n{fewer}", f"--report-to={postgresql}", *arguments],
+            [*private, *PYTEST, *select, f"-n{processes}", f"--report-to={postgresql}", *arguments],
             postgresql,
         ),
     ]
