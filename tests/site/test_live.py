@@ -4,17 +4,21 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
 
 from flyte_site.management.commands.serve import GRACE_SECONDS
-from tests.server import Server, StartServer
+from tests.jobs.processes import program
+from tests.private_postgres import free_port
+from tests.server import Server, StartServer, migrated_database, server_environment
 from tests.site.processes import PATIENCE
 
 pytestmark = pytest.mark.acceptance
@@ -292,6 +296,31 @@ def test_a_stop_finishes_current_requests_and_accepts_no_new_ones(
         status, _, answer = read_answer(slow)
     assert (status, json.loads(answer)["id"]) == (201, "slow")
     assert server.process.wait(PATIENCE) == 0
+
+
+SLOW_START = """
+import time
+import django
+from django.core.management import execute_from_command_line
+
+django.setup()
+from flyte_site.management.commands.serve import FlyteWorker
+
+init_process = FlyteWorker.init_process
+FlyteWorker.init_process = lambda worker: (time.sleep(1), init_process(worker))
+execute_from_command_line(["manage.py", "serve"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_a_worker_starts_is_not_lost(tmp_path: Path, number: signal.Signals) -> None:
+    settings = {"FLYTE_PORT": str(free_port()), "FLYTE_WEB_WORKERS": "1"}
+    with migrated_database(tmp_path) as url:
+        environment = server_environment(url, settings) | {"DJANGO_SETTINGS_MODULE": "flyte_site.settings"}
+        with program(tmp_path, environment, [sys.executable, "-c", SLOW_START]) as server:
+            server.wait_for("Booting worker")
+            os.killpg(server.process.pid, number)
+            assert server.process.wait(GRACE_SECONDS / 2) == 0
 
 
 def test_workers_of_a_killed_master_finish_current_requests_and_release_the_port(start_server: StartServer) -> None:

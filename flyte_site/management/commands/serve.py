@@ -44,6 +44,7 @@ certificate = ReloadableCertificate(settings.FLYTE_TLS_CERT_PATH, settings.FLYTE
 GRACE_SECONDS = 30
 # The time for which a worker leaves new connections to others, at the resolution of the system's timers.
 YIELD_SECONDS = 0.001
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 PORT_IN_USE_HINT = "; stop that process, or set FLYTE_PORT to another port"
 ACCESS_LOG_FORMAT = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" request_id=%({x-request-id}o)s'
 
@@ -83,6 +84,14 @@ class FlyteArbiter(Arbiter):
         self.cfg.set("pre_fork", lambda _, worker: setattr(worker, "slot", connection_counts.register_worker()))
         self.cfg.set("child_exit", lambda _, worker: connection_counts.release_worker(worker.slot))
 
+    def spawn_worker(self) -> Any:
+        """Fork a worker with signals blocked: one that arrives before the worker has its handlers would be lost."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
     def handle_int(self) -> None:
         self.handle_term()
 
@@ -117,6 +126,7 @@ class FlyteWorker(ThreadWorker):
         # A terminal sends Ctrl-C to all processes; a worker must not drop its requests before the master stops it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, lambda *_: certificate.load() if settings.FLYTE_TLS_CERT_PATH else None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def accept(self, listener: Any) -> None:
         if self.slot.should_yield():
