@@ -16,8 +16,13 @@ from flyte_site.management.command_line import FlyteManagementUtility
 # These commands report on the settings or do not use them, so they run even if the environment is invalid.
 COMMANDS_WITHOUT_CHECK = {"check", "help", "version", "--help", "--version", "-h"}
 
+# The files that these create are for their own user only.
+SERVER_COMMANDS = {"beat", "jobs", "run", "serve", "worker"}
+
 if __name__ == "__main__":
     tolerate_output_encoding()
+    if len(sys.argv) > 1 and sys.argv[1] in SERVER_COMMANDS:
+        os.umask(0o077)
     gc.disable()  # startup allocates mostly permanent objects; collecting garbage takes a fifth of its time
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flyte_site.settings")
     if len(sys.argv) > 1 and sys.argv[1] not in COMMANDS_WITHOUT_CHECK:

@@ -58,7 +58,7 @@ class MetricsCollector:
             for collect_metrics in COLLECTORS:
                 metrics += collect_metrics()
         except Error as error:
-            log.warning("metrics_database_unavailable", error=type(error).__name__)
+            log.warning("metrics_store_away", error=type(error).__name__)
             metrics = []
         yield GaugeMetricFamily(
             "flyte_database_up", "1 if the database answered, otherwise 0.", value=float(bool(metrics))

@@ -53,7 +53,7 @@ PACK_TRANSFERS = {
 
 
 # A warning whose reason is a sentence that says it all: it is printed instead of the name.
-SENTENCE_EVENTS = {"server_unavailable"}
+SENTENCE_EVENTS = {"server_away"}
 
 
 def is_terminal(stream: TerminalStream) -> bool:

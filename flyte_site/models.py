@@ -25,6 +25,15 @@ class JobRun(models.Model):
         return self.name
 
 
+class WriteProbe(models.Model):
+    """The row that the readiness check writes."""
+
+    written_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"written at {self.written_at}"
+
+
 class Change(models.Model):
     """An entry of the activity log. `key` identifies the object within its kind, such as a flow's name.
 

@@ -323,6 +323,7 @@ OIDC_AUTHENTICATION_CALLBACK_URL = "admin:sign_on_return"
 OIDC_RP_SCOPES = FLYTE_CONSOLE_SCOPES
 OIDC_USE_PKCE = True
 OIDC_MAX_STATES = 10  # concurrent sign-ins of one browser
+SESSION_ENGINE = "flyte_site.console.sessions"
 SESSION_COOKIE_NAME = "flyte_session"
 CSRF_COOKIE_NAME = "flyte_csrf"
 SESSION_COOKIE_AGE = FLYTE_SESSION_SECONDS
@@ -335,9 +336,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains, and
     "security.W021",  # HSTS preloading: subdomains and the parent domain can belong to others
     # These are in FLYTE_CONSOLE_MIDDLEWARE: authentication, messages, sessions, lockouts after wrong passwords, CSRF.
-    *("admin.E408", "admin.E409", "admin.E410"),
-    "axes.W002",
-    "security.W003",
+    *("admin.E408", "admin.E409", "admin.E410", "axes.W002", "security.W003"),
     "security.W008",  # HTTPS redirect: with TLS, the server does not serve plain HTTP
 ]
 

@@ -54,6 +54,7 @@ urlpatterns = [
     path("v1", root_views.V1View.as_view()),
     path("v1/", include(v1_patterns)),
     path("health", root_views.HealthView.as_view()),
+    path("health/ready", root_views.ReadinessView.as_view()),
     path("metrics", MetricsView.as_view()),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.admin_view(home.home)),

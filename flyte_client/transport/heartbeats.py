@@ -133,7 +133,7 @@ class HeartbeatSender:
             is_extended = self._extend(heartbeat.lease, max(heartbeat.lease.seconds / 3, MIN_INTERVAL))
         except ServerAwayError as error:
             delay = heartbeat.schedule_retry(error.retry_after)
-            logger.warning("server_unavailable call=heartbeat wait_s=%.1f reason=%r", delay, str(error))
+            logger.warning("server_away call=heartbeat wait_s=%.1f reason=%r", delay, str(error))
         except RefusedError as error:
             heartbeat.schedule_next()
             logger.warning("heartbeat_refused status=%s reason=%r", error.status, error.detail)

@@ -86,7 +86,7 @@ class Outbox:
                     self._deliver(message)
                 except ServerAwayError as error:
                     unreachable_hosts.add(host)  # other messages for this host would time out too
-                    logger.warning("server_unavailable call=spooled reason=%r", str(error))
+                    logger.warning("server_away call=spooled reason=%r", str(error))
                     continue
                 except RefusedError as error:
                     logger.error("spooled_refused file=%s reason=%r", path, str(error))

@@ -94,7 +94,7 @@ def retry_until_stopped(
             return call()
         except ServerAwayError as error:
             delay = backoff_delay if error.retry_after is None else max(error.retry_after, MIN_BACKOFF)
-            logger.warning("server_unavailable call=%s wait_s=%.1f reason=%r", call_name, delay, str(error))
+            logger.warning("server_away call=%s wait_s=%.1f reason=%r", call_name, delay, str(error))
             if _is_past_deadline(delay, deadline) or not shutdown.wait_before_retry(delay, grace):
                 raise
     raise AssertionError("unreachable: backoff() never ends")

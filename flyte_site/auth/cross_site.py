@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Names that outsiders can't register (RFC 6761, RFC 6762, and ICANN's decision on `internal`).
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal")
-HEALTH_PATH = "/health"
+HEALTH_PATHS = ("/health", "/health/ready")
 # Anybody can send any name.
 MAX_LOGGED_HOSTS, MAX_LOGGED_HOST_LENGTH = 50, 255
 
@@ -49,9 +49,9 @@ REFUSED_HOSTS = RefusedHosts()
 def reject_unknown_host(request: HttpRequest) -> None:
     """Reject a request whose `Host` is not a name of this server. Raises `Problem` 403.
 
-    `/health` is exempt: it reveals nothing, and probes use any name.
+    Health checks are exempt: they reveal nothing, and probes use any name.
     """
-    if request.path_info == HEALTH_PATH:
+    if request.path_info in HEALTH_PATHS:
         return
     host = split_domain_port(request.META.get("HTTP_HOST") or request.get_host())[0]
     if not is_allowed_host(host):

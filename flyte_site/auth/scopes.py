@@ -26,6 +26,7 @@ REQUIRED_SCOPES = {
     "GET /": OPEN,
     "GET /v1": OPEN,
     "GET /health": OPEN,
+    "GET /health/ready": OPEN,
     "GET /metrics": "metrics:read",
     "GET /swagger": OPEN,
     "GET /swagger/index.html": OPEN,

@@ -233,8 +233,8 @@ class Environment:
     def writable_file(self, variable: str, *, check_id: str) -> str:
         def parse(text: str) -> str:
             try:
-                with open(text, "a", encoding="utf-8"):
-                    return text
+                os.close(os.open(text, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                return text
             except OSError as error:
                 raise ValueError(f"is {text!r}, which is not a writable file ({error.strerror})") from None
 

@@ -1,10 +1,13 @@
 """Logging of all processes: constant event names with fields, `event_received pack=Slack event=Said`."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from datetime import datetime, tzinfo
+from logging.handlers import WatchedFileHandler
 from typing import Any
 
 import structlog
@@ -53,6 +56,15 @@ def build_terminal_renderer(zone: tzinfo | None) -> Callable[[Any, str, MutableM
     return render
 
 
+class PrivateFileHandler(WatchedFileHandler):
+    """A log file that is readable by its owner only. It is created again if another program moves it."""
+
+    def _open(self) -> Any:
+        with suppress(OSError):
+            os.close(os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        return super()._open()
+
+
 class InvalidRequestFilter(logging.Filter):
     """Filter that removes gunicorn's quotes of invalid requests, which may contain tokens; error and address stay."""
 
@@ -83,7 +95,7 @@ def build_logging_config(level: str, file: str, log_format: str = "text", zone: 
     gunicorn_level = "WARNING" if log_format == TERMINAL_FORMAT and level == "INFO" else level
     target: dict[str, Any] = {"class": "logging.StreamHandler"}
     if file:
-        target = {"class": "logging.handlers.WatchedFileHandler", "filename": file, "encoding": "utf-8"}
+        target = {"()": PrivateFileHandler, "filename": file, "encoding": "utf-8"}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -8,10 +8,12 @@ the slot of one that has ended and continues its counts, so that no counter decr
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -27,6 +29,8 @@ MAX_FLOW_LABELS = 500
 OTHER_LABEL = "(other)"
 MAX_PROCESSES = 1024
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+DIRECTORY_PREFIX, LOCK_NAME = "flyte-metrics-", "owner.lock"
+UNLOCKED_SECONDS = 60
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 JOB_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900)
@@ -208,12 +212,43 @@ def shared_directory(configured: str) -> Iterator[str]:
     if configured:
         yield configured
         return
-    directory, owner_pid = tempfile.mkdtemp(prefix="flyte-metrics-"), os.getpid()
+    _remove_stale_directories()
+    directory, owner_pid = tempfile.mkdtemp(prefix=DIRECTORY_PREFIX), os.getpid()
+    lock_fd = _lock_directory(directory)
     try:
         yield directory
     finally:
         if os.getpid() == owner_pid:  # forked children leave the block too
             shutil.rmtree(directory, ignore_errors=True)
+            os.close(lock_fd)
+
+
+def _lock_directory(directory: str) -> int:
+    """Lock a private folder for as long as this process or a forked one lives. Raises `OSError` if it is locked."""
+    lock_fd = os.open(Path(directory, LOCK_NAME), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock_fd)
+        raise
+    return lock_fd
+
+
+def _remove_stale_directories() -> None:
+    """Remove the private folders of servers that were killed: those that no process locks.
+
+    A folder without a lock is kept for a while: its server may not have locked it yet.
+    """
+    for directory in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
+        with suppress(OSError):
+            status = directory.lstat()
+            is_recent = time.time() - status.st_mtime < UNLOCKED_SECONDS
+            is_ours = status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode)
+            if not is_ours or (is_recent and not (directory / LOCK_NAME).exists()):
+                continue
+            lock_fd = _lock_directory(str(directory))
+            shutil.rmtree(directory, ignore_errors=True)
+            os.close(lock_fd)
 
 
 def collect() -> Iterable[Metric]:

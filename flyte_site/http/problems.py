@@ -84,7 +84,7 @@ def to_problem(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
     if isinstance(error, OperationalError | InterfaceError):
-        log.error("database_unavailable", error=safe_database_message(error))
+        log.error("database_away", error=safe_database_message(error))
         return Problem(503, "the database is unavailable", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, Http404):
         return Problem(404, "not found")

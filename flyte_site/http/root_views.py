@@ -1,9 +1,10 @@
 """Views of the API as a whole: entry points, health check and documentation."""
 
+import sqlite3
 from typing import Any
 
 import structlog
-from django.db import Error, connection
+from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -13,12 +14,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flyte_site.core.safe_tracebacks import safe_database_message
+from flyte_site.db.sqlite.base import DatabaseWrapper as SQLiteDatabase
 from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response, prefers_html, to_yaml
 from flyte_site.http.fields import LinkSerializer, problem_responses
 from flyte_site.http.negotiation import JSONRenderer
 from flyte_site.http.output import OutputSerializer
 from flyte_site.http.problems import Problem
 from flyte_site.http.views import APIView
+from flyte_site.http.write_probe import get_write_probe
 
 log = structlog.get_logger(__name__)
 
@@ -79,13 +82,41 @@ class HealthView(APIView):
     )
     def get(self, request: Request) -> HttpResponse:
         """Return 200 if the database is available, else 500."""
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
-        except Error as error:
-            log.error("database_unavailable", error=safe_database_message(error))
-            raise Problem(500, "the database is unavailable") from None
+        _require_database()
         return empty_response(200)
+
+
+class ReadinessView(APIView):
+    """The check that the server can store what it accepts."""
+
+    @extend_schema(
+        operation_id="healthReady",
+        summary="Check that the server can store events",
+        tags=["info"],
+        responses={200: None, **problem_responses(500)},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Return 200 if a write succeeded in the last 10 seconds, else 500 with the reason."""
+        _require_database()
+        if reason := get_write_probe().find_error():
+            raise Problem(500, f"the database can't store anything: {reason}")
+        return empty_response(200)
+
+
+def _require_database() -> None:
+    """Check that the database responds, and that SQLite's file is still there. Raises `Problem` 500."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        wrapper = connections[DEFAULT_DB_ALIAS]
+        if isinstance(wrapper, SQLiteDatabase):
+            wrapper.check_file()
+    except Error as error:
+        log.error("database_away", error=safe_database_message(error))
+        raise Problem(500, "the database is unavailable") from None
+    except sqlite3.OperationalError as error:
+        log.error("database_away", error=str(error))
+        raise Problem(500, str(error)) from None
 
 
 @require_safe

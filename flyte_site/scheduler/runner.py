@@ -61,7 +61,7 @@ def run_if_due(job: PeriodicJob, now: datetime) -> bool:
         with request_ids.bind(job=job.name):
             return job_run is not None and _run_claimed(job, job_run, now)
     except (OperationalError, InterfaceError) as error:
-        log.warning("job_database_unavailable", job=job.name, error=type(error).__name__)
+        log.warning("job_store_away", job=job.name, error=type(error).__name__)
         return False
 
 

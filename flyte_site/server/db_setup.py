@@ -43,7 +43,7 @@ def require_migrated() -> None:
     try:
         missing, _ = count_missing_migrations()
     except OperationalError as error:
-        log.error("database_unavailable", error=safe_database_message(error))
+        log.error("database_away", error=safe_database_message(error))
         return
     except DatabaseError as error:
         _exit_with_error(f"not a usable database ({safe_database_message(error)})")

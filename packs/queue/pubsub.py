@@ -125,7 +125,7 @@ class PubSubChannel:
             return
         if failure:
             self._unavailable.add(name)
-            log.warning("redis_unavailable", task=name, error=failure)
+            log.warning("redis_away", task=name, error=failure)
         else:
             self._unavailable.discard(name)
             log.info("redis_back", task=name)

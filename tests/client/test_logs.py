@@ -35,7 +35,7 @@ def fields(template: Any, *values: object, **more: Any) -> dict[str, Any]:
         ("mail_unreadable", (), {"event": "mail_unreadable"}),
         ("pack_registered pack=%s", ("Slack",), {"event": "pack_registered", "pack": "Slack"}),
         ("take_refused status=%s reason=%r", (409, 'a "b"\nc'), {"status": 409, "reason": 'a "b"\nc'}),
-        ("server_unavailable call=spooled wait_s=%.1f", (1.26,), {"call": "spooled", "wait_s": 1.3}),
+        ("server_away call=spooled wait_s=%.1f", (1.26,), {"call": "spooled", "wait_s": 1.3}),
         ("health_page_ready address=%s:%s", ("::1", 80), {"event": "health_page_ready", "address": "::1:80"}),
         ("action_taken %s", (WITH_REQUEST_ID,), {"command": "Do it", "request_id": "of-the-event"}),
         (

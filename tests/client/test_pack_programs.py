@@ -139,7 +139,7 @@ def test_a_pack_finds_its_server_when_it_comes_back(stub: StubServer, start: Sta
     program = start(*SHELL)
     stub.wait_for("take")
     stub.stop()
-    program.wait_for_log("server_unavailable")
+    program.wait_for_log("server_away")
     stub.forget_packs()
     stub.queue("Shell", "echo back")
     stub.start()
@@ -258,7 +258,7 @@ def test_console_sends_after_an_outage_of_the_server(stub: StubServer, start: St
     stub.stop()
     program = start(*CONSOLE)
     program.type("are you there\n")
-    program.wait_for_log("server_unavailable")
+    program.wait_for_log("server_away")
     stub.start()
     (call,) = stub.wait_for("event")
     assert call.body["payload"]["message"] == "are you there"

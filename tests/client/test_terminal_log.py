@@ -75,17 +75,17 @@ def test_the_arrows_of_a_pack_point_the_other_way() -> None:
 
 def test_an_unreachable_server_is_reported_in_a_sentence() -> None:
     reason = "can't reach http://localhost:1 (connection refused)"
-    away = line("server_unavailable", "flyte_client", level="warning", call="listPacks", wait_s=0.5, reason=reason)
+    away = line("server_away", "flyte_client", level="warning", call="listPacks", wait_s=0.5, reason=reason)
     assert away == f"08:06:21 · warning: {reason}; retrying in 0.5 s call=listPacks"
-    spooled = line("server_unavailable", "flyte_client", level="warning", call="spooled", reason=reason)
+    spooled = line("server_away", "flyte_client", level="warning", call="spooled", reason=reason)
     assert spooled == f"08:06:21 · warning: {reason} call=spooled"
-    assert line("server_unavailable", level="warning") == "08:06:21 · warning: server_unavailable"
+    assert line("server_away", level="warning") == "08:06:21 · warning: server_away"
 
 
 def test_warnings_and_errors_name_their_level_and_a_traceback_keeps_its_lines() -> None:
     failed = line("job_failed", level="error", job="x", exception="Traceback:\n\tfile\nValueError")
     assert failed == "08:06:21 · error: job_failed job=x\nTraceback:\n    file\nValueError"
-    assert line("redis_unavailable", level="warning") == "08:06:21 · warning: redis_unavailable"
+    assert line("redis_away", level="warning") == "08:06:21 · warning: redis_away"
 
 
 def test_control_characters_are_escaped_everywhere() -> None:

@@ -119,7 +119,7 @@ def test_an_event_that_was_pending_in_a_crash_is_sent_again_with_its_key(
     wait_for_polls(bamboo)
     stub.script("event", StubResponse(503, headers={"Retry-After": "3600"}))
     bamboo.end(12)
-    program.wait_for_log("server_unavailable")
+    program.wait_for_log("server_away")
     program.kill()
     start_pack("bamboo", stub.url, **settings)
     first, second = stub.wait_for("event", 2)

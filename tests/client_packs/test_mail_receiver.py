@@ -58,7 +58,7 @@ def test_a_mail_is_marked_as_read_only_when_flyte_has_it(stub: StubServer, start
     imap.deliver(raw_mail())
     program = start_pack("email", stub.url, **imap.variables)
     stub.wait_for("event")
-    program.wait_for_log("server_unavailable")
+    program.wait_for_log("server_away")
     assert imap.unseen() == 1
     program.kill()
     start_pack("email", stub.url, **imap.variables)

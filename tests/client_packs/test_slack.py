@@ -141,7 +141,7 @@ def test_an_event_is_acknowledged_only_after_flyte_accepted_it(
     program = start_pack("slack", stub.url, **slack.variables)
     slack.wait_for_sockets()
     slack.send_event(MESSAGE)
-    program.wait_for_log("server_unavailable")
+    program.wait_for_log("server_away")
     assert slack.acknowledged == []
     program.kill()
     start_pack("slack", stub.url, **slack.variables)

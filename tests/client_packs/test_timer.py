@@ -140,7 +140,7 @@ def test_ticks_outlast_a_short_absence_of_the_server(stub: StubServer, start_pac
     program = start_pack("timer", stub.url, FLYTE_TIMER_CONFIG=config(every="1s"))
     stub.wait_for("event", 1)
     stub.stop()
-    program.wait_for_log("server_unavailable")
+    program.wait_for_log("server_away")
     stub.start()
     stub.wait_for("event", len(stub.of("event")) + 3)
     keys = list(dict.fromkeys(call.headers["Idempotency-Key"] for call in stub.of("event")))

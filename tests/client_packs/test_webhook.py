@@ -283,7 +283,7 @@ def test_a_request_in_progress_is_answered_before_the_pack_ends(stub: StubServer
     codes: list[int] = []
     sender = threading.Thread(target=lambda: codes.append(hooks.post("open").status_code))
     sender.start()
-    hooks.program.wait_for_log("server_unavailable")
+    hooks.program.wait_for_log("server_away")
     hooks.program.signal()
     sender.join(30)
     assert codes == [202]

@@ -121,14 +121,14 @@ def test_jobs_continue_after_an_outage_of_redis(tmp_path: Path, redis: PrivateRe
             run.wait_for("job_done job=end_leases")
             redis.stop()
             run.wait_for("consumer: Cannot connect")
-            run.wait_for("event=redis_unavailable task=beat")
+            run.wait_for("event=redis_away task=beat")
             registered = httpx.post(f"http://127.0.0.1:{port}/v1/packs", json={"name": "P"}, trust_env=False)
             assert registered.status_code == 201
             done = len(run.said("job_done job=end_leases"))
             redis.start_again()
             run.wait_for("job_done job=end_leases", times=done + 2)
             run.wait_for("event=redis_back task=beat")
-            assert len(run.said("event=redis_unavailable task=beat")) == 1
+            assert len(run.said("event=redis_away task=beat")) == 1
             assert not run.said("Message Error")
             assert not run.said("CPendingDeprecationWarning")
             assert not run.said("process_ended")

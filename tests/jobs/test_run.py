@@ -106,7 +106,7 @@ def test_the_jobs_start_without_the_database(tmp_path: Path) -> None:
     environment = server_environment(f"postgresql://nobody@127.0.0.1:{free_port()}/away")
     with running(tmp_path, environment, "jobs") as jobs:
         jobs.wait_for("event=jobs_not_noted")
-        jobs.wait_for("event=job_database_unavailable job=end_leases")
+        jobs.wait_for("event=job_store_away job=end_leases")
         assert jobs.stop() == 0
 
 

@@ -70,7 +70,7 @@ def test_redis_can_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls,
         wait_until(lambda: count_subscribers(broker) == PROCESSES, server)
         wait_until(lambda: all_processes_can_publish(server), server)
         check_message_wakes_all(server, polls, broker)
-        assert server.logs().count("event=redis_unavailable task=subscribe") == PROCESSES
+        assert server.logs().count("event=redis_away task=subscribe") == PROCESSES
         assert "level=error" not in server.logs()
 
 
@@ -86,7 +86,7 @@ def all_processes_can_publish(server: Server) -> bool:
     """
     post_event(server, "Other")
     logs = server.logs()
-    return logs.count("event=redis_back task=publish") == logs.count("event=redis_unavailable task=publish")
+    return logs.count("event=redis_back task=publish") == logs.count("event=redis_away task=publish")
 
 
 def check_message_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) -> None:

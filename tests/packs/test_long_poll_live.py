@@ -202,5 +202,5 @@ def test_redis_wakes_polls_in_other_processes_and_can_be_interrupted(tmp_path: P
                 post_event(server, "Red")
                 assert future.result(PATIENCE).status_code == 200
         wait_until(lambda: "event=redis_back" in server.logs(), server)
-        assert "event=redis_unavailable" in server.logs()
+        assert "event=redis_away" in server.logs()
         assert "level=error" not in server.logs()

@@ -1,5 +1,6 @@
 """Metrics of several processes: each counts separately, and no count is lost when a process ends."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,19 @@ def test_a_temporary_folder_is_removed_and_a_chosen_one_stays(tmp_path: Path) ->
     with shared_directory(str(tmp_path)) as chosen:
         assert chosen == str(tmp_path)
     assert tmp_path.exists()
+
+
+def test_folders_of_killed_servers_are_removed_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, new, old, other = (tmp_path / f"flyte-metrics-{name}" for name in ("killed", "new", "old", "other"))
+    for folder in (killed, new, old):
+        folder.mkdir()
+    (killed / "owner.lock").touch()
+    os.utime(old, (0, 0))
+    other.symlink_to(new)
+    with shared_directory("") as running:
+        assert {path.name for path in tmp_path.iterdir()} == {new.name, other.name, Path(running).name}
+        with shared_directory(""):
+            assert Path(running, "owner.lock").exists()

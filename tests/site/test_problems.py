@@ -22,6 +22,7 @@ ALLOWED = {
     "/": "GET, HEAD",
     "/v1": "GET, HEAD",
     "/health": "GET, HEAD",
+    "/health/ready": "GET, HEAD",
     "/metrics": "GET, HEAD",
     "/v1/packs": "GET, HEAD, POST",
     "/v1/packs/x": "GET, HEAD, DELETE",

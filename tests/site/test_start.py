@@ -94,7 +94,7 @@ def test_while_the_database_is_away_it_serves_and_says_so(tmp_path: Path) -> Non
     log = tmp_path / "serve.log"
     with serving(log, {**environment, "FLYTE_PORT": str(port)}):
         health = answer_when_up(f"http://127.0.0.1:{port}/health")
-        assert log.read_text().count("database_unavailable") == 2  # once at the start, and once by the probe
+        assert log.read_text().count("database_away") == 2  # once at the start, and once by the probe
         packs = httpx.get(f"http://127.0.0.1:{port}/v1/packs", trust_env=False, timeout=PATIENCE)
     assert (health.status_code, health.json()["status"]) == (500, 500)
     assert (packs.status_code, packs.json()["status"], packs.headers["Retry-After"]) == (503, 503, "5")

@@ -1,5 +1,8 @@
 """The `DatabaseWrapper` that Django loads for this backend.
 
+The file is readable by its owner only, and so are the files that SQLite creates for it. Writes are refused if the file
+is deleted or replaced while it is open: they would go to a file without a name.
+
 SQLite allows one writer at a time. Its own busy handler sleeps for up to a tenth of a second between attempts, and a
 later writer can overtake. Here the threads of a process share a lock, and the thread that has it tries to lock the file
 every millisecond.
@@ -9,6 +12,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -19,7 +23,12 @@ WRITE_PREFIXES = ("BEGIN IMMEDIATE", "INSERT ", "UPDATE ", "DELETE ")
 # that began by reading can't succeed by waiting.
 BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
 
+MISSING_FILE_MESSAGE = "the database file was deleted"
+REPLACED_FILE_MESSAGE = "the database file was replaced by another file"
+
 _write_locks: dict[str, threading.Lock] = {}
+# Files that this process has opened: SQLite would create an empty one in the place of a deleted one.
+_opened_paths: set[str] = set()
 # A forked process has none of the threads that hold a lock.
 os.register_at_fork(after_in_child=_write_locks.clear)
 
@@ -32,6 +41,7 @@ class WriteLockCursor(base.SQLiteCursorWrapper):
     def execute(self, query: str, params: Any = None) -> Any:
         if self.connection.in_transaction or not query.startswith(WRITE_PREFIXES):
             return super().execute(query, params)
+        self.wrapper.check_file()
         deadline = time.monotonic() + self.wrapper.lock_timeout
         self.wrapper.acquire_write_lock()
         try:
@@ -59,11 +69,35 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """One thread's connection."""
 
     _write_lock: "threading.Lock | None" = None
+    _file_id: tuple[int, int] | None = None
 
     @property
     def lock_timeout(self) -> float:
         """Seconds to wait for permission to write."""
         return float(self.settings_dict["OPTIONS"].get("timeout", 5.0))
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        path = str(conn_params["database"])
+        if path in _opened_paths and not os.path.exists(path):
+            raise sqlite3.OperationalError(MISSING_FILE_MESSAGE)
+        _create_private_file(path)
+        connection = super().get_new_connection(conn_params)
+        self._file_id = _get_file_id(path)
+        if self._file_id is not None:
+            _opened_paths.add(path)
+        return connection
+
+    def check_file(self) -> None:
+        """Raise `sqlite3.OperationalError` if the open file is not the one at its path any more.
+
+        The next connection is then made to the file that is there.
+        """
+        if self._file_id is None:
+            return
+        current_id = _get_file_id(str(self.settings_dict["NAME"]))
+        if current_id != self._file_id:
+            self.close()
+            raise sqlite3.OperationalError(MISSING_FILE_MESSAGE if current_id is None else REPLACED_FILE_MESSAGE)
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = self.connection.cursor(factory=WriteLockCursor)
@@ -98,3 +132,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
             super()._close()  # type: ignore[misc]
         finally:
             self.release_write_lock()
+
+
+def _create_private_file(path: str) -> None:
+    """Create the file for its owner only, if it does not exist. SQLite gives its other files the same mode."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _get_file_id(path: str) -> tuple[int, int] | None:
+    """Return device and inode of the file; None if there is none, as for a database in memory."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -30,7 +30,7 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
             if not self.is_redis_unavailable:
-                log.warning("redis_unavailable", task="beat", error=str(error)[:200])
+                log.warning("redis_away", task="beat", error=str(error)[:200])
             self.is_redis_unavailable = True
         else:
             if self.is_redis_unavailable:
