@@ -157,6 +157,7 @@ def test_filters_for_numbers_and_times(expression: str, result: str) -> None:
             '<a href="http://x.com" rel="nofollow">x.com</a> <a href="http://www.y.z" rel="nofollow">www.y.z</a> ok',
         ),
         ("Event.Payload.html|truncatewords_html:1", "<p>one ...</p>"),
+        ("'<p>a b</p> c'|truncatewords_html:2", "<p>a b...</p>"),
         ("Event.Payload.html|truncatechars_html:99", "<p>one <b>two</b> three</p>"),
         ("'<b>'|removetags:'b,i'", ""),
         ("'a < b'|striptags", "a < b"),
