@@ -19,6 +19,7 @@ from flyte_formats.arguments import decode_argument
 from flyte_formats.output import format_json
 
 MAX_EXECUTIONS = 500
+MAX_PAGES_PER_POLL = 10
 MAX_PRINTED_KEYS = 20_000
 COLUMN_WIDTHS = (24, 24, 20, 30)
 
@@ -74,17 +75,46 @@ def tail_changes(api: ServerApi, options: Namespace) -> int:
     """Print changes, oldest first; with `--follow`, until interrupted."""
     url = api.find_url("findFlows").copy_merge_params({"flowName": options.flow} if options.flow else {})
     printed = _PrintedChanges()
-    changes = printed.take_new(_fetch_changes(api, url, MAX_EXECUTIONS if options.lines > 50 else 50))
+    changes = printed.take_new(_fetch_past_changes(api, url, options.lines))
     if options.flow and not changes:
         _require_flow(api, options)
     _print_changes(changes[len(changes) - min(options.lines, len(changes)) :], options, titles=not options.json)
     while options.follow:
         time.sleep(options.interval)
         try:
-            _print_changes(printed.take_new(_fetch_changes(api, url, MAX_EXECUTIONS)), options)
+            _print_changes(printed.take_new(_fetch_recent_changes(api, url, printed)), options)
         except ServerAwayError:
             continue  # keep following while the server restarts
     return 0
+
+
+def _fetch_past_changes(api: ServerApi, url: httpx.URL, count: int) -> list[StateChange]:
+    """Fetch at least the last `count` state changes if there are so many, oldest first."""
+    next_url: httpx.URL | None = url.copy_merge_params({"limit": MAX_EXECUTIONS if count > 50 else 50})
+    changes: list[StateChange] = []
+    while next_url:
+        page_changes, next_url = _fetch_changes(api, next_url)
+        changes += page_changes
+        if len(changes) >= count:
+            break
+    return sorted(changes, key=lambda change: change.time)
+
+
+def _fetch_recent_changes(api: ServerApi, url: httpx.URL, printed: "_PrintedChanges") -> list[StateChange]:
+    """Fetch the state changes of pages up to the first with one that was printed, oldest first."""
+    next_url: httpx.URL | None = url.copy_merge_params({"limit": MAX_EXECUTIONS})
+    changes: list[StateChange] = []
+    for _ in range(MAX_PAGES_PER_POLL):
+        if next_url is None:
+            break
+        page_changes, next_url = _fetch_changes(api, next_url)
+        changes += page_changes
+        if any(change.key in printed.keys for change in page_changes):
+            break
+    else:
+        if next_url and printed.keys:
+            print("flyte: too many changes since the last poll; the oldest of them are missing", file=sys.stderr)
+    return sorted(changes, key=lambda change: change.time)
 
 
 def _require_flow(api: ServerApi, options: Namespace) -> None:
@@ -115,13 +145,10 @@ class _PrintedChanges:
         return unseen
 
 
-def _fetch_changes(api: ServerApi, url: httpx.URL, limit: int) -> list[StateChange]:
-    """Fetch the state changes in the most recently active executions, oldest first."""
-    page = api.get_json(url.copy_merge_params({"limit": limit}))
-    return sorted(
-        (change for execution in page["flows"] for change in _list_state_changes(execution)),
-        key=lambda change: change.time,
-    )
+def _fetch_changes(api: ServerApi, url: httpx.URL) -> tuple[list[StateChange], httpx.URL | None]:
+    """Fetch the state changes of a page of executions, and the address of the next page."""
+    page, next_url = api.get_page(url)
+    return [change for execution in page["flows"] for change in _list_state_changes(execution)], next_url
 
 
 def _list_state_changes(execution: Mapping[str, Any]) -> Iterator[StateChange]:

@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -38,6 +39,7 @@ def create_pack(name: str, parent: Path) -> Path:
     except FileExistsError:
         raise SettingsError(f"{folder} already exists") from None
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # an incomplete pack would stop the next attempt
         raise SettingsError(f"can't write {folder} ({error.strerror})") from None
     return folder
 

@@ -82,6 +82,13 @@ def send_event(api: ServerApi, options: Namespace) -> int:
     url = api.require_link(pack, "event", api.find_url("listPacks"))
     headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": options.key} if options.key else {})
     api.request("POST", url, json.dumps(event).encode(), headers)
+    declared_names = [declared.get("name") for declared in pack.get("events") or []]
+    if options.event not in declared_names:
+        print(
+            f"flyte: warning: pack {pack['id']!r} does not declare event {options.event!r}; "
+            f"declared: {', '.join(map(str, declared_names)) or 'none'}",
+            file=sys.stderr,
+        )
     print(f"sent {options.event} as {pack['id']}; run `flyte audit tail` to see what it starts")
     return 0
 

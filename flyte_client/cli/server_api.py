@@ -49,10 +49,15 @@ class ServerApi:
 
     def get_json(self, url: httpx.URL) -> Mapping[str, Any]:
         """Fetch the JSON object at an address. Raises `RefusedError` if the server ignored a part of the request."""
+        return self.get_page(url)[0]
+
+    def get_page(self, url: httpx.URL) -> tuple[Mapping[str, Any], httpx.URL | None]:
+        """Fetch the JSON object at an address, and the address of the next page in the `Link` header."""
         response = self.request("GET", url)
         if warning := response.headers.get(WARNING_HEADER):
             raise RefusedError(response.status_code, f"{url}: {warning}")
-        return parse_json_object(response)
+        next_url = response.links.get("next", {}).get("url")
+        return parse_json_object(response), url.join(next_url) if next_url else None
 
     def find_url(self, rel: str) -> httpx.URL:
         """Return the address that the API's index links to under this rel, such as `listFlows`."""

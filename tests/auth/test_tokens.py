@@ -177,6 +177,7 @@ def test_tokens_are_created_listed_and_revoked_on_the_command_line() -> None:
         ("create", "slack-prod", "--pack=Slack"),
         ("create", "t", "--scope=all"),
         ("create", "t", "--pack=P", "--label=x"),
+        ("create", "t", "--pack=P", "--label=x=1", "--label=x=2"),
         ("create", "t", "--pack=P", "--expires=soon"),
         ("revoke", "nobody"),
     ],

@@ -105,6 +105,7 @@ def test_an_event_is_sent_and_its_actions_are_in_the_audit(server: Server, telle
     assert json.loads(ok(server, "packs", teller, "--json"))["events"] == [{"name": "Told"}]
     assert "would start" in ok(server, "try", name, "--event", '{"event": "Told", "payload": {"n": 1}}')
     assert "None" not in ok(server, "events", "send", "Teller", "Told", "-", standard_input='{"n": 7}')
+    assert "does not declare event 'Tld'; declared: Told" in flyte(server, "events", "send", "Teller", "Tld").stderr
     lines = ok(server, "audit", "tail", "--flow", name).splitlines()
     assert lines[1].split()[-2:] == ["Doer.Do", "NEW"]
     (change,) = map(json.loads, ok(server, "audit", "tail", "--flow", name, "--json").splitlines())

@@ -212,6 +212,9 @@ def test_the_command_cancels_retries_and_replays() -> None:
     out = StringIO()
     call_command("execution", first.id, "replay", stdout=out)
     assert Execution.objects.get(id=out.getvalue().strip()).replay_of == first.id
+    b.save(b.step(id="a", criteria="{{ 1 > 2 }}"))
+    with pytest.raises(CommandError, match="no execution was started"):
+        call_command("execution", first.id, "replay")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ class Command(DatabaseCommand):
         except control.InvalidExecutionStateError as error:
             raise CommandError(str(error)) from None
         self.log_operation(options, execution_ids)
+        if options["action"] == "replay" and not execution_ids:
+            raise CommandError("the event was replayed, but no trigger step fired this time: no execution was started")
         self.stdout.write("\n".join(execution_ids) if options["action"] == "replay" else f"{options['action']}: done")
 
     def log_operation(self, options: dict[str, Any], execution_ids: list[str]) -> None:

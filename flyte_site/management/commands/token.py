@@ -96,12 +96,14 @@ class Command(DatabaseCommand):
 
 def parse_labels(pairs: Sequence[str]) -> dict[str, str]:
     """Parse `["env=prod"]` as `{"env": "prod"}`. Raises `CommandError`."""
-    labels = {}
+    labels: dict[str, str] = {}
     for text in pairs:
         try:
             name, value = split_label(text)
         except ValueError as error:
             raise CommandError(f"--label: {error}") from None
+        if name in labels:
+            raise CommandError(f"--label: {name!r} has two values, {labels[name]!r} and {value!r}")
         labels[name] = value
     return labels
 
