@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -21,7 +22,15 @@ def _load(text: str, convert_invalid: Callable[[str], Any]) -> Any:
         value = float(number)
         return value if math.isfinite(value) else convert_invalid(number)
 
-    return json.loads(text.removeprefix("\ufeff"), parse_float=parse_float, parse_constant=convert_invalid)
+    try:
+        return json.loads(text.removeprefix("\ufeff"), parse_float=parse_float, parse_constant=convert_invalid)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        if "set_int_max_str_digits" not in str(error):
+            raise
+        maximum = sys.get_int_max_str_digits()
+        raise ValueError(f"a number has more than {maximum} digits, which JSON can't hold") from None
 
 
 def _reject_number(number: str) -> NoReturn:

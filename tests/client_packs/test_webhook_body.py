@@ -102,6 +102,7 @@ def test_a_body_that_cannot_be_decompressed_is_refused(encoding: str, body: byte
     [
         (b'{"a": [1e400]}', "1e400 is not a number that JSON can hold"),
         (b'{"a": NaN}', "NaN is not a number that JSON can hold"),
+        (b"1" * 5000, "a number has more than 4300 digits, which JSON can't hold"),
         (b"[-Infinity]", "-Infinity is not a number that JSON can hold"),
         (b"{", "line 1 column 2"),
         (b"[" * 5000, "nested too deeply"),

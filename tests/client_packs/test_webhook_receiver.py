@@ -156,7 +156,14 @@ def test_graphs_challenge_is_repeated_and_its_state_is_verified_and_removed(clie
     notification = {"clientState": "s", "resource": "users/1", "changeType": "created"}
     assert client.request("teams", json.dumps({"value": [notification]}).encode())[0] == 202
     assert client.sent[0][0]["body"] == {"value": [{"resource": "users/1", "changeType": "created"}]}
-    others = [{"value": [notification, {}]}, {"value": [notification | {"clientState": "x"}]}, {"value": {}}, [], None]
+    others = [
+        {"value": [notification, {}]},
+        {"value": [notification | {"clientState": "x"}]},
+        {"value": {}},
+        {"value": []},
+        [],
+        None,
+    ]
     for other in others:
         assert client.request("teams", json.dumps(other).encode())[0] == 401
     assert len(client.sent) == 1

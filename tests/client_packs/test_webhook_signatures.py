@@ -235,6 +235,7 @@ def test_a_signature_holds_for_the_tolerance(time: str) -> None:
             {},
             "no signature with the prefix 'sha256=' in header X-Hub-Signature-256",
         ),
+        ("gitea", {"x-gitea-signature": "é"}, {}, "no signature in header X-Gitea-Signature"),
         ("stripe", {"stripe-signature": f"v1={STRIPE}"}, {}, "invalid time '' in t="),
         ("stripe", {"stripe-signature": f"t={STAMP - 301},v1={STRIPE}"}, {}, "the request was signed 301 seconds ago"),
         ("grafana", {}, {}, "missing header X-Grafana-Alerting-Signature or Authorization"),

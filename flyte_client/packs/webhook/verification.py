@@ -87,7 +87,8 @@ class HmacCheck:
     def verify(self, secret: str, request: SignedRequest) -> None:
         signatures = list(_find_values(request.get_header(self.header), self.prefix))
         if not signatures:
-            raise VerificationError(f"no signature with the prefix {self.prefix!r} in header {self.header}")
+            with_prefix = f" with the prefix {self.prefix!r}" if self.prefix else ""
+            raise VerificationError(f"no signature{with_prefix} in header {self.header}")
         timestamp = self._verify_time(request) if self.timestamp else ""
         digest = hmac.digest(self.decode_secret(secret), self._build_content(request, timestamp), self.algorithm)
         expected = _normalize(ENCODINGS[self.encoding](digest), self.encoding)
@@ -207,7 +208,8 @@ def verify_client_state(secret: str, content: Any) -> Any:
     The state is the hook's secret, so it must not be in the event. Raises `VerificationError`.
     """
     notifications = content.get("value") if isinstance(content, dict) else None
-    if not isinstance(notifications, list) or not all(isinstance(item, dict) for item in notifications):
+    is_list = isinstance(notifications, list) and all(isinstance(item, dict) for item in notifications)
+    if not is_list or not notifications:
         raise VerificationError("no list `value` of notifications in the body")
     for notification in notifications:
         state = notification.get("clientState")
