@@ -43,6 +43,8 @@ PACK_MAY_IMPORT = {
     "flyte_client.packs.slack.socket_mode": ("slack_sdk",),
     "flyte_client.packs.slack.web_api": ("slack_sdk",),
     "flyte_client.packs.webhook.http_server": ("cheroot",),
+    "flyte_client.packs.webhook.multipart_form": ("multipart",),
+    "flyte_client.packs.webhook.sns": ("cryptography",),
 }
 
 
