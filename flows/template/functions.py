@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from flows.template.errors import OperationError
+from flows.template.runtime.numbers import describe_not_numeric, parse_number
 from flows.template.runtime.render_context import Scope
 from flows.template.runtime.resolve import get_type_name
 from flows.template.runtime.values import StoredText, to_text
@@ -96,8 +97,8 @@ def _base64_decode(scope: Scope, value: object) -> str:
 
 
 def _range(scope: Scope, *bounds: object) -> list[object]:
-    """Return whole numbers, as Python's range does."""
-    numbers = [_require_int("range", bound) for bound in bounds]
+    """Return whole numbers, as Python's range does. A bound can be text that spells a number, as in a context."""
+    numbers = [_require_int("range", _read_bound(bound)) for bound in bounds]
     if any(abs(number) > MAX_RANGE_NUMBER for number in numbers):
         raise OperationError(f"range takes numbers up to {MAX_RANGE_NUMBER:,}")
     if len(numbers) == 3 and numbers[2] == 0:
@@ -107,6 +108,15 @@ def _range(scope: Scope, *bounds: object) -> list[object]:
         raise OperationError(f"range returns at most {max_count:,} numbers, not {len(values):,}")
     scope.render_context.charge(len(values) >> 2)
     return list(values)
+
+
+def _read_bound(bound: object) -> object:
+    if not isinstance(bound, str):
+        return bound
+    number = parse_number(bound)
+    if number is None:
+        raise OperationError(f"range needs a whole number: {describe_not_numeric(bound)}")
+    return number
 
 
 def _datastore(scope: Scope, key: object, *default: object) -> object:

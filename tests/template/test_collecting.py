@@ -47,6 +47,7 @@ BUILDS = [{"id": 1, "ok": True}, {"id": 2, "ok": False}, {"id": 3, "ok": False}]
             "[0,1,2][1,2,3][5,3,1][][0,1]",
         ),
         ("{% for n in range(2) %}{{ n }}{% endfor %}", "01"),
+        ("{{ range('2') }}{{ range(1, ' 3 ') }}", "[0,1][1,2]"),
     ],
 )
 def test_values_are_collected(source: str, output: str) -> None:
@@ -75,7 +76,8 @@ def test_a_template_that_is_rendered_again_starts_with_empty_lists() -> None:
         ("{{ range(100001) }}", "range returns at most 100,000 numbers, not 100,001"),
         ("{{ range(0, 10 ^ 18) }}", "range takes numbers up to 9,007,199,254,740,992"),
         ("{{ range(0, 5, 0) }}", "range needs a step other than 0"),
-        ("{{ range('x') }}", "range needs a whole number, not a text"),
+        ("{{ range('x') }}", "range needs a whole number: 'x' is not a number"),
+        ("{{ range('1.5') }}", "range needs a whole number, not a number"),
         ("{{ range(0.5) }}", "range needs a whole number, not a number"),
         ("{{ range() }}", "range takes one to three arguments, not 0"),
         ("{{ range(1, 2, 3, 4) }}", "range takes one to three arguments, not 4"),
