@@ -35,7 +35,7 @@ from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_foun
 from flyte_site.http.request_body import get_content_length, parse_body
 from flyte_site.http.views import RawView, get_integer_parameter
 from packs import registry
-from packs.models import Action, Pack
+from packs.models import Action, ActionState, Pack
 from packs.queue.leases import extend_lease
 from packs.queue.results import FATAL_EVENT, ResultStatus
 
@@ -156,7 +156,7 @@ def post_result(action_id: str, pack: Pack, event: IncomingEvent, attempt: int) 
     if status is None:
         raise not_found(f"action {action_id!r}")
     if status is ResultStatus.REJECTED:
-        raise Problem(409, explain_refusal(action_id, pack))
+        raise Problem(409, explain_refusal(action_id, pack, attempt))
 
 
 def reserve_result_bytes(size: int) -> AbstractContextManager[None]:
@@ -246,13 +246,15 @@ def read_event(request: HttpRequest, pack: Pack) -> IncomingEvent:
     )
 
 
-def explain_refusal(action_id: str, pack: Pack) -> str:
+def explain_refusal(action_id: str, pack: Pack, attempt: int) -> str:
     """Return the reason why a result is rejected."""
     action = Action.objects.filter(id=action_id).first()
     if action is None or not pack.can_take(action):
         return "the action requires a pack with a different name or labels"
     if action.is_queued:
         return "the action has not been taken, so it cannot have a result"
+    if action.state == ActionState.PENDING:
+        return f"the action is at attempt {action.attempt}, not {attempt}; this result is ignored"
     return (
         f"attempt {action.attempt} already finished with {action.state}; a different or late result cannot replace it"
     )

@@ -198,7 +198,7 @@ def test_the_api_returns_the_changes_that_saving_would_make(folder: Path, client
 def test_the_api_returns_each_error_with_its_position_in_the_text(client: Client) -> None:
     (error,) = problem(check(client, "name: one\nsteps: 5\n"), 400)["errors"]
     assert (error["path"], error["line"], error["column"]) == ("steps", 2, 1)
-    assert problem(check(client, ""), 400)["errors"][0]["message"].startswith("is empty")
+    assert problem(check(client, ""), 400)["errors"][0]["message"].startswith("the document is empty")
 
 
 def test_the_api_returns_a_flow_as_written(folder: Path, client: Client) -> None:

@@ -86,7 +86,8 @@ def test_only_the_holder_of_the_action_ends_it(worker: Pack) -> None:
     action = run(worker)
     b.pack("Other")
     problem(post(action, "x" * 6000, pack="Other"), 409)
-    problem(post(action, "x" * 6000, "?attempt=2"), 409)
+    detail = problem(post(action, "x" * 6000, "?attempt=2"), 409)["detail"]
+    assert detail == "the action is at attempt 1, not 2; this result is ignored"
     problem(post(action, "x" * 6000, pack="Unknown"), 404)
     action.id = "unknown"
     problem(post(action, "x" * 6000), 404)
