@@ -179,7 +179,9 @@ def get_suffix(text: str) -> str:
 
 
 def check_target(folder: Path) -> None:
-    """Raise `FlowFilesError` if the folder is a Python package: exported flows do not belong among its modules."""
+    """Raise `FlowFilesError` if flows can't be exported to this folder, or do not belong among its modules."""
+    if folder.exists() and not folder.is_dir():
+        raise FlowFilesError(f"{folder}: is not a folder")
     if (folder / "__init__.py").exists():
         raise FlowFilesError(f"{folder}: is a Python package (it contains __init__.py); choose a different folder")
 

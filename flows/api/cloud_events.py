@@ -46,7 +46,9 @@ class AttributeField(StrictTextField):
     """A required attribute of a CloudEvent."""
 
     def __init__(self, **options: Any) -> None:
-        messages = {"required": "required", "blank": "required; must be a non-empty string"}
+        missing = "required; must be a non-empty string"
+        too_long = f"must have at most {MAX_ATTRIBUTE_LENGTH} characters"
+        messages = {"required": missing, "blank": missing, "max_length": too_long}
         super().__init__(
             required=True, allow_blank=False, max_length=MAX_ATTRIBUTE_LENGTH, error_messages=messages, **options
         )

@@ -172,6 +172,12 @@ def test_an_export_of_an_unknown_flow_writes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_export_to_a_file_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, a="text")
+    with pytest.raises(FlowFilesError, match=r"a\.yaml: is not a folder"):
+        list(export_flows(MemoryStore(one="1"), tmp_path / "a.yaml"))
+
+
 def test_an_export_to_a_full_disk_keeps_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one.yaml").write_text("old")
 

@@ -166,7 +166,9 @@ def test_another_format_of_cloudevents_is_reported() -> None:
 
 def test_a_missing_header_of_binary_mode_is_reported() -> None:
     response = post('{"event": "Go"}', "application/json", **{"ce-id": "1", "ce-type": "Go", "ce-specversion": "1.0"})
-    assert [error["path"] for error in problem(response, 400)["errors"]] == ["ce-source"]
+    assert problem(response, 400)["errors"] == [
+        {"path": "ce-source", "message": "required; must be a non-empty string"}
+    ]
 
 
 def test_a_request_is_reported_as_repeated_if_all_its_events_are() -> None:
