@@ -147,7 +147,8 @@ def _is_json_of_map_or_list(text: str) -> bool:
 
 def _trim_key(key: str) -> str:
     """Return the key without white space at its ends if there is a line break: keys have no control characters."""
-    return key.strip() if key != key.strip("\r\n") else key
+    plain_key = to_text(key)
+    return plain_key.strip() if plain_key != plain_key.strip("\r\n") else plain_key
 
 
 def _reject_constant(name: str) -> NoReturn:

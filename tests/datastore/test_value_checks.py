@@ -100,3 +100,10 @@ def test_a_secret_text_is_read_as_before(client: Client) -> None:
     value = read_datastore("token")
     assert isinstance(value, Secret)
     assert (value.value, value.sources) == ("s3cret", ("s3cret",))
+
+
+def test_a_stored_text_can_be_the_key_of_another_item(client: Client) -> None:
+    put_value(client, "current", b"teams\n", "text/plain")
+    put_value(client, "teams", b'{"ops": 1}', JSON)
+    template = compile_template("{{ datastore(datastore('current')).ops }}")
+    assert template.render(RenderContext({}, read_datastore)) == "1"

@@ -128,7 +128,7 @@ def raise_to_power(left: object, right: object, render_context: RenderContext) -
 
 
 def _equal(left: object, right: object, render_context: RenderContext) -> bool:
-    if render_context.collects_warnings:
+    if render_context.collected_warnings is not None:
         _warn_about_unequal_types(left, right, render_context)
     if type(left) in _SCALARS and type(right) in _SCALARS:
         if type(left) is str and len(left) > MAX_UNCHARGED_SIZE:
@@ -156,7 +156,7 @@ def _not_equal(left: object, right: object, render_context: RenderContext) -> bo
 
 def _in(left: object, right: object, render_context: RenderContext) -> bool:
     is_contained = contains(right, left, render_context.charge)
-    if render_context.collects_warnings and not is_contained and isinstance(right, list):
+    if not is_contained and render_context.collected_warnings is not None and isinstance(right, list):
         _warn_about_other_types(left, right, render_context)
     return is_contained
 
