@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from django.test import Client
 
 from flyte_site.http import write_probe
 from flyte_site.models import WriteProbe
+from tests import processes
 from tests.site.shape import problem
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -104,3 +107,17 @@ class TestFile:
         self.write(open_database)
         with sqlite3.connect(file) as other:
             assert other.execute("SELECT count(*) FROM rows").fetchone() == (1,)
+
+    @pytest.mark.usefixtures("open_database")
+    def test_a_second_connection_leaves_the_locks_of_the_first(
+        self, file: Path, open_database: ConnectionHandler
+    ) -> None:
+        with open_database["default"].cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+        open_database.create_connection("default").connect()
+        with closing(sqlite3.connect(file, timeout=0)) as other:
+            code = f"import sqlite3; sqlite3.connect({str(file)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
+            program = processes.run([sys.executable, "-c", code], capture_output=True, text=True)
+            assert "database is locked" in program.stderr
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")

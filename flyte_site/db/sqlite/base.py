@@ -29,8 +29,17 @@ REPLACED_FILE_MESSAGE = "the database file was replaced by another file"
 _write_locks: dict[str, threading.Lock] = {}
 # Files that this process has opened: SQLite would create an empty one in the place of a deleted one.
 _opened_paths: set[str] = set()
+_creation_lock = threading.Lock()
 # A forked process has none of the threads that hold a lock.
 os.register_at_fork(after_in_child=_write_locks.clear)
+
+
+def _reset_creation_lock() -> None:
+    global _creation_lock
+    _creation_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_reset_creation_lock)
 
 
 class WriteLockCursor(base.SQLiteCursorWrapper):
@@ -80,7 +89,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         path = str(conn_params["database"])
         if path in _opened_paths and not os.path.exists(path):
             raise sqlite3.OperationalError(MISSING_FILE_MESSAGE)
-        _create_private_file(path)
+        if path in _opened_paths:
+            return self._connect(path, conn_params)
+        with _creation_lock:
+            _create_private_file(path)
+            return self._connect(path, conn_params)
+
+    def _connect(self, path: str, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
         self._file_id = _get_file_id(path)
         if self._file_id is not None:
@@ -135,9 +150,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _create_private_file(path: str) -> None:
-    """Create the file for its owner only, if it does not exist. SQLite gives its other files the same mode."""
+    """Create the file for its owner only, if it does not exist. SQLite gives its other files the same mode.
+
+    An existing file must never be opened here: when it is closed, the process loses SQLite's locks on it.
+    """
     with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _get_file_id(path: str) -> tuple[int, int] | None:
