@@ -26,6 +26,8 @@ BUILDS = [{"id": 1, "ok": True}, {"id": 2, "ok": False}, {"id": 3, "ok": False}]
             "{% set t = Event.Payload.tags %}{% append 'c' to t %}{{ t }}{{ Event.Payload.tags }}",
             '["a","b","c"]["a","b"]',
         ),
+        ("{% append 1 to a %}{% append a to b %}{% append 2 to a %}{{ a }}{{ b }}", "[1,2][[1]]"),
+        ("{% append 1 to a %}{% append a to a %}{{ a }}", "[1,[1]]"),
         ("{% append 1 to a %}{% set c = a %}{% append 2 to a %}{% append 3 to c %}{{ c }}{{ a }}", "[1,3][1,2]"),
         (
             "{% for x in 'ab' %}{% set row = range(0) %}{% for y in '12' %}{% append x+y to row %}{% endfor %}"
