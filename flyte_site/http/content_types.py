@@ -43,6 +43,8 @@ def _represent_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+# Such as members of enumerations.
+_Dumper.add_multi_representer(str, lambda dumper, text: _represent_text(dumper, str(text)))
 
 
 def to_yaml(data: Any) -> str:

@@ -171,7 +171,7 @@ def test_the_command_exits_with_2_for_unreadable_input(tmp_path: Path) -> None:
     event = f"--event={tmp_path}/event.json"
     for flow, arguments, words in (
         ("name: x\nsteps: ]", [event], "flow.json: flow: invalid YAML"),
-        ({"name": "x"}, [event], "flow.json: steps: must be a list"),
+        ({"name": "x"}, [event], "flow.json: steps: required; must be a list"),
         (FLOW, ["--event=/none"], "/none: file not found"),
         (FLOW, [event, "--result=x"], "STEP=FILE"),
         (FLOW, ["--event=" + "0" * 24], f"event '{'0' * 24}' not found"),
@@ -185,7 +185,7 @@ def test_the_command_exits_with_2_for_unreadable_input(tmp_path: Path) -> None:
             call_command("try_template", *arguments)
     code, out = run(tmp_path, {"name": "x"}, event, event={})
     assert code == 2
-    assert f"{tmp_path}/flow.json: steps: must be a list" in out
+    assert f"{tmp_path}/flow.json: steps: required; must be a list" in out
     assert f"{tmp_path}/event.json: event: required" in out
 
 

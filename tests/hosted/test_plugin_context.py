@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
 from datastore.models import Item
@@ -86,7 +87,7 @@ def test_the_context_has_input_task_and_metadata() -> None:
     metadata = context.metadata
     assert (metadata.token, metadata.attempt, metadata.flow_name) == (f"{action.id}-1", 1, "flow")
     assert (metadata.action_id, metadata.correlation_id, metadata.step_id) == (action.id, action.correlation_id, "do")
-    assert context.max_dataset_size_bytes == 1024 * 1024
+    assert context.max_dataset_size_bytes == settings.FLYTE_MAX_RESULT_BYTES
     assert loaded[0].setup.config.caching.workers == 0
 
 
@@ -97,7 +98,7 @@ def test_the_output_is_the_payload_of_the_result() -> None:
 
 def test_an_output_that_is_too_large_is_fatal() -> None:
     run_action("large")
-    assert (result()["event"], "exceeds the limit of 1048576 bytes" in result()["payload"]["message"]) == (
+    assert (result()["event"], "exceeds the limit of 16777216 bytes" in result()["payload"]["message"]) == (
         "FATAL",
         True,
     )

@@ -14,6 +14,7 @@ from django.utils import timezone
 from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 from rest_framework import serializers
 
+from flyte_site.http.content_types import to_yaml
 from flyte_site.http.links import Link, LinkBuilder
 from flyte_site.http.output import (
     CountField,
@@ -25,7 +26,7 @@ from flyte_site.http.output import (
     TimestampField,
     render_output,
 )
-from packs.models import Action, Approval, Pack
+from packs.models import Action, ActionState, Approval, Pack
 from packs.serializers import TakenAction
 from tests.schema.world import FLOW, PACK, STOPPED
 
@@ -312,3 +313,7 @@ def test_all_responses_share_one_serializer() -> None:
         body = render_output(CountedOutput, StubItem(name=name), OutputContext(LINKS))
         assert body == {"name": name, "nullable": None, "links": [SELF_LINK]}
     assert len(created) == 1
+
+
+def test_yaml_has_the_text_of_a_member_of_an_enumeration() -> None:
+    assert to_yaml({"state": ActionState.FATAL}) == "state: FATAL\n"

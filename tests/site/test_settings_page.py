@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 SOURCE = (ROOT / "flyte_site/settings.py").read_text(encoding="utf-8")
 ROW = re.compile(r"\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
-READ = re.compile(r'env\.(\w+)\(\s*"(\w+)"')
+READ = re.compile(r'(?:env\.(\w+)|= limit)\(\s*"(\w+)"')
 
 # Defaults that the page describes in its own words.
 SPECIAL = {
@@ -21,6 +21,7 @@ SPECIAL = {
     "FLYTE_DATABASE_URL": "`sqlite:///…/flyte.sqlite3`",
     "FLYTE_SECRET_KEY": "generated, in `.secret_key`",
     "FLYTE_MGO_HOST": "none",
+    "FLYTE_MAX_RESULT_BYTES": "`16777216`, or `FLYTE_MAX_BODY_BYTES` if that is larger",
     "TZ": "system time zone",
     "FLYTE_AUTH": "`none`, or `oidc` when the next three are set",
     "FLYTE_ALLOWED_HOSTS": "none",
@@ -61,7 +62,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code(read: Read) -> None:
 
 
 def test_the_bounds_of_numbers_on_the_page_are_those_of_the_code(read: Read) -> None:
-    for variable in (variable for kind, variable in READ.findall(SOURCE) if kind == "integer"):
+    for variable in (variable for kind, variable in READ.findall(SOURCE) if kind in ("integer", "")):
         (error,) = read(**{variable: "x"})["FLYTE_ENVIRONMENT"].errors
         assert error.message.endswith(f"whole number from {rows()[variable].values}"), variable
 

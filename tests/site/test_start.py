@@ -84,8 +84,8 @@ def test_with_certificate_and_key_it_serves_https_alone(tmp_path: Path, certific
         with serving(tmp_path / "serve.log", environment):
             answer = answer_when_up(f"https://127.0.0.1:{port}/", certificate[0])
             assert answer.json()["links"][0]["href"] == f"https://127.0.0.1:{port}/"
-            with pytest.raises(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
+            plain = httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
+            assert (plain.status_code, "this port serves HTTPS" in plain.text) == (400, True)
 
 
 def test_while_the_database_is_away_it_serves_and_says_so(tmp_path: Path) -> None:
