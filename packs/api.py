@@ -132,10 +132,12 @@ class TakeView(RawView):
         if not seconds:
             return self._respond(pack, take_and_time(pack, command_names), {})
         hub = long_poll.long_poll_hub()
-        with hub.register(pack, seconds, is_filtered=bool(command_names), client_fd=_client_fd(request)) as waiter:
+        with hub.register(pack, seconds, command_names=command_names, client_fd=_client_fd(request)) as waiter:
             action = take_and_time(pack, command_names)
             while action is None and waiter and waiter.wait():
                 action = take_and_time(registry.authenticate_pack(pack_id, request), command_names)
+            if action and waiter:
+                waiter.record_taken(action.id)
         was_waiting = waiter is not None and not hub.is_stopped
         return self._respond(pack, action, {} if was_waiting else {"Retry-After": long_poll.random_retry_after()})
 

@@ -57,9 +57,8 @@ def enqueue(writes: Writes, execution: ExecutionRef, specs: Iterable[ActionSpec]
     """Queue an action for each spec, in their order."""
     actions = [build_action(execution, spec, now) for spec in specs]
     ACTION_TABLE.insert(writes, actions)
-    pack_names = [action.pack_name for action in actions]
-    notify(writes, pack_names)
-    count_transitions(writes, pack_names, ActionState.NEW)
+    notify(writes, actions)
+    count_transitions(writes, [action.pack_name for action in actions], ActionState.NEW)
     return actions
 
 
@@ -121,7 +120,7 @@ def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:
     """
     Action.objects.filter(correlation_id=correlation_id).delete()
     created = Action.objects.bulk_create(actions)
-    notify(DirectWrites(), (action.pack_name for action in created if action.is_queued))
+    notify(DirectWrites(), (action for action in created if action.is_queued))
 
 
 def cancel_action(writes: Writes, action: Action, now: datetime) -> None:

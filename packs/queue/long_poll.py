@@ -1,8 +1,11 @@
 """Long polling: takes that wait on the server until an action is ready.
 
 One thread per process, the watcher, polls the database for all waiters of the process: with one query, several times a
-second, and only while there are any. An action that this process queues wakes them without a query. With Redis, so does
-an action that another process queues; then a query every few seconds is enough, in case messages get lost.
+second, and only while there are any. An action that this process queues wakes one of them without a query. With Redis,
+so does an action that another process queues; then a query every few seconds is enough, in case messages get lost.
+
+One action wakes one poll in each process, not all that could take it. A poll that ends without using its wake-up passes
+it on.
 """
 
 import json
@@ -10,9 +13,11 @@ import random
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
+from typing import NamedTuple
 
 import structlog
 from django.conf import settings
@@ -20,10 +25,11 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils import timezone
 
+from flyte_site.core.ids import new_id
 from flyte_site.core.runtime import process_wide
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.writes import Writes
-from packs.models import Pack
+from packs.models import Action, Pack
 from packs.queue.index_scans import QUEUED_KEYS
 from packs.queue.pubsub import PubSubChannel
 
@@ -40,6 +46,8 @@ FILTERED_WAKE_SECONDS = 1.0
 # Time for which the watcher and its database connection outlive the last waiter.
 IDLE_SECONDS = 5.0
 MAX_RESERVED_THREADS = 32
+# Notifications that are remembered, because a process receives its own ones too.
+MAX_SEEN_IDS = 1000
 RETRY_AFTER_SECONDS = (3, 7)
 
 # Set when the peer has closed its end. POLLRDHUP exists only on Linux; elsewhere only broken connections are detected.
@@ -49,17 +57,40 @@ ReadyKeys = list[tuple[str, str]]
 """Pack names and labels keys of which at least one action can be taken now."""
 
 
+class QueuedAction(NamedTuple):
+    """An action that was queued: a reason to wake one poll that can take it.
+
+    `notification_id` is the same in all processes. A group of actions that a query found has neither ids nor a command.
+    """
+
+    pack_name: str
+    labels_key: str
+    command_name: str = ""
+    action_id: str = ""
+    notification_id: str = ""
+
+
 class Waiter:
     """One waiting poll. Created by `LongPollHub.register`."""
 
-    def __init__(self, pack: Pack, deadline: float, *, is_filtered: bool, client_fd: int | None) -> None:
+    def __init__(
+        self, pack: Pack, deadline: float, *, command_names: Collection[str] = (), client_fd: int | None = None
+    ) -> None:
         self.pack = pack
         self._deadline = deadline
-        self._is_filtered = is_filtered
+        self._command_names = command_names
         self.client_fd = client_fd
         self._wake_event = threading.Event()
         self._is_ended = False
         self._next_wake_at = 0.0
+        self._unused: QueuedAction | None = None
+        self._used: QueuedAction | None = None
+        self._taken_id: str | None = None
+
+    @property
+    def is_woken(self) -> bool:
+        """Return True if the poll was woken and has not tried to take an action since."""
+        return self._wake_event.is_set()
 
     def wait(self) -> bool:
         """Wait until a take may find an action; return False if the poll is over.
@@ -71,11 +102,40 @@ class Waiter:
             log.debug("poll_waits", pack=self.pack.identity)
             release_connection()
         was_woken = self._wake_event.wait(max(remaining, 0))
+        if not was_woken or self._is_ended or self.has_disconnected():
+            return False
+        self._unused, self._used = None, self._unused
         self._wake_event.clear()
-        return was_woken and not self._is_ended and not self.has_disconnected()
+        return True
 
-    def wake(self) -> None:
+    def wake(self, reason: QueuedAction | None = None) -> None:
+        """Wake the poll for this action."""
+        self._unused = reason
         self._wake_event.set()
+
+    def record_taken(self, action_id: str) -> None:
+        """Record the action that the poll has taken."""
+        self._taken_id = action_id
+
+    def get_unused_reason(self) -> QueuedAction | None:
+        """Return the queued action for which another poll must be woken after the end of this one, or None.
+
+        It is the action that this poll was woken for if it has taken another one, or has not tried. After a group of
+        actions the next poll is woken until one finds nothing.
+        """
+        if self._unused is not None:
+            return None if self._unused.action_id == self._taken_id else self._unused
+        if self._used is None or self._taken_id is None or self._used.action_id == self._taken_id:
+            return None
+        return self._used
+
+    def can_take(self, queued: QueuedAction) -> bool:
+        """Return True if the poll can take an action of these; one for some commands only needs the command's name."""
+        return (
+            self.pack.name == queued.pack_name
+            and (not self._command_names or queued.command_name in self._command_names)
+            and self.pack.has_labels(json.loads(queued.labels_key))
+        )
 
     def end(self) -> None:
         """End the wait, without a further take."""
@@ -91,12 +151,11 @@ class Waiter:
         return bool(poll.poll(0))
 
     def wake_if_ready(self, ready: ReadyKeys, now: float) -> None:
-        """Wake the poll if its pack can take one of the ready actions."""
-        if now < self._next_wake_at:
+        """Wake a poll for some commands only if its pack can take one of the ready actions: they may be for it."""
+        if not self._command_names or self.is_woken or now < self._next_wake_at:
             return
         if any(name == self.pack.name and self.pack.has_labels(json.loads(labels_key)) for name, labels_key in ready):
-            if self._is_filtered:
-                self._next_wake_at = now + FILTERED_WAKE_SECONDS
+            self._next_wake_at = now + FILTERED_WAKE_SECONDS
             self.wake()
 
 
@@ -113,7 +172,9 @@ class LongPollHub:
         self.max_waiters = max_waiters
         self._find_ready = find_keys
         self._channel = channel
-        self._waiters: set[Waiter] = set()
+        # In the order of their arrival: the one that has waited longest is woken first.
+        self._waiters: dict[Waiter, None] = {}
+        self._seen_ids: dict[str, None] = {}
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._poll_seconds = 0.0
@@ -130,33 +191,50 @@ class LongPollHub:
 
     @contextmanager
     def register(
-        self, pack: Pack, seconds: float, *, is_filtered: bool = False, client_fd: int | None = None
+        self, pack: Pack, seconds: float, *, command_names: Collection[str] = (), client_fd: int | None = None
     ) -> Iterator[Waiter | None]:
         """Register a waiter for at most `seconds`; yield None if there are too many, or the server stops.
 
-        Register before the first take, so that an action queued after that take is not missed. `is_filtered`: the poll
-        is for some commands only. `client_fd`: file descriptor of the client's connection.
+        Register before the first take, so that an action queued after that take is not missed. `command_names`: the
+        commands that the poll is for; empty for all. `client_fd`: file descriptor of the client's connection.
         """
-        waiter = Waiter(pack, time.monotonic() + seconds, is_filtered=is_filtered, client_fd=client_fd)
+        waiter = Waiter(pack, time.monotonic() + seconds, command_names=command_names, client_fd=client_fd)
         with self._condition:
             is_admitted = not self._is_stopped and len(self._waiters) < self.max_waiters
             if is_admitted:
-                self._waiters.add(waiter)
+                self._waiters[waiter] = None
                 self._start_thread()
                 self._condition.notify_all()
         try:
             yield waiter if is_admitted else None
         finally:
             with self._condition:
-                self._waiters.discard(waiter)
+                self._waiters.pop(waiter, None)
+                if unused := waiter.get_unused_reason():
+                    self._wake_one(unused)
 
-    def wake(self, pack_names: Iterable[str]) -> None:
-        """Wake the polls of packs with these names."""
-        names = set(pack_names)
+    def wake(self, queued: Iterable[QueuedAction]) -> None:
+        """Wake one poll for each queued action, once for each notification."""
         with self._condition:
-            for waiter in self._waiters:
-                if waiter.pack.name in names:
-                    waiter.wake()
+            for action in queued:
+                if action.notification_id not in self._seen_ids:
+                    self._seen_ids[action.notification_id] = None
+                    self._wake_one(action)
+            for notification_id in list(islice(self._seen_ids, max(0, len(self._seen_ids) - MAX_SEEN_IDS))):
+                del self._seen_ids[notification_id]
+
+    def receive(self, message: str) -> None:
+        """Wake a poll for the action that a message of another process, or of this one, reports."""
+        try:
+            queued = QueuedAction(*json.loads(message))
+        except (TypeError, ValueError):
+            return
+        self.wake([queued])
+
+    def _wake_one(self, queued: QueuedAction) -> None:
+        waiter = next((each for each in self._waiters if not each.is_woken and each.can_take(queued)), None)
+        if waiter is not None:
+            waiter.wake(queued)
 
     def stop(self) -> None:
         """End all polls, and admit no new ones."""
@@ -171,7 +249,7 @@ class LongPollHub:
             self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
             self._thread.start()
             if self._channel:
-                self._channel.subscribe(self.wake)
+                self._channel.subscribe(self.receive)
 
     def _run(self) -> None:
         """Wake waiters until there have been none for `IDLE_SECONDS`."""
@@ -224,6 +302,9 @@ class LongPollHub:
         now = time.monotonic()
         for waiter in waiters:
             waiter.wake_if_ready(ready, now)
+        with self._condition:
+            for key in ready:
+                self._wake_one(QueuedAction(*key))
         # A single query can be slow because it had to connect first.
         poll_seconds, self._poll_seconds = min(self._poll_seconds, now - started), now - started
         return now + max(SLOW_POLL_SECONDS if epoch else TICK_SECONDS, POLL_PAUSE_FACTOR * poll_seconds)
@@ -277,16 +358,17 @@ def long_poll_hub() -> LongPollHub:
     return LongPollHub(find_ready, compute_max_waiters(settings.FLYTE_WEB_THREADS), pubsub_channel())
 
 
-def notify(writes: Writes, pack_names: Iterable[str]) -> None:
-    """Wake the polls for packs of these names, in this and other processes, after the commit of `writes`."""
-    if names := set(pack_names):
-        writes.on_commit(partial(_publish, names))
+def notify(writes: Writes, actions: Iterable[Action]) -> None:
+    """Wake a poll for each of these queued actions, in this and other processes, after the commit of `writes`."""
+    queued = [QueuedAction(action.pack_name, action.labels_key, action.name, action.id, new_id()) for action in actions]
+    if queued:
+        writes.on_commit(partial(_publish, queued))
 
 
-def _publish(names: set[str]) -> None:
-    long_poll_hub().wake(names)
+def _publish(queued: list[QueuedAction]) -> None:
+    long_poll_hub().wake(queued)
     if channel := pubsub_channel():
-        channel.publish(names)
+        channel.publish(json.dumps(action) for action in queued)
 
 
 def random_retry_after() -> str:

@@ -1,4 +1,4 @@
-"""Notifications between processes through Redis: the names of packs for which an action was queued.
+"""Notifications between processes through Redis: the actions that were queued.
 
 They are hints: a message can be lost or arrive twice, and Redis can be unavailable. Callers neither wait for Redis nor
 see it fail; two threads per process, one that publishes and one that subscribes, keep retrying.
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CHANNEL = "flyte:waiting"
+MAX_PENDING = 1000
 # Silence after which a ping checks the connection.
 PING_AFTER_SECONDS = 5.0
 # Range of the pause between attempts to connect.
@@ -29,12 +30,12 @@ RETRY_PAUSE_SECONDS = (0.5, 1.5)
 
 
 class PubSubChannel:
-    """One process's connection to the channel. Each message is a pack name."""
+    """One process's connection to the channel. Messages are texts."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._condition = threading.Condition()
-        self._pending: set[str] = set()
+        self._pending: list[str] = []
         self._threads: dict[str, threading.Thread] = {}
         self._unavailable: set[str] = set()
         self._subscription_count = 0
@@ -45,15 +46,19 @@ class PubSubChannel:
         """0 while messages can get lost, else a number that changes after each interruption."""
         return self._epoch
 
-    def publish(self, pack_names: Iterable[str]) -> None:
-        """Send the names to all processes, this one included, in the background. Return at once."""
+    def publish(self, messages: Iterable[str]) -> None:
+        """Send the messages to all processes, this one included, in the background. Return at once.
+
+        While Redis is unavailable, only MAX_PENDING messages are kept.
+        """
         with self._condition:
-            self._pending.update(pack_names)
+            self._pending += messages
+            del self._pending[:-MAX_PENDING]
             self._start_thread("publish", self._publish_pending)
             self._condition.notify()
 
-    def subscribe(self, on_message: Callable[[set[str]], None]) -> None:
-        """Call `on_message` with the names that any process publishes from now on."""
+    def subscribe(self, on_message: Callable[[str], None]) -> None:
+        """Call `on_message` with each message that any process publishes from now on."""
         with self._condition:
             self._start_thread("subscribe", lambda: self._listen(on_message))
 
@@ -78,18 +83,17 @@ class PubSubChannel:
         # Redis can have been restarted since the last message: the first attempt on an old connection then fails.
         with self._connect(retries=1) as client:
             while True:
-                names = self._wait_for_pending()
-                for name in names:
-                    client.publish(CHANNEL, name)
+                for message in self._wait_for_pending():
+                    client.publish(CHANNEL, message)
                 self._log_availability("publish")
 
-    def _wait_for_pending(self) -> set[str]:
+    def _wait_for_pending(self) -> list[str]:
         with self._condition:
             self._condition.wait_for(lambda: self._pending)
-            names, self._pending = self._pending, set()
-            return names
+            messages, self._pending = self._pending, []
+            return messages
 
-    def _listen(self, on_message: Callable[[set[str]], None]) -> None:
+    def _listen(self, on_message: Callable[[str], None]) -> None:
         from redis import ConnectionError
 
         try:
@@ -108,13 +112,13 @@ class PubSubChannel:
         finally:
             self._epoch = 0
 
-    def _handle_message(self, message: dict[str, object], on_message: Callable[[set[str]], None]) -> None:
+    def _handle_message(self, message: dict[str, object], on_message: Callable[[str], None]) -> None:
         if message["type"] == "subscribe":
             self._subscription_count += 1
             self._epoch = self._subscription_count
             self._log_availability("subscribe")
         elif message["type"] == "message":
-            on_message({str(message["data"])})
+            on_message(str(message["data"]))
 
     def _connect(self, retries: int) -> "Redis":
         return redis_client.connect(self._url, retries=retries, decode_responses=True, encoding_errors="replace")

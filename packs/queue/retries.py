@@ -37,4 +37,4 @@ def requeue(writes: Writes, action: Action, result: dict[str, Any], now: datetim
     action.result = action.finished_at = None
     action.ready_at = now + pause
     transition(writes, action, ActionState.NEW, now, "result", "ready_at", "attempt_log")
-    notify(writes, [action.pack_name])
+    notify(writes, [action])

@@ -14,7 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from flyte_site.db.writes import DirectWrites
 from packs.models import Action, Pack
 from packs.queue import long_poll
-from packs.queue.long_poll import LongPollHub
+from packs.queue.long_poll import LongPollHub, QueuedAction
 from packs.queue.retries import NO_DELAY, requeue
 from tests.packs.actions import waiting as enqueue
 from tests.site.shape import problem, register_pack
@@ -119,43 +119,43 @@ def test_the_query_is_one_statement_and_uses_the_index_of_queued_actions() -> No
 
 
 def test_a_queued_action_is_announced_after_the_commit(
-    announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    announced: list[QueuedAction], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         enqueue("A")
         assert announced == []
-    assert announced == ["A"]
+    assert [action.pack_name for action in announced] == ["A"]
 
 
 def test_a_rolled_back_action_is_not_announced(
-    announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    announced: list[QueuedAction], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         with transaction.atomic():
             enqueue("A")
             transaction.set_rollback(True)
         enqueue("B")
-    assert announced == ["B"]
+    assert [action.pack_name for action in announced] == ["B"]
 
 
 def test_a_requeued_action_is_announced(
-    announced: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    announced: list[QueuedAction], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     action = enqueue("A")
     with django_capture_on_commit_callbacks(execute=True):
         requeue(DirectWrites(), action, {"event": "FATAL"}, timezone.now(), NO_DELAY)
-    assert announced == ["A"]
+    assert [action.pack_name for action in announced] == ["A"]
 
 
 @pytest.fixture
-def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the list of the pack names that are announced to the hub of the process."""
-    names: list[str] = []
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[QueuedAction]:
+    """Return the list of the actions that are announced to the hub of the process."""
+    queued: list[QueuedAction] = []
 
     class RecordingHub(LongPollHub):
-        def wake(self, pack_names: Any) -> None:
-            names.extend(pack_names)
+        def wake(self, actions: Any) -> None:
+            queued.extend(actions)
 
     recorder = RecordingHub(lambda _: [], max_waiters=0)
     monkeypatch.setattr(long_poll, "long_poll_hub", lambda: recorder)
-    return names
+    return queued

@@ -1,5 +1,6 @@
 """Polls that wait at a real server while Redis stops and starts, or a web process is killed."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ import httpx
 import pytest
 import redis
 
+from flyte_site.core.ids import new_id
+from packs.queue.long_poll import QueuedAction
 from packs.queue.pubsub import CHANNEL
 from tests.packs.polling import MAX_WAITERS, PATIENCE, Polls, call, count_waits, create_queue, post_event, wait_until
 from tests.private_redis import PrivateRedis, private_redis
@@ -69,7 +72,7 @@ def test_redis_can_stop_and_start_while_polls_wait(tmp_path: Path, polls: Polls,
         broker.start_again()
         wait_until(lambda: count_subscribers(broker) == PROCESSES, server)
         wait_until(lambda: all_processes_can_publish(server), server)
-        check_message_wakes_all(server, polls, broker)
+        check_message_wakes_one_poll_of_each_process(server, polls, broker)
         assert server.logs().count("event=redis_away task=subscribe") == PROCESSES
         assert "level=error" not in server.logs()
 
@@ -89,13 +92,14 @@ def all_processes_can_publish(server: Server) -> bool:
     return logs.count("event=redis_back task=publish") == logs.count("event=redis_away task=publish")
 
 
-def check_message_wakes_all(server: Server, polls: Polls, broker: PrivateRedis) -> None:
-    """Check that a message of Redis wakes all polls: each queries, finds nothing, and waits again."""
+def check_message_wakes_one_poll_of_each_process(server: Server, polls: Polls, broker: PrivateRedis) -> None:
+    """Check that a message of Redis wakes one poll in each process: it queries, finds nothing, and waits again."""
     waiting = fill(server, polls, "Red")
     before = count_waits(server, "Red")
     with redis.Redis.from_url(broker.url) as client:
-        assert client.publish(CHANNEL, "Red") == PROCESSES
-    wait_until(lambda: count_waits(server, "Red") == before + MAX_WAITERS, server)
+        message = json.dumps(QueuedAction("Red", "{}", "A", "gone", new_id()))
+        assert client.publish(CHANNEL, message) == PROCESSES
+    wait_until(lambda: count_waits(server, "Red") == before + PROCESSES, server)
     serve_all(server, "Red", waiting)
 
 

@@ -1,5 +1,6 @@
 """The hub of long polls: wake-ups, the limit of waiters, and the end of polls."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from django.db import OperationalError
 
 from packs.models import Pack
 from packs.queue import long_poll
-from packs.queue.long_poll import LongPollHub, ReadyKeys, Waiter
+from packs.queue.long_poll import LongPollHub, QueuedAction, ReadyKeys, Waiter
 
 pytestmark = pytest.mark.unit
 
@@ -95,20 +96,123 @@ def test_one_query_serves_all_waiters_and_only_their_names(query: RecordingQuery
     assert all(query.calls)
 
 
-def test_an_action_queued_in_this_process_wakes_only_polls_of_its_name(
+def queued(name: str = "Wrk", labels_key: str = "{}", command: str = "Do", action_id: str = "1") -> QueuedAction:
+    return QueuedAction(name, labels_key, command, action_id, f"notification {action_id}")
+
+
+def test_an_action_queued_in_this_process_wakes_one_poll_that_can_take_it(
     query: RecordingQuery, hub: LongPollHub, polls: Polls
 ) -> None:
-    right, wrong = [polls(pack("A")), polls(pack("A", env="x"))], polls(pack("B"))
-    hub.wake(["A"])
-    assert [future.result(PATIENCE) for future in right] == [True, True]
+    wrong = [polls(pack("B")), polls(pack("A", env="dev")), polls(pack("A", env="x"), command_names={"Other"})]
+    right = [polls(pack("A", env="x")) for _ in range(3)]
+    hub.wake([queued("A", '{"env":"x"}')])
+    assert right[0].result(PATIENCE)
     query.wait_for_calls()
-    assert not wrong.done()
+    assert not any(future.done() for future in [*wrong, *right[1:]])
+
+
+def test_as_many_polls_are_woken_as_actions_are_queued(query: RecordingQuery, hub: LongPollHub, polls: Polls) -> None:
+    futures = [polls(pack()) for _ in range(5)]
+    hub.wake([queued(action_id=str(number)) for number in range(3)])
+    assert [future.result(PATIENCE) for future in futures[:3]] == [True] * 3
+    query.wait_for_calls()
+    assert not any(future.done() for future in futures[3:])
+
+
+def test_a_notification_that_arrives_twice_wakes_one_poll(
+    query: RecordingQuery, hub: LongPollHub, polls: Polls
+) -> None:
+    futures = [polls(pack()) for _ in range(2)]
+    for _ in range(2):
+        hub.wake([queued()])
+        hub.receive(json.dumps(queued()))
+    hub.receive("no JSON")
+    hub.receive('["too", "few"]')
+    assert futures[0].result(PATIENCE)
+    query.wait_for_calls()
+    assert not futures[1].done()
+
+
+def test_polls_for_a_command_are_woken_by_its_actions(query: RecordingQuery, hub: LongPollHub, polls: Polls) -> None:
+    future = polls(pack(), command_names={"Do"})
+    hub.wake([queued(command="Other", action_id="1")])
+    query.wait_for_calls()
+    assert not future.done()
+    hub.wake([queued(command="Do", action_id="2")])
+    assert future.result(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("taken_id", "is_passed_on"), [(None, True), ("another", True), ("1", False)], ids=["none", "another", "its own"]
+)
+def test_a_poll_that_ends_without_its_action_wakes_the_next(
+    hub: LongPollHub, taken_id: str | None, is_passed_on: bool
+) -> None:
+    with hub.register(pack(), 0) as next_waiter:
+        with hub.register(pack(), 0) as other:
+            assert next_waiter
+            assert other
+            next_waiter.wake()
+            hub.wake([queued()])
+            assert other.is_woken
+            assert next_waiter.wait()
+            if taken_id:
+                assert other.wait()
+                other.record_taken(taken_id)
+        assert next_waiter.is_woken is is_passed_on
+
+
+def test_a_poll_that_was_woken_and_found_nothing_wakes_no_other(hub: LongPollHub) -> None:
+    with hub.register(pack(), 0) as first:
+        assert first
+        hub.wake([queued()])
+        assert first.wait()
+        with hub.register(pack(), 0) as second:
+            assert second
+            assert not first.wait()
+    assert not second.is_woken
+
+
+def test_a_disconnected_poll_passes_its_wake_up_on(hub: LongPollHub) -> None:
+    server_end, client_end = socket.socketpair()
+    with server_end, client_end, ExitStack() as stack:
+        gone = stack.enter_context(hub.register(pack(), 0, client_fd=server_end.fileno()))
+        with hub.register(pack(), 0) as waiting:
+            assert gone
+            assert waiting
+            client_end.close()
+            hub.wake([queued()])
+            assert not gone.wait()
+            stack.close()
+            assert waiting.wait()
+
+
+def test_a_query_that_finds_actions_wakes_polls_until_one_finds_nothing(
+    query: RecordingQuery, hub: LongPollHub, polls: Polls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_poll, "TICK_SECONDS", 0.2)
+    with hub.register(pack(), 0) as second, hub.register(pack(), 0) as third:
+        assert second
+        assert third
+        second.wake()
+        third.wake()
+        query.ready = [("Wrk", "{}")]
+        with hub.register(pack(), PATIENCE) as first:
+            assert first
+            assert first.wait()
+            query.ready = []
+            query.wait_for_calls(2)
+            assert second.wait()
+            assert third.wait()
+            first.record_taken("1")
+        assert second.is_woken
+        assert not third.is_woken
 
 
 def test_an_action_queued_between_take_and_wait_is_not_missed(hub: LongPollHub) -> None:
     with hub.register(pack(), 0) as waiter:
         assert waiter
-        hub.wake(["Wrk"])
+        hub.wake([queued()])
         assert waiter.wait()
         assert not waiter.wait()
 
@@ -161,7 +265,7 @@ def test_a_failed_query_does_not_end_polls(
 
 
 def test_a_filtered_poll_is_not_woken_repeatedly_by_actions_for_others() -> None:
-    waiter = Waiter(pack(), 0, is_filtered=True, client_fd=None)
+    waiter = Waiter(pack(), 0, command_names={"Do"})
     woken = []
     for now in (0.0, 0.1, long_poll.FILTERED_WAKE_SECONDS - 0.1, long_poll.FILTERED_WAKE_SECONDS + 0.1):
         waiter.wake_if_ready([("Wrk", "{}")], now)
@@ -210,7 +314,7 @@ def test_a_disconnected_client_is_detected_before_a_take_without_a_query() -> No
     server_end, client_end = socket.socketpair()
     with server_end, client_end:
         client_end.sendall(b"more")
-        waiter = Waiter(pack(), 0, is_filtered=False, client_fd=server_end.fileno())
+        waiter = Waiter(pack(), 0, client_fd=server_end.fileno())
         waiter.wake()
         assert waiter.wait()
         client_end.close()

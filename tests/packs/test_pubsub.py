@@ -1,5 +1,6 @@
 """Notifications through a real Redis: between processes, during its outage, and without blocking."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ import pytest
 
 from packs.models import Pack
 from packs.queue import long_poll, pubsub
-from packs.queue.long_poll import LongPollHub, ReadyKeys
+from packs.queue.long_poll import LongPollHub, QueuedAction, ReadyKeys
 from packs.queue.pubsub import PubSubChannel
 from tests.private_postgres import free_port
 from tests.private_redis import PrivateRedis, private_redis
@@ -40,9 +41,9 @@ class RecordingSubscriber:
         self._changed = threading.Condition()
         channel.subscribe(self._record)
 
-    def _record(self, names: set[str]) -> None:
+    def _record(self, name: str) -> None:
         with self._changed:
-            self.names |= names
+            self.names.add(name)
             self._changed.notify_all()
 
     def wait_for(self, *names: str) -> None:
@@ -116,7 +117,7 @@ def test_the_hub_is_woken_by_the_channel_and_queries_when_it_is_silent(redis: Pr
     with hub.register(PACK, PATIENCE) as waiter:
         assert waiter
         wait_until_subscribed(channel)
-        publisher.publish(["Wrk"])
+        publisher.publish([json.dumps(QueuedAction("Wrk", "{}", "Do", "1", "n1"))])
         assert waiter.wait()
         redis.stop()
         ready.append(("Wrk", "{}"))
