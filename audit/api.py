@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +16,7 @@ from flyte_site.core.ids import is_id
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.links import Link, LinkBuilder
 from flyte_site.http.problems import invalid_input, not_found
-from flyte_site.http.views import APIView, get_integer_parameter
+from flyte_site.http.views import APIView, get_integer_parameter, integer_parameter
 from flyte_site.http.warning_header import format_warning_header
 
 DEFAULT_LIMIT = 50
@@ -27,13 +26,11 @@ MAX_START = 10_000
 
 PAGE_PARAMETERS = [
     OpenApiParameter(
-        "start", OpenApiTypes.INT, description=f"Number of rows to skip, at most {MAX_START}; 0 starts at the newest."
+        "start",
+        {"type": "integer", "minimum": 0, "maximum": MAX_START},
+        description=f"Number of rows to skip, at most {MAX_START}; 0 starts at the newest.",
     ),
-    OpenApiParameter(
-        "limit",
-        OpenApiTypes.INT,
-        description=f"Number of rows to return: {DEFAULT_LIMIT} by default, at most {MAX_LIMIT}.",
-    ),
+    integer_parameter("limit", f"Number of rows to return: {DEFAULT_LIMIT} by default, at most {MAX_LIMIT}."),
     OpenApiParameter("olderThan", description="Cursor of the page, from the `Link` header of the previous page."),
 ]
 EXECUTION_FILTERS = [

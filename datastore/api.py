@@ -24,7 +24,7 @@ from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import Problem, invalid_input, not_found
 from flyte_site.http.request_body import parse_content_type, read_body
-from flyte_site.http.views import APIView, get_integer_parameter, name_page
+from flyte_site.http.views import APIView, get_integer_parameter, integer_parameter, name_page
 from flyte_site.http.warning_header import format_warning_header
 
 log = structlog.get_logger(__name__)
@@ -50,9 +50,7 @@ class ItemListView(APIView):
         operation_id="listDatastoreItems",
         summary="List datastore items",
         tags=["datastore"],
-        parameters=[
-            OpenApiParameter("after", OpenApiTypes.INT, description="Start after this item; use the `next` link.")
-        ],
+        parameters=[integer_parameter("after", "Start after this item; use the `next` link.")],
         responses=serializers.ItemList,
     )
     def get(self, request: Request) -> Response:

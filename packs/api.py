@@ -23,6 +23,7 @@ from flyte_site.http.views import (
     APIView,
     RawView,
     get_integer_parameter,
+    integer_parameter,
     name_page,
     order_by_name,
     reject_nul,
@@ -64,7 +65,7 @@ class PackListView(APIView):
         summary="Register a pack",
         tags=["pack"],
         request=serializers.PackInput,
-        responses={201: serializers.PackOutput, **problem_responses(400)},
+        responses={201: serializers.PackOutput, **problem_responses(400, 409)},
     )
     def post(self, request: Request) -> Response:
         """Register a pack; replaces a pack with the same name and labels."""
@@ -97,7 +98,7 @@ class PackView(APIView):
         operation_id="deletePack",
         summary="Delete a pack",
         tags=["pack"],
-        responses={204: None, **problem_responses(404)},
+        responses={204: None, **problem_responses(404, 409)},
     )
     def delete(self, request: Request, pack_id: str) -> Any:
         """Delete the pack. Queued actions for packs with its name stay queued."""
@@ -118,10 +119,10 @@ class TakeView(RawView):
         request=None,
         parameters=[
             *(OpenApiParameter(name, description="Take only actions of this command.") for name in COMMAND_PARAMETERS),
-            OpenApiParameter("wait", int, description=f"Seconds to wait for an action, up to {MAX_WAIT_SECONDS}."),
+            integer_parameter("wait", f"Seconds to wait for an action, up to {MAX_WAIT_SECONDS}."),
             *LEASE_HEADERS,
         ],
-        responses={200: serializers.TakenAction, 204: None, **problem_responses(400, 404)},
+        responses={200: serializers.TakenAction, 204: None, **problem_responses(400, 404, 409)},
     )
     def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
         """Take the oldest action that is queued for this pack; 204 if none is queued within `wait` seconds."""

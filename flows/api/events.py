@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from flows.api import serializers
@@ -33,7 +32,7 @@ from flyte_site.http.content_types import JSON_TYPE, YAML_TYPES, empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
 from flyte_site.http.request_body import get_content_length, parse_body
-from flyte_site.http.views import RawView, get_integer_parameter
+from flyte_site.http.views import RawView, get_integer_parameter, integer_parameter
 from packs import registry
 from packs.models import Action, ActionState, Pack
 from packs.queue.leases import extend_lease
@@ -42,9 +41,7 @@ from packs.queue.results import FATAL_EVENT, ResultStatus
 IDEMPOTENCY_KEY_HEADER, IDEMPOTENCY_KEY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 REPEATED_HEADER = "Idempotent-Replayed"
 MAX_ATTEMPT = 30_000
-ATTEMPT_PARAMETER = OpenApiParameter(
-    "attempt", OpenApiTypes.INT, description="The attempt, from the action's result link; 1 if absent."
-)
+ATTEMPT_PARAMETER = integer_parameter("attempt", "The attempt, from the action's result link; 1 if absent.")
 IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     IDEMPOTENCY_KEY_HEADER,
     location="header",
@@ -76,7 +73,7 @@ class PostEventView(RawView):
         tags=["event"],
         request=EVENT_REQUESTS,
         parameters=[IDEMPOTENCY_KEY_PARAMETER, REPEATED_PARAMETER],
-        responses={202: None, **problem_responses(400, 404, 422)},
+        responses={202: None, **problem_responses(400, 404, 409, 422)},
     )
     def post(self, request: HttpRequest, pack_id: str) -> HttpResponse:
         """Post an event. 202 means that the event and everything it causes is stored.

@@ -56,7 +56,7 @@ def reject_unknown_host(request: HttpRequest) -> None:
     host = split_domain_port(request.META.get("HTTP_HOST") or request.get_host())[0]
     if not is_allowed_host(host):
         REFUSED_HOSTS.log(host)
-        raise Problem(403, f"host {host!r} is not allowed; add it to FLYTE_ALLOWED_HOSTS")
+        raise Problem(403, f"host {host!r} is not in the allow list of this server; add it to FLYTE_ALLOWED_HOSTS")
 
 
 def is_allowed_host(host: str) -> bool:

@@ -48,23 +48,24 @@ class AuthMiddleware:
 
 def authenticate(request: HttpRequest) -> Principal:
     """Return the principal that sends this request, if it is allowed. Raises `Problem` 401, 403 or 503."""
-    principal = {"none": authenticate_by_origin, "tokens": authenticate_by_token, "oidc": authenticate_by_policy}[
+    principal = {"none": allow_everyone, "tokens": authenticate_by_token, "oidc": authenticate_by_policy}[
         settings.FLYTE_AUTH
     ](request)
     if principal is ANONYMOUS:
+        if settings.FLYTE_AUTH == "none" or not _is_open_by_scope(request):
+            reject_unknown_host(request)
         reject_cross_site(request)
     return principal
 
 
-def authenticate_by_origin(request: HttpRequest) -> Principal:
-    """Allow every caller, except pages of other sites in a browser."""
-    reject_unknown_host(request)
+def allow_everyone(_: HttpRequest) -> Principal:
+    """Allow every caller; `authenticate` rejects pages of other sites in a browser."""
     return ANONYMOUS
 
 
 def authenticate_by_token(request: HttpRequest) -> Principal:
     """Require a token of this server, except for open routes."""
-    return ANONYMOUS if get_required_scope(*method_and_segments(request)) == OPEN else authenticate_by_scope(request)
+    return ANONYMOUS if _is_open_by_scope(request) else authenticate_by_scope(request)
 
 
 def authenticate_by_scope(request: HttpRequest) -> Principal:
@@ -145,6 +146,11 @@ def unauthorized(detail: str, *, invalid: bool = False) -> Problem:
     """401 with the challenge that the original sends."""
     challenge = f'{BEARER_CHALLENGE}, error="invalid_token"' if invalid else BEARER_CHALLENGE
     return Problem(401, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _is_open_by_scope(request: HttpRequest) -> bool:
+    """Return True for entry points, health and documentation, which hold no data and so need no token."""
+    return get_required_scope(*method_and_segments(request)) == OPEN
 
 
 def _has_route(request: HttpRequest) -> bool:

@@ -23,7 +23,17 @@ from flyte_site.http.problems import Problem, invalid_input, to_problem
 
 PAGE_SIZE = 1000
 AFTER_PARAMETER = OpenApiParameter("after", description="Start after this item; use the `next` link of the last page.")
+MAX_INTEGER_DIGITS = 12
 M = TypeVar("M", bound=Model)
+
+
+def integer_parameter(name: str, description: str) -> OpenApiParameter:
+    """Describe a query parameter that `get_integer_parameter` reads."""
+    return OpenApiParameter(
+        name,
+        {"type": "integer", "minimum": 0, "maximum": 10**MAX_INTEGER_DIGITS - 1},
+        description=f"{description} Larger values mean the largest.",
+    )
 
 
 class APIView(FrameworkView):
@@ -111,7 +121,7 @@ def get_integer_parameter(request: HttpRequest, name: str, default: int, *, maxi
     text = request.GET.get(name, "") if request.META.get("QUERY_STRING") else ""
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+    if not (text.isascii() and text.isdigit()) or len(text) > MAX_INTEGER_DIGITS:
         raise invalid_input({"path": name, "message": f"must be a non-negative integer, not {text[:40]!r}"})
     return min(int(text), maximum)
 

@@ -3,8 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,7 +22,7 @@ from flyte_site.http.links import Link
 from flyte_site.http.output import LinksField, OutputContext, OutputSerializer, TimestampField
 from flyte_site.http.problems import Problem, not_found
 from flyte_site.http.request_body import parse_body
-from flyte_site.http.views import PAGE_SIZE, APIView, get_integer_parameter
+from flyte_site.http.views import PAGE_SIZE, APIView, get_integer_parameter, integer_parameter
 from packs.approvals import service
 from packs.models import Approval
 
@@ -89,7 +88,7 @@ class ApprovalListView(APIView):
         operation_id="listApprovals",
         summary="List open approvals",
         tags=["approval"],
-        parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="Cursor from the `next` link.")],
+        parameters=[integer_parameter("after", "Cursor from the `next` link.")],
         responses={200: ApprovalList, **problem_responses(400)},
     )
     def get(self, request: Request) -> Response:

@@ -22,9 +22,23 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# IPv6 addresses of internal networks that `is_global` accepts: IPv4-compatible (RFC 4291, 2.5.5.1), local-use
-# translation (RFC 8215), site-local (RFC 3879).
-NON_PUBLIC_NETWORKS = tuple(map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48", "fec0::/10")))
+# Networks that are not public, after IANA's registries of special-purpose addresses. Python's `is_global` accepts some
+# of them, depending on its version: protocol assignments (192.0.0.0/24), 6to4 relays (192.88.99.0/24), and for IPv6
+# IPv4-compatible (RFC 4291, 2.5.5.1), IPv4-translated (RFC 7915), local-use translation (RFC 8215), discard-only,
+# protocol assignments with Teredo (2001::/23), documentation, segment routing (RFC 9602) and site-local (RFC 3879).
+NON_PUBLIC_NETWORKS = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+            "203.0.113.0/24", "224.0.0.0/3",
+            "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "100::/32", "2001::/23", "2001:db8::/32",
+            "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+        ),
+    )
+)  # fmt: skip
+NAT64_NETWORK = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class HostNotAllowedError(UserFailure):
@@ -108,7 +122,7 @@ def _unwrap_ipv4(address: Address) -> Address:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped or address.sixtofour:
             return address.ipv4_mapped or address.sixtofour or address
-        if address in ipaddress.ip_network("64:ff9b::/96"):
+        if address in NAT64_NETWORK:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
@@ -123,7 +137,7 @@ def check_url(url: str, allowed: AllowedHosts) -> tuple[str, str, int]:
     if parts.scheme not in DEFAULT_PORTS or not host or parts.username or any(ord(character) < 33 for character in url):
         raise UserFailure("invalid URL: must begin with http:// or https:// and have a host and no credentials")
     if not _parse_ip_literal(host) and not allowed.allows_name(host, port):
-        raise HostNotAllowedError(f"host {host} is not allowed; add it to FLYTE_WEBAPI_ALLOWED_HOSTS")
+        raise HostNotAllowedError(f"host {host} is not in the allow list; add it to FLYTE_WEBAPI_ALLOWED_HOSTS")
     return parts.scheme, host, port
 
 
@@ -149,10 +163,14 @@ def resolve_allowed(
         if allowed.allows_address(address, is_name_allowed=is_name_allowed)
     ]
     if not addresses:
-        raise HostNotAllowedError(
-            f"no address of host {host} is allowed; non-public ones need a network in FLYTE_WEBAPI_ALLOWED_HOSTS"
-        )
+        raise HostNotAllowedError(_explain_refused_addresses(host, candidates))
     return addresses
+
+
+def _explain_refused_addresses(host: str, candidates: Iterable[Address]) -> str:
+    if not any(_is_public(_unwrap_ipv4(address)) for address in candidates):
+        return f"no address of host {host} is public; add its network to FLYTE_WEBAPI_ALLOWED_HOSTS to allow it"
+    return f"no address of host {host} is in the allow list; add its network to FLYTE_WEBAPI_ALLOWED_HOSTS"
 
 
 def _parse_ip_literal(host: str) -> Address | None:

@@ -13,6 +13,7 @@ from flyte_site.auth.cross_site import is_allowed_host
 from flyte_site.auth.exposure import get_exposure_warning
 from flyte_site.http.links import get_base_url
 from flyte_site.http.middleware.trusted_proxies import TrustedProxyMiddleware
+from tests.auth.conftest import SetPolicy
 from tests.site.shape import problem
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -58,6 +59,16 @@ def test_other_names_are_refused_even_with_forwarded_headers(client: Client) -> 
         response = client.get("/v1/packs", headers={"host": "evil.example.org", **headers})
         assert "FLYTE_ALLOWED_HOSTS" in problem(response, 403)["detail"]
     assert client.get("/health", headers={"host": "evil.example.org"}).status_code == 200
+
+
+def test_an_open_rule_of_the_policy_does_not_open_the_server_to_other_names(
+    client: Client, set_policy: SetPolicy
+) -> None:
+    set_policy("- path: /v1/packs")
+    rebound = {"host": "evil.example.org", "origin": "http://evil.example.org"}
+    for headers, status in ((rebound, 403), ({"host": "evil.example.org"}, 403), ({"host": "localhost"}, 201)):
+        assert client.post("/v1/packs", '{"name": "x"}', "application/json", headers=headers).status_code == status
+    assert "FLYTE_ALLOWED_HOSTS" in problem(client.get("/v1/packs", headers=rebound), 403)["detail"]
 
 
 def test_each_refused_name_is_logged_once_and_at_most_fifty(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

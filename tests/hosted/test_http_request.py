@@ -15,7 +15,7 @@ from packs.hosted.plugin_api.errors import SystemFailure, Throttled, UserFailure
 from packs.hosted.plugin_api.interfaces import PluginSetupContext
 from packs.hosted.plugin_api.phases import Phase
 from packs.hosted.plugins import http_request
-from packs.hosted.plugins.http_request import HttpRequestConfig, parse_input
+from packs.hosted.plugins.http_request import HttpRequestConfig, find_secret_name, parse_input
 from packs.hosted.ssrf_guard import HostNotAllowedError
 from tests.hosted.stub_plugin import ask, host_plugins, result
 from tests.hosted.web_service import LOOPBACK, Metrics, Secrets, WebService, context, web_service
@@ -183,9 +183,30 @@ def test_a_body_is_sent_as_json_or_text(service: WebService) -> None:
 
 def test_a_secret_is_sent_only_to_its_host(service: WebService) -> None:
     secrets = Secrets(ci="Bearer s3cret")
-    do({"url": service.url}, secrets=secrets, authorization={"127.0.0.1": "ci"})
-    do({"url": service.url}, secrets=secrets, authorization={"ci.example.org": "ci"})
-    assert [request.headers.get("authorization") for request in service.requests] == ["Bearer s3cret", None]
+    for host in (service.url, "http://ci.example.org", "127.0.0.1", service.url.replace("http:", "https:")):
+        do({"url": service.url}, secrets=secrets, authorization={host: "ci"})
+    assert [request.headers.get("authorization") for request in service.requests] == ["Bearer s3cret", None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "is_sent"),
+    [
+        ("ci.example.org", "https://ci.example.org/a", True),
+        ("ci.example.org", "https://CI.example.org.:443/a", True),
+        ("ci.example.org", "http://ci.example.org/a", False),
+        ("ci.example.org", "http://ci.example.org:443/a", False),
+        ("ci.example.org", "https://ci.example.org:8443/a", False),
+        ("ci.example.org", "https://ci.example.org.evil.net/a", False),
+        ("ci.example.org", "https://[bad/", False),
+        ("ci.example.org:8443", "https://ci.example.org:8443/a", True),
+        ("ci.example.org:8443", "https://ci.example.org/a", False),
+        ("http://ci.example.org:8080", "http://ci.example.org:8080/a", True),
+        ("http://ci.example.org", "http://ci.example.org:80/a", True),
+        ("http://ci.example.org", "https://ci.example.org/a", False),
+    ],
+)
+def test_a_secret_is_bound_to_scheme_host_and_port(host: str, url: str, is_sent: bool) -> None:
+    assert find_secret_name({host: "ci"}, url) == ("ci" if is_sent else "")
 
 
 def test_a_host_that_is_not_allowed_is_not_called(service: WebService) -> None:

@@ -100,6 +100,7 @@ def test_a_long_chain_of_filters_or_calls_is_an_error(link: str) -> None:
         (LOOP + "{{ Event.Payload.long|title|length }}{% endfor %}", "template does too much work"),
         ("{{ Event.Payload.long|urlize }}", "template does too much work"),
         ("{{ Event.Payload.long|removetags:Event.Payload.words }}", "template does too much work"),
+        ("{{ 'a'|removetags:Event.Payload.long }}", "tag name of "),
         (LOOP + "{% set a = Event.Payload.words|split:',' %}{% endfor %}", "template does too much work"),
         (LOOP * 2 + "{{ 'z' in Event.Payload.long }}{% endfor %}{% endfor %}", "template does too much work"),
         (LOOP * 2 + "{{ 'z' in Event.Payload.items }}{% endfor %}{% endfor %}", "template does too much work"),

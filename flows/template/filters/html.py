@@ -21,6 +21,8 @@ _LINK_PATTERN = re2.compile(r"(?:https?://|www\.|(?:^|[ ])[0-9A-Za-z_-]+\.(?:com
 _EMAIL_PATTERN = re2.compile(r"\w+@\w+\.\w{2,4}")
 _WORD_ENDS = " .,;"
 MAX_OPEN_TAGS = 100
+# A longer name would be a pattern too large for re2, which prints an error of its own.
+MAX_TAG_NAME_LENGTH = 1000
 
 
 def escape_html(value: str) -> str:
@@ -49,6 +51,8 @@ def _striptags(value: object, argument: object, render_context: RenderContext) -
 def _removetags(value: object, argument: object, render_context: RenderContext) -> object:
     source = replace_surrogates(to_text(value))
     tags = to_text(argument).split(",")
+    if (longest := max(map(len, tags))) > MAX_TAG_NAME_LENGTH:
+        raise OperationError(f"tag name of {longest} characters exceeds the limit of {MAX_TAG_NAME_LENGTH}")
     render_context.charge(len(tags) * (20 + (len(source) >> 6)))
     for tag in tags:
         source = re2.sub(f"</?{re2.escape(replace_surrogates(tag))}/?>", "", source)

@@ -56,7 +56,7 @@ def _decode_with_any_key(
     """Return the claims if one of the keys signed the token, None if none did. Raises `InvalidTokenError`."""
     for key in keys[:MAX_TRIED_KEYS]:
         try:
-            return jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key.public_key,
                 algorithms=[algorithm],
@@ -81,7 +81,17 @@ def _decode_with_any_key(
             continue
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise InvalidTokenError(str(error)) from None
+        _require_numeric_dates(claims)
+        return claims
     return None
+
+
+def _require_numeric_dates(claims: Mapping[str, Any]) -> None:
+    """Require times to be numbers (RFC 7519, 2); the library also accepts text. Raises `InvalidTokenError`."""
+    for name in ("exp", "nbf"):
+        value = claims.get(name)
+        if name in claims and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise InvalidTokenError(f"claim {name} must be a number, not {type(value).__name__}")
 
 
 def principal_from_claims(claims: Mapping[str, Any]) -> Principal:

@@ -1,10 +1,12 @@
 """HttpRequest: one HTTP call, with its response as an event."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from flyte_formats.characters import has_control_characters
 from flyte_formats.decoding import decode_text, parse_charset
@@ -19,7 +21,7 @@ from packs.hosted.plugins.http_client import (
     RequestLimits,
     parse_throttling,
 )
-from packs.hosted.ssrf_guard import AllowedHosts
+from packs.hosted.ssrf_guard import DEFAULT_PORTS, AllowedHosts
 from packs.hosted.url_encoding import encode_url
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -32,7 +34,7 @@ UNAVAILABLE_STATUSES = (502, 503, 504)
 @dataclass(frozen=True)
 class HttpRequestConfig(PluginConfig):
     """`request_timeout`: from the name resolution to the last byte of the response. `max_response_bytes`: of the body.
-    `authorization`: name of a secret by host, sent there as the `Authorization` header.
+    `authorization`: name of a secret by host, sent there as the `Authorization` header (see `find_secret_name`).
     """
 
     request_timeout: timedelta = timedelta(seconds=20)
@@ -54,7 +56,7 @@ class HttpRequestPlugin(SyncPlugin):
         request = parse_input(context.input)
         headers = {"user-agent": "flyte", "accept-encoding": "identity", **request.headers}
         headers["idempotency-key"] = context.metadata.token
-        if secret := self._config.authorization.get(request.host):
+        if secret := find_secret_name(self._config.authorization, request.url):
             headers["authorization"] = context.secrets.get(secret)
         limits = RequestLimits(self._config.request_timeout.total_seconds(), self._config.max_response_bytes)
         response = self._client.call(request.method, request.url, headers, request.body, limits)
@@ -78,8 +80,29 @@ class RequestInput:
     @property
     def host(self) -> str:
         """Return the host name of the URL, without the port."""
-        authority = self.url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
-        return authority.rpartition("@")[2].partition(":")[0].lower()
+        return urlsplit(self.url).hostname or ""
+
+
+def find_secret_name(secret_names: Mapping[str, str], url: str) -> str:
+    """Return the name of the secret for the URL's scheme, host and port; '' if it has none.
+
+    A host without a scheme means HTTPS, and without a port the default port of its scheme: a secret for
+    `ci.example.org` is sent neither unencrypted nor to another service of that host.
+    """
+    origin = _parse_origin(url)
+    return next((name for host, name in secret_names.items() if _parse_origin(_with_scheme(host)) == origin), "")
+
+
+def _with_scheme(host: str) -> str:
+    return host if "://" in host else f"https://{host}"
+
+
+def _parse_origin(url: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return None
 
 
 def parse_input(value: Any) -> RequestInput:
