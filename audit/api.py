@@ -1,17 +1,25 @@
 """The reading half of `/v1/audit`: executions, events and their outcomes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audit import lookups, serializers
+from audit import action_documents, lookups, serializers
 from audit.filter_warnings import find_filter_warnings
-from audit.search.executions import EventQuery, ExecutionQuery, find_events, find_events_with_outcome, find_executions
+from audit.search.executions import (
+    EventQuery,
+    ExecutionMatches,
+    ExecutionQuery,
+    find_event_ids,
+    find_executions,
+    find_ids_of_events_with_outcome,
+)
 from audit.search.keyset_page import KeysetCursor, KeysetPage
-from flows.models import Event, Execution, ExecutionState
+from flows.models import Event, ExecutionState
 from flyte_site.core.ids import is_id
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.links import Link, LinkBuilder
@@ -65,15 +73,18 @@ class ExecutionListView(APIView):
         _check_state(request)
         warnings = _format_filter_warnings(request, EXECUTION_FILTERS)
         parameters = _parse_page_parameters(request)
-        found_executions, page = _find_executions(request, parameters)
-        actions = lookups.find_actions_by_execution(found_executions)
-        records = serializers.build_execution_records(found_executions, actions)
+        matches = _find_executions(request, parameters)
+        loaded = action_documents.load_page(matches.executions)
+        actions, listed_executions = loaded.by_execution, matches.executions[: len(loaded.by_execution)]
+        records = serializers.build_execution_records(listed_executions, actions)
+        page = matches.cut(len(records))
         return self.respond(
             serializers.ExecutionList,
             {"flows": records, "links": _list_links(self.links, "flows", "#/flowExecs")},
             headers=_next_link_header(request, "flows", page, parameters) | warnings,
             orphan_ids=lookups.find_orphan_ids(actions),
             hosted=lookups.find_hosted_resources(actions),
+            omitted_bytes=loaded.omitted_bytes,
         )
 
 
@@ -84,19 +95,27 @@ class ExecutionDetailView(APIView):
         operation_id="getFlowExecution",
         summary="Get an execution",
         tags=["flowAudit"],
+        parameters=[OpenApiParameter("stepId", description="Only the action of this step, with larger documents.")],
         responses={200: serializers.ExecutionSchema, **problem_responses(404)},
     )
     def get(self, request: Request, correlation_id: str) -> Response:
-        """Return the execution with its actions: their context, input, trigger and result."""
+        """Return the execution with its actions: their context, input, trigger and result. Beyond 8 MiB together,
+        documents are left out; with `stepId`, beyond 40 MiB.
+        """
         execution = lookups.find_execution(correlation_id)
         if execution is None:
             raise not_found(f"execution {correlation_id!r}")
-        actions = lookups.find_actions_by_execution([execution])
+        step_id = request.query_params.get("stepId", "")
+        loaded = action_documents.load_execution(execution, step_id)
+        actions = loaded.by_execution
+        if step_id and not actions[execution.id]:
+            raise not_found(f"an action of step {step_id!r} in execution {correlation_id!r}")
         return self.respond(
             serializers.ExecutionSchema,
             serializers.build_execution_records([execution], actions)[0],
             orphan_ids=lookups.find_orphan_ids(actions),
             hosted=lookups.find_hosted_resources(actions),
+            omitted_bytes=loaded.omitted_bytes,
         )
 
 
@@ -115,9 +134,8 @@ class EventListView(APIView):
         did not fire.
         """
         parameters = _parse_page_parameters(request)
-        found_events, page = _find_events(request, parameters)
-        body = {"events": found_events, "links": _list_links(self.links, "events", "#/flowAudit")}
-        headers = _next_link_header(request, "events", page, parameters)
+        listed_events, headers = _list_events(request, parameters)
+        body = {"events": listed_events, "links": _list_links(self.links, "events", "#/flowAudit")}
         return self.respond(
             serializers.EventList, body, headers=headers | _format_filter_warnings(request, EVENT_FILTERS)
         )
@@ -167,9 +185,9 @@ def _parse_page_parameters(request: Request) -> PageParameters:
     )
 
 
-def _find_executions(request: Request, parameters: PageParameters) -> tuple[list[Execution], KeysetPage]:
+def _find_executions(request: Request, parameters: PageParameters) -> ExecutionMatches:
     if not parameters.limit:
-        return [], KeysetPage([])
+        return ExecutionMatches([], [], KeysetPage([]))
     get_parameter = request.query_params.get
     query = ExecutionQuery(
         flow=get_parameter("flowName", ""),
@@ -179,18 +197,27 @@ def _find_executions(request: Request, parameters: PageParameters) -> tuple[list
         pack=get_parameter("actionPackName", ""),
         labels=lookups.parse_labels(get_parameter("actionPackLabels", "")),
     )
-    matches = find_executions(query, parameters.cursor, parameters.limit, parameters.start)
-    return matches.executions, matches.keyset_page
+    return find_executions(query, parameters.cursor, parameters.limit, parameters.start)
 
 
-def _find_events(request: Request, parameters: PageParameters) -> tuple[list[Event], KeysetPage]:
+def _list_events(request: Request, parameters: PageParameters) -> tuple[list[Event], dict[str, str]]:
+    """Return the events of a page, and the `Link` header to the next one."""
     if not parameters.limit:
-        return [], KeysetPage([])
+        return [], {}
     query = EventQuery(request.query_params.get("packName", ""), request.query_params.get("event", ""))
     if flow := request.query_params.get("flow", ""):
-        return find_events_with_outcome(flow, query, parameters.limit, parameters.start), KeysetPage([])
-    events_page = find_events(query, parameters.cursor, parameters.limit, parameters.start)
-    return events_page.rows, events_page.keyset_page
+        ids = find_ids_of_events_with_outcome(flow, query, parameters.limit, parameters.start)
+        events = action_documents.load_events(ids)
+        # These events have no cursor: a page that was full before its limit is continued by their number.
+        is_cut = len(ids) > len(events) > 0 and ids[-1] != events[-1].id
+        next_start = {"start": parameters.start + len(events), "limit": parameters.limit}
+        return events, _build_link_header(request, "events", next_start) if is_cut else {}
+    page = find_event_ids(query, parameters.cursor, parameters.start + parameters.limit)
+    ids = page.keys[parameters.start :]
+    events = action_documents.load_events(ids)
+    if events and events[-1].id != ids[-1]:
+        page = replace(page, older=KeysetCursor(older_than=events[-1].id))
+    return events, _next_link_header(request, "events", page, parameters)
 
 
 def _next_link_header(
@@ -199,14 +226,16 @@ def _next_link_header(
     """Build the `Link` header to the next older page, if there may be one. The original's body has no such link."""
     if keyset_page.older is None:
         return {}
-    kept_parameters = {
-        name: value for name, value in request.query_params.items() if name not in ("start", "olderThan")
-    }
     rows_to_skip = parameters.start - len(keyset_page.keys)
     start_parameter = {"start": rows_to_skip} if rows_to_skip > 0 else {}
-    query = urlencode(
-        {**kept_parameters, **start_parameter, "limit": parameters.limit, "olderThan": keyset_page.older.older_than}
-    )
+    position = {**start_parameter, "limit": parameters.limit, "olderThan": keyset_page.older.older_than}
+    return _build_link_header(request, collection, position)
+
+
+def _build_link_header(request: Request, collection: str, position: dict[str, Any]) -> dict[str, str]:
+    """Build the `Link` header to the page at this position, with the filters of the request."""
+    filters = {name: value for name, value in request.query_params.items() if name not in ("start", "olderThan")}
+    query = urlencode({**filters, **position})
     return {"Link": f'<{LinkBuilder(request._request).href("v1", "audit", collection, query=query)}>; rel="next"'}
 
 

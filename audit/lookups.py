@@ -29,14 +29,6 @@ def parse_labels(text: str) -> dict[str, str]:
     return {pair[0].strip(): pair[1].strip() for pair in pairs}
 
 
-def find_actions_by_execution(executions: list[Execution]) -> dict[str, list[Action]]:
-    """Find the actions of these executions, oldest first, by correlation id. One query."""
-    by_id: dict[str, list[Action]] = {execution.id: [] for execution in executions}
-    for action in Action.objects.filter(correlation_id__in=list(by_id)).order_by("id"):
-        by_id[action.correlation_id].append(action)
-    return by_id
-
-
 def find_orphan_ids(actions: Mapping[str, list[Action]]) -> set[str]:
     """Find the ids of queued actions that no registered pack could take. One query; none if nothing is queued."""
     queued = [action for execution_actions in actions.values() for action in execution_actions if action.is_queued]

@@ -91,6 +91,7 @@ class EventSchema(OutputSerializer):
     event = serializers.CharField()
     pack = PackSeenSchema()
     payload = serializers.JSONField(required=False, allow_null=True)
+    payloadBytes = CountField(help_text="Size of the payload in bytes, if it is left out.")  # noqa: N815
     createdAt = TimestampField()  # noqa: N815
     receivedAt = TimestampField()  # noqa: N815
 
@@ -129,6 +130,18 @@ class HostedSchema(OutputSerializer):
         return serialize_phase(resource) if resource else None
 
 
+class OmittedBytesField(CountField):
+    """The size of a document of an action that is left out of the response."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__(help_text="Size in bytes, if it is left out.")
+        self.document = document
+
+    def compute(self, instance: Action, context: OutputContext) -> int:
+        size: int = context.values["omitted_bytes"].get((instance.id, self.document), 0)
+        return size
+
+
 class ActionSchema(OutputSerializer):
     """An action: the command, its pack, its trigger and its result."""
 
@@ -137,8 +150,11 @@ class ActionSchema(OutputSerializer):
     packName = serializers.CharField(source="pack_name")  # noqa: N815
     packLabels = StringMapField(source="pack_labels", required=False)  # noqa: N815
     context = StringMapField(required=False)  # type: ignore[assignment]
+    contextBytes = OmittedBytesField("context")  # noqa: N815
     history = AttemptSchema(source="attempt_log", many=True, required=False)
+    historyBytes = OmittedBytesField("attempt_log")  # noqa: N815
     input = serializers.JSONField(required=False)
+    inputBytes = OmittedBytesField("input")  # noqa: N815
     state = StateSchema(source="latest_state")
     states = StateSchema(source="state_log", many=True)
     correlationId = serializers.CharField(source="correlation_id")  # noqa: N815
@@ -230,7 +246,8 @@ class EventOutcomesSchema(OutputSerializer):
     pack = PackSeenSchema(source="sender")
     payload = serializers.JSONField(required=False, allow_null=True)
     payloadBytes = CountField(  # noqa: N815
-        source="payload_bytes", help_text="Size of the payload in bytes, if it was too large to be stored."
+        source="payload_bytes",
+        help_text="Size of the payload in bytes, if it is too large to be listed or stored.",
     )
     createdAt = TimestampField(source="created_at")  # noqa: N815
     receivedAt = TimestampField(source="received_at")  # noqa: N815

@@ -115,10 +115,17 @@ class EventPage:
 
 @dataclass(frozen=True)
 class ExecutionMatches:
-    """Executions with their flow versions, and the cursors of the adjacent pages."""
+    """Executions with their flow versions and the keys of their rows, and the cursors of the adjacent pages."""
 
     executions: list[Execution]
+    keys: list[str]
     keyset_page: KeysetPage
+
+    def cut(self, count: int) -> KeysetPage:
+        """Return the page with only the first `count` executions, at least one; the next page has the others."""
+        if count >= len(self.executions):
+            return self.keyset_page
+        return replace(self.keyset_page, older=KeysetCursor(older_than=self.keys[count - 1]))
 
 
 @index_order()
@@ -135,12 +142,15 @@ def _find_executions(query: ExecutionQuery, cursor: KeysetCursor, size: int, ski
     by_actions = query.has_action_filters and not query.flow
     indexed_query = _query_actions(query) if by_actions else _query_executions(query)
     keyset_page = fetch_page(indexed_query, cursor, skip + size)
-    page_keys = keyset_page.primary_keys[skip:]
-    matches = _fetch_executions_of_actions(page_keys) if by_actions else _fetch_in_order(Execution.objects, page_keys)
+    keys = dict(zip(keyset_page.primary_keys[skip:], keyset_page.keys[skip:], strict=True))
+    execution_ids = _find_executions_of_actions(list(keys)) if by_actions else {row_id: row_id for row_id in keys}
+    by_id = Execution.objects.order_by().in_bulk(list(execution_ids.values()))
+    found_keys = [row_id for row_id in keys if execution_ids.get(row_id) in by_id]
+    matches = [by_id[execution_ids[row_id]] for row_id in found_keys]
     versions = FlowVersion.objects.defer("source").order_by().in_bulk({match.version_id for match in matches})
     for execution in matches:
         execution.version = versions[execution.version_id]
-    return ExecutionMatches(matches, keyset_page)
+    return ExecutionMatches(matches, [keys[row_id] for row_id in found_keys], keyset_page)
 
 
 @index_order()
@@ -160,23 +170,33 @@ def list_execution_rows(
 @index_order()
 def find_events(query: EventQuery, cursor: KeysetCursor, size: int = PAGE_SIZE, skip: int = 0) -> EventPage:
     """Return a page of the stored events, newest first, without the first `skip`. Usually three queries."""
+    keyset_page = _find_event_ids(query, cursor, skip + size)
+    return EventPage(_fetch_in_order(Event.objects, keyset_page.primary_keys[skip:]), keyset_page)
+
+
+@index_order()
+def find_event_ids(query: EventQuery, cursor: KeysetCursor, size: int) -> KeysetPage:
+    """Find the ids of the stored events, newest first; they are the keys of the page. Usually two queries."""
+    return _find_event_ids(query, cursor, size)
+
+
+def _find_event_ids(query: EventQuery, cursor: KeysetCursor, size: int) -> KeysetPage:
     fields = {"pack_name": query.pack, "name": query.name}
     equals = {name: value for name, value in fields.items() if value}
     range_set = event_range_set(query.pack, query.name)
     indexed_query = IndexedQuery(
         Event.objects.all(), "id", equals, EVENT_INDEXES, None, query.since, query.until, range_set=range_set
     )
-    keyset_page = fetch_page(indexed_query, cursor, skip + size)
-    return EventPage(_fetch_in_order(Event.objects, keyset_page.primary_keys[skip:]), keyset_page)
+    return fetch_page(indexed_query, cursor, size)
 
 
 @index_lookups()
-def find_events_with_outcome(flow: str, query: EventQuery, size: int, skip: int = 0) -> list[Event]:
-    """Find the latest events with an outcome in this flow, newest first, among those that
+def find_ids_of_events_with_outcome(flow: str, query: EventQuery, size: int, skip: int = 0) -> list[str]:
+    """Find the ids of the latest events with an outcome in this flow, newest first, among those that
     `find_flow_event_ids` scans.
     """
     ids = find_flow_event_ids(flow, min(skip + size, MAX_SCANNED_EVENTS), pack_name=query.pack, event_name=query.name)
-    return list(Event.objects.filter(id__in=ids[skip:]).order_by("-id"))
+    return ids[skip:]
 
 
 def _query_executions(query: ExecutionQuery) -> IndexedQuery:
@@ -260,11 +280,9 @@ def _find_executions_with_text(correlation_ids: Sequence[str], query: ExecutionQ
     return matching
 
 
-def _fetch_executions_of_actions(action_ids: list[str]) -> list[Execution]:
-    execution_ids = dict(Action.objects.filter(id__in=action_ids).values_list("id", "correlation_id"))
-    return _fetch_in_order(
-        Execution.objects, [execution_ids[action_id] for action_id in action_ids if action_id in execution_ids]
-    )
+def _find_executions_of_actions(action_ids: list[str]) -> dict[str, str]:
+    """Find the ids of the executions by the ids of their actions."""
+    return dict(Action.objects.filter(id__in=action_ids).values_list("id", "correlation_id"))
 
 
 def _fetch_in_order(manager: Any, keys: Sequence[str]) -> list[Any]:
