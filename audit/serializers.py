@@ -91,7 +91,7 @@ class EventSchema(OutputSerializer):
     event = serializers.CharField()
     pack = PackSeenSchema()
     payload = serializers.JSONField(required=False, allow_null=True)
-    payloadBytes = CountField(help_text="Size of the payload in bytes, if it is left out.")  # noqa: N815
+    payloadBytes = CountField(help_text="Approximate size of the payload in bytes, if it is left out.")  # noqa: N815
     createdAt = TimestampField()  # noqa: N815
     receivedAt = TimestampField()  # noqa: N815
 
@@ -134,7 +134,7 @@ class OmittedBytesField(CountField):
     """The size of a document of an action that is left out of the response."""
 
     def __init__(self, document: str) -> None:
-        super().__init__(help_text="Size in bytes, if it is left out.")
+        super().__init__(help_text="Approximate size in bytes, if it is left out.")
         self.document = document
 
     def compute(self, instance: Action, context: OutputContext) -> int:

@@ -43,6 +43,7 @@ BENCHMARKS = {
     "audit": Benchmark("The list of executions in the audit", ("bench.in_process", "executions")),
     "idle": Benchmark("Idle packs", ("bench.idle",)),
     "longpoll": Benchmark("Long poll: from an event to the waiting take", ("bench.longpoll",)),
+    "payloads": Benchmark("Payloads of several sizes: database, responses, memory", ("bench.in_process", "payloads")),
     "templates": Benchmark("Templates of the manual, on one core", ("bench.templates",), ("",)),
 }
 

@@ -125,10 +125,10 @@ def test_a_page_of_events_stops_at_its_size_and_next_continues(
     client: Client, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_flow({"text": SMALL_TEXT}, executions=4)
-    events = Event.objects.order_by("-id")
-    expected_ids = list(
-        (events.filter(pack_name="Src") if "packName" in query else events).values_list("id", flat=True)
-    )
+    events = Event.objects.filter(pack_name="Src") if "packName" in query else Event.objects.all()
+    # The results of the second step have no outcome in the flow.
+    events = events.filter(heard=True) if "flow=" in query else events
+    expected_ids = list(events.order_by("-id").values_list("id", flat=True))
     monkeypatch.setattr(action_documents, "MAX_PAGE_BYTES", 6_000)
     path, pages = f"{EVENTS}?{query}", []
     while path:
