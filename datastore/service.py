@@ -10,6 +10,7 @@ from datastore.models import Item, encrypt_value
 from flyte_site.auth.activity_log import Actor, log_activity
 from flyte_site.core.dot_segments import get_dot_segment_error
 from flyte_site.core.reencryption import ReencryptionCount, reencrypt_rows
+from flyte_site.db.conflicts import retry_conflicts
 
 MAX_KEY_LENGTH = 512
 # A secret is stored with each action that uses it, and results are searched for it.
@@ -33,6 +34,7 @@ class ItemUpdate:
     secret: bool | None = None
 
 
+@retry_conflicts
 @transaction.atomic
 def put_item(actor: Actor, key: str, update: ItemUpdate) -> bool:
     """Create or replace the value; return True if the item is new.
@@ -58,6 +60,7 @@ def put_item(actor: Actor, key: str, update: ItemUpdate) -> bool:
     return created
 
 
+@retry_conflicts
 @transaction.atomic
 def update_metadata(actor: Actor, key: str, content_type: str, description: str) -> None:
     """Change an item's content type and description; its value stays."""
@@ -70,6 +73,7 @@ def reencrypt_items(*, dry_run: bool) -> Iterator[ReencryptionCount]:
     return reencrypt_rows(Item.objects.filter(secret=True), "value", dry_run=dry_run)
 
 
+@retry_conflicts
 @transaction.atomic
 def delete_item(actor: Actor, key: str) -> bool:
     """Delete the item; return False if it does not exist."""

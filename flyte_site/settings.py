@@ -15,6 +15,7 @@ from flyte_site.core.encryption import parse_keys
 from flyte_site.core.environment import Environment, find_certificate_error, is_loopback
 from flyte_site.core.logging_config import build_logging_config, choose_log_format
 from flyte_site.core.secret_key import MIN_KEY_LENGTH, find_weakness, load_or_create_secret_key
+from flyte_site.db.postgresql.sessions import KEEPALIVE_COUNT
 from flyte_site.http.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -176,6 +177,25 @@ FLYTE_TRUSTED_PROXIES = env.networks("FLYTE_TRUSTED_PROXIES", "127.0.0.0/8, ::1"
 FLYTE_DATABASE_URL = (
     env.database_url("FLYTE_DATABASE_URL", check_id="flyte.E018") or f"sqlite:///{BASE_DIR / 'flyte.sqlite3'}"
 )
+# Timeouts of PostgreSQL sessions: short ones for requests, longer ones for periodic jobs.
+FLYTE_REQUEST_LOCK_SECONDS = env.integer("FLYTE_REQUEST_LOCK_SECONDS", 5, minimum=1, maximum=DAY, check_id="flyte.E100")
+FLYTE_REQUEST_STATEMENT_SECONDS = env.integer(
+    "FLYTE_REQUEST_STATEMENT_SECONDS", 30, minimum=1, maximum=DAY, check_id="flyte.E101"
+)
+FLYTE_REQUEST_IDLE_SECONDS = env.integer(
+    "FLYTE_REQUEST_IDLE_SECONDS", 30, minimum=1, maximum=DAY, check_id="flyte.E102"
+)
+FLYTE_JOB_LOCK_SECONDS = env.integer("FLYTE_JOB_LOCK_SECONDS", 15, minimum=1, maximum=DAY, check_id="flyte.E103")
+FLYTE_JOB_STATEMENT_SECONDS = env.integer(
+    "FLYTE_JOB_STATEMENT_SECONDS", 600, minimum=1, maximum=DAY, check_id="flyte.E104"
+)
+FLYTE_JOB_IDLE_SECONDS = env.integer("FLYTE_JOB_IDLE_SECONDS", 60, minimum=1, maximum=DAY, check_id="flyte.E105")
+FLYTE_DATABASE_KEEPALIVE_SECONDS = env.integer(
+    "FLYTE_DATABASE_KEEPALIVE_SECONDS", 10, minimum=1, maximum=DAY, check_id="flyte.E106"
+)
+FLYTE_MAX_WAITING_PER_EXECUTION = env.integer(
+    "FLYTE_MAX_WAITING_PER_EXECUTION", 16, minimum=1, maximum=512, check_id="flyte.E107"
+)
 FLYTE_REDIS_URL = env.url("FLYTE_REDIS_URL", ("redis", "rediss", "unix"), check_id="flyte.E019")
 if env.text("FLYTE_MGO_HOST"):
     env.warning(
@@ -203,7 +223,12 @@ def build_database_settings(url: str) -> dict[str, Any]:
         # With prepared statements, the database does not plan frequent queries each time.
         prepared = {"server_side_binding": True, "prepare_threshold": 5}
         timeouts = {"connect_timeout": 3, "tcp_user_timeout": 10_000}
-        config["OPTIONS"] = prepared | timeouts | config.get("OPTIONS", {})
+        keepalives = {
+            "keepalives_idle": FLYTE_DATABASE_KEEPALIVE_SECONDS,
+            "keepalives_interval": FLYTE_DATABASE_KEEPALIVE_SECONDS,
+            "keepalives_count": KEEPALIVE_COUNT,
+        }
+        config["OPTIONS"] = prepared | timeouts | keepalives | config.get("OPTIONS", {})
     return config
 
 

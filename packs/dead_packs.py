@@ -42,8 +42,9 @@ def _dead_before(now: datetime | None) -> datetime:
 
 @transaction.atomic
 def _delete_batch(dead: QuerySet[Pack], keys: list[int]) -> int:
-    """Delete the packs of a batch that are still dead."""
-    still_dead = list(dead.order_by().filter(pk__in=keys).select_for_update().values_list("pk", "identity"))
+    """Delete the packs of a batch that are still dead; skip those that another transaction has locked."""
+    locked = dead.order_by("pk").filter(pk__in=keys).select_for_update(skip_locked=True)
+    still_dead = list(locked.values_list("pk", "identity"))
     for _, identity in still_dead:
         log_activity(SERVER_ACTOR, "deleted", "pack", identity, reason="not seen for the grace period")
     return Pack.objects.filter(pk__in=[key for key, _ in still_dead]).delete()[0]

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from flyte_site.auth.activity_log import Actor, log_activity
 from flyte_site.auth.principals import HasMeta, get_principal
+from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.db.table_sql import TableSQL
 from flyte_site.http.problems import Problem, not_found
 from packs.models import Pack, build_pack_id
@@ -23,6 +24,7 @@ PACK_TABLE = TableSQL(Pack)
 LAST_SEEN_RESOLUTION = timedelta(minutes=1)
 
 
+@retry_conflicts
 def register(values: Mapping[str, Any], actor: Actor | None = None, *, hosted: bool = False) -> Pack:
     """Create or replace the pack with this name and labels, and mark it as seen.
 
@@ -78,10 +80,12 @@ def authenticate_pack(identity: str, request: HasMeta) -> Pack:
 
 
 def mark_seen(pack: Pack) -> None:
-    """Update `last_seen`, unless it is recent."""
+    """Update `last_seen`, unless it is recent, or another transaction has locked the pack."""
     now = timezone.now()
     if pack.last_seen < now - LAST_SEEN_RESOLUTION:
-        Pack.objects.filter(pk=pack.pk).update(last_seen=now)
+        with transaction.atomic():  # which a lock needs
+            unlocked = Pack.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=pack.pk)
+            Pack.objects.filter(pk__in=unlocked.values("pk")).update(last_seen=now)
 
 
 def find_pack(identity: str) -> Pack:
@@ -96,6 +100,7 @@ def _get_pack(table: TableSQL[Pack], identity: str) -> Pack:
     return pack
 
 
+@retry_conflicts
 def unregister(identity: str, actor: Actor, **detail: Any) -> bool:
     """Delete the pack and record the actor; return False if it does not exist. Its queued actions stay."""
     with transaction.atomic():

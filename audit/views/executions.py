@@ -15,10 +15,12 @@ from audit.view_models.execution import ExecutionDetail, build_execution_detail
 from audit.view_models.hosted import add_quota_waits
 from audit.views.filters import ExecutionFilterForm
 from flows.engine import control
+from flows.engine.execution_locks import take_turn
 from flows.models import Flow
 from flyte_site.auth.activity_log import actor_of_user, log_activity
 from flyte_site.console.pages import console_url, render_page, require_perm
 from flyte_site.core.ids import is_id
+from flyte_site.db.conflicts import retry_conflicts
 
 CHANGELIST_URL_NAME = "admin:flows_execution_changelist"
 CHANGE_URL_NAME = "admin:flows_execution_change"
@@ -147,7 +149,8 @@ def _control_execution(
         _require_id(execution_id)
         if "\x00" in detail.get("step", ""):
             raise Http404
-        control_call()
+        with take_turn(execution_id):
+            retry_conflicts(control_call)()
     except control.ExecutionNotFoundError:
         raise Http404 from None
     except control.InvalidExecutionStateError as error:

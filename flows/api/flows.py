@@ -19,6 +19,7 @@ from flows.definition.plan import SavePlan, export_flow, plan_save
 from flows.definition.registry_checks import find_registry_warnings
 from flows.models import MAX_NOTE_LENGTH, Flow
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
+from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import ErrorItem, Problem, invalid_input, not_found
@@ -125,6 +126,7 @@ class FlowView(APIView):
         tags=["flow"],
         responses={204: None, **problem_responses(404)},
     )
+    @retry_conflicts
     def delete(self, request: Request, name: str) -> Any:
         """Delete the flow. It starts no further executions; running ones continue."""
         with transaction.atomic():
@@ -179,6 +181,7 @@ def plan_valid_save(text: str) -> SavePlan:
     return plan
 
 
+@retry_conflicts
 def save_posted_flow(request: Request, definition: FlowDefinition) -> Flow:
     """Save the flow in the request. Raises `Problem` 412 if `If-Match` names another version."""
     note = request.query_params.get("note", "")

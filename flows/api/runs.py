@@ -11,7 +11,9 @@ from rest_framework.response import Response
 
 from flows.api import serializers
 from flows.engine import control
+from flows.engine.execution_locks import take_turn
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
+from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import problem_responses
 from flyte_site.http.problems import Problem
@@ -25,10 +27,15 @@ class ExecutionControlView(APIView):
 
     def apply(self, verb: str, correlation_id: str, operation: Callable[[], None], **detail: Any) -> HttpResponse:
         """Run the operation, log the activity, return 204. Raises `Problem` 404 or 409 if it is not possible."""
-        try:
-            with transaction.atomic():
+
+        @retry_conflicts
+        def run() -> None:
+            with take_turn(correlation_id), transaction.atomic():
                 operation()
                 log_activity(actor_of_caller(self.request), verb, "execution", correlation_id, **detail)
+
+        try:
+            run()
         except control.ExecutionNotFoundError as error:
             raise Problem(404, str(error)) from None
         except control.InvalidExecutionStateError as error:

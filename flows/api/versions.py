@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from flows.definition import FlowValidationError, store
 from flows.models import Flow, FlowVersion
 from flyte_site.auth.activity_log import actor_of_caller, log_activity
+from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.db.keyset import fetch_page
 from flyte_site.http.content_types import empty_response
 from flyte_site.http.fields import LinkSerializer, problem_responses
@@ -108,6 +109,7 @@ class RestoreView(APIView):
         request=None,
         responses={201: None, **problem_responses(404, 409)},
     )
+    @retry_conflicts
     def post(self, request: Request, name: str, version_id: str) -> Any:
         """Save the document of the version as a new version. The flow stays enabled or disabled."""
         version = get_version(name, version_id)
@@ -159,6 +161,7 @@ class DisableView(APIView):
         return set_flow_enabled(request, name, enabled=False)
 
 
+@retry_conflicts
 def set_flow_enabled(request: Request, name: str, *, enabled: bool) -> Any:
     with transaction.atomic():
         if not store.set_enabled(name, enabled):

@@ -8,8 +8,10 @@ from django.views.decorators.http import require_POST
 
 from flows.console.base import DELETE, ENABLE, flow_url, get_flow_or_404
 from flows.definition import store
+from flows.models import Flow
 from flyte_site.auth.activity_log import actor_of_user, log_activity
 from flyte_site.console.pages import require_perm
+from flyte_site.db.conflicts import retry_conflicts
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +48,15 @@ def delete(request: HttpRequest, pk: str) -> HttpResponse:
     """Delete the flow; its versions and running executions are kept."""
     require_perm(request, DELETE)
     flow = get_flow_or_404(pk)
-    with transaction.atomic():
-        if not store.delete_flow(flow.name):
-            raise Http404
-        log_activity(actor_of_user(request), "deleted", "flow", flow.name, version=flow.version_id)
+    _delete(request, flow)
     log.info("flow_deleted", flow=flow.name)
     messages.success(request, f"The flow {flow.name} is deleted. Running executions continue; its versions are kept.")
     return HttpResponseRedirect(flow_url("changelist"))
+
+
+@retry_conflicts
+@transaction.atomic
+def _delete(request: HttpRequest, flow: Flow) -> None:
+    if not store.delete_flow(flow.name):
+        raise Http404
+    log_activity(actor_of_user(request), "deleted", "flow", flow.name, version=flow.version_id)

@@ -34,6 +34,7 @@ from flows.diagram import make_step_anchor, render_diagram
 from flows.models import MAX_NOTE_LENGTH, Flow, FlowVersion
 from flyte_site.auth.activity_log import actor_of_user, log_activity
 from flyte_site.console.pages import render_page, require_perm
+from flyte_site.db.conflicts import retry_conflicts
 
 log = structlog.get_logger(__name__)
 
@@ -177,6 +178,7 @@ def _has_enabled_change(target: Flow, definition: FlowDefinition) -> bool:
     return definition.enabled is not None and definition.enabled != target.enabled
 
 
+@retry_conflicts
 def _save_version(
     request: HttpRequest,
     definition: FlowDefinition,

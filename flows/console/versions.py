@@ -13,8 +13,9 @@ from flows.definition.diff import diff_texts
 from flows.definition.editor_report import detect_language, get_version_text
 from flows.diagram import render_diagram
 from flows.models import Flow, FlowVersion
-from flyte_site.auth.activity_log import actor_of_user, log_activity
+from flyte_site.auth.activity_log import Actor, actor_of_user, log_activity
 from flyte_site.console.pages import render_page, require_perm
+from flyte_site.db.conflicts import retry_conflicts
 
 log = structlog.get_logger(__name__)
 
@@ -93,11 +94,7 @@ def restore_version(request: HttpRequest, version_id: str) -> HttpResponse:
     require_perm(request, CHANGE if Flow.objects.filter(name=flow_version.flow_name).exists() else ADD)
     actor = actor_of_user(request)
     try:
-        with transaction.atomic():
-            flow = store.restore_version(flow_version.id, saved_by=actor.name)
-            if flow is None:
-                raise Http404
-            log_activity(actor, "restored", "flow", flow.name, version=flow.version_id, of=flow_version.id)
+        flow = _restore(actor, flow_version)
     except FlowValidationError as error:
         first_error = error.errors[0]
         messages.error(
@@ -108,3 +105,13 @@ def restore_version(request: HttpRequest, version_id: str) -> HttpResponse:
     log.info("flow_restored", flow=flow.name, version=flow_version.id)
     messages.success(request, "The version was restored as a new version, which is now current.")
     return HttpResponseRedirect(flow_url("versions", flow.pk))
+
+
+@retry_conflicts
+@transaction.atomic
+def _restore(actor: Actor, flow_version: FlowVersion) -> Flow:
+    flow = store.restore_version(flow_version.id, saved_by=actor.name)
+    if flow is None:
+        raise Http404
+    log_activity(actor, "restored", "flow", flow.name, version=flow.version_id, of=flow_version.id)
+    return flow

@@ -7,6 +7,7 @@ from django.db import transaction
 from flows.definition import FlowDefinition, parse_flow
 from flows.models import MAX_NOTE_LENGTH, EventSubscription, Flow, FlowVersion
 from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.db.conflicts import retry_conflicts
 
 
 class VersionConflictError(Exception):
@@ -22,6 +23,7 @@ class VersionConflictError(Exception):
         self.current_version_id = current_version_id
 
 
+@retry_conflicts
 @transaction.atomic
 def save_flow(
     definition: FlowDefinition,
@@ -73,6 +75,7 @@ def activate_version(definition: FlowDefinition, version_id: str) -> tuple[Flow,
     return flow, created
 
 
+@retry_conflicts
 @transaction.atomic
 def restore_version(
     version_id: str, *, saved_by: str = "", note: str = "", expected_version_id: str | None = None
@@ -108,7 +111,14 @@ def _replace_subscriptions(flow: Flow, definition: FlowDefinition) -> None:
     )
 
 
+@transaction.atomic
 def delete_flow(name: str) -> bool:
-    """Delete a flow; its versions and running executions are kept. Return False if it does not exist."""
-    deleted_count, _ = Flow.objects.filter(name=name).delete()
-    return deleted_count > 0
+    """Delete a flow; its versions and running executions are kept. Return False if it does not exist.
+
+    Lock the flow before its subscriptions are deleted, as saving does: otherwise the two could wait for each other.
+    """
+    flow = Flow.objects.select_for_update().filter(name=name).first()
+    if flow is None:
+        return False
+    flow.delete()
+    return True

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from flows.engine import event_history
+from flows.engine.execution_locks import take_turn
 from flows.engine.handle_event import (
     EXECUTION_TABLE,
     build_error_entries,
@@ -77,7 +78,8 @@ def _complete_action(action: Action, pack: Pack, event: IncomingEvent, attempt: 
             _apply_result(writes, completion, actions, event, matches)
         return completion
 
-    completion = commit_isolating_failures(write)
+    with take_turn(action.correlation_id):
+        completion = commit_isolating_failures(write)
     if completion is None:
         return None
     _count_completion(completion)
@@ -93,7 +95,8 @@ def _complete_action(action: Action, pack: Pack, event: IncomingEvent, attempt: 
 def expire_lease(action_id: str) -> ResultStatus | None:
     """End the attempt of an action whose lease has expired, as a FATAL result does.
 
-    Return None if the action does not exist or its lease has not expired.
+    Return None if the action does not exist, its lease has not expired, or another transaction has locked its execution
+    or it.
     """
     action = Action.objects.filter(id=action_id).first()
     if action is None:
@@ -108,8 +111,8 @@ def _expire_lease(action: Action) -> ResultStatus | None:
     matches = match_flows(event) if action.attempt > action.retries else []
     writes = DirectWrites()
     with transaction.atomic():
-        execution = EXECUTION_TABLE.select_first("id = %s", action.correlation_id, lock=True)
-        current = action_queue.lock_action(action.id)
+        execution = EXECUTION_TABLE.select_first("id = %s", action.correlation_id, lock=True, skip_locked=True)
+        current = action_queue.lock_action(action.id, skip_locked=True) if execution else None
         if execution is None or current is None or not leases.is_lease_expired(current, event.received_at):
             return None
         status = leases.expire_lease(writes, current, event.to_json(), event.received_at)

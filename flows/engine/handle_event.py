@@ -16,6 +16,7 @@ from flows.models import Execution, ReceivedKey
 from flyte_site.core import metrics, request_ids, tracing
 from flyte_site.core.ids import new_id
 from flyte_site.core.timestamps import format_rfc3339
+from flyte_site.db.conflicts import retry_conflicts
 from flyte_site.db.table_sql import TableSQL
 from flyte_site.db.writes import DATABASE_UNAVAILABLE, DirectWrites, WriteBatch, Writes
 from packs.queue import action_queue
@@ -80,6 +81,7 @@ def handle_event(event: IncomingEvent, key: IdempotencyKey | None = None) -> boo
         return True
 
 
+@retry_conflicts
 def commit_isolating_failures(write: Callable[[Writes], T], *, in_transaction: bool = True) -> T:
     """Write as one batch. If a flow fails, undo all of it and write again with each flow isolated by a savepoint.
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from django.utils import timezone
 
 from flows.engine.complete import complete_action, expire_lease
@@ -9,21 +10,38 @@ from flows.engine.handle_event import IDEMPOTENCY_KEY_TTL, IdempotencyKey, handl
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import ReceivedKey
 from flyte_site.db.batch_deletion import delete_in_batches
+from flyte_site.db.conflicts import is_lock_conflict, is_unavailable
 from packs.hosted_registry import get_hosted_registry
 from packs.models import HostedResource, Pack
 from packs.queue.action_secrets import redact_action_secrets_by_id
 from packs.queue.leases import find_expired_leases
+
+log = structlog.get_logger(__name__)
 
 # Bounds the length of a run; the next run continues.
 MAX_LEASES_PER_RUN = 500
 
 
 def expire_leases(*, dry_run: bool = False) -> int:
-    """End the attempts whose lease has expired; return their number. Can run concurrently."""
+    """End the attempts whose lease has expired; return their number. Can run concurrently.
+
+    Actions that another transaction has locked, or whose attempt can't be ended, wait for the next run.
+    """
     expired_ids = find_expired_leases(timezone.now(), MAX_LEASES_PER_RUN)
     if dry_run:
         return len(expired_ids)
-    return sum(expire_lease(action_id) is not None for action_id in expired_ids)
+    return sum(_try_expire_lease(action_id) for action_id in expired_ids)
+
+
+def _try_expire_lease(action_id: str) -> bool:
+    """End the attempt of an action; return False if that failed. Raise if the database is unavailable."""
+    try:
+        return expire_lease(action_id) is not None
+    except Exception as error:
+        if is_unavailable(error) and not is_lock_conflict(error):
+            raise
+        log.error("lease_not_ended", action=action_id, exc_info=None if is_lock_conflict(error) else error)
+        return False
 
 
 def prune_idempotency_keys(*, dry_run: bool = False) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -48,10 +48,13 @@ def _find_expired_executions(cutoff: datetime) -> "QuerySet[Execution]":
 
 
 def _delete_batch(expired: "QuerySet[Execution]", batch_ids: list[str]) -> int:
-    """Delete the executions that are still expired once locked; skip those that another transaction has locked."""
+    """Delete the executions that are still expired once locked.
+
+    Skip those that another transaction has locked, or one of whose actions it has.
+    """
     with transaction.atomic():
         locked = expired.order_by("id").select_for_update(skip_locked=True).filter(id__in=batch_ids)
-        ids = list(locked.values_list("id", flat=True))
+        ids = _lock_actions(list(locked.values_list("id", flat=True)))
         actions = Action.objects.filter(correlation_id__in=ids)
         Approval.objects.filter(action_id__in=actions.order_by().values("id")).delete()
         actions.delete()
@@ -101,6 +104,20 @@ def _release_large_values_of_events() -> None:
     """Release the values of events that are no longer stored: these are deleted by their number, not by age."""
     stored = Event.objects.filter(id=OuterRef("owner_id"))
     LargeValueUse.objects.filter(~Exists(stored), owner_kind="event", released=False).update(released=True)
+
+
+def _lock_actions(execution_ids: list[str]) -> list[str]:
+    """Lock the actions of executions; return the executions without an action that another transaction has locked."""
+    if not connection.features.has_select_for_update_skip_locked:
+        return execution_ids
+    actions = Action.objects.filter(correlation_id__in=execution_ids).order_by("id")
+    locked_ids = set(actions.select_for_update(skip_locked=True).values_list("id", flat=True))
+    busy_ids = {
+        execution_id
+        for action_id, execution_id in actions.values_list("id", "correlation_id")
+        if action_id not in locked_ids
+    }
+    return [execution_id for execution_id in execution_ids if execution_id not in busy_ids]
 
 
 def _find_actions_without_execution(cutoff: datetime) -> "QuerySet[Action]":

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 BATCH_SIZE = 500
@@ -34,11 +34,16 @@ def iter_batches(
 def delete_in_batches(queryset: "QuerySet[Any]", max_batches: int = MAX_BATCHES_PER_RUN) -> int:
     """Delete a bounded number of rows, each batch in a separate transaction; return their number.
 
-    A row that no longer matches the query when its batch is deleted is kept.
+    A row that no longer matches the query when its batch is deleted is kept, as is a row that another transaction has
+    locked.
     """
     return sum(_delete_batch(queryset, keys) for keys in iter_batches(queryset, max_batches=max_batches))
 
 
 def _delete_batch(queryset: "QuerySet[Any]", keys: list[Any]) -> int:
+    matching = queryset.order_by().filter(pk__in=keys)
     with transaction.atomic():
-        return queryset.order_by().filter(pk__in=keys).delete()[0]
+        if connection.features.has_select_for_update_skip_locked:
+            locked = matching.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+            matching = queryset.model._base_manager.filter(pk__in=list(locked))
+        return matching.delete()[0]

@@ -38,20 +38,23 @@ class TableSQL(Generic[M]):
         self._update_cache: dict[tuple[str, ...], tuple[str, list[Any]]] = {}
         self._converters: dict[str, list[tuple[int, Converter]]] = {}
 
-    def select(self, condition: str, *values: Any, lock: bool = False) -> list[M]:
+    def select(self, condition: str, *values: Any, lock: bool = False, skip_locked: bool = False) -> list[M]:
         """Select the rows that match the condition, which can include an order and a limit.
 
-        With `lock`, lock them until the end of the transaction, on databases that lock rows.
+        With `lock`, lock them until the end of the transaction, on databases that lock rows. With `skip_locked` too,
+        leave out the rows that another transaction has locked.
         """
-        return self.fetch(*self.build_select(condition, *values, lock=lock))
+        return self.fetch(*self.build_select(condition, *values, lock=lock, skip_locked=skip_locked))
 
-    def select_first(self, condition: str, *values: Any, lock: bool = False) -> M | None:
+    def select_first(self, condition: str, *values: Any, lock: bool = False, skip_locked: bool = False) -> M | None:
         """Select the first matching row, or None."""
-        return next(iter(self.select(condition, *values, lock=lock)), None)
+        return next(iter(self.select(condition, *values, lock=lock, skip_locked=skip_locked)), None)
 
-    def build_select(self, condition: str, *values: Any, lock: bool = False) -> tuple[str, Sequence[Any]]:
+    def build_select(
+        self, condition: str, *values: Any, lock: bool = False, skip_locked: bool = False
+    ) -> tuple[str, Sequence[Any]]:
         """Build the statement of `select`, and its values."""
-        return self._select_prefix + condition + (_lock_clause() if lock else ""), values
+        return self._select_prefix + condition + (_lock_clause(skip_locked) if lock else ""), values
 
     def fetch(self, sql: str, values: Sequence[Any]) -> list[M]:
         """Execute a statement that returns `columns` in their order, and build its rows."""
@@ -182,6 +185,8 @@ def to_parameters(values: Sequence[Any], database: BaseDatabaseWrapper) -> list[
     return [adapted(value) if hasattr(value, "tzinfo") else value for value in values]
 
 
-def _lock_clause() -> str:
+def _lock_clause(skip_locked: bool) -> str:
     """Return the clause that locks the rows of a SELECT; '' on SQLite, where a transaction locks the whole file."""
-    return " FOR UPDATE" if connections[DEFAULT_DB_ALIAS].features.has_select_for_update else ""
+    if not connections[DEFAULT_DB_ALIAS].features.has_select_for_update:
+        return ""
+    return " FOR UPDATE SKIP LOCKED" if skip_locked else " FOR UPDATE"

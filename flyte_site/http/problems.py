@@ -6,12 +6,12 @@ from typing import Any, NotRequired, TypedDict
 
 import structlog
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, MethodNotAllowed
 
 from flyte_site.core import request_ids
 from flyte_site.core.safe_tracebacks import safe_database_message
+from flyte_site.db.conflicts import describe_busy, describe_unavailability, is_unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -83,9 +83,12 @@ def to_problem(error: Exception) -> Problem | None:
     """Convert an exception to an error response; None for an exception that is a defect."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, OperationalError | InterfaceError):
-        log.error("database_away", error=safe_database_message(error))
-        return Problem(503, "the database is unavailable", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if is_unavailable(error):
+        if busy_reason := describe_busy(error):
+            log.warning("database_busy", reason=busy_reason)
+        else:
+            log.error("database_away", error=safe_database_message(error))
+        return Problem(503, describe_unavailability(error), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, Http404):
         return Problem(404, "not found")
     if isinstance(error, RequestDataTooBig):

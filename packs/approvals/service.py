@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flyte_site.auth.activity_log import Actor, log_activity
+from flyte_site.db.conflicts import retry_conflicts
 from packs.models import Action, ActionState, Approval, HostedResource
 from packs.queue.action_secrets import redact_action_secrets_by_id
 
@@ -56,6 +57,7 @@ def withdraw_approval(action_id: str, attempt: int) -> None:
     Approval.objects.filter(action_id=action_id, attempt=attempt, approved__isnull=True).update(withdrawn=True)
 
 
+@retry_conflicts
 def decide_approval(
     action_id: str, actor: Actor, approved: bool, comment: str = "", decided_by: str = ""
 ) -> Approval | None:

@@ -28,7 +28,10 @@ def admit_waiting(plugin: str, quotas: Mapping[str, int], now: datetime) -> int:
 
 
 def _admit_namespace(plugin: str, namespace: str, quota: int | None, now: datetime) -> int:
-    """Admit waiting resources of a namespace. Its row is locked, so that two workers never both admit the last one."""
+    """Admit waiting resources of a namespace.
+
+    Its row is locked, so that two workers never both admit the last one. If another worker has locked it, admit none.
+    """
     in_namespace = HostedResource.objects.filter(plugin=plugin, namespace=namespace)
     waiting = in_namespace.filter(state=HostedState.WAITING).order_by("id")
     if (
@@ -39,7 +42,9 @@ def _admit_namespace(plugin: str, namespace: str, quota: int | None, now: dateti
         return 0
     HostedNamespace.objects.get_or_create(plugin=plugin, namespace=namespace)
     with transaction.atomic():
-        HostedNamespace.objects.select_for_update().get(plugin=plugin, namespace=namespace)
+        lock = HostedNamespace.objects.select_for_update(skip_locked=True)
+        if not lock.filter(plugin=plugin, namespace=namespace).exists():
+            return 0
         admitted = list(in_namespace.filter(state__in=QUOTA_STATES).values_list("flow_name", "correlation_id"))
         candidates = list(waiting[:BATCH_SIZE])
         admitted_ids, reasons = _select_admitted(candidates, admitted, namespace, quota)

@@ -108,9 +108,12 @@ def execution_actions_query(correlation_id: str) -> tuple[str, Sequence[Any]]:
     return RESULT_COLUMNS.build_select("correlation_id = %s ORDER BY id", correlation_id)
 
 
-def lock_action(action_id: str) -> Action | None:
-    """Lock the action's row until the transaction ends. The caller has locked the execution."""
-    return ACTION_TABLE.select_first("id = %s", action_id, lock=True)
+def lock_action(action_id: str, *, skip_locked: bool = False) -> Action | None:
+    """Lock the action's row until the transaction ends. The caller has locked the execution.
+
+    With `skip_locked`, return None if another transaction has locked it.
+    """
+    return ACTION_TABLE.select_first("id = %s", action_id, lock=True, skip_locked=skip_locked)
 
 
 def import_actions(correlation_id: str, actions: Iterable[Action]) -> None:

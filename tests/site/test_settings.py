@@ -163,7 +163,8 @@ def test_sqlite_is_configured_for_several_processes_and_postgresql_with_timeouts
     postgres = read(FLYTE_DATABASE_URL="postgresql://u:p@h/d?sslmode=require")["DATABASES"]["default"]
     prepared = {"server_side_binding": True, "prepare_threshold": 5}
     timeouts = {"connect_timeout": 3, "tcp_user_timeout": 10_000}
-    assert postgres["OPTIONS"] == {**prepared, **timeouts, "sslmode": "require"}
+    keepalives = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 3}
+    assert postgres["OPTIONS"] == {**prepared, **timeouts, **keepalives, "sslmode": "require"}
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hunter2@h/d", "postgresql://u:hunter2#x@h/d", "postgresql://u:hunter2@h"])

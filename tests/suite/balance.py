@@ -6,6 +6,7 @@ PLANS = "only PostgreSQL has generic plans, and plans by statistics that change"
 ON_ONE_DATABASE = {
     "tests/audit/test_growth.py::test_a_page_reads_no_more_where_there_is_ten_times_as_much[generic": PLANS,
     "tests/audit/test_growth.py::test_of_as_many_labels_as_actions_a_bounded_number_is_looked_at[generic": PLANS,
+    "tests/flows/test_execution_locks.py::test_a_locked_execution_stops_only_its_own_results": "SQLite locks no rows",
     "tests/jobs/test_expiry.py::test_an_execution_that_somebody_is_changing_stays": "SQLite locks no rows",
     "tests/jobs/test_two_servers.py": "SQLite's file belongs to one machine",
     "tests/packs/test_take_growth.py::test_a_take_reads_no_more_with_a_queue_ten_times_as_long": PLANS,

@@ -10,9 +10,13 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
+from flyte_site.db.postgresql.sessions import build_session_settings, use_request_timeouts
+
 # Connections of all threads of one process, and the time for which a thread waits for one.
 MAX_CONNECTIONS = 16
 ACQUIRE_TIMEOUT_SECONDS = 20.0
+# One statement, since poolers reject settings among the parameters of a connection.
+_SET_SESSION_SQL = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)"
 # A connection is replaced after this time: the memory that the database holds for it grows.
 MAX_CONNECTION_AGE_SECONDS = 600.0
 
@@ -64,13 +68,14 @@ _process_pool: ConnectionPool | None = None
 
 
 def use_connection_pool() -> None:
-    """Let the threads of this process share a connection pool.
+    """Let the threads of this process share a connection pool, with the timeouts of requests.
 
     Call this once, in a web process, before it connects.
     """
     global _process_pool
     connections.settings[DEFAULT_DB_ALIAS]["CONN_MAX_AGE"] = 0
     _process_pool = ConnectionPool()
+    use_request_timeouts()
 
 
 def is_alive(connection: Any) -> bool:
@@ -99,14 +104,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
-        """Open a connection, with just-in-time compilation off.
-
-        Compiling takes PostgreSQL many times as long as any of our statements runs, and without statistics of a table
-        it can't estimate that. The setting is a statement, since poolers reject it among a connection's parameters.
-        """
+        """Open a connection with our settings of its session."""
         connection = super().get_new_connection(conn_params)
         connection.autocommit = True
-        connection.execute("SET jit = off")
+        session_settings = build_session_settings()
+        connection.execute(_SET_SESSION_SQL, [list(session_settings), list(session_settings.values())])
         return connection
 
     def _close(self) -> None:

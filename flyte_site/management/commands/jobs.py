@@ -11,6 +11,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from flyte_site.core.metrics import use_shared_directory
+from flyte_site.db.postgresql.sessions import use_job_timeouts
 from flyte_site.jobs import get_disabled_jobs, get_scheduled_jobs
 from flyte_site.models import JobRun
 from flyte_site.scheduler.runner import PeriodicJob, register_jobs, run_if_due
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         if options["list"]:
             self.print_jobs(jobs)
             return
+        use_job_timeouts()
         require_migrated()
         if settings.FLYTE_METRICS_PATH:
             use_shared_directory(settings.FLYTE_METRICS_PATH)

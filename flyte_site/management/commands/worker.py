@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from flyte_site.celery import app
 from flyte_site.core.metrics import use_shared_directory
+from flyte_site.db.postgresql.sessions import use_job_timeouts
 from flyte_site.server.db_setup import require_migrated
 
 
@@ -32,6 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.FLYTE_REDIS_URL:
             raise CommandError("FLYTE_REDIS_URL is required; without Redis, `manage.py jobs` runs the periodic jobs")
+        use_job_timeouts()
         require_migrated()
         if settings.FLYTE_METRICS_PATH:
             use_shared_directory(settings.FLYTE_METRICS_PATH)
