@@ -146,7 +146,7 @@ class _DocumentReader:
         if size > self._max_document_bytes or self.used_bytes + size > self._max_bytes:
             return self._omit(action, name, document, size)
         self.used_bytes += size
-        if document is None:
+        if document is None and length > MAX_LISTED_BYTES:
             document = _fetch_document(action, name)
         return self._load(document)
 

@@ -3,10 +3,7 @@
 from datetime import time, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
-
-import dj_database_url
 
 from flyte_site.auth.oidc.role_mapping import NO_ROLE_RULES, parse_role_rules
 from flyte_site.auth.policy import PolicyError, read_policy_file
@@ -15,7 +12,7 @@ from flyte_site.core.encryption import parse_keys
 from flyte_site.core.environment import Environment, find_certificate_error, is_loopback
 from flyte_site.core.logging_config import build_logging_config, choose_log_format
 from flyte_site.core.secret_key import MIN_KEY_LENGTH, find_weakness, load_or_create_secret_key
-from flyte_site.db.postgresql.sessions import KEEPALIVE_COUNT
+from flyte_site.db.connection_settings import build_database_settings
 from flyte_site.http.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -205,34 +202,7 @@ if env.text("FLYTE_MGO_HOST"):
         "(see docs/how-to/move-from-the-go-server.md)",
     )
 
-
-def build_database_settings(url: str) -> dict[str, Any]:
-    """Build Django's settings of a database, with options that make it safe for several processes."""
-    config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
-    if config["ENGINE"] == "django.db.backends.sqlite3":
-        config["ENGINE"] = "flyte_site.db.sqlite"
-        # IMMEDIATE: otherwise a transaction that reads first and writes later fails if a concurrent one has written.
-        # FULL: committed data survives a power failure, as with PostgreSQL.
-        config["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        }
-    else:
-        config["ENGINE"] = "flyte_site.db.postgresql"
-        # With prepared statements, the database does not plan frequent queries each time.
-        prepared = {"server_side_binding": True, "prepare_threshold": 5}
-        timeouts = {"connect_timeout": 3, "tcp_user_timeout": 10_000}
-        keepalives = {
-            "keepalives_idle": FLYTE_DATABASE_KEEPALIVE_SECONDS,
-            "keepalives_interval": FLYTE_DATABASE_KEEPALIVE_SECONDS,
-            "keepalives_count": KEEPALIVE_COUNT,
-        }
-        config["OPTIONS"] = prepared | timeouts | keepalives | config.get("OPTIONS", {})
-    return config
-
-
-DATABASES = {"default": build_database_settings(FLYTE_DATABASE_URL)}
+DATABASES = {"default": build_database_settings(FLYTE_DATABASE_URL, FLYTE_DATABASE_KEEPALIVE_SECONDS)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SECRET_KEY = env.text("FLYTE_SECRET_KEY")

@@ -47,7 +47,7 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Examp
     (folder / "secrets" / "kubernetes").write_text("Bearer of-the-service-account")
     with ExitStack() as stack:
         web = stack.enter_context(web_service())
-        configuration = (FOLDER / "kubernetes.conf").read_text().replace("kubernetes.example.org", "127.0.0.1")
+        configuration = (FOLDER / "kubernetes.conf").read_text().replace("kubernetes.example.org", web.url)
         (folder / "webapi.conf").write_text(configuration)
         variables = {
             "FLYTE_WEBAPI_PLUGINS": "WaitUntil,HttpRequest",

@@ -17,6 +17,7 @@ ON_ONE_DATABASE = {
     "tests/site/test_safe_tracebacks.py::test_a_value_that_fits_no_column_is_not_quoted": "SQLite takes any value",
     "tests/site/test_postgresql.py": "it is about PostgreSQL's connections",
     "tests/site/test_sqlite.py": "PostgreSQL has locks of rows",
+    "tests/site/test_sqlite_file.py": "PostgreSQL's files are its own",
 }
 
 
