@@ -123,7 +123,8 @@ def migrated_database(folder: Path) -> Iterator[str]:
 @contextmanager
 def _database_in(cluster: str, template: str = "") -> Iterator[str]:
     name = _fresh_name()
-    url = create_database(cluster, name, template)
+    # A machine that runs many servers at once can take longer to accept a connection than the product waits.
+    url = f"{create_database(cluster, name, template)}?connect_timeout=15"
     try:
         yield url
     finally:
