@@ -110,6 +110,7 @@ def test_html_can_declare_its_charset() -> None:
         (b"=?utf-8?B?R3LD?=\r\n =?utf-8?B?vMOfZQ==?=", "Grüße"),  # a character is split
         (b"=?utf-8?q?Gr=FC=DFe?= and =?utf-8?q?=C3=BC?=", "Grüße and ü"),
         (b"=?iso-8859-1?q?=93ok=94?=", "“ok”"),
+        (b"=?utf-8?Q?a_=0Ab?=", "a  b"),
         (b"=?gb2312?b?" + base64.b64encode("中文镕".encode("gb18030")) + b"?=", "中文镕"),
         ("会議\u3000資料 👩\u200d💻".encode(), "会議\u3000資料 👩\u200d💻"),
     ],

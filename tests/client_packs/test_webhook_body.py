@@ -52,6 +52,10 @@ def receive(body: bytes, content_type: str = JSON, query: str = "", **headers: s
         ("text/plain", b"\xef\xbb\xbfhello", "hello"),
         ("text/xml", '<?xml version="1.0" encoding="cp1251"?>Да'.encode("cp1251"), None),
         ("", b"\xff", "ÿ"),
+        (FORM, b"{}", {}),
+        (FORM, b" [] ", []),
+        (FORM, b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (FORM, b"{a}=1", {"{a}": "1"}),
         (FORM, b"\xef\xbb\xbfname=a&b=2", {"name": "a", "b": "2"}),
         (FORM, b"%EF%BB%BFname=a", {"name": "a"}),
         (FORM, b"a=%C3%A9&b=%E9&c=\xe9&%FC=\xc3\xbc&d=", {"a": "é", "b": "é", "c": "é", "ü": "ü", "d": ""}),
@@ -168,3 +172,11 @@ def test_a_form_with_too_many_fields_is_refused() -> None:
     with pytest.raises(RequestBodyError, match="too many fields"):
         parse_form(b"a=1&" * 2000)
     assert parse_body(FORM, b"") is None
+
+
+@pytest.mark.parametrize("content_type", [JSON, FORM])
+@pytest.mark.parametrize("body", [b'{"a": 1e400}', b'{"a": NaN}', b"[" * 5000 + b"]" * 5000])
+def test_json_that_can_not_be_an_event_is_refused_in_each_type(content_type: str, body: bytes) -> None:
+    status, reason = receive(body, content_type)
+    assert status == 400
+    assert "not valid JSON" in reason

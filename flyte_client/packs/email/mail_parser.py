@@ -11,6 +11,7 @@ from typing import Any
 
 from flyte_client.packs.email.mail_content import read_content
 from flyte_client.packs.email.mail_text import decode_escaped_bytes, parse_header, remove_unstorable
+from flyte_formats.characters import replace_control_characters
 
 MAX_HEADER_LENGTH = 1000
 MAX_ADDRESSES = 100
@@ -64,7 +65,7 @@ def _read_header(message: EmailMessage, name: str) -> str:
     try:
         header = parse_header(message, name)
         text = "" if header is None else decode_escaped_bytes(str(header))
-        return remove_unstorable(text)[:MAX_HEADER_LENGTH]
+        return replace_control_characters(remove_unstorable(text), " ")[:MAX_HEADER_LENGTH]
     except Exception:  # as for contents
         logger.warning("header_unreadable name=%s", name)
         return ""

@@ -1,6 +1,7 @@
 """Parsing of a request's body and query to JSON values."""
 
 import codecs
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +42,7 @@ def parse_body(content_type: str, body: bytes) -> Any:
     if media_type in JSON_LINES_TYPES:
         return _parse_json_lines(decode_text(body, charset))
     if media_type == "application/x-www-form-urlencoded":
-        return _parse_undeclared_json(body) or parse_form(body, charset)
+        return _parse_form_or_json(body, charset)
     if media_type == "multipart/form-data":
         return parse_multipart(content_type, body)
     if media_type in TEXT_TYPES or media_type.startswith("text/") or media_type.endswith(("xml", "+yaml")):
@@ -88,17 +89,20 @@ def _decode_field(text: str, charset: str) -> str:
     return decode_text(text.encode("latin-1"), charset)
 
 
-def _parse_undeclared_json(body: bytes) -> Any:
-    """Return the JSON object or list that a program such as curl sends as a form by default, or None.
+def _parse_form_or_json(body: bytes, charset: str) -> Any:
+    """Parse a form, or the JSON object or list that a program such as curl sends as a form by default.
 
     A form does not begin with these characters, because they are percent-encoded there.
     """
-    if not body.lstrip().startswith((b"{", b"[")):
-        return None
-    try:
-        return parse_json(decode_text(body))
-    except (ValueError, RecursionError):
-        return None
+    text = decode_text(body)
+    if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
+        try:
+            return parse_json(text)
+        except json.JSONDecodeError:
+            pass
+        except (ValueError, RecursionError):
+            return _parse_json(text)
+    return parse_form(body, charset)
 
 
 def _parse_json_lines(text: str) -> list[Any]:
