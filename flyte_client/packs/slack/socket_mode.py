@@ -68,7 +68,7 @@ class SocketModeListener:
             except SlackError as error:
                 if error.bad_token:
                     raise SettingsError(f"{variable}: Slack refused the token ({error})") from None
-                logger.warning("slack_unavailable wait_s=%.1f reason=%r", delay, str(error))
+                logger.warning("slack_away wait_s=%.1f reason=%r", delay, str(error))
             if stop_event.wait(delay):
                 break
         return None
