@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from django.http import QueryDict
+
+from flows.definition.validation import find_closest_key
 
 LABELS_PARAMETER = "actionPackLabels"
 MAX_QUOTED_LENGTH = 40
@@ -32,9 +33,8 @@ def find_filter_warnings(parameters: QueryDict, known_names: Iterable[str]) -> I
 
 def describe_unknown_filter(name: str, names: list[str]) -> str:
     """Describe a filter that does not exist, with a similar one or all that exist."""
-    by_lower = {known.lower(): known for known in names}
-    closest = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    hint = f"did you mean {by_lower[closest[0]]}?" if closest else f"filters: {', '.join(names)}"
+    closest = find_closest_key(name, names)
+    hint = f"did you mean {closest}?" if closest else f"filters: {', '.join(names)}"
     return f"unknown filter, which is ignored; {hint}"
 
 
