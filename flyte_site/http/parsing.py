@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
+from flyte_formats.characters import replace_surrogates
 from flyte_site.core.json_numbers import to_json_number
 
 MAX_DEPTH = 100
@@ -156,9 +157,9 @@ def _children(value: Any) -> Iterator[Any]:
 
 
 def _replace_lone_surrogates(value: Any) -> Any:
-    """Replace unpaired surrogates, which can't be sent or stored, by U+FFFD, as the original server does."""
+    """Replace unpaired surrogates in all keys and texts of a parsed value."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return replace_surrogates(value)
     if isinstance(value, list):
         return [_replace_lone_surrogates(item) for item in value]
     if isinstance(value, dict):

@@ -3,7 +3,6 @@
 import codecs
 import contextlib
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from flyte_client.packs.shell.settings import ShellSettings
+from flyte_formats.characters import replace_surrogates
 
 TIMEOUT_EXIT_CODE = 124  # like timeout(1) of the GNU coreutils
 KILLED_EXIT_CODE = -1  # like the original, for a script that was ended by a signal
@@ -27,7 +27,6 @@ DRAIN_SECONDS = 1.0
 # Linux limits one argument, and one variable with its name, to 128 KiB with the final NUL (execve(2), MAX_ARG_STRLEN).
 # A larger script is read from a file.
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _start_bash(script: Script, settings: ShellSettings) -> subprocess.Popen[byt
 
 def encode_text(text: str) -> bytes:
     """Encode text in UTF-8; a lone surrogate, which can't be encoded, becomes U+FFFD."""
-    return LONE_SURROGATE.sub("\ufffd", text).encode()
+    return replace_surrogates(text).encode()
 
 
 @contextlib.contextmanager
