@@ -25,6 +25,16 @@ class Filter(NamedTuple):
     takes_two_arguments: bool = False
 
 
+def make_bound_filter(name: str, bind_argument: Callable[[object], FilterFunc], *, cost: int = 0) -> Filter:
+    """Build a filter that reads a literal argument once; reading any other one costs `cost` units of work per call."""
+
+    def apply(value: object, argument: object, render_context: RenderContext) -> object:
+        render_context.charge(cost)
+        return bind_argument(argument)(value, None, render_context)
+
+    return Filter(name, apply, bind_argument=bind_argument)
+
+
 def check_text_length(length: int, render_context: RenderContext) -> None:
     """Raise OperationError if a text of `length` characters is too long."""
     if length > render_context.limits.text_length:

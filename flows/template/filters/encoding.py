@@ -9,7 +9,7 @@ import math
 from typing import NoReturn
 
 from flows.template.errors import OperationError
-from flows.template.filters.base import Filter, FilterFunc
+from flows.template.filters.base import Filter, FilterFunc, make_bound_filter
 from flows.template.runtime.numbers import quote_text
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.resolve import get_type_name
@@ -77,10 +77,6 @@ def _bind_b64encode(argument: object) -> FilterFunc:
     return apply
 
 
-def _b64encode(value: object, argument: object, render_context: RenderContext) -> object:
-    return _bind_b64encode(argument)(value, None, render_context)
-
-
 def _b64decode(value: object, argument: object, render_context: RenderContext) -> object:
     """Decode both alphabets, with or without padding; white space, as in mails and certificates, is ignored."""
     data = "".join(to_text(value).split()).translate(_URL_TO_STANDARD).rstrip("=")
@@ -109,7 +105,7 @@ def _unescape(value: object, argument: object, render_context: RenderContext) ->
 ENCODING_FILTERS = (
     Filter("tojson", _tojson),
     Filter("fromjson", _fromjson),
-    Filter("b64encode", _b64encode, bind_argument=_bind_b64encode),
+    make_bound_filter("b64encode", _bind_b64encode),
     Filter("b64decode", _b64decode),
     Filter("sha256", _sha256),
     Filter("unescape", _unescape),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.utils.timesince import timesince, timeuntil
 
 from flows.template.errors import OperationError
-from flows.template.filters.base import Filter, FilterFunc
+from flows.template.filters.base import Filter, FilterFunc, make_bound_filter
 from flows.template.runtime.go_time import format_go_or_django
 from flows.template.runtime.numbers import quote_text
 from flows.template.runtime.render_context import RenderContext
@@ -66,11 +66,6 @@ def _convert_to_zone(zone: ZoneInfo, value: object, render_context: RenderContex
         raise OperationError("time is out of range: a year must be from 1 to 9999") from None
 
 
-def _timezone(value: object, argument: object, render_context: RenderContext) -> object:
-    render_context.charge(100)
-    return _convert_to_zone(_find_zone(argument), value, render_context)
-
-
 def _bind_timezone(argument: object) -> FilterFunc:
     zone = _find_zone(argument)
     return lambda value, _, render_context: _convert_to_zone(zone, value, render_context)
@@ -101,11 +96,6 @@ def _cron_matches(cron: CronExpression, value: object, render_context: RenderCon
     return cron.matches(to_time("matchesCron", value, render_context))
 
 
-def _matches_cron(value: object, argument: object, render_context: RenderContext) -> object:
-    render_context.charge(100)
-    return _cron_matches(_parse_cron(argument), value, render_context)
-
-
 def _bind_matches_cron(argument: object) -> FilterFunc:
     cron = _parse_cron(argument)
     return lambda value, _, render_context: _cron_matches(cron, value, render_context)
@@ -116,7 +106,7 @@ TIME_FILTERS = (
     _make_date_filter("time"),
     _make_distance_filter("timesince", timesince),
     _make_distance_filter("timeuntil", timeuntil),
-    Filter("timezone", _timezone, bind_argument=_bind_timezone),
+    make_bound_filter("timezone", _bind_timezone, cost=100),
     Filter("duration", _duration),
-    Filter("matchesCron", _matches_cron, bind_argument=_bind_matches_cron),
+    make_bound_filter("matchesCron", _bind_matches_cron, cost=100),
 )

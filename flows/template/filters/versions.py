@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from flows.template.errors import OperationError
-from flows.template.filters.base import Filter, FilterFunc
+from flows.template.filters.base import FilterFunc, make_bound_filter
 from flows.template.runtime.numbers import quote_text
 from flows.template.runtime.render_context import RenderContext
 from flows.template.runtime.values import to_text
@@ -98,9 +98,4 @@ def _bind_version(argument: object) -> FilterFunc:
     return apply
 
 
-def _version(value: object, argument: object, render_context: RenderContext) -> object:
-    render_context.charge(100)
-    return _bind_version(argument)(value, None, render_context)
-
-
-VERSION_FILTERS = (Filter("version", _version, bind_argument=_bind_version),)
+VERSION_FILTERS = (make_bound_filter("version", _bind_version, cost=100),)
