@@ -83,11 +83,16 @@ def read_number_or_zero(value: object, render_context: RenderContext) -> int | f
 
     Such text is a warning.
     """
-    if isinstance(value, str) and parse_number(value) is None and _counts_as_zero(value):
-        if render_context.collects_warnings:
-            render_context.warn(f"{describe_not_numeric(value)}; it counts as 0")
-        return 0
-    return read_number(value, render_context)
+    if not isinstance(value, str):
+        return read_number(value, render_context)
+    number = parse_number(value)
+    if number is not None:
+        return number
+    if not _counts_as_zero(value):
+        raise OperationError(describe_not_numeric(value))
+    if render_context.collects_warnings:
+        render_context.warn(f"{describe_not_numeric(value)}; it counts as 0")
+    return 0
 
 
 def _counts_as_zero(text: str) -> bool:
