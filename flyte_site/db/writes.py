@@ -45,10 +45,7 @@ class DirectWrites:
         self.large_values = LargeValueWriter()
 
     def execute(self, sql: str, values: Sequence[Any]) -> None:
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            for statement in self.large_values.take_statements():
-                cursor.execute(*statement)
-            cursor.execute(sql, values)
+        _execute(self.large_values, sql, values)
 
     def on_commit(self, callback: Callable[[], Any]) -> None:
         transaction.on_commit(callback, robust=True)
@@ -101,10 +98,7 @@ class WriteBatch:
             self._statements.append(sql)
             self._values += values
         else:
-            with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-                for statement in self.large_values.take_statements():
-                    cursor.execute(*statement)
-                cursor.execute(sql, values)
+            _execute(self.large_values, sql, values)
 
     def on_commit(self, callback: Callable[[], Any]) -> None:
         self._callbacks.append(callback)
@@ -120,3 +114,11 @@ class WriteBatch:
         parts = ", ".join([f"part{index} AS ({statement})" for index, statement in enumerate(leading)])
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             cursor.execute(f"WITH {parts} {final}" if leading else final, values)
+
+
+def _execute(large_values: LargeValueWriter, sql: str, values: Sequence[Any]) -> None:
+    """Execute a statement at once, after those of its large values."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        for statement in large_values.take_statements():
+            cursor.execute(*statement)
+        cursor.execute(sql, values)
