@@ -10,11 +10,11 @@ from django.db import Error, IntegrityError, InterfaceError, OperationalError, c
 
 MAX_RETRIES = 5
 MAX_PAUSE_SECONDS = 0.02
+UNAVAILABLE_DETAIL = "the database is unavailable"
 
 # SQLSTATEs of PostgreSQL.
 _DEADLOCK_DETECTED, _SERIALIZATION_FAILURE = "40P01", "40001"
 _LOCK_NOT_AVAILABLE, _QUERY_CANCELED, _IDLE_IN_TRANSACTION_TIMEOUT = "55P03", "57014", "25P03"
-_UNAVAILABLE_DETAIL = "the database is unavailable"
 _BUSY_DETAILS = {
     _DEADLOCK_DETECTED: "concurrent requests changed the same data; try again",
     _SERIALIZATION_FAILURE: "concurrent requests changed the same data; try again",
@@ -66,11 +66,6 @@ def is_unavailable(error: Exception) -> bool:
 def describe_busy(error: Exception) -> str:
     """Return the reason for the caller if the database works, but not for this request now; otherwise ''."""
     return str(error) if isinstance(error, DatabaseBusyError) else _BUSY_DETAILS.get(_get_sqlstate(error), "")
-
-
-def describe_unavailability(error: Exception) -> str:
-    """Return the reason why the database can't serve this request now, for the caller."""
-    return describe_busy(error) or _UNAVAILABLE_DETAIL
 
 
 def _is_conflict(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from rest_framework.exceptions import APIException, MethodNotAllowed
 
 from flyte_site.core import request_ids
 from flyte_site.core.safe_tracebacks import safe_database_message
-from flyte_site.db.conflicts import describe_busy, describe_unavailability, is_unavailable
+from flyte_site.db.conflicts import UNAVAILABLE_DETAIL, describe_busy, is_unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -84,11 +84,12 @@ def to_problem(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
     if is_unavailable(error):
-        if busy_reason := describe_busy(error):
+        busy_reason = describe_busy(error)
+        if busy_reason:
             log.warning("database_busy", reason=busy_reason)
         else:
             log.error("database_away", error=safe_database_message(error))
-        return Problem(503, describe_unavailability(error), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return Problem(503, busy_reason or UNAVAILABLE_DETAIL, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, Http404):
         return Problem(404, "not found")
     if isinstance(error, RequestDataTooBig):
