@@ -30,16 +30,16 @@ _write_locks: dict[str, threading.Lock] = {}
 # Files that this process has opened: SQLite would create an empty one in the place of a deleted one.
 _opened_paths: set[str] = set()
 _creation_lock = threading.Lock()
-# A forked process has none of the threads that hold a lock.
-os.register_at_fork(after_in_child=_write_locks.clear)
 
 
-def _reset_creation_lock() -> None:
+def _reset_locks() -> None:
+    """Forget the locks in a forked process: it has none of the threads that hold them."""
     global _creation_lock
+    _write_locks.clear()
     _creation_lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_reset_creation_lock)
+os.register_at_fork(after_in_child=_reset_locks)
 
 
 class WriteLockCursor(base.SQLiteCursorWrapper):
@@ -87,9 +87,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         path = str(conn_params["database"])
-        if path in _opened_paths and not os.path.exists(path):
-            raise sqlite3.OperationalError(MISSING_FILE_MESSAGE)
         if path in _opened_paths:
+            if not os.path.exists(path):
+                raise sqlite3.OperationalError(MISSING_FILE_MESSAGE)
             return self._connect(path, conn_params)
         with _creation_lock:
             _create_private_file(path)
