@@ -122,6 +122,11 @@ def _annotate_documents(queryset: "QuerySet[Any]", names: Sequence[str]) -> "Que
     return queryset
 
 
+def _get_size(document: Any, length: int) -> int:
+    """Return the size of a document in bytes; `length` is that of the text in its own row."""
+    return document.size if isinstance(document, StoredDocument) else length
+
+
 class _DocumentReader:
     """Reader of the documents of one execution's actions within `max_bytes`; counts the bytes that it has read."""
 
@@ -140,7 +145,7 @@ class _DocumentReader:
     def _read(self, action: Action, name: str) -> Any:
         """Return the document, or what a response has in its place."""
         document, length = getattr(action, f"{name}_document"), getattr(action, f"{name}_length") or 0
-        size = document.size if isinstance(document, StoredDocument) else length
+        size = _get_size(document, length)
         if not size:
             return document
         if size > self._max_document_bytes or self.used_bytes + size > self._max_bytes:
@@ -182,7 +187,7 @@ def load_events(ids: Sequence[str]) -> list[Event]:
     page_bytes = 0
     for event in [events[event_id] for event_id in ids if event_id in events]:
         payload: Any = event.payload_document
-        size = payload.size if isinstance(payload, StoredDocument) else event.payload_length or 0
+        size = _get_size(payload, event.payload_length or 0)
         is_listed = size <= MAX_LISTED_BYTES
         page_bytes += EVENT_BYTES + event.outcomes_length + (size if is_listed else 0)
         if page and page_bytes > MAX_PAGE_BYTES:
