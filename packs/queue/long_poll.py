@@ -131,11 +131,11 @@ class Waiter:
 
     def can_take(self, queued: QueuedAction) -> bool:
         """Return True if the poll can take an action of these; one for some commands only needs the command's name."""
-        return (
-            self.pack.name == queued.pack_name
-            and (not self._command_names or queued.command_name in self._command_names)
-            and self.pack.has_labels(json.loads(queued.labels_key))
-        )
+        is_for_command = not self._command_names or queued.command_name in self._command_names
+        return is_for_command and self._is_for_pack(queued.pack_name, queued.labels_key)
+
+    def _is_for_pack(self, pack_name: str, labels_key: str) -> bool:
+        return self.pack.name == pack_name and self.pack.has_labels(json.loads(labels_key))
 
     def end(self) -> None:
         """End the wait, without a further take."""
@@ -154,7 +154,7 @@ class Waiter:
         """Wake a poll for some commands only if its pack can take one of the ready actions: they may be for it."""
         if not self._command_names or self.is_woken or now < self._next_wake_at:
             return
-        if any(name == self.pack.name and self.pack.has_labels(json.loads(labels_key)) for name, labels_key in ready):
+        if any(self._is_for_pack(*key) for key in ready):
             self._next_wake_at = now + FILTERED_WAKE_SECONDS
             self.wake()
 
