@@ -44,7 +44,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
     page = find_events(query, parse_cursor(request)) if form.is_valid() else EventPage([], KeysetPage([]))
     values = {
         "form": form,
-        "filtered": bool(form.active_filters()) or not form.is_valid(),
+        "filtered": form.is_filtered(),
         "rows": [_EventRow(event, [_summarize_outcome(flow) for flow in event.outcomes]) for event in page.rows],
         "links": build_page_links(request, page.keyset_page),
         "scanned_to": page.keyset_page.scanned_to,

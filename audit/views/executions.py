@@ -65,7 +65,7 @@ def execution_list(request: HttpRequest) -> HttpResponse:
     )
     values = {
         "form": form,
-        "filtered": bool(form.active_filters()) or not form.is_valid(),
+        "filtered": form.is_filtered(),
         "rows": add_quota_waits(page.rows, now),
         "links": build_page_links(request, page.keyset_page),
         "scanned_to": page.keyset_page.scanned_to,

@@ -57,6 +57,10 @@ class FilterForm(forms.Form):
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
+    def is_filtered(self) -> bool:
+        """Return True if the page does not list everything: a filter is set, or one is invalid."""
+        return bool(self.active_filters()) or not self.is_valid()
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")

@@ -55,7 +55,7 @@ def pack_list(request: HttpRequest) -> HttpResponse:
     orphans = find_orphans() if can_view_actions else None
     values = {
         "form": form,
-        "filtered": bool(filters) or not form.is_valid(),
+        "filtered": form.is_filtered(),
         "rows": page.rows,
         "links": _build_page_links(request, page),
         "sees_actions": can_view_actions,
