@@ -9,7 +9,7 @@ from flyte_client import settings
 from flyte_client.errors import SettingsError
 from flyte_client.packs.common import environment as variables
 from flyte_client.packs.common.configuration import ConfigSection, check_unique_names, read_sections
-from flyte_client.packs.webhook.checks import build_check
+from flyte_client.packs.webhook.checks import HEADER_NAME, build_check
 from flyte_client.packs.webhook.senders import SENDERS, SenderPreset
 from flyte_client.packs.webhook.verification import Check, NoCheck, QueryCheck
 
@@ -37,7 +37,6 @@ HOOK_KEYS = (
 )
 COMMON_KEYS = HOOK_KEYS[:6]
 ALLOWED_METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
-HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}\Z")
 BODY_FIELD = re.compile(r"body(\.[A-Za-z0-9_-]{1,100}){1,5}\Z")
 TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,260}\Z")
 MAX_HOOKS = 200
