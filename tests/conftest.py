@@ -21,12 +21,12 @@ from django.db import connections
 from django.test import override_settings
 
 from flyte_site.core.runtime import runtime
-from tests import assertions, discretion, processes
+from tests import assertions, discretion, processes, roles
 from tests.private_postgres import URL_VARIABLE
 from tests.server import Server, StartServer, running_logs, running_server, templates
 
 gc.disable()  # until the tests are collected: what an import allocates stays
-pytest_plugins = [assertions.__name__, processes.__name__]
+pytest_plugins = [assertions.__name__, processes.__name__, roles.__name__]
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 CERTIFICATE_VARIABLES = {"SSL_CERT_FILE", "SSL_CERT_DIR"}

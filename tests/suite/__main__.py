@@ -166,7 +166,9 @@ def environment() -> dict[str, str]:
 def faults_of(runs: Sequence[DatabaseRun], *, complete: bool) -> list[str]:
     """Return a line for each reason why the suite fails."""
     sqlite, postgresql = (run.report().database for run in runs)
-    failures = [f"{run.name:<10} | failed: {test}" for run in runs for test in dict.fromkeys(run.report().failures)]
+    failures = [
+        f"{run.name:<10} | failed: {test}: {reason}" for run in runs for test, reason in run.report().failures.items()
+    ]
     fine = {0} if complete else {0, NO_TESTS}
     codes = [
         f"{run.name} failed with exit code {run.process.returncode}"

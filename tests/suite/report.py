@@ -9,10 +9,13 @@ import pytest
 
 @dataclass
 class Report:
-    """The outcomes of a run. `skips` has the reason by node id, `database` the tests with this marker that ran."""
+    """The outcomes of a run.
+
+    `failures` and `skips` have the reason by node id, `database` the tests with this marker that ran.
+    """
 
     outcomes: dict[str, int] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
     skips: dict[str, str] = field(default_factory=dict)
     database: list[str] = field(default_factory=list)
 
@@ -22,7 +25,7 @@ class Report:
             self.skips[report.nodeid] = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "expected")
         elif report.failed:
             self._count("failed" if report.when == "call" else "errors")
-            self.failures.append(report.nodeid)
+            self.failures.setdefault(report.nodeid, _find_reason(report))
         elif report.when == "call":
             self._count("passed")
         if report.when == "call" and not report.skipped and "database" in report.keywords:
@@ -30,6 +33,12 @@ class Report:
 
     def _count(self, outcome: str) -> None:
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+
+def _find_reason(report: pytest.TestReport) -> str:
+    """Return the first line of the error, such as `assert 1 == 2`."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return next(iter((crash.message if crash else report.longreprtext).splitlines()), "no reason given")
 
 
 def read_report(path: Path) -> Report | None:

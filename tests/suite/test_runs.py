@@ -50,7 +50,7 @@ def test_a_failure_on_one_database_fails_both_and_is_named(tmp_path: Path, capsy
     assert fine.summary().startswith("SQLite     | 2 passed, 1 skipped in ")
     assert broken.summary().startswith("PostgreSQL | 1 failed, 2 passed in ")
     assert faults_of([fine, broken], complete=False) == [
-        "PostgreSQL | failed: test_either.py::test_other",
+        "PostgreSQL | failed: test_either.py::test_other: assert False",
         "PostgreSQL failed with exit code 1",
         "marked `database`, but ran on one database only: test_either.py::test_on_one_database",
     ]
