@@ -6,9 +6,9 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from flyte_site.auth.activity_log import SERVER_ACTOR, log_activity
+from flyte_site.core.clock import database_clock
 from flyte_site.db.batch_deletion import iter_batches
 from packs.models import Pack
 from packs.queue.backlog import OrphanReport, find_orphans
@@ -37,7 +37,9 @@ def find_orphans_without_dead_packs(now: datetime | None = None) -> OrphanReport
 
 def _dead_before(now: datetime | None) -> datetime:
     """Return the time since which a pack must have been seen to be alive."""
-    return (now or timezone.now()) - timedelta(seconds=settings.FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS)
+    return (now or database_clock().now_without_steps()) - timedelta(
+        seconds=settings.FLYTE_PACK_GRACE_PERIOD_UNTIL_MARKED_DEAD_IN_SECONDS
+    )
 
 
 @transaction.atomic

@@ -58,7 +58,7 @@ class HostedRegistry:
         for runtime in self.runtimes.values():
             registry.mark_seen(ensure_registered(runtime.entry))
         ids = list(self.runtimes)
-        extend_leases(resources.find_leased_actions(ids), now, hosted_lease_seconds())
+        extend_leases(resources.find_leased_actions(ids), hosted_lease_seconds())
         return resources.cancel_orphaned(ids, now)
 
 

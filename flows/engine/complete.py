@@ -113,7 +113,7 @@ def _expire_lease(action: Action) -> ResultStatus | None:
     with transaction.atomic():
         execution = EXECUTION_TABLE.select_first("id = %s", action.correlation_id, lock=True, skip_locked=True)
         current = action_queue.lock_action(action.id, skip_locked=True) if execution else None
-        if execution is None or current is None or not leases.is_lease_expired(current, event.received_at):
+        if execution is None or current is None or not leases.is_lease_expired(current):
             return None
         status = leases.expire_lease(writes, current, event.to_json(), event.received_at)
         completion = Completion(execution, current, status)

@@ -9,6 +9,7 @@ from flows.engine.complete import complete_action, expire_lease
 from flows.engine.handle_event import IDEMPOTENCY_KEY_TTL, IdempotencyKey, handle_event
 from flows.engine.step import EventSource, IncomingEvent
 from flows.models import ReceivedKey
+from flyte_site.core.clock import database_clock
 from flyte_site.db.batch_deletion import delete_in_batches
 from flyte_site.db.conflicts import is_lock_conflict, is_unavailable
 from packs.hosted_registry import get_hosted_registry
@@ -27,7 +28,7 @@ def expire_leases(*, dry_run: bool = False) -> int:
 
     Actions that another transaction has locked, or whose attempt can't be ended, wait for the next run.
     """
-    expired_ids = find_expired_leases(timezone.now(), MAX_LEASES_PER_RUN)
+    expired_ids = find_expired_leases(database_clock().now(), MAX_LEASES_PER_RUN)
     if dry_run:
         return len(expired_ids)
     return sum(_try_expire_lease(action_id) for action_id in expired_ids)

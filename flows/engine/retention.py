@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from flows.models import Event, Execution, Flow, FlowVersion
+from flyte_site.core.clock import database_clock
 from flyte_site.core.ids import min_id_at
 from flyte_site.db.batch_deletion import BATCH_SIZE, delete_in_batches, iter_batches
 from flyte_site.db.large_values import current_day
@@ -30,7 +31,7 @@ def prune_executions(now: datetime | None = None, *, dry_run: bool = False) -> i
     of executions and of actions without one. Can run concurrently. The large values that no execution or event uses
     any more are deleted as well; they are not counted.
     """
-    cutoff = (now or timezone.now()) - timedelta(seconds=settings.FLYTE_TTL_IN_SECONDS)
+    cutoff = (now or database_clock().now_without_steps()) - timedelta(seconds=settings.FLYTE_TTL_IN_SECONDS)
     expired, without_execution = _find_expired_executions(cutoff), _find_actions_without_execution(cutoff)
     if dry_run:
         return expired.count() + without_execution.count()

@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q
 
 from flyte_site.core import request_ids
+from flyte_site.core.clock import database_clock
 from flyte_site.core.metrics import observe_job
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.models import JobRun
@@ -52,6 +53,7 @@ def run_if_due(job: PeriodicJob, now: datetime) -> bool:
     A job that fails is logged and retried at the next check. If its process dies, it runs in the next period.
     """
     try:
+        database_clock().now()  # notice its steps
         if job.is_shared:
             with request_ids.bind(job=job.name):
                 return _run_shared(job)
@@ -67,7 +69,11 @@ def run_if_due(job: PeriodicJob, now: datetime) -> bool:
 
 def _run_claimed(job: PeriodicJob, job_run: JobRun, now: datetime) -> bool:
     period = job.schedule.period_start(now)
-    if job_run.tick == period or not job.schedule.is_within_grace(now) or not claim_period(job.name, period, now):
+    if (
+        job_run.tick == period
+        or not job.schedule.is_within_grace(now)
+        or not claim_period(job.name, period, now, job.schedule.max_skew)
+    ):
         return False
     log.debug("job_started", job=job.name, tick=period.isoformat())
     try:
@@ -108,7 +114,7 @@ def _run_timed(job: PeriodicJob) -> int:
         observe_job(job.name, perf_counter() - start, failed=failed)
 
 
-def claim_period(name: str, period: datetime, now: datetime) -> bool:
+def claim_period(name: str, period: datetime, now: datetime, max_skew: timedelta = MAX_CLOCK_SKEW) -> bool:
     """Claim the job's period; return False if another process got it first."""
-    claimable = JobRun.objects.filter(Q(tick__lt=period) | Q(tick__gt=now + MAX_CLOCK_SKEW), name=name)
+    claimable = JobRun.objects.filter(Q(tick__lt=period) | Q(tick__gt=now + max_skew), name=name)
     return claimable.update(tick=period, ran_at=now, runs=F("runs") + 1) == 1

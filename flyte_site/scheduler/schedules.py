@@ -11,6 +11,7 @@ from typing import Protocol
 # A missed run is started within this time. After a longer downtime, packs first need time to report again.
 MISFIRE_GRACE = timedelta(hours=6)
 MAX_POLL_SECONDS = 10.0
+MIN_SKEW_SECONDS = 60
 
 
 class JobSchedule(Protocol):
@@ -24,6 +25,10 @@ class JobSchedule(Protocol):
 
     @property
     def poll_interval(self) -> float: ...
+
+    @property
+    def max_skew(self) -> timedelta:
+        """Return how far a stored period can be ahead of the clock; one further ahead was stored with a wrong clock."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class FixedIntervalSchedule:
     @property
     def poll_interval(self) -> float:
         return min(self.seconds / 2, MAX_POLL_SECONDS)
+
+    @property
+    def max_skew(self) -> timedelta:
+        return timedelta(seconds=MIN_SKEW_SECONDS)
 
     def __str__(self) -> str:
         return f"every {self.seconds} s"
@@ -72,6 +81,10 @@ class DailySchedule:
     @property
     def poll_interval(self) -> float:
         return MAX_POLL_SECONDS
+
+    @property
+    def max_skew(self) -> timedelta:
+        return timedelta(days=2)
 
     def __str__(self) -> str:
         return f"daily at {self.at:%H:%M} ({self.zone})"

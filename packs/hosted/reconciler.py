@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from flyte_site.core import request_ids
+from flyte_site.core.clock import database_clock
 from flyte_site.core.encryption import DecryptionError
 from packs.hosted import quotas, resources
 from packs.hosted.plugin_api.errors import UserFailure
@@ -132,7 +133,7 @@ class Reconciler:
             log.error("requirements_failed", plugin=runtime.id, action=action.id, **log_fields)
             return UserFailure(f"plugin {runtime.id} failed: {type(error).__name__}")
         resources.create_resource(resources.ResourceRequest(action, self.pack, runtime.id, requirements), now)
-        extend_leases(Action.objects.filter(id=action.id), now, hosted_lease_seconds())
+        extend_leases(Action.objects.filter(id=action.id), hosted_lease_seconds())
         return None
 
     def _start_due_calls(self, states: Sequence[HostedState], slots: int, *, is_write: bool) -> list[HostedResource]:
@@ -240,7 +241,9 @@ class Reconciler:
 
 def _is_overdue(row: HostedResource) -> bool:
     """Return True if the step's timeout has passed."""
-    return row.ends_at is not None and row.ends_at <= timezone.now() and row.state != HostedState.DELETING
+    if row.ends_at is None or row.state == HostedState.DELETING:
+        return False
+    return database_clock().has_passed(row.taken_at, row.ends_at)
 
 
 def hosted_lease_seconds() -> float:

@@ -1,12 +1,14 @@
 """Leases: the time for which an action belongs to the pack that took it."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import count, islice
 from typing import Any, Literal
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from flyte_site.core.clock import database_clock
 from flyte_site.db.postgresql.plans import index_order
 from flyte_site.db.raw_sql import fetch_all, to_datetime
 from flyte_site.db.writes import Writes
@@ -35,27 +37,45 @@ def extend_lease(action_id: str, pack: Pack, attempt: int) -> bool:
     """Restart the lease; return False if the action no longer belongs to this pack and attempt."""
     claimed = Action.objects.filter(id=action_id, state=ActionState.PENDING, claimed_by=pack.identity, attempt=attempt)
     action = claimed.first()
-    return action is not None and claimed.update(lease_ends_at=compute_lease_expiry(action, timezone.now())) == 1
+    return (
+        action is not None and claimed.update(lease_ends_at=compute_lease_expiry(action, database_clock().now())) == 1
+    )
 
 
-def extend_leases(actions: "QuerySet[Action]", now: datetime, seconds: float) -> int:
+def extend_leases(actions: "QuerySet[Action]", seconds: float) -> int:
     """Extend the leases of actions that the server itself runs, if less than half of `seconds` is left.
 
     Return the number of extended leases.
     """
+    now = database_clock().now()
     expiring = actions.filter(state=ActionState.PENDING, lease_ends_at__lt=now + timedelta(seconds=seconds / 2))
     return expiring.update(lease_ends_at=now + timedelta(seconds=seconds))
 
 
 def find_expired_leases(now: datetime, limit: int) -> list[str]:
-    """Find the ids of taken actions whose lease has expired, earliest expiry first."""
-    expired = Action.objects.filter(lease_ends_at__lte=now).order_by("lease_ends_at")
-    return list(expired.values_list("id", flat=True)[:limit])
+    """Find the ids of taken actions whose lease has expired, earliest expiry first.
+
+    A step forward of the database's clock is not counted: it must not end the leases of what is running.
+    """
+    expired = Action.objects.filter(lease_ends_at__lte=now).order_by("lease_ends_at").only("timeout", "lease_ends_at")
+    return [action.id for action in islice(filter(is_lease_expired, _iter_pages(expired, limit)), limit)]
 
 
-def is_lease_expired(action: Action, now: datetime) -> bool:
-    """Return True if a locked action is still claimed by a pack whose lease has expired."""
-    return action.lease_ends_at is not None and action.lease_ends_at <= now
+def _iter_pages(rows: "QuerySet[Action]", size: int) -> Iterator[Action]:
+    """Iterate over the rows, reading `size` at a time."""
+    for start in count(0, size):
+        page = list(rows[start : start + size])
+        yield from page
+        if len(page) < size:
+            return
+
+
+def is_lease_expired(action: Action) -> bool:
+    """Return True if an action is still claimed by a pack whose lease has expired."""
+    ends_at = action.lease_ends_at
+    return ends_at is not None and database_clock().has_passed(
+        ends_at - timedelta(seconds=lease_seconds(action)), ends_at
+    )
 
 
 def expire_lease(writes: Writes, action: Action, result: dict[str, Any], now: datetime) -> ResultStatus:

@@ -23,9 +23,9 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.utils import timezone
 
-from flyte_site.core.ids import new_id
+from flyte_site.core.clock import database_clock
+from flyte_site.core.ids import min_id_at, new_id
 from flyte_site.core.runtime import process_wide
 from flyte_site.core.safe_tracebacks import safe_database_message
 from flyte_site.db.writes import Writes
@@ -320,11 +320,21 @@ def release_connection() -> None:
 
 
 # Runs many times a second, and therefore without `index_order`.
+# A first attempt is ready whatever the clock says; see `packs.queue.take`.
 _READY_SQL = """
     SELECT pack_name, labels_key FROM keys WHERE (
         SELECT min(ready_at) FROM packs_action
         WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key
-    ) <= %s
+    ) <= %s OR (
+        (
+            SELECT pack_name FROM packs_action AS later WHERE (pack_name, id) >= (keys.pack_name, %s)
+            ORDER BY pack_name, id LIMIT 1
+        ) = keys.pack_name
+        AND EXISTS (
+            SELECT 1 FROM packs_action
+            WHERE is_queued AND pack_name = keys.pack_name AND labels_key = keys.labels_key AND attempt = 0
+        )
+    )
 """
 
 
@@ -333,8 +343,9 @@ def find_ready(pack_names: set[str]) -> ReadyKeys:
 
     Raise `django.db.Error`.
     """
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    keys = QUEUED_KEYS.fetch(first_values=list(pack_names), select=_READY_SQL, select_values=[now])
+    now = database_clock().now()
+    select_values = [connection.ops.adapt_datetimefield_value(now), min_id_at(now)]
+    keys = QUEUED_KEYS.fetch(first_values=list(pack_names), select=_READY_SQL, select_values=select_values)
     return [(str(name), str(labels_key)) for name, labels_key in keys]
 
 

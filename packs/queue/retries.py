@@ -4,6 +4,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
+from flyte_site.core.clock import database_clock
 from flyte_site.db.writes import Writes
 from packs.models import Action, ActionState
 from packs.queue.attempt_log import build_attempt_entry, is_lease_expiry_logged
@@ -35,6 +36,6 @@ def requeue(writes: Writes, action: Action, result: dict[str, Any], now: datetim
     if not is_lease_expiry_logged(action, action.attempt):
         action.attempt_log = [*action.attempt_log, build_attempt_entry(action, result, now)]
     action.result = action.finished_at = None
-    action.ready_at = now + pause
+    action.ready_at = database_clock().now() + pause
     transition(writes, action, ActionState.NEW, now, "result", "ready_at", "attempt_log")
     notify(writes, [action])

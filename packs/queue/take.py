@@ -19,6 +19,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from flyte_site.core import request_ids, tracing
+from flyte_site.core.clock import database_clock
+from flyte_site.core.ids import min_id_at
 from flyte_site.core.runtime import process_wide
 from flyte_site.db.table_sql import TableSQL, to_parameters
 from flyte_site.db.writes import DirectWrites
@@ -48,13 +50,20 @@ MAX_WATERMARKS = 10_000
 _CANDIDATES_FOR_LABELS_SQL = """SELECT id, ready_at FROM packs_action
     WHERE is_queued AND pack_name = %s AND labels_key = %s AND ready_at >= %s AND ready_at <= %s{names}
     ORDER BY ready_at, id LIMIT {limit}"""
+# First attempts that were queued in the future, by a machine whose clock is ahead or before the clock was set back. The
+# ids of actions begin with the time, so that one look-up tells that there are none; its order leaves only one index.
+_FUTURE_CANDIDATES_SQL = """SELECT id, ready_at FROM packs_action
+    WHERE is_queued AND pack_name = %s AND labels_key IN ({keys}) AND ready_at > %s AND attempt = 0{names}
+        AND (SELECT pack_name FROM packs_action WHERE (pack_name, id) >= (%s, %s) ORDER BY pack_name, id LIMIT 1) = %s
+    ORDER BY ready_at, id LIMIT {limit}"""
 # PostgreSQL: find and claim in one statement; skip rows that other takers have locked. Candidates are looked up one by
 # one: for a join PostgreSQL can read the whole table under a generic plan or without statistics.
 _TAKE_SQL = """WITH candidate AS MATERIALIZED (SELECT id FROM ({oldest}) AS kinds ORDER BY ready_at, id),
     found AS MATERIALIZED (
         SELECT own.id AS found_id FROM candidate CROSS JOIN LATERAL (
             SELECT action.id FROM packs_action AS action
-            WHERE action.id = candidate.id AND action.is_queued AND action.ready_at <= %s FOR UPDATE SKIP LOCKED) AS own
+            WHERE action.id = candidate.id AND action.is_queued AND (action.attempt = 0 OR action.ready_at <= %s)
+            FOR UPDATE SKIP LOCKED) AS own
         LIMIT 1)
     UPDATE packs_action SET state = %s, is_queued = false, claimed_by = %s, attempt = attempt + 1,
         state_log = left(state_log, -1) || %s, taken_at = %s,
@@ -105,7 +114,7 @@ class ScanWatermarks:
             watermark.takes += 1
             if watermark.takes < MIN_TAKES_FOR_WATERMARK:
                 return
-            watermark.advance(action.ready_at)
+            watermark.advance(min(action.ready_at, timezone.now()))
 
     def record_empty_take(self, pack: Pack, now: datetime) -> None:
         """Note that there was no action that the pack can take."""
@@ -143,16 +152,16 @@ def take(pack: Pack, command_names: Iterable[str] = ()) -> Action | None:
 
 def _claim_skip_locked(pack: Pack, command_names: list[str]) -> Action | None:
     """Find and claim in one statement."""
-    now = timezone.now()
-    candidates = candidate_sql(pack, command_names, now, CANDIDATES_PER_LABELS)
+    now, database_now = timezone.now(), database_clock().now()
+    candidates = candidate_sql(pack, command_names, database_now, CANDIDATES_PER_LABELS)
     if candidates is None:
         return None
     sql, values = candidates
     state_entry_sql = "," + json.dumps(build_state_entry(ActionState.PENDING, now), separators=(",", ":")) + "]"
-    lease = [now, settings.FLYTE_ACTION_LEASE_SECONDS]
+    lease = [database_now, settings.FLYTE_ACTION_LEASE_SECONDS]
     claim_values = [ActionState.PENDING.value, pack.identity, state_entry_sql, now, *lease]
     statement = _TAKE_SQL.format(oldest=sql, columns=TAKE_COLUMNS.columns)
-    return next(iter(TAKE_COLUMNS.fetch(statement, [*values, now, *claim_values])), None)
+    return next(iter(TAKE_COLUMNS.fetch(statement, [*values, database_now, *claim_values])), None)
 
 
 def _claim_in_transaction(pack: Pack, command_names: list[str]) -> Action | None:
@@ -160,10 +169,10 @@ def _claim_in_transaction(pack: Pack, command_names: list[str]) -> Action | None
 
     The search is repeated in the transaction: until it gets the write lock, other takers claim what was ready.
     """
-    if not has_candidate(pack, command_names, timezone.now()):
+    if not has_candidate(pack, command_names, database_clock().now()):
         return None
     with transaction.atomic():
-        while candidates := candidate_sql(pack, command_names, timezone.now(), 1):
+        while candidates := candidate_sql(pack, command_names, database_clock().now(), 1):
             sql, values = candidates
             candidate_ids_sql = f"SELECT id FROM ({sql}) AS kinds"  # noqa: S608 - built from constants
             action = TAKE_COLUMNS.select_first(
@@ -196,7 +205,7 @@ def _fail_if_unreadable(action: Action) -> bool:
     if reason:
         log.error("secrets_unreadable", action=action.id, reason=reason)
         claimed = Action.objects.filter(id=action.id, state=ActionState.PENDING, attempt=action.attempt)
-        claimed.update(lease_ends_at=timezone.now())
+        claimed.update(lease_ends_at=database_clock().now())
     return bool(reason)
 
 
@@ -206,15 +215,18 @@ def _claim_action(action: Action, pack: Pack) -> bool:
     The attempt is part of the condition: since the action was read, it can have been taken, have failed, and be queued
     again for a later attempt.
     """
-    now, attempt = timezone.now(), action.attempt
+    now, database_now, attempt = timezone.now(), database_clock().now(), action.attempt
     action.state, action.is_queued, action.claimed_by = ActionState.PENDING, False, pack.identity
     action.state_log = [*action.state_log, build_state_entry(ActionState.PENDING, now)]
     action.attempt += 1
     action.taken_at = now
-    action.lease_ends_at = compute_lease_expiry(action, now)
+    action.lease_ends_at = compute_lease_expiry(action, database_now)
     changed_fields = ("state", "is_queued", "claimed_by", "state_log", "attempt", "taken_at", "lease_ends_at")
     return ACTION_TABLE.update_if(
-        "is_queued AND attempt = %s AND ready_at <= %s", (attempt, now), action, *changed_fields
+        "is_queued AND attempt = %s AND (attempt = 0 OR ready_at <= %s)",
+        (attempt, database_now),
+        action,
+        *changed_fields,
     )
 
 
@@ -232,10 +244,13 @@ def candidate_sql(pack: Pack, command_names: Sequence[str], now: datetime, limit
     ]
     if not labels_keys:
         return None
-    if len(labels_keys) == 1:
-        return select, values[0]
-    union = " UNION ALL ".join(f"SELECT * FROM ({select}) AS kind{index}" for index in range(len(labels_keys)))  # noqa: S608
-    return union, [*chain.from_iterable(values)]
+    future_select = _FUTURE_CANDIDATES_SQL.format(
+        keys=", ".join(["%s"] * len(labels_keys)), names=name_filter, limit=limit
+    )
+    future_values = [pack.name, *labels_keys, now, *command_names, pack.name, min_id_at(now), pack.name]
+    selects = [*[select] * len(labels_keys), future_select]
+    union = " UNION ALL ".join(f"SELECT * FROM ({each}) AS kind{index}" for index, each in enumerate(selects))  # noqa: S608
+    return union, [*chain.from_iterable(values), *future_values]
 
 
 def has_candidate(pack: Pack, command_names: Sequence[str], now: datetime) -> bool:

@@ -167,9 +167,9 @@ def test_one_of_many_concurrent_checks_runs_the_job() -> None:
     start = threading.Barrier(8)
     real_claim = runner.claim_period
 
-    def claim_together(name: str, tick: datetime, now: datetime) -> bool:
+    def claim_together(name: str, tick: datetime, now: datetime, max_skew: timedelta) -> bool:
         start.wait(30)
-        return real_claim(name, tick, now)
+        return real_claim(name, tick, now, max_skew)
 
     def check() -> None:
         try:
