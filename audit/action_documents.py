@@ -23,7 +23,7 @@ from flyte_site.db.large_values import (
 )
 from packs.models import Action
 
-MAX_LISTED_BYTES = 2 * MIN_LARGE_BYTES
+MAX_LISTED_BYTES = MIN_LARGE_BYTES
 """The size up to which a list has a document."""
 MAX_PAGE_BYTES = 4 * 1024**2
 """The size of a page of a list. Its first row can be larger, if its flow is."""
@@ -31,7 +31,8 @@ MAX_EXECUTION_BYTES = 8 * 1024**2
 """The size of all documents of an execution."""
 MAX_STEP_BYTES = 40 * 1024**2
 """The size of all documents of one action; its trigger and its result can have 16 MiB each."""
-MAX_LOADED_ACTIONS = 500
+# With documents of MAX_LISTED_BYTES, about 80 MB of text.
+MAX_LOADED_ACTIONS = 2_000
 # Bytes of an action and of an event in JSON without their documents, roughly.
 ACTION_BYTES, EVENT_BYTES = 1_000, 500
 # The first ones take from the budget first.

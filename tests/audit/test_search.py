@@ -343,7 +343,7 @@ PAGES = {
     "/admin/flows/event/?pack=Src": 9,
     f"/admin/flows/event/{id_of(40, 4)}/": 9,
     "/v1/audit/flows": 6,
-    "/v1/audit/flows?start=10000&limit=500": 7,  # a query for each 500 actions
+    "/v1/audit/flows?start=10000&limit=500": 6,
     "/v1/audit/flows?flowName=rare&state=succeeded": 5,
     "/v1/audit/flows?actionPackName=Rare&state=succeeded": 6,
     "/v1/audit/flows?actionPackLabels=env:no": 1,
