@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from .stub_server import PATIENCE, StubResponse, StubServer
 pytestmark = pytest.mark.integration
 
 AT_ONCE = {"Retry-After": "0"}
+FindThreads = Callable[[], list[threading.Thread]]
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +52,11 @@ def waiting_pack(stub: StubServer) -> Iterator[WaitingPack]:
     waiting_pack.released.set()
 
 
-def heartbeat_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "heartbeats"]
+@pytest.fixture
+def heartbeat_threads() -> FindThreads:
+    """Return a function that finds the running threads of heartbeats, but not those of earlier tests."""
+    before = {*threading.enumerate()}
+    return lambda: [thread for thread in threading.enumerate() if thread.name == "heartbeats" and thread not in before]
 
 
 def beats(stub: StubServer, action: str = "a1") -> int:
@@ -76,7 +80,9 @@ def test_a_running_action_sends_heartbeats_to_the_address_of_its_take(
     assert stub.of("unknown") == []
 
 
-def test_heartbeats_stop_with_their_action(stub: StubServer, running: Running, waiting_pack: WaitingPack) -> None:
+def test_heartbeats_stop_with_their_action(
+    stub: StubServer, running: Running, waiting_pack: WaitingPack, heartbeat_threads: FindThreads
+) -> None:
     stub.queue("Work", 1)
     with running(waiting_pack.pack):
         stub.wait_for("heartbeat")
@@ -96,7 +102,7 @@ def test_heartbeats_stop_with_their_action(stub: StubServer, running: Running, w
 
 
 def test_one_thread_sends_the_heartbeats_of_all_actions(
-    stub: StubServer, running: Running, waiting_pack: WaitingPack
+    stub: StubServer, running: Running, waiting_pack: WaitingPack, heartbeat_threads: FindThreads
 ) -> None:
     for number in range(4):
         stub.queue("Work", number, action=f"a{number}")
@@ -109,7 +115,7 @@ def test_one_thread_sends_the_heartbeats_of_all_actions(
 
 @pytest.mark.parametrize("lease", ["", "0", "-5", "soon", "1.5", "²"])
 def test_without_a_lease_there_is_no_heartbeat_and_no_thread(
-    stub: StubServer, running: Running, waiting_pack: WaitingPack, lease: str
+    stub: StubServer, running: Running, waiting_pack: WaitingPack, heartbeat_threads: FindThreads, lease: str
 ) -> None:
     stub.lease = lease
     stub.queue("Work", 1)

@@ -61,7 +61,7 @@ def test_polls_are_short_and_actions_have_no_heartbeat(original: OriginalServer,
     before = threading.enumerate()  # other tests may have left some
     with running(pack):
         original.wait_for("take", 5)
-        assert not [thread for thread in threading.enumerate() if thread.name == "heart" and thread not in before]
+        assert not [thread for thread in threading.enumerate() if thread.name == "heartbeats" and thread not in before]
     assert {call.query for call in original.of("take")} == {""}
 
 

@@ -50,9 +50,12 @@ def result_link(response: httpx.Response) -> str:
 def test_a_step_runs_once_if_two_results_arrive_at_the_same_time(
     client: httpx.Client, server: Server, mode: str
 ) -> None:
-    join = b.follower(["a", "b"], id="c", dependsOnMode=mode, command={"packName": "Join", "name": "Do"})
-    flow = b.document(b.step(id="a"), b.step(id="b"), join, name=f"join-{mode}")
-    for name in ("Src", "Wrk", "Join"):
+    source, worker, joiner = (f"{name}-{mode}" for name in ("Src", "Wrk", "Join"))
+    event, command = {"packName": source, "name": "Go"}, {"packName": worker, "name": "Do"}
+    join = b.follower(["a", "b"], pack=worker, id="c", dependsOnMode=mode, command={"packName": joiner, "name": "Do"})
+    starts = [b.step(id=step_id, event=event, command=command) for step_id in ("a", "b")]
+    flow = b.document(*starts, join, name=f"join-{mode}")
+    for name in (source, worker, joiner):
         post(client, "/v1/packs", {"name": name})
     post(client, "/v1/flows", flow)
     with (
@@ -60,8 +63,8 @@ def test_a_step_runs_once_if_two_results_arrive_at_the_same_time(
         httpx.Client(base_url=server.url, timeout=30) as right,
     ):
         for _ in range(ROUNDS):
-            post(client, "/v1/packs/Src/events", {"event": "Go"})
-            first, second = (result_link(post(client, "/v1/packs/Wrk/actions/take", None)) for _ in range(2))
+            post(client, f"/v1/packs/{source}/events", {"event": "Go"})
+            first, second = (result_link(post(client, f"/v1/packs/{worker}/actions/take", None)) for _ in range(2))
             responses = at_once(
                 partial(left.post, first, json={"event": "Done"}),
                 partial(right.post, second, json={"event": "Done"}),
@@ -71,7 +74,7 @@ def test_a_step_runs_once_if_two_results_arrive_at_the_same_time(
     runs = executions(client, flow["name"])
     assert len(runs) == ROUNDS
     assert Counter(tuple(sorted(run["actions"])) for run in runs) == {("a", "b", "c"): ROUNDS}
-    joins = [client.post("/v1/packs/Join/actions/take").status_code for _ in range(ROUNDS + 1)]
+    joins = [client.post(f"/v1/packs/{joiner}/actions/take").status_code for _ in range(ROUNDS + 1)]
     assert joins == [200] * ROUNDS + [204]
 
 
