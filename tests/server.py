@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from tests import discretion, processes
+from tests import discretion, preloaded, processes
 from tests.private_postgres import URL_VARIABLE, create_database, drop_database, free_port, rename_database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ class Server:
     database_url: str
     environment: dict[str, str] = field(repr=False)
     log_path: Path
-    process: "subprocess.Popen[bytes]" = field(repr=False)
+    process: preloaded.Process = field(repr=False)
 
     @property
     def host(self) -> str:
@@ -219,11 +219,9 @@ def _serve(database_url: str, environment: dict[str, str], log_path: Path, ready
     for _ in range(3):  # another process may take the port before the server does
         port = free_port()
         with log_path.open("ab") as log:
-            process = processes.start(
-                [sys.executable, "manage.py", "serve"],
-                cwd=ROOT,
+            process = preloaded.start(
+                ["manage.py", "serve"],
                 env={**environment, "FLYTE_PORT": str(port)},
-                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )

@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.unit
 
 TESTS = Path(__file__).resolve().parent
-ALLOWED = {TESTS / "processes.py", TESTS / "watchdog.py"}
+ALLOWED = {TESTS / "processes.py", TESTS / "preloaded.py", TESTS / "watchdog.py"}
 STARTS = {
     "asyncio": {"create_subprocess_exec", "create_subprocess_shell"},
     "concurrent.futures": {"ProcessPoolExecutor"},

@@ -3,13 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from tests import processes
+from tests import preloaded
 
 from .stub_server import PATIENCE
 
@@ -21,9 +20,8 @@ class Program:
 
     def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
-        self._process = processes.start(
-            [sys.executable, *arguments],
-            cwd=ROOT,
+        self._process = preloaded.start(
+            arguments,
             env=clean | {"PYTHONUNBUFFERED": "1"} | dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from tests import discretion, processes
+from tests import discretion, preloaded, processes
 from tests.server import ROOT
 
 PATIENCE = 60.0
@@ -24,7 +25,7 @@ PATIENCE = 60.0
 class Running:
     """A process in a new process group, and the log of the group."""
 
-    process: "subprocess.Popen[bytes]"
+    process: preloaded.Process
     log_path: Path
 
     def log(self) -> str:
@@ -62,18 +63,32 @@ class Running:
 
 @contextmanager
 def running(folder: Path, environment: Mapping[str, str], *command: str) -> Iterator[Running]:
-    """Run a `manage.py` command with exactly this environment; kill its process group at the end of the block."""
-    with program(folder, environment, [sys.executable, "manage.py", *command]) as started:
-        yield started
+    """Run a `manage.py` command with exactly this environment; kill its process group at the end of the block.
+
+    The supervisor starts other processes; it and its processes start as an operator starts them.
+    """
+    arguments = ["manage.py", *command]
+    if command[0] == "run":
+        with program(folder, environment, [sys.executable, *arguments]) as started:
+            yield started
+    else:
+        with logged(folder, environment, partial(preloaded.start, arguments)) as started:
+            yield started
 
 
 @contextmanager
 def program(folder: Path, environment: Mapping[str, str], command: Sequence[str]) -> Iterator[Running]:
     """Run a program with exactly this environment; kill its process group at the end of the block."""
+    with logged(folder, environment, partial(processes.start, command)) as started:
+        yield started
+
+
+@contextmanager
+def logged(folder: Path, environment: Mapping[str, str], start: Callable[..., preloaded.Process]) -> Iterator[Running]:
+    """Start a process with a log file; kill its process group at the end of the block."""
     log_path = folder / f"process-{secrets.token_hex(4)}.log"
     with log_path.open("ab") as log:
-        process = processes.start(
-            command,
+        process = start(
             cwd=ROOT,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
