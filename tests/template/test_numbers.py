@@ -135,6 +135,7 @@ NOT_A_NUMBER = "'n/a\\n' is not a number"
         ("Event.Payload.text|divisibleby:2", NOT_A_NUMBER),
         ("4|divisibleby:Event.Payload.text", NOT_A_NUMBER),
         ("Event.Payload.text|filesizeformat", NOT_A_NUMBER),
+        ("Event.Payload.text|stringformat:'%03d'", NOT_A_NUMBER),
         ("Event.Payload.text|get_digit:1", NOT_A_NUMBER),
         ("Event.Payload.text|pluralize", NOT_A_NUMBER),
         ("1.5|floatformat:Event.Payload.text", NOT_A_NUMBER),

@@ -1,7 +1,8 @@
 """The filter `stringformat`: formats a value like Go's fmt.Sprintf.
 
-The verbs are documented at https://pkg.go.dev/fmt. Text that spells a number is formatted as that number (R17). Width
-and precision are checked before anything is built.
+The verbs are documented at https://pkg.go.dev/fmt. A verb for numbers reads text as a number (R17). A value that
+does not fit its verb is printed as `%!d(bool=true)`, as in Go, with a warning. Width and precision are checked before
+anything is built.
 """
 
 import re
@@ -10,10 +11,13 @@ from datetime import datetime
 
 from flows.template.errors import OperationError
 from flows.template.runtime.go_time import format_go_default
-from flows.template.runtime.numbers import parse_number
-from flows.template.runtime.values import to_json
+from flows.template.runtime.numbers import MAX_QUOTED_LENGTH, describe_not_numeric, parse_number, quote_text
+from flows.template.runtime.resolve import get_type_name
+from flows.template.runtime.values import is_number, to_json
 
-_NUMERIC_VERBS = frozenset("dfFeEgG")
+_INTEGER_VERBS = frozenset("bcdoxX")
+# `%x` of text is not here: it formats the bytes of the text.
+_NUMERIC_VERBS = frozenset("bcdoeEfFgG")
 _VERB_PATTERN = re.compile(r"%([-+# 0]*)([0-9]*)(?:(\.)([0-9]*))?(.)", re.DOTALL)
 
 _GO_TYPES: tuple[tuple[type, str], ...] = (
@@ -37,8 +41,15 @@ class _FormatSpec:
         self.verb = verb
 
 
-def format_value(layout: str, value: object, max_length: int) -> str:
-    """Replace the verbs in `layout` by the value. Raises OperationError for more than `max_length` characters."""
+def _ignore_warning(message: str) -> None:
+    """Ignore the warning."""
+
+
+def format_value(layout: str, value: object, max_length: int, warn: Callable[[str], None] = _ignore_warning) -> str:
+    """Replace the verbs in `layout` by the value; call `warn` with a message if they do not fit it.
+
+    Raises OperationError for text that is not a number, and for more than `max_length` characters.
+    """
     output: list[str] = []
     position, is_used, remaining_length = 0, False, max_length - len(layout)
     for match in _VERB_PATTERN.finditer(layout):
@@ -50,13 +61,21 @@ def format_value(layout: str, value: object, max_length: int) -> str:
         spec = _FormatSpec(
             match[1], _parse_size(match[2], max_length) or 0, _parse_precision(match, max_length), match[5]
         )
-        output.append(f"%!{match[5]}(MISSING)" if is_used else _format_verb(spec, value))
+        if is_used:
+            output.append(f"%!{match[5]}(MISSING)")
+            warn(f"stringformat has one value for several verbs, and prints {output[-1]}")
+        else:
+            output.append(_format_only_value(spec, value, warn))
         is_used = True
         remaining_length -= len(output[-1])
         if remaining_length < 0:
             raise OperationError(f"text is too long (more than {max_length:,} characters)")
     tail = layout[position:].replace("%", "%!(NOVERB)")
     extra = "" if is_used else f"%!(EXTRA {_describe_value(value)})"
+    if extra:
+        warn("stringformat has no verb for its value, such as %s or %d, and prints %!(EXTRA …)")
+    elif "%" in tail:
+        warn("stringformat has a % without a verb, and prints %!(NOVERB): write %% for a percent sign")
     return "".join(output) + tail + extra
 
 
@@ -116,20 +135,52 @@ def _format_shortest(value: float) -> str:
     return f"{digits}e{exponent}"
 
 
-def _format_verb(spec: _FormatSpec, value: object) -> str:
-    if isinstance(value, str) and spec.verb in _NUMERIC_VERBS:
-        value = _read_numeric_text(value, spec.verb)
-    format_body = _VERB_FORMATTERS.get(spec.verb)
-    body = format_body(spec, value) if format_body else None
-    if body is None:
-        return f"%!{spec.verb}({_describe_value(value)})"
-    return _pad(spec, body, value)
+def _format_only_value(spec: _FormatSpec, value: object, warn: Callable[[str], None]) -> str:
+    """Format the value of the filter; warn if it does not fit the verb."""
+    number = _read_numeric_text(value, spec.verb) if isinstance(value, str) else value
+    if isinstance(number, float) and number.is_integer() and spec.verb in _INTEGER_VERBS:
+        number = int(number)
+    body = _format_body(spec, number)
+    if body is None or (isinstance(value, list) and "%!s(" in body):
+        warn(f"stringformat cannot format {_describe_mismatch(spec, number)}")
+        return _format_mismatch(spec, number) if body is None else body
+    if isinstance(value, str) and spec.verb in "xX" and parse_number(value) is not None:
+        warn(f"%{spec.verb} formats the characters of the text {quote_text(value)}: add |integer for the number")
+    return _pad(spec, body, number)
 
 
 def _read_numeric_text(text: str, verb: str) -> object:
-    """Return the number that the text spells, or the text; for `%d`, only a whole number."""
+    """Return the number that the text spells if the verb needs one, otherwise the text."""
+    if verb not in _NUMERIC_VERBS:
+        return text
     number = parse_number(text)
-    return text if number is None or (verb == "d" and type(number) is float) else number
+    if number is None:
+        raise OperationError(describe_not_numeric(text))
+    return number
+
+
+def _describe_mismatch(spec: _FormatSpec, value: object) -> str:
+    """Describe the value and the verb, the output, and a verb that fits."""
+    name = f"{value}"[:MAX_QUOTED_LENGTH] if is_number(value) else get_type_name(value)
+    if isinstance(value, float) and spec.verb in _INTEGER_VERBS:
+        hint = ": use %.0f, or |integer before it"
+    else:
+        hint = ": use %v" if spec.verb in _VERB_FORMATTERS else ": there is no such verb"
+    return f"{name} with %{spec.verb}, and prints %!{spec.verb}(…){hint}"
+
+
+def _format_verb(spec: _FormatSpec, value: object) -> str:
+    body = _format_body(spec, value)
+    return _format_mismatch(spec, value) if body is None else _pad(spec, body, value)
+
+
+def _format_body(spec: _FormatSpec, value: object) -> str | None:
+    format_body = _VERB_FORMATTERS.get(spec.verb)
+    return format_body(spec, value) if format_body else None
+
+
+def _format_mismatch(spec: _FormatSpec, value: object) -> str:
+    return f"%!{spec.verb}({_describe_value(value)})"
 
 
 def _pad(spec: _FormatSpec, body: str, value: object) -> str:

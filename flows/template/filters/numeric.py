@@ -60,7 +60,7 @@ def _floatformat(value: object, argument: object, render_context: RenderContext)
 
 
 def _stringformat(value: object, argument: object, render_context: RenderContext) -> object:
-    return format_value(to_text(argument), value, render_context.limits.text_length)
+    return format_value(to_text(argument), value, render_context.limits.text_length, render_context.warn)
 
 
 NUMERIC_FILTERS = (
